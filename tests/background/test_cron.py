@@ -3,12 +3,10 @@
 import re
 import signal
 import statistics
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,11 +20,12 @@ from tests.conftest import run
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.measure import quickest
-from tests.support.processes import free_port, started, wait_for
+from tests.support.processes import wait_for
 from tests.support.receiver import HANG, Answer, Receiver, in_a_process
 
 FLASK = [sys.executable, "-m", "flask", "--app", "guestbook"]
 PLAIN = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+COMMENTS = 40  # beside a pass, of four visitors at a time
 TEXT = "Grüße aus 東京 🎈"
 
 
@@ -64,41 +63,34 @@ def test_the_lock_is_made_in_a_data_folder_that_is_not_there_yet(
     assert len(each_book.passes()) == 1
 
 
-# --- silence
-
-
-def flask(environ: Mapping[str, str], *command: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command as cron does, in a process of its own from Python's start to its end."""
-    return run(*FLASK, *command, env={**PLAIN, **environ})
+# --- silence; that Python's start is silent too is seen below, with nothing but PATH and HOME
 
 
 def test_an_empty_queue_a_success_and_an_ordinary_retry_print_nothing(
-    book: Book, environ: dict[str, str], receiver: Receiver
+    book: Book, environ: dict[str, str], forks: Forks, receiver: Receiver
 ) -> None:
-    done = flask(environ, "cron")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert forks.run(environ, "cron").printed == ""
     receiver.answer("/bad", Answer(500))
     book.webhook(receiver.url("/good"))
     book.webhook(receiver.url("/bad"))
     book.publish(3)
-    done = flask({**environ, "GUESTBOOK_RETRY_SCHEDULE": "0,300,300"}, "cron")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert forks.run({**environ, "GUESTBOOK_RETRY_SCHEDULE": "0,300,300"}, "cron").printed == ""
     assert book.statuses() == {"processed": 3, "new": 3}
     assert len(receiver.requests) == 6
 
 
 def test_deliveries_that_were_given_up_print_one_line_a_webhook_and_no_secret(
-    book: Book, environ: dict[str, str], receiver: Receiver
+    book: Book, environ: dict[str, str], forks: Forks, receiver: Receiver
 ) -> None:
     receiver.answer("/hook/s3cr3t", Answer(500))
     webhook_id = book.webhook(receiver.url("/hook/s3cr3t"), name="Zoë", headers={"X-Token": "t0ken"})
     book.publish(3)
-    done = flask({**environ, "GUESTBOOK_RETRY_SCHEDULE": "0"}, "cron")
-    assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.startswith("guestbook: 3 deliveries were given up for webhook Zoë. See: ")
-    assert done.stderr.count("\n") == 1
+    done = forks.run({**environ, "GUESTBOOK_RETRY_SCHEDULE": "0"}, "cron")
+    assert (done.folder / "stdout").read_text() == ""
+    assert done.printed.startswith("guestbook: 3 deliveries were given up for webhook Zoë. See: ")
+    assert done.printed.count("\n") == 1
     for secret in ("s3cr3t", "t0ken", book.webhook_row(webhook_id).secret):
-        assert secret not in done.stderr
+        assert secret not in done.printed
     assert book.statuses() == {"failed": 3}
 
 
@@ -361,39 +353,21 @@ def test_no_comment_is_refused_while_a_pass_sends_at_full_speed_on_sqlite(
     }
     with database.writing() as session:
         preferences.save(session, {"rate": "10000", "flood": "10000"})  # one network is all the visitors here
-    with in_a_process(tmp_path / "log") as base_url, serving(environ) as site:
+    with in_a_process(tmp_path / "log") as base_url, forks.serving(environ) as (site, _):
         for number in range(8):
-            app_folder.stock(app_folder.webhook(f"{base_url}/{number}"), 5000)
+            app_folder.stock(app_folder.webhook(f"{base_url}/{number}"), 2000)
         running = forks.start(environ, "cron", "--stay")
         running.is_at_work()
-        waits = [wait for part in in_threads(site, 4, 50) for wait in part]
+        waits = [wait for part in in_threads(site, 4, COMMENTS // 4) for wait in part]
         left = app_folder.statuses()["new"]
         running.terminate()
         assert running.wait(10) == 0
-    assert len(waits) == 200
+    assert len(waits) == COMMENTS
     assert left > 0  # the pass was at it all the while
     with app_folder.engine.connect() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM comments").scalar() == 200
+        assert connection.exec_driver_sql("SELECT count(*) FROM comments").scalar() == COMMENTS
     with capsys.disabled():
-        print(f"\n{journal}: 200 comments beside a pass, p99 {sorted(waits)[197] * 1000:.0f} ms")
-
-
-@contextmanager
-def serving(environ: Mapping[str, str]) -> Iterator[str]:
-    """Run the site in a process of its own and give its address."""
-    port = free_port()
-    command = [sys.executable, "-m", "waitress", f"--listen=127.0.0.1:{port}", "--threads=8", "--call"]
-    with started([*command, "guestbook:create_app"], env={**PLAIN, **environ}):
-        site = f"http://127.0.0.1:{port}"
-        wait_for(lambda: is_up(site))
-        yield site
-
-
-def is_up(site: str) -> bool:
-    try:
-        return requests.get(site, timeout=5).ok
-    except requests.ConnectionError:
-        return False
+        print(f"\n{journal}: {COMMENTS} comments beside a pass, the slowest in {max(waits) * 1000:.0f} ms")
 
 
 def in_threads(site: str, threads: int, count: int) -> list[list[float]]:

@@ -12,7 +12,10 @@ from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db
 from tests.conftest import run, running, settings_for
+from tests.support.forks import Forks
 from tests.support.processes import ROOT
+
+pytest.importorskip("celery")
 
 NOBODY = "amqp://nobody@127.0.0.1:1/"  # a worker looks at the book before it connects
 A_MESSAGE = """
@@ -27,44 +30,46 @@ except Reject as error:
 """
 
 
-def start(environ: dict[str, str], *command: str) -> tuple[int, str, str]:
-    pytest.importorskip("celery")
+def get_message(environ: dict[str, str]) -> tuple[int, str, str]:
+    """Let a worker have a message; return its exit code, what it does with it, and its complaint."""
     env = {"PATH": os.environ["PATH"], "HOME": environ["GUESTBOOK_DATA_DIR"], **environ}
-    done = run(*command, env=env | {"GUESTBOOK_BROKER_URL": NOBODY}, cwd=ROOT)
+    done = run(sys.executable, "-c", A_MESSAGE, env=env | {"GUESTBOOK_BROKER_URL": NOBODY}, cwd=ROOT)
     return done.returncode, done.stdout, done.stderr
 
 
-def start_worker(environ: dict[str, str]) -> tuple[int, str, str]:
-    celery = str(Path(sys.executable).with_name("celery"))
-    return start(environ, celery, "--app", "guestbook.worker", "worker", "--pool", "solo")
+def start_worker(environ: dict[str, str], forks: Forks) -> tuple[int, str]:
+    """Start a worker that ends by itself; return its exit code and what it says."""
+    done = forks.start_celery(environ | {"GUESTBOOK_BROKER_URL": NOBODY}, "worker", "--pool", "solo")
+    return done.wait(), done.printed
 
 
 @pytest.mark.parametrize(("version", "word"), [("0005", "older"), ("9999", "newer")])
 def test_a_worker_refuses_to_start_with_one_sentence(
-    app: Flask, environ: dict[str, str], version: str, word: str
+    app: Flask, environ: dict[str, str], forks: Forks, version: str, word: str
 ) -> None:
     with app.app_context(), database.write(db.engine) as connection:
         connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{version}'")
-    code, _, said = start_worker(environ)
+    code, said = start_worker(environ, forks)
     assert code == 1
     assert f"Error: The tables are {word} than the program." in said
     assert "Traceback" not in said
 
 
-def test_beside_another_host_a_worker_does_not_start_and_returns_messages(tmp_path: Path) -> None:
+def test_beside_another_host_a_worker_does_not_start_and_returns_messages(
+    tmp_path: Path, forks: Forks
+) -> None:
     environ = settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")
-    message = (sys.executable, "-c", A_MESSAGE)
     with running(environ):  # which makes the tables
-        assert start(environ, *message)[:2] == (0, "None\n")
+        assert get_message(environ)[:2] == (0, "None\n")
     notes = list(tmp_path.glob("guestbook.db-host-*"))
     assert len(notes) == 1, "it has noted its own host"
     seen = {"web server": clock.to_text(clock.now())}
     note = {"name": "elsewhere", "boot_id": "another kernel", "seen": seen}
     (tmp_path / "guestbook.db-host-123456789abc").write_text(json.dumps(note))
-    code, _, said = start_worker(environ)
+    code, said = start_worker(environ, forks)
     assert code == 1
     assert "Error: Two hosts use one SQLite file, " in said
     assert "Traceback" not in said
-    code, said, complaint = start(environ, *message)
+    code, said, complaint = get_message(environ)
     assert (code, said) == (0, "it comes again True\n")
     assert "So passes and workers do nothing." in complaint

@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import flask.cli
@@ -25,11 +26,11 @@ import guestbook
 import guestbook.cli.idle_cron  # likewise
 import guestbook.web
 from guestbook.background import cron  # noqa: F401  likewise
-from guestbook.cli import all_commands  # noqa: F401  likewise
+from guestbook.cli import all_commands
 from guestbook.lib.encryption import Keyring
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.storage import upgrade  # noqa: F401  likewise
-from tests.support import kill_points
+from guestbook.storage import database, upgrade  # noqa: F401  likewise
+from tests.support import compiled, kill_points
 
 Keyring(("no key of a book",)).encrypt("x", "x")  # which imports what each child would
 OF_CELERY = ("celery.bin.celery", "celery.apps.worker", "celery.worker.worker", "celery.worker.consumer")
@@ -40,6 +41,20 @@ OF_CELERY += ("celery.app.control", "celery.app.events", "celery.app.log", "cele
 OF_CELERY += ("kombu.transport.pyamqp", "guestbook.background.celery.delivery_consumer")
 OF_CELERY += ("guestbook.background.celery.message_filter", "guestbook.background.celery.relay")
 OF_CELERY += ("guestbook.inbound.processor",)
+
+
+def warm_up() -> None:
+    """Compile what is compiled once, the first page included, and import what it needs, for all children."""
+    all_commands.load_all(all_commands.PROGRAM_SECTIONS)
+    compiled.share_url_rules()
+    flask.Flask.jinja_options = {"bytecode_cache": compiled.TEMPLATES}
+    with TemporaryDirectory() as folder:
+        app = guestbook.create_app({"GUESTBOOK_DATA_DIR": folder})
+        with app.app_context():
+            database.create_tables(database.db.engine)
+            app.test_client().get("/")
+            database.db.session.remove()
+            database.db.engine.dispose()
 
 
 def serve() -> None:
@@ -145,4 +160,5 @@ def _announce(path: Path) -> None:
 
 
 if __name__ == "__main__":
+    warm_up()
     serve()

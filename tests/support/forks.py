@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from tests.support.processes import answers, free_port, wait_for
 from tests.support.receiver import ROOT
 
 
@@ -27,6 +28,11 @@ class Command:
         """End it by SIGKILL."""
         os.kill(self.pid, signal.SIGKILL)
         assert self.wait() == -signal.SIGKILL
+
+    def end(self) -> None:
+        """End it by SIGKILL, unless it has ended."""
+        if self.poll() is None:
+            self.kill()
 
     def terminate(self) -> None:
         """Ask it to end, by SIGTERM."""
@@ -70,8 +76,9 @@ class Command:
 class Forks:
     """The process that forks the commands."""
 
-    def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
-        self._process = process
+    def __init__(self, orders: IO[str], answers: IO[str], folder: Path) -> None:
+        self._orders = orders
+        self._answers = answers
         self._folder = folder
         self._count = 0
 
@@ -100,13 +107,22 @@ class Forks:
         assert code == (-signal.SIGKILL if point else 0), running.printed
         return running
 
+    @contextmanager
+    def serving(
+        self, environ: Mapping[str, str], *, point: str | None = None
+    ) -> Iterator[tuple[str, Command]]:
+        """Serve the book; give its address and the process."""
+        place = f"127.0.0.1:{free_port()}"
+        server = self.start(environ, "serve", f"--listen={place}", point=point)
+        wait_for(lambda: answers(f"http://{place}"), 60, lambda: server.printed)
+        yield f"http://{place}", server
+        server.end()
+
     def ask(self, **order: Any) -> dict[str, Any]:
         """Send an order to the forking process and return its answer."""
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        self._orders.write(json.dumps(order) + "\n")
+        self._orders.flush()
+        answer: dict[str, Any] = json.loads(self._answers.readline())
         return answer
 
 
@@ -116,6 +132,8 @@ def open_forks(folder: Path) -> Iterator[Forks]:
     command = [sys.executable, "-m", "tests.support.fork_server"]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
-        yield Forks(process, folder)
+        assert process.stdin
+        assert process.stdout
+        yield Forks(process.stdin, process.stdout, folder)
         process.stdin.close()
         assert process.wait(10) == 0

@@ -6,15 +6,18 @@ import re
 import resource
 import signal
 import statistics
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
+from wsgiref.simple_server import make_server
 
 from sqlalchemy import Connection, Engine, event
 
 from guestbook.background import pruning
 from guestbook.inbound import actions, evaluate
+from guestbook.lib import http_server
 from guestbook.outbound import pause_and_disable
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.tally import Tally
@@ -213,6 +216,21 @@ def measured() -> None:
     pruning.prune = tidy_and_tell
 
 
+def without_threads() -> None:
+    """Do not die, but serve one request after the other, where no thread can be started."""
+
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def listening(app: Any, *, listen: str, **_: Any) -> tuple[Any, str]:
+        server: Any = make_server("127.0.0.1", int(listen.rpartition(":")[2]), app)
+        server.run = server.serve_forever
+        return server, listen
+
+    threading.Thread.start = start  # type: ignore[method-assign]  # in this process alone
+    http_server.listening = listening
+
+
 def by_another_user() -> None:
     """Run as the user of GUESTBOOK_TEST_USER."""
     home = Path(os.environ["HOME"])  # where the command writes down its name
@@ -257,5 +275,6 @@ POINTS: dict[str, Callable[[], None]] = {
         measured,
         limited,
         by_another_user,
+        without_threads,
     )
 }

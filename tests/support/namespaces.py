@@ -111,6 +111,11 @@ def within(network: int, do: Callable[[], T]) -> T:
         os.close(before)
 
 
+def move_to(network: int) -> None:
+    """Put this process, which has no other threads, and all that it starts into that network."""
+    _check(_libc.setns(network, NEW_NET))
+
+
 def take_name(name: str) -> None:
     """Give this process, and those that it starts, a host name of its own."""
     _check(_libc.unshare(NEW_UTS))

@@ -1,12 +1,12 @@
-"""The main job on real input: somebody signs the book, cron comes, a receiver has a signed webhook."""
+"""The main job on real input: somebody signs the book, cron comes, a receiver has a signed webhook.
+
+Server and commands are forked. `test_installed` and `tests.background.test_cron` start them as a host does.
+"""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,27 +29,6 @@ def environ(environ: dict[str, str]) -> dict[str, str]:
     return {**environ, **RETRY_AT_ONCE}
 
 
-@contextmanager
-def serving(environ: dict[str, str], folder: Path) -> Iterator[str]:
-    """Serve the book as scripts/run does; give its address."""
-    port = processes.free_port()
-    command = [sys.executable, "-m", "flask", "--app", "guestbook", "serve", f"--listen=127.0.0.1:{port}"]
-    with processes.started(command, cwd=folder, env=processes.clean_environ(**environ)) as server:
-        address = f"http://127.0.0.1:{port}"
-        processes.wait_for(lambda: processes.answers(address), 30, server.output)
-        yield address
-        assert "Traceback" not in server.output()
-
-
-def cron(environ: dict[str, str]) -> None:
-    """Run a pass as cron does: with nothing but PATH, HOME and the settings."""
-    home = environ["GUESTBOOK_DATA_DIR"]
-    bare = {"PATH": "/usr/bin:/bin", "HOME": home, **environ}
-    command = [f"{sys.prefix}/bin/flask", "--app", "guestbook", "cron"]
-    done = subprocess.run(command, cwd=home, env=bare, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
 @dataclass
 class Terminal:
     """Where the owner types commands."""
@@ -67,6 +46,13 @@ class Terminal:
     def json(self, *arguments: str) -> Any:
         return json.loads(self(*arguments, "--json"))
 
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        """Serve the book; give its address."""
+        with self.forks.serving(self.environ) as (address, server):
+            yield address
+            assert "Traceback" not in server.printed
+
 
 @pytest.fixture
 def flask(environ: dict[str, str], forks: Forks) -> Terminal:
@@ -79,17 +65,16 @@ def verified(secret: str, request: Request) -> Any:
 
 
 def test_a_comment_becomes_a_webhook_that_its_receiver_can_verify(
-    each_environ: dict[str, str], forks: Forks, receiver: Receiver, tmp_path: Path
+    each_environ: dict[str, str], forks: Forks, receiver: Receiver
 ) -> None:
-    environ = {**each_environ, **RETRY_AT_ONCE}
-    flask = Terminal(forks, environ)
+    flask = Terminal(forks, {**each_environ, **RETRY_AT_ONCE})
     flask("init-db")
     header = ("--header", "Authorization: Bearer me")
     secret = flask.json("webhooks", "add", receiver.url("/hook"), *header)["secret"]
-    with serving(environ, tmp_path) as address:
+    with flask.serving() as address:
         assert processes.sign(address, name="Zoë", website="example.org", message=MESSAGE) == 303
         assert receiver.requests == [], "nobody is told before cron comes"
-        cron(environ)
+        assert flask("cron") == ""
         assert "Zoë" in processes.fetch(address)[1]
         health = json.loads(processes.fetch(f"{address}/healthz")[1])
     (request,) = receiver.requests
@@ -106,13 +91,11 @@ def test_a_comment_becomes_a_webhook_that_its_receiver_can_verify(
     assert (row["status"], row["attempts"], row["event_id"]) == ("processed", 1, request.event_id)
 
 
-def test_a_receiver_that_fails_first_gets_the_same_webhook_again(
-    environ: dict[str, str], flask: Terminal, receiver: Receiver, tmp_path: Path
-) -> None:
+def test_a_receiver_that_fails_first_gets_the_same_webhook_again(flask: Terminal, receiver: Receiver) -> None:
     receiver.answer("/hook", Answer(500, body=b"not now"), Answer(204, body=b""))
     flask("init-db")
     secret = flask.json("webhooks", "add", receiver.url("/hook"))["secret"]
-    with serving(environ, tmp_path) as address:
+    with flask.serving() as address:
         assert processes.sign(address, message=MESSAGE) == 303
     flask("cron")  # with retries due at once, one pass makes both attempts
     first, second = receiver.requests
@@ -125,13 +108,11 @@ def test_a_receiver_that_fails_first_gets_the_same_webhook_again(
     assert answered == [(500, "not now"), (204, "")]
 
 
-def test_what_was_given_up_is_sent_again_by_hand(
-    environ: dict[str, str], flask: Terminal, receiver: Receiver, tmp_path: Path
-) -> None:
+def test_what_was_given_up_is_sent_again_by_hand(flask: Terminal, receiver: Receiver) -> None:
     receiver.answer("/hook", Answer(500))
     flask("init-db")
     secret = flask.json("webhooks", "add", receiver.url("/hook"))["secret"]
-    with serving(environ, tmp_path) as address:
+    with flask.serving() as address:
         assert processes.sign(address) == 303
     flask("cron", complains="guestbook: 1 delivery was given up for webhook 127.0.0.1.")
     receiver.answer("/hook", Answer(200))
@@ -142,11 +123,11 @@ def test_what_was_given_up_is_sent_again_by_hand(
 
 
 def test_the_log_of_the_server_and_the_answers_never_hold_the_secret(
-    environ: dict[str, str], flask: Terminal, receiver: Receiver, tmp_path: Path
+    flask: Terminal, receiver: Receiver
 ) -> None:
     flask("init-db")
     secret = flask.json("webhooks", "add", receiver.url("/hook"))["secret"]
-    with serving(environ, tmp_path) as address:
+    with flask.serving() as address:
         assert processes.sign(address) == 303
     said = flask("cron", "-v") + flask("webhooks", "list") + flask("status")
     said += json.dumps(flask.json("webhooks", "list"))

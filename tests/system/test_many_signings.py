@@ -1,13 +1,10 @@
-"""Three hundred visitors of fifty networks sign at once, on two processes of a real server."""
+"""Two hundred visitors of forty networks sign at once, on two processes of a real server."""
 
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from functools import partial
 
 import pytest
 import requests
@@ -17,29 +14,23 @@ from guestbook.comments import refusals
 from guestbook.lib import clock
 from guestbook.storage.database import db
 from tests.support import processes
-from tests.support.processes import wait_for
+from tests.support.forks import Forks
 from tests.support.visitor import stored
 from tests.web.test_preferences import set_
 
-NETWORKS, EACH, LIMIT = 50, 6, 4
+NETWORKS, EACH, LIMIT = 40, 5, 3
 AT_ONCE = 24  # visitors; each comes again when the book asks for it
 TRIES_FOR = 300.0  # seconds
-SERVE = (sys.executable, "-m", "flask", "--app", "guestbook", "serve", "--listen")
 TOKEN = re.compile('name="token" value="([^"]+)"')
 
 
 @pytest.fixture
-def addresses(app: Flask, environ: dict[str, str]) -> Iterator[list[str]]:
+def addresses(app: Flask, environ: dict[str, str], forks: Forks) -> Iterator[list[str]]:
     """Two servers of the book behind a proxy that names the visitors' addresses."""
     set_(app, rate=str(LIMIT), flood="10000")
-    ports = [str(processes.free_port()) for _ in range(2)]
-    settings = {**processes.clean_environ(), **environ, "GUESTBOOK_TRUSTED_PROXIES": "1"}
-    with ExitStack() as servers:
-        for port in ports:
-            command = [*SERVE, f"127.0.0.1:{port}"]
-            server = servers.enter_context(processes.started(command, env=settings))
-            wait_for(partial(processes.answers, f"http://127.0.0.1:{port}"), 120, server.output)
-        yield [f"http://127.0.0.1:{port}" for port in ports]
+    settings = {**environ, "GUESTBOOK_TRUSTED_PROXIES": "1"}
+    with forks.serving(settings) as (first, _), forks.serving(settings) as (second, _):
+        yield [first, second]
 
 
 def sign(address: str, token: str, network: int, number: int) -> int:

@@ -1,10 +1,8 @@
 """A book on a server with one process and no threads, without cron: its requests and a pinger send."""
 
 import json
-import os
-import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -15,48 +13,37 @@ from guestbook.storage.models import Pass
 from tests.conftest import need
 from tests.support import processes
 from tests.support.book import Book
-from tests.support.processes import Started, wait_for
+from tests.support.forks import Forks
+from tests.support.processes import wait_for
 from tests.support.receiver import HANG, Answer, Receiver
-
-SIMPLE = """
-import sys, threading
-from wsgiref.simple_server import make_server
-
-def start(self):
-    raise RuntimeError("can't start new thread")
-
-threading.Thread.start = start
-import guestbook
-make_server("127.0.0.1", int(sys.argv[1]), guestbook.create_app()).serve_forever()
-"""
 
 
 @contextmanager
-def served(server: str, environ: dict[str, str]) -> Iterator[tuple[str, Started]]:
-    """Serve the book; give its address and the server's process."""
-    port = str(processes.free_port())
-    simple = [sys.executable, "-c", SIMPLE, port]
-    bind = ["--workers", "1", "--bind", f"127.0.0.1:{port}"]
-    gunicorn = [sys.executable, "-m", "gunicorn", *bind, "guestbook:create_app()"]
-    if server == "gunicorn":
-        need("gunicorn")
-    settings = {**processes.clean_environ(), **environ, "GUESTBOOK_SEND_AFTER_REQUESTS": "true"}
-    with processes.started(simple if server == "wsgiref" else gunicorn, env=settings) as process:
-        address = f"http://127.0.0.1:{port}"
-        wait_for(lambda: processes.answers(address), 60, process.output)
-        yield address, process
+def served(server: str, environ: dict[str, str], forks: Forks) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Serve the book; give its address, and what returns what the server has printed."""
+    settings = environ | {"GUESTBOOK_SEND_AFTER_REQUESTS": "true"}
+    if server == "wsgiref":
+        with forks.serving(settings, point="without_threads") as (address, one):
+            yield address, lambda: one.printed
+        return
+    need("gunicorn")
+    place = f"127.0.0.1:{processes.free_port()}"
+    command = [sys.executable, "-m", "gunicorn", "--workers", "1", "--bind", place, "guestbook:create_app()"]
+    with processes.started(command, env=processes.clean_environ(**settings)) as process:
+        wait_for(lambda: processes.answers(f"http://{place}"), 60, process.output)
+        yield f"http://{place}", process.output
 
 
 @pytest.mark.parametrize("server", ["wsgiref", "gunicorn"])
 def test_a_comment_is_sent_by_the_request_that_signs_it_and_a_later_one_by_a_ping(
-    book: Book, environ: dict[str, str], receiver: Receiver, server: str
+    book: Book, environ: dict[str, str], forks: Forks, receiver: Receiver, server: str
 ) -> None:
     book.webhook(f"http://localhost:{receiver.port}/hook")
-    with served(server, environ) as (address, process):
+    with served(server, environ, forks) as (address, output):
         assert processes.sign(address) == 303
         receiver.wait_for(1)
         assert processes.sign(address, message="Again") == 303
-        wait_for(lambda: book.statuses() == {"processed": 1, "new": 1}, or_show=process.output)
+        wait_for(lambda: book.statuses() == {"processed": 1, "new": 1}, or_show=output)
         with database.writing() as session:
             token = cron_token.make(session)
         said = json.loads(processes.fetch(f"{address}/cron/{token}", {})[1])
@@ -66,20 +53,21 @@ def test_a_comment_is_sent_by_the_request_that_signs_it_and_a_later_one_by_a_pin
 
 
 def test_kill_9_in_the_middle_of_an_attempt_loses_nothing(
-    book: Book, environ: dict[str, str], receiver: Receiver
+    book: Book, environ: dict[str, str], forks: Forks, receiver: Receiver
 ) -> None:
     receiver.answer("/hook", HANG)
     book.webhook(receiver.url("/hook"))
-    with served("wsgiref", environ) as (address, process):
+    settings = environ | {"GUESTBOOK_SEND_AFTER_REQUESTS": "true"}
+    with forks.serving(settings, point="without_threads") as (address, server):
         assert processes.sign(address) == 303
         receiver.wait_for(1)
-        os.kill(process.process.pid, signal.SIGKILL)
+        server.kill()
     assert book.statuses() == {"new": 1}
     receiver.answer("/hook", Answer())
     book.expire()
     with database.write(book.engine) as connection:
         connection.execute(delete(Pass))  # or it would wait for a minute
-    with served("wsgiref", environ) as (address, process):
+    with served("wsgiref", environ, forks) as (address, output):
         processes.fetch(address)
-        wait_for(lambda: book.statuses() == {"processed": 1}, or_show=process.output)
+        wait_for(lambda: book.statuses() == {"processed": 1}, or_show=output)
     book.check()

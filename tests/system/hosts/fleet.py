@@ -1,5 +1,6 @@
 """Four machines, and a book in a database that all of them use."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,7 +27,6 @@ class Machines:
     """The machines that are switched on."""
 
     lan: Lan
-    networks: dict[int, int] = field(default_factory=dict)
     forks: dict[int, Forks] = field(default_factory=dict)
 
 
@@ -35,16 +35,27 @@ def switched_on(folder: Path) -> Iterator[Machines]:
     """Plug in all machines, each with a process that waits for commands."""
     with ExitStack() as stack:
         machines = Machines(stack.enter_context(Lan()))
-        for number in MACHINES:
-            network = machines.networks[number] = machines.lan.plug_in(number)
-            process = namespaces.within(network, lambda number=number: _waiting(number))
-            machines.forks[number] = Forks(stack.enter_context(process), folder / name(number))
+        pipes = {number: (os.pipe(), os.pipe()) for number in MACHINES}
+        theirs = {number: (orders[0], answers[1]) for number, (orders, answers) in pipes.items()}
+        stack.enter_context(
+            _driver({number: (machines.lan.plug_in(number), *theirs[number]) for number in theirs})
+        )
+        for number, (orders, answers) in pipes.items():
+            ours = stack.enter_context(os.fdopen(orders[1], "w")), stack.enter_context(os.fdopen(answers[0]))
+            machines.forks[number] = Forks(*ours, folder / name(number))
         yield machines
 
 
-def _waiting(number: int) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.system.hosts.driver", name(number)]
-    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def _driver(machines: dict[int, tuple[int, int, int]]) -> "subprocess.Popen[bytes]":
+    """Start the processes; a machine has its network, where orders come in and where answers go."""
+    named = [":".join([name(number), *map(str, ends)]) for number, ends in machines.items()]
+    command = [sys.executable, "-m", "tests.system.hosts.driver", *named]
+    passed = [one for ends in machines.values() for one in ends]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=passed)
+    for _, *ends in machines.values():
+        for end in ends:
+            os.close(end)
+    return process
 
 
 def name(number: int) -> str:
@@ -79,9 +90,9 @@ class Fleet:
         """Start a command on a machine."""
         return self._machines.forks[number].start(self.environ(number, **settings), *command, point=point)
 
-    def start_everywhere(self, *command: str) -> list[Command]:
+    def start_everywhere(self, *command: str, point: str | None = None) -> list[Command]:
         """Start it on all machines, and wait until their passes have begun."""
-        started = [self.start(number, *command) for number in MACHINES]
+        started = [self.start(number, *command, point=point) for number in MACHINES]
         for one in started:
             one.is_at_work(30)
         return started
@@ -89,14 +100,11 @@ class Fleet:
     @contextmanager
     def site(self, number: int) -> Iterator[str]:
         """Serve the book on a machine; give the address by which we reach it."""
-        serve = ["-m", "waitress", "--listen", f"0.0.0.0:{WEB}", "--call", "guestbook:create_app"]
-        environ = processes.clean_environ(**self.environ(number, GUESTBOOK_BASE_URL="http://127.0.0.1"))
-        running = processes.started([sys.executable, *serve], cwd=ROOT, env=environ)
-        server = namespaces.within(self._machines.networks[number], running.__enter__)
-        with ExitStack() as stack:
-            stack.push(running)
-            address = f"http://127.0.0.1:{stack.enter_context(self.lan.reach(number, WEB))}"
-            processes.wait_for(lambda: processes.answers(address), 30, server.output)
+        serve = ("serve", f"--listen=0.0.0.0:{WEB}")
+        server = self.start(number, *serve, GUESTBOOK_BASE_URL="http://127.0.0.1")
+        with self.lan.reach(number, WEB) as port:
+            address = f"http://127.0.0.1:{port}"
+            processes.wait_for(lambda: processes.answers(address), 30, lambda: server.printed)
             yield address
 
     def environ(self, number: int, **settings: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from tests.system.hosts.fleet import Fleet, ended
 pytestmark = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
 
 PATHS = [f"/{number}" for number in range(4)]
-EACH = 100
+EACH = 60
 CLOCKS = ("clock_behind", "clock_ahead", None, None)  # of the machines
 SHORT = {"GUESTBOOK_TIMEOUT": "5"}  # and with it the lease
 
@@ -24,13 +24,15 @@ def test_what_waits_in_the_memory_of_one_pass_is_not_overdue_for_one_whose_clock
     fleet: Fleet, hook: Hook
 ) -> None:
     past = clock.now() - timedelta(minutes=5)
-    for path in PATHS:
-        hook.receiver.answer(path, Answer(delay=0.05))
-        fleet.book.stock(fleet.book.webhook(hook.base_url + path), EACH, due_at=past)
     passes = [
         fleet.start(number, "cron", "--stay", "--concurrency", "8", point=point, **SHORT)
         for number, point in enumerate(CLOCKS, 1)
     ]
+    for one in passes:
+        one.is_at_work(30)
+    for path in PATHS:
+        hook.receiver.answer(path, Answer(delay=0.1))
+        fleet.book.stock(fleet.book.webhook(hook.base_url + path), EACH, due_at=past)
     hook.receiver.wait_for(len(PATHS) * EACH)
     ended(passes)
     for path in PATHS:

@@ -13,7 +13,7 @@ from tests.system.hosts.fleet import MACHINES, Fleet, ended
 pytestmark = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
 
 PATHS = [f"/{number}" for number in range(4)]
-EACH = 150
+EACH = 80
 LOST = MACHINES[0]
 OTHERS = MACHINES[1:]
 CRON = ("cron", "--stay", "--concurrency", "16")
@@ -77,7 +77,7 @@ def test_when_the_network_is_back_a_late_answer_changes_no_row(fleet: Fleet, hoo
 
 def _stock(fleet: Fleet, hook: Hook) -> None:
     for path in PATHS:
-        hook.receiver.answer(path, Answer(delay=0.03))
+        hook.receiver.answer(path, Answer(delay=0.06))
         fleet.book.stock(fleet.book.webhook(hook.base_url + path), EACH)
 
 

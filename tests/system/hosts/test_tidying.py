@@ -15,9 +15,9 @@ from tests.system.hosts.fleet import MACHINES, Fleet
 pytestmark = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
 
 DAY = timedelta(days=1)
-OLD = 2500  # deliveries of one day that are to be counted and to be removed: five bites
-YOUNG = 300  # of each of the days that stay
-DUE = 200
+OLD = 1250  # deliveries of one day that are to be counted and to be removed: three bites
+YOUNG = 100  # of each of the days that stay
+DUE = 80
 
 
 def test_passes_that_tidy_up_at_once_remove_and_count_each_delivery_once(fleet: Fleet, hook: Hook) -> None:
