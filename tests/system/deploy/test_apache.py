@@ -106,9 +106,9 @@ def test_plain_cgi_serves_the_book(debian_host: Installation, receiver: Receiver
         browser.session,
         apache(debian_host, port, site),
     ):
-        visit.read(browser)
-        visit.sign(browser, installed)
+        page = visit.read(browser)
         if path:  # each page starts Python anew, so one place has to do
+            visit.sign(browser, installed, page)
             visit.deliver(browser, receiver)
             visit.administer(browser)
             visit.post_to_the_receiver(browser)

@@ -23,7 +23,7 @@ def test_uwsgi_serves_the_book(installation: Installation, receiver: Receiver, p
         browser.session,
         installation.started(*command) as server,
     ):
-        wait_for(browser.answers, 60, server.output)
+        wait_for(browser.home, 60, server.output)
         visit.whole(browser, installed, receiver)
 
 
@@ -41,5 +41,5 @@ def test_the_file_for_pythonanywhere_serves_the_book_without_threads(
         browser.session,
         installation.started(program, *options) as server,
     ):
-        wait_for(browser.answers, 60, server.output)
+        wait_for(browser.home, 60, server.output)
         visit.whole(browser, installed, receiver)

@@ -1,4 +1,7 @@
-"""What a host must give: the book, its admin pages, its receiver and its API, at the address of the site."""
+"""What a host must give: the book, its admin pages, its receiver and its API, at the address of the site.
+
+Here are no requests that only the book itself answers one way or another: by CGI each of them starts Python.
+"""
 
 import json
 from contextlib import suppress
@@ -42,13 +45,18 @@ class Browser:
     def ask(self, method: str, path: str, **how: object) -> requests.Response:
         return self.session.request(method, self.base_url + path, timeout=30, **how)  # type: ignore[arg-type]
 
-    def answers(self) -> bool:
+    def home(self) -> requests.Response | None:
+        """Return the first page, or None while the server does not give it."""
         with suppress(requests.RequestException):
-            return self.ask("GET", "/").status_code == 200
-        return False
+            answer = self.ask("GET", "/")
+            return answer if answer.status_code == 200 else None
+        return None
 
     def page(self, path: str) -> Element:
-        answer = self.ask("GET", path)
+        return self.parsed(self.ask("GET", path))
+
+    def parsed(self, answer: requests.Response) -> Element:
+        """Return a page that must be there; all its addresses are below that of the book."""
         assert answer.status_code == 200, answer.text
         page: Element = html5lib.parse(answer.text, namespaceHTMLElements=False)
         own = (one.attrib.get(name, "") for one in page.iter() for name in ("href", "src", "action"))
@@ -58,27 +66,26 @@ class Browser:
 
 def whole(browser: Browser, installed: Installed, receiver: Receiver) -> None:
     """Use everything once."""
-    read(browser)
-    sign(browser, installed)
+    sign(browser, installed, read(browser))
     deliver(browser, receiver)
     administer(browser)
     post_to_the_receiver(browser)
     use_the_api(browser, installed.token)
 
 
-def read(browser: Browser) -> None:
-    """Read the book; its style sheet comes from the same place."""
-    wait_for(browser.answers, 90)  # on a busy machine a server's first answer takes long
-    style = browser.page("/").find(".//link[@rel='stylesheet']")
+def read(browser: Browser) -> Element:
+    """Read the book and return its page; the style sheet comes from the same place."""
+    page = browser.parsed(wait_for(browser.home, 90))  # on a busy machine a first answer takes long
+    style = page.find(".//link[@rel='stylesheet']")
     assert style is not None
     sheet = browser.session.get(browser.origin + style.attrib["href"], timeout=30)
     assert (sheet.status_code, sheet.headers["Content-Type"].split(";")[0]) == (200, "text/css")
     assert browser.ask("GET", "/no-such-page").status_code == 404
+    return page
 
 
-def sign(browser: Browser, installed: Installed) -> None:
-    """Sign the book; the server knows the visitor's own address, whatever a header claims."""
-    page = browser.page("/")
+def sign(browser: Browser, installed: Installed, page: Element) -> None:
+    """Sign the book on that page; the server knows the visitor's own address, whatever a header claims."""
     form = page.find(".//form[@method='post']")
     assert form is not None
     typed = visitor.fields(page) | visitor.GREETING | {"message": "From this host"}
@@ -114,12 +121,10 @@ def administer(browser: Browser) -> None:
     cookies = list(browser.session.cookies)
     assert {cookie.path for cookie in cookies} == {f"{browser.path}/admin", f"{browser.path}/comments"}
     assert {cookie.secure for cookie in cookies} == {browser.origin.startswith("https:")}
-    form = visitor.fields(browser.page("/admin/book/"))
-    key = form.pop("csrf_token")
-    assert browser.ask("POST", "/admin/book/", data=form).status_code == 400
-    form |= {"csrf_token": key, "title": "A book on a host"}
-    assert browser.ask("POST", "/admin/book/", data=form).status_code == 200
-    assert "A book on a host" in browser.ask("GET", "/").text
+    form = visitor.fields(browser.page("/admin/book/")) | {"title": "A book on a host"}
+    answer = browser.ask("POST", "/admin/book/", data=form)
+    assert (answer.status_code, [one.status_code for one in answer.history]) == (200, [303])
+    assert "A book on a host" in answer.text
 
 
 def post_to_the_receiver(browser: Browser) -> None:
@@ -137,6 +142,5 @@ def post_to_the_receiver(browser: Browser) -> None:
 def use_the_api(browser: Browser, token: str) -> None:
     """Ask with the header Authorization, which some servers keep to themselves."""
     headers = {"Authorization": f"Bearer {token}"}
-    assert browser.ask("GET", "/api/v1/webhooks").status_code == 401
     answer = browser.ask("GET", "/api/v1/webhooks", headers=headers)
     assert answer.status_code == 200, answer.text
