@@ -4,7 +4,10 @@ import re
 import sys
 from pathlib import Path
 
-from guestbook.cli import all_commands, deliveries, help_sections
+import pytest
+from click.testing import CliRunner
+
+from guestbook.cli import all_commands, deliveries, help_sections, program
 from guestbook.lib.version import VERSION
 from tests.conftest import run
 
@@ -29,15 +32,18 @@ def test_the_help_shows_the_sections_of_flask_and_run(tmp_path: Path) -> None:
     assert "No such command 'crom'" in complaint
 
 
+@pytest.mark.usefixtures("app")  # which makes the tables
 def test_its_commands_work_and_name_commands_as_they_were_typed(environ: dict[str, str]) -> None:
-    assert type_(environ, "init-db")[0] == 0
     code, said, complaint = type_(environ, "webhooks", "list")
     assert (code, said, complaint) == (0, f"No webhooks yet. Add one: {PROGRAM} webhooks add URL\n", "")
     beside = str(Path(PROGRAM).parent)
     assert type_(environ, "tokens", "list", path=beside)[1].endswith("Add one: guestbook tokens add NAME\n")
-    said = type_(environ, "deliveries", "--help")[1]
-    assert " ".join(help_sections.sentence(deliveries.list_).split()) in " ".join(said.split())
     assert "Print what happens" in type_(environ, "cron", "--help")[1]
     code, _, complaint = type_({**environ, "GUESTBOOK_TIMEOUT": "soon"}, "cron")
     assert (code, complaint.count("\n")) == (1, 1)
     assert complaint.startswith("Error: GUESTBOOK_TIMEOUT is 'soon'")
+
+
+def test_a_group_of_commands_has_its_help() -> None:
+    said = CliRunner().invoke(program.program, ["deliveries", "--help"]).stdout
+    assert " ".join(help_sections.sentence(deliveries.list_).split()) in " ".join(said.split())
