@@ -1,5 +1,6 @@
 """Damaged pages of the book's file: commands and pages say that the book is damaged."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -22,17 +23,26 @@ TABLE, INDEX, IDS, QUEUE = "comments", "comments_by_status", "sqlite_autoindex_c
 Spoil = Callable[[str], None]
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[Flask]:
-    """A book with some pages of comments, a whole backup of it, and an export."""
-    with running(settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")) as app:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a book that has some pages of comments, a whole backup of it, and an export."""
+    folder = tmp_path_factory.mktemp("whole")
+    with running(settings_for(folder, f"sqlite:///{folder}/guestbook.db")) as app:
         with app.app_context():
             factories.webhook()
             for number in range(30):
                 factories.sign(f"{number} " + "x" * 2000)
             db.session.remove()
         for words in (("backup", "whole.db"), ("comments", "export", "whole.jsonl")):
-            assert says(app, tmp_path, *words)[0] == 0
+            assert says(app, folder, *words)[0] == 0
+    return folder
+
+
+@pytest.fixture
+def app(whole: Path, tmp_path: Path) -> Iterator[Flask]:
+    """The book in a copy of that folder."""
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    with running(settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")) as app:
         yield app
 
 
