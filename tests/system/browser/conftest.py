@@ -17,6 +17,7 @@ from tests.support.receiver import Receiver
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+ARGUMENTS += ["--disable-site-isolation-trials"]  # a renderer kept ready for each page takes a fifth more
 PHONE = {"width": 390, "height": 844}  # CSS pixels
 DESKTOP = {"width": 1280, "height": 900}
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from flask import Flask, request
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
@@ -15,12 +14,10 @@ from tests.support import site
 from tests.support.visitor import add
 from tests.system.browser import sample
 from tests.system.browser.conftest import Open
-from tests.system.browser.test_pages import FILL_WITH_NONSENSE, LOOK_RULES, RUN_AXE
+from tests.system.browser.inspector import FILL_WITH_NONSENSE, Inspector
 
 pytestmark = pytest.mark.needs("chromium")
 
-WIDTHS_OF_LOOKS = (1280, 390, 320)
-LOOKED_AT = {("light", 1280), ("dark", 390), ("light", 320)}  # by axe, which takes long
 LONG_TITLE = "The guestbook of the house by the sea, where Donaudampfschifffahrtsgesellschaften"
 LEAKING = """@import "OUTSIDE/import.css";
 @font-face { font-family: X; src: url(OUTSIDE/font.woff2); }
@@ -32,7 +29,6 @@ h2 { mask-image: url(OUTSIDE/mask.svg#a); filter: url(OUTSIDE/filter.svg#b); }
 """
 MOVES = """[...document.querySelectorAll("*")].some(one =>
   [null, "::before", "::after"].some(part => getComputedStyle(one, part).animationName !== "none"))"""
-SCROLLS = "document.documentElement.scrollWidth > innerWidth"
 
 
 def set_(app: Flask, **changes: str) -> None:
@@ -71,21 +67,10 @@ def test_every_look_is_accessible_and_fits(
     add(app, ["Hello"], name="N" * 80)
     with app.app_context(), writing() as session:
         session.add(Origin(comment_id=newest, name="other.example", url="https://other.example/post"))
-    context = open_context()
-    context.add_init_script(AXE_SCRIPT)
-    page, wrong = context.new_page(), []
-    for name in shown_pages(page, comment_id):
-        rules: dict[str, list[str]] = {}
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]  # one of these
-            for width in WIDTHS_OF_LOOKS:
-                page.set_viewport_size({"width": width, "height": 900})
-                where = f"{name} {scheme} {width}"
-                wrong += [f"{where}: scrolls sideways"] if page.evaluate(SCROLLS) else []
-                found = page.evaluate(RUN_AXE, rules) if (scheme, width) in LOOKED_AT else []
-                wrong += [f"{where}: {one['help']} {one['nodes'][0]['html'][:160]}" for one in found]
-                rules = {"runOnly": LOOK_RULES}  # what else there is does not change with the look
-    assert not wrong, "\n".join(wrong)
+    inspector = Inspector(app, open_context(reduced_motion="reduce").new_page())
+    for name in shown_pages(inspector.page, comment_id):
+        inspector.look_at_page(name)
+    assert not inspector.wrong, "\n".join(inspector.wrong)
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
