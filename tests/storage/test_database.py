@@ -363,3 +363,21 @@ def test_of_two_that_wait_for_each_other_one_is_told_to_yield(mode: str, tmp_pat
         with ThreadPoolExecutor(2) as pool:
             errors = [error for error in pool.map(take, [rows, rows[::-1]]) if error]
         assert [database.was_deadlock(error) for error in errors] == [True]
+
+
+ENCRYPTION = {  # whether the server can do it, and whether this connection has it
+    "postgresql": ("SHOW ssl", "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"),
+    "mariadb": ("SELECT @@have_ssl", "SHOW STATUS LIKE 'Ssl_cipher'"),
+}
+
+
+@pytest.mark.parametrize("mode", databases.SERVERS)
+def test_a_connection_is_encrypted_where_the_server_can(mode: str, tmp_path: Path) -> None:
+    """The other tests go without, which is quicker."""
+    need(mode)
+    app = guestbook.create_app(settings_for(tmp_path, databases.server(mode)))
+    with app.app_context(), db.engine.connect() as connection:
+        can, is_so = (connection.exec_driver_sql(query).all()[0][-1] for query in ENCRYPTION[mode])
+        assert bool(is_so) == (can in ("on", "YES"))
+    with app.app_context():
+        db.engine.dispose()

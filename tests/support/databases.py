@@ -15,6 +15,10 @@ from sqlalchemy.pool import NullPool
 QUICK = "GUESTBOOK_TEST_QUICK" in os.environ  # skips all that needs more than SQLite and one process
 MODES = ("sqlite-wal",) if QUICK else ("sqlite-wal", "sqlite-journal", "postgresql", "mariadb")
 PORTS = {"postgresql": 5432, "mariadb": 3306}  # where a URL names none
+WITHOUT_TLS = {  # PyMySQL reads all certificates of the system for each connection, the servers sign with RSA
+    "postgresql": {"sslmode": "disable"},
+    "mariadb": {"ssl_disabled": "true"},
+}
 SERVERS = {
     "postgresql": os.environ.get(
         "GUESTBOOK_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
@@ -84,10 +88,12 @@ def drop(mode: str, name: str) -> None:
 
 
 def url_of(mode: str, name: str) -> str:
-    """Return the URL of a database on a server."""
-    return make_url(server(mode)).set(database=name).render_as_string(hide_password=False)
+    """Return the URL of a database on a server; unless the server's URL says so, nothing is encrypted."""
+    url = make_url(server(mode)).set(database=name)
+    return url.set(query={**WITHOUT_TLS[mode], **url.query}).render_as_string(hide_password=False)
 
 
 @cache
 def _admin(mode: str) -> Engine:
-    return create_engine(server(mode), isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    url = url_of(mode, make_url(server(mode)).database or "")
+    return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)

@@ -10,9 +10,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy import Connection, Engine, Table, create_engine, literal_column, make_url, select, union_all
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import NullPool
 
 import guestbook
 from guestbook.storage import database
@@ -59,34 +58,54 @@ class ServerDatabase:
         self._mode = mode
         self._name = databases.create(mode)
         self.url = databases.url_of(mode, self._name)
-        self._engine = create_engine(self.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        # One connection for all tests, and another one when a test has ended it.
+        self._engine = create_engine(
+            self.url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=0, pool_pre_ping=True
+        )
         with TemporaryDirectory() as folder:
             _create_tables(folder, self.url)
-        self._columns = self._read_columns()
+        with self._engine.connect() as connection:
+            self._columns = self._read_columns(connection)
         _ready.add(self.url)
 
     def is_emptied(self) -> bool:
         """Delete all rows; say whether it is as good as new."""
         with self._engine.connect() as connection:
-            others = connection.exec_driver_sql(CONNECTIONS[self._mode]).scalars().all()
-            if self._mode == "mariadb":
-                for other in others:
-                    with suppress(OperationalError):  # it has ended
-                        connection.exec_driver_sql(f"KILL {other}")
-        if self._read_columns() != self._columns:
-            return False
-        with self._engine.connect() as connection:
-            tables = reversed(database.Base.metadata.sorted_tables)
-            return sum(connection.execute(table.delete()).rowcount for table in tables) < MANY_ROWS
+            had_others = self._end_others(connection)
+            if self._read_columns(connection) != self._columns:
+                return False
+            # One of the others may still be writing: a DELETE waits for its rows, a SELECT does not.
+            tables = database.Base.metadata.sorted_tables if had_others else _filled(connection)
+            return sum(connection.execute(table.delete()).rowcount for table in reversed(tables)) < MANY_ROWS
+
+    def _end_others(self, connection: Connection) -> bool:
+        """End the other connections; say whether there were any."""
+        others = connection.exec_driver_sql(CONNECTIONS[self._mode]).scalars().all()
+        if self._mode == "mariadb":
+            for other in others:
+                with suppress(OperationalError):  # it has ended
+                    connection.exec_driver_sql(f"KILL {other}")
+        return bool(others)
 
     def drop(self) -> None:
         """Take it off the server."""
         _ready.discard(self.url)
+        self._engine.dispose()
         databases.drop(self._mode, self._name)
 
-    def _read_columns(self) -> list[object]:
-        with self._engine.connect() as connection:
-            return list(connection.exec_driver_sql(COLUMNS[self._mode]).all())
+    def _read_columns(self, connection: Connection) -> list[object]:
+        return list(connection.exec_driver_sql(COLUMNS[self._mode]).all())
+
+
+def _filled(connection: Connection) -> list[Table]:
+    """Return the tables that have rows, those that others refer to first."""
+    tables = database.Base.metadata.sorted_tables
+    questions = (
+        select(literal_column(str(place))).where(select(literal_column("1")).select_from(table).exists())
+        for place, table in enumerate(tables)
+    )
+    places = connection.execute(union_all(*questions)).scalars()
+    return [tables[place] for place in sorted(places)]
 
 
 _free: dict[str, list[ServerDatabase]] = {}
