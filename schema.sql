@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS webhooks (
     previous_signing_key_expires_at VARCHAR(24), -- until then
     key_only_since VARCHAR(24),     -- when not null, the secret no longer signs
     moved_at VARCHAR(24),           -- when its URL or format last changed; its receiver's page shows nothing from before
+    unreadable_until VARCHAR(24),   -- the end of the last pause that began because its secrets could not be decrypted
     PRIMARY KEY (id),
     CONSTRAINT webhooks_disabled CHECK ((disabled_at IS NULL) = (disabled_reason IS NULL)),
     CONSTRAINT webhooks_disabled_reason CHECK (disabled_reason IN ('by_hand', 'failing', 'gone'))
@@ -434,12 +435,12 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0023' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0024' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT request FROM idempotency_keys)
     AND NOT EXISTS (SELECT object FROM audit_log)
     AND NOT EXISTS (SELECT last_sequence FROM comments)
-    AND NOT EXISTS (SELECT moved_at FROM webhooks)
+    AND NOT EXISTS (SELECT unreadable_until FROM webhooks)
     AND NOT EXISTS (SELECT comment_id FROM holds)
     AND NOT EXISTS (SELECT id FROM passes)
     AND NOT EXISTS (SELECT last_used_at FROM receiver_links)

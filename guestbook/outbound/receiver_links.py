@@ -14,10 +14,10 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.receiver_token import RECEIVER_PATH
 from guestbook.outbound import webhook_urls
 from guestbook.outbound.formats import chat_urls
-from guestbook.outbound.unused_fields import UNSIGNED_FORMATS
 from guestbook.settings import Settings
 from guestbook.storage import audit_log
 from guestbook.storage.models import ReceiverLink, Webhook
+from guestbook.storage.models.webhook import UNSIGNED_FORMATS
 
 DEFAULT_LIFETIME = "30d"
 LONGEST_LIFETIME = timedelta(days=366)

@@ -16,10 +16,9 @@ from guestbook.lib import ed25519, signing
 from guestbook.lib.encryption import NO_KEYS_KNOWN, CannotDecrypt, Keyring
 from guestbook.outbound import response_policy
 from guestbook.outbound.tasks import Receiver
-from guestbook.outbound.unused_fields import UNSIGNED_FORMATS
 from guestbook.settings import installation
 from guestbook.storage.models import Webhook
-from guestbook.storage.models.webhook import HEADER_PURPOSE, KEY_PURPOSE, SECRET_PURPOSE
+from guestbook.storage.models.webhook import HEADER_PURPOSE, KEY_PURPOSE, SECRET_PURPOSE, needed_secrets
 
 
 def _stored(column: Any) -> Any:
@@ -72,8 +71,9 @@ class Receivers:
         if not locked:
             return list(rows)
         ids = {row.id for row in locked}
-        pause = update(Webhook).where(Webhook.id.in_(ids)).values(paused_until=now + UNREADABLE_PAUSE)
-        connection.execute(pause)
+        until = now + UNREADABLE_PAUSE
+        pause = update(Webhook).where(Webhook.id.in_(ids))
+        connection.execute(pause.values(paused_until=until, unreadable_until=until))
         if ids - self._named:  # the transaction may run twice
             self._named |= ids
             names, doctor = ", ".join(row.name for row in locked), installation.typed("doctor")
@@ -81,7 +81,7 @@ class Receivers:
         return [row for row in rows if row.id not in ids]
 
     def _is_locked(self, row: Row[Any], now: datetime) -> bool:
-        stored = (row.secret, row.previous_secret, row.signing_key, row.previous_signing_key, row.headers)
+        stored = (*needed_secrets(row, now), row.headers)
         if self._readable.get(row.id) == stored:
             return False
         is_locked = receiver(row.id, *_values(row, row.headers, now), keyring=self._keyring).is_locked
@@ -100,7 +100,7 @@ def receiver(
     name: str,
     url: str,
     headers: str,
-    secret: str,
+    secret: str | None,
     previous: str | None,
     format_name: str = "json",
     signing_key: str | None = None,
@@ -121,24 +121,19 @@ def receiver(
         keys = () if key_only else _keys(text, old)
         return replace(made, headers=own, keys=keys, secret=(text or "").encode(), seeds=_seeds(*private))
     except CannotDecrypt as reason:
-        return replace(made, error=f"{NOTHING_SENT}{reason}", is_locked=format_name not in UNSIGNED_FORMATS)
+        return replace(made, error=f"{NOTHING_SENT}{reason}", is_locked=True)
     except ValueError as reason:
         return replace(made, error=f"{NOTHING_SENT}{reason}")
 
 
 def _values(row: Row[Any] | Webhook, headers: str, now: datetime) -> tuple[Any, ...]:
     """Return what `receiver` takes after the id."""
+    needed = needed_secrets(row, now)
     return (
-        *(row.name, row.url, headers, row.secret),
-        _unexpired(row.previous_secret, row.previous_secret_expires_at, now),
-        *(row.format, row.signing_key),
-        _unexpired(row.previous_signing_key, row.previous_signing_key_expires_at, now),
+        *(row.name, row.url, headers, needed.secret, needed.previous_secret),
+        *(row.format, needed.signing_key, needed.previous_signing_key),
         *(row.key_only_since is not None, row.github_headers_since is not None),
     )
-
-
-def _unexpired(value: str | None, expires: datetime | None, now: datetime) -> str | None:
-    return value if expires and expires > now else None
 
 
 def _headers(stored: str, keyring: Keyring) -> dict[str, str]:

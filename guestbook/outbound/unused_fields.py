@@ -6,8 +6,8 @@ from typing import Any
 from guestbook.lib.errors import Refused
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.storage.models import Webhook
+from guestbook.storage.models.webhook import UNSIGNED_FORMATS
 
-UNSIGNED_FORMATS = {"email": "An e-mail", "webmention": "A webmention"}
 WITHOUT_HEADERS = {**UNSIGNED_FORMATS, PULL_URL: "A fetched message"}  # formats, and this URL
 NO_PULL_RATE = "Its receiver fetches the messages at its own speed: remove the rate limit."
 

@@ -10,11 +10,10 @@ from sqlalchemy.orm import Session
 from guestbook.lib import clock, ed25519, signing, validate
 from guestbook.lib.errors import Refused
 from guestbook.outbound.request_headers import GITHUB_HEADERS
-from guestbook.outbound.unused_fields import UNSIGNED_FORMATS
 from guestbook.settings import installation
 from guestbook.storage import audit_log
 from guestbook.storage.models import Webhook
-from guestbook.storage.models.webhook import OLD_SECRET_SIGNS_FOR, SIGN_WITH
+from guestbook.storage.models.webhook import OLD_SECRET_SIGNS_FOR, SIGN_WITH, UNSIGNED_FORMATS
 
 SET_FOR_GITHUB = frozenset(name.lower() for name in GITHUB_HEADERS)
 NO_KEY_PAIR = "This webhook has no key, because only its secret signs."

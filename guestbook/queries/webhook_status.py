@@ -40,7 +40,7 @@ def word(webhook: Webhook, now: datetime) -> str:
     """Return its status in one word: well, failing, paused or disabled."""
     if webhook.disabled_at:
         return "disabled"
-    if webhook.is_unreadable or webhook.is_paused(now):
+    if webhook.is_unreadable(now) or webhook.is_paused(now):
         return "paused"
     return "failing" if webhook.failing_since else "well"
 
@@ -53,7 +53,7 @@ def in_short(webhook: Webhook, now: datetime) -> str:
             "failing": "disabled: no success for days",
             "gone": "disabled: the receiver said it is gone",
         }[webhook.disabled_reason or "by_hand"]
-    if webhook.is_unreadable:
+    if webhook.is_unreadable(now):
         return "paused: wrong secret key"
     if webhook.is_paused(now):
         return f"paused until {clock.to_text(webhook.paused_until or now)}"
@@ -66,7 +66,7 @@ def hindrance(webhook: Webhook, now: datetime, what: str = "ping") -> str | None
     """Say why a ping, or what it is, has to wait, and for how long; None if it is sent now."""
     if webhook.disabled_at:
         return f"The webhook is disabled: the {what} waits until it is enabled."
-    if webhook.is_unreadable:
+    if webhook.is_unreadable(now):
         return f"{UNREADABLE_WEBHOOK}. The {what} waits for the right one."
     if webhook.is_paused(now):
         return f"The webhook is paused: the {what} waits until {_clock_time(webhook.paused_until)}."
@@ -78,7 +78,7 @@ def _status(session: Session, webhook: Webhook, now: datetime, first_due: dateti
     waiting = bounded_counts.count_some(session, mine, Delivery)
     if webhook.disabled_at:
         return WebhookStatus(webhook, "disabled", _why_disabled(webhook, waiting), waiting)
-    if webhook.is_unreadable:
+    if webhook.is_unreadable(now):
         waits = f": {_wait(waiting, 'for the right secret key')}" if waiting else ", and nothing waits"
         return WebhookStatus(webhook, "paused", f"{UNREADABLE_WEBHOOK}{waits}.", waiting)
     if webhook.is_paused(now):
@@ -106,6 +106,8 @@ def _why_disabled(webhook: Webhook, waiting: int) -> str:
 def _why_paused(webhook: Webhook, waiting: int) -> str:
     until = _clock_time(webhook.paused_until)
     waits = f" Its {_wait(waiting, 'until then')}." if waiting else ""
+    if webhook.was_paused_as_unreadable:
+        return f"Paused until {until}, because its secrets could not be decrypted. Now they can.{waits}"
     if webhook.unreachable_in_a_row < retry_policy.PAUSE_AFTER:
         return f"Paused until {until}, as the receiver requested.{waits}"
     times = f"{webhook.unreachable_in_a_row} times in a row"

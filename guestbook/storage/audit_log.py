@@ -25,7 +25,7 @@ NAME_OF_ACTOR_LIMIT = 200  # characters, as in schema.sql
 NOT_SETTINGS = {
     "failing_announced_at", "failing_since", "failures_in_a_row", "moved_at", "next_slot_at", "paused_until",
     "previous_secret", "previous_secret_expires_at", "previous_signing_key",
-    "previous_signing_key_expires_at", "rate_log", "unreachable_in_a_row",
+    "previous_signing_key_expires_at", "rate_log", "unreachable_in_a_row", "unreadable_until",
 }  # fmt: skip
 
 

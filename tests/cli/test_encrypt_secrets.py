@@ -9,7 +9,7 @@ from flask import Flask
 import guestbook
 from guestbook.background.doctor import examination
 from guestbook.background.doctor.finding import DoctorFinding
-from guestbook.lib import encryption
+from guestbook.lib import clock, encryption
 from guestbook.storage.models import Source, Webhook
 from tests.cli.conftest import Shell
 from tests.conftest import running, settings_for
@@ -65,7 +65,7 @@ def test_a_lost_key_is_made_good_by_new_secrets(shell: Shell) -> None:
     shell("sources", "rotate-secret", source)
     assert finding().sentence == "2 secrets can be decrypted."
     row = factories.the(Webhook, hook)
-    assert (row.is_unreadable, row.previous_secret) == (False, None)
+    assert (row.is_unreadable(clock.now()), row.previous_secret) == (False, None)
     assert factories.the(Source, source).previous_secret is None
 
 

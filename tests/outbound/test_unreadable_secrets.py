@@ -11,9 +11,10 @@ from standardwebhooks import Webhook as Verifier
 
 from guestbook.background.celery.delivery_consumer import DeliveryConsumer
 from guestbook.background.celery.messages import Handover
-from guestbook.lib import clock
+from guestbook.lib import clock, ed25519
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.outbound.receivers import RECEIVER_COLUMNS, Receivers
+from guestbook.queries import webhook_status
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
@@ -23,6 +24,7 @@ from tests.support.receiver import Receiver
 from tests.support.secret_keys import KEY, NEW_KEY
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SIGNING_KEY = ed25519.new_key()
 
 
 def test_deliveries_wait_unsent_and_go_out_signed_with_the_right_key(
@@ -45,7 +47,7 @@ def test_deliveries_wait_unsent_and_go_out_signed_with_the_right_key(
     waiting = next(one for one in factories.deliveries() if one.webhook_id == hook)
     assert (waiting.status, waiting.attempts, waiting.claims, waiting.claimed_by) == ("new", 0, 0, None)
     row = factories.the(Webhook, hook)
-    assert row.is_unreadable
+    assert row.is_unreadable(clock.now())
     assert (row.disabled_at, row.failures_in_a_row, row.paused_until is not None) == (None, 0, True)
     secret_keys.use(NEW_KEY, KEY)
     factories.all_due()
@@ -69,8 +71,7 @@ def test_one_unreadable_value_of_several_is_enough_to_wait(
     hook = factories.webhook(receiver.url("/a"), secret=SECRET, **columns)
     factories.delivery(hook)
     secret_keys.use(NEW_KEY)
-    with database.write(db.engine) as connection:  # under the new key
-        connection.execute(update(Webhook).values(secret=SECRET))
+    change(secret=SECRET)  # under the new key
     factories.run_pass()
     assert receiver.requests == []
     assert factories.one().status == "new"
@@ -90,14 +91,75 @@ def test_a_worker_gives_back_what_it_cannot_sign(receiver: Receiver) -> None:
     assert factories.the(Webhook, hook).paused_until is not None
 
 
+SOON, AGO = clock.now() + timedelta(days=1), clock.now() - timedelta(days=1)
+
+
 @pytest.mark.usefixtures("app")
-def test_e_mail_to_the_owner_needs_no_secret_and_is_not_held_back() -> None:
-    hook = factories.webhook("mailto:you@example.org", format="email")
+@pytest.mark.parametrize(
+    ("columns", "rewritten", "waits"),
+    [
+        ({}, {}, True),
+        ({}, {"secret": SECRET}, False),
+        ({"url": "mailto:you@example.org", "format": "email"}, {}, False),
+        ({"format": "webmention"}, {}, False),
+        ({"previous_secret": SECRET, "previous_secret_expires_at": SOON}, {"secret": SECRET}, True),
+        ({"previous_secret": SECRET, "previous_secret_expires_at": AGO}, {"secret": SECRET}, False),
+        ({"signing_key": SIGNING_KEY}, {"secret": SECRET}, True),
+        ({"signing_key": SIGNING_KEY, "key_only_since": AGO}, {"signing_key": SIGNING_KEY}, False),
+        ({"headers": {"X-Key": "hidden"}}, {"secret": SECRET}, True),
+    ],
+)
+def test_pages_and_passes_agree_on_what_has_to_wait(
+    columns: dict[str, Any], rewritten: dict[str, Any], waits: bool
+) -> None:
+    hook = factories.webhook(secret=SECRET, **columns)
     secret_keys.use(NEW_KEY)
+    if rewritten:
+        change(**rewritten)  # under the new key
+    assert factories.the(Webhook, hook).is_unreadable(clock.now()) == waits
+    assert readable(Receivers(factories.settings().keyring)) == ([] if waits else [hook])
+
+
+@pytest.mark.usefixtures("app")
+def test_what_needed_no_secret_may_need_one_later() -> None:
+    hook = factories.webhook(secret=SECRET, format="email")
+    secret_keys.use(NEW_KEY)
+    receivers = Receivers(factories.settings().keyring)
+    assert readable(receivers) == [hook]
+    change(format="json")
+    assert readable(receivers) == []
+
+
+def test_a_pause_that_outlives_the_wrong_key_says_its_reason(each_app: Flask) -> None:  # noqa: ARG001
+    hook = factories.webhook(secret=SECRET, failing_since=AGO, failures_in_a_row=9, unreachable_in_a_row=9)
+    factories.delivery(hook)
+    secret_keys.use(NEW_KEY)
+    factories.run_pass()
+    assert "cannot be decrypted with this secret key" in sentence_of(hook)
+    secret_keys.use(KEY)
+    assert "because its secrets could not be decrypted. Now they can." in sentence_of(hook)
+    change(paused_until=SOON, unreachable_in_a_row=0)
+    assert "as the receiver requested" in sentence_of(hook)
+
+
+def sentence_of(webhook_id: str) -> str:
+    found = webhook_status.of(db.session(), factories.the(Webhook, webhook_id), clock.now())
+    db.session.remove()
+    return found.sentence
+
+
+def readable(receivers: Receivers) -> list[str]:
+    """Return the ids of the webhooks that a pass would send to."""
     with database.write(db.engine) as connection:
         rows = connection.execute(select(*RECEIVER_COLUMNS)).all()
-        found = Receivers(factories.settings().keyring).readable(connection, rows, clock.now())
-    assert [row.id for row in found] == [hook]
+        return [row.id for row in receivers.readable(connection, rows, clock.now())]
+
+
+def change(**values: Any) -> None:
+    """Write these columns of every webhook."""
+    with database.write(db.engine) as connection:
+        connection.execute(update(Webhook).values(**values))
+    db.session.remove()
 
 
 def test_a_listener_gets_a_sentence_instead_of_unsigned_deliveries(app: Flask) -> None:

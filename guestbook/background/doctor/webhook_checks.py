@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from sqlalchemy import select
@@ -57,7 +58,7 @@ def check_webhooks(book: ExaminedBook) -> Iterator[DoctorFinding]:
     with Session(book.engine) as session:
         status = webhook_status.all_of(session, book.now)
         bad = [one for one in status if not _is_fine(one)]
-        findings = [_finding(session, one) for one in bad[:MOST_SHOWN]]
+        findings = [_finding(session, one, book.now) for one in bad[:MOST_SHOWN]]
     yield from findings
     if len(bad) > MOST_SHOWN:
         yield warning("webhooks", f"{len(bad) - MOST_SHOWN} more webhooks fail.", "See the list of webhooks.")
@@ -101,11 +102,11 @@ def _is_fine(one: WebhookStatus) -> bool:
     return one.word == "well" or by_hand
 
 
-def _finding(session: Session, one: WebhookStatus) -> DoctorFinding:
+def _finding(session: Session, one: WebhookStatus, now: datetime) -> DoctorFinding:
     error = _last_error(session, one.webhook)
     said = f"{one.sentence} Last failure: {error}" if error else one.sentence
     advice = PULLED_ADVICE if one.webhook.is_pulled else advice_for(error or "")
-    if one.webhook.is_unreadable:
+    if one.webhook.is_unreadable(now):
         advice = UNREADABLE_ADVICE
     return warning(f"webhook {one.webhook.name}", said, advice)
 

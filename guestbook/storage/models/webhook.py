@@ -1,6 +1,7 @@
 """A webhook: a URL that gets our events, and its recent successes and failures."""
 
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -14,6 +15,8 @@ from guestbook.storage.database import Base
 
 SIGN_WITH = ("secret", "key", "both")  # what signs its requests
 HEADER_PURPOSE, SECRET_PURPOSE, KEY_PURPOSE = "webhook header", "webhook secret", "webhook key"  # encrypted
+# Formats whose messages carry no signature, and how sentences name such a message.
+UNSIGNED_FORMATS = {"email": "An e-mail", "webmention": "A webmention"}
 DISABLED_REASONS = ("by_hand", "failing", "gone")
 LONGEST_SLOT_WAIT = timedelta(seconds=LONGEST_ROOM_WAIT)
 OLD_SECRET_SIGNS_FOR = timedelta(hours=24)  # for which the old secret still signs after a rotation
@@ -55,6 +58,7 @@ class Webhook(Base):
     previous_signing_key_expires_at: Mapped[datetime | None]
     key_only_since: Mapped[datetime | None]
     moved_at: Mapped[datetime | None]
+    unreadable_until: Mapped[datetime | None]
 
     @property
     def sign_with(self) -> str:
@@ -102,10 +106,14 @@ class Webhook(Base):
         return self.paused_until is not None and self.paused_until > now
 
     @property
-    def is_unreadable(self) -> bool:
-        """Whether a secret of it cannot be decrypted, so that nothing can be signed."""
-        secrets = (self.secret, self.previous_secret, self.signing_key, self.previous_signing_key)
-        return any(isinstance(one, Unreadable) for one in (*secrets, *self.headers.values()))
+    def was_paused_as_unreadable(self) -> bool:
+        """Whether its last pause began because its secrets could not be decrypted."""
+        return self.paused_until is not None and self.paused_until == self.unreadable_until
+
+    def is_unreadable(self, now: datetime) -> bool:
+        """Whether something that its requests need then cannot be decrypted, so that its deliveries wait."""
+        needed = (*needed_secrets(self, now), *self.headers.values())
+        return any(isinstance(one, Unreadable) for one in needed)
 
     def enable(self) -> None:
         """Let its deliveries go out again, with a clean record."""
@@ -168,6 +176,33 @@ class Webhook(Base):
         """Give it a clean record."""
         self.failures_in_a_row = self.unreachable_in_a_row = 0
         self.failing_since = self.failing_announced_at = None
+
+
+class NeededSecrets(NamedTuple):
+    """The secrets and private keys without which a request of a webhook cannot be signed."""
+
+    secret: str | None = None
+    previous_secret: str | None = None
+    signing_key: str | None = None
+    previous_signing_key: str | None = None
+
+
+def needed_secrets(row: Any, now: datetime) -> NeededSecrets:
+    """Return what signs the requests of a webhook then. `row` is a Webhook, or has its columns as stored.
+
+    Pages and passes both ask here whether a webhook has to wait because a secret cannot be decrypted.
+    """
+    if row.format in UNSIGNED_FORMATS:
+        return NeededSecrets()
+    old_key = _unexpired(row.previous_signing_key, row.previous_signing_key_expires_at, now)
+    if row.key_only_since:
+        return NeededSecrets(None, None, row.signing_key, old_key)
+    old_secret = _unexpired(row.previous_secret, row.previous_secret_expires_at, now)
+    return NeededSecrets(row.secret, old_secret, row.signing_key, old_key)
+
+
+def _unexpired(value: str | None, expires: datetime | None, now: datetime) -> str | None:
+    return value if expires and expires > now else None
 
 
 def _public_key(key: str | None) -> str | None:

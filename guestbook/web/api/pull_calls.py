@@ -97,5 +97,5 @@ def _require_pulled(webhook: Webhook) -> None:
         raise Conflict(pull.NOT_PULLED)
     if webhook.disabled_at:
         raise Conflict(DISABLED)
-    if webhook.is_unreadable:
+    if webhook.is_unreadable(clock.now()):
         raise Conflict(pull.CANNOT_SIGN)
