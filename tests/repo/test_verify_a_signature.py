@@ -6,25 +6,31 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from guestbook.lib import ed25519, signing
+from tests.conftest import need
 from tests.support.documents import blocks, read
 
 BODY = '{"type":"comment.created","data":{"comment":{"name":"Zoë 🦋"}}}'.encode()
 
-# Each reads the case from standard input and exits 0 when the page's function says yes, 1 when no.
+# Each reads a case from each line of standard input and answers whether the page's function says yes.
 HARNESSES = {
-    "python": "\nimport json, sys\nd = json.load(sys.stdin)\n"
-    "sys.exit(0 if verify(d['proof'], d['headers'], base64.b64decode(d['body'])) else 1)\n",
-    "php": "\n$d = json_decode(file_get_contents('php://stdin'), true);\n"
+    "python": "\nimport json, sys\nfor line in sys.stdin:\n    d = json.loads(line)\n"
+    "    said = verify(d['proof'], d['headers'], base64.b64decode(d['body']))\n"
+    "    print('yes' if said else 'no', flush=True)\n",
+    "php": "\n$own = $_SERVER;\nwhile ($line = fgets(STDIN)) {\n$d = json_decode($line, true);\n$_SERVER = $own;\n"
     "foreach ($d['headers'] as $n => $v) $_SERVER['HTTP_' . strtoupper(strtr($n, '-', '_'))] = $v;\n"
-    "exit(verify($d['proof'], base64_decode($d['body'])) ? 0 : 1);\n",
-    "js": "\nconst d = JSON.parse(require('node:fs').readFileSync(0));\n"
-    "process.exit(verify(d.proof, d.headers, Buffer.from(d.body, 'base64')) ? 0 : 1);\n",
+    "echo verify($d['proof'], base64_decode($d['body'])) ? \"yes\\n\" : \"no\\n\";\n}\n",
+    "js": "\nrequire('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {\n"
+    "const d = JSON.parse(line);\n"
+    "console.log(verify(d.proof, d.headers, Buffer.from(d.body, 'base64')) ? 'yes' : 'no');\n});\n",
 }
+NEEDED = {"php": "php", "js": "node"}
 
 
 class Scheme(ABC):
@@ -82,43 +88,53 @@ class KeyPairs(Scheme):
         return signing.standard((secret,), "evt1", sent_at, BODY, tuple(map(ed25519.seed_of, keys)))
 
 
-@pytest.fixture(params=[Secrets, KeyPairs])
+@pytest.fixture(scope="module", params=[Secrets, KeyPairs])
 def scheme(request: pytest.FixtureRequest) -> Scheme:
     made: Scheme = request.param()
     return made
 
 
 class Snippet:
-    """A page's function in one language."""
+    """A page's function in one language, in a process that answers one case after the other."""
 
-    def __init__(self, scheme: Scheme, language: str, folder: Path) -> None:
-        (code,) = blocks(read(scheme.page), language)
-        path = folder / f"verify.{language}"
-        path.write_text(("<?php\n" if language == "php" else "") + code + HARNESSES[language])
-        php = ["php", "-d", "error_reporting=-1", "-d", "display_errors=stderr"]
-        programs = {"python": [sys.executable, "-W", "error"], "php": php, "js": ["node"]}
-        self.scheme, self.command = scheme, [*programs[language], str(path)]
+    def __init__(self, scheme: Scheme, process: "subprocess.Popen[str]", complaints: Path) -> None:
+        self.scheme, self._process, self._complaints = scheme, process, complaints
 
     def says_yes(self, headers: dict[str, str], body: bytes = BODY, key: str | None = None) -> bool:
         proof = self.scheme.proof(key or self.scheme.key)
         case = {"proof": proof, "headers": headers, "body": base64.b64encode(body).decode()}
-        done = subprocess.run(
-            self.command, input=json.dumps(case), capture_output=True, text=True, timeout=30
-        )
-        assert (done.stderr, done.stdout) == ("", "")
-        assert done.returncode in (0, 1)
-        return done.returncode == 0
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(case) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert self._complaints.read_text() == ""
+        assert answer in ("yes\n", "no\n")
+        return answer == "yes\n"
 
 
-@pytest.fixture(
-    params=[
-        "python",
-        pytest.param("php", marks=pytest.mark.needs("php")),
-        pytest.param("js", marks=pytest.mark.needs("node")),
-    ]
-)
-def snippet(request: pytest.FixtureRequest, scheme: Scheme, tmp_path: Path) -> Snippet:
-    return Snippet(scheme, request.param, tmp_path)
+@pytest.fixture(scope="module", params=HARNESSES)
+def snippet(
+    request: pytest.FixtureRequest, scheme: Scheme, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Snippet]:
+    language = request.param
+    if language in NEEDED:
+        need(NEEDED[language])
+    folder = tmp_path_factory.mktemp("snippet")
+    (code,) = blocks(read(scheme.page), language)
+    path, complaints = folder / f"verify.{language}", folder / "complaints"
+    path.write_text(("<?php\n" if language == "php" else "") + code + HARNESSES[language])
+    php = ["php", "-d", "error_reporting=-1", "-d", "display_errors=stderr"]
+    programs = {"python": [sys.executable, "-W", "error"], "php": php, "js": ["node"]}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with (
+        complaints.open("w") as file,
+        subprocess.Popen([*programs[language], str(path)], stderr=file, **pipes) as process,
+    ):
+        yield Snippet(scheme, process, complaints)
+        assert process.stdin
+        process.stdin.close()
+        assert process.wait(10) == 0
 
 
 def test_a_snippet_accepts_what_we_sign(snippet: Snippet, scheme: Scheme) -> None:
