@@ -14,6 +14,7 @@ import html5lib
 import pytest
 
 from tests.cli.conftest import FLASK
+from tests.conftest import running
 from tests.support import processes, visitor
 from tests.support.processes import Started
 
@@ -124,12 +125,28 @@ def behind_the_login(admin: str, password: str, url: str) -> str:
     return text
 
 
-def test_the_tour_shows_a_delivery_a_retry_and_a_signature_and_leaves_nothing_behind(visit: Visit) -> None:
-    assert visit.shell(f"'{FLASK}' --app guestbook init-db").returncode == 0
-    own = visit.own_files()
-    done = visit.run("--no-wait")
-    assert (done.returncode, done.stderr) == (0, "")
-    one, two, three = re.split(r"(?m)^\d\. .+\n", done.stdout)[1:]
+def test_the_tour_shows_three_steps_then_everything_it_names_can_be_looked_at_at_the_port_that_was_asked_for(
+    visit: Visit,
+) -> None:
+    """With --no-wait it ends by itself: see tests/system/test_installed.py."""
+    with running({name: visit.environ[name] for name in visit.environ if name.startswith("GUESTBOOK_")}):
+        own = visit.own_files()
+    port = processes.free_port()
+    with visit.started("--port", str(port)) as demo:
+        said = until(demo, LAST)
+        check_the_steps(said.partition("Now look around")[0])
+        assert f"signed it: http://127.0.0.1:{port}/" in said
+        check_what_it_names(visit, said)
+        demo.signal_all(signal.SIGINT)
+        assert ended(demo) == 0
+        assert demo.output().endswith("The demo is over. Everything of it is removed.\n")
+    assert visit.left_over() == []
+    assert visit.own_files() == own
+
+
+def check_the_steps(said: str) -> None:
+    """A delivery, a retry and a signature."""
+    one, two, three = re.split(r"(?m)^\d\. .+\n", said)[1:]
     assert "webhook-signature: v1," in one
     assert '"message": "Hello from the demo!"' in one
     answers = re.findall(rf"attempt (\d)  answered (\d+)  {ID}", two)
@@ -137,43 +154,34 @@ def test_the_tour_shows_a_delivery_a_retry_and_a_signature_and_leaves_nothing_be
     assert answers[0][2] == answers[1][2]
     first, came, second, same = re.findall(r"(?:computed|arrived) +(v1,\S{44})\n", three)
     assert first == came == same != second
-    assert "\x1b" not in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    assert visit.left_over() == []
-    assert visit.own_files() == own
+    assert "\x1b" not in said
+    assert max(map(len, said.splitlines())) <= 80
 
 
-def test_at_the_end_everything_it_names_can_be_looked_at_at_the_port_that_was_asked_for(visit: Visit) -> None:
-    port = processes.free_port()
-    with visit.started("--port", str(port)) as demo:
-        said = until(demo, LAST)
-        assert f"signed it: http://127.0.0.1:{port}/" in said
-        named = dict(re.findall(r"(?m)^  (The book|Admin|Password|The bin) +(\S+)$", said))
-        book = named["The book"]
-        page = processes.fetch(book)[1]
-        assert all(name in page for name in ("Grace", "Łukasz", "Mary", "Ada", "Alan"))
-        captured = behind_the_login(named["Admin"], named["Password"], named["The bin"])
-        assert captured.count("comment.created") >= 1
-        blocks = re.findall(r"(?m)^  GUESTBOOK_DATA_DIR=(?:.+\\\n)+.+$", said)
-        listed, bins = [visit.shell(block) for block in blocks]
-        assert (listed.returncode, listed.stdout.count("processed")) == (0, 2), listed.stderr
-        assert (bins.returncode, bins.stdout.count("comment.created")) == (0, 3), bins.stderr
-        assert book in bins.stdout
-        demo.signal_all(signal.SIGINT)
-        assert ended(demo) == 0
-        assert demo.output().endswith("The demo is over. Everything of it is removed.\n")
-    assert visit.left_over() == []
+def check_what_it_names(visit: Visit, said: str) -> None:
+    """The book, the bin behind the login, and two commands."""
+    named = dict(re.findall(r"(?m)^  (The book|Admin|Password|The bin) +(\S+)$", said))
+    book = named["The book"]
+    page = processes.fetch(book)[1]
+    assert all(name in page for name in ("Grace", "Łukasz", "Mary", "Ada", "Alan"))
+    captured = behind_the_login(named["Admin"], named["Password"], named["The bin"])
+    assert captured.count("comment.created") >= 1
+    blocks = re.findall(r"(?m)^  GUESTBOOK_DATA_DIR=(?:.+\\\n)+.+$", said)
+    listed, bins = [visit.shell(block) for block in blocks]
+    assert (listed.returncode, listed.stdout.count("processed")) == (0, 2), listed.stderr
+    assert (bins.returncode, bins.stdout.count("comment.created")) == (0, 3), bins.stderr
+    assert book in bins.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_in_the_midst_ends_it_and_leaves_nothing_behind(visit: Visit, number: int) -> None:
+def test_a_signal_in_the_midst_ends_it_and_leaves_nothing_behind(visit: Visit) -> None:
+    """One signal will do here: tests/system/test_demo.py shows that all three are caught alike."""
     with visit.started() as demo:
         until(demo, HELD_BACK)
         own = visit.processes()
         assert [os.getsid(one) for one in own] == list(own), "Ctrl-C does not reach them past the demo"
         assert len(own) == 2
-        demo.process.send_signal(number)
-        demo.process.send_signal(number)
+        demo.process.send_signal(signal.SIGTERM)
+        demo.process.send_signal(signal.SIGTERM)
         assert ended(demo) == 1
         assert demo.output().endswith("stopped early. Everything of it is removed.\n")
         assert "Traceback" not in demo.output()

@@ -134,14 +134,15 @@ def test_a_process_that_ends_by_itself_is_noticed_at_once(here: Workspace) -> No
     assert time.monotonic() - start < 30
 
 
-def test_a_signal_ends_the_waiting_and_its_old_handler_comes_back(here: Workspace) -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_waiting_and_its_old_handler_comes_back(here: Workspace, number: int) -> None:
+    before = signal.getsignal(number)
     with processes.noticed() as stop, Processes(here, stop) as running:
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
         with pytest.raises(Stopped):
             running.wait_for(lambda: None, 60, "Nothing came")
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
 
 
 def test_a_signal_that_nohup_has_silenced_stays_silenced() -> None:
