@@ -26,7 +26,6 @@ from scripts.benchmarks.support.receivers import Behaviour
 
 HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 HANGS = Behaviour("hangs", delay=float("inf"))
-PAGES = 200  # page views whose CPU is measured
 SERVER = """
 import sys
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -39,7 +38,8 @@ make_server("127.0.0.1", int(sys.argv[1]), guestbook.create_app()).serve_forever
 @click.command("without-cron")
 @click.option("--posts", default=300, show_default=True, help="Comments to sign.")
 @click.option("--rate", default=2.0, show_default=True, help="Comments a second.")
-def without_cron(posts: int, rate: float) -> None:
+@click.option("--pages", default=200, show_default=True, help="Page views whose CPU is measured.")
+def without_cron(posts: int, rate: float, pages: int) -> None:
     """Sign beside a receiver that hangs, where requests send; print the waits and a page's CPU."""
     rows: list[list[report.Cell]] = []
     costs: list[list[report.Cell]] = []
@@ -52,7 +52,7 @@ def without_cron(posts: int, rate: float) -> None:
             if sends:
                 report.heading(db.engine)
             with _served(app) as (port, pid):
-                costs.append([name, _cpu_of_a_page(port, pid)])
+                costs.append([name, _cpu_of_a_page(port, pid, pages)])
                 temp_book.add_webhooks(receiver.ports)
                 burst = _sign(port, posts, rate)
                 rows.append([*report.percentiles(name, burst.times), max(burst.times), receiver.count])
@@ -69,14 +69,14 @@ def _served(app: Flask) -> Iterator[tuple[int, int]]:
         yield port, process.pid
 
 
-def _cpu_of_a_page(port: int, pid: int) -> float:
+def _cpu_of_a_page(port: int, pid: int, pages: int) -> float:
     """Return the CPU of a page while nothing is due, in ms."""
     address = f"http://127.0.0.1:{port}/"
     requests.get(address, timeout=30)
     before = process_usage.cpu([pid])
-    for _ in range(PAGES):
+    for _ in range(pages):
         requests.get(address, timeout=30)
-    return (process_usage.cpu([pid]) - before) / PAGES * 1000
+    return (process_usage.cpu([pid]) - before) / pages * 1000
 
 
 def _sign(port: int, count: int, rate: float) -> bursts.Burst:

@@ -5,7 +5,7 @@ from tests.support import benches
 
 
 def test_it_prints_the_waits_and_the_cost_of_a_page() -> None:
-    done = benches.run(without_cron.without_cron, "--posts", "3", "--rate", "20")
+    done = benches.run(without_cron.without_cron, "--posts", "3", "--rate", "20", "--pages", "25")
     assert done.exit_code == 0, done.output
     rows = {(row[0], len(row)): row for row in benches.cells(done.stdout)}
     signing = rows["the ends of requests send", 6]
