@@ -33,6 +33,8 @@ pruning = [command for command in commands if command.endswith(" prune")]
 relaying = [command for command in commands if " relay" in command]  # tests/background/celery runs these
 backing_up = [command for command in commands if " backup " in command]
 sending = [command for command in commands if command not in (*pruning, *relaying, *backing_up)]
+# One of those that differ in a number alone: each starts Python.
+sending = list({re.sub(r"\d+", "N", command): command for command in sending}.values())
 
 
 @pytest.fixture

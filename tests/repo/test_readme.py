@@ -16,7 +16,6 @@ from tests.support.documents import README, blocks, first_column, read, section
 from tests.support.processes import ROOT, Started
 
 PLACEHOLDER = re.compile(r"http://127\.0\.0\.1:5000/(bin|hooks)/…")
-RETRIED = 15  # seconds in which the second attempt is made
 
 
 class Terminal:
@@ -41,17 +40,20 @@ class Terminal:
             self.said[kind] = url
         return done.stdout
 
-    def see(self, block: str, *words: str, within: float = 20) -> str:
+    def see(self, block: str, *words: str) -> str:
         """Run it until it says all of the words."""
-        return processes.wait_for(
-            lambda: all(word in self.last(block) for word in words) and self.said["last"],
-            within,
-            lambda: self.said,
-        )
+        said = ""
 
-    def last(self, block: str) -> str:
-        self.said["last"] = self.type(block)
-        return self.said["last"]
+        def has_all() -> bool:
+            nonlocal said
+            said = self.type(block)
+            return all(word in said for word in words)
+
+        processes.wait_for(has_all, or_show=lambda: said)
+        return said
+
+    def wait_for_row(self, query: str) -> None:
+        processes.wait_for_row(self.clone / "instance", query)
 
 
 @pytest.mark.needs("packages")
@@ -104,6 +106,7 @@ def send_a_webhook(terminal: Terminal, address: str) -> None:
     terminal.type(bin_)
     terminal.type(webhook)
     assert processes.sign(address, message="The first lesson") == 303
+    terminal.wait_for_row("SELECT 1 FROM bin_requests")
     terminal.see(show, "POST", '"comment.created"')
     terminal.see(queue, "|processed|", "The first lesson")
 
@@ -115,10 +118,12 @@ def watch_a_retry(terminal: Terminal) -> None:
     terminal.type(ping)
     answer = terminal.see(listed, " ping ")  # on a busy machine the retry may be over before the first look
     terminal.said["id"] = answer.splitlines()[1].split()[0]
-    terminal.see(listed, " processed ", within=RETRIED)
+    terminal.wait_for_row("SELECT 1 FROM deliveries WHERE event = 'ping' AND status = 'processed'")
+    terminal.see(listed, " processed ")
     terminal.see(show, " 500 ", " 200 ")
     terminal.type(redeliver)
-    processes.wait_for(lambda: terminal.last(show).count("POST") == 3, 20, lambda: terminal.said)
+    terminal.wait_for_row("SELECT 1 FROM deliveries WHERE event = 'ping' AND attempts = 3")
+    assert terminal.type(show).count("POST") == 3
 
 
 def receive_a_webhook(terminal: Terminal, address: str) -> None:
@@ -128,6 +133,7 @@ def receive_a_webhook(terminal: Terminal, address: str) -> None:
     processes.wait_for(lambda: "The lighthouse lamp works!" in processes.fetch(address)[1], 20)
     assert "via Shop" in " ".join(re.sub(r"<[^>]*>", "", processes.fetch(address)[1]).split())
     terminal.type(forgery)
+    terminal.wait_for_row("SELECT 1 FROM inbound_events WHERE status = 'failed'")
     terminal.see(inbox, " failed ")
     assert "Trust me." not in processes.fetch(address)[1]
     terminal.type(fix)

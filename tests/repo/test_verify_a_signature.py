@@ -23,7 +23,8 @@ HARNESSES = {
     "python": "\nimport json, sys\nfor line in sys.stdin:\n    d = json.loads(line)\n"
     "    said = verify(d['proof'], d['headers'], base64.b64decode(d['body']))\n"
     "    print('yes' if said else 'no', flush=True)\n",
-    "php": "\n$own = $_SERVER;\nwhile ($line = fgets(STDIN)) {\n$d = json_decode($line, true);\n$_SERVER = $own;\n"
+    "php": "\n$own = $_SERVER;\nwhile ($line = fgets(STDIN)) {\n"
+    "$d = json_decode($line, true);\n$_SERVER = $own;\n"
     "foreach ($d['headers'] as $n => $v) $_SERVER['HTTP_' . strtoupper(strtr($n, '-', '_'))] = $v;\n"
     "echo verify($d['proof'], base64_decode($d['body'])) ? \"yes\\n\" : \"no\\n\";\n}\n",
     "js": "\nrequire('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {\n"

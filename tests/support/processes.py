@@ -3,12 +3,13 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, TypeVar
@@ -32,10 +33,9 @@ def copy_of_the_checkout(to: Path) -> Path:
         capture_output=True,
         text=True,
     )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_symlink() or (ROOT / name).exists():
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, to / name, follow_symlinks=False)
+    there = (name for name in listed.stdout.split("\0") if name and os.path.lexists(ROOT / name))
+    to.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "--archive", "--parents", "--target-directory", to, *there], cwd=ROOT, check=True)
     for folder in (ROOT / "guestbook").rglob("__pycache__"):  # or each copy would compile all of it
         shutil.copytree(folder, to / folder.relative_to(ROOT), dirs_exist_ok=True)
     return to
@@ -121,6 +121,16 @@ def wait_for(what: Callable[[], T], seconds: float = 20, or_show: Callable[[], o
         time.sleep(min(max(0.01, 2 * (now - begun)), 1))
         begun = time.monotonic()
     return answer
+
+
+def wait_for_row(data: Path, query: str, seconds: float = 20, or_show: Callable[[], object] = str) -> None:
+    """Wait until the query finds something in a SQLite book: a command would start Python for each look."""
+
+    def is_there() -> bool:
+        with closing(sqlite3.connect(data / "guestbook.db")) as book:
+            return book.execute(query).fetchone() is not None
+
+    wait_for(is_there, seconds, or_show)
 
 
 def given_away(folder: Path) -> dict[str, str]:

@@ -94,8 +94,8 @@ def test_from_the_wheel_a_newcomer_runs_signs_and_sees_the_webhook(newcomer: New
         assert bin_["url"].startswith(f"{address}/bin/")
         assert f"Try it: {newcomer.program} webhooks test " in newcomer.type("webhooks", "add", bin_["url"])
         assert processes.sign(address, message="From the wheel") == 303
-        show = ("bins", "show", bin_["id"])
-        processes.wait_for(lambda: "From the wheel" in newcomer.type(*show, "--json"), 60, server.output)
+        processes.wait_for_row(data, "SELECT 1 FROM deliveries WHERE status = 'processed'", 60, server.output)
+        assert "From the wheel" in newcomer.type("bins", "show", bin_["id"], "--json")
         assert " processed " in newcomer.type("deliveries", "list")
         assert server.output().count(password) == 1
         server.signal_all(signal.SIGINT)
