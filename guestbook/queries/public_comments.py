@@ -1,5 +1,6 @@
 """The comments that readers see: a page of the book, and one comment. Plain text SQL: see plain_select."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -49,7 +50,11 @@ OLDER_PUBLISHED = f"{PUBLISHED} AND comments.id < :before ORDER BY comments.id D
 def page(select: Select, before: str | None, limit: int) -> PublicPage:
     """Return the newest comments, or those before an id."""
     query, where = (OLDER_PUBLISHED, {"before": before}) if before else (NEWEST_PUBLISHED, {})
-    found = select(query, most=limit + 1, **where)
+    return page_of(select(query, most=limit + 1, **where), limit)
+
+
+def page_of(found: Sequence[tuple[Any, ...]], limit: int) -> PublicPage:
+    """Return the page that shows so many of these rows."""
     rows = [_comment(row) for row in found[:limit]]
     return PublicPage(rows, rows[-1].id if len(found) > limit else None)
 

@@ -48,6 +48,11 @@ class Settings:
         return (self.secret_key, *self.secret_key_fallbacks)
 
     @property
+    def signing_keys(self) -> list[str]:
+        """Return them as itsdangerous wants them: the last one signs, and each of them verifies."""
+        return list(reversed(self.secret_keys))
+
+    @property
     def keyring(self) -> Keyring:
         """Return the keys that encrypt and decrypt secrets."""
         return Keyring(tuple(filter(None, self.secret_keys)))  # doctor may look where no key is

@@ -88,11 +88,11 @@ def read(source: "Session | Connection") -> Preferences:
 
 def selected(select: Select) -> Preferences:
     """The same through any connection."""
-    return _kept(tuple((name, value) for name, value in select(STORED)))
+    return kept(tuple((name, value) for name, value in select(STORED)))
 
 
 @lru_cache(maxsize=8)
-def _kept(rows: tuple[tuple[str, str], ...]) -> Preferences:
+def kept(rows: tuple[tuple[str, str], ...]) -> Preferences:
     """Parse the rows; the result is cached, because each page needs it."""
     kept, _ = _parsed(rows)
     return Preferences(**kept)

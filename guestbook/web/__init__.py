@@ -28,9 +28,12 @@ def register(app: Flask, only_path: str | None = None) -> None:
 
     With `only_path` it may leave out pages at other paths.
     """
-    from guestbook.web import database_error_pages  # here: an app for readers has no SQLAlchemy
+    from guestbook.web import database_error_pages, front_page  # here: an app for readers has no SQLAlchemy
 
     register_public(app, database_error_pages.require_version)
+    if only_path is None:  # a CGI process answers one request
+        front_page.init_app(app)
+    short_passes.init_app(app)  # also after pages that are kept
     hit_counter.init_app(app, partial(_add_hits, app))
     database_error_pages.init_app(app)
     path_pages.register(app, only_path)
@@ -50,7 +53,6 @@ def register_public(app: Flask, require_version: Callable[[], None]) -> None:
     app.register_blueprint(looks.pages)
     app.register_blueprint(language.pages)
     app.register_blueprint(pictures.pages)
-    short_passes.init_app(app)
 
 
 def _add_hits(app: Flask, number: int) -> None:

@@ -25,10 +25,12 @@ def init_app(app: Flask) -> None:
 def compress(response: Response) -> Response:
     """Compress an answer for a browser that takes it so. Its ETag becomes weak: the bytes differ."""
     is_page = response.mimetype == PAGE_TYPE and request.blueprint == PUBLIC_PAGES
-    if response.status_code != HTTPStatus.OK or not (is_page or response.mimetype in FILE_TYPES):
+    is_whole = response.status_code == HTTPStatus.OK
+    has_both_forms = is_whole or response.status_code == HTTPStatus.NOT_MODIFIED
+    if not has_both_forms or not (is_page or response.mimetype in FILE_TYPES):
         return response
     response.vary.add("Accept-Encoding")  # not Cookie: a cache may give either to everybody
-    if not request.accept_encodings.quality(GZIP) or "Range" in request.headers:
+    if not is_whole or not request.accept_encodings.quality(GZIP) or "Range" in request.headers:
         return response
     if is_page:
         if "Cookie" in request.headers or "Set-Cookie" in response.headers:

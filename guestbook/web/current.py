@@ -18,7 +18,7 @@ def settings() -> Settings:
 
 def signing_keys() -> list[str]:
     """Return the secret keys as itsdangerous wants them: the last one signs, and each of them verifies."""
-    return list(reversed(settings().secret_keys))
+    return settings().signing_keys
 
 
 def select() -> Select:

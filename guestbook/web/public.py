@@ -12,7 +12,16 @@ from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock, ids
 from guestbook.queries import public_comments
 from guestbook.queries.public_comments import PublicComment
-from guestbook.web import current, form_token, frame, hit_counter, pagination, privacy_facts, receipt
+from guestbook.web import (
+    current,
+    form_token,
+    frame,
+    hit_counter,
+    kept_page,
+    pagination,
+    privacy_facts,
+    receipt,
+)
 
 pages = Blueprint("public", __name__)
 
@@ -23,9 +32,13 @@ EMPTY_DRAFT = Draft("", None, "", {})
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """Show a page of the book; the first one has the form."""
-    before, token = pagination.before(), form_token.token()
-    page = public_comments.page(current.select(), before, current.preferences().per_page)
-    counts = before is None and current.preferences().counts_hits
+    rows, before, token = kept_page.rows(), pagination.before(), form_token.token()
+    book = current.preferences()
+    if rows:
+        page = public_comments.page_of(rows.comments, book.per_page)
+    else:
+        page = public_comments.page(current.select(), before, book.per_page)
+    counts = before is None and book.counts_hits
     odometer = hit_counter.odometer(hit_counter.view()) if counts else ""
     html = render_template(
         "book.html",
@@ -37,6 +50,8 @@ def index() -> ResponseReturnValue:
         token=token,
         odometer=odometer,
     )
+    if not counts:
+        kept_page.hand_over(html, token)
     return _unless_cached(html, token=token, odometer=odometer)
 
 

@@ -17,7 +17,7 @@ from guestbook import web
 from guestbook.settings import Settings, database_url
 from guestbook.storage import configured_app, hits, plain_connection, plain_select, schema_version
 from guestbook.storage.schema_version import Age
-from guestbook.web import current, hit_counter
+from guestbook.web import current, hit_counter, short_passes
 
 READER_WAIT = 1.0  # seconds for another process's commit
 
@@ -39,6 +39,7 @@ def make(given: Given, whole: Callable[[Given], Flask]) -> Flask:
     app.before_request(partial(_select_from, path))
     app.teardown_appcontext(_close)
     web.register_public(app, _require_version)
+    short_passes.init_app(app)
     hit_counter.init_app(app, partial(hits.add_to_file, path))
     app.wsgi_app = _or_else(app.wsgi_app, partial(whole, given))  # type: ignore[method-assign]  # Flask's documented way
     return app

@@ -1,0 +1,138 @@
+"""The front page for readers without a cookie: it is kept as it was sent, until a row behind it changes.
+
+A kept page is answered before Flask, in a twentieth of the time. Its form gets a new token each time. Once a
+minute the page is made anew, so that all that looks at requests sees some.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from guestbook.lib import clock
+from guestbook.lib.gzip_parts import GzipParts
+from guestbook.queries import front_page_rows
+from guestbook.queries.front_page_rows import FrontPageRows
+from guestbook.settings import Settings
+from guestbook.storage.database import db
+from guestbook.web import compression, form_token
+from guestbook.web.kept_page import MADE, MadePage
+from guestbook.web.public import ETAG_SECONDS
+
+KEEP_SECONDS = 60.0
+MOST_KEPT = 64  # pages, by what differs between requests
+UNUSUAL_HEADERS = (
+    "HTTP_COOKIE",
+    "HTTP_RANGE",
+    "HTTP_IF_MATCH",
+    "HTTP_IF_UNMODIFIED_SINCE",
+    "HTTP_IF_MODIFIED_SINCE",
+)
+OF_BODY = ("content-length", "content-type", "content-encoding")  # RFC 9110, 15.4.5: a 304 has none of these
+
+Environ = dict[str, Any]
+Start = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPage:
+    """An answer without what is new each time, and what it was made of."""
+
+    rows: FrontPageRows
+    made_at: float  # seconds since 1970
+    headers: list[tuple[str, str]]
+    tag: str  # the ETag in its quotes
+    body: Callable[[bytes], bytes]  # of the token
+
+
+class FrontPages:
+    """The application, behind the pages that are kept."""
+
+    def __init__(self, app: Flask, engine: Engine) -> None:
+        self._app = app.wsgi_app
+        settings: Settings = app.config["GUESTBOOK"]
+        self._token = partial(form_token.signed, settings.signing_keys)
+        self._engine = engine
+        self._kept: dict[tuple[str, ...], KeptPage] = {}
+
+    def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
+        """Answer one request."""
+        if not _is_usual(environ) or (rows := self._read()) is None:
+            return self._app(environ, start)
+        key = (
+            environ.get("SCRIPT_NAME", ""),
+            *(environ.get(f"HTTP_ACCEPT_{name}", "") for name in ("LANGUAGE", "ENCODING")),
+        )
+        kept = self._kept.get(key)
+        if kept and kept.rows == rows and _is_fresh(kept):
+            return self._answer(kept, environ, start)
+        made = environ[MADE] = MadePage(rows)
+        said: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def note(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            said.append((status, headers))
+            return start(status, headers, *error)
+
+        body = self._app(environ, note)
+        if said and said[-1][0].startswith("200 "):
+            self._keep(key, made, said[-1][1])
+        return body
+
+    def _read(self) -> FrontPageRows | None:
+        """Return the rows; None where that fails: the usual way reads again, and has pages for errors."""
+        try:
+            return front_page_rows.read(self._engine)
+        except (sqlite3.Error, SQLAlchemyError):
+            return None
+
+    def _keep(self, key: tuple[str, ...], made: MadePage, headers: list[tuple[str, str]]) -> None:
+        named = {name.lower(): value for name, value in headers}
+        if made.parts is None or "set-cookie" in named or "etag" not in named:
+            return
+        before, after = made.parts
+        if named.get("content-encoding") == compression.GZIP:
+            body = GzipParts(before, after, compression.PAGE_LEVEL).around
+        else:
+            body = partial(_around, before, after)
+        lasting = [one for one in headers if one[0].lower() not in ("content-length", "date")]
+        tag = named["etag"].removeprefix("W/")
+        if len(self._kept) >= MOST_KEPT:
+            self._kept.clear()
+        self._kept[key] = KeptPage(made.rows, clock.now().timestamp(), lasting, tag, body)
+
+    def _answer(self, kept: KeptPage, environ: Environ, start: Start) -> Iterable[bytes]:
+        if kept.tag in environ.get("HTTP_IF_NONE_MATCH", ""):
+            start("304 NOT MODIFIED", [one for one in kept.headers if one[0].lower() not in OF_BODY])
+            return []
+        body = kept.body(self._token().encode())
+        start("200 OK", [*kept.headers, ("Content-Length", str(len(body)))])
+        return [body]
+
+
+def init_app(app: Flask) -> None:
+    """Keep the front page of an app that has a database."""
+    with app.app_context():
+        app.wsgi_app = FrontPages(app, db.engine)  # type: ignore[method-assign,assignment]  # Flask's documented way
+
+
+def _is_fresh(kept: KeptPage) -> bool:
+    """Whether it may still be sent; its ETag changes with the hours."""
+    now = clock.now().timestamp()
+    is_same_time = now // ETAG_SECONDS == kept.made_at // ETAG_SECONDS
+    return is_same_time and 0 <= now - kept.made_at < KEEP_SECONDS
+
+
+def _around(before: bytes, after: bytes, token: bytes) -> bytes:
+    return b"".join((before, token, after))
+
+
+def _is_usual(environ: Environ) -> bool:
+    is_page = environ["REQUEST_METHOD"] == "GET" and environ.get("PATH_INFO") == "/"
+    return (
+        is_page and not environ.get("QUERY_STRING") and not any(name in environ for name in UNUSUAL_HEADERS)
+    )
