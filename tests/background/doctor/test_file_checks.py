@@ -1,5 +1,6 @@
 """What doctor says of a data folder that is missing, or closed to the user that runs it."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,84 +12,106 @@ import pytest
 from guestbook import settings
 from guestbook.background.doctor.finding import State
 from tests.background.doctor.conftest import found
-from tests.settings.test_settings import given_to_nobody, open_parents
+from tests.settings.test_settings import given_to_nobody
 
 # What examines a book is imported before file modes count, for this user may not read the program's folder.
 AS_NOBODY = """
-import os
+import json, os, sys
 from guestbook import settings
 from guestbook.background.doctor import examination
 def look(folder):
     read = settings.load({'GUESTBOOK_DATA_DIR': folder}, alone=True, for_doctor=True)
     return [f'{one.subject}: {one.sentence} {one.command}' for one in examination.examine(read)]
-look(%(other)r)
+look(sys.argv[1])
 if os.geteuid() == 0: os.setgid(65534); os.setuid(65534)
-print(*look(%(folder)r), sep='\\n')
+print(json.dumps({folder: look(folder) for folder in sys.argv[2:]}))
 """
 
 
-def as_nobody(folder: Path) -> list[str]:
-    code = AS_NOBODY % {"folder": str(folder), "other": str(folder.parent / "other")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
+def as_nobody(other: Path, folders: list[Path]) -> dict[str, list[str]]:
+    """Return what is said of each folder to a user without rights, all by one process."""
+    command = [sys.executable, "-c", AS_NOBODY, str(other), *map(str, folders)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.stderr == ""
-    return done.stdout.splitlines()
+    said: dict[str, list[str]] = json.loads(done.stdout)
+    return said
+
+
+class Folders:
+    """Data folders of a user without rights, each with another fault. Pytest closes its own in time."""
+
+    def __init__(self, parent: Path) -> None:
+        names = ("closed", "around", "settings", "read_only", "key")
+        self.closed, self.around, self.settings, self.read_only, self.key = all_ = [
+            parent / one for one in names
+        ]
+        for folder in all_:
+            given_to_nobody(folder)
+        self.behind = self.around / "in"
+        self.behind.mkdir()
+        (self.settings / ".env").write_text("GUESTBOOK_BASE_URL=https://example.org\n")
+        for folder in (self.read_only, self.key):
+            (folder / "secret_key").write_text("a secret key of 32 letters or more")
+        (self.read_only / "secret_key").chmod(0o444)
+        for path in (self.closed, self.around, self.settings / ".env", self.key / "secret_key"):
+            path.chmod(0)
+        self.read_only.chmod(0o555)
+        try:
+            looked_at = [self.closed, self.behind, self.settings, self.read_only, self.key]
+            self.said = as_nobody(parent / "other", looked_at)
+        finally:
+            for folder in all_:
+                folder.chmod(0o755)
+
+    def lines(self, folder: Path) -> list[str]:
+        """Return what doctor said of that folder."""
+        return self.said[str(folder)]
+
+
+@pytest.fixture(scope="module")
+def folders() -> Iterator[Folders]:
+    with TemporaryDirectory() as parent:
+        yield Folders(Path(parent))
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A data folder of a user without rights. Pytest's own folder is closed again when another run begins."""
     with TemporaryDirectory() as parent:
         folder = Path(parent) / "data"
         given_to_nobody(folder)
         yield folder
 
 
-def test_a_folder_that_this_user_may_not_read_is_the_only_problem_looked_at(folder: Path) -> None:
-    folder.chmod(0)
-    first, *others = as_nobody(folder)
-    folder.chmod(0o700)
-    assert first == f"data folder: This user may not read {folder}. None"
+def test_a_folder_that_this_user_may_not_read_is_the_only_problem_looked_at(folders: Folders) -> None:
+    first, *others = folders.lines(folders.closed)
+    assert first == f"data folder: This user may not read {folders.closed}. None"
     assert [line.partition(":")[0] for line in others] == ["versions"]
 
 
-def test_a_folder_behind_a_closed_one_cannot_be_seen(folder: Path) -> None:
-    (folder / "in").mkdir()
-    folder.chmod(0)
-    first, *others = as_nobody(folder / "in")
-    folder.chmod(0o700)
-    assert first.startswith(f"data folder: {folder}/in is no folder that this user can see. ")
+def test_a_folder_behind_a_closed_one_cannot_be_seen(folders: Folders) -> None:
+    first, *others = folders.lines(folders.behind)
+    assert first.startswith(f"data folder: {folders.behind} is no folder that this user can see. ")
     assert [line.partition(":")[0] for line in others] == ["versions"]
 
 
-def test_settings_that_this_user_may_not_read_are_named_with_what_helps(folder: Path) -> None:
-    (folder / ".env").write_text("GUESTBOOK_BASE_URL=https://example.org\n")
-    (folder / ".env").chmod(0)
-    first, *others = as_nobody(folder)
-    assert first.startswith(f"data folder: {folder}/.env belongs to ")
-    assert first.endswith(f" {folder}/.env")
+def test_settings_that_this_user_may_not_read_are_named_with_what_helps(folders: Folders) -> None:
+    first, *others = folders.lines(folders.settings)
+    assert first.startswith(f"data folder: {folders.settings}/.env belongs to ")
+    assert first.endswith(f" {folders.settings}/.env")
     assert [line.partition(":")[0] for line in others] == ["versions"]
 
 
-def test_a_folder_that_this_user_may_not_write_is_a_problem_among_others(folder: Path) -> None:
-    (folder / "secret_key").write_text("a secret key of 32 letters or more")
-    (folder / "secret_key").chmod(0o444)
-    folder.chmod(0o555)
-    open_parents(folder)
-    lines = as_nobody(folder)
-    folder.chmod(0o755)
+def test_a_folder_that_this_user_may_not_write_is_a_problem_among_others(folders: Folders) -> None:
+    folder, lines = folders.read_only, folders.lines(folders.read_only)
     assert f"data folder: This user may not write in {folder}. None" in lines
-    assert any(line.startswith("database: There is no file ") for line in lines)
+    assert any(line.startswith(f"database: There is no file {folder}/") for line in lines)
     assert any(line.startswith("base URL: ") for line in lines)
     assert [path.name for path in folder.iterdir()] == ["secret_key"]
 
 
-def test_a_secret_key_that_this_user_may_not_read_is_not_missing(folder: Path) -> None:
-    (folder / "secret_key").write_text("a secret key of 32 letters or more")
-    (folder / "secret_key").chmod(0)
-    lines = as_nobody(folder)
-    assert any(line.startswith(f"data folder: {folder}/secret_key belongs to ") for line in lines)
+def test_a_secret_key_that_this_user_may_not_read_is_not_missing(folders: Folders) -> None:
+    lines = folders.lines(folders.key)
+    assert any(line.startswith(f"data folder: {folders.key}/secret_key belongs to ") for line in lines)
     assert not any(line.startswith("secret key: ") for line in lines)
 
 
