@@ -69,7 +69,7 @@ class Command:
         deadline = time.monotonic() + seconds
         while (name := self.name) is None:
             assert time.monotonic() < deadline, f"{self.folder}: {self.printed}"
-            time.sleep(0.0005)
+            time.sleep(0.002)
         return name
 
 

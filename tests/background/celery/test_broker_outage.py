@@ -47,7 +47,6 @@ def test_without_a_broker_and_without_work_the_relay_is_away_too_and_signing_is_
     _says_that_the_broker_is_away(works.relay(code=75, BROKER_URL=works.broker_that_is_away).printed)
 
 
-@ONCE
 def test_a_broker_that_dies_under_a_relay_that_stays_is_told_and_all_that_waits_goes_out_later(
     works: Works, receiver: Receiver
 ) -> None:

@@ -111,7 +111,10 @@ def test_random_kills_of_broker_workers_and_relay_lose_nothing_and_repeat_little
     works.environ |= {"GUESTBOOK_TIMEOUT": "5", "GUESTBOOK_RETRY_SCHEDULE": ",".join(["0"] * 30)}
     log, begun = tmp_path / "log", time.monotonic()
     chaos = Chaos(works, log, factories.source(action="comment", template="{{ payload.text }}"))
-    victims = chaos.luck.sample(VICTIMS, len(VICTIMS))
+    mode = request.node.callspec.params["environ"]
+    # A start of the broker costs more than all else. test_broker_outage has one that goes away on each.
+    kinds = VICTIMS if mode == "sqlite-wal" else VICTIMS[1:]
+    victims = chaos.luck.sample(kinds, len(kinds))
     with receiver.in_a_process(log, latency=LATENCY, failing=FAILING, seed=SEED) as base_url:
         for number in range(WEBHOOKS):
             works.book.webhook(f"{base_url}/{number}")
@@ -124,7 +127,6 @@ def test_random_kills_of_broker_workers_and_relay_lose_nothing_and_repeat_little
     _check(chaos, lines)
     _check_what_came_in()
     with capsys.disabled():
-        mode = request.node.callspec.params["environ"]
         print(f"\n{mode}: {_figures(chaos, lines)}, {time.monotonic() - begun:.0f} s")
 
 

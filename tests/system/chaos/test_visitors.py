@@ -18,7 +18,7 @@ from tests.support.receiver import Answer, Receiver
 
 WEBHOOKS = 8
 VISITORS = 4
-COMMENTS = 40  # of each
+COMMENTS = 25  # of each
 DATA = EVENTS["comment.created"].sample_data()
 
 
