@@ -1,9 +1,5 @@
 """What happens to a book or its copy while it moves: kills, writers, passes, servers that are away."""
 
-import os
-import signal
-import subprocess
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -43,16 +39,11 @@ MANY = 12 * AT_ONCE  # rows: some seconds' work
 
 
 @pytest.mark.parametrize("there", ["sqlite-journal", "postgresql", "mariadb"], indirect=True)
-def test_what_was_killed_goes_on_where_it_was(folder: Path, there: str) -> None:
+def test_what_was_killed_goes_on_where_it_was(folder: Path, there: str, forks: Forks) -> None:
     fill(folder)
-    command = [sys.executable, "-m", "flask", "--app", "guestbook", "migrate-to", there]
-    environ = {"PATH": os.environ["PATH"], **settings_for(folder, url_of(folder))}
-    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as process:
-        try:
-            wait_for(lambda: count(there, "deliveries") >= AT_ONCE, 60)
-        finally:
-            process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+    copying = forks.start(settings_for(folder, url_of(folder)), "migrate-to", there)
+    wait_for(lambda: count(there, "deliveries") >= AT_ONCE, 60)
+    copying.kill()
     kept = wait_for(lambda: count(there, "deliveries"), 20)
     assert 0 < kept < MANY
     assert kept % AT_ONCE == 0  # a portion is there wholly or not at all
