@@ -95,7 +95,8 @@ def fill(app: Flask, receiver: Receiver) -> Rows:
 def addresses(app: Flask, rows: Rows) -> Iterator[str]:
     """Return where each page is that a GET opens: what stands in the addresses' variables are those rows."""
     for rule in app.url_map.iter_rules():
-        if "GET" in (rule.methods or ()) and rule.endpoint not in NO_PAGES:
+        is_page = rule.endpoint not in NO_PAGES and not rule.rule.startswith("/api/")
+        if "GET" in (rule.methods or ()) and is_page:
             yield from _filled(rule, rows)
 
 
