@@ -75,9 +75,16 @@ def comments() -> Iterator[Named]:
 
 def outgoing() -> Iterator[Named]:
     yield row("webhooks", id="w1", url="x" * 2000, headers='{"a": "🦋"}', failures_in_a_row=LARGEST)
-    keys = {"signing_key": "🦋" * 100, "previous_signing_key": "é" * 100, "key_only_since": THEN}
+    keys = {
+        "signing_key": "🦋" * 100,
+        "previous_signing_key": "é" * 100,
+        "key_only_since": THEN,
+        "moved_at": THEN,
+    }
     yield row("webhooks", id="w2", name=HOSTILE[:80], disabled_at=THEN, disabled_reason="gone", **keys)
-    yield row("receiver_links", id="l1", webhook_id="w2", name=HOSTILE[:80], revoked_at=THEN)
+    yield row(
+        "receiver_links", id="l1", webhook_id="w2", name=HOSTILE[:80], revoked_at=THEN, last_used_at=THEN
+    )
     yield row("templates", webhook_id="w2", text="{{ '🦋' }}" * 5_000)
     final = {"finished_at": THEN, "last_status_code": -1, "last_error": "🦋" * 300}
     leased = {"due_at": THEN, "claimed_by": "somebody's", "claims": 3}
