@@ -106,6 +106,25 @@ def test_what_is_skipped_and_who_fetches_is_said_before(app: Flask) -> None:
     assert "1 more is skipped: its comment was deleted." in shown
 
 
+def test_where_nothing_can_be_redelivered_the_page_says_why(app: Flask, ada: ReceiverPerson) -> None:
+    place = f"{ada.home}redeliver?since=1h"
+    assert "was given up." in text(ada.page(place))
+    with app.app_context():
+        factories.delivery(ada.webhook_id, status="failed", payload="", erased_at=clock.now())
+    page = ada.page(place)
+    assert "The comments were deleted" in text(page)
+    assert page.find(".//form[@method='post']") is None
+
+
+def test_those_that_follow_one_on_its_way_are_not_redelivered_either(app: Flask, ada: ReceiverPerson) -> None:
+    with app.app_context():
+        about = {"comment_id": factories.sign(), "claims": 1}
+        factories.delivery(ada.webhook_id, status="failed", sequence=8, **about)
+        leased = {"claimed_by": "a pass", "due_at": clock.now() + timedelta(minutes=5)}
+        factories.delivery(ada.webhook_id, sequence=9, **about, **leased)
+    assert "on their way now" in text(ada.page(f"{ada.home}redeliver?since=1h"))
+
+
 @pytest.mark.parametrize("since", ["", "soon", "2027-13-01", "0001-01-01T00:00+23:00"])
 def test_without_a_time_nothing_is_redelivered(app: Flask, ada: ReceiverPerson, since: str) -> None:
     with app.app_context():
