@@ -5,12 +5,13 @@ import time
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, func, literal, null, select
+from sqlalchemy import Connection, Engine, func, literal, null, select
+from sqlalchemy.orm import aliased
 
 from guestbook.background import pass_lifecycle
 from guestbook.background.celery.messages import DELIVER, PROCESS
 from guestbook.background.celery.publisher import Publisher
-from guestbook.background.celery.table_relay import TOKEN_PREFIX, TableRelay
+from guestbook.background.celery.table_relay import IDS_PER_QUERY, TOKEN_PREFIX, TableRelay
 from guestbook.background.pass_lifecycle import RunningPass
 from guestbook.inbound import due_events
 from guestbook.lib import clock, host_name, pass_lock, retry_policy
@@ -24,7 +25,6 @@ from guestbook.storage.models import (
     DELIVERIES,
     FIRST_DUE,
     INBOUND,
-    IS_BEHIND,
     Delivery,
     Pass,
     Source,
@@ -32,9 +32,7 @@ from guestbook.storage.models import (
 )
 
 TICK_SECONDS = 0.05  # between two looks at what workers have done
-FOLLOW_WAIT = (
-    5.0  # seconds that a relay waits, since it began or last published, for one that others must follow
-)
+FOLLOW_WAIT = 5.0  # seconds that a relay waits, since it last published, for one that others must follow
 log = logging.getLogger(__name__)
 
 
@@ -86,25 +84,39 @@ def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: Run
                     *figures,
                     extra={"deliveries": outbound, "inbound_events": inbound},
                 )
+            is_idle = not (stay or inbound or outbound)
+            is_followed = is_idle and _is_followed(
+                engine, outbox
+            )  # before the look: its end makes others due
             next_due = min(filter(None, (poller.next_due(), next_inbound_due(engine))), default=None)
             if next_due and next_due <= clock.now():
                 running.stop.wait(TICK_SECONDS)  # the windows are full, or there is more
             elif stay:
                 poller.rest(min(running.until, repairs.next), running.stop, since=seen, wake_at=next_due)
-            elif not (inbound or outbound):
-                if published_at + FOLLOW_WAIT < time.monotonic() or not _anything_behind(engine):
+            elif is_idle:
+                if published_at + FOLLOW_WAIT < time.monotonic() or not is_followed:
                     break
                 running.stop.wait(TICK_SECONDS)
 
 
-def _anything_behind(engine: Engine) -> bool:
-    """Whether a delivery waits for nothing but the end of an earlier one about its comment."""
-    now = clock.now()
-    mine = and_(Delivery.webhook_id == Webhook.id, IS_BEHIND)
-    behind = Delivery.first_due(mine, "deliveries_by_due")
-    query = select(Webhook.id).where(Webhook.open_at(now), Webhook.has_slot_at(now), behind <= now)
+def _is_followed(engine: Engine, outbox: TableRelay) -> bool:
+    """Whether a delivery waits for nothing but the end of one about its comment that we have published."""
+    now, later = clock.now(), aliased(Delivery)
+    same = (later.comment_id == Delivery.comment_id) & (later.webhook_id == Delivery.webhook_id)
+    behind = same & (later.sequence > Delivery.sequence) & (later.due_at <= now)
+    query = (
+        select(later.id)
+        .select_from(Delivery)
+        .join(later, behind)
+        .join(Webhook, Delivery.webhook_id == Webhook.id)
+    )
+    query = query.where(Delivery.due_at.is_not(None), Webhook.open_at(now), Webhook.has_slot_at(now)).limit(1)
+    published = sorted(outbox.in_flight)
     with engine.connect() as connection:
-        return connection.execute(query.limit(1)).first() is not None
+        return any(
+            connection.execute(query.where(Delivery.id.in_(published[start : start + IDS_PER_QUERY]))).first()
+            for start in range(0, len(published), IDS_PER_QUERY)
+        )
 
 
 def _open_webhooks(now: datetime) -> Any:

@@ -44,6 +44,11 @@ class TableRelay:
     def __post_init__(self) -> None:
         self._claims = OrderedClaims(self.table, self.owner)
 
+    @property
+    def in_flight(self) -> set[str]:
+        """Return the ids of the published rows, of which some may have ended since the last claim."""
+        return set(chain.from_iterable(window.in_flight for window in self._windows.values()))
+
     def work(self, publisher: Publisher) -> int:
         """Publish as many rows as the windows allow; return how many.
 
@@ -72,7 +77,7 @@ class TableRelay:
         return self._spare > 0 and any(self._room(*owner) for owner in owners)
 
     def _forget_finished(self) -> None:
-        in_flight = sorted(chain.from_iterable(window.in_flight for window in self._windows.values()))
+        in_flight = sorted(self.in_flight)
         columns, now = self.table.c, clock.now()
         still: set[str] = set()
         with self.engine.connect() as connection:

@@ -2,12 +2,15 @@
 
 import os
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from guestbook.background.celery import relay
 from guestbook.lib import clock
+from guestbook.storage.models import DELIVERIES as DELIVERY_ROWS
 from tests.background.celery.works import DELIVERIES, INBOX, Works
 from tests.cli.conftest import FLASK
 from tests.conftest import run
@@ -74,6 +77,21 @@ def test_a_relay_publishes_the_next_event_about_a_comment_once_the_one_before_it
         assert works.relay().printed == ""
         works.wait_until_final(2)
     assert [request.json["data"]["sequence"] for request in receiver.requests] == [1, 2]
+
+
+@ONCE
+def test_a_relay_does_not_wait_for_what_follows_a_delivery_of_others(
+    works: Works, receiver: Receiver
+) -> None:
+    works.book.webhook(receiver.url(), events="comment.created comment.published")
+    works.book.sign()
+    with works.book.engine.begin() as connection:
+        first = DELIVERY_ROWS.c.sequence == 1
+        leased = {"claimed_by": "another pass", "due_at": clock.now() + timedelta(minutes=10)}
+        connection.execute(DELIVERY_ROWS.update().where(first).values(**leased))
+    assert works.relay().printed == ""
+    [done] = works.book.passes()
+    assert (done.finished_at - done.started_at).total_seconds() < relay.FOLLOW_WAIT
 
 
 @ONCE
