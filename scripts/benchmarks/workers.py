@@ -38,15 +38,20 @@ OPTIONS = ("--loglevel=ERROR", "--without-gossip", "--without-mingle", "--pool=t
     callback=delivery_run.numbers,
     help="Workers at once; 1,2 tries both.",
 )
-@click.option("--database", "server", default=peer_queues.POSTGRESQL, show_default=True, help="Or `sqlite`.")
+@click.option(
+    "--database",
+    "server",
+    default=peer_queues.POSTGRESQL,
+    show_default=True,
+    callback=temp_book.checked_server,
+    help="Or `sqlite`.",
+)
 @click.option("--rabbitmq", default=peer_queues.RABBITMQ, show_default=True, help="The broker.")
 def workers(run: Run, workers: list[int], rabbitmq: str) -> None:
     """Let a relay publish queued deliveries, and workers send and record them, each exactly once.
 
     The clock runs from the relay's start, which takes about a second, to the last recorded row.
     """
-    if run.server == "sqlite":
-        run.server = None
     results: dict[int, list[Usage]] = defaultdict(list)
     run.heading({"threads of a worker": str(run.concurrency)})
     with run.receiving():

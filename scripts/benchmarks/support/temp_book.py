@@ -10,11 +10,13 @@ from pathlib import Path
 import click
 from flask import Flask
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 
 import guestbook
 from guestbook.auth import login
 from guestbook.lib import clock
 from guestbook.outbound import outbox
+from guestbook.settings import database_url
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
@@ -22,9 +24,30 @@ from guestbook.storage.models import Comment, Webhook
 MESSAGE = "Thank you for the lovely weekend by the lake, we shall come back in spring. " * 4
 PASSWORD = "correct horse battery staple"
 
-server_option = click.option("--database", "server", help="URL of a server to use instead of SQLite.")
+SERVERS = ("postgresql", "mysql", "mariadb")  # the databases that have servers
 # All visitors share this machine's address, and their comments are alike.
 VISITORS_ALIKE = {"rate": "10000", "flood": "10000", "moderation": "off"}
+
+
+def checked_server(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
+    """Return the URL of a server as it was given, and None for SQLite; raises ClickException."""
+    if given in (None, "sqlite"):
+        return None
+    assert given is not None
+    try:
+        is_server = make_url(database_url.parse(given)).get_backend_name() in SERVERS
+    except ValueError as error:
+        raise click.ClickException(f"--database: {error}") from None
+    if not is_server:
+        raise click.ClickException(
+            "--database: only the URL of a PostgreSQL or MariaDB server; SQLite is the default"
+        )
+    return given
+
+
+server_option = click.option(
+    "--database", "server", callback=checked_server, help="URL of a server to use instead of SQLite."
+)
 
 
 @contextmanager
@@ -63,8 +86,11 @@ def new_database(server: str | None, folder: Path) -> Iterator[str]:
         return
     name = f"guestbook_bench_{secrets.token_hex(4)}"
     admin = create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+    except OperationalError as error:
+        raise click.ClickException(f"--database: the server cannot be used: {error.orig}") from None
     try:
         yield make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:
