@@ -10,19 +10,22 @@ from guestbook.cli import app_command, output, question, row_lookup
 from guestbook.cli.list_options import WHEN
 from guestbook.cli.migrate_to import show_progress
 from guestbook.cli.option_types import moment
-from guestbook.comments import backfill as past_events
-from guestbook.comments.backfill import BackfillReport, BackfillRules
+from guestbook.comments import backfill as backfills
+from guestbook.comments.backfill import ALL, BackfillRange
+from guestbook.comments.past_events import BackfillReport, BackfillRules
 from guestbook.lib import clock
 from guestbook.lib.text import counted
-from guestbook.storage.database import db
+from guestbook.queries.bounded_counts import COUNT_LIMIT
 from guestbook.storage.models import Webhook
+
+SOME = BackfillRange(deliveries=COUNT_LIMIT + 1)  # before the question; a dry run counts them all
 
 
 @click.command(cls=app_command.AppCommand)
 @click.argument("webhook", metavar="WEBHOOK")
 @click.option("--since", required=True, callback=moment, metavar="WHEN", help=f"Events since then {WHEN}.")
 @click.option("--pruned-too", is_flag=True, help="Also events whose old deliveries may have been pruned.")
-@click.option("--dry-run", is_flag=True, help="Only print how many it would be.")
+@click.option("--dry-run", is_flag=True, help="Only print how many it would be, and count them all.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @output.as_json
 def backfill(
@@ -36,16 +39,17 @@ def backfill(
     prints how many events there are, and asks.
     """
     row, rules = row_lookup.find(Webhook, webhook), BackfillRules(since, app_command.settings(), pruned_too)
-    found = past_events.forecast(db.session(), row, rules)
+    name, when = row.name, _when(row)
+    found = backfills.forecast(row.id, rules, ALL if dry_run else SOME)
     if not as_json:
         _describe(found)
     sent = 0
     if found.deliveries and not dry_run:
         if not yes:
-            ask = f"Send {counted(found.deliveries, 'event')} to {row.name}?"
+            number = "all of them" if found.next_after else counted(found.deliveries, "event")
+            ask = f"Send {number} to {name}?"
             question.ask(ask, nothing="Nothing was sent.", verb="send them", as_json=as_json)
-        when = _when(row)
-        sent = _send(row.id, rules, found)
+        sent = _send(row.id, rules)
         if not as_json:
             click.echo(f"Made {counted(sent, 'delivery', 'deliveries')}. {when}")
     if as_json:
@@ -53,6 +57,9 @@ def backfill(
 
 
 def _describe(found: BackfillReport) -> None:
+    if found.next_after:  # what else it has counted is a part of the book
+        click.echo(f"There are more than {COUNT_LIMIT:,} events that the webhook has not had.")
+        return
     if found.deliveries:
         about = f"{counted(found.deliveries, 'event')} about {counted(found.comments, 'comment')}"
         by_event = ", ".join(f"{number:,} {event}" for event, number in found.events.items())
@@ -74,9 +81,9 @@ def _when(row: Webhook) -> str:
     return "A listener fetches what waits." if row.is_pulled else "Sending begins with the next pass."
 
 
-def _send(webhook_id: str, rules: BackfillRules, found: BackfillReport) -> int:
-    with show_progress("Comments", found.seen) as step:
-        return past_events.run(webhook_id, replace(rules, after_chunk=step)).deliveries
+def _send(webhook_id: str, rules: BackfillRules) -> int:
+    with show_progress("Comments", backfills.comments_in_book()) as step:
+        return backfills.run(webhook_id, replace(rules, after_look=step)).deliveries
 
 
 def _document(webhook_id: str, since: datetime, found: BackfillReport, sent: int) -> dict[str, Any]:
@@ -87,5 +94,6 @@ def _document(webhook_id: str, since: datetime, found: BackfillReport, sent: int
         "events": dict(found.events),
         "there_already": found.present,
         "maybe_pruned": found.pruned,
+        "more": found.next_after is not None,
         "created": sent,
     }

@@ -1,224 +1,160 @@
 """Send a webhook the past events that it has not had, made from the comments that the book has now.
 
-    comment since then ──▶ comment.created ──▶ comment.published ──▶ comment.replied
-                           published or held    published alone       with the answer that stands there
+    look, by primary key ──▶ some comments with missing events ──▶ transaction: lock, look again, store
+       ▲                                                                           │
+       └───────────────────── go on after the last comment ◀───────────────────────┘
 
-A webhook gets of these what it wants and has no delivery of. They have the comment's present words, so
-nothing that was deleted or corrected goes out, and nothing is left out because old deliveries were pruned.
-An event that another webhook's delivery still has keeps its id. Each takes the comment's next sequence.
+The events have the comment's present words, so nothing that was deleted or corrected goes out, and nothing is
+left out because old deliveries were pruned. An event that another webhook's delivery still has keeps its id.
+Each takes the comment's next sequence.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from guestbook.comments import announcements, book
+from guestbook.comments import announcements, book, past_events
+from guestbook.comments.past_events import BACKFILLED_EVENTS, BackfillReport, BackfillRules, MissingEvent
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
-from guestbook.outbound import formats
-from guestbook.outbound.outbox import PastEvent
-from guestbook.queue import erasure
-from guestbook.settings import Settings
 from guestbook.storage import audit_log, database
-from guestbook.storage.models import Comment, Delivery, Origin, Reply, Webhook
-from guestbook.storage.models.comment import KNOWN_STATUSES
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment, Webhook
 
-BACKFILLED_EVENTS = ("comment.created", "comment.published", "comment.replied")  # in this order
-COUNTED_TOGETHER = 500  # comments that are read at once
+LOOKED_AT_ONCE = 100_000  # comments with events since then that one request looks at: it must end soon
+COMPARED_TOGETHER = 500  # comments whose deliveries are looked up at once
 STORED_TOGETHER = 50  # comments of one transaction: a visitor waits for no more than that
 
 
-@dataclass(frozen=True, slots=True)
-class BackfillRules:
-    """Which past events, and what to call meanwhile."""
+class BackfillRange(NamedTuple):
+    """Where a forecast or a run begins, and after about how much it ends."""
 
-    since: datetime
-    settings: Settings
-    pruned_too: bool = False  # also those whose delivery to this webhook may have been pruned
-    after_chunk: Callable[[int], None] = lambda _comments: None
+    after: str = ""  # the id of a comment; what comes before the next one is left out
+    deliveries: int | None = None
+    comments: int | None = None  # with events since then
 
-
-@dataclass(slots=True)
-class BackfillReport:
-    """What a backfill has sent, or would send."""
-
-    events: Counter[str] = field(default_factory=Counter)  # deliveries by event
-    comments: int = 0  # that these are about
-    present: int = 0  # events of which the webhook has a delivery
-    pruned: int = 0  # events that were left out because their delivery may have been pruned
-    seen: int = 0  # comments that were looked at
-
-    @property
-    def deliveries(self) -> int:
-        """Return the number of deliveries."""
-        return self.events.total()
+    def is_over(self, deliveries: int, comments: int) -> bool:
+        """Whether so much is enough."""
+        enough = self.deliveries is not None and deliveries >= self.deliveries
+        return enough or (self.comments is not None and comments >= self.comments)
 
 
-@dataclass(frozen=True, slots=True)
-class _Missing:
-    """An event that the webhook has not had."""
-
-    comment: Comment
-    event: str
-    past: PastEvent
-
-    @property
-    def more(self) -> dict[str, Any]:
-        """Return its data beside the comment."""
-        reply = self.comment.reply
-        return {"reply": reply.public()} if self.event == "comment.replied" and reply else {}
+ALL = BackfillRange()
 
 
-def forecast(session: Session, webhook: Webhook, rules: BackfillRules) -> BackfillReport:
-    """Count what `run` would send; raises Refused where the webhook wants none of these events."""
-    _refuse_other_events(webhook)
-    report, last = BackfillReport(), ""
-    while row_ids := _next(session, rules.since, last, COUNTED_TOGETHER):
-        last = row_ids[-1]
-        report.seen += len(row_ids)
-        query = select(Comment).where(Comment.id.in_(row_ids)).order_by(Comment.id)
-        _count(_missing(session, webhook, session.scalars(query).all(), rules, report), report)
+class _Look(NamedTuple):
+    """What a look at the next comments of the book has found."""
+
+    missing: list[list[MissingEvent]]  # of each comment that has events since then
+    last: str  # the last comment that it read
+    comments: int  # how many it read
+
+
+def comments_in_book() -> int:
+    """Return how many comments all looks of a backfill read."""
+    count = db.session.scalar(select(func.count()).select_from(Comment)) or 0
+    database.end(db.session())
+    return count
+
+
+def forecast(webhook_id: str, rules: BackfillRules, which: BackfillRange = ALL) -> BackfillReport:
+    """Count what `run` would send.
+
+    No transaction is open between two looks and at the end. Raises Refused as `run` does.
+    """
+    report = BackfillReport()
+    for look in _looks(webhook_id, rules, which.after, report):
+        for missing in look.missing:
+            report.add(missing)
+        if which.is_over(report.deliveries, report.seen):
+            report.next_after = look.last
+            break
     return report
 
 
-def run(webhook_id: str, rules: BackfillRules, *, most: int | None = None) -> BackfillReport:
+def run(webhook_id: str, rules: BackfillRules, which: BackfillRange = ALL) -> BackfillReport:
     """Store the deliveries, some comments in a transaction. It may be killed at any time and run again.
 
-    It stops after about `most` deliveries. Raises Refused if the webhook is deleted or changed meanwhile.
+    Raises Refused if the webhook is deleted meanwhile, or wants none of these events.
     """
-    report, last = BackfillReport(), ""
-    while most is None or report.deliveries < most:
-        row_ids, stored = database.retry_on_deadlock(partial(_store, webhook_id, rules, last))
-        if not row_ids:
-            break
-        last = row_ids[-1]
-        report.events += stored.events
-        report.comments += stored.comments
-        report.seen += len(row_ids)
-        rules.after_chunk(len(row_ids))
+    report, looked = BackfillReport(), BackfillReport()
+    for look in _looks(webhook_id, rules, which.after, looked):
+        comment_ids = [missing[0].comment_id for missing in look.missing if missing]
+        for start in range(0, len(comment_ids), STORED_TOGETHER):
+            some = comment_ids[start : start + STORED_TOGETHER]
+            is_first = not report.deliveries
+            report.add(
+                database.retry_on_deadlock(partial(_store, webhook_id, rules, some, is_first=is_first))
+            )
+            if which.is_over(report.deliveries, 0):
+                report.next_after = some[-1]
+                return report
+        rules.after_look(look.comments)
+        if which.is_over(report.deliveries, looked.seen):
+            report.next_after = look.last
+            return report
     return report
 
 
-def _store(webhook_id: str, rules: BackfillRules, after: str) -> tuple[Sequence[str], BackfillReport]:
-    """Store the deliveries about the next comments; return these and what was stored."""
-    report = BackfillReport()
+def _looks(webhook_id: str, rules: BackfillRules, after: str, report: BackfillReport) -> Iterator[_Look]:
+    """Look through the book in the order of ids, so that each look is a range of the primary key."""
+    session = db.session()
+    while True:
+        database.end(session)  # a reader would keep SQLite's rollback journal from being written
+        webhook = _webhook(session, webhook_id)
+        last, number = past_events.next_comments(session, after)
+        if last is None:
+            database.end(session)
+            return
+        which = Comment.id > after, Comment.id <= last
+        comments = past_events.with_events(session, rules.since, *which)
+        for start in range(0, len(comments) or 1, COMPARED_TOGETHER):
+            end = start + COMPARED_TOGETHER
+            some, is_end = comments[start:end], end >= len(comments)
+            missing = list(past_events.missing(session, webhook, some, rules, report))
+            database.end(session)
+            yield _Look(missing, *((last, number) if is_end else (some[-1].id, 0)))
+        after = last
+
+
+def _store(
+    webhook_id: str, rules: BackfillRules, comment_ids: Sequence[str], *, is_first: bool
+) -> list[MissingEvent]:
+    """Store what the webhook has not had of these comments, and return it.
+
+    Others may have changed the comments or have stored the same since the look, so it looks again when it has
+    the comments' locks. Two backfills never store the same event.
+    """
     with database.writing() as session:
-        webhook = session.get(Webhook, webhook_id, populate_existing=True)
-        if webhook is None:
-            raise Refused("The webhook was deleted meanwhile.")
-        _refuse_other_events(webhook)
-        row_ids = _next(session, rules.since, after, STORED_TOGETHER)
-        missing = _missing(session, webhook, book.lock(session, row_ids), rules, report)
+        webhook = _webhook(session, webhook_id)
+        comments = {comment.id: comment for comment in book.lock(session, comment_ids)}
+        still = past_events.with_events(session, rules.since, Comment.id.in_(comments))
+        each = past_events.missing(session, webhook, still, rules, BackfillReport(), with_ids=True)
+        missing = [one for found in each for one in found]
         for one in missing:
-            announcements.tell(
-                session, one.event, one.comment, rules.settings, only={webhook_id}, past=one.past, **one.more
+            comment = comments[one.comment_id]
+            more = (
+                {"reply": comment.reply.public()} if one.event == "comment.replied" and comment.reply else {}
             )
-        _count(missing, report)
-        if not after:  # one entry, however many transactions follow
+            announcements.tell(
+                session, one.event, comment, rules.settings, only={webhook_id}, past=one.past, **more
+            )
+        if missing and is_first:  # one entry, however many transactions follow
             since = f"since {clock.to_text(rules.since)}"
-            audit_log.record_row(session, "backfilled", webhook, since)
-    return row_ids, report
+            audit_log.record(session, "backfilled", "webhook", webhook.id, webhook.name, detail=since)
+    return missing
 
 
-def _refuse_other_events(webhook: Webhook) -> None:
-    if not _wanted(webhook):
+def _webhook(session: Session, webhook_id: str) -> Any:
+    """Return the parts of a webhook that count here; raises Refused."""
+    columns = Webhook.id, Webhook.name, Webhook.format, Webhook.events, Webhook.created_at
+    webhook = session.execute(select(*columns).where(Webhook.id == webhook_id)).one_or_none()
+    if webhook is None:
+        raise Refused("The webhook was deleted meanwhile.")
+    if not past_events.wanted(webhook):
         known = ", ".join(BACKFILLED_EVENTS)
         raise Refused(f"This webhook gets {webhook.events.replace(' ', ', ')}. Past events are {known}.")
-
-
-def _wanted(webhook: Webhook) -> list[str]:
-    return [event for event in BACKFILLED_EVENTS if event in webhook.events.split()]
-
-
-def _next(session: Session, since: datetime, after: str, limit: int) -> Sequence[str]:
-    """Return the ids of the next comments that may have events since then."""
-    query = select(Comment.id).outerjoin(Origin).outerjoin(Reply)
-    happened = or_(_announced_at() >= since, Reply.created_at >= since)
-    goes_out = or_(Origin.comment_id.is_(None), Origin.told_at.is_not(None))  # as Comment.goes_to_webhooks
-    query = query.where(_is_known(), goes_out, happened, Comment.id > after)
-    return session.scalars(query.order_by(Comment.id).limit(limit)).all()
-
-
-def _announced_at() -> ColumnElement[Any]:
-    return func.coalesce(Comment.announced_at, Comment.created_at, type_=Comment.created_at.type)
-
-
-def _is_known() -> ColumnElement[bool]:
-    return Comment.status.in_(KNOWN_STATUSES)
-
-
-def _missing(
-    session: Session,
-    webhook: Webhook,
-    comments: Sequence[Comment],
-    rules: BackfillRules,
-    report: BackfillReport,
-) -> list[_Missing]:
-    """Return the events that the webhook wants and has not had, in order; count the others."""
-    stored, found = _deliveries(session, comments), []
-    now = clock.now()
-    kept = timedelta(days=min(rules.settings.keep_processed_days, rules.settings.keep_failed_days))
-    for comment in comments:
-        for event, at in _events_of(comment, webhook, rules):
-            rows = [row for row in stored[comment.id, event] if _is_of(row, event, at)]
-            mine = [row for row in rows if row.webhook_id == webhook.id]
-            if any(row.last_error != erasure.SUPERSEDED for row in mine):
-                report.present += 1
-            elif not rules.pruned_too and webhook.created_at <= at <= now - kept:
-                report.pruned += 1
-            else:
-                found.append(_Missing(comment, event, PastEvent(at, _event_id(rows, webhook.id))))
-    return found
-
-
-def _events_of(comment: Comment, webhook: Webhook, rules: BackfillRules) -> Iterator[tuple[str, datetime]]:
-    """Give each event of the comment since then that the webhook wants, and when it happened."""
-    if not comment.is_known or not comment.goes_to_webhooks:
-        return  # it was moved since it was found
-    announced_at = comment.announced_at or comment.created_at
-    times = {
-        "comment.created": announced_at,
-        "comment.published": announced_at if comment.status == "published" else None,
-        "comment.replied": comment.reply.created_at if comment.reply else None,
-    }
-    data = {"comment": comment.public(rules.settings.base_url)}
-    for event in _wanted(webhook):
-        at = times[event]
-        if at and at >= rules.since and formats.concerns(webhook.format, event, data):
-            yield event, at
-
-
-def _deliveries(
-    session: Session, comments: Sequence[Comment]
-) -> defaultdict[tuple[str, str], list[Row[Any]]]:
-    """Return the deliveries about the comments, by comment and event, the oldest first."""
-    columns = Delivery.comment_id, Delivery.event, Delivery.webhook_id, Delivery.event_id
-    query: Any = select(*columns, Delivery.created_at, Delivery.last_error, Delivery.erased_at)
-    about = Delivery.comment_id.in_([comment.id for comment in comments])
-    query = query.where(about, Delivery.event.in_(BACKFILLED_EVENTS)).order_by(Delivery.id)
-    found: defaultdict[tuple[str, str], list[Row[Any]]] = defaultdict(list)
-    for row in session.execute(query) if comments else ():
-        found[row.comment_id, row.event].append(row)
-    return found
-
-
-def _is_of(row: Row[Any], event: str, at: datetime) -> bool:
-    """Whether a delivery is of this event: an earlier answer was another event."""
-    return event != "comment.replied" or row.created_at >= at
-
-
-def _event_id(rows: Sequence[Row[Any]], webhook_id: str) -> str | None:
-    """Return the id that the event has in the newest delivery to another webhook."""
-    others = [row.event_id for row in rows if row.webhook_id != webhook_id and row.erased_at is None]
-    return others[-1] if others else None
-
-
-def _count(missing: Sequence[_Missing], report: BackfillReport) -> None:
-    report.events.update(one.event for one in missing)
-    report.comments += len({one.comment.id for one in missing})
+    return webhook

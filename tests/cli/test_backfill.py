@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from guestbook.cli import question
+from guestbook.cli import backfill, question
+from guestbook.comments import past_events
+from guestbook.comments.backfill import BackfillRange
 from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.models import Comment
@@ -59,10 +61,28 @@ def test_as_json_it_names_the_numbers(shell: Shell) -> None:
         "events": {"comment.created": 1, "comment.published": 1},
         "there_already": 0,
         "maybe_pruned": 0,
+        "more": False,
         "created": 0,
     }
     assert "Add --yes" in shell.refused(*given, "--json")
     assert shell.json(*given, "--yes") == found | {"created": 2}
+
+
+def test_a_question_counts_to_a_limit_and_a_dry_run_all(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past_events, "READ_TOGETHER", 1)
+    monkeypatch.setattr(backfill, "COUNT_LIMIT", 1)
+    monkeypatch.setattr(backfill, "SOME", BackfillRange(deliveries=2))
+    for _ in range(3):
+        factories.sign()
+    factories.webhook(name="Index")
+    given = ("deliveries", "backfill", "Index", "--since", "1d")
+    assert shell(*given, "--dry-run").startswith("The webhook has not had 3 events about 3 comments")
+    result = shell.result(*given)
+    assert result.stdout == "There are more than 1 events that the webhook has not had.\n"
+    assert shell.json(*given, "--yes")["more"] is True
+    assert len(factories.deliveries()) == 3
 
 
 def test_it_says_where_they_wait_and_what_is_left_out(shell: Shell) -> None:

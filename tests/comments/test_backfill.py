@@ -1,7 +1,9 @@
 """Past events for a webhook: which, in which order, with which words, and what is left out."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -9,16 +11,17 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from guestbook.comments import backfill, book
-from guestbook.comments.backfill import BackfillReport, BackfillRules
+from guestbook.comments import backfill, book, past_events
+from guestbook.comments.backfill import BackfillRange
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.past_events import BackfillReport, BackfillRules
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.outbound import outbox
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import DELIVERIES, AuditEntry, Comment, Origin, Webhook
+from guestbook.storage.models import DELIVERIES, AuditEntry, Comment, Origin
 from guestbook.storage.models.webhook import Template
 from tests.support import factories
 from tests.support.receiver import Answer, Receiver
@@ -41,10 +44,8 @@ def rules(**more: Any) -> BackfillRules:
 
 def run(hook: str, *, most: int | None = None, **more: Any) -> BackfillReport:
     """Send the past events, and compare with the forecast."""
-    db.session.rollback()
-    found = backfill.forecast(db.session(), db.session.get_one(Webhook, hook), rules(**more))
-    db.session.rollback()
-    done = backfill.run(hook, rules(**more), most=most)
+    found = backfill.forecast(hook, rules(**more))
+    done = backfill.run(hook, rules(**more), BackfillRange(deliveries=most))
     assert most or (done.events, done.comments) == (found.events, found.comments)
     return found
 
@@ -208,13 +209,13 @@ def test_comments_of_sources_go_where_their_events_go(is_relayed: bool, count: i
 
 def test_a_large_book_is_sent_in_parts_that_a_template_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backfill, "STORED_TOGETHER", 1)
-    monkeypatch.setattr(backfill, "COUNTED_TOGETHER", 3)
+    monkeypatch.setattr(past_events, "READ_TOGETHER", 3)
     comments = [factories.sign(f"Number {number}") for number in range(8)]
     hook = factories.webhook(format="template")
     with database.writing() as session:
         session.add(Template(webhook_id=hook, text='{"text": {{ comment.message|tojson }}}'))
     seen: list[int] = []
-    report = run(hook, after_chunk=seen.append)
+    report = run(hook, after_look=seen.append)
     assert (report.seen, sum(seen)) == (8, 8)
     rows = factories.deliveries()
     assert [json.loads(row.payload)["text"] for row in rows] == [f"Number {number}" for number in range(8)]
@@ -252,6 +253,59 @@ def test_a_kill_in_the_middle_leaves_whole_comments_and_the_next_run_does_the_re
     assert len(of(hook)) == 2
     monkeypatch.undo()
     assert run(hook).deliveries == 2
+
+
+def test_no_transaction_is_open_between_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past_events, "READ_TOGETHER", 1)
+    for _ in range(2):
+        factories.sign()
+    hook, open_ones = factories.webhook(), []
+    run(hook, after_look=lambda _: open_ones.append(db.session().in_transaction()))
+    assert open_ones == [False, False]
+    backfill.forecast(hook, rules())
+    assert not db.session().in_transaction()
+
+
+def test_comments_without_missing_events_need_no_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = factories.webhook()
+    factories.sign()
+    monkeypatch.setattr(database, "writing", None)
+    assert backfill.run(hook, rules()).deliveries == 0
+
+
+def test_two_at_once_send_nothing_twice(each_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backfill, "STORED_TOGETHER", 1)
+    comments = [factories.sign() for _ in range(6)]
+    hook, store, both_looked = factories.webhook(), backfill._store, threading.Barrier(2)
+
+    def store_after_both_looked(*given: Any, is_first: bool) -> Any:
+        if is_first and given[-1] == comments[:1]:
+            both_looked.wait(20)
+        return store(*given, is_first=is_first)
+
+    monkeypatch.setattr(backfill, "_store", store_after_both_looked)
+
+    def send(_: int) -> int:
+        with each_app.app_context():
+            return backfill.run(hook, rules()).deliveries
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sum(pool.map(send, range(2))) == 6
+    assert of(hook) == [(comment_id, "comment.created") for comment_id in comments]
+
+
+def test_what_was_moved_since_the_look_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    comment_id, store = factories.sign(), backfill._store
+    hook = factories.webhook()
+
+    def store_later(*given: Any, **named: Any) -> Any:
+        change(comment_id, book.move, "trash")
+        return store(*given, **named)
+
+    monkeypatch.setattr(backfill, "_store", store_later)
+    assert backfill.run(hook, rules()).deliveries == 0
+    assert of(hook) == []
+    assert db.session.query(AuditEntry).all() == []
 
 
 def test_other_events_are_refused_and_so_is_a_webhook_that_is_gone() -> None:

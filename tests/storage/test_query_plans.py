@@ -14,6 +14,8 @@ from sqlalchemy import event, select
 
 import guestbook
 from guestbook.background import pruning
+from guestbook.comments import past_events
+from guestbook.comments.past_events import BackfillReport, BackfillRules, PastComment
 from guestbook.lib import clock
 from guestbook.outbound import dispatcher
 from guestbook.queries import bounded_counts, health, lists, public_comments
@@ -21,7 +23,7 @@ from guestbook.queue import comment_order, erasure, leases, requeue
 from guestbook.queue.poller import Poller
 from guestbook.storage import batch_delete, database, plain_select
 from guestbook.storage.database import db
-from guestbook.storage.models import DELIVERIES, Delivery, InboundEvent, Source
+from guestbook.storage.models import DELIVERIES, Comment, Delivery, InboundEvent, Source, Webhook
 from tests.conftest import need, settings_for
 from tests.support import databases, factories
 
@@ -47,6 +49,7 @@ SEQUENCE = {
 LONG_AGO = "2026-01-01T00:00:00.000Z"
 MOMENT = clock.now() - timedelta(hours=1)  # between final rows, whose ids are made up, and those that are due
 BY_ID = "PRIMARY|deliveries_pkey|sqlite_autoindex_deliveries_1"
+COMMENTS_BY_ID = "PRIMARY|comments_pkey|sqlite_autoindex_comments_1"
 INBOUND_BY_ID = "PRIMARY|inbound_events_pkey|sqlite_autoindex_inbound_events_1"
 WITH_DELIVERIES = f"{10:032d}"  # a comment of which there are deliveries
 ONCE = "inbound_events_once|sqlite_autoindex_inbound_events_2"
@@ -202,6 +205,25 @@ def later_page_for_readers(_: str) -> object:
     return public_comments.page(plain_select.through(db.session()), f"{COMMENTS // 2:032d}", 20).rows
 
 
+def next_of_backfill(_: str) -> object:
+    return past_events.next_comments(db.session(), f"{COMMENTS // 2:032d}")
+
+
+def events_of_backfill(_: str) -> object:
+    return past_comments()
+
+
+def sent_before_backfill(webhook_id: str) -> object:
+    webhook, rules = db.session.get_one(Webhook, webhook_id), BackfillRules(MOMENT, factories.settings())
+    return list(past_events.missing(db.session(), webhook, past_comments(), rules, BackfillReport()))
+
+
+def past_comments() -> list[PastComment]:
+    middle = COMMENTS // 2
+    some = Comment.id > f"{middle:032d}", Comment.id <= f"{middle + 100:032d}"
+    return past_events.with_events(db.session(), clock.from_text(LONG_AGO), *some)
+
+
 def failed_deliveries(_: str) -> object:
     arguments = ["deliveries", "list", "--status", "failed"]
     return current_app.test_cli_runner().invoke(args=arguments).output
@@ -335,6 +357,9 @@ QUESTIONS: dict[Question, tuple[str, str]] = {
     later_page: ("comments", "comments_by_status|PRIMARY|comments_pkey"),
     first_page_for_readers: ("comments", "comments_by_status|PRIMARY|comments_pkey"),
     later_page_for_readers: ("comments", "comments_by_status|PRIMARY|comments_pkey"),
+    next_of_backfill: ("comments", COMMENTS_BY_ID),
+    events_of_backfill: ("comments", f"comments_by_status|{COMMENTS_BY_ID}"),
+    sent_before_backfill: ("deliveries", "deliveries_by_comment"),
     failed_deliveries: ("deliveries", "deliveries_by_status"),
     old_deliveries: ("deliveries", "deliveries_by_finish"),
     older_deliveries: ("deliveries", BY_ID),
@@ -439,6 +464,7 @@ def test_the_question_goes_by_its_index(question: Question, hook: str) -> None:
     "question",
     [
         claim, claim_in_order, leased, first_due, open_webhooks, oldest_due, first_page, later_page,
+        next_of_backfill, events_of_backfill, sent_before_backfill,
         older_deliveries, deliveries_by_status, deliveries_by_webhook, deliveries_by_time,
         inbox, inbox_by_status, inbox_by_source, inbox_by_time, inbox_by_number,
     ],

@@ -6,8 +6,9 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from guestbook.comments import backfill
-from guestbook.comments.backfill import BackfillReport, BackfillRules
-from guestbook.storage.database import db
+from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillRange
+from guestbook.comments.past_events import BackfillReport, BackfillRules
+from guestbook.queries.bounded_counts import COUNT_LIMIT
 from guestbook.storage.models import Webhook
 from guestbook.web import current
 from guestbook.web.api import request_reader
@@ -20,15 +21,15 @@ calls = Blueprint("backfill", __name__, url_prefix="/webhooks")
 @calls.post("/<webhook_id>/backfill")
 def send(webhook_id: str) -> ResponseReturnValue:
     """Count the past events that the webhook has not had, and send the first of them."""
-    given, webhook = request_reader.body(), find(Webhook, webhook_id)
+    given, _ = request_reader.body(), find(Webhook, webhook_id)
     since = request_reader.moment(given["since"])
     assert since
     rules = BackfillRules(since, current.settings(), given.get("pruned_too", False))
-    found = backfill.forecast(db.session(), webhook, rules)
+    after = given.get("after") or ""
+    found = backfill.forecast(webhook_id, rules, BackfillRange(after, COUNT_LIMIT + 1, LOOKED_AT_ONCE))
     if given.get("dry_run") or not found.deliveries:
         return _answer(found, found, left=0), 200
-    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
-    done = backfill.run(webhook_id, rules, most=MOST_BACKFILLED)
+    done = backfill.run(webhook_id, rules, BackfillRange(after, MOST_BACKFILLED, LOOKED_AT_ONCE))
     return _answer(done, found, left=max(0, found.deliveries - done.deliveries)), 202
 
 
@@ -38,6 +39,7 @@ def _answer(made: BackfillReport, found: BackfillReport, *, left: int) -> dict[s
         "comments": made.comments,
         "events": dict(made.events),
         "left": left,
+        "next_after": made.next_after,
         "there_already": found.present,
         "maybe_pruned": found.pruned,
     }

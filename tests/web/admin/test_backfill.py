@@ -5,9 +5,12 @@ from xml.etree.ElementTree import Element
 
 import pytest
 from flask import Flask
+from sqlalchemy import func, select
 
-from guestbook.comments import backfill
+from guestbook.comments import backfill, past_events
 from guestbook.lib import clock
+from guestbook.storage.database import db
+from guestbook.storage.models import Comment
 from guestbook.web.admin.webhooks import backfill_views
 from tests.support import factories
 from tests.support.owner import Owner
@@ -65,8 +68,32 @@ def test_many_take_several_clicks(
     page = owner.does(f"{place}/backfill", {"since": "2d"})
     assert "2 past events are on the way." in words(page)
     assert "Send 2 events" in words(page)
+    assert "after" in button_form(page)
     with app.app_context():
         assert len(factories.deliveries()) == 2
+
+
+def test_a_long_count_ends_early_and_goes_on_with_later_comments(
+    app: Flask, owner: Owner, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past_events, "READ_TOGETHER", 1)
+    monkeypatch.setattr(backfill_views, "COUNT_LIMIT", 1)
+    page = owner.page(f"{place}/backfill?since=2d")
+    assert "More than 1 events" in words(page)
+    assert "Send 2 events" in words(page)
+    monkeypatch.undo()
+    monkeypatch.setattr(past_events, "READ_TOGETHER", 1)
+    monkeypatch.setattr(backfill_views, "LOOKED_AT_ONCE", 1)
+    page = owner.page(f"{place}/backfill?since=2d")
+    [link] = [a for a in page.findall(".//a") if a.text == "Go on with later ones"]
+    page = owner.page(link.attrib["href"])
+    assert "This counts the first comments only." in words(page)
+    owner.does(f"{place}/backfill", button_form(page))
+    with app.app_context():
+        [created, published] = factories.deliveries()
+        newest = db.session.scalar(select(func.max(Comment.id)))
+        assert created.comment_id == published.comment_id == newest
+    assert "This counts" not in words(owner.page(f"{place}/backfill?since=2d&after={'f' * 32}"))
 
 
 def test_what_is_wrong_is_said(app: Flask, owner: Owner, place: str) -> None:

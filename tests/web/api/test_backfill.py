@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from guestbook.comments import backfill as past_events
+from guestbook.comments import backfill as backfills
+from guestbook.comments import past_events
 from guestbook.lib import clock
 from guestbook.web.api import backfill
 from tests.support import factories
@@ -18,7 +19,7 @@ BOTH = "comment.created comment.published"
 def test_they_are_counted_and_sent_in_parts(
     app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(past_events, "STORED_TOGETHER", 1)
+    monkeypatch.setattr(backfills, "STORED_TOGETHER", 1)
     monkeypatch.setattr(backfill, "MOST_BACKFILLED", 3)
     with app.app_context():
         for _ in range(3):
@@ -27,18 +28,51 @@ def test_they_are_counted_and_sent_in_parts(
     counted = program.post(path, SINCE | {"dry_run": True}, status=200)
     assert counted == {
         "deliveries": 6, "comments": 3, "events": {"comment.created": 3, "comment.published": 3},
-        "left": 0, "there_already": 0, "maybe_pruned": 0,
+        "left": 0, "next_after": None, "there_already": 0, "maybe_pruned": 0,
     }  # fmt: skip
     assert program.get("/deliveries")["deliveries"] == []
     first = program.post(path, SINCE, status=202)
     assert (first["deliveries"], first["comments"], first["left"]) == (4, 2, 2)
     second = program.post(path, SINCE, status=202)
     assert (second["deliveries"], second["there_already"], second["left"]) == (2, 4, 0)
+    assert second["next_after"] is None
     nothing = program.post(path, SINCE, status=200)
     assert (nothing["deliveries"], nothing["events"], nothing["there_already"]) == (0, {}, 6)
     assert len(program.get("/deliveries")["deliveries"]) == 6
     entry = program.get("/audit?action=backfilled&limit=1")["audit"][0]
     assert (entry["actor"], entry["object"]) == ("token", "webhook")
+
+
+def test_a_call_goes_on_where_the_last_one_ended(
+    app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past_events, "READ_TOGETHER", 1)
+    monkeypatch.setattr(backfill, "LOOKED_AT_ONCE", 2)
+    with app.app_context():
+        old = factories.webhook()
+        comments = [factories.sign() for _ in range(4)]
+        path = f"/webhooks/{old}/backfill"
+    first = program.post(path, SINCE, status=200)
+    assert (first["deliveries"], first["there_already"], first["next_after"]) == (0, 2, comments[1])
+    second = program.post(path, SINCE | {"after": first["next_after"]}, status=200)
+    assert (second["there_already"], second["next_after"]) == (2, comments[3])
+    with app.app_context():
+        path = f"/webhooks/{factories.webhook()}/backfill"
+    sent = program.post(path, SINCE | {"after": comments[0]}, status=202)
+    assert (sent["deliveries"], sent["left"], sent["next_after"]) == (2, 0, comments[2])
+    with app.app_context():
+        assert [row.comment_id for row in factories.deliveries()][4:] == comments[1:3]
+    assert program.refused("POST", path, SINCE | {"after": "x"}).keys() == {"after"}
+
+
+def test_a_long_count_ends_early(app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past_events, "READ_TOGETHER", 1)
+    monkeypatch.setattr(backfill, "COUNT_LIMIT", 1)
+    with app.app_context():
+        comments = [factories.sign() for _ in range(3)]
+        path = f"/webhooks/{factories.webhook()}/backfill"
+    counted = program.post(path, SINCE | {"dry_run": True}, status=200)
+    assert (counted["deliveries"], counted["next_after"]) == (2, comments[1])
 
 
 def test_what_is_wrong_is_refused(app: Flask, program: ApiClient) -> None:

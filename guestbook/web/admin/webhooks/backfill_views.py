@@ -6,11 +6,12 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from guestbook.comments import backfill
-from guestbook.comments.backfill import BackfillReport, BackfillRules
-from guestbook.lib import clock
+from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillRange
+from guestbook.comments.past_events import BackfillReport, BackfillRules
+from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
-from guestbook.storage.database import db
+from guestbook.queries.bounded_counts import COUNT_LIMIT
 from guestbook.storage.models import Webhook
 from guestbook.web import current, row_lookup
 from guestbook.web.admin import responses
@@ -28,7 +29,10 @@ def ask(webhook_id: str) -> ResponseReturnValue:
         return _page(webhook)
     try:
         rules = _rules()
-        return _page(webhook, rules, backfill.forecast(db.session(), webhook, rules))
+        found = backfill.forecast(webhook_id, rules, _from(COUNT_LIMIT + 1))
+        return _page(
+            row_lookup.find(Webhook, webhook_id), rules, found
+        )  # the count has ended its transaction
     except Refused as error:
         return _page(webhook, error=error), 422
 
@@ -39,18 +43,26 @@ def send(webhook_id: str) -> ResponseReturnValue:
     webhook = row_lookup.find(Webhook, webhook_id)
     try:
         rules = _rules()
-        made = backfill.run(webhook_id, rules, most=SENT_AT_ONCE).deliveries
+        done = backfill.run(webhook_id, rules, _from(SENT_AT_ONCE))
     except Refused as error:
         return _page(row_lookup.find(Webhook, webhook_id), error=error), 422
+    made = done.deliveries
     sentence = f"{counted(made, 'past event')} {'is' if made == 1 else 'are'} on the way."
-    if made < SENT_AT_ONCE:
+    if done.next_after is None:
         return responses.done(sentence, "admin.webhooks.show", webhook_id=webhook.id)
     kept = {"since": rules.since.isoformat(), "pruned_too": "1" if rules.pruned_too else None}
+    kept["after"] = done.next_after
     return responses.done(sentence, ".ask", webhook_id=webhook.id, **kept)
 
 
 def _rules() -> BackfillRules:
     return BackfillRules(_since(), current.settings(), bool(request.values.get("pruned_too")))
+
+
+def _from(deliveries: int) -> BackfillRange:
+    """Go on where the last click ended."""
+    after = request.values.get("after", "")
+    return BackfillRange(after if ids.ID.fullmatch(after) else "", deliveries, LOOKED_AT_ONCE)
 
 
 def _since() -> datetime:
@@ -76,4 +88,5 @@ def _page(
         problem="" if error is None or error.fields else str(error),
         reasons=error.fields if error else {},
         at_once=SENT_AT_ONCE,
+        count_limit=COUNT_LIMIT,
     )
