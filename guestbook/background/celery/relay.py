@@ -78,16 +78,9 @@ def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: Run
             inbound, outbound = inbox.work(publisher), outbox.work(publisher)
             if inbound or outbound:
                 published_at = time.monotonic()
-                figures = counted(outbound, "delivery", "deliveries"), counted(inbound, "inbound event")
-                log.info(
-                    "Published %s and %s.",
-                    *figures,
-                    extra={"deliveries": outbound, "inbound_events": inbound},
-                )
+                _log_published(outbound, inbound)
             is_idle = not (stay or inbound or outbound)
-            is_followed = is_idle and _is_followed(
-                engine, outbox
-            )  # before the look: its end makes others due
+            is_followed = is_idle and _is_followed(engine, outbox)  # first: its end makes others due
             next_due = min(filter(None, (poller.next_due(), next_inbound_due(engine))), default=None)
             if next_due and next_due <= clock.now():
                 running.stop.wait(TICK_SECONDS)  # the windows are full, or there is more
@@ -97,6 +90,12 @@ def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: Run
                 if published_at + FOLLOW_WAIT < time.monotonic() or not is_followed:
                     break
                 running.stop.wait(TICK_SECONDS)
+
+
+def _log_published(outbound: int, inbound: int) -> None:
+    figures = counted(outbound, "delivery", "deliveries"), counted(inbound, "inbound event")
+    extra = {"deliveries": outbound, "inbound_events": inbound}
+    log.info("Published %s and %s.", *figures, extra=extra)
 
 
 def _is_followed(engine: Engine, outbox: TableRelay) -> bool:
