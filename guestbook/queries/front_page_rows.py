@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.pool import PoolProxiedConnection
 
 from guestbook.queries import public_comments
-from guestbook.storage import engine_setup, plain_select, preferences, sqlite_setup
+from guestbook.storage import plain_select, preferences, sqlite_setup
 from guestbook.storage.plain_select import Select
 
 Rows = tuple[tuple[Any, ...], ...]
@@ -38,7 +38,9 @@ def read(engine: Engine) -> FrontPageRows:
 
 def _of_sqlite(connection: PoolProxiedConnection) -> FrontPageRows:
     raw: Any = connection.dbapi_connection
-    sqlite_setup.set_busy_timeout(raw, engine_setup.FOR_REQUESTS.read)
+    sqlite_setup.set_busy_timeout(
+        raw, 0
+    )  # behind a commit without a WAL the usual way waits, and has an answer
     # The first number tells of commits by other connections, the second of those by this one.
     version = raw.execute("PRAGMA data_version").fetchone()[0], raw.total_changes
     known_version, known = connection.info.get(READ_BEFORE, (None, None))

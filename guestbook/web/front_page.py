@@ -19,13 +19,19 @@ from guestbook.lib.gzip_parts import GzipParts
 from guestbook.queries import front_page_rows
 from guestbook.queries.front_page_rows import FrontPageRows
 from guestbook.settings import Settings
+from guestbook.storage import engine_setup
 from guestbook.storage.database import db
 from guestbook.web import compression, form_token
 from guestbook.web.kept_page import MADE, MadePage
 from guestbook.web.public import ETAG_SECONDS
 
 KEEP_SECONDS = 60.0
-MOST_KEPT = 64  # pages, by what differs between requests
+MOST_KEPT = 64
+# What a kept page, or the notes about the way that its request came, may depend on.
+DIFFERING = (
+    *("SCRIPT_NAME", "HTTP_ACCEPT_LANGUAGE", "HTTP_ACCEPT_ENCODING"),
+    *("HTTP_HOST", "HTTP_X_FORWARDED_HOST", "wsgi.url_scheme", "HTTP_X_FORWARDED_PROTO"),
+)
 UNUSUAL_HEADERS = (
     "HTTP_COOKIE",
     "HTTP_RANGE",
@@ -37,6 +43,7 @@ OF_BODY = ("content-length", "content-type", "content-encoding")  # RFC 9110, 15
 
 Environ = dict[str, Any]
 Start = Callable[..., Any]
+Key = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +61,17 @@ class FrontPages:
     """The application, behind the pages that are kept."""
 
     def __init__(self, app: Flask, engine: Engine) -> None:
-        self._app = app.wsgi_app
+        self._app, self._config = app.wsgi_app, app.config
         settings: Settings = app.config["GUESTBOOK"]
         self._token = partial(form_token.signed, settings.signing_keys)
         self._engine = engine
-        self._kept: dict[tuple[str, ...], KeptPage] = {}
+        self._kept: dict[Key, KeptPage] = {}
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         """Answer one request."""
         if not _is_usual(environ) or (rows := self._read()) is None:
             return self._app(environ, start)
-        key = (
-            environ.get("SCRIPT_NAME", ""),
-            *(environ.get(f"HTTP_ACCEPT_{name}", "") for name in ("LANGUAGE", "ENCODING")),
-        )
+        key = *(environ.get(name, "") for name in DIFFERING), "HTTP_X_FORWARDED_FOR" in environ
         kept = self._kept.get(key)
         if kept and kept.rows == rows and _is_fresh(kept):
             return self._answer(kept, environ, start)
@@ -86,11 +90,12 @@ class FrontPages:
     def _read(self) -> FrontPageRows | None:
         """Return the rows; None where that fails: the usual way reads again, and has pages for errors."""
         try:
-            return front_page_rows.read(self._engine)
+            with engine_setup.waiting(self._config["WAITS"]):  # a new connection waits as in a request
+                return front_page_rows.read(self._engine)
         except (sqlite3.Error, SQLAlchemyError):
             return None
 
-    def _keep(self, key: tuple[str, ...], made: MadePage, headers: list[tuple[str, str]]) -> None:
+    def _keep(self, key: Key, made: MadePage, headers: list[tuple[str, str]]) -> None:
         named = {name.lower(): value for name, value in headers}
         if made.parts is None or "set-cookie" in named or "etag" not in named:
             return

@@ -18,7 +18,7 @@ COLUMNS = {
     "previous_secret_expires_at", "created_at", "disabled_at", "disabled_reason", "paused_until",
     "failures_in_a_row", "unreachable_in_a_row", "failing_since", "rate", "next_slot_at",
     "moderation_links_since", "github_headers_since", "key_only_since", "previous_signing_key_expires_at",
-    "sign_with", "public_key", "previous_public_key", "moved_at",
+    "sign_with", "public_key", "previous_public_key", "moved_at", "unreadable_until",
 }  # fmt: skip
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

@@ -147,11 +147,11 @@ def test_to_enable_it_gives_it_a_clean_record(webhook: Webhook) -> None:
 def test_another_url_starts_with_a_clean_record(webhook: Webhook) -> None:
     for _ in range(PAUSE_AFTER):
         fail(webhook, unreachable=True)
-    webhook.move("https://new.example/")
+    webhook.move("https://new.example/", webhook.format)
     assert (webhook.url, webhook.paused_until, webhook.failures_in_a_row) == ("https://new.example/", None, 0)
 
 
 def test_the_same_url_changes_nothing(webhook: Webhook) -> None:
     fail(webhook, pause=90)
-    webhook.move(webhook.url)
+    webhook.move(webhook.url, webhook.format)
     assert (webhook.paused_until, webhook.failures_in_a_row) == (NOW + 90 * SECOND, 1)

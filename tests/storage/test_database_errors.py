@@ -9,7 +9,7 @@ import psycopg
 import pymysql
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -56,7 +56,8 @@ def test_a_server_or_a_database_that_is_not_there_is_away(each_environ: dict[str
     if app.config["GUESTBOOK"].on_sqlite:
         engine = create_engine("sqlite:////dev/null/book.db")
     else:
-        engine = create_engine(each_environ["GUESTBOOK_DATABASE_URL"] + "_gone")
+        url = make_url(each_environ["GUESTBOOK_DATABASE_URL"])
+        engine = create_engine(url.set(database=f"{url.database}_gone"))
     assert fault_of(error_of(engine, "SELECT 1")) is Fault.AWAY
 
 
