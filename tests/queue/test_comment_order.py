@@ -1,4 +1,4 @@
-"""The events about one comment reach a webhook in order, on all four databases."""
+"""The events about one comment reach a webhook in order, on each kind of database."""
 
 import json
 from collections.abc import Callable

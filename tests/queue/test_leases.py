@@ -1,4 +1,4 @@
-"""The queue in a table: claims, leases and tokens, on all four databases."""
+"""The queue in a table: claims, leases and tokens, on each kind of database."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -13,7 +13,7 @@ from guestbook.lib.stop_flag import StopFlag
 from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.database import db
-from tests.support import factories
+from tests.support import databases, factories
 
 MINUTE = timedelta(minutes=1)
 LONG = 10.0  # seconds; no test here takes so long
@@ -54,6 +54,7 @@ def test_a_disabled_webhook_is_never_due(poller: Poller) -> None:
     assert poller.next_due() is None
 
 
+@pytest.mark.parametrize("each_environ", databases.MODES, indirect=True)  # with a rollback journal it might
 def test_to_look_does_not_stop_a_writer(poller: Poller) -> None:
     hook = factories.webhook()
     poller.next_due()

@@ -36,7 +36,7 @@ TABLES |= {"sources", "inbound_events", "origins", "templates", "bins", "bin_req
 VERSION = "alembic_version"  # the table that is no model's
 COLLATION = "utf8mb4_nopad_bin"  # Zoe is not zoë, and a token with a blank behind it is another token
 
-KINDS = ("sqlite-wal", "postgresql", "mariadb")  # another journal makes no other tables
+KINDS = databases.KINDS
 
 Description = dict[str, dict[str, Any]]
 

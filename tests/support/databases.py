@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 QUICK = "GUESTBOOK_TEST_QUICK" in os.environ  # skips all that needs more than SQLite and one process
 MODES = ("sqlite-wal",) if QUICK else ("sqlite-wal", "sqlite-journal", "postgresql", "mariadb")
+KINDS = tuple(mode for mode in MODES if mode != "sqlite-journal")  # another journal changes no SQL
 PORTS = {"postgresql": 5432, "mariadb": 3306}  # where a URL names none
 WITHOUT_TLS = {  # PyMySQL reads all certificates of the system for each connection, the servers sign with RSA
     "postgresql": {"sslmode": "disable"},

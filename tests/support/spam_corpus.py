@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 from guestbook.comments import comment_form, moderation_policy
@@ -79,7 +80,7 @@ def _judged(drafts: Iterable[Draft], score_of: Callable[[Draft], Score | None]) 
 
 def _score(draft: Draft, side: int | None, split: int = 0) -> Score | None:
     counts, decisions = _learned(side, split)
-    return word_score.of(word_features.of(draft), counts, decisions)
+    return word_score.of(_features(draft.name, draft.website, draft.message), counts, decisions)
 
 
 @cache
@@ -89,7 +90,14 @@ def _learned(side: int | None, split: int) -> tuple[dict[str, Count], Count]:
     numbers = {}
     for kind in ("good", "spam"):
         drafts = [draft for draft in read(kind) if side is None or half(draft, split) == side]
-        words[kind] = Counter(word for draft in drafts for word in word_features.of(draft))
+        features = (_features(draft.name, draft.website, draft.message) for draft in drafts)
+        words[kind] = Counter(chain.from_iterable(features))
         numbers[kind] = len(drafts)
     known = words["good"].keys() | words["spam"].keys()
     return {word: Count(words["good"][word], words["spam"][word]) for word in known}, Count(**numbers)
+
+
+@cache
+def _features(name: str, website: str | None, message: str) -> list[str]:
+    """Return the words of a comment, which all splits ask for."""
+    return list(word_features.of(Draft(name, website, message, {})))

@@ -1,0 +1,17 @@
+"""Tests of queries ask each kind of database once: a rollback journal gives the same answers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import need_server, settings_for
+from tests.support import databases, ready_databases
+
+
+@pytest.fixture(params=databases.KINDS)
+def each_environ(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The settings of a book on each kind of database."""
+    need_server(request.param)
+    with ready_databases.with_tables(request.param, tmp_path) as url:
+        yield settings_for(tmp_path, url)
