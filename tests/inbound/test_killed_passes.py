@@ -21,7 +21,7 @@ from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
-from tests.support import amount, factories, inbound_factories
+from tests.support import amount, databases, factories, inbound_factories
 from tests.support.forks import Forks
 from tests.support.processes import wait_for
 
@@ -88,6 +88,8 @@ def test_an_event_that_kills_each_pass_is_left_alone_in_the_end_and_keeps_nobody
     inbound_factories.check()
 
 
+# The kill inside an action shows what a rollback journal does.
+@pytest.mark.parametrize("each_environ", databases.KINDS, indirect=True)
 @pytest.mark.timeout(200)
 @pytest.mark.usefixtures("each_app")
 def test_random_kills_of_overlapping_passes_make_one_comment_of_each_event(

@@ -286,7 +286,7 @@ def test_a_long_backlog_costs_little_memory_and_its_claims_stay_as_fast(
             f"\n{rows} rows in {seconds:.1f} s: memory grew by {measured['grown']:.1f} MB, "
             f"claims {measured['early']:.2f} ms a row at first, {measured['late']:.2f} ms at last"
         )
-    assert measured["grown"] < 30
+    assert measured["grown"] < 22 + 0.0002 * rows  # MB: a pass that keeps its rows needs 1 KB for each
     assert measured["late"] < 3 * measured["early"] + 0.1
 
 

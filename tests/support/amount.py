@@ -27,4 +27,4 @@ def kills(few: int = 10) -> int:
 
 def backlog() -> int:
     """Return how many deliveries a long pass has to drain."""
-    return int(os.environ.get("GUESTBOOK_TEST_BACKLOG", "20000"))
+    return int(os.environ.get("GUESTBOOK_TEST_BACKLOG", "8000"))
