@@ -13,6 +13,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.http import parse_etags
 
 from guestbook.lib import clock
 from guestbook.lib.gzip_parts import GzipParts
@@ -53,7 +54,7 @@ class KeptPage:
     rows: FrontPageRows
     made_at: float  # seconds since 1970
     headers: list[tuple[str, str]]
-    tag: str  # the ETag in its quotes
+    tag: str  # the ETag without its quotes
     body: Callable[[bytes], bytes]  # of the token
 
 
@@ -105,13 +106,13 @@ class FrontPages:
         else:
             body = partial(_around, before, after)
         lasting = [one for one in headers if one[0].lower() not in ("content-length", "date")]
-        tag = named["etag"].removeprefix("W/")
+        tag = named["etag"].removeprefix("W/").strip('"')
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
         self._kept[key] = KeptPage(made.rows, clock.now().timestamp(), lasting, tag, body)
 
     def _answer(self, kept: KeptPage, environ: Environ, start: Start) -> Iterable[bytes]:
-        if kept.tag in environ.get("HTTP_IF_NONE_MATCH", ""):
+        if parse_etags(environ.get("HTTP_IF_NONE_MATCH")).contains_weak(kept.tag):
             start("304 NOT MODIFIED", [one for one in kept.headers if one[0].lower() not in OF_BODY])
             return []
         body = kept.body(self._token().encode())

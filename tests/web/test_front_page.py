@@ -124,6 +124,20 @@ def test_a_304_has_the_headers_of_one_that_is_made(visitor: Visitor) -> None:
     assert {**kept.headers, "Date": ""} == {**made.headers, "Date": ""}
 
 
+@pytest.mark.parametrize(
+    "form", ["*", "{}", 'W/"{}"', '"x", "{}"', '""{}"', '"{}"x', '"x"', ""], ids=lambda form: form or "none"
+)
+def test_if_none_match_means_what_it_means_where_the_page_is_made(
+    visitor: Visitor, made: list[str], form: str
+) -> None:
+    tag = visitor.get("/").headers["ETag"].removeprefix("W/").strip('"')
+    headers = {"If-None-Match": form.format(tag)}
+    made.clear()
+    kept = visitor.get("/", headers=headers)
+    assert made == []
+    assert kept.status_code == visitor.get("/?x", headers=headers).status_code
+
+
 def test_languages_are_kept_apart(visitor: Visitor, made: list[str]) -> None:
     for _ in range(2):
         for language in ("en", "de", "fr"):
