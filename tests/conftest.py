@@ -40,7 +40,7 @@ from tests.support.memory import pytest_collection_finish  # noqa: F401  a hook 
 from tests.support.receiver import Receiver
 from tests.system.interop import npm
 
-compiled.share_url_rules()
+compiled.share_pages()
 compiled.share_statements()
 memory.keep_files_in_memory()
 memory.pause_garbage_collection()

@@ -46,7 +46,7 @@ OF_CELERY += ("guestbook.inbound.processor",)
 def warm_up() -> None:
     """Compile what is compiled once, the first page included, and import what it needs, for all children."""
     all_commands.load_all(all_commands.PROGRAM_SECTIONS)
-    compiled.share_url_rules()
+    compiled.share_pages()
     flask.Flask.jinja_options = {"bytecode_cache": compiled.TEMPLATES}
     with TemporaryDirectory() as folder:
         app = guestbook.create_app({"GUESTBOOK_DATA_DIR": folder})
