@@ -175,7 +175,7 @@ def test_the_owner_s_pages_and_the_api_are_english(app: Flask, visitor: Visitor)
     for url in ("/admin/login", "/admin/nowhere", "/moderate/nowhere"):
         assert spoken(asking(visitor, "fr", url)) == "en"
     owner = Owner(app)
-    owner.log_in()
+    owner.be_logged_in()
     assert spoken(asking(owner, "fr", "/admin/book/")) == "en"
     refused = visitor.open(
         "POST", "/api/v1/comments", json={"name": "x" * 81, "message": "x"}, headers={"Accept-Language": "de"}

@@ -53,7 +53,7 @@ def test_every_public_page_has_the_owner_s_look_and_the_admin_pages_have_their_o
         assert look(visitor, url) == "paper"
         assert "/own.css" not in stylesheets(visitor, url)
     owner = Owner(app)
-    owner.log_in()
+    owner.be_logged_in()
     assert look(owner, "/admin/look/") == "paper"
 
 

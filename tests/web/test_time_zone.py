@@ -142,7 +142,7 @@ def test_feeds_and_the_admin_pages_stay_in_utc(app: Flask) -> None:
     set_(app, timezone="Europe/Berlin")
     [comment_id] = add(app, ["Hello"], created_at=LATE)
     owner = Owner(app)
-    owner.log_in()
+    owner.be_logged_in()
     for url in ("/feed.atom", "/feed.json"):
         assert "2026-07-14T22:30:00.000Z" in owner.get(url).text
     page = owner.page(f"/admin/comments/{comment_id}")

@@ -15,7 +15,7 @@ Store = Callable[..., str]
 @pytest.fixture
 def owner(app: Flask) -> Owner:
     owner = Owner(app)
-    assert owner.log_in().status_code == 303
+    owner.be_logged_in()
     return owner
 
 

@@ -154,7 +154,7 @@ def test_every_choice_says_what_it_means(owner: Owner) -> None:
 
 def test_two_first_clicks_at_once_are_no_fault(each_app: Flask) -> None:
     owner = Owner(each_app)
-    owner.log_in()
+    owner.be_logged_in()
     form = {"csrf_token": owner.key(URL), **DEFAULTS}
     cookie = owner.client.get_cookie("guestbook_admin", path="/admin")
     assert cookie

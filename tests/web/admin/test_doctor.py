@@ -16,7 +16,7 @@ URL = "/admin/doctor/"
 @pytest.fixture
 def owner(app: Flask) -> Owner:
     owner = Owner(app)
-    owner.log_in()
+    owner.be_logged_in()
     return owner
 
 

@@ -98,7 +98,7 @@ def test_css_is_text_and_nothing_else(app: Flask, owner: Owner) -> None:
 
 def test_a_stylesheet_of_full_length_can_be_undone(each_app: Flask) -> None:
     owner = Owner(each_app)
-    owner.log_in()
+    owner.be_logged_in()
     long = {"own_css": '"\\' * (OWN_CSS_LIMIT // 2)}
     owner.does(URL, GOOD | long, on=URL)
     page = owner.does(URL, GOOD | {"own_css": "é" * (OWN_CSS_LIMIT // 2)}, on=URL)

@@ -98,7 +98,7 @@ def test_a_token_that_was_revoked_opens_nothing(app: Flask, program: ApiClient) 
 
 def test_the_owner_s_cookie_opens_nothing(app: Flask) -> None:
     owner = Owner(app)
-    owner.log_in()
+    owner.be_logged_in()
     assert owner.get("/admin/account/").status_code == 200
     cookie = owner.client.get_cookie("guestbook_admin", path="/admin")
     assert cookie
