@@ -24,6 +24,7 @@ from guestbook.outbound.tally import Tally
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import leases
 from guestbook.storage import backup, batch_delete, database
+from guestbook.storage.copy import target
 from guestbook.storage.restore import staging
 
 CHANGE_OF_TABLES = re.compile(r"\s*(CREATE|ALTER|DROP|(INSERT INTO|UPDATE) alembic_version)\b")
@@ -140,6 +141,21 @@ def over_poison() -> None:
 def inside_backup() -> None:
     """Die when the backup is written and has not been read again."""
     backup._verified = lambda *_: die()
+
+
+def inside_copy() -> None:
+    """Die when the second portion of deliveries is written in its transaction."""
+    insert = target.insert_rows
+    portions = 0
+
+    def insert_and_die(connection: Connection, table: Any, rows: Any) -> None:
+        nonlocal portions
+        insert(connection, table, rows)
+        portions += table.name == "deliveries"
+        if portions == 2:
+            die()
+
+    target.insert_rows = insert_and_die
 
 
 def inside_upgrade() -> None:
@@ -260,6 +276,7 @@ POINTS: dict[str, Callable[[], None]] = {
     for function in (
         impatient,
         inside_backup,
+        inside_copy,
         inside_upgrade,
         inside_restore,
         after_inbox_claim,
