@@ -22,7 +22,7 @@ from guestbook.outbound.worker_pool import START_CAP
 from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.models import Webhook
-from tests.support import amount
+from tests.support import amount, databases
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.measure import quickest
@@ -42,6 +42,7 @@ def drain(book: Book, seconds: float = 20) -> Tally:
 # --- one webhook beside the others
 
 
+@pytest.mark.parametrize("each_environ", databases.KINDS, indirect=True)
 def test_two_hanging_webhooks_of_twenty_do_not_hold_up_the_other_eighteen(
     each_book: Book, each_environ: dict[str, str], forks: Forks, receiver: Receiver
 ) -> None:

@@ -5,6 +5,7 @@ import sys
 
 from tests.conftest import run
 from tests.support.book import Book
+from tests.support.forks import Forks
 from tests.support.receiver import Answer, Receiver
 
 NO_THREADS = """
@@ -20,16 +21,16 @@ main()
 
 
 def test_with_a_concurrency_of_one_a_pass_sends_without_starting_any_thread(
-    each_book: Book, each_environ: dict[str, str], receiver: Receiver
+    each_book: Book, each_environ: dict[str, str], forks: Forks, receiver: Receiver
 ) -> None:
+    """That Python starts without one too is the next test's."""
     receiver.answer("/bad", Answer(500))
     by_name = f"http://localhost:{receiver.port}"  # a name needs a look-up, an address does not
     each_book.webhook(f"{by_name}/good")
     each_book.webhook(f"{by_name}/bad")
     each_book.publish(20)
-    environ = {**os.environ, **each_environ}
-    done = run(sys.executable, "-c", NO_THREADS, "cron", "--concurrency", "1", env=environ)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = forks.start(each_environ, "cron", "--concurrency", "1", point="without_threads")
+    assert (done.wait(), done.printed) == (0, "")
     assert receiver.most_at_once("/good") == receiver.most_at_once("/bad") == 1
     assert each_book.statuses() == {"processed": 20, "new": 20}
     assert each_book.leased() == 0

@@ -68,7 +68,7 @@ def test_the_senders_refusal_counts_and_nothing_more_is_said(server: MailServer)
 
 @pytest.mark.parametrize("refused", ["", "EHLO", "RCPT", "none"])
 def test_a_conversation_leaves_no_socket_and_starts_no_thread(server: MailServer, refused: str) -> None:
-    """All that the conversation leaves is young: to look through what the whole suite has made takes seconds."""
+    """What the conversation leaves is young: to look through all that the suite has made takes seconds."""
     server.answers = {refused: "450 later"}
     gc.collect(0)
     gc.disable()

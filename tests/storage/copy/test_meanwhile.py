@@ -19,9 +19,9 @@ from tests.storage.copy.moving import (
     ask,
     back,
     count,
-    each,
     file_of,
     is_well,
+    kinds,
     migrate,
     on_file,
     refused,
@@ -59,7 +59,7 @@ def fill(folder: Path) -> None:
         db.session.remove()
 
 
-@each
+@kinds
 def test_a_book_that_is_written_to_is_copied_as_it_was_and_said_to_have_changed(
     folder: Path, there: str
 ) -> None:
@@ -94,7 +94,7 @@ def test_a_book_on_a_server_is_copied_as_it_was_too(folder: Path, there: str) ->
     assert dump(new) == dump(file_of(folder))
 
 
-@each
+@kinds
 def test_a_copy_that_is_not_the_book_is_found_out(folder: Path, there: str) -> None:
     write(file_of(folder), hostile())
 

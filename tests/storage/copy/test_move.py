@@ -19,6 +19,7 @@ from tests.storage.copy.moving import (
     empty,
     file_of,
     is_well,
+    kinds,
     migrate,
     on_file,
     refused,
@@ -57,7 +58,7 @@ def test_between_two_servers_it_is_the_same_too(folder: Path, there: str, tmp_pa
         assert back(folder, third) == dump(file_of(folder))
 
 
-@each
+@kinds
 def test_what_was_changed_added_and_removed_since_is_carried_over(folder: Path, there: str) -> None:
     write(file_of(folder), hostile())
     migrate(folder, there)
@@ -85,7 +86,7 @@ def test_what_was_changed_added_and_removed_since_is_carried_over(folder: Path, 
     assert back(folder, there) == dump(file_of(folder))
 
 
-@each
+@kinds
 def test_what_must_be_unique_may_have_changed_hands(folder: Path, there: str) -> None:
     """Within a portion, and between the first and the last of several."""
     last = AT_ONCE + 9
