@@ -35,6 +35,8 @@ HOSTILE = [
     "ends with a backslash \\",
     json.dumps({"data": {"message": "a\nb'\"\\ #{x} ?> 🎈"}}, ensure_ascii=False),
 ]
+# A text that is quoted badly spoils the signature of all; an empty body and another end have their own runs.
+BODIES = {"nothing": "", "all with a line's end": "\n".join([*HOSTILE, ""]), "a backslash's end": HOSTILE[7]}
 RUNS = {"python": [sys.executable, "-I"], "php": ["php"], "node": ["node"], "ruby": ["ruby", "-w"]}
 
 
@@ -106,9 +108,9 @@ def test_what_is_no_secret_is_refused() -> None:
 # --- the programs
 
 
-@pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("body", BODIES)
 def test_the_program_finds_this_delivery_valid(language: str, body: str, tmp_path: Path) -> None:
-    assert run(snippet(language, explained(body)), tmp_path, SECRET) == (0, "valid\n", "")
+    assert run(snippet(language, explained(BODIES[body])), tmp_path, SECRET) == (0, "valid\n", "")
 
 
 @pytest.mark.parametrize(
