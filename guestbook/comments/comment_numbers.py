@@ -6,13 +6,17 @@ so no two comments get the same one. A number stays with its comment; an erased 
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from guestbook.storage import upsert
 from guestbook.storage.models import Comment, Setting
 
 LAST_NUMBER = "last_number"  # the name of the row
+SETTINGS = Setting.__table__
+# Made once, because each comment runs them.
+_LAST = select(SETTINGS.c.value).where(SETTINGS.c.name == LAST_NUMBER).with_for_update()
+_SET_LAST = update(SETTINGS).where(SETTINGS.c.name == LAST_NUMBER).values(value=bindparam("number"))
 HIGHEST_IMPORTED = 1_000_000_000  # of a file: the book must be able to go on counting behind it
 
 
@@ -45,15 +49,14 @@ def keep(session: Session, comments: Sequence[Comment]) -> None:
 
 def _locked_last(session: Session) -> int:
     """Return the last number that was given; others wait for this transaction."""
-    query = select(Setting.value).where(Setting.name == LAST_NUMBER).with_for_update()
-    last = session.scalar(query)
+    connection = session.connection()
+    last = connection.scalar(_LAST)
     if last is None:
         highest = session.scalar(select(func.max(Comment.number))) or 0
-        upsert.insert_missing(session.connection(), Setting, name=LAST_NUMBER, value=str(highest))
-        last = session.scalar(query)
+        upsert.insert_missing(connection, Setting, name=LAST_NUMBER, value=str(highest))
+        last = connection.scalar(_LAST)
     return int(last or 0)
 
 
 def _set_last(session: Session, number: int) -> None:
-    row = update(Setting).where(Setting.name == LAST_NUMBER)
-    session.connection().execute(row.values(value=str(number)))
+    session.connection().execute(_SET_LAST, {"number": str(number)})

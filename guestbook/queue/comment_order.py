@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from guestbook.queue import leases
@@ -19,6 +19,12 @@ from guestbook.storage.models import BY_COMMENT, DELIVERIES, IS_BEHIND, Comment,
 from guestbook.storage.models.comment import KNOWN_STATUSES
 
 END = "comment.deleted"  # nothing earlier about the comment is sent after it
+
+_SET_SEQUENCE = (  # made once, because each comment runs it
+    update(Comment.__table__)
+    .where(Comment.__table__.c.id == bindparam("comment"))
+    .values(last_sequence=bindparam("sequence"))
+)
 
 Pair = tuple[str, str]  # the ids of a comment and of a webhook
 
@@ -31,6 +37,11 @@ def next_sequence(connection: Connection, comment_id: str) -> int:
     mine = Comment.id == comment_id
     connection.execute(update(Comment).where(mine).values(last_sequence=Comment.last_sequence + 1))
     return connection.scalars(select(Comment.last_sequence).where(mine)).one()
+
+
+def set_sequence(connection: Connection, comment_id: str, sequence: int) -> None:
+    """Store how many events a comment has had that is new in this transaction: nobody else can count them."""
+    connection.execute(_SET_SEQUENCE, {"comment": comment_id, "sequence": sequence})
 
 
 def next_due(connection: Connection, comment_id: str) -> dict[str, datetime]:

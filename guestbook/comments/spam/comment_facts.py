@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from guestbook.comments.comment_form import Draft
@@ -16,6 +16,16 @@ from guestbook.storage.preferences import Preferences
 COMPARED_COMMENTS = 60  # the newest ones say which writing systems a book uses
 COMPARED_LETTERS = 80  # of each
 FEWEST_COMMENTS = 20  # in a younger book every writing system may be the first
+FIRST_LOOK = 3  # of these comments: nearly always they use all writing systems of a new one
+COMMENT_COLUMNS = Comment.__table__.c
+# Made once, because each comment runs them.
+_STATUS = select(COMMENT_COLUMNS.status).where(COMMENT_COLUMNS.id == bindparam("comment_id"))
+_NEWEST = (
+    select(func.substr(COMMENT_COLUMNS.message, 1, COMPARED_LETTERS))
+    .where(COMMENT_COLUMNS.status == "published")
+    .order_by(COMMENT_COLUMNS.id.desc())
+    .limit(bindparam("most"))
+)
 
 
 def gather(
@@ -48,8 +58,7 @@ def is_known_visitor(session: Session, earlier_id: str | None) -> bool:
     """Whether the earlier comment of a browser stands in the book."""
     if earlier_id is None or not ids.ID.fullmatch(earlier_id):
         return False
-    earlier = session.get(Comment, earlier_id)
-    return earlier is not None and earlier.status == "published"
+    return session.connection().scalar(_STATUS, {"comment_id": earlier_id}) == "published"
 
 
 def _listed_word(draft: Draft, words: str) -> str | None:
@@ -70,8 +79,9 @@ def _foreign_script(session: Session, message: str) -> str | None:
     mine = text_facts.scripts(message)
     if not mine:
         return None
-    newest = select(func.substr(Comment.message, 1, COMPARED_LETTERS)).where(Comment.status == "published")
-    texts = session.scalars(newest.order_by(Comment.id.desc()).limit(COMPARED_COMMENTS)).all()
-    if len(texts) < FEWEST_COMMENTS:
-        return None
-    return next(iter(sorted(mine - text_facts.used_scripts(texts))), None)
+    for most in (FIRST_LOOK, COMPARED_COMMENTS):
+        texts = session.connection().scalars(_NEWEST, {"most": most}).all()
+        foreign = mine - text_facts.used_scripts(texts)
+        if not foreign:
+            return None
+    return min(foreign) if len(texts) >= FEWEST_COMMENTS else None

@@ -5,8 +5,9 @@ A word is stored as a keyed hash, so the table holds nothing that a visitor wrot
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
@@ -21,14 +22,16 @@ FORGOTTEN_AT_ONCE = 2_000  # the rarest and oldest, when there are more
 LEFT_IN_BOOK = 3  # published comments that count as good with each that is marked as spam
 LEFT_SEARCHED = 100  # of the newest ones
 SUMS = ""  # in place of a word: the numbers of comments
+WORDS = LearnedWord.__table__
+_COUNT = select(WORDS.c.good, WORDS.c.spam).where(WORDS.c.hash == bindparam("word"))
 
 
 def score(session: Session, secret_key: str, draft: Draft) -> Score | None:
     """Return the score of a draft, or None while the owner has decided too little."""
-    words = {_hash(secret_key, word): word for word in word_features.of(draft)}
     sums = decisions(session, secret_key)
     if min(sums) < word_score.FEWEST_DECISIONS:
         return None
+    words = {_hash(secret_key, word): word for word in word_features.of(draft)}
     query = select(LearnedWord.hash, LearnedWord.good, LearnedWord.spam)
     rows = session.execute(query.where(LearnedWord.hash.in_(words)))
     return word_score.of(words.values(), {words[row.hash]: Count(row.good, row.spam) for row in rows}, sums)
@@ -36,7 +39,7 @@ def score(session: Session, secret_key: str, draft: Draft) -> Score | None:
 
 def decisions(session: Session, secret_key: str) -> Count:
     """Return how many comments the score has learned from."""
-    row = session.get(LearnedWord, _hash(secret_key, SUMS), populate_existing=True)
+    row = session.connection().execute(_COUNT, {"word": _hash(secret_key, SUMS)}).first()
     return Count(row.good, row.spam) if row else Count(0, 0)
 
 
@@ -140,5 +143,9 @@ def _forget_rarest(session: Session, secret_key: str) -> None:
 
 
 def _hash(secret_key: str, word: str) -> str:
-    key = hashlib.sha256(f"learned words {secret_key}".encode()).digest()
-    return hashlib.blake2b(word.encode(), key=key, digest_size=8).hexdigest()
+    return hashlib.blake2b(word.encode(), key=_key(secret_key), digest_size=8).hexdigest()
+
+
+@lru_cache(maxsize=2)
+def _key(secret_key: str) -> bytes:
+    return hashlib.sha256(f"learned words {secret_key}".encode()).digest()
