@@ -5,6 +5,7 @@ import os
 import tempfile
 
 MEMORY = "/dev/shm"
+COLLECT_SELDOM = (50_000, 20, 100)  # a twentieth of the tests' time would go into looking for garbage
 ROOM = 2 * 1024**3  # bytes, more than all tests need at a time
 
 
@@ -26,4 +27,5 @@ def keep_files_in_memory() -> None:
 def pytest_collection_finish() -> None:
     """Let no garbage collection look again at thousands of tests and modules, which stay to the end."""
     gc.freeze()
+    gc.set_threshold(*COLLECT_SELDOM)
     gc.enable()
