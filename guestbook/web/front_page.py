@@ -111,8 +111,8 @@ class FrontPages:
             body = partial(_around, before, after)
         lasting = [one for one in headers if one[0].lower() not in ("content-length", "date")]
         tag = named["etag"].removeprefix("W/").strip('"')
-        if len(self._kept) >= MOST_KEPT:
-            self._kept.clear()
+        if key not in self._kept and len(self._kept) >= MOST_KEPT:
+            self._kept.pop(next(iter(self._kept)), None)  # the one that was kept first
         self._kept[key] = KeptPage(made.rows, clock.now().timestamp(), lasting, tag, body)
 
     def _answer(self, kept: KeptPage, environ: Environ, start: Start) -> Iterable[bytes]:
