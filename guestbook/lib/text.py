@@ -70,6 +70,8 @@ def shortened(text: str, limit: int) -> str:
 
 def printable(text: str) -> str:
     """Return a stranger's text with a blank for whatever a terminal would obey."""
+    if text.isprintable():
+        return text  # as almost all
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 

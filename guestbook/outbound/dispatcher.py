@@ -76,7 +76,7 @@ class Dispatcher:
         self._host = HostLimits(self.pool, transport)
         self._receivers = Receivers(settings.keyring)
         self._rates = RateLimiter()
-        self._claims = OrderedClaims(DELIVERIES, "webhook_id")
+        self._claims = OrderedClaims(DELIVERIES, "webhook_id", tasks.COLUMNS)
         self._lease = retry_policy.lease(settings.timeout)  # time in which to send
         self._skew = timedelta() if settings.on_sqlite else leases.CLOCK_SKEW  # of hosts that share it
         self._name = ids.new()

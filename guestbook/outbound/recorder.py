@@ -1,19 +1,20 @@
 """Write down the outcomes of attempts: the deliveries and the attempts."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import pause_and_disable
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import DeliveryTask, Outcome
-from guestbook.queue import comment_order, leases
+from guestbook.queue import comment_order, leases, statements
 from guestbook.settings import Settings
-from guestbook.storage.models import ATTEMPTS, DELIVERIES
+from guestbook.storage.models import DELIVERIES
 
 
 def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settings) -> Tally:
@@ -38,7 +39,7 @@ def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settin
     tally.late = len(sent) - len(owned)
     if owned:
         _record_deliveries(connection, owned, settings.retry_schedule, now, tally)
-        connection.execute(insert(ATTEMPTS), [_attempt(outcome) for outcome in owned])
+        statements.add_attempts(connection, [_attempt(outcome) for outcome in owned])
         pause_and_disable.record_health(connection, owned, settings, now, tally)
     return tally
 
@@ -116,16 +117,14 @@ def _count(outcome: Outcome, due_at: datetime | None, tally: Tally) -> None:
     tally.log_lines.append((line, fields))
 
 
-def _attempt(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "delivery_id": outcome.task.id,
-        "number": outcome.task.attempts + 1,
-        "triggered_by": outcome.task.triggered_by,
-        "started_at": outcome.started_at,
-        "milliseconds": outcome.milliseconds,
-        "status_code": outcome.status_code,
-        "error": outcome.error,
-        "request_headers": outcome.request_headers,
-        "response_headers": outcome.response_headers,
-        "response_body": outcome.response_body,
-    }
+def _attempt(outcome: Outcome) -> tuple[Any, ...]:
+    """Return the columns of `statements.ATTEMPT`."""
+    task, answered = outcome.task, outcome.response_headers
+    return (
+        *(task.id, task.attempts + 1, task.triggered_by),
+        clock.to_text(outcome.started_at or clock.now()),
+        *(outcome.milliseconds, outcome.status_code, outcome.error),
+        json.dumps(outcome.request_headers),
+        None if answered is None else json.dumps(answered),
+        outcome.response_body,
+    )

@@ -57,7 +57,7 @@ def claimed(hook: str, limit: int = 9) -> list[str]:
     db.session.rollback()
     now, mine = clock.now(), DELIVERIES.c.webhook_id == hook
     with db.engine.connect() as connection, connection.begin() as transaction:
-        taken = OrderedClaims(DELIVERIES, "webhook_id").take(
+        taken = OrderedClaims(DELIVERIES, "webhook_id", ("id", "sequence")).take(
             connection, {hook: limit}, now=now, until=now + HOUR, token="a look"
         )
         transaction.rollback()
@@ -185,7 +185,7 @@ def test_those_that_wait_behind_others_keep_none_from_being_claimed(hook: str, c
         stored(hook, comment_id, number)
     alone = [stored(hook, None, None) for _ in range(4)]
     assert claimed(hook, limit=3) == alone[:3]
-    claims, now = OrderedClaims(DELIVERIES, "webhook_id"), clock.now()
+    claims, now = OrderedClaims(DELIVERIES, "webhook_id", ("id", "sequence")), clock.now()
     terms: dict[str, Any] = {"now": now, "until": now + HOUR, "token": "a pass"}
     with database.write(db.engine) as connection:
         for limit, mine in ((1, alone[:1]), (2, alone[1:3]), (9, alone[3:]), (9, [])):

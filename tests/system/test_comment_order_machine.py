@@ -93,7 +93,7 @@ class Order(RuleBasedStateMachine):
         self.comments: list[str] = []  # as of the last look
         self.gone: set[str] = set()  # comments that were deleted for good
         self.claims = 0
-        self.ordered = OrderedClaims(DELIVERIES, "webhook_id")
+        self.ordered = OrderedClaims(DELIVERIES, "webhook_id", tasks.COLUMNS)
         self.lease = retry_policy.lease(factories.settings().timeout)
         with database.write(db.engine) as connection:
             for table in reversed(db.metadata.sorted_tables):

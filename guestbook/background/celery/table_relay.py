@@ -19,6 +19,7 @@ from guestbook.lib.sliding_log import RateLimit
 from guestbook.queue import leases
 from guestbook.queue.ordered_claims import OrderedClaims
 from guestbook.storage import database
+from guestbook.storage.models import DELIVERIES
 
 TOKEN_PREFIX = "relay."  # of the rows that were published and not taken over by a worker
 MOST_IN_FLIGHT = 2048  # rows of all webhooks or sources together
@@ -50,7 +51,8 @@ class TableRelay:
     _claims: OrderedClaims = field(init=False)
 
     def __post_init__(self) -> None:
-        self._claims = OrderedClaims(self.table, self.owner)
+        columns = ("id", "sequence") if self.table is DELIVERIES else ("id",)
+        self._claims = OrderedClaims(self.table, self.owner, columns)
 
     @property
     def in_flight(self) -> set[str]:
@@ -138,7 +140,7 @@ class TableRelay:
         for owner_id, failures, rate in (*owners[first:], *owners[:first]):
             limit = min(self._room(owner_id, failures, rate), spare)
             if limit:
-                found[owner_id] = self._claims.find(connection, owner_id, now=now, limit=limit, ids_only=True)
+                found[owner_id] = self._claims.find(connection, owner_id, now=now, limit=limit)
                 spare -= len(found[owner_id])
         until = now + self.lease
         leased = self._claims.lease(connection, found, now=now, until=until, token=token, counted=False)
