@@ -17,13 +17,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, Row
 
 from guestbook.lib import clock, ids, retry_policy
 from guestbook.lib.retry_policy import PAUSE_AFTER
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.lib.time_shares import OtherWork, TimeShares
-from guestbook.outbound import receivers, recorder, sender, tasks
+from guestbook.outbound import open_webhooks, recorder, sender, tasks
 from guestbook.outbound.host_limits import HostLimits
 from guestbook.outbound.mail import MailSender
 from guestbook.outbound.rate_limiter import Budget, RateLimiter
@@ -38,7 +38,7 @@ from guestbook.queue.ordered_claims import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
 from guestbook.storage import database
-from guestbook.storage.models import DELIVERIES, FIRST_DUE, Webhook
+from guestbook.storage.models import DELIVERIES
 
 TICK_PAUSE = 0.02  # seconds between two write transactions: less would keep the web from writing to SQLite
 STEP_BACK = 2.0  # if others write to the same file: pause this many times as long as a tick held the lock
@@ -76,7 +76,7 @@ class Dispatcher:
         self._host = HostLimits(self.pool, transport)
         self._receivers = Receivers(settings.keyring)
         self._rates = RateLimiter()
-        self._claims = OrderedClaims(DELIVERIES, "webhook_id", tasks.COLUMNS)
+        self._claims = OrderedClaims(DELIVERIES, "webhook_id", tasks.TASK_COLUMNS)
         self._lease = retry_policy.lease(settings.timeout)  # time in which to send
         self._skew = timedelta() if settings.on_sqlite else leases.CLOCK_SKEW  # of hosts that share it
         self._name = ids.new()
@@ -185,8 +185,7 @@ class Dispatcher:
             began, tally, claims = commit(lambda at: self._transaction(at, False))
         self._tick_took = time.monotonic() - began
         self.tally.add(tally)
-        for line, fields in tally.log_lines:
-            log.info(line, extra=fields)
+        recorder.log_outcomes(log, tally)
         return claims
 
     def _transaction(self, connection: Connection, claiming: bool) -> tuple[float, Tally, list[ClaimedTasks]]:
@@ -200,8 +199,8 @@ class Dispatcher:
         now = clock.now()
         self._ticks += 1
         token = f"{self._name}.{self._ticks}"  # an outcome counts while its row still carries the token
-        self.pool.hold_all_but(connection.scalars(select(Webhook.id).where(Webhook.open_at(now))))
-        found = self._receivers.readable(connection, connection.execute(webhooks_with_due(now)).all(), now)
+        self.pool.hold_all_but(open_webhooks.open_ids(connection, now))
+        found = self._receivers.readable(connection, open_webhooks.with_due(connection, now), now)
         webhooks = self._limit.choose(found)
         rooms = self.pool.rooms([row.id for row in webhooks])
         budgets = self._rates.open(connection, [row.id for row in webhooks if row.rate])
@@ -252,9 +251,3 @@ class Dispatcher:
         while self.pool.under_way:
             self.pool.wait(RESULT_WAIT)
             self._tick(None)
-
-
-def webhooks_with_due(now: datetime) -> Any:
-    """Select the webhooks that may be sent to and have something due."""
-    open_now = Webhook.open_at(now), now >= FIRST_DUE
-    return select(*receivers.RECEIVER_COLUMNS, Webhook.unreachable_in_a_row, Webhook.rate).where(*open_now)

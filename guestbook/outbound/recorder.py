@@ -1,6 +1,7 @@
 """Write down the outcomes of attempts: the deliveries and the attempts."""
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
@@ -94,7 +95,7 @@ def _next_due(outcome: Outcome, schedule: tuple[float, ...], now: datetime) -> d
 
 
 def _count(outcome: Outcome, due_at: datetime | None, tally: Tally) -> None:
-    task = outcome.task
+    receiver = outcome.task.receiver
     if outcome.ok:
         tally.processed += 1
         result = "processed"
@@ -102,8 +103,22 @@ def _count(outcome: Outcome, due_at: datetime | None, tally: Tally) -> None:
         tally.retried += 1
         result = f"will be retried at {clock.to_text(due_at)}"
     else:
-        tally.given_up[task.receiver.name, task.receiver.webhook_id] += 1
+        tally.given_up[receiver.name, receiver.webhook_id] += 1
         result = "given up"
+    tally.recorded.append((outcome, result))
+
+
+def log_outcomes(log: logging.Logger, tally: Tally) -> None:
+    """Log what was recorded, after the commit. Few passes log it, so its lines are made only here."""
+    if log.isEnabledFor(logging.INFO):
+        for outcome, result in tally.recorded:
+            line, fields = _log_line(outcome, result)
+            log.info(line, extra=fields)
+
+
+def _log_line(outcome: Outcome, result: str) -> tuple[str, dict[str, object]]:
+    """Return what the log says of a recorded outcome, and the fields of its record."""
+    task = outcome.task
     why = "" if outcome.ok else f" {outcome.error}"
     line = f"{task.id} {task.event} to {task.receiver.name}: {result} ({outcome.milliseconds} ms).{why}"
     fields = {
@@ -114,7 +129,7 @@ def _count(outcome: Outcome, due_at: datetime | None, tally: Tally) -> None:
         "status_code": outcome.status_code,
         "milliseconds": outcome.milliseconds,
     }
-    tally.log_lines.append((line, fields))
+    return line, fields
 
 
 def _attempt(outcome: Outcome) -> tuple[Any, ...]:

@@ -69,7 +69,7 @@ def lease(
     row_ids = [row.id for row in rows]
     may_follow = table is DELIVERIES and any((row.sequence or 0) > 1 for row in rows)
     terms = {"now": now, "until": until, "token": token, "counted": int(counted)}
-    parts = {"table": table.name, "order": statements.IN_ORDER if may_follow else ""}
+    parts = {"table": table.name, "order": statements.ONLY_NEXT if may_follow else ""}
     if statements.run(connection, statements.LEASE, terms, ids=row_ids, **parts).rowcount == len(rows):
         return set(row_ids)
     mine = statements.run(connection, statements.LEASED, {"token": token}, ids=row_ids, table=table.name)
@@ -97,6 +97,8 @@ def take_over(
 
 def owned(connection: Connection, table: Table, tokens: dict[str, str]) -> set[str]:
     """Lock the rows that are still leased under their tokens, and return their ids."""
+    if not tokens:
+        return set()
     rows = statements.run(connection, statements.OWNED, {}, ids=tokens.keys(), table=table.name)
     return {row_id for row_id, token in rows if tokens[row_id] == token}
 

@@ -45,7 +45,7 @@ class OrderedClaims:
     def find(self, connection: Connection, owner_id: str, *, now: datetime, limit: int) -> Rows:
         """Lock and return up to `limit` due rows of a webhook or source. Then call `lease` for all."""
         terms = {"owner": owner_id, "now": now, "limit": limit}
-        order = statements.IN_ORDER if owner_id in self._crowded else ""
+        order = statements.ONLY_NEXT if owner_id in self._crowded else ""
         return statements.run(connection, statements.CLAIM, terms, **self._parts, order=order).all()
 
     def lease(

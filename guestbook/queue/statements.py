@@ -19,7 +19,7 @@ from sqlalchemy import Connection, CursorResult
 from guestbook.lib import clock
 from guestbook.storage.comment_order_sql import IS_NEXT_SQL
 
-IN_ORDER = f" AND {IS_NEXT_SQL}"  # for `order`, which may be empty
+ONLY_NEXT = f" AND {IS_NEXT_SQL}"  # for `order`, which may be empty
 CLAIM = (
     "SELECT {columns} FROM {table} WHERE {owner} = :owner AND due_at <= :now{order}"
     " ORDER BY due_at, id LIMIT :limit{skip}"
@@ -64,7 +64,7 @@ ADD_ATTEMPTS = (  # PostgreSQL would take longer for one statement each
     f" SELECT * FROM unnest({', '.join(f'CAST(:{one} AS {kind}[])' for one, kind in ATTEMPT.items())})"
 )
 
-PARAMETER = re.compile(r":([a-z_]+)")
+NAMED_PARAMETER = re.compile(r":([a-z_]+)")
 
 
 class Words(NamedTuple):
@@ -135,4 +135,4 @@ def _stored(row: Mapping[str, Any]) -> dict[str, Any]:
 def _worded(dialect: str, statement: str, **parts: str) -> str:
     """Return a statement in the words of a database and of its driver."""
     text = statement.format(**parts, **DIALECTS[dialect]._asdict())
-    return text if dialect == "sqlite" else PARAMETER.sub(r"%(\1)s", text)
+    return text if dialect == "sqlite" else NAMED_PARAMETER.sub(r"%(\1)s", text)

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ from guestbook.transport.destinations import check_destination, private_address_
 from guestbook.transport.failure import FAILURE_SENTENCES, TransportError
 from guestbook.transport.response_reader import Response, ShortAnswer
 from guestbook.transport.socket_budget import RECEIVED_BODY_LIMIT, AttemptBudget
-from guestbook.transport.url_checks import check_headers, check_url
+from guestbook.transport.url_checks import HEADER_NAME_PATTERN, check_headers, check_url
 
 __all__ = [
     "FAILURE_SENTENCES",
@@ -155,10 +156,8 @@ class Transport:
     def _send(
         self, method: str, target: RequestTarget, headers: Mapping[str, str], body: bytes
     ) -> Response | ShortAnswer:
-        if not HTTP_METHOD.fullmatch(method) or method.upper() == "CONNECT":  # for proxies: it opens tunnels
-            raise TransportError("bad_method")
-        if not FRAMING_HEADERS.isdisjoint([name.lower() for name in headers]):
-            raise TransportError("bad_header")
+        if refusal := _refusal(method, tuple(headers)):
+            raise TransportError(refusal)
         complete = {"Host": target.host, **headers, "Content-Length": str(len(body))}
         answer: Response | ShortAnswer = target.pool.urlopen(method, target.line, body, complete)
         return answer
@@ -179,3 +178,13 @@ class Transport:
             self._targets.pop(next(iter(self._targets)), None)
         self._targets[url] = target
         return target
+
+
+@lru_cache(maxsize=1024)
+def _refusal(method: str, names: tuple[str, ...]) -> str | None:
+    """Return the reason word if a request with this method and these names of headers cannot be sent."""
+    if not HTTP_METHOD.fullmatch(method) or method.upper() == "CONNECT":  # for proxies: it opens tunnels
+        return "bad_method"
+    are_names = all(HEADER_NAME_PATTERN.fullmatch(name) for name in names)
+    are_ours = FRAMING_HEADERS.isdisjoint(name.lower() for name in names)
+    return None if are_names and are_ours else "bad_header"

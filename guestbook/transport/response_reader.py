@@ -5,10 +5,9 @@ import io
 import re
 from typing import Any, cast
 
-from urllib3 import HTTPHeaderDict
-
 from guestbook.transport import socket_budget
 from guestbook.transport.failure import TransportError
+from guestbook.transport.header_fields import HeaderFields
 
 HEAD_LIMIT = 16 * 1024  # bytes of a status line and its headers, as in Node.js
 
@@ -29,7 +28,7 @@ class Response(http.client.HTTPResponse):
     every header through the e-mail parser, which is a third of its time.
     """
 
-    fields: HTTPHeaderDict  # as received; a name is looked up in any case, repeated ones are joined
+    fields: HeaderFields
     pool: Any = None
     connection: Any = None
     _method: str | None  # http.client's name
@@ -72,8 +71,8 @@ class Response(http.client.HTTPResponse):
         self.code = self.status = int(match[2])
         self.fields = self._read_headers(HEAD_LIMIT - len(line))
 
-    def _read_headers(self, room: int) -> HTTPHeaderDict:
-        headers, name, value = HTTPHeaderDict(), "", ""
+    def _read_headers(self, room: int) -> HeaderFields:
+        headers, name, value = HeaderFields(), "", ""
         while (line := self._read_line()) not in (b"\r\n", b"\n"):
             room -= len(line)
             if room < 0:
@@ -82,12 +81,13 @@ class Response(http.client.HTTPResponse):
             if text[0] in " \t":  # a folded line, RFC 9112 section 5.2
                 value = f"{value} {text.strip()}"
                 continue
-            headers.add(name, value, combine=True)
+            if name:
+                headers.add(name, value)
             # A line without a colon is no header. The status counts all the same: a retry changes nothing.
             name, colon, value = text.partition(":")
             name, value = name.strip() if colon else "", value.strip()
-        headers.add(name, value, combine=True)
-        headers.discard("")  # lines without a name
+        if name:
+            headers.add(name, value)
         return headers
 
     def _read_line(self) -> bytes:
@@ -159,7 +159,7 @@ class ShortAnswer:
     pool: Any
     connection: Any
 
-    def __init__(self, status: int, fields: HTTPHeaderDict, length: int, body: bytes, sock: Any) -> None:
+    def __init__(self, status: int, fields: HeaderFields, length: int, body: bytes, sock: Any) -> None:
         self.status = status
         self.fields = fields
         self._length = length
@@ -207,10 +207,10 @@ def _short_answer(first: bytes, sock: Any, method: str) -> ShortAnswer | None:
     match = PLAIN_HEAD.match(first)
     if match is None or method == "HEAD":
         return None
-    fields = HTTPHeaderDict()
+    fields = HeaderFields()
     for line in match[2].decode("iso-8859-1").split("\r\n")[:-1]:
         name, _, value = line.partition(":")
-        fields.add(name, value.strip(), combine=True)
+        fields.add(name, value.strip())
     status, body = int(match[1]), first[match.end() :]
     length = 0 if status in (204, 304) else _length(fields.get("content-length", ""))
     if length is None or "transfer-encoding" in fields or "close" in fields.get("connection", "").lower():

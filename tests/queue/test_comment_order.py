@@ -12,8 +12,7 @@ from sqlalchemy import update
 from guestbook.background import idle_pass
 from guestbook.comments import book
 from guestbook.lib import clock, retry_policy
-from guestbook.outbound import pull, webhooks
-from guestbook.outbound.dispatcher import webhooks_with_due
+from guestbook.outbound import open_webhooks, pull, webhooks
 from guestbook.queries import health
 from guestbook.queue import clock_repair, comment_order, erasure, leases, requeue
 from guestbook.queue.ordered_claims import OrderedClaims
@@ -225,7 +224,7 @@ def test_what_waits_behind_another_is_not_due_for_anybody(hook: str, comment_id:
         assert not poller.anything_due(now)
         assert poller.next_due() == until
     with db.engine.connect() as connection:
-        assert connection.execute(webhooks_with_due(now)).all() == []
+        assert open_webhooks.with_due(connection, now) == []
     assert health.read(db.session(), now).oldest_due_age is None
     assert not pull.anything_pending(db.session(), hook, now, None)
     assert comment_order.behind(db.session(), [row.id for row in factories.deliveries()]) == {later}

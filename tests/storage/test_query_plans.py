@@ -17,7 +17,7 @@ from guestbook.background import pruning
 from guestbook.comments import past_events
 from guestbook.comments.past_events import BackfillReport, BackfillRules, PastComment
 from guestbook.lib import clock
-from guestbook.outbound import dispatcher
+from guestbook.outbound.open_webhooks import with_due
 from guestbook.queries import bounded_counts, health, lists, public_comments
 from guestbook.queue import comment_order, erasure, leases, requeue
 from guestbook.queue.poller import Poller
@@ -182,7 +182,7 @@ def first_due(_: str) -> object:
 
 def open_webhooks(_: str) -> object:
     with db.engine.connect() as connection:
-        return connection.execute(dispatcher.webhooks_with_due(clock.now())).all()
+        return with_due(connection, clock.now())
 
 
 def oldest_due(_: str) -> object:

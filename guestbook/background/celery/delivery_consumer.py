@@ -200,8 +200,7 @@ def _postponed(outcome: Outcome) -> Outcome:
 
 
 def _log(tally: Tally) -> None:
-    for line, fields in tally.log_lines:
-        log.info(line, extra=fields)
+    recorder.log_outcomes(log, tally)
     for line in tally.disabled:
         log.warning(line)
     if tally.host_limit:
