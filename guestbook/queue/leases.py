@@ -100,7 +100,7 @@ def owned(connection: Connection, table: Table, tokens: dict[str, str]) -> set[s
     if not tokens:
         return set()
     rows = statements.run(connection, statements.OWNED, {}, ids=tokens.keys(), table=table.name)
-    return {row_id for row_id, token in rows if tokens[row_id] == token}
+    return {row.id for row in rows if tokens[row.id] == row.claimed_by}
 
 
 def finish(connection: Connection, table: Table, ids: Collection[str], status: str, **values: Any) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
+from typing import cast
 from urllib.parse import urlsplit
 
 from urllib3.exceptions import HTTPError
@@ -159,8 +160,7 @@ class Transport:
         if refusal := _refusal(method, tuple(headers)):
             raise TransportError(refusal)
         complete = {"Host": target.host, **headers, "Content-Length": str(len(body))}
-        answer: Response | ShortAnswer = target.pool.urlopen(method, target.line, body, complete)
-        return answer
+        return cast(Response | ShortAnswer, target.pool.urlopen(method, target.line, body, complete))
 
     def _target(self, url: str) -> RequestTarget:
         try:
