@@ -6,7 +6,7 @@ so no two comments get the same one. A number stays with its comment; an erased 
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from guestbook.storage import upsert
@@ -27,10 +27,11 @@ def give(session: Session, comments: Sequence[Comment]) -> None:
     """
     fresh = [comment for comment in comments if comment.is_known and comment.number is None]
     if fresh:
-        last = _locked_last(session)
+        connection = session.connection()
+        last = _locked_last(connection)
         for number, comment in enumerate(fresh, last + 1):
             comment.number = number
-        _set_last(session, last + len(fresh))
+        _set_last(connection, last + len(fresh))
 
 
 def keep(session: Session, comments: Sequence[Comment]) -> None:
@@ -38,25 +39,25 @@ def keep(session: Session, comments: Sequence[Comment]) -> None:
     given = [comment.number for comment in comments if comment.number is not None]
     if not given:
         return
-    last = _locked_last(session)
+    connection = session.connection()
+    last = _locked_last(connection)
     taken = set(session.scalars(select(Comment.number).where(Comment.number.in_(given))))
     for comment in comments:
         if comment.number in taken:
             comment.number = None
         taken.add(comment.number)
-    _set_last(session, max(last, *given))
+    _set_last(connection, max(last, *given))
 
 
-def _locked_last(session: Session) -> int:
+def _locked_last(connection: Connection) -> int:
     """Return the last number that was given; others wait for this transaction."""
-    connection = session.connection()
     last = connection.scalar(_LAST)
     if last is None:
-        highest = session.scalar(select(func.max(Comment.number))) or 0
+        highest = connection.scalar(select(func.max(Comment.number))) or 0
         upsert.insert_missing(connection, Setting, name=LAST_NUMBER, value=str(highest))
         last = connection.scalar(_LAST)
     return int(last or 0)
 
 
-def _set_last(session: Session, number: int) -> None:
-    session.connection().execute(_SET_LAST, {"number": str(number)})
+def _set_last(connection: Connection, number: int) -> None:
+    connection.execute(_SET_LAST, {"number": str(number)})

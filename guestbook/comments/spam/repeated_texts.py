@@ -1,42 +1,39 @@
 """Earlier comments of the book with almost the same text. Two indexes find them among a million."""
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
 from guestbook.comments.spam import similar_text
 from guestbook.comments.spam.similar_text import Repeated
+from guestbook.storage import plain_select
 from guestbook.storage.models import Comment, TextMark
+from guestbook.storage.plain_select import Select
 
 COMPARED = 5  # comments for each mark, the newest ones
-MARK_COLUMNS = TextMark.__table__.c
-# Made once, because each comment runs them.
-_WITH_MARK = [
-    select(MARK_COLUMNS.comment_id)
-    .where(column == bindparam("mark"))
-    .order_by(MARK_COLUMNS.comment_id.desc())
-    .limit(COMPARED)
-    for column in (MARK_COLUMNS.first, MARK_COLUMNS.second)
+WITH_MARK = [
+    "SELECT comment_id FROM text_marks"
+    f" WHERE text_marks.{column} = :mark ORDER BY comment_id DESC LIMIT {COMPARED}"
+    for column in ("first", "second")
 ]
-_INSERT_MARKS = insert(TextMark.__table__)
+COMPARED_COLUMNS = "SELECT name, status, message FROM comments WHERE id IN "
+_INSERT_MARKS = insert(TextMark.__table__)  # made once, because each comment runs it
 
 
-def find(session: Session, name: str, message: str, own_id: str | None = None) -> Repeated | None:
+def find(select: Select, name: str, message: str, own_id: str | None = None) -> Repeated | None:
     """Return another comment with almost the same text, rather one that is spam; None without one."""
     marks = similar_text.marks_of(message)
     if marks is None:
         return None
-    connection, near = session.connection(), set[str]()
-    for query, mark in zip(_WITH_MARK, marks, strict=True):
-        near.update(connection.scalars(query, {"mark": mark}))
+    looks = zip(WITH_MARK, marks, strict=True)
+    near = {comment_id for query, mark in looks for (comment_id,) in select(query, mark=mark)}
     near.discard(own_id or "")
     if not near:
         return None
-    mine = similar_text.parts(message)
-    columns = select(Comment.name, Comment.status, Comment.message).where(Comment.id.in_(near))
+    mine, (ids, named) = similar_text.parts(message), plain_select.listed(near)
     found = [
-        Repeated(row.name == name, row.status)
-        for row in session.execute(columns)
-        if similar_text.is_almost_same(mine, similar_text.parts(row.message))
+        Repeated(its_name == name, status)
+        for its_name, status, text in select(COMPARED_COLUMNS + ids, **named)
+        if similar_text.is_almost_same(mine, similar_text.parts(text))
     ]
     return min(found, key=lambda one: one.status != "spam", default=None)
 

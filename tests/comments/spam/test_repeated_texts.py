@@ -9,6 +9,7 @@ from sqlalchemy import Engine, event
 from guestbook.comments.spam import repeated_texts, similar_text
 from guestbook.comments.spam.similar_text import Repeated
 from guestbook.lib import clock
+from guestbook.storage import plain_select
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, TextMark
 from tests.support import factories, spam_corpus
@@ -27,7 +28,7 @@ def _context(app: Flask) -> None:
 
 
 def find(message: str, name: str = "Bob") -> Repeated | None:
-    return repeated_texts.find(db.session(), name, message)
+    return repeated_texts.find(plain_select.through(db.session()), name, message)
 
 
 @pytest.mark.parametrize("message", [TEXT, TEXT.upper(), CHANGED, f"{TEXT} Bye!"])
