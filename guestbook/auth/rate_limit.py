@@ -9,24 +9,30 @@ import hmac
 import re
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, delete
 from sqlalchemy.orm import Session
 
-from guestbook.lib import rate_limit_backoff
-from guestbook.storage import upsert
+from guestbook.lib import clock, rate_limit_backoff
+from guestbook.storage import plain_statement, upsert
 from guestbook.storage.models import Limit
 
 LIMITS_SKEW = timedelta(seconds=60)  # a row may be ahead: the clock was read before the wait for it
 ROTATION = timedelta(days=1)  # the key of a network's hash is another one each day
 IPV6_NETWORK = 64  # bits; a visitor usually has all addresses of such a network
-LIMITS = Limit.__table__
-# Made once, because each comment runs them: SQLAlchemy takes longer to make a statement than to run it.
-_ROW: Any = select(LIMITS.c.hits, LIMITS.c.since, LIMITS.c.last_at).where(LIMITS.c.who == bindparam("name"))
-_LOCKED_ROW: Any = _ROW.with_for_update()
-_SET_ROW = update(LIMITS).where(LIMITS.c.who == bindparam("name"))
+LIMIT_ROW = "SELECT hits, since, last_at FROM limits WHERE who = :name"
+LOCKED_LIMIT_ROW = LIMIT_ROW + plain_statement.FOR_UPDATE
+SET_LIMIT = "UPDATE limits SET hits = :hits, since = :since, last_at = :last_at WHERE who = :name"
 WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([0-9.]+))(?::\d+)?")  # as some proxies pass an address on
+
+
+class LimitCount(NamedTuple):
+    """What a row has counted."""
+
+    hits: int
+    since: datetime
+    last_at: datetime
 
 
 def who(secret_key: str, what: str, address: str | None = None) -> str:
@@ -81,7 +87,7 @@ def take(session: Session, name: str, now: datetime, *, most: int, within: timed
     hits, since = (row.hits, row.since) if _is_present(row, now, within) else (0, now)
     if hits >= most:
         return max(1.0, (since + within - now).total_seconds())
-    connection.execute(_SET_ROW, {"name": name, "hits": hits + 1, "since": since, "last_at": now})
+    _set(connection, name, LimitCount(hits + 1, since, now))
     return 0.0
 
 
@@ -100,10 +106,10 @@ def knock(session: Session, name: str, now: datetime, *, free: int) -> float:
     row = _row(connection, name, now)
     hits = 0 if now - row.last_at >= rate_limit_backoff.FORGET_AFTER else row.hits
     last_at = min(row.last_at, now)  # a clock that ran ahead and was put right must not cost years
-    left: float = (last_at + timedelta(seconds=rate_limit_backoff.wait(hits, free)) - now).total_seconds()
+    left = (last_at + timedelta(seconds=rate_limit_backoff.wait(hits, free)) - now).total_seconds()
     if left <= 0:
         hits, last_at = hits + 1, now
-    connection.execute(_SET_ROW, {"name": name, "hits": hits, "last_at": last_at})
+    _set(connection, name, LimitCount(hits, row.since, last_at))
     return max(0.0, left)
 
 
@@ -112,7 +118,7 @@ def forget(session: Session, name: str) -> None:
     session.execute(delete(Limit).where(Limit.who == name))
 
 
-def _is_present(row: Row[Any], now: datetime, within: timedelta) -> bool:
+def _is_present(row: LimitCount, now: datetime, within: timedelta) -> bool:
     """Whether something was counted in a stretch of time that has not ended."""
     return bool(row.hits) and now - within < row.since <= now + LIMITS_SKEW
 
@@ -121,17 +127,28 @@ def _day(moment: datetime) -> int:
     return int(moment.timestamp() // ROTATION.total_seconds())
 
 
-def _unlocked(session: Session, name: str) -> Row[Any] | None:
-    return session.connection().execute(_ROW, {"name": name}).first()
+def _unlocked(session: Session, name: str) -> LimitCount | None:
+    return _read(session.connection(), LIMIT_ROW, name)
 
 
-def _row(connection: Connection, name: str, now: datetime) -> Row[Any]:
+def _row(connection: Connection, name: str, now: datetime) -> LimitCount:
     """Return the row under a lock; a new one where there is none, be it another process that makes it."""
     while True:  # another process may delete the row that it has made
-        row = connection.execute(_LOCKED_ROW, {"name": name}).first()
+        row = _read(connection, LOCKED_LIMIT_ROW, name)
         if row:
             return row
         upsert.insert_missing(connection, Limit, who=name, hits=0, since=now, last_at=now)
+
+
+def _read(connection: Connection, query: str, name: str) -> LimitCount | None:
+    for hits, since, last_at in plain_statement.run(connection, query, name=name):
+        return LimitCount(hits, clock.stored(since), clock.stored(last_at))
+    return None
+
+
+def _set(connection: Connection, name: str, row: LimitCount) -> None:
+    moments = {"since": clock.to_text(row.since), "last_at": clock.to_text(row.last_at)}
+    plain_statement.run(connection, SET_LIMIT, name=name, hits=row.hits, **moments)
 
 
 def _network(address: str) -> str:

@@ -6,17 +6,15 @@ so no two comments get the same one. A number stays with its comment; an erased 
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import Session
 
-from guestbook.storage import upsert
+from guestbook.storage import plain_statement, upsert
 from guestbook.storage.models import Comment, Setting
 
 LAST_NUMBER = "last_number"  # the name of the row
-SETTINGS = Setting.__table__
-# Made once, because each comment runs them.
-_LAST = select(SETTINGS.c.value).where(SETTINGS.c.name == LAST_NUMBER).with_for_update()
-_SET_LAST = update(SETTINGS).where(SETTINGS.c.name == LAST_NUMBER).values(value=bindparam("number"))
+LOCKED_LAST = f"SELECT value FROM settings WHERE name = '{LAST_NUMBER}'{plain_statement.FOR_UPDATE}"
+SET_LAST = f"UPDATE settings SET value = :number WHERE name = '{LAST_NUMBER}'"
 HIGHEST_IMPORTED = 1_000_000_000  # of a file: the book must be able to go on counting behind it
 
 
@@ -51,13 +49,13 @@ def keep(session: Session, comments: Sequence[Comment]) -> None:
 
 def _locked_last(connection: Connection) -> int:
     """Return the last number that was given; others wait for this transaction."""
-    last = connection.scalar(_LAST)
-    if last is None:
+    found = plain_statement.run(connection, LOCKED_LAST)
+    if not found:
         highest = connection.scalar(select(func.max(Comment.number))) or 0
         upsert.insert_missing(connection, Setting, name=LAST_NUMBER, value=str(highest))
-        last = connection.scalar(_LAST)
-    return int(last or 0)
+        found = plain_statement.run(connection, LOCKED_LAST)
+    return int(found[0][0] or 0) if found else 0
 
 
 def _set_last(connection: Connection, number: int) -> None:
-    connection.execute(_SET_LAST, {"number": str(number)})
+    plain_statement.run(connection, SET_LAST, number=str(number))

@@ -11,20 +11,17 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from guestbook.queue import leases
+from guestbook.storage import plain_statement
 from guestbook.storage.models import BY_COMMENT, DELIVERIES, IS_BEHIND, Comment, Delivery
 from guestbook.storage.models.comment import KNOWN_STATUSES
 
 END = "comment.deleted"  # nothing earlier about the comment is sent after it
 
-_SET_SEQUENCE = (  # made once, because each comment runs it
-    update(Comment.__table__)
-    .where(Comment.__table__.c.id == bindparam("comment"))
-    .values(last_sequence=bindparam("sequence"))
-)
+SET_SEQUENCE = "UPDATE comments SET last_sequence = :sequence WHERE id = :comment_id"
 
 Pair = tuple[str, str]  # the ids of a comment and of a webhook
 
@@ -41,7 +38,7 @@ def next_sequence(connection: Connection, comment_id: str) -> int:
 
 def set_sequence(connection: Connection, comment_id: str, sequence: int) -> None:
     """Store how many events a comment has had that is new in this transaction: nobody else can count them."""
-    connection.execute(_SET_SEQUENCE, {"comment": comment_id, "sequence": sequence})
+    plain_statement.run(connection, SET_SEQUENCE, comment_id=comment_id, sequence=sequence)
 
 
 def next_due(connection: Connection, comment_id: str) -> dict[str, datetime]:

@@ -63,7 +63,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.teardown_appcontext(_close_session)  # before Flask-SQLAlchemy's own, which has no answer to an error
     with app.app_context():
         journal = str(url.query.get("journal_mode", "wal"))
-        engine_setup.set_up(db.engine, journal, keyring=settings.keyring, waits=_waits)
+        engine_setup.set_up(db.engine, journal, keyring=settings.keyring, waits=present_waits)
 
 
 @contextmanager
@@ -163,7 +163,7 @@ def write_with_retry(engine: Engine, do: Callable[[Connection], T]) -> T:
     A commit that the server made but could not confirm is repeated too, so the work must be safe to repeat.
     Gives up after ten seconds, inside a web request sooner.
     """
-    give_up, wait = time.monotonic() + min(RETRY_FOR, _waits().retry), 0.02
+    give_up, wait = time.monotonic() + min(RETRY_FOR, present_waits().retry), 0.02
 
     def once() -> T:
         with write(engine) as connection:
@@ -209,7 +209,7 @@ def _check_file(info: dict[Any, Any]) -> None:
         raise OperationalError("COMMIT", None, error) from error
 
 
-def _waits() -> Waits:
+def present_waits() -> Waits:
     """Return how long to wait for others: a visitor waits less than a command or a pass."""
     usual: Waits = current_app.config["WAITS"] if has_request_context() else engine_setup.FOR_PASSES
     return engine_setup.waits_or(usual)
@@ -218,7 +218,7 @@ def _waits() -> Waits:
 @contextmanager
 def _holding_write_lock(dialect: str, lock_wait: float | None = None) -> Iterator[dict[str, float]]:
     """Hold the lock of this process's writers, and give the transaction's options; servers have queues."""
-    waits = _waits()
+    waits = present_waits()
     if lock_wait is not None:
         waits = replace(waits, write=lock_wait, read=min(lock_wait, waits.read))
     options = {"write_until": time.monotonic() + waits.write, "commit_wait": waits.read}

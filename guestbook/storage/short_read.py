@@ -6,10 +6,9 @@ from contextlib import closing, contextmanager
 from typing import Any, cast
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from guestbook.storage import engine_setup, plain_select, sqlite_setup
+from guestbook.storage import database, database_errors, plain_select, sqlite_setup
 from guestbook.storage.plain_select import Select
 
 
@@ -26,11 +25,11 @@ def together(session: Session) -> Iterator[Select]:
     try:
         with closing(engine.raw_connection()) as connection:
             raw = cast(sqlite3.Connection, connection.dbapi_connection)
-            sqlite_setup.set_busy_timeout(raw, engine_setup.waits_or(engine_setup.FOR_REQUESTS).read)
+            sqlite_setup.set_busy_timeout(raw, database.present_waits().read)
             raw.execute("BEGIN")  # which the pool ends
             yield plain_select.of_sqlite(raw)
     except sqlite3.Error as error:
-        raise DBAPIError.instance(None, None, error, sqlite3.Error, dialect=engine.dialect) from error
+        raise database_errors.from_sqlite(error) from error
 
 
 def each_alone(session: Session) -> Select:

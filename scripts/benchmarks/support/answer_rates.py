@@ -32,6 +32,7 @@ def rows(
     """Return the rows of a table below COLUMNS for a server, its kinds of requests in turn."""
     port = processes.free_port()
     with ExitStack() as stack:
+        environ = {**environ, "PYTHONPATH": str(report.ROOT)}
         process = stack.enter_context(processes.running(beside_bare.command(server, port), environ))
         waiting.until(lambda: processes.listens(port), server)
         sent = _requests(port, count, rounds, at_once)
