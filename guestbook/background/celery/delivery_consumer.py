@@ -17,7 +17,7 @@ from datetime import timedelta
 from queue import SimpleQueue
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.background.celery.batch import Batch, Transaction, WorkerEnds
 from guestbook.background.celery.messages import Handover
@@ -31,7 +31,7 @@ from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.outbound.worker_pool import MAX_UNRECORDED, WorkerPool
 from guestbook.queue import erasure, leases
 from guestbook.settings import Settings
-from guestbook.storage import database
+from guestbook.storage import database, database_errors
 
 TRANSACTION_PAUSE = 0.02  # seconds between two transactions, in which outcomes gather and the web can write
 PAUSE_AFTER_FAULT = 1.0  # seconds, while the database is away
@@ -98,11 +98,10 @@ class DeliveryConsumer:
             return
         with self._pool.still():
             try:
-                self._commit(self._next)
-            except Exception as error:
-                if isinstance(error, DBAPIError) and database.is_away(error):
-                    raise
-                self._commit_each(self._next.parts)
+                self._commit_all()
+            except Exception:
+                self._give_back(self._pool.take_back(), WAIT_WHEN_BUSY)  # it could not be recorded
+                raise
         self._next = Transaction()
 
     def _take_back(self) -> None:
@@ -130,6 +129,14 @@ class DeliveryConsumer:
             batch.fail(WorkerEnds())
         self._next.batches = []
 
+    def _commit_all(self) -> None:
+        try:
+            self._commit(self._next)
+        except Exception as error:
+            if not _is_of_one_row(error):
+                raise
+            self._commit_each(self._next.parts)
+
     def _commit(self, work: Transaction) -> None:
         lease_end = time.monotonic() + self._takeover.lease.total_seconds()
 
@@ -152,16 +159,16 @@ class DeliveryConsumer:
             try:
                 self._commit(part)
             except Exception as error:
-                if isinstance(error, DBAPIError) and database.is_away(error):
+                if not _is_of_one_row(error):
                     raise
+                if part.tasks:
+                    log.exception("The outcome of a delivery could not be recorded. It is sent again later.")
                 self._end(part.tasks)
                 for batch in part.batches:
                     batch.fail(error)
-                if not part.batches:
-                    log.exception("What came of a delivery could not be recorded.")
 
     def _fail(self, error: Exception) -> None:
-        """Let all messages come again while the database is away. What was sent is recorded afterwards."""
+        """Let all messages come again while the database is away. Outcomes are recorded when it is back."""
         log.debug("A transaction of the worker failed: %r", error)
         for batch in {*self._next.batches, *self._open.values()}:
             batch.fail(error)
@@ -189,6 +196,11 @@ class DeliveryConsumer:
         for task in tasks:
             if batch := self._open.pop((task.id, task.token), None):
                 batch.end(1)
+
+
+def _is_of_one_row(error: Exception) -> bool:
+    """Whether it is about a row, or a mistake of ours that one row has shown. Others need no second try."""
+    return not isinstance(error, SQLAlchemyError) or database_errors.fault_of(error).is_of_one_row
 
 
 def _postponed(outcome: Outcome) -> Outcome:

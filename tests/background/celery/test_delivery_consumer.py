@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, make_url, text, update
+from sqlalchemy import Row, create_engine, make_url, text, update
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.background.celery import delivery_consumer
@@ -17,12 +18,12 @@ from guestbook.lib import clock
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound.webhook_concurrency import START_CAP
 from guestbook.storage import database
-from guestbook.storage.models import DELIVERIES, Delivery
+from guestbook.storage.models import DELIVERIES
 from tests.conftest import settings_for
 from tests.support import databases, ready_databases
 from tests.support.book import Book
 from tests.support.processes import wait_for
-from tests.support.receiver import HANG, Receiver
+from tests.support.receiver import HANG, OK, Receiver
 
 THREADS = 8
 TOKEN = "relay.test.1"
@@ -60,7 +61,7 @@ def handed_over(book: Book) -> list[Handover]:
     return [Handover(row.id, TOKEN) for row in book.deliveries()]
 
 
-def waiting_rows(book: Book) -> Sequence[Delivery]:
+def waiting_rows(book: Book) -> Sequence[Row[Any]]:
     return [row for row in book.deliveries() if row.status == "new" and row.claimed_by is None]
 
 
@@ -166,7 +167,7 @@ def test_a_row_that_cannot_be_recorded_does_not_stop_the_others(
     [row] = [row for row in book.deliveries() if row.status == "new"]
     assert (row.id, row.attempts) == (bad.id, 0)
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
-        "What came of a delivery could not be recorded."
+        "The outcome of a delivery could not be recorded. It is sent again later."
     ]
 
 
@@ -175,7 +176,9 @@ def test_what_was_sent_while_the_database_was_away_is_recorded_when_it_is_back(
     each_book: Book, each_environ: dict[str, str], receiver: Receiver, celery: ThreadPoolExecutor
 ) -> None:
     url = make_url(each_environ["GUESTBOOK_DATABASE_URL"])
-    done: Future[None] = celery.submit(consumer_of(each_book).deliver, hanging(each_book, receiver, 6))
+    rows = hanging(each_book, receiver, 6)
+    receiver.answer("/", *[HANG] * START_CAP, OK)
+    done: Future[None] = celery.submit(consumer_of(each_book).deliver, rows)
     receiver.wait_for(START_CAP)
     admin = create_engine(databases.server("postgresql"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
