@@ -15,9 +15,7 @@ ONCE = pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the 
 
 
 @ONCE
-def test_a_webhook_that_hangs_gets_few_threads_at_the_start(
-    works: Works, receiver: Receiver
-) -> None:
+def test_a_webhook_that_hangs_gets_few_threads_at_the_start(works: Works, receiver: Receiver) -> None:
     receiver.answer("/", HANG)
     works.book.webhook(receiver.url())
     works.book.publish(30)
