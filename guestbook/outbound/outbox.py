@@ -13,7 +13,7 @@ from guestbook.outbound.formats import ADDRESSED
 from guestbook.outbound.new_deliveries import NO_DELAY, BodyInput, StoredEvent
 from guestbook.queue import comment_order, erasure
 from guestbook.settings import Settings
-from guestbook.storage import preferences
+from guestbook.storage import new_work, preferences
 from guestbook.storage.models import DELIVERIES, Delivery, Webhook
 from guestbook.storage.models.webhook import Template
 
@@ -91,7 +91,7 @@ def publish_first(
         rows += new_deliveries.rows(event, data, for_owner, inputs, title, settings)
     if rows:
         comment_order.set_sequence(connection, comment_id, sequence)
-        connection.execute(_INSERT_DELIVERIES, rows)
+        _insert(connection, rows)
 
 
 def _in_order(connection: Connection, event: str, comment_id: str, settings: Settings) -> dict[str, datetime]:
@@ -204,5 +204,10 @@ def store(
     stored = StoredEvent(event, at, now, event_id, comment_id, sequence)
     title = preferences.title(connection)
     rows = new_deliveries.rows(stored, data, for_owner, inputs, title, settings, not_before)
-    connection.execute(_INSERT_DELIVERIES, rows)
+    _insert(connection, rows)
     return event_id
+
+
+def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    connection.execute(_INSERT_DELIVERIES, rows)
+    new_work.note(connection)

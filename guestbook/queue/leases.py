@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, Update, bindparam, select, update
 
 from guestbook.queue import statements
+from guestbook.storage import new_work
 from guestbook.storage.models import DELIVERIES, IS_NEXT
 
 CLOCK_SKEW = timedelta(seconds=60)  # the clocks of two hosts may differ so much
@@ -144,6 +145,7 @@ def release(
 
 def make_due(connection: Connection, table: Table, waiting: ColumnElement[bool], now: datetime) -> int:
     """Make those waiting rows due now, leased or not; return how many."""
+    new_work.note(connection)
     return connection.execute(update(table).where(waiting).values(due_at=now, claimed_by=None)).rowcount
 
 

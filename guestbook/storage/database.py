@@ -17,7 +17,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from guestbook.lib import unit_of_work
 from guestbook.lib.fair_lock import FairLock
 from guestbook.settings import Settings
-from guestbook.storage import SCHEMA, database_errors, engine_setup, file_identity, version_check
+from guestbook.storage import SCHEMA, database_errors, engine_setup, file_identity, new_work, version_check
 from guestbook.storage.column_types import Json, UtcTime
 from guestbook.storage.database_errors import Fault
 from guestbook.storage.engine_setup import Waits
@@ -64,6 +64,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     with app.app_context():
         journal = str(url.query.get("journal_mode", "wal"))
         engine_setup.set_up(db.engine, journal, keyring=settings.keyring, waits=present_waits)
+        new_work.use_folder(db.engine, settings.data_dir)
 
 
 @contextmanager
@@ -74,10 +75,12 @@ def writing(session: Session | None = None) -> Iterator[Session]:
     with _holding_write_lock(session.get_bind().dialect.name) as options:
         try:
             info = session.connection(execution_options=options).info
+            new_work.begin(info)
             with unit_of_work.transaction():
                 yield session
             session.commit()
             _check_file(info)
+            new_work.announce(session.get_bind(), info)
         except BaseException:
             end(session)
             raise
@@ -93,9 +96,11 @@ def write(engine: Engine, *, lock_wait: float | None = None) -> Iterator[Connect
         _holding_write_lock(engine.dialect.name, lock_wait) as options,
         engine.connect().execution_options(**options) as connection,
     ):
+        new_work.begin(connection.info)
         with connection.begin(), unit_of_work.transaction():
             yield connection
         _check_file(connection.info)
+        new_work.announce(connection, connection.info)
 
 
 def create_tables(engine: Engine) -> None:

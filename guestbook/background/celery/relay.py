@@ -3,6 +3,7 @@
 import logging
 import time
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, literal, null, select
@@ -87,11 +88,10 @@ def _loop(
     stay: bool,
 ) -> None:
     engine, published_at = outbox.engine, time.monotonic()
-    with Poller(engine) as poller:
+    with Poller(engine, wakes=stay) as poller:
         while not running.stop.is_set() and time.monotonic() < running.until:
             repairs.look()
             running.host.renew()
-            seen = poller.version()  # before the look, or we would sleep over what comes after it
             inbound, outbound = inbox.work(publisher), outbox.work(publisher)
             if inbound or outbound:
                 published_at = time.monotonic()
@@ -103,7 +103,7 @@ def _loop(
                 running.stop.wait(TICK_SECONDS)  # the windows are full, or there is more
             elif stay:
                 until = min(running.until, repairs.next, inbox.extend_at, outbox.extend_at)
-                poller.rest(until, running.stop, since=seen, wake_at=next_due)
+                poller.rest(until, running.stop, other_due=partial(next_inbound_due, engine))
             elif is_idle:
                 if published_at + FOLLOW_WAIT < time.monotonic() or not is_followed:
                     break
