@@ -1,6 +1,6 @@
 """How many answers a second a web server gives: the book's beside those of a bare Flask view."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from statistics import median
 from typing import NamedTuple
@@ -35,18 +35,19 @@ def rows(
         environ = {**environ, "PYTHONPATH": str(report.ROOT)}
         process = stack.enter_context(processes.running(beside_bare.command(server, port), environ))
         waiting.until(lambda: processes.listens(port), server)
-        sent = _requests(port, count, rounds, at_once)
+        sign = _signing(port, at_once)
+        raw_client.exchange(port, [sign(-number) for number in range(1, SHOWN + 1)], 1)
         found: dict[str, list[Round]] = {kind: [] for kind in KINDS}
         for number in range(rounds):
+            sent = _gets(port, count) | {"POST": [sign(number * count + one) for one in range(count)]}
             for kind in KINDS:
-                part = sent[kind][number * count : (number + 1) * count]
-                found[kind].append(_round(kind, process.pid, port, part, at_once))
+                found[kind].append(_round(kind, process.pid, port, sent[kind], at_once))
     bare = _medians(found["a bare Flask view"])
     return [_row(f"{server}, {kind}", count, one, bare) for kind, one in found.items()]
 
 
-def _requests(port: int, count: int, rounds: int, at_once: int) -> dict[str, list[bytes]]:
-    """Return the requests of all rounds, by kind, for a book with enough comments."""
+def _signing(port: int, at_once: int) -> Callable[[int], bytes]:
+    """Return what makes the request that signs the book, by its number."""
     page = requests.get(f"http://127.0.0.1:{port}/", timeout=60)
     token = visitor.hidden_field(page.text, "token")
 
@@ -55,15 +56,18 @@ def _requests(port: int, count: int, rounds: int, at_once: int) -> dict[str, lis
         form = urlencode({"token": token, "name": f"Ada {number % at_once}", "message": message}).encode()
         return raw_client.request(port, "/comments", HEADERS, form)
 
-    raw_client.exchange(port, [sign(-number) for number in range(1, SHOWN + 1)], 1)
+    return sign
+
+
+def _gets(port: int, count: int) -> dict[str, list[bytes]]:
+    """Return the requests that read, by kind, for the front page as it is now."""
     tag = requests.get(f"http://127.0.0.1:{port}/", headers=HEADERS, timeout=60).headers["ETag"]
-    gets = {
-        "a bare Flask view": (beside_bare.BARE, HEADERS),
-        "front page": ("/", HEADERS),
-        "front page, 304": ("/", {**HEADERS, "If-None-Match": tag}),
+    made = {
+        "a bare Flask view": raw_client.request(port, beside_bare.BARE, HEADERS),
+        "front page": raw_client.request(port, "/", HEADERS),
+        "front page, 304": raw_client.request(port, "/", {**HEADERS, "If-None-Match": tag}),
     }
-    made = {kind: [raw_client.request(port, *one)] * count * rounds for kind, one in gets.items()}
-    return made | {"POST": [sign(number) for number in range(count * rounds)]}
+    return {kind: [one] * count for kind, one in made.items()}
 
 
 def _round(kind: str, pid: int, port: int, sent: Sequence[bytes], at_once: int) -> Round:
