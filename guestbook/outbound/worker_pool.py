@@ -21,7 +21,7 @@ from guestbook.outbound.webhook_concurrency import START_CAP, START_WINDOW, Lane
 
 MAX_QUEUED = 1536  # rows claimed ahead for all webhooks
 MAX_UNRECORDED = 384  # sent and not yet recorded: a kill can make us send so many twice
-FIRST_THREADS = 4
+FIRST_THREADS = 8
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Result)
@@ -184,9 +184,9 @@ class WorkerPool(Generic[T, R]):
         """Start the first threads, then twice as many at each look while that helps.
 
         It helps while tasks wait for a thread and the process does not fill its core. Receivers that answer
-        at once keep 4 threads busy; slow ones get all threads within some hundredths of a second.
+        at once keep 8 threads busy; slow ones get all threads within some hundredths of a second.
 
-            threads:  4 ──▶ 8 ──▶ 16 ──▶ …      at each arrow: do tasks wait, and is the core below 85 %?
+            threads:  8 ──▶ 16 ──▶ 32 ──▶ …      at each arrow: do tasks wait, and is the core below 85 %?
         """
         missing = self._queued - self._idle
         at_once = FIRST_THREADS - self.threads
