@@ -1,6 +1,7 @@
 """A guestbook whose webhooks are never lost."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from flask import Flask
 
@@ -21,7 +22,7 @@ def create_app(given: Mapping[str, object] | None = None) -> Flask:
         from guestbook.web import path_pages, reader_app
 
         if path_pages.is_for_readers():
-            return reader_app.make(given, _app_with_pages)
+            return reader_app.make(given, partial(_app_with_pages, only_path=only_path))
         return _app_with_pages(given, only_path)
 
 

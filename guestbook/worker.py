@@ -8,15 +8,17 @@ from functools import cache
 from typing import Any, TypeVar
 
 from celery.exceptions import Reject
-from celery.signals import after_setup_logger, celeryd_after_setup, celeryd_init
+from celery.signals import after_setup_logger, celeryd_after_setup, celeryd_init, worker_shutting_down
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
+from guestbook.background.celery.batch import WorkerEnds
 from guestbook.background.celery.delivery_consumer import DeliveryConsumer
-from guestbook.background.celery.messages import DELIVER, PROCESS, celery_app, handover
+from guestbook.background.celery.messages import DELIVER, PROCESS, celery_app, handovers
 from guestbook.inbound.processor import Processor
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_log import JsonFormatter
+from guestbook.lib.stop_flag import StopFlag
 from guestbook.settings import Settings
 from guestbook.storage import active_hosts, configured_app, database, engine_setup, version_check
 from guestbook.storage.active_hosts import HostNote
@@ -40,18 +42,19 @@ app = celery_app(_settings.broker_url)
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _first_use = threading.Lock()
+_stop = StopFlag()
 
 
-def deliver(delivery_id: object, token: object) -> None:
-    """Send one delivery."""
-    if row := handover(delivery_id, token):
-        _or_later(lambda: _shared(_delivery_consumer).deliver(row))
+def deliver(delivery_ids: object, token: object) -> None:
+    """Send the deliveries of a message."""
+    if rows := handovers(delivery_ids, token):
+        _or_later(lambda: _shared(_delivery_consumer).deliver(rows))
 
 
 def process(event_id: object, token: object) -> None:
     """Process one inbound event."""
-    if row := handover(event_id, token):
-        _or_later(lambda: _shared(_inbox).work_on(row.id, row.token))
+    if rows := handovers(event_id, token):
+        _or_later(lambda: _shared(_inbox).work_on(*rows[0]))
 
 
 def _or_later(work: Callable[[], object]) -> None:
@@ -62,6 +65,8 @@ def _or_later(work: Callable[[], object]) -> None:
             _host.renew()
         work()
         return
+    except WorkerEnds:
+        raise Reject("another worker gets it", requeue=True) from None
     except WrongVersion as error:
         log.error("%s. A message goes back to its queue.", error)
     except Refused as error:
@@ -91,7 +96,7 @@ def _delivery_consumer() -> DeliveryConsumer:
     """Make what a process needs at its first message: a forked one must not share a connection."""
     with _flask.app_context():
         version_check.require(db.engine)
-        return DeliveryConsumer(db.engine, _settings, app.conf.worker_concurrency or 1)
+        return DeliveryConsumer(db.engine, _settings, app.conf.worker_concurrency or 1, _stop)
 
 
 @cache
@@ -126,6 +131,10 @@ def _note_size(instance: Any, **_: Any) -> None:
     app.conf.worker_concurrency = instance.concurrency
 
 
+def _note_end(**_: Any) -> None:
+    _stop.set()
+
+
 def _log_as_json(logger: logging.Logger, **_: Any) -> None:
     for handler in logger.handlers:
         handler.setFormatter(JsonFormatter())
@@ -136,5 +145,6 @@ app.task(deliver, name=DELIVER)
 app.task(process, name=PROCESS)
 celeryd_init.connect(_check_book)
 celeryd_after_setup.connect(_note_size)
+worker_shutting_down.connect(_note_end)
 if _settings.log_format == "json":
     after_setup_logger.connect(_log_as_json)

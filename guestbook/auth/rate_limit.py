@@ -9,18 +9,30 @@ import hmac
 import re
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
+from typing import NamedTuple
 
-from sqlalchemy import delete
+from sqlalchemy import Connection, delete
 from sqlalchemy.orm import Session
 
-from guestbook.lib import rate_limit_backoff
-from guestbook.storage import upsert
+from guestbook.lib import clock, rate_limit_backoff
+from guestbook.storage import plain_statement, upsert
 from guestbook.storage.models import Limit
 
 LIMITS_SKEW = timedelta(seconds=60)  # a row may be ahead: the clock was read before the wait for it
 ROTATION = timedelta(days=1)  # the key of a network's hash is another one each day
 IPV6_NETWORK = 64  # bits; a visitor usually has all addresses of such a network
+LIMIT_ROW = "SELECT hits, since, last_at FROM limits WHERE who = :name"
+LOCKED_LIMIT_ROW = LIMIT_ROW + plain_statement.FOR_UPDATE
+SET_LIMIT = "UPDATE limits SET hits = :hits, since = :since, last_at = :last_at WHERE who = :name"
 WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([0-9.]+))(?::\d+)?")  # as some proxies pass an address on
+
+
+class LimitCount(NamedTuple):
+    """What a row has counted."""
+
+    hits: int
+    since: datetime
+    last_at: datetime
 
 
 def who(secret_key: str, what: str, address: str | None = None) -> str:
@@ -38,12 +50,12 @@ def take_of_network(
     Where two servers' clocks differ, one may be at tomorrow's name already: both look at both, in this order.
     """
     moments = (now - within, now, now + LIMITS_SKEW)
-    names = [who_on_day(secret_key, what, address, moment) for moment in moments]
-    for name in dict.fromkeys(names) if len(set(names)) > 1 else ():
-        row = _row(session, name, now)
-        if row.hits and now - within < row.since <= now + LIMITS_SKEW:
+    today = who_on_day(secret_key, what, address, now)
+    for moment in moments if len({_day(moment) for moment in moments}) > 1 else ():
+        name = who_on_day(secret_key, what, address, moment)
+        if _is_present(_row(session.connection(), name, now), now, within):
             return take(session, name, now, most=most, within=within)
-    return take(session, names[1], now, most=most, within=within)
+    return take(session, today, now, most=most, within=within)
 
 
 def left_of_network(
@@ -51,41 +63,38 @@ def left_of_network(
 ) -> tuple[int, float]:
     """Return how many `take_of_network` would count now, and the seconds until there may be `most` again."""
     for moment in (now - within, now, now + LIMITS_SKEW):
-        row = session.get(Limit, who_on_day(secret_key, what, address, moment), populate_existing=True)
-        if row and row.hits and now - within < row.since <= now + LIMITS_SKEW:
+        row = _unlocked(session, who_on_day(secret_key, what, address, moment))
+        if row and _is_present(row, now, within):
             return max(0, most - row.hits), (row.since + within - now).total_seconds()
     return most, within.total_seconds()
 
 
 def who_on_day(secret_key: str, what: str, address: str, moment: datetime) -> str:
     """Return the name under which an address's network is counted on the day of that moment."""
-    day = int(moment.timestamp() // ROTATION.total_seconds())
-    return who(f"{secret_key} {day}", what, address)
+    return who(f"{secret_key} {_day(moment)}", what, address)
 
 
 def ends_at(session: Session, name: str, now: datetime, *, within: timedelta) -> datetime | None:
     """Return when the present stretch of time of `take` ends; None when there is none."""
-    row = session.get(Limit, name, populate_existing=True)
-    is_present = row and row.hits and now - within < row.since <= now + LIMITS_SKEW
-    return row.since + within if row and is_present else None
+    row = _unlocked(session, name)
+    return row.since + within if row and _is_present(row, now, within) else None
 
 
 def take(session: Session, name: str, now: datetime, *, most: int, within: timedelta) -> float:
     """Count one more and return 0, or count nothing and return the seconds until there may be one again."""
-    row = _row(session, name, now)
-    if not now - within < row.since <= now + LIMITS_SKEW:
-        row.hits, row.since = 0, now
-    if row.hits >= most:
-        return max(1.0, (row.since + within - now).total_seconds())
-    row.hits, row.last_at = row.hits + 1, now
-    session.flush()
+    connection = session.connection()
+    row = _row(connection, name, now)
+    hits, since = (row.hits, row.since) if _is_present(row, now, within) else (0, now)
+    if hits >= most:
+        return max(1.0, (since + within - now).total_seconds())
+    _set(connection, name, LimitCount(hits + 1, since, now))
     return 0.0
 
 
 def count(session: Session, name: str, now: datetime, *, within: timedelta) -> int:
     """Return how often `take` has counted since its present stretch of that time began."""
-    row = session.get(Limit, name)
-    return row.hits if row and now - within < row.since <= now + LIMITS_SKEW else 0
+    row = _unlocked(session, name)
+    return row.hits if row and _is_present(row, now, within) else 0
 
 
 def knock(session: Session, name: str, now: datetime, *, free: int) -> float:
@@ -93,14 +102,14 @@ def knock(session: Session, name: str, now: datetime, *, free: int) -> float:
 
     The first `free` ones need not wait; from then on the waits double, up to a quarter of an hour.
     """
-    row = _row(session, name, now)
-    if now - row.last_at >= rate_limit_backoff.FORGET_AFTER:
-        row.hits = 0
-    row.last_at = min(row.last_at, now)  # a clock that ran ahead and was put right must not cost years
-    left = (row.last_at + timedelta(seconds=rate_limit_backoff.wait(row.hits, free)) - now).total_seconds()
+    connection = session.connection()
+    row = _row(connection, name, now)
+    hits = 0 if now - row.last_at >= rate_limit_backoff.FORGET_AFTER else row.hits
+    last_at = min(row.last_at, now)  # a clock that ran ahead and was put right must not cost years
+    left = (last_at + timedelta(seconds=rate_limit_backoff.wait(hits, free)) - now).total_seconds()
     if left <= 0:
-        row.hits, row.last_at = row.hits + 1, now
-    session.flush()
+        hits, last_at = hits + 1, now
+    _set(connection, name, LimitCount(hits, row.since, last_at))
     return max(0.0, left)
 
 
@@ -109,13 +118,37 @@ def forget(session: Session, name: str) -> None:
     session.execute(delete(Limit).where(Limit.who == name))
 
 
-def _row(session: Session, name: str, now: datetime) -> Limit:
+def _is_present(row: LimitCount, now: datetime, within: timedelta) -> bool:
+    """Whether something was counted in a stretch of time that has not ended."""
+    return bool(row.hits) and now - within < row.since <= now + LIMITS_SKEW
+
+
+def _day(moment: datetime) -> int:
+    return int(moment.timestamp() // ROTATION.total_seconds())
+
+
+def _unlocked(session: Session, name: str) -> LimitCount | None:
+    return _read(session.connection(), LIMIT_ROW, name)
+
+
+def _row(connection: Connection, name: str, now: datetime) -> LimitCount:
     """Return the row under a lock; a new one where there is none, be it another process that makes it."""
     while True:  # another process may delete the row that it has made
-        row = session.get(Limit, name, with_for_update=True, populate_existing=True)
+        row = _read(connection, LOCKED_LIMIT_ROW, name)
         if row:
             return row
-        upsert.insert_missing(session.connection(), Limit, who=name, hits=0, since=now, last_at=now)
+        upsert.insert_missing(connection, Limit, who=name, hits=0, since=now, last_at=now)
+
+
+def _read(connection: Connection, query: str, name: str) -> LimitCount | None:
+    for hits, since, last_at in plain_statement.run(connection, query, name=name):
+        return LimitCount(hits, clock.stored(since), clock.stored(last_at))
+    return None
+
+
+def _set(connection: Connection, name: str, row: LimitCount) -> None:
+    moments = {"since": clock.to_text(row.since), "last_at": clock.to_text(row.last_at)}
+    plain_statement.run(connection, SET_LIMIT, name=name, hits=row.hits, **moments)
 
 
 def _network(address: str) -> str:

@@ -13,7 +13,8 @@ from guestbook.background import delivery_warnings, pass_lifecycle, reminders
 from guestbook.inbound.decision import Counts
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock
-from guestbook.outbound.dispatcher import Dispatcher, webhooks_with_due
+from guestbook.outbound import open_webhooks
+from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.time_limit import TimeLimit
 from guestbook.settings import Settings
@@ -83,5 +84,5 @@ def wait_for_work(settings: Settings, *, skipped: frozenset[str] = frozenset()) 
 
 def _is_due(engine: Engine, settings: Settings, skipped: frozenset[str], now: datetime) -> bool:
     with engine.connect() as connection:
-        due = {row.id for row in connection.execute(webhooks_with_due(now))}
+        due = {row.id for row in open_webhooks.with_due(connection, now)}
     return bool(due - skipped) or Processor(engine, settings).anything_due(now) or reminders.are_due(engine)

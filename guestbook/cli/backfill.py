@@ -39,8 +39,8 @@ def backfill(
     prints how many events there are, and asks.
     """
     row, rules = row_lookup.find(Webhook, webhook), BackfillRules(since, app_command.settings(), pruned_too)
-    name, when = row.name, _when(row)
-    found = backfills.forecast(row.id, rules, ALL if dry_run else SOME)
+    webhook_id, name, when = row.id, row.name, _when(row)  # the count ends its transaction
+    found = backfills.forecast(webhook_id, rules, ALL if dry_run else SOME)
     if not as_json:
         _describe(found)
     sent = 0
@@ -49,11 +49,11 @@ def backfill(
             number = "all of them" if found.next_after else counted(found.deliveries, "event")
             ask = f"Send {number} to {name}?"
             question.ask(ask, nothing="Nothing was sent.", verb="send them", as_json=as_json)
-        sent = _send(row.id, rules)
+        sent = _send(webhook_id, rules)
         if not as_json:
             click.echo(f"Made {counted(sent, 'delivery', 'deliveries')}. {when}")
     if as_json:
-        output.print_json(_document(row.id, since, found, sent))
+        output.print_json(_document(webhook_id, since, found, sent))
 
 
 def _describe(found: BackfillReport) -> None:

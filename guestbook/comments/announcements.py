@@ -8,9 +8,19 @@ from sqlalchemy.orm import Session
 from guestbook.comments import holds
 from guestbook.lib import clock
 from guestbook.outbound import outbox
-from guestbook.outbound.outbox import PastEvent
+from guestbook.outbound.outbox import NewEvent, PastEvent
 from guestbook.settings import Settings
-from guestbook.storage.models import Comment
+from guestbook.storage.models import Comment, Reply
+
+
+def tell_first(session: Session, comment: Comment, settings: Settings, answer: Reply | None = None) -> None:
+    """Publish all events of a comment that this transaction has stored, and of the answer it comes with."""
+    events = [_event(session, "comment.created", comment, settings)]
+    if comment.status == "published":
+        events.append(_event(session, "comment.published", comment, settings))
+    if answer:
+        events.append(_event(session, "comment.replied", comment, settings, reply=answer.public()))
+    outbox.publish_first(session.connection(), events, settings, comment.id, comment.last_sequence)
 
 
 def tell(
@@ -26,12 +36,7 @@ def tell(
 ) -> None:
     """Publish an event of a comment, `past` or new. `leave_out` and `only` narrow the webhooks down by id."""
     if comment.goes_to_webhooks:
-        data = {"comment": comment.public(settings.base_url), **more}
-        link = holds.link(session, comment, settings) if event == "comment.created" else None
-        for_owner = None
-        if link or comment.note:
-            links = {"moderation": link} if link else {}
-            for_owner = data | {"comment": comment.for_owner(settings.base_url), **links}
+        _, data, for_owner = _event(session, event, comment, settings, **more)
         outbox.publish(
             session.connection(),
             event,
@@ -77,3 +82,12 @@ def tell_websites(session: Session, comment: Comment, before: dict[str, Any], se
             outbox.publish(
                 connection, "comment.published", data, settings, comment_id=comment.id, only=webhooks
             )
+
+
+def _event(session: Session, event: str, comment: Comment, settings: Settings, **more: Any) -> NewEvent:
+    data = {"comment": comment.public(settings.base_url), **more}
+    link = holds.link(session, comment, settings) if event == "comment.created" else None
+    if not link and not comment.note:
+        return NewEvent(event, data)
+    links = {"moderation": link} if link else {}
+    return NewEvent(event, data, data | {"comment": comment.for_owner(settings.base_url), **links})

@@ -17,7 +17,7 @@ from guestbook.lib.translatable import Translatable
 from guestbook.outbound import outbox
 from guestbook.queue import erasure
 from guestbook.settings import Settings
-from guestbook.storage import audit_log, preferences
+from guestbook.storage import audit_log, plain_insert, preferences
 from guestbook.storage.models import Comment, Origin, Reply
 
 LEARNED_KINDS = {"published": "good", "spam": "spam"}  # by the status that the owner decides for
@@ -51,29 +51,36 @@ def sign(
         reason=verdict.reason,
         reasons=verdict.text,
         form_key=form_key,
+        last_sequence=0,
+        reply=None,
         origin=origin,
     )
     comment.set_status(verdict.status, comment.created_at)
+    comment.announced_at = clock.now() if comment.is_known and comment.goes_to_webhooks else None
     comment_numbers.give(session, [comment])
-    session.add(comment)
-    session.flush()
-    if comment.status == "held":
-        holds.begin(session, comment)
-    announce(session, comment, settings)
-    repeated_texts.remember(session, comment)
+    _insert(session, comment)
+    if comment.announced_at:
+        announcements.tell_first(session, comment, settings)
+    repeated_texts.remember_new(session, comment)
     return comment
 
 
 def announce(session: Session, comment: Comment, settings: Settings, answer: Reply | None = None) -> None:
-    """Publish the events of a comment that is new in the book, and of the answer that it comes with."""
-    comment.announced_at = clock.now() if comment.is_known and comment.goes_to_webhooks else None
-    session.flush()
-    if comment.is_known:
-        announcements.tell(session, "comment.created", comment, settings)
-    if comment.status == "published":
-        announcements.tell(session, "comment.published", comment, settings)
-    if comment.is_known and answer:
-        announcements.tell(session, "comment.replied", comment, settings, reply=answer.public())
+    """Publish the events of a comment that this transaction has stored, and of the answer it comes with."""
+    if comment.is_known and comment.goes_to_webhooks:
+        comment.announced_at = clock.now()
+        session.flush()
+        announcements.tell_first(session, comment, settings, answer)
+
+
+def _insert(session: Session, comment: Comment) -> None:
+    if comment.origin is None:
+        plain_insert.store(session, comment)
+    else:
+        comment.origin.comment_id = comment.id
+        plain_insert.store(session, comment, comment.origin)
+    if comment.status == "held":
+        holds.begin(session, comment)
 
 
 def lock(session: Session, comment_ids: Sequence[str]) -> list[Comment]:

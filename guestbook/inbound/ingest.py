@@ -17,7 +17,7 @@ from guestbook.lib import byte_text, clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.verification import verify_signature
 from guestbook.lib.verification.signature_scheme import SignatureScheme
-from guestbook.storage import source_budget
+from guestbook.storage import new_work, source_budget
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import scheme_of
@@ -149,6 +149,7 @@ def store(
     event_id = ids.new()
     columns = _columns(source, packed, clock.now())
     connection.execute(insert(INBOUND).values(id=event_id, external_id=external_id, **columns))
+    new_work.note(connection)
     return event_id
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer, UnixWSGIServer
-from waitress.task import ThreadedTaskDispatcher
+from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 CONNECTIONS = 500  # at once
 IDLE_SECONDS = 30  # seconds for which a connection may stay open between two requests
@@ -73,9 +73,20 @@ def connections() -> int:
     return max(2, min(CONNECTIONS, (soft - RESERVED_DESCRIPTORS) // 3))
 
 
+class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
+    """One request. After an answer without a body, as a 304, waitress would close the connection."""
+
+    def set_close_on_finish(self) -> None:
+        """Close the connection after the answer, where its end or the client asks for that."""
+        is_last = self.request.headers.get("CONNECTION", "").lower() == "close"
+        if self.has_body or is_last or self.version != "1.1":
+            super().set_close_on_finish()
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     """A connection that knows how long it has waited for its client."""
 
+    task_class = _Task
     began = 0.0  # when the first byte of the request that is not complete came
     got = 0  # bytes of it
     leaves_since = 0.0  # when the answer was ready to leave, 0 when none is

@@ -31,6 +31,8 @@ UNSEEN_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Me", "Mn", "Zl", "Zp", "Zs"))
 
 def clean_text(text: str) -> str:
     """Return a message in NFC, trimmed, with LF line ends; "" if nothing is visible."""
+    if text.isascii() and text.isprintable():
+        return text.strip()  # most lines hold nothing else to clean
     text = LINE_ENDS.sub("\n", text).replace("\t", " ")
     text = EMOJI_TAGS.sub("", UNWANTED.sub("", text))
     # Thin out before, because normalizing sorts many marks slowly, and after, because it splits some.
@@ -70,6 +72,8 @@ def shortened(text: str, limit: int) -> str:
 
 def printable(text: str) -> str:
     """Return a stranger's text with a blank for whatever a terminal would obey."""
+    if text.isprintable():
+        return text  # as almost all
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 

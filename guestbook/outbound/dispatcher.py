@@ -17,13 +17,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, Row
 
 from guestbook.lib import clock, ids, retry_policy
-from guestbook.lib.retry_policy import PAUSE_AFTER
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.lib.time_shares import OtherWork, TimeShares
-from guestbook.outbound import receivers, recorder, sender, tasks
+from guestbook.outbound import open_webhooks, recorder, sender, tasks
 from guestbook.outbound.host_limits import HostLimits
 from guestbook.outbound.mail import MailSender
 from guestbook.outbound.rate_limiter import Budget, RateLimiter
@@ -38,7 +37,7 @@ from guestbook.queue.ordered_claims import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
 from guestbook.storage import database
-from guestbook.storage.models import DELIVERIES, FIRST_DUE, Webhook
+from guestbook.storage.models import DELIVERIES
 
 TICK_PAUSE = 0.02  # seconds between two write transactions: less would keep the web from writing to SQLite
 STEP_BACK = 2.0  # if others write to the same file: pause this many times as long as a tick held the lock
@@ -76,11 +75,10 @@ class Dispatcher:
         self._host = HostLimits(self.pool, transport)
         self._receivers = Receivers(settings.keyring)
         self._rates = RateLimiter()
-        self._claims = OrderedClaims(DELIVERIES, "webhook_id")
+        self._claims = OrderedClaims(DELIVERIES, "webhook_id", tasks.TASK_COLUMNS)
         self._lease = retry_policy.lease(settings.timeout)  # time in which to send
         self._skew = timedelta() if settings.on_sqlite else leases.CLOCK_SKEW  # of hosts that share it
-        self._name = ids.new()
-        self._ticks = 0
+        self._name, self._ticks = ids.new(), 0
         timing = settings.timeout, settings.retry_schedule
         self._repair = clock_repair.PeriodicRepair(engine, *timing, but=self._name)
         self._unrecorded: list[Outcome] = []
@@ -94,7 +92,7 @@ class Dispatcher:
         until: float,
         stay: bool,
         stop: StopFlag,
-        after_tick: Callable[[], None] | None = None,
+        after_tick: Callable[[], object] = lambda: None,
         beside: OtherWork | None = None,
     ) -> Tally:
         """Send until nothing is due, or with `stay` until that moment of the monotonic clock.
@@ -103,7 +101,7 @@ class Dispatcher:
         """
         until = min(until, self._limit.until - LEAST_TIME)
         try:
-            with Poller(self._engine, but=self._limit.skipped) as poller:
+            with Poller(self._engine, but=self._limit.skipped, wakes=stay) as poller:
                 self._host.fit()
                 self._loop(poller, until, stay, stop, after_tick, TimeShares(beside))
         finally:
@@ -122,22 +120,24 @@ class Dispatcher:
         until: float,
         stay: bool,
         stop: StopFlag,
-        after_tick: Callable[[], None] | None,
+        after_tick: Callable[[], object],
         shares: TimeShares,
     ) -> None:
+        is_woken = False
         while not stop.is_set() and time.monotonic() < until and not self.tally.local_error:
             self._repair.look()
-            seen = poller.version()  # taken before the tick, so that `rest` notices every later write
-            self._tick(poller)
-            if after_tick:
-                after_tick()
+            self._tick(poller, is_woken=is_woken)
+            if is_woken and self.pool.busy:
+                self.pool.wait(TICK_PAUSE)  # a thread has the core alone, to send what woke us
+            is_woken = False
+            after_tick()
             more = shares.share_time(until, stop)
             if self.pool.busy or self._unrecorded:
                 self._let_threads_send(poller, stop, max(TICK_PAUSE, shares.owed), 0 if more else RESULT_WAIT)
             elif more or self._has_work(poller):
                 stop.wait(TICK_PAUSE)  # the other work has more, or another pass has leased these
             elif stay or (self._limit is NO_LIMIT and poller.slot_opens_soon()):
-                poller.rest(min(until, self._repair.next), stop, since=seen, wake_at=shares.next_due())
+                is_woken = poller.rest(min(until, self._repair.next), stop, other_due=shares.next_due)
             else:
                 break  # nothing is due
 
@@ -152,15 +152,15 @@ class Dispatcher:
         if not stop.is_set():
             self.pool.wait(at_most)
 
-    def _tick(self, poller: Poller | None) -> None:
+    def _tick(self, poller: Poller | None, *, is_woken: bool = False) -> None:
         """Take the outcomes, record them and claim what is due in one transaction, load it into the pool.
 
-        Without a poller nothing is claimed.
+        Without a poller nothing is claimed. If we were just woken, something is due.
         """
         self._drop_erased()
         self._unrecorded += self.pool.collect()
         self._unrecorded += [Outcome(task) for task in self.pool.take_back(on_hold_only=True)]
-        if not self._unrecorded and not (poller and self._has_work(poller)):
+        if not self._unrecorded and not is_woken and not (poller and self._has_work(poller)):
             return  # nothing to record and nothing due: an idle look takes no write lock
         with self.pool.still():
             try:
@@ -185,8 +185,7 @@ class Dispatcher:
             began, tally, claims = commit(lambda at: self._transaction(at, False))
         self._tick_took = time.monotonic() - began
         self.tally.add(tally)
-        for line, fields in tally.log_lines:
-            log.info(line, extra=fields)
+        recorder.log_outcomes(log, tally)
         return claims
 
     def _transaction(self, connection: Connection, claiming: bool) -> tuple[float, Tally, list[ClaimedTasks]]:
@@ -200,8 +199,8 @@ class Dispatcher:
         now = clock.now()
         self._ticks += 1
         token = f"{self._name}.{self._ticks}"  # an outcome counts while its row still carries the token
-        self.pool.hold_all_but(connection.scalars(select(Webhook.id).where(Webhook.open_at(now))))
-        found = self._receivers.readable(connection, connection.execute(webhooks_with_due(now)).all(), now)
+        self.pool.hold_all_but(open_webhooks.open_ids(connection, now))
+        found = self._receivers.readable(connection, open_webhooks.with_due(connection, now), now)
         webhooks = self._limit.choose(found)
         rooms = self.pool.rooms([row.id for row in webhooks])
         budgets = self._rates.open(connection, [row.id for row in webhooks if row.rate])
@@ -226,7 +225,7 @@ class Dispatcher:
         """Return how many rows of a webhook to claim, if its lane has that much room."""
         if row.rate:  # what would wait in the lane would use its slot late
             room = min(room, budget.log.room, self.pool.startable(row.id)) if budget else 0
-        is_probe = row.unreachable_in_a_row >= PAUSE_AFTER  # its pause is over: one request tries it
+        is_probe = row.unreachable_in_a_row >= retry_policy.PAUSE_AFTER  # its pause has ended: try it once
         return min(1, room) if is_probe else room
 
     def _receiver(self, row: Row[Any], now: datetime) -> Receiver:
@@ -252,9 +251,3 @@ class Dispatcher:
         while self.pool.under_way:
             self.pool.wait(RESULT_WAIT)
             self._tick(None)
-
-
-def webhooks_with_due(now: datetime) -> Any:
-    """Select the webhooks that may be sent to and have something due."""
-    open_now = Webhook.open_at(now), now >= FIRST_DUE
-    return select(*receivers.RECEIVER_COLUMNS, Webhook.unreachable_in_a_row, Webhook.rate).where(*open_now)

@@ -1,36 +1,42 @@
 """The outbox: publish an event, ping a webhook. It stores deliveries; the dispatcher sends them."""
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, insert, or_, select
 
 from guestbook.lib import clock, ids, retry_policy, unit_of_work
-from guestbook.outbound import formats
+from guestbook.outbound import formats, new_deliveries
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.formats import ADDRESSED, FormatError, FormatInput
+from guestbook.outbound.formats import ADDRESSED
+from guestbook.outbound.new_deliveries import NO_DELAY, BodyInput, StoredEvent
 from guestbook.queue import comment_order, erasure
 from guestbook.settings import Settings
-from guestbook.storage import preferences
-from guestbook.storage.models import Delivery, Webhook
+from guestbook.storage import new_work, preferences
+from guestbook.storage.models import DELIVERIES, Delivery, Webhook
 from guestbook.storage.models.webhook import Template
 
-FORMAT_ERROR_LIMIT = 250  # characters of a format's error, stored with the delivery
-NOT_TRIED = {"attempts": 0, "claims": 0, "schedule_start": 0}
-NO_DELAY: Mapping[str, datetime] = MappingProxyType({})
+# Made once, because each comment runs them. The first locks all webhooks, in the order in which a pass locks
+# them: on MariaDB the deliveries' foreign keys lock them too, and another order, also between two events of a
+# transaction, could deadlock with the pass. The lock also keeps a webhook from being deleted before its
+# delivery refers to it.
+_LOCKED_WEBHOOKS = (
+    select(
+        *(Webhook.__table__.c[name] for name in ("id", "format", "url", "events", "moderation_links_since"))
+    )
+    .order_by(Webhook.__table__.c.id)
+    .with_for_update(read=True, key_share=True)
+)
+_INSERT_DELIVERIES = insert(DELIVERIES)
 
 
-class BodyInput(NamedTuple):
-    """The parts of a webhook that its both depend on; webhooks with equal parts get the same body."""
+class NewEvent(NamedTuple):
+    """An event that is to be published, and its data, once more for webhooks with links to moderate."""
 
-    format: str
-    url: str  # "" if the format does not use it
-    template: str | None
-    for_owner: bool = False  # with a link to moderate a held comment, and the note
+    name: str
+    data: dict[str, Any]
+    for_owner: dict[str, Any] | None = None
 
 
 class PastEvent(NamedTuple):
@@ -62,9 +68,30 @@ def publish(
     """
     if comment_id:
         not_before = _in_order(connection, event, comment_id, settings) | dict(not_before)
-    wanted = _wanting(connection, event, data, leave_out, only)
+    wanted = _wanting(connection.execute(_LOCKED_WEBHOOKS), event, data, leave_out, only)
     inputs = _inputs(connection, wanted, has_more=for_owner is not None)
     return store(connection, event, data, settings, inputs, comment_id, not_before, for_owner, past)
+
+
+def publish_first(
+    connection: Connection, events: Sequence[NewEvent], settings: Settings, comment_id: str, sequence: int
+) -> None:
+    """Store the deliveries of events of a comment that is new in this transaction, in their order.
+
+    `sequence` counts its events so far. Nobody else knows the comment, so no delivery has to wait.
+    """
+    now, webhooks = unit_of_work.now(), connection.execute(_LOCKED_WEBHOOKS).all()
+    if not webhooks:
+        return
+    title, rows = preferences.title(connection), list[dict[str, Any]]()
+    for name, data, for_owner in events:
+        inputs = _inputs(connection, _wanting(webhooks, name, data), has_more=for_owner is not None)
+        sequence += bool(inputs)
+        event = StoredEvent(name, now, now, ids.new(), comment_id, sequence)
+        rows += new_deliveries.rows(event, data, for_owner, inputs, title, settings)
+    if rows:
+        comment_order.set_sequence(connection, comment_id, sequence)
+        _insert(connection, rows)
 
 
 def _in_order(connection: Connection, event: str, comment_id: str, settings: Settings) -> dict[str, datetime]:
@@ -80,21 +107,16 @@ def _in_order(connection: Connection, event: str, comment_id: str, settings: Set
 
 
 def _wanting(
-    connection: Connection,
+    webhooks: Iterable[Row[Any]],
     event: str,
     data: dict[str, Any],
-    leave_out: Collection[str],
-    only: Collection[str] | None,
+    leave_out: Collection[str] = (),
+    only: Collection[str] | None = None,
 ) -> list[Row[Any]]:
-    """Return the webhooks that want the event; those that do not are locked with them."""
-    columns = Webhook.id, Webhook.format, Webhook.url, Webhook.events, Webhook.moderation_links_since
-    query: Any = select(*columns).order_by(Webhook.id)
-    # Lock all webhooks, in the order in which a pass locks them: on MariaDB the deliveries' foreign keys lock
-    # them too, and another order, also between two events of a transaction, could deadlock with the pass. The
-    # lock also keeps a webhook from being deleted before its delivery refers to it.
+    """Return those of the locked webhooks that want the event."""
     return [
         row
-        for row in connection.execute(query.with_for_update(read=True, key_share=True))
+        for row in webhooks
         if event in row.events.split() and formats.concerns(row.format, event, data)
         if row.id not in leave_out and (only is None or row.id in only)
     ]
@@ -179,62 +201,13 @@ def store(
     if not inputs:
         return event_id  # no webhook wants the event
     sequence = comment_order.next_sequence(connection, comment_id) if comment_id else None
-    more = _for_every_event(connection, sequence, settings)
-    both = {False: data | more, True: (for_owner or data) | more}
-    due_at = now + timedelta(seconds=settings.retry_schedule[0])
-    columns = {
-        one: _columns(one.format, FormatInput(event, at, both[one.for_owner], one.url, one.template), due_at)
-        for one in set(inputs.values())
-    }
-    about = {"event_id": event_id, "comment_id": comment_id, "sequence": sequence, "event": event}
-    same = {**about, "created_at": now, **NOT_TRIED}
-    rows = [
-        {"id": ids.new(), "webhook_id": key, **same, **_postponed(columns[one], not_before.get(key))}
-        for key, one in inputs.items()
-    ]
-    connection.execute(insert(Delivery), rows)
+    stored = StoredEvent(event, at, now, event_id, comment_id, sequence)
+    title = preferences.title(connection)
+    rows = new_deliveries.rows(stored, data, for_owner, inputs, title, settings, not_before)
+    _insert(connection, rows)
     return event_id
 
 
-def _postponed(columns: dict[str, Any], earliest: datetime | None) -> dict[str, Any]:
-    """Return the columns with a due time that is not before the earliest; a final row has none."""
-    if earliest is None or columns["due_at"] is None:
-        return columns
-    return {**columns, "due_at": max(columns["due_at"], earliest)}
-
-
-def _for_every_event(connection: Connection, sequence: int | None, settings: Settings) -> dict[str, Any]:
-    book = {"guestbook": {"title": preferences.read(connection).title, "url": settings.base_url}}
-    return book if sequence is None else {"sequence": sequence} | book
-
-
-def _columns(format_name: str, given: FormatInput, due_at: datetime) -> dict[str, Any]:
-    """Return the columns with the payload. An owner's template never runs while the transaction is open."""
-    make = partial(_rendered, format_name, given, due_at)
-    if format_name != "template":
-        return make()
-    key = ("body", given.template, given.event, given.happened_at, due_at, json.dumps(given.data))
-    try:
-        return unit_of_work.ask(key, make, _waiting("", due_at))
-    except unit_of_work.StillChanging as error:
-        return _failed(format_name, given, error)
-
-
-def _rendered(format_name: str, given: FormatInput, due_at: datetime) -> dict[str, Any]:
-    """Return the columns of a delivery that is due, or has failed because its format could make no body."""
-    try:
-        return _waiting(formats.render(format_name, given), due_at)
-    except Exception as error:  # a mistake in a format must not cost the visitor's comment
-        return _failed(format_name, given, error)
-
-
-def _waiting(payload: str, due_at: datetime) -> dict[str, Any]:
-    return {"payload": payload, "status": "new", "due_at": due_at, "finished_at": None, "last_error": None}
-
-
-def _failed(format_name: str, given: FormatInput, error: Exception) -> dict[str, Any]:
-    why = f"The format {format_name} failed ({type(error).__name__}), so nothing was sent; kept as json."
-    if isinstance(error, FormatError | unit_of_work.StillChanging):
-        why = f"{str(error)[:FORMAT_ERROR_LIMIT]} Nothing was sent; kept as json."
-    final = {"status": "failed", "due_at": None, "finished_at": clock.now(), "last_error": why}
-    return {"payload": formats.render("json", given), **final}
+def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    connection.execute(_INSERT_DELIVERIES, rows)
+    new_work.note(connection)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session, defer
 
 from guestbook.lib import retry_policy
@@ -13,6 +13,7 @@ from guestbook.outbound import outbox
 from guestbook.outbound.formats.wording import WHY_DISABLED
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import Outcome
+from guestbook.queue import statements
 from guestbook.settings import Settings
 from guestbook.storage.models import Pass, Webhook
 
@@ -32,8 +33,11 @@ def record_health(
         if not outcome.host_limit and not outcome.task.receiver.mentions:
             by_webhook[outcome.task.receiver.webhook_id].append(outcome)
     bad = [key for key, some in by_webhook.items() if any(not one.ok or one.holds_lane for one in some)]
-    unhealthy = Webhook.id.in_(list(by_webhook)) & (Webhook.failures_in_a_row > 0)
-    query = select(Webhook).where(or_(Webhook.id.in_(bad), unhealthy)).order_by(Webhook.id)
+    if by_webhook:
+        bad += statements.run(connection, statements.FAILING, {}, ids=by_webhook.keys()).scalars()
+    if not bad:
+        return
+    query = select(Webhook).where(Webhook.id.in_(bad)).order_by(Webhook.id)
     query = query.options(defer(Webhook.headers))  # unreadable ones must fail the attempt, not the pass
     with Session(connection, join_transaction_mode="rollback_only") as session:
         # Lock as an UPDATE does: PostgreSQL's stronger lock would stop visitors, whose rows name the webhook.

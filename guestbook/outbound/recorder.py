@@ -1,19 +1,21 @@
 """Write down the outcomes of attempts: the deliveries and the attempts."""
 
+import json
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import pause_and_disable
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import DeliveryTask, Outcome
-from guestbook.queue import comment_order, leases
+from guestbook.queue import comment_order, leases, statements
 from guestbook.settings import Settings
-from guestbook.storage.models import ATTEMPTS, DELIVERIES
+from guestbook.storage.models import DELIVERIES
 
 
 def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settings) -> Tally:
@@ -38,7 +40,7 @@ def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settin
     tally.late = len(sent) - len(owned)
     if owned:
         _record_deliveries(connection, owned, settings.retry_schedule, now, tally)
-        connection.execute(insert(ATTEMPTS), [_attempt(outcome) for outcome in owned])
+        statements.add_attempts(connection, [_attempt(outcome) for outcome in owned])
         pause_and_disable.record_health(connection, owned, settings, now, tally)
     return tally
 
@@ -93,7 +95,7 @@ def _next_due(outcome: Outcome, schedule: tuple[float, ...], now: datetime) -> d
 
 
 def _count(outcome: Outcome, due_at: datetime | None, tally: Tally) -> None:
-    task = outcome.task
+    receiver = outcome.task.receiver
     if outcome.ok:
         tally.processed += 1
         result = "processed"
@@ -101,8 +103,22 @@ def _count(outcome: Outcome, due_at: datetime | None, tally: Tally) -> None:
         tally.retried += 1
         result = f"will be retried at {clock.to_text(due_at)}"
     else:
-        tally.given_up[task.receiver.name, task.receiver.webhook_id] += 1
+        tally.given_up[receiver.name, receiver.webhook_id] += 1
         result = "given up"
+    tally.recorded.append((outcome, result))
+
+
+def log_outcomes(log: logging.Logger, tally: Tally) -> None:
+    """Log what was recorded, after the commit. Few passes log it, so its lines are made only here."""
+    if log.isEnabledFor(logging.INFO):
+        for outcome, result in tally.recorded:
+            line, fields = _log_line(outcome, result)
+            log.info(line, extra=fields)
+
+
+def _log_line(outcome: Outcome, result: str) -> tuple[str, dict[str, object]]:
+    """Return what the log says of a recorded outcome, and the fields of its record."""
+    task = outcome.task
     why = "" if outcome.ok else f" {outcome.error}"
     line = f"{task.id} {task.event} to {task.receiver.name}: {result} ({outcome.milliseconds} ms).{why}"
     fields = {
@@ -113,19 +129,17 @@ def _count(outcome: Outcome, due_at: datetime | None, tally: Tally) -> None:
         "status_code": outcome.status_code,
         "milliseconds": outcome.milliseconds,
     }
-    tally.log_lines.append((line, fields))
+    return line, fields
 
 
-def _attempt(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "delivery_id": outcome.task.id,
-        "number": outcome.task.attempts + 1,
-        "triggered_by": outcome.task.triggered_by,
-        "started_at": outcome.started_at,
-        "milliseconds": outcome.milliseconds,
-        "status_code": outcome.status_code,
-        "error": outcome.error,
-        "request_headers": outcome.request_headers,
-        "response_headers": outcome.response_headers,
-        "response_body": outcome.response_body,
-    }
+def _attempt(outcome: Outcome) -> tuple[Any, ...]:
+    """Return the columns of `statements.ATTEMPT`."""
+    task, answered = outcome.task, outcome.response_headers
+    return (
+        *(task.id, task.attempts + 1, task.triggered_by),
+        clock.to_text(outcome.started_at or clock.now()),
+        *(outcome.milliseconds, outcome.status_code, outcome.error),
+        json.dumps(outcome.request_headers),
+        None if answered is None else json.dumps(answered),
+        outcome.response_body,
+    )

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from guestbook.outbound.tasks import Outcome
+
 
 @dataclass(slots=True)
 class Tally:
@@ -15,7 +17,7 @@ class Tally:
     disabled: list[str] = field(default_factory=list)
     local_error: str | None = None  # of our machine or proxy; it ended the pass
     host_limit: str | None = None  # of this host; it made the pass slower
-    log_lines: list[tuple[str, dict[str, object]]] = field(default_factory=list)  # logged after the commit
+    recorded: list[tuple[Outcome, str]] = field(default_factory=list)  # of a tick, with the result in words
 
     @property
     def failed(self) -> int:

@@ -30,8 +30,9 @@ R = TypeVar("R", bound=Result)
 class WorkerPool(Generic[T, R]):
     """Up to `size` daemon threads that do `work`; at most a quarter of them for one webhook."""
 
-    def __init__(self, work: Callable[[T], R], size: int) -> None:
+    def __init__(self, work: Callable[[T], R], size: int, unrecorded: int = MAX_UNRECORDED) -> None:
         self._work = work
+        self._unrecorded_limit = unrecorded
         self._wished = size
         self.size = size  # as many of them as the host allows
         self.threads = 0  # that run
@@ -54,6 +55,11 @@ class WorkerPool(Generic[T, R]):
         with self._lock:
             self.size = min(self.size, size)
             self._has_work.notify(self.threads)  # surplus threads end
+
+    def allow(self, size: int) -> None:
+        """Use up to so many threads again, after faults of this host."""
+        with self._lock:
+            self.size = size
 
     def shrink(self) -> None:
         """Use half as many threads as now, but at least one."""
@@ -110,7 +116,7 @@ class WorkerPool(Generic[T, R]):
             results, self._results = self._results, []
             for lane in self._lanes.values():
                 lane.hold_is_stored = lane.on_hold
-            if len(results) + self._in_flight >= MAX_UNRECORDED:
+            if len(results) + self._in_flight >= self._unrecorded_limit:
                 self._has_work.notify(self.size)
             self._start_threads()
             return results
@@ -230,7 +236,7 @@ class WorkerPool(Generic[T, R]):
 
     def _take(self) -> tuple[Lane[T], T] | None:
         """Take a task from the lane whose turn it is, and put the lane behind the others."""
-        if self._is_still or self._in_flight + len(self._results) >= MAX_UNRECORDED:
+        if self._is_still or self._in_flight + len(self._results) >= self._unrecorded_limit:
             return None  # a transaction is under way, or comes first
         while self._ready:
             lane = self._ready.popleft()

@@ -25,7 +25,7 @@ class FrontPageRows(NamedTuple):
 
 
 def read(engine: Engine) -> FrontPageRows:
-    """Return the rows, all as they are at one moment.
+    """Return the rows; on SQLite all are as they are at one moment.
 
     Raises the errors of SQLAlchemy, and on SQLite those of sqlite3.
     """

@@ -2,12 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, false, select
+from sqlalchemy import ColumnElement, TextClause, bindparam, select, text
 from sqlalchemy.orm import Session
 
+from guestbook.storage.column_types import UtcTime
 from guestbook.storage.models import FIRST_DUE, Comment, Pass, Webhook
 
+# Made once: monitors ask every few seconds.
+_LOOKED_AT: Any = bindparam("now", type_=UtcTime)
+_LAST_END = (
+    select(Pass.finished_at).where(Pass.finished_at <= _LOOKED_AT).order_by(Pass.started_at.desc()).limit(1)
+)
+_DUE = select(FIRST_DUE).where(Webhook.open_at(_LOOKED_AT), FIRST_DUE <= _LOOKED_AT)
 CRON_OVERDUE_AFTER = timedelta(minutes=15)  # the slowest cron that hosts offer
 
 
@@ -36,8 +45,17 @@ def read(session: Session, now: datetime) -> Health:
 
 def require_columns(session: Session) -> None:
     """Name every column and read no row, so that a book that is too old raises the database's error."""
+    session.execute(_every_column()).all()
+
+
+@cache
+def _every_column() -> TextClause:
+    """Return one statement for all tables; a database looks for each column that a statement names."""
+    looks = []
     for table in Comment.metadata.sorted_tables:
-        session.execute(select(table).where(false()))
+        named = " OR ".join(f"{column} IS NULL" for column in table.columns)
+        looks.append(f"SELECT 1 FROM {table} WHERE 1 = 0 AND ({named})")
+    return text(" UNION ALL ".join(looks))
 
 
 def last_pass(session: Session, which: ColumnElement[bool]) -> Pass | None:
@@ -47,13 +65,12 @@ def last_pass(session: Session, which: ColumnElement[bool]) -> Pass | None:
 
 def last_end(session: Session, now: datetime) -> datetime | None:
     """Return when a pass last ended; an end in the future, from before a clock jump, does not count."""
-    ended = last_pass(session, Pass.finished_at <= now)
-    return ended.finished_at if ended else None
+    return session.scalar(_LAST_END, {"now": now})
 
 
 def oldest_due(session: Session, now: datetime) -> datetime | None:
     """Return the due time of the delivery that has waited longest; disabled and paused webhooks aside."""
-    moments = session.scalars(select(FIRST_DUE).where(Webhook.open_at(now), now >= FIRST_DUE))
+    moments = session.scalars(_DUE, {"now": now})
     return min((due for due in moments if due), default=None)
 
 

@@ -15,10 +15,13 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from guestbook.queue import leases
+from guestbook.storage import plain_statement
 from guestbook.storage.models import BY_COMMENT, DELIVERIES, IS_BEHIND, Comment, Delivery
 from guestbook.storage.models.comment import KNOWN_STATUSES
 
 END = "comment.deleted"  # nothing earlier about the comment is sent after it
+
+SET_SEQUENCE = "UPDATE comments SET last_sequence = :sequence WHERE id = :comment_id"
 
 Pair = tuple[str, str]  # the ids of a comment and of a webhook
 
@@ -31,6 +34,11 @@ def next_sequence(connection: Connection, comment_id: str) -> int:
     mine = Comment.id == comment_id
     connection.execute(update(Comment).where(mine).values(last_sequence=Comment.last_sequence + 1))
     return connection.scalars(select(Comment.last_sequence).where(mine)).one()
+
+
+def set_sequence(connection: Connection, comment_id: str, sequence: int) -> None:
+    """Store how many events a comment has had that is new in this transaction: nobody else can count them."""
+    plain_statement.run(connection, SET_SEQUENCE, comment_id=comment_id, sequence=sequence)
 
 
 def next_due(connection: Connection, comment_id: str) -> dict[str, datetime]:

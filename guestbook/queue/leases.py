@@ -14,6 +14,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, Update, bindparam, select, update
 
+from guestbook.queue import statements
+from guestbook.storage import new_work
 from guestbook.storage.models import DELIVERIES, IS_NEXT
 
 CLOCK_SKEW = timedelta(seconds=60)  # the clocks of two hosts may differ so much
@@ -29,17 +31,15 @@ def claim(
     *,
     now: datetime,
     limit: int,
-    ids_only: bool = False,
     in_order: bool = False,
 ) -> Sequence[Row[Any]]:
     """Lock and return up to `limit` due rows; nobody else gets them before `lease` is called.
 
     Among deliveries may be some that wait behind earlier ones: `lease` leaves them out. With `in_order` the
-    claim does so itself, which costs more. With `ids_only` the rows have what `lease` needs.
+    claim does so itself, which costs more.
     """
-    columns = [table] if not ids_only else [table.c.id, *([table.c.sequence] if table is DELIVERIES else [])]
     query = (
-        select(*columns)
+        select(table)
         .where(among, table.c.due_at <= now)
         .order_by(table.c.due_at, table.c.id)
         .limit(limit)
@@ -68,14 +68,13 @@ def lease(
     if not rows:
         return set()
     row_ids = [row.id for row in rows]
-    change = _update_by_id(table, row_ids).where(table.c.due_at <= now)
-    if table is DELIVERIES and any((row.sequence or 0) > 1 for row in rows):
-        change = change.where(IS_NEXT)
-    change = change.values(due_at=until, claimed_by=token, claims=table.c.claims + int(counted))
-    if connection.execute(change).rowcount == len(rows):
+    may_follow = table is DELIVERIES and any((row.sequence or 0) > 1 for row in rows)
+    terms = {"now": now, "until": until, "token": token, "counted": int(counted)}
+    parts = {"table": table.name, "order": statements.ONLY_NEXT if may_follow else ""}
+    if statements.run(connection, statements.LEASE, terms, ids=row_ids, **parts).rowcount == len(rows):
         return set(row_ids)
-    mine = select(table.c.id).where(table.c.id.in_(row_ids), table.c.claimed_by == token)
-    return set(connection.scalars(use_index(mine, table, BY_ID)))
+    mine = statements.run(connection, statements.LEASED, {"token": token}, ids=row_ids, table=table.name)
+    return set(mine.scalars())
 
 
 def extend(connection: Connection, table: Table, ids: Sequence[str], *, until: datetime, token: str) -> None:
@@ -99,13 +98,16 @@ def take_over(
 
 def owned(connection: Connection, table: Table, tokens: dict[str, str]) -> set[str]:
     """Lock the rows that are still leased under their tokens, and return their ids."""
-    columns = select(table.c.id, table.c.claimed_by)
-    return {row.id for row in _still_leased(connection, table, columns, tokens.items())}
+    if not tokens:
+        return set()
+    rows = statements.run(connection, statements.OWNED, {}, ids=tokens.keys(), table=table.name)
+    return {row.id for row in rows if tokens[row.id] == row.claimed_by}
 
 
-def finish(connection: Connection, table: Table, ids: Sequence[str], status: str, **values: Any) -> None:
+def finish(connection: Connection, table: Table, ids: Collection[str], status: str, **values: Any) -> None:
     """Make owned rows final after an attempt."""
-    end(connection, table, ids, status, attempts=table.c.attempts + 1, **values)
+    parts = {"table": table.name, "values": statements.assigned(values)}
+    statements.run(connection, statements.FINISH, {"status": status, **values}, ids=ids, **parts)
 
 
 def end(connection: Connection, table: Table, ids: Sequence[str], status: str, **values: Any) -> None:
@@ -118,10 +120,10 @@ def end(connection: Connection, table: Table, ids: Sequence[str], status: str, *
 def reschedule(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Give owned rows their next due time after an attempt.
 
-    Each dict has `row_id`, `due_at`, `last_status_code` and `last_error`.
+    Each dict has `row_id`, `due_at`, and the same further columns, such as `last_error`.
     """
-    change = update(table).where(table.c.id == bindparam("row_id"), table.c.status == "new")
-    connection.execute(change.values(claimed_by=None, attempts=table.c.attempts + 1), rows)
+    values = statements.assigned(name for name in rows[0] if name != "row_id")
+    statements.run_each(connection, statements.RESCHEDULE, rows, table=table.name, values=values)
 
 
 def postpone(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
@@ -137,15 +139,13 @@ def release(
 
     With `was_begun=False` the claim does not count.
     """
-    change = update(table).where(
-        table.c.id == bindparam("row_id"), table.c.claimed_by == bindparam("token"), table.c.status == "new"
-    )
-    change = change.values(claimed_by=None, due_at=bindparam("due_at"))
-    connection.execute(change if was_begun else change.values(claims=table.c.claims - 1), rows)
+    each = [{**row, "uncounted": int(not was_begun)} for row in rows]
+    statements.run_each(connection, statements.RELEASE, each, table=table.name)
 
 
 def make_due(connection: Connection, table: Table, waiting: ColumnElement[bool], now: datetime) -> int:
     """Make those waiting rows due now, leased or not; return how many."""
+    new_work.note(connection)
     return connection.execute(update(table).where(waiting).values(due_at=now, claimed_by=None)).rowcount
 
 

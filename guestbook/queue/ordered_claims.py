@@ -13,18 +13,22 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table
 
-from guestbook.queue import leases
+from guestbook.queue import leases, statements
 
 CROWDED_FOR = 20  # claims of a webhook for which the last one met rows behind others
 Rows = Sequence[Row[Any]]
 
 
 class OrderedClaims:
-    """The claims of one pass or relay. `owner` is the table's column with the webhook's or source's id."""
+    """The claims of one pass or relay. `owner` is the table's column with the webhook's or source's id.
 
-    def __init__(self, table: Table, owner: str) -> None:
+    The rows have these columns as text and numbers, just as they are stored. Those of deliveries need the
+    sequence.
+    """
+
+    def __init__(self, table: Table, owner: str, columns: Sequence[str]) -> None:
         self._table = table
-        self._owner = table.c[owner]
+        self._parts = {"columns": ", ".join(columns), "table": table.name, "owner": owner}
         self._crowded: dict[str, int] = {}  # by id of a webhook: for how many claims more
 
     def take(
@@ -38,14 +42,11 @@ class OrderedClaims:
         }
         return self.lease(connection, found, now=now, until=until, token=token)
 
-    def find(
-        self, connection: Connection, owner_id: str, *, now: datetime, limit: int, ids_only: bool = False
-    ) -> Rows:
+    def find(self, connection: Connection, owner_id: str, *, now: datetime, limit: int) -> Rows:
         """Lock and return up to `limit` due rows of a webhook or source. Then call `lease` for all."""
-        in_order, mine = owner_id in self._crowded, self._owner == owner_id
-        return leases.claim(
-            connection, self._table, mine, now=now, limit=limit, ids_only=ids_only, in_order=in_order
-        )
+        terms = {"owner": owner_id, "now": now, "limit": limit}
+        order = statements.ONLY_NEXT if owner_id in self._crowded else ""
+        return statements.run(connection, statements.CLAIM, terms, **self._parts, order=order).all()
 
     def lease(
         self,
@@ -81,7 +82,6 @@ class OrderedClaims:
         return kept
 
     def _once_more(self, connection: Connection, owner_id: str, rows: Rows, terms: dict[str, Any]) -> Rows:
-        ids_only = len(rows[0]) < len(self._table.c)
-        found = self.find(connection, owner_id, now=terms["now"], limit=len(rows), ids_only=ids_only)
+        found = self.find(connection, owner_id, now=terms["now"], limit=len(rows))
         leased = leases.lease(connection, self._table, found, **terms)
         return [row for row in found if row.id in leased]

@@ -1,8 +1,13 @@
-"""Look for work without writing: is anything due, has anybody written, when is something due next?"""
+"""Look for work without writing: is anything due, has anybody written, when is something due next?
 
+A pass that waits is woken when something is stored: see `wakeups`. It also looks by itself now and then, for
+work that nobody announced: of another user's program, or of another host where the database is MariaDB.
+"""
+
+import math
 import sqlite3
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,31 +17,41 @@ from sqlalchemy.exc import OperationalError
 from guestbook.lib import clock
 from guestbook.lib.sliding_log import SHORT_SLOT_WAIT
 from guestbook.lib.stop_flag import StopFlag
+from guestbook.queue.wakeups import Wakeups
 from guestbook.storage import file_identity
 from guestbook.storage.models import FIRST_DUE, FIRST_INBOUND_DUE, Source, Webhook
 from guestbook.storage.models.webhook import LONGEST_SLOT_WAIT
 
-SQLITE_POLL = 0.005  # seconds; one look at the file's data_version costs some microseconds
-SERVER_POLL = 0.1  # seconds; one look is a query over the network
+# Seconds between two looks of a pass that waits. On SQLite one costs some microseconds until somebody has
+# written; on a server it is a query over the network.
+SQLITE_POLL, SERVER_POLL = 0.25, 1.0
+UNANNOUNCED_SQLITE_POLL, UNANNOUNCED_SERVER_POLL = 0.005, 0.1  # while what is stored is not announced
+UNANNOUNCED_FOR = 10.0  # seconds after a look has found new work that nobody announced
+STOP_LOOK = 0.25  # seconds between two looks whether to stop
 
 
 class Poller:
     """A connection that only reads. Use it as a context manager.
 
-    It looks at no webhook whose id is in `but`.
+    It looks at no webhook whose id is in `but`. With `wakes` it can be woken while it rests.
     """
 
-    def __init__(self, engine: Engine, *, but: Collection[str] = ()) -> None:
+    def __init__(self, engine: Engine, *, but: Collection[str] = (), wakes: bool = False) -> None:
         self.connection = engine.connect()
         self._but = but
         self._is_file = engine.dialect.name == "sqlite"
         self._version = self._mark = self.version()
+        self._due: datetime | None = None  # what the last look returned
         self._next_slot: datetime | None = None  # of webhooks that only their rate limit holds back
+        self._unannounced_until = 0.0  # on the monotonic clock
+        self._wakeups = Wakeups(self.connection) if wakes else None
 
     def __enter__(self) -> "Poller":
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._wakeups:
+            self._wakeups.close()
         self.connection.close()
 
     def anything_due(self, now: datetime) -> bool:
@@ -46,6 +61,8 @@ class Poller:
 
     def next_due(self, now: datetime | None = None) -> datetime | None:
         """Return when the next delivery may be sent, or None when none waits."""
+        if self._wakeups:
+            self._wakeups.drain()
         self._version = self.version()
         rows = self.connection.execute(_WAITING).all()
         self.connection.rollback()
@@ -56,7 +73,8 @@ class Poller:
             if row.due_at and row.id not in self._but
         ]
         self._next_slot = min((slot for due, slot in waiting if slot and due <= now < slot), default=None)
-        return min((max(due, slot or due) for due, slot in waiting), default=None)
+        self._due = min((max(due, slot or due) for due, slot in waiting), default=None)
+        return self._due
 
     def slot_opens_soon(self) -> bool:
         """Whether, at the last look, a rate limit alone held back a delivery, and for a short time."""
@@ -73,24 +91,49 @@ class Poller:
         return bool(self.version() != self._mark)
 
     def rest(
-        self, until: float, stop: StopFlag, *, since: Any = None, wake_at: datetime | None = None
-    ) -> None:
+        self, until: float, stop: StopFlag, *, other_due: Callable[[], datetime | None] = lambda: None
+    ) -> bool:
         """Wait until something may be due, until that moment of the monotonic clock, or until stop is set.
 
-        On SQLite it also ends when somebody has written since that `version`. `wake_at` is when other work is
-        due.
+        Call `next_due` before. `other_due` says when other work is due. Return whether somebody woke us: then
+        there is something to do, and a look would only take time.
         """
-        now = clock.now()
-        moments = [moment for moment in (self.next_due(), wake_at) if moment]
-        next_due = min(moments, default=None)
-        seen = self._version if since is None else since
-        wake = until if next_due is None else time.monotonic() + (next_due - now) / timedelta(seconds=1)
+        now, wake = time.monotonic(), self._moment(other_due())
+        look_at = now + self._interval
+        while now < min(wake, until) and not stop.is_set():
+            if self._is_woken_within(min(wake, until, look_at, now + STOP_LOOK) - now, stop):
+                return True
+            now = time.monotonic()
+            if look_at <= now < wake:
+                if self._may_be_new():
+                    self.next_due()
+                    wake = self._moment(other_due())
+                    now = time.monotonic()
+                    if wake <= now:
+                        self._unannounced_until = now + UNANNOUNCED_FOR
+                look_at = now + self._interval
+        return False
+
+    @property
+    def _interval(self) -> float:
+        is_slow = self._wakeups and self._wakeups.can_come and time.monotonic() > self._unannounced_until
         if self._is_file:
-            while time.monotonic() < min(wake, until) and not stop.wait(SQLITE_POLL):
-                if self.version() != seen:
-                    return
-        else:
-            stop.wait(max(0.0, min(wake - time.monotonic(), until - time.monotonic(), SERVER_POLL)))
+            return SQLITE_POLL if is_slow else UNANNOUNCED_SQLITE_POLL
+        return SERVER_POLL if is_slow else UNANNOUNCED_SERVER_POLL
+
+    def _is_woken_within(self, seconds: float, stop: StopFlag) -> bool:
+        if self._wakeups:
+            return self._wakeups.wait(seconds)
+        stop.wait(seconds)
+        return False
+
+    def _may_be_new(self) -> bool:
+        return not self._is_file or bool(self.version() != self._version)
+
+    def _moment(self, other_due: datetime | None) -> float:
+        """Return when the next work is due, on the monotonic clock."""
+        due = min(filter(None, (self._due, other_due)), default=None)
+        return math.inf if due is None else time.monotonic() + (due - clock.now()) / timedelta(seconds=1)
 
     def version(self) -> Any:
         """Return SQLite's number that changes when another connection commits; 0 on a server."""

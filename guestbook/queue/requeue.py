@@ -16,7 +16,7 @@ from guestbook.lib import clock
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.queue import comment_order, leases
 from guestbook.queue.comment_order import IS_ALONE, IS_OVER
-from guestbook.storage import audit_log
+from guestbook.storage import audit_log, new_work
 from guestbook.storage.database import writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 
@@ -124,6 +124,7 @@ def make_due(session: Session, model: type[M], row_ids: Collection[str], now: da
         row.requeue(now)
     session.flush()
     if free:
+        new_work.note(session.connection())
         action = "redelivered" if issubclass(model, Delivery) else "reprocessed"
         row_id = free[0].id if len(free) == 1 else None
         audit_log.record(session, action, audit_log.noun_of(model), row_id, number=len(free))

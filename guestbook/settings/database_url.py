@@ -1,6 +1,7 @@
 """The database's URL. SQLAlchemy is imported only for one that is no plain path: cron starts each minute."""
 
 import re
+import warnings
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,9 @@ def _check_driver(url: "URL") -> None:
     dialect: Any = url.get_dialect()
     try:
         driver: Any = dialect.import_dbapi()
-        _, options = dialect(dbapi=driver).create_connect_args(url)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # SQLAlchemy ignores an unknown option of SQLite, and warns
+            _, options = dialect(dbapi=driver).create_connect_args(url)
         if url.drivername.endswith("psycopg"):
             driver.conninfo.make_conninfo("", **dict.fromkeys(url.query, ""))
         elif url.drivername.endswith("pymysql"):

@@ -17,7 +17,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from guestbook.lib import unit_of_work
 from guestbook.lib.fair_lock import FairLock
 from guestbook.settings import Settings
-from guestbook.storage import SCHEMA, database_errors, engine_setup, file_identity, version_check
+from guestbook.storage import SCHEMA, database_errors, engine_setup, file_identity, new_work, version_check
 from guestbook.storage.column_types import Json, UtcTime
 from guestbook.storage.database_errors import Fault
 from guestbook.storage.engine_setup import Waits
@@ -63,7 +63,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.teardown_appcontext(_close_session)  # before Flask-SQLAlchemy's own, which has no answer to an error
     with app.app_context():
         journal = str(url.query.get("journal_mode", "wal"))
-        engine_setup.set_up(db.engine, journal, keyring=settings.keyring, waits=_waits)
+        engine_setup.set_up(db.engine, journal, keyring=settings.keyring, waits=present_waits)
+        new_work.use_folder(db.engine, settings.data_dir)
 
 
 @contextmanager
@@ -74,10 +75,12 @@ def writing(session: Session | None = None) -> Iterator[Session]:
     with _holding_write_lock(session.get_bind().dialect.name) as options:
         try:
             info = session.connection(execution_options=options).info
+            new_work.begin(info)
             with unit_of_work.transaction():
                 yield session
             session.commit()
             _check_file(info)
+            new_work.announce(session.get_bind(), info)
         except BaseException:
             end(session)
             raise
@@ -93,9 +96,11 @@ def write(engine: Engine, *, lock_wait: float | None = None) -> Iterator[Connect
         _holding_write_lock(engine.dialect.name, lock_wait) as options,
         engine.connect().execution_options(**options) as connection,
     ):
+        new_work.begin(connection.info)
         with connection.begin(), unit_of_work.transaction():
             yield connection
         _check_file(connection.info)
+        new_work.announce(connection, connection.info)
 
 
 def create_tables(engine: Engine) -> None:
@@ -163,7 +168,7 @@ def write_with_retry(engine: Engine, do: Callable[[Connection], T]) -> T:
     A commit that the server made but could not confirm is repeated too, so the work must be safe to repeat.
     Gives up after ten seconds, inside a web request sooner.
     """
-    give_up, wait = time.monotonic() + min(RETRY_FOR, _waits().retry), 0.02
+    give_up, wait = time.monotonic() + min(RETRY_FOR, present_waits().retry), 0.02
 
     def once() -> T:
         with write(engine) as connection:
@@ -209,7 +214,7 @@ def _check_file(info: dict[Any, Any]) -> None:
         raise OperationalError("COMMIT", None, error) from error
 
 
-def _waits() -> Waits:
+def present_waits() -> Waits:
     """Return how long to wait for others: a visitor waits less than a command or a pass."""
     usual: Waits = current_app.config["WAITS"] if has_request_context() else engine_setup.FOR_PASSES
     return engine_setup.waits_or(usual)
@@ -218,7 +223,7 @@ def _waits() -> Waits:
 @contextmanager
 def _holding_write_lock(dialect: str, lock_wait: float | None = None) -> Iterator[dict[str, float]]:
     """Hold the lock of this process's writers, and give the transaction's options; servers have queues."""
-    waits = _waits()
+    waits = present_waits()
     if lock_wait is not None:
         waits = replace(waits, write=lock_wait, read=min(lock_wait, waits.read))
     options = {"write_until": time.monotonic() + waits.write, "commit_wait": waits.read}

@@ -112,6 +112,11 @@ def fault_of(error: SQLAlchemyError) -> Fault:
     return _by_code(error)
 
 
+def from_sqlite(error: sqlite3.Error) -> SQLAlchemyError:
+    """Return the error that SQLAlchemy makes of one of SQLite's own connection."""
+    return DBAPIError.instance(None, None, error, sqlite3.Error)
+
+
 def words(error: SQLAlchemyError) -> str:
     """Return the first line of the driver's words; PyMySQL puts a number before them."""
     said = getattr(error, "orig", None) or error

@@ -14,7 +14,7 @@ from sqlalchemy.exc import InvalidatePoolError, OperationalError
 
 from guestbook.lib.encryption import NO_KEYS_KNOWN, Keyring
 from guestbook.settings import Settings
-from guestbook.storage import column_types, server_setup, sqlite_setup
+from guestbook.storage import column_types, new_work, server_setup, sqlite_setup
 from guestbook.storage.file_identity import Opened, OpenFile
 
 
@@ -60,6 +60,7 @@ def opened(settings: Settings, waits: Waits = FOR_PASSES) -> Iterator[Engine]:
     journal = str(url.query.get("journal_mode", "wal"))
     # It idles while the other side is read.
     set_up(engine, journal, keyring=settings.keyring, may_idle=True, waits=lambda: waits)
+    new_work.use_folder(engine, settings.data_dir)
     try:
         yield engine
     finally:

@@ -5,7 +5,7 @@ import than the rest of a page.
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,12 @@ def through(source: "Session | Connection") -> Select:
         return [tuple(row) for row in source.execute(_statement(sql), parameters)]
 
     return select
+
+
+def listed(values: Collection[str]) -> tuple[str, dict[str, str]]:
+    """Return `(:value0, :value1)` and so on, to follow IN, and the parameters for it; there must be one."""
+    named = {f"value{number}": value for number, value in enumerate(values)}
+    return f"({', '.join(f':{name}' for name in named)})", named
 
 
 @cache

@@ -86,9 +86,16 @@ def read(source: "Session | Connection") -> Preferences:
     return selected(plain_select.through(source))
 
 
-def selected(select: Select) -> Preferences:
-    """The same through any connection."""
-    return kept(tuple((name, value) for name, value in select(STORED)))
+def title(source: "Connection") -> str:
+    """Return the book's title alone, which every event needs."""
+    return selected(
+        plain_select.through(source), "SELECT name, value FROM settings WHERE name = 'title'"
+    ).title
+
+
+def selected(select: Select, query: str = STORED) -> Preferences:
+    """Return the settings that the query finds, through any connection; others have their defaults."""
+    return kept(tuple((name, value) for name, value in select(query)))
 
 
 @lru_cache(maxsize=8)
@@ -163,23 +170,21 @@ def _line(value: str) -> str:
     title = text.clean_line(value)
     if not title:
         raise ValueError("Please give the book a title.")
-    if sentence := validate.too_long("This title", title, TITLE_LIMIT):
-        raise ValueError(sentence)
-    return title
+    return _short("This title", title, TITLE_LIMIT)
 
 
 def _question(value: str) -> str:
-    question = text.clean_line(value)
-    if sentence := validate.too_long("This question", question, QUESTION_LIMIT):
-        raise ValueError(sentence)
-    return question
+    return _short("This question", text.clean_line(value), QUESTION_LIMIT)
 
 
 def _words(value: str, limit: int = WORDS_LIMIT) -> str:
-    words = text.clean_text(value)
-    if sentence := validate.too_long("This", words, limit):
+    return _short("This", text.clean_text(value), limit)
+
+
+def _short(what: str, value: str, limit: int) -> str:
+    if sentence := validate.too_long(what, value, limit):
         raise ValueError(sentence)
-    return words
+    return value
 
 
 def _origins(value: str) -> str:
@@ -193,9 +198,7 @@ def _link(value: str) -> str:
     link = text.clean_line(value)
     if not link:
         return ""
-    if sentence := validate.too_long("This address", link, WEBRING_LINK_LIMIT):
-        raise ValueError(sentence)
-    web_origin.parse(link)
+    web_origin.parse(_short("This address", link, WEBRING_LINK_LIMIT))
     if " " in link:
         raise ValueError("Please write a blank in an address as %20.")
     return link

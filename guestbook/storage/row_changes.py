@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock
-from guestbook.storage import audit_log
+from guestbook.storage import audit_log, new_work
 from guestbook.storage.models import Source, Webhook
 
 
@@ -11,6 +11,7 @@ def enable(session: Session, row: Webhook | Source) -> None:
     """Enable a row; a webhook also before its pause is over."""
     row.enable()
     session.flush()
+    new_work.note(session.connection())  # what has waited for this
     audit_log.record_row(session, "enabled", row)
 
 

@@ -7,21 +7,21 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from typing import cast
 from urllib.parse import urlsplit
 
-from requests import Session
 from urllib3.exceptions import HTTPError
 
 from guestbook.transport import dns_lookup, redirects, socket_budget, tcp_connect
-from guestbook.transport.adapter import GuardedAdapter, ReadyRequest, RequestTarget
+from guestbook.transport.adapter import GuardedAdapter, RequestTarget
 from guestbook.transport.address_policy import AddressPolicy
 from guestbook.transport.destinations import check_destination, private_address_warning
 from guestbook.transport.failure import FAILURE_SENTENCES, TransportError
-from guestbook.transport.response_reader import Response
+from guestbook.transport.response_reader import Response, ShortAnswer
 from guestbook.transport.socket_budget import RECEIVED_BODY_LIMIT, AttemptBudget
-from guestbook.transport.url_checks import check_headers, check_url
+from guestbook.transport.url_checks import HEADER_NAME_PATTERN, check_headers, check_url
 
 __all__ = [
     "FAILURE_SENTENCES",
@@ -81,10 +81,6 @@ class Transport:
         self._proxied = proxy is not None
         self._require_https = require_https
         self._adapter = GuardedAdapter(proxy, ca_file)
-        self._session = Session()
-        self._session.trust_env = False
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, self._adapter)
         self._targets: dict[str, RequestTarget] = {}
 
     def post(
@@ -156,17 +152,15 @@ class Transport:
         """Close all connections: idle ones now, busy ones at the end of their attempt."""
         while self._targets:
             self._targets.popitem()[1].pool.close()
-        self._session.close()
+        self._adapter.close()
 
-    def _send(self, method: str, target: RequestTarget, headers: Mapping[str, str], body: bytes) -> Response:
-        if not HTTP_METHOD.fullmatch(method) or method.upper() == "CONNECT":  # for proxies: it opens tunnels
-            raise TransportError("bad_method")
-        if not FRAMING_HEADERS.isdisjoint([name.lower() for name in headers]):
-            raise TransportError("bad_header")
+    def _send(
+        self, method: str, target: RequestTarget, headers: Mapping[str, str], body: bytes
+    ) -> Response | ShortAnswer:
+        if refusal := _refusal(method, tuple(headers)):
+            raise TransportError(refusal)
         complete = {"Host": target.host, **headers, "Content-Length": str(len(body))}
-        request = ReadyRequest(target, method, complete, body)
-        answer = self._session.send(request, stream=True, allow_redirects=False, proxies={})
-        return cast(Response, answer.raw)
+        return cast(Response | ShortAnswer, target.pool.urlopen(method, target.line, body, complete))
 
     def _target(self, url: str) -> RequestTarget:
         try:
@@ -179,8 +173,18 @@ class Transport:
         host = parts.netloc.removesuffix(f":{port}")  # urllib3 wants the brackets of IPv6
         forwarded = self._proxied and parts.scheme == "http"
         line = normal if forwarded else normal.partition("://")[2].removeprefix(parts.netloc)
-        target = RequestTarget(self._adapter.pool_for(parts.scheme, host, port), normal, parts.netloc, line)
+        target = RequestTarget(self._adapter.pool_for(parts.scheme, host, port), parts.netloc, line)
         while len(self._targets) >= TARGETS_KEPT:
             self._targets.pop(next(iter(self._targets)), None)
         self._targets[url] = target
         return target
+
+
+@lru_cache(maxsize=1024)
+def _refusal(method: str, names: tuple[str, ...]) -> str | None:
+    """Return the reason word if a request with this method and these names of headers cannot be sent."""
+    if not HTTP_METHOD.fullmatch(method) or method.upper() == "CONNECT":  # for proxies: it opens tunnels
+        return "bad_method"
+    are_names = all(HEADER_NAME_PATTERN.fullmatch(name) for name in names)
+    are_ours = FRAMING_HEADERS.isdisjoint(name.lower() for name in names)
+    return None if are_names and are_ours else "bad_header"

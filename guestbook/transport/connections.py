@@ -1,32 +1,46 @@
 """Our connections and pools: urllib3's, except that they check addresses, have a budget and send once."""
 
 import contextlib
+import queue
 import re
+import select
 import socket
 import ssl
+from collections import deque
 from typing import Any
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from guestbook.transport import socket_budget, tcp_connect
+from guestbook.transport import response_reader, socket_budget, tcp_connect
 from guestbook.transport.failure import TransportError
-from guestbook.transport.response_reader import Response
+from guestbook.transport.response_reader import Response, ShortAnswer
 
 TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d+)")
-HEADER_LINES = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e]*\r\n)*")  # RFC 9110 section 5
 
 
 class _ExchangeMixin:
     """The part that HTTP and HTTPS connections share."""
 
     sock: Any
+    _polled: Any = None  # the socket that `_poll` looks at
+    _poll: Any = None
 
     def _new_conn(self: Any) -> socket.socket:
         connect = tcp_connect.connect_to_proxy if self.proxy else tcp_connect.connect
         return connect(self.host, self.port)
 
-    def exchange(self, message: bytes, method: str) -> Response:
+    @property
+    def is_connected(self) -> bool:
+        """Whether the other side has neither closed the connection nor sent something unasked."""
+        if self.sock is None:
+            return False
+        if self._polled is not self.sock:
+            self._polled, self._poll = self.sock, select.poll()
+            self._poll.register(self.sock, select.POLLIN)
+        return not self._poll.poll(0)
+
+    def exchange(self, message: bytes, method: str) -> Response | ShortAnswer:
         """Send one request and read the head of its answer; raises TransportError."""
         attempt = socket_budget.current.get()
         try:
@@ -35,7 +49,7 @@ class _ExchangeMixin:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.sock.sendall(message)
             attempt.stage = socket_budget.WAITING
-            return _first_answer(self.sock, method)
+            return response_reader.answer(self.sock, method)
         except ssl.SSLError as error:  # TLS 1.3 refuses a client only now
             raise attempt.error("tls_failed", _tls_reason(error)) from None
         except OSError as error:
@@ -77,8 +91,35 @@ class GuardedTLSConnection(_ExchangeMixin, HTTPSConnection):
         attempt.stage = socket_budget.HANDSHAKING
 
 
+class IdleStack:
+    """What urllib3 needs of a queue.LifoQueue to keep a host's idle connections in, without its locks."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: deque[Any] = deque()
+
+    def get(self, block: bool = False, timeout: float | None = None) -> Any:  # noqa: ARG002  LifoQueue's
+        """Take the newest; raises queue.Empty."""
+        try:
+            return self._waiting.pop()
+        except IndexError:
+            raise queue.Empty from None
+
+    def put(self, one: Any, block: bool = False) -> None:  # noqa: ARG002  LifoQueue's
+        """Keep one more; raises queue.Full."""
+        if len(self._waiting) >= self._most:
+            raise queue.Full
+        self._waiting.append(one)
+
+    def qsize(self) -> int:
+        """Return how many there are."""
+        return len(self._waiting)
+
+
 class _PoolMixin:
     """The part that HTTP and HTTPS pools share."""
+
+    QueueCls: Any = IdleStack
 
     def urlopen(
         self: Any, method: str, url: str, body: Any = None, headers: Any = None, *_: Any, **__: Any
@@ -126,19 +167,15 @@ class GuardedTLSPool(_PoolMixin, HTTPSConnectionPool):
 def _message(method: str, target: str, headers: dict[str, str], body: bytes) -> bytes:
     """Return the request in one piece, so in one system call and one packet; raises TransportError."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    if not HEADER_LINES.fullmatch(lines) or lines.count("\n") != len(headers):
+    if not _is_fit(lines, len(headers)):
         raise TransportError("bad_header")
     return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("ascii") + body
 
 
-def _first_answer(sock: socket.socket, method: str) -> Response:
-    response = Response(sock, method=method)
-    try:
-        response.begin()
-    except BaseException:
-        response.close()
-        raise
-    return response
+def _is_fit(lines: str, count: int) -> bool:
+    """Whether there are so many lines, and nothing else in them that a terminal would obey but tabs."""
+    text = lines.replace("\r\n", "").replace("\t", "")
+    return lines.count("\n") == lines.count("\r") == count and text.isascii() and text.isprintable()
 
 
 def _tls_failed(detail: str) -> TransportError:

@@ -22,14 +22,14 @@ def signing_keys() -> list[str]:
 
 
 def select() -> Select:
-    """Return what selects for this request: SQLite's own connection in a reader's app, else the session."""
+    """Return what selects for this request: a connection of SQLite's own, or on a server the session."""
     if "select" in g:
         plain: Select = g.select
         return plain
-    from guestbook.storage import plain_select
+    from guestbook.storage import short_read
     from guestbook.storage.database import db
 
-    return plain_select.through(db.session())
+    return short_read.each_alone(db.session())
 
 
 def preferences() -> Preferences:

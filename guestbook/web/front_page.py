@@ -23,7 +23,7 @@ from guestbook.settings import Settings
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db
 from guestbook.web import compression, form_token
-from guestbook.web.kept_page import MADE, MadePage
+from guestbook.web.kept_page import FAILED, MADE, MadePage
 from guestbook.web.public import ETAG_SECONDS
 
 KEEP_SECONDS = 60.0
@@ -70,7 +70,7 @@ class FrontPages:
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         """Answer one request."""
-        if not _is_usual(environ) or (rows := self._read()) is None:
+        if not _is_usual(environ) or (rows := self._read(environ)) is None:
             return self._app(environ, start)
         key = *(environ.get(name, "") for name in DIFFERING), "HTTP_X_FORWARDED_FOR" in environ
         kept = self._kept.get(key)
@@ -88,12 +88,16 @@ class FrontPages:
             self._keep(key, made, said[-1][1])
         return body
 
-    def _read(self) -> FrontPageRows | None:
-        """Return the rows; None where that fails: the usual way reads again, and has pages for errors."""
+    def _read(self, environ: Environ) -> FrontPageRows | None:
+        """Return the rows; None where that fails: the usual way reads again, or answers the error."""
         try:
             with engine_setup.waiting(self._config["WAITS"]):  # a new connection waits as in a request
                 return front_page_rows.read(self._engine)
-        except (sqlite3.Error, SQLAlchemyError):
+        except sqlite3.Error:
+            return None
+        except SQLAlchemyError as error:
+            if not getattr(error, "connection_invalidated", False):  # else a new connection may work
+                environ[FAILED] = error  # a visitor must not wait twice for a server that is away
             return None
 
     def _keep(self, key: Key, made: MadePage, headers: list[tuple[str, str]]) -> None:
@@ -107,8 +111,8 @@ class FrontPages:
             body = partial(_around, before, after)
         lasting = [one for one in headers if one[0].lower() not in ("content-length", "date")]
         tag = named["etag"].removeprefix("W/").strip('"')
-        if len(self._kept) >= MOST_KEPT:
-            self._kept.clear()
+        if key not in self._kept and len(self._kept) >= MOST_KEPT:
+            self._kept.pop(next(iter(self._kept)), None)  # the one that was kept first
         self._kept[key] = KeptPage(made.rows, clock.now().timestamp(), lasting, tag, body)
 
     def _answer(self, kept: KeptPage, environ: Environ, start: Start) -> Iterable[bytes]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # a reader's page by CGI imports no SQLAlchemy
     from guestbook.queries.front_page_rows import FrontPageRows
 
 MADE = "guestbook front page"  # in the environment of a request for a page that may be kept
+FAILED = "guestbook front page error"  # the same for one whose rows could not be read: the error
 
 
 @dataclass
@@ -22,7 +23,13 @@ class MadePage:
 
 
 def rows() -> "FrontPageRows | None":
-    """Return the rows to make this page of, where it may be kept; the preferences are among them."""
+    """Return the rows to make this page of, where it may be kept; the preferences are among them.
+
+    Raises the error with which the database has not given them.
+    """
+    if error := request.environ.get(FAILED):
+        g.preferences_are_away = True
+        raise error
     made: MadePage | None = request.environ.get(MADE)
     if made is None:
         return None

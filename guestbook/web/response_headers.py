@@ -36,8 +36,8 @@ def init_app(app: Flask) -> None:
 
 def add_headers(response: Response) -> Response:
     """Add the headers that the view has not set itself."""
-    for name, value in RESPONSE_HEADERS.items():
-        response.headers.setdefault(name, value)
+    there = {name.lower() for name, _ in response.headers}
+    response.headers.extend([one for one in RESPONSE_HEADERS.items() if one[0].lower() not in there])
     if _is_https(current.settings().base_url):
         response.headers["Strict-Transport-Security"] = HTTPS_ONLY  # RFC 6797; over http browsers ignore it
     if request.endpoint == "static" and "v" in request.args and response.status_code in (200, 304):

@@ -18,7 +18,7 @@ from guestbook.comments.spam.spam_rules import CommentFacts
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.lib.translatable import Translatable
-from guestbook.storage import database
+from guestbook.storage import database, short_read
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import current
@@ -97,9 +97,10 @@ def revise(
     """
     preferences, key = current.preferences(), current.settings().secret_key
     known = moderation_policy.KNOWN_VISITOR in comment.all_reasons  # for its own sake a comment is not known
-    facts = comment_facts.gather(
-        db.session(), entry, preferences, key, trap=trap, age=age, is_known_visitor=known, own_id=comment.id
-    )
+    with short_read.together(db.session()) as select:
+        facts = comment_facts.gather(
+            select, entry, preferences, key, trap=trap, age=age, is_known_visitor=known, own_id=comment.id
+        )
     verdict = moderation_policy.classify(facts, preferences.moderation)
     with writing() as session:
         _count(session)
@@ -137,10 +138,12 @@ def count_refusal(*reasons: str) -> None:
 
 def _facts(entry: Draft, trap: str, age: float | None, earlier_id: str | None) -> CommentFacts:
     """Gather what the rules need, before the transaction that writes."""
-    session, book = db.session(), current.preferences()
-    known = comment_facts.is_known_visitor(session, earlier_id)
-    key = current.settings().secret_key
-    return comment_facts.gather(session, entry, book, key, trap=trap, age=age, is_known_visitor=known)
+    preferences, key = current.preferences(), current.settings().secret_key
+    with short_read.together(db.session()) as select:
+        known = comment_facts.is_known_visitor(select, earlier_id)
+        return comment_facts.gather(
+            select, entry, preferences, key, trap=trap, age=age, is_known_visitor=known
+        )
 
 
 def _store(facts: CommentFacts, form_key: str | None, then: Also | None) -> Comment:

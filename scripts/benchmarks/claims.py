@@ -10,6 +10,7 @@ import click
 from sqlalchemy import insert
 
 from guestbook.lib import clock, ids
+from guestbook.outbound import tasks
 from guestbook.queue.ordered_claims import OrderedClaims
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -40,7 +41,7 @@ def claims(rows: int, times: int, server: str | None) -> None:
         webhooks = [_webhook(kind) for kind in KINDS]
         database_size.tidy(db.engine)
         report.heading(db.engine, {"each": f"{rows} rows, median of {times}, the kinds in turn"})
-        ours = [OrderedClaims(DELIVERIES, "webhook_id") for _ in KINDS]
+        ours = [OrderedClaims(DELIVERIES, "webhook_id", tasks.TASK_COLUMNS) for _ in KINDS]
         rounds = [
             [_claim(mine, webhook, rows) for mine, webhook in zip(ours, webhooks, strict=True)]
             for _ in range(WARM_UPS + times)

@@ -1,4 +1,4 @@
-"""Signing over HTTP while a pass runs at full speed on the same SQLite file."""
+"""The web server's answers beside those of a bare Flask view, and signing while a pass runs at full speed."""
 
 import time
 from urllib.parse import urlencode
@@ -7,24 +7,61 @@ import click
 import requests
 
 from guestbook.storage.database import db
-from scripts.benchmarks.support import bursts, processes, receivers, report, temp_book, visitor
+from scripts.benchmarks.support import (
+    answer_rates,
+    beside_bare,
+    bursts,
+    processes,
+    receivers,
+    report,
+    temp_book,
+    visitor,
+)
 from scripts.benchmarks.support.bursts import Burst, Request
 from scripts.benchmarks.support.receivers import Behaviour
 
 WEBHOOKS = 8
+WEBHOOKS_OF_ANSWERS = 3
 RATE = 40.0  # comments a second of one poster
 ACCEPTED = 303
 HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @click.command()
-@click.option("--backlog", default=120_000, show_default=True, help="Deliveries that the pass has to drain.")
+@click.option(
+    "--backlog", default=120_000, show_default=True, help="Deliveries that the pass has to drain; 0: none."
+)
 @click.option("--posts", default=200, show_default=True, help="Comments of one poster at 40 a second.")
 @click.option("--at-once", default=8, show_default=True, help="Posters at once, as fast as they can.")
-def web(backlog: int, posts: int, at_once: int) -> None:
-    """Post comments beside a pass at full speed: how long visitors wait, and whether any post fails."""
-    with receivers.running(Behaviour()) as receiver, temp_book.fresh() as app:
+@click.option("--answers", default=1000, show_default=True, help="Requests of each kind in a round.")
+@click.option("--rounds", default=5, type=click.IntRange(1), show_default=True)
+@click.option(
+    "--server",
+    "servers",
+    multiple=True,
+    type=click.Choice(list(beside_bare.COMMANDS)),
+    help="A web server, instead of all that are installed.",
+)
+def web(backlog: int, posts: int, at_once: int, answers: int, rounds: int, servers: tuple[str, ...]) -> None:
+    """Ask for pages and post comments, beside a bare Flask view on the same web server.
+
+    Then post comments beside a pass at full speed: how long visitors wait, and whether any post fails.
+    """
+    with temp_book.fresh() as app:
         report.heading(db.engine)
+        temp_book.add_webhooks([9] * WEBHOOKS_OF_ANSWERS)
+        lines = [
+            line
+            for server in servers or beside_bare.installed()
+            for line in answer_rates.rows(server, app.config["ENVIRON"], answers, rounds, at_once)
+        ]
+    report.table(["", *answer_rates.COLUMNS], lines)
+    if backlog:
+        _beside_pass(backlog, posts, at_once)
+
+
+def _beside_pass(backlog: int, posts: int, at_once: int) -> None:
+    with receivers.running(Behaviour()) as receiver, temp_book.fresh() as app:
         temp_book.add_webhooks(receiver.ports * WEBHOOKS)
         temp_book.fill(app, backlog // WEBHOOKS)
         with processes.served(app.config["ENVIRON"]) as (port, _):

@@ -9,6 +9,7 @@ from guestbook.cli import backfill, question
 from guestbook.comments import past_events
 from guestbook.comments.backfill import BackfillRange
 from guestbook.lib import clock
+from guestbook.outbound import webhooks
 from guestbook.storage import database
 from guestbook.storage.models import Comment
 from tests.cli.conftest import Shell
@@ -47,6 +48,22 @@ def test_the_answer_counts(
     result = shell.runner.invoke(args=given, input=f"{answer}\n")
     assert "Send 1 event to Index? [y/N]" in result.output
     assert (result.exit_code, len(factories.deliveries())) == (code, count)
+
+
+def test_a_webhook_that_is_deleted_before_the_answer_gets_a_sentence(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factories.sign()
+    hook = factories.webhook(name="Index")
+
+    def is_terminal() -> bool:
+        webhooks.delete(database.db.engine, hook)
+        return True
+
+    monkeypatch.setattr(question, "sys", SimpleNamespace(stdin=SimpleNamespace(isatty=is_terminal)))
+    result = shell.runner.invoke(args=["deliveries", "backfill", "Index", "--since", "1d"], input="y\n")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("Error: The webhook was deleted meanwhile.\n")
 
 
 def test_as_json_it_names_the_numbers(shell: Shell) -> None:

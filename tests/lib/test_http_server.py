@@ -28,7 +28,8 @@ from guestbook.lib import http_server as server
 
 def app(environ, start_response):
     got = len(environ["wsgi.input"].read())
-    start_response("200 OK", [("X-Got", str(got))])
+    status = "304 NOT MODIFIED" if environ["PATH_INFO"] == "/same" else "200 OK"
+    start_response(status, [("X-Got", str(got))])
     return [b"x" * int(sys.argv[3])]
 
 server.GRACE_SECONDS, server.BYTES_PER_SECOND, server.IDLE_SECONDS = 1.0, float(sys.argv[1]), int(sys.argv[2])
@@ -95,6 +96,18 @@ def receive(connection: socket.socket) -> bytes:
         return connection.recv(1_000_000)
     except OSError:
         return b""
+
+
+def test_after_a_304_the_connection_stays_open_unless_the_client_wants_it_closed() -> None:
+    with impatient() as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        for _ in range(2):
+            connection.sendall(b"GET /same HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = receive(connection)
+            assert answer.startswith(b"HTTP/1.1 304")
+            assert b"Connection: close" not in answer
+        connection.sendall(b"GET /same HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"Connection: close" in receive(connection)
+        assert receive(connection) == b""
 
 
 def test_a_slow_but_steady_sender_is_waited_for() -> None:

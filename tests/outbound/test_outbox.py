@@ -287,15 +287,15 @@ def test_a_webhook_that_is_deleted_meanwhile_costs_nobody_the_event(monkeypatch:
     row_id, engine = factories.webhook(), db.engine
     with ThreadPoolExecutor(1) as pool:
         deleting: list[Future[int]] = []
-        read = preferences.read
+        read = preferences.title
 
-        def read_slowly(source: Connection) -> preferences.Preferences:
+        def read_slowly(source: Connection) -> str:
             """Change the template between the query for the webhooks and the insert of their deliveries."""
             deleting.append(pool.submit(webhooks.delete, engine, row_id))
             wait(deleting, timeout=0.5)
             return read(source)
 
-        monkeypatch.setattr(preferences, "read", read_slowly)
+        monkeypatch.setattr(preferences, "title", read_slowly)
         publish()
         assert [one.result(timeout=20) for one in deleting]
     assert db.session.scalars(select(Delivery)).all() == []

@@ -13,6 +13,7 @@ from guestbook.background.celery.delivery_consumer import DeliveryConsumer
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock, ed25519
 from guestbook.lib.pull_url import PULL_URL
+from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound.receivers import RECEIVER_COLUMNS, Receivers
 from guestbook.queries import webhook_status
 from guestbook.storage import database
@@ -83,8 +84,8 @@ def test_a_worker_gives_back_what_it_cannot_sign(receiver: Receiver) -> None:
     until = clock.now() + timedelta(minutes=1)
     delivery = factories.delivery(hook, claimed_by="relay.x.1", due_at=until, claims=1)
     secret_keys.use(NEW_KEY)
-    consumer = DeliveryConsumer(db.engine, factories.settings(), 4)
-    consumer.deliver(Handover(delivery, "relay.x.1"))
+    consumer = DeliveryConsumer(db.engine, factories.settings(), 4, StopFlag())
+    consumer.deliver([Handover(delivery, "relay.x.1")])
     assert receiver.requests == []
     row = factories.one()
     assert (row.status, row.attempts, row.claimed_by) == ("new", 0, None)

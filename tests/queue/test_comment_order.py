@@ -12,8 +12,7 @@ from sqlalchemy import update
 from guestbook.background import idle_pass
 from guestbook.comments import book
 from guestbook.lib import clock, retry_policy
-from guestbook.outbound import pull, webhooks
-from guestbook.outbound.dispatcher import webhooks_with_due
+from guestbook.outbound import open_webhooks, pull, webhooks
 from guestbook.queries import health
 from guestbook.queue import clock_repair, comment_order, erasure, leases, requeue
 from guestbook.queue.ordered_claims import OrderedClaims
@@ -57,7 +56,7 @@ def claimed(hook: str, limit: int = 9) -> list[str]:
     db.session.rollback()
     now, mine = clock.now(), DELIVERIES.c.webhook_id == hook
     with db.engine.connect() as connection, connection.begin() as transaction:
-        taken = OrderedClaims(DELIVERIES, "webhook_id").take(
+        taken = OrderedClaims(DELIVERIES, "webhook_id", ("id", "sequence")).take(
             connection, {hook: limit}, now=now, until=now + HOUR, token="a look"
         )
         transaction.rollback()
@@ -185,7 +184,7 @@ def test_those_that_wait_behind_others_keep_none_from_being_claimed(hook: str, c
         stored(hook, comment_id, number)
     alone = [stored(hook, None, None) for _ in range(4)]
     assert claimed(hook, limit=3) == alone[:3]
-    claims, now = OrderedClaims(DELIVERIES, "webhook_id"), clock.now()
+    claims, now = OrderedClaims(DELIVERIES, "webhook_id", ("id", "sequence")), clock.now()
     terms: dict[str, Any] = {"now": now, "until": now + HOUR, "token": "a pass"}
     with database.write(db.engine) as connection:
         for limit, mine in ((1, alone[:1]), (2, alone[1:3]), (9, alone[3:]), (9, [])):
@@ -225,7 +224,7 @@ def test_what_waits_behind_another_is_not_due_for_anybody(hook: str, comment_id:
         assert not poller.anything_due(now)
         assert poller.next_due() == until
     with db.engine.connect() as connection:
-        assert connection.execute(webhooks_with_due(now)).all() == []
+        assert open_webhooks.with_due(connection, now) == []
     assert health.read(db.session(), now).oldest_due_age is None
     assert not pull.anything_pending(db.session(), hook, now, None)
     assert comment_order.behind(db.session(), [row.id for row in factories.deliveries()]) == {later}

@@ -67,6 +67,8 @@ def test_to_look_does_not_stop_a_writer(poller: Poller) -> None:
 def rest_in_a_thread(poller: Poller, seconds: float, stop: StopFlag) -> tuple[threading.Thread, list[float]]:
     took: list[float] = []
 
+    poller.next_due()
+
     def rest() -> None:
         start = time.monotonic()
         poller.rest(start + seconds, stop)

@@ -34,6 +34,7 @@ def test_a_database_that_only_one_process_could_see_is_refused(url: str) -> None
     "url",
     [
         "sqlite:///book.db?timeout=soon",
+        "sqlite:///book.db?journal=delete",
         "postgresql+psycopg://me:hunter2@db.example/book?colour=blue",
         "mysql+pymysql://me:hunter2@db.example/book?colour=blue",
     ],

@@ -17,7 +17,7 @@ from guestbook.background import pruning
 from guestbook.comments import past_events
 from guestbook.comments.past_events import BackfillReport, BackfillRules, PastComment
 from guestbook.lib import clock
-from guestbook.outbound import dispatcher
+from guestbook.outbound.open_webhooks import with_due
 from guestbook.queries import bounded_counts, health, lists, public_comments
 from guestbook.queue import comment_order, erasure, leases, requeue
 from guestbook.queue.poller import Poller
@@ -182,7 +182,7 @@ def first_due(_: str) -> object:
 
 def open_webhooks(_: str) -> object:
     with db.engine.connect() as connection:
-        return connection.execute(dispatcher.webhooks_with_due(clock.now())).all()
+        return with_due(connection, clock.now())
 
 
 def oldest_due(_: str) -> object:
@@ -429,13 +429,18 @@ def explain_generic(statement: str, parameters: dict[str, Any]) -> str:
         return f"${len(names)}{match[2] or ''}"
 
     numbered_statement = PLACE.sub(numbered, statement)
-    values = ", ".join(f"'{parameters[name]}'" for name in names)
+    values = ", ".join(literal(parameters[name]) for name in names)
     with db.engine.connect() as connection:
         connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
         connection.exec_driver_sql(f"PREPARE asked AS {numbered_statement}")
         rows = connection.exec_driver_sql(f"EXPLAIN EXECUTE asked ({values})").scalars().all()
         connection.exec_driver_sql("DEALLOCATE asked")
     return "\n".join(rows)
+
+
+def literal(value: object) -> str:
+    """A parameter in PostgreSQL's words: a list is an array."""
+    return f"'{{{','.join(map(str, value))}}}'" if isinstance(value, list) else f"'{value}'"
 
 
 def goes_by_index(plan: str, table: str, index: str) -> bool:

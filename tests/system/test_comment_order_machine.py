@@ -28,7 +28,7 @@ from sqlalchemy import select
 from guestbook.comments import book
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, retry_policy
-from guestbook.outbound import dispatcher, receivers, recorder, response_policy, tasks
+from guestbook.outbound import open_webhooks, receivers, recorder, response_policy, tasks
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.queue import requeue
 from guestbook.queue.ordered_claims import OrderedClaims
@@ -93,7 +93,7 @@ class Order(RuleBasedStateMachine):
         self.comments: list[str] = []  # as of the last look
         self.gone: set[str] = set()  # comments that were deleted for good
         self.claims = 0
-        self.ordered = OrderedClaims(DELIVERIES, "webhook_id")
+        self.ordered = OrderedClaims(DELIVERIES, "webhook_id", tasks.TASK_COLUMNS)
         self.lease = retry_policy.lease(factories.settings().timeout)
         with database.write(db.engine) as connection:
             for table in reversed(db.metadata.sorted_tables):
@@ -157,7 +157,7 @@ class Order(RuleBasedStateMachine):
         until = now + self.lease
         with database.write(db.engine) as connection:
             held: list[Claimed] = []
-            hooks = {hook.id: hook for hook in connection.execute(dispatcher.webhooks_with_due(now))}
+            hooks = {hook.id: hook for hook in open_webhooks.with_due(connection, now)}
             limits = dict.fromkeys(hooks, limit)
             taken = self.ordered.take(connection, limits, now=now, until=until, token=token)
             for hook_id, due in taken.items():

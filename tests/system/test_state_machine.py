@@ -28,7 +28,7 @@ from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, retry_policy
-from guestbook.outbound import dispatcher, receivers, recorder, response_policy, tasks
+from guestbook.outbound import open_webhooks, receivers, recorder, response_policy, tasks
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.queue import clock_repair, leases, requeue
 from guestbook.storage import database
@@ -132,7 +132,7 @@ class Outbox(RuleBasedStateMachine):
         with database.write(db.engine) as connection:
             held: list[DeliveryTask] = []
             rows: list[Any] = []
-            for hook in connection.execute(dispatcher.webhooks_with_due(now)).all():
+            for hook in open_webhooks.with_due(connection, now):
                 mine = DELIVERIES.c.webhook_id == hook.id
                 due = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
                 to = receivers.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.support import socket_receiver
 from tests.support.socket_receiver import OK, SocketReceiver, hold, read_request, say
 
 LOOPBACK = [ip_network("127.0.0.0/8")]
+WHOLE = b"HTTP/1.1 201 Created\r\nX-A: b\r\nx-a: c\r\nContent-Length: 4\r\n\r\nokay"
 
 
 @pytest.fixture
@@ -130,6 +132,23 @@ def test_the_answer_says_what_was_received(transport: Transport) -> None:
     assert answer.headers["SERVER"] == answer.headers["server"] == "x"
     assert "x-fold" in answer.headers
     assert answer.headers.get("missing") is None
+
+
+@pytest.mark.parametrize("cut", [1, 16, 20, len(WHOLE) - 5, len(WHOLE) - 4, len(WHOLE) - 2, len(WHOLE)])
+def test_an_answer_in_two_parts_says_the_same_as_in_one(cut: int, transport: Transport) -> None:
+    def behave(conn: socket.socket) -> None:
+        for _ in range(2):
+            read_request(conn)
+            conn.sendall(WHOLE[:cut])
+            time.sleep(0.02)
+            conn.sendall(WHOLE[cut:])
+
+    with SocketReceiver(behave) as receiver:
+        for _ in range(2):
+            answer = transport.post(receiver.url, {}, b"{}")
+            assert (answer.status, answer.body, answer.note) == (201, b"okay", None)
+            assert dict(answer.headers) == {"X-A": "b, c", "Content-Length": "4"}
+        assert receiver.connections == 1
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 400, 404, 429, 500, 503])

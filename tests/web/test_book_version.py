@@ -74,7 +74,7 @@ def test_the_site_comes_back_after_the_upgrade_and_looks_at_the_version_no_more(
     asked: list[str] = []
     assert older.get("/").status_code == 503
     with older.app.app_context():
-        event.listen(db.engine, "before_cursor_execute", lambda *values: asked.append(values[2]))
+        event.listen(db.engine, "checkout", lambda raw, *_: raw.set_trace_callback(asked.append))
     set_version(older.app, schema_version.head())
     assert older.get("/").status_code == 200
     assert schema_version.QUERY in asked

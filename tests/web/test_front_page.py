@@ -165,13 +165,16 @@ def test_once_a_minute_it_is_made_anew(visitor: Visitor, made: list[str], later:
 
 def test_without_its_database_the_book_says_so(app: Flask, visitor: Visitor) -> None:
     visitor.get("/")
+    tries = []
 
     def fail(*_: object) -> None:
+        tries.append("a connection")
         raise OperationalError("SELECT", None, Exception("the database is away"))
 
     with app.app_context():
         event.listen(db.engine, "checkout", fail)
     assert visitor.get("/").status_code in (500, 503)
+    assert len(tries) == 1, "it was waited for once"
     with app.app_context():
         event.remove(db.engine, "checkout", fail)
     assert visitor.get("/").status_code == 200

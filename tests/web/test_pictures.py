@@ -90,7 +90,7 @@ def test_nothing_else_is_there(visitor: Visitor, url: str) -> None:
 def test_no_database_is_asked(app: Flask, visitor: Visitor) -> None:
     with app.app_context():
         said: list[str] = []
-        event.listen(db.engine, "before_cursor_execute", lambda *what: said.append(what[2]))
+        event.listen(db.engine, "checkout", lambda raw, *_: raw.set_trace_callback(said.append))
         with database.write(db.engine) as connection:
             connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0005'")
     said.clear()

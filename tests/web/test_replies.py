@@ -85,6 +85,6 @@ def test_a_page_asks_for_all_its_answers_at_once(app: Flask, visitor: Visitor) -
         answer(app, comment_id, f"Answer {comment_id}")
     executed: list[str] = []
     with app.app_context():
-        event.listen(db.engine, "before_cursor_execute", lambda *args: executed.append(args[2]))
+        event.listen(db.engine, "checkout", lambda raw, *_: raw.set_trace_callback(executed.append))
     assert len(answers(visitor, "/?again")) == 20  # no page that is kept
     assert len([sql for sql in executed if "replies" in sql]) == 1

@@ -1,169 +1,218 @@
-"""What a worker does with a message of a delivery: take the row over, send it as a pass would, record it."""
+"""Work on messages of deliveries. All messages of a worker share one worker pool, as in a pass:
+
+    message ──deliver──▶ batch ──take over──▶ tasks ──▶ worker pool ──attempt──▶ outcomes ──record──▶ end
+                               └─ one transaction ─┘                                     └─ the next ─┘
+
+Celery's threads wait, each with one message, until all of its rows are recorded. A thread of our own takes
+rows over and records outcomes, in the same transactions. A kill at any point loses nothing: the leases run
+out, and an outcome counts only under its own lease.
+"""
 
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from queue import SimpleQueue
 
-from sqlalchemy import Connection, Engine, Row, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
-from guestbook.background.celery.concurrency import ConcurrencyLimit
-from guestbook.background.celery.group_commit import GroupCommit
+from guestbook.background.celery.batch import Batch, Transaction, WorkerEnds
 from guestbook.background.celery.messages import Handover
-from guestbook.lib import clock, ids, resource_limits, retry_policy
-from guestbook.outbound import receivers, recorder, sender, tasks
+from guestbook.background.celery.takeover import TakenOver, Takeover
+from guestbook.lib import clock, resource_limits
+from guestbook.lib.stop_flag import StopFlag
+from guestbook.outbound import recorder, sender
 from guestbook.outbound.mail import MailSender
-from guestbook.outbound.rate_limiter import Budget, RateLimiter, Slot
-from guestbook.outbound.receivers import Receivers
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import DeliveryTask, Outcome
-from guestbook.queue import leases
+from guestbook.outbound.worker_pool import MAX_UNRECORDED, WorkerPool
+from guestbook.queue import erasure, leases
 from guestbook.settings import Settings
-from guestbook.storage import database
-from guestbook.storage.models import DELIVERIES, Webhook
+from guestbook.storage import database, database_errors
 
-WAIT_WHEN_BUSY = timedelta(seconds=2)  # until a delivery is published again whose webhook has no free slot
+TRANSACTION_PAUSE = 0.02  # seconds between two transactions, in which outcomes gather and the web can write
+PAUSE_AFTER_FAULT = 1.0  # seconds, while the database is away
+POOL_LOOK_INTERVAL = 0.25  # seconds between two looks for tasks that should leave the pool
+START_WITHIN = 2.0  # seconds; another worker may have a task that has waited longer for a thread
+WAIT_WHEN_BUSY = timedelta(seconds=2)  # until a delivery is published again for which there was no thread
 WAIT_AFTER_FAULT = timedelta(seconds=30)  # the same after a fault of our own machine or proxy
+UNRECORDED_PER_THREAD = 6  # sent and not yet recorded: what a kill can make us send twice
 DATABASE_FILES = 45  # that the engine's pool may open on SQLite: three for each connection
 
 log = logging.getLogger(__name__)
 
 
 class DeliveryConsumer:
-    """One for all threads of a worker."""
+    """One for all messages of a process. It ends with the process."""
 
-    def __init__(self, engine: Engine, settings: Settings, threads: int) -> None:
+    def __init__(self, engine: Engine, settings: Settings, threads: int, stop: StopFlag) -> None:
         self._engine = engine
         self._settings = settings
-        self._lease = retry_policy.lease(settings.timeout)  # in which to send
-        self._skew = timedelta() if settings.on_sqlite else leases.CLOCK_SKEW
+        self._stop = stop
         resource_limits.bound_arenas()
         room = resource_limits.room(threads, files=DATABASE_FILES)
-        self._host_limit = threading.Semaphore(max(1, room.threads))  # requests at once
-        self._webhook_limit = ConcurrencyLimit(min(threads, max(1, room.threads)))
-        self._receivers = Receivers(settings.keyring)
-        self._rates = RateLimiter()
+        self._threads = max(1, room.threads)
         transport = sender.transport(settings)
         transport.limit(connections=room.connections, lookups=room.threads if room.limit else None)
-        self._sender = sender.Sender(
-            transport, timeout=settings.timeout, base_url=settings.base_url, mail=MailSender.of(settings)
-        )
-        # One commit for each delivery would be the most that a database does, so threads share them.
-        self._commits: GroupCommit[Handover | Outcome, DeliveryTask | None] = GroupCommit(self._commit)
+        mail, base_url = MailSender.of(settings), settings.base_url
+        one = sender.Sender(transport, timeout=settings.timeout, base_url=base_url, mail=mail)
+        unrecorded = min(MAX_UNRECORDED, UNRECORDED_PER_THREAD * threads)
+        self._pool = WorkerPool(one.attempt, threads, unrecorded)
+        self._pool.limit(self._threads)
+        self._takeover = Takeover(settings, self._pool)
+        self._came: SimpleQueue[Batch] = SimpleQueue()
+        self._next = Transaction()
+        self._open: dict[tuple[str, str], Batch] = {}  # by a task's id and token
+        self._look_at = 0.0  # on the monotonic clock
+        threading.Thread(target=self._run, name="delivery consumer", daemon=True).start()
 
-    def deliver(self, handover: Handover) -> None:
-        """Send the delivery if it is still leased under the token."""
-        task = self._commits.submit(handover)
-        if task:
-            self._commits.submit(self._send(task))
+    def deliver(self, handed: Sequence[Handover]) -> None:
+        """Send the deliveries that are still leased under their tokens; return when all are recorded."""
+        batch = Batch(handed)
+        self._came.put(batch)
+        batch.ended.result()
 
-    def _send(self, task: DeliveryTask) -> Outcome:
-        outcome = self._attempt(task)
-        if outcome.started_at is None:  # nothing was sent; the row's due time is the end of the relay's lease
-            wait = WAIT_AFTER_FAULT if outcome.is_local_error or outcome.host_limit else WAIT_WHEN_BUSY
-            outcome.task = replace(task, due_at=clock.now() + wait)
-        return outcome
+    def _run(self) -> None:
+        while True:
+            if not (self._open or self._next or self._pool.busy):
+                self._next.batches.append(self._came.get())
+            pause = TRANSACTION_PAUSE
+            try:
+                self._tick()
+            except Exception as error:
+                self._fail(error)
+                pause = PAUSE_AFTER_FAULT
+            time.sleep(pause)
 
-    def _attempt(self, task: DeliveryTask) -> Outcome:
-        webhook_id = task.receiver.webhook_id
-        if not self._webhook_limit.acquire(webhook_id, task.id):
-            return Outcome(task)
-        try:
-            with self._host_limit:
-                return self._sender.attempt(task)
-        finally:
-            self._webhook_limit.release(webhook_id, task.id)
-
-    def _commit(self, requests: Sequence[Handover | Outcome]) -> Sequence[DeliveryTask | Exception | None]:
-        """Record the outcomes and take over the rows in one transaction, or each alone when one is faulty."""
-        try:
-            tally, tasks = database.write_with_retry(
-                self._engine, lambda connection: self._write(connection, requests)
-            )
-        except DBAPIError as error:
-            if len(requests) == 1 or database.is_away(error):
+    def _tick(self) -> None:
+        """Record outcomes and take over what has come, in one transaction; load it into the pool."""
+        self._next.outcomes += map(_postponed, self._pool.collect())
+        self._next.batches += [self._came.get() for _ in range(self._came.qsize())]
+        self._take_back()
+        if self._stop.is_set():
+            self._refuse()
+        if not self._next:
+            return
+        with self._pool.still():
+            try:
+                self._commit_all()
+            except Exception:
+                self._give_back(self._pool.take_back(), WAIT_WHEN_BUSY)  # it could not be recorded
                 raise
-            return [self._commit_alone(request) for request in requests]
-        self._rates.committed()
-        _log(tally)
-        return tasks
+        self._next = Transaction()
 
-    def _commit_alone(self, request: Handover | Outcome) -> DeliveryTask | Exception | None:
+    def _take_back(self) -> None:
+        """Take from the pool what it should not start any more."""
+        if self._stop.is_set():
+            self._give_back(self._pool.take_back(), timedelta())
+        self._give_back(self._pool.take_back(on_hold_only=True), WAIT_WHEN_BUSY)
+        if time.monotonic() >= self._look_at and self._open:
+            self._look_at = time.monotonic() + POOL_LOOK_INTERVAL
+            self._drop_erased()
+            late = time.monotonic() + self._takeover.lease.total_seconds() - START_WITHIN
+            self._give_back(self._pool.take_back(lambda task: task.lease_end < late), WAIT_WHEN_BUSY)
+            self._pool.allow(self._threads)  # it uses fewer after a fault of this host
+
+    def _drop_erased(self) -> None:
+        """Drop tasks whose comment was deleted for good meanwhile."""
+        since = clock.now() - self._takeover.lease - leases.CLOCK_SKEW
+        with self._engine.connect() as connection:
+            erased = erasure.lately(connection, since)
+        if erased:
+            self._end(self._pool.take_back(lambda task: task.id in erased))
+
+    def _refuse(self) -> None:
+        for batch in self._next.batches:
+            batch.fail(WorkerEnds())
+        self._next.batches = []
+
+    def _commit_all(self) -> None:
         try:
-            return self._commit([request])[0]
-        except DBAPIError as error:
-            return error
+            self._commit(self._next)
+        except Exception as error:
+            if not _is_of_one_row(error):
+                raise
+            self._commit_each(self._next.parts)
 
-    def _write(
-        self, connection: Connection, requests: Sequence[Handover | Outcome]
-    ) -> tuple[Tally, list[DeliveryTask | None]]:
-        """Return what was recorded, and for each request the task to send, or None."""
-        outcomes = [request for request in requests if isinstance(request, Outcome)]
-        tally = recorder.record(connection, outcomes, self._settings)
-        taken = self._take_over(connection, {one for one in requests if isinstance(one, Handover)})
-        return tally, [taken.pop(one, None) if isinstance(one, Handover) else None for one in requests]
+    def _commit(self, work: Transaction) -> None:
+        lease_end = time.monotonic() + self._takeover.lease.total_seconds()
 
-    def _take_over(self, connection: Connection, handed: set[Handover]) -> dict[Handover, DeliveryTask]:
-        """Lease the rows that are still under their tokens and may be sent; return their tasks."""
-        now, lease_end = clock.now(), time.monotonic() + self._lease.total_seconds()
-        rows = leases.handed_over(connection, DELIVERIES, handed) if handed else []
-        found = _open_webhooks(connection, {row.webhook_id for row in rows}, now)
-        webhooks = {row.id: row for row in self._receivers.readable(connection, found, now)}
-        budgets = self._rates.open(connection, [row.id for row in webhooks.values() if row.rate])
-        waits = [self._wait(webhooks.get(row.webhook_id), budgets) for row in rows]
-        back = [
-            {"row_id": row.id, "token": row.claimed_by, "due_at": now + wait}
-            for row, (wait, _) in zip(rows, waits, strict=True)
-            if wait is not None
-        ]
-        if back:
-            leases.release(connection, DELIVERIES, back)
-        kept = {row: slot for row, (wait, slot) in zip(rows, waits, strict=True) if wait is None}
-        token = f"worker.{ids.new()}"
-        until = now + self._lease + self._skew
-        leases.take_over(connection, DELIVERIES, [row.id for row in kept], until=until, token=token)
-        self._rates.store(connection, budgets)
-        taken = {}
-        for row, slot in kept.items():
-            receiver, _ = self._receivers.of(webhooks[row.webhook_id], now)
-            task = tasks.delivery_task(row, token, lease_end, receiver, slot)
-            taken[Handover(row.id, row.claimed_by)] = task
-        return taken
+        def write(connection: Connection) -> tuple[Tally, TakenOver]:
+            tally = recorder.record(connection, work.outcomes, self._settings)
+            work.release(connection)
+            handed = {one for batch in work.batches for one in batch.handed}
+            return tally, self._takeover.take(connection, handed, lease_end)
 
-    def _wait(
-        self, webhook: Row[Any] | None, budgets: Mapping[str, Budget]
-    ) -> tuple[timedelta | None, Slot | None]:
-        """Return how long a delivery must wait, or None to send it; and the slot of a limited webhook."""
-        if webhook is None:
-            return timedelta(), None  # it was disabled or paused: the relay leaves it alone
-        if self._webhook_limit.is_stuck(webhook.id):
-            return WAIT_WHEN_BUSY, None
-        if not webhook.rate:
-            return None, None
-        budget = budgets.get(webhook.id)
-        if budget is None:
-            return timedelta(), None  # another worker counts just now
-        if not budget.log.room:
-            return timedelta(seconds=budget.log.opens_in), None
-        return None, budget.take(1)[0]
+        tally, taken = database.write_with_retry(self._engine, write)
+        self._takeover.rates.committed()
+        _log(tally)
+        self._note(work.batches, taken)
+        taken.load(self._pool)
+        self._end(work.tasks)
+
+    def _commit_each(self, parts: Sequence[Transaction]) -> None:
+        """Commit each part alone, after a fault in one of them, which is left out. Its lease runs out."""
+        for part in parts:
+            try:
+                self._commit(part)
+            except Exception as error:
+                if not _is_of_one_row(error):
+                    raise
+                if part.tasks:
+                    log.exception("The outcome of a delivery could not be recorded. It is sent again later.")
+                self._end(part.tasks)
+                for batch in part.batches:
+                    batch.fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """Let all messages come again while the database is away. Outcomes are recorded when it is back."""
+        log.debug("A transaction of the worker failed: %r", error)
+        for batch in {*self._next.batches, *self._open.values()}:
+            batch.fail(error)
+        self._next.batches = []
+        self._open.clear()
+        self._give_back(self._pool.take_back(), WAIT_WHEN_BUSY)
+
+    def _note(self, batches: Iterable[Batch], taken: TakenOver) -> None:
+        """Note for which rows each batch waits; a row belongs to the first batch that names it."""
+        waiting = dict(taken.tasks)
+        for batch in batches:
+            for one in batch.handed:
+                if task := waiting.pop(one, None):
+                    self._open[task.id, task.token] = batch
+                    batch.left += 1
+            batch.end()
+
+    def _give_back(self, tasks: Iterable[DeliveryTask], wait: timedelta) -> None:
+        for task in tasks:
+            if task.slot:
+                task.slot.was_missed = True  # so that it does not count against the webhook's rate limit
+            self._next.back.append((task, wait))
+
+    def _end(self, tasks: Iterable[DeliveryTask]) -> None:
+        for task in tasks:
+            if batch := self._open.pop((task.id, task.token), None):
+                batch.end(1)
 
 
-def _open_webhooks(connection: Connection, webhook_ids: set[str], now: datetime) -> Sequence[Row[Any]]:
-    """Return those webhooks that may be sent to now."""
-    if not webhook_ids:
-        return ()
-    query: Any = select(*receivers.RECEIVER_COLUMNS, Webhook.rate)
-    query = query.where(Webhook.id.in_(webhook_ids), Webhook.open_at(now))
-    return connection.execute(query).all()
+def _is_of_one_row(error: Exception) -> bool:
+    """Whether it is about a row, or a mistake of ours that one row has shown. Others need no second try."""
+    return not isinstance(error, SQLAlchemyError) or database_errors.fault_of(error).is_of_one_row
+
+
+def _postponed(outcome: Outcome) -> Outcome:
+    """If nothing was sent, let the relay publish it later. Until now the due time is the end of a lease."""
+    if outcome.started_at is None:
+        wait = WAIT_AFTER_FAULT if outcome.is_local_error or outcome.host_limit else WAIT_WHEN_BUSY
+        outcome.task = replace(outcome.task, due_at=clock.now() + wait)
+    return outcome
 
 
 def _log(tally: Tally) -> None:
-    for line, fields in tally.log_lines:
-        log.info(line, extra=fields)
+    recorder.log_outcomes(log, tally)
     for line in tally.disabled:
         log.warning(line)
     if tally.host_limit:

@@ -9,9 +9,9 @@ from typing import Any
 
 from celery.worker import consumer
 
-from guestbook.background.celery.messages import TASK_QUEUES
+from guestbook.background.celery.messages import DELIVER, IDS_PER_MESSAGE, TASK_QUEUES
 
-MESSAGE_LIMIT_BYTES = 4096  # ours have 200
+MESSAGE_LIMIT_BYTES = 4096  # ours have 1,300 at most
 FORBIDDEN_HEADERS = ("eta", "expires")  # would let a message wait in the worker, or lapse
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class FilteringConsumer(consumer.Consumer):  # type: ignore[misc]  # Celery has 
 
 
 def is_ours(message: Any) -> bool:
-    """Whether it is a task of ours with two strings, and asks nothing else of Celery."""
+    """Whether it is a task of ours with ids and a token, and asks nothing else of Celery."""
     headers = message.headers
     if not isinstance(headers, dict) or len(message.body) > MESSAGE_LIMIT_BYTES:
         return False
@@ -50,6 +50,15 @@ def is_ours(message: Any) -> bool:
     except Exception:  # no matter what is wrong: a relay would not have written it
         return False
     match body:  # two positional arguments and nothing else, by Celery's second message protocol
-        case [[str(), str()], dict() as named, dict() as options]:
-            return not named and not any(options.values())
+        case [[named_rows, str()], dict() as named, dict() as options]:
+            return _names_rows(named_rows, task) and not named and not any(options.values())
     return False
+
+
+def _names_rows(value: object, task: str) -> bool:
+    """Whether it is an id, or a list of some for the task that takes one."""
+    if not isinstance(value, list):
+        return isinstance(value, str)
+    return (
+        task == DELIVER and 0 < len(value) <= IDS_PER_MESSAGE and all(isinstance(one, str) for one in value)
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 from kombu.exceptions import KombuError
 
-from guestbook.background.celery.messages import TASK_QUEUES, Handover, celery_app
+from guestbook.background.celery.messages import TASK_QUEUES, Handover, arguments, celery_app
 
 CONNECT_TIMEOUT = 5.0  # seconds
 CONFIRM_TIMEOUT = 10.0  # seconds, also for any other answer of the broker
@@ -55,25 +55,34 @@ class Publisher:
         with suppress(*self._errors):
             self._connection.close()
 
-    def publish(self, task: str, rows: Sequence[Handover]) -> tuple[list[Handover], BrokerAway | None]:
-        """Publish a persistent message for each row; return the rows that were not confirmed, and why."""
-        numbers: dict[int, Handover] = {}
+    def publish(
+        self, task: str, messages: Sequence[Sequence[Handover]]
+    ) -> tuple[list[Handover], BrokerAway | None]:
+        """Publish persistent messages, each about some rows of one claim.
+
+        Return the rows of those that were not confirmed, and why.
+        """
+        numbers: dict[int, Sequence[Handover]] = {}
         fault: BrokerAway | None = None
         try:
-            for row in rows:
+            for rows in messages:
                 self._published += 1
-                numbers[self._published] = row
+                numbers[self._published] = rows
                 self._unconfirmed.add(self._published)
-                queue = TASK_QUEUES[task]
-                self._app.send_task(task, tuple(row), producer=self._producer, queue=queue, retry=False)
+                self._send(task, rows)
             self._wait()
         except self._errors as error:
             fault = BrokerAway(_reason(error))
         missing = self._unconfirmed | self._refused
         if missing and fault is None:
             fault = BrokerAway("it does not confirm what it gets")
-        sent = [row for number, row in numbers.items() if number in missing]
-        return [*sent, *rows[len(numbers) :]], fault
+        lost = [rows for number, rows in numbers.items() if number in missing]
+        return [row for rows in (*lost, *messages[len(numbers) :]) for row in rows], fault
+
+    def _send(self, task: str, rows: Sequence[Handover]) -> None:
+        options: dict[str, Any] = {"producer": self._producer, "queue": TASK_QUEUES[task], "retry": False}
+        # By default Celery writes all arguments a second time, for those who look into the queue.
+        self._app.send_task(task, arguments(rows), argsrepr=f"{len(rows)} of {rows[0].token}", **options)
 
     def _wait(self) -> None:
         give_up = time.monotonic() + CONFIRM_TIMEOUT

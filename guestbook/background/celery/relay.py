@@ -3,13 +3,14 @@
 import logging
 import time
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, literal, null, select
 from sqlalchemy.orm import aliased
 
 from guestbook.background import pass_lifecycle
-from guestbook.background.celery.messages import DELIVER, PROCESS
+from guestbook.background.celery.messages import DELIVER, IDS_PER_MESSAGE, PROCESS
 from guestbook.background.celery.publisher import Publisher
 from guestbook.background.celery.table_relay import IDS_PER_QUERY, TOKEN_PREFIX, TableRelay
 from guestbook.background.pass_lifecycle import RunningPass
@@ -53,7 +54,7 @@ def run(engine: Engine, settings: Settings, *, max_seconds: float, stay: bool) -
             log.info("Another relay is running; it does the work.")
             return None
         since = _last_end(engine) or clock.now()  # what workers did between two relays counts too
-        _loop(engine, settings, publisher, running, stay)
+        _publish(engine, settings, publisher, running, stay)
         running.tally = _done_since(engine, since)
         return running.tally
 
@@ -63,18 +64,34 @@ def take_back(engine: Engine) -> int:
     return database.write_with_retry(engine, _take_back)
 
 
-def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: RunningPass, stay: bool) -> None:
-    outbox = TableRelay(
-        engine, DELIVERIES, "webhook_id", _open_webhooks, DELIVER, retry_policy.lease(settings.timeout)
-    )
+def _publish(
+    engine: Engine, settings: Settings, publisher: Publisher, running: RunningPass, stay: bool
+) -> None:
+    """Publish what is due. In the end all that is in flight is leased for as long as a message may wait."""
+    lease = retry_policy.lease(settings.timeout)
+    outbox = TableRelay(engine, DELIVERIES, "webhook_id", _open_webhooks, DELIVER, lease, IDS_PER_MESSAGE)
     inbox = TableRelay(engine, INBOUND, "source_id", _open_sources, PROCESS, retry_policy.INBOX_LEASE)
     repairs = clock_repair.PeriodicRepair(engine, settings.timeout, settings.retry_schedule)
-    published_at = time.monotonic()
-    with Poller(engine) as poller:
+    try:
+        _loop(publisher, running, inbox, outbox, repairs, stay)
+    finally:
+        inbox.extend(at_end=True)
+        outbox.extend(at_end=True)
+
+
+def _loop(
+    publisher: Publisher,
+    running: RunningPass,
+    inbox: TableRelay,
+    outbox: TableRelay,
+    repairs: clock_repair.PeriodicRepair,
+    stay: bool,
+) -> None:
+    engine, published_at = outbox.engine, time.monotonic()
+    with Poller(engine, wakes=stay) as poller:
         while not running.stop.is_set() and time.monotonic() < running.until:
             repairs.look()
             running.host.renew()
-            seen = poller.version()  # before the look, or we would sleep over what comes after it
             inbound, outbound = inbox.work(publisher), outbox.work(publisher)
             if inbound or outbound:
                 published_at = time.monotonic()
@@ -85,7 +102,8 @@ def _loop(engine: Engine, settings: Settings, publisher: Publisher, running: Run
             if next_due and next_due <= clock.now():
                 running.stop.wait(TICK_SECONDS)  # the windows are full, or there is more
             elif stay:
-                poller.rest(min(running.until, repairs.next), running.stop, since=seen, wake_at=next_due)
+                until = min(running.until, repairs.next, inbox.extend_at, outbox.extend_at)
+                poller.rest(until, running.stop, other_due=partial(next_inbound_due, engine))
             elif is_idle:
                 if published_at + FOLLOW_WAIT < time.monotonic() or not is_followed:
                     break

@@ -1,14 +1,17 @@
-"""Hand one table's due rows to the broker: claim, publish, then extend the lease while messages wait."""
+"""Hand one table's due rows to the broker: claim, publish, and extend the leases of what waits for long."""
 
+import math
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, zip_longest
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Connection, Engine, Table, or_, select
 
-from guestbook.background.celery.messages import Handover
+from guestbook.background.celery.messages import SHARES, Handover
 from guestbook.background.celery.publisher import Publisher
 from guestbook.background.celery.window import Window
 from guestbook.lib import clock, ids, retry_policy
@@ -16,10 +19,14 @@ from guestbook.lib.sliding_log import RateLimit
 from guestbook.queue import leases
 from guestbook.queue.ordered_claims import OrderedClaims
 from guestbook.storage import database
+from guestbook.storage.models import DELIVERIES
 
 TOKEN_PREFIX = "relay."  # of the rows that were published and not taken over by a worker
 MOST_IN_FLIGHT = 2048  # rows of all webhooks or sources together
 IDS_PER_QUERY = 500
+GIVEN_BACK_WITHIN = timedelta(
+    seconds=3
+)  # a row without a lease that is due so soon was given back by a worker
 
 
 @dataclass(slots=True)
@@ -36,13 +43,16 @@ class TableRelay:
     ready: Callable[[datetime], Any]
     task: str
     lease: timedelta
+    most: int = 1  # rows in a message
     _name: str = field(default_factory=ids.new)
     _ticks: int = 0
     _windows: dict[str, Window] = field(default_factory=dict)
+    _short: dict[str, tuple[str, float]] = field(default_factory=dict)  # in flight: token, and when to extend
     _claims: OrderedClaims = field(init=False)
 
     def __post_init__(self) -> None:
-        self._claims = OrderedClaims(self.table, self.owner)
+        columns = ("id", "sequence") if self.table is DELIVERIES else ("id",)
+        self._claims = OrderedClaims(self.table, self.owner, columns)
 
     @property
     def in_flight(self) -> set[str]:
@@ -54,19 +64,41 @@ class TableRelay:
 
         Raises BrokerAway. The rows that the broker has not confirmed are due again then.
         """
+        self.extend()
         if not self._may_claim():
             return 0
         owners = database.write_with_retry(self.engine, self._claim)
         if not owners:
             return 0
-        missing, fault = publisher.publish(self.task, list(owners))
-        sent = [row for row in owners if row not in missing]
-        database.write_with_retry(self.engine, lambda connection: self._record(connection, sent, missing))
-        for row in sent:
+        extend_at = time.monotonic() + self.lease.total_seconds() / 2
+        missing, fault = publisher.publish(self.task, in_messages(owners, self.most))
+        if missing:
+            database.write_with_retry(self.engine, lambda connection: self._release(connection, missing))
+        for row in owners.keys() - set(missing):
             self._windows[owners[row]].in_flight.add(row.id)
+            self._short[row.id] = (row.token, extend_at)
         if fault:
             raise fault
         return len(owners)
+
+    @property
+    def extend_at(self) -> float:
+        """Return when leases must be extended, on the monotonic clock: half a lease after the publishing."""
+        return next(iter(self._short.values()))[1] if self._short else math.inf
+
+    def extend(self, *, at_end: bool = False) -> None:
+        """Lease rows that are in flight for long, or at the end all, for as long as a message may wait."""
+        if not at_end and time.monotonic() < self.extend_at:
+            return
+        self._forget_finished()
+        late, by_token = time.monotonic(), defaultdict(list)
+        for row_id, (token, extend_at) in self._short.items():
+            if at_end or extend_at <= late:
+                by_token[token].append(row_id)
+        if by_token:
+            database.write_with_retry(self.engine, lambda connection: self._extend(connection, by_token))
+        for row_id in chain.from_iterable(by_token.values()):
+            del self._short[row_id]
 
     def _may_claim(self) -> bool:
         """Whether something is due and its window has room. It takes no write lock."""
@@ -79,19 +111,24 @@ class TableRelay:
     def _forget_finished(self) -> None:
         in_flight = sorted(self.in_flight)
         columns, now = self.table.c, clock.now()
+        leased = columns.claimed_by.is_not(None) & (columns.due_at > now)
         still: set[str] = set()
+        given_back: set[str] = set()
         with self.engine.connect() as connection:
             for start in range(0, len(in_flight), IDS_PER_QUERY):
                 some = columns.id.in_(in_flight[start : start + IDS_PER_QUERY])
-                leased = columns.claimed_by.is_not(None), columns.due_at > now
-                still.update(connection.scalars(select(columns.id).where(some, *leased)))
+                soon = or_(leased, columns.due_at <= now + GIVEN_BACK_WITHIN)
+                for row_id, is_leased in connection.execute(select(columns.id, leased).where(some, soon)):
+                    (still if is_leased else given_back).add(row_id)
         for window in self._windows.values():
-            window.keep(still)
+            window.keep(still, given_back)
+        for row_id in self._short.keys() - still:
+            del self._short[row_id]
 
     def _claim(self, connection: Connection) -> dict[Handover, str]:
         """Lease due rows for as long as a pass does: if we die now, others have them soon.
 
-        Return them in the order of publishing, each with its owner's id.
+        Return them by owner, each with the owner's id.
         """
         now = clock.now()
         self._ticks += 1
@@ -103,15 +140,11 @@ class TableRelay:
         for owner_id, failures, rate in (*owners[first:], *owners[:first]):
             limit = min(self._room(owner_id, failures, rate), spare)
             if limit:
-                found[owner_id] = self._claims.find(connection, owner_id, now=now, limit=limit, ids_only=True)
+                found[owner_id] = self._claims.find(connection, owner_id, now=now, limit=limit)
                 spare -= len(found[owner_id])
         until = now + self.lease
         leased = self._claims.lease(connection, found, now=now, until=until, token=token, counted=False)
-        return dict(
-            _round_robin(
-                [[(Handover(row.id, token), owner_id) for row in rows] for owner_id, rows in leased.items()]
-            )
-        )
+        return {Handover(row.id, token): owner_id for owner_id, rows in leased.items() for row in rows}
 
     @property
     def _spare(self) -> int:
@@ -126,17 +159,37 @@ class TableRelay:
     def _window(self, owner_id: str) -> Window:
         return self._windows.setdefault(owner_id, Window())
 
-    def _record(self, connection: Connection, sent: Sequence[Handover], missing: Sequence[Handover]) -> None:
-        """Lease confirmed rows for as long as a message may wait, and release the others at once."""
+    def _extend(self, connection: Connection, by_token: dict[str, list[str]]) -> None:
+        until = clock.now() + retry_policy.RELAY_LEASE
+        for token, row_ids in by_token.items():
+            leases.extend(connection, self.table, row_ids, until=until, token=token)
+
+    def _release(self, connection: Connection, rows: Sequence[Handover]) -> None:
         now = clock.now()
-        if sent:
-            until, sent_ids = now + retry_policy.RELAY_LEASE, [row.id for row in sent]
-            leases.extend(connection, self.table, sent_ids, until=until, token=sent[0].token)
-        if missing:
-            back = [{"row_id": row.id, "token": row.token, "due_at": now} for row in sorted(missing)]
-            leases.release(connection, self.table, back)
+        back = [{"row_id": row.id, "token": row.token, "due_at": now} for row in sorted(rows)]
+        leases.release(connection, self.table, back)
 
 
-def _round_robin(groups: Sequence[Sequence[tuple[Handover, str]]]) -> Iterator[tuple[Handover, str]]:
-    """Yield one row of each group, then the next of each, so that no owner waits for all of another's."""
-    return (row for each in zip_longest(*groups) for row in each if row is not None)
+def in_messages(owners: dict[Handover, str], most: int) -> list[list[Handover]]:
+    """Divide a claim, which is in the order of the owners, into messages.
+
+    A message has rows of few owners, so that a slow one delays few messages. An owner's next rows come after
+    the first ones of all others.
+    """
+    size = min(most, math.ceil(len(owners) / SHARES)) or 1
+    rows: dict[str, list[Handover]] = defaultdict(list)
+    for row, owner_id in owners.items():
+        rows[owner_id].append(row)
+    parts = [[some[at : at + size] for at in range(0, len(some), size)] for some in rows.values()]
+    messages: list[list[Handover]] = []
+    for part in _round_robin(parts):
+        if messages and len(messages[-1]) + len(part) <= size:
+            messages[-1] += part
+        else:
+            messages.append(part)
+    return messages
+
+
+def _round_robin(groups: Sequence[Sequence[list[Handover]]]) -> Iterator[list[Handover]]:
+    """Yield the first part of each group, then the next of each."""
+    return (part for each in zip_longest(*groups) for part in each if part is not None)

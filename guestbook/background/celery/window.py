@@ -2,11 +2,13 @@
 
     due rows ── claim ──▶ [ in flight, at most `size` rows ] ── message ──▶ broker ──▶ worker
 
-`size` starts small, grows by one for each row that gets done, and drops to 2 when the webhook fails, or to 1
-when it is unreachable. So a receiver that hangs cannot occupy all workers, and the backlog stays in the
-table.
+`size` starts small and grows with each row that gets done. It halves when workers give rows back because they
+cannot begin them soon, and grows slowly after that. It drops to 2 when the webhook fails, or to 1 when it is
+unreachable. So a receiver that hangs cannot occupy all workers, and the backlog stays in the table.
 """
 
+import time
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from guestbook.lib import retry_policy
@@ -15,24 +17,32 @@ FIRST_SIZE = 8  # rows
 LARGEST_SIZE = 512
 SIZE_WHEN_FAILING = 2
 SIZE_WHEN_UNREACHABLE = 1
+SLOW_GROWTH = 1 / 8  # of a row, for each that is done, once rows have come back from such a size
+HALVE_INTERVAL = 2.0  # seconds at least between two times that the size is halved
 
 
 @dataclass(slots=True)
 class Window:
     """The rows of one webhook or source that are in flight."""
 
-    size: int = FIRST_SIZE
+    size: float = FIRST_SIZE
     in_flight: set[str] = field(default_factory=set)
+    _too_large: float = LARGEST_SIZE  # from such a size rows have come back
+    _halve_at: float = 0.0  # on the monotonic clock
 
-    def keep(self, still: set[str]) -> None:
-        """Forget the rows that are not in flight any more, and grow by as many."""
-        done = len(self.in_flight - still)
+    def keep(self, still: Set[str], given_back: Set[str] = frozenset()) -> None:
+        """Forget the rows that are not in flight any more, and learn from them how many there may be."""
+        done = len(self.in_flight - still - given_back)
+        if given_back & self.in_flight and time.monotonic() >= self._halve_at:
+            self._halve_at = time.monotonic() + HALVE_INTERVAL
+            self.size = self._too_large = max(FIRST_SIZE, self.size / 2)
         self.in_flight &= still
-        self.size = min(self.size + done, LARGEST_SIZE)
+        growth = done if self.size < self._too_large else done * SLOW_GROWTH
+        self.size = min(self.size + growth, LARGEST_SIZE)
 
     def room(self, failures: int) -> int:
         """Return how many more rows may be published; `failures` is how often it failed in a row."""
         if failures:
             unreachable = failures >= retry_policy.PAUSE_AFTER
             self.size = SIZE_WHEN_UNREACHABLE if unreachable else SIZE_WHEN_FAILING
-        return max(0, self.size - len(self.in_flight))
+        return max(0, int(self.size) - len(self.in_flight))

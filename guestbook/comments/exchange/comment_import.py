@@ -120,7 +120,7 @@ def _store_once(comments: Sequence[CheckedComment], rules: ImportRules) -> Count
         session.add_all(rows)
         session.flush()
         for row in rows:
-            repeated_texts.remember(session, row)
+            repeated_texts.remember_new(session, row)
             if row.status == "held":
                 holds.begin(session, row)
         for row in rows if rules.with_events else ():

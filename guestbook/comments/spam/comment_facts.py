@@ -3,23 +3,26 @@
 import re
 from functools import lru_cache
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
-
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import advertising_words, learned_words, repeated_texts, text_facts
 from guestbook.comments.spam.spam_rules import CommentFacts
 from guestbook.lib import ids
-from guestbook.storage.models import Comment
+from guestbook.storage.plain_select import Select
 from guestbook.storage.preferences import Preferences
 
 COMPARED_COMMENTS = 60  # the newest ones say which writing systems a book uses
 COMPARED_LETTERS = 80  # of each
 FEWEST_COMMENTS = 20  # in a younger book every writing system may be the first
+FIRST_LOOK = 3  # of these comments: nearly always they use all writing systems of a new one
+STATUS_OF = "SELECT status FROM comments WHERE id = :comment_id"
+NEWEST_TEXTS = (
+    f"SELECT substr(message, 1, {COMPARED_LETTERS}) FROM comments WHERE status = 'published'"
+    " ORDER BY id DESC LIMIT :most"
+)
 
 
 def gather(
-    session: Session,
+    select: Select,
     draft: Draft,
     book: Preferences,
     secret_key: str,
@@ -38,18 +41,17 @@ def gather(
         age=age,
         is_known_visitor=is_known_visitor,
         listed_word=_listed_word(draft, book.words),
-        foreign_script=_foreign_script(session, draft.message),
-        repeated=repeated_texts.find(session, draft.name, draft.message, own_id),
-        score=learned_words.score(session, secret_key, draft) if book.score else None,
+        foreign_script=_foreign_script(select, draft.message),
+        repeated=repeated_texts.find(select, draft.name, draft.message, own_id),
+        score=learned_words.score(select, secret_key, draft) if book.score else None,
     )
 
 
-def is_known_visitor(session: Session, earlier_id: str | None) -> bool:
+def is_known_visitor(select: Select, earlier_id: str | None) -> bool:
     """Whether the earlier comment of a browser stands in the book."""
     if earlier_id is None or not ids.ID.fullmatch(earlier_id):
         return False
-    earlier = session.get(Comment, earlier_id)
-    return earlier is not None and earlier.status == "published"
+    return list(select(STATUS_OF, comment_id=earlier_id)) == [("published",)]
 
 
 def _listed_word(draft: Draft, words: str) -> str | None:
@@ -65,13 +67,14 @@ def _patterns(words: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
     return tuple((line, advertising_words.beginning_of(line)) for line in lines if line)
 
 
-def _foreign_script(session: Session, message: str) -> str | None:
+def _foreign_script(select: Select, message: str) -> str | None:
     """Return a writing system of the text that none of the newest comments uses."""
     mine = text_facts.scripts(message)
     if not mine:
         return None
-    newest = select(func.substr(Comment.message, 1, COMPARED_LETTERS)).where(Comment.status == "published")
-    texts = session.scalars(newest.order_by(Comment.id.desc()).limit(COMPARED_COMMENTS)).all()
-    if len(texts) < FEWEST_COMMENTS:
-        return None
-    return next(iter(sorted(mine - text_facts.used_scripts(texts))), None)
+    for most in (FIRST_LOOK, COMPARED_COMMENTS):
+        texts = [text for (text,) in select(NEWEST_TEXTS, most=most)]
+        foreign = mine - text_facts.used_scripts(texts)
+        if not foreign:
+            return None
+    return min(foreign) if len(texts) >= FEWEST_COMMENTS else None

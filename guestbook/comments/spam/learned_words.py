@@ -4,7 +4,8 @@ A word is stored as a keyed hash, so the table holds nothing that a visitor wrot
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
@@ -13,31 +14,32 @@ from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
 from guestbook.comments.spam import word_features, word_score
 from guestbook.comments.spam.word_score import Count, Score
 from guestbook.lib import clock
-from guestbook.storage import audit_log, upsert
+from guestbook.storage import audit_log, plain_select, upsert
 from guestbook.storage.models import Comment, LearnedWord
+from guestbook.storage.plain_select import Select
 
 WORDS_KEPT = 20_000  # rows, a megabyte or two
 FORGOTTEN_AT_ONCE = 2_000  # the rarest and oldest, when there are more
 LEFT_IN_BOOK = 3  # published comments that count as good with each that is marked as spam
 LEFT_SEARCHED = 100  # of the newest ones
 SUMS = ""  # in place of a word: the numbers of comments
+COUNTS = "SELECT hash, good, spam FROM learned_words WHERE hash IN "
 
 
-def score(session: Session, secret_key: str, draft: Draft) -> Score | None:
+def score(select: Select, secret_key: str, draft: Draft) -> Score | None:
     """Return the score of a draft, or None while the owner has decided too little."""
-    words = {_hash(secret_key, word): word for word in word_features.of(draft)}
-    sums = decisions(session, secret_key)
+    sums = decisions(select, secret_key)
     if min(sums) < word_score.FEWEST_DECISIONS:
         return None
-    query = select(LearnedWord.hash, LearnedWord.good, LearnedWord.spam)
-    rows = session.execute(query.where(LearnedWord.hash.in_(words)))
-    return word_score.of(words.values(), {words[row.hash]: Count(row.good, row.spam) for row in rows}, sums)
+    words = {_hash(secret_key, word): word for word in word_features.of(draft)}
+    counts = {words[name]: count for name, count in _counts(select, words).items()}
+    return word_score.of(words.values(), counts, sums)
 
 
-def decisions(session: Session, secret_key: str) -> Count:
+def decisions(select: Select, secret_key: str) -> Count:
     """Return how many comments the score has learned from."""
-    row = session.get(LearnedWord, _hash(secret_key, SUMS), populate_existing=True)
-    return Count(row.good, row.spam) if row else Count(0, 0)
+    name = _hash(secret_key, SUMS)
+    return _counts(select, [name]).get(name, Count(0, 0))
 
 
 def learn(session: Session, secret_key: str, comment: Comment, kind: str) -> None:
@@ -71,6 +73,12 @@ def forget_all(session: Session, secret_key: str) -> int:
     connection.execute(update(Comment).where(Comment.learned_as.is_not(None)).values(learned_as=None))
     audit_log.record(session, "cleared", "learned_words")
     return max(0, count - 1)  # without the sums
+
+
+def _counts(select: Select, names: Collection[str]) -> dict[str, Count]:
+    text, named = plain_select.listed(names)
+    rows = select(COUNTS + text, **named) if names else ()
+    return {name: Count(good, spam) for name, good, spam in rows}
 
 
 def _count_as(session: Session, secret_key: str, comment: Comment, kind: str) -> None:
@@ -140,5 +148,9 @@ def _forget_rarest(session: Session, secret_key: str) -> None:
 
 
 def _hash(secret_key: str, word: str) -> str:
-    key = hashlib.sha256(f"learned words {secret_key}".encode()).digest()
-    return hashlib.blake2b(word.encode(), key=key, digest_size=8).hexdigest()
+    return hashlib.blake2b(word.encode(), key=_key(secret_key), digest_size=8).hexdigest()
+
+
+@lru_cache(maxsize=2)
+def _key(secret_key: str) -> bytes:
+    return hashlib.sha256(f"learned words {secret_key}".encode()).digest()

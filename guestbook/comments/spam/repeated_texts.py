@@ -1,41 +1,54 @@
 """Earlier comments of the book with almost the same text. Two indexes find them among a million."""
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
 from guestbook.comments.spam import similar_text
 from guestbook.comments.spam.similar_text import Repeated
+from guestbook.storage import plain_select
 from guestbook.storage.models import Comment, TextMark
+from guestbook.storage.plain_select import Select
 
 COMPARED = 5  # comments for each mark, the newest ones
+WITH_MARK = [
+    "SELECT comment_id FROM text_marks"
+    f" WHERE text_marks.{column} = :mark ORDER BY comment_id DESC LIMIT {COMPARED}"
+    for column in ("first", "second")
+]
+COMPARED_COLUMNS = "SELECT name, status, message FROM comments WHERE id IN "
+_INSERT_MARKS = insert(TextMark.__table__)  # made once, because each comment runs it
 
 
-def find(session: Session, name: str, message: str, own_id: str | None = None) -> Repeated | None:
+def find(select: Select, name: str, message: str, own_id: str | None = None) -> Repeated | None:
     """Return another comment with almost the same text, rather one that is spam; None without one."""
-    mine = similar_text.parts(message)
-    marks = similar_text.marks(mine)
+    marks = similar_text.marks_of(message)
     if marks is None:
         return None
-    near: set[str] = set()
-    for column, mark in zip((TextMark.first, TextMark.second), marks, strict=True):
-        query = select(TextMark.comment_id).where(column == mark)
-        near.update(session.scalars(query.order_by(TextMark.comment_id.desc()).limit(COMPARED)))
+    looks = zip(WITH_MARK, marks, strict=True)
+    near = {comment_id for query, mark in looks for (comment_id,) in select(query, mark=mark)}
     near.discard(own_id or "")
-    columns = select(Comment.name, Comment.status, Comment.message).where(Comment.id.in_(near))
+    if not near:
+        return None
+    mine, (ids, named) = similar_text.parts(message), plain_select.listed(near)
     found = [
-        Repeated(row.name == name, row.status)
-        for row in (session.execute(columns) if near else ())
-        if similar_text.is_almost_same(mine, similar_text.parts(row.message))
+        Repeated(its_name == name, status)
+        for its_name, status, text in select(COMPARED_COLUMNS + ids, **named)
+        if similar_text.is_almost_same(mine, similar_text.parts(text))
     ]
     return min(found, key=lambda one: one.status != "spam", default=None)
+
+
+def remember_new(session: Session, comment: Comment) -> None:
+    """Store the marks of a comment that has none, in the caller's transaction."""
+    if marks := similar_text.marks_of(comment.message):
+        values = {"comment_id": comment.id, "first": marks[0], "second": marks[1]}
+        session.connection().execute(_INSERT_MARKS, values)
 
 
 def remember(session: Session, comment: Comment) -> None:
     """Store the marks of a comment that is new or has another text, in the caller's transaction."""
     forget(session, comment)
-    if marks := similar_text.marks(similar_text.parts(comment.message)):
-        session.add(TextMark(comment_id=comment.id, first=marks[0], second=marks[1]))
-        session.flush()
+    remember_new(session, comment)
 
 
 def forget(session: Session, comment: Comment) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import re
 import unicodedata
 import zlib
+from functools import lru_cache
 from typing import NamedTuple
 
 FEWEST_LETTERS_MARKED = 40  # shorter greetings are often the same
@@ -28,6 +29,12 @@ def parts(text: str) -> set[bytes]:
     if len(letters) < FEWEST_LETTERS_MARKED:
         return set()
     return {letters[place : place + PART].encode() for place in range(len(letters) - PART + 1)}
+
+
+@lru_cache(maxsize=16)  # a new comment needs them twice: to be compared, and to be compared with
+def marks_of(text: str) -> tuple[str, str] | None:
+    """Return the marks of a text, or None if it is short."""
+    return marks(parts(text))
 
 
 def marks(found: set[bytes]) -> tuple[str, str] | None:

@@ -11,6 +11,7 @@ from guestbook.comments import refusals
 from guestbook.comments.refusals import RefusalCount
 from guestbook.comments.spam import flood_valve, learned_words, word_score
 from guestbook.lib.text import counted
+from guestbook.storage import plain_select
 from guestbook.storage.models import LearnedWord
 
 
@@ -39,7 +40,7 @@ class SpamReport(NamedTuple):
 
 def read(session: Session, secret_key: str, now: datetime) -> SpamReport:
     """Return the state of the spam rules."""
-    learned = learned_words.decisions(session, secret_key)
+    learned = learned_words.decisions(plain_select.through(session), secret_key)
     words = session.scalar(select(func.count()).select_from(LearnedWord)) or 0
     return SpamReport(
         refusals.lately(session, now),

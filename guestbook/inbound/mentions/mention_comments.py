@@ -16,7 +16,7 @@ from guestbook.inbound.decision import Effect, RemoveMention, WriteMention
 from guestbook.lib import clock
 from guestbook.lib.translatable import Translatable
 from guestbook.settings import Settings
-from guestbook.storage import preferences
+from guestbook.storage import plain_select, preferences
 from guestbook.storage.models import Comment, Origin, Source
 
 NO_LONGER = "Its page was deleted, or no longer links here."  # so that a later mention may bring it back
@@ -27,7 +27,7 @@ CLOSED = Translatable("The book is closed for new comments.")
 def write(session: Session, source: Source, action: WriteMention, settings: Settings) -> Effect:
     """Sign the book for the page, or bring its comment up to date."""
     kept = preferences.read(session)
-    facts = comment_facts.gather(session, action.draft, kept, settings.secret_key)
+    facts = comment_facts.gather(plain_select.through(session), action.draft, kept, settings.secret_key)
     row = _comment_of(session, action.url)
     if row is not None:
         facts = replace(facts, repeated=None)  # it would be like its own earlier words

@@ -2,6 +2,7 @@
 
 import pytest
 
+from guestbook.outbound.webhook_concurrency import START_CAP
 from guestbook.storage import database, schema_version
 from tests.background.celery.works import DELIVERIES, INBOX, Works
 from tests.support import factories, rabbitmq
@@ -14,17 +15,15 @@ ONCE = pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the 
 
 
 @ONCE
-def test_a_webhook_that_hangs_gets_a_quarter_of_the_threads_also_at_the_start(
-    works: Works, receiver: Receiver
-) -> None:
+def test_a_webhook_that_hangs_gets_few_threads_at_the_start(works: Works, receiver: Receiver) -> None:
     receiver.answer("/", HANG)
     works.book.webhook(receiver.url())
     works.book.publish(30)
     works.relay("--max-seconds", "1")  # more is due than it publishes before a worker has answered
     with works.worker(16):
-        receiver.wait_for(4)
+        receiver.wait_for(START_CAP)
         works.rest()
-        assert receiver.most_at_once("/") == 4
+        assert receiver.most_at_once("/") == START_CAP
         receiver.release()
 
 

@@ -102,6 +102,42 @@ def test_a_message_whose_lease_ran_out_in_the_queue_does_not_send_beside_the_one
     assert len(receiver.requests) == 3
 
 
+# --- messages of several rows
+
+
+@ONCE
+def test_a_message_of_many_rows_that_comes_twenty_times_at_once_sends_each_once(
+    works: Works, receiver: Receiver
+) -> None:
+    for path in works.webhooks(receiver, 4):
+        receiver.answer(path, Answer(delay=0.02))
+    works.book.publish(8)
+    works.relay()
+    messages = [rabbitmq.copy_of(works.vhost.take(DELIVERIES)) for _ in range(8)]
+    assert [len(json.loads(message.body)[0][0]) for message in messages] == [4] * 8
+    works.vhost.put(DELIVERIES, *20 * messages)
+    with works.staying_relay(), works.worker(8), works.worker(8):
+        works.wait_until_final(32)
+        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
+    assert len(receiver.requests) == 32
+    works.book.check()
+
+
+@ONCE
+def test_a_message_of_an_earlier_version_names_one_row(works: Works, receiver: Receiver) -> None:
+    works.webhooks(receiver, 3)
+    works.book.publish(8)
+    works.relay()
+    assert works.vhost.purge(DELIVERIES)
+    for row in works.book.deliveries():
+        works.vhost.put(DELIVERIES, _celery([[row.id, row.claimed_by], {}, {}]))
+    with works.staying_relay(), works.worker():
+        works.wait_until_final(24)
+        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
+    assert len(receiver.requests) == 24
+    works.book.check()
+
+
 # --- garbage
 
 
@@ -151,6 +187,11 @@ GARBAGE: dict[str, Callable[[], amqp.Message]] = {
     "named arguments": lambda: _celery([[], {"a": 1}, {}]),
     "numbers": lambda: _celery([[1, 2], {}, {}]),
     "lists": lambda: _celery([[["x"], {"y": 1}], {}, {}]),
+    "a list of nobodies": lambda: _celery([[["0" * 32, "1" * 32], "relay.x.1"], {}, {}]),
+    "an empty list": lambda: _celery([[[], "relay.x.1"], {}, {}]),
+    "a list of numbers": lambda: _celery([[[1, 2], "relay.x.1"], {}, {}]),
+    "a long list": lambda: _celery([[["0" * 32] * 100, "relay.x.1"], {}, {}]),
+    "a list in a list": lambda: _celery([[[["0" * 32]], "relay.x.1"], {}, {}]),
     "nulls": lambda: _celery([[None, None], {}, {}]),
     "NUL": lambda: _celery([["\0", "\0"], {}, {}]),
     "a surrogate": lambda: _celery(text='[["\\ud800", "\\ud800"], {}, {}]'),

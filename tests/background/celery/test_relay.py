@@ -1,5 +1,6 @@
 """The command: silent when all is well, careful with the database, and it takes back what it gave away."""
 
+import math
 import os
 import time
 from datetime import timedelta
@@ -9,6 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from guestbook.background.celery import relay
+from guestbook.background.celery.messages import DELIVER, IDS_PER_MESSAGE
+from guestbook.background.celery.publisher import Publisher
+from guestbook.background.celery.table_relay import TableRelay
 from guestbook.lib import clock
 from guestbook.storage.models import DELIVERIES as DELIVERY_ROWS
 from tests.background.celery.works import DELIVERIES, INBOX, Works
@@ -92,6 +96,25 @@ def test_a_relay_does_not_wait_for_what_follows_a_delivery_of_others(
     assert works.relay().printed == ""
     [done] = works.book.passes()
     assert (done.finished_at - done.started_at).total_seconds() < relay.FOLLOW_WAIT
+
+
+@ONCE
+def test_the_lease_of_what_waits_for_long_is_extended_while_the_relay_runs(
+    works: Works, receiver: Receiver
+) -> None:
+    lease = timedelta(seconds=8)
+    works.book.webhook(receiver.url())
+    works.book.publish(3)
+    table = TableRelay(
+        works.book.engine, DELIVERY_ROWS, "webhook_id", relay._open_webhooks, DELIVER, lease, IDS_PER_MESSAGE
+    )
+    with Publisher(works.vhost.url) as publisher:
+        assert table.work(publisher) == 3
+        assert max(row.due_at for row in works.book.deliveries()) < clock.now() + lease
+        wait_for(lambda: time.monotonic() > table.extend_at, 10)
+        assert table.work(publisher) == 0
+    assert table.extend_at == math.inf
+    assert min(row.due_at for row in works.book.deliveries()) > clock.now() + timedelta(minutes=9)
 
 
 @ONCE

@@ -30,17 +30,16 @@ def ask(webhook_id: str) -> ResponseReturnValue:
     try:
         rules = _rules()
         found = backfill.forecast(webhook_id, rules, _from(COUNT_LIMIT + 1))
-        return _page(
-            row_lookup.find(Webhook, webhook_id), rules, found
-        )  # the count has ended its transaction
+        # The count has ended the transaction in which the webhook was read.
+        return _page(row_lookup.find(Webhook, webhook_id), rules, found)
     except Refused as error:
-        return _page(webhook, error=error), 422
+        return _page(row_lookup.find(Webhook, webhook_id), error=error), 422
 
 
 @pages.post("/<webhook_id>/backfill")
 def send(webhook_id: str) -> ResponseReturnValue:
     """Send the first of them. If some are left, the page says so."""
-    webhook = row_lookup.find(Webhook, webhook_id)
+    row_lookup.find(Webhook, webhook_id)
     try:
         rules = _rules()
         done = backfill.run(webhook_id, rules, _from(SENT_AT_ONCE))
@@ -49,10 +48,10 @@ def send(webhook_id: str) -> ResponseReturnValue:
     made = done.deliveries
     sentence = f"{counted(made, 'past event')} {'is' if made == 1 else 'are'} on the way."
     if done.next_after is None:
-        return responses.done(sentence, "admin.webhooks.show", webhook_id=webhook.id)
+        return responses.done(sentence, "admin.webhooks.show", webhook_id=webhook_id)
     kept = {"since": rules.since.isoformat(), "pruned_too": "1" if rules.pruned_too else None}
     kept["after"] = done.next_after
-    return responses.done(sentence, ".ask", webhook_id=webhook.id, **kept)
+    return responses.done(sentence, ".ask", webhook_id=webhook_id, **kept)
 
 
 def _rules() -> BackfillRules:

@@ -1,0 +1,98 @@
+"""Wake a waiting process of this host: a Unix datagram socket in a folder, one for each that waits.
+
+    waiting process: bind folder/wakeup-1a2b3c4d, poll ◀── one byte ── any process that uses the folder
+
+It only saves time. A sender never waits and never fails, and nobody may rely on being woken.
+"""
+
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+SOCKET_PREFIX = "wakeup-"
+SOCKET_MODE = 0o600
+
+
+class WakeupSocket:
+    """A socket that receives wake-ups. Raises OSError where there can be none.
+
+    Examples are a folder that cannot be written, and a path that is too long for a socket.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        for stale in _stale(folder):
+            with suppress(OSError):
+                stale.unlink()
+        self._path = folder / f"{SOCKET_PREFIX}{secrets.token_hex(4)}"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            self._socket.setblocking(False)
+            os.fchmod(self._socket.fileno(), SOCKET_MODE)  # Linux gives the file this mode
+            self._socket.bind(str(self._path))
+            self._path.chmod(SOCKET_MODE)
+        except OSError:
+            self.close()
+            raise
+
+    def fileno(self) -> int:
+        """Return the descriptor, which can be read once a wake-up has come."""
+        return self._socket.fileno()
+
+    def drain(self) -> None:
+        """Forget the wake-ups that have come."""
+        with suppress(OSError):  # the last one is BlockingIOError
+            while self._socket.recv(1):
+                pass
+
+    def close(self) -> None:
+        """Remove the socket."""
+        self._socket.close()
+        with suppress(OSError):
+            self._path.unlink()
+
+
+def send(folder: Path) -> None:
+    """Wake all processes that wait in the folder."""
+    with suppress(OSError), _sender() as sender:
+        for path in _paths(folder):
+            with suppress(OSError):  # the process has died, has wake-ups enough, or is another user's
+                sender.sendto(b"\0", str(path))
+
+
+def somebody_waits(folder: Path) -> bool:
+    """Whether a process of this host has a socket in the folder that we may wake."""
+    for path in _paths(folder):
+        with suppress(OSError), _sender() as sender:
+            sender.connect(str(path))
+            return True
+    return False
+
+
+def _stale(folder: Path) -> Iterator[Path]:
+    """Yield the sockets of processes that were killed."""
+    for path in _paths(folder):
+        with _sender() as sender:
+            try:
+                sender.connect(str(path))
+            except ConnectionRefusedError:
+                if path.is_socket():
+                    yield path
+            except OSError:
+                pass
+
+
+def _paths(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.name.startswith(SOCKET_PREFIX)]
+    except OSError:
+        return []
+
+
+@contextmanager
+def _sender() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)
+        yield sender

@@ -1,0 +1,28 @@
+"""Which webhooks may be sent to now, and which of them have something due. Each tick of a pass asks."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, select
+
+from guestbook.outbound import receivers
+from guestbook.storage.column_types import UtcTime
+from guestbook.storage.models import FIRST_DUE, Webhook
+
+
+def open_ids(connection: Connection, now: datetime) -> Sequence[str]:
+    """Return the ids of those that are neither disabled, paused nor pulled."""
+    return connection.scalars(_OPEN, {"now": now}).all()
+
+
+def with_due(connection: Connection, now: datetime) -> Sequence[Row[Any]]:
+    """Return the open ones that have something due, with `RECEIVER_COLUMNS`."""
+    return connection.execute(_WITH_DUE, {"now": now}).all()
+
+
+# Made once: to make them takes longer than to run them.
+_NOW: Any = bindparam("now", type_=UtcTime)
+_OPEN = select(Webhook.id).where(Webhook.open_at(_NOW))
+_COLUMNS = *receivers.RECEIVER_COLUMNS, Webhook.unreachable_in_a_row, Webhook.rate
+_WITH_DUE = select(*_COLUMNS).where(Webhook.open_at(_NOW), FIRST_DUE <= _NOW)

@@ -1,0 +1,138 @@
+"""The statements that every row of the queue passes through, as text in the words of each database.
+
+SQLAlchemy would take longer to make them than the databases to run them. Times go through as text, and any
+number of ids as one parameter. What runs less often is made by SQLAlchemy.
+
+    :name    a parameter         {lock}     lock the rows, and wait for others that have locked them
+    {ids}    is one of :ids      {skip}     lock the rows, and leave out those that others have locked
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, CursorResult
+
+from guestbook.lib import clock
+from guestbook.storage.comment_order_sql import IS_NEXT_SQL
+
+ONLY_NEXT = f" AND {IS_NEXT_SQL}"  # for `order`, which may be empty
+CLAIM = (
+    "SELECT {columns} FROM {table} WHERE {owner} = :owner AND due_at <= :now{order}"
+    " ORDER BY due_at, id LIMIT :limit{skip}"
+)
+LEASE = (
+    "UPDATE {table} {by_id} SET due_at = :until, claimed_by = :token, claims = claims + :counted"
+    " WHERE id {ids} AND status = 'new' AND due_at <= :now{order}"
+)
+LEASED = "SELECT id FROM {table} {by_id} WHERE id {ids} AND claimed_by = :token"
+OWNED = "SELECT id, claimed_by FROM {table} {by_id} WHERE id {ids} AND status = 'new' ORDER BY id{lock}"
+FINISH = (
+    "UPDATE {table} {by_id} SET status = :status, due_at = NULL, claimed_by = NULL, attempts = attempts + 1"
+    "{values} WHERE id {ids} AND status = 'new'"
+)
+RESCHEDULE = (
+    "UPDATE {table} SET claimed_by = NULL, attempts = attempts + 1{values}"
+    " WHERE id = :row_id AND status = 'new'"
+)
+RELEASE = (
+    "UPDATE {table} SET claimed_by = NULL, due_at = :due_at, claims = claims - :uncounted"
+    " WHERE id = :row_id AND claimed_by = :token AND status = 'new'"
+)
+FAILING = "SELECT id FROM webhooks WHERE id {ids} AND failures_in_a_row > 0"
+
+ATTEMPT = {  # the columns of an attempt, with PostgreSQL's types
+    "delivery_id": "text",
+    "number": "int",
+    "triggered_by": "text",
+    "started_at": "text",
+    "milliseconds": "int",
+    "status_code": "int",
+    "error": "text",
+    "request_headers": "text",
+    "response_headers": "text",
+    "response_body": "text",
+}
+ADD_ATTEMPT = (
+    f"INSERT INTO attempts ({', '.join(ATTEMPT)}) VALUES ({', '.join(f':{one}' for one in ATTEMPT)})"
+)
+ADD_ATTEMPTS = (  # PostgreSQL would take longer for one statement each
+    f"INSERT INTO attempts ({', '.join(ATTEMPT)})"
+    f" SELECT * FROM unnest({', '.join(f'CAST(:{one} AS {kind}[])' for one, kind in ATTEMPT.items())})"
+)
+
+NAMED_PARAMETER = re.compile(r":([a-z_]+)")
+
+
+class Words(NamedTuple):
+    """What the databases write differently."""
+
+    ids: str
+    lock: str = " FOR UPDATE"
+    skip: str = " FOR UPDATE SKIP LOCKED"
+    by_id: str = ""
+
+
+# MariaDB may read a small table as a whole without the hint. It would wait for rows that visitors are adding,
+# and their transactions may wait for ours. PyMySQL writes a list as (…, …).
+MARIADB = Words("IN :ids", by_id="FORCE INDEX (PRIMARY)")
+DIALECTS = {
+    "sqlite": Words("IN (SELECT value FROM json_each(:ids))", lock="", skip=""),  # it has one writer
+    "postgresql": Words("= ANY(:ids)"),
+    "mysql": MARIADB,
+    "mariadb": MARIADB,
+}
+
+
+def run(
+    connection: Connection,
+    statement: str,
+    parameters: Mapping[str, Any],
+    *,
+    ids: Collection[str] | None = None,
+    **parts: str,
+) -> CursorResult[Any]:
+    """Run a statement, completed by these parts. A datetime among the parameters becomes text."""
+    name = connection.dialect.name
+    values = _stored(parameters)
+    if ids is not None:
+        values["ids"] = json.dumps(list(ids)) if name == "sqlite" else list(ids)
+    return connection.exec_driver_sql(_worded(name, statement, **parts), values)
+
+
+def run_each(connection: Connection, statement: str, rows: Iterable[Mapping[str, Any]], **parts: str) -> None:
+    """Run a statement for each of these rows of parameters; there must be one."""
+    text = _worded(connection.dialect.name, statement, **parts)
+    connection.exec_driver_sql(text, [_stored(row) for row in rows])
+
+
+def add_attempts(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+    """Store attempts, each in the order of `ATTEMPT`, with its times and JSON as text."""
+    name = connection.dialect.name
+    if name == "postgresql":
+        columns = map(list, zip(*rows, strict=True))
+        connection.exec_driver_sql(_worded(name, ADD_ATTEMPTS), dict(zip(ATTEMPT, columns, strict=True)))
+    else:
+        values = [dict(zip(ATTEMPT, row, strict=True)) for row in rows]
+        connection.exec_driver_sql(_worded(name, ADD_ATTEMPT), values)
+
+
+def assigned(names: Iterable[str]) -> str:
+    """Return the part of an UPDATE that gives these columns the values of parameters of their names."""
+    return "".join(f", {name} = :{name}" for name in names)
+
+
+def _stored(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: clock.to_text(value) if isinstance(value, datetime) else value for name, value in row.items()
+    }
+
+
+@cache
+def _worded(dialect: str, statement: str, **parts: str) -> str:
+    """Return a statement in the words of a database and of its driver."""
+    text = statement.format(**parts, **DIALECTS[dialect]._asdict())
+    return text if dialect == "sqlite" else NAMED_PARAMETER.sub(r"%(\1)s", text)

@@ -1,0 +1,197 @@
+"""What a worker does with messages, without a broker: it takes rows over, sends, records, and gives back."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Row, create_engine, make_url, text, update
+from sqlalchemy.exc import DBAPIError
+
+from guestbook.background.celery import delivery_consumer
+from guestbook.background.celery.batch import WorkerEnds
+from guestbook.background.celery.delivery_consumer import POOL_LOOK_INTERVAL, WAIT_WHEN_BUSY, DeliveryConsumer
+from guestbook.background.celery.messages import Handover
+from guestbook.lib import clock
+from guestbook.lib.stop_flag import StopFlag
+from guestbook.outbound.webhook_concurrency import START_CAP
+from guestbook.storage import database
+from guestbook.storage.models import DELIVERIES
+from tests.conftest import settings_for
+from tests.support import databases, ready_databases
+from tests.support.book import Book
+from tests.support.processes import wait_for
+from tests.support.receiver import HANG, OK, Receiver
+
+THREADS = 8
+TOKEN = "relay.test.1"
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A book without a broker."""
+    with ready_databases.with_tables("sqlite-wal", tmp_path) as url:
+        yield settings_for(tmp_path, url)
+
+
+@pytest.fixture
+def celery() -> Iterator[ThreadPoolExecutor]:
+    """Threads that wait with a message each."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield pool
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let rows wait for a thread as long as they must: a busy machine gives none back."""
+    monkeypatch.setattr(delivery_consumer, "START_WITHIN", 30.0)
+
+
+def consumer_of(book: Book, stop: StopFlag | None = None) -> DeliveryConsumer:
+    return DeliveryConsumer(book.engine, book.settings, THREADS, stop or StopFlag())
+
+
+def handed_over(book: Book) -> list[Handover]:
+    """All deliveries, leased as a relay does before it publishes them."""
+    until = clock.now() + timedelta(minutes=10)
+    with database.write(book.engine) as connection:
+        connection.execute(update(DELIVERIES).values(due_at=until, claimed_by=TOKEN))
+    return [Handover(row.id, TOKEN) for row in book.deliveries()]
+
+
+def waiting_rows(book: Book) -> Sequence[Row[Any]]:
+    return [row for row in book.deliveries() if row.status == "new" and row.claimed_by is None]
+
+
+@pytest.mark.usefixtures("patient")
+def test_messages_that_name_the_same_rows_end_when_all_is_recorded_and_each_row_is_sent_once(
+    each_book: Book, receiver: Receiver, celery: ThreadPoolExecutor
+) -> None:
+    for number in range(3):
+        each_book.webhook(receiver.url(f"/{number}"))
+    each_book.publish(8)
+    rows, consumer = handed_over(each_book), consumer_of(each_book)
+    for done in [celery.submit(consumer.deliver, some) for some in (rows[:10], rows, rows[5:], rows[::2])]:
+        done.result(30)
+    consumer.deliver(rows)
+    assert each_book.statuses() == {"processed": 24}
+    assert len(receiver.requests) == 24
+    assert {(row.claims, row.attempts) for row in each_book.deliveries()} == {(1, 1)}
+    each_book.check()
+
+
+def test_a_row_under_another_token_is_left_alone(book: Book, receiver: Receiver) -> None:
+    book.webhook(receiver.url())
+    book.publish()
+    [row] = handed_over(book)
+    before = book.deliveries()
+    consumer_of(book).deliver([Handover(row.id, "relay.test.2")])
+    assert book.deliveries() == before
+    assert receiver.requests == []
+
+
+def hanging(book: Book, receiver: Receiver, count: int) -> list[Handover]:
+    """Deliveries to a receiver that does not answer before it is released."""
+    receiver.answer("/", HANG)
+    book.webhook(receiver.url())
+    book.publish(count)
+    return handed_over(book)
+
+
+def test_rows_that_wait_too_long_for_a_thread_are_given_back_and_do_not_count_as_claimed(
+    book: Book, receiver: Receiver, celery: ThreadPoolExecutor
+) -> None:
+    done = celery.submit(consumer_of(book).deliver, hanging(book, receiver, 12))
+    wait_for(lambda: len(waiting_rows(book)) == 12 - START_CAP, 20)
+    assert {row.claims for row in waiting_rows(book)} == {0}
+    assert max(row.due_at for row in waiting_rows(book)) < clock.now() + WAIT_WHEN_BUSY
+    assert not done.done(), "two requests are under way"
+    receiver.release()
+    done.result(20)
+    assert book.statuses() == {"new": 12 - START_CAP, "processed": START_CAP}
+    assert len(receiver.requests) == START_CAP
+    book.check()
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_worker_that_ends_finishes_what_it_has_begun_and_gives_the_rest_back_at_once(
+    book: Book, receiver: Receiver, celery: ThreadPoolExecutor
+) -> None:
+    stop = StopFlag()
+    rows, consumer = hanging(book, receiver, 12), consumer_of(book, stop)
+    done = celery.submit(consumer.deliver, rows[:10])
+    receiver.wait_for(START_CAP)
+    stop.set()
+    wait_for(lambda: len(waiting_rows(book)) == 10 - START_CAP, 20)
+    assert max(row.due_at for row in waiting_rows(book)) <= clock.now()
+    with pytest.raises(WorkerEnds):
+        consumer.deliver(rows[10:])
+    receiver.release()
+    done.result(20)
+    assert book.statuses() == {"new": 12 - START_CAP, "processed": START_CAP}
+    assert [row.claimed_by for row in book.deliveries() if row.id in dict(rows[10:])] == [TOKEN] * 2
+
+
+@pytest.mark.usefixtures("patient")
+def test_what_was_erased_while_it_waited_for_a_thread_is_not_sent(
+    book: Book, receiver: Receiver, celery: ThreadPoolExecutor
+) -> None:
+    done = celery.submit(consumer_of(book).deliver, hanging(book, receiver, 5))
+    sent = {request.event_id for request in receiver.wait_for(START_CAP)}
+    now = clock.now()
+    erased = {"status": "failed", "due_at": None, "claimed_by": None, "finished_at": now, "erased_at": now}
+    with database.write(book.engine) as connection:
+        others = DELIVERIES.c.event_id.not_in(sent)
+        connection.execute(update(DELIVERIES).where(others).values(payload="", **erased))
+    with pytest.raises(TimeoutError):
+        done.result(2 * POOL_LOOK_INTERVAL)
+    receiver.release()
+    done.result(20)
+    assert len(receiver.requests) == START_CAP
+
+
+def test_a_row_that_cannot_be_recorded_does_not_stop_the_others(
+    book: Book, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(4):
+        book.webhook(receiver.url(f"/{number}"))
+    book.publish()
+    [bad, *good] = rows = handed_over(book)
+    refuse = f"CREATE TRIGGER refuse BEFORE INSERT ON attempts WHEN new.delivery_id = '{bad.id}'"
+    with database.write(book.engine) as connection:
+        connection.exec_driver_sql(f"{refuse} BEGIN SELECT RAISE(ABORT, 'refused'); END")
+    consumer_of(book).deliver(rows)
+    assert book.statuses() == {"new": 1, "processed": len(good)}
+    [row] = [row for row in book.deliveries() if row.status == "new"]
+    assert (row.id, row.attempts) == (bad.id, 0)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        "The outcome of a delivery could not be recorded. It is sent again later."
+    ]
+
+
+@pytest.mark.parametrize("each_environ", ["postgresql"], indirect=True)
+def test_what_was_sent_while_the_database_was_away_is_recorded_when_it_is_back(
+    each_book: Book, each_environ: dict[str, str], receiver: Receiver, celery: ThreadPoolExecutor
+) -> None:
+    url = make_url(each_environ["GUESTBOOK_DATABASE_URL"])
+    rows = hanging(each_book, receiver, 6)
+    receiver.answer("/", *[HANG] * START_CAP, OK)
+    done: Future[None] = celery.submit(consumer_of(each_book).deliver, rows)
+    receiver.wait_for(START_CAP)
+    admin = create_engine(databases.server("postgresql"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false"))
+        everybody = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+        connection.execute(text(everybody), {"name": url.database})
+        receiver.release()
+        with pytest.raises(DBAPIError):
+            done.result(60)
+        connection.execute(text(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS true"))
+    admin.dispose()
+    each_book.engine.dispose()
+    wait_for(lambda: each_book.statuses()["processed"] == len(receiver.requests), 60)
+    assert each_book.statuses()["new"] == 6 - len(receiver.requests)
+    assert {row.claimed_by for row in each_book.deliveries()} == {None}
+    each_book.check()

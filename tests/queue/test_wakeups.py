@@ -1,0 +1,271 @@
+"""Whatever stores work wakes the passes that wait. Where a wake-up is missed, a look finds the work."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
+
+from guestbook.inbound.processor import Processor
+from guestbook.lib import clock, wakeup_socket
+from guestbook.lib.stop_flag import StopFlag
+from guestbook.outbound import outbox
+from guestbook.outbound.dispatcher import Dispatcher
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.queue import poller, requeue
+from guestbook.queue.poller import Poller
+from guestbook.storage import database, engine_setup, row_changes
+from guestbook.storage.database import db
+from guestbook.storage.models import Delivery, InboundEvent, Webhook
+from tests.support import factories, inbound_factories, visitor
+from tests.support.api_client import ApiClient, new_token
+from tests.support.book import Book
+from tests.support.forks import Forks
+from tests.support.receiver import Receiver
+from tests.support.visitor import Visitor
+
+LONG = 10.0  # seconds; no test here takes so long
+SHORT = 0.05  # seconds without a wake-up
+NEVER = 3600.0
+HOUR = timedelta(hours=1)
+POSTGRESQL = pytest.mark.parametrize("each_environ", ["postgresql"], indirect=True)
+Writer = Callable[[Flask], object]
+
+
+@pytest.fixture(autouse=True)
+def _no_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no pass look by itself, so that only a wake-up can end its wait."""
+    monkeypatch.setattr(poller, "SQLITE_POLL", NEVER)
+    monkeypatch.setattr(poller, "SERVER_POLL", NEVER)
+
+
+@pytest.fixture
+def resting(each_app: Flask) -> Iterator[Poller]:  # noqa: ARG001
+    """A poller that may be woken, and has looked."""
+    with Poller(db.engine, wakes=True) as one:
+        one.next_due()
+        yield one
+
+
+def paused_webhook(events: str = "comment.created") -> str:
+    """Add a webhook whose deliveries are not due, so that they do not end a rest by themselves."""
+    return factories.webhook(events=events, paused_until=clock.now() + HOUR)
+
+
+def is_woken(one: Poller, seconds: float = LONG) -> bool:
+    """Whether a wake-up ends the rest; then look, as a pass would."""
+    answer = one.rest(time.monotonic() + seconds, StopFlag())
+    one.next_due()
+    return answer
+
+
+# --- who wakes
+
+
+def sign_on_the_page(app: Flask) -> None:
+    assert Visitor(app).sign().status_code == 303
+
+
+def sign_by_the_api(app: Flask) -> None:
+    ApiClient(app, new_token(app)).post("/comments", {"name": "Ada", "message": "Hello"})
+
+
+def receive_a_webhook(app: Flask) -> None:
+    assert inbound_factories.post(app.test_client(), {"text": "Hello"}).status_code == 202
+
+
+def process_an_inbound_event(_app: Flask) -> None:
+    assert Processor(db.engine, factories.settings()).work()
+
+
+def redeliver(_app: Flask) -> None:
+    assert requeue.run(Delivery, Delivery.status == "failed") == 1
+
+
+def reprocess(_app: Flask) -> None:
+    assert requeue.run(InboundEvent, InboundEvent.status == "failed") == 1
+
+
+def enable_a_webhook(_app: Flask) -> None:
+    with database.writing() as session:
+        disabled = select(Webhook).where(Webhook.disabled_at.is_not(None))
+        row_changes.enable(session, session.scalars(disabled).one())
+
+
+WRITERS: tuple[Writer, ...] = (
+    sign_on_the_page,
+    sign_by_the_api,
+    receive_a_webhook,
+    process_an_inbound_event,
+    redeliver,
+    reprocess,
+    enable_a_webhook,
+)
+
+
+def test_each_writer_wakes_a_pass(each_app: Flask, resting: Poller) -> None:
+    visitor.let_write(each_app)
+    factories.delivery(factories.webhook(disabled_at=clock.now(), disabled_reason="by_hand"), status="failed")
+    paused_webhook("comment.created inbound.received")
+    inbound_factories.source(action="forward", template=None)
+    inbound_factories.post(each_app.test_client(), {"text": "It has failed."})
+    with database.write(db.engine) as connection:
+        failed = {"status": "failed", "due_at": None, "processed_at": clock.now()}
+        connection.execute(update(InboundEvent).values(**failed))
+    resting.next_due()
+    for write in WRITERS:
+        assert not is_woken(resting, SHORT), write.__name__
+        write(each_app)
+        assert is_woken(resting), write.__name__
+
+
+def test_a_command_in_another_process_wakes_all_passes(
+    each_environ: dict[str, str], resting: Poller, forks: Forks
+) -> None:
+    paused_webhook()
+    with Poller(db.engine, wakes=True) as other:
+        other.next_due()
+        forks.run(each_environ, "trigger", "comment.created")
+        assert is_woken(other)
+    assert is_woken(resting)
+
+
+def test_what_is_rolled_back_wakes_nobody_and_what_follows_it_neither(
+    each_book: Book, resting: Poller
+) -> None:
+    paused_webhook()
+
+    def fail() -> None:
+        with database.writing() as session:
+            data = EVENTS["comment.created"].sample_data()
+            outbox.publish(session.connection(), "comment.created", data, each_book.settings)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    factories.webhook()
+    assert not is_woken(resting, SHORT)
+
+
+@pytest.mark.needs("postgresql")
+@POSTGRESQL
+def test_postgresql_wakes_a_pass_with_another_data_folder(
+    each_app: Flask, resting: Poller, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    paused_webhook()
+    settings = replace(factories.settings(), data_dir=elsewhere)
+    with engine_setup.opened(settings) as engine:
+        other = Book(each_app)
+        other.engine = engine
+        other.publish()
+        assert is_woken(resting)
+        with Poller(engine, wakes=True):  # it is on that host, so it does the work
+            other.publish()
+        assert not is_woken(resting, SHORT)
+
+
+# --- what a wake-up costs and what it does not
+
+
+def test_a_flood_of_wake_ups_costs_one_look(each_book: Book, resting: Poller) -> None:
+    paused_webhook()
+    for _ in range(50):
+        each_book.publish()
+    assert is_woken(resting)
+    assert not is_woken(resting, SHORT)
+
+
+def test_a_pass_sends_what_wakes_it(each_book: Book, receiver: Receiver) -> None:
+    each_book.webhook(receiver.url())
+    stop, dispatcher = StopFlag(), Dispatcher(each_book.engine, each_book.settings, concurrency=4)
+    run = threading.Thread(
+        target=dispatcher.run, kwargs={"until": time.monotonic() + LONG, "stay": True, "stop": stop}
+    )
+    run.start()
+    for number in range(1, 4):
+        each_book.publish()
+        receiver.wait_for(number)
+    stop.set()
+    run.join()
+    assert each_book.statuses() == {"processed": 3}
+    assert not list(each_book.settings.data_dir.glob(f"{wakeup_socket.SOCKET_PREFIX}*"))
+
+
+def test_a_killed_pass_costs_nobody_anything(book: Book, environ: dict[str, str], forks: Forks) -> None:
+    def sockets() -> list[Path]:
+        return list(book.settings.data_dir.glob(f"{wakeup_socket.SOCKET_PREFIX}*"))
+
+    running = forks.start(environ, "cron", "--stay")
+    deadline = time.monotonic() + LONG
+    while not sockets():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    running.kill()
+    paused_webhook()
+    book.sign()
+    before = sockets()
+    with Poller(book.engine, wakes=True) as one:
+        assert len(sockets()) == 1
+        assert sockets() != before
+        one.next_due()
+        book.sign()
+        assert is_woken(one)
+
+
+# --- without a wake-up
+
+
+def test_without_a_socket_a_pass_looks_as_often_as_it_must(
+    each_book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guestbook.queue.wakeups.WakeupSocket", _refused)
+    monkeypatch.setattr("guestbook.queue.wakeups.Wakeups._listen", lambda _self: None)
+    each_book.webhook("https://receiver.example/")
+    with Poller(each_book.engine, wakes=True) as one:
+        one.next_due()
+        each_book.sign()
+        began = time.monotonic()
+        assert not is_woken(one)
+        assert time.monotonic() - began < LONG / 2
+
+
+def test_work_that_nobody_announced_is_found_and_followed_by_more_looks(
+    each_book: Book, resting: Poller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = each_book.webhook("https://receiver.example/")
+    with monkeypatch.context() as patch:
+        patch.setattr(poller, "SQLITE_POLL", SHORT)
+        patch.setattr(poller, "SERVER_POLL", SHORT)
+        factories.delivery(hook)
+        assert not is_woken(resting)
+    with database.write(each_book.engine) as connection:
+        connection.execute(update(Delivery).values(due_at=None, status="processed"))
+    resting.next_due()
+    factories.delivery(hook)
+    began = time.monotonic()
+    assert not is_woken(resting)
+    assert time.monotonic() - began < LONG / 2
+
+
+@pytest.mark.needs("postgresql")
+@POSTGRESQL
+def test_a_lost_connection_ends_a_rest_and_fails_the_next_look(each_app: Flask, resting: Poller) -> None:  # noqa: ARG001
+    mine = resting.connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+    resting.connection.rollback()
+    with database.write(db.engine) as connection:
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend({mine})")
+    assert resting.rest(time.monotonic() + LONG, StopFlag())
+    with pytest.raises(OperationalError):
+        resting.next_due()
+
+
+def _refused(_folder: Path) -> None:
+    raise OSError
