@@ -17,6 +17,7 @@ from guestbook.background.celery.delivery_consumer import DeliveryConsumer
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock
 from guestbook.lib.resource_limits import FILE_LIMIT, MEMORY_LIMIT, THREAD_LIMIT
+from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound import recorder
 from guestbook.outbound.tally import Tally
 from guestbook.storage.models import Webhook
@@ -134,7 +135,8 @@ def test_a_worker_gives_back_what_a_limit_kept_it_from_sending(
         raise TransportError("out_of_sockets")
 
     monkeypatch.setattr(Transport, "post", post)
-    DeliveryConsumer(book.engine, book.settings, 4).deliver(Handover(book.delivery().id, "relay.x.1"))
+    consumer = DeliveryConsumer(book.engine, book.settings, 4, StopFlag())
+    consumer.deliver([Handover(book.delivery().id, "relay.x.1")])
     row = book.delivery()
     assert (row.status, row.attempts, row.claimed_by) == ("new", 0, None)
     assert caplog.messages == [f"This host limits {FILE_LIMIT}: what could not be sent is tried again."]
