@@ -12,10 +12,11 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import cast
 from urllib.parse import urlsplit
 
+from requests import Session
 from urllib3.exceptions import HTTPError
 
 from guestbook.transport import dns_lookup, redirects, socket_budget, tcp_connect
-from guestbook.transport.adapter import GuardedAdapter, RequestTarget
+from guestbook.transport.adapter import GuardedAdapter, ReadyRequest, RequestTarget
 from guestbook.transport.address_policy import AddressPolicy
 from guestbook.transport.destinations import check_destination, private_address_warning
 from guestbook.transport.failure import FAILURE_SENTENCES, TransportError
@@ -81,6 +82,10 @@ class Transport:
         self._proxied = proxy is not None
         self._require_https = require_https
         self._adapter = GuardedAdapter(proxy, ca_file)
+        self._session = Session()
+        self._session.trust_env = False
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, self._adapter)
         self._targets: dict[str, RequestTarget] = {}
 
     def post(
@@ -152,7 +157,7 @@ class Transport:
         """Close all connections: idle ones now, busy ones at the end of their attempt."""
         while self._targets:
             self._targets.popitem()[1].pool.close()
-        self._adapter.close()
+        self._session.close()
 
     def _send(
         self, method: str, target: RequestTarget, headers: Mapping[str, str], body: bytes
@@ -160,7 +165,9 @@ class Transport:
         if refusal := _refusal(method, tuple(headers)):
             raise TransportError(refusal)
         complete = {"Host": target.host, **headers, "Content-Length": str(len(body))}
-        return cast(Response | ShortAnswer, target.pool.urlopen(method, target.line, body, complete))
+        request = ReadyRequest(target, method, complete, body)
+        answer = self._session.send(request, stream=True, allow_redirects=False, proxies={})
+        return cast(Response | ShortAnswer, answer.raw)
 
     def _target(self, url: str) -> RequestTarget:
         try:
@@ -173,7 +180,7 @@ class Transport:
         host = parts.netloc.removesuffix(f":{port}")  # urllib3 wants the brackets of IPv6
         forwarded = self._proxied and parts.scheme == "http"
         line = normal if forwarded else normal.partition("://")[2].removeprefix(parts.netloc)
-        target = RequestTarget(self._adapter.pool_for(parts.scheme, host, port), parts.netloc, line)
+        target = RequestTarget(self._adapter.pool_for(parts.scheme, host, port), normal, parts.netloc, line)
         while len(self._targets) >= TARGETS_KEPT:
             self._targets.pop(next(iter(self._targets)), None)
         self._targets[url] = target

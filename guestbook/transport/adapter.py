@@ -1,7 +1,6 @@
-"""Our HTTPAdapter of requests: it makes the pools in connections.py, directly or behind a proxy.
+"""The HTTPAdapter mounted on our session: a shell around the pools in connections.py, which do the work.
 
-Requests go to the pools without a session of requests, which takes longer than the sending. So neither the
-environment nor a request changes where and how we connect.
+It sends by itself, so that neither the environment nor a request changes where and how we connect.
 """
 
 import os
@@ -9,6 +8,7 @@ import ssl
 import threading
 from typing import Any, NamedTuple, cast
 
+import requests
 from certifi import where
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, ProxyManager
@@ -16,6 +16,7 @@ from urllib3 import HTTPConnectionPool, ProxyManager
 from guestbook.transport.connections import GuardedPool, GuardedTLSPool
 from guestbook.transport.failure import LOCAL_ERRORS, TransportError
 from guestbook.transport.idle_connections import IdleConnections
+from guestbook.transport.response_reader import Response, ShortAnswer
 from guestbook.transport.socket_budget import BudgetTLSSocket
 
 HOSTS_KEPT = 128  # hosts whose idle connections are kept
@@ -26,12 +27,38 @@ class RequestTarget(NamedTuple):
     """A URL taken apart, once."""
 
     pool: HTTPConnectionPool
+    url: str
     host: str  # for the Host header
     line: str  # the target in the request line
 
 
+class ReadyRequest(requests.PreparedRequest):
+    """A request ready to send: preparing it with requests would cost more than sending it."""
+
+    def __init__(self, target: RequestTarget, method: str, headers: dict[str, str], body: bytes) -> None:
+        self.target = target
+        self.method = method
+        self.url = target.url
+        self.headers = cast(Any, headers)  # requests only looks for Content-Length in them
+        self.body = body
+        self.hooks = cast(Any, None)
+
+
+class UnreadResponse(requests.Response):
+    """An answer whose cookies, encoding and redirects requests leaves alone."""
+
+    def __init__(self, raw: Response | ShortAnswer) -> None:
+        self.raw: Response | ShortAnswer = raw
+        self.history = []
+
+    @property
+    def is_redirect(self) -> bool:
+        """Never: redirects are not followed."""
+        return False
+
+
 class GuardedAdapter(HTTPAdapter):
-    """Leads to the pool of each host."""
+    """Leads each request to its pool."""
 
     def __init__(self, proxy: str | None, ca_file: str | None) -> None:
         self._ca_file = ca_file
@@ -55,6 +82,11 @@ class GuardedAdapter(HTTPAdapter):
             if self._context is None:
                 self._context = _tls_context(self._ca_file or os.environ.get("SSL_CERT_FILE") or where())
             return self._context
+
+    def send(self, request: Any, *_: Any, **__: Any) -> requests.Response:
+        """Send a ReadyRequest over its pool; the answer is unread."""
+        pool, line = request.target.pool, request.target.line
+        return UnreadResponse(pool.urlopen(request.method, line, request.body, request.headers))
 
     def _proxied(self, proxy: str) -> ProxyManager:
         options = {"proxy_ssl_context": self.tls_context()} if proxy.lower().startswith("https") else {}
