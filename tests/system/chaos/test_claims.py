@@ -54,7 +54,7 @@ def test_two_passes_that_hold_no_common_lock_send_each_delivery_once(
 ) -> None:
     paths = [f"/{number}" for number in range(5)]
     for path in paths:
-        receiver.answer(path, Answer(delay=0.01))
+        receiver.answer(path, Answer(delay=0.1))  # so that a pass that nobody wakes has time to look
         book.webhook(receiver.url(path))
     hosts = [{**each_environ, "GUESTBOOK_DATA_DIR": each_environ["GUESTBOOK_DATA_DIR"] + end} for end in "ab"]
     passes = [forks.start(environ, "cron", "--stay") for environ in hosts]
