@@ -21,9 +21,7 @@ from tests.lib.test_sliding_log import window_of_most
 from tests.support.book import Book
 from tests.support.receiver import Answer, Receiver
 
-AT_ONCE = (
-    0.8  # seconds: a window of one, less what the first request takes on a busy machine until it arrives
-)
+AT_ONCE = 0.8  # seconds: a window of one, less what a first request takes on a busy machine
 
 
 def drain(book: Book, seconds: float = 20, *, stay: bool = False) -> Tally:

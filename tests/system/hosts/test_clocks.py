@@ -31,7 +31,7 @@ def test_what_waits_in_the_memory_of_one_pass_is_not_overdue_for_one_whose_clock
     for one in passes:
         one.is_at_work(30)
     for path in PATHS:
-        hook.receiver.answer(path, Answer(delay=0.1))
+        hook.receiver.answer(path, Answer(delay=0.4))  # so that each pass has time to look
         fleet.book.stock(fleet.book.webhook(hook.base_url + path), EACH, due_at=past)
     hook.receiver.wait_for(len(PATHS) * EACH)
     ended(passes)
