@@ -18,7 +18,7 @@ NO_DELAY: Mapping[str, datetime] = MappingProxyType({})
 
 
 class BodyInput(NamedTuple):
-    """The parts of a webhook that its both depend on; webhooks with equal parts get the same body."""
+    """The parts of a webhook that its body depends on; webhooks with equal parts get the same body."""
 
     format: str
     url: str  # "" if the format does not use it

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, case, delete, select, update
 
-from guestbook.queue import leases
+from guestbook.queue import leases, statements
 from guestbook.queue.comment_order import END
 from guestbook.storage.models import ATTEMPTS, BY_COMMENT, DELIVERIES, INBOUND, BinRequest, Source
 
@@ -107,7 +107,7 @@ def _deliveries(connection: Connection, comment_id: str) -> Sequence[Row[Any]]:
     row_ids = connection.scalars(leases.use_index(query, DELIVERIES, BY_COMMENT)).all()
     columns = rows.id, rows.webhook_id, rows.event_id, rows.event, rows.status, rows.attempts, rows.due_at
     query = select(*columns, rows.claimed_by, rows.erased_at).where(rows.id.in_(row_ids)).order_by(rows.id)
-    query = leases.use_index(query.with_for_update(), DELIVERIES, leases.BY_ID)
+    query = leases.use_index(query.with_for_update(), DELIVERIES, statements.BY_ID)
     return connection.execute(query).all() if row_ids else []
 
 

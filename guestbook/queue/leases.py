@@ -19,9 +19,6 @@ from guestbook.storage import new_work
 from guestbook.storage.models import DELIVERIES, IS_NEXT
 
 CLOCK_SKEW = timedelta(seconds=60)  # the clocks of two hosts may differ so much
-# Without the hint MariaDB may read a small table as a whole. It would wait for rows that visitors are adding,
-# and their transactions may wait for ours. Other databases never see the hint.
-BY_ID = "FORCE INDEX (PRIMARY)"
 
 
 def claim(
@@ -152,7 +149,9 @@ def make_due(connection: Connection, table: Table, waiting: ColumnElement[bool],
 def by_id(table: Table, ids: Sequence[str]) -> Update:
     """Return an UPDATE of those rows, whatever their status."""
     change = update(table).where(table.c.id.in_(ids))
-    return change.with_hint(BY_ID, dialect_name="mysql").with_hint(BY_ID, dialect_name="mariadb")
+    return change.with_hint(statements.BY_ID, dialect_name="mysql").with_hint(
+        statements.BY_ID, dialect_name="mariadb"
+    )
 
 
 def use_index(query: Select[Any], table: Any, hint: str) -> Select[Any]:
@@ -164,7 +163,9 @@ def _still_leased(
     connection: Connection, table: Table, query: Select[Any], leased: Collection[tuple[str, str]]
 ) -> list[Row[Any]]:
     query = query.where(table.c.id.in_([row_id for row_id, _ in leased]), table.c.status == "new")
-    rows = connection.execute(use_index(query.order_by(table.c.id).with_for_update(), table, BY_ID))
+    rows = connection.execute(
+        use_index(query.order_by(table.c.id).with_for_update(), table, statements.BY_ID)
+    )
     return [row for row in rows if (row.id, row.claimed_by) in leased]
 
 

@@ -25,7 +25,7 @@ from guestbook.storage.models.webhook import LONGEST_SLOT_WAIT
 # Seconds between two looks of a pass that waits. On SQLite one costs some microseconds until somebody has
 # written; on a server it is a query over the network.
 SQLITE_POLL, SERVER_POLL = 0.25, 1.0
-UNANNOUNCED_SQLITE_POLL, UNANNOUNCED_SERVER_POLL = 0.005, 0.1  # while what is stored is not announced
+UNANNOUNCED_SQLITE_POLL, UNANNOUNCED_SERVER_POLL = 0.005, 0.1  # while others store work without waking us
 UNANNOUNCED_FOR = 10.0  # seconds after a look has found new work that nobody announced
 STOP_LOOK = 0.25  # seconds between two looks whether to stop
 

@@ -76,9 +76,10 @@ class Words(NamedTuple):
     by_id: str = ""
 
 
-# MariaDB may read a small table as a whole without the hint. It would wait for rows that visitors are adding,
-# and their transactions may wait for ours. PyMySQL writes a list as (…, …).
-MARIADB = Words("IN :ids", by_id="FORCE INDEX (PRIMARY)")
+# Without the hint MariaDB may read a small table as a whole. It would wait for rows that visitors are adding,
+# and their transactions may wait for ours. Other databases never see the hint.
+BY_ID = "FORCE INDEX (PRIMARY)"
+MARIADB = Words("IN :ids", by_id=BY_ID)  # PyMySQL writes a list as (…, …)
 DIALECTS = {
     "sqlite": Words("IN (SELECT value FROM json_each(:ids))", lock="", skip=""),  # it has one writer
     "postgresql": Words("= ANY(:ids)"),

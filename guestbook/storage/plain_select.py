@@ -29,7 +29,7 @@ def through(source: "Session | Connection") -> Select:
     """Return what selects through SQLAlchemy."""
 
     def select(sql: str, **parameters: object) -> Sequence[tuple[Any, ...]]:
-        return [tuple(row) for row in source.execute(_statement(sql), parameters)]
+        return [tuple(row) for row in source.execute(statement(sql), parameters)]
 
     return select
 
@@ -41,7 +41,8 @@ def listed(values: Collection[str]) -> tuple[str, dict[str, str]]:
 
 
 @cache
-def _statement(sql: str) -> "TextClause":
+def statement(sql: str) -> "TextClause":
+    """Return a text as SQLAlchemy takes it, made once."""
     from sqlalchemy import text
 
     return text(sql)

@@ -5,12 +5,11 @@ On SQLite they go through its own connection. There a SELECT needs no FOR_UPDATE
 
 import sqlite3
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection
 
-from guestbook.storage import database_errors
+from guestbook.storage import database_errors, plain_select
 
 FOR_UPDATE = " FOR UPDATE"  # the end of a SELECT that locks its rows
 
@@ -23,10 +22,5 @@ def run(connection: Connection, sql: str, **parameters: object) -> Sequence[tupl
             return raw.execute(sql.removesuffix(FOR_UPDATE), parameters).fetchall()
         except sqlite3.Error as error:
             raise database_errors.from_sqlite(error) from error
-    done = connection.execute(_statement(sql), parameters)
+    done = connection.execute(plain_select.statement(sql), parameters)
     return [tuple(row) for row in done] if done.returns_rows else ()
-
-
-@cache
-def _statement(sql: str) -> TextClause:
-    return text(sql)

@@ -54,7 +54,7 @@ def test_a_second_run_copies_nothing(shell: Shell, target: str) -> None:
         assert one["is_whole"] is one["is_still"] is True
 
 
-def test_it_is_a_process_too_and_silent_but_for_the_table(forked: Process, app: Flask, target: str) -> None:  # noqa: ARG001
+def test_it_is_a_process_too_and_silent_but_for_the_table(forked: Process, app: Flask, target: str) -> None:  # noqa: ARG001  it has the tables
     factories.sign()
     code, said, complaint = forked("migrate-to", target)
     assert (code, complaint) == (0, "")

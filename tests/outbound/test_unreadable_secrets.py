@@ -131,7 +131,7 @@ def test_what_needed_no_secret_may_need_one_later() -> None:
     assert readable(receivers) == []
 
 
-def test_a_pause_that_outlives_the_wrong_key_says_its_reason(each_app: Flask) -> None:  # noqa: ARG001
+def test_a_pause_that_outlives_the_wrong_key_says_its_reason(each_app: Flask) -> None:  # noqa: ARG001  it has the tables
     hook = factories.webhook(secret=SECRET, failing_since=AGO, failures_in_a_row=9, unreachable_in_a_row=9)
     factories.delivery(hook)
     secret_keys.use(NEW_KEY)

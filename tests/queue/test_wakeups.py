@@ -46,7 +46,7 @@ def _no_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def resting(each_app: Flask) -> Iterator[Poller]:  # noqa: ARG001
+def resting(each_app: Flask) -> Iterator[Poller]:  # noqa: ARG001  it has the tables
     """A poller that may be woken, and has looked."""
     with Poller(db.engine, wakes=True) as one:
         one.next_due()
@@ -257,7 +257,7 @@ def test_work_that_nobody_announced_is_found_and_followed_by_more_looks(
 
 @pytest.mark.needs("postgresql")
 @POSTGRESQL
-def test_a_lost_connection_ends_a_rest_and_fails_the_next_look(each_app: Flask, resting: Poller) -> None:  # noqa: ARG001
+def test_a_lost_connection_ends_a_rest_and_fails_the_next_look(each_app: Flask, resting: Poller) -> None:  # noqa: ARG001  it has the tables
     mine = resting.connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
     resting.connection.rollback()
     with database.write(db.engine) as connection:

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row
 
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock, ids, retry_policy
-from guestbook.outbound import receivers, tasks
+from guestbook.outbound import open_webhooks, tasks
 from guestbook.outbound.rate_limiter import Budget, RateLimiter, Slot
 from guestbook.outbound.receivers import Receivers
 from guestbook.outbound.tasks import DeliveryTask, Outcome, Receiver
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import leases
 from guestbook.settings import Settings
-from guestbook.storage.models import DELIVERIES, Webhook
+from guestbook.storage.models import DELIVERIES
 
 Pool = WorkerPool[DeliveryTask, Outcome]
 
@@ -55,8 +55,8 @@ class Takeover:
         """
         now = clock.now()
         rows = leases.handed_over(connection, DELIVERIES, handed) if handed else []
-        self._pool.hold_all_but(connection.scalars(select(Webhook.id).where(Webhook.open_at(now))))
-        found = _open_webhooks(connection, {row.webhook_id for row in rows}, now)
+        self._pool.hold_all_but(open_webhooks.open_ids(connection, now))
+        found = open_webhooks.among(connection, {row.webhook_id for row in rows}, now)
         webhooks = {row.id: row for row in self._receivers.readable(connection, found, now)}
         budgets = self.rates.open(connection, [row.id for row in webhooks.values() if row.rate])
         looked_at = [(row, *_wait(webhooks.get(row.webhook_id), budgets)) for row in rows]
@@ -79,15 +79,6 @@ class Takeover:
         if has_changed:
             self._pool.change(row.id, lambda task: replace(task, receiver=receiver))
         return receiver
-
-
-def _open_webhooks(connection: Connection, webhook_ids: set[str], now: datetime) -> Sequence[Row[Any]]:
-    """Return those webhooks that may be sent to now."""
-    if not webhook_ids:
-        return ()
-    query: Any = select(*receivers.RECEIVER_COLUMNS, Webhook.unreachable_in_a_row, Webhook.rate)
-    query = query.where(Webhook.id.in_(webhook_ids), Webhook.open_at(now))
-    return connection.execute(query).all()
 
 
 def _release(connection: Connection, waits: Sequence[tuple[Row[Any], timedelta]]) -> None:
