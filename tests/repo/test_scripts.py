@@ -281,7 +281,7 @@ def test_install_takes_uv_where_it_is(checkout: Path, tmp_path: Path) -> None:
     uv.chmod(0o755)
     done = script(checkout, "install", "test", PATH=f"{uv.parent}:{os.environ['PATH']}")
     assert done.returncode == 0
-    asked = "pip install --quiet --python .venv/bin/python --editable .[test]\n"
+    asked = "pip install --quiet --python .venv/bin/python pip --editable .[test]\n"
     assert (tmp_path / "uv.log").read_text() == asked
     assert not (checkout / "pip.log").exists()
 
