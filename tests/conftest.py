@@ -25,6 +25,7 @@ from tests.support import (  # noqa: F401  amount sets up hypothesis when it is 
     databases,
     memory,
     namespaces,
+    quick_hashes,
     rabbitmq,
     ready_databases,
     sent_payloads,
@@ -44,6 +45,7 @@ compiled.share_pages()
 compiled.share_statements()
 memory.keep_files_in_memory()
 memory.pause_garbage_collection()
+quick_hashes.use()
 sent_payloads.watch()
 
 for number in (signal.SIGINT, signal.SIGHUP):
