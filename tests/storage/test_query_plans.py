@@ -1,4 +1,4 @@
-"""With 100,000 final rows each question still goes by its index, on every database."""
+"""With 40,000 final rows each question still goes by its index, on every database."""
 
 import re
 import time
@@ -27,7 +27,7 @@ from guestbook.storage.models import DELIVERIES, Comment, Delivery, InboundEvent
 from tests.conftest import need, settings_for
 from tests.support import databases, factories
 
-FINAL, FAILED, COMMENTS = 100_000, 2_000, 20_000
+FINAL, FAILED, COMMENTS = 40_000, 800, 20_000
 PLACE = re.compile(r"%\((\w+)\)s(::\w+)?")
 NUMBERS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT {} FROM n",
@@ -501,8 +501,8 @@ def test_a_full_scan_would_be_seen(hook: str) -> None:  # noqa: ARG001
 
 def test_a_claim_takes_milliseconds(hook: str) -> None:
     took = []
-    for _ in range(10):
+    for _ in range(20):
         start = time.perf_counter()
         claim(hook)
         took.append(time.perf_counter() - start)
-    assert min(took) < 0.02
+    assert min(took) < 0.01  # without its index it takes longer on each database
