@@ -117,6 +117,7 @@ def _payloads_fit_their_schemas() -> Iterator[None]:
 def _databases() -> Iterator[None]:
     yield
     ready_databases.drop_all()
+    databases.drop_all()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A fresh database of each kind for a test, gone at its end."""
+"""A fresh database of each kind for a test, gone at its end, or empty for the next one."""
 
 import os
 import secrets
@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
+
+from tests.support.emptied import Emptied
 
 QUICK = "GUESTBOOK_TEST_QUICK" in os.environ  # skips all that needs more than SQLite and one process
 MODES = ("sqlite-wal",) if QUICK else ("sqlite-wal", "sqlite-journal", "postgresql", "mariadb")
@@ -26,6 +28,8 @@ SERVERS = {
     ),
     "mariadb": os.environ.get("GUESTBOOK_TEST_MARIADB", "mysql+pymysql://root@127.0.0.1:3306/mysql"),
 }
+
+_free: dict[str, list[Emptied]] = {}  # by how they were made
 
 
 def default_mode() -> str:
@@ -58,24 +62,55 @@ def server(mode: str) -> str:
 
 
 @contextmanager
-def fresh(mode: str, folder: Path) -> Iterator[str]:
-    """Give the URL of an empty database of that mode."""
+def fresh(mode: str, folder: Path, how: str = "") -> Iterator[str]:
+    """Give the URL of an empty database of that mode; `how` is for CREATE DATABASE."""
     if mode.startswith("sqlite"):
         query = "?journal_mode=delete" if mode == "sqlite-journal" else ""
         yield f"sqlite:///{folder / 'guestbook.db'}{query}"
-        return
-    name = create(mode)
+    elif mode == "postgresql":
+        yield from _emptied(how)
+    else:
+        name = create(mode, how)
+        try:
+            yield url_of(mode, name)
+        finally:
+            drop(mode, name)
+
+
+def _emptied(how: str) -> Iterator[str]:
+    """Give the URL of an empty database on PostgreSQL, and keep it for the next test if that can be."""
+    free = _free.setdefault(how, [])
+    if free:
+        one = free.pop()
+    else:
+        name = create("postgresql", how)
+        one = Emptied(name, url_of("postgresql", name))
     try:
-        yield url_of(mode, name)
+        yield one.url
     finally:
-        drop(mode, name)
+        if one.is_as_new():
+            free.append(one)
+        else:
+            _drop_emptied(one)
 
 
-def create(mode: str) -> str:
+def _drop_emptied(one: Emptied) -> None:
+    one.close()
+    drop("postgresql", one.name)
+
+
+def drop_all() -> None:
+    """Take those that wait for a next test off their server."""
+    for free in _free.values():
+        while free:
+            _drop_emptied(free.pop())
+
+
+def create(mode: str, how: str = "") -> str:
     """Make an empty database on a server, and return its name."""
     name = f"guestbook_{secrets.token_hex(6)}"
     with _admin(mode).connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} {how}"))
         if mode == "postgresql":  # no test pulls the plug
             connection.execute(text(f"ALTER DATABASE {name} SET synchronous_commit = off"))
     return name

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 import guestbook
 from guestbook.storage import database
 from guestbook.storage.database import db
-from tests.support import databases
+from tests.support import databases, emptied
 
 MANY_ROWS = 5000  # after so many a new database is quicker than an old one
 COLUMNS = {
@@ -28,8 +28,7 @@ COLUMNS = {
         WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position""",
 }
 CONNECTIONS = {  # PostgreSQL ends them with the query
-    "postgresql": """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid()""",
+    "postgresql": emptied.END_OTHERS,
     "mariadb": """SELECT id FROM information_schema.processlist
         WHERE db = DATABASE() AND id <> CONNECTION_ID()""",
 }

@@ -18,6 +18,8 @@ from tests.storage.copy.rows import Dump, dump
 from tests.support import databases
 
 IN_WORDS = "postgresql-icu"  # a database of PostgreSQL that sorts as people do
+# As English does, where `per_page` stands beside `perpage`.
+IN_ENGLISH = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en' LOCALE 'C.UTF-8' ENCODING 'UTF8'"
 each = pytest.mark.parametrize("there", ["sqlite-journal", "postgresql", "mariadb", IN_WORDS], indirect=True)
 # Where PostgreSQL takes part as the one or the other: sorting as people do asks more of a copy.
 kinds = pytest.mark.parametrize("there", ["sqlite-journal", IN_WORDS, "mariadb"], indirect=True)
@@ -42,24 +44,8 @@ def empty(kind: str, folder: Path) -> Iterator[str]:
         yield f"sqlite:///{folder}/there.db?journal_mode=delete"
         return
     need(kind.removesuffix("-icu"))
-    with _sorted_in_words() if kind == IN_WORDS else databases.fresh(kind, folder) as url:
+    with databases.fresh(kind.removesuffix("-icu"), folder, IN_ENGLISH if kind == IN_WORDS else "") as url:
         yield url
-
-
-@contextmanager
-def _sorted_in_words() -> Iterator[str]:
-    """Give one that sorts as English does, where `per_page` stands beside `perpage`."""
-    name, server = f"guestbook_{secrets.token_hex(6)}", databases.server("postgresql")
-    admin = create_engine(server, isolation_level="AUTOCOMMIT")
-    how = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en' LOCALE 'C.UTF-8' ENCODING 'UTF8'"
-    try:
-        with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name} {how}"))
-        yield make_url(server).set(database=name).render_as_string(hide_password=False)
-    finally:
-        with admin.connect() as connection:
-            connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-        admin.dispose()
 
 
 def migrate(
