@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -54,7 +55,21 @@ def test_a_script_is_short_and_says_first_when_to_use_it(path: Path) -> None:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the tree, in a folder with a blank, that looks installed."""
-    root = processes.copy_of_the_checkout(tmp_path / "my sites" / "guestbook")
+    return installed(processes.copy_of_the_checkout(tmp_path / "my sites" / "guestbook"))
+
+
+@pytest.fixture
+def bare_checkout(tmp_path: Path) -> Path:
+    """The same of what scripts/install reads alone, for a whole copy takes longer than the script."""
+    root = tmp_path / "my sites" / "guestbook"
+    shutil.copytree(ROOT / "scripts", root / "scripts", ignore=shutil.ignore_patterns("benchmarks", "*.pyc*"))
+    for name in ("setup.cfg", "pyproject.toml"):
+        shutil.copy(ROOT / name, root)
+    return installed(root)
+
+
+def installed(root: Path) -> Path:
+    """Let a copy look installed."""
     (root / ".venv/bin").mkdir(parents=True)
     python = root / ".venv/bin/python"
     python.write_text(PYTHON.format(root=root, python=sys.executable))
@@ -261,45 +276,45 @@ def test_a_wrong_setting_stops_run_with_one_line(checkout: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_install_leaves_alone_what_is_up_to_date(checkout: Path) -> None:
-    done = script(checkout, "install")
+def test_install_leaves_alone_what_is_up_to_date(bare_checkout: Path) -> None:
+    done = script(bare_checkout, "install")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert not (checkout / "pip.log").exists()
+    assert not (bare_checkout / "pip.log").exists()
 
 
-def test_install_asks_pip_for_an_extra_that_is_not_there_yet(checkout: Path) -> None:
-    done = script(checkout, "install", "test")
-    assert (checkout / "pip.log").read_text().endswith("--editable .[test]\n")
+def test_install_asks_pip_for_an_extra_that_is_not_there_yet(bare_checkout: Path) -> None:
+    done = script(bare_checkout, "install", "test")
+    assert (bare_checkout / "pip.log").read_text().endswith("--editable .[test]\n")
     assert done.returncode == 1
     assert "could not be installed" in done.stderr
 
 
-def test_install_takes_uv_where_it_is(checkout: Path, tmp_path: Path) -> None:
+def test_install_takes_uv_where_it_is(bare_checkout: Path, tmp_path: Path) -> None:
     uv = tmp_path / "bin/uv"
     uv.parent.mkdir()
     uv.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/uv.log\n')
     uv.chmod(0o755)
-    done = script(checkout, "install", "test", PATH=f"{uv.parent}:{os.environ['PATH']}")
+    done = script(bare_checkout, "install", "test", PATH=f"{uv.parent}:{os.environ['PATH']}")
     assert done.returncode == 0
     asked = "pip install --quiet --python .venv/bin/python pip --editable .[test]\n"
     assert (tmp_path / "uv.log").read_text() == asked
-    assert not (checkout / "pip.log").exists()
+    assert not (bare_checkout / "pip.log").exists()
 
 
-def test_install_takes_an_install_with_an_extra_for_one_without(checkout: Path) -> None:
-    stamp = checkout / ".venv/installed"
+def test_install_takes_an_install_with_an_extra_for_one_without(bare_checkout: Path) -> None:
+    stamp = bare_checkout / ".venv/installed"
     stamp.write_text(stamp.read_text().rstrip("\n") + "test\n")
-    assert script(checkout, "install").returncode == 0
-    assert script(checkout, "install", "test").returncode == 0
-    assert not (checkout / "pip.log").exists()
+    assert script(bare_checkout, "install").returncode == 0
+    assert script(bare_checkout, "install", "test").returncode == 0
+    assert not (bare_checkout / "pip.log").exists()
 
 
-def test_install_asks_again_when_setup_cfg_has_changed_and_again_after_a_failure(checkout: Path) -> None:
-    with (checkout / "setup.cfg").open("a") as file:
+def test_install_asks_again_when_setup_cfg_has_changed_and_again_after_a_failure(bare_checkout: Path) -> None:
+    with (bare_checkout / "setup.cfg").open("a") as file:
         file.write("# another word\n")
     for count in (1, 2):
-        assert script(checkout, "install").returncode == 1
-        assert len((checkout / "pip.log").read_text().splitlines()) == count
+        assert script(bare_checkout, "install").returncode == 1
+        assert len((bare_checkout / "pip.log").read_text().splitlines()) == count
 
 
 @pytest.mark.parametrize(
@@ -311,9 +326,9 @@ def test_install_asks_again_when_setup_cfg_has_changed_and_again_after_a_failure
     ],
 )
 def test_a_python_that_will_not_do_gets_a_sentence(
-    checkout: Path, tmp_path: Path, fake: str | None, sentence: str
+    bare_checkout: Path, tmp_path: Path, fake: str | None, sentence: str
 ) -> None:
-    (checkout / ".venv/bin/python").unlink()
+    (bare_checkout / ".venv/bin/python").unlink()
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("sh", "dirname", "cat", "grep"):
@@ -321,19 +336,19 @@ def test_a_python_that_will_not_do_gets_a_sentence(
     if fake is not None:
         (programs / "python3").write_text(f"#!/bin/sh\n{fake}\n")
         (programs / "python3").chmod(0o755)
-    done = script(checkout, "run", PATH=str(programs))
+    done = script(bare_checkout, "run", PATH=str(programs))
     assert done.returncode == 1
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_checkout_that_has_moved_gets_a_new_environment(checkout: Path, tmp_path: Path) -> None:
+def test_a_checkout_that_has_moved_gets_a_new_environment(bare_checkout: Path, tmp_path: Path) -> None:
     python = tmp_path / "bin/python3"  # leaves out pip, whose installation takes seconds
     python.parent.mkdir()
     less = 'case "$*" in "-m venv "*) set -- "$@" --without-pip ;; esac'
     python.write_text(f'#!/bin/sh\n{less}\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
-    moved = checkout.rename(checkout.with_name("elsewhere"))
+    moved = bare_checkout.rename(bare_checkout.with_name("elsewhere"))
     done = script(moved, "install", PATH=f"{python.parent}:{without_uv()}")
     assert done.returncode == 1
     assert "could not be installed" in done.stderr

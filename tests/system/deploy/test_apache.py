@@ -110,7 +110,7 @@ def test_plain_cgi_serves_the_book(debian_host: Installation, receiver: Receiver
         if path:  # each page starts Python anew, so one place has to do
             visit.sign(browser, installed, page)
             visit.deliver(browser, receiver)
-            visit.administer(browser)
+            visit.log_in(browser)
             visit.post_to_the_receiver(browser)
             visit.use_the_api(browser, installed.token)
 

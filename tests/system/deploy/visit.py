@@ -68,7 +68,8 @@ def whole(browser: Browser, installed: Installed, receiver: Receiver) -> None:
     """Use everything once."""
     sign(browser, installed, read(browser))
     deliver(browser, receiver)
-    administer(browser)
+    log_in(browser)
+    change_a_setting(browser)
     post_to_the_receiver(browser)
     use_the_api(browser, installed.token)
 
@@ -112,8 +113,8 @@ def deliver(browser: Browser, receiver: Receiver) -> None:
     assert "From this host" in browser.session.get(data["comment"]["url"], timeout=30).text
 
 
-def administer(browser: Browser) -> None:
-    """Log in and change a setting, which needs the form's token."""
+def log_in(browser: Browser) -> None:
+    """Log in, which needs the form's token; the cookies are for this book alone."""
     form = visitor.fields(browser.page("/admin/login"))
     answer = browser.ask("POST", "/admin/login", data=form | {"password": PASSWORD})
     assert answer.url.startswith(f"{browser.base_url}/admin/"), answer.text
@@ -121,6 +122,10 @@ def administer(browser: Browser) -> None:
     cookies = list(browser.session.cookies)
     assert {cookie.path for cookie in cookies} == {f"{browser.path}/admin", f"{browser.path}/comments"}
     assert {cookie.secure for cookie in cookies} == {browser.origin.startswith("https:")}
+
+
+def change_a_setting(browser: Browser) -> None:
+    """Change one as the owner who has logged in, which needs the form's token too."""
     form = visitor.fields(browser.page("/admin/book/")) | {"title": "A book on a host"}
     answer = browser.ask("POST", "/admin/book/", data=form)
     assert (answer.status_code, [one.status_code for one in answer.history]) == (200, [303])
