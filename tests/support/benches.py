@@ -1,17 +1,39 @@
 """Run a command of `scripts/bench`, and read the tables that it prints."""
 
 import os
+from functools import partial
+from typing import Any
 from unittest import mock
 
 import click
 from click.testing import CliRunner, Result
+from flask import Flask
+from werkzeug.security import generate_password_hash
 
-from tests.support import processes
+import guestbook
+from guestbook.auth import login
+from tests.support import compiled, processes
 
 
 def run(command: click.Command, *arguments: str) -> Result:
-    """Run it without this process's settings; what it cannot explain is raised."""
-    with mock.patch.dict(os.environ, processes.clean_environ(), clear=True):
+    """Run it without this process's settings; what it cannot explain is raised.
+
+    Its apps use what others have compiled, and quick hashes, for no test looks at how long they take.
+    """
+    create = guestbook.create_app
+
+    def sharing(*given: Any, **options: Any) -> Flask:
+        app = create(*given, **options)
+        compiled.share(app)
+        return app
+
+    without_settings = mock.patch.dict(os.environ, processes.clean_environ(), clear=True)
+    quick = partial(generate_password_hash, method="scrypt:128:1:1")
+    with (
+        without_settings,
+        mock.patch.object(guestbook, "create_app", sharing),
+        mock.patch.object(login, "generate_password_hash", lambda given, **_: quick(given)),
+    ):
         return CliRunner().invoke(command, arguments, catch_exceptions=False)
 
 
