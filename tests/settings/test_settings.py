@@ -4,10 +4,10 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from tempfile import gettempdir
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import pytest
@@ -142,15 +142,22 @@ BAD = {
 }
 
 
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that stays open to other users. Pytest closes its own whenever another run of it starts."""
+    with TemporaryDirectory() as place:
+        yield Path(place)
+
+
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "cwd").mkdir()
-    monkeypatch.chdir(tmp_path / "cwd")
+def _elsewhere(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "cwd").mkdir()
+    monkeypatch.chdir(place / "cwd")
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "data"
+def folder(place: Path) -> Path:
+    return place / "data"
 
 
 def load(folder: Path, **values: str) -> Settings:
@@ -277,13 +284,13 @@ def test_a_data_folder_may_have_signs_that_mean_something_in_a_url(tmp_path: Pat
 
 @pytest.mark.parametrize("closed", ["cwd", "cwd/.env"])
 def test_a_file_in_the_working_directory_that_this_user_may_not_read_is_not_there(
-    closed: str, folder: Path, tmp_path: Path
+    closed: str, folder: Path, place: Path
 ) -> None:
     Path(".env").write_text("GUESTBOOK_TIMEOUT=wrong\n")
     given_to_nobody(folder)
-    (tmp_path / closed).chmod(0)
+    (place / closed).chmod(0)
     done = as_nobody(f"print(settings.load({environment(folder, {})!r}).timeout)")
-    (tmp_path / closed).chmod(0o700)
+    (place / closed).chmod(0o700)
     assert (done.stdout, done.stderr) == ("15.0\n", "")
 
 
