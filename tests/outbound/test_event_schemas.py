@@ -158,7 +158,7 @@ def test_the_snapshot_is_written_again_unless_receivers_would_break(
     monkeypatch.setattr(event_snapshot, "SNAPSHOT", tmp_path / "schemas.json")
     event_snapshot.renew()
     assert event_snapshot.stored() == event_snapshot.current()
-    before, less = event_snapshot.stored(), event_snapshot.current()
+    before, less = event_snapshot.stored(), copy.deepcopy(event_snapshot.current())
     remove(less)
     monkeypatch.setattr(event_snapshot, "current", lambda: less)
     with pytest.raises(SystemExit, match=r"comment\.created: the field data\.comment\.place is gone\."):
