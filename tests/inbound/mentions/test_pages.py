@@ -194,7 +194,7 @@ def test_a_compressed_page_is_unpacked_up_to_the_limit(app: Flask, receiver: Rec
     receiver.answer("/post", Answer(headers={**mention_pages.HTML, "Content-Encoding": "gzip"}, body=packed))
     mention(app, receiver)
     assert len(comments()) == 1
-    bomb = gzip.compress(bytes(300_000_000))
+    bomb = gzip.compress(bytes(30 * PAGE_LIMIT))
     receiver.answer("/bomb", Answer(headers={**mention_pages.HTML, "Content-Encoding": "gzip"}, body=bomb))
     assert failure(app, receiver, "/bomb") == "The page does not link to the target."
     broken = Answer(headers={**mention_pages.HTML, "Content-Encoding": "br"}, body=b"\x0b\x02")

@@ -7,9 +7,11 @@ import pytest
 from flask import Flask
 
 from guestbook.auth import api_tokens
+from guestbook.comments import moderation_actions
 from guestbook.lib import clock
 from guestbook.storage.database import writing
 from guestbook.storage.models import Comment
+from guestbook.web.api import bulk_schemas
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient
 
@@ -31,6 +33,23 @@ def deliveries(app: Flask) -> dict[str, str]:
             "of_off": factories.delivery(off, **FAILED),
             "done": factories.delivery(hook, **FAILED | {"status": "processed"}),
         }
+
+
+@pytest.mark.parametrize(
+    ("address", "more", "most"),
+    [
+        ("/redeliver", {}, bulk_schemas.MOST_REQUEUED),
+        ("/reprocess", {}, bulk_schemas.MOST_REQUEUED),
+        ("/moderate", {"action": "hold"}, moderation_actions.BULK_LIMIT),
+    ],
+)
+def test_a_request_may_name_so_many_rows(
+    program: ApiClient, address: str, more: dict[str, str], most: int
+) -> None:
+    rows = [f"{number:032x}" for number in range(most + 1)]
+    assert program.ask("POST", address, {"ids": rows[:-1], **more}).status_code in (200, 202)
+    refused = program.post(address, {"ids": rows, **more}, status=422)
+    assert refused["error"]["fields"] == {"ids": f"At most {most} are allowed."}
 
 
 @pytest.mark.parametrize(
