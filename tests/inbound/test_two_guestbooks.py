@@ -1,7 +1,6 @@
 """Two real guestbooks on two ports: what is signed in one appears in the other once, and not for ever."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pytest
 import guestbook
 from guestbook.storage.database import db
 from tests.support import processes
+from tests.support.forks import Forks
 
 ROUNDS = 3  # in which each book's cron comes; what goes in a circle would grow with them
 
@@ -55,7 +55,7 @@ class Guestbook:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Guestbook]:
+def served(folder: Path, forks: Forks) -> Iterator[Guestbook]:
     folder.mkdir()
     port = processes.free_port()
     address = f"http://127.0.0.1:{port}"
@@ -66,21 +66,20 @@ def served(folder: Path) -> Iterator[Guestbook]:
     }
     book = Guestbook(address, environ)
     book.command("init-db")
-    options = ["--listen", f"127.0.0.1:{port}", "--threads", "4", "--call", "guestbook:create_app"]
-    command = [sys.executable, "-m", "waitress", *options]
-    with processes.started(command, cwd=folder, env=processes.clean_environ(**environ)) as server:
-        processes.wait_for(lambda: processes.answers(address), 30, server.output)
-        yield book
-        assert "Traceback" not in server.output()
+    server = forks.start(environ, "serve", f"--listen=127.0.0.1:{port}")
+    processes.wait_for(lambda: processes.answers(address), 30, lambda: server.printed)
+    yield book
+    assert "Traceback" not in server.printed
+    server.end()
 
 
 @pytest.mark.parametrize("relay", [(), ("--notify-webhooks",)])
 def test_a_comment_in_one_appears_in_the_other_once_and_not_for_ever(
-    tmp_path: Path, relay: tuple[str]
+    tmp_path: Path, forks: Forks, relay: tuple[str]
 ) -> None:
     with ExitStack() as stack:
-        here = stack.enter_context(served(tmp_path / "here"))
-        there = stack.enter_context(served(tmp_path / "there"))
+        here = stack.enter_context(served(tmp_path / "here", forks))
+        there = stack.enter_context(served(tmp_path / "there", forks))
         here.tells(there, *relay, sign_with="key")
         there.tells(here, *relay)
         assert processes.sign(here.address, name="Zoë", website="example.org", message="Grüße 🦋") == 303
