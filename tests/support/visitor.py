@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
-import html5lib
 from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
@@ -11,6 +10,7 @@ from werkzeug.test import TestResponse
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
+from tests.support import strict_html
 
 GREETING = {"name": "Ada", "website": "", "message": "Hello"}
 TIMES_SCRIPT = ["/static/times.js"]  # the only script of a page with dates
@@ -55,8 +55,7 @@ def let_write(app: Flask, rate: int = 10_000) -> None:
 
 def parse(response: TestResponse) -> Element:
     """Read a page; html5lib raises on every error that the HTML standard names."""
-    root: Element = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(response.text)
-    return root
+    return strict_html.parse(response.text)
 
 
 def fields(page: Element) -> dict[str, str]:
