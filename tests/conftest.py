@@ -43,6 +43,7 @@ from tests.system.interop import npm
 
 compiled.share_pages()
 compiled.share_statements()
+compiled.share_static_rule()
 memory.keep_files_in_memory()
 memory.pause_garbage_collection()
 quick_hashes.use()

@@ -10,6 +10,7 @@ from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy.engine.default import DefaultDialect as Dialect
 from sqlalchemy.util import LRUCache
+from werkzeug.routing import Rule
 
 from guestbook import web
 from guestbook.storage.column_types import KEYRING
@@ -81,6 +82,23 @@ class _Pages:
             own.provide_automatic_options = getattr(rule, "provide_automatic_options", False)  # of Flask
             app.url_map.add(own)
         app.add_url_rule(*given, **options)
+
+
+def share_static_rule() -> None:
+    """Let all apps use what was compiled for the address of static files, which Flask adds before our pages."""
+    build = Rule._compile_builder
+    known: dict[tuple[str, bool], Any] = {}
+
+    @wraps(build)
+    def once(rule: Rule, append_unknown: bool = True) -> Any:
+        if rule.endpoint != "static":
+            return build(rule, append_unknown)
+        key = (rule.rule, append_unknown)
+        if key not in known:
+            known[key] = build(rule, append_unknown)
+        return known[key]
+
+    Rule._compile_builder = once  # type: ignore[method-assign]  # it gives functions that know no rule
 
 
 @contextmanager
