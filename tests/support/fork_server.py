@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 import flask.cli
 import requests  # noqa: F401  so that no child has to import it
+from sqlalchemy import create_engine
 
 import guestbook
 import guestbook.cli.idle_cron  # likewise
@@ -101,6 +102,7 @@ def _wait(pid: int, seconds: float) -> int | None:
 def _fork(order: dict[str, Any]) -> int:
     if order["program"] == "celery" or "relay" in order["command"]:
         _load_celery()
+    _load_driver(order["environ"].get("GUESTBOOK_DATABASE_URL", "").partition(":")[0])
     pid = os.fork()
     if pid:
         if order["program"] == "celery":
@@ -144,6 +146,14 @@ def _load_celery() -> None:
         with suppress(ModuleNotFoundError):  # without Celery a relay says what is missing
             import_module(name)
     gc.freeze()
+
+
+@cache
+def _load_driver(scheme: str) -> None:
+    """Import what a book on a database with such a URL needs, once there is one."""
+    if "+" in scheme:
+        create_engine(f"{scheme}://")  # which connects to nothing
+        gc.freeze()
 
 
 def _announce(path: Path) -> None:
