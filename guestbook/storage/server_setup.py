@@ -17,13 +17,15 @@ SILENCE = 30  # seconds without a sign of life, after which each side takes the 
 def options(url: str) -> dict[str, Any]:
     """Return the keywords of `create_engine`."""
     connect_args: dict[str, Any] = {"connect_timeout": CONNECT_WAIT}
+    more = {}
     if url.partition(":")[0].endswith("pymysql"):
         connect_args["charset"] = "utf8mb4"
     else:  # libpq's words for what _notice_silence does
         connect_args |= {f"keepalives_{name}": value for name, value in _probes().items()}
         connect_args["tcp_user_timeout"] = SILENCE * 1000
+        more["use_native_hstore"] = False  # or each process looks for a type that no column has
     # MariaDB's default takes gap locks, under which even an empty claim blocks the visitor's INSERT.
-    return {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "connect_args": connect_args}
+    return {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "connect_args": connect_args} | more
 
 
 def set_limits(raw: Any, *, is_postgresql: bool, may_idle: bool, lock_wait: int) -> None:
