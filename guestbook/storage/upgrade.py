@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from alembic import command
 from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
 from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
@@ -121,11 +121,22 @@ def _migrate(engine: Engine, report: UpgradeReport, progress: Progress) -> None:
         for script in reversed(pending):
             began = time.monotonic()
             with database.write(engine) as connection:
-                command.upgrade(_config(connection=connection), script.revision)
+                _run(scripts, connection, script.revision)
             seconds = time.monotonic() - began
             if script.revision > report.before:
                 report.migrations.append(Migration(script.revision, script.doc, seconds))
             step(1)
+
+
+def _run(scripts: ScriptDirectory, connection: Connection, version: str) -> None:
+    """Migrate to a version as Alembic's `upgrade` does, which would load all files anew for each."""
+    config = _config(connection=connection)
+
+    def way(stored: Any, _context: object) -> Any:
+        return scripts._upgrade_revs(version, stored)
+
+    with EnvironmentContext(config, scripts, fn=way, destination_rev=version):
+        scripts.run_env()
 
 
 def _version_table() -> str:
