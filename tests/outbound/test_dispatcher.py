@@ -30,6 +30,7 @@ from tests.support.receiver import HANG, OK, Answer, Receiver, in_a_process, rea
 
 CONCURRENCY = 32
 CAP = CONCURRENCY // 4  # requests at once to one webhook
+EACH = 30  # deliveries to each of twenty webhooks
 AT_ONCE = ",".join(["0"] * 40)  # a retry schedule without waits
 
 
@@ -51,7 +52,7 @@ def test_two_hanging_webhooks_of_twenty_do_not_hold_up_the_other_eighteen(
     for path in fast:
         receiver.answer(path, Answer(delay=0.02))
         each_book.webhook(receiver.url(path))
-    each_book.publish(60)
+    each_book.publish(EACH)
     forks.run(environ, "cron")
     alone = _seconds_for(receiver, fast, 0)
     hanging = {path: each_book.webhook(receiver.url(path)) for path in ("/hangs1", "/hangs2")}
@@ -62,12 +63,12 @@ def test_two_hanging_webhooks_of_twenty_do_not_hold_up_the_other_eighteen(
         before = Counter(request.path for request in receiver.requests)
         for webhook_id in hanging.values():
             each_book.unpause(webhook_id)
-        each_book.publish(60)
+        each_book.publish(EACH)
         running = forks.start(environ, "cron")
         for path in hanging:
             receiver.wait_for(before[path] + 1, path)
         for path in fast:
-            receiver.wait_for(before[path] + 60, path)
+            receiver.wait_for(before[path] + EACH, path)
         running.kill()
         each_book.expire()
         return _seconds_for(receiver, fast, before[fast[0]])
