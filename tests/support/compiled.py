@@ -85,7 +85,7 @@ class _Pages:
 
 
 def share_static_rule() -> None:
-    """Let all apps use what was compiled for the address of static files, which Flask adds before our pages."""
+    """Let all apps use what was compiled for the address of static files: Flask adds it before our pages."""
     build = Rule._compile_builder
     known: dict[tuple[str, bool], Any] = {}
 

@@ -4,6 +4,7 @@ A skeleton has marks where a page has texts and values that can make no differen
 same errors in both. What is odd in any way is read as a whole.
 """
 
+import html
 import re
 from copy import deepcopy
 from functools import lru_cache
@@ -14,13 +15,13 @@ from html5lib._inputstream import invalid_unicode_re
 
 START, END = "\ue000", "\ue001"  # around the number of a mark
 MARK = re.compile(f"{START}([0-9]+){END}")
-# A text without quotes, since an attribute may hold a ">" too. The blanks around it stay, since some places
-# take nothing else.
-# A value without blanks, since it may stand in a text or in another value.
-VARIABLE = re.compile(
-    r"""(>[ \t\n\f]*)([^<>&"' \t\n\f\0\r](?:[^<>&"'\0\r]*[^<>&"' \t\n\f\0\r])?)(?=[ \t\n\f]*<)"""
-    r"""|( (?:href|value|id|for|datetime|action|src|title)=")([^<>&"'\s\0]+)(?=")"""
-)
+NAMES = "href|value|id|for|datetime|action|formaction|src|title|aria-label"
+REST = r"""[^<>&"'\0\r]*(?:&(?:amp|lt|gt|#34|#39);[^<>&"'\0\r]*)*"""  # as Jinja escapes it
+FIRST = r"""(?![ \t\n\f\r])(?=[^<"'])"""
+# A text without quotes, since an attribute may hold a ">" too. The blanks before it stay, since some places
+# take nothing else. A value does not begin with a blank, which could end another value before it.
+VARIABLE = re.compile(f"""(>[ \\t\\n\\f]*){FIRST}({REST})(?=<)|( (?:{NAMES})=")(?!\\s)({REST})(?=")""")
+RAW = ("script", "style")  # where no escape is read
 ODD = re.compile(f"[{START}{END}]|<!--|<!\\[")
 SKELETONS = 200  # that are kept
 
@@ -32,7 +33,7 @@ def parse(text: str) -> Element:
     values: list[str] = []
 
     def mark(found: re.Match[str]) -> str:
-        before, value = found.group(1, 2) if found[2] else found.group(3, 4)
+        before, value = found.group(1, 2) if found[1] else found.group(3, 4)
         values.append(value)
         return f"{before}{START}{len(values) - 1}{END}"
 
@@ -60,11 +61,14 @@ def _read(text: str) -> Element:
 def _fill(element: Element, values: list[str]) -> None:
     """Put the values where their marks are."""
 
-    def value(found: re.Match[str]) -> str:
+    def raw(found: re.Match[str]) -> str:
         return values[int(found[1])]
 
+    def value(found: re.Match[str]) -> str:
+        return html.unescape(values[int(found[1])])
+
     if element.text and START in element.text:
-        element.text = MARK.sub(value, element.text)
+        element.text = MARK.sub(raw if element.tag in RAW else value, element.text)
     if element.tail and START in element.tail:
         element.tail = MARK.sub(value, element.tail)
     for name, marked in element.attrib.items():
