@@ -1,24 +1,21 @@
 """Run a command of `scripts/bench`, and read the tables that it prints."""
 
 import os
-from functools import partial
 from typing import Any
 from unittest import mock
 
 import click
 from click.testing import CliRunner, Result
 from flask import Flask
-from werkzeug.security import generate_password_hash
 
 import guestbook
-from guestbook.auth import login
 from tests.support import compiled, processes
 
 
 def run(command: click.Command, *arguments: str) -> Result:
     """Run it without this process's settings; what it cannot explain is raised.
 
-    Its apps use what others have compiled, and quick hashes, for no test looks at how long they take.
+    Its apps use what others have compiled, for no test looks at how long they take.
     """
     create = guestbook.create_app
 
@@ -28,12 +25,7 @@ def run(command: click.Command, *arguments: str) -> Result:
         return app
 
     without_settings = mock.patch.dict(os.environ, processes.clean_environ(), clear=True)
-    quick = partial(generate_password_hash, method="scrypt:128:1:1")
-    with (
-        without_settings,
-        mock.patch.object(guestbook, "create_app", sharing),
-        mock.patch.object(login, "generate_password_hash", lambda given, **_: quick(given)),
-    ):
+    with without_settings, mock.patch.object(guestbook, "create_app", sharing):
         return CliRunner().invoke(command, arguments, catch_exceptions=False)
 
 
