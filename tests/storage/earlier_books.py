@@ -81,10 +81,10 @@ def fill(engine: Engine, schema: str) -> None:
     with database.write(engine) as connection:
         for statement in database.statements(SCHEMAS[schema]):
             connection.exec_driver_sql(statement)
-        seen = inspect(connection)
+        seen = inspect(connection).get_multi_columns()
         for table, row in ROWS.items():
-            if seen.has_table(table):
-                columns = [one["name"] for one in seen.get_columns(table)]
+            if found := seen.get((None, table)):
+                columns = [one["name"] for one in found]
                 places = ", ".join(f":{name}" for name in columns)
                 connection.execute(text(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"), row)
 
