@@ -3,11 +3,12 @@
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from tests.conftest import running
 from tests.support import servers, site
@@ -17,6 +18,8 @@ from tests.support.receiver import Receiver
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 ARGUMENTS += ["--disable-site-isolation-trials"]  # a renderer kept ready for each page takes a fifth more
+# A third cheaper for pages that are only looked at: in such a browser a click has no effect.
+ONLY_LOOKS = "--disable-threaded-compositing"
 PHONE = {"width": 390, "height": 844}  # CSS pixels
 DESKTOP = {"width": 1280, "height": 900}
 
@@ -26,6 +29,7 @@ EXPECTED_COMPLAINTS = (
 )
 
 Open = Callable[..., Page]
+OpenContext = Callable[..., BrowserContext]
 
 
 @pytest.fixture
@@ -62,16 +66,48 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
+def playwright() -> Iterator[Playwright]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=servers.chromium(), args=ARGUMENTS)
+        yield playwright
+
+
+@pytest.fixture(scope="package")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    with launched(playwright) as browser:
         yield browser
-        browser.close()
+
+
+@pytest.fixture(scope="package")
+def looking_browser(playwright: Playwright) -> Iterator[Browser]:
+    """A browser for tests that click nothing and press no key."""
+    with launched(playwright, ONLY_LOOKS) as browser:
+        yield browser
+
+
+@contextmanager
+def launched(playwright: Playwright, *more: str) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=servers.chromium(), args=[*ARGUMENTS, *more])
+    yield browser
+    browser.close()
 
 
 @pytest.fixture
-def open_context(browser: Browser, address: str) -> Iterator[Callable[..., BrowserContext]]:
-    """Open a fresh profile at the book; what its pages complain of in the console fails the test.
+def open_context(browser: Browser, address: str) -> Iterator[OpenContext]:
+    """Open a fresh profile at the book."""
+    with fresh_contexts(browser, address) as open_context:
+        yield open_context
+
+
+@pytest.fixture
+def open_to_look(looking_browser: Browser, address: str) -> Iterator[OpenContext]:
+    """Open a fresh profile at the book, in which nothing is clicked."""
+    with fresh_contexts(looking_browser, address) as open_context:
+        yield open_context
+
+
+@contextmanager
+def fresh_contexts(browser: Browser, address: str) -> Iterator[OpenContext]:
+    """Give a function that opens profiles; what their pages complain of in the console fails the test.
 
     A script, a style or a picture that the page's own policy forbids is such a complaint.
     """
@@ -95,7 +131,7 @@ def open_context(browser: Browser, address: str) -> Iterator[Callable[..., Brows
 
 
 @pytest.fixture
-def open_book(open_context: Callable[..., BrowserContext]) -> Iterator[Open]:
+def open_book(open_context: OpenContext) -> Iterator[Open]:
     """Open the book as a visitor, who gets no cookie but the one after signing."""
     contexts: list[BrowserContext] = []
 
@@ -111,20 +147,26 @@ def open_book(open_context: Callable[..., BrowserContext]) -> Iterator[Open]:
 
 
 @pytest.fixture
-def open_admin(app: Flask, open_context: Callable[..., BrowserContext], address: str) -> Open:
+def open_admin(app: Flask, open_context: OpenContext, address: str) -> Open:
     """Open the admin pages as their owner, logged in or not; the cookie saves typing the password."""
-    owner, name, path = Owner(app), app.config["SESSION_COOKIE_NAME"], app.config["SESSION_COOKIE_PATH"]
-    host = str(urlsplit(address).hostname)
+    owner = Owner(app)
 
     def open_admin(*, logged_in: bool = True, **options: object) -> Page:
         context = open_context(**options)
         if logged_in:
-            owner.be_logged_in()
-            cookie = owner.client.get_cookie(name, path=path)
-            assert cookie
-            context.add_cookies([{"name": name, "value": cookie.value, "domain": host, "path": path}])
+            be_logged_in(owner, context, address)
         page = context.new_page()
         page.goto("/admin/")
         return page
 
     return open_admin
+
+
+def be_logged_in(owner: Owner, context: BrowserContext, address: str) -> None:
+    """Give a profile the cookie of the owner, who is logged in."""
+    name, path = (owner.app.config[f"SESSION_COOKIE_{part}"] for part in ("NAME", "PATH"))
+    owner.be_logged_in()
+    cookie = owner.client.get_cookie(name, path=path)
+    assert cookie
+    host = str(urlsplit(address).hostname)
+    context.add_cookies([{"name": name, "value": cookie.value, "domain": host, "path": path}])

@@ -1,15 +1,16 @@
 """Chromium shows the book on a page of another site."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from tests.support import site
 from tests.support.visitor import add, stored
+from tests.system.browser.conftest import OpenContext
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -60,7 +61,7 @@ def assert_it_fits(page: Page) -> None:
 
 
 def test_the_frame_sizes_itself_and_one_signs_in_it(
-    app: Flask, elsewhere: str, open_context: Callable[..., BrowserContext]
+    app: Flask, elsewhere: str, open_context: OpenContext
 ) -> None:
     allow(app, elsewhere)
     add(app, [f"Comment {number}" for number in range(15)])
@@ -85,7 +86,7 @@ def test_the_frame_sizes_itself_and_one_signs_in_it(
 
 
 def test_without_scripts_a_frame_by_hand_shows_the_book_and_takes_a_comment(
-    app: Flask, elsewhere: str, open_context: Callable[..., BrowserContext]
+    app: Flask, elsewhere: str, open_context: OpenContext
 ) -> None:
     allow(app, elsewhere)
     context = open_context(java_script_enabled=False)

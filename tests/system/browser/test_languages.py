@@ -1,21 +1,18 @@
 """Chromium reads the book in each language, and switches without a script."""
 
-from collections.abc import Callable
-
 import pytest
 from flask import Flask
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
 from guestbook.storage.preferences import BOOK_LANGUAGES
 from tests.support.visitor import add
+from tests.system.browser.conftest import OpenContext
 from tests.system.browser.inspector import Inspector
 
 pytestmark = pytest.mark.needs("chromium")
 
 
-def test_one_click_changes_the_language_without_a_script(
-    app: Flask, open_context: Callable[..., BrowserContext]
-) -> None:
+def test_one_click_changes_the_language_without_a_script(app: Flask, open_context: OpenContext) -> None:
     [comment_id] = add(app, ["Hello"])
     context = open_context(java_script_enabled=False, locale="fr-CH")
     page = context.new_page()
@@ -34,10 +31,10 @@ def test_one_click_changes_the_language_without_a_script(
 
 @pytest.mark.parametrize("code", BOOK_LANGUAGES)
 def test_the_front_page_is_accessible_and_fits_in_each_language(
-    app: Flask, open_context: Callable[..., BrowserContext], code: str
+    app: Flask, open_to_look: OpenContext, code: str
 ) -> None:
     add(app, ["What a lovely book!"], website="https://a.example")
-    page = open_context(locale=code).new_page()
+    page = open_to_look(locale=code).new_page()
     inspector = Inspector(app, page)
     for url in ("/", "/privacy"):
         page.goto(url)

@@ -1,10 +1,10 @@
 """Chromium sees every look of the book: light and dark, on a phone and a desk, on paper, with own CSS."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from flask import Flask, request
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
@@ -13,7 +13,7 @@ from guestbook.storage.preferences import LOOKS
 from tests.support import site
 from tests.support.visitor import add
 from tests.system.browser import sample
-from tests.system.browser.conftest import Open
+from tests.system.browser.conftest import Open, OpenContext
 from tests.system.browser.inspector import FILL_WITH_NONSENSE, Inspector
 
 pytestmark = pytest.mark.needs("chromium")
@@ -50,9 +50,7 @@ def shown_pages(page: Page, comment_id: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_look_is_accessible_and_fits(
-    app: Flask, open_context: Callable[..., BrowserContext], look: str
-) -> None:
+def test_every_look_is_accessible_and_fits(app: Flask, open_to_look: OpenContext, look: str) -> None:
     set_(
         app,
         look=look,
@@ -67,7 +65,7 @@ def test_every_look_is_accessible_and_fits(
     add(app, ["Hello"], name="N" * 80)
     with app.app_context(), writing() as session:
         session.add(Origin(comment_id=newest, name="other.example", url="https://other.example/post"))
-    inspector = Inspector(app, open_context(reduced_motion="reduce").new_page())
+    inspector = Inspector(app, open_to_look(reduced_motion="reduce").new_page())
     for name in shown_pages(inspector.page, comment_id):
         inspector.look_at_page(name)
     assert not inspector.wrong, "\n".join(inspector.wrong)
@@ -75,7 +73,7 @@ def test_every_look_is_accessible_and_fits(
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 def test_one_click_changes_the_look_and_one_goes_back(
-    app: Flask, open_context: Callable[..., BrowserContext], scripts: bool
+    app: Flask, open_context: OpenContext, scripts: bool
 ) -> None:
     set_(app, visitor_looks="yes")
     [comment_id] = add(app, ["Hello"])

@@ -1,11 +1,10 @@
 """A phone: a comment is held, the chat's message has the link, and one tap on its page publishes it."""
 
 import re
-from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from guestbook.outbound import webhooks
 from guestbook.storage import preferences
@@ -13,7 +12,7 @@ from guestbook.storage.database import writing
 from tests.support import factories
 from tests.support.receiver import Receiver
 from tests.support.visitor import stored
-from tests.system.browser.conftest import PHONE, Open
+from tests.system.browser.conftest import PHONE, Open, OpenContext
 from tests.system.browser.test_book import fill_in, send
 
 pytestmark = pytest.mark.needs("chromium")
@@ -21,7 +20,7 @@ WORDS = "Greetings from the lighthouse"
 
 
 @pytest.fixture
-def link(app: Flask, open_context: Callable[..., BrowserContext], receiver: Receiver) -> str:
+def link(app: Flask, open_context: OpenContext, receiver: Receiver) -> str:
     """The link in the message of a chat about a comment that a visitor has just written."""
     with app.app_context(), writing() as session:
         preferences.save(session, {"moderation": "all"})

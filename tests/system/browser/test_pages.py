@@ -3,18 +3,14 @@
 Pages are found by the routes, and forms by their pages, so that new ones need no word here.
 """
 
-from collections.abc import Callable
-
 import pytest
 from flask import Flask
-from playwright.sync_api import BrowserContext
 
-from guestbook.auth import login
-from guestbook.storage.database import writing
-from tests.support.owner import PASSWORD
+from tests.support.owner import PASSWORD, Owner
 from tests.support.receiver import Receiver
 from tests.support.second_factor_codes import turn_second_factor_on
 from tests.system.browser import sample
+from tests.system.browser.conftest import OpenContext, be_logged_in
 from tests.system.browser.inspector import Inspector
 
 pytestmark = pytest.mark.needs("chromium")
@@ -60,10 +56,10 @@ UNASKED = {"/admin/deliveries/redeliver": 422, "/admin/inbox/reprocess": 422}
 
 @pytest.mark.parametrize("part", ["sources, inbox and bins", "all other pages"])
 def test_every_page_is_accessible_valid_and_fits(
-    app: Flask, receiver: Receiver, open_context: Callable[..., BrowserContext], part: str
+    app: Flask, receiver: Receiver, open_to_look: OpenContext, part: str
 ) -> None:
     rows = sample.fill(app, receiver)
-    context = open_context()
+    context = open_to_look()
     inspector = Inspector(app, context.new_page(), KNOWN)
     log_in(app, inspector)
     first = {name: values[0] for name, values in rows.items()}
@@ -78,10 +74,8 @@ def test_every_page_is_accessible_valid_and_fits(
     assert not inspector.wrong, "\n".join(inspector.wrong)
 
 
-def test_the_pages_of_the_second_factor_are_too(
-    app: Flask, open_context: Callable[..., BrowserContext]
-) -> None:
-    context = open_context()
+def test_the_pages_of_the_second_factor_are_too(app: Flask, open_to_look: OpenContext) -> None:
+    context = open_to_look()
     inspector = Inspector(app, context.new_page(), KNOWN)
     log_in(app, inspector)
     inspector.open("/admin/account/second-factor/")
@@ -95,8 +89,8 @@ def test_the_pages_of_the_second_factor_are_too(
     assert not inspector.wrong, "\n".join(inspector.wrong)
 
 
-def test_every_page_of_an_empty_book_is_too(app: Flask, open_context: Callable[..., BrowserContext]) -> None:
-    context = open_context()
+def test_every_page_of_an_empty_book_is_too(app: Flask, open_to_look: OpenContext) -> None:
+    context = open_to_look()
     inspector = Inspector(app, context.new_page(), KNOWN)
     log_in(app, inspector)
     for address in ("/", "/admin/", "/admin/comments/", "/admin/webhooks/", "/admin/deliveries/", *ROOMS):
@@ -105,11 +99,6 @@ def test_every_page_of_an_empty_book_is_too(app: Flask, open_context: Callable[.
 
 
 def log_in(app: Flask, inspector: Inspector) -> None:
-    """Look at the page that asks for the password, and give it."""
+    """Look at the page that asks for the password, and be logged in then."""
     inspector.open("/admin/login")
-    page = inspector.page
-    with app.app_context(), writing() as session:
-        login.set_password(session, PASSWORD)
-    page.goto("/admin/")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    be_logged_in(Owner(app), inspector.page.context, inspector.page.url)

@@ -1,17 +1,15 @@
 """Chromium on a receiver's page: redeliver, test and rotate, also without scripts and on a phone."""
 
-from collections.abc import Callable
-
 import pytest
 from flask import Flask
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from guestbook.lib import ed25519
 from guestbook.storage.models import Webhook
 from tests.support import factories
 from tests.support.receiver import OK, Answer, Receiver
 from tests.support.receiver_person import add_link
-from tests.system.browser.conftest import DESKTOP, PHONE
+from tests.system.browser.conftest import DESKTOP, PHONE, OpenContext
 
 pytestmark = pytest.mark.needs("chromium")
 BROKEN = Answer(500, body=b"Out of order")
@@ -23,7 +21,7 @@ BROKEN = Answer(500, body=b"Out of order")
 def test_a_receiver_helps_itself(
     app: Flask,
     receiver: Receiver,
-    open_context: Callable[..., BrowserContext],
+    open_context: OpenContext,
     size: dict[str, int],
     scripts: bool,
 ) -> None:

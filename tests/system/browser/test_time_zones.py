@@ -1,12 +1,11 @@
 """Chromium shows dates in the zone of its device, in each language; without scripts, in the book's."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from guestbook.comments import book
 from guestbook.storage import preferences
@@ -15,6 +14,7 @@ from guestbook.storage.models import Comment
 from guestbook.storage.preferences import BOOK_LANGUAGES
 from tests.support import factories
 from tests.support.visitor import add
+from tests.system.browser.conftest import OpenContext
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -37,8 +37,6 @@ LAST_OF_JULY = {
     "fr": "31 juillet 2026",
     "es": "31 de julio de 2026",
 }
-
-OpenContext = Callable[..., BrowserContext]
 
 
 def filled(app: Flask, zone: str) -> str:
