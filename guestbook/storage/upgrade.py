@@ -133,7 +133,7 @@ def _run(scripts: ScriptDirectory, connection: Connection, version: str) -> None
     config = _config(connection=connection)
 
     def way(stored: Any, _context: object) -> Any:
-        return scripts._upgrade_revs(version, stored)
+        return scripts._upgrade_revs(version, stored)  # Alembic has no public name for it
 
     with EnvironmentContext(config, scripts, fn=way, destination_rev=version):
         scripts.run_env()

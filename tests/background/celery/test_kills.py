@@ -27,7 +27,7 @@ KILLS = amount.kills(5)
 VICTIMS = ["broker", *(("worker", "relay") * KILLS)[: KILLS - 1]]
 WEBHOOKS = 4
 INBOUND_EVENTS = 5  # that come in before each kill
-EVENTS_AHEAD = 15  # that wait before each kill, for each webhook
+EVENTS_AHEAD = 12  # stored before each kill, for each webhook; more than may be sent until then
 CONCURRENCY = 8  # threads of a worker
 MOST_REPEATED = UNRECORDED_PER_THREAD * CONCURRENCY  # what a worker's death can make us send twice
 LATENCY = (0.005, 0.03)  # seconds
@@ -58,9 +58,11 @@ class Chaos:
             self.workers.append(self.works.start_worker(CONCURRENCY))
 
     def let_them_work(self) -> None:
-        """Wait until some more requests have arrived, at least one."""
-        if self.works.book.statuses()["new"] < EVENTS_AHEAD * WEBHOOKS:
-            self.works.book.publish(EVENTS_AHEAD)
+        """Store more events, and wait until some more requests have arrived, at least one.
+
+        What waits from before is not enough: a killed worker may have leased it, or it is sent and not recorded.
+        """
+        self.works.book.publish(EVENTS_AHEAD)
         for _ in range(INBOUND_EVENTS):
             factories.inbound(self.source, payload='{"text": "Hello"}')
         enough = self.requests + self.luck.randint(1, MOST_BETWEEN)
