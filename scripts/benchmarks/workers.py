@@ -1,13 +1,14 @@
 """Deliveries a second through RabbitMQ: a relay, and one or several of Celery's workers."""
 
+import importlib.util
 import sys
 from collections import defaultdict
 from contextlib import ExitStack
 
-import amqp
 import click
 from sqlalchemy import make_url
 
+from guestbook.settings import installation
 from guestbook.storage.database import db
 from scripts.benchmarks.support import (
     delivery_run,
@@ -52,6 +53,9 @@ def workers(run: Run, workers: list[int], rabbitmq: str) -> None:
 
     The clock runs from the relay's start, which takes about a second, to the last recorded row.
     """
+    if not importlib.util.find_spec("amqp"):  # it comes with Celery
+        command = installation.install_command("celery")
+        raise click.ClickException(f"This bench needs the extra celery. Install it with: {command}")
     results: dict[int, list[Usage]] = defaultdict(list)
     run.heading({"threads of a worker": str(run.concurrency)})
     with run.receiving():
@@ -83,6 +87,8 @@ def _measure(run: Run, number: int, broker: str) -> Usage:
 
 def _consumers(broker: str) -> int:
     """Return how many workers wait at the queue."""
+    import amqp
+
     parts = make_url(broker)
     host = f"{parts.host}:{parts.port or 5672}"
     login = {"userid": parts.username or "guest", "password": str(parts.password or "guest")}
