@@ -63,9 +63,8 @@ def deliver(run: Run, processes: list[int], raw: bool, peers: bool, rabbitmq: st
         for _ in range(run.rounds):
             for case, measure in _cases(run, clients, processes, found):
                 results[case].append(measure())
-    usages = {case: process_usage.medians(some) for case, some in results.items()}
-    _print(usages, run.answered)
-    _print_slow(usages, run)
+    _print(results, run.answered)
+    _print_slow(results, run)
 
 
 def _cases(
@@ -81,8 +80,9 @@ def _cases(
             yield Case(peer.name, peer.setup, number), partial(peer.measure, run, number)
 
 
-def _print(usages: dict[Case, Usage], count: int) -> None:
+def _print(results: dict[Case, list[Usage]], count: int) -> None:
     """Print the table, with ratios to the bare clients, the fastest peer and the one that uses least CPU."""
+    usages = {case: process_usage.medians(some) for case, some in results.items()}
     rates = {case: count / usage.seconds for case, usage in usages.items()}
     bases = {f"to {case.name}": rates[case] for case in rates if case.name in CLIENTS[:2]}
     least = None
@@ -91,14 +91,18 @@ def _print(usages: dict[Case, Usage], count: int) -> None:
         least = min(usages[case].cpu for case in others)
     rows = []
     for case, usage in usages.items():
-        row = [*case, *usage.cells(count), *(report.ratio(rates[case], base) for base in bases.values())]
+        row = [
+            *case,
+            *process_usage.cells(results[case], count),
+            *(report.ratio(rates[case], base) for base in bases.values()),
+        ]
         rows.append(row + ([report.ratio(usage.cpu, least)] if least else []))
     report.table([*COLUMNS, *bases, *(["CPU to the leanest peer"] if least else [])], rows)
 
 
-def _print_slow(usages: dict[Case, Usage], run: Run) -> None:
+def _print_slow(results: dict[Case, list[Usage]], run: Run) -> None:
     """Print the cost of receivers that are slow or hang."""
-    ours = {case: usage.seconds for case, usage in usages.items() if case.name == OURS}
+    ours = {case: process_usage.medians(some).seconds for case, some in results.items() if case.name == OURS}
     for case, seconds in ours.items():
         if run.delay:
             most = run.concurrency / run.delay * case.processes

@@ -23,7 +23,6 @@ from scripts.benchmarks.support import (
 from scripts.benchmarks.support.delivery_run import Run
 from scripts.benchmarks.support.process_usage import Usage
 
-RATE, *OTHERS = process_usage.COLUMNS
 QUEUE = "guestbook.deliveries"
 RELAY = (*processes.FLASK, "relay", "--stay", "--max-seconds", "600")
 CELERY = (sys.executable, "-m", "celery", "--quiet", "--app", "guestbook.worker", "worker")
@@ -63,12 +62,13 @@ def workers(run: Run, workers: list[int], rabbitmq: str) -> None:
             for number in workers:
                 with rabbitmq_vhost.vhost(rabbitmq) as broker:
                     results[number].append(_measure(run, number, broker))
-    usages = {number: process_usage.medians(some) for number, some in results.items()}
-    first, rows = usages[workers[0]].seconds, []
-    for number, usage in usages.items():
-        rate, *others = usage.cells(run.count)
-        rows.append([str(number), rate, report.ratio(first, usage.seconds), *others])
-    report.table(["workers", RATE, "ratio", *OTHERS], rows)
+    seconds = {number: process_usage.medians(some).seconds for number, some in results.items()}
+    ratios = {number: report.ratio(seconds[workers[0]], some) for number, some in seconds.items()}
+    rows = [
+        [str(number), *process_usage.cells(some, run.count), ratios[number]]
+        for number, some in results.items()
+    ]
+    report.table(["workers", *process_usage.COLUMNS, "ratio"], rows)
 
 
 def _measure(run: Run, number: int, broker: str) -> Usage:

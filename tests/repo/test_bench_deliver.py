@@ -27,7 +27,9 @@ def test_passes_at_once_stand_beside_one_and_beside_the_bare_clients() -> None:
     table = rows(done.stdout)
     clients = [(kind, "1") for kind in ("session", "urllib3", "transport")]
     assert list(table) == [*clients, ("pass", "1"), ("pass", "2")]
-    assert all(int(line[3].replace(",", "")) > 0 for line in table.values())
+    assert all(line[3] == "1" for line in table.values())
+    assert all(int(line[4].replace(",", "")) > 0 for line in table.values())
+    assert all(line[5] == f"{line[4]}–{line[4]}" for line in table.values())
     assert all(line[-1].endswith("×") for line in table.values())
     assert re.search(r"^- machine: .+ cores, .+\n- versions: guestbook .+ SQLite", done.stdout, re.MULTILINE)
 

@@ -20,6 +20,7 @@ import click
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from scripts.benchmarks.support import processes, rabbitmq_vhost, temp_book
+from scripts.benchmarks.support.arrivals import Arrival
 from scripts.benchmarks.support.delivery_run import Run
 from scripts.benchmarks.support.peers import record
 from scripts.benchmarks.support.process_usage import Usage
@@ -64,10 +65,12 @@ class Peer:
             url = stack.enter_context(temp_book.new_database(server, folder))
             engine = create_engine(url)
             stack.callback(engine.dispose)
-            _prepare(engine, folder, run.count)
+            wanted = _prepare(engine, folder, run)
             environ = self._environ(run, folder, url)
             _fill(self.module, environ)
-            return self._work(run, number, environ, folder, engine)
+            usage = self._work(run, number, environ, folder, engine)
+            run.check(engine, wanted)
+            return usage
 
     def _work(self, run: Run, number: int, environ: dict[str, str], folder: Path, engine: Engine) -> Usage:
         run.receiver.reset()
@@ -75,17 +78,13 @@ class Peer:
         environs = [environ] * len(commands)
         with processes.workers(self.name, commands, environs, folder, number) as (pids, lock):
             time.sleep(PREFETCH)
-            usage = run.usage_until_recorded(pids, lock, engine, self.module.SERVERS)
-        run.check(engine)
-        return usage
+            return run.usage_until_recorded(pids, lock, engine, self.module.SERVERS)
 
     def _environ(self, run: Run, folder: Path, url: str) -> dict[str, str]:
         plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         settings = {
             "FOLDER": str(folder),
-            "PORT": str(run.port),
             "COUNT": str(run.count),
-            "WEBHOOKS": str(run.webhooks),
             "POSTGRESQL": plain,
             "RABBITMQ": self.rabbitmq,
             "QUEUE": f"bench_{secrets.token_hex(4)}",  # a killed worker leaves messages in the one before
@@ -128,15 +127,17 @@ def _is_away(url: str) -> bool:
     return False
 
 
-def _prepare(engine: Engine, folder: Path, count: int) -> None:
-    """Store the deliveries that the tasks are to record."""
-    ids = [secrets.token_hex(16) for _ in range(count)]
-    (folder / "ids").write_text("\n".join(ids))
+def _prepare(engine: Engine, folder: Path, run: Run) -> list[Arrival]:
+    """Store the deliveries that the tasks are to record, and write id and URL of each to a file."""
+    made = [(f"/hooks/{number % run.webhooks}", secrets.token_hex(16)) for number in range(run.count)]
+    lines = [f"{one} http://127.0.0.1:{run.port}{path}" for path, one in made]
+    (folder / "deliveries").write_text("\n".join(lines))
     with engine.begin() as connection:
         for table in record.TABLES:
             connection.exec_driver_sql(table)
         new = text("INSERT INTO deliveries (id, status, attempts) VALUES (:id, 'new', 0)")
-        connection.execute(new, [{"id": one} for one in ids])
+        connection.execute(new, [{"id": one} for _, one in made])
+    return made
 
 
 def _fill(module: ModuleType, environ: dict[str, str]) -> None:
