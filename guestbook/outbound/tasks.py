@@ -54,6 +54,11 @@ class DeliveryTask:
     leased_until: datetime | None = None  # as it is stored; None for what no thread sends
 
     @property
+    def lease(self) -> tuple[str, str]:
+        """Return the row's id and the token: a result counts while the row has the token."""
+        return self.id, self.token
+
+    @property
     def triggered_by(self) -> str:
         """Return the cause of the next attempt: `test`, `redelivery` or `schedule`."""
         if self.event == "ping" and self.attempts == 0:
