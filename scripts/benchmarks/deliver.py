@@ -8,7 +8,15 @@ from typing import NamedTuple
 
 import click
 
-from scripts.benchmarks.support import delivery_run, drain, peer_queues, process_usage, report, temp_book
+from scripts.benchmarks.support import (
+    delivery_run,
+    drain,
+    peer_queues,
+    process_usage,
+    redis_keys,
+    report,
+    temp_book,
+)
 from scripts.benchmarks.support.delivery_run import Run
 from scripts.benchmarks.support.peer_queues import Peer
 from scripts.benchmarks.support.process_usage import Usage
@@ -38,10 +46,11 @@ class Case(NamedTuple):
 )
 @temp_book.server_option
 @click.option("--raw/--no-raw", default=True, help="Measure the bare clients too.")
-@click.option("--peers", is_flag=True, help="Measure huey, Celery, dramatiq and procrastinate too.")
+@click.option("--peers", is_flag=True, help="Measure other task queues too.")
 @click.option("--rabbitmq", default=peer_queues.RABBITMQ, show_default=True, help="For the peers.")
 @click.option("--postgresql", default=peer_queues.POSTGRESQL, show_default=True, help="For the peers.")
-def deliver(run: Run, processes: list[int], raw: bool, peers: bool, rabbitmq: str, postgresql: str) -> None:
+@click.option("--redis", default=peer_queues.REDIS, show_default=True, help="For the peers.")
+def deliver(run: Run, processes: list[int], raw: bool, peers: bool, **servers: str) -> None:
     """Drain queued deliveries to a local receiver, with signatures, address checks, limits and attempt rows.
 
     Passes that run at once have their own data folders and begin together; each delivery must arrive
@@ -50,13 +59,18 @@ def deliver(run: Run, processes: list[int], raw: bool, peers: bool, rabbitmq: st
     Peers are measured where they are installed, in their best set-up and with a full queue:
     pip install -e .[peers]. They may have their own virtual environment:
     BENCH_PYTHON=/path/to/python scripts/bench deliver --peers --processes 1,2
+
+    Peers on Node have theirs in the folder that BENCH_NODE_MODULES names, such as DIR/node_modules after
+    npm install --prefix DIR graphile-worker pg-boss bullmq ioredis undici pg
     """
     if run.hanging and peers:
         raise click.UsageError("--hanging and --peers are measured apart.")
     results: dict[Case, list[Usage]] = defaultdict(list)
     with run.receiving(), ExitStack() as stack:
-        found, skipped = stack.enter_context(peer_queues.found(rabbitmq, postgresql)) if peers else ([], {})
-        more = {"peers": [peer.version for peer in found]}
+        found, skipped = stack.enter_context(peer_queues.found(servers)) if peers else ([], {})
+        more = {"peers": sorted({peer.version for peer in found})}
+        if any("redis" in peer.module.SERVERS for peer in found):
+            more["Redis"] = [redis_keys.described(servers["redis"])]
         more["skipped"] = [f"{name} ({why})" for name, why in skipped.items()]
         run.heading({name: ", ".join(values) for name, values in more.items() if values})
         clients = CLIENTS if raw and not run.delay and not run.hanging else ()

@@ -59,10 +59,10 @@ def test_peers_are_measured_or_named_with_what_they_lack(monkeypatch: pytest.Mon
 
 def test_peers_whose_servers_are_away_are_skipped() -> None:
     port = processes.free_port()
-    away = f"amqp://127.0.0.1:{port}", f"postgresql://127.0.0.1:{port}/x"
-    with peer_queues.found(*away) as (peers, skipped):
+    away = {name: f"{name}://127.0.0.1:{port}/x" for name in peer_queues.PORTS}
+    with peer_queues.found(away) as (peers, skipped):
         assert skipped["Celery on RabbitMQ"].startswith("no")
-        assert {peer.name for peer in peers} <= {"huey on SQLite"}
+        assert {peer.name for peer in peers} <= {"huey on SQLite", "honker on SQLite"}
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ SERVERS = {  # the names of a server's processes
     "mysql": ("mariadbd", "mysqld"),
     "mariadb": ("mariadbd", "mysqld"),
     "rabbitmq": ("beam.smp",),
+    "redis": ("redis-server",),
 }
 COLUMNS = (
     "n",
@@ -27,7 +28,7 @@ COLUMNS = (
     "servers' CPU ms",
     "peak MB",
     "busy cores",
-    "receiver's",
+    "receiver's cores",
 )
 
 
