@@ -44,6 +44,12 @@ def test_a_program_whose_package_is_missing_cannot_be_imported(packages: Path) -
         node.Program("bullmq.mjs", "bullmq", "ioredis")
 
 
+def test_without_a_folder_of_packages_there_is_no_peer_on_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BENCH_NODE_MODULES", raising=False)
+    with pytest.raises(ImportError):
+        node.Program("bullmq.mjs", "bullmq")
+
+
 @pytest.mark.needs("node")
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.name)
 def test_node_can_read_each_program(path: Path) -> None:

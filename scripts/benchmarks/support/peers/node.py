@@ -23,6 +23,8 @@ class Program:
     def __init__(self, name: str, *packages: str) -> None:
         if not shutil.which("node") or not importlib.util.find_spec("psycopg"):
             raise ImportError("Node or psycopg")
+        if not job.setting("NODE_MODULES"):
+            raise ImportError("BENCH_NODE_MODULES")
         for package in (*packages, *SHARED):
             if not _description(package).is_file():
                 raise ImportError(package)
@@ -39,4 +41,4 @@ class Program:
 
 
 def _description(package: str) -> Path:
-    return Path(job.setting("NODE_MODULES") or "/nowhere", package, "package.json")
+    return Path(job.setting("NODE_MODULES"), package, "package.json")
