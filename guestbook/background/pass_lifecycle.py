@@ -55,6 +55,7 @@ def opened(
             yield None
             return
         previous = clock_repair.repair(engine, settings.timeout, settings.retry_schedule)
+        pass_record.require_room(engine)
         pass_id = pass_record.begin(engine)
         if housekeeping:
             reminders.remind(engine, settings)

@@ -6,10 +6,21 @@ from sqlalchemy import Engine, insert, select, update
 
 from guestbook.lib import clock, host_name, ids
 from guestbook.outbound.tally import Tally
-from guestbook.storage import database
+from guestbook.storage import database, writable
 from guestbook.storage.models import Pass
 
+ROOM = 1_000_000  # bytes: a thousand attempts with the usual answers, or sixty with the longest ones
 STEADY_TIME = timedelta(days=2)  # that passes must have come without such a gap, until we believe the clock
+
+
+def require_room(engine: Engine) -> None:
+    """Raise SQLite's error if the last pass did not come to its end, and there is no room for this one.
+
+    An almost full disk may have room for a claim and none for its outcomes. Then each pass would send the
+    same deliveries again.
+    """
+    if engine.dialect.name == "sqlite" and _was_cut_off(engine) and (full := writable.error(engine, ROOM)):
+        raise full
 
 
 def begin(engine: Engine) -> str:
@@ -35,3 +46,12 @@ def may_prune(engine: Engine, previous: datetime | None) -> bool:
     earlier = Pass.started_at.between(now - 2 * STEADY_TIME, now - STEADY_TIME)
     with engine.connect() as connection:
         return connection.scalar(select(Pass.id).where(earlier).limit(1)) is not None
+
+
+def _was_cut_off(engine: Engine) -> bool:
+    """Whether the last pass with anything to do was killed, or could not store what it had done."""
+    did = Pass.processed + Pass.retried + Pass.failed > 0
+    query = select(Pass.finished_at).where(did | Pass.finished_at.is_(None)).order_by(Pass.started_at.desc())
+    with engine.connect() as connection:
+        last = connection.execute(query.limit(1)).first()
+    return last is not None and last.finished_at is None

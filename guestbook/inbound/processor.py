@@ -195,9 +195,9 @@ class Processor:
         if left:
             back = [{"row_id": event.id, "token": event.token, "due_at": event.due_at} for event in left]
             leases.release(connection, INBOUND, back, was_begun=False)
-        ours = leases.owned(connection, INBOUND, {event.id: event.token for event, _, _ in decided})
+        ours = leases.owned(connection, INBOUND, {(event.id, event.token) for event, _, _ in decided})
         for event, source, decision in decided:
-            if event.id in ours:  # or its lease has run out, and another pass has it
+            if (event.id, event.token) in ours:  # or its lease has run out, and another pass has it
                 counts.count(event.id, source, *self._finish(connection, event, source, decision))
         return counts
 

@@ -216,7 +216,9 @@ class Dispatcher:
                 due, receiver, budget = leased[row.id], self._receiver(row, now), budgets.get(row.id)
                 slots = budget.take(len(due)) if budget else [None] * len(due)
                 pairs = zip(due, slots, strict=True)
-                made = [tasks.delivery_task(one, token, lease_end, receiver, slot) for one, slot in pairs]
+                made = [
+                    tasks.delivery_task(one, token, lease_end, receiver, slot, until) for one, slot in pairs
+                ]
                 claims.append(ClaimedTasks(row.id, row.unreachable_in_a_row, made))
         self._rates.store(connection, budgets)
         return claims

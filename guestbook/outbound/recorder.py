@@ -35,8 +35,8 @@ def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settin
     tally.host_limit = next((outcome.host_limit for outcome in outcomes if outcome.host_limit), None)
     _release(connection, [outcome for outcome in outcomes if outcome.started_at is None])
     sent = [outcome for outcome in outcomes if outcome.started_at is not None]
-    ours = leases.owned(connection, DELIVERIES, {outcome.task.id: outcome.task.token for outcome in sent})
-    owned = [outcome for outcome in sent if outcome.task.id in ours]
+    ours = leases.owned(connection, DELIVERIES, {outcome.task.lease for outcome in sent})
+    owned = [outcome for outcome in sent if outcome.task.lease in ours]
     tally.late = len(sent) - len(owned)
     if owned:
         _record_deliveries(connection, owned, settings.retry_schedule, now, tally)

@@ -53,7 +53,7 @@ class Sender:
     def attempt(self, task: DeliveryTask) -> Outcome:
         """Send one delivery once. Never raises: whatever goes wrong is this delivery's outcome."""
         seconds = self._limit.left(self._timeout)
-        if not seconds or task.lease_end - time.monotonic() < seconds + MARGIN:
+        if not seconds or _lease_left(task) < seconds + MARGIN:
             return Outcome(task)  # the pass or the lease could end before the request does: give it back
         if task.receiver.is_locked:
             return Outcome(task)  # nothing is ever sent unsigned: it waits for the right secret key
@@ -118,6 +118,16 @@ class Sender:
                 str(error),
                 response_policy.OK,
             )
+
+
+def _lease_left(task: DeliveryTask) -> float:
+    """Return the seconds that are left of a lease, by the clock that says less.
+
+    The monotonic clock stops while the host sleeps, and nobody sets it. But the delivery is due again once
+    the other clock is past the end of the lease, and our own pass may have claimed it a second time.
+    """
+    left = task.lease_end - time.monotonic()
+    return min(left, (task.leased_until - clock.now()).total_seconds()) if task.leased_until else left
 
 
 def _note_answer(answer: ReceiverAnswer, outcome: Outcome, policy: response_policy.Policy) -> None:

@@ -51,6 +51,12 @@ class DeliveryTask:
     comment_id: str | None = None  # the comment that it is about, if any
     sequence: int | None = None  # its place among the events about the comment
     slot: Slot | None = None  # the permission to begin, if the webhook has a rate limit
+    leased_until: datetime | None = None  # as it is stored; None for what no thread sends
+
+    @property
+    def lease(self) -> tuple[str, str]:
+        """Return the row's id and the token: a result counts while the row has the token."""
+        return self.id, self.token
 
     @property
     def triggered_by(self) -> str:
@@ -89,7 +95,12 @@ class Outcome:
 
 
 def delivery_task(
-    row: Row[Any], token: str, lease_end: float, receiver: Receiver, slot: Slot | None = None
+    row: Row[Any],
+    token: str,
+    lease_end: float,
+    receiver: Receiver,
+    slot: Slot | None = None,
+    leased_until: datetime | None = None,
 ) -> DeliveryTask:
     """Make a task from a claimed row of `deliveries`; its lease ends then, on the monotonic clock."""
     return DeliveryTask(
@@ -106,4 +117,5 @@ def delivery_task(
         comment_id=row.comment_id,
         sequence=row.sequence,
         slot=slot,
+        leased_until=leased_until,
     )

@@ -8,7 +8,7 @@ If a process dies, its rows come due again by themselves. A result counts only w
 All functions work in the caller's write transaction.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -93,12 +93,16 @@ def take_over(
     connection.execute(change.values(due_at=until, claimed_by=token, claims=table.c.claims + 1))
 
 
-def owned(connection: Connection, table: Table, tokens: dict[str, str]) -> set[str]:
-    """Lock the rows that are still leased under their tokens, and return their ids."""
-    if not tokens:
+def owned(connection: Connection, table: Table, leased: Set[tuple[str, str]]) -> Set[tuple[str, str]]:
+    """Lock these rows, named as pairs of id and token, and return the pairs that still hold.
+
+    One pass may name a row twice, if it has claimed it again after its lease had ended.
+    """
+    if not leased:
         return set()
-    rows = statements.run(connection, statements.OWNED, {}, ids=tokens.keys(), table=table.name)
-    return {row.id for row in rows if tokens[row.id] == row.claimed_by}
+    ids = {row_id for row_id, _ in leased}
+    rows = statements.run(connection, statements.OWNED, {}, ids=ids, table=table.name)
+    return leased & {(row.id, row.claimed_by) for row in rows}
 
 
 def finish(connection: Connection, table: Table, ids: Collection[str], status: str, **values: Any) -> None:

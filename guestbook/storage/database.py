@@ -78,6 +78,7 @@ def writing(session: Session | None = None) -> Iterator[Session]:
             new_work.begin(info)
             with unit_of_work.transaction():
                 yield session
+            info = dict(info)  # with the commit the connection goes back, and another thread may take it
             session.commit()
             _check_file(info)
             new_work.announce(session.get_bind(), info)

@@ -22,13 +22,16 @@ def why_not(engine: Engine) -> str | None:
     return database_errors.words(failure) if failure else None
 
 
-def error(engine: Engine) -> DBAPIError | None:
-    """Return the error of such a trial. Another writer at work is no problem; this does not wait for it."""
+def error(engine: Engine, size: int = TEST_BYTES) -> DBAPIError | None:
+    """Return the error of a trial to write so many bytes, which a server is spared.
+
+    Another writer at work is no problem; this does not wait for it.
+    """
     try:
         with database.write(engine, lock_wait=0.0) as connection:
-            size = TEST_BYTES if engine.dialect.name == "sqlite" else 1
+            value = "x" * (size if engine.dialect.name == "sqlite" else 1)
             with _small_cache(connection):
-                connection.execute(TEST_ROW, {"name": f"try {ids.new()}", "value": "x" * size})
+                connection.execute(TEST_ROW, {"name": f"try {ids.new()}", "value": value})
                 connection.rollback()
     except DBAPIError as failure:
         return None if is_busy(failure) else failure

@@ -1,5 +1,7 @@
 """`scripts/bench`: one command for each question."""
 
+import os
+
 import click
 
 from scripts.benchmarks.claims import claims
@@ -18,10 +20,32 @@ from scripts.benchmarks.web import web
 from scripts.benchmarks.without_cron import without_cron
 from scripts.benchmarks.workers import workers
 
+MOST_LOAD = 1.0  # of the last minute, at which a bench still starts
 
-@click.group()
-def bench() -> None:
+
+class BenchGroup(click.Group):
+    """Looks at the load before a bench starts, and not before its help."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the bench that was named."""
+        if "--help" not in ctx.args:
+            _check_load(is_allowed=ctx.params["_is_busy"])
+        return super().invoke(ctx)
+
+
+@click.group(cls=BenchGroup)
+@click.option("--busy", "_is_busy", is_flag=True, help="Start even if other programs keep this machine busy.")
+def bench(_is_busy: bool) -> None:
     """Measure the guestbook on this machine, against loopback only."""
+
+
+def _check_load(*, is_allowed: bool) -> None:
+    load = os.getloadavg()[0]
+    click.echo(f"- load: {load:.2f} in the last minute, before this bench")
+    if load > MOST_LOAD and not is_allowed:
+        raise click.ClickException(
+            f"This machine is busy: its load is above {MOST_LOAD}. Wait, or start anyway with --busy."
+        )
 
 
 bench.add_command(claims)

@@ -8,7 +8,15 @@ from typing import NamedTuple
 
 import click
 
-from scripts.benchmarks.support import delivery_run, drain, peer_queues, process_usage, report, temp_book
+from scripts.benchmarks.support import (
+    delivery_run,
+    drain,
+    peer_queues,
+    process_usage,
+    redis_keys,
+    report,
+    temp_book,
+)
 from scripts.benchmarks.support.delivery_run import Run
 from scripts.benchmarks.support.peer_queues import Peer
 from scripts.benchmarks.support.process_usage import Usage
@@ -38,10 +46,11 @@ class Case(NamedTuple):
 )
 @temp_book.server_option
 @click.option("--raw/--no-raw", default=True, help="Measure the bare clients too.")
-@click.option("--peers", is_flag=True, help="Measure huey, Celery, dramatiq and procrastinate too.")
+@click.option("--peers", is_flag=True, help="Measure other task queues too.")
 @click.option("--rabbitmq", default=peer_queues.RABBITMQ, show_default=True, help="For the peers.")
 @click.option("--postgresql", default=peer_queues.POSTGRESQL, show_default=True, help="For the peers.")
-def deliver(run: Run, processes: list[int], raw: bool, peers: bool, rabbitmq: str, postgresql: str) -> None:
+@click.option("--redis", default=peer_queues.REDIS, show_default=True, help="For the peers.")
+def deliver(run: Run, processes: list[int], raw: bool, peers: bool, **servers: str) -> None:
     """Drain queued deliveries to a local receiver, with signatures, address checks, limits and attempt rows.
 
     Passes that run at once have their own data folders and begin together; each delivery must arrive
@@ -50,22 +59,26 @@ def deliver(run: Run, processes: list[int], raw: bool, peers: bool, rabbitmq: st
     Peers are measured where they are installed, in their best set-up and with a full queue:
     pip install -e .[peers]. They may have their own virtual environment:
     BENCH_PYTHON=/path/to/python scripts/bench deliver --peers --processes 1,2
+
+    Peers on Node have theirs in the folder that BENCH_NODE_MODULES names, such as DIR/node_modules after
+    npm install --prefix DIR graphile-worker pg-boss bullmq ioredis undici pg
     """
     if run.hanging and peers:
         raise click.UsageError("--hanging and --peers are measured apart.")
     results: dict[Case, list[Usage]] = defaultdict(list)
     with run.receiving(), ExitStack() as stack:
-        found, skipped = stack.enter_context(peer_queues.found(rabbitmq, postgresql)) if peers else ([], {})
-        more = {"peers": [peer.version for peer in found]}
+        found, skipped = stack.enter_context(peer_queues.found(servers)) if peers else ([], {})
+        more = {"peers": sorted({peer.version for peer in found})}
+        if any("redis" in peer.module.SERVERS for peer in found):
+            more["Redis"] = [redis_keys.described(servers["redis"])]
         more["skipped"] = [f"{name} ({why})" for name, why in skipped.items()]
         run.heading({name: ", ".join(values) for name, values in more.items() if values})
         clients = CLIENTS if raw and not run.delay and not run.hanging else ()
         for _ in range(run.rounds):
             for case, measure in _cases(run, clients, processes, found):
                 results[case].append(measure())
-    usages = {case: process_usage.medians(some) for case, some in results.items()}
-    _print(usages, run.answered)
-    _print_slow(usages, run)
+    _print(results, run.answered)
+    _print_slow(results, run)
 
 
 def _cases(
@@ -81,8 +94,9 @@ def _cases(
             yield Case(peer.name, peer.setup, number), partial(peer.measure, run, number)
 
 
-def _print(usages: dict[Case, Usage], count: int) -> None:
+def _print(results: dict[Case, list[Usage]], count: int) -> None:
     """Print the table, with ratios to the bare clients, the fastest peer and the one that uses least CPU."""
+    usages = {case: process_usage.medians(some) for case, some in results.items()}
     rates = {case: count / usage.seconds for case, usage in usages.items()}
     bases = {f"to {case.name}": rates[case] for case in rates if case.name in CLIENTS[:2]}
     least = None
@@ -91,14 +105,18 @@ def _print(usages: dict[Case, Usage], count: int) -> None:
         least = min(usages[case].cpu for case in others)
     rows = []
     for case, usage in usages.items():
-        row = [*case, *usage.cells(count), *(report.ratio(rates[case], base) for base in bases.values())]
+        row = [
+            *case,
+            *process_usage.cells(results[case], count),
+            *(report.ratio(rates[case], base) for base in bases.values()),
+        ]
         rows.append(row + ([report.ratio(usage.cpu, least)] if least else []))
     report.table([*COLUMNS, *bases, *(["CPU to the leanest peer"] if least else [])], rows)
 
 
-def _print_slow(usages: dict[Case, Usage], run: Run) -> None:
+def _print_slow(results: dict[Case, list[Usage]], run: Run) -> None:
     """Print the cost of receivers that are slow or hang."""
-    ours = {case: usage.seconds for case, usage in usages.items() if case.name == OURS}
+    ours = {case: process_usage.medians(some).seconds for case, some in results.items() if case.name == OURS}
     for case, seconds in ours.items():
         if run.delay:
             most = run.concurrency / run.delay * case.processes

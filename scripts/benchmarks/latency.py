@@ -31,13 +31,12 @@ def latency(count: int, every: float, server: str | None) -> None:
             before = process_usage.cpu([process.pid])
             time.sleep(IDLE)
             idle = (process_usage.cpu([process.pid]) - before) / IDLE
-            signed = {}
+            signed: dict[str, float] = {}
             for _ in range(count):
                 time.sleep(every)
-                receiver.reset()
                 start = time.perf_counter()
                 signed[_sign(app)] = start
-                waiting.until(lambda: receiver.count > 0, "A delivery", every=0.001)
+                waiting.until(lambda: receiver.count > len(signed), "A delivery", every=0.001)
         accepted = receiver.memories()[0].accepted
     times = [(accepted[comment] - start) * 1000 for comment, start in signed.items()]
     cuts = statistics.quantiles(times, n=10, method="inclusive")

@@ -1,13 +1,14 @@
 """Deliveries a second through RabbitMQ: a relay, and one or several of Celery's workers."""
 
+import importlib.util
 import sys
 from collections import defaultdict
 from contextlib import ExitStack
 
-import amqp
 import click
 from sqlalchemy import make_url
 
+from guestbook.settings import installation
 from guestbook.storage.database import db
 from scripts.benchmarks.support import (
     delivery_run,
@@ -22,7 +23,6 @@ from scripts.benchmarks.support import (
 from scripts.benchmarks.support.delivery_run import Run
 from scripts.benchmarks.support.process_usage import Usage
 
-RATE, *OTHERS = process_usage.COLUMNS
 QUEUE = "guestbook.deliveries"
 RELAY = (*processes.FLASK, "relay", "--stay", "--max-seconds", "600")
 CELERY = (sys.executable, "-m", "celery", "--quiet", "--app", "guestbook.worker", "worker")
@@ -52,6 +52,9 @@ def workers(run: Run, workers: list[int], rabbitmq: str) -> None:
 
     The clock runs from the relay's start, which takes about a second, to the last recorded row.
     """
+    if not importlib.util.find_spec("amqp"):  # it comes with Celery
+        command = installation.install_command("celery")
+        raise click.ClickException(f"This bench needs the extra celery. Install it with: {command}")
     results: dict[int, list[Usage]] = defaultdict(list)
     run.heading({"threads of a worker": str(run.concurrency)})
     with run.receiving():
@@ -59,12 +62,13 @@ def workers(run: Run, workers: list[int], rabbitmq: str) -> None:
             for number in workers:
                 with rabbitmq_vhost.vhost(rabbitmq) as broker:
                     results[number].append(_measure(run, number, broker))
-    usages = {number: process_usage.medians(some) for number, some in results.items()}
-    first, rows = usages[workers[0]].seconds, []
-    for number, usage in usages.items():
-        rate, *others = usage.cells(run.count)
-        rows.append([str(number), rate, report.ratio(first, usage.seconds), *others])
-    report.table(["workers", RATE, "ratio", *OTHERS], rows)
+    seconds = {number: process_usage.medians(some).seconds for number, some in results.items()}
+    ratios = {number: report.ratio(seconds[workers[0]], some) for number, some in seconds.items()}
+    rows = [
+        [str(number), *process_usage.cells(some, run.count), ratios[number]]
+        for number, some in results.items()
+    ]
+    report.table(["workers", *process_usage.COLUMNS, "ratio"], rows)
 
 
 def _measure(run: Run, number: int, broker: str) -> Usage:
@@ -83,6 +87,8 @@ def _measure(run: Run, number: int, broker: str) -> Usage:
 
 def _consumers(broker: str) -> int:
     """Return how many workers wait at the queue."""
+    import amqp
+
     parts = make_url(broker)
     host = f"{parts.host}:{parts.port or 5672}"
     login = {"userid": parts.username or "guest", "password": str(parts.password or "guest")}

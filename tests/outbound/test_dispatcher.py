@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -193,6 +195,28 @@ def test_a_webhook_that_is_unusable_as_stored_costs_only_its_own_deliveries(
     assert "headers" in errors[broken]
     assert "secret" in errors[secretless]
     assert errors[nowhere]
+    book.check()
+
+
+def test_a_clock_that_is_set_forward_doubles_no_request_that_was_not_under_way(
+    book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All leases are over then, also those of tasks that wait for a thread."""
+    webhooks, threads, real, ahead = 20, 4, clock.now, [timedelta(0)]
+    monkeypatch.setattr(clock, "now", lambda: real() + ahead[0])
+    for number in range(webhooks):
+        receiver.answer(f"/{number}", Answer(delay=0.1))
+        book.webhook(receiver.url(f"/{number}"))
+    book.publish(4)
+    dispatch = Dispatcher(book.engine, book.settings, concurrency=threads)
+    run = partial(dispatch.run, until=time.monotonic() + 60, stay=False, stop=StopFlag())
+    sending = threading.Thread(target=run, daemon=True)
+    sending.start()
+    receiver.wait_for(threads)
+    ahead[0] = timedelta(hours=1)
+    sending.join(60)
+    assert book.statuses() == {"processed": 4 * webhooks}
+    assert len(receiver.requests) <= 4 * webhooks + threads
     book.check()
 
 

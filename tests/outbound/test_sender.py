@@ -4,6 +4,7 @@ import base64
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 
@@ -258,8 +259,15 @@ def test_a_poisoned_row_is_that_attempts_outcome(
     assert send().ok
 
 
-def test_a_lease_too_short_for_the_deadline_sends_nothing(send: Send, receiver: Receiver) -> None:
-    outcome = send(lease_end=time.monotonic() + 3 + sender.MARGIN - 0.1)
+@pytest.mark.parametrize("clock_is_set", [False, True])
+def test_a_lease_too_short_for_the_deadline_sends_nothing(
+    send: Send, receiver: Receiver, clock_is_set: bool
+) -> None:
+    left = 3 + sender.MARGIN - 0.1
+    if clock_is_set:
+        outcome = send(leased_until=clock.now() + timedelta(seconds=left))
+    else:
+        outcome = send(lease_end=time.monotonic() + left)
     assert (outcome.started_at, outcome.ok, outcome.error) == (None, False, None)
     assert receiver.requests == []
 

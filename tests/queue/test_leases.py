@@ -39,7 +39,7 @@ def take(token: str, *, limit: int = 10, among: Any = None, ahead: timedelta = t
 
 def owned(tokens: dict[str, str]) -> set[str]:
     with database.write(db.engine) as connection:
-        return leases.owned(connection, DELIVERIES, tokens)
+        return {row_id for row_id, _ in leases.owned(connection, DELIVERIES, tokens.items())}
 
 
 def finish(row_ids: Sequence[str], status: str = "processed") -> None:

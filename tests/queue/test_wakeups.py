@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -20,7 +21,7 @@ from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queue import poller, requeue
 from guestbook.queue.poller import Poller
-from guestbook.storage import database, engine_setup, row_changes
+from guestbook.storage import database, engine_setup, new_work, row_changes
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent, Webhook
 from tests.support import factories, inbound_factories, visitor
@@ -151,6 +152,24 @@ def test_what_is_rolled_back_wakes_nobody_and_what_follows_it_neither(
         fail()
     factories.webhook()
     assert not is_woken(resting, SHORT)
+
+
+def test_the_next_transaction_of_the_connection_does_not_swallow_the_wake_up(
+    resting: Poller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session gives its connection back with the commit, and another thread may take it at once."""
+    data, check = EVENTS["comment.created"].sample_data(), database._check_file
+    paused_webhook()
+
+    def taken(*given: Any) -> None:
+        with db.engine.connect() as connection:
+            new_work.begin(connection.info)
+        check(*given)
+
+    monkeypatch.setattr(database, "_check_file", taken)
+    with database.writing() as session:
+        outbox.publish(session.connection(), "comment.created", data, factories.settings())
+    assert is_woken(resting)
 
 
 @pytest.mark.needs("postgresql")

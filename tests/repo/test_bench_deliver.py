@@ -27,7 +27,9 @@ def test_passes_at_once_stand_beside_one_and_beside_the_bare_clients() -> None:
     table = rows(done.stdout)
     clients = [(kind, "1") for kind in ("session", "urllib3", "transport")]
     assert list(table) == [*clients, ("pass", "1"), ("pass", "2")]
-    assert all(int(line[3].replace(",", "")) > 0 for line in table.values())
+    assert all(line[3] == "1" for line in table.values())
+    assert all(int(line[4].replace(",", "")) > 0 for line in table.values())
+    assert all(line[5] == f"{line[4]}–{line[4]}" for line in table.values())
     assert all(line[-1].endswith("×") for line in table.values())
     assert re.search(r"^- machine: .+ cores, .+\n- versions: guestbook .+ SQLite", done.stdout, re.MULTILINE)
 
@@ -57,10 +59,10 @@ def test_peers_are_measured_or_named_with_what_they_lack(monkeypatch: pytest.Mon
 
 def test_peers_whose_servers_are_away_are_skipped() -> None:
     port = processes.free_port()
-    away = f"amqp://127.0.0.1:{port}", f"postgresql://127.0.0.1:{port}/x"
-    with peer_queues.found(*away) as (peers, skipped):
+    away = {name: f"{name}://127.0.0.1:{port}/x" for name in peer_queues.PORTS}
+    with peer_queues.found(away) as (peers, skipped):
         assert skipped["Celery on RabbitMQ"].startswith("no")
-        assert {peer.name for peer in peers} <= {"huey on SQLite"}
+        assert {peer.name for peer in peers} <= {"huey on SQLite", "honker on SQLite"}
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,19 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import SessionTransaction
 
 from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.database import db
+from guestbook.storage.models import Comment
 from tests.conftest import running, settings_for
 from tests.support.visitor import Visitor, fields, messages, parse
 from tests.web.test_database_faults import form_of
@@ -76,6 +79,29 @@ def test_a_comment_is_not_answered_as_stored_when_the_file_went_before_its_commi
             restore_meanwhile()
         with db.engine.connect() as connection:
             assert connection.exec_driver_sql("SELECT count(*) FROM passes").scalar() == 0
+
+
+def test_a_comment_is_not_answered_as_stored_when_a_reader_was_first_to_open_the_new_file(
+    app: Flask, file: Path
+) -> None:
+    """A session gives its connection back with the commit, and a reader may take it at once."""
+    assert sign(app, "before") == 303
+    copy = backup(file)
+
+    def restore_and_read(_session: object, transaction: SessionTransaction) -> None:
+        if copy.exists() and transaction.parent is None:  # a flush has one, too
+            copy.replace(file)
+            with ExitStack() as opened:
+                for _ in range(5):  # all that the pool has, and more
+                    opened.enter_context(db.engine.connect())
+
+    def store() -> None:
+        with database.writing() as session:
+            session.add(Comment(name="Eve", message="Lost", status="published"))
+            event.listen(session, "after_transaction_end", restore_and_read)
+
+    with app.app_context(), pytest.raises(OperationalError, match="was replaced"):
+        store()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"Dear all, " * 1000, "half"])

@@ -15,7 +15,8 @@ from tests.support import compiled, processes
 def run(command: click.Command, *arguments: str) -> Result:
     """Run it without this process's settings; what it cannot explain is raised.
 
-    Its apps use what others have compiled, for no test looks at how long they take.
+    Without its group a bench starts at any load. Its apps use what others have compiled, for no test looks
+    at how long they take.
     """
     create = guestbook.create_app
 

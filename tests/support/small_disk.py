@@ -18,14 +18,14 @@ class SmallDisk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def fill(self) -> None:
-        """Leave no room."""
+    def fill(self, but: int = 0) -> None:
+        """Leave no room, or so many bytes."""
         with (self.folder / FILLER).open("wb", buffering=0) as file:
             try:
                 while file.write(b"x" * 4096):
                     pass
             except OSError:
-                return
+                file.truncate(file.tell() - but)
 
     def free(self) -> None:
         """Make room again."""

@@ -26,6 +26,7 @@ from tests.support.small_disk import SmallDisk
 from tests.support.visitor import GREETING, Visitor, fields, parse, stored
 
 LOAD = 80  # deliveries
+ANSWER_LIMIT = 16 * 1024  # bytes that are stored
 AWAY = "The database cannot be used now: "
 
 
@@ -125,6 +126,28 @@ def test_a_full_disk(disk: SmallDisk, site: Site) -> None:
     assert site.receiver.requests == []
     disk.free()
     site.works_again()
+
+
+def test_a_disk_that_is_almost_full_lets_no_pass_send_again_what_the_last_one_could_not_record(
+    disk: SmallDisk, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "RETRY_FOR", 0.1)
+    site.receiver.answer("/hook", Answer(body=b"x" * ANSWER_LIMIT))
+    with site.app.app_context():
+        book = Book(site.app)
+        book.publish(15)
+        disk.fill(but=250_000)  # enough for a claim of 16, but not for what they answer
+        full = 75, f"{AWAY}database or disk is full\n"
+        assert site.cron() == full
+        sent = len(site.receiver.requests)
+        assert sent > 0
+        for _ in range(2):
+            book.expire()
+            assert site.cron() == full
+        assert len(site.receiver.requests) == sent
+        disk.free()
+        assert site.cron() == (0, "")
+        assert book.statuses() == {"processed": 16}
 
 
 def test_a_disk_that_became_read_only(

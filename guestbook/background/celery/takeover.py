@@ -63,14 +63,13 @@ class Takeover:
         kept = [(row, slot) for row, wait, slot in looked_at if wait is None]
         _release(connection, [(row, wait) for row, wait, _ in looked_at if wait is not None])
         self.rates.store(connection, budgets)
-        token = f"worker.{ids.new()}"
+        token, until = f"worker.{ids.new()}", now + self.lease + self._skew
         if kept:
-            until = now + self.lease + self._skew
             leases.take_over(connection, DELIVERIES, [row.id for row, _ in kept], until=until, token=token)
         taken = TakenOver(unreachable={row.id: row.unreachable_in_a_row for row in webhooks.values()})
         current = {webhook_id: self._receiver(row, now) for webhook_id, row in webhooks.items()}
         for row, slot in kept:
-            task = tasks.delivery_task(row, token, lease_end, current[row.webhook_id], slot)
+            task = tasks.delivery_task(row, token, lease_end, current[row.webhook_id], slot, until)
             taken.tasks[Handover(row.id, row.claimed_by)] = task
         return taken
 

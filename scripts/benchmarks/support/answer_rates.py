@@ -88,5 +88,5 @@ def _medians(rounds: Sequence[Round]) -> Round:
 def _row(name: str, count: int, rounds: Sequence[Round], bare: Round) -> list[report.Cell]:
     own, rates = _medians(rounds), [one.rate for one in rounds]
     ratios = report.ratio(own.rate, bare.rate), report.ratio(own.cpu, bare.cpu)
-    spread = f"{min(rates):,.0f}–{max(rates):,.0f}"
-    return [name, count * len(rounds), own.rate, spread, ratios[0], own.cpu, ratios[1], own.p99]
+    ranging = report.spread(rates)
+    return [name, count * len(rounds), own.rate, ranging, ratios[0], own.cpu, ratios[1], own.p99]

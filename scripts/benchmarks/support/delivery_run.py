@@ -14,7 +14,8 @@ from sqlalchemy import Engine, create_engine, make_url, text
 
 from guestbook.lib import clock
 from guestbook.storage.database import db
-from scripts.benchmarks.support import receivers, report, temp_book, waiting
+from scripts.benchmarks.support import arrivals, receivers, report, temp_book, waiting
+from scripts.benchmarks.support.arrivals import Arrival
 from scripts.benchmarks.support.process_usage import Meter, Usage
 from scripts.benchmarks.support.receivers import Behaviour, Receivers
 
@@ -59,7 +60,7 @@ class Run:
 
     def heading(self, more: dict[str, str]) -> None:
         """Print the machine, the versions and the size of the run."""
-        size = f"{self.count:,} to {self.webhooks} webhooks, medians of {self.rounds} rounds"
+        size = f"{self.count:,} to {self.webhooks} webhooks, medians of n = {self.rounds} rounds in turn"
         engine = create_engine(self.server) if self.server else None
         report.heading(engine, {"deliveries": size, **more})
         if engine:
@@ -80,18 +81,20 @@ class Run:
             temp_book.add_webhooks(ports)
             temp_book.fill(app, self.count // self.webhooks)
             yield app
-            self.check(db.engine)
+            self.check(db.engine, arrivals.of_book(db.engine, self.port))
 
-    def check(self, engine: Engine) -> None:
+    def check(self, engine: Engine, wanted: Sequence[Arrival]) -> None:
         """End the bench unless each delivery was received and recorded once."""
-        check(recorded(engine)[0], self.answered, "on record")
-        check(self.receiver.count, self.answered, "received")
+        count = recorded(engine)[0]
+        if count != self.answered:
+            raise click.ClickException(f"{count:,} of {self.answered:,} deliveries are on record, once each.")
+        arrivals.check(self.receiver.memories()[0], wanted)
 
     def usage_until_recorded(
         self, pids: Sequence[int], lock: IO[str] | None, engine: Engine, servers: Iterable[str]
     ) -> Usage:
         """Let go of the lock, and wait until all is received and recorded; the last record ends the time."""
-        meter, began = Meter(pids, servers), clock.now()
+        meter, began = Meter(pids, servers, self.receiver.pid), clock.now()
         if lock:
             lock.close()
         waiting.until(lambda: self.receiver.count >= self.answered, "The sending")
@@ -132,9 +135,3 @@ def recorded(engine: Engine) -> tuple[int, datetime]:
     with engine.connect() as connection:
         count, last = connection.execute(text(RECORDED)).one()
     return count, clock.from_text(last) if last else clock.now()
-
-
-def check(found: int, wanted: int, what: str) -> None:
-    """End the bench when a delivery is missing or doubled."""
-    if found != wanted:
-        raise click.ClickException(f"{found} deliveries are {what}, but it must be {wanted}, once each.")

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from guestbook.storage.database import db
-from scripts.benchmarks.support import delivery_run, processes, temp_book, waiting
+from scripts.benchmarks.support import arrivals, processes, temp_book, waiting, worker_main
 from scripts.benchmarks.support.delivery_run import Run
 from scripts.benchmarks.support.process_usage import Meter, Usage
 
@@ -20,11 +20,11 @@ def client(run: Run, kind: str) -> Usage:
         tempfile.TemporaryDirectory() as folder,
         processes.workers(kind, [command], [{}], Path(folder), 1) as (pids, lock),
     ):
-        meter = Meter(pids)
+        meter = Meter(pids, receiver=run.receiver.pid)
         lock.close()
         waiting.until(lambda: run.receiver.count >= run.count, kind, every=0.001)
         usage = meter.usage()
-    delivery_run.check(run.receiver.count, run.count, "received")
+    arrivals.check(run.receiver.memories()[0], worker_main.arrivals(run.count))
     return usage
 
 

@@ -10,14 +10,26 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from statistics import median
 
+from scripts.benchmarks.support import report
+
 TICKS = os.sysconf("SC_CLK_TCK")
 SERVERS = {  # the names of a server's processes
     "postgresql": ("postgres",),
     "mysql": ("mariadbd", "mysqld"),
     "mariadb": ("mariadbd", "mysqld"),
     "rabbitmq": ("beam.smp",),
+    "redis": ("redis-server",),
 }
-COLUMNS = ("per second", "CPU ms each", "servers' CPU ms", "peak MB", "busy cores")
+COLUMNS = (
+    "n",
+    "per second",
+    "range",
+    "CPU ms each",
+    "servers' CPU ms",
+    "peak MB",
+    "busy cores",
+    "receiver's cores",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +41,22 @@ class Usage:
     server: float  # CPU seconds of the servers' own processes
     cores: float  # busy ones on the whole machine
     mb: float  # the sum of the processes' peaks
+    receiver: float  # the part of a core that the receiver was busy; near 1 it was the limit
 
-    def cells(self, count: int) -> list[str | float | None]:
-        """Return the cells below COLUMNS, for so many deliveries."""
-        each = 1000 / count
-        server = self.server * each or None
-        return [round(count / self.seconds), self.cpu * each, server, round(self.mb), f"{self.cores:.1f}"]
+
+def cells(rounds: Sequence[Usage], count: int) -> list[str | float | None]:
+    """Return the cells below COLUMNS for the rounds of one row, each with so many deliveries."""
+    each, middle = 1000 / count, medians(rounds)
+    return [
+        len(rounds),
+        round(count / middle.seconds),
+        report.spread([count / one.seconds for one in rounds]),
+        middle.cpu * each,
+        middle.server * each or None,
+        round(middle.mb),
+        f"{middle.cores:.1f}",
+        f"{middle.receiver:.2f}",
+    ]
 
 
 def medians(usages: Iterable[Usage]) -> Usage:
@@ -43,12 +65,13 @@ def medians(usages: Iterable[Usage]) -> Usage:
 
 
 class Meter:
-    """Measures processes with their children, and the named servers, from now on."""
+    """Measures processes with their children, the named servers and the receiver, from now on."""
 
-    def __init__(self, pids: Sequence[int], servers: Iterable[str] = ()) -> None:
-        self._pids = pids
+    def __init__(self, pids: Sequence[int], servers: Iterable[str] = (), receiver: int | None = None) -> None:
+        self._pids, self._receiver = pids, [receiver] if receiver else []
         names = {name for server in servers for name in SERVERS.get(server, ())}
         self._servers = {root: cpu(family([root])) for root in _roots(names)}
+        self._received = cpu(self._receiver)
         self._busy, self._cpu, self._start = _busy(), cpu(family(pids)), time.monotonic()
 
     def usage(self, seconds: float | None = None) -> Usage:
@@ -57,7 +80,8 @@ class Meter:
         servers = {root: cpu(family([root])) for root in self._servers}
         server = sum(now - self._servers[root] for root, now in servers.items() if now)
         mb = sum(memory(pid, "VmHWM") for pid in family(self._pids))
-        return Usage(seconds or took, used - self._cpu, server, (busy - self._busy) / took, mb)
+        received = (cpu(self._receiver) - self._received) / took
+        return Usage(seconds or took, used - self._cpu, server, (busy - self._busy) / took, mb, received)
 
 
 def cpu(pids: Iterable[int]) -> float:

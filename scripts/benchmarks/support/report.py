@@ -22,9 +22,9 @@ def heading(engine: Engine | None = None, more: Mapping[str, str] | None = None)
     """Print machine and versions, with those of the engine's server, and more lines."""
     packages = [f"{name} {metadata.version(name)}" for name in ("requests", "urllib3", "SQLAlchemy")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    machine = f"{_cpu()}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GB, Linux {platform.release()}"
+    cores = len(os.sched_getaffinity(0))
     lines = {
-        "machine": f"{machine}, load {os.getloadavg()[0]:.1f}",
+        "machine": f"{_cpu()}, {cores} cores, {memory:.0f} GB, Linux {platform.release()}",
         "versions": ", ".join([_ours(), f"Python {platform.python_version()}", _database(engine), *packages]),
         **(more or {}),
     }
@@ -45,6 +45,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
 def ratio(value: float, base: float) -> str:
     """Return how many times the base the value is, as `1.23 ×`."""
     return f"{value / base:.2f} ×" if base else ""
+
+
+def spread(rates: Sequence[float]) -> str:
+    """Return the lowest and the highest of some rates, as `4,480–4,815`."""
+    return f"{min(rates):,.0f}–{max(rates):,.0f}"
 
 
 def percentiles(name: str, milliseconds: Sequence[float]) -> list[Cell]:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from scripts.benchmarks.support import start_line
 
 BODY = b'{"type":"comment.created","data":"' + b"x" * 560 + b'"}'
+PATH = "/hooks/0"
 HEADERS = {
     "Content-Type": "application/json",
     "User-Agent": "bench",
-    "webhook-id": "0" * 32,
     "webhook-timestamp": "1700000000",
     "webhook-signature": "v1," + "A" * 44,
     "X-Hub-Signature-256": "sha256=" + "0" * 64,
@@ -22,13 +22,18 @@ HEADERS = {
 Work = Callable[[int], None]  # does it so many times
 
 
+def arrivals(count: int) -> list[tuple[str, str]]:
+    """Return the path and the id of each request that a bare client sends."""
+    return [(PATH, _id(number)) for number in range(count)]
+
+
 def session(port: int) -> Work:
     """Send with a bare requests.Session that ignores the environment."""
     import requests
 
     client = requests.Session()
     client.trust_env = False
-    return _repeated(lambda: client.post(_url(port), data=BODY, headers=HEADERS, timeout=15))
+    return _repeated(lambda headers: client.post(_url(port), data=BODY, headers=headers, timeout=15))
 
 
 def urllib3(port: int) -> Work:
@@ -36,7 +41,7 @@ def urllib3(port: int) -> Work:
     import urllib3
 
     pool = urllib3.PoolManager()
-    return _repeated(lambda: pool.request("POST", _url(port), body=BODY, headers=HEADERS, timeout=15))
+    return _repeated(lambda headers: pool.request("POST", _url(port), body=BODY, headers=headers, timeout=15))
 
 
 def transport(port: int) -> Work:
@@ -46,7 +51,7 @@ def transport(port: int) -> Work:
     from guestbook.transport import Transport
 
     client = Transport(allow_networks=[ip_network("127.0.0.0/8")])
-    return _repeated(lambda: client.post(_url(port), HEADERS, BODY))
+    return _repeated(lambda headers: client.post(_url(port), headers, BODY))
 
 
 def deliver(concurrency: int) -> Work:
@@ -67,13 +72,17 @@ def deliver(concurrency: int) -> Work:
 
 
 def _url(port: int) -> str:
-    return f"http://127.0.0.1:{port}/hooks/0"
+    return f"http://127.0.0.1:{port}{PATH}"
 
 
-def _repeated(send: Callable[[], object]) -> Work:
+def _id(number: int) -> str:
+    return f"{number:032x}"
+
+
+def _repeated(send: Callable[[dict[str, str]], object]) -> Work:
     def repeat(count: int) -> None:
-        for _ in range(count):
-            send()
+        for number in range(count):
+            send({**HEADERS, "webhook-id": _id(number)})
 
     return repeat
 

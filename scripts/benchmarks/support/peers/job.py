@@ -36,9 +36,9 @@ def setting(name: str) -> str:
 
 def deliveries() -> Iterator[tuple[str, str, str]]:
     """Give id, URL and body of each delivery."""
-    webhooks = int(setting("WEBHOOKS"))
-    for number, delivery_id in enumerate((start_line.folder() / "ids").read_text().split()):
-        yield delivery_id, f"http://127.0.0.1:{setting('PORT')}/hooks/{number % webhooks}", BODY
+    for line in (start_line.folder() / "deliveries").read_text().splitlines():
+        delivery_id, url = line.split()
+        yield delivery_id, url, BODY
 
 
 def task(record: Callable[[Row], None]) -> Callable[[str, str, str], None]:
