@@ -60,7 +60,7 @@ class Chaos:
     def let_them_work(self) -> None:
         """Store more events, and wait until some more requests have arrived, at least one.
 
-        What waits from before is not enough: a killed worker may have leased it, or it is sent and not recorded.
+        What waits from before may not do: a killed worker has leased it, or it is sent and not recorded.
         """
         self.works.book.publish(EVENTS_AHEAD)
         for _ in range(INBOUND_EVENTS):
