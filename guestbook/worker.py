@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from celery.exceptions import Reject
 from celery.signals import after_setup_logger, celeryd_after_setup, celeryd_init, worker_shutting_down
 from flask import Flask
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from guestbook.background.celery.batch import WorkerEnds
 from guestbook.background.celery.delivery_consumer import DeliveryConsumer
@@ -71,7 +71,7 @@ def _or_later(work: Callable[[], object]) -> None:
         log.error("%s. A message goes back to its queue.", error)
     except Refused as error:
         log.error("%s A message goes back to its queue.", error)
-    except DBAPIError as error:
+    except SQLAlchemyError as error:  # also that all connections are busy, which no driver says
         if not database.is_away(error):
             raise
         log.error("%s A message goes back to its queue.", _away(error))
@@ -123,8 +123,8 @@ def _check_book(**_: Any) -> None:
         log.error("%s", _away(error))
 
 
-def _away(error: DBAPIError) -> str:
-    return f"The database cannot be used now ({type(error.orig).__name__})."
+def _away(error: SQLAlchemyError) -> str:
+    return f"The database cannot be used now ({type(getattr(error, 'orig', error)).__name__})."
 
 
 def _note_size(instance: Any, **_: Any) -> None:

@@ -30,7 +30,8 @@ class WakeupSocket:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             self._socket.setblocking(False)
-            os.fchmod(self._socket.fileno(), SOCKET_MODE)  # Linux gives the file this mode
+            with suppress(OSError):  # Linux gives the file this mode; others cannot, and chmod follows
+                os.fchmod(self._socket.fileno(), SOCKET_MODE)
             self._socket.bind(str(self._path))
             self._path.chmod(SOCKET_MODE)
         except OSError:

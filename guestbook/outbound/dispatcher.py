@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row
+from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock, ids, retry_policy
 from guestbook.lib.stop_flag import StopFlag
@@ -36,7 +37,7 @@ from guestbook.queue import clock_repair, erasure, leases
 from guestbook.queue.ordered_claims import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
-from guestbook.storage import database
+from guestbook.storage import database, database_errors
 from guestbook.storage.models import DELIVERIES
 
 TICK_PAUSE = 0.02  # seconds between two write transactions: less would keep the web from writing to SQLite
@@ -176,13 +177,18 @@ class Dispatcher:
         self.tally.local_error = self.tally.local_error or self._host.no_room(self.tally.host_limit)
 
     def _record_and_claim(self, *, claiming: bool) -> list[ClaimedTasks]:
-        """Commit the tick's transaction. When memory is short, free some and only record."""
+        """Commit the tick's transaction. When memory is short, or a row is refused, only record."""
         commit = partial(database.write_with_retry, self._engine)
         try:
             began, tally, claims = commit(lambda at: self._transaction(at, claiming))
         except MemoryError:
             self._host.free_memory()
             began, tally, claims = commit(lambda at: self._transaction(at, False))
+        except DBAPIError as error:
+            if not self._unrecorded or not database_errors.is_refusal(error):
+                raise
+            began, claims = time.monotonic(), []
+            tally = recorder.record_each(self._engine, self._unrecorded, self._settings)
         self._tick_took = time.monotonic() - began
         self.tally.add(tally)
         recorder.log_outcomes(log, tally)
@@ -213,12 +219,10 @@ class Dispatcher:
         claims = []
         for row in webhooks:
             if limits[row.id]:
-                due, receiver, budget = leased[row.id], self._receiver(row, now), budgets.get(row.id)
+                due, to, budget = leased[row.id], self._receiver(row, now), budgets.get(row.id)
                 slots = budget.take(len(due)) if budget else [None] * len(due)
                 pairs = zip(due, slots, strict=True)
-                made = [
-                    tasks.delivery_task(one, token, lease_end, receiver, slot, until) for one, slot in pairs
-                ]
+                made = [tasks.delivery_task(one, token, lease_end, to, slot, until) for one, slot in pairs]
                 claims.append(ClaimedTasks(row.id, row.unreachable_in_a_row, made))
         self._rates.store(connection, budgets)
         return claims

@@ -5,9 +5,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import pause_and_disable
@@ -15,7 +17,12 @@ from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.queue import comment_order, leases, statements
 from guestbook.settings import Settings
+from guestbook.storage import database, database_errors
 from guestbook.storage.models import DELIVERIES
+
+NOT_RECORDED = "The outcome of a delivery could not be recorded. It is sent again later."
+
+log = logging.getLogger(__name__)
 
 
 def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settings) -> Tally:
@@ -43,6 +50,28 @@ def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settin
         statements.add_attempts(connection, [_attempt(outcome) for outcome in owned])
         pause_and_disable.record_health(connection, owned, settings, now, tally)
     return tally
+
+
+def record_each(engine: Engine, outcomes: Sequence[Outcome], settings: Settings) -> Tally:
+    """Record each outcome in a transaction of its own, after the database has refused one of them.
+
+    That one is left out, and its lease runs out. If it refuses several and takes none, they are not to blame,
+    and its error is raised.
+    """
+    total, taken = Tally(), 0
+    for number, outcome in enumerate(outcomes, 1):
+        try:
+            alone = partial(record, outcomes=[outcome], settings=settings)
+            tally = database.write_with_retry(engine, alone)
+        except DBAPIError as error:
+            if not database_errors.is_refusal(error) or (number > 1 and not taken):
+                raise
+            log.exception(NOT_RECORDED)
+        else:
+            taken += 1
+            total.add(tally)
+            total.recorded += tally.recorded
+    return total
 
 
 def _release(connection: Connection, outcomes: Sequence[Outcome]) -> None:

@@ -112,6 +112,11 @@ def fault_of(error: SQLAlchemyError) -> Fault:
     return _by_code(error)
 
 
+def is_refusal(error: SQLAlchemyError) -> bool:
+    """Whether the database refused a value, so that the same transaction without it may be taken."""
+    return fault_of(error) is Fault.REFUSED
+
+
 def from_sqlite(error: sqlite3.Error) -> SQLAlchemyError:
     """Return the error that SQLAlchemy makes of one of SQLite's own connection."""
     return DBAPIError.instance(None, None, error, sqlite3.Error)

@@ -182,7 +182,8 @@ class Transport:
         line = normal if forwarded else normal.partition("://")[2].removeprefix(parts.netloc)
         target = RequestTarget(self._adapter.pool_for(parts.scheme, host, port), normal, parts.netloc, line)
         while len(self._targets) >= TARGETS_KEPT:
-            self._targets.pop(next(iter(self._targets)), None)
+            oldest = next(iter(tuple(self._targets)))  # copied at once: other threads add some
+            self._targets.pop(oldest, None)
         self._targets[url] = target
         return target
 

@@ -112,7 +112,8 @@ class FrontPages:
         lasting = [one for one in headers if one[0].lower() not in ("content-length", "date")]
         tag = named["etag"].removeprefix("W/").strip('"')
         if key not in self._kept and len(self._kept) >= MOST_KEPT:
-            self._kept.pop(next(iter(self._kept)), None)  # the one that was kept first
+            # The one that was kept first. The copy is made at once, while no other thread adds one.
+            self._kept.pop(next(iter(tuple(self._kept))), None)
         self._kept[key] = KeptPage(made.rows, clock.now().timestamp(), lasting, tag, body)
 
     def _answer(self, kept: KeptPage, environ: Environ, start: Start) -> Iterable[bytes]:

@@ -22,7 +22,8 @@ A_MESSAGE = """
 from celery.exceptions import Reject
 from guestbook import worker
 from guestbook.lib import ids
-worker.WAIT_FOR_OWNER = 0
+worker.WAIT_BEFORE_RETURN = 0
+{before}
 try:
     print(worker.deliver(ids.new(), worker.DELIVER))
 except Reject as error:
@@ -30,10 +31,19 @@ except Reject as error:
 """
 
 
-def get_message(environ: dict[str, str]) -> tuple[int, str, str]:
+ALL_BUSY = """
+from sqlalchemy.exc import TimeoutError
+def fail():
+    raise TimeoutError("QueuePool limit of size 5 overflow 10 reached")
+worker._delivery_consumer = fail
+"""
+
+
+def get_message(environ: dict[str, str], before: str = "") -> tuple[int, str, str]:
     """Let a worker have a message; return its exit code, what it does with it, and its complaint."""
     env = {"PATH": os.environ["PATH"], "HOME": environ["GUESTBOOK_DATA_DIR"], **environ}
-    done = run(sys.executable, "-c", A_MESSAGE, env=env | {"GUESTBOOK_BROKER_URL": NOBODY}, cwd=ROOT)
+    code = A_MESSAGE.format(before=before)
+    done = run(sys.executable, "-c", code, env=env | {"GUESTBOOK_BROKER_URL": NOBODY}, cwd=ROOT)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -53,6 +63,14 @@ def test_a_worker_refuses_to_start_with_one_sentence(
     assert code == 1
     assert f"Error: The tables are {word} than the program." in said
     assert "Traceback" not in said
+
+
+def test_a_message_comes_again_if_all_connections_of_the_worker_were_busy_for_too_long(
+    environ: dict[str, str],
+) -> None:
+    code, said, complaint = get_message(environ, ALL_BUSY)
+    assert (code, said) == (0, "it comes again True\n")
+    assert "The database cannot be used now (TimeoutError)." in complaint
 
 
 def test_beside_another_host_a_worker_does_not_start_and_returns_messages(

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from guestbook.lib import clock, host_name
+from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
 from tests.support import factories
@@ -159,6 +160,37 @@ def test_a_host_whose_clock_is_ahead_burns_no_retry_of_another(
         factories.run_pass()
         made.append(factories.one().attempts)
     assert made[-1] <= 3  # one at the start, one after 5 seconds; five minutes have not passed
+
+
+@pytest.mark.usefixtures("each_app")
+@pytest.mark.parametrize("count", [1, 6])
+def test_an_outcome_that_the_database_refuses_costs_no_other_one(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(database, "RETRY_FOR", 0.1)
+    hook = factories.webhook(receiver.url("/hook"))
+    bad, *good = (factories.delivery(hook) for _ in range(count))
+    factories.attempt(bad, number=1)  # so its first attempt cannot be stored
+    assert factories.run_pass().processed == len(good)
+    assert len(receiver.requests) == count
+    assert [row.id for row in factories.deliveries() if row.status == "new"] == [bad]
+
+
+@pytest.mark.usefixtures("app")
+def test_a_database_that_refuses_all_outcomes_lets_nothing_more_be_sent(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "RETRY_FOR", 0.1)
+    hook = factories.webhook(receiver.url("/hook"))
+    for _ in range(40):
+        factories.delivery(hook)
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER refuse BEFORE INSERT ON attempts BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+    with pytest.raises(IntegrityError, match="refused"):
+        factories.run_pass()
+    assert len(receiver.requests) <= 16
 
 
 @pytest.mark.usefixtures("app")

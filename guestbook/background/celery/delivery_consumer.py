@@ -162,7 +162,7 @@ class DeliveryConsumer:
                 if not _is_of_one_row(error):
                     raise
                 if part.tasks:
-                    log.exception("The outcome of a delivery could not be recorded. It is sent again later.")
+                    log.exception(recorder.NOT_RECORDED)
                 self._end(part.tasks)
                 for batch in part.batches:
                     batch.fail(error)

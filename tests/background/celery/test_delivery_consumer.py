@@ -152,6 +152,21 @@ def test_what_was_erased_while_it_waited_for_a_thread_is_not_sent(
     assert len(receiver.requests) == START_CAP
 
 
+@pytest.mark.usefixtures("patient")
+def test_after_a_clock_was_set_forward_nothing_is_sent_under_the_old_leases(
+    book: Book, receiver: Receiver, celery: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The relay sees them end, and publishes the rows again."""
+    done = celery.submit(consumer_of(book).deliver, hanging(book, receiver, 5))
+    receiver.wait_for(START_CAP)
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() + timedelta(hours=1))
+    receiver.release()
+    done.result(20)
+    assert len(receiver.requests) == START_CAP
+    assert len(waiting_rows(book)) == 5 - START_CAP
+
+
 def test_a_row_that_cannot_be_recorded_does_not_stop_the_others(
     book: Book, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
