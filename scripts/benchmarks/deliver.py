@@ -65,7 +65,6 @@ def deliver(run: Run, processes: list[int], raw: bool, peers: bool, **servers: s
     """
     if run.hanging and peers:
         raise click.UsageError("--hanging and --peers are measured apart.")
-    results: dict[Case, list[Usage]] = defaultdict(list)
     with run.receiving(), ExitStack() as stack:
         found, skipped = stack.enter_context(peer_queues.found(servers)) if peers else ([], {})
         more = {"peers": sorted({peer.version for peer in found})}
@@ -74,11 +73,29 @@ def deliver(run: Run, processes: list[int], raw: bool, peers: bool, **servers: s
         more["skipped"] = [f"{name} ({why})" for name, why in skipped.items()]
         run.heading({name: ", ".join(values) for name, values in more.items() if values})
         clients = CLIENTS if raw and not run.delay and not run.hanging else ()
-        for _ in range(run.rounds):
-            for case, measure in _cases(run, clients, processes, found):
-                results[case].append(measure())
+        results, failed = _results(run, partial(_cases, run, clients, processes, found))
     _print(results, run.answered)
     _print_slow(results, run)
+    for case, why in failed.items():
+        click.echo(f"- {case.name} with {case.processes} processes: {why}")
+
+
+def _results(
+    run: Run, cases: Callable[[], Iterator[tuple[Case, Callable[[], Usage]]]]
+) -> tuple[dict[Case, list[Usage]], dict[Case, str]]:
+    """Measure all cases in turn. A peer that fails is not tried again; return why it failed, too."""
+    results: dict[Case, list[Usage]] = defaultdict(list)
+    failed: dict[Case, str] = {}
+    for _ in range(run.rounds):
+        for case, measure in cases():
+            try:
+                if case not in failed:
+                    results[case].append(measure())
+            except click.ClickException as error:
+                if case.name in (*CLIENTS, OURS):
+                    raise
+                failed[case] = error.message
+    return {case: usages for case, usages in results.items() if case not in failed}, failed
 
 
 def _cases(

@@ -156,7 +156,11 @@ def _run(pipe: Any, count: Any, behaviours: Sequence[Behaviour]) -> None:
 
 
 def _answer_bench(pipe: Any, count: Any, memories: Sequence[Memory]) -> None:
-    if pipe.recv() == RESET:
+    try:
+        asked = pipe.recv()
+    except EOFError:
+        raise SystemExit from None  # the bench was killed
+    if asked == RESET:
         count.value = 0
         for memory in memories:
             memory.arrivals.clear()
