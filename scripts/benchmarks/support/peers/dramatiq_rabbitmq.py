@@ -4,30 +4,17 @@ Tuned: eight threads, its own default; none of its middleware, not even retries.
 durable queue, persistent messages, acknowledged when the task is done.
 """
 
-import sys
+from functools import partial
 
-import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
-from scripts.benchmarks.support.peers import job, record
+from scripts.benchmarks.support.peers import dramatiq_work, job
 
-SETUP = f"{job.THREADS} threads each, SQLite"
+SETUP = dramatiq_work.SETUP
 SERVERS = ("rabbitmq",)
 
-keep = record.Sqlite()
 queue = RabbitmqBroker(url=job.setting("RABBITMQ"), middleware=[])
-deliver = dramatiq.actor(
-    job.task(keep), actor_name="deliver", queue_name=job.setting("QUEUE") or "bench", broker=queue
-)
+deliver = dramatiq_work.task(queue, job.setting("QUEUE") or "bench")
 
-
-def fill() -> None:
-    """Put all deliveries into the queue."""
-    for one in job.deliveries():
-        deliver.send(*one)
-
-
-def commands(processes: int) -> list[list[str]]:
-    """Return the commands of so many workers."""
-    worker = [sys.executable, "-m", "dramatiq", f"{__name__}:queue", "--skip-logging"]
-    return [[*worker, f"--processes={processes}", f"--threads={job.THREADS}"]]
+fill = partial(dramatiq_work.fill, deliver)
+commands = partial(dramatiq_work.commands, __name__)

@@ -5,28 +5,17 @@ its task is done, but Redis writes it to disk only with `appendonly yes`: withou
 it.
 """
 
-import sys
+from functools import partial
 
-import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 
-from scripts.benchmarks.support.peers import job, record
+from scripts.benchmarks.support.peers import dramatiq_work, job
 
-SETUP = f"{job.THREADS} threads each, SQLite"
+SETUP = dramatiq_work.SETUP
 SERVERS = ("redis",)
 
-keep = record.Sqlite()
 queue = RedisBroker(url=job.setting("REDIS"), middleware=[], namespace=job.setting("QUEUE") or "bench")
-deliver = dramatiq.actor(job.task(keep), actor_name="deliver", queue_name="deliver", broker=queue)
+deliver = dramatiq_work.task(queue, "deliver")
 
-
-def fill() -> None:
-    """Put all deliveries into the queue."""
-    for one in job.deliveries():
-        deliver.send(*one)
-
-
-def commands(processes: int) -> list[list[str]]:
-    """Return the commands of so many workers."""
-    worker = [sys.executable, "-m", "dramatiq", f"{__name__}:queue", "--skip-logging"]
-    return [[*worker, f"--processes={processes}", f"--threads={job.THREADS}"]]
+fill = partial(dramatiq_work.fill, deliver)
+commands = partial(dramatiq_work.commands, __name__)
