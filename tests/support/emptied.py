@@ -3,7 +3,7 @@
 To make one and take it off again costs the server four times as much as to drop the tables of a test.
 """
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 
 END_OTHERS = """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
@@ -19,16 +19,18 @@ REST = """SELECT 'setting', setconfig::text FROM pg_db_role_setting
     ORDER BY 1, 2"""
 
 
+def lasting_engine(url: str) -> Engine:
+    """Return an engine with one connection for all tests, and another one when a test has ended it."""
+    return create_engine(url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=0, pool_pre_ping=True)
+
+
 class Emptied:
     """An empty database."""
 
     def __init__(self, name: str, url: str) -> None:
         self.name = name
         self.url = url
-        # One connection for all tests, and another one when a test has ended it.
-        self._engine = create_engine(
-            url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=0, pool_pre_ping=True
-        )
+        self._engine = lasting_engine(url)
         with self._engine.connect() as connection:
             self._rest = _rest(connection)
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sqlalchemy import Connection, Engine, Table, create_engine, literal_column, make_url, select, union_all
+from sqlalchemy import Connection, Engine, Table, literal_column, make_url, select, union_all
 from sqlalchemy.exc import OperationalError
 
 import guestbook
@@ -57,10 +57,7 @@ class ServerDatabase:
         self._mode = mode
         self._name = databases.create(mode)
         self.url = databases.url_of(mode, self._name)
-        # One connection for all tests, and another one when a test has ended it.
-        self._engine = create_engine(
-            self.url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=0, pool_pre_ping=True
-        )
+        self._engine = emptied.lasting_engine(self.url)
         with TemporaryDirectory() as folder:
             _create_tables(folder, self.url)
         with self._engine.connect() as connection:
