@@ -43,10 +43,9 @@ def claim(connection: Connection, token: str, *, turn: int, limit: int, mentions
 
 def take_over(connection: Connection, event_id: str, token: str) -> Claimed:
     """Lease the event that the relay handed over under that token, with a token of our own."""
-    rows = leases.handed_over(connection, INBOUND, {(event_id, token)})
-    if not rows:
+    if not leases.owned(connection, INBOUND, {(event_id, token)}):
         return []  # its lease has ended, or another worker has it
-    (row,) = rows
+    row = connection.execute(select(INBOUND).where(INBOUND.c.id == event_id)).one()
     now, own = clock.now(), f"worker.{ids.new()}"
     sources = _detached(
         connection, select(Source).where(Source.id == row.source_id, Source.disabled_at.is_(None))

@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from guestbook.outbound import response_policy
 from guestbook.outbound.rate_limiter import Slot
 
-# The columns of a delivery from which a task is made.
+# The columns of a delivery from which a task is made, as they are stored.
 TASK_COLUMNS = (
     *("id", "payload", "event_id", "event", "comment_id", "sequence"),
     *("due_at", "attempts", "schedule_start"),

@@ -8,7 +8,7 @@ If a process dies, its rows come due again by themselves. A result counts only w
 All functions work in the caller's write transaction.
 """
 
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -76,21 +76,43 @@ def lease(
 
 def extend(connection: Connection, table: Table, ids: Sequence[str], *, until: datetime, token: str) -> None:
     """Extend the leases that are still under the token until that time."""
-    change = _update_by_id(table, ids).where(table.c.claimed_by == token)
-    connection.execute(change.values(due_at=until))
+    terms = {"until": until, "token": token}
+    statements.run(connection, statements.EXTEND, terms, ids=ids, table=table.name)
 
 
-def handed_over(connection: Connection, table: Table, handed: Collection[tuple[str, str]]) -> list[Row[Any]]:
-    """Lock and return the rows, named as pairs of id and token, that are still under their token."""
-    return _still_leased(connection, table, select(table), handed)
+def in_flight(
+    connection: Connection, table: Table, ids: Collection[str], *, now: datetime, soon: datetime
+) -> tuple[set[str], set[str]]:
+    """Return which of these rows are leased, and which others are due until then."""
+    leased: set[str] = set()
+    due: set[str] = set()
+    if ids:
+        terms = {"now": now, "soon": soon}
+        for row in statements.run(connection, statements.IN_FLIGHT, terms, ids=ids, table=table.name):
+            (leased if row.is_leased else due).add(row.id)
+    return leased, due
+
+
+def handed_over(
+    connection: Connection, table: Table, handed: Collection[tuple[str, str]], columns: Iterable[str]
+) -> list[Row[Any]]:
+    """Lock the rows, named as pairs of id and token, and return those that are still under their token.
+
+    They have the id, the token and these columns as text and numbers, just as they are stored.
+    """
+    if not handed:
+        return []
+    parts = {"table": table.name, "columns": ", ".join(dict.fromkeys(("id", "claimed_by", *columns)))}
+    rows = statements.run(connection, statements.OWNED, {}, ids={row_id for row_id, _ in handed}, **parts)
+    return [row for row in rows if (row.id, row.claimed_by) in handed]
 
 
 def take_over(
     connection: Connection, table: Table, ids: Sequence[str], *, until: datetime, token: str
 ) -> None:
     """Lease rows that were handed over under a token of our own, so that the old token is void."""
-    change = _update_by_id(table, ids)
-    connection.execute(change.values(due_at=until, claimed_by=token, claims=table.c.claims + 1))
+    terms = {"until": until, "token": token}
+    statements.run(connection, statements.TAKE_OVER, terms, ids=ids, table=table.name)
 
 
 def owned(connection: Connection, table: Table, leased: Set[tuple[str, str]]) -> Set[tuple[str, str]]:
@@ -98,11 +120,7 @@ def owned(connection: Connection, table: Table, leased: Set[tuple[str, str]]) ->
 
     One pass may name a row twice, if it has claimed it again after its lease had ended.
     """
-    if not leased:
-        return set()
-    ids = {row_id for row_id, _ in leased}
-    rows = statements.run(connection, statements.OWNED, {}, ids=ids, table=table.name)
-    return leased & {(row.id, row.claimed_by) for row in rows}
+    return {(row.id, row.claimed_by) for row in handed_over(connection, table, leased, ())}
 
 
 def finish(connection: Connection, table: Table, ids: Collection[str], status: str, **values: Any) -> None:
@@ -113,9 +131,8 @@ def finish(connection: Connection, table: Table, ids: Collection[str], status: s
 
 def end(connection: Connection, table: Table, ids: Sequence[str], status: str, **values: Any) -> None:
     """Make waiting rows final without an attempt, even if they are leased."""
-    connection.execute(
-        _update_by_id(table, ids).values(status=status, due_at=None, claimed_by=None, **values)
-    )
+    change = by_id(table, ids).where(table.c.status == "new")
+    connection.execute(change.values(status=status, due_at=None, claimed_by=None, **values))
 
 
 def reschedule(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
@@ -161,17 +178,3 @@ def by_id(table: Table, ids: Sequence[str]) -> Update:
 def use_index(query: Select[Any], table: Any, hint: str) -> Select[Any]:
     """Give a query a hint that MySQL and MariaDB obey and other databases never see."""
     return query.with_hint(table, hint, "mysql").with_hint(table, hint, "mariadb")
-
-
-def _still_leased(
-    connection: Connection, table: Table, query: Select[Any], leased: Collection[tuple[str, str]]
-) -> list[Row[Any]]:
-    query = query.where(table.c.id.in_([row_id for row_id, _ in leased]), table.c.status == "new")
-    rows = connection.execute(
-        use_index(query.order_by(table.c.id).with_for_update(), table, statements.BY_ID)
-    )
-    return [row for row in rows if (row.id, row.claimed_by) in leased]
-
-
-def _update_by_id(table: Table, ids: Sequence[str]) -> Update:
-    return by_id(table, ids).where(table.c.status == "new")

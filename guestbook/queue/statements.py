@@ -29,7 +29,18 @@ LEASE = (
     " WHERE id {ids} AND status = 'new' AND due_at <= :now{order}"
 )
 LEASED = "SELECT id FROM {table} {by_id} WHERE id {ids} AND claimed_by = :token"
-OWNED = "SELECT id, claimed_by FROM {table} {by_id} WHERE id {ids} AND status = 'new' ORDER BY id{lock}"
+OWNED = "SELECT {columns} FROM {table} {by_id} WHERE id {ids} AND status = 'new' ORDER BY id{lock}"
+TAKE_OVER = (
+    "UPDATE {table} {by_id} SET due_at = :until, claimed_by = :token, claims = claims + 1"
+    " WHERE id {ids} AND status = 'new'"
+)
+EXTEND = (
+    "UPDATE {table} {by_id} SET due_at = :until WHERE id {ids} AND status = 'new' AND claimed_by = :token"
+)
+IN_FLIGHT = (  # by a worker, or given back by one so that they are due soon
+    "SELECT id, claimed_by IS NOT NULL AND due_at > :now AS is_leased FROM {table} {by_id}"
+    " WHERE id {ids} AND (claimed_by IS NOT NULL AND due_at > :now OR due_at <= :soon)"
+)
 FINISH = (
     "UPDATE {table} {by_id} SET status = :status, due_at = NULL, claimed_by = NULL, attempts = attempts + 1"
     "{values} WHERE id {ids} AND status = 'new'"

@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from collections import defaultdict
 from contextlib import ExitStack
+from pathlib import Path
 
 import click
 from sqlalchemy import make_url
@@ -12,6 +13,7 @@ from guestbook.settings import installation
 from guestbook.storage.database import db
 from scripts.benchmarks.support import (
     delivery_run,
+    drain,
     peer_queues,
     process_usage,
     processes,
@@ -24,7 +26,7 @@ from scripts.benchmarks.support.delivery_run import Run
 from scripts.benchmarks.support.process_usage import Usage
 
 QUEUE = "guestbook.deliveries"
-RELAY = (*processes.FLASK, "relay", "--stay", "--max-seconds", "600")
+RELAY = (*drain.WORKER, "relay", "0", "0")
 CELERY = (sys.executable, "-m", "celery", "--quiet", "--app", "guestbook.worker", "worker")
 OPTIONS = ("--loglevel=ERROR", "--without-gossip", "--without-mingle", "--pool=threads")
 
@@ -50,7 +52,7 @@ OPTIONS = ("--loglevel=ERROR", "--without-gossip", "--without-mingle", "--pool=t
 def workers(run: Run, workers: list[int], rabbitmq: str) -> None:
     """Let a relay publish queued deliveries, and workers send and record them, each exactly once.
 
-    The clock runs from the relay's start, which takes about a second, to the last recorded row.
+    The clock runs from the relay's first look to the last recorded row. All have started by then.
     """
     if not importlib.util.find_spec("amqp"):  # it comes with Celery
         command = installation.install_command("celery")
@@ -80,9 +82,11 @@ def _measure(run: Run, number: int, broker: str) -> Usage:
             options = (*OPTIONS, f"--concurrency={run.concurrency}", f"--hostname={at}@bench")
             started.append(stack.enter_context(processes.running((*CELERY, *options), environ)))
         waiting.until(lambda: _consumers(broker) >= number, "A worker")
-        started.append(stack.enter_context(processes.running(RELAY, relay)))
-        pids = [process.pid for process in started]
-        return run.usage_until_recorded(pids, None, db.engine, ["rabbitmq", *run.servers])
+        folder = Path(app.config["ENVIRON"]["GUESTBOOK_DATA_DIR"])
+        waits = processes.workers("The relay", [RELAY], [relay], folder, 1)
+        relay_pids, lock = stack.enter_context(waits)
+        pids = [*relay_pids, *(process.pid for process in started)]
+        return run.usage_until_recorded(pids, lock, db.engine, ["rabbitmq", *run.servers])
 
 
 def _consumers(broker: str) -> int:

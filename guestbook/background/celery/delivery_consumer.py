@@ -154,12 +154,18 @@ class DeliveryConsumer:
         self._end(work.tasks)
 
     def _commit_each(self, parts: Sequence[Transaction]) -> None:
-        """Commit each part alone, after a fault in one of them, which is left out. Its lease runs out."""
+        """Commit each part alone, after a fault in one of them, which is left out. Its lease runs out.
+
+        If several outcomes are refused and none is taken, they are not to blame, and the error is raised.
+        """
+        taken = refused = 0
         for part in parts:
             try:
                 self._commit(part)
+                taken += len(part.outcomes)
             except Exception as error:
-                if not _is_of_one_row(error):
+                refused += len(part.outcomes)
+                if not _is_of_one_row(error) or (refused > 1 and not taken):
                     raise
                 if part.tasks:
                     log.exception(recorder.NOT_RECORDED)

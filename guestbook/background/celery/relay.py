@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from guestbook.background import pass_lifecycle
 from guestbook.background.celery.messages import DELIVER, IDS_PER_MESSAGE, PROCESS
 from guestbook.background.celery.publisher import Publisher
-from guestbook.background.celery.table_relay import IDS_PER_QUERY, TOKEN_PREFIX, TableRelay
+from guestbook.background.celery.table_relay import TOKEN_PREFIX, TableRelay
 from guestbook.background.pass_lifecycle import RunningPass
 from guestbook.inbound import due_events
 from guestbook.lib import clock, host_name, pass_lock, retry_policy
@@ -33,6 +33,7 @@ from guestbook.storage.models import (
 )
 
 TICK_SECONDS = 0.05  # between two looks at what workers have done
+IDS_PER_QUERY = 500
 FOLLOW_WAIT = 5.0  # seconds that a relay waits, since it last published, for one that others must follow
 log = logging.getLogger(__name__)
 

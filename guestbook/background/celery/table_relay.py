@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import chain, zip_longest
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, or_, select
+from sqlalchemy import Connection, Engine, Table
 
 from guestbook.background.celery.messages import SHARES, Handover
 from guestbook.background.celery.publisher import Publisher
@@ -23,10 +23,9 @@ from guestbook.storage.models import DELIVERIES
 
 TOKEN_PREFIX = "relay."  # of the rows that were published and not taken over by a worker
 MOST_IN_FLIGHT = 2048  # rows of all webhooks or sources together
-IDS_PER_QUERY = 500
-GIVEN_BACK_WITHIN = timedelta(
-    seconds=3
-)  # a row without a lease that is due so soon was given back by a worker
+LEAST_REFILL = 256  # rows; when that many are in flight, fewer are not worth messages of their own
+# A row without a lease that is due so soon was given back by a worker.
+GIVEN_BACK_WITHIN = timedelta(seconds=3)
 
 
 @dataclass(slots=True)
@@ -109,17 +108,10 @@ class TableRelay:
         return self._spare > 0 and any(self._room(*owner) for owner in owners)
 
     def _forget_finished(self) -> None:
-        in_flight = sorted(self.in_flight)
-        columns, now = self.table.c, clock.now()
-        leased = columns.claimed_by.is_not(None) & (columns.due_at > now)
-        still: set[str] = set()
-        given_back: set[str] = set()
+        now = clock.now()
+        times = {"now": now, "soon": now + GIVEN_BACK_WITHIN}
         with self.engine.connect() as connection:
-            for start in range(0, len(in_flight), IDS_PER_QUERY):
-                some = columns.id.in_(in_flight[start : start + IDS_PER_QUERY])
-                soon = or_(leased, columns.due_at <= now + GIVEN_BACK_WITHIN)
-                for row_id, is_leased in connection.execute(select(columns.id, leased).where(some, soon)):
-                    (still if is_leased else given_back).add(row_id)
+            still, given_back = leases.in_flight(connection, self.table, self.in_flight, **times)
         for window in self._windows.values():
             window.keep(still, given_back)
         for row_id in self._short.keys() - still:
@@ -142,13 +134,15 @@ class TableRelay:
             if limit:
                 found[owner_id] = self._claims.find(connection, owner_id, now=now, limit=limit)
                 spare -= len(found[owner_id])
+                self._window(owner_id).has_more = len(found[owner_id]) == limit
         until = now + self.lease
         leased = self._claims.lease(connection, found, now=now, until=until, token=token, counted=False)
         return {Handover(row.id, token): owner_id for owner_id, rows in leased.items() for row in rows}
 
     @property
     def _spare(self) -> int:
-        return MOST_IN_FLIGHT - sum(len(window.in_flight) for window in self._windows.values())
+        spare = MOST_IN_FLIGHT - sum(len(window.in_flight) for window in self._windows.values())
+        return spare if spare >= LEAST_REFILL else 0
 
     def _room(self, owner_id: str, failures: int, rate: str | None) -> int:
         """Return how many rows to publish; workers would give back what is over the rate limit."""

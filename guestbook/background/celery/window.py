@@ -27,6 +27,7 @@ class Window:
 
     size: float = FIRST_SIZE
     in_flight: set[str] = field(default_factory=set)
+    has_more: bool = False  # at the last claim more rows were due than it had room for
     _too_large: float = LARGEST_SIZE  # from such a size rows have come back
     _halve_at: float = 0.0  # on the monotonic clock
 
@@ -41,8 +42,12 @@ class Window:
         self.size = min(self.size + growth, LARGEST_SIZE)
 
     def room(self, failures: int) -> int:
-        """Return how many more rows may be published; `failures` is how often it failed in a row."""
+        """Return how many more rows may be published; `failures` is how often it failed in a row.
+
+        While more wait than fit, it is filled when it is half empty, so that messages have many rows.
+        """
         if failures:
             unreachable = failures >= retry_policy.PAUSE_AFTER
             self.size = SIZE_WHEN_UNREACHABLE if unreachable else SIZE_WHEN_FAILING
-        return max(0, int(self.size) - len(self.in_flight))
+        room = max(0, int(self.size) - len(self.in_flight))
+        return 0 if self.has_more and room < self.size // 2 else room

@@ -71,6 +71,21 @@ def deliver(concurrency: int) -> Work:
     return drain
 
 
+def relay(_port: int) -> Work:
+    """Run a relay on the book of the environment, until it is killed."""
+    import guestbook
+    from guestbook.background.celery import relay
+    from guestbook.storage.database import db
+
+    app = guestbook.create_app()
+
+    def publish(_count: int) -> None:
+        with app.app_context():
+            relay.run(db.engine, app.config["GUESTBOOK"], max_seconds=600, stay=True)
+
+    return publish
+
+
 def _url(port: int) -> str:
     return f"http://127.0.0.1:{port}{PATH}"
 
@@ -89,7 +104,13 @@ def _repeated(send: Callable[[dict[str, str]], object]) -> Work:
 
 def main(kind: str, number: str, count: str) -> None:
     """Run one from the start line on, and wait to be killed, so that its usage can be read."""
-    kinds = {"session": session, "urllib3": urllib3, "transport": transport, "deliver": deliver}
+    kinds = {
+        "session": session,
+        "urllib3": urllib3,
+        "transport": transport,
+        "deliver": deliver,
+        "relay": relay,
+    }
     work = kinds[kind](int(number))
     start_line.wait()
     work(int(count))

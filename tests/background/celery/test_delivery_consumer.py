@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Row, create_engine, make_url, text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from guestbook.background.celery import delivery_consumer
 from guestbook.background.celery.batch import WorkerEnds
@@ -184,6 +184,29 @@ def test_a_row_that_cannot_be_recorded_does_not_stop_the_others(
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
         "The outcome of a delivery could not be recorded. It is sent again later."
     ]
+
+
+def test_a_worker_whose_outcomes_are_all_refused_takes_nothing_more_over(
+    book: Book, receiver: Receiver, celery: ThreadPoolExecutor
+) -> None:
+    for number in range(4):
+        book.webhook(receiver.url(f"/{number}"))
+    book.publish(6)
+    rows, consumer = handed_over(book), consumer_of(book)
+    with database.write(book.engine) as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER refuse BEFORE INSERT ON attempts BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+    with pytest.raises(IntegrityError, match="refused"):
+        celery.submit(consumer.deliver, rows[:12]).result(30)
+    sent = len(receiver.requests)
+    with pytest.raises(IntegrityError, match="refused"):
+        celery.submit(consumer.deliver, rows[12:]).result(30)
+    assert 1 < len(receiver.requests) == sent <= 12
+    with database.write(book.engine) as connection:
+        connection.exec_driver_sql("DROP TRIGGER refuse")
+    wait_for(lambda: book.statuses().get("processed", 0) >= sent - 1, 20)
+    book.check()
 
 
 @pytest.mark.parametrize("each_environ", ["postgresql"], indirect=True)
