@@ -149,7 +149,7 @@ class Dispatcher:
         poller.mark()
         stop.wait(at_least)
         if poller.others_wrote():
-            stop.wait(STEP_BACK * self._tick_took)
+            self.pool.wait_while_sending(STEP_BACK * self._tick_took)
         if not stop.is_set():
             self.pool.wait(at_most)
 

@@ -113,10 +113,11 @@ class WorkerPool(Generic[T, R]):
     def collect(self) -> list[R]:
         """Take the results so far, to store them. A hold that they ask for is stored with them."""
         with self._lock:
+            was_full = self._is_full()
             results, self._results = self._results, []
             for lane in self._lanes.values():
                 lane.hold_is_stored = lane.on_hold
-            if len(results) + self._in_flight >= self._unrecorded_limit:
+            if was_full:
                 self._has_work.notify(self.size)
             self._start_threads()
             return results
@@ -151,8 +152,12 @@ class WorkerPool(Generic[T, R]):
     def wait(self, seconds: float) -> None:
         """Wait for a result to collect, for so many seconds at most."""
         with self._lock:
-            if not self._results:
-                self._has_results.wait(seconds)
+            self._has_results.wait_for(lambda: self._results, seconds)
+
+    def wait_while_sending(self, seconds: float) -> None:
+        """Wait for so many seconds, but no longer than the threads can send without another tick."""
+        with self._lock:
+            self._has_results.wait_for(lambda: not self._in_flight or self._is_full(), seconds)
 
     @property
     def busy(self) -> bool:
@@ -166,14 +171,16 @@ class WorkerPool(Generic[T, R]):
         with self._lock:
             return bool(self._in_flight or self._results)
 
+    def _is_full(self) -> bool:  # outcomes must be recorded before more may start
+        return self._in_flight + len(self._results) >= self._unrecorded_limit
+
     def _open(self, key: str, unreachable: int) -> Lane[T]:
         cap = 1 if unreachable else min(START_CAP, self._cap_limit())
         lane = self._lanes[key] = Lane(cap=cap, unreachable=min(unreachable, PAUSE_AFTER - 1))
         return lane
 
     def _cap_limit(self) -> int:
-        """Return how many threads one webhook may have at once."""
-        return max(1, self.size // 4)
+        return max(1, self.size // 4)  # threads that one webhook may have at once
 
     def _list_if_ready(self, lane: Lane[T]) -> None:
         if not lane.is_listed and lane.may_start():
@@ -230,13 +237,13 @@ class WorkerPool(Generic[T, R]):
         if result.host_limit:  # use one thread fewer; the task, which was not sent, is tried again with that
             self.size = min(self.size, self.threads) - 1
             self.was_short = True
-        if len(self._results) == 1:
+        if len(self._results) == 1 or not self._in_flight or self._is_full():
             self._has_results.notify()
         self._list_if_ready(lane)
 
     def _take(self) -> tuple[Lane[T], T] | None:
         """Take a task from the lane whose turn it is, and put the lane behind the others."""
-        if self._is_still or self._in_flight + len(self._results) >= self._unrecorded_limit:
+        if self._is_still or self._is_full():
             return None  # a transaction is under way, or comes first
         while self._ready:
             lane = self._ready.popleft()

@@ -273,6 +273,36 @@ def test_waiting_ends_with_the_first_result(pool: WorkerPool[str, Result], work:
     assert len(pool.collect()) == 1
 
 
+def test_waiting_while_requests_are_under_way_ends_when_all_are_done(
+    pool: WorkerPool[str, Result], work: Work
+) -> None:
+    pool.load("slow", ["slow-0", "slow-1"], unreachable=0)
+    pool.load("a", ["a-0"], unreachable=0)
+    wait_for(lambda: len(work.started) == 3)
+    began = time.monotonic()
+    pool.wait_while_sending(0.1)
+    assert time.monotonic() - began >= 0.1, "two were under way"
+    threading.Timer(0.05, work.go.set).start()
+    pool.wait_while_sending(10)
+    assert time.monotonic() - began < 5
+    assert len(pool.collect()) == 3
+
+
+def test_waiting_while_requests_are_under_way_ends_when_no_more_outcomes_may_wait(
+    work: Work,
+) -> None:
+    pool: WorkerPool[str, Result] = WorkerPool(work, SIZE, unrecorded=6)
+    pool.load("slow", names("slow", 2), unreachable=0)
+    pool.load("a", names("a", 9), unreachable=0)
+    began = time.monotonic()
+    wait_for(lambda: len(work.started) == 6)
+    pool.wait_while_sending(10)
+    assert time.monotonic() - began < 5
+    assert pool.under_way, "two still are"
+    work.go.set()
+    collect(pool, 11)
+
+
 @pytest.mark.parametrize(("of_a_core", "threads"), [(0.1, SIZE), (0.99, FIRST_THREADS)])
 def test_threads_are_added_as_long_as_the_processor_is_not_full(
     of_a_core: float, threads: int, work: Work, monkeypatch: pytest.MonkeyPatch
