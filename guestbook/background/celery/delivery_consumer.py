@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from guestbook.background.celery.batch import Batch, Transaction, WorkerEnds
 from guestbook.background.celery.messages import Handover
 from guestbook.background.celery.takeover import TakenOver, Takeover
-from guestbook.lib import clock, resource_limits
+from guestbook.lib import clock, cpu_affinity, resource_limits
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound import recorder, sender
 from guestbook.outbound.mail import MailSender
@@ -39,7 +39,7 @@ POOL_LOOK_INTERVAL = 0.25  # seconds between two looks for tasks that should lea
 START_WITHIN = 2.0  # seconds; another worker may have a task that has waited longer for a thread
 WAIT_WHEN_BUSY = timedelta(seconds=2)  # until a delivery is published again for which there was no thread
 WAIT_AFTER_FAULT = timedelta(seconds=30)  # the same after a fault of our own machine or proxy
-UNRECORDED_PER_THREAD = 6  # sent and not yet recorded: what a kill can make us send twice
+UNRECORDED_PER_THREAD = 12  # sent and not yet recorded: what a kill can make us send twice
 DATABASE_FILES = 45  # that the engine's pool may open on SQLite: three for each connection
 
 log = logging.getLogger(__name__)
@@ -76,6 +76,10 @@ class DeliveryConsumer:
         batch.ended.result()
 
     def _run(self) -> None:
+        with cpu_affinity.one_core():  # the threads that this one starts keep to the core too
+            self._work()
+
+    def _work(self) -> None:
         while True:
             if not (self._open or self._next or self._pool.busy):
                 self._next.batches.append(self._came.get())
