@@ -41,7 +41,7 @@ from guestbook.storage import database, database_errors
 from guestbook.storage.models import DELIVERIES
 
 TICK_PAUSE = 0.02  # seconds between two write transactions: less would keep the web from writing to SQLite
-STEP_BACK = 2.0  # if others write to the same file: pause this many times as long as a tick held the lock
+STEP_BACK = 2.0  # if others write to the same file: send on this many times as long as a tick held the lock
 RESULT_WAIT = 0.25  # seconds to wait for an outcome before the next look for new work
 ERASURE_LOOK = 0.5  # seconds between two looks for claimed deliveries whose comment was deleted for good
 log = logging.getLogger(__name__)
