@@ -1,4 +1,4 @@
-"""One core for each pass: handing the GIL between cores costs 30 to 40 %."""
+"""One core for each pass or worker: handing the GIL between cores costs 30 to 40 %."""
 
 import os
 import socket
@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """Keep this process on one core, if the system can: on one that no other pass has taken."""
+    """Keep this thread and those that it starts on one core, if the system can: one that is free."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
