@@ -114,7 +114,7 @@ def commit(
     """
     by_id = {one.id: one for one in results}
     handed = {(row_id, token) for row_id in by_id}
-    rows = leases.handed_over(connection, DELIVERIES, handed, ("webhook_id", *tasks.TASK_COLUMNS))
+    rows = leases.handed_over(connection, DELIVERIES, handed, tasks.HANDED_OVER_COLUMNS)
     mine = [row for row in rows if row.webhook_id == webhook.id]
     outcomes = [_outcome(row, by_id[row.id], webhook, token) for row in mine]
     return len(outcomes) - recorder.record(connection, outcomes, settings).late

@@ -14,6 +14,7 @@ TASK_COLUMNS = (
     *("id", "payload", "event_id", "event", "comment_id", "sequence"),
     *("due_at", "attempts", "schedule_start"),
 )
+HANDED_OVER_COLUMNS = ("webhook_id", *TASK_COLUMNS)  # where rows of several webhooks come together
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from guestbook.queue import leases
 from guestbook.settings import Settings
 from guestbook.storage.models import DELIVERIES
 
-COLUMNS = ("webhook_id", *tasks.TASK_COLUMNS)
 Pool = WorkerPool[DeliveryTask, Outcome]
 
 
@@ -55,7 +54,7 @@ class Takeover:
         The lease ends then, on the monotonic clock.
         """
         now = clock.now()
-        rows = leases.handed_over(connection, DELIVERIES, handed, COLUMNS)
+        rows = leases.handed_over(connection, DELIVERIES, handed, tasks.HANDED_OVER_COLUMNS)
         self._pool.hold_all_but(open_webhooks.open_ids(connection, now))
         found = open_webhooks.among(connection, {row.webhook_id for row in rows}, now)
         webhooks = {row.id: row for row in self._receivers.readable(connection, found, now)}
