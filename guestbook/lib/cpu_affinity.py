@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 
 @contextmanager
@@ -12,15 +12,18 @@ def one_core() -> Iterator[None]:
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
-    cores = sorted(os.sched_getaffinity(0))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as name:
+    with ExitStack() as stack:
         with suppress(OSError):  # some hosts forbid it
+            cores = sorted(os.sched_getaffinity(0))
+            name = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
             os.sched_setaffinity(0, {_taken(name, cores)})
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                os.sched_setaffinity(0, cores)
+            stack.callback(_set, cores)
+        yield
+
+
+def _set(cores: list[int]) -> None:
+    with suppress(OSError):
+        os.sched_setaffinity(0, cores)
 
 
 def _taken(name: socket.socket, cores: list[int]) -> int:

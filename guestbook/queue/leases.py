@@ -18,6 +18,7 @@ from guestbook.queue import statements
 from guestbook.storage import new_work
 from guestbook.storage.models import DELIVERIES, IS_NEXT
 
+IDS_PER_QUERY = 500  # MariaDB treats a thousand in another way
 CLOCK_SKEW = timedelta(seconds=60)  # the clocks of two hosts may differ so much
 
 
@@ -84,11 +85,12 @@ def in_flight(
     connection: Connection, table: Table, ids: Collection[str], *, now: datetime, soon: datetime
 ) -> tuple[set[str], set[str]]:
     """Return which of these rows are leased, and which others are due until then."""
+    named, terms = list(ids), {"now": now, "soon": soon}
     leased: set[str] = set()
     due: set[str] = set()
-    if ids:
-        terms = {"now": now, "soon": soon}
-        for row in statements.run(connection, statements.IN_FLIGHT, terms, ids=ids, table=table.name):
+    for start in range(0, len(named), IDS_PER_QUERY):
+        some = named[start : start + IDS_PER_QUERY]
+        for row in statements.run(connection, statements.IN_FLIGHT, terms, ids=some, table=table.name):
             (leased if row.is_leased else due).add(row.id)
     return leased, due
 

@@ -242,7 +242,7 @@ def test_a_worker_that_takes_a_message_for_an_erased_delivery_sends_nothing() ->
         leases.lease(connection, DELIVERIES, rows, now=now, until=until, token="relay.1", counted=False)
     delete(comment_id)
     with database.write(db.engine) as connection:
-        assert leases.handed_over(connection, DELIVERIES, {(row_id, "relay.1")}) == []
+        assert leases.owned(connection, DELIVERIES, {(row_id, "relay.1")}) == set()
 
 
 def test_redelivery_of_what_was_erased_is_refused_with_the_reason(app: Flask) -> None:

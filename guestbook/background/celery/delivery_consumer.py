@@ -31,7 +31,7 @@ from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.outbound.worker_pool import MAX_UNRECORDED, WorkerPool
 from guestbook.queue import erasure, leases
 from guestbook.settings import Settings
-from guestbook.storage import database, database_errors
+from guestbook.storage import database, database_errors, engine_setup
 
 TRANSACTION_PAUSE = 0.02  # seconds between two transactions, in which outcomes gather and the web can write
 PAUSE_AFTER_FAULT = 1.0  # seconds, while the database is away
@@ -40,6 +40,7 @@ START_WITHIN = 2.0  # seconds; another worker may have a task that has waited lo
 WAIT_WHEN_BUSY = timedelta(seconds=2)  # until a delivery is published again for which there was no thread
 WAIT_AFTER_FAULT = timedelta(seconds=30)  # the same after a fault of our own machine or proxy
 UNRECORDED_PER_THREAD = 12  # sent and not yet recorded: what a kill can make us send twice
+ONCE = replace(engine_setup.FOR_PASSES, retry=0.0)  # for many rows, of which each may be refused
 DATABASE_FILES = 45  # that the engine's pool may open on SQLite: three for each connection
 
 log = logging.getLogger(__name__)
@@ -158,24 +159,34 @@ class DeliveryConsumer:
         self._end(work.tasks)
 
     def _commit_each(self, parts: Sequence[Transaction]) -> None:
-        """Commit each part alone, after a fault in one of them, which is left out. Its lease runs out.
+        """Commit each part alone, after a fault in one of them. The lease of what is refused runs out.
 
         If several outcomes are refused and none is taken, they are not to blame, and the error is raised.
         """
-        taken = refused = 0
+        outcomes = [part for part in parts if part.outcomes]
+        refused = self._refused(outcomes)
+        if 1 < len(refused) == len(outcomes):
+            raise refused[0][1]
+        refused += self._refused([part for part in parts if not part.outcomes])
+        for part, error in refused:
+            if part.tasks:
+                log.error(recorder.NOT_RECORDED, exc_info=error)
+            self._end(part.tasks)
+            for batch in part.batches:
+                batch.fail(error)
+
+    def _refused(self, parts: Iterable[Transaction]) -> list[tuple[Transaction, Exception]]:
+        """Commit each part alone; return those in which a row is at fault, each with its error."""
+        refused = []
         for part in parts:
             try:
-                self._commit(part)
-                taken += len(part.outcomes)
+                with engine_setup.waiting(ONCE):
+                    self._commit(part)
             except Exception as error:
-                refused += len(part.outcomes)
-                if not _is_of_one_row(error) or (refused > 1 and not taken):
+                if not _is_of_one_row(error):
                     raise
-                if part.tasks:
-                    log.exception(recorder.NOT_RECORDED)
-                self._end(part.tasks)
-                for batch in part.batches:
-                    batch.fail(error)
+                refused.append((part, error))
+        return refused
 
     def _fail(self, error: Exception) -> None:
         """Let all messages come again while the database is away. Outcomes are recorded when it is back."""

@@ -33,7 +33,6 @@ from guestbook.storage.models import (
 )
 
 TICK_SECONDS = 0.05  # between two looks at what workers have done
-IDS_PER_QUERY = 500
 FOLLOW_WAIT = 5.0  # seconds that a relay waits, since it last published, for one that others must follow
 log = logging.getLogger(__name__)
 
@@ -132,8 +131,10 @@ def _is_followed(engine: Engine, outbox: TableRelay) -> bool:
     published = sorted(outbox.in_flight)
     with engine.connect() as connection:
         return any(
-            connection.execute(query.where(Delivery.id.in_(published[start : start + IDS_PER_QUERY]))).first()
-            for start in range(0, len(published), IDS_PER_QUERY)
+            connection.execute(
+                query.where(Delivery.id.in_(published[start : start + leases.IDS_PER_QUERY]))
+            ).first()
+            for start in range(0, len(published), leases.IDS_PER_QUERY)
         )
 
 

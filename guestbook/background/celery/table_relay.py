@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, Table
 
 from guestbook.background.celery.messages import SHARES, Handover
 from guestbook.background.celery.publisher import Publisher
-from guestbook.background.celery.window import Window
+from guestbook.background.celery.window import REFILL_WITHIN, Window
 from guestbook.lib import clock, ids, retry_policy
 from guestbook.lib.sliding_log import RateLimit
 from guestbook.queue import leases
@@ -23,7 +23,7 @@ from guestbook.storage.models import DELIVERIES
 
 TOKEN_PREFIX = "relay."  # of the rows that were published and not taken over by a worker
 MOST_IN_FLIGHT = 2048  # rows of all webhooks or sources together
-LEAST_REFILL = 256  # rows; when that many are in flight, fewer are not worth messages of their own
+LEAST_REFILL = 256  # rows; when so many are in flight, a few more can wait for a moment
 # A row without a lease that is due so soon was given back by a worker.
 GIVEN_BACK_WITHIN = timedelta(seconds=3)
 
@@ -47,6 +47,7 @@ class TableRelay:
     _ticks: int = 0
     _windows: dict[str, Window] = field(default_factory=dict)
     _short: dict[str, tuple[str, float]] = field(default_factory=dict)  # in flight: token, and when to extend
+    _refill_at: float = 0.0  # on the monotonic clock
     _claims: OrderedClaims = field(init=False)
 
     def __post_init__(self) -> None:
@@ -134,7 +135,8 @@ class TableRelay:
             if limit:
                 found[owner_id] = self._claims.find(connection, owner_id, now=now, limit=limit)
                 spare -= len(found[owner_id])
-                self._window(owner_id).has_more = len(found[owner_id]) == limit
+                self._window(owner_id).note_claim(is_full=len(found[owner_id]) == limit)
+                self._refill_at = time.monotonic() + REFILL_WITHIN
         until = now + self.lease
         leased = self._claims.lease(connection, found, now=now, until=until, token=token, counted=False)
         return {Handover(row.id, token): owner_id for owner_id, rows in leased.items() for row in rows}
@@ -142,7 +144,7 @@ class TableRelay:
     @property
     def _spare(self) -> int:
         spare = MOST_IN_FLIGHT - sum(len(window.in_flight) for window in self._windows.values())
-        return spare if spare >= LEAST_REFILL else 0
+        return spare if spare >= LEAST_REFILL or time.monotonic() >= self._refill_at else 0
 
     def _room(self, owner_id: str, failures: int, rate: str | None) -> int:
         """Return how many rows to publish; workers would give back what is over the rate limit."""

@@ -18,6 +18,7 @@ LARGEST_SIZE = 512
 SIZE_WHEN_FAILING = 2
 SIZE_WHEN_UNREACHABLE = 1
 SLOW_GROWTH = 1 / 8  # of a row, for each that is done, once rows have come back from such a size
+REFILL_WITHIN = 0.5  # seconds
 HALVE_INTERVAL = 2.0  # seconds at least between two times that the size is halved
 
 
@@ -27,7 +28,7 @@ class Window:
 
     size: float = FIRST_SIZE
     in_flight: set[str] = field(default_factory=set)
-    has_more: bool = False  # at the last claim more rows were due than it had room for
+    refill_at: float = 0.0  # on the monotonic clock; before that only a half-empty one is filled
     _too_large: float = LARGEST_SIZE  # from such a size rows have come back
     _halve_at: float = 0.0  # on the monotonic clock
 
@@ -44,10 +45,15 @@ class Window:
     def room(self, failures: int) -> int:
         """Return how many more rows may be published; `failures` is how often it failed in a row.
 
-        While more wait than fit, it is filled when it is half empty, so that messages have many rows.
+        While more wait than fit, it is filled when it is half empty, so that messages have many rows, but
+        not late: rows of a worker that died may stay in flight for minutes.
         """
         if failures:
             unreachable = failures >= retry_policy.PAUSE_AFTER
             self.size = SIZE_WHEN_UNREACHABLE if unreachable else SIZE_WHEN_FAILING
         room = max(0, int(self.size) - len(self.in_flight))
-        return 0 if self.has_more and room < self.size // 2 else room
+        return 0 if room < self.size // 2 and time.monotonic() < self.refill_at else room
+
+    def note_claim(self, *, is_full: bool) -> None:
+        """Note whether a claim has found as many rows as it asked for."""
+        self.refill_at = time.monotonic() + REFILL_WITHIN if is_full else 0.0

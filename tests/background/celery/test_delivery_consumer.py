@@ -209,6 +209,24 @@ def test_a_worker_whose_outcomes_are_all_refused_takes_nothing_more_over(
     book.check()
 
 
+def test_two_rows_that_cannot_be_recorded_do_not_stop_a_third(
+    book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery_consumer, "TRANSACTION_PAUSE", 1.0)  # so that one transaction has all three
+    for number in range(3):
+        book.webhook(receiver.url(f"/{number}"))
+    book.publish()
+    rows = handed_over(book)
+    good = max(row.id for row in rows)
+    with database.write(book.engine) as connection:
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER refuse BEFORE INSERT ON attempts WHEN new.delivery_id <> '{good}'"
+            " BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+    consumer_of(book).deliver(rows)
+    assert {row.id for row in book.deliveries() if row.status == "processed"} == {good}
+
+
 @pytest.mark.parametrize("each_environ", ["postgresql"], indirect=True)
 def test_what_was_sent_while_the_database_was_away_is_recorded_when_it_is_back(
     each_book: Book, each_environ: dict[str, str], receiver: Receiver, celery: ThreadPoolExecutor

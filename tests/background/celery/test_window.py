@@ -49,6 +49,26 @@ def test_it_keeps_a_few_rows_when_all_comes_back() -> None:
     assert one.room(0) == FIRST_SIZE
 
 
+def test_a_webhook_with_a_backlog_is_refilled_when_half_of_it_is_done_or_after_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(window.time, "monotonic", lambda: now)
+    one = Window(size=LARGEST_SIZE)
+    in_flight = sorted(publish_all(one))
+    one.note_claim(is_full=True)
+    one.keep(set(in_flight[200:]))
+    assert one.room(0) == 0, "few are done"
+    one.keep(set(in_flight[256:]))
+    assert one.room(0) == 256
+    one.in_flight = set(in_flight[200:])
+    now += window.REFILL_WITHIN
+    assert one.room(0) == 200, "the others may stay in flight for long"
+    one.note_claim(is_full=False)
+    one.in_flight = set(in_flight[1:])
+    assert one.room(0) == 1, "nothing more waits"
+
+
 def rows(**counts: int) -> dict[Handover, str]:
     """A claim of so many rows of each owner."""
     return {
