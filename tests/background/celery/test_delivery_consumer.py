@@ -61,6 +61,23 @@ def handed_over(book: Book) -> list[Handover]:
     return [Handover(row.id, TOKEN) for row in book.deliveries()]
 
 
+def to_webhooks(book: Book, receiver: Receiver, count: int, events: int = 1) -> list[Handover]:
+    """The deliveries of so many events to so many webhooks, as a relay has published them."""
+    for number in range(count):
+        book.webhook(receiver.url(f"/{number}"))
+    book.publish(events)
+    return handed_over(book)
+
+
+def refuse_attempts(book: Book, condition: str = "true") -> None:
+    """Let the database refuse attempts, all or those of which the condition is true."""
+    with database.write(book.engine) as connection:
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER refuse BEFORE INSERT ON attempts WHEN {condition}"
+            " BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+
+
 def waiting_rows(book: Book) -> Sequence[Row[Any]]:
     return [row for row in book.deliveries() if row.status == "new" and row.claimed_by is None]
 
@@ -69,10 +86,7 @@ def waiting_rows(book: Book) -> Sequence[Row[Any]]:
 def test_messages_that_name_the_same_rows_end_when_all_is_recorded_and_each_row_is_sent_once(
     each_book: Book, receiver: Receiver, celery: ThreadPoolExecutor
 ) -> None:
-    for number in range(3):
-        each_book.webhook(receiver.url(f"/{number}"))
-    each_book.publish(8)
-    rows, consumer = handed_over(each_book), consumer_of(each_book)
+    rows, consumer = to_webhooks(each_book, receiver, 3, events=8), consumer_of(each_book)
     for done in [celery.submit(consumer.deliver, some) for some in (rows[:10], rows, rows[5:], rows[::2])]:
         done.result(30)
     consumer.deliver(rows)
@@ -170,13 +184,8 @@ def test_after_a_clock_was_set_forward_nothing_is_sent_under_the_old_leases(
 def test_a_row_that_cannot_be_recorded_does_not_stop_the_others(
     book: Book, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for number in range(4):
-        book.webhook(receiver.url(f"/{number}"))
-    book.publish()
-    [bad, *good] = rows = handed_over(book)
-    refuse = f"CREATE TRIGGER refuse BEFORE INSERT ON attempts WHEN new.delivery_id = '{bad.id}'"
-    with database.write(book.engine) as connection:
-        connection.exec_driver_sql(f"{refuse} BEGIN SELECT RAISE(ABORT, 'refused'); END")
+    [bad, *good] = rows = to_webhooks(book, receiver, 4)
+    refuse_attempts(book, f"new.delivery_id = '{bad.id}'")
     consumer_of(book).deliver(rows)
     assert book.statuses() == {"new": 1, "processed": len(good)}
     [row] = [row for row in book.deliveries() if row.status == "new"]
@@ -189,14 +198,8 @@ def test_a_row_that_cannot_be_recorded_does_not_stop_the_others(
 def test_a_worker_whose_outcomes_are_all_refused_takes_nothing_more_over(
     book: Book, receiver: Receiver, celery: ThreadPoolExecutor
 ) -> None:
-    for number in range(4):
-        book.webhook(receiver.url(f"/{number}"))
-    book.publish(6)
-    rows, consumer = handed_over(book), consumer_of(book)
-    with database.write(book.engine) as connection:
-        connection.exec_driver_sql(
-            "CREATE TRIGGER refuse BEFORE INSERT ON attempts BEGIN SELECT RAISE(ABORT, 'refused'); END"
-        )
+    rows, consumer = to_webhooks(book, receiver, 4, events=6), consumer_of(book)
+    refuse_attempts(book)
     with pytest.raises(IntegrityError, match="refused"):
         celery.submit(consumer.deliver, rows[:12]).result(30)
     sent = len(receiver.requests)
@@ -213,16 +216,9 @@ def test_two_rows_that_cannot_be_recorded_do_not_stop_a_third(
     book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery_consumer, "TRANSACTION_PAUSE", 1.0)  # so that one transaction has all three
-    for number in range(3):
-        book.webhook(receiver.url(f"/{number}"))
-    book.publish()
-    rows = handed_over(book)
+    rows = to_webhooks(book, receiver, 3)
     good = max(row.id for row in rows)
-    with database.write(book.engine) as connection:
-        connection.exec_driver_sql(
-            f"CREATE TRIGGER refuse BEFORE INSERT ON attempts WHEN new.delivery_id <> '{good}'"
-            " BEGIN SELECT RAISE(ABORT, 'refused'); END"
-        )
+    refuse_attempts(book, f"new.delivery_id <> '{good}'")
     consumer_of(book).deliver(rows)
     assert {row.id for row in book.deliveries() if row.status == "processed"} == {good}
 
