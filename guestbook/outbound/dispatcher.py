@@ -31,6 +31,7 @@ from guestbook.outbound.receivers import Receivers
 from guestbook.outbound.single_worker import SingleWorker
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import DeliveryTask, Outcome, Receiver
+from guestbook.outbound.tick_pace import TICK_PAUSE, TickPace
 from guestbook.outbound.time_limit import LEAST_TIME, NO_LIMIT, TimeLimit
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import clock_repair, erasure, leases
@@ -40,8 +41,6 @@ from guestbook.settings import Settings
 from guestbook.storage import database, database_errors
 from guestbook.storage.models import DELIVERIES
 
-TICK_PAUSE = 0.02  # seconds between two write transactions: less would keep the web from writing to SQLite
-STEP_BACK = 2.0  # if others write to the same file: send on this many times as long as a tick held the lock
 RESULT_WAIT = 0.25  # seconds to wait for an outcome before the next look for new work
 ERASURE_LOOK = 0.5  # seconds between two looks for claimed deliveries whose comment was deleted for good
 log = logging.getLogger(__name__)
@@ -124,7 +123,7 @@ class Dispatcher:
         after_tick: Callable[[], object],
         shares: TimeShares,
     ) -> None:
-        is_woken = False
+        is_woken, pace = False, TickPace(poller, self.pool)
         while not stop.is_set() and time.monotonic() < until and not self.tally.local_error:
             self._repair.look()
             self._tick(poller, is_woken=is_woken)
@@ -134,7 +133,8 @@ class Dispatcher:
             after_tick()
             more = shares.share_time(until, stop)
             if self.pool.busy or self._unrecorded:
-                self._let_threads_send(poller, stop, max(TICK_PAUSE, shares.owed), 0 if more else RESULT_WAIT)
+                most = 0 if more else RESULT_WAIT
+                pace.let_threads_send(stop, at_least=shares.owed, at_most=most, tick_took=self._tick_took)
             elif more or self._has_work(poller):
                 stop.wait(TICK_PAUSE)  # the other work has more, or another pass has leased these
             elif stay or (self._limit is NO_LIMIT and poller.slot_opens_soon()):
@@ -144,14 +144,6 @@ class Dispatcher:
 
     def _has_work(self, poller: Poller) -> bool:
         return poller.anything_due(clock.now()) or self._rates.is_behind
-
-    def _let_threads_send(self, poller: Poller, stop: StopFlag, at_least: float, at_most: float) -> None:
-        poller.mark()
-        stop.wait(at_least)
-        if poller.others_wrote():
-            self.pool.wait_while_sending(STEP_BACK * self._tick_took)
-        if not stop.is_set():
-            self.pool.wait(at_most)
 
     def _tick(self, poller: Poller | None, *, is_woken: bool = False) -> None:
         """Take the outcomes, record them and claim what is due in one transaction, load it into the pool.
@@ -208,11 +200,11 @@ class Dispatcher:
         self.pool.hold_all_but(open_webhooks.open_ids(connection, now))
         found = self._receivers.readable(connection, open_webhooks.with_due(connection, now), now)
         webhooks = self._limit.choose(found)
+        first = self._ticks % len(webhooks) if webhooks else 0  # each webhook is served first in turn
+        webhooks = [*webhooks[first:], *webhooks[:first]]
         rooms = self.pool.rooms([row.id for row in webhooks])
         budgets = self._rates.open(connection, [row.id for row in webhooks if row.rate])
         lease_end = time.monotonic() + self._lease.total_seconds()
-        first = self._ticks % len(webhooks) if webhooks else 0  # each webhook is served first in turn
-        webhooks = [*webhooks[first:], *webhooks[:first]]
         limits = {row.id: self._most(row, rooms[row.id], budgets.get(row.id)) for row in webhooks}
         until = now + self._lease + self._skew
         leased = self._claims.take(connection, limits, now=now, until=until, token=token)

@@ -35,7 +35,8 @@ class HostLimits:
         """Give up what the pass can do without, after a MemoryError."""
         self._limit = resource_limits.MEMORY_LIMIT
         self._reserve.give_up()
-        self._pool.shrink()
+        self._pool.limit(max(1, self._pool.threads // 2))
+        self._pool.was_short = True
         self._transport.limit(connections=0)
 
     def no_room(self, met: str | None) -> str | None:

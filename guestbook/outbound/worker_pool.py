@@ -21,7 +21,6 @@ from guestbook.outbound.webhook_concurrency import START_CAP, START_WINDOW, Lane
 
 MAX_QUEUED = 1536  # rows claimed ahead for all webhooks
 MAX_UNRECORDED = 384  # sent and not yet recorded: a kill can make us send so many twice
-FIRST_THREADS = 8
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Result)
@@ -32,7 +31,8 @@ class WorkerPool(Generic[T, R]):
 
     def __init__(self, work: Callable[[T], R], size: int, unrecorded: int = MAX_UNRECORDED) -> None:
         self._work = work
-        self._unrecorded_limit = unrecorded
+        self._most_unrecorded = self._full_at = unrecorded
+        self._most_claimed = MAX_QUEUED  # at once
         self._wished = size
         self.size = size  # as many of them as the host allows
         self.threads = 0  # that run
@@ -61,10 +61,12 @@ class WorkerPool(Generic[T, R]):
         with self._lock:
             self.size = size
 
-    def shrink(self) -> None:
-        """Use half as many threads as now, but at least one."""
-        self.limit(max(1, self.threads // 2))
-        self.was_short = True
+    def limit_ticks(self, rows: int | None) -> None:
+        """Let a tick record and claim so many rows at most; None: as many as there may be."""
+        with self._lock:
+            self._full_at = min(rows or self._most_unrecorded, self._most_unrecorded)
+            self._most_claimed = rows or MAX_QUEUED
+            self._has_work.notify(self.size)
 
     def load(self, key: str, tasks: Iterable[T], *, unreachable: int) -> None:
         """Put claimed tasks into a lane. After a pause a single request probes the webhook."""
@@ -82,12 +84,13 @@ class WorkerPool(Generic[T, R]):
     def rooms(self, keys: Iterable[str]) -> dict[str, int]:
         """Return how many rows to claim for each lane (`Lane.room`); a new lane starts small."""
         with self._lock:
-            spare = MAX_QUEUED - self._queued
-            rooms = {}
-            for key in keys:
-                lane = self._lanes.get(key)
-                rooms[key] = min(lane.room() if lane else START_WINDOW, max(spare, 0))
-                spare -= rooms[key]
+            spare = min(MAX_QUEUED - self._queued, self._most_claimed)
+            rooms = dict.fromkeys(keys, 0)
+            for key in rooms:
+                if spare > 0:
+                    lane = self._lanes.get(key)
+                    rooms[key] = min(lane.room() if lane else START_WINDOW, spare)
+                    spare -= rooms[key]
             return rooms
 
     def startable(self, key: str) -> int:
@@ -157,7 +160,7 @@ class WorkerPool(Generic[T, R]):
     def wait_while_sending(self, seconds: float) -> None:
         """Wait for so many seconds, but no longer than the threads can send without another tick."""
         with self._lock:
-            self._has_results.wait_for(lambda: not self._in_flight or self._is_full(), seconds)
+            self._has_results.wait_for(lambda: not self._is_sending(), seconds)
 
     @property
     def busy(self) -> bool:
@@ -172,7 +175,11 @@ class WorkerPool(Generic[T, R]):
             return bool(self._in_flight or self._results)
 
     def _is_full(self) -> bool:  # outcomes must be recorded before more may start
-        return self._in_flight + len(self._results) >= self._unrecorded_limit
+        return self._in_flight + len(self._results) >= self._full_at
+
+    def _is_sending(self) -> bool:
+        may_start = self._in_flight or any(lane.may_start() for lane in self._ready)
+        return bool(may_start) and not self._is_full()
 
     def _open(self, key: str, unreachable: int) -> Lane[T]:
         cap = 1 if unreachable else min(START_CAP, self._cap_limit())
@@ -188,18 +195,9 @@ class WorkerPool(Generic[T, R]):
             self._ready.append(lane)
 
     def _start_threads(self) -> None:
-        """Start the first threads, then twice as many at each look while that helps.
-
-        It helps while tasks wait for a thread and the process does not fill its core. Receivers that answer
-        at once keep 8 threads busy; slow ones get all threads within some hundredths of a second.
-
-            threads:  8 ──▶ 16 ──▶ 32 ──▶ …      at each arrow: do tasks wait, and is the core below 85 %?
-        """
-        missing = self._queued - self._idle
-        at_once = FIRST_THREADS - self.threads
-        if at_once <= 0:
-            at_once = self.threads if missing > 0 and self._core.has_room() else 0
-        wanted = min(missing, at_once, self._wished - self.threads)
+        """Start as many threads as help and as the host allows."""
+        wanted = self._core.threads_to_start(self.threads, self._queued - self._idle)
+        wanted = min(wanted, self._wished - self.threads)
         self.was_short |= wanted > self.size - self.threads
         for _ in range(min(wanted, self.size - self.threads)):
             if not resource_limits.start(self._run, f"sender-{self.threads + 1}"):
@@ -256,5 +254,7 @@ class WorkerPool(Generic[T, R]):
                 self._list_if_ready(lane)
                 if self._ready and self._idle:
                     self._has_work.notify()  # one thread wakes the next while there is work
+                if self._is_full():
+                    self._has_results.notify()
                 return lane, task
         return None  # nothing waits, or all that waits has its cap in flight

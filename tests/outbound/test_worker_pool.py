@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from guestbook.lib.retry_policy import PAUSE_AFTER
-from guestbook.outbound.core_usage import MEASURE_INTERVAL
+from guestbook.outbound.core_usage import FIRST_THREADS, MEASURE_INTERVAL
 from guestbook.outbound.webhook_concurrency import START_CAP, START_WINDOW
-from guestbook.outbound.worker_pool import FIRST_THREADS, MAX_QUEUED, MAX_UNRECORDED, WorkerPool
+from guestbook.outbound.worker_pool import MAX_QUEUED, MAX_UNRECORDED, WorkerPool
 from tests.support.processes import wait_for
 
 SIZE = 32
@@ -262,6 +262,45 @@ def test_rooms_are_small_for_new_lanes_grow_with_what_was_done_and_end_at_the_li
     assert pool.rooms(["a"])["a"] >= 2 * 100
     pool.load("slow", names("slow", MAX_QUEUED), unreachable=0)
     assert sum(pool.rooms(["a", "b", "slow"]).values()) <= START_CAP
+
+
+def test_limited_ticks_leave_few_rows_to_record_and_to_claim(
+    pool: WorkerPool[str, Result], work: Work
+) -> None:
+    pool.limit_ticks(5)
+    rooms = pool.rooms(["a", "b"])
+    assert rooms == {"a": 5, "b": 0}, "the first in line gets what there is"
+    for name in "slow1", "slow2", "slow3":
+        pool.load(name, names(name, 2), unreachable=0)
+    wait_for(lambda: len(work.started) == 5)
+    began = time.monotonic()
+    pool.wait_while_sending(10)
+    assert time.monotonic() - began < 5, "no more may start"
+    pool.limit_ticks(None)
+    wait_for(lambda: len(work.started) == 6)
+    assert pool.rooms(["a", "b"]) == {"a": START_WINDOW, "b": START_WINDOW}
+    work.go.set()
+    collect(pool, 6)
+
+
+def test_a_lane_that_gets_no_room_now_keeps_its_window(pool: WorkerPool[str, Result]) -> None:
+    pool.load("a", names("a", 100), unreachable=0)
+    collect(pool, 100)
+    pool.limit_ticks(START_WINDOW)
+    assert pool.rooms(["new", "a"]) == {"new": START_WINDOW, "a": 0}
+    pool.limit_ticks(None)
+    assert pool.rooms(["new", "a"])["a"] >= 2 * 100
+
+
+def test_waiting_while_requests_are_about_to_start_does_not_end_before_them(
+    pool: WorkerPool[str, Result], work: Work
+) -> None:
+    pool.load("slow", names("slow", 2), unreachable=0)
+    began = time.monotonic()
+    pool.wait_while_sending(0.2)  # the threads have just been woken, or are yet to start
+    assert time.monotonic() - began >= 0.2
+    work.go.set()
+    collect(pool, 2)
 
 
 def test_waiting_ends_with_the_first_result(pool: WorkerPool[str, Result], work: Work) -> None:
