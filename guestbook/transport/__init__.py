@@ -12,7 +12,6 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import cast
 from urllib.parse import urlsplit
 
-from requests import Session
 from urllib3.exceptions import HTTPError
 
 from guestbook.transport import dns_lookup, redirects, socket_budget, tcp_connect
@@ -82,10 +81,6 @@ class Transport:
         self._proxied = proxy is not None
         self._require_https = require_https
         self._adapter = GuardedAdapter(proxy, ca_file)
-        self._session = Session()
-        self._session.trust_env = False
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, self._adapter)
         self._targets: dict[str, RequestTarget] = {}
 
     def post(
@@ -157,7 +152,7 @@ class Transport:
         """Close all connections: idle ones now, busy ones at the end of their attempt."""
         while self._targets:
             self._targets.popitem()[1].pool.close()
-        self._session.close()
+        self._adapter.close()
 
     def _send(
         self, method: str, target: RequestTarget, headers: Mapping[str, str], body: bytes
@@ -166,8 +161,7 @@ class Transport:
             raise TransportError(refusal)
         complete = {"Host": target.host, **headers, "Content-Length": str(len(body))}
         request = ReadyRequest(target, method, complete, body)
-        answer = self._session.send(request, stream=True, allow_redirects=False, proxies={})
-        return cast(Response | ShortAnswer, answer.raw)
+        return cast(Response | ShortAnswer, self._adapter.send(request).raw)
 
     def _target(self, url: str) -> RequestTarget:
         try:

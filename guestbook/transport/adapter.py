@@ -1,6 +1,7 @@
-"""The HTTPAdapter mounted on our session: a shell around the pools in connections.py, which do the work.
+"""The adapter of requests that sends all: a shell around the pools in connections.py, which do the work.
 
-It sends by itself, so that neither the environment nor a request changes where and how we connect.
+It works without a Session. So neither the environment nor a redirect changes where and how we connect, and
+no cookie is kept.
 """
 
 import os
@@ -41,20 +42,13 @@ class ReadyRequest(requests.PreparedRequest):
         self.url = target.url
         self.headers = cast(Any, headers)  # requests only looks for Content-Length in them
         self.body = body
-        self.hooks = cast(Any, None)
 
 
 class UnreadResponse(requests.Response):
-    """An answer whose cookies, encoding and redirects requests leaves alone."""
+    """An answer of which nothing is read yet."""
 
     def __init__(self, raw: Response | ShortAnswer) -> None:
         self.raw: Response | ShortAnswer = raw
-        self.history = []
-
-    @property
-    def is_redirect(self) -> bool:
-        """Never: redirects are not followed."""
-        return False
 
 
 class GuardedAdapter(HTTPAdapter):
