@@ -9,7 +9,7 @@ import psycopg
 import pymysql
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, make_url, text, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -18,6 +18,7 @@ from guestbook.inbound.processor import Processor
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, fault_of, words
+from guestbook.storage.models import Webhook
 from tests.support import factories
 from tests.support import inbound_factories as inbound
 
@@ -144,6 +145,25 @@ def test_what_no_repetition_changes_is_not_repeated() -> None:
     with pytest.raises(DBAPIError):
         database.write_with_retry(db.engine, act)
     assert len(tries) == 1
+
+
+@pytest.mark.usefixtures("each_app")
+def test_what_the_database_refuses_is_tried_once_more() -> None:
+    """Another transaction may have been in the way. A row that is at fault must not cost ten seconds."""
+    factories.webhook()
+    names: list[str | None] = []
+
+    def rename(connection: Connection) -> None:
+        connection.execute(update(Webhook).values(name=names.pop()))
+
+    names = ["taken", None]
+    database.write_with_retry(db.engine, rename)
+    assert names == []
+    names = ["never tried", None, None]
+    with pytest.raises(DBAPIError) as refusal:
+        database.write_with_retry(db.engine, rename)
+    assert fault_of(refusal.value) is Fault.REFUSED
+    assert names == ["never tried"]
 
 
 def test_a_book_that_lacks_a_column_gives_up_no_inbound_event(app: Flask) -> None:
