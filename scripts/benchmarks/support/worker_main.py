@@ -93,10 +93,12 @@ def _app(command: str) -> "Flask":
     import flask
 
     from guestbook.cli import all_commands
+    from guestbook.lib.paused_gc import paused_gc
     from guestbook.storage import configured_app
 
-    all_commands.load(command)
-    return configured_app.make(flask.Flask)
+    with paused_gc():
+        all_commands.load(command)
+        return configured_app.make(flask.Flask)
 
 
 def _url(port: int) -> str:
