@@ -8,8 +8,8 @@ from sqlalchemy import Engine
 
 from guestbook.background import pass_lifecycle
 from guestbook.background.pass_lifecycle import RunningPass
-from guestbook.inbound.decision import Counts
-from guestbook.inbound.processor import Processor
+from guestbook.inbound.event_counts import Counts
+from guestbook.inbound.inbox import Inbox
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.tally import Tally
 from guestbook.settings import Settings
@@ -47,7 +47,7 @@ def run(
         if running is None:
             log.info("Another pass is running; it does the work.")
             return None
-        inbox = Processor(engine, settings, threads=options.concurrency > 1)
+        inbox = Inbox(engine, settings, threads=options.concurrency > 1)
         dispatcher = Dispatcher(engine, settings, concurrency=options.concurrency)
         running.tally = dispatcher.tally
         if options.outbox:
@@ -63,7 +63,7 @@ def run(
 def _send(
     running: RunningPass,
     dispatcher: Dispatcher,
-    inbox: Processor | None,
+    inbox: Inbox | None,
     stay: bool,
     after_tick: Callable[[Tally], None] | None,
 ) -> None:

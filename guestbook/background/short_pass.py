@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, func, select
 
 from guestbook.background import delivery_warnings, pass_lifecycle, reminders
-from guestbook.inbound.decision import Counts
-from guestbook.inbound.processor import Processor
+from guestbook.inbound.event_counts import Counts
+from guestbook.inbound.inbox import Inbox
 from guestbook.lib import clock
 from guestbook.outbound import open_webhooks
 from guestbook.outbound.dispatcher import Dispatcher
@@ -54,7 +54,7 @@ def run(
             return None
         # Not from the beginning: on a slow host the rest may take half a second, and nothing would be sent.
         limit = TimeLimit(time.monotonic() + seconds, slow, skips_slow)
-        inbox = Processor(engine, settings, threads=False, limit=limit)
+        inbox = Inbox(engine, settings, threads=False, limit=limit)
         dispatcher = Dispatcher(engine, settings, concurrency=1, limit=limit)
         running.tally = dispatcher.tally
         dispatcher.run(until=running.until, stay=False, stop=running.stop, beside=inbox)
@@ -85,4 +85,4 @@ def wait_for_work(settings: Settings, *, skipped: frozenset[str] = frozenset()) 
 def _is_due(engine: Engine, settings: Settings, skipped: frozenset[str], now: datetime) -> bool:
     with engine.connect() as connection:
         due = {row.id for row in open_webhooks.with_due(connection, now)}
-    return bool(due - skipped) or Processor(engine, settings).anything_due(now) or reminders.are_due(engine)
+    return bool(due - skipped) or Inbox(engine, settings).anything_due(now) or reminders.are_due(engine)

@@ -17,7 +17,7 @@ from guestbook.background import delivery_warnings, pruning
 from guestbook.background.cron_ping import CronPing
 from guestbook.cli import app_command, terminal_log
 from guestbook.cli.option_types import pass_options, ping_option
-from guestbook.inbound.decision import Counts
+from guestbook.inbound.event_counts import Counts
 from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.outbound.tally import Tally

@@ -13,6 +13,7 @@ from guestbook import settings
 from guestbook.background import idle_pass
 from guestbook.cli import terminal_log
 from guestbook.cli.option_types import pass_options, ping_option
+from guestbook.lib.paused_gc import paused_gc
 
 GUESTBOOK = ("guestbook", "guestbook:create_app", "guestbook:create_app()")  # as --app names it
 
@@ -38,10 +39,12 @@ class IdleCron(click.Command):
         else:
             if _is_done(context):
                 return context
-        from guestbook.cli import cron as whole_pass
-        from guestbook.storage import configured_app
+        with paused_gc():
+            from guestbook.cli import cron as whole_pass
+            from guestbook.storage import configured_app
 
-        parent.with_resource(configured_app.make(Flask).app_context())
+            app = configured_app.make(Flask)
+        parent.with_resource(app.app_context())
         return whole_pass.cron.make_context(info_name, args, parent, **extra)
 
 

@@ -19,9 +19,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook.inbound import actions, due_events, evaluate, event_end
-from guestbook.inbound.decision import Counts, Effect, InboundDecision
+from guestbook.inbound.decision import Effect, InboundDecision
 from guestbook.inbound.due_events import Claimed
 from guestbook.inbound.evaluate import ReceivedEvent
+from guestbook.inbound.event_counts import Counts
 from guestbook.inbound.mentions.page_pool import PagePool
 from guestbook.inbound.metadata import NO_METADATA
 from guestbook.lib import clock, ids
@@ -29,7 +30,7 @@ from guestbook.lib.errors import with_detail
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.lib.translatable import Translatable
 from guestbook.outbound.time_limit import NO_LIMIT, TimeLimit
-from guestbook.queue import leases, poller
+from guestbook.queue import leases
 from guestbook.settings import Settings, installation
 from guestbook.storage import database, database_errors, source_budget
 from guestbook.storage.models import INBOUND, Source
@@ -74,10 +75,6 @@ class Processor:
             query = query.where(Source.action != MENTIONS)
         with self._engine.connect() as connection:
             return connection.execute(query.limit(1)).first() is not None
-
-    def next_due(self) -> datetime | None:
-        """Return when something of an enabled source is due, or comes due as its lease ends."""
-        return poller.next_inbound_due(self._engine)
 
     def drain(self, *, until: float, stop: StopFlag) -> bool:
         """Process what is due, until that moment of the monotonic clock or until stop is set.

@@ -1,10 +1,10 @@
 """Send a delivery as e-mail: make the message, hand it to the owner's SMTP server."""
 
-import email.policy
 import json
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from guestbook.lib import mail_address
@@ -12,7 +12,9 @@ from guestbook.lib.text import printable
 from guestbook.outbound.tasks import DeliveryTask
 from guestbook.settings import Settings
 from guestbook.transport import ReceiverAnswer, TransportError, dns_lookup
-from guestbook.transport.smtp import SmtpServer
+
+if TYPE_CHECKING:
+    from guestbook.transport.smtp import SmtpServer
 
 MAIL_HEADERS = ("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted")
 
@@ -21,19 +23,20 @@ MAIL_HEADERS = ("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted")
 class MailSender:
     """Makes messages and hands them over; without a server each attempt fails with a sentence."""
 
-    server: SmtpServer | None
+    server: "SmtpServer | None"
     mail_from: str | None
     host: str  # of the book, for ids of messages
 
     @classmethod
     def of(cls, settings: Settings, *, threads: bool = True) -> "MailSender":
         """Return the one that the settings describe; it may start threads or not."""
-        lookups = dns_lookup.shared if threads else dns_lookup.without_threads
-        server = SmtpServer(settings.smtp_url, lookups) if settings.smtp_url else None
+        server = _server(settings.smtp_url, threads=threads) if settings.smtp_url else None
         return cls(server, settings.mail_from, urlsplit(settings.base_url).hostname or "localhost")
 
     def message(self, task: DeliveryTask) -> EmailMessage:
         """Return the message. A repeat has the same Message-ID, so a mail program can drop it."""
+        import email.policy  # here: most books send no mail, and it takes 0.7 MB
+
         subject, text = _written(task)
         message = EmailMessage(policy=email.policy.SMTP)
         message["From"] = self.mail_from or ""
@@ -51,6 +54,14 @@ class MailSender:
             raise TransportError("no_mail_server")
         answer = self.server.send(self.mail_from, message["To"], message.as_bytes(), seconds)
         return ReceiverAnswer(answer.code, {}, answer.text, None)
+
+
+def _server(url: str, *, threads: bool) -> "SmtpServer":
+    import email.policy  # noqa: F401  before a message needs it: by then this host may allow no more files
+
+    from guestbook.transport.smtp import SmtpServer
+
+    return SmtpServer(url, dns_lookup.shared if threads else dns_lookup.without_threads)
 
 
 def _written(task: DeliveryTask) -> tuple[str, str]:

@@ -1,0 +1,61 @@
+"""The inbox of a pass. Its processor is imported with the first event that is due: most passes have none."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine
+
+from guestbook.inbound.event_counts import Counts
+from guestbook.lib import clock
+from guestbook.lib.stop_flag import StopFlag
+from guestbook.outbound.time_limit import NO_LIMIT, TimeLimit
+from guestbook.queue import poller
+from guestbook.settings import Settings
+
+if TYPE_CHECKING:
+    from guestbook.inbound.processor import Processor
+
+
+class Inbox:
+    """The part of a pass that processes inbound events, if there are any."""
+
+    def __init__(
+        self, engine: Engine, settings: Settings, *, threads: bool = True, limit: TimeLimit = NO_LIMIT
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._threads = threads
+        self._limit = limit
+        self._processor: Processor | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """Return what it did."""
+        return self._processor.counts if self._processor else Counts()
+
+    def anything_due(self, now: datetime) -> bool:
+        """Whether an enabled source has something due. It takes no write lock."""
+        due = self.next_due()
+        return due is not None and due <= now
+
+    def next_due(self) -> datetime | None:
+        """Return when something of an enabled source is due, or comes due as its lease ends."""
+        return poller.next_inbound_due(self._engine)
+
+    def drain(self, *, until: float, stop: StopFlag) -> bool:
+        """Process what is due, as `Processor.drain`; return whether there may be more."""
+        if self._processor is None:
+            if not self.anything_due(clock.now()):
+                return False
+            self._processor = self._new_processor()
+        return self._processor.drain(until=until, stop=stop)
+
+    def close(self) -> None:
+        """Wait for the pages that are being read, and give back what was not started."""
+        if self._processor:
+            self._processor.close()
+
+    def _new_processor(self) -> "Processor":
+        from guestbook.inbound.processor import Processor
+
+        return Processor(self._engine, self._settings, threads=self._threads, limit=self._limit)

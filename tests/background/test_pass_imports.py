@@ -1,0 +1,39 @@
+"""A pass imports what sends, and nothing that only some passes need: each start takes its time and memory."""
+
+import sys
+
+from tests.conftest import run
+from tests.support.book import Book
+from tests.support.receiver import Receiver
+
+IMPORTED = """
+import gc, sys
+from flask.cli import main
+sys.argv = ["flask", "--app", "guestbook", "cron"]
+try:
+    main()
+finally:
+    print(gc.get_freeze_count(), *sys.modules)
+"""
+LEAST_FROZEN = 50_000  # objects; a pass makes more while it starts
+RARE = {
+    *("guestbook.web", "guestbook.comments.book"),
+    *("guestbook.inbound.processor", "guestbook.inbound.decision"),
+    *("guestbook.outbound.outbox", "guestbook.outbound.formats", "guestbook.transport.smtp"),
+    *("alembic", "babel", "celery", "jsonschema", "mf2py", "waitress", "wtforms"),
+    *("email.policy", "smtplib"),
+}
+
+
+def test_a_pass_that_sends_imports_no_pages_and_nothing_of_inbound_events_or_mail(
+    book: Book, environ: dict[str, str], receiver: Receiver
+) -> None:
+    book.webhook(receiver.url())
+    book.publish()
+    done = run(sys.executable, "-c", IMPORTED, env=environ)
+    assert done.returncode == 0, done.stderr
+    assert book.statuses() == {"processed": 1}
+    frozen, *imported = done.stdout.split()
+    assert "guestbook.outbound.dispatcher" in imported
+    assert RARE.intersection(imported) == set()
+    assert int(frozen) > LEAST_FROZEN, "its searches for garbage pass by what its start has made"
