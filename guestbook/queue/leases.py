@@ -126,7 +126,7 @@ def owned(connection: Connection, table: Table, leased: Set[tuple[str, str]]) ->
         return set()
     parts = {"table": table.name, "columns": "id, claimed_by"}
     rows = statements.run(connection, statements.OWNED, {}, ids={row_id for row_id, _ in leased}, **parts)
-    return leased & {(row_id, token) for row_id, token in rows}
+    return leased & {tuple(row) for row in rows}
 
 
 def finish(connection: Connection, table: Table, ids: Collection[str], status: str, **values: Any) -> None:
