@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 def are_due(engine: Engine) -> bool:
     """Whether the owner should be reminded now; it only reads."""
-    with engine.connect() as connection:
+    with database.read(engine) as connection:
         return holds.anything_to_remind(connection)
 
 

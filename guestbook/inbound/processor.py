@@ -73,7 +73,7 @@ class Processor:
         query = due_events.sources_with_due(now, Source.id)
         if not self._pages.room:
             query = query.where(Source.action != MENTIONS)
-        with self._engine.connect() as connection:
+        with database.read(self._engine) as connection:
             return connection.execute(query.limit(1)).first() is not None
 
     def drain(self, *, until: float, stop: StopFlag) -> bool:

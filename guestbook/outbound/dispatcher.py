@@ -237,7 +237,7 @@ class Dispatcher:
         if not self.pool.busy or time.monotonic() < self._look_for_erased_at:
             return  # nothing is claimed, or the last look is recent
         self._look_for_erased_at = time.monotonic() + ERASURE_LOOK
-        with self._engine.connect() as connection:
+        with database.read(self._engine) as connection:
             erased = erasure.lately(connection, clock.now() - self._lease - leases.CLOCK_SKEW)
         if erased:
             self.pool.take_back(lambda task: task.id in erased)

@@ -61,7 +61,7 @@ def repair(
     the caller's own pass, stay as they are.
     """
     now = clock.now()
-    with engine.connect() as connection:
+    with database.read(engine) as connection:
         previous = connection.scalar(select(func.max(Pass.started_at)))
         # Only this host's passes show a jump of its clock: another host's clock may always be ahead.
         of_host = Pass.host == host_name.of_this_host()

@@ -122,7 +122,11 @@ def owned(connection: Connection, table: Table, leased: Set[tuple[str, str]]) ->
 
     One pass may name a row twice, if it has claimed it again after its lease had ended.
     """
-    return {(row.id, row.claimed_by) for row in handed_over(connection, table, leased, ())}
+    if not leased:
+        return set()
+    parts = {"table": table.name, "columns": "id, claimed_by"}
+    rows = statements.run(connection, statements.OWNED, {}, ids={row_id for row_id, _ in leased}, **parts)
+    return leased & {tuple(row) for row in rows}
 
 
 def finish(connection: Connection, table: Table, ids: Collection[str], status: str, **values: Any) -> None:

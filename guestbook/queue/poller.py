@@ -18,7 +18,7 @@ from guestbook.lib import clock
 from guestbook.lib.sliding_log import SHORT_SLOT_WAIT
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.queue.wakeups import Wakeups
-from guestbook.storage import file_identity
+from guestbook.storage import database, file_identity
 from guestbook.storage.models import FIRST_DUE, FIRST_INBOUND_DUE, Source, Webhook
 from guestbook.storage.models.webhook import LONGEST_SLOT_WAIT
 
@@ -65,7 +65,7 @@ class Poller:
             self._wakeups.drain()
         self._version = self.version()
         rows = self.connection.execute(_WAITING).all()
-        self.connection.rollback()
+        self.connection.commit()  # it wrote nothing; as in `database.read`
         now = now or clock.now()
         waiting = [
             (max(row.due_at, row.paused_until or row.due_at), _slot(row, now))
@@ -158,7 +158,7 @@ class Poller:
 def next_inbound_due(engine: Engine) -> datetime | None:
     """Return when something of an enabled source is due, or comes due as its lease ends."""
     query = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
-    with engine.connect() as connection:
+    with database.read(engine) as connection:
         return min((due for due in connection.scalars(query) if due), default=None)
 
 

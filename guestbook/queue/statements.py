@@ -1,10 +1,15 @@
 """The statements that every row of the queue passes through, as text in the words of each database.
 
 SQLAlchemy would take longer to make them than the databases to run them. Times go through as text, and any
-number of ids as one parameter. What runs less often is made by SQLAlchemy.
+number of ids as one parameter. SQLAlchemy makes the statements that run less often.
 
     :name    a parameter         {lock}     lock the rows, and wait for others that have locked them
     {ids}    is one of :ids      {skip}     lock the rows, and leave out those that others have locked
+    {limit}  :limit
+
+The statistics of PostgreSQL are old when many rows have come at once. So no statement leaves it a choice that
+would be bad then. With `status = 'new'` it could read all that waits by an index on the status. That a due
+time is set says the same.
 """
 
 import json
@@ -22,28 +27,26 @@ from guestbook.storage.comment_order_sql import IS_NEXT_SQL
 ONLY_NEXT = f" AND {IS_NEXT_SQL}"  # for `order`, which may be empty
 CLAIM = (
     "SELECT {columns} FROM {table} WHERE {owner} = :owner AND due_at <= :now{order}"
-    " ORDER BY due_at, id LIMIT :limit{skip}"
+    " ORDER BY due_at, id LIMIT {limit}{skip}"
 )
 LEASE = (
     "UPDATE {table} {by_id} SET due_at = :until, claimed_by = :token, claims = claims + :counted"
-    " WHERE id {ids} AND status = 'new' AND due_at <= :now{order}"
+    " WHERE id {ids} AND due_at <= :now{order}"
 )
 LEASED = "SELECT id FROM {table} {by_id} WHERE id {ids} AND claimed_by = :token"
-OWNED = "SELECT {columns} FROM {table} {by_id} WHERE id {ids} AND status = 'new' ORDER BY id{lock}"
+OWNED = "SELECT {columns} FROM {table} {by_id} WHERE id {ids} AND claimed_by IS NOT NULL ORDER BY id{lock}"
 TAKE_OVER = (
     "UPDATE {table} {by_id} SET due_at = :until, claimed_by = :token, claims = claims + 1"
-    " WHERE id {ids} AND status = 'new'"
+    " WHERE id {ids} AND due_at IS NOT NULL"
 )
-EXTEND = (
-    "UPDATE {table} {by_id} SET due_at = :until WHERE id {ids} AND status = 'new' AND claimed_by = :token"
-)
+EXTEND = "UPDATE {table} {by_id} SET due_at = :until WHERE id {ids} AND claimed_by = :token"
 IN_FLIGHT = (  # by a worker, or given back by one so that they are due soon
     "SELECT id, claimed_by IS NOT NULL AND due_at > :now AS is_leased FROM {table} {by_id}"
     " WHERE id {ids} AND (claimed_by IS NOT NULL AND due_at > :now OR due_at <= :soon)"
 )
 FINISH = (
     "UPDATE {table} {by_id} SET status = :status, due_at = NULL, claimed_by = NULL, attempts = attempts + 1"
-    "{values} WHERE id {ids} AND status = 'new'"
+    "{values} WHERE id {ids} AND due_at IS NOT NULL"
 )
 RESCHEDULE = (
     "UPDATE {table} SET claimed_by = NULL, attempts = attempts + 1{values}"
@@ -70,9 +73,10 @@ ATTEMPT = {  # the columns of an attempt, with PostgreSQL's types
 ADD_ATTEMPT = (
     f"INSERT INTO attempts ({', '.join(ATTEMPT)}) VALUES ({', '.join(f':{one}' for one in ATTEMPT)})"
 )
-ADD_ATTEMPTS = (  # PostgreSQL would take longer for one statement each
-    f"INSERT INTO attempts ({', '.join(ATTEMPT)})"
-    f" SELECT * FROM unnest({', '.join(f'CAST(:{one} AS {kind}[])' for one, kind in ATTEMPT.items())})"
+ADD_ATTEMPTS = (  # PostgreSQL would take longer for one statement each, and psycopg to write arrays
+    f"INSERT INTO attempts ({', '.join(ATTEMPT)}) SELECT "
+    + ", ".join(f"CAST(row ->> {place} AS {kind})" for place, kind in enumerate(ATTEMPT.values()))
+    + " FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS row"
 )
 
 NAMED_PARAMETER = re.compile(r":([a-z_]+)")
@@ -84,6 +88,7 @@ class Words(NamedTuple):
     ids: str
     lock: str = " FOR UPDATE"
     skip: str = " FOR UPDATE SKIP LOCKED"
+    limit: str = ":limit"
     by_id: str = ""
 
 
@@ -93,7 +98,10 @@ BY_ID = "FORCE INDEX (PRIMARY)"
 MARIADB = Words("IN :ids", by_id=BY_ID)  # PyMySQL writes a list as (…, …)
 DIALECTS = {
     "sqlite": Words("IN (SELECT value FROM json_each(:ids))", lock="", skip=""),  # it has one writer
-    "postgresql": Words("= ANY(:ids)"),
+    "postgresql": Words(
+        "= ANY(ARRAY(SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))",  # psycopg is slow with arrays
+        limit="(SELECT CAST(:limit AS int))",  # one that it does not know: so it reads no more, to sort it
+    ),
     "mysql": MARIADB,
     "mariadb": MARIADB,
 }
@@ -111,7 +119,7 @@ def run(
     name = connection.dialect.name
     values = _stored(parameters)
     if ids is not None:
-        values["ids"] = json.dumps(list(ids)) if name == "sqlite" else list(ids)
+        values["ids"] = list(ids) if DIALECTS[name] is MARIADB else json.dumps(list(ids))
     return connection.exec_driver_sql(_worded(name, statement, **parts), values)
 
 
@@ -125,11 +133,11 @@ def add_attempts(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
     """Store attempts, each in the order of `ATTEMPT`, with its times and JSON as text."""
     name = connection.dialect.name
     if name == "postgresql":
-        columns = map(list, zip(*rows, strict=True))
-        connection.exec_driver_sql(_worded(name, ADD_ATTEMPTS), dict(zip(ATTEMPT, columns, strict=True)))
+        values = {"rows": json.dumps(rows, ensure_ascii=False)}
+        connection.exec_driver_sql(_worded(name, ADD_ATTEMPTS), values)
     else:
-        values = [dict(zip(ATTEMPT, row, strict=True)) for row in rows]
-        connection.exec_driver_sql(_worded(name, ADD_ATTEMPT), values)
+        each = [dict(zip(ATTEMPT, row, strict=True)) for row in rows]
+        connection.exec_driver_sql(_worded(name, ADD_ATTEMPT), each)
 
 
 def assigned(names: Iterable[str]) -> str:

@@ -104,6 +104,17 @@ def write(engine: Engine, *, lock_wait: float | None = None) -> Iterator[Connect
         new_work.announce(connection, connection.info)
 
 
+@contextmanager
+def read(engine: Engine) -> Iterator[Connection]:
+    """Give a connection that only reads. On PostgreSQL each statement stands for itself.
+
+    There a transaction would cost two round trips, and at a rollback psycopg drops all prepared statements.
+    """
+    options = {"isolation_level": "AUTOCOMMIT"} if engine.dialect.name == "postgresql" else {}
+    with engine.connect().execution_options(**options) as connection:
+        yield connection
+
+
 def create_tables(engine: Engine) -> None:
     """Run schema.sql, which may be run again.
 

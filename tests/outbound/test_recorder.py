@@ -67,6 +67,16 @@ def test_a_success_is_final_and_written_down_with_its_answer(receiver: Receiver)
     assert row.created_at <= attempt.started_at <= row.finished_at
 
 
+@pytest.mark.usefixtures("each_app")
+def test_an_answer_is_stored_as_it_came_whatever_its_characters(receiver: Receiver) -> None:
+    odd = '{"a": "\\\\u0041", b}, NULL \\ \\N \'%s\' :id\n\t\r\x01 ✓ \U0001f600 \u2028'
+    factories.webhook(receiver.url("/hook"))
+    answered(receiver, Answer(500, body=odd.encode()), Answer(200, body=b""))
+    [attempt] = factories.attempts(factories.one().id)
+    assert attempt.response_body == odd
+    assert (attempt.status_code, attempt.error) == (500, "The receiver answered 500.")
+
+
 def test_what_a_pass_sends_is_verified_by_the_library_of_the_standard(hook: str, receiver: Receiver) -> None:
     answered(receiver, Answer())
     [request] = receiver.requests

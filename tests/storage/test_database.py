@@ -381,3 +381,19 @@ def test_a_connection_is_encrypted_where_the_server_can(mode: str, tmp_path: Pat
         assert bool(is_so) == (can in ("on", "YES"))
     with app.app_context():
         db.engine.dispose()
+
+
+@pytest.mark.needs("postgresql")
+def test_a_read_leaves_the_prepared_statements_of_its_connection(tmp_path: Path) -> None:
+    with databases.fresh("postgresql", tmp_path) as url:
+        engine = create_engine(url, pool_size=1, max_overflow=0)
+        for _ in range(10):  # psycopg prepares what it has run five times
+            with database.write(engine) as connection:
+                connection.exec_driver_sql("SELECT 'hot'")
+            with database.read(engine) as connection:
+                connection.exec_driver_sql("SELECT 'a look'")
+        with database.read(engine) as connection:
+            rows = connection.exec_driver_sql("SELECT statement FROM pg_prepared_statements")
+            prepared = set(rows.scalars())
+        engine.dispose()
+    assert prepared == {"SELECT 'hot'", "SELECT 'a look'"}

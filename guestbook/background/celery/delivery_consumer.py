@@ -123,7 +123,7 @@ class DeliveryConsumer:
     def _drop_erased(self) -> None:
         """Drop tasks whose comment was deleted for good meanwhile."""
         since = clock.now() - self._takeover.lease - leases.CLOCK_SKEW
-        with self._engine.connect() as connection:
+        with database.read(self._engine) as connection:
             erased = erasure.lately(connection, since)
         if erased:
             self._end(self._pool.take_back(lambda task: task.id in erased))

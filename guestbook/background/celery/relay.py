@@ -129,7 +129,7 @@ def _is_followed(engine: Engine, outbox: TableRelay) -> bool:
     )
     query = query.where(Delivery.due_at.is_not(None), Webhook.open_at(now), Webhook.has_slot_at(now)).limit(1)
     published = sorted(outbox.in_flight)
-    with engine.connect() as connection:
+    with database.read(engine) as connection:
         return any(
             connection.execute(
                 query.where(Delivery.id.in_(published[start : start + leases.IDS_PER_QUERY]))

@@ -102,7 +102,7 @@ class TableRelay:
 
     def _may_claim(self) -> bool:
         """Whether something is due and its window has room. It takes no write lock."""
-        with self.engine.connect() as connection:
+        with database.read(self.engine) as connection:
             owners = connection.execute(self.ready(clock.now())).all()
         if owners:
             self._forget_finished()
@@ -111,7 +111,7 @@ class TableRelay:
     def _forget_finished(self) -> None:
         now = clock.now()
         times = {"now": now, "soon": now + GIVEN_BACK_WITHIN}
-        with self.engine.connect() as connection:
+        with database.read(self.engine) as connection:
             still, given_back = leases.in_flight(connection, self.table, self.in_flight, **times)
         for window in self._windows.values():
             window.keep(still, given_back)

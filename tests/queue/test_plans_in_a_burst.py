@@ -1,0 +1,154 @@
+"""When many deliveries have come at once, PostgreSQL reads only the rows of a claim, whatever it believes.
+
+Its statistics may then be missing, or from before, so that it believes that hardly anything waits.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+import guestbook
+from guestbook.lib import clock
+from guestbook.outbound import open_webhooks, tasks
+from guestbook.queue import leases
+from guestbook.queue.ordered_claims import OrderedClaims
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import DELIVERIES
+from tests.conftest import need, settings_for
+from tests.support import databases, factories
+
+ROWS = 10_000
+IDS = [f"{number:032d}" for number in range(1, 101)]  # of rows that wait
+FILL = (
+    "INSERT INTO deliveries (id, event_id, webhook_id, event, payload, status, due_at, attempts, claims,"
+    " schedule_start, created_at, finished_at) SELECT lpad(i::text, 32, '0'), 'e', %(hook)s, 'ping',"
+    " repeat('x', 500), %(status)s, %(due_at)s, 0, 1, 0, %(now)s, %(finished_at)s"
+    " FROM generate_series({}) AS n(i)"
+)
+PLACE = re.compile(r"%\((\w+)\)s(::\w+)?")
+Step = Callable[[Connection, str], object]
+
+
+@pytest.fixture(scope="module", params=["none", "of an idle queue", "of the burst"])
+def hook(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A webhook with a burst of deliveries, under such statistics."""
+    need("postgresql")
+    folder: Path = tmp_path_factory.mktemp("burst")
+    with databases.fresh("postgresql", folder) as url:
+        app = guestbook.create_app(settings_for(folder, url))
+        with app.app_context():
+            database.create_tables(db.engine)
+            webhook_id, now = factories.webhook(), clock.to_text(clock.now())
+            values = {"hook": webhook_id, "now": now}
+            if request.param == "of an idle queue":
+                final = {"status": "processed", "due_at": None, "finished_at": now}
+                fill(f"{ROWS + 1}, {3 * ROWS}", values | final)
+                analyze()
+            fill(f"1, {ROWS}", values | {"status": "new", "due_at": now, "finished_at": None})
+            if request.param == "of the burst":
+                analyze()
+            yield webhook_id
+            db.session.remove()
+            db.engine.dispose()
+
+
+def fill(numbers: str, values: dict[str, Any]) -> None:
+    with database.write(db.engine) as connection:
+        connection.exec_driver_sql(FILL.replace("{})", f"{numbers})"), values)
+
+
+def analyze() -> None:
+    with db.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.exec_driver_sql("ANALYZE deliveries")
+
+
+# --- the steps of a tick
+
+
+def look(connection: Connection, _: str) -> object:
+    return open_webhooks.with_due(connection, clock.now())
+
+
+def find(connection: Connection, hook: str) -> object:
+    claims = OrderedClaims(DELIVERIES, "webhook_id", tasks.TASK_COLUMNS)
+    return claims.find(connection, hook, now=clock.now(), limit=50)
+
+
+def lease(connection: Connection, hook: str) -> object:
+    claims, now = OrderedClaims(DELIVERIES, "webhook_id", tasks.TASK_COLUMNS), clock.now()
+    found = {hook: claims.find(connection, hook, now=now, limit=50)}
+    return claims.lease(connection, found, now=now, until=now, token="a pass")
+
+
+def owned(connection: Connection, _: str) -> object:
+    return leases.owned(connection, DELIVERIES, {(row_id, "a pass") for row_id in IDS})
+
+
+def finish(connection: Connection, _: str) -> object:
+    return leases.finish(connection, DELIVERIES, IDS, "processed", finished_at=clock.now())
+
+
+def extend(connection: Connection, _: str) -> object:
+    return leases.extend(connection, DELIVERIES, IDS, until=clock.now(), token="a pass")
+
+
+def take_over(connection: Connection, _: str) -> object:
+    return leases.take_over(connection, DELIVERIES, IDS, until=clock.now(), token="a pass")
+
+
+def last_statement(step: Step, hook: str) -> tuple[str, dict[str, Any]]:
+    seen: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        seen.append((statement, parameters))
+
+    with db.engine.connect() as connection:
+        connection.begin()
+        event.listen(db.engine, "before_cursor_execute", note)
+        try:
+            step(connection, hook)
+        finally:
+            event.remove(db.engine, "before_cursor_execute", note)
+    return seen[-1]
+
+
+def plan(statement: str, parameters: dict[str, Any], mode: str) -> str:
+    """Return the plan of a prepared statement."""
+    names: list[str] = []
+
+    def numbered(match: re.Match[str]) -> str:
+        names.append(match[1])
+        return f"${len(names)}{match[2] or ''}"
+
+    prepared = PLACE.sub(numbered, statement)
+    values = ", ".join(literal(parameters[name]) for name in names)
+    with db.engine.connect() as connection:
+        connection.exec_driver_sql(f"SET LOCAL plan_cache_mode = {mode}")
+        connection.exec_driver_sql(f"PREPARE asked AS {prepared}")
+        rows = connection.exec_driver_sql(f"EXPLAIN EXECUTE asked ({values})").scalars().all()
+        connection.exec_driver_sql("DEALLOCATE asked")
+    return "\n".join(rows)
+
+
+def literal(value: object) -> str:
+    return f"'{{{','.join(map(str, value))}}}'" if isinstance(value, list) else f"'{value}'"
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("step", [look, find])
+def test_due_rows_are_read_in_their_order_and_no_more_than_wanted(step: Step, mode: str, hook: str) -> None:
+    said = plan(*last_statement(step, hook), mode)
+    assert "Index Scan using deliveries_by_due on deliveries" in said
+    assert "Sort" not in said, said
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("step", [lease, owned, finish, extend, take_over])
+def test_rows_are_found_by_their_ids(step: Step, mode: str, hook: str) -> None:
+    said = plan(*last_statement(step, hook), mode)
+    assert set(re.findall(r"(?:using|on) (deliveries_\w+)", said)) == {"deliveries_pkey"}, said
