@@ -1,6 +1,6 @@
 """Earlier comments of the book with almost the same text. Two indexes find them among a million."""
 
-from sqlalchemy import delete
+from sqlalchemy import Connection, delete
 from sqlalchemy.orm import Session
 
 from guestbook.comments.spam import similar_text
@@ -37,17 +37,17 @@ def find(select: Select, name: str, message: str, own_id: str | None = None) -> 
     return min(found, key=lambda one: one.status != "spam", default=None)
 
 
-def remember_new(session: Session, comment: Comment) -> None:
+def remember_new(connection: Connection, comment: Comment) -> None:
     """Store the marks of a comment that has none, in the caller's transaction."""
     if marks := similar_text.marks_of(comment.message):
         values = {"comment_id": comment.id, "first": marks[0], "second": marks[1]}
-        plain_insert.store_values(session.connection(), TextMark.__table__, [values])
+        plain_insert.store_values(connection, TextMark.__table__, [values])
 
 
 def remember(session: Session, comment: Comment) -> None:
     """Store the marks of a comment that is new or has another text, in the caller's transaction."""
     forget(session, comment)
-    remember_new(session, comment)
+    remember_new(session.connection(), comment)
 
 
 def forget(session: Session, comment: Comment) -> None:
