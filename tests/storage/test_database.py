@@ -381,3 +381,15 @@ def test_a_connection_is_encrypted_where_the_server_can(mode: str, tmp_path: Pat
         assert bool(is_so) == (can in ("on", "YES"))
     with app.app_context():
         db.engine.dispose()
+
+
+@on_sqlite
+def test_the_connection_that_wrote_last_writes_again(app: Flask) -> None:
+    assert app
+    for one in [db.engine.raw_connection() for _ in range(3)]:  # a connection for each of three threads
+        one.close()
+    used = set()
+    for _ in range(3):
+        with database.writing() as session:
+            used.add(id(session.connection().connection.dbapi_connection))
+    assert len(used) == 1  # the others would have to read again what it has in its cache
