@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, Insert, Table, insert
 from sqlalchemy.orm import Session, make_transient_to_detached
+from sqlalchemy.orm.attributes import set_committed_value
 
 from guestbook.storage import database_errors, plain_statement
 from guestbook.storage.database import Base
@@ -24,10 +25,11 @@ def store(session: Session, *rows: Base) -> None:
     """
     connection = session.connection()
     for row in rows:
-        values = {column.key: getattr(row, column.key) for column in row.__table__.columns}
+        there = vars(row)
+        values = {column.key: there.get(column.key) for column in row.__table__.columns}
         store_values(connection, row.__table__, [values])
-        for name in (name for name, value in values.items() if value is None):
-            setattr(row, name, None)  # else it would be read from the database when it is next asked for
+        for name in values.keys() - there.keys():  # else it would be read when it is next asked for
+            set_committed_value(row, name, None)
     for row in rows:
         make_transient_to_detached(row)
     session.add_all(rows)
