@@ -150,10 +150,11 @@ def _facts(entry: Draft, trap: str, age: float | None, earlier_id: str | None) -
 
 
 def _store(facts: CommentFacts, form_key: str | None, then: Also | None) -> Comment:
+    found = moderation_policy.classify(facts, current.preferences().moderation)  # while others may write
     with writing() as session:
         connection = session.connection()
         _count(connection)
-        verdict = _classified(connection, facts, clock.now())
+        verdict = _after_flood(connection, facts, found, clock.now())
         comment = book.sign(session, facts.draft, verdict, form_key=form_key, settings=current.settings())
         if then:
             then(session, comment)
@@ -169,10 +170,11 @@ def _count(connection: Connection) -> None:
         raise TooManyComments(wait)
 
 
-def _classified(connection: Connection, facts: CommentFacts, now: datetime) -> Classification:
-    """Classify a comment; one that would be published counts for the flood, and is held in one."""
+def _after_flood(
+    connection: Connection, facts: CommentFacts, found: Classification, now: datetime
+) -> Classification:
+    """Count a comment that would be published for the flood, and hold it in one."""
     book = current.preferences()
-    found = moderation_policy.classify(facts, book.moderation)
     if found.status != "published":
         return found
     ends = flood_valve.pass_one(connection, current.settings().secret_key, now, book.flood)
