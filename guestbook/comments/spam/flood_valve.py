@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from sqlalchemy import Connection
 
@@ -20,9 +21,7 @@ def pass_one(connection: Connection, secret_key: str, now: datetime, most: int) 
     """
     if ends := held_until(connection, secret_key, now):
         return ends
-    if not rate_limit.take(
-        connection, rate_limit.who(secret_key, "flood"), now, most=most, within=FLOOD_WINDOW
-    ):
+    if not rate_limit.take(connection, _count(secret_key), now, most=most, within=FLOOD_WINDOW):
         return None
     rate_limit.take(connection, _hold(secret_key), now, most=1, within=HOLD_FOR)
     log.warning(
@@ -41,9 +40,15 @@ def held_until(connection: Connection, secret_key: str, now: datetime) -> dateti
 def end_flood(connection: Connection, secret_key: str) -> None:
     """Stop holding comments, and begin to count anew."""
     # In the order of pass_one, so that the two cannot wait for each other.
-    rate_limit.forget(connection, rate_limit.who(secret_key, "flood"))
+    rate_limit.forget(connection, _count(secret_key))
     rate_limit.forget(connection, _hold(secret_key))
 
 
+@lru_cache(maxsize=2)  # the same for all comments
+def _count(secret_key: str) -> str:
+    return rate_limit.who(secret_key, "flood")
+
+
+@lru_cache(maxsize=2)
 def _hold(secret_key: str) -> str:
     return rate_limit.who(secret_key, "flood hold")
