@@ -26,16 +26,17 @@ class GuessLimit:
 
     def begin(self, session: Session, now: datetime) -> float:
         """Count a try and return 0, or return the seconds until the network may try again."""
-        attacked = rate_limit.count(session, self.everybody, now, within=HOUR) >= UNDER_ATTACK
+        attacked = rate_limit.count(session.connection(), self.everybody, now, within=HOUR) >= UNDER_ATTACK
         return rate_limit.knock(
-            session, self.network, now, free=FREE_UNDER_ATTACK if attacked else FREE_TRIES
+            session.connection(), self.network, now, free=FREE_UNDER_ATTACK if attacked else FREE_TRIES
         )
 
     def was_right(self, session: Session) -> None:
         """Forget the network's tries."""
-        rate_limit.forget(session, self.network)
+        rate_limit.forget(session.connection(), self.network)
 
     def was_wrong(self, session: Session, now: datetime, noun: str) -> None:
         """Count a wrong one of everybody's, and write it down under its noun."""
-        rate_limit.take(session, self.everybody, now, most=UNDER_ATTACK, within=HOUR)  # which locks its row
+        connection, everybody = session.connection(), self.everybody
+        rate_limit.take(connection, everybody, now, most=UNDER_ATTACK, within=HOUR)  # which locks its row
         audit_log.record_failure(session, noun)

@@ -12,7 +12,6 @@ from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete
-from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, rate_limit_backoff
 from guestbook.storage import plain_statement, upsert
@@ -42,7 +41,14 @@ def who(secret_key: str, what: str, address: str | None = None) -> str:
 
 
 def take_of_network(
-    session: Session, secret_key: str, what: str, address: str, now: datetime, *, most: int, within: timedelta
+    connection: Connection,
+    secret_key: str,
+    what: str,
+    address: str,
+    now: datetime,
+    *,
+    most: int,
+    within: timedelta,
 ) -> float:
     """Do as `take` for an address's network, under a name that is another one each day.
 
@@ -53,17 +59,24 @@ def take_of_network(
     today = who_on_day(secret_key, what, address, now)
     for moment in moments if len({_day(moment) for moment in moments}) > 1 else ():
         name = who_on_day(secret_key, what, address, moment)
-        if _is_present(_row(session.connection(), name, now), now, within):
-            return take(session, name, now, most=most, within=within)
-    return take(session, today, now, most=most, within=within)
+        if _is_present(_row(connection, name, now), now, within):
+            return take(connection, name, now, most=most, within=within)
+    return take(connection, today, now, most=most, within=within)
 
 
 def left_of_network(
-    session: Session, secret_key: str, what: str, address: str, now: datetime, *, most: int, within: timedelta
+    connection: Connection,
+    secret_key: str,
+    what: str,
+    address: str,
+    now: datetime,
+    *,
+    most: int,
+    within: timedelta,
 ) -> tuple[int, float]:
     """Return how many `take_of_network` would count now, and the seconds until there may be `most` again."""
     for moment in (now - within, now, now + LIMITS_SKEW):
-        row = _unlocked(session, who_on_day(secret_key, what, address, moment))
+        row = _unlocked(connection, who_on_day(secret_key, what, address, moment))
         if row and _is_present(row, now, within):
             return max(0, most - row.hits), (row.since + within - now).total_seconds()
     return most, within.total_seconds()
@@ -74,15 +87,14 @@ def who_on_day(secret_key: str, what: str, address: str, moment: datetime) -> st
     return who(f"{secret_key} {_day(moment)}", what, address)
 
 
-def ends_at(session: Session, name: str, now: datetime, *, within: timedelta) -> datetime | None:
+def ends_at(connection: Connection, name: str, now: datetime, *, within: timedelta) -> datetime | None:
     """Return when the present stretch of time of `take` ends; None when there is none."""
-    row = _unlocked(session, name)
+    row = _unlocked(connection, name)
     return row.since + within if row and _is_present(row, now, within) else None
 
 
-def take(session: Session, name: str, now: datetime, *, most: int, within: timedelta) -> float:
+def take(connection: Connection, name: str, now: datetime, *, most: int, within: timedelta) -> float:
     """Count one more and return 0, or count nothing and return the seconds until there may be one again."""
-    connection = session.connection()
     row = _row(connection, name, now)
     hits, since = (row.hits, row.since) if _is_present(row, now, within) else (0, now)
     if hits >= most:
@@ -91,18 +103,17 @@ def take(session: Session, name: str, now: datetime, *, most: int, within: timed
     return 0.0
 
 
-def count(session: Session, name: str, now: datetime, *, within: timedelta) -> int:
+def count(connection: Connection, name: str, now: datetime, *, within: timedelta) -> int:
     """Return how often `take` has counted since its present stretch of that time began."""
-    row = _unlocked(session, name)
+    row = _unlocked(connection, name)
     return row.hits if row and _is_present(row, now, within) else 0
 
 
-def knock(session: Session, name: str, now: datetime, *, free: int) -> float:
+def knock(connection: Connection, name: str, now: datetime, *, free: int) -> float:
     """Count one more try and return 0, or count nothing and return the seconds to wait before the next.
 
     The first `free` ones need not wait; from then on the waits double, up to a quarter of an hour.
     """
-    connection = session.connection()
     row = _row(connection, name, now)
     hits = 0 if now - row.last_at >= rate_limit_backoff.FORGET_AFTER else row.hits
     last_at = min(row.last_at, now)  # a clock that ran ahead and was put right must not cost years
@@ -113,9 +124,9 @@ def knock(session: Session, name: str, now: datetime, *, free: int) -> float:
     return max(0.0, left)
 
 
-def forget(session: Session, name: str) -> None:
+def forget(connection: Connection, name: str) -> None:
     """Start the count anew."""
-    session.execute(delete(Limit).where(Limit.who == name))
+    connection.execute(delete(Limit).where(Limit.who == name))
 
 
 def _is_present(row: LimitCount, now: datetime, within: timedelta) -> bool:
@@ -127,8 +138,8 @@ def _day(moment: datetime) -> int:
     return int(moment.timestamp() // ROTATION.total_seconds())
 
 
-def _unlocked(session: Session, name: str) -> LimitCount | None:
-    return _read(session.connection(), LIMIT_ROW, name)
+def _unlocked(connection: Connection, name: str) -> LimitCount | None:
+    return _read(connection, LIMIT_ROW, name)
 
 
 def _row(connection: Connection, name: str, now: datetime) -> LimitCount:

@@ -42,7 +42,7 @@ def log_in(code: str, *, after: str, address: str | None, browser: str, settings
     with writing() as session:
         if not hmac.compare_digest(mark(login.password_hash(session, lock=True) or "", settings), after):
             raise Refused(PASSWORD_CHANGED, field="code")
-        is_spent = rate_limit.count(session, app_codes, now, within=DAY) >= CODES_A_DAY
+        is_spent = rate_limit.count(session.connection(), app_codes, now, within=DAY) >= CODES_A_DAY
         typed = code[:CODE_LIMIT]
         is_barred = is_spent and second_factor.is_app_code(typed)
         kind = None if is_barred else second_factor.use(session, typed, now)
@@ -50,6 +50,6 @@ def log_in(code: str, *, after: str, address: str | None, browser: str, settings
             limit.was_right(session)
             return login.open_for(session, browser, f"with a {kind}" if kind else None)
         if not is_barred:
-            rate_limit.take(session, app_codes, now, most=CODES_A_DAY, within=DAY)
+            rate_limit.take(session.connection(), app_codes, now, most=CODES_A_DAY, within=DAY)
         limit.was_wrong(session, now, second_factor.FACTOR_NAME)
     raise Refused(ONLY_RECOVERY if is_barred else second_factor.WRONG_CODE, field="code")

@@ -38,7 +38,7 @@ def show(as_json: bool) -> None:
 def end_flood() -> None:
     """Stop holding all comments because of a flood."""
     with writing() as session:
-        flood_valve.end_flood(session, app_command.settings().secret_key)
+        flood_valve.end_flood(session.connection(), app_command.settings().secret_key)
     click.echo("New comments are published again.")
 
 

@@ -44,6 +44,18 @@ def sign(
 
     One from a source has an `origin`, which says whether our own webhooks get its events.
     """
+    comment = _new(draft, verdict, form_key, origin)
+    comment.announced_at = clock.now() if comment.is_known and comment.goes_to_webhooks else None
+    connection = session.connection()
+    comment_numbers.give(connection, [comment])
+    _insert(session, comment)
+    if comment.announced_at:
+        announcements.tell_first(session, comment, settings)
+    repeated_texts.remember_new(connection, comment)
+    return comment
+
+
+def _new(draft: Draft, verdict: Classification, form_key: str | None, origin: Origin | None) -> Comment:
     comment = Comment(
         id=unit_of_work.new_id(),
         created_at=unit_of_work.now(),
@@ -56,12 +68,6 @@ def sign(
         origin=origin,
     )
     comment.set_status(verdict.status, comment.created_at)
-    comment.announced_at = clock.now() if comment.is_known and comment.goes_to_webhooks else None
-    comment_numbers.give(session, [comment])
-    _insert(session, comment)
-    if comment.announced_at:
-        announcements.tell_first(session, comment, settings)
-    repeated_texts.remember_new(session, comment)
     return comment
 
 
@@ -103,7 +109,7 @@ def move(
     """
     was, was_known = comment.status, comment.is_known
     comment.set_status(status, clock.now())
-    comment_numbers.give(session, [comment])
+    comment_numbers.give(session.connection(), [comment])
     if status != was:
         learned_words.unlearn(session, settings.secret_key, comment)
     session.flush()

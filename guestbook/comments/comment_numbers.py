@@ -18,14 +18,13 @@ SET_LAST = f"UPDATE settings SET value = :number WHERE name = '{LAST_NUMBER}'"
 HIGHEST_IMPORTED = 1_000_000_000  # of a file: the book must be able to go on counting behind it
 
 
-def give(session: Session, comments: Sequence[Comment]) -> None:
+def give(connection: Connection, comments: Sequence[Comment]) -> None:
     """Number those that stand in the book or wait to, in this order, unless they have a number.
 
     Spam gets one when the owner takes it out: it must not count among the visitors.
     """
     fresh = [comment for comment in comments if comment.is_known and comment.number is None]
     if fresh:
-        connection = session.connection()
         last = _locked_last(connection)
         for number, comment in enumerate(fresh, last + 1):
             comment.number = number

@@ -76,6 +76,16 @@ def connections() -> int:
 class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
     """One request. After an answer without a body, as a 304, waitress would close the connection."""
 
+    def build_response_header(self) -> bytes:
+        """Let the headers wait for the first part of the body: sent alone, they take as long as both."""
+        self.channel.head = super().build_response_header()
+        return b""
+
+    def finish(self) -> None:
+        """End the answer."""
+        super().finish()
+        self.channel.send_head()  # of one without a body
+
     def set_close_on_finish(self) -> None:
         """Close the connection after the answer, where its end or the client asks for that."""
         is_last = self.request.headers.get("CONNECTION", "").lower() == "close"
@@ -91,6 +101,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     got = 0  # bytes of it
     leaves_since = 0.0  # when the answer was ready to leave, 0 when none is
     to_leave = 0  # bytes of it
+    head = b""  # the headers of an answer, before they leave
     _seen: object = None
 
     def received(self, data: bytes) -> Any:
@@ -100,6 +111,22 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             self._seen, self.began, self.got = self.request, time.time(), 0
         self.got += len(data)
         return result
+
+    def write_soon(self, data: Any) -> int:
+        """Send a part of an answer, the first one with the headers."""
+        if data == b"":
+            return 0
+        if isinstance(data, bytes):
+            data, self.head = self.head + data, b""
+        else:
+            self.send_head()  # before a file
+        sent: int = super().write_soon(data)
+        return sent
+
+    def send_head(self) -> None:
+        """Send the headers that no part of the body has taken along."""
+        head, self.head = self.head, b""
+        super().write_soon(head)
 
     def look(self, now: float) -> None:
         """Note whether an answer waits for the client to take it."""

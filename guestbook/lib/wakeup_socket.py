@@ -57,8 +57,10 @@ class WakeupSocket:
 
 def send(folder: Path) -> None:
     """Wake all processes that wait in the folder."""
+    if not (paths := _paths(folder)):
+        return  # as after most comments, where cron starts the passes
     with suppress(OSError), _sender() as sender:
-        for path in _paths(folder):
+        for path in paths:
             with suppress(OSError):  # the process has died, has wake-ups enough, or is another user's
                 sender.sendto(b"\0", str(path))
 
@@ -87,7 +89,8 @@ def _stale(folder: Path) -> Iterator[Path]:
 
 def _paths(folder: Path) -> list[Path]:
     try:
-        return [path for path in folder.iterdir() if path.name.startswith(SOCKET_PREFIX)]
+        with os.scandir(folder) as entries:  # Path.iterdir makes a path of each file
+            return [folder / entry.name for entry in entries if entry.name.startswith(SOCKET_PREFIX)]
     except OSError:
         return []
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, insert, or_, select
+from sqlalchemy import Connection, or_, select
 
 from guestbook.lib import clock, ids, retry_policy, unit_of_work
 from guestbook.outbound import formats, new_deliveries
@@ -13,22 +13,27 @@ from guestbook.outbound.formats import ADDRESSED
 from guestbook.outbound.new_deliveries import NO_DELAY, BodyInput, StoredEvent
 from guestbook.queue import comment_order, erasure
 from guestbook.settings import Settings
-from guestbook.storage import new_work, preferences
+from guestbook.storage import new_work, plain_insert, plain_statement, preferences
 from guestbook.storage.models import DELIVERIES, Delivery, Webhook
 from guestbook.storage.models.webhook import Template
 
-# Made once, because each comment runs them. The first locks all webhooks, in the order in which a pass locks
-# them: on MariaDB the deliveries' foreign keys lock them too, and another order, also between two events of a
-# transaction, could deadlock with the pass. The lock also keeps a webhook from being deleted before its
-# delivery refers to it.
-_LOCKED_WEBHOOKS = (
-    select(
-        *(Webhook.__table__.c[name] for name in ("id", "format", "url", "events", "moderation_links_since"))
-    )
-    .order_by(Webhook.__table__.c.id)
-    .with_for_update(read=True, key_share=True)
+# It locks all webhooks, in the order in which a pass locks them: on MariaDB the deliveries' foreign keys lock
+# them too, and another order, also between two events of a transaction, could deadlock with the pass. The
+# lock also keeps a webhook from being deleted before its delivery refers to it.
+LOCKED_WEBHOOKS = (
+    "SELECT id, format, url, events, moderation_links_since FROM webhooks ORDER BY id"
+    + plain_statement.FOR_KEY_SHARE
 )
-_INSERT_DELIVERIES = insert(DELIVERIES)
+
+
+class LockedWebhook(NamedTuple):
+    """What an event needs to know of a webhook."""
+
+    id: str
+    format: str
+    url: str
+    events: str
+    moderation_links_since: str | None
 
 
 class NewEvent(NamedTuple):
@@ -68,7 +73,7 @@ def publish(
     """
     if comment_id:
         not_before = _in_order(connection, event, comment_id, settings) | dict(not_before)
-    wanted = _wanting(connection.execute(_LOCKED_WEBHOOKS), event, data, leave_out, only)
+    wanted = _wanting(_locked_webhooks(connection), event, data, leave_out, only)
     inputs = _inputs(connection, wanted, has_more=for_owner is not None)
     return store(connection, event, data, settings, inputs, comment_id, not_before, for_owner, past)
 
@@ -80,7 +85,7 @@ def publish_first(
 
     `sequence` counts its events so far. Nobody else knows the comment, so no delivery has to wait.
     """
-    now, webhooks = unit_of_work.now(), connection.execute(_LOCKED_WEBHOOKS).all()
+    now, webhooks = unit_of_work.now(), _locked_webhooks(connection)
     if not webhooks:
         return
     title, rows = preferences.title(connection), list[dict[str, Any]]()
@@ -106,13 +111,17 @@ def _in_order(connection: Connection, event: str, comment_id: str, settings: Set
     return erasure.supersede(connection, comment_id, clock.now(), retry_policy.lease(settings.timeout))
 
 
+def _locked_webhooks(connection: Connection) -> list[LockedWebhook]:
+    return [LockedWebhook(*row) for row in plain_statement.run(connection, LOCKED_WEBHOOKS)]
+
+
 def _wanting(
-    webhooks: Iterable[Row[Any]],
+    webhooks: Iterable[LockedWebhook],
     event: str,
     data: dict[str, Any],
     leave_out: Collection[str] = (),
     only: Collection[str] | None = None,
-) -> list[Row[Any]]:
+) -> list[LockedWebhook]:
     """Return those of the locked webhooks that want the event."""
     return [
         row
@@ -209,5 +218,5 @@ def store(
 
 
 def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    connection.execute(_INSERT_DELIVERIES, rows)
+    plain_insert.store_values(connection, DELIVERIES, rows)
     new_work.note(connection)

@@ -81,10 +81,10 @@ def writing(session: Session | None = None) -> Iterator[Session]:
             info = dict(info)  # with the commit the connection goes back, and another thread may take it
             session.commit()
             _check_file(info)
-            new_work.announce(session.get_bind(), info)
         except BaseException:
             end(session)
             raise
+    new_work.announce(session.get_bind(), info)  # when the next writer is at work
 
 
 @contextmanager

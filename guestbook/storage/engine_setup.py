@@ -70,7 +70,11 @@ def opened(settings: Settings, waits: Waits = FOR_PASSES) -> Iterator[Engine]:
 def options(settings: Settings) -> dict[str, Any]:
     """Return the keywords of `create_engine` for the database of the settings."""
     if settings.on_sqlite:
-        return {"connect_args": {"isolation_level": None, "timeout": FOR_PASSES.read}}
+        # The connection that wrote last has the pages at hand; all others must read them again.
+        return {
+            "connect_args": {"isolation_level": None, "timeout": FOR_PASSES.read},
+            "pool_use_lifo": True,
+        }
     return server_setup.options(settings.database_url)
 
 

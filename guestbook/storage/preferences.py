@@ -78,6 +78,7 @@ class Preferences:
 
 
 PREFERENCE_NAMES = tuple(field.name for field in fields(Preferences))
+TITLE = "SELECT name, value FROM settings WHERE name = 'title'"
 STORED = f"SELECT name, value FROM settings WHERE name IN {PREFERENCE_NAMES}"
 
 
@@ -88,9 +89,9 @@ def read(source: "Session | Connection") -> Preferences:
 
 def title(source: "Connection") -> str:
     """Return the book's title alone, which every event needs."""
-    return selected(
-        plain_select.through(source), "SELECT name, value FROM settings WHERE name = 'title'"
-    ).title
+    from guestbook.storage import plain_statement  # here: reading needs no SQLAlchemy
+
+    return selected(partial(plain_statement.run, source), TITLE).title
 
 
 def selected(select: Select, query: str = STORED) -> Preferences:
@@ -101,8 +102,7 @@ def selected(select: Select, query: str = STORED) -> Preferences:
 @lru_cache(maxsize=8)
 def kept(rows: tuple[tuple[str, str], ...]) -> Preferences:
     """Parse the rows; the result is cached, because each page needs it."""
-    kept, _ = _parsed(rows)
-    return Preferences(**kept)
+    return Preferences(**_parsed(rows)[0])
 
 
 def typed(kept: Preferences) -> dict[str, str]:
@@ -132,7 +132,7 @@ def save(session: "Session", changes: Mapping[str, str]) -> None:
 
     Values are as a form sends them: numbers in digits, and `yes` or `no` for a box that may be ticked.
     """
-    from guestbook.storage import audit_log  # here: reading needs no SQLAlchemy
+    from guestbook.storage import audit_log
     from guestbook.storage.models import Setting
 
     kept, wrong = _parsed(changes.items())

@@ -18,25 +18,42 @@ def together(session: Session) -> Iterator[Select]:
 
     Inside a transaction of the session, and on a server, the session selects.
     """
-    engine = session.get_bind()
-    if not isinstance(engine, Engine) or engine.dialect.name != "sqlite" or session.in_transaction():
+    engine = _free_engine(session)
+    if engine is None:
         yield plain_select.through(session)
         return
-    try:
-        with closing(engine.raw_connection()) as connection:
-            raw = cast(sqlite3.Connection, connection.dbapi_connection)
-            sqlite_setup.set_busy_timeout(raw, database.present_waits().read)
-            raw.execute("BEGIN")  # which the pool ends
-            yield plain_select.of_sqlite(raw)
-    except sqlite3.Error as error:
-        raise database_errors.from_sqlite(error) from error
+    with _connected(engine) as raw:
+        raw.execute("BEGIN")  # which the pool ends
+        yield plain_select.of_sqlite(raw)
 
 
 def each_alone(session: Session) -> Select:
     """Return what selects in the same way, but each time for itself: no read stays open."""
 
     def select(sql: str, **parameters: object) -> Sequence[tuple[Any, ...]]:
-        with together(session) as once:
-            return once(sql, **parameters)
+        engine = _free_engine(session)
+        if engine is None:
+            return plain_select.through(session)(sql, **parameters)
+        with _connected(engine) as raw:
+            return plain_select.of_sqlite(raw)(sql, **parameters)
 
     return select
+
+
+def _free_engine(session: Session) -> Engine | None:
+    """Return the engine of SQLite, unless the session is in a transaction."""
+    engine = session.get_bind()
+    if not isinstance(engine, Engine) or engine.dialect.name != "sqlite" or session.in_transaction():
+        return None
+    return engine
+
+
+@contextmanager
+def _connected(engine: Engine) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(engine.raw_connection()) as connection:
+            raw = cast(sqlite3.Connection, connection.dbapi_connection)
+            sqlite_setup.set_busy_timeout(raw, database.present_waits().read)
+            yield raw
+    except sqlite3.Error as error:
+        raise database_errors.from_sqlite(error) from error

@@ -1,12 +1,25 @@
 """Flask, with one retry of a request whose transaction was rolled back."""
 
+from collections.abc import Callable
 from types import TracebackType
+from typing import Any
 
-from flask import Flask, request
+from flask import Flask, Request, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 
 from guestbook.storage import database
 from guestbook.web import logged_path
+
+
+class CookieSessions(SecureCookieSessionInterface):
+    """Flask's sessions. Only the owner has one, so others need no signer to read their cookie."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session of the cookie, or an empty one."""
+        if self.get_cookie_name(app) not in request.cookies:
+            return self.session_class()
+        return super().open_session(app, request)
 
 
 class Application(Flask):
@@ -14,6 +27,12 @@ class Application(Flask):
 
     A view also runs twice when an owner's template must run first, outside its transaction.
     """
+
+    session_interface = CookieSessions()
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a view or a hook as it is: none is a coroutine, and Flask would look each time."""
+        return func
 
     def dispatch_request(self) -> ResponseReturnValue:
         """Run the view, and again when a deadlock rolled it back."""

@@ -46,7 +46,7 @@ def _count(is_right: bool) -> None:
     name = rate_limit.who(current.settings().secret_key, what, address)
     most = MOST_CALLS if is_right else MOST_WRONG
     with writing() as session:
-        wait = rate_limit.take(session, name, clock.now(), most=most, within=CALLS_WITHIN)
+        wait = rate_limit.take(session.connection(), name, clock.now(), most=most, within=CALLS_WITHIN)
     if wait:
         raise TooManyRequests("This address was called too often.", retry_after=int(wait) + 1)
 

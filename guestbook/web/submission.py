@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from flask import request
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -103,7 +104,7 @@ def revise(
         )
     verdict = moderation_policy.classify(facts, preferences.moderation)
     with writing() as session:
-        _count(session)
+        _count(session.connection())
         for locked in book.lock(session, [comment.id]):
             if locked.status != "trash":
                 if mark and mark != comment_mark.of_words(locked) and entry.values != book.typed(locked):
@@ -117,7 +118,7 @@ def left_of_limit() -> tuple[int, int, float]:
     """Return how many comments one network may write, how many are left to this one, and for how long."""
     key, address, most = current.settings().secret_key, request.remote_addr or "", current.preferences().rate
     found = rate_limit.left_of_network(
-        db.session(), key, "comment", address, clock.now(), most=most, within=RATE_WINDOW
+        db.session().connection(), key, "comment", address, clock.now(), most=most, within=RATE_WINDOW
     )
     return most, *found
 
@@ -139,6 +140,8 @@ def count_refusal(*reasons: str) -> None:
 def _facts(entry: Draft, trap: str, age: float | None, earlier_id: str | None) -> CommentFacts:
     """Gather what the rules need, before the transaction that writes."""
     preferences, key = current.preferences(), current.settings().secret_key
+    if preferences.moderation == "off":
+        return CommentFacts(entry, trap=trap, age=age)  # then no rule needs the others
     with short_read.together(db.session()) as select:
         known = comment_facts.is_known_visitor(select, earlier_id)
         return comment_facts.gather(
@@ -147,31 +150,34 @@ def _facts(entry: Draft, trap: str, age: float | None, earlier_id: str | None) -
 
 
 def _store(facts: CommentFacts, form_key: str | None, then: Also | None) -> Comment:
+    found = moderation_policy.classify(facts, current.preferences().moderation)  # while others may write
     with writing() as session:
-        _count(session)
-        verdict = _classified(session, facts, clock.now())
+        connection = session.connection()
+        _count(connection)
+        verdict = _after_flood(connection, facts, found, clock.now())
         comment = book.sign(session, facts.draft, verdict, form_key=form_key, settings=current.settings())
         if then:
             then(session, comment)
         return comment
 
 
-def _count(session: Session) -> None:
+def _count(connection: Connection) -> None:
     """Count this comment for its network; raises TooManyComments."""
     key, address, most = current.settings().secret_key, request.remote_addr or "", current.preferences().rate
     if wait := rate_limit.take_of_network(
-        session, key, "comment", address, clock.now(), most=most, within=RATE_WINDOW
+        connection, key, "comment", address, clock.now(), most=most, within=RATE_WINDOW
     ):
         raise TooManyComments(wait)
 
 
-def _classified(session: Session, facts: CommentFacts, now: datetime) -> Classification:
-    """Classify a comment; one that would be published counts for the flood, and is held in one."""
+def _after_flood(
+    connection: Connection, facts: CommentFacts, found: Classification, now: datetime
+) -> Classification:
+    """Count a comment that would be published for the flood, and hold it in one."""
     book = current.preferences()
-    found = moderation_policy.classify(facts, book.moderation)
     if found.status != "published":
         return found
-    ends = flood_valve.pass_one(session, current.settings().secret_key, now, book.flood)
+    ends = flood_valve.pass_one(connection, current.settings().secret_key, now, book.flood)
     if ends is None:
         return found
     return moderation_policy.classify(replace(facts, flood_ends=f"{ends:%H:%M} UTC"), book.moderation)

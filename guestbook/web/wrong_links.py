@@ -19,6 +19,8 @@ def count(purpose: str) -> None:
     """Count one of the current request's network; 429 when there were too many."""
     name = rate_limit.who(current.settings().secret_key, f"wrong {purpose} link", request.remote_addr or "")
     with writing() as session:
-        wait = rate_limit.take(session, name, clock.now(), most=MOST_WRONG_LINKS, within=WRONG_WITHIN)
+        wait = rate_limit.take(
+            session.connection(), name, clock.now(), most=MOST_WRONG_LINKS, within=WRONG_WITHIN
+        )
     if wait:
         raise TooManyRequests(TOO_MANY_LINKS, retry_after=int(wait) + 1)

@@ -21,16 +21,16 @@ def at(seconds: float) -> datetime:
 
 def knock(seconds: float, free: int = 3, name: str = "a" * 64) -> float:
     with writing() as session:
-        return rate_limit.knock(session, name, at(seconds), free=free)
+        return rate_limit.knock(session.connection(), name, at(seconds), free=free)
 
 
 def take(seconds: float, most: int = 2, name: str = "a" * 64) -> float:
     with writing() as session:
-        return rate_limit.take(session, name, at(seconds), most=most, within=HOUR)
+        return rate_limit.take(session.connection(), name, at(seconds), most=most, within=HOUR)
 
 
 def count(seconds: float) -> int:
-    return rate_limit.count(db.session(), "a" * 64, at(seconds), within=HOUR)
+    return rate_limit.count(db.session().connection(), "a" * 64, at(seconds), within=HOUR)
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,7 @@ def test_who_is_forgotten_begins_anew() -> None:
     for _ in range(4):
         knock(0)
     with writing() as session:
-        rate_limit.forget(session, "a" * 64)
+        rate_limit.forget(session.connection(), "a" * 64)
     assert [knock(0) for _ in range(4)] == [0, 0, 0, 1]
 
 
@@ -169,7 +169,9 @@ def visit(seconds: float, address: str = "203.0.113.9") -> float:
     """Take one of three in ten minutes, so many seconds after midnight."""
     with writing() as session:
         now = MIDNIGHT + timedelta(seconds=seconds)
-        return rate_limit.take_of_network(session, KEY, "comment", address, now, most=3, within=TEN_MINUTES)
+        return rate_limit.take_of_network(
+            session.connection(), KEY, "comment", address, now, most=3, within=TEN_MINUTES
+        )
 
 
 def names() -> set[str]:

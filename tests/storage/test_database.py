@@ -397,3 +397,15 @@ def test_a_read_leaves_the_prepared_statements_of_its_connection(tmp_path: Path)
             prepared = set(rows.scalars())
         engine.dispose()
     assert prepared == {"SELECT 'hot'", "SELECT 'a look'"}
+
+
+@on_sqlite
+def test_the_connection_that_wrote_last_writes_again(app: Flask) -> None:
+    assert app
+    for one in [db.engine.raw_connection() for _ in range(3)]:  # a connection for each of three threads
+        one.close()
+    used = set()
+    for _ in range(3):
+        with database.writing() as session:
+            used.add(id(session.connection().connection.dbapi_connection))
+    assert len(used) == 1  # the others would have to read again what it has in its cache

@@ -56,3 +56,17 @@ def test_the_databases_refusal_leaves_nothing() -> None:
     with pytest.raises(IntegrityError), writing() as session:
         plain_insert.store(session, again)
     assert db.session.get_one(Comment, row.id) is not again
+
+
+def test_rows_are_stored_as_sqlalchemy_would_and_its_errors_are_raised() -> None:
+    now = clock.now()
+    same = {"name": "Ada", "message": "Hello", "status": "published", "created_at": now, "edited_at": None}
+    rows = [{"id": ids.new(), "number": number, **same} for number in (1, 2)]
+    with writing() as session:
+        plain_insert.store_values(session.connection(), Comment.__table__, rows)
+    for row in rows:
+        stored = db.session.get_one(Comment, row["id"])
+        assert (stored.number, stored.created_at, stored.edited_at) == (row["number"], now, None)
+        assert stored.last_sequence == 0  # the table's own default
+    with pytest.raises(IntegrityError), writing() as session:
+        plain_insert.store_values(session.connection(), Comment.__table__, rows[:1])

@@ -116,11 +116,11 @@ def _store_once(comments: Sequence[CheckedComment], rules: ImportRules) -> Count
     with database.writing() as session:
         rows = [_row(one) for one in _new(session, comments)]
         comment_numbers.keep(session, rows)
-        comment_numbers.give(session, sorted(rows, key=lambda row: row.id))
+        comment_numbers.give(session.connection(), sorted(rows, key=lambda row: row.id))
         session.add_all(rows)
         session.flush()
         for row in rows:
-            repeated_texts.remember_new(session, row)
+            repeated_texts.remember_new(session.connection(), row)
             if row.status == "held":
                 holds.begin(session, row)
         for row in rows if rules.with_events else ():

@@ -1,11 +1,11 @@
 """Earlier comments of the book with almost the same text. Two indexes find them among a million."""
 
-from sqlalchemy import delete, insert
+from sqlalchemy import Connection, delete
 from sqlalchemy.orm import Session
 
 from guestbook.comments.spam import similar_text
 from guestbook.comments.spam.similar_text import Repeated
-from guestbook.storage import plain_select
+from guestbook.storage import plain_insert, plain_select
 from guestbook.storage.models import Comment, TextMark
 from guestbook.storage.plain_select import Select
 
@@ -16,7 +16,6 @@ WITH_MARK = [
     for column in ("first", "second")
 ]
 COMPARED_COLUMNS = "SELECT name, status, message FROM comments WHERE id IN "
-_INSERT_MARKS = insert(TextMark.__table__)  # made once, because each comment runs it
 
 
 def find(select: Select, name: str, message: str, own_id: str | None = None) -> Repeated | None:
@@ -38,17 +37,17 @@ def find(select: Select, name: str, message: str, own_id: str | None = None) -> 
     return min(found, key=lambda one: one.status != "spam", default=None)
 
 
-def remember_new(session: Session, comment: Comment) -> None:
+def remember_new(connection: Connection, comment: Comment) -> None:
     """Store the marks of a comment that has none, in the caller's transaction."""
     if marks := similar_text.marks_of(comment.message):
         values = {"comment_id": comment.id, "first": marks[0], "second": marks[1]}
-        session.connection().execute(_INSERT_MARKS, values)
+        plain_insert.store_values(connection, TextMark.__table__, [values])
 
 
 def remember(session: Session, comment: Comment) -> None:
     """Store the marks of a comment that is new or has another text, in the caller's transaction."""
     forget(session, comment)
-    remember_new(session, comment)
+    remember_new(session.connection(), comment)
 
 
 def forget(session: Session, comment: Comment) -> None:

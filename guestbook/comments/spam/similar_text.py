@@ -28,7 +28,11 @@ def parts(text: str) -> set[bytes]:
     letters = NOT_LETTERS.sub("", folded)
     if len(letters) < FEWEST_LETTERS_MARKED:
         return set()
-    return {letters[place : place + PART].encode() for place in range(len(letters) - PART + 1)}
+    places = range(len(letters) - PART + 1)
+    if letters.isascii():
+        text_bytes = letters.encode()
+        return {text_bytes[place : place + PART] for place in places}  # the same, in half the time
+    return {letters[place : place + PART].encode() for place in places}
 
 
 @lru_cache(maxsize=16)  # a new comment needs them twice: to be compared, and to be compared with

@@ -44,7 +44,7 @@ def read(session: Session, secret_key: str, now: datetime) -> SpamReport:
     words = session.scalar(select(func.count()).select_from(LearnedWord)) or 0
     return SpamReport(
         refusals.lately(session, now),
-        flood_valve.held_until(session, secret_key, now),
+        flood_valve.held_until(session.connection(), secret_key, now),
         learned.good,
         learned.spam,
         max(0, words - 1),  # without the row of sums

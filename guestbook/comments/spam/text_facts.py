@@ -3,7 +3,9 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 
 # The page makes links of these: an address, or a bare host under one of the old top-level domains.
 LINK_PATTERN = re.compile(
@@ -50,15 +52,17 @@ LETTERS_READ = 600  # of a text; the rest looks the same
 ONE_WORD = re.compile(r"[^\W\d_]+")
 
 
+@lru_cache(maxsize=16)  # several rules ask for them
 def links(text: str) -> int:
     """Return how many links the page would make of it, roughly."""
     return len(LINK_PATTERN.findall(text))
 
 
-def link_markup(text: str) -> dict[str, int]:
+@lru_cache(maxsize=16)
+def link_markup(text: str) -> Mapping[str, int]:
     """Return how many links it writes in BBCode, HTML and Markdown."""
     found = {kind: len(pattern.findall(text)) for kind, pattern in LINK_MARKUP.items()}
-    return {kind: count for kind, count in found.items() if count}
+    return MappingProxyType({kind: count for kind, count in found.items() if count})
 
 
 def contact(text: str) -> str | None:

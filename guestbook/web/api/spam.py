@@ -32,7 +32,7 @@ def show() -> ResponseReturnValue:
 def end_flood() -> ResponseReturnValue:
     """Publish new comments again; those that were held stay held."""
     with writing() as session:
-        flood_valve.end_flood(session, current.settings().secret_key)
+        flood_valve.end_flood(session.connection(), current.settings().secret_key)
         return idempotency.keep(session, "", 204)
 
 

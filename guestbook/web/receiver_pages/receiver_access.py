@@ -168,6 +168,8 @@ def _working(link_id: str, expires_at: datetime | None = None) -> tuple[Receiver
 def _count_action(webhook_id: str) -> None:
     name = rate_limit.who(current.settings().secret_key, f"receiver of {webhook_id}")
     with writing() as session:
-        wait = rate_limit.take(session, name, clock.now(), most=MOST_ACTIONS, within=ACTIONS_WITHIN)
+        wait = rate_limit.take(
+            session.connection(), name, clock.now(), most=MOST_ACTIONS, within=ACTIONS_WITHIN
+        )
     if wait:
         raise TooManyRequests(TOO_MANY_ACTIONS, retry_after=int(wait) + 1)

@@ -100,11 +100,11 @@ def test_forgetting_meanwhile_leaves_no_word_without_its_comment(app: Flask) -> 
 def test_a_flood_can_be_ended_while_comments_come(app: Flask) -> None:
     def pass_one() -> None:
         with writing() as session:
-            flood_valve.pass_one(session, factories.settings().secret_key, clock.now(), 2)
+            flood_valve.pass_one(session.connection(), factories.settings().secret_key, clock.now(), 2)
 
     def end() -> None:
         with writing() as session:
-            flood_valve.end_flood(session, factories.settings().secret_key)
+            flood_valve.end_flood(session.connection(), factories.settings().secret_key)
 
     for _ in range(3):
         all_at_once(app, [*[pass_one] * AT_ONCE, end, end, end])

@@ -40,7 +40,7 @@ def index() -> ResponseReturnValue:
         days=chart.draw(overview.days, chart.DAY_LABEL, every=6),
         words={doing.webhook.id: webhook_status.word(doing.webhook, now) for doing in overview.webhooks},
         most=bounded_counts.COUNT_LIMIT,
-        held_until=flood_valve.held_until(session, settings.secret_key, now),
+        held_until=flood_valve.held_until(session.connection(), settings.secret_key, now),
     )
 
 

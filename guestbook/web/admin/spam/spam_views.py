@@ -29,7 +29,7 @@ def show() -> ResponseReturnValue:
 def end_flood() -> ResponseReturnValue:
     """End the hour in which a flood holds all comments."""
     with writing() as session:
-        flood_valve.end_flood(session, current.settings().secret_key)
+        flood_valve.end_flood(session.connection(), current.settings().secret_key)
     return responses.done(
         "New comments are published again. Those that were held still wait for you.", ".show"
     )
