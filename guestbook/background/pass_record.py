@@ -44,7 +44,7 @@ def may_prune(engine: Engine, previous: datetime | None) -> bool:
     if previous is None or now - previous >= STEADY_TIME:
         return False
     earlier = Pass.started_at.between(now - 2 * STEADY_TIME, now - STEADY_TIME)
-    with engine.connect() as connection:
+    with database.read(engine) as connection:
         return connection.scalar(select(Pass.id).where(earlier).limit(1)) is not None
 
 
@@ -52,6 +52,6 @@ def _was_cut_off(engine: Engine) -> bool:
     """Whether the last pass with anything to do was killed, or could not store what it had done."""
     did = Pass.processed + Pass.retried + Pass.failed > 0
     query = select(Pass.finished_at).where(did | Pass.finished_at.is_(None)).order_by(Pass.started_at.desc())
-    with engine.connect() as connection:
+    with database.read(engine) as connection:
         last = connection.execute(query.limit(1)).first()
     return last is not None and last.finished_at is None

@@ -18,7 +18,7 @@ from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.time_limit import TimeLimit
 from guestbook.settings import Settings
-from guestbook.storage import engine_setup
+from guestbook.storage import database, engine_setup
 from guestbook.storage.models import Pass
 
 REST_AFTER_PASS = timedelta(minutes=1)  # after a pass, until the next one at the end of a request
@@ -74,7 +74,7 @@ def wait_for_work(settings: Settings, *, skipped: frozenset[str] = frozenset()) 
     """
     with engine_setup.waiting(engine_setup.FOR_SHORT_PASSES), engine_setup.opened(settings) as engine:
         now = clock.now()
-        with engine.connect() as connection:
+        with database.read(engine) as connection:
             last = connection.scalar(select(func.max(Pass.started_at)).where(Pass.started_at <= now))
         if last and now - last < REST_AFTER_PASS:
             return last + REST_AFTER_PASS - now
@@ -83,6 +83,6 @@ def wait_for_work(settings: Settings, *, skipped: frozenset[str] = frozenset()) 
 
 
 def _is_due(engine: Engine, settings: Settings, skipped: frozenset[str], now: datetime) -> bool:
-    with engine.connect() as connection:
+    with database.read(engine) as connection:
         due = {row.id for row in open_webhooks.with_due(connection, now)}
     return bool(due - skipped) or Inbox(engine, settings).anything_due(now) or reminders.are_due(engine)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from guestbook.comments.moderation_link import SignedLink
 from guestbook.lib import clock, unit_of_work
 from guestbook.lib.moderation_times import LINK_LASTS, REMIND_AFTER
+from guestbook.outbound import outbox
 from guestbook.settings import Settings
 from guestbook.storage.models import Comment, Hold
 
@@ -61,8 +62,6 @@ def remind(connection: Connection, settings: Settings) -> int:
     oldest = _held(Hold.comment_id, Hold.held_at).where(_is_due(ALONG)).limit(SHOWN_HOLDS)
     rows = connection.execute(oldest).all()
     if rows:
-        from guestbook.outbound import outbox  # here: most passes remind nobody, and all look
-
         plain, linked = _waiting(connection, rows, settings)
         outbox.publish(connection, COMMENTS_WAITING, plain, settings, for_owner=linked)
     told = connection.execute(update(Hold).where(_is_due(ALONG)).values(remind_at=None))

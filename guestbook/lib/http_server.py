@@ -126,7 +126,8 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     def send_head(self) -> None:
         """Send the headers that no part of the body has taken along."""
         head, self.head = self.head, b""
-        super().write_soon(head)
+        if head:
+            super().write_soon(head)
 
     def look(self, now: float) -> None:
         """Note whether an answer waits for the client to take it."""

@@ -1,4 +1,4 @@
-"""How many threads help: Python's lets one run at a time, so no more than fill one processor core."""
+"""How many threads help. Only one of them runs Python at a time, so more than fill a core do not help."""
 
 import time
 

@@ -133,8 +133,12 @@ class Dispatcher:
             after_tick()
             more = shares.share_time(until, stop)
             if self.pool.busy or self._unrecorded:
-                most = 0 if more else RESULT_WAIT
-                pace.let_threads_send(stop, at_least=shares.owed, at_most=most, tick_took=self._tick_took)
+                pace.let_threads_send(
+                    stop,
+                    owed=shares.owed,
+                    outcome_wait=0 if more else RESULT_WAIT,
+                    tick_took=self._tick_took,
+                )
             elif more or self._has_work(poller):
                 stop.wait(TICK_PAUSE)  # the other work has more, or another pass has leased these
             elif stay or (self._limit is NO_LIMIT and poller.slot_opens_soon()):
@@ -207,10 +211,11 @@ class Dispatcher:
         lease_end = time.monotonic() + self._lease.total_seconds()
         limits = {row.id: self._most(row, rooms[row.id], budgets.get(row.id)) for row in webhooks}
         until = now + self._lease + self._skew
-        leased = self._claims.take(connection, limits, now=now, until=until, token=token)
+        most = self.pool.most_claimed
+        leased = self._claims.take(connection, limits, most=most, now=now, until=until, token=token)
         claims = []
         for row in webhooks:
-            if limits[row.id]:
+            if row.id in leased:
                 due, to, budget = leased[row.id], self._receiver(row, now), budgets.get(row.id)
                 slots = budget.take(len(due)) if budget else [None] * len(due)
                 pairs = zip(due, slots, strict=True)

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session, defer
 
 from guestbook.lib import retry_policy
+from guestbook.outbound import outbox
+from guestbook.outbound.formats.wording import WHY_DISABLED
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import Outcome
 from guestbook.queue import statements
@@ -113,8 +115,6 @@ def _pause_end(webhook: Webhook, now: datetime, pause: float) -> datetime | None
 
 def _announce_end(connection: Connection, webhook: Webhook, settings: Settings, tally: Tally) -> None:
     """Publish `webhook.disabled` to the other webhooks, and note a line for the owner."""
-    from guestbook.outbound.formats.wording import WHY_DISABLED
-
     reason = webhook.disabled_reason or ""
     _announce(connection, "webhook.disabled", webhook, reason, settings)
     tally.disabled.append(f"webhook {webhook.name} was disabled: {WHY_DISABLED[reason]}")
@@ -136,7 +136,5 @@ def _announce_failure(
 def _announce(
     connection: Connection, event: str, webhook: Webhook, reason: str | None, settings: Settings
 ) -> None:
-    from guestbook.outbound import outbox  # here: most passes announce nothing
-
     data = {"webhook": {"id": webhook.id, "name": webhook.name, "reason": reason}}
     outbox.publish(connection, event, data, settings, leave_out=(webhook.id,))

@@ -25,5 +25,9 @@ class SingleWorker(WorkerPool[T, R]):
                 self._hand_in(lane, result)
                 taken = self._take() if self.size and time.monotonic() < end else None
 
+    def wait_while_sending(self, seconds: float) -> None:
+        """Begin tasks for so many seconds: nobody else sends them."""
+        self.wait(seconds)
+
     def _start_threads(self) -> None:
         """Start none."""

@@ -2,7 +2,7 @@
 
 On SQLite a tick keeps everybody else from writing, so it depends on who else writes to the file:
 
-    nobody      the threads send for 20 ms, or until they may send nothing more
+    nobody      the threads send for 20 ms, but no longer than they have something to send
     anybody     they go on for twice as long as the last tick held the lock, with the same end
     visitors    and ticks are small, so that nobody waits long for the lock
 """
@@ -14,7 +14,8 @@ from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue.poller import Poller
 
-TICK_PAUSE = 0.02  # seconds between two ticks: less would keep the web from writing, if the threads idle
+TICK_PAUSE = 0.02  # seconds between two ticks
+LEAST_PAUSE = 0.005  # seconds between two ticks, even if there is nothing to send: others want to write, too
 STEP_BACK = 2.0  # if others write to the same file: send on this many times as long as a tick held the lock
 SMALL_TICK = 128  # rows that a tick records or claims while visitors write
 SMALL_FOR = 0.5  # seconds after a visitor has written
@@ -29,19 +30,20 @@ class TickPace:
         self._newest = poller.newest_from_visitors()
         self._small_until = 0.0  # on the monotonic clock
 
-    def let_threads_send(self, stop: StopFlag, *, at_least: float, at_most: float, tick_took: float) -> None:
+    def let_threads_send(self, stop: StopFlag, *, owed: float, outcome_wait: float, tick_took: float) -> None:
         """Wait until the next tick.
 
-        That is `at_least` so many seconds while the threads can send, and then `at_most` so many until there
-        is an outcome to record.
+        The threads may send for the usual time, or longer if our work is `owed` so many seconds. Then an
+        outcome is waited for, for `outcome_wait` seconds at most.
         """
         self._poller.mark()
         self._fit_ticks()
-        self._pool.wait_while_sending(max(TICK_PAUSE, at_least))
+        stop.wait(LEAST_PAUSE)
+        self._pool.wait_while_sending(max(TICK_PAUSE, owed) - LEAST_PAUSE)
         if self._poller.others_wrote() and not stop.is_set():
             self._pool.wait_while_sending(STEP_BACK * tick_took)
         if not stop.is_set():
-            self._pool.wait(at_most)
+            self._pool.wait(outcome_wait)
 
     def _fit_ticks(self) -> None:
         newest, now = self._poller.newest_from_visitors(), time.monotonic()

@@ -32,7 +32,7 @@ class WorkerPool(Generic[T, R]):
     def __init__(self, work: Callable[[T], R], size: int, unrecorded: int = MAX_UNRECORDED) -> None:
         self._work = work
         self._most_unrecorded = self._full_at = unrecorded
-        self._most_claimed = MAX_QUEUED  # at once
+        self.most_claimed = MAX_QUEUED
         self._wished = size
         self.size = size  # as many of them as the host allows
         self.threads = 0  # that run
@@ -45,9 +45,7 @@ class WorkerPool(Generic[T, R]):
         self._has_work = threading.Condition(self._lock)
         self._has_results = threading.Condition(self._lock)
         self._core = CoreUsage()
-        self._idle = 0
-        self._in_flight = 0
-        self._queued = 0
+        self._idle = self._in_flight = self._queued = 0
         self._is_still = False
 
     def limit(self, size: int) -> None:
@@ -64,9 +62,11 @@ class WorkerPool(Generic[T, R]):
     def limit_ticks(self, rows: int | None) -> None:
         """Let a tick record and claim so many rows at most; None: as many as there may be."""
         with self._lock:
-            self._full_at = min(rows or self._most_unrecorded, self._most_unrecorded)
-            self._most_claimed = rows or MAX_QUEUED
-            self._has_work.notify(self.size)
+            self.most_claimed, before = rows or MAX_QUEUED, self._full_at
+            # With as few as there are threads, each answer would make a tick.
+            self._full_at = min(max(self.most_claimed, 2 * self.threads), self._most_unrecorded)
+            if self._full_at > before:
+                self._has_work.notify(self.size)
 
     def load(self, key: str, tasks: Iterable[T], *, unreachable: int) -> None:
         """Put claimed tasks into a lane. After a pause a single request probes the webhook."""
@@ -84,13 +84,12 @@ class WorkerPool(Generic[T, R]):
     def rooms(self, keys: Iterable[str]) -> dict[str, int]:
         """Return how many rows to claim for each lane (`Lane.room`); a new lane starts small."""
         with self._lock:
-            spare = min(MAX_QUEUED - self._queued, self._most_claimed)
-            rooms = dict.fromkeys(keys, 0)
-            for key in rooms:
-                if spare > 0:
-                    lane = self._lanes.get(key)
-                    rooms[key] = min(lane.room() if lane else START_WINDOW, spare)
-                    spare -= rooms[key]
+            spare = MAX_QUEUED - self._queued
+            rooms = {}
+            for key in keys:
+                lane = self._lanes.get(key)
+                rooms[key] = min(lane.room() if lane else START_WINDOW, max(spare, 0))
+                spare -= rooms[key]
             return rooms
 
     def startable(self, key: str) -> int:
@@ -178,8 +177,8 @@ class WorkerPool(Generic[T, R]):
         return self._in_flight + len(self._results) >= self._full_at
 
     def _is_sending(self) -> bool:
-        may_start = self._in_flight or any(lane.may_start() for lane in self._ready)
-        return bool(may_start) and not self._is_full()
+        is_busy = self._in_flight > 0 or any(lane.may_start() for lane in self._ready)
+        return is_busy and not self._is_full()
 
     def _open(self, key: str, unreachable: int) -> Lane[T]:
         cap = 1 if unreachable else min(START_CAP, self._cap_limit())

@@ -32,14 +32,21 @@ class OrderedClaims:
         self._crowded: dict[str, int] = {}  # by id of a webhook: for how many claims more
 
     def take(
-        self, connection: Connection, limits: Mapping[str, int], *, now: datetime, until: datetime, token: str
+        self,
+        connection: Connection,
+        limits: Mapping[str, int],
+        *,
+        most: int,
+        now: datetime,
+        until: datetime,
+        token: str,
     ) -> dict[str, Rows]:
-        """Lease up to so many due rows of each webhook, and return them by webhook."""
-        found = {
-            owner_id: self.find(connection, owner_id, now=now, limit=limit)
-            for owner_id, limit in limits.items()
-            if limit
-        }
+        """Lease up to so many due rows of each webhook, `most` in all, and return them by webhook."""
+        found: dict[str, Rows] = {}
+        for owner_id, limit in limits.items():
+            if limit and most:
+                found[owner_id] = self.find(connection, owner_id, now=now, limit=min(limit, most))
+                most -= len(found[owner_id])
         return self.lease(connection, found, now=now, until=until, token=token)
 
     def find(self, connection: Connection, owner_id: str, *, now: datetime, limit: int) -> Rows:

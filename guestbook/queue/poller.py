@@ -140,7 +140,10 @@ class Poller:
         return self._ask_file("PRAGMA data_version")[0]
 
     def newest_from_visitors(self) -> Any:
-        """Return what names the newest comment and inbound webhook in a SQLite file; the same on a server."""
+        """Return what names the newest comment and inbound webhook in a SQLite file; on a server a constant.
+
+        A comment that a pass makes of an inbound webhook counts too.
+        """
         return self._ask_file(_NEWEST)
 
     def _ask_file(self, question: str) -> Any:

@@ -9,7 +9,7 @@ number of ids as one parameter. SQLAlchemy makes the statements that run less of
 
 The statistics of PostgreSQL are old when many rows have come at once. So no statement leaves it a choice that
 would be bad then. With `status = 'new'` it could read all that waits by an index on the status. That a due
-time is set says the same.
+time is set says the same. Statements that name one row may say either.
 """
 
 import json

@@ -33,7 +33,6 @@ AUTOVACUUM_STATEMENTS = [
 ]
 TABLES_WAIT = 60  # seconds for another process that makes the tables just now
 DEADLOCK_RETRIES = 3
-DEADLOCK_CODES = ("40P01", "40001", 1213)  # PostgreSQL's and MariaDB's
 PERMANENT_FAULTS = (Fault.NO_TABLES, Fault.OLD_TABLES, Fault.DAMAGED)  # no retry helps against these
 RETRY_FOR = 10.0  # seconds for a transaction that lost against another, or whose connection broke
 
@@ -84,7 +83,7 @@ def writing(session: Session | None = None) -> Iterator[Session]:
         except BaseException:
             end(session)
             raise
-    new_work.announce(session.get_bind(), info)  # when the next writer is at work
+    new_work.announce(session.get_bind(), info)  # others may write meanwhile
 
 
 @contextmanager
@@ -101,7 +100,8 @@ def write(engine: Engine, *, lock_wait: float | None = None) -> Iterator[Connect
         with connection.begin(), unit_of_work.transaction():
             yield connection
         _check_file(connection.info)
-        new_work.announce(connection, connection.info)
+        info = dict(connection.info)  # another thread may take the connection
+    new_work.announce(engine, info)
 
 
 @contextmanager
@@ -154,20 +154,13 @@ def statements(sql: str) -> list[str]:
     return [part.strip() for part in bare.split(";") if part.strip()]
 
 
-def was_deadlock(error: SQLAlchemyError) -> bool:
-    """Whether two transactions waited for each other and the server ended this one: a retry works."""
-    said = getattr(error, "orig", None)
-    code = getattr(said, "sqlstate", None) or next(iter(getattr(said, "args", ())), None)
-    return code in DEADLOCK_CODES
-
-
 def retry_on_deadlock(do: Callable[[], T]) -> T:
     """Do something with the session, and retry it after a deadlock, three times at most."""
     for _ in range(DEADLOCK_RETRIES):
         try:
             return unit_of_work.complete(do)
         except SQLAlchemyError as error:
-            if not was_deadlock(error):
+            if not database_errors.was_deadlock(error):
                 raise
             end(db.session())
             time.sleep(random.uniform(0.01, 0.1))  # so that the two do not meet again
@@ -193,9 +186,9 @@ def write_with_retry(engine: Engine, do: Callable[[Connection], T]) -> T:
             return unit_of_work.complete(once)
         except DBAPIError as error:
             fault, late = database_errors.fault_of(error), time.monotonic() + wait > give_up
-            if late or fault in PERMANENT_FAULTS or (was_refused and fault.is_of_one_row):
+            if late or fault in PERMANENT_FAULTS or (was_refused and fault is Fault.REFUSED):
                 raise
-            was_refused = fault.is_of_one_row
+            was_refused = fault is Fault.REFUSED
             time.sleep(wait)
             wait = min(2 * wait, 1.0)
 

@@ -96,6 +96,8 @@ MARIADB_FAULTS = {
     **{1146: Fault.NO_TABLES, 1054: Fault.OLD_TABLES, 4025: Fault.REFUSED},
 }
 
+DEADLOCK_CODES = ("40P01", "40001", 1213)  # PostgreSQL's and MariaDB's
+
 
 def fault_of(error: SQLAlchemyError) -> Fault:
     """Say what kind of error it is, by the code that the database gave it."""
@@ -115,6 +117,13 @@ def fault_of(error: SQLAlchemyError) -> Fault:
 def is_refusal(error: SQLAlchemyError) -> bool:
     """Whether the database refused a value, so that the same transaction without it may be taken."""
     return fault_of(error) is Fault.REFUSED
+
+
+def was_deadlock(error: SQLAlchemyError) -> bool:
+    """Whether two transactions waited for each other and the server ended this one: a retry works."""
+    said = getattr(error, "orig", None)
+    code = getattr(said, "sqlstate", None) or next(iter(getattr(said, "args", ())), None)
+    return code in DEADLOCK_CODES
 
 
 def from_sqlite(error: sqlite3.Error) -> SQLAlchemyError:

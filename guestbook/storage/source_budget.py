@@ -67,7 +67,7 @@ def make_room(connection: Connection, source_id: str, size: int, most: int) -> N
 def recount(engine: Engine) -> None:
     """Correct the sums after passes, retention and people have proven or removed events."""
     sums = select(Source.id, Source.unproven_bytes, _sum(Source.id).scalar_subquery().label("found"))
-    with engine.connect() as connection:  # this look takes no lock
+    with database.read(engine) as connection:  # this look takes no lock
         wrong = [row.id for row in connection.execute(sums) if row.unproven_bytes != row.found]
     for source_id in wrong:
         with database.write(engine) as connection:

@@ -40,7 +40,7 @@ class ReadyRequest(requests.PreparedRequest):
         self.target = target
         self.method = method
         self.url = target.url
-        self.headers = cast(Any, headers)  # requests only looks for Content-Length in them
+        self.headers = cast(Any, headers)
         self.body = body
 
 

@@ -13,13 +13,12 @@ sys.argv = ["flask", "--app", "guestbook", "cron"]
 try:
     main()
 finally:
-    print(gc.get_freeze_count(), *sys.modules)
+    print(gc.get_freeze_count() > len(gc.get_objects()), *sys.modules)
 """
-LEAST_FROZEN = 50_000  # objects; a pass makes more while it starts
 RARE = {
     *("guestbook.web", "guestbook.comments.book"),
     *("guestbook.inbound.processor", "guestbook.inbound.decision"),
-    *("guestbook.outbound.outbox", "guestbook.outbound.formats", "guestbook.transport.smtp"),
+    "guestbook.transport.smtp",
     *("alembic", "babel", "celery", "jsonschema", "mf2py", "waitress", "wtforms"),
     *("email.policy", "smtplib"),
 }
@@ -33,7 +32,7 @@ def test_a_pass_that_sends_imports_no_pages_and_nothing_of_inbound_events_or_mai
     done = run(sys.executable, "-c", IMPORTED, env=environ)
     assert done.returncode == 0, done.stderr
     assert book.statuses() == {"processed": 1}
-    frozen, *imported = done.stdout.split()
+    is_frozen, *imported = done.stdout.split()
     assert "guestbook.outbound.dispatcher" in imported
     assert RARE.intersection(imported) == set()
-    assert int(frozen) > LEAST_FROZEN, "its searches for garbage pass by what its start has made"
+    assert is_frozen == "True", "its searches for garbage pass by what its start has made"

@@ -57,7 +57,7 @@ def claimed(hook: str, limit: int = 9) -> list[str]:
     now, mine = clock.now(), DELIVERIES.c.webhook_id == hook
     with db.engine.connect() as connection, connection.begin() as transaction:
         taken = OrderedClaims(DELIVERIES, "webhook_id", ("id", "sequence")).take(
-            connection, {hook: limit}, now=now, until=now + HOUR, token="a look"
+            connection, {hook: limit}, most=limit, now=now, until=now + HOUR, token="a look"
         )
         transaction.rollback()
         row_ids = [row.id for row in taken[hook]]
@@ -178,6 +178,17 @@ def test_only_the_same_comment_and_the_same_webhook_wait(hook: str, comment_id: 
     assert claimed(other) == [elsewhere]
 
 
+def test_a_claim_takes_no_more_than_so_many_in_all_and_asks_no_further(hook: str) -> None:
+    hooks = [hook, *(factories.webhook() for _ in range(3))]
+    mine = [[stored(one, None, None) for _ in range(2)] for one in hooks[:3]]
+    claims, now = OrderedClaims(DELIVERIES, "webhook_id", ("id", "sequence")), clock.now()
+    with database.write(db.engine) as connection:
+        limits = dict.fromkeys(reversed(hooks), 2)
+        taken = claims.take(connection, limits, most=3, now=now, until=now + HOUR, token="a pass")
+    found = {one: [row.id for row in rows] for one, rows in taken.items()}
+    assert found == {hooks[3]: [], hooks[2]: mine[2], hooks[1]: mine[1][:1]}
+
+
 def test_those_that_wait_behind_others_keep_none_from_being_claimed(hook: str, comment_id: str) -> None:
     leased = stored(hook, comment_id, 1, **STATES["is leased"]())
     for number in range(2, 12):
@@ -185,7 +196,7 @@ def test_those_that_wait_behind_others_keep_none_from_being_claimed(hook: str, c
     alone = [stored(hook, None, None) for _ in range(4)]
     assert claimed(hook, limit=3) == alone[:3]
     claims, now = OrderedClaims(DELIVERIES, "webhook_id", ("id", "sequence")), clock.now()
-    terms: dict[str, Any] = {"now": now, "until": now + HOUR, "token": "a pass"}
+    terms: dict[str, Any] = {"most": 99, "now": now, "until": now + HOUR, "token": "a pass"}
     with database.write(db.engine) as connection:
         for limit, mine in ((1, alone[:1]), (2, alone[1:3]), (9, alone[3:]), (9, [])):
             assert [row.id for row in claims.take(connection, {hook: limit}, **terms)[hook]] == mine

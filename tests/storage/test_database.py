@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 import guestbook
 from guestbook import settings
-from guestbook.storage import SCHEMA, column_types, database, engine_setup, sqlite_setup
+from guestbook.storage import SCHEMA, column_types, database, database_errors, engine_setup, sqlite_setup
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
 from tests.conftest import need, running, settings_for
@@ -362,7 +362,7 @@ def test_of_two_that_wait_for_each_other_one_is_told_to_yield(mode: str, tmp_pat
 
         with ThreadPoolExecutor(2) as pool:
             errors = [error for error in pool.map(take, [rows, rows[::-1]]) if error]
-        assert [database.was_deadlock(error) for error in errors] == [True]
+        assert [database_errors.was_deadlock(error) for error in errors] == [True]
 
 
 ENCRYPTION = {  # whether the server can do it, and whether this connection has it

@@ -159,7 +159,7 @@ class Order(RuleBasedStateMachine):
             held: list[Claimed] = []
             hooks = {hook.id: hook for hook in open_webhooks.with_due(connection, now)}
             limits = dict.fromkeys(hooks, limit)
-            taken = self.ordered.take(connection, limits, now=now, until=until, token=token)
+            taken = self.ordered.take(connection, limits, most=99, now=now, until=until, token=token)
             for hook_id, due in taken.items():
                 hook = hooks[hook_id]
                 to = receivers.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)

@@ -149,7 +149,7 @@ def _open_sources(now: datetime) -> Any:
 
 def _last_end(engine: Engine) -> datetime | None:
     on_this_host = Pass.finished_at <= clock.now(), Pass.host == host_name.of_this_host()
-    with engine.connect() as connection:
+    with database.read(engine) as connection:
         return connection.scalar(select(func.max(Pass.finished_at)).where(*on_this_host))
 
 
@@ -159,7 +159,7 @@ def _done_since(engine: Engine, since: datetime) -> Tally:
     done = rows.finished_at > since
     count = select(func.count()).select_from(DELIVERIES)
     lost = select(Webhook.name, Webhook.id, func.count()).join(DELIVERIES, rows.webhook_id == Webhook.id)
-    with engine.connect() as connection:
+    with database.read(engine) as connection:
         tally.processed = connection.scalar(count.where(rows.status == "processed", done)) or 0
         query = lost.where(rows.status == "failed", done).group_by(Webhook.name, Webhook.id)
         for name, webhook_id, number in connection.execute(query):

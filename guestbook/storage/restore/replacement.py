@@ -11,7 +11,7 @@ from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress
 from guestbook.settings import Settings
-from guestbook.storage import backup, database, database_errors, engine_setup, stored_secrets
+from guestbook.storage import backup, database_errors, engine_setup, stored_secrets
 from guestbook.storage.backup import BackupReport
 from guestbook.storage.copy.book_copy import PASS_WAIT
 from guestbook.storage.database_errors import Fault
@@ -78,7 +78,7 @@ def _with_retries(engine: Engine, do: Callable[[], dict[str, int]], keeper: _Kee
         try:
             return do()
         except DBAPIError as error:
-            if left and database.was_deadlock(error) and keeper.report is None:
+            if left and database_errors.was_deadlock(error) and keeper.report is None:
                 continue
             if engine.dialect.name == "sqlite" and database_errors.fault_of(error) is Fault.DAMAGED:
                 raise Refused(damaged(engine)) from error
