@@ -14,7 +14,7 @@ time is set says the same. Statements that name one row may say either.
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -70,9 +70,7 @@ ATTEMPT = {  # the columns of an attempt, with PostgreSQL's types
     "response_headers": "text",
     "response_body": "text",
 }
-ADD_ATTEMPT = (
-    f"INSERT INTO attempts ({', '.join(ATTEMPT)}) VALUES ({', '.join(f':{one}' for one in ATTEMPT)})"
-)
+ADD_ATTEMPT = f"INSERT INTO attempts ({', '.join(ATTEMPT)}) VALUES "  # and a place for each value
 ADD_ATTEMPTS = (  # PostgreSQL would take longer for one statement each, and psycopg to write arrays
     f"INSERT INTO attempts ({', '.join(ATTEMPT)}) SELECT "
     + ", ".join(f"CAST(row ->> {place} AS {kind})" for place, kind in enumerate(ATTEMPT.values()))
@@ -129,15 +127,15 @@ def run_each(connection: Connection, statement: str, rows: Iterable[Mapping[str,
     connection.exec_driver_sql(text, [_stored(row) for row in rows])
 
 
-def add_attempts(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+def add_attempts(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
     """Store attempts, each in the order of `ATTEMPT`, with its times and JSON as text."""
     name = connection.dialect.name
     if name == "postgresql":
         values = {"rows": json.dumps(rows, ensure_ascii=False)}
         connection.exec_driver_sql(_worded(name, ADD_ATTEMPTS), values)
     else:
-        each = [dict(zip(ATTEMPT, row, strict=True)) for row in rows]
-        connection.exec_driver_sql(_worded(name, ADD_ATTEMPT), each)
+        places = ", ".join(["?" if name == "sqlite" else "%s"] * len(ATTEMPT))
+        connection.exec_driver_sql(f"{ADD_ATTEMPT}({places})", rows)
 
 
 def assigned(names: Iterable[str]) -> str:

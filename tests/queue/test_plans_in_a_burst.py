@@ -14,7 +14,7 @@ from sqlalchemy import Connection, event
 import guestbook
 from guestbook.lib import clock
 from guestbook.outbound import open_webhooks, tasks
-from guestbook.queue import leases
+from guestbook.queue import leases, statements
 from guestbook.queue.ordered_claims import OrderedClaims
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -79,6 +79,13 @@ def find(connection: Connection, hook: str) -> object:
     return claims.find(connection, hook, now=clock.now(), limit=50)
 
 
+def find_in_order(connection: Connection, hook: str) -> object:
+    """As for a webhook with rows that wait behind others."""
+    terms = {"owner": hook, "now": clock.now(), "limit": 50}
+    parts = {"columns": "id", "table": "deliveries", "owner": "webhook_id", "order": statements.ONLY_NEXT}
+    return statements.run(connection, statements.CLAIM, terms, **parts)
+
+
 def lease(connection: Connection, hook: str) -> object:
     claims, now = OrderedClaims(DELIVERIES, "webhook_id", tasks.TASK_COLUMNS), clock.now()
     found = {hook: claims.find(connection, hook, now=now, limit=50)}
@@ -126,7 +133,7 @@ def plan(statement: str, parameters: dict[str, Any], mode: str) -> str:
         return f"${len(names)}{match[2] or ''}"
 
     prepared = PLACE.sub(numbered, statement)
-    values = ", ".join(literal(parameters[name]) for name in names)
+    values = ", ".join(f"'{parameters[name]}'" for name in names)
     with db.engine.connect() as connection:
         connection.exec_driver_sql(f"SET LOCAL plan_cache_mode = {mode}")
         connection.exec_driver_sql(f"PREPARE asked AS {prepared}")
@@ -135,12 +142,8 @@ def plan(statement: str, parameters: dict[str, Any], mode: str) -> str:
     return "\n".join(rows)
 
 
-def literal(value: object) -> str:
-    return f"'{{{','.join(map(str, value))}}}'" if isinstance(value, list) else f"'{value}'"
-
-
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-@pytest.mark.parametrize("step", [look, find])
+@pytest.mark.parametrize("step", [look, find, find_in_order])
 def test_due_rows_are_read_in_their_order_and_no_more_than_wanted(step: Step, mode: str, hook: str) -> None:
     said = plan(*last_statement(step, hook), mode)
     assert "Index Scan using deliveries_by_due on deliveries" in said
