@@ -173,4 +173,5 @@ def _slot(row: Any, now: datetime) -> datetime | None:
 _WAITING = select(Webhook.id, FIRST_DUE.label("due_at"), Webhook.paused_until, Webhook.next_slot_at).where(
     Webhook.sends()
 )
-_NEWEST = "SELECT (SELECT max(id) FROM comments), (SELECT max(id) FROM inbound_events)"
+# Not by id: one of a clock that ran ahead would hide all that follow.
+_NEWEST = "SELECT (SELECT max(rowid) FROM comments), (SELECT max(rowid) FROM inbound_events)"

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection
 
+from guestbook.lib import unit_of_work
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound import recorder
 from guestbook.outbound.dispatcher import ClaimedTasks, Dispatcher
@@ -97,6 +98,20 @@ def test_ticks_are_small_for_a_while_after_a_visitor_has_written(
     assert pool.limit_ticks.mock_calls == [call(SMALL_TICK if is_small(each_book) else None)] * 2 + [
         call(None)
     ]
+
+
+def test_a_comment_of_a_clock_that_ran_ahead_hides_no_later_one(
+    book: Book, pool: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit_of_work, "new_id", lambda: "f" * 32)
+    book.sign()
+    monkeypatch.undo()
+    with Poller(book.engine) as poller:
+        pace = TickPace(poller, pool)
+        rest(pace)
+        book.sign()
+        rest(pace)
+    assert pool.limit_ticks.mock_calls == [call(None), call(SMALL_TICK)]
 
 
 def test_a_pass_records_and_claims_little_at_once_while_visitors_write(
