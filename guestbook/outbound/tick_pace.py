@@ -15,7 +15,7 @@ from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue.poller import Poller
 
 TICK_PAUSE = 0.02  # seconds between two ticks
-LEAST_PAUSE = 0.005  # seconds between two ticks, even if there is nothing to send: others want to write, too
+LEAST_PAUSE = 0.01  # seconds between two ticks, even if there is nothing to send: others want to write, too
 STEP_BACK = 2.0  # if others write to the same file: send on this many times as long as a tick held the lock
 SMALL_TICK = 128  # rows that a tick records or claims while visitors write
 SMALL_FOR = 0.2  # seconds after a visitor has written
