@@ -136,7 +136,7 @@ def _note_answer(answer: ReceiverAnswer, outcome: Outcome, policy: response_poli
     outcome.error = _note(answer, decision) if decision.ok else _failure(answer, decision)
     # JSON makes control characters six times as long, too much for MariaDB.
     outcome.response_headers = {printable(name): printable(text) for name, text in answer.headers.items()}
-    outcome.response_body = _as_text(answer.body)
+    outcome.response_body = _as_text(answer.body, is_cut=answer.note is not None)
 
 
 def _failure(answer: ReceiverAnswer, decision: response_policy.Decision) -> str:
@@ -152,12 +152,12 @@ def _note(answer: ReceiverAnswer, decision: response_policy.Decision) -> str | N
     return f"Delivered; {'; '.join(notes)}." if notes else None
 
 
-def _as_text(body: bytes) -> str:
-    """Return the body as text, or say that it is binary."""
+def _as_text(body: bytes, *, is_cut: bool) -> str:
+    """Return the body, of which perhaps the end is missing, as text, or say that it is binary."""
     if b"\0" not in body:
         try:
             return body.decode()
         except UnicodeDecodeError as error:
-            if error.reason == "unexpected end of data":  # 16 KiB may end within a character
-                return body[: error.start].decode()
+            if error.reason == "unexpected end of data" and is_cut:
+                return body[: error.start].decode()  # within a character
     return f"(binary, {len(body)} bytes, begins {body[:64].hex(' ')})"

@@ -140,8 +140,6 @@ def count_refusal(*reasons: str) -> None:
 def _facts(entry: Draft, trap: str, age: float | None, earlier_id: str | None) -> CommentFacts:
     """Gather what the rules need, before the transaction that writes."""
     preferences, key = current.preferences(), current.settings().secret_key
-    if preferences.moderation == "off":
-        return CommentFacts(entry, trap=trap, age=age)  # then no rule needs the others
     with short_read.together(db.session()) as select:
         known = comment_facts.is_known_visitor(select, earlier_id)
         return comment_facts.gather(

@@ -287,6 +287,7 @@ def test_how_long_it_took_is_written_down(send: Send) -> None:
         (b"a\0b", "(binary, 3 bytes, begins 61 00 62)"),
         (b"\xff\xfe\xfd", "(binary, 3 bytes, begins ff fe fd)"),
         (b"\xffabc", "(binary, 4 bytes, begins ff 61 62 63)"),
+        (b"\xf0\x9f\x98", "(binary, 3 bytes, begins f0 9f 98)"),  # a character that is not whole
         (b"x" * LIMIT, "x" * LIMIT),
         (b"x" * (LIMIT + 9), "x" * LIMIT),
         (b"x" * (LIMIT - 2) + "🎈".encode(), "x" * (LIMIT - 2)),
