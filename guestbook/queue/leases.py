@@ -102,10 +102,7 @@ def handed_over(
 
     They have the id, the token and these columns as text and numbers, just as they are stored.
     """
-    if not handed:
-        return []
-    parts = {"table": table.name, "columns": ", ".join(dict.fromkeys(("id", "claimed_by", *columns)))}
-    rows = statements.run(connection, statements.OWNED, {}, ids={row_id for row_id, _ in handed}, **parts)
+    rows = _in_hand(connection, table, handed, dict.fromkeys(("id", "claimed_by", *columns)))
     return [row for row in rows if (row.id, row.claimed_by) in handed]
 
 
@@ -122,11 +119,17 @@ def owned(connection: Connection, table: Table, leased: Set[tuple[str, str]]) ->
 
     One pass may name a row twice, if it has claimed it again after its lease had ended.
     """
-    if not leased:
-        return set()
-    parts = {"table": table.name, "columns": "id, claimed_by"}
-    rows = statements.run(connection, statements.OWNED, {}, ids={row_id for row_id, _ in leased}, **parts)
-    return leased & {tuple(row) for row in rows}
+    return leased & {tuple(row) for row in _in_hand(connection, table, leased, ("id", "claimed_by"))}
+
+
+def _in_hand(
+    connection: Connection, table: Table, named: Collection[tuple[str, str]], columns: Iterable[str]
+) -> Iterable[Row[Any]]:
+    """Lock the rows with these ids that somebody has in hand, under whatever token."""
+    if not named:
+        return ()
+    parts = {"table": table.name, "columns": ", ".join(columns)}
+    return statements.run(connection, statements.OWNED, {}, ids={row_id for row_id, _ in named}, **parts)
 
 
 def finish(connection: Connection, table: Table, ids: Collection[str], status: str, **values: Any) -> None:
