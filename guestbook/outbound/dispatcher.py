@@ -51,7 +51,7 @@ class ClaimedTasks(NamedTuple):
 
     webhook_id: str
     unreachable: int  # requests in a row that failed to connect or timed out
-    proven: bool  # before those, its receiver has answered
+    answered: bool  # before those, its receiver has answered
     tasks: list[DeliveryTask]
 
 
@@ -170,8 +170,8 @@ class Dispatcher:
             self._unrecorded = []
             self._rates.committed()
             for claim in claims:
-                key, unreachable, proven, some = claim
-                self.pool.load(key, some, unreachable=unreachable, proven=proven)
+                key, unreachable, answered, some = claim
+                self.pool.load(key, some, unreachable=unreachable, answered=answered)
         self.tally.local_error = self.tally.local_error or self._host.no_room(self.tally.host_limit)
 
     def _record_and_claim(self, *, claiming: bool) -> list[ClaimedTasks]:

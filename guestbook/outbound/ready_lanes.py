@@ -1,12 +1,13 @@
 """The lanes that have a task to start, and whose turn it is. Webhooks that hang cannot take all threads.
 
-A lane is proven while the last attempt for its webhook was answered, with success or without. A request to
-any other may take a whole time-out. So all requests to unproven lanes start on a part of the threads only:
+A lane is proven while the last attempt for its webhook was answered in this pass, with success or without. A
+request to any other may take a whole time-out. So requests to unproven lanes start on a part of the threads:
 
     threads   |########## unreachable ##########|
-              |################# not tried yet ##################|
-              |############################ proven ##############################|
-              0                                1/2              3/4              all
+              |################# never tried ##################|
+              |################## answered in an earlier pass ##################|
+              |############################## proven ###############################|
+              0                                1/2              3/4            15/16 all
 
 A second request to an unproven lane, beside its first one, may use no more threads than unreachable ones do.
 """
@@ -22,8 +23,10 @@ class ReadyLanes(Generic[T]):
 
     def __init__(self) -> None:
         self._unproven = 0  # requests under way to unproven lanes
-        self._untried: deque[Lane[T]] = deque()  # unproven, with nothing under way; no attempt failed either
-        self._unreachable: deque[Lane[T]] = deque()  # unproven, with nothing under way
+        # Unproven lanes with nothing under way:
+        self._answered_before: deque[Lane[T]] = deque()
+        self._untried: deque[Lane[T]] = deque()
+        self._unreachable: deque[Lane[T]] = deque()
         self._others: deque[Lane[T]] = deque()
 
     def add(self, lane: Lane[T]) -> None:
@@ -34,6 +37,8 @@ class ReadyLanes(Generic[T]):
                 self._others.append(lane)
             elif lane.unreachable:
                 self._unreachable.append(lane)
+            elif lane.answered_before:
+                self._answered_before.append(lane)
             else:
                 self._untried.append(lane)
 
@@ -83,11 +88,13 @@ class ReadyLanes(Generic[T]):
 
     @property
     def _lists(self) -> tuple[deque[Lane[T]], ...]:
-        return self._untried, self._unreachable, self._others
+        return self._answered_before, self._untried, self._unreachable, self._others
 
     def _turn(self, threads: int) -> deque[Lane[T]] | None:
         """Return the list to take the next lane from. Unproven ones come first, on their threads."""
-        if self._untried and self._unproven < most_unproven(threads):
+        if self._answered_before and self._unproven < most_unproven(threads):
+            return self._answered_before
+        if self._untried and self._unproven < most_untried(threads):
             return self._untried
         if self._unreachable and self._unproven < most_unreachable(threads):
             return self._unreachable
@@ -96,6 +103,11 @@ class ReadyLanes(Generic[T]):
 
 def most_unproven(threads: int) -> int:
     """Return on how many of the threads requests to unproven lanes may start."""
+    return max(1, threads - threads // 16)
+
+
+def most_untried(threads: int) -> int:
+    """Return how many threads may be so used when the first request to a webhook starts."""
     return max(1, threads - max(1, threads // 4))
 
 

@@ -41,7 +41,8 @@ class Lane(Generic[T]):
     cap: int = START_CAP  # requests at once
     in_flight: int = 0
     unreachable: int = 0  # requests in a row that failed to connect or timed out
-    proven: bool = False  # the last attempt was answered, so the next one will probably not hang
+    answered_before: bool = False  # an attempt was answered in an earlier pass
+    proven: bool = False  # the last attempt was answered in this pass, so the next will probably not hang
     on_hold: bool = False  # nothing is started
     hold_is_stored: bool = False  # the database has the reason too, so that claims respect it
     is_listed: bool = False  # it stands in the pool's list of lanes with work

@@ -72,10 +72,10 @@ class WorkerPool(Generic[T, R]):
             if self._full_at > before:
                 self._has_work.notify(self.size)
 
-    def load(self, key: str, tasks: Iterable[T], *, unreachable: int, proven: bool = False) -> None:
+    def load(self, key: str, tasks: Iterable[T], *, unreachable: int, answered: bool = False) -> None:
         """Put claimed tasks into a lane. The rest is what the database knows of its webhook."""
         with self._lock:
-            lane = self._lanes.get(key) or self._open(key, unreachable, proven)
+            lane = self._lanes.get(key) or self._open(key, unreachable, answered)
             if lane.on_hold and lane.hold_is_stored:  # tasks were claimed all the same: the pause is over
                 self._ready.reopen(lane, unreachable)
             before = len(lane.tasks)
@@ -187,10 +187,10 @@ class WorkerPool(Generic[T, R]):
         is_busy = self._in_flight > 0 or self._ready.any_may_start()
         return is_busy and not self._is_full()
 
-    def _open(self, key: str, unreachable: int, proven: bool) -> Lane[T]:
+    def _open(self, key: str, unreachable: int, answered: bool) -> Lane[T]:
         cap = 1 if unreachable else min(START_CAP, self._cap_limit())
-        unreachable, proven = min(unreachable, PAUSE_AFTER - 1), proven and not unreachable
-        lane = self._lanes[key] = Lane(cap=cap, unreachable=unreachable, proven=proven)
+        unreachable = min(unreachable, PAUSE_AFTER - 1)
+        lane = self._lanes[key] = Lane(cap=cap, unreachable=unreachable, answered_before=answered)
         return lane
 
     def _cap_limit(self) -> int:

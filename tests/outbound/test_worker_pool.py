@@ -191,12 +191,14 @@ def test_lanes_on_their_caps_leave_the_other_threads_to_the_rest(pool: WorkerPoo
 # --- many lanes that hang
 
 
-def hang(pool: WorkerPool[str, Result], work: Work, lanes: int, *, unreachable: int = 0) -> int:
+def hang(
+    pool: WorkerPool[str, Result], work: Work, lanes: int, *, unreachable: int = 0, answered: bool = False
+) -> int:
     """Load so many lanes whose requests hang; return how many of them are under way in the end."""
     before = work.under_way.total()
     with pool.still():  # as in a tick
         for lane in (f"slow{unreachable}{number}" for number in range(lanes)):
-            pool.load(lane, names(lane, 2), unreachable=unreachable)
+            pool.load(lane, names(lane, 2), unreachable=unreachable, answered=answered)
     for _ in range(10):
         time.sleep(MEASURE_INTERVAL)
         pool.collect()  # each look at the lanes may start more threads
@@ -210,8 +212,19 @@ def test_lanes_that_hang_leave_a_quarter_of_the_threads_to_those_that_have_answe
     collect(pool, 1)
     assert hang(pool, work, 2 * SIZE) == SIZE - SIZE // 4
     pool.load("a", names("a", 9), unreachable=0)
-    pool.load("b", names("b", 9), unreachable=0, proven=True)  # it has answered in an earlier pass
+    pool.load("b", names("b", 9), unreachable=0, answered=True)  # it has answered in an earlier pass
     assert Counter(result.task[0] for result in collect(pool, 18)) == {"a": 9, "b": 9}
+    assert max(work.most[lane] for lane in work.most if lane.startswith("slow")) == 1
+
+
+def test_lanes_that_have_answered_and_begin_to_hang_leave_threads_to_those_that_answer_still(
+    pool: WorkerPool[str, Result], work: Work
+) -> None:
+    pool.load("a", ["a-0"], unreachable=0)
+    collect(pool, 1)
+    assert hang(pool, work, 2 * SIZE, answered=True) == SIZE - SIZE // 16
+    pool.load("a", names("a", 9), unreachable=0)
+    assert [result.task for result in collect(pool, 9)] == names("a", 9)
     assert max(work.most[lane] for lane in work.most if lane.startswith("slow")) == 1
 
 

@@ -36,7 +36,7 @@ class TakenOver:
             lanes[task.receiver.webhook_id].append(task)
         for webhook_id, some in lanes.items():
             row = self.webhooks[webhook_id]
-            pool.load(webhook_id, some, unreachable=row.unreachable_in_a_row, proven=bool(row.has_answered))
+            pool.load(webhook_id, some, unreachable=row.unreachable_in_a_row, answered=bool(row.has_answered))
 
 
 class Takeover:
