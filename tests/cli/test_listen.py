@@ -67,7 +67,9 @@ def test_they_are_forwarded_as_the_book_would_send_them(book: str, token: str, r
     assert (row.status, row.last_status_code) == ("processed", 200)
 
 
-@pytest.mark.parametrize("answer", [Answer(status=500), Answer(status=302), Answer(drop=True)])
+@pytest.mark.parametrize(
+    "answer", [Answer(status=500), Answer(status=302), Answer(status=999), Answer(drop=True)]
+)
 def test_what_the_program_refuses_comes_again_later(
     book: str, token: str, receiver: Receiver, answer: Answer
 ) -> None:
