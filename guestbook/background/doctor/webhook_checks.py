@@ -16,6 +16,7 @@ from guestbook.queries import webhook_status
 from guestbook.queries.webhook_status import WebhookStatus
 from guestbook.settings import installation
 from guestbook.storage.models import Delivery, Webhook
+from guestbook.storage.models.delivery import REFUSED_WITH
 from guestbook.transport.failure import FAILURE_SENTENCES
 
 MOST_SHOWN = 20  # webhooks
@@ -116,7 +117,7 @@ def advice_for(error: str) -> str:
     for reason, advice in ADVICE_BY_REASON.items():
         if error.startswith(FAILURE_SENTENCES[reason]):
             return advice
-    code = error.removeprefix("The receiver answered ")[:3]
+    code = error.removeprefix(REFUSED_WITH)[:3]
     return ADVICE_BY_ANSWER.get(code, ANY_ADVICE)
 
 
