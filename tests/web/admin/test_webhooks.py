@@ -15,7 +15,7 @@ from guestbook.queries import bounded_counts
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Pass, Webhook
-from tests.support import factories
+from tests.support import factories, secret_keys
 from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver
 from tests.support.visitor import attributes, by_class, text
@@ -136,6 +136,19 @@ def test_a_pause_can_be_ended(app: Flask, owner: Owner) -> None:
     assert "Resume" in [text(button) for button in page.findall(".//button")]
     assert "Nothing is wrong" in text(owner.does(f"{PLACE}{row_id}/enable"))
     assert stored(owner, row_id).paused_until is None
+
+
+def test_one_with_secrets_under_another_key_waits_for_that_key_and_not_for_a_time(
+    app: Flask, owner: Owner
+) -> None:
+    with app.app_context():
+        secret_keys.use(secret_keys.NEW_KEY)
+        row_id = factories.webhook()
+        secret_keys.use(secret_keys.KEY)
+    page = owner.page(PLACE + row_id)
+    assert "cannot be decrypted" in part(page, "health")
+    assert "Paused until" not in text(page)
+    assert "Resume" not in [text(button) for button in page.findall(".//button")]
 
 
 def test_its_latest_deliveries_are_there_newest_first(app: Flask, owner: Owner) -> None:
