@@ -63,7 +63,7 @@ def list_(as_json: bool) -> None:
             (
                 *(row.source.id[:length], row.source.name, state_words.for_people(row.word)),
                 *(row.source.verify, row.source.action),
-                *(row.last_at, row.waiting, failed.counts.get(row.source.id, 0)),
+                *(row.last_at, row_counts.up_to_limit(row.waiting), failed.counts.get(row.source.id, 0)),
             )
             for row in rows
         ],
