@@ -122,8 +122,8 @@ def test(id_: str, event: str | None, as_json: bool) -> None:
     """Send a sample event to a source, signed as its sender signs.
 
     The next pass processes it like a real one. So a source that makes comments makes one, and one that
-    forwards notifies your webhooks. There are samples of GitHub, Gitea, GitLab, Stripe, Slack, Shopify and
-    other guestbooks. A source takes those of its sender, or all if its sender is not known.
+    forwards notifies your webhooks. There are samples of GitHub, Gitea, GitLab, Stripe, Slack, Discord,
+    Shopify and other guestbooks. A source takes those of its sender, or all if its sender is not known.
     """
     row = row_lookup.find(Source, id_)
     is_disabled = row.disabled_at is not None
