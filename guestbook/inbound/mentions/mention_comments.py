@@ -38,8 +38,7 @@ def write(session: Session, source: Source, action: WriteMention, settings: Sett
     told_at = clock.now() if source.relayed_since else None
     origin = Origin(name=action.host[:80], url=action.url, told_at=told_at)
     row = book.sign(session, action.draft, found, form_key=None, settings=settings, origin=origin)
-    became = "It became a comment." if row.status == "published" else f"It became a comment, {row.status}."
-    return Effect(became, row.id)
+    return Effect.of_new(row)
 
 
 def remove(session: Session, action: RemoveMention, settings: Settings) -> Effect:
