@@ -123,11 +123,11 @@ def advice_for(error: str) -> str:
 
 def _last_error(session: Session, webhook: Webhook) -> str | None:
     """Return why an attempt for the webhook failed lately, from its newest and its first deliveries."""
-    mine = select(Delivery.last_error).where(Delivery.webhook_id == webhook.id)
+    mine = select(Delivery.status, Delivery.last_error).where(Delivery.webhook_id == webhook.id)
     waiting = mine.where(Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
     for query in (mine.order_by(Delivery.id.desc()), waiting):
-        for error in session.scalars(query.limit(MOST_READ)):
-            if error:
+        for status, error in session.execute(query.limit(MOST_READ)):
+            if error and status != "processed":  # else it is a note about a success
                 return error
     return None
 
