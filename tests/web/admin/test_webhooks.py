@@ -231,6 +231,16 @@ def test_a_ping_that_failed_says_why_and_when_it_is_tried_again(
     assert "The receiver closed the connection without a complete answer." in said
 
 
+def test_a_ping_that_was_refused_in_an_answer_of_200_says_why(app: Flask, owner: Owner) -> None:
+    row_id = store(app, format="telegram")
+    error = 'The receiver answered 200, but not that it is "ok".'
+    with app.app_context():
+        ping = factories.delivery(row_id, event="ping", last_error=error, attempts=1, claims=1)
+        factories.attempt(ping, status_code=200, error=error)
+    said = part(owner.page(f"{PLACE}{row_id}?ping={ping}"), "ping-result")
+    assert error in said
+
+
 def pinged(owner: Owner, row_id: str) -> str:
     return owner.post(f"{PLACE}{row_id}/ping").headers["Location"].partition("#")[0]
 
