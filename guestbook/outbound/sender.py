@@ -13,6 +13,7 @@ from guestbook.outbound.response_policy import Decision
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.outbound.time_limit import NO_LIMIT, TimeLimit
 from guestbook.settings import Settings
+from guestbook.storage.models.delivery import REFUSED_WITH
 from guestbook.transport import ReceiverAnswer, Transport, TransportError
 
 MARGIN = 2.0  # seconds of lease that must be left beyond the deadline of an attempt
@@ -142,7 +143,7 @@ def _note_answer(answer: ReceiverAnswer, outcome: Outcome, policy: response_poli
 def _failure(answer: ReceiverAnswer, decision: response_policy.Decision) -> str:
     """Say why an answer was not a success."""
     no_more = f" and {NO_MORE}" if decision.abort else ""
-    return f"The receiver answered {answer.status}{decision.problem}{no_more}."
+    return f"{REFUSED_WITH}{answer.status}{decision.problem}{no_more}."
 
 
 def _note(answer: ReceiverAnswer, decision: response_policy.Decision) -> str | None:

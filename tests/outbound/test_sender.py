@@ -13,6 +13,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from guestbook.lib import clock, ed25519, signing
+from guestbook.lib.verification import public_keys
 from guestbook.lib.version import VERSION
 from guestbook.outbound import receivers, sender
 from guestbook.outbound.mail import MailSender
@@ -96,7 +97,7 @@ def verified(request: Request, key: str) -> list[bool]:
     content = (
         f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
     )
-    public = ed25519.public_key_bytes(ed25519.public_key(key))
+    public = public_keys.read(ed25519.public_key(key))
     return [
         ed25519.verify(public, content, base64.b64decode(value)) for kind, _, value in listed if kind == "v1a"
     ]

@@ -16,6 +16,7 @@ from guestbook.queries import webhook_status
 from guestbook.queries.webhook_status import WebhookStatus
 from guestbook.settings import installation
 from guestbook.storage.models import Delivery, Webhook
+from guestbook.storage.models.delivery import REFUSED_WITH
 from guestbook.transport.failure import FAILURE_SENTENCES
 
 MOST_SHOWN = 20  # webhooks
@@ -116,17 +117,17 @@ def advice_for(error: str) -> str:
     for reason, advice in ADVICE_BY_REASON.items():
         if error.startswith(FAILURE_SENTENCES[reason]):
             return advice
-    code = error.removeprefix("The receiver answered ")[:3]
+    code = error.removeprefix(REFUSED_WITH)[:3]
     return ADVICE_BY_ANSWER.get(code, ANY_ADVICE)
 
 
 def _last_error(session: Session, webhook: Webhook) -> str | None:
     """Return why an attempt for the webhook failed lately, from its newest and its first deliveries."""
-    mine = select(Delivery.last_error).where(Delivery.webhook_id == webhook.id)
+    mine = select(Delivery.status, Delivery.last_error).where(Delivery.webhook_id == webhook.id)
     waiting = mine.where(Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
     for query in (mine.order_by(Delivery.id.desc()), waiting):
-        for error in session.scalars(query.limit(MOST_READ)):
-            if error:
+        for status, error in session.execute(query.limit(MOST_READ)):
+            if error and status != "processed":  # else it is a note about a success
                 return error
     return None
 

@@ -124,6 +124,8 @@ def test_a_failing_webhook_is_named_with_its_last_failure_and_what_helps(look: L
     hook = factories.webhook(name="Chat", failing_since=since, failures_in_a_row=3)
     refused = FAILURE_SENTENCES["proxy_refused"]
     factories.delivery(hook, attempts=3, claims=3, last_error=refused)
+    note = "Delivered; the rest of the answer was left unread (too long)."
+    factories.delivery(hook, status="processed", last_error=note)
     factories.webhook(name="Old", disabled_at=since, disabled_reason="by_hand")
     findings = look()
     assert findings["webhook Chat"].state is State.WARNING

@@ -56,6 +56,12 @@ def test_a_delivery_is_fetched_and_committed(program: ApiClient, app: Flask, hoo
     assert taken(program, hook)["deliveries"] == []
 
 
+def test_a_look_at_the_headers_takes_nothing(program: ApiClient, app: Flask, hook: str) -> None:
+    signed(app)
+    assert program.ask("HEAD", f"/webhooks/{hook}/pending").status_code == 200
+    assert len(taken(program, hook)["deliveries"]) == 1
+
+
 def test_after_a_new_start_the_first_token_gets_what_was_leased_before(
     program: ApiClient, app: Flask, hook: str
 ) -> None:
