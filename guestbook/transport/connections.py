@@ -32,12 +32,19 @@ class _ExchangeMixin:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the other side has neither closed the connection nor sent something unasked."""
-        if self.sock is None:
+        """Whether the other side has neither closed the connection nor sent something unasked.
+
+        Meanwhile another thread may close it, to make room for a newer one.
+        """
+        if (sock := self.sock) is None:
             return False
-        if self._polled is not self.sock:
-            self._polled, self._poll = self.sock, select.poll()
-            self._poll.register(self.sock, select.POLLIN)
+        if self._polled is not sock:
+            poll = select.poll()
+            try:
+                poll.register(sock, select.POLLIN)
+            except ValueError:  # it is closed
+                return False
+            self._polled, self._poll = sock, poll
         return not self._poll.poll(0)
 
     def exchange(self, message: bytes, method: str) -> Response | ShortAnswer:

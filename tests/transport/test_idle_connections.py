@@ -1,6 +1,7 @@
 """Connections that wait for their next request: no more than the host allows, and the newest."""
 
 import errno
+import select
 from collections.abc import Iterator
 from ipaddress import ip_network
 
@@ -34,6 +35,21 @@ def test_the_connection_that_waits_longest_is_closed_when_there_are_too_many(tra
         assert made(transport, one, two) == [1, 1]
         transport.limit(connections=0)
         assert made(transport, two, two) == [2, 2]
+
+
+def test_one_that_another_thread_closes_while_it_is_looked_at_is_made_anew(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = select.poll
+
+    def look_late() -> object:
+        transport.limit(connections=0)
+        return look()
+
+    with SocketReceiver() as receiver:
+        made(transport, receiver)
+        monkeypatch.setattr(select, "poll", look_late)
+        assert made(transport, receiver) == [1]
 
 
 @pytest.mark.parametrize("shortage", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])
