@@ -113,10 +113,11 @@ class IdleStack:
             raise queue.Empty from None
 
     def put(self, one: Any, block: bool = False) -> None:  # noqa: ARG002  LifoQueue's
-        """Keep one more; raises queue.Full."""
-        if len(self._waiting) >= self._most:
-            raise queue.Full
-        self._waiting.append(one)
+        """Keep one more, or close it: urllib3 would log a warning, which cron mails to the owner."""
+        if len(self._waiting) < self._most:
+            self._waiting.append(one)
+        else:
+            one.close()
 
     def qsize(self) -> int:
         """Return how many there are."""
@@ -155,7 +156,7 @@ class _PoolMixin:
         """Keep the connection for another request."""
         self.idle.add(connection)
         self._put_conn(connection)
-        if connection.is_closed:  # the pool was full
+        if connection.is_closed:  # the host has enough
             self.idle.take(connection)
 
 

@@ -2,13 +2,15 @@
 
 import errno
 import select
+import socket
+import threading
 from collections.abc import Iterator
 from ipaddress import ip_network
 
 import pytest
 
-from guestbook.transport import Transport, TransportError, tcp_connect
-from tests.support.socket_receiver import SocketReceiver
+from guestbook.transport import Transport, TransportError, adapter, tcp_connect
+from tests.support.socket_receiver import OK, SocketReceiver, read_request
 
 
 @pytest.fixture
@@ -35,6 +37,29 @@ def test_the_connection_that_waits_longest_is_closed_when_there_are_too_many(tra
         assert made(transport, one, two) == [1, 1]
         transport.limit(connections=0)
         assert made(transport, two, two) == [2, 2]
+
+
+def test_more_to_one_host_than_are_kept_are_closed_and_nobody_is_warned(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(adapter, "IDLE_PER_HOST", 1)
+    all_here = threading.Barrier(3, timeout=10)
+
+    def behave(conn: socket.socket) -> None:
+        while read_request(conn):
+            all_here.wait()
+            conn.sendall(OK)
+
+    transport = Transport(timeout=10, allow_networks=[ip_network("127.0.0.0/8")])
+    with SocketReceiver(behave) as receiver:
+        threads = [threading.Thread(target=made, args=(transport, receiver)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(transport._adapter.idle._waiting) == 1
+    transport.close()
+    assert caplog.records == []
 
 
 def test_one_that_another_thread_closes_while_it_is_looked_at_is_made_anew(
