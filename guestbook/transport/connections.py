@@ -129,15 +129,15 @@ class _PoolMixin:
 
     QueueCls: Any = IdleStack
 
-    def urlopen(
-        self: Any, method: str, url: str, body: Any = None, headers: Any = None, *_: Any, **__: Any
-    ) -> Any:
-        """Exchange one request for one answer: nothing is sent twice, nothing is followed.
+    def exchange(
+        self: Any, method: str, target: str, headers: dict[str, str], body: bytes
+    ) -> Response | ShortAnswer:
+        """Send one request and read the head of its answer: nothing is sent twice, nothing is followed.
 
         A proxy gets its own headers with each request that it can see, or else with CONNECT.
         """
         tunnels = self.proxy and (self.host, self.port) != (self.proxy.host, self.proxy.port)
-        message = _message(method, url, headers if tunnels else {**headers, **self.proxy_headers}, body)
+        message = _message(method, target, headers if tunnels else {**headers, **self.proxy_headers}, body)
         connection = self._get_conn()
         self.idle.take(connection)
         try:
@@ -145,7 +145,7 @@ class _PoolMixin:
                 self._prepare_proxy(connection)  # this connects too
             elif connection.is_closed:
                 connection.connect()
-            response = connection.exchange(message, method)
+            response: Response | ShortAnswer = connection.exchange(message, method)
         except BaseException:
             connection.close()
             raise
