@@ -62,7 +62,7 @@ def claimed(hook: str, limit: int = 9) -> list[str]:
         transaction.rollback()
         row_ids = [row.id for row in taken[hook]]
     with database.write(db.engine) as connection:
-        found = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit, in_order=True)
+        found = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
         assert [row.id for row in found][: len(row_ids)] == row_ids
     return row_ids
 

@@ -18,11 +18,11 @@ from guestbook.comments.past_events import BackfillReport, BackfillRules, PastCo
 from guestbook.lib import clock
 from guestbook.outbound.open_webhooks import with_due
 from guestbook.queries import bounded_counts, health, lists, public_comments
-from guestbook.queue import comment_order, erasure, leases, requeue
+from guestbook.queue import comment_order, erasure, leases, requeue, statements
 from guestbook.queue.poller import Poller
 from guestbook.storage import batch_delete, database, plain_select
 from guestbook.storage.database import db
-from guestbook.storage.models import DELIVERIES, Comment, Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models import DELIVERIES, INBOUND, Comment, Delivery, InboundEvent, Source, Webhook
 from tests.conftest import need, settings_for
 from tests.support import databases, factories
 
@@ -134,15 +134,30 @@ def _fill_inbox(dialect: str) -> None:
 
 
 def claim(webhook_id: str) -> object:
+    return claimed_by_pass(webhook_id, order="")
+
+
+def claim_in_order(webhook_id: str) -> object:
+    return claimed_by_pass(webhook_id, order=statements.ONLY_NEXT)
+
+
+def claimed_by_pass(webhook_id: str, order: str) -> object:
+    parts = {"table": "deliveries", "owner": "webhook_id", "columns": "id, payload", "order": order}
+    terms = {"owner": webhook_id, "now": clock.now(), "limit": 16}
+    with database.write(db.engine) as connection:
+        return statements.run(connection, statements.CLAIM, terms, **parts).all()
+
+
+def claim_by_receiver(webhook_id: str) -> object:
     with database.write(db.engine) as connection:
         mine = DELIVERIES.c.webhook_id == webhook_id
         return leases.claim(connection, DELIVERIES, mine, now=clock.now(), limit=16)
 
 
-def claim_in_order(webhook_id: str) -> object:
+def claim_in_inbox(_: str) -> object:
     with database.write(db.engine) as connection:
-        mine = DELIVERIES.c.webhook_id == webhook_id
-        return leases.claim(connection, DELIVERIES, mine, now=clock.now(), limit=16, in_order=True)
+        mine = INBOUND.c.source_id == ours()
+        return leases.claim(connection, INBOUND, mine, now=clock.now(), limit=16)
 
 
 def leased(webhook_id: str) -> object:
@@ -344,6 +359,8 @@ def listed(wanted: lists.Deliveries, before: str | None = None) -> object:
 QUESTIONS: dict[Question, tuple[str, str]] = {
     claim: ("deliveries", "deliveries_by_due"),
     claim_in_order: ("deliveries", "deliveries_by_due"),
+    claim_by_receiver: ("deliveries", "deliveries_by_due"),
+    claim_in_inbox: ("inbound_events", "inbound_events_by_due"),
     leased: ("deliveries", f"deliveries_by_status|{BY_ID}"),
     held_back: ("deliveries", "deliveries_by_comment"),
     retried: ("deliveries", "deliveries_by_comment"),
@@ -388,7 +405,7 @@ QUESTIONS: dict[Question, tuple[str, str]] = {
 
 
 @contextmanager
-def statements(table: str, kind: str) -> Iterator[list[tuple[str, Any]]]:
+def seen_about(table: str, kind: str) -> Iterator[list[tuple[str, Any]]]:
     """Collect the statements of a kind about a table, as the database gets them."""
     seen: list[tuple[str, Any]] = []
 
@@ -404,7 +421,7 @@ def statements(table: str, kind: str) -> Iterator[list[tuple[str, Any]]]:
 
 
 def statement_of(question: Question, webhook_id: str, table: str) -> tuple[str, Any]:
-    with statements(table, "UPDATE" if question is leased else "SELECT") as seen:
+    with seen_about(table, "UPDATE" if question is leased else "SELECT") as seen:
         answer = question(webhook_id)
     db.session.remove()
     assert answer
@@ -467,8 +484,8 @@ def test_the_question_goes_by_its_index(question: Question, hook: str) -> None:
 @pytest.mark.parametrize(
     "question",
     [
-        claim, claim_in_order, leased, first_due, open_webhooks, oldest_due, first_page, later_page,
-        next_of_backfill, events_of_backfill, sent_before_backfill,
+        claim, claim_in_order, claim_by_receiver, claim_in_inbox, leased, first_due, open_webhooks,
+        oldest_due, first_page, later_page, next_of_backfill, events_of_backfill, sent_before_backfill,
         older_deliveries, deliveries_by_status, deliveries_by_webhook, deliveries_by_time,
         inbox, inbox_by_status, inbox_by_source, inbox_by_time, inbox_by_number,
     ],
@@ -482,7 +499,9 @@ def test_it_does_in_a_generic_plan_too(question: Question, hook: str) -> None:
     assert goes_by_index(plan, table, index), plan
 
 
-@pytest.mark.parametrize("question", [claim_in_order, leased, first_due, open_webhooks, oldest_due])
+@pytest.mark.parametrize(
+    "question", [claim_in_order, claim_by_receiver, leased, first_due, open_webhooks, oldest_due]
+)
 def test_it_finds_earlier_ones_about_the_comment_by_their_index(question: Question, hook: str) -> None:
     statement = statement_of(question, hook, "deliveries")
     plans = [explain(*statement)]
