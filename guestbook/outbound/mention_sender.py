@@ -8,8 +8,9 @@ from urllib.parse import urldefrag, urlencode
 from guestbook.lib import page_content
 from guestbook.lib.page_content import PackedWrongly, endpoint_discovery
 from guestbook.outbound.tasks import DeliveryTask
-from guestbook.transport import PAGE_LIMIT, ReceiverAnswer, Transport
+from guestbook.transport import PAGE_LIMIT, ReceiverAnswer, Transport, TransportError
 
+INCOMPLETE = {"body_timeout": "timeout", "body_broken": "connection_lost"}  # by note: the reason word
 NO_ENDPOINT = "The website takes no webmentions, so nothing was sent."
 
 
@@ -43,6 +44,8 @@ class MentionSender:
             return page.answer
         endpoint = self._endpoint(page.url, page.answer)
         if endpoint is None:
+            if page.answer.note in INCOMPLETE:  # what is missing may name one
+                raise TransportError(INCOMPLETE[page.answer.note], sent=True)
             raise NoEndpoint(page.answer.status)
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         left = max(until - time.monotonic(), 0.001)

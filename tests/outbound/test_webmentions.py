@@ -218,6 +218,23 @@ def test_huge_and_broken_pages_end(receiver: Receiver) -> None:
     assert len(sent(receiver)) == 1
 
 
+@pytest.mark.usefixtures("app")
+def test_a_page_that_breaks_off_before_its_endpoint_is_read_again() -> None:
+    head, link = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n", b"Link: </endpoint>; rel=webmention\r\n"
+    begun = b"Content-Length: 99\r\n\r\n<p>It was"
+    with (
+        SocketReceiver(socket_receiver.say(head, begun)) as none,
+        SocketReceiver(socket_receiver.say(head, link, begun)) as found,
+    ):
+        switch_on()
+        for website in (none.url, found.url):
+            sign(website)
+        factories.run_pass()
+    rows = factories.deliveries()
+    assert [row.status for row in rows] == ["new", "processed"]
+    assert rows[0].last_error == "The receiver closed the connection without a complete answer."
+
+
 def test_a_silent_website_ends_in_time(environ: dict[str, str]) -> None:
     with (
         running({**environ, "GUESTBOOK_TIMEOUT": "1"}) as app,
