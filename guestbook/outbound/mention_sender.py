@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urldefrag, urlencode
 
-from guestbook.lib import page_content
+from guestbook.lib import page_content, retry_policy
 from guestbook.lib.page_content import PackedWrongly, endpoint_discovery
 from guestbook.outbound.tasks import DeliveryTask
 from guestbook.transport import PAGE_LIMIT, ReceiverAnswer, Transport, TransportError
@@ -40,7 +40,7 @@ class MentionSender:
         mention = json.loads(task.body)
         website = urldefrag(str(mention["target"])).url
         page = self.transport.get(website, self.headers, seconds=seconds)
-        if page.answer.status == 429 or page.answer.status >= 500:
+        if retry_policy.may_pass(page.answer.status):
             return page.answer
         endpoint = self._endpoint(page.url, page.answer)
         if endpoint is None:

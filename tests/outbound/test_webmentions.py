@@ -154,11 +154,12 @@ def test_a_refused_webmention_is_not_sent_again(status: int, receiver: Receiver)
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("path", ["/page", "/endpoint"])
-def test_a_site_that_is_away_is_tried_again(path: str, receiver: Receiver) -> None:
+@pytest.mark.parametrize("status", [408, 503])
+def test_a_site_that_is_away_is_tried_again(path: str, status: int, receiver: Receiver) -> None:
     website = ONE.serve(receiver)
-    receiver.answer(path, Answer(503, headers={"Retry-After": "7000"}))
+    receiver.answer(path, Answer(status, headers={"Retry-After": "7000"}))
     delivery = send(website)
-    assert (delivery.status, delivery.last_status_code) == ("new", 503)
+    assert (delivery.status, delivery.last_status_code) == ("new", status)
     assert (delivery.due_at - delivery.created_at).total_seconds() > 6000
     assert factories.the(Webhook, delivery.webhook_id).paused_until is None
 
