@@ -53,6 +53,12 @@ class Sender:
 
     def attempt(self, task: DeliveryTask) -> Outcome:
         """Send one delivery once. Never raises: whatever goes wrong is this delivery's outcome."""
+        try:
+            return self._attempt(task)
+        except MemoryError:  # before the request, or for the words about it: give the delivery back
+            return Outcome(task, host_limit=resource_limits.MEMORY_LIMIT)
+
+    def _attempt(self, task: DeliveryTask) -> Outcome:
         seconds = self._limit.left(self._timeout)
         if not seconds or _lease_left(task) < seconds + MARGIN:
             return Outcome(task)  # the pass or the lease could end before the request does: give it back
@@ -73,8 +79,8 @@ class Sender:
                 outcome.unreachable, outcome.decision = False, Decision(False, abort=error.is_lasting)
             outcome.host_limit = error.limit
         except MemoryError:
-            if outcome.status_code is None:  # no answer was read: give the delivery back
-                return Outcome(task, host_limit=resource_limits.MEMORY_LIMIT)
+            if outcome.status_code is None:
+                raise  # no answer was read
             outcome.host_limit = resource_limits.MEMORY_LIMIT
         except Exception as error:  # a mistake in our code or in the row must not end the thread
             outcome.error = f"The request could not be made ({type(error).__name__})."

@@ -3,13 +3,12 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import ids
-from guestbook.storage import database, database_errors, sqlite_setup
+from guestbook.storage import database, database_errors, plain_statement, sqlite_setup
 
 TEST_ROW = text("INSERT INTO settings (name, value) VALUES (:name, :value)")
 TEST_BYTES = 100_000  # with a cache of one page SQLite must write most of it before a commit
@@ -51,7 +50,7 @@ def _small_cache(connection: Connection) -> Iterator[None]:
     if connection.engine.dialect.name != "sqlite":
         yield
         return
-    raw: Any = connection.connection.dbapi_connection
+    raw = plain_statement.raw(connection)
     raw.execute("PRAGMA cache_size = 1")
     try:
         yield

@@ -13,6 +13,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from guestbook.lib import clock, ed25519, signing
+from guestbook.lib.resource_limits import MEMORY_LIMIT
 from guestbook.lib.verification import public_keys
 from guestbook.lib.version import VERSION
 from guestbook.outbound import receivers, sender
@@ -71,6 +72,18 @@ def test_the_receiver_gets_what_the_contract_says(send: Send, receiver: Receiver
     assert abs(int(headers["webhook-timestamp"]) - time.time()) < 10
     assert headers["x-hub-signature-256"] == signing.hub(SECRET.encode(), request.body)
     assert (outcome.ok, outcome.status_code, outcome.error, outcome.response_body) == (True, 200, None, "ok")
+
+
+def test_a_thread_that_gets_no_memory_gives_the_delivery_back(
+    send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> str:
+        raise MemoryError
+
+    for name, values in (("_why", {"url": "http://127.0.0.1:1/"}), ("_post", {})):
+        monkeypatch.setattr(Sender, name, refuse)
+        outcome = send(**values)
+        assert (outcome.started_at, outcome.host_limit) == (None, MEMORY_LIMIT)
 
 
 def test_the_library_of_the_standard_verifies_it_and_no_other_body(send: Send, receiver: Receiver) -> None:

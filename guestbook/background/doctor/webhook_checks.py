@@ -123,11 +123,14 @@ def advice_for(error: str) -> str:
 
 def _last_error(session: Session, webhook: Webhook) -> str | None:
     """Return why an attempt for the webhook failed lately, from its newest and its first deliveries."""
-    mine = select(Delivery.status, Delivery.last_error).where(Delivery.webhook_id == webhook.id)
+    columns = Delivery.status, Delivery.last_error, Delivery.erased_at
+    mine = select(*columns).where(Delivery.webhook_id == webhook.id)
     waiting = mine.where(Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
     for query in (mine.order_by(Delivery.id.desc()), waiting):
-        for status, error in session.execute(query.limit(MOST_READ)):
-            if error and status != "processed":  # else it is a note about a success
+        for status, error, erased_at in session.execute(query.limit(MOST_READ)):
+            if (
+                error and status != "processed" and erased_at is None
+            ):  # else it is a note
                 return error
     return None
 

@@ -11,6 +11,7 @@ import pytest
 from guestbook.background.doctor import file_system, host_checks, webhook_checks
 from guestbook.background.doctor.finding import State
 from guestbook.lib import clock, ed25519, host_name, resource_limits
+from guestbook.queue import erasure
 from guestbook.storage import active_hosts, seen_facts
 from guestbook.storage.database import db
 from guestbook.transport.failure import FAILURE_SENTENCES, SENDER_FAILURES, UNREACHABLE
@@ -126,6 +127,7 @@ def test_a_failing_webhook_is_named_with_its_last_failure_and_what_helps(look: L
     factories.delivery(hook, attempts=3, claims=3, last_error=refused)
     note = "Delivered; the rest of the answer was left unread (too long)."
     factories.delivery(hook, status="processed", last_error=note)
+    factories.delivery(hook, status="failed", last_error=erasure.SUPERSEDED, erased_at=clock.now())
     factories.webhook(name="Old", disabled_at=since, disabled_reason="by_hand")
     findings = look()
     assert findings["webhook Chat"].state is State.WARNING
