@@ -1,5 +1,6 @@
 """The command that makes a backup."""
 
+import os
 from pathlib import Path
 
 import click
@@ -34,7 +35,7 @@ def backup(file: Path, keep: int | None, as_json: bool) -> None:
     backup, it is replaced. If FILE is a folder, the backup is stored in it, with the time in its name.
     """
     settings = app_command.settings()
-    if keep or file.is_dir():
+    if keep or os.path.isdir(file):  # Path.is_dir raises where this user may not look
         file = backup_rotation.dated(file, clock.now())
     report = storage_backup.write(settings, file, progress=show_progress)
     removed = backup_rotation.remove_older(settings, report.path, keep) if keep else []

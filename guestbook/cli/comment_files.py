@@ -1,6 +1,7 @@
 """The commands that write comments into files and read them from files."""
 
 import itertools
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -143,7 +144,8 @@ def _target(file: Path, encoding: str) -> Iterator[TextIO]:
         text.flush()
         text.detach()  # else its end would close standard output
         return
-    part = file.with_name(f"{file.name}.part") if file.is_file() or not file.exists() else file
+    is_ordinary = os.path.isfile(file) or not os.path.exists(file)  # those of Path may raise
+    part = file.with_name(f"{file.name}.part") if is_ordinary else file
     try:
         with part.open("w", encoding=encoding, newline="") as text:
             yield text
@@ -152,8 +154,8 @@ def _target(file: Path, encoding: str) -> Iterator[TextIO]:
     except OSError as error:
         raise Refused(f"{file} cannot be written: {error.strerror or error}.") from None
     finally:
-        if part != file:
-            part.unlink(missing_ok=True)
+        if part != file and os.path.lexists(part):
+            part.unlink()
 
 
 @contextmanager

@@ -76,6 +76,10 @@ def test_export_to_a_file_takes_the_format_from_its_name(shell: Shell, tmp_path:
         f"Error: {nowhere} cannot be written: No such file or directory.\n"
     )
     assert [one.name for one in tmp_path.glob("book*")] == ["book.csv"]
+    too_long = str(tmp_path / ("x" * 300))
+    assert shell.refused("comments", "export", too_long) == (
+        f"Error: {too_long} cannot be written: File name too long.\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["comments.db", "wordpress.xml"])

@@ -87,11 +87,15 @@ def test_a_damaged_page_is_found_where_all_else_still_works(look: Look, tmp_path
 
 def test_files_that_others_can_read_are_a_warning(look: Look, tmp_path: Path) -> None:
     (tmp_path / ".env").touch(0o640)
+    tmp_path.chmod(0o755)
     finding = look(secret_key="x" * 40)["secret key"]
     assert finding.state is State.WARNING
     assert finding.command == f"chmod 600 {tmp_path}/.env"
     (tmp_path / ".env").chmod(0o600)
     assert is_fine(look(secret_key="x" * 40), "secret key")
+    (tmp_path / ".env").chmod(0o644)
+    tmp_path.chmod(0o700)
+    assert is_fine(look(secret_key="x" * 40), "secret key"), "nobody reaches it in a closed folder"
     assert "only 16 characters" in look(secret_key="x" * 16)["secret key"].sentence
 
 
