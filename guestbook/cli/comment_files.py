@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from guestbook.comments.exchange.comment_export import ExportedComments
 from guestbook.comments.exchange.comment_import import ImportReport, ImportRules
 from guestbook.comments.exchange.file_row import FIELDS
 from guestbook.comments.exchange.import_file import ImportOptions
+from guestbook.lib import file_access
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted, printable
 from guestbook.storage import engine_setup
@@ -144,7 +146,7 @@ def _target(file: Path, encoding: str) -> Iterator[TextIO]:
         text.flush()
         text.detach()  # else its end would close standard output
         return
-    is_ordinary = os.path.isfile(file) or not os.path.exists(file)  # those of Path may raise
+    is_ordinary = file_access.type_of(file) in (None, stat.S_IFREG)
     part = file.with_name(f"{file.name}.part") if is_ordinary else file
     try:
         with part.open("w", encoding=encoding, newline="") as text:

@@ -26,11 +26,19 @@ def why_not(path: Path, *, write: bool = True) -> str | None:
 
 
 def closed_folder(path: Path) -> Path | None:
-    """Return the first folder on the way to a file that this user may not enter; None when the way is open."""
+    """Return the first folder on the way to a file that this user may not enter, if there is one."""
     for folder in reversed(path.absolute().parents):
         if not os.access(folder, os.X_OK):
             return folder if folder.is_dir() else None  # a folder that is missing is not closed
     return None
+
+
+def type_of(path: Path) -> int | None:
+    """Return the type of a file, such as `stat.S_IFDIR`; None where this user sees none. Path's may raise."""
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except OSError:
+        return None
 
 
 def is_read_only(path: Path) -> bool:

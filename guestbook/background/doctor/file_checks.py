@@ -102,7 +102,7 @@ def check_disk(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if book.file and book.file.parent != book.settings.data_dir:
         places[book.file.parent] = "folder of the database"
     for folder, name in places.items():
-        if not os.path.isdir(folder):  # Path.is_dir raises where this user may not look
+        if file_access.type_of(folder) != stat.S_IFDIR:
             continue
         usage = shutil.disk_usage(folder)
         sentence = f"{_size(usage.free)} of {_size(usage.total)} are free on the disk of the {name}."

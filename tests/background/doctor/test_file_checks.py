@@ -53,9 +53,11 @@ class Folders:
         for folder in (self.read_only, self.key):
             (folder / "secret_key").write_text("a secret key of 32 letters or more")
         (self.read_only / "secret_key").chmod(0o444)
-        (self.database / "in").mkdir()
-        (self.database / ".env").write_text(f"GUESTBOOK_DATABASE_URL=sqlite:///{self.database}/in/book.db\n")
-        for path in (self.database / "in", self.closed, self.around, self.settings / ".env", self.key / "secret_key"):
+        self.around_database = self.database / "in"
+        self.around_database.mkdir()
+        (self.database / ".env").write_text(f"GUESTBOOK_DATABASE_URL=sqlite:///{self.around_database}/book.db\n")
+        shut = (self.closed, self.around, self.settings / ".env", self.key / "secret_key")
+        for path in (*shut, self.around_database):
             path.chmod(0)
         self.read_only.chmod(0o555)
         try:
@@ -113,7 +115,7 @@ def test_a_folder_that_this_user_may_not_write_is_a_problem_among_others(folders
 
 def test_a_database_in_a_folder_that_this_user_may_not_enter_is_a_problem(folders: Folders) -> None:
     first, *others = folders.lines(folders.database)
-    closed = folders.database / "in"
+    closed = folders.around_database
     assert first == f"database: This user may not enter {closed}, where {closed}/book.db lies. None"
     assert not any("could not be looked at" in line for line in others)
 
