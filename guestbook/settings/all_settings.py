@@ -126,11 +126,11 @@ def _known(values: dict[str, str]) -> dict[str, str]:
     unknown = [name for name in sorted(set(values) - SETTING_NAMES) if not name.startswith(TEST_PREFIX)]
     if unknown:
         known = f"Known are {', '.join(sorted(SETTING_NAMES))}."
-        raise SettingsError(f"Unknown setting {', '.join(unknown)}. {_meant(unknown) or known}")
+        raise SettingsError(f"Unknown setting {', '.join(unknown)}. {_suggestion(unknown) or known}")
     return values
 
 
-def _meant(unknown: list[str]) -> str:
+def _suggestion(unknown: list[str]) -> str:
     """Ask for the settings that are written much alike, or return nothing where one has none."""
     from difflib import get_close_matches  # here: cron starts each minute
 

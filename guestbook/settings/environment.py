@@ -13,7 +13,7 @@ from guestbook.lib import file_access
 
 SETTING_PREFIX = "GUESTBOOK_"
 BYTE_ORDER_MARK = "\ufeff"  # with which some editors begin a file
-FORM = f"{SETTING_PREFIX}NAME=value, or a quote has no end"
+SETTING_LINE = f"{SETTING_PREFIX}NAME=value, or a quote has no end"
 SECRET_SETTINGS = (
     "DATABASE_URL",
     "SECRET_KEY",
@@ -85,4 +85,4 @@ def _require_pairs(path: Path, text: str) -> None:
         if one.error and SETTING_PREFIX in one.original.string:
             line = one.original.string.strip().partition("\n")[0]
             number = one.original.line + one.original.string.partition(line)[0].count("\n")
-            raise SettingsError(f"{path} cannot be read: line {number} is not {FORM}.")
+            raise SettingsError(f"{path} cannot be read: line {number} is not {SETTING_LINE}.")
