@@ -171,6 +171,17 @@ def test_a_webhook_with_an_unreadable_secret_leads_to_what_is_said_about_secrets
     assert findings["secrets"].state is State.PROBLEM
 
 
+def test_a_pause_that_outlives_the_wrong_key_can_be_ended_by_a_command(look: Look) -> None:
+    hook = factories.webhook(name="Chat")
+    factories.delivery(hook)
+    secret_keys.use(secret_keys.NEW_KEY)
+    factories.run_pass()
+    secret_keys.use(secret_keys.KEY)
+    finding = look()["webhook Chat"]
+    assert finding.advice == webhook_checks.READABLE_ADVICE
+    assert str(finding.command).endswith(f"webhooks enable {hook}")
+
+
 def test_a_proxy_of_the_host_that_webhooks_do_not_use_is_named(
     look: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
