@@ -34,7 +34,7 @@ def check_connection(book: ExaminedBook) -> Iterator[DoctorFinding]:
         yield problem(
             "database",
             f"There is no file {book.file}.",
-            "If there was a book, restore its backup. Otherwise create the tables.",
+            database_advice.EMPTY,
             installation.typed("init-db"),
         )
         return
