@@ -39,6 +39,8 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
 
     Slow clients and half-open connections cannot block it.
     """
+    if listen.isdecimal():  # a port alone would be taken for a host
+        raise click.ClickException(BAD_ADDRESS)
     try:
         serving, where = listening(listen, threads, url_prefix)
     except OSError as error:

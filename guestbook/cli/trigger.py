@@ -12,8 +12,8 @@ from guestbook.storage.database import writing
 from guestbook.storage.models import Webhook
 
 
-@click.command(cls=app_command.AppCommand)
-@click.argument("event", type=click.Choice(list(EVENTS)))
+@click.command(cls=app_command.AppCommand, epilog=f"Events: {', '.join(EVENTS)}.")
+@click.argument("event", type=click.Choice(list(EVENTS)), metavar="EVENT")
 @click.option("--webhook", metavar="ID", help="Send it to this webhook alone, whatever events it wants.")
 def trigger(event: str, webhook: str | None) -> None:
     """Send an example of EVENT to every webhook that wants it.

@@ -9,11 +9,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from guestbook.background.doctor import database_advice, file_system
 from guestbook.background.doctor.examined_book import PATIENCE, ExaminedBook
 from guestbook.background.doctor.finding import DoctorFinding, ok, problem, warning
+from guestbook.lib import file_access
 from guestbook.settings import database_url, installation
 from guestbook.storage import database, engine_setup, plain_statement, schema_version, version_check, writable
 from guestbook.storage.database_errors import FILE_DAMAGED, Fault
 from guestbook.storage.schema_version import Age
 
+CLOSED_ADVICE = "Let the user that runs the guestbook enter the folder, or keep the database in another one."
 STEPS = 10_000  # of SQLite's machine between two looks at the clock
 JOURNAL_ADVICE = (
     "Put this line in .env in the data folder and restart the web server. Better still, use PostgreSQL or "
@@ -24,11 +26,14 @@ JOURNAL_ADVICE = (
 def check_connection(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether the database can be reached."""
     where = book.engine.url.render_as_string(hide_password=True)
+    if book.file and (folder := file_access.closed_folder(book.file)):
+        yield problem("database", f"This user may not enter {folder}, where {book.file} lies.", CLOSED_ADVICE)
+        return
     if book.file and not book.file.exists():
         yield problem(
             "database",
             f"There is no file {book.file}.",
-            "If there was a book, restore its backup. Otherwise create the tables.",
+            database_advice.EMPTY,
             installation.typed("init-db"),
         )
         return

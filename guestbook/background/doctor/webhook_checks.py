@@ -51,6 +51,7 @@ ADVICE_BY_ANSWER = {  # the status code
 }
 PULLED_ADVICE = "See what the listener on the other machine prints. It gets each message again for days."
 UNREADABLE_ADVICE = "Do what is said about secrets."
+READABLE_ADVICE = "It goes on by itself then. To send at once, enable it."
 ANY_ADVICE = "Look at the last attempt on the page of the webhook. The guestbook keeps trying for days."
 
 
@@ -104,6 +105,9 @@ def _is_fine(one: WebhookStatus) -> bool:
 
 
 def _finding(session: Session, one: WebhookStatus, now: datetime) -> DoctorFinding:
+    if one.word == "paused" and one.webhook.was_paused_as_unreadable and not one.webhook.is_unreadable(now):
+        command = installation.typed(f"webhooks enable {one.webhook.id}")
+        return warning(f"webhook {one.webhook.name}", one.sentence, READABLE_ADVICE, command)
     error = _last_error(session, one.webhook)
     said = f"{one.sentence} Last failure: {error}" if error else one.sentence
     advice = PULLED_ADVICE if one.webhook.is_pulled else advice_for(error or "")

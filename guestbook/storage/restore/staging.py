@@ -18,6 +18,9 @@ from guestbook.storage.backup_file import BackupLabel, quoted
 from guestbook.storage.copy.table_reader import MARKER
 from guestbook.storage.version_check import VERSION_TABLE
 
+COPY_ADVICE = (
+    "If it is a copy of a book's database, make a backup of that folder first: the page on backups says how."
+)
 STAGING_FOLDER = "restore.unfinished"  # in the data folder
 
 
@@ -81,7 +84,8 @@ def _copied(file: Path, folder: Path) -> BackupLabel:
     if not file.is_file():
         raise Refused(f"There is no file {file}.")
     if not backup_file.is_backup(file):
-        raise Refused(f"{file} is not a backup of a guestbook.")
+        advice = f" {COPY_ADVICE}" if backup_file.is_database(file) else ""
+        raise Refused(f"{file} is not a backup of a guestbook.{advice}")
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
     folder.mkdir(mode=0o700)
     copy = folder / "backup.db"

@@ -88,11 +88,15 @@ def test_a_damaged_page_is_found_where_all_else_still_works(look: Look, tmp_path
 
 def test_files_that_others_can_read_are_a_warning(look: Look, tmp_path: Path) -> None:
     (tmp_path / ".env").touch(0o640)
+    tmp_path.chmod(0o755)
     finding = look(secret_key="x" * 40)["secret key"]
     assert finding.state is State.WARNING
     assert finding.command == f"chmod 600 {tmp_path}/.env"
     (tmp_path / ".env").chmod(0o600)
     assert is_fine(look(secret_key="x" * 40), "secret key")
+    (tmp_path / ".env").chmod(0o644)
+    tmp_path.chmod(0o700)
+    assert is_fine(look(secret_key="x" * 40), "secret key"), "nobody reaches it in a closed folder"
     assert "only 16 characters" in look(secret_key="x" * 16)["secret key"].sentence
 
 
@@ -169,6 +173,17 @@ def test_a_webhook_with_an_unreadable_secret_leads_to_what_is_said_about_secrets
     findings = look()
     assert findings["webhook Chat"].advice == webhook_checks.UNREADABLE_ADVICE
     assert findings["secrets"].state is State.PROBLEM
+
+
+def test_a_pause_that_outlives_the_wrong_key_can_be_ended_by_a_command(look: Look) -> None:
+    hook = factories.webhook(name="Chat")
+    factories.delivery(hook)
+    secret_keys.use(secret_keys.NEW_KEY)
+    factories.run_pass()
+    secret_keys.use(secret_keys.KEY)
+    finding = look()["webhook Chat"]
+    assert finding.advice == webhook_checks.READABLE_ADVICE
+    assert str(finding.command).endswith(f"webhooks enable {hook}")
 
 
 def test_a_proxy_of_the_host_that_webhooks_do_not_use_is_named(

@@ -233,8 +233,8 @@ def test_what_is_no_whole_backup_of_this_program_changes_nothing(home: Path, tmp
     file = backup.write(read, tmp_path / "b.db").path
     cases = {
         "missing": "There is no file",
-        "notes.txt": "is not a backup of a guestbook",
-        "book.db": "is not a backup of a guestbook",
+        "notes.txt": r"is not a backup of a guestbook\.$",
+        "book.db": r"is not a backup of a guestbook\. If it is a copy of a book's database, ",
         "cut.db": "is a damaged backup",
         "edited.db": "was changed or damaged",
         "newer.db": "is from a newer version of the program",
