@@ -20,6 +20,7 @@ CHANGE_TIME = Translatable.plural("%(count)s minute", "%(count)s minutes", CHANG
 HELD = "waiting"  # in an address, in place of the id of a comment that waits
 DELETED = "deleted"  # the same for one that its visitor has deleted
 RECEIPT_FIELD = "receipt"  # in an address: the signed id of a comment that waits
+CHANGED_FIELD = "changed"  # in an address: the comment is an earlier one, with other words
 
 
 class Receipt(NamedTuple):
@@ -29,6 +30,7 @@ class Receipt(NamedTuple):
     comment_id: str | None = None
     name: str | None = None
     may_change: bool = False
+    is_change: bool = False
 
     @property
     def change_time(self) -> str:
@@ -36,17 +38,22 @@ class Receipt(NamedTuple):
         return CHANGE_TIME
 
 
-def address(comment_id: str, *, is_published: bool) -> str:
+def address(comment_id: str, *, is_published: bool, is_change: bool = False) -> str:
     """Return where visitors find out what became of their comment. Spam looks like a held comment."""
+    change = {CHANGED_FIELD: "yes"} if is_change else {}
     if is_published:
-        return frame.home(signed=comment_id, _anchor=f"c-{comment_id}")
+        return frame.home(signed=comment_id, **change, _anchor=f"c-{comment_id}")
     signature = _signer().sign(comment_id).decode()
-    return frame.home(signed=HELD, **{RECEIPT_FIELD: signature}, _anchor="thanks")
+    return frame.home(signed=HELD, **change, **{RECEIPT_FIELD: signature}, _anchor="thanks")
 
 
 def of_request() -> Receipt | None:
     """Return what the address of this request says, or None if nobody has just signed."""
-    signed = request.args.get("signed", "")
+    found = _of_comment(request.args.get("signed", ""))
+    return found and found._replace(is_change=CHANGED_FIELD in request.args)
+
+
+def _of_comment(signed: str) -> Receipt | None:
     if signed == DELETED:
         return Receipt(DELETED)
     if signed == HELD:

@@ -56,8 +56,10 @@ def test_a_visitor_changes_the_comment_without_an_event(app: Flask, visitor: Vis
     form = visitor.form(edit)
     assert (form["name"], form["message"]) == ("Ada", "Hello")
     answer = send(visitor, comment_id, form | {"message": "Hello, all"})
-    assert (answer.status_code, answer.location) == (303, f"/?signed={comment_id}#c-{comment_id}")
-    assert messages(visitor.page(answer.location)) == ["Hello, all"]
+    assert (answer.status_code, answer.location) == (303, f"/?signed={comment_id}&changed=yes#c-{comment_id}")
+    page = visitor.page(answer.location)
+    assert messages(page) == ["Hello, all"]
+    assert "Your change is saved. Your comment is in the book." in text(by_class(page, "success")[0])
     [comment] = stored(app)
     assert comment.edited_at is not None
     assert events(app) == []
@@ -91,7 +93,9 @@ def test_a_change_meets_the_rules_for_new_comments(app: Flask, visitor: Visitor,
     del form["mark"]  # so that it stands for a form that is opened anew each time
     later(10)
     held = send(visitor, comment_id, form | {"message": LINKS})
-    assert "The owner will look at it first." in text(by_class(visitor.page(held.location), "success")[0])
+    page = visitor.page(held.location)
+    assert "Your change is saved. The owner will look at it first." in text(by_class(page, "success")[0])
+    assert text(by_class(page, "empty-list")[0]) == "No comment is published yet."
     assert [comment.status for comment in stored(app)] == ["held"]
     again = send(visitor, comment_id, form | {"message": "Harmless"})
     assert [(comment.status, comment.message) for comment in stored(app)] == [("held", "Harmless")]
