@@ -15,8 +15,9 @@ from guestbook.lib.translatable import Translatable
 from guestbook.queries import public_comments
 from guestbook.web import current, frame
 
-CHANGE_WINDOW = timedelta(minutes=15)  # after signing, in which visitors may change or delete their comment
-CHANGE_TIME = Translatable.plural("%(count)s minute", "%(count)s minutes", CHANGE_WINDOW.seconds // 60)
+MINUTE = timedelta(minutes=1)
+CHANGE_WINDOW = 15 * MINUTE  # after signing, in which visitors may change or delete their comment
+CHANGE_TIME = Translatable.plural("%(count)s minute", "%(count)s minutes", CHANGE_WINDOW // MINUTE)
 HELD = "waiting"  # in an address, in place of the id of a comment that waits
 DELETED = "deleted"  # the same for one that its visitor has deleted
 RECEIPT_FIELD = "receipt"  # in an address: the signed id of a comment that waits
@@ -34,8 +35,9 @@ class Receipt(NamedTuple):
 
     @property
     def change_time(self) -> str:
-        """Return for how long after signing, in words."""
-        return CHANGE_TIME
+        """Return for how long the comment may still be changed, in words."""
+        left = ids.moment_of(self.comment_id or "") + CHANGE_WINDOW - clock.now()
+        return Translatable.plural("%(count)s minute", "%(count)s minutes", max(1, -(-left // MINUTE)))
 
 
 def address(comment_id: str, *, is_published: bool, is_change: bool = False) -> str:

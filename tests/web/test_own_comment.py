@@ -1,6 +1,7 @@
 """Visitors change or delete their own comment for fifteen minutes; nobody else can."""
 
 import re
+from datetime import timedelta
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -159,6 +160,7 @@ def test_after_fifteen_minutes_it_is_too_late(app: Flask, visitor: Visitor, late
     form = visitor.form(path(comment_id))
     later(14 * 60)
     assert visitor.get(path(comment_id)).status_code == 200
+    assert "</a> within 1 minute." in visitor.get(f"/?signed={comment_id}").text
     later(61)
     for answer in (
         visitor.get(path(comment_id)),
@@ -179,6 +181,7 @@ def test_every_text_names_the_time_that_counts(
 ) -> None:
     changed = Translatable.plural("%(count)s minute", "%(count)s minutes", 3)
     monkeypatch.setattr(receipt, "CHANGE_TIME", changed)
+    monkeypatch.setattr(receipt, "CHANGE_WINDOW", timedelta(minutes=3))
     comment_id, _ = signed(app, visitor)
     for url in (f"/?signed={comment_id}", "/privacy"):
         assert words in visitor.get(url, headers={"Accept-Language": code}).text
