@@ -13,7 +13,8 @@ from itsdangerous import BadSignature, Signer
 from guestbook.lib import clock, ids
 from guestbook.lib.translatable import Translatable
 from guestbook.queries import public_comments
-from guestbook.web import current, frame
+from guestbook.queries.public_comments import PublicComment
+from guestbook.web import current, frame, visitor_cookie
 
 MINUTE = timedelta(minutes=1)
 CHANGE_WINDOW = 15 * MINUTE  # after signing, in which visitors may change or delete their comment
@@ -53,6 +54,13 @@ def of_request() -> Receipt | None:
     """Return what the address of this request says, or None if nobody has just signed."""
     found = _of_comment(request.args.get("signed", ""))
     return found and found._replace(is_change=CHANGED_FIELD in request.args)
+
+
+def of_own(comment: PublicComment) -> Receipt | None:
+    """Return what the comment's own page says to the browser that has just written it."""
+    if visitor_cookie.earlier_comment() != comment.id or not is_changeable(comment.id):
+        return None
+    return Receipt("published", comment.id, comment.name, may_change=True)
 
 
 def _of_comment(signed: str) -> Receipt | None:

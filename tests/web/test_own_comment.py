@@ -173,6 +173,20 @@ def test_after_fifteen_minutes_it_is_too_late(app: Flask, visitor: Visitor, late
     assert [comment.message for comment in stored(app)] == ["Hello"]
 
 
+def test_its_own_page_leads_its_visitor_there_and_nobody_else(
+    app: Flask, visitor: Visitor, later: Later
+) -> None:
+    comment_id, _ = signed(app, visitor)
+    url = f"/comments/{comment_id}"
+    own, other = visitor.get(url), Visitor(app).get(url)
+    assert attributes(parse(own), f".//a[@href='{path(comment_id)}']")
+    assert own.headers["Cache-Control"] == "no-cache"  # and the other page has another ETag
+    assert "Change or delete it" not in other.text
+    assert own.headers["ETag"] != other.headers["ETag"]
+    later(15 * 60 + 1)
+    assert visitor.get(url).text == Visitor(app).get(url).text
+
+
 @pytest.mark.parametrize(
     ("code", "words"), [("en", "3 minutes"), ("de", "3 Minuten"), ("fr", "3 minutes"), ("es", "3 minutos")]
 )
