@@ -52,7 +52,9 @@ ADVICE_BY_ANSWER = {  # the status code
 PULLED_ADVICE = "See what the listener on the other machine prints. It gets each message again for days."
 UNREADABLE_ADVICE = "Do what is said about secrets."
 READABLE_ADVICE = "It goes on by itself then. To send at once, enable it."
-ANY_ADVICE = "Look at the last attempt on the page of the webhook. The guestbook keeps trying for days."
+LAST_ATTEMPT = "Look at the last attempt on the page of the webhook."
+ANY_ADVICE = f"{LAST_ATTEMPT} The guestbook keeps trying for days."
+ENABLE_AFTERWARDS = "Then enable the webhook."
 
 
 def check_webhooks(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -110,10 +112,16 @@ def _finding(session: Session, one: WebhookStatus, now: datetime) -> DoctorFindi
         return warning(f"webhook {one.webhook.name}", one.sentence, READABLE_ADVICE, command)
     error = _last_error(session, one.webhook)
     said = f"{one.sentence} Last failure: {error}" if error else one.sentence
-    advice = PULLED_ADVICE if one.webhook.is_pulled else advice_for(error or "")
+    return warning(f"webhook {one.webhook.name}", said, _advice(one, error or "", now))
+
+
+def _advice(one: WebhookStatus, error: str, now: datetime) -> str:
     if one.webhook.is_unreadable(now):
-        advice = UNREADABLE_ADVICE
-    return warning(f"webhook {one.webhook.name}", said, advice)
+        return UNREADABLE_ADVICE
+    advice = PULLED_ADVICE if one.webhook.is_pulled else advice_for(error)
+    if one.word != "disabled":
+        return advice
+    return f"{LAST_ATTEMPT if advice in (ANY_ADVICE, PULLED_ADVICE) else advice} {ENABLE_AFTERWARDS}"
 
 
 def advice_for(error: str) -> str:

@@ -140,6 +140,15 @@ def test_a_failing_webhook_is_named_with_its_last_failure_and_what_helps(look: L
     assert "webhook Old" not in findings
 
 
+def test_a_webhook_that_was_disabled_is_no_longer_tried_so_the_owner_enables_it(look: Look) -> None:
+    for name, error in (("Chat", "The receiver answered 500."), ("Old", "The receiver answered 404.")):
+        hook = factories.webhook(name=name, disabled_at=clock.now(), disabled_reason="failing")
+        factories.delivery(hook, attempts=3, claims=3, last_error=error)
+    findings = look()
+    assert findings["webhook Chat"].advice == f"{webhook_checks.LAST_ATTEMPT} Then enable the webhook."
+    assert findings["webhook Old"].advice.endswith("does not know it. Then enable the webhook.")
+
+
 def test_what_a_listener_fetches_needs_no_cron_and_other_advice(look: Look) -> None:
     since = clock.now() - timedelta(hours=1)
     hook = factories.webhook("pull:", name="Laptop", failing_since=since, failures_in_a_row=3)

@@ -87,7 +87,7 @@ def preview(webhook_id: str | None = None) -> ResponseReturnValue:
     typed = WebhookForm.read()
     webhook = row_lookup.find(Webhook, webhook_id) if webhook_id else None
     if "fill" in request.form:
-        return _form(typed.with_preset(), webhook=webhook)
+        return _form(typed.with_preset(), webhook=webhook, used_preset=typed.preset)
     return _form(typed, webhook=webhook, preview=typed.preview())
 
 
@@ -203,6 +203,7 @@ def _form(
     error: Refused | None = None,
     webhook: Webhook | None = None,
     preview: PayloadPreview | None = None,
+    used_preset: str = "",
 ) -> str:
     return render_template(
         "admin/webhook_form.html",
@@ -214,6 +215,7 @@ def _form(
         formats_with_links=webhooks.FORMATS_WITH_LINKS,
         preview=preview,
         presets=rebuild_presets.REBUILD_PRESETS,
+        used_preset=rebuild_presets.REBUILD_PRESETS.get(used_preset),
     )
 
 
