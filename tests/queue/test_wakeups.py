@@ -194,6 +194,26 @@ def test_postgresql_wakes_a_pass_with_another_data_folder(
         assert not is_woken(resting, SHORT)
 
 
+@pytest.mark.needs("postgresql")
+@POSTGRESQL
+def test_what_follows_a_savepoint_that_was_rolled_back_is_notified_all_the_same(
+    each_book: Book, resting: Poller, tmp_path: Path
+) -> None:
+    """Where nobody waits on the writer's own host, only a NOTIFY can wake the pass."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    paused_webhook()
+    data = EVENTS["comment.created"].sample_data()
+    with engine_setup.opened(replace(each_book.settings, data_dir=elsewhere)) as engine:
+        with database.write(engine) as connection:
+            inner = connection.begin_nested()
+            outbox.publish(connection, "comment.created", data, each_book.settings)
+            inner.rollback()
+            outbox.publish(connection, "comment.created", data, each_book.settings)
+        assert is_woken(resting)
+        assert len(each_book.deliveries()) == 1
+
+
 # --- what a wake-up costs and what it does not
 
 
