@@ -409,3 +409,17 @@ def test_the_connection_that_wrote_last_writes_again(app: Flask) -> None:
         with database.writing() as session:
             used.add(id(session.connection().connection.dbapi_connection))
     assert len(used) == 1  # the others would have to read again what it has in its cache
+
+
+@pytest.mark.parametrize("each_environ", ["mariadb"], indirect=True)  # psycopg sends nothing then
+@pytest.mark.usefixtures("each_app")
+def test_of_a_connection_that_is_lost_when_it_goes_back_nothing_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with db.engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        connection.commit()
+        databases.end_connections(db.engine)
+    assert caplog.records == []
+    with db.engine.connect() as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
