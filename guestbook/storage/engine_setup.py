@@ -9,12 +9,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
 
 from guestbook.lib.encryption import NO_KEYS_KNOWN, Keyring
 from guestbook.settings import Settings
-from guestbook.storage import column_types, new_work, server_setup, sqlite_setup
+from guestbook.storage import column_types, database_errors, new_work, server_setup, sqlite_setup
 from guestbook.storage.file_identity import Opened, OpenFile
 
 
@@ -106,6 +106,7 @@ def set_up(
         server_setup.set_limits(raw, **limits, lock_wait=waits().on_server)
 
     event.listen(engine, "connect", connect)
+    event.listen(engine, "handle_error", _leave_read_only_server)
 
 
 def journal_mode(engine: Engine) -> str | None:
@@ -165,6 +166,12 @@ def _begin(connection: Connection, waits: Waits) -> None:
         raise OperationalError("BEGIN IMMEDIATE", None, error) from error
     finally:
         sqlite_setup.set_busy_timeout(raw, max(options["commit_wait"], deadline - time.monotonic()))
+
+
+def _leave_read_only_server(context: ExceptionContext) -> None:
+    """Make new connections after a failover: the old ones may lead to a server that only reads now."""
+    if database_errors.is_of_read_only_server(context.original_exception):
+        context.is_disconnect = True
 
 
 def _raw(connection: Connection) -> sqlite3.Connection:
