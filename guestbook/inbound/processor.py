@@ -32,7 +32,7 @@ from guestbook.lib.translatable import Translatable
 from guestbook.outbound.time_limit import NO_LIMIT, TimeLimit
 from guestbook.queue import leases
 from guestbook.settings import Settings, installation
-from guestbook.storage import database, database_errors, source_budget
+from guestbook.storage import database, database_errors, patient_read, source_budget
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import MENTIONS
 
@@ -116,8 +116,7 @@ class Processor:
         query = due_events.sources_with_due(clock.now(), Source.id)
         if not self._pages.room:
             query = query.where(Source.action != MENTIONS)
-        with database.read(self._engine) as connection:
-            return connection.execute(query.limit(1)).first() is not None
+        return patient_read.read(self._engine, lambda at: at.execute(query.limit(1)).first() is not None)
 
     def _process(self, batch: Claimed, pages: PagePool, *, wait: bool = False) -> Counts | None:
         """Evaluate, act and record; None if there is nothing to record. `wait` for all pages to be read."""

@@ -18,7 +18,7 @@ from guestbook.lib import clock, ids, retry_policy
 from guestbook.lib.sliding_log import RateLimit
 from guestbook.queue import leases
 from guestbook.queue.ordered_claims import OrderedClaims
-from guestbook.storage import database
+from guestbook.storage import database, patient_read
 from guestbook.storage.models import DELIVERIES
 
 TOKEN_PREFIX = "relay."  # of the rows that were published and not taken over by a worker
@@ -102,17 +102,20 @@ class TableRelay:
 
     def _may_claim(self) -> bool:
         """Whether something is due and its window has room. It takes no write lock."""
-        with database.read(self.engine) as connection:
-            owners = connection.execute(self.ready(clock.now())).all()
+        ready = self.ready(clock.now())
+        owners = patient_read.read(self.engine, lambda connection: connection.execute(ready).all())
         if owners:
             self._forget_finished()
         return self._spare > 0 and any(self._room(*owner) for owner in owners)
 
     def _forget_finished(self) -> None:
         now = clock.now()
-        times = {"now": now, "soon": now + GIVEN_BACK_WITHIN}
-        with database.read(self.engine) as connection:
-            still, given_back = leases.in_flight(connection, self.table, self.in_flight, **times)
+
+        def ask(connection: Connection) -> tuple[set[str], set[str]]:
+            times = {"now": now, "soon": now + GIVEN_BACK_WITHIN}
+            return leases.in_flight(connection, self.table, self.in_flight, **times)
+
+        still, given_back = patient_read.read(self.engine, ask)
         for window in self._windows.values():
             window.keep(still, given_back)
         for row_id in self._short.keys() - still:
