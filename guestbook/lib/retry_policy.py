@@ -51,7 +51,10 @@ def pause_until(now: datetime, pauses: int, luck: float | None = None) -> dateti
 
 
 def may_pass(status: int) -> bool:
-    """Whether a page that answers with this status may answer with another one later."""
+    """Whether a server that answers with this status may answer with another one later.
+
+    Proxies have more than those of the RFC from 500 on, such as 521.
+    """
     return status in PASSING_STATUSES or status >= 500
 
 

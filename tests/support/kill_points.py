@@ -140,7 +140,7 @@ def over_poison() -> None:
 
 def inside_backup() -> None:
     """Die when the backup is written and has not been read again."""
-    backup._verified = lambda *_: die()
+    backup.backup_file.verify = lambda *_: die()
 
 
 def inside_copy() -> None:
