@@ -62,7 +62,7 @@ def typed(text: str, *, ahead: bool = False) -> datetime:
 def ago(moment: datetime) -> str:
     """Return `5 minutes ago`, `in 2 hours` or `just now`.
 
-    What comes is rounded: a link that was made for 30 days a moment ago does not end in 29.
+    A time to come is rounded: a link that was made for 30 days a moment ago does not end in 29.
     """
     seconds = (now() - moment).total_seconds()
     for size, unit in TIME_UNITS:
