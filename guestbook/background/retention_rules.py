@@ -21,14 +21,14 @@ RULES = (  # a table, and which of its rows go
     ("deliveries", "status = 'failed' AND finished_at < :keep_failed"),
     (
         "deliveries",
-        "status = 'new' AND created_at < :keep_failed"
+        "status = 'new' AND due_at < :keep_failed"  # one that was redelivered begins anew
         f" AND webhook_id IN (SELECT id FROM webhooks WHERE disabled_at IS NOT NULL OR url = '{PULL_URL}')",
     ),
     ("inbound_events", "status = 'processed' AND processed_at < :keep_processed"),
     ("inbound_events", "status = 'failed' AND processed_at < :keep_failed"),
     (
         "inbound_events",
-        "status = 'new' AND received_at < :keep_failed"
+        "status = 'new' AND due_at < :keep_failed"
         " AND source_id IN (SELECT id FROM sources WHERE disabled_at IS NOT NULL)",
     ),
     (

@@ -122,11 +122,11 @@ def budget() -> None:
 
 def disabled_webhook_with_an_old_delivery() -> None:
     hook = factories.webhook(disabled_at=clock.now(), disabled_reason="gone")
-    factories.delivery(hook, created_at=clock.now() - 91 * DAY)
+    factories.delivery(hook, due_at=clock.now() - 91 * DAY)
 
 
 def disabled_source_with_an_old_event() -> None:
-    factories.inbound(factories.source(disabled_at=clock.now()), received_at=clock.now() - 91 * DAY)
+    factories.inbound(factories.source(disabled_at=clock.now()), due_at=clock.now() - 91 * DAY)
 
 
 def login() -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import event, func, insert, select
 
 from guestbook.background import pruning
 from guestbook.lib import clock, ids
+from guestbook.lib.pull_url import PULL_URL
 from guestbook.storage import batch_delete, database, engine_setup
 from guestbook.storage.database import db
 from guestbook.storage.models import ATTEMPTS, Delivery, IdempotencyKey, Limit, Login, Pass, ReceiverLink
@@ -67,13 +68,26 @@ def test_attempts_go_with_their_delivery() -> None:
 def test_what_waits_for_a_disabled_webhook_goes_when_it_is_as_old_as_failed_ones_may_become() -> None:
     now = clock.now()
     disabled = factories.webhook(disabled_at=now, disabled_reason="gone")
+    old = {"created_at": now - 91 * DAY, "due_at": now - 91 * DAY}
     kept = {
-        factories.delivery(disabled, created_at=now - 89 * DAY),
-        factories.delivery(factories.webhook(), created_at=now - 91 * DAY),
+        factories.delivery(disabled, created_at=now - 89 * DAY, due_at=now - 89 * DAY),
+        factories.delivery(factories.webhook(), **old),
     }
-    factories.delivery(disabled, created_at=now - 91 * DAY)
+    factories.delivery(disabled, **old)
     assert prune() == 1
     assert left() == kept
+
+
+@pytest.mark.usefixtures("each_app")
+def test_an_old_delivery_or_inbound_event_that_was_put_back_into_the_queue_stays() -> None:
+    long_ago = clock.now() - 91 * DAY
+    pulled, closed = factories.webhook(url=PULL_URL), factories.source(disabled_at=clock.now())
+    kept = {factories.delivery(pulled, created_at=long_ago, due_at=clock.now())}
+    processed_again = factories.inbound(closed, received_at=long_ago, due_at=clock.now())
+    factories.inbound(closed, received_at=long_ago, due_at=long_ago)
+    assert prune() == 1
+    assert left() == kept
+    assert [row.id for row in factories.inbound_events()] == [processed_again]
 
 
 @pytest.mark.usefixtures("each_app")
