@@ -148,7 +148,7 @@ def _written(settings: Settings, unfinished: Path, progress: Progress) -> Backup
         key_id = encryption.key_id_of(settings.secret_key)
         label = BackupLabel(made_at, schema, VERSION, kind, key_id, backup_file.sums(copy))
         backup_file.add_label(copy, label)
-    return backup_file.verify(unfinished, unfinished)
+    return _verified(unfinished)
 
 
 def _require_book(engine: Engine) -> None:
@@ -163,6 +163,11 @@ def _version(copy: Path) -> str:
     engine = create_engine(f"sqlite:///{copy}", poolclass=NullPool)
     stored = version_check.read(engine)
     return stored[0] if stored else earlier_schemas.recognise(engine)
+
+
+def _verified(unfinished: Path) -> BackupLabel:
+    """Read the whole file again."""
+    return backup_file.verify(unfinished, unfinished)
 
 
 def _keep(unfinished: Path, path: Path) -> None:
