@@ -14,12 +14,12 @@ STEADY_TIME = timedelta(days=2)  # that passes must have come without such a gap
 
 
 def require_room(engine: Engine) -> None:
-    """Raise SQLite's error if the last pass did not come to its end, and there is no room for this one.
+    """Raise the database's error if the last pass did not come to its end, and there is no room for this one.
 
     An almost full disk may have room for a claim and none for its outcomes. Then each pass would send the
     same deliveries again.
     """
-    if engine.dialect.name == "sqlite" and _was_cut_off(engine) and (full := writable.error(engine, ROOM)):
+    if _was_cut_off(engine) and (full := writable.error_of_attempts(engine, ROOM)):
         raise full
 
 
@@ -49,9 +49,14 @@ def may_prune(engine: Engine, previous: datetime | None) -> bool:
 
 
 def _was_cut_off(engine: Engine) -> bool:
-    """Whether the last pass with anything to do was killed, or could not store what it had done."""
+    """Whether the last pass with anything to do was killed, or could not store what it had done.
+
+    On a server those of other hosts may be running now.
+    """
     did = Pass.processed + Pass.retried + Pass.failed > 0
     query = select(Pass.finished_at).where(did | Pass.finished_at.is_(None)).order_by(Pass.started_at.desc())
+    if engine.dialect.name != "sqlite":
+        query = query.where(Pass.host == host_name.of_this_host())
     with database.read(engine) as connection:
         last = connection.execute(query.limit(1)).first()
     return last is not None and last.finished_at is None

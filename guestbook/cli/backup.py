@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from guestbook.cli import app_command, output
-from guestbook.cli.migrate_to import show_progress
+from guestbook.cli.long_work import show_progress
 from guestbook.lib import clock, file_access
 from guestbook.lib.text import counted
 from guestbook.settings import secret_key

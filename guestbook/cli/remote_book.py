@@ -12,6 +12,7 @@ import click
 import requests
 from requests.auth import AuthBase
 
+from guestbook.lib import retry_policy
 from guestbook.lib.text import printable
 
 LONG_POLL = 20  # seconds for which the book holds a request until something comes
@@ -63,7 +64,7 @@ class Book:
             )
         except requests.RequestException as error:
             raise Unreachable(type(error).__name__) from None
-        if answer.status_code in (429, 500, 502, 503, 504):
+        if retry_policy.may_pass(answer.status_code):
             raise Unreachable(f"it answered {answer.status_code}")
         body = _object(answer)
         if answer.status_code == HTTPStatus.NOT_FOUND or (answer.status_code < 300 and not body):

@@ -11,9 +11,9 @@ import click
 
 from guestbook.lib.json_log import JsonFormatter
 from guestbook.lib.text import printable
+from guestbook.storage.server_setup import RAISING_LOGGERS
 
 VERBOSE = "guestbook.verbose"  # key in click's context
-RAISING_LOGGERS = ("sqlalchemy.pool", "psycopg")  # they log a lost connection besides raising it
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -43,9 +43,8 @@ def shown(log_format: str) -> Iterator[None]:
     root.addHandler(handler)
     if is_verbose():
         ours.setLevel(logging.INFO)
-    else:
-        for name in RAISING_LOGGERS:
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in RAISING_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING if is_verbose() else logging.CRITICAL)
     try:
         yield
     finally:

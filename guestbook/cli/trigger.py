@@ -23,7 +23,7 @@ def trigger(event: str, webhook: str | None) -> None:
     """
     only = row_lookup.id_of(Webhook, webhook)
     with writing() as session:
-        rows = session.scalars(select(Webhook).where(Webhook.id == only if only else Webhook.id > ""))
+        rows = session.scalars(select(Webhook).where(Webhook.id == only) if only else select(Webhook))
         wanted = [row for row in rows if only or event in row.events.split()]
         if not wanted:
             raise Refused(f"No webhook wants {event}. Name one with --webhook.")

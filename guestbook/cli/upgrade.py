@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from guestbook.cli import app_command, output
-from guestbook.cli.migrate_to import say_waiting, show_progress
+from guestbook.cli.long_work import say_waiting, show_progress
 from guestbook.lib.text import counted
 
 if TYPE_CHECKING:

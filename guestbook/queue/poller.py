@@ -4,21 +4,23 @@ A pass that waits is woken when something is stored: see `wakeups`. It also look
 work that nobody announced: of another user's program, or of another host where the database is MariaDB.
 """
 
+import logging
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Engine, Row, select
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from guestbook.lib import clock
 from guestbook.lib.sliding_log import SHORT_SLOT_WAIT
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.queue.wakeups import Wakeups
-from guestbook.storage import database, file_identity
+from guestbook.storage import database, file_identity, patient_read, plain_statement
 from guestbook.storage.models import FIRST_DUE, FIRST_INBOUND_DUE, Source, Webhook
 from guestbook.storage.models.webhook import LONGEST_SLOT_WAIT
 
@@ -28,31 +30,33 @@ SQLITE_POLL, SERVER_POLL = 0.25, 1.0
 UNANNOUNCED_SQLITE_POLL, UNANNOUNCED_SERVER_POLL = 0.005, 0.1  # while others store work without waking us
 UNANNOUNCED_FOR = 10.0  # seconds after a look has found new work that nobody announced
 STOP_LOOK = 0.25  # seconds between two looks whether to stop
+log = logging.getLogger(__name__)
 
 
 class Poller:
     """A connection that only reads. Use it as a context manager.
 
-    It looks at no webhook whose id is in `but`. With `wakes` it can be woken while it rests.
+    It looks at no webhook whose id is in `but`. With `wakes` it can be woken while it rests. When a server
+    has ended the connection, the next look takes another one.
     """
 
     def __init__(self, engine: Engine, *, but: Collection[str] = (), wakes: bool = False) -> None:
-        self.connection = engine.connect()
+        self._engine = engine
         self._but = but
+        self._wakes = wakes
+        self._wakeups: Wakeups | None = None
         self._is_file = engine.dialect.name == "sqlite"
+        self._connect()
         self._version = self._mark = self.version()
         self._due: datetime | None = None  # what the last look returned
         self._next_slot: datetime | None = None  # of webhooks that only their rate limit holds back
         self._unannounced_until = 0.0  # on the monotonic clock
-        self._wakeups = Wakeups(self.connection) if wakes else None
 
     def __enter__(self) -> "Poller":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._wakeups:
-            self._wakeups.close()
-        self.connection.close()
+        self._close()
 
     def anything_due(self, now: datetime) -> bool:
         """Whether a delivery is due to a webhook that may be sent to."""
@@ -61,11 +65,7 @@ class Poller:
 
     def next_due(self, now: datetime | None = None) -> datetime | None:
         """Return when the next delivery may be sent, or None when none waits."""
-        if self._wakeups:
-            self._wakeups.drain()
-        self._version = self.version()
-        rows = self.connection.execute(_WAITING).all()
-        self.connection.commit()  # it wrote nothing; as in `database.read`
+        rows = self._look()
         now = now or clock.now()
         waiting = [
             (max(row.due_at, row.paused_until or row.due_at), _slot(row, now))
@@ -114,6 +114,42 @@ class Poller:
                 look_at = now + self._interval
         return False
 
+    def _connect(self) -> None:
+        self.connection = self._engine.connect()
+        if self._wakes:
+            self._wakeups = Wakeups(self.connection)
+
+    def _close(self) -> None:
+        wakeups, self._wakeups = self._wakeups, None
+        if wakeups:
+            wakeups.close()
+        self.connection.close()
+
+    def _look(self) -> Sequence[Row[Any]]:
+        """Read what waits, if need be over a new connection. That may take as long as a write is retried."""
+        try:
+            return self._read_waiting()
+        except DBAPIError as error:
+            if self._is_file or not database.is_away(error):
+                raise
+            log.info("The database has ended a connection, so another one is made.")
+        return database.retry(self._look_anew)
+
+    def _look_anew(self) -> Sequence[Row[Any]]:
+        with suppress(SQLAlchemyError):  # closed already, if this is not the first time
+            self.connection.invalidate()
+            self._close()
+        self._connect()
+        return self._read_waiting()
+
+    def _read_waiting(self) -> Sequence[Row[Any]]:
+        if self._wakeups:
+            self._wakeups.drain()
+        self._version = self.version()
+        rows = self.connection.execute(_WAITING).all()
+        self.connection.commit()  # it wrote nothing; as in `database.read`
+        return rows
+
     @property
     def _interval(self) -> float:
         is_slow = self._wakeups and self._wakeups.can_come and time.monotonic() > self._unannounced_until
@@ -150,7 +186,7 @@ class Poller:
         """Return the row that answers, past SQLAlchemy, which would take longer; on a server a zero."""
         if not self._is_file:
             return (0,)
-        raw: Any = self.connection.connection.dbapi_connection
+        raw = plain_statement.raw(self.connection)
         try:
             file_identity.check(self.connection.info)
             return raw.execute(question).fetchone()
@@ -161,8 +197,8 @@ class Poller:
 def next_inbound_due(engine: Engine) -> datetime | None:
     """Return when something of an enabled source is due, or comes due as its lease ends."""
     query = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
-    with database.read(engine) as connection:
-        return min((due for due in connection.scalars(query) if due), default=None)
+    dues = patient_read.read(engine, lambda connection: connection.scalars(query).all())
+    return min(filter(None, dues), default=None)
 
 
 def _slot(row: Any, now: datetime) -> datetime | None:

@@ -160,7 +160,7 @@ def _require_book(engine: Engine) -> None:
 
 def _version(copy: Path) -> str:
     """Return the version of the tables; raises Refused for those of another program."""
-    engine = create_engine(f"sqlite:///{copy}", poolclass=NullPool)
+    engine = create_engine(database_url.of_file(copy), poolclass=NullPool)
     stored = version_check.read(engine)
     return stored[0] if stored else earlier_schemas.recognise(engine)
 

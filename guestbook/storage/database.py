@@ -171,24 +171,31 @@ def write_with_retry(engine: Engine, do: Callable[[Connection], T]) -> T:
     """Do something in a write transaction, and retry it after a deadlock or a lost connection.
 
     A commit that the server made but could not confirm is repeated too, so the work must be safe to repeat.
-    Gives up after ten seconds, inside a web request sooner. If the database refuses a row, a single retry
-    tells whether another transaction was in the way.
     """
-    give_up, wait = time.monotonic() + min(RETRY_FOR, present_waits().retry), 0.02
-    was_refused = False
 
     def once() -> T:
         with write(engine) as connection:
             return do(connection)
 
+    return retry(lambda: unit_of_work.complete(once))
+
+
+def retry(do: Callable[[], T]) -> T:
+    """Do something, and again as long as another try may help.
+
+    Gives up after ten seconds, inside a web request sooner. If the database refuses a value or a statement,
+    a single retry tells whether another transaction was in the way.
+    """
+    give_up, wait = time.monotonic() + min(RETRY_FOR, present_waits().retry), 0.02
+    was_refused = False
     while True:
         try:
-            return unit_of_work.complete(once)
+            return do()
         except DBAPIError as error:
             fault, late = database_errors.fault_of(error), time.monotonic() + wait > give_up
-            if late or fault in PERMANENT_FAULTS or (was_refused and fault is Fault.REFUSED):
+            if late or fault in PERMANENT_FAULTS or (was_refused and fault.is_of_one_row):
                 raise
-            was_refused = fault is Fault.REFUSED
+            was_refused = fault.is_of_one_row
             time.sleep(wait)
             wait = min(2 * wait, 1.0)
 

@@ -97,6 +97,7 @@ MARIADB_FAULTS = {
 }
 
 DEADLOCK_CODES = ("40P01", "40001", 1213)  # PostgreSQL's and MariaDB's
+READ_ONLY_CODES = ("25006", 1290, 1792, 1836)
 
 
 def fault_of(error: SQLAlchemyError) -> Fault:
@@ -121,9 +122,12 @@ def is_refusal(error: SQLAlchemyError) -> bool:
 
 def was_deadlock(error: SQLAlchemyError) -> bool:
     """Whether two transactions waited for each other and the server ended this one: a retry works."""
-    said = getattr(error, "orig", None)
-    code = getattr(said, "sqlstate", None) or next(iter(getattr(said, "args", ())), None)
-    return code in DEADLOCK_CODES
+    return _server_code(getattr(error, "orig", None)) in DEADLOCK_CODES
+
+
+def is_of_read_only_server(error: BaseException) -> bool:
+    """Whether a driver says that its server only reads, as one does that was replaced by another."""
+    return _server_code(error) in READ_ONLY_CODES
 
 
 def from_sqlite(error: sqlite3.Error) -> SQLAlchemyError:
@@ -148,6 +152,10 @@ def damage(said: str) -> DBAPIError:
 def advice_on_damage(error: SQLAlchemyError) -> str:
     """Return what to do about a damaged database."""
     return FILE_DAMAGED if isinstance(getattr(error, "orig", None), sqlite3.Error) else SERVER_DAMAGED
+
+
+def _server_code(said: Any) -> object:
+    return getattr(said, "sqlstate", None) or next(iter(getattr(said, "args", ())), None)
 
 
 def _by_code(error: DBAPIError) -> Fault:

@@ -15,6 +15,7 @@ from guestbook.lib import wakeup_socket
 
 CHANNEL = "guestbook_new_work"  # of LISTEN and NOTIFY; PostgreSQL keeps those of two databases apart
 NOTED = "has_new_work"  # in the `info` of a connection
+LOOKED = "has_looked_who_waits"  # the same; the NOTIFY is sent, if there must be one
 WAKEUP_FOLDER = "guestbook_data_dir"  # among the execution options of an engine
 
 
@@ -31,19 +32,21 @@ def folder_of(bind: Engine | Connection) -> Path | None:
 
 def note(connection: Connection) -> None:
     """Note that this transaction stores something that may be due at once."""
-    if NOTED in connection.info:
-        return
     connection.info[NOTED] = True
-    if connection.dialect.name == "postgresql":
-        folder = folder_of(connection)
-        # A NOTIFY makes commits wait for each other, so it is kept for passes on other hosts.
-        if folder is None or not wakeup_socket.somebody_waits(folder):
-            connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+    if connection.dialect.name != "postgresql" or LOOKED in connection.info:
+        return
+    if not connection.in_nested_transaction():  # with a savepoint its NOTIFY may be rolled back
+        connection.info[LOOKED] = True
+    folder = folder_of(connection)
+    # A NOTIFY makes commits wait for each other, so it is kept for passes on other hosts.
+    if folder is None or not wakeup_socket.somebody_waits(folder):
+        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
 
 def begin(info: dict[Any, Any]) -> None:
     """Forget what an earlier transaction of the connection noted and did not commit."""
     info.pop(NOTED, None)
+    info.pop(LOOKED, None)
 
 
 def announce(bind: Engine | Connection, info: dict[Any, Any]) -> None:

@@ -1,5 +1,6 @@
 """A connection to PostgreSQL or MariaDB: its limits, and when each side takes the other for lost."""
 
+import logging
 import socket
 from contextlib import closing, suppress
 from typing import Any
@@ -11,6 +12,7 @@ SECONDS_BY_SERVER = {
     "mysql": "unix_timestamp(sysdate(6))",
     "mariadb": "unix_timestamp(sysdate(6))",
 }
+RAISING_LOGGERS = ("sqlalchemy.pool", "psycopg")  # they log a lost connection besides raising it
 SILENCE = 30  # seconds without a sign of life, after which each side takes the other for lost
 
 
@@ -26,6 +28,13 @@ def options(url: str) -> dict[str, Any]:
         more["use_native_hstore"] = False  # or each process looks for a type that no column has
     # MariaDB's default takes gap locks, under which even an empty claim blocks the visitor's INSERT.
     return {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "connect_args": connect_args} | more
+
+
+def log_once() -> None:
+    """Let libraries log no traceback of a lost connection, unless somebody has chosen their level."""
+    for logger in map(logging.getLogger, RAISING_LOGGERS):
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.CRITICAL)
 
 
 def set_limits(raw: Any, *, is_postgresql: bool, may_idle: bool, lock_wait: int) -> None:

@@ -1,19 +1,22 @@
 """Whether anything can be stored. With a full or read-only disk, all pages can still be read."""
 
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.lib import ids
-from guestbook.storage import database, database_errors, sqlite_setup
+from guestbook.lib import clock, ids
+from guestbook.storage import database, database_errors, plain_statement, sqlite_setup
+from guestbook.storage.models import ATTEMPTS, DELIVERIES
 
 TEST_ROW = text("INSERT INTO settings (name, value) VALUES (:name, :value)")
 TEST_BYTES = 100_000  # with a cache of one page SQLite must write most of it before a commit
 CACHE_KIB = -2000  # KiB, SQLite's default
+ATTEMPT_BYTES = 16_384  # of one with the longest answer
+FIRST_NUMBER = 1_000_000  # of a trial's attempts; no delivery has so many
 
 
 def why_not(engine: Engine) -> str | None:
@@ -38,6 +41,41 @@ def error(engine: Engine, size: int = TEST_BYTES) -> DBAPIError | None:
     return None
 
 
+def error_of_attempts(engine: Engine, size: int) -> DBAPIError | None:
+    """Return the error of a trial to store attempts of so many bytes.
+
+    A server's table keeps what it has taken from the disk, so only a trial in this table shows its room.
+    """
+    if engine.dialect.name == "sqlite":
+        return error(engine, size)
+    try:
+        with database.write(engine) as connection:
+            _store_attempts(connection, size)
+            connection.rollback()
+    except DBAPIError as failure:
+        return failure if database.is_away(failure) else None  # the delivery has just been pruned
+    return None
+
+
+def _store_attempts(connection: Connection, size: int) -> None:
+    """Store attempts for the oldest delivery, which nobody has in hand. Their text cannot be compressed."""
+    oldest = connection.scalar(select(func.min(DELIVERIES.c.id)))
+    rows = [
+        {
+            "delivery_id": oldest,
+            "number": FIRST_NUMBER + number,
+            "triggered_by": "schedule",
+            "started_at": clock.now(),
+            "milliseconds": 0,
+            "request_headers": {},
+            "response_body": secrets.token_hex(ATTEMPT_BYTES // 2),
+        }
+        for number in range(size // ATTEMPT_BYTES)
+    ]
+    if oldest:
+        connection.execute(insert(ATTEMPTS), rows)
+
+
 def is_busy(failure: DBAPIError) -> bool:
     """Whether another process has SQLite's write lock, or another thread of ours."""
     said = failure.orig
@@ -51,7 +89,7 @@ def _small_cache(connection: Connection) -> Iterator[None]:
     if connection.engine.dialect.name != "sqlite":
         yield
         return
-    raw: Any = connection.connection.dbapi_connection
+    raw = plain_statement.raw(connection)
     raw.execute("PRAGMA cache_size = 1")
     try:
         yield

@@ -17,6 +17,7 @@ from guestbook.lib import clock
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db
 from tests.conftest import run
+from tests.support import databases
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.measure import quickest
@@ -136,7 +137,7 @@ def test_a_pass_that_cannot_record_stops_sending_and_the_next_one_mends_it(
     receiver.answer("/", Answer(delay=0.1))
     each_book.webhook(receiver.url())
     each_book.publish(200)
-    running = forks.start(each_environ, "cron", point="impatient")
+    running = forks.start(each_environ, "cron")
     receiver.wait_for(5)
     rename(each_book, "attempts", "elsewhere")
     assert running.wait(20) == 1  # as if schema.sql had not been run
@@ -152,7 +153,7 @@ def test_a_pass_that_cannot_record_stops_sending_and_the_next_one_mends_it(
 
 
 @pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
-def test_a_server_that_hangs_up_in_the_middle_ends_the_pass_with_75_and_nothing_is_lost(
+def test_a_server_that_hangs_up_in_the_middle_loses_nothing(
     each_book: Book, each_environ: dict[str, str], forks: Forks, receiver: Receiver
 ) -> None:
     receiver.answer("/", Answer(delay=0.1))
@@ -160,9 +161,10 @@ def test_a_server_that_hangs_up_in_the_middle_ends_the_pass_with_75_and_nothing_
     events = each_book.publish(100)
     running = forks.start(each_environ, "cron")
     receiver.wait_for(5)
-    hang_up(each_book)
-    assert running.wait(20) == 75
-    assert running.printed.count("\n") == 1, running.printed
+    databases.end_connections(each_book.engine)
+    code = running.wait(20)
+    assert code in (0, 75)  # 75 if it was just reading what no later look repeats
+    assert running.printed.count("\n") == (1 if code else 0), running.printed
     assert "Traceback" not in running.printed
     receiver.answer("/", Answer())
     each_book.expire()
@@ -170,19 +172,6 @@ def test_a_server_that_hangs_up_in_the_middle_ends_the_pass_with_75_and_nothing_
     assert receiver.event_ids("/").keys() == set(events)
     assert each_book.statuses() == {"processed": 100}
     each_book.check()
-
-
-def hang_up(book: Book) -> None:
-    """End all connections to this database but the one that says so."""
-    with book.engine.connect() as connection:
-        if book.engine.dialect.name == "postgresql":
-            mine = "datname = current_database() AND pid <> pg_backend_pid()"
-            connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine}")
-            return
-        mine = "db = database() AND id <> connection_id()"
-        query = f"SELECT id FROM information_schema.processlist WHERE {mine}"
-        for number in connection.exec_driver_sql(query).scalars().all():
-            connection.exec_driver_sql(f"KILL {number}")
 
 
 def rename(book: Book, table: str, to: str) -> None:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,10 +25,11 @@ from guestbook.queue.poller import Poller
 from guestbook.storage import database, engine_setup, new_work, row_changes
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent, Webhook
-from tests.support import factories, inbound_factories, visitor
+from tests.support import databases, factories, inbound_factories, visitor
 from tests.support.api_client import ApiClient, new_token
 from tests.support.book import Book
 from tests.support.forks import Forks
+from tests.support.processes import wait_for
 from tests.support.receiver import Receiver
 from tests.support.visitor import Visitor
 
@@ -36,6 +38,7 @@ SHORT = 0.05  # seconds without a wake-up
 NEVER = 3600.0
 HOUR = timedelta(hours=1)
 POSTGRESQL = pytest.mark.parametrize("each_environ", ["postgresql"], indirect=True)
+SERVERS = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
 Writer = Callable[[Flask], object]
 
 
@@ -191,6 +194,26 @@ def test_postgresql_wakes_a_pass_with_another_data_folder(
         assert not is_woken(resting, SHORT)
 
 
+@pytest.mark.needs("postgresql")
+@POSTGRESQL
+def test_what_follows_a_savepoint_that_was_rolled_back_is_notified_all_the_same(
+    each_book: Book, resting: Poller, tmp_path: Path
+) -> None:
+    """Where nobody waits on the writer's own host, only a NOTIFY can wake the pass."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    paused_webhook()
+    data = EVENTS["comment.created"].sample_data()
+    with engine_setup.opened(replace(each_book.settings, data_dir=elsewhere)) as engine:
+        with database.write(engine) as connection:
+            inner = connection.begin_nested()
+            outbox.publish(connection, "comment.created", data, each_book.settings)
+            inner.rollback()
+            outbox.publish(connection, "comment.created", data, each_book.settings)
+        assert is_woken(resting)
+        assert len(each_book.deliveries()) == 1
+
+
 # --- what a wake-up costs and what it does not
 
 
@@ -274,16 +297,60 @@ def test_work_that_nobody_announced_is_found_and_followed_by_more_looks(
     assert time.monotonic() - began < LONG / 2
 
 
-@pytest.mark.needs("postgresql")
+# --- the server ends the connection
+
+
+@SERVERS
+def test_a_poller_whose_connection_was_ended_looks_over_another_one_and_is_still_woken(
+    each_book: Book, resting: Poller
+) -> None:
+    paused_webhook()
+    for _ in range(2):
+        databases.end_connections(each_book.engine)
+        each_book.engine.dispose()
+        resting.next_due()
+        each_book.publish()
+        assert is_woken(resting)
+    assert resting.next_due() is not None
+
+
 @POSTGRESQL
-def test_a_lost_connection_ends_a_rest_and_fails_the_next_look(each_app: Flask, resting: Poller) -> None:  # noqa: ARG001  it has the tables
-    mine = resting.connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
-    resting.connection.rollback()
-    with database.write(db.engine) as connection:
-        connection.exec_driver_sql(f"SELECT pg_terminate_backend({mine})")
+def test_a_lost_connection_ends_a_rest(each_book: Book, resting: Poller) -> None:
+    databases.end_connections(each_book.engine)
     assert resting.rest(time.monotonic() + LONG, StopFlag())
+
+
+@SERVERS
+def test_a_look_fails_if_the_server_stays_away(
+    each_book: Book, resting: Poller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "RETRY_FOR", 0.1)
+    databases.end_connections(each_book.engine)
+    monkeypatch.setattr(each_book.engine, "connect", _away)
     with pytest.raises(OperationalError):
         resting.next_due()
+
+
+@SERVERS
+def test_a_pass_that_stays_outlives_the_end_of_its_connections(each_book: Book, receiver: Receiver) -> None:
+    each_book.webhook(receiver.url())
+    stop, dispatcher = StopFlag(), Dispatcher(each_book.engine, each_book.settings, concurrency=4)
+    with ThreadPoolExecutor(1) as threads:
+        until = time.monotonic() + 3 * LONG
+        run = threads.submit(dispatcher.run, until=until, stay=True, stop=stop)
+        for number in range(1, 5):
+            each_book.publish()
+            receiver.wait_for(number)
+            wait_for(lambda count=number: each_book.statuses() == {"processed": count})
+            databases.end_connections(each_book.engine)
+        stop.set()
+        assert run.result().processed == 4
+    assert each_book.statuses() == {"processed": 4}
+    assert len(receiver.requests) == 4
+
+
+def _away() -> None:
+    raise OperationalError("connect", None, ConnectionRefusedError())
 
 
 def _refused(_folder: Path) -> None:

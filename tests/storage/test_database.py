@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, bindparam, create_engine, event, inspect, select, text, update
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 import guestbook
 from guestbook import settings
@@ -409,3 +409,35 @@ def test_the_connection_that_wrote_last_writes_again(app: Flask) -> None:
         with database.writing() as session:
             used.add(id(session.connection().connection.dbapi_connection))
     assert len(used) == 1  # the others would have to read again what it has in its cache
+
+
+@pytest.mark.parametrize("each_environ", ["mariadb"], indirect=True)  # psycopg sends nothing then
+@pytest.mark.usefixtures("each_app")
+def test_of_a_connection_that_is_lost_when_it_goes_back_nothing_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with db.engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        connection.commit()
+        databases.end_connections(db.engine)
+    assert caplog.records == []
+    with db.engine.connect() as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+
+
+@pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
+@pytest.mark.usefixtures("each_app")
+def test_after_a_write_to_a_server_that_only_reads_another_connection_is_made() -> None:
+    """After a failover the old connections may lead to the server that was replaced."""
+    reads_only = {
+        "postgresql": "SET default_transaction_read_only = on",
+        "mysql": "SET SESSION TRANSACTION READ ONLY",
+    }
+    db.engine.dispose()
+    with db.engine.connect() as connection:
+        connection.exec_driver_sql(reads_only[db.engine.dialect.name])
+        connection.commit()
+    with pytest.raises(DBAPIError) as refused:
+        factories.webhook()
+    assert database.is_away(refused.value)
+    factories.webhook()

@@ -123,6 +123,20 @@ def drop(mode: str, name: str) -> None:
         connection.execute(text(f"DROP DATABASE {name}{force}"))
 
 
+def end_connections(engine: Engine) -> None:
+    """End all connections to a server's database, as a restart does."""
+    name = {"name": engine.url.database}
+    if engine.dialect.name == "postgresql":
+        with _admin("postgresql").connect() as connection:
+            ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+            connection.execute(text(ended), name)
+        return
+    with _admin("mariadb").connect() as connection:
+        theirs = text("SELECT id FROM information_schema.processlist WHERE db = :name")
+        for number in connection.scalars(theirs, name).all():
+            connection.execute(text(f"KILL {number}"))
+
+
 def url_of(mode: str, name: str) -> str:
     """Return the URL of a database on a server; unless the server's URL says so, nothing is encrypted."""
     url = make_url(server(mode)).set(database=name)

@@ -23,7 +23,7 @@ from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import leases
-from guestbook.storage import backup, batch_delete, database
+from guestbook.storage import backup, batch_delete
 from guestbook.storage.copy import target
 from guestbook.storage.restore import staging
 
@@ -140,7 +140,7 @@ def over_poison() -> None:
 
 def inside_backup() -> None:
     """Die when the backup is written and has not been read again."""
-    backup._verified = lambda *_: die()
+    backup.backup_file.verify = lambda *_: die()
 
 
 def inside_copy() -> None:
@@ -197,11 +197,6 @@ def inside_restore() -> None:
         event.listen(Engine, "after_cursor_execute", die_after_write)
     else:
         event.listen(Engine, "commit", die_before_commit)
-
-
-def impatient() -> None:
-    """Do not die, but give a transaction up after two seconds."""
-    database.RETRY_FOR = 2.0
 
 
 def measured() -> None:
@@ -274,7 +269,6 @@ def _memory(line: str) -> float:
 POINTS: dict[str, Callable[[], None]] = {
     function.__name__: function
     for function in (
-        impatient,
         inside_backup,
         inside_copy,
         inside_upgrade,

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, literal, null, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import aliased
 
 from guestbook.background import pass_lifecycle
@@ -67,16 +68,24 @@ def take_back(engine: Engine) -> int:
 def _publish(
     engine: Engine, settings: Settings, publisher: Publisher, running: RunningPass, stay: bool
 ) -> None:
-    """Publish what is due. In the end all that is in flight is leased for as long as a message may wait."""
+    """Publish what is due. In the end all that is in flight is leased for as long as a message may wait.
+
+    If the database is away, the leases run out, and the rows are published again.
+    """
     lease = retry_policy.lease(settings.timeout)
     outbox = TableRelay(engine, DELIVERIES, "webhook_id", _open_webhooks, DELIVER, lease, IDS_PER_MESSAGE)
     inbox = TableRelay(engine, INBOUND, "source_id", _open_sources, PROCESS, retry_policy.INBOX_LEASE)
     repairs = clock_repair.PeriodicRepair(engine, settings.timeout, settings.retry_schedule)
+    is_lost = False
     try:
         _loop(publisher, running, inbox, outbox, repairs, stay)
+    except DBAPIError:
+        is_lost = True
+        raise
     finally:
-        inbox.extend(at_end=True)
-        outbox.extend(at_end=True)
+        if not is_lost:
+            inbox.extend(at_end=True)
+            outbox.extend(at_end=True)
 
 
 def _loop(

@@ -18,7 +18,7 @@ from guestbook.lib import clock, ids, retry_policy
 from guestbook.lib.sliding_log import RateLimit
 from guestbook.queue import leases
 from guestbook.queue.ordered_claims import OrderedClaims
-from guestbook.storage import database
+from guestbook.storage import database, patient_read
 from guestbook.storage.models import DELIVERIES
 
 TOKEN_PREFIX = "relay."  # of the rows that were published and not taken over by a worker
@@ -102,17 +102,20 @@ class TableRelay:
 
     def _may_claim(self) -> bool:
         """Whether something is due and its window has room. It takes no write lock."""
-        with database.read(self.engine) as connection:
-            owners = connection.execute(self.ready(clock.now())).all()
+        ready = self.ready(clock.now())
+        owners = patient_read.read(self.engine, lambda connection: connection.execute(ready).all())
         if owners:
             self._forget_finished()
         return self._spare > 0 and any(self._room(*owner) for owner in owners)
 
     def _forget_finished(self) -> None:
         now = clock.now()
-        times = {"now": now, "soon": now + GIVEN_BACK_WITHIN}
-        with database.read(self.engine) as connection:
-            still, given_back = leases.in_flight(connection, self.table, self.in_flight, **times)
+
+        def ask(connection: Connection) -> tuple[set[str], set[str]]:
+            times = {"now": now, "soon": now + GIVEN_BACK_WITHIN}
+            return leases.in_flight(connection, self.table, self.in_flight, **times)
+
+        still, given_back = patient_read.read(self.engine, ask)
         for window in self._windows.values():
             window.keep(still, given_back)
         for row_id in self._short.keys() - still:
@@ -128,17 +131,12 @@ class TableRelay:
         token = f"{TOKEN_PREFIX}{self._name}.{self._ticks}"
         owners = connection.execute(self.ready(now)).all()
         first = self._ticks % len(owners) if owners else 0  # the first to be served changes each time
-        spare = self._spare
-        found = {}
-        for owner_id, failures, rate in (*owners[first:], *owners[:first]):
-            limit = min(self._room(owner_id, failures, rate), spare)
-            if limit:
-                found[owner_id] = self._claims.find(connection, owner_id, now=now, limit=limit)
-                spare -= len(found[owner_id])
-                self._window(owner_id).note_claim(is_full=len(found[owner_id]) == limit)
-                self._refill_at = time.monotonic() + REFILL_WITHIN
-        until = now + self.lease
-        leased = self._claims.lease(connection, found, now=now, until=until, token=token, counted=False)
+        limits = {one[0]: self._room(*one) for one in (*owners[first:], *owners[:first])}
+        terms: dict[str, Any] = {"now": now, "until": now + self.lease, "token": token, "counted": False}
+        leased = self._claims.take(connection, limits, most=self._spare, **terms)
+        for owner_id, rows in leased.items():
+            self._window(owner_id).note_claim(is_full=len(rows) == limits[owner_id])
+            self._refill_at = time.monotonic() + REFILL_WITHIN
         return {Handover(row.id, token): owner_id for owner_id, rows in leased.items() for row in rows}
 
     @property

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
@@ -11,8 +10,8 @@ from guestbook.background.doctor import database_advice, file_system
 from guestbook.background.doctor.examined_book import PATIENCE, ExaminedBook
 from guestbook.background.doctor.finding import DoctorFinding, ok, problem, warning
 from guestbook.lib import file_access
-from guestbook.settings import installation
-from guestbook.storage import database, engine_setup, schema_version, version_check, writable
+from guestbook.settings import database_url, installation
+from guestbook.storage import database, engine_setup, plain_statement, schema_version, version_check, writable
 from guestbook.storage.database_errors import FILE_DAMAGED, Fault
 from guestbook.storage.schema_version import Age
 
@@ -76,7 +75,7 @@ def check_damage(book: ExaminedBook) -> Iterator[DoctorFinding]:
         return
     until = time.monotonic() + PATIENCE
     with book.engine.connect() as connection:
-        raw: Any = connection.connection.dbapi_connection
+        raw = plain_statement.raw(connection)
         raw.set_progress_handler(lambda: time.monotonic() > until, STEPS)
         try:
             said = str(connection.execute(text("PRAGMA quick_check(1)")).scalar())
@@ -114,7 +113,7 @@ def check_journal(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if not file_system.is_network(kind):
         yield ok("journal mode", f"The journal mode is {mode}, on the file system {kind or '(unknown)'}.")
     elif mode == "wal":
-        line = f"GUESTBOOK_DATABASE_URL=sqlite:///{book.file}?journal_mode=delete"
+        line = f"GUESTBOOK_DATABASE_URL={database_url.of_file(book.file)}?journal_mode=delete"
         yield problem(
             "journal mode",
             f"The database lies on a network drive ({kind}), and its journal mode is wal. SQLite's WAL is "

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock, pass_lock
 from guestbook.lib.errors import Refused
-from guestbook.settings import Settings
+from guestbook.settings import Settings, database_url
 from guestbook.storage import backup_file, database, database_errors, engine_setup, schema_version
 from guestbook.storage.backup_file import BackupLabel, quoted
 from guestbook.storage.copy.table_reader import MARKER
@@ -46,7 +46,8 @@ def staged(settings: Settings, file: Path) -> Iterator[StagedBook]:
             raise Refused("Another restore is at work.")
         try:
             label = _copied(file, folder)
-            book = replace(settings, database_url=f"sqlite:///{folder / 'book.db'}?journal_mode=delete")
+            url = f"{database_url.of_file(folder / 'book.db')}?journal_mode=delete"
+            book = replace(settings, database_url=url)
             _build(book, folder / "backup.db", label)
             with closing(sqlite3.connect(folder / "book.db")) as raw, raw:
                 raw.execute("DELETE FROM settings WHERE name = ?", (MARKER,))  # it is a book, and no copy

@@ -155,6 +155,17 @@ def test_a_worker_whose_database_is_away_does_all_when_it_is_back(works: Works, 
     works.book.check()
 
 
+@pytest.mark.parametrize("environ", ["postgresql"], indirect=True)
+def test_a_relay_that_stays_outlives_the_end_of_its_connections(works: Works, receiver: Receiver) -> None:
+    works.book.webhook(receiver.url())
+    staying = works.start_relay("--stay")
+    for number in range(1, 5):
+        works.book.publish()
+        wait_for(lambda count=number: works.vhost.depth(DELIVERIES) == count, 10, lambda: staying.printed)
+        databases.end_connections(works.book.engine)
+    assert staying.printed == ""
+
+
 def _let_nobody_in(works: Works, allowed: str) -> None:
     url = make_url(works.environ["GUESTBOOK_DATABASE_URL"])
     admin = create_engine(databases.server("postgresql"), isolation_level="AUTOCOMMIT")

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from guestbook.background.celery import relay
 from guestbook.background.celery.messages import DELIVER, IDS_PER_MESSAGE
-from guestbook.background.celery.publisher import Publisher
+from guestbook.background.celery.publisher import BrokerAway, Publisher
 from guestbook.background.celery.table_relay import TableRelay
 from guestbook.lib import clock
 from guestbook.storage.models import DELIVERIES as DELIVERY_ROWS
@@ -23,6 +24,7 @@ from tests.support.processes import wait_for
 from tests.support.receiver import HANG, Receiver
 
 pytestmark = pytest.mark.needs("rabbitmq")
+LOST = OperationalError("SELECT", None, ConnectionResetError())
 ONCE = pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the database makes no difference
 
 
@@ -198,3 +200,20 @@ def test_without_celery_or_with_a_strange_url_a_relay_says_so_in_one_line(
         assert named in said
         assert "hunter2" not in said
         assert len(said.splitlines()) == 1
+
+
+@ONCE
+@pytest.mark.parametrize(("fault", "ends"), [(BrokerAway("it does not answer"), 2), (LOST, 0)])
+def test_at_the_end_leases_are_extended_unless_the_database_is_away(
+    works: Works, monkeypatch: pytest.MonkeyPatch, fault: Exception, ends: int
+) -> None:
+    extended = []
+
+    def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(TableRelay, "work", fail)
+    monkeypatch.setattr(TableRelay, "extend", lambda *_, at_end: extended.append(at_end))
+    with pytest.raises(type(fault)):
+        relay.run(works.book.engine, works.book.settings, max_seconds=10, stay=False)
+    assert extended == [True] * ends

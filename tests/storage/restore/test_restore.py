@@ -88,6 +88,17 @@ def test_a_backup_goes_to_every_database_and_back(home: Path, there: Settings, t
         assert version_check.read(engine) == version_check.read(other) == [schema_version.head()]
 
 
+def test_the_file_and_the_data_folder_may_have_names_that_mean_something_in_urls(
+    home: Path, there: Settings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "what? 100%25 #1"
+    folder.mkdir()
+    file = backup.write(settings.load(at(home)), folder / "b?c=%41#.db").path
+    restored(replace(there, data_dir=folder), file)
+    assert dump(backup.write(there, tmp_path / "back.db").path) == dump(home / "guestbook.db")
+    assert {path.name for path in folder.iterdir()} <= {file.name, "pass.lock", "restore.lock"}
+
+
 @pytest.mark.parametrize("schema", ["0001", "0003", "0006"])
 def test_a_backup_of_an_earlier_book_is_upgraded_on_the_way(schema: str, tmp_path: Path) -> None:
     check_upgrade(schema, "sqlite-wal", tmp_path)
