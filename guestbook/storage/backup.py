@@ -148,7 +148,7 @@ def _written(settings: Settings, unfinished: Path, progress: Progress) -> Backup
         key_id = encryption.key_id_of(settings.secret_key)
         label = BackupLabel(made_at, schema, VERSION, kind, key_id, backup_file.sums(copy))
         backup_file.add_label(copy, label)
-    return _verified(unfinished)
+    return backup_file.verify(unfinished, unfinished)
 
 
 def _require_book(engine: Engine) -> None:
@@ -163,11 +163,6 @@ def _version(copy: Path) -> str:
     engine = create_engine(database_url.of_file(copy), poolclass=NullPool)
     stored = version_check.read(engine)
     return stored[0] if stored else earlier_schemas.recognise(engine)
-
-
-def _verified(unfinished: Path) -> BackupLabel:
-    """Read the whole file again."""
-    return backup_file.verify(unfinished, unfinished)
 
 
 def _keep(unfinished: Path, path: Path) -> None:
