@@ -161,7 +161,7 @@ def test_files_that_cannot_be_imported_are_refused(shell: Shell, tmp_path: Path)
     assert "The file is in UTF-16." in shell.refused("comments", "import", str(utf16))
     for start, why in {
         b"PK\x03\x04\x14\0": "The file is not text. Unpack an archive",
-        b"<!DOCTYPE html>\n": "The file is a web page.",
+        b"<!DOCTYPE html>\n": "The file is a web page, ",
     }.items():
         latin1.write_bytes(start)
         assert why in shell.refused("comments", "import", str(latin1))

@@ -115,7 +115,7 @@ def test_a_terminal_is_asked_and_shows_nothing_of_a_secret(environ: dict[str, st
                 said += os.read(terminal, 1000)
     os.close(terminal)
     assert said.startswith(b"Url: ")
-    assert b"the database must be one of" in said
+    assert b"it must begin with mysql+pymysql://" in said
     assert b"geheim" not in said
 
 
