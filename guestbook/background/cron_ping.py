@@ -5,6 +5,7 @@ The pass never waits for the monitor: the first ping has a thread of its own, an
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from threading import Thread
 from urllib.parse import urlsplit
 
@@ -33,8 +34,10 @@ class CronPing:
 
     def start(self) -> None:
         """Say that the pass starts, and do not wait for the answer."""
-        self._first = Thread(target=self._post, args=("/start", ""), name="ping", daemon=True)
-        self._first.start()
+        first = Thread(target=self._post, args=("/start", ""), name="ping", daemon=True)
+        with suppress(RuntimeError, MemoryError):  # this host allows no thread: the end is told all the same
+            first.start()
+            self._first = first
 
     def end(self, failure: str | None) -> None:
         """Say that the pass has ended, or why it failed."""

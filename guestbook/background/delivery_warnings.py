@@ -20,7 +20,7 @@ def log_all(tally: Tally) -> None:
         )
     if tally.local_error:
         log.warning("the pass ended early, and what is due waits. %s", tally.local_error)
-    if tally.host_limit:
+    elif tally.host_limit:  # after an early end it is the bare name of a limit, and the line above has it
         log.warning("%s", tally.host_limit)
     for line in tally.disabled:
         log.warning("%s.", line)

@@ -8,7 +8,7 @@ import click
 
 from guestbook.cli import app_command, output, question, row_lookup
 from guestbook.cli.list_options import WHEN
-from guestbook.cli.migrate_to import show_progress
+from guestbook.cli.long_work import show_progress
 from guestbook.cli.option_types import moment
 from guestbook.comments import backfill as backfills
 from guestbook.comments.backfill import ALL, BackfillRange

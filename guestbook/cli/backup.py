@@ -1,12 +1,13 @@
 """The command that makes a backup."""
 
+import stat
 from pathlib import Path
 
 import click
 
 from guestbook.cli import app_command, output
-from guestbook.cli.migrate_to import show_progress
-from guestbook.lib import clock
+from guestbook.cli.long_work import show_progress
+from guestbook.lib import clock, file_access
 from guestbook.lib.text import counted
 from guestbook.settings import secret_key
 from guestbook.storage import backup as storage_backup
@@ -34,7 +35,7 @@ def backup(file: Path, keep: int | None, as_json: bool) -> None:
     backup, it is replaced. If FILE is a folder, the backup is stored in it, with the time in its name.
     """
     settings = app_command.settings()
-    if keep or file.is_dir():
+    if keep or file_access.type_of(file) == stat.S_IFDIR:
         file = backup_rotation.dated(file, clock.now())
     report = storage_backup.write(settings, file, progress=show_progress)
     removed = backup_rotation.remove_older(settings, report.path, keep) if keep else []
@@ -47,7 +48,8 @@ def backup(file: Path, keep: int | None, as_json: bool) -> None:
         click.echo(f"Removed {counted(len(removed), 'older backup')}.")
     is_ours = secret_key.is_in_data_folder(settings.data_dir, settings.secret_key)
     where = f" ({settings.data_dir / secret_key.KEY_FILE})" if is_ours else ""
-    click.echo(HAS_NO_KEY.format(where) if settings.keyring.can_encrypt else HAS_SECRETS)
+    is_encrypted = settings.keyring.can_encrypt and not report.is_from_before_encryption
+    click.echo(HAS_NO_KEY.format(where) if is_encrypted else HAS_SECRETS)
 
 
 def contents(rows: dict[str, int]) -> str:

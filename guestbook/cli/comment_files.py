@@ -1,6 +1,8 @@
 """The commands that write comments into files and read them from files."""
 
 import itertools
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from guestbook.comments.exchange.comment_export import ExportedComments
 from guestbook.comments.exchange.comment_import import ImportReport, ImportRules
 from guestbook.comments.exchange.file_row import FIELDS
 from guestbook.comments.exchange.import_file import ImportOptions
+from guestbook.lib import file_access
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted, printable
 from guestbook.storage import engine_setup
@@ -143,7 +146,8 @@ def _target(file: Path, encoding: str) -> Iterator[TextIO]:
         text.flush()
         text.detach()  # else its end would close standard output
         return
-    part = file.with_name(f"{file.name}.part") if file.is_file() or not file.exists() else file
+    is_ordinary = file_access.type_of(file) in (None, stat.S_IFREG)
+    part = file.with_name(f"{file.name}.part") if is_ordinary else file
     try:
         with part.open("w", encoding=encoding, newline="") as text:
             yield text
@@ -152,8 +156,8 @@ def _target(file: Path, encoding: str) -> Iterator[TextIO]:
     except OSError as error:
         raise Refused(f"{file} cannot be written: {error.strerror or error}.") from None
     finally:
-        if part != file:
-            part.unlink(missing_ok=True)
+        if part != file and os.path.lexists(part):
+            part.unlink()
 
 
 @contextmanager

@@ -1,15 +1,13 @@
 """The command that copies the book to another database."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from guestbook.cli import app_command, output, secrets
+from guestbook.cli.long_work import say_waiting, show_progress
 from guestbook.lib.errors import TRY_LATER
-from guestbook.lib.progress import Step
 from guestbook.lib.text import counted, printable
 from guestbook.settings import database_url
 from guestbook.storage.copy import book_copy
@@ -54,21 +52,6 @@ def migrate_to(url: str, as_json: bool) -> None:
         rows = sum(one.book.rows for one in report.moved)
         click.echo(f"\nThe copy in {report.place} is complete: {counted(rows, 'row')}, each compared.")
         click.echo(NEXT)
-
-
-def say_waiting() -> None:
-    click.echo("A pass is running; waiting for its end.", err=True)
-
-
-@contextmanager
-def show_progress(label: str, rows: int) -> Iterator[Step]:
-    """Show a progress bar on a terminal."""
-    if not rows or not sys.stderr.isatty():
-        yield lambda _rows: None
-        return
-    bar: Any = click.progressbar(length=rows, label=label, file=sys.stderr)
-    with bar:
-        yield bar.update
 
 
 def _print(report: CopyReport) -> None:

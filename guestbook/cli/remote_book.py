@@ -17,6 +17,7 @@ from guestbook.lib.text import printable
 LONG_POLL = 20  # seconds for which the book holds a request until something comes
 ANSWER_MARGIN = 15  # seconds beyond that, until the book counts as lost
 FETCHED_AT_ONCE = 5  # deliveries: all must be forwarded before their lease ends
+PASSING = (408, 425, 429)  # with all from 500: a proxy of the book has more of its own, such as 521
 NAMED_URL_LIMIT = 300  # characters of a redirect's target
 PAUSES = (1, 2, 5, 10, 30)  # seconds between tries to reach the book
 NO_GUESTBOOK = "The book at {} has no such webhook, or it is no guestbook."
@@ -63,7 +64,7 @@ class Book:
             )
         except requests.RequestException as error:
             raise Unreachable(type(error).__name__) from None
-        if answer.status_code in (429, 500, 502, 503, 504):
+        if answer.status_code in PASSING or answer.status_code >= 500:
             raise Unreachable(f"it answered {answer.status_code}")
         body = _object(answer)
         if answer.status_code == HTTPStatus.NOT_FOUND or (answer.status_code < 300 and not body):

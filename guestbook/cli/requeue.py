@@ -9,6 +9,7 @@ import click
 from sqlalchemy import ColumnElement
 
 from guestbook.cli import row_lookup
+from guestbook.cli.list_options import WHEN
 from guestbook.cli.option_types import moment, together
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
@@ -78,7 +79,7 @@ INBOUND_KIND = RequeueKind(
 
 def options(kind: RequeueKind[M]) -> Callable[[F], F]:
     """Return a decorator that adds the options of redeliver or reprocess."""
-    since = f"With --failed: only those {kind.since} since then (2026-01-31, 6h, 2d)."
+    since = f"With --failed: only those {kind.since} since then {WHEN}."
     owner = f"With --failed: only those of one {kind.owner_name}."
     return together(
         click.argument("ids", nargs=-1, metavar="[ID]..."),

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook.cli import app_command, output, question
 from guestbook.cli.backup import contents
-from guestbook.cli.migrate_to import say_waiting, show_progress
+from guestbook.cli.long_work import say_waiting, show_progress
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted

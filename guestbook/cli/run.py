@@ -16,6 +16,7 @@ from guestbook.auth import login
 from guestbook.cli import app_command, init_db, serve
 from guestbook.cli.pass_supervisor import SIGNALS_FOR_US, PassSupervisor
 from guestbook.lib import stop_flag
+from guestbook.lib.text import printable
 from guestbook.settings import installation, run_settings
 from guestbook.storage.database import db, writing
 
@@ -78,16 +79,18 @@ def _first_password() -> str | None:
 
 def _require_port(port: str) -> None:
     """Refuse a port that cannot be had, before anything is made."""
-    if not port.isdecimal() or not 0 < int(port) <= HIGHEST_PORT or not _is_free(int(port)):
+    if not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) <= HIGHEST_PORT and len(port) < 6):
+        _refuse(port, f"is not a number from 1 to {HIGHEST_PORT}")
+    if not _is_free(int(port)):
         _refuse(port)
 
 
-def _refuse(port: str) -> NoReturn:
+def _refuse(port: str, why: str = "is in use or cannot be used") -> NoReturn:
     source = click.get_current_context().get_parameter_source("port")
     is_script = installation.in_checkout() and source is not ParameterSource.COMMANDLINE
     free = next(filter(_is_free, OTHER_PORTS), OTHER_PORTS[0])
     other = f"PORT={free} scripts/run" if is_script else installation.typed(f"run --port {free}")
-    click.echo(f"Port {port} is in use or cannot be used. Take another one: {other}", err=True)
+    click.echo(f"Port {printable(port)} {why}. Take another one: {other}", err=True)
     sys.exit(1)
 
 

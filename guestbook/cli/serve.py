@@ -42,6 +42,8 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
     Slow clients and half-open connections cannot block it. SIGTERM ends it once it has answered the requests
     under way, and after five seconds in any case.
     """
+    if listen.isdecimal():  # a port alone would be taken for a host
+        raise click.ClickException(BAD_ADDRESS)
     try:
         serving, where = listening(listen, threads, url_prefix)
     except OSError as error:

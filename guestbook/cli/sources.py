@@ -63,7 +63,7 @@ def list_(as_json: bool) -> None:
             (
                 *(row.source.id[:length], row.source.name, state_words.for_people(row.word)),
                 *(row.source.verify, row.source.action),
-                *(row.last_at, row.waiting, failed.counts.get(row.source.id, 0)),
+                *(row.last_at, row_counts.up_to_limit(row.waiting), failed.counts.get(row.source.id, 0)),
             )
             for row in rows
         ],
@@ -122,8 +122,8 @@ def test(id_: str, event: str | None, as_json: bool) -> None:
     """Send a sample event to a source, signed as its sender signs.
 
     The next pass processes it like a real one. So a source that makes comments makes one, and one that
-    forwards notifies your webhooks. There are samples of GitHub, Gitea, GitLab, Stripe, Slack, Shopify and
-    other guestbooks. A source takes those of its sender, or all if its sender is not known.
+    forwards notifies your webhooks. There are samples of GitHub, Gitea, GitLab, Stripe, Slack, Discord,
+    Shopify and other guestbooks. A source takes those of its sender, or all if its sender is not known.
     """
     row = row_lookup.find(Source, id_)
     is_disabled = row.disabled_at is not None

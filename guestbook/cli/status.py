@@ -62,7 +62,7 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
         "held by a flood until": clock.to_text(spam.held_until) if spam.held_until else None,
         "webhooks": _count(Webhook),
         "disabled webhooks": _count(Webhook, Webhook.disabled_at.is_not(None)),
-        "paused webhooks": _count(Webhook, Webhook.paused_until > now),
+        "paused webhooks": _count(Webhook, Webhook.disabled_at.is_(None), Webhook.paused_until > now),
         "deliveries": _counts(Delivery, QUEUE_STATUSES, to_the_end),
         "sources": _count(Source),
         "inbound events": _counts(InboundEvent, QUEUE_STATUSES, to_the_end),

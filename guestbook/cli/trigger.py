@@ -12,8 +12,8 @@ from guestbook.storage.database import writing
 from guestbook.storage.models import Webhook
 
 
-@click.command(cls=app_command.AppCommand)
-@click.argument("event", type=click.Choice(list(EVENTS)))
+@click.command(cls=app_command.AppCommand, epilog=f"Events: {', '.join(EVENTS)}.")
+@click.argument("event", type=click.Choice(list(EVENTS)), metavar="EVENT")
 @click.option("--webhook", metavar="ID", help="Send it to this webhook alone, whatever events it wants.")
 def trigger(event: str, webhook: str | None) -> None:
     """Send an example of EVENT to every webhook that wants it.
@@ -23,7 +23,7 @@ def trigger(event: str, webhook: str | None) -> None:
     """
     only = row_lookup.id_of(Webhook, webhook)
     with writing() as session:
-        rows = session.scalars(select(Webhook).where(Webhook.id == only if only else Webhook.id > ""))
+        rows = session.scalars(select(Webhook).where(Webhook.id == only) if only else select(Webhook))
         wanted = [row for row in rows if only or event in row.events.split()]
         if not wanted:
             raise Refused(f"No webhook wants {event}. Name one with --webhook.")

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from guestbook.comments import book, moderation_policy
 from guestbook.comments.moderation_policy import Classification
 from guestbook.comments.spam import comment_facts
 from guestbook.inbound.decision import (
+    BECAME,
     Effect,
     ForwardEvent,
     InboundDecision,
@@ -74,7 +75,7 @@ def write_comment(
     """Sign the book, unless this event or another one about the same comment has done so."""
     made = session.scalar(select(InboundEvent.comment_id).where(InboundEvent.id == event_id))
     if made:
-        return Effect("It became a comment before.", made)
+        return Effect(f"{BECAME} before.", made)
     home = action.remote.home if action.remote else None
     if known := _comment_at(session, home, settings) if home else None:
         return Effect("The book has this comment already.", known)
@@ -82,8 +83,7 @@ def write_comment(
     origin = Origin(name=source.name, url=home, told_at=told_at)
     found = _classified(session, action, settings)
     row = book.sign(session, action.draft, found, form_key=None, settings=settings, origin=origin)
-    became = "It became a comment." if row.status == "published" else f"It became a comment, {row.status}."
-    return Effect(became, row.id)
+    return Effect.of_new(row)
 
 
 def _classified(session: Session, action: WriteComment, settings: Settings) -> Classification:
@@ -104,7 +104,13 @@ def _comment_at(session: Session, home: str, settings: Settings) -> str | None:
 
 def _remove_comment(session: Session, source: Source, action: RemoveComment, settings: Settings) -> Effect:
     """Move the comment with that home to the trash, if it came from this source and is in the book."""
-    mine = select(Comment).join(Origin).where(Origin.url == action.home, Origin.name == source.name)
+    has_made = exists().where(
+        InboundEvent.comment_id == Comment.id,
+        InboundEvent.source_id == source.id,
+        InboundEvent.note.startswith(BECAME),
+    )
+    is_mine = has_made | (Origin.name == source.name)  # the event may be pruned, the source renamed
+    mine = select(Comment).join(Origin).where(Origin.url == action.home, is_mine)
     row = session.scalars(mine.with_for_update(of=Comment)).first()
     if row is None or not row.is_known:
         return Effect("The book does not have this comment.", _comment_at(session, action.home, settings))

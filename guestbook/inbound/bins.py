@@ -101,9 +101,10 @@ def _body(value: str) -> str:
 
 
 def _type(value: str) -> str:
-    if value.partition(";")[0] not in ANSWER_TYPES:
+    name = value.removesuffix(CHARSET)
+    if name not in ANSWER_TYPES:
         raise Refused(f"The content type must be one of {', '.join(ANSWER_TYPES)}.", field="type")
-    return value if ";" in value else value + CHARSET
+    return name + CHARSET
 
 
 def _delay(value: object) -> int:

@@ -1,14 +1,17 @@
-"""Parse a body: bytes to plain values, JSON-like or text. Pure."""
+"""Parse a body: bytes to plain values, JSON-like, a form or text. Pure."""
 
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
-from guestbook.lib import decompression
+from werkzeug.http import parse_options_header
+
+from guestbook.lib import decompression, multipart_form, text_encoding
 from guestbook.lib.decompression import PackedWrongly
+from guestbook.lib.multipart_form import MULTIPART, NotMultipart, TooManyParts
 
 UNPACKED_LIMIT = 4_000_000  # bytes of a body after unpacking
 DEPTH_LIMIT = 64  # levels of nested lists and objects
@@ -17,6 +20,7 @@ MOST_FIELDS = 1000  # of a form
 # Four megabytes of short values or escapes would need up to 300 MB of memory; a normal body has fewer.
 MOST_VALUES = 700_000  # counted by commas, colons and brackets, also those in texts
 MOST_ESCAPES = 200_000  # of a form, such as %20
+TOO_MANY_FIELDS = f"The form has more than {MOST_FIELDS:,} fields."
 
 # Half an emoji, where a sender has cut a text. No database stores it, so it becomes U+FFFD.
 HALF = re.compile("[\ud800-\udfff]")
@@ -29,8 +33,12 @@ class BodyError(Exception):
 
 def parse(headers: Mapping[str, str], body: bytes) -> object:
     """Read JSON, a form or text, by `content-type` and by its looks; raises only BodyError."""
-    text = _text(unpacked(headers.get("content-encoding", ""), body))
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    content = unpacked(headers.get("content-encoding", ""), body)
+    content_type = headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == MULTIPART:
+        return _form_with_files(content, content_type)
+    text = _text(content, content_type)
     if kind.endswith(("/json", "+json")):
         return _json(text)
     if _looks_like_json(text):  # curl -d claims to send a form, and Amazon's SNS plain text
@@ -38,7 +46,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> object:
             return _json(text)
         except BodyError:
             pass
-    return _form(text) if kind == "application/x-www-form-urlencoded" else text
+    return _form(text, content_type) if kind == "application/x-www-form-urlencoded" else text
 
 
 def unpacked(encoding: str, body: bytes) -> bytes:
@@ -57,10 +65,14 @@ def beginning(encoding: str, body: bytes, most: int) -> bytes:
         raise BodyError(str(error)) from None
 
 
-def _text(body: bytes) -> str:
+def _text(body: bytes, content_type: str) -> str:
+    """Decode UTF-8, whatever is named. Other bytes are in the encoding that the sender names."""
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        encoding = text_encoding.named(content_type)
+        if encoding not in (None, "utf-8"):
+            return body.decode(encoding, "replace")
         raise BodyError(f"The body is not UTF-8: byte {error.start + 1:,} is wrong.") from None
 
 
@@ -85,16 +97,41 @@ def _json(text: str) -> object:
     return _without_halves(value) if MAY_HOLD_HALVES.search(text) else value
 
 
-def _form(text: str) -> object:
-    """Return name → last value, or the JSON in `payload` that GitHub and Slack send."""
+def _form(text: str, content_type: str) -> object:
     if text.count("%") > MOST_ESCAPES:
         raise BodyError(f"The form has more than {MOST_ESCAPES:,} escaped characters, such as %20.")
     try:
-        fields = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        pairs = _pairs(text, "utf-8", "strict")
+    except UnicodeDecodeError:
+        pairs = _pairs(text, text_encoding.named(content_type) or "utf-8", "replace")
     except ValueError:
-        raise BodyError(f"The form has more than {MOST_FIELDS:,} fields.") from None
-    payload = fields.get("payload", "")
-    return _json(payload) if _looks_like_json(payload) else fields
+        raise BodyError(TOO_MANY_FIELDS) from None
+    return _values(pairs)
+
+
+def _pairs(text: str, encoding: str, errors: str) -> list[tuple[str, str]]:
+    return parse_qsl(
+        text, keep_blank_values=True, max_num_fields=MOST_FIELDS, encoding=encoding, errors=errors
+    )
+
+
+def _form_with_files(body: bytes, content_type: str) -> object:
+    """Return what `_form` does. The files are left out."""
+    boundary = parse_options_header(content_type)[1].get("boundary", "")
+    try:
+        parts = multipart_form.parts(body, boundary, MOST_FIELDS)
+    except TooManyParts:
+        raise BodyError(TOO_MANY_FIELDS) from None
+    except NotMultipart:
+        raise BodyError("The body is not the form that its content type names, or it is cut off.") from None
+    return _values((part.name, part.text) for part in parts if part.filename is None)
+
+
+def _values(fields: Iterable[tuple[str, str]]) -> object:
+    """Return name → last value, or the JSON in `payload` that GitHub and Slack send."""
+    values = dict(fields)
+    payload = values.get("payload", "")
+    return _json(payload) if _looks_like_json(payload) else values
 
 
 def _whole_number(digits: str) -> int:

@@ -8,7 +8,9 @@ from guestbook.comments.comment_form import Draft
 from guestbook.inbound.federation import RemoteComment
 from guestbook.inbound.metadata import Metadata
 from guestbook.lib import clock
-from guestbook.storage.models import Source
+from guestbook.storage.models import Comment, Source
+
+BECAME = "It became a comment"  # so begins the note of an event that made one
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +89,10 @@ class Effect:
     note: str
     comment_id: str | None = None
     error: str | None = None
+
+    @classmethod
+    def of_new(cls, comment: Comment) -> "Effect":
+        """Return the one of an event that made this comment."""
+        return cls(
+            f"{BECAME}." if comment.status == "published" else f"{BECAME}, {comment.status}.", comment.id
+        )

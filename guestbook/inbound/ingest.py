@@ -144,7 +144,7 @@ def store(
     most = reserve * source.budget_mb * source_budget.MEGABYTE
     if not source_budget.take(connection, source.source_id, packed.size, most):
         raise SourceFull(
-            f"The unproven webhooks of this source fill the {source.budget_mb} MB that they may take."
+            f"The unverified webhooks of this source fill the {source.budget_mb} MB that they may take."
         )
     event_id = ids.new()
     columns = _columns(source, packed, clock.now())

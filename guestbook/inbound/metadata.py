@@ -12,6 +12,7 @@ EVENT_LIMIT, ID_LIMIT, SENDER_LIMIT = 100, 200, 200  # characters, as in schema.
 EVENT_HEADERS = (
     *("x-github-event", "x-gitea-event", "x-forgejo-event", "x-gogs-event", "x-guestbook-event"),
     *("x-shopify-topic", "x-wc-webhook-topic", "linear-event"),
+    *("x-event-key", "ce-type"),  # Bitbucket; CloudEvents
 )
 # An id finds repeats. So a header counts only if its value is new with each delivery and the same in all
 # attempts at it. GitLab's Idempotency-Key is; several events share one X-Gitlab-Event-UUID.
@@ -30,6 +31,8 @@ SENDER_PATHS = (
     ("event", "user"),  # Slack
     ("data", "comment", "name"),  # another guestbook
     ("pusher", "name"),
+    ("actor", "nickname"),  # Bitbucket
+    ("actor", "name"),  # Bitbucket's own servers; Linear
     ("sender",),
     ("user", "name"),
 )
@@ -72,7 +75,8 @@ def _event(headers: Mapping[str, str], payload: object) -> str | None:
     if named:
         action = _action(payload)
         return f"{named}.{action}" if action else named
-    return _at(payload, "event", "type") or _at(payload, "type") or _at(payload, "event")
+    said = _at(payload, "event", "type") or _at(payload, "type") or _at(payload, "event")
+    return said or _at(payload, "event_type")  # Typeform, Paddle, PayPal
 
 
 def _action(payload: object) -> str | None:

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -68,13 +68,6 @@ class Processor:
         self._pages = PagePool(settings, threads=threads, limit=limit)
         self.counts = Counts()
 
-    def anything_due(self, now: datetime) -> bool:
-        """Whether an enabled source has something due that can be started. It takes no write lock."""
-        query = due_events.sources_with_due(now, Source.id)
-        if not self._pages.room:
-            query = query.where(Source.action != MENTIONS)
-        return patient_read.read(self._engine, lambda at: at.execute(query.limit(1)).first() is not None)
-
     def drain(self, *, until: float, stop: StopFlag) -> bool:
         """Process what is due, until that moment of the monotonic clock or until stop is set.
 
@@ -91,7 +84,7 @@ class Processor:
     def work(self) -> bool:
         """Process one batch; return whether there was one, or pages are being read."""
         batch: Claimed = []
-        if self.anything_due(clock.now()):  # an idle look takes no write lock
+        if self._may_start_some():  # an idle look takes no write lock
             self._batches += 1
             token = f"{self._name}.{self._batches}"  # a decision counts while its row still carries the token
             limits = {"limit": self._size, "mentions": self._pages.room}
@@ -117,6 +110,13 @@ class Processor:
         """Wait for the pages that are being read, and give back what was not started."""
         decided, left = self._pages.close()
         self.counts.add(self._record_all(decided, left))
+
+    def _may_start_some(self) -> bool:
+        """Whether an enabled source has something due for which there is room."""
+        query = due_events.sources_with_due(clock.now(), Source.id)
+        if not self._pages.room:
+            query = query.where(Source.action != MENTIONS)
+        return patient_read.read(self._engine, lambda at: at.execute(query.limit(1)).first() is not None)
 
     def _process(self, batch: Claimed, pages: PagePool, *, wait: bool = False) -> Counts | None:
         """Evaluate, act and record; None if there is nothing to record. `wait` for all pages to be read."""

@@ -60,11 +60,14 @@ def typed(text: str, *, ahead: bool = False) -> datetime:
 
 
 def ago(moment: datetime) -> str:
-    """Return `5 minutes ago`, `in 2 hours` or `just now`."""
+    """Return `5 minutes ago`, `in 2 hours` or `just now`.
+
+    What comes is rounded: a link that was made for 30 days a moment ago does not end in 29.
+    """
     seconds = (now() - moment).total_seconds()
     for size, unit in TIME_UNITS:
         if abs(seconds) >= size:
-            count = int(abs(seconds) // size)
+            count = int(seconds // size) if seconds > 0 else round(-seconds / size)
             words = f"{count} {unit}{'s' if count > 1 else ''}"
             return f"{words} ago" if seconds > 0 else f"in {words}"
     return "just now"

@@ -35,7 +35,7 @@ def completed(key: str) -> str:
     Raises ValueError for what is no key, and PackageMissing.
     """
     try:
-        seed = _decoded(key, PRIVATE_KEY_PREFIX, KEY_LENGTH)
+        seed = _decoded(key, KEY_LENGTH)
     except ValueError:
         seed = seed_of(key)
     return _private_key(seed)
@@ -43,7 +43,7 @@ def completed(key: str) -> str:
 
 def seed_of(key: str) -> bytes:
     """Return the seed inside a `whsk_…` key; raises ValueError, also when its two halves are no pair."""
-    seed = _decoded(key, PRIVATE_KEY_PREFIX, 2 * KEY_LENGTH)[:KEY_LENGTH]
+    seed = _decoded(key, 2 * KEY_LENGTH)[:KEY_LENGTH]
     if public_key(key) != written(public_bytes(seed)):
         raise ValueError("The private key and its public key are no pair")
     return seed
@@ -51,12 +51,7 @@ def seed_of(key: str) -> bytes:
 
 def public_key(key: str) -> str:
     """Return the `whpk_…` key of a `whsk_…` key, which needs no package; raises ValueError."""
-    return written(_decoded(key, PRIVATE_KEY_PREFIX, 2 * KEY_LENGTH)[KEY_LENGTH:])
-
-
-def public_key_bytes(key: str) -> bytes:
-    """Return the bytes of a `whpk_…` key; raises ValueError."""
-    return _decoded(key, PUBLIC_KEY_PREFIX, KEY_LENGTH)
+    return written(_decoded(key, 2 * KEY_LENGTH)[KEY_LENGTH:])
 
 
 def written(public: bytes) -> str:
@@ -100,11 +95,11 @@ def _private_key(seed: bytes) -> str:
     return PRIVATE_KEY_PREFIX + base64.b64encode(seed + public_bytes(seed)).decode()
 
 
-def _decoded(key: str, prefix: str, length: int) -> bytes:
+def _decoded(key: str, length: int) -> bytes:
     try:
-        decoded = base64.b64decode(key.removeprefix(prefix), validate=True)
+        decoded = base64.b64decode(key.removeprefix(PRIVATE_KEY_PREFIX), validate=True)
     except (binascii.Error, ValueError):  # the latter for what is not ASCII
         decoded = b""
-    if not key.startswith(prefix) or len(decoded) != length:
-        raise ValueError(f"A key is {prefix} and the base64 of {length} bytes")
+    if not key.startswith(PRIVATE_KEY_PREFIX) or len(decoded) != length:
+        raise ValueError(f"A key is {PRIVATE_KEY_PREFIX} and the base64 of {length} bytes")
     return decoded

@@ -12,6 +12,8 @@ from pathlib import Path
 
 def why_not(path: Path, *, write: bool = True) -> str | None:
     """Say why a file that is there cannot be read (and written), and what helps; None when it can."""
+    if folder := closed_folder(path):
+        return _no_entry(folder)
     mode = os.R_OK | os.W_OK if write else os.R_OK
     if not path.exists() or os.access(path, mode):
         return None
@@ -23,9 +25,28 @@ def why_not(path: Path, *, write: bool = True) -> str | None:
     return f"{path} belongs to {owner}, and {me} may not {what} it. This helps: {helps}"
 
 
+def closed_folder(path: Path) -> Path | None:
+    """Return the first folder on the way to a file that this user may not enter, if there is one."""
+    for folder in reversed(path.absolute().parents):
+        if not os.access(folder, os.X_OK):
+            return folder if folder.is_dir() else None  # a folder that is missing is not closed
+    return None
+
+
+def type_of(path: Path) -> int | None:
+    """Return the type of a file, such as `stat.S_IFDIR`; None where this user sees none. Path's may raise."""
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except OSError:
+        return None
+
+
 def is_read_only(path: Path) -> bool:
     """Whether nobody may write on the file system, be it after a fault of the disk."""
-    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except PermissionError:  # in a closed folder, of which why_not tells
+        return False
 
 
 def open_to_all(folder: Path) -> str | None:
@@ -33,6 +54,12 @@ def open_to_all(folder: Path) -> str | None:
     if not folder.stat().st_mode & stat.S_IWOTH:
         return None
     return f"every user of this machine may write there. This helps: chmod o-w {shlex.quote(str(folder))}"
+
+
+def _no_entry(folder: Path) -> str:
+    owner, me = _name(folder.stat().st_uid), _name(os.geteuid())
+    helps = f"chmod u+rwx {shlex.quote(str(folder))}" if owner == me else "name a file in another folder"
+    return f"{folder} belongs to {owner}, and {me} may not enter it. This helps: {helps}"
 
 
 def _name(number: int) -> str:

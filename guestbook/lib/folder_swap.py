@@ -38,6 +38,9 @@ def replacing(folder: Path, mark: str) -> Iterator[Path]:
 
 
 def _check(folder: Path, mark: str) -> None:
+    parent = folder.parent
+    if os.access(parent, os.X_OK) and not os.access(parent, os.W_OK):  # else the folder's own right misleads
+        raise Refused(f"{folder} cannot be replaced: this user may not make a new folder in {parent}.")
     if not folder.exists():
         return
     if not folder.is_dir():

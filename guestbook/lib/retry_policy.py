@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 JITTER = 0.2  # of the delay, either way, so that retries do not all arrive at once
+PASSING_STATUSES = (408, 425, 429)  # time-out, too early, too many requests
 RETRY_AFTER_CAP = 24 * 3600.0  # seconds
 PAUSE_AFTER = 5  # requests in a row that failed to connect or timed out
 PAUSE_FIRST = 30.0  # seconds until the first probe of an unreachable webhook
@@ -47,6 +48,11 @@ def pause_until(now: datetime, pauses: int, luck: float | None = None) -> dateti
     """Return when to probe a webhook that was paused `pauses` times in a row: waits double up to a cap."""
     wait = min(PAUSE_FIRST * 2.0 ** min(pauses, 20), PAUSE_CAP)
     return now + timedelta(seconds=_jittered(wait, luck))
+
+
+def may_pass(status: int) -> bool:
+    """Whether a page that answers with this status may answer with another one later."""
+    return status in PASSING_STATUSES or status >= 500
 
 
 def retry_after(text: str | None, now: datetime) -> float:

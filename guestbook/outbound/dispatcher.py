@@ -51,6 +51,7 @@ class ClaimedTasks(NamedTuple):
 
     webhook_id: str
     unreachable: int  # requests in a row that failed to connect or timed out
+    answered: bool  # before those, its receiver has answered
     tasks: list[DeliveryTask]
 
 
@@ -169,7 +170,8 @@ class Dispatcher:
             self._unrecorded = []
             self._rates.committed()
             for claim in claims:
-                self.pool.load(claim.webhook_id, claim.tasks, unreachable=claim.unreachable)
+                key, unreachable, answered, some = claim
+                self.pool.load(key, some, unreachable=unreachable, answered=answered)
         self.tally.local_error = self.tally.local_error or self._host.no_room(self.tally.host_limit)
 
     def _record_and_claim(self, *, claiming: bool) -> list[ClaimedTasks]:
@@ -220,7 +222,7 @@ class Dispatcher:
                 slots = budget.take(len(due)) if budget else [None] * len(due)
                 pairs = zip(due, slots, strict=True)
                 made = [tasks.delivery_task(one, token, lease_end, to, slot, until) for one, slot in pairs]
-                claims.append(ClaimedTasks(row.id, row.unreachable_in_a_row, made))
+                claims.append(ClaimedTasks(row.id, row.unreachable_in_a_row, bool(row.has_answered), made))
         self._rates.store(connection, budgets)
         return claims
 

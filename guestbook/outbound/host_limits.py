@@ -46,7 +46,7 @@ class HostLimits:
     def slowed(self, met: str | None) -> str | None:
         """Return a sentence when the pass used fewer threads than it could have used."""
         if not self._pool.was_short:
-            return met
+            return None
         return SLOWED.format(self._name(met), self._pool.size, self._wished)
 
     def close(self) -> None:

@@ -5,11 +5,12 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urldefrag, urlencode
 
-from guestbook.lib import page_content
+from guestbook.lib import page_content, retry_policy
 from guestbook.lib.page_content import PackedWrongly, endpoint_discovery
 from guestbook.outbound.tasks import DeliveryTask
-from guestbook.transport import PAGE_LIMIT, ReceiverAnswer, Transport
+from guestbook.transport import PAGE_LIMIT, ReceiverAnswer, Transport, TransportError
 
+INCOMPLETE = {"body_timeout": "timeout", "body_broken": "connection_lost"}  # by note: the reason word
 NO_ENDPOINT = "The website takes no webmentions, so nothing was sent."
 
 
@@ -39,10 +40,12 @@ class MentionSender:
         mention = json.loads(task.body)
         website = urldefrag(str(mention["target"])).url
         page = self.transport.get(website, self.headers, seconds=seconds)
-        if page.answer.status == 429 or page.answer.status >= 500:
+        if retry_policy.may_pass(page.answer.status):
             return page.answer
         endpoint = self._endpoint(page.url, page.answer)
         if endpoint is None:
+            if page.answer.note in INCOMPLETE:  # what is missing may name one
+                raise TransportError(INCOMPLETE[page.answer.note], sent=True)
             raise NoEndpoint(page.answer.status)
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         left = max(until - time.monotonic(), 0.001)

@@ -99,7 +99,7 @@ def take(
     if replaced:
         leases.make_due(connection, DELIVERIES, _leased_to(replaced, webhook.id, now), now)
     mine = DELIVERIES.c.webhook_id == webhook.id
-    due = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit, in_order=True)
+    due = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
     leased = leases.lease(connection, DELIVERIES, due, now=now, until=now + PULL_LEASE, token=token)
     agent = request_headers.user_agent(settings.base_url)
     return [_taken(row, webhook, agent, now) for row in due if row.id in leased]

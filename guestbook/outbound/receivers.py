@@ -113,7 +113,9 @@ def receiver(
     """Make a receiver from the values of a row, stored or decrypted. A wrong value becomes its `error`."""
     policy = response_policy.POLICIES.get(format_name, response_policy.standard)
     mentions = format_name == "webmention"
-    made = Receiver(webhook_id, name, url, {}, (), b"", None, policy, mentions, (), github_headers)
+    made = Receiver(
+        webhook_id, name, url, {}, (), b"", policy=policy, mentions=mentions, github_headers=github_headers
+    )
     try:
         own = _headers(headers, keyring)
         text, old = (one and keyring.decrypt(one, SECRET_PURPOSE) for one in (secret, previous))

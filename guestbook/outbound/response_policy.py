@@ -83,7 +83,7 @@ def _webmention(status: int, headers: Mapping[str, str], now: datetime, _body: b
     """Only this delivery is concerned: the next one goes to another website."""
     if 200 <= status < 300:
         return OK
-    may_pass = status in (408, 425, 429) or status >= 500
+    may_pass = retry_policy.may_pass(status)
     delay = retry_policy.retry_after(headers.get("retry-after"), now) if may_pass else 0.0
     return Decision(ok=False, abort=not may_pass, delay=delay)
 

@@ -13,6 +13,7 @@ from guestbook.outbound.response_policy import Decision
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.outbound.time_limit import NO_LIMIT, TimeLimit
 from guestbook.settings import Settings
+from guestbook.storage.models.delivery import REFUSED_WITH
 from guestbook.transport import ReceiverAnswer, Transport, TransportError
 
 MARGIN = 2.0  # seconds of lease that must be left beyond the deadline of an attempt
@@ -52,6 +53,12 @@ class Sender:
 
     def attempt(self, task: DeliveryTask) -> Outcome:
         """Send one delivery once. Never raises: whatever goes wrong is this delivery's outcome."""
+        try:
+            return self._attempt(task)
+        except MemoryError:  # before the request, or for the words about it: give the delivery back
+            return Outcome(task, host_limit=resource_limits.MEMORY_LIMIT)
+
+    def _attempt(self, task: DeliveryTask) -> Outcome:
         seconds = self._limit.left(self._timeout)
         if not seconds or _lease_left(task) < seconds + MARGIN:
             return Outcome(task)  # the pass or the lease could end before the request does: give it back
@@ -72,8 +79,8 @@ class Sender:
                 outcome.unreachable, outcome.decision = False, Decision(False, abort=error.is_lasting)
             outcome.host_limit = error.limit
         except MemoryError:
-            if outcome.status_code is None:  # no answer was read: give the delivery back
-                return Outcome(task, host_limit=resource_limits.MEMORY_LIMIT)
+            if outcome.status_code is None:
+                raise  # no answer was read
             outcome.host_limit = resource_limits.MEMORY_LIMIT
         except Exception as error:  # a mistake in our code or in the row must not end the thread
             outcome.error = f"The request could not be made ({type(error).__name__})."
@@ -142,7 +149,7 @@ def _note_answer(answer: ReceiverAnswer, outcome: Outcome, policy: response_poli
 def _failure(answer: ReceiverAnswer, decision: response_policy.Decision) -> str:
     """Say why an answer was not a success."""
     no_more = f" and {NO_MORE}" if decision.abort else ""
-    return f"The receiver answered {answer.status}{decision.problem}{no_more}."
+    return f"{REFUSED_WITH}{answer.status}{decision.problem}{no_more}."
 
 
 def _note(answer: ReceiverAnswer, decision: response_policy.Decision) -> str | None:

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 
-from guestbook.outbound.worker_pool import R, T, WorkerPool
+from guestbook.outbound.webhook_concurrency import T
+from guestbook.outbound.worker_pool import R, WorkerPool
 
 
 class SingleWorker(WorkerPool[T, R]):

@@ -16,7 +16,7 @@ class Tally:
     given_up: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the webhook's name and id
     disabled: list[str] = field(default_factory=list)
     local_error: str | None = None  # of our machine or proxy; it ended the pass
-    host_limit: str | None = None  # of this host; it made the pass slower
+    host_limit: str | None = None  # of this host; at the end a sentence, if it only made the pass slower
     recorded: list[tuple[Outcome, str]] = field(default_factory=list)  # of a tick, with the result in words
 
     @property

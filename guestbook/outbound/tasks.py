@@ -90,6 +90,11 @@ class Outcome:
         return self.decision.ok
 
     @property
+    def answered(self) -> bool:
+        """Whether the receiver answered, with success or without."""
+        return self.ok or self.status_code is not None
+
+    @property
     def holds_lane(self) -> bool:
         """Whether the webhook's other tasks must wait."""
         return self.is_local_error or self.decision.pause > 0 or self.decision.gone

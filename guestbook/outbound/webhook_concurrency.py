@@ -22,6 +22,10 @@ class Result(Protocol):
         """Whether the receiver has the delivery."""
 
     @property
+    def answered(self) -> bool:
+        """Whether the receiver answered, with success or without."""
+
+    @property
     def holds_lane(self) -> bool:
         """Whether the webhook's other tasks must wait."""
 
@@ -37,6 +41,8 @@ class Lane(Generic[T]):
     cap: int = START_CAP  # requests at once
     in_flight: int = 0
     unreachable: int = 0  # requests in a row that failed to connect or timed out
+    answered_before: bool = False  # an attempt was answered in an earlier pass
+    proven: bool = False  # the last attempt was answered in this pass, so the next will probably not hang
     on_hold: bool = False  # nothing is started
     hold_is_stored: bool = False  # the database has the reason too, so that claims respect it
     is_listed: bool = False  # it stands in the pool's list of lanes with work
@@ -53,13 +59,19 @@ class Lane(Generic[T]):
         if result.host_limit:
             return  # this host stopped the request, which says nothing about the webhook
         self.finished += 1
-        if result.ok:
-            self.cap, self.unreachable = min(self.cap + 1, cap_limit), 0
-        else:
-            self.cap = 1
-            self.unreachable = self.unreachable + 1 if result.unreachable else 0
+        self.cap = min(self.cap + 1, cap_limit) if result.ok else 1
+        if result.answered:
+            self.proven, self.unreachable = True, 0
+        elif result.unreachable:
+            self.proven, self.unreachable = False, self.unreachable + 1
         if result.holds_lane or self.unreachable >= PAUSE_AFTER:
             self.on_hold, self.hold_is_stored = True, False
+
+    def reopen(self, unreachable: int) -> None:
+        """End the hold. A single request probes the webhook, which so many could not reach in a row."""
+        self.on_hold, self.cap = False, 1
+        self.unreachable = min(unreachable, PAUSE_AFTER - 1)
+        self.proven = self.proven and not unreachable
 
     def room(self) -> int:
         """Return how many more rows to claim for this webhook.

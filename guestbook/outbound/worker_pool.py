@@ -17,17 +17,21 @@ from typing import Generic, TypeVar
 from guestbook.lib import resource_limits
 from guestbook.lib.retry_policy import PAUSE_AFTER
 from guestbook.outbound.core_usage import CoreUsage
-from guestbook.outbound.webhook_concurrency import START_CAP, START_WINDOW, Lane, Result
+from guestbook.outbound.ready_lanes import ReadyLanes
+from guestbook.outbound.webhook_concurrency import START_CAP, START_WINDOW, Lane, Result, T
 
 MAX_QUEUED = 1536  # rows claimed ahead for all webhooks
+KEPT_FOR_PROVEN = MAX_QUEUED // 4  # of them; an unproven lane without a task may use one
 MAX_UNRECORDED = 384  # sent and not yet recorded: a kill can make us send so many twice
 
-T = TypeVar("T")
 R = TypeVar("R", bound=Result)
 
 
 class WorkerPool(Generic[T, R]):
-    """Up to `size` daemon threads that do `work`; at most a quarter of them for one webhook."""
+    """Up to `size` daemon threads that do `work`; at most a quarter of them for one webhook.
+
+    `ready_lanes` tells how many they are for all webhooks together that may hang.
+    """
 
     def __init__(self, work: Callable[[T], R], size: int, unrecorded: int = MAX_UNRECORDED) -> None:
         self._work = work
@@ -39,7 +43,7 @@ class WorkerPool(Generic[T, R]):
         self.was_short = False  # tasks had to wait for threads that the host does not allow
         self.was_refused = False  # the host refused to start a thread
         self._lanes: dict[str, Lane[T]] = {}
-        self._ready: deque[Lane[T]] = deque()  # lanes that have a task to start
+        self._ready: ReadyLanes[T] = ReadyLanes()  # those with a task to start
         self._results: list[R] = []
         self._lock = threading.Lock()
         self._has_work = threading.Condition(self._lock)
@@ -68,27 +72,30 @@ class WorkerPool(Generic[T, R]):
             if self._full_at > before:
                 self._has_work.notify(self.size)
 
-    def load(self, key: str, tasks: Iterable[T], *, unreachable: int) -> None:
-        """Put claimed tasks into a lane. After a pause a single request probes the webhook."""
+    def load(self, key: str, tasks: Iterable[T], *, unreachable: int, answered: bool = False) -> None:
+        """Put claimed tasks into a lane. The rest is what the database knows of its webhook."""
         with self._lock:
-            lane = self._lanes.get(key) or self._open(key, unreachable)
+            lane = self._lanes.get(key) or self._open(key, unreachable, answered)
             if lane.on_hold and lane.hold_is_stored:  # tasks were claimed all the same: the pause is over
-                lane.on_hold, lane.cap, lane.unreachable = False, 1, min(unreachable, PAUSE_AFTER - 1)
+                self._ready.reopen(lane, unreachable)
             before = len(lane.tasks)
             lane.tasks.extend(tasks)
             self._queued += len(lane.tasks) - before
-            self._list_if_ready(lane)
+            self._ready.add(lane)
             self._start_threads()
             self._has_work.notify(min(self._queued, self.size))
 
     def rooms(self, keys: Iterable[str]) -> dict[str, int]:
         """Return how many rows to claim for each lane (`Lane.room`); a new lane starts small."""
         with self._lock:
-            spare = MAX_QUEUED - self._queued
-            rooms = {}
-            for key in keys:
-                lane = self._lanes.get(key)
-                rooms[key] = min(lane.room() if lane else START_WINDOW, max(spare, 0))
+            lanes = {key: self._lanes.get(key) for key in keys}
+            spare, rooms = max(0, MAX_QUEUED - self._queued), {}
+            share = max(0, spare - KEPT_FOR_PROVEN) // max(1, len(lanes))
+            for key, lane in lanes.items():
+                room = lane.room() if lane else START_WINDOW
+                if not (lane and lane.proven):
+                    room = min(room, share if lane and lane.tasks else max(1, share))
+                rooms[key] = min(room, spare)
                 spare -= rooms[key]
             return rooms
 
@@ -177,21 +184,17 @@ class WorkerPool(Generic[T, R]):
         return self._in_flight + len(self._results) >= self._full_at
 
     def _is_sending(self) -> bool:
-        is_busy = self._in_flight > 0 or any(lane.may_start() for lane in self._ready)
+        is_busy = self._in_flight > 0 or self._ready.any_may_start()
         return is_busy and not self._is_full()
 
-    def _open(self, key: str, unreachable: int) -> Lane[T]:
+    def _open(self, key: str, unreachable: int, answered: bool) -> Lane[T]:
         cap = 1 if unreachable else min(START_CAP, self._cap_limit())
-        lane = self._lanes[key] = Lane(cap=cap, unreachable=min(unreachable, PAUSE_AFTER - 1))
+        unreachable = min(unreachable, PAUSE_AFTER - 1)
+        lane = self._lanes[key] = Lane(cap=cap, unreachable=unreachable, answered_before=answered)
         return lane
 
     def _cap_limit(self) -> int:
         return max(1, self.size // 4)  # threads that one webhook may have at once
-
-    def _list_if_ready(self, lane: Lane[T]) -> None:
-        if not lane.is_listed and lane.may_start():
-            lane.is_listed = True
-            self._ready.append(lane)
 
     def _start_threads(self) -> None:
         """Start as many threads as help and as the host allows."""
@@ -229,31 +232,24 @@ class WorkerPool(Generic[T, R]):
 
     def _hand_in(self, lane: Lane[T], result: R) -> None:
         self._results.append(result)
-        lane.note(result, self._cap_limit())
+        self._ready.note(lane, result, self._cap_limit())
         self._in_flight -= 1
         if result.host_limit:  # use one thread fewer; the task, which was not sent, is tried again with that
             self.size = min(self.size, self.threads) - 1
             self.was_short = True
         if len(self._results) == 1 or not self._in_flight or self._is_full():
             self._has_results.notify()
-        self._list_if_ready(lane)
 
     def _take(self) -> tuple[Lane[T], T] | None:
-        """Take a task from the lane whose turn it is, and put the lane behind the others."""
+        """Take the next task, if one may start."""
         if self._is_still or self._is_full():
             return None  # a transaction is under way, or comes first
-        while self._ready:
-            lane = self._ready.popleft()
-            lane.is_listed = False
-            if lane.may_start():
-                task = lane.tasks.popleft()
-                lane.in_flight += 1
-                self._in_flight += 1
-                self._queued -= 1
-                self._list_if_ready(lane)
-                if self._ready and self._idle:
-                    self._has_work.notify()  # one thread wakes the next while there is work
-                if self._is_full():
-                    self._has_results.notify()
-                return lane, task
-        return None  # nothing waits, or all that waits has its cap in flight
+        taken = self._ready.start(self.size)
+        if taken is not None:
+            self._in_flight += 1
+            self._queued -= 1
+            if self._idle and self._ready.has_turn(self.size):
+                self._has_work.notify()  # one thread wakes the next while there is work
+            if self._is_full():
+                self._has_results.notify()
+        return taken

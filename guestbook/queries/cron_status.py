@@ -18,7 +18,10 @@ ADVICE = {
 # Where the ends of requests do the work of cron, or a pinger does. No crontab line helps there.
 ADVICE_WITHOUT_CRON = {
     "requests": "On a quiet book, let a pinger call the address that the account page makes for it.",
-    "pinger": "See whether your pinger calls the address for pingers, which the account page shows.",
+    "pinger": (
+        "See whether your pinger calls the address for pingers, which the account page shows. "
+        "If you use cron instead, remove that address there: this then shows the line for your crontab."
+    ),
 }
 
 

@@ -57,5 +57,5 @@ def _of_sqlite(connection: PoolProxiedConnection) -> FrontPageRows:
 
 def _through(select: Select) -> FrontPageRows:
     settings = tuple(select(preferences.STORED))
-    limit = preferences.kept(settings).per_page
+    limit = preferences.from_rows(settings).per_page
     return FrontPageRows(settings, tuple(select(public_comments.NEWEST_PUBLISHED, most=limit + 1)))

@@ -82,14 +82,14 @@ def _activity(session: Session, webhook: Webhook, now: datetime) -> WebhookActiv
     # Where nothing but untried ones came lately, as for a disabled webhook, those before them tell.
     last = _attempts(session, mine) or _attempts(session, mine & Delivery.due_at.is_(None))
     times = [attempt.milliseconds for attempt in last]
-    successes = sum(attempt.error is None for attempt in last)
+    successes = sum(attempt.succeeded for attempt in last)
     return WebhookActivity(webhook, len(last), successes, round(median(times)) if times else None, *row)
 
 
-def _attempts(session: Session, condition: ColumnElement[bool]) -> Sequence[Row[int, str | None]]:
+def _attempts(session: Session, condition: ColumnElement[bool]) -> Sequence[Row[int, bool]]:
     """Return the last attempts among those made for the newest of these deliveries."""
     newest = (
         select(Delivery.id).where(condition).order_by(Delivery.id.desc()).limit(RATED_ATTEMPTS).subquery()
     )
-    query = select(Attempt.milliseconds, Attempt.error).join(newest, Attempt.delivery_id == newest.c.id)
+    query = select(Attempt.milliseconds, Attempt.succeeded).join(newest, Attempt.delivery_id == newest.c.id)
     return session.execute(query.order_by(Attempt.started_at.desc()).limit(RATED_ATTEMPTS)).all()

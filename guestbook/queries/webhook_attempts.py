@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Row, case, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
 from guestbook.lib import ids
@@ -17,8 +17,6 @@ from guestbook.storage.models import Attempt, Delivery
 COUNTED_ATTEMPTS = 5000  # of the latest deliveries, and of their latest attempts
 LAST_ATTEMPTS = 100
 NEXT_DELIVERIES = 10
-
-SUCCEEDED: ColumnElement[bool] = or_(Attempt.error.is_(None), Attempt.status_code.between(200, 299))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +85,15 @@ def _made(session: Session, webhook_id: str, since: datetime) -> tuple[list[Made
     newest = newest.order_by(Delivery.id.desc())
     some = newest.limit(COUNTED_ATTEMPTS).subquery()
     columns = Attempt.delivery_id, Attempt.started_at, Attempt.milliseconds, Attempt.status_code
-    query = select(*columns, case((SUCCEEDED, 1), else_=0).label("succeeded"))
-    query = query.join(some, Attempt.delivery_id == some.c.id).order_by(Attempt.started_at.desc())
-    made = [_attempt(row) for row in session.execute(query.limit(COUNTED_ATTEMPTS))][::-1]
+    query = select(*columns, Attempt.succeeded).join(some, Attempt.delivery_id == some.c.id)
+    query = query.order_by(Attempt.started_at.desc())
+    made = [MadeAttempt(*row) for row in session.execute(query.limit(COUNTED_ATTEMPTS))][::-1]
     if not made:
         return [], None
     oldest = session.scalar(newest.offset(COUNTED_ATTEMPTS - 1).limit(1))  # in the index alone
     starts = [ids.moment_of(oldest)] if oldest else []
     starts += [made[0].started_at] if len(made) == COUNTED_ATTEMPTS else []
     return made, max(starts, default=None)
-
-
-def _attempt(row: Row[str, datetime, int, int | None, int]) -> MadeAttempt:
-    return MadeAttempt(*row[:4], succeeded=bool(row.succeeded))
 
 
 def _times(made: Sequence[MadeAttempt]) -> AttemptTimes:

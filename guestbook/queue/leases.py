@@ -29,12 +29,10 @@ def claim(
     *,
     now: datetime,
     limit: int,
-    in_order: bool = False,
 ) -> Sequence[Row[Any]]:
     """Lock and return up to `limit` due rows; nobody else gets them before `lease` is called.
 
-    Among deliveries may be some that wait behind earlier ones: `lease` leaves them out. With `in_order` the
-    claim does so itself, which costs more.
+    Deliveries that wait behind earlier ones are left out. A pass, which claims most, has `ordered_claims`.
     """
     query = (
         select(table)
@@ -43,7 +41,7 @@ def claim(
         .limit(limit)
         .with_for_update(skip_locked=True)  # SQLite has no such clause and needs none: it has one writer
     )
-    return connection.execute(query.where(IS_NEXT) if in_order else query).all()
+    return connection.execute(query.where(IS_NEXT) if table is DELIVERIES else query).all()
 
 
 def lease(

@@ -40,14 +40,18 @@ class OrderedClaims:
         now: datetime,
         until: datetime,
         token: str,
+        counted: bool = True,
     ) -> dict[str, Rows]:
-        """Lease up to so many due rows of each webhook, `most` in all, and return them by webhook."""
+        """Lease up to so many due rows of each webhook or source, `most` in all, and return them by owner.
+
+        The first in `limits` is served first. `counted` is as in `leases.lease`.
+        """
         found: dict[str, Rows] = {}
         for owner_id, limit in limits.items():
             if limit and most:
                 found[owner_id] = self.find(connection, owner_id, now=now, limit=min(limit, most))
                 most -= len(found[owner_id])
-        return self.lease(connection, found, now=now, until=until, token=token)
+        return self.lease(connection, found, now=now, until=until, token=token, counted=counted)
 
     def find(self, connection: Connection, owner_id: str, *, now: datetime, limit: int) -> Rows:
         """Lock and return up to `limit` due rows of a webhook or source. Then call `lease` for all."""

@@ -20,7 +20,7 @@ from guestbook.lib import clock
 from guestbook.lib.sliding_log import SHORT_SLOT_WAIT
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.queue.wakeups import Wakeups
-from guestbook.storage import database, file_identity, patient_read
+from guestbook.storage import database, file_identity, patient_read, plain_statement
 from guestbook.storage.models import FIRST_DUE, FIRST_INBOUND_DUE, Source, Webhook
 from guestbook.storage.models.webhook import LONGEST_SLOT_WAIT
 
@@ -186,7 +186,7 @@ class Poller:
         """Return the row that answers, past SQLAlchemy, which would take longer; on a server a zero."""
         if not self._is_file:
             return (0,)
-        raw: Any = self.connection.connection.dbapi_connection
+        raw = plain_statement.raw(self.connection)
         try:
             file_identity.check(self.connection.info)
             return raw.execute(question).fetchone()

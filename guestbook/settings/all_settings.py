@@ -11,6 +11,7 @@ from guestbook.settings.data_folder import DATA_DIR
 from guestbook.settings.environment import SETTING_PREFIX, SettingsError
 
 TEST_PREFIX = "GUESTBOOK_TEST_"  # read by the test suite alone
+ALIKE = 0.85  # of 1, how much two names have in common when one is a slip for the other
 RETRY_SCHEDULE = "0,5,300,1800,7200,18000,36000,50400,72000,86400"  # seconds
 
 Environ = Mapping[str, str] | None  # None for that of this process
@@ -124,6 +125,14 @@ def _known(values: dict[str, str]) -> dict[str, str]:
     """Return the values; raises SettingsError where one is not a setting."""
     unknown = [name for name in sorted(set(values) - SETTING_NAMES) if not name.startswith(TEST_PREFIX)]
     if unknown:
-        known = ", ".join(sorted(SETTING_NAMES))
-        raise SettingsError(f"Unknown setting {', '.join(unknown)}. Known are {known}.")
+        known = f"Known are {', '.join(sorted(SETTING_NAMES))}."
+        raise SettingsError(f"Unknown setting {', '.join(unknown)}. {_suggestion(unknown) or known}")
     return values
+
+
+def _suggestion(unknown: list[str]) -> str:
+    """Ask for the settings that are written much alike, or return nothing where one has none."""
+    from difflib import get_close_matches  # here: cron starts each minute
+
+    close = [get_close_matches(name.upper(), SETTING_NAMES, n=1, cutoff=ALIKE) for name in unknown]
+    return f"Did you mean {', '.join(one[0] for one in close)}?" if all(close) else ""

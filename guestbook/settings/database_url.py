@@ -20,6 +20,12 @@ EXTRAS = {  # by driver, what pip must install
     "mysql+pymysql": "mariadb",
     "mariadb+pymysql": "mariadb",
 }
+DRIVERS = {  # which of them a URL of another program means
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
 SQLITE_SUFFIXES = ("-wal", "-shm", "-journal")  # of the files beside a database
 
 
@@ -32,7 +38,12 @@ def parse(text: str) -> str:
         return text
     url = _parts(text)
     if url.drivername not in EXTRAS:
-        raise ValueError(f"the database must be one of {', '.join(EXTRAS)}")
+        named = DRIVERS.get(url.drivername.partition("+")[0])
+        raise ValueError(
+            f"it must begin with {named}:// in place of {url.drivername}://"
+            if named
+            else f"the database must be one of {', '.join(EXTRAS)}"
+        )
     if url.drivername == "sqlite" and ":memory:" in (url.database or ":memory:"):
         raise ValueError(
             "a database in memory is lost with its process: name a file, as in sqlite:////path/book.db"

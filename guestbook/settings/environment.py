@@ -2,14 +2,18 @@
 
 import os
 from collections.abc import Callable, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import TypeVar
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from guestbook.lib import file_access
 
 SETTING_PREFIX = "GUESTBOOK_"
+BYTE_ORDER_MARK = "\ufeff"  # with which some editors begin a file
+SETTING_LINE = f"{SETTING_PREFIX}NAME=value, or a quote has no end"
 SECRET_SETTINGS = (
     "DATABASE_URL",
     "SECRET_KEY",
@@ -62,9 +66,23 @@ def of_file(path: Path) -> dict[str, str]:
     if problem := file_access.why_not(path, write=False):
         raise SettingsError(problem)
     try:
-        values = dotenv_values(path) if path.is_file() else {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}.") from None
+        text = path.read_text("utf-8").removeprefix(BYTE_ORDER_MARK) if path.is_file() else ""
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} cannot be read: it is not UTF-8. Save it as UTF-8 text.") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from None
+    _require_pairs(path, text)
+    values = dotenv_values(stream=StringIO(text))
     if any("\0" in (value or "") for value in values.values()):
         raise SettingsError(f"{path} cannot be read: a value has a NUL byte.")
-    return {name: value or "" for name, value in values.items() if name.startswith(SETTING_PREFIX)}
+    ours = (name for name in values if name.upper().startswith(SETTING_PREFIX))  # small letters are a slip
+    return {name: values[name] or "" for name in ours}
+
+
+def _require_pairs(path: Path, text: str) -> None:
+    """Refuse a line of ours that dotenv would leave out; lines of other programs do not matter."""
+    for one in parse_stream(StringIO(text)):
+        if one.error and SETTING_PREFIX in one.original.string:
+            line = one.original.string.strip().partition("\n")[0]
+            number = one.original.line + one.original.string.partition(line)[0].count("\n")
+            raise SettingsError(f"{path} cannot be read: line {number} is not {SETTING_LINE}.")

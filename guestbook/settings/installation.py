@@ -4,6 +4,7 @@ import shlex
 import shutil
 import sys
 import sysconfig
+from importlib.util import find_spec
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -38,11 +39,29 @@ def crontab_command() -> str:
 def install_command(extra: str) -> str:
     """Return what installs the packages of an extra beside this program."""
     if not in_checkout():
-        return f"pip install '{PROGRAM}[{extra}]'"
+        return f"{_pip()} {' '.join(map(shlex.quote, _packages(extra)))}"  # no index has the guestbook itself
     if Path(sys.prefix) == CHECKOUT / ".venv":
         return f"{shlex.quote(str(CHECKOUT / 'scripts/install'))} {extra}"
     pip = shlex.quote(str(Path(sys.prefix, "bin/pip")))
     return f"{pip} install --editable {shlex.quote(f'{CHECKOUT}[{extra}]')}"
+
+
+def _pip() -> str:
+    """Return what installs into this Python; uv's environments have no pip."""
+    python = shlex.quote(str(Path(sys.prefix, "bin/python")))
+    return f"{python} -m pip install" if find_spec("pip") else f"uv pip install --python {python}"
+
+
+def _packages(extra: str) -> list[str]:
+    """Return what an extra asks for, as `psycopg[binary]>=3.2`."""
+    from importlib import metadata  # here: cron starts each minute
+
+    try:
+        required = metadata.requires(PROGRAM) or []
+    except metadata.PackageNotFoundError:  # somebody has copied the package
+        required = []
+    parts = [line.replace("'", '"').partition(";") for line in required]
+    return [name.strip() for name, _, marker in parts if f'extra == "{extra}"' in marker]
 
 
 def _call(program: str, words: str) -> str:

@@ -41,7 +41,8 @@ def base_url(text: str) -> str:
     """The address of the book as visitors see it, without a slash at its end."""
     parts = _address(text, "http", "https")
     if parts is None or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("it must be an address like https://example.org/guestbook")
+        ascii_only = "" if text.isascii() else ", in ASCII: a domain with other letters begins with xn--"
+        raise ValueError(f"it must be an address like https://example.org/guestbook{ascii_only}")
     return text.rstrip("/")
 
 

@@ -13,9 +13,13 @@
   frame.style.cssText = "display: block; width: 100%; border: 0";
   frame.style.height = `${Number(script.dataset.height) || 600}px`;
   addEventListener("message", (event) => {
-    const height = event.data?.guestbookHeight;
+    const { guestbookHeight: height, guestbookShow: show } = event.data || {};
     if (event.source !== frame.contentWindow || event.origin !== book.origin || !(height > 0)) return;
     frame.style.height = `${Math.ceil(height)}px`;
+    if (!(show >= 0)) return;
+    // After a click in the book: the line that the visitor should see comes to the top, with some space above.
+    frame.style.scrollMarginTop = `${16 - show}px`;
+    frame.scrollIntoView();
   });
   script.after(frame);
 })();

@@ -1,10 +1,24 @@
-// Tells the page around this frame how high the book is: that page alone, and nothing else.
+// Tells the page around this frame how high the book is, and after a click, where to look: that page alone, and
+// nothing else. Browsers neither scroll that page nor move the focus for a frame from another site.
 "use strict";
 
 (() => {
   const { site } = document.currentScript.dataset;
-  const tell = () => {
-    parent.postMessage({ guestbookHeight: document.documentElement.getBoundingClientRect().height }, site);
+  const top = (element) => element?.getBoundingClientRect().top ?? 0; // the frame itself never scrolls
+  const tell = (more) => {
+    const guestbookHeight = document.documentElement.getBoundingClientRect().height;
+    parent.postMessage({ guestbookHeight, ...more }, site);
   };
-  new ResizeObserver(tell).observe(document.documentElement);
+  const show = (element) => tell({ guestbookShow: Math.max(0, top(element?.closest(".field") ?? element)) });
+  new ResizeObserver(() => tell()).observe(document.documentElement);
+
+  const news = document.querySelector("[autofocus]"); // what was wrong, or the preview
+  const before = document.referrer && new URL(document.referrer);
+  const followsAnother = before && before.origin === location.origin && before.pathname === location.pathname;
+  news?.focus({ preventScroll: true });
+  if (followsAnother) show(news ?? document.getElementById("thanks") ?? document.getElementById(location.hash.slice(1)));
+  addEventListener("click", (event) => {
+    const link = event.target.closest("a[href^='#']");
+    if (link) show(document.getElementById(link.hash.slice(1)));
+  });
 })();

@@ -32,6 +32,7 @@ from guestbook.storage.schema_version import Age
 
 OWN_FOLDER = "backups"  # in the data folder: those from before an upgrade or a restore
 NOTHING = "Nothing was changed."
+FIRST_ENCRYPTED = "0020"  # the version of the tables whose migration encrypts the secrets
 UNFINISHED = ".unfinished"  # ends the name of a file that is being written
 JOURNALS = ("", "-journal", "-wal", "-shm")  # what SQLite may have put beside it
 BACKUP_WAIT = 60.0  # seconds for another backup of the same book
@@ -39,10 +40,16 @@ BACKUP_WAIT = 60.0  # seconds for another backup of the same book
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
-    """The file, and how many rows each table has in it."""
+    """The file, how many rows each table has in it, and the version of its tables."""
 
     path: Path
     rows: dict[str, int]
+    schema: str
+
+    @property
+    def is_from_before_encryption(self) -> bool:
+        """Whether its secrets can be read, whatever this program would do with them."""
+        return self.schema < FIRST_ENCRYPTED
 
 
 def write(settings: Settings, path: Path, *, progress: Progress = in_silence) -> BackupReport:
@@ -61,12 +68,12 @@ def write(settings: Settings, path: Path, *, progress: Progress = in_silence) ->
             _refuse_other_files(settings, path)
             try:
                 with _damage_of_book(settings):
-                    rows = _written(settings, unfinished, progress)
+                    label = _written(settings, unfinished, progress)
                 _refuse_other_files(settings, path)
                 _keep(unfinished, path)
             finally:
                 remove(unfinished)
-    return BackupReport(path, rows)
+    return BackupReport(path, {name: one.rows for name, one in label.tables.items()}, label.schema)
 
 
 def own_path(settings: Settings, name: str) -> Path:
@@ -123,8 +130,8 @@ def _refuse_other_files(settings: Settings, path: Path) -> None:
         raise Refused(f"{path} is there already, and is not a backup of a guestbook. Name another file.")
 
 
-def _written(settings: Settings, unfinished: Path, progress: Progress) -> dict[str, int]:
-    """Write the file and verify it; return the number of rows of each table."""
+def _written(settings: Settings, unfinished: Path, progress: Progress) -> BackupLabel:
+    """Write the file, read all of it again, and return what it says of itself."""
     remove(unfinished)  # of a run that was killed
     made_at, kind = clock.now(), "sqlite"
     with engine_setup.opened(settings) as engine:
@@ -141,7 +148,7 @@ def _written(settings: Settings, unfinished: Path, progress: Progress) -> dict[s
         key_id = encryption.key_id_of(settings.secret_key)
         label = BackupLabel(made_at, schema, VERSION, kind, key_id, backup_file.sums(copy))
         backup_file.add_label(copy, label)
-    return _verified(unfinished)
+    return backup_file.verify(unfinished, unfinished)
 
 
 def _require_book(engine: Engine) -> None:
@@ -153,15 +160,9 @@ def _require_book(engine: Engine) -> None:
 
 def _version(copy: Path) -> str:
     """Return the version of the tables; raises Refused for those of another program."""
-    engine = create_engine(f"sqlite:///{copy}", poolclass=NullPool)
+    engine = create_engine(database_url.of_file(copy), poolclass=NullPool)
     stored = version_check.read(engine)
     return stored[0] if stored else earlier_schemas.recognise(engine)
-
-
-def _verified(unfinished: Path) -> dict[str, int]:
-    """Read the whole file again."""
-    label = backup_file.verify(unfinished, unfinished)
-    return {name: one.rows for name, one in label.tables.items()}
 
 
 def _keep(unfinished: Path, path: Path) -> None:

@@ -17,6 +17,7 @@ from guestbook.lib import clock, encryption
 from guestbook.lib.errors import Refused
 
 APPLICATION_ID = 0x47426B70  # "GBkp"; https://www.sqlite.org/fileformat.html#application_id
+SQLITE_HEAD = b"SQLite format 3\0"
 FILE_HEADER = 100  # of a file of SQLite; four of them have the number
 ID_PLACE = slice(68, 72)
 LABEL_TABLE = "backup"
@@ -61,9 +62,18 @@ class BackupLabel:
 
 def is_backup(path: Path) -> bool:
     """Whether the file calls itself a backup of a guestbook; raises OSError."""
+    head = _head(path)
+    return head.startswith(SQLITE_HEAD) and head[ID_PLACE] == APPLICATION_ID.to_bytes(4, "big")
+
+
+def is_database(path: Path) -> bool:
+    """Whether the file is an SQLite database of whatever program; raises OSError."""
+    return _head(path).startswith(SQLITE_HEAD)
+
+
+def _head(path: Path) -> bytes:
     with path.open("rb") as file:
-        head = file.read(FILE_HEADER)
-    return head.startswith(b"SQLite format 3\0") and head[ID_PLACE] == APPLICATION_ID.to_bytes(4, "big")
+        return file.read(FILE_HEADER)
 
 
 def add_label(copy: sqlite3.Connection, label: BackupLabel) -> None:

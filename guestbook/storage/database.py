@@ -183,8 +183,8 @@ def write_with_retry(engine: Engine, do: Callable[[Connection], T]) -> T:
 def retry(do: Callable[[], T]) -> T:
     """Do something, and again as long as another try may help.
 
-    Gives up after ten seconds, inside a web request sooner. If the database refuses a row, a single retry
-    tells whether another transaction was in the way.
+    Gives up after ten seconds, inside a web request sooner. If the database refuses a value or a statement,
+    a single retry tells whether another transaction was in the way.
     """
     give_up, wait = time.monotonic() + min(RETRY_FOR, present_waits().retry), 0.02
     was_refused = False
@@ -193,9 +193,9 @@ def retry(do: Callable[[], T]) -> T:
             return do()
         except DBAPIError as error:
             fault, late = database_errors.fault_of(error), time.monotonic() + wait > give_up
-            if late or fault in PERMANENT_FAULTS or (was_refused and fault is Fault.REFUSED):
+            if late or fault in PERMANENT_FAULTS or (was_refused and fault.is_of_one_row):
                 raise
-            was_refused = fault is Fault.REFUSED
+            was_refused = fault.is_of_one_row
             time.sleep(wait)
             wait = min(2 * wait, 1.0)
 

@@ -7,14 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
 
 from guestbook.lib.encryption import NO_KEYS_KNOWN, Keyring
 from guestbook.settings import Settings
-from guestbook.storage import column_types, database_errors, new_work, server_setup, sqlite_setup
+from guestbook.storage import (
+    column_types,
+    database_errors,
+    new_work,
+    plain_statement,
+    server_setup,
+    sqlite_setup,
+)
 from guestbook.storage.file_identity import Opened, OpenFile
 
 
@@ -122,7 +129,7 @@ def clear_wal(engine: Engine) -> bool:
     if engine.dialect.name != "sqlite":
         return True
     with engine.connect() as connection:
-        return sqlite_setup.clear_wal(_raw(connection))
+        return sqlite_setup.clear_wal(plain_statement.raw(connection))
 
 
 def _watch_file(engine: Engine) -> None:
@@ -154,7 +161,7 @@ def _begin(connection: Connection, waits: Waits) -> None:
 
     A reader that turns writer fails with SQLITE_BUSY_SNAPSHOT, and no waiting helps it.
     """
-    raw, options = _raw(connection), connection.get_execution_options()
+    raw, options = plain_statement.raw(connection), connection.get_execution_options()
     if "write_until" not in options:
         sqlite_setup.set_busy_timeout(raw, waits.read)
         connection.exec_driver_sql("BEGIN")
@@ -172,7 +179,3 @@ def _leave_read_only_server(context: ExceptionContext) -> None:
     """Make new connections after a failover: the old ones may lead to a server that only reads now."""
     if database_errors.is_of_read_only_server(context.original_exception):
         context.is_disconnect = True
-
-
-def _raw(connection: Connection) -> sqlite3.Connection:
-    return cast(sqlite3.Connection, connection.connection.dbapi_connection)

@@ -46,7 +46,7 @@ def store_values(connection: Connection, table: Table, rows: Sequence[Mapping[st
     sql, columns = _of_sqlite(table, tuple(rows[0]), connection.dialect)
     values = [[process(row[name]) if process else row[name] for name, process in columns] for row in rows]
     try:
-        plain_statement.of_sqlite(connection).executemany(sql, values)
+        plain_statement.raw(connection).executemany(sql, values)
     except sqlite3.Error as error:
         raise database_errors.from_sqlite(error) from error
 

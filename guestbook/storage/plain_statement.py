@@ -22,14 +22,14 @@ def run(connection: Connection, sql: str, **parameters: object) -> Sequence[tupl
     sql = _with_lock_of(connection.dialect.name, sql)
     if connection.dialect.name == "sqlite":
         try:
-            return of_sqlite(connection).execute(sql, parameters).fetchall()
+            return raw(connection).execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             raise database_errors.from_sqlite(error) from error
     done = connection.execute(plain_select.statement(sql), parameters)
     return [tuple(row) for row in done] if done.returns_rows else ()
 
 
-def of_sqlite(connection: Connection) -> sqlite3.Connection:
+def raw(connection: Connection) -> sqlite3.Connection:
     """Return the connection of SQLite's own module that SQLAlchemy's uses."""
     return cast(sqlite3.Connection, connection.connection.dbapi_connection)
 

@@ -96,18 +96,18 @@ def title(source: "Connection") -> str:
 
 def selected(select: Select, query: str = STORED) -> Preferences:
     """Return the settings that the query finds, through any connection; others have their defaults."""
-    return kept(tuple((name, value) for name, value in select(query)))
+    return from_rows(tuple((name, value) for name, value in select(query)))
 
 
 @lru_cache(maxsize=8)
-def kept(rows: tuple[tuple[str, str], ...]) -> Preferences:
-    """Parse the rows; the result is cached, because each page needs it."""
+def from_rows(rows: tuple[tuple[str, str], ...]) -> Preferences:
+    """Return the settings of these rows; cached, because each page needs them."""
     return Preferences(**_parsed(rows)[0])
 
 
-def typed(kept: Preferences) -> dict[str, str]:
+def typed(settings: Preferences) -> dict[str, str]:
     """Return them as a form shows them and sends them back."""
-    return {name: as_typed(getattr(kept, name)) for name in PREFERENCE_NAMES}
+    return {name: as_typed(getattr(settings, name)) for name in PREFERENCE_NAMES}
 
 
 def as_typed(value: object) -> str:
@@ -166,11 +166,11 @@ def _parsed(rows: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, 
     return kept, wrong
 
 
-def _line(value: str) -> str:
-    title = text.clean_line(value)
-    if not title:
+def _title(value: str) -> str:
+    line = text.clean_line(value)
+    if not line:
         raise ValueError("Please give the book a title.")
-    return _short("This title", title, TITLE_LIMIT)
+    return _short("This title", line, TITLE_LIMIT)
 
 
 def _question(value: str) -> str:
@@ -228,7 +228,7 @@ def _yes_or_no(value: str) -> bool:
 
 
 PARSERS: dict[str, Callable[[str], str | int | bool]] = {
-    "title": _line,
+    "title": _title,
     "welcome": _words,
     "prompt": _words,
     "per_page": partial(_number, limits=range(1, 101)),

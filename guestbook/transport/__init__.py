@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
-from typing import cast
 from urllib.parse import urlsplit
 
 from urllib3.exceptions import HTTPError
 
 from guestbook.transport import dns_lookup, redirects, socket_budget, tcp_connect
-from guestbook.transport.adapter import GuardedAdapter, ReadyRequest, RequestTarget
+from guestbook.transport.adapter import GuardedAdapter, RequestTarget
 from guestbook.transport.address_policy import AddressPolicy
 from guestbook.transport.destinations import check_destination, private_address_warning
 from guestbook.transport.failure import FAILURE_SENTENCES, TransportError
@@ -160,8 +159,7 @@ class Transport:
         if refusal := _refusal(method, tuple(headers)):
             raise TransportError(refusal)
         complete = {"Host": target.host, **headers, "Content-Length": str(len(body))}
-        request = ReadyRequest(target, method, complete, body)
-        return cast(Response | ShortAnswer, self._adapter.send(request).raw)
+        return target.pool.exchange(method, target.line, complete, body)
 
     def _target(self, url: str) -> RequestTarget:
         try:
@@ -174,7 +172,7 @@ class Transport:
         host = parts.netloc.removesuffix(f":{port}")  # urllib3 wants the brackets of IPv6
         forwarded = self._proxied and parts.scheme == "http"
         line = normal if forwarded else normal.partition("://")[2].removeprefix(parts.netloc)
-        target = RequestTarget(self._adapter.pool_for(parts.scheme, host, port), normal, parts.netloc, line)
+        target = RequestTarget(self._adapter.pool_for(parts.scheme, host, port), parts.netloc, line)
         while len(self._targets) >= TARGETS_KEPT:
             oldest = next(iter(tuple(self._targets)))  # copied at once: other threads add some
             self._targets.pop(oldest, None)

@@ -1,7 +1,7 @@
-"""The adapter of requests that sends all: a shell around the pools in connections.py, which do the work.
+"""The adapter of requests, of which we use the pools and the way through a proxy.
 
-It works without a Session. So neither the environment nor a redirect changes where and how we connect, and
-no cookie is kept.
+The pools in connections.py send, without a Session. So neither the environment nor a redirect changes where
+and how we connect, and no cookie is kept.
 """
 
 import os
@@ -9,15 +9,13 @@ import ssl
 import threading
 from typing import Any, NamedTuple, cast
 
-import requests
 from certifi import where
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, ProxyManager
+from urllib3 import ProxyManager
 
 from guestbook.transport.connections import GuardedPool, GuardedTLSPool
 from guestbook.transport.failure import LOCAL_ERRORS, TransportError
 from guestbook.transport.idle_connections import IdleConnections
-from guestbook.transport.response_reader import Response, ShortAnswer
 from guestbook.transport.socket_budget import BudgetTLSSocket
 
 HOSTS_KEPT = 128  # hosts whose idle connections are kept
@@ -27,32 +25,13 @@ IDLE_PER_HOST = 64  # idle connections that are kept for each
 class RequestTarget(NamedTuple):
     """A URL taken apart, once."""
 
-    pool: HTTPConnectionPool
-    url: str
+    pool: GuardedPool | GuardedTLSPool
     host: str  # for the Host header
     line: str  # the target in the request line
 
 
-class ReadyRequest(requests.PreparedRequest):
-    """A request ready to send: preparing it with requests would cost more than sending it."""
-
-    def __init__(self, target: RequestTarget, method: str, headers: dict[str, str], body: bytes) -> None:
-        self.target = target
-        self.method = method
-        self.url = target.url
-        self.headers = cast(Any, headers)
-        self.body = body
-
-
-class UnreadResponse(requests.Response):
-    """An answer of which nothing is read yet."""
-
-    def __init__(self, raw: Response | ShortAnswer) -> None:
-        self.raw: Response | ShortAnswer = raw
-
-
 class GuardedAdapter(HTTPAdapter):
-    """Leads each request to its pool."""
+    """Has the pools, one for each host."""
 
     def __init__(self, proxy: str | None, ca_file: str | None) -> None:
         self._ca_file = ca_file
@@ -63,12 +42,12 @@ class GuardedAdapter(HTTPAdapter):
         self._manager = self._proxied(proxy) if proxy else self.poolmanager
         self._manager.pool_classes_by_scheme = {"http": GuardedPool, "https": GuardedTLSPool}
 
-    def pool_for(self, scheme: str, host: str, port: int) -> HTTPConnectionPool:
+    def pool_for(self, scheme: str, host: str, port: int) -> GuardedPool | GuardedTLSPool:
         """Return the pool of a host, or of the way to it through the proxy."""
         options = {"ssl_context": self.tls_context()} if scheme == "https" else {}
         pool: Any = self._manager.connection_from_host(host, port, scheme, pool_kwargs=options)
         pool.idle = self.idle
-        return cast(HTTPConnectionPool, pool)
+        return cast(GuardedPool | GuardedTLSPool, pool)
 
     def tls_context(self) -> ssl.SSLContext:
         """Return the context of all connections; made late, because loading the authorities takes long."""
@@ -76,11 +55,6 @@ class GuardedAdapter(HTTPAdapter):
             if self._context is None:
                 self._context = _tls_context(self._ca_file or os.environ.get("SSL_CERT_FILE") or where())
             return self._context
-
-    def send(self, request: Any, *_: Any, **__: Any) -> requests.Response:
-        """Send a ReadyRequest over its pool; the answer is unread."""
-        pool, line = request.target.pool, request.target.line
-        return UnreadResponse(pool.urlopen(request.method, line, request.body, request.headers))
 
     def _proxied(self, proxy: str) -> ProxyManager:
         options = {"proxy_ssl_context": self.tls_context()} if proxy.lower().startswith("https") else {}

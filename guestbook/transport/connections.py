@@ -32,12 +32,19 @@ class _ExchangeMixin:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the other side has neither closed the connection nor sent something unasked."""
-        if self.sock is None:
+        """Whether the other side has neither closed the connection nor sent something unasked.
+
+        Meanwhile another thread may close it, to make room for a newer one.
+        """
+        if (sock := self.sock) is None:
             return False
-        if self._polled is not self.sock:
-            self._polled, self._poll = self.sock, select.poll()
-            self._poll.register(self.sock, select.POLLIN)
+        if self._polled is not sock:
+            poll = select.poll()
+            try:
+                poll.register(sock, select.POLLIN)
+            except ValueError:  # it is closed
+                return False
+            self._polled, self._poll = sock, poll
         return not self._poll.poll(0)
 
     def exchange(self, message: bytes, method: str) -> Response | ShortAnswer:
@@ -106,10 +113,11 @@ class IdleStack:
             raise queue.Empty from None
 
     def put(self, one: Any, block: bool = False) -> None:  # noqa: ARG002  LifoQueue's
-        """Keep one more; raises queue.Full."""
-        if len(self._waiting) >= self._most:
-            raise queue.Full
-        self._waiting.append(one)
+        """Keep one more, or close it: urllib3 would log a warning, which cron mails to the owner."""
+        if len(self._waiting) < self._most:
+            self._waiting.append(one)
+        else:
+            one.close()
 
     def qsize(self) -> int:
         """Return how many there are."""
@@ -121,15 +129,15 @@ class _PoolMixin:
 
     QueueCls: Any = IdleStack
 
-    def urlopen(
-        self: Any, method: str, url: str, body: Any = None, headers: Any = None, *_: Any, **__: Any
-    ) -> Any:
-        """Exchange one request for one answer: nothing is sent twice, nothing is followed.
+    def exchange(
+        self: Any, method: str, target: str, headers: dict[str, str], body: bytes
+    ) -> Response | ShortAnswer:
+        """Send one request and read the head of its answer: nothing is sent twice, nothing is followed.
 
         A proxy gets its own headers with each request that it can see, or else with CONNECT.
         """
         tunnels = self.proxy and (self.host, self.port) != (self.proxy.host, self.proxy.port)
-        message = _message(method, url, headers if tunnels else {**headers, **self.proxy_headers}, body)
+        message = _message(method, target, headers if tunnels else {**headers, **self.proxy_headers}, body)
         connection = self._get_conn()
         self.idle.take(connection)
         try:
@@ -137,7 +145,7 @@ class _PoolMixin:
                 self._prepare_proxy(connection)  # this connects too
             elif connection.is_closed:
                 connection.connect()
-            response = connection.exchange(message, method)
+            response: Response | ShortAnswer = connection.exchange(message, method)
         except BaseException:
             connection.close()
             raise
@@ -148,7 +156,7 @@ class _PoolMixin:
         """Keep the connection for another request."""
         self.idle.add(connection)
         self._put_conn(connection)
-        if connection.is_closed:  # the pool was full
+        if connection.is_closed:  # the host has enough
             self.idle.take(connection)
 
 

@@ -50,10 +50,10 @@ class SmtpServer:
             _greet(client, parts)
             return _hand_over(client, budget, sender, recipient, message)
         except smtplib.SMTPAuthenticationError as error:
-            return _answer(error.smtp_code, LOGIN_REFUSED)  # the server's own words could repeat the password
+            return _refusal(error.smtp_code, LOGIN_REFUSED)  # its own words could repeat the password
         except smtplib.SMTPResponseException as error:
             text = error.smtp_error
-            return _answer(error.smtp_code, text if isinstance(text, bytes) else str(text).encode())
+            return _refusal(error.smtp_code, text if isinstance(text, bytes) else str(text).encode())
         except smtplib.SMTPServerDisconnected:
             raise budget.error("connection_lost") from None
         except ssl.SSLError:
@@ -109,11 +109,10 @@ def _greet(client: _Client, parts: SplitResult) -> None:
 def _hand_over(
     client: _Client, budget: AttemptBudget, sender: str, recipient: str, message: bytes
 ) -> SmtpAnswer:
-    code, text = client.mail(sender)
-    if code == 250:
-        code, text = client.rcpt(recipient)
-    if code not in (250, 251):
-        return _answer(code, text)
+    for ask, whose, agreed in ((client.mail, sender, (250,)), (client.rcpt, recipient, (250, 251))):
+        code, text = ask(whose)
+        if code not in agreed:
+            return _refusal(code, text)
     answer = _answer(*client.data(message))
     budget.deadline = min(budget.deadline, time.monotonic() + QUIT_SECONDS)
     with suppress(smtplib.SMTPException, OSError, TransportError):
@@ -127,8 +126,13 @@ def _context() -> ssl.SSLContext:
     return context
 
 
-def _answer(code: int, text: bytes) -> SmtpAnswer:
-    if not 200 <= code < 600:
+def _refusal(code: int, text: bytes) -> SmtpAnswer:
+    """Return the answer that ended it before the message was taken: a 2xx here is no success."""
+    return _answer(code, text, least=400)
+
+
+def _answer(code: int, text: bytes, *, least: int = 200) -> SmtpAnswer:
+    if not least <= code < 600:
         raise TransportError("mail_server_unfit", sent=True)
     return SmtpAnswer(code, text[:SMTP_ANSWER_LIMIT])
 

@@ -44,14 +44,18 @@ def preferences() -> Preferences:
     return read
 
 
-def template_names() -> dict[str, Any]:
-    """Return the names that every template uses; without the database an error page has the defaults."""
+def preferences_or_defaults() -> Preferences:
+    """Return the owner's preferences, or the defaults where an error page cannot read them."""
     try:
-        book = Preferences() if "preferences_are_away" in g else preferences()
+        return Preferences() if "preferences_are_away" in g else preferences()
     except _sqlalchemy_error():
         _end_session()
-        book = Preferences()
-    return {"book": book, "base_url": settings().base_url}
+        return Preferences()
+
+
+def template_names() -> dict[str, Any]:
+    """Return the names that every template uses."""
+    return {"book": preferences_or_defaults(), "base_url": settings().base_url}
 
 
 def _read() -> Preferences:

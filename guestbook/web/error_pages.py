@@ -11,7 +11,7 @@ from guestbook.web.error_texts import ERROR_TEXTS, BookUpdating, NotYours, PageE
 from guestbook.web.translation import translated
 
 JSON_PATHS = ("/api/", "/healthz", "/hooks/", "/bin/", "/cron/")
-LOGIN_ENDPOINTS = "admin.login."  # the endpoints that need no login
+LOGIN_ENDPOINTS = "admin.login."  # so begin the endpoints that need no login
 
 
 def init_app(app: Flask) -> None:

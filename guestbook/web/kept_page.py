@@ -33,7 +33,7 @@ def rows() -> "FrontPageRows | None":
     made: MadePage | None = request.environ.get(MADE)
     if made is None:
         return None
-    g.preferences = preferences.kept(made.rows.settings)
+    g.preferences = preferences.from_rows(made.rows.settings)
     return made.rows
 
 

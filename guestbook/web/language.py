@@ -31,7 +31,8 @@ def shown() -> str:
 
 def may_choose() -> bool:
     """Whether this page lets its visitor choose. A frame does not: browsers keep cookies from it."""
-    return _book().visitor_languages and not frame.is_open() and not owner_pages.is_for_owner()
+    book = current.preferences_or_defaults()
+    return book.visitor_languages and not frame.is_open() and not owner_pages.is_for_owner()
 
 
 @pages.post("/language")
@@ -48,7 +49,7 @@ def choose() -> ResponseReturnValue:
 def _shown() -> str:
     if owner_pages.is_for_owner():
         return ENGLISH
-    book = _book()
+    book = current.preferences_or_defaults()
     if not book.visitor_languages or request.blueprint == "feeds":
         return book.language
     after_this_request(_vary)
@@ -69,12 +70,6 @@ def _of_browser(book: Preferences) -> str:
         if wanted in BOOK_LANGUAGES and quality > 0:
             return wanted
     return book.language
-
-
-def _book() -> Preferences:
-    """Return the owner's preferences, or the defaults where an error page cannot read them."""
-    book: Preferences = current.template_names()["book"]
-    return book
 
 
 def _vary(response: Response) -> Response:

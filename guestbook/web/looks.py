@@ -37,12 +37,13 @@ def shown() -> str:
 
 def may_choose() -> bool:
     """Whether this page lets its visitor choose. A frame does not: browsers keep cookies from it."""
-    return _book().visitor_looks and not frame.is_open() and not owner_pages.has_admin_look()
+    book = current.preferences_or_defaults()
+    return book.visitor_looks and not frame.is_open() and not owner_pages.has_admin_look()
 
 
 def own_css_address() -> str | None:
     """Return the address of the owner's stylesheet, which changes with its text; None without one."""
-    css = _book().own_css
+    css = current.preferences_or_defaults().own_css
     return (
         url_for("looks.own_css", v=_fingerprint_of(css)) if css and not owner_pages.has_admin_look() else None
     )
@@ -83,17 +84,12 @@ def button() -> Response:
 def _shown() -> str:
     if owner_pages.has_admin_look():
         return Preferences().look
+    book = current.preferences_or_defaults()
     if not may_choose():
-        return _book().look
+        return book.look
     after_this_request(visitor_choice.vary)
     chosen = request.cookies.get(LOOK_COOKIE)
-    return chosen if chosen in LOOKS else _book().look
-
-
-def _book() -> Preferences:
-    """Return the owner's preferences, or the defaults where an error page cannot read them."""
-    book: Preferences = current.template_names()["book"]
-    return book
+    return chosen if chosen in LOOKS else book.look
 
 
 @lru_cache(maxsize=2)

@@ -61,7 +61,8 @@ def edit(comment_id: str) -> ResponseReturnValue:
         return _page(comment, entry, token, error.sentence, present=now), 409
     except Refused as error:
         return _page(comment, entry, token, error.sentence), 422
-    return redirect(receipt.address(comment_id, is_published=changed.status == "published"), 303)
+    is_published = changed.status == "published"
+    return redirect(receipt.address(comment_id, is_published=is_published, is_change=True), 303)
 
 
 @pages.post("/delete")

@@ -8,20 +8,19 @@ from datetime import timedelta
 
 from flask import Blueprint, Response, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import TooManyRequests
 
-from guestbook.auth import rate_limit
 from guestbook.background.short_pass import ShortReport
-from guestbook.lib import clock, ids
+from guestbook.lib import ids
 from guestbook.lib.errors import Refused
 from guestbook.storage import cron_token
-from guestbook.storage.database import db, writing
-from guestbook.web import current, short_passes
+from guestbook.storage.database import db
+from guestbook.web import request_limit, short_passes
 
 pages = Blueprint("pinger", __name__, url_prefix="/cron")
 
 MOST_CALLS, MOST_WRONG = 10, 20  # calls with the token, and wrong ones of one network, within
 CALLS_WITHIN = timedelta(minutes=1)  # this time
+CALLED_TOO_OFTEN = "This address was called too often."
 BUSY = "Another pass is at work; it does what is due."
 
 
@@ -42,13 +41,10 @@ def run_pass(token: str) -> ResponseReturnValue:
 
 def _count(is_right: bool) -> None:
     """Count the call; 429 when there were too many."""
-    what, address = ("cron", None) if is_right else ("wrong cron", request.remote_addr or "")
-    name = rate_limit.who(current.settings().secret_key, what, address)
-    most = MOST_CALLS if is_right else MOST_WRONG
-    with writing() as session:
-        wait = rate_limit.take(session.connection(), name, clock.now(), most=most, within=CALLS_WITHIN)
-    if wait:
-        raise TooManyRequests("This address was called too often.", retry_after=int(wait) + 1)
+    what, address, most = (
+        ("cron", None, MOST_CALLS) if is_right else ("wrong cron", request.remote_addr or "", MOST_WRONG)
+    )
+    request_limit.count(what, address, most=most, within=CALLS_WITHIN, sentence=CALLED_TOO_OFTEN)
 
 
 def _document(report: ShortReport) -> dict[str, object]:

@@ -75,7 +75,7 @@ def comment(comment_id: str) -> ResponseReturnValue:
     found = _find(comment_id)
     if found is None:
         abort(404)
-    return _unless_cached(render_template("comment.html", comment=found))
+    return _unless_cached(render_template("comment.html", comment=found, receipt=receipt.of_own(found)))
 
 
 @pages.get("/privacy")

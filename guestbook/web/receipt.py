@@ -13,13 +13,16 @@ from itsdangerous import BadSignature, Signer
 from guestbook.lib import clock, ids
 from guestbook.lib.translatable import Translatable
 from guestbook.queries import public_comments
-from guestbook.web import current, frame
+from guestbook.queries.public_comments import PublicComment
+from guestbook.web import current, frame, visitor_cookie
 
-CHANGE_WINDOW = timedelta(minutes=15)  # after signing, in which visitors may change or delete their comment
-CHANGE_TIME = Translatable.plural("%(count)s minute", "%(count)s minutes", CHANGE_WINDOW.seconds // 60)
+MINUTE = timedelta(minutes=1)
+CHANGE_WINDOW = 15 * MINUTE  # after signing, in which visitors may change or delete their comment
+CHANGE_TIME = Translatable.plural("%(count)s minute", "%(count)s minutes", CHANGE_WINDOW // MINUTE)
 HELD = "waiting"  # in an address, in place of the id of a comment that waits
 DELETED = "deleted"  # the same for one that its visitor has deleted
 RECEIPT_FIELD = "receipt"  # in an address: the signed id of a comment that waits
+CHANGED_FIELD = "changed"  # in an address: the comment is an earlier one, with other words
 
 
 class Receipt(NamedTuple):
@@ -29,24 +32,38 @@ class Receipt(NamedTuple):
     comment_id: str | None = None
     name: str | None = None
     may_change: bool = False
+    is_change: bool = False
 
     @property
     def change_time(self) -> str:
-        """Return for how long after signing, in words."""
-        return CHANGE_TIME
+        """Return for how long the comment may still be changed, in words."""
+        left = ids.moment_of(self.comment_id or "") + CHANGE_WINDOW - clock.now()
+        return Translatable.plural("%(count)s minute", "%(count)s minutes", max(1, -(-left // MINUTE)))
 
 
-def address(comment_id: str, *, is_published: bool) -> str:
+def address(comment_id: str, *, is_published: bool, is_change: bool = False) -> str:
     """Return where visitors find out what became of their comment. Spam looks like a held comment."""
+    change = {CHANGED_FIELD: "yes"} if is_change else {}
     if is_published:
-        return frame.home(signed=comment_id, _anchor=f"c-{comment_id}")
+        return frame.home(signed=comment_id, **change, _anchor=f"c-{comment_id}")
     signature = _signer().sign(comment_id).decode()
-    return frame.home(signed=HELD, **{RECEIPT_FIELD: signature}, _anchor="thanks")
+    return frame.home(signed=HELD, **change, **{RECEIPT_FIELD: signature}, _anchor="thanks")
 
 
 def of_request() -> Receipt | None:
     """Return what the address of this request says, or None if nobody has just signed."""
-    signed = request.args.get("signed", "")
+    found = _of_comment(request.args.get("signed", ""))
+    return found and found._replace(is_change=CHANGED_FIELD in request.args)
+
+
+def of_own(comment: PublicComment) -> Receipt | None:
+    """Return what the comment's own page says to the browser that has just written it."""
+    if visitor_cookie.earlier_comment() != comment.id or not is_changeable(comment.id):
+        return None
+    return Receipt("published", comment.id, comment.name, may_change=True)
+
+
+def _of_comment(signed: str) -> Receipt | None:
     if signed == DELETED:
         return Receipt(DELETED)
     if signed == HELD:

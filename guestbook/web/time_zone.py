@@ -8,14 +8,13 @@ from datetime import datetime
 from flask import Response, after_this_request, has_request_context
 
 from guestbook.lib import zone_names
-from guestbook.storage.preferences import Preferences
 from guestbook.web import current, owner_pages, response_headers
 
 
 def shown() -> str:
     """Return the name of the current page's zone; the book's for the pages of a static site."""
     is_admin_page = has_request_context() and owner_pages.is_admin_page()
-    return zone_names.UTC_NAME if is_admin_page else _book().timezone
+    return zone_names.UTC_NAME if is_admin_page else current.preferences_or_defaults().timezone
 
 
 def local(moment: datetime) -> datetime:
@@ -25,16 +24,10 @@ def local(moment: datetime) -> datetime:
 
 def is_visitors() -> bool:
     """Whether this page runs the script that shows its dates in the visitor's zone; then let it run."""
-    if not _book().visitor_times or owner_pages.is_for_owner():
+    if not current.preferences_or_defaults().visitor_times or owner_pages.is_for_owner():
         return False
     after_this_request(_allow_script)
     return True
-
-
-def _book() -> Preferences:
-    """Return the owner's preferences, or the defaults where an error page cannot read them."""
-    book: Preferences = current.template_names()["book"]
-    return book
 
 
 def _allow_script(response: Response) -> Response:

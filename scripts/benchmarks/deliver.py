@@ -24,6 +24,8 @@ from scripts.benchmarks.support.process_usage import Usage
 COLUMNS = ("", "set-up", "processes", *process_usage.COLUMNS)
 CLIENTS = ("session", "urllib3", "transport")
 OURS = "pass"
+APART = "pass, a book each"
+NO_PEERS = (*CLIENTS, OURS, APART)
 
 
 class Case(NamedTuple):
@@ -44,13 +46,14 @@ class Case(NamedTuple):
     callback=delivery_run.numbers,
     help="Passes at once; 1,2 tries both.",
 )
+@click.option("--apart", is_flag=True, help="Measure passes with a book each, too.")
 @temp_book.server_option
 @click.option("--raw/--no-raw", default=True, help="Measure the bare clients too.")
 @click.option("--peers", is_flag=True, help="Measure other task queues too.")
 @click.option("--rabbitmq", default=peer_queues.RABBITMQ, show_default=True, help="For the peers.")
 @click.option("--postgresql", default=peer_queues.POSTGRESQL, show_default=True, help="For the peers.")
 @click.option("--redis", default=peer_queues.REDIS, show_default=True, help="For the peers.")
-def deliver(run: Run, processes: list[int], raw: bool, peers: bool, **servers: str) -> None:
+def deliver(run: Run, processes: list[int], apart: bool, raw: bool, peers: bool, **servers: str) -> None:
     """Drain queued deliveries to a local receiver, with signatures, address checks, limits and attempt rows.
 
     Passes that run at once have their own data folders and begin together; each delivery must arrive
@@ -73,7 +76,7 @@ def deliver(run: Run, processes: list[int], raw: bool, peers: bool, **servers: s
         more["skipped"] = [f"{name} ({why})" for name, why in skipped.items()]
         run.heading({name: ", ".join(values) for name, values in more.items() if values})
         clients = CLIENTS if raw and not run.delay and not run.hanging else ()
-        results, failed = _results(run, partial(_cases, run, clients, processes, found))
+        results, failed = _results(run, partial(_cases, run, clients, processes, found, apart))
     _print(results, run.answered)
     _print_slow(results, run)
     for case, why in failed.items():
@@ -92,14 +95,14 @@ def _results(
                 if case not in failed:
                     results[case].append(measure())
             except click.ClickException as error:
-                if case.name in (*CLIENTS, OURS):
+                if case.name in NO_PEERS:
                     raise
                 failed[case] = error.message
     return {case: usages for case, usages in results.items() if case not in failed}, failed
 
 
 def _cases(
-    run: Run, clients: tuple[str, ...], processes: list[int], peers: list[Peer]
+    run: Run, clients: tuple[str, ...], processes: list[int], peers: list[Peer], apart: bool
 ) -> Iterator[tuple[Case, Callable[[], Usage]]]:
     for kind in clients:
         yield Case(kind, "1 thread, nothing recorded", 1), partial(drain.client, run, kind)
@@ -107,6 +110,9 @@ def _cases(
         for silent in (0, run.hanging) if run.hanging else (0,):
             setup = f"{run.concurrency} threads each" + (f", {silent} hang" if silent else "")
             yield Case(OURS, setup, number), partial(drain.passes, run, number, silent=bool(silent))
+        if apart and number > 1:
+            setup = f"{run.concurrency} threads each"
+            yield Case(APART, setup, number), partial(drain.passes_apart, run, number)
         for peer in peers:
             yield Case(peer.name, peer.setup, number), partial(peer.measure, run, number)
 
@@ -117,7 +123,7 @@ def _print(results: dict[Case, list[Usage]], count: int) -> None:
     rates = {case: count / usage.seconds for case, usage in usages.items()}
     bases = {f"to {case.name}": rates[case] for case in rates if case.name in CLIENTS[:2]}
     least = None
-    if others := [case for case in rates if case.name not in (*CLIENTS, OURS)]:
+    if others := [case for case in rates if case.name not in NO_PEERS]:
         bases["to the fastest peer"] = max(rates[case] for case in others)
         least = min(usages[case].cpu for case in others)
     rows = []

@@ -86,7 +86,7 @@ def _measure(run: Run, number: int, broker: str) -> Usage:
         waits = processes.workers("The relay", [RELAY], [relay], folder, 1)
         relay_pids, lock = stack.enter_context(waits)
         pids = [*relay_pids, *(process.pid for process in started)]
-        return run.usage_until_recorded(pids, lock, db.engine, ["rabbitmq", *run.servers])
+        return run.usage_until_recorded(pids, lock, [db.engine], ["rabbitmq", *run.servers])
 
 
 def _consumers(broker: str) -> int:

@@ -137,7 +137,7 @@ def test_a_pass_that_cannot_record_stops_sending_and_the_next_one_mends_it(
     receiver.answer("/", Answer(delay=0.1))
     each_book.webhook(receiver.url())
     each_book.publish(200)
-    running = forks.start(each_environ, "cron", point="impatient")
+    running = forks.start(each_environ, "cron")
     receiver.wait_for(5)
     rename(each_book, "attempts", "elsewhere")
     assert running.wait(20) == 1  # as if schema.sql had not been run

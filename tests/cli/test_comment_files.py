@@ -76,6 +76,10 @@ def test_export_to_a_file_takes_the_format_from_its_name(shell: Shell, tmp_path:
         f"Error: {nowhere} cannot be written: No such file or directory.\n"
     )
     assert [one.name for one in tmp_path.glob("book*")] == ["book.csv"]
+    too_long = str(tmp_path / ("x" * 300))
+    assert shell.refused("comments", "export", too_long) == (
+        f"Error: {too_long} cannot be written: File name too long.\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["comments.db", "wordpress.xml"])
@@ -155,6 +159,12 @@ def test_files_that_cannot_be_imported_are_refused(shell: Shell, tmp_path: Path)
     jsonl.write_text("{}")
     assert "cannot be read: No such file" in shell.refused("comments", "import", str(missing))
     assert "The file is in UTF-16." in shell.refused("comments", "import", str(utf16))
+    for start, why in {
+        b"PK\x03\x04\x14\0": "The file is not text. Unpack an archive",
+        b"<!DOCTYPE html>\n": "The file is a web page.",
+    }.items():
+        latin1.write_bytes(start)
+        assert why in shell.refused("comments", "import", str(latin1))
     latin1.write_bytes("name,message,created_at,Größe\n".encode("latin-1"))
     assert "Line 1, with the headings, is not UTF-8." in shell.refused("comments", "import", str(latin1))
     asked = ("comments", "import", str(jsonl))

@@ -1,8 +1,11 @@
 """The URL of a monitor, which hears of the start and the end of each pass, and hinders none."""
 
+import threading
+
 import pytest
 from flask import Flask
 
+from guestbook.background import cron_ping
 from guestbook.storage.database import db
 from tests.cli.conftest import Process, Shell
 from tests.support import factories
@@ -61,6 +64,18 @@ def test_a_monitor_that_is_away_or_broken_hinders_nothing(shell: Shell, receiver
         factories.sign()
         assert shell("cron", "--ping-url", url) == ""
     assert {row.status for row in factories.deliveries()} == {"processed"}
+
+
+def test_a_host_that_allows_no_thread_tells_the_end_of_the_pass(
+    shell: Shell, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refused(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(cron_ping, "Thread", Refused)
+    assert shell("cron", "--ping-url", receiver.url("/ping")) == ""
+    assert pings(receiver) == ["/ping"]
 
 
 def test_a_url_that_is_refused_is_named_and_the_pass_runs(app: Flask, shell: Shell) -> None:

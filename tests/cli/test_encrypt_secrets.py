@@ -1,5 +1,7 @@
 """The command that encrypts all secrets anew, and doctor's words about them."""
 
+import errno
+import os
 import sys
 from pathlib import Path
 
@@ -85,6 +87,23 @@ def test_a_new_key_goes_into_the_data_folder_and_the_old_one_beside_it(tmp_path:
     (tmp_path / "secret_key_fallbacks").unlink()
     with running(environ) as app, app.app_context():
         assert factories.the(Webhook, hook).secret == SECRET
+
+
+def test_on_a_full_disk_the_old_key_stays_and_a_sentence_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    environ = settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")
+    del environ["GUESTBOOK_SECRET_KEY"]
+    with running(environ) as app, app.app_context():
+        old = (tmp_path / "secret_key").read_text()
+        monkeypatch.setattr(os, "fsync", is_full)
+        said = Shell(app.test_cli_runner()).refused("encrypt-secrets", "--new-key")
+    why = "No space left on device. The secret key is still the old one."
+    assert said == f"Error: {tmp_path} cannot be written: {why}\n"
+    assert (tmp_path / "secret_key").read_text() == old
 
 
 def test_a_key_from_a_setting_is_not_replaced(shell: Shell) -> None:

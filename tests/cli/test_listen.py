@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from click.testing import CliRunner, Result
 from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
 from guestbook.cli.forwarder import Forwarder
 from guestbook.cli.listen import listen
+from guestbook.cli.remote_book import Book, Unreachable
 from guestbook.storage.models import Webhook
 from tests.conftest import run
 from tests.support import factories, site
@@ -67,7 +69,9 @@ def test_they_are_forwarded_as_the_book_would_send_them(book: str, token: str, r
     assert (row.status, row.last_status_code) == ("processed", 200)
 
 
-@pytest.mark.parametrize("answer", [Answer(status=500), Answer(status=302), Answer(drop=True)])
+@pytest.mark.parametrize(
+    "answer", [Answer(status=500), Answer(status=302), Answer(status=999), Answer(drop=True)]
+)
 def test_what_the_program_refuses_comes_again_later(
     book: str, token: str, receiver: Receiver, answer: Answer
 ) -> None:
@@ -149,6 +153,13 @@ def test_what_is_no_book_is_said_in_a_sentence(
     found = listened(receiver.url("").rstrip("/"), token)
     assert (found.exit_code, found.stdout) == (1, "")
     assert sentence in found.stderr
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503, 521, 599])
+def test_a_book_that_is_away_for_now_counts_as_unreachable(receiver: Receiver, status: int) -> None:
+    receiver.answer("/api/v1/webhooks", Answer(status=status))
+    with requests.Session() as session, pytest.raises(Unreachable, match=f"it answered {status}"):
+        Book(receiver.url("").rstrip("/"), session).call("GET", "/webhooks")
 
 
 def test_a_password_of_the_machine_does_not_replace_the_token(

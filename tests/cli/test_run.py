@@ -27,5 +27,5 @@ def test_the_port_that_is_advised_instead_can_be_had(port: str) -> None:
 def test_in_a_checkout_the_advice_for_a_port_of_the_environment_names_the_script(port: str) -> None:
     done = CliRunner().invoke(run, [], env={"PORT": port})
     assert (done.exit_code, done.stdout) == (1, "")
-    sentence = f"Port {port} is in use or cannot be used. Take another one: PORT="
+    sentence = f"Port {port} is not a number from 1 to 65535. Take another one: PORT="
     assert re.fullmatch(rf"{sentence}50\d\d scripts/run\n", done.stderr)

@@ -181,6 +181,15 @@ def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
     )
 
 
+def test_the_list_counts_what_waits_to_an_end(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_counts, "COUNT_LIMIT", 1)
+    row = added(shell)
+    for waiting in ("1", ">1"):
+        factories.inbound(row["id"])
+        words = shell("sources", "list").splitlines()[1].replace("> ", ">").split()
+        assert words[-2:] == [waiting, "0"]
+
+
 def test_the_list_says_when_too_many_failed_to_count_them(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

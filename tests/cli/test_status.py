@@ -49,8 +49,9 @@ def test_a_new_book_says_that_cron_has_never_come(shell: Shell) -> None:
 
 def test_it_counts_what_there_is(shell: Shell) -> None:
     hook = factories.webhook(events="comment.created")
-    factories.webhook(events="ping", disabled_at=clock.now(), disabled_reason="gone")
-    factories.webhook(events="ping", paused_until=clock.now() + MINUTE)
+    pause = {"events": "ping", "paused_until": clock.now() + MINUTE}
+    factories.webhook(**pause)
+    factories.webhook(**pause, disabled_at=clock.now(), disabled_reason="gone")
     factories.sign()
     factories.delivery(hook, status="failed")
     source = factories.source()

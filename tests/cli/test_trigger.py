@@ -44,3 +44,9 @@ def test_what_nobody_wants_is_refused(shell: Shell) -> None:
     assert "No webhook has the id" in shell.refused("trigger", "ping", "--webhook", "0" * 32)
     assert "comment.created" in shell.refused("trigger", "comment.x", code=2)
     assert factories.deliveries() == []
+
+
+def test_an_event_that_there_is_not_is_answered_with_all_that_there_are(shell: Shell) -> None:
+    said = shell.refused("trigger", "comment.nope", code=2)
+    assert "trigger [OPTIONS] EVENT" in said
+    assert all(event in said for event in EVENTS)

@@ -207,6 +207,8 @@ def test_a_bin_answers_as_it_is_set() -> None:
         ("type", "text/html", "The content type must be one of text/plain, "),
         ("type", "text/html; text/plain", "The content type must be one of text/plain, "),
         ("type", "image/svg+xml", "The content type must be one of text/plain, "),
+        ("type", "text/plain; charset=latin-1", "The content type must be one of text/plain, "),
+        ("type", "text/plain;\nX-More: 1", "The content type must be one of text/plain, "),
         ("delay", "5.1", "The delay must be a number of seconds from 0 to 5."),
         ("delay", "nan", "The delay must be a number of seconds from 0 to 5."),
         ("delay", "-1", "The delay must be a number of seconds from 0 to 5."),

@@ -6,7 +6,7 @@ import re
 import sys
 import time
 import zlib
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,7 @@ from guestbook.inbound.body_parser import DEPTH_LIMIT, UNPACKED_LIMIT, BodyError
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 TEXT = {"content-type": "text/plain; charset=utf-8"}
+FILES = {"content-type": "multipart/form-data; boundary=x"}
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,88 @@ def test_a_payload_that_is_no_json_is_a_field_like_others() -> None:
         parse(FORM, b"payload={hello")
 
 
+def form_with_files(*parts: tuple[str, bytes], end: bytes = b"--x--\r\n") -> bytes:
+    """Return a body of the content type FILES; a part is what follows `form-data;`, and its content."""
+    head = b"--x\r\nContent-Disposition: form-data; "
+    return b"".join(head + of.encode() + b"\r\n\r\n" + content + b"\r\n" for of, content in parts) + end
+
+
+def test_a_form_with_files_is_a_dict_of_its_texts() -> None:
+    body = form_with_files(
+        ('name="subject"', "Zürich & Bern".encode()),
+        ('name="body-plain"', b"Hello\r\nyou"),
+        ('name="twice"', b"1"),
+        ('name="twice"', b"2"),
+        ('name="attachment-1"; filename="a.png"\r\nContent-Type: image/png', bytes(range(256))),
+        ('filename="nameless"', b"x"),
+    )
+    expected = {"subject": "Zürich & Bern", "body-plain": "Hello\r\nyou", "twice": "2"}
+    assert parse(FILES, body) == expected
+    assert parse({**FILES, "content-encoding": "gzip"}, gzip.compress(body)) == expected
+
+
+def test_a_form_with_files_gives_the_json_inside() -> None:
+    thumb = ('name="thumb"; filename="thumb.jpg"', b"\xff\xd8")  # Plex sends both
+    assert parse(FILES, form_with_files(('name="payload"', b'{"event": "media.play"}'), thumb)) == {
+        "event": "media.play"
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "sentence"),
+    [
+        ("multipart/form-data", form_with_files(('name="a"', b"1")), "not the form"),
+        ("multipart/form-data; boundary=" + "x" * 71, b"--" + b"x" * 71, "not the form"),
+        ("multipart/form-data; boundary=ü", b"", "not the form"),
+        ("multipart/form-data; boundary=x", b"", "not the form"),
+        ("multipart/form-data; boundary=x", b"message=hello", "not the form"),
+        ("multipart/form-data; boundary=x", form_with_files(('name="a"', b"1"), end=b""), "cut off"),
+        ("multipart/form-data; boundary=x", b"--x\r\nX: y\r\n\r\n1\r\n--x--", "not the form"),
+        ("multipart/form-data; boundary=x", b"--x\r\n\xff: y\r\n\r\n1\r\n--x--", "not the form"),
+        ("multipart/form-data; boundary=x", form_with_files(*[('name="a"', b"1")] * 1001), "1,000 fields"),
+    ],
+)
+def test_what_is_no_form_with_files_is_refused(kind: str, body: bytes, sentence: str) -> None:
+    with pytest.raises(BodyError, match=sentence):
+        parse({"content-type": kind}, body)
+
+
+@pytest.mark.parametrize(
+    ("charset", "word"),
+    [
+        ("iso-8859-1", "Grüezi “you”"),
+        ('"ISO-8859-15"', "Grüezi €"),
+        ("windows-1252", "Grüezi €"),
+        ("koi8-r", "Привет"),
+        ("shift_jis", "こんにちは"),
+        ("utf-16", "Grüezi"),
+    ],
+)
+def test_another_encoding_than_utf_8_is_read_if_the_sender_names_it(charset: str, word: str) -> None:
+    sent = word.encode("cp1252" if charset == "iso-8859-1" else charset.strip('"'))
+    assert parse({"content-type": f"text/plain; charset={charset}"}, sent) == word
+    form = {"content-type": f"application/x-www-form-urlencoded; charset={charset}"}
+    assert parse(form, f"message={quote(sent)}".encode()) == {"message": word}
+    of = f'name="message"\r\nContent-Type: text/plain; charset={charset}'
+    assert parse(FILES, form_with_files((of, sent))) == {"message": word}
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "utf-16", "utf-8", "", "idna", "iso-8859-99"])
+def test_what_is_utf_8_is_read_so_whatever_the_sender_names(charset: str) -> None:
+    assert parse({"content-type": f"text/plain; charset={charset}"}, "Zoë".encode()) == "Zoë"
+    form = {"content-type": f"application/x-www-form-urlencoded; charset={charset}"}
+    assert parse(form, b"name=Zo%C3%AB") == {"name": "Zoë"}
+    assert parse(form, "name=Zoë".encode()) == {"name": "Zoë"}
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "", "idna", "iso-8859-99"])
+def test_an_encoding_that_nobody_knows_is_no_help(charset: str) -> None:
+    with pytest.raises(BodyError, match="not UTF-8: byte 3"):
+        parse({"content-type": f"text/plain; charset={charset}"}, b"Zo\xeb")
+    form = {"content-type": f"application/x-www-form-urlencoded; charset={charset}"}
+    assert parse(form, b"name=Zo%EB") == {"name": "Zo\ufffd"}
+
+
 def test_json_that_calls_itself_a_form_or_text_is_json() -> None:
     for headers in (FORM, TEXT, {}):
         assert parse(headers, b' {"a": "b=c"}') == {"a": "b=c"}
@@ -63,9 +146,7 @@ def test_json_that_calls_itself_a_form_or_text_is_json() -> None:
     assert parse(FORM, b"{a=b") == {"{a": "b"}
 
 
-@pytest.mark.parametrize(
-    "kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "", "\x00"]
-)
+@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/mixed; boundary=x", "", "\x00"])
 def test_all_else_is_text(kind: str) -> None:
     assert parse({"content-type": kind}, "grüezi\n".encode()) == "grüezi\n"
     assert parse({"content-type": kind}, b"") == ""
@@ -203,12 +284,17 @@ def test_any_value_comes_back_as_it_was_sent(value: object, ascii_only: bool) ->
     assert parse({**JSON, "content-encoding": "gzip"}, gzip.compress(body)) == value
 
 
-KINDS = st.sampled_from(["application/json", "application/x-www-form-urlencoded", "text/plain", "é;;=", ""])
+KINDS = st.sampled_from(
+    ["application/json", "application/x-www-form-urlencoded", FILES["content-type"], "text/plain", "é;;=", ""]
+)
 ENCODINGS = st.sampled_from(["", "gzip", "deflate", "identity", "br", "é"])
 PIECES = st.sampled_from(
     [b"[", b"{", b'"', b"\\ud800", b":", b",", b"NaN", b"1e999", b"\xff", b"\0", b"payload=", b"9" * 5000]
 )
-BODIES = st.binary() | st.lists(PIECES).map(b"".join)
+OF_FILES = st.sampled_from(
+    [b"--x", b"--", b"\r\n", b"\n\n", b"Content-Disposition: form-data; name=a", b"; filename=", b"charset="]
+)
+BODIES = st.binary() | st.lists(PIECES | OF_FILES).map(b"".join)
 
 
 @given(KINDS, ENCODINGS, BODIES, st.sampled_from([bytes, gzip.compress, zlib.compress]))

@@ -30,6 +30,17 @@ def test_a_comment_of_another_book_appears_once_whatever_is_told_of_it(
     assert db.session.scalars(select(Comment.status)).all() == ["trash"]
 
 
+def test_a_source_with_another_name_still_takes_out_what_it_brought(each_app: Flask) -> None:
+    client = each_app.test_client()
+    source_id = inbound_factories.source(template=template_presets.PRESETS["guestbook"])
+    inbound_factories.tell(client, "comment.created", "https://a.example/comments/1")
+    inbound_factories.process(each_app)
+    inbound_factories.change(source_id, name="The neighbours")
+    inbound_factories.tell(client, "comment.deleted", "https://a.example/comments/1")
+    inbound_factories.process(each_app)
+    assert inbound_factories.messages() == []
+
+
 def test_what_was_written_here_does_not_come_back(app: Flask, client: FlaskClient) -> None:
     inbound_factories.source(template=template_presets.PRESETS["guestbook"])
     origin = {"name": "B", "url": "https://book.example/comments/1"}

@@ -71,6 +71,14 @@ MERGE = {
         ({}, {"command": "/weather", "user_name": "ada"}, Metadata(None, None, "ada")),
         ({}, {"type": "block_actions", "user": {"username": "ada"}}, Metadata("block_actions", None, "ada")),
         ({}, {"event": "order paid"}, Metadata("order paid", None, None)),
+        (
+            {"x-event-key": "repo:push", "x-request-uuid": "u-1"},
+            {"actor": {"display_name": "Ada L.", "nickname": "ada"}, "push": {"changes": []}},
+            Metadata("repo:push", None, "ada"),
+        ),
+        ({"x-event-key": "pr:opened"}, {"actor": {"name": "ada"}}, Metadata("pr:opened", None, "ada")),
+        ({}, {"event_id": "t-1", "event_type": "form_response"}, Metadata("form_response", "t-1", None)),
+        ({"ce-type": "com.example.made", "ce-id": "1"}, {"a": 1}, Metadata("com.example.made", None, None)),
     ],
 )
 def test_what_each_sender_says(headers: Mapping[str, str], payload: object, facts: Metadata) -> None:

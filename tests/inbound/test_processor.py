@@ -1,5 +1,6 @@
 """What the pass makes of inbound events, and why some fail."""
 
+import io
 import json
 from datetime import timedelta
 
@@ -64,6 +65,16 @@ def test_a_logged_event_is_kept_and_nothing_else_happens(app: Flask, client: Fla
     assert [one.status for one in inbound_factories.rows()] == ["processed", "processed"]
     assert [one.event for one in inbound_factories.rows()] == [None, "thing.made"]
     assert inbound_factories.messages() == []
+
+
+def test_a_form_with_a_file_becomes_a_comment_of_its_fields(app: Flask, client: FlaskClient) -> None:
+    inbound_factories.source(template='{% set name = payload.sender %}{{ payload["body-plain"] }}')
+    photo = (io.BytesIO(b"\x89PNG\r\n\xff"), "cat.png")
+    form = {"sender": "Zoë", "body-plain": "Hello!", "attachment-1": photo}
+    client.post("/hooks/tok", data=form, content_type="multipart/form-data")
+    inbound_factories.process(app)
+    comment = db.session.scalars(select(Comment)).one()
+    assert (comment.name, comment.message) == ("Zoë", "Hello!")
 
 
 def test_a_forwarded_event_goes_to_the_webhooks_that_want_it(

@@ -99,6 +99,7 @@ def test_what_is_no_time_is_refused_in_a_sentence(text: str) -> None:
         (0.4, "just now"), (-0.4, "just now"), (1.5, "1 second ago"), (59.5, "59 seconds ago"),
         (60.5, "1 minute ago"), (-300.5, "in 5 minutes"), (7200.5, "2 hours ago"), (-86400.5, "in 1 day"),
         (40 * 86400, "1 month ago"), (-800 * 86400, "in 2 years"),
+        (1 - 90 * 86400, "in 3 months"), (90 * 86400 - 1, "2 months ago"), (5 - 30 * 86400, "in 30 days"),
     ],
 )  # fmt: skip
 def test_how_long_ago_is_said_in_one_unit(seconds: float, words: str) -> None:

@@ -2,9 +2,12 @@
 
 import fcntl
 import os
+import subprocess
+import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -107,3 +110,25 @@ def test_what_a_killed_run_left_goes_and_two_runs_do_not_mix(tmp_path: Path) -> 
     write(folder, "new")
     assert not (folder / "stale").exists()
     assert left(tmp_path) == ["book"]
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from guestbook.lib import folder_swap
+if os.geteuid() == 0: os.setgid(65534); os.setuid(65534)
+with folder_swap.replacing(Path(sys.argv[1]), ".ours"): pass
+"""
+
+
+def test_one_that_is_open_in_a_folder_that_is_not_says_which_is_not() -> None:
+    with TemporaryDirectory() as parent:
+        site = Path(parent) / "site"
+        site.mkdir()
+        site.chmod(0o777)
+        Path(parent).chmod(0o555)
+        command = [sys.executable, "-c", AS_NOBODY, str(site)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        Path(parent).chmod(0o755)
+    why = f"{site} cannot be replaced: this user may not make a new folder in {parent}."
+    assert done.stderr.endswith(f"Refused: {why}\n")

@@ -220,10 +220,7 @@ def test_a_clock_that_is_set_forward_doubles_no_request_that_was_not_under_way(
     book.check()
 
 
-def test_what_could_not_be_recorded_is_followed_by_no_further_request(
-    book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database, "RETRY_FOR", 2.0)
+def test_what_could_not_be_recorded_is_followed_by_no_further_request(book: Book, receiver: Receiver) -> None:
     receiver.answer("/", Answer(delay=0.05))
     book.webhook(receiver.url())
     book.publish(200)

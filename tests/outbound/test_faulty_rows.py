@@ -15,7 +15,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from guestbook.lib import clock, host_name
-from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
 from tests.support import factories
@@ -164,10 +163,7 @@ def test_a_host_whose_clock_is_ahead_burns_no_retry_of_another(
 
 @pytest.mark.usefixtures("each_app")
 @pytest.mark.parametrize("count", [1, 6])
-def test_an_outcome_that_the_database_refuses_costs_no_other_one(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, count: int
-) -> None:
-    monkeypatch.setattr(database, "RETRY_FOR", 0.1)
+def test_an_outcome_that_the_database_refuses_costs_no_other_one(receiver: Receiver, count: int) -> None:
     hook = factories.webhook(receiver.url("/hook"))
     bad, *good = (factories.delivery(hook) for _ in range(count))
     factories.attempt(bad, number=1)  # so its first attempt cannot be stored
@@ -178,9 +174,8 @@ def test_an_outcome_that_the_database_refuses_costs_no_other_one(
 
 @pytest.mark.usefixtures("app")
 def test_a_database_that_refuses_all_outcomes_lets_nothing_more_be_sent(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    receiver: Receiver,
 ) -> None:
-    monkeypatch.setattr(database, "RETRY_FOR", 0.1)
     hook = factories.webhook(receiver.url("/hook"))
     for _ in range(40):
         factories.delivery(hook)

@@ -13,6 +13,8 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from guestbook.lib import clock, ed25519, signing
+from guestbook.lib.resource_limits import MEMORY_LIMIT
+from guestbook.lib.verification import public_keys
 from guestbook.lib.version import VERSION
 from guestbook.outbound import receivers, sender
 from guestbook.outbound.mail import MailSender
@@ -72,6 +74,18 @@ def test_the_receiver_gets_what_the_contract_says(send: Send, receiver: Receiver
     assert (outcome.ok, outcome.status_code, outcome.error, outcome.response_body) == (True, 200, None, "ok")
 
 
+def test_a_thread_that_gets_no_memory_gives_the_delivery_back(
+    send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> str:
+        raise MemoryError
+
+    for name, values in (("_why", {"url": "http://127.0.0.1:1/"}), ("_post", {})):
+        monkeypatch.setattr(Sender, name, refuse)
+        outcome = send(**values)
+        assert (outcome.started_at, outcome.host_limit) == (None, MEMORY_LIMIT)
+
+
 def test_the_library_of_the_standard_verifies_it_and_no_other_body(send: Send, receiver: Receiver) -> None:
     send()
     [request] = receiver.requests
@@ -96,7 +110,7 @@ def verified(request: Request, key: str) -> list[bool]:
     content = (
         f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
     )
-    public = ed25519.public_key_bytes(ed25519.public_key(key))
+    public = public_keys.read(ed25519.public_key(key))
     return [
         ed25519.verify(public, content, base64.b64decode(value)) for kind, _, value in listed if kind == "v1a"
     ]

@@ -154,11 +154,12 @@ def test_a_refused_webmention_is_not_sent_again(status: int, receiver: Receiver)
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("path", ["/page", "/endpoint"])
-def test_a_site_that_is_away_is_tried_again(path: str, receiver: Receiver) -> None:
+@pytest.mark.parametrize("status", [408, 503])
+def test_a_site_that_is_away_is_tried_again(path: str, status: int, receiver: Receiver) -> None:
     website = ONE.serve(receiver)
-    receiver.answer(path, Answer(503, headers={"Retry-After": "7000"}))
+    receiver.answer(path, Answer(status, headers={"Retry-After": "7000"}))
     delivery = send(website)
-    assert (delivery.status, delivery.last_status_code) == ("new", 503)
+    assert (delivery.status, delivery.last_status_code) == ("new", status)
     assert (delivery.due_at - delivery.created_at).total_seconds() > 6000
     assert factories.the(Webhook, delivery.webhook_id).paused_until is None
 
@@ -216,6 +217,23 @@ def test_huge_and_broken_pages_end(receiver: Receiver) -> None:
         factories.run_pass()
     assert [row.last_error for row in factories.deliveries()] == [NO_ENDPOINT, None, NO_ENDPOINT]
     assert len(sent(receiver)) == 1
+
+
+@pytest.mark.usefixtures("app")
+def test_a_page_that_breaks_off_before_its_endpoint_is_read_again() -> None:
+    head, link = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n", b"Link: </endpoint>; rel=webmention\r\n"
+    begun = b"Content-Length: 99\r\n\r\n<p>It was"
+    with (
+        SocketReceiver(socket_receiver.say(head, begun)) as none,
+        SocketReceiver(socket_receiver.say(head, link, begun)) as found,
+    ):
+        switch_on()
+        for website in (none.url, found.url):
+            sign(website)
+        factories.run_pass()
+    rows = factories.deliveries()
+    assert [row.status for row in rows] == ["new", "processed"]
+    assert rows[0].last_error == "The receiver closed the connection without a complete answer."
 
 
 def test_a_silent_website_ends_in_time(environ: dict[str, str]) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from guestbook.lib.retry_policy import PAUSE_AFTER
 from guestbook.outbound.core_usage import FIRST_THREADS, MEASURE_INTERVAL
-from guestbook.outbound.webhook_concurrency import START_CAP, START_WINDOW
-from guestbook.outbound.worker_pool import MAX_QUEUED, MAX_UNRECORDED, WorkerPool
+from guestbook.outbound.webhook_concurrency import START_CAP, START_WINDOW, Lane
+from guestbook.outbound.worker_pool import KEPT_FOR_PROVEN, MAX_QUEUED, MAX_UNRECORDED, WorkerPool
 from tests.support.processes import wait_for
 
 SIZE = 32
@@ -29,11 +29,19 @@ class Result:
     unreachable: bool = False
     host_limit: str | None = None
 
+    is_sent: bool = True
+
+    @property
+    def answered(self) -> bool:
+        """Whether the receiver answered."""
+        return self.is_sent and not self.unreachable
+
 
 OK = Result("")
 FAILED = Result("", ok=False)
 HOLD = Result("", ok=False, holds_lane=True)
 UNREACHABLE = Result("", ok=False, unreachable=True)
+NOT_SENT = Result("", ok=False, is_sent=False)
 
 
 @dataclass
@@ -167,7 +175,8 @@ def test_a_short_lane_is_not_kept_waiting_by_a_long_one(work: Work) -> None:
         pool.load("long", names("long", 300), unreachable=0)
         pool.load("short", names("short", 5), unreachable=0)
     collect(pool, 305)
-    assert work.started[:4] == ["long-0", "short-0", "long-1", "short-1"]
+    assert sorted(work.started[:2]) == ["long-0", "short-0"]  # what nobody has tried yet comes first
+    assert sorted(work.started[2:4]) == ["long-1", "short-1"]
     assert max(index for index, task in enumerate(work.started) if task.startswith("short")) < 10
 
 
@@ -177,6 +186,112 @@ def test_lanes_on_their_caps_leave_the_other_threads_to_the_rest(pool: WorkerPoo
     pool.load("quick", names("quick", 200), unreachable=0)
     results = collect(pool, 200)
     assert {result.task.rpartition("-")[0] for result in results} == {"quick"}
+
+
+# --- many lanes that hang
+
+
+def hang(
+    pool: WorkerPool[str, Result], work: Work, lanes: int, *, unreachable: int = 0, answered: bool = False
+) -> int:
+    """Load so many lanes whose requests hang; return how many of them are under way in the end."""
+    before = work.under_way.total()
+    with pool.still():  # as in a tick
+        for lane in (f"slow{unreachable}{number}" for number in range(lanes)):
+            pool.load(lane, names(lane, 2), unreachable=unreachable, answered=answered)
+    for _ in range(10):
+        time.sleep(MEASURE_INTERVAL)
+        pool.collect()  # each look at the lanes may start more threads
+    return work.under_way.total() - before
+
+
+def test_lanes_that_hang_leave_a_quarter_of_the_threads_to_those_that_have_answered(
+    pool: WorkerPool[str, Result], work: Work
+) -> None:
+    pool.load("a", ["a-0"], unreachable=0)
+    collect(pool, 1)
+    assert hang(pool, work, 2 * SIZE) == SIZE - SIZE // 4
+    pool.load("a", names("a", 9), unreachable=0)
+    pool.load("b", names("b", 9), unreachable=0, answered=True)  # it has answered in an earlier pass
+    assert Counter(result.task[0] for result in collect(pool, 18)) == {"a": 9, "b": 9}
+    assert max(work.most[lane] for lane in work.most if lane.startswith("slow")) == 1
+
+
+def test_lanes_that_have_answered_and_begin_to_hang_leave_threads_to_those_that_answer_still(
+    pool: WorkerPool[str, Result], work: Work
+) -> None:
+    pool.load("a", ["a-0"], unreachable=0)
+    collect(pool, 1)
+    assert hang(pool, work, 2 * SIZE, answered=True) == SIZE - SIZE // 16
+    pool.load("a", names("a", 9), unreachable=0)
+    assert [result.task for result in collect(pool, 9)] == names("a", 9)
+    assert max(work.most[lane] for lane in work.most if lane.startswith("slow")) == 1
+
+
+def test_what_could_not_be_reached_leaves_threads_to_what_was_not_tried_yet(
+    pool: WorkerPool[str, Result], work: Work
+) -> None:
+    assert hang(pool, work, SIZE, unreachable=1) == SIZE // 2
+    assert hang(pool, work, SIZE, unreachable=PAUSE_AFTER) == 0
+    pool.load("new", names("new", 3), unreachable=0)
+    assert [result.task for result in collect(pool, 3)] == names("new", 3)
+    work.go.set()
+    assert len(collect(pool, 4 * SIZE)) == 4 * SIZE
+
+
+def test_a_lane_that_stops_answering_is_unproven_with_all_that_is_under_way_to_it(
+    pool: WorkerPool[str, Result], work: Work
+) -> None:
+    work.results["first"] = UNREACHABLE
+    pool.load("a", [*names("a", MOST), "first-0", *names("slow", MOST - 1)], unreachable=0)
+    wait_for(lambda: work.under_way["first"] + work.under_way["slow"] == MOST)
+    work.first.set()
+    collect(pool, MOST + 1)
+    assert hang(pool, work, SIZE, unreachable=1) == SIZE // 2 - (MOST - 1)
+
+
+def test_a_new_lane_need_not_wait_for_all_that_hang_before_it(work: Work) -> None:
+    pool: WorkerPool[str, Result] = WorkerPool(work, 4)
+    for number in range(3):
+        pool.load(f"first{number}", [f"first{number}-0"], unreachable=0)
+    wait_for(lambda: len(work.started) == 3)
+    for number in range(SIZE):
+        pool.load(f"slow{number}", [f"slow{number}-0"], unreachable=0)
+    pool.load("new", ["new-0"], unreachable=0)
+    stays(lambda: len(work.started), 3)
+    work.first.set()
+    assert "new-0" in {result.task for result in collect(pool, 4)}
+
+
+def test_what_was_not_sent_says_nothing_about_a_webhook() -> None:
+    lane: Lane[str] = Lane(unreachable=3)
+    lane.note(NOT_SENT, MOST)
+    assert (lane.proven, lane.unreachable) == (False, 3)
+    lane.note(FAILED, MOST)
+    assert (lane.proven, lane.unreachable) == (True, 0)
+    lane.note(NOT_SENT, MOST)
+    assert lane.proven
+    lane.note(UNREACHABLE, MOST)
+    assert (lane.proven, lane.unreachable) == (False, 1)
+
+
+def test_lanes_that_hang_leave_room_for_rows_of_the_others(pool: WorkerPool[str, Result]) -> None:
+    pool.load("a", names("a", 50), unreachable=0)
+    collect(pool, 50)
+    rooms = pool.rooms([f"slow{number}" for number in range(100)])
+    assert sum(rooms.values()) <= MAX_QUEUED - KEPT_FOR_PROVEN
+    assert len(set(rooms.values())) == 1, "an equal share for each"
+    with pool.still():
+        for lane, room in rooms.items():
+            pool.load(lane, names(lane, room), unreachable=0)
+        for number in range(KEPT_FOR_PROVEN // 2):
+            pool.load(f"more{number}", ["more"], unreachable=0)
+        rooms = pool.rooms(["slow0", "new", "a"])
+    assert (rooms["slow0"], rooms["new"]) == (0, 1)
+    assert rooms["a"] > START_WINDOW
+
+
+# --- holds
 
 
 def test_what_waits_for_a_lane_on_hold_is_not_started_and_is_given_back(

@@ -41,3 +41,4 @@ def test_where_a_pinger_has_an_address_no_crontab_line_is_shown() -> None:
     found = read(after_requests=False)
     assert (found.word, found.has_line) == ("never", False)
     assert "pinger" in (found.advice or "")
+    assert "If you use cron instead, remove that address there" in (found.advice or "")

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.queries import webhook_attempts
+from guestbook.queries import overview, webhook_attempts
 from guestbook.queries.webhook_attempts import AttemptTimes, WebhookAttempts
 from guestbook.storage.database import db
 from tests.support import factories
@@ -71,12 +71,30 @@ def test_times_are_by_nearest_rank(hook: str, times: Any, median: int, percentil
     assert read(hook).day == AttemptTimes(len(times), len(times), median, percentile95)
 
 
-def test_a_success_with_a_note_is_a_success_and_a_wrong_answer_is_not(hook: str) -> None:
-    made(hook, {"status_code": 204, "error": "Delivered; the rest of the answer was left unread (too long)."})
-    made(hook, {"status_code": 404, "error": "The receiver answered 404."})
+@pytest.mark.usefixtures("each_app")
+@pytest.mark.parametrize(
+    ("status_code", "error", "succeeded"),
+    [
+        (204, None, True),
+        (204, "Delivered; the rest of the answer was left unread (too long).", True),
+        (200, "The website takes no webmentions, so nothing was sent.", True),
+        (200, 'The receiver answered 200, but not that it is "ok".', False),
+        (404, "The receiver answered 404.", False),
+        (None, "The connection was refused.", False),
+    ],
+)
+def test_a_success_with_a_note_is_a_success_on_each_page_and_a_wrong_answer_is_not(
+    status_code: int | None, error: str | None, succeeded: bool
+) -> None:
+    hook = factories.webhook()
+    row_id = made(hook, {"status_code": status_code, "error": error})
     found = read(hook)
-    assert sorted(one.succeeded for one in found.last) == [False, True]
-    assert found.day.rate == 50
+    assert [one.succeeded for one in found.last] == [succeeded]
+    assert found.day.successes == succeeded
+    [activity] = overview.overview(db.session(), NOW).webhooks
+    assert activity.successes == succeeded
+    [attempt] = factories.attempts(row_id)
+    assert attempt.succeeded is succeeded
 
 
 def test_bars_have_each_attempt_at_its_own_time(hook: str) -> None:

@@ -20,7 +20,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES
 from tests.conftest import need, settings_for
-from tests.support import databases, factories
+from tests.support import databases, factories, query_plans
 
 ROWS = 10_000
 IDS = [f"{number:032d}" for number in range(1, 101)]  # of rows that wait
@@ -30,7 +30,6 @@ FILL = (
     " repeat('x', 500), %(status)s, %(due_at)s, 0, 1, 0, %(now)s, %(finished_at)s"
     " FROM generate_series({}) AS n(i)"
 )
-PLACE = re.compile(r"%\((\w+)\)s(::\w+)?")
 Step = Callable[[Connection, str], object]
 
 
@@ -124,34 +123,16 @@ def last_statement(step: Step, hook: str) -> tuple[str, dict[str, Any]]:
     return seen[-1]
 
 
-def plan(statement: str, parameters: dict[str, Any], mode: str) -> str:
-    """Return the plan of a prepared statement."""
-    names: list[str] = []
-
-    def numbered(match: re.Match[str]) -> str:
-        names.append(match[1])
-        return f"${len(names)}{match[2] or ''}"
-
-    prepared = PLACE.sub(numbered, statement)
-    values = ", ".join(f"'{parameters[name]}'" for name in names)
-    with db.engine.connect() as connection:
-        connection.exec_driver_sql(f"SET LOCAL plan_cache_mode = {mode}")
-        connection.exec_driver_sql(f"PREPARE asked AS {prepared}")
-        rows = connection.exec_driver_sql(f"EXPLAIN EXECUTE asked ({values})").scalars().all()
-        connection.exec_driver_sql("DEALLOCATE asked")
-    return "\n".join(rows)
-
-
-@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("mode", [query_plans.CUSTOM, query_plans.GENERIC])
 @pytest.mark.parametrize("step", [look, find, find_in_order])
 def test_due_rows_are_read_in_their_order_and_no_more_than_wanted(step: Step, mode: str, hook: str) -> None:
-    said = plan(*last_statement(step, hook), mode)
+    said = query_plans.explain_prepared(*last_statement(step, hook), mode)
     assert "Index Scan using deliveries_by_due on deliveries" in said
     assert "Sort" not in said, said
 
 
-@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("mode", [query_plans.CUSTOM, query_plans.GENERIC])
 @pytest.mark.parametrize("step", [lease, owned, finish, extend, take_over])
 def test_rows_are_found_by_their_ids(step: Step, mode: str, hook: str) -> None:
-    said = plan(*last_statement(step, hook), mode)
+    said = query_plans.explain_prepared(*last_statement(step, hook), mode)
     assert set(re.findall(r"(?:using|on) (deliveries_\w+)", said)) == {"deliveries_pkey"}, said

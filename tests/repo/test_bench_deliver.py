@@ -23,10 +23,10 @@ def rows(printed: str) -> dict[tuple[str, str], list[str]]:
 
 
 def test_passes_at_once_stand_beside_one_and_beside_the_bare_clients() -> None:
-    done = bench("--processes", "1,2")
+    done = bench("--processes", "1,2", "--apart")
     table = rows(done.stdout)
     clients = [(kind, "1") for kind in ("session", "urllib3", "transport")]
-    assert list(table) == [*clients, ("pass", "1"), ("pass", "2")]
+    assert list(table) == [*clients, ("pass", "1"), ("pass", "2"), ("pass, a book each", "2")]
     assert all(line[3] == "1" for line in table.values())
     assert all(int(line[4].replace(",", "")) > 0 for line in table.values())
     assert all(line[5] == f"{line[4]}–{line[4]}" for line in table.values())

@@ -342,6 +342,22 @@ def test_a_python_that_will_not_do_gets_a_sentence(
     assert done.stderr.count("\n") == 1
 
 
+def test_where_python3_is_too_old_a_newer_one_beside_it_is_taken(bare_checkout: Path, tmp_path: Path) -> None:
+    (bare_checkout / ".venv/bin/python").unlink()
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, fake in {
+        "python3": 'case "$*" in *version*) exit 1 ;; esac',
+        "python3.12": 'case "$*" in *ensurepip*) exit 1 ;; esac',
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{fake}\n")
+        (programs / name).chmod(0o755)
+    for name in ("sh", "dirname", "cat", "grep"):
+        (programs / name).symlink_to(Path("/usr/bin") / name)
+    done = script(bare_checkout, "install", PATH=str(programs))
+    assert done.stderr.endswith("please install python3.12-venv.\n")
+
+
 def test_a_checkout_that_has_moved_gets_a_new_environment(bare_checkout: Path, tmp_path: Path) -> None:
     python = tmp_path / "bin/python3"  # leaves out pip, whose installation takes seconds
     python.parent.mkdir()

@@ -30,8 +30,11 @@ HARNESSES = {
     "js": "\nrequire('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {\n"
     "const d = JSON.parse(line);\n"
     "console.log(verify(d.proof, d.headers, Buffer.from(d.body, 'base64')) ? 'yes' : 'no');\n});\n",
+    "ruby": "\nrequire 'json'\n$stdout.sync = true\nSTDIN.each_line do |line|\n  d = JSON.parse(line)\n"
+    "  env = d['headers'].transform_keys { |n| 'HTTP_' + n.upcase.tr('-', '_') }.transform_values(&:b)\n"
+    "  puts verify(d['proof'], env, d['body'].unpack1('m')) ? 'yes' : 'no'\nend\n",
 }
-NEEDED = {"php": "php", "js": "node"}
+NEEDED = {"php": "php", "js": "node", "ruby": "ruby"}
 
 
 class Scheme(ABC):
@@ -126,7 +129,8 @@ def snippet(
     path, complaints = folder / f"verify.{language}", folder / "complaints"
     path.write_text(("<?php\n" if language == "php" else "") + code + HARNESSES[language])
     php = ["php", "-d", "error_reporting=-1", "-d", "display_errors=stderr"]
-    programs = {"python": [sys.executable, "-W", "error"], "php": php, "js": ["node"]}
+    python, ruby = [sys.executable, "-W", "error"], ["ruby", "-w"]
+    programs = {"python": python, "php": php, "js": ["node"], "ruby": ruby}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (
         complaints.open("w") as file,

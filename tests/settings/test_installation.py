@@ -59,7 +59,13 @@ def test_a_web_server_of_a_guestbook_that_is_installed_by_name_names_its_program
 def test_an_extra_is_installed_beside_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkout = tmp_path / "my book"
     monkeypatch.setattr(installation, "CHECKOUT", checkout)
-    assert installation.install_command("postgres") == "pip install 'guestbook[postgres]'"
+    monkeypatch.setattr(sys, "prefix", "/home/me/my book")
+    pip = "'/home/me/my book/bin/python' -m pip install"  # for no index has the guestbook itself
+    assert installation.install_command("postgres") == f"{pip} 'psycopg[binary]>=3.2'"
+    assert installation.install_command("encryption") == f"{pip} 'cryptography>=42'"
+    monkeypatch.setattr(installation, "find_spec", lambda _name: None)  # as in an environment of uv
+    uv = "uv pip install --python '/home/me/my book/bin/python'"
+    assert installation.install_command("postgres") == f"{uv} 'psycopg[binary]>=3.2'"
     checkout.mkdir()
     (checkout / "setup.cfg").touch()
     monkeypatch.setattr(sys, "prefix", str(checkout / ".venv"))

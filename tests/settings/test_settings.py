@@ -213,9 +213,21 @@ def test_the_defaults_need_nothing_but_a_folder(folder: Path) -> None:
 
 
 def test_unknown_names_are_refused_and_the_known_ones_told(folder: Path) -> None:
-    sentence = refusal(folder, TIMEOUTS="15", BASEURL="x")
-    assert sentence.startswith("Unknown setting GUESTBOOK_BASEURL, GUESTBOOK_TIMEOUTS. Known are ")
+    sentence = refusal(folder, TIME_ZONE="15", BASEURL="x")
+    assert sentence.startswith("Unknown setting GUESTBOOK_BASEURL, GUESTBOOK_TIME_ZONE. Known are ")
     assert all(name in sentence for name in settings.SETTING_NAMES)
+
+
+def test_a_slip_in_a_name_is_answered_with_the_name(folder: Path) -> None:
+    assert refusal(folder, TIMEOUTS="15", BASEURL="x") == (
+        "Unknown setting GUESTBOOK_BASEURL, GUESTBOOK_TIMEOUTS. "
+        "Did you mean GUESTBOOK_BASE_URL, GUESTBOOK_TIMEOUT?"
+    )
+
+
+def test_an_address_with_other_letters_is_refused_with_how_to_write_it(folder: Path) -> None:
+    sentence = refusal(folder, BASE_URL="https://bücher.example")
+    assert sentence.endswith(", in ASCII: a domain with other letters begins with xn--.")
 
 
 def test_what_the_test_suite_reads_is_not_unknown(folder: Path) -> None:
@@ -249,6 +261,33 @@ def test_an_unknown_name_in_a_file_is_refused_too(where: str, folder: Path) -> N
     folder.mkdir()
     ((Path() if where == "cwd" else folder) / ".env").write_text("GUESTBOOK_COLOUR=blue\n")
     assert refusal(folder).startswith("Unknown setting GUESTBOOK_COLOUR.")
+
+
+def test_names_in_small_letters_in_a_file_are_refused_not_ignored(folder: Path) -> None:
+    folder.mkdir()
+    (folder / ".env").write_text("guestbook_timeout=1\n")
+    assert refusal(folder) == "Unknown setting guestbook_timeout. Did you mean GUESTBOOK_TIMEOUT?"
+
+
+def test_a_file_may_begin_with_a_byte_order_mark_and_have_windows_lines(folder: Path) -> None:
+    folder.mkdir()
+    (folder / ".env").write_bytes(b"\xef\xbb\xbfGUESTBOOK_TIMEOUT=1\r\nGUESTBOOK_TRUSTED_PROXIES=2\r\n")
+    read = load(folder)
+    assert (read.timeout, read.trusted_proxies) == (1, 2)
+
+
+@pytest.mark.parametrize("line", ["GUESTBOOK_TIMEOUT: 1", "GUESTBOOK_TIMEOUT 1", "GUESTBOOK_TIMEOUT='1"])
+def test_a_line_that_is_no_pair_is_refused_with_its_number(folder: Path, line: str) -> None:
+    folder.mkdir()
+    (folder / ".env").write_text(f"# My book\n\n{line}\nGUESTBOOK_TRUSTED_PROXIES=2\n")
+    assert refusal(folder) == (
+        f"{folder}/.env cannot be read: line 3 is not GUESTBOOK_NAME=value, or a quote has no end."
+    )
+
+
+def test_broken_lines_of_other_programs_do_not_matter(folder: Path) -> None:
+    Path(".env").write_text("what is this\nGUESTBOOK_TIMEOUT=2\n")
+    assert load(folder).timeout == 2
 
 
 @pytest.mark.parametrize("value", [b"\xff\xfe", b"1\0"])
@@ -379,6 +418,21 @@ def test_a_file_that_another_user_has_left_in_the_data_folder_is_named_with_what
         assert said == (f"{folder / name} belongs to root, and nobody may not {what} it. This helps: {helps}")
     else:
         assert said.endswith(f"This helps: chmod u+rw {folder / name}")
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "SECRET_KEY_FILE"])
+def test_a_file_in_a_folder_that_this_user_may_not_enter_is_refused_in_one_line(
+    folder: Path, name: str
+) -> None:
+    given_to_nobody(folder)
+    closed = folder.with_name("closed")
+    closed.mkdir(mode=0)
+    file = f"{closed}/file" if name == "SECRET_KEY_FILE" else f"sqlite:///{closed}/file"
+    values = {"GUESTBOOK_DATA_DIR": str(folder), f"GUESTBOOK_{name}": file}
+    done = as_nobody(f"settings.load({values!r})")
+    said = done.stderr.splitlines()[-1].removeprefix("guestbook.settings.environment.SettingsError: ")
+    assert said.startswith(f"{closed} belongs to ")
+    assert " may not enter it. This helps: " in said
 
 
 def test_the_first_start_makes_a_key_that_only_its_owner_reads_and_the_next_keeps_it(folder: Path) -> None:

@@ -16,10 +16,19 @@ from sqlalchemy.exc import OperationalError
 from guestbook import settings
 from guestbook.lib import clock, encryption, pass_lock
 from guestbook.lib.errors import Refused
-from guestbook.storage import backup, backup_file, backup_rotation, database, page_copy, schema_version
+from guestbook.storage import (
+    backup,
+    backup_file,
+    backup_rotation,
+    database,
+    page_copy,
+    schema_version,
+    upgrade,
+)
 from guestbook.storage.database_errors import WrongVersion
 from tests.conftest import running, settings_for
 from tests.repo.test_schema import engine_on
+from tests.storage import earlier_books
 from tests.storage.copy.rows import dump, hostile, write
 from tests.support.book import Book
 from tests.support.forks import Forks
@@ -269,7 +278,23 @@ def test_the_command_says_what_it_did(home: Path, forks: Forks) -> None:
     assert told["rows"]["comments"] == 7
     assert told["removed"] == []
     assert Path(told["file"]).is_relative_to(home)
-    wrong = forks.start(environ, "backup", str(home / "guestbook.db"))
-    assert wrong.wait() == 1
+    for path in (home / "guestbook.db", home / ("x" * 300)):
+        wrong = forks.start(environ, "backup", str(path))
+        assert wrong.wait() == 1
+        assert wrong.printed.startswith("Error: ")
     with engine_on(f"sqlite:///{told['file']}") as engine:
         assert engine.dialect.name == "sqlite"
+
+
+@pytest.mark.parametrize(("schema", "is_encrypted"), [("0019", False), ("0020", True)])
+def test_the_command_calls_the_secrets_encrypted_only_where_they_are(
+    forks: Forks, tmp_path: Path, schema: str, is_encrypted: bool
+) -> None:
+    with earlier_books.earlier("0007", "sqlite-wal", tmp_path) as url:
+        environ = settings_for(tmp_path, url)
+        upgrade.migrate(settings.load(environ), upto=schema)
+        said = forks.run(environ, "backup", str(tmp_path / "b.db")).printed
+        assert ("Its secrets are encrypted." in said) is is_encrypted
+        assert ("every secret of the book unencrypted" in said) is not is_encrypted
+        said = forks.run(environ, "upgrade").printed
+        assert ("The backup holds the secrets of the book unencrypted." in said) is not is_encrypted

@@ -135,16 +135,17 @@ def test_the_driver_s_words_are_one_line() -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_what_no_repetition_changes_is_not_repeated() -> None:
+@pytest.mark.parametrize(("statement", "tried"), [("SELECT missing FROM comments", 1), ("SELECT FROM", 2)])
+def test_what_no_repetition_changes_is_not_repeated_or_once(statement: str, tried: int) -> None:
     tries: list[int] = []
 
     def act(connection: Connection) -> None:
         tries.append(1)
-        connection.exec_driver_sql("SELECT missing FROM comments")
+        connection.exec_driver_sql(statement)
 
     with pytest.raises(DBAPIError):
         database.write_with_retry(db.engine, act)
-    assert len(tries) == 1
+    assert len(tries) == tried
 
 
 @pytest.mark.usefixtures("each_app")

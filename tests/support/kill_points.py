@@ -23,7 +23,7 @@ from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.tally import Tally
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import leases
-from guestbook.storage import backup, batch_delete, database
+from guestbook.storage import backup, batch_delete
 from guestbook.storage.copy import target
 from guestbook.storage.restore import staging
 
@@ -199,11 +199,6 @@ def inside_restore() -> None:
         event.listen(Engine, "commit", die_before_commit)
 
 
-def impatient() -> None:
-    """Do not die, but give a transaction up after two seconds."""
-    database.RETRY_FOR = 2.0
-
-
 def measured() -> None:
     """Do not die, but write to stdout at the end what memory and claims have cost."""
     begin, claim, tidy = Dispatcher.__init__, Dispatcher.claim, pruning.prune
@@ -274,7 +269,6 @@ def _memory(line: str) -> float:
 POINTS: dict[str, Callable[[], None]] = {
     function.__name__: function
     for function in (
-        impatient,
         inside_backup,
         inside_copy,
         inside_upgrade,

@@ -1,11 +1,13 @@
 """Somebody who runs a webhook's receiver and was sent a link to its page."""
 
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from guestbook.outbound import receiver_links
+from guestbook.outbound import receiver_links, webhooks
+from guestbook.storage.database import writing
 from guestbook.storage.models import Webhook
 from tests.support import factories
 from tests.support.visitor import Visitor, attributes
@@ -47,3 +49,9 @@ def add_link(webhook_id: str, expires: str = "7d") -> tuple[str, str]:
         )
     )
     return link.id, receiver_links.url(link, factories.settings())
+
+
+def update_webhook(webhook_id: str, changes: dict[str, Any]) -> None:
+    """Change the webhook as its owner does."""
+    with writing() as session:
+        webhooks.update(session, session.get_one(Webhook, webhook_id), changes, factories.settings())

@@ -1,13 +1,16 @@
 """Connections that wait for their next request: no more than the host allows, and the newest."""
 
 import errno
+import select
+import socket
+import threading
 from collections.abc import Iterator
 from ipaddress import ip_network
 
 import pytest
 
-from guestbook.transport import Transport, TransportError, tcp_connect
-from tests.support.socket_receiver import SocketReceiver
+from guestbook.transport import Transport, TransportError, adapter, tcp_connect
+from tests.support.socket_receiver import OK, SocketReceiver, read_request
 
 
 @pytest.fixture
@@ -34,6 +37,44 @@ def test_the_connection_that_waits_longest_is_closed_when_there_are_too_many(tra
         assert made(transport, one, two) == [1, 1]
         transport.limit(connections=0)
         assert made(transport, two, two) == [2, 2]
+
+
+def test_more_to_one_host_than_are_kept_are_closed_and_nobody_is_warned(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(adapter, "IDLE_PER_HOST", 1)
+    all_here = threading.Barrier(3, timeout=10)
+
+    def behave(conn: socket.socket) -> None:
+        while read_request(conn):
+            all_here.wait()
+            conn.sendall(OK)
+
+    transport = Transport(timeout=10, allow_networks=[ip_network("127.0.0.0/8")])
+    with SocketReceiver(behave) as receiver:
+        threads = [threading.Thread(target=made, args=(transport, receiver)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(transport._adapter.idle._waiting) == 1
+    transport.close()
+    assert caplog.records == []
+
+
+def test_one_that_another_thread_closes_while_it_is_looked_at_is_made_anew(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = select.poll
+
+    def look_late() -> object:
+        transport.limit(connections=0)
+        return look()
+
+    with SocketReceiver() as receiver:
+        made(transport, receiver)
+        monkeypatch.setattr(select, "poll", look_late)
+        assert made(transport, receiver) == [1]
 
 
 @pytest.mark.parametrize("shortage", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])

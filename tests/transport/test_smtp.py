@@ -21,8 +21,8 @@ def server() -> Iterator[MailServer]:
         yield server
 
 
-def send(server: MailServer, seconds: float = 10.0) -> int:
-    client = SmtpServer(f"smtp://127.0.0.1:{server.port}", dns_lookup.without_threads)
+def send(server: MailServer, seconds: float = 10.0, *, user: str = "") -> int:
+    client = SmtpServer(f"smtp://{user}127.0.0.1:{server.port}", dns_lookup.without_threads)
     return client.send("book@example.org", "owner@example.org", MESSAGE, seconds).code
 
 
@@ -58,6 +58,25 @@ def test_an_answer_that_is_not_smtp_is_a_failure(server: MailServer, answer: str
     server.answers["MAIL"] = answer
     with pytest.raises(TransportError, match="does not speak SMTP"):
         send(server)
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("", "200 news server ready"),
+        ("AUTH", "250 fine"),
+        ("MAIL", "251 fine"),
+        ("RCPT", "252 perhaps"),
+        ("RCPT", "354 go"),
+    ],
+)
+def test_a_server_that_agrees_in_the_wrong_place_has_not_taken_the_message(
+    server: MailServer, command: str, answer: str
+) -> None:
+    server.answers[command] = answer
+    with pytest.raises(TransportError, match="does not speak SMTP"):
+        send(server, user="book:secret@")
+    assert server.messages == []
 
 
 def test_the_senders_refusal_counts_and_nothing_more_is_said(server: MailServer) -> None:

@@ -8,6 +8,7 @@ from flask import Flask
 
 from guestbook.lib import clock
 from tests.conftest import running
+from tests.support.receiver_person import ReceiverPerson
 from tests.support.visitor import Visitor
 
 
@@ -26,6 +27,11 @@ def each_app(each_environ: dict[str, str]) -> Iterator[Flask]:
 @pytest.fixture
 def visitor(app: Flask) -> Visitor:
     return Visitor(app)
+
+
+@pytest.fixture
+def ada(app: Flask) -> ReceiverPerson:
+    return ReceiverPerson(app).come_in()
 
 
 @pytest.fixture

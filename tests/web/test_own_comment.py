@@ -1,6 +1,7 @@
 """Visitors change or delete their own comment for fifteen minutes; nobody else can."""
 
 import re
+from datetime import timedelta
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -56,8 +57,10 @@ def test_a_visitor_changes_the_comment_without_an_event(app: Flask, visitor: Vis
     form = visitor.form(edit)
     assert (form["name"], form["message"]) == ("Ada", "Hello")
     answer = send(visitor, comment_id, form | {"message": "Hello, all"})
-    assert (answer.status_code, answer.location) == (303, f"/?signed={comment_id}#c-{comment_id}")
-    assert messages(visitor.page(answer.location)) == ["Hello, all"]
+    assert (answer.status_code, answer.location) == (303, f"/?signed={comment_id}&changed=yes#c-{comment_id}")
+    page = visitor.page(answer.location)
+    assert messages(page) == ["Hello, all"]
+    assert "Your change is saved. Your comment is in the book." in text(by_class(page, "success")[0])
     [comment] = stored(app)
     assert comment.edited_at is not None
     assert events(app) == []
@@ -91,7 +94,9 @@ def test_a_change_meets_the_rules_for_new_comments(app: Flask, visitor: Visitor,
     del form["mark"]  # so that it stands for a form that is opened anew each time
     later(10)
     held = send(visitor, comment_id, form | {"message": LINKS})
-    assert "The owner will look at it first." in text(by_class(visitor.page(held.location), "success")[0])
+    page = visitor.page(held.location)
+    assert "Your change is saved. The owner will look at it first." in text(by_class(page, "success")[0])
+    assert text(by_class(page, "empty-list")[0]) == "No comment is published yet."
     assert [comment.status for comment in stored(app)] == ["held"]
     again = send(visitor, comment_id, form | {"message": "Harmless"})
     assert [(comment.status, comment.message) for comment in stored(app)] == [("held", "Harmless")]
@@ -155,6 +160,7 @@ def test_after_fifteen_minutes_it_is_too_late(app: Flask, visitor: Visitor, late
     form = visitor.form(path(comment_id))
     later(14 * 60)
     assert visitor.get(path(comment_id)).status_code == 200
+    assert "</a> within 1 minute." in visitor.get(f"/?signed={comment_id}").text
     later(61)
     for answer in (
         visitor.get(path(comment_id)),
@@ -167,6 +173,20 @@ def test_after_fifteen_minutes_it_is_too_late(app: Flask, visitor: Visitor, late
     assert [comment.message for comment in stored(app)] == ["Hello"]
 
 
+def test_its_own_page_leads_its_visitor_there_and_nobody_else(
+    app: Flask, visitor: Visitor, later: Later
+) -> None:
+    comment_id, _ = signed(app, visitor)
+    url = f"/comments/{comment_id}"
+    own, other = visitor.get(url), Visitor(app).get(url)
+    assert attributes(parse(own), f".//a[@href='{path(comment_id)}']")
+    assert own.headers["Cache-Control"] == "no-cache"  # and the other page has another ETag
+    assert "Change or delete it" not in other.text
+    assert own.headers["ETag"] != other.headers["ETag"]
+    later(15 * 60 + 1)
+    assert visitor.get(url).text == Visitor(app).get(url).text
+
+
 @pytest.mark.parametrize(
     ("code", "words"), [("en", "3 minutes"), ("de", "3 Minuten"), ("fr", "3 minutes"), ("es", "3 minutos")]
 )
@@ -175,6 +195,7 @@ def test_every_text_names_the_time_that_counts(
 ) -> None:
     changed = Translatable.plural("%(count)s minute", "%(count)s minutes", 3)
     monkeypatch.setattr(receipt, "CHANGE_TIME", changed)
+    monkeypatch.setattr(receipt, "CHANGE_WINDOW", timedelta(minutes=3))
     comment_id, _ = signed(app, visitor)
     for url in (f"/?signed={comment_id}", "/privacy"):
         assert words in visitor.get(url, headers={"Accept-Language": code}).text

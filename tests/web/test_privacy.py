@@ -16,7 +16,7 @@ def words(visitor: Visitor) -> str:
 
 def test_the_form_says_in_a_sentence_what_is_kept_and_links_the_page(visitor: Visitor) -> None:
     form = visitor.page().find(".//form")
-    assert "keeps what you write until its owner deletes it, and never your address" in " ".join(
+    assert "keeps what you write until its owner deletes it, and never your IP address" in " ".join(
         text(form).split()
     )
     assert form is not None

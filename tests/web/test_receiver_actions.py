@@ -18,11 +18,6 @@ from tests.support.visitor import attributes, by_class, parse, text
 from tests.web.conftest import Later
 
 
-@pytest.fixture
-def ada(app: Flask) -> ReceiverPerson:
-    return ReceiverPerson(app).come_in()
-
-
 def the(app: Flask, person: ReceiverPerson) -> Webhook:
     with app.app_context():
         webhook: Webhook = factories.the(Webhook, person.webhook_id)

@@ -31,7 +31,7 @@ from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.outbound.worker_pool import MAX_UNRECORDED, WorkerPool
 from guestbook.queue import erasure, leases
 from guestbook.settings import Settings
-from guestbook.storage import database, database_errors, engine_setup
+from guestbook.storage import database, database_errors
 
 TRANSACTION_PAUSE = 0.02  # seconds between two transactions, in which outcomes gather and the web can write
 PAUSE_AFTER_FAULT = 1.0  # seconds, while the database is away
@@ -40,7 +40,6 @@ START_WITHIN = 2.0  # seconds; another worker may have a task that has waited lo
 WAIT_WHEN_BUSY = timedelta(seconds=2)  # until a delivery is published again for which there was no thread
 WAIT_AFTER_FAULT = timedelta(seconds=30)  # the same after a fault of our own machine or proxy
 UNRECORDED_PER_THREAD = 12  # sent and not yet recorded: what a kill can make us send twice
-ONCE = replace(engine_setup.FOR_PASSES, retry=0.0)  # for many rows, of which each may be refused
 DATABASE_FILES = 45  # that the engine's pool may open on SQLite: three for each connection
 
 log = logging.getLogger(__name__)
@@ -180,8 +179,7 @@ class DeliveryConsumer:
         refused = []
         for part in parts:
             try:
-                with engine_setup.waiting(ONCE):
-                    self._commit(part)
+                self._commit(part)
             except Exception as error:
                 if not _is_of_one_row(error):
                     raise

@@ -131,17 +131,12 @@ class TableRelay:
         token = f"{TOKEN_PREFIX}{self._name}.{self._ticks}"
         owners = connection.execute(self.ready(now)).all()
         first = self._ticks % len(owners) if owners else 0  # the first to be served changes each time
-        spare = self._spare
-        found = {}
-        for owner_id, failures, rate in (*owners[first:], *owners[:first]):
-            limit = min(self._room(owner_id, failures, rate), spare)
-            if limit:
-                found[owner_id] = self._claims.find(connection, owner_id, now=now, limit=limit)
-                spare -= len(found[owner_id])
-                self._window(owner_id).note_claim(is_full=len(found[owner_id]) == limit)
-                self._refill_at = time.monotonic() + REFILL_WITHIN
-        until = now + self.lease
-        leased = self._claims.lease(connection, found, now=now, until=until, token=token, counted=False)
+        limits = {one[0]: self._room(*one) for one in (*owners[first:], *owners[:first])}
+        terms: dict[str, Any] = {"now": now, "until": now + self.lease, "token": token, "counted": False}
+        leased = self._claims.take(connection, limits, most=self._spare, **terms)
+        for owner_id, rows in leased.items():
+            self._window(owner_id).note_claim(is_full=len(rows) == limits[owner_id])
+            self._refill_at = time.monotonic() + REFILL_WITHIN
         return {Handover(row.id, token): owner_id for owner_id, rows in leased.items() for row in rows}
 
     @property

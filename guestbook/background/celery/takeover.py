@@ -27,7 +27,7 @@ class TakenOver:
     """The tasks of one transaction."""
 
     tasks: dict[Handover, DeliveryTask] = field(default_factory=dict)
-    unreachable: dict[str, int] = field(default_factory=dict)  # requests in a row, by webhook
+    webhooks: Mapping[str, Row[Any]] = field(default_factory=dict)  # by id
 
     def load(self, pool: Pool) -> None:
         """Put the tasks into the lanes of their webhooks."""
@@ -35,7 +35,8 @@ class TakenOver:
         for task in self.tasks.values():
             lanes[task.receiver.webhook_id].append(task)
         for webhook_id, some in lanes.items():
-            pool.load(webhook_id, some, unreachable=self.unreachable[webhook_id])
+            row = self.webhooks[webhook_id]
+            pool.load(webhook_id, some, unreachable=row.unreachable_in_a_row, answered=bool(row.has_answered))
 
 
 class Takeover:
@@ -66,7 +67,7 @@ class Takeover:
         token, until = f"worker.{ids.new()}", now + self.lease + self._skew
         if kept:
             leases.take_over(connection, DELIVERIES, [row.id for row, _ in kept], until=until, token=token)
-        taken = TakenOver(unreachable={row.id: row.unreachable_in_a_row for row in webhooks.values()})
+        taken = TakenOver(webhooks=webhooks)
         current = {webhook_id: self._receiver(row, now) for webhook_id, row in webhooks.items()}
         for row, slot in kept:
             task = tasks.delivery_task(row, token, lease_end, current[row.webhook_id], slot, until)

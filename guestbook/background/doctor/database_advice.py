@@ -14,6 +14,7 @@ ON_SERVER = (
     "See whether the database server runs, and whether GUESTBOOK_DATABASE_URL has the right host, port, "
     "user, password and name. The guestbook goes on by itself when the database is back."
 )
+EMPTY = "If there was a book, restore its backup. Otherwise create the tables."
 GOES_ON = "The guestbook goes on by itself then, and nothing stored is lost."
 BY_CODE = {  # https://www.sqlite.org/rescode.html
     sqlite3.SQLITE_FULL: f"The disk is full: make room, or ask your host for more. {GOES_ON}",
@@ -33,7 +34,8 @@ def of(subject: str, error: SQLAlchemyError, book: ExaminedBook) -> DoctorFindin
     fault = database_errors.fault_of(error)
     sentence = f"{fault.value}: {database_errors.words(error)}."
     if fault.repair:
-        return problem(subject, f"{fault.value}.", "Run this command.", installation.typed(fault.repair))
+        advice = EMPTY if fault is Fault.NO_TABLES else "Run this command."
+        return problem(subject, f"{fault.value}.", advice, installation.typed(fault.repair))
     if fault is Fault.DAMAGED:
         return problem(subject, sentence, database_errors.advice_on_damage(error))
     if fault is Fault.AWAY:

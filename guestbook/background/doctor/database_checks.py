@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
@@ -10,11 +9,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from guestbook.background.doctor import database_advice, file_system
 from guestbook.background.doctor.examined_book import PATIENCE, ExaminedBook
 from guestbook.background.doctor.finding import DoctorFinding, ok, problem, warning
-from guestbook.settings import installation
-from guestbook.storage import database, engine_setup, schema_version, version_check, writable
+from guestbook.lib import file_access
+from guestbook.settings import database_url, installation
+from guestbook.storage import database, engine_setup, plain_statement, schema_version, version_check, writable
 from guestbook.storage.database_errors import FILE_DAMAGED, Fault
 from guestbook.storage.schema_version import Age
 
+CLOSED_ADVICE = "Let the user that runs the guestbook enter the folder, or keep the database in another one."
 STEPS = 10_000  # of SQLite's machine between two looks at the clock
 JOURNAL_ADVICE = (
     "Put this line in .env in the data folder and restart the web server. Better still, use PostgreSQL or "
@@ -25,11 +26,14 @@ JOURNAL_ADVICE = (
 def check_connection(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether the database can be reached."""
     where = book.engine.url.render_as_string(hide_password=True)
+    if book.file and (folder := file_access.closed_folder(book.file)):
+        yield problem("database", f"This user may not enter {folder}, where {book.file} lies.", CLOSED_ADVICE)
+        return
     if book.file and not book.file.exists():
         yield problem(
             "database",
             f"There is no file {book.file}.",
-            "If there was a book, restore its backup. Otherwise create the tables.",
+            database_advice.EMPTY,
             installation.typed("init-db"),
         )
         return
@@ -71,7 +75,7 @@ def check_damage(book: ExaminedBook) -> Iterator[DoctorFinding]:
         return
     until = time.monotonic() + PATIENCE
     with book.engine.connect() as connection:
-        raw: Any = connection.connection.dbapi_connection
+        raw = plain_statement.raw(connection)
         raw.set_progress_handler(lambda: time.monotonic() > until, STEPS)
         try:
             said = str(connection.execute(text("PRAGMA quick_check(1)")).scalar())
@@ -109,7 +113,7 @@ def check_journal(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if not file_system.is_network(kind):
         yield ok("journal mode", f"The journal mode is {mode}, on the file system {kind or '(unknown)'}.")
     elif mode == "wal":
-        line = f"GUESTBOOK_DATABASE_URL=sqlite:///{book.file}?journal_mode=delete"
+        line = f"GUESTBOOK_DATABASE_URL={database_url.of_file(book.file)}?journal_mode=delete"
         yield problem(
             "journal mode",
             f"The database lies on a network drive ({kind}), and its journal mode is wal. SQLite's WAL is "

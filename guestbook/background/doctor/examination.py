@@ -47,7 +47,7 @@ CHECKS = (
     DoctorCheck("journal mode", database_checks.check_journal),
     DoctorCheck("hosts", host_checks.check_hosts_of_file, needs_database=False),
     DoctorCheck("hosts", host_checks.check_hosts_of_server),
-    DoctorCheck("clock", clock_check.check_clock),
+    DoctorCheck("clock", clock_check.check_clock, needs_tables=True),
     DoctorCheck("cron", queue_checks.check_cron, needs_tables=True),
     DoctorCheck("backlog", queue_checks.check_backlog, needs_tables=True),
     DoctorCheck("webhooks", webhook_checks.check_webhooks, needs_tables=True),

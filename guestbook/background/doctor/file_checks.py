@@ -24,6 +24,7 @@ KEY_ADVICE = (
     "On a new host the first start of the program makes one."
 )
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
+PASSING = stat.S_IXGRP | stat.S_IXOTH  # of a folder
 GOOD_KEY_LENGTH = 32  # characters; the program accepts 16
 FULL, SCARCE = 20_000_000, 200_000_000  # bytes left
 FULL_ADVICE = "Make room: until then comments can be refused, and nothing is sent. Nothing stored is lost."
@@ -36,7 +37,7 @@ def check_folder(book: ExaminedBook) -> Iterator[DoctorFinding]:
         command = installation.typed("init-db")
         yield problem("data folder", f"{folder} is no folder that this user can see.", FOLDER_ADVICE, command)
     elif not os.access(folder, os.R_OK | os.X_OK):
-        yield problem("data folder", f"This user may not read {folder}.", OF_ANOTHER)
+        yield problem("data folder", f"This user may not read {folder}.", OF_ANOTHER, _opening(folder))
     elif file_access.is_read_only(folder):
         yield problem(
             "data folder",
@@ -59,9 +60,15 @@ def _check_modes(folder: Path) -> Iterator[DoctorFinding]:
         sentence, _, helps = reason.partition(". This helps: ")
         yield problem("data folder", f"{sentence}.", "Run this command.", helps)
     if not os.access(folder, os.W_OK):
-        yield problem("data folder", f"This user may not write in {folder}.", OF_ANOTHER)
+        yield problem("data folder", f"This user may not write in {folder}.", OF_ANOTHER, _opening(folder))
     elif not reasons:
         yield ok("data folder", f"{folder} can be written.")
+
+
+def _opening(folder: Path) -> str | None:
+    """Return what opens a folder to its owner; another user's is not ours to open."""
+    is_mine = folder.stat().st_uid == os.geteuid()
+    return f"chmod u+rwx {shlex.quote(str(folder))}" if is_mine else None
 
 
 def check_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -71,7 +78,7 @@ def check_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
         if not file.exists():  # else the finding on the data folder says who may read it
             yield problem("secret key", f"There is no secret key: {file} is missing.", KEY_ADVICE)
         return
-    open_files = [path for path in _secret_files(book.settings.data_dir) if path.stat().st_mode & OTHERS]
+    open_files = [path for path in _secret_files(book.settings.data_dir) if _is_open_to_others(path)]
     for path in open_files:
         yield warning(
             "secret key",
@@ -95,7 +102,7 @@ def check_disk(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if book.file and book.file.parent != book.settings.data_dir:
         places[book.file.parent] = "folder of the database"
     for folder, name in places.items():
-        if not folder.is_dir():
+        if file_access.type_of(folder) != stat.S_IFDIR:
             continue
         usage = shutil.disk_usage(folder)
         sentence = f"{_size(usage.free)} of {_size(usage.total)} are free on the disk of the {name}."
@@ -105,10 +112,15 @@ def check_disk(book: ExaminedBook) -> Iterator[DoctorFinding]:
             yield warning("disk space", sentence, FULL_ADVICE.partition(":")[0] + " soon.")
         else:
             yield ok("disk space", sentence)
-    if book.file and book.file.exists():
+    if book.file and os.access(book.file, os.F_OK):
         beside = [book.file.with_name(f"{book.file.name}{end}") for end in ("", "-wal", "-journal")]
         size = sum(path.stat().st_size for path in beside if path.exists())
         yield ok("size", f"The database takes {_size(size)}.")
+
+
+def _is_open_to_others(path: Path) -> bool:
+    """Whether its mode lets others in, and its folder's mode lets them reach it."""
+    return bool(path.stat().st_mode & OTHERS and path.parent.stat().st_mode & PASSING)
 
 
 def _secret_files(data_dir: Path) -> list[Path]:

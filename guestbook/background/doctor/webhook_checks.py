@@ -16,6 +16,7 @@ from guestbook.queries import webhook_status
 from guestbook.queries.webhook_status import WebhookStatus
 from guestbook.settings import installation
 from guestbook.storage.models import Delivery, Webhook
+from guestbook.storage.models.delivery import REFUSED_WITH
 from guestbook.transport.failure import FAILURE_SENTENCES
 
 MOST_SHOWN = 20  # webhooks
@@ -50,7 +51,10 @@ ADVICE_BY_ANSWER = {  # the status code
 }
 PULLED_ADVICE = "See what the listener on the other machine prints. It gets each message again for days."
 UNREADABLE_ADVICE = "Do what is said about secrets."
-ANY_ADVICE = "Look at the last attempt on the page of the webhook. The guestbook keeps trying for days."
+READABLE_ADVICE = "It goes on by itself then. To send at once, enable it."
+LAST_ATTEMPT = "Look at the last attempt on the page of the webhook."
+ANY_ADVICE = f"{LAST_ATTEMPT} The guestbook keeps trying for days."
+ENABLE_AFTERWARDS = "Then enable the webhook."
 
 
 def check_webhooks(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -103,12 +107,21 @@ def _is_fine(one: WebhookStatus) -> bool:
 
 
 def _finding(session: Session, one: WebhookStatus, now: datetime) -> DoctorFinding:
+    if one.word == "paused" and one.webhook.was_paused_as_unreadable and not one.webhook.is_unreadable(now):
+        command = installation.typed(f"webhooks enable {one.webhook.id}")
+        return warning(f"webhook {one.webhook.name}", one.sentence, READABLE_ADVICE, command)
     error = _last_error(session, one.webhook)
     said = f"{one.sentence} Last failure: {error}" if error else one.sentence
-    advice = PULLED_ADVICE if one.webhook.is_pulled else advice_for(error or "")
+    return warning(f"webhook {one.webhook.name}", said, _advice(one, error or "", now))
+
+
+def _advice(one: WebhookStatus, error: str, now: datetime) -> str:
     if one.webhook.is_unreadable(now):
-        advice = UNREADABLE_ADVICE
-    return warning(f"webhook {one.webhook.name}", said, advice)
+        return UNREADABLE_ADVICE
+    advice = PULLED_ADVICE if one.webhook.is_pulled else advice_for(error)
+    if one.word != "disabled":
+        return advice
+    return f"{LAST_ATTEMPT if advice in (ANY_ADVICE, PULLED_ADVICE) else advice} {ENABLE_AFTERWARDS}"
 
 
 def advice_for(error: str) -> str:
@@ -116,17 +129,20 @@ def advice_for(error: str) -> str:
     for reason, advice in ADVICE_BY_REASON.items():
         if error.startswith(FAILURE_SENTENCES[reason]):
             return advice
-    code = error.removeprefix("The receiver answered ")[:3]
+    code = error.removeprefix(REFUSED_WITH)[:3]
     return ADVICE_BY_ANSWER.get(code, ANY_ADVICE)
 
 
 def _last_error(session: Session, webhook: Webhook) -> str | None:
     """Return why an attempt for the webhook failed lately, from its newest and its first deliveries."""
-    mine = select(Delivery.last_error).where(Delivery.webhook_id == webhook.id)
+    columns = Delivery.status, Delivery.last_error, Delivery.erased_at
+    mine = select(*columns).where(Delivery.webhook_id == webhook.id)
     waiting = mine.where(Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
     for query in (mine.order_by(Delivery.id.desc()), waiting):
-        for error in session.scalars(query.limit(MOST_READ)):
-            if error:
+        for status, error, erased_at in session.execute(query.limit(MOST_READ)):
+            if (
+                error and status != "processed" and erased_at is None
+            ):  # else it is a note
                 return error
     return None
 

@@ -14,6 +14,7 @@ from guestbook.lib.errors import Refused
 IMPORT_FORMATS = ("auto", "jsonl", "csv", "isso", "wordpress")
 WITH_PAGES = ("isso", "wordpress")
 BEGINNING = 1024  # bytes in which the kind of a file shows
+SQLITE_MAGIC = b"SQLite format 3\0"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -84,11 +85,15 @@ def _kind(file: BufferedReader, options: ImportOptions) -> str:
     start = file.peek(BEGINNING)[:BEGINNING]
     if start.startswith(UTF_16):
         raise Refused("The file is in UTF-16. Save it as UTF-8, such as CSV UTF-8.")
+    if b"\0" in start and not start.startswith(SQLITE_MAGIC):
+        raise Refused("The file is not text. Unpack an archive first, and save a spreadsheet as CSV UTF-8.")
     if options.kind != "auto":
         return options.kind
-    if start.startswith(b"SQLite format 3\0"):
+    if start.startswith(SQLITE_MAGIC):
         return "isso"
     words = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if re.match(rb"<(!doctype )?html", words, re.IGNORECASE):
+        raise Refused("The file is a web page, perhaps of a login. Export the comments again.")
     if re.match(rb"<\?xml|<rss|<!--", words):
         return "wordpress"
     return "jsonl" if words.startswith(b"{") or not words else "csv"

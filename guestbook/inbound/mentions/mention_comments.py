@@ -4,8 +4,6 @@ A page has one comment, however many pages of the book it links to. The comment'
 the page and, as its name, the host.
 """
 
-from dataclasses import replace
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -27,10 +25,11 @@ CLOSED = Translatable("The book is closed for new comments.")
 def write(session: Session, source: Source, action: WriteMention, settings: Settings) -> Effect:
     """Sign the book for the page, or bring its comment up to date."""
     kept = preferences.read(session)
-    facts = comment_facts.gather(plain_select.through(session), action.draft, kept, settings.secret_key)
     row = _comment_of(session, action.url)
-    if row is not None:
-        facts = replace(facts, repeated=None)  # it would be like its own earlier words
+    own_id = row.id if row is not None else None
+    facts = comment_facts.gather(
+        plain_select.through(session), action.draft, kept, settings.secret_key, own_id=own_id
+    )
     found = moderation_policy.classify(facts, kept.moderation)
     if row is not None:
         return _update(session, row, action, found, settings)
@@ -39,8 +38,7 @@ def write(session: Session, source: Source, action: WriteMention, settings: Sett
     told_at = clock.now() if source.relayed_since else None
     origin = Origin(name=action.host[:80], url=action.url, told_at=told_at)
     row = book.sign(session, action.draft, found, form_key=None, settings=settings, origin=origin)
-    became = "It became a comment." if row.status == "published" else f"It became a comment, {row.status}."
-    return Effect(became, row.id)
+    return Effect.of_new(row)
 
 
 def remove(session: Session, action: RemoveMention, settings: Settings) -> Effect:

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook.inbound import actions, ingest
-from guestbook.inbound.ingest import ReceivingSource, SourceFull
+from guestbook.inbound.ingest import ReceivingSource
 from guestbook.inbound.mentions.mention_request import FORM, MentionRequest
 from guestbook.lib import clock, ids
 from guestbook.queue import leases
@@ -66,6 +66,3 @@ def _earlier(session: Session, source_id: str, key: str) -> Row[Any] | None:
         InboundEvent.source_id == source_id, InboundEvent.external_id == key
     )
     return session.execute(same).one_or_none()
-
-
-__all__ = ["SourceFull", "find", "make_room", "source", "store"]

@@ -101,7 +101,7 @@ class PagePool:
         if self._pool is None:
             self._pool = self._opened()
         self._reading[task.event.id] = task
-        self._pool.load(task.request.host, [task], unreachable=0)
+        self._pool.load(task.request.host, [task], unreachable=0, answered=True)
 
     def _opened(self) -> WorkerPool[PageTask, PageReport]:
         settings = self._settings

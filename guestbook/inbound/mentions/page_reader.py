@@ -18,7 +18,6 @@ PAGE_GONE = {
     404: Translatable("The page is gone: its server answered 404."),
     410: Translatable("The page is gone: its server answered 410."),
 }
-LATER_STATUSES = (408, 425, 429)  # and all from 500
 NOT_SENT = Translatable("The page’s server did not send the page.")
 NO_LINK = Translatable("The page does not link to the target.")
 NOT_IN_FIRST_MEGABYTE = Translatable("The page does not link to the target in its first megabyte.")
@@ -58,7 +57,7 @@ class PageReader:
         if answer.status in PAGE_GONE:
             return PageReport(task, missing=PAGE_GONE[answer.status])
         if not 200 <= answer.status < 300:
-            later = answer.status in LATER_STATUSES or answer.status >= 500
+            later = retry_policy.may_pass(answer.status)
             wait = retry_policy.retry_after(answer.headers.get("retry-after"), clock.now()) if later else 0.0
             why = with_detail(NOT_SENT, f"HTTP {answer.status}")
             return PageReport(task, error=why, may_retry=later, retry_after=wait)

@@ -45,6 +45,11 @@ class PageReport:
         return self.error is None
 
     @property
+    def answered(self) -> bool:
+        """The same."""
+        return self.ok
+
+    @property
     def holds_lane(self) -> bool:
         """Never: a failure says nothing about other pages of the host."""
         return False

@@ -1,17 +1,16 @@
 """The fields of a form, one a line, up to a limit. Pure."""
 
-import io
 import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote_plus
 
-from werkzeug.exceptions import HTTPException
-from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
+from guestbook.lib import multipart_form
 from guestbook.lib.byte_view.indented_json import Beginning, indented
+from guestbook.lib.multipart_form import MULTIPART, Part
 
-URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+URLENCODED = "application/x-www-form-urlencoded"
 MOST_PARTS = 200
 PAIR = re.compile("[^&]+")
 
@@ -27,7 +26,7 @@ def fields(body: bytes, text: str | None, content_type: str, limit: int, *, is_c
     if kind.lower() == URLENCODED and text is not None:
         return _lines(_urlencoded(text), limit, is_cut)
     if kind.lower() == MULTIPART and not is_cut:  # only readable with its end
-        return _lines(_multipart(body, options), limit, is_cut)
+        return _lines(_multipart(body, options.get("boundary", "")), limit, is_cut)
     return None
 
 
@@ -50,15 +49,14 @@ def _urlencoded(text: str) -> Iterator[tuple[str, str]]:
         yield unquote_plus(name), unquote_plus(value)
 
 
-def _multipart(body: bytes, options: dict[str, str]) -> Pairs:
+def _multipart(body: bytes, boundary: str) -> Pairs:
     """Return the fields; for files the name and the size."""
-    parser = FormDataParser(max_form_parts=MOST_PARTS, silent=False)
     try:
-        _, form, files = parser.parse(io.BytesIO(body), MULTIPART, len(body), options)
-    except (ValueError, HTTPException):
+        parts = multipart_form.parts(body, boundary, MOST_PARTS)
+    except ValueError:
         return []
-    pairs = list(form.items(multi=True))
-    for name, file in files.items(multi=True):
-        pairs.append((name, f"file {file.filename}, {len(file.read()):,} bytes"))
-        file.close()
-    return pairs
+    return [(part.name, part.text if part.filename is None else _file(part)) for part in parts]
+
+
+def _file(part: Part) -> str:
+    return f"file {part.filename}, {len(part.content):,} bytes"

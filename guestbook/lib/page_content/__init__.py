@@ -3,20 +3,12 @@
 A stranger wrote the page, so each step is linear in its size.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from guestbook.lib import decompression
+from guestbook.lib import decompression, text_encoding
 from guestbook.lib.decompression import PackedWrongly
 
-# Python knows encodings that take a second for each kilobyte, so only those of pages are used.
-PAGE_ENCODING = re.compile(
-    r"utf-?8|utf-?16(?:le|be)?|iso-?8859-?\d{1,2}|windows-?125\d|koi8-[ru]|shift_jis"
-    r"|euc-(?:jp|kr)|gb2312|gbk|gb18030|big5|us-ascii",
-    re.IGNORECASE,
-)
-NAMED_ENCODING = re.compile(r"""charset\s*=\s*["']?([\w-]{1,40})""", re.IGNORECASE)
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 LOOKED_AT = 1024  # bytes in which a page names its encoding
 
@@ -44,14 +36,9 @@ def read(url: str, headers: Mapping[str, str], body: bytes, most: int) -> WebPag
 
 
 def _decoded(body: bytes, parameters: str) -> str:
-    named = NAMED_ENCODING.search(parameters) or NAMED_ENCODING.search(
-        body[:LOOKED_AT].decode("ascii", "replace")
-    )
-    encoding = named[1] if named and PAGE_ENCODING.fullmatch(named[1]) else "utf-8"
-    try:
-        return body.decode(encoding, "replace")
-    except LookupError:  # ISO 8859 has no part of that number
-        return body.decode("utf-8", "replace")
+    beginning = body[:LOOKED_AT].decode("ascii", "replace")
+    named = text_encoding.named(parameters if text_encoding.is_named(parameters) else beginning)
+    return body.decode(named or "utf-8", "replace")
 
 
 __all__ = ["PackedWrongly", "WebPage", "read"]

@@ -1,9 +1,9 @@
 """Sign a request as the sender of a source would: for sample events. Pure."""
 
-import base64
 import hmac
 from collections.abc import Callable, Mapping
 
+from guestbook.lib import signing
 from guestbook.lib.ed25519 import PUBLIC_KEY_PREFIX
 from guestbook.lib.verification import kinds
 from guestbook.lib.verification.signature_headers import Unproven, as_bytes
@@ -64,14 +64,12 @@ def hindrance(verify: str, secret: str | None) -> str | None:
 
 
 def _github(secret: str, _event_id: str, _seconds: int, body: bytes) -> dict[str, str]:
-    return {"X-Hub-Signature-256": f"sha256={_hex(secret, body)}"}
+    return {"X-Hub-Signature-256": signing.hub(as_bytes(secret), body)}
 
 
 def _standard(secret: str, event_id: str, seconds: int, body: bytes) -> dict[str, str]:
-    content = b"%s.%d.%s" % (event_id.encode(), seconds, body)
-    signature = base64.b64encode(hmac.digest(kinds.key_inside(secret), content, "sha256")).decode()
-    beside = {"webhook-id": event_id, "webhook-timestamp": str(seconds)}
-    return {**beside, "webhook-signature": f"v1,{signature}"}
+    signature = signing.standard((kinds.key_inside(secret),), event_id, seconds, body)
+    return {"webhook-id": event_id, "webhook-timestamp": str(seconds), "webhook-signature": signature}
 
 
 def _stripe(secret: str, _event_id: str, seconds: int, body: bytes) -> dict[str, str]:

@@ -95,7 +95,7 @@ COMMENT_PART = DataPart(
     "EventComment",
 )
 SEQUENCE_PART = DataPart(
-    described({"type": "integer", "minimum": 1}, "Counts the events about this comment: 1, 2, 3 …."),
+    described({"type": "integer", "minimum": 1}, "Counts the events about this comment, from 1."),
     1,
 )
 TRASHED_PART = replace(COMMENT_PART, sample=COMMENT_PART.sample | {"status": "trash"})

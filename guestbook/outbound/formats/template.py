@@ -10,7 +10,7 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.event_catalogue.event_type import SAMPLE_TIME
 from guestbook.outbound.formats.format_input import FormatError, FormatInput
 
-TEMPLATE_LIMIT = 60_000  # bytes of a body: MariaDB's TEXT has 65,535
+TEMPLATE_LIMIT = 60_000  # bytes of a body, whatever its characters; the sandbox counts those
 UNTRIED = ("inbound.received", "ping")  # nobody knows what a source will forward; a ping has all parts
 HINT = "For a text, write {{ comment.name|tojson }} without quotes around it."
 

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, and_, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, and_, false, func, text
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.comment_order_sql import IS_NEXT_SQL
@@ -13,6 +13,7 @@ from guestbook.storage.models.queue_row import QueueRow
 from guestbook.storage.models.webhook import Webhook
 
 TRIGGERS = ("schedule", "redelivery", "test")
+REFUSED_WITH = "The receiver answered "  # so begins the error of an answer that was not a success
 
 
 class Delivery(QueueRow, Base):
@@ -89,11 +90,18 @@ class Attempt(Base):
     triggered_by: Mapped[str] = mapped_column(String(12))
     started_at: Mapped[datetime]
     milliseconds: Mapped[int]
-    status_code: Mapped[int | None]
+    status_code: Mapped[int | None] = mapped_column()
     error: Mapped[str | None] = mapped_column(String(300))
     request_headers: Mapped[dict[str, str]]
     response_headers: Mapped[dict[str, str] | None]
     response_body: Mapped[str | None] = mapped_column(Text)
+
+    # An answer of 2xx with another error was a success, and the error is a note about it.
+    succeeded: Mapped[bool] = column_property(
+        func.coalesce(
+            error.is_(None) | status_code.between(200, 299) & error.not_like(f"{REFUSED_WITH}%"), false()
+        )
+    )
 
 
 DELIVERIES = Delivery.__table__

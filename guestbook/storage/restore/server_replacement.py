@@ -10,6 +10,7 @@ from sqlalchemy.pool import NullPool
 
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress
+from guestbook.settings import database_url
 from guestbook.storage import database, database_errors, version_check
 from guestbook.storage.copy import checksum, table_reader
 from guestbook.storage.copy.checksum import Checksum
@@ -41,7 +42,7 @@ def replace(
     plains = [table_reader.plain(table) for table in Base.metadata.sorted_tables]
     if engine.dialect.name != "postgresql":  # so that DELETE locks the gaps between rows, too
         engine = engine.execution_options(isolation_level="REPEATABLE READ")
-    copy = create_engine(f"sqlite:///{staged_book.path}", poolclass=NullPool)
+    copy = create_engine(database_url.of_file(staged_book.path), poolclass=NullPool)
     with database.write(engine) as connection, database.alone(connection):
         if _emptied(connection, plains):
             present = keep()  # on another connection, which sees what was there before

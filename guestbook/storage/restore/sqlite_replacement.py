@@ -2,13 +2,12 @@
 
 import sqlite3
 from collections.abc import Callable
-from typing import cast
 
 from sqlalchemy import Connection, Engine, event
 
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress
-from guestbook.storage import SCHEMA, backup_file, database
+from guestbook.storage import SCHEMA, backup_file, database, plain_statement
 from guestbook.storage.backup_file import quoted
 from guestbook.storage.restore import staging
 from guestbook.storage.restore.staging import StagedBook
@@ -39,7 +38,7 @@ def replace(
         with database.write(engine) as connection:
             if _has_rows(connection):
                 keep()
-                staging.continue_sequences(_raw(connection), "staged", "main")
+                staging.continue_sequences(plain_statement.raw(connection), "staged", "main")
             _make_anew(connection)
             names = _tables(connection, "staged")
             with progress("Restoring", sum(staged_book.rows.values())) as step:
@@ -67,13 +66,9 @@ def _make_anew(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-def _raw(connection: Connection) -> sqlite3.Connection:
-    return cast(sqlite3.Connection, connection.connection.dbapi_connection)
-
-
 def _fill(connection: Connection, name: str, step: Callable[[int], None]) -> int:
     """Copy a table's rows, and compare; return how many there are."""
-    raw = _raw(connection)
+    raw = plain_statement.raw(connection)
     columns = [row[1] for row in raw.execute(f'PRAGMA main.table_info("{name}")')]
     if name != VERSION_TABLE:  # schema.sql has filled it
         names = quoted(columns)

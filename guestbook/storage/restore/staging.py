@@ -12,12 +12,15 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock, pass_lock
 from guestbook.lib.errors import Refused
-from guestbook.settings import Settings
+from guestbook.settings import Settings, database_url
 from guestbook.storage import backup_file, database, database_errors, engine_setup, schema_version
 from guestbook.storage.backup_file import BackupLabel, quoted
 from guestbook.storage.copy.table_reader import MARKER
 from guestbook.storage.version_check import VERSION_TABLE
 
+COPY_ADVICE = (
+    "If it is a copy of a book's database, make a backup of that folder first: the page on backups says how."
+)
 STAGING_FOLDER = "restore.unfinished"  # in the data folder
 
 
@@ -43,7 +46,8 @@ def staged(settings: Settings, file: Path) -> Iterator[StagedBook]:
             raise Refused("Another restore is at work.")
         try:
             label = _copied(file, folder)
-            book = replace(settings, database_url=f"sqlite:///{folder / 'book.db'}?journal_mode=delete")
+            url = f"{database_url.of_file(folder / 'book.db')}?journal_mode=delete"
+            book = replace(settings, database_url=url)
             _build(book, folder / "backup.db", label)
             with closing(sqlite3.connect(folder / "book.db")) as raw, raw:
                 raw.execute("DELETE FROM settings WHERE name = ?", (MARKER,))  # it is a book, and no copy
@@ -80,7 +84,8 @@ def _copied(file: Path, folder: Path) -> BackupLabel:
     if not file.is_file():
         raise Refused(f"There is no file {file}.")
     if not backup_file.is_backup(file):
-        raise Refused(f"{file} is not a backup of a guestbook.")
+        advice = f" {COPY_ADVICE}" if backup_file.is_database(file) else ""
+        raise Refused(f"{file} is not a backup of a guestbook.{advice}")
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
     folder.mkdir(mode=0o700)
     copy = folder / "backup.db"

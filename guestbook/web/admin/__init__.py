@@ -1,5 +1,6 @@
 """The admin pages. Every page but the login needs a login, and no GET changes anything."""
 
+from itertools import chain
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask
@@ -21,29 +22,18 @@ from guestbook.web.admin.sources import source_views
 from guestbook.web.admin.spam import spam_views
 from guestbook.web.admin.webhooks import backfill_views, webhook_views
 
-ADMIN_MENU = {
-    "Overview": dashboard_views,
-    "Comments": comment_views,
-    "Webhooks": webhook_views,
-    "Deliveries": delivery_views,
-    "Sources": source_views,
-    "Inbox": inbound_event_views,
-    "Bins": bin_views,
-    "Settings": book_settings,
-    "Account": account_views,
+ADMIN_MENU = {  # the page that an entry opens, and the pages behind it
+    "Overview": (dashboard_views, doctor_views),
+    "Comments": (comment_views, spam_views),
+    "Webhooks": (webhook_views, backfill_views, event_views),
+    "Deliveries": (delivery_views,),
+    "Sources": (source_views,),
+    "Inbox": (inbound_event_views,),
+    "Bins": (bin_views,),
+    "Settings": (book_settings, look_settings, embed_settings),
+    "Account": (account_views, second_factor_views, audit_views),
 }
-MODULES_WITHOUT_ENTRY = (
-    audit_views,
-    backfill_views,
-    doctor_views,
-    embed_settings,
-    event_views,
-    login_views,
-    look_settings,
-    second_factor_views,
-    spam_views,
-    undo,
-)
+MODULES_WITHOUT_ENTRY = (login_views, undo)
 
 
 def register(app: Flask) -> None:
@@ -55,9 +45,9 @@ def register(app: Flask) -> None:
     pages = Blueprint("admin", __name__, url_prefix=owner_pages.ADMIN_PATH)
     pages.before_request(access.require_login)
     pages.context_processor(access.template_names)
-    menu = [(entry, module.pages.name) for entry, module in ADMIN_MENU.items()]
+    menu = [(entry, [module.pages.name for module in modules]) for entry, modules in ADMIN_MENU.items()]
     pages.context_processor(lambda: {"menu": menu})
-    for module in (*ADMIN_MENU.values(), *MODULES_WITHOUT_ENTRY):
+    for module in (*chain.from_iterable(ADMIN_MENU.values()), *MODULES_WITHOUT_ENTRY):
         pages.register_blueprint(module.pages)
     app.register_blueprint(pages)
 

@@ -57,7 +57,7 @@ def explain(_error: CSRFError) -> Response:
 
 
 def add_headers(response: Response) -> Response:
-    """Let nobody keep a admin page, be it one of an error: what is on it is the owner's alone."""
+    """Let nobody keep an admin page, be it one of an error: what is on it is the owner's alone."""
     if not owner_pages.is_admin_page():
         return response
     response.headers["Cache-Control"] = "no-store"

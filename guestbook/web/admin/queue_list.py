@@ -115,9 +115,6 @@ class QueueList(Generic[M]):
         who = f"A listener fetches {them}" if are_pulled else f"The next pass {self.sends} {them}"
         return f"{number} due now. {who}."
 
-    def _row(self, address: dict[str, str]) -> M:
-        return row_lookup.find(self.model, address[f"{self.noun[0]}_id"])
-
     def requeue_row(self, row_id: str) -> str:
         """Make one row due now, and return what to say about it."""
         with writing() as session:
@@ -138,6 +135,9 @@ class QueueList(Generic[M]):
         said = "It is due now. Its receiver fetches it." if is_pulled else self.requeued
         said = said + self.replaced if was_new else said
         return f"{said} The later ones about the same comment follow it." if len(free) > 1 else said
+
+    def _row(self, address: dict[str, str]) -> M:
+        return row_lookup.find(self.model, address[f"{self.noun[0]}_id"])
 
     def _behind(self, rows: Iterable[Delivery | InboundEvent]) -> set[str]:
         """Return the ids of the deliveries that wait behind an earlier one."""

@@ -11,14 +11,13 @@ from flask import abort, g, render_template, request
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeSerializer
 
-from guestbook.auth import login
 from guestbook.lib import clock, signing
 from guestbook.lib.errors import Refused
 from guestbook.storage import row_changes
 from guestbook.storage.database import writing
 from guestbook.storage.models import Source, Webhook
 from guestbook.web import current, row_lookup
-from guestbook.web.admin import responses
+from guestbook.web.admin import responses, typed_password
 
 OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}  # in hours
 SECRET_PAGE = "admin/secret.html"
@@ -39,8 +38,7 @@ def show(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnValu
     if request.method != "POST":
         return render_template(SECRET_PAGE, **shown)
     try:
-        password = request.form.get("password", "")
-        login.confirm(password, address=request.remote_addr, settings=current.settings())
+        typed_password.confirm()
     except Refused as error:
         return responses.refused(error, render_template(SECRET_PAGE, **shown, reason=str(error)))
     with writing() as session:

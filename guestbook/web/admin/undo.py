@@ -29,6 +29,7 @@ UNDO_LIMIT = 20  # changes that can be undone
 ALREADY_UNDONE = "This was undone already."
 NO_LONGER_POSSIBLE = "This can no longer be undone: only the latest changes can."
 CHANGED_SINCE = "It has changed since, so nothing was undone."
+PARTLY_UNDONE = "Undone, except for the settings that have changed since."
 
 STATUS_PHRASES = {"published": "published", "held": "held", "spam": "spam", "trash": "in the trash"}
 
@@ -63,19 +64,19 @@ def undo() -> ResponseReturnValue:
     change_id = request.form.get("change", "")
     if not ids.ID.fullmatch(change_id):
         abort(404)
+    back, sentence = None, NO_LONGER_POSSIBLE
     with writing() as session:
         row = session.get(Setting, UNDO_PREFIX + change_id, with_for_update=True)
-        change: dict[str, Any] = json.loads(row.value) if row else {}
-        sentence = _undone(session, change)
         if row is not None:
-            row.value = json.dumps(change | {"undone": True}, ensure_ascii=False)
+            change: dict[str, Any] = json.loads(row.value)
+            back, sentence = change["back"], _undone(session, change)
+            if sentence != CHANGED_SINCE:
+                row.value = json.dumps(change | {"undone": True}, ensure_ascii=False)
     flash(sentence)
-    return redirect(change.get("back") or url_for("admin.dashboard.index"), 303)
+    return redirect(back or url_for("admin.dashboard.index"), 303)
 
 
 def _undone(session: Session, change: Mapping[str, Any]) -> str:
-    if not change:
-        return NO_LONGER_POSSIBLE
     if "undone" in change:
         return ALREADY_UNDONE
     if "moved" in change:
@@ -117,11 +118,13 @@ def _as_before(comments: Sequence[Comment]) -> str:
 def _set_back(session: Session, settings: Mapping[str, Sequence[str]]) -> str:
     now = preferences.typed(preferences.read(session))
     back = {name: before for name, (before, after) in settings.items() if now.get(name) == after}
+    if not back:
+        return CHANGED_SINCE
     try:
         preferences.save(session, back)
     except Refused:  # one of them needs another setting, which has changed since
         return CHANGED_SINCE
-    return "Undone. The settings are as before." if len(back) == len(settings) else CHANGED_SINCE
+    return "Undone. The settings are as before." if len(back) == len(settings) else PARTLY_UNDONE
 
 
 def _enable(session: Session, model: type[Webhook] | type[Source], row_id: str, at: str) -> str:

@@ -47,7 +47,7 @@ ERROR_DESCRIPTIONS = {
     "say, or a request with the same `Idempotency-Key` is still running.",
     412: "It is not the version whose `ETag` you sent in `If-Match`.",
     413: "The body is too long.",
-    415: "The Content-Type is not application/json.",
+    415: "The Content-Type is not application/json, or the body is compressed.",
     422: "The request has errors; `fields` has a sentence for each wrong field.",
     429: "This token has made too many requests, or this network has written too many comments or typed too "
     "many wrong passwords; `Retry-After` is the wait in seconds.",

@@ -38,7 +38,8 @@ def pending(webhook_id: str) -> ResponseReturnValue:
     replaced = Replaced(g.token_id, first) if first else None
     with _turn_to_wait(query["wait"]) as seconds:
         found = _wait_for_any(webhook_id, seconds, replaced)
-    taken = _take(webhook_id, token, query["limit"], replaced) if found else []
+    may_take = found and request.method == "GET"  # HEAD could not hand them over
+    taken = _take(webhook_id, token, query["limit"], replaced) if may_take else []
     return {
         "token": token,
         "lease_seconds": int(pull.PULL_LEASE.total_seconds()),

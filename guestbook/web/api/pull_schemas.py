@@ -21,7 +21,7 @@ RESULT_SCHEMA = request(
     {
         "id": ID_SCHEMA,
         "ok": described({"type": "boolean"}, "True if the receiver has it and needs no other attempt."),
-        "status_code": or_null({"type": "integer", "minimum": 100, "maximum": 599}),
+        "status_code": or_null({"type": "integer", "minimum": 100, "maximum": 999}),
         "error": described(or_null({**TEXT_SCHEMA, "maxLength": ERROR_TEXT_LIMIT}), "Why it failed."),
         "milliseconds": {**NUMBER_SCHEMA, "maximum": LONGEST_ATTEMPT, "default": 0},
     },

@@ -26,7 +26,7 @@ RFC3339_TIME = re.compile(
 NO_FIELDS = json_schema.request({})
 NAMED_FIELDS_LIMIT = 5  # unknown fields that an error lists
 SCHEMA_ERRORS = {
-    "minLength": "This must not be empty.",
+    "minLength": "This has {length:,} characters. Please use at least {wanted:,}.",
     "maxLength": "This has {length:,} characters. Please use at most {wanted:,}.",
     "minimum": "This must be at least {wanted}.",
     "maximum": "This must be at most {wanted}.",
@@ -112,6 +112,8 @@ def moment(text: str | None) -> datetime | None:
 def _object_in_body(schema: Schema, rules: Rules | None = None) -> dict[str, Any]:
     if request.mimetype != json_schema.JSON:
         raise UnsupportedMediaType("Send JSON with the header Content-Type: application/json.")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the body uncompressed, without the header Content-Encoding.")
     try:
         found = _parse(request.get_data())
         _check(found, schema)
@@ -133,10 +135,11 @@ def _complete(error: Refused, found: object, schema: Schema, rules: Rules | None
 
 def _parse(sent: bytes) -> object:
     try:
-        return json.loads(
-            sent.decode(), object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_number
-        )
-    except ValueError as error:  # not UTF-8, not JSON, or a number of thousands of digits
+        text = sent.decode("utf-8-sig")
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_number)
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"The body is not UTF-8: byte {error.start + 1:,} is wrong.") from None
+    except ValueError as error:  # not JSON, or a number of thousands of digits
         raise BadRequest(f"The body is not valid JSON: {error}.") from None
 
 
@@ -236,6 +239,8 @@ def _sentence(rule: str, wanted: Any, found: Any) -> str:
         return f"This must be one of {', '.join(map(str, wanted))}."
     if rule == "pattern":
         return PATTERN_ERRORS[wanted].format(found=found[:80])
+    if rule == "minLength" and not found:
+        return "This must not be empty."
     length = len(found) if isinstance(found, str) else 0
     return SCHEMA_ERRORS[rule].format(wanted=wanted, length=length)
 

@@ -51,7 +51,7 @@ def webhook(row: Webhook, *, with_secret: bool = False) -> Shape:
 
 def delivery(row: Delivery) -> Shape:
     """Return a delivery as a list shows it."""
-    return row_shape.of(row, schemas.DELIVERY_SCHEMA, {})
+    return row_shape.of(row, schemas.DELIVERY_SCHEMA)
 
 
 def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> Shape:
@@ -67,7 +67,7 @@ def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> Shape:
 
 def inbound_event(row: InboundEvent) -> Shape:
     """Return an inbound event as a list shows it."""
-    return row_shape.of(row, schemas.INBOUND_EVENT_SCHEMA, {})
+    return row_shape.of(row, schemas.INBOUND_EVENT_SCHEMA)
 
 
 def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
@@ -84,7 +84,7 @@ def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
 
 def audit_entry(row: AuditEntry) -> Shape:
     """Return an entry of the audit log."""
-    return row_shape.of(row, audit_schema.AUDIT_ENTRY_SCHEMA, {})
+    return row_shape.of(row, audit_schema.AUDIT_ENTRY_SCHEMA)
 
 
 def event_type(event: EventType) -> Shape:

@@ -70,9 +70,7 @@ def delete(webhook_id: str) -> ResponseReturnValue:
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         conditional.refuse_if_changed(serializers.webhook(webhook))
-        is_gone = webhooks.begin_delete(
-            session, webhook.id
-        )  # under the same lock, so no change comes between
+        is_gone = webhooks.begin_delete(session, webhook.id)  # under the same lock: no change comes between
     if not is_gone:
         webhooks.delete(db.engine, webhook.id)
     return "", 204

@@ -6,16 +6,14 @@ from typing import NamedTuple
 from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
-from werkzeug.exceptions import TooManyRequests
 
-from guestbook.auth import rate_limit
 from guestbook.lib import clock, receiver_token
 from guestbook.queries.lists import Deliveries
 from guestbook.storage import audit_log, last_use
 from guestbook.storage.audit_log import Actor
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, ReceiverLink, Webhook
-from guestbook.web import current, row_lookup, wrong_links
+from guestbook.web import current, request_limit, row_lookup, wrong_links
 from guestbook.web.error_texts import PageExpired
 from guestbook.web.receiver_pages import receiver_cookie
 from guestbook.web.receiver_pages.receiver_cookie import ReceiverCookie
@@ -131,7 +129,8 @@ def admit_to_act(link_id: str, *, sends: bool) -> Admission:
         raise PageExpired
     if sends and admission.webhook.disabled_at:
         raise NoAdmission("disabled")
-    _count_action(admission.webhook.id)
+    what = f"receiver of {admission.webhook.id}"
+    request_limit.count(what, most=MOST_ACTIONS, within=ACTIONS_WITHIN, sentence=TOO_MANY_ACTIONS)
     return admit(link_id)  # read anew, because counting has ended the transaction
 
 
@@ -163,13 +162,3 @@ def _working(link_id: str, expires_at: datetime | None = None) -> tuple[Receiver
     if (state := link.state(now)) != "works":
         raise NoAdmission(state)
     return link, webhook
-
-
-def _count_action(webhook_id: str) -> None:
-    name = rate_limit.who(current.settings().secret_key, f"receiver of {webhook_id}")
-    with writing() as session:
-        wait = rate_limit.take(
-            session.connection(), name, clock.now(), most=MOST_ACTIONS, within=ACTIONS_WITHIN
-        )
-    if wait:
-        raise TooManyRequests(TOO_MANY_ACTIONS, retry_after=int(wait) + 1)

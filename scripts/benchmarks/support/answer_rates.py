@@ -1,4 +1,4 @@
-"""How many answers a second a web server gives: the book's beside those of a bare Flask view."""
+"""How many answers a second a web server gives: the book's beside those of bare Flask views."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -9,12 +9,27 @@ from urllib.parse import urlencode
 import click
 import requests
 
-from scripts.benchmarks.support import beside_bare, processes, raw_client, report, temp_book, visitor, waiting
+from scripts.benchmarks.support import (
+    bare_views,
+    beside_bare,
+    processes,
+    raw_client,
+    report,
+    temp_book,
+    visitor,
+    waiting,
+)
 from scripts.benchmarks.support.process_usage import Meter
 
 HEADERS = {"Accept-Encoding": "gzip"}
 SHOWN = 20  # comments on the front page
-KINDS = {"a bare Flask view": "200", "front page": "200", "front page, 304": "304", "POST": "303"}
+KINDS = {  # with the status of the answer
+    "a bare Flask view": "200",
+    "front page": "200",
+    "front page, 304": "304",
+    "a bare POST that stores the rows": "303",
+    "POST": "303",
+}
 COLUMNS = ("n", "per second", "range", "to bare", "CPU ms", "to bare", "p99 ms")
 
 
@@ -36,25 +51,29 @@ def rows(
         process = stack.enter_context(processes.running(beside_bare.command(server, port), environ))
         waiting.until(lambda: processes.listens(port), server)
         sign = _signing(port, at_once)
-        raw_client.exchange(port, [sign(-number) for number in range(1, SHOWN + 1)], 1)
+        raw_client.exchange(port, [sign("/comments", -number) for number in range(1, SHOWN + 1)], 1)
         found: dict[str, list[Round]] = {kind: [] for kind in KINDS}
         for number in range(rounds):
-            sent = _gets(port, count) | {"POST": [sign(number * count + one) for one in range(count)]}
+            posts = {
+                "a bare POST that stores the rows": [sign(bare_views.PATH, one) for one in range(count)],
+                "POST": [sign("/comments", number * count + one) for one in range(count)],
+            }
+            sent = _gets(port, count) | posts
             for kind in KINDS:
                 found[kind].append(_round(kind, process.pid, port, sent[kind], at_once))
     bare = _medians(found["a bare Flask view"])
     return [_row(f"{server}, {kind}", count, one, bare) for kind, one in found.items()]
 
 
-def _signing(port: int, at_once: int) -> Callable[[int], bytes]:
-    """Return what makes the request that signs the book, by its number."""
+def _signing(port: int, at_once: int) -> Callable[[str, int], bytes]:
+    """Return what makes the request that signs the book, by its path and its number."""
     page = requests.get(f"http://127.0.0.1:{port}/", timeout=60)
     token = visitor.hidden_field(page.text, "token")
 
-    def sign(number: int) -> bytes:
+    def sign(path: str, number: int) -> bytes:
         message = f"{temp_book.MESSAGE} {port} {number}"
         form = urlencode({"token": token, "name": f"Ada {number % at_once}", "message": message}).encode()
-        return raw_client.request(port, "/comments", HEADERS, form)
+        return raw_client.request(port, path, HEADERS, form)
 
     return sign
 
@@ -63,7 +82,7 @@ def _gets(port: int, count: int) -> dict[str, list[bytes]]:
     """Return the requests that read, by kind, for the front page as it is now."""
     tag = requests.get(f"http://127.0.0.1:{port}/", headers=HEADERS, timeout=60).headers["ETag"]
     made = {
-        "a bare Flask view": raw_client.request(port, beside_bare.BARE, HEADERS),
+        "a bare Flask view": raw_client.request(port, bare_views.PATH, HEADERS),
         "front page": raw_client.request(port, "/", HEADERS),
         "front page, 304": raw_client.request(port, "/", {**HEADERS, "If-None-Match": tag}),
     }

@@ -1,16 +1,15 @@
-"""The book and a bare Flask view in one process, on the web servers that people use: what the book adds."""
+"""The book and bare Flask views in one process, on the web servers that people use: what the book adds."""
 
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from flask import Flask
-
 import guestbook
 from guestbook.lib import http_server
+from guestbook.storage.database import db
+from scripts.benchmarks.support import bare_views
 
-BARE = "/bare"
 THREADS = 8
 MODULE = "scripts.benchmarks.support.beside_bare"
 FACTORY = f"{MODULE}:application"
@@ -29,12 +28,13 @@ COMMANDS: dict[str, Sequence[str]] = {  # by the package; each ends with the por
 
 
 def application() -> Callable[..., Iterable[bytes]]:
-    """Return the book of the environment's settings, with the bare view at BARE."""
-    book, bare = guestbook.create_app(), Flask("bare")
-    bare.add_url_rule(BARE, "bare", lambda: "Hello")
+    """Return the book of the environment's settings, with the bare views beside it."""
+    book = guestbook.create_app()
+    with book.app_context():
+        bare = bare_views.app(str(db.engine.url.database))
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        return (bare if environ["PATH_INFO"] == BARE else book)(environ, start)
+        return (bare if environ["PATH_INFO"] == bare_views.PATH else book)(environ, start)
 
     return answer
 

@@ -74,32 +74,43 @@ class Run:
     @contextmanager
     def book(self, *, silent: bool = False, **settings: str) -> Iterator[Flask]:
         """Give a new book whose deliveries wait; afterwards check that each has arrived once."""
+        with self.books(1, silent=silent, **settings) as (app,):
+            yield app
+
+    @contextmanager
+    def books(self, number: int, *, silent: bool = False, **settings: str) -> Iterator[list[Flask]]:
+        """Give so many new books that share the deliveries; afterwards check that each has arrived once."""
         ports = [self.port] * (self.webhooks - self.hanging)
         ports += [self.silent_port] * self.hanging if silent else []
         self.receiver.reset()
-        with temp_book.fresh(self.server, **settings) as app:
-            temp_book.add_webhooks(ports)
-            temp_book.fill(app, self.count // self.webhooks)
-            yield app
-            self.check(db.engine, arrivals.of_book(db.engine, self.port))
+        apps, engines, events = [], [], self.count // self.webhooks
+        with ExitStack() as stack:
+            for left in range(number, 0, -1):
+                apps.append(stack.enter_context(temp_book.fresh(self.server, **settings)))
+                engines.append(db.engine)
+                temp_book.add_webhooks(ports)
+                temp_book.fill(apps[-1], events // left)
+                events -= events // left
+            yield apps
+            self.check(engines, [one for engine in engines for one in arrivals.of_book(engine, self.port)])
 
-    def check(self, engine: Engine, wanted: Sequence[Arrival]) -> None:
+    def check(self, engines: Sequence[Engine], wanted: Sequence[Arrival]) -> None:
         """End the bench unless each delivery was received and recorded once."""
-        count = recorded(engine)[0]
+        count = recorded(engines)[0]
         if count != self.answered:
             raise click.ClickException(f"{count:,} of {self.answered:,} deliveries are on record, once each.")
         arrivals.check(self.receiver.memories()[0], wanted)
 
     def usage_until_recorded(
-        self, pids: Sequence[int], lock: IO[str] | None, engine: Engine, servers: Iterable[str]
+        self, pids: Sequence[int], lock: IO[str] | None, engines: Sequence[Engine], servers: Iterable[str]
     ) -> Usage:
         """Let go of the lock, and wait until all is received and recorded; the last record ends the time."""
         meter, began = Meter(pids, servers, self.receiver.pid), clock.now()
         if lock:
             lock.close()
         waiting.until(lambda: self.receiver.count >= self.answered, "The sending")
-        waiting.until(lambda: recorded(engine)[0] >= self.answered, "The recording")
-        return meter.usage((recorded(engine)[1] - began).total_seconds())
+        waiting.until(lambda: recorded(engines)[0] >= self.answered, "The recording")
+        return meter.usage((recorded(engines)[1] - began).total_seconds())
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
@@ -130,8 +141,12 @@ def numbers(_context: object, _option: object, values: tuple[str, ...]) -> list[
     return found
 
 
-def recorded(engine: Engine) -> tuple[int, datetime]:
-    """Return how many deliveries are processed, with one attempt, and when the last one was."""
-    with engine.connect() as connection:
-        count, last = connection.execute(text(RECORDED)).one()
-    return count, clock.from_text(last) if last else clock.now()
+def recorded(engines: Iterable[Engine]) -> tuple[int, datetime]:
+    """Return how many deliveries of these books are processed after one attempt, and when the last was."""
+    total, ends = 0, []
+    for engine in engines:
+        with engine.connect() as connection:
+            count, last = connection.execute(text(RECORDED)).one()
+        total += count
+        ends.append(clock.from_text(last) if last else clock.now())
+    return total, max(ends)

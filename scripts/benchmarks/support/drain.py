@@ -2,12 +2,16 @@
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+
+from sqlalchemy import Engine
 
 from guestbook.storage.database import db
 from scripts.benchmarks.support import arrivals, processes, temp_book, waiting, worker_main
 from scripts.benchmarks.support.delivery_run import Run
 from scripts.benchmarks.support.process_usage import Meter, Usage
+from scripts.benchmarks.support.processes import Environ
 
 WORKER = (sys.executable, "-m", "scripts.benchmarks.support.worker_main")
 
@@ -30,11 +34,24 @@ def client(run: Run, kind: str) -> Usage:
 
 def passes(run: Run, number: int, *, silent: bool) -> Usage:
     """Measure so many passes that drain a new book, with the webhooks that hang or without them."""
-    commands = [(*WORKER, "deliver", str(run.concurrency), "0")] * number
     with run.book(silent=silent) as app:
-        folder = Path(app.config["ENVIRON"]["GUESTBOOK_DATA_DIR"])
-        with processes.workers("A pass", commands, temp_book.environs(app, number), folder, number) as (
-            pids,
-            lock,
-        ):
-            return run.usage_until_recorded(pids, lock, db.engine, run.servers)
+        return _drained(run, temp_book.environs(app, number), [db.engine])
+
+
+def passes_apart(run: Run, number: int) -> Usage:
+    """Measure so many passes, each with a new book of its own, so that they share nothing but the machine."""
+    with run.books(number) as apps:
+        engines = []
+        for app in apps:
+            with app.app_context():
+                engines.append(db.engine)
+        return _drained(run, [app.config["ENVIRON"] for app in apps], engines)
+
+
+def _drained(run: Run, environs: Sequence[Environ], engines: Sequence[Engine]) -> Usage:
+    commands = [(*WORKER, "deliver", str(run.concurrency), "0")] * len(environs)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        processes.workers("A pass", commands, environs, Path(folder), len(environs)) as (pids, lock),
+    ):
+        return run.usage_until_recorded(pids, lock, engines, run.servers)

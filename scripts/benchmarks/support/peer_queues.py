@@ -78,7 +78,7 @@ class Peer:
                 stack.callback(redis_keys.remove, self.servers["redis"], environ["BENCH_QUEUE"])
             _fill(self.module, environ)
             usage = self._work(run, number, environ, folder, engine)
-            run.check(engine, wanted)
+            run.check([engine], wanted)
             return usage
 
     def _work(self, run: Run, number: int, environ: dict[str, str], folder: Path, engine: Engine) -> Usage:
@@ -87,7 +87,7 @@ class Peer:
         environs = [environ] * len(commands)
         with processes.workers(self.name, commands, environs, folder, number) as (pids, lock):
             time.sleep(PREFETCH)
-            return run.usage_until_recorded(pids, lock, engine, self.module.SERVERS)
+            return run.usage_until_recorded(pids, lock, [engine], self.module.SERVERS)
 
     def _environ(self, run: Run, folder: Path, url: str) -> dict[str, str]:
         plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

@@ -14,7 +14,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 from guestbook.auth import api_tokens
 from guestbook.background import cron, pruning
 from guestbook.lib import clock, ids
+from guestbook.outbound import tasks
 from guestbook.queue import leases
+from guestbook.queue.ordered_claims import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.database import db, writing
@@ -126,8 +128,7 @@ def _claim(engine: Engine, webhook: str) -> float:
     writer = engine.connect().execution_options(write_until=0.0, commit_wait=0.0)
     with writer as connection, connection.begin() as transaction:
         start = time.perf_counter()
-        among = DELIVERIES.c.webhook_id == webhook
-        claimed = leases.claim(connection, DELIVERIES, among, now=clock.now(), limit=CLAIM)
+        claimed = _claims().find(connection, webhook, now=clock.now(), limit=CLAIM)
         took = _since(start)
         assert len(claimed) == CLAIM, claimed
         transaction.rollback()
@@ -138,8 +139,7 @@ def _lease(engine: Engine, webhook: str) -> float:
     """Lease the claimed rows, and release them with the due times that they had."""
     now = clock.now()
     with database.write(engine) as connection:
-        among = DELIVERIES.c.webhook_id == webhook
-        rows = leases.claim(connection, DELIVERIES, among, now=now, limit=CLAIM)
+        rows = _claims().find(connection, webhook, now=now, limit=CLAIM)
         start = time.perf_counter()
         leased = leases.lease(connection, DELIVERIES, rows, now=now, until=now + LEASE, token="bench")
         took = _since(start)
@@ -147,6 +147,10 @@ def _lease(engine: Engine, webhook: str) -> float:
         back = [{"row_id": row.id, "token": "bench", "due_at": row.due_at} for row in rows]
         leases.release(connection, DELIVERIES, back)
     return took
+
+
+def _claims() -> OrderedClaims:
+    return OrderedClaims(DELIVERIES, "webhook_id", tasks.TASK_COLUMNS)
 
 
 def _look(engine: Engine) -> float:

@@ -54,11 +54,11 @@ def consumer_of(book: Book, stop: StopFlag | None = None) -> DeliveryConsumer:
 
 
 def handed_over(book: Book) -> list[Handover]:
-    """All deliveries, leased as a relay does before it publishes them."""
-    until = clock.now() + timedelta(minutes=10)
+    """All deliveries that are not final, leased as a relay does before it publishes them."""
+    until, is_new = clock.now() + timedelta(minutes=10), DELIVERIES.c.status == "new"
     with database.write(book.engine) as connection:
-        connection.execute(update(DELIVERIES).values(due_at=until, claimed_by=TOKEN))
-    return [Handover(row.id, TOKEN) for row in book.deliveries()]
+        connection.execute(update(DELIVERIES).where(is_new).values(due_at=until, claimed_by=TOKEN))
+    return [Handover(row.id, TOKEN) for row in book.deliveries() if row.status == "new"]
 
 
 def to_webhooks(book: Book, receiver: Receiver, count: int, events: int = 1) -> list[Handover]:
@@ -127,6 +127,24 @@ def test_rows_that_wait_too_long_for_a_thread_are_given_back_and_do_not_count_as
     assert book.statuses() == {"new": 12 - START_CAP, "processed": START_CAP}
     assert len(receiver.requests) == START_CAP
     book.check()
+
+
+@pytest.mark.usefixtures("patient")
+def test_any_number_of_webhooks_that_hang_leave_threads_to_one_that_has_answered_before(
+    book: Book, receiver: Receiver, celery: ThreadPoolExecutor
+) -> None:
+    consumer_of(book).deliver(to_webhooks(book, receiver, 1))
+    for number in range(3 * THREADS):
+        receiver.answer(f"/hangs{number}", HANG)
+        book.webhook(receiver.url(f"/hangs{number}"))
+    book.publish()
+    done = celery.submit(consumer_of(book).deliver, handed_over(book)[::-1])
+    receiver.wait_for(2, "/0")
+    assert len(receiver.requests) <= 2 + THREADS * 3 // 4, "no time-out was waited for"
+    for number in range(3 * THREADS):
+        receiver.answer(f"/hangs{number}", OK)
+    receiver.release()
+    done.result(30)
 
 
 @pytest.mark.usefixtures("patient")

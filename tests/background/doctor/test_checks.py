@@ -11,6 +11,7 @@ import pytest
 from guestbook.background.doctor import file_system, host_checks, webhook_checks
 from guestbook.background.doctor.finding import State
 from guestbook.lib import clock, ed25519, host_name, resource_limits
+from guestbook.queue import erasure
 from guestbook.storage import active_hosts, seen_facts
 from guestbook.storage.database import db
 from guestbook.transport.failure import FAILURE_SENTENCES, SENDER_FAILURES, UNREACHABLE
@@ -87,11 +88,15 @@ def test_a_damaged_page_is_found_where_all_else_still_works(look: Look, tmp_path
 
 def test_files_that_others_can_read_are_a_warning(look: Look, tmp_path: Path) -> None:
     (tmp_path / ".env").touch(0o640)
+    tmp_path.chmod(0o755)
     finding = look(secret_key="x" * 40)["secret key"]
     assert finding.state is State.WARNING
     assert finding.command == f"chmod 600 {tmp_path}/.env"
     (tmp_path / ".env").chmod(0o600)
     assert is_fine(look(secret_key="x" * 40), "secret key")
+    (tmp_path / ".env").chmod(0o644)
+    tmp_path.chmod(0o700)
+    assert is_fine(look(secret_key="x" * 40), "secret key"), "nobody reaches it in a closed folder"
     assert "only 16 characters" in look(secret_key="x" * 16)["secret key"].sentence
 
 
@@ -124,12 +129,24 @@ def test_a_failing_webhook_is_named_with_its_last_failure_and_what_helps(look: L
     hook = factories.webhook(name="Chat", failing_since=since, failures_in_a_row=3)
     refused = FAILURE_SENTENCES["proxy_refused"]
     factories.delivery(hook, attempts=3, claims=3, last_error=refused)
+    note = "Delivered; the rest of the answer was left unread (too long)."
+    factories.delivery(hook, status="processed", last_error=note)
+    factories.delivery(hook, status="failed", last_error=erasure.SUPERSEDED, erased_at=clock.now())
     factories.webhook(name="Old", disabled_at=since, disabled_reason="by_hand")
     findings = look()
     assert findings["webhook Chat"].state is State.WARNING
     assert "Failing for 1 hour" in findings["webhook Chat"].sentence
     assert findings["webhook Chat"].sentence.endswith(refused)
     assert "webhook Old" not in findings
+
+
+def test_a_webhook_that_was_disabled_is_no_longer_tried_so_the_owner_enables_it(look: Look) -> None:
+    for name, error in (("Chat", "The receiver answered 500."), ("Old", "The receiver answered 404.")):
+        hook = factories.webhook(name=name, disabled_at=clock.now(), disabled_reason="failing")
+        factories.delivery(hook, attempts=3, claims=3, last_error=error)
+    findings = look()
+    assert findings["webhook Chat"].advice == f"{webhook_checks.LAST_ATTEMPT} Then enable the webhook."
+    assert findings["webhook Old"].advice.endswith("does not know it. Then enable the webhook.")
 
 
 def test_what_a_listener_fetches_needs_no_cron_and_other_advice(look: Look) -> None:
@@ -165,6 +182,17 @@ def test_a_webhook_with_an_unreadable_secret_leads_to_what_is_said_about_secrets
     findings = look()
     assert findings["webhook Chat"].advice == webhook_checks.UNREADABLE_ADVICE
     assert findings["secrets"].state is State.PROBLEM
+
+
+def test_a_pause_that_outlives_the_wrong_key_can_be_ended_by_a_command(look: Look) -> None:
+    hook = factories.webhook(name="Chat")
+    factories.delivery(hook)
+    secret_keys.use(secret_keys.NEW_KEY)
+    factories.run_pass()
+    secret_keys.use(secret_keys.KEY)
+    finding = look()["webhook Chat"]
+    assert finding.advice == webhook_checks.READABLE_ADVICE
+    assert str(finding.command).endswith(f"webhooks enable {hook}")
 
 
 def test_a_proxy_of_the_host_that_webhooks_do_not_use_is_named(

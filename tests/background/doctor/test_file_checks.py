@@ -41,8 +41,8 @@ class Folders:
     """Data folders of a user without rights, each with another fault. Pytest closes its own in time."""
 
     def __init__(self, parent: Path) -> None:
-        names = ("closed", "around", "settings", "read_only", "key")
-        self.closed, self.around, self.settings, self.read_only, self.key = all_ = [
+        names = ("closed", "around", "settings", "read_only", "key", "database")
+        self.closed, self.around, self.settings, self.read_only, self.key, self.database = all_ = [
             parent / one for one in names
         ]
         for folder in all_:
@@ -53,11 +53,15 @@ class Folders:
         for folder in (self.read_only, self.key):
             (folder / "secret_key").write_text("a secret key of 32 letters or more")
         (self.read_only / "secret_key").chmod(0o444)
-        for path in (self.closed, self.around, self.settings / ".env", self.key / "secret_key"):
+        self.around_database = self.database / "in"
+        self.around_database.mkdir()
+        (self.database / ".env").write_text(f"GUESTBOOK_DATABASE_URL=sqlite:///{self.around_database}/book.db\n")
+        shut = (self.closed, self.around, self.settings / ".env", self.key / "secret_key")
+        for path in (*shut, self.around_database):
             path.chmod(0)
         self.read_only.chmod(0o555)
         try:
-            looked_at = [self.closed, self.behind, self.settings, self.read_only, self.key]
+            looked_at = [self.closed, self.behind, *all_[2:]]
             self.said = as_nobody(parent / "other", looked_at)
         finally:
             for folder in all_:
@@ -84,7 +88,7 @@ def folder() -> Iterator[Path]:
 
 def test_a_folder_that_this_user_may_not_read_is_the_only_problem_looked_at(folders: Folders) -> None:
     first, *others = folders.lines(folders.closed)
-    assert first == f"data folder: This user may not read {folders.closed}. None"
+    assert first.startswith(f"data folder: This user may not read {folders.closed}. chmod u+rwx ")
     assert [line.partition(":")[0] for line in others] == ["versions"]
 
 
@@ -103,10 +107,17 @@ def test_settings_that_this_user_may_not_read_are_named_with_what_helps(folders:
 
 def test_a_folder_that_this_user_may_not_write_is_a_problem_among_others(folders: Folders) -> None:
     folder, lines = folders.read_only, folders.lines(folders.read_only)
-    assert f"data folder: This user may not write in {folder}. None" in lines
+    assert f"data folder: This user may not write in {folder}. chmod u+rwx {folder}" in lines
     assert any(line.startswith(f"database: There is no file {folder}/") for line in lines)
     assert any(line.startswith("base URL: ") for line in lines)
     assert [path.name for path in folder.iterdir()] == ["secret_key"]
+
+
+def test_a_database_in_a_folder_that_this_user_may_not_enter_is_a_problem(folders: Folders) -> None:
+    first, *others = folders.lines(folders.database)
+    closed = folders.around_database
+    assert first == f"database: This user may not enter {closed}, where {closed}/book.db lies. None"
+    assert not any("could not be looked at" in line for line in others)
 
 
 def test_a_secret_key_that_this_user_may_not_read_is_not_missing(folders: Folders) -> None:

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from guestbook.comments import book
+from guestbook.comments.moderation_policy import Classification
 from guestbook.storage import database, preferences
 from guestbook.storage.models import Comment
 from tests.support import factories, inbound_factories, mention_pages
@@ -83,6 +84,19 @@ def test_a_second_mention_brings_the_comment_up_to_date(app: Flask, receiver: Re
     (comment,) = comments()
     assert comment.message == "Second"
     assert [row.comment_id for row in inbound_factories.rows()] == [comment.id] * 2
+
+
+def test_a_page_that_changes_its_words_is_compared_with_all_comments_but_its_own(
+    app: Flask, receiver: Receiver
+) -> None:
+    spam = "I lost my ring, and a man whom I have never met gave it back to me within a day."
+    mine = "We walked along the shore the whole day, and at last we found the old lighthouse."
+    factories.sign(spam, verdict=Classification("spam"))
+    for text, status in ((mine, "published"), (f"{mine} Hooray!", "published"), (spam, "spam")):
+        receiver.answer("/post", page(text))
+        mention(app, receiver)
+        comment = comments()[-1]
+        assert (comment.message, comment.status) == (text, status)
 
 
 def test_a_page_has_one_comment_whatever_it_links_to(app: Flask, receiver: Receiver) -> None:

@@ -88,6 +88,17 @@ def test_a_backup_goes_to_every_database_and_back(home: Path, there: Settings, t
         assert version_check.read(engine) == version_check.read(other) == [schema_version.head()]
 
 
+def test_the_file_and_the_data_folder_may_have_names_that_mean_something_in_urls(
+    home: Path, there: Settings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "what? 100%25 #1"
+    folder.mkdir()
+    file = backup.write(settings.load(at(home)), folder / "b?c=%41#.db").path
+    restored(replace(there, data_dir=folder), file)
+    assert dump(backup.write(there, tmp_path / "back.db").path) == dump(home / "guestbook.db")
+    assert {path.name for path in folder.iterdir()} <= {file.name, "pass.lock", "restore.lock"}
+
+
 @pytest.mark.parametrize("schema", ["0001", "0003", "0006"])
 def test_a_backup_of_an_earlier_book_is_upgraded_on_the_way(schema: str, tmp_path: Path) -> None:
     check_upgrade(schema, "sqlite-wal", tmp_path)
@@ -222,8 +233,8 @@ def test_what_is_no_whole_backup_of_this_program_changes_nothing(home: Path, tmp
     file = backup.write(read, tmp_path / "b.db").path
     cases = {
         "missing": "There is no file",
-        "notes.txt": "is not a backup of a guestbook",
-        "book.db": "is not a backup of a guestbook",
+        "notes.txt": r"is not a backup of a guestbook\.$",
+        "book.db": r"is not a backup of a guestbook\. If it is a copy of a book's database, ",
         "cut.db": "is a damaged backup",
         "edited.db": "was changed or damaged",
         "newer.db": "is from a newer version of the program",

@@ -20,6 +20,14 @@ LOOKS = [("light", DESKTOP), ("dark", NARROW)]
 MORE_LOOKS = [("dark", DESKTOP), ("light", NARROW)]  # for the screenshots
 WRONG_FORM = {"webmention.receive": 400}  # as the specification of Webmention has it; others answer 422
 SCROLLS = "document.documentElement.scrollWidth > innerWidth"
+# Buttons that stand beside each other and are not equally high.
+UNEVEN = """() => [...document.querySelectorAll(".actions")].flatMap(row => {
+  const buttons = [...row.querySelectorAll(".button:not([hidden])")];
+  const boxes = buttons.map(one => one.getBoundingClientRect());
+  const differ = (one, other) => ["top", "bottom"].some(edge => Math.abs(one[edge] - other[edge]) > 1);
+  return buttons.filter((_, at) => at > 0 && boxes[at].top < boxes[at - 1].bottom
+    && differ(boxes[at], boxes[at - 1])).map(one => one.textContent.trim());
+})"""
 RUN_AXE = """more => axe.run({resultTypes: ['violations'], preload: false, ...more})
   .then(found => found.violations)"""
 # What may differ in another look: colours, and what the width moves, hides or lets scroll.
@@ -156,6 +164,7 @@ class Inspector:
         for size in (TABLET, DESKTOP):
             self._resize(size)
             self._check_width(size, name)
+        self.wrong += [f"{name}: the button {text} is not level" for text in self.page.evaluate(UNEVEN)]
         for (scheme, size), rules in zip(LOOKS, ({}, {"runOnly": LOOK_RULES}), strict=True) if new else ():
             self._show(scheme, size)
             self.wrong += [f"{name} ({scheme}): {said}" for said in self._violations(rules)]

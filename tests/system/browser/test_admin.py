@@ -164,6 +164,21 @@ def test_choosing_what_happens_to_comments_stays_in_sight_on_a_phone(app: Flask,
     assert page.eval_on_selector_all(".bulk", HEIGHTS)[0] < 80
 
 
+def test_the_page_of_a_sample_event_gets_its_name_when_a_pass_has_read_it(
+    app: Flask, open_admin: Open
+) -> None:
+    page = open_admin()
+    page.goto("/admin/sources/new")
+    page.get_by_label("Name").fill("Forge")
+    page.get_by_role("button", name="Add the source").click()
+    page.get_by_role("button", name="Send a sample").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Unnamed event")
+    let_cron_come(app)
+    expect(page.get_by_role("heading", level=1)).to_have_text("issues.opened")
+    expect(page.locator("#event-facts")).to_contain_text("ada")
+    expect(page.locator("#progress")).to_contain_text("processed")
+
+
 def add_webhook(page: Page, url: str) -> None:
     go_to(page, "Webhooks")
     page.get_by_role("link", name="Add a webhook").click()

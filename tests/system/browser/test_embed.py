@@ -10,7 +10,7 @@ from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from tests.support import site
 from tests.support.visitor import add, stored
-from tests.system.browser.conftest import OpenContext
+from tests.system.browser.conftest import PHONE, OpenContext
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -83,6 +83,38 @@ def test_the_frame_sizes_itself_and_one_signs_in_it(
     assert_it_fits(page)
     assert page.url.startswith(elsewhere)
     assert context.cookies() == []
+
+
+def test_after_each_click_the_page_around_shows_what_came_of_it(
+    app: Flask, elsewhere: str, open_context: OpenContext
+) -> None:
+    allow(app, elsewhere)
+    add(app, [f"Comment {number}" for number in range(25)])
+    context = open_context(viewport=PHONE)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto(elsewhere)
+    book = inside(page)
+    sign, name = book.get_by_role("button", name="Sign the book"), book.get_by_label("Name")
+    assert_it_fits(page)
+    book.get_by_role("link", name="Sign the book").click()
+    expect(name).to_be_in_viewport(timeout=PATIENCE)
+    name.fill("Grace")
+    book.get_by_label("Message").fill("Hello")
+    book.get_by_label("Website").fill("not a website")
+    sign.click()
+    summary = book.get_by_role("alert")
+    expect(summary).to_be_in_viewport(ratio=1, timeout=PATIENCE)
+    expect(summary).to_be_focused()
+    summary.get_by_role("link", name="Website").click()
+    expect(book.locator("label[for=website]")).to_be_in_viewport(timeout=PATIENCE)
+    book.get_by_label("Website").fill("")
+    book.get_by_role("button", name="Preview").click()
+    expect(book.get_by_role("heading", name="This is how it will look")).to_be_in_viewport(timeout=PATIENCE)
+    sign.click()
+    expect(book.get_by_role("status")).to_be_in_viewport(ratio=1, timeout=PATIENCE)
+    book.get_by_role("link", name="Older comments").click()
+    expect(book.get_by_role("heading", name="Older comments")).to_be_in_viewport(timeout=PATIENCE)
 
 
 def test_without_scripts_a_frame_by_hand_shows_the_book_and_takes_a_comment(

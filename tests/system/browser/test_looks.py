@@ -29,6 +29,8 @@ h2 { mask-image: url(OUTSIDE/mask.svg#a); filter: url(OUTSIDE/filter.svg#b); }
 """
 MOVES = """[...document.querySelectorAll("*")].some(one =>
   [null, "::before", "::after"].some(part => getComputedStyle(one, part).animationName !== "none"))"""
+EDGES = """buttons => buttons.map(getComputedStyle)
+  .map(style => style.borderStyle !== "none" && parseFloat(style.borderWidth) > 0)"""
 
 
 def set_(app: Flask, **changes: str) -> None:
@@ -100,6 +102,18 @@ def test_nothing_moves_for_those_who_want_that(app: Flask, open_book: Open) -> N
             page = open_book(reduced_motion=preference)
             moving = page.evaluate(MOVES)
             assert moving == (moves and preference == "no-preference"), (look, preference)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_buttons_have_an_edge_where_the_system_chooses_the_colours(
+    app: Flask, open_to_look: OpenContext, look: str
+) -> None:
+    set_(app, look=look, visitor_looks="yes")
+    page = open_to_look(forced_colors="active").new_page()
+    page.goto("/")
+    edges = page.locator("main .button:visible").evaluate_all(EDGES)
+    assert len(edges) == 2
+    assert all(edges), edges
 
 
 def test_on_paper_all_looks_are_black_on_white(app: Flask, open_book: Open) -> None:

@@ -4,6 +4,7 @@ import configparser
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,13 +18,36 @@ from guestbook import settings
 from guestbook.cli import all_commands
 from guestbook.storage import database
 from tests.conftest import run
+from tests.support.documents import PAGES, blocks
 from tests.support.processes import ROOT, answers, clean_environ, free_port, started, wait_for
 from tests.support.receiver import Receiver
 from tests.system.deploy.installation import Installation
 
 DEPLOY = ROOT / "deploy"
 YUNOHOST = DEPLOY / "yunohost"
+PLACEHOLDER = "/path/to/guestbook"
 COMMANDS = {name: all_commands.load(name) for name in all_commands.COMMAND_MODULES}
+
+
+def fillings() -> list[tuple[str, str]]:
+    """Return the lines of the guides that write the owner's folder in files, with the name of the guide."""
+    shell = {page.stem: "\n".join(blocks(page.read_text(), "sh")).splitlines() for page in PAGES}
+    lines = [(page, line) for page, some in shell.items() for line in some]
+    return [(page, line) for page, line in lines if line.startswith("sed ") and PLACEHOLDER in line]
+
+
+@pytest.mark.parametrize(("page", "line"), fillings())
+def test_a_guide_leaves_no_placeholder_in_the_files_it_fills_in(page: str, line: str, tmp_path: Path) -> None:
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    (tmp_path / "example.org/guestbook").mkdir(parents=True)
+    environ = clean_environ(HOME=str(tmp_path))
+    subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environ, check=True, timeout=60)
+    words = shlex.split(line)
+    targets = [words[-1]] if ">" in words else [word for word in words if word.startswith("deploy/")]
+    files = [file for one in targets for file in tmp_path.glob(one.removeprefix("~/")) if file.is_file()]
+    assert files, page
+    for file in files:
+        assert PLACEHOLDER not in file.read_text(), (page, file.name)
 
 
 def units(name: str) -> configparser.ConfigParser:

@@ -150,6 +150,13 @@ def test_an_answer_is_told_changed_and_taken_away(app: Flask, owner: Owner) -> N
     assert not by_class(owner.page("/"), "reply")
 
 
+def test_an_answer_waits_for_a_comment_that_is_not_published(app: Flask, owner: Owner) -> None:
+    for where in ("held", "spam", "trash"):
+        [comment_id] = add(app, ["Hello"], status=where)
+        said = notice(owner.does(f"{COMMENTS}{comment_id}/reply", {"reply": "Thank you"}))
+        assert said == "Your reply is saved. It appears in the book when you publish the comment."
+
+
 def test_an_answer_that_is_too_long_comes_back_with_the_reason_and_the_text(app: Flask, owner: Owner) -> None:
     [comment_id] = add(app, ["Hello"])
     answer(app, comment_id, "Thank you")

@@ -212,6 +212,19 @@ def test_a_delivery_tells_all_that_is_known(owner: Owner, app: Flask, receiver: 
     assert "v1," not in said.partition("As a command")[0]
 
 
+def test_what_is_remarkable_about_a_success_is_a_note_and_no_error(
+    owner: Owner, hook: str, store: Store
+) -> None:
+    key = store(hook, status="processed", attempts=1, claims=1)
+    note = "Delivered; the rest of the answer was left unread (too long)."
+    with owner.app.app_context():
+        factories.attempt(key, status_code=200, error=note)
+    page = owner.page(LIST + key)
+    [attempt] = by_class(page, "attempt")
+    assert [text(badge) for badge in by_class(attempt, "processed")] == ["200"]
+    assert [text(name) for name in attempt.findall("dl[1]/dt")] == ["Triggered by", "Note"]
+
+
 @pytest.mark.parametrize(
     ("values", "word"),
     [

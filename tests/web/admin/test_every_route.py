@@ -23,7 +23,7 @@ from guestbook.outbound import receiver_links
 from guestbook.storage.database import db, write, writing
 from guestbook.storage.models import ATTEMPTS, Comment, Day, Limit, Login, Pass, Reply, Webhook
 from guestbook.web import body_limits, response_headers
-from guestbook.web.admin import access
+from guestbook.web.admin import ADMIN_MENU, access
 from tests.support import factories
 from tests.support.owner import PASSWORD, Owner
 from tests.support.second_factor_codes import code_of, turn_second_factor_on
@@ -328,6 +328,19 @@ def test_the_menu_leads_to_the_page_of_every_noun(app: Flask, owner: Owner) -> N
     for link in links:
         [current] = owner.page(link.attrib["href"]).findall(".//nav[@aria-label='Admin']//a[@aria-current]")
         assert current.text == link.text
+
+
+def test_on_each_page_the_menu_names_the_part_that_it_belongs_to(
+    app: Flask, filled: dict[str, str], owner: Owner
+) -> None:
+    shown = 0
+    for url in sorted({url for method, url in walk(app, filled) if method == "GET"}):
+        answer = owner.get(url)
+        if answer.mimetype == "text/html" and answer.status_code == 200:
+            links = parse(answer).findall(".//nav[@aria-label='Admin']//a")
+            assert len([link for link in links if "aria-current" in link.attrib]) == bool(links), url
+            shown += bool(links)
+    assert shown > len(ADMIN_MENU)
 
 
 @pytest.mark.parametrize("wrong", ["0" * 32, "f" * 31, "F" * 32, "x", "%00", "é", "0" * 5000])

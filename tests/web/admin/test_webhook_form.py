@@ -1,5 +1,7 @@
 """The form of a webhook: it begins well, says all that is wrong, and loses nothing."""
 
+from xml.etree.ElementTree import Element
+
 import pytest
 from flask import Flask
 
@@ -16,6 +18,20 @@ def test_the_form_begins_with_what_most_people_want(owner: Owner) -> None:
     assert ticked(page) == ["comment.created"]
     assert [box.attrib["value"] for box in page.findall(".//input[@name='events']")] == list(EVENTS)
     assert "checked" not in attributes(page, ".//input[@name='disabled']")
+
+
+def test_what_most_webhooks_do_not_need_is_folded_until_it_is_used(owner: Owner) -> None:
+    preview = PLACE + "preview"
+    assert not shows_more(owner.page(PLACE + "new"))
+    assert not shows_more(parse(owner.post(preview, form(owner))))
+    assert shows_more(parse(owner.post(PLACE, form(owner, url="", headers="no colon"))))
+    for typed in ({"rate": "30/m"}, {"github_headers": "yes"}, {"sign_with": "key"}):
+        assert shows_more(parse(owner.post(preview, form(owner, **typed)))), typed
+    assert shows_more(owner.page(f"{PLACE}{added(owner)}/edit"))
+
+
+def shows_more(page: Element) -> bool:
+    return "open" in attributes(page, ".//textarea[@name='headers']/../..")
 
 
 def test_a_webhook_is_added_as_typed(owner: Owner) -> None:

@@ -15,7 +15,7 @@ from guestbook.queries import bounded_counts
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Pass, Webhook
-from tests.support import factories
+from tests.support import factories, secret_keys
 from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver
 from tests.support.visitor import attributes, by_class, text
@@ -138,6 +138,19 @@ def test_a_pause_can_be_ended(app: Flask, owner: Owner) -> None:
     assert stored(owner, row_id).paused_until is None
 
 
+def test_one_with_secrets_under_another_key_waits_for_that_key_and_not_for_a_time(
+    app: Flask, owner: Owner
+) -> None:
+    with app.app_context():
+        secret_keys.use(secret_keys.NEW_KEY)
+        row_id = factories.webhook()
+        secret_keys.use(secret_keys.KEY)
+    page = owner.page(PLACE + row_id)
+    assert "cannot be decrypted" in part(page, "health")
+    assert "Paused until" not in text(page)
+    assert "Resume" not in [text(button) for button in page.findall(".//button")]
+
+
 def test_its_latest_deliveries_are_there_newest_first(app: Flask, owner: Owner) -> None:
     row_id, other = store(app), store(app)
     with app.app_context():
@@ -216,6 +229,16 @@ def test_a_ping_that_failed_says_why_and_when_it_is_tried_again(
     said = part(owner.page(place), "ping-result")
     assert "There was no answer" in said
     assert "The receiver closed the connection without a complete answer." in said
+
+
+def test_a_ping_that_was_refused_in_an_answer_of_200_says_why(app: Flask, owner: Owner) -> None:
+    row_id = store(app, format="telegram")
+    error = 'The receiver answered 200, but not that it is "ok".'
+    with app.app_context():
+        ping = factories.delivery(row_id, event="ping", last_error=error, attempts=1, claims=1)
+        factories.attempt(ping, status_code=200, error=error)
+    said = part(owner.page(f"{PLACE}{row_id}?ping={ping}"), "ping-result")
+    assert error in said
 
 
 def pinged(owner: Owner, row_id: str) -> str:

@@ -1,5 +1,6 @@
 """Whatever goes wrong under /api/ is answered in one shape, and a stranger's bytes are never our mistake."""
 
+import gzip
 import json
 
 import pytest
@@ -136,9 +137,9 @@ def test_every_address_but_the_public_ones_is_closed_without_a_token(app: Flask,
         (b'{"name": NaN}', "NaN"),
         (b'{"name": -Infinity}', "Infinity"),
         (b'{"name": ' + b"9" * 50_000 + b"}", "digits"),
-        (b'{"name": "\xff"}', "utf-8"),
-        (b"\xef\xbb\xbf{}", "not valid JSON"),
-        ('{"name": "Ada"}'.encode("utf-16"), "utf-8"),
+        (b'{"name": "\xff"}', "not UTF-8: byte 11 is wrong"),
+        (b"\xef\xbb\xbf", "Expecting value"),
+        ('{"name": "Ada"}'.encode("utf-16"), "not UTF-8: byte 1 is wrong"),
         (b'{"name": "Ada", "name": "Bob"}', "twice"),
         (b'{"name": "Ada", "message": "a\nb"}', "control character"),
     ],
@@ -163,6 +164,20 @@ def test_a_body_that_is_not_declared_as_json(anybody: ApiClient, kind: str | Non
         415,
         "unsupported_media_type",
     )
+
+
+def test_a_compressed_body_is_refused_by_its_header(anybody: ApiClient) -> None:
+    body = gzip.compress(b'{"name": "Ada", "message": "Hello"}')
+    answer = anybody.ask(
+        "POST", "/comments", data=body, content_type=JSON, headers={"Content-Encoding": "gzip"}
+    )
+    assert shape(answer) == (415, "unsupported_media_type")
+    assert "uncompressed" in answer.get_json()["error"]["message"]
+
+
+def test_a_byte_order_mark_is_overlooked(anybody: ApiClient) -> None:
+    body = b"\xef\xbb\xbf" + '{"name": "Zoë", "message": "Hello"}'.encode()
+    assert send(anybody, body).get_json()["name"] == "Zoë"
 
 
 def test_json_may_name_its_charset(anybody: ApiClient) -> None:

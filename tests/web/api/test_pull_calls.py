@@ -56,6 +56,12 @@ def test_a_delivery_is_fetched_and_committed(program: ApiClient, app: Flask, hoo
     assert taken(program, hook)["deliveries"] == []
 
 
+def test_a_look_at_the_headers_takes_nothing(program: ApiClient, app: Flask, hook: str) -> None:
+    signed(app)
+    assert program.ask("HEAD", f"/webhooks/{hook}/pending").status_code == 200
+    assert len(taken(program, hook)["deliveries"]) == 1
+
+
 def test_after_a_new_start_the_first_token_gets_what_was_leased_before(
     program: ApiClient, app: Flask, hook: str
 ) -> None:
@@ -136,9 +142,9 @@ def test_a_wrong_commit_is_refused(program: ApiClient, hook: str, body: dict[str
 
 
 def test_a_wrong_field_of_a_result_is_named(program: ApiClient, hook: str) -> None:
-    body = {"token": NOBODY, "results": [{"id": NOBODY, "ok": True, "status_code": 600}]}
+    body = {"token": NOBODY, "results": [{"id": NOBODY, "ok": True, "status_code": 1000}]}
     fields = program.refused("POST", f"/webhooks/{hook}/commit", body)
-    assert fields == {"results": "status_code: This must be at most 599."}
+    assert fields == {"results": "status_code: This must be at most 999."}
 
 
 def test_what_a_receiver_has_is_not_redelivered_meanwhile(program: ApiClient, app: Flask, hook: str) -> None:

@@ -45,6 +45,14 @@ def test_what_is_no_secret_is_refused(program: ApiClient, secret: object) -> Non
     assert list(program.refused("PATCH", f"/webhooks/{webhook['id']}", {"secret": TEXT})) == ["secret"]
 
 
+def test_a_short_secret_is_refused_with_its_length(program: ApiClient) -> None:
+    short, none = ({"url": URL, "secret": secret} for secret in ("short", ""))
+    assert program.refused("POST", "/webhooks", short) == {
+        "secret": "This has 5 characters. Please use at least 16."
+    }
+    assert program.refused("POST", "/webhooks", none) == {"secret": "This must not be empty."}
+
+
 def test_a_given_secret_rotates_the_old_one(app: Flask, program: ApiClient) -> None:
     webhook = program.post("/webhooks", {"url": URL})
     place = f"/webhooks/{webhook['id']}/rotate-secret"

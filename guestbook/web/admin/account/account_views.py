@@ -6,15 +6,14 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 
 from guestbook.auth import api_tokens, login, second_factor
-from guestbook.auth.login import TooManyTries, WrongPassword
 from guestbook.lib import clock, ids, text
 from guestbook.lib.errors import Refused
 from guestbook.storage import cron_token
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
-from guestbook.web import current, row_lookup
-from guestbook.web.admin import access, responses
+from guestbook.web import row_lookup
+from guestbook.web.admin import access, responses, typed_password
 from guestbook.web.admin.account import cron_address
 from guestbook.web.admin.browser_names import browser_name
 
@@ -40,11 +39,11 @@ def change_password() -> ResponseReturnValue:
     """Change the password; only this browser stays logged in."""
     try:
         value, about_tokens = _changed(
-            **{name: request.form.get(name, "") for name in ("old", "password", "again")},
+            **{name: request.form.get(name, "") for name in ("password", "again")},
             revoke="revoke_tokens" in request.form,
         )
     except Refused as error:
-        return _refused(error, "old")
+        return responses.refused(error, _page(typed_password.reasons(error, "old")))
     access.set_cookie(value)
     done = f"The password is changed, and every other browser is logged out.{about_tokens}"
     return responses.done(done, ACCOUNT_PAGE)
@@ -83,14 +82,12 @@ def add_token() -> ResponseReturnValue:
         if typed["expires"] not in EXPIRIES:
             raise Refused("Choose when it expires.", field="expires")
         api_tokens.check(**typed)  # before an attempt at the password is counted
-        login.confirm(
-            request.form.get("confirm", ""), address=request.remote_addr, settings=current.settings()
-        )
+        typed_password.confirm("confirm")
         with writing() as session:
             token, value = api_tokens.add(session, **typed, token_id=known)
             name, scope = token.name, SCOPE_MEANINGS[token.scope]
     except Refused as error:
-        return _refused(error, "confirm", typed)
+        return responses.refused(error, _page(typed_password.reasons(error, "confirm"), typed))
     except IntegrityError:
         return responses.done(
             "This token exists already, and was shown only once. If you did not keep it, revoke it.",
@@ -115,14 +112,14 @@ def change_cron_address() -> ResponseReturnValue:
     try:
         return cron_address.change(ACCOUNT_PAGE)
     except Refused as error:
-        return _refused(error, "address_password")
+        return responses.refused(error, _page(typed_password.reasons(error, "address_password")))
 
 
-def _changed(old: str, password: str, again: str, *, revoke: bool) -> tuple[str, str]:
+def _changed(password: str, again: str, *, revoke: bool) -> tuple[str, str]:
     """Change the password; return the new cookie's value and a sentence about the tokens."""
     if password != again:
         raise Refused("The two passwords differ.", field="again")
-    known = login.confirm(old, address=request.remote_addr, settings=current.settings())
+    known = typed_password.confirm("old")
     with writing() as session:
         value = login.change_password(session, password, known=known, browser=request.user_agent.string)
         count = api_tokens.revoke_all(session) if revoke else api_tokens.count(session, clock.now())
@@ -130,13 +127,6 @@ def _changed(old: str, password: str, again: str, *, revoke: bool) -> tuple[str,
         return value, ""
     some = text.counted(count, "API token")
     return value, f" Revoked {some}." if revoke else f" {some} can still be used."
-
-
-def _refused(error: Refused, password_field: str, typed: dict[str, str] | None = None) -> ResponseReturnValue:
-    """Show the page with the error; a wrong password is shown at its field."""
-    is_password = isinstance(error, (TooManyTries, WrongPassword))
-    reasons = {password_field: str(error)} if is_password else error.fields
-    return responses.refused(error, _page(reasons, typed))
 
 
 def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = None) -> str:

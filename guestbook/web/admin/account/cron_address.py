@@ -3,11 +3,10 @@
 from flask import abort, render_template, request
 from flask.typing import ResponseReturnValue
 
-from guestbook.auth import login
 from guestbook.storage import cron_token
 from guestbook.storage.database import writing
 from guestbook.web import current
-from guestbook.web.admin import responses
+from guestbook.web.admin import responses, typed_password
 
 ADDRESS_ACTIONS = ("show", "rotate", "remove")
 
@@ -20,8 +19,7 @@ def change(then: str) -> ResponseReturnValue:
     action = request.form.get("action", "show")
     if action not in ADDRESS_ACTIONS:
         abort(422, "Nothing was changed. Choose to show the address, to rotate it or to remove it.")
-    password = request.form.get("address_password", "")
-    login.confirm(password, address=request.remote_addr, settings=current.settings())
+    typed_password.confirm("address_password")
     with writing() as session:
         if action == "remove":
             cron_token.remove(session)

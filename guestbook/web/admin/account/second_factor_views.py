@@ -11,7 +11,7 @@ from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
 from guestbook.web import current
-from guestbook.web.admin import responses
+from guestbook.web.admin import responses, typed_password
 from guestbook.web.admin.account import qr_code
 
 pages = Blueprint("second_factor", __name__, url_prefix="/account/second-factor")
@@ -34,11 +34,11 @@ def change() -> ResponseReturnValue:
 
     No redirect where secrets are shown: the next page would have to show them without the password.
     """
-    action, password = request.form.get("action", "set-up"), request.form.get("password", "")
+    action = request.form.get("action", "set-up")
     if action not in FACTOR_ACTIONS:
         abort(422, "Nothing was changed. Choose one of the buttons.")
     try:
-        login.confirm(password, address=request.remote_addr, settings=current.settings())
+        typed_password.confirm()
         if action == "set-up":
             return _offer(second_factor.new_secret())
         with writing() as session:

@@ -27,8 +27,8 @@ def index() -> ResponseReturnValue:
     """List them with the number of their requests."""
     query = select(BinRequest.bin_id, func.count(), func.max(BinRequest.id)).group_by(BinRequest.bin_id)
     held = {row[0]: (row[1], ids.moment_of(row[2])) for row in db.session.execute(query)}
-    bins = db.session.scalars(select(Bin).order_by(Bin.id)).all()
-    return render_template("admin/bins.html", bins=bins, held=held)
+    rows = db.session.scalars(select(Bin).order_by(Bin.id)).all()
+    return render_template("admin/bins.html", bins=rows, held=held)
 
 
 @pages.get("/new")

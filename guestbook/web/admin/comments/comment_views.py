@@ -64,12 +64,20 @@ def reply(comment_id: str) -> ResponseReturnValue:
             notice = comment_actions.changed_sentence(comment_actions.changed_since([comment], request.form))
             if notice is None:
                 book.reply(session, comment, text, current.settings())
-            sentence = "Your reply is in the book." if comment.reply else "The comment has no reply now."
+            sentence = _reply_sentence(comment)
     except Refused as error:
         return _page(row_lookup.find(Comment, comment_id), reply=text, reasons=error.fields), 422
     if notice:
         return _page(row_lookup.find(Comment, comment_id), reply=text, notice=notice), 409
     return responses.done(sentence, ".show", comment_id=comment_id)
+
+
+def _reply_sentence(comment: Comment) -> str:
+    if not comment.reply:
+        return "The comment has no reply now."
+    if comment.status != "published":
+        return "Your reply is saved. It appears in the book when you publish the comment."
+    return "Your reply is in the book."
 
 
 @pages.post("/<comment_id>/<any(publish, hold, spam, trash, restore):action>")

@@ -4,8 +4,6 @@ from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
 
-from guestbook.auth import login
-from guestbook.auth.login import TooManyTries, WrongPassword
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
@@ -13,7 +11,7 @@ from guestbook.outbound import receiver_links
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import ReceiverLink, Webhook
 from guestbook.web import current, row_lookup
-from guestbook.web.admin import responses
+from guestbook.web.admin import responses, typed_password
 
 pages = Blueprint("links", __name__, url_prefix="/<webhook_id>/receiver-links")
 
@@ -41,15 +39,16 @@ def add(webhook_id: str) -> ResponseReturnValue:
         if typed["expires"] not in LIFETIMES:
             raise Refused("Choose how long it works.", field="expires")
         receiver_links.check(webhook, **typed)  # before an attempt at the password is counted
-        password = request.form.get("password", "")
-        login.confirm(password, address=request.remote_addr, settings=current.settings())
+        typed_password.confirm()
         with writing() as session:
             webhook = row_lookup.find_locked(Webhook, webhook_id)
             known = link_id if ids.ID.fullmatch(link_id) else None
             link = receiver_links.add(session, webhook, **typed, link_id=known)
             address = receiver_links.url(link, current.settings())
     except Refused as error:
-        return _refused(error, row_lookup.find(Webhook, webhook_id), typed)
+        webhook, reasons = row_lookup.find(Webhook, webhook_id), typed_password.reasons(error)
+        page = _page(webhook, reasons=reasons, notice=str(error), typed=typed)
+        return responses.refused(error, page)
     except IntegrityError:
         return responses.done(SHOWN_ONCE, ".show", webhook_id=webhook_id)
     return _page(webhook, address=address)
@@ -65,12 +64,6 @@ def revoke(webhook_id: str, link_id: str) -> ResponseReturnValue:
         receiver_links.revoke(session, link)
         name = link.name
     return responses.done(f"The link for {name} is revoked.", ".show", webhook_id=webhook_id)
-
-
-def _refused(error: Refused, webhook: Webhook, typed: dict[str, str]) -> ResponseReturnValue:
-    is_password = isinstance(error, (TooManyTries, WrongPassword))
-    reasons = {"password": str(error)} if is_password else error.fields
-    return responses.refused(error, _page(webhook, reasons=reasons, notice=str(error), typed=typed))
 
 
 def _page(webhook: Webhook, **more: object) -> str:

@@ -79,6 +79,12 @@ class WebhookForm:
             github_headers="yes" if webhook.github_headers_since else "no",
         )
 
+    @property
+    def has_more(self) -> bool:
+        """Whether a field is filled in that most webhooks leave as it is."""
+        typed = (self.headers, self.rate, self.secret, self.signing_key, self.moderation_links)
+        return any(typed) or self.sign_with in SIGN_WITH[1:] or self.github_headers == "yes"
+
     def with_preset(self) -> Self:
         """Return the form with the chosen preset filled in; a URL and headers that are typed already stay."""
         if not self.preset:

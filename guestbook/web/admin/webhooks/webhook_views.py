@@ -73,33 +73,6 @@ def show(webhook_id: str) -> ResponseReturnValue:
     return _page(row_lookup.find(Webhook, webhook_id))
 
 
-def _page(webhook: Webhook, **more: object) -> str:
-    session, now = db.session(), clock.now()
-    sent = ping_result.of(webhook, request.args.get("ping", ""), now)
-    latest = lists.deliveries(session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN).rows
-    made, coming = webhook_attempts.of(session, webhook.id, now), webhook_attempts.coming(session, webhook.id)
-    return render_template(
-        "admin/webhook.html",
-        standing=webhook_status.of(session, webhook, now),
-        template=webhooks.template_of(session, webhook),
-        deliveries=[row for row in latest if sent is None or row is not sent.delivery],
-        made=made,
-        hours=chart.draw(made.hours, chart.HOUR_LABEL, 6, chart.ATTEMPT_SEGMENTS),
-        days=chart.draw(made.days, chart.DAY_LABEL, 6, chart.ATTEMPT_SEGMENTS),
-        coming=coming,
-        behind=comment_order.behind(session, [row.id for row in coming]),
-        outlook=partial(delivery_outlook.outlook, webhook=webhook, now=now),
-        ping=sent,
-        secret=secret_pages.new_secret(webhook),
-        overlap_end=secret_pages.overlap_end(webhook, now),
-        overlaps=secret_pages.OVERLAPS,
-        events=EVENTS,
-        mark=secret_pages.mark(webhook),
-        key_overlap_end=secret_pages.key_overlap_end(webhook, now),
-        **more,
-    )
-
-
 @pages.get("/<webhook_id>/edit")
 def edit(webhook_id: str) -> ResponseReturnValue:
     """Show the form with its settings."""
@@ -114,7 +87,7 @@ def preview(webhook_id: str | None = None) -> ResponseReturnValue:
     typed = WebhookForm.read()
     webhook = row_lookup.find(Webhook, webhook_id) if webhook_id else None
     if "fill" in request.form:
-        return _form(typed.with_preset(), webhook=webhook)
+        return _form(typed.with_preset(), webhook=webhook, used_preset=typed.preset)
     return _form(typed, webhook=webhook, preview=typed.preview())
 
 
@@ -198,11 +171,39 @@ def rotate_key(webhook_id: str) -> ResponseReturnValue:
     return responses.done(sentence, ".show", webhook_id=webhook_id)
 
 
+def _page(webhook: Webhook, **more: object) -> str:
+    session, now = db.session(), clock.now()
+    sent = ping_result.of(webhook, request.args.get("ping", ""), now)
+    latest = lists.deliveries(session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN).rows
+    made, coming = webhook_attempts.of(session, webhook.id, now), webhook_attempts.coming(session, webhook.id)
+    return render_template(
+        "admin/webhook.html",
+        standing=webhook_status.of(session, webhook, now),
+        template=webhooks.template_of(session, webhook),
+        deliveries=[row for row in latest if sent is None or row is not sent.delivery],
+        made=made,
+        hours=chart.draw(made.hours, chart.HOUR_LABEL, 6, chart.ATTEMPT_SEGMENTS),
+        days=chart.draw(made.days, chart.DAY_LABEL, 6, chart.ATTEMPT_SEGMENTS),
+        coming=coming,
+        behind=comment_order.behind(session, [row.id for row in coming]),
+        outlook=partial(delivery_outlook.outlook, webhook=webhook, now=now),
+        ping=sent,
+        secret=secret_pages.new_secret(webhook),
+        overlap_end=secret_pages.overlap_end(webhook, now),
+        overlaps=secret_pages.OVERLAPS,
+        events=EVENTS,
+        mark=secret_pages.mark(webhook),
+        key_overlap_end=secret_pages.key_overlap_end(webhook, now),
+        **more,
+    )
+
+
 def _form(
     typed: WebhookForm,
     error: Refused | None = None,
     webhook: Webhook | None = None,
     preview: PayloadPreview | None = None,
+    used_preset: str = "",
 ) -> str:
     return render_template(
         "admin/webhook_form.html",
@@ -214,6 +215,7 @@ def _form(
         formats_with_links=webhooks.FORMATS_WITH_LINKS,
         preview=preview,
         presets=rebuild_presets.REBUILD_PRESETS,
+        used_preset=rebuild_presets.REBUILD_PRESETS.get(used_preset),
     )
 
 

@@ -1,0 +1,63 @@
+"""What people and passes do to the deliveries about a comment."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import update
+
+from guestbook.comments import book
+from guestbook.lib import clock
+from guestbook.queue import leases
+from guestbook.queue.ordered_claims import OrderedClaims
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import DELIVERIES, Delivery
+from tests.support import factories
+
+ALL = "comment.created comment.published comment.replied comment.deleted"
+HOUR = timedelta(hours=1)
+
+
+def stored(hook: str, comment_id: str | None, sequence: int | None, **values: Any) -> str:
+    return factories.delivery(hook, comment_id=comment_id, sequence=sequence, **values)
+
+
+def claimed(hook: str, limit: int = 9) -> list[str]:
+    """The ids that a pass would lease; nothing is left leased. A claim in order finds the same."""
+    db.session.rollback()
+    now, mine = clock.now(), DELIVERIES.c.webhook_id == hook
+    with db.engine.connect() as connection, connection.begin() as transaction:
+        taken = OrderedClaims(DELIVERIES, "webhook_id", ("id", "sequence")).take(
+            connection, {hook: limit}, most=limit, now=now, until=now + HOUR, token="a look"
+        )
+        transaction.rollback()
+        row_ids = [row.id for row in taken[hook]]
+    with database.write(db.engine) as connection:
+        found = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
+        assert [row.id for row in found][: len(row_ids)] == row_ids
+    return row_ids
+
+
+def change(row_id: str, **values: Any) -> None:
+    with database.write(db.engine) as connection:
+        connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == row_id).values(**values))
+
+
+def move(comment_id: str, status: str) -> None:
+    def once(session: Any) -> None:
+        for comment in book.lock(session, [comment_id]):
+            book.move(session, comment, status, factories.settings())
+
+    factories.written(once)
+
+
+def reply(comment_id: str, words: str) -> None:
+    def once(session: Any) -> None:
+        for comment in book.lock(session, [comment_id]):
+            book.reply(session, comment, words, factories.settings())
+
+    factories.written(once)
+
+
+def rows_of(hook: str) -> dict[int, Delivery]:
+    return {row.sequence: row for row in factories.deliveries() if row.webhook_id == hook and row.sequence}

@@ -1,0 +1,110 @@
+"""Redelivery takes along what follows about the same comment, on each kind of database."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from guestbook.lib import clock
+from guestbook.queue import comment_order, requeue
+from guestbook.storage import database
+from guestbook.storage.database import db
+from guestbook.storage.models import Delivery
+from tests.queue.comments.steps import HOUR, change, claimed, move, reply, rows_of, stored
+from tests.support import factories
+
+
+def redeliver(*row_ids: str) -> list[int | None]:
+    """Make rows due, and return the places of all that became due."""
+    db.session.rollback()
+    with database.writing() as session:
+        return [row.sequence for row in requeue.make_due(session, Delivery, row_ids, clock.now())]
+
+
+def lease(row_id: str, length: timedelta = HOUR) -> None:
+    change(row_id, claimed_by="a pass", claims=1, due_at=clock.now() + length)
+
+
+@pytest.fixture
+def heard(hook: str) -> dict[int, str]:
+    """A comment of which a webhook has had three events; the second was given up."""
+    reply(factories.sign(), "Thanks")
+    for number, row in rows_of(hook).items():
+        status = "failed" if number == 2 else "processed"
+        change(row.id, status=status, due_at=None, finished_at=clock.now(), attempts=1, claims=1)
+    return {number: row.id for number, row in rows_of(hook).items()}
+
+
+def forecast(*row_ids: str) -> tuple[int, int, int, int]:
+    db.session.rollback()
+    [group] = requeue.forecast(db.session(), Delivery, Delivery.id.in_(row_ids), clock.now())
+    return group.count, group.leased, group.erased, group.later
+
+
+@pytest.mark.parametrize(
+    ("chosen", "due"), [([1], [1, 2, 3]), ([2], [2, 3]), ([3], [3]), ([1, 3], [1, 2, 3]), ([2, 3], [2, 3])]
+)
+def test_later_ones_follow_one_that_is_redelivered(
+    hook: str, heard: dict[int, str], chosen: list[int], due: list[int]
+) -> None:
+    row_ids = [heard[number] for number in chosen]
+    assert forecast(*row_ids) == (len(due), 0, 0, len(due) - len(chosen))
+    assert redeliver(*row_ids) == due
+    assert claimed(hook) == [heard[due[0]]]
+
+
+def test_it_counts_each_once_over_several_batches(
+    hook: str, heard: dict[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = factories.delivery(hook, status="failed")
+    for size in (1, 2, 500):
+        monkeypatch.setattr(requeue, "REQUEUE_BATCH", size)
+        for chosen, count in (
+            ([heard[1], heard[3]], 3),
+            ([heard[2], heard[3], alone], 3),
+            (list(heard.values()), 3),
+        ):
+            assert sum(forecast(*chosen)[:1]) == count
+            assert requeue.run(Delivery, Delivery.id.in_(chosen)) == count
+
+
+def test_none_is_redelivered_while_a_pass_sends_one_that_follows_it(heard: dict[int, str]) -> None:
+    redeliver(heard[2])
+    lease(heard[2])
+    assert forecast(heard[1]) == (0, 3, 0, 0)
+    assert redeliver(heard[1]) == []
+    assert redeliver(heard[3]) == [3]  # it waits behind the other
+
+
+def test_after_the_deletion_nothing_earlier_is_redelivered(
+    each_app: Flask, hook: str, heard: dict[int, str]
+) -> None:
+    comment_id = factories.deliveries()[0].comment_id
+    assert comment_id
+    move(comment_id, "trash")
+    end = rows_of(hook)[4].id
+    assert forecast(*heard.values(), end) == (1, 0, 3, 0)
+    for row_id in heard.values():
+        assert redeliver(row_id) == []
+        assert comment_order.is_over(db.session(), row_id)
+        refused = each_app.test_cli_runner().invoke(args=["deliveries", "redeliver", row_id])
+        assert refused.exit_code == 1
+        assert "the comment was deleted" in refused.output
+    assert redeliver(end) == [4]
+    move(comment_id, "published")
+    assert redeliver(heard[1], end) == [4, 5, *([6] if 6 in rows_of(hook) else [])]
+
+
+def test_a_webhook_that_does_not_hear_of_the_deletion_gets_nothing_again_until_the_comment_is_back(
+    hook: str, comment_id: str
+) -> None:
+    other = factories.webhook()
+    sent = stored(other, comment_id, 1, status="processed")
+    for status in ("trash", "spam"):
+        move(comment_id, status)
+        assert redeliver(sent) == []
+        assert comment_order.is_over(db.session(), sent)
+        move(comment_id, "published")
+    assert redeliver(sent) == [1]
+    assert claimed(other) == [sent]
+    assert hook
