@@ -27,6 +27,8 @@ from guestbook.storage.database_errors import Fault, WrongVersion
 
 WITHOUT_BROKER = "Error: GUESTBOOK_BROKER_URL is not set, so the worker has no broker to take work from."
 
+# They log a lost broker with a traceback; the error is in their line too.
+LOGGERS_OF_CONNECTION = ("celery.worker.loops", "celery.worker.request")
 WAIT_BEFORE_RETURN = 2.0  # seconds, before a message goes back to its queue and comes again at once
 WRONG_VERSION = {
     Fault.OLD_TABLES: "Error: The tables are older than the program. Run upgrade, then start it again.",
@@ -85,6 +87,12 @@ def _is_no_return(record: logging.LogRecord) -> bool:
     return not (isinstance(data, dict) and data.get("description") == "rejected")
 
 
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Let a log line go out without its traceback."""
+    record.exc_info = None
+    return True
+
+
 def _shared(make: Callable[[], T]) -> T:
     """Return what all threads of a process share. Its limits count for all, so no second one is made."""
     with _first_use:
@@ -141,6 +149,8 @@ def _log_as_json(logger: logging.Logger, **_: Any) -> None:
 
 
 logging.getLogger("celery.app.trace").addFilter(_is_no_return)
+for _name in LOGGERS_OF_CONNECTION:
+    logging.getLogger(_name).addFilter(_without_traceback)
 app.task(deliver, name=DELIVER)
 app.task(process, name=PROCESS)
 celeryd_init.connect(_check_book)

@@ -1,13 +1,11 @@
 """The command that runs the whole guestbook on this machine: the web server, and passes beside it."""
 
 import os
-import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -17,6 +15,7 @@ from guestbook import settings
 from guestbook.auth import login
 from guestbook.cli import app_command, init_db, serve
 from guestbook.cli.pass_supervisor import SIGNALS_FOR_US, PassSupervisor
+from guestbook.lib import stop_flag
 from guestbook.lib.text import printable
 from guestbook.settings import installation, run_settings
 from guestbook.storage.database import db, writing
@@ -43,7 +42,7 @@ def run(port: str) -> None:
     Ctrl-C stops everything. The next start keeps your data. While it runs, webhooks may reach this machine.
     """
     _require_port(port)
-    with suppress(KeyboardInterrupt), _stopped_by_signals(), _settings_noted(port):
+    with suppress(KeyboardInterrupt), stop_flag.interrupted_by(SIGNALS_FOR_US), _settings_noted(port):
         context = click.get_current_context()
         app_command.call(partial(context.invoke, init_db.init_db), any_version=True)
         app_command.call(partial(_serve, port))
@@ -101,22 +100,6 @@ def _is_free(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """Raise KeyboardInterrupt for each signal that stops us; one that nohup ignores stays ignored."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    caught = [number for number in SIGNALS_FOR_US if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in caught}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 """The command that runs the web server."""
 
 import logging
+import signal
 from typing import Any
 
 import click
 from flask import current_app
 
 from guestbook.cli import app_command
+from guestbook.lib import stop_flag
 from guestbook.lib.text import printable
 
 THREADS = 8
@@ -37,7 +39,8 @@ BAD_ADDRESS = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix
 def serve(listen: str, threads: int, url_prefix: str) -> None:
     """Serve the book behind your web server's proxy.
 
-    Slow clients and half-open connections cannot block it.
+    Slow clients and half-open connections cannot block it. SIGTERM ends it once it has answered the requests
+    under way, and after five seconds in any case.
     """
     if listen.isdecimal():  # a port alone would be taken for a host
         raise click.ClickException(BAD_ADDRESS)
@@ -50,7 +53,8 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
     except ValueError:
         raise click.ClickException(BAD_ADDRESS) from None
     click.echo(f"Serving on {where}", err=True)
-    serving.run()
+    with stop_flag.interrupted_by({signal.SIGTERM}):
+        serving.run()
 
 
 def listening(listen: str, threads: int = THREADS, url_prefix: str = "") -> tuple[Any, str]:

@@ -1,4 +1,4 @@
-"""A flag that a signal handler may set at any moment: the process should end."""
+"""What a signal may do at any moment: set a flag that says that the process should end, or interrupt it."""
 
 import signal
 import time
@@ -46,6 +46,22 @@ def set_by(signals: Iterable[int], *, second_ends: bool) -> Iterator[StopFlag]:
     before = {number: signal.signal(number, set_flag) for number in caught}
     try:
         yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def interrupted_by(signals: Iterable[int]) -> Iterator[None]:
+    """Raise KeyboardInterrupt for each of these signals; one that nohup ignores stays ignored."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    caught = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in caught}
+    try:
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -36,7 +36,6 @@ DEADLOCK_RETRIES = 3
 PERMANENT_FAULTS = (Fault.NO_TABLES, Fault.OLD_TABLES, Fault.DAMAGED)  # no retry helps against these
 RETRY_FOR = 10.0  # seconds for a transaction that lost against another, or whose connection broke
 
-
 T = TypeVar("T")
 
 
@@ -145,7 +144,8 @@ def alone(connection: Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})")
+        if not connection.invalidated:  # else the server has freed the lock
+            connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})")
 
 
 def statements(sql: str) -> list[str]:

@@ -441,3 +441,17 @@ def test_after_a_write_to_a_server_that_only_reads_another_connection_is_made() 
         factories.webhook()
     assert database.is_away(refused.value)
     factories.webhook()
+
+
+@pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
+@pytest.mark.usefixtures("each_app")
+def test_a_connection_that_is_lost_while_tables_are_made_is_told_as_such() -> None:
+    def make() -> None:
+        with database.write(db.engine) as connection, database.alone(connection):
+            databases.end_connections(db.engine)
+            connection.execute(text("SELECT 1"))
+
+    with pytest.raises(DBAPIError) as lost:
+        make()
+    assert database.is_away(lost.value)
+    database.create_tables(db.engine)  # the lock is free

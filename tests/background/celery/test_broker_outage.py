@@ -104,7 +104,7 @@ def test_a_worker_outlives_its_broker_and_sends_nothing_twice(works: Works, rece
     works.book.webhook(receiver.url())
     works.book.publish(2)
     works.relay()
-    with works.worker():
+    with works.worker() as worker:
         receiver.wait_for(2)
         with works.vhost.channel() as channel:
             channel.queue_declare(LETTERS, durable=True, auto_delete=False)
@@ -124,6 +124,7 @@ def test_a_worker_outlives_its_broker_and_sends_nothing_twice(works: Works, rece
         works.wait_until_final(3)
         wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
     assert len(receiver.requests) == 3
+    assert "Traceback" not in worker.output
     works.book.check()
 
 
