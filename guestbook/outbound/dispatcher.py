@@ -38,7 +38,7 @@ from guestbook.queue import clock_repair, erasure, leases
 from guestbook.queue.ordered_claims import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
-from guestbook.storage import database, database_errors
+from guestbook.storage import database, database_errors, transaction_retry
 from guestbook.storage.models import DELIVERIES
 
 RESULT_WAIT = 0.25  # seconds to wait for an outcome before the next look for new work
@@ -175,7 +175,7 @@ class Dispatcher:
 
     def _record_and_claim(self, *, claiming: bool) -> list[ClaimedTasks]:
         """Commit the tick's transaction. When memory is short, or a row is refused, only record."""
-        commit = partial(database.write_with_retry, self._engine)
+        commit = partial(transaction_retry.write, self._engine)
         try:
             began, tally, claims = commit(lambda at: self._transaction(at, claiming))
         except MemoryError:
