@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 from guestbook.comments import holds
 from guestbook.lib.text import counted
 from guestbook.settings import Settings
-from guestbook.storage import database
+from guestbook.storage import database, transaction_retry
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,6 @@ def remind(engine: Engine, settings: Settings) -> None:
     """Store the reminder, if one is due; the same pass sends it."""
     if not are_due(engine):
         return
-    count = database.write_with_retry(engine, lambda connection: holds.remind(connection, settings))
+    count = transaction_retry.write(engine, lambda connection: holds.remind(connection, settings))
     if count:
         log.info("Reminded of %s.", counted(count, "held comment"), extra={"held_comments": count})

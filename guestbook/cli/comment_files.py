@@ -15,6 +15,7 @@ import click
 
 from guestbook.cli import app_command
 from guestbook.cli.list_options import WHEN
+from guestbook.cli.long_work import show_progress
 from guestbook.cli.option_types import moment
 from guestbook.comments.exchange import comment_export, comment_import, csv_files, import_file, json_lines
 from guestbook.comments.exchange.comment_export import ExportedComments
@@ -163,12 +164,15 @@ def _target(file: Path, encoding: str) -> Iterator[TextIO]:
 @contextmanager
 def _bar(label: str, length: int) -> Iterator[Callable[[int], None]]:
     """Show a bar on a terminal; give the function that moves it to a place."""
-    if not length or not sys.stderr.isatty():
-        yield lambda _place: None
-        return
-    bar: Any = click.progressbar(length=length, label=label, file=sys.stderr)
-    with bar:
-        yield lambda place: bar.update(place - bar.pos)
+    at = 0
+    with show_progress(label, length) as step:
+
+        def move(place: int) -> None:
+            nonlocal at
+            step(place - at)
+            at = place
+
+        yield move
 
 
 def _watched(rows: Iterable[T], move: Callable[[int], None]) -> Iterator[T]:

@@ -79,7 +79,8 @@ def _first_password() -> str | None:
 
 def _require_port(port: str) -> None:
     """Refuse a port that cannot be had, before anything is made."""
-    if not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) <= HIGHEST_PORT and len(port) < 6):
+    is_number = port.isascii() and port.isdecimal() and len(port) <= len(str(HIGHEST_PORT))
+    if not (is_number and 0 < int(port) <= HIGHEST_PORT):
         _refuse(port, f"is not a number from 1 to {HIGHEST_PORT}")
     if not _is_free(int(port)):
         _refuse(port)

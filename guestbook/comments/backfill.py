@@ -20,7 +20,7 @@ from guestbook.comments import announcements, book, past_events
 from guestbook.comments.past_events import BACKFILLED_EVENTS, BackfillReport, BackfillRules, MissingEvent
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
-from guestbook.storage import audit_log, database
+from guestbook.storage import audit_log, database, transaction_retry
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
 
@@ -87,7 +87,7 @@ def run(webhook_id: str, rules: BackfillRules, which: BackfillRange = ALL) -> Ba
             some = comment_ids[start : start + STORED_TOGETHER]
             is_first = not report.deliveries
             report.add(
-                database.retry_on_deadlock(partial(_store, webhook_id, rules, some, is_first=is_first))
+                transaction_retry.after_deadlock(partial(_store, webhook_id, rules, some, is_first=is_first))
             )
             if which.is_over(report.deliveries, 0):
                 report.next_after = some[-1]

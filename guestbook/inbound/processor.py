@@ -32,7 +32,7 @@ from guestbook.lib.translatable import Translatable
 from guestbook.outbound.time_limit import NO_LIMIT, TimeLimit
 from guestbook.queue import leases
 from guestbook.settings import Settings, installation
-from guestbook.storage import database, database_errors, patient_read, source_budget
+from guestbook.storage import database_errors, source_budget, transaction_retry
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import MENTIONS
 
@@ -88,7 +88,7 @@ class Processor:
             self._batches += 1
             token = f"{self._name}.{self._batches}"  # a decision counts while its row still carries the token
             limits = {"limit": self._size, "mentions": self._pages.room}
-            batch = database.write_with_retry(
+            batch = transaction_retry.write(
                 self._engine, lambda at: due_events.claim(at, token, turn=self._batches, **limits)
             )
         elif not self._pages.is_busy:
@@ -99,7 +99,7 @@ class Processor:
 
     def work_on(self, event_id: str, token: str) -> Counts:
         """Process the event that the relay handed over under that token, if it is still under it."""
-        batch = database.write_with_retry(self._engine, lambda at: due_events.take_over(at, event_id, token))
+        batch = transaction_retry.write(self._engine, lambda at: due_events.take_over(at, event_id, token))
         pages = PagePool(self._settings, threads=False)  # of this call: threads share the processor
         counts = self._process(batch, pages, wait=True)
         pages.close()
@@ -116,7 +116,7 @@ class Processor:
         query = due_events.sources_with_due(clock.now(), Source.id)
         if not self._pages.room:
             query = query.where(Source.action != MENTIONS)
-        return patient_read.read(self._engine, lambda at: at.execute(query.limit(1)).first() is not None)
+        return transaction_retry.read(self._engine, lambda at: at.execute(query.limit(1)).first() is not None)
 
     def _process(self, batch: Claimed, pages: PagePool, *, wait: bool = False) -> Counts | None:
         """Evaluate, act and record; None if there is nothing to record. `wait` for all pages to be read."""
@@ -148,7 +148,7 @@ class Processor:
     def _record_all(self, decided: Sequence[Decided], left: Sequence[ReceivedEvent]) -> Counts:
         if not decided and not left:
             return Counts()
-        counts = database.write_with_retry(self._engine, lambda at: self._record(at, decided, left))
+        counts = transaction_retry.write(self._engine, lambda at: self._record(at, decided, left))
         self._recount_is_needed = True
         for line, fields in counts.log_lines:
             log.info(line, extra=fields)

@@ -34,11 +34,20 @@ def closed_folder(path: Path) -> Path | None:
 
 
 def type_of(path: Path) -> int | None:
-    """Return the type of a file, such as `stat.S_IFDIR`; None where this user sees none. Path's may raise."""
+    """Return the type of a file, such as `stat.S_IFDIR`; None where this user sees none.
+
+    `Path.is_dir` raises an error in a closed folder, and for a name that is too long.
+    """
     try:
         return stat.S_IFMT(path.stat().st_mode)
     except OSError:
         return None
+
+
+def opening(folder: Path) -> str | None:
+    """Return the command that opens a folder to its owner, if this user is the owner."""
+    is_mine = folder.stat().st_uid == os.geteuid()
+    return f"chmod u+rwx {shlex.quote(str(folder))}" if is_mine else None
 
 
 def is_read_only(path: Path) -> bool:
@@ -58,7 +67,7 @@ def open_to_all(folder: Path) -> str | None:
 
 def _no_entry(folder: Path) -> str:
     owner, me = _name(folder.stat().st_uid), _name(os.geteuid())
-    helps = f"chmod u+rwx {shlex.quote(str(folder))}" if owner == me else "name a file in another folder"
+    helps = opening(folder) or "name a file in another folder"
     return f"{folder} belongs to {owner}, and {me} may not enter it. This helps: {helps}"
 
 

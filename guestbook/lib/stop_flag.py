@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import current_thread, main_thread
 from types import FrameType
@@ -42,13 +42,8 @@ def set_by(signals: Iterable[int], *, second_ends: bool) -> Iterator[StopFlag]:
             signal.signal(number, signal.SIG_DFL)
         stop.set()
 
-    caught = signals if current_thread() is main_thread() else ()
-    before = {number: signal.signal(number, set_flag) for number in caught}
-    try:
+    with _handled(signals if current_thread() is main_thread() else (), set_flag):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -58,10 +53,15 @@ def interrupted_by(signals: Iterable[int]) -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    caught = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in caught}
+    with _handled([one for one in signals if signal.getsignal(one) is not signal.SIG_IGN], interrupt):
+        yield
+
+
+@contextmanager
+def _handled(signals: Iterable[int], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in signals}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

@@ -38,7 +38,7 @@ from guestbook.queue import clock_repair, erasure, leases
 from guestbook.queue.ordered_claims import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
-from guestbook.storage import database, database_errors
+from guestbook.storage import database, database_errors, transaction_retry
 from guestbook.storage.models import DELIVERIES
 
 RESULT_WAIT = 0.25  # seconds to wait for an outcome before the next look for new work
@@ -50,9 +50,9 @@ class ClaimedTasks(NamedTuple):
     """What a tick has claimed for one webhook."""
 
     webhook_id: str
-    unreachable: int  # requests in a row that failed to connect or timed out
-    answered: bool  # before those, its receiver has answered
     tasks: list[DeliveryTask]
+    unreachable: int  # requests in a row that failed to connect or timed out
+    answered_before: bool  # its receiver answered the last delivery that has ended
 
 
 class Dispatcher:
@@ -169,14 +169,13 @@ class Dispatcher:
                 raise
             self._unrecorded = []
             self._rates.committed()
-            for claim in claims:
-                key, unreachable, answered, some = claim
-                self.pool.load(key, some, unreachable=unreachable, answered=answered)
+            for webhook_id, some, unreachable, answered_before in claims:
+                self.pool.load(webhook_id, some, unreachable=unreachable, answered_before=answered_before)
         self.tally.local_error = self.tally.local_error or self._host.no_room(self.tally.host_limit)
 
     def _record_and_claim(self, *, claiming: bool) -> list[ClaimedTasks]:
         """Commit the tick's transaction. When memory is short, or a row is refused, only record."""
-        commit = partial(database.write_with_retry, self._engine)
+        commit = partial(transaction_retry.write, self._engine)
         try:
             began, tally, claims = commit(lambda at: self._transaction(at, claiming))
         except MemoryError:
@@ -222,7 +221,7 @@ class Dispatcher:
                 slots = budget.take(len(due)) if budget else [None] * len(due)
                 pairs = zip(due, slots, strict=True)
                 made = [tasks.delivery_task(one, token, lease_end, to, slot, until) for one, slot in pairs]
-                claims.append(ClaimedTasks(row.id, row.unreachable_in_a_row, bool(row.has_answered), made))
+                claims.append(ClaimedTasks(row.id, made, row.unreachable_in_a_row, bool(row.answered_before)))
         self._rates.store(connection, budgets)
         return claims
 

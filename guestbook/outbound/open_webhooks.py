@@ -33,7 +33,7 @@ _NOW: Any = bindparam("now", type_=UtcTime)
 _OPEN = select(Webhook.id).where(Webhook.open_at(_NOW))
 # Whether the receiver has answered before: the newest delivery that has ended tells, for nearly all webhooks.
 _BY_DUE = "FORCE INDEX (deliveries_by_due)"  # MariaDB would read the newest rows of all webhooks
-_HAS_ANSWERED = (
+_ANSWERED_BEFORE = (
     select(Delivery.last_status_code.is_not(None))
     .where(Delivery.webhook_id == Webhook.id, Delivery.due_at.is_(None))
     .order_by(Delivery.due_at.desc(), Delivery.id.desc())
@@ -41,8 +41,8 @@ _HAS_ANSWERED = (
     .with_hint(Delivery, _BY_DUE, "mysql")
     .with_hint(Delivery, _BY_DUE, "mariadb")
     .scalar_subquery()
-    .label("has_answered")
+    .label("answered_before")
 )
-_COLUMNS = *receivers.RECEIVER_COLUMNS, Webhook.unreachable_in_a_row, Webhook.rate, _HAS_ANSWERED
+_COLUMNS = *receivers.RECEIVER_COLUMNS, Webhook.unreachable_in_a_row, Webhook.rate, _ANSWERED_BEFORE
 _OPEN_ROWS = select(*_COLUMNS).where(Webhook.open_at(_NOW))
 _WITH_DUE = _OPEN_ROWS.where(FIRST_DUE <= _NOW)

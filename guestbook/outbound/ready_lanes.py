@@ -1,46 +1,44 @@
 """The lanes that have a task to start, and whose turn it is. Webhooks that hang cannot take all threads.
 
 A lane is proven while the last attempt for its webhook was answered in this pass, with success or without. A
-request to any other may take a whole time-out. So requests to unproven lanes start on a part of the threads:
+request to any other lane may take a whole time-out. So one starts only while fewer threads than these are at
+unproven lanes:
 
-    threads   |########## unreachable ##########|
+    threads   |############ in doubt ############|        unreachable, or a request has no answer yet
               |################# never tried ##################|
               |################## answered in an earlier pass ##################|
               |############################## proven ###############################|
               0                                1/2              3/4            15/16 all
 
-A second request to an unproven lane, beside its first one, may use no more threads than unreachable ones do.
+Each lane stands in the list of its kind. A free thread looks at unproven lanes first, the largest part first.
+Proven lanes come last, because they may use each thread.
 """
 
-from collections import deque
+from collections import OrderedDict
 from typing import Generic
 
-from guestbook.outbound.webhook_concurrency import Lane, Result, T
+from guestbook.outbound.webhook_concurrency import Lane, Lanes, Result, T
 
 
 class ReadyLanes(Generic[T]):
     """The ready lanes of a worker pool, used under its lock. To start or end a task takes constant time."""
 
     def __init__(self) -> None:
+        self._answered_before: Lanes[T] = OrderedDict()
+        self._untried: Lanes[T] = OrderedDict()
+        self._in_doubt: Lanes[T] = OrderedDict()
+        self._proven: Lanes[T] = OrderedDict()
         self._unproven = 0  # requests under way to unproven lanes
-        # Unproven lanes with nothing under way:
-        self._answered_before: deque[Lane[T]] = deque()
-        self._untried: deque[Lane[T]] = deque()
-        self._unreachable: deque[Lane[T]] = deque()
-        self._others: deque[Lane[T]] = deque()
 
-    def add(self, lane: Lane[T]) -> None:
-        """List a lane, if it may start a task and is not listed."""
-        if not lane.is_listed and lane.may_start():
-            lane.is_listed = True
-            if lane.proven or lane.in_flight:
-                self._others.append(lane)
-            elif lane.unreachable:
-                self._unreachable.append(lane)
-            elif lane.answered_before:
-                self._answered_before.append(lane)
-            else:
-                self._untried.append(lane)
+    def place(self, lane: Lane[T]) -> None:
+        """Put a lane last in the list of its kind, unless it is there; in none if it may start nothing."""
+        lanes = self._kind_of(lane) if lane.may_start() else None
+        if lanes is not lane.listed_in:
+            if lane.listed_in is not None:
+                del lane.listed_in[lane]
+            if lanes is not None:
+                lanes[lane] = None
+            lane.listed_in = lanes
 
     def start(self, threads: int) -> tuple[Lane[T], T] | None:
         """Take a task from the lane whose turn it is, and put the lane behind the others.
@@ -49,19 +47,13 @@ class ReadyLanes(Generic[T]):
         None when nothing waits, or all that waits has its share of so many threads.
         """
         while (turn := self._turn(threads)) is not None:
-            lane = turn.pop() if turn is self._untried else turn.popleft()
-            lane.is_listed = False
-            if turn is self._others and not lane.proven:
-                if not lane.in_flight:
-                    self.add(lane)  # to the list where it belongs by now
-                    continue
-                if self._unproven >= most_unreachable(threads):
-                    continue  # its next result lists it again
-            if lane.may_start():
+            lane, _ = turn.popitem(last=turn is self._untried)
+            lane.listed_in = None
+            if lane.may_start():  # else it was held, or its tasks were taken back
                 task = lane.tasks.popleft()
                 lane.in_flight += 1
                 self._unproven += not lane.proven
-                self.add(lane)
+                self.place(lane)
                 return lane, task
         return None
 
@@ -71,46 +63,36 @@ class ReadyLanes(Generic[T]):
 
     def any_may_start(self) -> bool:
         """Whether a lane has a task that may start once there is a thread."""
-        return any(lane.may_start() for lanes in self._lists for lane in lanes)
+        lists = self._answered_before, self._untried, self._in_doubt, self._proven
+        return any(lane.may_start() for lanes in lists for lane in lanes)
 
     def note(self, lane: Lane[T], result: Result, cap_limit: int) -> None:
         """Note a result in its lane. While the lane is unproven, all that is under way to it counts."""
-        self._unproven -= 0 if lane.proven else lane.in_flight
+        before = lane.unproven_in_flight
         lane.note(result, cap_limit)
-        self._unproven += 0 if lane.proven else lane.in_flight
-        self.add(lane)
+        self._unproven += lane.unproven_in_flight - before
+        self.place(lane)
 
     def reopen(self, lane: Lane[T], unreachable: int) -> None:
         """End the hold of a lane."""
-        self._unproven -= 0 if lane.proven else lane.in_flight
+        before = lane.unproven_in_flight
         lane.reopen(unreachable)
-        self._unproven += 0 if lane.proven else lane.in_flight
+        self._unproven += lane.unproven_in_flight - before
+        self.place(lane)
 
-    @property
-    def _lists(self) -> tuple[deque[Lane[T]], ...]:
-        return self._answered_before, self._untried, self._unreachable, self._others
+    def _kind_of(self, lane: Lane[T]) -> Lanes[T]:
+        if lane.proven:
+            return self._proven
+        if lane.unreachable or lane.in_flight:
+            return self._in_doubt
+        return self._answered_before if lane.answered_before else self._untried
 
-    def _turn(self, threads: int) -> deque[Lane[T]] | None:
-        """Return the list to take the next lane from. Unproven ones come first, on their threads."""
-        if self._answered_before and self._unproven < most_unproven(threads):
+    def _turn(self, threads: int) -> Lanes[T] | None:
+        """Return the list to take the next lane from. Each kind may use one thread, however few there are."""
+        if self._answered_before and self._unproven < max(1, threads - threads // 16):
             return self._answered_before
-        if self._untried and self._unproven < most_untried(threads):
+        if self._untried and self._unproven < max(1, threads - max(1, threads // 4)):
             return self._untried
-        if self._unreachable and self._unproven < most_unreachable(threads):
-            return self._unreachable
-        return self._others or None
-
-
-def most_unproven(threads: int) -> int:
-    """Return on how many of the threads requests to unproven lanes may start."""
-    return max(1, threads - threads // 16)
-
-
-def most_untried(threads: int) -> int:
-    """Return how many threads may be so used when the first request to a webhook starts."""
-    return max(1, threads - max(1, threads // 4))
-
-
-def most_unreachable(threads: int) -> int:
-    """Return how many threads may be so used when a request to an unreachable webhook starts."""
-    return max(1, threads // 2)
+        if self._in_doubt and self._unproven < max(1, threads // 2):
+            return self._in_doubt
+        return self._proven or None

@@ -17,7 +17,7 @@ from guestbook.outbound.tally import Tally
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.queue import comment_order, leases, statements
 from guestbook.settings import Settings
-from guestbook.storage import database, database_errors
+from guestbook.storage import database_errors, transaction_retry
 from guestbook.storage.models import DELIVERIES
 
 NOT_RECORDED = "The outcome of a delivery could not be recorded. It is sent again later."
@@ -62,7 +62,7 @@ def record_each(engine: Engine, outcomes: Sequence[Outcome], settings: Settings)
     for number, outcome in enumerate(outcomes, 1):
         try:
             alone = partial(record, outcomes=[outcome], settings=settings)
-            tally = database.write_with_retry(engine, alone)
+            tally = transaction_retry.write(engine, alone)
         except DBAPIError as error:
             if not database_errors.is_refusal(error) or (number > 1 and not taken):
                 raise

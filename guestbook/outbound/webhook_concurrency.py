@@ -1,8 +1,8 @@
 """A lane: the tasks that wait for one webhook, and how many of them may be under way at once."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Optional, Protocol, TypeVar
 
 from guestbook.lib.retry_policy import PAUSE_AFTER
 
@@ -45,9 +45,14 @@ class Lane(Generic[T]):
     proven: bool = False  # the last attempt was answered in this pass, so the next will probably not hang
     on_hold: bool = False  # nothing is started
     hold_is_stored: bool = False  # the database has the reason too, so that claims respect it
-    is_listed: bool = False  # it stands in the pool's list of lanes with work
+    listed_in: Optional["Lanes[T]"] = field(default=None, repr=False)  # the list of `ready_lanes`
     finished: int = 0  # since the last claim
     window: int = START_WINDOW  # rows claimed ahead
+
+    @property
+    def unproven_in_flight(self) -> int:
+        """How many requests are under way that may take a whole time-out."""
+        return 0 if self.proven else self.in_flight
 
     def may_start(self) -> bool:
         """Whether a thread may take a task from here now."""
@@ -89,3 +94,6 @@ class Lane(Generic[T]):
         self.finished = 0
         room = self.window - len(self.tasks)
         return room if room >= self.window // 2 else 0
+
+
+Lanes = OrderedDict[Lane[T], None]  # in the order of their turns; any of them leaves in constant time

@@ -21,7 +21,7 @@ from guestbook.outbound.ready_lanes import ReadyLanes
 from guestbook.outbound.webhook_concurrency import START_CAP, START_WINDOW, Lane, Result, T
 
 MAX_QUEUED = 1536  # rows claimed ahead for all webhooks
-KEPT_FOR_PROVEN = MAX_QUEUED // 4  # of them; an unproven lane without a task may use one
+KEPT_FOR_PROVEN = MAX_QUEUED // 4  # of them, so that lanes that hang leave room for the others
 MAX_UNRECORDED = 384  # sent and not yet recorded: a kill can make us send so many twice
 
 R = TypeVar("R", bound=Result)
@@ -30,7 +30,7 @@ R = TypeVar("R", bound=Result)
 class WorkerPool(Generic[T, R]):
     """Up to `size` daemon threads that do `work`; at most a quarter of them for one webhook.
 
-    `ready_lanes` tells how many they are for all webhooks together that may hang.
+    `ready_lanes` tells how many of them are for all webhooks together that may hang.
     """
 
     def __init__(self, work: Callable[[T], R], size: int, unrecorded: int = MAX_UNRECORDED) -> None:
@@ -72,21 +72,24 @@ class WorkerPool(Generic[T, R]):
             if self._full_at > before:
                 self._has_work.notify(self.size)
 
-    def load(self, key: str, tasks: Iterable[T], *, unreachable: int, answered: bool = False) -> None:
+    def load(self, key: str, tasks: Iterable[T], *, unreachable: int, answered_before: bool = False) -> None:
         """Put claimed tasks into a lane. The rest is what the database knows of its webhook."""
         with self._lock:
-            lane = self._lanes.get(key) or self._open(key, unreachable, answered)
+            lane = self._lanes.get(key) or self._open(key, unreachable, answered_before)
             if lane.on_hold and lane.hold_is_stored:  # tasks were claimed all the same: the pause is over
                 self._ready.reopen(lane, unreachable)
             before = len(lane.tasks)
             lane.tasks.extend(tasks)
             self._queued += len(lane.tasks) - before
-            self._ready.add(lane)
+            self._ready.place(lane)
             self._start_threads()
             self._has_work.notify(min(self._queued, self.size))
 
     def rooms(self, keys: Iterable[str]) -> dict[str, int]:
-        """Return how many rows to claim for each lane (`Lane.room`); a new lane starts small."""
+        """Return how many rows to claim for each lane (`Lane.room`); a new lane starts small.
+
+        Unproven lanes share what KEPT_FOR_PROVEN leaves. One without a task may have a row all the same.
+        """
         with self._lock:
             lanes = {key: self._lanes.get(key) for key in keys}
             spare, rooms = max(0, MAX_QUEUED - self._queued), {}
@@ -187,10 +190,10 @@ class WorkerPool(Generic[T, R]):
         is_busy = self._in_flight > 0 or self._ready.any_may_start()
         return is_busy and not self._is_full()
 
-    def _open(self, key: str, unreachable: int, answered: bool) -> Lane[T]:
+    def _open(self, key: str, unreachable: int, answered_before: bool) -> Lane[T]:
         cap = 1 if unreachable else min(START_CAP, self._cap_limit())
         unreachable = min(unreachable, PAUSE_AFTER - 1)
-        lane = self._lanes[key] = Lane(cap=cap, unreachable=unreachable, answered_before=answered)
+        lane = self._lanes[key] = Lane(cap=cap, unreachable=unreachable, answered_before=answered_before)
         return lane
 
     def _cap_limit(self) -> int:

@@ -20,7 +20,7 @@ ADVICE_WITHOUT_CRON = {
     "requests": "On a quiet book, let a pinger call the address that the account page makes for it.",
     "pinger": (
         "See whether your pinger calls the address for pingers, which the account page shows. "
-        "If you use cron instead, remove that address there: this then shows the line for your crontab."
+        "If you use cron instead, remove that address there. Then you see the line for your crontab here."
     ),
 }
 

@@ -11,7 +11,7 @@ from guestbook.queries import bounded_counts
 from guestbook.storage import source_budget
 from guestbook.storage.models import InboundEvent, Source
 
-FULL = "Unproven events fill its {} MB. Until a pass makes room, {} is accepted."
+FULL = "Unverified events fill its {} MB. Until a pass makes room, {} is accepted."
 LATEST_EVENT = (InboundEvent.id, InboundEvent.status, InboundEvent.error, InboundEvent.received_at)
 
 

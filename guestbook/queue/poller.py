@@ -20,7 +20,7 @@ from guestbook.lib import clock
 from guestbook.lib.sliding_log import SHORT_SLOT_WAIT
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.queue.wakeups import Wakeups
-from guestbook.storage import database, file_identity, patient_read, plain_statement
+from guestbook.storage import database, file_identity, plain_statement, transaction_retry
 from guestbook.storage.models import FIRST_DUE, FIRST_INBOUND_DUE, Source, Webhook
 from guestbook.storage.models.webhook import LONGEST_SLOT_WAIT
 
@@ -133,7 +133,7 @@ class Poller:
             if self._is_file or not database.is_away(error):
                 raise
             log.info("The database has ended a connection, so another one is made.")
-        return database.retry(self._look_anew)
+        return transaction_retry.repeat(self._look_anew)
 
     def _look_anew(self) -> Sequence[Row[Any]]:
         with suppress(SQLAlchemyError):  # closed already, if this is not the first time
@@ -197,7 +197,7 @@ class Poller:
 def next_inbound_due(engine: Engine) -> datetime | None:
     """Return when something of an enabled source is due, or comes due as its lease ends."""
     query = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
-    dues = patient_read.read(engine, lambda connection: connection.scalars(query).all())
+    dues = transaction_retry.read(engine, lambda connection: connection.scalars(query).all())
     return min(filter(None, dues), default=None)
 
 

@@ -1,17 +1,16 @@
 """The database: its transactions, what may go wrong with them, and its tables from schema.sql."""
 
-import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from flask import Flask, current_app, has_request_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, Table, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 
 from guestbook.lib import unit_of_work
@@ -32,11 +31,6 @@ AUTOVACUUM_STATEMENTS = [
     f"ALTER TABLE {table} SET ({AUTOVACUUM})" for table in ("deliveries", "inbound_events")
 ]
 TABLES_WAIT = 60  # seconds for another process that makes the tables just now
-DEADLOCK_RETRIES = 3
-PERMANENT_FAULTS = (Fault.NO_TABLES, Fault.OLD_TABLES, Fault.DAMAGED)  # no retry helps against these
-RETRY_FOR = 10.0  # seconds for a transaction that lost against another, or whose connection broke
-
-T = TypeVar("T")
 
 
 class Base(DeclarativeBase):
@@ -152,52 +146,6 @@ def statements(sql: str) -> list[str]:
     """Split schema.sql into its statements; comments are left out, for psycopg refuses lone ones."""
     bare = "\n".join(line.partition("--")[0].rstrip() for line in sql.splitlines())
     return [part.strip() for part in bare.split(";") if part.strip()]
-
-
-def retry_on_deadlock(do: Callable[[], T]) -> T:
-    """Do something with the session, and retry it after a deadlock, three times at most."""
-    for _ in range(DEADLOCK_RETRIES):
-        try:
-            return unit_of_work.complete(do)
-        except SQLAlchemyError as error:
-            if not database_errors.was_deadlock(error):
-                raise
-            end(db.session())
-            time.sleep(random.uniform(0.01, 0.1))  # so that the two do not meet again
-    return unit_of_work.complete(do)
-
-
-def write_with_retry(engine: Engine, do: Callable[[Connection], T]) -> T:
-    """Do something in a write transaction, and retry it after a deadlock or a lost connection.
-
-    A commit that the server made but could not confirm is repeated too, so the work must be safe to repeat.
-    """
-
-    def once() -> T:
-        with write(engine) as connection:
-            return do(connection)
-
-    return retry(lambda: unit_of_work.complete(once))
-
-
-def retry(do: Callable[[], T]) -> T:
-    """Do something, and again as long as another try may help.
-
-    Gives up after ten seconds, inside a web request sooner. If the database refuses a value or a statement,
-    a single retry tells whether another transaction was in the way.
-    """
-    give_up, wait = time.monotonic() + min(RETRY_FOR, present_waits().retry), 0.02
-    was_refused = False
-    while True:
-        try:
-            return do()
-        except DBAPIError as error:
-            fault, late = database_errors.fault_of(error), time.monotonic() + wait > give_up
-            if late or fault in PERMANENT_FAULTS or (was_refused and fault.is_of_one_row):
-                raise
-            was_refused = fault.is_of_one_row
-            time.sleep(wait)
-            wait = min(2 * wait, 1.0)
 
 
 def is_away(error: SQLAlchemyError) -> bool:

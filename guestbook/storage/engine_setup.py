@@ -106,7 +106,7 @@ def set_up(
         _watch_file(engine)
         event.listen(engine, "begin", lambda connection: _begin(connection, waits()))
         return
-    server_setup.log_once()
+    server_setup.silence_raising_loggers()
     limits = {"is_postgresql": engine.dialect.name == "postgresql", "may_idle": may_idle}
 
     def connect(raw: Any, _record: Any) -> None:

@@ -30,7 +30,7 @@ def options(url: str) -> dict[str, Any]:
     return {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "connect_args": connect_args} | more
 
 
-def log_once() -> None:
+def silence_raising_loggers() -> None:
     """Let libraries log no traceback of a lost connection, unless somebody has chosen their level."""
     for logger in map(logging.getLogger, RAISING_LOGGERS):
         if logger.level == logging.NOTSET:

@@ -60,6 +60,8 @@ def error_of_attempts(engine: Engine, size: int) -> DBAPIError | None:
 def _store_attempts(connection: Connection, size: int) -> None:
     """Store attempts for the oldest delivery, which nobody has in hand. Their text cannot be compressed."""
     oldest = connection.scalar(select(func.min(DELIVERIES.c.id)))
+    if oldest is None:
+        return  # nothing can be due
     rows = [
         {
             "delivery_id": oldest,
@@ -72,8 +74,7 @@ def _store_attempts(connection: Connection, size: int) -> None:
         }
         for number in range(size // ATTEMPT_BYTES)
     ]
-    if oldest:
-        connection.execute(insert(ATTEMPTS), rows)
+    connection.execute(insert(ATTEMPTS), rows)
 
 
 def is_busy(failure: DBAPIError) -> bool:

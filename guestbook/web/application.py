@@ -8,7 +8,7 @@ from flask import Flask, Request, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 
-from guestbook.storage import database
+from guestbook.storage import transaction_retry
 from guestbook.web import logged_path
 
 
@@ -36,7 +36,7 @@ class Application(Flask):
 
     def dispatch_request(self) -> ResponseReturnValue:
         """Run the view, and again when a deadlock rolled it back."""
-        return database.retry_on_deadlock(super().dispatch_request)
+        return transaction_retry.after_deadlock(super().dispatch_request)
 
     def log_exception(
         self,

@@ -5,6 +5,7 @@ section 9.2.1): a call asks for nothing that would not happen anyway, and repeat
 """
 
 from datetime import timedelta
+from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -41,10 +42,11 @@ def run_pass(token: str) -> ResponseReturnValue:
 
 def _count(is_right: bool) -> None:
     """Count the call; 429 when there were too many."""
-    what, address, most = (
-        ("cron", None, MOST_CALLS) if is_right else ("wrong cron", request.remote_addr or "", MOST_WRONG)
-    )
-    request_limit.count(what, address, most=most, within=CALLS_WITHIN, sentence=CALLED_TOO_OFTEN)
+    terms: dict[str, Any] = {"within": CALLS_WITHIN, "sentence": CALLED_TOO_OFTEN}
+    if is_right:
+        request_limit.count("cron", most=MOST_CALLS, **terms)
+    else:
+        request_limit.count("wrong cron", request.remote_addr or "", most=MOST_WRONG, **terms)
 
 
 def _document(report: ShortReport) -> dict[str, object]:

@@ -32,13 +32,14 @@ class Receipt(NamedTuple):
     comment_id: str | None = None
     name: str | None = None
     may_change: bool = False
-    is_change: bool = False
+    is_change: bool = False  # of a comment that was stored before
 
     @property
     def change_time(self) -> str:
         """Return for how long the comment may still be changed, in words."""
         left = ids.moment_of(self.comment_id or "") + CHANGE_WINDOW - clock.now()
-        return Translatable.plural("%(count)s minute", "%(count)s minutes", max(1, -(-left // MINUTE)))
+        minutes = -(-left // MINUTE)  # rounded up
+        return Translatable.plural("%(count)s minute", "%(count)s minutes", max(1, minutes))
 
 
 def address(comment_id: str, *, is_published: bool, is_change: bool = False) -> str:

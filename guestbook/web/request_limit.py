@@ -11,7 +11,7 @@ from guestbook.web import current
 
 
 def count(what: str, address: str | None = None, *, most: int, within: timedelta, sentence: str) -> None:
-    """Count one from this address's network, or everybody's without one; raises TooManyRequests."""
+    """Count a request of this address's network, or of everybody without one; raises TooManyRequests."""
     name = rate_limit.who(current.settings().secret_key, what, address)
     with writing() as session:
         wait = rate_limit.take(session.connection(), name, clock.now(), most=most, within=within)

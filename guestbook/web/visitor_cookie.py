@@ -22,7 +22,7 @@ VISITOR_LIFETIME = timedelta(days=180)  # from the last comment
 
 
 def give(response: Response, comment: "Comment") -> Response:
-    """Let the browser remember its comment. It sends the cookie with forms and to the pages of comments."""
+    """Let the browser remember its comment. It sends the cookie only to addresses below /comments."""
     base = urlsplit(current.settings().base_url)
     response.set_cookie(
         VISITOR_COOKIE,

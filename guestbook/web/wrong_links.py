@@ -13,9 +13,5 @@ TOO_MANY_LINKS = "Too many wrong links came from your network. Please try again 
 
 def count(purpose: str) -> None:
     """Count one of the current request's network; 429 when there were too many."""
-    request_limit.count(
-        *(f"wrong {purpose} link", request.remote_addr or ""),
-        most=MOST_WRONG_LINKS,
-        within=WRONG_WITHIN,
-        sentence=TOO_MANY_LINKS,
-    )
+    what, address = f"wrong {purpose} link", request.remote_addr or ""
+    request_limit.count(what, address, most=MOST_WRONG_LINKS, within=WRONG_WITHIN, sentence=TOO_MANY_LINKS)

@@ -5,7 +5,7 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from guestbook.background import pass_record
-from guestbook.storage import database, writable
+from guestbook.storage import transaction_retry, writable
 from tests.support.book import Book
 from tests.support.receiver import Receiver
 
@@ -43,7 +43,7 @@ def cron(app: Flask) -> tuple[int, str]:
 def test_what_a_full_server_could_not_record_is_sent_once_more_when_it_has_room(
     each_app: Flask, each_book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "RETRY_FOR", 0.1)
+    monkeypatch.setattr(transaction_retry, "RETRY_FOR", 0.1)
     each_book.webhook(receiver.url())
     each_book.publish(3)
     execute(each_book.engine, FULL)

@@ -16,7 +16,8 @@ from guestbook.inbound import bin_capture, bins
 from guestbook.inbound.bin_capture import BinAnswer, CapturedRequest
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
-from guestbook.storage.database import db, retry_on_deadlock, writing
+from guestbook.storage import transaction_retry
+from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 from tests.support import factories
 
@@ -94,7 +95,9 @@ def test_of_a_long_body_the_beginning_is_kept_and_the_size_counts_all(filling: b
 def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: Flask) -> None:
     bin_id = made(fail=5, status=202)
     answers = at_once(
-        each_app, AT_ONCE, lambda number: retry_on_deadlock(lambda: catch(bin_id, captured(number)))
+        each_app,
+        AT_ONCE,
+        lambda number: transaction_retry.after_deadlock(lambda: catch(bin_id, captured(number))),
     )
     assert Counter(answer.status for answer in answers) == {500: 5, 202: AT_ONCE - 5}
     rows = kept(bin_id)
@@ -111,7 +114,11 @@ def test_no_more_are_kept_than_the_limit_and_the_oldest_go(
     catch(other, captured())
     for number in range(9):
         catch(full, captured(number))
-    at_once(each_app, AT_ONCE, lambda number: retry_on_deadlock(lambda: catch(full, captured(100 + number))))
+    at_once(
+        each_app,
+        AT_ONCE,
+        lambda number: transaction_retry.after_deadlock(lambda: catch(full, captured(100 + number))),
+    )
     rows = kept(full)
     assert len(rows) == 10
     assert all(int(row.path[1:]) >= 100 for row in rows)

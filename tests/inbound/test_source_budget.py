@@ -189,7 +189,7 @@ def test_the_page_says_what_they_take_and_when_it_is_full(app: Flask, client: Fl
     while junk(client, 1).status_code == 202:
         pass
     state = source_status.of(db.session(), db.session.get_one(Source, source_id)).sentence
-    assert "Unproven events fill its 1 MB. Until a pass makes room, only what it has signed is acc" in state
+    assert "Unverified events fill its 1 MB. Until a pass makes room, only what it has signed is a" in state
     assert source_budget.taken(db.session.get_one(Source, source_id)) == "1.0 of 1 MB"
     work(app)
     db.session.rollback()

@@ -77,6 +77,6 @@ def test_a_webhook_has_answered_before_if_its_newest_delivery_that_has_ended_say
     each_book.webhook(receiver.url("/new"), name="/new")
     each_book.publish()
     with each_book.engine.connect() as connection:
-        found = {row.name: row.has_answered for row in open_webhooks.with_due(connection, clock.now())}
-    assert {name for name, has_answered in found.items() if has_answered} == {"/fails", "/works"}
+        found = {row.name: row.answered_before for row in open_webhooks.with_due(connection, clock.now())}
+    assert {name for name, answered_before in found.items() if answered_before} == {"/fails", "/works"}
     assert len(found) == 4

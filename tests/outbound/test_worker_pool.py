@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +11,7 @@ import pytest
 
 from guestbook.lib.retry_policy import PAUSE_AFTER
 from guestbook.outbound.core_usage import FIRST_THREADS, MEASURE_INTERVAL
+from guestbook.outbound.ready_lanes import ReadyLanes
 from guestbook.outbound.webhook_concurrency import START_CAP, START_WINDOW, Lane
 from guestbook.outbound.worker_pool import KEPT_FOR_PROVEN, MAX_QUEUED, MAX_UNRECORDED, WorkerPool
 from tests.support.processes import wait_for
@@ -28,7 +29,6 @@ class Result:
     holds_lane: bool = False
     unreachable: bool = False
     host_limit: str | None = None
-
     is_sent: bool = True
 
     @property
@@ -192,13 +192,18 @@ def test_lanes_on_their_caps_leave_the_other_threads_to_the_rest(pool: WorkerPoo
 
 
 def hang(
-    pool: WorkerPool[str, Result], work: Work, lanes: int, *, unreachable: int = 0, answered: bool = False
+    pool: WorkerPool[str, Result],
+    work: Work,
+    lanes: int,
+    *,
+    unreachable: int = 0,
+    answered_before: bool = False,
 ) -> int:
     """Load so many lanes whose requests hang; return how many of them are under way in the end."""
     before = work.under_way.total()
     with pool.still():  # as in a tick
         for lane in (f"slow{unreachable}{number}" for number in range(lanes)):
-            pool.load(lane, names(lane, 2), unreachable=unreachable, answered=answered)
+            pool.load(lane, names(lane, 2), unreachable=unreachable, answered_before=answered_before)
     for _ in range(10):
         time.sleep(MEASURE_INTERVAL)
         pool.collect()  # each look at the lanes may start more threads
@@ -212,7 +217,7 @@ def test_lanes_that_hang_leave_a_quarter_of_the_threads_to_those_that_have_answe
     collect(pool, 1)
     assert hang(pool, work, 2 * SIZE) == SIZE - SIZE // 4
     pool.load("a", names("a", 9), unreachable=0)
-    pool.load("b", names("b", 9), unreachable=0, answered=True)  # it has answered in an earlier pass
+    pool.load("b", names("b", 9), unreachable=0, answered_before=True)
     assert Counter(result.task[0] for result in collect(pool, 18)) == {"a": 9, "b": 9}
     assert max(work.most[lane] for lane in work.most if lane.startswith("slow")) == 1
 
@@ -222,7 +227,7 @@ def test_lanes_that_have_answered_and_begin_to_hang_leave_threads_to_those_that_
 ) -> None:
     pool.load("a", ["a-0"], unreachable=0)
     collect(pool, 1)
-    assert hang(pool, work, 2 * SIZE, answered=True) == SIZE - SIZE // 16
+    assert hang(pool, work, 2 * SIZE, answered_before=True) == SIZE - SIZE // 16
     pool.load("a", names("a", 9), unreachable=0)
     assert [result.task for result in collect(pool, 9)] == names("a", 9)
     assert max(work.most[lane] for lane in work.most if lane.startswith("slow")) == 1
@@ -237,6 +242,41 @@ def test_what_could_not_be_reached_leaves_threads_to_what_was_not_tried_yet(
     assert [result.task for result in collect(pool, 3)] == names("new", 3)
     work.go.set()
     assert len(collect(pool, 4 * SIZE)) == 4 * SIZE
+
+
+def lanes_of_each_kind() -> dict[str, Lane[str]]:
+    """Lanes with a task that is called as they are, in the order in which their turn comes."""
+    kinds = {
+        "answered": {"answered_before": True},
+        "new": {},
+        "away": {"unreachable": 1},
+        "proven": {"proven": True},
+    }
+    return {name: Lane(tasks=deque([name]), **values) for name, values in kinds.items()}
+
+
+def test_proven_lanes_come_last_and_those_that_could_not_be_reached_before_them() -> None:
+    ready: ReadyLanes[str] = ReadyLanes()
+    lanes = lanes_of_each_kind()
+    for lane in reversed(lanes.values()):
+        ready.place(lane)
+    started = [ready.start(SIZE) for _ in lanes]
+    assert started == [(lane, name) for name, lane in lanes.items()]
+
+
+@pytest.mark.parametrize("kind", lanes_of_each_kind())
+def test_each_kind_of_lane_may_use_a_thread_however_few_there_are(kind: str) -> None:
+    ready: ReadyLanes[str] = ReadyLanes()
+    ready.place(lanes_of_each_kind()[kind])
+    assert ready.start(0) is not None
+
+
+def test_a_second_request_to_a_lane_that_has_not_answered_starts_on_half_of_the_threads(
+    pool: WorkerPool[str, Result], work: Work
+) -> None:
+    lanes = SIZE // 2 - 6
+    assert hang(pool, work, lanes) == SIZE // 2
+    assert sorted(work.most.values()) == [1] * (lanes - 6) + [START_CAP] * 6
 
 
 def test_a_lane_that_stops_answering_is_unproven_with_all_that_is_under_way_to_it(

@@ -22,7 +22,7 @@ from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queue import poller, requeue
 from guestbook.queue.poller import Poller
-from guestbook.storage import database, engine_setup, new_work, row_changes
+from guestbook.storage import database, engine_setup, new_work, row_changes, transaction_retry
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent, Webhook
 from tests.support import databases, factories, inbound_factories, visitor
@@ -324,7 +324,7 @@ def test_a_lost_connection_ends_a_rest(each_book: Book, resting: Poller) -> None
 def test_a_look_fails_if_the_server_stays_away(
     each_book: Book, resting: Poller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "RETRY_FOR", 0.1)
+    monkeypatch.setattr(transaction_retry, "RETRY_FOR", 0.1)
     databases.end_connections(each_book.engine)
     monkeypatch.setattr(each_book.engine, "connect", _away)
     with pytest.raises(OperationalError):

@@ -24,9 +24,7 @@ def test_a_driver_that_is_not_installed_is_told_with_what_installs_it(
     assert str(raised.value).endswith(f": {installation.install_command(extra)}")
 
 
-@pytest.mark.parametrize(
-    ("name", "driver"), [("postgres", "postgresql+psycopg"), ("mysql", "mysql+pymysql")]
-)
+@pytest.mark.parametrize(("name", "driver"), [("postgres", "postgresql+psycopg"), ("mysql", "mysql+pymysql")])
 def test_a_url_as_other_programs_want_it_is_answered_with_its_beginning_here(name: str, driver: str) -> None:
     with pytest.raises(ValueError, match="it must begin with") as raised:
         database_url.parse(f"{name}://me:hunter2@db.example/book")

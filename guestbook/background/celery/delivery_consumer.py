@@ -31,7 +31,7 @@ from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.outbound.worker_pool import MAX_UNRECORDED, WorkerPool
 from guestbook.queue import erasure, leases
 from guestbook.settings import Settings
-from guestbook.storage import database, database_errors
+from guestbook.storage import database, database_errors, transaction_retry
 
 TRANSACTION_PAUSE = 0.02  # seconds between two transactions, in which outcomes gather and the web can write
 PAUSE_AFTER_FAULT = 1.0  # seconds, while the database is away
@@ -150,7 +150,7 @@ class DeliveryConsumer:
             handed = {one for batch in work.batches for one in batch.handed}
             return tally, self._takeover.take(connection, handed, lease_end)
 
-        tally, taken = database.write_with_retry(self._engine, write)
+        tally, taken = transaction_retry.write(self._engine, write)
         self._takeover.rates.committed()
         _log(tally)
         self._note(work.batches, taken)

@@ -22,7 +22,7 @@ from guestbook.outbound.tally import Tally
 from guestbook.queue import clock_repair, leases
 from guestbook.queue.poller import Poller, next_inbound_due
 from guestbook.settings import Settings
-from guestbook.storage import database
+from guestbook.storage import database, transaction_retry
 from guestbook.storage.models import (
     DELIVERIES,
     FIRST_DUE,
@@ -62,7 +62,7 @@ def run(engine: Engine, settings: Settings, *, max_seconds: float, stay: bool) -
 
 def take_back(engine: Engine) -> int:
     """Make due at once what was published and not started. Workers ignore the messages of these rows then."""
-    return database.write_with_retry(engine, _take_back)
+    return transaction_retry.write(engine, _take_back)
 
 
 def _publish(

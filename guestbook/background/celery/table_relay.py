@@ -18,7 +18,7 @@ from guestbook.lib import clock, ids, retry_policy
 from guestbook.lib.sliding_log import RateLimit
 from guestbook.queue import leases
 from guestbook.queue.ordered_claims import OrderedClaims
-from guestbook.storage import database, patient_read
+from guestbook.storage import transaction_retry
 from guestbook.storage.models import DELIVERIES
 
 TOKEN_PREFIX = "relay."  # of the rows that were published and not taken over by a worker
@@ -67,13 +67,13 @@ class TableRelay:
         self.extend()
         if not self._may_claim():
             return 0
-        owners = database.write_with_retry(self.engine, self._claim)
+        owners = transaction_retry.write(self.engine, self._claim)
         if not owners:
             return 0
         extend_at = time.monotonic() + self.lease.total_seconds() / 2
         missing, fault = publisher.publish(self.task, in_messages(owners, self.most))
         if missing:
-            database.write_with_retry(self.engine, lambda connection: self._release(connection, missing))
+            transaction_retry.write(self.engine, lambda connection: self._release(connection, missing))
         for row in owners.keys() - set(missing):
             self._windows[owners[row]].in_flight.add(row.id)
             self._short[row.id] = (row.token, extend_at)
@@ -96,14 +96,14 @@ class TableRelay:
             if at_end or extend_at <= late:
                 by_token[token].append(row_id)
         if by_token:
-            database.write_with_retry(self.engine, lambda connection: self._extend(connection, by_token))
+            transaction_retry.write(self.engine, lambda connection: self._extend(connection, by_token))
         for row_id in chain.from_iterable(by_token.values()):
             del self._short[row_id]
 
     def _may_claim(self) -> bool:
         """Whether something is due and its window has room. It takes no write lock."""
         ready = self.ready(clock.now())
-        owners = patient_read.read(self.engine, lambda connection: connection.execute(ready).all())
+        owners = transaction_retry.read(self.engine, lambda connection: connection.execute(ready).all())
         if owners:
             self._forget_finished()
         return self._spare > 0 and any(self._room(*owner) for owner in owners)
@@ -115,7 +115,7 @@ class TableRelay:
             times = {"now": now, "soon": now + GIVEN_BACK_WITHIN}
             return leases.in_flight(connection, self.table, self.in_flight, **times)
 
-        still, given_back = patient_read.read(self.engine, ask)
+        still, given_back = transaction_retry.read(self.engine, ask)
         for window in self._windows.values():
             window.keep(still, given_back)
         for row_id in self._short.keys() - still:

@@ -36,7 +36,8 @@ class TakenOver:
             lanes[task.receiver.webhook_id].append(task)
         for webhook_id, some in lanes.items():
             row = self.webhooks[webhook_id]
-            pool.load(webhook_id, some, unreachable=row.unreachable_in_a_row, answered=bool(row.has_answered))
+            answered = bool(row.answered_before)
+            pool.load(webhook_id, some, unreachable=row.unreachable_in_a_row, answered_before=answered)
 
 
 class Takeover:

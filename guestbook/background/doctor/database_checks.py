@@ -27,7 +27,8 @@ def check_connection(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether the database can be reached."""
     where = book.engine.url.render_as_string(hide_password=True)
     if book.file and (folder := file_access.closed_folder(book.file)):
-        yield problem("database", f"This user may not enter {folder}, where {book.file} lies.", CLOSED_ADVICE)
+        sentence = f"This user may not enter {folder}, where {book.file} lies."
+        yield problem("database", sentence, CLOSED_ADVICE, file_access.opening(folder))
         return
     if book.file and not book.file.exists():
         yield problem(

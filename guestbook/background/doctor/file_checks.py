@@ -37,7 +37,8 @@ def check_folder(book: ExaminedBook) -> Iterator[DoctorFinding]:
         command = installation.typed("init-db")
         yield problem("data folder", f"{folder} is no folder that this user can see.", FOLDER_ADVICE, command)
     elif not os.access(folder, os.R_OK | os.X_OK):
-        yield problem("data folder", f"This user may not read {folder}.", OF_ANOTHER, _opening(folder))
+        opening = file_access.opening(folder)
+        yield problem("data folder", f"This user may not read {folder}.", OF_ANOTHER, opening)
     elif file_access.is_read_only(folder):
         yield problem(
             "data folder",
@@ -60,15 +61,10 @@ def _check_modes(folder: Path) -> Iterator[DoctorFinding]:
         sentence, _, helps = reason.partition(". This helps: ")
         yield problem("data folder", f"{sentence}.", "Run this command.", helps)
     if not os.access(folder, os.W_OK):
-        yield problem("data folder", f"This user may not write in {folder}.", OF_ANOTHER, _opening(folder))
+        opening = file_access.opening(folder)
+        yield problem("data folder", f"This user may not write in {folder}.", OF_ANOTHER, opening)
     elif not reasons:
         yield ok("data folder", f"{folder} can be written.")
-
-
-def _opening(folder: Path) -> str | None:
-    """Return what opens a folder to its owner; another user's is not ours to open."""
-    is_mine = folder.stat().st_uid == os.geteuid()
-    return f"chmod u+rwx {shlex.quote(str(folder))}" if is_mine else None
 
 
 def check_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:

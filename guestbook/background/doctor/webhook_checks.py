@@ -140,9 +140,8 @@ def _last_error(session: Session, webhook: Webhook) -> str | None:
     waiting = mine.where(Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
     for query in (mine.order_by(Delivery.id.desc()), waiting):
         for status, error, erased_at in session.execute(query.limit(MOST_READ)):
-            if (
-                error and status != "processed" and erased_at is None
-            ):  # else it is a note
+            is_note = status == "processed" or erased_at is not None
+            if error and not is_note:
                 return error
     return None
 

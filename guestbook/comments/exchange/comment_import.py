@@ -19,7 +19,7 @@ from guestbook.comments.spam import repeated_texts
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
-from guestbook.storage import database
+from guestbook.storage import database, transaction_retry
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Origin, Reply
 
@@ -107,9 +107,9 @@ def _check_reply(comment: CheckedComment, settings: Settings) -> None:
 def _store(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[str]:
     """Store those that are not there, all or none; return how many by status."""
     try:
-        return database.retry_on_deadlock(lambda: _store_once(comments, rules))
+        return transaction_retry.after_deadlock(lambda: _store_once(comments, rules))
     except IntegrityError:  # another import was faster; now its comments are seen
-        return database.retry_on_deadlock(lambda: _store_once(comments, rules))
+        return transaction_retry.after_deadlock(lambda: _store_once(comments, rules))
 
 
 def _store_once(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[str]:

@@ -10,11 +10,11 @@ from pathlib import Path
 from guestbook.comments.exchange import csv_files, isso, json_lines, wordpress
 from guestbook.comments.exchange.file_row import FileRow
 from guestbook.lib.errors import Refused
+from guestbook.storage.backup_file import SQLITE_HEAD
 
 IMPORT_FORMATS = ("auto", "jsonl", "csv", "isso", "wordpress")
 WITH_PAGES = ("isso", "wordpress")
 BEGINNING = 1024  # bytes in which the kind of a file shows
-SQLITE_MAGIC = b"SQLite format 3\0"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -85,11 +85,11 @@ def _kind(file: BufferedReader, options: ImportOptions) -> str:
     start = file.peek(BEGINNING)[:BEGINNING]
     if start.startswith(UTF_16):
         raise Refused("The file is in UTF-16. Save it as UTF-8, such as CSV UTF-8.")
-    if b"\0" in start and not start.startswith(SQLITE_MAGIC):
+    if b"\0" in start and not start.startswith(SQLITE_HEAD):
         raise Refused("The file is not text. Unpack an archive first, and save a spreadsheet as CSV UTF-8.")
     if options.kind != "auto":
         return options.kind
-    if start.startswith(SQLITE_MAGIC):
+    if start.startswith(SQLITE_HEAD):
         return "isso"
     words = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if re.match(rb"<(!doctype )?html", words, re.IGNORECASE):

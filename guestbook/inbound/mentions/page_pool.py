@@ -101,7 +101,7 @@ class PagePool:
         if self._pool is None:
             self._pool = self._opened()
         self._reading[task.event.id] = task
-        self._pool.load(task.request.host, [task], unreachable=0, answered=True)
+        self._pool.load(task.request.host, [task], unreachable=0, answered_before=True)
 
     def _opened(self) -> WorkerPool[PageTask, PageReport]:
         settings = self._settings

@@ -46,7 +46,7 @@ class PageReport:
 
     @property
     def answered(self) -> bool:
-        """The same."""
+        """Whether the host has said what there is: an error may mean that the next page hangs, too."""
         return self.ok
 
     @property

@@ -54,8 +54,10 @@ class Folders:
             (folder / "secret_key").write_text("a secret key of 32 letters or more")
         (self.read_only / "secret_key").chmod(0o444)
         self.around_database = self.database / "in"
-        self.around_database.mkdir()
-        (self.database / ".env").write_text(f"GUESTBOOK_DATABASE_URL=sqlite:///{self.around_database}/book.db\n")
+        given_to_nobody(self.around_database)
+        (self.database / ".env").write_text(
+            f"GUESTBOOK_DATABASE_URL=sqlite:///{self.around_database}/book.db\n"
+        )
         shut = (self.closed, self.around, self.settings / ".env", self.key / "secret_key")
         for path in (*shut, self.around_database):
             path.chmod(0)
@@ -116,7 +118,8 @@ def test_a_folder_that_this_user_may_not_write_is_a_problem_among_others(folders
 def test_a_database_in_a_folder_that_this_user_may_not_enter_is_a_problem(folders: Folders) -> None:
     first, *others = folders.lines(folders.database)
     closed = folders.around_database
-    assert first == f"database: This user may not enter {closed}, where {closed}/book.db lies. None"
+    sentence = f"This user may not enter {closed}, where {closed}/book.db lies."
+    assert first == f"database: {sentence} chmod u+rwx {closed}"
     assert not any("could not be looked at" in line for line in others)
 
 

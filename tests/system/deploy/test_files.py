@@ -16,7 +16,7 @@ import pytest
 
 from guestbook import settings
 from guestbook.cli import all_commands
-from guestbook.storage import database
+from guestbook.storage import transaction_retry
 from tests.conftest import run
 from tests.support.documents import PAGES, blocks
 from tests.support.processes import ROOT, answers, clean_environ, free_port, started, wait_for
@@ -110,7 +110,7 @@ def test_the_containers_run_commands_that_exist() -> None:
 
 
 def test_a_stopped_pass_has_time_for_the_requests_under_way_and_for_their_outcomes(tmp_path: Path) -> None:
-    least = settings.load({"GUESTBOOK_DATA_DIR": str(tmp_path)}).timeout + database.RETRY_FOR
+    least = settings.load({"GUESTBOOK_DATA_DIR": str(tmp_path)}).timeout + transaction_retry.RETRY_FOR
     [grace] = re.findall(r"stop_grace_period: (\d+)s", (DEPLOY / "container/compose.yaml").read_text())
     assert int(grace) > least
     assert int(units("systemd/guestbook-cron.service")["Service"]["TimeoutStopSec"]) > least

@@ -75,7 +75,7 @@ def test_a_source_is_changed(owner: Owner) -> None:
     assert "the preset github-star" in text(owner.page(PLACE + row_id))
 
 
-def test_the_budget_of_unproven_events_is_shown_and_changed(owner: Owner) -> None:
+def test_the_budget_of_unverified_events_is_shown_and_changed(owner: Owner) -> None:
     row_id = added(owner)
     assert "0.0 of 50 MB" in text(owner.page(PLACE + row_id))
     owner.does(PLACE + row_id, form(owner, budget_mb="20"))

@@ -8,6 +8,7 @@ from guestbook.outbound import webhooks
 from guestbook.queries import cron_status, health, webhook_status
 from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
+from guestbook.storage.models.delivery import REFUSED_WITH
 from guestbook.web import current
 
 ANSWER_EXCERPT = 500  # characters
@@ -22,6 +23,7 @@ class PingResult:
     attempt: Attempt | None  # the latest one
     answer: str  # its beginning
     wait: str  # why it waits, or when it is sent
+    error: str | None  # what the status code does not say
 
 
 def of(webhook: Webhook, delivery_id: str, now: datetime) -> PingResult | None:
@@ -32,7 +34,12 @@ def of(webhook: Webhook, delivery_id: str, now: datetime) -> PingResult | None:
         return None
     attempt = webhooks.last_attempt(session, delivery)
     answer = text.clean_text(attempt.response_body or "")[:ANSWER_EXCERPT] if attempt else ""
-    return PingResult(delivery, attempt, answer, _wait(webhook, delivery, now))
+    return PingResult(delivery, attempt, answer, _wait(webhook, delivery, now), _error(delivery, attempt))
+
+
+def _error(delivery: Delivery, attempt: Attempt | None) -> str | None:
+    says_the_code_alone = attempt and delivery.last_error == f"{REFUSED_WITH}{attempt.status_code}."
+    return None if says_the_code_alone else delivery.last_error
 
 
 def _wait(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
