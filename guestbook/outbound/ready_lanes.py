@@ -10,8 +10,11 @@ request to any other may take a whole time-out. So requests to unproven lanes st
               0                                1/2              3/4            15/16 all
 
 A second request to an unproven lane, beside its first one, may use no more threads than unreachable ones do.
+
+A single thread cannot be shared, so its time is: after a request without an answer, the others have as long.
 """
 
+import time
 from collections import deque
 from typing import Generic
 
@@ -23,6 +26,9 @@ class ReadyLanes(Generic[T]):
 
     def __init__(self) -> None:
         self._unproven = 0  # requests under way to unproven lanes
+        # With a single thread, on the monotonic clock:
+        self._unproven_since: float | None = None
+        self._others_until = 0.0
         # Unproven lanes with nothing under way:
         self._answered_before: deque[Lane[T]] = deque()
         self._untried: deque[Lane[T]] = deque()
@@ -61,6 +67,7 @@ class ReadyLanes(Generic[T]):
                 task = lane.tasks.popleft()
                 lane.in_flight += 1
                 self._unproven += not lane.proven
+                self._unproven_since = time.monotonic() if threads == 1 and not lane.proven else None
                 self.add(lane)
                 return lane, task
         return None
@@ -78,6 +85,8 @@ class ReadyLanes(Generic[T]):
         self._unproven -= 0 if lane.proven else lane.in_flight
         lane.note(result, cap_limit)
         self._unproven += 0 if lane.proven else lane.in_flight
+        if self._unproven_since is not None and not lane.proven:
+            self._others_until = 2 * time.monotonic() - self._unproven_since
         self.add(lane)
 
     def reopen(self, lane: Lane[T], unreachable: int) -> None:
@@ -92,6 +101,8 @@ class ReadyLanes(Generic[T]):
 
     def _turn(self, threads: int) -> deque[Lane[T]] | None:
         """Return the list to take the next lane from. Unproven ones come first, on their threads."""
+        if threads == 1 and self._others and time.monotonic() < self._others_until:
+            return self._others
         if self._answered_before and self._unproven < most_unproven(threads):
             return self._answered_before
         if self._untried and self._unproven < most_untried(threads):
