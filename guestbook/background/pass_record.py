@@ -34,8 +34,8 @@ def begin(engine: Engine) -> str:
 def finish(engine: Engine, pass_id: str, tally: Tally) -> None:
     """Store that the pass has ended, and what it did."""
     counts = {"processed": tally.processed, "retried": tally.retried, "failed": tally.failed}
-    with database.write(engine) as connection:
-        connection.execute(update(Pass).where(Pass.id == pass_id).values(finished_at=clock.now(), **counts))
+    change = update(Pass).where(Pass.id == pass_id).values(finished_at=clock.now(), **counts)
+    database.write_with_retry(engine, lambda connection: connection.execute(change))
 
 
 def may_prune(engine: Engine, previous: datetime | None) -> bool:
