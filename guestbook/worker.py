@@ -8,7 +8,14 @@ from functools import cache
 from typing import Any, TypeVar
 
 from celery.exceptions import Reject
-from celery.signals import after_setup_logger, celeryd_after_setup, celeryd_init, worker_shutting_down
+from celery.signals import (
+    after_setup_logger,
+    celeryd_after_setup,
+    celeryd_init,
+    worker_process_shutdown,
+    worker_shutdown,
+    worker_shutting_down,
+)
 from flask import Flask
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -143,6 +150,11 @@ def _note_end(**_: Any) -> None:
     _stop.set()
 
 
+def _finish(**_: Any) -> None:
+    if _delivery_consumer.cache_info().currsize:
+        _delivery_consumer().finish()
+
+
 def _log_as_json(logger: logging.Logger, **_: Any) -> None:
     for handler in logger.handlers:
         handler.setFormatter(JsonFormatter())
@@ -156,5 +168,7 @@ app.task(process, name=PROCESS)
 celeryd_init.connect(_check_book)
 celeryd_after_setup.connect(_note_size)
 worker_shutting_down.connect(_note_end)
+worker_shutdown.connect(_finish)
+worker_process_shutdown.connect(_finish)
 if _settings.log_format == "json":
     after_setup_logger.connect(_log_as_json)

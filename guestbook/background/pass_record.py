@@ -6,7 +6,7 @@ from sqlalchemy import Engine, insert, select, update
 
 from guestbook.lib import clock, host_name, ids
 from guestbook.outbound.tally import Tally
-from guestbook.storage import database, writable
+from guestbook.storage import database, transaction_retry, writable
 from guestbook.storage.models import Pass
 
 ROOM = 1_000_000  # bytes: a thousand attempts with the usual answers, or sixty with the longest ones
@@ -34,8 +34,8 @@ def begin(engine: Engine) -> str:
 def finish(engine: Engine, pass_id: str, tally: Tally) -> None:
     """Store that the pass has ended, and what it did."""
     counts = {"processed": tally.processed, "retried": tally.retried, "failed": tally.failed}
-    with database.write(engine) as connection:
-        connection.execute(update(Pass).where(Pass.id == pass_id).values(finished_at=clock.now(), **counts))
+    change = update(Pass).where(Pass.id == pass_id).values(finished_at=clock.now(), **counts)
+    transaction_retry.write(engine, lambda connection: connection.execute(change))
 
 
 def may_prune(engine: Engine, previous: datetime | None) -> bool:

@@ -4,16 +4,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
+from werkzeug.sansio.multipart import (
+    BLANK_LINE_RE,
+    Data,
+    Epilogue,
+    Event,
+    Field,
+    File,
+    MultipartDecoder,
+    State,
+)
 
 from guestbook.lib import text_encoding
 
 MULTIPART = "multipart/form-data"
 BOUNDARY_LIMIT = 70  # characters, RFC 2046
+PART_HEAD_LIMIT = 2048  # bytes; megabytes of headers would need a hundred times as much memory
 
 
 class NotMultipart(ValueError):
-    """It is no such form, or it is cut off."""
+    """It is no such form, it is cut off, or a part has too long a head."""
 
 
 class TooManyParts(ValueError):
@@ -56,7 +66,7 @@ def parts(body: bytes, boundary: str, most: int) -> list[Part]:
 def _parts(decoder: MultipartDecoder) -> Iterator[Part]:
     head: Field | File | None = None
     pieces: list[bytes] = []
-    while not isinstance(event := decoder.next_event(), Epilogue):
+    while not isinstance(event := _next_event(decoder), Epilogue):
         if isinstance(event, Field | File):
             head, pieces = event, []
         elif isinstance(event, Data) and head:
@@ -64,3 +74,9 @@ def _parts(decoder: MultipartDecoder) -> Iterator[Part]:
             if not event.more_data:
                 filename = head.filename if isinstance(head, File) else None
                 yield Part(head.name, b"".join(pieces), head.headers.get("content-type", ""), filename)
+
+
+def _next_event(decoder: MultipartDecoder) -> Event:
+    if decoder.state is State.PART and not BLANK_LINE_RE.search(decoder.buffer, 0, PART_HEAD_LIMIT):
+        raise NotMultipart
+    return decoder.next_event()

@@ -12,8 +12,11 @@ unproven lanes:
 
 Each lane stands in the list of its kind. A free thread looks at unproven lanes first, the largest part first.
 Proven lanes come last, because they may use each thread.
+
+One thread cannot be shared, so its time is: after a request without an answer proven lanes have as long.
 """
 
+import time
 from collections import OrderedDict
 from typing import Generic
 
@@ -29,6 +32,9 @@ class ReadyLanes(Generic[T]):
         self._in_doubt: Lanes[T] = OrderedDict()
         self._proven: Lanes[T] = OrderedDict()
         self._unproven = 0  # requests under way to unproven lanes
+        # With a single thread, on the monotonic clock:
+        self._unproven_since: float | None = None
+        self._proven_until = 0.0
 
     def place(self, lane: Lane[T]) -> None:
         """Put a lane last in the list of its kind, unless it is there; in none if it may start nothing."""
@@ -53,6 +59,7 @@ class ReadyLanes(Generic[T]):
                 task = lane.tasks.popleft()
                 lane.in_flight += 1
                 self._unproven += not lane.proven
+                self._unproven_since = time.monotonic() if threads == 1 and not lane.proven else None
                 self.place(lane)
                 return lane, task
         return None
@@ -71,6 +78,8 @@ class ReadyLanes(Generic[T]):
         before = lane.unproven_in_flight
         lane.note(result, cap_limit)
         self._unproven += lane.unproven_in_flight - before
+        if self._unproven_since is not None and not lane.proven:
+            self._proven_until = 2 * time.monotonic() - self._unproven_since
         self.place(lane)
 
     def reopen(self, lane: Lane[T], unreachable: int) -> None:
@@ -89,6 +98,8 @@ class ReadyLanes(Generic[T]):
 
     def _turn(self, threads: int) -> Lanes[T] | None:
         """Return the list to take the next lane from. Each kind may use one thread, however few there are."""
+        if threads == 1 and self._proven and time.monotonic() < self._proven_until:
+            return self._proven
         if self._answered_before and self._unproven < max(1, threads - threads // 16):
             return self._answered_before
         if self._untried and self._unproven < max(1, threads - max(1, threads // 4)):

@@ -148,6 +148,11 @@ class WorkerPool(Generic[T, R]):
             if lane := self._lanes.get(key):
                 lane.tasks = deque(map(renew, lane.tasks))
 
+    def unproven(self) -> set[str]:
+        """Return the keys of the lanes whose requests may hang."""
+        with self._lock:
+            return {key for key, lane in self._lanes.items() if not lane.proven}
+
     def take_back(
         self, only: Callable[[T], bool] = lambda _task: True, *, on_hold_only: bool = False
     ) -> list[T]:

@@ -20,7 +20,7 @@ from guestbook.lib import clock
 from guestbook.lib.sliding_log import SHORT_SLOT_WAIT
 from guestbook.lib.stop_flag import StopFlag
 from guestbook.queue.wakeups import Wakeups
-from guestbook.storage import database, file_identity, plain_statement, transaction_retry
+from guestbook.storage import database, file_identity, plain_statement, server_setup, transaction_retry
 from guestbook.storage.models import FIRST_DUE, FIRST_INBOUND_DUE, Source, Webhook
 from guestbook.storage.models.webhook import LONGEST_SLOT_WAIT
 
@@ -37,7 +37,7 @@ class Poller:
     """A connection that only reads. Use it as a context manager.
 
     It looks at no webhook whose id is in `but`. With `wakes` it can be woken while it rests. When a server
-    has ended the connection, the next look takes another one.
+    has ended the connection, or it is old, the next look takes another one.
     """
 
     def __init__(self, engine: Engine, *, but: Collection[str] = (), wakes: bool = False) -> None:
@@ -115,7 +115,7 @@ class Poller:
         return False
 
     def _connect(self) -> None:
-        self.connection = self._engine.connect()
+        self.connection, self._connected_at = self._engine.connect(), time.monotonic()
         if self._wakes:
             self._wakeups = Wakeups(self.connection)
 
@@ -127,6 +127,8 @@ class Poller:
 
     def _look(self) -> Sequence[Row[Any]]:
         """Read what waits, if need be over a new connection. That may take as long as a write is retried."""
+        if not self._is_file and time.monotonic() - self._connected_at >= server_setup.RENEW_AFTER:
+            return transaction_retry.repeat(self._look_anew)
         try:
             return self._read_waiting()
         except DBAPIError as error:

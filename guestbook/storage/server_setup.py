@@ -13,13 +13,14 @@ SECONDS_BY_SERVER = {
     "mariadb": "unix_timestamp(sysdate(6))",
 }
 RAISING_LOGGERS = ("sqlalchemy.pool", "psycopg")  # they log a lost connection besides raising it
+RENEW_AFTER = 300  # seconds; after a failover an old connection may lead to a server that only reads
 SILENCE = 30  # seconds without a sign of life, after which each side takes the other for lost
 
 
 def options(url: str) -> dict[str, Any]:
     """Return the keywords of `create_engine`."""
     connect_args: dict[str, Any] = {"connect_timeout": CONNECT_WAIT}
-    more = {}
+    more: dict[str, Any] = {}
     if url.partition(":")[0].endswith("pymysql"):
         connect_args["charset"] = "utf8mb4"
     else:  # libpq's words for what _notice_silence does
@@ -27,7 +28,8 @@ def options(url: str) -> dict[str, Any]:
         connect_args["tcp_user_timeout"] = SILENCE * 1000
         more["use_native_hstore"] = False  # or each process looks for a type that no column has
     # MariaDB's default takes gap locks, under which even an empty claim blocks the visitor's INSERT.
-    return {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "connect_args": connect_args} | more
+    more |= {"pool_pre_ping": True, "pool_recycle": RENEW_AFTER}
+    return {"isolation_level": "READ COMMITTED", "connect_args": connect_args} | more
 
 
 def silence_raising_loggers() -> None:

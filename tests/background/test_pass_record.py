@@ -5,6 +5,7 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from guestbook.background import pass_record
+from guestbook.outbound.tally import Tally
 from guestbook.storage import transaction_retry, writable
 from tests.support.book import Book
 from tests.support.receiver import Receiver
@@ -25,6 +26,11 @@ FULL = {
 FREE = {
     "postgresql": ("DROP TRIGGER full_disk ON attempts", "DROP FUNCTION refuse"),
     "mysql": ("DROP TRIGGER full_disk",),
+}
+
+READS_ONLY = {
+    "postgresql": "SET default_transaction_read_only = on",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
 }
 
 
@@ -85,3 +91,15 @@ def test_a_pass_of_another_host_that_runs_is_no_reason_for_a_trial(
 
 def _never(*_: object) -> None:
     raise AssertionError
+
+
+@SERVERS
+def test_the_end_of_a_pass_is_stored_after_a_failover(each_book: Book) -> None:
+    """The connections from before it lead to a server that only reads by now."""
+    pass_id = pass_record.begin(each_book.engine)
+    with each_book.engine.connect() as connection:
+        connection.exec_driver_sql(READS_ONLY[connection.dialect.name])
+        connection.commit()
+    pass_record.finish(each_book.engine, pass_id, Tally(processed=3))
+    (row,) = each_book.passes()
+    assert (row.finished_at is not None, row.processed) == (True, 3)

@@ -71,6 +71,7 @@ def test_a_form_with_files_is_a_dict_of_its_texts() -> None:
         ('name="twice"', b"2"),
         ('name="attachment-1"; filename="a.png"\r\nContent-Type: image/png', bytes(range(256))),
         ('filename="nameless"', b"x"),
+        (f'name="long"; filename="{"é" * 255}"', b"x"),
     )
     expected = {"subject": "Zürich & Bern", "body-plain": "Hello\r\nyou", "twice": "2"}
     assert parse(FILES, body) == expected
@@ -95,6 +96,7 @@ def test_a_form_with_files_gives_the_json_inside() -> None:
         ("multipart/form-data; boundary=x", form_with_files(('name="a"', b"1"), end=b""), "cut off"),
         ("multipart/form-data; boundary=x", b"--x\r\nX: y\r\n\r\n1\r\n--x--", "not the form"),
         ("multipart/form-data; boundary=x", b"--x\r\n\xff: y\r\n\r\n1\r\n--x--", "not the form"),
+        ("multipart/form-data; boundary=x", form_with_files(("x\r\na:" * 800, b"1")), "not the form"),
         ("multipart/form-data; boundary=x", form_with_files(*[('name="a"', b"1")] * 1001), "1,000 fields"),
     ],
 )

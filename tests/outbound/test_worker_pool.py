@@ -303,6 +303,34 @@ def test_a_new_lane_need_not_wait_for_all_that_hang_before_it(work: Work) -> Non
     assert "new-0" in {result.task for result in collect(pool, 4)}
 
 
+def test_one_thread_gives_the_others_as_much_time_as_a_request_that_hung(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    ready: ReadyLanes[str] = ReadyLanes()
+    hangs = [Lane(deque(names(f"hangs{number}", 9)), cap=1, unreachable=1) for number in range(2)]
+    answers = Lane(deque(names("answers", 9)), proven=True)
+    for lane in (*hangs, answers):
+        ready.add(lane)
+
+    def send(seconds: float, result: Result) -> str:
+        nonlocal now
+        started = ready.start(threads=1)
+        assert started
+        now += seconds
+        ready.note(started[0], result, cap_limit=1)
+        return started[1]
+
+    assert send(15, UNREACHABLE) == "hangs0-0"
+    assert [send(5, OK) for _ in range(3)] == names("answers", 3)
+    assert send(10, UNREACHABLE) == "hangs1-0"
+    assert [send(9, OK) for _ in range(2)] == names("answers", 5)[3:]
+    assert send(15, UNREACHABLE) == "hangs0-1"
+    answers.tasks.clear()
+    assert send(15, UNREACHABLE) == "hangs1-1", "nobody else needs the time"
+
+
 def test_what_was_not_sent_says_nothing_about_a_webhook() -> None:
     lane: Lane[str] = Lane(unreachable=3)
     lane.note(NOT_SENT, MOST)

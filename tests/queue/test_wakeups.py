@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 
 from guestbook.inbound.processor import Processor
@@ -22,7 +22,14 @@ from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queue import poller, requeue
 from guestbook.queue.poller import Poller
-from guestbook.storage import database, engine_setup, new_work, row_changes, transaction_retry
+from guestbook.storage import (
+    database,
+    engine_setup,
+    new_work,
+    row_changes,
+    server_setup,
+    transaction_retry,
+)
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent, Webhook
 from tests.support import databases, factories, inbound_factories, visitor
@@ -312,6 +319,25 @@ def test_a_poller_whose_connection_was_ended_looks_over_another_one_and_is_still
         each_book.publish()
         assert is_woken(resting)
     assert resting.next_due() is not None
+
+
+@SERVERS
+def test_a_poller_takes_another_connection_after_some_minutes(
+    each_book: Book, resting: Poller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failover the old one may lead to the server that was replaced, and reads do not fail there."""
+    paused_webhook()
+    own = "pg_backend_pid()" if each_book.engine.dialect.name == "postgresql" else "connection_id()"
+    own_id = text(f"SELECT {own}")
+    numbers = [resting.connection.scalar(own_id)]
+    for renew_after in (NEVER, 0.0):
+        monkeypatch.setattr(server_setup, "RENEW_AFTER", renew_after)
+        resting.next_due()
+        numbers.append(resting.connection.scalar(own_id))
+        resting.connection.commit()
+        each_book.publish()
+        assert is_woken(resting)
+    assert numbers[0] == numbers[1] != numbers[2]
 
 
 @POSTGRESQL

@@ -1,5 +1,6 @@
 """The rows of one message, and what a worker's next transaction has to do for several of them."""
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ class Batch:
 
     handed: Sequence[Handover]
     left: int = 0  # rows that this worker has taken over and not yet recorded
+    taken_at: float = math.inf  # on the monotonic clock
     ended: "Future[None]" = field(default_factory=Future)
 
     def fail(self, error: Exception) -> None:
@@ -31,11 +33,16 @@ class Batch:
         if not self.ended.done():
             self.ended.set_exception(error)
 
+    def let_go(self) -> None:
+        """End the message before its rows. Their leases are ours, so it would do nothing if it came again."""
+        if not self.ended.done():
+            self.ended.set_result(None)
+
     def end(self, rows: int = 0) -> None:
         """Note that so many rows are recorded; the last one ends the batch."""
         self.left -= rows
-        if not self.left and not self.ended.done():
-            self.ended.set_result(None)
+        if not self.left:
+            self.let_go()
 
 
 @dataclass(slots=True)

@@ -36,6 +36,7 @@ from guestbook.storage import database, database_errors, transaction_retry
 TRANSACTION_PAUSE = 0.02  # seconds between two transactions, in which outcomes gather and the web can write
 PAUSE_AFTER_FAULT = 1.0  # seconds, while the database is away
 POOL_LOOK_INTERVAL = 0.25  # seconds between two looks for tasks that should leave the pool
+HELD_FOR = 0.1  # seconds; then Celery may give us another message, if only webhooks that may hang are left
 START_WITHIN = 2.0  # seconds; another worker may have a task that has waited longer for a thread
 WAIT_WHEN_BUSY = timedelta(seconds=2)  # until a delivery is published again for which there was no thread
 WAIT_AFTER_FAULT = timedelta(seconds=30)  # the same after a fault of our own machine or proxy
@@ -65,7 +66,7 @@ class DeliveryConsumer:
         self._takeover = Takeover(settings, self._pool)
         self._came: SimpleQueue[Batch] = SimpleQueue()
         self._next = Transaction()
-        self._open: dict[tuple[str, str], Batch] = {}  # by a task's id and token
+        self._open: dict[tuple[str, str], tuple[Batch, str]] = {}  # and its webhook, by a task's id and token
         self._look_at = 0.0  # on the monotonic clock
         threading.Thread(target=self._run, name="delivery consumer", daemon=True).start()
 
@@ -75,13 +76,22 @@ class DeliveryConsumer:
         self._came.put(batch)
         batch.ended.result()
 
+    def finish(self) -> None:
+        """Wait until what is under way is recorded, as long as that may take: the worker ends."""
+        until = time.monotonic() + self._settings.timeout + transaction_retry.RETRY_FOR
+        while self._is_busy() and time.monotonic() < until:
+            time.sleep(TRANSACTION_PAUSE)
+
+    def _is_busy(self) -> bool:
+        return bool(self._open or self._next or self._pool.busy)
+
     def _run(self) -> None:
         with cpu_affinity.one_core():  # the threads that this one starts keep to the core too
             self._work()
 
     def _work(self) -> None:
         while True:
-            if not (self._open or self._next or self._pool.busy):
+            if not self._is_busy():
                 self._next.batches.append(self._came.get())
             pause = TRANSACTION_PAUSE
             try:
@@ -119,6 +129,15 @@ class DeliveryConsumer:
             late = time.monotonic() + self._takeover.lease.total_seconds() - START_WITHIN
             self._give_back(self._pool.take_back(lambda task: task.lease_end < late), WAIT_WHEN_BUSY)
             self._pool.allow(self._threads)  # it uses fewer after a fault of this host
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """End the messages of which only rows are left whose webhooks may hang: Celery waits for each."""
+        may_hang, before = self._pool.unproven(), time.monotonic() - HELD_FOR
+        held = {batch for batch, webhook_id in self._open.values() if webhook_id not in may_hang}
+        for batch, _ in self._open.values():
+            if batch not in held and batch.taken_at < before:
+                batch.let_go()
 
     def _drop_erased(self) -> None:
         """Drop tasks whose comment was deleted for good meanwhile."""
@@ -189,7 +208,7 @@ class DeliveryConsumer:
     def _fail(self, error: Exception) -> None:
         """Let all messages come again while the database is away. Outcomes are recorded when it is back."""
         log.debug("A transaction of the worker failed: %r", error)
-        for batch in {*self._next.batches, *self._open.values()}:
+        for batch in {*self._next.batches, *(batch for batch, _ in self._open.values())}:
             batch.fail(error)
         self._next.batches = []
         self._open.clear()
@@ -201,8 +220,9 @@ class DeliveryConsumer:
         for batch in batches:
             for one in batch.handed:
                 if task := waiting.pop(one, None):
-                    self._open[task.id, task.token] = batch
+                    self._open[task.id, task.token] = batch, task.receiver.webhook_id
                     batch.left += 1
+            batch.taken_at = time.monotonic()
             batch.end()
 
     def _give_back(self, tasks: Iterable[DeliveryTask], wait: timedelta) -> None:
@@ -213,8 +233,8 @@ class DeliveryConsumer:
 
     def _end(self, tasks: Iterable[DeliveryTask]) -> None:
         for task in tasks:
-            if batch := self._open.pop((task.id, task.token), None):
-                batch.end(1)
+            if found := self._open.pop((task.id, task.token), None):
+                found[0].end(1)
 
 
 def _is_of_one_row(error: Exception) -> bool:

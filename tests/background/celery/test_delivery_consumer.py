@@ -45,8 +45,9 @@ def celery() -> Iterator[ThreadPoolExecutor]:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let rows wait for a thread as long as they must: a busy machine gives none back."""
+    """Let rows wait for a thread as long as they must: a busy machine gives none back. Messages wait too."""
     monkeypatch.setattr(delivery_consumer, "START_WITHIN", 30.0)
+    monkeypatch.setattr(delivery_consumer, "HELD_FOR", 30.0)
 
 
 def consumer_of(book: Book, stop: StopFlag | None = None) -> DeliveryConsumer:
@@ -115,8 +116,9 @@ def hanging(book: Book, receiver: Receiver, count: int) -> list[Handover]:
 
 
 def test_rows_that_wait_too_long_for_a_thread_are_given_back_and_do_not_count_as_claimed(
-    book: Book, receiver: Receiver, celery: ThreadPoolExecutor
+    book: Book, receiver: Receiver, celery: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(delivery_consumer, "HELD_FOR", 30.0)
     done = celery.submit(consumer_of(book).deliver, hanging(book, receiver, 12))
     wait_for(lambda: len(waiting_rows(book)) == 12 - START_CAP, 20)
     assert {row.claims for row in waiting_rows(book)} == {0}
@@ -145,6 +147,29 @@ def test_any_number_of_webhooks_that_hang_leave_threads_to_one_that_has_answered
         receiver.answer(f"/hangs{number}", OK)
     receiver.release()
     done.result(30)
+
+
+def test_messages_of_webhooks_that_hang_end_at_once_so_that_celery_gives_others(
+    book: Book, receiver: Receiver, celery: ThreadPoolExecutor
+) -> None:
+    """Celery gives no more messages than there are threads."""
+    stop, hangs = StopFlag(), book.webhook(receiver.url("/hangs"))
+    receiver.answer("/hangs", HANG)
+    rows, consumer = to_webhooks(book, receiver, 1, events=THREADS), consumer_of(book, stop)
+    to = {row.id: row.webhook_id for row in book.deliveries()}
+    for done in [celery.submit(consumer.deliver, [row]) for row in rows if to[row.id] == hangs]:
+        done.result(20)
+    assert book.statuses() == {"new": 2 * THREADS}
+    consumer.deliver([row for row in rows if to[row.id] != hangs][:1])
+    wait_for(lambda: book.statuses()["processed"] == 1)
+    stop.set()
+    finished = celery.submit(consumer.finish)
+    wait_for(lambda: len(waiting_rows(book)) == THREADS - START_CAP, 20)
+    assert not finished.done(), "two requests are under way"
+    receiver.release()
+    finished.result(20)
+    assert book.statuses()["processed"] == 1 + START_CAP
+    book.check()
 
 
 @pytest.mark.usefixtures("patient")
