@@ -49,6 +49,12 @@ class Lane(Generic[T]):
     finished: int = 0  # since the last claim
     window: int = START_WINDOW  # rows claimed ahead
 
+    @classmethod
+    def opened(cls, cap_limit: int, unreachable: int, answered_before: bool) -> "Lane[T]":
+        """Return a new lane. It sends little until the first success, or a single probe if unreachable."""
+        cap = 1 if unreachable else min(START_CAP, cap_limit)
+        return cls(cap=cap, unreachable=min(unreachable, PAUSE_AFTER - 1), answered_before=answered_before)
+
     @property
     def unproven_in_flight(self) -> int:
         """How many requests are under way that may take a whole time-out."""

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from guestbook.lib import resource_limits
-from guestbook.lib.retry_policy import PAUSE_AFTER
 from guestbook.outbound.core_usage import CoreUsage
 from guestbook.outbound.ready_lanes import ReadyLanes
 from guestbook.outbound.webhook_concurrency import START_CAP, START_WINDOW, Lane, Result, T
@@ -75,7 +74,9 @@ class WorkerPool(Generic[T, R]):
     def load(self, key: str, tasks: Iterable[T], *, unreachable: int, answered_before: bool = False) -> None:
         """Put claimed tasks into a lane. The rest is what the database knows of its webhook."""
         with self._lock:
-            lane = self._lanes.get(key) or self._open(key, unreachable, answered_before)
+            lane = self._lanes.get(key)
+            if lane is None:
+                lane = self._lanes[key] = Lane.opened(self._cap_limit(), unreachable, answered_before)
             if lane.on_hold and lane.hold_is_stored:  # tasks were claimed all the same: the pause is over
                 self._ready.reopen(lane, unreachable)
             before = len(lane.tasks)
@@ -194,12 +195,6 @@ class WorkerPool(Generic[T, R]):
     def _is_sending(self) -> bool:
         is_busy = self._in_flight > 0 or self._ready.any_may_start()
         return is_busy and not self._is_full()
-
-    def _open(self, key: str, unreachable: int, answered_before: bool) -> Lane[T]:
-        cap = 1 if unreachable else min(START_CAP, self._cap_limit())
-        unreachable = min(unreachable, PAUSE_AFTER - 1)
-        lane = self._lanes[key] = Lane(cap=cap, unreachable=unreachable, answered_before=answered_before)
-        return lane
 
     def _cap_limit(self) -> int:
         return max(1, self.size // 4)  # threads that one webhook may have at once

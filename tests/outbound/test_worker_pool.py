@@ -312,7 +312,7 @@ def test_one_thread_gives_the_others_as_much_time_as_a_request_that_hung(
     hangs = [Lane(deque(names(f"hangs{number}", 9)), cap=1, unreachable=1) for number in range(2)]
     answers = Lane(deque(names("answers", 9)), proven=True)
     for lane in (*hangs, answers):
-        ready.add(lane)
+        ready.place(lane)
 
     def send(seconds: float, result: Result) -> str:
         nonlocal now
