@@ -1,8 +1,6 @@
 """Figures: deliveries by hour and day, the days that are kept, and how each webhook does."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +17,7 @@ from guestbook.queries.overview import WebhookActivity
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Day, Delivery, Webhook
-from tests.support import factories
+from tests.support import factories, query_plans
 
 NOW = datetime(2026, 3, 17, 14, 30, tzinfo=UTC)
 TODAY = datetime(2026, 3, 17, tzinfo=UTC)
@@ -70,21 +68,6 @@ def doing() -> WebhookActivity:
     return one
 
 
-@contextmanager
-def statements() -> Iterator[list[tuple[str, Any]]]:
-    """Collect what the database is asked."""
-    seen: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        seen.append((statement, parameters))
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
-
-
 @pytest.mark.usefixtures("each_app")
 def test_each_delivery_stands_in_its_hour_with_what_became_of_it() -> None:
     now_hour = NOW.replace(minute=0)
@@ -129,11 +112,11 @@ def test_a_day_that_is_over_is_kept_and_survives_its_rows() -> None:
 @pytest.mark.usefixtures("app")
 def test_kept_days_are_not_counted_again() -> None:
     settle()
-    with statements() as executed:
+    with query_plans.statements() as executed:
         days()
     [counting] = [(sql, values) for sql, values in executed if "FROM deliveries" in sql]
     assert counting[0].count("SELECT") == 24 * 3  # the last hours, by status, of which today is the sum
-    with statements() as executed:
+    with query_plans.statements() as executed:
         settle()
     assert not [
         sql for sql, _ in executed if "FROM deliveries" in sql or sql.startswith(("INSERT", "DELETE"))
@@ -273,7 +256,7 @@ def test_more_webhooks_than_fit_are_told() -> None:
 def test_every_question_about_deliveries_goes_by_an_index_and_reads_no_more_than_it_must() -> None:
     made(NOW, "failed")
     db.session.rollback()
-    with statements() as executed:
+    with query_plans.statements() as executed:
         figures.overview(db.session(), NOW)
     about = [
         (sql, values) for sql, values in executed if re.search(r"FROM (deliveries|comments|attempts)\b", sql)

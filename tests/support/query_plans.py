@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from sqlalchemy import event
@@ -14,12 +14,12 @@ CUSTOM, GENERIC = "force_custom_plan", "force_generic_plan"  # PostgreSQL's mode
 
 
 @contextmanager
-def seen_about(table: str, kind: str) -> Iterator[list[tuple[str, Any]]]:
-    """Collect the statements of a kind about a table, as the database gets them."""
+def statements(pattern: str = "") -> Iterator[list[tuple[str, Any]]]:
+    """Collect the statements that match, with their parameters, as the database gets them."""
     seen: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if re.search(rf"(FROM|UPDATE) {table}\b", statement) and statement.lstrip().startswith(kind):
+        if re.match(pattern, statement):
             seen.append((statement, parameters))
 
     event.listen(db.engine, "before_cursor_execute", note)
@@ -27,6 +27,11 @@ def seen_about(table: str, kind: str) -> Iterator[list[tuple[str, Any]]]:
         yield seen
     finally:
         event.remove(db.engine, "before_cursor_execute", note)
+
+
+def seen_about(table: str, kind: str) -> AbstractContextManager[list[tuple[str, Any]]]:
+    """Collect the statements of a kind about a table."""
+    return statements(rf"\s*(?={kind})(?s:.*)(FROM|UPDATE) {table}\b")
 
 
 def explain(statement: str, parameters: Any) -> str:
