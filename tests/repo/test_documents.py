@@ -31,7 +31,9 @@ FOR_THE_TESTS = {
 }
 WITHOUT_DATABASE = {"TESTING": True, "SQLALCHEMY_DATABASE_URI": "sqlite://"}
 FOREIGN_OPTIONS = {"--pool", "--quick", "--hypothesis-profile", "--from"}  # of Celery, the tests and uvx
-BENCH_OPTIONS = {f"--{name}" for name in "apart count database delay hanging peers processes rows".split()}
+BENCH_OPTIONS = {
+    *("--apart", "--count", "--database", "--delay", "--hanging", "--peers", "--processes", "--rows")
+}
 KINDS = {"tutorial", "howto", "reference", "explanation"}
 CALL = re.compile(r"\bguestbook (?!guestbook )([a-z].*)")  # after `flask --app`, or the program itself
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
