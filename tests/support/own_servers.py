@@ -89,8 +89,8 @@ def own_server(mode: str) -> Iterator[OwnServer]:
     try:
         server.set_up()
         yield server
-    finally:
-        server.stop()
+    finally:  # a PostgreSQL that is killed would leave memory in /dev/shm
+        server.stop(signal.SIGINT if mode == "postgresql" else signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
 
 
