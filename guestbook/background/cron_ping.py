@@ -35,7 +35,7 @@ class CronPing:
     def start(self) -> None:
         """Say that the pass starts, and do not wait for the answer."""
         first = Thread(target=self._post, args=("/start", ""), name="ping", daemon=True)
-        with suppress(RuntimeError, MemoryError):  # this host allows no thread: the end is told all the same
+        with suppress(RuntimeError, MemoryError):  # this host allows no thread; the end needs none
             first.start()
             self._first = first
 

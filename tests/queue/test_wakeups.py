@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, text, update
+from sqlalchemy import Engine, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from guestbook.inbound.processor import Processor
@@ -62,6 +62,15 @@ def resting(each_app: Flask) -> Iterator[Poller]:  # noqa: ARG001  it has the ta
     with Poller(db.engine, wakes=True) as one:
         one.next_due()
         yield one
+
+
+@pytest.fixture
+def elsewhere(each_app: Flask, tmp_path: Path) -> Iterator[Engine]:  # noqa: ARG001  it gives the settings
+    """The same database, with the data folder of another host."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    with engine_setup.opened(replace(factories.settings(), data_dir=folder)) as engine:
+        yield engine
 
 
 def paused_webhook(events: str = "comment.created") -> str:
@@ -185,40 +194,33 @@ def test_the_next_transaction_of_the_connection_does_not_swallow_the_wake_up(
 @pytest.mark.needs("postgresql")
 @POSTGRESQL
 def test_postgresql_wakes_a_pass_with_another_data_folder(
-    each_app: Flask, resting: Poller, tmp_path: Path
+    each_app: Flask, resting: Poller, elsewhere: Engine
 ) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
     paused_webhook()
-    settings = replace(factories.settings(), data_dir=elsewhere)
-    with engine_setup.opened(settings) as engine:
-        other = Book(each_app)
-        other.engine = engine
+    other = Book(each_app)
+    other.engine = elsewhere
+    other.publish()
+    assert is_woken(resting)
+    with Poller(elsewhere, wakes=True):  # it is on that host, so it does the work
         other.publish()
-        assert is_woken(resting)
-        with Poller(engine, wakes=True):  # it is on that host, so it does the work
-            other.publish()
-        assert not is_woken(resting, SHORT)
+    assert not is_woken(resting, SHORT)
 
 
 @pytest.mark.needs("postgresql")
 @POSTGRESQL
 def test_what_follows_a_savepoint_that_was_rolled_back_is_notified_all_the_same(
-    each_book: Book, resting: Poller, tmp_path: Path
+    each_book: Book, resting: Poller, elsewhere: Engine
 ) -> None:
     """Where nobody waits on the writer's own host, only a NOTIFY can wake the pass."""
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
     paused_webhook()
     data = EVENTS["comment.created"].sample_data()
-    with engine_setup.opened(replace(each_book.settings, data_dir=elsewhere)) as engine:
-        with database.write(engine) as connection:
-            inner = connection.begin_nested()
-            outbox.publish(connection, "comment.created", data, each_book.settings)
-            inner.rollback()
-            outbox.publish(connection, "comment.created", data, each_book.settings)
-        assert is_woken(resting)
-        assert len(each_book.deliveries()) == 1
+    with database.write(elsewhere) as connection:
+        inner = connection.begin_nested()
+        outbox.publish(connection, "comment.created", data, each_book.settings)
+        inner.rollback()
+        outbox.publish(connection, "comment.created", data, each_book.settings)
+    assert is_woken(resting)
+    assert len(each_book.deliveries()) == 1
 
 
 # --- what a wake-up costs and what it does not

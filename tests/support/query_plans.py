@@ -1,4 +1,4 @@
-"""How a database would run a statement of ours: by which index."""
+"""The plans of our statements: which index a database would use."""
 
 import re
 from collections.abc import Iterator

@@ -108,7 +108,7 @@ def test_a_disabled_source_is_as_it_was(app: Flask, owner: Owner) -> None:
     change = offered(owner, f"/admin/sources/{source}/disable")
     owner.does(f"/admin/sources/{source}/enable")
     owner.does(f"/admin/sources/{source}/disable")
-    for _ in range(2):  # nothing was undone, so the second click is told the same
+    for _ in range(2):  # nothing was undone, so the second click gets the same answer
         assert undone(owner, change) == undo.CHANGED_SINCE
     owner.does(f"/admin/sources/{source}/enable")
     undone(owner, offered(owner, f"/admin/sources/{source}/disable"))
