@@ -6,12 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from statistics import median
 
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "guestbook"
-FILE_LIMIT, MEDIAN_LIMIT, FUNCTION_LIMIT = 260, 70, 32  # lines
+FILE_LIMIT, FUNCTION_LIMIT = 450, 32  # lines: a file holds a whole subject
 FIRST_LEVEL = 15  # names beside what Flask and packaging want there
 PRIVATE_WORDS = set(
     re.split(
@@ -40,15 +39,6 @@ def words(name: str) -> set[str]:
 
 def definitions(tree: ast.Module) -> Iterator[ast.ClassDef | ast.FunctionDef]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef))
-
-
-def constants(tree: ast.Module) -> Iterator[str]:
-    """The module's own constants; a type variable, which has one letter, is none."""
-    for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id.strip("_").isupper() and len(target.id) > 1:
-                yield target.id
 
 
 def shared(found: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -92,14 +82,6 @@ def test_no_two_classes_share_a_name() -> None:
     assert shared(found) == {}
 
 
-def test_a_constants_name_means_one_thing() -> None:
-    found = defaultdict(list)
-    for path, tree in trees().items():
-        for name in constants(tree):
-            found[name].append(path)
-    assert shared(found) == {}
-
-
 def test_the_first_level_is_short() -> None:
     names = {path.split("/")[0].removesuffix(".py") for path in trees()}
     assert len(names) <= FIRST_LEVEL
@@ -108,7 +90,6 @@ def test_the_first_level_is_short() -> None:
 def test_files_and_functions_are_short() -> None:
     lines = Counter({path: (PACKAGE / path).read_text().count("\n") for path in trees()})
     assert [path for path, count in lines.items() if count > FILE_LIMIT] == []
-    assert median(lines.values()) <= MEDIAN_LIMIT
     functions = [(path, node) for path, tree in trees().items() for node in definitions(tree)]
     assert [
         (path, node.name)
