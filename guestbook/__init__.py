@@ -1,11 +1,11 @@
 """A guestbook whose webhooks are never lost."""
 
+import os
 from collections.abc import Mapping
 from functools import partial
 
 from flask import Flask
 
-from guestbook.lib import cgi_request
 from guestbook.lib.paused_gc import paused_gc
 from guestbook.lib.version import VERSION
 
@@ -16,14 +16,23 @@ def create_app(given: Mapping[str, object] | None = None) -> Flask:
     """Make the application from the environment, or from the given settings or configuration of Flask."""
     with paused_gc():
         # Imported here: each minute a pass starts that has nothing to do and needs none of this.
-        only_path = cgi_request.path()
+        only_path = _path_by_cgi()
         if only_path is None:
             return _app_with_commands(given)
         from guestbook.web import path_pages, reader_app
 
-        if path_pages.is_for_readers():
+        if path_pages.is_for_readers(only_path):
             return reader_app.make(given, partial(_app_with_pages, only_path=only_path))
         return _app_with_pages(given, only_path)
+
+
+def _path_by_cgi() -> str | None:
+    """Return the path of the one request that a CGI process answers (RFC 3875, 4.1.5); None in a server.
+
+    It begins with one slash, as pages are found by Werkzeug, whatever was typed.
+    """
+    path = os.environ.get("PATH_INFO", "")
+    return f"/{path.lstrip('/')}" if "GATEWAY_INTERFACE" in os.environ else None
 
 
 def _app_with_commands(given: Mapping[str, object] | None) -> Flask:

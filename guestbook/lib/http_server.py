@@ -6,6 +6,7 @@ connections are taken, those that have waited longest make room for new visitors
 """
 
 import logging
+import re
 import resource
 import time
 from collections.abc import Callable, Iterable
@@ -13,6 +14,7 @@ from typing import Any
 
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer, UnixWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
@@ -27,6 +29,7 @@ BODY_IN_MEMORY = 64 * 1024  # bytes of a body; the rest goes into a file, which 
 WANTED_DESCRIPTORS = 2048  # a connection may need three
 RESERVED_DESCRIPTORS = 50  # descriptors for the database and Python
 
+LENGTH_FIELD = re.compile(rb"\n(content-length|transfer-encoding):", re.IGNORECASE)
 LOG_EVERY = 60  # seconds between two log lines about the same problem
 
 log = logging.getLogger("guestbook.lib.http_server")
@@ -73,6 +76,20 @@ def connections() -> int:
     return max(2, min(CONNECTIONS, (soft - RESERVED_DESCRIPTORS) // 3))
 
 
+class _Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
+    """The head of a request. What is wrong with it gets a 400, and its connection ends."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the head; refuse one about whose end a proxy may have another opinion (RFC 9112, 6.1)."""
+        try:
+            super().parse_header(header_plus)
+        except ValueError:  # waitress lets through what int() and urlsplit() raise
+            raise ParsingError("Content-Length or the address is invalid") from None
+        fields = {name.lower() for name in LENGTH_FIELD.findall(header_plus)}
+        if b"transfer-encoding" in fields and (len(fields) > 1 or self.version != "1.1"):
+            raise ParsingError("Transfer-Encoding stands beside Content-Length, or is not of HTTP/1.1")
+
+
 class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
     """One request. After an answer without a body, as a 304, waitress would close the connection."""
 
@@ -96,6 +113,7 @@ class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
 class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     """A connection that knows how long it has waited for its client."""
 
+    parser_class = _Parser
     task_class = _Task
     began = 0.0  # when the first byte of the request that is not complete came
     got = 0  # bytes of it

@@ -6,18 +6,14 @@ from collections.abc import Callable
 
 from flask import Flask
 
-from guestbook.lib import cgi_request
-
 FOR_READERS = re.compile(
-    r"/?|/comments/[^/]+|/favicon\.ico|/button\.svg|/own\.css|/privacy|/(?:static|pictures)/.+"
+    r"/|/comments/[^/]+|/favicon\.ico|/button\.svg|/own\.css|/privacy|/(?:static|pictures)/.+"
 )  # they only read, and are all public
 
 
-def is_for_readers() -> bool:
-    """Whether this is a CGI process that one page for readers is asked of."""
-    path = cgi_request.path()
-    reads = os.environ.get("REQUEST_METHOD") in ("GET", "HEAD")
-    return path is not None and reads and FOR_READERS.fullmatch(path) is not None
+def is_for_readers(path: str) -> bool:
+    """Whether this CGI process, which has that path, is asked for a page for readers."""
+    return os.environ.get("REQUEST_METHOD") in ("GET", "HEAD") and FOR_READERS.fullmatch(path) is not None
 
 
 def register(app: Flask, only_path: str | None) -> None:

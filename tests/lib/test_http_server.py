@@ -119,6 +119,24 @@ def test_after_a_304_the_connection_stays_open_unless_the_client_wants_it_closed
         assert receive(connection) == b""
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD + b"Content-Length: 4\r\nTransfer-Encoding: chunked",
+        HEAD + b"transfer-encoding:\r\ncontent-length: 0",
+        HEAD.replace(b"1.1", b"1.0") + b"Connection: keep-alive\r\nTransfer-Encoding: chunked",
+        HEAD + b"Content-Length: " + b"1" * 5000,
+        b"GET http://[ HTTP/1.1\r\nHost: x",
+    ],
+)
+def test_a_request_whose_end_is_not_certain_is_refused_and_its_connection_ends(head: bytes) -> None:
+    with impatient() as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(head + b"\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+        answers = b"".join(iter(lambda: receive(connection), b""))
+        assert answers.count(b"Content-Type:") == 1
+        assert b" 400 Bad Request" in answers
+
+
 def test_a_slow_but_steady_sender_is_waited_for() -> None:
     with impatient() as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(HEAD + b"Content-Length: 10000\r\n\r\n")

@@ -45,6 +45,7 @@ PAGES_OF_PATHS = {
     "/bin/x": {"public", "bins"},
     "/api/v1/comments": {"public", "api"},
     "/healthz": {"public", "health"},
+    "//healthz": {"public", "health"},  # as a server finds it
 }
 
 
@@ -81,8 +82,9 @@ def test_the_front_page_by_cgi_loads_nothing_that_sends_or_migrates(environ: dic
     assert heavy & set(found["modules"]) == set()
 
 
-def test_the_admin_pages_by_cgi_are_whole(environ: dict[str, str]) -> None:
-    found = loaded(environ, GATEWAY_INTERFACE="CGI/1.1", PATH_INFO="/admin/")
+@pytest.mark.parametrize("path", ["/admin/", "//admin/"])
+def test_the_admin_pages_by_cgi_are_whole(environ: dict[str, str], path: str) -> None:
+    found = loaded(environ, GATEWAY_INTERFACE="CGI/1.1", PATH_INFO=path)
     assert {"admin", "admin.dashboard", "public"} <= set(found["pages"])
 
 
