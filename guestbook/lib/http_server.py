@@ -76,7 +76,7 @@ def connections() -> int:
     return max(2, min(CONNECTIONS, (soft - RESERVED_DESCRIPTORS) // 3))
 
 
-class _Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
+class _StrictParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
     """The head of a request. What is wrong with it gets a 400, and its connection ends."""
 
     def parse_header(self, header_plus: bytes) -> None:
@@ -113,7 +113,7 @@ class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
 class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     """A connection that knows how long it has waited for its client."""
 
-    parser_class = _Parser
+    parser_class = _StrictParser
     task_class = _Task
     began = 0.0  # when the first byte of the request that is not complete came
     got = 0  # bytes of it
