@@ -1,7 +1,6 @@
 """The commands that write comments into files and read them from files."""
 
 import itertools
-import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +21,7 @@ from guestbook.comments.exchange.comment_export import ExportedComments
 from guestbook.comments.exchange.comment_import import ImportReport, ImportRules
 from guestbook.comments.exchange.file_row import FIELDS
 from guestbook.comments.exchange.import_file import ImportOptions
-from guestbook.lib import file_access
+from guestbook.lib import file_access, file_replacement
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted, printable
 from guestbook.storage import engine_setup
@@ -147,18 +146,16 @@ def _target(file: Path, encoding: str) -> Iterator[TextIO]:
         text.flush()
         text.detach()  # else its end would close standard output
         return
-    is_ordinary = file_access.type_of(file) in (None, stat.S_IFREG)
-    part = file.with_name(f"{file.name}.part") if is_ordinary else file
     try:
-        with part.open("w", encoding=encoding, newline="") as text:
-            yield text
-        if part != file:  # else it is a named pipe or a device
-            part.replace(file)
+        if file_access.type_of(file) not in (None, stat.S_IFREG):  # a named pipe or a device
+            with file.open("w", encoding=encoding, newline="") as text:
+                yield text
+            return
+        file_replacement.refuse_link(file)
+        with file_replacement.replacing(file, encoding) as fresh:
+            yield fresh
     except OSError as error:
         raise Refused(f"{file} cannot be written: {error.strerror or error}.") from None
-    finally:
-        if part != file and os.path.lexists(part):
-            part.unlink()
 
 
 @contextmanager

@@ -1,14 +1,36 @@
-"""Write a file in one step: nobody reads half of it, and after a fault the old one is still there."""
+"""Write a file in one step: nobody reads half of it, and after a fault the old one is still there.
+
+The new file has a random name until it is whole, and must not be there before. So no link is followed.
+"""
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
+
+from guestbook.lib.errors import Refused
+
+
+def refuse_link(path: Path) -> None:
+    """Refuse to write where a link leads: somebody else may have put it there."""
+    if path.is_symlink():
+        raise Refused(f"{path} is a link. Name the file or the folder to which it leads.")
 
 
 def replace(path: Path, text: str, *, is_secret: bool = False) -> None:
     """Put a file with this text at the path; raises OSError."""
-    fresh = beside(path, text, is_secret=is_secret)
+    with replacing(path, is_secret=is_secret) as file:
+        file.write(text)
+
+
+@contextmanager
+def replacing(path: Path, encoding: str = "utf-8", *, is_secret: bool = False) -> Iterator[TextIO]:
+    """Give a file to write, which takes the path in the end; raises OSError."""
+    fresh = _name(path)
+    with _made(fresh, encoding, is_secret=is_secret) as file:
+        yield file
     try:
         fresh.replace(path)
     except OSError:
@@ -21,18 +43,28 @@ def beside(path: Path, text: str, *, is_secret: bool = False) -> Path:
 
     A secret can be read by its owner alone, and is on the disk when this returns.
     """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    fresh = _name(path)
+    with _made(fresh, "utf-8", is_secret=is_secret) as file:
+        file.write(text)
+    return fresh
+
+
+def _name(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+
+
+@contextmanager
+def _made(fresh: Path, encoding: str, *, is_secret: bool) -> Iterator[TextIO]:
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if is_secret else 0o666)
     try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "w", encoding=encoding, newline="") as file:
+            yield file
             if is_secret:
                 file.flush()
                 os.fsync(descriptor)
-    except OSError:
+    except BaseException:
         _remove(fresh)
         raise
-    return fresh
 
 
 def _remove(fresh: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
-from guestbook.lib import clock, encryption, pass_lock
+from guestbook.lib import clock, encryption, file_replacement, pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress, in_silence
 from guestbook.lib.version import VERSION
@@ -59,7 +59,7 @@ def write(settings: Settings, path: Path, *, progress: Progress = in_silence) ->
     Raises Refused, WrongVersion for a book on a server that is newer than the program, and what SQLAlchemy
     raises for the book's database.
     """
-    path = path.resolve()
+    path = path.parent.resolve() / path.name
     unfinished = path.with_name(path.name + UNFINISHED)
     with pass_lock.taken(settings.data_dir / pass_lock.BACKUP, patience=BACKUP_WAIT) as is_alone:
         if not is_alone:
@@ -83,7 +83,7 @@ def own_path(settings: Settings, name: str) -> Path:
     path = folder / f"{name}-{moment}.db"
     with _in_one_sentence(path):
         folder.mkdir(mode=0o700, exist_ok=True)
-        for left in folder.glob(f"*{UNFINISHED}"):
+        for left in folder.glob(f"*.db{UNFINISHED}"):
             remove(left)  # of a run that was killed
     return path
 
@@ -122,7 +122,8 @@ def _damage_of_book(settings: Settings) -> Iterator[None]:
 
 def _refuse_other_files(settings: Settings, path: Path) -> None:
     """Refuse to overwrite what is no backup, and the book itself."""
-    if not os.path.lexists(path):
+    file_replacement.refuse_link(path)
+    if not path.exists():
         return
     book = database_url.plain_path(settings.database_url)
     is_book = book is not None and path == (settings.data_dir / book).resolve()

@@ -30,7 +30,8 @@ def remove_older(settings: Settings, newest: Path, keep: int) -> list[Path]:
     removed = []
     try:
         files = sorted(path for path in newest.parent.iterdir() if alike.fullmatch(path.name))
-        ours = [path for path in files if path.is_file() and backup_file.is_backup(path)]
+        plain = [path for path in files if path.is_file() and not path.is_symlink()]
+        ours = [path for path in plain if backup_file.is_backup(path)]
         for path in ours[:-keep]:
             if book is None or path.resolve() != (settings.data_dir / book).resolve():
                 path.unlink()

@@ -63,6 +63,18 @@ def test_export_finds_what_a_visitor_wrote_under_exactly_that_name(shell: Shell,
     assert shell("comments", "export", "--name", "") == ""
 
 
+def test_export_follows_no_link(shell: Shell, tmp_path: Path) -> None:
+    factories.sign("Hello")
+    mine, file = tmp_path / "mine", tmp_path / "book.jsonl"
+    mine.write_text("x")
+    (tmp_path / "book.jsonl.part").symlink_to(mine)
+    shell("comments", "export", str(file))
+    (tmp_path / "link.jsonl").symlink_to(mine)
+    assert "is a link" in shell.refused("comments", "export", str(tmp_path / "link.jsonl"))
+    assert mine.read_text() == "x"
+    assert not file.is_symlink()
+
+
 def test_export_to_a_file_takes_the_format_from_its_name(shell: Shell, tmp_path: Path) -> None:
     factories.sign("=1+1")
     file = tmp_path / "book.csv"

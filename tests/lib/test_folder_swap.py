@@ -1,11 +1,10 @@
 """A folder is replaced as a whole, and never one that holds something else."""
 
-import fcntl
 import os
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -80,13 +79,49 @@ def test_another_folder_is_left_alone(tmp_path: Path) -> None:
     assert left(tmp_path) == ["precious"]
 
 
-def test_an_empty_folder_may_be_filled_and_a_link_stays_a_link(tmp_path: Path) -> None:
+def test_an_empty_folder_may_be_filled_and_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    write(tmp_path / "link", "new")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "real" / "a").read_text() == "new"
-    assert left(tmp_path) == ["link", "real"]
+    with pytest.raises(Refused, match="link is a link"):
+        write(tmp_path / "link", "new")
+    assert left(tmp_path / "real") == []
+    write(tmp_path / "real", "new")
+    assert left(tmp_path / "real") == [MARK, "a", "b"]
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_no_link_beside_it_is_followed_and_no_other_folder_is_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
+) -> None:
+    if not can_exchange:
+        monkeypatch.setattr(folder_swap.ctypes, "CDLL", lambda _: object())
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "a").write_text("x")
+    (precious / MARK).touch()
+    names = (".book.part", ".book.old", ".book.0123.part")
+    for name in names:
+        (tmp_path / name).symlink_to(precious)
+    (tmp_path / ".book.others.part").mkdir()
+    (tmp_path / ".book.others.part" / "mine").touch()
+    for _ in range(2):
+        write(tmp_path / "book", "new")
+    assert (precious / "a").read_text() == "x"
+    assert left(tmp_path) == sorted([*names, ".book.others.part", "book", "precious"])
+
+
+def test_whoever_puts_a_link_in_place_of_the_new_folder_gets_no_file(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    with ExitStack() as stack:
+        part = stack.enter_context(folder_swap.replacing(tmp_path / "book", MARK))
+        [there] = tmp_path.glob(".book.*")
+        there.rename(tmp_path / "stolen")
+        there.symlink_to("precious")
+        (part / "a").write_text("x")
+        with pytest.raises(Refused, match="replaced meanwhile"):
+            stack.close()
+    assert left(tmp_path / "precious") == []
+    assert not (tmp_path / "book").exists()
 
 
 def test_a_failure_keeps_the_old_one(tmp_path: Path) -> None:
@@ -99,16 +134,15 @@ def test_a_failure_keeps_the_old_one(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_left_goes_and_two_runs_do_not_mix(tmp_path: Path) -> None:
-    folder, part = tmp_path / "book", tmp_path / ".book.part"
+    folder, part = tmp_path / "book", tmp_path / ".book.0123.part"
     part.mkdir()
-    (part / "stale").mkdir()
-    held = os.open(part, os.O_RDONLY)
-    fcntl.flock(held, fcntl.LOCK_EX)
-    with pytest.raises(Refused, match="Another program is writing"):
+    (part / MARK).touch()
+    with folder_swap.replacing(folder, MARK) as slow:
+        (slow / "c").touch()
         write(folder, "new")
-    os.close(held)
-    write(folder, "new")
-    assert not (folder / "stale").exists()
+        assert not part.exists()
+        assert slow.exists()
+    assert left(folder) == [MARK, "c"]
     assert left(tmp_path) == ["book"]
 
 

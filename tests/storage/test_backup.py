@@ -180,9 +180,13 @@ def test_an_earlier_backup_is_replaced_and_nothing_else_ever_is(home: Path) -> N
     (home / "notes.txt").write_text("mine")
     (home / "empty").touch()
     (home / "folder").mkdir()
-    (home / "dangling").symlink_to(home / "folder" / "..")
     for name in ("guestbook.db", "notes.txt", "empty", "folder"):
         assert refused(home, name) == sentence.format(f"HOME/{name}")
+    (home / "folder" / "new").symlink_to(home / "made")
+    (home / "folder" / "old").symlink_to(path)
+    for name in ("new", "old"):
+        assert refused(home, f"folder/{name}").startswith(f"HOME/folder/{name} is a link.")
+    assert not (home / "made").exists()
     path.rename(home / "guestbook.db")  # a backup that was put in place by hand is a book
     assert refused(home, "guestbook.db") == sentence.format("HOME/guestbook.db")
     label = backup_file.verify(backed_up(home), home)
@@ -256,11 +260,13 @@ def test_only_our_older_backups_of_that_name_are_removed(home: Path) -> None:
         backed_up(home, name)
     (home / "b-20250101T000000Z.db").write_text("somebody else's")
     (home / "b-20250102T000000Z.db.unfinished").write_text("of a killed backup")
+    (home / "b-20250103T000000Z.db").symlink_to(home / names[0])
     others = {backed_up(home, name) for name in ("b.db", "c-20250101T000000Z.db", "b-x.db")}
     newest = home / names[-1]
     assert backup_rotation.remove_older(read, newest, 2) == [home / name for name in names[:3]]
     assert set(home.glob("*-*")) | others == others | {
         home / "b-20250101T000000Z.db",
+        home / "b-20250103T000000Z.db",
         *(home / name for name in names[3:]),
     }
     assert backup_rotation.dated(home / "b.db", clock.from_text("2026-01-05T00:00:00.000Z")) == newest

@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from guestbook.lib import clock, pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings, database_url
-from guestbook.storage import backup_file, database, database_errors, engine_setup, schema_version
+from guestbook.storage import backup, backup_file, database, database_errors, engine_setup, schema_version
 from guestbook.storage.backup_file import BackupLabel, quoted
 from guestbook.storage.copy.table_reader import MARKER
 from guestbook.storage.version_check import VERSION_TABLE
@@ -22,6 +22,7 @@ COPY_ADVICE = (
     "If it is a copy of a book's database, make a backup of that folder first: the page on backups says how."
 )
 STAGING_FOLDER = "restore.unfinished"  # in the data folder
+COPY, BOOK = "backup.db", "book.db"  # in that one
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +47,17 @@ def staged(settings: Settings, file: Path) -> Iterator[StagedBook]:
             raise Refused("Another restore is at work.")
         try:
             label = _copied(file, folder)
-            url = f"{database_url.of_file(folder / 'book.db')}?journal_mode=delete"
+            url = f"{database_url.of_file(folder / BOOK)}?journal_mode=delete"
             book = replace(settings, database_url=url)
-            _build(book, folder / "backup.db", label)
-            with closing(sqlite3.connect(folder / "book.db")) as raw, raw:
+            _build(book, folder / COPY, label)
+            with closing(sqlite3.connect(folder / BOOK)) as raw, raw:
                 raw.execute("DELETE FROM settings WHERE name = ?", (MARKER,))  # it is a book, and no copy
-            yield StagedBook(folder / "book.db", label)
+            yield StagedBook(folder / BOOK, label)
         except OSError as error:
             raise Refused(f"{file} cannot be restored: {error.strerror}. Nothing was changed.") from None
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                _remove(folder)
 
 
 def hold(staged_book: StagedBook) -> int:
@@ -86,14 +88,22 @@ def _copied(file: Path, folder: Path) -> BackupLabel:
     if not backup_file.is_backup(file):
         advice = f" {COPY_ADVICE}" if backup_file.is_database(file) else ""
         raise Refused(f"{file} is not a backup of a guestbook.{advice}")
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    if folder.exists():
+        _remove(folder)  # of a run that was killed
     folder.mkdir(mode=0o700)
-    copy = folder / "backup.db"
+    copy = folder / COPY
     shutil.copyfile(file, copy)
     label = backup_file.verify(copy, file)
     if label.schema not in schema_version.known():
         raise Refused(f"{file} is from a newer version of the program ({label.program}). Update it first.")
     return label
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder with what a restore puts there, and no other file; raises OSError for a link."""
+    for name in () if folder.is_symlink() else (COPY, BOOK):
+        backup.remove(folder / name)
+    folder.rmdir()
 
 
 def _build(book: Settings, copy: Path, label: BackupLabel) -> None:

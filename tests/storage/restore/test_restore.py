@@ -254,6 +254,18 @@ def test_what_is_no_whole_backup_of_this_program_changes_nothing(home: Path, tmp
         assert "\n" not in str(caught.value)
         assert not (home / staging.STAGING_FOLDER).exists()
     assert dump(home / "guestbook.db") == before
+    folder = home / staging.STAGING_FOLDER
+    (folder / "mine").mkdir(parents=True)
+    with pytest.raises(Refused, match="Directory not empty"):
+        restored(read, file)
+    (folder / "mine").rename(home / "mine")
+    folder.rmdir()
+    folder.symlink_to(home / "mine")
+    (home / "mine" / "backup.db").touch()
+    with pytest.raises(Refused, match="Nothing was changed"):
+        restored(read, file)
+    assert (home / "mine" / "backup.db").exists()
+    folder.unlink()
     restored(read, file)  # over a book that is newer than the program
     assert dump(home / "guestbook.db") == before
     (home / "guestbook.db").write_bytes(b"no database" * 1000)
