@@ -26,7 +26,7 @@ SOME = BackfillRange(deliveries=COUNT_LIMIT + 1)  # before the question; a dry r
 @click.option("--since", required=True, callback=moment, metavar="WHEN", help=f"Events since then {WHEN}.")
 @click.option("--pruned-too", is_flag=True, help="Also events whose old deliveries may have been pruned.")
 @click.option("--dry-run", is_flag=True, help="Only print how many it would be, and count them all.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@question.yes_option
 @output.as_json
 def backfill(
     webhook: str, since: datetime, pruned_too: bool, dry_run: bool, yes: bool, as_json: bool

@@ -5,9 +5,9 @@ from typing import Any
 import click
 from sqlalchemy import func, select
 
-from guestbook.cli import app_command, output, row_lookup
+from guestbook.cli import app_command, output, question, row_lookup
 from guestbook.inbound import bins as inbound_bins
-from guestbook.lib.text import counted
+from guestbook.lib.text import counted, printable
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 
@@ -82,23 +82,40 @@ def show_(id_: str, as_json: bool) -> None:
 
 @bins.command()
 @row_lookup.id_argument
-def clear(id_: str) -> None:
-    """Delete the requests of a bin and keep the bin."""
+@question.yes_option
+@output.as_json
+def clear(id_: str, yes: bool, as_json: bool) -> None:
+    """Delete the requests of a bin and keep the bin. On a terminal it says how many, and asks."""
+    row = _to_change(id_, yes, "Clear")
     with writing() as session:
-        row_id = row_lookup.find(Bin, id_).id
-        count = inbound_bins.clear(session, row_id)
-    click.echo(f"Removed {counted(count, 'request')} from bin {row_id}.")
+        count = inbound_bins.clear(session, row.id)
+    done = f"Removed {counted(count, 'request')} from bin {row.id}."
+    output.print_done(done, {**_document(row), "requests": 0}, as_json)
 
 
 @bins.command()
 @row_lookup.id_argument
-def delete(id_: str) -> None:
-    """Delete a bin and its requests. Its URL stops working."""
+@question.yes_option
+@output.as_json
+def delete(id_: str, yes: bool, as_json: bool) -> None:
+    """Delete a bin and its requests. Its URL stops working. On a terminal it says what goes, and asks."""
+    row_id = _to_change(id_, yes, "Delete").id
     with writing() as session:
-        row = row_lookup.find(Bin, id_)
-        row_id = row.id
-        count = inbound_bins.delete(session, row)
-    click.echo(f"Deleted bin {row_id} and {counted(count, 'request')}.")
+        count = inbound_bins.delete(session, row_lookup.find(Bin, row_id))
+    done = f"Deleted bin {row_id} and {counted(count, 'request')}."
+    output.print_done(done, {"deleted": [row_id], "requests": count}, as_json)
+
+
+def _to_change(id_: str, yes: bool, verb: str) -> Bin:
+    """Return the bin whose requests are to go, unless the answer to the question is no."""
+    row = row_lookup.find(Bin, id_)
+    row_id, name = row.id, printable(row.name)
+    question.ask_on_terminal(
+        lambda: f"The bin {name} has {counted(inbound_bins.count(db.session(), row_id), 'request')}.",
+        yes,
+        verb,
+    )
+    return row
 
 
 def _document(row: Bin) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from guestbook.cli import app_command, comment_files, list_options, output, row_lookup
+from guestbook.cli import app_command, comment_files, list_options, output, question, row_lookup
 from guestbook.comments import book
 from guestbook.lib.text import counted, printable
-from guestbook.queries import lists
+from guestbook.queries import bounded_counts, lists
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Comment
+from guestbook.storage.models import Comment, Delivery
 from guestbook.storage.models.comment import COMMENT_STATUSES
 
 
@@ -23,6 +23,7 @@ def _or_standard_input(_context: object, _parameter: object, given: str | None) 
     return sys.stdin.read() if given == "-" else given
 
 
+NAMED_COMMENTS = 10  # before the question whether they may go
 RESTORE_HELP = """Bring comments back from trash or spam.
 
 They are published again, or held if they were suspicious."""
@@ -66,7 +67,8 @@ def _add_move(name: str, status: str | None, did: str, help_text: str) -> None:
 
     @comments.command(name, help=help_text)
     @several
-    def move(ids: tuple[str, ...]) -> None:
+    @output.as_json
+    def move(ids: tuple[str, ...], as_json: bool) -> None:
         with writing() as session:
             found = _locked(session, ids)
             for comment in found:
@@ -74,7 +76,8 @@ def _add_move(name: str, status: str | None, did: str, help_text: str) -> None:
                     book.decide(session, comment, status, app_command.settings())
                 else:
                     book.restore(session, comment, app_command.settings())
-        click.echo(f"{did} {counted(len(found), 'comment')}.")
+            facts = list(map(_document, found))
+        output.print_done(f"{did} {counted(len(found), 'comment')}.", facts, as_json)
 
 
 _add_move("approve", "published", "Published", "Publish comments that were held or wrongly marked as spam.")
@@ -88,7 +91,8 @@ _add_move("restore", None, "Restored", RESTORE_HELP)
 @click.argument("short_id", metavar="ID")
 @click.argument("text", required=False, callback=_or_standard_input)
 @click.option("--remove", is_flag=True, help="Remove the reply.")
-def reply(short_id: str, text: str | None, remove: bool) -> None:
+@output.as_json
+def reply(short_id: str, text: str | None, remove: bool, as_json: bool) -> None:
     """Reply to a comment; a new reply replaces the old one.
 
     The reply stands under the comment. With - as TEXT it is read from standard input.
@@ -97,24 +101,30 @@ def reply(short_id: str, text: str | None, remove: bool) -> None:
     if remove == bool(message.strip()):
         raise click.UsageError("Give the text of the reply, or --remove to remove it.")
     with writing() as session:
-        for comment in _locked(session, [short_id]):
-            book.reply(session, comment, message, app_command.settings())
-    click.echo("Removed the reply." if remove else "Replied.")
+        [comment] = _locked(session, [short_id])
+        book.reply(session, comment, message, app_command.settings())
+        facts = _document(comment)
+    output.print_done("Removed the reply." if remove else "Replied.", facts, as_json)
 
 
 @comments.command()
 @several
-def delete(ids: tuple[str, ...]) -> None:
+@question.yes_option
+@output.as_json
+def delete(ids: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Delete comments for good.
 
-    Webhooks that want `comment.deleted` get it.
+    Webhooks that want `comment.deleted` get it. On a terminal it says what goes, and asks.
     """
+    chosen = {row.id: row for row in (row_lookup.find(Comment, one) for one in ids)}
+    question.ask_on_terminal(lambda: _going(list(chosen.values())), yes)
     with writing() as session:
-        found = _locked(session, ids)
+        found = book.lock(session, list(chosen))
         for comment in found:
             book.delete(session, comment, app_command.settings())
     engine_setup.clear_wal(db.engine)
-    click.echo(f"Deleted {counted(len(found), 'comment')}.")
+    done = f"Deleted {counted(len(found), 'comment')}."
+    output.print_done(done, {"deleted": [comment.id for comment in found]}, as_json)
 
 
 comments.add_command(comment_files.export)
@@ -147,6 +157,21 @@ def _document(row: Comment) -> dict[str, Any]:
     reply = row.reply.public() if row.reply else None
     left_out = ("form_key", "announced_at", "edited_at", "learned_as", "spam_since", "last_sequence")
     return {**output.document(row, leave_out=left_out), "reasons": row.all_reasons, "reply": reply}
+
+
+def _going(chosen: Sequence[Comment]) -> str:
+    """Say what is deleted with these comments."""
+    lines = [
+        f"{output.shorten(one.name, 24)}: {output.shorten(one.message, 60)}"
+        for one in chosen[:NAMED_COMMENTS]
+    ]
+    waits = Delivery.comment_id.in_([one.id for one in chosen]) & Delivery.due_at.is_not(None)
+    waiting = bounded_counts.count_some(db.session(), waits, Delivery)
+    replies = sum(one.reply is not None for one in chosen)
+    parts = [counted(replies, "reply", "replies")] if replies else []
+    parts += [counted(waiting, "waiting delivery", "waiting deliveries")] if waiting else []
+    going = f"{counted(len(chosen), 'comment')} {'goes' if len(chosen) == 1 else 'go'} for good"
+    return "\n".join([*lines, f"{going}, with {' and '.join(parts)}." if parts else f"{going}."])
 
 
 def _locked(session: Session, ids: Sequence[str]) -> list[Comment]:

@@ -35,6 +35,14 @@ def print_json(value: object) -> None:
     click.echo(NOT_ASCII.sub(_escape, json.dumps(value, ensure_ascii=False, indent=2)))
 
 
+def print_done(sentence: str, facts: object, as_json: bool) -> None:
+    """Say what a command has done, in a sentence or as what `--json` prints of it."""
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(sentence)
+
+
 def print_table(
     headings: Sequence[str], rows: Iterable[Sequence[object]], empty: str, *, cut: Sequence[str] = ()
 ) -> None:

@@ -1,10 +1,14 @@
-"""The question before a command that changes much."""
+"""The questions before a command changes or deletes much."""
 
 import sys
+from collections.abc import Callable
 
 import click
 
 from guestbook.lib.errors import Refused
+from guestbook.storage.database import db
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 def ask(question: str, *, nothing: str, verb: str, as_json: bool) -> None:
@@ -16,3 +20,16 @@ def ask(question: str, *, nothing: str, verb: str, as_json: bool) -> None:
         raise Refused(f"{nothing} Add --yes to {verb} without a question.")
     if not click.confirm(question):
         raise Refused(nothing)
+
+
+def ask_on_terminal(what_goes: Callable[[], str], yes: bool, verb: str = "Delete") -> None:
+    """Say on a terminal what a command deletes, and ask; raises Refused where the answer is no.
+
+    Elsewhere nothing is asked, because scripts delete too.
+    """
+    if yes or not sys.stdin.isatty():
+        return
+    question = f"{what_goes()} {verb}?"
+    db.session.rollback()  # nobody waits in a transaction for an answer
+    if not click.confirm(question, err=True):
+        raise Refused("Nothing was changed.")

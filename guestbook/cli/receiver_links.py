@@ -67,13 +67,14 @@ def list_(webhook: str, as_json: bool) -> None:
 
 @receiver_links.command()
 @row_lookup.id_argument
-def revoke(id_: str) -> None:
+@output.as_json
+def revoke(id_: str, as_json: bool) -> None:
     """Revoke a link. It stops working at once, also where its page is open."""
     with writing() as session:
         link = row_lookup.find(ReceiverLink, id_)
         row_id = link.id
         links.revoke(session, link)
-    click.echo(f"Revoked link {row_id}.")
+    output.print_done(f"Revoked link {row_id}.", {"revoked": [row_id]}, as_json)
 
 
 def _facts(link: ReceiverLink) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """What redeliver and reprocess share: their options, and what they print."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import click
 from sqlalchemy import ColumnElement
 
-from guestbook.cli import row_lookup
+from guestbook.cli import output, row_lookup
 from guestbook.cli.list_options import WHEN
 from guestbook.cli.option_types import moment, together
 from guestbook.lib import clock, text
@@ -87,10 +87,11 @@ def options(kind: RequeueKind[M]) -> Callable[[F], F]:
         click.option(f"--{kind.owner_name}", "owner", metavar="ID", help=owner),
         click.option("--since", callback=moment, metavar="WHEN", help=since),
         click.option("--dry-run", is_flag=True, help="Only print how many it would be."),
+        output.as_json,
     )
 
 
-def run(kind: RequeueKind[M], *, dry_run: bool, **chosen: Any) -> None:
+def run(kind: RequeueKind[M], *, dry_run: bool, as_json: bool, **chosen: Any) -> None:
     """Make the chosen rows due again, or only count them, and print which stay as they are."""
     which = _condition(kind, **chosen)
     groups = requeue.forecast(db.session(), kind.model, which, clock.now())
@@ -99,6 +100,10 @@ def run(kind: RequeueKind[M], *, dry_run: bool, **chosen: Any) -> None:
     erased = sum(group.erased for group in groups)
     if erased and not due + busy + fetched:
         raise Refused(f"This cannot be done: {kind.erased}.")
+    if as_json:
+        count = due if dry_run else requeue.run(kind.model, which)
+        output.print_json({"count": count, "groups": [asdict(group) for group in groups]})
+        return
     if dry_run:
         click.echo(f"Would {kind.verb} {kind.counted(due)}.")
     else:

@@ -40,7 +40,7 @@ LOCKED = (
 @click.option(
     "--hold", is_flag=True, help="Disable all webhooks, so that nothing is sent until you enable them."
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@question.yes_option
 @output.as_json
 def restore(file: Path, hold: bool, yes: bool, as_json: bool) -> None:
     """Put a backup in the place of the book, and check it.

@@ -54,14 +54,12 @@ def overlap_option(is_valid: str, noun: str = "secret") -> Callable[[F], F]:
     )
 
 
-def print_new_secret(
-    facts: dict[str, Any], overlap_hours: float, is_valid: str, as_json: bool, *, is_given: bool = False
-) -> None:
-    """Print the new secret, unless it was given, and until when the old one is valid."""
+def print_new_secret(facts: dict[str, Any], overlap_hours: float, is_valid: str, as_json: bool) -> None:
+    """Print the new secret, which is missing where it was given, and until when the old one is valid."""
     if as_json:
         output.print_json(facts)
         return
-    click.echo("The new secret is set." if is_given else f"The new secret: {facts['secret']}")
+    click.echo(f"The new secret: {facts['secret']}" if "secret" in facts else "The new secret is set.")
     _print_end(facts["previous_secret_expires_at"] if overlap_hours else None, is_valid)
 
 

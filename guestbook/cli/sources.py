@@ -1,11 +1,12 @@
 """The commands for sources, which send webhooks to us."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import click
 
-from guestbook.cli import app_command, output, row_counts, row_lookup, secrets, source_options
+from guestbook.cli import app_command, output, question, row_counts, row_lookup, secrets, source_options
 from guestbook.cli.source_options import IN_FULL, fields_of_source, secret_option
 from guestbook.inbound import sample_requests
 from guestbook.inbound import sources as inbound_sources
@@ -37,13 +38,14 @@ def add(as_json: bool, **fields: Any) -> None:
     if not fields["verify"] and not fields["preset"]:
         raise click.UsageError("Missing option '--preset' or '--verify'.")
     with writing() as session:
-        facts = _document(inbound_sources.add(session, output.given(fields)))
+        row = inbound_sources.add(session, output.given(fields))
+        facts = _document(row)
     if as_json:
-        output.print_json(facts)
+        output.print_json(facts | ({} if fields["secret"] else {"secret": row.secret}))
         return
-    click.echo(f"Added source {facts['id']}. It must send to this URL:")
+    click.echo(f"Added source {row.id}. It must send to this URL:")
     click.echo(facts["url"])
-    _print_secret(facts)
+    _print_secret(row, is_given=bool(fields["secret"]))
     click.echo(f"See what arrived: {app_command.typed('inbox list')}")
 
 
@@ -54,7 +56,7 @@ def list_(as_json: bool) -> None:
     rows = source_status.all_of(db.session())
     failed = bounded_counts.failed_lately(db.session(), InboundEvent, clock.now())
     if as_json:
-        output.print_json([_document(row.source, leave_out=secrets.SECRET_COLUMNS) for row in rows])
+        output.print_json([_document(row.source) for row in rows])
         return
     length = output.id_length([row.source.id for row in rows])
     output.print_table(
@@ -82,11 +84,11 @@ def show_(id_: str, as_json: bool) -> None:
         row = row_lookup.find(Source, id_)
         row_changes.note_reveal(session, row)
     if as_json:
-        output.print_json(_document(row))
+        output.print_json(_document(row, leave_out=()))
         return
     state = source_status.of(db.session(), row).sentence
     counts = row_counts.by_status(InboundEvent, InboundEvent.source_id == row.id)
-    output.print_fields({**_document(row), "state": state, "events": counts})
+    output.print_fields({**_document(row, leave_out=()), "state": state, "events": counts})
 
 
 @sources.command()
@@ -99,7 +101,8 @@ def show_(id_: str, as_json: bool) -> None:
     "Whether our webhooks get to know about comments from this source.",
 )
 @click.option("--forward-in-full/--no-forward-in-full", "in_full", default=None, help=IN_FULL)
-def update(id_: str, **fields: Any) -> None:
+@output.as_json
+def update(id_: str, as_json: bool, **fields: Any) -> None:
     """Change the named settings of a source."""
     wanted = output.given(fields)
     if not wanted:
@@ -109,9 +112,12 @@ def update(id_: str, **fields: Any) -> None:
         before = row.secret
         inbound_sources.update(session, row, wanted)
         facts = _document(row)
-    click.echo(f"Updated source {facts['id']}.")
-    if facts["secret"] != before:
-        _print_secret(facts)
+    is_new = row.secret != before and not fields["secret"]
+    output.print_done(
+        f"Updated source {row.id}.", facts | ({"secret": row.secret} if is_new else {}), as_json
+    )
+    if row.secret != before and not as_json:
+        _print_secret(row, is_given=not is_new)
 
 
 @sources.command()
@@ -140,22 +146,26 @@ def test(id_: str, event: str | None, as_json: bool) -> None:
 
 @sources.command()
 @row_lookup.id_argument
-def enable(id_: str) -> None:
+@output.as_json
+def enable(id_: str, as_json: bool) -> None:
     """Process its events again, also those that wait."""
     with writing() as session:
         row = row_lookup.find(Source, id_)
         row_changes.enable(session, row)
-    click.echo(f"Enabled source {row.id}.")
+        facts = _document(row)
+    output.print_done(f"Enabled source {row.id}.", facts, as_json)
 
 
 @sources.command()
 @row_lookup.id_argument
-def disable(id_: str) -> None:
+@output.as_json
+def disable(id_: str, as_json: bool) -> None:
     """Only store its events and do nothing with them."""
     with writing() as session:
         row = row_lookup.find(Source, id_)
         row_changes.disable(session, row)
-    click.echo(f"Disabled source {row.id}.")
+        facts = _document(row)
+    output.print_done(f"Disabled source {row.id}.", facts, as_json)
 
 
 @sources.command("rotate-secret")
@@ -171,33 +181,44 @@ def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: b
     with writing() as session:
         row = row_lookup.find(Source, id_)
         inbound_sources.rotate(session, row, clock.now(), secret, timedelta(hours=overlap_hours))
-        facts = _document(row)
+        facts = _document(row) | ({} if secret else {"secret": row.secret})
     secrets.print_new_secret(facts, overlap_hours, IS_ACCEPTED, as_json)
 
 
 @sources.command()
 @row_lookup.id_argument
-def delete(id_: str) -> None:
+@question.yes_option
+@output.as_json
+def delete(id_: str, yes: bool, as_json: bool) -> None:
     """Delete a source and its events.
 
-    Comments from the source stay. To keep the events too, disable it instead.
+    Comments from the source stay. To keep the events too, disable it instead. On a terminal it says what
+    goes, and asks.
     """
-    row_id = row_lookup.find(Source, id_).id
+    row = row_lookup.find(Source, id_)
+    row_id, name = row.id, row.name
+    mine = InboundEvent.source_id == row_id
+    question.ask_on_terminal(
+        lambda: row_counts.going(InboundEvent, mine, f"source {name}", "event", "events"), yes
+    )
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     count = inbound_sources.delete(db.engine, row_id)
-    click.echo(f"Deleted source {row_id} and {counted(count, 'event')}.")
+    done = f"Deleted source {row_id} and {counted(count, 'event')}."
+    output.print_done(done, {"deleted": [row_id], "events": count}, as_json)
 
 
-def _print_secret(facts: dict[str, Any]) -> None:
-    if facts["verify"] == "token":
-        click.echo(f"It must send this in the header {facts['header']}: {facts['secret']}")
-    elif facts["verify"] == "ed25519":
-        click.echo(f"Its signatures are checked with this public key: {facts['secret']}")
-    elif facts["secret"]:
-        click.echo(f"It must sign with this secret: {facts['secret']}")
+def _print_secret(row: Source, *, is_given: bool) -> None:
+    """Print how its sender proves itself. A secret that was given is not printed again."""
+    value = " that you gave." if is_given else f": {row.secret}"
+    if row.verify == "token":
+        click.echo(f"It must send {'its token' if is_given else 'this'} in the header {row.header}{value}")
+    elif row.verify == "ed25519":
+        click.echo(f"Its signatures are checked with this public key: {row.secret}")
+    elif row.secret:
+        click.echo(f"It must sign with {'the' if is_given else 'this'} secret{value}")
     else:
         click.echo("It has no secret: anybody who knows the URL can send.")
 
 
-def _document(row: Source, **how: Any) -> dict[str, Any]:
-    return {**output.document(row, **how), "url": row.url(app_command.settings().base_url)}
+def _document(row: Source, leave_out: Sequence[str] = secrets.SECRET_COLUMNS) -> dict[str, Any]:
+    return {**output.document(row, leave_out=leave_out), "url": row.url(app_command.settings().base_url)}

@@ -3,7 +3,9 @@
 import click
 
 from guestbook.auth import api_tokens as keys
-from guestbook.cli import app_command, output, row_lookup
+from guestbook.cli import app_command, output, question, row_lookup
+from guestbook.lib import clock
+from guestbook.lib.text import printable
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
@@ -61,10 +63,14 @@ def list_(as_json: bool) -> None:
 
 @tokens.command()
 @row_lookup.id_argument
-def revoke(id_: str) -> None:
-    """Revoke a token. It stops working at once."""
+@question.yes_option
+@output.as_json
+def revoke(id_: str, yes: bool, as_json: bool) -> None:
+    """Revoke a token. It stops working at once. On a terminal it says when it was last used, and asks."""
+    row = row_lookup.find(Token, id_)
+    row_id, name, used = row.id, printable(row.name), row.last_used_at
+    last = f"was last used {clock.ago(used)}" if used else "was never used"
+    question.ask_on_terminal(lambda: f"The token {name} {last}.", yes, "Revoke")
     with writing() as session:
-        token = row_lookup.find(Token, id_)
-        row_id = token.id
-        keys.revoke(session, token)
-    click.echo(f"Revoked token {row_id}.")
+        keys.revoke(session, row_lookup.find(Token, row_id))
+    output.print_done(f"Revoked token {row_id}.", {"revoked": [row_id]}, as_json)

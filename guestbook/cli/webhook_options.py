@@ -8,6 +8,7 @@ from guestbook.cli import output, secrets
 from guestbook.cli.option_types import together
 from guestbook.lib import signing
 from guestbook.outbound import webhooks
+from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
 from guestbook.storage.database import db
@@ -68,29 +69,34 @@ fields_of_webhook = together(
 )
 
 
-def facts(row: Webhook) -> dict[str, Any]:
-    """Return the columns with the secrets, what they mean, and the template if there is one."""
+def revealed(row: Webhook) -> dict[str, Any]:
+    """Return what `show` prints: all that `facts` has, with the secrets and the values of the headers."""
+    return facts(row, leave_out=()) | {"headers": row.headers}
+
+
+def facts(row: Webhook, leave_out: tuple[str, ...] = secrets.SECRET_COLUMNS) -> dict[str, Any]:
+    """Return the columns, what they mean, and the template if there is one. Nothing in them is secret."""
     wording = webhooks.template_of(db.session(), row)
-    return listed(row, leave_out=()) | ({"template": wording} if wording else {})
+    return listed(row, leave_out) | ({"template": wording} if wording else {})
 
 
 def listed(row: Webhook, leave_out: tuple[str, ...] = secrets.SECRET_COLUMNS) -> dict[str, Any]:
     """Return the columns as a list shows them, and which keys verify."""
     columns = output.document(row, leave_out=(*leave_out, *COUNTERS, *PRIVATE_KEYS))
     keys = {name: getattr(row, name) for name in ("sign_with", "public_key", "previous_public_key")}
-    return columns | keys
+    return columns | keys | {"headers": dict.fromkeys(row.headers, HIDDEN)}
 
 
-def print_keys(shown: dict[str, Any], *, is_given: bool) -> None:
+def print_keys(row: Webhook, *, is_given: bool) -> None:
     """Print what the receiver verifies with. A secret that was given is not printed again."""
-    if is_given and signing.is_text(shown["secret"]):
+    if is_given and signing.is_text(row.secret):
         click.echo("Packages of Standard Webhooks take this secret as whsec_ and the base64 of its text.")
-    elif not is_given and shown["sign_with"] != "key":
-        click.echo(f"Its secret, with which the receiver verifies: {shown['secret']}")
-    print_public_key(shown)
+    elif not is_given and row.sign_with != "key":
+        click.echo(f"Its secret, with which the receiver verifies: {row.secret}")
+    print_public_key(row)
 
 
-def print_public_key(shown: dict[str, Any]) -> None:
+def print_public_key(row: Webhook) -> None:
     """Print the public key, if a key signs."""
-    if shown["public_key"]:
-        click.echo(f"Its public key, with which the receiver verifies: {shown['public_key']}")
+    if row.public_key:
+        click.echo(f"Its public key, with which the receiver verifies: {row.public_key}")

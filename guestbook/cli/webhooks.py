@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-from guestbook.cli import app_command, output, row_counts, row_lookup, secrets, webhook_options
-from guestbook.cli.webhook_options import facts as facts_of
+from guestbook.cli import app_command, output, question, row_counts, row_lookup, secrets, webhook_options
 from guestbook.cli.webhook_options import fields_of_webhook, secret_option
 from guestbook.lib import clock
 from guestbook.lib.text import counted
@@ -26,7 +25,7 @@ def webhooks() -> None:
 
 
 @webhooks.command()
-@click.argument("url", callback=secrets.option)
+@click.argument("url", callback=secrets.option, is_eager=True)
 @click.option("--name", help="The name you give it, by default the URL's host.")
 @fields_of_webhook
 @secret_option
@@ -35,25 +34,26 @@ def webhooks() -> None:
 def add(as_json: bool, disabled: bool, **fields: Any) -> None:
     """Send events to URL, and print its secret.
 
-    With - the URL is read from standard input: the URL of a chat service works like a password. The webhook
-    gets comment.created unless you name other events. Its format is that of a known chat service, or json.
+    With - the URL is read from standard input: the URL of a chat service works like a password. If more is
+    read there, the URL is the first line. The webhook gets comment.created unless you name other events. Its
+    format is that of a known chat service, or json.
     """
     with writing() as session:
         webhook = outbound_webhooks.add(
             session, output.given(fields), app_command.settings(), disabled=disabled
         )
-        facts = facts_of(webhook)
-    _warn(facts["url"])
+        facts = webhook_options.facts(webhook)
+    _warn(webhook.url)
     if as_json:
-        output.print_json(facts)
+        output.print_json(facts | ({} if fields["secret"] else {"secret": webhook.secret}))
         return
-    click.echo(f"Added webhook {facts['id']} for {facts['events']}.")
-    if not fields["format_name"] and facts["format"] not in ("json", "template"):
-        click.echo(f"Its format is {facts['format']}, as its URL suggests; --format chooses another.")
-    if facts["url"] != fields["url"]:
-        click.echo(f"It is sent to {facts['url']}")
-    webhook_options.print_keys(facts, is_given=bool(fields["secret"]))
-    click.echo(f"Try it: {app_command.typed('webhooks test ' + facts['id'])}")
+    click.echo(f"Added webhook {webhook.id} for {webhook.events}.")
+    if not fields["format_name"] and webhook.format not in ("json", "template"):
+        click.echo(f"Its format is {webhook.format}, as its URL suggests; --format chooses another.")
+    if webhook.url != fields["url"]:
+        click.echo(f"It is sent to {webhook.url}")
+    webhook_options.print_keys(webhook, is_given=bool(fields["secret"]))
+    click.echo(f"Try it: {app_command.typed('webhooks test ' + webhook.id)}")
 
 
 @webhooks.command("list")
@@ -91,9 +91,12 @@ def show_(id_: str, as_json: bool) -> None:
         row = row_lookup.find(Webhook, id_)
         row_changes.note_reveal(session, row)
     if as_json:
-        output.print_json(facts_of(row))
+        output.print_json(webhook_options.revealed(row))
         return
-    shown = {**facts_of(row), "state": state_words.for_people(webhook_status.in_short(row, clock.now()))}
+    shown = {
+        **webhook_options.revealed(row),
+        "state": state_words.for_people(webhook_status.in_short(row, clock.now())),
+    }
     output.print_fields(
         {**shown, "deliveries": row_counts.by_status(Delivery, Delivery.webhook_id == row.id)}
     )
@@ -108,7 +111,8 @@ def show_(id_: str, as_json: bool) -> None:
 @fields_of_webhook
 @click.option("--no-headers", is_flag=True, help="Remove its own headers.")
 @click.option("--no-rate", is_flag=True, help="Remove its rate limit.")
-def update(id_: str, no_headers: bool, no_rate: bool, **fields: Any) -> None:
+@output.as_json
+def update(id_: str, no_headers: bool, no_rate: bool, as_json: bool, **fields: Any) -> None:
     """Change the named settings of a webhook. --event and --header replace the whole list."""
     wanted = output.given(fields)
     if no_headers and "headers" in wanted:
@@ -124,17 +128,18 @@ def update(id_: str, no_headers: bool, no_rate: bool, **fields: Any) -> None:
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
         outbound_webhooks.update(session, webhook, wanted, app_command.settings())
-        facts = facts_of(webhook)
-    click.echo(f"Updated webhook {facts['id']}.")
-    if "sign_with" in wanted or "signing_key" in wanted:
-        webhook_options.print_public_key(facts)
+        facts = webhook_options.facts(webhook)
+    output.print_done(f"Updated webhook {webhook.id}.", facts, as_json)
+    if not as_json and ("sign_with" in wanted or "signing_key" in wanted):
+        webhook_options.print_public_key(webhook)
     if "url" in wanted:
-        _warn(facts["url"])
+        _warn(webhook.url)
 
 
 @webhooks.command()
 @row_lookup.id_argument
-def enable(id_: str) -> None:
+@output.as_json
+def enable(id_: str, as_json: bool) -> None:
     """Enable a webhook.
 
     The next pass sends the deliveries that wait for it, or a listener fetches them.
@@ -142,17 +147,20 @@ def enable(id_: str) -> None:
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
         row_changes.enable(session, webhook)
-    click.echo(f"Enabled webhook {webhook.id}.")
+        facts = webhook_options.facts(webhook)
+    output.print_done(f"Enabled webhook {webhook.id}.", facts, as_json)
 
 
 @webhooks.command()
 @row_lookup.id_argument
-def disable(id_: str) -> None:
+@output.as_json
+def disable(id_: str, as_json: bool) -> None:
     """Disable a webhook. Its deliveries wait."""
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
         row_changes.disable(session, webhook)
-    click.echo(f"Disabled webhook {webhook.id}.")
+        facts = webhook_options.facts(webhook)
+    output.print_done(f"Disabled webhook {webhook.id}.", facts, as_json)
 
 
 @webhooks.command("rotate-secret")
@@ -168,8 +176,8 @@ def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: b
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
         webhook_signatures.rotate_secret(session, webhook, timedelta(hours=overlap_hours), secret)
-        facts = facts_of(webhook)
-    secrets.print_new_secret(facts, overlap_hours, ALSO_SIGNS, as_json, is_given=bool(secret))
+        facts = webhook_options.facts(webhook) | ({} if secret else {"secret": webhook.secret})
+    secrets.print_new_secret(facts, overlap_hours, ALSO_SIGNS, as_json)
 
 
 @webhooks.command("rotate-key")
@@ -185,7 +193,7 @@ def rotate_key(id_: str, signing_key: str | None, overlap_hours: float, as_json:
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
         webhook_signatures.rotate_key(session, webhook, timedelta(hours=overlap_hours), signing_key)
-        facts = facts_of(webhook)
+        facts = webhook_options.facts(webhook)
     secrets.print_new_key(facts, overlap_hours, ALSO_SIGNS, as_json)
 
 
@@ -210,16 +218,24 @@ def test(id_: str, as_json: bool) -> None:
 
 @webhooks.command()
 @row_lookup.id_argument
-def delete(id_: str) -> None:
+@question.yes_option
+@output.as_json
+def delete(id_: str, yes: bool, as_json: bool) -> None:
     """Delete a webhook and all its deliveries.
 
-    Deliveries that wait are lost. To keep them, disable it instead.
+    Deliveries that wait are lost. To keep them, disable it instead. On a terminal it says what goes, and
+    asks.
     """
     webhook = row_lookup.find(Webhook, id_)
-    row_id = webhook.id
+    row_id, name = webhook.id, webhook.name
+    mine = Delivery.webhook_id == row_id
+    question.ask_on_terminal(
+        lambda: row_counts.going(Delivery, mine, f"webhook {name}", "delivery", "deliveries"), yes
+    )
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     count = outbound_webhooks.delete(db.engine, row_id)
-    click.echo(f"Deleted webhook {row_id} and {counted(count, 'delivery', 'deliveries')}.")
+    done = f"Deleted webhook {row_id} and {counted(count, 'delivery', 'deliveries')}."
+    output.print_done(done, {"deleted": [row_id], "deliveries": count}, as_json)
 
 
 def _warn(url: str) -> None:

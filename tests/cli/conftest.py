@@ -2,8 +2,11 @@
 
 import json
 import os
+import select
+import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +18,12 @@ from flask.testing import FlaskCliRunner
 
 from guestbook.storage.database import db
 from tests.conftest import run
+from tests.support import processes
 from tests.support.forks import Forks
 
 FLASK = str(Path(sys.executable).with_name("flask"))
 Process = Callable[..., tuple[int, str, str]]
+Terminal = Callable[..., tuple[int, str]]
 
 
 @dataclass
@@ -66,6 +71,27 @@ def process(environ: dict[str, str]) -> Process:
         env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environ, **added}
         done = run(FLASK, "--app", "guestbook", *arguments, env=env)
         return done.returncode, done.stdout, done.stderr
+
+    return run_it
+
+
+@pytest.fixture
+def terminal(environ: dict[str, str], tmp_path: Path) -> Terminal:
+    """Run a command on a terminal of its own; what is typed comes after its first output."""
+
+    def run_it(*arguments: str, typed: str = "") -> tuple[int, str]:
+        here, there = os.openpty()
+        command = [FLASK, "--app", "guestbook", *arguments]
+        env = processes.clean_environ(**environ)
+        with subprocess.Popen(command, env=env, cwd=tmp_path, stdin=there, stdout=there, stderr=there) as one:
+            os.close(there)
+            said = os.read(here, 1000) if select.select([here], [], [], 20)[0] else b""
+            os.write(here, typed.encode())
+            with suppress(OSError):  # that is how Linux says that the other end is closed
+                while True:
+                    said += os.read(here, 1000)
+        os.close(here)
+        return one.returncode, said.decode()
 
     return run_it
 

@@ -1,20 +1,14 @@
 """Secrets come on standard input where `-` stands for them, so that no list of processes shows them."""
 
 import json
-import os
 import re
-import select
-import subprocess
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from flask.testing import FlaskCliRunner
 
 from guestbook.cli import secrets
 from guestbook.storage.database import db
-from tests.cli.conftest import FLASK, Shell
-from tests.support import processes
+from tests.cli.conftest import Shell, Terminal
 
 URL = "https://receiver.example/hook"
 ADD = ("sources", "add", "Feed", "--verify", "token")
@@ -58,6 +52,30 @@ def test_the_secret_of_a_webhook_is_read_from_standard_input_and_not_printed(she
     assert secret_of(shell, "webhooks")["secret"] == "another one, long enough"
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_secret_that_was_given_is_not_printed_again(shell: Shell, form: tuple[str, ...]) -> None:
+    for kind, add in (("sources", ADD), ("webhooks", ("webhooks", "add", URL))):
+        assert (
+            "geheim und lang genug"
+            not in piped(shell, "geheim und lang genug\n", *add, "--secret", "-", *form)[1]
+        )
+        row_id = str(secret_of(shell, kind)["id"])
+        for command in ("update", "rotate-secret")[kind == "webhooks" :]:
+            given = f"geheim for {command}"
+            code, said, _ = piped(shell, given, kind, command, row_id, "--secret", "-", *form)
+            assert (code, given in said) == (0, False)
+            assert secret_of(shell, kind)["secret"] == given
+
+
+def test_the_url_is_the_first_line_wherever_the_secret_is_named(shell: Shell) -> None:
+    sent = f"{URL}\ngeheim und lang genug\n"
+    for arguments in (("-", "--secret", "-"), ("--secret", "-", "-")):
+        assert piped(shell, sent, "webhooks", "add", *arguments)[0] == 0
+        row = secret_of(shell, "webhooks")
+        assert (row["url"], row["secret"]) == (URL, "geheim und lang genug")
+        shell("webhooks", "delete", str(row["id"]))
+
+
 def test_a_header_s_value_is_read_from_standard_input_a_line_each(shell: Shell) -> None:
     headers = ("--header", "Authorization: -", "--header", "X-Team: a", "--header", "X-Key:-")
     assert piped(shell, "Bearer geheim\nk1\n", "webhooks", "add", URL, *headers)[0] == 0
@@ -80,7 +98,8 @@ def test_a_lone_dash_stands_for_all_headers_on_standard_input(shell: Shell) -> N
     sent = "Authorization: Bearer geheim\n\nX-Key: k1\n"
     code, said, _ = piped(shell, sent, "webhooks", "add", URL, "--header", "-", "--json")
     assert code == 0
-    assert json.loads(said)["headers"] == {"Authorization": "Bearer geheim", "X-Key": "k1"}
+    assert json.loads(said)["headers"] == {"Authorization": "(hidden)", "X-Key": "(hidden)"}
+    assert secret_of(shell, "webhooks")["headers"] == {"Authorization": "Bearer geheim", "X-Key": "k1"}
 
 
 @pytest.mark.parametrize(
@@ -102,21 +121,11 @@ def test_what_is_no_secret_is_refused_in_one_sentence(shell: Shell, sent: str | 
     assert shell.json("sources", "list") == shell.json("webhooks", "list") == []
 
 
-def test_a_terminal_is_asked_and_shows_nothing_of_a_secret(environ: dict[str, str], tmp_path: Path) -> None:
-    terminal, end = os.openpty()
-    env = processes.clean_environ(**environ)
-    command = [FLASK, "--app", "guestbook", "migrate-to", "-"]
-    with subprocess.Popen(command, env=env, cwd=tmp_path, stdin=end, stdout=end, stderr=end):
-        os.close(end)
-        said = os.read(terminal, 1000) if select.select([terminal], [], [], 20)[0] else b""
-        os.write(terminal, b"mysql://root:geheim@host/book\n")
-        with suppress(OSError):  # that is how Linux says that the other end is closed
-            while True:
-                said += os.read(terminal, 1000)
-    os.close(terminal)
-    assert said.startswith(b"Url: ")
-    assert b"it must begin with mysql+pymysql://" in said
-    assert b"geheim" not in said
+def test_a_terminal_is_asked_and_shows_nothing_of_a_secret(terminal: Terminal) -> None:
+    _, said = terminal("migrate-to", "-", typed="mysql://root:geheim@host/book\n")
+    assert said.startswith("Url: ")
+    assert "it must begin with mysql+pymysql://" in said
+    assert "geheim" not in said
 
 
 def test_the_help_says_that_it_can_be_read_from_standard_input(shell: Shell) -> None:
