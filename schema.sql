@@ -355,12 +355,13 @@ CREATE INDEX IF NOT EXISTS inbound_events_by_end ON inbound_events (status, proc
 -- How much a source's unproven events take, and which one is the oldest.
 CREATE INDEX IF NOT EXISTS inbound_events_by_proof ON inbound_events (source_id, status, unproven_bytes, id);
 
--- Where a comment came from, if no visitor wrote it here.
+-- Where a comment came from, if no visitor wrote it here. Its source may be deleted; no other one gets its id.
 CREATE TABLE IF NOT EXISTS origins (
     comment_id VARCHAR(32) NOT NULL,
     name VARCHAR(80) NOT NULL,      -- the source's name, as it stands under the comment
     url VARCHAR(500),               -- the comment's place in another book; each appears here once
     told_at VARCHAR(24),            -- when our own webhooks heard of it; null when they shall not
+    source_id VARCHAR(32),          -- the source that brought it, which alone may remove it; null when nobody knows
     PRIMARY KEY (comment_id),
     CONSTRAINT origins_url UNIQUE (url),
     CONSTRAINT origins_comment FOREIGN KEY (comment_id) REFERENCES comments (id) ON DELETE CASCADE
@@ -435,13 +436,14 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0024' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0025' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT request FROM idempotency_keys)
     AND NOT EXISTS (SELECT object FROM audit_log)
     AND NOT EXISTS (SELECT last_sequence FROM comments)
     AND NOT EXISTS (SELECT unreadable_until FROM webhooks)
     AND NOT EXISTS (SELECT comment_id FROM holds)
+    AND NOT EXISTS (SELECT source_id FROM origins)
     AND NOT EXISTS (SELECT id FROM passes)
     AND NOT EXISTS (SELECT last_used_at FROM receiver_links)
     AND NOT EXISTS (SELECT name FROM settings)

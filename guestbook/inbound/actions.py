@@ -80,7 +80,7 @@ def write_comment(
     if known := _comment_at(session, home, settings) if home else None:
         return Effect("The book has this comment already.", known)
     told_at = clock.now() if source.relayed_since else None
-    origin = Origin(name=source.name, url=home, told_at=told_at)
+    origin = Origin(name=source.name, url=home, told_at=told_at, source_id=source.id)
     found = _classified(session, action, settings)
     row = book.sign(session, action.draft, found, form_key=None, settings=settings, origin=origin)
     return Effect.of_new(row)
@@ -109,7 +109,8 @@ def _remove_comment(session: Session, source: Source, action: RemoveComment, set
         InboundEvent.source_id == source.id,
         InboundEvent.note.startswith(BECAME),
     )
-    is_mine = has_made | (Origin.name == source.name)  # the event may be pruned, the source renamed
+    # A web server of an earlier program may have stored it after the upgrade, and then without the id.
+    is_mine = (Origin.source_id == source.id) | (Origin.source_id.is_(None) & has_made)
     mine = select(Comment).join(Origin).where(Origin.url == action.home, is_mine)
     row = session.scalars(mine.with_for_update(of=Comment)).first()
     if row is None or not row.is_known:

@@ -77,7 +77,7 @@ def connections() -> int:
 
 
 class _StrictParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
-    """The head of a request. What is wrong with it gets a 400, and its connection ends."""
+    """The head of a request. A wrong one gets a 400, and its connection ends."""
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the head; refuse one about whose end a proxy may have another opinion (RFC 9112, 6.1)."""

@@ -34,6 +34,7 @@ class CheckedOrigin:
     name: str
     url: str | None
     told_at: datetime | None
+    source_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,4 +154,6 @@ def _origin(row: FileRow, now: datetime) -> CheckedOrigin | None:
     url = row.fields.get("origin_url", "").strip() or None
     if len(name) > validate.NAME_LIMIT or (url and comment_form.website_error(url)):
         raise Refused("its origin is not the name of a source and the address of a comment")
-    return CheckedOrigin(name, url, _moment(row, "origin_told_at", now))
+    source_id = row.fields.get("origin_source_id", "")
+    known = source_id if ids.ID.fullmatch(source_id) else None
+    return CheckedOrigin(name, url, _moment(row, "origin_told_at", now), known)

@@ -33,6 +33,7 @@ COLUMNS = {
     "origin_url": Origin.url,
     "origin_told_at": Origin.told_at,
     "last_sequence": Comment.last_sequence,
+    "origin_source_id": Origin.source_id,
 }
 
 

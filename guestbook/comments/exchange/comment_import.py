@@ -5,7 +5,7 @@ Each comment has the same id in each run, and one whose id is in the book stays 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -165,5 +165,5 @@ def _row(one: CheckedComment) -> Comment:
         number=one.number,
         last_sequence=one.last_sequence,
         reply=Reply(message=reply.message, created_at=reply.created_at) if reply else None,
-        origin=Origin(name=origin.name, url=origin.url, told_at=origin.told_at) if origin else None,
+        origin=Origin(**asdict(origin)) if origin else None,
     )

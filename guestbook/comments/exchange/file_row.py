@@ -12,9 +12,9 @@ FIELDS = (
     *("id", "name", "website", "message", "place", "note", "status", "reason", "reasons", "created_at"),
     *("announced_at", "edited_at", "number", "reply", "reply_created_at"),
     *("origin_name", "origin_url", "origin_told_at"),
-    "last_sequence",
+    *("last_sequence", "origin_source_id"),
 )
-FORMER_FIELDS = (FIELDS[:-1],)  # of exports before a field was added
+FORMER_FIELDS = (FIELDS[:-2], FIELDS[:-1])  # of exports before a field was added
 WHOLE_NUMBERS = ("number", "last_sequence")
 LINE_LIMIT = 1_000_000  # bytes; the longest comment with its reply takes a tenth of it
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # as `lines` decodes such bytes

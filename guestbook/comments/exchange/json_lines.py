@@ -9,7 +9,10 @@ from guestbook.comments.exchange.file_row import FIELDS, NOT_UTF8, WHOLE_NUMBERS
 # The objects inside the object: name → key in it → field.
 INNER_OBJECTS = {
     "reply": {"message": "reply", "created_at": "reply_created_at"},
-    "origin": {"name": "origin_name", "url": "origin_url", "told_at": "origin_told_at"},
+    "origin": {
+        **{"name": "origin_name", "url": "origin_url", "told_at": "origin_told_at"},
+        "source_id": "origin_source_id",
+    },
 }
 INNER_FIELDS = {one for inner in INNER_OBJECTS.values() for one in inner.values()}
 

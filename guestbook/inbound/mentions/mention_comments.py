@@ -36,7 +36,7 @@ def write(session: Session, source: Source, action: WriteMention, settings: Sett
     if kept.closed:
         return Effect("", error=CLOSED)
     told_at = clock.now() if source.relayed_since else None
-    origin = Origin(name=action.host[:80], url=action.url, told_at=told_at)
+    origin = Origin(name=action.host[:80], url=action.url, told_at=told_at, source_id=source.id)
     row = book.sign(session, action.draft, found, form_key=None, settings=settings, origin=origin)
     return Effect.of_new(row)
 
@@ -46,7 +46,7 @@ def remove(session: Session, action: RemoveMention, settings: Settings) -> Effec
     row = _comment_of(session, action.url)
     if row is None:
         return Effect("", error=action.why)
-    if not _is_of(row, action.host):
+    if not _is_of(session, row, action.host):
         return Effect(NOT_OURS, row.id)
     if not row.is_known:
         return Effect(f"{action.why} Its comment is not in the book.", row.id)
@@ -60,7 +60,7 @@ def _update(
     session: Session, row: Comment, action: WriteMention, found: Classification, settings: Settings
 ) -> Effect:
     """Take the page's present words, unless the owner has removed the comment."""
-    if not _is_of(row, action.host):
+    if not _is_of(session, row, action.host):
         return Effect(NOT_OURS, row.id)
     is_back = row.status == "trash" and row.reason == NO_LONGER
     if not row.is_known and not is_back:
@@ -79,5 +79,9 @@ def _comment_of(session: Session, url: str) -> Comment | None:
     return session.scalars(mine.with_for_update(of=Comment)).first()
 
 
-def _is_of(row: Comment, host: str) -> bool:
-    return row.origin is not None and row.origin.name == host[:80]
+def _is_of(session: Session, row: Comment, host: str) -> bool:
+    """Whether a mention brought it. The owner may have deleted the source of mentions since then."""
+    if row.origin is None or row.origin.name != host[:80]:
+        return False
+    source = session.get(Source, row.origin.source_id) if row.origin.source_id else None
+    return source is None or source.is_built_in

@@ -42,6 +42,7 @@ class Origin(Base):
     name: Mapped[str] = mapped_column(String(80))
     url: Mapped[str | None] = mapped_column(String(500))
     told_at: Mapped[datetime | None]
+    source_id: Mapped[str | None] = mapped_column(String(32))
 
     def public(self) -> dict[str, str | None]:
         """Return its public part."""

@@ -61,6 +61,7 @@ def comments(draw: st.DrawFn) -> dict[str, str]:
         "origin_url": draw(st.sampled_from(["", "https://other.example/comments/1"])) if origin else "",
         "origin_told_at": draw(st.just("") | moments) if origin else "",
         "last_sequence": draw(st.sampled_from(["", "1", "73"])),
+        "origin_source_id": draw(st.sampled_from(["", "5" * 32])) if origin else "",
     }
 
 
@@ -136,7 +137,7 @@ def test_a_book_that_is_emptied_and_imported_is_the_same_book(kind: str) -> None
         row = session.get_one(Comment, keys[0])
         row.status, row.reason, row.website = "held", "It holds 9 links.", "https://ada.example/"
         row.reply = Reply(message="- Danke", created_at=NOW)
-        row.origin = Origin(name="Shop", url="https://shop.example/1", told_at=NOW)
+        row.origin = Origin(name="Shop", url="https://shop.example/1", told_at=NOW, source_id="5" * 32)
     before = exported()
     assert [row["id"] for row in before] == keys
     assert set(before[0]) == set(FIELDS)

@@ -4,6 +4,8 @@ from flask import Flask
 
 from guestbook.comments import book
 from guestbook.comments.moderation_policy import Classification
+from guestbook.inbound import template_presets
+from guestbook.inbound.mentions import mention_comments
 from guestbook.storage import database, preferences
 from guestbook.storage.models import Comment
 from tests.support import factories, inbound_factories, mention_pages
@@ -128,6 +130,19 @@ def test_a_page_that_is_gone_takes_its_comment_along(app: Flask, receiver: Recei
         mention(app, receiver, path)
         comment = comments()[-1]
         assert (comment.status, comment.message, comment.reason) == ("published", "Back again", None)
+
+
+def test_a_mention_leaves_the_comment_of_a_source_that_has_the_name_of_its_host(
+    app: Flask, receiver: Receiver
+) -> None:
+    inbound_factories.source(name="127.0.0.1", template=template_presets.PRESETS["guestbook"])
+    inbound_factories.tell(app.test_client(), "comment.created", receiver.url("/post"))
+    inbound_factories.process(app)
+    for answer in (page("Other words"), Answer(410)):
+        receiver.answer("/post", answer)
+        mention(app, receiver)
+        assert inbound_factories.messages() == ["Hi!"]
+        assert inbound_factories.rows()[-1].note == mention_comments.NOT_OURS
 
 
 def test_a_comment_that_the_owner_has_removed_stays_removed(app: Flask, receiver: Receiver) -> None:
