@@ -143,7 +143,7 @@ class Dispatcher:
             elif more or self._has_work(poller):
                 stop.wait(TICK_PAUSE)  # the other work has more, or another pass has leased these
             elif stay or (self._limit is NO_LIMIT and poller.slot_opens_soon()):
-                is_woken = poller.rest(min(until, self._repair.next), stop, other_due=shares.next_due)
+                is_woken = poller.rest(until, stop, other_due=shares.next_due, ends=self._repair.is_due)
             else:
                 break  # nothing is due
 

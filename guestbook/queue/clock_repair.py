@@ -30,26 +30,27 @@ REPAIR_INTERVAL = 60.0  # seconds
 
 
 class PeriodicRepair:
-    """Fixes due times each minute of a pass, which may last a day and see the clock jump."""
+    """Fixes due times each minute of a pass, which may last a day, and as soon as the clock went back."""
 
     def __init__(self, engine: Engine, timeout: float, schedule: Schedule, but: str = NO_TOKEN) -> None:
         self._repair = partial(repair, engine, timeout, schedule, but=but)
         self._looked = time.monotonic(), clock.now()
 
-    @property
-    def next(self) -> float:
-        """Return when to look again, on the monotonic clock."""
-        return self._looked[0] + REPAIR_INTERVAL
+    def is_due(self) -> bool:
+        """Whether to look now. It costs two looks at a clock, so a pass that waits asks all the time."""
+        passed = time.monotonic() - self._looked[0]
+        return passed >= REPAIR_INTERVAL or self._went_back(passed)
 
     def look(self) -> None:
-        """Fix due times if a minute has passed."""
-        at, before = time.monotonic(), self._looked
-        if at < before[0] + REPAIR_INTERVAL:
-            return
-        now = clock.now()
-        self._looked = at, now
-        back = now - before[1] < timedelta(seconds=at - before[0]) - CLOCK_SLACK
-        self._repair(went_back=back)
+        """Fix due times if it is time to."""
+        if self.is_due():
+            went_back = self._went_back(time.monotonic() - self._looked[0])
+            self._looked = time.monotonic(), clock.now()
+            self._repair(went_back=went_back)
+
+    def _went_back(self, passed: float) -> bool:
+        """Whether the clock shows less time than has passed. A faulty host may turn back both."""
+        return passed < 0 or clock.now() - self._looked[1] < timedelta(seconds=passed) - CLOCK_SLACK
 
 
 def repair(

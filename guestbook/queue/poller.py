@@ -91,16 +91,21 @@ class Poller:
         return bool(self.version() != self._mark)
 
     def rest(
-        self, until: float, stop: StopFlag, *, other_due: Callable[[], datetime | None] = lambda: None
+        self,
+        until: float,
+        stop: StopFlag,
+        *,
+        other_due: Callable[[], datetime | None] = lambda: None,
+        ends: Callable[[], bool] = lambda: False,
     ) -> bool:
         """Wait until something may be due, until that moment of the monotonic clock, or until stop is set.
 
-        Call `next_due` before. `other_due` says when other work is due. Return whether somebody woke us: then
-        there is something to do, and a look would only take time.
+        Call `next_due` before. `other_due` says when other work is due, and `ends` whether to wait no longer.
+        Return whether somebody woke us: then there is something to do, and a look would only take time.
         """
         now, wake = time.monotonic(), self._moment(other_due())
         look_at = now + self._interval
-        while now < min(wake, until) and not stop.is_set():
+        while now < min(wake, until) and not stop.is_set() and not ends():
             if self._is_woken_within(min(wake, until, look_at, now + STOP_LOOK) - now, stop):
                 return True
             now = time.monotonic()

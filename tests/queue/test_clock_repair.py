@@ -2,10 +2,10 @@
 
 import os
 import signal
-import threading
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from flask import Flask
@@ -16,6 +16,7 @@ from guestbook.background import cron
 from guestbook.background.cron import Options
 from guestbook.comments import book
 from guestbook.lib import clock, retry_policy
+from guestbook.outbound.tally import Tally
 from guestbook.queue import clock_repair, leases
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -198,39 +199,38 @@ def test_a_jump_forward_disables_no_webhook_as_failing(
 
 
 @pytest.mark.usefixtures("hook")
-def test_a_long_pass_notices_that_the_clock_went_back_and_sends_what_waits(
-    app: Flask, receiver: Receiver, turned: Turned, monkeypatch: pytest.MonkeyPatch
+def test_a_long_pass_notices_at_once_that_the_clock_went_back_and_sends_what_waits(
+    app: Flask, receiver: Receiver, turned: Turned
 ) -> None:
-    monkeypatch.setattr(clock_repair, "REPAIR_INTERVAL", 0.2)
     receiver.answer("/hook", Answer(500), Answer(200))
     settings = replace(factories.settings(), retry_schedule=(0.0, 300.0))
     turned.by = 5 * HOUR
     factories.sign()
 
-    def turn_back() -> None:
-        receiver.wait_for(1)
-        turned.by = 4 * HOUR
-        receiver.wait_for(2)
-        os.kill(os.getpid(), signal.SIGTERM)
+    def turn_back(tally: Tally) -> None:
+        if tally.retried:
+            turned.by = 4 * HOUR
+        if tally.processed:
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    turner = threading.Thread(target=turn_back)
-    turner.start()
-    cron.run(db.engine, settings, Options(max_seconds=20, stay=True, concurrency=8))
-    turner.join()
+    stays = Options(max_seconds=20, stay=True, concurrency=8)
+    cron.run(db.engine, settings, stays, after_tick=turn_back)
     assert (factories.one().status, len(receiver.requests)) == ("processed", 2)
     assert app.testing
 
 
+@pytest.mark.parametrize("monotonic_by", [0.0, -3600.0])
 def test_rows_leased_by_a_pass_stay_with_it_when_the_clock_goes_back(
-    hook: str, turned: Turned, monkeypatch: pytest.MonkeyPatch
+    hook: str, turned: Turned, monkeypatch: pytest.MonkeyPatch, monotonic_by: float
 ) -> None:
-    monkeypatch.setattr(clock_repair, "REPAIR_INTERVAL", 0.0)
     turned.by, settings = HOUR, factories.settings()
     each_minute = clock_repair.PeriodicRepair(db.engine, settings.timeout, settings.retry_schedule, "mine.")
     later = clock.now() + timedelta(seconds=40)
     for token in ("mine.1", "another.1"):
         factories.delivery(hook, claimed_by=token, claims=1, due_at=later)
     turned.by = timedelta()
+    beside = SimpleNamespace(monotonic=lambda: time.monotonic() + monotonic_by)
+    monkeypatch.setattr(clock_repair, "time", beside)
     each_minute.look()
     assert {row.claimed_by for row in factories.deliveries()} == {"mine.1", None}
 

@@ -111,8 +111,11 @@ def _loop(
             if next_due and next_due <= clock.now():
                 running.stop.wait(TICK_SECONDS)  # the windows are full, or there is more
             elif stay:
-                until = min(running.until, repairs.next, inbox.extend_at, outbox.extend_at)
-                poller.rest(until, running.stop, other_due=partial(next_inbound_due, engine))
+                until, due = (
+                    min(running.until, inbox.extend_at, outbox.extend_at),
+                    partial(next_inbound_due, engine),
+                )
+                poller.rest(until, running.stop, other_due=due, ends=repairs.is_due)
             elif is_idle:
                 if published_at + FOLLOW_WAIT < time.monotonic() or not is_followed:
                     break
