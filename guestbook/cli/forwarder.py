@@ -12,7 +12,6 @@ from guestbook.lib.text import printable
 
 FORWARD_TIMEOUT = 10.0  # seconds for the program
 KEPT_OPEN = 1.0  # seconds without a message, after which a server may have closed its connection
-SENT_ERROR_LIMIT = 300  # characters, as the book takes them
 SHOWN_ANSWER = 200  # characters
 
 
@@ -40,9 +39,9 @@ class Forwarder:
         try:
             status, said = self._post(delivery)
         except (requests.RequestException, HTTPError) as error:
-            why = f"{self._url} gave no answer ({type(error).__name__})."
-            click.echo(f"  {why} It comes again later.", err=True)
-            return {"ok": False, "error": why[:SENT_ERROR_LIMIT], "milliseconds": _since(began)}
+            why = f"gave no answer ({type(error).__name__})."
+            click.echo(f"  {self._url} {why} It comes again later.", err=True)
+            return {"ok": False, "error": f"The receiver {why}", "milliseconds": _since(began)}
         ok = 200 <= status < 300
         result = {"ok": ok, "status_code": status, "milliseconds": _since(began)}
         again = "" if ok else " It comes again later."

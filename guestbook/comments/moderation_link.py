@@ -19,7 +19,6 @@ from guestbook.lib.link_signature import ID_DIGITS, SIGNATURE_DIGITS, TIME_DIGIT
 MODERATION_PATH = "/moderate"
 MODERATION = "moderation"  # the purpose of the signature
 MODERATION_TOKEN = re.compile(f"[0-9a-f]{{{ID_DIGITS + 2 * TIME_DIGITS + SIGNATURE_DIGITS}}}")
-IN_TEXT = re.compile(rf"({MODERATION_PATH}/){MODERATION_TOKEN.pattern}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,3 @@ def read(token: str, secret_keys: Sequence[str]) -> SignedLink | None:
     times = signed[ID_DIGITS:]
     held_at, expires_at = ids.moment_of(times[:TIME_DIGITS]), ids.moment_of(times[TIME_DIGITS:])
     return SignedLink(signed[:ID_DIGITS], held_at, expires_at)
-
-
-def hide(text: str) -> str:
-    """Return the text without the secret parts of links, for programs that may read but not moderate."""
-    return IN_TEXT.sub(r"\1(hidden)", text)

@@ -4,8 +4,8 @@ from guestbook.inbound import body_parser
 from guestbook.inbound.body_parser import BodyError
 from guestbook.lib import byte_view
 from guestbook.lib.byte_view import View
+from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.verification import verify_signature
-from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.storage.models import InboundEvent
 
 

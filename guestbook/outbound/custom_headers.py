@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from guestbook import transport
 from guestbook.lib.encryption import Unreadable
 from guestbook.lib.errors import Refused
-
-HIDDEN = "(hidden)"
+from guestbook.lib.redaction import HIDDEN
 
 
 def read(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,6 @@ Each has a template for the body that the host wants, and the headers that it as
 """
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 # An edit makes no event: the next build shows it.
 REBUILD_EVENTS = ("comment.published", "comment.deleted", "comment.replied")
@@ -65,9 +64,3 @@ REBUILD_PRESETS = {
 def placeholder_in(*texts: str) -> str | None:
     """Return the first placeholder that the owner has left in these texts."""
     return next((one for one in PLACEHOLDERS if any(one in text for text in texts)), None)
-
-
-def is_for_builds(url: str) -> bool:
-    """Whether the URL is at one of these hosts, where its path may be all that a build needs."""
-    hosts = {urlsplit(one.url).hostname for one in REBUILD_PRESETS.values()}
-    return urlsplit(url).hostname in hosts

@@ -4,9 +4,9 @@ import time
 
 from guestbook.lib import clock, resource_limits
 from guestbook.lib.mail_address import is_mailto
+from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.text import printable
 from guestbook.outbound import request_headers, response_policy
-from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.outbound.mail import MAIL_HEADERS, MailSender
 from guestbook.outbound.mention_sender import MentionSender, NoEndpoint
 from guestbook.outbound.response_policy import Decision

@@ -8,8 +8,8 @@ from flask import Flask, Request, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 
+from guestbook.lib import redaction
 from guestbook.storage import transaction_retry
-from guestbook.web import logged_path
 
 
 class CookieSessions(SecureCookieSessionInterface):
@@ -44,4 +44,5 @@ class Application(Flask):
         /,
     ) -> None:
         """Log an exception as Flask does, but without the secret of a link."""
-        self.logger.error("Exception on %s [%s]", logged_path.of_request(), request.method, exc_info=exc_info)
+        path = redaction.addresses(request.path)
+        self.logger.error("Exception on %s [%s]", path, request.method, exc_info=exc_info)

@@ -30,7 +30,7 @@ def unless_known(response: Response) -> Response:
     return response
 
 
-def refuse_if_changed(document: dict[str, object]) -> None:
+def refuse_if_changed(document: dict[str, object] | Response) -> None:
     """Answer 412 if the request's If-Match names another version of this document (RFC 9110, 13.1.1).
 
     A weak ETag counts too: a proxy makes it so when it compresses the answer.

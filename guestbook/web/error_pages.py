@@ -6,7 +6,8 @@ Those of the database are in database_error_pages.
 from flask import Flask, Response, current_app, render_template, request
 from werkzeug.exceptions import BadHost, HTTPException, InternalServerError, SecurityError
 
-from guestbook.web import error_json, logged_path, owner_pages, request_id
+from guestbook.lib import redaction
+from guestbook.web import error_json, owner_pages, request_id
 from guestbook.web.error_texts import ERROR_TEXTS, BookUpdating, NotYours, PageExpired
 from guestbook.web.translation import translated
 
@@ -26,7 +27,7 @@ def answer(error: HTTPException) -> Response:
     if response.status_code < 400:
         return response
     if response.status_code == InternalServerError.code:
-        path = logged_path.of_request()
+        path = redaction.addresses(request.path)
         current_app.logger.error("Request %s: %s %s failed.", request_id.get(), request.method, path)
     if request.path.startswith(JSON_PATHS):
         return error_json.answer(response, error)

@@ -34,6 +34,7 @@ from guestbook.web.api import (
     sources,
     spam,
     statistics,
+    token_view,
     tokens,
     webhooks,
 )
@@ -58,6 +59,7 @@ def register(app: Flask) -> None:
     api.after_request(authentication.add_headers)
     api.after_request(idempotency.keep_late)
     api.after_request(_unless_known)
+    api.after_request(token_view.mask)  # it runs first, so that the ETag is of what is shown
     api.teardown_request(idempotency.stop_running)
     api.register_error_handler(Refused, error_json.refuse)
     api.register_error_handler(AnsweredMeanwhile, idempotency.answer_meanwhile)

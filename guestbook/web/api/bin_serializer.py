@@ -4,7 +4,7 @@ from typing import Any
 
 from guestbook.inbound.bin_requests.replay import Replayed
 from guestbook.inbound.bin_requests.signature_check import Check
-from guestbook.outbound.custom_headers import HIDDEN
+from guestbook.lib.redaction import HIDDEN
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.web import current
 from guestbook.web.api import authentication, bin_schemas, row_shape, token_view
@@ -20,8 +20,9 @@ def bin_(row: Bin) -> dict[str, Any]:
 
 
 def bin_request(row: BinRequest) -> dict[str, Any]:
-    """Return a request as a list shows it."""
-    return row_shape.of(row, bin_schemas.BIN_REQUEST_SCHEMA)
+    """Return a request as a list shows it. Like its headers, its query may have passwords of others."""
+    is_hidden = row.query and not authentication.may("manage")
+    return row_shape.of(row, bin_schemas.BIN_REQUEST_SCHEMA, {"query": HIDDEN} if is_hidden else None)
 
 
 def bin_request_in_full(row: BinRequest, check: Check) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, abort, g
+from flask import Blueprint, Response, abort, g, make_response
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden, TooManyRequests
@@ -16,7 +16,7 @@ from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import conditional, current, submission
-from guestbook.web.api import authentication, idempotency, request_reader, serializers
+from guestbook.web.api import authentication, idempotency, request_reader, serializers, token_view
 from guestbook.web.row_lookup import find, find_locked_comment
 
 NOT_ASKED = "This book asks for no {}."
@@ -76,7 +76,7 @@ def change(comment_id: str) -> ResponseReturnValue:
     changes = request_reader.body(_errors)
     with writing() as session:
         comment = find_locked_comment(comment_id)
-        conditional.refuse_if_changed(serializers.comment(comment))
+        conditional.refuse_if_changed(token_view.mask(make_response(serializers.comment(comment))))
         if any(name in changes for name in DRAFT_FIELDS):
             typed = book.typed(comment) | changes
             book.edit(session, comment, _draft(typed), current.settings())
@@ -92,7 +92,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
     """Delete a comment for good."""
     with writing() as session:
         comment = find_locked_comment(comment_id)
-        conditional.refuse_if_changed(serializers.comment(comment))
+        conditional.refuse_if_changed(token_view.mask(make_response(serializers.comment(comment))))
         book.delete(session, comment, current.settings())
     engine_setup.clear_wal(db.engine)
     return "", 204

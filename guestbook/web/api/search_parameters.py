@@ -17,8 +17,8 @@ COMMENT_SEARCH = (
 TEXT_PARAMETER = in_query(
     "text",
     WORD_SCHEMA,
-    "Only rows with this text in the payload, or in what became of it; needs the scope `moderate`, because "
-    f"payloads may have links to moderate. {LOOKS_BACK}",
+    "Only rows with this text in the payload, or in what became of it; needs the scope `manage`, because "
+    f"payloads may have addresses that work like passwords. {LOOKS_BACK}",
 )
 DELIVERY_SEARCH = (
     in_query("comment", ID_SCHEMA, "Only deliveries about this comment."),

@@ -15,8 +15,8 @@ def words(query: Mapping[str, Any], name: str) -> str | None:
 def text(query: Mapping[str, Any]) -> str | None:
     """Return what payloads must have; 403 for a token that may not see all that is in them.
 
-    Such a token could find out a hidden link to moderate, letter by letter.
+    Such a token could find out a hidden address, letter by letter.
     """
     if "text" in query:
-        authentication.require("moderate", "The parameter text")
+        authentication.require("manage", "The parameter text")
     return words(query, "text")

@@ -10,8 +10,8 @@ from flask import request
 from guestbook.inbound import evaluate, event_view
 from guestbook.lib import clock
 from guestbook.lib.json_schema import JSON_SCHEMA_DIALECT
+from guestbook.lib.redaction import HIDDEN
 from guestbook.outbound import webhooks
-from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.outbound.event_catalogue.event_type import EventType
 from guestbook.queries import webhook_status
 from guestbook.queries.lists import RowPage
@@ -42,6 +42,7 @@ def webhook(row: Webhook, *, with_secret: bool = False) -> Shape:
     more = {
         "template": webhooks.template_of(db.session(), row),
         "events": row.events.split(),
+        "url": token_view.url(row.url),
         "headers": dict.fromkeys(row.headers, HIDDEN),
         "state": webhook_status.in_short(row, clock.now()),
     }
@@ -56,13 +57,20 @@ def delivery(row: Delivery) -> Shape:
 
 def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> Shape:
     """Return a delivery with its exact body and every attempt."""
+    webhook_url = db.session.get_one(Webhook, row.webhook_id).url
+
+    def shown(text: str) -> str:
+        return token_view.about_request(text, webhook_url)
+
     made = []
-    for attempt in attempts:
-        answer = attempt.response_body  # a receiver may repeat the payload
-        more = {"response_body": answer and token_view.shown(answer)}
+    for attempt in attempts:  # a receiver may repeat the URL or the payload
+        answer, headers = attempt.response_body, attempt.response_headers
+        more = {
+            "response_headers": headers and {name: shown(value) for name, value in headers.items()},
+            "response_body": answer and shown(answer),
+        }
         made.append(row_shape.of(attempt, schemas.ATTEMPT_SCHEMA, more))
-    payload = token_view.shown(row.body.decode(errors="replace"))
-    return delivery(row) | {"payload": payload, "attempts_made": made}
+    return delivery(row) | {"payload": shown(row.body.decode(errors="replace")), "attempts_made": made}
 
 
 def inbound_event(row: InboundEvent) -> Shape:

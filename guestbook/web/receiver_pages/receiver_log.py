@@ -3,7 +3,7 @@
 from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib import byte_view, clock
+from guestbook.lib import byte_view, clock, redaction
 from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import lists, webhook_status
@@ -39,7 +39,7 @@ def index(link_id: str) -> ResponseReturnValue:
         "log",
         admission,
         standing=webhook_status.of(session, webhook, now),
-        url=shown_payload.url_without_secrets(webhook),
+        url=redaction.url(webhook.url),
         page=found,
         wanted=wanted,
         statuses=DELIVERY_LIST.statuses,

@@ -2,14 +2,11 @@
 
 import json
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
-from guestbook.comments import moderation_link
-from guestbook.outbound import rebuild_presets
-from guestbook.outbound.custom_headers import HIDDEN
-from guestbook.outbound.formats import ADDRESSED, CHAT_FORMATS, chat_urls
+from guestbook.lib import redaction
+from guestbook.outbound.formats import ADDRESSED, CHAT_FORMATS
 from guestbook.storage.models import Comment, Delivery, Hold, Webhook
 
 WITHHELD = (
@@ -24,26 +21,13 @@ def is_withheld(session: Session, delivery: Delivery, webhook: Webhook) -> bool:
     payload = delivery.body.decode(errors="replace")
     if webhook.moderation_links_since or webhook.format in ADDRESSED:
         return True
-    if moderation_link.hide(payload) != payload or _has_more(body := _read(payload)):
+    if redaction.addresses(payload) != payload or _has_more(body := _read(payload)):
         return True
     comment = session.get(Comment, delivery.comment_id) if delivery.comment_id else None
     note = comment.note if comment else None
     if webhook.format in OWN_WORDING or not _part(body, "data"):  # perhaps from before a change of the format
         return bool(note) or _may_have_more(session, delivery)
     return any(one in payload for one in _spellings(note)) if note else False
-
-
-def url_without_secrets(webhook: Webhook) -> str:
-    """Return the URL without what may be a password: a user, a query, and a path that may be one."""
-    parts = urlsplit(webhook.url)
-    if not parts.hostname:
-        return webhook.url
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    port = f":{parts.port}" if parts.port else ""
-    is_service = chat_urls.is_known(webhook.url) or rebuild_presets.is_for_builds(webhook.url)
-    path = f"/{HIDDEN}" if webhook.format != "json" or is_service else parts.path
-    query = f"?{HIDDEN}" if parts.query else ""
-    return f"{parts.scheme}://{host}{port}{path}{query}"
 
 
 def _read(payload: str) -> Any:

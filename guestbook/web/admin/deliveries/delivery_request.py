@@ -6,8 +6,8 @@ from typing import Any, cast
 from sqlalchemy import Row
 
 from guestbook.lib.mail_address import is_mailto
+from guestbook.lib.redaction import HIDDEN
 from guestbook.outbound import receivers, request_headers, tasks
-from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.web.admin import curl_command
 

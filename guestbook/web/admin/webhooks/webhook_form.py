@@ -8,9 +8,9 @@ from flask import request
 
 from guestbook.lib import ids
 from guestbook.lib.errors import Refused
+from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.text import clean_line, clean_text
 from guestbook.outbound import payload_preview, rebuild_presets, webhooks
-from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.outbound.payload_preview import PayloadPreview
 from guestbook.outbound.rebuild_presets import REBUILD_PRESETS
 from guestbook.storage.column_types import UNREADABLE
