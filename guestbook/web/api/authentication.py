@@ -23,6 +23,7 @@ from guestbook.web.error_texts import InsufficientScope
 BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 BEARER_CHALLENGE = 'Bearer realm="guestbook"'  # RFC 9110 section 11.6.1, RFC 6750 section 3
 TOKEN_NEEDED = "This needs a token: Authorization: Bearer gbk_…"
+UNKNOWN_TOKEN = "This token is not known: it is mistyped, belongs to another book, or was revoked."
 
 
 def authenticate() -> None:
@@ -35,8 +36,10 @@ def authenticate() -> None:
     token = api_tokens.find(db.session(), given[1]) if given else None
     if token is not None:
         _admit(token, api_call.scope(request_reader.address()))
-    elif given or call.token == "needed":
-        refuse("invalid_token" if given else None)
+    elif given:
+        refuse("invalid_token", UNKNOWN_TOKEN)
+    elif call.token == "needed":
+        refuse()
 
 
 def has_token() -> bool:
