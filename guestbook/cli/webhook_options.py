@@ -7,8 +7,8 @@ import click
 from guestbook.cli import output, secrets
 from guestbook.cli.option_types import together
 from guestbook.lib import signing
+from guestbook.lib.redaction import HIDDEN
 from guestbook.outbound import webhooks
-from guestbook.outbound.custom_headers import HIDDEN
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
 from guestbook.storage.database import db
