@@ -111,14 +111,22 @@ def export(
     "--time-format", metavar="FORMAT", help="How a CSV file writes times, such as '%d.%m.%Y %H:%M'."
 )
 @click.option("--page", metavar="URL", help="Only comments of this page, from Isso or WordPress.")
+@click.option(
+    "--owner",
+    "owners",
+    multiple=True,
+    callback=lambda _context, _parameter, given: frozenset(one.strip().lower() for one in given),
+    metavar="NAME",
+    help="Your name or e-mail address there: published answers by it become replies. From Isso or WordPress.",
+)
 @click.option("--notify-webhooks", is_flag=True, help="Send events of the new comments to the webhooks.")
 @click.option("--dry-run", is_flag=True, help="Store nothing; say what would happen.")
 def import_(file: Path, notify_webhooks: bool, dry_run: bool, **options: Any) -> None:
     """Add the comments of a file: from `export`, Isso, WordPress or any CSV file.
 
-    FILE may be - for standard input. Comments keep their time and status. Those that are there already stay
-    as they are, so you may import a file again. Rows that do not fit are named and left out; then the exit
-    code is 1.
+    FILE may be - for standard input. Comments keep their time and status. The owner's answers become replies,
+    and other answers name whom they answer. Comments that are there already stay as they are, so you may
+    import a file again. Rows that do not fit are named and left out; then the exit code is 1.
     """
     path, say = None if str(file) == STANDARD else file, _speaker()
     standard_input: Any = BufferedReader(cast(RawIOBase, sys.stdin.buffer))
@@ -130,6 +138,9 @@ def import_(file: Path, notify_webhooks: bool, dry_run: bool, **options: Any) ->
             app_command.settings(), dry_run, notify_webhooks, say, lambda: move(opened.position())
         )
         report = comment_import.run(opened.rows, rules)
+    if not report.rows:
+        page = options["page"]
+        raise Refused(f"The file has no comment of the page {page}." if page else import_file.NO_COMMENTS)
     _print(report, is_rehearsal=dry_run)
     if report.broken:
         raise Refused(report.broken)

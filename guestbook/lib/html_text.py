@@ -1,19 +1,32 @@
 """The words of a piece of HTML, as plain text."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 BLOCKS = frozenset(("p", "div", "blockquote", "ul", "ol", "pre", "h1", "h2", "h3", "h4", "h5", "h6"))
 UNSEEN = frozenset(("script", "style"))
+LONG_NUMBER = re.compile("&#([0-9]{8,})")
 BLANK_LINES_IN_A_ROW = re.compile(r"\n(?:[ \t]*\n){2,}")
 
 
 def plain(html: str) -> str:
     """Return the text without tags; a link keeps its address, paragraphs and line breaks stay."""
     reader = _Words()
-    reader.feed(html)
-    reader.close()
+    # Without `close`: that would look at an unclosed tag again for each character of it.
+    reader.feed(with_short_numbers(html))
+    reader.handle_data(unescape(reader.rawdata))
     return BLANK_LINES_IN_A_ROW.sub("\n\n", "".join(reader.parts)).strip()
+
+
+def unescaped(text: str) -> str:
+    """Return the text with the characters that `&lt;` and the like stand for."""
+    return unescape(with_short_numbers(text))
+
+
+def with_short_numbers(html: str) -> str:
+    """Return the same HTML without numbers of thousands of digits, of which Python makes an error."""
+    return LONG_NUMBER.sub(lambda found: f"&#{found[1].lstrip('0')[:8] or 0}", html)
 
 
 class _Words(HTMLParser):

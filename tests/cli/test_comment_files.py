@@ -101,11 +101,28 @@ def test_a_file_of_others_is_recognised_and_imported_once(shell: Shell, tmp_path
     file = str(tmp_path / name)
     assert shell("comments", "import", file, "--dry-run") == "Would import 1 comment: 1 published.\n"
     assert messages(shell) == []
-    assert shell("comments", "import", file, "--page", "/elsewhere") == "Imported 0 comments.\n"
+    assert "no comment of the page /else" in shell.refused("comments", "import", file, "--page", "/else")
     assert shell("comments", "import", file, "--page", "/guestbook/") == "Imported 1 comment: 1 published.\n"
     assert shell("comments", "import", file) == "Imported 0 comments.\nThere already: 1.\n"
     assert messages(shell) == ["Hello"]
     assert factories.deliveries() == []
+
+
+@pytest.mark.parametrize("content", ["", '<disqus xmlns="http://disqus.com"><post/></disqus>'])
+def test_a_file_without_comments_is_refused_and_the_formats_are_named(
+    shell: Shell, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "x.xml").write_text(content and f"<?xml version='1.0'?>{content}")
+    said = shell.refused("comments", "import", str(tmp_path / "x.xml"))
+    assert "The file has no comment that can be read." in said
+    assert all(one in said for one in ("JSON lines", "CSV", "Isso", "WordPress"))
+
+
+def test_an_owner_of_isso_is_named(shell: Shell, tmp_path: Path) -> None:
+    comments = [(1, n, 1580515140.0, 1, name, None, name) for n, name in enumerate(("Ada", "Me"), 1)]
+    file = str(comment_files.isso(tmp_path / "comments.db", comments, {2: 1}))
+    assert shell("comments", "import", file, "--owner", "ME") == "Imported 1 comment: 1 published.\n"
+    assert json.loads(shell("comments", "export"))["reply"]["message"] == "Me"
 
 
 def test_imported_comments_stand_in_the_book_by_their_time(shell: Shell, tmp_path: Path) -> None:
@@ -181,7 +198,7 @@ def test_files_that_cannot_be_imported_are_refused(shell: Shell, tmp_path: Path)
     assert "Line 1, with the headings, is not UTF-8." in shell.refused("comments", "import", str(latin1))
     asked = ("comments", "import", str(jsonl))
     assert "are for CSV files, and this one is jsonl" in shell.refused(*asked, "--map", "name=Author")
-    assert "--page is for isso and wordpress" in shell.refused(*asked, "--page", "/")
+    assert "--page and --owner are for isso and wordpress" in shell.refused(*asked, "--page", "/")
     assert "'mail=x' is not FIELD=COLUMN" in shell.refused(*asked, "--map", "mail=x", code=2)
     assert "not a database of Isso" in shell.refused(*asked, "--format", "isso")
 
@@ -189,7 +206,7 @@ def test_files_that_cannot_be_imported_are_refused(shell: Shell, tmp_path: Path)
 def test_a_large_book_is_exported_and_imported_in_little_memory(shell: Shell, tmp_path: Path) -> None:
     now, file = clock.now(), str(tmp_path / "book.jsonl")
     factories.sign()
-    shell("comments", "export", file, "--until", "1d")  # what is loaded late is not counted
+    shell("comments", "export", file)  # what is loaded late is not counted
     shell("comments", "import", file)
     rows = [
         {"id": ids.new(), "name": "Ada", "message": "x" * 1000, "status": "published", "created_at": now}

@@ -1,9 +1,10 @@
 """Files of comments as other programs write them."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 
 ISSO_TABLES = """
     CREATE TABLE preferences (key VARCHAR PRIMARY KEY, value VARCHAR);
@@ -21,6 +22,7 @@ WXR = """<?xml version="1.0" encoding="UTF-8" ?>
     <title>Site</title>
     <link>https://site.example</link>
     <wp:base_blog_url>https://site.example</wp:base_blog_url>
+    <wp:author><wp:author_id>1</wp:author_id><wp:author_login>owner</wp:author_login></wp:author>
     {items}
 </channel>
 </rss>
@@ -38,14 +40,19 @@ WP_COMMENT = """
     <wp:comment_content><![CDATA[{content}]]></wp:comment_content>
     <wp:comment_approved><![CDATA[{approved}]]></wp:comment_approved>
     <wp:comment_type><![CDATA[{type}]]></wp:comment_type>
-    <wp:comment_parent>0</wp:comment_parent>
+    <wp:comment_parent>{parent}</wp:comment_parent>
+    <wp:comment_user_id>{user}</wp:comment_user_id>
     <wp:commentmeta><wp:meta_key>akismet_result</wp:meta_key><wp:meta_value>false</wp:meta_value></wp:commentmeta>
 </wp:comment>"""
 SPREADSHEET = 'Author;Text;Date\nAda;"Hello, world";31.01.2020 23:59\nBob;"Two\nlines";01.02.2020 08:00\n'
 
 
-def isso(path: Path, comments: Sequence[tuple[int, int, float, int, str | None, str | None, str]]) -> Path:
-    """Write a database: (thread, id, created, mode, author, website, text) of each comment."""
+def isso(
+    path: Path,
+    comments: Sequence[tuple[int, int, float, int, str | None, str | None, str]],
+    parents: Mapping[int, int] = MappingProxyType({}),
+) -> Path:
+    """Write a database: (thread, id, created, mode, author, website, text) of each, and child → parent."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(ISSO_TABLES)
         connection.executemany(
@@ -53,13 +60,16 @@ def isso(path: Path, comments: Sequence[tuple[int, int, float, int, str | None, 
             " VALUES (?, ?, ?, ?, ?, ?, ?, 'ada@secret.example', '192.0.2.77', x'00')",
             comments,
         )
+        connection.executemany(
+            "UPDATE comments SET parent = ? WHERE id = ?", [(one, answer) for answer, one in parents.items()]
+        )
     return path
 
 
 def wordpress(path: Path, **pages: Sequence[dict[str, object]]) -> Path:
     """Write an export: the comments of each page, by what differs from an approved one of Ada's."""
     usual = {"author": "Ada", "url": "", "gmt": "2020-05-01 12:00:00", "content": "Hello"}
-    usual |= {"approved": "1", "type": "comment"}
+    usual |= {"approved": "1", "type": "comment", "parent": "0", "user": "0"}
     items = [
         ITEM.format(
             page=page,

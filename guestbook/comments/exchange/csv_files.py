@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, TextIO
 
-from guestbook.comments.exchange.file_row import FIELDS, FORMER_FIELDS, NOT_UTF8, FileRow, lines
+from guestbook.comments.exchange.file_row import FIELDS, FORMER_FIELDS, LINE_LIMIT, NOT_UTF8, FileRow, lines
 from guestbook.lib import clock, spreadsheet
 from guestbook.lib.errors import Refused
 
@@ -31,6 +31,7 @@ def read(file: BinaryIO, columns: Mapping[str, str], time_format: str | None = N
     Raises Refused when a heading is missing, or when the quotes of a cell make no sense.
     """
     text = lines(file)
+    csv.field_size_limit(LINE_LIMIT)  # by default a longer cell than a tenth of it would end the reading
     first = next(text, "")
     if NOT_UTF8.search(first):
         raise Refused(f"Line 1, with the headings, is not UTF-8. {AS_UTF8}")

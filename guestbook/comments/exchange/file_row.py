@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from guestbook.lib.errors import Refused
-
 # In the order of the CSV's columns. An empty text stands for none.
 FIELDS = (
     *("id", "name", "website", "message", "place", "note", "status", "reason", "reasons", "created_at"),
@@ -28,20 +26,21 @@ class FileRow:
     fields: Mapping[str, str] = field(default_factory=dict)  # some of FIELDS
     key: str | None = None  # what it is called where it comes from; None for what its content says
     number: int = 0  # its place among the others of the same millisecond
+    parent: int = 0  # the number of the comment that it answers, if the program has threads
+    is_owners: bool = False  # and may be a reply, because it is published
     problem: str | None = None  # why it cannot be read; then it has no fields
 
 
 def lines(file: BinaryIO) -> Iterator[str]:
     """Yield the lines of a text in UTF-8 with their ends, and keep bytes that are not UTF-8 visible.
 
-    Raises Refused for a line that is too long to be a comment.
+    Of a line that is too long to be a comment the end is left out.
     """
-    number = 0
-    while line := file.readline(LINE_LIMIT + 1):
-        number += 1
-        if len(line) > LINE_LIMIT:
-            raise Refused(
-                f"Line {number} has more than {LINE_LIMIT:,} bytes, so this is not a list of comments."
-            )
-        text = line.decode(errors="surrogateescape")
-        yield text.removeprefix("\ufeff") if number == 1 else text
+    mark = "\ufeff"
+    while line := file.readline(LINE_LIMIT):
+        end = line
+        while len(end) == LINE_LIMIT and not end.endswith(b"\n"):
+            end = file.readline(LINE_LIMIT)
+        text = (line if end is line else line + b"\n").decode(errors="surrogateescape")
+        yield text.removeprefix(mark)
+        mark = ""

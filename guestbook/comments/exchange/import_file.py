@@ -1,7 +1,7 @@
 """A file to import from: what it is, its comments, and how far it has been read."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BufferedReader
@@ -13,6 +13,10 @@ from guestbook.lib.errors import Refused
 from guestbook.storage.backup_file import SQLITE_HEAD
 
 IMPORT_FORMATS = ("auto", "jsonl", "csv", "isso", "wordpress")
+NO_COMMENTS = (
+    "The file has no comment that can be read. These files are read: JSON lines and CSV from "
+    "`comments export`, any other CSV with --map, the database of Isso, and the export of WordPress (WXR)."
+)
 WITH_PAGES = ("isso", "wordpress")
 BEGINNING = 1024  # bytes in which the kind of a file shows
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -25,6 +29,7 @@ class ImportOptions:
     kind: str = "auto"  # one of IMPORT_FORMATS
     columns: Mapping[str, str] = field(default_factory=dict)  # of a CSV file: field → heading
     time_format: str | None = None  # of a CSV file, as for strptime
+    owners: Set[str] = frozenset()  # names and e-mail addresses of the owner, in lower case; for the same
     page: str | None = None  # of Isso and WordPress: the address or the path of the only page
 
 
@@ -60,7 +65,7 @@ def _database(path: Path, options: ImportOptions) -> ImportFile:
 
     def counted() -> Iterator[FileRow]:
         nonlocal done
-        for row in isso.read(path, options.page):
+        for row in isso.read(path, options.page, options.owners):
             done += 1
             yield row
 
@@ -72,7 +77,7 @@ def _text(file: BufferedReader, options: ImportOptions, size: int) -> ImportFile
     _refuse_unused(options, kind)
     position = file.tell if size else lambda: 0
     if kind == "wordpress":
-        return ImportFile(wordpress.read(file, options.page), size, position)
+        return ImportFile(wordpress.read(file, options.page, options.owners), size, position)
     if kind == "csv":
         return ImportFile(csv_files.read(file, options.columns, options.time_format), size, position)
     if kind == "isso":
@@ -102,5 +107,5 @@ def _kind(file: BufferedReader, options: ImportOptions) -> str:
 def _refuse_unused(options: ImportOptions, kind: str) -> None:
     if kind != "csv" and (options.columns or options.time_format):
         raise Refused(f"--map and --time-format are for CSV files, and this one is {kind}.")
-    if kind not in WITH_PAGES and options.page:
-        raise Refused(f"--page is for {' and '.join(WITH_PAGES)}, and this file is {kind}.")
+    if kind not in WITH_PAGES and (options.page or options.owners):
+        raise Refused(f"--page and --owner are for {' and '.join(WITH_PAGES)}, and this file is {kind}.")

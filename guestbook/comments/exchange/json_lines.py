@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
-from guestbook.comments.exchange.file_row import FIELDS, NOT_UTF8, WHOLE_NUMBERS, FileRow, lines
+from guestbook.comments.exchange.file_row import FIELDS, LINE_LIMIT, NOT_UTF8, WHOLE_NUMBERS, FileRow, lines
 
 # The objects inside the object: name → key in it → field.
 INNER_OBJECTS = {
@@ -35,10 +35,12 @@ def read(file: BinaryIO) -> Iterator[FileRow]:
 
 
 def _row(where: str, text: str) -> FileRow:
+    if len(text) > LINE_LIMIT / 4 and len(text.encode(errors="surrogateescape")) > LINE_LIMIT:
+        return FileRow(where, problem=f"it has more than {LINE_LIMIT:,} bytes")
     if NOT_UTF8.search(text):
         return FileRow(where, problem="it is not UTF-8")
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError):
         return FileRow(where, problem="it is not JSON")
     if not isinstance(document, dict):
@@ -47,6 +49,10 @@ def _row(where: str, text: str) -> FileRow:
         return FileRow(where, _fields(document))
     except TypeError as error:
         return FileRow(where, problem=str(error))
+
+
+def _whole(digits: str) -> int:
+    return int(digits[:20])  # one of more digits is too large in any case, and Python may refuse to read it
 
 
 def _fields(document: Mapping[str, Any]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from guestbook.inbound.mentions import mention_request
 from guestbook.inbound.mentions.page_report import FETCH_FAILED, READING_FAILED, PageReport, PageTask
 from guestbook.lib import clock, page_content, retry_policy
-from guestbook.lib.errors import with_detail
+from guestbook.lib.errors import Refused, with_detail
 from guestbook.lib.page_content import PackedWrongly, WebPage, h_entry, html_links, mention_link
 from guestbook.lib.page_content.h_entry import PageEntry, ParserMissing
 from guestbook.lib.page_content.html_links import HtmlLinks
@@ -64,7 +64,7 @@ class PageReader:
         try:
             page = page_content.read(fetched.url, answer.headers, answer.body, PAGE_LIMIT)
             report = _look(task, page, self.base_url)
-        except (PackedWrongly, ValueError) as error:
+        except (PackedWrongly, Refused) as error:
             return PageReport(task, error=str(error))
         if report.missing and answer.note == "body_cut":
             return PageReport(task, error=NOT_IN_FIRST_MEGABYTE)
@@ -74,7 +74,7 @@ class PageReader:
 
 
 def _look(task: PageTask, page: WebPage, base_url: str) -> PageReport:
-    """Look for the link and read the entry; raises ValueError if the page is of another kind."""
+    """Look for the link and read the entry; raises Refused if the page is of another kind."""
     target = mention_link.normal(task.request.target)
     addresses = [mention_link.normal(one) for one in mention_link.addresses(page)]
     if target not in addresses:

@@ -6,6 +6,8 @@ from html.parser import HTMLParser
 from typing import NamedTuple
 from urllib.parse import urljoin
 
+from guestbook.lib import html_text
+
 LINKING = ("href", "src", "cite", "data", "poster")  # attributes that hold the address of something
 # Browsers show the markup in these as text, or not at all.
 INERT = frozenset(("textarea", "title", "template", "noscript", "iframe", "noembed", "noframes", "xmp"))
@@ -37,7 +39,7 @@ class HtmlLinks:
 
 def read(html: str, page_url: str) -> HtmlLinks:
     """Read a page of any kind; never raises."""
-    reader = _Reader(page_url)
+    reader, html = _Reader(page_url), html_text.with_short_numbers(html)
     # Without `close`: that would look at an unclosed comment again for each character of it.
     reader.feed(html)
     reader.found.complete = html[: len(html) - len(reader.rawdata)]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from guestbook.lib.errors import with_detail
+from guestbook.lib.errors import Refused, with_detail
 from guestbook.lib.page_content import WebPage, html_links
 from guestbook.lib.translatable import Translatable
 
@@ -15,14 +15,14 @@ NO_JSON = Translatable("The page claims to be JSON, but is not.")
 
 
 def addresses(page: WebPage) -> Iterable[str]:
-    """Return the addresses that a page holds, by its kind; raises ValueError for a kind without links."""
+    """Return the addresses that a page holds, by its kind; raises Refused for a kind without links."""
     if page.is_html:
         return [link.url for link in html_links.read(page.text, page.url).links]
     if page.kind.endswith(("/json", "+json")):
         return _texts(page.text)
     if page.kind == "text/plain":
         return page.text.translate(dict.fromkeys(map(ord, PLAIN_END), " ")).split()
-    raise ValueError(with_detail(UNREADABLE_KIND, page.kind))
+    raise Refused(with_detail(UNREADABLE_KIND, page.kind))
 
 
 def normal(url: str) -> str:
@@ -40,9 +40,9 @@ def normal(url: str) -> str:
 
 def _texts(text: str) -> list[str]:
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=float)  # int() refuses a number of thousands of digits
     except (ValueError, RecursionError):
-        raise ValueError(NO_JSON) from None
+        raise Refused(NO_JSON) from None
     found: list[str] = []
     level: list[Any] = [value]
     while level:  # a level at a time, because recursion could run out of stack

@@ -1,10 +1,12 @@
 """The operations on values in templates: look up, loop, compare, compute. Each pays its steps first."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from guestbook.lib.template_sandbox.step_budget import BITS, Missing, StepBudget, TemplateFault
 
+PLACE = re.compile("[0-9]{1,9}")  # in a list
 POWER_DIGITS = 100  # of a power
 
 
@@ -25,7 +27,7 @@ def lookup(value: Any, key: Any) -> Any:
 def path(value: Any, where: Any) -> Any:
     """Return what `a.0.b` of a value is."""
     for part in where.split(".") if isinstance(where, str) else [where]:
-        value = lookup(value, int(part) if isinstance(part, str) and part.isdecimal() else part)
+        value = lookup(value, int(part) if isinstance(part, str) and PLACE.fullmatch(part) else part)
     return value
 
 

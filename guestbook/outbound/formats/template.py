@@ -48,7 +48,7 @@ def check(source: str, events: Sequence[str]) -> None:
 def _check(body: str) -> None:
     try:
         size = len(body.encode())
-        json.loads(body, parse_constant=_refuse)
+        json.loads(body, parse_constant=_refuse, parse_int=float)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"The template does not give JSON: {_where(error)}. {HINT}") from None
     if size > TEMPLATE_LIMIT:

@@ -19,6 +19,7 @@ from guestbook.web.api.call_table import CALLS
 
 Rules = Callable[[dict[str, Any]], Mapping[str, str]]  # checks beyond the schema: field → sentence
 
+MOST_DIGITS = 100  # of a number in a body
 INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 RFC3339_TIME = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
@@ -136,10 +137,16 @@ def _complete(error: Refused, found: object, schema: Schema, rules: Rules | None
 def _parse(sent: bytes) -> object:
     try:
         text = sent.decode("utf-8-sig")
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_number)
+        return json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_no_constant,
+            parse_float=_number,
+            parse_int=_whole_number,
+        )
     except UnicodeDecodeError as error:
         raise BadRequest(f"The body is not UTF-8: byte {error.start + 1:,} is wrong.") from None
-    except ValueError as error:  # not JSON, or a number of thousands of digits
+    except ValueError as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from None
 
 
@@ -154,6 +161,12 @@ def _number(text: str) -> float:
     """Read 10.0 and 1e1 as the whole number 10, as JSON Schema does."""
     found = float(text)
     return int(found) if found.is_integer() else found
+
+
+def _whole_number(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        raise ValueError(f"a number has {len(text):,} digits")
+    return int(text)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -1,6 +1,10 @@
 """Comments of Isso, of WordPress and of spreadsheets, and what is wrong with them."""
 
 import io
+import json
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -54,6 +58,36 @@ def test_what_is_not_a_database_of_isso_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"")
     with pytest.raises(Refused, match=r"x\.db is not a database of Isso: no such table"):
         isso.count(tmp_path / "x.db")
+    path = comment_files.isso(tmp_path / "comments.db", [])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        columns = "1 AS tid, n AS id, 1 AS created, 1 AS mode, 0 AS parent, '' AS email"
+        connection.executescript(
+            "DROP TABLE comments; CREATE VIEW comments AS WITH RECURSIVE count(n) AS "
+            f"(SELECT 1 UNION ALL SELECT n + 1 FROM count) SELECT {columns}, '' AS author, '' AS website,"
+            " 'x' AS text FROM count"
+        )
+    with pytest.raises(Refused, match="comments is not a table"):
+        isso.count(path)
+
+
+def test_an_owners_answer_in_isso_is_the_reply_and_others_name_whom_they_answer(tmp_path: Path) -> None:
+    authors = ["Ada", "Me", "Bob", "Me", "Cleo"]
+    path = comment_files.isso(
+        tmp_path / "comments.db",
+        [(1, n, 1580515140 + n, 1, name, None, f"Text {n}") for n, name in enumerate(authors, 1)],
+        {2: 1, 3: 1, 4: 1, 5: 99},
+    )
+    assert [row.fields["message"] for row in isso.read(path, None)] == [
+        *("Text 1", "@Ada:\nText 2", "@Ada:\nText 3", "@Ada:\nText 4", "Text 5"),
+    ]
+    first, bob, cleo = map(checked, isso.read(path, None, {"me"}))
+    assert first.reply
+    assert (first.reply.message, clock.to_text(first.reply.created_at)[:19]) == (
+        "Text 2\n\nText 4",
+        "2020-01-31T23:59:02",
+    )
+    assert (bob.draft.message, bob.reply) == ("@Ada:\nText 3", None)
+    assert cleo.draft.message == "Text 5"
 
 
 def read_wordpress(path: Path, page: str | None = None) -> list[FileRow]:
@@ -85,6 +119,55 @@ def test_wordpress(tmp_path: Path) -> None:
     assert path.read_text().splitlines()[int(rows[0].where.split()[1]) - 1] == "<wp:comment>"
     assert [row.fields["name"] for row in read_wordpress(path, "/blog")] == ["Bob"]
     assert "secret" not in repr(rows)
+
+
+def test_an_owners_answer_in_wordpress_is_the_reply_and_others_name_whom_they_answer(tmp_path: Path) -> None:
+    path = comment_files.wordpress(
+        tmp_path / "export.xml",
+        page=[
+            {"author": "Ada"},
+            {"author": "Me", "user": "1", "parent": "1", "content": "Thanks"},
+            {"author": "Ada", "user": "7", "parent": "2", "content": "Why?"},
+            {"author": "Me", "user": "1", "parent": "3", "content": "Because", "approved": "trash"},
+            {"author": "Me", "user": "1", "parent": "2", "content": "x" * 4000},
+            {"author": "Me", "user": "1", "parent": "2", "content": "Bye"},
+            {"author": "Me", "user": "1", "parent": "7", "content": "Its own parent"},
+        ],
+        other=[{"id": "2", "author": "Me", "user": "1", "parent": "1"}],
+    )
+    rows = [checked(row) for row in read_wordpress(path)]
+    assert [(row.draft.message, row.reply and row.reply.message) for row in rows] == [
+        ("Hello", "Thanks\n\nBye"),
+        ("@Me:\nWhy?", None),
+        ("@Ada:\nBecause", None),
+        ("x" * 4000, None),
+        ("Its own parent", None),
+        ("Hello", None),
+    ]
+    assert [row.status for row in rows[:3]] == ["published", "published", "trash"]
+
+
+def test_a_number_of_thousands_of_digits_costs_one_character(tmp_path: Path) -> None:
+    long = f"1 &#{'9' * 5000}; 2 &#{'0' * 5000}65; 3"
+    export = comment_files.wordpress(tmp_path / "export.xml", page=[{"content": long}, {}])
+    assert [checked(row).draft.message for row in read_wordpress(export)] == ["1 \ufffd 2 A 3", "Hello"]
+    database = comment_files.isso(tmp_path / "comments.db", [(1, 1, 1580515140, 1, long, None, "Hello")])
+    assert [checked(row).draft.name for row in isso.read(database, None)] == ["1 \ufffd 2 A 3"]
+    lines = io.BytesIO(b'{"other": %s, "name": "Ada"}\n' % (b"9" * 5000))
+    assert [row.fields["name"] for row in json_lines.read(lines)] == ["Ada"]
+
+
+@pytest.mark.parametrize("part", ["<!--", "</", "<a ", "<a href='", "<?", "&"])
+def test_hostile_html_becomes_plain_text_in_linear_time(part: str) -> None:
+    began = time.thread_time()
+    html_text.plain(part * (200_000 // len(part)))
+    assert time.thread_time() - began < 5
+
+
+@pytest.mark.parametrize("encoding", ["zlib", "hex", "undefined", "utf-7", "idna", "nothing"])
+def test_an_encoding_that_is_none_of_texts_is_refused(encoding: str) -> None:
+    with pytest.raises(Refused, match=r"encoding that cannot be read|is not XML"):
+        list(wordpress.read(io.BytesIO(f'<?xml version="1.0" encoding="{encoding}"?><rss/>'.encode()), None))
 
 
 @pytest.mark.parametrize(
@@ -170,9 +253,16 @@ def test_a_bad_line_of_json_is_named_and_the_next_is_read(line: bytes, problem: 
     assert good.fields["name"] == "Ada"
 
 
-def test_a_line_that_never_ends_is_refused() -> None:
-    with pytest.raises(Refused, match="Line 2 has more than 1,000,000 bytes"):
-        list(json_lines.read(io.BytesIO(b"{}\n" + b"x" * (LINE_LIMIT + 1))))
+def test_a_line_that_is_too_long_is_named_and_the_next_is_read() -> None:
+    long = json.dumps({"name": "x" * 5 * LINE_LIMIT}).encode()
+    bad, good = json_lines.read(io.BytesIO(long + b'\n{"name": "Ada"}\n'))
+    assert (bad.where, bad.problem) == ("Line 1", "it has more than 1,000,000 bytes")
+    assert (good.where, good.fields["name"]) == ("Line 2", "Ada")
+    row = "Ada,Hello,2020-01-31\n"
+    bad, good = read_csv(f"name,message,created_at\nAda,{'x' * (LINE_LIMIT - 99)},2020-01-31\n{row}")
+    with pytest.raises(Refused, match="its message has 999,901 characters, and 4,000 are allowed"):
+        checked(bad)
+    assert checked(good)
 
 
 @pytest.mark.parametrize(

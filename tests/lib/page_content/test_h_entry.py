@@ -2,7 +2,7 @@
 
 import pytest
 
-from guestbook.lib.page_content import WebPage, h_entry, html_links
+from guestbook.lib.page_content import WebPage, h_entry, html_links, mention_link
 from guestbook.lib.page_content.h_entry import PageEntry
 
 PAGE = "https://site.example/post"
@@ -51,6 +51,16 @@ def test_the_entry_that_links_to_the_book_counts() -> None:
 def test_a_title_that_only_repeats_the_text_is_left_out() -> None:
     assert read('<div class="h-entry"><p class="p-name e-content">Hello there</p></div>').title == ""
     assert read('<p class="h-entry"><b class="p-name">T</b><i class="e-content">C</i></p>').title == "T"
+
+
+def test_a_number_of_thousands_of_digits_costs_one_character() -> None:
+    long = f"a &#{'9' * 5000}; b"
+    html = f'<title>{long}</title><p class="h-entry" title="{long}"><i class="e-content">{long}</i></p>'
+    found = html_links.read(f'{html}<a href="/?{long}">', PAGE)
+    assert (found.title, len(found.links)) == ("a \ufffd b", 1)
+    assert read(html).content == "a \ufffd b"
+    page = WebPage(PAGE, "application/json", "", f'[{"9" * 5000}, "{BOOK}"]')
+    assert mention_link.addresses(page) == [BOOK]
 
 
 def test_a_page_that_is_too_large_gives_its_title() -> None:
