@@ -71,6 +71,7 @@ CREATE TABLE IF NOT EXISTS comments (
     number INTEGER,                 -- its place in the order of signing; spam has none until it leaves the spam
     place VARCHAR(60),              -- where the visitor comes from, if the book asks for it
     note TEXT,                      -- what the visitor wrote to the owner alone
+    decisions TEXT,                 -- time, action and who did it, one a line, the newest last
     last_sequence INTEGER DEFAULT 0 NOT NULL, -- how many events our webhooks were to hear about it
     PRIMARY KEY (id),
     CONSTRAINT comments_form_key UNIQUE (form_key),
@@ -436,11 +437,11 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0025' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0026' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT request FROM idempotency_keys)
     AND NOT EXISTS (SELECT object FROM audit_log)
-    AND NOT EXISTS (SELECT last_sequence FROM comments)
+    AND NOT EXISTS (SELECT decisions FROM comments)
     AND NOT EXISTS (SELECT unreadable_until FROM webhooks)
     AND NOT EXISTS (SELECT comment_id FROM holds)
     AND NOT EXISTS (SELECT source_id FROM origins)

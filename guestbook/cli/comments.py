@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.cli import app_command, comment_files, list_options, output, question, row_lookup
 from guestbook.comments import book
+from guestbook.lib import clock
 from guestbook.lib.text import counted, printable
 from guestbook.queries import bounded_counts, lists
 from guestbook.storage import engine_setup
@@ -141,11 +142,13 @@ def show(short_id: str, as_json: bool) -> None:
         output.print_json(_document(row))
         return
     shown = _document(row)
-    del shown["reply"], shown["message"], shown["note"], shown["reason"], shown["reasons"]
+    del shown["reply"], shown["message"], shown["note"], shown["reason"], shown["reasons"], shown["decisions"]
     output.print_fields(shown)
     output.print_part("Reasons", {})
     for sentence in row.all_reasons or ["-"]:
         click.echo(printable(sentence))
+    if row.decisions:
+        output.print_part("Decisions", {clock.to_text(one.at): one.sentence for one in row.all_decisions})
     reply_text = row.reply.message if row.reply else ""
     for heading, text in (("Message", row.message), ("Note to you", row.note), ("Reply", reply_text)):
         if text:
@@ -156,7 +159,9 @@ def show(short_id: str, as_json: bool) -> None:
 def _document(row: Comment) -> dict[str, Any]:
     reply = row.reply.public() if row.reply else None
     left_out = ("form_key", "announced_at", "edited_at", "learned_as", "spam_since", "last_sequence")
-    return {**output.document(row, leave_out=left_out), "reasons": row.all_reasons, "reply": reply}
+    decisions = [one.public() for one in row.all_decisions]
+    shown = output.document(row, leave_out=left_out)
+    return {**shown, "reasons": row.all_reasons, "decisions": decisions, "reply": reply}
 
 
 def _going(chosen: Sequence[Comment]) -> str:

@@ -18,8 +18,10 @@ from guestbook.outbound import outbox
 from guestbook.queue import erasure
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, plain_insert, preferences
+from guestbook.storage.audit_log import Actor
 from guestbook.storage.models import Comment, Origin, Reply
 
+RULES = Actor("rules")  # the spam rules
 LEARNED_KINDS = {"published": "good", "spam": "spam"}  # by the status that the owner decides for
 ANSWERED = Translatable(
     "The owner has answered this comment, so its words stay as they are. You may still delete it."
@@ -68,7 +70,15 @@ def _new(draft: Draft, verdict: Classification, form_key: str | None, origin: Or
         origin=origin,
     )
     comment.set_status(verdict.status, comment.created_at)
+    if comment.status != "published":
+        _note(comment, comment.status, RULES)
     return comment
+
+
+def _note(comment: Comment, action: str, by: Actor | None) -> None:
+    """Write down on the comment who did it: the one who acts in this request or command, if not another."""
+    actor = by or audit_log.acting()
+    comment.note_decision(action, actor.kind, actor.name, unit_of_work.now())
 
 
 def announce(session: Session, comment: Comment, settings: Settings, answer: Reply | None = None) -> None:
@@ -99,7 +109,13 @@ def lock(session: Session, comment_ids: Sequence[str]) -> list[Comment]:
 
 
 def move(
-    session: Session, comment: Comment, status: str, settings: Settings, *, by_link: str | None = None
+    session: Session,
+    comment: Comment,
+    status: str,
+    settings: Settings,
+    *,
+    by_link: str | None = None,
+    by: Actor | None = None,
 ) -> None:
     """Publish a comment, hold it, trash it or mark it as spam, and publish the events.
 
@@ -113,10 +129,7 @@ def move(
     if status != was:
         learned_words.unlearn(session, settings.secret_key, comment)
     session.flush()
-    if was == "held" != status:
-        holds.end(session, comment, by_link)
-    if status == "held" != was:
-        holds.begin(session, comment)
+    _note_move(session, comment, was, by, by_link)
     is_news = was == "spam" or comment.last_announced_at is None
     is_back = comment.is_known and not was_known and comment.goes_to_webhooks
     if is_back:
@@ -124,10 +137,19 @@ def move(
     if status == "published" != was:
         announcements.tell(session, "comment.published", comment, settings)
     if is_back and comment.reply:
-        answer = comment.reply.public()
-        announcements.tell_missed(session, "comment.replied", comment, settings, reply=answer)
+        announcements.tell_missed(session, "comment.replied", comment, settings, reply=comment.reply.public())
     if was_known and not comment.is_known:
         announcements.tell(session, "comment.deleted", comment, settings)
+
+
+def _note_move(session: Session, comment: Comment, was: str, by: Actor | None, by_link: str | None) -> None:
+    if comment.status == was:
+        return
+    _note(comment, comment.status, by)
+    if was == "held":
+        holds.end(session, comment, by_link)
+    elif comment.status == "held":
+        holds.begin(session, comment)
 
 
 def decide(
@@ -153,7 +175,9 @@ def typed(comment: Comment) -> dict[str, Any]:
     return {name: getattr(comment, name) for name in DRAFT_FIELDS}
 
 
-def edit(session: Session, comment: Comment, draft: Draft, settings: Settings) -> None:
+def edit(
+    session: Session, comment: Comment, draft: Draft, settings: Settings, *, by: Actor | None = None
+) -> None:
     """Correct the fields of a comment; raises Refused with a sentence for each wrong field.
 
     A correction makes no event: events are about a comment's status, not its commas. But a website that
@@ -165,6 +189,7 @@ def edit(session: Session, comment: Comment, draft: Draft, settings: Settings) -
     is_changed = draft.values != typed(comment)
     if is_changed:
         comment.edited_at = clock.now()
+        _note(comment, "edited", by)
     learned_as = comment.learned_as
     learned_words.unlearn(session, settings.secret_key, comment)
     for name, value in draft.values.items():
@@ -190,7 +215,7 @@ def revise(
     edit(session, comment, draft, settings)
     if SEVERITY.index(verdict.status) > SEVERITY.index(comment.status):
         comment.reason, comment.reasons = verdict.reason, verdict.text
-        move(session, comment, verdict.status, settings)
+        move(session, comment, verdict.status, settings, by=RULES)
 
 
 def reply(session: Session, comment: Comment, message: str, settings: Settings) -> None:
@@ -207,6 +232,7 @@ def reply(session: Session, comment: Comment, message: str, settings: Settings) 
         answer = Reply(comment_id=comment.id, message=message, created_at=unit_of_work.now())
         reply_size.check(comment, answer, settings)
         comment.reply = session.merge(answer)
+    _note(comment, "replied" if message else "reply_removed", None)
     session.flush()
     if comment.is_known and comment.reply:
         announcements.tell(session, "comment.replied", comment, settings, reply=comment.reply.public())

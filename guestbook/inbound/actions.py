@@ -24,6 +24,7 @@ from guestbook.lib.text import counted
 from guestbook.outbound import outbox
 from guestbook.settings import Settings
 from guestbook.storage import plain_select, preferences
+from guestbook.storage.audit_log import Actor
 from guestbook.storage.models import Comment, InboundEvent, Origin, Source, Webhook
 
 FORWARDED = "inbound.received"
@@ -115,7 +116,7 @@ def _remove_comment(session: Session, source: Source, action: RemoveComment, set
     row = session.scalars(mine.with_for_update(of=Comment)).first()
     if row is None or not row.is_known:
         return Effect("The book does not have this comment.", _comment_at(session, action.home, settings))
-    book.move(session, row, "trash", settings)
+    book.move(session, row, "trash", settings, by=Actor("source", name=source.name))
     return Effect("The other book took it out, so it went into the trash.", row.id)
 
 

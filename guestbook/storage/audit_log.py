@@ -31,9 +31,12 @@ NOT_SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The one who acts: a logged-in browser, a token, a command, a receiver or nobody that we know."""
+    """The one who acts: a logged-in browser, a token, a command, a receiver or nobody that we know.
 
-    kind: str  # one of ACTORS
+    A comment also knows the other ones of DECIDERS.
+    """
+
+    kind: str  # one of ACTORS or DECIDERS
     id: str | None = None
     name: str | None = None
 
@@ -58,7 +61,7 @@ def record(
     actor: Actor | None = None,
 ) -> None:
     """Add an entry in the caller's transaction, which writes."""
-    by = actor or _actor()
+    by = actor or acting()
     entry = {
         "id": ids.new(),
         "at": clock.now(),
@@ -96,7 +99,7 @@ def record_changes(session: Session, row: Webhook | Source | Bin, also: Iterable
 
 def record_failure(session: Session, noun: str) -> None:
     """Count a wrong password or code. The caller's lock keeps others from counting at the same time."""
-    by, columns, now = _actor(), AUDIT_LOG.c, clock.now()
+    by, columns, now = acting(), AUDIT_LOG.c, clock.now()
     same = (columns.action == "failed") & (columns.object == noun) & (columns.actor == by.kind)
     today = columns.id >= ids.first_of(now - timedelta(days=1))  # so that no old row is looked at
     query = select(columns.id).where(same, today, columns.at > now - FAILURES_TOGETHER)
@@ -112,7 +115,8 @@ def noun_of(model: type[Base]) -> str:
     return re.sub("(?<=[a-z])(?=[A-Z])", "_", model.__name__).lower()
 
 
-def _actor() -> Actor:
+def acting() -> Actor:
+    """Return who acts in this request or command."""
     if not has_app_context():
         return NOBODY
     actor: Actor = g.get("actor", NOBODY)

@@ -13,6 +13,8 @@ from guestbook.comments.moderation_link import MODERATION_PATH, SignedLink
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_text
+from guestbook.storage import audit_log
+from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, writing
 from guestbook.web import current, form_token, wrong_links
 from guestbook.web.form_token import FormError
@@ -75,6 +77,7 @@ def _link(token: str) -> SignedLink:
     if link is None:
         wrong_links.count("moderation")
         abort(404, BROKEN_LINK)
+    audit_log.act_as(Actor("link"))
     return link
 
 

@@ -7,6 +7,8 @@ from guestbook.comments import book, comment_mark
 from guestbook.comments.comment_form import Draft
 from guestbook.lib.errors import Refused
 from guestbook.lib.translatable import Translatable
+from guestbook.storage import audit_log
+from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import (
@@ -83,6 +85,7 @@ def _own(comment_id: str) -> Comment:
     """Return the comment if this browser has written it lately."""
     if visitor_cookie.earlier_comment() != comment_id or not receipt.is_changeable(comment_id):
         raise NotYours
+    audit_log.act_as(Actor("visitor"))
     comment = db.session.get(Comment, comment_id)
     if comment is None or comment.status == "trash":
         raise NotYours

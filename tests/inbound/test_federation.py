@@ -28,7 +28,9 @@ def test_a_comment_of_another_book_appears_once_whatever_is_told_of_it(
     inbound_factories.tell(client, "comment.deleted", "https://a.example/comments/1")
     inbound_factories.process(app)
     assert inbound_factories.messages() == []
-    assert db.session.scalars(select(Comment.status)).all() == ["trash"]
+    [comment] = db.session.scalars(select(Comment)).all()
+    assert comment.status == "trash"
+    assert [one.sentence for one in comment.all_decisions] == ["Moved to the trash by the source Robot"]
 
 
 def test_a_source_with_another_name_still_takes_out_what_it_brought(each_app: Flask) -> None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from sqlalchemy import Connection
 
 from guestbook.auth import rate_limit
+from guestbook.storage import audit_log
 
 FLOOD_WINDOW = timedelta(minutes=1)
 HOLD_FOR = timedelta(hours=1)
@@ -38,7 +39,8 @@ def held_until(connection: Connection, secret_key: str, now: datetime) -> dateti
 
 
 def end_flood(connection: Connection, secret_key: str) -> None:
-    """Stop holding comments, and begin to count anew."""
+    """Stop holding comments, and count from zero again."""
+    audit_log.record(connection, "ended", "flood")
     # In the order of pass_one, so that the two cannot wait for each other.
     rate_limit.forget(connection, _count(secret_key))
     rate_limit.forget(connection, _hold(secret_key))

@@ -3,11 +3,14 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
 from guestbook.outbound import sender, webhook_urls
 from guestbook.settings import Settings
+from guestbook.storage import audit_log
+from guestbook.storage.database import db, writing
 from guestbook.storage.models import BinRequest
 from guestbook.transport import TransportError
 
@@ -34,15 +37,15 @@ class Replayed:
     error: str  # the reason for a missing or incomplete answer
 
 
-def check(row: BinRequest, url: str, settings: Settings) -> str:
-    """Return the normalized URL; raises Refused."""
-    if len(row.kept) < row.size:
-        raise Refused("Only the first 256 kB of the body were kept, so it cannot be sent again.", field="url")
-    return webhook_urls.web_destination(clean_line(url), settings)
+def replay(row: BinRequest, typed_url: str, settings: Settings) -> Replayed:
+    """Send it with its method, headers and body to that URL, and note that; raises Refused.
 
-
-def replay(row: BinRequest, url: str, settings: Settings) -> Replayed:
-    """Send it with its method, headers and body to that URL. No transaction may be open."""
+    It takes the row out of the session, for no transaction may be open while another server answers.
+    """
+    url = _checked(row, typed_url, settings)
+    db.session.expunge(row)
+    with writing() as session:
+        audit_log.record(session, "replayed", "bin_request", row.id, detail=f"to {urlsplit(url).hostname}")
     headers = {name: value for name, value in row.pairs if name.lower() not in LEFT_OUT}
     one = sender.transport(settings)
     start = time.monotonic()
@@ -54,6 +57,12 @@ def replay(row: BinRequest, url: str, settings: Settings) -> Replayed:
         one.close()
     note = NOTES.get(answer.note, "") if answer.note else ""
     return Replayed(url, _since(start), answer.status, answer.headers, answer.body, note)
+
+
+def _checked(row: BinRequest, url: str, settings: Settings) -> str:
+    if len(row.kept) < row.size:
+        raise Refused("Only the first 256 kB of the body were kept, so it cannot be sent again.", field="url")
+    return webhook_urls.web_destination(clean_line(url), settings)
 
 
 def _since(start: float) -> int:

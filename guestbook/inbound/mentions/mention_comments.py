@@ -15,6 +15,7 @@ from guestbook.lib import clock
 from guestbook.lib.translatable import Translatable
 from guestbook.settings import Settings
 from guestbook.storage import plain_select, preferences
+from guestbook.storage.audit_log import Actor
 from guestbook.storage.models import Comment, Origin, Source
 
 NO_LONGER = "Its page was deleted, or no longer links here."  # so that a later mention may bring it back
@@ -50,7 +51,7 @@ def remove(session: Session, action: RemoveMention, settings: Settings) -> Effec
         return Effect(NOT_OURS, row.id)
     if not row.is_known:
         return Effect(f"{action.why} Its comment is not in the book.", row.id)
-    book.move(session, row, "trash", settings)
+    book.move(session, row, "trash", settings, by=Actor("source", name=action.host))
     row.reason = row.reasons = NO_LONGER
     session.flush()
     return Effect(f"{action.why} So its comment went into the trash.", row.id)
@@ -67,10 +68,11 @@ def _update(
         return Effect("You have removed its comment, so it stays removed.", row.id)
     if not is_back and book.typed(row) == action.draft.values:
         return Effect("Its comment is up to date.", row.id)
-    book.edit(session, row, action.draft, settings)
+    page = Actor("source", name=action.host)
+    book.edit(session, row, action.draft, settings, by=page)
     if is_back or found.status != "published":  # a held one stays held: new words do not publish it
         row.reason, row.reasons = found.reason, found.text
-        book.move(session, row, found.status, settings)
+        book.move(session, row, found.status, settings, by=page if is_back else book.RULES)
     return Effect("Its comment is brought up to date.", row.id)
 
 

@@ -26,6 +26,8 @@ AUDITED_ACTIONS = (
     "redelivered",
     "reprocessed",
     "backfilled",
+    "ended",
+    "replayed",
 )
 DETAIL_LIMIT = 500  # characters
 

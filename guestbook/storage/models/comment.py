@@ -1,7 +1,7 @@
 """A visitor's comment."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -12,6 +12,46 @@ from guestbook.storage.database import Base
 COMMENT_STATUSES = ("published", "held", "spam", "trash")
 KNOWN_STATUSES = ("published", "held")  # of comments that stand in the book or wait to
 REASON_LIMIT = 200  # characters, of one reason
+DECISIONS_LIMIT = 100  # the newest of a comment; more would not fit MariaDB's TEXT
+# Who decides about comments, as the sentence for people names them; some have a name.
+DECIDERS = {
+    "admin": "you",
+    "token": "the token {}",
+    "command": "the command {}",
+    "link": "a moderation link",
+    "source": "the source {}",
+    "visitor": "its visitor",
+    "rules": "the spam rules",
+    "nobody": "the program",
+}
+DECISIONS = {
+    "published": "Published",
+    "held": "Held",
+    "spam": "Marked as spam",
+    "trash": "Moved to the trash",
+    "edited": "Edited",
+    "replied": "Replied to",
+    "reply_removed": "Reply removed",
+}
+
+
+class CommentDecision(NamedTuple):
+    """What somebody did with a comment, and when."""
+
+    at: datetime
+    action: str  # one of DECISIONS
+    actor: str  # one of DECIDERS
+    name: str | None
+
+    @property
+    def sentence(self) -> str:
+        """Return it in words: `Published by the token Robot`."""
+        who = DECIDERS.get(self.actor, self.actor).format(self.name or "")
+        return f"{DECISIONS.get(self.action, self.action)} by {who}".rstrip()
+
+    def public(self) -> dict[str, str | None]:
+        """Return it as programs get it."""
+        return {**self._asdict(), "at": clock.to_text(self.at)}
 
 
 class Reply(Base):
@@ -94,6 +134,7 @@ class Comment(Base):
     number: Mapped[int | None]
     place: Mapped[str | None] = mapped_column(String(60))
     note: Mapped[str | None] = mapped_column(Text)
+    decisions: Mapped[str | None] = mapped_column(Text)
     last_sequence: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     # Read with the comments, in one query for all of them, so that no template has to ask.
     reply: Mapped[Reply | None] = relationship(
@@ -128,6 +169,21 @@ class Comment(Base):
     def all_reasons(self) -> list[str]:
         """Return why the spam rules decided as they did; of older comments only the most important reason."""
         return self.reasons.split("\n") if self.reasons else [self.reason] if self.reason else []
+
+    @property
+    def all_decisions(self) -> list[CommentDecision]:
+        """Return who decided about it, the newest first."""
+        lines = [f"{line}   ".split(" ", 3) for line in reversed((self.decisions or "").splitlines())]
+        return [
+            CommentDecision(clock.stored(at), what, who, name.strip() or None)
+            for at, what, who, name in lines
+        ]
+
+    def note_decision(self, action: str, actor: str, name: str | None, now: datetime) -> None:
+        """Write down who did what. Only a token, a command and a source have a name."""
+        known = name if "{}" in DECIDERS[actor] else None
+        line = " ".join(filter(None, (clock.to_text(now), action, actor, known)))
+        self.decisions = "\n".join([*(self.decisions or "").splitlines(), line][-DECISIONS_LIMIT:])
 
     def set_status(self, status: str, now: datetime) -> None:
         """Change the status, and note since when it is spam."""

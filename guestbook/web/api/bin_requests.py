@@ -33,9 +33,6 @@ def one(bin_id: str, request_id: str) -> ResponseReturnValue:
 def replay_request(bin_id: str, request_id: str) -> ResponseReturnValue:
     """Send it to the given URL, and return the answer, which is stored nowhere."""
     url, row = request_reader.body()["url"], _find(bin_id, request_id)
-    url = replay.check(row, url, current.settings())
-    db.session.expunge(row)
-    db.session.remove()  # no transaction may be open while another server answers
     return bin_serializer.replayed(replay.replay(row, url, current.settings()))
 
 

@@ -24,6 +24,7 @@ from guestbook.storage.models import comment as comments
 from guestbook.storage.models import delivery as deliveries
 from guestbook.storage.models import queue_row
 from guestbook.storage.models import webhook as webhooks
+from guestbook.storage.models.comment import DECIDERS, DECISIONS
 from guestbook.transport import url_checks
 from guestbook.web.api import signature_schemas
 from guestbook.web.api.comment_fields import ANSWER_FIELD, COMMENT_FIELDS
@@ -111,6 +112,12 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
     "KeyRotation": request(OVERLAP_FIELD | signature_schemas.GIVEN_KEY),
 }
 
+DECISION_SCHEMA: Schema = {
+    "at": TIME_SCHEMA,
+    "action": one_of(*DECISIONS),
+    "actor": one_of(*DECIDERS),
+    "name": described(or_null(TEXT_SCHEMA), "The name of a token, a command or a source."),
+}
 COMMENT_SCHEMA: Schema = {
     **PUBLIC_COMMENT_FIELDS,
     "reply": {"description": "The owner's reply.", "oneOf": [REPLY_PART.schema, {"type": "null"}]},
@@ -120,6 +127,10 @@ COMMENT_SCHEMA: Schema = {
     "reasons": described(
         {"type": "array", "items": TEXT_SCHEMA},
         "All reasons of the spam rules for its first status, also of a published one; needs a token.",
+    ),
+    "decisions": described(
+        {"type": "array", "items": answer(DECISION_SCHEMA)},
+        "Who decided about it, the newest first; needs a token with the scope moderate.",
     ),
 }
 WEBHOOK_SCHEMA: Schema = {
@@ -219,7 +230,7 @@ ERROR_SCHEMA: Schema = {
 
 ANSWER_SCHEMAS: dict[str, Schema] = {
     "Document": {"type": "object"},
-    "Comment": answer(COMMENT_SCHEMA, optional=("origin", "note", "reason", "reasons")),
+    "Comment": answer(COMMENT_SCHEMA, optional=("origin", "note", "reason", "reasons", "decisions")),
     "Comments": list_of("comments", "Comment"),
     "Webhook": answer(WEBHOOK_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
     "WebhookWithSecret": answer(WEBHOOK_SCHEMA | SECRET_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),

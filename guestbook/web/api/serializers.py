@@ -30,10 +30,12 @@ def address(path: str) -> str:
 
 
 def comment(row: Comment) -> Shape:
-    """Return a comment; only requests with a token see the note and the reasons for its status."""
+    """Return a comment; with a token also the note and the reasons, and who decided if it may moderate."""
     shape: Shape = row.public(current.settings().base_url)
     shape["reply"] = row.reply.public() if row.reply else None
-    for_owner = {"note": row.note, "reason": row.reason, "reasons": row.all_reasons}
+    for_owner: Shape = {"note": row.note, "reason": row.reason, "reasons": row.all_reasons}
+    if authentication.may("moderate"):
+        for_owner["decisions"] = [one.public() for one in row.all_decisions]
     return shape | for_owner if authentication.has_token() else shape
 
 

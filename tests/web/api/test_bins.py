@@ -86,6 +86,8 @@ def test_it_is_sent_again_to_another_url(program: ApiClient, held: str, receiver
     assert (answer["status"], answer["error"]) == (200, None)
     [request] = receiver.requests
     assert (request.method, request.path, request.body) == ("POST", "/there", b'{"x": 1}')
+    [entry] = program.get("/audit?action=replayed")["audit"]
+    assert (entry["object_id"], entry["detail"]) == (row["id"], "to 127.0.0.1")
     assert list(program.refused("POST", url, {"url": "ftp://x"})) == ["url"]
 
 

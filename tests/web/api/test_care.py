@@ -24,6 +24,8 @@ def test_a_flood_is_seen_and_ended(app: Flask, program: ApiClient) -> None:
     assert found["held_until"]
     program.post("/spam/end-flood", status=204)
     assert program.get("/spam")["held_until"] is None
+    [entry] = program.get("/audit?action=ended")["audit"]
+    assert (entry["object"], entry["actor_name"]) == ("flood", "a program")
 
 
 def test_the_score_forgets_what_it_has_learned(app: Flask, program: ApiClient) -> None:

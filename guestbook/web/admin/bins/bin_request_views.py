@@ -32,17 +32,14 @@ def body(request_id: str) -> ResponseReturnValue:
 def replay_request(request_id: str) -> ResponseReturnValue:
     """Send it to the typed URL and show the answer.
 
-    There is no redirect: nothing of ours has changed, and the result is stored nowhere.
+    There is no redirect, because the result is stored nowhere.
     """
     row = row_lookup.find(BinRequest, request_id)
     typed = request.form.get("url", "")
     try:
-        url = replay.check(row, typed, current.settings())
+        replayed = replay.replay(row, typed, current.settings())
     except Refused as error:
         return _page(row, typed, error), 422
-    db.session.expunge(row)
-    db.session.remove()  # no transaction may be open while another server answers
-    replayed = replay.replay(row, url, current.settings())
     return _page(row, typed, replayed=replayed)
 
 
