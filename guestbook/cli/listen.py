@@ -1,23 +1,57 @@
-"""The command that fetches a webhook's deliveries on a machine without a public address, or a book."""
+"""The command that fetches a webhook's deliveries on a machine without a public address, or a book.
 
-import re
+It does not trust the book: a stranger may run it, or answer in its place. Nothing in an answer reaches the
+terminal as it is, and of the headers only those of a delivery reach the program behind.
+"""
+
+import json
+import os
 import socket
+import sys
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from ipaddress import ip_network
+from itertools import chain, repeat
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import click
-import requests
+from requests.utils import get_environ_proxies, select_proxy
 
-from guestbook.cli.forwarder import Forwarder
-from guestbook.cli.remote_book import LONG_POLL, BearerToken, Book, CallRefused, PulledWebhook, Unreachable
-from guestbook.lib import clock
+from guestbook.lib import clock, ids, retry_policy
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.text import printable
+from guestbook.lib.version import VERSION
+from guestbook.transport import ReceiverAnswer, Transport, TransportError, check_url, scheme_question
 
-SHOWN_TEXT = 200  # characters of a forwarded message
+LONG_POLL = 20  # seconds for which the book holds a request until something comes
+ANSWER_SECONDS = 60  # for a whole answer, until the book counts as lost
+ANSWER_LIMIT = 64_000_000  # bytes; the largest deliveries take half of it
+FETCHED_AT_ONCE = 5  # deliveries: all must be forwarded before their lease ends
+MOST_WAIT = 60  # seconds that the book may name
+PAUSES = (1, 2, 5, 10, 30)  # seconds between tries to reach the book
+FORWARD_SECONDS = 10  # for the program behind
+SENT_ERROR_LIMIT = 300  # characters, as the book takes them
+SHOWN_TEXT = 200  # characters of a stranger's sentence, or of a forwarded message
+ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))  # both URLs are the user's own
+# Any other header could replace the host or the framing of the request, or log in as somebody.
+DELIVERY_HEADERS = (
+    *("Content-Type", "User-Agent", "webhook-id", "webhook-timestamp", "webhook-signature"),
+    *("X-Guestbook-Event", "X-Guestbook-Attempt", "X-Hub-Signature-256"),
+    *("X-GitHub-Event", "X-GitHub-Delivery", "X-GitHub-Hook-ID"),
+)
+NO_GUESTBOOK = "The book at {} has no such webhook, or it is no guestbook."
 NOT_COUNTED = "  This came too late, or another listener was started. The book hands it out again if it must."
+
+
+class CallRefused(Exception):
+    """The book refused a call; the sentence is for people."""
+
+
+class Unreachable(Exception):
+    """The book gave no answer, or is overloaded; the text says why, in a few words."""
 
 
 @click.command()
@@ -31,12 +65,16 @@ NOT_COUNTED = "  This came too late, or another listener was started. The book h
 @click.option(
     "--token",
     envvar="BOOK_TOKEN",
-    prompt="API token",
-    hide_input=True,
-    help="A token with the scope manage; by default $BOOK_TOKEN, or it is asked for.",
+    help="A token with the scope manage, or - to read it from standard input; by default $BOOK_TOKEN. "
+    "A terminal asks for it.",
 )
 def listen(
-    book: str, webhook_id: str | None, events: tuple[str, ...], forward: str | None, once: bool, token: str
+    book: str,
+    webhook_id: str | None,
+    events: tuple[str, ...],
+    forward: str | None,
+    once: bool,
+    token: str | None,
 ) -> None:
     """Fetch a webhook's messages here, without a public address.
 
@@ -46,16 +84,17 @@ def listen(
     A message counts as delivered once --forward answered it with 2xx or, without --forward, once it is
     printed. Else it comes again later. Nothing is lost while this command does not run.
     """
-    address, token = _address(book), token.strip()
-    _check(webhook_id, events, forward, token)
+    address = _address(book)
+    if webhook_id and events:
+        raise click.UsageError("--event is for a new webhook. Leave it out, or leave out --webhook.")
+    if forward and not _is_url(forward):
+        example = "--forward must be a URL like http://127.0.0.1:8000/hook."
+        raise click.UsageError(example + scheme_question(forward, "http"))
+    there = Book(address, _asked(token))
     try:
-        with requests.Session() as session:
-            session.auth = BearerToken(token)
-            there = Book(address, session)
-            webhook = PulledWebhook(there, webhook_id or _add(there, events))
-            click.echo(f"Listening to {there.address}. Ctrl-C stops.")
-            with Forwarder(forward) if forward else nullcontext() as forwarder:
-                _follow(webhook, forwarder, once=once)
+        webhook = PulledWebhook(there, webhook_id or _add(there, events))
+        click.echo(f"Listening to {address}. Ctrl-C stops.")
+        _follow(webhook, forward, once=once)
     except CallRefused as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
@@ -63,64 +102,243 @@ def listen(
 
 
 def _address(book: str) -> str:
-    parts = _parts(book)
-    if not parts or parts.username is not None or parts.query or parts.fragment:
-        raise click.UsageError("BOOK must be an address like https://book.example.")
-    is_here = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    if parts.scheme == "http" and not is_here:
+    if not _is_url(book) or urlsplit(book).query:
+        example = "BOOK must be an address like https://book.example."
+        raise click.UsageError(example + scheme_question(book))
+    parts = urlsplit(book)
+    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
         raise click.UsageError("Use https: over http, others on the way could read the token.")
     return book.rstrip("/")
 
 
-def _check(webhook: str | None, events: tuple[str, ...], forward: str | None, token: str) -> None:
-    """Refuse options that would fail with each message only."""
-    if webhook and events:
-        raise click.UsageError("--event is for a new webhook. Leave it out, or leave out --webhook.")
-    if forward and not _parts(forward):
-        raise click.UsageError("--forward must be a URL like http://127.0.0.1:8000/hook.")
-    if not re.fullmatch("[!-~]+", token):
+def _asked(token: str | None) -> str:
+    """Return the token that was given or, on a terminal, asked for."""
+    if token is None and not sys.stdin.isatty():
+        raise click.UsageError("Give a token: set BOOK_TOKEN, or add --token - and pipe it in.")
+    if token is None:
+        token = str(click.prompt("API token", hide_input=True))
+    token = (sys.stdin.readline(SHOWN_TEXT) if token == "-" else token).strip()
+    if not (token.isascii() and token.isprintable() and len(token.split()) == 1):
         raise click.UsageError("The token must be one word, such as gbk_….")
+    return token
 
 
-def _parts(url: str) -> SplitResult | None:
-    """Return the parts of a URL of HTTP; None if it is none."""
+def _is_url(text: str) -> bool:
     try:
-        parts = urlsplit(url)
-        is_url = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port above 65535, or half an IPv6 address
-        return None
-    return parts if is_url else None
+        return bool(check_url(text, allow_networks=ANYWHERE))
+    except ValueError:
+        return False
 
 
-def _add(there: Book, events: tuple[str, ...]) -> str:
+def _add(there: "Book", events: tuple[str, ...]) -> str:
     wanted: dict[str, Any] = {"url": PULL_URL, "name": f"Listener on {socket.gethostname()}"[:80]}
     if events:
         wanted["events"] = list(dict.fromkeys(events))
     try:
-        added = there.call("POST", "/webhooks", json=wanted)
+        added = there.call("POST", "/webhooks", wanted)
     except Unreachable as error:  # it may have arrived, so it is not repeated
         raise CallRefused(f"The book cannot be reached ({error}).") from None
-    click.echo(f"Added the webhook {added['id']}. Next time: --webhook {added['id']}")
-    click.echo(f"Its secret, to verify the messages: {added['secret']}")
-    return str(added["id"])
+    row_id, secret = added.get("id"), added.get("secret")
+    if not _is_id(row_id) or not isinstance(secret, str):
+        raise there.is_odd()
+    click.echo(f"Added the webhook {row_id}. Next time: --webhook {row_id}")
+    click.echo(f"Its secret, to verify the messages: {printable(secret)}")
+    return str(row_id)
 
 
-def _follow(webhook: PulledWebhook, forwarder: Forwarder | None, *, once: bool) -> None:
+def _follow(webhook: "PulledWebhook", forward: str | None, *, once: bool) -> None:
     """Fetch, hand on and commit, until stopped or, with `once`, until nothing waits."""
+    behind = Transport(timeout=FORWARD_SECONDS, allow_networks=ANYWHERE)
     while True:
         taken = webhook.fetch(0 if once else LONG_POLL)
-        for delivery in taken["deliveries"]:
-            if not webhook.commit(taken["token"], delivery["id"], _handed_on(delivery, forwarder)):
+        for delivery in taken.deliveries:
+            payload = delivery["payload"][:SHOWN_TEXT] if forward else delivery["payload"]
+            event = printable(delivery["event"][:SHOWN_TEXT])
+            click.echo(f"{clock.now():%H:%M:%S} {event} {printable(payload)}")
+            result = _forwarded(behind, forward, delivery) if forward else {"ok": True}
+            if not webhook.commit(taken.token, delivery["id"], result):
                 click.echo(NOT_COUNTED, err=True)
                 break
-        if not taken["deliveries"]:
+        if not taken.deliveries:
             if once:
                 return
-            time.sleep(taken["retry_after"])
+            time.sleep(taken.retry_after)
 
 
-def _handed_on(delivery: dict[str, Any], forwarder: Forwarder | None) -> dict[str, Any]:
-    """Print or forward a delivery, and return the result for the book."""
-    payload = delivery["payload"][:SHOWN_TEXT] if forwarder else delivery["payload"]
-    click.echo(f"{clock.now():%H:%M:%S} {delivery['event']} {printable(payload)}")
-    return forwarder.forward(delivery) if forwarder else {"ok": True}
+def _forwarded(behind: Transport, url: str, delivery: dict[str, Any]) -> dict[str, Any]:
+    """Post a delivery to the program, print the answer, and return the result for the book."""
+    given = {name.lower(): value for name, value in delivery["headers"].items()}
+    headers = {name: str(given[name.lower()]) for name in DELIVERY_HEADERS if name.lower() in given}
+    began = time.monotonic()
+    try:
+        answer = behind.post(url, headers, delivery["payload"].encode(errors="replace"))
+    except TransportError as error:
+        why = f"{url} gave no answer ({_in_words(error)})."
+        click.echo(f"  {why} It comes again later.", err=True)
+        return {"ok": False, "error": why[:SENT_ERROR_LIMIT], "milliseconds": _since(began)}
+    ok = 200 <= answer.status < 300
+    result = {"ok": ok, "status_code": answer.status, "milliseconds": _since(began)}
+    said = printable(answer.body[:SHOWN_TEXT].decode(errors="replace"))
+    click.echo(f"  {answer.status} {said}{'' if ok else ' It comes again later.'}", err=not ok)
+    return result if ok else {**result, "error": f"The receiver answered {answer.status}."}
+
+
+class Book:
+    """The API of a book on another machine."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self._address = address
+        self._headers = {"Authorization": f"Bearer {token}", "User-Agent": f"guestbook/{VERSION}"}
+        self._transport = Transport(
+            timeout=ANSWER_SECONDS,
+            allow_networks=ANYWHERE,
+            proxy=_proxy(address),
+            ca_file=os.environ.get("REQUESTS_CA_BUNDLE"),
+        )
+
+    def call(self, method: str, path: str, body: object = None, **query: str | int) -> dict[str, Any]:
+        """Make a call and return the answer; raises CallRefused or Unreachable."""
+        url = f"{self._address}/api/v1{path}" + (f"?{urlencode(query)}" if query else "")
+        headers = {**self._headers, "Content-Type": "application/json"} if body else self._headers
+        sent = json.dumps(body).encode() if body else b""
+        try:
+            answer = self._transport.send(method, url, headers, sent, body_limit=ANSWER_LIMIT)
+        except TransportError as error:
+            raise (CallRefused(str(error)) if error.is_lasting else Unreachable(_in_words(error))) from None
+        if answer.note == "body_cut":
+            raise self.is_odd()
+        if answer.note or retry_policy.may_pass(answer.status):
+            raise Unreachable(f"it answered {answer.status}{' and broke off' if answer.note else ''}")
+        found = _object(answer.body)
+        if answer.status == HTTPStatus.NOT_FOUND or (answer.status < 300 and not found):
+            raise CallRefused(NO_GUESTBOOK.format(self._address))
+        if answer.status >= 300:
+            raise CallRefused(_refusal(answer, found))
+        return found
+
+    def is_odd(self) -> CallRefused:
+        """Return the error for an answer that no guestbook gives."""
+        return CallRefused(f"The answer of {self._address} is not that of a guestbook.")
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedDeliveries:
+    """The leased deliveries, and the seconds after which to ask again if there are none."""
+
+    token: str
+    deliveries: list[dict[str, Any]]
+    retry_after: float
+
+
+class PulledWebhook:
+    """A webhook of a book, whose deliveries are fetched. While the book cannot be reached, all calls wait."""
+
+    def __init__(self, there: Book, row_id: str) -> None:
+        self._there = there
+        self._place = f"/webhooks/{quote(row_id, safe='', errors='replace')}"
+        self._first_token = ""  # of the first answer since the start, or since an answer was lost
+
+    def fetch(self, wait: int) -> FetchedDeliveries:
+        """Lease the next deliveries; wait so many seconds for the first one.
+
+        Those that an earlier run had leased are among them, and those that came with a lost answer.
+        """
+        pauses = _pauses()
+        while True:
+            since = {"first_token": self._first_token} if self._first_token else {}
+            asked: dict[str, str | int] = {"wait": wait if since else 0, "limit": FETCHED_AT_ONCE, **since}
+            try:
+                taken = self._taken(self._there.call("GET", f"{self._place}/pending", **asked))
+            except Unreachable as error:
+                self._first_token = ""
+                _pause(error, pauses)
+                continue
+            self._first_token = self._first_token or taken.token
+            if since or taken.deliveries:
+                return taken
+
+    def commit(self, token: str, row_id: str, result: dict[str, Any]) -> bool:
+        """Say what came of a delivery; return whether it counts."""
+        body, pauses = {"token": token, "results": [{"id": row_id, **result}]}, _pauses()
+        while True:
+            try:
+                late = self._there.call("POST", f"{self._place}/commit", body).get("late")
+            except Unreachable as error:
+                _pause(error, pauses)
+                continue
+            if not isinstance(late, int):
+                raise self._there.is_odd()
+            return not late
+
+    def _taken(self, answer: dict[str, Any]) -> FetchedDeliveries:
+        names = ("token", "deliveries", "retry_after")
+        values: list[Any] = [answer.get(name) for name in names]
+        token, found, wait = values
+        are_deliveries = isinstance(found, list) and all(map(_is_delivery, found))
+        is_number = isinstance(wait, int | float) and 0 <= wait <= MOST_WAIT
+        if not (_is_id(token) and are_deliveries and is_number):
+            raise self._there.is_odd()
+        return FetchedDeliveries(*values)
+
+
+def _is_delivery(one: object) -> bool:
+    return (
+        isinstance(one, dict)
+        and _is_id(one.get("id"))
+        and all(isinstance(one.get(name), str) for name in ("event", "payload"))
+        and isinstance(one.get("headers"), dict)
+    )
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and ids.ID.fullmatch(value) is not None
+
+
+def _proxy(address: str) -> str | None:
+    """Return the proxy that the environment names for the book, as curl and others understand it."""
+    proxy = select_proxy(address, get_environ_proxies(address))
+    if not proxy or proxy.lower().startswith(("http://", "https://")):
+        return proxy
+    if "://" in proxy:
+        raise click.ClickException("The proxy that this machine's settings name must speak HTTP.")
+    return f"http://{proxy}"
+
+
+def _pauses() -> Iterator[int]:
+    return chain(PAUSES, repeat(PAUSES[-1]))
+
+
+def _pause(error: Unreachable, pauses: Iterator[int]) -> None:
+    seconds = next(pauses)
+    click.echo(f"The book cannot be reached ({error}). Next try in {seconds} s.", err=True)
+    time.sleep(seconds)
+
+
+def _in_words(error: TransportError) -> str:
+    return printable(f"{error.reason.replace('_', ' ')}{': ' if error.detail else ''}{error.detail}")
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of an answer; an empty one if it has none."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _refusal(answer: ReceiverAnswer, found: dict[str, Any]) -> str:
+    """Return why the book refused, in its own words."""
+    if answer.status < 400 and (other := answer.headers.get("location")):
+        other = printable(other)[:SHOWN_TEXT]
+        return f"The book redirects to {other}. Use the address that it redirects to."
+    error = found.get("error")
+    error = error if isinstance(error, dict) else {}
+    fields = error.get("fields")
+    said = " ".join(map(str, fields.values())) if isinstance(fields, dict) else ""
+    words = said or str(error.get("message") or f"The book answered {answer.status}.")
+    return printable(words[:SHOWN_TEXT])
+
+
+def _since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)

@@ -20,7 +20,7 @@ from guestbook.transport.destinations import check_destination, private_address_
 from guestbook.transport.failure import FAILURE_SENTENCES, TransportError
 from guestbook.transport.response_reader import Response, ShortAnswer
 from guestbook.transport.socket_budget import RECEIVED_BODY_LIMIT, AttemptBudget
-from guestbook.transport.url_checks import HEADER_NAME_PATTERN, check_headers, check_url
+from guestbook.transport.url_checks import HEADER_NAME_PATTERN, check_headers, check_url, scheme_question
 
 __all__ = [
     "FAILURE_SENTENCES",
@@ -34,6 +34,7 @@ __all__ = [
     "check_headers",
     "check_url",
     "private_address_warning",
+    "scheme_question",
 ]
 
 HTTP_METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2
@@ -99,9 +100,10 @@ class Transport:
         body: bytes,
         *,
         seconds: float | None = None,
+        body_limit: int = RECEIVED_BODY_LIMIT,
     ) -> ReceiverAnswer:
         """Send one request of any method but CONNECT, otherwise as `post`."""
-        attempt = AttemptBudget(seconds or self._timeout, self._policy, self._lookups)
+        attempt = AttemptBudget(seconds or self._timeout, self._policy, self._lookups, body_limit)
         return self._exchange(attempt, method, url, headers, body)
 
     def get(self, url: str, headers: Mapping[str, str], *, seconds: float | None = None) -> FetchedPage:

@@ -15,6 +15,7 @@ OWN_HEADERS_LIMIT = 10
 HEADER_NAME_LIMIT = 64  # characters
 HEADER_VALUE_LIMIT = 1024  # characters
 
+NO_SCHEME = re.compile(r"^(h[tps]{2,5})?(:/+|//)")  # one that is misspelt, or has no colon
 NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f-\xa0\\\s]")
 HOST_NAME = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*\.?")
 # Zones: RFC 6874.
@@ -46,7 +47,7 @@ def check_url(url: str, *, require_https: bool = False, allow_networks: Sequence
         raise ValueError("The URL must not contain spaces, control characters or backslashes.")
     parts = _split(url)
     if parts.scheme not in ("http", "https"):
-        raise ValueError("The URL must start with https:// or http://.")
+        raise ValueError(f"The URL must start with https:// or http://.{scheme_question(url)}")
     if require_https and parts.scheme != "https":
         raise ValueError("The URL must start with https://.")
     if "@" in parts.netloc:
@@ -60,6 +61,16 @@ def check_url(url: str, *, require_https: bool = False, allow_networks: Sequence
     if len(normal) > URL_LIMIT:
         raise ValueError(f"The URL is longer than {URL_LIMIT} characters once it is encoded.")
     return normal
+
+
+def scheme_question(url: str, scheme: str = "https") -> str:
+    """Return a question after a blank: whether the same URL with its scheme is wanted, if it has a host."""
+    whole = f"{scheme}://{NO_SCHEME.sub('', url)}"
+    try:
+        host = urlsplit(check_url(whole)).hostname or ""
+    except ValueError:
+        return ""
+    return f" Did you mean {whole}?" if "." in host or host == "localhost" else ""
 
 
 def check_headers(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

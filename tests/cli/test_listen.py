@@ -1,24 +1,26 @@
 """listen: fetch a webhook's messages on another machine, print them or forward them, and commit."""
 
+import json
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 from click.testing import CliRunner, Result
 from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
-from guestbook.cli.forwarder import Forwarder
-from guestbook.cli.listen import listen
-from guestbook.cli.remote_book import Book, Unreachable
+from guestbook.cli import listen as module
+from guestbook.cli.listen import Book, Unreachable, listen
+from guestbook.lib import clock
 from guestbook.storage.models import Webhook
 from tests.conftest import run
 from tests.support import factories, site
 from tests.support.api_client import ApiClient, new_token
-from tests.support.receiver import Answer, Receiver
+from tests.support.receiver import Answer, Receiver, Request
+from tests.support.socket_receiver import SocketReceiver, drip
 
 PROGRAM = str(Path(sys.executable).with_name("guestbook"))
 
@@ -87,14 +89,19 @@ def test_what_the_program_refuses_comes_again_later(
     assert factories.one().status == "processed"
 
 
-def test_messages_in_a_row_share_a_connection_and_no_cookies(receiver: Receiver) -> None:
-    receiver.answer("/hook", Answer(headers={"Set-Cookie": "one=1"}))
-    with Forwarder(receiver.url("/hook")) as forwarder:
-        for number in range(3):
-            delivery = {"payload": f"{number}", "headers": {"webhook-id": f"{number}"}}
-            assert forwarder.forward(delivery)["ok"]
-            assert receiver.connections() == 1
-    assert [("cookie" in request.headers) for request in receiver.requests] == [False] * 3
+def test_messages_in_a_row_share_a_connection_and_no_cookies(book: str, token: str) -> None:
+    hook, connections = factories.webhook("pull:"), []
+    for _ in range(3):
+        factories.sign()
+
+    def program(_request: Request) -> Answer:
+        connections.append(there.connections())
+        return Answer(headers={"Set-Cookie": "one=1"})
+
+    with Receiver(program=program) as there:
+        listened(book, token, "--webhook", hook, "--forward", there.url("/hook"))
+    assert connections == [1, 1, 1]
+    assert [("cookie" in request.headers) for request in there.requests] == [False] * 3
 
 
 def test_a_new_listener_takes_over_from_one_that_was_killed(book: str, app: Flask, token: str) -> None:
@@ -143,12 +150,20 @@ def test_a_wrong_token_webhook_or_address_is_refused_with_a_sentence(book: str, 
             "redirects to https://book.example/.",
         ),
         (Answer(status=418, body=b'{"error": ["\x1b"]}'), "The book answered 418."),
-        (Answer(drop=True), "The book cannot be reached (ConnectionError)."),
+        (Answer(drop=True), "The book cannot be reached (connection lost)."),
+        (Answer(body=b"[" * 100_000), "or it is no guestbook."),
+        (Answer(body=b'{"id": ' + b"9" * 5000 + b"}"), "or it is no guestbook."),
+        (Answer(body=b'{"id": "\\ud800", "secret": "s"}'), "is not that of a guestbook."),
+        (Answer(body=b'{"id": ["\\u001b"], "secret": 1}'), "is not that of a guestbook."),
+        (Answer(status=422, body=b'{"error": {"fields": {"url": "\\ud800\\u001b[31m"}}}'), "Error:   [31m"),
+        (Answer(body=b"{}" * 1000), "is not that of a guestbook."),
     ],
 )
 def test_what_is_no_book_is_said_in_a_sentence(
-    token: str, receiver: Receiver, answer: Answer, sentence: str
+    token: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, answer: Answer, sentence: str
 ) -> None:
+    if len(answer.body) == 2000:
+        monkeypatch.setattr(module, "ANSWER_LIMIT", 1000)
     receiver.answer("/api/v1/webhooks", answer)
     found = listened(receiver.url("").rstrip("/"), token)
     assert (found.exit_code, found.stdout) == (1, "")
@@ -158,8 +173,98 @@ def test_what_is_no_book_is_said_in_a_sentence(
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503, 521, 599])
 def test_a_book_that_is_away_for_now_counts_as_unreachable(receiver: Receiver, status: int) -> None:
     receiver.answer("/api/v1/webhooks", Answer(status=status))
-    with requests.Session() as session, pytest.raises(Unreachable, match=f"it answered {status}"):
-        Book(receiver.url("").rstrip("/"), session).call("GET", "/webhooks")
+    with pytest.raises(Unreachable, match=f"it answered {status}"):
+        Book(receiver.url("").rstrip("/"), "gbk_1").call("GET", "/webhooks")
+
+
+class HostileBook(Receiver):
+    """Hands out one delivery, or gives one odd answer, and takes every commit."""
+
+    def __init__(self, odd: dict[str, object] | None = None) -> None:
+        self._waiting: list[dict[str, object]] = [
+            {
+                "id": "0" * 32,
+                "event": "comment.created\x1b]0;title\x07",
+                "payload": "{}",
+                "headers": {
+                    **{"Host": "other.example", "Authorization": "Basic eA==", "Cookie": "a=b"},
+                    **{"Transfer-Encoding": "chunked", "Webhook-Id": "1", "X-Forwarded-For": "::1"},
+                },
+            }
+        ]
+        self._odd = odd or {}
+        super().__init__(program=self._play)
+
+    def _play(self, request: Request) -> Answer:
+        if request.path.endswith("/commit"):
+            return Answer(body=b'{"late": 0}')
+        taken = {"token": "1" * 32, "retry_after": 0, "deliveries": self._waiting[:1], **self._odd}
+        self._waiting.clear()
+        return Answer(body=json.dumps(taken).encode())
+
+
+def test_nothing_of_a_hostile_book_reaches_the_terminal_or_the_program_raw(
+    token: str, receiver: Receiver
+) -> None:
+    with HostileBook() as book:
+        found = listened(
+            book.url("").rstrip("/"), token, "--webhook", "1", "--forward", receiver.url("/hook")
+        )
+    assert found.exit_code == 0, found.output
+    assert "comment.created ]0;title  {}" in found.stdout
+    [request] = receiver.requests
+    assert set(request.headers) == {"host", "content-length", "webhook-id"}
+    assert (request.headers["host"], request.body) == (f"127.0.0.1:{receiver.port}", b"{}")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"token": None},
+        {"token": "\ud800"},
+        {"deliveries": 1},
+        {"deliveries": [1]},
+        {"deliveries": [{"id": "1", "event": 1, "payload": None, "headers": []}]},
+        {"retry_after": -1},
+        {"retry_after": "1"},
+        {"retry_after": float("nan")},
+        {"retry_after": 1e300},
+    ],
+)
+def test_an_answer_with_wrong_types_ends_with_one_sentence(token: str, odd: dict[str, object]) -> None:
+    with HostileBook(odd) as book:
+        address = book.url("").rstrip("/")
+        found = listened(address, token, "--webhook", "1")
+    assert (found.exit_code, found.stderr) == (
+        1,
+        f"Error: The answer of {address} is not that of a guestbook.\n",
+    )
+
+
+def test_a_book_that_answers_a_byte_at_a_time_is_given_up(
+    token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.5)
+    with SocketReceiver(drip(b"HTTP/1.1 200 OK\r\nX: ", b"x")) as slow:
+        began = time.monotonic()
+        found = listened(slow.url.removesuffix("/hook"), token)
+    assert (found.exit_code, time.monotonic() - began < 5) == (1, True)
+    assert found.stderr == "Error: The book cannot be reached (timeout).\n"
+
+
+def test_every_header_of_a_delivery_reaches_the_program(app: Flask) -> None:
+    hook = factories.webhook("pull:", github_headers_since=clock.now())
+    factories.sign()
+    [taken] = ApiClient(app, new_token(app)).get(f"/webhooks/{hook}/pending")["deliveries"]
+    assert set(taken["headers"]) == set(module.DELIVERY_HEADERS)
+
+
+def test_without_a_terminal_nothing_is_asked() -> None:
+    found = CliRunner().invoke(listen, ["https://book.example"], env={"BOOK_TOKEN": None})
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "Give a token: set BOOK_TOKEN, or add --token - and pipe it in." in found.stderr
+    found = CliRunner().invoke(listen, ["book.example/a", "--token", "-"], input="gbk 1\n")
+    assert found.stderr.endswith("like https://book.example. Did you mean https://book.example/a?\n")
 
 
 def test_a_password_of_the_machine_does_not_replace_the_token(

@@ -187,10 +187,28 @@ def _url_or_sentence(url: str) -> None:
         assert check_url(normal) == normal
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("example.com/hook", "https://example.com/hook"),
+        ("localhost:8000", "https://localhost:8000"),
+        ("http//example.com", "https://example.com"),
+        ("htps://example.com", "https://example.com"),
+        ("ftp://example.com", None),
+        ("example", None),
+        ("me@example.com", None),
+    ],
+)
+def test_a_url_without_its_scheme_is_completed(typed: str, meant: str | None) -> None:
+    with pytest.raises(ValueError, match="must start with") as raised:
+        check_url(typed)
+    assert str(raised.value).partition("Did you mean ")[2] == (f"{meant}?" if meant else "")
+
+
 def _is_a_sentence(error: ValueError) -> None:
     assert type(error) is ValueError
     assert str(error)[0].isupper() or str(error)[0] in "'\""
-    assert str(error).endswith(".")
+    assert str(error).endswith((".", "?"))
 
 
 GOOD_HEADERS = [
