@@ -2,16 +2,31 @@
 
 import secrets
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import ids, validate
+from guestbook.lib import ids, row_shape, validate
+from guestbook.lib.json_schema import ID_SCHEMA, TEXT_SCHEMA, TIME_SCHEMA, Schema, described, one_of, or_null
 from guestbook.storage import audit_log
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
 
 API_TOKEN_PREFIX = "gbk_"  # so that a token that leaked into a repository is recognized
+TOKEN_SCHEMA: Schema = {
+    "id": ID_SCHEMA,
+    "name": TEXT_SCHEMA,
+    "scope": one_of(*SCOPES),
+    "created_at": TIME_SCHEMA,
+    "expires_at": or_null(TIME_SCHEMA),
+    "last_used_at": described(or_null(TIME_SCHEMA), "Its last use, to the hour."),
+}
+
+
+def shape(token: Token) -> dict[str, Any]:
+    """Return a token as JSON, without its value."""
+    return row_shape.of(token, TOKEN_SCHEMA)
 
 
 def add(

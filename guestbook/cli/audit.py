@@ -11,12 +11,12 @@ import click
 from guestbook.cli import app_command, list_options, output
 from guestbook.cli.list_options import WHEN
 from guestbook.cli.option_types import moment
-from guestbook.lib import spreadsheet
+from guestbook.lib import row_shape, spreadsheet
 from guestbook.queries import lists
 from guestbook.queries.lists import AuditFilter
 from guestbook.storage.database import db
 from guestbook.storage.models import AUDIT_LOG, AuditEntry
-from guestbook.storage.models.audit_entry import ACTORS, AUDITED_ACTIONS
+from guestbook.storage.models.audit_entry import ACTORS, AUDIT_ENTRY_SCHEMA, AUDITED_ACTIONS
 
 SHOWN_ENTRIES = 50  # in a table; an export has all
 ALL_ENTRIES = 1_000_000_000
@@ -48,9 +48,9 @@ def audit(
     most = limit or (ALL_ENTRIES if as_csv or as_json else SHOWN_ENTRIES)
     rows = list_options.newest(partial(lists.audit, db.session(), wanted), most)
     if as_json:
-        output.print_json([output.document(row) for row in rows])
+        output.print_json([row_shape.of(row, AUDIT_ENTRY_SCHEMA) for row in rows])
     elif as_csv:
-        _print_csv([output.document(row) for row in rows])
+        _print_csv([row_shape.of(row, AUDIT_ENTRY_SCHEMA) for row in rows])
     else:
         _print_table(rows, "No such entry." if wanted != AuditFilter() else "No entries yet.")
 

@@ -7,12 +7,13 @@ from sqlalchemy import func, select
 
 from guestbook.cli import app_command, output, question, row_lookup
 from guestbook.inbound import bins as inbound_bins
+from guestbook.inbound import source_shapes
+from guestbook.inbound.bin_requests import stored_check
 from guestbook.lib.text import counted, printable
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 
 SHOWN_REQUESTS = 20
-DECODED_COLUMNS = ("headers", "body", "encoding")
 
 
 @click.group(cls=app_command.Group)
@@ -31,7 +32,7 @@ def bins() -> None:
 def add(as_json: bool, **fields: Any) -> None:
     """Add a bin and print its URL, which takes any request."""
     with writing() as session:
-        facts = _document(inbound_bins.add(session, output.given(fields)))
+        facts = _facts(inbound_bins.add(session, output.given(fields)))
     if as_json:
         output.print_json(facts)
         return
@@ -47,7 +48,7 @@ def list_(as_json: bool) -> None:
     rows = db.session.scalars(select(Bin).order_by(Bin.id)).all()
     query = select(BinRequest.bin_id, func.count()).group_by(BinRequest.bin_id)
     counts: dict[str, int] = {row[0]: row[1] for row in db.session.execute(query)}
-    facts = [{**_document(row), "requests": counts.get(row.id, 0)} for row in rows]
+    facts = [{**_facts(row), "requests": counts.get(row.id, 0)} for row in rows]
     if as_json:
         output.print_json(facts)
         return
@@ -66,9 +67,12 @@ def show_(id_: str, as_json: bool) -> None:
     row = row_lookup.find(Bin, id_)
     requests = inbound_bins.latest(db.session(), row.id, SHOWN_REQUESTS)
     if as_json:
-        output.print_json({**_document(row), "requests": [_request(one) for one in requests]})
+        shown = [
+            source_shapes.bin_request_in_full(one, stored_check.of(db.session(), one)) for one in requests
+        ]
+        output.print_json({**_facts(row), "requests": shown})
         return
-    output.print_fields(_document(row))
+    output.print_fields(_facts(row))
     click.echo()
     output.print_table(
         ("RECEIVED", "METHOD", "PATH", "SIZE", "ANSWERED", "BODY"),
@@ -90,7 +94,7 @@ def clear(id_: str, yes: bool, as_json: bool) -> None:
     with writing() as session:
         count = inbound_bins.clear(session, row.id)
     done = f"Removed {counted(count, 'request')} from bin {row.id}."
-    output.print_done(done, {**_document(row), "requests": 0}, as_json)
+    output.print_done(done, {**_facts(row), "requests": 0}, as_json)
 
 
 @bins.command()
@@ -118,14 +122,8 @@ def _to_change(id_: str, yes: bool, verb: str) -> Bin:
     return row
 
 
-def _document(row: Bin) -> dict[str, Any]:
-    return {**output.document(row), "url": row.url(app_command.settings().base_url)}
-
-
-def _request(row: BinRequest) -> dict[str, Any]:
-    """Return a request as JSON: headers as a list of pairs, the body as text or base64."""
-    facts = output.document(row, leave_out=DECODED_COLUMNS)
-    return {**facts, "headers": row.pairs, "body": row.body, "encoding": row.encoding}
+def _facts(row: Bin) -> dict[str, Any]:
+    return source_shapes.bin_(row, app_command.settings())
 
 
 def _address(row: BinRequest) -> str:

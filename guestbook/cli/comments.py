@@ -9,7 +9,7 @@ import click
 from sqlalchemy.orm import Session
 
 from guestbook.cli import app_command, comment_files, list_options, output, question, row_lookup
-from guestbook.comments import book
+from guestbook.comments import book, comment_shape
 from guestbook.lib import clock
 from guestbook.lib.text import counted, printable
 from guestbook.queries import bounded_counts, lists
@@ -157,11 +157,7 @@ def show(short_id: str, as_json: bool) -> None:
 
 
 def _document(row: Comment) -> dict[str, Any]:
-    reply = row.reply.public() if row.reply else None
-    left_out = ("form_key", "announced_at", "edited_at", "learned_as", "spam_since", "last_sequence")
-    decisions = [one.public() for one in row.all_decisions]
-    shown = output.document(row, leave_out=left_out)
-    return {**shown, "reasons": row.all_reasons, "decisions": decisions, "reply": reply}
+    return comment_shape.for_owner(row, app_command.settings().base_url)
 
 
 def _going(chosen: Sequence[Comment]) -> str:

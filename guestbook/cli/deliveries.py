@@ -7,6 +7,7 @@ import click
 from sqlalchemy import select
 
 from guestbook.cli import app_command, backfill, list_options, output, requeue, row_lookup
+from guestbook.outbound import webhook_shapes
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import lists
 from guestbook.queue import erasure
@@ -30,7 +31,7 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
     wanted = lists.Deliveries(webhook_id=webhook_id, **list_options.cleaned(filters))
     rows = list_options.newest(partial(lists.deliveries, db.session(), wanted), limit)
     if as_json:
-        output.print_json([output.document(row, leave_out=("payload",)) for row in rows])
+        output.print_json([webhook_shapes.delivery(row) for row in rows])
         return
     names = {row.id: row.name for row in db.session.execute(select(Webhook.id, Webhook.name))}
     output.print_table(
@@ -59,15 +60,16 @@ def show_(id_: str, as_json: bool) -> None:
     row = row_lookup.find(Delivery, id_)
     query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
     attempts = db.session.scalars(query).all()
-    facts = output.document(row)
+    facts = webhook_shapes.delivery_with_attempts(row, attempts)
     if as_json:
-        output.print_json({**facts, "attempts_made": [output.document(one) for one in attempts]})
+        output.print_json(facts)
         return
+    made = facts.pop("attempts_made")
     output.print_fields(facts | ({"payload": erasure.DELIVERY_ERASED} if row.erased_at else {}))
-    for attempt in attempts:
-        answer = output.document(attempt, leave_out=("delivery_id", "number", "triggered_by"))
-        sent = answer.pop("request_headers")
-        output.print_part(f"Attempt {attempt.number} ({attempt.triggered_by})", answer)
+    for attempt in made:
+        del attempt["delivery_id"]
+        sent = attempt.pop("request_headers")
+        output.print_part(f"Attempt {attempt.pop('number')} ({attempt.pop('triggered_by')})", attempt)
         output.print_part("Request headers", sent)
 
 

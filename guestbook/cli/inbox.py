@@ -1,6 +1,5 @@
 """The commands for inbound events."""
 
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -10,13 +9,11 @@ from sqlalchemy import select
 from guestbook.background import cron
 from guestbook.cli import app_command, list_options, option_types, output, requeue, row_lookup, terminal_log
 from guestbook.cli import cron as commands
-from guestbook.inbound import evaluate, event_view
+from guestbook.inbound import evaluate, event_view, source_shapes
 from guestbook.lib.text import printable
 from guestbook.queries import lists
 from guestbook.storage.database import db
 from guestbook.storage.models import InboundEvent, Source
-
-AS_RECEIVED = ("headers", "payload", "encoding")  # left out of a list
 
 
 @click.group(cls=app_command.Group)
@@ -45,7 +42,7 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
     wanted = lists.InboundEvents(source_id=source_id, **list_options.cleaned(filters))
     rows = list_options.newest(partial(lists.inbound_events, db.session(), wanted), limit)
     if as_json:
-        output.print_json([output.document(row, leave_out=AS_RECEIVED) for row in rows])
+        output.print_json([source_shapes.inbound_event(row) for row in rows])
         return
     names = {row.id: row.name for row in db.session.execute(select(Source.id, Source.name))}
     output.print_table(
@@ -73,13 +70,12 @@ def show_(id_: str, as_json: bool) -> None:
     """Show an inbound event: what arrived, how it was verified, what was done with it."""
     row = row_lookup.find(InboundEvent, id_)
     source = db.session.get_one(Source, row.source_id)
-    verdict = evaluate.verify(row, source, app_command.settings().secret_keys)
-    facts = {**output.document(row), "headers": event_view.headers(row)}
     if as_json:
-        output.print_json({**facts, "verification": asdict(verdict)})
+        output.print_json(source_shapes.inbound_event_in_full(row, source, app_command.settings()))
         return
-    output.print_fields({name: value for name, value in facts.items() if name not in AS_RECEIVED})
-    output.print_part("Headers", facts["headers"])
+    verdict = evaluate.verify(row, source, app_command.settings().secret_keys)
+    output.print_fields(source_shapes.inbound_event(row))
+    output.print_part("Headers", event_view.headers(row))
     output.print_part(f"Verification: {verdict.sentence}", {step.name: step.value for step in verdict.steps})
     _print_payload(row)
 

@@ -10,19 +10,12 @@ import click
 
 from guestbook.lib import clock, display_width
 from guestbook.lib.text import printable
-from guestbook.storage.database import Base
 
 NOT_ASCII = re.compile(r"[^\x20-\x7e\n]")  # JSON escapes less than what a terminal would obey
 LINE_WIDTH = 100  # columns of a table that is made to fit
 NARROWEST = 10  # columns; no cell is cut to less
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-
-
-def document(row: Base, *, leave_out: Sequence[str] = ()) -> dict[str, Any]:
-    """Return a row as a JSON object with keys named like the columns."""
-    names = [column.key for column in row.__table__.columns if column.key not in leave_out]
-    return {name: _plain(getattr(row, name)) for name in names}
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,10 +95,6 @@ def shorten(text: str, limit: int) -> str:
 def _escape(match: re.Match[str]) -> str:
     letter = match[0]
     return letter if letter.isprintable() else json.dumps(letter)[1:-1]
-
-
-def _plain(value: object) -> object:
-    return clock.to_text(value) if isinstance(value, datetime) else value
 
 
 def _cell(value: object) -> str:

@@ -1,12 +1,11 @@
 """The commands for links to the page of a webhook's receiver."""
 
-from typing import Any
-
 import click
 
 from guestbook.cli import app_command, output, row_lookup
 from guestbook.lib import clock
 from guestbook.outbound import receiver_links as links
+from guestbook.outbound import webhook_shapes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import ReceiverLink, Webhook
 
@@ -37,7 +36,7 @@ def add(webhook: str, name: str | None, expires: str, as_json: bool) -> None:
         row = row_lookup.find(Webhook, webhook)
         link = links.add(session, row, name=name, expires=expires)
         address = links.url(link, app_command.settings())
-        facts = _facts(link) | {"url": address}
+        facts = webhook_shapes.receiver_link(link) | {"url": address}
     if as_json:
         output.print_json(facts)
         return
@@ -53,7 +52,7 @@ def list_(webhook: str, as_json: bool) -> None:
     """List the links to the page of WEBHOOK's receiver. The list never shows the links themselves."""
     rows = links.of_webhook(db.session(), row_lookup.find(Webhook, webhook).id)
     if as_json:
-        output.print_json([_facts(row) for row in rows])
+        output.print_json([webhook_shapes.receiver_link(row) for row in rows])
         return
     output.print_table(
         ("ID", "STATE", "ADDED", "LAST USED", "EXPIRES", "NAME"),
@@ -75,7 +74,3 @@ def revoke(id_: str, as_json: bool) -> None:
         row_id = link.id
         links.revoke(session, link)
     output.print_done(f"Revoked link {row_id}.", {"revoked": [row_id]}, as_json)
-
-
-def _facts(link: ReceiverLink) -> dict[str, Any]:
-    return output.document(link) | {"state": link.state(clock.now())}

@@ -12,7 +12,6 @@ import click
 from guestbook.cli import output
 from guestbook.cli.option_types import FiniteRange
 
-SECRET_COLUMNS = ("secret", "previous_secret")  # left out of lists
 LONGEST_OVERLAP = 30 * 24  # hours
 STDIN = "-"
 SECRET_LINE_LIMIT = 4096  # bytes

@@ -1,6 +1,5 @@
 """The commands for sources, which send webhooks to us."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +7,7 @@ import click
 
 from guestbook.cli import app_command, output, question, row_counts, row_lookup, secrets, source_options
 from guestbook.cli.source_options import IN_FULL, fields_of_source, secret_option
-from guestbook.inbound import sample_requests
+from guestbook.inbound import sample_requests, source_shapes
 from guestbook.inbound import sources as inbound_sources
 from guestbook.lib import clock
 from guestbook.lib.text import counted
@@ -39,7 +38,7 @@ def add(as_json: bool, **fields: Any) -> None:
         raise click.UsageError("Missing option '--preset' or '--verify'.")
     with writing() as session:
         row = inbound_sources.add(session, output.given(fields))
-        facts = _document(row)
+        facts = _facts(row)
     if as_json:
         output.print_json(facts | ({} if fields["secret"] else {"secret": row.secret}))
         return
@@ -56,7 +55,7 @@ def list_(as_json: bool) -> None:
     rows = source_status.all_of(db.session())
     failed = bounded_counts.failed_lately(db.session(), InboundEvent, clock.now())
     if as_json:
-        output.print_json([_document(row.source) for row in rows])
+        output.print_json([_facts(row.source) for row in rows])
         return
     length = output.id_length([row.source.id for row in rows])
     output.print_table(
@@ -84,11 +83,11 @@ def show_(id_: str, as_json: bool) -> None:
         row = row_lookup.find(Source, id_)
         row_changes.note_reveal(session, row)
     if as_json:
-        output.print_json(_document(row, leave_out=()))
+        output.print_json(_revealed(row))
         return
     state = source_status.of(db.session(), row).sentence
     counts = row_counts.by_status(InboundEvent, InboundEvent.source_id == row.id)
-    output.print_fields({**_document(row, leave_out=()), "state": state, "events": counts})
+    output.print_fields({**_revealed(row), "state": state, "events": counts})
 
 
 @sources.command()
@@ -111,7 +110,7 @@ def update(id_: str, as_json: bool, **fields: Any) -> None:
         row = row_lookup.find(Source, id_)
         before = row.secret
         inbound_sources.update(session, row, wanted)
-        facts = _document(row)
+        facts = _facts(row)
     is_new = row.secret != before and not fields["secret"]
     output.print_done(
         f"Updated source {row.id}.", facts | ({"secret": row.secret} if is_new else {}), as_json
@@ -135,7 +134,7 @@ def test(id_: str, event: str | None, as_json: bool) -> None:
     is_disabled = row.disabled_at is not None
     event_id = sample_requests.send(row, app_command.settings(), event)
     if as_json:
-        facts = output.document(row_lookup.find(InboundEvent, event_id), leave_out=("payload", "encoding"))
+        facts = source_shapes.inbound_event(row_lookup.find(InboundEvent, event_id))
         output.print_json(facts)
         return
     click.echo(f"Stored the sample as inbound event {event_id}.")
@@ -152,7 +151,7 @@ def enable(id_: str, as_json: bool) -> None:
     with writing() as session:
         row = row_lookup.find(Source, id_)
         row_changes.enable(session, row)
-        facts = _document(row)
+        facts = _facts(row)
     output.print_done(f"Enabled source {row.id}.", facts, as_json)
 
 
@@ -164,7 +163,7 @@ def disable(id_: str, as_json: bool) -> None:
     with writing() as session:
         row = row_lookup.find(Source, id_)
         row_changes.disable(session, row)
-        facts = _document(row)
+        facts = _facts(row)
     output.print_done(f"Disabled source {row.id}.", facts, as_json)
 
 
@@ -181,7 +180,7 @@ def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: b
     with writing() as session:
         row = row_lookup.find(Source, id_)
         inbound_sources.rotate(session, row, clock.now(), secret, timedelta(hours=overlap_hours))
-        facts = _document(row) | ({} if secret else {"secret": row.secret})
+        facts = _facts(row) | ({} if secret else {"secret": row.secret})
     secrets.print_new_secret(facts, overlap_hours, IS_ACCEPTED, as_json)
 
 
@@ -220,5 +219,11 @@ def _print_secret(row: Source, *, is_given: bool) -> None:
         click.echo("It has no secret: anybody who knows the URL can send.")
 
 
-def _document(row: Source, leave_out: Sequence[str] = secrets.SECRET_COLUMNS) -> dict[str, Any]:
-    return {**output.document(row, leave_out=leave_out), "url": row.url(app_command.settings().base_url)}
+def _revealed(row: Source) -> dict[str, Any]:
+    """Return what `show` prints: a source with its secrets."""
+    return _facts(row) | {"secret": row.secret, "previous_secret": row.previous_secret}
+
+
+def _facts(row: Source) -> dict[str, Any]:
+    """Return a source as the API does. Nothing in it but its URL is secret."""
+    return source_shapes.source(row, app_command.settings())

@@ -36,7 +36,7 @@ def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
     """
     with writing() as session:
         token, value = keys.add(session, name, scope=scope, expires=expires)
-        facts = {**output.document(token, leave_out=("hash",)), "token": value}
+        facts = {**keys.shape(token), "token": value}
     if as_json:
         output.print_json(facts)
         return
@@ -49,7 +49,7 @@ def list_(as_json: bool) -> None:
     """List the tokens, what each may do and when it was last used. The list never shows their values."""
     rows = keys.all_of(db.session())
     if as_json:
-        output.print_json([output.document(row, leave_out=("hash",)) for row in rows])
+        output.print_json([keys.shape(row) for row in rows])
         return
     output.print_table(
         ("ID", "SCOPE", "ADDED", "LAST USED", "EXPIRES", "NAME"),

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from guestbook.cli import app_command, output, row_lookup
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
-from guestbook.outbound import outbox
+from guestbook.outbound import outbox, webhook_shapes
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
@@ -32,7 +32,7 @@ def trigger(event: str, webhook: str | None, as_json: bool) -> None:
         pulled = sum(row.is_pulled for row in wanted)
     if as_json:
         made = db.session.scalars(select(Delivery).where(Delivery.event_id == event_id).order_by(Delivery.id))
-        output.print_json([output.document(row, leave_out=("payload",)) for row in made])
+        output.print_json([webhook_shapes.delivery(row) for row in made])
         return
     for number, how in ((len(wanted) - pulled, "sent with the next pass"), (pulled, "fetched by a listener")):
         if number:

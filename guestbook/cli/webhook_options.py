@@ -4,19 +4,15 @@ from typing import Any
 
 import click
 
-from guestbook.cli import output, secrets
+from guestbook.cli import secrets
 from guestbook.cli.option_types import together
 from guestbook.lib import signing
-from guestbook.lib.redaction import HIDDEN
-from guestbook.outbound import webhooks
+from guestbook.outbound import webhook_shapes, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
 from guestbook.storage.models.webhook import SIGN_WITH
-
-COUNTERS = ("rate_log", "failing_announced_at")  # columns that only passes read
-PRIVATE_KEYS = ("signing_key", "previous_signing_key")  # nobody but the book needs them
 
 secret_option = click.option(
     "--secret",
@@ -71,20 +67,13 @@ fields_of_webhook = together(
 
 def revealed(row: Webhook) -> dict[str, Any]:
     """Return what `show` prints: all that `facts` has, with the secrets and the values of the headers."""
-    return facts(row, leave_out=()) | {"headers": row.headers}
+    secret = {"secret": row.secret, "previous_secret": row.previous_secret}
+    return facts(row) | {"headers": row.headers} | secret
 
 
-def facts(row: Webhook, leave_out: tuple[str, ...] = secrets.SECRET_COLUMNS) -> dict[str, Any]:
-    """Return the columns, what they mean, and the template if there is one. Nothing in them is secret."""
-    wording = webhooks.template_of(db.session(), row)
-    return listed(row, leave_out) | ({"template": wording} if wording else {})
-
-
-def listed(row: Webhook, leave_out: tuple[str, ...] = secrets.SECRET_COLUMNS) -> dict[str, Any]:
-    """Return the columns as a list shows them, and which keys verify."""
-    columns = output.document(row, leave_out=(*leave_out, *COUNTERS, *PRIVATE_KEYS))
-    keys = {name: getattr(row, name) for name in ("sign_with", "public_key", "previous_public_key")}
-    return columns | keys | {"headers": dict.fromkeys(row.headers, HIDDEN)}
+def facts(row: Webhook) -> dict[str, Any]:
+    """Return a webhook as the API does. Nothing in it is secret."""
+    return webhook_shapes.webhook(db.session(), row)
 
 
 def print_keys(row: Webhook, *, is_given: bool) -> None:

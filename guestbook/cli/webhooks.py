@@ -9,7 +9,7 @@ from guestbook.cli import app_command, output, question, row_counts, row_lookup,
 from guestbook.cli.webhook_options import fields_of_webhook, secret_option
 from guestbook.lib import clock
 from guestbook.lib.text import counted
-from guestbook.outbound import webhook_signatures, webhook_urls
+from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.queries import bounded_counts, state_words, webhook_status
 from guestbook.storage import row_changes
@@ -62,7 +62,7 @@ def list_(as_json: bool) -> None:
     """List the webhooks, how they are doing, and how many deliveries wait or failed in seven days."""
     rows = webhook_status.all_of(db.session(), clock.now())
     if as_json:
-        output.print_json([webhook_options.listed(row.webhook) for row in rows])
+        output.print_json([webhook_options.facts(row.webhook) for row in rows])
         return
     failed = bounded_counts.failed_lately(db.session(), Delivery, clock.now())
     length = output.id_length([row.webhook.id for row in rows])
@@ -208,7 +208,7 @@ def test(id_: str, as_json: bool) -> None:
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
         delivery = outbound_webhooks.ping(session, webhook, app_command.settings())
-        facts, hindrance = output.document(delivery), webhook_status.hindrance(webhook, clock.now())
+        facts, hindrance = webhook_shapes.delivery(delivery), webhook_status.hindrance(webhook, clock.now())
     if as_json:
         output.print_json(facts)
         return

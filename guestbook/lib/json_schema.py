@@ -13,6 +13,7 @@ NUMBER_SCHEMA: Schema = {"type": "integer", "minimum": 0}
 ID_SCHEMA: Schema = {"type": "string", "pattern": ID_PATTERN}
 URL_SCHEMA: Schema = {"type": "string", "format": "uri"}
 TIME_SCHEMA: Schema = {"type": "string", "format": "date-time", "examples": ["2026-01-31T23:59:59.123Z"]}
+HEADERS_SCHEMA: Schema = {"type": "object", "additionalProperties": TEXT_SCHEMA}
 TYPE_NAMES = {
     "string": "text",
     "integer": "a whole number",

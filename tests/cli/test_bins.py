@@ -7,14 +7,12 @@ import pytest
 
 from guestbook.inbound import bin_capture
 from guestbook.inbound.bin_capture import CapturedRequest
+from guestbook.inbound.source_shapes import BIN_SCHEMA
 from guestbook.lib import clock
 from guestbook.storage.database import writing
 from tests.cli.conftest import Shell
 
-COLUMNS = {
-    "id", "name", "token", "answer_status", "answer_body", "answer_type", "delay_milliseconds",
-    "failures_left", "created_at", "url",
-}  # fmt: skip
+COLUMNS = set(BIN_SCHEMA)
 SENT = b'{"a": "\x1b[31m"}'
 
 
@@ -44,7 +42,7 @@ def test_add_takes_everything_that_a_bin_has(shell: Shell) -> None:
     )  # fmt: skip
     assert set(row) == COLUMNS
     assert (row["name"], row["answer_status"], row["answer_body"]) == ("bin", 503, "Not now")
-    assert (row["answer_type"], row["delay_milliseconds"]) == ("application/json; charset=utf-8", 500)
+    assert (row["answer_type"], row["delay_milliseconds"]) == ("application/json", 500)
     assert row["failures_left"] == 3
 
 
@@ -94,7 +92,7 @@ def test_show_as_json_has_each_request_whole(shell: Shell) -> None:
     assert set(shown) == COLUMNS | {"requests"}
     binary, text = shown["requests"]
     assert (text["method"], text["path"], text["query"], text["size"]) == ("PUT", "/a", "b=1", len(SENT))
-    assert text["headers"] == [["Host", "x"], ["X-A", "1"]]
+    assert text["headers"] == [{"name": "Host", "value": "x"}, {"name": "X-A", "value": "1"}]
     assert (text["body"], text["encoding"]) == (SENT.decode(), "text")
     assert (binary["body"], binary["encoding"]) == ("AP8=", "base64")
     assert text["bin_id"] == row["id"]

@@ -13,7 +13,7 @@ from tests.cli.conftest import Shell
 from tests.support import factories
 
 COLUMNS = {"id", "name", "website", "message", "place", "note", "status", "reason", "reasons"} | {
-    *("created_at", "number", "reply")
+    *("created_at", "number", "reply", "url", "decisions")
 }
 HELD = Classification("held", ("It holds 9 links.",))
 

@@ -6,6 +6,16 @@ from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.lib import clock, ids
+from guestbook.lib.json_schema import (
+    ID_SCHEMA,
+    NUMBER_SCHEMA,
+    TEXT_SCHEMA,
+    TIME_SCHEMA,
+    Schema,
+    described,
+    one_of,
+    or_null,
+)
 from guestbook.storage.database import Base
 
 # A receiver acts by its link; nobody is a stranger, or the program itself.
@@ -30,6 +40,25 @@ AUDITED_ACTIONS = (
     "replayed",
 )
 DETAIL_LIMIT = 500  # characters
+AUDIT_ENTRY_SCHEMA: Schema = {
+    "id": ID_SCHEMA,
+    "at": TIME_SCHEMA,
+    "actor": one_of(
+        *ACTORS,
+        description="The owner on the admin pages, an API token, a command, a receiver by its link, "
+        "or nobody known.",
+    ),
+    "actor_id": described(or_null(TEXT_SCHEMA), "The id of the login, the token or the link."),
+    "actor_name": described(
+        or_null(TEXT_SCHEMA), "The browser, the name of the token or the link, or the command."
+    ),
+    "action": one_of(*AUDITED_ACTIONS),
+    "object": described(TEXT_SCHEMA, "The kind of object, such as webhook, token or password."),
+    "object_id": or_null(TEXT_SCHEMA),
+    "object_name": described(or_null(TEXT_SCHEMA), "Its name at that time."),
+    "detail": described(or_null(TEXT_SCHEMA), "The names of the changed fields, and the like."),
+    "number": described(NUMBER_SCHEMA, "How many: rows, or wrong passwords within a minute."),
+}
 
 
 class AuditEntry(Base):

@@ -3,9 +3,11 @@
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
+from guestbook.lib import row_shape
 from guestbook.queries import lists
 from guestbook.queries.lists import AuditFilter
 from guestbook.storage.database import db
+from guestbook.storage.models.audit_entry import AUDIT_ENTRY_SCHEMA
 from guestbook.web.api import request_reader, serializers
 
 calls = Blueprint("audit", __name__, url_prefix="/audit")
@@ -22,4 +24,4 @@ def index() -> ResponseReturnValue:
         until=request_reader.moment(query.get("until")),
     )
     page = lists.audit(db.session(), wanted, before=query.get("before"), limit=query["limit"])
-    return serializers.page("audit", page, serializers.audit_entry, query)
+    return serializers.page("audit", page, lambda row: row_shape.of(row, AUDIT_ENTRY_SCHEMA), query)

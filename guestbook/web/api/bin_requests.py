@@ -8,7 +8,7 @@ from guestbook.queries import row_pages
 from guestbook.storage.database import db
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.web import current
-from guestbook.web.api import bin_serializer, request_reader, serializers
+from guestbook.web.api import request_reader, serializers
 from guestbook.web.row_lookup import find
 
 calls = Blueprint("bin_requests", __name__, url_prefix="/bins/<bin_id>/requests")
@@ -19,21 +19,21 @@ def index(bin_id: str) -> ResponseReturnValue:
     """List the requests of a bin without their headers and bodies."""
     query, mine = request_reader.query(), BinRequest.bin_id == find(Bin, bin_id).id
     page = row_pages.of(db.session(), BinRequest, query.get("before"), query["limit"], mine)
-    return serializers.page("requests", page, bin_serializer.bin_request, query)
+    return serializers.page("requests", page, serializers.bin_request, query)
 
 
 @calls.get("/<request_id>")
 def one(bin_id: str, request_id: str) -> ResponseReturnValue:
     """Show a request with its headers and its body, and check its signatures."""
     row = _find(bin_id, request_id)
-    return bin_serializer.bin_request_in_full(row, stored_check.of(db.session(), row))
+    return serializers.bin_request_in_full(row, stored_check.of(db.session(), row))
 
 
 @calls.post("/<request_id>/replay")
 def replay_request(bin_id: str, request_id: str) -> ResponseReturnValue:
     """Send it to the given URL, and return the answer, which is stored nowhere."""
     url, row = request_reader.body()["url"], _find(bin_id, request_id)
-    return bin_serializer.replayed(replay.replay(row, url, current.settings()))
+    return serializers.replayed(replay.replay(row, url, current.settings()))
 
 
 def _find(bin_id: str, request_id: str) -> BinRequest:

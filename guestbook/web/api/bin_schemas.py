@@ -1,12 +1,12 @@
 """The JSON Schemas of bins and of the requests that they hold."""
 
 from guestbook.inbound import bins
-from guestbook.lib import byte_text, validate
+from guestbook.inbound.source_shapes import BIN_REQUEST_IN_FULL, BIN_REQUEST_SCHEMA, BIN_SCHEMA, BODY_SCHEMA
+from guestbook.lib import validate
 from guestbook.lib.json_schema import (
-    ID_SCHEMA,
+    HEADERS_SCHEMA,
     NUMBER_SCHEMA,
     TEXT_SCHEMA,
-    TIME_SCHEMA,
     URL_SCHEMA,
     Schema,
     answer,
@@ -16,7 +16,7 @@ from guestbook.lib.json_schema import (
     request,
 )
 from guestbook.transport import url_checks
-from guestbook.web.api.schemas import HEADERS_SCHEMA, list_of
+from guestbook.web.api.schemas import list_of
 
 BIN_FIELDS: Schema = {
     "name": {"type": "string", "minLength": 1, "maxLength": validate.NAME_LIMIT},
@@ -44,47 +44,6 @@ BIN_FIELDS: Schema = {
         "maximum": bins.FAILURES_LIMIT,
         "description": "How many requests it answers with 500 first.",
     },
-}
-BIN_SCHEMA: Schema = {
-    "id": ID_SCHEMA,
-    "name": TEXT_SCHEMA,
-    "url": described(URL_SCHEMA, "The URL that catches, also with a path behind it."),
-    "answer_status": {"type": "integer"},
-    "answer_body": TEXT_SCHEMA,
-    "answer_type": one_of(*bins.ANSWER_TYPES),
-    "delay_milliseconds": NUMBER_SCHEMA,
-    "failures_left": NUMBER_SCHEMA,
-    "created_at": TIME_SCHEMA,
-}
-BIN_REQUEST_SCHEMA: Schema = {
-    "id": ID_SCHEMA,
-    "bin_id": ID_SCHEMA,
-    "method": TEXT_SCHEMA,
-    "path": described(TEXT_SCHEMA, "The path behind the URL of the bin."),
-    "query": TEXT_SCHEMA,
-    "size": described(NUMBER_SCHEMA, "The length of its body in bytes; at most 256 kB are kept."),
-    "answered": described({"type": "integer"}, "The status that it was answered with."),
-    "received_at": TIME_SCHEMA,
-}
-BODY_SCHEMA: Schema = {
-    "body": described(TEXT_SCHEMA, "The bytes that are kept, in the encoding."),
-    "encoding": one_of(*byte_text.ENCODINGS, description="Base64 if it is not UTF-8 text."),
-}
-HEADER_PAIR: Schema = answer({"name": TEXT_SCHEMA, "value": TEXT_SCHEMA})
-FINDING: Schema = answer({"header": TEXT_SCHEMA, "matches": {"type": "boolean"}, "sentence": TEXT_SCHEMA})
-BIN_REQUEST_IN_FULL: Schema = {
-    "headers": {
-        "type": "array",
-        "items": HEADER_PAIR,
-        "description": "The headers in their order. Values are hidden from tokens that may not manage.",
-    },
-    **BODY_SCHEMA,
-    "signatures": {
-        "type": "array",
-        "items": FINDING,
-        "description": "Whether its signatures match a secret or a key of the book's webhooks.",
-    },
-    "warning": described(or_null(TEXT_SCHEMA), "Why a receiver refuses it although the signature matches."),
 }
 REPLAYED_SCHEMA: Schema = {
     "url": URL_SCHEMA,

@@ -11,7 +11,7 @@ from guestbook.queries import row_pages
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin
 from guestbook.web import conditional
-from guestbook.web.api import bin_serializer, field_errors, idempotency, request_reader, serializers
+from guestbook.web.api import field_errors, idempotency, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked
 
 calls = Blueprint("bins", __name__, url_prefix="/bins")
@@ -31,7 +31,7 @@ def index() -> ResponseReturnValue:
     """List them."""
     query = request_reader.query()
     page = row_pages.of(db.session(), Bin, query.get("before"), query["limit"])
-    return serializers.page("bins", page, bin_serializer.bin_, query)
+    return serializers.page("bins", page, serializers.bin_, query)
 
 
 @calls.post("")
@@ -41,13 +41,13 @@ def add() -> ResponseReturnValue:
     with writing() as session, field_errors.renamed(_as_field):
         bin_ = bins.add(session, _fields(fields))
         location = serializers.address(f"/bins/{bin_.id}")
-        return idempotency.keep(session, bin_serializer.bin_(bin_), 201, {"Location": location})
+        return idempotency.keep(session, serializers.bin_(bin_), 201, {"Location": location})
 
 
 @calls.get("/<bin_id>")
 def one(bin_id: str) -> ResponseReturnValue:
     """Show one."""
-    return bin_serializer.bin_(find(Bin, bin_id))
+    return serializers.bin_(find(Bin, bin_id))
 
 
 @calls.patch("/<bin_id>")
@@ -56,9 +56,9 @@ def change(bin_id: str) -> ResponseReturnValue:
     changes = request_reader.body()
     with writing() as session, field_errors.renamed(_as_field):
         bin_ = find_locked(Bin, bin_id)
-        conditional.refuse_if_changed(bin_serializer.bin_(bin_))
+        conditional.refuse_if_changed(serializers.bin_(bin_))
         bins.update(session, bin_, _fields(changes))
-        return bin_serializer.bin_(bin_)
+        return serializers.bin_(bin_)
 
 
 @calls.delete("/<bin_id>")
@@ -66,7 +66,7 @@ def delete(bin_id: str) -> ResponseReturnValue:
     """Delete one with its requests."""
     with writing() as session:
         bin_ = find_locked(Bin, bin_id)
-        conditional.refuse_if_changed(bin_serializer.bin_(bin_))
+        conditional.refuse_if_changed(serializers.bin_(bin_))
         bins.delete(session, bin_)
     return "", 204
 

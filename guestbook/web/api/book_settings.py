@@ -5,11 +5,12 @@ from typing import Any
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
+from guestbook.lib import row_shape
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.preferences import Preferences
 from guestbook.web import conditional
-from guestbook.web.api import request_reader, row_shape
+from guestbook.web.api import request_reader
 
 calls = Blueprint("settings", __name__, url_prefix="/settings")
 

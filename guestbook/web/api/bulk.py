@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement
 
 from guestbook.comments import book, moderation_actions
-from guestbook.lib import clock
+from guestbook.lib import clock, row_shape
 from guestbook.lib.errors import Refused
 from guestbook.queries.lists import Deliveries, InboundEvents
 from guestbook.queue import requeue
@@ -19,7 +19,7 @@ from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 from guestbook.web import current
-from guestbook.web.api import bulk_schemas, idempotency, request_reader, row_shape
+from guestbook.web.api import bulk_schemas, idempotency, request_reader
 
 M = TypeVar("M", Delivery, InboundEvent)
 

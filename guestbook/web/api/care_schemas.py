@@ -1,9 +1,9 @@
 """The JSON Schemas of the calls about spam, tokens and doctor."""
 
+from guestbook.auth import api_tokens
 from guestbook.background.doctor.finding import State
 from guestbook.comments.refusals import REFUSAL_REASONS
 from guestbook.lib.json_schema import (
-    ID_SCHEMA,
     NUMBER_SCHEMA,
     TEXT_SCHEMA,
     TIME_SCHEMA,
@@ -13,7 +13,6 @@ from guestbook.lib.json_schema import (
     one_of,
     or_null,
 )
-from guestbook.storage.models.admin_access import SCOPES
 from guestbook.web.api.schemas import list_of
 
 REFUSAL_SCHEMA: Schema = {
@@ -33,14 +32,6 @@ SPAM_SCHEMA: Schema = {
     "learned_spam": described(NUMBER_SCHEMA, "Comments from which it has learned what spam is."),
     "learned_words": described(NUMBER_SCHEMA, "Words that it knows."),
 }
-TOKEN_SCHEMA: Schema = {
-    "id": ID_SCHEMA,
-    "name": TEXT_SCHEMA,
-    "scope": one_of(*SCOPES),
-    "created_at": TIME_SCHEMA,
-    "expires_at": or_null(TIME_SCHEMA),
-    "last_used_at": described(or_null(TIME_SCHEMA), "Its last use, to the hour."),
-}
 FINDING_SCHEMA: Schema = {
     "subject": TEXT_SCHEMA,
     "state": one_of(*(state.value for state in State)),
@@ -51,7 +42,7 @@ FINDING_SCHEMA: Schema = {
 CARE_ANSWERS: dict[str, Schema] = {
     "Spam": answer(SPAM_SCHEMA),
     "Forgotten": answer({"words": described(NUMBER_SCHEMA, "How many words it knew.")}),
-    "Token": answer(TOKEN_SCHEMA),
+    "Token": answer(api_tokens.TOKEN_SCHEMA),
     "Tokens": list_of("tokens", "Token"),
     "Examination": answer({"findings": {"type": "array", "items": answer(FINDING_SCHEMA)}}),
 }

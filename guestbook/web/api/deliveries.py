@@ -6,6 +6,7 @@ from sqlalchemy import select
 from werkzeug.exceptions import Conflict
 
 from guestbook.lib import clock
+from guestbook.outbound import webhook_shapes
 from guestbook.queries import lists
 from guestbook.queue import comment_order, erasure, requeue
 from guestbook.storage.database import db, writing
@@ -33,7 +34,7 @@ def index() -> ResponseReturnValue:
         comment_id=query.get("comment"),
     )
     page = lists.deliveries(db.session(), wanted, before=query.get("before"), limit=query["limit"])
-    return serializers.page("deliveries", page, serializers.delivery, query)
+    return serializers.page("deliveries", page, webhook_shapes.delivery, query)
 
 
 @calls.get("/<delivery_id>")
@@ -57,4 +58,4 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
             is_over = delivery.erased_at is not None or comment_order.is_over(session, delivery.id)
             busy = BEING_FETCHED if find(Webhook, delivery.webhook_id).is_pulled else BEING_SENT
             raise Conflict(erasure.DELIVERY_ERASED if is_over else busy)
-        return idempotency.keep(session, serializers.delivery(free[0]), 202)
+        return idempotency.keep(session, webhook_shapes.delivery(free[0]), 202)

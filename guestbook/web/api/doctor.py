@@ -4,9 +4,10 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from guestbook.background.doctor import examination
+from guestbook.lib import row_shape
 from guestbook.storage.database import db
 from guestbook.web import current
-from guestbook.web.api import care_schemas, row_shape
+from guestbook.web.api import care_schemas
 
 calls = Blueprint("doctor", __name__, url_prefix="/doctor")
 

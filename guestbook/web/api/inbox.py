@@ -4,6 +4,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict
 
+from guestbook.inbound import source_shapes
 from guestbook.lib import clock
 from guestbook.queries import lists
 from guestbook.queue import erasure, requeue
@@ -30,7 +31,7 @@ def index() -> ResponseReturnValue:
         **{name: searches.words(query, name) for name in ("event", "sender", "external_id")},
     )
     page = lists.inbound_events(db.session(), wanted, before=query.get("before"), limit=query["limit"])
-    return serializers.page("inbound_events", page, serializers.inbound_event, query)
+    return serializers.page("inbound_events", page, source_shapes.inbound_event, query)
 
 
 @calls.get("/<event_id>")
@@ -48,4 +49,4 @@ def reprocess(event_id: str) -> ResponseReturnValue:
         free = requeue.make_due(session, InboundEvent, [event.id], clock.now())
         if not free:
             raise Conflict(erasure.INBOUND_ERASED if event.erased_at else BEING_PROCESSED)
-        return idempotency.keep(session, serializers.inbound_event(free[0]), 202)
+        return idempotency.keep(session, source_shapes.inbound_event(free[0]), 202)

@@ -1,9 +1,9 @@
 """The JSON Schemas of presets."""
 
-from guestbook.lib.json_schema import TEXT_SCHEMA, Schema, answer, described, or_null
+from guestbook.inbound.source_shapes import SOURCE_SCHEMA
+from guestbook.lib.json_schema import HEADERS_SCHEMA, TEXT_SCHEMA, Schema, answer, described, or_null
 from guestbook.outbound.rebuild_presets import PLACEHOLDERS
-from guestbook.web.api.schemas import EVENTS_SCHEMA, HEADERS_SCHEMA
-from guestbook.web.api.source_schemas import SOURCE_SCHEMA
+from guestbook.outbound.webhook_shapes import EVENTS_SCHEMA
 
 SENDER_PRESET: Schema = {
     "name": described(TEXT_SCHEMA, "The value of `preset` for a new source."),

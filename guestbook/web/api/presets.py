@@ -5,10 +5,10 @@ from flask.typing import ResponseReturnValue
 
 from guestbook.inbound import sender_presets
 from guestbook.inbound.sender_presets import SENDER_PRESETS
+from guestbook.inbound.source_shapes import SCHEME_PROPERTIES
 from guestbook.inbound.template_presets import PRESETS
+from guestbook.lib import row_shape
 from guestbook.outbound.rebuild_presets import REBUILD_EVENTS, REBUILD_PRESETS
-from guestbook.web.api import row_shape
-from guestbook.web.api.source_schemas import SCHEME_PROPERTIES
 
 calls = Blueprint("presets", __name__, url_prefix="/presets")
 

@@ -6,11 +6,12 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from guestbook.inbound import source_fields, template_preview
+from guestbook.lib import row_shape
 from guestbook.outbound import payload_preview, webhooks
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from guestbook.web import current
-from guestbook.web.api import preview_schemas, request_reader, row_shape
+from guestbook.web.api import preview_schemas, request_reader
 from guestbook.web.row_lookup import find
 
 calls = Blueprint("previews", __name__, url_prefix="/previews")

@@ -1,6 +1,7 @@
 """The JSON Schemas of the calls with which a receiver fetches its deliveries."""
 
 from guestbook.lib.json_schema import (
+    HEADERS_SCHEMA,
     ID_SCHEMA,
     NUMBER_SCHEMA,
     TEXT_SCHEMA,
@@ -12,7 +13,6 @@ from guestbook.lib.json_schema import (
     request,
 )
 from guestbook.outbound import pull
-from guestbook.web.api.schemas import HEADERS_SCHEMA
 
 LONGEST_ATTEMPT = 24 * 3600 * 1000  # milliseconds
 ERROR_TEXT_LIMIT = 300  # characters

@@ -6,13 +6,11 @@ Making one needs the owner's password, so that stays on the admin pages.
 from flask import Blueprint, abort
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib import clock
-from guestbook.outbound import receiver_links
+from guestbook.outbound import receiver_links, webhook_shapes
 from guestbook.queries import row_pages
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import ReceiverLink, Webhook
-from guestbook.web.api import idempotency, receiver_link_schemas, request_reader, row_shape, serializers
-from guestbook.web.api.serializers import Shape
+from guestbook.web.api import idempotency, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked
 
 calls = Blueprint("receiver_links", __name__, url_prefix="/webhooks/<webhook_id>/receiver-links")
@@ -23,7 +21,7 @@ def index(webhook_id: str) -> ResponseReturnValue:
     """List the links of a webhook, without their addresses."""
     query, mine = request_reader.query(), ReceiverLink.webhook_id == find(Webhook, webhook_id).id
     page = row_pages.of(db.session(), ReceiverLink, query.get("before"), query["limit"], mine)
-    return serializers.page("receiver_links", page, _shown, query)
+    return serializers.page("receiver_links", page, webhook_shapes.receiver_link, query)
 
 
 @calls.post("/<link_id>/revoke")
@@ -34,8 +32,4 @@ def revoke(webhook_id: str, link_id: str) -> ResponseReturnValue:
         if link.webhook_id != webhook_id:
             abort(404)
         receiver_links.revoke(session, link)
-        return idempotency.keep(session, _shown(link))
-
-
-def _shown(link: ReceiverLink) -> Shape:
-    return row_shape.of(link, receiver_link_schemas.RECEIVER_LINK_SCHEMA, {"state": link.state(clock.now())})
+        return idempotency.keep(session, webhook_shapes.receiver_link(link))

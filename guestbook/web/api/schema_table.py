@@ -2,7 +2,6 @@
 
 from guestbook.lib.json_schema import Schema
 from guestbook.web.api import (
-    audit_schema,
     backfill_schemas,
     bin_schemas,
     bulk_schemas,
@@ -10,7 +9,6 @@ from guestbook.web.api import (
     preset_schemas,
     preview_schemas,
     pull_schemas,
-    receiver_link_schemas,
     schemas,
     settings_schemas,
     source_schemas,
@@ -30,8 +28,6 @@ REQUEST_BODIES: dict[str, Schema] = {
 ANSWER_BODIES: dict[str, Schema] = {
     **schemas.ANSWER_SCHEMAS,
     **pull_schemas.PULL_ANSWER_SCHEMAS,
-    **receiver_link_schemas.RECEIVER_LINK_ANSWERS,
-    **audit_schema.AUDIT_SCHEMAS,
     **source_schemas.SOURCE_ANSWER_SCHEMAS,
     **bin_schemas.BIN_ANSWER_BODIES,
     **settings_schemas.SETTINGS_ANSWERS,

@@ -1,12 +1,12 @@
 """The JSON Schemas of requests and answers."""
 
 from guestbook.comments import reply_size
+from guestbook.comments.comment_shape import COMMENT_SCHEMA
+from guestbook.inbound.source_shapes import INBOUND_EVENT_SCHEMA, VERIFICATION_SCHEMA
 from guestbook.lib import byte_text, template_sandbox, validate
 from guestbook.lib.json_schema import (
-    ID_SCHEMA,
-    NUMBER_SCHEMA,
+    HEADERS_SCHEMA,
     TEXT_SCHEMA,
-    TIME_SCHEMA,
     URL_SCHEMA,
     Schema,
     answer,
@@ -17,14 +17,17 @@ from guestbook.lib.json_schema import (
     request,
 )
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.event_catalogue.data_parts import ORIGIN_SCHEMA, PUBLIC_COMMENT_FIELDS, REPLY_PART
 from guestbook.outbound.formats import FORMATS
+from guestbook.outbound.webhook_shapes import (
+    ATTEMPT_SCHEMA,
+    DELIVERY_SCHEMA,
+    EVENTS_SCHEMA,
+    RECEIVER_LINK_SCHEMA,
+    WEBHOOK_SCHEMA,
+)
 from guestbook.outbound.webhooks import FORMATS_WITH_LINKS
 from guestbook.storage.models import comment as comments
-from guestbook.storage.models import delivery as deliveries
-from guestbook.storage.models import queue_row
-from guestbook.storage.models import webhook as webhooks
-from guestbook.storage.models.comment import DECIDERS, DECISIONS
+from guestbook.storage.models.audit_entry import AUDIT_ENTRY_SCHEMA
 from guestbook.transport import url_checks
 from guestbook.web.api import signature_schemas
 from guestbook.web.api.comment_fields import ANSWER_FIELD, COMMENT_FIELDS
@@ -33,7 +36,6 @@ from guestbook.web.error_texts import ERROR_TEXTS, InsufficientScope
 MAX_OVERLAP_HOURS = 24 * 30  # how long an old secret may sign beside the new one
 HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 section 5.6.2
 HEADER_VALUE = "^[ -~]*$"
-HEADERS_SCHEMA: Schema = {"type": "object", "additionalProperties": TEXT_SCHEMA}
 
 
 def list_of(key: str, name: str) -> Schema:
@@ -42,7 +44,6 @@ def list_of(key: str, name: str) -> Schema:
     return answer({key: {"type": "array", "items": ref(name)}, "next": following})
 
 
-EVENTS_SCHEMA: Schema = {"type": "array", "items": one_of(*EVENTS)}
 OWN_HEADERS: Schema = {
     "type": "object",
     "description": "All extra headers of the webhook. Later, the values are shown as (hidden). "
@@ -112,52 +113,6 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
     "KeyRotation": request(OVERLAP_FIELD | signature_schemas.GIVEN_KEY),
 }
 
-DECISION_SCHEMA: Schema = {
-    "at": TIME_SCHEMA,
-    "action": one_of(*DECISIONS),
-    "actor": one_of(*DECIDERS),
-    "name": described(or_null(TEXT_SCHEMA), "The name of a token, a command or a source."),
-}
-COMMENT_SCHEMA: Schema = {
-    **PUBLIC_COMMENT_FIELDS,
-    "reply": {"description": "The owner's reply.", "oneOf": [REPLY_PART.schema, {"type": "null"}]},
-    "origin": ORIGIN_SCHEMA,
-    "note": described(or_null(TEXT_SCHEMA), "The visitor's note to the owner; needs a token."),
-    "reason": described(or_null(TEXT_SCHEMA), "Why it was held or marked as spam; needs a token."),
-    "reasons": described(
-        {"type": "array", "items": TEXT_SCHEMA},
-        "All reasons of the spam rules for its first status, also of a published one; needs a token.",
-    ),
-    "decisions": described(
-        {"type": "array", "items": answer(DECISION_SCHEMA)},
-        "Who decided about it, the newest first; needs a token with the scope moderate.",
-    ),
-}
-WEBHOOK_SCHEMA: Schema = {
-    "id": ID_SCHEMA,
-    "name": TEXT_SCHEMA,
-    "url": URL_SCHEMA,
-    "format": TEXT_SCHEMA,
-    "template": described(or_null(TEXT_SCHEMA), "Its template, for the format template."),
-    "events": EVENTS_SCHEMA,
-    "headers": described(HEADERS_SCHEMA, "Its extra headers; their values are hidden."),
-    "rate": described(or_null(TEXT_SCHEMA), "Its rate limit, such as 30/m."),
-    "moderation_links_since": described(
-        or_null(TIME_SCHEMA),
-        "Since when its messages about held comments have links to moderate; null: never.",
-    ),
-    "next_slot_at": described(or_null(TIME_SCHEMA), "When its rate limit lets the next request begin."),
-    "state": described(TEXT_SCHEMA, "How it is doing, in words for people."),
-    "created_at": TIME_SCHEMA,
-    "previous_secret_expires_at": or_null(TIME_SCHEMA),
-    **signature_schemas.shown(TIME_SCHEMA),
-    "disabled_at": or_null(TIME_SCHEMA),
-    "disabled_reason": {"type": ["string", "null"], "enum": [*webhooks.DISABLED_REASONS, None]},
-    "paused_until": or_null(TIME_SCHEMA),
-    "failures_in_a_row": NUMBER_SCHEMA,
-    "unreachable_in_a_row": NUMBER_SCHEMA,
-    "failing_since": or_null(TIME_SCHEMA),
-}
 SECRET_SCHEMA: Schema = {
     "secret": described(TEXT_SCHEMA, "The receiver verifies with it. It is shown in this answer only.")
 }
@@ -166,60 +121,6 @@ WARNINGS_SCHEMA: Schema = {
         {"type": "array", "items": TEXT_SCHEMA},
         "Warnings about the accepted URL: its name resolves to a private address.",
     )
-}
-ERASED_SCHEMA: Schema = described(
-    or_null(TIME_SCHEMA), "When its comment was deleted and the payload emptied."
-)
-DELIVERY_SCHEMA: Schema = {
-    "id": ID_SCHEMA,
-    "event_id": ID_SCHEMA,
-    "webhook_id": ID_SCHEMA,
-    "comment_id": or_null(ID_SCHEMA),
-    "event": TEXT_SCHEMA,
-    "sequence": described(
-        {"type": ["integer", "null"], "minimum": 1},
-        "The place of the event among those about its comment; null without a comment.",
-    ),
-    "status": one_of(*queue_row.QUEUE_STATUSES),
-    "attempts": described(NUMBER_SCHEMA, "The number of requests made."),
-    "due_at": or_null(TIME_SCHEMA),
-    "created_at": TIME_SCHEMA,
-    "finished_at": or_null(TIME_SCHEMA),
-    "last_status_code": or_null({"type": "integer"}),
-    "last_error": or_null(TEXT_SCHEMA),
-    "erased_at": ERASED_SCHEMA,
-}
-ATTEMPT_SCHEMA: Schema = {
-    "number": NUMBER_SCHEMA,
-    "triggered_by": one_of(*deliveries.TRIGGERS),
-    "started_at": TIME_SCHEMA,
-    "milliseconds": NUMBER_SCHEMA,
-    "status_code": or_null({"type": "integer"}),
-    "error": or_null(TEXT_SCHEMA),
-    "request_headers": HEADERS_SCHEMA,
-    "response_headers": or_null(HEADERS_SCHEMA),
-    "response_body": described(or_null(TEXT_SCHEMA), "Its first 16 KiB."),
-}
-INBOUND_EVENT_SCHEMA: Schema = {
-    "id": ID_SCHEMA,
-    "source_id": ID_SCHEMA,
-    "event": described(or_null(TEXT_SCHEMA), "The sender's name for it, once processed."),
-    "external_id": described(or_null(TEXT_SCHEMA), "The sender's id for it, once verified."),
-    "sender": described(or_null(TEXT_SCHEMA), "The person or program that the payload names."),
-    "status": one_of(*queue_row.QUEUE_STATUSES),
-    "attempts": described(NUMBER_SCHEMA, "How often it was processed."),
-    "due_at": or_null(TIME_SCHEMA),
-    "received_at": TIME_SCHEMA,
-    "processed_at": or_null(TIME_SCHEMA),
-    "error": described(or_null(TEXT_SCHEMA), "Why it failed."),
-    "note": described(or_null(TEXT_SCHEMA), "The action that was taken."),
-    "comment_id": described(or_null(ID_SCHEMA), "The comment that it created or is about."),
-    "erased_at": ERASED_SCHEMA,
-}
-VERIFICATION_SCHEMA: Schema = {
-    "ok": {"type": "boolean"},
-    "sentence": TEXT_SCHEMA,
-    "steps": {"type": "array", "items": answer({"name": TEXT_SCHEMA, "value": TEXT_SCHEMA})},
 }
 ERROR_SCHEMA: Schema = {
     "code": one_of(*(text.code for text in ERROR_TEXTS.values()), InsufficientScope.code_word),
@@ -259,5 +160,9 @@ ANSWER_SCHEMAS: dict[str, Schema] = {
         }
     ),
     "InboundEvents": list_of("inbound_events", "InboundEvent"),
+    "ReceiverLink": answer(RECEIVER_LINK_SCHEMA),
+    "ReceiverLinks": list_of("receiver_links", "ReceiverLink"),
+    "AuditEntry": answer(AUDIT_ENTRY_SCHEMA),
+    "AuditEntries": list_of("audit", "AuditEntry"),
     "Error": answer({"error": answer(ERROR_SCHEMA, optional=("fields",))}),
 }

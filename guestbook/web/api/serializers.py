@@ -1,24 +1,33 @@
-"""Rows as JSON: keys named like the columns, times as text, and no secrets."""
+"""Rows as JSON, as far as the token of a request may see them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from flask import request
 
-from guestbook.inbound import evaluate, event_view
-from guestbook.lib import clock
+from guestbook.comments import comment_shape
+from guestbook.inbound import source_shapes
+from guestbook.inbound.bin_requests.replay import Replayed
+from guestbook.inbound.bin_requests.signature_check import Check
 from guestbook.lib.json_schema import JSON_SCHEMA_DIALECT
 from guestbook.lib.redaction import HIDDEN
-from guestbook.outbound import webhooks
+from guestbook.outbound import webhook_shapes
 from guestbook.outbound.event_catalogue.event_type import EventType
-from guestbook.queries import webhook_status
 from guestbook.queries.lists import RowPage
 from guestbook.storage.database import db
-from guestbook.storage.models import Attempt, AuditEntry, Comment, Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models import (
+    Attempt,
+    Bin,
+    BinRequest,
+    Comment,
+    Delivery,
+    InboundEvent,
+    Source,
+    Webhook,
+)
 from guestbook.web import current
-from guestbook.web.api import audit_schema, authentication, openapi_document, row_shape, schemas, token_view
+from guestbook.web.api import authentication, openapi_document, token_view
 
 Shape = dict[str, Any]
 M = TypeVar("M")
@@ -31,70 +40,80 @@ def address(path: str) -> str:
 
 def comment(row: Comment) -> Shape:
     """Return a comment; with a token also the note and the reasons, and who decided if it may moderate."""
-    shape: Shape = row.public(current.settings().base_url)
-    shape["reply"] = row.reply.public() if row.reply else None
-    for_owner: Shape = {"note": row.note, "reason": row.reason, "reasons": row.all_reasons}
-    if authentication.may("moderate"):
-        for_owner["decisions"] = [one.public() for one in row.all_decisions]
-    return shape | for_owner if authentication.has_token() else shape
+    if not authentication.has_token():
+        return comment_shape.public(row, current.settings().base_url)
+    shape = comment_shape.for_owner(row, current.settings().base_url)
+    if not authentication.may("moderate"):
+        del shape["decisions"]
+    return shape
 
 
 def webhook(row: Webhook, *, with_secret: bool = False) -> Shape:
     """Return a webhook; its secret only when new, and never the values of its headers."""
-    more = {
-        "template": webhooks.template_of(db.session(), row),
-        "events": row.events.split(),
-        "url": token_view.url(row.url),
-        "headers": dict.fromkeys(row.headers, HIDDEN),
-        "state": webhook_status.in_short(row, clock.now()),
-    }
-    shape = row_shape.of(row, schemas.WEBHOOK_SCHEMA, more)
+    shape = webhook_shapes.webhook(db.session(), row) | {"url": token_view.url(row.url)}
     return shape | {"secret": row.secret} if with_secret else shape
 
 
-def delivery(row: Delivery) -> Shape:
-    """Return a delivery as a list shows it."""
-    return row_shape.of(row, schemas.DELIVERY_SCHEMA)
-
-
 def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> Shape:
-    """Return a delivery with its exact body and every attempt."""
+    """Return a delivery with its body and every attempt. A receiver may repeat the URL or the payload."""
     webhook_url = db.session.get_one(Webhook, row.webhook_id).url
 
     def shown(text: str) -> str:
         return token_view.about_request(text, webhook_url)
 
-    made = []
-    for attempt in attempts:  # a receiver may repeat the URL or the payload
-        answer, headers = attempt.response_body, attempt.response_headers
-        more = {
-            "response_headers": headers and {name: shown(value) for name, value in headers.items()},
-            "response_body": answer and shown(answer),
-        }
-        made.append(row_shape.of(attempt, schemas.ATTEMPT_SCHEMA, more))
-    return delivery(row) | {"payload": shown(row.body.decode(errors="replace")), "attempts_made": made}
+    shape = webhook_shapes.delivery_with_attempts(row, attempts)
+    for made in shape["attempts_made"]:
+        answer, headers = made["response_body"], made["response_headers"]
+        made["response_headers"] = headers and {name: shown(value) for name, value in headers.items()}
+        made["response_body"] = answer and shown(answer)
+    return shape | {"payload": shown(shape["payload"])}
 
 
-def inbound_event(row: InboundEvent) -> Shape:
-    """Return an inbound event as a list shows it."""
-    return row_shape.of(row, schemas.INBOUND_EVENT_SCHEMA)
+def source(row: Source, *, with_secret: bool = False) -> Shape:
+    """Return a source; its secret only when new."""
+    shape = source_shapes.source(row, current.settings())
+    return shape | {"secret": row.secret} if with_secret else shape
 
 
-def inbound_event_in_full(row: InboundEvent, source: Source) -> Shape:
+def inbound_event_in_full(row: InboundEvent, sender: Source) -> Shape:
     """Return an inbound event with its exact payload and its verification."""
-    verdict = evaluate.verify(row, source, current.settings().secret_keys)
-    payload, encoding = token_view.packed(row.body)
-    return inbound_event(row) | {
-        "headers": event_view.headers(row),
-        "payload": payload,
-        "encoding": encoding,
-        "verification": asdict(verdict),
+    shape = source_shapes.inbound_event_in_full(row, sender, current.settings())
+    return shape | _packed("payload", row.body)
+
+
+def bin_(row: Bin) -> Shape:
+    """Return a bin."""
+    return source_shapes.bin_(row, current.settings())
+
+
+def bin_request(row: BinRequest) -> Shape:
+    """Return a request as a list shows it. Like its headers, its query may have passwords of others."""
+    shape = source_shapes.bin_request(row)
+    is_hidden = row.query and not authentication.may("manage")
+    return shape | {"query": HIDDEN} if is_hidden else shape
+
+
+def bin_request_in_full(row: BinRequest, check: Check) -> Shape:
+    """Return a request with its headers, its body and what its signatures prove.
+
+    Its headers may have passwords of others, also those that a webhook of the book sends.
+    """
+    shape = source_shapes.bin_request_in_full(row, check) | bin_request(row)
+    if not authentication.may("manage"):
+        shape["headers"] = [{**pair, "value": HIDDEN} for pair in shape["headers"]]
+    return shape | _packed("body", row.kept)
+
+
+def replayed(result: Replayed) -> Shape:
+    """Return the answer to a request that was sent again."""
+    return {
+        "url": result.url,
+        "milliseconds": result.milliseconds,
+        "status": result.status,
+        "headers": dict(result.headers),
+        **_packed("body", result.body),
+        "error": result.error or None,
     }
-
-
-def audit_entry(row: AuditEntry) -> Shape:
-    """Return an entry of the audit log."""
-    return row_shape.of(row, audit_schema.AUDIT_ENTRY_SCHEMA)
 
 
 def event_type(event: EventType) -> Shape:
@@ -113,3 +132,9 @@ def page(key: str, found: RowPage[M], serialize: Callable[[M], Shape], asked: Sh
     this = f"{current.settings().base_url}{request.path}"
     following = f"{this}?{urlencode(asked | {'before': found.older})}" if found.older else None
     return {key: [serialize(row) for row in found.rows], "next": following}
+
+
+def _packed(name: str, content: bytes) -> Shape:
+    """Return bytes as text or in Base64, without what the token may not see."""
+    packed, encoding = token_view.packed(content)
+    return {name: packed, "encoding": encoding}

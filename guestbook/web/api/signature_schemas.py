@@ -1,7 +1,7 @@
 """The JSON Schemas of what signs a webhook's requests, and of GitHub's headers."""
 
 from guestbook.lib import ed25519, signing
-from guestbook.lib.json_schema import Schema, described, one_of, or_null
+from guestbook.lib.json_schema import Schema, one_of
 from guestbook.storage.models.webhook import SIGN_WITH
 
 GIVEN_SECRET: Schema = {
@@ -34,17 +34,3 @@ SIGNATURE_FIELDS: Schema = {
     },
     **GIVEN_KEY,
 }
-
-
-def shown(time: Schema) -> Schema:
-    """Return what every answer says of a webhook's signatures; `time` is the schema of a time."""
-    key: Schema = {"type": ["string", "null"]}
-    return {
-        "sign_with": one_of(*SIGN_WITH, description="Whether its secret, its key or both sign."),
-        "public_key": described(key, "The key with which receivers verify; null if only the secret signs."),
-        "previous_public_key": described(key, "The key before the last rotation."),
-        "previous_signing_key_expires_at": described(or_null(time), "Until when that one also signs."),
-        "github_headers_since": described(
-            or_null(time), "Since when GitHub's headers come too; null: never."
-        ),
-    }

@@ -1,15 +1,12 @@
 """The JSON Schemas of sources."""
 
-from guestbook.inbound import scheme_fields, source_fields
+from guestbook.inbound import source_fields
 from guestbook.inbound.sender_presets import SENDER_PRESETS
+from guestbook.inbound.source_shapes import HEADER_FIELD, SCHEME_PROPERTIES, SOURCE_SCHEMA
 from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import template_sandbox, validate
 from guestbook.lib.json_schema import (
-    ID_SCHEMA,
-    NUMBER_SCHEMA,
     TEXT_SCHEMA,
-    TIME_SCHEMA,
-    URL_SCHEMA,
     Schema,
     answer,
     described,
@@ -17,25 +14,9 @@ from guestbook.lib.json_schema import (
     or_null,
     request,
 )
-from guestbook.lib.verification.signature_headers import TOLERANCE
-from guestbook.lib.verification.signature_scheme import SIGNATURE_ENCODINGS, SIGNATURE_HASHES, SIGNED_CONTENTS
-from guestbook.storage.models.source import ACTIONS, BUDGET_MB, MENTIONS, VERIFY
+from guestbook.storage.models.source import ACTIONS, BUDGET_MB, VERIFY
 from guestbook.web.api.schemas import OVERLAP_FIELD, list_of
 
-HEADER_FIELD: Schema = {"type": "string", "maxLength": scheme_fields.HEADER_LIMIT}
-SCHEME_PROPERTIES: Schema = {
-    "hash": one_of(*SIGNATURE_HASHES, description="The hash of hmac, sha256 by default; ed25519 has none."),
-    "encoding": one_of(*SIGNATURE_ENCODINGS, description="How the signature is written, in hex by default."),
-    "prefix": {**TEXT_SCHEMA, "maxLength": 20, "description": "The text before the signature."},
-    "content": one_of(*SIGNED_CONTENTS, description="The content that is signed, {body} by default."),
-    "timestamp_header": described(HEADER_FIELD, "The header with the signed time, if there is one."),
-    "tolerance": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": scheme_fields.LONGEST_TOLERANCE,
-        "description": f"How many seconds the signed time may be from the receipt, {TOLERANCE} by default.",
-    },
-}
 SECRET_FIELD: Schema = {
     "secret": {
         "type": "string",
@@ -74,29 +55,6 @@ SOURCE_FIELDS: Schema = {
         "description": f"Megabytes for events that are not verified yet, {BUDGET_MB} by default.",
     },
     "disabled": {"type": "boolean", "description": "Store its events; they wait until it is enabled."},
-}
-SOURCE_SCHEMA: Schema = {
-    "id": ID_SCHEMA,
-    "name": TEXT_SCHEMA,
-    "url": described(URL_SCHEMA, "The URL to give to the sender."),
-    "verify": one_of(*VERIFY),
-    "header": or_null(TEXT_SCHEMA),
-    "scheme": {
-        "description": "How the sender of hmac or ed25519 signs; null if the kind says it.",
-        "oneOf": [answer(SCHEME_PROPERTIES, optional=("hash",)), {"type": "null"}],
-    },
-    "action": one_of(*ACTIONS, MENTIONS),
-    "template": described(or_null(TEXT_SCHEMA), "Its template, for the action comment."),
-    "relayed_since": described(
-        or_null(TIME_SCHEMA), "Since when webhooks know of the comments that it makes; null: never."
-    ),
-    "forwarded_in_full_since": described(
-        or_null(TIME_SCHEMA), "Since when it forwards payloads above 14 kB too; null: never."
-    ),
-    "budget_mb": NUMBER_SCHEMA,
-    "created_at": TIME_SCHEMA,
-    "previous_secret_expires_at": described(or_null(TIME_SCHEMA), "Until when the old secret is valid too."),
-    "disabled_at": or_null(TIME_SCHEMA),
 }
 NEW_SECRET: Schema = {
     "secret": described(

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from guestbook.inbound import sample_requests, sources
+from guestbook.inbound import sample_requests, source_shapes, sources
 from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
 from guestbook.lib import clock
 from guestbook.queries import row_pages
@@ -15,7 +15,7 @@ from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.web import conditional, current
-from guestbook.web.api import field_errors, idempotency, request_reader, serializers, source_serializer
+from guestbook.web.api import field_errors, idempotency, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked
 
 calls = Blueprint("sources", __name__, url_prefix="/sources")
@@ -26,7 +26,7 @@ def index() -> ResponseReturnValue:
     """List them."""
     query = request_reader.query()
     page = row_pages.of(db.session(), Source, query.get("before"), query["limit"])
-    return serializers.page("sources", page, source_serializer.source, query)
+    return serializers.page("sources", page, serializers.source, query)
 
 
 @calls.post("")
@@ -37,7 +37,7 @@ def add() -> ResponseReturnValue:
         source = sources.add(session, _fields(fields))
         if fields.get("disabled"):
             row_changes.disable(session, source)
-        shown = source_serializer.source(source, with_secret=True)
+        shown = serializers.source(source, with_secret=True)
         location = serializers.address(f"/sources/{source.id}")
         return idempotency.keep(session, shown, 201, {"Location": location})
 
@@ -45,7 +45,7 @@ def add() -> ResponseReturnValue:
 @calls.get("/<source_id>")
 def one(source_id: str) -> ResponseReturnValue:
     """Show one."""
-    return source_serializer.source(find(Source, source_id))
+    return serializers.source(find(Source, source_id))
 
 
 @calls.patch("/<source_id>")
@@ -54,7 +54,7 @@ def change(source_id: str) -> ResponseReturnValue:
     changes = request_reader.body()
     with writing() as session, field_errors.renamed(_in_scheme):
         source = find_locked(Source, source_id)
-        conditional.refuse_if_changed(source_serializer.source(source))
+        conditional.refuse_if_changed(serializers.source(source))
         before = source.secret
         sources.update(session, source, _fields(changes))
         if "disabled" in changes:
@@ -62,7 +62,7 @@ def change(source_id: str) -> ResponseReturnValue:
             if changes["disabled"] == (source.disabled_at is None):
                 act(session, source)
         is_new = source.secret not in (before, None, changes.get("secret"))
-        return source_serializer.source(source, with_secret=is_new)
+        return serializers.source(source, with_secret=is_new)
 
 
 @calls.delete("/<source_id>")
@@ -70,7 +70,7 @@ def delete(source_id: str) -> ResponseReturnValue:
     """Delete one with all its events."""
     with writing() as session:
         source = find_locked(Source, source_id)
-        conditional.refuse_if_changed(source_serializer.source(source))
+        conditional.refuse_if_changed(serializers.source(source))
         is_gone = sources.begin_delete(session, source.id)  # under the same lock, so no change comes between
     if not is_gone:
         sources.delete(db.engine, source.id)
@@ -82,7 +82,7 @@ def test(source_id: str) -> ResponseReturnValue:
     """Store a sample event; the next pass processes it, and the inbound event shows what became of it."""
     event = request_reader.body().get("event")
     event_id = sample_requests.send(find(Source, source_id), current.settings(), event)
-    return serializers.inbound_event(find(InboundEvent, event_id)), 202
+    return source_shapes.inbound_event(find(InboundEvent, event_id)), 202
 
 
 @calls.post("/<source_id>/rotate-secret")
@@ -93,7 +93,7 @@ def rotate_secret(source_id: str) -> ResponseReturnValue:
     with writing() as session:
         source = find_locked(Source, source_id)
         sources.rotate(session, source, clock.now(), given.get("secret"), overlap)
-        return idempotency.keep(session, source_serializer.source(source, with_secret=True))
+        return idempotency.keep(session, serializers.source(source, with_secret=True))
 
 
 def _fields(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib import clock
+from guestbook.lib import clock, row_shape
+from guestbook.outbound import webhook_shapes
 from guestbook.queries import (
     bounded_counts,
     cron_status,
@@ -24,7 +25,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.web import current
-from guestbook.web.api import row_shape, serializers, statistics_schemas
+from guestbook.web.api import statistics_schemas
 from guestbook.web.row_lookup import find
 
 calls = Blueprint("statistics", __name__)
@@ -72,7 +73,7 @@ def of_webhook(webhook_id: str) -> ResponseReturnValue:
         "days": _bars(made.days),
         "last_attempts": [row_shape.of(one, statistics_schemas.MADE_ATTEMPT) for one in made.last],
         "next_deliveries": [
-            serializers.delivery(row) for row in webhook_attempts.coming(session, webhook.id)
+            webhook_shapes.delivery(row) for row in webhook_attempts.coming(session, webhook.id)
         ],
         "counted_from": made.counted_from and clock.to_text(made.counted_from),
     }

@@ -7,7 +7,7 @@ from guestbook.auth import api_tokens
 from guestbook.queries import row_pages
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
-from guestbook.web.api import care_schemas, request_reader, row_shape, serializers
+from guestbook.web.api import request_reader, serializers
 from guestbook.web.row_lookup import find_locked
 
 calls = Blueprint("tokens", __name__, url_prefix="/tokens")
@@ -18,7 +18,7 @@ def index() -> ResponseReturnValue:
     """List the tokens without their values."""
     query = request_reader.query()
     page = row_pages.of(db.session(), Token, query.get("before"), query["limit"])
-    return serializers.page("tokens", page, lambda row: row_shape.of(row, care_schemas.TOKEN_SCHEMA), query)
+    return serializers.page("tokens", page, api_tokens.shape, query)
 
 
 @calls.delete("/<token_id>")

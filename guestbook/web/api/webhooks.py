@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from guestbook.outbound import sample_delivery, webhook_signatures, webhook_urls, webhooks
+from guestbook.outbound import sample_delivery, webhook_shapes, webhook_signatures, webhook_urls, webhooks
 from guestbook.queries import row_pages
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
@@ -83,7 +83,7 @@ def test(webhook_id: str) -> ResponseReturnValue:
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         delivery = sample_delivery.store(session, webhook, event, current.settings())
-        return idempotency.keep(session, serializers.delivery(delivery), 202)
+        return idempotency.keep(session, webhook_shapes.delivery(delivery), 202)
 
 
 @calls.post("/<webhook_id>/rotate-secret")

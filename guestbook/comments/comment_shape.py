@@ -1,0 +1,46 @@
+"""A comment as JSON, for the API and the commands, with its schema."""
+
+from typing import Any
+
+from guestbook.lib.json_schema import TEXT_SCHEMA, TIME_SCHEMA, Schema, answer, described, one_of, or_null
+from guestbook.outbound.event_catalogue.data_parts import ORIGIN_SCHEMA, PUBLIC_COMMENT_FIELDS, REPLY_PART
+from guestbook.storage.models import Comment
+from guestbook.storage.models.comment import DECIDERS, DECISIONS
+
+DECISION_SCHEMA: Schema = {
+    "at": TIME_SCHEMA,
+    "action": one_of(*DECISIONS),
+    "actor": one_of(*DECIDERS),
+    "name": described(or_null(TEXT_SCHEMA), "The name of a token, a command or a source."),
+}
+COMMENT_SCHEMA: Schema = {
+    **PUBLIC_COMMENT_FIELDS,
+    "reply": {"description": "The owner's reply.", "oneOf": [REPLY_PART.schema, {"type": "null"}]},
+    "origin": ORIGIN_SCHEMA,
+    "note": described(or_null(TEXT_SCHEMA), "The visitor's note to the owner; needs a token."),
+    "reason": described(or_null(TEXT_SCHEMA), "Why it was held or marked as spam; needs a token."),
+    "reasons": described(
+        {"type": "array", "items": TEXT_SCHEMA},
+        "All reasons of the spam rules for its first status, also of a published one; needs a token.",
+    ),
+    "decisions": described(
+        {"type": "array", "items": answer(DECISION_SCHEMA)},
+        "Who decided about it, the newest first; needs a token with the scope moderate.",
+    ),
+}
+
+
+def public(row: Comment, base_url: str) -> dict[str, Any]:
+    """Return a comment as everybody may see it."""
+    shape: dict[str, Any] = row.public(base_url)
+    return shape | {"reply": row.reply.public() if row.reply else None}
+
+
+def for_owner(row: Comment, base_url: str) -> dict[str, Any]:
+    """Return a comment with its note, the reasons for its status, and who decided."""
+    return public(row, base_url) | {
+        "note": row.note,
+        "reason": row.reason,
+        "reasons": row.all_reasons,
+        "decisions": [one.public() for one in row.all_decisions],
+    }
