@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from guestbook.cli import terminal_log
 from guestbook.lib import unit_of_work
 from guestbook.lib.errors import TRY_LATER, Refused
-from guestbook.settings import Settings, installation
+from guestbook.settings import Settings, installation, run_settings
 from guestbook.storage import audit_log, database_errors, version_check
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db
@@ -97,6 +97,11 @@ def _exit(error: DBAPIError | PoolTimeout | WrongVersion) -> NoReturn:
     said = f"{sentence}. {advice.format(typed(fault.repair or ''))}" if advice else sentence
     log.error(said, exc_info=error if terminal_log.is_verbose() else None)
     sys.exit(TRY_LATER if fault is Fault.AWAY else 1)
+
+
+def next_pass(by_itself: str, now: str) -> str:
+    """Say when a pass takes what was just stored: beside `run` by itself, else with a command."""
+    return by_itself if run_settings.chosen(settings().data_dir) else f"{now}: {typed('cron -v')}"
 
 
 def settings() -> Settings:

@@ -90,7 +90,7 @@ def listen(
     if forward and not _is_url(forward):
         example = "--forward must be a URL like http://127.0.0.1:8000/hook."
         raise click.UsageError(example + scheme_question(forward, "http"))
-    there = Book(address, _asked(token))
+    there = Book(address, _token_of(token))
     try:
         webhook = PulledWebhook(there, webhook_id or _add(there, events))
         click.echo(f"Listening to {address}. Ctrl-C stops.")
@@ -111,7 +111,7 @@ def _address(book: str) -> str:
     return book.rstrip("/")
 
 
-def _asked(token: str | None) -> str:
+def _token_of(token: str | None) -> str:
     """Return the token that was given or, on a terminal, asked for."""
     if token is None and not sys.stdin.isatty():
         raise click.UsageError("Give a token: set BOOK_TOKEN, or add --token - and pipe it in.")

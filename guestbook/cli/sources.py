@@ -139,7 +139,8 @@ def test(id_: str, event: str | None, as_json: bool) -> None:
         return
     click.echo(f"Stored the sample as inbound event {event_id}.")
     waits = "It waits, because the source is disabled."
-    click.echo(waits if is_disabled else f"Process it now: {app_command.typed('cron -v')}")
+    then = app_command.next_pass("It is processed by itself at once.", "Process it now")
+    click.echo(waits if is_disabled else then)
     click.echo(f"See what became of it: {app_command.typed(f'inbox show {event_id}')}")
 
 

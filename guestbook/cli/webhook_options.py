@@ -12,7 +12,7 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
-from guestbook.storage.models.webhook import SIGN_WITH
+from guestbook.storage.models.webhook import SIGN_WITH, UNSIGNED_FORMATS
 
 secret_option = click.option(
     "--secret",
@@ -78,7 +78,10 @@ def facts(row: Webhook) -> dict[str, Any]:
 
 def print_keys(row: Webhook, *, is_given: bool) -> None:
     """Print what the receiver verifies with. A secret that was given is not printed again."""
-    if is_given and signing.is_text(row.secret):
+    if not webhooks.is_verified(row):
+        is_private = row.format not in UNSIGNED_FORMATS
+        click.echo(f"It needs no secret{', but keep its URL like one' if is_private else ''}.")
+    elif is_given and signing.is_text(row.secret):
         click.echo("Packages of Standard Webhooks take this secret as whsec_ and the base64 of its text.")
     elif not is_given and row.sign_with != "key":
         click.echo(f"Its secret, with which the receiver verifies: {row.secret}")

@@ -212,7 +212,7 @@ def test(id_: str, as_json: bool) -> None:
     if as_json:
         output.print_json(facts)
         return
-    then = hindrance or f"Send it now: {app_command.typed('cron -v')}"
+    then = hindrance or app_command.next_pass("It goes out by itself at once.", "Send it now")
     click.echo(f"Queued delivery {facts['id']}. {then}")
 
 

@@ -32,6 +32,8 @@ def for_format(format_name: str, url: str, settings: Settings) -> str:
         raise Refused(
             "The format webmention needs the URL webmention: and only it has this URL.", field="url"
         )
+    if format_name != "template" and chat_urls.lacks_topic(url):
+        raise Refused(chat_urls.TOPIC_SENTENCE, field="url")
     try:
         normal = chat_urls.normalize(format_name, url)
     except FormatError as error:

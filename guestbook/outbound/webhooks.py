@@ -105,6 +105,11 @@ def has_links(format_name: str) -> bool:
     return format_name in FORMATS_WITH_LINKS
 
 
+def is_verified(webhook: Webhook) -> bool:
+    """Whether its receiver may verify signatures. Chat services, mailboxes and websites do not."""
+    return webhook.format in ("json", "template") and not chat_urls.is_known(webhook.url)
+
+
 def field_errors(fields: Mapping[str, Any], settings: Settings) -> Mapping[str, str]:
     """Return a sentence for each given field that is wrong by itself."""
     try:

@@ -1,13 +1,16 @@
 """webhooks: add, list, show, update, enable, disable, rotate-secret, test, delete."""
 
 import json
+import os
 import re
 
 import pytest
+from flask import Flask
 from sqlalchemy import text
 
 from guestbook.lib import clock
 from guestbook.outbound.webhook_shapes import WEBHOOK_SCHEMA
+from guestbook.settings import run_settings
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
@@ -249,6 +252,44 @@ def test_add_takes_the_format_of_the_url_and_says_so(shell: Shell) -> None:
     assert "It is sent to https://ntfy.sh/?topic=my-topic" in said
     [row] = shell.json("webhooks", "list")
     assert (row["format"], row["url"]) == ("ntfy", "https://ntfy.sh/?topic=my-topic")
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "is_private"),
+    [
+        ("https://hooks.slack.com/services/T/B/x", (), True),
+        ("https://ntfy.sh/my-topic", (), True),
+        ("https://hooks.slack.com/services/T/B/x", ("--template", '{"text": "Hi"}'), True),
+        ("https://chat.example/hooks/x", ("--format", "mattermost"), True),
+        ("webmention:", (), False),
+    ],
+)
+def test_no_secret_is_printed_where_none_is_verified(
+    shell: Shell, url: str, options: tuple[str, ...], is_private: bool
+) -> None:
+    said = shell("webhooks", "add", url, *options)
+    [row] = shell.json("webhooks", "list")
+    assert "whsec_" not in said
+    assert f"It needs no secret{', but keep its URL like one' if is_private else ''}.\n" in said
+    assert said.endswith(f"Try it: flask --app guestbook webhooks test {row['id']}\n")
+
+
+def test_ntfy_without_a_topic_is_refused_in_every_format_but_a_template(shell: Shell) -> None:
+    for url in ("https://ntfy.sh", "https://ntfy.sh/"):
+        assert "such as https://ntfy.sh/my-topic." in shell.result("webhooks", "add", url).stderr
+        shell("webhooks", "add", url, "--template", '{"topic": "t", "message": "Hi"}')
+
+
+def test_a_test_beside_run_goes_out_by_itself(shell: Shell, app: Flask) -> None:
+    key = added(shell)
+    source = shell.json("sources", "add", "Forge", "--verify", "github")["id"]
+    noted = {"GUESTBOOK_DATA_DIR": str(app.config["GUESTBOOK"].data_dir)}
+    path = run_settings.note_run(noted, "5000", os.getpid())
+    said = shell("webhooks", "test", key), shell("sources", "test", source)
+    path.unlink()
+    assert "It goes out by itself at once." in said[0]
+    assert "It is processed by itself at once." in said[1]
+    assert "cron" not in "".join(said)
 
 
 def test_a_format_that_is_named_is_not_suggested(shell: Shell) -> None:

@@ -54,6 +54,12 @@ def refusal(url: str) -> str | None:
     return RETIRED_SENTENCE if ("." + host).endswith(RETIRED_HOSTS[0]) or host in RETIRED_HOSTS else None
 
 
+def lacks_topic(url: str) -> bool:
+    """Whether it is a URL of ntfy.sh without a topic: only a template can name one there."""
+    parts = _split(url)
+    return parts.hostname == "ntfy.sh" and not _topic_of(parts)
+
+
 def normalize(format_name: str, url: str) -> str:
     """Return the URL to which the format is sent; raises FormatError when a part is missing.
 

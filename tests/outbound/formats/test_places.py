@@ -89,6 +89,12 @@ def test_a_url_becomes_the_one_that_works_and_stays_it(format_name: str, url: st
     assert chat_urls.normalize(format_name, normal) == normal
 
 
+def test_ntfy_without_a_topic_is_recognised() -> None:
+    assert chat_urls.lacks_topic("https://ntfy.sh")
+    assert not chat_urls.lacks_topic("https://ntfy.sh/topic")
+    assert not chat_urls.lacks_topic("https://ntfy.example/")
+
+
 @pytest.mark.parametrize("url", ["https://ntfy.sh/", "https://ntfy.sh/a.b", "https://ntfy.sh/" + "x" * 65])
 def test_ntfy_needs_a_topic(url: str) -> None:
     with pytest.raises(FormatError, match="must name ntfy’s topic"):

@@ -42,6 +42,13 @@ def test_a_form_without_a_format_takes_the_one_of_the_url_and_says_so(owner: Own
     assert "suggests" not in text(page)
 
 
+def test_a_new_secret_is_shown_only_where_it_is_verified(owner: Owner) -> None:
+    for url, format_name, is_shown in ((DISCORD, "slack", False), (DISCORD, "", False), (URL, "json", True)):
+        page = text(owner.does(PLACE, form(owner, url=url, format=format_name)))
+        assert ("whsec_" in page, "Give its secret" in page) == (is_shown, is_shown)
+        assert "end a ping." in page
+
+
 def test_the_newest_comment_is_shown_as_it_would_be_sent(app: Flask, owner: Owner) -> None:
     with app.app_context():
         factories.sign("An older one")

@@ -234,11 +234,12 @@ def _add(typed: WebhookForm) -> ResponseReturnValue:
             sentence = f"The webhook is added. Give its {given} to the receiver, then {then}."
             if fields.get("secret" if given == "secret" else "signing_key"):
                 sentence = f"The webhook is added with your {given.removeprefix('public ')}. Now {then}."
-            if not typed.format and webhook.format in CHAT_FORMATS:
-                sentence = (
-                    f"The webhook is added in the format {webhook.format}, as its URL suggests. Now {then}."
-                )
-        is_shown = secret_pages.is_new(webhook) and not typed.secret and webhook.sign_with != "key"
+            if not webhooks.is_verified(webhook):
+                is_guessed = not typed.format and webhook.format in CHAT_FORMATS
+                form = f" in the format {webhook.format}, as its URL suggests" if is_guessed else ""
+                sentence = f"The webhook is added{form}. Now {then}."
+        needs_secret = webhook.sign_with != "key" and webhooks.is_verified(webhook)
+        is_shown = secret_pages.is_new(webhook) and not typed.secret and needs_secret
         shown = secret_pages.seal(webhook) if is_shown else None
         url = webhook.url
     added = responses.done(sentence, ".show", webhook_id=typed.key, shown=shown)
