@@ -356,6 +356,16 @@ CREATE INDEX IF NOT EXISTS inbound_events_by_end ON inbound_events (status, proc
 -- How much a source's unproven events take, and which one is the oldest.
 CREATE INDEX IF NOT EXISTS inbound_events_by_proof ON inbound_events (source_id, status, unproven_bytes, id);
 
+-- Requests whose time is signed too: a replay has no effect. Kept for a month, longer than any is accepted.
+CREATE TABLE IF NOT EXISTS seen_signatures (
+    mark VARCHAR(64) NOT NULL,      -- a keyed hash of the source and what it signed
+    event_id VARCHAR(32) NOT NULL,  -- the inbound event that it came with first
+    seen_at VARCHAR(24) NOT NULL,   -- when that was processed
+    PRIMARY KEY (mark)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+CREATE INDEX IF NOT EXISTS seen_signatures_by_age ON seen_signatures (seen_at);
+
 -- Where a comment came from, if no visitor wrote it here. Its source may be deleted; no other one gets its id.
 CREATE TABLE IF NOT EXISTS origins (
     comment_id VARCHAR(32) NOT NULL,
@@ -437,7 +447,7 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0026' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0027' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT request FROM idempotency_keys)
     AND NOT EXISTS (SELECT object FROM audit_log)
@@ -449,5 +459,6 @@ WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT last_used_at FROM receiver_links)
     AND NOT EXISTS (SELECT name FROM settings)
     AND NOT EXISTS (SELECT scheme FROM sources)
+    AND NOT EXISTS (SELECT mark FROM seen_signatures)
     AND NOT EXISTS (SELECT id FROM tokens)
     AND NOT EXISTS (SELECT id FROM bins);

@@ -13,6 +13,7 @@ KEEP_UNPROVEN = timedelta(days=7)  # inbound events that were refused: only prov
 
 KEEP_REFUSALS = timedelta(days=90)
 KEEP_AUDIT = timedelta(days=365)
+KEEP_SEEN_SIGNATURES = timedelta(days=30)
 KEEP_IDEMPOTENCY_KEYS = timedelta(hours=24)
 KEEP_RECEIVER_LINKS = timedelta(days=30)  # after their end
 
@@ -50,6 +51,7 @@ RULES = (  # a table, and which of its rows go
     ("receiver_links", "expires_at < :keep_receiver_links"),
     ("limits", "last_at < :keep_limits"),
     ("idempotency_keys", "created_at < :keep_idempotency_keys"),
+    ("seen_signatures", "seen_at < :keep_seen_signatures"),
     ("audit_log", "id < :keep_audit_id AND at < :keep_audit"),
 )
 
@@ -64,6 +66,7 @@ def moments(settings: Settings, now: datetime) -> dict[str, str]:
         "keep_refusals": KEEP_REFUSALS,
         "keep_audit": KEEP_AUDIT,
         "keep_idempotency_keys": KEEP_IDEMPOTENCY_KEYS,
+        "keep_seen_signatures": KEEP_SEEN_SIGNATURES,
         "keep_receiver_links": KEEP_RECEIVER_LINKS,
         "keep_unproven": KEEP_UNPROVEN,
         "keep_holds": LINK_LASTS,  # after the decision: no link lives longer

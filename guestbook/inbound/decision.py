@@ -67,6 +67,7 @@ class InboundDecision:
     home: str | None = None  # address of the comment that another guestbook tells of
     retry_after: float | None = None  # after an error: try again by the schedule, after so many seconds
     retry_at: datetime | None = None  # when that is; None if the schedule is used up
+    mark: str | None = None  # the same for replays of the event, where its sender signs the time
 
     def after(self, done: "Effect") -> "InboundDecision":
         """Return the decision with the error that only the action has met; the sender is to blame for it."""

@@ -5,7 +5,7 @@ Nothing here uses the database, so no transaction is open while a template runs.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from guestbook.inbound import body_parser, federation, handshakes, metadata
 from guestbook.inbound.body_parser import BodyError
 from guestbook.inbound.decision import ForwardEvent, InboundDecision, RemoveComment, WriteComment
 from guestbook.inbound.metadata import NO_METADATA, Metadata
-from guestbook.lib import clock, template_sandbox, text
+from guestbook.lib import clock, ids, template_sandbox, text
 from guestbook.lib.template_sandbox import TemplateFault
 from guestbook.lib.verification.verify_signature import Verdict
 from guestbook.queue import erasure
@@ -54,11 +54,13 @@ def evaluate(
         unreadable = str(error)
     if not verdict.ok:
         return InboundDecision(found, error=verdict.sentence)
-    if unreadable and source.action == "log":  # nothing needs to read it
-        return InboundDecision(found, True, note=f"{LOGGED} {unreadable}")
-    if unreadable:
-        return InboundDecision(found, True, error=unreadable)
-    return _decide(event, source, found, payload, base_url)
+    if not unreadable:
+        decision = _decide(event, source, found, payload, base_url)
+    elif source.action == "log":  # nothing needs to read it
+        decision = InboundDecision(found, True, note=f"{LOGGED} {unreadable}")
+    else:
+        decision = InboundDecision(found, True, error=unreadable)
+    return replace(decision, mark=ids.of_secret(source.id + verdict.mark) if verdict.mark else None)
 
 
 def verify(event: ReceivedEvent | InboundEvent, source: Source, proof_keys: Sequence[str]) -> Verdict:

@@ -228,7 +228,7 @@ class Processor:
             connection = session.connection()
             if again := event_end.retry(connection, event, decision, self._settings.retry_schedule):
                 return again, None
-            before = actions.earlier_event(session, event.id, source.id, external_id)
+            before = actions.earlier_event(session, event.id, source.id, external_id, decision.mark)
             if before and before.status != "failed":  # the sender sent it twice
                 return decision, event_end.end_repeat(connection, event, decision, before)
             if before:

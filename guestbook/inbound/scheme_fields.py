@@ -13,6 +13,7 @@ from guestbook.lib.verification.signature_scheme import (
     SIGNATURE_ENCODINGS,
     SIGNATURE_HASHES,
     SIGNED_CONTENTS,
+    TIMESTAMP,
 )
 from guestbook.lib.verification.verify_signature import TOKEN_HEADER
 from guestbook.storage.models import Source
@@ -109,14 +110,14 @@ def _prefix(prefix: str) -> str:
 def _timestamp_header(values: Mapping[str, str]) -> str:
     if values["timestamp_header"]:
         return header_name(values["timestamp_header"], "timestamp_header")
-    if "{timestamp}" in values["content"]:
+    if TIMESTAMP.search(values["content"]):
         raise Refused("Name the header with the timestamp, because it is signed.", field="timestamp_header")
     return ""
 
 
 def _content(values: Mapping[str, str]) -> str:
     content = validate.one_of(SIGNED_CONTENTS, values["content"], field="content", noun="signed content")
-    if values["timestamp_header"] and "{timestamp}" not in content:
+    if values["timestamp_header"] and not TIMESTAMP.search(content):
         sentence = (
             "The timestamp is not signed, so it proves nothing. Choose signed content with {timestamp}."
         )

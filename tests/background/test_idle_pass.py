@@ -28,6 +28,7 @@ from guestbook.storage.models import (
     Pass,
     ReceiverLink,
     Refusal,
+    SeenSignature,
 )
 from tests.conftest import running, settings_for
 from tests.support import factories
@@ -143,6 +144,10 @@ def idempotency_key() -> None:
     store(IdempotencyKey, id="x", request="y", answer="z", created_at=clock.now() - 25 * timedelta(hours=1))
 
 
+def seen_signature() -> None:
+    store(SeenSignature, mark="x", event_id="y", seen_at=clock.now() - 31 * DAY)
+
+
 def receiver_link() -> None:
     past = clock.now() - 31 * DAY
     store(ReceiverLink, id="x", webhook_id=factories.webhook(), name="Ada", expires_at=past)
@@ -201,6 +206,7 @@ WORK: dict[str, Callable[[], None]] = {
     "a login that is over": login,
     "an old rate limit": limit,
     "an old key of a request": idempotency_key,
+    "an old signature": seen_signature,
     "an old link for a receiver": receiver_link,
     "an old entry of the audit log": audit_entry,
     "a pass in the future": lambda: pass_at(5 * MINUTE),

@@ -13,7 +13,16 @@ from guestbook.lib import clock, ids
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.storage import batch_delete, database, engine_setup
 from guestbook.storage.database import db
-from guestbook.storage.models import ATTEMPTS, Delivery, IdempotencyKey, Limit, Login, Pass, ReceiverLink
+from guestbook.storage.models import (
+    ATTEMPTS,
+    Delivery,
+    IdempotencyKey,
+    Limit,
+    Login,
+    Pass,
+    ReceiverLink,
+    SeenSignature,
+)
 from tests.support import factories
 
 DAY = timedelta(days=1)
@@ -166,13 +175,15 @@ def test_when_nothing_is_old_no_write_lock_is_taken(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("each_app")
-def test_answers_to_repeat_go_after_a_day_and_links_of_receivers_a_month_after_their_end() -> None:
+def test_answers_to_repeat_go_after_a_day_links_of_receivers_and_seen_signatures_after_a_month() -> None:
     now, hook = clock.now(), factories.webhook()
     with database.writing() as session:
         for name, ago in (("old", HOUR), ("new", -HOUR)):
             session.add(IdempotencyKey(id=name, request="", answer="", created_at=now - DAY - ago))
             ended_at = now - 30 * DAY - ago
+            session.add(SeenSignature(mark=name, event_id="", seen_at=ended_at))
             session.add(ReceiverLink(id=name, webhook_id=hook, name="Ada", expires_at=ended_at))
     prune()
     assert list(db.session.scalars(select(IdempotencyKey.id))) == ["new"]
     assert list(db.session.scalars(select(ReceiverLink.id))) == ["new"]
+    assert list(db.session.scalars(select(SeenSignature.mark))) == ["new"]

@@ -2,20 +2,23 @@
 
 import io
 import json
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from guestbook.inbound import evaluate, template_presets
 from guestbook.lib import clock
+from guestbook.lib.verification import sign_request
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import Comment, Delivery, Origin, Webhook
+from guestbook.storage.models import INBOUND, Comment, Delivery, Origin, Webhook
 from tests.support import inbound_factories
 
+Sending = Callable[..., list[str]]
 ISSUE = {
     "action": "opened",
     "issue": {"number": 5, "title": "It rains in", "html_url": "https://example.org/5"},
@@ -199,6 +202,47 @@ def test_replays_have_one_effect(each_app: Flask, each_client: FlaskClient) -> N
     assert len(inbound_factories.messages()) == 1
     assert {one.status for one in others} == {"processed"}
     assert {one.note for one in others} == {f"A repeat of {first.id}, so nothing was done."}
+
+
+@pytest.fixture
+def at_the_book(each_app: Flask, each_client: FlaskClient) -> Sending:
+    """Post what Slack has signed some seconds ago, process it, and return all messages."""
+    inbound_factories.source(verify="slack", secret="shh", template="{{ payload.text }}")
+    began = int(clock.now().timestamp())
+
+    def send(text: str, ago: int, **headers: str) -> list[str]:
+        body = json.dumps({"text": text}).encode()
+        signed = sign_request.sign("slack", "shh", body, event_id="", seconds=began - ago)
+        each_client.post("/hooks/tok", data=body, headers=signed | headers, content_type="application/json")
+        inbound_factories.process(each_app)
+        return inbound_factories.messages()
+
+    return send
+
+
+def test_a_replay_without_an_id_or_with_another_one_has_no_effect(at_the_book: Sending) -> None:
+    for name in ("X-Any", "X-Any", "X-GitHub-Delivery"):
+        assert at_the_book("Hello", 9, **{name: "new"}) == ["Hello"]
+    first, *others = inbound_factories.rows()
+    assert {(one.status, one.note) for one in others} == {
+        ("processed", f"A repeat of {first.id}, so nothing was done.")
+    }
+    assert {one.comment_id for one in others} == {first.comment_id}
+    with database.write(db.engine) as connection:  # as retention does
+        connection.execute(delete(INBOUND))
+    assert at_the_book("Hello", 9) == ["Hello"]
+    assert at_the_book("Hello", 99) == ["Hello", "Hello"]  # signed at another time
+
+
+def test_what_failed_works_when_it_is_replayed_and_then_never_again(at_the_book: Sending) -> None:
+    assert at_the_book("", 0) == []
+    source_id = inbound_factories.row().source_id
+    inbound_factories.change(source_id, template="{{ payload.nothing.here }}")
+    assert at_the_book("Hello", 9) == []
+    inbound_factories.change(source_id, template="{{ payload.text }}")
+    for _ in range(2):
+        assert at_the_book("Hello", 9) == ["Hello"]
+    assert [one.status for one in inbound_factories.rows()[1:]] == ["failed", "processed", "processed"]
 
 
 def test_what_failed_for_our_sake_works_when_it_is_sent_again_or_reprocessed(

@@ -17,6 +17,7 @@ from guestbook.lib import ed25519
 from guestbook.lib.verification import public_keys
 from guestbook.lib.verification.signature_scheme import (
     ED25519,
+    IN_MILLISECONDS,
     SIGNATURE_ENCODINGS,
     SIGNATURE_HASHES,
     SIGNED_CONTENTS,
@@ -33,7 +34,7 @@ PUBLIC = PRIVATE.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
 Sent = dict[str, str]
 ALL = [
     SignatureScheme(
-        "X-Signature", hash_name, encoding, prefix, "X-Time" if "{timestamp}" in content else "", 300, content
+        "X-Signature", hash_name, encoding, prefix, "X-Time" if content != "{body}" else "", 300, content
     )
     for hash_name, encoding, content, prefix in itertools.product(
         (*SIGNATURE_HASHES, ED25519), SIGNATURE_ENCODINGS, SIGNED_CONTENTS, ("", "v1=")
@@ -46,9 +47,14 @@ DISCORD = SignatureScheme(
 )
 
 
-def sent(scheme: SignatureScheme, body: bytes = BODY, timestamp: str = SECONDS, secret: str = SECRET) -> Sent:
+def sent(
+    scheme: SignatureScheme, body: bytes = BODY, timestamp: str | None = None, secret: str = SECRET
+) -> Sent:
     """What a sender with this scheme puts into its headers."""
-    content = scheme.content.replace("{timestamp}", timestamp).encode().replace(b"{body}", body)
+    if timestamp is None:
+        timestamp = SECONDS + ("123" if scheme.content == IN_MILLISECONDS else "")
+    before = re.sub("{timestamp}|{milliseconds}", timestamp, scheme.content)
+    content = before.encode().replace(b"{body}", body)
     if scheme.hash_name == ED25519:
         raw = PRIVATE.sign(content)
     else:
@@ -164,6 +170,21 @@ def test_a_timestamp_may_be_in_milliseconds() -> None:
     headers = sent(TIMED, timestamp=SECONDS + "123")
     assert verified(TIMED, headers).ok
     assert not verified(TIMED, headers, received_at=MOMENT + timedelta(seconds=400)).ok
+
+
+def test_no_digit_moves_between_timestamp_and_body() -> None:
+    """With one signature of both, a timestamp in seconds and one in milliseconds would both be good."""
+    for content, timestamp, body in (
+        ("{timestamp}{body}", SECONDS, b"123, really"),
+        (IN_MILLISECONDS, SECONDS + "123", b", really"),
+    ):
+        scheme = SignatureScheme("X-Signature", timestamp_header="X-Time", content=content)
+        headers, whole = sent(scheme, body, timestamp), timestamp.encode() + body
+        assert verified(scheme, headers, body).ok
+        moved = len(SECONDS) if len(timestamp) > len(SECONDS) else len(SECONDS) + 3
+        verdict = verified(scheme, {**headers, "x-time": whole[:moved].decode()}, whole[moved:])
+        assert not verdict.ok
+        assert f"with the signed content {content} it is in" in verdict.sentence
 
 
 @pytest.mark.parametrize(

@@ -268,6 +268,17 @@ def test_a_secret_of_the_standard_may_lack_its_prefix() -> None:
     assert verified("standard", SECRET.removeprefix("whsec_"), STANDARD, BODY).ok
 
 
+def test_an_id_with_a_dot_is_refused_because_a_part_of_the_timestamp_could_stand_in_it() -> None:
+    body = f"{SECONDS}.{BODY.decode()}".encode()
+    content = f"id.{SECONDS}.".encode() + body
+    signature = base64.b64encode(hmac.digest(base64.b64decode(SECRET[6:]), content, "sha256")).decode()
+    headers = {"webhook-id": "id", "webhook-timestamp": str(SECONDS), "webhook-signature": f"v1,{signature}"}
+    assert verified("standard", SECRET, headers, body).ok
+    verdict = verified("standard", SECRET, {**headers, "webhook-id": f"id.{SECONDS}"}, BODY)
+    assert not verdict.ok
+    assert verdict.sentence.startswith("The header webhook-id holds a dot")
+
+
 def test_svix_own_headers_are_read_too() -> None:
     headers = {name.replace("webhook", "svix"): value for name, value in STANDARD.items()}
     verdict = verified("standard", SECRET, headers, BODY)

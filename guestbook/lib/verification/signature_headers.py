@@ -67,6 +67,8 @@ def standard(name: str, headers: Mapping[str, str], body: bytes) -> SignatureCla
     prefix = name.removesuffix("-signature")
     listed = header(headers, name).split(None, MOST_SIGNATURES)[:MOST_SIGNATURES]
     event_id = required(headers, f"{prefix}-id")
+    if "." in event_id:
+        raise Unproven(f"The header {prefix}-id holds a dot, so where the id ends could be chosen anew.")
     timestamp = required(headers, f"{prefix}-timestamp")
     signed_at = unix_seconds(timestamp, f"{prefix}-timestamp")
     fields = [one.rstrip(",").partition(",") for one in listed]

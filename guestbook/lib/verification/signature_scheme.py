@@ -13,7 +13,9 @@ from guestbook.lib.verification.signature_headers import TOLERANCE, SignatureCla
 
 SIGNATURE_HASHES = ("sha256", "sha1", "sha512")
 SIGNATURE_ENCODINGS = ("hex", "base64")
-# All end with the body, so nothing in it can be taken for the timestamp.
+# All end with the body, so nothing in it can be taken for the timestamp. Where nothing stands between them,
+# the timestamp has one length: three digits of milliseconds could be moved into the body of one signature.
+IN_MILLISECONDS = "{milliseconds}{body}"
 SIGNED_CONTENTS = (
     "{body}",
     "{timestamp}.{body}",
@@ -21,7 +23,10 @@ SIGNED_CONTENTS = (
     "v0:{timestamp}:{body}",
     "{timestamp}|{body}",
     "{timestamp}{body}",
+    IN_MILLISECONDS,
 )
+ONE_LENGTH = ("{timestamp}{body}", IN_MILLISECONDS)
+TIMESTAMP = re.compile(r"\{timestamp\}|\{milliseconds\}")
 ED25519 = "ed25519"  # in place of a hash
 SIGNATURE_BYTES = {"sha1": 20, "sha256": 32, "sha512": 64, ED25519: 64}
 MILLISECONDS = re.compile("[0-9]{13}")  # a timestamp from 2001 to 2286
@@ -76,11 +81,12 @@ class SignatureScheme:
 
     def sign(self, secret: str, seconds: int, body: bytes) -> dict[str, str]:
         """Return the headers of a request that is signed so with an HMAC."""
-        timestamp = str(seconds) if self.timestamp_header else ""
+        written = str(seconds * 1000 if self.content == IN_MILLISECONDS else seconds)
+        timestamp = written if self.timestamp_header else ""
         signature = hmac.digest(as_bytes(secret), self._signed_content(timestamp, body), self.hash_name)
-        written = signature.hex() if self.encoding == "hex" else base64.b64encode(signature).decode()
+        encoded = signature.hex() if self.encoding == "hex" else base64.b64encode(signature).decode()
         beside = {self.timestamp_header: timestamp} if timestamp else {}
-        return {**beside, self.header: self.prefix + written}
+        return {**beside, self.header: self.prefix + encoded}
 
     @property
     def words(self) -> str:
@@ -90,7 +96,8 @@ class SignatureScheme:
         return f"{algorithm} of {self.content}, in {self.encoding}{after}"
 
     def _signed_content(self, timestamp: str, body: bytes) -> bytes:
-        return as_bytes(self.content.removesuffix("{body}").replace("{timestamp}", timestamp)) + body
+        before = self.content.removesuffix("{body}")
+        return as_bytes(TIMESTAMP.sub(timestamp, before)) + body
 
     def _decoded(self, signature: str) -> bytes:
         """Return the bytes of the signature, in whichever case or padding it is written."""
@@ -113,5 +120,12 @@ class SignatureScheme:
         if not self.timestamp_header:
             return "", None
         timestamp = signature_headers.required(headers, self.timestamp_header)
-        bare = timestamp[:-3] if MILLISECONDS.fullmatch(timestamp) else timestamp
+        is_long = MILLISECONDS.fullmatch(timestamp) is not None
+        if self.content in ONE_LENGTH and is_long != (self.content == IN_MILLISECONDS):
+            expected, found = ("seconds", "milliseconds") if is_long else ("milliseconds", "seconds")
+            raise Unproven(
+                f"The timestamp in {self.timestamp_header} is in {found}, but with the signed content "
+                f"{self.content} it is in {expected}."
+            )
+        bare = timestamp[:-3] if is_long else timestamp
         return timestamp, signature_headers.unix_seconds(bare, self.timestamp_header)

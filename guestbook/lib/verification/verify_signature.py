@@ -35,6 +35,7 @@ class Verdict:
     ok: bool
     sentence: str
     steps: tuple[Step, ...] = ()
+    mark: str | None = None  # the same for repeats of a request; None where no time is signed
 
 
 def verify(
@@ -100,7 +101,14 @@ def _verify_signature(
         return Verdict(False, _mismatch(claim, secrets), tuple(steps))
     if problem := clock_problem(claim, received_at):
         return Verdict(False, f"The signature matches. {problem}", tuple(steps))
-    return Verdict(True, f"The signature in {claim.header} matches {_matching_name(matching)}.", tuple(steps))
+    sentence = f"The signature in {claim.header} matches {_matching_name(matching)}."
+    mark = None if claim.timestamp is None else _mark(secrets[matching.index(True)], claim.content)
+    return Verdict(True, sentence, tuple(steps), mark)
+
+
+def _mark(secret: str, content: bytes) -> str:
+    """Return what tells a request from others. Without the secret nobody finds out which words it is of."""
+    return hmac.digest(as_bytes(secret), b"replay\0" + content, "sha256").hex()
 
 
 def _verify_token(

@@ -16,7 +16,7 @@ from guestbook.storage.models.delivery import (
 )
 from guestbook.storage.models.passes import Day, Pass
 from guestbook.storage.models.receiver_link import ReceiverLink
-from guestbook.storage.models.source import FIRST_INBOUND_DUE, INBOUND, InboundEvent, Source
+from guestbook.storage.models.source import FIRST_INBOUND_DUE, INBOUND, InboundEvent, SeenSignature, Source
 from guestbook.storage.models.spam_memory import LearnedWord, Refusal, TextMark
 from guestbook.storage.models.webhook import Template, Webhook
 
@@ -48,6 +48,7 @@ __all__ = [
     "ReceiverLink",
     "Refusal",
     "Reply",
+    "SeenSignature",
     "Setting",
     "Source",
     "Template",

@@ -115,6 +115,17 @@ def scheme_of(verify: str, header: str | None, stored: Mapping[str, str] | None)
     return SignatureScheme.of(header, stored or {}, is_ed25519=verify == ED25519)
 
 
+class SeenSignature(Base):
+    """A signed request that was processed, so that a replay of it has no effect."""
+
+    __tablename__ = "seen_signatures"
+    __table_args__ = (Index("seen_signatures_by_age", "seen_at"),)
+
+    mark: Mapped[str] = mapped_column(String(64), primary_key=True)
+    event_id: Mapped[str] = mapped_column(String(32))
+    seen_at: Mapped[datetime]
+
+
 class InboundEvent(QueueRow, Base):
     """One webhook that was sent to us."""
 

@@ -46,6 +46,7 @@ def hostile() -> Iterator[Named]:
     yield row("sessions", id="a" * 64, browser="~" * 200)
     yield row("tokens", id="t1", name=HOSTILE[:80], hash="0" * 64)
     yield row("limits", who="f" * 64, hits=3)
+    yield row("seen_signatures", mark="0" * 64, event_id="f" * 32)
     yield row("idempotency_keys", id="e" * 64, request="f" * 64, answer=HOSTILE)
     yield row(
         "audit_log",
