@@ -1,13 +1,18 @@
 """Chromium signs the book."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
+from guestbook.storage import preferences
+from guestbook.storage.database import writing
 from tests.support.visitor import add, stored
 from tests.system.browser.conftest import PHONE, Open
+
+WHEN = datetime(2026, 11, 30, tzinfo=UTC)
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -170,3 +175,23 @@ PAIRS = """() => {
   return [...document.body.querySelectorAll("*")].filter(shows)
     .map(element => [element.textContent.trim(), getComputedStyle(element).color, behind(element)]);
 }"""
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_on_a_phone_the_date_stands_beside_the_picture_and_a_finger_hits_it(
+    app: Flask, open_book: Open, width: int
+) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"pictures": "drawn"})
+    for name in ("I", "Hannes Brückner", "Somebody with a name that takes more than one line"):
+        add(app, ["Hello"], name=name, website="https://a.example", place="Görlitz", created_at=WHEN)
+    page = open_book(viewport={"width": width, "height": 800})
+    boxes = [one.bounding_box() or {} for one in page.locator(".signature a").all()]
+    assert len(boxes) == 6
+    assert all(box["width"] >= 24 and box["height"] >= 24 for box in boxes)  # WCAG 2.5.8
+    for signature in page.locator(".signature").all():
+        picture = signature.locator(".picture").bounding_box() or {}
+        for part in signature.locator("a, .place").all():
+            assert (part.bounding_box() or {})["x"] >= picture["x"] + picture["width"]
+    link = page.get_by_role("link", name="Comment by Hannes Brückner, 30 November 2026", exact=True)
+    expect(link).to_have_text("30 November 2026")
