@@ -41,7 +41,8 @@ def test_what_was_refused_and_learned_is_shown_and_can_be_forgotten(runner: Flas
     shown = out(runner, "spam", "show")
     assert "Too many comments from one network" in shown
     assert (
-        "from 1 comment of spam and 1 other comment. It holds comments once it knows 5 of each kind." in shown
+        "from 1 comment of spam and 1 other comment. It holds comments once it knows 30 of each kind."
+        in shown
     )
     assert json.loads(out(runner, "status", "--json"))["refused_comments_in_30_days"] == {"rate": 1}
     assert "1 rate" in out(runner, "status")

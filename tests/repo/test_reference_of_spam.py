@@ -33,5 +33,5 @@ def test_its_numbers_are_those_of_the_code() -> None:
     assert f"| comments of the whole book in a minute | {defaults.flood} |" in PAGE
     score = read("explanation/learned-score")
     assert f"the {word_score.TELLING_WORDS} strongest words" in " ".join(score.split())
-    assert word_score.FEWEST_DECISIONS == 5
-    assert "before it knows five comments of each kind" in " ".join(score.split())
+    assert word_score.FEWEST_DECISIONS == 30
+    assert "before it knows 30 comments of each kind" in " ".join(score.split())

@@ -8,8 +8,9 @@ for them. If you change a rule because of one of them, move them all to the othe
 """
 
 import hashlib
+import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -66,6 +67,14 @@ def unseen_verdicts(kind: str, *, learned: bool = True) -> Verdicts:
     return _judged(read(f"unseen_{kind}"), lambda draft: _score(draft, None) if learned else None)
 
 
+def verdicts_after(kind: str, decisions: int, seed: int) -> Verdicts:
+    """Judge the comments of a kind that are not among so many decisions of each kind, drawn by the seed."""
+    drawn = {one: random.Random(seed).sample(read(one), decisions) for one in ("good", "spam")}
+    counts, sums = _counted(drawn)
+    rest = [draft for draft in (*read(kind), *read(f"unseen_{kind}")) if draft not in drawn[kind]]
+    return _judged(rest, lambda draft: word_score.of(_words(draft), counts, sums))
+
+
 def _judged(drafts: Iterable[Draft], score_of: Callable[[Draft], Score | None]) -> Verdicts:
     found = Verdicts([], [], [])
     for draft in drafts:
@@ -80,21 +89,30 @@ def _judged(drafts: Iterable[Draft], score_of: Callable[[Draft], Score | None]) 
 
 def _score(draft: Draft, side: int | None, split: int = 0) -> Score | None:
     counts, decisions = _learned(side, split)
-    return word_score.of(_features(draft.name, draft.website, draft.message), counts, decisions)
+    return word_score.of(_words(draft), counts, decisions)
 
 
 @cache
 def _learned(side: int | None, split: int) -> tuple[dict[str, Count], Count]:
-    """Count the words of one half, or of all without one, as the owner's decisions do in the table."""
-    words: dict[str, Counter[str]] = {}
-    numbers = {}
-    for kind in ("good", "spam"):
-        drafts = [draft for draft in read(kind) if side is None or half(draft, split) == side]
-        features = (_features(draft.name, draft.website, draft.message) for draft in drafts)
-        words[kind] = Counter(chain.from_iterable(features))
-        numbers[kind] = len(drafts)
+    """Count the words of one half, or of all without one."""
+    return _counted(
+        {
+            kind: [draft for draft in read(kind) if side is None or half(draft, split) == side]
+            for kind in ("good", "spam")
+        }
+    )
+
+
+def _counted(decided: Mapping[str, Sequence[Draft]]) -> tuple[dict[str, Count], Count]:
+    """Count the words as the owner's decisions do in the table."""
+    words = {kind: Counter(chain.from_iterable(map(_words, drafts))) for kind, drafts in decided.items()}
     known = words["good"].keys() | words["spam"].keys()
-    return {word: Count(words["good"][word], words["spam"][word]) for word in known}, Count(**numbers)
+    counts = {word: Count(words["good"][word], words["spam"][word]) for word in known}
+    return counts, Count(len(decided["good"]), len(decided["spam"]))
+
+
+def _words(draft: Draft) -> list[str]:
+    return _features(draft.name, draft.website, draft.message)
 
 
 @cache

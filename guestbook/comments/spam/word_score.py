@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 from guestbook.comments.spam import word_features
 
-FEWEST_DECISIONS = 5  # of each kind, before the score says anything
+FEWEST_DECISIONS = 30  # of each kind, before the score says anything: chance rules in fewer
+TIMES_AS_OFTEN = 3  # in one kind as in the other, or a word tells nothing: "with" and "your" are in both
+CERTAINTY = 0.6  # standard errors that are taken off a weight, so that a word seen once says little
+CERTAINTY_IN_BOTH = 1.5  # the same for a word that was in both kinds, as most common words are
 SMOOTHING = 0.5  # added to each count, so that none is zero
-DOUBT = 3.0  # a word counts in full only after many sights: after three by half
 TELLING_WORDS = 40  # of a comment that count: the strongest
 STRONGEST = 3.5  # weight of one word, so that none decides alone
 STRONGEST_SIGN = 2.0  # weight of a sign, such as a website, which many good comments have too
@@ -48,9 +50,13 @@ def of(words: Iterable[str], counts: Mapping[str, Count], decisions: Count) -> S
 
 def _weight(word: str, count: Count, decisions: Count) -> float:
     """Return the logarithm of how much likelier the word is in spam than in other comments."""
-    in_spam = (count.spam + SMOOTHING) / (decisions.spam + 2 * SMOOTHING)
-    in_good = (count.good + SMOOTHING) / (decisions.good + 2 * SMOOTHING)
-    seen = count.good + count.spam
-    weight = math.log(in_spam / in_good) * seen / (seen + DOUBT)
+    shares = count.good / decisions.good, count.spam / decisions.spam
+    if max(shares) < TIMES_AS_OFTEN * min(shares):
+        return 0.0
+    good, spam = count.good + SMOOTHING, count.spam + SMOOTHING
+    all_good, all_spam = decisions.good + 2 * SMOOTHING, decisions.spam + 2 * SMOOTHING
+    likelier = math.log(spam / all_spam * all_good / good)
+    error = math.sqrt(max(0.0, 1 / spam - 1 / all_spam + 1 / good - 1 / all_good))  # of such a logarithm
+    doubt = error * (CERTAINTY_IN_BOTH if min(shares) else CERTAINTY)
     limit = STRONGEST_SIGN if word in word_features.SIGNS else STRONGEST
-    return max(-limit, min(limit, weight))
+    return math.copysign(min(limit, max(0.0, abs(likelier) - doubt)), likelier)

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import learned_words, word_features
+from guestbook.comments.spam import learned_words, word_features, word_score
 from guestbook.comments.spam.word_score import Count, Score
 from guestbook.storage import plain_select, preferences
 from guestbook.storage.database import db, writing
@@ -45,7 +45,7 @@ def score(message: str) -> Score | None:
     return learned_words.score(plain_select.through(db.session()), key(), Draft("Eve", None, message, {}))
 
 
-def teach(times: int = 6) -> None:
+def teach(times: int = word_score.FEWEST_DECISIONS) -> None:
     for number in range(times):
         decide(factories.sign(f"{LANTERNS} {number}"), "spam")
         decide(factories.sign(f"{GREETING} {number}"), "published")
@@ -103,8 +103,9 @@ def test_what_the_owner_left_in_the_book_counts_as_good() -> None:
     assert kinds == [None, "good", "good", "good"]
 
 
-def test_it_says_nothing_before_five_of_each() -> None:
-    teach(4)
+def test_it_says_nothing_after_ten_decisions_of_each_kind() -> None:
+    teach(10)
+    assert decisions() == (10, 10)
     assert score(LANTERNS) is None
 
 
@@ -113,7 +114,7 @@ def test_it_knows_what_resembles_spam_and_says_which_words() -> None:
     found = score("A lanterns offer from the lantern house, order for your garden today")
     assert found is not None
     assert found.is_suspicious
-    assert ("lanterns", 6) in found.evidence or ("lantern", 6) in found.evidence
+    assert {("lanterns", 30), ("lantern", 30), ("order", 30)} & set(found.evidence)
     other = score("The herring in the harbour was as good as ever")
     assert other is not None
     assert not other.is_suspicious

@@ -2,6 +2,8 @@
 
 import pytest
 
+from guestbook.comments.spam import word_score
+from guestbook.comments.spam.word_score import Count
 from tests.support import spam_corpus
 
 SPLITS = range(6)
@@ -18,13 +20,13 @@ def test_there_are_hundreds_of_each_and_each_is_there_once() -> None:
 def test_no_good_comment_is_spam_and_few_are_held(split: int) -> None:
     found = spam_corpus.verdicts("good", split)
     assert found.spam == []
-    assert len(found.held) <= 0.02 * found.count, found.held
+    assert len(found.held) <= 0.01 * found.count, found.held
 
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_hardly_any_spam_is_published(split: int) -> None:
     found = spam_corpus.verdicts("spam", split)
-    assert len(found.published) <= 0.03 * found.count, found.published
+    assert len(found.published) <= 0.04 * found.count, found.published
 
 
 def test_in_a_new_book_the_rules_alone_hold_most_spam_and_no_good_comment() -> None:
@@ -44,6 +46,23 @@ def test_most_spam_that_no_rule_was_made_for_is_held() -> None:
     taught, new = (spam_corpus.unseen_verdicts("spam", learned=learned) for learned in (True, False))
     assert len(taught.published) <= 0.2 * taught.count
     assert len(new.published) <= 0.4 * new.count
+
+
+@pytest.mark.parametrize("decisions", [10, 30])
+def test_no_function_word_holds_a_good_comment(decisions: int) -> None:
+    """Ten sets of decisions drawn from the corpus; the rest of it is judged by each."""
+    for seed in range(10):
+        found = spam_corpus.verdicts_after("good", decisions, seed)
+        assert (found.held, found.spam) == ([], [])
+
+
+def test_a_word_in_both_kinds_says_nothing_however_often_it_was_seen() -> None:
+    counts = {"with": Count(200, 400), "lantern": Count(0, 4), "herring": Count(9, 1)}
+    found = word_score.of(counts, counts, Count(500, 500))
+    assert found
+    assert found.evidence == (("lantern", 4),)
+    alone = word_score.of(["with"], counts, Count(500, 500))
+    assert alone == (0.0, ())
 
 
 def test_the_halves_differ_from_split_to_split() -> None:
