@@ -9,9 +9,8 @@ import click
 
 from guestbook import transport
 from guestbook.cli import all_commands
-from guestbook.lib import json_schema
-from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.event_catalogue.event_type import EventType
+from guestbook.outbound.event_catalogue import EVENTS, own_fields, shared_fields
+from guestbook.outbound.event_catalogue.event_type import EventField, EventType
 from guestbook.storage import SCHEMA
 from guestbook.transport.failure import UNREACHABLE
 from guestbook.web import error_texts
@@ -59,21 +58,20 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
 def events() -> str:
     """Return the catalogue of events: a list, and for each its fields and an example."""
     listed = _table(("event", "sent when"), ((f"`{one.name}`", one.when) for one in EVENTS.values()))
-    return "\n\n".join((listed, *map(_event, EVENTS.values())))
+    shared = (f"## {heading}\n\n{_fields(fields)}" for heading, fields in shared_fields().items())
+    return "\n\n".join((listed, *shared, *map(_event, EVENTS.values())))
 
 
 def _event(event: EventType) -> str:
-    rows = (
-        (
-            f"`{field.path}`",
-            json_schema.in_words(field.schema) + ("" if field.is_required else ", may be missing"),
-            field.schema.get("description", ""),
-        )
-        for field in json_schema.fields(event.schema())
-    )
+    own = own_fields(event)
     example = json.dumps(event.example(), ensure_ascii=False, indent=2)
     about = f"## `{event.name}`\n\nSent when {event.when}. Since version {event.since}."
-    return f"{about}\n\n{_table(('field', 'value', 'meaning'), rows)}\n\n```json\n{example}\n```"
+    return "\n\n".join((about, *([_fields(own)] if own else []), f"```json\n{example}\n```"))
+
+
+def _fields(fields: Iterable[EventField]) -> str:
+    rows = ((f"`{one.path}`", one.value, one.meaning) for one in fields)
+    return _table(("field", "value", "meaning"), rows)
 
 
 def calls() -> str:

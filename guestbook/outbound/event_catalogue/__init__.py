@@ -21,7 +21,7 @@ from guestbook.outbound.event_catalogue.data_parts import (
     TRASHED_PART,
     WAITING_PART,
 )
-from guestbook.outbound.event_catalogue.event_type import DataPart, EventType
+from guestbook.outbound.event_catalogue.event_type import DataPart, EventField, EventType
 
 FIRST_VERSION = "0.1.0"
 ABOUT_COMMENT = {"comment": COMMENT_PART, "sequence": SEQUENCE_PART}  # what all events about a comment have
@@ -87,6 +87,22 @@ EVENTS: dict[str, EventType] = {
         ),
     )
 }
+
+
+def shared_fields() -> dict[str, list[EventField]]:
+    """Return the fields that every event has, and those of all events about a comment, by a heading."""
+    every = EventType("its name", "", FIRST_VERSION, BOOK).fields()
+    about = EventType("", "", FIRST_VERSION, {**ABOUT_COMMENT, **BOOK}).fields()[1:]
+    return {
+        "Every event": every,
+        "Events about a comment": [one for one in about if one not in every],
+    }
+
+
+def own_fields(event: EventType) -> list[EventField]:
+    """Return the fields of an event that are not among the shared ones, or say something else."""
+    shared = [one for some in shared_fields().values() for one in some]
+    return [one for one in event.fields()[1:] if one not in shared]
 
 
 def sample_parts() -> dict[str, Any]:

@@ -86,7 +86,7 @@ COMMENT_PART = DataPart(
         "name": 'Ada "Lace" Lovelace',  # quotes break a template that writes no JSON
         "website": "https://ada.example/",
         "place": "London",
-        "message": 'What a lovely "book"!\nI shall come again.',
+        "message": 'What a lovely "book"!\nI will come again.',
         "status": "published",
         "url": f"{SAMPLE_BOOK}/comments/{SAMPLE_ID}",
         "created_at": SAMPLE_TIME_TEXT,

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from guestbook.lib import clock
+from guestbook.lib import clock, json_schema
 from guestbook.lib.json_schema import TIME_SCHEMA, Schema, answer, described
 
 SAMPLE_BOOK = "https://book.example"  # the address of the book in samples
@@ -25,6 +25,14 @@ class DataPart:
     def titled(self) -> Schema:
         """Return the schema with the name of its type."""
         return {"title": self.type_name, **self.schema} if self.type_name else self.schema
+
+
+class EventField(NamedTuple):
+    """A field of a body, in words for people."""
+
+    path: str
+    value: str  # such as `text or null`
+    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,17 @@ class EventType:
             "data": described(answer(parts, optional=optional), "The parts of the event."),
         }
         return {"title": self.type_name, "description": f"Sent when {self.when}.", **answer(body)}
+
+    def fields(self) -> list[EventField]:
+        """Return the fields of the body, each followed by those within it."""
+        return [
+            EventField(
+                one.path,
+                json_schema.in_words(one.schema) + ("" if one.is_required else ", may be missing"),
+                one.schema.get("description", ""),
+            )
+            for one in json_schema.fields(self.schema())
+        ]
 
     def sample_data(self, book: str = SAMPLE_BOOK) -> dict[str, Any]:
         """Return new data of a sample, without optional parts. `book` is the address in all its links."""
