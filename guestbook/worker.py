@@ -30,7 +30,7 @@ from guestbook.settings import Settings
 from guestbook.storage import active_hosts, configured_app, database, engine_setup, version_check
 from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.database import db
-from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
 
 WITHOUT_BROKER = "Error: GUESTBOOK_BROKER_URL is not set, so the worker has no broker to take work from."
 
@@ -69,17 +69,15 @@ def process(event_id: object, token: object) -> None:
 def _or_later(work: Callable[[], object]) -> None:
     """Do the work, or return the message to its queue while the database cannot be used."""
     try:
-        if _host.is_due:
-            _host.require_one_host()
-            _host.renew()
+        _host.keep()
         work()
         return
     except WorkerEnds:
         raise Reject("another worker gets it", requeue=True) from None
     except WrongVersion as error:
         log.error("%s. A message goes back to its queue.", error)
-    except Refused as error:
-        log.error("%s A message goes back to its queue.", error)
+    except (Refused, SecondHost) as error:
+        log.error("A message goes back to its queue. %s", error)
     except SQLAlchemyError as error:  # also that all connections are busy, which no driver says
         if not database.is_away(error):
             raise
@@ -127,7 +125,7 @@ def _check_book(**_: Any) -> None:
     If the database is away, a message looks later.
     """
     try:
-        _host.require_one_host()
+        _host.keep()
         with engine_setup.opened(_settings) as engine:  # closed again before processes fork
             version_check.require(engine)
     except Refused as error:

@@ -70,7 +70,7 @@ def _send(
     """Send what is due, and let the inbox have its share of the time."""
 
     def tick() -> None:
-        running.host.renew()
+        running.host.keep()
         if after_tick:
             after_tick(dispatcher.tally)
 

@@ -57,7 +57,7 @@ def run(settings: Settings) -> bool:
     file = database_url.plain_path(settings.database_url)
     if file is None or not (path := settings.data_dir / file).is_file():
         return False
-    if active_hosts.why_refused(path, clock.now()):
+    if active_hosts.two_hosts(path, clock.now()):
         return False
     HostNote(settings, active_hosts.PASS).renew()
     try:

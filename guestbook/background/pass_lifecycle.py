@@ -29,7 +29,7 @@ class RunningPass:
 
     until: float  # of the monotonic clock
     stop: StopFlag
-    host: HostNote  # renew it while the pass lasts
+    host: HostNote  # keep it while the pass lasts
     tally: Tally = field(default_factory=Tally)
 
 
@@ -45,11 +45,10 @@ def opened(
 ) -> Iterator[RunningPass | None]:
     """Begin a pass, and end it after the work; None when another process holds the data folder's lock.
 
-    Raises Refused while another host uses the same SQLite file.
+    Raises Refused while another host, which came first, uses the same SQLite file.
     """
     until, host = time.monotonic() + max_seconds, HostNote(settings, active_hosts.PASS)
-    host.require_one_host()
-    host.renew()
+    host.keep()
     with pass_lock.taken(settings.data_dir / lock) as held, _prepared_process(in_request) as stop:
         if not held:
             yield None

@@ -30,6 +30,7 @@ SECTIONS: dict[str, dict[str, str]] = {  # of --help: names, and modules of this
         "restore": "restore",
         "encrypt-secrets": "encrypt_secrets",
         "migrate-to": "migrate_to",
+        "take-over": "take_over",
         "demo": "demo.tour",
     },
 }

@@ -19,7 +19,7 @@ from guestbook.settings import Settings, installation, run_settings
 from guestbook.storage import audit_log, database_errors, version_check
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db
-from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
 
 REPAIRS = {
     Fault.NO_TABLES: "Create them with: {}",
@@ -69,7 +69,7 @@ def call(function: Callable[[], R], *, any_version: bool = False) -> R:
             if not any_version:
                 version_check.require(db.engine)
             return unit_of_work.complete(function)
-        except Refused as error:
+        except (Refused, SecondHost) as error:
             raise click.ClickException(str(error)) from None
         except MemoryError:
             log.error(OUT_OF_MEMORY)

@@ -29,6 +29,7 @@ from guestbook.storage.models.webhook import LONGEST_SLOT_WAIT
 SQLITE_POLL, SERVER_POLL = 0.25, 1.0
 UNANNOUNCED_SQLITE_POLL, UNANNOUNCED_SERVER_POLL = 0.005, 0.1  # while others store work without waking us
 UNANNOUNCED_FOR = 10.0  # seconds after a look has found new work that nobody announced
+LONGEST_REST = 5.0  # seconds, then the pass looks for another host over its SQLite file
 STOP_LOOK = 0.25  # seconds between two looks whether to stop
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Poller:
         Return whether somebody woke us: then there is something to do, and a look would only take time.
         """
         now, wake = time.monotonic(), self._moment(other_due())
-        look_at = now + self._interval
+        look_at, until = now + self._interval, min(until, now + LONGEST_REST)
         while now < min(wake, until) and not stop.is_set() and not ends():
             if self._is_woken_within(min(wake, until, look_at, now + STOP_LOOK) - now, stop):
                 return True

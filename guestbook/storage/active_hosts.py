@@ -1,7 +1,8 @@
 """The hosts that use an SQLite file. Each keeps a small file beside it, because two must not use it at once.
 
 The locks of SQLite and its write-ahead log work within one host. Over a network drive two hosts can destroy
-the database. The small file tells them of each other even where the database cannot be read.
+the database. The small file tells them of each other even where the database cannot be read. The host that
+came first goes on, and any other only reads.
 """
 
 import hashlib
@@ -15,22 +16,26 @@ from typing import Any
 
 from guestbook.lib import clock, file_replacement, host_name
 from guestbook.lib.errors import Refused
-from guestbook.settings import Settings, database_url
+from guestbook.settings import Settings, database_url, installation
 
 ACTIVE_FOR = timedelta(minutes=15)  # since a host last noted itself
 NOTE_EVERY = 300.0  # seconds between two notes of one process
+LOOK_EVERY = 5.0  # seconds between two looks of one process for other hosts
 GONE_AFTER = timedelta(days=2)  # a host that has gone
-WEB, PASS = "web server", "passes"  # what a host does with the file
+JUST_AFTER = timedelta(milliseconds=1)
+WEB, PASS, COMMAND = "web server", "passes", "take-over"  # what a host does with the file
 TWO_HOSTS = (
     "Two hosts use one SQLite file, {file}. {name} ({does}) was last active {ago}, and this host is {here}. "
-    "That can destroy the book, because SQLite's locks do not work between hosts. So passes and workers do "
-    "nothing. "
+    "That can destroy the book, because SQLite's locks do not work between hosts. "
 )
+CAME_SECOND = "{name} came first, so this host only reads until {until:%H:%M} UTC or later. "
+CAME_FIRST = "This host came first, so the other one only reads. "
 TWO_HOSTS_ADVICE = (
     "Run the web server and cron on one host, or use PostgreSQL or MariaDB. If you have moved the book, stop "
     f"it on the old host: {ACTIVE_FOR.seconds // 60} minutes after a host was last active it does not count "
-    "any more."
+    "any more. To go on here at once, run this here:"
 )
+TAKE_OVER = "take-over"  # the command
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,18 @@ class ActiveHost:
 
     name: str
     boot_id: str | None
-    seen: dict[str, datetime]  # by WEB or PASS
+    seen: dict[str, datetime]  # by WEB, PASS or COMMAND
+    since: datetime  # it has never been quiet for ACTIVE_FOR
 
     @property
     def last_at(self) -> datetime:
         """When it was last active."""
         return max(self.seen.values())
+
+    @property
+    def rank(self) -> tuple[datetime, str]:
+        """What sorts first the host that came first."""
+        return self.since, self.name
 
     def is_active(self, now: datetime) -> bool:
         """Whether that was lately; a time far in the future is from before a clock was set right."""
@@ -56,6 +67,23 @@ class ActiveHost:
         return has_same_kernel or self.name == host_name.of_this_host()
 
 
+class FirstHost:
+    """Says whether another host came first to an SQLite file. It looks at the folder every five seconds."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
+        self._next = 0.0
+
+    def other(self) -> ActiveHost | None:
+        """Return the other host; None while this one may write."""
+        if self.file is None or time.monotonic() < self._next:
+            return None
+        if host := first(self.file, clock.now()):
+            return host  # the next caller looks again, for this host may have taken over
+        self._next = time.monotonic() + LOOK_EVERY
+        return None
+
+
 class HostNote:
     """What a process does with its book's file. On PostgreSQL and MariaDB it has nothing to note."""
 
@@ -63,41 +91,73 @@ class HostNote:
         self.file = database_url.sqlite_file(settings.data_dir, settings.database_url)
         self._does = does
         self._next = 0.0
-
-    @property
-    def is_due(self) -> bool:
-        """Whether it is time to note this host again."""
-        return self.file is not None and time.monotonic() >= self._next
+        self._first = FirstHost(self.file)
 
     def renew(self) -> None:
         """Note that this host is active, every five minutes; a full disk keeps nobody from working."""
-        if self.file is None or not self.is_due:
+        if self.file is None or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + NOTE_EVERY
         with suppress(OSError):
             _write(self.file, self._does, clock.now())
 
-    def require_one_host(self) -> None:
-        """Raise Refused while another host uses the file."""
-        if self.file and (sentence := why_refused(self.file, clock.now())):
-            raise Refused(sentence + TWO_HOSTS_ADVICE)
+    def keep(self) -> None:
+        """Note that this host is active; raises Refused while another one that came first uses the file."""
+        if self.file and (host := self._first.other()):
+            raise Refused(why_second(self.file, host))
+        self.renew()
 
 
-def why_refused(file: Path, now: datetime) -> str | None:
-    """Say which other host uses the file, if one does."""
-    for one in hosts(file):
-        if not one.is_this_one() and one.is_active(now):
-            here, does = host_name.of_this_host(), " and ".join(sorted(one.seen, reverse=True))
-            return TWO_HOSTS.format(
-                file=file, name=one.name, does=does, ago=clock.ago(one.last_at), here=here
-            )
-    return None
+def first(file: Path, now: datetime) -> ActiveHost | None:
+    """Return the host that came first to a file, if that is another one."""
+    ours, others = _active(file, now)
+    earlier = [host for host in others if not ours or host.rank < min(one.rank for one in ours)]
+    return min(earlier, key=lambda host: host.rank, default=None)
+
+
+def why_second(file: Path, host: ActiveHost) -> str:
+    """Say why this host may not write, until when, and what to do."""
+    advice = f"{TWO_HOSTS_ADVICE} {installation.typed(TAKE_OVER)}"
+    return (
+        _two_hosts(file, host) + CAME_SECOND.format(name=host.name, until=host.last_at + ACTIVE_FOR) + advice
+    )
+
+
+def two_hosts(file: Path, now: datetime) -> str | None:
+    """Say which other host uses the file, if one does, and which of the two came first."""
+    if host := first(file, now):
+        return _two_hosts(file, host) + CAME_SECOND.format(name=host.name, until=host.last_at + ACTIVE_FOR)
+    _, others = _active(file, now)
+    return _two_hosts(file, others[0]) + CAME_FIRST if others else None
+
+
+def take_over(file: Path) -> list[ActiveHost]:
+    """Make this host the first one, and return those that were active. One that goes on comes after it."""
+    now = clock.now()
+    _, others = _active(file, now)
+    for path in _notes(file):
+        if (host := _read(path)) and not host.is_this_one():
+            path.unlink(missing_ok=True)
+    _write(file, COMMAND, now)
+    return others
 
 
 def hosts(file: Path) -> list[ActiveHost]:
     """Return all hosts that have used the file, the latest first."""
     found = [host for path in _notes(file) if (host := _read(path))]
     return sorted(found, key=lambda host: host.last_at, reverse=True)
+
+
+def _active(file: Path, now: datetime) -> tuple[list[ActiveHost], list[ActiveHost]]:
+    """Return the notes of this host and of others that were active lately."""
+    active = [host for host in hosts(file) if host.is_active(now)]
+    ours = [host for host in active if host.is_this_one()]
+    return ours, [host for host in active if host not in ours]
+
+
+def _two_hosts(file: Path, host: ActiveHost) -> str:
+    here, does = host_name.of_this_host(), " and ".join(sorted(host.seen, reverse=True))
+    return TWO_HOSTS.format(file=file, name=host.name, does=does, ago=clock.ago(host.last_at), here=here)
 
 
 def _notes(file: Path) -> list[Path]:
@@ -112,8 +172,10 @@ def _read(path: Path) -> ActiveHost | None:
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         noted: dict[str, Any] = json.loads(path.read_text())
         seen = {str(does): clock.from_text(text) for does, text in noted["seen"].items()}
+        # One without the moment is of an older program, which would go on writing.
+        since = clock.from_text(noted["since"]) if "since" in noted else clock.LONG_AGO
         if seen:
-            return ActiveHost(str(noted["name"]), noted["boot_id"], seen)
+            return ActiveHost(str(noted["name"]), noted["boot_id"], seen, since)
     return None
 
 
@@ -126,8 +188,13 @@ def _write(file: Path, does: str, now: datetime) -> None:
     if does in seen and abs(now - seen[does]) < timedelta(seconds=NOTE_EVERY):
         return  # another process has just noted it
     seen = {**(before.seen if before else {}), does: now}
+    ours, others = _active(file, now)
+    since = min(
+        (host.since for host in ours), default=max([now, *(host.since + JUST_AFTER for host in others)])
+    )
     texts = {what: clock.to_text(moment) for what, moment in seen.items()}
-    file_replacement.replace(path, json.dumps({"name": name, "boot_id": boot_id, "seen": texts}))
+    noted = {"name": name, "boot_id": boot_id, "seen": texts, "since": clock.to_text(since)}
+    file_replacement.replace(path, json.dumps(noted))
     for other in _notes(file):
         if (host := _read(other)) and now - host.last_at > GONE_AFTER:
             other.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ class Fault(Enum):
     NO_TABLES = "The tables are missing"
     OLD_TABLES = "The tables are older than the program"
     NEW_TABLES = "The tables are newer than the program"
+    SECOND_HOST = "Another host uses the SQLite file, so nothing was changed"
     DAMAGED = "The database is damaged, or the file is no database"
     REFUSED = "The database refused a value, so nothing was changed"
     BROKEN = "The database refused a statement; this is a fault of the guestbook"
@@ -39,6 +40,16 @@ class WrongVersion(SQLAlchemyError):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.value)
         self.fault = fault
+
+
+class SecondHost(SQLAlchemyError):
+    """Another host came first to the SQLite file, and counts for so many seconds more at least."""
+
+    fault = Fault.SECOND_HOST
+
+    def __init__(self, sentence: str, seconds: int) -> None:
+        super().__init__(sentence)
+        self.seconds = seconds
 
 
 FILE_DAMAGED = (
@@ -102,7 +113,7 @@ READ_ONLY_CODES = ("25006", 1290, 1792, 1836)
 
 def fault_of(error: SQLAlchemyError) -> Fault:
     """Say what kind of error it is, by the code that the database gave it."""
-    if isinstance(error, WrongVersion):
+    if isinstance(error, WrongVersion | SecondHost):
         return error.fault
     if isinstance(error, exc.TimeoutError):
         return Fault.AWAY

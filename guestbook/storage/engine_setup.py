@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
 
+from guestbook.lib import clock
 from guestbook.lib.encryption import NO_KEYS_KNOWN, Keyring
 from guestbook.settings import Settings
 from guestbook.storage import (
+    active_hosts,
     column_types,
     database_errors,
     new_work,
@@ -22,6 +25,8 @@ from guestbook.storage import (
     server_setup,
     sqlite_setup,
 )
+from guestbook.storage.active_hosts import FirstHost
+from guestbook.storage.database_errors import SecondHost
 from guestbook.storage.file_identity import Opened, OpenFile
 
 
@@ -103,8 +108,8 @@ def set_up(
         event.listen(
             engine, "connect", lambda raw, _record: sqlite_setup.set_pragmas(raw, journal, waits().read)
         )
-        _watch_file(engine)
-        event.listen(engine, "begin", lambda connection: _begin(connection, waits()))
+        first = FirstHost(_watch_file(engine))
+        event.listen(engine, "begin", lambda connection: _begin(connection, waits(), first))
         return
     server_setup.silence_raising_loggers()
     limits = {"is_postgresql": engine.dialect.name == "postgresql", "may_idle": may_idle}
@@ -132,11 +137,11 @@ def clear_wal(engine: Engine) -> bool:
         return sqlite_setup.clear_wal(plain_statement.raw(connection))
 
 
-def _watch_file(engine: Engine) -> None:
-    """Let no connection be used if its file is no longer at its path."""
+def _watch_file(engine: Engine) -> Path | None:
+    """Let no connection be used if its file is no longer at its path; return the path, if it has one."""
     name = engine.url.database or ""
     if "uri" in engine.url.query or not name or name == ":memory:":
-        return
+        return None
     files: dict[str, OpenFile] = {}
 
     def prepare(_dialect: Any, record: Any, names: Any, _options: Any) -> None:
@@ -154,12 +159,13 @@ def _watch_file(engine: Engine) -> None:
     event.listen(engine, "do_connect", prepare)
     event.listen(engine, "connect", note)
     event.listen(engine, "checkout", see)
+    return Path(name)
 
 
-def _begin(connection: Connection, waits: Waits) -> None:
+def _begin(connection: Connection, waits: Waits, first: FirstHost) -> None:
     """Start a transaction: writers take the lock at once, readers never do.
 
-    A reader that turns writer fails with SQLITE_BUSY_SNAPSHOT, and no waiting helps it.
+    A reader that turns writer fails with SQLITE_BUSY_SNAPSHOT, and no waiting helps it. Raises SecondHost.
     """
     raw, options = plain_statement.raw(connection), connection.get_execution_options()
     if "write_until" not in options:
@@ -167,6 +173,9 @@ def _begin(connection: Connection, waits: Waits) -> None:
         connection.exec_driver_sql("BEGIN")
         return
     deadline: float = options["write_until"]
+    if first.file and (host := first.other()):
+        seconds = math.ceil((host.last_at + active_hosts.ACTIVE_FOR - clock.now()).total_seconds())
+        raise SecondHost(active_hosts.why_second(first.file, host), max(1, seconds))
     try:
         sqlite_setup.begin_immediate(raw, deadline)
     except sqlite3.OperationalError as error:

@@ -11,7 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestbook.storage import plain_connection
+from guestbook.lib import clock
+from guestbook.lib.errors import Refused
+from guestbook.storage import active_hosts, plain_connection
 from guestbook.storage.plain_select import Select
 
 if TYPE_CHECKING:
@@ -80,7 +82,9 @@ def add(connection: "Connection", number: int) -> None:
 
 
 def add_to_file(path: Path, number: int) -> None:
-    """Add them to a book on SQLite, without SQLAlchemy. Raises sqlite3.Error."""
+    """Add them to a book on SQLite, without SQLAlchemy. Raises sqlite3.Error or Refused."""
+    if host := active_hosts.first(path, clock.now()):
+        raise Refused(active_hosts.why_second(path, host))
     with plain_connection.opened(path, SAVE_WAIT) as (connection, _):
         connection.execute(ADD_ON_SQLITE, {"number": number})
 

@@ -8,9 +8,9 @@ from guestbook.lib.translatable import Translatable
 from guestbook.settings import installation
 from guestbook.storage import database_errors, version_check
 from guestbook.storage.database import db
-from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
 from guestbook.web import error_pages, owner_pages, request_id, signing
-from guestbook.web.error_texts import BookUpdating
+from guestbook.web.error_texts import BookUpdating, waiting_time
 
 DATABASE_RETRY_SECONDS = 60
 SIGNING_ENDPOINTS = ("public.sign", "embed.sign")
@@ -42,7 +42,9 @@ def require_version() -> None:
 def answer(error: SQLAlchemyError) -> Response:
     """Answer as for every page, but show the form with the text where the book was being signed."""
     response = _page(error)
-    return signing.with_text(response) if request.endpoint in SIGNING_ENDPOINTS else response
+    if request.endpoint not in SIGNING_ENDPOINTS:
+        return response
+    return signing.with_text(response, _elsewhere(error) if isinstance(error, SecondHost) else None)
 
 
 def log(error: SQLAlchemyError) -> Fault:
@@ -63,6 +65,10 @@ def _page(error: SQLAlchemyError) -> Response:
         is_admin = owner_pages.is_admin_page()
         sentence = VERSION_ADVICE[fault].format(command) if is_admin else BOOK_UPDATING
         return error_pages.answer(BookUpdating(sentence, retry_after=DATABASE_RETRY_SECONDS))
+    if isinstance(error, SecondHost):
+        is_owner = owner_pages.is_admin_page() and g.get("login") is not None
+        sentence = str(error) if is_owner else _elsewhere(error)
+        return error_pages.answer(ServiceUnavailable(sentence, retry_after=error.seconds))
     if fault is Fault.AWAY:
         reason = _for_owner(fault, error, TRY_AGAIN) if owner_pages.is_admin_page() else None
         return error_pages.answer(ServiceUnavailable(reason, retry_after=DATABASE_RETRY_SECONDS))
@@ -70,6 +76,13 @@ def _page(error: SQLAlchemyError) -> Response:
     if fault is Fault.DAMAGED and owner_pages.is_admin_page():
         reason = _for_owner(fault, error, database_errors.advice_on_damage(error))
     return error_pages.answer(InternalServerError(reason))
+
+
+def _elsewhere(error: SecondHost) -> Translatable:
+    return Translatable(
+        "Another server has this book open, so nothing can be stored here. Please try again in %(wait)s.",
+        wait=waiting_time(error.seconds),
+    )
 
 
 def _for_owner(fault: Fault, error: SQLAlchemyError, advice: str) -> str:

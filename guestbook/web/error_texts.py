@@ -1,5 +1,6 @@
 """What each HTTP error is called, for people and for programs."""
 
+import math
 from typing import NamedTuple
 
 from werkzeug.exceptions import BadRequest, Forbidden, ServiceUnavailable
@@ -15,6 +16,13 @@ class ErrorText(NamedTuple):
     title: str = ""
     for_people: str = ""
     for_programs: str = ""
+
+
+def waiting_time(seconds: int) -> Translatable:
+    """Return the words for a time to wait, which follow the word "in"."""
+    if seconds < 90:
+        return Translatable.plural("%(count)s second", "%(count)s seconds", seconds)
+    return Translatable.plural("%(count)s minute", "%(count)s minutes", math.ceil(seconds / 60))
 
 
 class InsufficientScope(Forbidden):

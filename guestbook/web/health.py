@@ -21,6 +21,7 @@ DATABASE_STATES = {
     Fault.NO_TABLES: "tables are missing",
     Fault.OLD_TABLES: "tables are older than the program",
     Fault.NEW_TABLES: "tables are newer than the program",
+    Fault.SECOND_HOST: "two hosts use one SQLite file",
     Fault.DAMAGED: "database is damaged",
     Fault.REFUSED: "database refused a value",
     Fault.BROKEN: "something broke",
@@ -34,12 +35,12 @@ def healthz() -> ResponseReturnValue:
     health.require_columns(db.session())
     read = health.read(db.session(), clock.now())
     db.session.rollback()
+    file = HostNote(current.settings(), active_hosts.WEB).file
+    if file and active_hosts.two_hosts(file, clock.now()):
+        return _answer(DATABASE_STATES[Fault.SECOND_HOST], read, 503)
     if failure := writable.error(db.engine):
         is_damaged = database_errors.fault_of(failure) is Fault.DAMAGED
         return _answer(DATABASE_STATES[Fault.DAMAGED] if is_damaged else CANNOT_BE_WRITTEN, read, 503)
-    file = HostNote(current.settings(), active_hosts.WEB).file
-    if file and active_hosts.why_refused(file, clock.now()):
-        return _answer("two hosts use one SQLite file", read, 503)
     is_well = read.is_well or _is_sent_after_this()
     return _answer("ok" if is_well else "cron is late", read, 200 if is_well else 503)
 

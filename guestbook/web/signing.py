@@ -65,10 +65,10 @@ def sign() -> ResponseReturnValue:
     return answer if frame.is_open() else visitor_cookie.give(answer, comment)
 
 
-def with_text(response: Response) -> Response:
+def with_text(response: Response, notice: str | None = None) -> Response:
     """Return the answer to an error of the database, with the form and the text in it."""
     is_away = response.status_code == ServiceUnavailable.code
-    notice = DATABASE_AWAY if is_away else _server_error(request_id.get())
+    notice = notice or (DATABASE_AWAY if is_away else _server_error(request_id.get()))
     response.data = _page(comment_form.read(request.form), visitor_form.line("token"), notice)
     return response
 

@@ -23,7 +23,7 @@ from guestbook.storage import database, short_read
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import current
-from guestbook.web.error_texts import NotYours
+from guestbook.web.error_texts import NotYours, waiting_time
 
 Also = Callable[[Session, Comment], object]
 
@@ -35,15 +35,10 @@ class TooManyComments(Refused):
 
     def __init__(self, seconds: float) -> None:
         self.seconds = math.ceil(seconds)
-        minutes = math.ceil(self.seconds / 60)
-        wait = (
-            Translatable.plural("%(count)s second", "%(count)s seconds", self.seconds)
-            if self.seconds < 90
-            else Translatable.plural("%(count)s minute", "%(count)s minutes", minutes)
-        )
         super().__init__(
             Translatable(
-                "You have written many comments in a short time. Please try again in %(wait)s.", wait=wait
+                "You have written many comments in a short time. Please try again in %(wait)s.",
+                wait=waiting_time(self.seconds),
             )
         )
 

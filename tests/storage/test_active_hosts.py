@@ -1,5 +1,8 @@
-"""Two hosts over one SQLite file: passes do nothing, and the web says so. Anything else is allowed."""
+"""Two hosts over one SQLite file: the one that came second only reads, and says so."""
 
+import json
+import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,6 +33,11 @@ def file(app: Flask, tmp_path: Path) -> Path:  # noqa: ARG001  it makes the file
     return tmp_path / "guestbook.db"
 
 
+@pytest.fixture(autouse=True)
+def _always_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(active_hosts, "LOOK_EVERY", 0.0)
+
+
 @pytest.fixture
 def shell(app: Flask) -> Shell:
     return Shell(app.test_cli_runner())
@@ -47,6 +55,14 @@ class Elsewhere:
             there.setattr(host_name, "of_this_host", lambda: name)
             there.setattr(host_name, "boot_id", lambda: kernel)
             active_hosts._write(file, does, clock.now())
+
+    def take_over(self, file: Path, name: str, kernel: str) -> None:
+        """Let that host take the file over. It writes the note as a process of its own would."""
+        moment = clock.to_text(clock.now())
+        for path in file.parent.glob(f"{file.name}-host-*"):
+            path.unlink()
+        note = {"name": name, "boot_id": kernel, "seen": {active_hosts.WEB: moment}, "since": moment}
+        file.with_name(f"{file.name}-host-elsewhere").write_text(json.dumps(note))
 
 
 @pytest.fixture
@@ -71,6 +87,50 @@ def test_a_pass_does_nothing_while_another_host_uses_the_file_and_says_why(
     assert "15 minutes after a host was last active it does not count any more." in said
     assert factories.one().claims == 0
     assert shell.refused("deliver") == said
+
+
+def test_the_host_that_came_second_reads_and_refuses_to_write_until_it_takes_over(
+    app: Flask, file: Path, elsewhere: Elsewhere, shell: Shell
+) -> None:
+    factories.sign(message="From before.")
+    elsewhere.note(file, "web-2", "another-kernel")
+    visitor = Visitor(app)
+    assert "From before." in visitor.get("/").text
+    answer = visitor.sign(message="In vain.")
+    assert answer.status_code == 503
+    assert 890 <= int(answer.headers["Retry-After"]) <= 900
+    assert "nothing can be stored here. Please try again in 15 minutes." in answer.text
+    assert "In vain." in answer.text
+    for command in ("prune", "webhooks add https://receiver.example/", "cron"):
+        said = shell.refused(*command.split())
+        assert "web-2 came first, so this host only reads until " in said
+        assert said.strip().endswith(" take-over")
+    assert "From before." in shell("comments", "list")
+    assert "It does so in place of web-2." in shell("take-over")
+    assert visitor.sign(message="Stored.").status_code == 303
+    assert run()
+
+
+def test_the_host_that_came_first_goes_on_and_loses_the_file_to_one_that_takes_over(
+    app: Flask, file: Path, elsewhere: Elsewhere
+) -> None:
+    visitor = Visitor(app)
+    visitor.get("/")
+    elsewhere.note(file, "web-2", "another-kernel")
+    assert visitor.sign(message="First.").status_code == 303
+    assert run()
+    elsewhere.take_over(file, "web-2", "another-kernel")
+    assert visitor.sign(message="Second.").status_code == 503
+    HostNote(factories.settings(), active_hosts.WEB).renew()
+    assert visitor.sign(message="Second.").status_code == 503
+
+
+def test_a_pass_that_stays_ends_when_another_host_has_taken_over(file: Path, elsewhere: Elsewhere) -> None:
+    began = time.monotonic()
+    threading.Timer(1.0, elsewhere.take_over, (file, "web-2", "another-kernel")).start()
+    with pytest.raises(Refused, match="web-2 came first"):
+        cron.run(db.engine, factories.settings(), cron.Options(max_seconds=60, stay=True))
+    assert time.monotonic() - began < 30
 
 
 def test_a_quiet_host_does_not_count_so_that_a_book_can_move(
@@ -167,5 +227,5 @@ def test_servers_may_be_shared(tmp_path: Path) -> None:
     note = HostNote(app.config["GUESTBOOK"], active_hosts.PASS)
     assert note.file is None
     note.renew()
-    note.require_one_host()
+    note.keep()
     assert list(tmp_path.glob("*-host-*")) == []

@@ -100,7 +100,7 @@ def _loop(
     with Poller(engine, wakes=stay) as poller:
         while not running.stop.is_set() and time.monotonic() < running.until:
             repairs.look()
-            running.host.renew()
+            running.host.keep()
             inbound, outbound = inbox.work(publisher), outbox.work(publisher)
             if inbound or outbound:
                 published_at = time.monotonic()

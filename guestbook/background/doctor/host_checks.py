@@ -13,6 +13,7 @@ from guestbook.background.doctor.examined_book import ExaminedBook
 from guestbook.background.doctor.finding import DoctorFinding, ok, problem, warning
 from guestbook.lib import clock, host_name, resource_limits
 from guestbook.lib.resource_limits import MIB
+from guestbook.settings import installation
 from guestbook.storage import active_hosts, seen_facts
 from guestbook.storage.models import Pass
 
@@ -26,8 +27,9 @@ def check_hosts_of_file(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Say which hosts use the SQLite file: two may not."""
     if not book.file:
         return
-    if reason := active_hosts.why_refused(book.file, book.now):
-        yield problem("hosts", reason.strip(), active_hosts.TWO_HOSTS_ADVICE)
+    if reason := active_hosts.two_hosts(book.file, book.now):
+        command = installation.typed(active_hosts.TAKE_OVER)
+        yield problem("hosts", reason.strip(), active_hosts.TWO_HOSTS_ADVICE, command)
     else:
         yield ok("hosts", f"This host is {host_name.of_this_host()}. {_activity(book.file)}")
 
