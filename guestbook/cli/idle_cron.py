@@ -64,7 +64,7 @@ def _is_done(context: click.Context) -> bool:
             read = settings.load()
         except settings.SettingsError:
             return False
-        if read.ping_url:
+        if read.ping_url or not read.secret_key:
             return False
         with terminal_log.shown(read.log_format):
             return idle_pass.run(read)

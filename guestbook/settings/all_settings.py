@@ -72,8 +72,9 @@ SETTING_NAMES = {
 def load(environ: Environ = None, *, alone: bool = False, for_doctor: bool = False) -> Settings:
     """Read the settings; raises SettingsError with one line that names the wrong one.
 
-    With `alone` a `.env` in the working directory does not count. For doctor nothing is made, and files that
-    are missing or closed to this user are no error: it looks at them itself.
+    With `alone` a `.env` in the working directory does not count. A new book has no secret key yet.
+    For doctor nothing is made, and files that are missing or closed to this user are no error: it looks at
+    them itself.
     """
     values = _known(read_all(environ, alone=alone, for_doctor=for_doctor))
     data_dir = Path(values[DATA_DIR])
@@ -81,7 +82,7 @@ def load(environ: Environ = None, *, alone: bool = False, for_doctor: bool = Fal
     return Settings(
         data_dir=data_dir,
         database_url=_database(read, data_dir, for_doctor),
-        secret_key=secret_key.read(read, data_dir, make=not for_doctor),
+        secret_key=secret_key.read(read, data_dir, for_doctor=for_doctor),
         secret_key_fallbacks=secret_key.fallbacks(read, data_dir, for_doctor=for_doctor),
         base_url=read("BASE_URL", "http://127.0.0.1:5000", parsers.base_url),
         trusted_proxies=read("TRUSTED_PROXIES", "0", parsers.whole_number(0, 10)),

@@ -1,4 +1,4 @@
-"""The secret key: set, in a file that is named, or in the data folder, where the first start writes one.
+"""The secret key: set, in a file that is named, or in the data folder, where a new book gets one.
 
 After a rotation older keys still verify links and decrypt secrets: those of a setting, and those in a file.
 """
@@ -12,17 +12,31 @@ from guestbook.settings import parsers
 from guestbook.settings.environment import SETTING_PREFIX, Reader, SettingsError
 
 KEY_FILE = "secret_key"  # in the data folder
+NAME = "the secret key's file"
 OLD_KEYS_FILE = "secret_key_fallbacks"  # beside it: older keys, one a line, the latest first
 
 
-def read(reader: Reader, data_dir: Path, *, make: bool = True) -> str:
-    """Return the key; raises SettingsError. One in the data folder that is missing is made, or else empty."""
+def read(reader: Reader, data_dir: Path, *, for_doctor: bool = False) -> str:
+    """Return the key; raises SettingsError. One that is missing from the data folder is empty.
+
+    For doctor so is one that is closed to this user.
+    """
     key = reader("SECRET_KEY", "", parsers.secret)
     path = reader("SECRET_KEY_FILE", "", Path)
     if key or str(path) != ".":
         return key or _of_file(path, f"{SETTING_PREFIX}SECRET_KEY_FILE")
     file = data_dir / KEY_FILE
-    return _of_data_folder(file) if make or os.access(file, os.R_OK) else ""
+    return _of_file(file, NAME) if os.access(file, os.R_OK if for_doctor else os.F_OK) else ""
+
+
+def make(data_dir: Path) -> str:
+    """Make the key of a new book, in a file that only its owner can read; raises SettingsError."""
+    path = data_dir / KEY_FILE
+    try:
+        _keep_first(file_replacement.beside(path, secrets.token_hex(32), is_secret=True), path)
+    except OSError as error:
+        raise SettingsError(f"{SETTING_PREFIX}DATA_DIR is {data_dir}: {error.strerror}.") from None
+    return _of_file(path, NAME)
 
 
 def fallbacks(reader: Reader, data_dir: Path, *, for_doctor: bool = False) -> tuple[str, ...]:
@@ -65,16 +79,6 @@ def _lines(path: Path) -> list[str]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SettingsError(f"The file of older secret keys is {str(path)!r}: {reason}.") from None
-
-
-def _of_data_folder(path: Path) -> str:
-    """Read the data folder's key; the first start writes one that only its owner can read."""
-    try:
-        if not path.exists():
-            _keep_first(file_replacement.beside(path, secrets.token_hex(32), is_secret=True), path)
-    except OSError as error:
-        raise SettingsError(f"{SETTING_PREFIX}DATA_DIR is {path.parent}: {error.strerror}.") from None
-    return _of_file(path, "the secret key's file")
 
 
 def _keep_first(fresh: Path, path: Path) -> None:

@@ -2,13 +2,23 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from flask import Flask
 
 from guestbook import settings
 from guestbook.lib.errors import TRY_LATER
-from guestbook.settings import flask_config
+from guestbook.settings import Settings, database_url, flask_config, secret_key
+
+KEY_MISSING = (
+    "There is no secret key: {} is missing, and the database has secrets that no other key decrypts. Put "
+    "your copy of the key there again, or name the file of the key in GUESTBOOK_SECRET_KEY_FILE. The page "
+    "docs/howto/keep-the-secret-key.md says what to do if the key is lost."
+)
+NOT_SEEN = (
+    "There is no secret key: {} is missing. A new one may be needed, but the database cannot be read: {}."
+)
 
 A = TypeVar("A", bound=Flask)
 
@@ -36,6 +46,8 @@ def without_database(
     try:
         config = flask_config.read(given)
         read = settings.load(config.environ, alone=config.is_alone, for_doctor=for_doctor)
+        if not (read.secret_key or for_doctor):
+            read = replace(read, secret_key=_first_key(read))
     except settings.ReadOnlyDisk as error:
         sys.stderr.write(f"Error: {error}\n")
         raise SystemExit(TRY_LATER) from None
@@ -48,3 +60,23 @@ def without_database(
     app.config.update(config.for_flask)
     app.extensions["guestbook"] = config  # a test's folder lives as long as the app
     return app
+
+
+def _first_key(read: Settings) -> str:
+    """Make the secret key of a new book; raises SettingsError where the database has secrets of another."""
+    from sqlalchemy.exc import SQLAlchemyError  # here: a start with a key asks no database
+
+    from guestbook.storage import database_errors, engine_setup, stored_secrets
+
+    path, file = (
+        read.data_dir / secret_key.KEY_FILE,
+        database_url.sqlite_file(read.data_dir, read.database_url),
+    )
+    try:
+        if file is None or file.exists():
+            with engine_setup.opened(read) as engine:
+                if stored_secrets.are_locked(engine, read.keyring):
+                    raise settings.SettingsError(KEY_MISSING.format(path))
+    except SQLAlchemyError as error:
+        raise settings.ReadOnlyDisk(NOT_SEEN.format(path, database_errors.words(error))) from None
+    return secret_key.make(read.data_dir)

@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib.encryption import CannotDecrypt, Keyring
+from guestbook.storage import database_errors
+from guestbook.storage.database_errors import Fault
 
 
 class SecretColumn(NamedTuple):
@@ -73,6 +76,20 @@ def look(connection: Connection, keyring: Keyring) -> StoredSecrets:
         for key, stored in _rows(connection, one):
             _mapped(one, key, stored, keyring, found)
     return found
+
+
+def are_locked(engine: Engine, keyring: Keyring) -> bool:
+    """Whether a secret cannot be decrypted. A table or a column that an older book lacks has none."""
+    found = StoredSecrets()
+    for one in SECRET_COLUMNS_OF_BOOK:
+        try:
+            with engine.connect() as connection:
+                for key, stored in _rows(connection, one):
+                    _mapped(one, key, stored, keyring, found)
+        except DBAPIError as error:
+            if database_errors.fault_of(error) not in (Fault.NO_TABLES, Fault.OLD_TABLES):
+                raise
+    return bool(found.unreadable)
 
 
 def _rows(connection: Connection, one: SecretColumn) -> list[tuple[str, str]]:

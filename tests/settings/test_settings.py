@@ -14,7 +14,7 @@ import pytest
 
 import guestbook
 from guestbook import settings
-from guestbook.settings import Settings, SettingsError, data_folder, installation
+from guestbook.settings import Settings, SettingsError, data_folder, installation, secret_key
 from guestbook.settings.environment import SECRET_SETTINGS
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -435,20 +435,23 @@ def test_a_file_in_a_folder_that_this_user_may_not_enter_is_refused_in_one_line(
     assert " may not enter it. This helps: " in said
 
 
-def test_the_first_start_makes_a_key_that_only_its_owner_reads_and_the_next_keeps_it(folder: Path) -> None:
-    first = settings.load({"GUESTBOOK_DATA_DIR": str(folder)})
+def test_a_key_that_is_made_is_read_by_its_owner_alone_and_the_next_start_keeps_it(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    first = secret_key.make(folder)
     assert stat.S_IMODE((folder / "secret_key").stat().st_mode) == 0o600
-    assert len(first.secret_key) == 64
-    assert settings.load({"GUESTBOOK_DATA_DIR": str(folder)}).secret_key == first.secret_key
+    assert len(first) == 64
+    assert settings.load({"GUESTBOOK_DATA_DIR": str(folder)}).secret_key == first
     assert [path.name for path in folder.iterdir()] == ["secret_key"]
 
 
 def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
     code = (
-        "import sys; from guestbook import settings; print('ready', flush=True); sys.stdin.readline()\n"
+        "import sys; from pathlib import Path; from guestbook.settings import secret_key\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
         "for number in range(50):\n"
-        f"    folder = {str(tmp_path)!r} + f'/book{{number}}'\n"
-        "    print(settings.load({'GUESTBOOK_DATA_DIR': folder}).secret_key)\n"
+        f"    folder = Path({str(tmp_path)!r}, f'book{{number}}')\n"
+        "    folder.mkdir(exist_ok=True)\n"
+        "    print(secret_key.make(folder))\n"
     )
     command = [sys.executable, "-c", code]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}

@@ -7,6 +7,7 @@ import pyotp
 import pytest
 from sqlalchemy import text
 
+import guestbook
 from guestbook.auth import second_factor
 from guestbook.lib import clock, ed25519
 from guestbook.lib.encryption import Unreadable
@@ -188,3 +189,22 @@ def test_the_address_for_pingers_is_not_replaced_when_it_cannot_be_decrypted() -
     secret_keys.use(NEW_KEY)
     with database.writing() as session:
         assert cron_token.make(session, anew=True) != token
+
+
+@pytest.mark.usefixtures("app")
+def test_a_missing_key_is_made_for_a_new_book_and_never_beside_secrets_of_another_one(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "secret_key"
+    without = {name: value for name, value in environ.items() if name != "GUESTBOOK_SECRET_KEY"}
+    hook = factories.webhook(secret=LONGEST)
+    for _ in range(2):
+        with pytest.raises(SystemExit, match="and the database has secrets that no other key") as refused:
+            guestbook.create_app(without)
+        assert "GUESTBOOK_SECRET_KEY_FILE. The page docs/howto/keep-the-secret-key.md" in str(refused.value)
+        assert not file.exists()
+    assert guestbook.create_app(without | {"GUESTBOOK_SECRET_KEY_FALLBACKS": KEY}).secret_key
+    file.unlink()
+    with database.writing() as session:
+        session.delete(session.get_one(Webhook, hook))
+    assert guestbook.create_app(without).secret_key == file.read_text()

@@ -20,8 +20,9 @@ FOLDER_ADVICE = (
 )
 OF_ANOTHER = "Give the folder to the user that runs the guestbook, or run doctor as that user."
 KEY_ADVICE = (
-    "If you have a book, put its key there again: no other one decrypts its secrets, and all logins end. "
-    "On a new host the first start of the program makes one."
+    "If you have a book, put your copy of its key there again, or name its file in "
+    f"{SETTING_PREFIX}SECRET_KEY_FILE: no other key decrypts its secrets. The page on the secret key says "
+    "what to do if it is lost. A new book gets a key at the first start of the program."
 )
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 PASSING = stat.S_IXGRP | stat.S_IXOTH  # of a folder

@@ -6,14 +6,14 @@ import socket
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy.engine import URL
 
 from guestbook import settings
 from guestbook.lib.errors import Refused
-from guestbook.settings import SETTING_PREFIX, Settings, installation
+from guestbook.settings import SETTING_PREFIX, Settings, installation, secret_key
 
 LOCALHOST = "127.0.0.1"
 FOLDER = "guestbook-demo-"
@@ -40,7 +40,7 @@ class Workspace:
         named = {
             "DATA_DIR": str(self.folder),
             "DATABASE_URL": database.render_as_string(),
-            "SECRET_KEY": "",  # the first process makes one in the folder
+            "SECRET_KEY": "",  # the folder has one
             "SECRET_KEY_FALLBACKS": "",
             "SECRET_KEY_FILE": "",
             "BASE_URL": self.address,
@@ -65,7 +65,8 @@ class Workspace:
 
     def settings(self) -> Settings:
         """Read the settings as the demo's processes do."""
-        return settings.load(self.values)
+        read = settings.load(self.values)
+        return read if read.secret_key else replace(read, secret_key=secret_key.make(read.data_dir))
 
     def environ(self) -> dict[str, str]:
         """Return the environment of the demo's processes: that of the user, without their settings."""
