@@ -72,9 +72,8 @@ SETTING_NAMES = {
 def load(environ: Environ = None, *, alone: bool = False, for_doctor: bool = False) -> Settings:
     """Read the settings; raises SettingsError with one line that names the wrong one.
 
-    With `alone` a `.env` in the working directory does not count. A new book has no secret key yet.
-    For doctor nothing is made, and files that are missing or closed to this user are no error: it looks at
-    them itself.
+    With `alone` a `.env` in the working directory does not count. A new book has no secret key. For doctor
+    nothing is made, and files that are missing or closed to this user are no error: it looks at them itself.
     """
     values = _known(read_all(environ, alone=alone, for_doctor=for_doctor))
     data_dir = Path(values[DATA_DIR])
