@@ -1,5 +1,5 @@
-// Shows the guestbook where its <script> stands, in a frame that is always as high as the book. Without scripts,
-// write an <iframe> by hand: it keeps its height.
+// Shows the guestbook where its <script> stands, in a frame that is always as high as the book. A link to the book before
+// the script goes when the frame has loaded, so it stays where the page or the book allows no frame.
 "use strict";
 
 (() => {
@@ -7,6 +7,7 @@
   const script = document.currentScript;
   const book = new URL("embed", script.src);
   book.searchParams.set("site", location.origin);
+  const link = script.previousElementSibling;
   const frame = document.createElement("iframe");
   frame.src = book.href;
   frame.title = script.dataset.title || bookTitle;
@@ -15,11 +16,15 @@
   addEventListener("message", (event) => {
     const { guestbookHeight: height, guestbookShow: show } = event.data || {};
     if (event.source !== frame.contentWindow || event.origin !== book.origin || !(height > 0)) return;
+    if (link?.href === new URL(".", script.src).href) link.remove();
     frame.style.height = `${Math.ceil(height)}px`;
     if (!(show >= 0)) return;
     // After a click in the book: the line that the visitor should see comes to the top, with some space above.
     frame.style.scrollMarginTop = `${16 - show}px`;
     frame.scrollIntoView();
+  });
+  addEventListener("securitypolicyviolation", (event) => {
+    if (event.effectiveDirective === "frame-src" && event.blockedURI.startsWith(book.origin)) frame.remove();
   });
   script.after(frame);
 })();

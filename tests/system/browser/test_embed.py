@@ -16,8 +16,9 @@ pytestmark = pytest.mark.needs("chromium")
 
 PATIENCE = 60_000  # milliseconds; on a busy machine a frame takes its time
 
-WITH_SCRIPT = '<h1>My page</h1><script src="{book}embed.js" async></script>'
+WITH_SCRIPT = '<h1>My page</h1><a href="{book}">Guestbook</a>\n<script src="{book}embed.js" async></script>'
 BY_HAND = '<h1>My page</h1><iframe src="{book}embed" title="Guestbook" width="600" height="900"></iframe>'
+POLICIES = {"/no-script": "default-src 'self'", "/no-frame": "default-src 'self'; script-src *"}
 
 
 @pytest.fixture
@@ -28,6 +29,10 @@ def elsewhere(address: str) -> Iterator[str]:
         icon = '<link rel="icon" href="data:,">'
         body = f"<!doctype html><html lang=en>{icon}<title>My page</title>{page.format(book=address)}"
         other.add_url_rule(path, path, lambda body=body: body)
+        if path == "/":
+            for strict, policy in POLICIES.items():
+                answer = body, {"Content-Security-Policy": policy}
+                other.add_url_rule(strict, strict, lambda answer=answer: answer)
     with site.reserved_port() as listening, site.serving(other, listening):
         yield site.address(listening)
 
@@ -73,6 +78,9 @@ def test_the_frame_sizes_itself_and_one_signs_in_it(
     expect(book.locator(".comment")).to_have_count(15, timeout=PATIENCE)
     assert_it_fits(page)
     assert height(page) > 900
+    expect(page.get_by_role("link", name="Guestbook", exact=True)).to_have_count(
+        0
+    )  # the frame is in its place
     page.set_viewport_size({"width": 360, "height": 700})
     assert_it_fits(page)
     book.get_by_label("Name").fill("Grace")
@@ -150,3 +158,18 @@ def test_the_browser_refuses_a_site_that_is_not_allowed(app: Flask, elsewhere: s
                 page.wait_for_timeout(100)
             assert "frame-ancestors https://friend.example" in "".join(complaints)
             expect(inside(page).get_by_label("Message")).to_have_count(0)
+            expect(page.locator("body > a")).to_have_count(1 if path == "/" else 0)
+
+
+@pytest.mark.parametrize("path", POLICIES)
+def test_a_page_that_forbids_the_script_or_the_frame_shows_the_link_and_no_empty_frame(
+    app: Flask, address: str, elsewhere: str, browser: Browser, path: str
+) -> None:
+    allow(app, elsewhere)
+    with browser.new_context() as context:
+        page = context.new_page()
+        with page.expect_console_message(lambda message: "Content Security Policy" in message.text):
+            page.goto(elsewhere + path)
+        expect(page.locator("iframe")).to_have_count(0)
+        page.get_by_role("link", name="Guestbook").click()
+        expect(page).to_have_url(address)

@@ -31,6 +31,7 @@ def test_a_saved_website_gives_the_code_to_copy(app: Flask, owner: Owner) -> Non
     assert "The websites are saved." in text(page)
     assert kept(app) == fields(page)["embed_sites"].strip() == "https://one.example"
     assert code(owner) == [
+        '<a href="https://book.example/">Guestbook</a>\n'
         '<script src="https://book.example/embed.js" async></script>',
         '<iframe src="https://book.example/embed" title="Guestbook" width="100%" height="900"></iframe>',
     ]
@@ -49,6 +50,8 @@ def test_the_code_is_safe_to_paste_whatever_the_title(app: Flask, owner: Owner) 
         preferences.save(session, {"title": title, "embed_sites": "https://one.example"})
     [element] = html5lib.parseFragment(code(owner)[1], namespaceHTMLElements=False)
     assert element.attrib["title"] == title
+    link, script = html5lib.parseFragment(code(owner)[0], namespaceHTMLElements=False)
+    assert (link.tag, text(link), script.tag) == ("a", title, "script")
 
 
 def test_a_wrong_website_comes_back_with_its_reason(app: Flask, owner: Owner) -> None:
