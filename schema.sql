@@ -147,6 +147,18 @@ CREATE TABLE IF NOT EXISTS attempts (
     CONSTRAINT attempts_triggered_by CHECK (triggered_by IN ('schedule', 'redelivery', 'test'))
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
+-- How many attempts of a webhook came out how, and in which time. Passes add to it, and nothing takes away: deliveries and
+-- attempts are deleted some day, and `/metrics` must never count down.
+CREATE TABLE IF NOT EXISTS attempt_counts (
+    webhook_id VARCHAR(32) NOT NULL,
+    outcome VARCHAR(9) NOT NULL,    -- processed, retried or failed: what became of the delivery
+    bound INTEGER NOT NULL,         -- milliseconds that each took at most, and more than the next smaller bound; 0 for longer
+    number BIGINT NOT NULL,         -- attempts
+    milliseconds BIGINT NOT NULL,   -- that they took together
+    PRIMARY KEY (webhook_id, outcome, bound),
+    CONSTRAINT attempt_counts_webhook FOREIGN KEY (webhook_id) REFERENCES webhooks (id) ON DELETE CASCADE
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
 -- The owner's answer to a comment. It stands under the comment.
 CREATE TABLE IF NOT EXISTS replies (
     comment_id VARCHAR(32) NOT NULL,
@@ -447,9 +459,10 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0027' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0028' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT request FROM idempotency_keys)
+    AND NOT EXISTS (SELECT bound FROM attempt_counts)
     AND NOT EXISTS (SELECT object FROM audit_log)
     AND NOT EXISTS (SELECT decisions FROM comments)
     AND NOT EXISTS (SELECT unreadable_until FROM webhooks)

@@ -19,6 +19,7 @@ from guestbook.queue import comment_order, leases, statements
 from guestbook.settings import Settings
 from guestbook.storage import database_errors, transaction_retry
 from guestbook.storage.models import DELIVERIES
+from guestbook.storage.models.delivery import TIME_BOUNDS
 
 NOT_RECORDED = "The outcome of a delivery could not be recorded. It is sent again later."
 
@@ -47,8 +48,11 @@ def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settin
     tally.late = len(sent) - len(owned)
     if owned:
         _record_deliveries(connection, owned, settings.retry_schedule, now, tally)
-        statements.add_attempts(connection, [_attempt(outcome) for outcome in owned])
+        statements.insert(connection, "attempts", [_attempt(outcome) for outcome in owned])
         pause_and_disable.record_health(connection, owned, settings, now, tally)
+        counts = ((*key, number, tally.milliseconds[key]) for key, number in tally.attempts.items())
+        # Sorted, so that two passes lock the rows in the same order.
+        statements.insert(connection, "attempt_counts", sorted(counts))
     return tally
 
 
@@ -127,14 +131,18 @@ def _count(outcome: Outcome, due_at: datetime | None, tally: Tally) -> None:
     receiver = outcome.task.receiver
     if outcome.ok:
         tally.processed += 1
-        result = "processed"
+        kind = result = "processed"
     elif due_at:
         tally.retried += 1
-        result = f"will be retried at {clock.to_text(due_at)}"
+        kind, result = "retried", f"will be retried at {clock.to_text(due_at)}"
     else:
         tally.given_up[receiver.name, receiver.webhook_id] += 1
-        result = "given up"
+        kind, result = "failed", "given up"
     tally.recorded.append((outcome, result))
+    time = outcome.milliseconds
+    key = receiver.webhook_id, kind, next((bound for bound in TIME_BOUNDS if time <= bound), 0)
+    tally.attempts[key] += 1
+    tally.milliseconds[key] += time
 
 
 def log_outcomes(log: logging.Logger, tally: Tally) -> None:
@@ -162,7 +170,7 @@ def _log_line(outcome: Outcome, result: str) -> tuple[str, dict[str, object]]:
 
 
 def _attempt(outcome: Outcome) -> tuple[Any, ...]:
-    """Return the columns of `statements.ATTEMPT`."""
+    """Return the columns of an attempt as `statements.insert` takes them."""
     task, answered = outcome.task, outcome.response_headers
     return (
         *(task.id, task.attempts + 1, task.triggered_by),

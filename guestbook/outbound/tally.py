@@ -18,6 +18,9 @@ class Tally:
     local_error: str | None = None  # of our machine or proxy; it ended the pass
     host_limit: str | None = None  # of this host; at the end a sentence, if it only made the pass slower
     recorded: list[tuple[Outcome, str]] = field(default_factory=list)  # of a tick, with the result in words
+    # Of a tick, by webhook, outcome and bound, as in the table `attempt_counts`.
+    attempts: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    milliseconds: Counter[tuple[str, str, int]] = field(default_factory=Counter)
 
     @property
     def failed(self) -> int:

@@ -1,6 +1,11 @@
-"""The figures for Prometheus, cheap on a large book: https://prometheus.io/docs/practices/naming/."""
+"""The figures for Prometheus, cheap on a large book: https://prometheus.io/docs/practices/naming/.
 
-from collections.abc import Iterable, Mapping
+Gauges count rows, which are deleted some day. Counters and the histogram are of `attempt_counts`, to which
+passes add in the transaction that records their attempts. So they are right whatever was killed or pruned.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,23 +15,26 @@ from sqlalchemy.orm import Session
 from guestbook.lib.version import VERSION
 from guestbook.queries import health, webhook_status
 from guestbook.queries.bounded_counts import COUNT_LIMIT, M, count_some
-from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Webhook
+from guestbook.storage.models import AttemptCount, Comment, Delivery, InboundEvent, Pass, Webhook
 from guestbook.storage.models.comment import COMMENT_STATUSES
+from guestbook.storage.models.delivery import TIME_BOUNDS
 from guestbook.storage.models.queue_row import QUEUE_STATUSES
 
 PREFIX = "guestbook_"
 Labels = tuple[tuple[str, str], ...]
 STATES = ("well", "failing", "paused", "disabled")  # of a webhook
+OUTCOMES = ("processed", "retried", "failed")  # of an attempt, for its delivery
 COUNTING_ENDS = f"Counting stops at {COUNT_LIMIT + 1}."
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A gauge; its samples are labels with their values → number."""
+    """A gauge, a counter or a histogram; its samples are the end of a name with labels → number."""
 
     name: str
     meaning: str
-    samples: Mapping[Labels, float]
+    samples: Mapping[tuple[str, Labels], float]
+    kind: str = "gauge"
 
 
 def read(session: Session, now: datetime) -> list[Metric]:
@@ -34,38 +42,38 @@ def read(session: Session, now: datetime) -> list[Metric]:
     open_now = select(Webhook.id).where(Webhook.open_at(now))
     due = Delivery.webhook_id.in_(open_now) & (Delivery.due_at <= now)
     oldest = health.read(session, now).oldest_due_age or 0
+    webhooks = session.scalars(select(Webhook).order_by(Webhook.id)).all()
+    words = [webhook_status.word(row, now) for row in webhooks]
     return [
-        Metric(f"{PREFIX}info", "The version of the program.", {(("version", VERSION),): 1}),
+        _gauge("info", "The version of the program.", {(("version", VERSION),): 1}),
         _by_status(session, "comments", Comment, COMMENT_STATUSES),
         _by_status(session, "deliveries", Delivery, QUEUE_STATUSES),
         _by_status(session, "inbound_events", InboundEvent, QUEUE_STATUSES),
-        _webhooks(session, now),
-        _one(
+        _gauge("webhooks", "Webhooks by state.", {(("state", one),): words.count(one) for one in STATES}),
+        _gauge(
             "deliveries_due",
             f"Deliveries that the next pass sends. {COUNTING_ENDS}",
-            count_some(session, due, Delivery),
+            {(): count_some(session, due, Delivery)},
         ),
-        _one("oldest_due_age_seconds", "How long the oldest due delivery has waited; 0 without one.", oldest),
+        _gauge(
+            "oldest_due_age_seconds",
+            "How long the oldest due delivery has waited; 0 without one.",
+            {(): oldest},
+        ),
         *_last_pass(session, now),
+        *_attempts(session, webhooks),
     ]
 
 
-def _one(name: str, meaning: str, value: float) -> Metric:
-    return Metric(PREFIX + name, meaning, {(): value})
+def _gauge(name: str, meaning: str, values: Mapping[Labels, float]) -> Metric:
+    return Metric(PREFIX + name, meaning, {("", labels): value for labels, value in values.items()})
 
 
 def _by_status(session: Session, name: str, model: type[M], statuses: Iterable[str]) -> Metric:
     counts: dict[Labels, float] = {
         (("status", one),): count_some(session, model.status == one, model) for one in statuses
     }
-    return Metric(PREFIX + name, f"Rows by status. {COUNTING_ENDS}", counts)
-
-
-def _webhooks(session: Session, now: datetime) -> Metric:
-    words = [webhook_status.word(row, now) for row in session.scalars(select(Webhook))]
-    return Metric(
-        f"{PREFIX}webhooks", "Webhooks by state.", {(("state", one),): words.count(one) for one in STATES}
-    )
+    return _gauge(name, f"Rows by status. {COUNTING_ENDS}", counts)
 
 
 def _last_pass(session: Session, now: datetime) -> list[Metric]:
@@ -73,16 +81,39 @@ def _last_pass(session: Session, now: datetime) -> list[Metric]:
     last = health.last_pass(session, Pass.finished_at <= now)
     if last is None or last.finished_at is None:
         return []
-    outcomes: dict[Labels, float] = {
-        (("outcome", one),): getattr(last, one) for one in ("processed", "retried", "failed")
-    }
+    age = (now - last.finished_at).total_seconds()
     seconds = (last.finished_at - last.started_at).total_seconds()
+    outcomes: dict[Labels, float] = {(("outcome", one),): getattr(last, one) for one in OUTCOMES}
     return [
-        _one(
-            "last_pass_age_seconds",
-            "Since the end of the last pass.",
-            (now - last.finished_at).total_seconds(),
+        _gauge("last_pass_age_seconds", "Since the end of the last pass.", {(): age}),
+        _gauge("last_pass_duration_seconds", "How long the last pass took.", {(): max(0.0, seconds)}),
+        _gauge("last_pass_deliveries", "Deliveries of the last pass by outcome.", outcomes),
+    ]
+
+
+def _attempts(session: Session, webhooks: Sequence[Webhook]) -> list[Metric]:
+    """Return the counters of each webhook. Two may have one name, so the id stands beside it."""
+    outcomes, bounds, times = Counter[tuple[str, str]](), Counter[tuple[str, int]](), Counter[str]()
+    for row in session.scalars(select(AttemptCount)):
+        outcomes[row.webhook_id, row.outcome] += row.number
+        bounds[row.webhook_id, row.bound] += row.number
+        times[row.webhook_id] += row.milliseconds
+    made: dict[tuple[str, Labels], float] = {}
+    took: dict[tuple[str, Labels], float] = {}
+    for webhook in webhooks:
+        labels: Labels = (("webhook", webhook.name), ("webhook_id", webhook.id))
+        made |= {("", (*labels, ("outcome", one))): outcomes[webhook.id, one] for one in OUTCOMES}
+        number = 0
+        for bound in (*TIME_BOUNDS, 0):
+            number += bounds[webhook.id, bound]
+            took["_bucket", (*labels, ("le", str(bound / 1000) if bound else "+Inf"))] = number
+        took |= {("_count", labels): number, ("_sum", labels): times[webhook.id] / 1000}
+    return [
+        Metric(
+            f"{PREFIX}attempts_total",
+            "Attempts by what became of the delivery: processed, retried or failed.",
+            made,
+            "counter",
         ),
-        _one("last_pass_duration_seconds", "How long the last pass took.", max(0.0, seconds)),
-        Metric(f"{PREFIX}last_pass_deliveries", "Deliveries of the last pass by outcome.", outcomes),
+        Metric(f"{PREFIX}attempt_duration_seconds", "How long attempts took.", took, "histogram"),
     ]

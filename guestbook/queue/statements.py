@@ -58,24 +58,27 @@ RELEASE = (
 )
 FAILING = "SELECT id FROM webhooks WHERE id {ids} AND failures_in_a_row > 0"
 
-ATTEMPT = {  # the columns of an attempt, with PostgreSQL's types
-    "delivery_id": "text",
-    "number": "int",
-    "triggered_by": "text",
-    "started_at": "text",
-    "milliseconds": "int",
-    "status_code": "int",
-    "error": "text",
-    "request_headers": "text",
-    "response_headers": "text",
-    "response_body": "text",
+INSERTED = {  # the columns of a table, with PostgreSQL's types
+    "attempts": {
+        "delivery_id": "text",
+        "number": "int",
+        "triggered_by": "text",
+        "started_at": "text",
+        "milliseconds": "int",
+        "status_code": "int",
+        "error": "text",
+        "request_headers": "text",
+        "response_headers": "text",
+        "response_body": "text",
+    },
+    "attempt_counts": {
+        "webhook_id": "text",
+        "outcome": "text",
+        "bound": "int",
+        "number": "bigint",
+        "milliseconds": "bigint",
+    },
 }
-ADD_ATTEMPT = f"INSERT INTO attempts ({', '.join(ATTEMPT)}) VALUES "  # and a place for each value
-ADD_ATTEMPTS = (  # PostgreSQL would take longer for one statement each, and psycopg to write arrays
-    f"INSERT INTO attempts ({', '.join(ATTEMPT)}) SELECT "
-    + ", ".join(f"CAST(row ->> {place} AS {kind})" for place, kind in enumerate(ATTEMPT.values()))
-    + " FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS row"
-)
 
 NAMED_PARAMETER = re.compile(r":([a-z_]+)")
 
@@ -88,12 +91,22 @@ class Words(NamedTuple):
     skip: str = " FOR UPDATE SKIP LOCKED"
     limit: str = ":limit"
     by_id: str = ""
+    added: str = (  # to the count that is there
+        " ON CONFLICT (webhook_id, outcome, bound) DO UPDATE SET"
+        " number = attempt_counts.number + excluded.number,"
+        " milliseconds = attempt_counts.milliseconds + excluded.milliseconds"
+    )
 
 
 # Without the hint MariaDB may read a small table as a whole. It would wait for rows that visitors are adding,
 # and their transactions may wait for ours. Other databases never see the hint.
 BY_ID = "FORCE INDEX (PRIMARY)"
-MARIADB = Words("IN :ids", by_id=BY_ID)  # PyMySQL writes a list as (…, …)
+MARIADB = Words(
+    "IN :ids",  # PyMySQL writes a list as (…, …)
+    by_id=BY_ID,
+    added=" ON DUPLICATE KEY UPDATE number = number + VALUES(number),"
+    " milliseconds = milliseconds + VALUES(milliseconds)",
+)
 DIALECTS = {
     "sqlite": Words("IN (SELECT value FROM json_each(:ids))", lock="", skip=""),  # it has one writer
     "postgresql": Words(
@@ -127,15 +140,14 @@ def run_each(connection: Connection, statement: str, rows: Iterable[Mapping[str,
     connection.exec_driver_sql(text, [_stored(row) for row in rows])
 
 
-def add_attempts(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
-    """Store attempts, each in the order of `ATTEMPT`, with its times and JSON as text."""
+def insert(connection: Connection, table: str, rows: list[tuple[Any, ...]]) -> None:
+    """Store rows, each in the order of `INSERTED`, with its times and JSON as text. Counts are added up."""
     name = connection.dialect.name
-    if name == "postgresql":
-        values = {"rows": json.dumps(rows, ensure_ascii=False)}
-        connection.exec_driver_sql(_worded(name, ADD_ATTEMPTS), values)
+    text = _insertion(name, table)
+    if name == "postgresql":  # it would take longer for one statement each, and psycopg to write arrays
+        connection.exec_driver_sql(text, {"rows": json.dumps(rows, ensure_ascii=False)})
     else:
-        places = ", ".join(["?" if name == "sqlite" else "%s"] * len(ATTEMPT))
-        connection.exec_driver_sql(f"{ADD_ATTEMPT}({places})", rows)
+        connection.exec_driver_sql(text, rows)
 
 
 def assigned(names: Iterable[str]) -> str:
@@ -154,3 +166,15 @@ def _worded(dialect: str, statement: str, **parts: str) -> str:
     """Return a statement in the words of a database and of its driver."""
     text = statement.format(**parts, **DIALECTS[dialect]._asdict())
     return text if dialect == "sqlite" else NAMED_PARAMETER.sub(r"%(\1)s", text)
+
+
+@cache
+def _insertion(dialect: str, table: str) -> str:
+    columns = INSERTED[table]
+    if dialect == "postgresql":
+        casts = (f"CAST(row ->> {place} AS {kind})" for place, kind in enumerate(columns.values()))
+        rows = f"SELECT {', '.join(casts)} FROM jsonb_array_elements(CAST(%(rows)s AS jsonb)) AS row"
+    else:
+        rows = f"VALUES ({', '.join(['?' if dialect == 'sqlite' else '%s'] * len(columns))})"
+    added = DIALECTS[dialect].added if table == "attempt_counts" else ""
+    return f"INSERT INTO {table} ({', '.join(columns)}) {rows}{added}"

@@ -13,7 +13,10 @@ from guestbook.web import book_version, current
 pages = Blueprint("metrics", __name__)
 
 # https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# https://prometheus.io/docs/specs/om/open_metrics_spec/
+OPENMETRICS = "application/openmetrics-text"
+OPENMETRICS_TYPE = f"{OPENMETRICS}; version=1.0.0; charset=utf-8"
 ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
@@ -23,8 +26,12 @@ def show() -> Response:
     if not _has_token():
         abort(404)
     book_version.require()
-    text = "".join(map(_text, metrics.read(db.session(), clock.now())))
-    return Response(text, content_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+    is_open = any(kind.partition(";")[0] == OPENMETRICS and q for kind, q in request.accept_mimetypes)
+    text = "".join(_text(one, is_open) for one in metrics.read(db.session(), clock.now()))
+    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+    return Response(
+        text + "# EOF\n" * is_open, content_type=OPENMETRICS_TYPE if is_open else TEXT_TYPE, headers=headers
+    )
 
 
 def _has_token() -> bool:
@@ -34,9 +41,11 @@ def _has_token() -> bool:
     return bool(token) and kind.lower() == "bearer" and is_right
 
 
-def _text(metric: Metric) -> str:
-    lines = [f"# HELP {metric.name} {metric.meaning}", f"# TYPE {metric.name} gauge"]
-    for labels, value in metric.samples.items():
-        named = ",".join(f'{name}="{text.translate(ESCAPED)}"' for name, text in labels)
-        lines.append(f"{metric.name}{f'{{{named}}}' if named else ''} {value:.15g}")
+def _text(metric: Metric, is_open: bool) -> str:
+    """Return a metric in the older format, or in OpenMetrics, where a counter's name lacks `_total`."""
+    name = metric.name.removesuffix("_total") if is_open else metric.name
+    lines = [f"# HELP {name} {metric.meaning}", f"# TYPE {name} {metric.kind}"]
+    for (suffix, labels), value in metric.samples.items():
+        named = ",".join(f'{label}="{text.translate(ESCAPED)}"' for label, text in labels)
+        lines.append(f"{metric.name}{suffix}{f'{{{named}}}' if named else ''} {value:.15g}")
     return "".join(f"{line}\n" for line in lines)

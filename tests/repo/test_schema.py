@@ -31,7 +31,7 @@ TABLES |= {
     "text_marks",
     "refusals",
 }
-TABLES |= {"receiver_links", "seen_signatures"}
+TABLES |= {"receiver_links", "seen_signatures", "attempt_counts"}
 TABLES |= {"sources", "inbound_events", "origins", "templates", "bins", "bin_requests"}
 VERSION = "alembic_version"  # the table that is no model's
 COLLATION = "utf8mb4_nopad_bin"  # Zoe is not zoë, and a token with a blank behind it is another token

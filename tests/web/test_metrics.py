@@ -1,20 +1,29 @@
 """Prometheus reads the book's figures, if it knows the token."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
+from threading import Thread
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import delete
 from werkzeug.test import TestResponse
 
 from guestbook.comments.moderation_policy import Classification
+from guestbook.lib.stop_flag import StopFlag
 from guestbook.lib.version import VERSION
+from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.queries import bounded_counts
 from guestbook.storage import database
 from guestbook.storage.database import db
+from guestbook.storage.models import ATTEMPTS, DELIVERIES
 from tests.conftest import running
 from tests.support import factories
+from tests.support.receiver import Answer, Receiver
 
 TOKEN = "a token for the metrics"
 
@@ -38,14 +47,19 @@ def scrape(client: FlaskClient, authorization: str = f"Bearer {TOKEN}") -> TestR
 def figures(app: Flask) -> dict[str, float]:
     """The samples by their spelling, as Prometheus' own parser reads them."""
     answer = scrape(app.test_client())
+    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     assert answer.status_code == 200
     assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    return samples(text_string_to_metric_families(answer.text))
+
+
+def samples(families: Iterable[Metric]) -> dict[str, float]:
     found = {}
-    for family in text_string_to_metric_families(answer.text):
-        assert family.type == "gauge"
+    for family in families:
         assert family.documentation.endswith(".")
         for sample in family.samples:
-            labels = "".join(f"{{{name}={value}}}" for name, value in sample.labels.items())
+            named = ((name, value) for name, value in sample.labels.items() if name != "webhook_id")
+            labels = "".join(f"{{{name}={value}}}" for name, value in named)
             found[sample.name.removeprefix("guestbook_") + labels] = sample.value
     return found
 
@@ -77,6 +91,53 @@ def test_the_figures_of_a_book(each_measured: Flask) -> None:
     assert 0 <= after["last_pass_age_seconds"] < 60
     assert 0 < after["last_pass_duration_seconds"] < 60
     assert paused
+
+
+def test_counters_only_grow_whatever_is_deleted(each_measured: Flask, receiver: Receiver) -> None:
+    receiver.answer("/", Answer(500), Answer(200), Answer(410))
+    one = factories.webhook(receiver.url(), name='a "name"')
+    factories.webhook(name="other", events="ping")
+    assert figures(each_measured)['attempts_total{webhook=a "name"}{outcome=processed}'] == 0
+    for _ in range(3):
+        factories.delivery(one)
+        factories.run_pass()
+    with database.write(db.engine) as connection:
+        connection.execute(delete(ATTEMPTS))
+        connection.execute(delete(DELIVERIES))
+    found, named = figures(each_measured), '{webhook=a "name"}'
+    made = [found[f"attempts_total{named}{{outcome={how}}}"] for how in ("processed", "retried", "failed")]
+    assert made == [1, 2, 0]
+    assert found["attempts_total{webhook=other}{outcome=retried}"] == 0
+    prefix = f"attempt_duration_seconds_bucket{named}"
+    buckets = [value for name, value in found.items() if name.startswith(prefix)]
+    assert buckets == sorted(buckets)
+    assert buckets[-1] == found[f"{prefix}{{le=+Inf}}"] == 3
+    assert found[f"attempt_duration_seconds_count{named}"] == 3
+    assert 0 < found[f"attempt_duration_seconds_sum{named}"] < 60
+
+
+def test_two_passes_at_once_count_each_attempt_once(each_measured: Flask, receiver: Receiver) -> None:
+    for webhook_id in [factories.webhook(receiver.url(), name=str(number)) for number in range(3)] * 40:
+        factories.delivery(webhook_id)
+    engine, settings = db.engine, factories.settings()
+    passes = [Dispatcher(engine, settings, concurrency=4) for _ in range(2)]
+    how = {"until": time.monotonic() + 30, "stay": False, "stop": StopFlag()}
+    threads = [Thread(target=one.run, kwargs=how) for one in passes]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    found = figures(each_measured)
+    assert [found[f"attempts_total{{webhook={name}}}{{outcome=processed}}"] for name in range(3)] == [40] * 3
+
+
+def test_openmetrics_is_spoken_with_those_who_ask_for_it(measured: Flask) -> None:
+    factories.webhook()
+    accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1"
+    headers = {"Authorization": f"Bearer {TOKEN}", "Accept": accept}
+    answer = measured.test_client().get("/metrics", headers=headers)
+    assert answer.content_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert samples(openmetrics_families(answer.text)) == figures(measured)
 
 
 def test_counting_ends_at_the_limit(measured: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

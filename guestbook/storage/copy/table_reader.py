@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Engine,
@@ -75,7 +76,7 @@ def plain(model: Table) -> PlainTable:
     """Return a model's table as it is stored."""
     names = [one.name for one in model.c]
     numbers = [place for place, one in enumerate(model.c) if isinstance(one.type, Integer)]
-    columns = [column(name, Integer if place in numbers else Text) for place, name in enumerate(names)]
+    columns = [column(name, BigInteger if place in numbers else Text) for place, name in enumerate(names)]
     key = tuple(one.name for one in model.primary_key)
     rules = [one for one in model.constraints if isinstance(one, UniqueConstraint)]
     return PlainTable(

@@ -12,6 +12,7 @@ from guestbook.storage.models.delivery import (
     IS_BEHIND,
     IS_NEXT,
     Attempt,
+    AttemptCount,
     Delivery,
 )
 from guestbook.storage.models.passes import Day, Pass
@@ -31,6 +32,7 @@ __all__ = [
     "IS_BEHIND",
     "IS_NEXT",
     "Attempt",
+    "AttemptCount",
     "AuditEntry",
     "Bin",
     "BinRequest",

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, and_, false, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, and_, false, func, text
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from guestbook.storage.column_types import LONG_TEXT
@@ -13,6 +13,7 @@ from guestbook.storage.models.queue_row import QueueRow
 from guestbook.storage.models.webhook import Webhook
 
 TRIGGERS = ("schedule", "redelivery", "test")
+TIME_BOUNDS = (50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000)  # milliseconds, for `attempt_counts`
 REFUSED_WITH = "The receiver answered "  # so begins the error of an answer that was not a success
 
 
@@ -102,6 +103,20 @@ class Attempt(Base):
             error.is_(None) | status_code.between(200, 299) & error.not_like(f"{REFUSED_WITH}%"), false()
         )
     )
+
+
+class AttemptCount(Base):
+    """How many attempts of a webhook came out so and took so long, since the book has counted."""
+
+    __tablename__ = "attempt_counts"
+
+    webhook_id: Mapped[str] = mapped_column(
+        ForeignKey("webhooks.id", name="attempt_counts_webhook", ondelete="CASCADE"), primary_key=True
+    )
+    outcome: Mapped[str] = mapped_column(String(9), primary_key=True)
+    bound: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+    milliseconds: Mapped[int] = mapped_column(BigInteger)
 
 
 DELIVERIES = Delivery.__table__

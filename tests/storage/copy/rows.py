@@ -86,6 +86,8 @@ def outgoing() -> Iterator[Named]:
     yield row(
         "receiver_links", id="l1", webhook_id="w2", name=HOSTILE[:80], revoked_at=THEN, last_used_at=THEN
     )
+    counts = {"number": 2**53, "milliseconds": 2**62}
+    yield row("attempt_counts", webhook_id="w1", outcome="failed", bound=0, **counts)
     yield row("templates", webhook_id="w2", text="{{ '🦋' }}" * 5_000)
     final = {"finished_at": THEN, "last_status_code": -1, "last_error": "🦋" * 300}
     leased = {"due_at": THEN, "claimed_by": "somebody's", "claims": 3}
