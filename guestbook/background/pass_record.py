@@ -26,8 +26,8 @@ def require_room(engine: Engine) -> None:
 def begin(engine: Engine) -> str:
     """Store a pass that starts now, and return its id."""
     pass_id, host = ids.new(), host_name.of_this_host()
-    with database.write(engine) as connection:
-        connection.execute(insert(Pass).values(id=pass_id, started_at=clock.now(), host=host))
+    new = insert(Pass).values(id=pass_id, started_at=clock.now(), host=host)
+    transaction_retry.write(engine, lambda connection: connection.execute(new))
     return pass_id
 
 

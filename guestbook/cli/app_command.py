@@ -13,10 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from guestbook.cli import terminal_log
-from guestbook.lib import unit_of_work
 from guestbook.lib.errors import TRY_LATER, Refused
 from guestbook.settings import Settings, installation, run_settings
-from guestbook.storage import audit_log, database_errors, version_check
+from guestbook.storage import audit_log, database_errors, transaction_retry, version_check
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
@@ -68,7 +67,7 @@ def call(function: Callable[[], R], *, any_version: bool = False) -> R:
         try:
             if not any_version:
                 version_check.require(db.engine)
-            return unit_of_work.complete(function)
+            return transaction_retry.complete(function)
         except (Refused, SecondHost) as error:
             raise click.ClickException(str(error)) from None
         except MemoryError:
@@ -94,8 +93,9 @@ def _exit(error: DBAPIError | PoolTimeout | WrongVersion) -> NoReturn:
     is_clear = fault is Fault.NO_TABLES or isinstance(error, WrongVersion)
     sentence = fault.value if is_clear else f"{fault.value}: {database_errors.words(error)}"
     advice = database_errors.advice_on_damage(error) if fault is Fault.DAMAGED else REPAIRS.get(fault)
-    said = f"{sentence}. {advice.format(typed(fault.repair or ''))}" if advice else sentence
-    log.error(said, exc_info=error if terminal_log.is_verbose() else None)
+    said = [f"{sentence}. {advice.format(typed(fault.repair or ''))}" if advice else sentence]
+    said += getattr(error, "__notes__", ())  # what the command adds
+    log.error(". ".join(said), exc_info=error if terminal_log.is_verbose() else None)
     sys.exit(TRY_LATER if fault is Fault.AWAY else 1)
 
 

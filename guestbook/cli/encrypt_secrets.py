@@ -4,14 +4,15 @@ import secrets
 from dataclasses import replace
 
 import click
+from sqlalchemy import Connection
 
 from guestbook.cli import app_command
 from guestbook.lib.encryption import EXTRA_OF_ENCRYPTION, Keyring
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.settings import Settings, installation, secret_key
-from guestbook.storage import audit_log, stored_secrets
-from guestbook.storage.database import writing
+from guestbook.storage import audit_log, stored_secrets, transaction_retry
+from guestbook.storage.database import db
 from guestbook.storage.stored_secrets import StoredSecrets
 
 KEY_BYTES = 32
@@ -65,8 +66,10 @@ def _with_new_key(read: Settings) -> Settings:
 
 
 def _encrypted(keyring: Keyring) -> StoredSecrets:
-    with writing() as session:
-        found = stored_secrets.encrypt_all(session.connection(), keyring)
+    def encrypt(connection: Connection) -> StoredSecrets:
+        found = stored_secrets.encrypt_all(connection, keyring)
         if found.encrypted:
-            audit_log.record(session, "rotated", "encryption", number=found.encrypted)
+            audit_log.record(connection, "rotated", "encryption", number=found.encrypted)
         return found
+
+    return transaction_retry.write(db.engine, encrypt)

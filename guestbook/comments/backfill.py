@@ -87,7 +87,7 @@ def run(webhook_id: str, rules: BackfillRules, which: BackfillRange = ALL) -> Ba
             some = comment_ids[start : start + STORED_TOGETHER]
             is_first = not report.deliveries
             report.add(
-                transaction_retry.after_deadlock(partial(_store, webhook_id, rules, some, is_first=is_first))
+                transaction_retry.complete(partial(_store, webhook_id, rules, some, is_first=is_first))
             )
             if which.is_over(report.deliveries, 0):
                 report.next_after = some[-1]

@@ -4,10 +4,9 @@ A count is a range of an index, so it takes the same time in a book of years.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from operator import attrgetter
 
 from sqlalchemy import (
@@ -18,16 +17,14 @@ from sqlalchemy import (
     String,
     bindparam,
     func,
-    insert,
     literal_column,
     select,
     union_all,
 )
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook.lib import ids
-from guestbook.storage import batch_delete, database
+from guestbook.storage import batch_delete, transaction_retry, upsert
 from guestbook.storage.models import Day, Delivery
 from guestbook.storage.models.queue_row import QUEUE_STATUSES
 
@@ -86,10 +83,12 @@ def record_days(engine: Engine, keep_processed_days: int, now: datetime) -> None
     for bar in bars:
         if not bar.new or now - (bar.since + DAY) >= record_after:
             row = {"day": _name(bar.since), "processed": bar.processed, "failed": bar.failed}
-            # Another pass may have just done it.
-            with suppress(IntegrityError), database.write(engine) as connection:
-                connection.execute(insert(Day).values(**row))
+            transaction_retry.write(engine, partial(_record, row))
     batch_delete.delete_batch(engine, Day.__table__, Day.day < _name(now - KEEP_DAYS))
+
+
+def _record(row: dict[str, object], connection: Connection) -> None:
+    upsert.insert_missing(connection, Day, **row)  # another pass may have just done it
 
 
 def _kept_and_counted(source: Session | Connection, midnights: list[datetime]) -> tuple[list[Bar], list[Bar]]:

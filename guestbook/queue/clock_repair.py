@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, selec
 
 from guestbook.lib import clock, host_name, retry_policy
 from guestbook.queue import leases
-from guestbook.storage import database
+from guestbook.storage import database, transaction_retry
 from guestbook.storage.models import (
     DELIVERIES,
     INBOUND,
@@ -72,8 +72,7 @@ def repair(
         found = connection.execute(_wrong_webhooks(limits, but)).first()
         found = found or connection.execute(_wrong_sources(limits)).first()
     if found or went_back:
-        with database.write(engine) as connection:
-            _fix(connection, limits, now, went_back, but)
+        transaction_retry.write(engine, lambda connection: _fix(connection, limits, now, went_back, but))
     return None if went_back else previous
 
 

@@ -7,6 +7,7 @@ all later ones about its comment to its webhook with it, so the receiver ends wi
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, case, func, literal, select, union_all
@@ -16,7 +17,7 @@ from guestbook.lib import clock
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.queue import comment_order, leases, statements
 from guestbook.queue.comment_order import IS_ALONE, IS_OVER
-from guestbook.storage import audit_log, new_work
+from guestbook.storage import audit_log, new_work, transaction_retry
 from guestbook.storage.database import writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 
@@ -143,19 +144,24 @@ def run(model: type[M], which: ColumnElement[bool]) -> int:
     count, last = 0, ""
     ahead: set[str] = set()  # ids of rows that are due already, because they follow one of an earlier batch
     while True:
-        with writing() as session:
-            # In order of id: a row that a pass gives up meanwhile must not be requeued a second time.
-            query = select(model.id).where(which, model.id > last).order_by(model.id).limit(REQUEUE_BATCH)
-            row_ids = session.scalars(query).all()
-            last = row_ids[-1] if row_ids else last
-            free = make_due(
-                session, model, [row_id for row_id in row_ids if row_id not in ahead], clock.now()
-            )
-            new = {row.id for row in free} - ahead
-            count += len(new)
-            ahead = {row_id for row_id in ahead | new if row_id > last}
+        row_ids, free = transaction_retry.complete(partial(_requeue_next, model, which, last, ahead))
+        last = row_ids[-1] if row_ids else last
+        count += len(free - ahead)
+        ahead = {row_id for row_id in ahead | free if row_id > last}
         if len(row_ids) < REQUEUE_BATCH:
             return count
+
+
+def _requeue_next(
+    model: type[M], which: ColumnElement[bool], last: str, ahead: Collection[str]
+) -> tuple[Sequence[str], set[str]]:
+    """Return the ids of the next rows, and of all that are due now, in a transaction of its own."""
+    with writing() as session:
+        # In order of id: a row that a pass gives up meanwhile must not be requeued a second time.
+        query = select(model.id).where(which, model.id > last).order_by(model.id).limit(REQUEUE_BATCH)
+        row_ids = session.scalars(query).all()
+        chosen = [row_id for row_id in row_ids if row_id not in ahead]
+        return row_ids, {row.id for row in make_due(session, model, chosen, clock.now())}
 
 
 def _owner(model: type[M]) -> tuple[type[Webhook] | type[Source], InstrumentedAttribute[str]]:

@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, TextClause, delete, func, select
 
-from guestbook.storage import audit_log, database
+from guestbook.storage import audit_log, transaction_retry
 from guestbook.storage.models import Source, Webhook
 
 BATCH_SIZE = 500  # rows a transaction: 12 ms on SQLite, where 200,000 would hold the lock for half a second
@@ -15,8 +15,8 @@ def delete_batch(engine: Engine, table: Table, condition: ColumnElement[bool] | 
     with engine.connect() as connection:  # this read takes no write lock: most times nothing is old
         row_ids = connection.scalars(old).all()
     if row_ids:
-        with database.write(engine) as connection:
-            connection.execute(delete(table).where(key.in_(row_ids), condition))
+        chosen = delete(table).where(key.in_(row_ids), condition)
+        transaction_retry.write(engine, lambda connection: connection.execute(chosen))
     return len(row_ids)
 
 
@@ -33,8 +33,9 @@ def delete_with_rows(
     """
     count, is_gone = 0, False
     while not is_gone:
-        with database.write(engine) as connection:
-            removed, is_gone = delete_next(connection, model, owner_id, table, mine)
+        removed, is_gone = transaction_retry.write(
+            engine, lambda connection: delete_next(connection, model, owner_id, table, mine)
+        )
         count += removed
     return count
 

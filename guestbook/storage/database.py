@@ -16,7 +16,15 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from guestbook.lib import unit_of_work
 from guestbook.lib.fair_lock import FairLock
 from guestbook.settings import Settings
-from guestbook.storage import SCHEMA, database_errors, engine_setup, file_identity, new_work, version_check
+from guestbook.storage import (
+    SCHEMA,
+    database_errors,
+    engine_setup,
+    file_identity,
+    new_work,
+    sqlite_setup,
+    version_check,
+)
 from guestbook.storage.column_types import Json, UtcTime
 from guestbook.storage.database_errors import Fault
 from guestbook.storage.engine_setup import Waits
@@ -115,7 +123,8 @@ def create_tables(engine: Engine) -> None:
     """
     schema = SCHEMA.read_text()
     with write(engine) as connection, alone(connection):
-        version_check.require_new_or_current(connection, schema)
+        if version_check.is_complete(connection, schema):
+            return  # even a statement that changes nothing takes locks, on which visitors would wait
         for statement in statements(schema):
             connection.exec_driver_sql(statement)
         if engine.dialect.name == "postgresql":
@@ -197,7 +206,7 @@ def _holding_write_lock(dialect: str, lock_wait: float | None = None) -> Iterato
     try:
         _write_lock.acquire(waits.write, at_once=waits.at_once)
     except TimeoutError as error:
-        raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+        raise OperationalError(sqlite_setup.TAKE_TURN, None, error) from error
     in_vain = False
     try:
         yield options

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import exc
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from guestbook.storage.sqlite_setup import primary_code
+from guestbook.storage import sqlite_setup
 
 
 class Fault(Enum):
@@ -95,7 +95,7 @@ MARIADB_AWAY = {
     *(1044, 1045, 1049, 1698),  # login, no such database
     *(1053, 1077, 1079, 1080, 1317),  # shutdown
     *range(1152, 1162),  # the network
-    *(1020, 1205, 1213),  # locks
+    *(1020, 1205, 1213, 1412),  # locks, and a table that was changed
     *(1969, 3024),  # a statement took longer than the server allows
     *(1290, 1792, 1836),  # a server that only reads
     *(3, 28, 1021, 1026, 1030, 1037, 1038, 1041, 1114, 1180),  # disk and memory
@@ -107,7 +107,9 @@ MARIADB_FAULTS = {
     **{1146: Fault.NO_TABLES, 1054: Fault.OLD_TABLES, 4025: Fault.REFUSED},
 }
 
-DEADLOCK_CODES = ("40P01", "40001", 1213)  # PostgreSQL's and MariaDB's
+# Another transaction was in the way of this one. MariaDB's 1020 says that a row has changed since this one
+# began to read, and 1412 that `upgrade` has changed a table since then.
+CONFLICT_CODES = ("40001", "40P01", "55P03", 1020, 1205, 1213, 1412)
 READ_ONLY_CODES = ("25006", 1290, 1792, 1836)
 
 
@@ -131,9 +133,15 @@ def is_refusal(error: SQLAlchemyError) -> bool:
     return fault_of(error) is Fault.REFUSED
 
 
-def was_deadlock(error: SQLAlchemyError) -> bool:
-    """Whether two transactions waited for each other and the server ended this one: a retry works."""
-    return _server_code(getattr(error, "orig", None)) in DEADLOCK_CODES
+def is_conflict(error: SQLAlchemyError) -> bool:
+    """Whether another transaction was in the way of this one, so that a repeat helps.
+
+    On SQLite a writer waits for its turn at its beginning. That wait is long, and is not repeated.
+    """
+    said = getattr(error, "orig", None)
+    if isinstance(said, sqlite3.Error):
+        return sqlite_setup.is_locked(said) and getattr(error, "statement", "") != sqlite_setup.TAKE_TURN
+    return _server_code(said) in CONFLICT_CODES
 
 
 def is_of_read_only_server(error: BaseException) -> bool:
@@ -165,24 +173,26 @@ def advice_on_damage(error: SQLAlchemyError) -> str:
     return FILE_DAMAGED if isinstance(getattr(error, "orig", None), sqlite3.Error) else SERVER_DAMAGED
 
 
-def _server_code(said: Any) -> object:
-    return getattr(said, "sqlstate", None) or next(iter(getattr(said, "args", ())), None)
+def _server_code(said: Any) -> int | str | None:
+    """Return PyMySQL's number, whose `sqlstate` is often the same for different errors, or psycopg's code."""
+    first = next(iter(getattr(said, "args", ())), None)
+    return first if isinstance(first, int) else getattr(said, "sqlstate", None)
 
 
 def _by_code(error: DBAPIError) -> Fault:
-    said: Any = error.orig
-    if isinstance(said, sqlite3.Error):
-        return _of_sqlite(said)
-    if said and said.args and isinstance(said.args[0], int):  # PyMySQL's
-        return MARIADB_FAULTS.get(said.args[0], Fault.BROKEN)
-    if code := getattr(said, "sqlstate", None):
+    if isinstance(error.orig, sqlite3.Error):
+        return _of_sqlite(error.orig)
+    code = _server_code(error.orig)
+    if isinstance(code, int):
+        return MARIADB_FAULTS.get(code, Fault.BROKEN)
+    if code:
         return next((fault for codes, fault in POSTGRESQL_FAULTS if codes.match(code)), Fault.BROKEN)
     # A driver's own errors have no code, and are mostly about the connection.
     return Fault.AWAY if isinstance(error, exc.OperationalError | exc.InterfaceError) else Fault.BROKEN
 
 
 def _of_sqlite(error: sqlite3.Error) -> Fault:
-    code, said = primary_code(error), str(error)
+    code, said = sqlite_setup.primary_code(error), str(error)
     if code in SQLITE_AWAY:
         return Fault.AWAY
     if code in SQLITE_DAMAGED:

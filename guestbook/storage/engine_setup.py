@@ -42,7 +42,7 @@ class Waits:
 
 
 FOR_PASSES = Waits(write=20.0, read=10.0, on_server=0, at_once=1_000_000)
-FOR_REQUESTS = Waits(write=5.0, read=1.0, on_server=5, at_once=4)  # half of the README's threads
+FOR_REQUESTS = Waits(write=5.0, read=1.0, on_server=5, at_once=4, retry=10.0)  # half of the README's threads
 FOR_SHORT_PASSES = Waits(write=0.5, read=0.5, on_server=1, at_once=4, retry=0.5)  # inside a request
 _chosen: ContextVar[Waits | None] = ContextVar("waits", default=None)
 
@@ -179,7 +179,7 @@ def _begin(connection: Connection, waits: Waits, first: FirstHost) -> None:
     try:
         sqlite_setup.begin_immediate(raw, deadline)
     except sqlite3.OperationalError as error:
-        raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+        raise OperationalError(sqlite_setup.TAKE_TURN, None, error) from error
     finally:
         sqlite_setup.set_busy_timeout(raw, max(options["commit_wait"], deadline - time.monotonic()))
 

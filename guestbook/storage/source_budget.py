@@ -4,10 +4,12 @@ An event is unproven while it waits, if it was refused, and always if the source
 source's row has the sum, because the receiver cannot add up a table for each request.
 """
 
+from functools import partial
+
 from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
-from guestbook.storage import database
+from guestbook.storage import database, transaction_retry
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.queue_row import QUEUE_STATUSES
 
@@ -70,12 +72,14 @@ def recount(engine: Engine) -> None:
     with database.read(engine) as connection:  # this look takes no lock
         wrong = [row.id for row in connection.execute(sums) if row.unproven_bytes != row.found]
     for source_id in wrong:
-        with database.write(engine) as connection:
-            row = select(Source.id).where(Source.id == source_id).with_for_update()
-            connection.execute(row)  # nobody adds to it until it is added up
-            found = connection.scalar(_sum(source_id))
-            change = update(Source).where(Source.id == source_id)
-            connection.execute(change.values(unproven_bytes=found))
+        transaction_retry.write(engine, partial(_add_up, source_id))
+
+
+def _add_up(source_id: str, connection: Connection) -> None:
+    # Nobody adds to it until it is added up.
+    connection.execute(select(Source.id).where(Source.id == source_id).with_for_update())
+    found = connection.scalar(_sum(source_id))
+    connection.execute(update(Source).where(Source.id == source_id).values(unproven_bytes=found))
 
 
 def _sum(source_id: str | InstrumentedAttribute[str]) -> Select[tuple[int]]:

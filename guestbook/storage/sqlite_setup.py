@@ -4,6 +4,7 @@ import sqlite3
 import time
 
 JOURNAL_LIMIT = 16 * 1024 * 1024  # bytes; a journal that has grown shrinks to it after a checkpoint
+TAKE_TURN = "BEGIN IMMEDIATE"  # the statement with which a writer waits for the write lock
 LOCK_POLL = 0.0005  # seconds between two tries; SQLite's own handler sleeps up to 0.1
 
 
@@ -37,7 +38,7 @@ def begin_immediate(connection: sqlite3.Connection, deadline: float) -> None:
     set_busy_timeout(connection, 0)
     while True:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(TAKE_TURN)
             return
         except sqlite3.OperationalError as error:
             if not is_locked(error) or time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Do a transaction again after what may pass: a deadlock, a lost connection, a restart of the server."""
+"""Do a transaction again after what may pass: a conflict with another, a lost connection, a restart."""
 
 import random
 import time
@@ -6,21 +6,21 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import unit_of_work
 from guestbook.storage import database, database_errors
 from guestbook.storage.database_errors import Fault
 
-DEADLOCK_RETRIES = 3
 PERMANENT_FAULTS = (Fault.NO_TABLES, Fault.OLD_TABLES, Fault.DAMAGED)  # no retry helps against these
-RETRY_FOR = 10.0  # seconds for a transaction that lost against another, or whose connection broke
+RETRY_FOR = 10.0  # seconds for a transaction whose connection broke
+RETRY_CONFLICTS_FOR = 60.0  # seconds; MariaDB lets a pass wait 50 for a single lock
 
 T = TypeVar("T")
 
 
 def write(engine: Engine, do: Callable[[Connection], T]) -> T:
-    """Do something in a write transaction, and retry it after a deadlock or a lost connection.
+    """Do something in a write transaction, and retry it after a conflict or a lost connection.
 
     A commit that the server made but could not confirm is repeated too, so the work must be safe to repeat.
     """
@@ -42,34 +42,41 @@ def read(engine: Engine, do: Callable[[Connection], T]) -> T:
     return once() if engine.dialect.name == "sqlite" else repeat(once)
 
 
-def repeat(do: Callable[[], T]) -> T:
+def complete(do: Callable[[], T]) -> T:
+    """Run a unit of work with the session: a request, a command or a part of it. Retry it after a conflict.
+
+    Where it has several transactions, each is a unit of its own or may be repeated.
+    """
+
+    def once() -> T:
+        try:
+            return unit_of_work.complete(do)
+        except DBAPIError as error:
+            if database_errors.is_conflict(error):
+                database.end(database.db.session())
+            raise
+
+    return repeat(once, only_conflicts=True)
+
+
+def repeat(do: Callable[[], T], *, only_conflicts: bool = False) -> T:
     """Do something, and again as long as another try may help.
 
-    Gives up after ten seconds, inside a web request sooner. If the database refuses a value or a statement,
-    a single retry tells whether another transaction was in the way.
+    Gives up after ten seconds, after a minute of conflicts, and inside a web request sooner. If the database
+    refuses a value or a statement, a single retry tells whether another transaction was in the way.
     """
-    give_up, wait = time.monotonic() + min(RETRY_FOR, database.present_waits().retry), 0.02
+    began, wait, most = time.monotonic(), 0.02, database.present_waits().retry
     was_refused = False
     while True:
         try:
             return do()
         except DBAPIError as error:
-            fault, late = database_errors.fault_of(error), time.monotonic() + wait > give_up
-            if late or fault in PERMANENT_FAULTS or (was_refused and fault.is_of_one_row):
-                raise
+            fault, is_conflict = database_errors.fault_of(error), database_errors.is_conflict(error)
+            limit = min(most, RETRY_CONFLICTS_FOR if is_conflict else RETRY_FOR)
+            left = began + limit - time.monotonic()
+            is_vain = fault in PERMANENT_FAULTS or (was_refused and fault.is_of_one_row)
+            if left <= 0 or is_vain or (only_conflicts and not is_conflict):
+                raise  # where one repeat is inside another, this is too late for both
             was_refused = fault.is_of_one_row
-            time.sleep(wait)
+            time.sleep(min(left, random.uniform(wait / 2, wait)))  # so that the two do not meet again
             wait = min(2 * wait, 1.0)
-
-
-def after_deadlock(do: Callable[[], T]) -> T:
-    """Do something with the session, and retry it after a deadlock, three times at most."""
-    for _ in range(DEADLOCK_RETRIES):
-        try:
-            return unit_of_work.complete(do)
-        except SQLAlchemyError as error:
-            if not database_errors.was_deadlock(error):
-                raise
-            database.end(database.db.session())
-            time.sleep(random.uniform(0.01, 0.1))  # so that the two do not meet again
-    return unit_of_work.complete(do)

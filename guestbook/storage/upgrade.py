@@ -8,17 +8,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress, in_silence
-from guestbook.settings import Settings
+from guestbook.settings import Settings, installation
 from guestbook.storage import (
     SCHEMA,
     backup,
@@ -26,6 +28,7 @@ from guestbook.storage import (
     earlier_schemas,
     engine_setup,
     schema_version,
+    transaction_retry,
     version_check,
 )
 from guestbook.storage.backup import BackupReport
@@ -33,6 +36,7 @@ from guestbook.storage.copy.book_copy import PASS_WAIT
 from guestbook.storage.database_errors import Fault, WrongVersion
 from guestbook.storage.schema_version import Age
 
+HALF_UPGRADED = "The book is half upgraded: the step to {} did not come to its end. Run this again: {}"
 STILL_AT_WORK = "A pass or another upgrade is still at work. Stop cron, and run this again."
 
 
@@ -120,15 +124,18 @@ def _migrate(engine: Engine, report: UpgradeReport, progress: Progress) -> None:
     with progress("Upgrading", len(pending)) as step:
         for script in reversed(pending):
             began = time.monotonic()
-            with database.write(engine) as connection:
-                _run(scripts, connection, script.revision)
+            try:
+                transaction_retry.write(engine, partial(_run, scripts, script.revision))
+            except DBAPIError as error:
+                error.add_note(HALF_UPGRADED.format(script.revision, installation.typed("upgrade")))
+                raise
             seconds = time.monotonic() - began
             if script.revision > report.before:
                 report.migrations.append(Migration(script.revision, script.doc, seconds))
             step(1)
 
 
-def _run(scripts: ScriptDirectory, connection: Connection, version: str) -> None:
+def _run(scripts: ScriptDirectory, version: str, connection: Connection) -> None:
     """Migrate to a version as Alembic's `upgrade` does, which would load all files anew for each."""
     config = _config(connection=connection)
 

@@ -22,14 +22,18 @@ def require(engine: Engine) -> None:
         raise WrongVersion(fault)
 
 
-def require_new_or_current(connection: Connection, schema: str) -> None:
-    """Return where the text of schema.sql may be run; raises WrongVersion for a book of another version."""
-    tables = set(inspect(connection).get_table_names())
+def is_complete(connection: Connection, schema: str) -> bool:
+    """Whether the tables of schema.sql are there. If not, its text may be run.
+
+    Raises WrongVersion for a book of another version.
+    """
+    tables, wanted = set(inspect(connection).get_table_names()), dict(_columns(schema))
     stored = read_from(connection) if VERSION_TABLE in tables else ()
-    if not stored and all(_is_as_new(connection, *one) for one in _columns(schema) if one[0] in tables):
-        return  # nothing is there yet, or MariaDB was interrupted when it made the tables
+    if not stored and all(_is_as_new(connection, *one) for one in wanted.items() if one[0] in tables):
+        return False  # nothing is there yet, or MariaDB was interrupted when it made the tables
     if fault := FAULTS.get(schema_version.age(stored)):
         raise WrongVersion(fault)
+    return tables >= wanted.keys()
 
 
 def read(engine: Engine) -> Sequence[str]:

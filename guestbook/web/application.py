@@ -1,4 +1,4 @@
-"""Flask, with one retry of a request whose transaction was rolled back."""
+"""Flask, with retries of a request whose transaction met another one."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -35,8 +35,8 @@ class Application(Flask):
         return func
 
     def dispatch_request(self) -> ResponseReturnValue:
-        """Run the view, and again when a deadlock rolled it back."""
-        return transaction_retry.after_deadlock(super().dispatch_request)
+        """Run the view, and again when another transaction was in its way."""
+        return transaction_retry.complete(super().dispatch_request)
 
     def log_exception(
         self,

@@ -362,7 +362,7 @@ def test_of_two_that_wait_for_each_other_one_is_told_to_yield(mode: str, tmp_pat
 
         with ThreadPoolExecutor(2) as pool:
             errors = [error for error in pool.map(take, [rows, rows[::-1]]) if error]
-        assert [database_errors.was_deadlock(error) for error in errors] == [True]
+        assert [database_errors.is_conflict(error) for error in errors] == [True]
 
 
 ENCRYPTION = {  # whether the server can do it, and whether this connection has it

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 import guestbook
 from guestbook.inbound.processor import Processor
-from guestbook.storage import database, transaction_retry
+from guestbook.storage import database, database_errors, transaction_retry
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, fault_of, words
 from guestbook.storage.models import Webhook
@@ -118,6 +118,12 @@ def test_the_codes_of_postgresql(code: str, fault: Fault) -> None:
 def test_the_codes_of_mariadb(code: int, fault: Fault) -> None:
     raised = pymysql.OperationalError(code, "the server's words")
     assert fault_of(OperationalError("SELECT 1", None, raised)) is fault
+
+
+@pytest.mark.parametrize("code", [1290, 1792, 1836])
+def test_a_mariadb_that_only_reads_is_known_by_the_number(code: int) -> None:
+    raised = pymysql.OperationalError(code, "the server only reads", sqlstate="HY000")
+    assert database_errors.is_of_read_only_server(raised)
 
 
 def test_what_has_no_code_is_checked_by_where_it_comes_from() -> None:

@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import pymysql
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 
 import guestbook
 from guestbook import settings
 from guestbook.lib import pass_lock
-from guestbook.storage import schema_version, upgrade, version_check
+from guestbook.storage import schema_version, transaction_retry, upgrade, version_check
 from guestbook.storage.database import db
 from tests.conftest import need_server, settings_for
 from tests.repo.test_schema import KINDS, engine_on
@@ -118,3 +120,46 @@ def test_the_web_server_says_that_the_book_is_being_updated_until_it_is(
     assert answers[-1] == (200, "cron is late")  # after the last migration
     with app.app_context():
         db.engine.dispose()
+
+
+@contextmanager
+def conflicts(most: int) -> Iterator[None]:
+    """Let one step of an upgrade meet so many conflicts."""
+    left = [
+        OperationalError("CREATE", None, pymysql.OperationalError(1020, "changed", sqlstate="HY000"))
+    ] * most
+
+    def meet(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if left and "idempotency_keys (" in statement:
+            raise left.pop()
+
+    event.listen(Engine, "before_cursor_execute", meet)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", meet)
+
+
+def test_a_step_that_meets_other_transactions_is_repeated(
+    first_book: tuple[dict[str, str], Engine], kind: str
+) -> None:
+    environ, engine = first_book
+    with conflicts(3):
+        report = upgrade.run(
+            settings.load(environ), progress=lambda *_: nullcontext(lambda _: None), waiting=lambda: None
+        )
+    assert report.after == schema_version.head()
+    assert by_name(engine) == fresh(kind)
+
+
+def test_an_upgrade_that_gives_up_says_that_the_book_is_half_upgraded(
+    first_book: tuple[dict[str, str], Engine], monkeypatch: pytest.MonkeyPatch, forks: Forks
+) -> None:
+    environ, _ = first_book
+    monkeypatch.setattr(transaction_retry, "RETRY_CONFLICTS_FOR", 0.2)
+    with conflicts(1000):
+        result = guestbook.create_app(environ).test_cli_runner().invoke(args=["upgrade"])
+    assert result.exit_code == 75
+    assert "The book is half upgraded" in result.stderr
+    assert result.stderr.endswith("upgrade\n")
+    forks.run(environ, "upgrade")

@@ -103,7 +103,7 @@ class BusyComments:
             with database.writing() as session:
                 return do(session)
 
-        comment_id = transaction_retry.after_deadlock(once)
+        comment_id = transaction_retry.complete(once)
         db.session.remove()
         if known is None:
             self._alive.append(comment_id)

@@ -2,9 +2,11 @@
 
 import http.client
 import io
+import sqlite3
 import threading
 from collections.abc import Iterator
 
+import psycopg
 import pymysql
 import pytest
 from flask import Flask, abort
@@ -12,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.serving import make_server
 
 import guestbook
-from guestbook.storage import database
+from guestbook.storage import database, sqlite_setup
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
 from guestbook.web import body_limits
@@ -237,9 +239,22 @@ def test_a_redirect_names_no_host_that_a_stranger_chose(visitor: Visitor) -> Non
         assert 'href="/admin/comments/?status=spam"' in answer.text
 
 
-@pytest.mark.parametrize(("times", "status"), [(1, 200), (3, 200), (4, 503)])
-def test_what_had_to_yield_to_another_is_done_again(app: Flask, times: int, status: int) -> None:
-    yields = [OperationalError("UPDATE", None, pymysql.OperationalError(1213, "Deadlock found"))] * times
+def busy() -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    return error
+
+
+CONFLICTS = [
+    *(psycopg.errors.lookup(code)("conflict") for code in ("40001", "40P01", "55P03")),
+    *(pymysql.OperationalError(code, "conflict", sqlstate="HY000") for code in (1020, 1205, 1213, 1412)),
+    busy(),
+]
+
+
+@pytest.mark.parametrize("conflict", CONFLICTS, ids=repr)
+def test_what_had_to_yield_to_another_is_done_again(app: Flask, conflict: Exception) -> None:
+    yields: list[Exception] = [OperationalError("UPDATE", None, conflict)] * 4
 
     def act() -> str:
         if yields:
@@ -247,5 +262,17 @@ def test_what_had_to_yield_to_another_is_done_again(app: Flask, times: int, stat
         return "done"
 
     app.add_url_rule("/act", "act", act, methods=["POST"])
-    assert Visitor(app).open("POST", "/act").status_code == status
+    assert Visitor(app).open("POST", "/act").status_code == 200
     assert yields == []
+
+
+def test_a_writer_that_has_waited_for_its_turn_does_not_wait_a_second_time(app: Flask) -> None:
+    tries: list[str] = []
+
+    def act() -> str:
+        tries.append("begin")
+        raise OperationalError(sqlite_setup.TAKE_TURN, None, busy())
+
+    app.add_url_rule("/act", "act", act, methods=["POST"])
+    assert Visitor(app).open("POST", "/act").status_code == 503
+    assert tries == ["begin"]

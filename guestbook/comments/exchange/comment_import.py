@@ -107,9 +107,9 @@ def _check_reply(comment: CheckedComment, settings: Settings) -> None:
 def _store(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[str]:
     """Store those that are not there, all or none; return how many by status."""
     try:
-        return transaction_retry.after_deadlock(lambda: _store_once(comments, rules))
+        return transaction_retry.complete(lambda: _store_once(comments, rules))
     except IntegrityError:  # another import was faster; now its comments are seen
-        return transaction_retry.after_deadlock(lambda: _store_once(comments, rules))
+        return transaction_retry.complete(lambda: _store_once(comments, rules))
 
 
 def _store_once(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[str]:

@@ -11,15 +11,13 @@ from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress
 from guestbook.settings import Settings
-from guestbook.storage import backup, database_errors, engine_setup, stored_secrets
+from guestbook.storage import backup, database_errors, engine_setup, stored_secrets, transaction_retry
 from guestbook.storage.backup import BackupReport
 from guestbook.storage.copy.book_copy import PASS_WAIT
 from guestbook.storage.database_errors import Fault
 from guestbook.storage.restore import key_file, server_replacement, sqlite_replacement
 from guestbook.storage.restore.key_file import KeyFate
 from guestbook.storage.restore.staging import StagedBook
-
-TRIES = 3  # where the transaction and a visitor's wait for each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,7 @@ def run(
     """Replace the book of the settings, while no pass of this machine and no upgrade is at work.
 
     Until the transaction commits the old book is there. Nobody can write to it: the backup has all of it.
+    A conflict with visitors begins it again.
     Raises Refused, WrongVersion for an older book on a server, and what SQLAlchemy raises.
     """
     place = sqlite_replacement.replace if settings.on_sqlite else server_replacement.replace
@@ -51,7 +50,14 @@ def run(
         if not is_quiet:
             raise Refused("A pass or an upgrade is still at work. Stop cron, and run this again.")
         keeper = _Keeper(settings, progress)
-        rows = _with_retries(engine, lambda: place(engine, staged_book, keeper.keep, progress), keeper)
+        try:
+            rows = transaction_retry.repeat(
+                lambda: place(engine, staged_book, keeper.keep, progress), only_conflicts=True
+            )
+        except DBAPIError as error:
+            if settings.on_sqlite and database_errors.fault_of(error) is Fault.DAMAGED:
+                raise Refused(damaged(engine)) from error
+            raise
         engine_setup.clear_wal(engine)
         with engine.connect() as connection:
             locked = stored_secrets.look(connection, settings.keyring).unreadable
@@ -70,20 +76,6 @@ class _Keeper:
         path = backup.own_path(self._settings, "before-restore")
         self.report = backup.write(self._settings, path, progress=self._progress)
         return self.report.path
-
-
-def _with_retries(engine: Engine, do: Callable[[], dict[str, int]], keeper: _Keeper) -> dict[str, int]:
-    """Do it; begin again after a deadlock with visitors, but not once nobody else can write."""
-    for left in reversed(range(TRIES)):
-        try:
-            return do()
-        except DBAPIError as error:
-            if left and database_errors.was_deadlock(error) and keeper.report is None:
-                continue
-            if engine.dialect.name == "sqlite" and database_errors.fault_of(error) is Fault.DAMAGED:
-                raise Refused(damaged(engine)) from error
-            raise
-    raise AssertionError("the last try returns or raises")
 
 
 def damaged(engine: Engine) -> str:

@@ -67,7 +67,8 @@ def _emptied(connection: Connection, plains: list[PlainTable]) -> bool:
     """Delete all rows, so that nobody can insert any; say whether there were some."""
     if connection.dialect.name == "postgresql":
         names = ", ".join(plain.name for plain in plains)
-        connection.exec_driver_sql(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
+        # A weaker lock would let others lock rows, and then both sides would wait.
+        connection.exec_driver_sql(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
     return sum([connection.execute(delete(plain.clause)).rowcount for plain in reversed(plains)]) > 0
 
 

@@ -1,6 +1,8 @@
 """The deliveries by the API: look through them, see one, send it again."""
 
+import random
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +14,7 @@ from guestbook.lib import clock
 from guestbook.storage.database import writing
 from guestbook.storage.models import Delivery
 from tests.support import factories
-from tests.support.api_client import NOBODY, ApiClient
+from tests.support.api_client import NOBODY, ApiClient, new_token
 from tests.support.receiver import Answer, Receiver
 
 DAY = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -155,3 +157,22 @@ def test_a_program_that_may_only_read_sees_no_link_to_moderate(app: Flask, recei
         for text in (seen["payload"], attempt["response_body"]):
             assert ("/moderate/(hidden)" in text) == is_hidden
             assert (re.search("/moderate/[0-9a-f]", text) is None) == is_hidden
+
+
+def test_redelivery_beside_moderation_always_gets_its_turn(each_app: Flask) -> None:
+    with each_app.app_context():
+        factories.webhook()
+        comments = [factories.sign(f"Hello {number}") for number in range(6)]
+        rows = [row.id for row in factories.deliveries()]
+    token = new_token(each_app)
+
+    def redeliver(number: int) -> int:
+        return ApiClient(each_app, token).ask("POST", f"/deliveries/{rows[number % 6]}/redeliver").status_code
+
+    def moderate(number: int) -> int:
+        action = {"ids": random.sample(comments, 4), "action": ("hold", "publish")[number % 2]}
+        return ApiClient(each_app, token).ask("POST", "/moderate", action).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit((redeliver, moderate)[number % 2], number // 2) for number in range(80)]
+        assert {one.result() for one in asked} <= {200, 202}
