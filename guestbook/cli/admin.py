@@ -8,6 +8,7 @@ from guestbook.auth import api_tokens, login, second_factor
 from guestbook.cli import app_command
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
+from guestbook.storage import transaction_retry
 from guestbook.storage.database import db, writing
 
 PASSWORD_LINE_LIMIT = 4 * login.LONGEST + 3  # bytes: a character too many, and the end of the line
@@ -31,9 +32,13 @@ def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
     if once and login.has_password(db.session()):
         return
     password = login.random_password() if make else _read_password()
-    with writing() as session:
-        login.set_password(session, password)
-        count = api_tokens.revoke_all(session) if revoke_tokens else api_tokens.count(session, clock.now())
+
+    def store() -> int:
+        with writing() as session:
+            login.set_password(session, password)
+            return api_tokens.revoke_all(session) if revoke_tokens else api_tokens.count(session, clock.now())
+
+    count = transaction_retry.complete(store)  # the password may have come from a pipe, which is read once
     if make:
         click.echo(password)
     if once:

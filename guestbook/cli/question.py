@@ -18,7 +18,7 @@ def ask(question: str, *, nothing: str, verb: str, as_json: bool) -> None:
     """
     if as_json or not sys.stdin.isatty():
         raise Refused(f"{nothing} Add --yes to {verb} without a question.")
-    if not click.confirm(question):
+    if not _is_confirmed(question):
         raise Refused(nothing)
 
 
@@ -31,5 +31,13 @@ def ask_on_terminal(what_goes: Callable[[], str], yes: bool, verb: str = "Delete
         return
     question = f"{what_goes()} {verb}?"
     db.session.rollback()  # nobody waits in a transaction for an answer
-    if not click.confirm(question, err=True):
+    if not _is_confirmed(question, err=True):
         raise Refused("Nothing was changed.")
+
+
+def _is_confirmed(question: str, *, err: bool = False) -> bool:
+    """Ask once, even if the command runs again because another transaction was in its way."""
+    answers = click.get_current_context().meta.setdefault(__name__, {})
+    if question not in answers:
+        answers[question] = click.confirm(question, err=err)
+    return bool(answers[question])

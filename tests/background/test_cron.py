@@ -7,17 +7,25 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import pymysql
 import pytest
 import requests
+from flask import Flask
+from sqlalchemy import event, insert
+from sqlalchemy.exc import OperationalError
 
 import guestbook
+from guestbook.background import cron, pass_lifecycle
 from guestbook.lib import clock
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db
+from guestbook.storage.models import Limit
 from tests.conftest import run
-from tests.support import databases
+from tests.support import databases, factories
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.measure import quickest
@@ -380,3 +388,32 @@ def in_threads(site: str, threads: int, count: int) -> list[list[float]]:
     for thread in running:
         thread.join(100)
     return results
+
+
+# --- others in its way
+
+
+def test_a_deadlock_in_any_transaction_of_a_pass_is_repeated(
+    each_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pass_lifecycle, "PRUNE_TIME", 30.0)
+    day_ago = clock.now() - timedelta(days=1)
+    with each_app.app_context():
+        factories.delivery(factories.webhook(), attempts=1, claims=1, due_at=clock.now() + timedelta(days=99))
+        factories.source(unproven_bytes=7)
+        for age in range(5):
+            factories.past_pass(age * timedelta(days=1), ended=True)
+        with database.write(db.engine) as connection:
+            limit = {"who": "somebody", "hits": 1, "since": day_ago, "last_at": day_ago - timedelta(days=9)}
+            connection.execute(insert(Limit).values(limit))
+        met: set[str] = set()
+
+        def meet(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if re.match("INSERT|UPDATE|DELETE", statement) and statement not in met:
+                met.add(statement)
+                raise OperationalError(statement, None, pymysql.OperationalError(1213, "Deadlock found"))
+
+        event.listen(db.engine, "before_cursor_execute", meet)
+        assert cron.run(db.engine, factories.settings(), cron.Options())
+        tables = set(re.findall(r"(?:INTO|UPDATE|FROM) (\w+)", " ".join(met)))
+        assert tables >= {"deliveries", "passes", "limits", "sources", "days"}

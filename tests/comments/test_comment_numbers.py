@@ -1,6 +1,7 @@
 """Numbers of comments: each its place in the order of signing, given once, exact whoever signs at once."""
 
 import threading
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from guestbook.comments.comment_form import Draft
 from guestbook.comments.exchange import comment_import, json_lines
 from guestbook.comments.exchange.comment_import import ImportRules
 from guestbook.comments.moderation_policy import Classification
+from guestbook.lib import clock, ids
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Setting
@@ -168,3 +170,27 @@ def test_an_upgrade_numbers_older_comments_by_time_but_no_spam(kind: str, tmp_pa
             ]
             last = connection.exec_driver_sql("SELECT value FROM settings WHERE name = 'last_number'")
             assert last.scalar() == "4"
+
+
+@pytest.mark.usefixtures("each_app")
+def test_the_next_pass_numbers_what_an_old_web_server_has_stored_meanwhile() -> None:
+    now = clock.now().replace(minute=30)
+    day_ago = now - timedelta(days=1)
+    first = factories.sign()
+
+    def store(status: str, at: datetime) -> str:
+        comment = Comment(id=ids.first_of(at)[:12] + ids.new()[12:], name="Ada", message="Hi", status=status)
+        comment.created_at = at
+        factories.written(lambda session: session.add(comment))
+        return str(comment.id)
+
+    statuses = ("published", "held", "spam", "trash")
+    new = [store(status, now + timedelta(milliseconds=place)) for place, status in enumerate(statuses)]
+    approved = store("published", day_ago)  # it was spam until the old web server was asked to approve it
+    assert comment_numbers.give_missing(db.engine, now - timedelta(hours=1)) == 2
+    assert comment_numbers.give_missing(db.engine, now - timedelta(hours=1)) == 0
+    factories.run_pass()  # the first of its hour looks at all comments
+    given = {row.id: row.number for row in db.session.scalars(select(Comment))}
+    assert [given[one] for one in (first, *new, approved)] == [1, 2, 3, None, None, 4]
+    factories.sign()
+    assert max(filter(None, numbers())) == 5
