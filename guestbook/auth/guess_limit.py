@@ -22,18 +22,19 @@ class GuessLimit:
 
     def __init__(self, secret_key: str, what: str, address: str | None) -> None:
         self.everybody = rate_limit.who(secret_key, what)
-        self.network = rate_limit.who(secret_key, what, address or "")
+        self.networks = rate_limit.networks(secret_key, what, address or "")
 
     def begin(self, session: Session, now: datetime) -> float:
         """Count a try and return 0, or return the seconds until the network may try again."""
         attacked = rate_limit.count(session.connection(), self.everybody, now, within=HOUR) >= UNDER_ATTACK
-        return rate_limit.knock(
-            session.connection(), self.network, now, free=FREE_UNDER_ATTACK if attacked else FREE_TRIES
-        )
+        free, connection = FREE_UNDER_ATTACK if attacked else FREE_TRIES, session.connection()
+        waits = (rate_limit.knock(connection, one.name, now, free=one.times * free) for one in self.networks)
+        return next(filter(None, waits), 0.0)
 
     def was_right(self, session: Session) -> None:
-        """Forget the network's tries."""
-        rate_limit.forget(session.connection(), self.network)
+        """Forget the tries of its networks."""
+        for one in self.networks:
+            rate_limit.forget(session.connection(), one.name)
 
     def was_wrong(self, session: Session, now: datetime, noun: str) -> None:
         """Count a wrong one of everybody's, and write it down under its noun."""

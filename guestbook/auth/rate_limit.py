@@ -7,6 +7,7 @@ them after a day.
 
 import hmac
 import re
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
@@ -19,11 +20,20 @@ from guestbook.storage.models import Limit
 
 LIMITS_SKEW = timedelta(seconds=60)  # a row may be ahead: the clock was read before the wait for it
 ROTATION = timedelta(days=1)  # the key of a network's hash is another one each day
-IPV6_NETWORK = 64  # bits; a visitor usually has all addresses of such a network
+# By the bits of an IPv6 network, how many times the limit is its own. A visitor usually has all addresses of
+# a /64, and one with a server may have all of a /48, in which others live too.
+IPV6_NETWORKS = {64: 1, 48: 10}
 LIMIT_ROW = "SELECT hits, since, last_at FROM limits WHERE who = :name"
 LOCKED_LIMIT_ROW = LIMIT_ROW + plain_statement.FOR_UPDATE
 SET_LIMIT = "UPDATE limits SET hits = :hits, since = :since, last_at = :last_at WHERE who = :name"
 WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([0-9.]+))(?::\d+)?")  # as some proxies pass an address on
+
+
+class CountedNetwork(NamedTuple):
+    """The name of a network's row, and how many times the limit is its own."""
+
+    name: str
+    times: int
 
 
 class LimitCount(NamedTuple):
@@ -36,8 +46,30 @@ class LimitCount(NamedTuple):
 
 def who(secret_key: str, what: str, address: str | None = None) -> str:
     """Return the name under which an address's network is counted for `what`; everybody's without one."""
-    subject = what if address is None else f"{what} {_network(address)}"
-    return hmac.new(secret_key.encode(), subject.encode(), "sha256").hexdigest()
+    if address is not None:
+        return networks(secret_key, what, address)[0].name
+    return hmac.new(secret_key.encode(), what.encode(), "sha256").hexdigest()
+
+
+def networks(secret_key: str, what: str, address: str) -> list[CountedNetwork]:
+    """Return the networks of an address that are counted for `what`, the smallest first."""
+    return [CountedNetwork(who(secret_key, f"{what} {one}"), times) for one, times in _networks(address)]
+
+
+def take_of(
+    connection: Connection,
+    secret_key: str,
+    what: str,
+    address: str,
+    now: datetime,
+    *,
+    most: int,
+    within: timedelta,
+) -> float:
+    """Do as `take` for the networks of an address, the larger of which may do more."""
+    counted = networks(secret_key, what, address)
+    waits = (take(connection, one.name, now, most=one.times * most, within=within) for one in counted)
+    return next(filter(None, waits), 0.0)
 
 
 def take_of_network(
@@ -50,18 +82,18 @@ def take_of_network(
     most: int,
     within: timedelta,
 ) -> float:
-    """Do as `take` for an address's network, under a name that is another one each day.
+    """Do as `take_of`, under names that are other ones each day.
 
     A stretch of time that began under yesterday's name ends under it, so the limit is exact at midnight too.
     Where two servers' clocks differ, one may be at tomorrow's name already: both look at both, in this order.
     """
-    moments = (now - within, now, now + LIMITS_SKEW)
-    today = who_on_day(secret_key, what, address, now)
-    for moment in moments if len({_day(moment) for moment in moments}) > 1 else ():
-        name = who_on_day(secret_key, what, address, moment)
-        if _is_present(_row(connection, name, now), now, within):
-            return take(connection, name, now, most=most, within=within)
-    return take(connection, today, now, most=most, within=within)
+    for days in _by_day(secret_key, what, address, now, within):
+        several = days if len(set(days)) > 1 else ()
+        present = (one for one in several if _is_present(_row(connection, one.name, now), now, within))
+        name, times = next(present, days[1])
+        if wait := take(connection, name, now, most=times * most, within=within):
+            return wait
+    return 0.0
 
 
 def left_of_network(
@@ -75,16 +107,22 @@ def left_of_network(
     within: timedelta,
 ) -> tuple[int, float]:
     """Return how many `take_of_network` would count now, and the seconds until there may be `most` again."""
-    for moment in (now - within, now, now + LIMITS_SKEW):
-        row = _unlocked(connection, who_on_day(secret_key, what, address, moment))
-        if row and _is_present(row, now, within):
-            return max(0, most - row.hits), (row.since + within - now).total_seconds()
-    return most, within.total_seconds()
+    left = [(most, within.total_seconds())]
+    for days in _by_day(secret_key, what, address, now, within):
+        for name, times in days:
+            row = _unlocked(connection, name)
+            if row and _is_present(row, now, within):
+                left.append((max(0, times * most - row.hits), (row.since + within - now).total_seconds()))
+                break
+    return min(left)
 
 
-def who_on_day(secret_key: str, what: str, address: str, moment: datetime) -> str:
-    """Return the name under which an address's network is counted on the day of that moment."""
-    return who(f"{secret_key} {_day(moment)}", what, address)
+def _by_day(
+    secret_key: str, what: str, address: str, now: datetime, within: timedelta
+) -> Iterator[tuple[CountedNetwork, ...]]:
+    """Yield each network with its names when the stretch may have started, now, and by a clock ahead."""
+    moments = (now - within, now, now + LIMITS_SKEW)
+    return zip(*(networks(f"{secret_key} {_day(one)}", what, address) for one in moments), strict=True)
 
 
 def ends_at(connection: Connection, name: str, now: datetime, *, within: timedelta) -> datetime | None:
@@ -162,13 +200,16 @@ def _set(connection: Connection, name: str, row: LimitCount) -> None:
     plain_statement.run(connection, SET_LIMIT, name=name, hits=row.hits, **moments)
 
 
-def _network(address: str) -> str:
-    """Return an IPv4 address or the /64 of an IPv6 address; anything else, such as a socket's name, as is."""
+def _networks(address: str) -> list[tuple[str, int]]:
+    """Return an IPv4 address, or an IPv6 address's networks; anything else, such as a socket's name, as is.
+
+    Each comes with how many times the limit is its own.
+    """
     bare = WITH_PORT.fullmatch(address)
     try:
         ip = ip_address((bare[1] or bare[2] if bare else address).partition("%")[0])
     except ValueError:
-        return address
-    if not isinstance(ip, IPv6Address):
-        return str(ip)
-    return str(ip.ipv4_mapped or f"{int(ip) >> (128 - IPV6_NETWORK):x}/{IPV6_NETWORK}")
+        return [(address, 1)]
+    if not isinstance(ip, IPv6Address) or ip.ipv4_mapped:
+        return [(str(getattr(ip, "ipv4_mapped", None) or ip), 1)]
+    return [(f"{int(ip) >> (128 - bits):x}/{bits}", times) for bits, times in IPV6_NETWORKS.items()]

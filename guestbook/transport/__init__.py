@@ -5,7 +5,7 @@ Nothing follows a redirect but `Transport.get`, which reads public pages: it che
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
@@ -106,13 +106,22 @@ class Transport:
         attempt = AttemptBudget(seconds or self._timeout, self._policy, self._lookups, body_limit)
         return self._exchange(attempt, method, url, headers, body)
 
-    def get(self, url: str, headers: Mapping[str, str], *, seconds: float | None = None) -> FetchedPage:
+    def get(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        seconds: float | None = None,
+        before: Callable[[str], None] = lambda _url: None,
+    ) -> FetchedPage:
         """Read a page with one GET, and one more for each redirect; raises TransportError.
 
-        All of them share the time. The address of each is checked as that of the first.
+        All of them share the time. The address of each is checked as that of the first. `before` gets each
+        URL first, and may raise TransportError.
         """
         until = time.monotonic() + (seconds or self._timeout)
         for _ in range(redirects.MOST_REDIRECTS + 1):
+            before(url)
             left = max(until - time.monotonic(), 0)
             attempt = AttemptBudget(left, self._policy, self._lookups, PAGE_LIMIT)
             answer = self._exchange(attempt, "GET", url, headers, b"")

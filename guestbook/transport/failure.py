@@ -30,6 +30,7 @@ FAILURE_SENTENCES = {
     "response_too_large": "The answer was too large before its body began.",
     "bad_response": "The answer was not valid HTTP.",
     "too_many_redirects": "The page leads from one address to the next, more than five times.",
+    "host_busy": "Many pages of this host were asked for within a minute.",
     "no_mail_server": "GUESTBOOK_SMTP_URL and GUESTBOOK_MAIL_FROM are not set, so no e-mail can be sent.",
     "mail_server_unfit": "The mail server does not speak SMTP, or lacks what GUESTBOOK_SMTP_URL needs.",
     "proxy_refused": "The outbound proxy does not allow this host. Free PythonAnywhere accounts reach only "

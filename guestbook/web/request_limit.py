@@ -12,8 +12,12 @@ from guestbook.web import current
 
 def count(what: str, address: str | None = None, *, most: int, within: timedelta, sentence: str) -> None:
     """Count a request of this address's network, or of everybody without one; raises TooManyRequests."""
-    name = rate_limit.who(current.settings().secret_key, what, address)
+    key, now = current.settings().secret_key, clock.now()
     with writing() as session:
-        wait = rate_limit.take(session.connection(), name, clock.now(), most=most, within=within)
+        connection = session.connection()
+        if address is None:
+            wait = rate_limit.take(connection, rate_limit.who(key, what), now, most=most, within=within)
+        else:
+            wait = rate_limit.take_of(connection, key, what, address, now, most=most, within=within)
     if wait:
         raise TooManyRequests(sentence, retry_after=int(wait) + 1)

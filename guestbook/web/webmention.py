@@ -110,11 +110,10 @@ def _store(mention: MentionRequest) -> str:
 
 def _insert(receiver: ReceivingSource, mention: MentionRequest) -> str:
     with writing() as session:
-        network = rate_limit.who(current.settings().secret_key, "webmention", request.remote_addr or "")
-        wait = rate_limit.take(
-            session.connection(), network, clock.now(), most=MOST_MENTIONS, within=MENTION_WINDOW
-        )
-        if wait:
+        key, address, now = current.settings().secret_key, request.remote_addr or "", clock.now()
+        if wait := rate_limit.take_of(
+            session.connection(), key, "webmention", address, now, most=MOST_MENTIONS, within=MENTION_WINDOW
+        ):
             raise TooManyRequests(TOO_MANY, retry_after=math.ceil(wait))
         return mention_store.store(session, receiver, mention)
 

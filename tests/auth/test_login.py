@@ -290,6 +290,6 @@ def test_no_address_is_stored() -> None:
     wrong("2001:db8::1")
     log_in(address=ELSEWHERE)
     rows = [row.who for row in db.session.scalars(select(Limit))]
-    assert len(rows) == 3, "two networks and everybody; who is right is forgotten"
+    assert len(rows) == 4, "three networks and everybody; who is right is forgotten"
     assert all(len(who) == 64 and set(who) <= set("0123456789abcdef") for who in rows)
     assert clock.now() - db.session.scalars(select(Limit.last_at)).all()[0] < timedelta(minutes=1)

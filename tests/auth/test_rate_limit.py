@@ -1,11 +1,13 @@
 """Limits: counted by network, in the database, and right whatever the clock does."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
 
 from guestbook.auth import rate_limit
+from guestbook.auth.guess_limit import GuessLimit
 from guestbook.lib import rate_limit_backoff
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Limit
@@ -172,6 +174,32 @@ def visit(seconds: float, address: str = "203.0.113.9") -> float:
         return rate_limit.take_of_network(
             session.connection(), KEY, "comment", address, now, most=3, within=TEN_MINUTES
         )
+
+
+def test_a_larger_ipv6_network_may_do_ten_times_as_much_as_each_within_it() -> None:
+    terms: Any = {"most": 2, "within": TEN_MINUTES}
+
+    def taken(address: str) -> tuple[bool, ...]:
+        with writing() as session:
+            at = session.connection()
+            left, _ = rate_limit.left_of_network(at, KEY, "day", address, MIDNIGHT, **terms)
+            waits = (
+                rate_limit.take_of(at, KEY, "take", address, MIDNIGHT, **terms),
+                rate_limit.take_of_network(at, KEY, "day", address, MIDNIGHT, **terms),
+                GuessLimit(KEY, "guess", address).begin(session, MIDNIGHT),
+            )
+        assert (left == 0) == bool(waits[1])
+        return tuple(bool(wait) for wait in waits)
+
+    for number in range(10):
+        assert [taken(f"2001:db8:1:{number}::1") for _ in range(3)] == [
+            (False, False, False), (False, False, False), (True, True, False)
+        ]  # fmt: skip
+    assert taken("2001:db8:1:10::1") == (True, True, False)
+    for number in range(20, 40):
+        taken(f"2001:db8:1:{number}::1")
+    assert taken("2001:db8:1:40::1") == (True, True, True)
+    assert taken("2001:db8:2::1") == (False, False, False)
 
 
 def names() -> set[str]:

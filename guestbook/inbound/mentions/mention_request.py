@@ -43,7 +43,7 @@ class MentionRequest:
     @property
     def host(self) -> str:
         """Return the host of the page, as readers see it after “via”."""
-        return urlsplit(self.source).hostname or ""
+        return host_of(self.source)
 
 
 def checked(form: Mapping[str, Any], base_url: str) -> MentionRequest:
@@ -62,6 +62,12 @@ def checked(form: Mapping[str, Any], base_url: str) -> MentionRequest:
     if _path_below(source, base_url) is not None:
         raise Refused(Translatable("The source is a page of this book itself."), field="source")
     return MentionRequest(source, target)
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address, in small letters; "" if it has none."""
+    parts = _split(url)
+    return parts.hostname or "" if parts else ""
 
 
 def is_page_of(url: str, base_url: str) -> bool:

@@ -1,6 +1,9 @@
 """Read the page of a webmention: fetch it, look for the link, read its entry. Runs in threads of its own."""
 
+import time
+from collections import Counter
 from dataclasses import dataclass
+from threading import Lock
 
 from guestbook.inbound.mentions import mention_request
 from guestbook.inbound.mentions.page_report import FETCH_FAILED, READING_FAILED, PageReport, PageTask
@@ -14,6 +17,9 @@ from guestbook.outbound.request_headers import user_agent
 from guestbook.outbound.time_limit import TimeLimit
 from guestbook.transport import PAGE_LIMIT, FetchedPage, Transport, TransportError
 
+MINUTE = 60.0  # seconds
+MOST_OF_HOST = 30  # requests to one host within a minute
+MOST_AFTER_REDIRECT = 3  # attempts at a page that redirects
 PAGE_GONE = {
     404: Translatable("The page is gone: its server answered 404."),
     410: Translatable("The page is gone: its server answered 410."),
@@ -38,11 +44,13 @@ class PageReader:
         seconds = self.limit.left(self.timeout)
         if not seconds:
             return PageReport(task, was_read=False)
+        way = _Way(task)
         try:
-            fetched = self.transport.get(task.request.page_url, self._headers(), seconds=seconds)
-            return self._report(task, fetched)
+            url = task.request.page_url
+            fetched = self.transport.get(url, self._headers(), seconds=seconds, before=way.begin)
+            return way.limited(self._report(task, fetched))
         except TransportError as error:
-            return _failed(task, error)
+            return way.limited(_failed(task, error))
         except MemoryError:
             return _failed(task, TransportError("out_of_memory"))
         except Exception as error:  # a mistake in our code must not end the thread
@@ -73,6 +81,55 @@ class PageReader:
         return report
 
 
+class HostQuota:
+    """How many requests a host may get from this process in a minute, whoever sends us there."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._minute = 0.0
+        self._asked: Counter[str] = Counter()
+
+    def take(self, host: str) -> bool:
+        """Count a request, unless the host has had enough of them."""
+        with self._lock:
+            minute = time.monotonic() // MINUTE
+            if minute != self._minute:
+                self._minute, self._asked = minute, Counter()
+            self._asked[host] += 1
+            return self._asked[host] <= MOST_OF_HOST
+
+
+hosts = HostQuota()
+
+
+class _Way:
+    """The hosts on the way to one page. A stranger may have sent us to a third party, who must not suffer."""
+
+    def __init__(self, task: PageTask) -> None:
+        self._named = _site(task.request.host)
+        self._attempts = task.event.attempts + 1
+        self._requests = 0
+        self._has_left = False
+
+    def begin(self, url: str) -> None:
+        """Note the host of the next request; raises TransportError where it has had too many."""
+        host = mention_request.host_of(url)
+        if not hosts.take(host):
+            raise TransportError("host_busy")
+        self._requests += 1
+        self._has_left |= _site(host) != self._named
+
+    def limited(self, report: PageReport) -> PageReport:
+        """Return the report; its attempt is the last after a redirect elsewhere, and the third after any."""
+        is_last = self._has_left or (self._requests > 1 and self._attempts >= MOST_AFTER_REDIRECT)
+        report.may_retry &= not is_last
+        return report
+
+
+def _site(host: str) -> str:
+    return host.removeprefix("www.")
+
+
 def _look(task: PageTask, page: WebPage, base_url: str) -> PageReport:
     """Look for the link and read the entry; raises Refused if the page is of another kind."""
     target = mention_link.normal(task.request.target)
@@ -89,4 +146,6 @@ def _look(task: PageTask, page: WebPage, base_url: str) -> PageReport:
 
 
 def _failed(task: PageTask, error: TransportError) -> PageReport:
-    return PageReport(task, error=f"{FETCH_FAILED} {error}", may_retry=not error.is_lasting)
+    wait = MINUTE if error.reason == "host_busy" else 0.0
+    why = f"{FETCH_FAILED} {error}"
+    return PageReport(task, error=why, may_retry=not error.is_lasting, retry_after=wait)

@@ -9,6 +9,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
+from guestbook.inbound.mentions import page_reader
+from guestbook.inbound.mentions.page_report import FETCH_FAILED
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock
 from guestbook.outbound.time_limit import TimeLimit
@@ -112,6 +114,44 @@ def test_redirects_end_after_five(app: Flask, receiver: Receiver) -> None:
     receiver.answer("/post", Answer(302, headers={"Location": "/post"}))
     assert "more than five times" in failure(app, receiver)
     assert len(receiver.requests) == 6
+
+
+def test_a_third_party_to_which_a_page_redirects_is_asked_in_one_attempt_only(app: Flask) -> None:
+    with Receiver() as named, Receiver(address="127.0.0.2") as third:
+        named.answer("/post", Answer(302, headers={"Location": f"http://127.0.0.2:{third.port}/"}))
+        third.answer("/", Answer(503), page())
+        assert "HTTP 503" in failure(app, named)
+        mention(app, named)  # a page may well have moved
+        assert [len(one.requests) for one in (named, third)] == [2, 2]
+    assert len(comments()) == 1
+
+
+def test_a_page_that_redirects_has_three_attempts(app: Flask, receiver: Receiver) -> None:
+    receiver.answer("/post", Answer(302, headers={"Location": "/there"}))
+    receiver.answer("/there", Answer(503))
+    mention(app, receiver)
+    for _ in range(5):
+        mention_pages.make_due()
+        mention_pages.read(app)
+    row = inbound_factories.row()
+    assert (row.status, row.attempts, len(receiver.requests)) == ("failed", 3, 6)
+
+
+def test_a_host_gets_so_many_requests_a_minute_whoever_redirects_there(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_reader, "MOST_OF_HOST", 2)
+    with Receiver(address="127.0.0.2") as third:
+        third.answer("/", page())
+        for number in range(3):
+            with Receiver(address=f"127.0.1.{number}") as named:
+                named.answer("/post", Answer(302, headers={"Location": f"http://127.0.0.2:{third.port}/"}))
+                mention_pages.send(app.test_client(), f"http://127.0.1.{number}:{named.port}/post")
+                mention_pages.read(app)
+        assert len(third.requests) == 2
+    row = inbound_factories.rows()[-1]
+    assert (row.status, row.error) == ("new", f"{FETCH_FAILED} {FAILURE_SENTENCES['host_busy']}")
+    assert 50 < (row.due_at - clock.now()).total_seconds() < 70
 
 
 def test_each_redirect_is_checked_by_the_guard(environ: dict[str, str]) -> None:

@@ -100,7 +100,7 @@ def sign(browser: Browser, installed: Installed, page: Element) -> None:
     assert isinstance(key, str)
     db.session.rollback()
     days = (clock.now(), clock.now() - rate_limit.ROTATION)  # it may just be midnight
-    names = [rate_limit.who_on_day(key, "comment", ADDRESS, day) for day in days]
+    names = [rate_limit.who(f"{key} {rate_limit._day(day)}", "comment", ADDRESS) for day in days]
     assert any(db.session.get(Limit, name) for name in names)
 
 
