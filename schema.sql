@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS webhooks (
     rate VARCHAR(10),               -- how many attempts may begin, such as 30/m or 5/s; null: any number
     rate_log TEXT,                  -- when they began lately: milliseconds since 1970, a colon, how many; and so on
     next_slot_at VARCHAR(24),       -- when the next one may begin, if none may now
-    failing_announced_at VARCHAR(24), -- when the others heard that it fails; null when they need not hear that it recovers
+    failing_announced_at VARCHAR(24), -- when the others were sent that it fails; null when they need not be sent that it recovers
     moderation_links_since VARCHAR(24), -- when not null, its messages about held comments have links to moderate them
     github_headers_since VARCHAR(24), -- when not null, GitHub's headers come too
     signing_key TEXT,               -- a private key that signs; encrypted; null: the secret alone signs
@@ -72,7 +72,7 @@ CREATE TABLE IF NOT EXISTS comments (
     place VARCHAR(60),              -- where the visitor comes from, if the book asks for it
     note TEXT,                      -- what the visitor wrote to the owner alone
     decisions TEXT,                 -- time, action and who did it, one a line, the newest last
-    last_sequence INTEGER DEFAULT 0 NOT NULL, -- how many events our webhooks were to hear about it
+    last_sequence INTEGER DEFAULT 0 NOT NULL, -- how many events there were about it
     PRIMARY KEY (id),
     CONSTRAINT comments_form_key UNIQUE (form_key),
     CONSTRAINT comments_status CHECK (status IN ('published', 'held', 'spam', 'trash'))
@@ -183,7 +183,7 @@ CREATE INDEX IF NOT EXISTS holds_by_reminder ON holds (remind_at);
 -- Which has waited longest; and retention, which removes those decided long ago.
 CREATE INDEX IF NOT EXISTS holds_by_decision ON holds (decided_at, held_at);
 
--- One run of the cron command. `status` reads here when cron last came and what it did.
+-- One pass: one run of the cron command. `status` reads here when cron last came and what it did.
 CREATE TABLE IF NOT EXISTS passes (
     id VARCHAR(32) NOT NULL,
     started_at VARCHAR(24) NOT NULL,
@@ -314,7 +314,7 @@ CREATE TABLE IF NOT EXISTS sources (
     action VARCHAR(10) NOT NULL,    -- log, comment, forward, or webmention, of the source that the book adds
     template TEXT,                  -- Jinja: makes a comment of an event
     forwarded_in_full_since VARCHAR(24), -- when not null, large payloads are forwarded too
-    relayed_since VARCHAR(24),      -- when not null, our own webhooks hear of its comments
+    relayed_since VARCHAR(24),      -- when not null, our own webhooks get the events of its comments
     budget_mb INTEGER DEFAULT 50 NOT NULL, -- megabytes that its unproven events may take
     unproven_bytes INTEGER DEFAULT 0 NOT NULL, -- what they take: the sum of its inbound events' column
     created_at VARCHAR(24) NOT NULL,
@@ -383,7 +383,7 @@ CREATE TABLE IF NOT EXISTS origins (
     comment_id VARCHAR(32) NOT NULL,
     name VARCHAR(80) NOT NULL,      -- the source's name, as it stands under the comment
     url VARCHAR(500),               -- the comment's place in another book; each appears here once
-    told_at VARCHAR(24),            -- when our own webhooks heard of it; null when they shall not
+    told_at VARCHAR(24),            -- when our own webhooks got its event; null when they get none
     source_id VARCHAR(32),          -- the source that brought it, which alone may remove it; null when nobody knows
     PRIMARY KEY (comment_id),
     CONSTRAINT origins_url UNIQUE (url),

@@ -122,7 +122,7 @@ def _inbox() -> Processor:
 def _check_book(**_: Any) -> None:
     """Refuse to start on tables of another version, and beside another host that uses the same SQLite file.
 
-    If the database is away, a message looks later.
+    If the database cannot be used, a message looks later.
     """
     try:
         _host.keep()

@@ -163,7 +163,7 @@ def knock(connection: Connection, name: str, now: datetime, *, free: int) -> flo
 
 
 def forget(connection: Connection, name: str) -> None:
-    """Start the count anew."""
+    """Start the count again."""
     connection.execute(delete(Limit).where(Limit.who == name))
 
 

@@ -42,7 +42,7 @@ class CronPing:
     def end(self, failure: str | None) -> None:
         """Say that the pass has ended, or why it failed."""
         if self._first:
-            self._first.join(PING_TIMEOUT)  # else the monitor might hear of the end first
+            self._first.join(PING_TIMEOUT)  # else the monitor might get the end first
         self._post("/fail" if failure else "", (failure or "")[:PING_BODY_LIMIT])
         self._transport.close()
 

@@ -1,4 +1,4 @@
-"""What the owner should hear after a pass: cron mails these lines, and a web server has them in its log."""
+"""What the owner should know after a pass: cron mails these lines, and a web server has them in its log."""
 
 import logging
 

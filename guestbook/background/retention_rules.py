@@ -22,7 +22,7 @@ RULES = (  # a table, and which of its rows go
     ("deliveries", "status = 'failed' AND finished_at < :keep_failed"),
     (
         "deliveries",
-        "status = 'new' AND due_at < :keep_failed"  # one that was redelivered begins anew
+        "status = 'new' AND due_at < :keep_failed"  # one that was redelivered begins again
         f" AND webhook_id IN (SELECT id FROM webhooks WHERE disabled_at IS NOT NULL OR url = '{PULL_URL}')",
     ),
     ("inbound_events", "status = 'processed' AND processed_at < :keep_processed"),

@@ -60,7 +60,7 @@ class Group(click.Group):
 def call(function: Callable[[], R], *, any_version: bool = False) -> R:
     """Call a function in the application, on a book of the program's version or of any.
 
-    Exit with 1 when it is refused or the version is wrong, with 75 when the database is away.
+    Exit with 1 when it is refused or the version is wrong, with 75 when the database cannot be used.
     """
     with terminal_log.shown(settings().log_format):
         audit_log.act_as(Actor("command", name=_typed_name()))

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class PingedCommand(app_command.AppCommand):
-    """A command that tells a monitor of its start and its end, also when the database is away."""
+    """A command that tells a monitor of its start and its end, also when the database cannot be used."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it between two pings, if the option or the setting has a URL for them."""

@@ -22,5 +22,5 @@ def cron_url(rotate: bool, off: bool) -> None:
             cron_token.remove(session)
             click.echo("The address is removed.")
             return
-        token = cron_token.make(session, anew=rotate)
+        token = cron_token.make(session, rotate=rotate)
     click.echo(cron_token.url(app_command.settings().base_url, token))

@@ -1,4 +1,4 @@
-"""The command that encrypts all secrets in the database anew."""
+"""The command that encrypts all secrets in the database again."""
 
 import secrets
 from dataclasses import replace
@@ -46,7 +46,7 @@ def encrypt_secrets(new_key: bool) -> None:
         files = read.data_dir / secret_key.KEY_FILE, read.data_dir / secret_key.OLD_KEYS_FILE
         click.echo(NEW_KEY.format(*files))  # now, for the rest may fail
     found = _encrypted(read.keyring)
-    click.echo(f"Encrypted {counted(found.encrypted, 'secret')} anew, of {found.total:,}.")
+    click.echo(f"Encrypted {counted(found.encrypted, 'secret')} again, of {found.total:,}.")
     if found.unreadable:
         rows = ", ".join(f"{table} {key}" for table, key in sorted(found.unreadable))
         doctor = app_command.typed("doctor")

@@ -1,4 +1,4 @@
-"""What webhooks hear of a comment: its events, in the caller's transaction."""
+"""What webhooks get about a comment: its events, in the caller's transaction."""
 
 from collections.abc import Collection
 from typing import Any

@@ -25,7 +25,7 @@ COMMENT_SCHEMA: Schema = {
     ),
     "decisions": described(
         {"type": "array", "items": answer(DECISION_SCHEMA)},
-        "Who decided about it, the newest first; needs a token with the scope moderate.",
+        "The decisions about it, the newest first; needs a token with the scope moderate.",
     ),
 }
 

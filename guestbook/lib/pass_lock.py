@@ -63,7 +63,7 @@ def _replaced(path: Path) -> tuple[int | None, str]:
         descriptor = _open(path)
     except OSError:
         return None, why or f"{path} cannot be opened."
-    log.warning("%s belonged to another user and was made anew. Run commands as one user.", path)
+    log.warning("%s belonged to another user and was made again. Run commands as one user.", path)
     return descriptor, ""
 
 

@@ -83,7 +83,7 @@ class Dispatcher:
         timing = settings.timeout, settings.retry_schedule
         self._repair = clock_repair.PeriodicRepair(engine, *timing, but=self._name)
         self._unrecorded: list[Outcome] = []
-        self._is_lost = False  # the database is away, so nothing more can be recorded
+        self._is_lost = False  # the database cannot be used, so nothing more can be recorded
         self._tick_took = 0.0  # seconds for which the last tick held the write lock
         self._look_for_erased_at = 0.0  # on the monotonic clock
 
@@ -98,7 +98,7 @@ class Dispatcher:
     ) -> Tally:
         """Send until nothing is due, or with `stay` until that moment of the monotonic clock.
 
-        At the end nothing is left leased, unless the database is away: then the leases run out.
+        At the end nothing is left leased, unless the database cannot be used: then the leases run out.
         """
         until = min(until, self._limit.until - LEAST_TIME)
         try:

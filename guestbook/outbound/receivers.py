@@ -1,4 +1,4 @@
-"""Make receivers from rows of `webhooks`, anew only when a row has changed.
+"""Make receivers from rows of `webhooks`, again only when a row has changed.
 
 Nothing may be sent unsigned. So a webhook whose secrets cannot be decrypted pauses, and its deliveries wait.
 """

@@ -78,7 +78,7 @@ DELIVERY_SCHEMA: Schema = {
     "attempts": described(NUMBER_SCHEMA, "The number of requests made."),
     "claims": described(NUMBER_SCHEMA, "How often a pass took it; a killed pass counts too."),
     "claimed_by": described(or_null(TEXT_SCHEMA), "The pass that sends it now."),
-    "schedule_start": described(NUMBER_SCHEMA, "The attempts made before the retry schedule began anew."),
+    "schedule_start": described(NUMBER_SCHEMA, "The attempts made before the retry schedule began again."),
     "due_at": or_null(TIME_SCHEMA),
     "created_at": TIME_SCHEMA,
     "finished_at": or_null(TIME_SCHEMA),

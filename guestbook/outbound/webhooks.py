@@ -92,7 +92,7 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     if links is not None:
         webhook.send_moderation_links(links)
     if values.get("rate", webhook.rate) != webhook.rate:
-        webhook.next_slot_at = None  # the next claim counts anew
+        webhook.next_slot_at = None  # the next claim counts from zero
     for name, value in values.items():
         setattr(webhook, name, value)
     webhook_signatures.change(webhook, signatures)

@@ -39,7 +39,7 @@ class Settings:
     keep_spam_days: int
     broker_url: str | None  # of RabbitMQ, for `relay`
     send_after_requests: bool  # for hosts without cron: the end of a web request does its work
-    ping_url: str | None  # of a monitor that hears of each pass of cron
+    ping_url: str | None  # of a monitor that notices each pass of cron
     log_format: str  # text or json
     metrics_token: str  # for /metrics, which is not there without one
 

@@ -44,7 +44,7 @@ for (const part of document.querySelectorAll("[data-live]")) {
         if (fresh && part.innerHTML !== fresh.innerHTML) renew(fresh);
         if (fresh && fresh.dataset.live === undefined) return;
       } catch {
-        // The server is away for a moment; the next look may find it.
+        // The server does not answer for a moment; the next look may find it.
       }
     }
     if (left > 0) setTimeout(look, 1500);

@@ -25,15 +25,15 @@ def read(session: Session) -> str | None:
     return readable(keyring.read(row.value, CRON_PURPOSE)) if row else None
 
 
-def make(session: Session, *, anew: bool = False) -> str:
+def make(session: Session, *, rotate: bool = False) -> str:
     """Return the token; make one if there is none, or in any case.
 
     Raises Refused if there is one that cannot be decrypted: with the right secret key it works again.
     """
     old = read(session)
-    if old is None and not anew and session.get(Setting, CRON_TOKEN_NAME) is not None:
+    if old is None and not rotate and session.get(Setting, CRON_TOKEN_NAME) is not None:
         raise Refused(UNREADABLE_TOKEN)
-    token = ids.new_url_token() if anew or old is None else old
+    token = ids.new_url_token() if rotate or old is None else old
     if token != old:
         sealed = column_types.keyring_of(session.connection()).encrypt(token, CRON_PURPOSE)
         session.merge(Setting(name=CRON_TOKEN_NAME, value=sealed))

@@ -1,4 +1,4 @@
-"""The meaning of a database error: the database is away for now, or something that waiting does not fix."""
+"""The meaning of a database error: it cannot be used now, or something that waiting does not fix."""
 
 import re
 import sqlite3

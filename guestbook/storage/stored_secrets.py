@@ -45,7 +45,7 @@ class StoredSecrets:
     """How many secrets there are, and which rows have some that cannot be decrypted."""
 
     total: int = 0
-    encrypted: int = 0  # anew, or, where nothing was changed, those that need it
+    encrypted: int = 0  # again, or, where nothing was changed, those that need it
     unreadable: set[tuple[str, str]] = field(default_factory=set)  # tables and keys of rows
     why: str = ""  # a sentence about the first of them
 

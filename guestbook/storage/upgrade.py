@@ -136,7 +136,7 @@ def _migrate(engine: Engine, report: UpgradeReport, progress: Progress) -> None:
 
 
 def _run(scripts: ScriptDirectory, version: str, connection: Connection) -> None:
-    """Migrate to a version as Alembic's `upgrade` does, which would load all files anew for each."""
+    """Migrate to a version as Alembic's `upgrade` does, which would load all files again for each."""
     config = _config(connection=connection)
 
     def way(stored: Any, _context: object) -> Any:

@@ -39,4 +39,4 @@ class IdleConnections:
         while len(self._waiting) > self._most:
             oldest = next(iter(self._waiting))
             del self._waiting[oldest]
-            oldest.close()  # it stays in its pool, which opens it anew
+            oldest.close()  # it stays in its pool, which opens it again

@@ -1,6 +1,6 @@
 """Sockets with a budget: one deadline and one allowance of bytes for everything in an attempt.
 
-The time-outs of `requests` start anew with each received byte, so a slow receiver could hold them for ever.
+The time-outs of `requests` start again with each received byte, so a slow receiver could hold them for ever.
 """
 
 import os

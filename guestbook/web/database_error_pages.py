@@ -1,4 +1,4 @@
-"""The answers where the database fails: 503 when it is away or has another version, else 500."""
+"""The answers where the database fails: 503 when it cannot be used or has another version, else 500."""
 
 from flask import Flask, Response, current_app, g, request
 from sqlalchemy.exc import SQLAlchemyError

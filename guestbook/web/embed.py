@@ -20,7 +20,7 @@ SCRIPT_MAX_AGE = 24 * 3600  # seconds; other sites name it without a version
 def require_sites() -> None:
     """Answer 404 while no website may show the book."""
     if not frame.sites():
-        current.preferences()  # if the database is away, that is the error
+        current.preferences()  # if the database cannot be used, that is the error
         abort(404)
 
 

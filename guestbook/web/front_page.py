@@ -1,7 +1,7 @@
 """The front page for readers without a cookie: it is kept as it was sent, until a row behind it changes.
 
 A kept page is answered before Flask, in a twentieth of the time. Its form gets a new token each time. Once a
-minute the page is made anew, so that all that looks at requests sees some.
+minute the page is made again, so that all that looks at requests sees some.
 """
 
 import sqlite3
@@ -97,7 +97,7 @@ class FrontPages:
             return None
         except SQLAlchemyError as error:
             if not getattr(error, "connection_invalidated", False):  # else a new connection may work
-                environ[FAILED] = error  # a visitor must not wait twice for a server that is away
+                environ[FAILED] = error  # a visitor must not wait twice for a server that does not answer
             return None
 
     def _keep(self, key: Key, made: MadePage, headers: list[tuple[str, str]]) -> None:

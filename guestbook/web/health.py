@@ -17,7 +17,7 @@ from guestbook.web import current, database_error_pages, error_pages, request_id
 pages = Blueprint("health", __name__)
 
 DATABASE_STATES = {
-    Fault.AWAY: "database is away",
+    Fault.AWAY: "database cannot be used",
     Fault.NO_TABLES: "tables are missing",
     Fault.OLD_TABLES: "tables are older than the program",
     Fault.NEW_TABLES: "tables are newer than the program",

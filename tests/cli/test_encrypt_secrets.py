@@ -34,8 +34,8 @@ def test_after_a_change_of_the_key_doctor_asks_for_it_and_it_needs_to_run_once(s
     found = finding()
     assert found.sentence == "3 secrets must be encrypted with the present secret key."
     assert "encrypt-secrets" in str(found.command)
-    assert shell("encrypt-secrets") == "Encrypted 3 secrets anew, of 3.\n"
-    assert shell("encrypt-secrets") == "Encrypted 0 secrets anew, of 3.\n"
+    assert shell("encrypt-secrets") == "Encrypted 3 secrets again, of 3.\n"
+    assert shell("encrypt-secrets") == "Encrypted 0 secrets again, of 3.\n"
     secret_keys.use(NEW_KEY)
     assert finding().sentence == "3 secrets can be decrypted."
     assert factories.the(Webhook, hook).secret == SECRET
@@ -79,7 +79,7 @@ def test_a_new_key_goes_into_the_data_folder_and_the_old_one_beside_it(tmp_path:
         hook = factories.webhook(secret=SECRET)
         said = Shell(app.test_cli_runner())("encrypt-secrets", "--new-key")
         assert "Restart the web server and workers now." in said
-        assert said.endswith("Encrypted 1 secret anew, of 1.\n")
+        assert said.endswith("Encrypted 1 secret again, of 1.\n")
     new = (tmp_path / "secret_key").read_text()
     assert new != old
     assert (tmp_path / "secret_key_fallbacks").read_text() == f"{old}\n"

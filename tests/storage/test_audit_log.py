@@ -164,7 +164,7 @@ def test_tokens_settings_and_the_address_of_cron(app: Flask) -> None:
         preferences.save(session, {"title": "secret-5"})
         address = cron_token.make(session)
         assert cron_token.make(session) == address
-        assert cron_token.make(session, anew=True) != address
+        assert cron_token.make(session, rotate=True) != address
         cron_token.remove(session)
         cron_token.remove(session)
         learned_words.forget_all(session, "key")

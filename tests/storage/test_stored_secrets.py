@@ -188,7 +188,7 @@ def test_the_address_for_pingers_is_not_replaced_when_it_cannot_be_decrypted() -
     assert cron_token.read(db.session()) == token
     secret_keys.use(NEW_KEY)
     with database.writing() as session:
-        assert cron_token.make(session, anew=True) != token
+        assert cron_token.make(session, rotate=True) != token
 
 
 @pytest.mark.usefixtures("app")

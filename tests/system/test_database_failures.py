@@ -265,7 +265,7 @@ def test_a_server_that_is_restarted_and_stopped_under_load(
     assert running_pass.printed.startswith(AWAY)
     assert running_pass.printed.count("\n") == 1
     served.refuses_kindly()
-    assert served.visitor.get("/healthz").get_json()["status"] == "database is away"
+    assert served.visitor.get("/healthz").get_json()["status"] == "database cannot be used"
     assert served.cron()[0] == 75
     assert "See whether the database server runs" in served.doctor()["database"]["advice"]
 

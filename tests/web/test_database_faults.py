@@ -150,7 +150,7 @@ def test_a_restart_of_the_server_in_the_middle_of_a_request_is_answered(each_app
 
     answers = [visitor.send(form), visitor.get("/"), visitor.get("/healthz")]
     assert [answer.status_code for answer in answers] == [303, 200, 503]
-    assert answers[2].get_json()["status"] == "database is away"
+    assert answers[2].get_json()["status"] == "database cannot be used"
     assert len(stored(each_app)) == 1
 
 

@@ -53,7 +53,7 @@ def test_it_is_well_again_when_cron_has_come(app: Flask, visitor: Visitor) -> No
 def test_without_the_database_it_is_not_well(environ: dict[str, str]) -> None:
     response = Visitor(guestbook.create_app(environ | AWAY)).get("/healthz")
     assert response.status_code == 503
-    assert response.get_json()["status"] == "database is away"
+    assert response.get_json()["status"] == "database cannot be used"
 
 
 def test_on_a_full_disk_it_is_not_well_and_is_again_when_there_is_room(visitor: Visitor) -> None:

@@ -34,7 +34,7 @@ from guestbook.settings import Settings
 from guestbook.storage import database, database_errors, transaction_retry
 
 TRANSACTION_PAUSE = 0.02  # seconds between two transactions, in which outcomes gather and the web can write
-PAUSE_AFTER_FAULT = 1.0  # seconds, while the database is away
+PAUSE_AFTER_FAULT = 1.0  # seconds, while the database cannot be used
 POOL_LOOK_INTERVAL = 0.25  # seconds between two looks for tasks that should leave the pool
 HELD_FOR = 0.1  # seconds; then Celery may give us another message, if only webhooks that may hang are left
 START_WITHIN = 2.0  # seconds; another worker may have a task that has waited longer for a thread
@@ -206,7 +206,7 @@ class DeliveryConsumer:
         return refused
 
     def _fail(self, error: Exception) -> None:
-        """Let all messages come again while the database is away. Outcomes are recorded when it is back."""
+        """Let all messages come again while the database cannot be used. Outcomes are recorded later."""
         log.debug("A transaction of the worker failed: %r", error)
         for batch in {*self._next.batches, *(batch for batch, _ in self._open.values())}:
             batch.fail(error)

@@ -70,7 +70,7 @@ def _publish(
 ) -> None:
     """Publish what is due. In the end all that is in flight is leased for as long as a message may wait.
 
-    If the database is away, the leases run out, and the rows are published again.
+    If the database cannot be used, the leases run out, and the rows are published again.
     """
     lease = retry_policy.lease(settings.timeout)
     outbox = TableRelay(engine, DELIVERIES, "webhook_id", _open_webhooks, DELIVER, lease, IDS_PER_MESSAGE)

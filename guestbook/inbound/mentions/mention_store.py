@@ -26,7 +26,7 @@ def source(session: Session) -> ReceivingSource:
     try:
         with database.writing(session):
             row = Source(id=ids.new(), name=SOURCE_NAME, token=MENTIONS_TOKEN, verify="none", action=MENTIONS)
-            row.created_at = row.relayed_since = now  # the owner's webhooks hear of these comments
+            row.created_at = row.relayed_since = now  # the owner's webhooks get the events of these comments
             session.add(row)
     except IntegrityError:  # another process was a moment quicker
         database.end(session)

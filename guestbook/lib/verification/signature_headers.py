@@ -68,7 +68,7 @@ def standard(name: str, headers: Mapping[str, str], body: bytes) -> SignatureCla
     listed = header(headers, name).split(None, MOST_SIGNATURES)[:MOST_SIGNATURES]
     event_id = required(headers, f"{prefix}-id")
     if "." in event_id:
-        raise Unproven(f"The header {prefix}-id holds a dot, so where the id ends could be chosen anew.")
+        raise Unproven(f"The header {prefix}-id holds a dot, so where the id ends could be chosen by others.")
     timestamp = required(headers, f"{prefix}-timestamp")
     signed_at = unix_seconds(timestamp, f"{prefix}-timestamp")
     fields = [one.rstrip(",").partition(",") for one in listed]

@@ -14,9 +14,9 @@ NO_WEBSITE = "A webmention goes to the website of a comment that was published o
 
 
 def website_of(event: str, data: dict[str, Any]) -> str | None:
-    """Return the website that hears of an event; None if there is none.
+    """Return the website that gets an event; None if there is none.
 
-    Nobody hears of a comment that came from elsewhere: two books could answer each other for ever.
+    Nobody gets a comment that came from elsewhere: two books could answer each other for ever.
     """
     comment = data.get("comment")
     if event not in MENTIONING_EVENTS or not isinstance(comment, dict) or comment.get("origin"):

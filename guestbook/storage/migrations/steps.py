@@ -113,7 +113,7 @@ def _checks(connection: Connection, table: str) -> dict[str, str]:
 def _copy_with_checks(
     connection: Connection, table: str, checks: dict[str, str], texts: Sequence[str] = ()
 ) -> None:
-    """Let Alembic make the table anew, with these CHECKs: by themselves some of its releases lose them.
+    """Let Alembic make the table again, with these CHECKs: by themselves some of its releases lose them.
 
     The columns of `texts` become TEXT.
     """

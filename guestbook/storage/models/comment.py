@@ -146,12 +146,12 @@ class Comment(Base):
 
     @property
     def is_known(self) -> bool:
-        """Whether it stands in the book or waits to: its receivers have heard of it."""
+        """Whether it stands in the book or waits to: its receivers know it."""
         return self.status in KNOWN_STATUSES
 
     @property
     def last_announced_at(self) -> datetime | None:
-        """Return when receivers last heard of it as new; old comments have no such time."""
+        """Return when receivers last got it as new; old comments have no such time."""
         return self.announced_at or (None if self.reason else self.created_at)
 
     @property
@@ -196,7 +196,7 @@ class Comment(Base):
 
     @property
     def goes_to_webhooks(self) -> bool:
-        """Whether our webhooks hear of it: what a webhook brought might otherwise go in circles."""
+        """Whether our webhooks get its events: what a webhook brought might otherwise go in circles."""
         return self.origin is None or self.origin.told_at is not None
 
     def public(self, base_url: str) -> dict[str, Any]:

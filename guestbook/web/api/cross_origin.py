@@ -37,5 +37,5 @@ def _allowed_origin() -> str | None:
     origin = request.headers.get("Origin")
     try:
         return origin if origin and origin in frame.sites() else None
-    except SQLAlchemyError:  # the answer says already that the database is away
+    except SQLAlchemyError:  # the answer says already that the database cannot be used
         return None

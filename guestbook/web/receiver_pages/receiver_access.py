@@ -131,7 +131,7 @@ def admit_to_act(link_id: str, *, sends: bool) -> Admission:
         raise NoAdmission("disabled")
     what = f"receiver of {admission.webhook.id}"
     request_limit.count(what, most=MOST_ACTIONS, within=ACTIONS_WITHIN, sentence=TOO_MANY_ACTIONS)
-    return admit(link_id)  # read anew, because counting has ended the transaction
+    return admit(link_id)  # read again, because counting has ended the transaction
 
 
 def page(template: str, admission: Admission, **more: object) -> str:

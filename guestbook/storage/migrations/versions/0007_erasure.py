@@ -1,4 +1,4 @@
-"""A comment that is deleted for good leaves no words behind, and no webhook hears of a comment twice."""
+"""A comment that is deleted for good leaves no words behind, and no webhook gets a comment twice."""
 
 from guestbook.storage.migrations import steps
 

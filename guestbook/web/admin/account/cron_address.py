@@ -24,7 +24,7 @@ def change(then: str) -> ResponseReturnValue:
         if action == "remove":
             cron_token.remove(session)
             return responses.done("The address is removed. Pingers that call it get 404.", then)
-        token = cron_token.make(session, anew=action == "rotate")
+        token = cron_token.make(session, rotate=action == "rotate")
     return render_template(
         "admin/cron_address.html", value=cron_token.url(current.settings().base_url, token)
     )

@@ -18,7 +18,7 @@ pages = Blueprint("second_factor", __name__, url_prefix="/account/second-factor"
 
 FACTOR_PAGE = "admin/second_factor.html"
 OFFER_LASTS = 900  # seconds in which the app must be set up
-OFFER_ENDED = "This page was open for too long, or was sent before. Type your password to begin anew."
+OFFER_ENDED = "This page was open for too long, or was sent before. Type your password to begin again."
 FACTOR_ACTIONS = ("set-up", "renew", "remove")
 
 
