@@ -16,7 +16,7 @@ def plain(html: str) -> str:
     # Without `close`: that would look at an unclosed tag again for each character of it.
     reader.feed(with_short_numbers(html))
     reader.handle_data(unescape(reader.rawdata))
-    return BLANK_LINES_IN_A_ROW.sub("\n\n", "".join(reader.parts)).strip()
+    return BLANK_LINES_IN_A_ROW.sub("\n\n", "".join(reader.parts)).strip("\n").rstrip()
 
 
 def unescaped(text: str) -> str:

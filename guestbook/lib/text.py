@@ -9,6 +9,12 @@ import unicodedata
 FIRST_MARK = "\u0300"  # of all that Unicode has
 MARKS_IN_A_ROW = 4  # Hebrew with points and accents needs four; towers of marks (zalgo) have more
 BLANK_LINES = 2
+TAB = "    "
+# What drawings are made of: signs of ASCII, lines, blocks and shapes, dots of Braille.
+DRAWING_SIGN = re.compile("[!-/:-@[-`{-~¦¯°´¸·\u2500-\u25ff\u2801-\u28ff]")
+GAP_IN_LINE = re.compile(r"\S {3,}\S")  # as in a table made with spaces
+SIGNS_IN_DRAWING = 0.4  # of a line's visible characters, without a link and the stops at its end
+LINES_OF_DRAWING = 3  # at least, without blank ones; half of them must look drawn
 
 NONCHARACTERS = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
 LINE_ENDS = re.compile("\r\n|[\r\x85\u2028\u2029]")
@@ -30,15 +36,18 @@ UNSEEN_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Me", "Mn", "Zl", "Zp", "Zs"))
 
 
 def clean_text(text: str) -> str:
-    """Return a message in NFC, trimmed, with LF line ends; "" if nothing is visible."""
+    """Return a message in NFC with LF line ends; "" if nothing is visible.
+
+    Lines keep their leading spaces and lose those at their ends. There are no blank lines around the message.
+    """
     if text.isascii() and text.isprintable():
-        return text.strip()  # most lines hold nothing else to clean
-    text = LINE_ENDS.sub("\n", text).replace("\t", " ")
+        return text.rstrip()  # most lines hold nothing else to clean
+    text = LINE_ENDS.sub("\n", text).replace("\t", TAB)
     text = EMOJI_TAGS.sub("", UNWANTED.sub("", text))
     # Thin out before, because normalizing sorts many marks slowly, and after, because it splits some.
     text = _thin_marks(unicodedata.normalize("NFC", _thin_marks(text)))
     text = "\n".join(MORE_JOINERS.sub("", line.rstrip(EDGE)) for line in text.split("\n"))
-    text = re.sub(rf"\n{{{BLANK_LINES + 2},}}", "\n" * (BLANK_LINES + 1), text).strip()
+    text = re.sub(rf"\n{{{BLANK_LINES + 2},}}", "\n" * (BLANK_LINES + 1), text).strip("\n")
     shown = (one for one in text if unicodedata.category(one) not in UNSEEN_CATEGORIES)
     return text if any(one not in EMPTY_LOOKING for one in shown) else ""
 
@@ -46,6 +55,19 @@ def clean_text(text: str) -> str:
 def clean_line(text: str) -> str:
     """Return a single line, such as a name: as `clean_text`, with one space between words."""
     return clean_text(" ".join(clean_text(text).split()))
+
+
+def is_drawn(text: str) -> bool:
+    """Whether a text is a drawing or a table, which needs letters of one width and whole lines."""
+    lines = [line for line in text.split("\n") if line]
+    return len(lines) >= LINES_OF_DRAWING and sum(map(_looks_drawn, lines)) * 2 >= len(lines)
+
+
+def _looks_drawn(line: str) -> bool:
+    if GAP_IN_LINE.search(line):
+        return True
+    shown = "".join(line.split()).rstrip(".,!?")
+    return "://" not in shown and len(DRAWING_SIGN.findall(shown)) > SIGNS_IN_DRAWING * len(shown)
 
 
 def _thin_marks(text: str) -> str:

@@ -178,7 +178,7 @@ def _question(value: str) -> str:
 
 
 def _words(value: str, limit: int = WORDS_LIMIT) -> str:
-    return _short("This", text.clean_text(value), limit)
+    return _short("This", text.clean_text(value).strip(), limit)
 
 
 def _short(what: str, value: str, limit: int) -> str:

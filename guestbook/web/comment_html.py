@@ -11,6 +11,7 @@ from guestbook.comments import comment_form, comment_picture
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.comment_picture import CommentPicture
 from guestbook.lib import clock
+from guestbook.lib.text import is_drawn
 from guestbook.queries.public_comments import PublicComment
 from guestbook.web import current, language, time_zone
 
@@ -84,6 +85,12 @@ def prose(text: str) -> Markup:
     words = WHITESPACE.split(escaped)
     linked = (urlize(Markup(word), rel=LINK_REL) if LINK_LIKE.search(word) else word for word in words)
     return Markup("".join(linked))
+
+
+def words(text: str, css_class: str) -> Markup:
+    """Return a paragraph with the text. A drawing scrolls in its own box, and the keyboard reaches it."""
+    drawn = Markup(' drawn" tabindex="0') if is_drawn(text) else ""
+    return Markup('<p class="{}{}" dir="auto">{}</p>').format(css_class, drawn, prose(text))
 
 
 def weblink(url: str | None) -> str | None:

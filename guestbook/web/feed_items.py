@@ -75,7 +75,7 @@ def inert(words: str) -> str:
 
 def _content(kind: str, message: str, reply: str | None) -> str:
     content: Markup = get_template_attribute("_feed_content.html", kind)(message, reply)
-    return str(content).strip()
+    return str(content).strip("\n")
 
 
 def _iri(website: str | None) -> str | None:

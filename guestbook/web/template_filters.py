@@ -21,6 +21,7 @@ STATIC = Path(__file__).parent.parent / "static"
 def init_app(app: Flask) -> None:
     """Give the templates their filters and names."""
     _add_filters(app)
+    app.jinja_env.tests["drawn"] = text.is_drawn
     app.jinja_env.globals.update(
         in_frame=frame.is_open,
         frame_site=frame.site,
@@ -46,6 +47,7 @@ def init_app(app: Flask) -> None:
 def _add_filters(app: Flask) -> None:
     app.jinja_env.filters.update(
         prose=comment_html.prose,
+        words=comment_html.words,
         weblink=comment_html.weblink,
         article=comment_html.article,
         preview=comment_html.preview,

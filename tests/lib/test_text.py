@@ -10,6 +10,29 @@ from hypothesis import strategies as st
 from guestbook.lib import text
 from guestbook.lib.text import clean_line, clean_text
 
+DRAWINGS = (
+    r"""   /\_/\
+  ( o.o )
+   > ^ <""",
+    r"""(\(\
+( -.-)
+o_(")(")""",
+    r"""   __  __
+  |  \/  |  Mo
+  |_|  |_|  was here""",
+    "┌────┐\n│ Mo │\n└────┘",
+    "   ⣀⣤⣤\n ⣴⣿⣿\n⣿",
+    "Tea     3 cups\nMilk    1 jug\nBread   none",
+)
+PROSE = (
+    "Hello!\n\nWhat a day...\nBye!",
+    "  The sea was wet\n    as wet could be,\n  the sands were dry\n    as dry.",
+    "- bread\n- butter\n- jam",
+    "https://a.example/x?y=1&z=2#a\nhttps://b.example/\nhttps://c.example/%20",
+    "🎈🎈🎈\n🎈🎈\n🎈",
+    "/\\ /\\",
+    "你好！\n谢谢。\n再见！",
+)
 ANYTHING = st.text(st.characters(), max_size=200)  # surrogates included
 NASTY = st.text(
     st.sampled_from("a \n\r\t\0\u200b\u200c\u200d\u202e\u2066\u0301\u0323\u115f\u3164\ufe0f\ud800é가ᄀ")
@@ -32,8 +55,20 @@ def test_every_line_end_becomes_a_line_feed(end: str) -> None:
     assert clean_text(f"one{end}two") == "one\ntwo"
 
 
-def test_a_tab_becomes_a_space() -> None:
-    assert clean_text("one\ttwo") == "one two"
+def test_a_tab_becomes_four_spaces() -> None:
+    assert clean_text("one\ttwo\n\tthree") == "one    two\n    three"
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS)
+def test_a_drawing_keeps_every_space_but_those_at_line_ends(drawing: str) -> None:
+    assert clean_text(f" \n\n{drawing}   \n \n") == drawing
+    assert clean_text("  one line ") == "  one line"
+    assert text.is_drawn(drawing)
+
+
+@pytest.mark.parametrize("prose", PROSE)
+def test_prose_and_verse_are_not_drawn(prose: str) -> None:
+    assert not text.is_drawn(prose)
 
 
 def test_more_than_two_blank_lines_become_two_even_when_they_hold_spaces() -> None:

@@ -120,7 +120,7 @@ def test_a_button_acts_and_says_what_was_done(moderator: Moderator, action: str)
 
 
 def test_a_reply_that_was_typed_is_kept_whichever_button_publishes(moderator: Moderator) -> None:
-    answer = moderator.press("publish", reply=" Welcome!\r\n")
+    answer = moderator.press("publish", reply="Welcome!\r\n")
     assert "published with your reply" in text(moderator.page(answer.headers["Location"]).find(".//h1"))
     reply = moderator.stored().reply
     assert reply is not None

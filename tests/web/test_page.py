@@ -3,12 +3,14 @@
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2.utils import urlize
+from markupsafe import escape
 
 from guestbook.comments import book
 from guestbook.storage import preferences
@@ -17,6 +19,7 @@ from guestbook.storage.models import Comment
 from guestbook.web import comment_html
 from tests.support import factories
 from tests.support.amount import examples
+from tests.support.owner import Owner
 from tests.support.visitor import GREETING, Visitor, add, by_class, messages, stored, text
 from tests.web.conftest import Later
 
@@ -51,6 +54,27 @@ def test_the_newest_comment_comes_first(app: Flask, visitor: Visitor) -> None:
 def test_exactly_a_page_of_comments_has_no_older_ones(app: Flask, visitor: Visitor) -> None:
     add(app, map(str, range(20)))
     assert not visitor.page().findall(".//nav")
+
+
+def test_a_drawing_is_one_on_every_page_that_shows_it(app: Flask, visitor: Visitor, tmp_path: Path) -> None:
+    cat = "    /\\_/\\\n   ( o.o )\n    > ^ <"
+    visitor.sign(message="\r\n" + cat.replace("    ", "\t").replace("\n", " \r\n") + "  \r\n\r\n")
+    [comment_id] = [one.id for one in stored(app)]
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"embed_sites": "https://one.example"})
+        book.reply(session, session.get_one(Comment, comment_id), cat, factories.settings())
+    owner = Owner(app)
+    owner.be_logged_in()
+    paths = ("/", f"/comments/{comment_id}", "/embed?site=https://one.example")
+    admin = ("/admin/comments/", f"/admin/comments/{comment_id}")
+    for shown in (*map(visitor.page, paths), *map(owner.page, admin)):
+        assert [text(one) for one in by_class(shown, "drawn")] == [cat, cat]
+    feed = visitor.get("/feed.json").json
+    assert feed
+    assert feed["items"][0]["content_html"].count(f"<pre>{escape(cat)}</pre>") == 2
+    assert feed["items"][0]["content_text"].startswith(cat)
+    assert app.test_cli_runner().invoke(args=["export-site", str(tmp_path / "site")]).exit_code == 0
+    assert (tmp_path / "site" / "index.html").read_text().count(f'dir="auto">{escape(cat)}</p>') == 2
 
 
 def test_the_links_lead_through_the_whole_book_and_back(app: Flask, visitor: Visitor) -> None:

@@ -134,7 +134,7 @@ def _id(row: FileRow, draft: Draft, created_at: datetime, now: datetime) -> str:
         if given >= ids.first_of(now + AHEAD):
             raise Refused(f"its id {given} lies in the future")
         return given
-    content = json.dumps([draft.name, draft.website, draft.message])
+    content = json.dumps([draft.name, draft.website, draft.message.strip()])
     key = row.key or (f"file {given}" if given else content)
     number = int(given) if PLAIN_NUMBER.fullmatch(given) else row.number
     return ids.derived(created_at, hashlib.sha256(key.encode(errors="replace")).digest(), number)

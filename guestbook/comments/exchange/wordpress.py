@@ -141,7 +141,7 @@ def _row(line: int, site: str, found: Mapping[str, str], *, is_owners: bool) -> 
     if approved not in APPROVALS:
         return FileRow(where, problem=f"its comment_approved is {approved!r}")
     fields = {
-        "name": html_text.plain(found.get("comment_author", "")) or web_page.ANONYMOUS,
+        "name": html_text.plain(found.get("comment_author", "")).strip() or web_page.ANONYMOUS,
         "website": html_text.plain(found.get("comment_author_url", "")),
         "message": html_text.plain(found.get("comment_content", "")),
         "status": APPROVALS[approved],

@@ -62,7 +62,7 @@ def _draft(entry: PageEntry, request: MentionRequest) -> Draft:
 
 def _message(entry: PageEntry) -> str:
     title, summary, content = (
-        text.clean_text(one[:RAW_LIMIT]) for one in (entry.title, entry.summary, entry.content)
+        text.clean_text(one[:RAW_LIMIT]).strip() for one in (entry.title, entry.summary, entry.content)
     )
     if entry.relation == "in-reply-to" and content:
         return text.shortened(content, comment_form.MESSAGE_LIMIT)

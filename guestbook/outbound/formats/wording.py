@@ -63,7 +63,7 @@ class EventFacts:
     def lines(self, *path: str) -> str:
         """Return the value with its line breaks, or ""."""
         value = self.raw(*path)
-        return "" if value is None else text.clean_text(str(value))
+        return "" if value is None else text.clean_text(str(value)).strip()
 
     @property
     def book(self) -> str:

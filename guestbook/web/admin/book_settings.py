@@ -50,7 +50,7 @@ def index() -> ResponseReturnValue:
 @pages.post("/")
 def save() -> ResponseReturnValue:
     """Save all settings."""
-    typed = {name: text.clean_text(request.form.get(name, "")) for name in SETTING_LABELS}
+    typed = {name: text.clean_text(request.form.get(name, "")).strip() for name in SETTING_LABELS}
     for name in CHECKBOXES:
         typed[name] = "yes" if name in request.form else "no"  # browsers do not send an unchecked box
     return responses.save(lambda: _save(typed), lambda error: _form(typed, error.fields))

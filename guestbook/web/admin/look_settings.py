@@ -34,7 +34,7 @@ def show() -> ResponseReturnValue:
 @pages.post("/")
 def save() -> ResponseReturnValue:
     """Save all that is on the page."""
-    typed = {name: text.clean_text(request.form.get(name, "")) for name in LOOK_LABELS}
+    typed = {name: text.clean_text(request.form.get(name, "")).strip() for name in LOOK_LABELS}
     typed["visitor_looks"] = "yes" if "visitor_looks" in request.form else "no"
     return responses.save(lambda: _save(typed), lambda error: _form(typed, error.fields))
 

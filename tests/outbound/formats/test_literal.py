@@ -84,7 +84,7 @@ def test_the_words_are_read_as_they_were_typed(name: str, message: str) -> None:
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("message", MARKED_UP)
 def test_no_markup_of_any_kind_is_left(name: str, message: str) -> None:
-    assert readers.seen(READERS[name](shown(name, message))) == clean_text(message)
+    assert readers.seen(READERS[name](shown(name, message))) == clean_text(message).strip()
     in_one_line = message.replace("\n", " ")
     who = says(name, "", name=in_one_line).split("\n")[1]
     assert readers.seen(READERS[name](who)) == clean_line(in_one_line)
@@ -123,7 +123,7 @@ def test_no_url_is_cut_in_two(name: str, limit: int) -> None:
 @given(message=HOSTILE)
 def test_slack_and_teams_get_the_words_as_text_that_is_no_markup(message: str) -> None:
     data = comment(message + " x", name="*Ada* <!channel>")
-    words = f"New comment in My book\n*Ada* <!channel>\n{clean_text(message + ' x')}"
+    words = f"New comment in My book\n*Ada* <!channel>\n{clean_text(message + ' x').strip()}"
     slack = body("slack", data=data)
     parts = slack["blocks"][0]["elements"][0]["elements"]
     assert {part["type"] for part in parts} == {"text", "link"}

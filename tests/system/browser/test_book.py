@@ -105,6 +105,28 @@ def test_no_width_scrolls_sideways(app: Flask, open_book: Open) -> None:
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_drawing_stands_as_it_was_typed_and_scrolls_in_its_own_box(app: Flask, open_book: Open) -> None:
+    drawing = "\n".join(
+        ("+" + "-" * 90 + "+", "|" + " " * 40 + "HELLO" + " " * 45 + "|", "+" + "-" * 90 + "+")
+    )
+    page = open_book(viewport=PHONE)
+    fill_in(page, "Mo", f"  {drawing}")
+    send(page)
+    assert [comment.message for comment in stored(app)] == [f"  {drawing}"]
+    shown = page.locator(".message.drawn")
+    assert shown.evaluate("box => box.innerText") == f"  {drawing}"
+    assert shown.evaluate("box => box.scrollWidth > box.clientWidth && box.clientWidth < innerWidth")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    lefts = shown.evaluate(
+        """box => { const range = document.createRange(), text = box.firstChild, found = [];
+        for (const place of [2, box.textContent.indexOf("\\n") + 1]) {
+            range.setStart(text, place); range.setEnd(text, place + 1);
+            found.push(range.getBoundingClientRect().left); }
+        return found }"""
+    )
+    assert lefts[0] > lefts[1] + 10
+
+
 def test_on_a_phone_one_tap_leads_to_the_form_and_its_fields_are_large(app: Flask, open_book: Open) -> None:
     add(app, [f"Hello {number}" for number in range(20)])
     page = open_book(viewport=PHONE, has_touch=True, is_mobile=True)
