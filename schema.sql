@@ -304,7 +304,7 @@ CREATE TABLE IF NOT EXISTS refusals (
 CREATE TABLE IF NOT EXISTS sources (
     id VARCHAR(32) NOT NULL,
     name VARCHAR(80) NOT NULL,      -- what the owner calls it
-    token VARCHAR(64) NOT NULL,     -- the last part of the URL that we give away: /hooks/<token>
+    token VARCHAR(64) NOT NULL,     -- the last part of the URL for the sender: /hooks/<token>
     verify VARCHAR(10) NOT NULL,    -- how a sender is proven: github, token and so on
     header VARCHAR(64),             -- the header with the secret or the signature, where the owner names it
     scheme TEXT,                    -- a JSON object: how the sender signs, where the owner says it

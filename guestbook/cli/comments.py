@@ -84,7 +84,7 @@ def _add_move(name: str, status: str | None, did: str, help_text: str) -> None:
 _add_move("approve", "published", "Published", "Publish comments that were held or wrongly marked as spam.")
 _add_move("hold", "held", "Held", "Hide comments until you decide.")
 _add_move("spam", "spam", "Marked as spam", "Mark comments as spam.")
-_add_move("trash", "trash", "Threw away", "Move comments to the trash; `restore` brings them back.")
+_add_move("trash", "trash", "Moved to the trash:", "Move comments to the trash; `restore` brings them back.")
 _add_move("restore", None, "Restored", RESTORE_HELP)
 
 

@@ -102,7 +102,7 @@ def test_delete_wants_an_id(shell: Shell) -> None:
         ("approve", "Published", "published"),
         ("hold", "Held", "held"),
         ("spam", "Marked as spam", "spam"),
-        ("trash", "Threw away", "trash"),
+        ("trash", "Moved to the trash:", "trash"),
         ("restore", "Restored", "held"),
     ],
 )
