@@ -19,42 +19,22 @@ def refuse_link(path: Path) -> None:
         raise Refused(f"{path} is a link. Name the file or the folder to which it leads.")
 
 
-def replace(path: Path, text: str, *, is_secret: bool = False) -> None:
+def replace(path: Path, text: str, *, is_secret: bool = False, is_first: bool = False) -> None:
     """Put a file with this text at the path; raises OSError."""
-    with replacing(path, is_secret=is_secret) as file:
+    with replacing(path, is_secret=is_secret, is_first=is_first) as file:
         file.write(text)
 
 
 @contextmanager
-def replacing(path: Path, encoding: str = "utf-8", *, is_secret: bool = False) -> Iterator[TextIO]:
-    """Give a file to write, which takes the path in the end; raises OSError."""
-    fresh = _name(path)
-    with _made(fresh, encoding, is_secret=is_secret) as file:
-        yield file
-    try:
-        fresh.replace(path)
-    except OSError:
-        _remove(fresh)
-        raise
+def replacing(
+    path: Path, encoding: str = "utf-8", *, is_secret: bool = False, is_first: bool = False
+) -> Iterator[TextIO]:
+    """Give a file to write, which takes the path in the end; raises OSError, and leaves nothing then.
 
-
-def beside(path: Path, text: str, *, is_secret: bool = False) -> Path:
-    """Write a new file beside the path and return it; raises OSError, and leaves nothing then.
-
-    A secret can be read by its owner alone, and is on the disk when this returns.
+    A secret can be read by its owner alone, and is on the disk before it takes the path. With `is_first` the
+    file of another process that was faster stays.
     """
-    fresh = _name(path)
-    with _made(fresh, "utf-8", is_secret=is_secret) as file:
-        file.write(text)
-    return fresh
-
-
-def _name(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-
-
-@contextmanager
-def _made(fresh: Path, encoding: str, *, is_secret: bool) -> Iterator[TextIO]:
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if is_secret else 0o666)
     try:
         with os.fdopen(descriptor, "w", encoding=encoding, newline="") as file:
@@ -62,11 +42,19 @@ def _made(fresh: Path, encoding: str, *, is_secret: bool) -> Iterator[TextIO]:
             if is_secret:
                 file.flush()
                 os.fsync(descriptor)
-    except BaseException:
-        _remove(fresh)
-        raise
+        if not (is_first and _linked(fresh, path)):
+            fresh.replace(path)
+    finally:
+        with suppress(OSError):
+            fresh.unlink()
 
 
-def _remove(fresh: Path) -> None:
-    with suppress(OSError):
-        fresh.unlink()
+def _linked(fresh: Path, path: Path) -> bool:
+    """Give the file the name as well, if it is free; return False where that cannot be told in one step."""
+    try:
+        path.hardlink_to(fresh)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        return path.exists()
+    return True

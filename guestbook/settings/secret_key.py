@@ -5,6 +5,7 @@ After a rotation older keys still verify links and decrypt secrets: those of a s
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from guestbook.lib import file_access, file_replacement
@@ -33,7 +34,7 @@ def make(data_dir: Path) -> str:
     """Make the key of a new book, in a file that only its owner can read; raises SettingsError."""
     path = data_dir / KEY_FILE
     try:
-        _keep_first(file_replacement.beside(path, secrets.token_hex(32), is_secret=True), path)
+        file_replacement.replace(path, secrets.token_hex(32), is_secret=True, is_first=True)
     except OSError as error:
         raise SettingsError(f"{SETTING_PREFIX}DATA_DIR is {data_dir}: {error.strerror}.") from None
     return _of_file(path, NAME)
@@ -72,33 +73,18 @@ def is_in_data_folder(data_dir: Path, key: str) -> bool:
 
 
 def _lines(path: Path) -> list[str]:
-    if problem := file_access.why_not(path, write=False):
-        raise SettingsError(problem)
-    try:
-        return [parsers.secret(line.strip()) for line in path.read_text().splitlines() if line.strip()]
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SettingsError(f"The file of older secret keys is {str(path)!r}: {reason}.") from None
-
-
-def _keep_first(fresh: Path, path: Path) -> None:
-    """Name the fresh file, unless another process that started in the same moment was first."""
-    try:
-        path.hardlink_to(fresh)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without hard links
-        if not path.exists():
-            fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    return _keys(path, "The file of older secret keys", lambda text: text.splitlines())
 
 
 def _of_file(path: Path, name: str) -> str:
+    return _keys(path, name, lambda text: [text.strip() or "-"])[0]
+
+
+def _keys(path: Path, name: str, parts: Callable[[str], list[str]]) -> list[str]:
     if problem := file_access.why_not(path, write=False):
         raise SettingsError(problem)
     try:
-        return parsers.secret(path.read_text().strip() or "-")
+        return [parsers.secret(one.strip()) for one in parts(path.read_text()) if one.strip()]
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SettingsError(f"{name} is {str(path)!r}: {reason}.") from None
