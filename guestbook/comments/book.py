@@ -109,19 +109,12 @@ def lock(session: Session, comment_ids: Sequence[str]) -> list[Comment]:
 
 
 def move(
-    session: Session,
-    comment: Comment,
-    status: str,
-    settings: Settings,
-    *,
-    by_link: str | None = None,
-    by: Actor | None = None,
+    session: Session, comment: Comment, status: str, settings: Settings, *, by: Actor | None = None
 ) -> None:
     """Publish a comment, hold it, trash it or mark it as spam, and publish the events.
 
     `comment.created` if it leaves the spam or was never announced, for webhooks that have not had it;
     `comment.published` if it becomes visible; `comment.deleted` if it goes to the trash or the spam.
-    `by_link` is what the owner chose on the page of a moderation link.
     """
     was, was_known = comment.status, comment.is_known
     comment.set_status(status, clock.now())
@@ -129,7 +122,7 @@ def move(
     if status != was:
         learned_words.unlearn(session, settings.secret_key, comment)
     session.flush()
-    _note_move(session, comment, was, by, by_link)
+    _note_move(session, comment, was, by)
     is_news = was == "spam" or comment.last_announced_at is None
     is_back = comment.is_known and not was_known and comment.goes_to_webhooks
     if is_back:
@@ -142,24 +135,22 @@ def move(
         announcements.tell(session, "comment.deleted", comment, settings)
 
 
-def _note_move(session: Session, comment: Comment, was: str, by: Actor | None, by_link: str | None) -> None:
+def _note_move(session: Session, comment: Comment, was: str, by: Actor | None) -> None:
     if comment.status == was:
         return
     _note(comment, comment.status, by)
     if was == "held":
-        holds.end(session, comment, by_link)
+        holds.end(session, comment)
     elif comment.status == "held":
         holds.begin(session, comment)
 
 
-def decide(
-    session: Session, comment: Comment, status: str, settings: Settings, *, by_link: str | None = None
-) -> None:
+def decide(session: Session, comment: Comment, status: str, settings: Settings) -> None:
     """Move a comment as its owner decides; the learned score learns from what is published or spam.
 
     Undoing the decision, or another one, takes that back.
     """
-    move(session, comment, status, settings, by_link=by_link)
+    move(session, comment, status, settings)
     if status in LEARNED_KINDS and preferences.read(session).score:
         learned_words.learn(session, settings.secret_key, comment, LEARNED_KINDS[status])
 

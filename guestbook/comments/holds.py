@@ -32,11 +32,11 @@ def begin(session: Session, comment: Comment) -> None:
     session.flush()
 
 
-def end(session: Session, comment: Comment, action: str | None) -> None:
-    """Note that the owner has decided: by a link, which did `action`, or elsewhere. Its links are dead."""
+def end(session: Session, comment: Comment) -> None:
+    """Note that the owner has decided. Its links are dead."""
     hold = session.get(Hold, comment.id)
     if hold and hold.decided_at is None:
-        hold.remind_at, hold.decided_at, hold.action = None, unit_of_work.now(), action
+        hold.remind_at, hold.decided_at, hold.action = None, unit_of_work.now(), None
         session.flush()
 
 

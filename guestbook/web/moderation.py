@@ -7,8 +7,8 @@ authority; the form's token shows that a person has opened the page, and how lon
 from flask import Blueprint, Flask, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from guestbook.comments import comment_mark, moderation_by_link, moderation_link, reply_size
-from guestbook.comments.moderation_by_link import STATUS_AFTER_LINK, LinkedComment
+from guestbook.comments import comment_mark, moderation_actions, moderation_link, reply_size
+from guestbook.comments.moderation_actions import STATUS_AFTER_LINK, LinkedComment
 from guestbook.comments.moderation_link import MODERATION_PATH, SignedLink
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
@@ -41,7 +41,7 @@ def register(app: Flask) -> None:
 def show(token: str) -> ResponseReturnValue:
     """Show the comment with its buttons, or what was decided."""
     link = _link(token)
-    found = moderation_by_link.find(db.session(), link, clock.now())
+    found = moderation_actions.find(db.session(), link, clock.now())
     if found.gone:
         return _gone(found, is_done="done" in request.args)
     return _page(found, link)
@@ -60,10 +60,10 @@ def decide(token: str) -> ResponseReturnValue:
         return _repeated(link, NO_SUCH_ACTION, 422)
     try:
         with writing() as session:
-            found = moderation_by_link.find_locked(session, link, clock.now())
+            found = moderation_actions.find_locked(session, link, clock.now())
             comment = None if found.gone else found.comment
             if comment and comment_mark.of(comment) == request.form.get("mark"):
-                moderation_by_link.decide(session, comment, action, reply, current.settings())
+                moderation_actions.decide(session, comment, action, reply, current.settings())
                 return redirect(url_for(".show", token=token, done=""), 303)
     except Refused as error:
         return _repeated(link, str(error), 422)
@@ -83,7 +83,7 @@ def _link(token: str) -> SignedLink:
 
 def _repeated(link: SignedLink, notice: str, status: int) -> ResponseReturnValue:
     """Show the page again with a notice and the text of the reply; nothing was done."""
-    found = moderation_by_link.find(db.session(), link, clock.now())
+    found = moderation_actions.find(db.session(), link, clock.now())
     return _gone(found) if found.gone else (_page(found, link, notice), status)
 
 
