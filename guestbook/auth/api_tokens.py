@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import ids, row_shape, validate
 from guestbook.lib.json_schema import ID_SCHEMA, TEXT_SCHEMA, TIME_SCHEMA, Schema, described, one_of, or_null
-from guestbook.storage import audit_log
+from guestbook.storage import audit_log, row_changes
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
 
@@ -46,6 +46,7 @@ def add(
     token = Token(
         id=token_id or ids.new(), name=name, hash=ids.of_secret(value), scope=scope, expires_at=expires_at
     )
+    row_changes.refuse_taken_name(session, token)
     session.add(token)
     session.flush()
     audit_log.record_row(session, "added", token, f"scope {scope}")

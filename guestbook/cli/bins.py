@@ -52,10 +52,12 @@ def list_(as_json: bool) -> None:
     if as_json:
         output.print_json(facts)
         return
+    ids = row_lookup.shown_ids(Bin, [row.id for row in rows])
     output.print_table(
         ("ID", "NAME", "REQUESTS", "ANSWERS", "URL"),
-        [(one["id"], one["name"], one["requests"], one["answer_status"], one["url"]) for one in facts],
+        [(ids[one["id"]], one["name"], one["requests"], one["answer_status"], one["url"]) for one in facts],
         f"No bins yet. Add one: {app_command.typed('bins add')}",
+        cut=("NAME",),
     )
 
 
@@ -72,8 +74,9 @@ def show_(id_: str, as_json: bool) -> None:
         ]
         output.print_json({**_facts(row), "requests": shown})
         return
-    output.print_fields(_facts(row))
-    click.echo()
+    answer = ("answer_status", "answer_type", "answer_body", "delay_milliseconds", "failures_left")
+    output.print_groups(_facts(row), {"Answer": answer})
+    output.print_heading("Requests")
     output.print_table(
         ("RECEIVED", "METHOD", "PATH", "SIZE", "ANSWERED", "BODY"),
         [
@@ -81,6 +84,7 @@ def show_(id_: str, as_json: bool) -> None:
             for one in requests
         ],
         "No requests yet.",
+        cut=("PATH",),
     )
 
 
@@ -127,8 +131,8 @@ def _facts(row: Bin) -> dict[str, Any]:
 
 
 def _address(row: BinRequest) -> str:
-    return output.shorten(f"{row.path}?{row.query}" if row.query else row.path, 60)
+    return f"{row.path}?{row.query}" if row.query else row.path
 
 
 def _excerpt(row: BinRequest) -> str:
-    return output.shorten(row.kept[:400].decode(errors="replace"), 60)
+    return row.kept[:400].decode(errors="replace")

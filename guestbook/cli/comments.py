@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from guestbook.cli import app_command, comment_files, list_options, output, question, row_lookup
 from guestbook.comments import book, comment_shape
 from guestbook.lib import clock
-from guestbook.lib.text import counted, printable
+from guestbook.lib.text import counted
 from guestbook.queries import bounded_counts, lists
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
@@ -47,19 +47,12 @@ def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> 
     if as_json:
         output.print_json([_document(row) for row in rows])
         return
+    ids = row_lookup.shown_ids(Comment, [row.id for row in rows])
     output.print_table(
         ("ID", "WHEN", "STATUS", "NAME", "MESSAGE"),
-        [
-            (
-                row.id,
-                row.created_at,
-                row.status,
-                output.shorten(row.name, 24),
-                output.shorten(row.message, 60),
-            )
-            for row in rows
-        ],
+        [(ids[row.id], row.created_at, row.status, row.name, row.message) for row in rows],
         "There is no such comment." if status or search else "No comments yet.",
+        cut=("NAME",),
     )
 
 
@@ -141,19 +134,13 @@ def show(short_id: str, as_json: bool) -> None:
     if as_json:
         output.print_json(_document(row))
         return
-    shown = _document(row)
-    del shown["reply"], shown["message"], shown["note"], shown["reason"], shown["reasons"], shown["decisions"]
-    output.print_fields(shown)
-    output.print_part("Reasons", {})
-    for sentence in row.all_reasons or ["-"]:
-        click.echo(printable(sentence))
-    if row.decisions:
-        output.print_part("Decisions", {clock.to_text(one.at): one.sentence for one in row.all_decisions})
-    reply_text = row.reply.message if row.reply else ""
-    for heading, text in (("Message", row.message), ("Note to you", row.note), ("Reply", reply_text)):
-        if text:
-            output.print_part(heading, {})
-            click.echo("\n".join(map(printable, text.splitlines())))
+    parts = ("reply", "message", "note", "reason", "reasons", "decisions")
+    output.print_groups(_document(row) | dict.fromkeys(parts), {})
+    output.print_text("Reasons", "\n".join(row.all_reasons))
+    output.print_part("Decisions", {clock.to_text(one.at): one.sentence for one in row.all_decisions})
+    output.print_text("Message", row.message)
+    output.print_text("Note to you", row.note or "")
+    output.print_text("Reply", row.reply.message if row.reply else "")
 
 
 def _document(row: Comment) -> dict[str, Any]:

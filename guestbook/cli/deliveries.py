@@ -14,6 +14,13 @@ from guestbook.queue import erasure
 from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
 
+GROUPS_OF_DELIVERY = {
+    "Result": ("status", "attempts", "due_at", "finished_at", "last_status_code", "last_error"),
+}
+# Only programs read these, in --json; the attempts and the payload follow below.
+NOT_SHOWN = ("claims", "claimed_by", "schedule_start", "attempts_made", "payload")
+SHOWN_OF_ATTEMPT = ("started_at", "milliseconds", "status_code", "error")
+
 
 @click.group(cls=app_command.Group)
 def deliveries() -> None:
@@ -34,11 +41,12 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
         output.print_json([webhook_shapes.delivery(row) for row in rows])
         return
     names = {row.id: row.name for row in db.session.execute(select(Webhook.id, Webhook.name))}
+    ids = row_lookup.shown_ids(Delivery, [row.id for row in rows])
     output.print_table(
         ("ID", "EVENT", "WEBHOOK", "STATUS", "ATTEMPTS", "DUE", "LAST ANSWER"),
         [
             (
-                row.id,
+                ids[row.id],
                 row.event,
                 names.get(row.webhook_id),
                 list_options.status(row),
@@ -49,6 +57,7 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
             for row in rows
         ],
         "No such delivery." if wanted != lists.Deliveries() else "No deliveries yet.",
+        cut=("WEBHOOK",),
     )
 
 
@@ -64,13 +73,15 @@ def show_(id_: str, as_json: bool) -> None:
     if as_json:
         output.print_json(facts)
         return
-    made = facts.pop("attempts_made")
-    output.print_fields(facts | ({"payload": erasure.DELIVERY_ERASED} if row.erased_at else {}))
-    for attempt in made:
-        del attempt["delivery_id"]
-        sent = attempt.pop("request_headers")
-        output.print_part(f"Attempt {attempt.pop('number')} ({attempt.pop('triggered_by')})", attempt)
-        output.print_part("Request headers", sent)
+    webhook = db.session.get_one(Webhook, row.webhook_id).name
+    output.print_groups(facts | {"webhook": webhook} | dict.fromkeys(NOT_SHOWN), GROUPS_OF_DELIVERY)
+    for attempt in facts["attempts_made"]:
+        heading = f"Attempt {attempt['number']} ({attempt['triggered_by']})"
+        output.print_part(heading, {name: attempt[name] for name in SHOWN_OF_ATTEMPT})
+        output.print_part("Request headers", attempt["request_headers"])
+        output.print_part("Response headers", attempt["response_headers"] or {})
+        output.print_text("Response", attempt["response_body"] or "")
+    output.print_text("Payload", erasure.DELIVERY_ERASED if row.erased_at else facts["payload"])
 
 
 @deliveries.command()

@@ -10,10 +10,14 @@ from guestbook.background import cron
 from guestbook.cli import app_command, list_options, option_types, output, requeue, row_lookup, terminal_log
 from guestbook.cli import cron as commands
 from guestbook.inbound import evaluate, event_view, source_shapes
-from guestbook.lib.text import printable
 from guestbook.queries import lists
 from guestbook.storage.database import db
 from guestbook.storage.models import InboundEvent, Source
+
+GROUPS_OF_EVENT = {
+    "Result": ("status", "attempts", "due_at", "processed_at", "error", "note", "comment_id"),
+}
+NOT_SHOWN = ("claims", "claimed_by", "unproven_bytes")  # only programs read these, in --json
 
 
 @click.group(cls=app_command.Group)
@@ -45,21 +49,23 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
         output.print_json([source_shapes.inbound_event(row) for row in rows])
         return
     names = {row.id: row.name for row in db.session.execute(select(Source.id, Source.name))}
+    ids = row_lookup.shown_ids(InboundEvent, [row.id for row in rows])
     output.print_table(
         ("ID", "RECEIVED", "SOURCE", "EVENT", "SENDER", "STATUS", "RESULT"),
         [
             (
-                row.id,
+                ids[row.id],
                 row.received_at,
                 names.get(row.source_id),
                 row.event,
                 row.sender,
                 list_options.status(row),
-                output.shorten(row.error or row.note or "", 60),
+                row.error or row.note,
             )
             for row in rows
         ],
         "No such event." if wanted != lists.InboundEvents() else "No inbound events yet.",
+        cut=("SOURCE", "EVENT", "SENDER"),
     )
 
 
@@ -74,7 +80,8 @@ def show_(id_: str, as_json: bool) -> None:
         output.print_json(source_shapes.inbound_event_in_full(row, source, app_command.settings()))
         return
     verdict = evaluate.verify(row, source, app_command.settings().secret_keys)
-    output.print_fields(source_shapes.inbound_event(row))
+    facts = source_shapes.inbound_event(row) | {"source": source.name} | dict.fromkeys(NOT_SHOWN)
+    output.print_groups(facts, GROUPS_OF_EVENT)
     output.print_part("Headers", event_view.headers(row))
     output.print_part(f"Verification: {verdict.sentence}", {step.name: step.value for step in verdict.steps})
     _print_payload(row)
@@ -92,8 +99,6 @@ def reprocess(**options: Any) -> None:
 
 def _print_payload(row: InboundEvent) -> None:
     view = event_view.payload(row)[0]
-    click.echo(f"\nPayload ({view.kind}, {len(row.body):,} bytes)")
-    for line in view.text.splitlines():
-        click.echo(printable(line))
+    output.print_text(f"Payload ({view.kind}, {len(row.body):,} bytes)", view.text or "-")
     if not view.is_whole:
         click.echo("… (--json shows all of it)")

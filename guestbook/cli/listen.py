@@ -131,7 +131,8 @@ def _is_url(text: str) -> bool:
 
 
 def _add(there: "Book", events: tuple[str, ...]) -> str:
-    wanted: dict[str, Any] = {"url": PULL_URL, "name": f"Listener on {socket.gethostname()}"[:80]}
+    name = f"Listener on {socket.gethostname()[:40]} since {clock.to_text(clock.now())}"
+    wanted: dict[str, Any] = {"url": PULL_URL, "name": name}
     if events:
         wanted["events"] = list(dict.fromkeys(events))
     try:

@@ -1,8 +1,11 @@
 """How commands print rows: as JSON, as a table, or as names and values."""
 
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +15,16 @@ from guestbook.lib import clock, display_width
 from guestbook.lib.text import printable
 
 NOT_ASCII = re.compile(r"[^\x20-\x7e\n]")  # JSON escapes less than what a terminal would obey
-LINE_WIDTH = 100  # columns of a table that is made to fit
-NARROWEST = 10  # columns; no cell is cut to less
+TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{12}Z")
+NARROWEST, NARROWEST_OF_ALL = 10, 5  # columns, of a cell that is made to be cut and of any
+STATE_HEADINGS = ("STATE", "STATUS")
+GOOD, WAITS, BAD = ({"fg": colour} for colour in ("green", "yellow", "red"))
+STYLES: dict[str, dict[str, Any]] = {
+    "heading": {"bold": True},
+    **dict.fromkeys(("healthy", "processed", "published", "works"), GOOD),
+    **dict.fromkeys(("new", "held", "paused", "silent"), WAITS),
+    **dict.fromkeys(("failed", "failing", "disabled", "spam", "expired", "revoked"), BAD),
+}
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -36,54 +47,86 @@ def print_done(sentence: str, facts: object, as_json: bool) -> None:
         click.echo(sentence)
 
 
+def is_terminal() -> bool:
+    """Whether a person reads the output. A program that does gets whole ids, exact times and no colour."""
+    return sys.stdout.isatty()
+
+
 def print_table(
     headings: Sequence[str], rows: Iterable[Sequence[object]], empty: str, *, cut: Sequence[str] = ()
 ) -> None:
     """Print rows under headings, or the sentence for none.
 
-    The columns under the headings in `cut` are shortened until a line fits.
+    On a terminal the last column, and those under the headings in `cut`, are cut until a line fits.
     """
-    lines = [tuple(headings), *(tuple(_cell(value) for value in row) for row in rows)]
+    lines = [list(headings), *([" ".join(_cell(value).split()) for value in row] for row in rows)]
     if len(lines) == 1:
         click.echo(empty)
         return
     widths = [max(display_width.of(line[place]) for line in lines) for place in range(len(headings))]
-    _narrow(widths, [headings.index(heading) for heading in cut])
+    if is_terminal():
+        _narrow(widths, {len(headings) - 1, *map(headings.index, cut)})
+    states = [place for place, heading in enumerate(headings) if heading in STATE_HEADINGS]
     for line in lines:
-        cells = (
-            display_width.fill(display_width.cut(cell, columns), columns)
-            for cell, columns in zip(line, widths, strict=True)
-        )
-        click.echo("  ".join(cells).rstrip())
+        cells = [display_width.cut(cell, columns) for cell, columns in zip(line, widths, strict=True)]
+        filled = [*map(display_width.fill, cells[:-1], widths), cells[-1]]
+        for place in range(len(filled)) if line is lines[0] else states:
+            filled[place] = _coloured(filled[place], "heading" if line is lines[0] else cells[place])
+        click.echo("  ".join(filled).rstrip())
 
 
-def id_length(ids: Sequence[str]) -> int:
-    """Return how many characters it takes to tell these ids apart, at least eight."""
-    lengths = (length for length in range(8, 32) if len({one[:length] for one in ids}) == len(ids))
-    return next(lengths, 32)
+def _narrow(widths: list[int], first: Collection[int]) -> None:
+    """Narrow the widest of these columns, and then of all but the first one, until a line fits."""
+    excess = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
+    for places, least in ((first, NARROWEST), (range(1, len(widths)), NARROWEST_OF_ALL)):
+        while excess > 0:
+            widest = max(places, key=lambda place: widths[place])
+            if widths[widest] <= least:
+                break
+            widths[widest] -= 1
+            excess -= 1
 
 
-def _narrow(widths: list[int], places: Sequence[int]) -> None:
-    """Narrow the widest of these columns until a line fits."""
-    while places and sum(widths) + 2 * (len(widths) - 1) > LINE_WIDTH:
-        widest = max(places, key=lambda place: widths[place])
-        if widths[widest] <= NARROWEST:
-            return
-        widths[widest] -= 1
+def _coloured(cell: str, word: str) -> str:
+    """Return a cell in the colour of a state, if a person wants to see colours."""
+    style = STYLES.get(word.partition(",")[0])
+    is_wanted = is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return click.style(cell, **style) if style and is_wanted else cell
+
+
+def print_groups(facts: Mapping[str, object], groups: Mapping[str, Sequence[str]]) -> None:
+    """Print the fields that no group names, and then each group under its heading; nothing that is empty."""
+    named = {name for names in groups.values() for name in names}
+    first = [name for name, value in facts.items() if name not in named and value]
+    print_fields({name.replace("_", " "): facts[name] for name in first})
+    for heading, names in groups.items():
+        print_part(heading, {name.replace("_", " "): facts[name] for name in names})
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
     """Print names and values, one a line."""
-    widest = max(display_width.of(printable(name)) for name in fields)
+    widest = max((display_width.of(printable(name)) for name in fields), default=0)
     for name, value in fields.items():
         click.echo(f"{display_width.fill(printable(name), widest)}  {_cell(value)}")
 
 
 def print_part(heading: str, fields: Mapping[str, object]) -> None:
-    """Print a blank line, a heading, and any fields."""
-    click.echo(f"\n{printable(heading)}")
-    if fields:
-        print_fields(fields)
+    """Print a blank line, a heading, and the fields that are not empty; nothing where all are."""
+    if filled := {name: value for name, value in fields.items() if value}:
+        print_heading(heading)
+        print_fields(filled)
+
+
+def print_text(heading: str, text: str) -> None:
+    """Print a text of several lines under its heading, if there is one."""
+    if text:
+        print_heading(heading)
+        click.echo("\n".join(map(printable, text.splitlines())))
+
+
+def print_heading(heading: str) -> None:
+    """Print a blank line and a heading."""
+    click.echo(f"\n{_coloured(printable(heading), 'heading')}")
 
 
 def shorten(text: str, limit: int) -> str:
@@ -98,8 +141,14 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         value = "; ".join(f"{name}: {text}" for name, text in value.items())
+    if isinstance(value, list):
+        value = ", ".join(map(str, value))
     if value is None or value == "":
         return "-"
-    return printable(clock.to_text(value) if isinstance(value, datetime) else str(value))
+    if isinstance(value, str) and TIME.fullmatch(value) and is_terminal():
+        return f"{value} ({clock.ago(clock.stored(value))})"
+    if isinstance(value, datetime):
+        return clock.ago(value) if is_terminal() else clock.to_text(value)
+    return printable(str(value))

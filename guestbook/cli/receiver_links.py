@@ -54,10 +54,11 @@ def list_(webhook: str, as_json: bool) -> None:
     if as_json:
         output.print_json([webhook_shapes.receiver_link(row) for row in rows])
         return
+    ids = row_lookup.shown_ids(ReceiverLink, [row.id for row in rows])
     output.print_table(
         ("ID", "STATE", "ADDED", "LAST USED", "EXPIRES", "NAME"),
         [
-            (row.id, row.state(clock.now()), row.created_at, row.last_used_at, row.expires_at, row.name)
+            (ids[row.id], row.state(clock.now()), row.created_at, row.last_used_at, row.expires_at, row.name)
             for row in rows
         ],
         f"No links yet. Add one: {app_command.typed('receiver-links add WEBHOOK')}",

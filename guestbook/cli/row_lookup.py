@@ -1,36 +1,41 @@
-"""Find the row that somebody means by an id, the beginning of one, or a name."""
+"""Find the row that somebody means by a part of an id, or a name; and print the shortest part of an id.
+
+Ids begin with the time, so rows of one day share their beginnings. Lists on a terminal print the ends.
+"""
 
 import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import click
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Select, func, select
 
+from guestbook.cli import output
 from guestbook.lib.text import clean_line, printable
 from guestbook.storage.database import Base, db
 from guestbook.storage.models import Bin, ReceiverLink, Source, Token, Webhook
 
-NAMED = (
-    Webhook,
-    Source,
-    Bin,
-    Token,
-    ReceiverLink,
-)  # the owner chose their names; a visitor chose that of a comment
+# The owner chose their names; a visitor chose that of a comment.
+NAMED = (Webhook, Source, Bin, Token, ReceiverLink)
 PLAIN_ID = re.compile("[0-9A-Za-z]{1,32}")  # anything else is quoted in a message
 MOST_CANDIDATES = 5  # that a message names
 ID_LENGTH = 32
+SHORTEST_END = 6  # characters
+MOST_ENDS = 20_000  # the newest rows, among which an end is looked for: no index knows it
 M = TypeVar("M", bound=Base)
 
 id_argument = click.argument("id_", metavar="ID")
 
 
 def find(model: type[M], given: str) -> M:
-    """Return the row with that name, or whose id begins like that; refuse none and more than one."""
-    rows: list[M] = _by_id(model, given.strip().lower())
+    """Return the row whose id begins like that, that has the name, or whose id ends like that.
+
+    Refuse none and more than one.
+    """
+    part = given.strip().lower()
+    rows: list[M] = _by_beginning(model, part)
     if len(rows) != 1:
-        rows = _by_name(model, given) or rows
+        rows = _by_name(model, given) or rows or _by_end(model, part)
     if len(rows) == 1:
         return rows[0]
     noun = re.sub("(?<=[a-z])(?=[A-Z])", " ", model.__name__).lower()
@@ -47,15 +52,65 @@ def id_of(model: type[Webhook] | type[Source], given: str | None) -> str | None:
     return None if given is None else find(model, given).id
 
 
-def _by_id(model: Any, start: str) -> list[Any]:
-    if not start.isascii() or not start.isalnum() or len(start) > ID_LENGTH:
-        return []
-    return _first(model, (model.id >= start) & (model.id < start + "g"))  # g follows all digits of an id
+def shown_ids(model: Any, ids: Sequence[str]) -> dict[str, str]:
+    """Return each id as a list prints it: whole, or on a terminal the shortest end that `find` takes.
+
+    An id that is not among the newest stays whole, and so does one whose end means another row.
+    """
+    if not output.is_terminal() or not ids:
+        return {one: one for one in ids}
+    ends = {one[-SHORTEST_END:] for one in ids}
+    known = {one for one in db.session.scalars(_newest(model)) if one[-SHORTEST_END:] in ends}
+    length = SHORTEST_END
+    while len({one[-length:] for one in known}) < len(known):
+        length += 1
+    parts = {one: one[-length:] for one in ids if one in known}
+    taken = _taken(model, set(parts.values()))
+    return {one: part if (part := parts.get(one, one)) not in taken else one for one in ids}
+
+
+def _taken(model: Any, parts: set[str]) -> set[str]:
+    """Return the parts with which an id begins, or which are a name: `find` looks there first."""
+    session = db.session()
+    named = select(model.name).where(model.name.in_(parts)) if model in NAMED else None
+    first, last = (
+        session.scalar(select(end(model.id))) or "" for end in (func.min, func.max)
+    )  # by the index
+    near = [part for part in parts if first[: len(part)] <= part <= last[: len(part)]]
+    begun = {part for part in near if session.scalar(select(model.id).where(_begins(model, part)).limit(1))}
+    return begun | (set() if named is None else set(session.scalars(named)))
+
+
+def _by_beginning(model: Any, part: str) -> list[Any]:
+    return _first(model, _begins(model, part)) if _may_be_id(part) else []
 
 
 def _by_name(model: Any, name: str) -> list[Any]:
     wanted = clean_line(name)
     return _first(model, model.name == wanted) if model in NAMED and wanted else []
+
+
+def _by_end(model: Any, part: str) -> list[Any]:
+    if not _may_be_id(part) or len(part) < SHORTEST_END:
+        return []
+    newest = _newest(model).subquery().c.id
+    return _first(model, model.id.in_(select(newest).where(newest.endswith(part))))
+
+
+def _may_be_id(part: str) -> bool:
+    return part.isascii() and part.isalnum() and len(part) <= ID_LENGTH
+
+
+def _begins(model: Any, part: str) -> ColumnElement[bool]:
+    within: ColumnElement[bool] = (model.id >= part) & (
+        model.id < part + "g"
+    )  # g follows all digits of an id
+    return within
+
+
+def _newest(model: Any) -> Select[str]:
+    """Select the newest ids, which takes milliseconds in a table of any size."""
+    return select(model.id).order_by(model.id.desc()).limit(MOST_ENDS)
 
 
 def _first(model: Any, condition: ColumnElement[bool]) -> list[Any]:

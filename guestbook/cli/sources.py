@@ -16,6 +16,13 @@ from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 
+GROUPS_OF_SOURCE = {
+    "Verification": (
+        *("verify", "header", "scheme"),
+        *("secret", "previous_secret", "previous_secret_expires_at"),
+    ),
+    "Action": ("action", "template", "relayed_since", "forwarded_in_full_since"),
+}
 IS_ACCEPTED = "is accepted"  # an old secret, for a while
 
 
@@ -57,12 +64,12 @@ def list_(as_json: bool) -> None:
     if as_json:
         output.print_json([_facts(row.source) for row in rows])
         return
-    length = output.id_length([row.source.id for row in rows])
+    ids = row_lookup.shown_ids(Source, [row.source.id for row in rows])
     output.print_table(
         ("ID", "NAME", "STATE", "VERIFY", "ACTION", "LAST RECEIVED", "WAITING", "FAILED"),
         [
             (
-                *(row.source.id[:length], row.source.name, state_words.for_people(row.word)),
+                *(ids[row.source.id], row.source.name, state_words.for_people(row.word)),
                 *(row.source.verify, row.source.action),
                 *(row.last_at, row_counts.up_to_limit(row.waiting), failed.counts.get(row.source.id, 0)),
             )
@@ -87,7 +94,7 @@ def show_(id_: str, as_json: bool) -> None:
         return
     state = source_status.of(db.session(), row).sentence
     counts = row_counts.by_status(InboundEvent, InboundEvent.source_id == row.id)
-    output.print_fields({**_revealed(row), "state": state, "events": counts})
+    output.print_groups(_revealed(row) | {"state": state, "events": counts}, GROUPS_OF_SOURCE)
 
 
 @sources.command()

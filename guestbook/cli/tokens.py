@@ -51,10 +51,11 @@ def list_(as_json: bool) -> None:
     if as_json:
         output.print_json([keys.shape(row) for row in rows])
         return
+    ids = row_lookup.shown_ids(Token, [row.id for row in rows])
     output.print_table(
         ("ID", "SCOPE", "ADDED", "LAST USED", "EXPIRES", "NAME"),
         [
-            (row.id, row.scope, row.created_at, row.last_used_at, row.expires_at or "never", row.name)
+            (ids[row.id], row.scope, row.created_at, row.last_used_at, row.expires_at or "never", row.name)
             for row in rows
         ],
         f"No tokens yet. Add one: {app_command.typed('tokens add NAME')}",

@@ -16,6 +16,20 @@ from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 
+GROUPS_OF_WEBHOOK = {
+    "Messages": (
+        *("events", "format", "template", "headers", "rate", "next_slot_at"),
+        *("moderation_links_since", "github_headers_since"),
+    ),
+    "Signatures": (
+        *("sign_with", "secret", "previous_secret", "previous_secret_expires_at"),
+        *("public_key", "previous_public_key", "previous_signing_key_expires_at"),
+    ),
+    "Failures": (
+        *("disabled_at", "disabled_reason", "paused_until", "failing_since"),
+        *("failures_in_a_row", "unreachable_in_a_row"),
+    ),
+}
 ALSO_SIGNS = "signs"  # an old secret, for a while
 
 
@@ -65,19 +79,19 @@ def list_(as_json: bool) -> None:
         output.print_json([webhook_options.facts(row.webhook) for row in rows])
         return
     failed = bounded_counts.failed_lately(db.session(), Delivery, clock.now())
-    length = output.id_length([row.webhook.id for row in rows])
+    ids = row_lookup.shown_ids(Webhook, [row.webhook.id for row in rows])
     output.print_table(
         ("ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"),
         [
             (
-                *(row.webhook.id[:length], row.webhook.name, state_words.for_people(row.word)),
+                *(ids[row.webhook.id], row.webhook.name, state_words.for_people(row.word)),
                 *(row_counts.up_to_limit(row.waiting), failed.counts.get(row.webhook.id, 0)),
                 *(row.webhook.events, row.webhook.url),
             )
             for row in rows
         ],
         f"No webhooks yet. Add one: {app_command.typed('webhooks add URL')}",
-        cut=("NAME", "EVENTS", "URL"),
+        cut=("NAME", "EVENTS"),
     )
     row_counts.print_limit(failed)
 
@@ -93,13 +107,10 @@ def show_(id_: str, as_json: bool) -> None:
     if as_json:
         output.print_json(webhook_options.revealed(row))
         return
-    shown = {
-        **webhook_options.revealed(row),
-        "state": state_words.for_people(webhook_status.in_short(row, clock.now())),
-    }
-    output.print_fields(
-        {**shown, "deliveries": row_counts.by_status(Delivery, Delivery.webhook_id == row.id)}
-    )
+    state = state_words.for_people(webhook_status.in_short(row, clock.now()))
+    counts = row_counts.by_status(Delivery, Delivery.webhook_id == row.id)
+    facts = webhook_options.revealed(row) | {"state": state, "deliveries": counts}
+    output.print_groups(facts, GROUPS_OF_WEBHOOK)
 
 
 @webhooks.command()

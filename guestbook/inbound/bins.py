@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from guestbook.lib import ids, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
-from guestbook.storage import audit_log
+from guestbook.storage import audit_log, row_changes
 from guestbook.storage.models import Bin, BinRequest
 
 BIN_ANSWER_LIMIT = 4000  # characters of the answer's body
@@ -24,8 +24,9 @@ DEFAULT_NAME = "bin"
 
 def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = None) -> Bin:
     """Add a bin from any of `name`, `status`, `body`, `type`, `delay` (seconds) and `fail` (times)."""
-    values = {"name": DEFAULT_NAME, **_checked(fields)}
+    values = {"name": row_changes.free_name(session, Bin, DEFAULT_NAME), **_checked(fields)}
     bin_ = Bin(id=row_id or ids.new(), token=ids.new_url_token(), **values)
+    row_changes.refuse_taken_name(session, bin_)
     session.add(bin_)
     session.flush()
     audit_log.record_row(session, "added", bin_)
@@ -36,6 +37,7 @@ def update(session: Session, bin_: Bin, fields: Mapping[str, Any]) -> None:
     """Change the named fields, all or, when one is wrong, none."""
     for name, value in _checked(fields).items():
         setattr(bin_, name, value)
+    row_changes.refuse_taken_name(session, bin_)
     audit_log.record_changes(session, bin_)
     session.add(bin_)
     session.flush()

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from guestbook.inbound import sender_presets, source_fields
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
-from guestbook.storage import audit_log, batch_delete
+from guestbook.storage import audit_log, batch_delete, row_changes
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import BUDGET_MB, OLD_SECRET_VALID_FOR
 
@@ -24,6 +24,7 @@ def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = Non
     source = Source(id=row_id or ids.new(), token=ids.new_url_token(), created_at=clock.now())
     given = {"name": "", "verify": "", "action": "log", "budget_mb": BUDGET_MB, **fields}
     _set(source, given)
+    row_changes.refuse_taken_name(session, source)
     session.add(source)
     session.flush()
     audit_log.record_row(session, "added", source)
@@ -38,6 +39,7 @@ def update(session: Session, source: Source, fields: Mapping[str, Any]) -> None:
     `verify` ends the old secrets at once.
     """
     _set(source, fields)
+    row_changes.refuse_taken_name(session, source)
     audit_log.record_changes(session, source)
     session.add(source)
     session.flush()

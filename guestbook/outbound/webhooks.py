@@ -22,7 +22,7 @@ from guestbook.outbound import (
 from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, template
 from guestbook.outbound.formats.webmention import MENTIONING_EVENTS, MENTIONING_URL
 from guestbook.settings import Settings
-from guestbook.storage import audit_log, batch_delete
+from guestbook.storage import audit_log, batch_delete, row_changes
 from guestbook.storage.models import DELIVERIES, Attempt, Delivery, Webhook
 from guestbook.storage.models.webhook import Template
 
@@ -50,7 +50,7 @@ def add(
     wording, links = values.pop("template", None), values.pop("moderation_links", None)
     signatures = webhook_signatures.taken_from(values)
     guess = "template" if wording else chat_urls.suggest(values["url"]) or DEFAULT_FORMAT
-    name = webhook_urls.name_of(values["url"])
+    name = row_changes.free_name(session, Webhook, webhook_urls.name_of(values["url"]))
     values = {"name": name, "format": guess, "events": _events(events), "headers": {}, **values}
     webhook = Webhook(id=row_id or ids.new(), **values)
     webhook.url = webhook_urls.for_format(webhook.format, webhook.url, settings)
@@ -58,10 +58,10 @@ def add(
     _check_template(webhook.format, webhook.events, wording)
     webhook.send_moderation_links(has_links(webhook.format) if links is None else links)
     webhook_signatures.change(webhook, signatures)
+    row_changes.refuse_taken_name(session, webhook)
     if disabled:
         webhook.disable(clock.now(), "by_hand")
     session.add(webhook)
-    session.flush()
     _keep_template(session, webhook, wording)
     audit_log.record_row(session, "added", webhook)
     return webhook
@@ -95,6 +95,7 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
         webhook.next_slot_at = None  # the next claim counts from zero
     for name, value in values.items():
         setattr(webhook, name, value)
+    row_changes.refuse_taken_name(session, webhook)
     webhook_signatures.change(webhook, signatures)
     audit_log.record_changes(session, webhook, ["template"] if wording != old_wording else [])
     _keep_template(session, webhook, wording)

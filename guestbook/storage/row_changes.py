@@ -1,10 +1,37 @@
-"""Enable and disable webhooks and sources, and write that down. Commands, pages and the API call these."""
+"""Enable, disable and name rows of the owner, and write that down. Commands, pages and the API call these."""
 
+from itertools import count
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import get_history
 
-from guestbook.lib import clock
+from guestbook.lib import clock, validate
+from guestbook.lib.errors import Refused
 from guestbook.storage import audit_log, new_work
-from guestbook.storage.models import Source, Webhook
+from guestbook.storage.models import Bin, Source, Token, Webhook
+
+Named = Webhook | Source | Bin | Token
+
+
+def refuse_taken_name(session: Session, row: Named) -> None:
+    """Refuse a new name that another row of its kind has. Older books may have such rows."""
+    model = type(row)
+    if get_history(row, "name").has_changes():
+        same = select(model.id).where(model.name == row.name, model.id != row.id)
+        with session.no_autoflush:
+            other = session.scalar(same.limit(1))
+        if other:
+            sentence = f"Another {model.__name__.lower()} has this name. Choose one that says which is which."
+            raise Refused(sentence, field="name")
+
+
+def free_name(session: Session, model: type[Named], name: str) -> str:
+    """Return a name that nobody chose, with a number behind it if another row of its kind has it."""
+    base = name[: validate.NAME_LIMIT - 7]
+    taken = set(session.scalars(select(model.name).where(model.name.startswith(base, autoescape=True))))
+    numbered = (f"{base} {number}" for number in count(2))
+    return next(filter(lambda one: one not in taken, numbered)) if name in taken else name
 
 
 def enable(session: Session, row: Webhook | Source) -> None:

@@ -47,7 +47,7 @@ def test_a_token_is_found_by_its_value_and_by_nothing_else() -> None:
 
 
 def test_a_revoked_one_is_nothing_and_the_others_stay() -> None:
-    (first, gone), (second, kept) = add(), add()
+    (first, gone), (second, kept) = add(), add("Phone")
     assert [token.id for token in api_tokens.all_of(db.session())] == [first, second]
     with writing() as session:
         api_tokens.revoke(session, session.get_one(Token, first))

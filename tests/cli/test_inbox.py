@@ -96,8 +96,7 @@ def test_the_list_is_newest_first_with_what_became_of_each(shell: Shell, source:
     received = clock.to_text(row.received_at)
     assert lines[1].split() == [new, received, "GitHub", "issues.opened", "octocat", "processed", "Logged."]
     assert lines[2].startswith(old)
-    assert "The signature does not fit." in lines[2]
-    assert lines[2].endswith("…")
+    assert lines[2].endswith(" ".join(["The signature does not fit."] * 9))
     assert [row["id"] for row in shell.json("inbox", "list")] == [new, old]
     assert set(shell.json("inbox", "list")[0]) == COLUMNS - {"payload", "headers", "encoding"}
 
@@ -135,7 +134,7 @@ def test_show_tells_headers_payload_and_how_it_was_verified(shell: Shell, source
     key = factories.inbound(source, headers=signed(), payload=BODY, status="processed", note="Logged.")
     said = shell("inbox", "show", key[:31])
     for fact in (
-        "note            Logged.\n",
+        "note          Logged.\n",
         "\nHeaders\n",
         "x-github-event       issues\n",
         "\nVerification: The signature in X-Hub-Signature-256 matches the current secret.\n",

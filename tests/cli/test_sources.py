@@ -20,8 +20,8 @@ from tests.support import factories
 COLUMNS = {*SOURCE_SCHEMA, "secret", "previous_secret"}
 
 
-def added(shell: Shell, *options: str, verify: str = "github") -> dict[str, Any]:
-    row: dict[str, Any] = shell.json("sources", "add", "Robot", "--verify", verify, *options)
+def added(shell: Shell, *options: str, name: str = "Robot", verify: str = "github") -> dict[str, Any]:
+    row: dict[str, Any] = shell.json("sources", "add", name, "--verify", verify, *options)
     return row
 
 
@@ -47,7 +47,7 @@ def test_a_token_is_printed_with_its_header_and_no_secret_is_said_to_be_none(she
         "sources", "add", "Robot", "--verify", "token", "--header", "X-Gitlab-Token", "--secret", "s3"
     )
     assert "It must send its token in the header X-Gitlab-Token that you gave.\n" in said
-    said = shell("sources", "add", "Robot", "--verify", "none")
+    said = shell("sources", "add", "Other", "--verify", "none")
     assert "It has no secret: anybody who knows the URL can send.\n" in said
 
 
@@ -119,7 +119,7 @@ def test_a_public_key_is_printed_as_such(shell: Shell) -> None:
 
 def test_the_budget_is_set_changed_and_shown(shell: Shell) -> None:
     assert added(shell)["budget_mb"] == 50
-    row = added(shell, "--budget", "20")
+    row = added(shell, "--budget", "20", name="Other")
     shell("sources", "update", row["id"], "--budget", "7")
     assert shown(shell, row["id"])["budget_mb"] == 7
     assert [one["budget_mb"] for one in shell.json("sources", "list")] == [50, 7]
@@ -128,7 +128,7 @@ def test_the_budget_is_set_changed_and_shown(shell: Shell) -> None:
 
 def test_a_ready_made_template_is_named(shell: Shell) -> None:
     assert added(shell, "--action", "comment")["template"] == PRESETS["github"]
-    row = added(shell, "--action", "comment", "--template", "github-star")
+    row = added(shell, "--action", "comment", "--template", "github-star", name="Other")
     assert row["template"] == PRESETS["github-star"]
 
 
@@ -204,7 +204,7 @@ def test_the_list_says_when_too_many_failed_to_count_them(
 
 def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
     row = added(shell)
-    off = added(shell, verify="none")
+    off = added(shell, name="Other", verify="none")
     factories.inbound(row["id"])
     factories.inbound(row["id"], status="failed", error="It is odd.")
     shell("sources", "disable", off["id"])
@@ -212,7 +212,7 @@ def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
     first, second = (line.split() for line in said.splitlines()[1:])
     assert first[1:5] == ["Robot", "failing", "github", "log"]
     assert first[-2:] == ["1", "1"], "waiting, failed"
-    assert second[1:] == ["Robot", "disabled", "none", "log", "-", "0", "0"]
+    assert second[1:] == ["Other", "disabled", "none", "log", "-", "0", "0"]
     assert row["secret"] not in said
     [listed, _] = shell.json("sources", "list")
     assert set(listed) == COLUMNS - {"secret", "previous_secret"}
@@ -223,10 +223,10 @@ def test_show_tells_all_and_the_start_of_an_id_is_enough(shell: Shell) -> None:
     factories.inbound(row["id"], status="processed", note="Logged.")
     assert shown(shell, row["id"][:20]) == {**row, "previous_secret": None}
     said = shell("sources", "show", row["id"])
-    assert f"secret                      {row['secret']}\n" in said
-    assert f"url                         {row['url']}\n" in said
-    assert "state                       The latest came just now. Nothing waits.\n" in said
-    assert "events                      1 processed\n" in said
+    assert f"secret  {row['secret']}\n" in said
+    assert f"url         {row['url']}\n" in said
+    assert "state       The latest came just now. Nothing waits.\n" in said
+    assert "events      1 processed\n" in said
 
 
 def test_the_old_name_of_notify_webhooks_still_works_and_says_the_new_one(shell: Shell) -> None:

@@ -90,7 +90,7 @@ def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
         factories.delivery(key, status=status)
     lines = shell("webhooks", "list").splitlines()
     assert lines[0].split() == ["ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"]
-    assert lines[1].split() == [key[:8], "Chat", "healthy", "2", "1", "comment.created", URL]
+    assert lines[1].split() == [key, "Chat", "healthy", "2", "1", "comment.created", URL]
     [row] = shell.json("webhooks", "list")
     assert set(row) == COLUMNS - {"secret", "previous_secret"}
     assert "whsec_" not in "".join(lines)
@@ -105,7 +105,7 @@ def test_show_tells_all_of_one_and_what_waits_for_it(shell: Shell) -> None:
     assert re.search(r"^deliveries +1 failed, 2 new$|^deliveries +2 new, 1 failed$", said, re.MULTILINE)
     assert re.search(r"^headers +X-Token: a$", said, re.MULTILINE)
     assert re.search(r"^secret +whsec_\S+$", said, re.MULTILINE)
-    assert re.search(r"^paused_until +-$", said, re.MULTILINE)
+    assert "paused" not in said
     assert set(shell.json("webhooks", "show", key)) == COLUMNS
 
 

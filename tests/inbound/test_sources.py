@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from guestbook.inbound import source_fields, sources
 from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
@@ -14,7 +15,7 @@ from guestbook.inbound.template_presets import PRESETS
 from guestbook.lib import clock, signing
 from guestbook.lib.errors import Refused
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
-from guestbook.storage import database
+from guestbook.storage import database, row_changes
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, InboundEvent, Origin, Source
 from guestbook.storage.models.source import VERIFY
@@ -31,8 +32,13 @@ def _app(app: Flask) -> None:
 
 
 def add(**fields: Any) -> Source:
-    given = {"name": "Robot", "verify": "github", **fields}
-    return the(factories.written(lambda session: sources.add(session, given).id))
+    given = {"verify": "github", **fields}
+
+    def add_it(session: Session) -> str:
+        name = row_changes.free_name(session, Source, "Robot")
+        return sources.add(session, {"name": name, **given}).id
+
+    return the(factories.written(add_it))
 
 
 def the(row_id: str) -> Source:

@@ -6,7 +6,9 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from guestbook.auth import api_tokens
+from guestbook.storage import row_changes
 from guestbook.storage.database import writing
+from guestbook.storage.models import Token
 
 PLACE = "/api/v1"
 NOBODY = "0" * 32
@@ -52,4 +54,4 @@ class ApiClient:
 
 def new_token(app: Flask, name: str = "a program") -> str:
     with app.app_context(), writing() as session:
-        return api_tokens.add(session, name)[1]
+        return api_tokens.add(session, row_changes.free_name(session, Token, name))[1]

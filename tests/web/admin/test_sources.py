@@ -187,7 +187,7 @@ def test_a_source_is_disabled_and_enabled(owner: Owner) -> None:
 def test_its_page_shows_what_came_lately(app: Flask, owner: Owner) -> None:
     row_id = added(owner)
     issue(app, row_id, status="failed", error="It is odd.", event="issues.opened", sender="ada")
-    issue(app, added(owner), event="another source’s")
+    issue(app, added(owner, name="Another"), event="another source’s")
     [row] = owner.page(PLACE + row_id).findall(".//tbody/tr")
     assert [" ".join(text(cell).split()) for cell in row] == [
         *("issues.opened", "failed", "just now", "ada", "It is odd.")

@@ -138,7 +138,7 @@ def test_moderating_needs_a_token_that_may(app: Flask, program: ApiClient) -> No
     with app.app_context():
         row = factories.sign()
         with writing() as session:
-            tokens = [api_tokens.add(session, "x", scope=scope)[1] for scope in ("read", "moderate")]
+            tokens = [api_tokens.add(session, scope, scope=scope)[1] for scope in ("read", "moderate")]
     reader, moderator = (ApiClient(app, value) for value in tokens)
     reader.post("/moderate", {"action": "hold", "ids": [row]}, status=403)
     moderator.post("/moderate", {"action": "hold", "ids": [row]}, status=200)

@@ -32,7 +32,7 @@ BODIES: dict[str, Any] = {
     "POST /webhooks/{webhook_id}/reveal-secret": {"password": PASSWORD},
     "POST /webhooks/{webhook_id}/receiver-links/{link_id}/revoke": None,
     "POST /webhooks/{pulled_id}/commit": {"token": "0" * 32, "results": [{"id": "0" * 32, "ok": True}]},
-    "POST /sources": {"name": "Robot", "verify": "github"},
+    "POST /sources": {"name": "Another robot", "verify": "github"},
     "POST /sources/{source_id}/rotate-secret": None,
     "POST /sources/{source_id}/reveal-secret": {"password": PASSWORD},
     "POST /bins": {},

@@ -75,7 +75,7 @@ def test_inbound_events_are_found_by_all_that_the_page_asks_for(app: Flask, prog
 @pytest.mark.parametrize("path", ["/deliveries", "/inbox"])
 def test_nobody_finds_out_hidden_addresses_letter_by_letter(app: Flask, path: str) -> None:
     with app.app_context(), writing() as session:
-        moderator, owner = (ApiClient(app, api_tokens.add(session, "x", scope=one)[1]) for one in SCOPES[1:])
+        moderator, owner = (ApiClient(app, api_tokens.add(session, one, scope=one)[1]) for one in SCOPES[1:])
     answer = moderator.ask("GET", f"{path}?text=a")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (403, "insufficient_scope")
     assert 'scope="manage"' in answer.headers["WWW-Authenticate"]

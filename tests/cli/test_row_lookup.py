@@ -1,0 +1,74 @@
+"""Parts of ids: what a list on a terminal prints finds its row, and never another one."""
+
+import pytest
+
+from guestbook.cli import output, row_lookup
+from guestbook.lib import ids
+from guestbook.storage.models import Bin, Delivery, Webhook
+from tests.cli.conftest import Shell
+from tests.support import factories
+
+END = "b0b1b2"
+
+
+@pytest.fixture(autouse=True)
+def _on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "is_terminal", lambda: True)
+
+
+def row_id(start: str, end: str) -> str:
+    return start + "0" * (32 - len(start) - len(end)) + end
+
+
+def test_the_end_that_a_list_prints_finds_its_row(shell: Shell) -> None:
+    hook = factories.webhook()
+    rows = [factories.delivery(hook) for _ in range(30)]
+    rows += [factories.delivery(hook, id=row_id("01", end + END)) for end in "12"]
+    parts = row_lookup.shown_ids(Delivery, rows)
+    assert {len(part) for part in parts.values()} == {7}
+    for whole, part in parts.items():
+        assert shell.json("deliveries", "show", part)["id"] == whole
+    assert "fits more than one delivery" in shell.refused("deliveries", "show", END)
+    assert shell.refused("deliveries", "show", rows[0][-5:]).startswith("Error: No delivery has the id")
+
+
+def test_a_beginning_and_a_name_win_and_such_a_row_is_listed_with_its_whole_id(shell: Shell) -> None:
+    ending = factories.webhook(id=row_id("01", END))
+    named = factories.webhook(id=row_id("02", "c0c1c2"), name=END)
+    assert shell.json("webhooks", "show", END)["id"] == named
+    assert row_lookup.shown_ids(Webhook, [ending, named]) == {ending: ending, named: "c0c1c2"}
+    beginning = factories.webhook(id=row_id(END, "d0d1d2"))
+    assert shell.json("webhooks", "show", END)["id"] == beginning
+    assert row_lookup.shown_ids(Webhook, [ending])[ending] == ending
+
+
+def test_an_end_is_looked_for_among_the_newest_rows(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = factories.webhook()
+    old, new = factories.delivery(hook), factories.delivery(hook)
+    monkeypatch.setattr(row_lookup, "MOST_ENDS", 1)
+    assert row_lookup.shown_ids(Delivery, [old, new]) == {old: old, new: new[-6:]}
+    assert shell.json("deliveries", "show", new[-6:])["id"] == new
+    assert "No delivery has the id" in shell.refused("deliveries", "show", old[-6:])
+
+
+def test_a_taken_name_is_refused_and_an_older_book_with_two_says_so(shell: Shell) -> None:
+    for noun, arguments in (
+        ("webhook", ("webhooks", "add", "https://receiver.example/hook", "--name", "Twice")),
+        ("source", ("sources", "add", "Twice", "--verify", "none")),
+        ("bin", ("bins", "add", "Twice")),
+        ("token", ("tokens", "add", "Twice")),
+    ):
+        shell(*arguments)
+        assert shell.refused(*arguments) == (
+            f"Error: Another {noun} has this name. Choose one that says which is which.\n"
+        )
+    older = factories.written(lambda session: session.merge(Bin(id=ids.new(), name="Twice", token="t")).id)
+    assert "Twice fits more than one bin" in shell.refused("bins", "show", "Twice")
+    assert shell.json("bins", "show", older[-6:])["name"] == "Twice"
+
+
+def test_names_that_nobody_chose_are_numbered(shell: Shell) -> None:
+    names = [shell.json("webhooks", "add", "https://receiver.example/hook")["name"] for _ in range(3)]
+    assert names == ["receiver.example", "receiver.example 2", "receiver.example 3"]
+    assert shell.json("webhooks", "update", names[1], "--name", names[1])["name"] == names[1]
+    assert "Another webhook" in shell.refused("webhooks", "update", names[1], "--name", names[0])
