@@ -50,7 +50,7 @@ def replacing(
 
 
 def _linked(fresh: Path, path: Path) -> bool:
-    """Give the file the name as well, if it is free; return False where that cannot be told in one step."""
+    """Give the file the name as well, if it is free; return False where no step can do both."""
     try:
         path.hardlink_to(fresh)
     except FileExistsError:

@@ -36,7 +36,9 @@ def test_a_visitor_signs_the_book_and_sees_it(app: Flask, open_book: Open, scrip
     expect(page).to_have_url(re.compile(rf"/\?signed={comment.id}#c-{comment.id}$"))
     entry = page.locator(f"#c-{comment.id}")
     expect(entry.locator(".message")).to_have_text("Hello\nthere", use_inner_text=True)
-    expect(entry.get_by_role("link", name="Grace")).to_have_attribute("href", "https://example.org")
+    expect(entry.get_by_role("link", name="Grace", exact=True)).to_have_attribute(
+        "href", "https://example.org"
+    )
     expect(page.get_by_role("status")).to_contain_text("Thank you, Grace!")
     page.reload()
     assert len(stored(app)) == 1
