@@ -233,6 +233,16 @@ def reached(page: Page, address: str | None = None) -> set[str]:
         names.append(focus["name"])
 
 
+def test_facts_with_several_values_stand_one_below_the_other(app: Flask, open_admin: Open) -> None:
+    reasons = "It holds 9 links.\nIt came twice."
+    [comment] = visitor.add(app, ["Hello"], status="held", reason="It holds 9 links.", reasons=reasons)
+    page = open_admin(viewport=DESKTOP)
+    page.goto(f"/admin/comments/{comment}")
+    places = [box["x"] for one in page.locator(".facts dd").all() if (box := one.bounding_box())]
+    assert len(places) > 3
+    assert len(set(places)) == 1
+
+
 # The outline of `:focus-visible`, on something that is there to be seen. In a field for a time the browser
 # itself marks the part that is typed.
 FOCUS = """() => {
