@@ -1,8 +1,9 @@
-"""Store the comments of a file, some hundred in a transaction. It may be killed at any time and run again.
+"""Store the comments of a file in short transactions. It may be killed at any time and run again.
 
 Each comment has the same id in each run, and one whose id is in the book stays as it is.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,8 +24,9 @@ from guestbook.storage import database, transaction_retry
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Origin, Reply
 
-TOGETHER = 500  # comments of one transaction: a visitor waits for no more than that
-TOGETHER_WITH_EVENTS = 50  # the same where each makes deliveries
+# Seconds of one transaction: a visitor who signs waits for it. The pause after it lets visitors go first.
+TURN, PAUSE = 0.1, 0.01
+MOST_TOGETHER = 500  # comments of one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,26 @@ class ImportReport:
         return self.stored.total() + self.there + self.refused
 
 
+@dataclass(slots=True)
+class Pace:
+    """How many comments the next transaction stores: those with many deliveries take longer."""
+
+    size: int = 1
+
+    def follow(self, count: int, seconds: float) -> None:
+        """Aim at the length of a turn, after a transaction that stored so many in this time."""
+        self.size = max(1, min(MOST_TOGETHER, 2 * self.size, int(count * TURN / max(seconds, 0.001))))
+
+
 def run(rows: Iterable[FileRow], rules: ImportRules) -> ImportReport:
     """Import the comments of a file; raises Refused if not one row can be read."""
-    report = ImportReport()
-    for chunk in _chunks(rows, TOGETHER_WITH_EVENTS if rules.with_events else TOGETHER, report):
-        comments = list(_checked(chunk, rules, report))
+    report, pace = ImportReport(), Pace()
+    for chunk in _chunks(rows, pace, report):
+        comments, began = list(_checked(chunk, rules, report)), time.monotonic()
         stored = _rehearse(comments) if rules.is_rehearsal else _store(comments, rules)
+        pace.follow(len(chunk), time.monotonic() - began)
+        if stored and not rules.is_rehearsal:
+            time.sleep(PAUSE)
         report.stored += stored
         report.there += len(comments) - stored.total()
         rules.after_chunk()
@@ -67,12 +83,12 @@ def run(rows: Iterable[FileRow], rules: ImportRules) -> ImportReport:
     return report
 
 
-def _chunks(rows: Iterable[FileRow], size: int, report: ImportReport) -> Iterator[list[FileRow]]:
+def _chunks(rows: Iterable[FileRow], pace: Pace, report: ImportReport) -> Iterator[list[FileRow]]:
     chunk: list[FileRow] = []
     try:
         for row in rows:
             chunk.append(row)
-            if len(chunk) == size:
+            if len(chunk) >= pace.size:
                 yield chunk
                 chunk = []
     except Refused as error:  # what came before it is good

@@ -2,8 +2,11 @@
 
 import csv
 import io
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -11,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
-from guestbook.comments import comment_form
+from guestbook.comments import book, comment_form
 from guestbook.comments.exchange import comment_export, comment_import, csv_files, json_lines
 from guestbook.comments.exchange.checked_comment import check
 from guestbook.comments.exchange.comment_export import ExportedComments
@@ -186,8 +189,7 @@ def test_an_export_is_one_snapshot(each_app: Flask, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("app")
-def test_an_import_goes_on_where_it_was_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comment_import, "TOGETHER", 2)
+def test_an_import_goes_on_where_it_was_killed() -> None:
     rows = [
         FileRow(f"Line {n}", {"name": "Ada", "message": f"{n}", "created_at": "2020-01-31"}) for n in range(5)
     ]
@@ -200,7 +202,26 @@ def test_an_import_goes_on_where_it_was_killed(monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(Killed):
         comment_import.run(rows, ImportRules(factories.settings(), after_chunk=kill))
-    assert len(exported()) == 2
+    assert len(exported()) == 1
     report = comment_import.run(rows, ImportRules(factories.settings()))
-    assert (report.stored.total(), report.there) == (3, 2)
+    assert (report.stored.total(), report.there) == (4, 1)
     assert sorted(db.session.scalars(select(Comment.message))) == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.usefixtures("app")
+def test_an_import_with_events_lets_visitors_sign_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    factories.webhook()
+    rows = [FileRow(f"{n}", {"name": "A", "message": f"{n}", "created_at": "2020-01-31"}) for n in range(12)]
+    announce, counts = book.announce, [0]
+
+    def slowly(*arguments: Any) -> None:
+        time.sleep(comment_import.TURN / 2)
+        announce(*arguments)
+
+    monkeypatch.setattr(book, "announce", slowly)
+    rules = ImportRules(
+        factories.settings(), with_events=True, after_chunk=lambda: counts.append(len(exported()))
+    )
+    comment_import.run(rows, rules)
+    assert counts[-1] == len(factories.deliveries()) == 12
+    assert max(after - before for before, after in pairwise(counts)) <= 2
