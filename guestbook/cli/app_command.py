@@ -95,7 +95,8 @@ def _exit(error: DBAPIError | PoolTimeout | WrongVersion) -> NoReturn:
     advice = database_errors.advice_on_damage(error) if fault is Fault.DAMAGED else REPAIRS.get(fault)
     said = [f"{sentence}. {advice.format(typed(fault.repair or ''))}" if advice else sentence]
     said += getattr(error, "__notes__", ())  # what the command adds
-    log.error(". ".join(said), exc_info=error if terminal_log.is_verbose() else None)
+    shows_code = terminal_log.is_verbose() and not is_clear  # else the sentence says it all
+    log.error(". ".join(said), exc_info=error if shows_code else None)
     sys.exit(TRY_LATER if fault is Fault.AWAY else 1)
 
 

@@ -62,11 +62,13 @@ def _of_passes(session: Session, now: datetime) -> CronStatus:
     said = [_at_work(running, now)] if running else []
     said += [_what_it_did(ended)] if ended else []
     words = " ".join(said)
-    if not health.read(session, now).is_well:
+    state = health.read(session, now)
+    if not state.is_well:
         late = "Deliveries are due, and no pass of cron has come to its end for a quarter of an hour."
         return CronStatus("late", f"{late} {words}", ADVICE["late"])
     if ended and ended.finished_at and not running and now - ended.finished_at >= health.CRON_OVERDUE_AFTER:
-        return CronStatus("late", f"{words} Nothing has had to wait so far.", ADVICE["late"])
+        waits = "Nothing has had to wait so far." if state.oldest_due_age is None else "Deliveries are due."
+        return CronStatus("late", f"{words} {waits}", ADVICE["late"])
     return CronStatus("running" if running else "well", words)
 
 

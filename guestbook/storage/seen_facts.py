@@ -18,6 +18,7 @@ OTHER_HOST = "other address"  # a request carried another one, which is the text
 HTTPS = "https"  # a request came over HTTPS, at least to the proxy
 PLAIN_HTTP = "http"
 BY_PROXY = "forwarded"  # a request carried X-Forwarded-For
+ADDRESSES = "forwarded addresses: "  # and the number of addresses that a request carried in it
 NO_PROXY = "direct"  # a request carried none
 HOST_LIMIT = "host limit"  # a pass ran into a limit of the host; the text says which
 

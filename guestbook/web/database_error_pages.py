@@ -22,7 +22,6 @@ VERSION_ADVICE = {  # for the admin pages
     Fault.NEW_TABLES: "The tables are newer than the program. Update the program and restart it.",
 }
 DATABASE_FAULTS = {  # those that waiting does not repair
-    Fault.NO_TABLES: Translatable("The book is not set up yet: its owner must create the tables."),
     Fault.OLD_TABLES: Translatable("The book was updated: its owner must update the tables."),
     Fault.DAMAGED: Translatable("The book's database is damaged: its owner must repair it."),
     Fault.REFUSED: Translatable("The database refused a value, so nothing was changed."),
@@ -69,6 +68,8 @@ def _page(error: SQLAlchemyError) -> Response:
         is_owner = owner_pages.is_admin_page() and g.get("login") is not None
         sentence = str(error) if is_owner else _elsewhere(error)
         return error_pages.answer(ServiceUnavailable(sentence, retry_after=error.seconds))
+    if fault is Fault.NO_TABLES:
+        return error_pages.answer(ServiceUnavailable(_not_set_up(), retry_after=DATABASE_RETRY_SECONDS))
     if fault is Fault.AWAY:
         reason = _for_owner(fault, error, TRY_AGAIN) if owner_pages.is_admin_page() else None
         return error_pages.answer(ServiceUnavailable(reason, retry_after=DATABASE_RETRY_SECONDS))
@@ -76,6 +77,13 @@ def _page(error: SQLAlchemyError) -> Response:
     if fault is Fault.DAMAGED and owner_pages.is_admin_page():
         reason = _for_owner(fault, error, database_errors.advice_on_damage(error))
     return error_pages.answer(InternalServerError(reason))
+
+
+def _not_set_up() -> Translatable:
+    return Translatable(
+        "The book is not set up yet. Its owner must run this on the server: %(command)s",
+        command=installation.named(Fault.NO_TABLES.repair or ""),
+    )
 
 
 def _elsewhere(error: SecondHost) -> Translatable:

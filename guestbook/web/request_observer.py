@@ -15,6 +15,7 @@ from guestbook.storage.active_hosts import HostNote
 
 NOTE_AGAIN_AFTER = 3600.0  # seconds
 UNOBSERVED = ("/healthz", "/metrics", "/static/")  # monitors often come from the same host, past the proxy
+MOST_PROXIES = 11  # more than may be set
 HOST_HEADER = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,200}")  # all that may be shown of a stranger's header
 
 
@@ -48,7 +49,10 @@ class RequestObserver:
         scheme = before_proxy.get("wsgi.url_scheme", request.environ["wsgi.url_scheme"])
         scheme = headers.get("X-Forwarded-Proto", scheme).rpartition(",")[2].strip().lower()
         names = [name.lower() for key in ("Host", "X-Forwarded-Host") if (name := headers.get(key))]
-        facts = {seen_facts.BY_PROXY if "X-Forwarded-For" in headers else seen_facts.NO_PROXY: ""}
+        addresses = headers.get("X-Forwarded-For")
+        facts = {seen_facts.NO_PROXY if addresses is None else seen_facts.BY_PROXY: ""}
+        if addresses is not None:
+            facts[f"{seen_facts.ADDRESSES}{min(addresses.count(',') + 1, MOST_PROXIES)}"] = ""
         facts[seen_facts.HTTPS if scheme == "https" else seen_facts.PLAIN_HTTP] = ""
         if self._base in names:
             facts[seen_facts.SAME_HOST] = ""

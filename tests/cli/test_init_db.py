@@ -78,6 +78,14 @@ def test_verbose_adds_the_traceback_and_keeps_the_exit_code(tmp_path: Path) -> N
     assert result.stderr.splitlines()[-1].startswith("The database cannot be used now: ")
 
 
+def test_verbose_adds_no_traceback_where_the_tables_are_missing(tmp_path: Path) -> None:
+    app = guestbook.create_app(settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db"))
+    result = app.test_cli_runner().invoke(args=["cron", "-v"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("The tables are missing. Create them with: ")
+    assert result.stderr.count("\n") == 1
+
+
 def test_it_is_so_for_a_process_too(forked: Process) -> None:
     code, said, complaint = forked("cron", DATABASE_URL=AWAY["postgresql"])
     assert (code, said) == (75, "")

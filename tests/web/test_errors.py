@@ -170,8 +170,12 @@ def test_when_the_database_is_away_readers_are_asked_to_come_back(environ: dict[
 def test_a_book_whose_tables_nobody_has_made_says_so(each_empty_environ: dict[str, str]) -> None:
     app = guestbook.create_app(each_empty_environ)
     visitor = Visitor(app)
-    assert shown(visitor, "GET", "/") == (500, "Something went wrong on our side")
-    assert "must create the tables" in visitor.get("/").text
+    assert shown(visitor, "GET", "/") == (503, "The book cannot be reached")
+    answer = visitor.get("/")
+    assert answer.headers["Retry-After"] == "60"
+    assert "must run this on the server: flask --app guestbook init-db" in answer.text
+    assert visitor.get("/admin/login").status_code == 503
+    assert "init-db" in visitor.get("/api/comments").get_json()["error"]["message"]
     assert visitor.get("/healthz").status_code == 503
     with app.app_context():
         db.engine.dispose()

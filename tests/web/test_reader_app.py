@@ -162,7 +162,7 @@ def _file(environ: dict[str, str]) -> Path:
 FAULTS = {
     older: "The book is being updated",
     newer: "The book is being updated",
-    without_tables: "its owner must create the tables",
+    without_tables: "Its owner must run this on the server: ",
     without_column: "its owner must update the tables",
     with_other_settings: "its owner must update the tables",
     no_database: "its owner must repair it",

@@ -30,14 +30,16 @@ def test_a_proxy_that_the_settings_do_not_know(app: Flask, tmp_path: Path) -> No
         seen_facts.OTHER_HOST: "https://real.example",
         seen_facts.HTTPS: "",
         seen_facts.BY_PROXY: "",
+        f"{seen_facts.ADDRESSES}1": "",
     }
 
 
 def test_behind_a_known_proxy_the_header_counts_as_it_came(environ: dict[str, str], tmp_path: Path) -> None:
     with running(environ | {"GUESTBOOK_TRUSTED_PROXIES": "1"}) as app:
-        headers = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+        headers = {"X-Forwarded-For": "192.0.2.1, 203.0.113.9", "X-Forwarded-Proto": "https"}
         Visitor(app).get("/", base_url="http://book.example", headers=headers)
-    assert set(seen(tmp_path)) == {seen_facts.SAME_HOST, seen_facts.HTTPS, seen_facts.BY_PROXY}
+    addresses = f"{seen_facts.ADDRESSES}2"
+    assert set(seen(tmp_path)) == {seen_facts.SAME_HOST, seen_facts.HTTPS, seen_facts.BY_PROXY, addresses}
 
 
 def test_each_fact_is_written_once_an_hour(app: Flask, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from guestbook.background.doctor.examined_book import ExaminedBook
 from guestbook.background.doctor.finding import DoctorFinding, ok, warning
+from guestbook.lib.text import counted
 from guestbook.storage import seen_facts
 
 REQUESTS_OF = timedelta(days=1)
@@ -59,13 +60,16 @@ def check_proxies(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether the number of trusted proxies fits what requests carry."""
     count, seen = book.settings.trusted_proxies, seen_facts.read(book.settings.data_dir, REQUESTS_OF)
     forwarded, direct = seen_facts.BY_PROXY in seen, seen_facts.NO_PROXY in seen
+    # A visitor can send more addresses than the proxies add, but never fewer.
+    numbers = [int(name.removeprefix(seen_facts.ADDRESSES)) for name in seen if seen_facts.ADDRESSES in name]
+    fewest = min(numbers, default=count or 1)
     if count == 0 and forwarded and not direct:
         yield warning(
             "proxies",
             "All requests carry X-Forwarded-For, and GUESTBOOK_TRUSTED_PROXIES is 0. So all visitors share "
             "one address, and someone guessing your password locks you out as well.",
-            f"Do this if one proxy stands before the book. {RESTART}",
-            "GUESTBOOK_TRUSTED_PROXIES=1",
+            f"Do this if so many proxies stand before the book. {RESTART}",
+            f"GUESTBOOK_TRUSTED_PROXIES={fewest}",
         )
     elif count and direct and not forwarded:
         yield warning(
@@ -74,6 +78,15 @@ def check_proxies(book: ExaminedBook) -> Iterator[DoctorFinding]:
             "invent an address.",
             f"Do this if no proxy stands before the book, else let it send X-Forwarded-For. {RESTART}",
             "GUESTBOOK_TRUSTED_PROXIES=0",
+        )
+    elif forwarded and fewest < count:
+        yield warning(
+            "proxies",
+            f"GUESTBOOK_TRUSTED_PROXIES is {count}, and requests carry "
+            f"{counted(fewest, 'address', 'addresses')} in X-Forwarded-For. So a visitor "
+            "can invent an address, and all others share one.",
+            f"Do this if so many proxies stand before the book. {RESTART}",
+            f"GUESTBOOK_TRUSTED_PROXIES={fewest}",
         )
     else:
         yield ok("proxies", f"GUESTBOOK_TRUSTED_PROXIES is {count}, and no request contradicts it.")

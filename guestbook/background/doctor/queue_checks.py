@@ -32,11 +32,12 @@ def check_cron(book: ExaminedBook) -> Iterator[DoctorFinding]:
     with Session(book.engine) as session:
         status = cron_status.read(session, book.now, after_requests=book.settings.send_after_requests)
         has_work = session.scalar(select(Webhook.id).where(Webhook.url != PULL_URL).limit(1)) is not None
-        is_well = health.read(session, book.now).is_well
+        came_in = select(InboundEvent.id).where(InboundEvent.due_at <= book.now).limit(1)
+        waits = health.oldest_due(session, book.now) is not None or session.scalar(came_in) is not None
     if status.advice is None:
         yield ok("cron", status.sentence)
         return
-    is_grave = has_work if status.word == "never" else not is_well
+    is_grave = waits or (has_work and status.word == "never")
     state = State.PROBLEM if is_grave else State.WARNING
     advice = CRON_ADVICE.format(status.advice) if status.has_line else status.advice
     line = crontab_line.of(book.settings) if status.has_line else None

@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session
 from guestbook.background.doctor.examined_book import ExaminedBook
 from guestbook.background.doctor.finding import DoctorFinding, ok, problem, warning
 from guestbook.lib import ed25519
+from guestbook.lib.mail_address import is_mailto
 from guestbook.lib.text import counted
 from guestbook.queries import webhook_status
 from guestbook.queries.webhook_status import WebhookStatus
 from guestbook.settings import installation
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.storage.models.delivery import REFUSED_WITH
-from guestbook.transport.failure import FAILURE_SENTENCES
+from guestbook.transport.failure import FAILURE_SENTENCES, UNREACHABLE
 
 MOST_SHOWN = 20  # webhooks
 MOST_READ = 1000  # of a webhook's deliveries
@@ -25,6 +26,11 @@ PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY")
 BLOCKED = (
     "See whether the receiver runs. Many hosts let programs reach only the ports 80 and 443, or only a list "
     "of hosts: ask yours."
+)
+NO_MAIL_SERVER = tuple(FAILURE_SENTENCES[reason] for reason in UNREACHABLE)
+MAIL_ADVICE = (
+    "See whether GUESTBOOK_SMTP_URL names the right host and port, and whether the mail server runs. Many "
+    "hosts block port 25: use port 587, as in smtp+starttls://user:password@mail.example.org:587."
 )
 CERTIFICATE = "Renew the receiver's certificate, or correct its name or chain. Check this host's clock."
 ADVICE_BY_REASON = {  # of TransportError
@@ -119,6 +125,8 @@ def _advice(one: WebhookStatus, error: str, now: datetime) -> str:
     if one.webhook.is_unreadable(now):
         return UNREADABLE_ADVICE
     advice = PULLED_ADVICE if one.webhook.is_pulled else advice_for(error)
+    if is_mailto(one.webhook.url) and error.startswith(NO_MAIL_SERVER):
+        advice = MAIL_ADVICE
     if one.word != "disabled":
         return advice
     return f"{LAST_ATTEMPT if advice in (ANY_ADVICE, PULLED_ADVICE) else advice} {ENABLE_AFTERWARDS}"

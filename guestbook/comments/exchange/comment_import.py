@@ -25,7 +25,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Origin, Reply
 
 # Seconds of one transaction: a visitor who signs waits for it. The pause after it lets visitors go first.
-TURN, PAUSE = 0.1, 0.01
+TURN, PAUSE = 0.05, 0.01
 MOST_TOGETHER = 500  # comments of one transaction
 
 

@@ -117,10 +117,13 @@ def test_cron_that_never_came_is_a_problem_once_something_could_be_sent(look: Lo
     assert look()["cron"].state is State.PROBLEM
     factories.past_pass(timedelta(minutes=20))
     assert look()["cron"].state is State.WARNING
+    factories.delivery(hook, due_at=clock.now() - timedelta(minutes=2))
+    late = look()["cron"]
+    assert (late.state, late.sentence[-20:]) == (State.PROBLEM, " Deliveries are due.")
     factories.delivery(hook, due_at=clock.now() - timedelta(minutes=16))
     findings = look()
     assert findings["cron"].state is State.PROBLEM
-    assert findings["backlog"].sentence.startswith("One delivery waits to be sent. The oldest")
+    assert findings["backlog"].sentence.startswith("2 deliveries wait to be sent. The oldest")
     assert "due 16 minutes ago" in findings["backlog"].sentence
 
 
@@ -138,6 +141,17 @@ def test_a_failing_webhook_is_named_with_its_last_failure_and_what_helps(look: L
     assert "Failing for 1 hour" in findings["webhook Chat"].sentence
     assert findings["webhook Chat"].sentence.endswith(refused)
     assert "webhook Old" not in findings
+
+
+@pytest.mark.parametrize("reason", ["connect_failed", "timeout"])
+def test_a_dead_mail_server_leads_to_its_setting_and_port_587(look: Look, reason: str) -> None:
+    since, failure = clock.now() - timedelta(hours=1), f"{FAILURE_SENTENCES[reason]} (mail.example.org)"
+    mail = {"format": "email", "failing_since": since, "failures_in_a_row": 3}
+    hook = factories.webhook("mailto:you@example.org", name="Mail", **mail)
+    factories.delivery(hook, attempts=3, claims=3, last_error=failure)
+    advice = str(look()["webhook Mail"].advice)
+    assert "GUESTBOOK_SMTP_URL" in advice
+    assert "port 587" in advice
 
 
 def test_a_webhook_that_was_disabled_is_no_longer_tried_so_the_owner_enables_it(look: Look) -> None:
@@ -225,6 +239,11 @@ def test_the_number_of_proxies_is_compared_with_what_requests_carry(look: Look, 
     seen_facts.note(tmp_path, {seen_facts.BY_PROXY: ""})
     assert look()["proxies"].command == "GUESTBOOK_TRUSTED_PROXIES=1"
     assert is_fine(look(trusted_proxies=1), "proxies")
+    seen_facts.note(tmp_path, {f"{seen_facts.ADDRESSES}{number}": "" for number in (1, 3)})
+    assert is_fine(look(trusted_proxies=1), "proxies")
+    too_high = look(trusted_proxies=2)["proxies"]
+    assert "carry 1 address in X-Forwarded-For. So a visitor can invent" in too_high.sentence
+    assert too_high.command == "GUESTBOOK_TRUSTED_PROXIES=1"
     (tmp_path / seen_facts.FACTS_FILE).unlink()
     seen_facts.note(tmp_path, {seen_facts.NO_PROXY: ""})
     assert is_fine(look(), "proxies")
