@@ -34,6 +34,12 @@ typed = installation.typed
 log = logging.getLogger(__name__)
 
 
+class WrongInput(click.ClickException):
+    """What was typed, which no book could accept."""
+
+    exit_code = click.UsageError.exit_code
+
+
 class AppCommand(click.Command):
     """A command that runs in the application, on a book of the program's version."""
 
@@ -60,7 +66,8 @@ class Group(click.Group):
 def call(function: Callable[[], R], *, any_version: bool = False) -> R:
     """Call a function in the application, on a book of the program's version or of any.
 
-    Exit with 1 when it is refused or the version is wrong, with 75 when the database cannot be used.
+    Exit with 2 when no book could accept what was typed, with 1 when this one refuses it or the version is
+    wrong, with 75 when the database cannot be used.
     """
     with terminal_log.shown(settings().log_format):
         audit_log.act_as(Actor("command", name=_typed_name()))
@@ -69,7 +76,8 @@ def call(function: Callable[[], R], *, any_version: bool = False) -> R:
                 version_check.require(db.engine)
             return transaction_retry.complete(function)
         except (Refused, SecondHost) as error:
-            raise click.ClickException(str(error)) from None
+            is_wrong = isinstance(error, Refused) and error.fields and not error.only_here
+            raise (WrongInput if is_wrong else click.ClickException)(str(error)) from None
         except MemoryError:
             log.error(OUT_OF_MEMORY)
             sys.exit(TRY_LATER)

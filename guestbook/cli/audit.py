@@ -10,7 +10,7 @@ import click
 
 from guestbook.cli import app_command, list_options, output
 from guestbook.cli.list_options import WHEN
-from guestbook.cli.option_types import moment
+from guestbook.cli.option_types import Choice, moment
 from guestbook.lib import row_shape, spreadsheet
 from guestbook.queries import lists
 from guestbook.queries.lists import AuditFilter
@@ -23,8 +23,8 @@ ALL_ENTRIES = 1_000_000_000
 
 
 @click.command(cls=app_command.AppCommand)
-@click.option("--action", type=click.Choice(AUDITED_ACTIONS), help="Only entries with this action.")
-@click.option("--actor", type=click.Choice(ACTORS), help="Only entries of this kind of actor.")
+@click.option("--action", type=Choice(AUDITED_ACTIONS), help="Only entries with this action.")
+@click.option("--actor", type=Choice(ACTORS), help="Only entries of this kind of actor.")
 @click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {WHEN}.")
 @click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {WHEN}.")
 @click.option(

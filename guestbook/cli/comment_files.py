@@ -12,10 +12,10 @@ from typing import Any, TextIO, TypeVar, cast
 
 import click
 
-from guestbook.cli import app_command
+from guestbook.cli import app_command, output
 from guestbook.cli.list_options import WHEN
 from guestbook.cli.long_work import show_progress
-from guestbook.cli.option_types import moment
+from guestbook.cli.option_types import Choice, moment
 from guestbook.comments.exchange import comment_export, comment_import, csv_files, import_file, json_lines
 from guestbook.comments.exchange.comment_export import ExportedComments
 from guestbook.comments.exchange.comment_import import ImportReport, ImportRules
@@ -50,11 +50,9 @@ def _columns(_context: object, _parameter: object, given: Sequence[str]) -> dict
 
 @click.command(cls=app_command.AppCommand)
 @click.argument("file", type=file_type, default=STANDARD)
-@click.option(
-    "--format", "kind", type=click.Choice(["jsonl", "csv"]), help="By default as the file is named."
-)
+@click.option("--format", "kind", type=Choice(["jsonl", "csv"]), help="By default as the file is named.")
 @click.option("--bom", is_flag=True, help="Begin the CSV with a byte order mark, which Excel needs.")
-@click.option("--status", type=click.Choice(COMMENT_STATUSES), help="Only those with this status.")
+@click.option("--status", type=Choice(COMMENT_STATUSES), help="Only those with this status.")
 @click.option("--name", metavar="NAME", help="Only those whose visitor has exactly this name.")
 @click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {WHEN}.")
 @click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {WHEN}.")
@@ -94,7 +92,7 @@ def export(
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(import_file.IMPORT_FORMATS),
+    type=Choice(import_file.IMPORT_FORMATS),
     default="auto",
     show_default=True,
     help="The kind of file.",
@@ -121,7 +119,8 @@ def export(
 )
 @click.option("--notify-webhooks", is_flag=True, help="Send events of the new comments to the webhooks.")
 @click.option("--dry-run", is_flag=True, help="Store nothing; say what would happen.")
-def import_(file: Path, notify_webhooks: bool, dry_run: bool, **options: Any) -> None:
+@output.as_json
+def import_(file: Path, notify_webhooks: bool, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Add the comments of a file: from `export`, Isso, WordPress or any CSV file.
 
     FILE may be - for standard input. Comments keep their time and status. The owner's answers become replies,
@@ -141,7 +140,11 @@ def import_(file: Path, notify_webhooks: bool, dry_run: bool, **options: Any) ->
     if not report.rows:
         page = options["page"]
         raise Refused(f"The file has no comment of the page {page}." if page else import_file.NO_COMMENTS)
-    _print(report, is_rehearsal=dry_run)
+    if as_json:
+        left = {"there_already": report.there, "left_out": report.refused}
+        output.print_json({"imported": dict(report.stored), **left})
+    else:
+        _print(report, is_rehearsal=dry_run)
     if report.broken:
         raise Refused(report.broken)
     if report.refused:

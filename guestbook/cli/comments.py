@@ -9,6 +9,7 @@ import click
 from sqlalchemy.orm import Session
 
 from guestbook.cli import app_command, comment_files, list_options, output, question, row_lookup
+from guestbook.cli.option_types import Choice
 from guestbook.comments import book, comment_shape
 from guestbook.lib import clock
 from guestbook.lib.text import counted
@@ -37,7 +38,7 @@ def comments() -> None:
 
 
 @comments.command("list")
-@click.option("--status", type=click.Choice(COMMENT_STATUSES), help="Only those with this status.")
+@click.option("--status", type=Choice(COMMENT_STATUSES), help="Only those with this status.")
 @click.option("--search", metavar="WORDS", help="Only those with these words in what the visitor typed.")
 @list_options.limit_option
 @output.as_json

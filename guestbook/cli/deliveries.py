@@ -7,6 +7,7 @@ import click
 from sqlalchemy import select
 
 from guestbook.cli import app_command, backfill, list_options, output, requeue, row_lookup
+from guestbook.cli.option_types import Choice
 from guestbook.outbound import webhook_shapes
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import lists
@@ -30,7 +31,7 @@ def deliveries() -> None:
 @deliveries.command("list")
 @list_options.queue_options
 @click.option("--webhook", metavar="ID", help="Only those of one webhook.")
-@click.option("--event", type=click.Choice(list(EVENTS)), help="Only those of this event.")
+@click.option("--event", type=Choice(list(EVENTS)), help="Only those of this event.")
 @output.as_json
 def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""

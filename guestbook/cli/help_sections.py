@@ -40,6 +40,7 @@ def show(sections: Mapping[str, Sequence[click.Command]]) -> None:
     if isinstance(top, FlaskGroup):
         for command in chain.from_iterable(sections.values()):
             command.hidden = True  # in that list alone
+            top.add_command(command)  # so that Click suggests it for a name that is misspelt
         widest = _widest(sections)
         # Click leaves the lines of a paragraph as they are where it begins with \b.
         top.epilog = "\n\n".join(

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from guestbook.cli.option_types import moment, together
+from guestbook.cli.option_types import Choice, moment, together
 from guestbook.lib import text
 from guestbook.queries.lists import RowPage
 from guestbook.storage.models import AuditEntry, Comment, Delivery, InboundEvent
@@ -19,7 +19,7 @@ limit_option = click.option(
 )
 
 queue_options = together(
-    click.option("--status", type=click.Choice(QUEUE_STATUSES), help="Only those with this status."),
+    click.option("--status", type=Choice(QUEUE_STATUSES), help="Only those with this status."),
     click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {WHEN}."),
     click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {WHEN}."),
     click.option("--text", help="Only those with this in the payload or the last answer."),

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from ipaddress import ip_network
 from itertools import chain, repeat
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -24,7 +23,14 @@ from guestbook.lib import clock, ids, retry_policy
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.text import printable
 from guestbook.lib.version import VERSION
-from guestbook.transport import ReceiverAnswer, Transport, TransportError, check_url, scheme_question
+from guestbook.transport import (
+    EVERY_NETWORK,
+    ReceiverAnswer,
+    Transport,
+    TransportError,
+    check_url,
+    scheme_question,
+)
 
 LONG_POLL = 20  # seconds for which the book holds a request until something comes
 ANSWER_SECONDS = 60  # for a whole answer, until the book counts as lost
@@ -35,7 +41,6 @@ PAUSES = (1, 2, 5, 10, 30)  # seconds between tries to reach the book
 FORWARD_SECONDS = 10  # for the program behind
 SENT_ERROR_LIMIT = 300  # characters, as the book takes them
 SHOWN_TEXT = 200  # characters of a stranger's sentence, or of a forwarded message
-ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))  # both URLs are the user's own
 # Any other header could replace the host or the framing of the request, or log in as somebody.
 DELIVERY_HEADERS = (
     *("Content-Type", "User-Agent", "webhook-id", "webhook-timestamp", "webhook-signature"),
@@ -125,7 +130,7 @@ def _token_of(token: str | None) -> str:
 
 def _is_url(text: str) -> bool:
     try:
-        return bool(check_url(text, allow_networks=ANYWHERE))
+        return bool(check_url(text, allow_networks=EVERY_NETWORK))
     except ValueError:
         return False
 
@@ -149,7 +154,7 @@ def _add(there: "Book", events: tuple[str, ...]) -> str:
 
 def _follow(webhook: "PulledWebhook", forward: str | None, *, once: bool) -> None:
     """Fetch, hand on and commit, until stopped or, with `once`, until nothing waits."""
-    behind = Transport(timeout=FORWARD_SECONDS, allow_networks=ANYWHERE)
+    behind = Transport(timeout=FORWARD_SECONDS, allow_networks=EVERY_NETWORK)
     while True:
         taken = webhook.fetch(0 if once else LONG_POLL)
         for delivery in taken.deliveries:
@@ -192,7 +197,7 @@ class Book:
         self._headers = {"Authorization": f"Bearer {token}", "User-Agent": f"guestbook/{VERSION}"}
         self._transport = Transport(
             timeout=ANSWER_SECONDS,
-            allow_networks=ANYWHERE,
+            allow_networks=EVERY_NETWORK,
             proxy=_proxy(address),
             ca_file=os.environ.get("REQUESTS_CA_BUNDLE"),
         )

@@ -16,6 +16,20 @@ from guestbook.lib import clock
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Choice(click.Choice):  # type: ignore[type-arg]  # older versions of Click take no argument
+    """One of several words. A word that is written much like one of them gets a question."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Turn the option's text into one of the words."""
+        from guestbook.lib import validate  # here: a pass that has nothing to do does without
+
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            question = validate.did_you_mean(str(value), list(map(str, self.choices)))
+            self.fail(f"{error.message}{question}", param, ctx)
+
+
 class FiniteRange(click.FloatRange):
     """A number within limits. Click's own accepts `nan`, which is neither below nor above any limit."""
 

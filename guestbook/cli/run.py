@@ -81,18 +81,18 @@ def _require_port(port: str) -> None:
     """Refuse a port that cannot be had, before anything is made."""
     is_number = port.isascii() and port.isdecimal() and len(port) <= len(str(HIGHEST_PORT))
     if not (is_number and 0 < int(port) <= HIGHEST_PORT):
-        _refuse(port, f"is not a number from 1 to {HIGHEST_PORT}")
+        _refuse(port, f"is not a number from 1 to {HIGHEST_PORT}", code=2)
     if not _is_free(int(port)):
         _refuse(port)
 
 
-def _refuse(port: str, why: str = "is in use or cannot be used") -> NoReturn:
+def _refuse(port: str, why: str = "is in use or cannot be used", code: int = 1) -> NoReturn:
     source = click.get_current_context().get_parameter_source("port")
     is_script = installation.in_checkout() and source is not ParameterSource.COMMANDLINE
     free = next(filter(_is_free, OTHER_PORTS), OTHER_PORTS[0])
     other = f"PORT={free} scripts/run" if is_script else installation.typed(f"run --port {free}")
     click.echo(f"Port {printable(port)} {why}. Take another one: {other}", err=True)
-    sys.exit(1)
+    sys.exit(code)
 
 
 def _is_free(port: int) -> bool:

@@ -43,7 +43,7 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
     under way, and after five seconds in any case.
     """
     if listen.isdecimal():  # a port alone would be taken for a host
-        raise click.ClickException(BAD_ADDRESS)
+        raise click.UsageError(BAD_ADDRESS)
     try:
         serving, where = listening(listen, threads, url_prefix)
     except OSError as error:
@@ -51,7 +51,7 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
             f"Cannot listen on {printable(listen)}: {error.strerror or error}."
         ) from None
     except ValueError:
-        raise click.ClickException(BAD_ADDRESS) from None
+        raise click.UsageError(BAD_ADDRESS) from None
     click.echo(f"Serving on {where}", err=True)
     with stop_flag.interrupted_by({signal.SIGTERM}):
         serving.run()

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from guestbook.cli import secrets
-from guestbook.cli.option_types import together
+from guestbook.cli.option_types import Choice, together
 from guestbook.inbound import source_fields
 from guestbook.inbound.scheme_fields import LONGEST_TOLERANCE
 from guestbook.inbound.sender_presets import SENDER_PRESETS
@@ -27,20 +27,20 @@ secret_option = click.option(
 fields_of_source = together(
     click.option(
         "--preset",
-        type=click.Choice(tuple(SENDER_PRESETS)),
+        type=Choice(tuple(SENDER_PRESETS)),
         help="A known sender: sets --verify and how it signs. Other options override that.",
     ),
-    click.option("--verify", type=click.Choice(VERIFY), help="How its webhooks are verified."),
+    click.option("--verify", type=Choice(VERIFY), help="How its webhooks are verified."),
     secret_option,
     click.option(
         "--header",
         metavar="NAME",
         help=f"The header with the signature, or with the token: {TOKEN_HEADER} by default.",
     ),
-    click.option("--hash", type=click.Choice(SIGNATURE_HASHES), help="The hash of hmac, sha256 by default."),
+    click.option("--hash", type=Choice(SIGNATURE_HASHES), help="The hash of hmac, sha256 by default."),
     click.option(
         "--encoding",
-        type=click.Choice(SIGNATURE_ENCODINGS),
+        type=Choice(SIGNATURE_ENCODINGS),
         help="How the signature of hmac and ed25519 is written, hex by default.",
     ),
     click.option("--prefix", metavar="TEXT", help="The text before the signature, such as sha256=."),
@@ -56,12 +56,12 @@ fields_of_source = together(
     click.option(
         "--signed-content",
         "content",
-        type=click.Choice(SIGNED_CONTENTS),
+        type=Choice(SIGNED_CONTENTS),
         help="The content that hmac and ed25519 sign, {body} by default.",
     ),
     click.option(
         "--action",
-        type=click.Choice(ACTIONS),
+        type=Choice(ACTIONS),
         help="What to do with its events: log keeps them, comment signs the book, forward notifies webhooks.",
     ),
     click.option(

@@ -2,7 +2,7 @@
 
 import click
 
-from guestbook.cli import app_command, output
+from guestbook.cli import app_command, output, question
 from guestbook.comments.spam import flood_valve, learned_words, spam_report
 from guestbook.lib import clock
 from guestbook.lib.text import counted
@@ -35,16 +35,20 @@ def show(as_json: bool) -> None:
 
 
 @spam.command()
-def end_flood() -> None:
+@output.as_json
+def end_flood(as_json: bool) -> None:
     """Stop holding all comments because of a flood."""
     with writing() as session:
         flood_valve.end_flood(session.connection(), app_command.settings().secret_key)
-    click.echo("New comments are published again.")
+    output.print_done("New comments are published again.", {"held_until": None}, as_json)
 
 
 @spam.command()
-def forget() -> None:
-    """Erase what the score has learned from your decisions."""
+@question.yes_option
+@output.as_json
+def forget(yes: bool, as_json: bool) -> None:
+    """Erase what the score has learned from your decisions. A terminal asks first."""
+    question.ask_on_terminal(lambda: "You cannot undo this.", yes, "Forget all words")
     with writing() as session:
         count = learned_words.forget_all(session, app_command.settings().secret_key)
-    click.echo(f"Forgot {counted(count, 'word')}.")
+    output.print_done(f"Forgot {counted(count, 'word')}.", {"forgotten": count}, as_json)

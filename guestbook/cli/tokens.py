@@ -4,6 +4,7 @@ import click
 
 from guestbook.auth import api_tokens as keys
 from guestbook.cli import app_command, output, question, row_lookup
+from guestbook.cli.option_types import Choice
 from guestbook.lib import clock
 from guestbook.lib.text import printable
 from guestbook.storage.database import db, writing
@@ -20,7 +21,7 @@ def tokens() -> None:
 @click.argument("name")
 @click.option(
     "--scope",
-    type=click.Choice(SCOPES),
+    type=Choice(SCOPES),
     default="manage",
     show_default=True,
     help="Its rights: read everything, also moderate comments, or manage everything.",

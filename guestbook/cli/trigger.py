@@ -4,6 +4,7 @@ import click
 from sqlalchemy import select
 
 from guestbook.cli import app_command, output, row_lookup
+from guestbook.cli.option_types import Choice
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.outbound import outbox, webhook_shapes
@@ -13,7 +14,7 @@ from guestbook.storage.models import Delivery, Webhook
 
 
 @click.command(cls=app_command.AppCommand, epilog=f"Events: {', '.join(EVENTS)}.")
-@click.argument("event", type=click.Choice(list(EVENTS)), metavar="EVENT")
+@click.argument("event", type=Choice(list(EVENTS)), metavar="EVENT")
 @click.option("--webhook", metavar="ID", help="Send it to this webhook alone, whatever events it wants.")
 @output.as_json
 def trigger(event: str, webhook: str | None, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from guestbook.cli import secrets
-from guestbook.cli.option_types import together
+from guestbook.cli.option_types import Choice, together
 from guestbook.lib import signing
 from guestbook.outbound import webhook_shapes, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
@@ -27,7 +27,7 @@ signing_key_option = click.option(
     "from standard input.",
 )
 fields_of_webhook = together(
-    click.option("--format", "format_name", type=click.Choice(list(FORMATS)), help="The format of the body."),
+    click.option("--format", "format_name", type=Choice(list(FORMATS)), help="The format of the body."),
     click.option("--template", metavar="TEXT", help="A Jinja template of the body, which must be JSON."),
     click.option(
         "--event", "events", multiple=True, help=f"Send this event (repeatable): {', '.join(EVENTS)}."
@@ -53,7 +53,7 @@ fields_of_webhook = together(
     ),
     click.option(
         "--sign-with",
-        type=click.Choice(SIGN_WITH),
+        type=Choice(SIGN_WITH),
         help="Sign with the secret, with a key pair of Ed25519, or with both; by default with the secret.",
     ),
     signing_key_option,

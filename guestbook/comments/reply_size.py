@@ -22,7 +22,7 @@ def check(comment: Comment, answer: Reply, settings: Settings) -> None:
         sentence = (
             f"The comment is very long, and webhooks get both. Please remove about {too_many:,} letters here."
         )
-        raise Refused(sentence, field="reply")
+        raise Refused(sentence, field="reply", only_here=True)
 
 
 def excess(comment: Comment, answer: Reply, settings: Settings) -> int:

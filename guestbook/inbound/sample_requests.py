@@ -14,7 +14,7 @@ from guestbook.inbound.ingest import SourceGone
 from guestbook.inbound.sample_events import SAMPLES, SampleEvent
 from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.lib import clock, ids, validate
-from guestbook.lib.errors import Refused
+from guestbook.lib.errors import Refused, only_here
 from guestbook.lib.verification import sign_request
 from guestbook.lib.verification.sign_request import Unsignable
 from guestbook.lib.version import VERSION
@@ -52,7 +52,8 @@ def send(source: Source, settings: Settings, event: str | None = None) -> str:
         raise Refused(why)
     known = choices(source)
     name = event or next(iter(known))
-    sample = known[validate.one_of(known, name, field="event", noun="sample")]
+    with only_here():
+        sample = known[validate.one_of(known, name, field="event", noun="sample")]
     headers, body = request(source, sample, ids.new(), clock.now())
     receiving = ingest.find(db.session(), source.token)
     if receiving is None:

@@ -44,7 +44,11 @@ def _choice(source: Source, field: str, known: Collection[str], chosen: str, nou
     if not source.is_built_in:
         return validate.one_of(known, chosen, field=field, noun=noun)
     if chosen != getattr(source, field):
-        raise Refused(f"The book has added this source for webmentions, so its {noun} stays.", field=field)
+        raise Refused(
+            f"The book has added this source for webmentions, so its {noun} stays.",
+            field=field,
+            only_here=True,
+        )
     return chosen
 
 

@@ -9,10 +9,13 @@ from sqlalchemy.orm import Session
 
 from guestbook.inbound import sender_presets, source_fields
 from guestbook.lib import clock, ids
-from guestbook.lib.errors import Refused
+from guestbook.lib.errors import Refused, only_here
 from guestbook.storage import audit_log, batch_delete, row_changes
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import BUDGET_MB, OLD_SECRET_VALID_FOR
+
+# The check of any other field of a source looks at how the source verifies and what it does.
+JUDGED_ALONE = {"name", "preset", "verify", "action", "budget_mb"}
 
 
 def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = None) -> Source:
@@ -38,7 +41,11 @@ def update(session: Session, source: Source, fields: Mapping[str, Any]) -> None:
     `in_full`, `budget_mb`, and `preset`. A new secret of the same kind is taken as `rotate` does; a new
     `verify` ends the old secrets at once.
     """
-    _set(source, fields)
+    try:
+        _set(source, fields)
+    except Refused as error:
+        error.only_here |= not JUDGED_ALONE.issuperset(error.fields)
+        raise
     row_changes.refuse_taken_name(session, source)
     audit_log.record_changes(session, source)
     session.add(source)
@@ -54,10 +61,11 @@ def rotate(
 ) -> None:
     """Take a new secret, given or made here; the old one stays valid for a while."""
     if source.verify == "none":
-        raise Refused("This source verifies nothing, so it has no secret.", field="secret")
-    fresh = source_fields.secret(source.verify, secret)
+        raise Refused("This source verifies nothing, so it has no secret.", field="secret", only_here=True)
+    with only_here():
+        fresh = source_fields.secret(source.verify, secret)
     if fresh == source.secret:
-        raise Refused("The source already has this secret.", field="secret")
+        raise Refused("The source already has this secret.", field="secret", only_here=True)
     source.rotate_secret(fresh, now, overlap)
     session.flush()
     audit_log.record_row(session, "rotated", source, "secret")

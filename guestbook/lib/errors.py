@@ -1,24 +1,39 @@
 """A refusal: one sentence for people, and the fields that it is about. And sentences that have a detail."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 TRY_LATER = 75  # exit code; EX_TEMPFAIL of sysexits.h
 
 
 class Refused(Exception):
-    """The `sentence` says what and why; `fields` has one for each wrong field, where it is about fields."""
+    """The `sentence` says what and why; `fields` has one for each wrong field, where it is about fields.
 
-    def __init__(self, sentence: str, *, field: str | None = None) -> None:
+    `only_here` says that another book might accept the same fields: one with other settings or other rows.
+    """
+
+    def __init__(self, sentence: str, *, field: str | None = None, only_here: bool = False) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.fields: dict[str, str] = {field: sentence} if field else {}
+        self.only_here = only_here
 
     @classmethod
-    def of(cls, fields: Mapping[str, str]) -> "Refused":
+    def of(cls, fields: Mapping[str, str], *, only_here: bool = False) -> "Refused":
         """Return one that is about several fields, given as field → sentence."""
-        refused = cls(" ".join(fields.values()))
+        refused = cls(" ".join(fields.values()), only_here=only_here)
         refused.fields = dict(fields)
         return refused
+
+
+@contextmanager
+def only_here() -> Iterator[None]:
+    """Note of a refusal that it comes from the rows or the settings of this book."""
+    try:
+        yield
+    except Refused as error:
+        error.only_here = True
+        raise
 
 
 def with_detail(sentence: str, detail: object) -> str:

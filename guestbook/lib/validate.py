@@ -13,6 +13,7 @@ from guestbook.lib import clock, text, unit_of_work
 from guestbook.lib.errors import Refused
 from guestbook.lib.translatable import Translatable
 
+ALIKE = 0.75  # of 1, how much a word has in common with the one that was probably meant
 NAME_LIMIT = 80  # characters of the owner's name for a thing, as in schema.sql
 TYPED_NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 NOT_STORABLE = re.compile("[\0\ud800-\udfff]")  # no database takes half a character, and PostgreSQL no NUL
@@ -24,13 +25,15 @@ def all_of(checks: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
     """Run every check; return column → value. Refuses with one sentence for each wrong field."""
     values: dict[str, Any] = {}
     wrong: dict[str, str] = {}
+    only_here = True
     for column, check in checks.items():
         try:
             values[column] = check()
         except Refused as error:
             wrong |= error.fields
+            only_here &= error.only_here
     if wrong:
-        raise Refused.of(wrong)
+        raise Refused.of(wrong, only_here=only_here)
     return values
 
 
@@ -66,8 +69,17 @@ def one_of(known: Collection[str], value: str, *, field: str, noun: str) -> str:
     if not value:
         raise Refused(f"Choose the {noun}: {', '.join(known)}.", field=field)
     if value not in known:
-        raise Refused(f"There is no {noun} {value!r}. Choose one of: {', '.join(known)}.", field=field)
+        advice = did_you_mean(value, known) or f" Choose one of: {', '.join(known)}."
+        raise Refused(f"There is no {noun} {value!r}.{advice}", field=field)
     return value
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """Return a question after a blank: the known word that is written much like this one, if there is one."""
+    from difflib import get_close_matches  # here: cron starts each minute
+
+    close = get_close_matches(word.lower(), known, n=1, cutoff=ALIKE)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def number(value: object, least: float, most: float, *, field: str, what: str, whole: bool = True) -> float:

@@ -19,7 +19,7 @@ def read(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
         name, value = name.strip(), value.strip()
         if value == HIDDEN and name.lower() not in known:
             sentence = f"{HIDDEN} stands for a value that is not shown; write the value itself."
-            raise Refused(sentence, field="headers")
+            raise Refused(sentence, field="headers", only_here=True)
         pairs.append((name, known[name.lower()] if value == HIDDEN else value))
     try:
         checked = transport.check_headers(pairs)

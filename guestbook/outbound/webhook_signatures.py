@@ -53,7 +53,7 @@ def rotate_secret(
     """Take a new secret, given or made here; the old one signs beside it for a while."""
     fresh = _secret(given)
     if fresh == webhook.secret:
-        raise Refused("The webhook has this secret already.", field="secret")
+        raise Refused("The webhook has this secret already.", field="secret", only_here=True)
     webhook.rotate_secret(clock.now(), overlap, fresh)
     session.flush()
     audit_log.record_row(session, "rotated", webhook, "secret")
@@ -67,7 +67,7 @@ def rotate_key(
         raise Refused(NO_KEY_PAIR)
     fresh = _private_key(given)
     if fresh == webhook.signing_key:
-        raise Refused("The webhook has this key already.", field="signing_key")
+        raise Refused("The webhook has this key already.", field="signing_key", only_here=True)
     try:
         webhook.rotate_key(clock.now(), overlap, fresh)
     except ed25519.PackageMissing as missing:
@@ -144,4 +144,4 @@ def _refuse_for_github(own_headers: Mapping[str, str], sign_with: str) -> None:
 
 def _refusal(missing: ed25519.PackageMissing, field: str = "sign_with") -> Refused:
     command = installation.install_command(ed25519.KEY_EXTRA)
-    return Refused(f"{missing} Install it with: {command}", field=field)
+    return Refused(f"{missing} Install it with: {command}", field=field, only_here=True)

@@ -72,7 +72,17 @@ def web_destination(url: str, settings: Settings) -> str:
             url, require_https=settings.require_https_webhooks, allow_networks=settings.allow_networks
         )
     except ValueError as error:
-        raise Refused(str(error), field="url") from None
+        is_mail = mail_address.MAIL_ADDRESS.fullmatch(url)
+        question = f" Did you mean {mail_address.MAILTO}{url}?" if is_mail else ""
+        raise Refused(f"{error}{question}", field="url", only_here=_is_url(url)) from None
+
+
+def _is_url(url: str) -> bool:
+    """Whether a book that may reach every network would take it."""
+    try:
+        return bool(transport.check_url(url, allow_networks=transport.EVERY_NETWORK))
+    except ValueError:
+        return False
 
 
 def _destination(url: str, settings: Settings) -> str:
@@ -88,7 +98,8 @@ def _destination(url: str, settings: Settings) -> str:
 
 def _mailto(url: str, settings: Settings) -> str:
     if not settings.smtp_url or not settings.mail_from:
-        raise ValueError("To send e-mail, first set GUESTBOOK_SMTP_URL and GUESTBOOK_MAIL_FROM.")
+        sentence = "To send e-mail, first set GUESTBOOK_SMTP_URL and GUESTBOOK_MAIL_FROM."
+        raise Refused(sentence, field="url", only_here=True)
     try:
         return mail_address.MAILTO + mail_address.of_url(url)
     except ValueError:

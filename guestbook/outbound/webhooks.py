@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, ids, text, validate
-from guestbook.lib.errors import Refused
+from guestbook.lib.errors import Refused, only_here
 from guestbook.lib.sliding_log import RateLimit
 from guestbook.outbound import (
     custom_headers,
@@ -77,12 +77,8 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     wording = values.pop("template", None if "template" in fields else old_wording)
     links, signatures = values.pop("moderation_links", None), webhook_signatures.taken_from(values)
     format_name = values.setdefault("format", "template" if wording else webhook.format)
-    url = values.pop("url", webhook.url)
-    if "url" in fields or format_name != webhook.format:
-        url = webhook_urls.for_format(format_name, url, settings)
-    unused_fields.refuse(format_name, url, webhook, values)
-    if not webhook_urls.is_same_host(webhook.url, url):
-        custom_headers.refuse_kept(fields.get("headers"), webhook.headers)
+    with only_here():
+        url = _fitting_url(webhook, fields, values, settings)
     if format_name == "template" or wording != old_wording:
         _check_template(format_name, values.get("events", webhook.events), wording)
     if links is None and format_name != webhook.format:
@@ -96,9 +92,24 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     for name, value in values.items():
         setattr(webhook, name, value)
     row_changes.refuse_taken_name(session, webhook)
-    webhook_signatures.change(webhook, signatures)
+    with only_here():
+        webhook_signatures.change(webhook, signatures)
     audit_log.record_changes(session, webhook, ["template"] if wording != old_wording else [])
     _keep_template(session, webhook, wording)
+
+
+def _fitting_url(
+    webhook: Webhook, fields: Mapping[str, Any], values: dict[str, Any], settings: Settings
+) -> str:
+    """Take the new URL out of the values, or the present one; refuse one that does not fit the rest."""
+    url: str = values.pop("url", webhook.url)
+    format_name = values["format"]
+    if "url" in fields or format_name != webhook.format:
+        url = webhook_urls.for_format(format_name, url, settings)
+    unused_fields.refuse(format_name, url, webhook, values)
+    if not webhook_urls.is_same_host(webhook.url, url):
+        custom_headers.refuse_kept(fields.get("headers"), webhook.headers)
+    return url
 
 
 def has_links(format_name: str) -> bool:

@@ -23,7 +23,7 @@ def refuse_taken_name(session: Session, row: Named) -> None:
             other = session.scalar(same.limit(1))
         if other:
             sentence = f"Another {model.__name__.lower()} has this name. Choose one that says which is which."
-            raise Refused(sentence, field="name")
+            raise Refused(sentence, field="name", only_here=True)
 
 
 def free_name(session: Session, model: type[Named], name: str) -> str:

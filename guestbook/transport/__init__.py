@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import urlsplit
 
 from urllib3.exceptions import HTTPError
@@ -23,6 +23,7 @@ from guestbook.transport.socket_budget import RECEIVED_BODY_LIMIT, AttemptBudget
 from guestbook.transport.url_checks import HEADER_NAME_PATTERN, check_headers, check_url, scheme_question
 
 __all__ = [
+    "EVERY_NETWORK",
     "FAILURE_SENTENCES",
     "PAGE_LIMIT",
     "RECEIVED_BODY_LIMIT",
@@ -39,6 +40,7 @@ __all__ = [
 
 HTTP_METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2
 TARGETS_KEPT = 256  # URLs
+EVERY_NETWORK = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 PAGE_LIMIT = 1_000_000  # bytes of a page that are read
 FRAMING_HEADERS = frozenset(("host", "content-length", "transfer-encoding", "connection"))
 

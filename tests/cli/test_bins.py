@@ -57,7 +57,7 @@ def test_add_takes_everything_that_a_bin_has(shell: Shell) -> None:
     ],
 )
 def test_what_is_wrong_is_refused_in_one_line(shell: Shell, options: tuple[str, ...], sentence: str) -> None:
-    said = shell.refused("bins", "add", *options)
+    said = shell.refused("bins", "add", *options, code=2)
     assert said.startswith(sentence)
     assert said.count("\n") == 1
     assert shell.json("bins", "list") == []

@@ -168,6 +168,6 @@ def test_reply_wants_a_text_or_remove_and_not_both(shell: Shell, wrong: tuple[st
 def test_reply_refuses_what_is_too_long_and_what_answers_nothing(shell: Shell) -> None:
     comment_id = factories.sign()
     assert "4,001 characters" in shell.refused(
-        "comments", "reply", comment_id, "x" * (reply_size.REPLY_LIMIT + 1)
+        "comments", "reply", comment_id, "x" * (reply_size.REPLY_LIMIT + 1), code=2
     )
     assert shell.refused("comments", "reply", "zz", "Hello") == "Error: No comment has the id zz.\n"

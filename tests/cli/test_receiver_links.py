@@ -53,7 +53,7 @@ def test_by_default_it_has_the_webhooks_name_and_a_month(shell: Shell, shop: str
     ],
 )
 def test_wrong_input_is_refused(shell: Shell, shop: str, wrong: tuple[str, ...], words: str) -> None:
-    assert words in shell.refused("receiver-links", "add", shop, *wrong)
+    assert words in shell.refused("receiver-links", "add", shop, *wrong, code=2)
     assert shell.json("receiver-links", "list", shop) == []
 
 

@@ -160,7 +160,7 @@ def test_what_is_sent_to_the_printed_url_is_taken(shell: Shell, client: FlaskCli
 def test_what_is_wrong_is_refused_in_one_line(
     shell: Shell, arguments: tuple[str, ...], sentence: str
 ) -> None:
-    said = shell.refused("sources", "add", *arguments)
+    said = shell.refused("sources", "add", *arguments, code=2)
     assert said.startswith(sentence)
     assert said.count("\n") == 1
     assert shell.json("sources", "list") == []

@@ -39,7 +39,7 @@ def test_add_gives_the_same_as_json(shell: Shell) -> None:
 
 @pytest.mark.parametrize("name", ["", "   ", "\u200b", "x" * 81])
 def test_a_name_that_says_nothing_or_too_much_is_refused(shell: Shell, name: str) -> None:
-    said = shell.refused("tokens", "add", name)
+    said = shell.refused("tokens", "add", name, code=2)
     assert said == "Error: The name must have 1 to 80 characters.\n"
     assert shell.json("tokens", "list") == []
 
@@ -96,5 +96,5 @@ def test_the_list_shows_what_a_token_may_do_and_when_it_ends(shell: Shell) -> No
     ],
 )
 def test_an_end_that_is_no_time_or_is_past_is_refused(shell: Shell, expires: str, sentence: str) -> None:
-    assert sentence in shell.refused("tokens", "add", "One", "--expires", expires)
+    assert sentence in shell.refused("tokens", "add", "One", "--expires", expires, code=2)
     assert shell.json("tokens", "list") == []

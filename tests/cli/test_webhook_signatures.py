@@ -26,7 +26,7 @@ def test_add_takes_the_secret_that_the_receiver_has_and_does_not_print_it(shell:
 
 
 def test_what_is_no_secret_is_refused_without_printing_it(shell: Shell) -> None:
-    said = shell.refused("webhooks", "add", URL, "--secret", "hunter2")
+    said = shell.refused("webhooks", "add", URL, "--secret", "hunter2", code=2)
     assert said == (
         "Error: The secret must be whsec_ and the base64 of 24 to 64 bytes, "
         "or a text of 16 to 100 characters in one line.\n"
@@ -83,7 +83,7 @@ def test_a_key_that_signed_elsewhere_is_read_from_standard_input_and_not_printed
     assert (factories.the(Webhook, row["id"]).signing_key, row["sign_with"]) == (key, "key")
     said = shell("webhooks", "rotate-key", row["id"], "--signing-key", ed25519.new_key())
     assert said.startswith("The new public key: whpk_")
-    refused = shell.refused("webhooks", "update", row["id"], "--signing-key", "whpk_x")
+    refused = shell.refused("webhooks", "update", row["id"], "--signing-key", "whpk_x", code=2)
     assert refused.startswith("Error: The signing key must be whsk_ and the base64 of 32 bytes")
 
 

@@ -68,7 +68,7 @@ def test_add_takes_everything_that_a_webhook_has(shell: Shell) -> None:
 def test_what_is_wrong_is_refused_in_one_line(
     shell: Shell, arguments: tuple[str, ...], sentence: str
 ) -> None:
-    said = shell.refused("webhooks", "add", *arguments)
+    said = shell.refused("webhooks", "add", *arguments, code=2)
     assert said.startswith(sentence)
     assert said.count("\n") == 1
     assert shell.json("webhooks", "list") == []
@@ -167,7 +167,7 @@ def test_update_does_not_guess_whether_headers_are_wanted(shell: Shell) -> None:
 
 def test_update_refuses_the_whole_when_a_part_is_wrong(shell: Shell) -> None:
     key = added(shell)
-    said = shell.refused("webhooks", "update", key, "--name", "New", "--url", "ftp://x")
+    said = shell.refused("webhooks", "update", key, "--name", "New", "--url", "ftp://x", code=2)
     assert said == "Error: The URL must start with https:// or http://.\n"
     assert shell.json("webhooks", "show", key)["name"] == "receiver.example"
 
@@ -311,11 +311,11 @@ def test_a_template_is_added_shown_and_changed(shell: Shell) -> None:
 
 
 def test_a_template_that_gives_no_json_is_refused_in_one_line(shell: Shell) -> None:
-    said = shell.refused("webhooks", "add", URL, "--template", "Hello {{ comment.name }}")
+    said = shell.refused("webhooks", "add", URL, "--template", "Hello {{ comment.name }}", code=2)
     assert said.startswith("Error: For comment.created: The template does not give JSON: Expecting value")
     assert said.count("\n") == 1
     assert shell.json("webhooks", "list") == []
-    said = shell.refused("webhooks", "add", "https://acme.webhook.office.com/webhookb2/1")
+    said = shell.refused("webhooks", "add", "https://acme.webhook.office.com/webhookb2/1", code=2)
     assert said.startswith("Error: Microsoft has retired this kind of URL.")
 
 
