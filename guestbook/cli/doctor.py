@@ -23,7 +23,7 @@ def doctor(as_json: bool) -> None:
     """
     findings = examination.examine(app_command.settings())
     if as_json:
-        output.print_json(_document(findings))
+        output.print_json(examination.shape(findings))
     else:
         _print(findings)
     if examination.worst(findings) is State.PROBLEM:
@@ -41,17 +41,3 @@ def _print(findings: list[DoctorFinding]) -> None:
     counts = Counter(finding.state for finding in findings)
     problems, warnings = counted(counts[State.PROBLEM], "problem"), counted(counts[State.WARNING], "warning")
     click.echo(f"\n{problems} and {warnings}.")
-
-
-def _document(findings: list[DoctorFinding]) -> dict[str, object]:
-    listed = [
-        {
-            "subject": finding.subject,
-            "state": finding.state.value,
-            "sentence": finding.sentence,
-            "advice": finding.advice,
-            "command": finding.command,
-        }
-        for finding in findings
-    ]
-    return {"state": examination.worst(findings).value, "findings": listed}

@@ -20,9 +20,7 @@ def show(as_json: bool) -> None:
     """Show comments refused at the form, a flood, and what the score has learned."""
     report = spam_report.read(db.session(), app_command.settings().secret_key, clock.now())
     if as_json:
-        held_until = clock.to_text(report.held_until) if report.held_until else None
-        refused = [dict(one._asdict()) for one in report.refused]
-        output.print_json({**report._asdict(), "refused": refused, "held_until": held_until})
+        output.print_json(report.shape())
         return
     output.print_table(
         ("REFUSED", "30 DAYS", "TODAY"),

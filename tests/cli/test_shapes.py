@@ -1,5 +1,7 @@
 """A program that reads `--json` and one that calls the API get the same of each row."""
 
+import json
+
 import pytest
 from flask import Flask, g
 
@@ -50,6 +52,9 @@ def test_a_row_has_one_shape_in_the_commands_and_in_the_api(
     g.pop("api_query", None)
     links = program.get(f"/webhooks/{ids['webhooks']}/receiver-links")["receiver_links"]
     assert shell.json("receiver-links", "list", ids["webhooks"]) == links
+    assert shell.json("spam", "show") == program.get("/spam")
+    examined = json.loads(shell.result("doctor", "--json").stdout)
+    assert examined.keys() == program.get("/doctor").keys()
     g.pop("api_query", None)
     entries = program.get("/audit")["audit"]
     assert shell.json("audit")[: len(entries)] == entries

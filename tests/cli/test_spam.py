@@ -28,9 +28,9 @@ def test_an_empty_book(runner: FlaskCliRunner) -> None:
     assert json.loads(out(runner, "spam", "show", "--json")) == {
         "refused": [],
         "held_until": None,
-        "good": 0,
-        "spam": 0,
-        "words": 0,
+        "learned_good": 0,
+        "learned_spam": 0,
+        "learned_words": 0,
     }
 
 

@@ -1,7 +1,7 @@
 """All checks, one after the other: each fails on its own."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -89,6 +89,12 @@ def examine(settings: Settings) -> list[DoctorFinding]:
 def worst(findings: list[DoctorFinding]) -> State:
     """Return the gravest state among the findings."""
     return next((state for state in State if any(one.state is state for one in findings)), State.OK)
+
+
+def shape(findings: list[DoctorFinding]) -> dict[str, object]:
+    """Return the findings as JSON, for the API and the command."""
+    listed = [asdict(one) | {"state": one.state.value} for one in findings]
+    return {"state": worst(findings).value, "findings": listed}
 
 
 def _findings(check: DoctorCheck, book: ExaminedBook) -> list[DoctorFinding]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from guestbook.comments import refusals
 from guestbook.comments.refusals import RefusalCount
 from guestbook.comments.spam import flood_valve, learned_words, word_score
+from guestbook.lib import clock, row_shape
 from guestbook.lib.text import counted
 from guestbook.storage import plain_select
 from guestbook.storage.models import LearnedWord
@@ -23,6 +24,16 @@ class SpamReport(NamedTuple):
     good: int  # comments from which the score learned what belongs in the book
     spam: int  # and what does not
     words: int  # that it knows
+
+    def shape(self) -> dict[str, Any]:
+        """Return it as JSON, for the API and the command."""
+        return {
+            "refused": [row_shape.of(one, ("reason", "sentence", "number", "today")) for one in self.refused],
+            "held_until": self.held_until and clock.to_text(self.held_until),
+            "learned_good": self.good,
+            "learned_spam": self.spam,
+            "learned_words": self.words,
+        }
 
     @property
     def score_sentence(self) -> str:

@@ -44,5 +44,10 @@ CARE_ANSWERS: dict[str, Schema] = {
     "Forgotten": answer({"words": described(NUMBER_SCHEMA, "How many words it knew.")}),
     "Token": answer(api_tokens.TOKEN_SCHEMA),
     "Tokens": list_of("tokens", "Token"),
-    "Examination": answer({"findings": {"type": "array", "items": answer(FINDING_SCHEMA)}}),
+    "Examination": answer(
+        {
+            "state": described(one_of(*(state.value for state in State)), "The gravest state among them."),
+            "findings": {"type": "array", "items": answer(FINDING_SCHEMA)},
+        }
+    ),
 }

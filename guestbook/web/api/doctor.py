@@ -4,10 +4,8 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from guestbook.background.doctor import examination
-from guestbook.lib import row_shape
 from guestbook.storage.database import db
 from guestbook.web import current
-from guestbook.web.api import care_schemas
 
 calls = Blueprint("doctor", __name__, url_prefix="/doctor")
 
@@ -16,9 +14,4 @@ calls = Blueprint("doctor", __name__, url_prefix="/doctor")
 def show() -> ResponseReturnValue:
     """Look at everything now, the gravest findings first."""
     db.session.rollback()  # it has a connection of its own, and tries to write
-    findings = examination.examine(current.settings())
-    return {
-        "findings": [
-            row_shape.of(one, care_schemas.FINDING_SCHEMA, {"state": one.state.value}) for one in findings
-        ]
-    }
+    return examination.shape(examination.examine(current.settings()))

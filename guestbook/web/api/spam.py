@@ -15,17 +15,7 @@ calls = Blueprint("spam", __name__, url_prefix="/spam")
 @calls.get("")
 def show() -> ResponseReturnValue:
     """Show how the spam rules are doing."""
-    report = spam_report.read(db.session(), current.settings().secret_key, clock.now())
-    return {
-        "refused": [
-            {"reason": one.reason, "sentence": one.sentence, "number": one.number, "today": one.today}
-            for one in report.refused
-        ],
-        "held_until": report.held_until and clock.to_text(report.held_until),
-        "learned_good": report.good,
-        "learned_spam": report.spam,
-        "learned_words": report.words,
-    }
+    return spam_report.read(db.session(), current.settings().secret_key, clock.now()).shape()
 
 
 @calls.post("/end-flood")
