@@ -1,7 +1,7 @@
 """Encrypt secrets to store them: AES-256-GCM, its key derived from the secret key by HKDF (RFC 5869). Pure.
 
 A stored value is `enc1.`, the id of its key, a dot, and the base64 of the nonce and the ciphertext. Its
-purpose is authenticated with it, so a value that was copied to another column cannot be read there. The
+purpose, with the row's key, is authenticated with it: a copy in another row or column cannot be read. The
 package cryptography computes. It is imported with the first secret, because that takes as long as a page. A
 host without a wheel of it stores secrets as they are, and doctor says so.
 """
@@ -25,7 +25,12 @@ EXTRA_OF_ENCRYPTION = "encryption"  # the extra of setup.cfg that has the packag
 NO_PACKAGE = "The package cryptography is not installed, so secrets cannot be decrypted."
 NO_MEMORY_WORDS = ("allocate memory", "failed to map segment")  # of the dynamic linker
 OTHER_KEY = "The secret key is not the one with which this was encrypted."
-DAMAGED_VALUE = "The encrypted value is damaged."
+DAMAGED_VALUE = "The encrypted value is damaged, or it belongs to another row or column."
+
+
+def of_row(purpose: str, key: str) -> str:
+    """Return the purpose of a secret that is good in one row alone."""
+    return f"{purpose} of {key}"
 
 
 class CannotDecrypt(ValueError):

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Text, type_coerce, update
 
 from guestbook.lib import ed25519, signing
-from guestbook.lib.encryption import NO_KEYS_KNOWN, CannotDecrypt, Keyring
+from guestbook.lib.encryption import NO_KEYS_KNOWN, CannotDecrypt, Keyring, of_row
 from guestbook.outbound import response_policy
 from guestbook.outbound.tasks import Receiver
 from guestbook.settings import installation
@@ -117,9 +117,10 @@ def receiver(
         webhook_id, name, url, {}, (), b"", policy=policy, mentions=mentions, github_headers=github_headers
     )
     try:
-        own = _headers(headers, keyring)
-        text, old = (one and keyring.decrypt(one, SECRET_PURPOSE) for one in (secret, previous))
-        private = (one and keyring.decrypt(one, KEY_PURPOSE) for one in (signing_key, previous_signing_key))
+        own = _headers(headers, keyring, of_row(HEADER_PURPOSE, webhook_id))
+        signs, seals = of_row(SECRET_PURPOSE, webhook_id), of_row(KEY_PURPOSE, webhook_id)
+        text, old = (one and keyring.decrypt(one, signs) for one in (secret, previous))
+        private = (one and keyring.decrypt(one, seals) for one in (signing_key, previous_signing_key))
         keys = () if key_only else _keys(text, old)
         return replace(made, headers=own, keys=keys, secret=(text or "").encode(), seeds=_seeds(*private))
     except CannotDecrypt as reason:
@@ -138,13 +139,13 @@ def _values(row: Row[Any] | Webhook, headers: str, now: datetime) -> tuple[Any, 
     )
 
 
-def _headers(stored: str, keyring: Keyring) -> dict[str, str]:
+def _headers(stored: str, keyring: Keyring, purpose: str) -> dict[str, str]:
     try:
         found = {str(key): str(value) for key, value in json.loads(stored).items()}
     except (ValueError, AttributeError, RecursionError):
         sentence = "the webhook's stored headers are not a JSON object of names and values."
         raise ValueError(sentence) from None
-    return {name: keyring.decrypt(value, HEADER_PURPOSE) for name, value in found.items()}
+    return {name: keyring.decrypt(value, purpose) for name, value in found.items()}
 
 
 def _keys(*secrets: str | None) -> tuple[bytes, ...]:

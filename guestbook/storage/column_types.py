@@ -1,16 +1,18 @@
 """The types of the tables' columns: Python values for text that all three databases store alike.
 
-Secrets are encrypted on their way to the table, and decrypted on their way back, with the engine's keyring.
+Secrets are encrypted on their way to the table, and decrypted on their way back, with the engine's keyring
+and for their row alone: a query brings the row's id along, and a flush gives it to each secret.
 """
 
 import json
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Engine, String, Text, TypeDecorator
+from sqlalchemy import Connection, Engine, String, Text, TypeDecorator, event, type_coerce
 
-from guestbook.lib import clock
-from guestbook.lib.encryption import NO_KEYS_KNOWN, Keyring
+from guestbook.lib import clock, ids
+from guestbook.lib.encryption import NO_KEYS_KNOWN, Keyring, Unreadable, of_row
 
 UNREADABLE = "(not JSON)"  # the name under which a broken object shows its text
 KEYRING = "guestbook_keyring"  # the attribute of an engine's dialect, the only part of it that types see
@@ -52,6 +54,19 @@ class Json(TypeDecorator[dict[str, str]]):
             return {UNREADABLE: value}
 
 
+class RowSecret(str):
+    """A secret on its way to the row with that id."""
+
+    __slots__ = ("row_id",)
+    row_id: str
+
+
+class RowSecrets(dict[str, str]):
+    """Names and secret values on their way to the row with that id."""
+
+    row_id: str
+
+
 class Encrypted(TypeDecorator[str]):
     """A secret in Python, its encrypted form in the table. One that cannot be decrypted is an Unreadable."""
 
@@ -62,13 +77,22 @@ class Encrypted(TypeDecorator[str]):
         super().__init__()
         self.purpose = purpose
 
-    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
-        """Encrypt a secret."""
-        return None if value is None else _keyring(dialect).encrypt(value, self.purpose)
+    def column_expression(self, column: Any) -> Any:
+        """Select the row's id before the secret."""
+        return type_coerce(_with_id(column), self)
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
+        """Encrypt a secret to which a flush has given its row."""
+        if not value or isinstance(value, Unreadable):
+            return value.stored if value else value
+        return _keyring(dialect).encrypt(value, of_row(self.purpose, value.row_id))
 
     def process_result_value(self, value: str | None, dialect: Any) -> str | None:
         """Decrypt the table's text; one that was never encrypted stays as it is."""
-        return None if value is None else _keyring(dialect).read(value, self.purpose)
+        if value is None:
+            return None
+        row_id, _, stored = value.partition(":")
+        return _keyring(dialect).read(stored, of_row(self.purpose, row_id))
 
 
 class EncryptedValues(Json):
@@ -80,17 +104,47 @@ class EncryptedValues(Json):
         super().__init__()
         self.purpose = purpose
 
-    def process_bind_param(self, value: dict[str, str] | None, dialect: Any) -> str | None:
+    def column_expression(self, column: Any) -> Any:
+        """Select the row's id before the values."""
+        return type_coerce(_with_id(column), self)
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
         """Encrypt the values."""
         if not value or UNREADABLE in value:
             return super().process_bind_param(value, dialect)
-        sealed = {name: _keyring(dialect).encrypt(text, self.purpose) for name, text in value.items()}
+        purpose = of_row(self.purpose, value.row_id)
+        sealed = {name: _keyring(dialect).encrypt(text, purpose) for name, text in value.items()}
         return super().process_bind_param(sealed, dialect)
 
     def process_result_value(self, value: str | None, dialect: Any) -> dict[str, str] | None:
         """Decrypt the values."""
-        found = super().process_result_value(value, dialect)
-        return found and {name: _keyring(dialect).read(text, self.purpose) for name, text in found.items()}
+        row_id, _, stored = (value or "").partition(":")
+        found = super().process_result_value(value and stored, dialect)
+        purpose = of_row(self.purpose, row_id)
+        return found and {name: _keyring(dialect).read(text, purpose) for name, text in found.items()}
+
+
+def bind_secrets(model: Any) -> None:
+    """Let each flush of the model's rows give its secrets the id of their row."""
+    columns = model.__table__.columns
+    secret = [one.key for one in columns if isinstance(one.type, Encrypted | EncryptedValues)]
+    for moment in ("before_insert", "before_update"):
+        event.listen(model, moment, partial(_bind, secret))
+
+
+def _bind(names: list[str], _mapper: object, _connection: object, row: Any) -> None:
+    if row.id is None:
+        row.id = ids.new()
+    for name in names:
+        value = row.__dict__.get(name)  # an expired one would be read anew
+        if value and not isinstance(value, Unreadable) and getattr(value, "row_id", None) != row.id:
+            made: RowSecret | RowSecrets = RowSecrets(value) if isinstance(value, dict) else RowSecret(value)
+            made.row_id = row.id
+            setattr(row, name, made)
+
+
+def _with_id(column: Any) -> Any:
+    return column.table.c.id.concat(":").concat(type_coerce(column, Text))
 
 
 def use_keyring(engine: Engine, keyring: Keyring) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.lib.encryption import CannotDecrypt, Keyring
+from guestbook.lib.encryption import CannotDecrypt, Keyring, of_row
 from guestbook.storage import database_errors
 from guestbook.storage.database_errors import Fault
 
@@ -24,7 +24,9 @@ class SecretColumn(NamedTuple):
     purpose: str
     form: str = "text"  # or `values`, a JSON object of secrets, or the name of a secret in a JSON object
     key: str = "id"
-    only: str | None = None  # the row, where the others have no secrets
+    only: str | None = (
+        None  # the row, where the others have no secrets; then the purpose is of this row alone
+    )
 
 
 SECRET_COLUMNS_OF_BOOK = (
@@ -99,22 +101,35 @@ def _rows(connection: Connection, one: SecretColumn) -> list[tuple[str, str]]:
 
 
 def _mapped(one: SecretColumn, key: str, stored: str, keyring: Keyring, found: StoredSecrets) -> str:
-    """Return the column with its secrets encrypted, and count them."""
+    """Return the column with its secrets encrypted for their row, and count them."""
+    purpose = one.purpose if one.only else of_row(one.purpose, key)
 
     def renew(value: str) -> str:
         found.total += 1
-        if keyring.is_current(value):
-            return value
         try:
-            fresh = keyring.encrypt(keyring.decrypt(value, one.purpose), one.purpose)
+            secret, is_bound = _opened(keyring, value, purpose, one.purpose)
         except CannotDecrypt as error:
             found.unreadable.add((one.table, key))
             found.why = found.why or str(error)
             return value
+        if is_bound and keyring.is_current(value):
+            return value
+        fresh = keyring.encrypt(secret, purpose)
         found.encrypted += fresh != value
         return fresh
 
     return renew(stored) if one.form == "text" else _in_json(one.form, stored, renew)
+
+
+def _opened(keyring: Keyring, value: str, purpose: str, earlier: str) -> tuple[str, bool]:
+    """Return the secret, and whether it is of its row: an earlier version encrypted for the column alone."""
+    try:
+        return keyring.decrypt(value, purpose), True
+    except CannotDecrypt as error:
+        try:
+            return keyring.decrypt(value, earlier), False
+        except CannotDecrypt:
+            raise error from None
 
 
 def _in_json(form: str, stored: str, renew: Callable[[str], str]) -> str:

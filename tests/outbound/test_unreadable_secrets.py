@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import select
 from standardwebhooks import Webhook as Verifier
 
 from guestbook.background.celery.delivery_consumer import DeliveryConsumer
@@ -158,8 +158,10 @@ def readable(receivers: Receivers) -> list[str]:
 
 def change(**values: Any) -> None:
     """Write these columns of every webhook."""
-    with database.write(db.engine) as connection:
-        connection.execute(update(Webhook).values(**values))
+    with database.writing() as session:
+        for row in session.query(Webhook):
+            for name, value in values.items():
+                setattr(row, name, value)
     db.session.remove()
 
 

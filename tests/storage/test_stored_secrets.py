@@ -5,13 +5,14 @@ from typing import Any
 
 import pyotp
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 import guestbook
 from guestbook.auth import second_factor
 from guestbook.lib import clock, ed25519
-from guestbook.lib.encryption import Unreadable
+from guestbook.lib.encryption import DAMAGED_VALUE, Unreadable
 from guestbook.lib.errors import Refused
+from guestbook.outbound.receivers import NOTHING_SENT, RECEIVER_COLUMNS, Receivers
 from guestbook.storage import backup, cron_token, database, stored_secrets
 from guestbook.storage.column_types import Encrypted, EncryptedValues
 from guestbook.storage.database import db
@@ -89,6 +90,31 @@ def test_no_secret_lies_open_in_the_tables_on_any_database() -> None:
     found = renewed()
     assert (found.total, found.encrypted, found.unreadable) == (9, 0, set())
     assert stored() == lying
+
+
+@pytest.mark.usefixtures("each_app")
+def test_a_secret_that_is_copied_to_another_row_cannot_be_read_there() -> None:
+    fill()
+    other, source = factories.webhook(headers={"X-Key": "x"}), factories.source(verify="github", secret="s")
+    for one in SECRET_COLUMNS_OF_BOOK[:-2]:
+        copied = text(f"UPDATE {one.table} SET {one.column} = :value WHERE id = :id")
+        with database.write(db.engine) as connection:
+            row_id = {"webhooks": other, "sources": source}[one.table]
+            query = f"SELECT {one.column} FROM {one.table} WHERE id <> '{row_id}'"
+            value = connection.exec_driver_sql(query).scalar_one()
+            connection.execute(copied, {"value": value, "id": row_id})
+    with db.session.begin():
+        hook, sender = db.session.get_one(Webhook, other), db.session.get_one(Source, source)
+        secrets = hook.secret, hook.previous_secret, hook.signing_key, hook.headers["X-Key"]
+        assert all(isinstance(one, Unreadable) for one in secrets)
+        assert isinstance(sender.secret, Unreadable)
+    with db.engine.connect() as connection:
+        [row] = connection.execute(select(*RECEIVER_COLUMNS).where(Webhook.id == other))
+        found = stored_secrets.look(connection, factories.settings().keyring)
+    assert found.unreadable == {("webhooks", other), ("sources", source)}
+    assert found.why == DAMAGED_VALUE
+    sent_to, _ = Receivers(factories.settings().keyring).of(row, clock.now())
+    assert (sent_to.is_locked, sent_to.error) == (True, f"{NOTHING_SENT}{DAMAGED_VALUE}")
 
 
 @pytest.mark.usefixtures("app")

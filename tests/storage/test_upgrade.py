@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from guestbook import settings
 from guestbook.comments.comment_numbers import LAST_NUMBER
 from guestbook.lib import clock
-from guestbook.lib.encryption import PREFIX_OF_ENCRYPTED, Keyring
+from guestbook.lib.encryption import PREFIX_OF_ENCRYPTED, Keyring, of_row
 from guestbook.lib.errors import Refused
 from guestbook.storage import database, schema_version, stored_secrets, upgrade, version_check
 from guestbook.storage.database_errors import Fault, WrongVersion
@@ -108,7 +108,7 @@ def decrypted(table: str, row: dict[str, Any]) -> dict[str, Any]:
     for one in columns:
         if stored := row.get(one.column) if one.only is None else None:
             assert stored.startswith(PREFIX_OF_ENCRYPTED), one
-            opened[one.column] = Keyring((KEY,)).decrypt(stored, one.purpose)
+            opened[one.column] = Keyring((KEY,)).decrypt(stored, of_row(one.purpose, str(row[one.key])))
     return row | opened
 
 
@@ -133,6 +133,30 @@ def test_all_secrets_of_an_older_book_are_encrypted_also_after_a_kill(kind: str,
             with database.write(engine) as connection:  # as if it had been killed before the end
                 connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{before}'")
             upgraded(tmp_path, url)
+
+
+def test_secrets_are_encrypted_for_their_rows_also_after_a_kill_and_unreadable_ones_later(
+    kind: str, tmp_path: Path
+) -> None:
+    before = schema_version.known()[schema_version.known().index(version_of("secrets_of_rows")) - 1]
+    here, elsewhere = Keyring((KEY,)), Keyring(("another key",))
+    with databases.fresh(kind, tmp_path) as url, engine_on(url) as engine:
+        database.create_tables(engine)
+        with database.write(engine) as connection:
+            for name, keyring in {"a": here, "b": elsewhere}.items():
+                sealed = keyring.encrypt(f"whsec_{name}", "webhook secret")
+                store(connection, "webhooks", ROWS["webhooks"] | {"id": name, "secret": sealed})
+        for _ in range(2):
+            with database.write(engine) as connection:
+                connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{before}'")
+            upgraded(tmp_path, url)
+        found = {row["id"]: row["secret"] for row in rows(engine)["webhooks"]}
+        assert here.decrypt(found["a"], of_row("webhook secret", "a")) == "whsec_a"
+        assert elsewhere.decrypt(found["b"], "webhook secret") == "whsec_b"
+        with database.write(engine) as connection:
+            stored_secrets.encrypt_all(connection, Keyring((KEY, "another key")))
+        [later] = [row["secret"] for row in rows(engine)["webhooks"] if row["id"] == "b"]
+        assert here.decrypt(later, of_row("webhook secret", "b")) == "whsec_b"
 
 
 def version_of(name: str) -> str:

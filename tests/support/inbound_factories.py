@@ -33,8 +33,10 @@ def source(token: str = "tok", **columns: Any) -> str:
 
 def change(source_id: str, **columns: Any) -> None:
     """Change a source by hand."""
-    with database.write(db.engine) as connection:
-        connection.execute(update(Source).where(Source.id == source_id).values(**columns))
+    with database.writing() as session:
+        row = session.get_one(Source, source_id)
+        for name, value in columns.items():
+            setattr(row, name, value)
 
 
 def post(client: FlaskClient, payload: Any, token: str = "tok", **headers: str) -> TestResponse:

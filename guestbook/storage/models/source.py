@@ -12,7 +12,7 @@ from guestbook.lib.verification import verify_signature
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 from guestbook.lib.verification.signature_scheme import ED25519, SignatureScheme
 from guestbook.lib.verification.verify_signature import Verdict
-from guestbook.storage.column_types import LONG_TEXT, Encrypted
+from guestbook.storage.column_types import LONG_TEXT, Encrypted, bind_secrets
 from guestbook.storage.database import Base
 from guestbook.storage.models import queue_row
 from guestbook.storage.models.queue_row import QueueRow
@@ -105,6 +105,9 @@ class Source(Base):
             scheme=scheme_of(self.verify, self.header, self.scheme),
             proof_keys=proof_keys,
         )
+
+
+bind_secrets(Source)
 
 
 def scheme_of(verify: str, header: str | None, stored: Mapping[str, str] | None) -> SignatureScheme | None:

@@ -10,7 +10,7 @@ from guestbook.lib import clock, ed25519, ids, signing
 from guestbook.lib.encryption import Unreadable, readable
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.sliding_log import LONGEST_ROOM_WAIT
-from guestbook.storage.column_types import Encrypted, EncryptedValues
+from guestbook.storage.column_types import Encrypted, EncryptedValues, bind_secrets
 from guestbook.storage.database import Base
 
 SIGN_WITH = ("secret", "key", "both")  # what signs its requests
@@ -37,7 +37,7 @@ class Webhook(Base):
     format: Mapped[str] = mapped_column(String(20), default="json")
     events: Mapped[str] = mapped_column(String(500))
     headers: Mapped[dict[str, str]] = mapped_column(EncryptedValues(HEADER_PURPOSE))
-    secret: Mapped[str] = mapped_column(Encrypted(SECRET_PURPOSE), default=signing.new_secret)
+    secret: Mapped[str] = mapped_column(Encrypted(SECRET_PURPOSE))
     previous_secret: Mapped[str | None] = mapped_column(Encrypted(SECRET_PURPOSE))
     previous_secret_expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
@@ -59,6 +59,9 @@ class Webhook(Base):
     key_only_since: Mapped[datetime | None]
     moved_at: Mapped[datetime | None]
     unreadable_until: Mapped[datetime | None]
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**{"secret": signing.new_secret(), **values})
 
     @property
     def sign_with(self) -> str:
@@ -176,6 +179,9 @@ class Webhook(Base):
         """Give it a clean record."""
         self.failures_in_a_row = self.unreachable_in_a_row = 0
         self.failing_since = self.failing_announced_at = None
+
+
+bind_secrets(Webhook)
 
 
 class NeededSecrets(NamedTuple):

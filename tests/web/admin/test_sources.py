@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask, get_template_attribute
-from sqlalchemy import update
 
 from guestbook.lib import signing
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind
@@ -270,7 +269,7 @@ def test_a_secret_that_is_being_replaced_is_not_replaced_again(each_app: Flask) 
     sent = {"hours": "24", "replaces": mark, "csrf_token": key}
     with ThreadPoolExecutor(1) as pool, each_app.app_context():
         with database.write(db.engine) as connection:
-            connection.execute(update(Source).values(secret="another"))
+            connection.exec_driver_sql("UPDATE sources SET secret = 'another'")
             rotating = pool.submit(owner.open, "POST", f"{PLACE}{row_id}/rotate", data=sent)
             time.sleep(0.3)  # so that it meets the row before the other change is there to be seen
         assert rotating.result().status_code == 303
