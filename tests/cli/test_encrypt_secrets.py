@@ -32,7 +32,7 @@ def test_after_a_change_of_the_key_doctor_asks_for_it_and_it_needs_to_run_once(s
     assert finding().sentence == "3 secrets can be decrypted."
     secret_keys.use(NEW_KEY, KEY)
     found = finding()
-    assert found.sentence == "3 secrets must be encrypted anew with the present secret key."
+    assert found.sentence == "3 secrets must be encrypted again with the present secret key."
     assert "encrypt-secrets" in str(found.command)
     assert shell("encrypt-secrets") == "Encrypted 3 secrets again, of 3.\n"
     assert shell("encrypt-secrets") == "Encrypted 0 secrets again, of 3.\n"
@@ -123,7 +123,7 @@ def test_without_the_package_it_says_how_to_install_it(shell: Shell, monkeypatch
     finally:
         monkeypatch.undo()
         encryption.has_package.cache_clear()
-    assert finding().sentence == "1 secret must be encrypted anew with the present secret key."
+    assert finding().sentence == "1 secret must be encrypted again with the present secret key."
 
 
 def test_forms_and_logins_from_before_a_rotation_work_while_the_old_key_is_named(

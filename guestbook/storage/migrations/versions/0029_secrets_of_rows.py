@@ -7,5 +7,5 @@ down_revision = "0028"
 
 
 def upgrade() -> None:
-    """Encrypt them anew. Those that cannot be decrypted now stay, and encrypt-secrets does it later."""
+    """Encrypt them again. Those that cannot be decrypted now stay, and encrypt-secrets does it later."""
     steps.encrypt()
