@@ -8,6 +8,7 @@ Schema = dict[str, Any]
 JSON = "application/json"
 JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID_PATTERN = "^[0-9a-f]{32}$"
+VISIBLE = r"[^\s\x00-\x20\x7f-\xa0]"  # matches a text that is not blank
 TEXT_SCHEMA: Schema = {"type": "string"}
 NUMBER_SCHEMA: Schema = {"type": "integer", "minimum": 0}
 ID_SCHEMA: Schema = {"type": "string", "pattern": ID_PATTERN}
@@ -37,6 +38,11 @@ class SchemaField(NamedTuple):
 def one_of(*values: str, **more: object) -> Schema:
     """Return the schema of a string that is one of those."""
     return {"type": "string", "enum": list(values), **more}
+
+
+def line(limit: int) -> Schema:
+    """Return the schema of a text that is not blank."""
+    return {"type": "string", "minLength": 1, "maxLength": limit, "pattern": VISIBLE}
 
 
 def or_null(schema: Schema) -> Schema:

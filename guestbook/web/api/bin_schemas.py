@@ -11,6 +11,7 @@ from guestbook.lib.json_schema import (
     Schema,
     answer,
     described,
+    line,
     one_of,
     or_null,
     request,
@@ -19,7 +20,7 @@ from guestbook.transport import url_checks
 from guestbook.web.api.schemas import list_of
 
 BIN_FIELDS: Schema = {
-    "name": {"type": "string", "minLength": 1, "maxLength": validate.NAME_LIMIT},
+    "name": line(validate.NAME_LIMIT),
     "answer_status": {
         "type": "integer",
         "minimum": 200,

@@ -25,13 +25,23 @@ def _ids(most: int) -> Schema:
 
 
 def _requeue(rows: str, owner: str) -> Schema:
-    return request({
+    """Return the schema of a request that has either ids or `failed`, with which the rest goes."""
+    nothing: Schema = {"not": {}}
+    fields = {
         "ids": described(_ids(MOST_REQUEUED), f"These {rows}."),
         "failed": {"type": "boolean", "description": f"All failed {rows}, in place of ids."},
         owner: described(ID_SCHEMA, f"With failed: only those of this {owner}."),
         "since": described(TIME_SCHEMA, "With failed: only those made at this time or later."),
         **DRY_RUN,
-    })  # fmt: skip
+    }
+    with_ids = {"properties": {"failed": {"const": False}, owner: nothing, "since": nothing}}
+    without = {"properties": {"failed": {"const": True}}, "required": ["failed"]}
+    return {
+        **request(fields),
+        "if": {"properties": {"ids": {}}, "required": ["ids"]},
+        "then": with_ids,
+        "else": without,
+    }
 
 
 REQUEUE_GROUP: Schema = {

@@ -1,15 +1,15 @@
 """The fields of a comment that programs may send."""
 
 from guestbook.comments import comment_form, owner_question
-from guestbook.lib.json_schema import Schema, described, or_null
+from guestbook.lib.json_schema import Schema, described, line, or_null
 
 COMMENT_FIELDS: Schema = {
-    "name": {"type": "string", "minLength": 1, "maxLength": comment_form.VISITOR_NAME_LIMIT},
+    "name": line(comment_form.VISITOR_NAME_LIMIT),
     "website": described(
         or_null({"type": "string", "maxLength": comment_form.WEBSITE_LIMIT}),
         "A website. Without http:// or https://, https:// is added.",
     ),
-    "message": {"type": "string", "minLength": 1, "maxLength": comment_form.MESSAGE_LIMIT},
+    "message": line(comment_form.MESSAGE_LIMIT),
     "place": described(
         or_null({"type": "string", "maxLength": comment_form.PLACE_LIMIT}),
         "Where the visitor comes from. A new comment may have it if the book asks for it.",

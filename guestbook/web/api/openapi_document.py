@@ -61,6 +61,19 @@ TAGS = {
     "presets": "previews",
 }  # of other paths
 PATH_SCHEMAS = {"event_name": one_of(*EVENTS)}  # of variables that are no ids
+WHO_MAY = {
+    "needed": "It needs a token with the scope `{}`.",
+    "optional": "Everybody may call it. A token with the scope `{}` shows more.",
+    "ignored": "Everybody may call it, and a token makes no difference.",
+}
+VARIABLES = {  # schema of an answer → variable of paths that is its id
+    "Comment": "comment_id",
+    "WebhookWithSecret": "webhook_id",
+    "SourceWithSecret": "source_id",
+    "Bin": "bin_id",
+    "Delivery": "delivery_id",
+    "InboundEvent": "event_id",
+}
 BODY_ERRORS = (400, 413, 415, 422)
 RATE_LIMIT_HEADERS: dict[str, Any] = {
     "RateLimit-Policy": {
@@ -90,6 +103,7 @@ def build(server: str) -> dict[str, Any]:
             "title": "Guestbook",
             "version": VERSION,
             "description": API_DESCRIPTION,
+            "contact": {"name": "The owner of this guestbook", "url": server.removesuffix(API_PATH)},
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": server}],
@@ -117,6 +131,7 @@ def _operation(address: str, call: Call) -> dict[str, Any]:
         "tags": [noun if noun in TAG_DESCRIPTIONS else TAGS.get(noun, "document")],
         "operationId": call.name,
         "summary": call.summary,
+        "description": WHO_MAY[call.token].format(scope(address)),
         "security": security,
         "responses": {str(status): _answer(status, schema) for status, schema in answers.items()},
     }
@@ -138,7 +153,15 @@ def _answer(status: int, schema: str | None) -> dict[str, Any]:
         "description": descriptions.get(status, "Done."),
         **(_content(schema) if schema else {}),
     }
-    return described | ({"headers": ANSWER_HEADERS[status]} if status in ANSWER_HEADERS else {})
+    described |= {"headers": ANSWER_HEADERS[status]} if status in ANSWER_HEADERS else {}
+    made = VARIABLES.get(schema or "") if status in (201, 202) else None
+    return described | ({"links": _links(made)} if made else {})
+
+
+def _links(variable: str) -> dict[str, Any]:
+    """Return the calls that take the id of what an answer shows, and nothing else from a path."""
+    names = (call.name for address, call in CALLS.items() if re.findall("{(.*?)}", address) == [variable])
+    return {name: {"operationId": name, "parameters": {variable: "$response.body#/id"}} for name in names}
 
 
 def _paths() -> dict[str, dict[str, Any]]:
@@ -147,7 +170,13 @@ def _paths() -> dict[str, dict[str, Any]]:
         method, path = address.split()
         names = re.findall("{([a-z_]+)}", path)
         in_path = [
-            {"name": name, "in": "path", "required": True, "schema": PATH_SCHEMAS.get(name, ID_SCHEMA)}
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "schema": PATH_SCHEMAS.get(name, ID_SCHEMA),
+                "description": f"The {name.replace('_', ' ')}, as the list shows it.",
+            }
             for name in names
         ]
         item = paths.setdefault(path, {"parameters": in_path} if names else {})

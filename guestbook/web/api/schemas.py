@@ -11,6 +11,7 @@ from guestbook.lib.json_schema import (
     Schema,
     answer,
     described,
+    line,
     one_of,
     or_null,
     ref,
@@ -62,7 +63,7 @@ WEBHOOK_FIELDS: Schema = {
         "maxLength": url_checks.URL_LIMIT,
         "examples": ["https://example.org/hook"],
     },
-    "name": {"type": "string", "minLength": 1, "maxLength": validate.NAME_LIMIT},
+    "name": line(validate.NAME_LIMIT),
     "format": one_of(
         *FORMATS,
         description="The format of the body. Without it, a new webhook gets the format of the chat service "

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from guestbook.lib.json_schema import Schema, answer, described, one_of, request
+from guestbook.lib.json_schema import VISIBLE, Schema, answer, described, one_of, request
 from guestbook.storage.preferences import PARSERS, PREFERENCE_NAMES, Preferences
 
 LONGEST_SETTING = 20_000  # characters; what a setting really allows, its sentence says
@@ -50,7 +50,7 @@ def _schema(name: str) -> Schema:
         return {"type": "integer", "minimum": limits["limits"][0], "maximum": limits["limits"][-1]}
     if "choices" in limits:
         return one_of(*limits["choices"])
-    return {"type": "string"}
+    return {"type": "string", "pattern": VISIBLE} if name == "title" else {"type": "string"}
 
 
 def _is_text(schema: Schema) -> bool:

@@ -4,6 +4,7 @@ from guestbook.lib import ed25519, signing
 from guestbook.lib.json_schema import Schema, one_of
 from guestbook.storage.models.webhook import SIGN_WITH
 
+SIGNING_KEY = "^whsk_[0-9A-Za-z+/]{43,86}={1,2}$"
 GIVEN_SECRET: Schema = {
     "secret": {
         "type": "string",
@@ -16,7 +17,7 @@ GIVEN_SECRET: Schema = {
 GIVEN_KEY: Schema = {
     "signing_key": {
         "type": "string",
-        "minLength": 1,
+        "pattern": SIGNING_KEY,
         "maxLength": 100,
         "description": f"The private key whose public half the receiver has already: {ed25519.KEY_FORMS}. "
         "It signs alone, unless `sign_with` is `both`. No answer shows it.",

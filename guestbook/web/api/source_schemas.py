@@ -10,6 +10,7 @@ from guestbook.lib.json_schema import (
     Schema,
     answer,
     described,
+    line,
     one_of,
     or_null,
     request,
@@ -27,7 +28,7 @@ SECRET_FIELD: Schema = {
     }
 }
 SOURCE_FIELDS: Schema = {
-    "name": {"type": "string", "minLength": 1, "maxLength": validate.NAME_LIMIT},
+    "name": line(validate.NAME_LIMIT),
     "preset": one_of(
         *SENDER_PRESETS,
         description="A known sender: it sets how the source is verified. Other fields override that.",

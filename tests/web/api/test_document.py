@@ -72,6 +72,27 @@ def test_each_operation_of_webhooks_has_a_name_of_its_own_and_a_tag(read: dict[s
     assert {tag for one in operations for tag in one["tags"]} == {"events"}
 
 
+def test_each_operation_and_each_parameter_is_described(read: dict[str, Any]) -> None:
+    for item in read["paths"].values():
+        for method in METHODS & set(item):
+            assert item[method]["description"].endswith(".")
+            for parameter in (*item.get("parameters", ()), *item[method].get("parameters", ())):
+                assert parameter["description"].endswith("."), parameter
+
+
+def test_an_answer_that_makes_something_links_to_what_can_be_done_with_it(read: dict[str, Any]) -> None:
+    linked = {
+        item["post"]["operationId"]: set(answer["links"])
+        for item in read["paths"].values()
+        for answer in item.get("post", {}).get("responses", {}).values()
+        if "links" in answer
+    }
+    assert {"getWebhook", "updateWebhook", "deleteWebhook", "testWebhook"} <= linked["createWebhook"]
+    assert {"getComment", "deleteComment"} <= linked["createComment"]
+    assert linked["testWebhook"] == {"getDelivery", "redeliver"}
+    assert linked["createBin"] == {"getBin", "updateBin", "deleteBin", "listBinRequests", "clearBin"}
+
+
 def test_it_names_the_address_that_the_settings_name(read: dict[str, Any]) -> None:
     assert read["servers"] == [{"url": "https://book.example/api/v1"}]
 
@@ -111,11 +132,11 @@ def request_schemas() -> list[dict[str, Any]]:
 
 def test_every_pattern_has_a_sentence() -> None:
     wanted = {part["pattern"] for part in request_schemas() if "pattern" in part}
-    assert wanted == set(request_reader.PATTERN_ERRORS)
+    assert wanted == {*request_reader.PATTERN_ERRORS, *request_reader.LEFT_TO_VIEWS}
 
 
 def test_patterns_are_read_by_engines_that_count_no_steps() -> None:
-    for pattern in request_reader.PATTERN_ERRORS:
+    for pattern in (*request_reader.PATTERN_ERRORS, *request_reader.LEFT_TO_VIEWS):
         assert "(" not in pattern  # RE2 looks neither ahead nor back, and nothing is repeated twice
         assert pattern.isascii()
 
@@ -151,12 +172,36 @@ def test_whatever_may_be_long_in_a_request_has_a_limit() -> None:
             assert part["additionalProperties"] is False or part["maxProperties"] <= 100, part
 
 
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("NewComment", {"name": "\u00a0", "message": "Hello"}),
+        ("NewComment", {"name": "Ada", "message": "\t "}),
+        ("SettingChanges", {"title": " "}),
+        ("NewSource", {"name": " "}),
+        ("BinChanges", {"name": " "}),
+        ("NewWebhook", {"url": "https://receiver.example/", "signing_key": "any text"}),
+        ("Redelivery", {"failed": False, "since": "2026-01-31T23:59:59Z"}),
+        ("Redelivery", {"ids": ["0" * 32], "webhook": "0" * 32}),
+        ("Reprocessing", {"dry_run": True}),
+    ],
+)
+def test_the_document_refuses_what_the_api_refuses(
+    program: ApiClient, name: str, body: dict[str, object]
+) -> None:
+    assert list(Draft202012Validator(REQUEST_BODIES[name]).iter_errors(body))
+    place = {"NewComment": "/comments", "SettingChanges": "/settings", "NewSource": "/sources"}
+    place |= {"NewWebhook": "/webhooks", "Redelivery": "/redeliver", "Reprocessing": "/reprocess"}
+    path = place.get(name) or f"/bins/{program.post('/bins', {})['id']}"
+    fields = program.refused("PATCH" if "Changes" in name else "POST", path, body)
+    assert all("does not match" not in sentence for sentence in fields.values())
+
+
 def test_every_rule_has_a_sentence() -> None:
     ours = {"type", "enum", "pattern", "required", "properties", *INNER}
     silent = {"description", "examples", "default"}
-    assert {rule for part in request_schemas() for rule in part} == ours | silent | set(
-        request_reader.SCHEMA_ERRORS
-    )
+    rules = {rule for part in request_schemas() for rule in part}
+    assert rules == {*ours, *silent, *request_reader.SCHEMA_ERRORS, *request_reader.CONDITIONS}
 
 
 def test_commands_start_without_what_only_the_api_or_the_server_needs() -> None:

@@ -1,5 +1,6 @@
 """Schemathesis reads the document, asks all that it allows and much that it does not: it finds nothing."""
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.conftest import run
 EXAMPLES = 1  # of each kind for each call; some thousand take minutes
 COMMAND = (str(Path(sys.executable).with_name("schemathesis")), "--no-color", "run")
 OPTIONS = ("--max-examples", str(EXAMPLES), "--generation-deterministic", "--mode", "all")
+ONE_BY_ONE = "examples,coverage,fuzzing"
 # What can be seen, may be sent to, is given by a template, signs already, or is a sample or a past event for
 # this row, no schema can say, nor which key of a request was used before: there 422 is right. Nor can it say
 # which version has which ETag: there 412 is right.
@@ -60,9 +62,15 @@ def finds(folder: Path, address: str, *options: str, left_out: Sequence[str] = L
 
 def test_with_a_token(served: tuple[str, str], tmp_path: Path) -> None:
     address, token = served
-    printed = finds(tmp_path, address, "-H", f"Authorization: Bearer {token}")
+    printed = finds(tmp_path, address, "-H", f"Authorization: Bearer {token}", "--phases", ONE_BY_ONE)
     tested = len(CALLS) - 1 - len(LEFT_OUT)  # it leaves out the document that it reads, too
     assert f"Tested: {tested}" in printed
+
+
+def test_along_the_links(served: tuple[str, str], tmp_path: Path) -> None:
+    address, token = served
+    printed = finds(tmp_path, address, "-H", f"Authorization: Bearer {token}", "--phases", "stateful")
+    assert re.search("API Links: +[1-9][0-9]* covered", printed), printed
 
 
 def test_without_one(served: tuple[str, str], tmp_path: Path) -> None:
@@ -72,5 +80,5 @@ def test_without_one(served: tuple[str, str], tmp_path: Path) -> None:
 
 def test_the_settings_on_their_own(served: tuple[str, str], tmp_path: Path) -> None:
     address, token = served
-    options = ("-H", f"Authorization: Bearer {token}", "--include-path", "/settings")
+    options = ("-H", f"Authorization: Bearer {token}", "--include-path", "/settings", "--phases", ONE_BY_ONE)
     assert "Tested: 2" in finds(tmp_path, address, *options, left_out=())
