@@ -23,7 +23,7 @@ NOTE_EVERY = 300.0  # seconds between two notes of one process
 LOOK_EVERY = 5.0  # seconds between two looks of one process for other hosts
 GONE_AFTER = timedelta(days=2)  # a host that has gone
 JUST_AFTER = timedelta(milliseconds=1)
-WEB, PASS, COMMAND = "web server", "passes", "take-over"  # what a host does with the file
+WEB, PASS, TAKE_OVER = "web server", "passes", "take-over"  # what a host does; the last is a command
 TWO_HOSTS = (
     "Two hosts use one SQLite file, {file}. {name} ({does}) was last active {ago}, and this host is {here}. "
     "That can destroy the book, because SQLite's locks do not work between hosts. "
@@ -35,7 +35,6 @@ TWO_HOSTS_ADVICE = (
     f"it on the old host: {ACTIVE_FOR.seconds // 60} minutes after a host was last active it does not count "
     "any more. To go on here at once, run this here:"
 )
-TAKE_OVER = "take-over"  # the command
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class ActiveHost:
 
     name: str
     boot_id: str | None
-    seen: dict[str, datetime]  # by WEB, PASS or COMMAND
+    seen: dict[str, datetime]  # by WEB, PASS or TAKE_OVER
     since: datetime  # it has never been quiet for ACTIVE_FOR
 
     @property
@@ -117,18 +116,15 @@ def first(file: Path, now: datetime) -> ActiveHost | None:
 
 def why_second(file: Path, host: ActiveHost) -> str:
     """Say why this host may not write, until when, and what to do."""
-    advice = f"{TWO_HOSTS_ADVICE} {installation.typed(TAKE_OVER)}"
-    return (
-        _two_hosts(file, host) + CAME_SECOND.format(name=host.name, until=host.last_at + ACTIVE_FOR) + advice
-    )
+    return f"{_two_hosts(file, host, CAME_SECOND)}{TWO_HOSTS_ADVICE} {installation.typed(TAKE_OVER)}"
 
 
 def two_hosts(file: Path, now: datetime) -> str | None:
     """Say which other host uses the file, if one does, and which of the two came first."""
     if host := first(file, now):
-        return _two_hosts(file, host) + CAME_SECOND.format(name=host.name, until=host.last_at + ACTIVE_FOR)
+        return _two_hosts(file, host, CAME_SECOND)
     _, others = _active(file, now)
-    return _two_hosts(file, others[0]) + CAME_FIRST if others else None
+    return _two_hosts(file, others[0], CAME_FIRST) if others else None
 
 
 def take_over(file: Path) -> list[ActiveHost]:
@@ -138,7 +134,7 @@ def take_over(file: Path) -> list[ActiveHost]:
     for path in _notes(file):
         if (host := _read(path)) and not host.is_this_one():
             path.unlink(missing_ok=True)
-    _write(file, COMMAND, now)
+    _write(file, TAKE_OVER, now)
     return others
 
 
@@ -155,9 +151,10 @@ def _active(file: Path, now: datetime) -> tuple[list[ActiveHost], list[ActiveHos
     return ours, [host for host in active if host not in ours]
 
 
-def _two_hosts(file: Path, host: ActiveHost) -> str:
+def _two_hosts(file: Path, host: ActiveHost, came: str) -> str:
     here, does = host_name.of_this_host(), " and ".join(sorted(host.seen, reverse=True))
-    return TWO_HOSTS.format(file=file, name=host.name, does=does, ago=clock.ago(host.last_at), here=here)
+    ago, until = clock.ago(host.last_at), host.last_at + ACTIVE_FOR
+    return (TWO_HOSTS + came).format(file=file, name=host.name, does=does, ago=ago, here=here, until=until)
 
 
 def _notes(file: Path) -> list[Path]:

@@ -62,31 +62,24 @@ def check_proxies(book: ExaminedBook) -> Iterator[DoctorFinding]:
     forwarded, direct = seen_facts.BY_PROXY in seen, seen_facts.NO_PROXY in seen
     # A visitor can send more addresses than the proxies add, but never fewer.
     numbers = [int(name.removeprefix(seen_facts.ADDRESSES)) for name in seen if seen_facts.ADDRESSES in name]
-    fewest = min(numbers, default=count or 1)
+    fewest = min(numbers, default=count or 1) if forwarded else 0
+    setting, advice = f"GUESTBOOK_TRUSTED_PROXIES is {count}", "if so many proxies stand before the book."
     if count == 0 and forwarded and not direct:
-        yield warning(
-            "proxies",
-            "All requests carry X-Forwarded-For, and GUESTBOOK_TRUSTED_PROXIES is 0. So all visitors share "
-            "one address, and someone guessing your password locks you out as well.",
-            f"Do this if so many proxies stand before the book. {RESTART}",
-            f"GUESTBOOK_TRUSTED_PROXIES={fewest}",
+        sentence = (
+            f"All requests carry X-Forwarded-For, and {setting}. So all visitors share one address, and "
+            "someone guessing your password locks you out as well."
         )
     elif count and direct and not forwarded:
-        yield warning(
-            "proxies",
-            f"GUESTBOOK_TRUSTED_PROXIES is {count}, and no request carries X-Forwarded-For. So a visitor can "
-            "invent an address.",
-            f"Do this if no proxy stands before the book, else let it send X-Forwarded-For. {RESTART}",
-            "GUESTBOOK_TRUSTED_PROXIES=0",
-        )
+        sentence = f"{setting}, and no request carries X-Forwarded-For. So a visitor can invent an address."
+        advice = "if no proxy stands before the book, else let it send X-Forwarded-For."
     elif forwarded and fewest < count:
-        yield warning(
-            "proxies",
-            f"GUESTBOOK_TRUSTED_PROXIES is {count}, and requests carry "
-            f"{counted(fewest, 'address', 'addresses')} in X-Forwarded-For. So a visitor "
-            "can invent an address, and all others share one.",
-            f"Do this if so many proxies stand before the book. {RESTART}",
-            f"GUESTBOOK_TRUSTED_PROXIES={fewest}",
+        carried = counted(fewest, "address", "addresses")
+        sentence = (
+            f"{setting}, and requests carry {carried} in X-Forwarded-For. So a visitor can invent an address, "
+            "and all others share one."
         )
     else:
-        yield ok("proxies", f"GUESTBOOK_TRUSTED_PROXIES is {count}, and no request contradicts it.")
+        yield ok("proxies", f"{setting}, and no request contradicts it.")
+        return
+    line = f"GUESTBOOK_TRUSTED_PROXIES={fewest}"
+    yield warning("proxies", sentence, f"Do this {advice} {RESTART}", line)
