@@ -75,8 +75,8 @@ def check_proxies(book: ExaminedBook) -> Iterator[DoctorFinding]:
     elif forwarded and fewest < count:
         carried = counted(fewest, "address", "addresses")
         sentence = (
-            f"{setting}, and requests carry {carried} in X-Forwarded-For. So a visitor can invent an address, "
-            "and all others share one."
+            f"{setting}, and requests carry {carried} in X-Forwarded-For. So a visitor can invent an "
+            "address, and all others share one."
         )
     else:
         yield ok("proxies", f"{setting}, and no request contradicts it.")

@@ -37,7 +37,9 @@ def check_stored_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
             sentence = "Secrets are stored unencrypted, because the package cryptography is not installed."
             yield warning("secrets", sentence, "Install it, then run encrypt-secrets.", _install_command())
     elif found.encrypted:
-        sentence = f"{counted(found.encrypted, 'secret')} must be encrypted again with the present secret key."
+        sentence = (
+            f"{counted(found.encrypted, 'secret')} must be encrypted again with the present secret key."
+        )
         yield warning("secrets", sentence, "Encrypt them.", installation.typed("encrypt-secrets"))
     elif not found.unreadable:
         count = counted(found.total, "secret")
