@@ -126,7 +126,7 @@ def test_of_what_was_sent_the_row_and_its_attempts_stay_and_say_that_they_were_e
     assert (attempt.status_code, attempt.response_body, attempt.response_headers) == (200, None, None)
     assert attempt.request_headers["webhook-id"] == row.event_id
     shown = command(app, "deliveries", "show", row.id)
-    assert f"payload {erasure.DELIVERY_ERASED}" in " ".join(shown.split())
+    assert f"Payload {erasure.DELIVERY_ERASED}" in " ".join(shown.split())
     assert "processed, erased" in command(app, "deliveries", "list")
 
 
