@@ -17,8 +17,6 @@ def why_not(path: Path, *, write: bool = True) -> str | None:
     mode = os.R_OK | os.W_OK if write else os.R_OK
     if not path.exists() or os.access(path, mode):
         return None
-    if write and is_read_only(path):
-        return f"{path} lies on a disk that is mounted read-only. This helps: look for a fault of the disk"
     owner, me = _name(path.stat().st_uid), _name(os.geteuid())
     what = "write" if write else "read"
     helps = f"{'chmod u+rw' if owner == me else f'sudo chown {me}'} {shlex.quote(str(path))}"
@@ -54,7 +52,7 @@ def is_read_only(path: Path) -> bool:
     """Whether nobody may write on the file system, be it after a fault of the disk."""
     try:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-    except PermissionError:  # in a closed folder, of which why_not tells
+    except OSError:  # in a closed folder, of which why_not tells, or not there
         return False
 
 

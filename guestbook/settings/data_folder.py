@@ -7,7 +7,7 @@ from pathlib import Path
 
 from guestbook.lib import file_access
 from guestbook.settings import installation
-from guestbook.settings.environment import SETTING_PREFIX, ReadOnlyDisk, SettingsError
+from guestbook.settings.environment import SETTING_PREFIX, SettingsError
 
 DATA_DIR = SETTING_PREFIX + "DATA_DIR"
 NO_ACCESS = "this user may not write there"
@@ -74,9 +74,8 @@ def make(path: Path) -> None:
         raise SettingsError(f"{DATA_DIR} is {path}: that is no folder.") from None
     except OSError as error:
         raise SettingsError(f"{DATA_DIR} is {path}: {error.strerror}.") from None
-    if not os.access(path, os.W_OK | os.X_OK):
-        if file_access.is_read_only(path):
-            raise ReadOnlyDisk(f"{DATA_DIR} is {path}: its disk is mounted read-only.")
+    # On a disk that is mounted read-only the book can still be read.
+    if not os.access(path, os.W_OK | os.X_OK) and not file_access.is_read_only(path):
         raise SettingsError(f"{DATA_DIR} is {path}: {NO_ACCESS}.")
     if problem := file_access.open_to_all(path):
         raise SettingsError(f"{DATA_DIR} is {path}: {problem}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from guestbook.lib import file_access
 from guestbook.settings import installation
-from guestbook.settings.environment import ReadOnlyDisk, SettingsError
+from guestbook.settings.environment import SettingsError
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -79,12 +79,16 @@ def sqlite_file(data_dir: Path, url: str) -> Path | None:
 
 
 def check_access(data_dir: Path, url: str) -> None:
-    """Refuse an SQLite file that exists and cannot be written: SQLite itself does not say why."""
+    """Refuse an SQLite file that exists and cannot be written: SQLite itself does not say why.
+
+    On a disk that is mounted read-only it is enough that it can be read.
+    """
     if file := sqlite_file(data_dir, url):
+        must_write = not file_access.is_read_only(file.parent)
         for suffix in ("", *SQLITE_SUFFIXES):
             path = file.with_name(file.name + suffix)
-            if problem := file_access.why_not(path):
-                raise ReadOnlyDisk(problem) if file_access.is_read_only(path) else SettingsError(problem)
+            if problem := file_access.why_not(path, write=must_write):
+                raise SettingsError(problem)
 
 
 def _parts(text: str) -> "URL":

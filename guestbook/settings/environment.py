@@ -32,8 +32,8 @@ class SettingsError(Exception):
     """A setting is wrong; the text names it and says what would be right."""
 
 
-class ReadOnlyDisk(SettingsError):
-    """The book lies on a disk that is mounted read-only. When somebody has repaired that, all goes on."""
+class NotNow(SettingsError):
+    """Something cannot be used now. The same start works when somebody has repaired it."""
 
 
 class Reader:

@@ -48,7 +48,7 @@ def without_database(
         read = settings.load(config.environ, alone=config.is_alone, for_doctor=for_doctor)
         if not (read.secret_key or for_doctor):
             read = replace(read, secret_key=_first_key(read))
-    except settings.ReadOnlyDisk as error:
+    except settings.NotNow as error:
         sys.stderr.write(f"Error: {error}\n")
         raise SystemExit(TRY_LATER) from None
     except settings.SettingsError as error:
@@ -78,5 +78,5 @@ def _first_key(read: Settings) -> str:
                 if stored_secrets.are_locked(engine, read.keyring):
                     raise settings.SettingsError(KEY_MISSING.format(path))
     except SQLAlchemyError as error:
-        raise settings.ReadOnlyDisk(NOT_SEEN.format(path, database_errors.words(error))) from None
+        raise settings.NotNow(NOT_SEEN.format(path, database_errors.words(error))) from None
     return secret_key.make(read.data_dir)

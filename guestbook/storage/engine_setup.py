@@ -144,8 +144,9 @@ def _watch_file(engine: Engine) -> Path | None:
         return None
     files: dict[str, OpenFile] = {}
 
-    def prepare(_dialect: Any, record: Any, names: Any, _options: Any) -> None:
-        files.setdefault(names[0], OpenFile(names[0])).prepare(record.info)
+    def prepare(dialect: Any, record: Any, names: Any, options: Any) -> Any:
+        uri = files.setdefault(names[0], OpenFile(names[0])).prepare(record.info)
+        return dialect.connect(uri, **options, uri=True) if uri else None
 
     def note(_raw: Any, record: Any) -> None:
         record.info["file"].file.note(record.info)

@@ -8,10 +8,12 @@ import os
 import sqlite3
 import threading
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
+
+from guestbook.lib import file_access
 
 REQUIRED_TABLES = {"comments", "webhooks", "deliveries"}  # every book has them
 OPEN_FILES = Path("/proc/self/fd")  # Linux's; elsewhere a replaced file has to wait for a restart
@@ -36,21 +38,31 @@ class OpenFile:
         self._wal: Identity | None = None
         self._stale: IO[bytes] | None = None  # a deleted file's WAL: no other gets its inode
 
-    def prepare(self, info: dict[Any, Any]) -> None:
-        """Look at the file before a connection opens it; raises FileReplaced."""
+    def prepare(self, info: dict[Any, Any]) -> str | None:
+        """Look at the file before a connection opens it; raises FileReplaced.
+
+        Return the URI to open on a read-only disk, where SQLite cannot make files beside it.
+        """
         with self._lock:
             if self._main is None:
                 _make_private(self.path)
             elif self._main != _identity(self.path):
                 self._take_over()
-            info["file"] = Opened(self, _identity(self.path), None)
+            is_read_only = file_access.is_read_only(self.path)
+            info["file"] = Opened(self, _identity(self.path), None, is_read_only)
+            return _uri_of_fixed(self.path) if is_read_only and self._is_whole() else None
 
     def note(self, info: dict[Any, Any]) -> None:
         """Remember what a connection has opened; raises FileReplaced."""
         with self._lock:
             check(info)
             self._main, self._wal = info["file"].main, _identity(self.wal)
-            info["file"] = Opened(self, self._main, self._wal)
+            info["file"] = replace(info["file"], main=self._main, wal=self._wal)
+
+    def _is_whole(self) -> bool:
+        """Whether nothing beside the file belongs to it, such as the log of a host that lost its power."""
+        journal = self.path.with_name(f"{self.path.name}-journal")
+        return not any(one.exists() and one.stat().st_size for one in (self.wal, journal))
 
     def prepare_anew(self, opened: "Opened") -> None:
         """See that the next connection can open the new file; raises FileReplaced."""
@@ -97,11 +109,14 @@ class Opened:
     file: OpenFile
     main: Identity | None
     wal: Identity | None
+    was_read_only: bool  # its disk, so that this connection can never write
 
     @property
     def is_current(self) -> bool:
-        """Whether these are the files at the path."""
+        """Whether these are the files at the path, and the disk has not become writable."""
         is_main = _identity(self.file.path) == self.main
+        if self.was_read_only and not file_access.is_read_only(self.file.path):
+            return False
         return is_main and (self.wal is None or _identity(self.file.wal) == self.wal)
 
 
@@ -109,6 +124,10 @@ def check(info: dict[Any, Any]) -> None:
     """Raise FileReplaced when a connection's file is no longer at its path."""
     if "file" in info and not info["file"].is_current:
         raise FileReplaced(f"{info['file'].file.path} was replaced by another file")
+
+
+def _uri_of_fixed(path: Path) -> str:
+    return f"file:{quote(str(path))}?mode=ro&immutable=1"
 
 
 def _identity(path: Path) -> Identity | None:
@@ -136,7 +155,7 @@ def _check_whole(path: Path) -> None:
     """Raise FileReplaced for a file that is missing, still being copied, or no guestbook."""
     try:
         # SQLite opens it, for closing a descriptor of our own would let go of the locks on it.
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)) as connection:
+        with closing(sqlite3.connect(_uri_of_fixed(path), uri=True)) as connection:
             (pages,), (size,) = (
                 connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size")
             )

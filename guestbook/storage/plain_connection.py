@@ -17,8 +17,9 @@ def opened(path: Path, wait: float) -> Iterator[tuple[sqlite3.Connection, dict[s
     With it comes what `file_identity.check` looks at. Raises sqlite3.Error.
     """
     file, info = OpenFile(str(path)), dict[str, Any]()
-    file.prepare(info)
-    with closing(sqlite3.connect(path, timeout=wait, isolation_level=None)) as connection:
+    uri = file.prepare(info)
+    raw = sqlite3.connect(uri or path, timeout=wait, isolation_level=None, uri=bool(uri))
+    with closing(raw) as connection:
         sqlite_setup.set_pragmas(connection, "wal", wait)
         file.note(info)
         yield connection, info
