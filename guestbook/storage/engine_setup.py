@@ -20,6 +20,7 @@ from guestbook.storage import (
     active_hosts,
     column_types,
     database_errors,
+    file_identity,
     new_work,
     plain_statement,
     server_setup,
@@ -154,6 +155,8 @@ def _watch_file(engine: Engine) -> Path | None:
     def see(_raw: Any, record: Any, _proxy: Any) -> None:
         opened: Opened = record.info["file"]
         if not opened.is_current:
+            if opened.was_read_only:  # SQLite lets a process's connections share what it knows of the disk
+                engine.pool.dispose()
             opened.file.prepare_anew(opened)
             raise InvalidatePoolError
 
@@ -180,6 +183,7 @@ def _begin(connection: Connection, waits: Waits, first: FirstHost) -> None:
     try:
         sqlite_setup.begin_immediate(raw, deadline)
     except sqlite3.OperationalError as error:
+        file_identity.note_error(connection.info, error)
         raise OperationalError(sqlite_setup.TAKE_TURN, None, error) from error
     finally:
         sqlite_setup.set_busy_timeout(raw, max(options["commit_wait"], deadline - time.monotonic()))

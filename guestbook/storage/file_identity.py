@@ -109,7 +109,7 @@ class Opened:
     file: OpenFile
     main: Identity | None
     wal: Identity | None
-    was_read_only: bool  # its disk, so that this connection can never write
+    was_read_only: bool  # the disk, so that this connection can never write
 
     @property
     def is_current(self) -> bool:
@@ -124,6 +124,12 @@ def check(info: dict[Any, Any]) -> None:
     """Raise FileReplaced when a connection's file is no longer at its path."""
     if "file" in info and not info["file"].is_current:
         raise FileReplaced(f"{info['file'].file.path} was replaced by another file")
+
+
+def note_error(info: dict[Any, Any], error: sqlite3.Error) -> None:
+    """Remember that a connection cannot write, which lasts as long as others of the process have that."""
+    if "file" in info and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+        info["file"] = replace(info["file"], was_read_only=True)
 
 
 def _uri_of_fixed(path: Path) -> str:

@@ -74,6 +74,8 @@ def _page(error: SQLAlchemyError) -> Response:
         reason = _for_owner(fault, error, TRY_AGAIN) if owner_pages.is_admin_page() else None
         return error_pages.answer(ServiceUnavailable(reason, retry_after=DATABASE_RETRY_SECONDS))
     reason = DATABASE_FAULTS.get(fault)
+    if fault is Fault.OLD_TABLES:  # a column is missing, though the version is right
+        return error_pages.answer(ServiceUnavailable(reason, retry_after=DATABASE_RETRY_SECONDS))
     if fault is Fault.DAMAGED and owner_pages.is_admin_page():
         reason = _for_owner(fault, error, database_errors.advice_on_damage(error))
     return error_pages.answer(InternalServerError(reason))
