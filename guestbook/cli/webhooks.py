@@ -5,16 +5,19 @@ from typing import Any
 
 import click
 
-from guestbook.cli import app_command, output, question, row_counts, row_lookup, secrets, webhook_options
-from guestbook.cli.webhook_options import fields_of_webhook, secret_option
-from guestbook.lib import clock
+from guestbook.cli import app_command, output, question, row_counts, row_lookup, secrets
+from guestbook.cli.option_types import Choice, together
+from guestbook.lib import clock, signing
 from guestbook.lib.text import counted
 from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls
 from guestbook.outbound import webhooks as outbound_webhooks
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.formats import FORMATS
 from guestbook.queries import bounded_counts, state_words, webhook_status
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
+from guestbook.storage.models.webhook import SIGN_WITH, UNSIGNED_FORMATS
 
 GROUPS_OF_WEBHOOK = {
     "Messages": (
@@ -31,6 +34,55 @@ GROUPS_OF_WEBHOOK = {
     ),
 }
 ALSO_SIGNS = "signs"  # an old secret, for a while
+secret_option = click.option(
+    "--secret",
+    callback=secrets.option,
+    help="The secret that the receiver has, or - to read it from standard input. By default a new one.",
+)
+signing_key_option = click.option(
+    "--signing-key",
+    callback=secrets.option,
+    metavar="KEY",
+    help="Sign with this private key, whsk_ and base64, whose public half the receiver has; or - to read it "
+    "from standard input.",
+)
+fields_of_webhook = together(
+    click.option("--format", "format_name", type=Choice(list(FORMATS)), help="The format of the body."),
+    click.option("--template", metavar="TEXT", help="A Jinja template of the body, which must be JSON."),
+    click.option(
+        "--event", "events", multiple=True, help=f"Send this event (repeatable): {', '.join(EVENTS)}."
+    ),
+    click.option(
+        "--header",
+        "headers",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        callback=secrets.headers,
+        help="Send this header too (repeatable). A VALUE of - is read from standard input.",
+    ),
+    click.option(
+        "--rate",
+        metavar="N/s|N/m",
+        help="Begin at most N attempts in any second or minute, such as 30/m. Not for the URL pull:.",
+    ),
+    click.option(
+        "--moderation-links/--no-moderation-links",
+        default=None,
+        help="Put a link into messages about held comments, with which any reader can moderate them; by "
+        f"default for {', '.join(outbound_webhooks.FORMATS_WITH_LINKS)}.",
+    ),
+    click.option(
+        "--sign-with",
+        type=Choice(SIGN_WITH),
+        help="Sign with the secret, with a key pair of Ed25519, or with both; by default with the secret.",
+    ),
+    signing_key_option,
+    click.option(
+        "--github-headers/--no-github-headers",
+        default=None,
+        help="Send X-GitHub-Event and X-GitHub-Delivery too, for receivers written for GitHub.",
+    ),
+)
 
 
 @click.group(cls=app_command.Group)
@@ -56,7 +108,7 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
         webhook = outbound_webhooks.add(
             session, output.given(fields), app_command.settings(), disabled=disabled
         )
-        facts = webhook_options.facts(webhook)
+        facts = _facts(webhook)
     _warn(webhook.url)
     if as_json:
         output.print_json(facts | ({} if fields["secret"] else {"secret": webhook.secret}))
@@ -66,7 +118,7 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
         click.echo(f"Its format is {webhook.format}, as its URL suggests; --format chooses another.")
     if webhook.url != fields["url"]:
         click.echo(f"It is sent to {webhook.url}")
-    webhook_options.print_keys(webhook, is_given=bool(fields["secret"]))
+    _print_keys(webhook, is_given=bool(fields["secret"]))
     click.echo(f"Try it: {app_command.typed('webhooks test ' + webhook.id)}")
 
 
@@ -76,7 +128,7 @@ def list_(as_json: bool) -> None:
     """List the webhooks, how they are doing, and how many deliveries wait or failed in seven days."""
     rows = webhook_status.all_of(db.session(), clock.now())
     if as_json:
-        output.print_json([webhook_options.facts(row.webhook) for row in rows])
+        output.print_json([_facts(row.webhook) for row in rows])
         return
     failed = bounded_counts.failed_lately(db.session(), Delivery, clock.now())
     ids = row_lookup.shown_ids(Webhook, [row.webhook.id for row in rows])
@@ -105,11 +157,11 @@ def show_(id_: str, as_json: bool) -> None:
         row = row_lookup.find(Webhook, id_)
         row_changes.note_reveal(session, row)
     if as_json:
-        output.print_json(webhook_options.revealed(row))
+        output.print_json(_revealed(row))
         return
     state = state_words.for_people(webhook_status.in_short(row, clock.now()))
     counts = row_counts.by_status(Delivery, Delivery.webhook_id == row.id)
-    facts = webhook_options.revealed(row) | {"state": state, "deliveries": counts}
+    facts = _revealed(row) | {"state": state, "deliveries": counts}
     output.print_groups(facts, GROUPS_OF_WEBHOOK)
 
 
@@ -139,10 +191,10 @@ def update(id_: str, no_headers: bool, no_rate: bool, as_json: bool, **fields: A
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
         outbound_webhooks.update(session, webhook, wanted, app_command.settings())
-        facts = webhook_options.facts(webhook)
+        facts = _facts(webhook)
     output.print_done(f"Updated webhook {webhook.id}.", facts, as_json)
     if not as_json and ("sign_with" in wanted or "signing_key" in wanted):
-        webhook_options.print_public_key(webhook)
+        _print_public_key(webhook)
     if "url" in wanted:
         _warn(webhook.url)
 
@@ -158,7 +210,7 @@ def enable(id_: str, as_json: bool) -> None:
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
         row_changes.enable(session, webhook)
-        facts = webhook_options.facts(webhook)
+        facts = _facts(webhook)
     output.print_done(f"Enabled webhook {webhook.id}.", facts, as_json)
 
 
@@ -170,7 +222,7 @@ def disable(id_: str, as_json: bool) -> None:
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
         row_changes.disable(session, webhook)
-        facts = webhook_options.facts(webhook)
+        facts = _facts(webhook)
     output.print_done(f"Disabled webhook {webhook.id}.", facts, as_json)
 
 
@@ -187,13 +239,13 @@ def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: b
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
         webhook_signatures.rotate_secret(session, webhook, timedelta(hours=overlap_hours), secret)
-        facts = webhook_options.facts(webhook) | ({} if secret else {"secret": webhook.secret})
+        facts = _facts(webhook) | ({} if secret else {"secret": webhook.secret})
     secrets.print_new_secret(facts, overlap_hours, ALSO_SIGNS, as_json)
 
 
 @webhooks.command("rotate-key")
 @row_lookup.id_argument
-@webhook_options.signing_key_option
+@signing_key_option
 @secrets.overlap_option(ALSO_SIGNS, "key")
 @output.as_json
 def rotate_key(id_: str, signing_key: str | None, overlap_hours: float, as_json: bool) -> None:
@@ -204,7 +256,7 @@ def rotate_key(id_: str, signing_key: str | None, overlap_hours: float, as_json:
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
         webhook_signatures.rotate_key(session, webhook, timedelta(hours=overlap_hours), signing_key)
-        facts = webhook_options.facts(webhook)
+        facts = _facts(webhook)
     secrets.print_new_key(facts, overlap_hours, ALSO_SIGNS, as_json)
 
 
@@ -252,3 +304,32 @@ def delete(id_: str, yes: bool, as_json: bool) -> None:
 def _warn(url: str) -> None:
     for warning in webhook_urls.warnings(url, app_command.settings()):
         click.echo(f"Warning: {warning}", err=True)
+
+
+def _revealed(row: Webhook) -> dict[str, Any]:
+    """Return what `show` prints: all that `_facts` has, with the secrets and the values of the headers."""
+    secret = {"secret": row.secret, "previous_secret": row.previous_secret}
+    return _facts(row) | {"headers": row.headers} | secret
+
+
+def _facts(row: Webhook) -> dict[str, Any]:
+    """Return a webhook as the API does. Nothing in it is secret."""
+    return webhook_shapes.webhook(db.session(), row)
+
+
+def _print_keys(row: Webhook, *, is_given: bool) -> None:
+    """Print what the receiver verifies with. A secret that was given is not printed again."""
+    if not outbound_webhooks.is_verified(row):
+        is_private = row.format not in UNSIGNED_FORMATS
+        click.echo(f"It needs no secret{', but keep its URL like one' if is_private else ''}.")
+    elif is_given and signing.is_text(row.secret):
+        click.echo("Packages of Standard Webhooks take this secret as whsec_ and the base64 of its text.")
+    elif not is_given and row.sign_with != "key":
+        click.echo(f"Its secret, with which the receiver verifies: {row.secret}")
+    _print_public_key(row)
+
+
+def _print_public_key(row: Webhook) -> None:
+    """Print the public key, if a key signs."""
+    if row.public_key:
+        click.echo(f"Its public key, with which the receiver verifies: {row.public_key}")
