@@ -124,9 +124,9 @@ CREATE TABLE IF NOT EXISTS deliveries (
 CREATE INDEX IF NOT EXISTS deliveries_by_webhook ON deliveries (webhook_id, id);
 -- A claim reads the due rows of one webhook. Final rows have no due time and lie outside its range.
 CREATE INDEX IF NOT EXISTS deliveries_by_due ON deliveries (webhook_id, due_at, id);
-CREATE INDEX IF NOT EXISTS deliveries_by_status ON deliveries (status, id);
 -- A claim looks here whether an earlier event about the same comment is still on its way to the same webhook.
 CREATE INDEX IF NOT EXISTS deliveries_by_comment ON deliveries (comment_id, webhook_id, sequence);
+CREATE INDEX IF NOT EXISTS deliveries_by_status ON deliveries (status, id);
 -- Retention reads final rows by age.
 CREATE INDEX IF NOT EXISTS deliveries_by_finish ON deliveries (status, finished_at);
 
@@ -459,7 +459,7 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0029' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0030' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT request FROM idempotency_keys)
     AND NOT EXISTS (SELECT bound FROM attempt_counts)

@@ -56,8 +56,7 @@ def by_name(engine: Engine) -> Description:
         if engine.dialect.name == "mysql":
             for name, table in tables.items():
                 found = connection.exec_driver_sql(f"SHOW INDEX FROM {name}").mappings()
-                order = [one["Key_name"] for one in found if one["Column_name"] == "webhook_id"]
-                table["order of indexes"] = order  # MariaDB prefers the first
+                table["order of indexes"] = list(dict.fromkeys(one["Key_name"] for one in found))
                 columns = connection.exec_driver_sql(f"SHOW FULL COLUMNS FROM {name}").mappings()
                 table["collations"] = {one["Collation"] for one in columns}
         if engine.dialect.name == "postgresql":
