@@ -4,21 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy.exc import DBAPIError
 
 from guestbook.cli import app_command, output, question
 from guestbook.cli.backup import contents
 from guestbook.cli.long_work import say_waiting, show_progress
 from guestbook.lib import clock
-from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.settings import secret_key
-from guestbook.storage import database_errors, engine_setup
-from guestbook.storage.database_errors import Fault
+from guestbook.storage import engine_setup
 from guestbook.storage.restore import present_book, replacement, staging
-from guestbook.storage.restore.key_file import KeyFate
 from guestbook.storage.restore.present_book import Comparison
-from guestbook.storage.restore.replacement import RestoreReport
+from guestbook.storage.restore.replacement import KeyFate, RestoreReport
 from guestbook.storage.restore.staging import StagedBook
 
 KEYS = {
@@ -66,13 +62,8 @@ def restore(file: Path, hold: bool, yes: bool, as_json: bool) -> None:
 
 
 def _compared(staged_book: StagedBook) -> Comparison:
-    with engine_setup.opened(app_command.settings()) as engine:
-        try:
-            return present_book.compare(engine, staged_book)
-        except DBAPIError as error:
-            if engine.dialect.name == "sqlite" and database_errors.fault_of(error) is Fault.DAMAGED:
-                raise Refused(replacement.damaged(engine)) from error
-            raise
+    with engine_setup.opened(app_command.settings()) as engine, replacement.readable(engine):
+        return present_book.compare(engine, staged_book)
 
 
 def _describe(file: Path, staged_book: StagedBook, found: Comparison, hold: bool) -> None:

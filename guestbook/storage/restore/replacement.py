@@ -1,23 +1,63 @@
-"""Puts a staged book in the place of the present one, in one transaction, after a backup of that one."""
+"""Puts a staged book in the place of the present one, in one transaction, after a backup of that one.
 
-from collections.abc import Callable
+On PostgreSQL and MariaDB the transaction keeps all others from writing. SQLite has `sqlite_replacement`.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, create_engine, delete
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
 from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress
-from guestbook.settings import Settings
-from guestbook.storage import backup, database_errors, engine_setup, stored_secrets, transaction_retry
+from guestbook.settings import Settings, database_url, secret_key
+from guestbook.storage import (
+    backup,
+    database,
+    database_errors,
+    engine_setup,
+    stored_secrets,
+    transaction_retry,
+    version_check,
+)
 from guestbook.storage.backup import BackupReport
+from guestbook.storage.backup_file import BackupLabel
+from guestbook.storage.copy import checksum, table_reader
 from guestbook.storage.copy.book_copy import PASS_WAIT
-from guestbook.storage.database_errors import Fault
-from guestbook.storage.restore import key_file, server_replacement, sqlite_replacement
-from guestbook.storage.restore.key_file import KeyFate
+from guestbook.storage.copy.checksum import Checksum
+from guestbook.storage.copy.table_reader import PlainTable
+from guestbook.storage.copy.target import REFUSALS, insert_rows
+from guestbook.storage.database import Base
+from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.storage.restore import sqlite_replacement, staging
 from guestbook.storage.restore.staging import StagedBook
+
+NEWER_BOOK = (
+    "The database holds a book of a newer program. Update the program, or name an empty database in "
+    "GUESTBOOK_DATABASE_URL."
+)
+DAMAGED = (
+    "The present book is damaged. Stop the web server and cron, move {file}, {file}-wal and {file}-shm to "
+    "another folder, and run this again."
+)
+
+log = logging.getLogger(__name__)
+
+
+class KeyFate(Enum):
+    """Whether this host has the backup's key."""
+
+    SAME = "same"  # it is in use, or among the older keys
+    RESTORED = "restored"  # it is in the data folder now; running web servers have the other until a restart
+    DIFFERENT = "different"  # this host has another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +82,7 @@ def run(
     A conflict with visitors begins it again.
     Raises Refused, WrongVersion for an older book on a server, and what SQLAlchemy raises.
     """
-    place = sqlite_replacement.replace if settings.on_sqlite else server_replacement.replace
+    place = sqlite_replacement.replace if settings.on_sqlite else _replace_on_server
     with (
         pass_lock.taken(settings.data_dir / pass_lock.PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet,
         engine_setup.opened(settings) as engine,
@@ -50,18 +90,14 @@ def run(
         if not is_quiet:
             raise Refused("A pass or an upgrade is still at work. Stop cron, and run this again.")
         keeper = _Keeper(settings, progress)
-        try:
+        with readable(engine):
             rows = transaction_retry.repeat(
                 lambda: place(engine, staged_book, keeper.keep, progress), only_conflicts=True
             )
-        except DBAPIError as error:
-            if settings.on_sqlite and database_errors.fault_of(error) is Fault.DAMAGED:
-                raise Refused(damaged(engine)) from error
-            raise
         engine_setup.clear_wal(engine)
         with engine.connect() as connection:
             locked = stored_secrets.look(connection, settings.keyring).unreadable
-    return RestoreReport(keeper.report, rows, key_file.place(settings, staged_book.label), len(locked))
+    return RestoreReport(keeper.report, rows, _place_key(settings, staged_book.label), len(locked))
 
 
 class _Keeper:
@@ -78,10 +114,91 @@ class _Keeper:
         return self.report.path
 
 
-def damaged(engine: Engine) -> str:
-    """Return what helps if SQLite cannot read the present book."""
-    file = engine.url.database
-    return (
-        f"The present book is damaged. Stop the web server and cron, move {file}, {file}-wal and {file}-shm "
-        "to another folder, and run this again."
-    )
+@contextmanager
+def readable(engine: Engine) -> Iterator[None]:
+    """Say what helps if SQLite cannot read the present book."""
+    try:
+        yield
+    except DBAPIError as error:
+        if engine.dialect.name == "sqlite" and database_errors.fault_of(error) is Fault.DAMAGED:
+            raise Refused(DAMAGED.format(file=engine.url.database)) from error
+        raise
+
+
+def _replace_on_server(
+    engine: Engine,
+    staged_book: StagedBook,
+    keep: Callable[[], Path],
+    progress: Progress,
+) -> dict[str, int]:
+    """Let the tables have the rows of the staged book; return how many rows each has.
+
+    `keep` makes the backup of what is there, if there are rows. Raises Refused, WrongVersion for a book that
+    is older than the program, and what SQLAlchemy raises.
+    """
+    _make_tables(engine)
+    plains = [table_reader.plain(table) for table in Base.metadata.sorted_tables]
+    if engine.dialect.name != "postgresql":  # so that DELETE locks the gaps between rows, too
+        engine = engine.execution_options(isolation_level="REPEATABLE READ")
+    copy = create_engine(database_url.of_file(staged_book.path), poolclass=NullPool)
+    with database.write(engine) as connection, database.alone(connection):
+        if _emptied(connection, plains):
+            present = keep()  # on another connection, which sees what was there before
+            with closing(sqlite3.connect(staged_book.path, isolation_level=None)) as book:
+                book.execute("ATTACH ? AS present", (str(present),))
+                staging.continue_sequences(book, "main", "present")
+        with progress("Restoring", 2 * sum(staged_book.rows.values())) as step, copy.connect() as source:
+            return {plain.name: _fill(source, connection, plain, step) for plain in plains}
+
+
+def _make_tables(engine: Engine) -> None:
+    try:
+        database.create_tables(engine)
+    except WrongVersion as error:
+        if error.fault is Fault.NEW_TABLES:
+            raise Refused(NEWER_BOOK) from None
+        raise
+    version_check.require(engine)
+
+
+def _emptied(connection: Connection, plains: list[PlainTable]) -> bool:
+    """Delete all rows, so that nobody can insert any; say whether there were some."""
+    if connection.dialect.name == "postgresql":
+        names = ", ".join(plain.name for plain in plains)
+        # A weaker lock would let others lock rows, and then both sides would wait.
+        connection.exec_driver_sql(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
+    return sum([connection.execute(delete(plain.clause)).rowcount for plain in reversed(plains)]) > 0
+
+
+def _fill(source: Connection, connection: Connection, table: PlainTable, step: Callable[[int], None]) -> int:
+    """Copy a table's rows, read them again and compare; return how many there are."""
+    written, again = Checksum(), Checksum()
+    for rows in checksum.chunks(source, table, written):
+        try:
+            insert_rows(connection, table, rows)
+        except REFUSALS as error:
+            why = f"{table.name}: {database_errors.words(error)}"
+            raise Refused(f"The database refuses a row of {why}. Nothing was changed.") from error
+        step(len(rows))
+    for rows in checksum.chunks(connection, table, again):
+        step(len(rows))
+    if again != written:
+        raise Refused(f"The restored book differs from the backup in {table.name}. Nothing was changed.")
+    return again.rows
+
+
+def _place_key(settings: Settings, label: BackupLabel) -> KeyFate:
+    """Put the key in the data folder, if an earlier program left it in the backup and no setting has one.
+
+    The present key stays beside it: the secrets of an older book were encrypted with that on their way here.
+    """
+    if settings.keyring.has(label.key_id):
+        return KeyFate.SAME
+    if not label.secret_key or not secret_key.is_in_data_folder(settings.data_dir, settings.secret_key):
+        return KeyFate.DIFFERENT
+    try:
+        secret_key.replace(settings.data_dir, label.secret_key, settings.secret_key)
+    except OSError as error:
+        log.warning("The secret key cannot be written to %s: %s.", settings.data_dir, error.strerror)
+        return KeyFate.DIFFERENT
+    return KeyFate.RESTORED

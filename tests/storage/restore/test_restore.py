@@ -22,9 +22,8 @@ from guestbook.settings import Settings
 from guestbook.storage import backup, engine_setup, schema_version, version_check
 from guestbook.storage.models import Webhook
 from guestbook.storage.restore import replacement, staging
-from guestbook.storage.restore.key_file import KeyFate
 from guestbook.storage.restore.present_book import Comparison, compare
-from guestbook.storage.restore.replacement import RestoreReport
+from guestbook.storage.restore.replacement import KeyFate, RestoreReport
 from tests.conftest import need_server, running, settings_for
 from tests.repo.test_schema import KINDS, engine_on
 from tests.storage import earlier_books
