@@ -14,7 +14,7 @@ from tests.support.forks import Forks
 from tests.support.processes import wait_for
 
 # After how many statements that write to the book; 0 is right before the commit.
-MOMENTS = {"sqlite": (1, 10, 25, 50, 70, 0), "server": (1, 15, 31, 0)}
+MOMENTS = {"sqlite": (1, 10, 25, 50, 70, 0), "server": (1, 15, 28, 0)}
 
 
 def test_a_restore_that_is_killed_anywhere_leaves_the_old_book_or_the_new_one(

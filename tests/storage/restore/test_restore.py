@@ -18,7 +18,7 @@ from guestbook import settings
 from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import in_silence
-from guestbook.settings import Settings
+from guestbook.settings import Settings, secret_key
 from guestbook.storage import backup, engine_setup, schema_version, version_check
 from guestbook.storage.models import Webhook
 from guestbook.storage.restore import replacement, staging
@@ -206,7 +206,7 @@ def test_the_key_in_a_backup_of_an_earlier_program_comes_along(home: Path, tmp_p
     new = tmp_path / "new"
     new.mkdir()
     environ = {"GUESTBOOK_DATA_DIR": str(new)}
-    present = settings.load(environ).secret_key
+    present = secret_key.make(new)
     assert restored(settings.load(environ), file).key is KeyFate.RESTORED
     assert settings.load(environ).secret_key == "a secret key for tests alone"
     assert settings.load(environ).secret_key_fallbacks == (present,)
