@@ -457,21 +457,14 @@ CREATE TABLE IF NOT EXISTS alembic_version (
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
--- Only a new book gets this version. An older one has it already, or rows in these tables; then `upgrade` finds it out.
+-- Only a new book gets this version: one from before versions has no column `decisions`, and one in use has rows here.
 INSERT INTO alembic_version (version_num)
 SELECT version_num FROM (SELECT '0030' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
-    AND NOT EXISTS (SELECT request FROM idempotency_keys)
-    AND NOT EXISTS (SELECT bound FROM attempt_counts)
-    AND NOT EXISTS (SELECT object FROM audit_log)
     AND NOT EXISTS (SELECT decisions FROM comments)
-    AND NOT EXISTS (SELECT unreadable_until FROM webhooks)
-    AND NOT EXISTS (SELECT comment_id FROM holds)
-    AND NOT EXISTS (SELECT source_id FROM origins)
     AND NOT EXISTS (SELECT id FROM passes)
-    AND NOT EXISTS (SELECT last_used_at FROM receiver_links)
     AND NOT EXISTS (SELECT name FROM settings)
-    AND NOT EXISTS (SELECT scheme FROM sources)
-    AND NOT EXISTS (SELECT mark FROM seen_signatures)
+    AND NOT EXISTS (SELECT id FROM webhooks)
+    AND NOT EXISTS (SELECT id FROM sources)
     AND NOT EXISTS (SELECT id FROM tokens)
     AND NOT EXISTS (SELECT id FROM bins);

@@ -39,6 +39,7 @@ LOGGERS_OF_CONNECTION = ("celery.worker.loops", "celery.worker.request")
 WAIT_BEFORE_RETURN = 2.0  # seconds, before a message goes back to its queue and comes again at once
 WRONG_VERSION = {
     Fault.OLD_TABLES: "Error: The tables are older than the program. Run upgrade, then start it again.",
+    Fault.TOO_OLD: f"Error: {Fault.TOO_OLD.value}.",
     Fault.NEW_TABLES: "Error: The tables are newer than the program. Update the program.",
 }
 

@@ -20,7 +20,6 @@ from guestbook.storage.comment_order_sql import IS_NEXT_SQL
 from guestbook.storage.schema_version import Age
 
 HOUR = len("2026-01-31T23")  # of a time as text
-STORED_LATE = timedelta(hours=1)  # what a comment's id may be older than its commit
 LOCK_WAIT = 1.0  # seconds for other writers
 # What a whole pass would do, and how to find it. A query may find too much, but never too little.
 WORK = {
@@ -44,10 +43,6 @@ WORK = {
     """,
     "remind of held comments": """
         SELECT 1 FROM holds WHERE remind_at <= :now OR remind_at > :farthest_reminder
-    """,
-    "number an old web server's comments": """
-        SELECT 1 FROM comments WHERE id >= :lately AND status IN ('published', 'held')
-        AND coalesce(number, 0) = 0
     """,
     "count the sources' budgets": """
         SELECT 1 FROM sources WHERE unproven_bytes <> (
@@ -93,7 +88,6 @@ def _is_idle(connection: sqlite3.Connection, settings: Settings, now: datetime) 
     if previous[:HOUR] != text[:HOUR] or previous > text:
         return False
     moments = retention_rules.moments(settings, now)
-    moments["lately"] = ids.first_of(clock.stored(previous) - STORED_LATE)
     moments["farthest"] = clock.to_text(now + retry_policy.longest_wait(settings.retry_schedule))
     moments["farthest_reminder"] = clock.to_text(now + REMIND_AFTER)
     moments["soon"] = clock.to_text(now + timedelta(seconds=SHORT_SLOT_WAIT))

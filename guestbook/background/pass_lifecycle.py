@@ -6,15 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from sqlalchemy import Engine
 
-from guestbook.background import idle_pass, pass_record, pruning, reminders
-from guestbook.comments import comment_numbers
+from guestbook.background import pass_record, pruning, reminders
 from guestbook.lib import clock, cpu_affinity, pass_lock, stop_flag
 from guestbook.lib.stop_flag import StopFlag
-from guestbook.lib.text import counted
 from guestbook.outbound.tally import Tally
 from guestbook.queries import outcomes
 from guestbook.queue import clock_repair
@@ -64,23 +61,12 @@ def opened(
         pass_id = pass_record.begin(engine)
         if housekeeping:
             reminders.remind(engine, settings)
-            _number_comments(engine, previous)
         running = RunningPass(until, stop, host)
         yield running
         if housekeeping and not stop.is_set() and pass_record.may_prune(engine, previous):
             _tidy_up(engine, settings, _prune_end(until, in_request))
         source_budget.recount(engine)  # verified and deleted events have left room
         _finish(engine, settings, pass_id, running.tally)
-
-
-def _number_comments(engine: Engine, previous: datetime | None) -> None:
-    """Number new comments of an old web server that still runs; once an hour those that it has approved."""
-    same_hour = (
-        previous and clock.to_text(previous)[: idle_pass.HOUR] == clock.to_text(clock.now())[: idle_pass.HOUR]
-    )
-    since = previous - idle_pass.STORED_LATE if previous and same_hour else None
-    if count := comment_numbers.give_missing(engine, since):
-        log.info("Numbered %s of an old web server.", counted(count, "comment"))
 
 
 def _finish(engine: Engine, settings: Settings, pass_id: str, tally: Tally) -> None:

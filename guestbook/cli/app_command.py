@@ -23,6 +23,7 @@ from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
 REPAIRS = {
     Fault.NO_TABLES: "Create them with: {}",
     Fault.OLD_TABLES: "Update them with: {}",
+    Fault.TOO_OLD: "Upgrade the book with an earlier program first, as the page on upgrades says.",
     Fault.NEW_TABLES: "Update the program, or restore a backup from before.",
 }
 OUT_OF_MEMORY = "This host's limit on memory (ulimit -v) is too low for this command."

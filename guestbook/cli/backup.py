@@ -48,8 +48,7 @@ def backup(file: Path, keep: int | None, as_json: bool) -> None:
         click.echo(f"Removed {counted(len(removed), 'older backup')}.")
     is_ours = secret_key.is_in_data_folder(settings.data_dir, settings.secret_key)
     where = f" ({settings.data_dir / secret_key.KEY_FILE})" if is_ours else ""
-    is_encrypted = settings.keyring.can_encrypt and not report.is_from_before_encryption
-    click.echo(HAS_NO_KEY.format(where) if is_encrypted else HAS_SECRETS)
+    click.echo(HAS_NO_KEY.format(where) if settings.keyring.can_encrypt else HAS_SECRETS)
 
 
 def contents(rows: dict[str, int]) -> str:

@@ -14,17 +14,13 @@ from guestbook.settings import secret_key
 from guestbook.storage import engine_setup
 from guestbook.storage.restore import present_book, replacement, staging
 from guestbook.storage.restore.present_book import Comparison
-from guestbook.storage.restore.replacement import KeyFate, RestoreReport
+from guestbook.storage.restore.replacement import RestoreReport
 from guestbook.storage.restore.staging import StagedBook
 
-KEYS = {
-    KeyFate.SAME: "",
-    KeyFate.RESTORED: "The data folder has the backup's secret key now. Restart the web server and workers.",
-    KeyFate.DIFFERENT: (
-        "The book had another secret key than this host. Logins and links from before end, and inbound "
-        "events that a token proves will fail. The page on backups says how to set the old key."
-    ),
-}
+OTHER_KEY = (
+    "The book had another secret key than this host. Logins and links from before end, and inbound events "
+    "that a token proves will fail. The page on backups says how to set the old key."
+)
 LOCKED = (
     "Its secrets are encrypted with the old key, so nothing is sent with them, and deliveries wait. Put the "
     "old key into GUESTBOOK_SECRET_KEY_FALLBACKS or into {}, and restart the web server and workers."
@@ -95,8 +91,8 @@ def _print(report: RestoreReport, held: int) -> None:
     if held:
         enable = app_command.typed("webhooks enable")
         click.echo(f"{counted(held, 'webhook')} disabled. Enable each with: {enable} ID")
-    if sentence := KEYS[report.key]:
-        click.echo(sentence)
+    if not report.has_key:
+        click.echo(OTHER_KEY)
     if report.unreadable:
         click.echo(LOCKED.format(app_command.settings().data_dir / secret_key.OLD_KEYS_FILE))
 
@@ -110,7 +106,7 @@ def _document(staged_book: StagedBook, found: Comparison, report: RestoreReport,
         "deliveries_to_send": found.waiting,
         "finished_since": found.finished_since,
         "webhooks_disabled": held,
-        "secret_key": report.key.value,
+        "secret_key": "same" if report.has_key else "different",
         "rows_with_unreadable_secrets": report.unreadable,
         "before": str(report.before.path) if report.before else None,
     }

@@ -11,8 +11,6 @@ from guestbook.lib.text import counted
 if TYPE_CHECKING:
     from guestbook.storage.upgrade import UpgradeReport
 
-DELETE_IT = "The backup holds the secrets of the book unencrypted. Delete it once the new program works."
-
 
 @click.command(cls=app_command.AnyVersionCommand)
 @output.as_json
@@ -39,10 +37,7 @@ def _print(report: "UpgradeReport") -> None:
     click.echo(f"The backup is in {report.backup.path}: {counted(rows, 'row')}, read again and compared.")
     for one in report.migrations:
         click.echo(f"{one.version}  {one.title} ({one.seconds:.1f} s)")
-    if report.backup.is_from_before_encryption:
-        click.echo(DELETE_IT)
-    was = f" It was {report.before}." if report.before != report.after else ""
-    click.echo(f"The book is up to date: it has version {report.after} now.{was}")
+    click.echo(f"The book is up to date: it has version {report.after} now. It was {report.before}.")
 
 
 def _document(report: "UpgradeReport") -> dict[str, Any]:

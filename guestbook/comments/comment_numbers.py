@@ -5,21 +5,16 @@ so no two comments get the same one. A number stays with its comment; an erased 
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from functools import partial
 
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import ids
-from guestbook.storage import plain_statement, transaction_retry, upsert
+from guestbook.storage import plain_statement, upsert
 from guestbook.storage.models import Comment, Setting
-from guestbook.storage.models.comment import KNOWN_STATUSES
 
 LAST_NUMBER = "last_number"  # the name of the row
 LOCKED_LAST = f"SELECT value FROM settings WHERE name = '{LAST_NUMBER}'{plain_statement.FOR_UPDATE}"
 SET_LAST = f"UPDATE settings SET value = :number WHERE name = '{LAST_NUMBER}'"
-NUMBERED_TOGETHER = 500  # comments of one transaction
 HIGHEST_IMPORTED = 1_000_000_000  # of a file: the book must be able to go on counting behind it
 
 
@@ -49,36 +44,6 @@ def keep(session: Session, comments: Sequence[Comment]) -> None:
             comment.number = None
         taken.add(comment.number)
     _set_last(connection, max(last, *given))
-
-
-def give_missing(engine: Engine, since: datetime | None) -> int:
-    """Number comments that were stored since then by a program that knows no numbers; return how many.
-
-    An old web server may run on beside an upgraded book. The look takes no lock: mostly nothing is missing.
-    """
-    if since:  # by the primary key: the index of numbers would lead to all spam
-        lacking = [Comment.id >= ids.first_of(since), func.coalesce(Comment.number, 0) == 0]
-    else:
-        lacking = [Comment.number.is_(None)]
-    query = select(Comment.id).where(*lacking, Comment.status.in_(KNOWN_STATUSES)).limit(NUMBERED_TOGETHER)
-    count = 0
-    while found := transaction_retry.read(engine, lambda connection: connection.scalars(query).all()):
-        transaction_retry.write(engine, partial(_number, sorted(found)))
-        count += len(found)
-        if len(found) < NUMBERED_TOGETHER:
-            break
-    return count
-
-
-def _number(comment_ids: Sequence[str], connection: Connection) -> None:
-    """Number those of these comments that still lack one, under the locks of a comment that changes."""
-    lacking = Comment.id.in_(comment_ids), Comment.number.is_(None), Comment.status.in_(KNOWN_STATUSES)
-    rows = select(Comment.id).where(*lacking).order_by(Comment.id).with_for_update()
-    if found := connection.scalars(rows).all():
-        last = _locked_last(connection)
-        for number, comment_id in enumerate(found, last + 1):
-            connection.execute(update(Comment).where(Comment.id == comment_id).values(number=number))
-        _set_last(connection, last + len(found))
 
 
 def _locked_last(connection: Connection) -> int:

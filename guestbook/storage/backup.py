@@ -18,7 +18,6 @@ from guestbook.settings import Settings, database_url
 from guestbook.storage import (
     backup_file,
     database_errors,
-    earlier_schemas,
     engine_setup,
     page_copy,
     reflected_copy,
@@ -27,12 +26,11 @@ from guestbook.storage import (
     version_check,
 )
 from guestbook.storage.backup_file import BackupLabel, DamagedFile
-from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.schema_version import Age
 
 OWN_FOLDER = "backups"  # in the data folder: those from before an upgrade or a restore
 NOTHING = "Nothing was changed."
-FIRST_ENCRYPTED = "0020"  # the version of the tables whose migration encrypts the secrets
 UNFINISHED = ".unfinished"  # ends the name of a file that is being written
 JOURNALS = ("", "-journal", "-wal", "-shm")  # what SQLite may have put beside it
 BACKUP_WAIT = 60.0  # seconds for another backup of the same book
@@ -40,24 +38,18 @@ BACKUP_WAIT = 60.0  # seconds for another backup of the same book
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
-    """The file, how many rows each table has in it, and the version of its tables."""
+    """The file, and how many rows each table has in it."""
 
     path: Path
     rows: dict[str, int]
-    schema: str
-
-    @property
-    def is_from_before_encryption(self) -> bool:
-        """Whether its secrets can be read, whatever this program would do with them."""
-        return self.schema < FIRST_ENCRYPTED
 
 
 def write(settings: Settings, path: Path, *, progress: Progress = in_silence) -> BackupReport:
     """Write the book of the settings to a file, which appears at its path when it is whole and verified.
 
-    It works on a book of any version, while the book is in use. An earlier backup at the path is replaced.
-    Raises Refused, WrongVersion for a book on a server that is newer than the program, and what SQLAlchemy
-    raises for the book's database.
+    It works while the book is in use. An earlier backup at the path is replaced. Raises Refused, WrongVersion
+    for a book that is too old, or on a server and newer than the program, and what SQLAlchemy raises for the
+    book's database.
     """
     path = path.parent.resolve() / path.name
     unfinished = path.with_name(path.name + UNFINISHED)
@@ -73,7 +65,7 @@ def write(settings: Settings, path: Path, *, progress: Progress = in_silence) ->
                 _keep(unfinished, path)
             finally:
                 remove(unfinished)
-    return BackupReport(path, {name: one.rows for name, one in label.tables.items()}, label.schema)
+    return BackupReport(path, {name: one.rows for name, one in label.tables.items()})
 
 
 def own_path(settings: Settings, name: str) -> Path:
@@ -154,16 +146,13 @@ def _written(settings: Settings, unfinished: Path, progress: Progress) -> Backup
 
 def _require_book(engine: Engine) -> None:
     """Raise the database's error where there is no book, and WrongVersion if its tables are not all known."""
-    stored = version_check.read(engine)
-    if engine.dialect.name != "sqlite" and schema_version.age(stored) is Age.NEWER:
-        raise WrongVersion(Fault.NEW_TABLES)
+    age = schema_version.age(version_check.read(engine))
+    if age is Age.TOO_OLD or (age is Age.NEWER and engine.dialect.name != "sqlite"):
+        raise WrongVersion(version_check.FAULTS[age])
 
 
 def _version(copy: Path) -> str:
-    """Return the version of the tables; raises Refused for those of another program."""
-    engine = create_engine(database_url.of_file(copy), poolclass=NullPool)
-    stored = version_check.read(engine)
-    return stored[0] if stored else earlier_schemas.recognise(engine)
+    return version_check.read(create_engine(database_url.of_file(copy), poolclass=NullPool))[0]
 
 
 def _keep(unfinished: Path, path: Path) -> None:

@@ -48,7 +48,7 @@ class TableSum:
 class BackupLabel:
     """What a backup says of itself. `kind` is the database that the book was on.
 
-    `key_id` names the secret key that encrypts its secrets. The key itself is in backups of earlier programs.
+    `key_id` names the secret key that encrypts its secrets.
     """
 
     made_at: datetime
@@ -57,7 +57,6 @@ class BackupLabel:
     kind: str
     key_id: str
     tables: dict[str, TableSum]
-    secret_key: str | None = None
 
 
 def is_backup(path: Path) -> bool:
@@ -79,8 +78,7 @@ def _head(path: Path) -> bytes:
 def add_label(copy: sqlite3.Connection, label: BackupLabel) -> None:
     """Make a backup of a copy of the tables, in the caller's transaction."""
     made_at = clock.to_text(label.made_at)
-    fields = {name: value for name, value in asdict(label).items() if name != "secret_key"}
-    text = json.dumps({"format": LABEL_FORMAT, **fields, "made_at": made_at})
+    text = json.dumps({"format": LABEL_FORMAT, **asdict(label), "made_at": made_at})
     copy.execute(f"DROP TABLE IF EXISTS {LABEL_TABLE}")  # of a backup that was put in place as a book
     copy.execute(f"CREATE TABLE {LABEL_TABLE} (label TEXT NOT NULL, checksum TEXT NOT NULL)")
     copy.execute(f"INSERT INTO {LABEL_TABLE} VALUES (?, ?)", (text, _sha256(text)))
@@ -148,7 +146,7 @@ def _label(connection: sqlite3.Connection) -> BackupLabel:
     found = json.loads(rows[0][0])
     if found.pop("format") > LABEL_FORMAT:
         raise ValueError("a newer program made it")
-    if key := found.get("secret_key"):
+    if key := found.pop("secret_key", None):
         found["key_id"] = encryption.key_id_of(key)
     found["made_at"] = clock.from_text(found["made_at"])
     found["tables"] = {name: TableSum(**one) for name, one in found["tables"].items()}

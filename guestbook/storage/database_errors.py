@@ -17,6 +17,7 @@ class Fault(Enum):
     AWAY = "The database cannot be used now"  # connect, lock, disk or shutdown: trying again later helps
     NO_TABLES = "The tables are missing"
     OLD_TABLES = "The tables are older than the program"
+    TOO_OLD = "The tables are from before version 0024, or another program's, so they cannot be upgraded"
     NEW_TABLES = "The tables are newer than the program"
     SECOND_HOST = "Another host uses the SQLite file, so nothing was changed"
     DAMAGED = "The database is damaged, or the file is no database"

@@ -1,7 +1,7 @@
 """The version of a book's tables, without SQLAlchemy and Alembic: an idle pass reads it each minute.
 
 A book has one row in `alembic_version`. Versions are numbers of four digits, one for each file in
-migrations/versions.
+migrations/versions. The first is the baseline: books from before it are not upgraded.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ class Age(Enum):
 
     CURRENT = "current"
     OLDER = "older"
+    TOO_OLD = "too old"  # from before the baseline, or the tables of another program
     NEWER = "newer"  # than any version that this program knows
 
 
@@ -33,7 +34,9 @@ def head() -> str:
 
 
 def age(stored: Sequence[str]) -> Age:
-    """Compare the rows of `alembic_version` with the program; without a row the book is from before them."""
+    """Compare the rows of `alembic_version` with the program; a book without a row is from before them."""
     if list(stored) == [head()]:
         return Age.CURRENT
+    if not stored or max(stored) < known()[0]:
+        return Age.TOO_OLD
     return Age.OLDER if set(stored) <= set(known()) else Age.NEWER

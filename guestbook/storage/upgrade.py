@@ -21,19 +21,10 @@ from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress, in_silence
 from guestbook.settings import Settings, installation
-from guestbook.storage import (
-    SCHEMA,
-    backup,
-    database,
-    earlier_schemas,
-    engine_setup,
-    schema_version,
-    transaction_retry,
-    version_check,
-)
+from guestbook.storage import backup, database, engine_setup, schema_version, transaction_retry, version_check
 from guestbook.storage.backup import BackupReport
 from guestbook.storage.copy.book_copy import PASS_WAIT
-from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.schema_version import Age
 
 HALF_UPGRADED = "The book is half upgraded: the step to {} did not come to its end. Run this again: {}"
@@ -63,7 +54,8 @@ class UpgradeReport:
 def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) -> UpgradeReport:
     """Upgrade the book of the settings, while no pass of this machine and no other upgrade is at work.
 
-    Raises Refused, WrongVersion for a book that is newer than the program, and what SQLAlchemy raises.
+    Raises Refused, WrongVersion for a book that is newer than the program or too old for it, and what
+    SQLAlchemy raises.
     """
     with (
         pass_lock.taken(settings.data_dir / pass_lock.PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet,
@@ -75,26 +67,24 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
         with _alone(engine):
             stored = version_check.read(engine)
             age = schema_version.age(stored)
-            if age is Age.NEWER:
-                raise WrongVersion(Fault.NEW_TABLES)
             if age is Age.CURRENT:
                 return UpgradeReport(schema_version.head(), schema_version.head())
-            before = stored[0] if stored else earlier_schemas.recognise(engine)
-            report = UpgradeReport(before, schema_version.head())
+            if age is not Age.OLDER:
+                raise WrongVersion(version_check.FAULTS[age])
+            report = UpgradeReport(stored[0], schema_version.head())
             began = time.monotonic()
-            report.backup = backup.write(
-                settings, backup.own_path(settings, f"guestbook-{before}"), progress=progress
-            )
+            path = backup.own_path(settings, f"guestbook-{report.before}")
+            report.backup = backup.write(settings, path, progress=progress)
             report.backup_seconds = time.monotonic() - began
             _migrate(engine, report, progress)
             return report
 
 
-def migrate(settings: Settings, *, upto: str = "") -> None:
-    """Run the migrations up to that version or the program's, on a file of SQLite that nobody else uses."""
+def migrate(settings: Settings, before: str) -> None:
+    """Run the migrations after that version, on a file of SQLite that nobody else uses."""
     with engine_setup.opened(settings) as engine:
         _suspend_foreign_keys(engine)
-        _migrate(engine, UpgradeReport("", upto or schema_version.head()), in_silence)
+        _migrate(engine, UpgradeReport(before, schema_version.head()), in_silence)
 
 
 def _suspend_foreign_keys(engine: Engine) -> None:
@@ -114,13 +104,9 @@ def _alone(engine: Engine) -> Iterator[None]:
 
 
 def _migrate(engine: Engine, report: UpgradeReport, progress: Progress) -> None:
-    """Run what the book has not had. One from before versions gets all of them: each looks what is done."""
-    with database.write(engine) as connection:
-        connection.exec_driver_sql(_version_table())
+    """Run what the book has not had."""
     scripts = ScriptDirectory.from_config(_config())
-    stored = version_check.read(engine)
-    known = [one for one in scripts.walk_revisions() if one.revision <= report.after]
-    pending = [one for one in known if not stored or one.revision > stored[0]]
+    pending = [one for one in scripts.walk_revisions() if one.revision > report.before]
     with progress("Upgrading", len(pending)) as step:
         for script in reversed(pending):
             began = time.monotonic()
@@ -129,9 +115,7 @@ def _migrate(engine: Engine, report: UpgradeReport, progress: Progress) -> None:
             except DBAPIError as error:
                 error.add_note(HALF_UPGRADED.format(script.revision, installation.typed("upgrade")))
                 raise
-            seconds = time.monotonic() - began
-            if script.revision > report.before:
-                report.migrations.append(Migration(script.revision, script.doc, seconds))
+            report.migrations.append(Migration(script.revision, script.doc, time.monotonic() - began))
             step(1)
 
 
@@ -144,11 +128,6 @@ def _run(scripts: ScriptDirectory, version: str, connection: Connection) -> None
 
     with EnvironmentContext(config, scripts, fn=way, destination_rev=version):
         scripts.run_env()
-
-
-def _version_table() -> str:
-    """Return the statement of schema.sql that makes the table; Alembic's own would have another collation."""
-    return next(one for one in database.statements(SCHEMA.read_text()) if "EXISTS alembic_version (" in one)
 
 
 def _config(**attributes: Any) -> Config:

@@ -19,6 +19,7 @@ TRY_AGAIN = "Please try again in a minute."
 VERSION_ADVICE = {  # for the admin pages
     Fault.OLD_TABLES: "The tables are older than the program. Run this on the server, then reload the page: "
     "{}",
+    Fault.TOO_OLD: f"{Fault.TOO_OLD.value}. Upgrade the book with an earlier program first.",
     Fault.NEW_TABLES: "The tables are newer than the program. Update the program and restart it.",
 }
 DATABASE_FAULTS = {  # those that waiting does not repair

@@ -20,6 +20,7 @@ DATABASE_STATES = {
     Fault.AWAY: "database cannot be used",
     Fault.NO_TABLES: "tables are missing",
     Fault.OLD_TABLES: "tables are older than the program",
+    Fault.TOO_OLD: "tables are older than the program can upgrade",
     Fault.NEW_TABLES: "tables are newer than the program",
     Fault.SECOND_HOST: "two hosts use one SQLite file",
     Fault.DAMAGED: "database is damaged",

@@ -1,9 +1,8 @@
-"""How long `upgrade` takes for a large book of the first schema: its backup, and each migration."""
+"""How long `upgrade` takes for a large book of the baseline: its backup, and each migration."""
 
 import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from guestbook.storage import database, engine_setup
 from guestbook.storage import upgrade as storage_upgrade
 from scripts.benchmarks.support import database_size, report, temp_book
 
-FIRST = "guestbook.storage.migrations.versions.0001_the_first_tables"
+BASELINE = Path(__file__).parents[2] / "tests" / "storage" / "schemas" / "0024.sql"
 ROWS_AT_ONCE = 10_000
 PAYLOAD = f'{{"type": "comment.created", "data": {{"comment": {{"message": "{temp_book.MESSAGE}"}}}}}}'
 
@@ -30,7 +29,7 @@ Values = dict[str, Any]
 )
 @temp_book.server_option
 def upgrade(comments: int, deliveries: int, server: str | None) -> None:
-    """Upgrade a large book of the first schema and print the seconds of each step."""
+    """Upgrade a large book of the baseline and print the seconds of each step."""
     with tempfile.TemporaryDirectory() as folder, temp_book.new_database(server, Path(folder)) as url:
         read = all_settings.load({"GUESTBOOK_DATA_DIR": folder, "GUESTBOOK_DATABASE_URL": url}, alone=True)
         with engine_setup.opened(read) as engine:
@@ -48,7 +47,7 @@ def upgrade(comments: int, deliveries: int, server: str | None) -> None:
 
 def _fill(engine: Engine, comments: int, deliveries: int) -> None:
     with database.write(engine) as connection:
-        for statement in import_module(FIRST).FIRST_TABLES:
+        for statement in database.statements(BASELINE.read_text()):
             connection.exec_driver_sql(statement)
         _insert(connection, "webhooks", [_webhook()])
     made: list[str] = []

@@ -1,27 +1,20 @@
 """Numbers of comments: each its place in the order of signing, given once, exact whoever signs at once."""
 
 import threading
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select
 
 from guestbook.comments import book, comment_numbers
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.exchange import comment_import, json_lines
 from guestbook.comments.exchange.comment_import import ImportRules
 from guestbook.comments.moderation_policy import Classification
-from guestbook.lib import clock, ids
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Setting
-from tests.conftest import need_server
-from tests.repo.test_schema import KINDS, engine_on
-from tests.storage import earlier_books
-from tests.storage.earlier_books import ROWS
-from tests.storage.test_upgrade import upgraded
 from tests.support import factories
 
 HELD = Classification("held", ("It holds 9 links.",))
@@ -150,47 +143,3 @@ def test_imported_comments_keep_free_numbers_and_the_book_counts_on_behind_them(
 def test_an_impossible_number_is_refused(tmp_path: Path, number: object) -> None:
     imported(tmp_path, number)
     assert numbers() == []
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_upgrade_numbers_older_comments_by_time_but_no_spam(kind: str, tmp_path: Path) -> None:
-    need_server(kind)
-    with earlier_books.earlier("0007", kind, tmp_path) as url, engine_on(url) as engine:
-        columns = ("id", "name", "message", "status", "created_at")
-        insert = f"INSERT INTO comments ({', '.join(columns)}) VALUES (:{', :'.join(columns)})"
-        with database.write(engine) as connection:
-            for name, status in (("a", "published"), ("b", "spam"), ("d", "trash"), ("e", "published")):
-                changed = {"id": name * 32, "status": status}
-                connection.execute(text(insert), ROWS["comments"] | changed)
-        upgraded(tmp_path, url)
-        with engine.connect() as connection:
-            found = connection.exec_driver_sql("SELECT id, number FROM comments ORDER BY id").all()
-            assert [(one[0], number) for one, number in found] == [
-                *(("a", 1), ("b", None), ("c", 2), ("d", 3), ("e", 4))
-            ]
-            last = connection.exec_driver_sql("SELECT value FROM settings WHERE name = 'last_number'")
-            assert last.scalar() == "4"
-
-
-@pytest.mark.usefixtures("each_app")
-def test_the_next_pass_numbers_what_an_old_web_server_has_stored_meanwhile() -> None:
-    now = clock.now().replace(minute=30)
-    day_ago = now - timedelta(days=1)
-    first = factories.sign()
-
-    def store(status: str, at: datetime) -> str:
-        comment = Comment(id=ids.first_of(at)[:12] + ids.new()[12:], name="Ada", message="Hi", status=status)
-        comment.created_at = at
-        factories.written(lambda session: session.add(comment))
-        return str(comment.id)
-
-    statuses = ("published", "held", "spam", "trash")
-    new = [store(status, now + timedelta(milliseconds=place)) for place, status in enumerate(statuses)]
-    approved = store("published", day_ago)  # it was spam until the old web server was asked to approve it
-    assert comment_numbers.give_missing(db.engine, now - timedelta(hours=1)) == 2
-    assert comment_numbers.give_missing(db.engine, now - timedelta(hours=1)) == 0
-    factories.run_pass()  # the first of its hour looks at all comments
-    given = {row.id: row.number for row in db.session.scalars(select(Comment))}
-    assert [given[one] for one in (first, *new, approved)] == [1, 2, 3, None, None, 4]
-    factories.sign()
-    assert max(filter(None, numbers())) == 5

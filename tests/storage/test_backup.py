@@ -23,12 +23,10 @@ from guestbook.storage import (
     database,
     page_copy,
     schema_version,
-    upgrade,
 )
 from guestbook.storage.database_errors import WrongVersion
 from tests.conftest import running, settings_for
 from tests.repo.test_schema import engine_on
-from tests.storage import earlier_books
 from tests.storage.copy.rows import dump, hostile, write
 from tests.support.book import Book
 from tests.support.forks import Forks
@@ -67,7 +65,7 @@ def test_it_has_every_row_and_no_secret_key_and_only_its_owner_reads_it(home: Pa
     assert dump(path) == dump(home / "guestbook.db")
     label = backup_file.verify(path, path)
     assert (label.schema, label.kind) == (schema_version.head(), "sqlite")
-    assert (label.secret_key, label.key_id) == (None, encryption.key_id_of(KEY))
+    assert label.key_id == encryption.key_id_of(KEY)
     assert KEY.encode() not in path.read_bytes()
     assert label.tables["comments"].rows == 7
     assert path.stat().st_mode & 0o777 == 0o600
@@ -290,17 +288,3 @@ def test_the_command_says_what_it_did(home: Path, forks: Forks) -> None:
         assert wrong.printed.startswith("Error: ")
     with engine_on(f"sqlite:///{told['file']}") as engine:
         assert engine.dialect.name == "sqlite"
-
-
-@pytest.mark.parametrize(("schema", "is_encrypted"), [("0019", False), ("0020", True)])
-def test_the_command_calls_the_secrets_encrypted_only_where_they_are(
-    forks: Forks, tmp_path: Path, schema: str, is_encrypted: bool
-) -> None:
-    with earlier_books.earlier("0007", "sqlite-wal", tmp_path) as url:
-        environ = settings_for(tmp_path, url)
-        upgrade.migrate(settings.load(environ), upto=schema)
-        said = forks.run(environ, "backup", str(tmp_path / "b.db")).printed
-        assert ("Its secrets are encrypted." in said) is is_encrypted
-        assert ("every secret of the book unencrypted" in said) is not is_encrypted
-        said = forks.run(environ, "upgrade").printed
-        assert ("The backup holds the secrets of the book unencrypted." in said) is not is_encrypted

@@ -101,14 +101,14 @@ def test_a_command_says_so_in_one_line(
 
 def test_upgrade_says_so_and_changes_nothing(app: Flask, tmp_path: Path, spoil: Spoil) -> None:
     with closing(sqlite3.connect(tmp_path / "guestbook.db")) as book, book:
-        book.execute("UPDATE alembic_version SET version_num = '0005'")
+        book.execute("UPDATE alembic_version SET version_num = '0024'")
     spoil(INDEX)
     code, said = says(app, tmp_path, "upgrade")
     assert (code, said.count("\n")) == (1, 1), said
     assert said.startswith(DAMAGED)
     assert said.endswith(f". {FILE_DAMAGED}\n")
     with closing(sqlite3.connect(tmp_path / "guestbook.db")) as book:
-        assert book.execute("SELECT version_num FROM alembic_version").fetchall() == [("0005",)]
+        assert book.execute("SELECT version_num FROM alembic_version").fetchall() == [("0024",)]
     assert list((tmp_path / "backups").iterdir()) == []
 
 

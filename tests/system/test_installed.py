@@ -114,7 +114,7 @@ def test_an_older_book_is_upgraded_with_the_migrations_of_the_wheel(newcomer: Ne
     data = newcomer.home / ".local/share/guestbook"
     data.mkdir(parents=True)
     with closing(sqlite3.connect(data / "guestbook.db")) as book:
-        book.executescript((processes.ROOT / "tests/storage/schemas/0001.sql").read_text())
+        book.executescript((processes.ROOT / "tests/storage/schemas/0024.sql").read_text())
     port = str(processes.free_port())
     done = run(str(newcomer.program), "run", "--port", port, cwd=newcomer.folder, env=newcomer.environ)
     assert done.returncode == 1

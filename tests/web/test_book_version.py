@@ -1,11 +1,15 @@
 """On a book of another version every page says so kindly, and the site comes back after the upgrade."""
 
+import html
+from pathlib import Path
+
 import pytest
 from flask import Flask
 from sqlalchemy import event
 
 from guestbook.storage import database, schema_version
 from guestbook.storage.database import db
+from guestbook.storage.database_errors import Fault
 from guestbook.web import book_version
 from tests.support.api_client import ApiClient
 from tests.support.visitor import GREETING, Visitor, fields, parse
@@ -18,7 +22,7 @@ def set_version(app: Flask, version: str) -> None:
 
 @pytest.fixture
 def older(app: Flask) -> Visitor:
-    set_version(app, "0005")
+    set_version(app, "0024")
     return Visitor(app)
 
 
@@ -42,7 +46,8 @@ def test_a_visitor_s_text_is_kept(older: Visitor) -> None:
 @pytest.mark.parametrize(
     ("version", "sentence"),
     [
-        ("0005", "The tables are older than the program. Run this on the server"),
+        ("0024", "The tables are older than the program. Run this on the server"),
+        ("0023", f"{Fault.TOO_OLD.value}. Upgrade the book with an earlier program first."),
         ("9999", "The tables are newer than the program. Update the program"),
     ],
 )
@@ -50,8 +55,8 @@ def test_the_admin_pages_say_what_to_do(app: Flask, url: str, version: str, sent
     set_version(app, version)
     answer = Visitor(app).get(url)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
-    assert sentence in answer.text
-    assert ("flask --app guestbook upgrade" in answer.text) == (version == "0005")
+    assert sentence in html.unescape(answer.text)
+    assert ("flask --app guestbook upgrade" in answer.text) == (version == "0024")
 
 
 def test_programs_are_given_an_error_of_the_usual_shape(older: Visitor) -> None:
@@ -63,11 +68,18 @@ def test_programs_are_given_an_error_of_the_usual_shape(older: Visitor) -> None:
         assert error["message"] == "The book is being updated. Please try again in a few minutes."
 
 
-@pytest.mark.parametrize(("version", "word"), [("0005", "older"), ("9999", "newer")])
+@pytest.mark.parametrize(
+    ("version", "word"),
+    [
+        ("0023", "older than the program can upgrade"),
+        ("0024", "older than the program"),
+        ("9999", "newer than the program"),
+    ],
+)
 def test_health_has_a_word_for_it(app: Flask, version: str, word: str) -> None:
     set_version(app, version)
     answer = Visitor(app).get("/healthz")
-    assert (answer.status_code, answer.get_json()["status"]) == (503, f"tables are {word} than the program")
+    assert (answer.status_code, answer.get_json()["status"]) == (503, f"tables are {word}")
 
 
 def test_the_site_comes_back_after_the_upgrade_and_looks_at_the_version_no_more(older: Visitor) -> None:
@@ -85,10 +97,13 @@ def test_the_site_comes_back_after_the_upgrade_and_looks_at_the_version_no_more(
     assert book_version.CHECKED in older.app.extensions
 
 
-@pytest.mark.parametrize(("version", "advice"), [("0005", "upgrade"), ("9999", "backup")])
-def test_commands_end_with_1_and_one_sentence(app: Flask, version: str, advice: str) -> None:
+@pytest.mark.parametrize(
+    ("version", "advice"), [("0023", "an earlier program"), ("0024", "upgrade"), ("9999", "backup")]
+)
+def test_commands_end_with_1_and_one_sentence(app: Flask, tmp_path: Path, version: str, advice: str) -> None:
     set_version(app, version)
     words = ("cron", "deliver", "prune", "inbox process", "status", "webhooks list", "init-db", "relay")
+    words += ("upgrade", f"backup {tmp_path}/b.db") if version == "0023" else ()
     for command in words:
         result = app.test_cli_runner().invoke(args=command.split())
         assert (result.exit_code, result.stdout) == (1, ""), command

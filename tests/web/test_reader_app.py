@@ -126,7 +126,7 @@ def test_a_proxy_and_a_base_url_count_as_in_a_server(environ: dict[str, str]) ->
 
 
 def older(environ: dict[str, str]) -> None:
-    _change(environ, "UPDATE alembic_version SET version_num = '0005'")
+    _change(environ, "UPDATE alembic_version SET version_num = '0024'")
 
 
 def newer(environ: dict[str, str]) -> None:

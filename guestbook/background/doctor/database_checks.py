@@ -99,6 +99,9 @@ def check_version(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if age is Age.OLDER:
         command = installation.typed("upgrade")
         yield problem("tables", f"{Fault.OLD_TABLES.value}.", "Upgrade the book; it makes a backup.", command)
+    elif age is Age.TOO_OLD:
+        advice = "Upgrade the book with an earlier program first: the page on upgrades says how."
+        yield problem("tables", f"{Fault.TOO_OLD.value}.", advice)
     elif age is Age.NEWER:
         advice = "Update the program, or restore a backup from before."
         yield problem("tables", f"{Fault.NEW_TABLES.value}.", advice)

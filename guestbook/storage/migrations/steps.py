@@ -4,17 +4,15 @@ MariaDB commits each change of a table at once, so an upgrade that was killed le
 The next run begins it again.
 """
 
-from collections.abc import Sequence
-
 from alembic import op
-from sqlalchemy import CheckConstraint, Connection, MetaData, Table, Text, inspect
+from sqlalchemy import CheckConstraint, Connection, MetaData, Table, inspect
 
 from guestbook.storage import column_types, stored_secrets
 from guestbook.storage.stored_secrets import SecretColumn
 
 SERVERS_OF_MARIADB = ("mysql", "mariadb")
 # A copy that stays: the list in stored_secrets follows later versions of the tables.
-SECRETS_OF_0020 = (
+SECRETS_OF_0029 = (
     SecretColumn("webhooks", "headers", "webhook header", "values"),
     SecretColumn("webhooks", "secret", "webhook secret"),
     SecretColumn("webhooks", "previous_secret", "webhook secret"),
@@ -38,46 +36,16 @@ def change_rows(statement: str) -> None:
     op.execute(statement)
 
 
-def number(query: str) -> int:
-    """Return the number that a query gives, 0 for NULL."""
-    return int(op.get_bind().exec_driver_sql(query).scalar() or 0)
-
-
 def add_column(table: str, column: str, definition: str) -> None:
     """Add a column, with its definition from schema.sql. It comes last in its table."""
     if column not in {one["name"] for one in inspect(op.get_bind()).get_columns(table)}:
         run(f"ALTER TABLE {table} ADD COLUMN {column} {definition}")
 
 
-def widen_text(table: str, column: str) -> None:
-    """Let a text that must not be NULL hold 4,000,000 characters on MariaDB; elsewhere it can already."""
-    if is_on(*SERVERS_OF_MARIADB):
-        columns = {one["name"]: one for one in inspect(op.get_bind()).get_columns(table)}
-        if str(columns[column]["type"]).partition(" ")[0] == "TEXT":
-            run(f"ALTER TABLE {table} MODIFY {column} TEXT(4000000) NOT NULL")
-
-
-def make_texts(table: str, *columns: str) -> None:
-    """Give columns that hold up to so many characters any length. SQLite copies the table for it."""
-    connection = op.get_bind()
-    there = {one["name"]: one for one in inspect(connection).get_columns(table) if one["name"] in columns}
-    short = [name for name, one in there.items() if str(one["type"]).startswith("VARCHAR")]
-    if not short:
-        return
-    if connection.dialect.name == "sqlite":
-        _copy_with_checks(connection, table, _checks(connection, table), short)
-    elif is_on(*SERVERS_OF_MARIADB):
-        rest = {True: "TEXT", False: "TEXT NOT NULL"}
-        changes = (f"MODIFY {name} {rest[bool(there[name]['nullable'])]}" for name in short)
-        run(f"ALTER TABLE {table} {', '.join(changes)}")
-    else:
-        run(f"ALTER TABLE {table} {', '.join(f'ALTER COLUMN {name} TYPE TEXT' for name in short)}")
-
-
 def encrypt() -> None:
     """Encrypt for their rows the secrets that lie open, or are encrypted for their column alone."""
     connection = op.get_bind()
-    stored_secrets.encrypt_all(connection, column_types.keyring_of(connection), SECRETS_OF_0020)
+    stored_secrets.encrypt_all(connection, column_types.keyring_of(connection), SECRETS_OF_0029)
 
 
 def replace_check(table: str, name: str, condition: str) -> None:
@@ -90,20 +58,6 @@ def replace_check(table: str, name: str, condition: str) -> None:
     if name in checks:
         run(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
     run(f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition})")
-
-
-def replace_index(table: str, name: str, *columns: str) -> None:
-    """Give an index other columns. MariaDB needs it at any time for a foreign key, so it is one statement."""
-    connection = op.get_bind()
-    present = {one["name"]: one["column_names"] for one in inspect(connection).get_indexes(table)}
-    if present.get(name) == list(columns):
-        return
-    if name in present and is_on(*SERVERS_OF_MARIADB):
-        run(f"ALTER TABLE {table} DROP INDEX {name}, ADD INDEX {name} ({', '.join(columns)})")
-        return
-    if name in present:
-        run(f"DROP INDEX {name}")
-    run(f"CREATE INDEX {name} ON {table} ({', '.join(columns)})")
 
 
 def is_on(*dialects: str) -> bool:
@@ -122,17 +76,10 @@ def _checks(connection: Connection, table: str) -> dict[str, str]:
     return {str(one["name"]): one["sqltext"] for one in inspect(connection).get_check_constraints(table)}
 
 
-def _copy_with_checks(
-    connection: Connection, table: str, checks: dict[str, str], texts: Sequence[str] = ()
-) -> None:
-    """Let Alembic make the table again, with these CHECKs: by themselves some of its releases lose them.
-
-    The columns of `texts` become TEXT.
-    """
+def _copy_with_checks(connection: Connection, table: str, checks: dict[str, str]) -> None:
+    """Let Alembic make the table again, with these CHECKs: by themselves some of its releases lose them."""
     before = _count(connection, table)
     copied = Table(table, MetaData(), autoload_with=connection, resolve_fks=False)
-    for name in texts:
-        copied.c[name].type = Text()
     copied.constraints -= {one for one in copied.constraints if isinstance(one, CheckConstraint)}
     for name, condition in checks.items():
         copied.append_constraint(CheckConstraint(condition, name=name))

@@ -3,12 +3,10 @@
 On PostgreSQL and MariaDB the transaction keeps all others from writing. SQLite has `sqlite_replacement`.
 """
 
-import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, delete
@@ -18,7 +16,7 @@ from sqlalchemy.pool import NullPool
 from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress
-from guestbook.settings import Settings, database_url, secret_key
+from guestbook.settings import Settings, database_url
 from guestbook.storage import (
     backup,
     database,
@@ -29,7 +27,6 @@ from guestbook.storage import (
     version_check,
 )
 from guestbook.storage.backup import BackupReport
-from guestbook.storage.backup_file import BackupLabel
 from guestbook.storage.copy import checksum, table_reader
 from guestbook.storage.copy.book_copy import PASS_WAIT
 from guestbook.storage.copy.checksum import Checksum
@@ -49,27 +46,18 @@ DAMAGED = (
     "another folder, and run this again."
 )
 
-log = logging.getLogger(__name__)
-
-
-class KeyFate(Enum):
-    """Whether this host has the backup's key."""
-
-    SAME = "same"  # it is in use, or among the older keys
-    RESTORED = "restored"  # it is in the data folder now; running web servers have the other until a restart
-    DIFFERENT = "different"  # this host has another one
-
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """The backup of the book that was replaced, if it had rows, the rows of each table now, and the key.
+    """The backup of the book that was replaced, if it had rows, and the rows of each table now.
 
+    `has_key` is whether this host has the secret key of the restored book, in use or among the older ones.
     `unreadable` is how many webhooks, sources and settings have secrets that this host cannot decrypt.
     """
 
     before: BackupReport | None
     rows: dict[str, int]
-    key: KeyFate
+    has_key: bool
     unreadable: int
 
 
@@ -97,7 +85,7 @@ def run(
         engine_setup.clear_wal(engine)
         with engine.connect() as connection:
             locked = stored_secrets.look(connection, settings.keyring).unreadable
-    return RestoreReport(keeper.report, rows, _place_key(settings, staged_book.label), len(locked))
+    return RestoreReport(keeper.report, rows, settings.keyring.has(staged_book.label.key_id), len(locked))
 
 
 class _Keeper:
@@ -185,20 +173,3 @@ def _fill(source: Connection, connection: Connection, table: PlainTable, step: C
     if again != written:
         raise Refused(f"The restored book differs from the backup in {table.name}. Nothing was changed.")
     return again.rows
-
-
-def _place_key(settings: Settings, label: BackupLabel) -> KeyFate:
-    """Put the key in the data folder, if an earlier program left it in the backup and no setting has one.
-
-    The present key stays beside it: the secrets of an older book were encrypted with that on their way here.
-    """
-    if settings.keyring.has(label.key_id):
-        return KeyFate.SAME
-    if not label.secret_key or not secret_key.is_in_data_folder(settings.data_dir, settings.secret_key):
-        return KeyFate.DIFFERENT
-    try:
-        secret_key.replace(settings.data_dir, label.secret_key, settings.secret_key)
-    except OSError as error:
-        log.warning("The secret key cannot be written to %s: %s.", settings.data_dir, error.strerror)
-        return KeyFate.DIFFERENT
-    return KeyFate.RESTORED

@@ -16,10 +16,15 @@ from guestbook.settings import Settings, database_url
 from guestbook.storage import backup, backup_file, database, database_errors, engine_setup, schema_version
 from guestbook.storage.backup_file import BackupLabel, quoted
 from guestbook.storage.copy.table_reader import MARKER
+from guestbook.storage.schema_version import Age
 from guestbook.storage.version_check import VERSION_TABLE
 
 COPY_ADVICE = (
     "If it is a copy of a book's database, make a backup of that folder first: the page on backups says how."
+)
+TOO_OLD = (
+    "{} is of version {}, and this program restores backups of version {} and later only: the page on "
+    "upgrades says what to do."
 )
 STAGING_FOLDER = "restore.unfinished"  # in the data folder
 COPY, BOOK = "backup.db", "book.db"  # in that one
@@ -47,9 +52,7 @@ def staged(settings: Settings, file: Path) -> Iterator[StagedBook]:
             raise Refused("Another restore is at work.")
         try:
             label = _copied(file, folder)
-            url = f"{database_url.of_file(folder / BOOK)}?journal_mode=delete"
-            book = replace(settings, database_url=url)
-            _build(book, folder / COPY, label)
+            _build(settings, folder, label)
             with closing(sqlite3.connect(folder / BOOK)) as raw, raw:
                 raw.execute("DELETE FROM settings WHERE name = ?", (MARKER,))  # it is a book, and no copy
             yield StagedBook(folder / BOOK, label)
@@ -72,13 +75,11 @@ def continue_sequences(book: sqlite3.Connection, staged: str, present: str) -> N
 
     A receiver may ignore a number that it has seen. Both are names of databases on the connection.
     """
-    columns = {row[1] for row in book.execute(f"PRAGMA {present}.table_info(comments)")}
-    if "last_sequence" in columns:
-        last = f"SELECT last_sequence FROM {present}.comments AS now WHERE now.id = comments.id"
-        book.execute(
-            f"UPDATE {staged}.comments SET last_sequence = ({last})"
-            f" WHERE EXISTS ({last} AND now.last_sequence > comments.last_sequence)"
-        )
+    last = f"SELECT last_sequence FROM {present}.comments AS now WHERE now.id = comments.id"
+    book.execute(
+        f"UPDATE {staged}.comments SET last_sequence = ({last})"
+        f" WHERE EXISTS ({last} AND now.last_sequence > comments.last_sequence)"
+    )
 
 
 def _copied(file: Path, folder: Path) -> BackupLabel:
@@ -94,7 +95,10 @@ def _copied(file: Path, folder: Path) -> BackupLabel:
     copy = folder / COPY
     shutil.copyfile(file, copy)
     label = backup_file.verify(copy, file)
-    if label.schema not in schema_version.known():
+    age = schema_version.age([label.schema])
+    if age is Age.TOO_OLD:
+        raise Refused(TOO_OLD.format(file, label.schema, schema_version.known()[0]))
+    if age is Age.NEWER:
         raise Refused(f"{file} is from a newer version of the program ({label.program}). Update it first.")
     return label
 
@@ -106,31 +110,32 @@ def _remove(folder: Path) -> None:
     folder.rmdir()
 
 
-def _build(book: Settings, copy: Path, label: BackupLabel) -> None:
-    """Make the tables of the backup's version, fill them, and bring them to the program's version."""
+def _build(settings: Settings, folder: Path, label: BackupLabel) -> None:
+    """Bring the copy to the program's version, and make a book with new tables of its rows."""
+    copy, book = (
+        replace(settings, database_url=f"{database_url.of_file(folder / name)}?journal_mode=delete")
+        for name in (COPY, BOOK)
+    )
     try:
-        if label.schema == schema_version.head():
-            with engine_setup.opened(book) as engine:
-                database.create_tables(engine)
-            _fill(book, copy, label)
-            return
-        from guestbook.storage import upgrade  # here: Alembic makes a start slower
+        if label.schema != schema_version.head():
+            from guestbook.storage import upgrade  # here: Alembic makes a start slower
 
-        upgrade.migrate(book, upto=label.schema)
-        _fill(book, copy, label)
-        upgrade.migrate(book)
+            upgrade.migrate(copy, label.schema)
+        _fill(book, folder / COPY)
     except DBAPIError as error:
         raise Refused(f"The backup cannot be restored: {database_errors.words(error)}.") from error
 
 
-def _fill(book: Settings, copy: Path, label: BackupLabel) -> None:
-    """Copy all rows of the tables that a book of that version has; raises Refused where some are missing."""
+def _fill(book: Settings, copy: Path) -> None:
+    """Copy all rows of the tables that both have to new tables."""
 
     def attach(raw: sqlite3.Connection, _record: object) -> None:
         raw.execute("PRAGMA foreign_keys = OFF")
         raw.execute("ATTACH ? AS backup", (str(copy),))
 
     with engine_setup.opened(book) as engine:
+        database.create_tables(engine)
+        engine.dispose()
         event.listen(engine, "connect", attach)
         with database.write(engine) as connection:
             seen = inspect(connection)
@@ -138,6 +143,6 @@ def _fill(book: Settings, copy: Path, label: BackupLabel) -> None:
             for table in sorted((set(seen.get_table_names()) & there) - {VERSION_TABLE}):
                 old = {one["name"] for one in seen.get_columns(table, schema="backup")}
                 names = quoted([one["name"] for one in seen.get_columns(table) if one["name"] in old])
-                insert = f'INSERT INTO main."{table}" ({names}) SELECT {names} FROM backup."{table}"'
-                if connection.exec_driver_sql(insert).rowcount != label.tables[table].rows:
-                    raise Refused(f"The backup cannot be restored: rows of {table} are missing.")
+                connection.exec_driver_sql(
+                    f'INSERT INTO main."{table}" ({names}) SELECT {names} FROM backup."{table}"'
+                )

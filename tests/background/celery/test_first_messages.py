@@ -38,7 +38,7 @@ def test_a_worker_returns_messages_until_the_book_is_upgraded_and_then_does_them
     queues = (DELIVERIES, INBOX)
     messages = {queue: rabbitmq.copy_of(works.vhost.take(queue)) for queue in queues}
     with works.worker(concurrency=2) as worker:
-        _set_version(works, "0005")
+        _set_version(works, "0024")
         for queue, message in messages.items():
             works.vhost.put(queue, message)
         wait_for(lambda: worker.output.count(OLDER) >= 4, 60, works.show)  # so one has come twice

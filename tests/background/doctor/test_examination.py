@@ -13,6 +13,7 @@ from guestbook.background.doctor import examination
 from guestbook.background.doctor.finding import State
 from guestbook.storage import database
 from guestbook.storage.database import db, writing
+from guestbook.storage.database_errors import Fault
 from guestbook.storage.models import Setting
 from tests.background.doctor.conftest import Look, found, is_fine
 from tests.support import factories
@@ -43,7 +44,7 @@ def test_a_healthy_book_needs_nothing_on_any_database(each_environ: dict[str, st
 
 def test_of_an_older_book_only_the_tables_are_complained_of(look: Look) -> None:
     with database.write(db.engine) as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0005'")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0024'")
     findings = look()
     assert [name for name, one in findings.items() if one.state is State.PROBLEM] == ["tables"]
     assert "upgrade" in str(findings["tables"].command)
@@ -98,11 +99,18 @@ def test_a_file_that_is_no_database_is_damaged(look: Look, tmp_path: Path) -> No
     assert "restore your last backup" in str(findings["database"].advice)
 
 
-@pytest.mark.parametrize(("version", "said"), [("0001", "older"), ("9999", "newer")])
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("0023", Fault.TOO_OLD.value),
+        ("0024", "The tables are older than the program"),
+        ("9999", "The tables are newer than the program"),
+    ],
+)
 def test_tables_of_another_version_are_a_problem(look: Look, version: str, said: str) -> None:
     with writing() as session:
         session.connection().exec_driver_sql(f"UPDATE alembic_version SET version_num = '{version}'")
-    assert look()["tables"].sentence == f"The tables are {said} than the program."
+    assert look()["tables"].sentence == f"{said}."
 
 
 def test_a_missing_column_spoils_only_the_checks_that_need_it(look: Look) -> None:
