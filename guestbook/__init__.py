@@ -6,8 +6,8 @@ from functools import partial
 
 from flask import Flask
 
-from guestbook.lib.paused_gc import paused_gc
-from guestbook.lib.version import VERSION
+from guestbook.lib import VERSION
+from guestbook.lib.own_process import paused_gc
 
 __version__ = VERSION
 
@@ -38,11 +38,11 @@ def _path_by_cgi() -> str | None:
 def _app_with_commands(given: Mapping[str, object] | None) -> Flask:
     """Make the whole application, or for a command that was typed what it needs."""
     from guestbook import cli
-    from guestbook.cli import all_commands, typed_command
+    from guestbook.cli import app_command, program
     from guestbook.storage import configured_app
 
-    typed = typed_command.name()
-    if typed is None or typed in all_commands.NEEDING_PAGES:
+    typed = app_command.typed_name()
+    if typed is None or typed in program.NEEDING_PAGES:
         app = _app_with_pages(given)
         cli.register(app)
     else:

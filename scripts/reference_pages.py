@@ -8,12 +8,11 @@ from pathlib import Path
 import click
 
 from guestbook import transport
-from guestbook.cli import all_commands
-from guestbook.outbound.event_catalogue import EVENTS, own_fields, shared_fields
-from guestbook.outbound.event_catalogue.event_type import EventField, EventType
+from guestbook.cli import program
+from guestbook.outbound.event_catalogue import EVENTS, EventField, EventType, own_fields, shared_fields
 from guestbook.storage import SCHEMA
 from guestbook.transport.failure import UNREACHABLE
-from guestbook.web import error_texts
+from guestbook.web import error_pages
 from guestbook.web.api import openapi_document
 from scripts import event_snapshot
 
@@ -37,7 +36,7 @@ def commands() -> str:
     """Return all commands in the sections of --help."""
     return "\n\n".join(
         "\n\n".join([f"## {title}", *(part for one in some for part in _command(str(one.name), one))])
-        for title, some in all_commands.load_all(all_commands.PROGRAM_SECTIONS).items()
+        for title, some in program.load_all(program.PROGRAM_SECTIONS).items()
     )
 
 
@@ -94,7 +93,7 @@ def _scope(security: list[dict[str, list[str]]]) -> str:
 
 def codes() -> str:
     """Return the codes of the API's errors."""
-    own, texts = error_texts.InsufficientScope, error_texts.ERROR_TEXTS
+    own, texts = error_pages.InsufficientScope, error_pages.ERROR_TEXTS
     rows = [*((status, text.code) for status, text in texts.items()), (own.code, own.code_word)]
     for_programs = {status: text.for_programs for status, text in texts.items() if text.for_programs}
     words = openapi_document.ERROR_DESCRIPTIONS | for_programs

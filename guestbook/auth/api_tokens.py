@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import ids, row_shape, validate
+from guestbook.lib import ids, json_schema, validate
 from guestbook.lib.json_schema import ID_SCHEMA, TEXT_SCHEMA, TIME_SCHEMA, Schema, described, one_of, or_null
 from guestbook.storage import audit_log, row_changes
 from guestbook.storage.models import Token
@@ -26,7 +26,7 @@ TOKEN_SCHEMA: Schema = {
 
 def shape(token: Token) -> dict[str, Any]:
     """Return a token as JSON, without its value."""
-    return row_shape.of(token, TOKEN_SCHEMA)
+    return json_schema.of_row(token, TOKEN_SCHEMA)
 
 
 def add(

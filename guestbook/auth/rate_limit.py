@@ -13,9 +13,10 @@ from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete
+from sqlalchemy.orm import Session
 
-from guestbook.lib import clock, rate_limit_backoff
-from guestbook.storage import plain_statement, upsert
+from guestbook.lib import clock, rate_counters
+from guestbook.storage import audit_log, plain_statement, upsert
 from guestbook.storage.models import Limit
 
 LIMITS_SKEW = timedelta(seconds=60)  # a row may be ahead: the clock was read before the wait for it
@@ -153,9 +154,9 @@ def knock(connection: Connection, name: str, now: datetime, *, free: int) -> flo
     The first `free` ones need not wait; from then on the waits double, up to a quarter of an hour.
     """
     row = _row(connection, name, now)
-    hits = 0 if now - row.last_at >= rate_limit_backoff.FORGET_AFTER else row.hits
+    hits = 0 if now - row.last_at >= rate_counters.FORGET_TRIES_AFTER else row.hits
     last_at = min(row.last_at, now)  # a clock that ran ahead and was put right must not cost years
-    left = (last_at + timedelta(seconds=rate_limit_backoff.wait(hits, free)) - now).total_seconds()
+    left = (last_at + timedelta(seconds=rate_counters.wait_after_tries(hits, free)) - now).total_seconds()
     if left <= 0:
         hits, last_at = hits + 1, now
     _set(connection, name, LimitCount(hits, row.since, last_at))
@@ -213,3 +214,35 @@ def _networks(address: str) -> list[tuple[str, int]]:
     if not isinstance(ip, IPv6Address) or ip.ipv4_mapped:
         return [(str(getattr(ip, "ipv4_mapped", None) or ip), 1)]
     return [(f"{int(ip) >> (128 - bits):x}/{bits}", times) for bits, times in IPV6_NETWORKS.items()]
+
+
+FREE_TRIES = 5  # wrong ones from one network before it has to wait
+UNDER_ATTACK = 30  # wrong ones from all networks in an hour, from which on strangers have fewer of them
+FREE_UNDER_ATTACK = 1
+HOUR = timedelta(hours=1)
+
+
+class GuessLimit:
+    """The limit of one network for one secret: `login` is the password."""
+
+    def __init__(self, secret_key: str, what: str, address: str | None) -> None:
+        self.everybody = who(secret_key, what)
+        self.networks = networks(secret_key, what, address or "")
+
+    def begin(self, session: Session, now: datetime) -> float:
+        """Count a try and return 0, or return the seconds until the network may try again."""
+        attacked = count(session.connection(), self.everybody, now, within=HOUR) >= UNDER_ATTACK
+        free, connection = FREE_UNDER_ATTACK if attacked else FREE_TRIES, session.connection()
+        waits = (knock(connection, one.name, now, free=one.times * free) for one in self.networks)
+        return next(filter(None, waits), 0.0)
+
+    def was_right(self, session: Session) -> None:
+        """Forget the tries of its networks."""
+        for one in self.networks:
+            forget(session.connection(), one.name)
+
+    def was_wrong(self, session: Session, now: datetime, noun: str) -> None:
+        """Count a wrong one of everybody's, and write it down under its noun."""
+        connection, everybody = session.connection(), self.everybody
+        take(connection, everybody, now, most=UNDER_ATTACK, within=HOUR)  # which locks its row
+        audit_log.record_failure(session, noun)

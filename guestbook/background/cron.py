@@ -1,20 +1,164 @@
 """A pass: one run of the cron command. First what came in, then what goes out, then housekeeping."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Thread
+from urllib.parse import urlsplit
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert, select, update
 
-from guestbook.background import pass_lifecycle
-from guestbook.background.pass_lifecycle import RunningPass
-from guestbook.inbound.event_counts import Counts
+from guestbook.background import housekeeping as chores
 from guestbook.inbound.inbox import Inbox
+from guestbook.inbound.processor import Counts
+from guestbook.lib import VERSION, clock, ids, own_process, pass_lock
+from guestbook.lib.own_process import StopFlag
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.outbound.tally import Tally
+from guestbook.outbound.recorder import Tally
+from guestbook.queries import overview
+from guestbook.queue import clock_repair
 from guestbook.settings import Settings
+from guestbook.settings.parsers import Network
+from guestbook.storage import database, engine_setup, file_identity, seen_facts, source_budget, writable
+from guestbook.storage.file_identity import HostNote
+from guestbook.storage.models import Pass
+from guestbook.transport import Transport, TransportError, check_destination
+
+ROOM = 1_000_000  # bytes: a thousand attempts with the usual answers, or sixty with the longest ones
+STEADY_TIME = timedelta(days=2)  # that passes must have come without such a gap, until we believe the clock
+
+
+def require_room(engine: Engine) -> None:
+    """Raise the database's error if the last pass did not come to its end, and there is no room for this one.
+
+    An almost full disk may have room for a claim and none for its outcomes. Then each pass would send the
+    same deliveries again.
+    """
+    if _was_cut_off(engine) and (full := writable.error_of_attempts(engine, ROOM)):
+        raise full
+
+
+def begin_record(engine: Engine) -> str:
+    """Store a pass that starts now, and return its id."""
+    pass_id, host = ids.new(), ids.host_name()
+    new = insert(Pass).values(id=pass_id, started_at=clock.now(), host=host)
+    database.write_with_retry(engine, lambda connection: connection.execute(new))
+    return pass_id
+
+
+def finish_record(engine: Engine, pass_id: str, tally: Tally) -> None:
+    """Store that the pass has ended, and what it did."""
+    counts = {"processed": tally.processed, "retried": tally.retried, "failed": tally.failed}
+    change = update(Pass).where(Pass.id == pass_id).values(finished_at=clock.now(), **counts)
+    database.write_with_retry(engine, lambda connection: connection.execute(change))
+
+
+def may_prune(engine: Engine, previous: datetime | None) -> bool:
+    """Whether passes have come for two days by this clock. After a jump of the clock everything looks old."""
+    now = clock.now()
+    if previous is None or now - previous >= STEADY_TIME:
+        return False
+    earlier = Pass.started_at.between(now - 2 * STEADY_TIME, now - STEADY_TIME)
+    with database.read(engine) as connection:
+        return connection.scalar(select(Pass.id).where(earlier).limit(1)) is not None
+
+
+def _was_cut_off(engine: Engine) -> bool:
+    """Whether the last pass with anything to do was killed, or could not store what it had done.
+
+    On a server those of other hosts may be running now.
+    """
+    did = Pass.processed + Pass.retried + Pass.failed > 0
+    query = select(Pass.finished_at).where(did | Pass.finished_at.is_(None)).order_by(Pass.started_at.desc())
+    if engine.dialect.name != "sqlite":
+        query = query.where(Pass.host == ids.host_name())
+    with database.read(engine) as connection:
+        last = connection.execute(query.limit(1)).first()
+    return last is not None and last.finished_at is None
+
 
 log = logging.getLogger(__name__)
+
+PRUNE_TIME = 1.0  # seconds that a pass may prune
+LATE_PRUNE_TIME = 0.5  # the same when the time of the pass is over
+SHORT_PRUNE_TIME = 0.1  # seconds for a pass inside a web request
+
+
+@dataclass(slots=True)
+class RunningPass:
+    """How long a pass may work, and what it has done."""
+
+    until: float  # of the monotonic clock
+    stop: StopFlag
+    host: HostNote  # keep it while the pass lasts
+    tally: Tally = field(default_factory=Tally)
+
+
+@contextmanager
+def opened_pass(
+    engine: Engine,
+    settings: Settings,
+    max_seconds: float,
+    *,
+    housekeeping: bool,
+    lock: str = pass_lock.PASS,
+    in_request: bool = False,
+) -> Iterator[RunningPass | None]:
+    """Begin a pass, and end it after the work; None when another process holds the data folder's lock.
+
+    Raises Refused while another host, which came first, uses the same SQLite file.
+    """
+    until, host = time.monotonic() + max_seconds, HostNote(settings, file_identity.PASS)
+    host.keep()
+    with pass_lock.taken(settings.data_dir / lock) as held, _prepared_process(in_request) as stop:
+        if not held:
+            yield None
+            return
+        previous = clock_repair.repair(engine, settings.timeout, settings.retry_schedule)
+        require_room(engine)
+        pass_id = begin_record(engine)
+        if housekeeping:
+            chores.remind(engine, settings)
+        running = RunningPass(until, stop, host)
+        yield running
+        if housekeeping and not stop.is_set() and may_prune(engine, previous):
+            _tidy_up(engine, settings, _prune_end(until, in_request))
+        source_budget.recount(engine)  # verified and deleted events have left room
+        _finish_pass(engine, settings, pass_id, running.tally)
+
+
+def _finish_pass(engine: Engine, settings: Settings, pass_id: str, tally: Tally) -> None:
+    finish_record(engine, pass_id, tally)
+    if tally.host_limit:
+        seen_facts.note_fact(settings.data_dir, {seen_facts.HOST_LIMIT: tally.host_limit})
+    engine_setup.clear_wal(engine)
+
+
+@contextmanager
+def _prepared_process(in_request: bool) -> Iterator[StopFlag]:
+    """Catch signals and keep to one core, but not in a web request: there the process is the server's."""
+    if in_request:
+        yield StopFlag()
+        return
+    caught = own_process.flag_set_by((signal.SIGTERM, signal.SIGINT), second_ends=True)
+    with caught as stop, own_process.one_core():
+        yield stop
+
+
+def _tidy_up(engine: Engine, settings: Settings, until: float) -> None:
+    # Before retention deletes the rows that it counts.
+    overview.record_days(engine, settings.keep_processed_days, clock.now())
+    chores.prune(engine, settings, until=until)
+
+
+def _prune_end(until: float, in_request: bool) -> float:
+    """Return when to stop pruning: a pass that stays to the end of its time prunes too."""
+    now = time.monotonic()
+    return now + SHORT_PRUNE_TIME if in_request else max(min(until, now + PRUNE_TIME), now + LATE_PRUNE_TIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +185,7 @@ def run(
     engine: Engine, settings: Settings, options: Options, *, after_tick: Callable[[Tally], None] | None = None
 ) -> PassReport | None:
     """Do everything that is due; None when another pass holds the lock."""
-    with pass_lifecycle.opened(
-        engine, settings, options.max_seconds, housekeeping=options.housekeeping
-    ) as running:
+    with opened_pass(engine, settings, options.max_seconds, housekeeping=options.housekeeping) as running:
         if running is None:
             log.info("Another pass is running; it does the work.")
             return None
@@ -89,3 +231,48 @@ def _log_figures(options: Options, report: PassReport) -> None:
         figures = {"processed": outbox.processed, "retried": outbox.retried, "given_up": outbox.failed}
         words = "Processed %(processed)d, to be retried %(retried)d, given up %(given_up)d."
         log.info(words, figures, extra=figures)
+
+
+PING_TIMEOUT = 10.0  # seconds
+PING_BODY_LIMIT = 1000  # characters
+PING_HEADERS = {"User-Agent": f"guestbook/{VERSION}", "Content-Type": "text/plain; charset=utf-8"}
+
+
+class CronPing:
+    """The pings of one pass. None of them raises, whatever the monitor does."""
+
+    def __init__(self, url: str, *, allow_networks: Sequence[Network], proxy: str | None) -> None:
+        self._url: str | None = url
+        self._transport = Transport(timeout=PING_TIMEOUT, allow_networks=allow_networks, proxy=proxy)
+        self._first: Thread | None = None
+        try:
+            check_destination(url, allow_networks=allow_networks)
+        except ValueError as error:
+            self._url = None
+            log.warning("no ping is sent to the monitor. %s", error)
+
+    def start(self) -> None:
+        """Say that the pass starts, and do not wait for the answer."""
+        first = Thread(target=self._post, args=("/start", ""), name="ping", daemon=True)
+        with suppress(RuntimeError, MemoryError):  # this host allows no thread; the end needs none
+            first.start()
+            self._first = first
+
+    def end(self, failure: str | None) -> None:
+        """Say that the pass has ended, or why it failed."""
+        if self._first:
+            self._first.join(PING_TIMEOUT)  # else the monitor might get the end first
+        self._post("/fail" if failure else "", (failure or "")[:PING_BODY_LIMIT])
+        self._transport.close()
+
+    def _post(self, suffix: str, body: str) -> None:
+        if self._url is None:
+            return
+        parts = urlsplit(self._url)
+        target = parts._replace(path=parts.path.rstrip("/") + suffix).geturl() if suffix else self._url
+        try:
+            answer = self._transport.post(target, PING_HEADERS, body.encode(errors="replace"))
+        except TransportError as error:
+            log.info("The ping to the monitor failed: %s", error)
+        else:
+            log.info("The monitor answered %d.", answer.status)

@@ -9,14 +9,14 @@ import time
 from datetime import datetime, timedelta
 
 from guestbook.background import retention_rules
-from guestbook.lib import clock, host_name, ids, pass_lock, retry_policy
-from guestbook.lib.moderation_times import REMIND_AFTER
+from guestbook.lib import clock, ids, pass_lock, retry_policy
+from guestbook.lib.clock import REMIND_AFTER
 from guestbook.lib.pull_url import PULL_URL
-from guestbook.lib.sliding_log import LONGEST_ROOM_WAIT, SHORT_SLOT_WAIT
+from guestbook.lib.rate_counters import LONGEST_ROOM_WAIT, SHORT_SLOT_WAIT
 from guestbook.settings import Settings, database_url
-from guestbook.storage import active_hosts, file_identity, plain_connection, schema_version, sqlite_setup
-from guestbook.storage.active_hosts import HostNote
+from guestbook.storage import file_identity, schema_version, sqlite_setup
 from guestbook.storage.comment_order_sql import IS_NEXT_SQL
+from guestbook.storage.file_identity import HostNote
 from guestbook.storage.schema_version import Age
 
 HOUR = len("2026-01-31T23")  # of a time as text
@@ -58,11 +58,11 @@ def run(settings: Settings) -> bool:
     file = database_url.plain_path(settings.database_url)
     if file is None or not (path := settings.data_dir / file).is_file():
         return False
-    if active_hosts.two_hosts(path, clock.now()):
+    if file_identity.two_hosts(path, clock.now()):
         return False
-    HostNote(settings, active_hosts.PASS).renew()
+    HostNote(settings, file_identity.PASS).renew()
     try:
-        with plain_connection.opened(path, LOCK_WAIT) as (connection, info):
+        with sqlite_setup.opened_plain(path, LOCK_WAIT) as (connection, info):
             now = clock.now()
             if not _is_current(connection) or not _is_idle(connection, settings, now):
                 return False
@@ -97,7 +97,7 @@ def _is_idle(connection: sqlite3.Connection, settings: Settings, now: datetime) 
 
 def _record(connection: sqlite3.Connection, started_at: datetime) -> None:
     sqlite_setup.begin_immediate(connection, time.monotonic() + LOCK_WAIT)
-    row = ids.new(), clock.to_text(started_at), clock.to_text(clock.now()), host_name.of_this_host()
+    row = ids.new(), clock.to_text(started_at), clock.to_text(clock.now()), ids.host_name()
     connection.execute(
         "INSERT INTO passes (id, started_at, finished_at, host, processed, retried, failed)"
         " VALUES (?, ?, ?, ?, 0, 0, 0)",

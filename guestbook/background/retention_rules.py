@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from guestbook.lib import clock, ids, rate_limit_backoff
-from guestbook.lib.moderation_times import LINK_LASTS
+from guestbook.lib import clock, ids, rate_counters
+from guestbook.lib.clock import MODERATION_LINK_LASTS
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.settings import Settings
 
@@ -69,10 +69,10 @@ def moments(settings: Settings, now: datetime) -> dict[str, str]:
         "keep_seen_signatures": KEEP_SEEN_SIGNATURES,
         "keep_receiver_links": KEEP_RECEIVER_LINKS,
         "keep_unproven": KEEP_UNPROVEN,
-        "keep_holds": LINK_LASTS,  # after the decision: no link lives longer
+        "keep_holds": MODERATION_LINK_LASTS,  # after the decision: no link lives longer
         "keep_passes": KEEP_PASSES,
         "keep_bin_requests": KEEP_BIN_REQUESTS,
-        "keep_limits": rate_limit_backoff.FORGET_AFTER,
+        "keep_limits": rate_counters.FORGET_TRIES_AFTER,
     }
     values = {name: clock.to_text(now - age) for name, age in ages.items()}
     first = {  # by their ids, which begin with a time, the old rows are found without another index

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, func, select
 
-from guestbook.background import delivery_warnings, pass_lifecycle, reminders
-from guestbook.inbound.event_counts import Counts
+from guestbook.background import cron, housekeeping
 from guestbook.inbound.inbox import Inbox
+from guestbook.inbound.processor import Counts
 from guestbook.lib import clock
-from guestbook.outbound import open_webhooks
+from guestbook.outbound import lanes
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.outbound.tally import Tally
-from guestbook.outbound.time_limit import TimeLimit
+from guestbook.outbound.limits import TimeLimit
+from guestbook.outbound.recorder import Tally
 from guestbook.settings import Settings
 from guestbook.storage import database, engine_setup
 from guestbook.storage.models import Pass
@@ -48,7 +48,7 @@ def run(
     with (
         engine_setup.waiting(engine_setup.FOR_SHORT_PASSES),
         engine_setup.opened(settings) as engine,
-        pass_lifecycle.opened(engine, settings, seconds, housekeeping=True, in_request=True) as running,
+        cron.opened_pass(engine, settings, seconds, housekeeping=True, in_request=True) as running,
     ):
         if running is None:
             return None
@@ -63,7 +63,7 @@ def run(
     report = ShortReport(
         dispatcher.tally, inbox.counts, time.monotonic() - began, frozenset(limit.cut), has_more
     )
-    delivery_warnings.log_all(report.outbox)
+    housekeeping.log_warnings(report.outbox)
     return report
 
 
@@ -84,5 +84,5 @@ def wait_for_work(settings: Settings, *, skipped: frozenset[str] = frozenset()) 
 
 def _is_due(engine: Engine, settings: Settings, skipped: frozenset[str], now: datetime) -> bool:
     with database.read(engine) as connection:
-        due = {row.id for row in open_webhooks.with_due(connection, now)}
-    return bool(due - skipped) or Inbox(engine, settings).anything_due(now) or reminders.are_due(engine)
+        due = {row.id for row in lanes.open_with_due(connection, now)}
+    return bool(due - skipped) or Inbox(engine, settings).anything_due(now) or housekeeping.are_due(engine)

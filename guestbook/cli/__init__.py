@@ -7,12 +7,12 @@ from flask import Flask
 
 def register(app: Flask, only_command: str | None = None) -> None:
     """Add the commands to the app, or the one that was typed."""
-    from guestbook.cli import all_commands, help_sections  # a pass with nothing to do needs neither
+    from guestbook.cli import program  # a pass with nothing to do needs neither
 
     if only_command:
-        app.cli.add_command(all_commands.load(only_command))
+        app.cli.add_command(program.load(only_command))
         return
-    sections = all_commands.load_all(all_commands.SECTIONS)
+    sections = program.load_all(program.SECTIONS)
     for command in chain.from_iterable(sections.values()):
         app.cli.add_command(command)
-    help_sections.show(sections)
+    program.show_help(sections)

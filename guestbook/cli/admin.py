@@ -1,15 +1,20 @@
-"""The commands for the owner's password."""
+"""The commands for the owner's password, for API tokens, and for the address that runs a pass."""
 
 import sys
 
 import click
 
 from guestbook.auth import api_tokens, login, second_factor
-from guestbook.cli import app_command
+from guestbook.auth import api_tokens as keys
+from guestbook.cli import app_command, output, row_lookup
+from guestbook.cli.options import Choice
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
-from guestbook.storage import transaction_retry
+from guestbook.lib.text import printable
+from guestbook.storage import cron_token, database
 from guestbook.storage.database import db, writing
+from guestbook.storage.models import Token
+from guestbook.storage.models.admin_access import SCOPES
 
 PASSWORD_LINE_LIMIT = 4 * login.LONGEST + 3  # bytes: a character too many, and the end of the line
 
@@ -38,7 +43,7 @@ def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
             login.set_password(session, password)
             return api_tokens.revoke_all(session) if revoke_tokens else api_tokens.count(session, clock.now())
 
-    count = transaction_retry.complete(store)  # the password may have come from a pipe, which is read once
+    count = database.complete(store)  # the password may have come from a pipe, which is read once
     if make:
         click.echo(password)
     if once:
@@ -70,3 +75,90 @@ def _read_password() -> str:
     if not line:
         raise Refused("No password came in. Run this on a terminal, pipe the password in, or add --random.")
     return line.decode(errors="surrogateescape").rstrip("\r\n")  # login refuses anything that is not UTF-8
+
+
+@click.group(cls=app_command.Group)
+def tokens() -> None:
+    """Manage the tokens with which programs use the API."""
+
+
+@tokens.command()
+@click.argument("name")
+@click.option(
+    "--scope",
+    type=Choice(SCOPES),
+    default="manage",
+    show_default=True,
+    help="Its rights: read everything, also moderate comments, or manage everything.",
+)
+@click.option(
+    "--expires", metavar="WHEN", help="When it expires, such as 90d or 2027-01-31; by default never."
+)
+@output.as_json
+def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
+    """Add a token for a program and print it.
+
+    NAME helps you to know later which one to revoke.
+    """
+    with writing() as session:
+        token, value = keys.add(session, name, scope=scope, expires=expires)
+        facts = {**keys.shape(token), "token": value}
+    if as_json:
+        output.print_json(facts)
+        return
+    click.echo(f"Added token {facts['id']}. Keep it safe: it is shown only once.\n{value}")
+
+
+@tokens.command("list")
+@output.as_json
+def list_(as_json: bool) -> None:
+    """List the tokens, what each may do and when it was last used. The list never shows their values."""
+    rows = keys.all_of(db.session())
+    if as_json:
+        output.print_json([keys.shape(row) for row in rows])
+        return
+    ids = row_lookup.shown_ids(Token, [row.id for row in rows])
+    output.print_table(
+        ("ID", "SCOPE", "ADDED", "LAST USED", "EXPIRES", "NAME"),
+        [
+            (ids[row.id], row.scope, row.created_at, row.last_used_at, row.expires_at or "never", row.name)
+            for row in rows
+        ],
+        f"No tokens yet. Add one: {app_command.typed('tokens add NAME')}",
+    )
+
+
+@tokens.command()
+@row_lookup.id_argument
+@output.yes_option
+@output.as_json
+def revoke(id_: str, yes: bool, as_json: bool) -> None:
+    """Revoke a token. It stops working at once. On a terminal it says when it was last used, and asks."""
+    row = row_lookup.find(Token, id_)
+    row_id, name, used = row.id, printable(row.name), row.last_used_at
+    last = f"was last used {clock.ago(used)}" if used else "was never used"
+    output.ask_on_terminal(lambda: f"The token {name} {last}.", yes, "Revoke")
+    with writing() as session:
+        keys.revoke(session, row_lookup.find(Token, row_id))
+    output.print_done(f"Revoked token {row_id}.", {"revoked": [row_id]}, as_json)
+
+
+@click.command("cron-url", cls=app_command.AppCommand)
+@click.option("--rotate", is_flag=True, help="Make a new address. The old one stops working at once.")
+@click.option("--off", is_flag=True, help="Remove the address.")
+@output.as_json
+def cron_url(rotate: bool, off: bool, as_json: bool) -> None:
+    """Print the secret address that does the work of cron when a pinger calls it. The first call makes it.
+
+    Use it where the host has no cron. The address answers GET, HEAD and POST with what it did, as JSON.
+    """
+    if rotate and off:
+        raise click.UsageError("Choose --rotate or --off.")
+    with writing() as session:
+        if off:
+            cron_token.remove(session)
+            output.print_done("The address is removed.", {"url": None}, as_json)
+            return
+        token = cron_token.make(session, rotate=rotate)
+    url = cron_token.url(app_command.settings().base_url, token)
+    output.print_done(url, {"url": url}, as_json)

@@ -8,14 +8,15 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
+from flask.cli import FlaskGroup, with_appcontext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from guestbook.cli import terminal_log
+from guestbook.cli import program, terminal_log
 from guestbook.lib.errors import TRY_LATER, Refused
-from guestbook.settings import Settings, installation, run_settings
-from guestbook.storage import audit_log, database_errors, transaction_retry, version_check
+from guestbook.settings import Settings, environment, installation
+from guestbook.settings.installation import PROGRAM
+from guestbook.storage import audit_log, database, database_errors, version_check
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
@@ -75,7 +76,7 @@ def call(function: Callable[[], R], *, any_version: bool = False) -> R:
         try:
             if not any_version:
                 version_check.require(db.engine)
-            return transaction_retry.complete(function)
+            return database.complete(function)
         except (Refused, SecondHost) as error:
             is_wrong = isinstance(error, Refused) and error.fields and not error.only_here
             raise (WrongInput if is_wrong else click.ClickException)(str(error)) from None
@@ -111,10 +112,33 @@ def _exit(error: DBAPIError | PoolTimeout | WrongVersion) -> NoReturn:
 
 def next_pass(by_itself: str, now: str) -> str:
     """Say when a pass takes what was just stored: beside `run` by itself, else with a command."""
-    return by_itself if run_settings.chosen(settings().data_dir) else f"{now}: {typed('cron -v')}"
+    return by_itself if environment.chosen_folder(settings().data_dir) else f"{now}: {typed('cron -v')}"
 
 
 def settings() -> Settings:
     """Return the settings of the application."""
     read: Settings = current_app.config["GUESTBOOK"]
     return read
+
+
+def typed_name() -> str | None:
+    """Return the name, without that of a command below it; None in a web server and for other commands."""
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return None
+    root = context.find_root()
+    if not isinstance(root.command, FlaskGroup) and root.command.name != PROGRAM:
+        return None  # a server's own command line
+    typed = _below(root, context)
+    return typed if typed in program.COMMAND_MODULES else None
+
+
+def _below(root: click.Context, context: click.Context) -> str | None:
+    """Return the name behind the program's."""
+    if context is root:  # Flask loads the application to look for the command
+        _, words, _ = root.command.make_parser(root).parse_args(sys.argv[1:])
+        return next(iter(words), None)
+    while context.parent is not root:
+        assert context.parent
+        context = context.parent
+    return context.info_name

@@ -8,10 +8,9 @@ from functools import partial
 
 import click
 
-from guestbook.cli import app_command, list_options, output
-from guestbook.cli.list_options import WHEN
-from guestbook.cli.option_types import Choice, moment
-from guestbook.lib import row_shape, spreadsheet
+from guestbook.cli import app_command, options, output
+from guestbook.cli.options import WHEN, Choice, moment
+from guestbook.lib import json_schema, text
 from guestbook.queries import lists
 from guestbook.queries.lists import AuditFilter
 from guestbook.storage.database import db
@@ -46,11 +45,11 @@ def audit(
         raise click.UsageError("Choose --csv or --json.")
     wanted = AuditFilter(action=action, actor=actor, since=since, until=until)
     most = limit or (ALL_ENTRIES if as_csv or as_json else SHOWN_ENTRIES)
-    rows = list_options.newest(partial(lists.audit, db.session(), wanted), most)
+    rows = options.newest(partial(lists.audit, db.session(), wanted), most)
     if as_json:
-        output.print_json([row_shape.of(row, AUDIT_ENTRY_SCHEMA) for row in rows])
+        output.print_json([json_schema.of_row(row, AUDIT_ENTRY_SCHEMA) for row in rows])
     elif as_csv:
-        _print_csv([row_shape.of(row, AUDIT_ENTRY_SCHEMA) for row in rows])
+        _print_csv([json_schema.of_row(row, AUDIT_ENTRY_SCHEMA) for row in rows])
     else:
         _print_table(rows, "No such entry." if wanted != AuditFilter() else "No entries yet.")
 
@@ -59,7 +58,7 @@ def _print_csv(rows: Sequence[Mapping[str, object]]) -> None:
     names = [column.name for column in AUDIT_LOG.columns]
     writer = csv.writer(sys.stdout, quoting=csv.QUOTE_ALL)
     writer.writerow(names)
-    writer.writerows([spreadsheet.inert(str(row[name] or "")) for name in names] for row in rows)
+    writer.writerows([text.inert_cell(str(row[name] or "")) for name in names] for row in rows)
 
 
 def _print_table(rows: Sequence[AuditEntry], empty: str) -> None:

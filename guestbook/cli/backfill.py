@@ -6,16 +6,14 @@ from typing import Any
 
 import click
 
-from guestbook.cli import app_command, output, question, row_lookup
-from guestbook.cli.list_options import WHEN
-from guestbook.cli.long_work import show_progress
-from guestbook.cli.option_types import moment
+from guestbook.cli import app_command, output, row_lookup
+from guestbook.cli.options import WHEN, moment
+from guestbook.cli.output import show_progress
 from guestbook.comments import backfill as backfills
-from guestbook.comments.backfill import ALL, BackfillRange
-from guestbook.comments.past_events import BackfillReport, BackfillRules
+from guestbook.comments.backfill import ALL, BackfillRange, BackfillReport, BackfillRules
 from guestbook.lib import clock
 from guestbook.lib.text import counted
-from guestbook.queries.bounded_counts import COUNT_LIMIT
+from guestbook.queries.health import COUNT_LIMIT
 from guestbook.storage.models import Webhook
 
 SOME = BackfillRange(deliveries=COUNT_LIMIT + 1)  # before the question; a dry run counts them all
@@ -26,7 +24,7 @@ SOME = BackfillRange(deliveries=COUNT_LIMIT + 1)  # before the question; a dry r
 @click.option("--since", required=True, callback=moment, metavar="WHEN", help=f"Events since then {WHEN}.")
 @click.option("--pruned-too", is_flag=True, help="Also events whose old deliveries may have been pruned.")
 @click.option("--dry-run", is_flag=True, help="Only print how many it would be, and count them all.")
-@question.yes_option
+@output.yes_option
 @output.as_json
 def backfill(
     webhook: str, since: datetime, pruned_too: bool, dry_run: bool, yes: bool, as_json: bool
@@ -48,7 +46,7 @@ def backfill(
         if not yes:
             number = "all of them" if found.next_after else counted(found.deliveries, "event")
             ask = f"Send {number} to {name}?"
-            question.ask(ask, nothing="Nothing was sent.", verb="send them", as_json=as_json)
+            output.ask(ask, nothing="Nothing was sent.", verb="send them", as_json=as_json)
         sent = _send(webhook_id, rules)
         if not as_json:
             click.echo(f"Made {counted(sent, 'delivery', 'deliveries')}. {when}")

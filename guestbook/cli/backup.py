@@ -1,17 +1,22 @@
-"""The command that makes a backup."""
+"""The commands that make a backup, and put one in the place of the book."""
 
 import stat
 from pathlib import Path
+from typing import Any
 
 import click
 
 from guestbook.cli import app_command, output
-from guestbook.cli.long_work import show_progress
-from guestbook.lib import clock, file_access
+from guestbook.cli.output import say_waiting, show_progress
+from guestbook.lib import clock, files
 from guestbook.lib.text import counted
 from guestbook.settings import secret_key
+from guestbook.storage import backup as backups
 from guestbook.storage import backup as storage_backup
-from guestbook.storage import backup_rotation
+from guestbook.storage import engine_setup
+from guestbook.storage.restore import replacement, sqlite_replacement
+from guestbook.storage.restore.replacement import Comparison, RestoreReport
+from guestbook.storage.restore.sqlite_replacement import StagedBook
 
 HAS_NO_KEY = (
     "Its secrets are encrypted. Keep a copy of the secret key elsewhere: without it nobody can read them{}."
@@ -35,10 +40,10 @@ def backup(file: Path, keep: int | None, as_json: bool) -> None:
     backup, it is replaced. If FILE is a folder, the backup is stored in it, with the time in its name.
     """
     settings = app_command.settings()
-    if keep or file_access.type_of(file) == stat.S_IFDIR:
-        file = backup_rotation.dated(file, clock.now())
+    if keep or files.type_of(file) == stat.S_IFDIR:
+        file = backups.dated(file, clock.now())
     report = storage_backup.write(settings, file, progress=show_progress)
-    removed = backup_rotation.remove_older(settings, report.path, keep) if keep else []
+    removed = backups.remove_older(settings, report.path, keep) if keep else []
     if as_json:
         removed_names = [str(path) for path in removed]
         output.print_json({"file": str(report.path), "rows": report.rows, "removed": removed_names})
@@ -56,3 +61,98 @@ def contents(rows: dict[str, int]) -> str:
     nouns = (("comment", "comments"), ("webhook", "webhooks"), ("delivery", "deliveries"))
     parts = [counted(rows.get(many, 0), one, many) for one, many in nouns]
     return f"{', '.join(parts)}, {counted(sum(rows.values()), 'row')} in all"
+
+
+OTHER_KEY = (
+    "The book had another secret key than this host. Logins and links from before end, and inbound events "
+    "that a token proves will fail. The page on backups says how to set the old key."
+)
+LOCKED = (
+    "Its secrets are encrypted with the old key, so nothing is sent with them, and deliveries wait. Put the "
+    "old key into GUESTBOOK_SECRET_KEY_FALLBACKS or into {}, and restart the web server and workers."
+)
+
+
+@click.command(cls=app_command.AnyVersionCommand)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--hold", is_flag=True, help="Disable all webhooks, so that nothing is sent until you enable them."
+)
+@output.yes_option
+@output.as_json
+def restore(file: Path, hold: bool, yes: bool, as_json: bool) -> None:
+    """Put a backup in the place of the book, and check it.
+
+    It verifies FILE, says what would change, and asks. The book's database may be of another kind than that
+    of the backup. It makes a backup of the present book first. If it is interrupted, the present book stays.
+    """
+    settings = app_command.settings()
+    with sqlite_replacement.staged(settings, file) as staged_book:
+        found = _compared(staged_book)
+        if not as_json:
+            _describe(file, staged_book, found, hold)
+        if not yes:
+            output.ask(
+                "Replace the present book?", nothing="Nothing was changed.", verb="restore", as_json=as_json
+            )
+        held = sqlite_replacement.hold(staged_book) if hold else 0
+        report = replacement.run(settings, staged_book, progress=show_progress, waiting=say_waiting)
+    if as_json:
+        output.print_json(_document(staged_book, found, report, held))
+    else:
+        _print(report, held)
+
+
+def _compared(staged_book: StagedBook) -> Comparison:
+    with engine_setup.opened(app_command.settings()) as engine, replacement.readable(engine):
+        return replacement.compare(engine, staged_book)
+
+
+def _describe(file: Path, staged_book: StagedBook, found: Comparison, hold: bool) -> None:
+    label = staged_book.label
+    click.echo(f"{file} was made at {clock.to_text(label.made_at)}: {contents(staged_book.rows)}.")
+    gone, back = found.comments_gone, found.comments_back
+    click.echo(
+        f"The present book has {counted(found.comments, 'comment')}: {gone:,} that the backup does not have "
+        f"would go. {back:,} that the present book does not have would come."
+    )
+    click.echo(
+        f"The backup has {counted(found.waiting, 'delivery', 'deliveries')} to send. The present book has "
+        f"finished {found.finished_since:,} of them since, and does not know {found.unknown:,}."
+    )
+    if found.inbound:
+        click.echo(f"The backup has {counted(found.inbound, 'inbound event')} to process.")
+    if hold:
+        click.echo("All webhooks will be disabled, so nothing is sent until you enable them.")
+    elif found.waiting:
+        click.echo(
+            "They will be sent, some for the second time. With --hold all webhooks are disabled first."
+        )
+
+
+def _print(report: RestoreReport, held: int) -> None:
+    if report.before:
+        click.echo(f"The book from before is in {report.before.path}: {contents(report.before.rows)}.")
+    click.echo(f"The book is restored: {contents(report.rows)}, each compared.")
+    if held:
+        enable = app_command.typed("webhooks enable")
+        click.echo(f"{counted(held, 'webhook')} disabled. Enable each with: {enable} ID")
+    if not report.has_key:
+        click.echo(OTHER_KEY)
+    if report.unreadable:
+        click.echo(LOCKED.format(app_command.settings().data_dir / secret_key.OLD_KEYS_FILE))
+
+
+def _document(staged_book: StagedBook, found: Comparison, report: RestoreReport, held: int) -> dict[str, Any]:
+    return {
+        "made_at": clock.to_text(staged_book.label.made_at),
+        "rows": report.rows,
+        "comments_gone": found.comments_gone,
+        "comments_back": found.comments_back,
+        "deliveries_to_send": found.waiting,
+        "finished_since": found.finished_since,
+        "webhooks_disabled": held,
+        "secret_key": "same" if report.has_key else "different",
+        "rows_with_unreadable_secrets": report.unreadable,
+        "before": str(report.before.path) if report.before else None,
+    }

@@ -5,10 +5,9 @@ from typing import Any
 import click
 from sqlalchemy import func, select
 
-from guestbook.cli import app_command, output, question, row_lookup
+from guestbook.cli import app_command, output, row_lookup
+from guestbook.inbound import bin_requests, source_shapes
 from guestbook.inbound import bins as inbound_bins
-from guestbook.inbound import source_shapes
-from guestbook.inbound.bin_requests import stored_check
 from guestbook.lib.text import counted, printable
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
@@ -70,7 +69,7 @@ def show_(id_: str, as_json: bool) -> None:
     requests = inbound_bins.latest(db.session(), row.id, SHOWN_REQUESTS)
     if as_json:
         shown = [
-            source_shapes.bin_request_in_full(one, stored_check.of(db.session(), one)) for one in requests
+            source_shapes.bin_request_in_full(one, bin_requests.of(db.session(), one)) for one in requests
         ]
         output.print_json({**_facts(row), "requests": shown})
         return
@@ -90,7 +89,7 @@ def show_(id_: str, as_json: bool) -> None:
 
 @bins.command()
 @row_lookup.id_argument
-@question.yes_option
+@output.yes_option
 @output.as_json
 def clear(id_: str, yes: bool, as_json: bool) -> None:
     """Delete the requests of a bin and keep the bin. On a terminal it says how many, and asks."""
@@ -103,7 +102,7 @@ def clear(id_: str, yes: bool, as_json: bool) -> None:
 
 @bins.command()
 @row_lookup.id_argument
-@question.yes_option
+@output.yes_option
 @output.as_json
 def delete(id_: str, yes: bool, as_json: bool) -> None:
     """Delete a bin and its requests. Its URL stops working. On a terminal it says what goes, and asks."""
@@ -118,7 +117,7 @@ def _to_change(id_: str, yes: bool, verb: str) -> Bin:
     """Return the bin whose requests are to go, unless the answer to the question is no."""
     row = row_lookup.find(Bin, id_)
     row_id, name = row.id, printable(row.name)
-    question.ask_on_terminal(
+    output.ask_on_terminal(
         lambda: f"The bin {name} has {counted(inbound_bins.count(db.session(), row_id), 'request')}.",
         yes,
         verb,

@@ -1,9 +1,11 @@
 """The commands that write comments into files and read them from files."""
 
 import itertools
+import json
+import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from io import BufferedReader, RawIOBase, TextIOWrapper
@@ -11,21 +13,25 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar, cast
 
 import click
+from flask import current_app, get_template_attribute, render_template
+from sqlalchemy import Connection
 
 from guestbook.cli import app_command, output
-from guestbook.cli.list_options import WHEN
-from guestbook.cli.long_work import show_progress
-from guestbook.cli.option_types import Choice, moment
-from guestbook.comments.exchange import comment_export, comment_import, csv_files, import_file, json_lines
-from guestbook.comments.exchange.comment_export import ExportedComments
+from guestbook.cli.options import WHEN, Choice, moment
+from guestbook.cli.output import show_progress
+from guestbook.comments import comment_mark
+from guestbook.comments.comment_mark import CommentPicture
+from guestbook.comments.exchange import comment_export, comment_import, file_formats, import_file
+from guestbook.comments.exchange.comment_export import ExportedComments, SitePage
 from guestbook.comments.exchange.comment_import import ImportReport, ImportRules
-from guestbook.comments.exchange.file_row import FIELDS
+from guestbook.comments.exchange.file_formats import FIELDS
 from guestbook.comments.exchange.import_file import ImportOptions
-from guestbook.lib import file_access, file_replacement
+from guestbook.lib import drawn_face, files
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted, printable
-from guestbook.storage import engine_setup
+from guestbook.storage import engine_setup, preferences
 from guestbook.storage.models.comment import COMMENT_STATUSES
+from guestbook.storage.preferences import LOOKS, Preferences
 
 STANDARD = "-"  # as a file: standard input or output
 MOST_SENTENCES = 100  # about single rows; a file of a million wrong ones needs no million lines
@@ -76,13 +82,13 @@ def export(
     wanted = ExportedComments(status, since, until, None if name is None else clean_line(name))
     # An engine of its own: a server ends idle transactions of the others, and a slow pipe leaves this idle.
     with engine_setup.opened(app_command.settings()) as engine, comment_export.snapshot(engine) as connection:
-        total = comment_export.count(connection, wanted)
+        total = comment_export.count_comments(connection, wanted)
         with _target(file, "utf-8-sig" if bom else "utf-8") as target, _bar("Exporting", total) as move:
-            rows = _watched(comment_export.rows(connection, wanted), move)
+            rows = _watched(comment_export.comment_rows(connection, wanted), move)
             if kind == "csv":
-                csv_files.write(target, rows)
+                file_formats.write_csv(target, rows)
             else:
-                target.writelines(map(json_lines.line, rows))
+                target.writelines(map(file_formats.json_line, rows))
     if str(file) != STANDARD:
         click.echo(f"Exported {counted(total, 'comment')} to {file}.")
 
@@ -136,7 +142,7 @@ def import_(file: Path, notify_webhooks: bool, dry_run: bool, as_json: bool, **o
         rules = ImportRules(
             app_command.settings(), dry_run, notify_webhooks, say, lambda: move(opened.position())
         )
-        report = comment_import.run(opened.rows, rules)
+        report = comment_import.run_import(opened.rows, rules)
     if not report.rows:
         page = options["page"]
         raise Refused(f"The file has no comment of the page {page}." if page else import_file.NO_COMMENTS)
@@ -161,12 +167,12 @@ def _target(file: Path, encoding: str) -> Iterator[TextIO]:
         text.detach()  # else its end would close standard output
         return
     try:
-        if file_access.type_of(file) not in (None, stat.S_IFREG):  # a named pipe or a device
+        if files.type_of(file) not in (None, stat.S_IFREG):  # a named pipe or a device
             with file.open("w", encoding=encoding, newline="") as text:
                 yield text
             return
-        file_replacement.refuse_link(file)
-        with file_replacement.replacing(file, encoding) as fresh:
+        files.refuse_link(file)
+        with files.replacing(file, encoding) as fresh:
             yield fresh
     except OSError as error:
         raise Refused(f"{file} cannot be written: {error.strerror or error}.") from None
@@ -218,3 +224,83 @@ def _print(report: ImportReport, *, is_rehearsal: bool) -> None:
         click.echo(f"There already: {report.there:,}.")
     if report.refused:
         click.echo(f"Left out: {report.refused:,}.")
+
+
+SITE_MARK = ".guestbook-site"  # in a folder that this command has written and may replace
+SITE_FILES = ("book.css", "mark.svg")
+SITE_PICTURES = "pictures"  # the folder of the drawn ones
+LOOK_FILES = {look: (f"look-{look}.css",) for look in LOOKS if look != "paper"} | {
+    "1999": ("look-1999.css", "stars.svg")
+}
+Row = Mapping[str, str]
+
+
+@click.command("export-site", cls=app_command.AppCommand)
+@click.argument("folder", type=click.Path(path_type=Path))
+def export_site(folder: Path) -> None:
+    """Write the published comments as a static site: HTML pages and JSON.
+
+    FOLDER is made, or replaced in one step. It has index.html, a page for each comment, comments.json and the
+    stylesheet, and no form. Its links are relative. The same book gives the same files.
+    """
+    with engine_setup.opened(app_command.settings()) as engine, comment_export.snapshot(engine) as connection:
+        try:
+            with files.replacing_folder(folder, SITE_MARK) as part:
+                total = _write(part, connection)
+        except OSError as error:
+            raise Refused(f"{folder} cannot be written: {error.strerror or error}.") from None
+    click.echo(f"Wrote {counted(total, 'comment')} to {folder}.")
+
+
+def _write(part: Path, connection: Connection) -> int:
+    """Write all files; return how many comments they have."""
+    book, total = preferences.read(connection), 0
+    for name in (*SITE_FILES, *LOOK_FILES.get(book.look, ())):
+        shutil.copyfile(Path(str(current_app.static_folder), name), part / name)
+    if book.own_css:
+        (part / "own.css").write_text(book.own_css, encoding="utf-8")
+    with (part / "comments.json").open("w", encoding="utf-8") as file:
+        head = {"title": book.title, "url": f"{app_command.settings().base_url}/"}
+        file.write(f'{json.dumps(head, ensure_ascii=False)[:-1]}, "comments": [')
+        for page in comment_export.site_pages(connection, book.per_page):
+            _write_page(part, page, book)
+            for row in page.rows:
+                _write_comment(part, row, book)
+                line = json.dumps(
+                    comment_export.public_fields(row, app_command.settings().base_url), ensure_ascii=False
+                )
+                file.write(f"{',' if total else ''}\n{line}")
+                total += 1
+        file.write("\n]}\n")
+    return total
+
+
+def _write_page(part: Path, page: SitePage, book: Preferences) -> None:
+    articles = [
+        _article(row, f"comments/{row['id']}/index.html", _picture(row, book), "") for row in page.rows
+    ]
+    html = render_template("site/page.html", book=book, page=page, articles=articles, root="")
+    (part / page.name).write_text(html, encoding="utf-8")
+
+
+def _write_comment(part: Path, row: Row, book: Preferences) -> None:
+    folder = part / "comments" / row["id"]
+    folder.mkdir(parents=True)
+    root, picture = "../../", _picture(row, book)
+    article = _article(row, "index.html", picture, root)
+    html = render_template("site/comment.html", book=book, name=row["name"], article=article, root=root)
+    (folder / "index.html").write_text(html, encoding="utf-8")
+    if picture and not picture.glyph:
+        (part / SITE_PICTURES).mkdir(exist_ok=True)
+        (part / SITE_PICTURES / f"{picture.id}.svg").write_text(drawn_face.svg(picture.id), encoding="utf-8")
+
+
+def _article(row: Row, link: str, picture: CommentPicture | None, root: str) -> str:
+    """Return a comment as HTML, as the pages of the book show it."""
+    render = get_template_attribute("_comment.html", "article")
+    article: str = render(comment_export.one_comment(row), link, picture, f"{root}{SITE_PICTURES}/")
+    return article
+
+
+def _picture(row: Row, book: Preferences) -> CommentPicture | None:
+    return comment_mark.picture_of(row["name"], book, app_command.settings().secret_key)

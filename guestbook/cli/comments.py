@@ -8,12 +8,12 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from guestbook.cli import app_command, comment_files, list_options, output, question, row_lookup
-from guestbook.cli.option_types import Choice
+from guestbook.cli import app_command, comment_files, options, output, row_lookup
+from guestbook.cli.options import Choice
 from guestbook.comments import book, comment_shape
 from guestbook.lib import clock
 from guestbook.lib.text import counted
-from guestbook.queries import bounded_counts, lists
+from guestbook.queries import health, lists
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
@@ -40,11 +40,11 @@ def comments() -> None:
 @comments.command("list")
 @click.option("--status", type=Choice(COMMENT_STATUSES), help="Only those with this status.")
 @click.option("--search", metavar="WORDS", help="Only those with these words in what the visitor typed.")
-@list_options.limit_option
+@options.limit_option
 @output.as_json
 def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> None:
     """List comments, newest first."""
-    rows = list_options.newest(partial(lists.comments, db.session(), status, search), limit)
+    rows = options.newest(partial(lists.comments, db.session(), status, search), limit)
     if as_json:
         output.print_json([_document(row) for row in rows])
         return
@@ -104,7 +104,7 @@ def reply(short_id: str, text: str | None, remove: bool, as_json: bool) -> None:
 
 @comments.command()
 @several
-@question.yes_option
+@output.yes_option
 @output.as_json
 def delete(ids: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Delete comments for good.
@@ -112,7 +112,7 @@ def delete(ids: tuple[str, ...], yes: bool, as_json: bool) -> None:
     Webhooks that want `comment.deleted` get it. On a terminal it says what goes, and asks.
     """
     chosen = {row.id: row for row in (row_lookup.find(Comment, one) for one in ids)}
-    question.ask_on_terminal(lambda: _going(list(chosen.values())), yes)
+    output.ask_on_terminal(lambda: _going(list(chosen.values())), yes)
     with writing() as session:
         found = book.lock(session, list(chosen))
         for comment in found:
@@ -155,7 +155,7 @@ def _going(chosen: Sequence[Comment]) -> str:
         for one in chosen[:NAMED_COMMENTS]
     ]
     waits = Delivery.comment_id.in_([one.id for one in chosen]) & Delivery.due_at.is_not(None)
-    waiting = bounded_counts.count_some(db.session(), waits, Delivery)
+    waiting = health.count_some(db.session(), waits, Delivery)
     replies = sum(one.reply is not None for one in chosen)
     parts = [counted(replies, "reply", "replies")] if replies else []
     parts += [counted(waiting, "waiting delivery", "waiting deliveries")] if waiting else []

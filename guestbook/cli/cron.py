@@ -13,15 +13,15 @@ from flask.cli import with_appcontext
 from sqlalchemy import func, select
 
 from guestbook.background import cron as background_cron
-from guestbook.background import delivery_warnings, pruning
-from guestbook.background.cron_ping import CronPing
+from guestbook.background import housekeeping
+from guestbook.background.cron import CronPing
 from guestbook.cli import app_command, terminal_log
-from guestbook.cli.option_types import pass_options, ping_option
-from guestbook.inbound.event_counts import Counts
+from guestbook.cli.options import pass_options, ping_option
+from guestbook.inbound.processor import Counts
 from guestbook.lib import clock
 from guestbook.lib.text import counted
-from guestbook.outbound.tally import Tally
-from guestbook.queries import outcomes
+from guestbook.outbound.recorder import Tally
+from guestbook.queries import overview
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, Webhook
 
@@ -60,8 +60,8 @@ def deliver(max_seconds: float, stay: bool, concurrency: int) -> None:
 @terminal_log.verbose_option("Print how much was removed.")
 def prune() -> None:
     """Delete rows that are older than the retention (GUESTBOOK_KEEP_…_DAYS)."""
-    outcomes.record_days(db.engine, app_command.settings().keep_processed_days, clock.now())
-    removed = pruning.prune(db.engine, app_command.settings(), until=time.monotonic() + FOREVER)
+    overview.record_days(db.engine, app_command.settings().keep_processed_days, clock.now())
+    removed = housekeeping.prune(db.engine, app_command.settings(), until=time.monotonic() + FOREVER)
     log.info("Removed %s.", counted(removed, "row"), extra={"rows": removed})
 
 
@@ -97,7 +97,7 @@ def run(options: background_cron.Options) -> None:
         after_tick = _progress(stack) if watched else None
         report = background_cron.run(db.engine, app_command.settings(), options, after_tick=after_tick)
     if report:
-        delivery_warnings.log_all(report.outbox)
+        housekeeping.log_warnings(report.outbox)
         _warn_of_inbound_events(report.inbox)
 
 

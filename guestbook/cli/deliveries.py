@@ -6,13 +6,15 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-from guestbook.cli import app_command, backfill, list_options, output, requeue, row_lookup
-from guestbook.cli.option_types import Choice
-from guestbook.outbound import webhook_shapes
+from guestbook.cli import app_command, backfill, options, output, requeue, row_lookup
+from guestbook.cli.options import Choice
+from guestbook.lib.errors import Refused
+from guestbook.lib.text import counted
+from guestbook.outbound import outbox, webhook_shapes
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import lists
 from guestbook.queue import erasure
-from guestbook.storage.database import db
+from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, Webhook
 
 GROUPS_OF_DELIVERY = {
@@ -29,15 +31,15 @@ def deliveries() -> None:
 
 
 @deliveries.command("list")
-@list_options.queue_options
+@options.queue_options
 @click.option("--webhook", metavar="ID", help="Only those of one webhook.")
 @click.option("--event", type=Choice(list(EVENTS)), help="Only those of this event.")
 @output.as_json
 def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
     webhook_id = row_lookup.id_of(Webhook, webhook)
-    wanted = lists.Deliveries(webhook_id=webhook_id, **list_options.cleaned(filters))
-    rows = list_options.newest(partial(lists.deliveries, db.session(), wanted), limit)
+    wanted = lists.Deliveries(webhook_id=webhook_id, **options.cleaned(filters))
+    rows = options.newest(partial(lists.deliveries, db.session(), wanted), limit)
     if as_json:
         output.print_json([webhook_shapes.delivery(row) for row in rows])
         return
@@ -50,7 +52,7 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
                 ids[row.id],
                 row.event,
                 names.get(row.webhook_id),
-                list_options.status(row),
+                options.status_option(row),
                 row.attempts,
                 row.due_at,
                 row.last_error or row.last_status_code,
@@ -98,3 +100,30 @@ def redeliver(**options: Any) -> None:
 
 
 deliveries.add_command(backfill.backfill)
+
+
+@click.command(cls=app_command.AppCommand, epilog=f"Events: {', '.join(EVENTS)}.")
+@click.argument("event", type=Choice(list(EVENTS)), metavar="EVENT")
+@click.option("--webhook", metavar="ID", help="Send it to this webhook alone, whatever events it wants.")
+@output.as_json
+def trigger(event: str, webhook: str | None, as_json: bool) -> None:
+    """Send an example of EVENT to every webhook that wants it.
+
+    The example goes through the queue like a real event: the next pass sends it, or a listener fetches it. No
+    comment is written. Its comment has the id 00…01, so that receivers can tell it from a real one.
+    """
+    only = row_lookup.id_of(Webhook, webhook)
+    with writing() as session:
+        rows = session.scalars(select(Webhook).where(Webhook.id == only) if only else select(Webhook))
+        wanted = [row for row in rows if only or event in row.events.split()]
+        if not wanted:
+            raise Refused(f"No webhook wants {event}. Name one with --webhook.")
+        event_id = outbox.send_example(session.connection(), event, wanted, app_command.settings())
+        pulled = sum(row.is_pulled for row in wanted)
+    if as_json:
+        made = db.session.scalars(select(Delivery).where(Delivery.event_id == event_id).order_by(Delivery.id))
+        output.print_json([webhook_shapes.delivery(row) for row in made])
+        return
+    for number, how in ((len(wanted) - pulled, "sent with the next pass"), (pulled, "fetched by a listener")):
+        if number:
+            click.echo(f"{counted(number, 'delivery', 'deliveries')} of {event} will be {how}.")

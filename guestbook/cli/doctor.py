@@ -6,7 +6,7 @@ from collections import Counter
 import click
 
 from guestbook.background.doctor import examination
-from guestbook.background.doctor.finding import DoctorFinding, State
+from guestbook.background.doctor.examined_book import DoctorFinding, State
 from guestbook.cli import app_command, output
 from guestbook.lib.text import counted, printable
 

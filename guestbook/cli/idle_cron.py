@@ -12,8 +12,8 @@ from flask.cli import ScriptInfo
 from guestbook import settings
 from guestbook.background import idle_pass
 from guestbook.cli import terminal_log
-from guestbook.cli.option_types import pass_options, ping_option
-from guestbook.lib.paused_gc import paused_gc
+from guestbook.cli.options import pass_options, ping_option
+from guestbook.lib.own_process import paused_gc
 
 GUESTBOOK = ("guestbook", "guestbook:create_app", "guestbook:create_app()")  # as --app names it
 

@@ -7,9 +7,9 @@ import click
 from sqlalchemy import select
 
 from guestbook.background import cron
-from guestbook.cli import app_command, list_options, option_types, output, requeue, row_lookup, terminal_log
+from guestbook.cli import app_command, options, output, requeue, row_lookup, terminal_log
 from guestbook.cli import cron as commands
-from guestbook.inbound import evaluate, event_view, source_shapes
+from guestbook.inbound import evaluate, source_shapes, template_preview
 from guestbook.queries import lists
 from guestbook.storage.database import db
 from guestbook.storage.models import InboundEvent, Source
@@ -26,7 +26,7 @@ def inbox() -> None:
 
 
 @inbox.command()
-@option_types.max_seconds("Start")
+@options.max_seconds("Start")
 @terminal_log.verbose_option("Print what happens to each event.")
 def process(max_seconds: float) -> None:
     """Process due inbound events and do nothing else. It prints nothing when all is well."""
@@ -34,7 +34,7 @@ def process(max_seconds: float) -> None:
 
 
 @inbox.command("list")
-@list_options.queue_options
+@options.queue_options
 @click.option("--source", metavar="ID", help="Only those of one source.")
 @click.option("--event", help="Only those of this event. One such as issues means issues.opened too.")
 @click.option("--sender", help="Only those with this text in their sender.")
@@ -43,8 +43,8 @@ def process(max_seconds: float) -> None:
 def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List inbound events, newest first."""
     source_id = row_lookup.id_of(Source, source)
-    wanted = lists.InboundEvents(source_id=source_id, **list_options.cleaned(filters))
-    rows = list_options.newest(partial(lists.inbound_events, db.session(), wanted), limit)
+    wanted = lists.InboundEvents(source_id=source_id, **options.cleaned(filters))
+    rows = options.newest(partial(lists.inbound_events, db.session(), wanted), limit)
     if as_json:
         output.print_json([source_shapes.inbound_event(row) for row in rows])
         return
@@ -59,7 +59,7 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
                 names.get(row.source_id),
                 row.event,
                 row.sender,
-                list_options.status(row),
+                options.status_option(row),
                 row.error or row.note,
             )
             for row in rows
@@ -82,7 +82,7 @@ def show_(id_: str, as_json: bool) -> None:
     verdict = evaluate.verify(row, source, app_command.settings().secret_keys)
     facts = source_shapes.inbound_event(row) | {"source": source.name} | dict.fromkeys(NOT_SHOWN)
     output.print_groups(facts, GROUPS_OF_EVENT)
-    output.print_part("Headers", event_view.headers(row))
+    output.print_part("Headers", template_preview.shown_headers(row))
     output.print_part(f"Verification: {verdict.sentence}", {step.name: step.value for step in verdict.steps})
     _print_payload(row)
 
@@ -98,7 +98,7 @@ def reprocess(**options: Any) -> None:
 
 
 def _print_payload(row: InboundEvent) -> None:
-    view = event_view.payload(row)[0]
+    view = template_preview.shown_payload(row)[0]
     output.print_text(f"Payload ({view.kind}, {len(row.body):,} bytes)", view.text or "-")
     if not view.is_whole:
         click.echo("… (--json shows all of it)")

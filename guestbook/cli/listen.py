@@ -19,10 +19,9 @@ from urllib.parse import quote, urlencode, urlsplit
 import click
 from requests.utils import get_environ_proxies, select_proxy
 
-from guestbook.lib import clock, ids, retry_policy
+from guestbook.lib import VERSION, clock, ids, retry_policy
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.text import printable
-from guestbook.lib.version import VERSION
 from guestbook.transport import (
     EVERY_NETWORK,
     ReceiverAnswer,

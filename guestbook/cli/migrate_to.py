@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from guestbook.cli import app_command, output, secrets
-from guestbook.cli.long_work import say_waiting, show_progress
+from guestbook.cli.output import say_waiting, show_progress
 from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.text import counted, printable
 from guestbook.settings import database_url

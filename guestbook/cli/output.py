@@ -5,14 +5,21 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+from sqlalchemy import ColumnElement, func, select
 
-from guestbook.lib import clock, display_width
+from guestbook.lib import clock, text
+from guestbook.lib.errors import Refused
+from guestbook.lib.progress import Step
 from guestbook.lib.text import printable
+from guestbook.queries import health
+from guestbook.storage.database import db
+from guestbook.storage.models import Delivery, InboundEvent
 
 NOT_ASCII = re.compile(r"[^\x20-\x7e\n]")  # JSON escapes less than what a terminal would obey
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{12}Z")
@@ -63,13 +70,13 @@ def print_table(
     if len(lines) == 1:
         click.echo(empty)
         return
-    widths = [max(display_width.of(line[place]) for line in lines) for place in range(len(headings))]
+    widths = [max(text.display_width(line[place]) for line in lines) for place in range(len(headings))]
     if is_terminal():
         _narrow(widths, {len(headings) - 1, *map(headings.index, cut)})
     states = [place for place, heading in enumerate(headings) if heading in STATE_HEADINGS]
     for line in lines:
-        cells = [display_width.cut(cell, columns) for cell, columns in zip(line, widths, strict=True)]
-        filled = [*map(display_width.fill, cells[:-1], widths), cells[-1]]
+        cells = [text.cut_to_width(cell, columns) for cell, columns in zip(line, widths, strict=True)]
+        filled = [*map(text.fill_to_width, cells[:-1], widths), cells[-1]]
         for place in range(len(filled)) if line is lines[0] else states:
             filled[place] = _coloured(filled[place], "heading" if line is lines[0] else cells[place])
         click.echo("  ".join(filled).rstrip())
@@ -105,9 +112,9 @@ def print_groups(facts: Mapping[str, object], groups: Mapping[str, Sequence[str]
 
 def print_fields(fields: Mapping[str, object]) -> None:
     """Print names and values, one a line."""
-    widest = max((display_width.of(printable(name)) for name in fields), default=0)
+    widest = max((text.display_width(printable(name)) for name in fields), default=0)
     for name, value in fields.items():
-        click.echo(f"{display_width.fill(printable(name), widest)}  {_cell(value)}")
+        click.echo(f"{text.fill_to_width(printable(name), widest)}  {_cell(value)}")
 
 
 def print_part(heading: str, fields: Mapping[str, object]) -> None:
@@ -152,3 +159,89 @@ def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return clock.ago(value) if is_terminal() else clock.to_text(value)
     return printable(str(value))
+
+
+M = TypeVar("M", Delivery, InboundEvent)
+
+
+def up_to_limit(count: int, more: str = ">") -> str:
+    """Return a number that was counted only up to a limit; `more` stands before the limit."""
+    return str(count) if count <= health.COUNT_LIMIT else f"{more} {health.COUNT_LIMIT:,}"
+
+
+def print_limit(failed: health.Lately) -> None:
+    """Print a sentence if there were too many failed rows to count them all."""
+    if failed.cut_at:
+        click.echo(f"More than {failed.cut_at:,} failed in 7 days; only the newest are counted.")
+
+
+def going(model: type[M], which: ColumnElement[bool], owner: str, one: str, many: str) -> str:
+    """Say what is deleted with a webhook or source: what waits, and what is over."""
+    waits = model.due_at.is_not(None)
+    waiting, old = (health.count_some(db.session(), which & some, model) for some in (waits, ~waits))
+    parts = (
+        [f"{up_to_limit(waiting, 'more than')} waiting {one if waiting == 1 else many}"] if waiting else []
+    )
+    if old:
+        noun = ("one" if old == 1 else "ones") if waiting else (one if old == 1 else many)
+        parts.append(f"{up_to_limit(old, 'more than')} old {noun}")
+    verb = "goes" if waiting + old == 1 else "go"
+    name = printable(owner)
+    return f"{' and '.join(parts)} {verb} with the {name}." if parts else f"The {name} has no {many}."
+
+
+def by_status(model: type[Delivery] | type[InboundEvent], which: ColumnElement[bool]) -> str:
+    """Return how many rows have which status."""
+    rows = db.session.execute(select(model.status, func.count()).where(which).group_by(model.status))
+    return ", ".join(f"{count} {status}" for status, count in rows) or "none"
+
+
+@contextmanager
+def show_progress(label: str, rows: int) -> Iterator[Step]:
+    """Show a progress bar on a terminal."""
+    if not rows or not sys.stderr.isatty():
+        yield lambda _rows: None
+        return
+    bar: Any = click.progressbar(length=rows, label=label, file=sys.stderr)
+    with bar:
+        yield bar.update
+
+
+def say_waiting() -> None:
+    """Say that the work begins after the present pass."""
+    click.echo("A pass is running; waiting for its end.", err=True)
+
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def ask(question: str, *, nothing: str, verb: str, as_json: bool) -> None:
+    """Ask on a terminal; raises Refused where the answer is no, and elsewhere.
+
+    `nothing` says that nothing was done, and `verb` completes “Add --yes to …”.
+    """
+    if as_json or not sys.stdin.isatty():
+        raise Refused(f"{nothing} Add --yes to {verb} without a question.")
+    if not _is_confirmed(question):
+        raise Refused(nothing)
+
+
+def ask_on_terminal(what_goes: Callable[[], str], yes: bool, verb: str = "Delete") -> None:
+    """Say on a terminal what a command deletes, and ask; raises Refused where the answer is no.
+
+    Elsewhere nothing is asked, because scripts delete too.
+    """
+    if yes or not sys.stdin.isatty():
+        return
+    question = f"{what_goes()} {verb}?"
+    db.session.rollback()  # nobody waits in a transaction for an answer
+    if not _is_confirmed(question, err=True):
+        raise Refused("Nothing was changed.")
+
+
+def _is_confirmed(question: str, *, err: bool = False) -> bool:
+    """Ask once, even if the command runs again because another transaction was in its way."""
+    answers = click.get_current_context().meta.setdefault(__name__, {})
+    if question not in answers:
+        answers[question] = click.confirm(question, err=err)
+    return bool(answers[question])

@@ -5,8 +5,8 @@ import sys
 
 import click
 
-from guestbook.background import delivery_warnings
-from guestbook.cli import app_command, option_types, terminal_log
+from guestbook.background import housekeeping
+from guestbook.cli import app_command, options, terminal_log
 from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.text import counted
 from guestbook.settings import installation
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 @click.command(cls=app_command.AppCommand)
-@option_types.max_seconds("Publish")
+@options.max_seconds("Publish")
 @click.option("--stay", is_flag=True, help="Stay for --max-seconds and publish new rows at once.")
 @click.option("--take-back", is_flag=True, help="Make rows due again that were published but not started.")
 @terminal_log.verbose_option("Print what is published.")
@@ -31,7 +31,7 @@ def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
     """
     try:
         from guestbook.background.celery import relay as the_relay
-        from guestbook.background.celery.publisher import BrokerAway
+        from guestbook.background.celery.messages import BrokerAway
     except ModuleNotFoundError:
         raise click.ClickException(CELERY_MISSING.format(installation.install_command("celery"))) from None
     if take_back:
@@ -47,4 +47,4 @@ def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
         log.error("The broker cannot be used now: %s. Everything due waits.", error)
         sys.exit(TRY_LATER)
     if done:
-        delivery_warnings.log_all(done)
+        housekeeping.log_warnings(done)

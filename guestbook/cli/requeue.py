@@ -9,8 +9,7 @@ import click
 from sqlalchemy import ColumnElement
 
 from guestbook.cli import output, row_lookup
-from guestbook.cli.list_options import WHEN
-from guestbook.cli.option_types import moment, together
+from guestbook.cli.options import WHEN, moment, together
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import printable

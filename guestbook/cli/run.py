@@ -1,8 +1,13 @@
-"""The command that runs the whole guestbook on this machine: the web server, and passes beside it."""
+"""The commands that run the web server: `serve`, and `run` with passes beside it."""
 
+import logging
 import os
+import signal
 import socket
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -10,15 +15,135 @@ from typing import Any, NoReturn
 
 import click
 from click.core import ParameterSource
+from flask import current_app
 
 from guestbook import settings
 from guestbook.auth import login
-from guestbook.cli import app_command, init_db, serve
-from guestbook.cli.pass_supervisor import SIGNALS_FOR_US, PassSupervisor
-from guestbook.lib import stop_flag
+from guestbook.cli import app_command, upgrade
+from guestbook.lib import own_process
 from guestbook.lib.text import printable
-from guestbook.settings import installation, run_settings
+from guestbook.settings import environment, installation
 from guestbook.storage.database import db, writing
+
+THREADS = 8
+BAD_ADDRESS = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix:/path/to/socket."
+
+
+@click.command(cls=app_command.AnyVersionCommand)  # its pages say what to do
+@click.option(
+    "--listen",
+    metavar="PLACE",
+    default="127.0.0.1:8080",
+    show_default=True,
+    help="Host and port, or unix:/path.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    default=THREADS,
+    show_default=True,
+    help="How many requests it handles at once.",
+)
+@click.option(
+    "--url-prefix",
+    default="",
+    metavar="PATH",
+    help="The path of the book's address, if it is not at the top of the site.",
+)
+def serve(listen: str, threads: int, url_prefix: str) -> None:
+    """Serve the book behind your web server's proxy.
+
+    Slow clients and half-open connections cannot block it. SIGTERM ends it once it has answered the requests
+    under way, and after five seconds in any case.
+    """
+    if listen.isdecimal():  # a port alone would be taken for a host
+        raise click.UsageError(BAD_ADDRESS)
+    try:
+        serving, where = listening(listen, threads, url_prefix)
+    except OSError as error:
+        raise click.ClickException(
+            f"Cannot listen on {printable(listen)}: {error.strerror or error}."
+        ) from None
+    except ValueError:
+        raise click.UsageError(BAD_ADDRESS) from None
+    click.echo(f"Serving on {where}", err=True)
+    with own_process.interrupted_by({signal.SIGTERM}):
+        serving.run()
+
+
+def listening(listen: str, threads: int = THREADS, url_prefix: str = "") -> tuple[Any, str]:
+    """Return the server of this application, which listens already, and its URL; its `run` serves.
+
+    Raises OSError when it cannot listen there, ValueError when that is no address.
+    """
+    from guestbook.lib import http_server  # here: waitress would make each start of cron slower
+
+    if app_command.settings().log_format == "text":
+        logging.basicConfig(force=True)  # a server's lines name their level and module
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # Flask's own way to the app itself
+    return http_server.listening(app, listen=listen, threads=threads, url_prefix=url_prefix)
+
+
+REST = 1.0  # seconds between two passes
+# One that ends early has failed, or has found the pass of another process at work. It must not use up a core.
+EARLY = 10.0  # seconds
+LONG_REST = 5.0  # seconds
+# Ctrl-C signals all processes of a terminal, and a service manager all of a service. A pass takes a second
+# signal as an order to end at once, so it gets one alone: SIGTERM, when we close the pipe.
+SIGNALS_OF_TERMINAL = {signal.SIGINT, signal.SIGHUP}
+SIGNALS_FOR_US = SIGNALS_OF_TERMINAL | {signal.SIGTERM}
+# Without -P a file in the working directory could take the place of a package.
+PASS_CODE = "from guestbook.lib import parent_watch; parent_watch.begin(); import guestbook; guestbook.main()"
+PASS_COMMAND = (sys.executable, "-P", "-c", PASS_CODE, "cron", "--stay")
+
+log = logging.getLogger(__name__)
+
+
+class PassSupervisor:
+    """Starts a pass, and another one when it has ended. Use it as a context manager: at its end none runs."""
+
+    def __init__(self) -> None:
+        self._read_end, self._write_end = os.pipe()  # the pass watches it: see parent_watch
+        self._stopping = threading.Event()
+        self._pass: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._run, name="passes", daemon=True)
+
+    def __enter__(self) -> "PassSupervisor":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the pass finish and record what is under way. A second Ctrl-C ends it at once."""
+        self._stopping.set()
+        if self._pass:
+            self._pass.terminate()  # at once if it has not begun; else it waits for the end of the pipe
+        os.close(self._write_end)
+        try:
+            self._thread.join()
+        except KeyboardInterrupt:
+            if self._pass:
+                self._pass.kill()
+            self._thread.join()
+        os.close(self._read_end)
+
+    def _run(self) -> None:
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, SIGNALS_OF_TERMINAL
+        )  # of this thread; its children inherit it
+        rest = 0.0
+        while not self._stopping.wait(rest):
+            began = time.monotonic()
+            self._run_pass()
+            rest = REST if time.monotonic() - began >= EARLY else LONG_REST
+
+    def _run_pass(self) -> None:
+        try:
+            self._pass = subprocess.Popen(PASS_COMMAND, stdin=self._read_end)
+        except OSError as error:
+            log.warning("no pass could be started, so what is due waits: %s.", error.strerror)
+        else:
+            self._pass.wait()
+
 
 HOST = "127.0.0.1"
 HIGHEST_PORT = 65535
@@ -42,9 +167,9 @@ def run(port: str) -> None:
     Ctrl-C stops everything. The next start keeps your data. While it runs, webhooks may reach this machine.
     """
     _require_port(port)
-    with suppress(KeyboardInterrupt), stop_flag.interrupted_by(SIGNALS_FOR_US), _settings_noted(port):
+    with suppress(KeyboardInterrupt), own_process.interrupted_by(SIGNALS_FOR_US), _settings_noted(port):
         context = click.get_current_context()
-        app_command.call(partial(context.invoke, init_db.init_db), any_version=True)
+        app_command.call(partial(context.invoke, upgrade.init_db), any_version=True)
         app_command.call(partial(_serve, port))
 
 
@@ -62,7 +187,7 @@ def _serve(port: str) -> None:
 
 def _server(port: str) -> Any:
     try:
-        return serve.listening(f"{HOST}:{port}")[0]
+        return listening(f"{HOST}:{port}")[0]
     except OSError:
         _refuse(port)
 
@@ -112,7 +237,7 @@ def _settings_noted(port: str) -> Iterator[None]:
         raise click.ClickException(str(error)) from None
     noted = None
     with suppress(OSError):  # a full disk: the commands themselves say so
-        noted = run_settings.note_run(values, port, os.getpid())
+        noted = environment.note_run(values, port, os.getpid())
     try:
         yield
     finally:

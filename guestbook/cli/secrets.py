@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from guestbook.cli import output
-from guestbook.cli.option_types import FiniteRange
+from guestbook.cli.options import FiniteRange
 
 LONGEST_OVERLAP = 30 * 24  # hours
 STDIN = "-"

@@ -6,19 +6,17 @@ from typing import Any, TypeVar
 
 import click
 
-from guestbook.cli import app_command, output, question, row_counts, row_lookup, secrets
-from guestbook.cli.option_types import Choice, together
-from guestbook.inbound import sample_requests, source_fields, source_shapes
+from guestbook.cli import app_command, output, row_lookup, secrets
+from guestbook.cli.options import Choice, together
+from guestbook.inbound import samples, source_shapes
 from guestbook.inbound import sources as inbound_sources
 from guestbook.inbound.scheme_fields import LONGEST_TOLERANCE
-from guestbook.inbound.sender_presets import SENDER_PRESETS
-from guestbook.inbound.template_presets import PRESETS
+from guestbook.inbound.senders import PRESETS, SENDER_PRESETS
 from guestbook.lib import clock
 from guestbook.lib.text import counted
-from guestbook.lib.verification.signature_headers import TOLERANCE
-from guestbook.lib.verification.signature_scheme import SIGNATURE_ENCODINGS, SIGNATURE_HASHES, SIGNED_CONTENTS
+from guestbook.lib.verification.kinds import SIGNATURE_ENCODINGS, SIGNATURE_HASHES, SIGNED_CONTENTS, TOLERANCE
 from guestbook.lib.verification.verify_signature import TOKEN_HEADER
-from guestbook.queries import bounded_counts, source_status, state_words
+from guestbook.queries import health, state_words
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
@@ -88,7 +86,7 @@ fields_of_source = together(
     click.option(
         "--budget",
         "budget_mb",
-        type=click.IntRange(source_fields.LEAST_MB, source_fields.MOST_MB),
+        type=click.IntRange(inbound_sources.LEAST_MB, inbound_sources.MOST_MB),
         metavar="MB",
         help=f"Megabytes for events that are not verified yet, {BUDGET_MB} by default.",
     ),
@@ -154,8 +152,8 @@ def add(as_json: bool, **fields: Any) -> None:
 @output.as_json
 def list_(as_json: bool) -> None:
     """List the sources and how they are doing."""
-    rows = source_status.all_of(db.session())
-    failed = bounded_counts.failed_lately(db.session(), InboundEvent, clock.now())
+    rows = health.all_sources(db.session())
+    failed = health.failed_lately(db.session(), InboundEvent, clock.now())
     if as_json:
         output.print_json([_facts(row.source) for row in rows])
         return
@@ -166,14 +164,14 @@ def list_(as_json: bool) -> None:
             (
                 *(ids[row.source.id], row.source.name, state_words.for_people(row.word)),
                 *(row.source.verify, row.source.action),
-                *(row.last_at, row_counts.up_to_limit(row.waiting), failed.counts.get(row.source.id, 0)),
+                *(row.last_at, output.up_to_limit(row.waiting), failed.counts.get(row.source.id, 0)),
             )
             for row in rows
         ],
         f"No sources yet. Add one: {app_command.typed('sources add NAME --verify github')}",
         cut=("NAME",),
     )
-    row_counts.print_limit(failed)
+    output.print_limit(failed)
 
 
 @sources.command("show")
@@ -187,8 +185,8 @@ def show_(id_: str, as_json: bool) -> None:
     if as_json:
         output.print_json(_revealed(row))
         return
-    state = source_status.of(db.session(), row).sentence
-    counts = row_counts.by_status(InboundEvent, InboundEvent.source_id == row.id)
+    state = health.of_source(db.session(), row).sentence
+    counts = output.by_status(InboundEvent, InboundEvent.source_id == row.id)
     output.print_groups(_revealed(row) | {"state": state, "events": counts}, GROUPS_OF_SOURCE)
 
 
@@ -234,7 +232,7 @@ def test(id_: str, event: str | None, as_json: bool) -> None:
     """
     row = row_lookup.find(Source, id_)
     is_disabled = row.disabled_at is not None
-    event_id = sample_requests.send(row, app_command.settings(), event)
+    event_id = samples.send_sample(row, app_command.settings(), event)
     if as_json:
         facts = source_shapes.inbound_event(row_lookup.find(InboundEvent, event_id))
         output.print_json(facts)
@@ -289,7 +287,7 @@ def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: b
 
 @sources.command()
 @row_lookup.id_argument
-@question.yes_option
+@output.yes_option
 @output.as_json
 def delete(id_: str, yes: bool, as_json: bool) -> None:
     """Delete a source and its events.
@@ -300,9 +298,7 @@ def delete(id_: str, yes: bool, as_json: bool) -> None:
     row = row_lookup.find(Source, id_)
     row_id, name = row.id, row.name
     mine = InboundEvent.source_id == row_id
-    question.ask_on_terminal(
-        lambda: row_counts.going(InboundEvent, mine, f"source {name}", "event", "events"), yes
-    )
+    output.ask_on_terminal(lambda: output.going(InboundEvent, mine, f"source {name}", "event", "events"), yes)
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     count = inbound_sources.delete(db.engine, row_id)
     done = f"Deleted source {row_id} and {counted(count, 'event')}."

@@ -2,8 +2,8 @@
 
 import click
 
-from guestbook.cli import app_command, output, question
-from guestbook.comments.spam import flood_valve, learned_words, spam_report
+from guestbook.cli import app_command, output
+from guestbook.comments.spam import comment_facts, learned_words, spam_report
 from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.storage.database import db, writing
@@ -37,16 +37,16 @@ def show(as_json: bool) -> None:
 def end_flood(as_json: bool) -> None:
     """Stop holding all comments because of a flood."""
     with writing() as session:
-        flood_valve.end_flood(session.connection(), app_command.settings().secret_key)
+        comment_facts.end_flood(session.connection(), app_command.settings().secret_key)
     output.print_done("New comments are published again.", {"held_until": None}, as_json)
 
 
 @spam.command()
-@question.yes_option
+@output.yes_option
 @output.as_json
 def forget(yes: bool, as_json: bool) -> None:
     """Erase what the score has learned from your decisions. A terminal asks first."""
-    question.ask_on_terminal(lambda: "You cannot undo this.", yes, "Forget all words")
+    output.ask_on_terminal(lambda: "You cannot undo this.", yes, "Forget all words")
     with writing() as session:
         count = learned_words.forget_all(session, app_command.settings().secret_key)
     output.print_done(f"Forgot {counted(count, 'word')}.", {"forgotten": count}, as_json)

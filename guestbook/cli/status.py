@@ -7,19 +7,18 @@ from typing import Any
 import click
 from sqlalchemy import ColumnElement, func, select
 
-from guestbook.cli import app_command, output, row_counts
+from guestbook.cli import app_command, output
 from guestbook.comments.spam import spam_report
-from guestbook.lib import clock
+from guestbook.lib import VERSION, clock
 from guestbook.lib.text import printable
-from guestbook.lib.version import VERSION
-from guestbook.queries import bounded_counts, cron_status, health, waiting_comments
-from guestbook.queries.cron_status import CronStatus
+from guestbook.queries import health, lists
+from guestbook.queries.health import CronStatus
 from guestbook.settings import crontab_line
 from guestbook.storage import engine_setup, writable
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook
 from guestbook.storage.models.comment import COMMENT_STATUSES
-from guestbook.storage.models.queue_row import QUEUE_STATUSES
+from guestbook.storage.models.delivery import QUEUE_STATUSES
 
 
 @click.command(cls=app_command.AppCommand)
@@ -44,12 +43,12 @@ def status(as_json: bool) -> None:
 
 def _cron(now: datetime) -> CronStatus:
     after_requests = app_command.settings().send_after_requests
-    return cron_status.read(db.session(), now, after_requests=after_requests)
+    return health.cron_status(db.session(), now, after_requests=after_requests)
 
 
 def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any]:
     last = db.session.scalars(select(Pass).order_by(Pass.started_at.desc()).limit(1)).first()
-    state, held_since = health.read(db.session(), now), waiting_comments.oldest(db.session())
+    state, held_since = health.read(db.session(), now), lists.oldest_waiting_comment(db.session())
     spam = spam_report.read(db.session(), app_command.settings().secret_key, now)
     return {
         "version": VERSION,
@@ -68,17 +67,18 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
         "inbound events": _counts(InboundEvent, QUEUE_STATUSES, to_the_end),
         "oldest due seconds": None if state.oldest_due_age is None else round(state.oldest_due_age),
         "last pass": clock.to_text(last.started_at) if last else None,
-        "last pass did": last and (cron_status.did(last) if last.finished_at else "(running, or killed)"),
+        "last pass did": last
+        and (health.what_passes_did(last) if last.finished_at else "(running, or killed)"),
         "can be written": can_write,
-        "well": can_write and _cron(now).word in cron_status.GOOD_WORDS,
+        "well": can_write and _cron(now).word in health.GOOD_WORDS,
     }
 
 
-def _counts(model: type[bounded_counts.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
+def _counts(model: type[health.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
     """Count by status; stop after `bounded_counts.COUNT_LIMIT` if not to the end, which may take seconds."""
     if not to_the_end:
         session = db.session()
-        some = {name: bounded_counts.count_some(session, model.status == name, model) for name in statuses}
+        some = {name: health.count_some(session, model.status == name, model) for name in statuses}
         return {name: count for name, count in some.items() if count}
     rows = db.session.execute(select(model.status, func.count()).group_by(model.status))
     return {name: count for name, count in rows}  # noqa: C416  a Result is no mapping
@@ -86,7 +86,7 @@ def _counts(model: type[bounded_counts.M], statuses: Iterable[str], to_the_end: 
 
 def _in_words(value: Any) -> Any:
     if isinstance(value, dict):
-        counts = [f"{row_counts.up_to_limit(count, 'more than')} {name}" for name, count in value.items()]
+        counts = [f"{output.up_to_limit(count, 'more than')} {name}" for name, count in value.items()]
         return ", ".join(counts) or "none"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 

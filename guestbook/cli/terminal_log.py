@@ -11,7 +11,7 @@ import click
 
 from guestbook.lib.json_log import JsonFormatter
 from guestbook.lib.text import printable
-from guestbook.storage.server_setup import RAISING_LOGGERS
+from guestbook.storage.engine_setup import RAISING_LOGGERS
 
 VERBOSE = "guestbook.verbose"  # key in click's context
 F = TypeVar("F", bound=Callable[..., object])

@@ -1,15 +1,33 @@
-"""The command that brings an older book up to date."""
+"""The commands that set up the database, bring an older book up to date, and encrypt its secrets."""
 
+import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
+from sqlalchemy import Connection
 
 from guestbook.cli import app_command, output
-from guestbook.cli.long_work import say_waiting, show_progress
+from guestbook.cli.output import say_waiting, show_progress
+from guestbook.lib import ids
+from guestbook.lib.encryption import EXTRA_OF_ENCRYPTION, Keyring
+from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
+from guestbook.settings import Settings, database_url, installation, secret_key
+from guestbook.storage import audit_log, database, file_identity, stored_secrets
+from guestbook.storage.database import db
+from guestbook.storage.stored_secrets import StoredSecrets
 
 if TYPE_CHECKING:
     from guestbook.storage.upgrade import UpgradeReport
+
+
+@click.command("init-db", cls=app_command.AnyVersionCommand)
+def init_db() -> None:
+    """Create the tables. It is safe to run again, and changes nothing of an older book: `upgrade` does."""
+    database.create_tables(db.engine)
+    click.echo(f"The tables are ready in {db.engine.url.render_as_string(hide_password=True)}.")
+    click.echo(f"The data folder is {app_command.settings().data_dir}.")
 
 
 @click.command(cls=app_command.AnyVersionCommand)
@@ -50,3 +68,86 @@ def _document(report: "UpgradeReport") -> dict[str, Any]:
             for one in report.migrations
         ],
     }
+
+
+KEY_BYTES = 32
+KEY_IS_SET = (
+    "The secret key comes from a setting. Set GUESTBOOK_SECRET_KEY_FALLBACKS to the present key and "
+    "GUESTBOOK_SECRET_KEY, or the file of GUESTBOOK_SECRET_KEY_FILE, to a new one, restart everything, and "
+    "run this without --new-key."
+)
+NEW_KEY = (
+    "The data folder has a new secret key. Restart the web server and workers now. Keep a copy of {} "
+    "elsewhere. The old key is in {}: remove that file when links and logins from before may end."
+)
+
+STILL_OLD = "The secret key is still the old one."
+
+
+@click.command("encrypt-secrets", cls=app_command.AppCommand)
+@click.option("--new-key", is_flag=True, help="First put a new secret key into the data folder.")
+def encrypt_secrets(new_key: bool) -> None:
+    """Encrypt all secrets in the database with the present secret key.
+
+    Run it after a change of the secret key, while GUESTBOOK_SECRET_KEY_FALLBACKS names the old one. If it is
+    interrupted, run it again, without --new-key. After --new-key, restart the web server and workers at once.
+    """
+    read = app_command.settings()
+    if not read.keyring.can_encrypt:
+        command = installation.install_command(EXTRA_OF_ENCRYPTION)
+        raise Refused(f"The package cryptography is not installed. Install it with: {command}")
+    if new_key:
+        read = _with_new_key(read)
+        files = read.data_dir / secret_key.KEY_FILE, read.data_dir / secret_key.OLD_KEYS_FILE
+        click.echo(NEW_KEY.format(*files))  # now, for the rest may fail
+    found = _encrypted(read.keyring)
+    click.echo(f"Encrypted {counted(found.encrypted, 'secret')} again, of {found.total:,}.")
+    if found.unreadable:
+        rows = ", ".join(f"{table} {key}" for table, key in sorted(found.unreadable))
+        doctor = app_command.typed("doctor")
+        raise Refused(f"These have secrets that cannot be decrypted: {rows}. See: {doctor}")
+
+
+def _with_new_key(read: Settings) -> Settings:
+    """Put a new key into the data folder, and return the settings that a program reads from now on."""
+    if not secret_key.is_in_data_folder(read.data_dir, read.secret_key):
+        raise Refused(KEY_IS_SET)
+    fresh = secrets.token_hex(KEY_BYTES)
+    try:
+        secret_key.replace(read.data_dir, fresh, read.secret_key)
+    except OSError as error:
+        raise Refused(f"{read.data_dir} cannot be written: {error.strerror}. {STILL_OLD}") from None
+    return replace(read, secret_key=fresh, secret_key_fallbacks=read.secret_keys)
+
+
+def _encrypted(keyring: Keyring) -> StoredSecrets:
+    def encrypt(connection: Connection) -> StoredSecrets:
+        found = stored_secrets.encrypt_all(connection, keyring)
+        if found.encrypted:
+            audit_log.record(connection, "rotated", "encryption", number=found.encrypted)
+        return found
+
+    return database.write_with_retry(db.engine, encrypt)
+
+
+ANY_HOSTS = "Any number of hosts may use a book on PostgreSQL or MariaDB, so there is nothing to take over."
+
+
+@click.command("take-over", cls=app_command.AppCommand)
+def take_over() -> None:
+    """Let this host use the SQLite file at once, after the book has moved here.
+
+    SQLite's locks work within one host, so only the host that came first writes. Stop the
+    book on the old host, and run this where it is now. A host that still runs it only reads from then on.
+    """
+    read = app_command.settings()
+    file = database_url.sqlite_file(read.data_dir, read.database_url)
+    if file is None:
+        raise Refused(ANY_HOSTS)
+    try:
+        others = file_identity.take_over(file)
+    except OSError as error:
+        raise Refused(f"{file.parent} cannot be written: {error.strerror}.") from None
+    names = ", ".join(host.name for host in others)
+    click.echo(f"This host, {ids.host_name()}, uses {file} from now on.")
+    click.echo(f"It does so in place of {names}." if names else "No other host has used it lately.")

@@ -5,15 +5,15 @@ from typing import Any
 
 import click
 
-from guestbook.cli import app_command, output, question, row_counts, row_lookup, secrets
-from guestbook.cli.option_types import Choice, together
+from guestbook.cli import app_command, output, row_lookup, secrets
+from guestbook.cli.options import Choice, together
 from guestbook.lib import clock, signing
 from guestbook.lib.text import counted
 from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
-from guestbook.queries import bounded_counts, state_words, webhook_status
+from guestbook.queries import health, state_words, webhook_status
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
@@ -130,14 +130,14 @@ def list_(as_json: bool) -> None:
     if as_json:
         output.print_json([_facts(row.webhook) for row in rows])
         return
-    failed = bounded_counts.failed_lately(db.session(), Delivery, clock.now())
+    failed = health.failed_lately(db.session(), Delivery, clock.now())
     ids = row_lookup.shown_ids(Webhook, [row.webhook.id for row in rows])
     output.print_table(
         ("ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"),
         [
             (
                 *(ids[row.webhook.id], row.webhook.name, state_words.for_people(row.word)),
-                *(row_counts.up_to_limit(row.waiting), failed.counts.get(row.webhook.id, 0)),
+                *(output.up_to_limit(row.waiting), failed.counts.get(row.webhook.id, 0)),
                 *(row.webhook.events, row.webhook.url),
             )
             for row in rows
@@ -145,7 +145,7 @@ def list_(as_json: bool) -> None:
         f"No webhooks yet. Add one: {app_command.typed('webhooks add URL')}",
         cut=("NAME", "EVENTS"),
     )
-    row_counts.print_limit(failed)
+    output.print_limit(failed)
 
 
 @webhooks.command("show")
@@ -160,7 +160,7 @@ def show_(id_: str, as_json: bool) -> None:
         output.print_json(_revealed(row))
         return
     state = state_words.for_people(webhook_status.in_short(row, clock.now()))
-    counts = row_counts.by_status(Delivery, Delivery.webhook_id == row.id)
+    counts = output.by_status(Delivery, Delivery.webhook_id == row.id)
     facts = _revealed(row) | {"state": state, "deliveries": counts}
     output.print_groups(facts, GROUPS_OF_WEBHOOK)
 
@@ -281,7 +281,7 @@ def test(id_: str, as_json: bool) -> None:
 
 @webhooks.command()
 @row_lookup.id_argument
-@question.yes_option
+@output.yes_option
 @output.as_json
 def delete(id_: str, yes: bool, as_json: bool) -> None:
     """Delete a webhook and all its deliveries.
@@ -292,8 +292,8 @@ def delete(id_: str, yes: bool, as_json: bool) -> None:
     webhook = row_lookup.find(Webhook, id_)
     row_id, name = webhook.id, webhook.name
     mine = Delivery.webhook_id == row_id
-    question.ask_on_terminal(
-        lambda: row_counts.going(Delivery, mine, f"webhook {name}", "delivery", "deliveries"), yes
+    output.ask_on_terminal(
+        lambda: output.going(Delivery, mine, f"webhook {name}", "delivery", "deliveries"), yes
     )
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
     count = outbound_webhooks.delete(db.engine, row_id)

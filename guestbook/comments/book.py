@@ -1,25 +1,97 @@
 """The book: sign, moderate and answer. A comment and its deliveries share one transaction."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import Session
 
-from guestbook.comments import announcements, comment_numbers, holds, reply_size
+from guestbook.comments import announcements
 from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
 from guestbook.comments.moderation_policy import SEVERITY, Classification
-from guestbook.comments.spam import learned_words, repeated_texts
-from guestbook.lib import clock, retry_policy, unit_of_work
-from guestbook.lib.errors import Refused
+from guestbook.comments.spam import learned_words, texts
+from guestbook.lib import clock, retry_policy, unit_of_work, validate
+from guestbook.lib.errors import Refused, Translatable
 from guestbook.lib.text import clean_text
-from guestbook.lib.translatable import Translatable
 from guestbook.outbound import outbox
 from guestbook.queue import erasure
 from guestbook.settings import Settings
-from guestbook.storage import audit_log, plain_insert, preferences
+from guestbook.storage import audit_log, plain_insert, plain_statement, preferences, upsert
 from guestbook.storage.audit_log import Actor
-from guestbook.storage.models import Comment, Origin, Reply
+from guestbook.storage.models import Comment, Origin, Reply, Setting
+
+LAST_NUMBER = "last_number"  # the name of the row
+LOCKED_LAST = f"SELECT value FROM settings WHERE name = '{LAST_NUMBER}'{plain_statement.FOR_UPDATE}"
+SET_LAST = f"UPDATE settings SET value = :number WHERE name = '{LAST_NUMBER}'"
+HIGHEST_IMPORTED = 1_000_000_000  # of a file: the book must be able to go on counting behind it
+
+
+def give_number(connection: Connection, comments: Sequence[Comment]) -> None:
+    """Number those that stand in the book or wait to, in this order, unless they have a number.
+
+    Spam gets one when the owner takes it out: it must not count among the visitors.
+    """
+    fresh = [comment for comment in comments if comment.is_known and comment.number is None]
+    if fresh:
+        last = _locked_last(connection)
+        for number, comment in enumerate(fresh, last + 1):
+            comment.number = number
+        _set_last(connection, last + len(fresh))
+
+
+def keep_number(session: Session, comments: Sequence[Comment]) -> None:
+    """Let the comments of a file keep their numbers, but for those that the book has given to others."""
+    given = [comment.number for comment in comments if comment.number is not None]
+    if not given:
+        return
+    connection = session.connection()
+    last = _locked_last(connection)
+    taken = set(session.scalars(select(Comment.number).where(Comment.number.in_(given))))
+    for comment in comments:
+        if comment.number in taken:
+            comment.number = None
+        taken.add(comment.number)
+    _set_last(connection, max(last, *given))
+
+
+def _locked_last(connection: Connection) -> int:
+    """Return the last number that was given; others wait for this transaction."""
+    found = plain_statement.run(connection, LOCKED_LAST)
+    if not found:
+        highest = connection.scalar(select(func.max(Comment.number))) or 0
+        upsert.insert_missing(connection, Setting, name=LAST_NUMBER, value=str(highest))
+        found = plain_statement.run(connection, LOCKED_LAST)
+    return int(found[0][0] or 0) if found else 0
+
+
+def _set_last(connection: Connection, number: int) -> None:
+    plain_statement.run(connection, SET_LAST, number=str(number))
+
+
+REPLY_LIMIT = 4000  # characters
+# Bytes of a comment and its reply as JSON, so that the payload of a webhook stays under 20 kB. A comment of
+# 4,000 emoji almost fills it alone, so the longest comments leave little room for a reply.
+REPLIED_LIMIT = 19_000
+
+
+def check_reply_size(comment: Comment, answer: Reply, settings: Settings) -> None:
+    """Raise Refused when the answer is too long, by itself or together with its comment."""
+    if sentence := validate.too_long("Your answer", answer.message, REPLY_LIMIT):
+        raise Refused(sentence, field="reply")
+    too_many = reply_excess(comment, answer, settings)
+    if too_many > 0:
+        sentence = (
+            f"The comment is very long, and webhooks get both. Please remove about {too_many:,} letters here."
+        )
+        raise Refused(sentence, field="reply", only_here=True)
+
+
+def reply_excess(comment: Comment, answer: Reply, settings: Settings) -> int:
+    """Return how many bytes the two have more than a payload may hold; not above 0 when they fit."""
+    both = json.dumps([comment.for_owner(settings.base_url), answer.public()], ensure_ascii=False)
+    return len(both.encode()) - REPLIED_LIMIT
+
 
 RULES = Actor("rules")  # the spam rules
 LEARNED_KINDS = {"published": "good", "spam": "spam"}  # by the status that the owner decides for
@@ -49,11 +121,11 @@ def sign(
     comment = _new(draft, verdict, form_key, origin)
     comment.announced_at = clock.now() if comment.is_known and comment.goes_to_webhooks else None
     connection = session.connection()
-    comment_numbers.give(connection, [comment])
+    give_number(connection, [comment])
     _insert(session, comment)
     if comment.announced_at:
         announcements.tell_first(session, comment, settings)
-    repeated_texts.remember_new(connection, comment)
+    texts.remember_new_text(connection, comment)
     return comment
 
 
@@ -96,7 +168,7 @@ def _insert(session: Session, comment: Comment) -> None:
         comment.origin.comment_id = comment.id
         plain_insert.store(session, comment, comment.origin)
     if comment.status == "held":
-        holds.begin(session, comment)
+        announcements.begin_hold(session, comment)
 
 
 def lock(session: Session, comment_ids: Sequence[str]) -> list[Comment]:
@@ -118,7 +190,7 @@ def move(
     """
     was, was_known = comment.status, comment.is_known
     comment.set_status(status, clock.now())
-    comment_numbers.give(session.connection(), [comment])
+    give_number(session.connection(), [comment])
     if status != was:
         learned_words.unlearn(session, settings.secret_key, comment)
     session.flush()
@@ -140,9 +212,9 @@ def _note_move(session: Session, comment: Comment, was: str, by: Actor | None) -
         return
     _note(comment, comment.status, by)
     if was == "held":
-        holds.end(session, comment)
+        announcements.end_hold(session, comment)
     elif comment.status == "held":
-        holds.begin(session, comment)
+        announcements.begin_hold(session, comment)
 
 
 def decide(session: Session, comment: Comment, status: str, settings: Settings) -> None:
@@ -186,7 +258,7 @@ def edit(
     for name, value in draft.values.items():
         setattr(comment, name, value)
     session.flush()
-    repeated_texts.remember(session, comment)
+    texts.remember_text(session, comment)
     if learned_as:
         learned_words.learn(session, settings.secret_key, comment, learned_as)
     if is_changed and comment.status == "published" and comment.goes_to_webhooks:
@@ -221,7 +293,7 @@ def reply(session: Session, comment: Comment, message: str, settings: Settings) 
         comment.reply = None
     else:
         answer = Reply(comment_id=comment.id, message=message, created_at=unit_of_work.now())
-        reply_size.check(comment, answer, settings)
+        check_reply_size(comment, answer, settings)
         comment.reply = session.merge(answer)
     _note(comment, "replied" if message else "reply_removed", None)
     session.flush()

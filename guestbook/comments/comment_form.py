@@ -2,14 +2,15 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from ipaddress import IPv6Address
 from urllib.parse import urlsplit
 
 from guestbook.lib import validate
+from guestbook.lib.errors import Translatable
 from guestbook.lib.text import clean_line, clean_text
-from guestbook.lib.translatable import Translatable
 
 VISITOR_NAME_LIMIT = 80  # characters, as in schema.sql
 WEBSITE_LIMIT = 500  # characters, as in schema.sql
@@ -140,3 +141,21 @@ def _too_long_together(message: str, note: str) -> str | None:
 def _error(typed: str, what: str, limit: int, sentence: str) -> str | None:
     """Return the sentence when nothing was typed, or why it is too long."""
     return validate.too_long(what, typed, limit) if typed else sentence
+
+
+ANSWER_LIMIT = 200  # characters that are looked at
+NOT_COMPARED = re.compile(r"[\W_]+")
+WRONG_ANSWER = Translatable("That is not the answer that the owner of this book expects. Please try again.")
+WRONG_ANSWER_OF_PROGRAM = "Answer the question of this book: {}"
+
+
+def is_right_answer(given: str, accepted: str) -> bool:
+    """Whether an answer is one of the accepted ones, which stand one a line; case and signs do not matter."""
+    wanted = {_compared(line) for line in accepted.splitlines() if line.strip()}
+    return _compared(given[:ANSWER_LIMIT]) in wanted
+
+
+def _compared(answer: str) -> str:
+    folded = unicodedata.normalize("NFKC", answer).casefold().strip()
+    # An answer of signs alone, such as ☺, is compared as it is.
+    return NOT_COMPARED.sub(" ", folded).strip() or folded

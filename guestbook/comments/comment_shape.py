@@ -3,7 +3,7 @@
 from typing import Any
 
 from guestbook.lib.json_schema import TEXT_SCHEMA, TIME_SCHEMA, Schema, answer, described, one_of, or_null
-from guestbook.outbound.event_catalogue.data_parts import ORIGIN_SCHEMA, PUBLIC_COMMENT_FIELDS, REPLY_PART
+from guestbook.outbound.event_catalogue import ORIGIN_SCHEMA, PUBLIC_COMMENT_FIELDS, REPLY_PART
 from guestbook.storage.models import Comment
 from guestbook.storage.models.comment import DECIDERS, DECISIONS
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from guestbook.lib import clock, ids, link_signature
-from guestbook.lib.link_signature import ID_DIGITS, SIGNATURE_DIGITS, TIME_DIGITS
+from guestbook.lib import clock, ids, signed_links
+from guestbook.lib.signed_links import ID_DIGITS, SIGNATURE_DIGITS, TIME_DIGITS
 
 MODERATION_PATH = "/moderate"
 MODERATION = "moderation"  # the purpose of the signature
@@ -31,8 +31,8 @@ class SignedLink:
 
     def token(self, secret_key: str) -> str:
         """Return the last part of its URL."""
-        times = (link_signature.digits(one) for one in (self.held_at, self.expires_at))
-        return link_signature.sign("".join((self.comment_id, *times)), MODERATION, secret_key)
+        times = (signed_links.digits(one) for one in (self.held_at, self.expires_at))
+        return signed_links.sign("".join((self.comment_id, *times)), MODERATION, secret_key)
 
     def public(self, base_url: str, secret_key: str) -> dict[str, str]:
         """Return its part of a payload."""
@@ -44,7 +44,7 @@ def read(token: str, secret_keys: Sequence[str]) -> SignedLink | None:
     """Return what a token says, also when it has expired; None if none of the keys has signed it."""
     if not MODERATION_TOKEN.fullmatch(token):
         return None
-    signed = link_signature.unsign(token, MODERATION, secret_keys)
+    signed = signed_links.unsign(token, MODERATION, secret_keys)
     if signed is None:
         return None
     times = signed[ID_DIGITS:]

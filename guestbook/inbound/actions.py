@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from guestbook.comments import book, moderation_policy
 from guestbook.comments.moderation_policy import Classification
 from guestbook.comments.spam import comment_facts
-from guestbook.inbound.decision import (
+from guestbook.inbound.evaluate import (
     BECAME,
     Effect,
     ForwardEvent,

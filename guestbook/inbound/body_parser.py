@@ -9,9 +9,8 @@ from urllib.parse import parse_qsl
 
 from werkzeug.http import parse_options_header
 
-from guestbook.lib import decompression, multipart_form, text_encoding
-from guestbook.lib.decompression import PackedWrongly
-from guestbook.lib.multipart_form import MULTIPART, NotMultipart, TooManyParts
+from guestbook.lib import body_encoding
+from guestbook.lib.body_encoding import MULTIPART, NotMultipart, PackedWrongly, TooManyParts
 
 UNPACKED_LIMIT = 4_000_000  # bytes of a body after unpacking
 DEPTH_LIMIT = 64  # levels of nested lists and objects
@@ -60,7 +59,7 @@ def unpacked(encoding: str, body: bytes) -> bytes:
 def beginning(encoding: str, body: bytes, most: int) -> bytes:
     """Unpack at most so many bytes; an uncompressed body comes back whole. Raises BodyError."""
     try:
-        return decompression.beginning(encoding, body, most)
+        return body_encoding.unpacked_beginning(encoding, body, most)
     except PackedWrongly as error:
         raise BodyError(str(error)) from None
 
@@ -70,7 +69,7 @@ def _text(body: bytes, content_type: str) -> str:
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        encoding = text_encoding.named(content_type)
+        encoding = body_encoding.named_encoding(content_type)
         if encoding not in (None, "utf-8"):
             return body.decode(encoding, "replace")
         raise BodyError(f"The body is not UTF-8: byte {error.start + 1:,} is wrong.") from None
@@ -103,7 +102,7 @@ def _form(text: str, content_type: str) -> object:
     try:
         pairs = _pairs(text, "utf-8", "strict")
     except UnicodeDecodeError:
-        pairs = _pairs(text, text_encoding.named(content_type) or "utf-8", "replace")
+        pairs = _pairs(text, body_encoding.named_encoding(content_type) or "utf-8", "replace")
     except ValueError:
         raise BodyError(TOO_MANY_FIELDS) from None
     return _values(pairs)
@@ -119,7 +118,7 @@ def _form_with_files(body: bytes, content_type: str) -> object:
     """Return what `_form` does. The files are left out."""
     boundary = parse_options_header(content_type)[1].get("boundary", "")
     try:
-        parts = multipart_form.parts(body, boundary, MOST_FIELDS)
+        parts = body_encoding.form_parts(body, boundary, MOST_FIELDS)
     except TooManyParts:
         raise BodyError(TOO_MANY_FIELDS) from None
     except NotMultipart:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from guestbook.inbound.event_counts import Counts
+from guestbook.inbound.processor import Counts
 from guestbook.lib import clock
-from guestbook.lib.stop_flag import StopFlag
-from guestbook.outbound.time_limit import NO_LIMIT, TimeLimit
+from guestbook.lib.own_process import StopFlag
+from guestbook.outbound.limits import NO_LIMIT, TimeLimit
 from guestbook.queue import poller
 from guestbook.settings import Settings
 

@@ -13,10 +13,10 @@ from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.lib import byte_text, clock, ids
+from guestbook.lib import body_encoding, clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.verification import verify_signature
-from guestbook.lib.verification.signature_scheme import SignatureScheme
+from guestbook.lib.verification.kinds import SignatureScheme
 from guestbook.storage import new_work, source_budget
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import INBOUND, Source
@@ -82,7 +82,7 @@ def pack(
 ) -> PackedRequest:
     """Return what to store of a request. `proof_key` hashes the secrets in its headers."""
     chosen = kept(headers, source, proof_key)
-    payload, encoding = byte_text.pack(body)
+    payload, encoding = body_encoding.pack(body)
     return PackedRequest(chosen, payload, encoding, source_budget.size_of(json.dumps(chosen), payload))
 
 
@@ -122,7 +122,7 @@ def is_genuine(source: Source, packed: PackedRequest, proof_keys: Sequence[str])
     """Whether the source has signed it. Asked only when there is no room for strangers."""
     if source.verify == "none":
         return False
-    body = byte_text.unpack(packed.payload, packed.encoding)
+    body = body_encoding.unpack(packed.payload, packed.encoding)
     return source.verify_request(packed.headers, body, clock.now(), proof_keys).ok
 
 

@@ -10,31 +10,75 @@ pages of webmentions are read in threads of their own: see `mentions.page_pool`.
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import actions, due_events, evaluate, event_end
-from guestbook.inbound.decision import Effect, InboundDecision
+from guestbook.inbound import actions, due_events, evaluate
 from guestbook.inbound.due_events import Claimed
-from guestbook.inbound.evaluate import ReceivedEvent
-from guestbook.inbound.event_counts import Counts
-from guestbook.inbound.mentions.page_pool import PagePool
-from guestbook.inbound.metadata import NO_METADATA
+from guestbook.inbound.evaluate import NO_METADATA, Effect, InboundDecision, ReceivedEvent
+from guestbook.inbound.mentions.mention_pages import PagePool
 from guestbook.lib import clock, ids
-from guestbook.lib.errors import with_detail
-from guestbook.lib.stop_flag import StopFlag
-from guestbook.lib.translatable import Translatable
-from guestbook.outbound.time_limit import NO_LIMIT, TimeLimit
+from guestbook.lib.errors import Translatable, with_detail
+from guestbook.lib.own_process import StopFlag
+from guestbook.outbound.limits import NO_LIMIT, TimeLimit
 from guestbook.queue import leases
 from guestbook.settings import Settings, installation
-from guestbook.storage import database_errors, source_budget, transaction_retry
+from guestbook.storage import database, database_errors, source_budget
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import MENTIONS
+
+if TYPE_CHECKING:
+    from guestbook.inbound.evaluate import InboundDecision
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a pass did in the inbox."""
+
+    processed: int = 0
+    retried: int = 0
+    refused: int = 0  # not genuine or not readable: the sender's error
+    failed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the source's name and id: ours
+    log_lines: list[tuple[str, dict[str, object]]] = field(default_factory=list)  # logged after the commit
+
+    @property
+    def all_failed(self) -> int:
+        """Return how many events failed, whoever is to blame."""
+        return self.failed.total() + self.refused
+
+    def add(self, other: "Counts") -> None:
+        """Add the figures of a batch."""
+        self.processed += other.processed
+        self.retried += other.retried
+        self.refused += other.refused
+        self.failed += other.failed
+
+    def count(self, event_id: str, source: Source, decision: "InboundDecision", note: str | None) -> None:
+        """Count one event, and keep its line for the log."""
+        if decision.retry_at:
+            self.retried += 1
+        elif not decision.error:
+            self.processed += 1
+        elif decision.is_genuine:
+            self.failed[source.name, source.id] += 1
+        else:
+            self.refused += 1
+        what = decision.metadata.event or "an event"
+        fate = f"{decision.fate}. {decision.error}" if decision.error else f"processed. {note or ''}".rstrip()
+        fields: dict[str, object] = {
+            "inbound_event_id": event_id,
+            "source_id": source.id,
+            "event": decision.metadata.event,
+        }
+        self.log_lines.append((f"{event_id} {what} of {source.name}: {fate}", fields))
+
 
 BATCH = 20  # events in one transaction, each of a megabyte at most
 BATCH_TIME = 0.1  # seconds after which a batch begins no more events, because the outbox waits
@@ -88,7 +132,7 @@ class Processor:
             self._batches += 1
             token = f"{self._name}.{self._batches}"  # a decision counts while its row still carries the token
             limits = {"limit": self._size, "mentions": self._pages.room}
-            batch = transaction_retry.write(
+            batch = database.write_with_retry(
                 self._engine, lambda at: due_events.claim(at, token, turn=self._batches, **limits)
             )
         elif not self._pages.is_busy:
@@ -99,7 +143,7 @@ class Processor:
 
     def work_on(self, event_id: str, token: str) -> Counts:
         """Process the event that the relay handed over under that token, if it is still under it."""
-        batch = transaction_retry.write(self._engine, lambda at: due_events.take_over(at, event_id, token))
+        batch = database.write_with_retry(self._engine, lambda at: due_events.take_over(at, event_id, token))
         pages = PagePool(self._settings, threads=False)  # of this call: threads share the processor
         counts = self._process(batch, pages, wait=True)
         pages.close()
@@ -116,7 +160,9 @@ class Processor:
         query = due_events.sources_with_due(clock.now(), Source.id)
         if not self._pages.room:
             query = query.where(Source.action != MENTIONS)
-        return transaction_retry.read(self._engine, lambda at: at.execute(query.limit(1)).first() is not None)
+        return database.read_with_retry(
+            self._engine, lambda at: at.execute(query.limit(1)).first() is not None
+        )
 
     def _process(self, batch: Claimed, pages: PagePool, *, wait: bool = False) -> Counts | None:
         """Evaluate, act and record; None if there is nothing to record. `wait` for all pages to be read."""
@@ -148,7 +194,7 @@ class Processor:
     def _record_all(self, decided: Sequence[Decided], left: Sequence[ReceivedEvent]) -> Counts:
         if not decided and not left:
             return Counts()
-        counts = transaction_retry.write(self._engine, lambda at: self._record(at, decided, left))
+        counts = database.write_with_retry(self._engine, lambda at: self._record(at, decided, left))
         self._recount_is_needed = True
         for line, fields in counts.log_lines:
             log.info(line, extra=fields)
@@ -211,7 +257,7 @@ class Processor:
                 raise
             why = with_detail(NOT_TAKEN, type(error.orig).__name__)
             refused = replace(decision, is_genuine=True, error=why)
-            event_end.end(connection, event, refused, **event_end.proof(refused, source))
+            due_events.end_event(connection, event, refused, **due_events.proof_text(refused, source))
             return refused, None
 
     def _act(
@@ -221,16 +267,16 @@ class Processor:
 
         The savepoint keeps errors to this event.
         """
-        proof = event_end.proof(decision, source)
+        proof = due_events.proof_text(decision, source)
         # An unproven id counts for nothing, or a stranger could use it up.
         external_id = decision.metadata.external_id if decision.is_genuine else None
         with Session(connection, join_transaction_mode="create_savepoint") as session, session.begin():
             connection = session.connection()
-            if again := event_end.retry(connection, event, decision, self._settings.retry_schedule):
+            if again := due_events.retry_event(connection, event, decision, self._settings.retry_schedule):
                 return again, None
             before = actions.earlier_event(session, event.id, source.id, external_id, decision.mark)
             if before and before.status != "failed":  # the sender sent it twice
-                return decision, event_end.end_repeat(connection, event, decision, before)
+                return decision, due_events.end_repeat(connection, event, decision, before)
             if before:
                 actions.correct(session, before.id, external_id=None)  # the one that repeats it has it now
             done = Effect("")
@@ -238,7 +284,7 @@ class Processor:
                 done = actions.carry_out(session, event.id, source, decision, self._settings)
                 decision = decision.after(done)
             values = {"note": done.note, "comment_id": done.comment_id} if not decision.error else {}
-            event_end.end(connection, event, decision, external_id=external_id, **values, **proof)
+            due_events.end_event(connection, event, decision, external_id=external_id, **values, **proof)
             if before and not decision.error:
                 # On the failed event too, so that erasure finds its words there.
                 actions.correct(session, before.id, comment_id=done.comment_id)

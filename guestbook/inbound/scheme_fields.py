@@ -6,14 +6,14 @@ from typing import Any
 
 from guestbook.lib import validate
 from guestbook.lib.errors import Refused
-from guestbook.lib.verification.kinds import VERIFICATION_KINDS
-from guestbook.lib.verification.signature_headers import TOLERANCE
-from guestbook.lib.verification.signature_scheme import (
+from guestbook.lib.verification.kinds import (
     ED25519,
     SIGNATURE_ENCODINGS,
     SIGNATURE_HASHES,
     SIGNED_CONTENTS,
     TIMESTAMP,
+    TOLERANCE,
+    VERIFICATION_KINDS,
 )
 from guestbook.lib.verification.verify_signature import TOKEN_HEADER
 from guestbook.storage.models import Source

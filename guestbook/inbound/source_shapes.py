@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
-from guestbook.inbound import bins, evaluate, event_view, scheme_fields
-from guestbook.inbound.bin_requests.signature_check import Check
-from guestbook.lib import byte_text, row_shape
+from guestbook.inbound import bins, evaluate, scheme_fields, template_preview
+from guestbook.inbound.bin_requests import Check
+from guestbook.lib import body_encoding, json_schema
 from guestbook.lib.json_schema import (
     ID_SCHEMA,
     NUMBER_SCHEMA,
@@ -18,17 +18,17 @@ from guestbook.lib.json_schema import (
     one_of,
     or_null,
 )
-from guestbook.lib.verification.signature_headers import TOLERANCE
-from guestbook.lib.verification.signature_scheme import (
+from guestbook.lib.verification.kinds import (
     ED25519,
     SIGNATURE_ENCODINGS,
     SIGNATURE_HASHES,
     SIGNED_CONTENTS,
+    TOLERANCE,
 )
 from guestbook.outbound.webhook_shapes import ERASED_SCHEMA
 from guestbook.settings import Settings
 from guestbook.storage.models import Bin, BinRequest, InboundEvent, Source
-from guestbook.storage.models.queue_row import QUEUE_STATUSES
+from guestbook.storage.models.delivery import QUEUE_STATUSES
 from guestbook.storage.models.source import ACTIONS, MENTIONS, VERIFY, scheme_of
 
 HEADER_FIELD: Schema = {"type": "string", "maxLength": scheme_fields.HEADER_LIMIT}
@@ -116,7 +116,7 @@ BIN_REQUEST_SCHEMA: Schema = {
 }
 BODY_SCHEMA: Schema = {
     "body": described(TEXT_SCHEMA, "The bytes that are kept, in the encoding."),
-    "encoding": one_of(*byte_text.ENCODINGS, description="Base64 if it is not UTF-8 text."),
+    "encoding": one_of(*body_encoding.ENCODINGS, description="Base64 if it is not UTF-8 text."),
 }
 HEADER_PAIR: Schema = answer({"name": TEXT_SCHEMA, "value": TEXT_SCHEMA})
 FINDING: Schema = answer({"header": TEXT_SCHEMA, "matches": {"type": "boolean"}, "sentence": TEXT_SCHEMA})
@@ -138,19 +138,19 @@ BIN_REQUEST_IN_FULL: Schema = {
 
 def source(row: Source, settings: Settings) -> dict[str, Any]:
     """Return a source without its secrets."""
-    return row_shape.of(row, SOURCE_SCHEMA, {"url": row.url(settings.base_url), "scheme": _scheme(row)})
+    return json_schema.of_row(row, SOURCE_SCHEMA, {"url": row.url(settings.base_url), "scheme": _scheme(row)})
 
 
 def inbound_event(row: InboundEvent) -> dict[str, Any]:
     """Return an inbound event as a list shows it."""
-    return row_shape.of(row, INBOUND_EVENT_SCHEMA)
+    return json_schema.of_row(row, INBOUND_EVENT_SCHEMA)
 
 
 def inbound_event_in_full(row: InboundEvent, sender: Source, settings: Settings) -> dict[str, Any]:
     """Return an inbound event with its exact payload and its verification."""
-    payload, encoding = byte_text.pack(row.body)
+    payload, encoding = body_encoding.pack(row.body)
     return inbound_event(row) | {
-        "headers": event_view.headers(row),
+        "headers": template_preview.shown_headers(row),
         "payload": payload,
         "encoding": encoding,
         "verification": asdict(evaluate.verify(row, sender, settings.secret_keys)),
@@ -160,22 +160,22 @@ def inbound_event_in_full(row: InboundEvent, sender: Source, settings: Settings)
 def bin_(row: Bin, settings: Settings) -> dict[str, Any]:
     """Return a bin."""
     more = {"url": row.url(settings.base_url), "answer_type": row.answer_type.partition(";")[0]}
-    return row_shape.of(row, BIN_SCHEMA, more)
+    return json_schema.of_row(row, BIN_SCHEMA, more)
 
 
 def bin_request(row: BinRequest) -> dict[str, Any]:
     """Return a request as a list shows it."""
-    return row_shape.of(row, BIN_REQUEST_SCHEMA)
+    return json_schema.of_row(row, BIN_REQUEST_SCHEMA)
 
 
 def bin_request_in_full(row: BinRequest, check: Check) -> dict[str, Any]:
     """Return a request with its headers, its body and what its signatures prove."""
-    body, encoding = byte_text.pack(row.kept)
+    body, encoding = body_encoding.pack(row.kept)
     return bin_request(row) | {
         "headers": [{"name": name, "value": value} for name, value in row.pairs],
         "body": body,
         "encoding": encoding,
-        "signatures": [row_shape.of(one, ("header", "matches", "sentence")) for one in check.findings],
+        "signatures": [json_schema.of_row(one, ("header", "matches", "sentence")) for one in check.findings],
         "warning": check.warning,
     }
 

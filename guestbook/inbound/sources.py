@@ -1,18 +1,124 @@
-"""Manage sources, which send webhooks to us. Commands and buttons call these; wrong values are refused."""
+"""Manage sources, which send webhooks to us. Commands, pages and calls use this; wrong values are refused."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import sender_presets, source_fields
-from guestbook.lib import clock, ids
+from guestbook.inbound import scheme_fields, senders
+from guestbook.inbound.senders import PRESETS
+from guestbook.lib import clock, ids, template_sandbox, text, validate
 from guestbook.lib.errors import Refused, only_here
+from guestbook.lib.template_sandbox import TemplateFault
+from guestbook.lib.verification.kinds import VERIFICATION_KINDS, SignatureClaim, Unproven
 from guestbook.storage import audit_log, batch_delete, row_changes
 from guestbook.storage.models import INBOUND, Source
-from guestbook.storage.models.source import BUDGET_MB, OLD_SECRET_VALID_FOR
+from guestbook.storage.models.source import ACTIONS, BUDGET_MB, OLD_SECRET_VALID_FOR, VERIFY
+
+SECRET_LIMIT = 200  # characters, as in schema.sql
+LEAST_MB, MOST_MB = 2, 1000  # of a budget: one body takes up to 1.4 MB, and INTEGER ends at 2,147 MB
+DEFAULTS = {  # of PRESETS
+    **{"github": "github", "standard": "guestbook", "stripe": "stripe"},
+    **dict.fromkeys(("hmac", "ed25519", "token", "none"), "plain"),
+}
+NO_CLAIM = SignatureClaim("", b"", (), None, ())
+
+
+def checked_fields(source: Source, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a source; refuses with a sentence for each wrong field."""
+    verify = fields.get("verify", source.verify)
+    action = fields.get("action", source.action)
+    budget = validate.whole(LEAST_MB, MOST_MB, "budget_mb", "The budget must be a number of megabytes")
+    checks: dict[str, Callable[[], Any]] = {
+        "name": lambda: validate.name(fields.get("name", source.name)),
+        "verify": lambda: _choice(source, "verify", VERIFY, verify, "way to verify"),
+        "action": lambda: _choice(source, "action", ACTIONS, action, "action"),
+        "secret": lambda: _new_secret(source, verify, fields.get("secret")),
+        "header": lambda: scheme_fields.header(source, verify, fields.get("header")),
+        "scheme": lambda: scheme_fields.scheme(source, verify, fields),
+        "template": lambda: _template(source, verify, action, fields.get("template")),
+        "budget_mb": lambda: budget(fields.get("budget_mb", source.budget_mb)),
+    }
+    return validate.all_of(checks)
+
+
+def _choice(source: Source, field: str, known: Collection[str], chosen: str, noun: str) -> str:
+    if not source.is_built_in:
+        return validate.one_of(known, chosen, field=field, noun=noun)
+    if chosen != getattr(source, field):
+        raise Refused(
+            f"The book has added this source for webmentions, so its {noun} stays.",
+            field=field,
+            only_here=True,
+        )
+    return chosen
+
+
+def preset_name(template: str | None) -> str | None:
+    """Return the name of the ready-made template that this is, if any."""
+    return next((name for name, ready in PRESETS.items() if ready == template), None)
+
+
+def template_for(verify: str, template: str | None) -> str:
+    """Return the text of a template, given as a text, as a name or not at all; refuses a wrong one."""
+    given = text.LINE_ENDS.sub("\n", template or "")
+    if not given.strip():
+        given = DEFAULTS.get(verify, "")
+    if not given:
+        known = ", ".join(PRESETS)
+        sentence = f"Write the template that makes the comment, or name a ready-made one: {known}."
+        raise Refused(sentence, field="template")
+    wording = PRESETS.get(given.strip(), given)
+    key = ("source's template", wording)
+    validate.template(key, lambda: template_sandbox.check(wording), TemplateFault)
+    return validate.storable(wording, field="template")
+
+
+def _new_secret(source: Source, verify: str, given: str | None) -> str | None:
+    """Return the given secret, the present one, or a new one."""
+    if verify == "none":
+        if given:
+            sentence = "A source that verifies nothing has no secret. Choose how it is verified."
+            raise Refused(sentence, field="secret")
+        return None
+    keeps = not given and verify == source.verify
+    return source.secret if keeps else checked_secret(verify, given)
+
+
+def checked_secret(verify: str, given: str | None) -> str:
+    """Return the given secret or a new one; raises Refused."""
+    kind = VERIFICATION_KINDS.get(verify, VERIFICATION_KINDS["none"])
+    if not given and kind.secret_from:
+        raise Refused(f"Paste {kind.secret_from}: it alone proves the sender.", field="secret")
+    if not given:
+        return kind.new_secret()
+    typed = given.strip()
+    if not typed or len(typed) > SECRET_LIMIT or not typed.isprintable():
+        sentence = f"The secret must have 1 to {SECRET_LIMIT} characters, all in one line."
+        raise Refused(sentence, field="secret")
+    if typed.startswith(kind.mistaken):
+        raise Refused(f"This is {kind.mistaken_for}.", field="secret")
+    if verify == "token" and not typed.isascii():
+        raise Refused("A token is sent in a header, so it must be plain ASCII.", field="secret")
+    try:
+        kind.matches(typed, NO_CLAIM)
+    except Unproven as error:
+        raise Refused(str(error), field="secret") from None
+    return typed
+
+
+def _template(source: Source, verify: str, action: str, given: str | None) -> str | None:
+    """Return the template; it stays even if the action does not need it."""
+    if action == "comment":
+        return template_for(verify, source.template if given is None else given)
+    if given and given.strip():
+        raise Refused(
+            f"The action {action} needs no template. Only the action comment does.", field="template"
+        )
+    return source.template
+
 
 # The check of any other field of a source looks at how the source verifies and what it does.
 JUDGED_ALONE = {"name", "preset", "verify", "action", "budget_mb"}
@@ -63,7 +169,7 @@ def rotate(
     if source.verify == "none":
         raise Refused("This source verifies nothing, so it has no secret.", field="secret", only_here=True)
     with only_here():
-        fresh = source_fields.secret(source.verify, secret)
+        fresh = checked_secret(source.verify, secret)
     if fresh == source.secret:
         raise Refused("The source already has this secret.", field="secret", only_here=True)
     source.rotate_secret(fresh, now, overlap)
@@ -84,8 +190,8 @@ def begin_delete(session: Session, source_id: str) -> bool:
 
 
 def _set(source: Source, fields: Mapping[str, Any]) -> None:
-    filled = sender_presets.filled_in(source, fields)
-    values = source_fields.checked(source, filled)
+    filled = senders.filled_in(source, fields)
+    values = checked_fields(source, filled)
     now, secret = clock.now(), values.pop("secret")
     if values["verify"] != source.verify:
         source.secret, source.previous_secret, source.previous_secret_expires_at = secret, None, None

@@ -8,10 +8,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from guestbook.comments.comment_form import Draft
-from guestbook.inbound import evaluate, sample_events
-from guestbook.inbound.decision import InboundDecision, WriteComment
-from guestbook.inbound.evaluate import ReceivedEvent
-from guestbook.lib import clock
+from guestbook.inbound import body_parser, evaluate
+from guestbook.inbound import samples as sample_events
+from guestbook.inbound.body_parser import BodyError
+from guestbook.inbound.evaluate import InboundDecision, ReceivedEvent, WriteComment
+from guestbook.lib import byte_view, clock
+from guestbook.lib.byte_view import View
+from guestbook.lib.redaction import HIDDEN
+from guestbook.lib.verification import verify_signature
 from guestbook.storage.models import InboundEvent, Source
 
 EVENTS_TRIED = 5  # until one gives a comment: each may take half a second
@@ -27,7 +31,7 @@ class TemplatePreview:
     is_error: bool
 
 
-def of(
+def preview_of(
     session: Session, source_id: str | None, name: str, verify: str, template: str, base_url: str
 ) -> TemplatePreview:
     """Try it with the latest events of a source, the newest first, or with samples if there are none."""
@@ -35,7 +39,7 @@ def of(
     latest = list(_latest(session, source_id)) if source_id else []
     samples = (
         ("a sample, because nothing has come yet", ReceivedEvent("", one.headers, one.body, clock.now()))
-        for one in sample_events.of(verify)
+        for one in sample_events.samples_of(verify)
     )
     return _best(
         _preview(what, evaluate.evaluate(event, trial, base_url=base_url, proof_keys=()))
@@ -61,3 +65,22 @@ def _preview(what: str, decision: InboundDecision) -> TemplatePreview:
     draft = action.draft if isinstance(action, WriteComment) else None
     sentence = decision.error or decision.note or "The other book removed this comment."
     return TemplatePreview(what, draft, sentence, decision.error is not None)
+
+
+def shown_headers(event: InboundEvent) -> dict[str, str]:
+    """Return the kept headers; the proof of a secret is hidden."""
+    return {
+        name: HIDDEN if value.startswith(verify_signature.PROOF) else value
+        for name, value in event.headers.items()
+    }
+
+
+def shown_payload(event: InboundEvent) -> list[View]:
+    """Return each way to read the payload, unpacked if it was compressed."""
+    try:
+        body = body_parser.beginning(
+            event.headers.get("content-encoding", ""), event.body, byte_view.READ_BYTES + 1
+        )
+    except BodyError:
+        body = event.body
+    return byte_view.views(body, event.headers.get("content-type", ""))

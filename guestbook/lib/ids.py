@@ -1,10 +1,13 @@
-"""Ids that the application makes: time-ordered, never reused, the same in every database."""
+"""Ids that the application makes: time-ordered, never reused, alike in all databases; this host's name."""
 
 import hashlib
 import re
 import secrets
+import socket
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ID = re.compile("[0-9a-f]{32}")
@@ -59,3 +62,18 @@ def moment_of(row_id: str) -> datetime:
         return EPOCH + timedelta(milliseconds=int(row_id[:12], 16))
     except (ValueError, OverflowError):
         return EPOCH
+
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux's; all containers on one kernel have the same
+
+
+def host_name() -> str:
+    """Return the name, cut to the 100 characters of its column."""
+    return socket.gethostname()[:100]
+
+
+def boot_id() -> str | None:
+    """Return what tells this running kernel from all others; None on other systems than Linux."""
+    with suppress(OSError):
+        return BOOT_ID.read_text().strip() or None
+    return None

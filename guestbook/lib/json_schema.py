@@ -1,7 +1,10 @@
 """JSON Schemas (draft 2020-12): helpers to write them, and to list the fields that one describes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
+
+from guestbook.lib import clock
 
 Schema = dict[str, Any]
 
@@ -101,3 +104,13 @@ def in_words(schema: Schema) -> str:
     names = [FORMAT_NAMES.get(schema.get("format", ""), "text") if one == "string" else TYPE_NAMES[one]
              for one in types(schema)]  # fmt: skip
     return " or ".join(names) or "anything"
+
+
+def of_row(row: object, properties: Iterable[str], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the attributes with these names; `more` has those that are no plain columns."""
+    given = more or {}
+    return {name: given[name] if name in given else _plain(getattr(row, name)) for name in properties}
+
+
+def _plain(value: object) -> object:
+    return clock.to_text(value) if isinstance(value, datetime) else value

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from guestbook.lib import file_access
+from guestbook.lib import files
 
 PASS, RELAY = "pass.lock", "relay.lock"  # names in the data folder
 BACKUP, RESTORE = "backup.lock", "restore.lock"
@@ -57,7 +57,7 @@ def _opened(path: Path) -> tuple[int | None, str]:
 
 def _replaced(path: Path) -> tuple[int | None, str]:
     """Replace another user's file with our own, or say what helps."""
-    why = file_access.why_not(path)
+    why = files.why_not(path)
     try:
         path.unlink()
         descriptor = _open(path)

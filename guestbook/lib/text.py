@@ -1,4 +1,5 @@
-"""Clean the text of strangers: no invisible, reordering or broken characters.
+"""The text of strangers: cleaned, measured in characters as people see them and in columns of a terminal,
+and made safe for a cell of a spreadsheet. Pure.
 
 Pages escape when they show; the stored text is never escaped.
 """
@@ -102,3 +103,86 @@ def printable(text: str) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """Return the number with its noun: `1 delivery`, `2,000 comments`; `many` is for nouns without s."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+CODE_POINTS = 16  # of one character: a family of four with skin tones has eleven
+JOINER = "\u200d"
+FLAG = re.compile("[\U0001f1e6-\U0001f1ff]{2}")
+SKIN_TONES_AND_TAGS = re.compile("[\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
+PICTOGRAPHS = ("So", "Cn")  # categories; new emoji are unknown to an older Python
+
+
+def one_character_a_word(value: str, most: int) -> str:
+    """Return the characters with a blank between them; raises ValueError with a sentence for a person."""
+    words = clean_line(value).split()
+    if len(words) > most:
+        raise ValueError(f"These are {len(words):,} characters. Please use at most {most}.")
+    for word in words:
+        if not is_one_character(word):
+            shown = shortened(word, CODE_POINTS)
+            raise ValueError(f"“{shown}” is not one character. Please put a blank between two characters.")
+    return " ".join(words)
+
+
+def is_one_character(word: str) -> bool:
+    """Whether it is one visible character, by UAX 29 without its rules for jamo and Indic conjuncts."""
+    if len(word) > CODE_POINTS or clean_line(word) != word:
+        return False
+    parts = word.split(JOINER)
+    joins = len(parts) == 1 or all(unicodedata.category(part[:1] or " ") in PICTOGRAPHS for part in parts)
+    return joins and all(_is_marked(part) for part in parts)
+
+
+def _is_marked(part: str) -> bool:
+    """Whether it is a flag, or a character with nothing but marks behind it."""
+    if not part or FLAG.fullmatch(part):
+        return bool(part)
+    base = unicodedata.category(part[0])
+    is_seen = base == "Cn" or base[0] not in "CMZ"
+    return is_seen and all(
+        unicodedata.category(one)[0] == "M" or SKIN_TONES_AND_TAGS.match(one) for one in part[1:]
+    )
+
+
+MOST_IN_A_COLUMN = 8  # characters: a letter with four marks has five, a family of emoji seven in two columns
+
+
+def display_width(text: str) -> int:
+    """Return the columns that a text without controls takes."""
+    if text.isascii():
+        return len(text)
+    import wcwidth  # here: most of what is printed is ASCII
+
+    return max(0, wcwidth.wcswidth(text))
+
+
+def fill_to_width(text: str, columns: int) -> str:
+    """Return the text with blanks behind it, so that it is so wide."""
+    return text + " " * (columns - display_width(text))
+
+
+def cut_to_width(text: str, columns: int) -> str:
+    """Return the text, cut with an ellipsis where it is wider than that."""
+    if display_width(text) <= columns:
+        return text
+    if text.isascii():
+        return text[: columns - 1] + "…"
+    text = text[: columns * MOST_IN_A_COLUMN]  # a long text is not measured again and again
+    while display_width(text) > columns - 1:
+        text = text[:-1]
+    return text + "…"
+
+
+# A spreadsheet runs a cell that begins so: https://owasp.org/www-community/attacks/CSV_Injection. So an
+# apostrophe goes before it, also where some are there already: then `plain` can undo it.
+FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")  # some take the wide ones too
+
+
+def inert_cell(text: str) -> str:
+    """Return a cell that is text and no formula."""
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def plain_cell(cell: str) -> str:
+    """Return the text that `inert` was given."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell

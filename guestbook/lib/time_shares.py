@@ -4,7 +4,7 @@ import time
 from datetime import datetime
 from typing import Protocol
 
-from guestbook.lib.stop_flag import StopFlag
+from guestbook.lib.own_process import StopFlag
 
 LEAST_TURN = 0.05  # seconds that the other work gets at a time, even if ours takes less
 MOST_TURN = 1.0  # seconds; the record of a sent delivery may wait so long

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from guestbook.lib import clock, text, unit_of_work
-from guestbook.lib.errors import Refused
-from guestbook.lib.translatable import Translatable
+from guestbook.lib.errors import Refused, Translatable
 
 ALIKE = 0.75  # of 1, how much a word has in common with the one that was probably meant
 NAME_LIMIT = 80  # characters of the owner's name for a thing, as in schema.sql
@@ -131,3 +131,45 @@ def too_long(what: str, value: str, limit: int) -> str | None:
         length=len(value),
         limit=limit,
     )
+
+
+MAILTO = "mailto:"
+MAIL_ADDRESS_LIMIT = 254  # characters, RFC 5321
+MAIL_ADDRESS = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
+)
+
+
+def mail_address(address: str) -> str:
+    """Return the address; raises ValueError for any other text."""
+    if len(address) > MAIL_ADDRESS_LIMIT or not MAIL_ADDRESS.fullmatch(address):
+        raise ValueError("it must be an address like book@example.org")
+    return address
+
+
+def address_of_mailto(url: str) -> str:
+    """Return the address of a mailto: URL; raises ValueError."""
+    return mail_address(unquote(url[len(MAILTO) :]))
+
+
+def is_mailto(url: str) -> bool:
+    """Whether it is a mailto: URL."""
+    return url[: len(MAILTO)].lower() == MAILTO
+
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+ASCII_HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
+
+
+def web_origin(typed: str) -> str:
+    """Return the origin that somebody typed, also by a whole address; raises ValueError with a sentence."""
+    wrong = f"{typed[:80]!r} is not the address of a website, such as https://example.org."
+    try:
+        parts = urlsplit(typed)
+        host, port = (parts.hostname or "").encode("idna").decode().lower(), parts.port
+    except ValueError:
+        raise ValueError(wrong) from None
+    if parts.scheme not in DEFAULT_PORTS or "@" in parts.netloc or not ASCII_HOST.fullmatch(host):
+        raise ValueError(wrong)
+    return f"{parts.scheme}://{host}" + (f":{port}" if port and port != DEFAULT_PORTS[parts.scheme] else "")

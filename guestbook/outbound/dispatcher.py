@@ -20,26 +20,115 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.lib import clock, ids, retry_policy
-from guestbook.lib.stop_flag import StopFlag
+from guestbook.lib import clock, ids, resource_limits, retry_policy
+from guestbook.lib.own_process import StopFlag
 from guestbook.lib.time_shares import OtherWork, TimeShares
-from guestbook.outbound import open_webhooks, recorder, sender, tasks
-from guestbook.outbound.host_limits import HostLimits
-from guestbook.outbound.mail import MailSender
-from guestbook.outbound.rate_limiter import Budget, RateLimiter
+from guestbook.outbound import lanes, recorder, sender, tasks
+from guestbook.outbound.limits import LEAST_TIME, NO_LIMIT, Budget, RateLimiter, TimeLimit
 from guestbook.outbound.receivers import Receivers
-from guestbook.outbound.single_worker import SingleWorker
-from guestbook.outbound.tally import Tally
+from guestbook.outbound.recorder import Tally
+from guestbook.outbound.sender import MailSender
 from guestbook.outbound.tasks import DeliveryTask, Outcome, Receiver
-from guestbook.outbound.tick_pace import TICK_PAUSE, TickPace
-from guestbook.outbound.time_limit import LEAST_TIME, NO_LIMIT, TimeLimit
-from guestbook.outbound.worker_pool import WorkerPool
+from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
 from guestbook.queue import clock_repair, erasure, leases
-from guestbook.queue.ordered_claims import OrderedClaims
+from guestbook.queue.comment_order import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
-from guestbook.storage import database, database_errors, transaction_retry
+from guestbook.storage import database, database_errors
 from guestbook.storage.models import DELIVERIES
+from guestbook.transport import Transport
+
+TICK_PAUSE = 0.02  # seconds between two ticks
+LEAST_PAUSE = 0.01  # seconds between two ticks, even if there is nothing to send: others want to write, too
+STEP_BACK = 2.0  # if others write to the same file: send on this many times as long as a tick held the lock
+SMALL_TICK = 128  # rows that a tick records or claims while visitors write
+SMALL_FOR = 0.2  # seconds after a visitor has written
+
+
+class TickPace:
+    """The pace of one pass."""
+
+    def __init__(self, poller: Poller, pool: WorkerPool[Any, Any]) -> None:
+        self._poller = poller
+        self._pool = pool
+        self._newest = poller.newest_from_visitors()
+        self._small_until = 0.0  # on the monotonic clock
+
+    def let_threads_send(self, stop: StopFlag, *, owed: float, outcome_wait: float, tick_took: float) -> None:
+        """Wait until the next tick.
+
+        The threads may send for the usual time, or longer if our work is `owed` so many seconds. Then an
+        outcome is waited for, for `outcome_wait` seconds at most.
+        """
+        self._poller.mark()
+        self._fit_ticks()
+        stop.wait(LEAST_PAUSE)
+        self._pool.wait_while_sending(max(TICK_PAUSE, owed) - LEAST_PAUSE)
+        if self._poller.others_wrote() and not stop.is_set():
+            self._pool.wait_while_sending(STEP_BACK * tick_took)
+        if not stop.is_set():
+            self._pool.wait(outcome_wait)
+
+    def _fit_ticks(self) -> None:
+        newest, now = self._poller.newest_from_visitors(), time.monotonic()
+        if newest != self._newest:
+            self._newest, self._small_until = newest, now + SMALL_FOR
+        self._pool.limit_ticks(SMALL_TICK if now < self._small_until else None)
+
+
+SLOWED = (
+    "this host limits {0}, so the pass used {1} of {2} threads. Nothing is lost. "
+    "With --concurrency {1} cron does not say so again."
+)
+NO_ROOM = "This host allows not a single request: it limits {}."
+
+
+class HostLimits:
+    """Keeps a worker pool and its transport within the limits, and names the limit that was met."""
+
+    def __init__(self, pool: WorkerPool[DeliveryTask, Outcome], transport: Transport) -> None:
+        self._pool = pool
+        self._transport = transport
+        self._wished = pool.size
+        self._limit: str | None = None
+        self._reserve = resource_limits.Reserve()
+
+    def fit(self) -> None:
+        """Use what the host allows beside the database, whose files must be open by now."""
+        resource_limits.bound_arenas()
+        room = resource_limits.room(self._pool.size)
+        self._limit = room.limit
+        self._pool.limit(room.threads)
+        lookups = room.threads if room.limit else None
+        self._transport.limit(connections=room.connections, lookups=lookups)
+
+    def free_memory(self) -> None:
+        """Give up what the pass can do without, after a MemoryError."""
+        self._limit = resource_limits.MEMORY_LIMIT
+        self._reserve.give_up()
+        self._pool.limit(max(1, self._pool.threads // 2))
+        self._pool.was_short = True
+        self._transport.limit(connections=0)
+
+    def no_room(self, met: str | None) -> str | None:
+        """Return a sentence when not a single thread is left. `met` is the limit that stopped a request."""
+        return None if self._pool.size else NO_ROOM.format(self._name(met))
+
+    def slowed(self, met: str | None) -> str | None:
+        """Return a sentence when the pass used fewer threads than it could have used."""
+        if not self._pool.was_short:
+            return None
+        return SLOWED.format(self._name(met), self._pool.size, self._wished)
+
+    def close(self) -> None:
+        """Free what a pass holds."""
+        self._transport.close()
+        self._reserve.give_up()
+
+    def _name(self, met: str | None) -> str:
+        refused = resource_limits.why_no_thread() if self._pool.was_refused else None
+        return met or refused or self._limit or resource_limits.THREAD_LIMIT
+
 
 RESULT_WAIT = 0.25  # seconds to wait for an outcome before the next look for new work
 ERASURE_LOOK = 0.5  # seconds between two looks for claimed deliveries whose comment was deleted for good
@@ -175,7 +264,7 @@ class Dispatcher:
 
     def _record_and_claim(self, *, claiming: bool) -> list[ClaimedTasks]:
         """Commit the tick's transaction. When memory is short, or a row is refused, only record."""
-        commit = partial(transaction_retry.write, self._engine)
+        commit = partial(database.write_with_retry, self._engine)
         try:
             began, tally, claims = commit(lambda at: self._transaction(at, claiming))
         except MemoryError:
@@ -202,8 +291,8 @@ class Dispatcher:
         now = clock.now()
         self._ticks += 1
         token = f"{self._name}.{self._ticks}"  # an outcome counts while its row still carries the token
-        self.pool.hold_all_but(open_webhooks.open_ids(connection, now))
-        found = self._receivers.readable(connection, open_webhooks.with_due(connection, now), now)
+        self.pool.hold_all_but(lanes.open_ids(connection, now))
+        found = self._receivers.readable(connection, lanes.open_with_due(connection, now), now)
         webhooks = self._limit.choose(found)
         first = self._ticks % len(webhooks) if webhooks else 0  # each webhook is served first in turn
         webhooks = [*webhooks[first:], *webhooks[:first]]

@@ -1,21 +1,114 @@
 """The outbox: publish an event, ping a webhook. It stores deliveries; the dispatcher sends them."""
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, or_, select
 
 from guestbook.lib import clock, ids, retry_policy, unit_of_work
-from guestbook.outbound import formats, new_deliveries
+from guestbook.outbound import formats
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.formats import ADDRESSED
-from guestbook.outbound.new_deliveries import NO_DELAY, BodyInput, StoredEvent
+from guestbook.outbound.formats import ADDRESSED, FormatError, FormatInput
 from guestbook.queue import comment_order, erasure
 from guestbook.settings import Settings
 from guestbook.storage import new_work, plain_insert, plain_statement, preferences
 from guestbook.storage.models import DELIVERIES, Delivery, Webhook
 from guestbook.storage.models.webhook import Template
+
+FORMAT_ERROR_LIMIT = 250  # characters of a format's error, stored with the delivery
+NOT_TRIED = {"attempts": 0, "claims": 0, "schedule_start": 0}
+NO_DELAY: Mapping[str, datetime] = MappingProxyType({})
+
+
+class BodyInput(NamedTuple):
+    """The parts of a webhook that its body depends on; webhooks with equal parts get the same body."""
+
+    format: str
+    url: str  # "" if the format does not use it
+    template: str | None
+    for_owner: bool = False  # with a link to moderate a held comment, and the note
+
+
+class StoredEvent(NamedTuple):
+    """What all deliveries of an event have in common."""
+
+    event: str
+    happened_at: datetime
+    created_at: datetime
+    event_id: str
+    comment_id: str | None
+    sequence: int | None
+
+
+def new_rows(
+    stored: StoredEvent,
+    data: dict[str, Any],
+    for_owner: dict[str, Any] | None,
+    inputs: dict[str, BodyInput],
+    title: str,
+    settings: Settings,
+    not_before: Mapping[str, datetime] = NO_DELAY,
+) -> list[dict[str, Any]]:
+    """Return the deliveries of an event, with their payloads."""
+    more: dict[str, Any] = {} if stored.sequence is None else {"sequence": stored.sequence}
+    more["guestbook"] = {"title": title, "url": settings.base_url}
+    both = {False: data | more, True: (for_owner or data) | more}
+    due_at = stored.created_at + timedelta(seconds=settings.retry_schedule[0])
+    given = partial(FormatInput, stored.event, stored.happened_at)
+    columns = {
+        one: _columns(one.format, given(both[one.for_owner], one.url, one.template), due_at)
+        for one in set(inputs.values())
+    }
+    same = {**stored._asdict(), **NOT_TRIED}
+    del same["happened_at"]
+    return [
+        {"id": ids.new(), "webhook_id": key, **same, **_postponed(columns[one], not_before.get(key))}
+        for key, one in inputs.items()
+    ]
+
+
+def _postponed(columns: dict[str, Any], earliest: datetime | None) -> dict[str, Any]:
+    """Return the columns with a due time that is not before the earliest; a final row has none."""
+    if earliest is None or columns["due_at"] is None:
+        return columns
+    return {**columns, "due_at": max(columns["due_at"], earliest)}
+
+
+def _columns(format_name: str, given: FormatInput, due_at: datetime) -> dict[str, Any]:
+    """Return the columns with the payload. An owner's template never runs while the transaction is open."""
+    make = partial(_rendered, format_name, given, due_at)
+    if format_name != "template":
+        return make()
+    key = ("body", given.template, given.event, given.happened_at, due_at, json.dumps(given.data))
+    try:
+        return unit_of_work.ask(key, make, _waiting("", due_at))
+    except unit_of_work.StillChanging as error:
+        return _failed(format_name, given, error)
+
+
+def _rendered(format_name: str, given: FormatInput, due_at: datetime) -> dict[str, Any]:
+    """Return the columns of a delivery that is due, or has failed because its format could make no body."""
+    try:
+        return _waiting(formats.render(format_name, given), due_at)
+    except Exception as error:  # a mistake in a format must not cost the visitor's comment
+        return _failed(format_name, given, error)
+
+
+def _waiting(payload: str, due_at: datetime) -> dict[str, Any]:
+    return {"payload": payload, "status": "new", "due_at": due_at, "finished_at": None, "last_error": None}
+
+
+def _failed(format_name: str, given: FormatInput, error: Exception) -> dict[str, Any]:
+    why = f"The format {format_name} failed ({type(error).__name__}), so nothing was sent; kept as json."
+    if isinstance(error, FormatError | unit_of_work.StillChanging):
+        why = f"{str(error)[:FORMAT_ERROR_LIMIT]} Nothing was sent; kept as json."
+    final = {"status": "failed", "due_at": None, "finished_at": clock.now(), "last_error": why}
+    return {"payload": formats.render("json", given), **final}
+
 
 # It locks all webhooks, in the order in which a pass locks them: on MariaDB the deliveries' foreign keys lock
 # them too, and another order, also between two events of a transaction, could deadlock with the pass. The
@@ -93,7 +186,7 @@ def publish_first(
         inputs = _inputs(connection, _wanting(webhooks, name, data), has_more=for_owner is not None)
         sequence += bool(inputs)
         event = StoredEvent(name, now, now, ids.new(), comment_id, sequence)
-        rows += new_deliveries.rows(event, data, for_owner, inputs, title, settings)
+        rows += new_rows(event, data, for_owner, inputs, title, settings)
     if rows:
         comment_order.set_sequence(connection, comment_id, sequence)
         _insert(connection, rows)
@@ -212,7 +305,7 @@ def store(
     sequence = comment_order.next_sequence(connection, comment_id) if comment_id else None
     stored = StoredEvent(event, at, now, event_id, comment_id, sequence)
     title = preferences.title(connection)
-    rows = new_deliveries.rows(stored, data, for_owner, inputs, title, settings, not_before)
+    rows = new_rows(stored, data, for_owner, inputs, title, settings, not_before)
     _insert(connection, rows)
     return event_id
 

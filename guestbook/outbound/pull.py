@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, ids
 from guestbook.lib.text import clean_line
-from guestbook.outbound import receivers, recorder, request_headers, response_policy, tasks
+from guestbook.outbound import receivers, recorder, response_policy, tasks, webhook_signatures
 from guestbook.outbound.sender import ATTEMPT_ERROR_LIMIT
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.queue import leases
@@ -101,7 +101,7 @@ def take(
     mine = DELIVERIES.c.webhook_id == webhook.id
     due = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
     leased = leases.lease(connection, DELIVERIES, due, now=now, until=now + PULL_LEASE, token=token)
-    agent = request_headers.user_agent(settings.base_url)
+    agent = webhook_signatures.user_agent(settings.base_url)
     return [_taken(row, webhook, agent, now) for row in due if row.id in leased]
 
 
@@ -137,9 +137,9 @@ def _taker_part(taker: str) -> str:
 
 def _taken(row: Row[Any], webhook: Webhook, agent: str, now: datetime) -> Taken:
     task, timestamp = _task(row, webhook, ""), int(now.timestamp())
-    headers = request_headers.plain(task, agent, timestamp)
+    headers = webhook_signatures.plain_headers(task, agent, timestamp)
     if not task.receiver.error:  # somebody garbled the secret by hand: then nothing can be signed
-        headers |= request_headers.signatures(task, timestamp)
+        headers |= webhook_signatures.signature_headers(task, timestamp)
     return Taken(row.id, row.event, task.body.decode(), headers)
 
 

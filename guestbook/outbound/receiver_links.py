@@ -9,9 +9,9 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import clock, ids, receiver_token, validate
+from guestbook.lib import clock, ids, signed_links, validate
 from guestbook.lib.errors import Refused
-from guestbook.lib.receiver_token import RECEIVER_PATH
+from guestbook.lib.signed_links import RECEIVER_PATH
 from guestbook.outbound import webhook_urls
 from guestbook.outbound.formats import chat_urls
 from guestbook.settings import Settings
@@ -32,7 +32,7 @@ class CheckedFields(NamedTuple):
 
 def url(link: ReceiverLink, settings: Settings) -> str:
     """Return the link's address, which is a secret."""
-    token = receiver_token.of(link.id, link.expires_at, settings.secret_key)
+    token = signed_links.receiver_token(link.id, link.expires_at, settings.secret_key)
     return f"{settings.base_url}{RECEIVER_PATH}/{token}"
 
 

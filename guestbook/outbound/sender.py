@@ -1,20 +1,140 @@
 """One attempt: sign, POST, and describe the outcome. Runs in the sender threads, without a database."""
 
+import json
 import time
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+from urllib.parse import urldefrag, urlencode, urlsplit
 
-from guestbook.lib import clock, resource_limits
-from guestbook.lib.mail_address import is_mailto
+from guestbook.lib import clock, page_content, resource_limits, retry_policy, validate
+from guestbook.lib.page_content import PackedWrongly
 from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.text import printable
-from guestbook.outbound import request_headers, response_policy
-from guestbook.outbound.mail import MAIL_HEADERS, MailSender
-from guestbook.outbound.mention_sender import MentionSender, NoEndpoint
+from guestbook.lib.validate import is_mailto
+from guestbook.outbound import response_policy, webhook_signatures
+from guestbook.outbound.limits import NO_LIMIT, TimeLimit
 from guestbook.outbound.response_policy import Decision
 from guestbook.outbound.tasks import DeliveryTask, Outcome
-from guestbook.outbound.time_limit import NO_LIMIT, TimeLimit
 from guestbook.settings import Settings
 from guestbook.storage.models.delivery import REFUSED_WITH
-from guestbook.transport import ReceiverAnswer, Transport, TransportError
+from guestbook.transport import PAGE_LIMIT, ReceiverAnswer, Transport, TransportError, dns_lookup
+
+if TYPE_CHECKING:
+    from guestbook.transport.smtp import SmtpServer
+
+MAIL_HEADERS = ("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted")
+
+
+@dataclass(frozen=True, slots=True)
+class MailSender:
+    """Makes messages and hands them over; without a server each attempt fails with a sentence."""
+
+    server: "SmtpServer | None"
+    mail_from: str | None
+    host: str  # of the book, for ids of messages
+
+    @classmethod
+    def of(cls, settings: Settings, *, threads: bool = True) -> "MailSender":
+        """Return the one that the settings describe; it may start threads or not."""
+        server = _server(settings.smtp_url, threads=threads) if settings.smtp_url else None
+        return cls(server, settings.mail_from, urlsplit(settings.base_url).hostname or "localhost")
+
+    def message(self, task: DeliveryTask) -> EmailMessage:
+        """Return the message. A repeat has the same Message-ID, so a mail program can drop it."""
+        import email.policy  # here: most books send no mail, and it takes 0.7 MB
+
+        subject, text = _written(task)
+        message = EmailMessage(policy=email.policy.SMTP)
+        message["From"] = self.mail_from or ""
+        message["To"] = validate.address_of_mailto(task.receiver.url)
+        message["Subject"] = subject
+        message["Date"] = formatdate()
+        message["Message-ID"] = f"<{task.event_id}.{task.receiver.webhook_id}@{self.host}>"
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answering machine answers
+        message.set_content(text, cte="quoted-printable")
+        return message
+
+    def send(self, message: EmailMessage, seconds: float) -> ReceiverAnswer:
+        """Hand it over and return the server's answer; raises TransportError."""
+        if not self.server or not self.mail_from:
+            raise TransportError("no_mail_server")
+        answer = self.server.send(self.mail_from, message["To"], message.as_bytes(), seconds)
+        return ReceiverAnswer(answer.code, {}, answer.text, None)
+
+
+def _server(url: str, *, threads: bool) -> "SmtpServer":
+    import email.policy  # noqa: F401  before a message needs it: by then this host may allow no more files
+
+    from guestbook.transport.smtp import SmtpServer
+
+    return SmtpServer(url, dns_lookup.shared if threads else dns_lookup.without_threads)
+
+
+def _written(task: DeliveryTask) -> tuple[str, str]:
+    """Return the subject, as one line, and the text.
+
+    A delivery is sent as it is when it was stored for a webhook that had another format then.
+    """
+    try:
+        body = json.loads(task.body)
+        subject, text = str(body["subject"]), str(body["text"])
+    except (ValueError, LookupError, TypeError):
+        subject, text = task.event, task.body.decode(errors="replace")
+    return " ".join(printable(subject).split()), text
+
+
+INCOMPLETE = {"body_timeout": "timeout", "body_broken": "connection_lost"}  # by note: the reason word
+NO_ENDPOINT = "The website takes no webmentions, so nothing was sent."
+
+
+class NoEndpoint(Exception):
+    """The website was read and names no endpoint. There is nothing to do, and nothing to try again."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(NO_ENDPOINT)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class MentionSender:
+    """Sends webmentions; all threads share one."""
+
+    transport: Transport
+    agent: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return what the website and its endpoint get."""
+        return {"User-Agent": f"{self.agent} Webmention", "Accept": "*/*", "Accept-Encoding": "identity"}
+
+    def send(self, task: DeliveryTask, seconds: float) -> ReceiverAnswer:
+        """Return the endpoint's answer, or the website's if it failed; raises TransportError, NoEndpoint."""
+        until = time.monotonic() + seconds
+        mention = json.loads(task.body)
+        website = urldefrag(str(mention["target"])).url
+        page = self.transport.get(website, self.headers, seconds=seconds)
+        if retry_policy.may_pass(page.answer.status):
+            return page.answer
+        endpoint = self._endpoint(page.url, page.answer)
+        if endpoint is None:
+            if page.answer.note in INCOMPLETE:  # what is missing may name one
+                raise TransportError(INCOMPLETE[page.answer.note], sent=True)
+            raise NoEndpoint(page.answer.status)
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        left = max(until - time.monotonic(), 0.001)
+        body = urlencode({"source": mention["source"], "target": mention["target"]}).encode()
+        return self.transport.post(endpoint, {**self.headers, **form}, body, seconds=left)
+
+    def _endpoint(self, url: str, answer: ReceiverAnswer) -> str | None:
+        try:
+            page = page_content.read(url, answer.headers, answer.body, PAGE_LIMIT)
+        except PackedWrongly:  # its headers can be read all the same
+            page = page_content.WebPage(url, "text/plain", answer.headers.get("link", ""), "")
+        found = page_content.endpoint(page)
+        return urldefrag(found).url if found else None
+
 
 MARGIN = 2.0  # seconds of lease that must be left beyond the deadline of an attempt
 ATTEMPT_ERROR_LIMIT = 300  # characters
@@ -48,7 +168,7 @@ class Sender:
         self._mail = mail
         self._timeout = timeout
         self._limit = limit
-        self._agent = request_headers.user_agent(base_url)
+        self._agent = webhook_signatures.user_agent(base_url)
         self._mentions = MentionSender(transport, self._agent)
 
     def attempt(self, task: DeliveryTask) -> Outcome:
@@ -105,12 +225,12 @@ class Sender:
         if receiver.mentions:
             self._mention(task, outcome, seconds)
             return
-        plain = request_headers.plain(task, self._agent, int(time.time()))
+        plain = webhook_signatures.plain_headers(task, self._agent, int(time.time()))
         outcome.request_headers = {**plain, **dict.fromkeys(receiver.headers, HIDDEN)}
         if receiver.error:
             outcome.error = receiver.error[:ATTEMPT_ERROR_LIMIT]
             return
-        signatures = request_headers.signatures(task, int(plain["webhook-timestamp"]))
+        signatures = webhook_signatures.signature_headers(task, int(plain["webhook-timestamp"]))
         headers = {**plain, **signatures, **receiver.headers}
         answer = self._transport.post(receiver.url, headers, task.body, seconds=seconds)
         _note_answer(answer, outcome, receiver.policy)

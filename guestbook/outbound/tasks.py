@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from guestbook.outbound import response_policy
-from guestbook.outbound.rate_limiter import Slot
+from guestbook.outbound.limits import Slot
 
 # The columns of a delivery from which a task is made, as they are stored.
 TASK_COLUMNS = (

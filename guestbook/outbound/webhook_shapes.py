@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from guestbook.lib import clock, row_shape
+from guestbook.lib import clock, json_schema
 from guestbook.lib.json_schema import (
     HEADERS_SCHEMA,
     ID_SCHEMA,
@@ -23,8 +23,7 @@ from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import webhook_status
 from guestbook.storage.models import Attempt, Delivery, ReceiverLink, Webhook
-from guestbook.storage.models.delivery import TRIGGERS
-from guestbook.storage.models.queue_row import QUEUE_STATUSES
+from guestbook.storage.models.delivery import QUEUE_STATUSES, TRIGGERS
 from guestbook.storage.models.webhook import DISABLED_REASONS, SIGN_WITH
 
 EVENTS_SCHEMA: Schema = {"type": "array", "items": one_of(*EVENTS)}
@@ -118,20 +117,20 @@ def webhook(session: Session, row: Webhook) -> dict[str, Any]:
         "headers": dict.fromkeys(row.headers, HIDDEN),
         "state": webhook_status.in_short(row, clock.now()),
     }
-    return row_shape.of(row, WEBHOOK_SCHEMA, more)
+    return json_schema.of_row(row, WEBHOOK_SCHEMA, more)
 
 
 def delivery(row: Delivery) -> dict[str, Any]:
     """Return a delivery as a list shows it."""
-    return row_shape.of(row, DELIVERY_SCHEMA)
+    return json_schema.of_row(row, DELIVERY_SCHEMA)
 
 
 def delivery_with_attempts(row: Delivery, attempts: Iterable[Attempt]) -> dict[str, Any]:
     """Return a delivery with its exact body and every attempt."""
-    made = [row_shape.of(attempt, ATTEMPT_SCHEMA) for attempt in attempts]
+    made = [json_schema.of_row(attempt, ATTEMPT_SCHEMA) for attempt in attempts]
     return delivery(row) | {"payload": row.body.decode(errors="replace"), "attempts_made": made}
 
 
 def receiver_link(row: ReceiverLink) -> dict[str, Any]:
     """Return a link to the page of a webhook's receiver, without its address."""
-    return row_shape.of(row, RECEIVER_LINK_SCHEMA, {"state": row.state(clock.now())})
+    return json_schema.of_row(row, RECEIVER_LINK_SCHEMA, {"state": row.state(clock.now())})

@@ -7,13 +7,54 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from guestbook.lib import clock, ed25519, signing, validate
+from guestbook.lib import VERSION, clock, ed25519, ids, signing, validate
 from guestbook.lib.errors import Refused
-from guestbook.outbound.request_headers import GITHUB_HEADERS
+from guestbook.outbound.tasks import DeliveryTask
 from guestbook.settings import installation
 from guestbook.storage import audit_log
 from guestbook.storage.models import Webhook
 from guestbook.storage.models.webhook import OLD_SECRET_SIGNS_FOR, SIGN_WITH, UNSIGNED_FORMATS
+
+GITHUB_HEADERS = ("X-GitHub-Event", "X-GitHub-Delivery", "X-GitHub-Hook-ID")  # beside the signature
+
+
+def user_agent(base_url: str) -> str:
+    """Return the User-Agent: the version and the address of the book."""
+    return f"guestbook/{VERSION} (+{base_url})"
+
+
+def plain_headers(task: DeliveryTask, agent: str, timestamp: int) -> dict[str, str]:
+    """Return what every receiver gets and the attempt's record shows; a new header is added here."""
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": agent,
+        "X-Guestbook-Event": task.event,
+        "X-Guestbook-Attempt": str(task.attempts + 1),
+        "webhook-id": task.event_id,
+        "webhook-timestamp": str(timestamp),
+    }
+    return headers | _github(task) if task.receiver.github_headers else headers
+
+
+def signature_headers(task: DeliveryTask, timestamp: int) -> dict[str, str]:
+    """Return the signatures: Standard Webhooks 1.0.0, and GitHub's header. The record does not show them.
+
+    GitHub's needs the secret, so it is missing where a key pair signs alone.
+    """
+    receiver, body = task.receiver, task.body
+    try:
+        signed = signing.standard(receiver.keys, task.event_id, timestamp, body, receiver.seeds)
+        hub = {"X-Hub-Signature-256": signing.hub(receiver.secret, body)} if receiver.keys else {}
+    except ValueError as error:  # OpenSSL's way to say that it got no memory
+        raise MemoryError from error
+    return {"webhook-signature": signed} | hub
+
+
+def _github(task: DeliveryTask) -> dict[str, str]:
+    """Return GitHub's headers. All attempts of a delivery have one GUID."""
+    values = task.event, ids.guid(task.id), task.receiver.webhook_id
+    return dict(zip(GITHUB_HEADERS, values, strict=True))
+
 
 SET_FOR_GITHUB = frozenset(name.lower() for name in GITHUB_HEADERS)
 NO_KEY_PAIR = "This webhook has no key, because only its secret signs."

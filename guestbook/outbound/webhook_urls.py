@@ -1,13 +1,14 @@
 """The URL of a webhook: its normal form, and what is wrong with it."""
 
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from guestbook import transport
-from guestbook.lib import mail_address, validate
+from guestbook.lib import validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.outbound.formats import FormatError, chat_urls
-from guestbook.outbound.formats.webmention import MENTIONING_URL
+from guestbook.outbound.formats.bodies import MENTIONING_URL
 from guestbook.settings import Settings
 
 NAMES_WITHOUT_HOST = {MENTIONING_URL: "Webmentions", PULL_URL: "Listener"}
@@ -24,7 +25,7 @@ def checked(value: str, settings: Settings) -> str:
 
 def for_format(format_name: str, url: str, settings: Settings) -> str:
     """Return the URL as the format needs it."""
-    if (format_name == "email") != mail_address.is_mailto(url):
+    if (format_name == "email") != validate.is_mailto(url):
         raise Refused(
             "The format email needs a URL like mailto:you@example.org, and only it has one.", field="url"
         )
@@ -59,7 +60,7 @@ def warnings(url: str, settings: Settings) -> list[str]:
 
     It looks up the host, which may take two seconds, so no transaction may be open.
     """
-    if settings.outbound_proxy or mail_address.is_mailto(url) or url in WITHOUT_NETWORK:
+    if settings.outbound_proxy or validate.is_mailto(url) or url in WITHOUT_NETWORK:
         return []  # the proxy looks up the host, perhaps in another network
     warning = transport.private_address_warning(url, settings.allow_networks)
     return [warning] if warning else []
@@ -72,8 +73,8 @@ def web_destination(url: str, settings: Settings) -> str:
             url, require_https=settings.require_https_webhooks, allow_networks=settings.allow_networks
         )
     except ValueError as error:
-        is_mail = mail_address.MAIL_ADDRESS.fullmatch(url)
-        question = f" Did you mean {mail_address.MAILTO}{url}?" if is_mail else ""
+        is_mail = validate.MAIL_ADDRESS.fullmatch(url)
+        question = f" Did you mean {validate.MAILTO}{url}?" if is_mail else ""
         raise Refused(f"{error}{question}", field="url", only_here=_is_url(url)) from None
 
 
@@ -87,7 +88,7 @@ def _is_url(url: str) -> bool:
 
 def _destination(url: str, settings: Settings) -> str:
     try:
-        if mail_address.is_mailto(url):
+        if validate.is_mailto(url):
             return _mailto(url, settings)
         if word := _without_network(url):
             return word  # each website is checked when something is sent to it; nothing is sent to a listener
@@ -101,7 +102,7 @@ def _mailto(url: str, settings: Settings) -> str:
         sentence = "To send e-mail, first set GUESTBOOK_SMTP_URL and GUESTBOOK_MAIL_FROM."
         raise Refused(sentence, field="url", only_here=True)
     try:
-        return mail_address.MAILTO + mail_address.of_url(url)
+        return validate.MAILTO + validate.address_of_mailto(url)
     except ValueError:
         raise ValueError("The URL must be like mailto:you@example.org.") from None
 
@@ -115,3 +116,64 @@ def _without_network(url: str) -> str | None:
         if word.startswith(scheme) or word == scheme.rstrip(":"):
             raise ValueError(f"Write {scheme} and nothing else.")
     return None
+
+
+# An edit makes no event: the next build shows it.
+REBUILD_EVENTS = ("comment.published", "comment.deleted", "comment.replied")
+PLACEHOLDERS = ("OWNER/REPOSITORY", "YOUR_TOKEN", "YOUR_HOOK")
+
+REPOSITORY_DISPATCH = """\
+{
+  "event_type": "guestbook",
+  "client_payload": {"event": {{ event|tojson }}, "guestbook": {{ guestbook.url|tojson }}}
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildPreset:
+    """What the owner gets filled in, and completes."""
+
+    title: str
+    url: str
+    template: str
+    headers: tuple[str, ...] = ()
+
+
+REBUILD_PRESETS = {
+    # https://docs.github.com/rest/repos/repos#create-a-repository-dispatch-event
+    "github": RebuildPreset(
+        title="GitHub Actions: repository_dispatch",
+        url="https://api.github.com/repos/OWNER/REPOSITORY/dispatches",
+        template=REPOSITORY_DISPATCH,
+        headers=(
+            "Accept: application/vnd.github+json",
+            "Authorization: Bearer YOUR_TOKEN",
+            "X-GitHub-Api-Version: 2022-11-28",
+        ),
+    ),
+    # https://docs.netlify.com/build/configure-builds/build-hooks/
+    "netlify": RebuildPreset(
+        title="Netlify: build hook",
+        url="https://api.netlify.com/build_hooks/YOUR_HOOK?trigger_title=Guestbook",
+        template="{}\n",
+    ),
+    # https://developers.cloudflare.com/pages/configuration/deploy-hooks/
+    "cloudflare": RebuildPreset(
+        title="Cloudflare Pages: deploy hook",
+        url="https://api.cloudflare.com/client/v4/pages/webhooks/deploy_hooks/YOUR_HOOK",
+        template="{}\n",
+    ),
+    # https://codeberg.org/api/swagger, “ActionsDispatchWorkflow”
+    "forgejo": RebuildPreset(
+        title="Codeberg and Forgejo Actions: workflow dispatch",
+        url="https://codeberg.org/api/v1/repos/OWNER/REPOSITORY/actions/workflows/rebuild.yml/dispatches",
+        template='{"ref": "main"}\n',
+        headers=("Authorization: token YOUR_TOKEN",),
+    ),
+}
+
+
+def placeholder_in(*texts: str) -> str | None:
+    """Return the first placeholder that the owner has left in these texts."""
+    return next((one for one in PLACEHOLDERS if any(one in text for text in texts)), None)

@@ -1,30 +1,88 @@
 """Manage webhooks. Commands, pages and the API call these functions, which raise Refused for wrong input."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import clock, ids, text, validate
+from guestbook import transport
+from guestbook.lib import byte_view, clock, ids, text, validate
+from guestbook.lib.encryption import Unreadable
 from guestbook.lib.errors import Refused, only_here
-from guestbook.lib.sliding_log import RateLimit
+from guestbook.lib.pull_url import PULL_URL
+from guestbook.lib.rate_counters import RateLimit
+from guestbook.lib.redaction import HIDDEN
 from guestbook.outbound import (
-    custom_headers,
     event_catalogue,
+    formats,
     outbox,
     receiver_links,
-    unused_fields,
     webhook_signatures,
     webhook_urls,
 )
-from guestbook.outbound.formats import FORMATS, FormatError, chat_urls, template
-from guestbook.outbound.formats.webmention import MENTIONING_EVENTS, MENTIONING_URL
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.formats import FORMATS, FormatError, bodies, chat_urls
+from guestbook.outbound.formats.bodies import MENTIONING_EVENTS, MENTIONING_URL
+from guestbook.queries import lists
 from guestbook.settings import Settings
-from guestbook.storage import audit_log, batch_delete, row_changes
+from guestbook.storage import audit_log, batch_delete, preferences, row_changes
 from guestbook.storage.models import DELIVERIES, Attempt, Delivery, Webhook
-from guestbook.storage.models.webhook import Template
+from guestbook.storage.models.webhook import UNSIGNED_FORMATS, Template
+
+WITHOUT_HEADERS = {**UNSIGNED_FORMATS, PULL_URL: "A fetched message"}  # formats, and this URL
+NO_PULL_RATE = "Its receiver fetches the messages at its own speed: remove the rate limit."
+
+
+def refuse_unused(format_name: str, url: str, webhook: Webhook, changes: Mapping[str, Any]) -> None:
+    """Refuse headers that no request carries, and a rate limit where a receiver fetches; raises Refused."""
+    what = WITHOUT_HEADERS.get(format_name) or WITHOUT_HEADERS.get(url)
+    headers, wrong = changes.get("headers", webhook.headers), {}
+    if what and headers:
+        wrong["headers"] = f"{what} carries no headers of yours: remove {', '.join(headers)}."
+    if url == PULL_URL and changes.get("rate", webhook.rate):
+        wrong["rate"] = NO_PULL_RATE
+    if wrong:
+        raise Refused.of(wrong)
+
+
+def read_headers(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers from the lines, with the old headers' values for hidden ones; raises Refused."""
+    known = {name.lower(): value for name, value in old.items()}
+    pairs = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise Refused(f"The header {name[:40]!r} needs the form 'Name: value'.", field="headers")
+        name, value = name.strip(), value.strip()
+        if value == HIDDEN and name.lower() not in known:
+            sentence = f"{HIDDEN} stands for a value that is not shown; write the value itself."
+            raise Refused(sentence, field="headers", only_here=True)
+        pairs.append((name, known[name.lower()] if value == HIDDEN else value))
+    try:
+        checked = transport.check_headers(pairs)
+    except ValueError as error:
+        raise Refused(str(error), field="headers") from None
+    # One that cannot be decrypted now is kept as it is stored.
+    unreadable = {name: value for name, value in pairs if isinstance(value, Unreadable)}
+    return checked | unreadable
+
+
+def refuse_kept_headers(lines: Sequence[str] | None, old: Mapping[str, str]) -> None:
+    """Refuse to keep old header values: all of them if `lines` is None, else the `(hidden)` ones."""
+    if lines is None:
+        kept = list(old)
+    else:
+        pairs = (line.partition(":") for line in lines)
+        kept = [name.strip() for name, _, value in pairs if value.strip() == HIDDEN]
+    if kept:
+        raise Refused(
+            f"The new URL is on another host. Give the value of {', '.join(kept)} again, or remove it.",
+            field="headers",
+        )
+
 
 DEFAULT_EVENTS = ("comment.created",)
 DEFAULT_FORMAT = "json"
@@ -54,7 +112,7 @@ def add(
     values = {"name": name, "format": guess, "events": _events(events), "headers": {}, **values}
     webhook = Webhook(id=row_id or ids.new(), **values)
     webhook.url = webhook_urls.for_format(webhook.format, webhook.url, settings)
-    unused_fields.refuse(webhook.format, webhook.url, webhook, {})
+    refuse_unused(webhook.format, webhook.url, webhook, {})
     _check_template(webhook.format, webhook.events, wording)
     webhook.send_moderation_links(has_links(webhook.format) if links is None else links)
     webhook_signatures.change(webhook, signatures)
@@ -106,9 +164,9 @@ def _fitting_url(
     format_name = values["format"]
     if "url" in fields or format_name != webhook.format:
         url = webhook_urls.for_format(format_name, url, settings)
-    unused_fields.refuse(format_name, url, webhook, values)
+    refuse_unused(format_name, url, webhook, values)
     if not webhook_urls.is_same_host(webhook.url, url):
-        custom_headers.refuse_kept(fields.get("headers"), webhook.headers)
+        refuse_kept_headers(fields.get("headers"), webhook.headers)
     return url
 
 
@@ -170,7 +228,7 @@ def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping
         "name": ("name", validate.name),
         "format_name": ("format", partial(validate.one_of, FORMATS, field="format", noun="format")),
         "events": ("events", _events),
-        "headers": ("headers", lambda value: custom_headers.read(value, old_headers)),
+        "headers": ("headers", lambda value: read_headers(value, old_headers)),
         "rate": ("rate", _rate),
         "moderation_links": ("moderation_links", bool),
         "template": ("template", lambda value: text.clean_text(value or "") or None),
@@ -195,7 +253,7 @@ def _check_template(format_name: str, events: str, wording: str | None) -> None:
     if not wording:
         raise Refused("Write the template: it makes the body of each message.", field="template")
     key = ("webhook's template", wording, events)
-    validate.template(key, lambda: template.check(wording, events.split()), FormatError)
+    validate.template(key, lambda: bodies.check_template(wording, events.split()), FormatError)
 
 
 def _keep_template(session: Session, webhook: Webhook, wording: str | None) -> None:
@@ -213,3 +271,60 @@ def _events(names: Sequence[str]) -> str:
     for name in names:
         validate.one_of(event_catalogue.EVENTS, name, field="events", noun="event")
     return " ".join(dict.fromkeys(names))
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadPreview:
+    """A body, or the error that prevents it."""
+
+    format: str
+    event: str
+    is_real: bool  # made from a comment in the book, not from sample data
+    body: str = ""  # indented JSON
+    error: str = ""
+
+
+def preview_of(
+    session: Session, base_url: str, *, url: str, format_name: str, events: Sequence[str], wording: str
+) -> PayloadPreview:
+    """Return what such a webhook would get for the first of its events; `wording` is its template."""
+    known = [name for name in events if name in EVENTS]
+    event = next(iter(known), DEFAULT_EVENTS[0])
+    data, is_real = _preview_data(session, base_url, event)
+    name = format_name or ("template" if wording else chat_urls.suggest(url) or DEFAULT_FORMAT)
+    if name not in FORMATS:
+        return PayloadPreview(name, event, is_real, error=f"There is no format {name!r}.")
+    given = formats.FormatInput(event, clock.now(), data, url=url, template=wording or None)
+    try:
+        body = formats.render(name, given)
+        if name == "template" and wording:
+            bodies.check_template(wording, known)
+    except FormatError as error:
+        return PayloadPreview(name, event, is_real, error=str(error))
+    return PayloadPreview(name, event, is_real, byte_view.view(body.encode()).text)
+
+
+def _preview_data(session: Session, base_url: str, event: str) -> tuple[dict[str, Any], bool]:
+    """Return data for the event, and whether they contain the newest comment of the book."""
+    title = preferences.read(session.connection()).title
+    data = EVENTS[event].sample_data(base_url)
+    data["guestbook"]["title"] = title
+    newest = next(iter(lists.comments(session, "published", limit=1).rows), None)
+    if newest is None or "comment" not in data:
+        return data, False
+    data["comment"] = newest.public(base_url)
+    if "reply" in data and newest.reply:
+        data["reply"] = newest.reply.public()
+    return data, True
+
+
+PING = "ping"
+
+
+def store_sample(session: Session, webhook: Webhook, event: str, settings: Settings) -> Delivery:
+    """Store it and return it; raises Refused for an event that does not exist."""
+    if event == PING:
+        return ping(session, webhook, settings)
+    validate.one_of(EVENTS, event, field="event", noun="event")
+    event_id = outbox.send_example(session.connection(), event, [webhook], settings)
+    return session.scalars(select(Delivery).where(Delivery.event_id == event_id)).one()

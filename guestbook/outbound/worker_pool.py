@@ -9,15 +9,48 @@ lanes, in turn, without a hand-off through the main thread.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from guestbook.lib import resource_limits
-from guestbook.outbound.core_usage import CoreUsage
-from guestbook.outbound.ready_lanes import ReadyLanes
-from guestbook.outbound.webhook_concurrency import START_CAP, START_WINDOW, Lane, Result, T
+from guestbook.outbound.lanes import START_CAP, START_WINDOW, Lane, ReadyLanes, Result, T
+
+MEASURE_INTERVAL = 0.01  # seconds between two measurements, at least
+CORE_IS_FULL = 0.85  # of a core; beyond that, more threads only pass Python's global lock around
+FIRST_THREADS = 8
+
+
+class CoreUsage:
+    """Tells whether more threads would help, by the time that passed and the processor time that was used."""
+
+    def __init__(self) -> None:
+        self._measured = time.monotonic(), time.process_time()
+
+    def has_room(self) -> bool:
+        """Whether the process left some of its core unused since the last measurement."""
+        now, used = time.monotonic(), time.process_time()
+        measured_at, used_then = self._measured
+        if now - measured_at < MEASURE_INTERVAL:
+            return False  # too soon to say
+        self._measured = now, used
+        return used - used_then < CORE_IS_FULL * (now - measured_at)
+
+    def threads_to_start(self, running: int, missing: int) -> int:
+        """Return how many threads to start: the first ones, then twice as many at each look while that helps.
+
+        It helps while tasks wait for a thread and the process does not fill its core. Receivers that answer
+        at once keep 8 threads busy; slow ones get all threads within some hundredths of a second.
+
+            threads:  8 ──▶ 16 ──▶ 32 ──▶ …      at each arrow: do tasks wait, and is the core below 85 %?
+        """
+        at_once = FIRST_THREADS - running
+        if at_once <= 0:
+            at_once = running if missing > 0 and self.has_room() else 0
+        return min(missing, at_once)
+
 
 MAX_QUEUED = 1536  # rows claimed ahead for all webhooks
 KEPT_FOR_PROVEN = MAX_QUEUED // 4  # of them, so that lanes that hang leave room for the others
@@ -256,3 +289,30 @@ class WorkerPool(Generic[T, R]):
             if self._is_full():
                 self._has_results.notify()
         return taken
+
+
+class SingleWorker(WorkerPool[T, R]):
+    """Does one task after the other in the thread that calls `wait`."""
+
+    def __init__(self, work: Callable[[T], R]) -> None:
+        super().__init__(work, 1)
+        self.threads = 1  # the caller's
+
+    def wait(self, seconds: float) -> None:
+        """Do a task if there is one, and begin others for so many seconds."""
+        end = time.monotonic() + seconds
+        with self._lock:
+            taken = self._take()
+        while taken:
+            lane, task = taken
+            result = self._work(task)
+            with self._lock:
+                self._hand_in(lane, result)
+                taken = self._take() if self.size and time.monotonic() < end else None
+
+    def wait_while_sending(self, seconds: float) -> None:
+        """Begin tasks for so many seconds: nobody else sends them."""
+        self.wait(seconds)
+
+    def _start_threads(self) -> None:
+        """Start none."""

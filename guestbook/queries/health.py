@@ -1,15 +1,57 @@
-"""Whether deliveries are overdue, and no pass sends them: for /healthz, `status` and the admin pages."""
+"""How the book is doing: overdue deliveries, cron and sources, in figures and in words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, TextClause, bindparam, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, TextClause, bindparam, func, select, text
+from sqlalchemy.orm import Session, load_only
 
+from guestbook.lib import clock, ids
+from guestbook.storage import cron_token, source_budget
 from guestbook.storage.column_types import UtcTime
-from guestbook.storage.models import FIRST_DUE, Comment, Pass, Webhook
+from guestbook.storage.models import FIRST_DUE, Comment, Delivery, InboundEvent, Pass, Source, Webhook
+
+COUNT_LIMIT = 10_000  # rows that are counted before it is "more than"
+RECENT = timedelta(days=7)  # in which failed ones are counted by webhook or source,
+FAILED_LIMIT = 500  # so many at the most: no index says whose they are, so each has to be looked up
+
+M = TypeVar("M", Comment, Delivery, InboundEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """How many rows failed in the last days, by the id of their webhook or source."""
+
+    counts: dict[str, int]
+    cut_at: int | None = None  # so many were too many to count: only the newest are
+
+
+def count_some(session: Session, condition: ColumnElement[bool], model: type[M]) -> int:
+    """Return how many rows those are, at most COUNT_LIMIT and one: by an index it takes a millisecond."""
+    some = select(model.id).where(condition).limit(COUNT_LIMIT + 1).subquery()
+    return session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def waiting_words(count: int, one: str, many: str, for_what: str) -> str:
+    """Say how many rows wait for what, as counted by `count_some`: `one delivery waits until then`."""
+    if count == 1:
+        return f"one {one} waits {for_what}"
+    number = f"{count:,}" if count <= COUNT_LIMIT else f"more than {COUNT_LIMIT:,}"
+    return f"{number} {many} wait {for_what}"
+
+
+def failed_lately(session: Session, model: type[Delivery] | type[InboundEvent], now: datetime) -> Lately:
+    """Count the failed rows of the last days by whose they are, with one look at a bounded number of them."""
+    owner = model.webhook_id if issubclass(model, Delivery) else model.source_id
+    lately = (model.status == "failed") & (model.id >= ids.first_of(now - RECENT))
+    newest = select(owner.label("owner")).where(lately).order_by(model.id.desc())
+    some = newest.limit(FAILED_LIMIT + 1).subquery()
+    rows = session.execute(select(some.c.owner, func.count().label("many")).group_by(some.c.owner))
+    counts = {row.owner: row.many for row in rows}
+    return Lately(counts, cut_at=FAILED_LIMIT if sum(counts.values()) > FAILED_LIMIT else None)
+
 
 # Made once: monitors ask every few seconds.
 _LOOKED_AT: Any = bindparam("now", type_=UtcTime)
@@ -76,3 +118,142 @@ def oldest_due(session: Session, now: datetime) -> datetime | None:
 
 def _age(moment: datetime | None, now: datetime) -> float | None:
     return None if moment is None else max(0.0, (now - moment).total_seconds())
+
+
+GOOD_WORDS = ("well", "running")  # of a status of cron that sends the deliveries
+ADVICE = {
+    "never": "Give cron this line (crontab -e), and it comes every minute.",
+    "late": "See whether your crontab has this line (crontab -l), and whether cron has sent you a mail.",
+}
+# Where the ends of requests do the work of cron, or a pinger does. No crontab line helps there.
+ADVICE_WITHOUT_CRON = {
+    "requests": "On a quiet book, let a pinger call the address that the account page makes for it.",
+    "pinger": (
+        "See whether your pinger calls the address for pingers, which the account page shows. "
+        "If you use cron instead, remove that address there. Then you see the line for your crontab here."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CronStatus:
+    """Whether cron runs: a word, a sentence, and advice if there is something to do."""
+
+    word: str  # well, running, late or never
+    sentence: str
+    advice: str | None = None
+    has_line: bool = True  # the advice goes with a line for the crontab
+
+
+def cron_status(session: Session, now: datetime, *, after_requests: bool = False) -> CronStatus:
+    """Say in plain words whether cron runs, and what its last pass did.
+
+    With `after_requests` the ends of web requests do its work, and need not come while nothing is due.
+    """
+    found = _of_passes(session, now)
+    if found.advice is None:
+        return found
+    if after_requests:
+        if read(session, now).is_well:
+            did_so_far = "Nothing has been due yet." if found.word == "never" else found.sentence
+            return CronStatus("well", f"The ends of requests do the work of cron. {did_so_far}")
+        late = "Deliveries are due, and nobody has come for a quarter of an hour."
+        words = f"{late} The next request sends them."
+        return CronStatus("late", words, ADVICE_WITHOUT_CRON["requests"], has_line=False)
+    if cron_token.read(session) is None:
+        return found
+    return replace(found, advice=ADVICE_WITHOUT_CRON["pinger"], has_line=False)
+
+
+def _of_passes(session: Session, now: datetime) -> CronStatus:
+    ended, running = last_pass(session, Pass.finished_at <= now), _running(session, now)
+    if ended is None and running is None:
+        return CronStatus("never", "Cron has never come, so nothing is sent.", ADVICE["never"])
+    said = [_at_work(running, now)] if running else []
+    said += [_what_it_did(ended)] if ended else []
+    words = " ".join(said)
+    state = read(session, now)
+    if not state.is_well:
+        late = "Deliveries are due, and no pass of cron has come to its end for a quarter of an hour."
+        return CronStatus("late", f"{late} {words}", ADVICE["late"])
+    if ended and ended.finished_at and not running and now - ended.finished_at >= CRON_OVERDUE_AFTER:
+        waits = "Nothing has had to wait so far." if state.oldest_due_age is None else "Deliveries are due."
+        return CronStatus("late", f"{words} {waits}", ADVICE["late"])
+    return CronStatus("running" if running else "well", words)
+
+
+def what_passes_did(one: Pass) -> str:
+    """Say what a pass did."""
+    counts = ((one.processed, "delivered"), (one.retried, "to be retried"), (one.failed, "given up"))
+    return ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing was due"
+
+
+def _running(session: Session, now: datetime) -> Pass | None:
+    """Return the last pass if it has not ended: it is at work, or was killed."""
+    last = last_pass(session, Pass.started_at <= now)
+    return last if last and last.finished_at is None else None
+
+
+def _at_work(running: Pass, now: datetime) -> str:
+    since = clock.ago(running.started_at)
+    if now - running.started_at >= CRON_OVERDUE_AFTER:
+        return f"A pass began {since} and has not come to its end: it is still at work, or it was killed."
+    return f"A pass is at work; it began {since}."
+
+
+def _what_it_did(ended: Pass) -> str:
+    assert ended.finished_at
+    seconds = (ended.finished_at - ended.started_at).total_seconds()
+    took = f"{seconds:.1f} seconds" if seconds < 10 else f"{seconds:,.0f} seconds"
+    return f"A pass ended {clock.ago(ended.finished_at)} after {took}: {what_passes_did(ended)}."
+
+
+FULL = "Unverified events fill its {} MB. Until a pass makes room, {} is accepted."
+LATEST_EVENT = (InboundEvent.id, InboundEvent.status, InboundEvent.error, InboundEvent.received_at)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """The status of a source. Counts end at COUNT_LIMIT and one, which means more than that."""
+
+    source: Source
+    word: str  # well, failing, silent or disabled
+    sentence: str
+    last_at: datetime | None  # when the latest event arrived
+    waiting: int
+
+
+def all_sources(session: Session, *, limit: int | None = None) -> list[SourceStatus]:
+    """Return the status of all sources or of so many, the oldest first."""
+    query = select(Source).order_by(Source.id).limit(limit)
+    return [of_source(session, source) for source in session.scalars(query)]
+
+
+def of_source(session: Session, source: Source) -> SourceStatus:
+    """Return the status of one source."""
+    mine = InboundEvent.source_id == source.id
+    newest = select(InboundEvent).where(mine).order_by(InboundEvent.id.desc()).limit(1)
+    latest = session.scalars(newest.options(load_only(*LATEST_EVENT))).first()
+    waiting = count_some(session, mine & InboundEvent.due_at.is_not(None), InboundEvent)
+    word, sentence = _source_words(source, latest, waiting)
+    if source_budget.is_full(source) and waiting:
+        still = "nothing more" if source.verify == "none" else "only what it has signed"
+        sentence += f" {FULL.format(source.budget_mb, still)}"
+    return SourceStatus(source, word, sentence, latest.received_at if latest else None, waiting)
+
+
+def _source_words(source: Source, latest: InboundEvent | None, waiting: int) -> tuple[str, str]:
+    if source.disabled_at:
+        waits = _source_wait(waiting, "until it is enabled")
+        return "disabled", f"Disabled {clock.ago(source.disabled_at)}: what comes is stored, no more. {waits}"
+    if latest is None:
+        return "silent", "Nothing has come yet."
+    came = clock.ago(latest.received_at)
+    if latest.status == "failed":
+        return "failing", f"What came {came} failed. {latest.error or ''}".rstrip()
+    return "well", f"The latest came {came}. {_source_wait(waiting, 'for the next pass')}"
+
+
+def _source_wait(waiting: int, for_what: str) -> str:
+    words = waiting_words(waiting, "event", "events", for_what)
+    return f"{words[0].upper()}{words[1:]}." if waiting else "Nothing waits."

@@ -17,7 +17,19 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, defer, joinedload
 
 from guestbook.lib import ids
 from guestbook.lib.text import clean_line
-from guestbook.storage.models import AuditEntry, Comment, Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models import (
+    AuditEntry,
+    Bin,
+    BinRequest,
+    Comment,
+    Delivery,
+    Hold,
+    InboundEvent,
+    ReceiverLink,
+    Source,
+    Token,
+    Webhook,
+)
 
 SCANNED_ROWS = 5000  # rows that one page looks at
 SCANNED_PAYLOADS = 500  # rows of the inbox whose payloads it looks at: each may hold a megabyte
@@ -240,3 +252,25 @@ def _has(
     words: str, *columns: InstrumentedAttribute[str] | InstrumentedAttribute[str | None]
 ) -> ColumnElement[bool]:
     return or_(*(column.icontains(words, autoescape=True) for column in columns))
+
+
+K = TypeVar("K", Bin, BinRequest, ReceiverLink, Source, Token, Webhook)
+
+
+def row_page(
+    session: Session, model: type[K], before: str | None, limit: int, *which: ColumnElement[bool]
+) -> RowPage[K]:
+    """Return a page of those rows."""
+    query = select(model).where(*which).order_by(model.id.desc())
+    if before:
+        query = query.where(model.id < before)
+    if issubclass(model, BinRequest):
+        query = query.options(defer(model.headers), defer(model.body))  # they may be 300 kB each
+    rows = list(session.scalars(query.limit(limit + 1)))
+    return RowPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+
+def oldest_waiting_comment(session: Session) -> datetime | None:
+    """Return since when the comment that has waited longest is held; None when none waits."""
+    query = select(Hold.held_at).where(Hold.decided_at.is_(None)).order_by(Hold.held_at)
+    return session.scalar(query.limit(1))

@@ -12,13 +12,12 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from guestbook.lib.version import VERSION
+from guestbook.lib import VERSION
 from guestbook.queries import health, webhook_status
-from guestbook.queries.bounded_counts import COUNT_LIMIT, M, count_some
+from guestbook.queries.health import COUNT_LIMIT, M, count_some
 from guestbook.storage.models import AttemptCount, Comment, Delivery, InboundEvent, Pass, Webhook
 from guestbook.storage.models.comment import COMMENT_STATUSES
-from guestbook.storage.models.delivery import TIME_BOUNDS
-from guestbook.storage.models.queue_row import QUEUE_STATUSES
+from guestbook.storage.models.delivery import QUEUE_STATUSES, TIME_BOUNDS
 
 PREFIX = "guestbook_"
 Labels = tuple[tuple[str, str], ...]

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select, update
 
-from guestbook.lib import clock, host_name, retry_policy
+from guestbook.lib import clock, ids, retry_policy
 from guestbook.queue import leases
-from guestbook.storage import database, transaction_retry
+from guestbook.storage import database
 from guestbook.storage.models import (
     DELIVERIES,
     INBOUND,
@@ -65,14 +65,14 @@ def repair(
     with database.read(engine) as connection:
         previous = connection.scalar(select(func.max(Pass.started_at)))
         # Only this host's passes show a jump of its clock: another host's clock may always be ahead.
-        of_host = Pass.host == host_name.of_this_host()
+        of_host = Pass.host == ids.host_name()
         ours = connection.scalar(select(func.max(Pass.started_at)).where(of_host))
         went_back |= ours is not None and ours > now + CLOCK_SLACK
         limits = _limits(timeout, schedule, now, went_back)
         found = connection.execute(_wrong_webhooks(limits, but)).first()
         found = found or connection.execute(_wrong_sources(limits)).first()
     if found or went_back:
-        transaction_retry.write(engine, lambda connection: _fix(connection, limits, now, went_back, but))
+        database.write_with_retry(engine, lambda connection: _fix(connection, limits, now, went_back, but))
     return None if went_back else previous
 
 
@@ -138,5 +138,5 @@ def _fix(connection: Connection, limits: _LatestTimes, now: datetime, went_back:
         leases.make_due(connection, INBOUND, late, now)
     connection.execute(update(Webhook).where(Webhook.paused_until > limits.waiting).values(paused_until=None))
     if went_back:  # or each later pass would take the old rows for another jump
-        of_host = Pass.host == host_name.of_this_host()
+        of_host = Pass.host == ids.host_name()
         connection.execute(update(Pass).where(Pass.started_at > now, of_host).values(started_at=now))

@@ -17,10 +17,10 @@ from sqlalchemy import Engine, Row, select
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from guestbook.lib import clock
-from guestbook.lib.sliding_log import SHORT_SLOT_WAIT
-from guestbook.lib.stop_flag import StopFlag
+from guestbook.lib.own_process import StopFlag
+from guestbook.lib.rate_counters import SHORT_SLOT_WAIT
 from guestbook.queue.wakeups import Wakeups
-from guestbook.storage import database, file_identity, plain_statement, server_setup, transaction_retry
+from guestbook.storage import database, engine_setup, file_identity, plain_statement
 from guestbook.storage.models import FIRST_DUE, FIRST_INBOUND_DUE, Source, Webhook
 from guestbook.storage.models.webhook import LONGEST_SLOT_WAIT
 
@@ -133,15 +133,15 @@ class Poller:
 
     def _look(self) -> Sequence[Row[Any]]:
         """Read what waits, if need be over a new connection. That may take as long as a write is retried."""
-        if not self._is_file and time.monotonic() - self._connected_at >= server_setup.RENEW_AFTER:
-            return transaction_retry.repeat(self._look_anew)
+        if not self._is_file and time.monotonic() - self._connected_at >= engine_setup.RENEW_AFTER:
+            return database.repeat(self._look_anew)
         try:
             return self._read_waiting()
         except DBAPIError as error:
             if self._is_file or not database.is_away(error):
                 raise
             log.info("The database has ended a connection, so another one is made.")
-        return transaction_retry.repeat(self._look_anew)
+        return database.repeat(self._look_anew)
 
     def _look_anew(self) -> Sequence[Row[Any]]:
         with suppress(SQLAlchemyError):  # closed already, if this is not the first time
@@ -205,7 +205,7 @@ class Poller:
 def next_inbound_due(engine: Engine) -> datetime | None:
     """Return when something of an enabled source is due, or comes due as its lease ends."""
     query = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
-    dues = transaction_retry.read(engine, lambda connection: connection.scalars(query).all())
+    dues = database.read_with_retry(engine, lambda connection: connection.scalars(query).all())
     return min(filter(None, dues), default=None)
 
 

@@ -17,7 +17,7 @@ from guestbook.lib import clock
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.queue import comment_order, leases, statements
 from guestbook.queue.comment_order import IS_ALONE, IS_OVER
-from guestbook.storage import audit_log, new_work, transaction_retry
+from guestbook.storage import audit_log, database, new_work
 from guestbook.storage.database import writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 
@@ -144,7 +144,7 @@ def run(model: type[M], which: ColumnElement[bool]) -> int:
     count, last = 0, ""
     ahead: set[str] = set()  # ids of rows that are due already, because they follow one of an earlier batch
     while True:
-        row_ids, free = transaction_retry.complete(partial(_requeue_next, model, which, last, ahead))
+        row_ids, free = database.complete(partial(_requeue_next, model, which, last, ahead))
         last = row_ids[-1] if row_ids else last
         count += len(free - ahead)
         ahead = {row_id for row_id in ahead | free if row_id > last}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guestbook.lib.encryption import Keyring
-from guestbook.settings import data_folder, database_url, environment, parsers, run_settings, secret_key
+from guestbook.settings import data_folder, database_url, environment, parsers, secret_key
 from guestbook.settings.data_folder import DATA_DIR
 from guestbook.settings.environment import SETTING_PREFIX, SettingsError
 
@@ -77,7 +77,7 @@ def load(environ: Environ = None, *, alone: bool = False, for_doctor: bool = Fal
     """
     values = _known(read_all(environ, alone=alone, for_doctor=for_doctor))
     data_dir = Path(values[DATA_DIR])
-    read = environment.Reader({**run_settings.chosen(data_dir), **values})
+    read = environment.Reader({**environment.chosen_folder(data_dir), **values})
     return Settings(
         data_dir=data_dir,
         database_url=_database(read, data_dir, for_doctor),

@@ -5,7 +5,7 @@ import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
-from guestbook.lib import file_access
+from guestbook.lib import files
 from guestbook.settings import installation
 from guestbook.settings.environment import SETTING_PREFIX, SettingsError
 
@@ -75,7 +75,7 @@ def make(path: Path) -> None:
     except OSError as error:
         raise SettingsError(f"{DATA_DIR} is {path}: {error.strerror}.") from None
     # On a disk that is mounted read-only the book can still be read.
-    if not os.access(path, os.W_OK | os.X_OK) and not file_access.is_read_only(path):
+    if not os.access(path, os.W_OK | os.X_OK) and not files.is_read_only(path):
         raise SettingsError(f"{DATA_DIR} is {path}: {NO_ACCESS}.")
-    if problem := file_access.open_to_all(path):
+    if problem := files.open_to_all(path):
         raise SettingsError(f"{DATA_DIR} is {path}: {problem}")

@@ -6,7 +6,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from guestbook.lib import file_access
+from guestbook.lib import files
 from guestbook.settings import installation
 from guestbook.settings.environment import SettingsError
 
@@ -84,10 +84,10 @@ def check_access(data_dir: Path, url: str) -> None:
     On a disk that is mounted read-only it is enough that it can be read.
     """
     if file := sqlite_file(data_dir, url):
-        must_write = not file_access.is_read_only(file.parent)
+        must_write = not files.is_read_only(file.parent)
         for suffix in ("", *SQLITE_SUFFIXES):
             path = file.with_name(file.name + suffix)
-            if problem := file_access.why_not(path, write=must_write):
+            if problem := files.why_not(path, write=must_write):
                 raise SettingsError(problem)
 
 

@@ -1,7 +1,9 @@
 """Where settings come from: the environment, `./.env` and the data folder's `.env`, in this order."""
 
+import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import TypeVar
@@ -9,7 +11,7 @@ from typing import TypeVar
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
-from guestbook.lib import file_access
+from guestbook.lib import files
 
 SETTING_PREFIX = "GUESTBOOK_"
 BYTE_ORDER_MARK = "\ufeff"  # with which some editors begin a file
@@ -63,7 +65,7 @@ def of_process(environ: Mapping[str, str], *, with_dotenv: bool) -> dict[str, st
 
 def of_file(path: Path) -> dict[str, str]:
     """Return the settings of a file `.env`, none when it is missing; raises SettingsError."""
-    if problem := file_access.why_not(path, write=False):
+    if problem := files.why_not(path, write=False):
         raise SettingsError(problem)
     try:
         text = path.read_text("utf-8").removeprefix(BYTE_ORDER_MARK) if path.is_file() else ""
@@ -86,3 +88,52 @@ def _require_pairs(path: Path, text: str) -> None:
             line = one.original.string.strip().partition("\n")[0]
             number = one.original.line + one.original.string.partition(line)[0].count("\n")
             raise SettingsError(f"{path} cannot be read: line {number} is not {SETTING_LINE}.")
+
+
+RUN_FILE = "run.json"
+
+
+def note_run(values: Mapping[str, str], port: str, pid: int) -> Path:
+    """Let all commands use the settings of this run while it lives. The owner's settings win."""
+    chosen = {
+        SETTING_PREFIX + "BASE_URL": f"http://127.0.0.1:{port}",
+        SETTING_PREFIX + "ALLOW_NETWORKS": "127.0.0.0/8,::1/128",  # a receiver on this machine can be tried
+    }
+    chosen = {name: values.get(name, value) for name, value in chosen.items()}
+    return note_settings(Path(values[SETTING_PREFIX + "DATA_DIR"]), pid, chosen)
+
+
+def note_settings(data_dir: Path, pid: int, chosen: Mapping[str, str]) -> Path:
+    """Write down the settings of that process; return the file, which the process removes at its end."""
+    path = data_dir / RUN_FILE
+    noted = {"pid": int(pid), "began": _started_at(int(pid)), "settings": chosen}
+    files.replace_file(path, json.dumps(noted))  # a command typed just now must not read half of it
+    return path
+
+
+def chosen_folder(data_dir: Path) -> dict[str, str]:
+    """Return the settings of the run that lives now; nothing when there is none."""
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        noted = json.loads((data_dir / RUN_FILE).read_text())
+        pid = int(noted["pid"])
+        if _lives(pid) and _started_at(pid) == noted["began"]:
+            return {str(name): str(value) for name, value in noted["settings"].items()}
+    return {}
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True  # it is another user's
+    except (OSError, OverflowError):
+        return False
+    return pid > 0
+
+
+def _started_at(pid: int) -> str | None:
+    """Return when a process started, in Linux's ticks: after a restart another one may have its number."""
+    with suppress(OSError, ValueError):
+        words = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()  # its name may hold spaces
+        return words[19].decode()  # field 22 of proc_pid_stat(5)
+    return None

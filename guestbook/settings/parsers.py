@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from guestbook.lib import mail_address
+from guestbook.lib import validate
 
 MIN_KEY_LENGTH = 16  # characters
 MOST_STEPS = 50  # of the retry schedule
@@ -78,7 +78,7 @@ def smtp_url(text: str) -> str | None:
 
 def mail_from(text: str) -> str | None:
     """The address that e-mail comes from, or None for none."""
-    return mail_address.check(text) if text else None
+    return validate.mail_address(text) if text else None
 
 
 def _address(text: str, *schemes: str) -> SplitResult | None:

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from guestbook.lib import file_access, file_replacement
+from guestbook.lib import files
 from guestbook.settings import parsers
 from guestbook.settings.environment import SETTING_PREFIX, Reader, SettingsError
 
@@ -34,7 +34,7 @@ def make(data_dir: Path) -> str:
     """Make the key of a new book, in a file that only its owner can read; raises SettingsError."""
     path = data_dir / KEY_FILE
     try:
-        file_replacement.replace(path, secrets.token_hex(32), is_secret=True, is_first=True)
+        files.replace_file(path, secrets.token_hex(32), is_secret=True, is_first=True)
     except OSError as error:
         raise SettingsError(f"{SETTING_PREFIX}DATA_DIR is {data_dir}: {error.strerror}.") from None
     return _of_file(path, NAME)
@@ -60,8 +60,8 @@ def replace(data_dir: Path, key: str, old: str) -> None:
     path = data_dir / OLD_KEYS_FILE
     older = _lines(path) if path.exists() else []
     lines = dict.fromkeys((old, *older))
-    file_replacement.replace(path, "".join(f"{one}\n" for one in lines if one != key), is_secret=True)
-    file_replacement.replace(data_dir / KEY_FILE, key, is_secret=True)
+    files.replace_file(path, "".join(f"{one}\n" for one in lines if one != key), is_secret=True)
+    files.replace_file(data_dir / KEY_FILE, key, is_secret=True)
 
 
 def is_in_data_folder(data_dir: Path, key: str) -> bool:
@@ -81,7 +81,7 @@ def _of_file(path: Path, name: str) -> str:
 
 
 def _keys(path: Path, name: str, parts: Callable[[str], list[str]]) -> list[str]:
-    if problem := file_access.why_not(path, write=False):
+    if problem := files.why_not(path, write=False):
         raise SettingsError(problem)
     try:
         return [parsers.secret(one.strip()) for one in parts(path.read_text()) if one.strip()]

@@ -1,26 +1,28 @@
 """A backup: the book, from whatever database, as one SQLite file with the rows of one moment."""
 
 import os
+import re
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from guestbook.lib import clock, encryption, file_replacement, pass_lock
+from guestbook.lib import VERSION, clock, encryption, files, pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress, in_silence
-from guestbook.lib.version import VERSION
 from guestbook.settings import Settings, database_url
 from guestbook.storage import (
     backup_file,
     database_errors,
     engine_setup,
-    page_copy,
-    reflected_copy,
     schema_version,
     sqlite_setup,
     version_check,
@@ -28,6 +30,83 @@ from guestbook.storage import (
 from guestbook.storage.backup_file import BackupLabel, DamagedFile
 from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.schema_version import Age
+
+STEP_PAGES = 250  # of 4 KiB each; a commit in rollback-journal mode waits for one step
+STEP_PAUSE = 0.002  # seconds between two steps, for writers
+MOST_RESTARTS = 3  # a commit of another process makes SQLite begin again
+LOCK_PATIENCE = 20.0  # seconds without a page, because somebody keeps the lock
+
+
+class TooManyRestarts(Exception):
+    """Others write so often that the steps never finish."""
+
+
+class StepWatch:
+    """Looks at each step: moves the progress bar, and ends what does not get on."""
+
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        self._advance = advance
+        self._done = self._restarts = 0
+        self._stuck_at = time.monotonic() + LOCK_PATIENCE
+
+    def __call__(self, status: int, remaining: int, total: int) -> None:
+        """Take what SQLite says after a step; raises TooManyRestarts, or OperationalError for a held lock."""
+        done, before = total - remaining, self._done
+        self._advance(done - before)
+        self._done = done
+        if done <= before and status == sqlite3.SQLITE_OK:
+            self._restarts += 1
+        if done != before:
+            self._stuck_at = time.monotonic() + LOCK_PATIENCE
+        if self._restarts > MOST_RESTARTS:
+            raise TooManyRestarts
+        if time.monotonic() > self._stuck_at:
+            locked = sqlite3.OperationalError("database is locked")
+            locked.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise OperationalError("backup", None, locked)
+        time.sleep(STEP_PAUSE)
+
+
+def copy_pages(
+    engine: Engine,
+    copy: sqlite3.Connection,
+    progress: Progress,
+) -> None:
+    """Copy the book to an empty file as it is at one moment, with all tables that are there."""
+    with closing(engine.raw_connection()) as pooled:
+        book = cast(sqlite3.Connection, pooled.dbapi_connection)
+        (pages,) = book.execute("PRAGMA page_count").fetchone()
+        (mode,) = book.execute("PRAGMA journal_mode").fetchone()
+        with progress("Backing up", pages) as advance:
+            if mode == "wal" or not _in_steps(book, copy, advance):
+                _in_one_transaction(book, copy, advance)
+    copy.execute("PRAGMA journal_mode = DELETE")  # or the copy would come with a write-ahead log
+
+
+def _in_steps(book: sqlite3.Connection, copy: sqlite3.Connection, advance: Callable[[int], None]) -> bool:
+    """Copy some pages at a time, and let others write in between; say whether that came to an end."""
+    (wait,) = book.execute("PRAGMA busy_timeout").fetchone()
+    book.execute("PRAGMA busy_timeout = 0")  # a step that waits would keep the watch from looking
+    try:
+        book.backup(copy, pages=STEP_PAGES, progress=StepWatch(advance), sleep=STEP_PAUSE)
+    except TooManyRestarts:
+        return False
+    finally:
+        book.execute(f"PRAGMA busy_timeout = {wait}")
+    return True
+
+
+def _in_one_transaction(
+    book: sqlite3.Connection, copy: sqlite3.Connection, advance: Callable[[int], None]
+) -> None:
+    """Copy what one transaction sees. With a write-ahead log nobody waits; without it, writers do."""
+    book.execute("BEGIN")
+    try:
+        book.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+        book.backup(copy, pages=STEP_PAGES, progress=StepWatch(advance), sleep=STEP_PAUSE)
+    finally:
+        book.execute("ROLLBACK")
+
 
 OWN_FOLDER = "backups"  # in the data folder: those from before an upgrade or a restore
 NOTHING = "Nothing was changed."
@@ -114,7 +193,7 @@ def _damage_of_book(settings: Settings) -> Iterator[None]:
 
 def _refuse_other_files(settings: Settings, path: Path) -> None:
     """Refuse to overwrite what is no backup, and the book itself."""
-    file_replacement.refuse_link(path)
+    files.refuse_link(path)
     if not path.exists():
         return
     book = database_url.plain_path(settings.database_url)
@@ -133,9 +212,9 @@ def _written(settings: Settings, unfinished: Path, progress: Progress) -> Backup
         with closing(sqlite3.connect(unfinished)) as copy:
             copy.execute("PRAGMA synchronous = OFF")  # _keep waits for the disk, once
             if settings.on_sqlite:
-                page_copy.write(engine, copy, progress)
+                copy_pages(engine, copy, progress)
             else:
-                kind = reflected_copy.write(engine, copy, progress)
+                kind = backup_file.copy_tables(engine, copy, progress)
     schema = _version(unfinished)
     with closing(sqlite3.connect(unfinished)) as copy, copy:
         key_id = encryption.key_id_of(settings.secret_key)
@@ -169,3 +248,44 @@ def _wait_for_disk(place: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+NAME_IN_FOLDER = "guestbook.db"  # what a backup is called if only its folder is named
+TIME_FORMAT = "%Y%m%dT%H%M%SZ"
+TIME_IN_NAME = r"\d{8}T\d{6}Z"
+
+
+def dated(path: Path, now: datetime) -> Path:
+    """Add the time to a name: `book.db` becomes `book-20260131T235959Z.db`."""
+    path = path / NAME_IN_FOLDER if path.is_dir() else path
+    return path.with_name(f"{path.stem}-{now:{TIME_FORMAT}}{path.suffix}")
+
+
+def remove_older(settings: Settings, newest: Path, keep: int) -> list[Path]:
+    """Remove all but so many of the backups named like the newest one; return those that were removed.
+
+    Files that are no backups stay, and so does the book. Raises Refused.
+    """
+    name = re.escape(newest.name)
+    alike = re.compile(re.sub(TIME_IN_NAME, lambda _: TIME_IN_NAME, name))
+    book = database_url.plain_path(settings.database_url)
+    removed = []
+    try:
+        files = sorted(path for path in newest.parent.iterdir() if alike.fullmatch(path.name))
+        plain = [path for path in files if path.is_file() and not path.is_symlink()]
+        ours = [path for path in plain if backup_file.is_backup(path)]
+        for path in ours[:-keep]:
+            if book is None or path.resolve() != (settings.data_dir / book).resolve():
+                path.unlink()
+                removed.append(path)
+        _remove_unfinished(newest, alike)
+    except OSError as error:
+        raise Refused(f"Older backups in {newest.parent} cannot be removed: {error.strerror}.") from None
+    return removed
+
+
+def _remove_unfinished(newest: Path, alike: re.Pattern[str]) -> None:
+    """Remove what backups left that were killed."""
+    for path in newest.parent.glob(f"*{UNFINISHED}"):
+        if alike.fullmatch(path.name.removesuffix(UNFINISHED)):
+            remove(path)

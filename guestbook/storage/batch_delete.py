@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, TextClause, delete, func, select
 
-from guestbook.storage import audit_log, transaction_retry
+from guestbook.storage import audit_log, database
 from guestbook.storage.models import Source, Webhook
 
 BATCH_SIZE = 500  # rows a transaction: 12 ms on SQLite, where 200,000 would hold the lock for half a second
@@ -16,7 +16,7 @@ def delete_batch(engine: Engine, table: Table, condition: ColumnElement[bool] | 
         row_ids = connection.scalars(old).all()
     if row_ids:
         chosen = delete(table).where(key.in_(row_ids), condition)
-        transaction_retry.write(engine, lambda connection: connection.execute(chosen))
+        database.write_with_retry(engine, lambda connection: connection.execute(chosen))
     return len(row_ids)
 
 
@@ -33,7 +33,7 @@ def delete_with_rows(
     """
     count, is_gone = 0, False
     while not is_gone:
-        removed, is_gone = transaction_retry.write(
+        removed, is_gone = database.write_with_retry(
             engine, lambda connection: delete_next(connection, model, owner_id, table, mine)
         )
         count += removed

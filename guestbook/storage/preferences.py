@@ -5,9 +5,8 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from guestbook.lib import graphemes, text, validate, web_origin, zone_names
-from guestbook.lib.errors import Refused
-from guestbook.lib.translatable import Translatable
+from guestbook.lib import clock, text, validate
+from guestbook.lib.errors import Refused, Translatable
 from guestbook.storage import plain_select
 from guestbook.storage.plain_select import Select
 
@@ -63,7 +62,7 @@ class Preferences:
     visitor_languages: bool = True  # whether pages follow the visitor's browser or choice
     asks_place: bool = False  # whether the form has a field for the place
     asks_note: bool = False  # whether it has one for a note to the owner
-    timezone: str = zone_names.UTC_NAME  # of the dates on public pages
+    timezone: str = clock.UTC_NAME  # of the dates on public pages
     visitor_times: bool = True  # whether a script shows them in the visitor's zone
 
     @property
@@ -188,7 +187,7 @@ def _short(what: str, value: str, limit: int) -> str:
 
 
 def _origins(value: str) -> str:
-    found = list(dict.fromkeys(web_origin.parse(one) for one in value.split()))
+    found = list(dict.fromkeys(validate.web_origin(one) for one in value.split()))
     if len(found) > EMBED_SITES_LIMIT:
         raise ValueError(f"Please name at most {EMBED_SITES_LIMIT} websites.")
     return "\n".join(found)
@@ -198,7 +197,7 @@ def _link(value: str) -> str:
     link = text.clean_line(value)
     if not link:
         return ""
-    web_origin.parse(_short("This address", link, WEBRING_LINK_LIMIT))
+    validate.web_origin(_short("This address", link, WEBRING_LINK_LIMIT))
     if " " in link:
         raise ValueError("Please write a blank in an address as %20.")
     return link
@@ -244,7 +243,7 @@ PARSERS: dict[str, Callable[[str], str | int | bool]] = {
     "webring_home": _link,
     "webring_next": _link,
     "pictures": partial(_choice, choices=PICTURES),
-    "glyphs": partial(graphemes.one_a_word, most=GLYPHS_LIMIT),
+    "glyphs": partial(text.one_character_a_word, most=GLYPHS_LIMIT),
     "own_css": _stylesheet,
     "rate": partial(_number, limits=range(1, 10_001)),
     "embed_sites": _origins,
@@ -255,6 +254,6 @@ PARSERS: dict[str, Callable[[str], str | int | bool]] = {
     "score": _yes_or_no,
     "language": partial(_choice, choices=BOOK_LANGUAGES),
     "visitor_languages": _yes_or_no,
-    "timezone": zone_names.checked,
+    "timezone": clock.checked_zone,
     "visitor_times": _yes_or_no,
 }

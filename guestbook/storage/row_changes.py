@@ -1,15 +1,18 @@
 """Enable, disable and name rows of the owner, and write that down. Commands, pages and the API call these."""
 
+import logging
+from datetime import datetime, timedelta
 from itertools import count
 
-from sqlalchemy import select
+from sqlalchemy import Engine, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import get_history
 
 from guestbook.lib import clock, validate
 from guestbook.lib.errors import Refused
-from guestbook.storage import audit_log, new_work
-from guestbook.storage.models import Bin, Source, Token, Webhook
+from guestbook.storage import audit_log, database, new_work
+from guestbook.storage.models import Bin, ReceiverLink, Source, Token, Webhook
 
 Named = Webhook | Source | Bin | Token
 
@@ -55,3 +58,27 @@ def note_reveal(session: Session, row: Webhook | Source) -> None:
     """Write down that its secret is shown to the one who acts."""
     if row.secret:
         audit_log.record_row(session, "revealed", row, "secret")
+
+
+USE_NOTED = timedelta(hours=1)  # how exact the last use is
+
+log = logging.getLogger(__name__)
+
+
+def is_use_due(row: Token | ReceiverLink, now: datetime) -> bool:
+    """Whether a use of the row is to be noted: the last one was noted an hour ago, or never."""
+    return row.last_used_at is None or now - row.last_used_at >= USE_NOTED
+
+
+def note_use(engine: Engine, model: type[Token] | type[ReceiverLink], row_id: str, now: datetime) -> None:
+    """Remember that a row was used, where that can be written at once; no transaction may be open.
+
+    A read must not wait for a writer, nor fail because nothing can be written: then the next use is noted.
+    """
+    mine = model.id == row_id
+    try:
+        with database.write(engine, lock_wait=0) as connection:
+            if connection.scalar(select(model.id).where(mine).with_for_update(skip_locked=True)):
+                connection.execute(update(model).where(mine).values(last_used_at=now))
+    except SQLAlchemyError as error:
+        log.debug("The use of a row of %s was not noted: %s", model.__tablename__, error)

@@ -3,14 +3,110 @@
 A file, because `doctor` must work without the database, and visitors must not wait for a write of it.
 """
 
+import fcntl
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from guestbook.lib import clock, file_replacement
+from guestbook.lib import clock, files
+from guestbook.lib.errors import Refused
+from guestbook.storage import file_identity, sqlite_setup
+from guestbook.storage.plain_select import Select
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+PENDING_FILE = "hits"  # in the data folder; its length is the number of views
+HITS_NAME = "hits"  # of the row among the settings
+HITS_BATCH = 20  # views
+SAVE_WAIT = 0.2  # seconds for another writer: the views can wait for the next batch
+
+HITS_QUERY = f"SELECT value FROM settings WHERE name = '{HITS_NAME}'"
+ADD_ON_SQLITE = (
+    f"INSERT INTO settings (name, value) VALUES ('{HITS_NAME}', :number)"
+    " ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + :number"
+)
+
+
+def saved_hits(select: Select) -> int:
+    """Return the number in the database; 0 for one that was garbled by hand."""
+    [(value,)] = select(HITS_QUERY) or [("0",)]
+    return _number(value)
+
+
+def note_hit(data_dir: Path) -> int:
+    """Add a view to the file, and return how many it has. Raises OSError where it cannot be written."""
+    with _opened(data_dir, fcntl.LOCK_SH) as descriptor:
+        os.write(descriptor, b".")
+        return os.fstat(descriptor).st_size
+
+
+def pending_hits(data_dir: Path) -> int:
+    """Return how many views the file has."""
+    with suppress(OSError):
+        return (data_dir / PENDING_FILE).stat().st_size
+    return 0
+
+
+def take_hits(data_dir: Path) -> int:
+    """Empty the file, and return how many views it had: they go to the database. Raises OSError."""
+    with _opened(data_dir, fcntl.LOCK_EX) as descriptor:  # nobody adds one between the look and the cut
+        size = os.fstat(descriptor).st_size
+        if size < HITS_BATCH:  # another process was here first
+            return 0
+        os.ftruncate(descriptor, 0)
+        return size
+
+
+def give_back_hits(data_dir: Path, number: int) -> None:
+    """Put views back that the database did not take. Raises OSError."""
+    with _opened(data_dir, fcntl.LOCK_SH) as descriptor:
+        os.write(descriptor, b"." * number)
+
+
+def add_hits(connection: "Connection", number: int) -> None:
+    """Add views to the number in the database, in the caller's transaction."""
+    from sqlalchemy import insert, select, update  # here: a page by CGI imports none of it
+
+    from guestbook.storage.models import Setting
+
+    row = Setting.name == HITS_NAME
+    before = connection.scalar(select(Setting.value).where(row).with_for_update())
+    if before is None:
+        connection.execute(insert(Setting).values(name=HITS_NAME, value=str(number)))
+    else:
+        connection.execute(update(Setting).where(row).values(value=str(_number(before) + number)))
+
+
+def add_hits_to_file(path: Path, number: int) -> None:
+    """Add them to a book on SQLite, without SQLAlchemy. Raises sqlite3.Error or Refused."""
+    if host := file_identity.first(path, clock.now()):
+        raise Refused(file_identity.why_second(path, host))
+    with sqlite_setup.opened_plain(path, SAVE_WAIT) as (connection, _):
+        connection.execute(ADD_ON_SQLITE, {"number": number})
+
+
+def _number(value: str) -> int:
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 16 else 0
+
+
+@contextmanager
+def _opened(data_dir: Path, lock: int) -> Iterator[int]:
+    """Open the file and lock it, which some network drives cannot. Each holder needs microseconds."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    descriptor = os.open(data_dir / PENDING_FILE, flags, 0o600)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, lock)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
 
 FACTS_FILE = "seen.json"  # in the data folder
 SAME_HOST = "same address"  # a request carried the host of the base URL
@@ -31,16 +127,16 @@ class Fact:
     at: datetime
 
 
-def note(data_dir: Path, facts: Mapping[str, str]) -> None:
+def note_fact(data_dir: Path, facts: Mapping[str, str]) -> None:
     """Add facts to the file; where it cannot be written, they are lost."""
     moment = clock.to_text(clock.now())
-    kept = {name: [fact.text, clock.to_text(fact.at)] for name, fact in read(data_dir).items()}
+    kept = {name: [fact.text, clock.to_text(fact.at)] for name, fact in read_facts(data_dir).items()}
     kept |= {name: [text, moment] for name, text in facts.items()}
     with suppress(OSError):
-        file_replacement.replace(data_dir / FACTS_FILE, json.dumps(kept))
+        files.replace_file(data_dir / FACTS_FILE, json.dumps(kept))
 
 
-def read(data_dir: Path, within: timedelta | None = None) -> dict[str, Fact]:
+def read_facts(data_dir: Path, within: timedelta | None = None) -> dict[str, Fact]:
     """Return all facts by name, or those of the time before now; none from a damaged file."""
     with suppress(OSError, ValueError, TypeError, AttributeError):
         stored = json.loads((data_dir / FACTS_FILE).read_text())

@@ -9,9 +9,9 @@ from functools import partial
 from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
-from guestbook.storage import database, transaction_retry
+from guestbook.storage import database
 from guestbook.storage.models import INBOUND, Source
-from guestbook.storage.models.queue_row import QUEUE_STATUSES
+from guestbook.storage.models.delivery import QUEUE_STATUSES
 
 MEGABYTE = 1_000_000  # bytes
 PER_EVENT = 1000  # bytes of a row besides its body and its headers
@@ -72,7 +72,7 @@ def recount(engine: Engine) -> None:
     with database.read(engine) as connection:  # this look takes no lock
         wrong = [row.id for row in connection.execute(sums) if row.unproven_bytes != row.found]
     for source_id in wrong:
-        transaction_retry.write(engine, partial(_add_up, source_id))
+        database.write_with_retry(engine, partial(_add_up, source_id))
 
 
 def _add_up(source_id: str, connection: Connection) -> None:

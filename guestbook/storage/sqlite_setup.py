@@ -2,6 +2,12 @@
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from guestbook.storage.file_identity import OpenFile
 
 JOURNAL_LIMIT = 16 * 1024 * 1024  # bytes; a journal that has grown shrinks to it after a checkpoint
 TAKE_TURN = "BEGIN IMMEDIATE"  # the statement with which a writer waits for the write lock
@@ -63,3 +69,18 @@ def is_locked(error: sqlite3.Error) -> bool:
 def primary_code(error: sqlite3.Error) -> int:
     """Return the code without its extension: https://www.sqlite.org/rescode.html."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+@contextmanager
+def opened_plain(path: Path, wait: float) -> Iterator[tuple[sqlite3.Connection, dict[str, Any]]]:
+    """Open a file that is there, and close it at the end; statements wait so many seconds for others.
+
+    With it comes what `file_identity.check` looks at. Raises sqlite3.Error.
+    """
+    file, info = OpenFile(str(path)), dict[str, Any]()
+    uri = file.prepare(info)
+    raw = sqlite3.connect(uri or path, timeout=wait, isolation_level=None, uri=bool(uri))
+    with closing(raw) as connection:
+        set_pragmas(connection, "wal", wait)
+        file.note(info)
+        yield connection, info

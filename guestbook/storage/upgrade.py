@@ -21,7 +21,7 @@ from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress, in_silence
 from guestbook.settings import Settings, installation
-from guestbook.storage import backup, database, engine_setup, schema_version, transaction_retry, version_check
+from guestbook.storage import backup, database, engine_setup, schema_version, version_check
 from guestbook.storage.backup import BackupReport
 from guestbook.storage.copy.book_copy import PASS_WAIT
 from guestbook.storage.database_errors import WrongVersion
@@ -111,7 +111,7 @@ def _migrate(engine: Engine, report: UpgradeReport, progress: Progress) -> None:
         for script in reversed(pending):
             began = time.monotonic()
             try:
-                transaction_retry.write(engine, partial(_run, scripts, script.revision))
+                database.write_with_retry(engine, partial(_run, scripts, script.revision))
             except DBAPIError as error:
                 error.add_note(HALF_UPGRADED.format(script.revision, installation.typed("upgrade")))
                 raise

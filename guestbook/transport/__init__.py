@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from urllib3.exceptions import HTTPError
 
-from guestbook.transport import dns_lookup, redirects, socket_budget, tcp_connect
+from guestbook.transport import adapter, dns_lookup, socket_budget, tcp_connect
 from guestbook.transport.adapter import GuardedAdapter, RequestTarget
 from guestbook.transport.address_policy import AddressPolicy
 from guestbook.transport.destinations import check_destination, private_address_warning
@@ -122,12 +122,12 @@ class Transport:
         URL first, and may raise TransportError.
         """
         until = time.monotonic() + (seconds or self._timeout)
-        for _ in range(redirects.MOST_REDIRECTS + 1):
+        for _ in range(adapter.MOST_REDIRECTS + 1):
             before(url)
             left = max(until - time.monotonic(), 0)
             attempt = AttemptBudget(left, self._policy, self._lookups, PAGE_LIMIT)
             answer = self._exchange(attempt, "GET", url, headers, b"")
-            following = redirects.following(url, answer.status, answer.headers.get("location"))
+            following = adapter.redirect_target(url, answer.status, answer.headers.get("location"))
             if following is None:
                 return FetchedPage(url, answer)
             url = following

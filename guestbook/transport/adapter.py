@@ -8,6 +8,7 @@ import os
 import ssl
 import threading
 from typing import Any, NamedTuple, cast
+from urllib.parse import urldefrag, urljoin
 
 from certifi import where
 from requests.adapters import HTTPAdapter
@@ -15,8 +16,46 @@ from urllib3 import ProxyManager
 
 from guestbook.transport.connections import GuardedPool, GuardedTLSPool
 from guestbook.transport.failure import LOCAL_ERRORS, TransportError
-from guestbook.transport.idle_connections import IdleConnections
 from guestbook.transport.socket_budget import BudgetTLSSocket
+
+DEFAULT_LIMIT = 256  # connections, unless this host is known to allow fewer
+
+
+class IdleConnections:
+    """Closes the connection that has waited longest when there are too many; shared by all threads."""
+
+    def __init__(self) -> None:
+        self._most = DEFAULT_LIMIT
+        self._lock = threading.Lock()
+        self._waiting: dict[Any, None] = {}  # oldest first
+
+    def add(self, connection: Any) -> None:
+        """Note a waiting connection; call this before another thread can take it."""
+        with self._lock:
+            self._waiting[connection] = None
+            self._close_oldest()
+
+    def take(self, connection: Any) -> None:
+        """Note that it waits no longer, so it is not closed from now on."""
+        with self._lock:
+            self._waiting.pop(connection, None)
+
+    def limit(self, most: int) -> None:
+        """Keep no more than so many."""
+        with self._lock:
+            self._most = min(self._most, most)
+            self._close_oldest()
+
+    def halve(self) -> None:
+        """Keep half as many from now on: the host allows no more."""
+        self.limit(len(self._waiting) // 2)
+
+    def _close_oldest(self) -> None:
+        while len(self._waiting) > self._most:
+            oldest = next(iter(self._waiting))
+            del self._waiting[oldest]
+            oldest.close()  # it stays in its pool, which opens it again
+
 
 HOSTS_KEPT = 128  # hosts whose idle connections are kept
 IDLE_PER_HOST = 64  # idle connections that are kept for each
@@ -71,3 +110,28 @@ def _tls_context(ca_file: str) -> ssl.SSLContext:
         reason = "out_of_sockets" if error.errno in LOCAL_ERRORS else "no_authorities"
         raise TransportError(reason, error.strerror or "") from None
     return context
+
+
+MOST_REDIRECTS = 5  # from one address to the next, for one page
+REDIRECT_STATUSES = (301, 302, 303, 307, 308)
+
+
+def redirect_target(url: str, status: int, location: str | None) -> str | None:
+    """Return the address that an answer leads to, without a fragment; None if it leads nowhere.
+
+    The address is as the stranger wrote it: whoever connects to it checks it first.
+    """
+    if status not in REDIRECT_STATUSES or not location:
+        return None
+    try:
+        return urldefrag(urljoin(url, _as_utf8(location.strip()))).url
+    except ValueError:  # brackets that no host has
+        return location
+
+
+def _as_utf8(location: str) -> str:
+    """Return it as most servers mean it. Headers were read as Latin-1, which loses nothing."""
+    try:
+        return location.encode("iso-8859-1").decode()
+    except ValueError:
+        return location

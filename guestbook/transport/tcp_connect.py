@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from guestbook.lib import resource_limits
-from guestbook.transport import port_policy, socket_budget
+from guestbook.transport import socket_budget, url_checks
 from guestbook.transport.failure import LOCAL_ERRORS, TransportError
 from guestbook.transport.socket_budget import AttemptBudget, BudgetSocket
 
@@ -108,7 +108,7 @@ def _check(attempt: AttemptBudget, address: Any) -> None:
         raise attempt.error("out_of_sockets", error.strerror or "") from None
     if not admitted:
         raise attempt.error("private_address", address[0])
-    if address[1] in port_policy.REFUSED and not attempt.policy.allows(address[0]):
+    if address[1] in url_checks.REFUSED_PORT and not attempt.policy.allows(address[0]):
         raise attempt.error("bad_port", str(address[1]))
 
 

@@ -7,8 +7,27 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 import idna
 
-from guestbook.transport import port_policy
 from guestbook.transport.address_policy import AddressPolicy, Network
+
+# Browsers refuse these: https://fetch.spec.whatwg.org/#port-blocking, as of 2025.
+BAD_PORTS = frozenset((
+    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103,
+    104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513,
+    514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720,
+    1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+))  # fmt: skip
+
+# Redis and memcached read a line as a command, whatever was before it, and often ask for no password.
+REFUSED_PORT = BAD_PORTS | {6379, 11211}
+
+
+def port_refusal(port: int) -> str:
+    """Return the sentence for a port that is refused."""
+    return (
+        f"Port {port} belongs to another service than the web, so nothing is sent there. Use another port, "
+        "or allow the receiver's network in GUESTBOOK_ALLOW_NETWORKS."
+    )
+
 
 URL_LIMIT = 2000  # characters
 OWN_HEADERS_LIMIT = 10
@@ -107,10 +126,8 @@ def _netloc(parts: SplitResult) -> str:
 def _check_port(netloc: str, allow_networks: Sequence[Network]) -> None:
     """Refuse a port of another service. A name's addresses are checked later, when a request is sent."""
     parts = urlsplit(f"//{netloc}")
-    if parts.port in port_policy.REFUSED and not AddressPolicy(allow_networks).may_allow(
-        parts.hostname or ""
-    ):
-        raise ValueError(port_policy.refusal(parts.port))
+    if parts.port in REFUSED_PORT and not AddressPolicy(allow_networks).may_allow(parts.hostname or ""):
+        raise ValueError(port_refusal(parts.port))
 
 
 def _host(parts: SplitResult) -> str:

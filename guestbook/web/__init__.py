@@ -8,7 +8,6 @@ from flask import Flask
 from guestbook.web import (
     body_limits,
     book_version,
-    compression,
     error_pages,
     hit_counter,
     language,
@@ -46,8 +45,8 @@ def register_public(app: Flask, require_version: Callable[[], None]) -> None:
     body_limits.init_app(app)
     book_version.init_app(app, require_version)
     response_headers.init_app(app)
-    compression.init_app(app)
-    template_filters.init_app(app)
+    response_headers.compress_answers(app)
+    template_filters.add_filters(app)
     error_pages.init_app(app)
     app.register_blueprint(public.pages)
     app.register_blueprint(looks.pages)
@@ -57,14 +56,14 @@ def register_public(app: Flask, require_version: Callable[[], None]) -> None:
 
 def _add_hits(app: Flask, number: int) -> None:
     """Add a batch of views, with short waits: nobody looks, but the thread serves visitors."""
-    from guestbook.storage import database, engine_setup, hits
+    from guestbook.storage import database, engine_setup, seen_facts
 
     with (
         app.app_context(),
         engine_setup.waiting(engine_setup.FOR_SHORT_PASSES),
         database.write(database.db.engine) as connection,
     ):
-        hits.add(connection, number)
+        seen_facts.add_hits(connection, number)
 
 
 def _trust_proxies(app: Flask) -> None:

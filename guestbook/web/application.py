@@ -9,7 +9,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 
 from guestbook.lib import redaction
-from guestbook.storage import transaction_retry
+from guestbook.storage import database
 
 
 class CookieSessions(SecureCookieSessionInterface):
@@ -36,7 +36,7 @@ class Application(Flask):
 
     def dispatch_request(self) -> ResponseReturnValue:
         """Run the view, and again when another transaction was in its way."""
-        return transaction_retry.complete(super().dispatch_request)
+        return database.complete(super().dispatch_request)
 
     def log_exception(
         self,

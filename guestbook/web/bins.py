@@ -11,8 +11,8 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
 from werkzeug.routing import BaseConverter, Rule
 
-from guestbook.inbound import bin_capture, bins
-from guestbook.inbound.bin_capture import BinAnswer, CapturedRequest
+from guestbook.inbound import bins
+from guestbook.inbound.bins import BinAnswer, CapturedRequest
 from guestbook.lib import clock, ids
 from guestbook.storage.database import db, writing
 
@@ -87,7 +87,7 @@ def _plain(text: str) -> str:
 def _store(bin_id: str, captured: CapturedRequest) -> BinAnswer:
     try:
         with writing() as session:
-            answer = bin_capture.capture(session, bin_id, captured)
+            answer = bins.capture(session, bin_id, captured)
     except IntegrityError:  # the owner has just deleted the bin
         answer = None
     return answer if answer is not None else abort(404)

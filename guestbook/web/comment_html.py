@@ -7,9 +7,9 @@ from flask import g, get_template_attribute, url_for
 from jinja2.utils import urlize
 from markupsafe import Markup, escape
 
-from guestbook.comments import comment_form, comment_picture
+from guestbook.comments import comment_form, comment_mark
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.comment_picture import CommentPicture
+from guestbook.comments.comment_mark import CommentPicture
 from guestbook.lib import clock
 from guestbook.lib.text import is_drawn
 from guestbook.queries.public_comments import PublicComment
@@ -53,7 +53,7 @@ def _picture(name: str) -> tuple[CommentPicture | None, str]:
     """Return the picture for a name, and the folder of the drawn ones."""
     if "pictures" not in g:
         g.pictures = url_for("pictures.drawn", face_id="-").removesuffix("-.svg")
-    return comment_picture.of(name, current.preferences(), current.settings().secret_key), g.pictures
+    return comment_mark.picture_of(name, current.preferences(), current.settings().secret_key), g.pictures
 
 
 @lru_cache(maxsize=256)  # the first pages show the same comments, and this takes most of a page's time

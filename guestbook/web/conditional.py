@@ -5,9 +5,12 @@ They have an ETag and no Last-Modified: a deletion or a new title changes an ans
 
 import hashlib
 import json
+from typing import Any
 
-from flask import Response, current_app, make_response, request
+from flask import Response, abort, current_app, make_response, request, url_for
 from werkzeug.exceptions import PreconditionFailed
+
+from guestbook.lib import ids
 
 FROM_ANY_SITE = {
     "Access-Control-Allow-Origin": "*",
@@ -47,3 +50,20 @@ def json_text(document: object) -> str:
 
 def _etag(response: Response) -> str:
     return hashlib.sha256(response.get_data()).hexdigest()[:32]
+
+
+def page_before() -> str | None:
+    """Return the id in `?before=`; 404 for a value that is not an id."""
+    before = request.args.get("before")
+    if before is not None and not ids.ID.fullmatch(before):
+        abort(404)
+    return before
+
+
+def page_links(older: str | None, **filters: Any) -> dict[str, str | None]:
+    """Return the addresses of the newest page and of the next older one, with the same filters."""
+    assert request.endpoint
+    return {
+        "newest": url_for(request.endpoint, **filters) if "before" in request.args else None,
+        "older": url_for(request.endpoint, before=older, **filters) if older else None,
+    }

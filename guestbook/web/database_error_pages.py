@@ -4,13 +4,13 @@ from flask import Flask, Response, current_app, g, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import InternalServerError, ServiceUnavailable
 
-from guestbook.lib.translatable import Translatable
+from guestbook.lib.errors import Translatable
 from guestbook.settings import installation
 from guestbook.storage import database_errors, version_check
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
-from guestbook.web import error_pages, owner_pages, request_id, signing
-from guestbook.web.error_texts import BookUpdating, waiting_time
+from guestbook.web import error_pages, response_headers, signing
+from guestbook.web.error_pages import BookUpdating, waiting_time
 
 DATABASE_RETRY_SECONDS = 60
 SIGNING_ENDPOINTS = ("public.sign", "embed.sign")
@@ -52,7 +52,7 @@ def log(error: SQLAlchemyError) -> Fault:
     fault = database_errors.fault_of(error)
     advice = f" Run {fault.repair}." if fault.repair else ""
     words = "" if isinstance(error, WrongVersion) else f": {database_errors.words(error)}"
-    current_app.logger.error("Request %s: %s%s.%s", request_id.get(), fault.value, words, advice)
+    current_app.logger.error("Request %s: %s%s.%s", response_headers.request_id(), fault.value, words, advice)
     return fault
 
 
@@ -62,22 +62,22 @@ def _page(error: SQLAlchemyError) -> Response:
         raise error
     if isinstance(error, WrongVersion):
         command = installation.named(fault.repair or "")
-        is_admin = owner_pages.is_admin_page()
+        is_admin = response_headers.is_admin_page()
         sentence = VERSION_ADVICE[fault].format(command) if is_admin else BOOK_UPDATING
         return error_pages.answer(BookUpdating(sentence, retry_after=DATABASE_RETRY_SECONDS))
     if isinstance(error, SecondHost):
-        is_owner = owner_pages.is_admin_page() and g.get("login") is not None
+        is_owner = response_headers.is_admin_page() and g.get("login") is not None
         sentence = str(error) if is_owner else _elsewhere(error)
         return error_pages.answer(ServiceUnavailable(sentence, retry_after=error.seconds))
     if fault is Fault.NO_TABLES:
         return error_pages.answer(ServiceUnavailable(_not_set_up(), retry_after=DATABASE_RETRY_SECONDS))
     if fault is Fault.AWAY:
-        reason = _for_owner(fault, error, TRY_AGAIN) if owner_pages.is_admin_page() else None
+        reason = _for_owner(fault, error, TRY_AGAIN) if response_headers.is_admin_page() else None
         return error_pages.answer(ServiceUnavailable(reason, retry_after=DATABASE_RETRY_SECONDS))
     reason = DATABASE_FAULTS.get(fault)
     if fault is Fault.OLD_TABLES:  # a column is missing, though the version is right
         return error_pages.answer(ServiceUnavailable(reason, retry_after=DATABASE_RETRY_SECONDS))
-    if fault is Fault.DAMAGED and owner_pages.is_admin_page():
+    if fault is Fault.DAMAGED and response_headers.is_admin_page():
         reason = _for_owner(fault, error, database_errors.advice_on_damage(error))
     return error_pages.answer(InternalServerError(reason))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from flask import Blueprint, Response, abort
 from flask.typing import ResponseReturnValue
 
-from guestbook.web import conditional, current, frame, public, signing, translation
+from guestbook.web import conditional, current, frame, public, signing, template_filters
 
 pages = Blueprint(frame.BLUEPRINT, __name__)
 
@@ -46,7 +46,7 @@ def sign() -> ResponseReturnValue:
 @pages.get("/embed.js")
 def script() -> Response:
     """Return the script that makes the frame, for any page: the browser asks the book who may show it."""
-    title = json.dumps(translation.of_book(current.preferences()).title)
+    title = json.dumps(template_filters.of_book(current.preferences()).title)
     response = conditional.public(_script().replace(TITLE_IN_SCRIPT, title), "text/javascript; charset=utf-8")
     response.headers["Cache-Control"] = f"public, max-age={SCRIPT_MAX_AGE}"
     return response

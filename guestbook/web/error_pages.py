@@ -3,13 +3,213 @@
 Those of the database are in database_error_pages.
 """
 
-from flask import Flask, Response, current_app, render_template, request
-from werkzeug.exceptions import BadHost, HTTPException, InternalServerError, SecurityError
+import logging
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from urllib.parse import quote
+
+from flask import Flask, Response, current_app, g, json, render_template, request
+from werkzeug.exceptions import (
+    BadHost,
+    BadRequest,
+    Forbidden,
+    HTTPException,
+    InternalServerError,
+    SecurityError,
+    ServiceUnavailable,
+)
 
 from guestbook.lib import redaction
-from guestbook.web import error_json, owner_pages, request_id
-from guestbook.web.error_texts import ERROR_TEXTS, BookUpdating, NotYours, PageExpired
-from guestbook.web.translation import translated
+from guestbook.lib.errors import Refused, Translatable
+from guestbook.web import form_token, response_headers
+from guestbook.web.template_filters import translated
+
+
+class ErrorText(NamedTuple):
+    """A code that programs may rely on, and the sentences."""
+
+    code: str
+    title: str = ""
+    for_people: str = ""
+    for_programs: str = ""
+
+
+def waiting_time(seconds: int) -> Translatable:
+    """Return the words for a time to wait, which follow the word "in"."""
+    if seconds < 90:
+        return Translatable.plural("%(count)s second", "%(count)s seconds", seconds)
+    return Translatable.plural("%(count)s minute", "%(count)s minutes", math.ceil(seconds / 60))
+
+
+class InsufficientScope(Forbidden):
+    """The token's scope is too small for this request."""
+
+    code_word = "insufficient_scope"
+
+
+class BookUpdating(ServiceUnavailable):
+    """The tables have another version than the program: its owner is about to upgrade, or should."""
+
+    title = Translatable("The book is being updated")
+
+
+class PageExpired(BadRequest):
+    """A form of the admin pages came without the token that belongs to this browser."""
+
+    title = "This page has expired"
+    description = "Nothing was changed. Allow cookies here, go back, reload the page and send it again."
+
+
+class NotYours(Forbidden):
+    """This browser has not written the comment, or too long ago, or it is deleted."""
+
+    title = Translatable("You cannot change this comment")
+    description = Translatable(
+        "You can change a comment for %(time)s, in the browser that wrote it. Later, ask the owner of the "
+        "book to change or delete it.",
+        time=form_token.CHANGE_TIME,
+    )
+
+
+ERROR_TEXTS = {
+    400: ErrorText(
+        "bad_request",
+        Translatable("That request was incomplete"),
+        Translatable("Nothing was stored. Go back and try again."),
+        "This request cannot be read. Nothing was changed.",
+    ),
+    401: ErrorText("unauthorized"),
+    403: ErrorText(
+        "forbidden",
+        Translatable("You are not logged in"),
+        Translatable("Nothing was changed. Log in, go back, reload the page and send it again."),
+    ),
+    404: ErrorText(
+        "not_found",
+        Translatable("There is no such page"),
+        Translatable("It may have been deleted, or the address is misspelt."),
+        "There is nothing at this address.",
+    ),
+    405: ErrorText(
+        "method_not_allowed",
+        Translatable("That cannot be done here"),
+        Translatable("This address exists, but it does not support this request."),
+        "This address does not support this method. The Allow header lists those that it supports.",
+    ),
+    409: ErrorText("conflict"),
+    412: ErrorText(
+        "precondition_failed",
+        for_programs="It has changed since you read it. Nothing was changed. Read it again.",
+    ),
+    413: ErrorText(
+        "content_too_large",
+        Translatable("That is too long"),
+        Translatable(
+            "Nothing was stored. Press your browser's Back button to get your text back, then shorten it."
+        ),
+        "This request is too long. Nothing was changed.",
+    ),
+    415: ErrorText("unsupported_media_type"),
+    422: ErrorText(
+        "invalid",
+        Translatable("That cannot be accepted"),
+        Translatable("Nothing was changed. Go back, reload the page and try again."),
+    ),
+    429: ErrorText("too_many_requests", Translatable("Too Many Requests")),
+    500: ErrorText(
+        "internal_server_error",
+        Translatable("Something went wrong on our side"),
+        Translatable("The error is in the owner's log. Please try again in a moment."),
+        "Something went wrong on our side. The error is in the owner's log.",
+    ),
+    503: ErrorText(
+        "service_unavailable",
+        Translatable("The book cannot be reached"),
+        Translatable("Please try again in a minute."),
+        "The book cannot be reached at the moment. Please try again in a minute.",
+    ),
+}
+
+
+log = logging.getLogger(__name__)
+
+NOTHING_STORED = Translatable("Nothing was stored.")
+UNCHANGED = (Translatable("Nothing was changed."), NOTHING_STORED)
+
+
+def refuse_json(error: Refused) -> Response:
+    """Answer that the request is refused, with a sentence for each wrong field."""
+    return fill_json(Response(status=422), _about_fields(error) or fitting(str(error)), error.fields)
+
+
+def answer_json(response: Response, error: HTTPException) -> Response:
+    """Give the answer to an HTTP error its body."""
+    text = ERROR_TEXTS.get(response.status_code)
+    message = own_description(error) or (text and text.for_programs) or error.name
+    return fill_json(response, fitting(message), code=getattr(error, "code_word", None))
+
+
+def fill_json(
+    response: Response, message: str, fields: Mapping[str, str] | None = None, *, code: str | None = None
+) -> Response:
+    """Make the response a JSON error."""
+    text = ERROR_TEXTS.get(response.status_code)
+    code = code or (text.code if text else f"http_{response.status_code}")
+    error: dict[str, object] = {"code": code, "message": message, "request_id": response_headers.request_id()}
+    if fields:
+        error["fields"] = fields
+    response.data = json.dumps({"error": error})
+    response.content_type = "application/json"
+    _log(response.status_code, code)
+    return response
+
+
+def own_description(error: HTTPException) -> str | None:
+    """Return the sentence of our own view; None for Werkzeug's standard words."""
+    return error.description if error.description != type(error).description else None
+
+
+def fitting(sentence: str, unchanged: Iterable[str] = UNCHANGED) -> str:
+    """Leave out that nothing was changed where the request only read."""
+    if not _is_reading():
+        return sentence
+    for phrase in unchanged:
+        sentence = sentence.replace(f"{phrase} ", "").replace(phrase, "")
+    return sentence.strip()
+
+
+def _about_fields(error: Refused) -> str | None:
+    """Name the wrong fields; each has its own sentence."""
+    if not error.fields:
+        return None
+    names = ", ".join(error.fields)
+    wrong = f"the field {names} is wrong" if len(error.fields) == 1 else f"these fields are wrong: {names}"
+    return f"T{wrong[1:]}." if _is_reading() else f"Nothing was changed, because {wrong}."
+
+
+def _log(status: int, code: str) -> None:
+    """Log an error of the API; the owner's programs have a token. Our own mistakes are logged already.
+
+    Other paths have secrets in them.
+    """
+    if request.path.startswith("/api/") and status < 500:
+        level = logging.WARNING if g.get("token_id") else logging.INFO
+        path = quote(request.path)
+        log.log(
+            level,
+            "Request %s: %s %s got %s %s.",
+            response_headers.request_id(),
+            request.method,
+            path,
+            status,
+            code,
+        )
+
+
+def _is_reading() -> bool:
+    return request.method in ("GET", "HEAD")
+
 
 JSON_PATHS = ("/api/", "/healthz", "/hooks/", "/bin/", "/cron/")
 LOGIN_ENDPOINTS = "admin.login."  # so begin the endpoints that need no login
@@ -18,7 +218,7 @@ LOGIN_ENDPOINTS = "admin.login."  # so begin the endpoints that need no login
 def init_app(app: Flask) -> None:
     """Answer every error, foreseen or not."""
     app.register_error_handler(HTTPException, answer)
-    app.after_request(request_id.add_header)
+    app.after_request(response_headers.add_request_id)
 
 
 def answer(error: HTTPException) -> Response:
@@ -28,19 +228,21 @@ def answer(error: HTTPException) -> Response:
         return response
     if response.status_code == InternalServerError.code:
         path = redaction.addresses(request.path)
-        current_app.logger.error("Request %s: %s %s failed.", request_id.get(), request.method, path)
+        current_app.logger.error(
+            "Request %s: %s %s failed.", response_headers.request_id(), request.method, path
+        )
     if request.path.startswith(JSON_PATHS):
-        return error_json.answer(response, error)
+        return answer_json(response, error)
     if isinstance(error, (BadHost, SecurityError)):  # with an invalid Host a page could link nowhere
         return response
     title, sentence = _words(error, response.status_code)
-    number = request_id.get() if response.status_code >= InternalServerError.code else None
+    number = response_headers.request_id() if response.status_code >= InternalServerError.code else None
     response.data = render_template(
         "error.html",
         title=title,
         sentence=sentence,
         request_id=number,
-        is_admin=owner_pages.is_admin_page(),
+        is_admin=response_headers.is_admin_page(),
         leads_to_doctor=number is not None and not needs_no_login(),
     )
     response.content_type = "text/html; charset=utf-8"
@@ -57,6 +259,6 @@ def _words(error: HTTPException, status: int) -> tuple[str, str]:
         return translated(error.title), translated(error.description or "")
     text = ERROR_TEXTS.get(status)
     title, sentence = (text.title, text.for_people) if text and text.title else (error.name, "")
-    sentence = error_json.own_description(error) or sentence or error.description or ""
-    unchanged = [translated(phrase) for phrase in error_json.UNCHANGED]
-    return translated(title), error_json.fitting(translated(sentence), unchanged)
+    sentence = own_description(error) or sentence or error.description or ""
+    unchanged = [translated(phrase) for phrase in UNCHANGED]
+    return translated(title), fitting(translated(sentence), unchanged)

@@ -6,15 +6,28 @@ Its nonce makes a double click one comment. It does not prevent forged requests;
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
-from itsdangerous import BadSignature, URLSafeSerializer
+from flask import request
+from itsdangerous import BadSignature, Signer, URLSafeSerializer
+from werkzeug.wrappers import Response
 
+from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
-from guestbook.lib import clock
-from guestbook.lib.translatable import Translatable
-from guestbook.web import current
+from guestbook.lib import clock, ids
+from guestbook.lib.errors import Translatable
+from guestbook.lib.text import clean_line
+from guestbook.queries import public_comments
+from guestbook.queries.public_comments import PublicComment
+from guestbook.web import current, frame
+
+if TYPE_CHECKING:
+    from guestbook.storage.models import Comment
 
 MAX_AGE_SECONDS = 24 * 3600.0  # seconds
 FORM_ERRORS = {
@@ -46,7 +59,7 @@ class Form:
         return hashlib.sha256(content.encode()).hexdigest()
 
 
-def token(age: float = 0.0) -> str:
+def new_token(age: float = 0.0) -> str:
     """Return a new token; an age above zero is for a form that the visitor has read already."""
     return signed(current.signing_keys(), age)
 
@@ -57,7 +70,7 @@ def signed(keys: list[str], age: float = 0.0) -> str:
     return _serializer(keys).dumps([secrets.token_urlsafe(12), int(made.timestamp() * 1000)])
 
 
-def read(text: str) -> Form:
+def read_token(text: str) -> Form:
     """Return the form of the token; raises FormError."""
     try:
         nonce, made = _serializer(current.signing_keys()).loads(text)
@@ -72,3 +85,137 @@ def read(text: str) -> Form:
 def _serializer(keys: list[str]) -> URLSafeSerializer:
     # Not the timed one: it counts whole seconds, too coarse for a limit of three seconds.
     return URLSafeSerializer(keys, salt="guestbook form")
+
+
+NEW_COMMENT: Mapping[str, str | None] = MappingProxyType({})
+
+
+def read_form(stored: Mapping[str, str | None] = NEW_COMMENT) -> Draft:
+    """Return the draft. A field that the book does not ask for counts where the stored comment has it."""
+    entry, book = comment_form.read(request.form), current.preferences()
+    asked = {"place": book.asks_place, "note": book.asks_note}
+    left_out = {name for name, is_asked in asked.items() if not is_asked and not stored.get(name)}
+    return replace(
+        entry,
+        place=None if "place" in left_out else entry.place,
+        note=None if "note" in left_out else entry.note,
+        errors={name: reason for name, reason in entry.errors.items() if name not in left_out},
+    )
+
+
+def form_line(name: str) -> str:
+    """Return another field than those of the comment, without characters that a page must not hold."""
+    return clean_line(request.form.get(name, ""))
+
+
+VISITOR_COOKIE = "guestbook_signed"
+VISITOR_LIFETIME = timedelta(days=180)  # from the last comment
+
+
+def give_cookie(response: Response, comment: "Comment") -> Response:
+    """Let the browser remember its comment. It sends the cookie only to addresses below /comments."""
+    base = urlsplit(current.settings().base_url)
+    response.set_cookie(
+        VISITOR_COOKIE,
+        _cookie_signer().sign(comment.id).decode(),
+        max_age=VISITOR_LIFETIME,
+        path=f"{base.path}/comments",
+        secure=base.scheme == "https",
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def earlier_comment() -> str | None:
+    """Return the id of the comment that this browser has written, or None."""
+    try:
+        return _cookie_signer().unsign(request.cookies.get(VISITOR_COOKIE, "")).decode()
+    except BadSignature:
+        return None
+
+
+def _cookie_signer() -> Signer:
+    return Signer(current.signing_keys(), salt="guestbook signed")
+
+
+MINUTE = timedelta(minutes=1)
+CHANGE_WINDOW = 15 * MINUTE  # after signing, in which visitors may change or delete their comment
+CHANGE_TIME = Translatable.plural("%(count)s minute", "%(count)s minutes", CHANGE_WINDOW // MINUTE)
+HELD = "waiting"  # in an address, in place of the id of a comment that waits
+DELETED = "deleted"  # the same for one that its visitor has deleted
+RECEIPT_FIELD = "receipt"  # in an address: the signed id of a comment that waits
+CHANGED_FIELD = "changed"  # in an address: the comment is an earlier one, with other words
+
+
+class Receipt(NamedTuple):
+    """What the book says to a visitor who has just signed."""
+
+    state: str  # published | waiting | deleted
+    comment_id: str | None = None
+    name: str | None = None
+    may_change: bool = False
+    is_change: bool = False  # of a comment that was stored before
+
+    @property
+    def change_time(self) -> str:
+        """Return for how long the comment may still be changed, in words."""
+        left = ids.moment_of(self.comment_id or "") + CHANGE_WINDOW - clock.now()
+        minutes = -(-left // MINUTE)  # rounded up
+        return Translatable.plural("%(count)s minute", "%(count)s minutes", max(1, minutes))
+
+
+def receipt_address(comment_id: str, *, is_published: bool, is_change: bool = False) -> str:
+    """Return where visitors find out what became of their comment. Spam looks like a held comment."""
+    change = {CHANGED_FIELD: "yes"} if is_change else {}
+    if is_published:
+        return frame.home(signed=comment_id, **change, _anchor=f"c-{comment_id}")
+    signature = _receipt_signer().sign(comment_id).decode()
+    return frame.home(signed=HELD, **change, **{RECEIPT_FIELD: signature}, _anchor="thanks")
+
+
+def receipt_of_request() -> Receipt | None:
+    """Return what the address of this request says, or None if nobody has just signed."""
+    found = _of_comment(request.args.get("signed", ""))
+    return found and found._replace(is_change=CHANGED_FIELD in request.args)
+
+
+def receipt_of_own(comment: PublicComment) -> Receipt | None:
+    """Return what the comment's own page says to the browser that has just written it."""
+    if earlier_comment() != comment.id or not is_changeable(comment.id):
+        return None
+    return Receipt("published", comment.id, comment.name, may_change=True)
+
+
+def _of_comment(signed: str) -> Receipt | None:
+    if signed == DELETED:
+        return Receipt(DELETED)
+    if signed == HELD:
+        return _of_waiting(request.args.get(RECEIPT_FIELD, ""))
+    found = public_comments.find(current.select(), signed) if ids.ID.fullmatch(signed) else None
+    return found and Receipt("published", found.id, found.name, is_changeable(found.id))
+
+
+def is_changeable(comment_id: str) -> bool:
+    """Whether its visitor may still change a comment, for its age. A page in a frame has no cookie for it."""
+    return _is_recent(comment_id) and not frame.is_open()
+
+
+def _of_waiting(signature: str) -> Receipt:
+    """Return the receipt with the name, for as long as its visitor may change the comment."""
+    try:
+        comment_id = _receipt_signer().unsign(signature).decode()
+    except BadSignature:
+        return Receipt(HELD)
+    name = public_comments.name_of(current.select(), comment_id)
+    if name is None or not _is_recent(comment_id):
+        return Receipt(HELD)
+    return Receipt(HELD, comment_id, name, is_changeable(comment_id))
+
+
+def _is_recent(comment_id: str) -> bool:
+    return comment_id > ids.first_of(clock.now() - CHANGE_WINDOW)
+
+
+def _receipt_signer() -> Signer:
+    return Signer(current.signing_keys(), salt="guestbook receipt")

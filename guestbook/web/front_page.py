@@ -22,7 +22,7 @@ from guestbook.queries.front_page_rows import FrontPageRows
 from guestbook.settings import Settings
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db
-from guestbook.web import compression, form_token
+from guestbook.web import form_token, response_headers
 from guestbook.web.kept_page import FAILED, MADE, MadePage
 from guestbook.web.public import ETAG_SECONDS
 
@@ -105,8 +105,8 @@ class FrontPages:
         if made.parts is None or "set-cookie" in named or "etag" not in named:
             return
         before, after = made.parts
-        if named.get("content-encoding") == compression.GZIP:
-            body = GzipParts(before, after, compression.PAGE_LEVEL).around
+        if named.get("content-encoding") == response_headers.GZIP:
+            body = GzipParts(before, after, response_headers.PAGE_LEVEL).around
         else:
             body = partial(_around, before, after)
         lasting = [one for one in headers if one[0].lower() not in ("content-length", "date")]

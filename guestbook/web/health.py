@@ -8,11 +8,11 @@ from werkzeug.exceptions import HTTPException
 from guestbook.lib import clock
 from guestbook.queries import health
 from guestbook.queries.health import Health
-from guestbook.storage import active_hosts, database_errors, writable
-from guestbook.storage.active_hosts import HostNote
+from guestbook.storage import database_errors, file_identity, writable
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
-from guestbook.web import current, database_error_pages, error_pages, request_id, short_passes
+from guestbook.storage.file_identity import HostNote
+from guestbook.web import current, database_error_pages, error_pages, response_headers, short_passes
 
 pages = Blueprint("health", __name__)
 
@@ -36,8 +36,8 @@ def healthz() -> ResponseReturnValue:
     health.require_columns(db.session())
     read = health.read(db.session(), clock.now())
     db.session.rollback()
-    file = HostNote(current.settings(), active_hosts.WEB).file
-    if file and active_hosts.two_hosts(file, clock.now()):
+    file = HostNote(current.settings(), file_identity.WEB).file
+    if file and file_identity.two_hosts(file, clock.now()):
         return _answer(DATABASE_STATES[Fault.SECOND_HOST], read, 503)
     if failure := writable.error(db.engine):
         is_damaged = database_errors.fault_of(failure) is Fault.DAMAGED
@@ -58,7 +58,7 @@ def broken(error: Exception) -> ResponseReturnValue:
         return error_pages.answer(error)
     fault = database_error_pages.log(error) if isinstance(error, SQLAlchemyError) else Fault.BROKEN
     if fault is Fault.BROKEN:
-        current_app.logger.error("Request %s failed.", request_id.get(), exc_info=error)
+        current_app.logger.error("Request %s failed.", response_headers.request_id(), exc_info=error)
     return _answer(DATABASE_STATES[fault], Health(None, None), 503)
 
 

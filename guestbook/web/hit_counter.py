@@ -13,8 +13,8 @@ from flask import Flask, Response, after_this_request, current_app, request
 from markupsafe import Markup
 
 from guestbook.settings import Settings
-from guestbook.storage import hits
-from guestbook.web import current, translation
+from guestbook.storage import seen_facts
+from guestbook.web import current, template_filters
 
 DIGITS = 6  # at least, as on an odometer
 # Robots that say what they are have one of these in their name, mostly with an address about themselves.
@@ -32,12 +32,12 @@ def init_app(app: Flask, add: Callable[[int], None]) -> None:
 
 def view() -> int:
     """Count this view if a person seems to look, and return the number with it."""
-    data_dir, saved = current.settings().data_dir, hits.saved(current.select())
+    data_dir, saved = current.settings().data_dir, seen_facts.saved_hits(current.select())
     if not _is_by_person():
-        return saved + hits.pending(data_dir)
+        return saved + seen_facts.pending_hits(data_dir)
     with suppress(OSError):  # on a full disk the book is still read
-        pending = hits.note(data_dir)
-        if pending >= hits.HITS_BATCH:
+        pending = seen_facts.note_hit(data_dir)
+        if pending >= seen_facts.HITS_BATCH:
             after_this_request(_save_when_sent)
         return saved + pending
     return saved
@@ -47,7 +47,7 @@ def odometer(number: int) -> Markup:
     """Return the number as the digits of an odometer, which screen readers read as one number."""
     digits = Markup("").join(Markup("<i>{}</i>").format(digit) for digit in f"{number:0{DIGITS}}")
     return Markup('<span class="odometer" role="img" aria-label="{}">{}</span>').format(
-        translation.number(number), digits
+        template_filters.shown_number(number), digits
     )
 
 
@@ -69,9 +69,9 @@ def _save(settings: Settings, add: Callable[[int], None]) -> None:
     """Bring the batch to the database; where that fails it goes with the next one. Never raises."""
     number = 0
     try:
-        if number := hits.take(settings.data_dir):
+        if number := seen_facts.take_hits(settings.data_dir):
             add(number)
     except Exception as error:
         log.info("Views of the book wait for the next batch: %s.", error)
         with suppress(OSError):
-            hits.give_back(settings.data_dir, number)
+            seen_facts.give_back_hits(settings.data_dir, number)

@@ -7,9 +7,9 @@ everybody, and the owner's pages have English.
 from flask import Blueprint, Response, abort, after_this_request, g, has_request_context, request
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib.translatable import Translatable
+from guestbook.lib.errors import Translatable
 from guestbook.storage.preferences import BOOK_LANGUAGES, Preferences
-from guestbook.web import current, frame, owner_pages, visitor_choice
+from guestbook.web import current, frame, response_headers, visitor_choice
 
 pages = Blueprint("language", __name__)
 
@@ -32,7 +32,7 @@ def shown() -> str:
 def may_choose() -> bool:
     """Whether this page lets its visitor choose. A frame does not: browsers keep cookies from it."""
     book = current.preferences_or_defaults()
-    return book.visitor_languages and not frame.is_open() and not owner_pages.is_for_owner()
+    return book.visitor_languages and not frame.is_open() and not response_headers.is_for_owner()
 
 
 @pages.post("/language")
@@ -47,7 +47,7 @@ def choose() -> ResponseReturnValue:
 
 
 def _shown() -> str:
-    if owner_pages.is_for_owner():
+    if response_headers.is_for_owner():
         return ENGLISH
     book = current.preferences_or_defaults()
     if not book.visitor_languages or request.blueprint == "feeds":

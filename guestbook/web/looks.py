@@ -9,9 +9,9 @@ from functools import lru_cache
 from flask import Blueprint, Response, abort, after_this_request, current_app, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib.translatable import Translatable
+from guestbook.lib.errors import Translatable
 from guestbook.storage.preferences import LOOKS, Preferences
-from guestbook.web import conditional, current, frame, owner_pages, response_headers, visitor_choice
+from guestbook.web import conditional, current, frame, response_headers, visitor_choice
 
 pages = Blueprint("looks", __name__)
 
@@ -38,14 +38,16 @@ def shown() -> str:
 def may_choose() -> bool:
     """Whether this page lets its visitor choose. A frame does not: browsers keep cookies from it."""
     book = current.preferences_or_defaults()
-    return book.visitor_looks and not frame.is_open() and not owner_pages.has_admin_look()
+    return book.visitor_looks and not frame.is_open() and not response_headers.has_admin_look()
 
 
 def own_css_address() -> str | None:
     """Return the address of the owner's stylesheet, which changes with its text; None without one."""
     css = current.preferences_or_defaults().own_css
     return (
-        url_for("looks.own_css", v=_fingerprint_of(css)) if css and not owner_pages.has_admin_look() else None
+        url_for("looks.own_css", v=_fingerprint_of(css))
+        if css and not response_headers.has_admin_look()
+        else None
     )
 
 
@@ -82,7 +84,7 @@ def button() -> Response:
 
 
 def _shown() -> str:
-    if owner_pages.has_admin_look():
+    if response_headers.has_admin_look():
         return Preferences().look
     book = current.preferences_or_defaults()
     if not may_choose():

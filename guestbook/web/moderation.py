@@ -7,7 +7,7 @@ authority; the form's token shows that a person has opened the page, and how lon
 from flask import Blueprint, Flask, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from guestbook.comments import comment_mark, moderation_actions, moderation_link, reply_size
+from guestbook.comments import book, comment_mark, moderation_actions, moderation_link
 from guestbook.comments.moderation_actions import STATUS_AFTER_LINK, LinkedComment
 from guestbook.comments.moderation_link import MODERATION_PATH, SignedLink
 from guestbook.lib import clock
@@ -16,7 +16,7 @@ from guestbook.lib.text import clean_text
 from guestbook.storage import audit_log
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, writing
-from guestbook.web import current, form_token, wrong_links
+from guestbook.web import current, form_token, request_limit
 from guestbook.web.form_token import FormError
 
 pages = Blueprint("moderation", __name__, url_prefix=MODERATION_PATH)
@@ -52,7 +52,7 @@ def decide(token: str) -> ResponseReturnValue:
     """Do what the button says, and show what was done."""
     link, reply = _link(token), request.form.get("reply", "")
     try:
-        form_token.read(request.form.get("token", ""))
+        form_token.read_token(request.form.get("token", ""))
     except FormError as error:
         return _repeated(link, str(error), 422)
     action = request.form.get("action", "")
@@ -62,7 +62,7 @@ def decide(token: str) -> ResponseReturnValue:
         with writing() as session:
             found = moderation_actions.find_locked(session, link, clock.now())
             comment = None if found.gone else found.comment
-            if comment and comment_mark.of(comment) == request.form.get("mark"):
+            if comment and comment_mark.mark_of(comment) == request.form.get("mark"):
                 moderation_actions.decide(session, comment, action, reply, current.settings())
                 return redirect(url_for(".show", token=token, done=""), 303)
     except Refused as error:
@@ -75,7 +75,7 @@ def _link(token: str) -> SignedLink:
     settings = current.settings()
     link = moderation_link.read(token, settings.secret_keys)
     if link is None:
-        wrong_links.count("moderation")
+        request_limit.count_wrong_link("moderation")
         abort(404, BROKEN_LINK)
     audit_log.act_as(Actor("link"))
     return link
@@ -93,9 +93,9 @@ def _page(found: LinkedComment, link: SignedLink, notice: str | None = None) -> 
         comment=found.comment,
         hold=found.hold,
         expires_at=link.expires_at,
-        token=form_token.token(),
+        token=form_token.new_token(),
         reply=clean_text(request.form.get("reply", "")),
-        reply_limit=reply_size.REPLY_LIMIT,
+        reply_limit=book.REPLY_LIMIT,
         notice=notice,
     )
 

@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from guestbook.lib import rate_limit_backoff
-from guestbook.lib.translatable import Translatable
-from guestbook.web import current, receipt, visitor_cookie
-from guestbook.web.translation import translated
+from guestbook.lib import rate_counters
+from guestbook.lib.errors import Translatable
+from guestbook.web import current, form_token
+from guestbook.web.template_filters import translated
 
 
 class KeptFor(NamedTuple):
@@ -26,9 +26,9 @@ def read() -> KeptFor:
         spam=_days(settings.keep_spam_days),
         delivered=_days(settings.keep_processed_days),
         failed=_days(settings.keep_failed_days),
-        network=_days(rate_limit_backoff.FORGET_AFTER.days),
-        cookie=_days(visitor_cookie.VISITOR_LIFETIME.days),
-        change=translated(receipt.CHANGE_TIME),
+        network=_days(rate_counters.FORGET_TRIES_AFTER.days),
+        cookie=_days(form_token.VISITOR_LIFETIME.days),
+        change=translated(form_token.CHANGE_TIME),
     )
 
 

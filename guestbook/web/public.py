@@ -12,16 +12,7 @@ from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock, ids
 from guestbook.queries import public_comments
 from guestbook.queries.public_comments import PublicComment
-from guestbook.web import (
-    current,
-    form_token,
-    frame,
-    hit_counter,
-    kept_page,
-    pagination,
-    privacy_facts,
-    receipt,
-)
+from guestbook.web import conditional, current, form_token, frame, hit_counter, kept_page, privacy_facts
 
 pages = Blueprint("public", __name__)
 
@@ -32,7 +23,7 @@ EMPTY_DRAFT = Draft("", None, "", {})
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """Show a page of the book; the first one has the form."""
-    rows, before, token = kept_page.rows(), pagination.before(), form_token.token()
+    rows, before, token = kept_page.rows(), conditional.page_before(), form_token.new_token()
     book = current.preferences()
     if rows:
         page = public_comments.page_of(rows.comments, book.per_page)
@@ -44,8 +35,8 @@ def index() -> ResponseReturnValue:
         "book.html",
         page=page,
         before=before,
-        **pagination.links(page.older, **frame.parameters()),
-        receipt=receipt.of_request(),
+        **conditional.page_links(page.older, **frame.parameters()),
+        receipt=form_token.receipt_of_request(),
         draft=EMPTY_DRAFT,
         token=token,
         odometer=odometer,
@@ -75,7 +66,9 @@ def comment(comment_id: str) -> ResponseReturnValue:
     found = _find(comment_id)
     if found is None:
         abort(404)
-    return _unless_cached(render_template("comment.html", comment=found, receipt=receipt.of_own(found)))
+    return _unless_cached(
+        render_template("comment.html", comment=found, receipt=form_token.receipt_of_own(found))
+    )
 
 
 @pages.get("/privacy")

@@ -15,7 +15,7 @@ from flask import Flask, g
 
 from guestbook import web
 from guestbook.settings import Settings, database_url
-from guestbook.storage import configured_app, hits, plain_connection, plain_select, schema_version
+from guestbook.storage import configured_app, plain_select, schema_version, seen_facts, sqlite_setup
 from guestbook.storage.schema_version import Age
 from guestbook.web import current, hit_counter, short_passes
 
@@ -40,7 +40,7 @@ def make(given: Given, whole: Callable[[Given], Flask]) -> Flask:
     app.teardown_appcontext(_close)
     web.register_public(app, _require_version)
     short_passes.init_app(app)
-    hit_counter.init_app(app, partial(hits.add_to_file, path))
+    hit_counter.init_app(app, partial(seen_facts.add_hits_to_file, path))
     app.wsgi_app = _or_else(app.wsgi_app, partial(whole, given))  # type: ignore[method-assign]  # Flask's documented way
     return app
 
@@ -51,7 +51,7 @@ def _select_from(path: Path) -> None:
 
     @cache
     def connection() -> sqlite3.Connection:
-        fresh, _ = opened.enter_context(plain_connection.opened(path, READER_WAIT))
+        fresh, _ = opened.enter_context(sqlite_setup.opened_plain(path, READER_WAIT))
         fresh.execute("BEGIN")  # the whole page shows the book as it is at one moment
         return fresh
 

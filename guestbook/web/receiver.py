@@ -4,10 +4,10 @@ from flask import Blueprint, Response, abort, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import TooManyRequests
 
-from guestbook.inbound import handshakes, ingest
+from guestbook.inbound import ingest, senders
 from guestbook.inbound.ingest import PackedRequest, ReceivingSource, SourceFull, SourceGone
 from guestbook.lib import ids
-from guestbook.lib.verification.signature_scheme import ED25519
+from guestbook.lib.verification.kinds import ED25519
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from guestbook.web import current
@@ -37,7 +37,7 @@ def greet(token: str) -> ResponseReturnValue:
     """Answer a sender that checks the URL first; Meta does so with a challenge."""
     _source(token)
     if "hub.mode" in request.args:
-        challenge = handshakes.meta_challenge(request.args, token)
+        challenge = senders.meta_challenge(request.args, token)
         if challenge is None:
             abort(403, "The hub.verify_token must be the last part of this address.")
         return Response(challenge, mimetype="text/plain")
@@ -51,11 +51,11 @@ def _source(token: str) -> ReceivingSource:
 
 def _handshake(source: ReceivingSource, packed: PackedRequest, body: bytes) -> ResponseReturnValue | None:
     """Return the answer that Slack, Zoom or Discord wants at once; those of the last two need a proof."""
-    if source.verify == "slack" and (challenge := handshakes.slack_challenge(body)) is not None:
+    if source.verify == "slack" and (challenge := senders.slack_challenge(body)) is not None:
         return Response(challenge, mimetype="text/plain")
     header = source.scheme.header.lower() if source.scheme else ""
-    is_discord = source.verify == ED25519 and header == handshakes.DISCORD_HEADER
-    zoom = handshakes.zoom_challenge(body) if source.verify == "hmac" else None
+    is_discord = source.verify == ED25519 and header == senders.DISCORD_HEADER
+    zoom = senders.zoom_challenge(body) if source.verify == "hmac" else None
     if not is_discord and zoom is None:
         return None
     row = db.session().get(Source, source.source_id) or abort(404)
@@ -64,8 +64,8 @@ def _handshake(source: ReceivingSource, packed: PackedRequest, body: bytes) -> R
     if not ingest.is_genuine(row, packed, current.settings().secret_keys):
         return _unproven() if is_discord else None
     if zoom is not None:
-        return jsonify(handshakes.zoom_answer(zoom, row.secret or ""))
-    answer = handshakes.discord_answer(body)
+        return jsonify(senders.zoom_answer(zoom, row.secret or ""))
+    answer = senders.discord_answer(body)
     return jsonify(answer) if answer else ("", 204)
 
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from flask import request
 from werkzeug.exceptions import TooManyRequests
 
 from guestbook.auth import rate_limit
@@ -21,3 +22,14 @@ def count(what: str, address: str | None = None, *, most: int, within: timedelta
             wait = rate_limit.take_of(connection, key, what, address, now, most=most, within=within)
     if wait:
         raise TooManyRequests(sentence, retry_after=int(wait) + 1)
+
+
+MOST_WRONG_LINKS = 20  # tries of one network within
+WRONG_WITHIN = timedelta(minutes=1)  # this time
+TOO_MANY_LINKS = "Too many wrong links came from your network. Please try again in a minute."
+
+
+def count_wrong_link(purpose: str) -> None:
+    """Count one of the current request's network; 429 when there were too many."""
+    what, address = f"wrong {purpose} link", request.remote_addr or ""
+    count(what, address, most=MOST_WRONG_LINKS, within=WRONG_WITHIN, sentence=TOO_MANY_LINKS)

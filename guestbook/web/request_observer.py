@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from flask import Flask, request
 
 from guestbook.settings import Settings
-from guestbook.storage import active_hosts, seen_facts
-from guestbook.storage.active_hosts import HostNote
+from guestbook.storage import file_identity, seen_facts
+from guestbook.storage.file_identity import HostNote
 
 NOTE_AGAIN_AFTER = 3600.0  # seconds
 UNOBSERVED = ("/healthz", "/metrics", "/static/")  # monitors often come from the same host, past the proxy
@@ -30,7 +30,7 @@ class RequestObserver:
     def __init__(self, settings: Settings) -> None:
         self._data_dir = settings.data_dir
         self._base = urlsplit(settings.base_url).netloc.lower()
-        self._host = HostNote(settings, active_hosts.WEB)
+        self._host = HostNote(settings, file_identity.WEB)
         self._next: dict[str, float] = {}
 
     def observe(self) -> None:
@@ -42,7 +42,7 @@ class RequestObserver:
         facts = {name: text for name, text in self._facts().items() if now >= self._next.get(name, 0)}
         if facts:
             self._next |= dict.fromkeys(facts, now + NOTE_AGAIN_AFTER)
-            seen_facts.note(self._data_dir, facts)
+            seen_facts.note_fact(self._data_dir, facts)
 
     def _facts(self) -> dict[str, str]:
         headers, before_proxy = request.headers, request.environ.get("werkzeug.proxy_fix.orig", {})

@@ -7,20 +7,10 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import ServiceUnavailable
 
 from guestbook.comments import comment_form
-from guestbook.comments.comment_form import Draft
-from guestbook.comments.owner_question import WRONG_ANSWER
+from guestbook.comments.comment_form import WRONG_ANSWER, Draft
 from guestbook.comments.spam import spam_rules
-from guestbook.lib.translatable import Translatable
-from guestbook.web import (
-    current,
-    form_token,
-    frame,
-    receipt,
-    request_id,
-    submission,
-    visitor_cookie,
-    visitor_form,
-)
+from guestbook.lib.errors import Translatable
+from guestbook.web import current, form_token, frame, response_headers, submission
 from guestbook.web.form_token import FormError
 from guestbook.web.submission import TooManyComments
 
@@ -37,14 +27,14 @@ DATABASE_AWAY = Translatable(
 
 def sign() -> ResponseReturnValue:
     """Store what the form holds, and lead the visitor to it."""
-    entry, token = _read_form(), visitor_form.line("token")
+    entry, token = _read_form(), form_token.form_line("token")
     if current.preferences().closed:
         return _refused("closed", entry, token, 403, BOOK_CLOSED)
     try:
-        form = form_token.read(token)
+        form = form_token.read_token(token)
     except FormError as error:
         # An expired form was open long enough: sending it again quickly does not suggest a program.
-        fresh = form_token.token(age=spam_rules.QUICKEST_PERSON if error.reason == "expired" else 0)
+        fresh = form_token.new_token(age=spam_rules.QUICKEST_PERSON if error.reason == "expired" else 0)
         return _refused(error.reason, entry, fresh, 422, error.sentence)
     if entry.errors:
         return _refused(next(iter(entry.errors)), entry, token, 422)
@@ -56,20 +46,20 @@ def sign() -> ResponseReturnValue:
             trap=request.form.get(HONEYPOT_FIELD, ""),
             age=form.age,
             form_key=form.key(entry),
-            earlier_id=visitor_cookie.earlier_comment(),
+            earlier_id=form_token.earlier_comment(),
         )
     except TooManyComments as error:
         return *_refused("rate", entry, token, 429, error.sentence), {"Retry-After": str(error.seconds)}
-    answer = redirect(receipt.address(comment.id, is_published=comment.status == "published"), 303)
+    answer = redirect(form_token.receipt_address(comment.id, is_published=comment.status == "published"), 303)
     # Browsers refuse such a cookie inside another website.
-    return answer if frame.is_open() else visitor_cookie.give(answer, comment)
+    return answer if frame.is_open() else form_token.give_cookie(answer, comment)
 
 
 def with_text(response: Response, notice: str | None = None) -> Response:
     """Return the answer to an error of the database, with the form and the text in it."""
     is_away = response.status_code == ServiceUnavailable.code
-    notice = notice or (DATABASE_AWAY if is_away else _server_error(request_id.get()))
-    response.data = _page(comment_form.read(request.form), visitor_form.line("token"), notice)
+    notice = notice or (DATABASE_AWAY if is_away else _server_error(response_headers.request_id()))
+    response.data = _page(comment_form.read(request.form), form_token.form_line("token"), notice)
     return response
 
 
@@ -83,8 +73,8 @@ def _server_error(number: str) -> str:
 
 def _read_form() -> Draft:
     """Read the form; a wrong answer to the owner's question is an error like that of a field."""
-    entry = visitor_form.read()
-    if submission.answers_question(visitor_form.line("answer")):
+    entry = form_token.read_form()
+    if submission.answers_question(form_token.form_line("answer")):
         return entry
     return replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
 
@@ -99,7 +89,7 @@ def _refused(
 
 def _page(entry: Draft, token: str, notice: str | None = None, *, preview: Draft | None = None) -> str:
     """Show the form alone: this needs no database, and the reasons stand out."""
-    answer = visitor_form.line("answer")
+    answer = form_token.form_line("answer")
     return render_template(
         "sign.html", draft=entry, answer=answer, token=token, notice=notice, preview=preview
     )

@@ -11,19 +11,18 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook.auth import rate_limit
-from guestbook.comments import book, comment_mark, moderation_policy, owner_question, refusals
+from guestbook.comments import book, comment_form, comment_mark, moderation_policy, refusals
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
-from guestbook.comments.spam import comment_facts, flood_valve
+from guestbook.comments.spam import comment_facts
 from guestbook.comments.spam.spam_rules import CommentFacts
 from guestbook.lib import clock
-from guestbook.lib.errors import Refused
-from guestbook.lib.translatable import Translatable
+from guestbook.lib.errors import Refused, Translatable
 from guestbook.storage import database, short_read
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import current
-from guestbook.web.error_texts import NotYours, waiting_time
+from guestbook.web.error_pages import NotYours, waiting_time
 
 Also = Callable[[Session, Comment], object]
 
@@ -102,7 +101,7 @@ def revise(
         _count(session.connection())
         for locked in book.lock(session, [comment.id]):
             if locked.status != "trash":
-                if mark and mark != comment_mark.of_words(locked) and entry.values != book.typed(locked):
+                if mark and mark != comment_mark.mark_of_words(locked) and entry.values != book.typed(locked):
                     raise CommentChanged
                 book.revise(session, locked, entry, verdict, current.settings())
                 return locked
@@ -121,7 +120,7 @@ def left_of_limit() -> tuple[int, int, float]:
 def answers_question(answer: str) -> bool:
     """Whether it answers the owner's question, if there is one."""
     book = current.preferences()
-    return not book.question or owner_question.is_right(answer, book.answers)
+    return not book.question or comment_form.is_right_answer(answer, book.answers)
 
 
 def count_refusal(*reasons: str) -> None:
@@ -170,7 +169,7 @@ def _after_flood(
     book = current.preferences()
     if found.status != "published":
         return found
-    ends = flood_valve.pass_one(connection, current.settings().secret_key, now, book.flood)
+    ends = comment_facts.pass_one(connection, current.settings().secret_key, now, book.flood)
     if ends is None:
         return found
     return moderation_policy.classify(replace(facts, flood_ends=f"{ends:%H:%M} UTC"), book.moderation)

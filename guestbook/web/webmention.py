@@ -11,17 +11,16 @@ from werkzeug.exceptions import TooManyRequests
 
 from guestbook.auth import rate_limit
 from guestbook.inbound.ingest import ReceivingSource, SourceFull
-from guestbook.inbound.mentions import mention_request, mention_store, page_report
+from guestbook.inbound.mentions import mention_pages, mention_request, mention_store
 from guestbook.inbound.mentions.mention_request import MentionRequest
 from guestbook.lib import clock, ids
-from guestbook.lib.errors import Refused
+from guestbook.lib.errors import Refused, Translatable
 from guestbook.lib.text import clean_line
-from guestbook.lib.translatable import Translatable
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, InboundEvent
 from guestbook.web import current
-from guestbook.web.error_json import NOTHING_STORED
-from guestbook.web.translation import translated
+from guestbook.web.error_pages import NOTHING_STORED
+from guestbook.web.template_filters import translated
 
 pages = Blueprint("webmention", __name__, url_prefix="/webmention")
 
@@ -81,7 +80,7 @@ def _words(event: InboundEvent, comment: Comment | None) -> str:
     if event.status == "new":
         return MENTION_RETRIES if event.error else MENTION_WAITS
     if event.status == "failed":
-        sentence, detail = page_report.for_sender(event.error or "")
+        sentence, detail = mention_pages.for_sender(event.error or "")
         return f"{translated(sentence)}{detail} {translated(NOTHING_STORED)}"
     if comment is None or comment.status == "trash":
         return MENTION_NOT_SHOWN

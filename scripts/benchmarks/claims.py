@@ -14,7 +14,7 @@ from sqlalchemy import insert
 
 from guestbook.lib import clock, ids
 from guestbook.outbound import tasks
-from guestbook.queue.ordered_claims import OrderedClaims
+from guestbook.queue.comment_order import OrderedClaims
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Webhook

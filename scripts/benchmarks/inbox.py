@@ -7,7 +7,7 @@ import json
 import click
 from sqlalchemy import func, select
 
-from guestbook.inbound import template_presets
+from guestbook.inbound import senders
 from guestbook.lib import clock
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
@@ -43,7 +43,7 @@ def inbox(posts: int, at_once: int, server: str | None) -> None:
 
 def _add_source() -> None:
     source = Source(name="GitHub", token="burst", verify="github", secret=SECRET, action="comment")
-    source.template = template_presets.PRESETS["github-issues"]
+    source.template = senders.PRESETS["github-issues"]
     with writing() as session:
         session.add(source)
 

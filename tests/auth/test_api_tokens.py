@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from guestbook.auth import api_tokens
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
-from guestbook.storage import last_use
+from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
@@ -98,5 +98,5 @@ def test_an_end_comes_when_it_was_set_to() -> None:
 
 def test_the_last_use_is_remembered() -> None:
     token_id, now = add()[0], clock.now()
-    last_use.note(db.engine, Token, token_id, now)
+    row_changes.note_use(db.engine, Token, token_id, now)
     assert db.session.get_one(Token, token_id).last_used_at == now

@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 
 from guestbook.auth import rate_limit
-from guestbook.auth.guess_limit import GuessLimit
-from guestbook.lib import rate_limit_backoff
+from guestbook.auth.rate_limit import GuessLimit
+from guestbook.lib import rate_counters
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Limit
 
@@ -61,7 +61,7 @@ def test_no_wait_is_longer_than_a_quarter_of_an_hour() -> None:
     seconds = 0.0
     for _ in range(41):
         seconds += knock(seconds)
-    assert knock(seconds) == rate_limit_backoff.LONGEST_WAIT == 900
+    assert knock(seconds) == rate_counters.LONGEST_TRY_WAIT == 900
 
 
 def test_a_day_of_silence_is_a_new_beginning() -> None:

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import select, text
 from werkzeug.security import generate_password_hash
 
-from guestbook.auth import login, second_factor, second_step
+from guestbook.auth import login, second_factor
 from guestbook.auth.login import CodeNeeded, TooManyTries
 from guestbook.auth.second_factor import FACTOR_NAME
 from guestbook.lib import clock
@@ -48,7 +48,7 @@ def recovery(request: pytest.FixtureRequest, later: Later) -> Iterator[list[str]
 def take(code: str, address: str | None = HERE) -> bool:
     """Whether password and code open a login."""
     try:
-        second_step.log_in(
+        login.log_in_by_code(
             code, after=mark(), address=address, browser="Firefox", settings=factories.settings()
         )
     except Refused as error:
@@ -62,7 +62,7 @@ def mark() -> str:
     """What the browser keeps after the right password."""
     with pytest.raises(CodeNeeded) as needed:
         login.log_in(PASSWORD, address=HERE, browser="Firefox", settings=factories.settings())
-    return second_step.mark(needed.value.password_hash, factories.settings())
+    return login.mark_of_password(needed.value.password_hash, factories.settings())
 
 
 def logins() -> int:
@@ -171,7 +171,7 @@ def test_of_two_browsers_at_the_same_moment_one_gets_in(each_app: Flask, recover
         with each_app.app_context():
             address = f"192.0.2.{number}"
             with suppress(Refused):
-                second_step.log_in(code, after=after, address=address, browser="", settings=settings)
+                login.log_in_by_code(code, after=after, address=address, browser="", settings=settings)
             db.session.remove()
 
     threads = [threading.Thread(target=attempt, args=(code, number)) for number, code in enumerate(codes)]
@@ -239,7 +239,7 @@ def test_wrong_codes_are_slowed_and_the_right_password_does_not_help(later: Late
 def test_many_networks_together_run_into_a_limit_too(
     recovery: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(second_step, "CODES_A_DAY", 10)
+    monkeypatch.setattr(login, "CODES_A_DAY", 10)
     addresses = (f"198.51.100.{number}" for number in itertools.count())
     assert [wrong(next(addresses)) for _ in range(10)] == [0] * 10
     assert not take(code_of(APP_SECRET), next(addresses)), "right, but nobody looks at it"
@@ -247,7 +247,7 @@ def test_many_networks_together_run_into_a_limit_too(
 
 
 def test_the_limit_ends_after_a_day(later: Later, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(second_step, "CODES_A_DAY", 1)
+    monkeypatch.setattr(login, "CODES_A_DAY", 1)
     assert wrong() == 0
     assert not take(code_of(APP_SECRET))
     later(86_401)
@@ -260,7 +260,7 @@ def test_after_another_password_the_second_step_opens_nothing() -> None:
         session.merge(Setting(name="password", value=generate_password_hash("x", method="scrypt:128:1:1")))
     code = code_of(APP_SECRET)
     with pytest.raises(Refused, match="was changed meanwhile"):
-        second_step.log_in(code, after=before, address=HERE, browser="", settings=settings)
+        login.log_in_by_code(code, after=before, address=HERE, browser="", settings=settings)
     assert logins() == 0
 
 

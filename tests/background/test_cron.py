@@ -19,7 +19,7 @@ from sqlalchemy import event, insert
 from sqlalchemy.exc import OperationalError
 
 import guestbook
-from guestbook.background import cron, pass_lifecycle
+from guestbook.background import cron
 from guestbook.lib import clock
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db
@@ -305,7 +305,7 @@ def test_a_wish_to_end_may_be_set_by_a_signal_at_any_moment() -> None:
 
 RESTLESS = """
 import signal, time
-from guestbook.lib.stop_flag import StopFlag
+from guestbook.lib.own_process import StopFlag
 signal.signal(signal.SIGALRM, lambda *_: stop.set())
 end = time.monotonic() + 1
 while time.monotonic() < end:
@@ -396,7 +396,7 @@ def in_threads(site: str, threads: int, count: int) -> list[list[float]]:
 def test_a_deadlock_in_any_transaction_of_a_pass_is_repeated(
     each_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pass_lifecycle, "PRUNE_TIME", 30.0)
+    monkeypatch.setattr(cron, "PRUNE_TIME", 30.0)
     day_ago = clock.now() - timedelta(days=1)
     with each_app.app_context():
         factories.delivery(factories.webhook(), attempts=1, claims=1, due_at=clock.now() + timedelta(days=99))

@@ -4,9 +4,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine
 
-from guestbook.background import pass_record
-from guestbook.outbound.tally import Tally
-from guestbook.storage import transaction_retry, writable
+from guestbook.background import cron as cron_pass
+from guestbook.outbound.recorder import Tally
+from guestbook.storage import database, writable
 from tests.support.book import Book
 from tests.support.receiver import Receiver
 
@@ -49,7 +49,7 @@ def cron(app: Flask) -> tuple[int, str]:
 def test_what_a_full_server_could_not_record_is_sent_once_more_when_it_has_room(
     each_app: Flask, each_book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transaction_retry, "RETRY_FOR", 0.1)
+    monkeypatch.setattr(database, "RETRY_FOR", 0.1)
     each_book.webhook(receiver.url())
     each_book.publish(3)
     execute(each_book.engine, FULL)
@@ -78,15 +78,15 @@ def test_a_pass_of_another_host_that_runs_is_no_reason_for_a_trial(
     each_app: Flask, each_book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("guestbook.lib.host_name.of_this_host", lambda: "another")
-        pass_record.begin(each_book.engine)
+        elsewhere.setattr("guestbook.lib.ids.of_this_host", lambda: "another")
+        cron_pass.begin_record(each_book.engine)
     monkeypatch.setattr(writable, "error_of_attempts", _never)
     each_book.webhook(receiver.url())
     each_book.publish()
     assert cron(each_app) == (0, "")
-    pass_record.begin(each_book.engine)
+    cron_pass.begin_record(each_book.engine)
     with pytest.raises(AssertionError):
-        pass_record.require_room(each_book.engine)
+        cron_pass.require_room(each_book.engine)
 
 
 def _never(*_: object) -> None:
@@ -96,10 +96,10 @@ def _never(*_: object) -> None:
 @SERVERS
 def test_the_end_of_a_pass_is_stored_after_a_failover(each_book: Book) -> None:
     """The connections from before it lead to a server that only reads by now."""
-    pass_id = pass_record.begin(each_book.engine)
+    pass_id = cron_pass.begin_record(each_book.engine)
     with each_book.engine.connect() as connection:
         connection.exec_driver_sql(READS_ONLY[connection.dialect.name])
         connection.commit()
-    pass_record.finish(each_book.engine, pass_id, Tally(processed=3))
+    cron_pass.finish_record(each_book.engine, pass_id, Tally(processed=3))
     (row,) = each_book.passes()
     assert (row.finished_at is not None, row.processed) == (True, 3)

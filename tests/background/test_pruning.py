@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, insert, select
 
-from guestbook.background import pruning
+from guestbook.background import housekeeping
 from guestbook.lib import clock, ids
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.storage import batch_delete, database, engine_setup
@@ -31,7 +31,7 @@ HOUR = timedelta(hours=1)
 
 def prune(**changes: Any) -> int:
     settings = replace(factories.settings(), **changes)
-    return pruning.prune(db.engine, settings, until=time.monotonic() + 60)
+    return housekeeping.prune(db.engine, settings, until=time.monotonic() + 60)
 
 
 def left() -> set[str]:
@@ -144,7 +144,7 @@ def test_it_goes_on_bite_by_bite_until_all_is_gone(monkeypatch: pytest.MonkeyPat
 @pytest.mark.usefixtures("app")
 def test_it_stops_when_its_time_is_over() -> None:
     factories.delivery(factories.webhook(), status="processed", finished_at=clock.now() - 31 * DAY)
-    assert pruning.prune(db.engine, factories.settings(), until=time.monotonic()) == 0
+    assert housekeeping.prune(db.engine, factories.settings(), until=time.monotonic()) == 0
     assert len(left()) == 1
 
 

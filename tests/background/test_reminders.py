@@ -6,7 +6,7 @@ from datetime import timedelta
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from guestbook.background import reminders
+from guestbook.background import housekeeping
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock
 from guestbook.storage import database
@@ -25,11 +25,11 @@ def test_two_passes_at_once_remind_once(each_app: Flask) -> None:
         with database.write(db.engine) as connection:
             connection.execute(update(Hold).values(remind_at=clock.now() - timedelta(hours=1)))
         engine, settings = db.engine, factories.settings()
-        assert reminders.are_due(engine)
+        assert housekeeping.are_due(engine)
         with ThreadPoolExecutor(4) as threads:
-            for done in [threads.submit(reminders.remind, engine, settings) for _ in range(8)]:
+            for done in [threads.submit(housekeeping.remind, engine, settings) for _ in range(8)]:
                 done.result()
-        assert not reminders.are_due(engine)
+        assert not housekeeping.are_due(engine)
         db.session.rollback()
         waiting = Delivery.event == "comments.waiting"
         assert db.session.scalar(select(func.count()).select_from(Delivery).where(waiting)) == 1

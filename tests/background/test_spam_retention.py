@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from guestbook.background import pruning
+from guestbook.background import housekeeping
 from guestbook.comments import book, refusals
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, ids
@@ -41,7 +41,7 @@ def store(written: float, marked: float | None, status: str = "spam") -> str:
 def left(days: int = 30) -> set[str]:
     settings = replace(factories.settings(), keep_spam_days=days)
     db.session.rollback()
-    pruning.prune(db.engine, settings, until=float("inf"))
+    housekeeping.prune(db.engine, settings, until=float("inf"))
     return set(db.session.scalars(db.select(Comment.id)))
 
 

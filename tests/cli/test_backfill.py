@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from guestbook.cli import backfill, question
-from guestbook.comments import past_events
+from guestbook.cli import backfill, output
+from guestbook.comments import backfill as backfilling
 from guestbook.comments.backfill import BackfillRange
 from guestbook.lib import clock
 from guestbook.outbound import webhooks
@@ -43,7 +43,7 @@ def test_the_answer_counts(
     factories.sign()
     factories.webhook(name="Index")
     terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
-    monkeypatch.setattr(question, "sys", terminal)
+    monkeypatch.setattr(output, "sys", terminal)
     given = ["deliveries", "backfill", "Index", "--since", "1d"]
     result = shell.runner.invoke(args=given, input=f"{answer}\n")
     assert "Send 1 event to Index? [y/N]" in result.output
@@ -60,7 +60,7 @@ def test_a_webhook_that_is_deleted_before_the_answer_gets_a_sentence(
         webhooks.delete(database.db.engine, hook)
         return True
 
-    monkeypatch.setattr(question, "sys", SimpleNamespace(stdin=SimpleNamespace(isatty=is_terminal)))
+    monkeypatch.setattr(output, "sys", SimpleNamespace(stdin=SimpleNamespace(isatty=is_terminal)))
     result = shell.runner.invoke(args=["deliveries", "backfill", "Index", "--since", "1d"], input="y\n")
     assert result.exit_code == 1
     assert result.stderr.endswith("Error: The webhook was deleted meanwhile.\n")
@@ -88,7 +88,7 @@ def test_as_json_it_names_the_numbers(shell: Shell) -> None:
 def test_a_question_counts_to_a_limit_and_a_dry_run_all(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(past_events, "READ_TOGETHER", 1)
+    monkeypatch.setattr(backfilling, "READ_TOGETHER", 1)
     monkeypatch.setattr(backfill, "COUNT_LIMIT", 1)
     monkeypatch.setattr(backfill, "SOME", BackfillRange(deliveries=2))
     for _ in range(3):

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from guestbook.inbound import bin_capture
-from guestbook.inbound.bin_capture import CapturedRequest
+from guestbook.inbound import bins
+from guestbook.inbound.bins import CapturedRequest
 from guestbook.inbound.source_shapes import BIN_SCHEMA
 from guestbook.lib import clock
 from guestbook.storage.database import writing
@@ -23,7 +23,7 @@ def added(shell: Shell, *options: str) -> Any:
 def send(row: Any, body: bytes = SENT) -> None:
     captured = CapturedRequest("PUT", "/a", "b=1", [("Host", "x"), ("X-A", "1")], body, clock.now())
     with writing() as session:
-        assert bin_capture.capture(session, row["id"], captured)
+        assert bins.capture(session, row["id"], captured)
 
 
 def test_add_prints_the_url_and_where_to_see_what_came(shell: Shell) -> None:

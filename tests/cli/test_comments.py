@@ -5,7 +5,7 @@ import json
 import pytest
 from flask import Flask
 
-from guestbook.comments import reply_size
+from guestbook.comments import book
 from guestbook.comments.moderation_policy import Classification
 from guestbook.queries import lists
 from guestbook.storage.models import Comment
@@ -168,6 +168,6 @@ def test_reply_wants_a_text_or_remove_and_not_both(shell: Shell, wrong: tuple[st
 def test_reply_refuses_what_is_too_long_and_what_answers_nothing(shell: Shell) -> None:
     comment_id = factories.sign()
     assert "4,001 characters" in shell.refused(
-        "comments", "reply", comment_id, "x" * (reply_size.REPLY_LIMIT + 1), code=2
+        "comments", "reply", comment_id, "x" * (book.REPLY_LIMIT + 1), code=2
     )
     assert shell.refused("comments", "reply", "zz", "Hello") == "Error: No comment has the id zz.\n"

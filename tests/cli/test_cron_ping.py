@@ -5,7 +5,7 @@ import threading
 import pytest
 from flask import Flask
 
-from guestbook.background import cron_ping
+from guestbook.background import cron
 from guestbook.storage.database import db
 from tests.cli.conftest import Process, Shell
 from tests.support import factories
@@ -73,7 +73,7 @@ def test_a_host_that_allows_no_thread_tells_the_end_of_the_pass(
         def start(self) -> None:
             raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(cron_ping, "Thread", Refused)
+    monkeypatch.setattr(cron, "Thread", Refused)
     assert shell("cron", "--ping-url", receiver.url("/ping")) == ""
     assert pings(receiver) == ["/ping"]
 

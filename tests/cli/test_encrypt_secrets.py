@@ -10,7 +10,7 @@ from flask import Flask
 
 import guestbook
 from guestbook.background.doctor import examination
-from guestbook.background.doctor.finding import DoctorFinding
+from guestbook.background.doctor.examined_book import DoctorFinding
 from guestbook.lib import clock, encryption
 from guestbook.storage.models import Source, Webhook
 from tests.cli.conftest import Shell
@@ -135,14 +135,14 @@ def test_forms_and_logins_from_before_a_rotation_work_while_the_old_key_is_named
         return guestbook.create_app({**environ, **changes})
 
     with in_app().test_request_context():
-        token = form_token.token()
+        token = form_token.new_token()
     new = {"GUESTBOOK_SECRET_KEY": NEW_KEY}
     app = in_app(**new, GUESTBOOK_SECRET_KEY_FALLBACKS=KEY)
     assert app.config["SECRET_KEY_FALLBACKS"] == [KEY]
     with app.test_request_context():
-        assert form_token.read(token).nonce
-        fresh = form_token.token()
+        assert form_token.read_token(token).nonce
+        fresh = form_token.new_token()
     with in_app(**new).test_request_context():
-        assert form_token.read(fresh).nonce
+        assert form_token.read_token(fresh).nonce
         with pytest.raises(form_token.FormError):
-            form_token.read(token)
+            form_token.read_token(token)

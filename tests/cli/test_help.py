@@ -6,7 +6,7 @@ import sys
 import click
 from flask import Flask
 
-from guestbook.cli import all_commands, help_sections
+from guestbook.cli import program
 from tests.cli.conftest import FLASK, Process, Shell
 from tests.conftest import run
 
@@ -15,8 +15,8 @@ def test_the_help_shows_the_commands_in_sections_by_what_they_are_for(process: P
     code, said, complaints = process("--help")
     assert (code, complaints) == (0, "")
     titles = re.findall(r"^  (\w[^:\n]*):$", said, re.MULTILINE)
-    assert titles == list(all_commands.SECTIONS)
-    for title, commands in all_commands.SECTIONS.items():
+    assert titles == list(program.SECTIONS)
+    for title, commands in program.SECTIONS.items():
         listed = said.partition(f"  {title}:\n")[2].partition("\n\n")[0]
         assert re.findall(r"^    (\S+)", listed, re.MULTILINE) == [*commands]
     own = said.partition("\nCommands:\n")[2].partition("\n\n")[0]
@@ -25,7 +25,7 @@ def test_the_help_shows_the_commands_in_sections_by_what_they_are_for(process: P
 
 
 def test_every_command_is_in_one_section(app: Flask) -> None:
-    names = [name for section in all_commands.SECTIONS.values() for name in section]
+    names = [name for section in program.SECTIONS.values() for name in section]
     assert sorted(names) == sorted(app.cli.commands)
 
 
@@ -38,9 +38,9 @@ def test_a_command_imports_neither_the_pages_nor_other_commands(environ: dict[st
 
 def test_every_command_says_in_a_whole_sentence_what_it_does(app: Flask, shell: Shell) -> None:
     for name, group in app.cli.commands.items():
-        sentences = [help_sections.sentence(group)]
+        sentences = [program.first_sentence(group)]
         if isinstance(group, click.Group):
-            sentences += [help_sections.sentence(command) for command in group.commands.values()]
+            sentences += [program.first_sentence(command) for command in group.commands.values()]
             said = " ".join(shell(name, "--help").split())
             assert all(sentence in said for sentence in sentences), name
         for sentence in sentences:

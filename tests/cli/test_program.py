@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from guestbook.cli import all_commands, deliveries, help_sections, program
-from guestbook.lib.version import VERSION
+from guestbook.cli import deliveries, program
+from guestbook.lib import VERSION
 from tests.conftest import run
 
 PROGRAM = str(Path(sys.executable).with_name("guestbook"))
@@ -22,7 +22,7 @@ def type_(environ: dict[str, str], *words: str, path: str = "/usr/bin:/bin") -> 
 def test_the_help_shows_the_sections_of_flask_and_run(tmp_path: Path) -> None:
     code, said, complaint = type_({"GUESTBOOK_TIMEOUT": "wrong"}, "--help")
     assert (code, complaint) == (0, "")
-    for title, commands in all_commands.SECTIONS.items():
+    for title, commands in program.SECTIONS.items():
         listed = said.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
         names = ["run", *commands] if title == "Every day" else [*commands]
         assert re.findall(r"^  (\S+)", listed, re.MULTILINE) == names
@@ -46,4 +46,4 @@ def test_its_commands_work_and_name_commands_as_they_were_typed(environ: dict[st
 
 def test_a_group_of_commands_has_its_help() -> None:
     said = CliRunner().invoke(program.program, ["deliveries", "--help"]).stdout
-    assert " ".join(help_sections.sentence(deliveries.list_).split()) in " ".join(said.split())
+    assert " ".join(program.first_sentence(deliveries.list_).split()) in " ".join(said.split())

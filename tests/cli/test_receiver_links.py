@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from guestbook.lib import clock, receiver_token
+from guestbook.lib import clock, signed_links
 from tests.cli.conftest import Shell
 from tests.support import factories
 
@@ -26,7 +26,7 @@ def test_add_prints_the_link_and_no_command_prints_it_again(shell: Shell, shop: 
     assert set(row) == columns | {"state"}
     assert row["last_used_at"] is None
     assert (row["webhook_id"], row["name"], row["state"]) == (shop, "Ada", "works")
-    signed = receiver_token.read(token, factories.settings().secret_keys)
+    signed = signed_links.read_receiver_token(token, factories.settings().secret_keys)
     assert signed
     assert (signed.link_id, clock.to_text(signed.expires_at)) == (row["id"], row["expires_at"])
     assert timedelta(days=6.9) < signed.expires_at - clock.now() <= timedelta(days=7)

@@ -7,7 +7,7 @@ from flask.testing import FlaskCliRunner
 
 from guestbook.comments import refusals
 from guestbook.comments.moderation_policy import Classification
-from guestbook.comments.spam import flood_valve
+from guestbook.comments.spam import comment_facts
 from guestbook.lib import clock
 from guestbook.storage.database import db, writing
 from tests.support import factories
@@ -53,7 +53,7 @@ def test_what_was_refused_and_learned_is_shown_and_can_be_forgotten(runner: Flas
 def test_a_flood_can_be_seen_and_ended(runner: FlaskCliRunner) -> None:
     with writing() as session:
         for _ in range(2):
-            flood_valve.pass_one(session.connection(), factories.settings().secret_key, clock.now(), 1)
+            comment_facts.pass_one(session.connection(), factories.settings().secret_key, clock.now(), 1)
     assert "A flood came, so all comments are held until 20" in out(runner, "spam", "show")
     assert json.loads(out(runner, "status", "--json"))["held_by_a_flood_until"]
     assert out(runner, "spam", "end-flood") == "New comments are published again.\n"

@@ -3,7 +3,7 @@
 import pytest
 
 from guestbook.lib import ed25519
-from guestbook.lib.verification import public_keys
+from guestbook.lib.verification import kinds
 from guestbook.storage.models import Webhook
 from tests.cli.conftest import Shell
 from tests.support import factories
@@ -106,7 +106,7 @@ def test_rotate_key_prints_the_new_public_key_and_until_when_the_old_key_signs(s
         f"The new public key: {row['public_key']}\n"
         f"The old one signs beside it until {row['previous_signing_key_expires_at']}.\n"
     )
-    assert public_keys.read(row["public_key"]) != public_keys.read(old)
+    assert kinds.read_public_key(row["public_key"]) != kinds.read_public_key(old)
     assert shell("webhooks", "rotate-key", key, "--overlap-hours", "0").endswith("signs no more.\n")
     assert shell.json("webhooks", "rotate-key", key)["sign_with"] == "both"
 

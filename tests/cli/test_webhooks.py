@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from guestbook.lib import clock
 from guestbook.outbound.webhook_shapes import WEBHOOK_SCHEMA
-from guestbook.settings import run_settings
+from guestbook.settings import environment
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
@@ -284,7 +284,7 @@ def test_a_test_beside_run_goes_out_by_itself(shell: Shell, app: Flask) -> None:
     key = added(shell)
     source = shell.json("sources", "add", "Forge", "--verify", "github")["id"]
     noted = {"GUESTBOOK_DATA_DIR": str(app.config["GUESTBOOK"].data_dir)}
-    path = run_settings.note_run(noted, "5000", os.getpid())
+    path = environment.note_run(noted, "5000", os.getpid())
     said = shell("webhooks", "test", key), shell("sources", "test", source)
     path.unlink()
     assert "It goes out by itself at once." in said[0]

@@ -11,11 +11,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from guestbook.comments import backfill, book, past_events
-from guestbook.comments.backfill import BackfillRange
+from guestbook.comments import backfill, book
+from guestbook.comments.backfill import BackfillRange, BackfillReport, BackfillRules
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
-from guestbook.comments.past_events import BackfillReport, BackfillRules
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.outbound import outbox
@@ -209,7 +208,7 @@ def test_comments_of_sources_go_where_their_events_go(is_relayed: bool, count: i
 
 def test_a_large_book_is_sent_in_parts_that_a_template_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backfill, "STORED_TOGETHER", 1)
-    monkeypatch.setattr(past_events, "READ_TOGETHER", 3)
+    monkeypatch.setattr(backfill, "READ_TOGETHER", 3)
     comments = [factories.sign(f"Number {number}") for number in range(8)]
     hook = factories.webhook(format="template")
     with database.writing() as session:
@@ -256,7 +255,7 @@ def test_a_kill_in_the_middle_leaves_whole_comments_and_the_next_run_does_the_re
 
 
 def test_no_transaction_is_open_between_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(past_events, "READ_TOGETHER", 1)
+    monkeypatch.setattr(backfill, "READ_TOGETHER", 1)
     for _ in range(2):
         factories.sign()
     hook, open_ones = factories.webhook(), []

@@ -17,7 +17,7 @@ from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock
-from guestbook.outbound import new_deliveries, outbox
+from guestbook.outbound import outbox
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import lists
 from guestbook.storage import database
@@ -60,7 +60,7 @@ def sign_and_stumble_in_between() -> None:
     """Let the database refuse a delivery, because its webhook is not there."""
     with database.writing() as session:
         book.sign(session, DRAFT, factories.PUBLISHED, form_key=None, settings=factories.settings())
-        gone = {"nobody": new_deliveries.BodyInput("json", "", None)}
+        gone = {"nobody": outbox.BodyInput("json", "", None)}
         data = EVENTS["ping"].sample_data()
         outbox.store(session.connection(), "ping", data, factories.settings(), gone, None)
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from sqlalchemy import select
 
-from guestbook.comments import book, comment_form, reply_size
+from guestbook.comments import book, comment_form
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib.errors import Refused
 from guestbook.storage import database, preferences
@@ -105,11 +105,11 @@ def test_what_cannot_be_seen_is_no_answer() -> None:
 @pytest.mark.usefixtures("app")
 def test_an_answer_that_is_too_long_is_refused_and_the_old_one_stays() -> None:
     comment_id = factories.sign()
-    reply(comment_id, "x" * reply_size.REPLY_LIMIT)
+    reply(comment_id, "x" * book.REPLY_LIMIT)
     with pytest.raises(Refused, match="4,001 characters") as refused:
-        reply(comment_id, "y" * (reply_size.REPLY_LIMIT + 1))
+        reply(comment_id, "y" * (book.REPLY_LIMIT + 1))
     assert list(refused.value.fields) == ["reply"]
-    assert said(comment_id) == "x" * reply_size.REPLY_LIMIT
+    assert said(comment_id) == "x" * book.REPLY_LIMIT
 
 
 @pytest.mark.usefixtures("app")
@@ -121,7 +121,7 @@ def test_the_longest_comment_can_be_answered_and_the_webhook_stays_under_20_kb(l
     longest = comment_form.read({"name": "🦋" * 80, "website": website, "message": letter * 4000})
     comment_id = factories.sign_draft(longest)
     factories.webhook(events=ALL)
-    answer = letter * reply_size.REPLY_LIMIT
+    answer = letter * book.REPLY_LIMIT
     while said(comment_id) is None:
         try:
             reply(comment_id, answer)

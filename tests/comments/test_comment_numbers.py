@@ -7,9 +7,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, select
 
-from guestbook.comments import book, comment_numbers
+from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.exchange import comment_import, json_lines
+from guestbook.comments.exchange import comment_import, file_formats
 from guestbook.comments.exchange.comment_import import ImportRules
 from guestbook.comments.moderation_policy import Classification
 from guestbook.storage import database
@@ -32,7 +32,7 @@ def imported(tmp_path: Path, *given: object) -> None:
     path = tmp_path / "book.jsonl"
     path.write_text("".join(LINE.format(place + 1, one) for place, one in enumerate(given)))
     with path.open("rb") as file:
-        comment_import.run(json_lines.read(file), ImportRules(factories.settings()))
+        comment_import.run_import(file_formats.read_json_lines(file), ImportRules(factories.settings()))
 
 
 def move(comment_id: str, status: str) -> None:
@@ -139,7 +139,7 @@ def test_imported_comments_keep_free_numbers_and_the_book_counts_on_behind_them(
 
 
 @pytest.mark.usefixtures("app")
-@pytest.mark.parametrize("number", [0, -1, comment_numbers.HIGHEST_IMPORTED + 1, '"x"', "1.5"])
+@pytest.mark.parametrize("number", [0, -1, book.HIGHEST_IMPORTED + 1, '"x"', "1.5"])
 def test_an_impossible_number_is_refused(tmp_path: Path, number: object) -> None:
     imported(tmp_path, number)
     assert numbers() == []

@@ -8,7 +8,7 @@ import pytest
 
 from guestbook.comments import moderation_link
 from guestbook.comments.moderation_link import SignedLink
-from guestbook.lib import clock, ids, link_signature
+from guestbook.lib import clock, ids, signed_links
 
 KEY = "a secret key"
 NOW = clock.from_text("2026-11-26T12:00:00.123Z")
@@ -40,8 +40,8 @@ def test_another_key_makes_another_link() -> None:
     ],
 )
 def test_each_part_is_signed(other: SignedLink) -> None:
-    signature = LINK.token(KEY)[-link_signature.SIGNATURE_DIGITS :]
-    forged = other.token(KEY)[: -link_signature.SIGNATURE_DIGITS] + signature
+    signature = LINK.token(KEY)[-signed_links.SIGNATURE_DIGITS :]
+    forged = other.token(KEY)[: -signed_links.SIGNATURE_DIGITS] + signature
     assert moderation_link.read(forged, (KEY,)) is None
 
 

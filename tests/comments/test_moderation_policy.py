@@ -7,8 +7,8 @@ import pytest
 
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import KNOWN_VISITOR, NOTHING_FOUND, Classification, classify
-from guestbook.comments.spam.similar_text import Repeated
 from guestbook.comments.spam.spam_rules import PROGRAM_RULES, SUSPICION_RULES, CommentFacts
+from guestbook.comments.spam.texts import Repeated
 from guestbook.comments.spam.word_score import Score
 
 HELLO = CommentFacts(Draft("Ada", None, "Hello", {}), age=60, is_known_visitor=False)

@@ -11,12 +11,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, select
 
-from guestbook.background import pruning
-from guestbook.inbound import bin_capture, bins
-from guestbook.inbound.bin_capture import BinAnswer, CapturedRequest
+from guestbook.background import housekeeping
+from guestbook.inbound import bins
+from guestbook.inbound.bins import BinAnswer, CapturedRequest
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
-from guestbook.storage import transaction_retry
+from guestbook.storage import database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 from tests.support import factories
@@ -36,7 +36,7 @@ def captured(number: int = 0, **changes: Any) -> CapturedRequest:
 
 def catch(bin_id: str, request: CapturedRequest) -> BinAnswer | None:
     with writing() as session:
-        return bin_capture.capture(session, bin_id, request)
+        return bins.capture(session, bin_id, request)
 
 
 def kept(bin_id: str) -> list[BinRequest]:
@@ -89,7 +89,7 @@ def test_of_a_long_body_the_beginning_is_kept_and_the_size_counts_all(filling: b
     bin_id, body = made(), b"!" + filling * 300_000
     catch(bin_id, captured(body=body))
     [row] = kept(bin_id)
-    assert (row.kept, row.size) == (body[: bin_capture.BODY_KEPT], len(body))
+    assert (row.kept, row.size) == (body[: bins.BODY_KEPT], len(body))
 
 
 def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: Flask) -> None:
@@ -97,7 +97,7 @@ def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: 
     answers = at_once(
         each_app,
         AT_ONCE,
-        lambda number: transaction_retry.complete(lambda: catch(bin_id, captured(number))),
+        lambda number: database.complete(lambda: catch(bin_id, captured(number))),
     )
     assert Counter(answer.status for answer in answers) == {500: 5, 202: AT_ONCE - 5}
     rows = kept(bin_id)
@@ -109,7 +109,7 @@ def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: 
 def test_no_more_are_kept_than_the_limit_and_the_oldest_go(
     each_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bin_capture, "REQUESTS_KEPT", 10)
+    monkeypatch.setattr(bins, "REQUESTS_KEPT", 10)
     full, other = made(), made()
     catch(other, captured())
     for number in range(9):
@@ -117,7 +117,7 @@ def test_no_more_are_kept_than_the_limit_and_the_oldest_go(
     at_once(
         each_app,
         AT_ONCE,
-        lambda number: transaction_retry.complete(lambda: catch(full, captured(100 + number))),
+        lambda number: database.complete(lambda: catch(full, captured(100 + number))),
     )
     rows = kept(full)
     assert len(rows) == 10
@@ -139,7 +139,7 @@ def test_what_is_older_than_seven_days_is_pruned() -> None:
     for days in (8, 6):
         catch(bin_id, captured(days, received_at=clock.now() - timedelta(days=days)))
     db.session.remove()
-    assert pruning.prune(db.engine, factories.settings(), until=time.monotonic() + 60) == 1
+    assert housekeeping.prune(db.engine, factories.settings(), until=time.monotonic() + 60) == 1
     assert [row.path for row in kept(bin_id)] == ["/6"]
 
 

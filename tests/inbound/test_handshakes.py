@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.inbound.handshakes import (
+from guestbook.inbound.senders import (
     discord_answer,
     is_handshake,
     is_ping,

@@ -14,8 +14,7 @@ from sqlalchemy import update
 
 from guestbook.background import cron
 from guestbook.inbound import processor
-from guestbook.inbound.decision import InboundDecision
-from guestbook.inbound.evaluate import ReceivedEvent
+from guestbook.inbound.evaluate import InboundDecision, ReceivedEvent
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock
 from guestbook.storage import database

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.inbound.metadata import Metadata, extract, split
+from guestbook.inbound.evaluate import Metadata, extract_metadata, split_metadata
 
 GITHUB = {"x-github-event": "issues", "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958"}
 OPENED = {"action": "opened", "issue": {"id": 1}, "sender": {"login": "ada", "id": 7}}
@@ -82,23 +82,23 @@ MERGE = {
     ],
 )
 def test_what_each_sender_says(headers: Mapping[str, str], payload: object, facts: Metadata) -> None:
-    assert extract(headers, payload) == facts
+    assert extract_metadata(headers, payload) == facts
 
 
 def test_the_id_of_a_thing_is_not_the_id_of_a_delivery() -> None:
     for payload in ({"id": "42"}, {"id": 42}, {"issue": {"id": "evt_1"}}, {"data": {"id": "evt_1"}}):
-        assert extract({}, payload).external_id is None
+        assert extract_metadata({}, payload).external_id is None
 
 
 @pytest.mark.parametrize(
     "payload", [None, 5, "text", [], ["type"], {}, {"type": 5}, {"sender": [], "event": {}}]
 )
 def test_who_says_nothing_has_no_facts(payload: object) -> None:
-    assert extract({}, payload) == Metadata(None, None, None)
+    assert extract_metadata({}, payload) == Metadata(None, None, None)
 
 
 def test_facts_are_one_clean_line_and_fit_their_columns() -> None:
-    facts = extract(
+    facts = extract_metadata(
         {"x-github-event": "a\u202eb\n" + "c" * 1_000_000, "x-github-delivery": "d" * 1_000_000},
         {"sender": {"login": " \x00 \ud800 é\u0301\n" + "f" * 1_000_000}},
     )
@@ -110,18 +110,18 @@ def test_facts_are_one_clean_line_and_fit_their_columns() -> None:
 
 
 def test_what_is_cut_ends_in_no_space() -> None:
-    assert extract({"x-github-event": "a" * 99 + " b"}, {}).event == "a" * 99
+    assert extract_metadata({"x-github-event": "a" * 99 + " b"}, {}).event == "a" * 99
 
 
 def test_a_megabyte_of_marks_takes_no_time() -> None:
     start = time.thread_time()
-    extract({}, {"type": "a\u0301\u0316" * 400_000, "event_id": "\u200d\u0301" * 500_000})
+    extract_metadata({}, {"type": "a\u0301\u0316" * 400_000, "event_id": "\u200d\u0301" * 500_000})
     assert time.thread_time() - start < 2  # to normalise all of it: minutes
 
 
 def test_what_cannot_be_seen_is_nothing() -> None:
     headers = {"x-github-event": "\u200b", "x-github-delivery": "  "}
-    assert extract(headers, {"sender": {"login": "\x00"}}) == Metadata(None, None, None)
+    assert extract_metadata(headers, {"sender": {"login": "\x00"}}) == Metadata(None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_cannot_be_seen_is_nothing() -> None:
 def test_an_event_splits_into_its_kind_and_its_action(
     headers: Mapping[str, str], payload: object, parts: tuple[str, str]
 ) -> None:
-    assert split(extract(headers, payload).event, payload) == parts
+    assert split_metadata(extract_metadata(headers, payload).event, payload) == parts
 
 
 NAMES = [
@@ -159,8 +159,8 @@ VALUES = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(NAMES), st.text()), VALUES)
 def test_nothing_raises_and_all_fits(headers: dict[str, str], payload: object) -> None:
-    facts = extract(headers, payload)
+    facts = extract_metadata(headers, payload)
     for fact, limit in ((facts.event, 100), (facts.external_id, 200), (facts.sender, 200)):
         assert fact is None or (0 < len(fact) <= limit and "\n" not in fact and fact.encode())
-    kind, action = split(facts.event, payload)
+    kind, action = split_metadata(facts.event, payload)
     assert f"{kind}.{action}".rstrip(".") == (facts.event or "").rstrip(".")

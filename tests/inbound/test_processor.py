@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import delete, select
 
-from guestbook.inbound import evaluate, template_presets
+from guestbook.inbound import evaluate, senders
 from guestbook.lib import clock
 from guestbook.lib.verification import sign_request
 from guestbook.storage import database
@@ -42,7 +42,7 @@ def test_an_event_of_github_becomes_a_comment_that_says_where_it_came_from(
         name="GitHub",
         verify="github",
         secret=inbound_factories.SECRET,
-        template=template_presets.PRESETS["github"],
+        template=senders.PRESETS["github"],
     )
     assert inbound_factories.github(each_client, ISSUE, "d1").status_code == 202
     assert inbound_factories.row().status == "new"
@@ -149,7 +149,7 @@ def test_what_is_not_signed_well_fails_with_a_reason_and_does_nothing(
     each_app: Flask, each_client: FlaskClient
 ) -> None:
     inbound_factories.source(
-        verify="github", secret=inbound_factories.SECRET, template=template_presets.PRESETS["github"]
+        verify="github", secret=inbound_factories.SECRET, template=senders.PRESETS["github"]
     )
     inbound_factories.github(each_client, ISSUE, "d1", secret="another")
     inbound_factories.post(each_client, ISSUE, **{"X-GitHub-Event": "issues"})
@@ -162,7 +162,7 @@ def test_what_is_not_signed_well_fails_with_a_reason_and_does_nothing(
 
 def test_a_stranger_cannot_use_up_the_number_of_a_genuine_event(app: Flask, client: FlaskClient) -> None:
     inbound_factories.source(
-        verify="github", secret=inbound_factories.SECRET, template=template_presets.PRESETS["github"]
+        verify="github", secret=inbound_factories.SECRET, template=senders.PRESETS["github"]
     )
     inbound_factories.github(client, ISSUE, "d1", secret="another")
     inbound_factories.process(app)
@@ -176,7 +176,7 @@ def test_it_is_checked_as_of_the_time_of_receipt_however_late_the_pass_comes(
     app: Flask, client: FlaskClient
 ) -> None:
     source_id = inbound_factories.source(
-        verify="github", secret=inbound_factories.SECRET, template=template_presets.PRESETS["github"]
+        verify="github", secret=inbound_factories.SECRET, template=senders.PRESETS["github"]
     )
     inbound_factories.github(client, ISSUE, "d1")
     received = inbound_factories.row().received_at
@@ -191,7 +191,7 @@ def test_it_is_checked_as_of_the_time_of_receipt_however_late_the_pass_comes(
 
 def test_replays_have_one_effect(each_app: Flask, each_client: FlaskClient) -> None:
     inbound_factories.source(
-        verify="github", secret=inbound_factories.SECRET, template=template_presets.PRESETS["github"]
+        verify="github", secret=inbound_factories.SECRET, template=senders.PRESETS["github"]
     )
     for _ in range(3):
         inbound_factories.github(each_client, ISSUE, "d1")

@@ -5,13 +5,12 @@ from typing import Any
 import pytest
 from flask import Flask, current_app
 
-from guestbook.inbound import ingest, sample_requests, sources
-from guestbook.inbound.sample_events import SAMPLES, SampleEvent
-from guestbook.inbound.sample_requests import SAMPLE_AGENT
-from guestbook.inbound.sender_presets import SENDER_PRESETS
+from guestbook.inbound import ingest, samples, sources
+from guestbook.inbound.samples import SAMPLE_AGENT, SAMPLES, SampleEvent
+from guestbook.inbound.senders import SENDER_PRESETS
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
-from guestbook.lib.verification.signature_scheme import ED25519
+from guestbook.lib.verification.kinds import ED25519
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, InboundEvent, Source
 from tests.support import factories, inbound_factories
@@ -35,12 +34,12 @@ def find(row_id: str) -> Source:
 
 
 def choices(row_id: str) -> dict[str, SampleEvent]:
-    return sample_requests.choices(find(row_id))
+    return samples.choices(find(row_id))
 
 
 def send(row_id: str, event: str | None = None) -> InboundEvent:
     """Send a sample, let a pass process it, and return what became of it."""
-    event_id = sample_requests.send(find(row_id), factories.settings(), event)
+    event_id = samples.send_sample(find(row_id), factories.settings(), event)
     assert factories.the(InboundEvent, event_id).status == "new"
     inbound_factories.process(current_app)
     found: InboundEvent = factories.the(InboundEvent, event_id)
@@ -49,7 +48,7 @@ def send(row_id: str, event: str | None = None) -> InboundEvent:
 
 def refusal(row: Source, event: str | None = None) -> str:
     with pytest.raises(Refused) as raised:
-        sample_requests.send(row, factories.settings(), event)
+        samples.send_sample(row, factories.settings(), event)
     assert factories.inbound_events() == []
     return str(raised.value)
 
@@ -99,7 +98,7 @@ def test_a_source_of_another_sender_takes_all_samples_and_plain_fields_first() -
 def test_a_disabled_source_keeps_its_sample_waiting() -> None:
     row = source("github")
     inbound_factories.change(row, disabled_at=clock.now())
-    event_id = sample_requests.send(find(row), factories.settings())
+    event_id = samples.send_sample(find(row), factories.settings())
     inbound_factories.process(current_app)
     assert factories.the(InboundEvent, event_id).status == "new"
 
@@ -124,10 +123,10 @@ def test_a_source_that_is_full_or_gone_is_said_to_be(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ingest, "MOST_WAITING", 1)
     monkeypatch.setattr(ingest, "GENUINE_RESERVE", 2)
     for _ in range(2):  # the second one is genuine, so it may use the reserve
-        sample_requests.send(find(row), factories.settings())
+        samples.send_sample(find(row), factories.settings())
     with pytest.raises(Refused, match="webhooks of this source wait to be processed"):
-        sample_requests.send(find(row), factories.settings())
+        samples.send_sample(find(row), factories.settings())
     db.session.expunge_all()
     gone = Source(verify="github", secret="s3", action="log", token="gone")
     with pytest.raises(Refused, match="has just been deleted"):
-        sample_requests.send(gone, factories.settings())
+        samples.send_sample(gone, factories.settings())

@@ -12,9 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
 
-from guestbook.inbound import ingest, sender_presets, sources
-from guestbook.inbound.sender_presets import SENDER_PRESETS
-from guestbook.inbound.template_presets import PRESETS
+from guestbook.inbound import ingest, senders, sources
+from guestbook.inbound.senders import PRESETS, SENDER_PRESETS
 from guestbook.lib import clock
 from guestbook.lib.verification import sign_request
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
@@ -158,7 +157,7 @@ def test_what_it_would_take_to_sign_is_nowhere_in_what_is_stored(name: str) -> N
 @pytest.mark.parametrize("name", SENDER_PRESETS)
 def test_the_book_signs_as_the_sender_does(name: str) -> None:
     preset, key = SENDER_PRESETS[name], PUBLIC if name == "discord" else SECRET
-    scheme = scheme_of(preset.verify, preset.header, sender_presets.settings_of(name))
+    scheme = scheme_of(preset.verify, preset.header, senders.settings_of(name))
     given = {"event_id": "msg_1", "seconds": now(), "header": preset.header, "scheme": scheme}
     if name == "discord":
         with pytest.raises(Unsignable, match="only its sender has the private key"):

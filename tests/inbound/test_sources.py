@@ -9,9 +9,9 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import source_fields, sources
+from guestbook.inbound import sources
 from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
-from guestbook.inbound.template_presets import PRESETS
+from guestbook.inbound.senders import PRESETS
 from guestbook.lib import clock, signing
 from guestbook.lib.errors import Refused
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
@@ -207,7 +207,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 def test_a_source_that_writes_comments_has_the_template_that_fits_its_sender(verify: str, name: str) -> None:
     row = add(verify=verify, action="comment", secret=GIVEN.get(verify))
     assert row.template == PRESETS[name]
-    assert source_fields.preset_name(row.template) == name
+    assert sources.preset_name(row.template) == name
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -218,7 +218,7 @@ def test_a_ready_made_template_is_named(name: str) -> None:
 def test_a_template_of_ones_own_is_kept_as_it_is() -> None:
     row = add(action="comment", template="{% set name = 'x' %}\r\n{{ payload.text }}\r\n")
     assert row.template == "{% set name = 'x' %}\n{{ payload.text }}\n"
-    assert source_fields.preset_name(row.template) is None
+    assert sources.preset_name(row.template) is None
 
 
 def test_a_template_waits_while_the_action_does_not_need_it() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from guestbook.inbound.template_presets import PRESETS
+from guestbook.inbound.senders import PRESETS
 from guestbook.lib import template_sandbox
 
 REPO: dict[str, Any] = {"full_name": "ada/engine", "html_url": "https://git.example/ada/engine"}

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guestbook.lib import byte_view
-from guestbook.lib.byte_view import Kind
-from guestbook.lib.byte_view.indented_json import Beginning, indented
+from guestbook.lib.byte_view import Beginning, Kind, indented
 from tests.support.amount import examples
 
 FORM = "application/x-www-form-urlencoded"

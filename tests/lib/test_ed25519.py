@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guestbook.lib import ed25519
-from guestbook.lib.verification import public_keys
+from guestbook.lib.verification import kinds
 
 # RFC 8032, section 7.1: seed, public key, message, signature.
 RFC_8032 = {
@@ -60,23 +60,23 @@ def test_the_key_pair_of_svix() -> None:
     seed = base64.b64decode(KEY.removeprefix("whsk_"))[:32]
     assert ed25519.seed_of(KEY) == seed
     assert ed25519.public_key(KEY) == ed25519.written(ed25519.public_bytes(seed)) == PUBLIC_KEY
-    assert ed25519.written(public_keys.read(PUBLIC_KEY)) == PUBLIC_KEY
+    assert ed25519.written(kinds.read_public_key(PUBLIC_KEY)) == PUBLIC_KEY
 
 
 @given(st.binary(max_size=200))
 def test_a_new_key_signs_and_its_public_key_alone_verifies(content: bytes) -> None:
     key, other = ed25519.new_key(), ed25519.new_key()
     signature = ed25519.sign(ed25519.seed_of(key), content)
-    public = public_keys.read(ed25519.public_key(key))
+    public = kinds.read_public_key(ed25519.public_key(key))
     assert ed25519.verify(public, content, signature)
-    assert not ed25519.verify(public_keys.read(ed25519.public_key(other)), content, signature)
+    assert not ed25519.verify(kinds.read_public_key(ed25519.public_key(other)), content, signature)
     assert not ed25519.verify(public, content + b".", signature)
     assert not ed25519.verify(public, content, signature[::-1])
 
 
 @pytest.mark.parametrize("signature", [b"", b"x", b"\0" * 64, b"\xff" * 64, b"\0" * 65])
 def test_what_is_no_signature_is_refused(signature: bytes) -> None:
-    assert not ed25519.verify(public_keys.read(PUBLIC_KEY), b"content", signature)
+    assert not ed25519.verify(kinds.read_public_key(PUBLIC_KEY), b"content", signature)
 
 
 @pytest.mark.parametrize("public", [b"", b"\xff" * 31, b"\xff" * 32, b"\0" * 33])

@@ -10,14 +10,14 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from guestbook.lib import folder_swap
+from guestbook.lib import files
 from guestbook.lib.errors import Refused
 
 MARK = ".ours"
 
 
 def write(folder: Path, text: str) -> None:
-    with folder_swap.replacing(folder, MARK) as part:
+    with files.replacing_folder(folder, MARK) as part:
         for name in ("a", "b"):
             (part / name).write_text(text)
 
@@ -31,7 +31,7 @@ def test_it_is_made_and_then_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
 ) -> None:
     if not can_exchange:
-        monkeypatch.setattr(folder_swap.ctypes, "CDLL", lambda _: object())
+        monkeypatch.setattr(files.ctypes, "CDLL", lambda _: object())
     folder = tmp_path / "sites" / "book"
     write(folder, "old")
     (folder / "more").mkdir()
@@ -94,7 +94,7 @@ def test_no_link_beside_it_is_followed_and_no_other_folder_is_emptied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
 ) -> None:
     if not can_exchange:
-        monkeypatch.setattr(folder_swap.ctypes, "CDLL", lambda _: object())
+        monkeypatch.setattr(files.ctypes, "CDLL", lambda _: object())
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "a").write_text("x")
@@ -113,7 +113,7 @@ def test_no_link_beside_it_is_followed_and_no_other_folder_is_emptied(
 def test_whoever_puts_a_link_in_place_of_the_new_folder_gets_no_file(tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
     with ExitStack() as stack:
-        part = stack.enter_context(folder_swap.replacing(tmp_path / "book", MARK))
+        part = stack.enter_context(files.replacing_folder(tmp_path / "book", MARK))
         [there] = tmp_path.glob(".book.*")
         there.rename(tmp_path / "stolen")
         there.symlink_to("precious")
@@ -127,7 +127,7 @@ def test_whoever_puts_a_link_in_place_of_the_new_folder_gets_no_file(tmp_path: P
 def test_a_failure_keeps_the_old_one(tmp_path: Path) -> None:
     folder = tmp_path / "book"
     write(folder, "old")
-    with pytest.raises(FileNotFoundError), folder_swap.replacing(folder, MARK) as part:
+    with pytest.raises(FileNotFoundError), files.replacing_folder(folder, MARK) as part:
         (part / "no" / "such").touch()
     assert (folder / "a").read_text() == "old"
     assert left(tmp_path) == ["book"]
@@ -137,7 +137,7 @@ def test_what_a_killed_run_left_goes_and_two_runs_do_not_mix(tmp_path: Path) -> 
     folder, part = tmp_path / "book", tmp_path / ".book.0123.part"
     part.mkdir()
     (part / MARK).touch()
-    with folder_swap.replacing(folder, MARK) as slow:
+    with files.replacing_folder(folder, MARK) as slow:
         (slow / "c").touch()
         write(folder, "new")
         assert not part.exists()

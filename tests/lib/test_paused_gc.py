@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from guestbook.lib.paused_gc import paused_gc
+from guestbook.lib.own_process import paused_gc
 from tests.support import databases
 
 FROZEN = """

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from guestbook.lib import ed25519
-from guestbook.lib.verification import public_keys
-from guestbook.lib.verification.signature_scheme import (
+from guestbook.lib.verification import kinds
+from guestbook.lib.verification.kinds import (
     ED25519,
     IN_MILLISECONDS,
     SIGNATURE_ENCODINGS,
@@ -237,7 +237,7 @@ def test_base64_may_lack_its_padding() -> None:
 
 @pytest.mark.parametrize("key", ["", "whpk_", "ab", "00" * 31, "00" * 33, "ключ", "whpk_!!", "\ud800", " "])
 def test_a_key_that_is_none_has_a_sentence(key: str) -> None:
-    assert verified(DISCORD, sent(DISCORD), BODY, key).sentence == public_keys.NO_KEY
+    assert verified(DISCORD, sent(DISCORD), BODY, key).sentence == kinds.NO_KEY
 
 
 def test_without_its_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.lib.sliding_log import BEGIN_WITHIN, LONGEST_ROOM_WAIT, STATEMENT_SKEW, RateLimit, SlidingLog
+from guestbook.lib.rate_counters import BEGIN_WITHIN, LONGEST_ROOM_WAIT, STATEMENT_SKEW, RateLimit, SlidingLog
 
 START = 1_769_860_800.0  # seconds since 1970
 LIMITS = st.builds(RateLimit, st.integers(1, 8), st.sampled_from((1, 60)))

@@ -8,7 +8,7 @@ from sqlalchemy import insert
 
 from guestbook.background import cron
 from guestbook.lib import clock, ids, time_shares
-from guestbook.lib.stop_flag import StopFlag
+from guestbook.lib.own_process import StopFlag
 from guestbook.lib.time_shares import TimeShares
 from guestbook.storage import database
 from guestbook.storage.database import db

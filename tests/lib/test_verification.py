@@ -15,7 +15,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from guestbook.lib import signing
-from guestbook.lib.verification import signature_headers
+from guestbook.lib.verification import kinds
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 from guestbook.lib.verification.verify_signature import Verdict, proof, verify
 
@@ -427,4 +427,4 @@ def test_what_we_send_ourselves_is_proven_as_standard_and_as_github() -> None:
 
 
 def test_the_tolerance_is_that_of_stripe_slack_and_the_standard() -> None:
-    assert signature_headers.TOLERANCE == 300
+    assert kinds.TOLERANCE == 300

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guestbook.lib import web_origin
+from guestbook.lib import validate
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from guestbook.lib import web_origin
     ],
 )
 def test_an_address_has_its_origin(typed: str, origin: str) -> None:
-    assert web_origin.parse(typed) == origin
+    assert validate.web_origin(typed) == origin
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_an_address_has_its_origin(typed: str, origin: str) -> None:
 )
 def test_all_else_has_none(typed: str) -> None:
     with pytest.raises(ValueError, match="is not the address of a website"):
-        web_origin.parse(typed)
+        validate.web_origin(typed)

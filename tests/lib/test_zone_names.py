@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from guestbook.lib import zone_names
+from guestbook.lib import clock
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from guestbook.lib import zone_names
     ],
 )
 def test_a_zone_has_its_name(typed: str, name: str) -> None:
-    assert zone_names.checked(typed) == name
+    assert clock.checked_zone(typed) == name
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_zone_has_its_name(typed: str, name: str) -> None:
 )
 def test_anything_else_is_refused_in_a_short_sentence(typed: str) -> None:
     with pytest.raises(ValueError, match=r"There is no time zone .* such as Europe/Berlin") as refused:
-        zone_names.checked(typed)
+        clock.checked_zone(typed)
     assert len(str(refused.value)) < 400
 
 
@@ -61,20 +61,20 @@ def test_anything_else_is_refused_in_a_short_sentence(typed: str) -> None:
     ],
 )
 def test_a_moment_has_the_day_and_the_hour_of_the_zone(utc: datetime, day: date, hour: int) -> None:
-    there = zone_names.local(utc, "Europe/Berlin")
+    there = clock.in_zone(utc, "Europe/Berlin")
     assert (there.date(), there.hour, there.astimezone(UTC)) == (day, hour, utc)
-    assert zone_names.local(utc, "UTC") is utc
+    assert clock.in_zone(utc, "UTC") is utc
 
 
 @pytest.mark.parametrize("moment", [datetime.min, datetime.max])
 @pytest.mark.parametrize("name", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
 def test_the_first_and_the_last_moment_of_all_have_a_day_too(moment: datetime, name: str) -> None:
-    assert zone_names.local(moment.replace(tzinfo=UTC), name).year == moment.year
+    assert clock.in_zone(moment.replace(tzinfo=UTC), name).year == moment.year
 
 
 def test_what_is_suggested_is_accepted_and_stays_a_short_list() -> None:
-    suggested = zone_names.suggested()
+    suggested = clock.suggested_zones()
     assert {"UTC", "Europe/Berlin", "America/New_York", "Pacific/Auckland"} <= set(suggested)
     assert 300 < len(suggested) < 700
     for name in suggested:
-        assert zone_names.checked(name) == name
+        assert clock.checked_zone(name) == name

@@ -16,10 +16,10 @@ from sqlalchemy import Connection, event, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from guestbook.lib import clock
+from guestbook.lib.own_process import StopFlag
 from guestbook.lib.retry_policy import PAUSE_CAP, PAUSE_FIRST
-from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.outbound.tally import Tally
+from guestbook.outbound.recorder import Tally
 from guestbook.outbound.worker_pool import START_CAP
 from guestbook.queue.poller import Poller
 from guestbook.storage import database

@@ -13,12 +13,10 @@ from sqlalchemy import update
 
 from guestbook.comments import book
 from guestbook.comments.moderation_policy import Classification
-from guestbook.lib import clock, json_schema
+from guestbook.lib import VERSION, clock, json_schema
 from guestbook.lib.json_schema import Schema
-from guestbook.lib.version import VERSION
 from guestbook.outbound import event_catalogue, formats, outbox, webhooks
-from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.event_catalogue.event_type import SAMPLE_BOOK, SAMPLE_TIME, EventType
+from guestbook.outbound.event_catalogue import EVENTS, SAMPLE_BOOK, SAMPLE_TIME, EventType
 from guestbook.outbound.formats import FormatInput, wording
 from guestbook.storage import database
 from guestbook.storage.database import db

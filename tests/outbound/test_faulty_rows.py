@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from guestbook.lib import clock, host_name
+from guestbook.lib import clock, ids
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
 from tests.support import factories
@@ -155,7 +155,7 @@ def test_a_host_whose_clock_is_ahead_burns_no_retry_of_another(
     for number in range(6):
         ahead = timedelta(seconds=120 * (number % 2))
         monkeypatch.setattr(clock, "now", lambda ahead=ahead: real() + ahead)
-        monkeypatch.setattr(host_name, "of_this_host", lambda number=number: f"host {number % 2}")
+        monkeypatch.setattr(ids, "host_name", lambda number=number: f"host {number % 2}")
         factories.run_pass()
         made.append(factories.one().attempts)
     assert made[-1] <= 3  # one at the start, one after 5 seconds; five minutes have not passed

@@ -19,7 +19,7 @@ from sqlalchemy import update
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib.errors import Refused
 from guestbook.outbound import webhooks
-from guestbook.outbound.mail import MailSender
+from guestbook.outbound.sender import MailSender
 from guestbook.storage.models import Delivery, Webhook
 from tests.support import factories
 from tests.support.book import Book

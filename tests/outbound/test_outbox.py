@@ -13,7 +13,7 @@ from guestbook.lib import clock
 from guestbook.outbound import outbox, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queue import requeue
-from guestbook.storage import database, preferences, transaction_retry
+from guestbook.storage import database, preferences
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
 from guestbook.storage.models.webhook import Template
@@ -26,7 +26,7 @@ FAILING = Answer(500)
 
 def publish(event: str = "comment.created", leave_out: tuple[str, ...] = ()) -> str:
     settings, data = factories.settings(), EVENTS[event].sample_data()
-    return transaction_retry.write(
+    return database.write_with_retry(
         db.engine,
         lambda connection: outbox.publish(connection, event, data, settings, leave_out=leave_out),
     )

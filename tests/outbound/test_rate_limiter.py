@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import event, update
 
 from guestbook.lib import clock
-from guestbook.lib.stop_flag import StopFlag
-from guestbook.outbound import rate_limiter
+from guestbook.lib.own_process import StopFlag
+from guestbook.outbound import limits
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.outbound.rate_limiter import BEGIN_WITHIN, RateLimiter
-from guestbook.outbound.tally import Tally
-from guestbook.storage import database, transaction_retry
+from guestbook.outbound.limits import BEGIN_WITHIN, RateLimiter
+from guestbook.outbound.recorder import Tally
+from guestbook.storage import database
 from guestbook.storage.models import Webhook
 from tests.lib.test_sliding_log import window_of_most
 from tests.support.book import Book
@@ -132,7 +132,7 @@ def test_a_slot_that_is_used_too_late_sends_nothing_and_is_given_back(
     assert (slot.begin(), slot.begun) == (False, None)
     with database.write(book.engine) as connection:
         rates.store(connection, rates.open(connection, []))
-    monkeypatch.setattr(rate_limiter, "BEGIN_WITHIN", -1.0)  # now each slot is used too late
+    monkeypatch.setattr(limits, "BEGIN_WITHIN", -1.0)  # now each slot is used too late
     drain(book, 1)
     assert not receiver.requests
     assert book.delivery().status == "new"
@@ -150,7 +150,7 @@ def test_a_row_that_another_pass_has_locked_gets_nothing_in_this_claim(
     other = Dispatcher(each_book.engine, each_book.settings, concurrency=8)
     with database.write(each_book.engine) as connection:
         assert RateLimiter().open(connection, [limited])
-        claims = transaction_retry.write(each_book.engine, other.claim)
+        claims = database.write_with_retry(each_book.engine, other.claim)
     assert [one.webhook_id for one in claims if one.tasks] == [free]
     assert drain(each_book).processed == 1
 
@@ -159,7 +159,7 @@ def test_a_kill_leaves_the_slots_used_and_loses_nothing(book: Book, receiver: Re
     book.webhook(receiver.url(), rate="1/m")
     book.publish(2)
     killed = Dispatcher(book.engine, book.settings, concurrency=8)
-    transaction_retry.write(book.engine, killed.claim)  # and never sends
+    database.write_with_retry(book.engine, killed.claim)  # and never sends
     book.expire()
     assert drain(book).processed == 0
     slots_expire(book)

@@ -12,13 +12,11 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from guestbook.lib import clock, ed25519, signing
+from guestbook.lib import VERSION, clock, ed25519, signing
 from guestbook.lib.resource_limits import MEMORY_LIMIT
-from guestbook.lib.verification import public_keys
-from guestbook.lib.version import VERSION
+from guestbook.lib.verification import kinds
 from guestbook.outbound import receivers, sender
-from guestbook.outbound.mail import MailSender
-from guestbook.outbound.sender import Sender
+from guestbook.outbound.sender import MailSender, Sender
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.transport import Transport
 from tests.support.receiver import Answer, Receiver, Request
@@ -110,7 +108,7 @@ def verified(request: Request, key: str) -> list[bool]:
     content = (
         f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
     )
-    public = public_keys.read(ed25519.public_key(key))
+    public = kinds.read_public_key(ed25519.public_key(key))
     return [
         ed25519.verify(public, content, base64.b64decode(value)) for kind, _, value in listed if kind == "v1a"
     ]

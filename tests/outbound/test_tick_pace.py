@@ -9,12 +9,20 @@ from flask import Flask
 from sqlalchemy import Connection
 
 from guestbook.lib import unit_of_work
-from guestbook.lib.stop_flag import StopFlag
+from guestbook.lib.own_process import StopFlag
 from guestbook.outbound import recorder
-from guestbook.outbound.dispatcher import ClaimedTasks, Dispatcher
-from guestbook.outbound.tally import Tally
+from guestbook.outbound.dispatcher import (
+    LEAST_PAUSE,
+    SMALL_FOR,
+    SMALL_TICK,
+    STEP_BACK,
+    TICK_PAUSE,
+    ClaimedTasks,
+    Dispatcher,
+    TickPace,
+)
+from guestbook.outbound.recorder import Tally
 from guestbook.outbound.tasks import Outcome
-from guestbook.outbound.tick_pace import LEAST_PAUSE, SMALL_FOR, SMALL_TICK, STEP_BACK, TICK_PAUSE, TickPace
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from guestbook.lib import clock
 from guestbook.outbound import webhooks
-from guestbook.outbound.formats.webmention import MENTIONING_EVENTS
+from guestbook.outbound.formats.bodies import MENTIONING_EVENTS
 from guestbook.outbound.webhooks import Refused
 from guestbook.storage import batch_delete, database
 from guestbook.storage.database import db

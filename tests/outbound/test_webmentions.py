@@ -12,7 +12,7 @@ from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib.errors import Refused
 from guestbook.outbound import webhooks
-from guestbook.outbound.mention_sender import NO_ENDPOINT
+from guestbook.outbound.sender import NO_ENDPOINT
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook

@@ -10,10 +10,15 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from guestbook.lib.retry_policy import PAUSE_AFTER
-from guestbook.outbound.core_usage import FIRST_THREADS, MEASURE_INTERVAL
-from guestbook.outbound.ready_lanes import ReadyLanes
-from guestbook.outbound.webhook_concurrency import START_CAP, START_WINDOW, Lane
-from guestbook.outbound.worker_pool import KEPT_FOR_PROVEN, MAX_QUEUED, MAX_UNRECORDED, WorkerPool
+from guestbook.outbound.lanes import START_CAP, START_WINDOW, Lane, ReadyLanes
+from guestbook.outbound.worker_pool import (
+    FIRST_THREADS,
+    KEPT_FOR_PROVEN,
+    MAX_QUEUED,
+    MAX_UNRECORDED,
+    MEASURE_INTERVAL,
+    WorkerPool,
+)
 from tests.support.processes import wait_for
 
 SIZE = 32

@@ -10,10 +10,9 @@ from flask import current_app
 from sqlalchemy import delete, event, select
 
 from guestbook.lib import clock, ids
-from guestbook.queries import bounded_counts, outcomes
+from guestbook.queries import health, overview
 from guestbook.queries import overview as figures
-from guestbook.queries.outcomes import Bar
-from guestbook.queries.overview import WebhookActivity
+from guestbook.queries.overview import Bar, WebhookActivity
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Day, Delivery, Webhook
@@ -43,17 +42,17 @@ def some(bars: list[Bar]) -> dict[datetime, tuple[int, int, int]]:
 
 def hours() -> list[Bar]:
     db.session.rollback()
-    return outcomes.hours(db.session(), NOW)
+    return overview.hours(db.session(), NOW)
 
 
 def days() -> list[Bar]:
     db.session.rollback()
-    return outcomes.days(db.session(), NOW, outcomes.hours(db.session(), NOW))
+    return overview.days(db.session(), NOW, overview.hours(db.session(), NOW))
 
 
 def settle(now: datetime = NOW, **changes: Any) -> None:
     db.session.rollback()
-    outcomes.record_days(db.engine, replace(factories.settings(), **changes).keep_processed_days, now)
+    overview.record_days(db.engine, replace(factories.settings(), **changes).keep_processed_days, now)
 
 
 def kept() -> dict[str, tuple[int, int]]:
@@ -167,7 +166,7 @@ def test_two_passes_that_keep_the_same_day_do_not_fail() -> None:
 
     db.session.rollback()
     event.listen(db.engine, "checkin", other)
-    outcomes.record_days(db.engine, 30, NOW)
+    overview.record_days(db.engine, 30, NOW)
     event.remove(db.engine, "checkin", other)
     assert kept()["2026-03-16"] == (1, 0)
     assert len(kept()) == 31
@@ -175,7 +174,7 @@ def test_two_passes_that_keep_the_same_day_do_not_fail() -> None:
 
 @pytest.mark.usefixtures("app")
 def test_a_pass_keeps_the_days(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guestbook.background.pass_record.may_prune", lambda *_: True)
+    monkeypatch.setattr("guestbook.background.cron.may_prune", lambda *_: True)
     made(TODAY - 2 * DAY)
     factories.run_pass()
     assert kept()["2026-03-15"] == (1, 0)
@@ -226,7 +225,7 @@ def test_it_says_what_is_due_and_what_waits(monkeypatch: pytest.MonkeyPatch) -> 
         factories.delivery(hook, due_at=NOW + timedelta(minutes=minutes))
     factories.delivery(hook, status="failed")
     assert (doing().waiting, doing().due) == (4, 2)
-    monkeypatch.setattr(bounded_counts, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(health, "COUNT_LIMIT", 2)
     assert (doing().waiting, doing().due) == (3, 2)
     assert figures.overview(db.session(), NOW).waiting == 3
 

@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.queries import overview, webhook_attempts
-from guestbook.queries.webhook_attempts import AttemptTimes, WebhookAttempts
+from guestbook.queries import overview, webhook_status
+from guestbook.queries.webhook_status import AttemptTimes, WebhookAttempts
 from guestbook.storage.database import db
 from tests.support import factories
 
@@ -38,7 +38,7 @@ def made(hook: str, *attempts: dict[str, Any], ago: timedelta = HOUR) -> str:
 
 
 def read(hook: str) -> WebhookAttempts:
-    found = webhook_attempts.of(db.session(), hook, NOW)
+    found = webhook_status.attempts_of(db.session(), hook, NOW)
     db.session.rollback()
     return found
 
@@ -120,7 +120,7 @@ def test_the_last_hundred_stand_in_order(hook: str) -> None:
 def test_where_there_are_too_many_it_says_where_the_figures_begin(
     hook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_attempts, "COUNTED_ATTEMPTS", 3)
+    monkeypatch.setattr(webhook_status, "COUNTED_ATTEMPTS", 3)
     for number in range(2):
         made(hook, GOOD, ago=HOUR + number * MINUTE)
     assert read(hook).counted_from is None
@@ -132,7 +132,7 @@ def test_where_there_are_too_many_it_says_where_the_figures_begin(
 def test_where_there_are_too_many_deliveries_it_says_so_too(
     hook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_attempts, "COUNTED_ATTEMPTS", 3)
+    monkeypatch.setattr(webhook_status, "COUNTED_ATTEMPTS", 3)
     for number, attempts in enumerate([[GOOD], [], [GOOD]], 1):
         made(hook, *attempts, ago=number * HOUR)
     found = read(hook)
@@ -145,4 +145,4 @@ def test_what_comes_next_is_in_the_order_of_its_due_time(hook: str) -> None:
     factories.delivery(hook, status="processed")
     factories.delivery(factories.webhook())
     db.session.rollback()
-    assert [row.id for row in webhook_attempts.coming(db.session(), hook)] == [soon, late]
+    assert [row.id for row in webhook_status.coming_deliveries(db.session(), hook)] == [soon, late]

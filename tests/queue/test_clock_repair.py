@@ -16,7 +16,7 @@ from guestbook.background import cron
 from guestbook.background.cron import Options
 from guestbook.comments import book
 from guestbook.lib import clock, retry_policy
-from guestbook.outbound.tally import Tally
+from guestbook.outbound.recorder import Tally
 from guestbook.queue import clock_repair, leases
 from guestbook.storage import database
 from guestbook.storage.database import db

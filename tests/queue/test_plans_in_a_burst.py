@@ -13,9 +13,9 @@ from sqlalchemy import Connection, event
 
 import guestbook
 from guestbook.lib import clock
-from guestbook.outbound import open_webhooks, tasks
+from guestbook.outbound import lanes, tasks
 from guestbook.queue import leases, statements
-from guestbook.queue.ordered_claims import OrderedClaims
+from guestbook.queue.comment_order import OrderedClaims
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES
@@ -70,7 +70,7 @@ def analyze() -> None:
 
 
 def look(connection: Connection, _: str) -> object:
-    return open_webhooks.with_due(connection, clock.now())
+    return lanes.open_with_due(connection, clock.now())
 
 
 def find(connection: Connection, hook: str) -> object:

@@ -16,20 +16,13 @@ from sqlalchemy.exc import OperationalError
 
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock, wakeup_socket
-from guestbook.lib.stop_flag import StopFlag
+from guestbook.lib.own_process import StopFlag
 from guestbook.outbound import outbox
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queue import poller, requeue
 from guestbook.queue.poller import Poller
-from guestbook.storage import (
-    database,
-    engine_setup,
-    new_work,
-    row_changes,
-    server_setup,
-    transaction_retry,
-)
+from guestbook.storage import database, engine_setup, new_work, row_changes
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent, Webhook
 from tests.support import databases, factories, inbound_factories, visitor
@@ -333,7 +326,7 @@ def test_a_poller_takes_another_connection_after_some_minutes(
     own_id = text(f"SELECT {own}")
     numbers = [resting.connection.scalar(own_id)]
     for renew_after in (NEVER, 0.0):
-        monkeypatch.setattr(server_setup, "RENEW_AFTER", renew_after)
+        monkeypatch.setattr(engine_setup, "RENEW_AFTER", renew_after)
         resting.next_due()
         numbers.append(resting.connection.scalar(own_id))
         resting.connection.commit()
@@ -352,7 +345,7 @@ def test_a_lost_connection_ends_a_rest(each_book: Book, resting: Poller) -> None
 def test_a_look_fails_if_the_server_stays_away(
     each_book: Book, resting: Poller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transaction_retry, "RETRY_FOR", 0.1)
+    monkeypatch.setattr(database, "RETRY_FOR", 0.1)
     databases.end_connections(each_book.engine)
     monkeypatch.setattr(each_book.engine, "connect", _away)
     with pytest.raises(OperationalError):

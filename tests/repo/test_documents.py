@@ -14,7 +14,7 @@ from click.testing import CliRunner
 import guestbook
 from guestbook import settings
 from guestbook.cli import run
-from guestbook.lib.version import VERSION
+from guestbook.lib import VERSION
 from guestbook.outbound.event_catalogue import EVENTS
 from tests.support import documents
 from tests.support.documents import PAGES, README

@@ -28,14 +28,14 @@ FLOORS = (
 PURE = (
     "comments.comment_form",
     "comments.moderation_policy",
-    "comments.owner_question",
+    "comments.comment_form",
     "comments.spam.spam_rules",
     "inbound.evaluate",
     "lib",
     "outbound.event_catalogue",
     "outbound.formats",
     "outbound.response_policy",
-    "web.admin.deliveries.verifying_programs",
+    "web.admin.signatures",
 )
 HEAVY = ("flask", "flask_sqlalchemy", "sqlalchemy", "requests", "urllib3", "click")
 

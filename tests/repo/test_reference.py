@@ -12,16 +12,15 @@ from flask import Flask
 
 from guestbook import settings
 from guestbook.background import retention_rules
-from guestbook.inbound import bin_capture
+from guestbook.inbound import bins
 from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
-from guestbook.inbound.sender_presets import SENDER_PRESETS
-from guestbook.inbound.template_presets import PRESETS
+from guestbook.inbound.senders import PRESETS, SENDER_PRESETS
 from guestbook.lib import clock, retry_policy
 from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.template_sandbox import step_budget
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
-from guestbook.outbound.pause_and_disable import DISABLE_AFTER, DISABLE_AFTER_TIME
+from guestbook.outbound.recorder import DISABLE_AFTER, DISABLE_AFTER_TIME
 from guestbook.storage import database
 from guestbook.storage.models import source
 from guestbook.storage.models.admin_access import SCOPES
@@ -174,8 +173,8 @@ def test_the_limits_of_sources_templates_and_bins_are_those_of_the_code() -> Non
     assert f"may take {step_budget.TEMPLATE_STEPS:,} steps" in text
     assert f"give {step_budget.OUTPUT_LIMIT:,} characters" in " ".join(text.split())
     bins_page = read("reference/bins")
-    assert f"the latest {bin_capture.REQUESTS_KEPT} requests, for seven days" in bins_page
-    assert f"the first {bin_capture.BODY_KEPT // 1024} kB of the body" in bins_page
+    assert f"the latest {bins.REQUESTS_KEPT} requests, for seven days" in bins_page
+    assert f"the first {bins.BODY_KEPT // 1024} kB of the body" in bins_page
     assert timedelta(days=7) == retention_rules.KEEP_BIN_REQUESTS
 
 

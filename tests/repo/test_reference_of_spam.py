@@ -3,10 +3,10 @@
 import re
 
 from guestbook.comments.refusals import REFUSAL_REASONS
-from guestbook.comments.spam import comment_facts, similar_text, spam_rules, word_score
+from guestbook.comments.spam import comment_facts, spam_rules, texts, word_score
 from guestbook.comments.spam.spam_rules import PROGRAM_RULES, SUSPICION_RULES
 from guestbook.storage.preferences import Preferences
-from guestbook.web.visitor_cookie import VISITOR_COOKIE, VISITOR_LIFETIME
+from guestbook.web.form_token import VISITOR_COOKIE, VISITOR_LIFETIME
 from tests.support.documents import read
 
 PAGE = read("reference/spam-rules")
@@ -26,7 +26,7 @@ def test_its_numbers_are_those_of_the_code() -> None:
     assert f"more than {spam_rules.MOST_LINKS} links, or more than {spam_rules.MOST_FIRST_LINKS}" in text
     assert f"newest {comment_facts.COMPARED_COMMENTS} comments" in text
     assert f"from {comment_facts.FEWEST_COMMENTS} comments on" in text
-    assert f"fewer than {similar_text.FEWEST_LETTERS_MARKED} letters" in text
+    assert f"fewer than {texts.FEWEST_LETTERS_MARKED} letters" in text
     assert f"the cookie `{VISITOR_COOKIE}` for {VISITOR_LIFETIME.days} days" in text
     defaults = Preferences()
     assert f"| comments of one network in ten minutes | {defaults.rate} |" in PAGE

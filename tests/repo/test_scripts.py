@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import guestbook
-from guestbook.settings import run_settings
+from guestbook.settings import environment
 from guestbook.storage.database import db
 from tests.support import processes
 from tests.support.processes import ROOT, Started
@@ -229,7 +229,7 @@ def test_commands_typed_beside_run_use_its_port_and_may_reach_this_machine_as_lo
     checkout: Path,
 ) -> None:
     used = "from guestbook import settings; s = settings.load(); print(s.base_url, *s.allow_networks)"
-    noted = checkout / "instance" / run_settings.RUN_FILE
+    noted = checkout / "instance" / environment.RUN_FILE
 
     def beside() -> str:
         return python(checkout, "-c", used)
@@ -252,11 +252,11 @@ def test_commands_typed_beside_run_use_its_port_and_may_reach_this_machine_as_lo
 
 
 def test_what_a_run_chose_counts_no_more_when_another_process_has_its_number(tmp_path: Path) -> None:
-    noted = run_settings.note_run({"GUESTBOOK_DATA_DIR": str(tmp_path)}, "5001", str(os.getpid()))
-    assert run_settings.chosen(tmp_path)["GUESTBOOK_BASE_URL"] == "http://127.0.0.1:5001"
+    noted = environment.note_run({"GUESTBOOK_DATA_DIR": str(tmp_path)}, "5001", str(os.getpid()))
+    assert environment.chosen_folder(tmp_path)["GUESTBOOK_BASE_URL"] == "http://127.0.0.1:5001"
     content = json.loads(noted.read_text())
     noted.write_text(json.dumps({**content, "began": "1"}))
-    assert run_settings.chosen(tmp_path) == {}
+    assert environment.chosen_folder(tmp_path) == {}
 
 
 def test_a_port_that_cannot_be_had_gets_a_sentence(checkout: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from babel.messages import mofile
 from babel.messages.catalog import Catalog, Message
 
-from guestbook.lib.translatable import Translatable
+from guestbook.lib.errors import Translatable
 from guestbook.storage.preferences import BOOK_LANGUAGES
-from guestbook.web import error_json
+from guestbook.web import error_pages
 from guestbook.web.language import LANGUAGE_NAMES
 from scripts import message_catalogues
 from scripts.message_catalogues import TRANSLATED
@@ -108,7 +108,7 @@ def test_the_compiled_catalogue_is_that_of_the_text(code: str) -> None:
 @pytest.mark.parametrize("code", TRANSLATED)
 def test_sentences_say_that_nothing_was_changed_in_the_words_that_can_be_left_out(code: str) -> None:
     catalogue = message_catalogues.read(code)
-    for phrase in error_json.UNCHANGED:
+    for phrase in error_pages.UNCHANGED:
         known = catalogue.get(phrase)
         assert known
         for message in messages(catalogue):

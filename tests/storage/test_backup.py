@@ -16,14 +16,7 @@ from sqlalchemy.exc import OperationalError
 from guestbook import settings
 from guestbook.lib import clock, encryption, pass_lock
 from guestbook.lib.errors import Refused
-from guestbook.storage import (
-    backup,
-    backup_file,
-    backup_rotation,
-    database,
-    page_copy,
-    schema_version,
-)
+from guestbook.storage import backup, backup_file, database, schema_version
 from guestbook.storage.database_errors import WrongVersion
 from tests.conftest import running, settings_for
 from tests.repo.test_schema import engine_on
@@ -125,9 +118,9 @@ def test_commits_that_make_sqlite_begin_again_do_not_go_on_for_ever(
         book = Book(app)
         book.stock(book.webhook("https://example.org/"), 500)
         commits = []
-        watch = page_copy.StepWatch.__call__
+        watch = backup.StepWatch.__call__
 
-        def commit_and_watch(self: page_copy.StepWatch, *values: int) -> None:
+        def commit_and_watch(self: backup.StepWatch, *values: int) -> None:
             if values[1] and not commits[20:]:
                 with closing(sqlite3.connect(tmp_path / "guestbook.db", timeout=0)) as other:
                     try:
@@ -138,10 +131,10 @@ def test_commits_that_make_sqlite_begin_again_do_not_go_on_for_ever(
                         commits.append(False)
             watch(self, *values)
 
-        monkeypatch.setattr(page_copy, "STEP_PAGES", 20)
-        monkeypatch.setattr(page_copy.StepWatch, "__call__", commit_and_watch)
+        monkeypatch.setattr(backup, "STEP_PAGES", 20)
+        monkeypatch.setattr(backup.StepWatch, "__call__", commit_and_watch)
         path = backup.write(book.settings, tmp_path / "b.db").path
-    assert commits.count(True) > page_copy.MOST_RESTARTS
+    assert commits.count(True) > backup.MOST_RESTARTS
     assert False in commits
     with closing(sqlite3.connect(path)) as copy:
         (name,) = copy.execute("SELECT name FROM webhooks").fetchone()
@@ -154,15 +147,15 @@ def test_a_lock_that_nobody_lets_go_of_ends_the_backup(
     url = f"sqlite:///{tmp_path}/guestbook.db?journal_mode=delete"
     with running(settings_for(tmp_path, url)), closing(sqlite3.connect(tmp_path / "guestbook.db")) as other:
 
-        def lock_and_watch(self: page_copy.StepWatch, *values: int) -> None:
+        def lock_and_watch(self: backup.StepWatch, *values: int) -> None:
             if not other.in_transaction:
                 other.execute("BEGIN EXCLUSIVE")
             watch(self, *values)
 
-        watch = page_copy.StepWatch.__call__
-        monkeypatch.setattr(page_copy, "STEP_PAGES", 5)
-        monkeypatch.setattr(page_copy, "LOCK_PATIENCE", 0.05)
-        monkeypatch.setattr(page_copy.StepWatch, "__call__", lock_and_watch)
+        watch = backup.StepWatch.__call__
+        monkeypatch.setattr(backup, "STEP_PAGES", 5)
+        monkeypatch.setattr(backup, "LOCK_PATIENCE", 0.05)
+        monkeypatch.setattr(backup.StepWatch, "__call__", lock_and_watch)
         read = settings.load(settings_for(tmp_path, url))
         with pytest.raises(OperationalError, match="database is locked") as caught:
             backup.write(read, tmp_path / "b.db")
@@ -200,7 +193,7 @@ def test_what_cannot_be_written_is_one_sentence_and_leaves_nothing(
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(page_copy, "_in_one_transaction", full)
+    monkeypatch.setattr(backup, "_in_one_transaction", full)
     assert refused(home, "b.db") == NOT_WRITTEN.format("b.db", "database or disk is full")
 
 
@@ -261,14 +254,14 @@ def test_only_our_older_backups_of_that_name_are_removed(home: Path) -> None:
     (home / "b-20250103T000000Z.db").symlink_to(home / names[0])
     others = {backed_up(home, name) for name in ("b.db", "c-20250101T000000Z.db", "b-x.db")}
     newest = home / names[-1]
-    assert backup_rotation.remove_older(read, newest, 2) == [home / name for name in names[:3]]
+    assert backup.remove_older(read, newest, 2) == [home / name for name in names[:3]]
     assert set(home.glob("*-*")) | others == others | {
         home / "b-20250101T000000Z.db",
         home / "b-20250103T000000Z.db",
         *(home / name for name in names[3:]),
     }
-    assert backup_rotation.dated(home / "b.db", clock.from_text("2026-01-05T00:00:00.000Z")) == newest
-    folder = backup_rotation.dated(home, clock.from_text("2026-01-05T00:00:00.000Z"))
+    assert backup.dated(home / "b.db", clock.from_text("2026-01-05T00:00:00.000Z")) == newest
+    folder = backup.dated(home, clock.from_text("2026-01-05T00:00:00.000Z"))
     assert folder == home / "guestbook-20260105T000000Z.db"
 
 

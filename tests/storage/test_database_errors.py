@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 import guestbook
 from guestbook.inbound.processor import Processor
-from guestbook.storage import database, database_errors, transaction_retry
+from guestbook.storage import database, database_errors
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, fault_of, words
 from guestbook.storage.models import Webhook
@@ -150,7 +150,7 @@ def test_what_no_repetition_changes_is_not_repeated_or_once(statement: str, trie
         connection.exec_driver_sql(statement)
 
     with pytest.raises(DBAPIError):
-        transaction_retry.write(db.engine, act)
+        database.write_with_retry(db.engine, act)
     assert len(tries) == tried
 
 
@@ -164,11 +164,11 @@ def test_what_the_database_refuses_is_tried_once_more() -> None:
         connection.execute(update(Webhook).values(name=names.pop()))
 
     names = ["taken", None]
-    transaction_retry.write(db.engine, rename)
+    database.write_with_retry(db.engine, rename)
     assert names == []
     names = ["never tried", None, None]
     with pytest.raises(DBAPIError) as refusal:
-        transaction_retry.write(db.engine, rename)
+        database.write_with_retry(db.engine, rename)
     assert fault_of(refusal.value) is Fault.REFUSED
     assert names == ["never tried"]
 

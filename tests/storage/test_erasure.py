@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from guestbook.background import cron
 from guestbook.cli.requeue import DELIVERY_KIND
 from guestbook.comments import book
-from guestbook.inbound import bin_capture, bins, template_presets
-from guestbook.inbound.bin_capture import CapturedRequest
+from guestbook.inbound import bins, senders
+from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import clock
 from guestbook.outbound import dispatcher
 from guestbook.outbound.formats import CHAT_FORMATS
@@ -66,9 +66,7 @@ def catch(request: Request) -> None:
     with database.writing() as session:
         bin_ = bins.add(session, {})
         headers = list(request.headers.items())
-        bin_capture.capture(
-            session, bin_.id, CapturedRequest("POST", "", "", headers, request.body, clock.now())
-        )
+        bins.capture(session, bin_.id, CapturedRequest("POST", "", "", headers, request.body, clock.now()))
 
 
 def events_for(webhook_id: str) -> list[str]:
@@ -295,7 +293,7 @@ def test_what_another_book_tells_of_a_comment_goes_with_it_even_where_there_was_
     app: Flask, place: str
 ) -> None:
     client, ours = app.test_client(), factories.sign("Hello")
-    inbox_stock.source(template=template_presets.PRESETS["guestbook"])
+    inbox_stock.source(template=senders.PRESETS["guestbook"])
     at = "https://a.example/comments/1"
     for event in ("comment.created", "comment.replied"):
         inbox_stock.tell(client, event, at, message=WORD)

@@ -10,12 +10,12 @@ from flask import current_app
 from sqlalchemy import select
 
 import guestbook
-from guestbook.background import pruning
-from guestbook.comments import past_events
-from guestbook.comments.past_events import BackfillReport, BackfillRules, PastComment
+from guestbook.background import housekeeping
+from guestbook.comments import backfill
+from guestbook.comments.backfill import BackfillReport, BackfillRules, PastComment
 from guestbook.lib import clock
-from guestbook.outbound.open_webhooks import with_due
-from guestbook.queries import bounded_counts, health, lists, public_comments
+from guestbook.outbound.lanes import open_with_due
+from guestbook.queries import health, lists, public_comments
 from guestbook.queue import comment_order, erasure, leases, requeue, statements
 from guestbook.queue.poller import Poller
 from guestbook.storage import batch_delete, database, plain_select
@@ -115,7 +115,7 @@ def first_due(_: str) -> object:
 
 def open_webhooks(_: str) -> object:
     with db.engine.connect() as connection:
-        return with_due(connection, clock.now())
+        return open_with_due(connection, clock.now())
 
 
 def oldest_due(_: str) -> object:
@@ -139,7 +139,7 @@ def later_page_for_readers(_: str) -> object:
 
 
 def next_of_backfill(_: str) -> object:
-    return past_events.next_comments(db.session(), f"{COMMENTS // 2:032d}")
+    return backfill.next_comments(db.session(), f"{COMMENTS // 2:032d}")
 
 
 def events_of_backfill(_: str) -> object:
@@ -148,13 +148,13 @@ def events_of_backfill(_: str) -> object:
 
 def sent_before_backfill(webhook_id: str) -> object:
     webhook, rules = db.session.get_one(Webhook, webhook_id), BackfillRules(MOMENT, factories.settings())
-    return list(past_events.missing(db.session(), webhook, past_comments(), rules, BackfillReport()))
+    return list(backfill.missing_events(db.session(), webhook, past_comments(), rules, BackfillReport()))
 
 
 def past_comments() -> list[PastComment]:
     middle = COMMENTS // 2
     some = Comment.id > f"{middle:032d}", Comment.id <= f"{middle + 100:032d}"
-    return past_events.with_events(db.session(), clock.from_text(LONG_AGO), *some)
+    return backfill.with_events(db.session(), clock.from_text(LONG_AGO), *some)
 
 
 def failed_deliveries(_: str) -> object:
@@ -164,7 +164,7 @@ def failed_deliveries(_: str) -> object:
 
 def old_deliveries(_: str) -> object:
     with db.engine.connect() as connection:
-        [(table, processed), *_rest] = pruning.conditions(factories.settings(), clock.now())
+        [(table, processed), *_rest] = housekeeping.conditions(factories.settings(), clock.now())
         return connection.execute(table.select().where(processed).limit(batch_delete.BATCH_SIZE)).all()
 
 
@@ -255,7 +255,7 @@ def inbox_by_words(_: str) -> object:
 
 
 def waiting_in_inbox(_: str) -> object:
-    return bounded_counts.count_some(db.session(), InboundEvent.status == "new", InboundEvent)
+    return health.count_some(db.session(), InboundEvent.status == "new", InboundEvent)
 
 
 def reprocessed_in_inbox(_: str) -> object:

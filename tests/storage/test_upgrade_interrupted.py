@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 import guestbook
 from guestbook import settings
 from guestbook.lib import pass_lock
-from guestbook.storage import schema_version, transaction_retry, upgrade, version_check
+from guestbook.storage import database, schema_version, upgrade, version_check
 from guestbook.storage.database import db
 from tests.conftest import need_server, settings_for
 from tests.repo.test_schema import KINDS, engine_on
@@ -156,7 +156,7 @@ def test_an_upgrade_that_gives_up_says_that_the_book_is_half_upgraded(
     first_book: tuple[dict[str, str], Engine], monkeypatch: pytest.MonkeyPatch, forks: Forks
 ) -> None:
     environ, _ = first_book
-    monkeypatch.setattr(transaction_retry, "RETRY_CONFLICTS_FOR", 0.2)
+    monkeypatch.setattr(database, "RETRY_CONFLICTS_FOR", 0.2)
     with conflicts(1000):
         result = guestbook.create_app(environ).test_cli_runner().invoke(args=["upgrade"])
     assert result.exit_code == 75

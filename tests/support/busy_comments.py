@@ -12,7 +12,7 @@ from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock
-from guestbook.storage import database, transaction_retry
+from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Webhook
 from tests.support.book import Book
@@ -103,7 +103,7 @@ class BusyComments:
             with database.writing() as session:
                 return do(session)
 
-        comment_id = transaction_retry.complete(once)
+        comment_id = database.complete(once)
         db.session.remove()
         if known is None:
             self._alive.append(comment_id)

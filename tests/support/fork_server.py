@@ -27,7 +27,7 @@ import guestbook
 import guestbook.cli.idle_cron  # likewise
 import guestbook.web
 from guestbook.background import cron  # noqa: F401  likewise
-from guestbook.cli import all_commands
+from guestbook.cli import program
 from guestbook.lib.encryption import Keyring
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.storage import database, upgrade  # noqa: F401  likewise
@@ -46,7 +46,7 @@ OF_CELERY += ("guestbook.inbound.processor",)
 
 def warm_up() -> None:
     """Compile what is compiled once, the first page included, and import what it needs, for all children."""
-    all_commands.load_all(all_commands.PROGRAM_SECTIONS)
+    program.load_all(program.PROGRAM_SECTIONS)
     compiled.share_pages()
     flask.Flask.jinja_options = {"bytecode_cache": compiled.TEMPLATES}
     with TemporaryDirectory() as folder:

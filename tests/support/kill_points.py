@@ -15,17 +15,17 @@ from wsgiref.simple_server import make_server
 
 from sqlalchemy import Connection, Engine, event
 
-from guestbook.background import pruning
+from guestbook.background import housekeeping
 from guestbook.inbound import actions, evaluate
 from guestbook.lib import http_server
-from guestbook.outbound import pause_and_disable
+from guestbook.outbound import recorder
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.outbound.tally import Tally
+from guestbook.outbound.recorder import Tally
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import leases
 from guestbook.storage import backup, batch_delete
 from guestbook.storage.copy import target
-from guestbook.storage.restore import staging
+from guestbook.storage.restore import sqlite_replacement
 
 CHANGE_OF_TABLES = re.compile(r"\s*(CREATE|ALTER|DROP|(INSERT INTO|UPDATE) alembic_version)\b")
 WRITE = re.compile(r"\s*(CREATE|DROP|INSERT|UPDATE|DELETE|LOCK)\b")
@@ -75,7 +75,7 @@ def after_post() -> None:
 
 def inside_acknowledgement() -> None:
     """Die when the delivery and its attempt are written in the transaction, before the webhook's health."""
-    pause_and_disable.record_health = lambda *_: die()
+    recorder.record_health = lambda *_: die()
 
 
 def after_acknowledgement() -> None:
@@ -94,11 +94,11 @@ def between_batches_of_prune() -> None:
     """Die when the first bite is committed."""
 
     class Clock:
-        monotonic = staticmethod(pruning.time.monotonic)
+        monotonic = staticmethod(housekeeping.time.monotonic)
         sleep = staticmethod(lambda _seconds: die())
 
     batch_delete.BATCH_SIZE = BATCH
-    pruning.time = Clock  # type: ignore[assignment]  # in this process alone
+    housekeeping.time = Clock  # type: ignore[assignment]  # in this process alone
 
 
 def inside_prune() -> None:
@@ -181,7 +181,7 @@ def inside_restore() -> None:
 
     def is_book(connection: Connection) -> bool:
         name = str(connection.engine.url.database)
-        return staging.STAGING_FOLDER not in name and backup.UNFINISHED not in name
+        return sqlite_replacement.STAGING_FOLDER not in name and backup.UNFINISHED not in name
 
     def die_after_write(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
         nonlocal left
@@ -201,7 +201,7 @@ def inside_restore() -> None:
 
 def measured() -> None:
     """Do not die, but write to stdout at the end what memory and claims have cost."""
-    begin, claim, tidy = Dispatcher.__init__, Dispatcher.claim, pruning.prune
+    begin, claim, tidy = Dispatcher.__init__, Dispatcher.claim, housekeeping.prune
     at_start: list[float] = []
     costs: list[float] = []  # milliseconds a row, claim by claim
 
@@ -224,7 +224,7 @@ def measured() -> None:
 
     Dispatcher.__init__ = begin_measured  # type: ignore[method-assign]  # in this process alone
     Dispatcher.claim = claim_measured  # type: ignore[method-assign]  # in this process alone
-    pruning.prune = tidy_and_tell
+    housekeeping.prune = tidy_and_tell
 
 
 def without_threads() -> None:

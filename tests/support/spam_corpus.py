@@ -19,7 +19,7 @@ from pathlib import Path
 from guestbook.comments import comment_form, moderation_policy
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
-from guestbook.comments.spam import word_features, word_score
+from guestbook.comments.spam import word_score
 from guestbook.comments.spam.spam_rules import CommentFacts
 from guestbook.comments.spam.word_score import Count, Score
 
@@ -118,4 +118,4 @@ def _words(draft: Draft) -> list[str]:
 @cache
 def _features(name: str, website: str | None, message: str) -> list[str]:
     """Return the words of a comment, which all splits ask for."""
-    return list(word_features.of(Draft(name, website, message, {})))
+    return list(word_score.features_of(Draft(name, website, message, {})))

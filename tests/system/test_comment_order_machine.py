@@ -28,10 +28,10 @@ from sqlalchemy import select
 from guestbook.comments import book
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, retry_policy
-from guestbook.outbound import open_webhooks, receivers, recorder, response_policy, tasks
+from guestbook.outbound import lanes, receivers, recorder, response_policy, tasks
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.queue import requeue
-from guestbook.queue.ordered_claims import OrderedClaims
+from guestbook.queue.comment_order import OrderedClaims
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
@@ -157,7 +157,7 @@ class Order(RuleBasedStateMachine):
         until = now + self.lease
         with database.write(db.engine) as connection:
             held: list[Claimed] = []
-            hooks = {hook.id: hook for hook in open_webhooks.with_due(connection, now)}
+            hooks = {hook.id: hook for hook in lanes.open_with_due(connection, now)}
             limits = dict.fromkeys(hooks, limit)
             taken = self.ordered.take(connection, limits, most=99, now=now, until=until, token=token)
             for hook_id, due in taken.items():

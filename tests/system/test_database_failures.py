@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 import guestbook
-from guestbook.storage import database, engine_setup, transaction_retry
+from guestbook.storage import database, engine_setup
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import FILE_DAMAGED
 from guestbook.storage.engine_setup import Waits
@@ -129,7 +129,7 @@ def test_a_full_disk(disk: SmallDisk, site: Site) -> None:
 def test_a_disk_that_is_almost_full_lets_no_pass_send_again_what_the_last_one_could_not_record(
     disk: SmallDisk, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transaction_retry, "RETRY_FOR", 0.1)
+    monkeypatch.setattr(database, "RETRY_FOR", 0.1)
     site.receiver.answer("/hook", Answer(body=b"x" * ANSWER_LIMIT))
     with site.app.app_context():
         book = Book(site.app)

@@ -15,7 +15,7 @@ from guestbook.cli.demo import http_visitor, printing, processes, sample_book, t
 from guestbook.cli.demo.processes import Processes, Stopped
 from guestbook.cli.demo.workspace import Workspace
 from guestbook.lib.errors import Refused
-from guestbook.lib.stop_flag import StopFlag
+from guestbook.lib.own_process import StopFlag
 from guestbook.settings import installation
 from guestbook.storage import engine_setup
 from guestbook.storage.models import Webhook

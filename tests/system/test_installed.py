@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from guestbook.settings import run_settings
+from guestbook.settings import environment
 from scripts.benchmarks.support import fresh_install
 from tests.conftest import run
 from tests.support import processes
@@ -121,7 +121,7 @@ def test_an_older_book_is_upgraded_with_the_migrations_of_the_wheel(newcomer: Ne
     assert done.stderr.endswith(f"Update them with: {newcomer.program} upgrade\n")
     assert "The book is up to date" in newcomer.type("upgrade")
     assert newcomer.type("webhooks", "list").startswith("No webhooks yet.")
-    assert not (data / run_settings.RUN_FILE).exists()
+    assert not (data / environment.RUN_FILE).exists()
 
 
 def test_a_port_that_is_in_use_gets_a_sentence_that_names_the_program(newcomer: Newcomer) -> None:

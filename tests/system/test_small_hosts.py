@@ -16,10 +16,10 @@ from flask import Flask
 from guestbook.background.celery.delivery_consumer import DeliveryConsumer
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock
+from guestbook.lib.own_process import StopFlag
 from guestbook.lib.resource_limits import FILE_LIMIT, MEMORY_LIMIT, THREAD_LIMIT
-from guestbook.lib.stop_flag import StopFlag
 from guestbook.outbound import recorder
-from guestbook.outbound.tally import Tally
+from guestbook.outbound.recorder import Tally
 from guestbook.storage.models import Webhook
 from guestbook.transport import Transport, TransportError
 from tests.conftest import running, settings_for

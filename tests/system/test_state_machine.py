@@ -23,12 +23,12 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from guestbook.background import pass_record, pruning
+from guestbook.background import cron, housekeeping
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, retry_policy
-from guestbook.outbound import open_webhooks, receivers, recorder, response_policy, tasks
+from guestbook.outbound import lanes, receivers, recorder, response_policy, tasks
 from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.queue import clock_repair, leases, requeue
 from guestbook.storage import database
@@ -132,7 +132,7 @@ class Outbox(RuleBasedStateMachine):
         with database.write(db.engine) as connection:
             held: list[DeliveryTask] = []
             rows: list[Any] = []
-            for hook in open_webhooks.with_due(connection, now):
+            for hook in lanes.open_with_due(connection, now):
                 mine = DELIVERIES.c.webhook_id == hook.id
                 due = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
                 to = receivers.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)
@@ -185,7 +185,7 @@ class Outbox(RuleBasedStateMachine):
     @rule()
     def repair(self) -> None:
         clock_repair.repair(db.engine, factories.settings().timeout, factories.settings().retry_schedule)
-        pass_record.begin(db.engine)
+        cron.begin_record(db.engine)
         farthest = (
             clock.now() + retry_policy.longest_wait(factories.settings().retry_schedule) + leases.CLOCK_SKEW
         )
@@ -240,7 +240,7 @@ class Outbox(RuleBasedStateMachine):
     def prune(self) -> None:
         before = self._rows()
         now = self.clock.moment
-        pruning.prune(db.engine, factories.settings(), until=time.monotonic() + 10)
+        housekeeping.prune(db.engine, factories.settings(), until=time.monotonic() + 10)
         for key in set(before) - set(self._rows()):
             row = before[key]
             if row.status == "new":

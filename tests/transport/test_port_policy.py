@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from guestbook.transport import Transport, TransportError, check_url, port_policy, tcp_connect
+from guestbook.transport import Transport, TransportError, check_url, tcp_connect, url_checks
 from tests.transport.test_address_policy import answers, refusal
 
 ALLOWED = (ip_network("10.1.0.0/16"), ip_network("::1/128"))
@@ -33,8 +33,8 @@ def test_ports_that_web_servers_use_are_taken(port: int) -> None:
 
 
 def test_the_ports_that_browsers_refuse_are_all_there() -> None:
-    assert len(port_policy.BAD_PORTS) == 83
-    assert {80, 443, 8080, 8443}.isdisjoint(port_policy.REFUSED)
+    assert len(url_checks.BAD_PORTS) == 83
+    assert {80, 443, 8080, 8443}.isdisjoint(url_checks.REFUSED_PORT)
 
 
 def test_in_an_allowed_network_every_port_may_be_named() -> None:

@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
-from guestbook.inbound import bin_capture
+from guestbook.inbound import bins as bins_module
 from guestbook.inbound import bins as inbound_bins
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
@@ -162,7 +162,7 @@ def test_any_body_of_any_kind_is_caught_byte_for_byte(
     assert (row.kept, row.size) == (body, len(body))
 
 
-@pytest.mark.parametrize("size", [0, 5, bin_capture.BODY_KEPT + 1, 3 * MEGABYTE])
+@pytest.mark.parametrize("size", [0, 5, bins_module.BODY_KEPT + 1, 3 * MEGABYTE])
 def test_a_body_in_chunks_is_caught(app: Flask, port: int, place: str, size: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     parts = [b"x" * 65536] * (size // 65536) + [b"y" * (size % 65536)]
@@ -176,7 +176,7 @@ def test_a_body_in_chunks_is_caught(app: Flask, port: int, place: str, size: int
     assert connection.getresponse().status == 200
     connection.close()
     row = only(app)
-    assert (row.kept, row.size) == (b"".join(parts)[: bin_capture.BODY_KEPT], size)
+    assert (row.kept, row.size) == (b"".join(parts)[: bins_module.BODY_KEPT], size)
 
 
 def test_a_body_above_the_limit_is_refused_and_the_answer_says_so(
@@ -327,14 +327,14 @@ def test_what_had_to_yield_is_stored_once_and_whole(
     """The whole view runs again, when the body has been read."""
     from sqlalchemy.exc import OperationalError
 
-    real, fates = bin_capture.capture, iter([True] * 3 + [False])
+    real, fates = bins_module.capture, iter([True] * 3 + [False])
 
     def catch(*args: Any) -> Any:
         if next(fates):
             raise OperationalError("INSERT", None, Exception(1213, "Deadlock found"))
         return real(*args)
 
-    monkeypatch.setattr(bin_capture, "capture", catch)
+    monkeypatch.setattr(bins_module, "capture", catch)
     assert client.post(place, data=b"hello").status_code == 200
     assert only(app).kept == b"hello"
 
@@ -356,4 +356,4 @@ def test_headers_without_end_are_cut(app: Flask, client: FlaskClient, place: str
     assert client.post(place, headers=many).status_code == 200
     kept_ones = only(app).headers
     assert "X-5" in kept_ones
-    assert len(kept_ones) <= bin_capture.HEADERS_KEPT
+    assert len(kept_ones) <= bins_module.HEADERS_KEPT

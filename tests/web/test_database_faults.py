@@ -117,7 +117,7 @@ def cut(engine: Engine) -> None:
 def form_of(app: Flask) -> dict[str, str]:
     """The form with its token, as a browser has it that opened the page before."""
     with app.app_context():
-        return GREETING | {"token": form_token.token()}
+        return GREETING | {"token": form_token.new_token()}
 
 
 SERVERS = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)

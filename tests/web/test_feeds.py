@@ -20,7 +20,7 @@ from guestbook.lib import clock
 from guestbook.storage import preferences
 from guestbook.storage.database import db, write, writing
 from guestbook.storage.models import Comment
-from guestbook.web import feed_items, feeds
+from guestbook.web import feeds
 from tests.support import factories
 from tests.support.amount import examples
 from tests.support.visitor import Visitor, add, attributes, text
@@ -154,7 +154,7 @@ def test_hostile_comments_are_inert_and_well_formed(app: Flask, visitor: Visitor
         assert "href" not in entry.get("author_detail", {})
         for html in (entry.content[0].value, item["content_html"]):
             assert not [mark for mark in ("<script", "<img", "<!--", "<b>") if mark in html]
-        assert feed_items.inert(item["content_text"]) == item["content_text"]
+        assert feeds.inert(item["content_text"]) == item["content_text"]
     raw = ElementTree.fromstring(visitor.get("/feed.atom").data)
     contents = [element.text for element in raw.iter(f"{ATOM}content")]
     assert contents == [item["content_html"] for item in items]
@@ -162,7 +162,7 @@ def test_hostile_comments_are_inert_and_well_formed(app: Flask, visitor: Visitor
 
 
 def test_what_no_database_can_hold_is_left_out_too() -> None:
-    assert feed_items.inert("a\0\ud800\udfffb\r\nc\u2028d") == "ab\nc\nd"
+    assert feeds.inert("a\0\ud800\udfffb\r\nc\u2028d") == "ab\nc\nd"
 
 
 @given(name=TYPED | MARKUP, website=TYPED | MARKUP, message=TYPED | MARKUP)

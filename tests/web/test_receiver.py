@@ -18,9 +18,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from werkzeug.test import EnvironBuilder
 
-from guestbook.inbound import ingest, sender_presets
+from guestbook.inbound import ingest, senders
 from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
-from guestbook.lib import byte_text, clock, ids
+from guestbook.lib import body_encoding, clock, ids
 from guestbook.lib.verification import verify_signature
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -45,7 +45,7 @@ def kept(app: Flask) -> tuple[bytes, dict[str, str]]:
     """Return the body and the headers of the only event."""
     with app.app_context():
         row = inbound_factories.row()
-    return byte_text.unpack(row.payload, row.encoding), row.headers
+    return body_encoding.unpack(row.payload, row.encoding), row.headers
 
 
 HOSTILE = {
@@ -216,7 +216,7 @@ def signed_by(name: str, body: bytes) -> dict[str, str]:
 
 def known_sender(app: Flask, name: str) -> None:
     secret = test_sender_presets.PUBLIC if name == "discord" else test_sender_presets.SECRET
-    preset = sender_presets.settings_of(name)
+    preset = senders.settings_of(name)
     scheme = {key: preset.get(key, word) for key, word in SCHEME_DEFAULTS.items()}
     with app.app_context():
         inbound_factories.source(

@@ -9,11 +9,11 @@ from flask import Flask
 from sqlalchemy import select
 
 from guestbook.comments.moderation_link import SignedLink
-from guestbook.lib import clock, ids, receiver_token
+from guestbook.lib import clock, ids, signed_links
 from guestbook.outbound import receiver_links, webhooks
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import AuditEntry, ReceiverLink
-from guestbook.web import wrong_links
+from guestbook.web import request_limit
 from guestbook.web.admin import access
 from guestbook.web.receiver_pages import receiver_cookie
 from tests.support import factories
@@ -77,11 +77,11 @@ def test_the_cookie_ends_after_some_hours_and_the_link_gives_another(
 
 
 def test_a_wrong_link_opens_nothing_and_says_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wrong_links, "MOST_WRONG_LINKS", 1000)
+    monkeypatch.setattr(request_limit, "MOST_WRONG_LINKS", 1000)
     person = ReceiverPerson(app)
     right = person.path.rpartition("/")[2]
     with app.app_context():
-        foreign = receiver_token.of(person.link_id, clock.now() + timedelta(days=1), "another key")
+        foreign = signed_links.receiver_token(person.link_id, clock.now() + timedelta(days=1), "another key")
         moderating = SignedLink(person.link_id, clock.now(), clock.now()).token(
             factories.settings().secret_key
         )
@@ -93,8 +93,8 @@ def test_a_wrong_link_opens_nothing_and_says_nothing(app: Flask, monkeypatch: py
 
 
 def test_whoever_tries_many_links_has_to_wait(app: Flask) -> None:
-    codes = [Visitor(app).get("/receiver/0").status_code for _ in range(wrong_links.MOST_WRONG_LINKS + 1)]
-    assert codes == [404] * wrong_links.MOST_WRONG_LINKS + [429]
+    codes = [Visitor(app).get("/receiver/0").status_code for _ in range(request_limit.MOST_WRONG_LINKS + 1)]
+    assert codes == [404] * request_limit.MOST_WRONG_LINKS + [429]
 
 
 @pytest.mark.parametrize("reason", ["expired", "revoked", "deleted", "long ago"])

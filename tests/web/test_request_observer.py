@@ -11,7 +11,7 @@ from tests.support.visitor import Visitor
 
 
 def seen(folder: Path) -> dict[str, str]:
-    return {name: fact.text for name, fact in seen_facts.read(folder, timedelta(minutes=1)).items()}
+    return {name: fact.text for name, fact in seen_facts.read_facts(folder, timedelta(minutes=1)).items()}
 
 
 def test_a_request_as_the_settings_expect_it(app: Flask, tmp_path: Path) -> None:
@@ -62,6 +62,6 @@ def test_monitors_and_odd_headers_are_not_noted(app: Flask, tmp_path: Path) -> N
 
 def test_a_damaged_file_has_no_facts(tmp_path: Path) -> None:
     (tmp_path / seen_facts.FACTS_FILE).write_text('{"https": [1]}')
-    assert seen_facts.read(tmp_path) == {}
-    seen_facts.note(tmp_path, {seen_facts.HTTPS: ""})
+    assert seen_facts.read_facts(tmp_path) == {}
+    seen_facts.note_fact(tmp_path, {seen_facts.HTTPS: ""})
     assert set(seen(tmp_path)) == {seen_facts.HTTPS}

@@ -97,7 +97,7 @@ def test_a_token_signed_with_another_key_is_refused(
 ) -> None:
     foreign = guestbook.create_app(environ | {"GUESTBOOK_SECRET_KEY": "somebody else's secret key"})
     with foreign.app_context():
-        token = form_token.token()
+        token = form_token.new_token()
     assert visitor.send(GREETING | {"token": token}).status_code == 422
     assert stored(app) == []
 
@@ -219,7 +219,7 @@ def test_when_nobody_has_made_the_tables_the_text_comes_back_too(each_empty_envi
 
 def the_text_comes_back(app: Flask) -> TestResponse:
     with app.app_context():
-        token = form_token.token()
+        token = form_token.new_token()
     typed = GREETING | {"message": "Please keep me", "place": "Görlitz", "note": "For you", "token": token}
     answer = Visitor(app).send(typed)
     assert fields(parse(answer)) == dict.fromkeys(DRAFT_FIELDS, "") | typed | {"subject": ""}

@@ -9,29 +9,180 @@ out, and an outcome counts only under its own lease.
 """
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import timedelta
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from queue import SimpleQueue
+from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from guestbook.background.celery.batch import Batch, Transaction, WorkerEnds
 from guestbook.background.celery.messages import Handover
-from guestbook.background.celery.takeover import TakenOver, Takeover
-from guestbook.lib import clock, cpu_affinity, resource_limits
-from guestbook.lib.stop_flag import StopFlag
-from guestbook.outbound import recorder, sender
-from guestbook.outbound.mail import MailSender
-from guestbook.outbound.tally import Tally
-from guestbook.outbound.tasks import DeliveryTask, Outcome
+from guestbook.lib import clock, ids, own_process, resource_limits, retry_policy
+from guestbook.lib.own_process import StopFlag
+from guestbook.outbound import lanes, recorder, sender, tasks
+from guestbook.outbound.limits import Budget, RateLimiter, Slot
+from guestbook.outbound.receivers import Receivers
+from guestbook.outbound.recorder import Tally
+from guestbook.outbound.sender import MailSender
+from guestbook.outbound.tasks import DeliveryTask, Outcome, Receiver
 from guestbook.outbound.worker_pool import MAX_UNRECORDED, WorkerPool
 from guestbook.queue import erasure, leases
 from guestbook.settings import Settings
-from guestbook.storage import database, database_errors, transaction_retry
+from guestbook.storage import database, database_errors
+from guestbook.storage.models import DELIVERIES
+
+Pool = WorkerPool[DeliveryTask, Outcome]
+
+
+@dataclass(slots=True)
+class TakenOver:
+    """The tasks of one transaction."""
+
+    tasks: dict[Handover, DeliveryTask] = field(default_factory=dict)
+    webhooks: Mapping[str, Row[Any]] = field(default_factory=dict)  # by id
+
+    def load(self, pool: Pool) -> None:
+        """Put the tasks into the lanes of their webhooks."""
+        lanes: defaultdict[str, list[DeliveryTask]] = defaultdict(list)
+        for task in self.tasks.values():
+            lanes[task.receiver.webhook_id].append(task)
+        for webhook_id, some in lanes.items():
+            row = self.webhooks[webhook_id]
+            answered = bool(row.answered_before)
+            pool.load(webhook_id, some, unreachable=row.unreachable_in_a_row, answered_before=answered)
+
+
+class Takeover:
+    """Makes tasks of rows that were handed over, for one worker pool."""
+
+    def __init__(self, settings: Settings, pool: Pool) -> None:
+        self.lease = retry_policy.lease(settings.timeout)  # in which to send
+        self._pool = pool
+        self._skew = timedelta() if settings.on_sqlite else leases.CLOCK_SKEW
+        self._receivers = Receivers(settings.keyring)
+        self.rates = RateLimiter()
+
+    def take(self, connection: Connection, handed: Collection[Handover], lease_end: float) -> TakenOver:
+        """Lease the rows that are still under their tokens and may be sent, and release the others.
+
+        The lease ends then, on the monotonic clock.
+        """
+        now = clock.now()
+        rows = leases.handed_over(connection, DELIVERIES, handed, tasks.HANDED_OVER_COLUMNS)
+        self._pool.hold_all_but(lanes.open_ids(connection, now))
+        found = lanes.open_among(connection, {row.webhook_id for row in rows}, now)
+        webhooks = {row.id: row for row in self._receivers.readable(connection, found, now)}
+        budgets = self.rates.open(connection, [row.id for row in webhooks.values() if row.rate])
+        looked_at = [(row, *_wait(webhooks.get(row.webhook_id), budgets)) for row in rows]
+        kept = [(row, slot) for row, wait, slot in looked_at if wait is None]
+        _release(connection, [(row, wait) for row, wait, _ in looked_at if wait is not None])
+        self.rates.store(connection, budgets)
+        token, until = f"worker.{ids.new()}", now + self.lease + self._skew
+        if kept:
+            leases.take_over(connection, DELIVERIES, [row.id for row, _ in kept], until=until, token=token)
+        taken = TakenOver(webhooks=webhooks)
+        current = {webhook_id: self._receiver(row, now) for webhook_id, row in webhooks.items()}
+        for row, slot in kept:
+            task = tasks.delivery_task(row, token, lease_end, current[row.webhook_id], slot, until)
+            taken.tasks[Handover(row.id, row.claimed_by)] = task
+        return taken
+
+    def _receiver(self, row: Row[Any], now: datetime) -> Receiver:
+        receiver, has_changed = self._receivers.of(row, now)
+        if has_changed:
+            self._pool.change(row.id, lambda task: replace(task, receiver=receiver))
+        return receiver
+
+
+def _release(connection: Connection, waits: Sequence[tuple[Row[Any], timedelta]]) -> None:
+    now = clock.now()
+    back = [{"row_id": row.id, "token": row.claimed_by, "due_at": now + wait} for row, wait in waits]
+    if back:
+        leases.release(connection, DELIVERIES, back)
+
+
+def _wait(webhook: Row[Any] | None, budgets: Mapping[str, Budget]) -> tuple[timedelta | None, Slot | None]:
+    """Return how long a delivery must wait, or None to send it; and the slot of a limited webhook."""
+    if webhook is None:
+        return timedelta(), None  # it was disabled or paused: the relay leaves it alone
+    if not webhook.rate:
+        return None, None
+    budget = budgets.get(webhook.id)
+    if budget is None:
+        return timedelta(), None  # another worker counts just now
+    if not budget.log.room:
+        return timedelta(seconds=budget.log.opens_in), None
+    return None, budget.take(1)[0]
+
+
+class WorkerEnds(Exception):
+    """The worker was asked to end before it began this message."""
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """The rows of one message."""
+
+    handed: Sequence[Handover]
+    left: int = 0  # rows that this worker has taken over and not yet recorded
+    taken_at: float = math.inf  # on the monotonic clock
+    ended: "Future[None]" = field(default_factory=Future)
+
+    def fail(self, error: Exception) -> None:
+        """Let the message come again, or show what is wrong with it."""
+        if not self.ended.done():
+            self.ended.set_exception(error)
+
+    def let_go(self) -> None:
+        """End the message before its rows. Their leases are ours, so it would do nothing if it came again."""
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def end(self, rows: int = 0) -> None:
+        """Note that so many rows are recorded; the last one ends the batch."""
+        self.left -= rows
+        if not self.left:
+            self.let_go()
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What the next transaction of a worker has to do."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    back: list[tuple[DeliveryTask, timedelta]] = field(default_factory=list)  # to be due so much later
+    batches: list[Batch] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.outcomes or self.back or self.batches)
+
+    @property
+    def tasks(self) -> list[DeliveryTask]:
+        """Return the tasks that end with it."""
+        return [*(outcome.task for outcome in self.outcomes), *(task for task, _ in self.back)]
+
+    @property
+    def parts(self) -> "list[Transaction]":
+        """Return the same as many small transactions."""
+        outcomes = [Transaction([one]) for one in self.outcomes]
+        back = [Transaction(back=[one]) for one in self.back]
+        return [*outcomes, *back, *(Transaction(batches=[one]) for one in self.batches)]
+
+    def release(self, connection: Connection) -> None:
+        """Give back rows whose tasks no thread has started."""
+        now = clock.now()
+        rows = [{"row_id": task.id, "token": task.token, "due_at": now + wait} for task, wait in self.back]
+        if rows:
+            leases.release(connection, DELIVERIES, rows, was_begun=False)
+
 
 TRANSACTION_PAUSE = 0.02  # seconds between two transactions, in which outcomes gather and the web can write
 PAUSE_AFTER_FAULT = 1.0  # seconds, while the database cannot be used
@@ -78,7 +229,7 @@ class DeliveryConsumer:
 
     def finish(self) -> None:
         """Wait until what is under way is recorded, as long as that may take: the worker ends."""
-        until = time.monotonic() + self._settings.timeout + transaction_retry.RETRY_FOR
+        until = time.monotonic() + self._settings.timeout + database.RETRY_FOR
         while self._is_busy() and time.monotonic() < until:
             time.sleep(TRANSACTION_PAUSE)
 
@@ -86,7 +237,7 @@ class DeliveryConsumer:
         return bool(self._open or self._next or self._pool.busy)
 
     def _run(self) -> None:
-        with cpu_affinity.one_core():  # the threads that this one starts keep to the core too
+        with own_process.one_core():  # the threads that this one starts keep to the core too
             self._work()
 
     def _work(self) -> None:
@@ -169,7 +320,7 @@ class DeliveryConsumer:
             handed = {one for batch in work.batches for one in batch.handed}
             return tally, self._takeover.take(connection, handed, lease_end)
 
-        tally, taken = transaction_retry.write(self._engine, write)
+        tally, taken = database.write_with_retry(self._engine, write)
         self._takeover.rates.committed()
         _log(tally)
         self._note(work.batches, taken)

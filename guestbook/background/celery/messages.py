@@ -1,11 +1,14 @@
 """The two durable queues, what a message in them says, and Celery's settings, the same at both ends."""
 
 import re
+import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from celery import Celery
 from kombu import Queue
+from kombu.exceptions import KombuError
 
 from guestbook.lib import ids
 
@@ -67,3 +70,104 @@ def celery_app(broker_url: str) -> Celery:
         broker_connection_max_retries=None,
     )
     return app
+
+
+CONNECT_TIMEOUT = 5.0  # seconds
+CONFIRM_TIMEOUT = 10.0  # seconds, also for any other answer of the broker
+
+
+class BrokerAway(Exception):
+    """The broker cannot be used now; the text says why, without the URL and its password."""
+
+
+class Publisher:
+    """A connection whose channel is in confirm mode. Use it as a context manager."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._app = celery_app(broker_url)
+        self._connection = self._app.connection_for_write(
+            connect_timeout=CONNECT_TIMEOUT,
+            transport_options={"read_timeout": CONFIRM_TIMEOUT, "write_timeout": CONFIRM_TIMEOUT},
+        )
+        known = *self._connection.connection_errors, *self._connection.channel_errors
+        self._errors = (*known, KombuError, OSError)
+        self._published = 0
+        self._unconfirmed: set[int] = set()  # by their number on the channel
+        self._refused: set[int] = set()
+
+    def __enter__(self) -> "Publisher":
+        """Connect and declare the queues; raises BrokerAway."""
+        try:
+            self._connection.connect()
+            channel: Any = self._connection.channel()
+            for queue in TASK_QUEUES.values():
+                queue(channel).declare()
+            channel.confirm_select()
+            channel.events["basic_ack"].add(self._note_ack)
+            channel.events["basic_nack"].add(self._note_nack)
+            self._producer = self._app.amqp.Producer(channel)
+        except self._errors as error:
+            self._connection.collect()
+            raise BrokerAway(_reason(error)) from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is BrokerAway:  # it would not answer a proper goodbye either
+            self._connection.collect()
+            return
+        with suppress(*self._errors):
+            self._connection.close()
+
+    def publish(
+        self, task: str, messages: Sequence[Sequence[Handover]]
+    ) -> tuple[list[Handover], BrokerAway | None]:
+        """Publish persistent messages, each about some rows of one claim.
+
+        Return the rows of those that were not confirmed, and why.
+        """
+        numbers: dict[int, Sequence[Handover]] = {}
+        fault: BrokerAway | None = None
+        try:
+            for rows in messages:
+                self._published += 1
+                numbers[self._published] = rows
+                self._unconfirmed.add(self._published)
+                self._send(task, rows)
+            self._wait()
+        except self._errors as error:
+            fault = BrokerAway(_reason(error))
+        missing = self._unconfirmed | self._refused
+        if missing and fault is None:
+            fault = BrokerAway("it does not confirm what it gets")
+        lost = [rows for number, rows in numbers.items() if number in missing]
+        return [row for rows in (*lost, *messages[len(numbers) :]) for row in rows], fault
+
+    def _send(self, task: str, rows: Sequence[Handover]) -> None:
+        options: dict[str, Any] = {"producer": self._producer, "queue": TASK_QUEUES[task], "retry": False}
+        # By default Celery writes all arguments a second time, for those who look into the queue.
+        self._app.send_task(task, arguments(rows), argsrepr=f"{len(rows)} of {rows[0].token}", **options)
+
+    def _wait(self) -> None:
+        give_up = time.monotonic() + CONFIRM_TIMEOUT
+        while self._unconfirmed and (left := give_up - time.monotonic()) > 0:
+            try:
+                self._connection.drain_events(timeout=left)
+            except TimeoutError:
+                return
+
+    def _note_ack(self, number: int, multiple: bool) -> None:
+        self._unconfirmed -= self._numbers(number, multiple)
+
+    def _note_nack(self, number: int, multiple: bool) -> None:
+        refused = self._numbers(number, multiple)
+        self._unconfirmed -= refused
+        self._refused |= refused
+
+    def _numbers(self, number: int, multiple: bool) -> set[int]:
+        """Return which messages a confirmation means: one, or all up to it."""
+        return {one for one in self._unconfirmed if one <= number} if multiple else {number}
+
+
+def _reason(error: BaseException) -> str:
+    words = getattr(error, "reply_text", None) or getattr(error, "strerror", None) or str(error)
+    return str(words).strip().rstrip(".") or "it does not answer"

@@ -1,28 +1,40 @@
 """The relay: a pass that hands what is due to the broker instead of doing it."""
 
 import logging
+import math
 import time
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain, zip_longest
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, literal, null, select
+from sqlalchemy import Connection, Engine, Table, func, literal, null, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import aliased
 
-from guestbook.background import pass_lifecycle
-from guestbook.background.celery.messages import DELIVER, IDS_PER_MESSAGE, PROCESS
-from guestbook.background.celery.publisher import Publisher
-from guestbook.background.celery.table_relay import TOKEN_PREFIX, TableRelay
-from guestbook.background.pass_lifecycle import RunningPass
+from guestbook.background import cron
+from guestbook.background.celery.messages import (
+    DELIVER,
+    IDS_PER_MESSAGE,
+    PROCESS,
+    SHARES,
+    Handover,
+    Publisher,
+)
+from guestbook.background.cron import RunningPass
 from guestbook.inbound import due_events
-from guestbook.lib import clock, host_name, pass_lock, retry_policy
+from guestbook.lib import clock, ids, pass_lock, retry_policy
+from guestbook.lib.rate_counters import RateLimit
 from guestbook.lib.text import counted
-from guestbook.outbound.tally import Tally
+from guestbook.outbound.recorder import Tally
 from guestbook.queue import clock_repair, leases
+from guestbook.queue.comment_order import OrderedClaims
 from guestbook.queue.poller import Poller, next_inbound_due
 from guestbook.settings import Settings
-from guestbook.storage import database, transaction_retry
+from guestbook.storage import database
 from guestbook.storage.models import (
     DELIVERIES,
     FIRST_DUE,
@@ -32,6 +44,220 @@ from guestbook.storage.models import (
     Source,
     Webhook,
 )
+
+FIRST_SIZE = 8  # rows
+LARGEST_SIZE = 512
+SIZE_WHEN_FAILING = 2
+SIZE_WHEN_UNREACHABLE = 1
+SLOW_GROWTH = 1 / 8  # of a row, for each that is done, once rows have come back from such a size
+REFILL_WITHIN = 0.5  # seconds
+HALVE_INTERVAL = 2.0  # seconds at least between two times that the size is halved
+
+
+@dataclass(slots=True)
+class Window:
+    """The rows of one webhook or source that are in flight."""
+
+    size: float = FIRST_SIZE
+    in_flight: set[str] = field(default_factory=set)
+    refill_at: float = 0.0  # on the monotonic clock; before that only a half-empty one is filled
+    _too_large: float = LARGEST_SIZE  # from such a size rows have come back
+    _halve_at: float = 0.0  # on the monotonic clock
+
+    def keep(self, still: Set[str], given_back: Set[str] = frozenset()) -> None:
+        """Forget the rows that are not in flight any more, and learn from them how many there may be."""
+        done = len(self.in_flight - still - given_back)
+        if given_back & self.in_flight and time.monotonic() >= self._halve_at:
+            self._halve_at = time.monotonic() + HALVE_INTERVAL
+            self.size = self._too_large = max(FIRST_SIZE, self.size / 2)
+        self.in_flight &= still
+        growth = done if self.size < self._too_large else done * SLOW_GROWTH
+        self.size = min(self.size + growth, LARGEST_SIZE)
+
+    def room(self, failures: int) -> int:
+        """Return how many more rows may be published; `failures` is how often it failed in a row.
+
+        While more wait than fit, it is filled when it is half empty, so that messages have many rows, but
+        not late: rows of a worker that died may stay in flight for minutes.
+        """
+        if failures:
+            unreachable = failures >= retry_policy.PAUSE_AFTER
+            self.size = SIZE_WHEN_UNREACHABLE if unreachable else SIZE_WHEN_FAILING
+        room = max(0, int(self.size) - len(self.in_flight))
+        return 0 if room < self.size // 2 and time.monotonic() < self.refill_at else room
+
+    def note_claim(self, *, is_full: bool) -> None:
+        """Note whether a claim has found as many rows as it asked for."""
+        self.refill_at = time.monotonic() + REFILL_WITHIN if is_full else 0.0
+
+
+TOKEN_PREFIX = "relay."  # of the rows that were published and not taken over by a worker
+MOST_IN_FLIGHT = 2048  # rows of all webhooks or sources together
+LEAST_REFILL = 256  # rows; when so many are in flight, a few more can wait for a moment
+# A row without a lease that is due so soon was given back by a worker.
+GIVEN_BACK_WITHIN = timedelta(seconds=3)
+
+
+@dataclass(slots=True)
+class TableRelay:
+    """The way from one table to one of the broker's queues.
+
+    `ready` returns, for a moment, the query for the owners (webhooks or sources) that have something due:
+    their id, their failures in a row and their rate limit. `owner` is the table's column with this id.
+    """
+
+    engine: Engine
+    table: Table
+    owner: str
+    ready: Callable[[datetime], Any]
+    task: str
+    lease: timedelta
+    most: int = 1  # rows in a message
+    _name: str = field(default_factory=ids.new)
+    _ticks: int = 0
+    _windows: dict[str, Window] = field(default_factory=dict)
+    _short: dict[str, tuple[str, float]] = field(default_factory=dict)  # in flight: token, and when to extend
+    _refill_at: float = 0.0  # on the monotonic clock
+    _claims: OrderedClaims = field(init=False)
+
+    def __post_init__(self) -> None:
+        columns = ("id", "sequence") if self.table is DELIVERIES else ("id",)
+        self._claims = OrderedClaims(self.table, self.owner, columns)
+
+    @property
+    def in_flight(self) -> set[str]:
+        """Return the ids of the published rows, of which some may have ended since the last claim."""
+        return set(chain.from_iterable(window.in_flight for window in self._windows.values()))
+
+    def work(self, publisher: Publisher) -> int:
+        """Publish as many rows as the windows allow; return how many.
+
+        Raises BrokerAway. The rows that the broker has not confirmed are due again then.
+        """
+        self.extend()
+        if not self._may_claim():
+            return 0
+        owners = database.write_with_retry(self.engine, self._claim)
+        if not owners:
+            return 0
+        extend_at = time.monotonic() + self.lease.total_seconds() / 2
+        missing, fault = publisher.publish(self.task, in_messages(owners, self.most))
+        if missing:
+            database.write_with_retry(self.engine, lambda connection: self._release(connection, missing))
+        for row in owners.keys() - set(missing):
+            self._windows[owners[row]].in_flight.add(row.id)
+            self._short[row.id] = (row.token, extend_at)
+        if fault:
+            raise fault
+        return len(owners)
+
+    @property
+    def extend_at(self) -> float:
+        """Return when leases must be extended, on the monotonic clock: half a lease after the publishing."""
+        return next(iter(self._short.values()))[1] if self._short else math.inf
+
+    def extend(self, *, at_end: bool = False) -> None:
+        """Lease rows that are in flight for long, or at the end all, for as long as a message may wait."""
+        if not at_end and time.monotonic() < self.extend_at:
+            return
+        self._forget_finished()
+        late, by_token = time.monotonic(), defaultdict(list)
+        for row_id, (token, extend_at) in self._short.items():
+            if at_end or extend_at <= late:
+                by_token[token].append(row_id)
+        if by_token:
+            database.write_with_retry(self.engine, lambda connection: self._extend(connection, by_token))
+        for row_id in chain.from_iterable(by_token.values()):
+            del self._short[row_id]
+
+    def _may_claim(self) -> bool:
+        """Whether something is due and its window has room. It takes no write lock."""
+        ready = self.ready(clock.now())
+        owners = database.read_with_retry(self.engine, lambda connection: connection.execute(ready).all())
+        if owners:
+            self._forget_finished()
+        return self._spare > 0 and any(self._room(*owner) for owner in owners)
+
+    def _forget_finished(self) -> None:
+        now = clock.now()
+
+        def ask(connection: Connection) -> tuple[set[str], set[str]]:
+            times = {"now": now, "soon": now + GIVEN_BACK_WITHIN}
+            return leases.in_flight(connection, self.table, self.in_flight, **times)
+
+        still, given_back = database.read_with_retry(self.engine, ask)
+        for window in self._windows.values():
+            window.keep(still, given_back)
+        for row_id in self._short.keys() - still:
+            del self._short[row_id]
+
+    def _claim(self, connection: Connection) -> dict[Handover, str]:
+        """Lease due rows for as long as a pass does: if we die now, others have them soon.
+
+        Return them by owner, each with the owner's id.
+        """
+        now = clock.now()
+        self._ticks += 1
+        token = f"{TOKEN_PREFIX}{self._name}.{self._ticks}"
+        owners = connection.execute(self.ready(now)).all()
+        first = self._ticks % len(owners) if owners else 0  # the first to be served changes each time
+        limits = {one[0]: self._room(*one) for one in (*owners[first:], *owners[:first])}
+        terms: dict[str, Any] = {"now": now, "until": now + self.lease, "token": token, "counted": False}
+        leased = self._claims.take(connection, limits, most=self._spare, **terms)
+        for owner_id, rows in leased.items():
+            self._window(owner_id).note_claim(is_full=len(rows) == limits[owner_id])
+            self._refill_at = time.monotonic() + REFILL_WITHIN
+        return {Handover(row.id, token): owner_id for owner_id, rows in leased.items() for row in rows}
+
+    @property
+    def _spare(self) -> int:
+        spare = MOST_IN_FLIGHT - sum(len(window.in_flight) for window in self._windows.values())
+        return spare if spare >= LEAST_REFILL or time.monotonic() >= self._refill_at else 0
+
+    def _room(self, owner_id: str, failures: int, rate: str | None) -> int:
+        """Return how many rows to publish; workers would give back what is over the rate limit."""
+        window = self._window(owner_id)
+        room = window.room(failures)
+        return min(room, max(0, RateLimit.stored(rate).number - len(window.in_flight))) if rate else room
+
+    def _window(self, owner_id: str) -> Window:
+        return self._windows.setdefault(owner_id, Window())
+
+    def _extend(self, connection: Connection, by_token: dict[str, list[str]]) -> None:
+        until = clock.now() + retry_policy.RELAY_LEASE
+        for token, row_ids in by_token.items():
+            leases.extend(connection, self.table, row_ids, until=until, token=token)
+
+    def _release(self, connection: Connection, rows: Sequence[Handover]) -> None:
+        now = clock.now()
+        back = [{"row_id": row.id, "token": row.token, "due_at": now} for row in sorted(rows)]
+        leases.release(connection, self.table, back)
+
+
+def in_messages(owners: dict[Handover, str], most: int) -> list[list[Handover]]:
+    """Divide a claim, which is in the order of the owners, into messages.
+
+    A message has rows of few owners, so that a slow one delays few messages. An owner's next rows come after
+    the first ones of all others.
+    """
+    size = min(most, math.ceil(len(owners) / SHARES)) or 1
+    rows: dict[str, list[Handover]] = defaultdict(list)
+    for row, owner_id in owners.items():
+        rows[owner_id].append(row)
+    parts = [[some[at : at + size] for at in range(0, len(some), size)] for some in rows.values()]
+    messages: list[list[Handover]] = []
+    for part in _round_robin(parts):
+        if messages and len(messages[-1]) + len(part) <= size:
+            messages[-1] += part
+        else:
+            messages.append(part)
+    return messages
+
+
+def _round_robin(groups: Sequence[Sequence[list[Handover]]]) -> Iterator[list[Handover]]:
+    """Yield the first part of each group, then the next of each."""
+    return (part for each in zip_longest(*groups) for part in each if part is not None)
+
 
 TICK_SECONDS = 0.05  # between two looks at what workers have done
 FOLLOW_WAIT = 5.0  # seconds that a relay waits, since it last published, for one that others must follow
@@ -47,9 +273,7 @@ def run(engine: Engine, settings: Settings, *, max_seconds: float, stay: bool) -
     assert settings.broker_url
     with (
         Publisher(settings.broker_url) as publisher,
-        pass_lifecycle.opened(
-            engine, settings, max_seconds, housekeeping=True, lock=pass_lock.RELAY
-        ) as running,
+        cron.opened_pass(engine, settings, max_seconds, housekeeping=True, lock=pass_lock.RELAY) as running,
     ):
         if running is None:
             log.info("Another relay is running; it does the work.")
@@ -62,7 +286,7 @@ def run(engine: Engine, settings: Settings, *, max_seconds: float, stay: bool) -
 
 def take_back(engine: Engine) -> int:
     """Make due at once what was published and not started. Workers ignore the messages of these rows then."""
-    return transaction_retry.write(engine, _take_back)
+    return database.write_with_retry(engine, _take_back)
 
 
 def _publish(
@@ -160,7 +384,7 @@ def _open_sources(now: datetime) -> Any:
 
 
 def _last_end(engine: Engine) -> datetime | None:
-    on_this_host = Pass.finished_at <= clock.now(), Pass.host == host_name.of_this_host()
+    on_this_host = Pass.finished_at <= clock.now(), Pass.host == ids.host_name()
     with database.read(engine) as connection:
         return connection.scalar(select(func.max(Pass.finished_at)).where(*on_this_host))
 

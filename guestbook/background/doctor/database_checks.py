@@ -1,19 +1,79 @@
 """The database: whether it can be reached, read and written, and whether it fits the program."""
 
+import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from guestbook.background.doctor import database_advice, file_system
-from guestbook.background.doctor.examined_book import PATIENCE, ExaminedBook
-from guestbook.background.doctor.finding import DoctorFinding, ok, problem, warning
-from guestbook.lib import file_access
-from guestbook.settings import database_url, installation
-from guestbook.storage import database, engine_setup, plain_statement, schema_version, version_check, writable
+from guestbook.background.doctor import host_checks
+from guestbook.background.doctor.examined_book import (
+    PATIENCE,
+    DoctorFinding,
+    ExaminedBook,
+    ok,
+    problem,
+    warning,
+)
+from guestbook.lib import files
+from guestbook.lib.encryption import EXTRA_OF_ENCRYPTION, NO_PACKAGE, has_package
+from guestbook.lib.text import counted
+from guestbook.settings import database_url, installation, secret_key
+from guestbook.settings.environment import SETTING_PREFIX
+from guestbook.storage import (
+    database,
+    database_errors,
+    engine_setup,
+    plain_statement,
+    schema_version,
+    sqlite_setup,
+    stored_secrets,
+    version_check,
+    writable,
+)
 from guestbook.storage.database_errors import FILE_DAMAGED, Fault
 from guestbook.storage.schema_version import Age
+
+ON_SERVER = (
+    "See whether the database server runs, and whether GUESTBOOK_DATABASE_URL has the right host, port, "
+    "user, password and name. The guestbook goes on by itself when the database is back."
+)
+EMPTY = "If there was a book, restore its backup. Otherwise create the tables."
+GOES_ON = "The guestbook goes on by itself then, and nothing stored is lost."
+BY_CODE = {  # https://www.sqlite.org/rescode.html
+    sqlite3.SQLITE_FULL: f"The disk is full: make room, or ask your host for more. {GOES_ON}",
+    sqlite3.SQLITE_READONLY: "Let the user that runs the guestbook write the file and its folder. If the "
+    f"disk is mounted read-only, look for a fault of the disk. {GOES_ON}",
+    sqlite3.SQLITE_CANTOPEN: "See whether the file and its folder are there, and whether this user may open "
+    f"them. {GOES_ON}",
+    sqlite3.SQLITE_IOERR: "The disk is full or broken, or its quota is used up: make room, or ask your host. "
+    f"{GOES_ON}",
+    sqlite3.SQLITE_BUSY: f"Look for a program that has the file open, such as sqlite3, and end it. {GOES_ON}",
+}
+ANY_SQLITE = f"Ask your host about this message. {GOES_ON}"
+
+
+def advice_of(subject: str, error: SQLAlchemyError, book: ExaminedBook) -> DoctorFinding:
+    """Return the problem that an error means."""
+    fault = database_errors.fault_of(error)
+    sentence = f"{fault.value}: {database_errors.words(error)}."
+    if fault.repair:
+        advice = EMPTY if fault is Fault.NO_TABLES else "Run this command."
+        return problem(subject, f"{fault.value}.", advice, installation.typed(fault.repair))
+    if fault is Fault.DAMAGED:
+        return problem(subject, sentence, database_errors.advice_on_damage(error))
+    if fault is Fault.AWAY:
+        return problem(subject, sentence, _when_away(error) if book.settings.on_sqlite else ON_SERVER)
+    return problem(subject, sentence, "See the log of the web server, and report this fault.")
+
+
+def _when_away(error: SQLAlchemyError) -> str:
+    said = getattr(error, "orig", None)
+    code = sqlite_setup.primary_code(said) if isinstance(said, sqlite3.Error) else -1
+    return BY_CODE.get(code, ANY_SQLITE)
+
 
 CLOSED_ADVICE = "Let the user that runs the guestbook enter the folder, or keep the database in another one."
 STEPS = 10_000  # of SQLite's machine between two looks at the clock
@@ -26,15 +86,15 @@ JOURNAL_ADVICE = (
 def check_connection(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether the database can be reached."""
     where = book.engine.url.render_as_string(hide_password=True)
-    if book.file and (folder := file_access.closed_folder(book.file)):
+    if book.file and (folder := files.closed_folder(book.file)):
         sentence = f"This user may not enter {folder}, where {book.file} lies."
-        yield problem("database", sentence, CLOSED_ADVICE, file_access.opening(folder))
+        yield problem("database", sentence, CLOSED_ADVICE, files.opening(folder))
         return
     if book.file and not book.file.exists():
         yield problem(
             "database",
             f"There is no file {book.file}.",
-            database_advice.EMPTY,
+            EMPTY,
             installation.typed("init-db"),
         )
         return
@@ -42,7 +102,7 @@ def check_connection(book: ExaminedBook) -> Iterator[DoctorFinding]:
         with book.engine.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
     except SQLAlchemyError as error:
-        yield database_advice.of("database", error, book)
+        yield advice_of("database", error, book)
     else:
         yield ok("database", f"{where} can be reached.")
 
@@ -63,9 +123,9 @@ def check_writing(book: ExaminedBook) -> Iterator[DoctorFinding]:
                 "sqlite3 or a backup, and end it. Until then comments are refused. Nothing stored is lost.",
             )
             return
-        yield database_advice.of("writing", error, book)
+        yield advice_of("writing", error, book)
     except DBAPIError as error:
-        yield database_advice.of("writing", error, book)
+        yield advice_of("writing", error, book)
     else:
         yield ok("writing", "The database can be written.")
 
@@ -113,8 +173,8 @@ def check_journal(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether the journal mode suits the file system."""
     if not book.file:
         return
-    kind, mode = file_system.type_of(book.file.parent), engine_setup.journal_mode(book.engine)
-    if not file_system.is_network(kind):
+    kind, mode = host_checks.type_of(book.file.parent), engine_setup.journal_mode(book.engine)
+    if not host_checks.is_network(kind):
         yield ok("journal mode", f"The journal mode is {mode}, on the file system {kind or '(unknown)'}.")
     elif mode == "wal":
         line = f"GUESTBOOK_DATABASE_URL={database_url.of_file(book.file)}?journal_mode=delete"
@@ -127,3 +187,42 @@ def check_journal(book: ExaminedBook) -> Iterator[DoctorFinding]:
         )
     else:
         yield ok("journal mode", f"The journal mode is {mode}, which works on a network drive ({kind}).")
+
+
+NOUNS = {"webhooks": "webhook", "sources": "source", "settings": "setting"}
+OLD_KEY_ADVICE = (
+    "Put the old secret key in {}, or in {}SECRET_KEY_FALLBACKS, and restart the web server and workers. "
+    "If it is lost, give each of these a new secret; the page on the secret key says how."
+)
+
+
+def check_stored_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look at every secret: those that nobody can read keep deliveries waiting."""
+    keyring = book.settings.keyring
+    with book.engine.connect() as connection:
+        found = stored_secrets.look(connection, keyring)
+    if found.unreadable:
+        rows = Counter(table for table, _ in found.unreadable)
+        which = " and ".join(counted(rows[table], noun) for table, noun in NOUNS.items() if rows[table])
+        sentence = f"Secrets of {which} cannot be decrypted, so what needs them waits. {found.why}"
+        if found.why == NO_PACKAGE:
+            yield problem("secrets", sentence, "Install it.", _install_command())
+        else:
+            path = book.settings.data_dir / secret_key.OLD_KEYS_FILE
+            yield problem("secrets", sentence, OLD_KEY_ADVICE.format(path, SETTING_PREFIX))
+    if found.total and not has_package():
+        if not found.unreadable:
+            sentence = "Secrets are stored unencrypted, because the package cryptography is not installed."
+            yield warning("secrets", sentence, "Install it, then run encrypt-secrets.", _install_command())
+    elif found.encrypted:
+        sentence = (
+            f"{counted(found.encrypted, 'secret')} must be encrypted again with the present secret key."
+        )
+        yield warning("secrets", sentence, "Encrypt them.", installation.typed("encrypt-secrets"))
+    elif not found.unreadable:
+        count = counted(found.total, "secret")
+        yield ok("secrets", f"{count} can be decrypted." if found.total else "There is no secret to encrypt.")
+
+
+def _install_command() -> str:
+    return installation.install_command(EXTRA_OF_ENCRYPTION)

@@ -5,21 +5,8 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from guestbook.background.doctor import (
-    address_checks,
-    clock_check,
-    database_advice,
-    database_checks,
-    examined_book,
-    file_checks,
-    host_checks,
-    program_check,
-    queue_checks,
-    secret_checks,
-    webhook_checks,
-)
-from guestbook.background.doctor.examined_book import ExaminedBook
-from guestbook.background.doctor.finding import DoctorFinding, State, warning
+from guestbook.background.doctor import database_checks, examined_book, host_checks, network_checks
+from guestbook.background.doctor.examined_book import DoctorFinding, ExaminedBook, State, warning
 from guestbook.settings import Settings, data_folder
 from guestbook.storage import database_errors
 from guestbook.storage.database_errors import Fault
@@ -37,27 +24,27 @@ class DoctorCheck:
 
 CONNECTION = DoctorCheck("database", database_checks.check_connection, needs_database=False)
 TABLES = DoctorCheck("tables", database_checks.check_version)
-DATA_FOLDER = DoctorCheck("data folder", file_checks.check_folder, needs_database=False)
-PROGRAMS = DoctorCheck("versions", program_check.check_programs, needs_database=False)
+DATA_FOLDER = DoctorCheck("data folder", host_checks.check_folder, needs_database=False)
+PROGRAMS = DoctorCheck("versions", host_checks.check_programs, needs_database=False)
 CHECKS = (
-    DoctorCheck("secret key", file_checks.check_secrets, needs_database=False),
-    DoctorCheck("disk space", file_checks.check_disk, needs_database=False),
+    DoctorCheck("secret key", host_checks.check_secrets, needs_database=False),
+    DoctorCheck("disk space", host_checks.check_disk, needs_database=False),
     DoctorCheck("damage", database_checks.check_damage),
     DoctorCheck("writing", database_checks.check_writing, needs_tables=True),
     DoctorCheck("journal mode", database_checks.check_journal),
     DoctorCheck("hosts", host_checks.check_hosts_of_file, needs_database=False),
     DoctorCheck("hosts", host_checks.check_hosts_of_server),
-    DoctorCheck("clock", clock_check.check_clock, needs_tables=True),
-    DoctorCheck("cron", queue_checks.check_cron, needs_tables=True),
-    DoctorCheck("backlog", queue_checks.check_backlog, needs_tables=True),
-    DoctorCheck("webhooks", webhook_checks.check_webhooks, needs_tables=True),
-    DoctorCheck("secrets", secret_checks.check_stored_secrets, needs_tables=True),
-    DoctorCheck("keys", webhook_checks.check_keys, needs_tables=True),
-    DoctorCheck("outbound proxy", webhook_checks.check_outbound_proxy, needs_database=False),
-    DoctorCheck("base URL", address_checks.check_base_url, needs_database=False),
-    DoctorCheck("HTTPS", address_checks.check_https, needs_database=False),
-    DoctorCheck("proxies", address_checks.check_proxies, needs_database=False),
-    DoctorCheck("password", queue_checks.check_password, needs_tables=True),
+    DoctorCheck("clock", host_checks.check_clock, needs_tables=True),
+    DoctorCheck("cron", network_checks.check_cron, needs_tables=True),
+    DoctorCheck("backlog", network_checks.check_backlog, needs_tables=True),
+    DoctorCheck("webhooks", network_checks.check_webhooks, needs_tables=True),
+    DoctorCheck("secrets", database_checks.check_stored_secrets, needs_tables=True),
+    DoctorCheck("keys", network_checks.check_keys, needs_tables=True),
+    DoctorCheck("outbound proxy", network_checks.check_outbound_proxy, needs_database=False),
+    DoctorCheck("base URL", network_checks.check_base_url, needs_database=False),
+    DoctorCheck("HTTPS", network_checks.check_https, needs_database=False),
+    DoctorCheck("proxies", network_checks.check_proxies, needs_database=False),
+    DoctorCheck("password", network_checks.check_password, needs_tables=True),
     DoctorCheck("limits", host_checks.check_limits, needs_database=False),
     PROGRAMS,
 )
@@ -69,7 +56,7 @@ def examine(settings: Settings) -> list[DoctorFinding]:
     Without the database those that need it are left out: each could only say so once more. Where the settings
     in the data folder cannot be read, what the others look at would not be the owner's book.
     """
-    with examined_book.opened(settings) as book:
+    with examined_book.opened_book(settings) as book:
         folder = _findings(DATA_FOLDER, book)
         if data_folder.hides_settings(settings.data_dir):
             return folder + _findings(PROGRAMS, book)
@@ -102,7 +89,7 @@ def _findings(check: DoctorCheck, book: ExaminedBook) -> list[DoctorFinding]:
         return list(check.run(book))
     except SQLAlchemyError as error:
         if database_errors.fault_of(error) is not Fault.BROKEN:
-            return [database_advice.of(check.subject, error, book)]
+            return [database_checks.advice_of(check.subject, error, book)]
         return [_failed(check, error)]
     except Exception as error:  # the other checks must still run
         return [_failed(check, error)]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,43 @@ from sqlalchemy import Engine, create_engine, event, make_url
 
 from guestbook.lib import clock
 from guestbook.settings import Settings, database_url
-from guestbook.storage import column_types, engine_setup, server_setup
+from guestbook.storage import column_types, engine_setup
 from guestbook.storage.engine_setup import Waits
+
+
+class State(Enum):
+    """How grave a finding is, the gravest first."""
+
+    PROBLEM = "problem"  # something does not work, or data is in danger
+    WARNING = "warning"
+    OK = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorFinding:
+    """What was looked at, how it is, and in all states but ok what to do; `command` is a line to copy."""
+
+    subject: str
+    state: State
+    sentence: str
+    advice: str | None = None
+    command: str | None = None
+
+
+def ok(subject: str, sentence: str) -> DoctorFinding:
+    """Return a finding that needs nothing."""
+    return DoctorFinding(subject, State.OK, sentence)
+
+
+def warning(subject: str, sentence: str, advice: str, command: str | None = None) -> DoctorFinding:
+    """Return something that the owner should look at."""
+    return DoctorFinding(subject, State.WARNING, sentence, advice, command)
+
+
+def problem(subject: str, sentence: str, advice: str, command: str | None = None) -> DoctorFinding:
+    """Return something that does not work."""
+    return DoctorFinding(subject, State.PROBLEM, sentence, advice, command)
+
 
 PATIENCE = 2  # seconds for a connection, a lock or a statement
 WAITS = Waits(write=PATIENCE, read=PATIENCE, on_server=PATIENCE, at_once=1)
@@ -29,7 +65,7 @@ class ExaminedBook:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[ExaminedBook]:
+def opened_book(settings: Settings) -> Iterator[ExaminedBook]:
     """Give the book; nothing of it is opened before a check does so."""
     file = database_url.sqlite_file(settings.data_dir, settings.database_url)
     if settings.on_sqlite:
@@ -45,7 +81,7 @@ def opened(settings: Settings) -> Iterator[ExaminedBook]:
 
 
 def _on_server(url: str) -> Engine:
-    options: dict[str, Any] = server_setup.options(url)
+    options: dict[str, Any] = engine_setup.server_options(url)
     options["connect_args"]["connect_timeout"] = PATIENCE
     is_postgresql = make_url(url).get_backend_name() == "postgresql"
     if not is_postgresql:  # a server that is frozen says nothing more

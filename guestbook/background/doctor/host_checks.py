@@ -1,21 +1,29 @@
 """The hosts that run the book, and the limits of this one."""
 
 import os
+import platform
+import re
 import resource
+import shlex
+import shutil
+import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
-from guestbook.background.doctor.examined_book import ExaminedBook
-from guestbook.background.doctor.finding import DoctorFinding, ok, problem, warning
-from guestbook.lib import clock, host_name, resource_limits
+from guestbook.background.doctor.examined_book import DoctorFinding, ExaminedBook, ok, problem, warning
+from guestbook.lib import VERSION, clock, files, ids, resource_limits
 from guestbook.lib.resource_limits import MIB
-from guestbook.settings import installation
-from guestbook.storage import active_hosts, seen_facts
-from guestbook.storage.models import Pass
+from guestbook.settings import installation, secret_key
+from guestbook.settings.environment import SETTING_PREFIX
+from guestbook.storage import file_identity, seen_facts
+from guestbook.storage.engine_setup import SECONDS_BY_SERVER
+from guestbook.storage.models import Comment, Delivery, Pass
 
 PASS_THREADS = 32  # of a pass, by default
 PASS_MEMORY = 100 * MIB  # that a pass may need
@@ -27,17 +35,17 @@ def check_hosts_of_file(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Say which hosts use the SQLite file: two may not."""
     if not book.file:
         return
-    if reason := active_hosts.two_hosts(book.file, book.now):
-        command = installation.typed(active_hosts.TAKE_OVER)
-        yield problem("hosts", reason.strip(), active_hosts.TWO_HOSTS_ADVICE, command)
+    if reason := file_identity.two_hosts(book.file, book.now):
+        command = installation.typed(file_identity.TAKE_OVER)
+        yield problem("hosts", reason.strip(), file_identity.TWO_HOSTS_ADVICE, command)
     else:
-        yield ok("hosts", f"This host is {host_name.of_this_host()}. {_activity(book.file)}")
+        yield ok("hosts", f"This host is {ids.host_name()}. {_activity(book.file)}")
 
 
 def check_hosts_of_server(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Say which hosts ran passes lately: with PostgreSQL and MariaDB any number may."""
     if book.file is None and not book.settings.on_sqlite:
-        lately = select(Pass.host).where(Pass.started_at > book.now - active_hosts.ACTIVE_FOR).distinct()
+        lately = select(Pass.host).where(Pass.started_at > book.now - file_identity.ACTIVE_FOR).distinct()
         with book.engine.connect() as connection:
             names = sorted(connection.scalars(lately))
         yield ok("hosts", f"Lately passes ran on {', '.join(names) or 'no host'}.")
@@ -45,7 +53,7 @@ def check_hosts_of_server(book: ExaminedBook) -> Iterator[DoctorFinding]:
 
 def check_limits(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether this process could run a pass with all its threads, and whether a pass could not."""
-    met = seen_facts.read(book.settings.data_dir, LIMITS_OF).get(seen_facts.HOST_LIMIT)
+    met = seen_facts.read_facts(book.settings.data_dir, LIMITS_OF).get(seen_facts.HOST_LIMIT)
     limits = [f"A pass of {clock.ago(met.at)} ran into a limit: {met.text}"] if met else []
     room = resource_limits.room(PASS_THREADS)
     if room.limit:
@@ -68,7 +76,7 @@ def _activity(file: Path) -> str:
     """Say what hosts did with the SQLite file."""
     noted = [
         f"{does} on {host.name} ({clock.ago(moment)})"
-        for host in active_hosts.hosts(file)
+        for host in file_identity.hosts(file)
         for does, moment in sorted(host.seen.items(), reverse=True)
     ]
     return f"Last seen: {', '.join(noted)}." if noted else "Neither web server nor passes were seen yet."
@@ -109,3 +117,209 @@ def _control(name: str) -> int | None:
         group = next(line for line in lines if line.startswith("0::/")).removeprefix("0::/")
         return int((CONTROL_GROUPS / group / name).read_text())  # `max` is not a number
     return None
+
+
+LIBRARIES = {"Flask": "flask", "SQLAlchemy": "sqlalchemy"}
+
+
+def check_programs(_book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Name the versions, which a report of a fault should have."""
+    versions = {
+        "Guestbook": VERSION,
+        "Python": platform.python_version(),
+        "SQLite": sqlite3.sqlite_version,
+        **{name: _version(package) for name, package in LIBRARIES.items()},
+    }
+    yield ok("versions", f"{', '.join(f'{name} {number}' for name, number in versions.items())}.")
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "(unknown)"
+
+
+NOTICED, BAD = timedelta(seconds=5), timedelta(minutes=1)  # hosts that share a book must agree to a minute
+SET_CLOCK = "Set the clock by NTP, or ask your host to. Both machines must agree to within a minute."
+NEWEST = {  # ids are in the order of time
+    "comment": select(Comment.created_at).order_by(Comment.id.desc()),
+    "delivery": select(Delivery.created_at).order_by(Delivery.id.desc()),
+    "pass of cron": select(Pass.started_at).order_by(Pass.started_at.desc()),
+}
+
+
+def check_clock(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Compare the clocks, and look for rows in the future."""
+    with book.engine.connect() as connection:
+        findings = [*_of_server(connection), *_of_rows(connection)]
+    yield from findings or [ok("clock", f"It is {clock.now():%Y-%m-%d %H:%M} UTC on this host.")]
+
+
+def _of_server(connection: Connection) -> Iterator[DoctorFinding]:
+    if seconds := SECONDS_BY_SERVER.get(connection.dialect.name):
+        server_time = connection.exec_driver_sql(f"SELECT {seconds}").scalar()
+        apart = abs(datetime.fromtimestamp(float(server_time or 0), UTC) - clock.now())
+        sentence = f"The clocks of this host and the database server differ by {apart.total_seconds():.0f} s."
+        if apart > BAD:
+            yield problem("clock", sentence, SET_CLOCK)
+        elif apart > NOTICED:
+            yield warning("clock", sentence, SET_CLOCK)
+
+
+def _of_rows(connection: Connection) -> Iterator[DoctorFinding]:
+    for name, query in NEWEST.items():
+        newest = connection.scalar(query.limit(1))
+        if newest and newest > clock.now() + BAD:
+            yield warning(
+                "clock",
+                f"The newest {name} is from {clock.to_text(newest)}, which is in the future.",
+                "This host's clock is behind, or it was ahead. Set it by NTP. Passes repair due times.",
+            )
+
+
+MOUNTS = Path("/proc/self/mounts")  # Linux's, see proc_pid_mounts(5) and fstab(5)
+NETWORK_TYPES = re.compile(
+    r"nfs\d?|cifs|smb\d?|smbfs|9p|afs|ceph|lustre|gpfs|beegfs|glusterfs|ocfs2|gfs2|davfs2?|ncpfs"
+    r"|fuse\.(sshfs|glusterfs|ceph|ceph-fuse|rclone|s3fs|gcsfuse|davfs2?|mount_davfs|smbnetfs|moosefs|juicefs)"
+)
+OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+def type_of(folder: Path, mounts: Path = MOUNTS) -> str | None:
+    """Return the type, such as ext4 or nfs4; None where the system does not say."""
+    found, deepest = None, -1
+    with suppress(OSError):
+        for line in mounts.read_text(errors="surrogateescape").splitlines():
+            _device, where, kind, *_ = line.split(" ")
+            place = Path(OCTAL.sub(lambda code: chr(int(code[1], 8)), where))
+            if folder.resolve().is_relative_to(place) and len(place.parts) >= deepest:
+                found, deepest = kind, len(place.parts)
+    return found
+
+
+def is_network(kind: str | None) -> bool:
+    """Whether other hosts can have such a file system mounted too."""
+    return kind is not None and NETWORK_TYPES.fullmatch(kind) is not None
+
+
+SECRET_FILES = (secret_key.KEY_FILE, secret_key.OLD_KEYS_FILE, ".env")  # in the data folder
+FOLDER_ADVICE = (
+    f"If you have a book, correct {SETTING_PREFIX}DATA_DIR, or restore a backup. "
+    "Otherwise make the folder and the tables."
+)
+OF_ANOTHER = "Give the folder to the user that runs the guestbook, or run doctor as that user."
+KEY_ADVICE = (
+    "If you have a book, put your copy of its key there again, or name its file in "
+    f"{SETTING_PREFIX}SECRET_KEY_FILE: no other key decrypts its secrets. The page on the secret key says "
+    "what to do if it is lost. A new book gets a key at the first start of the program."
+)
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+PASSING = stat.S_IXGRP | stat.S_IXOTH  # of a folder
+GOOD_KEY_LENGTH = 32  # characters; the program accepts 16
+FULL, SCARCE = 20_000_000, 200_000_000  # bytes left
+FULL_ADVICE = "Make room: until then comments can be refused, and nothing is sent. Nothing stored is lost."
+
+
+def check_folder(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether this user may write in the data folder, and to all files of the guestbook in it."""
+    folder = book.settings.data_dir
+    if not os.access(folder, os.F_OK) or not folder.is_dir():
+        command = installation.typed("init-db")
+        yield problem("data folder", f"{folder} is no folder that this user can see.", FOLDER_ADVICE, command)
+    elif not os.access(folder, os.R_OK | os.X_OK):
+        opening = files.opening(folder)
+        yield problem("data folder", f"This user may not read {folder}.", OF_ANOTHER, opening)
+    elif files.is_read_only(folder):
+        yield problem(
+            "data folder",
+            f"The disk of {folder} is mounted read-only, so nothing can be stored.",
+            "Look for a fault of the disk, or ask your host. Nothing stored is lost.",
+        )
+    else:
+        yield from _check_modes(folder)
+
+
+def _check_modes(folder: Path) -> Iterator[DoctorFinding]:
+    reasons = [
+        reason
+        for path in sorted(folder.iterdir())
+        if path.is_file() and (reason := files.why_not(path, write=path.name not in SECRET_FILES))
+    ]
+    if reason := files.open_to_all(folder):
+        reasons.append(f"{folder} is refused as a data folder: {reason}")
+    for reason in reasons:
+        sentence, _, helps = reason.partition(". This helps: ")
+        yield problem("data folder", f"{sentence}.", "Run this command.", helps)
+    if not os.access(folder, os.W_OK):
+        opening = files.opening(folder)
+        yield problem("data folder", f"This user may not write in {folder}.", OF_ANOTHER, opening)
+    elif not reasons:
+        yield ok("data folder", f"{folder} can be written.")
+
+
+def check_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether the secret key is there and long, and whether other users can read it."""
+    file = book.settings.data_dir / secret_key.KEY_FILE
+    if not book.settings.secret_key:
+        if not file.exists():  # else the finding on the data folder says who may read it
+            yield problem("secret key", f"There is no secret key: {file} is missing.", KEY_ADVICE)
+        return
+    open_files = [path for path in _secret_files(book.settings.data_dir) if _is_open_to_others(path)]
+    for path in open_files:
+        yield warning(
+            "secret key",
+            f"Other users of this machine can read {path}, which holds secrets.",
+            "Close the file to them.",
+            f"chmod 600 {shlex.quote(str(path))}",
+        )
+    if len(book.settings.secret_key) < GOOD_KEY_LENGTH:
+        yield warning(
+            "secret key",
+            f"The secret key has only {len(book.settings.secret_key)} characters.",
+            f"Use a longer one in {SETTING_PREFIX}SECRET_KEY. Without the setting the program makes one.",
+        )
+    elif not open_files:
+        yield ok("secret key", "The secret key is long, and only its owner can read it.")
+
+
+def check_disk(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look how much room is left, and how large the database is."""
+    places = {book.settings.data_dir: "data folder"}
+    if book.file and book.file.parent != book.settings.data_dir:
+        places[book.file.parent] = "folder of the database"
+    for folder, name in places.items():
+        if files.type_of(folder) != stat.S_IFDIR:
+            continue
+        usage = shutil.disk_usage(folder)
+        sentence = f"{_size(usage.free)} of {_size(usage.total)} are free on the disk of the {name}."
+        if usage.free < FULL:
+            yield problem("disk space", sentence, FULL_ADVICE)
+        elif usage.free < SCARCE:
+            yield warning("disk space", sentence, FULL_ADVICE.partition(":")[0] + " soon.")
+        else:
+            yield ok("disk space", sentence)
+    if book.file and os.access(book.file, os.F_OK):
+        beside = [book.file.with_name(f"{book.file.name}{end}") for end in ("", "-wal", "-journal")]
+        size = sum(path.stat().st_size for path in beside if path.exists())
+        yield ok("size", f"The database takes {_size(size)}.")
+
+
+def _is_open_to_others(path: Path) -> bool:
+    """Whether its mode lets others in, and its folder's mode lets them reach it."""
+    return bool(path.stat().st_mode & OTHERS and path.parent.stat().st_mode & PASSING)
+
+
+def _secret_files(data_dir: Path) -> list[Path]:
+    named = os.environ.get(f"{SETTING_PREFIX}SECRET_KEY_FILE")
+    paths = [data_dir / name for name in SECRET_FILES] + ([Path(named)] if named else [])
+    return [path for path in paths if path.is_file()]
+
+
+def _size(count: float) -> str:
+    """Return bytes as `12.3 MB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"

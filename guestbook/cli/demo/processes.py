@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from guestbook.cli.demo.workspace import Workspace
-from guestbook.lib import stop_flag
+from guestbook.lib import own_process
 from guestbook.lib.errors import Refused
-from guestbook.lib.stop_flag import StopFlag
+from guestbook.lib.own_process import StopFlag
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOK_INTERVAL = 0.05  # seconds
@@ -33,7 +33,7 @@ def noticed() -> AbstractContextManager[StopFlag]:
     """
     # A signal that nohup ignores stays ignored.
     caught = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    return stop_flag.set_by(caught, second_ends=False)
+    return own_process.flag_set_by(caught, second_ends=False)
 
 
 class Processes:

@@ -10,8 +10,8 @@ from guestbook.auth import login
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
-from guestbook.comments.spam import repeated_texts
-from guestbook.inbound import bin_capture, bins
+from guestbook.comments.spam import texts
+from guestbook.inbound import bins
 from guestbook.lib import clock, ids
 from guestbook.outbound import webhooks
 from guestbook.settings import Settings
@@ -64,7 +64,7 @@ def delivery_of(engine: Engine, comment_id: str) -> Delivery:
 def bin_requests(engine: Engine, sample: SampleBook, delivery: Delivery) -> list[BinRequest]:
     """Return the bin's requests of a delivery, the first one first."""
     with Session(engine) as session:
-        rows = bins.latest(session, sample.bin_id, bin_capture.REQUESTS_KEPT)
+        rows = bins.latest(session, sample.bin_id, bins.REQUESTS_KEPT)
     return [row for row in reversed(rows) if header(row, "webhook-id") == delivery.event_id]
 
 
@@ -78,9 +78,9 @@ def _write_comments(session: Session, settings: Settings) -> None:
     for days, (name, message) in zip(range(len(SAMPLE_COMMENTS), 0, -1), SAMPLE_COMMENTS, strict=True):
         draft, published = Draft(name, None, message, {}), Classification("published")
         comment = book.sign(session, draft, published, form_key=None, settings=settings)
-        repeated_texts.forget(session, comment)  # what refers to the id
+        texts.forget_text(session, comment)  # what refers to the id
         comment.created_at = clock.now() - timedelta(days=days)
         comment.id = ids.first_of(comment.created_at)[:12] + comment.id[12:]  # the book is sorted by id
         session.flush()
-        repeated_texts.remember(session, comment)
+        texts.remember_text(session, comment)
     book.reply(session, comment, REPLY, settings)

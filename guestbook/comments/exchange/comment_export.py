@@ -1,13 +1,16 @@
 """All comments of the book as rows of text, in one consistent snapshot, a few at a time."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, func, select
 
 from guestbook.lib import clock, ids
+from guestbook.queries.public_comments import PublicComment
 from guestbook.storage.models import Comment, Origin, Reply
 
 FETCHED_ROWS = 500  # at once
@@ -57,7 +60,7 @@ class ExportedComments:
         return query.where(Comment.id < ids.first_of(self.until)) if self.until else query
 
 
-def count(connection: Connection, wanted: ExportedComments) -> int:
+def count_comments(connection: Connection, wanted: ExportedComments) -> int:
     """Return how many comments those are."""
     return connection.scalar(wanted.narrow(select(func.count()).select_from(Comment))) or 0
 
@@ -70,7 +73,7 @@ def snapshot(engine: Engine) -> Connection:
     return connection
 
 
-def rows(
+def comment_rows(
     connection: Connection, wanted: ExportedComments, *, newest_first: bool = False
 ) -> Iterator[dict[str, str]]:
     """Yield the fields of each comment, the oldest first or the newest."""
@@ -87,3 +90,69 @@ def _fields(row: Row[Any]) -> dict[str, str]:
 
 def _text(value: str | int | datetime | None) -> str:
     return clock.to_text(value) if isinstance(value, datetime) else str(value or "")
+
+
+PUBLIC_FIELDS = ("id", "name", "website", "place", "message", "created_at")  # never the note
+PUBLISHED_ONES = ExportedComments("published")
+
+
+@dataclass(frozen=True, slots=True)
+class SitePage:
+    """A page of the site; `newer` and `older` are the names of its neighbours."""
+
+    name: str
+    number: int
+    rows: list[dict[str, str]]
+    newer: str | None
+    older: str | None
+
+
+def site_pages(connection: Connection, per_page: int) -> Iterator[SitePage]:
+    """Yield all pages; an empty book has one."""
+    count = max(1, math.ceil(count_comments(connection, PUBLISHED_ONES) / per_page))
+    rows = comment_rows(connection, PUBLISHED_ONES, newest_first=True)
+    for number in range(1, count + 1):
+        yield SitePage(
+            name=_name(number),
+            number=number,
+            rows=list(islice(rows, per_page)),
+            newer=_name(number - 1) if number > 1 else None,
+            older=_name(number + 1) if number < count else None,
+        )
+
+
+def one_comment(row: Mapping[str, str]) -> PublicComment:
+    """Return a comment for its template."""
+    return PublicComment(
+        id=row["id"],
+        created_at=clock.from_text(row["created_at"]),
+        replied_at=clock.from_text(row["reply_created_at"]) if row["reply_created_at"] else None,
+        name=row["name"],
+        website=row["website"] or None,
+        message=row["message"],
+        reply=row["reply"] or None,
+        origin=row["origin_name"] or None,
+        origin_url=row["origin_url"] or None,
+        number=int(row["number"]) if row["number"] else None,
+        place=row["place"] or None,
+    )
+
+
+def public_fields(row: Mapping[str, str], base_url: str) -> dict[str, Any]:
+    """Return a comment as the API shows it."""
+    shown = {name: row[name] or None for name in PUBLIC_FIELDS}
+    number = int(row["number"]) if row["number"] else None
+    reply = {"message": row["reply"], "created_at": row["reply_created_at"]} if row["reply"] else None
+    origin = {"name": row["origin_name"], "url": row["origin_url"] or None}
+    url = f"{base_url}/comments/{row['id']}"
+    return {
+        **shown,
+        "number": number,
+        "url": url,
+        "reply": reply,
+        **({"origin": origin} if row["origin_name"] else {}),
+    }
+
+
+def _name(number: int) -> str:
+    return "index.html" if number == 1 else f"page-{number}.html"

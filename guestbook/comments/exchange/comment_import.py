@@ -3,26 +3,176 @@
 Each comment has the same id in each run, and one whose id is in the book stays as it is.
 """
 
+import hashlib
+import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book, comment_numbers, holds, reply_size
-from guestbook.comments.exchange import checked_comment
-from guestbook.comments.exchange.checked_comment import CheckedComment
-from guestbook.comments.exchange.file_row import FileRow
-from guestbook.comments.spam import repeated_texts
-from guestbook.lib import clock
+from guestbook.comments import announcements, book, comment_form
+from guestbook.comments.comment_form import MESSAGE_LIMIT, VISITOR_NAME_LIMIT, Draft
+from guestbook.comments.exchange.file_formats import FileRow
+from guestbook.comments.spam import texts
+from guestbook.lib import clock, ids, validate
 from guestbook.lib.errors import Refused
+from guestbook.lib.text import clean_line, clean_text
 from guestbook.settings import Settings
-from guestbook.storage import database, transaction_retry
+from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Origin, Reply
+from guestbook.storage.models.comment import COMMENT_STATUSES, REASON_LIMIT
+
+REASONS_LIMIT = 4000  # characters, of all reasons
+AHEAD = timedelta(days=1)  # that a clock elsewhere may be
+PLAIN_NUMBER = re.compile("[0-9]{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedReply:
+    """The owner's answer to a comment."""
+
+    message: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedOrigin:
+    """Where a comment came from that no visitor wrote in the book."""
+
+    name: str
+    url: str | None
+    told_at: datetime | None
+    source_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedComment:
+    """A comment that can be stored as it is."""
+
+    where: str
+    id: str
+    draft: Draft
+    status: str
+    reason: str | None
+    reasons: str | None
+    created_at: datetime
+    announced_at: datetime | None
+    edited_at: datetime | None
+    number: int | None
+    reply: CheckedReply | None
+    origin: CheckedOrigin | None
+    note: str | None = None  # what was left out of it
+    last_sequence: int = 0  # of the events that receivers have had about it
+
+
+def check_row(row: FileRow, now: datetime) -> CheckedComment:
+    """Return the comment; raises Refused with the reason, such as `it has no message`."""
+    if row.problem:
+        raise Refused(row.problem)
+    fields = row.fields
+    draft, note = _draft(row)
+    created_at = _moment(row, "created_at", now)
+    if created_at is None:
+        raise Refused("it has no created_at, the time when it was written")
+    status = fields.get("status", "").strip() or "published"
+    if status not in COMMENT_STATUSES:
+        raise Refused(f"its status {status!r} is none of {', '.join(COMMENT_STATUSES)}")
+    return CheckedComment(
+        where=row.where,
+        id=_id(row, draft, created_at, now),
+        draft=draft,
+        status=status,
+        reason=clean_line(fields.get("reason", ""))[:REASON_LIMIT] or None,
+        reasons=clean_text(fields.get("reasons", ""))[:REASONS_LIMIT] or None,
+        created_at=created_at,
+        announced_at=_moment(row, "announced_at", now),
+        edited_at=_moment(row, "edited_at", now),
+        number=_whole(row, "number", least=1),
+        reply=_reply(row, created_at, now),
+        origin=_origin(row, now),
+        note=note,
+        last_sequence=_whole(row, "last_sequence", least=0) or 0,
+    )
+
+
+def _draft(row: FileRow) -> tuple[Draft, str | None]:
+    """Return what its visitor typed. A wrong website is no reason to lose a comment: it is left out."""
+    draft = comment_form.read(row.fields)
+    _require("name", draft.name, VISITOR_NAME_LIMIT)
+    _require("message", draft.message, MESSAGE_LIMIT)
+    for name in ("place", "note"):
+        if sentence := draft.errors.get(name):
+            raise Refused(f"its {name} does not fit: {sentence.rstrip('.')}")
+    if "website" not in draft.errors:
+        return draft, None
+    note = f"imported without its website, because {draft.website!r} cannot be a link"
+    return replace(draft, website=None, errors={}), note
+
+
+def _require(name: str, text: str, limit: int) -> None:
+    if not text:
+        raise Refused(f"it has no {name}")
+    if len(text) > limit:
+        raise Refused(f"its {name} has {len(text):,} characters, and {limit:,} are allowed")
+
+
+def _moment(row: FileRow, name: str, now: datetime) -> datetime | None:
+    text = row.fields.get(name, "").strip()
+    try:
+        moment = clock.from_text(text) if text else None
+    except ValueError:
+        raise Refused(f"its {name} {text!r} is no time such as 2026-01-31 23:59") from None
+    if moment and moment > now + AHEAD:
+        raise Refused(f"its {name} {text} lies in the future")
+    return moment and moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _whole(row: FileRow, name: str, *, least: int) -> int | None:
+    """Return a number that the book can go on counting from; raises Refused for any other."""
+    text = row.fields.get(name, "").strip()
+    if text and not (PLAIN_NUMBER.fullmatch(text) and least <= int(text) <= book.HIGHEST_IMPORTED):
+        raise Refused(f"its {name} {text!r} is not from {least} to {book.HIGHEST_IMPORTED:,}")
+    return int(text) if text else None
+
+
+def _id(row: FileRow, draft: Draft, created_at: datetime, now: datetime) -> str:
+    """Return its own id, or the one that it always gets: for that a second import finds it."""
+    given = row.fields.get("id", "").strip()
+    if ids.ID.fullmatch(given):
+        if given >= ids.first_of(now + AHEAD):
+            raise Refused(f"its id {given} lies in the future")
+        return given
+    content = json.dumps([draft.name, draft.website, draft.message.strip()])
+    key = row.key or (f"file {given}" if given else content)
+    number = int(given) if PLAIN_NUMBER.fullmatch(given) else row.number
+    return ids.derived(created_at, hashlib.sha256(key.encode(errors="replace")).digest(), number)
+
+
+def _reply(row: FileRow, created_at: datetime, now: datetime) -> CheckedReply | None:
+    message = clean_text(row.fields.get("reply", ""))
+    if not message:
+        return None
+    return CheckedReply(message, _moment(row, "reply_created_at", now) or created_at)
+
+
+def _origin(row: FileRow, now: datetime) -> CheckedOrigin | None:
+    name = clean_line(row.fields.get("origin_name", ""))
+    if not name:
+        return None
+    url = row.fields.get("origin_url", "").strip() or None
+    if len(name) > validate.NAME_LIMIT or (url and comment_form.website_error(url)):
+        raise Refused("its origin is not the name of a source and the address of a comment")
+    source_id = row.fields.get("origin_source_id", "")
+    known = source_id if ids.ID.fullmatch(source_id) else None
+    return CheckedOrigin(name, url, _moment(row, "origin_told_at", now), known)
+
 
 # Seconds of one transaction: a visitor who signs waits for it. The pause after it lets visitors go first.
 TURN, PAUSE = 0.05, 0.01
@@ -66,7 +216,7 @@ class Pace:
         self.size = max(1, min(MOST_TOGETHER, 2 * self.size, int(count * TURN / max(seconds, 0.001))))
 
 
-def run(rows: Iterable[FileRow], rules: ImportRules) -> ImportReport:
+def run_import(rows: Iterable[FileRow], rules: ImportRules) -> ImportReport:
     """Import the comments of a file; raises Refused if not one row can be read."""
     report, pace = ImportReport(), Pace()
     for chunk in _chunks(rows, pace, report):
@@ -100,7 +250,7 @@ def _chunks(rows: Iterable[FileRow], pace: Pace, report: ImportReport) -> Iterat
 def _checked(chunk: Sequence[FileRow], rules: ImportRules, report: ImportReport) -> Iterator[CheckedComment]:
     for row in chunk:
         try:
-            comment = checked_comment.check(row, clock.now())
+            comment = check_row(row, clock.now())
             _check_reply(comment, rules.settings)
         except Refused as error:
             report.refused += 1
@@ -113,32 +263,32 @@ def _checked(chunk: Sequence[FileRow], rules: ImportRules, report: ImportReport)
 
 def _check_reply(comment: CheckedComment, settings: Settings) -> None:
     row = _row(comment)
-    if row.reply and len(row.reply.message) > reply_size.REPLY_LIMIT:
-        many = f"{len(row.reply.message):,} characters, and {reply_size.REPLY_LIMIT:,} are allowed"
+    if row.reply and len(row.reply.message) > book.REPLY_LIMIT:
+        many = f"{len(row.reply.message):,} characters, and {book.REPLY_LIMIT:,} are allowed"
         raise Refused(f"its reply has {many}")
-    if row.reply and reply_size.excess(row, row.reply, settings) > 0:
+    if row.reply and book.reply_excess(row, row.reply, settings) > 0:
         raise Refused("comment and reply are together too long for a webhook")
 
 
 def _store(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[str]:
     """Store those that are not there, all or none; return how many by status."""
     try:
-        return transaction_retry.complete(lambda: _store_once(comments, rules))
+        return database.complete(lambda: _store_once(comments, rules))
     except IntegrityError:  # another import was faster; now its comments are seen
-        return transaction_retry.complete(lambda: _store_once(comments, rules))
+        return database.complete(lambda: _store_once(comments, rules))
 
 
 def _store_once(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[str]:
     with database.writing() as session:
         rows = [_row(one) for one in _new(session, comments)]
-        comment_numbers.keep(session, rows)
-        comment_numbers.give(session.connection(), sorted(rows, key=lambda row: row.id))
+        book.keep_number(session, rows)
+        book.give_number(session.connection(), sorted(rows, key=lambda row: row.id))
         session.add_all(rows)
         session.flush()
         for row in rows:
-            repeated_texts.remember_new(session.connection(), row)
+            texts.remember_new_text(session.connection(), row)
             if row.status == "held":
-                holds.begin(session, row)
+                announcements.begin_hold(session, row)
         for row in rows if rules.with_events else ():
             book.announce(session, row, rules.settings, row.reply)
         counts = Counter(row.status for row in rows)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
 
-from guestbook.comments.exchange import csv_files, isso, json_lines, wordpress
-from guestbook.comments.exchange.file_row import FileRow
+from guestbook.comments.exchange import file_formats, other_programs
+from guestbook.comments.exchange.file_formats import FileRow
 from guestbook.lib.errors import Refused
 from guestbook.storage.backup_file import SQLITE_HEAD
 
@@ -65,11 +65,11 @@ def _database(path: Path, options: ImportOptions) -> ImportFile:
 
     def counted() -> Iterator[FileRow]:
         nonlocal done
-        for row in isso.read(path, options.page, options.owners):
+        for row in other_programs.read_isso(path, options.page, options.owners):
             done += 1
             yield row
 
-    return ImportFile(counted(), isso.count(path), lambda: done)
+    return ImportFile(counted(), other_programs.count_isso(path), lambda: done)
 
 
 def _text(file: BufferedReader, options: ImportOptions, size: int) -> ImportFile:
@@ -77,12 +77,12 @@ def _text(file: BufferedReader, options: ImportOptions, size: int) -> ImportFile
     _refuse_unused(options, kind)
     position = file.tell if size else lambda: 0
     if kind == "wordpress":
-        return ImportFile(wordpress.read(file, options.page, options.owners), size, position)
+        return ImportFile(other_programs.read_wordpress(file, options.page, options.owners), size, position)
     if kind == "csv":
-        return ImportFile(csv_files.read(file, options.columns, options.time_format), size, position)
+        return ImportFile(file_formats.read_csv(file, options.columns, options.time_format), size, position)
     if kind == "isso":
         raise Refused("A database cannot be read from standard input. Name its file.")
-    return ImportFile(json_lines.read(file), size, position)
+    return ImportFile(file_formats.read_json_lines(file), size, position)
 
 
 def _kind(file: BufferedReader, options: ImportOptions) -> str:

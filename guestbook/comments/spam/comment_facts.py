@@ -1,12 +1,19 @@
 """Gather what the spam rules need to know of a comment: the one place that asks the database for them."""
 
+import logging
 import re
+from datetime import datetime, timedelta
 from functools import lru_cache
 
+from sqlalchemy import Connection
+
+from guestbook.auth import rate_limit
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import advertising_words, learned_words, repeated_texts, text_facts
+from guestbook.comments.spam import advertising_words, learned_words
+from guestbook.comments.spam import texts as spam_texts
 from guestbook.comments.spam.spam_rules import CommentFacts
 from guestbook.lib import ids
+from guestbook.storage import audit_log
 from guestbook.storage.plain_select import Select
 from guestbook.storage.preferences import Preferences
 
@@ -42,7 +49,7 @@ def gather(
         is_known_visitor=is_known_visitor,
         listed_word=_listed_word(draft, book.words),
         foreign_script=_foreign_script(select, draft.message),
-        repeated=repeated_texts.find(select, draft.name, draft.message, own_id),
+        repeated=spam_texts.find_repeated(select, draft.name, draft.message, own_id),
         score=learned_words.score(select, secret_key, draft) if book.score else None,
     )
 
@@ -69,12 +76,59 @@ def _patterns(words: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 def _foreign_script(select: Select, message: str) -> str | None:
     """Return a writing system of the text that none of the newest comments uses."""
-    mine = text_facts.scripts(message)
+    mine = spam_texts.scripts(message)
     if not mine:
         return None
     for most in (FIRST_LOOK, COMPARED_COMMENTS):
         texts = [text for (text,) in select(NEWEST_TEXTS, most=most)]
-        foreign = mine - text_facts.used_scripts(texts)
+        foreign = mine - spam_texts.used_scripts(texts)
         if not foreign:
             return None
     return min(foreign) if len(texts) >= FEWEST_COMMENTS else None
+
+
+FLOOD_WINDOW = timedelta(minutes=1)
+HOLD_FOR = timedelta(hours=1)
+
+log = logging.getLogger(__name__)
+
+
+def pass_one(connection: Connection, secret_key: str, now: datetime, most: int) -> datetime | None:
+    """Count a comment that would be published; return until when all are held, None while there is no flood.
+
+    The caller's transaction must write.
+    """
+    if ends := held_until(connection, secret_key, now):
+        return ends
+    if not rate_limit.take(connection, _count(secret_key), now, most=most, within=FLOOD_WINDOW):
+        return None
+    rate_limit.take(connection, _hold(secret_key), now, most=1, within=HOLD_FOR)
+    log.warning(
+        "More than %s comments came within a minute, so new ones are held for an hour. Look at them under "
+        "Comments, and at the page Spam.",
+        f"{most:,}",
+    )
+    return now + HOLD_FOR
+
+
+def held_until(connection: Connection, secret_key: str, now: datetime) -> datetime | None:
+    """Return until when comments are held because of a flood, None while there is none."""
+    return rate_limit.ends_at(connection, _hold(secret_key), now, within=HOLD_FOR)
+
+
+def end_flood(connection: Connection, secret_key: str) -> None:
+    """Stop holding comments, and count from zero again."""
+    audit_log.record(connection, "ended", "flood")
+    # In the order of pass_one, so that the two cannot wait for each other.
+    rate_limit.forget(connection, _count(secret_key))
+    rate_limit.forget(connection, _hold(secret_key))
+
+
+@lru_cache(maxsize=2)  # the same for all comments
+def _count(secret_key: str) -> str:
+    return rate_limit.who(secret_key, "flood")
+
+
+@lru_cache(maxsize=2)
+def _hold(secret_key: str) -> str:
+    return rate_limit.who(secret_key, "flood hold")

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
-from guestbook.comments.spam import word_features, word_score
+from guestbook.comments.spam import word_score
 from guestbook.comments.spam.word_score import Count, Score
 from guestbook.lib import clock
 from guestbook.storage import audit_log, plain_select, upsert
@@ -31,7 +31,7 @@ def score(select: Select, secret_key: str, draft: Draft) -> Score | None:
     sums = decisions(select, secret_key)
     if min(sums) < word_score.FEWEST_DECISIONS:
         return None
-    words = {_hash(secret_key, word): word for word in word_features.of(draft)}
+    words = {_hash(secret_key, word): word for word in word_score.features_of(draft)}
     counts = {words[name]: count for name, count in _counts(select, words).items()}
     return word_score.of(words.values(), counts, sums)
 
@@ -92,7 +92,7 @@ def _add(session: Session, secret_key: str, comment: Comment, kind: str, step: i
     """Change the counts of a comment's words by one, and delete words that are in no comment any more."""
     draft = Draft(errors={}, **{name: getattr(comment, name) for name in DRAFT_FIELDS})
     _lock_sums(session, secret_key)
-    hashes = [_hash(secret_key, word) for word in (SUMS, *word_features.of(draft))]
+    hashes = [_hash(secret_key, word) for word in (SUMS, *word_score.features_of(draft))]
     rows = {row.hash: row for row in _lock(session, hashes)}
     now = clock.now()
     for name in hashes:

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from guestbook.comments import refusals
 from guestbook.comments.refusals import RefusalCount
-from guestbook.comments.spam import flood_valve, learned_words, word_score
-from guestbook.lib import clock, row_shape
+from guestbook.comments.spam import comment_facts, learned_words, word_score
+from guestbook.lib import clock, json_schema
 from guestbook.lib.text import counted
 from guestbook.storage import plain_select
 from guestbook.storage.models import LearnedWord
@@ -28,7 +28,9 @@ class SpamReport(NamedTuple):
     def shape(self) -> dict[str, Any]:
         """Return it as JSON, for the API and the command."""
         return {
-            "refused": [row_shape.of(one, ("reason", "sentence", "number", "today")) for one in self.refused],
+            "refused": [
+                json_schema.of_row(one, ("reason", "sentence", "number", "today")) for one in self.refused
+            ],
             "held_until": self.held_until and clock.to_text(self.held_until),
             "learned_good": self.good,
             "learned_spam": self.spam,
@@ -55,7 +57,7 @@ def read(session: Session, secret_key: str, now: datetime) -> SpamReport:
     words = session.scalar(select(func.count()).select_from(LearnedWord)) or 0
     return SpamReport(
         refusals.lately(session, now),
-        flood_valve.held_until(session.connection(), secret_key, now),
+        comment_facts.held_until(session.connection(), secret_key, now),
         learned.good,
         learned.spam,
         max(0, words - 1),  # without the row of sums

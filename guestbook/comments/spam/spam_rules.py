@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import advertising_words, text_facts
-from guestbook.comments.spam.similar_text import Repeated
+from guestbook.comments.spam import advertising_words, texts
+from guestbook.comments.spam.texts import Repeated
 from guestbook.comments.spam.word_score import Score
 
 QUICKEST_PERSON = 3.0  # seconds to write a text with a link
@@ -36,8 +36,8 @@ class CommentFacts:
     @property
     def has_address(self) -> bool:
         """Whether it leads readers somewhere: a website, a link or an e-mail address."""
-        is_mail = text_facts.MAIL_LIKE.search(self.draft.message) is not None  # in a note it is for the owner
-        return bool(self.draft.website) or is_mail or text_facts.links(self.draft.texts) > 0
+        is_mail = texts.MAIL_LIKE.search(self.draft.message) is not None  # in a note it is for the owner
+        return bool(self.draft.website) or is_mail or texts.links(self.draft.texts) > 0
 
 
 Finding = tuple[str, str] | None  # the status that a rule asks for, and its reason
@@ -51,14 +51,14 @@ def hidden_field(facts: CommentFacts) -> Finding:
 
 def quick_link(facts: CommentFacts) -> Finding:
     """Quick alone is not suspicious: browsers fill in forms, and a greeting is short."""
-    if facts.age is None or facts.age >= QUICKEST_PERSON or not text_facts.links(facts.draft.texts):
+    if facts.age is None or facts.age >= QUICKEST_PERSON or not texts.links(facts.draft.texts):
         return None
     return "spam", f"It holds a link and was written in {facts.age:.1f} seconds."
 
 
 def much_link_markup(facts: CommentFacts) -> Finding:
     """Programs write one link in the markup of several forums, hoping that one of them works."""
-    markup = text_facts.link_markup(facts.draft.texts)
+    markup = texts.link_markup(facts.draft.texts)
     if len(markup) < 2 and sum(markup.values()) < MOST_LINK_MARKUP:
         return None
     return "spam", f"It holds {sum(markup.values())} links in {' and '.join(markup)}, as programs write them."
@@ -82,13 +82,13 @@ def flood(facts: CommentFacts) -> Finding:
 
 def link_markup(facts: CommentFacts) -> Finding:
     """Visitors see that the form takes plain text; few write a link in markup."""
-    markup = text_facts.link_markup(facts.draft.texts)
+    markup = texts.link_markup(facts.draft.texts)
     return ("held", f"It holds a link in {' and '.join(markup)}.") if markup else None
 
 
 def many_links(facts: CommentFacts) -> Finding:
     """Known visitors may link more than others."""
-    links = text_facts.links(facts.draft.texts)
+    links = texts.links(facts.draft.texts)
     if links > MOST_LINKS:
         return "held", f"It holds {links} links; more than {MOST_LINKS} wait for your approval."
     if facts.is_known_visitor is False and links > MOST_FIRST_LINKS:
@@ -108,7 +108,7 @@ def listed_word(facts: CommentFacts) -> Finding:
 def name_with_link(facts: CommentFacts) -> Finding:
     """People have names, and places too."""
     for what in ("name", "place"):
-        if text_facts.NAME_LINK.search(getattr(facts.draft, what) or ""):
+        if texts.NAME_LINK.search(getattr(facts.draft, what) or ""):
             return "held", f"Its {what} is or holds an address."
     return None
 
@@ -124,7 +124,7 @@ def foreign_script(facts: CommentFacts) -> Finding:
 
 def mixed_scripts(facts: CommentFacts) -> Finding:
     """Letters of another script that look the same hide a word from filters."""
-    word = text_facts.mixed_word(facts.draft.all_words)
+    word = texts.mixed_word(facts.draft.all_words)
     return ("held", f"It hides a word behind letters that only look alike: *{word}*.") if word else None
 
 
@@ -140,7 +140,7 @@ def repeated_text(facts: CommentFacts) -> Finding:
 def contact(facts: CommentFacts) -> Finding:
     """A number to call does not belong in public, and is what fake support and scams give."""
     shown = f"{facts.draft.message}\n{facts.draft.place or ''}"  # a note may give one to the owner
-    if facts.is_known_visitor or not (kind := text_facts.contact(shown)):
+    if facts.is_known_visitor or not (kind := texts.contact(shown)):
         return None
     return "held", f"It gives {kind}."
 
@@ -155,7 +155,7 @@ def advertising(facts: CommentFacts) -> Finding:
 
 def price_and_address(facts: CommentFacts) -> Finding:
     """Whoever names a price and an address sells something."""
-    if facts.is_known_visitor or not facts.has_address or not text_facts.MONEY.search(facts.draft.texts):
+    if facts.is_known_visitor or not facts.has_address or not texts.MONEY.search(facts.draft.texts):
         return None
     return "held", "It names a price or a percentage, and an address."
 

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from guestbook.comments import book, moderation_policy
 from guestbook.comments.moderation_policy import Classification
 from guestbook.comments.spam import comment_facts
-from guestbook.inbound.decision import Effect, RemoveMention, WriteMention
+from guestbook.inbound.evaluate import Effect, RemoveMention, WriteMention
 from guestbook.lib import clock
-from guestbook.lib.translatable import Translatable
+from guestbook.lib.errors import Translatable
 from guestbook.settings import Settings
 from guestbook.storage import plain_select, preferences
 from guestbook.storage.audit_log import Actor

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urldefrag, urlencode, urlsplit
 
-from guestbook.lib import ids
-from guestbook.lib.errors import Refused
-from guestbook.lib.page_content import mention_link
-from guestbook.lib.translatable import Translatable
+from guestbook.lib import ids, page_content
+from guestbook.lib.errors import Refused, Translatable
 
 SOURCE_URL_LIMIT = 500  # characters, as in schema.sql: origins.url
 TARGET_URL_LIMIT = 2000  # characters
@@ -55,7 +53,7 @@ def checked(form: Mapping[str, Any], base_url: str) -> MentionRequest:
     }
     if wrong := {field: reason for field, reason in reasons.items() if reason}:
         raise Refused.of(wrong)
-    if mention_link.normal(source) == mention_link.normal(target):
+    if page_content.normal_address(source) == page_content.normal_address(target):
         raise Refused(Translatable("The source and the target must be different pages."), field="source")
     if not is_page_of(target, base_url):
         raise Refused(Translatable("The target is not a page of this book."), field="target")

@@ -1,21 +1,303 @@
-"""The ways to verify who sent a webhook: one entry each. Pure.
-
-A new kind needs a reader in `signature_headers.py`, an entry here, and its name in the CHECK of `schema.sql`.
-Commands, pages and the model take it from here.
-"""
+"""The ways to verify who sent a webhook, one entry each, and what reads their headers. Pure."""
 
 import base64
 import binascii
 import hmac
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
-from guestbook.lib import signing
+from guestbook.lib import ed25519, signing
 from guestbook.lib.ed25519 import PUBLIC_KEY_PREFIX
-from guestbook.lib.verification import public_keys, signature_headers
-from guestbook.lib.verification.signature_headers import SignatureClaim, Unproven, as_bytes
-from guestbook.lib.verification.signature_scheme import SignatureScheme
+from guestbook.lib.text import counted
+
+MOST_SIGNATURES = 64  # of one request that are looked at
+TOLERANCE = 300  # seconds between the timestamp and the receipt, both ways: Stripe, Slack, Standard Webhooks
+UNIX_SECONDS = re.compile("[0-9]{1,12}")  # int() would also take other scripts' digits, and any number
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureClaim:
+    """The bare signatures, and the content that they should be of."""
+
+    header: str
+    content: bytes
+    signatures: tuple[str, ...]
+    timestamp: int | None  # unix seconds; GitHub signs none
+    seen: tuple[tuple[str, str], ...]  # names and values for the explanation
+    public_signatures: tuple[bytes, ...] = ()  # made with a private key: Ed25519
+    hash_name: str = "sha256"
+    tolerance: int = TOLERANCE
+
+
+class Unproven(Exception):
+    """A sentence for the owner: why there is nothing to compare."""
+
+
+class MissingHeader(Unproven):
+    """The header that carries the signature or the token is not there."""
+
+    def __init__(self, header: str) -> None:
+        super().__init__(f"There is no header {header}.")
+        self.header = header
+
+
+def header(headers: Mapping[str, str], name: str) -> str:
+    """Return the header that carries the signature; raises Unproven."""
+    if name.lower() not in headers:
+        raise MissingHeader(name)
+    return required(headers, name)
+
+
+def github(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
+    """Read as GitHub says in "Validating webhook deliveries"; Gitea and Forgejo sign the same way."""
+    if name.lower() not in headers and "x-hub-signature" in headers:
+        raise Unproven(
+            "It carries X-Hub-Signature alone, made with SHA-1, which no longer proves anything: "
+            "the sender must sign with SHA-256, in X-Hub-Signature-256."
+        )
+    signature = sole_value(header(headers, name), name, "sha256=")
+    return SignatureClaim(name, body, (signature,), None, (("Header", name),))
+
+
+def standard(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
+    """Read as Standard Webhooks 1.0.0 says; Svix, its origin, sends the same under its own names."""
+    if "svix-signature" in headers and name not in headers:
+        name = "svix-signature"
+    prefix = name.removesuffix("-signature")
+    listed = header(headers, name).split(None, MOST_SIGNATURES)[:MOST_SIGNATURES]
+    event_id = required(headers, f"{prefix}-id")
+    if "." in event_id:
+        raise Unproven(f"The header {prefix}-id holds a dot, so where the id ends could be chosen by others.")
+    timestamp = required(headers, f"{prefix}-timestamp")
+    signed_at = unix_seconds(timestamp, f"{prefix}-timestamp")
+    fields = [one.rstrip(",").partition(",") for one in listed]
+    signatures = _of_version("v1", fields)
+    public_signatures = tuple(filter(None, map(_ed25519, _of_version("v1a", fields))))
+    if not signatures and not public_signatures:
+        raise Unproven(f"The header {name} holds no signature of version 1, such as v1,K5oZ…")
+    count = counted(len(signatures) + len(public_signatures), "signature")
+    seen = (("Header", f"{name}, {count}"), ("Id", event_id))
+    content = b".".join((as_bytes(event_id), as_bytes(timestamp), body))
+    return SignatureClaim(name, content, signatures, signed_at, seen, public_signatures)
+
+
+def stripe(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
+    """Read as Stripe says in "Verify webhook signatures manually"."""
+    listed = header(headers, name).split(",", MOST_SIGNATURES)[:MOST_SIGNATURES]
+    fields = [one.strip().partition("=") for one in listed]
+    timestamps, signatures = set(_of_version("t", fields)), _of_version("v1", fields)
+    if len(timestamps) != 1:
+        count = "more than one" if timestamps else "no"
+        raise Unproven(f"The header {name} holds {count} timestamp (t=…).")
+    if not signatures:
+        raise Unproven(f"The header {name} holds no signature of version 1 (v1=…).")
+    timestamp = timestamps.pop()
+    content = b".".join((as_bytes(timestamp), body))
+    seen = (("Header", f"{name}, {counted(len(signatures), 'signature')}"),)
+    return SignatureClaim(name, content, signatures, unix_seconds(timestamp, name), seen)
+
+
+def slack(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
+    """Read as Slack says in "Verifying requests from Slack"."""
+    beside = "X-Slack-Request-Timestamp"
+    signature = sole_value(header(headers, name), name, "v0=")
+    timestamp = required(headers, beside)
+    content = b":".join((b"v0", as_bytes(timestamp), body))
+    seen = (("Header", f"{name} and {beside}"),)
+    return SignatureClaim(name, content, (signature,), unix_seconds(timestamp, beside), seen)
+
+
+def as_bytes(text: str) -> bytes:
+    """Return UTF-8 of any text at all: only ASCII could be compared as text."""
+    return text.encode(errors="surrogatepass")
+
+
+def required(headers: Mapping[str, str], name: str) -> str:
+    """Return a header that must stand beside the signature, or is it; raises Unproven."""
+    if value := headers.get(name.lower(), "").strip():
+        return value
+    if name.lower() in headers:
+        raise Unproven(f"The header {name} is empty.")
+    raise Unproven(f"There is no header {name}.")
+
+
+def sole_value(value: str, name: str, prefix: str) -> str:
+    """Return the one signature in a header, without its prefix; raises Unproven."""
+    if "," in value:
+        raise Unproven(f"The header {name} came more than once.")
+    if not value.startswith(prefix):
+        raise Unproven(f"The header {name} does not start with {prefix}")
+    return value.removeprefix(prefix)
+
+
+def unix_seconds(text: str, name: str) -> int:
+    """Return the number in a timestamp; raises Unproven."""
+    if not UNIX_SECONDS.fullmatch(text):
+        raise Unproven(f"The timestamp in {name} is not a number of seconds.")
+    return int(text)
+
+
+def _of_version(version: str, fields: list[tuple[str, str, str]]) -> tuple[str, ...]:
+    return tuple(value for key, _, value in fields if key == version)
+
+
+def _ed25519(text: str) -> bytes | None:
+    """Return the bytes of a signature of version 1a."""
+    try:
+        return base64.b64decode(as_bytes(text), validate=True)
+    except binascii.Error:
+        return None
+
+
+SIGNATURE_HASHES = ("sha256", "sha1", "sha512")
+SIGNATURE_ENCODINGS = ("hex", "base64")
+# All end with the body, so nothing in it can be taken for the timestamp. Where nothing stands between them,
+# the timestamp has one length: three digits of milliseconds could be moved into the body of one signature.
+IN_MILLISECONDS = "{milliseconds}{body}"
+SIGNED_CONTENTS = (
+    "{body}",
+    "{timestamp}.{body}",
+    "{timestamp}:{body}",
+    "v0:{timestamp}:{body}",
+    "{timestamp}|{body}",
+    "{timestamp}{body}",
+    IN_MILLISECONDS,
+)
+ONE_LENGTH = ("{timestamp}{body}", IN_MILLISECONDS)
+TIMESTAMP = re.compile(r"\{timestamp\}|\{milliseconds\}")
+ED25519 = "ed25519"  # in place of a hash
+SIGNATURE_BYTES = {"sha1": 20, "sha256": 32, "sha512": 64, ED25519: 64}
+MILLISECONDS = re.compile("[0-9]{13}")  # a timestamp from 2001 to 2286
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureScheme:
+    """What to know about a sender's signature."""
+
+    header: str  # carries the signature
+    hash_name: str = SIGNATURE_HASHES[0]
+    encoding: str = SIGNATURE_ENCODINGS[0]
+    prefix: str = ""  # of the signature in the header
+    timestamp_header: str = ""
+    tolerance: int = TOLERANCE  # seconds between the timestamp and the receipt
+    content: str = SIGNED_CONTENTS[0]
+
+    @classmethod
+    def of(cls, header: str, stored: Mapping[str, str], *, is_ed25519: bool) -> Self:
+        """Return the scheme in a source's columns; a part that is missing or garbled becomes the default."""
+        tolerance = stored.get("tolerance", "")
+        return cls(
+            header,
+            ED25519 if is_ed25519 else stored.get("hash", SIGNATURE_HASHES[0]),
+            stored.get("encoding", SIGNATURE_ENCODINGS[0]),
+            stored.get("prefix", ""),
+            stored.get("timestamp_header", ""),
+            int(tolerance) if UNIX_SECONDS.fullmatch(tolerance) else TOLERANCE,
+            stored.get("content", SIGNED_CONTENTS[0]),
+        )
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Return the names of the headers that it needs."""
+        return (self.header, self.timestamp_header) if self.timestamp_header else (self.header,)
+
+    def claim(self, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
+        """Take the signature and what it signs from a request; raises Unproven."""
+        found = header(headers, self.header)
+        signature = self._decoded(sole_value(found, self.header, self.prefix))
+        timestamp, seconds = self._time(headers)
+        return SignatureClaim(
+            header=self.header,
+            content=self._signed_content(timestamp, body),
+            signatures=(signature.hex(),),
+            timestamp=seconds,
+            seen=(("Header", " and ".join(self.headers)), ("Scheme", self.words)),
+            public_signatures=(signature,),
+            hash_name=self.hash_name,
+            tolerance=self.tolerance,
+        )
+
+    def sign(self, secret: str, seconds: int, body: bytes) -> dict[str, str]:
+        """Return the headers of a request that is signed so with an HMAC."""
+        written = str(seconds * 1000 if self.content == IN_MILLISECONDS else seconds)
+        timestamp = written if self.timestamp_header else ""
+        signature = hmac.digest(as_bytes(secret), self._signed_content(timestamp, body), self.hash_name)
+        encoded = signature.hex() if self.encoding == "hex" else base64.b64encode(signature).decode()
+        beside = {self.timestamp_header: timestamp} if timestamp else {}
+        return {**beside, self.header: self.prefix + encoded}
+
+    @property
+    def words(self) -> str:
+        """Return how it signs: `HMAC-SHA256 of {timestamp}.{body}, in hex after sha256=`."""
+        algorithm = "Ed25519" if self.hash_name == ED25519 else f"HMAC-{self.hash_name.upper()}"
+        after = f" after {self.prefix}" if self.prefix else ""
+        return f"{algorithm} of {self.content}, in {self.encoding}{after}"
+
+    def _signed_content(self, timestamp: str, body: bytes) -> bytes:
+        before = self.content.removesuffix("{body}")
+        return as_bytes(TIMESTAMP.sub(timestamp, before)) + body
+
+    def _decoded(self, signature: str) -> bytes:
+        """Return the bytes of the signature, in whichever case or padding it is written."""
+        try:
+            if self.encoding == "hex":
+                raw = binascii.unhexlify(as_bytes(signature))
+            else:
+                raw = base64.b64decode(as_bytes(signature) + b"=" * (-len(signature) % 4), validate=True)
+        except binascii.Error:
+            raw = b""
+        if len(raw) == SIGNATURE_BYTES.get(self.hash_name):
+            return raw
+        raise Unproven(
+            f"The header {self.header} does not hold what this source expects: {self.words}. "
+            "The sender signs in another way, or the source’s settings are wrong."
+        )
+
+    def _time(self, headers: Mapping[str, str]) -> tuple[str, int | None]:
+        """Return the timestamp as it was signed, and in seconds."""
+        if not self.timestamp_header:
+            return "", None
+        timestamp = required(headers, self.timestamp_header)
+        is_long = MILLISECONDS.fullmatch(timestamp) is not None
+        if self.content in ONE_LENGTH and is_long != (self.content == IN_MILLISECONDS):
+            expected, found = ("seconds", "milliseconds") if is_long else ("milliseconds", "seconds")
+            raise Unproven(
+                f"The timestamp in {self.timestamp_header} is in {found}, but with the signed content "
+                f"{self.content} it is in {expected}."
+            )
+        bare = timestamp[:-3] if is_long else timestamp
+        return timestamp, unix_seconds(bare, self.timestamp_header)
+
+
+HEX_KEY = re.compile("[0-9A-Fa-f]{64}")
+NO_KEY = "The public key must have 64 hexadecimal digits, or be the base64 of 32 bytes."
+
+
+def read_public_key(text: str) -> bytes:
+    """Return the bytes of a public key in hex or in base64, with whpk_ or without; raises Unproven."""
+    bare = text.removeprefix(ed25519.PUBLIC_KEY_PREFIX)
+    if HEX_KEY.fullmatch(bare):
+        return bytes.fromhex(bare)
+    try:
+        key = base64.b64decode(as_bytes(bare) + b"=" * (-len(bare) % 4), validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != ed25519.KEY_LENGTH:
+        raise Unproven(NO_KEY)
+    return key
+
+
+def has_signed(key: str, content: bytes, signatures: Sequence[bytes]) -> bool:
+    """Whether one of the signatures is of the content; raises Unproven for an unusable key."""
+    raw = read_public_key(key)
+    try:
+        return any(ed25519.verify(raw, content, one) for one in signatures)
+    except ed25519.PackageMissing as missing:
+        raise Unproven(f"{missing} It comes with the extra {ed25519.KEY_EXTRA}.") from None
+
 
 # Takes the header's name, the headers and the body.
 Reader = Callable[[str, Mapping[str, str], bytes], SignatureClaim]
@@ -39,7 +321,7 @@ def standard_key(secret: str, claim: SignatureClaim) -> bool:
 
 def public_key(secret: str, claim: SignatureClaim) -> bool:
     """As Discord signs: with a private key, and our secret is its public key."""
-    return public_keys.has_signed(secret, claim.content, claim.public_signatures)
+    return has_signed(secret, claim.content, claim.public_signatures)
 
 
 def is_among(expected: str, signatures: Sequence[str]) -> bool:
@@ -78,13 +360,13 @@ VERIFICATION_KINDS = {
         title="GitHub",
         hint="signs with a secret; so do Gitea, Forgejo and Meta",
         header="X-Hub-Signature-256",
-        read=signature_headers.github,
+        read=github,
     ),
     "standard": VerificationKind(
         title="Standard Webhooks",
         hint="for another guestbook, Svix and many more",
         header="webhook-signature",
-        read=signature_headers.standard,
+        read=standard,
         matches=standard_key,
         new_secret=signing.new_secret,
     ),
@@ -92,7 +374,7 @@ VERIFICATION_KINDS = {
         title="Stripe",
         hint="with the signing secret that Stripe shows",
         header="Stripe-Signature",
-        read=signature_headers.stripe,
+        read=stripe,
         secret_from="the signing secret that Stripe shows",
         mistaken=("sk_", "rk_", "pk_"),
         mistaken_for="a key of Stripe’s API; the signing secret begins with whsec_",
@@ -101,7 +383,7 @@ VERIFICATION_KINDS = {
         title="Slack",
         hint="with the signing secret of your Slack app",
         header="X-Slack-Signature",
-        read=signature_headers.slack,
+        read=slack,
         secret_from="the signing secret that Slack shows under Basic Information",
         mistaken=("xox", "xapp-"),
         mistaken_for="a token of Slack’s API; the signing secret is another one, of 32 characters",

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from guestbook.lib import signing
 from guestbook.lib.ed25519 import PUBLIC_KEY_PREFIX
 from guestbook.lib.verification import kinds
-from guestbook.lib.verification.signature_headers import Unproven, as_bytes
-from guestbook.lib.verification.signature_scheme import ED25519, SignatureScheme
+from guestbook.lib.verification.kinds import ED25519, SignatureScheme, Unproven, as_bytes
 from guestbook.lib.verification.verify_signature import TOKEN_HEADER
 
 # Takes the secret, the event's id, the time in Unix seconds and the body.

@@ -10,10 +10,17 @@ from datetime import datetime
 
 from guestbook.lib.ed25519 import PUBLIC_KEY_PREFIX
 from guestbook.lib.text import counted
-from guestbook.lib.verification import signature_headers
-from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind, is_among
-from guestbook.lib.verification.signature_headers import MissingHeader, SignatureClaim, Unproven, as_bytes
-from guestbook.lib.verification.signature_scheme import SignatureScheme
+from guestbook.lib.verification import kinds
+from guestbook.lib.verification.kinds import (
+    VERIFICATION_KINDS,
+    MissingHeader,
+    SignatureClaim,
+    SignatureScheme,
+    Unproven,
+    VerificationKind,
+    as_bytes,
+    is_among,
+)
 
 SHOWN_STEP_LIMIT = 120  # characters of one step
 TOKEN_HEADER = "X-Webhook-Token"
@@ -114,7 +121,7 @@ def _mark(secret: str, content: bytes) -> str:
 def _verify_token(
     secrets: Sequence[str], headers: Mapping[str, str], header: str, proof_keys: Sequence[str]
 ) -> Verdict:
-    stored = signature_headers.header(headers, header)
+    stored = kinds.header(headers, header)
     matching = [is_among(stored, _proofs(secret, header, proof_keys)) for secret in secrets]
     steps = (
         Step("Header", header),

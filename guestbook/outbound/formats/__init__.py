@@ -3,33 +3,22 @@
 from collections.abc import Callable
 from typing import Any
 
-from guestbook.outbound.formats import (
-    discord,
-    email,
-    mattermost,
-    ntfy,
-    slack,
-    standard,
-    teams,
-    telegram,
-    template,
-    webmention,
-)
-from guestbook.outbound.formats.format_input import FormatError, FormatInput
+from guestbook.outbound.formats import bodies, chats
+from guestbook.outbound.formats.bodies import FormatError, FormatInput
 
 __all__ = ["ADDRESSED", "CHAT_FORMATS", "FORMATS", "FormatError", "FormatInput", "concerns", "render"]
 
 FORMATS: dict[str, Callable[[FormatInput], str]] = {
-    "json": standard.render,
-    "slack": slack.render,
-    "discord": discord.render,
-    "teams": teams.render,
-    "mattermost": mattermost.render,
-    "ntfy": ntfy.render,
-    "telegram": telegram.render,
-    "email": email.render,
-    "webmention": webmention.render,
-    "template": template.render,
+    "json": bodies.standard,
+    "slack": chats.slack,
+    "discord": chats.discord,
+    "teams": chats.teams,
+    "mattermost": chats.mattermost,
+    "ntfy": chats.ntfy,
+    "telegram": chats.telegram,
+    "email": bodies.email,
+    "webmention": bodies.webmention,
+    "template": bodies.template,
 }
 OTHER_FORMATS = ("json", "email", "webmention", "template")
 CHAT_FORMATS = tuple(name for name in FORMATS if name not in OTHER_FORMATS)
@@ -38,7 +27,7 @@ ADDRESSED = ("ntfy", "telegram")  # their bodies contain a part of the webhook's
 
 def concerns(name: str, event: str, data: dict[str, Any]) -> bool:
     """Whether a webhook with this format gets the event at all."""
-    return name != "webmention" or webmention.website_of(event, data) is not None
+    return name != "webmention" or bodies.website_of(event, data) is not None
 
 
 def render(name: str, given: FormatInput) -> str:

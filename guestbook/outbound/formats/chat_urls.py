@@ -6,7 +6,7 @@ The URLs are checked and normalized by `transport.check_destination`.
 import re
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
-from guestbook.outbound.formats.format_input import FormatError
+from guestbook.outbound.formats.bodies import FormatError
 
 DISCORD_HOST = re.compile(r"(?:(?:canary|ptb)\.)?discord(?:app)?\.com")
 DISCORD_PATH = re.compile(r"/api/(?:v\d+/)?webhooks/\d+/[^/]+(/slack/?|/)?")

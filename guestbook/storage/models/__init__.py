@@ -1,9 +1,9 @@
 """The rows and their rules. They never commit and never talk to the network."""
 
-from guestbook.storage.models.admin_access import IdempotencyKey, Limit, Login, Setting, Token
+from guestbook.storage.models.admin_access import Day, IdempotencyKey, Limit, Login, Pass, Setting, Token
 from guestbook.storage.models.audit_entry import AUDIT_LOG, AuditEntry
 from guestbook.storage.models.bin import Bin, BinRequest
-from guestbook.storage.models.comment import Comment, Hold, Origin, Reply
+from guestbook.storage.models.comment import Comment, Hold, LearnedWord, Origin, Refusal, Reply, TextMark
 from guestbook.storage.models.delivery import (
     ATTEMPTS,
     BY_COMMENT,
@@ -15,11 +15,8 @@ from guestbook.storage.models.delivery import (
     AttemptCount,
     Delivery,
 )
-from guestbook.storage.models.passes import Day, Pass
-from guestbook.storage.models.receiver_link import ReceiverLink
 from guestbook.storage.models.source import FIRST_INBOUND_DUE, INBOUND, InboundEvent, SeenSignature, Source
-from guestbook.storage.models.spam_memory import LearnedWord, Refusal, TextMark
-from guestbook.storage.models.webhook import Template, Webhook
+from guestbook.storage.models.webhook import ReceiverLink, Template, Webhook
 
 __all__ = [
     "ATTEMPTS",

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from guestbook.lib import byte_text, clock, ids
+from guestbook.lib import body_encoding, clock, ids
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base
 
@@ -37,7 +37,7 @@ class BinRequest(Base):
 
     __tablename__ = "bin_requests"
     __table_args__ = (
-        CheckConstraint(f"encoding IN {byte_text.ENCODINGS}", name="bin_requests_encoding"),
+        CheckConstraint(f"encoding IN {body_encoding.ENCODINGS}", name="bin_requests_encoding"),
         Index("bin_requests_by_bin", "bin_id", "id"),
         Index("bin_requests_by_age", "received_at"),
         Index("bin_requests_by_event", "event_id"),
@@ -59,7 +59,7 @@ class BinRequest(Base):
     @property
     def kept(self) -> bytes:
         """Return the bytes of the body that were kept."""
-        return byte_text.unpack(self.body, self.encoding)
+        return body_encoding.unpack(self.body, self.encoding)
 
     @property
     def pairs(self) -> list[tuple[str, str]]:

@@ -224,3 +224,41 @@ class Comment(Base):
     def without_words(self, base_url: str) -> dict[str, Any]:
         """Return its public part without what the visitor typed: it may stay after a deletion for good."""
         return self.public(base_url) | {"name": "", "website": None, "place": None, "message": ""}
+
+
+class LearnedWord(Base):
+    """In how many comments that the owner judged a word was. The word itself is not stored."""
+
+    __tablename__ = "learned_words"
+
+    hash: Mapped[str] = mapped_column(String(16), primary_key=True)
+    good: Mapped[int]
+    spam: Mapped[int]
+    changed_at: Mapped[datetime]
+
+
+class TextMark(Base):
+    """Two marks of a comment's text: another comment with one of them may have almost the same text."""
+
+    __tablename__ = "text_marks"
+    __table_args__ = (
+        Index("text_marks_by_first", "first", "comment_id"),
+        Index("text_marks_by_second", "second", "comment_id"),
+    )
+
+    comment_id: Mapped[str] = mapped_column(
+        ForeignKey("comments.id", name="text_marks_comment", ondelete="CASCADE"), primary_key=True
+    )
+    first: Mapped[str] = mapped_column(String(16))
+    second: Mapped[str] = mapped_column(String(16))
+
+
+class Refusal(Base):
+    """How many comments the form refused on a day for one reason."""
+
+    __tablename__ = "refusals"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)  # the day and the reason
+    day: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str] = mapped_column(String(20))
+    number: Mapped[int]

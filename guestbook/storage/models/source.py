@@ -6,16 +6,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from guestbook.lib import byte_text, clock, ids
+from guestbook.lib import body_encoding, clock, ids
 from guestbook.lib.encryption import Unreadable, readable
 from guestbook.lib.verification import verify_signature
-from guestbook.lib.verification.kinds import VERIFICATION_KINDS
-from guestbook.lib.verification.signature_scheme import ED25519, SignatureScheme
+from guestbook.lib.verification.kinds import ED25519, VERIFICATION_KINDS, SignatureScheme
 from guestbook.lib.verification.verify_signature import Verdict
 from guestbook.storage.column_types import LONG_TEXT, Encrypted, bind_secrets
 from guestbook.storage.database import Base
-from guestbook.storage.models import queue_row
-from guestbook.storage.models.queue_row import QueueRow
+from guestbook.storage.models import delivery
+from guestbook.storage.models.delivery import QueueRow
 
 UNREADABLE_SOURCE = "The secret of this source cannot be decrypted with this secret key."
 SOURCE_PURPOSE = "source secret"  # encrypted
@@ -135,8 +134,8 @@ class InboundEvent(QueueRow, Base):
     __tablename__ = "inbound_events"
     __table_args__ = (
         UniqueConstraint("source_id", "external_id", name="inbound_events_once"),
-        CheckConstraint(f"encoding IN {byte_text.ENCODINGS}", name="inbound_events_encoding"),
-        *queue_row.checks("inbound_events"),
+        CheckConstraint(f"encoding IN {body_encoding.ENCODINGS}", name="inbound_events_encoding"),
+        *delivery.checks("inbound_events"),
         Index("inbound_events_by_due", "source_id", "due_at", "id"),
         Index("inbound_events_by_status", "status", "id"),
         Index("inbound_events_by_source", "source_id", "id"),
@@ -178,7 +177,7 @@ class InboundEvent(QueueRow, Base):
     @property
     def body(self) -> bytes:
         """Return the exact bytes that came."""
-        return byte_text.unpack(self.payload, self.encoding)
+        return body_encoding.unpack(self.payload, self.encoding)
 
     def requeue(self, now: datetime) -> None:
         """Reprocess it: make it due at once, and forget the passes that did not finish with it."""

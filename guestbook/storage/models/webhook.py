@@ -3,13 +3,13 @@
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, String, Text
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.lib import clock, ed25519, ids, signing
 from guestbook.lib.encryption import Unreadable, readable
 from guestbook.lib.pull_url import PULL_URL
-from guestbook.lib.sliding_log import LONGEST_ROOM_WAIT
+from guestbook.lib.rate_counters import LONGEST_ROOM_WAIT
 from guestbook.storage.column_types import Encrypted, EncryptedValues, bind_secrets
 from guestbook.storage.database import Base
 
@@ -227,3 +227,26 @@ class Template(Base):
         ForeignKey("webhooks.id", name="templates_webhook", ondelete="CASCADE"), primary_key=True
     )
     text: Mapped[str] = mapped_column(Text)
+
+
+class ReceiverLink(Base):
+    """One such link. The row is no secret: the link's address has a signature, which is stored nowhere."""
+
+    __tablename__ = "receiver_links"
+    __table_args__ = (Index("receiver_links_by_webhook", "webhook_id", "id"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
+    webhook_id: Mapped[str] = mapped_column(
+        ForeignKey("webhooks.id", name="receiver_links_webhook", ondelete="CASCADE")
+    )
+    name: Mapped[str] = mapped_column(String(80))
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+    def state(self, now: datetime) -> str:
+        """Return `works`, `expired` or `revoked`."""
+        if self.revoked_at:
+            return "revoked"
+        return "works" if self.expires_at > now else "expired"

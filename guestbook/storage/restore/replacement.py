@@ -1,7 +1,4 @@
-"""Puts a staged book in the place of the present one, in one transaction, after a backup of that one.
-
-On PostgreSQL and MariaDB the transaction keeps all others from writing. SQLite has `sqlite_replacement`.
-"""
+"""Put a staged book in the place of the present one, in one transaction, after a backup of it."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -9,7 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, delete
+from sqlalchemy import Connection, Engine, column, create_engine, delete, func, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -17,15 +14,7 @@ from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress
 from guestbook.settings import Settings, database_url
-from guestbook.storage import (
-    backup,
-    database,
-    database_errors,
-    engine_setup,
-    stored_secrets,
-    transaction_retry,
-    version_check,
-)
+from guestbook.storage import backup, database, database_errors, engine_setup, stored_secrets, version_check
 from guestbook.storage.backup import BackupReport
 from guestbook.storage.copy import checksum, table_reader
 from guestbook.storage.copy.book_copy import PASS_WAIT
@@ -34,8 +23,68 @@ from guestbook.storage.copy.table_reader import PlainTable
 from guestbook.storage.copy.target import REFUSALS, insert_rows
 from guestbook.storage.database import Base
 from guestbook.storage.database_errors import Fault, WrongVersion
-from guestbook.storage.restore import sqlite_replacement, staging
-from guestbook.storage.restore.staging import StagedBook
+from guestbook.storage.restore import sqlite_replacement
+from guestbook.storage.restore.sqlite_replacement import StagedBook
+
+IDS_AT_ONCE = 500
+COMMENTS = table("comments", column("id"))
+QUEUE = table("deliveries", column("id"), column("status"))
+
+
+@dataclass(slots=True)
+class Comparison:
+    """The present book beside a backup; numbers of rows."""
+
+    comments: int = 0  # in the present book
+    comments_gone: int = 0  # of these, not in the backup
+    comments_back: int = 0  # in the backup, and no more in the present book
+    waiting: int = 0  # deliveries that the backup has to send
+    finished_since: int = 0  # of these, processed or given up in the present book
+    unknown: int = 0  # of these, not in the present book
+    inbound: int = 0  # inbound events that the backup has to process
+
+
+def compare(engine: Engine, staged_book: StagedBook) -> Comparison:
+    """Compare the book with the backup; a database without tables is an empty book."""
+    found = Comparison()
+    with closing(sqlite3.connect(staged_book.path)) as copy, engine.connect() as connection:
+        has_book = {"comments", "deliveries"} <= set(inspect(connection).get_table_names())
+        waiting = "SELECT count(*) FROM inbound_events WHERE status = 'new'"
+        (found.inbound,) = copy.execute(waiting).fetchone()
+        for ids in _ids(copy, "SELECT id FROM deliveries WHERE status = 'new'"):
+            found.waiting += len(ids)
+            statuses = _statuses(connection, ids) if has_book else []
+            found.unknown += len(ids) - len(statuses)
+            found.finished_since += len([one for one in statuses if one != "new"])
+        _compare_comments(copy, connection if has_book else None, found)
+    return found
+
+
+def _compare_comments(copy: sqlite3.Connection, connection: Connection | None, found: Comparison) -> None:
+    in_both = 0
+    for ids in _ids(copy, "SELECT id FROM comments"):
+        both = _count(connection, ids) if connection else 0
+        in_both += both
+        found.comments_back += len(ids) - both
+    if connection:
+        found.comments = connection.scalar(select(func.count()).select_from(COMMENTS)) or 0
+        found.comments_gone = found.comments - in_both
+
+
+def _ids(copy: sqlite3.Connection, query: str) -> Iterator[list[str]]:
+    rows = copy.execute(query)
+    while ids := [one for (one,) in rows.fetchmany(IDS_AT_ONCE)]:
+        yield ids
+
+
+def _statuses(connection: Connection, ids: list[str]) -> list[str]:
+    return list(connection.scalars(select(QUEUE.c.status).where(QUEUE.c.id.in_(ids))))
+
+
+def _count(connection: Connection, ids: list[str]) -> int:
+    there = select(func.count()).select_from(COMMENTS).where(COMMENTS.c.id.in_(ids))
+    return connection.scalar(there) or 0
+
 
 NEWER_BOOK = (
     "The database holds a book of a newer program. Update the program, or name an empty database in "
@@ -70,7 +119,7 @@ def run(
     A conflict with visitors begins it again.
     Raises Refused, WrongVersion for an older book on a server, and what SQLAlchemy raises.
     """
-    place = sqlite_replacement.replace if settings.on_sqlite else _replace_on_server
+    place = sqlite_replacement.replace_on_sqlite if settings.on_sqlite else _replace_on_server
     with (
         pass_lock.taken(settings.data_dir / pass_lock.PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet,
         engine_setup.opened(settings) as engine,
@@ -79,7 +128,7 @@ def run(
             raise Refused("A pass or an upgrade is still at work. Stop cron, and run this again.")
         keeper = _Keeper(settings, progress)
         with readable(engine):
-            rows = transaction_retry.repeat(
+            rows = database.repeat(
                 lambda: place(engine, staged_book, keeper.keep, progress), only_conflicts=True
             )
         engine_setup.clear_wal(engine)
@@ -134,7 +183,7 @@ def _replace_on_server(
             present = keep()  # on another connection, which sees what was there before
             with closing(sqlite3.connect(staged_book.path, isolation_level=None)) as book:
                 book.execute("ATTACH ? AS present", (str(present),))
-                staging.continue_sequences(book, "main", "present")
+                sqlite_replacement.continue_sequences(book, "main", "present")
         with progress("Restoring", 2 * sum(staged_book.rows.values())) as step, copy.connect() as source:
             return {plain.name: _fill(source, connection, plain, step) for plain in plains}
 

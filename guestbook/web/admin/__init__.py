@@ -7,33 +7,42 @@ from flask import Blueprint, Flask
 from flask_wtf.csrf import CSRFError
 
 from guestbook.settings import Settings
-from guestbook.web import owner_pages
-from guestbook.web.admin import access, book_settings, embed_settings, look_settings, undo
-from guestbook.web.admin.account import account_views, login_views, second_factor_views
-from guestbook.web.admin.audit import audit_views
+from guestbook.web import response_headers
+from guestbook.web.admin import (
+    access,
+    account,
+    audit,
+    backfill,
+    book_settings,
+    comments,
+    dashboard,
+    deliveries,
+    doctor,
+    embed_settings,
+    events,
+    inbox,
+    login,
+    look_settings,
+    second_factor_pages,
+    sources,
+    spam,
+    undo,
+    webhooks,
+)
 from guestbook.web.admin.bins import bin_views
-from guestbook.web.admin.comments import comment_views
-from guestbook.web.admin.dashboard import dashboard_views
-from guestbook.web.admin.deliveries import delivery_views
-from guestbook.web.admin.doctor import doctor_views
-from guestbook.web.admin.events import event_views
-from guestbook.web.admin.inbox import inbound_event_views
-from guestbook.web.admin.sources import source_views
-from guestbook.web.admin.spam import spam_views
-from guestbook.web.admin.webhooks import backfill_views, webhook_views
 
 ADMIN_MENU = {  # the page that an entry opens, and the pages behind it
-    "Overview": (dashboard_views, doctor_views),
-    "Comments": (comment_views, spam_views),
-    "Webhooks": (webhook_views, backfill_views, event_views),
-    "Deliveries": (delivery_views,),
-    "Sources": (source_views,),
-    "Inbox": (inbound_event_views,),
+    "Overview": (dashboard, doctor),
+    "Comments": (comments, spam),
+    "Webhooks": (webhooks, backfill, events),
+    "Deliveries": (deliveries,),
+    "Sources": (sources,),
+    "Inbox": (inbox,),
     "Bins": (bin_views,),
     "Settings": (book_settings, look_settings, embed_settings),
-    "Account": (account_views, second_factor_views, audit_views),
+    "Account": (account, second_factor_pages, audit),
 }
-MODULES_WITHOUT_ENTRY = (login_views, undo)
+MODULES_WITHOUT_ENTRY = (login, undo)
 
 
 def register(app: Flask) -> None:
@@ -42,7 +51,7 @@ def register(app: Flask) -> None:
     access.csrf.init_app(app)
     app.register_error_handler(CSRFError, access.explain)
     app.after_request(access.add_headers)  # on the app, because a 404 belongs to no blueprint
-    pages = Blueprint("admin", __name__, url_prefix=owner_pages.ADMIN_PATH)
+    pages = Blueprint("admin", __name__, url_prefix=response_headers.ADMIN_PATH)
     pages.before_request(access.require_login)
     pages.context_processor(access.template_names)
     menu = [(entry, [module.pages.name for module in modules]) for entry, modules in ADMIN_MENU.items()]
@@ -58,7 +67,7 @@ def _set_up_cookie(app: Flask, settings: Settings) -> None:
     app.config.update(
         # An older name for the admin pages; a new one would log every owner out.
         SESSION_COOKIE_NAME="guestbook_admin",
-        SESSION_COOKIE_PATH=base.path + owner_pages.ADMIN_PATH,
+        SESSION_COOKIE_PATH=base.path + response_headers.ADMIN_PATH,
         SESSION_COOKIE_SECURE=base.scheme == "https",
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_REFRESH_EACH_REQUEST=False,

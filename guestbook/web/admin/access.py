@@ -8,13 +8,12 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.auth import login
-from guestbook.lib import clock
-from guestbook.lib.version import VERSION
+from guestbook.lib import VERSION, clock
 from guestbook.storage import audit_log, database
 from guestbook.storage.audit_log import NOBODY, Actor
 from guestbook.storage.database import db
-from guestbook.web import error_pages, owner_pages
-from guestbook.web.error_texts import PageExpired
+from guestbook.web import error_pages, response_headers
+from guestbook.web.error_pages import PageExpired
 
 COOKIE_LIFETIME = login.LOGIN_LASTS
 DOCTOR_ENDPOINT = "admin.doctor.show"  # while the database cannot be asked, the cookie's signature is enough
@@ -58,7 +57,7 @@ def explain(_error: CSRFError) -> Response:
 
 def add_headers(response: Response) -> Response:
     """Let nobody keep an admin page, be it one of an error: what is on it is the owner's alone."""
-    if not owner_pages.is_admin_page():
+    if not response_headers.is_admin_page():
         return response
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = ADMIN_CONTENT_POLICY

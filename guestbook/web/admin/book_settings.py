@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib import text, zone_names
+from guestbook.lib import clock, text
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from guestbook.web import current
@@ -68,5 +68,5 @@ def _form(values: Mapping[str, str], reasons: Mapping[str, str] | None = None) -
         values=values,
         reasons=reasons or {},
         labels=SETTING_LABELS,
-        zones=zone_names.suggested(),
+        zones=clock.suggested_zones(),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from guestbook.queries.outcomes import Bar
+from guestbook.queries.overview import Bar
 
 Segments = tuple[tuple[str, str], ...]
 

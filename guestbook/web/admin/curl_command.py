@@ -3,8 +3,16 @@
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, cast
 
+from sqlalchemy import Row
+
+from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.text import UNWANTED
+from guestbook.lib.validate import is_mailto
+from guestbook.outbound import receivers, tasks, webhook_signatures
+from guestbook.storage.models import Delivery, Webhook
 
 HTTP_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 INLINE_LIMIT = 32_000  # bytes of a body in the command itself; Linux allows 128 KiB for an argument
@@ -93,3 +101,21 @@ def _octal(byte: int) -> str:
     if byte == ord("'"):
         return "\\047"
     return chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}"
+
+
+def as_curl(delivery: Delivery, webhook: Webhook, base_url: str, file: str, now: datetime) -> str | None:
+    """Return a command that sends what the next attempt would send; None where that is no plain request.
+
+    A long body is read from `file`. The values of the webhook's own headers stay hidden.
+    """
+    own = dict.fromkeys(webhook.headers, HIDDEN)
+    receiver = receivers.of_webhook(webhook, own, now)
+    has_no_request = is_mailto(webhook.url) or receiver.mentions or webhook.is_pulled
+    if has_no_request or receiver.error or delivery.erased_at:
+        return None
+    claimed = cast("Row[Any]", delivery)  # it has the columns of a claimed row
+    task = tasks.delivery_task(claimed, "", 0.0, receiver)
+    timestamp = int(now.timestamp())
+    plain = webhook_signatures.plain_headers(task, webhook_signatures.user_agent(base_url), timestamp)
+    headers = {**plain, **webhook_signatures.signature_headers(task, timestamp), **own}
+    return command("POST", webhook.url, list(headers.items()), task.body, file)

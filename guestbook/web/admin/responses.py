@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
-from flask import Response, flash, redirect, url_for
+from flask import Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
 
-from guestbook.auth.login import TooManyTries
+from guestbook.auth import login
+from guestbook.auth.login import TooManyTries, WrongPassword
 from guestbook.lib.errors import Refused
+from guestbook.web import current
 
 
 def done(sentence: str, endpoint: str, *, undo: str | None = None, **values: object) -> ResponseReturnValue:
@@ -43,3 +45,14 @@ def download(content: bytes, name: str) -> Response:
     response = Response(content, mimetype="application/octet-stream")
     response.headers.set("Content-Disposition", "attachment", filename=name)
     return response
+
+
+def confirm_password(field: str = "password") -> str:
+    """See that the field has the owner's password, and return its hash; raises as `login.confirm` does."""
+    password = request.form.get(field, "")
+    return login.confirm(password, address=request.remote_addr, settings=current.settings())
+
+
+def password_reasons(error: Refused, field: str = "password") -> dict[str, str]:
+    """Return what is wrong with each field of the form; a wrong password is shown at its field."""
+    return {field: str(error)} if isinstance(error, (TooManyTries, WrongPassword)) else error.fields

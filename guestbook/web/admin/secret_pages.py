@@ -17,7 +17,7 @@ from guestbook.storage import row_changes
 from guestbook.storage.database import writing
 from guestbook.storage.models import Source, Webhook
 from guestbook.web import current, row_lookup
-from guestbook.web.admin import responses, typed_password
+from guestbook.web.admin import responses
 
 OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}  # in hours
 SECRET_PAGE = "admin/secret.html"
@@ -38,7 +38,7 @@ def show(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnValu
     if request.method != "POST":
         return render_template(SECRET_PAGE, **shown)
     try:
-        typed_password.confirm()
+        responses.confirm_password()
     except Refused as error:
         return responses.refused(error, render_template(SECRET_PAGE, **shown, reason=str(error)))
     with writing() as session:

@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, Response, request
 from flask.typing import ResponseReturnValue
 
 from guestbook.lib.errors import Refused
-from guestbook.web import conditional, error_json
+from guestbook.web import conditional, error_pages
 from guestbook.web.api import (
     audit,
     authentication,
@@ -61,7 +61,7 @@ def register(app: Flask) -> None:
     api.after_request(_unless_known)
     api.after_request(token_view.mask)  # it runs first, so that the ETag is of what is shown
     api.teardown_request(idempotency.stop_running)
-    api.register_error_handler(Refused, error_json.refuse)
+    api.register_error_handler(Refused, error_pages.refuse_json)
     api.register_error_handler(AnsweredMeanwhile, idempotency.answer_meanwhile)
     api.add_url_rule("/openapi.json", view_func=openapi)
     for module in API_MODULES:

@@ -3,7 +3,7 @@
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib import row_shape
+from guestbook.lib import json_schema
 from guestbook.queries import lists
 from guestbook.queries.lists import AuditFilter
 from guestbook.storage.database import db
@@ -24,4 +24,4 @@ def index() -> ResponseReturnValue:
         until=request_reader.moment(query.get("until")),
     )
     page = lists.audit(db.session(), wanted, before=query.get("before"), limit=query["limit"])
-    return serializers.page("audit", page, lambda row: row_shape.of(row, AUDIT_ENTRY_SCHEMA), query)
+    return serializers.page("audit", page, lambda row: json_schema.of_row(row, AUDIT_ENTRY_SCHEMA), query)

@@ -11,14 +11,14 @@ from werkzeug.exceptions import Unauthorized
 
 from guestbook.auth import api_tokens
 from guestbook.lib import clock
-from guestbook.storage import audit_log, last_use
+from guestbook.storage import audit_log, row_changes
 from guestbook.storage.audit_log import NOBODY, Actor
 from guestbook.storage.database import db
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
 from guestbook.web import conditional
 from guestbook.web.api import api_call, rate_headers, request_reader
-from guestbook.web.error_texts import InsufficientScope
+from guestbook.web.error_pages import InsufficientScope
 
 BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 BEARER_CHALLENGE = 'Bearer realm="guestbook"'  # RFC 9110 section 11.6.1, RFC 6750 section 3
@@ -95,6 +95,6 @@ def _admit(token: Token, scope: str) -> None:
     g.token_id, g.token_scopes = token.id, {one for one in SCOPES if token.may(one)}
     audit_log.act_as(Actor("token", token.id, token.name))
     rate_headers.count_token(token.id)
-    if last_use.is_due(token, now):
+    if row_changes.is_use_due(token, now):
         db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
-        last_use.note(db.engine, Token, g.token_id, now)
+        row_changes.note_use(db.engine, Token, g.token_id, now)

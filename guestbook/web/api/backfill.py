@@ -6,13 +6,12 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from guestbook.comments import backfill
-from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillRange
-from guestbook.comments.past_events import BackfillReport, BackfillRules
-from guestbook.queries.bounded_counts import COUNT_LIMIT
+from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillRange, BackfillReport, BackfillRules
+from guestbook.queries.health import COUNT_LIMIT
 from guestbook.storage.models import Webhook
 from guestbook.web import current
 from guestbook.web.api import request_reader
-from guestbook.web.api.backfill_schemas import MOST_BACKFILLED
+from guestbook.web.api.call_table.webhook_calls import MOST_BACKFILLED
 from guestbook.web.row_lookup import find
 
 calls = Blueprint("backfill", __name__, url_prefix="/webhooks")

@@ -3,8 +3,8 @@
 from flask import Blueprint, abort
 from flask.typing import ResponseReturnValue
 
-from guestbook.inbound.bin_requests import replay, stored_check
-from guestbook.queries import row_pages
+from guestbook.inbound import bin_requests
+from guestbook.queries import lists
 from guestbook.storage.database import db
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.web import current
@@ -18,7 +18,7 @@ calls = Blueprint("bin_requests", __name__, url_prefix="/bins/<bin_id>/requests"
 def index(bin_id: str) -> ResponseReturnValue:
     """List the requests of a bin without their headers and bodies."""
     query, mine = request_reader.query(), BinRequest.bin_id == find(Bin, bin_id).id
-    page = row_pages.of(db.session(), BinRequest, query.get("before"), query["limit"], mine)
+    page = lists.row_page(db.session(), BinRequest, query.get("before"), query["limit"], mine)
     return serializers.page("requests", page, serializers.bin_request, query)
 
 
@@ -26,14 +26,14 @@ def index(bin_id: str) -> ResponseReturnValue:
 def one(bin_id: str, request_id: str) -> ResponseReturnValue:
     """Show a request with its headers and its body, and check its signatures."""
     row = _find(bin_id, request_id)
-    return serializers.bin_request_in_full(row, stored_check.of(db.session(), row))
+    return serializers.bin_request_in_full(row, bin_requests.of(db.session(), row))
 
 
 @calls.post("/<request_id>/replay")
 def replay_request(bin_id: str, request_id: str) -> ResponseReturnValue:
     """Send it to the given URL, and return the answer, which is stored nowhere."""
     url, row = request_reader.body()["url"], _find(bin_id, request_id)
-    return serializers.replayed(replay.replay(row, url, current.settings()))
+    return serializers.replayed(bin_requests.replay(row, url, current.settings()))
 
 
 def _find(bin_id: str, request_id: str) -> BinRequest:

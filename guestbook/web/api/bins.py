@@ -7,11 +7,11 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from guestbook.inbound import bins
-from guestbook.queries import row_pages
+from guestbook.queries import lists
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin
 from guestbook.web import conditional
-from guestbook.web.api import field_errors, idempotency, request_reader, serializers
+from guestbook.web.api import idempotency, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked
 
 calls = Blueprint("bins", __name__, url_prefix="/bins")
@@ -30,7 +30,7 @@ COLUMNS_OF_FIELDS = {field: column for column, field in FIELDS_OF_COLUMNS.items(
 def index() -> ResponseReturnValue:
     """List them."""
     query = request_reader.query()
-    page = row_pages.of(db.session(), Bin, query.get("before"), query["limit"])
+    page = lists.row_page(db.session(), Bin, query.get("before"), query["limit"])
     return serializers.page("bins", page, serializers.bin_, query)
 
 
@@ -38,7 +38,7 @@ def index() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Add a bin."""
     fields = request_reader.body()
-    with writing() as session, field_errors.renamed(_as_field):
+    with writing() as session, request_reader.renamed(_as_field):
         bin_ = bins.add(session, _fields(fields))
         location = serializers.address(f"/bins/{bin_.id}")
         return idempotency.keep(session, serializers.bin_(bin_), 201, {"Location": location})
@@ -54,7 +54,7 @@ def one(bin_id: str) -> ResponseReturnValue:
 def change(bin_id: str) -> ResponseReturnValue:
     """Change the given fields."""
     changes = request_reader.body()
-    with writing() as session, field_errors.renamed(_as_field):
+    with writing() as session, request_reader.renamed(_as_field):
         bin_ = find_locked(Bin, bin_id)
         conditional.refuse_if_changed(serializers.bin_(bin_))
         bins.update(session, bin_, _fields(changes))

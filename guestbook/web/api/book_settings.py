@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib import row_shape
+from guestbook.lib import json_schema
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.preferences import Preferences
@@ -33,4 +33,4 @@ def change() -> ResponseReturnValue:
 
 
 def _document(kept: Preferences) -> dict[str, Any]:
-    return row_shape.of(kept, preferences.PREFERENCE_NAMES)
+    return json_schema.of_row(kept, preferences.PREFERENCE_NAMES)

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement
 
 from guestbook.comments import book, moderation_actions
-from guestbook.lib import clock, row_shape
+from guestbook.lib import clock, json_schema
 from guestbook.lib.errors import Refused
 from guestbook.queries.lists import Deliveries, InboundEvents
 from guestbook.queue import requeue
@@ -19,7 +19,8 @@ from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 from guestbook.web import current
-from guestbook.web.api import bulk_schemas, idempotency, request_reader
+from guestbook.web.api import idempotency, request_reader
+from guestbook.web.api.call_table import queue_calls
 
 M = TypeVar("M", Delivery, InboundEvent)
 
@@ -69,7 +70,7 @@ def _requeue(model: type[M], given: dict[str, Any]) -> ResponseReturnValue:
 def _answer(count: int, groups: list[RequeueGroup]) -> dict[str, Any]:
     return {
         "count": count,
-        "groups": [row_shape.of(group, bulk_schemas.REQUEUE_GROUP) for group in groups],
+        "groups": [json_schema.of_row(group, queue_calls.REQUEUE_GROUP) for group in groups],
     }
 
 

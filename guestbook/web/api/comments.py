@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden, TooManyRequests
 
 from guestbook.comments import book, comment_form
-from guestbook.comments.comment_form import DRAFT_FIELDS
-from guestbook.comments.owner_question import WRONG_ANSWER_OF_PROGRAM
+from guestbook.comments.comment_form import DRAFT_FIELDS, WRONG_ANSWER_OF_PROGRAM
 from guestbook.lib.errors import Refused
 from guestbook.queries import lists
 from guestbook.storage import engine_setup

@@ -24,13 +24,13 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest, Conflict
 
 from guestbook.auth import rate_limit
-from guestbook.lib import clock, sealed_text
+from guestbook.lib import clock, encryption
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import IdempotencyKey
-from guestbook.web import current, error_json
+from guestbook.web import current, error_pages
 from guestbook.web.api import authentication
-from guestbook.web.api.header_parameters import KEY_HEADER, KEY_LIMIT, KEY_PATTERN
+from guestbook.web.api.api_call import KEY_HEADER, KEY_LIMIT, KEY_PATTERN
 
 REPLAYED_HEADER = "Idempotent-Replayed"  # as Stripe names it
 BAD_KEY = f"{KEY_HEADER} must have 1 to {KEY_LIMIT} characters of ASCII, such as a UUID in double quotes."
@@ -95,7 +95,7 @@ def keep_late(response: Response) -> Response:
 
 def answer_meanwhile(_error: AnsweredMeanwhile) -> Response:
     """Answer as the other process did."""
-    return _first_answer(g.pop("repeatable")) or error_json.fill(Response(status=409), STILL_RUNNING)
+    return _first_answer(g.pop("repeatable")) or error_pages.fill_json(Response(status=409), STILL_RUNNING)
 
 
 def stop_running(_error: BaseException | None) -> None:
@@ -137,8 +137,8 @@ def _first_answer(mine: RepeatableRequest) -> Response | None:
     if row is None:
         return None
     if row.request != mine.request:
-        return error_json.refuse(Refused(OTHER_REQUEST))
-    stored: dict[str, Any] = json.loads(sealed_text.unseal(mine.secret, row.answer))
+        return error_pages.refuse_json(Refused(OTHER_REQUEST))
+    stored: dict[str, Any] = json.loads(encryption.unseal(mine.secret, row.answer))
     return Response(stored["body"], stored["status"], stored["headers"] | {REPLAYED_HEADER: "true"})
 
 
@@ -155,7 +155,7 @@ def _store(session: Session, response: Response) -> None:
     headers = {name: response.headers[name] for name in STORED_HEADERS if name in response.headers}
     answer = {"status": response.status_code, "headers": headers, "body": response.get_data(as_text=True)}
     row = {"id": mine.id, "request": mine.request, "created_at": clock.now()}
-    row["answer"] = sealed_text.seal(mine.secret, json.dumps(answer))
+    row["answer"] = encryption.seal(mine.secret, json.dumps(answer))
     try:
         session.execute(insert(IdempotencyKey).values(**row))
     except IntegrityError:

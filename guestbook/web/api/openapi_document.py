@@ -3,13 +3,12 @@
 import re
 from typing import Any
 
+from guestbook.lib import VERSION
 from guestbook.lib.json_schema import ID_SCHEMA, JSON, TEXT_SCHEMA, one_of, ref
-from guestbook.lib.version import VERSION
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.web.api import openapi_webhooks
-from guestbook.web.api.api_call import Call, scope
+from guestbook.web.api.api_call import IDEMPOTENCY_KEY, IF_MATCH, Call, scope
 from guestbook.web.api.call_table import CALLS
-from guestbook.web.api.header_parameters import IDEMPOTENCY_KEY, IF_MATCH
 from guestbook.web.api.schema_table import ANSWER_BODIES, REQUEST_BODIES
 
 API_PATH = "/api/v1"

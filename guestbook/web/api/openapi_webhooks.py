@@ -4,8 +4,7 @@ from typing import Any
 
 from guestbook.lib.json_schema import JSON, NUMBER_SCHEMA, TEXT_SCHEMA, Schema, answer, described, one_of, ref
 from guestbook.outbound import event_catalogue
-from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.event_catalogue.event_type import EventType
+from guestbook.outbound.event_catalogue import EVENTS, EventType
 from guestbook.web.api.schemas import list_of
 
 RECEIVED_HEADERS: dict[str, tuple[Schema, str]] = {

@@ -3,12 +3,11 @@
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from guestbook.inbound import sender_presets
-from guestbook.inbound.sender_presets import SENDER_PRESETS
+from guestbook.inbound import senders
+from guestbook.inbound.senders import PRESETS, SENDER_PRESETS
 from guestbook.inbound.source_shapes import SCHEME_PROPERTIES
-from guestbook.inbound.template_presets import PRESETS
-from guestbook.lib import row_shape
-from guestbook.outbound.rebuild_presets import REBUILD_EVENTS, REBUILD_PRESETS
+from guestbook.lib import json_schema
+from guestbook.outbound.webhook_urls import REBUILD_EVENTS, REBUILD_PRESETS
 
 calls = Blueprint("presets", __name__, url_prefix="/presets")
 
@@ -24,7 +23,7 @@ def index() -> ResponseReturnValue:
 
 
 def _sender(name: str) -> dict[str, object]:
-    preset, settings = SENDER_PRESETS[name], sender_presets.settings_of(name)
+    preset, settings = SENDER_PRESETS[name], senders.settings_of(name)
     scheme = {key: settings[key] for key in SCHEME_PROPERTIES if key in settings}
     return {
         "name": name,
@@ -44,5 +43,5 @@ def _webhook(name: str) -> dict[str, object]:
         "name": name,
         "events": list(REBUILD_EVENTS),
         "headers": {header: value for header, _, value in parts},
-        **row_shape.of(preset, ("title", "url", "template")),
+        **json_schema.of_row(preset, ("title", "url", "template")),
     }

@@ -5,13 +5,14 @@ from typing import Any
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from guestbook.inbound import source_fields, template_preview
-from guestbook.lib import row_shape
-from guestbook.outbound import payload_preview, webhooks
+from guestbook.inbound import sources, template_preview
+from guestbook.lib import json_schema
+from guestbook.outbound import webhooks
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from guestbook.web import current
-from guestbook.web.api import preview_schemas, request_reader
+from guestbook.web.api import request_reader
+from guestbook.web.api.call_table import owner_calls
 from guestbook.web.row_lookup import find
 
 calls = Blueprint("previews", __name__, url_prefix="/previews")
@@ -21,7 +22,7 @@ calls = Blueprint("previews", __name__, url_prefix="/previews")
 def of_webhook() -> ResponseReturnValue:
     """Show the body that such a webhook would get."""
     given = request_reader.body()
-    made = payload_preview.of(
+    made = webhooks.preview_of(
         db.session(),
         current.settings().base_url,
         url=given.get("url", ""),
@@ -30,7 +31,7 @@ def of_webhook() -> ResponseReturnValue:
         wording=given.get("template", ""),
     )
     nothing = {"body": made.body or None, "error": made.error or None}
-    return row_shape.of(made, preview_schemas.PAYLOAD_PREVIEW, nothing)
+    return json_schema.of_row(made, owner_calls.PAYLOAD_PREVIEW, nothing)
 
 
 @calls.post("/source")
@@ -39,11 +40,11 @@ def of_source() -> ResponseReturnValue:
     given = request_reader.body()
     source = find(Source, given["source"]) if "source" in given else None
     verify = given.get("verify", source.verify if source else "none")
-    wording = source_fields.template_for(verify, given.get("template", source.template if source else None))
+    wording = sources.template_for(verify, given.get("template", source.template if source else None))
     name = source.name if source else "The name of the source"
     base_url = current.settings().base_url
     source_id = source.id if source else None
-    made = template_preview.of(db.session(), source_id, name, verify, wording, base_url)
+    made = template_preview.preview_of(db.session(), source_id, name, verify, wording, base_url)
     draft: dict[str, Any] | None = made.draft.values if made.draft else None
     return {
         "event": made.what,

@@ -11,7 +11,7 @@ from flask import Response, g, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import TooManyRequests
 
-from guestbook.lib.window_counter import WindowCounter
+from guestbook.lib.rate_counters import WindowCounter
 from guestbook.web import submission
 from guestbook.web.api import request_reader
 

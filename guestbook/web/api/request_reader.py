@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NoReturn
@@ -13,7 +14,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from guestbook.lib import ed25519, json_schema
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import Schema
-from guestbook.web.api import openapi_document, schema_table, schemas, signature_schemas
+from guestbook.web.api import openapi_document, schema_table, schemas
 from guestbook.web.api.api_call import Call
 from guestbook.web.api.call_table import CALLS
 
@@ -40,7 +41,7 @@ SCHEMA_ERRORS = {
 }
 PATTERN_ERRORS = {
     json_schema.ID_PATTERN: "This is not an id: an id has 32 characters, 0 to 9 and a to f.",
-    signature_schemas.SIGNING_KEY: f"The signing key must be {ed25519.KEY_FORMS}.",
+    schemas.SIGNING_KEY: f"The signing key must be {ed25519.KEY_FORMS}.",
     schemas.HEADER_NAME: "{found!r} is not a valid header name.",
     schemas.HEADER_VALUE: "The value of a header must consist of printable ASCII characters.",
 }
@@ -267,3 +268,18 @@ def _sentence(rule: str, wanted: Any, found: Any) -> str:
 
 def _short(name: str) -> str:
     return name if len(name) <= 60 else f"{name[:60]}…"
+
+
+Rename = Callable[[str, str], tuple[str, str]]  # a field's name and its sentence, before and after
+
+
+@contextmanager
+def renamed(rename: Rename) -> Iterator[None]:
+    """Raise a Refused again with the names and sentences that `rename` returns, one for each name."""
+    try:
+        yield
+    except Refused as error:
+        fields: dict[str, str] = {}
+        for name, sentence in (rename(*pair) for pair in error.fields.items()):
+            fields.setdefault(name, sentence)
+        raise (Refused.of(fields) if fields else error) from None

@@ -1,9 +1,9 @@
 """The JSON Schemas of requests and answers."""
 
-from guestbook.comments import reply_size
+from guestbook.comments import book, comment_form
 from guestbook.comments.comment_shape import COMMENT_SCHEMA
 from guestbook.inbound.source_shapes import INBOUND_EVENT_SCHEMA, VERIFICATION_SCHEMA
-from guestbook.lib import byte_text, template_sandbox, validate
+from guestbook.lib import body_encoding, ed25519, signing, template_sandbox, validate
 from guestbook.lib.json_schema import (
     HEADERS_SCHEMA,
     TEXT_SCHEMA,
@@ -29,10 +29,67 @@ from guestbook.outbound.webhook_shapes import (
 from guestbook.outbound.webhooks import FORMATS_WITH_LINKS
 from guestbook.storage.models import comment as comments
 from guestbook.storage.models.audit_entry import AUDIT_ENTRY_SCHEMA
+from guestbook.storage.models.webhook import SIGN_WITH
 from guestbook.transport import url_checks
-from guestbook.web.api import signature_schemas
-from guestbook.web.api.comment_fields import ANSWER_FIELD, COMMENT_FIELDS
-from guestbook.web.error_texts import ERROR_TEXTS, InsufficientScope
+from guestbook.web.error_pages import ERROR_TEXTS, InsufficientScope
+
+SIGNING_KEY = "^whsk_[0-9A-Za-z+/]{43,86}={1,2}$"
+GIVEN_SECRET: Schema = {
+    "secret": {
+        "type": "string",
+        "minLength": signing.SHORTEST_SECRET,
+        "maxLength": signing.LONGEST_SECRET,
+        "description": f"The secret that the receiver has already: {signing.SECRET_FORMS}. "
+        "Without it a new one is made.",
+    }
+}
+GIVEN_KEY: Schema = {
+    "signing_key": {
+        "type": "string",
+        "pattern": SIGNING_KEY,
+        "maxLength": 100,
+        "description": f"The private key whose public half the receiver has already: {ed25519.KEY_FORMS}. "
+        "It signs alone, unless `sign_with` is `both`. No answer shows it.",
+    }
+}
+SIGNATURE_FIELDS: Schema = {
+    "sign_with": one_of(
+        *SIGN_WITH,
+        description="Sign with the secret, a key pair of Ed25519, or both. The key pair is made when it is "
+        "chosen first, and deleted when the secret alone is chosen.",
+    ),
+    "github_headers": {
+        "type": "boolean",
+        "description": "Send X-GitHub-Event, X-GitHub-Delivery and X-GitHub-Hook-ID too.",
+    },
+    **GIVEN_KEY,
+}
+
+
+COMMENT_FIELDS: Schema = {
+    "name": line(comment_form.VISITOR_NAME_LIMIT),
+    "website": described(
+        or_null({"type": "string", "maxLength": comment_form.WEBSITE_LIMIT}),
+        "A website. Without http:// or https://, https:// is added.",
+    ),
+    "message": line(comment_form.MESSAGE_LIMIT),
+    "place": described(
+        or_null({"type": "string", "maxLength": comment_form.PLACE_LIMIT}),
+        "Where the visitor comes from. A new comment may have it if the book asks for it.",
+    ),
+    "note": described(
+        or_null({"type": "string", "maxLength": comment_form.OWNER_NOTE_LIMIT}),
+        "A note to the owner alone. A new comment may have it if the book asks for it.",
+    ),
+}
+ANSWER_FIELD: Schema = {
+    "answer": described(
+        or_null({"type": "string", "maxLength": comment_form.ANSWER_LIMIT}),
+        "The answer to the owner's question, if the book has one. "
+        "The error for a wrong answer has the question.",
+    ),
+}
+
 
 MAX_OVERLAP_HOURS = 24 * 30  # how long an old secret may sign beside the new one
 HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 section 5.6.2
@@ -88,7 +145,7 @@ WEBHOOK_FIELDS: Schema = {
         "type": "boolean",
         "description": "Send nothing; deliveries wait until it is enabled. false ends a pause, too.",
     },
-    **signature_schemas.SIGNATURE_FIELDS,
+    **SIGNATURE_FIELDS,
 }
 OVERLAP_FIELD: Schema = {
     "overlap_hours": {"type": "number", "minimum": 0, "maximum": MAX_OVERLAP_HOURS, "default": 24}
@@ -101,17 +158,17 @@ REQUEST_SCHEMAS: dict[str, Schema] = {
             "status": one_of(*comments.COMMENT_STATUSES),
             **COMMENT_FIELDS,
             "reply": described(
-                {"type": ["string", "null"], "maxLength": reply_size.REPLY_LIMIT},
+                {"type": ["string", "null"], "maxLength": book.REPLY_LIMIT},
                 "The owner's reply; null or an empty text removes it.",
             ),
         },
         minProperties=1,
     ),
-    "NewWebhook": request(WEBHOOK_FIELDS | signature_schemas.GIVEN_SECRET, required=("url",)),
+    "NewWebhook": request(WEBHOOK_FIELDS | GIVEN_SECRET, required=("url",)),
     "WebhookChanges": request(WEBHOOK_FIELDS, minProperties=1),
     "Test": request({"event": one_of(*EVENTS, default="ping", description="Send an example of this event.")}),
-    "Rotation": request(OVERLAP_FIELD | signature_schemas.GIVEN_SECRET),
-    "KeyRotation": request(OVERLAP_FIELD | signature_schemas.GIVEN_KEY),
+    "Rotation": request(OVERLAP_FIELD | GIVEN_SECRET),
+    "KeyRotation": request(OVERLAP_FIELD | GIVEN_KEY),
 }
 
 SECRET_SCHEMA: Schema = {
@@ -153,7 +210,7 @@ ANSWER_SCHEMAS: dict[str, Schema] = {
         | {
             "headers": described(HEADERS_SCHEMA, "The stored headers; secrets are hidden."),
             "payload": described(TEXT_SCHEMA, "The exact bytes received, in the encoding."),
-            "encoding": one_of(*byte_text.ENCODINGS, description="Base64 if it is not UTF-8 text."),
+            "encoding": one_of(*body_encoding.ENCODINGS, description="Base64 if it is not UTF-8 text."),
             "verification": described(
                 answer(VERIFICATION_SCHEMA),
                 "Whether its signature is valid with the source's present settings.",

@@ -8,12 +8,11 @@ from flask import request
 
 from guestbook.comments import comment_shape
 from guestbook.inbound import source_shapes
-from guestbook.inbound.bin_requests.replay import Replayed
-from guestbook.inbound.bin_requests.signature_check import Check
+from guestbook.inbound.bin_requests import Check, Replayed
 from guestbook.lib.json_schema import JSON_SCHEMA_DIALECT
 from guestbook.lib.redaction import HIDDEN
 from guestbook.outbound import webhook_shapes
-from guestbook.outbound.event_catalogue.event_type import EventType
+from guestbook.outbound.event_catalogue import EventType
 from guestbook.queries.lists import RowPage
 from guestbook.storage.database import db
 from guestbook.storage.models import (

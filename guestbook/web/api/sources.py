@@ -7,15 +7,15 @@ from typing import Any
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from guestbook.inbound import sample_requests, source_shapes, sources
+from guestbook.inbound import samples, source_shapes, sources
 from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
 from guestbook.lib import clock
-from guestbook.queries import row_pages
+from guestbook.queries import lists
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.web import conditional, current
-from guestbook.web.api import field_errors, idempotency, request_reader, serializers
+from guestbook.web.api import idempotency, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked
 
 calls = Blueprint("sources", __name__, url_prefix="/sources")
@@ -25,7 +25,7 @@ calls = Blueprint("sources", __name__, url_prefix="/sources")
 def index() -> ResponseReturnValue:
     """List them."""
     query = request_reader.query()
-    page = row_pages.of(db.session(), Source, query.get("before"), query["limit"])
+    page = lists.row_page(db.session(), Source, query.get("before"), query["limit"])
     return serializers.page("sources", page, serializers.source, query)
 
 
@@ -33,7 +33,7 @@ def index() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Add a source; only this answer shows its secret."""
     fields = request_reader.body()
-    with writing() as session, field_errors.renamed(_in_scheme):
+    with writing() as session, request_reader.renamed(_in_scheme):
         source = sources.add(session, _fields(fields))
         if fields.get("disabled"):
             row_changes.disable(session, source)
@@ -52,7 +52,7 @@ def one(source_id: str) -> ResponseReturnValue:
 def change(source_id: str) -> ResponseReturnValue:
     """Change the given fields; the answer shows a secret that this has made."""
     changes = request_reader.body()
-    with writing() as session, field_errors.renamed(_in_scheme):
+    with writing() as session, request_reader.renamed(_in_scheme):
         source = find_locked(Source, source_id)
         conditional.refuse_if_changed(serializers.source(source))
         before = source.secret
@@ -81,7 +81,7 @@ def delete(source_id: str) -> ResponseReturnValue:
 def test(source_id: str) -> ResponseReturnValue:
     """Store a sample event; the next pass processes it, and the inbound event shows what became of it."""
     event = request_reader.body().get("event")
-    event_id = sample_requests.send(find(Source, source_id), current.settings(), event)
+    event_id = samples.send_sample(find(Source, source_id), current.settings(), event)
     return source_shapes.inbound_event(find(InboundEvent, event_id)), 202
 
 

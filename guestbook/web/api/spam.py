@@ -3,7 +3,7 @@
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from guestbook.comments.spam import flood_valve, learned_words, spam_report
+from guestbook.comments.spam import comment_facts, learned_words, spam_report
 from guestbook.lib import clock
 from guestbook.storage.database import db, writing
 from guestbook.web import current
@@ -22,7 +22,7 @@ def show() -> ResponseReturnValue:
 def end_flood() -> ResponseReturnValue:
     """Publish new comments again; those that were held stay held."""
     with writing() as session:
-        flood_valve.end_flood(session.connection(), current.settings().secret_key)
+        comment_facts.end_flood(session.connection(), current.settings().secret_key)
         return idempotency.keep(session, "", 204)
 
 

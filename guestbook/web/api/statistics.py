@@ -7,25 +7,17 @@ from typing import Any
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib import clock, row_shape
+from guestbook.lib import clock, json_schema
 from guestbook.outbound import webhook_shapes
-from guestbook.queries import (
-    bounded_counts,
-    cron_status,
-    overview,
-    source_status,
-    webhook_attempts,
-    webhook_status,
-)
-from guestbook.queries.outcomes import Bar
-from guestbook.queries.overview import WebhookActivity
-from guestbook.queries.source_status import SourceStatus
-from guestbook.queries.webhook_attempts import AttemptTimes
+from guestbook.queries import health, overview, webhook_status
+from guestbook.queries.health import SourceStatus
+from guestbook.queries.overview import Bar, WebhookActivity
+from guestbook.queries.webhook_status import AttemptTimes
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.web import current
-from guestbook.web.api import statistics_schemas
+from guestbook.web.api.call_table import owner_calls
 from guestbook.web.row_lookup import find
 
 calls = Blueprint("statistics", __name__)
@@ -36,13 +28,13 @@ def show() -> ResponseReturnValue:
     """Show what the overview shows, and the status of the sources."""
     session, now = db.session(), clock.now()
     found = overview.overview(session, now)
-    sources = source_status.all_of(session, limit=statistics_schemas.SHOWN_SOURCES)
-    lately = bounded_counts.failed_lately(session, Delivery, now).counts
-    lately_in = bounded_counts.failed_lately(session, InboundEvent, now).counts
+    sources = health.all_sources(session, limit=owner_calls.SHOWN_SOURCES)
+    lately = health.failed_lately(session, Delivery, now).counts
+    lately_in = health.failed_lately(session, InboundEvent, now).counts
     return {
         "cron": _cron(now),
         "comments": {
-            status: bounded_counts.count_some(session, Comment.status == status, Comment)
+            status: health.count_some(session, Comment.status == status, Comment)
             for status in COMMENT_STATUSES
         },
         "held_since": found.held_since and clock.to_text(found.held_since),
@@ -62,7 +54,10 @@ def of_webhook(webhook_id: str) -> ResponseReturnValue:
     """Show the attempts of a webhook, and what is sent next."""
     session, now = db.session(), clock.now()
     webhook = find(Webhook, webhook_id)
-    made, status = webhook_attempts.of(session, webhook.id, now), webhook_status.of(session, webhook, now)
+    made, status = (
+        webhook_status.attempts_of(session, webhook.id, now),
+        webhook_status.of(session, webhook, now),
+    )
     return {
         "state": status.word,
         "sentence": status.sentence,
@@ -71,9 +66,9 @@ def of_webhook(webhook_id: str) -> ResponseReturnValue:
         "month": _times(made.month),
         "hours": _bars(made.hours),
         "days": _bars(made.days),
-        "last_attempts": [row_shape.of(one, statistics_schemas.MADE_ATTEMPT) for one in made.last],
+        "last_attempts": [json_schema.of_row(one, owner_calls.MADE_ATTEMPT) for one in made.last],
         "next_deliveries": [
-            webhook_shapes.delivery(row) for row in webhook_attempts.coming(session, webhook.id)
+            webhook_shapes.delivery(row) for row in webhook_status.coming_deliveries(session, webhook.id)
         ],
         "counted_from": made.counted_from and clock.to_text(made.counted_from),
     }
@@ -84,13 +79,13 @@ def of_source(source_id: str) -> ResponseReturnValue:
     """Show how a source is doing."""
     session, now = db.session(), clock.now()
     source = find(Source, source_id)
-    lately = bounded_counts.failed_lately(session, InboundEvent, now).counts
-    return _source(source_status.of(session, source), lately.get(source.id, 0))
+    lately = health.failed_lately(session, InboundEvent, now).counts
+    return _source(health.of_source(session, source), lately.get(source.id, 0))
 
 
 def _cron(now: datetime) -> dict[str, Any]:
     after_requests = current.settings().send_after_requests
-    cron = cron_status.read(db.session(), now, after_requests=after_requests)
+    cron = health.cron_status(db.session(), now, after_requests=after_requests)
     return {"state": cron.word, "sentence": cron.sentence, "advice": cron.advice}
 
 
@@ -134,4 +129,4 @@ def _times(times: AttemptTimes) -> dict[str, Any]:
 
 
 def _bars(bars: Sequence[Bar]) -> list[dict[str, Any]]:
-    return [row_shape.of(bar, statistics_schemas.BAR_SCHEMA) for bar in bars]
+    return [json_schema.of_row(bar, owner_calls.BAR_SCHEMA) for bar in bars]

@@ -6,7 +6,7 @@ Serializers hide the secret parts of other URLs, and what base64 would carry pas
 
 from flask import Response
 
-from guestbook.lib import byte_text, redaction
+from guestbook.lib import body_encoding, redaction
 from guestbook.web.api import authentication
 
 
@@ -19,7 +19,7 @@ def mask(response: Response) -> Response:
 
 def packed(content: bytes) -> tuple[str, str]:
     """Return bytes as `byte_text.pack` does, without what the token may not see."""
-    return byte_text.pack(_shown(content.decode("latin-1")).encode("latin-1"))
+    return body_encoding.pack(_shown(content.decode("latin-1")).encode("latin-1"))
 
 
 def url(whole: str) -> str:

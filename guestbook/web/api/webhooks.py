@@ -7,8 +7,8 @@ from typing import Any
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from guestbook.outbound import sample_delivery, webhook_shapes, webhook_signatures, webhook_urls, webhooks
-from guestbook.queries import row_pages
+from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls, webhooks
+from guestbook.queries import lists
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
@@ -23,7 +23,7 @@ calls = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 def index() -> ResponseReturnValue:
     """List them."""
     query = request_reader.query()
-    page = row_pages.of(db.session(), Webhook, query.get("before"), query["limit"])
+    page = lists.row_page(db.session(), Webhook, query.get("before"), query["limit"])
     return serializers.page("webhooks", page, serializers.webhook, query)
 
 
@@ -79,10 +79,10 @@ def delete(webhook_id: str) -> ResponseReturnValue:
 @calls.post("/<webhook_id>/test")
 def test(webhook_id: str) -> ResponseReturnValue:
     """Send a ping, or an example of an event, through the queue; the delivery shows the result."""
-    event = request_reader.body().get("event", sample_delivery.PING)
+    event = request_reader.body().get("event", webhooks.PING)
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
-        delivery = sample_delivery.store(session, webhook, event, current.settings())
+        delivery = webhooks.store_sample(session, webhook, event, current.settings())
         return idempotency.keep(session, webhook_shapes.delivery(delivery), 202)
 
 

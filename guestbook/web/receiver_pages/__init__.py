@@ -6,7 +6,7 @@ moderate. Opening it changes nothing.
 
 from flask import Blueprint, Flask, Response, request
 
-from guestbook.lib.receiver_token import RECEIVER_PATH
+from guestbook.lib.signed_links import RECEIVER_PATH
 from guestbook.web.admin.access import ADMIN_CONTENT_POLICY
 from guestbook.web.receiver_pages import receiver_access, receiver_actions, receiver_log
 from guestbook.web.receiver_pages.receiver_access import NoAdmission

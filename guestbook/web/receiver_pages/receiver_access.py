@@ -7,14 +7,14 @@ from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook.lib import clock, receiver_token
+from guestbook.lib import clock, signed_links
 from guestbook.queries.lists import Deliveries
-from guestbook.storage import audit_log, last_use
+from guestbook.storage import audit_log, row_changes
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, ReceiverLink, Webhook
-from guestbook.web import current, request_limit, row_lookup, wrong_links
-from guestbook.web.error_texts import PageExpired
+from guestbook.web import current, request_limit, row_lookup
+from guestbook.web.error_pages import PageExpired
 from guestbook.web.receiver_pages import receiver_cookie
 from guestbook.web.receiver_pages.receiver_cookie import ReceiverCookie
 
@@ -100,9 +100,9 @@ class Admission(NamedTuple):
 
 def exchange(token: str) -> ResponseReturnValue:
     """Give the browser a cookie in place of a link that works, and lead it to the page."""
-    signed = receiver_token.read(token, current.settings().secret_keys)
+    signed = signed_links.read_receiver_token(token, current.settings().secret_keys)
     if signed is None:
-        wrong_links.count(receiver_token.RECEIVER)
+        request_limit.count_wrong_link(signed_links.RECEIVER)
         raise NoAdmission("broken")
     _working(signed.link_id, signed.expires_at)
     return receiver_cookie.give(redirect(url_for(LOG, link_id=signed.link_id), 303), signed.link_id)
@@ -114,9 +114,9 @@ def admit(link_id: str) -> Admission:
     if cookie is None:
         raise NoAdmission("no_cookie")
     link, webhook = _working(link_id)
-    if last_use.is_due(link, clock.now()):
+    if row_changes.is_use_due(link, clock.now()):
         db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
-        last_use.note(db.engine, ReceiverLink, link_id, clock.now())
+        row_changes.note_use(db.engine, ReceiverLink, link_id, clock.now())
         link, webhook = _working(link_id)
     audit_log.act_as(Actor("receiver", link.id, link.name))
     return Admission(cookie, link, webhook)

@@ -15,7 +15,7 @@ from itsdangerous import BadData, URLSafeSerializer
 from werkzeug.wrappers import Response
 
 from guestbook.lib import clock
-from guestbook.lib.receiver_token import RECEIVER_PATH
+from guestbook.lib.signed_links import RECEIVER_PATH
 from guestbook.web import current
 
 RECEIVER_COOKIE = "guestbook_receiver"

@@ -10,11 +10,10 @@ from guestbook.queries import lists, webhook_status
 from guestbook.queue import comment_order, erasure
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, Webhook
-from guestbook.storage.models.queue_row import QUEUE_STATUSES
-from guestbook.web import pagination
-from guestbook.web.admin import responses, secret_pages
-from guestbook.web.admin.deliveries import delivery_attempts, delivery_outlook, signature_explanation
-from guestbook.web.admin.deliveries.delivery_views import DELIVERY_LIST
+from guestbook.storage.models.delivery import QUEUE_STATUSES
+from guestbook.web import conditional
+from guestbook.web.admin import deliveries, responses, secret_pages, signatures
+from guestbook.web.admin.deliveries import DELIVERY_LIST
 from guestbook.web.receiver_pages import receiver_access, receiver_actions, shown_payload
 
 pages = Blueprint("log", __name__)
@@ -33,7 +32,7 @@ def index(link_id: str) -> ResponseReturnValue:
     session, now, webhook = db.session(), clock.now(), admission.webhook
     status = request.args.get("status", "")
     wanted = admission.deliveries(status if status in QUEUE_STATUSES else None)
-    found = lists.deliveries(session, wanted, pagination.before())
+    found = lists.deliveries(session, wanted, conditional.page_before())
     kept = {"status": wanted.status} if wanted.status else {}
     return receiver_access.page(
         "log",
@@ -50,7 +49,7 @@ def index(link_id: str) -> ResponseReturnValue:
         secret=secret_pages.new_secret(webhook, admission.cookie.form_key),
         overlap_end=secret_pages.overlap_end(webhook, now),
         key_overlap_end=secret_pages.key_overlap_end(webhook, now),
-        **pagination.links(found.older, link_id=link_id, **kept),
+        **conditional.page_links(found.older, link_id=link_id, **kept),
     )
 
 
@@ -60,7 +59,7 @@ def show(link_id: str, delivery_id: str) -> ResponseReturnValue:
     admission = receiver_access.admit(link_id)
     session, now, webhook = db.session(), clock.now(), admission.webhook
     delivery = admission.delivery(delivery_id)
-    attempts, earlier = delivery_attempts.latest(delivery, request.args.get("before"))
+    attempts, earlier = deliveries.latest_attempts(delivery, request.args.get("before"))
     is_behind = bool(comment_order.behind(session, [delivery.id]))
     return receiver_access.page(
         "delivery",
@@ -69,8 +68,8 @@ def show(link_id: str, delivery_id: str) -> ResponseReturnValue:
         views=byte_view.views(delivery.body),
         attempts=attempts,
         earlier=earlier,
-        outlook=delivery_outlook.outlook(delivery, webhook, now, is_behind),
-        is_live=delivery_outlook.is_live(delivery, webhook, now),
+        outlook=deliveries.outlook_of(delivery, webhook, now, is_behind),
+        is_live=deliveries.is_live(delivery, webhook, now),
         withheld=_withheld(delivery, admission.webhook),
         erased=erasure.DELIVERY_ERASED,
     )
@@ -92,7 +91,7 @@ def verify(link_id: str, delivery_id: str) -> ResponseReturnValue:
     admission = receiver_access.admit(link_id)
     delivery, webhook = admission.delivery(delivery_id), admission.webhook
     attempt = webhooks.last_attempt(db.session(), delivery)
-    explained = signature_explanation.of(delivery, webhook, attempt, clock.now())
+    explained = signatures.of(delivery, webhook, attempt, clock.now())
     withheld = erasure.DELIVERY_ERASED if delivery.erased_at else _withheld(delivery, admission.webhook)
     return receiver_access.page(
         "signature",

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from sqlalchemy import Engine
 
-from guestbook.lib.version import VERSION
+from guestbook.lib import VERSION
 
 ROOT = Path(__file__).parents[3]
 Cell = str | float | None  # a number is shown with three figures, None as nothing

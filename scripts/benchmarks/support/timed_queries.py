@@ -12,11 +12,11 @@ from sqlalchemy import ColumnElement, Engine, Select, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from guestbook.auth import api_tokens
-from guestbook.background import cron, pruning
+from guestbook.background import cron, housekeeping
 from guestbook.lib import clock, ids
 from guestbook.outbound import tasks
 from guestbook.queue import leases
-from guestbook.queue.ordered_claims import OrderedClaims
+from guestbook.queue.comment_order import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.database import db, writing
@@ -164,7 +164,7 @@ def _prune(app: Flask) -> float:
     with app.app_context():
         large_book.add_old()
         start = time.perf_counter()
-        removed = pruning.prune(db.engine, app.config["GUESTBOOK"], until=time.monotonic() + 60)
+        removed = housekeeping.prune(db.engine, app.config["GUESTBOOK"], until=time.monotonic() + 60)
         took = _since(start)
     assert removed >= large_book.OLD, removed
     return took

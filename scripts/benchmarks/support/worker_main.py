@@ -92,12 +92,12 @@ def _app(command: str) -> "Flask":
     """Make the application as the command does: a pass needs no pages, which take a sixth of the memory."""
     import flask
 
-    from guestbook.cli import all_commands
-    from guestbook.lib.paused_gc import paused_gc
+    from guestbook.cli import program
+    from guestbook.lib.own_process import paused_gc
     from guestbook.storage import configured_app
 
     with paused_gc():
-        all_commands.load(command)
+        program.load(command)
         return configured_app.make(flask.Flask)
 
 

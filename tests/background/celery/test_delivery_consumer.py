@@ -11,12 +11,16 @@ from sqlalchemy import Row, create_engine, make_url, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from guestbook.background.celery import delivery_consumer
-from guestbook.background.celery.batch import WorkerEnds
-from guestbook.background.celery.delivery_consumer import POOL_LOOK_INTERVAL, WAIT_WHEN_BUSY, DeliveryConsumer
+from guestbook.background.celery.delivery_consumer import (
+    POOL_LOOK_INTERVAL,
+    WAIT_WHEN_BUSY,
+    DeliveryConsumer,
+    WorkerEnds,
+)
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock
-from guestbook.lib.stop_flag import StopFlag
-from guestbook.outbound.webhook_concurrency import START_CAP
+from guestbook.lib.own_process import StopFlag
+from guestbook.outbound.lanes import START_CAP
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES
 from tests.conftest import settings_for

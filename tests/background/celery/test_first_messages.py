@@ -2,7 +2,7 @@
 
 import pytest
 
-from guestbook.outbound.webhook_concurrency import START_CAP
+from guestbook.outbound.lanes import START_CAP
 from guestbook.storage import database, schema_version
 from tests.background.celery.works import DELIVERIES, INBOX, Works
 from tests.support import factories, rabbitmq

@@ -11,9 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from guestbook.background.celery import relay
-from guestbook.background.celery.messages import DELIVER, IDS_PER_MESSAGE
-from guestbook.background.celery.publisher import BrokerAway, Publisher
-from guestbook.background.celery.table_relay import TableRelay
+from guestbook.background.celery.messages import DELIVER, IDS_PER_MESSAGE, BrokerAway, Publisher
+from guestbook.background.celery.relay import TableRelay
 from guestbook.lib import clock
 from guestbook.storage.models import DELIVERIES as DELIVERY_ROWS
 from tests.background.celery.works import DELIVERIES, INBOX, Works

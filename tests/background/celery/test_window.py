@@ -5,10 +5,9 @@ from itertools import chain
 
 import pytest
 
-from guestbook.background.celery import window
+from guestbook.background.celery import relay
 from guestbook.background.celery.messages import Handover
-from guestbook.background.celery.table_relay import in_messages
-from guestbook.background.celery.window import FIRST_SIZE, LARGEST_SIZE, Window
+from guestbook.background.celery.relay import FIRST_SIZE, LARGEST_SIZE, Window, in_messages
 
 
 def publish_all(some: Window) -> set[str]:
@@ -30,7 +29,7 @@ def test_it_halves_once_for_all_that_comes_back_and_then_grows_slowly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(window.time, "monotonic", lambda: now)
+    monkeypatch.setattr(relay.time, "monotonic", lambda: now)
     one = Window(size=64)
     rows = sorted(publish_all(one))
     one.keep(set(rows[10:]), set(rows[:10]))
@@ -38,7 +37,7 @@ def test_it_halves_once_for_all_that_comes_back_and_then_grows_slowly(
     assert (one.size, one.room(0)) == (32, 0)
     one.keep(set())  # the other 44 are done
     assert one.size == 32 + 44 / 8
-    now += window.HALVE_INTERVAL
+    now += relay.HALVE_INTERVAL
     one.keep(set(), publish_all(one))
     assert one.size == (32 + 44 / 8) / 2
 
@@ -53,7 +52,7 @@ def test_a_webhook_with_a_backlog_is_refilled_when_half_of_it_is_done_or_after_a
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(window.time, "monotonic", lambda: now)
+    monkeypatch.setattr(relay.time, "monotonic", lambda: now)
     one = Window(size=LARGEST_SIZE)
     in_flight = sorted(publish_all(one))
     one.note_claim(is_full=True)
@@ -62,7 +61,7 @@ def test_a_webhook_with_a_backlog_is_refilled_when_half_of_it_is_done_or_after_a
     one.keep(set(in_flight[256:]))
     assert one.room(0) == 256
     one.in_flight = set(in_flight[200:])
-    now += window.REFILL_WITHIN
+    now += relay.REFILL_WITHIN
     assert one.room(0) == 200, "the others may stay in flight for long"
     one.note_claim(is_full=False)
     one.in_flight = set(in_flight[1:])

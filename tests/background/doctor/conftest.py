@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from guestbook.background.doctor import examination
-from guestbook.background.doctor.finding import DoctorFinding, State
+from guestbook.background.doctor.examined_book import DoctorFinding, State
 from tests.support import factories
 
 Look = Callable[..., dict[str, DoctorFinding]]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from guestbook.background.doctor import file_system, host_checks, webhook_checks
-from guestbook.background.doctor.finding import State
-from guestbook.lib import clock, ed25519, host_name, resource_limits
+from guestbook.background.doctor import host_checks, network_checks
+from guestbook.background.doctor.examined_book import State
+from guestbook.lib import clock, ed25519, ids, resource_limits
 from guestbook.queue import erasure
-from guestbook.storage import active_hosts, seen_facts
+from guestbook.storage import file_identity, seen_facts
 from guestbook.storage.database import db
 from guestbook.transport.failure import FAILURE_SENTENCES, SENDER_FAILURES, UNREACHABLE
 from tests.background.doctor.conftest import Look, is_fine
@@ -42,14 +42,14 @@ def test_the_deepest_mount_says_on_which_file_system_a_folder_lies(
     tmp_path: Path, folder: str, kind: str, network: bool
 ) -> None:
     (tmp_path / "mounts").write_text(MOUNTS)
-    assert file_system.type_of(Path(folder), tmp_path / "mounts") == kind
-    assert file_system.is_network(kind) is network
+    assert host_checks.type_of(Path(folder), tmp_path / "mounts") == kind
+    assert host_checks.is_network(kind) is network
 
 
 def test_wal_on_a_network_drive_is_a_problem_and_the_line_for_the_settings_solves_it(
     look: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_system, "type_of", lambda _folder: "nfs4")
+    monkeypatch.setattr(host_checks, "type_of", lambda _folder: "nfs4")
     finding = look()["journal mode"]
     assert finding.state is State.PROBLEM
     assert "network drive (nfs4)" in finding.sentence
@@ -159,7 +159,7 @@ def test_a_webhook_that_was_disabled_is_no_longer_tried_so_the_owner_enables_it(
         hook = factories.webhook(name=name, disabled_at=clock.now(), disabled_reason="failing")
         factories.delivery(hook, attempts=3, claims=3, last_error=error)
     findings = look()
-    assert findings["webhook Chat"].advice == f"{webhook_checks.LAST_ATTEMPT} Then enable the webhook."
+    assert findings["webhook Chat"].advice == f"{network_checks.LAST_ATTEMPT} Then enable the webhook."
     assert findings["webhook Old"].advice.endswith("does not know it. Then enable the webhook.")
 
 
@@ -174,27 +174,27 @@ def test_what_a_listener_fetches_needs_no_cron_and_other_advice(look: Look) -> N
         "One delivery waits to be fetched.",
     )
     assert "its receiver may fetch the next one now." in findings["webhook Laptop"].sentence
-    assert findings["webhook Laptop"].advice == webhook_checks.PULLED_ADVICE
+    assert findings["webhook Laptop"].advice == network_checks.PULLED_ADVICE
 
 
 @pytest.mark.parametrize("reason", sorted({*UNREACHABLE, *SENDER_FAILURES, "proxy_refused"}))
 def test_each_reason_why_nothing_arrives_has_advice(reason: str) -> None:
-    own = webhook_checks.advice_for(f"{FAILURE_SENTENCES[reason]} (some detail)")
+    own = network_checks.advice_for(f"{FAILURE_SENTENCES[reason]} (some detail)")
     general = reason in ("closed", "out_of_sockets", "out_of_memory", "send_timeout", "timeout")
-    assert (own == webhook_checks.ANY_ADVICE) is general
+    assert (own == network_checks.ANY_ADVICE) is general
 
 
 def test_answers_that_only_the_owner_can_change_have_advice() -> None:
-    assert "a password or a token" in webhook_checks.advice_for("The receiver answered 401.")
-    assert "only a list of hosts" in webhook_checks.advice_for("The receiver answered 403.")
-    assert webhook_checks.advice_for("The receiver answered 500.") == webhook_checks.ANY_ADVICE
+    assert "a password or a token" in network_checks.advice_for("The receiver answered 401.")
+    assert "only a list of hosts" in network_checks.advice_for("The receiver answered 403.")
+    assert network_checks.advice_for("The receiver answered 500.") == network_checks.ANY_ADVICE
 
 
 def test_a_webhook_with_an_unreadable_secret_leads_to_what_is_said_about_secrets(look: Look) -> None:
     factories.webhook(name="Chat")
     secret_keys.use(secret_keys.NEW_KEY)
     findings = look()
-    assert findings["webhook Chat"].advice == webhook_checks.UNREADABLE_ADVICE
+    assert findings["webhook Chat"].advice == network_checks.UNREADABLE_ADVICE
     assert findings["secrets"].state is State.PROBLEM
 
 
@@ -205,14 +205,14 @@ def test_a_pause_that_outlives_the_wrong_key_can_be_ended_by_a_command(look: Loo
     factories.run_pass()
     secret_keys.use(secret_keys.KEY)
     finding = look()["webhook Chat"]
-    assert finding.advice == webhook_checks.READABLE_ADVICE
+    assert finding.advice == network_checks.READABLE_ADVICE
     assert str(finding.command).endswith(f"webhooks enable {hook}")
 
 
 def test_a_proxy_of_the_host_that_webhooks_do_not_use_is_named(
     look: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in webhook_checks.PROXY_VARIABLES:
+    for name in network_checks.PROXY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     assert "outbound proxy" not in look()
     monkeypatch.setenv("http_proxy", "http://proxy.server:3128")
@@ -224,28 +224,28 @@ def test_a_proxy_of_the_host_that_webhooks_do_not_use_is_named(
 
 def test_an_address_that_differs_from_the_settings_is_a_warning(look: Look, tmp_path: Path) -> None:
     assert "No request has come" in look()["base URL"].sentence
-    seen_facts.note(tmp_path, {seen_facts.OTHER_HOST: "https://real.example", seen_facts.HTTPS: ""})
+    seen_facts.note_fact(tmp_path, {seen_facts.OTHER_HOST: "https://real.example", seen_facts.HTTPS: ""})
     finding = look(base_url="http://guess.example/book")["base URL"]
     assert finding.state is State.WARNING
     assert finding.command == "GUESTBOOK_BASE_URL=https://real.example/book"
     https = look(base_url="http://guess.example/book")["HTTPS"]
     assert https.command == "GUESTBOOK_BASE_URL=https://guess.example/book"
-    seen_facts.note(tmp_path, {seen_facts.SAME_HOST: ""})  # so the other was a stranger's mistake
+    seen_facts.note_fact(tmp_path, {seen_facts.SAME_HOST: ""})  # so the other was a stranger's mistake
     assert is_fine(look(), "base URL")
 
 
 def test_the_number_of_proxies_is_compared_with_what_requests_carry(look: Look, tmp_path: Path) -> None:
     assert is_fine(look(), "proxies")
-    seen_facts.note(tmp_path, {seen_facts.BY_PROXY: ""})
+    seen_facts.note_fact(tmp_path, {seen_facts.BY_PROXY: ""})
     assert look()["proxies"].command == "GUESTBOOK_TRUSTED_PROXIES=1"
     assert is_fine(look(trusted_proxies=1), "proxies")
-    seen_facts.note(tmp_path, {f"{seen_facts.ADDRESSES}{number}": "" for number in (1, 3)})
+    seen_facts.note_fact(tmp_path, {f"{seen_facts.ADDRESSES}{number}": "" for number in (1, 3)})
     assert is_fine(look(trusted_proxies=1), "proxies")
     too_high = look(trusted_proxies=2)["proxies"]
     assert "carry 1 address in X-Forwarded-For. So a visitor can invent" in too_high.sentence
     assert too_high.command == "GUESTBOOK_TRUSTED_PROXIES=1"
     (tmp_path / seen_facts.FACTS_FILE).unlink()
-    seen_facts.note(tmp_path, {seen_facts.NO_PROXY: ""})
+    seen_facts.note_fact(tmp_path, {seen_facts.NO_PROXY: ""})
     assert is_fine(look(), "proxies")
     assert look(trusted_proxies=1)["proxies"].command == "GUESTBOOK_TRUSTED_PROXIES=0"
 
@@ -264,7 +264,7 @@ def test_two_hosts_over_one_file_are_a_problem_until_one_was_quiet_for_a_quarter
 
 
 def test_a_limit_of_the_host_is_named(look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen_facts.note(tmp_path, {seen_facts.HOST_LIMIT: "this host limits threads"})
+    seen_facts.note_fact(tmp_path, {seen_facts.HOST_LIMIT: "this host limits threads"})
     assert "ran into a limit: this host limits threads" in look()["limits"].sentence
     (tmp_path / seen_facts.FACTS_FILE).unlink()
     room = resource_limits.Room(5, 0, resource_limits.FILE_LIMIT)
@@ -287,9 +287,9 @@ def test_the_limits_of_a_container_are_read(tmp_path: Path, monkeypatch: pytest.
 def note_of_another_host(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write the note of a pass on a host with another name and another kernel."""
     with monkeypatch.context() as there:
-        there.setattr(host_name, "of_this_host", lambda: "other")
-        there.setattr(host_name, "boot_id", lambda: "another-kernel")
-        active_hosts._write(file, active_hosts.PASS, clock.now())
+        there.setattr(ids, "host_name", lambda: "other")
+        there.setattr(ids, "boot_id", lambda: "another-kernel")
+        file_identity._write(file, file_identity.PASS, clock.now())
 
 
 # --- keys that sign

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from guestbook.comments.exchange import csv_files, isso, json_lines, wordpress
-from guestbook.comments.exchange.checked_comment import CheckedComment, check
-from guestbook.comments.exchange.file_row import LINE_LIMIT, FileRow
-from guestbook.lib import clock, html_text
+from guestbook.comments.exchange import file_formats, other_programs
+from guestbook.comments.exchange.comment_import import CheckedComment, check_row
+from guestbook.comments.exchange.file_formats import LINE_LIMIT, FileRow
+from guestbook.lib import clock, page_content
 from guestbook.lib.errors import Refused
 from tests.support import comment_files
 
@@ -20,7 +20,7 @@ LINE = {"name": "Ada", "message": "Hello", "created_at": "2020-01-31 12:00"}
 
 
 def checked(row: FileRow) -> CheckedComment:
-    return check(row, clock.now())
+    return check_row(row, clock.now())
 
 
 def reason(**fields: str) -> str:
@@ -39,25 +39,29 @@ def test_isso(tmp_path: Path) -> None:
             (1, 4, 1580515142, 4, None, None, ""),
         ],
     )
-    first, second, third = (checked(row) for row in isso.read(path, None))
+    first, second, third = (checked(row) for row in other_programs.read_isso(path, None))
     assert (first.draft.name, first.draft.website) == ("R&D", "http://ada.example")
     assert first.draft.message == "*Hello* <b>\n\nagain"
     assert clock.to_text(first.created_at) == "2020-01-31T23:59:00.123Z"
     assert [first.status, second.status] == ["published", "held"]
     assert second.draft.name == "Anonymous"
     assert first.id < second.id < third.id, "also within one millisecond"
-    assert [row.where for row in isso.read(path, "https://me.example/guestbook")] == [
+    assert [row.where for row in other_programs.read_isso(path, "https://me.example/guestbook")] == [
         "Comment 1",
         "Comment 2",
     ]
-    assert "secret" not in repr(list(isso.read(path, None)))
-    assert [checked(row).id for row in isso.read(path, None)] == [first.id, second.id, third.id]
+    assert "secret" not in repr(list(other_programs.read_isso(path, None)))
+    assert [checked(row).id for row in other_programs.read_isso(path, None)] == [
+        first.id,
+        second.id,
+        third.id,
+    ]
 
 
 def test_what_is_not_a_database_of_isso_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"")
     with pytest.raises(Refused, match=r"x\.db is not a database of Isso: no such table"):
-        isso.count(tmp_path / "x.db")
+        other_programs.count_isso(tmp_path / "x.db")
     path = comment_files.isso(tmp_path / "comments.db", [])
     with closing(sqlite3.connect(path)) as connection, connection:
         columns = "1 AS tid, n AS id, 1 AS created, 1 AS mode, 0 AS parent, '' AS email"
@@ -67,7 +71,7 @@ def test_what_is_not_a_database_of_isso_is_refused(tmp_path: Path) -> None:
             " 'x' AS text FROM count"
         )
     with pytest.raises(Refused, match="comments is not a table"):
-        isso.count(path)
+        other_programs.count_isso(path)
 
 
 def test_an_owners_answer_in_isso_is_the_reply_and_others_name_whom_they_answer(tmp_path: Path) -> None:
@@ -77,10 +81,10 @@ def test_an_owners_answer_in_isso_is_the_reply_and_others_name_whom_they_answer(
         [(1, n, 1580515140 + n, 1, name, None, f"Text {n}") for n, name in enumerate(authors, 1)],
         {2: 1, 3: 1, 4: 1, 5: 99},
     )
-    assert [row.fields["message"] for row in isso.read(path, None)] == [
+    assert [row.fields["message"] for row in other_programs.read_isso(path, None)] == [
         *("Text 1", "@Ada:\nText 2", "@Ada:\nText 3", "@Ada:\nText 4", "Text 5"),
     ]
-    first, bob, cleo = map(checked, isso.read(path, None, {"me"}))
+    first, bob, cleo = map(checked, other_programs.read_isso(path, None, {"me"}))
     assert first.reply
     assert (first.reply.message, clock.to_text(first.reply.created_at)[:19]) == (
         "Text 2\n\nText 4",
@@ -92,7 +96,7 @@ def test_an_owners_answer_in_isso_is_the_reply_and_others_name_whom_they_answer(
 
 def read_wordpress(path: Path, page: str | None = None) -> list[FileRow]:
     with path.open("rb") as file:
-        return list(wordpress.read(file, page))
+        return list(other_programs.read_wordpress(file, page))
 
 
 def test_wordpress(tmp_path: Path) -> None:
@@ -152,22 +156,26 @@ def test_a_number_of_thousands_of_digits_costs_one_character(tmp_path: Path) -> 
     export = comment_files.wordpress(tmp_path / "export.xml", page=[{"content": long}, {}])
     assert [checked(row).draft.message for row in read_wordpress(export)] == ["1 \ufffd 2 A 3", "Hello"]
     database = comment_files.isso(tmp_path / "comments.db", [(1, 1, 1580515140, 1, long, None, "Hello")])
-    assert [checked(row).draft.name for row in isso.read(database, None)] == ["1 \ufffd 2 A 3"]
+    assert [checked(row).draft.name for row in other_programs.read_isso(database, None)] == ["1 \ufffd 2 A 3"]
     lines = io.BytesIO(b'{"other": %s, "name": "Ada"}\n' % (b"9" * 5000))
-    assert [row.fields["name"] for row in json_lines.read(lines)] == ["Ada"]
+    assert [row.fields["name"] for row in file_formats.read_json_lines(lines)] == ["Ada"]
 
 
 @pytest.mark.parametrize("part", ["<!--", "</", "<a ", "<a href='", "<?", "&"])
 def test_hostile_html_becomes_plain_text_in_linear_time(part: str) -> None:
     began = time.thread_time()
-    html_text.plain(part * (200_000 // len(part)))
+    page_content.of_html(part * (200_000 // len(part)))
     assert time.thread_time() - began < 5
 
 
 @pytest.mark.parametrize("encoding", ["zlib", "hex", "undefined", "utf-7", "idna", "nothing"])
 def test_an_encoding_that_is_none_of_texts_is_refused(encoding: str) -> None:
     with pytest.raises(Refused, match=r"encoding that cannot be read|is not XML"):
-        list(wordpress.read(io.BytesIO(f'<?xml version="1.0" encoding="{encoding}"?><rss/>'.encode()), None))
+        list(
+            other_programs.read_wordpress(
+                io.BytesIO(f'<?xml version="1.0" encoding="{encoding}"?><rss/>'.encode()), None
+            )
+        )
 
 
 @pytest.mark.parametrize(
@@ -181,7 +189,7 @@ def test_an_encoding_that_is_none_of_texts_is_refused(encoding: str) -> None:
 )
 def test_bad_xml_is_refused(text: str, said: str) -> None:
     with pytest.raises(Refused, match=said):
-        list(wordpress.read(io.BytesIO(text.encode()), None))
+        list(other_programs.read_wordpress(io.BytesIO(text.encode()), None))
 
 
 def test_a_comment_of_wordpress_as_long_as_the_memory_is_refused(tmp_path: Path) -> None:
@@ -195,7 +203,7 @@ def test_a_comment_of_wordpress_as_long_as_the_memory_is_refused(tmp_path: Path)
 
 def read_csv(text: str | bytes, time_format: str | None = None, **columns: str) -> list[FileRow]:
     data = text if isinstance(text, bytes) else text.encode()
-    return list(csv_files.read(io.BytesIO(data), columns, time_format))
+    return list(file_formats.read_csv(io.BytesIO(data), columns, time_format))
 
 
 def test_a_spreadsheet_with_a_map() -> None:
@@ -248,14 +256,14 @@ def test_a_quote_that_never_ends_is_refused() -> None:
     ],
 )
 def test_a_bad_line_of_json_is_named_and_the_next_is_read(line: bytes, problem: str) -> None:
-    bad, good = json_lines.read(io.BytesIO(b"\n" + line + b'\n{"name": "Ada", "url": 1}'))
+    bad, good = file_formats.read_json_lines(io.BytesIO(b"\n" + line + b'\n{"name": "Ada", "url": 1}'))
     assert (bad.where, bad.problem) == ("Line 2", problem)
     assert good.fields["name"] == "Ada"
 
 
 def test_a_line_that_is_too_long_is_named_and_the_next_is_read() -> None:
     long = json.dumps({"name": "x" * 5 * LINE_LIMIT}).encode()
-    bad, good = json_lines.read(io.BytesIO(long + b'\n{"name": "Ada"}\n'))
+    bad, good = file_formats.read_json_lines(io.BytesIO(long + b'\n{"name": "Ada"}\n'))
     assert (bad.where, bad.problem) == ("Line 1", "it has more than 1,000,000 bytes")
     assert (good.where, good.fields["name"]) == ("Line 2", "Ada")
     row = "Ada,Hello,2020-01-31\n"
@@ -311,7 +319,7 @@ def test_the_same_content_has_the_same_id_and_an_id_of_its_own_counts_more() -> 
     ],
 )
 def test_html_becomes_plain_text(html: str, text: str) -> None:
-    assert html_text.plain(html) == text
+    assert page_content.of_html(html) == text
 
 
 def test_headings_that_are_not_utf8_are_refused_with_what_to_do() -> None:

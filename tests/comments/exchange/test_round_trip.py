@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
 from guestbook.comments import book, comment_form
-from guestbook.comments.exchange import comment_export, comment_import, csv_files, json_lines
-from guestbook.comments.exchange.checked_comment import check
+from guestbook.comments.exchange import comment_export, comment_import, file_formats
 from guestbook.comments.exchange.comment_export import ExportedComments
-from guestbook.comments.exchange.comment_import import ImportReport, ImportRules
-from guestbook.comments.exchange.file_row import FIELDS, FileRow
+from guestbook.comments.exchange.comment_import import ImportReport, ImportRules, check_row
+from guestbook.comments.exchange.file_formats import FIELDS, FileRow
 from guestbook.lib import clock, ids
 from guestbook.lib.text import clean_line, clean_text
 from guestbook.storage.database import db, writing
@@ -70,18 +69,18 @@ def comments(draw: st.DrawFn) -> dict[str, str]:
 
 def in_csv(rows: Iterable[dict[str, str]], encoding: str = "utf-8") -> bytes:
     text = io.StringIO(newline="")
-    csv_files.write(text, iter(rows))
+    file_formats.write_csv(text, iter(rows))
     return text.getvalue().encode(encoding)
 
 
 def in_json(rows: Iterable[dict[str, str]]) -> bytes:
-    return "".join(map(json_lines.line, rows)).encode()
+    return "".join(map(file_formats.json_line, rows)).encode()
 
 
 @given(st.lists(comments(), min_size=1, max_size=5), st.sampled_from(["utf-8", "utf-8-sig"]))
 def test_both_formats_give_back_each_field(rows: list[dict[str, str]], encoding: str) -> None:
-    assert [row.fields for row in csv_files.read(io.BytesIO(in_csv(rows, encoding)), {})] == rows
-    assert [row.fields for row in json_lines.read(io.BytesIO(in_json(rows)))] == rows
+    assert [row.fields for row in file_formats.read_csv(io.BytesIO(in_csv(rows, encoding)), {})] == rows
+    assert [row.fields for row in file_formats.read_json_lines(io.BytesIO(in_json(rows)))] == rows
 
 
 @given(comments())
@@ -92,7 +91,7 @@ def test_no_cell_is_a_formula(row: dict[str, str]) -> None:
 
 @given(comments())
 def test_the_rules_of_the_form_change_nothing_of_a_comment_that_obeys_them(fields: dict[str, str]) -> None:
-    checked = check(FileRow("Line 1", fields), NOW)
+    checked = check_row(FileRow("Line 1", fields), NOW)
     assert (checked.id, checked.draft.name, checked.draft.message) == tuple(
         fields[name] for name in ("id", "name", "message")
     )
@@ -123,13 +122,13 @@ def test_an_export_has_each_column_of_a_comment_that_another_book_can_use() -> N
 def exported() -> list[dict[str, str]]:
     db.session.remove()
     with comment_export.snapshot(db.engine) as connection:
-        return list(comment_export.rows(connection, ExportedComments()))
+        return list(comment_export.comment_rows(connection, ExportedComments()))
 
 
 def imported(data: bytes, kind: str) -> ImportReport:
     file = io.BytesIO(data)
-    rows = csv_files.read(file, {}) if kind == "csv" else json_lines.read(file)
-    return comment_import.run(rows, ImportRules(factories.settings()))
+    rows = file_formats.read_csv(file, {}) if kind == "csv" else file_formats.read_json_lines(file)
+    return comment_import.run_import(rows, ImportRules(factories.settings()))
 
 
 @pytest.mark.usefixtures("each_app")
@@ -161,7 +160,7 @@ def test_the_events_about_an_imported_comment_go_on_counting() -> None:
     factories.webhook()
     fields = {"name": "Ada", "message": "Hello", "created_at": "2020-01-31"}
     rows = [FileRow(f"Line {number}", {**fields, "last_sequence": number}) for number in ("7", "-1", "2e9")]
-    report = comment_import.run(rows, ImportRules(factories.settings(), with_events=True))
+    report = comment_import.run_import(rows, ImportRules(factories.settings(), with_events=True))
     assert (report.stored.total(), report.refused) == (1, 2)
     assert factories.one().sequence == 8
 
@@ -169,7 +168,7 @@ def test_the_events_about_an_imported_comment_go_on_counting() -> None:
 def test_an_export_from_before_the_last_field_is_ours_too() -> None:
     cells = dict.fromkeys(FIELDS[:-1], "") | {"name": "Ada", "message": "'=1+1", "created_at": "2020-01-31"}
     text = "\n".join(",".join(line) for line in (cells.keys(), cells.values()))
-    [row] = csv_files.read(io.BytesIO(text.encode()), {})
+    [row] = file_formats.read_csv(io.BytesIO(text.encode()), {})
     assert row.fields["message"] == "=1+1"
 
 
@@ -180,7 +179,7 @@ def test_an_export_is_one_snapshot(each_app: Flask, monkeypatch: pytest.MonkeyPa
     keys = [factories.sign(str(number)) for number in range(4)]
     db.session.remove()
     with comment_export.snapshot(db.engine) as connection:
-        rows = comment_export.rows(connection, ExportedComments())
+        rows = comment_export.comment_rows(connection, ExportedComments())
         first = next(rows)
         factories.sign("late")
         with writing() as session:
@@ -201,9 +200,9 @@ def test_an_import_goes_on_where_it_was_killed() -> None:
         raise Killed
 
     with pytest.raises(Killed):
-        comment_import.run(rows, ImportRules(factories.settings(), after_chunk=kill))
+        comment_import.run_import(rows, ImportRules(factories.settings(), after_chunk=kill))
     assert len(exported()) == 1
-    report = comment_import.run(rows, ImportRules(factories.settings()))
+    report = comment_import.run_import(rows, ImportRules(factories.settings()))
     assert (report.stored.total(), report.there) == (4, 1)
     assert sorted(db.session.scalars(select(Comment.message))) == ["0", "1", "2", "3", "4"]
 
@@ -222,6 +221,6 @@ def test_an_import_with_events_lets_visitors_sign_in_between(monkeypatch: pytest
     rules = ImportRules(
         factories.settings(), with_events=True, after_chunk=lambda: counts.append(len(exported()))
     )
-    comment_import.run(rows, rules)
+    comment_import.run_import(rows, rules)
     assert counts[-1] == len(factories.deliveries()) == 12
     assert max(after - before for before, after in pairwise(counts)) <= 2

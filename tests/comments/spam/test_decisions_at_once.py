@@ -10,9 +10,9 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from guestbook.comments import book
-from guestbook.comments.spam import flood_valve, learned_words
+from guestbook.comments.spam import comment_facts, learned_words
 from guestbook.lib import clock
-from guestbook.storage import plain_select, transaction_retry
+from guestbook.storage import database, plain_select
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, LearnedWord
 from tests.conftest import running
@@ -63,7 +63,7 @@ def forget() -> object:
         with writing() as session:
             return learned_words.forget_all(session, factories.settings().secret_key)
 
-    return transaction_retry.complete(once)
+    return database.complete(once)
 
 
 def assert_counts_fit(app: Flask) -> None:
@@ -90,7 +90,7 @@ def test_no_two_wait_for_each_others_comments(app: Flask) -> None:
 def test_forgetting_meanwhile_leaves_no_word_without_its_comment(app: Flask) -> None:
     ids = signed(app, 2 * AT_ONCE)
     actions = [decision(one, "spam") for one in ids[:AT_ONCE]]
-    all_at_once(app, [*(lambda do=do: transaction_retry.complete(do) for do in actions), forget])
+    all_at_once(app, [*(lambda do=do: database.complete(do) for do in actions), forget])
     assert_counts_fit(app)
     with app.app_context():
         forget()
@@ -100,11 +100,11 @@ def test_forgetting_meanwhile_leaves_no_word_without_its_comment(app: Flask) -> 
 def test_a_flood_can_be_ended_while_comments_come(app: Flask) -> None:
     def pass_one() -> None:
         with writing() as session:
-            flood_valve.pass_one(session.connection(), factories.settings().secret_key, clock.now(), 2)
+            comment_facts.pass_one(session.connection(), factories.settings().secret_key, clock.now(), 2)
 
     def end() -> None:
         with writing() as session:
-            flood_valve.end_flood(session.connection(), factories.settings().secret_key)
+            comment_facts.end_flood(session.connection(), factories.settings().secret_key)
 
     for _ in range(3):
         all_at_once(app, [*[pass_one] * AT_ONCE, end, end, end])

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
-from guestbook.comments.spam import repeated_texts, similar_text
-from guestbook.comments.spam.similar_text import Repeated
+from guestbook.comments.spam import texts
+from guestbook.comments.spam.texts import Repeated
 from guestbook.lib import clock
 from guestbook.storage import plain_select
 from guestbook.storage.database import db, writing
@@ -28,7 +28,7 @@ def _context(app: Flask) -> None:
 
 
 def find(message: str, name: str = "Bob") -> Repeated | None:
-    return repeated_texts.find(plain_select.through(db.session()), name, message)
+    return texts.find_repeated(plain_select.through(db.session()), name, message)
 
 
 @pytest.mark.parametrize("message", [TEXT, TEXT.upper(), CHANGED, f"{TEXT} Bye!"])
@@ -61,9 +61,9 @@ def test_other_texts_are_other_texts() -> None:
     drafts = [*spam_corpus.read("good")[:60], *spam_corpus.read("spam")[:60]]
     for draft in drafts:
         factories.sign(draft.message)
-    parts = [similar_text.parts(draft.message) for draft in drafts]
+    parts = [texts.parts(draft.message) for draft in drafts]
     pairs = [(one, other) for one in range(len(parts)) for other in range(one)]
-    assert not [pair for pair in pairs if similar_text.is_almost_same(parts[pair[0]], parts[pair[1]])]
+    assert not [pair for pair in pairs if texts.is_almost_same(parts[pair[0]], parts[pair[1]])]
     assert not [draft.message for draft in spam_corpus.read("good")[60:] if find(draft.message)]
 
 
@@ -73,7 +73,7 @@ def test_a_corrected_comment_is_found_by_its_new_text_alone() -> None:
         comment = session.get_one(Comment, comment_id)
         comment.message = "Something else that is long enough to be looked at by this rule, I hope."
         session.flush()
-        repeated_texts.remember(session, comment)
+        texts.remember_text(session, comment)
     assert find(TEXT) is None
     assert find("Something else that is long enough to be looked at by this rule, I hope!")
 
@@ -107,6 +107,6 @@ def test_marks_go_with_their_comment() -> None:
 
 @given(st.text(max_size=300))
 def test_any_text_has_both_marks_or_none_and_is_the_same_as_itself(text: str) -> None:
-    parts = similar_text.parts(text)
-    assert (similar_text.marks(parts) is None) == (not parts)
-    assert similar_text.is_almost_same(parts, parts) == bool(parts)
+    parts = texts.parts(text)
+    assert (texts.marks(parts) is None) == (not parts)
+    assert texts.is_almost_same(parts, parts) == bool(parts)

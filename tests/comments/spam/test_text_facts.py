@@ -2,7 +2,7 @@
 
 import pytest
 
-from guestbook.comments.spam import text_facts
+from guestbook.comments.spam import texts
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from guestbook.comments.spam import text_facts
     ],
 )
 def test_what_the_page_would_link_counts_as_a_link(message: str, links: int) -> None:
-    assert text_facts.links(message) == links
+    assert texts.links(message) == links
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_what_the_page_would_link_counts_as_a_link(message: str, links: int) -> 
     ],
 )
 def test_markup_for_links_is_told_from_other_markup(message: str, found: dict[str, int]) -> None:
-    assert text_facts.link_markup(message) == found
+    assert texts.link_markup(message) == found
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_markup_for_links_is_told_from_other_markup(message: str, found: dict[st
     ],
 )
 def test_a_number_to_call_or_an_account_is_a_contact(message: str) -> None:
-    assert text_facts.contact(message)
+    assert texts.contact(message)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_number_to_call_or_an_account_is_a_contact(message: str) -> None:
     ],
 )
 def test_years_and_other_numbers_are_none(message: str) -> None:
-    assert text_facts.contact(message) is None
+    assert texts.contact(message) is None
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_years_and_other_numbers_are_none(message: str) -> None:
     ],
 )
 def test_a_text_has_the_writing_systems_that_make_up_a_good_part(text: str, scripts: set[str]) -> None:
-    assert text_facts.scripts(text) == scripts
+    assert texts.scripts(text) == scripts
 
 
 def test_a_word_of_lookalike_letters_is_found_and_two_languages_are_none() -> None:
-    assert text_facts.mixed_word("the best сasino here") == "сasino"
-    assert text_facts.mixed_word("Москва and London, naïve Größe, ΔT") is None
+    assert texts.mixed_word("the best сasino here") == "сasino"
+    assert texts.mixed_word("Москва and London, naïve Größe, ΔT") is None

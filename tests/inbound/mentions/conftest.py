@@ -2,9 +2,9 @@
 
 import pytest
 
-from guestbook.inbound.mentions import page_reader
+from guestbook.inbound.mentions import mention_pages
 
 
 @pytest.fixture(autouse=True)
 def _new_quota(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_reader, "hosts", page_reader.HostQuota())
+    monkeypatch.setattr(mention_pages, "hosts", mention_pages.HostQuota())

@@ -6,10 +6,10 @@ import pytest
 from flask import Flask
 
 from guestbook.inbound import processor
-from guestbook.inbound.mentions import mention_comments, mention_decision, page_reader, page_report
-from guestbook.lib import decompression
+from guestbook.inbound.mentions import mention_comments
+from guestbook.inbound.mentions import mention_pages as pages_of_mentions
+from guestbook.lib import body_encoding, page_content
 from guestbook.lib.errors import split_detail, with_detail
-from guestbook.lib.page_content import h_entry, mention_link
 from guestbook.transport import TransportError
 from scripts import message_catalogues
 from tests.support import inbound_factories, mention_pages
@@ -64,19 +64,19 @@ def seen(app: Flask, status: str, language: str) -> str:
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (f"{page_report.FETCH_FAILED} {TransportError('private_address', '10.0.0.1')}", ""),
-        (f"{page_report.READING_FAILED} {h_entry.NO_PARSER}", ""),
-        (with_detail(page_report.READING_FAILED, "ZeroDivisionError"), ""),
-        (with_detail(page_reader.NOT_SENT, "HTTP 500"), " (HTTP 500)"),
-        (with_detail(mention_link.UNREADABLE_KIND, "x" * 600)[:500], None),
-        (with_detail(decompression.BROKEN_PACKING, "gzip"), " (gzip)"),
+        (f"{pages_of_mentions.FETCH_FAILED} {TransportError('private_address', '10.0.0.1')}", ""),
+        (f"{pages_of_mentions.READING_FAILED} {page_content.NO_PARSER}", ""),
+        (with_detail(pages_of_mentions.READING_FAILED, "ZeroDivisionError"), ""),
+        (with_detail(pages_of_mentions.NOT_SENT, "HTTP 500"), " (HTTP 500)"),
+        (with_detail(page_content.UNREADABLE_KIND, "x" * 600)[:500], None),
+        (with_detail(body_encoding.BROKEN_PACKING, "gzip"), " (gzip)"),
         (with_detail(processor.PASSES_ENDED, 10), " (10)"),
         (mention_comments.CLOSED, ""),
-        (mention_decision.LINKS_ELSEWHERE, ""),
+        (pages_of_mentions.LINKS_ELSEWHERE, ""),
     ],
 )
 def test_what_is_the_owner_s_alone_is_left_out(error: str, told: str | None) -> None:
-    sentence, detail = page_report.for_sender(error)
+    sentence, detail = pages_of_mentions.for_sender(error)
     assert error.startswith(sentence)
     assert sentence.endswith(".")
     assert detail == (error.removeprefix(sentence) if told is None else told)

@@ -9,11 +9,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from guestbook.inbound.mentions import page_reader
-from guestbook.inbound.mentions.page_report import FETCH_FAILED
+from guestbook.inbound.mentions import mention_pages as pages_of_mentions
+from guestbook.inbound.mentions.mention_pages import FETCH_FAILED
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock
-from guestbook.outbound.time_limit import TimeLimit
+from guestbook.outbound.limits import TimeLimit
 from guestbook.queue import clock_repair
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -140,7 +140,7 @@ def test_a_page_that_redirects_has_three_attempts(app: Flask, receiver: Receiver
 def test_a_host_gets_so_many_requests_a_minute_whoever_redirects_there(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_reader, "MOST_OF_HOST", 2)
+    monkeypatch.setattr(pages_of_mentions, "MOST_OF_HOST", 2)
     with Receiver(address="127.0.0.2") as third:
         third.answer("/", page())
         for number in range(3):

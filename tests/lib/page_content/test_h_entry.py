@@ -2,15 +2,17 @@
 
 import pytest
 
-from guestbook.lib.page_content import WebPage, h_entry, html_links, mention_link
-from guestbook.lib.page_content.h_entry import PageEntry
+from guestbook.lib import page_content
+from guestbook.lib.page_content import PageEntry, WebPage
 
 PAGE = "https://site.example/post"
 BOOK = "https://book.example/"
 
 
 def read(html: str) -> PageEntry:
-    return h_entry.read(WebPage(PAGE, "text/html", "", html), html_links.read(html, PAGE), BOOK)
+    return page_content.read_entry(
+        WebPage(PAGE, "text/html", "", html), page_content.read_links(html, PAGE), BOOK
+    )
 
 
 @pytest.mark.parametrize("relation", ["in-reply-to", "like-of", "repost-of", "bookmark-of"])
@@ -56,11 +58,11 @@ def test_a_title_that_only_repeats_the_text_is_left_out() -> None:
 def test_a_number_of_thousands_of_digits_costs_one_character() -> None:
     long = f"a &#{'9' * 5000}; b"
     html = f'<title>{long}</title><p class="h-entry" title="{long}"><i class="e-content">{long}</i></p>'
-    found = html_links.read(f'{html}<a href="/?{long}">', PAGE)
+    found = page_content.read_links(f'{html}<a href="/?{long}">', PAGE)
     assert (found.title, len(found.links)) == ("a \ufffd b", 1)
     assert read(html).content == "a \ufffd b"
     page = WebPage(PAGE, "application/json", "", f'[{"9" * 5000}, "{BOOK}"]')
-    assert mention_link.addresses(page) == [BOOK]
+    assert page_content.addresses(page) == [BOOK]
 
 
 def test_a_page_that_is_too_large_gives_its_title() -> None:

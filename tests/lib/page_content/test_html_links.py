@@ -5,7 +5,7 @@ import time
 import pytest
 
 from guestbook.lib import page_content
-from guestbook.lib.page_content import WebPage, h_entry, html_links, link_header, mention_link
+from guestbook.lib.page_content import WebPage
 
 PAGE = "https://site.example/blog/post"
 LARGE = 500_000  # characters, half of what is read at most
@@ -13,7 +13,7 @@ MOST_SECONDS = 30  # of CPU; what takes the square of the size would need many m
 
 
 def urls(html: str) -> list[str]:
-    return [link.url for link in html_links.read(html, PAGE).links]
+    return [link.url for link in page_content.read_links(html, PAGE).links]
 
 
 def test_links_stand_in_the_order_of_the_document_and_are_absolute() -> None:
@@ -27,7 +27,7 @@ def test_links_stand_in_the_order_of_the_document_and_are_absolute() -> None:
         "https://site.example/blog/post?e",
         PAGE,
     ]
-    assert html_links.read(html, PAGE).links[0].rel == {"me", "x"}
+    assert page_content.read_links(html, PAGE).links[0].rel == {"me", "x"}
 
 
 def test_the_first_base_counts() -> None:
@@ -54,7 +54,7 @@ def test_what_only_looks_like_a_link_is_none(html: str) -> None:
 
 
 def test_a_title_and_the_size_are_noted() -> None:
-    found = html_links.read('<title>A &amp; B</title><p class="a b"><i><br></i></p><p>', PAGE)
+    found = page_content.read_links('<title>A &amp; B</title><p class="a b"><i><br></i></p><p>', PAGE)
     assert (found.title, found.tags, found.depth, found.class_names) == ("A & B", 5, 2, 2)
 
 
@@ -70,9 +70,9 @@ def test_a_title_and_the_size_are_noted() -> None:
 )
 def test_a_hostile_page_is_read_in_linear_time(html: str) -> None:
     began = time.thread_time()
-    found = html_links.read(html, PAGE)
+    found = page_content.read_links(html, PAGE)
     page = WebPage(PAGE, "text/html", "", html)
-    assert h_entry.read(page, found, "https://book.example/").relation == ""
+    assert page_content.read_entry(page, found, "https://book.example/").relation == ""
     assert time.thread_time() - began < MOST_SECONDS
 
 
@@ -90,7 +90,7 @@ def test_a_hostile_page_is_read_in_linear_time(html: str) -> None:
     ],
 )
 def test_a_link_header_is_read(header: str, expected: list[tuple[str, set[str]]]) -> None:
-    assert list(link_header.links(header)) == expected
+    assert list(page_content.header_links(header)) == expected
 
 
 @pytest.mark.parametrize(
@@ -120,5 +120,5 @@ def test_a_page_is_decoded_as_it_says(kind: str, body: bytes, text: str) -> None
     ],
 )
 def test_addresses_are_compared_in_their_normal_form(one: str, other: str, same: bool) -> None:
-    assert (mention_link.normal(one) == mention_link.normal(other)) is same
-    assert mention_link.normal("http://[") == mention_link.normal("http://a:99999/") == ""
+    assert (page_content.normal_address(one) == page_content.normal_address(other)) is same
+    assert page_content.normal_address("http://[") == page_content.normal_address("http://a:99999/") == ""

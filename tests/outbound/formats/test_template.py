@@ -6,7 +6,7 @@ import pytest
 
 from guestbook.outbound import formats
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.formats import FormatError, template
+from guestbook.outbound.formats import FormatError, bodies
 from tests.outbound.formats.cases import MOMENT, body, comment
 
 GOOD = '{"text": {{ (comment.name ~ ": " ~ comment.message)|tojson }}}'
@@ -90,21 +90,23 @@ def test_what_gives_no_body_says_why_in_a_sentence(source: str | None, sentence:
 
 
 def test_what_is_saved_is_tried_on_each_event_that_is_wanted() -> None:
-    template.check(GOOD, ["comment.created", "comment.deleted"])
+    bodies.check_template(GOOD, ["comment.created", "comment.deleted"])
     with pytest.raises(FormatError, match=r"^For webhook\.disabled: The template asks for what"):
-        template.check(GOOD, ["comment.created", "webhook.disabled"])
+        bodies.check_template(GOOD, ["comment.created", "webhook.disabled"])
     with pytest.raises(FormatError, match=r"^Line 2 of the template"):
-        template.check("\n{% if %}", [])
+        bodies.check_template("\n{% if %}", [])
 
 
 def test_what_nobody_can_foresee_is_not_tried() -> None:
-    template.check('{"x": {{ inbound.payload.repository.full_name|tojson }}}', ["inbound.received", "ping"])
+    bodies.check_template(
+        '{"x": {{ inbound.payload.repository.full_name|tojson }}}', ["inbound.received", "ping"]
+    )
 
 
 def test_a_template_that_quotes_by_itself_is_found_out_before_it_is_saved() -> None:
     for part in ("name", "message"):
         with pytest.raises(FormatError, match="does not give JSON"):
-            template.check(f'{{"text": "{{{{ comment.{part} }}}}"}}', ["comment.created"])
+            bodies.check_template(f'{{"text": "{{{{ comment.{part} }}}}"}}', ["comment.created"])
 
 
 @pytest.mark.parametrize("event", EVENTS)

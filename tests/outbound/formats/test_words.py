@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.event_catalogue.data_parts import SAMPLE_LINK
+from guestbook.outbound.event_catalogue import EVENTS, SAMPLE_LINK
 from guestbook.outbound.formats import wording
 from guestbook.outbound.formats.wording import Wording
 from tests.outbound.formats.cases import LINK, comment

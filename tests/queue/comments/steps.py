@@ -8,7 +8,7 @@ from sqlalchemy import update
 from guestbook.comments import book
 from guestbook.lib import clock
 from guestbook.queue import leases
-from guestbook.queue.ordered_claims import OrderedClaims
+from guestbook.queue.comment_order import OrderedClaims
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Delivery

@@ -9,12 +9,12 @@ import pytest
 
 from guestbook.background import idle_pass
 from guestbook.lib import clock
-from guestbook.outbound import open_webhooks, pull, webhooks
+from guestbook.outbound import lanes, pull, webhooks
 from guestbook.queries import health
 from guestbook.queue import clock_repair, comment_order, leases
-from guestbook.queue.ordered_claims import OrderedClaims
+from guestbook.queue.comment_order import OrderedClaims
 from guestbook.queue.poller import Poller
-from guestbook.storage import database, plain_connection
+from guestbook.storage import database, sqlite_setup
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
 from tests.queue.comments.steps import ALL, change, claimed, move, reply, rows_of, stored
@@ -153,7 +153,7 @@ def test_what_waits_behind_another_is_not_due_for_anybody(hook: str, comment_id:
         assert not poller.anything_due(now)
         assert poller.next_due() == until
     with db.engine.connect() as connection:
-        assert open_webhooks.with_due(connection, now) == []
+        assert lanes.open_with_due(connection, now) == []
     assert health.read(db.session(), now).oldest_due_age is None
     assert not pull.anything_pending(db.session(), hook, now, None)
     assert comment_order.behind(db.session(), [row.id for row in factories.deliveries()]) == {later}
@@ -207,7 +207,7 @@ def test_a_row_behind_a_retry_leaves_a_pass_idle() -> None:
 
     def work() -> list[bool]:
         file = factories.settings().data_dir / "guestbook.db"
-        with plain_connection.opened(file, 1.0) as (connection, _):
+        with sqlite_setup.opened_plain(file, 1.0) as (connection, _):
             names = ("send", "repair due times after a clock jump")
             return [
                 connection.execute(idle_pass.WORK[name], moments).fetchone() is not None for name in names

@@ -21,9 +21,8 @@ from guestbook.lib.progress import in_silence
 from guestbook.settings import Settings
 from guestbook.storage import backup, engine_setup, schema_version, version_check
 from guestbook.storage.models import Webhook
-from guestbook.storage.restore import replacement, staging
-from guestbook.storage.restore.present_book import Comparison, compare
-from guestbook.storage.restore.replacement import RestoreReport
+from guestbook.storage.restore import replacement, sqlite_replacement
+from guestbook.storage.restore.replacement import Comparison, RestoreReport, compare
 from tests.conftest import need_server, running, settings_for
 from tests.repo.test_schema import KINDS, engine_on
 from tests.storage import earlier_books
@@ -61,14 +60,14 @@ def at(folder: Path) -> dict[str, str]:
 
 
 def restored(read: Settings, file: Path, *, hold: bool = False) -> RestoreReport:
-    with staging.staged(read, file) as staged:
+    with sqlite_replacement.staged(read, file) as staged:
         if hold:
-            staging.hold(staged)
+            sqlite_replacement.hold(staged)
         return replacement.run(read, staged, progress=in_silence, waiting=lambda: None)
 
 
 def compared(read: Settings, file: Path) -> Comparison:
-    with staging.staged(read, file) as staged, engine_on(read.database_url) as engine:
+    with sqlite_replacement.staged(read, file) as staged, engine_on(read.database_url) as engine:
         return compare(engine, staged)
 
 
@@ -158,7 +157,7 @@ def test_what_is_written_before_the_book_is_replaced_is_in_its_backup(
 ) -> None:
     """A visitor signs until the very moment in which nobody can write any more."""
     file = backup.write(each_book.settings, tmp_path / "b.db").path
-    with staging.staged(each_book.settings, file) as staged:
+    with sqlite_replacement.staged(each_book.settings, file) as staged:
         each_book.sign("late")
         kept = replacement._Keeper.keep
 
@@ -229,9 +228,9 @@ def test_what_is_no_whole_backup_of_this_program_changes_nothing(home: Path, tmp
         with pytest.raises(Refused, match=why) as caught:
             restored(read, tmp_path / name)
         assert "\n" not in str(caught.value)
-        assert not (home / staging.STAGING_FOLDER).exists()
+        assert not (home / sqlite_replacement.STAGING_FOLDER).exists()
     assert dump(home / "guestbook.db") == before
-    folder = home / staging.STAGING_FOLDER
+    folder = home / sqlite_replacement.STAGING_FOLDER
     (folder / "mine").mkdir(parents=True)
     with pytest.raises(Refused, match="Directory not empty"):
         restored(read, file)

@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 
 from guestbook.auth import api_tokens
-from guestbook.comments import book, holds
+from guestbook.comments import announcements, book
 from guestbook.comments.moderation_link import SignedLink
-from guestbook.inbound import bin_capture, bins
-from guestbook.inbound.bin_capture import CapturedRequest
-from guestbook.inbound.template_presets import PRESETS
+from guestbook.inbound import bins
+from guestbook.inbound.bins import CapturedRequest
+from guestbook.inbound.senders import PRESETS
 from guestbook.lib import clock, ed25519, signing
 from guestbook.outbound import receiver_links
 from guestbook.outbound import webhooks as outbound_webhooks
@@ -164,7 +164,7 @@ def _sign(app: Flask) -> list[str]:
 def _links(held_id: str) -> list[str]:
     """Return the token of a link that works, and of one that no longer does."""
     key, now = factories.settings().secret_key, clock.now()
-    factories.written(lambda session: holds.begin(session, session.get_one(Comment, held_id)))
+    factories.written(lambda session: announcements.begin_hold(session, session.get_one(Comment, held_id)))
     held_at = db.session.get_one(Hold, held_id).held_at
     return [
         SignedLink(held_id, since, now + timedelta(days=1)).token(key)
@@ -235,7 +235,7 @@ def _catch(receiver: Receiver) -> tuple[list[str], list[str]]:
         full = bins.add(session, {"name": HOSTILE[:80], "body": HOSTILE, "delay": "0.5", "fail": "7"}).id
         empty = bins.add(session, {"name": "Mine"}).id
         for one in requests:
-            bin_capture.capture(session, full, one)
+            bins.capture(session, full, one)
         rows = bins.latest(session, full, 10)
         return [full, empty], [row.id for row in rows]
 

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from guestbook.lib import clock, ids
-from guestbook.lib.stop_flag import StopFlag
+from guestbook.lib.own_process import StopFlag
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.outbound.tally import Tally
+from guestbook.outbound.recorder import Tally
 from guestbook.queue import leases
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES

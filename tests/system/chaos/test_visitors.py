@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.lib.stop_flag import StopFlag
+from guestbook.lib.own_process import StopFlag
 from guestbook.outbound import outbox
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.event_catalogue import EVENTS

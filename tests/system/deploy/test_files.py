@@ -15,8 +15,8 @@ import click
 import pytest
 
 from guestbook import settings
-from guestbook.cli import all_commands
-from guestbook.storage import transaction_retry
+from guestbook.cli import program
+from guestbook.storage import database
 from tests.conftest import run
 from tests.support.documents import PAGES, blocks
 from tests.support.processes import ROOT, answers, clean_environ, free_port, started, wait_for
@@ -26,7 +26,7 @@ from tests.system.deploy.installation import Installation
 DEPLOY = ROOT / "deploy"
 YUNOHOST = DEPLOY / "yunohost"
 PLACEHOLDER = "/path/to/guestbook"
-COMMANDS = {name: all_commands.load(name) for name in all_commands.COMMAND_MODULES}
+COMMANDS = {name: program.load(name) for name in program.COMMAND_MODULES}
 
 
 def fillings() -> list[tuple[str, str]]:
@@ -110,7 +110,7 @@ def test_the_containers_run_commands_that_exist() -> None:
 
 
 def test_a_stopped_pass_has_time_for_the_requests_under_way_and_for_their_outcomes(tmp_path: Path) -> None:
-    least = settings.load({"GUESTBOOK_DATA_DIR": str(tmp_path)}).timeout + transaction_retry.RETRY_FOR
+    least = settings.load({"GUESTBOOK_DATA_DIR": str(tmp_path)}).timeout + database.RETRY_FOR
     [grace] = re.findall(r"stop_grace_period: (\d+)s", (DEPLOY / "container/compose.yaml").read_text())
     assert int(grace) > least
     assert int(units("systemd/guestbook-cron.service")["Service"]["TimeoutStopSec"]) > least
@@ -131,8 +131,8 @@ def test_the_image_ends_its_first_process_by_a_signal_that_it_obeys(environ: dic
 
 
 def test_the_image_holds_no_book_and_no_secret() -> None:
-    for program in ("container", "docker"):
-        ignored = (DEPLOY / f"container/Containerfile.{program}ignore").read_text().split()
+    for builder in ("container", "docker"):
+        ignored = (DEPLOY / f"container/Containerfile.{builder}ignore").read_text().split()
         assert {"instance", ".env", ".git", ".venv"} <= set(ignored)
 
 

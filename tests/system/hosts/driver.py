@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from guestbook.inbound import processor
 from guestbook.lib import clock
-from guestbook.storage import server_setup, transaction_retry
+from guestbook.storage import database, engine_setup
 from tests.support import fork_server, kill_points, namespaces
 
 APART = timedelta(seconds=30)
@@ -27,9 +27,9 @@ def clock_behind() -> None:
 
 def hasty() -> None:
     """Give a server up much sooner; a busy machine takes a second or two to connect."""
-    server_setup.SILENCE = 3
-    server_setup.CONNECT_WAIT = 3
-    transaction_retry.RETRY_FOR = 1.0
+    engine_setup.SILENCE = 3
+    engine_setup.CONNECT_WAIT = 3
+    database.RETRY_FOR = 1.0
 
 
 def small_batches() -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock
 from guestbook.queue import leases
-from guestbook.storage import database, engine_setup, server_setup
+from guestbook.storage import database, engine_setup
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES
 from tests.conftest import running
@@ -27,7 +27,7 @@ SOON = 3  # seconds, in place of half a minute
 @pytest.fixture
 def hasty(each_environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """The engine of a host to which the server has less patience."""
-    monkeypatch.setattr(server_setup, "SILENCE", SOON)
+    monkeypatch.setattr(engine_setup, "SILENCE", SOON)
     with running(each_environ) as app, app.app_context():
         yield db.engine
 

@@ -16,7 +16,7 @@ from guestbook.storage import cron_token
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
-from guestbook.web.admin.account import account_views
+from guestbook.web.admin import account
 from tests.support.owner import PASSWORD, Owner
 from tests.support.visitor import by_class, fields, parse, text
 
@@ -224,7 +224,7 @@ def test_a_token_needs_a_name(app: Flask, owner: Owner, name: str) -> None:
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_a_token_gets_the_scope_and_the_end_that_were_chosen(app: Flask, owner: Owner, scope: str) -> None:
-    assert f"may {account_views.SCOPE_MEANINGS[scope]}." in text(parse(add(owner, scope=scope)))
+    assert f"may {account.SCOPE_MEANINGS[scope]}." in text(parse(add(owner, scope=scope)))
     with app.app_context():
         [token] = api_tokens.all_of(db.session())
     assert token.scope == scope

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.inbound import bin_capture, bins
-from guestbook.inbound.bin_capture import CapturedRequest
+from guestbook.inbound import bins
+from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import byte_view, clock
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
@@ -33,7 +33,7 @@ def added(owner: Owner, **typed: Any) -> str:
 def send(app: Flask, bin_id: str, body: bytes = b"{}", **changes: Any) -> str:
     values = {"method": "POST", "path": "", "query": "", "headers": [], "received_at": clock.now(), **changes}
     with app.app_context(), writing() as session:
-        assert bin_capture.capture(session, bin_id, CapturedRequest(body=body, **values))
+        assert bins.capture(session, bin_id, CapturedRequest(body=body, **values))
         return bins.latest(session, bin_id, 1)[0].id
 
 

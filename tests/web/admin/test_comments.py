@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from guestbook.comments import book
-from guestbook.queries import bounded_counts, lists
+from guestbook.queries import health, lists
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery, Reply
 from tests.support import factories
@@ -98,7 +98,7 @@ def test_each_tab_has_its_own_comments_and_says_how_many(app: Flask, owner: Owne
 def test_many_are_more_than_the_limit_of_counting(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounded_counts, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(health, "COUNT_LIMIT", 2)
     add(app, ["1", "2", "3"], status="spam")
     add(app, ["1", "2"], status="trash")
     tabs = [text(tab).split() for tab in by_class(owner.page(COMMENTS), "tabs")[0]]

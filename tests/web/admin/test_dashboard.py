@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import delete
 
 from guestbook.lib import clock
-from guestbook.queries import bounded_counts, overview
+from guestbook.queries import health, overview
 from guestbook.settings import crontab_line
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -150,7 +150,7 @@ def test_counts_end_somewhere(app: Flask, owner: Owner, monkeypatch: pytest.Monk
     with app.app_context():
         for _ in range(3):
             factories.delivery(hook, status="failed")
-    monkeypatch.setattr(bounded_counts, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(health, "COUNT_LIMIT", 2)
     assert tiles(owner.page(URL))[1].startswith("2+ given up")
 
 

@@ -16,8 +16,8 @@ from werkzeug.routing import AnyConverter, Rule
 from werkzeug.test import TestResponse
 
 from guestbook.auth import api_tokens, login
-from guestbook.inbound import bin_capture, bins
-from guestbook.inbound.bin_capture import CapturedRequest
+from guestbook.inbound import bins
+from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import clock, ids
 from guestbook.outbound import receiver_links
 from guestbook.storage.database import db, write, writing
@@ -95,7 +95,7 @@ def _bin(app: Flask) -> tuple[str, str]:
     captured = CapturedRequest("POST", "/a", "b=c", [("Host", "x")], b"{}", clock.now())
     with app.app_context(), writing() as session:
         bin_id = bins.add(session, {}).id
-        bin_capture.capture(session, bin_id, captured)
+        bins.capture(session, bin_id, captured)
         return bin_id, bins.latest(session, bin_id, 1)[0].id
 
 

@@ -7,8 +7,8 @@ import time
 import pytest
 from flask import Flask
 
-from guestbook.inbound import bin_capture, bins
-from guestbook.inbound.bin_capture import CapturedRequest
+from guestbook.inbound import bins
+from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import clock
 from guestbook.storage.database import writing
 from tests.support import factories
@@ -40,7 +40,7 @@ def test_a_request_in_a_bin(app: Flask, owner: Owner, kind: str) -> None:
     captured = CapturedRequest("POST", "", "", [("Content-Type", kind)], NESTED, clock.now())
     with app.app_context(), writing() as session:
         bin_id = bins.add(session, {}).id
-        bin_capture.capture(session, bin_id, captured)
+        bins.capture(session, bin_id, captured)
         key = bins.latest(session, bin_id, 1)[0].id
     check(owner, f"/admin/bins/requests/{key}")
 

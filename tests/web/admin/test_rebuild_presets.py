@@ -4,11 +4,10 @@ import json
 
 import pytest
 
-from guestbook.outbound import formats, rebuild_presets
-from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.event_catalogue.event_type import SAMPLE_TIME
-from guestbook.outbound.formats import FormatInput, template
-from guestbook.outbound.rebuild_presets import REBUILD_EVENTS, REBUILD_PRESETS
+from guestbook.outbound import formats, webhook_urls
+from guestbook.outbound.event_catalogue import EVENTS, SAMPLE_TIME
+from guestbook.outbound.formats import FormatInput, bodies
+from guestbook.outbound.webhook_urls import REBUILD_EVENTS, REBUILD_PRESETS
 from tests.support.owner import Owner
 from tests.support.visitor import by_class, fields, parse, text
 from tests.support.webhook_pages import PLACE, added, form, stored, ticked
@@ -27,7 +26,7 @@ WANTED = {
 @pytest.mark.parametrize("name", REBUILD_PRESETS)
 def test_each_sends_the_body_that_its_host_wants(name: str) -> None:
     preset = REBUILD_PRESETS[name]
-    template.check(preset.template, REBUILD_EVENTS)
+    bodies.check_template(preset.template, REBUILD_EVENTS)
     for event in ("comment.published", "ping"):
         given = FormatInput(event, SAMPLE_TIME, EVENTS[event].sample_data(), template=preset.template)
         wanted = json.dumps(WANTED[name]).replace("comment.published", event)
@@ -103,4 +102,4 @@ def test_what_is_typed_already_stays_and_an_unknown_preset_is_none(owner: Owner)
     assert (filled["url"], filled["headers"].strip()) == ("https://git.example/hook", "X-A: 1")
     odd = form(owner, preset="<b>", fill="1")
     assert owner.post(PLACE + "preview", odd, on=PLACE + "new").status_code == 200
-    assert rebuild_presets.placeholder_in("a", "b") is None
+    assert webhook_urls.placeholder_in("a", "b") is None

@@ -17,9 +17,8 @@ from standardwebhooks import Webhook as Verifier
 
 from guestbook.lib import signing
 from guestbook.outbound.formats import text_limit
-from guestbook.web.admin.deliveries import signature_explanation, verifying_programs
-from guestbook.web.admin.deliveries.signature_explanation import Explanation
-from guestbook.web.admin.deliveries.verifying_programs import Snippet
+from guestbook.web.admin import signatures
+from guestbook.web.admin.signatures import Explanation, Snippet
 from tests.conftest import need
 
 SECRET, OTHER = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", signing.new_secret()
@@ -41,7 +40,7 @@ RUNS = {"python": [sys.executable, "-I"], "php": ["php"], "node": ["node"], "rub
 
 
 def explained(body: str, secret: str = SECRET, previous: str | None = None) -> Explanation:
-    return signature_explanation.explain(EVENT_ID, TIMESTAMP, body.encode(), secret, previous)
+    return signatures.explain(EVENT_ID, TIMESTAMP, body.encode(), secret, previous)
 
 
 def run(snippet: Snippet, folder: Path, secret: str | None) -> tuple[int, str, str]:
@@ -53,7 +52,7 @@ def run(snippet: Snippet, folder: Path, secret: str | None) -> tuple[int, str, s
     return done.returncode, done.stdout, done.stderr
 
 
-@pytest.fixture(params=verifying_programs.LANGUAGES)
+@pytest.fixture(params=signatures.LANGUAGES)
 def language(request: pytest.FixtureRequest) -> str:
     if request.param != "python":
         need(request.param)

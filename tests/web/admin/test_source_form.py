@@ -4,10 +4,9 @@ import pytest
 from flask import Flask
 
 from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
-from guestbook.inbound.sender_presets import SENDER_PRESETS
-from guestbook.inbound.template_presets import PRESETS
+from guestbook.inbound.senders import PRESETS, SENDER_PRESETS
 from guestbook.lib import signing
-from guestbook.web.admin.sources.source_form import PRESET_NAMES
+from guestbook.web.admin.sources import PRESET_NAMES
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.source_pages import PLACE, added, form, issue, stored

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from guestbook.comments import book, refusals
 from guestbook.comments.moderation_policy import Classification
-from guestbook.comments.spam import flood_valve
+from guestbook.comments.spam import comment_facts
 from guestbook.lib import clock
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, LearnedWord
@@ -35,7 +35,7 @@ def test_refusals_are_shown_with_their_numbers(app: Flask, owner: Owner) -> None
 def test_a_flood_is_on_the_overview_and_can_be_ended(app: Flask, owner: Owner) -> None:
     with app.app_context(), writing() as session:
         for _ in range(2):
-            flood_valve.pass_one(session.connection(), factories.settings().secret_key, clock.now(), 1)
+            comment_facts.pass_one(session.connection(), factories.settings().secret_key, clock.now(), 1)
     for page in ("/admin/", SPAM):
         assert "so all new ones are held" in " ".join(text(owner.page(page).find(".//main")).split())
     assert owner.post(f"{SPAM}end-flood").status_code == 303

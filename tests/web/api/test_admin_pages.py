@@ -6,13 +6,13 @@ import pytest
 from flask import Flask
 
 from guestbook.storage.preferences import PREFERENCE_NAMES
-from guestbook.web.admin.audit import audit_views
+from guestbook.web.admin import audit
 from guestbook.web.admin.bins.bin_form import BinForm
-from guestbook.web.admin.comments.comment_list import CommentFilter
-from guestbook.web.admin.deliveries.delivery_views import DELIVERY_LIST
-from guestbook.web.admin.inbox.inbound_event_views import EVENT_LIST
-from guestbook.web.admin.sources.source_form import SourceForm
-from guestbook.web.admin.webhooks.webhook_form import WebhookForm
+from guestbook.web.admin.comments import CommentFilter
+from guestbook.web.admin.deliveries import DELIVERY_LIST
+from guestbook.web.admin.inbox import EVENT_LIST
+from guestbook.web.admin.sources import SourceForm
+from guestbook.web.admin.webhooks import WebhookForm
 from guestbook.web.api.bins import FIELDS_OF_COLUMNS
 from guestbook.web.api.call_table import CALLS
 from guestbook.web.api.schema_table import REQUEST_BODIES
@@ -147,7 +147,7 @@ def test_every_field_of_a_form_is_one_of_the_api(
 
 def test_every_filter_of_a_list_is_a_parameter() -> None:
     of_audit = {"action", "actor"}
-    assert of_audit <= set(audit_views.AuditFilter.__annotations__)
+    assert of_audit <= set(audit.AuditFilter.__annotations__)
     for path, wanted in {
         "/deliveries": set(DELIVERY_LIST._parsers),
         "/inbox": set(EVENT_LIST._parsers),

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
+from guestbook.comments import backfill as backfilling
 from guestbook.comments import backfill as backfills
-from guestbook.comments import past_events
 from guestbook.lib import clock
 from guestbook.web.api import backfill
 from tests.support import factories
@@ -46,7 +46,7 @@ def test_they_are_counted_and_sent_in_parts(
 def test_a_call_goes_on_where_the_last_one_ended(
     app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(past_events, "READ_TOGETHER", 1)
+    monkeypatch.setattr(backfilling, "READ_TOGETHER", 1)
     monkeypatch.setattr(backfill, "LOOKED_AT_ONCE", 2)
     with app.app_context():
         old = factories.webhook()
@@ -66,7 +66,7 @@ def test_a_call_goes_on_where_the_last_one_ended(
 
 
 def test_a_long_count_ends_early(app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(past_events, "READ_TOGETHER", 1)
+    monkeypatch.setattr(backfilling, "READ_TOGETHER", 1)
     monkeypatch.setattr(backfill, "COUNT_LIMIT", 1)
     with app.app_context():
         comments = [factories.sign() for _ in range(3)]

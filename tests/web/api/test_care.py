@@ -5,7 +5,7 @@ from flask import Flask
 
 from guestbook.auth import api_tokens
 from guestbook.comments import refusals
-from guestbook.comments.spam import flood_valve
+from guestbook.comments.spam import comment_facts
 from guestbook.lib import clock
 from guestbook.storage.database import db, writing
 from tests.support import factories, secret_keys
@@ -18,7 +18,7 @@ def test_a_flood_is_seen_and_ended(app: Flask, program: ApiClient) -> None:
         key = factories.settings().secret_key
         refusals.count(db.engine, "rate")
         with writing() as session:
-            flood_valve.pass_one(session.connection(), key, clock.now(), most=0)
+            comment_facts.pass_one(session.connection(), key, clock.now(), most=0)
     found = program.get("/spam")
     assert [(one["reason"], one["number"], one["today"]) for one in found["refused"]] == [("rate", 1, 1)]
     assert found["held_until"]

@@ -12,7 +12,8 @@ from flask import Flask
 from jsonschema import Draft202012Validator
 
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.web.api import bulk_schemas, openapi_document, request_reader
+from guestbook.web.api import openapi_document, request_reader
+from guestbook.web.api.call_table import queue_calls
 from guestbook.web.api.schema_table import ANSWER_BODIES, REQUEST_BODIES
 from tests.support import factories
 from tests.support.api_client import ApiClient
@@ -167,7 +168,7 @@ def test_whatever_may_be_long_in_a_request_has_a_limit() -> None:
         if "string" in kinds:
             assert {"maxLength", "enum", "pattern", "format"} & set(part), part
         if kinds == "array":
-            assert part["maxItems"] <= bulk_schemas.MOST_REQUEUED, part
+            assert part["maxItems"] <= queue_calls.MOST_REQUEUED, part
         if kinds == "object":
             assert part["additionalProperties"] is False or part["maxProperties"] <= 100, part
 

@@ -11,7 +11,7 @@ import guestbook
 from guestbook.auth import api_tokens
 from guestbook.storage.database import writing
 from guestbook.storage.models import Token
-from guestbook.web.error_texts import ERROR_TEXTS
+from guestbook.web.error_pages import ERROR_TEXTS
 from tests.support.api_client import NOBODY, ApiClient
 from tests.support.owner import Owner
 from tests.support.visitor import stored

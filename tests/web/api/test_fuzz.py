@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from guestbook.web.api.bulk_schemas import BULK_REQUESTS
 from guestbook.web.api.call_table import CALLS
+from guestbook.web.api.call_table.queue_calls import BULK_REQUESTS
 from tests.conftest import run
 
 EXAMPLES = 1  # of each kind for each call; some thousand take minutes

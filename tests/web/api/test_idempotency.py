@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from guestbook.lib import clock, sealed_text
+from guestbook.lib import clock, encryption
 from guestbook.outbound import receiver_links
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, IdempotencyKey, Webhook
@@ -169,7 +169,7 @@ def test_effect_and_answer_are_stored_together_or_not_at_all(
 ) -> None:
     app.config["PROPAGATE_EXCEPTIONS"] = False
     with monkeypatch.context() as patched:
-        patched.setattr(sealed_text, "seal", lambda *_: 1 / 0)
+        patched.setattr(encryption, "seal", lambda *_: 1 / 0)
         assert repeat(program, "/webhooks", {"url": URL}).status_code == 500
         assert repeat(program, "/comments", COMMENT, "two").status_code == 500
     with app.app_context():
@@ -195,14 +195,14 @@ def test_a_repeat_of_a_request_that_still_runs_gets_409(
     app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    seal = sealed_text.seal
+    seal = encryption.seal
 
     def slow(key: bytes, answer: str) -> str:
         begun.set()
         assert go_on.wait(20)
         return seal(key, answer)
 
-    monkeypatch.setattr(sealed_text, "seal", slow)
+    monkeypatch.setattr(encryption, "seal", slow)
     answers: list[TestResponse] = []
     sender = threading.Thread(target=lambda: answers.append(repeat(program, "/bins", {})))
     sender.start()
@@ -249,6 +249,6 @@ def test_the_database_alone_shows_no_secret(app: Flask, program: ApiClient) -> N
         [row] = db.session.scalars(select(IdempotencyKey)).all()
     assert secret not in row.answer
     assert clock.now() >= row.created_at
-    with pytest.raises(sealed_text.SealBroken):
-        sealed_text.unseal(b"0" * 32, row.answer)
+    with pytest.raises(encryption.SealBroken):
+        encryption.unseal(b"0" * 32, row.answer)
     assert repeat(program, "/webhooks", {"url": URL}).get_json()["secret"] == secret

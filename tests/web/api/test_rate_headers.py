@@ -5,7 +5,7 @@ import re
 import pytest
 from flask import Flask
 
-from guestbook.lib.window_counter import WindowCounter
+from guestbook.lib.rate_counters import WindowCounter
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from guestbook.web.api import rate_headers

@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 from guestbook import settings
 from guestbook.auth import api_tokens
 from guestbook.lib import clock
-from guestbook.storage import database, engine_setup, last_use
+from guestbook.storage import database, engine_setup, row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
@@ -142,7 +142,7 @@ def test_noting_a_use_neither_waits_nor_fails(tmp_path: Path, kind: str) -> None
         }.get(kind, []):
             other.execute(statement)
         began = time.monotonic()
-        last_use.note(engine, Token, NOBODY, clock.now())
+        row_changes.note_use(engine, Token, NOBODY, clock.now())
         assert time.monotonic() - began < 10  # a pass would wait for twenty seconds
         other.close()
         with engine.connect() as connection:

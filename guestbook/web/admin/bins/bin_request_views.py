@@ -3,8 +3,8 @@
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
-from guestbook.inbound.bin_requests import replay, stored_check
-from guestbook.inbound.bin_requests.replay import Replayed
+from guestbook.inbound import bin_requests
+from guestbook.inbound.bin_requests import Replayed
 from guestbook.lib import byte_view
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db
@@ -37,7 +37,7 @@ def replay_request(request_id: str) -> ResponseReturnValue:
     row = row_lookup.find(BinRequest, request_id)
     typed = request.form.get("url", "")
     try:
-        replayed = replay.replay(row, typed, current.settings())
+        replayed = bin_requests.replay(row, typed, current.settings())
     except Refused as error:
         return _page(row, typed, error), 422
     return _page(row, typed, replayed=replayed)
@@ -56,7 +56,7 @@ def _page(
         views=byte_view.views(
             content, dict(row.pairs).get("Content-Type", ""), is_cut=len(content) < row.size
         ),
-        check=stored_check.of(db.session(), row),
+        check=bin_requests.of(db.session(), row),
         curl=curl_command.command(row.method, url, row.pairs, content, file),
         is_long=curl_command.is_long(content),
         file=file,

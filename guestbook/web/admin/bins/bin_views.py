@@ -4,13 +4,13 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 
-from guestbook.inbound import bin_capture, bins
-from guestbook.lib import byte_text, ids
+from guestbook.inbound import bins
+from guestbook.lib import body_encoding, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
-from guestbook.web import pagination, row_lookup
+from guestbook.web import conditional, row_lookup
 from guestbook.web.admin import responses
 from guestbook.web.admin.bins import bin_request_views
 from guestbook.web.admin.bins.bin_form import BinForm
@@ -48,7 +48,7 @@ def add() -> ResponseReturnValue:
 def show(bin_id: str) -> ResponseReturnValue:
     """Show one and its requests, the newest first; the page looks for new ones by itself."""
     bin_ = row_lookup.find(Bin, bin_id)
-    before = pagination.before()
+    before = conditional.page_before()
     rows = bins.latest(db.session(), bin_.id, LATEST_REQUESTS + 1, before)
     return render_template(
         "admin/bin.html",
@@ -58,7 +58,7 @@ def show(bin_id: str) -> ResponseReturnValue:
         count=bins.count(db.session(), bin_.id),
         before=before,
         older=rows[LATEST_REQUESTS - 1].id if len(rows) > LATEST_REQUESTS else None,
-        limit=bin_capture.REQUESTS_KEPT,
+        limit=bins.REQUESTS_KEPT,
     )
 
 
@@ -119,6 +119,6 @@ def _add(typed: BinForm) -> ResponseReturnValue:
 
 def _excerpt(row: BinRequest) -> str:
     """Return the beginning of the body in one line."""
-    if row.encoding == byte_text.BASE64:
+    if row.encoding == body_encoding.BASE64:
         return "binary"
     return " ".join(row.kept[: 4 * BODY_EXCERPT].decode(errors="replace").split())[:BODY_EXCERPT]

@@ -1,8 +1,6 @@
 """The API's calls for comments, events, the audit log and the document itself."""
 
-from guestbook.web.api.api_call import Call
-from guestbook.web.api.query_parameters import AUDIT_QUERY, COMMENT_QUERY, EVENT_QUERY
-from guestbook.web.api.search_parameters import COMMENT_SEARCH
+from guestbook.web.api.api_call import AUDIT_QUERY, COMMENT_QUERY, COMMENT_SEARCH, EVENT_QUERY, Call
 
 BOOK_CALLS = {
     "GET /openapi.json": Call("getDocument", "This document", {200: "Document"}, token="ignored"),

@@ -1,0 +1,298 @@
+"""The base URL and the proxies in the settings, compared with what requests carry."""
+
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from guestbook.auth import login
+from guestbook.background.doctor.examined_book import DoctorFinding, ExaminedBook, State, ok, problem, warning
+from guestbook.lib import clock, ed25519
+from guestbook.lib.pull_url import PULL_URL
+from guestbook.lib.text import counted
+from guestbook.lib.validate import is_mailto
+from guestbook.queries import health, webhook_status
+from guestbook.queries.webhook_status import WebhookStatus
+from guestbook.settings import crontab_line, installation
+from guestbook.storage import seen_facts
+from guestbook.storage.models import Delivery, InboundEvent, Webhook
+from guestbook.storage.models.delivery import REFUSED_WITH
+from guestbook.transport.failure import FAILURE_SENTENCES, UNREACHABLE
+
+REQUESTS_OF = timedelta(days=1)
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+RESTART = "Put this line in .env in the data folder, and restart the web server."
+
+
+def check_base_url(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether visitors reach the book where links lead."""
+    base, seen = book.settings.base_url, seen_facts.read_facts(book.settings.data_dir, REQUESTS_OF)
+    other = seen.get(seen_facts.OTHER_HOST)
+    if other and seen_facts.SAME_HOST not in seen:
+        path = urlsplit(base).path
+        yield warning(
+            "base URL",
+            f"GUESTBOOK_BASE_URL is {base}, and lately all requests came for {other.text}. Links in webhooks "
+            "and feeds lead to the first.",
+            f"Do this if visitors use the second one. {RESTART}",
+            f"GUESTBOOK_BASE_URL={other.text}{path}",
+        )
+    elif seen_facts.SAME_HOST in seen:
+        yield ok("base URL", f"Requests come for {base}, as the settings say.")
+    else:
+        yield ok("base URL", f"It is {base}. No request has come in the last day.")
+
+
+def check_https(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether the owner's password and comments travel in the open."""
+    base, seen = urlsplit(book.settings.base_url), seen_facts.read_facts(book.settings.data_dir, REQUESTS_OF)
+    if base.scheme == "https":
+        yield ok("HTTPS", "The base URL begins with https, so browsers send the login's cookie encrypted.")
+    elif base.hostname in LOOPBACK:
+        yield ok("HTTPS", "The book is for this machine alone, where it needs no HTTPS.")
+    elif seen_facts.HTTPS in seen:
+        yield warning(
+            "HTTPS",
+            f"Requests come over HTTPS, and GUESTBOOK_BASE_URL is {book.settings.base_url}.",
+            RESTART,
+            f"GUESTBOOK_BASE_URL=https{book.settings.base_url.removeprefix('http')}",
+        )
+    else:
+        yield warning(
+            "HTTPS",
+            "The book is served without HTTPS, so others on the way can read your password.",
+            "Get a certificate for the web server; many hosts give one for free. Then let GUESTBOOK_BASE_URL "
+            "begin with https.",
+        )
+
+
+def check_proxies(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether the number of trusted proxies fits what requests carry."""
+    count, seen = book.settings.trusted_proxies, seen_facts.read_facts(book.settings.data_dir, REQUESTS_OF)
+    forwarded, direct = seen_facts.BY_PROXY in seen, seen_facts.NO_PROXY in seen
+    # A visitor can send more addresses than the proxies add, but never fewer.
+    numbers = [int(name.removeprefix(seen_facts.ADDRESSES)) for name in seen if seen_facts.ADDRESSES in name]
+    fewest = min(numbers, default=count or 1) if forwarded else 0
+    setting, advice = f"GUESTBOOK_TRUSTED_PROXIES is {count}", "if so many proxies stand before the book."
+    if count == 0 and forwarded and not direct:
+        sentence = (
+            f"All requests carry X-Forwarded-For, and {setting}. So all visitors share one address, and "
+            "someone guessing your password locks you out as well."
+        )
+    elif count and direct and not forwarded:
+        sentence = f"{setting}, and no request carries X-Forwarded-For. So a visitor can invent an address."
+        advice = "if no proxy stands before the book, else let it send X-Forwarded-For."
+    elif forwarded and fewest < count:
+        carried = counted(fewest, "address", "addresses")
+        sentence = (
+            f"{setting}, and requests carry {carried} in X-Forwarded-For. So a visitor can invent an "
+            "address, and all others share one."
+        )
+    else:
+        yield ok("proxies", f"{setting}, and no request contradicts it.")
+        return
+    line = f"GUESTBOOK_TRUSTED_PROXIES={fewest}"
+    yield warning("proxies", sentence, f"Do this {advice} {RESTART}", line)
+
+
+CRON_ADVICE = "{} Settings that cron needs belong in .env in the data folder."
+
+
+def check_password(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether the owner has a password."""
+    with Session(book.engine) as session:
+        if login.has_password(session):
+            yield ok("password", "The password for the admin pages is set.")
+        else:
+            command = installation.typed("admin set-password")
+            yield warning("password", "Nobody can log in: no password is set.", "Set one.", command)
+
+
+def check_cron(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether passes come."""
+    with Session(book.engine) as session:
+        status = health.cron_status(session, book.now, after_requests=book.settings.send_after_requests)
+        has_work = session.scalar(select(Webhook.id).where(Webhook.url != PULL_URL).limit(1)) is not None
+        came_in = select(InboundEvent.id).where(InboundEvent.due_at <= book.now).limit(1)
+        waits = health.oldest_due(session, book.now) is not None or session.scalar(came_in) is not None
+    if status.advice is None:
+        yield ok("cron", status.sentence)
+        return
+    is_grave = waits or (has_work and status.word == "never")
+    state = State.PROBLEM if is_grave else State.WARNING
+    advice = CRON_ADVICE.format(status.advice) if status.has_line else status.advice
+    line = crontab_line.of(book.settings) if status.has_line else None
+    yield DoctorFinding("cron", state, status.sentence, advice, line)
+
+
+def check_backlog(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look how much waits, and for how long it has been due."""
+    with Session(book.engine) as session:
+        oldest = health.oldest_due(session, book.now)
+        pulled = Delivery.webhook_id.in_(select(Webhook.id).where(Webhook.url == PULL_URL))
+        new = Delivery.status == "new"
+        waiting = health.count_some(session, new & ~pulled, Delivery)
+        to_fetch = health.count_some(session, new & pulled, Delivery)
+        came_in = health.count_some(session, InboundEvent.status == "new", InboundEvent)
+    waits = []
+    if waiting:
+        waits.append(health.waiting_words(waiting, "delivery", "deliveries", "to be sent"))
+    if to_fetch:
+        waits.append(health.waiting_words(to_fetch, "delivery", "deliveries", "to be fetched"))
+    if came_in:
+        waits.append(health.waiting_words(came_in, "inbound event", "inbound events", "to be processed"))
+    words = ", and ".join(waits)
+    sentence = f"{words[:1].upper()}{words[1:]}."
+    if not waits:
+        yield ok("backlog", "Nothing waits.")
+    elif oldest is None or book.now - oldest < health.CRON_OVERDUE_AFTER:
+        yield ok("backlog", sentence)
+    else:
+        advice = "See the findings on cron and webhooks. If cron runs, it needs more time or threads."
+        yield warning("backlog", f"{sentence} The oldest was due {clock.ago(oldest)}.", advice)
+
+
+MOST_SHOWN = 20  # webhooks
+MOST_READ = 1000  # of a webhook's deliveries
+PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY")
+BLOCKED = (
+    "See whether the receiver runs. Many hosts let programs reach only the ports 80 and 443, or only a list "
+    "of hosts: ask yours."
+)
+NO_MAIL_SERVER = tuple(FAILURE_SENTENCES[reason] for reason in UNREACHABLE)
+MAIL_ADVICE = (
+    "See whether GUESTBOOK_SMTP_URL names the right host and port, and whether the mail server runs. Many "
+    "hosts block port 25: use port 587, as in smtp+starttls://user:password@mail.example.org:587."
+)
+CERTIFICATE = "Renew the receiver's certificate, or correct its name or chain. Check this host's clock."
+ADVICE_BY_REASON = {  # of TransportError
+    "private_address": "If the receiver is yours, allow its network in GUESTBOOK_ALLOW_NETWORKS.",
+    "bad_port": "Let the receiver listen on a port of the web, such as 443.",
+    "name_not_found": "Correct the host name in the webhook's URL.",
+    "name_lookup_failed": "This host's name server does not answer. Wait, or ask your host.",
+    "name_timeout": "This host's name server does not answer. Wait, or ask your host.",
+    "connect_failed": BLOCKED,
+    "connect_timeout": BLOCKED,
+    "no_authorities": "Install the system's certificates (package ca-certificates).",
+    "tls_failed": CERTIFICATE,
+    "tls_timeout": "See whether the receiver's port speaks HTTPS.",
+    "proxy_refused": "The list is on the host's pages of help; a chat service is often on it already.",
+    "proxy_failed": "See whether GUESTBOOK_OUTBOUND_PROXY is right.",
+    "proxy_gave_up": "See whether the receiver runs.",
+}
+ADVICE_BY_ANSWER = {  # the status code
+    "401": "Check the webhook's URL and its headers: the receiver wants a password or a token.",
+    "403": "Check the webhook's URL and its headers. Some hosts let programs reach only a list of hosts.",
+    "404": "Check the webhook's URL: the receiver does not know it.",
+    "410": "The receiver wants no more. Delete the webhook, or give it a new URL.",
+    "429": "The receiver asks for fewer requests. The guestbook waits as it asks; nothing is lost.",
+}
+PULLED_ADVICE = "See what the listener on the other machine prints. It gets each message again for days."
+UNREADABLE_ADVICE = "Do what is said about secrets."
+READABLE_ADVICE = "It goes on by itself then. To send at once, enable it."
+LAST_ATTEMPT = "Look at the last attempt on the page of the webhook."
+ANY_ADVICE = f"{LAST_ATTEMPT} The guestbook keeps trying for days."
+ENABLE_AFTERWARDS = "Then enable the webhook."
+
+
+def check_webhooks(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Say why each webhook fails that does."""
+    with Session(book.engine) as session:
+        status = webhook_status.all_of(session, book.now)
+        bad = [one for one in status if not _is_fine(one)]
+        findings = [_finding(session, one, book.now) for one in bad[:MOST_SHOWN]]
+    yield from findings
+    if len(bad) > MOST_SHOWN:
+        yield warning("webhooks", f"{len(bad) - MOST_SHOWN} more webhooks fail.", "See the list of webhooks.")
+    if not bad:
+        count = len(status)
+        yield ok("webhooks", f"No webhook fails; there are {count}." if count else "There is no webhook.")
+
+
+def check_keys(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether the package is here for the webhooks that sign with a key."""
+    with Session(book.engine) as session:
+        names = list(session.scalars(select(Webhook.name).where(Webhook.signing_key.is_not(None))))
+    if not names:
+        return
+    try:
+        ed25519.public_bytes(bytes(ed25519.KEY_LENGTH))
+    except ed25519.PackageMissing as missing:
+        command = installation.install_command(ed25519.KEY_EXTRA)
+        yield problem("keys", f"{missing} Nothing is sent to: {', '.join(names)}.", "Install it.", command)
+    else:
+        yield ok("keys", f"{counted(len(names), 'webhook')} can sign with a key.")
+
+
+def check_outbound_proxy(book: ExaminedBook) -> Iterator[DoctorFinding]:
+    """Look whether this host names a proxy that the settings do not."""
+    used = book.settings.outbound_proxy
+    named = next((os.environ[name] for name in PROXY_VARIABLES if os.environ.get(name)), None)
+    if used:
+        yield ok("outbound proxy", f"Webhooks go through {_without_login(used)}.")
+    elif named:
+        yield warning(
+            "outbound proxy",
+            f"This host has a proxy, {_without_login(named)}, and webhooks do not use it.",
+            "If webhooks cannot be reached without it, put this line in .env in the data folder.",
+            f"GUESTBOOK_OUTBOUND_PROXY={_without_login(named)}",
+        )
+
+
+def _is_fine(one: WebhookStatus) -> bool:
+    by_hand = one.word == "disabled" and (one.webhook.disabled_reason or "by_hand") == "by_hand"
+    return one.word == "well" or by_hand
+
+
+def _finding(session: Session, one: WebhookStatus, now: datetime) -> DoctorFinding:
+    if one.word == "paused" and one.webhook.was_paused_as_unreadable and not one.webhook.is_unreadable(now):
+        command = installation.typed(f"webhooks enable {one.webhook.id}")
+        return warning(f"webhook {one.webhook.name}", one.sentence, READABLE_ADVICE, command)
+    error = _last_error(session, one.webhook)
+    said = f"{one.sentence} Last failure: {error}" if error else one.sentence
+    return warning(f"webhook {one.webhook.name}", said, _advice(one, error or "", now))
+
+
+def _advice(one: WebhookStatus, error: str, now: datetime) -> str:
+    if one.webhook.is_unreadable(now):
+        return UNREADABLE_ADVICE
+    advice = PULLED_ADVICE if one.webhook.is_pulled else advice_for(error)
+    if is_mailto(one.webhook.url) and error.startswith(NO_MAIL_SERVER):
+        advice = MAIL_ADVICE
+    if one.word != "disabled":
+        return advice
+    return f"{LAST_ATTEMPT if advice in (ANY_ADVICE, PULLED_ADVICE) else advice} {ENABLE_AFTERWARDS}"
+
+
+def advice_for(error: str) -> str:
+    """Return what helps against the failure of an attempt, given in the words of its record."""
+    for reason, advice in ADVICE_BY_REASON.items():
+        if error.startswith(FAILURE_SENTENCES[reason]):
+            return advice
+    code = error.removeprefix(REFUSED_WITH)[:3]
+    return ADVICE_BY_ANSWER.get(code, ANY_ADVICE)
+
+
+def _last_error(session: Session, webhook: Webhook) -> str | None:
+    """Return why an attempt for the webhook failed lately, from its newest and its first deliveries."""
+    columns = Delivery.status, Delivery.last_error, Delivery.erased_at
+    mine = select(*columns).where(Delivery.webhook_id == webhook.id)
+    waiting = mine.where(Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
+    for query in (mine.order_by(Delivery.id.desc()), waiting):
+        for status, error, erased_at in session.execute(query.limit(MOST_READ)):
+            is_note = status == "processed" or erased_at is not None
+            if error and not is_note:
+                return error
+    return None
+
+
+def _without_login(url: str) -> str:
+    """Return a proxy's address without the name and the password in it."""
+    try:
+        parts = urlsplit(url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], path="", query="", fragment="").geturl()
+    except ValueError:
+        return "(not a URL)"

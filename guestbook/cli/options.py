@@ -1,0 +1,122 @@
+"""Types of options that Click lacks, and the options that several commands have."""
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+import click
+
+from guestbook.cli import terminal_log
+from guestbook.lib import clock, text
+from guestbook.queries.lists import RowPage
+from guestbook.storage.models import AuditEntry, Comment, Delivery, InboundEvent
+from guestbook.storage.models.delivery import QUEUE_STATUSES
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Choice(click.Choice):  # type: ignore[type-arg]  # older versions of Click take no argument
+    """One of several words. A word that is written much like one of them gets a question."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Turn the option's text into one of the words."""
+        from guestbook.lib import validate  # here: a pass that has nothing to do does without
+
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            question = validate.did_you_mean(str(value), list(map(str, self.choices)))
+            self.fail(f"{error.message}{question}", param, ctx)
+
+
+class FiniteRange(click.FloatRange):
+    """A number within limits. Click's own accepts `nan`, which is neither below nor above any limit."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Turn the option's text into a number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
+def moment(_context: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
+    """Read a moment as people type it; the callback of an option."""
+    try:
+        return None if value is None else clock.typed(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Return a decorator that adds all these options, in the order of --help."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def max_seconds(does: str) -> Callable[[F], F]:
+    """Return --max-seconds of a pass; `does` is the verb for its work."""
+    limit, words = FiniteRange(0.1, 86400), f"{does} nothing new after this many seconds."
+    return click.option("--max-seconds", type=limit, default=50, show_default=True, help=words)
+
+
+pass_options = together(
+    max_seconds("Start"),
+    click.option("--stay", is_flag=True, help="Stay for --max-seconds and send new deliveries at once."),
+    click.option(
+        "--concurrency",
+        type=click.IntRange(1, 256),
+        default=32,
+        show_default=True,
+        help="How many requests at once; at most a quarter of them to one webhook.",
+    ),
+    terminal_log.verbose_option("Print what happens to each delivery."),
+)
+
+ping_option = click.option(
+    "--ping-url",
+    metavar="URL",
+    help="Tell this monitor, such as healthchecks.io, of the start and the end, and not GUESTBOOK_PING_URL.",
+)
+
+
+WHEN = "(2026-01-31, 6h, 2d)"
+M = TypeVar("M", AuditEntry, Comment, Delivery, InboundEvent)
+
+limit_option = click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many."
+)
+
+queue_options = together(
+    click.option("--status", type=Choice(QUEUE_STATUSES), help="Only those with this status."),
+    click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {WHEN}."),
+    click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {WHEN}."),
+    click.option("--text", help="Only those with this in the payload or the last answer."),
+    limit_option,
+)
+
+
+def newest(read_page: Callable[[str | None, int], RowPage[M]], limit: int) -> list[M]:
+    """Return the newest rows. A page that had to look far back may hold only a few of them."""
+    page = read_page(None, limit)
+    rows = page.rows
+    while page.older and len(rows) < limit:
+        page = read_page(page.older, limit - len(rows))
+        rows += page.rows
+    return rows
+
+
+def cleaned(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the filters with text cleaned like stored text: PostgreSQL refuses a NUL."""
+    return {name: text.clean_line(one) if isinstance(one, str) else one for name, one in filters.items()}
+
+
+def status_option(row: Delivery | InboundEvent) -> str:
+    """Return the status for a table, and whether the row was erased."""
+    return f"{row.status}, erased" if row.erased_at else row.status

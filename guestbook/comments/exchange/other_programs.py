@@ -1,0 +1,304 @@
+"""Comments of Isso's database and of a WordPress export (WXR)."""
+
+import json
+import re
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+from xml.parsers import expat
+
+from guestbook.comments.book import REPLIED_LIMIT, REPLY_LIMIT
+from guestbook.comments.comment_form import MESSAGE_LIMIT
+from guestbook.comments.exchange.file_formats import LINE_LIMIT, FileRow
+from guestbook.lib import clock, page_content
+from guestbook.lib.errors import Refused
+
+ANONYMOUS = "Anonymous"  # the name of a comment without any, which this book does not allow
+
+
+def is_wanted(address: str, wanted: str | None) -> bool:
+    """Whether an address is that of the page, given as an address or its path; None wants all."""
+    return wanted is None or _path(address) == _path(wanted)
+
+
+def _path(address: str) -> str:
+    try:
+        parts = urlsplit(address.strip())
+    except ValueError:  # impossible brackets
+        return address
+    path = parts.path.strip("/")
+    return f"{path}?{parts.query}" if parts.query else path
+
+
+OTHER_FIELDS = 4000  # bytes of a comment beside its message, at most
+
+
+def placed(page: Iterable[FileRow]) -> Iterator[FileRow]:
+    """Yield the comments of a page: an owner's answer is a comment's reply, any other names whom it answers.
+
+    An owner's answer to that reply continues it. One that does not fit stays a comment of its own.
+    """
+    rows = sorted(page, key=lambda row: row.number)
+    places = {row.number: place for place, row in enumerate(rows) if row.number and not row.problem}
+    targets: dict[int, int] = {}  # the place of an owner's answer → that of the comment whose reply it is
+    answers: dict[int, list[FileRow]] = defaultdict(list)
+    for place, row in enumerate(rows):
+        parent = places.get(row.parent, place)
+        target = targets.get(parent, parent)
+        if row.is_owners and target < place and _fits(rows[target], [*answers[target], row]):
+            targets[place] = target
+            answers[target].append(row)
+    for place, row in enumerate(rows):
+        if place not in targets:
+            parent = places.get(row.parent, place)
+            yield _answered(_naming(row, rows[parent]) if parent < place else row, answers[place])
+
+
+def _fits(comment: FileRow, answers: Sequence[FileRow]) -> bool:
+    reply = _joined(answers)
+    both = json.dumps([comment.fields["message"], reply], ensure_ascii=False)
+    return len(reply) <= REPLY_LIMIT and len(both.encode(errors="replace")) <= REPLIED_LIMIT - OTHER_FIELDS
+
+
+def _joined(answers: Sequence[FileRow]) -> str:
+    return "\n\n".join(one.fields["message"] for one in answers)
+
+
+def _answered(row: FileRow, answers: Sequence[FileRow]) -> FileRow:
+    if not answers:
+        return row
+    reply = {"reply": _joined(answers), "reply_created_at": answers[0].fields["created_at"]}
+    return replace(row, fields={**row.fields, **reply})
+
+
+def _naming(row: FileRow, parent: FileRow) -> FileRow:
+    if row.problem:
+        return row
+    message = f"@{' '.join(parent.fields['name'].split())}:\n{row.fields['message']}"
+    return replace(row, fields={**row.fields, "message": message}) if len(message) <= MESSAGE_LIMIT else row
+
+
+MODES = {1: "published", 2: "held"}  # 4 is a deleted one, which has no words and is kept for its replies
+# Never the IP address. The e-mail address only tells who the owner is: this book does not store it.
+ISSO_COMMENTS = """
+    SELECT comments.id, threads.uri, comments.created, comments.mode, comments.parent, comments.email,
+        comments.author, comments.website, comments.text
+    FROM comments JOIN threads ON threads.id = comments.tid ORDER BY comments.id
+"""
+OTHER_KINDS = "SELECT name FROM sqlite_master WHERE name IN ('comments', 'threads') AND type <> 'table'"
+
+
+def count_isso(path: Path) -> int:
+    """Return how many rows there are; raises Refused."""
+    with closing(_opened_isso(path)) as connection:
+        try:
+            views = connection.execute(OTHER_KINDS).fetchall()
+            if views:  # one may compute rows without an end
+                raise Refused(f"{path} is not a database of Isso: {views[0][0]} is not a table.")
+            found: int = connection.execute(f"SELECT count(*) FROM ({ISSO_COMMENTS})").fetchone()[0]
+        except sqlite3.Error as error:
+            raise Refused(f"{path} is not a database of Isso: {error}.") from None
+        return found
+
+
+def read_isso(path: Path, page: str | None, owners: Set[str] = frozenset()) -> Iterator[FileRow]:
+    """Yield the comments, of all pages or one; raises Refused.
+
+    Isso does not know who its owner is: `owners` are names and e-mail addresses, in lower case.
+    """
+    with closing(_opened_isso(path)) as connection:
+        try:
+            rows = connection.execute(ISSO_COMMENTS)
+            wanted = (row for row in rows if row[3] in MODES and is_wanted(str(row[1]), page))
+            yield from placed(_isso_row(owners, *row) for row in wanted)
+        except sqlite3.Error as error:
+            raise Refused(f"{path} cannot be read: {error}.") from None
+
+
+def _opened_isso(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LINE_LIMIT)
+    connection.text_factory = lambda stored: stored.decode(errors="replace")
+    return connection
+
+
+def _isso_row(
+    owners: Set[str], number: object, uri: object, created: object, mode: int, parent: object, *words: object
+) -> FileRow:
+    where = f"Comment {number}"
+    try:
+        moment = datetime.fromtimestamp(float(str(created)), UTC)
+    except (ValueError, OverflowError, OSError):
+        return FileRow(where, problem="its time is not a number of seconds")
+    email, author, website, text = ("" if one is None else str(one) for one in words)
+    author = page_content.unescaped(author)  # Isso escapes it and the website when it stores them
+    fields = {
+        "name": author or ANONYMOUS,
+        "website": page_content.unescaped(website),
+        "message": text,  # as it was typed, in Markdown
+        "status": MODES[mode],
+        "created_at": clock.to_text(moment),
+    }
+    return FileRow(
+        where,
+        fields,
+        key=f"isso {uri} {number}",
+        number=number if isinstance(number, int) else 0,
+        parent=parent if isinstance(parent, int) else 0,
+        is_owners=MODES[mode] == "published" and not owners.isdisjoint((email.lower(), author.lower())),
+    )
+
+
+PARSED_AT_ONCE = 65536  # bytes
+WXR_NAMESPACE = re.compile(r"https?://wordpress\.org/export/[0-9.]+/ ")
+APPROVALS = {"1": "published", "0": "held", "spam": "spam", "trash": "trash", "post-trashed": "trash"}
+COMMENT_TYPES = ("", "comment")  # others are a pingback, a trackback or an order's note
+NO_TIME = "0000-00-00 00:00:00"
+# Never the IP address. The e-mail address only tells who the owner is: this book does not store it.
+WANTED = frozenset(
+    f"comment_{name}"
+    for name in (
+        *("id", "author", "author_url", "content", "approved", "type", "date", "date_gmt"),
+        *("parent", "user_id", "author_email"),
+    )
+)
+
+
+def read_wordpress(file: BinaryIO, page: str | None, owners: Set[str] = frozenset()) -> Iterator[FileRow]:
+    """Yield the comments, of all pages or one; raises Refused for what is not XML.
+
+    The owner's are those of users who have written what was exported. `owners` are other names and e-mail
+    addresses, in lower case.
+    """
+    export = _Export(page, owners)
+    is_over = False
+    while not is_over:
+        piece = file.read(PARSED_AT_ONCE)
+        is_over = not piece
+        try:
+            export.feed(piece, last=is_over)
+        except Refused:
+            export.end_page()
+            yield from export.take()  # these came before the error
+            raise
+        if is_over:
+            export.end_page()
+        yield from export.take()
+
+
+class _Export:
+    """Collects the text of the wanted elements, and makes a row at the end of each comment."""
+
+    def __init__(self, page: str | None, owners: Set[str]) -> None:
+        self._page, self._owners = page, owners
+        self._authors: set[str] = set()  # the numbers of users who have written posts and pages
+        self._link = self._site = ""
+        self._fields: dict[str, str] | None = None  # of the comment that is open
+        self._text: list[str] = []
+        self._size = self._line = 0
+        self._page_rows: list[FileRow] = []  # of the page that is open: an answer may come before or after
+        self._rows: list[FileRow] = []
+        self._parser = expat.ParserCreate(namespace_separator=" ")
+        self._parser.buffer_text = True
+        self._parser.StartDoctypeDeclHandler = self._refuse_doctype
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._add
+
+    def feed(self, piece: bytes, *, last: bool = False) -> None:
+        """Parse a piece; raises Refused."""
+        try:
+            self._parser.Parse(piece, last)
+        except expat.ExpatError as error:
+            what = f"Line {error.lineno} is not XML: {expat.ErrorString(error.code)}"
+            raise Refused(f"{what}. The rest of the file was not read.") from None
+        except (LookupError, ValueError):  # what Python makes of an encoding that Expat does not know
+            raise Refused("The file names an encoding that cannot be read. Save it as UTF-8.") from None
+
+    def end_page(self) -> None:
+        """Make rows of the comments since the last page."""
+        self._rows += placed(self._page_rows)
+        self._page_rows = []
+
+    def take(self) -> list[FileRow]:
+        """Return the rows since the last time."""
+        rows, self._rows = self._rows, []
+        return rows
+
+    def _refuse_doctype(self, *_: object) -> None:
+        raise Refused(
+            "The file has a DOCTYPE, which an export of WordPress never has. Nothing more was read."
+        )
+
+    def _start(self, name: str, _attributes: object) -> None:
+        self._text, self._size = [], 0
+        if WXR_NAMESPACE.sub("", name, 1) == "comment" and name != "comment":
+            self._fields, self._line = {}, self._parser.CurrentLineNumber
+
+    def _add(self, text: str) -> None:
+        if self._size <= LINE_LIMIT:  # what is longer is refused, so it need not be kept
+            self._text.append(text)
+            self._size += len(text)
+
+    def _end(self, name: str) -> None:
+        local, text = WXR_NAMESPACE.sub("", name, 1), "".join(self._text)
+        self._text = []
+        if name == "link":
+            self._link = text
+        elif local == "base_blog_url":
+            self._site = text
+        elif local == "author_id":
+            self._authors.add(text.strip())
+        elif name == "item":
+            self.end_page()
+        elif local == "comment" and self._fields is not None:
+            if self._is_wanted():
+                row = _wordpress_row(
+                    self._line, self._site, self._fields, is_owners=self._is_owners(self._fields)
+                )
+                self._page_rows.append(row)
+            self._fields = None
+        elif self._fields is not None and local in WANTED:
+            self._fields[local] = text
+
+    def _is_wanted(self) -> bool:
+        kind = (self._fields or {}).get("comment_type", "")
+        return kind in COMMENT_TYPES and is_wanted(self._link, self._page)
+
+    def _is_owners(self, found: Mapping[str, str]) -> bool:
+        user = found.get("comment_user_id", "").strip()
+        is_author = user not in ("", "0") and (user in self._authors or not self._authors)
+        names = {found.get(f"comment_author{part}", "").strip().lower() for part in ("", "_email")}
+        return is_author or not self._owners.isdisjoint(names)
+
+
+def _wordpress_row(line: int, site: str, found: Mapping[str, str], *, is_owners: bool) -> FileRow:
+    where, number = f"Line {line}", found.get("comment_id", "").strip()
+    approved, gmt = found.get("comment_approved", "").strip(), found.get("comment_date_gmt", NO_TIME)
+    if approved not in APPROVALS:
+        return FileRow(where, problem=f"its comment_approved is {approved!r}")
+    fields = {
+        "name": page_content.of_html(found.get("comment_author", "")).strip() or ANONYMOUS,
+        "website": page_content.of_html(found.get("comment_author_url", "")),
+        "message": page_content.of_html(found.get("comment_content", "")),
+        "status": APPROVALS[approved],
+        "created_at": found.get("comment_date", "") if gmt.strip() == NO_TIME else gmt,
+    }
+    return FileRow(
+        where,
+        fields,
+        key=f"wordpress {site} {number}",
+        number=_whole(number),
+        parent=_whole(found.get("comment_parent", "")),
+        is_owners=is_owners and fields["status"] == "published",
+    )
+
+
+def _whole(text: str) -> int:
+    return int(text) if re.fullmatch("[0-9]{1,18}", text.strip()) else 0

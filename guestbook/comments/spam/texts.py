@@ -1,0 +1,213 @@
+"""What a text holds that spam often holds: links, markup for links, numbers to call, other scripts. Pure."""
+
+import hashlib
+import re
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete
+from sqlalchemy.orm import Session
+
+from guestbook.storage import plain_insert, plain_select
+from guestbook.storage.models import Comment, TextMark
+from guestbook.storage.plain_select import Select
+
+# The page makes links of these: an address, or a bare host under one of the old top-level domains.
+LINK_PATTERN = re.compile(
+    r"https?://[\w.-]*|\bwww\.[\w.-]+|(?<![@\w.-])[\w-]+(?:\.[\w-]+)*\.(?:com|net|int|edu|gov|org|info|mil)\b",
+    re.IGNORECASE,
+)
+# In a name also hosts that the page would not link. A host has a letter before its dot, "J.R." has one only.
+NAME_LINK = re.compile(
+    r"https?:|\bwww\.|[\w-]{3,}\.(?:com|net|org|info|biz|ru|cn|xyz|top|shop|online|site|club|store|vip)\b",
+    re.IGNORECASE,
+)
+LINK_MARKUP = {
+    "BBCode": re.compile(r"\[(?:url|link)\b[^\]\n]{0,300}\]", re.IGNORECASE),
+    "HTML": re.compile(r"<a\s[^>\n]{0,300}\bhref\b", re.IGNORECASE),
+    "Markdown": re.compile(r"\]\(\s{0,9}https?://", re.IGNORECASE),
+}
+# Nine digits or more, as people write numbers to call, and not part of a longer code.
+TELEPHONE = re.compile(r"(?<![\w./-])(?:\+|00|\(?\d)(?:[ ().\u2011-]{0,2}\d){8,13}(?![\w/-])")
+CONTACT_WORD = re.compile(
+    r"whats ?app|telegram|viber|加微信|微信号|\b(?:wechat|line id)\b|"
+    r"\b(?:toll.?free|helpline|customer (?:care|service|support)|contact (?:me|us|him|her))\b",
+    re.IGNORECASE,
+)
+MONEY = re.compile(
+    r"[$€£¥₽] ?\d|\d ?(?:[$€£¥₽]|(?:%|percent|prozent) (?:off|cheaper|rabatt|discount|bonus))"
+    r"|\d{2} (?:euros?|usd|dollars?|руб)",
+    re.IGNORECASE,
+)
+ACCOUNT = re.compile(r"@\w|\d{5}|信.{0,3}[a-z]+\d")
+MAIL_LIKE = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}\.\w")
+SCRIPT_NAMES = {  # the first word of a letter's name in Unicode; what is written together counts as one
+    "CJK": "Chinese or Japanese",
+    "HIRAGANA": "Chinese or Japanese",
+    "KATAKANA": "Chinese or Japanese",
+    "HANGUL": "Korean",
+    "LATIN": "Latin",
+    "CYRILLIC": "Cyrillic",
+    "GREEK": "Greek",
+}
+LOOKALIKE_SCRIPTS = {"Latin", "Cyrillic", "Greek"}
+FEWEST_LETTERS = 4  # of a script, to count as used
+SHARE = 0.3  # of the letters
+LETTERS_READ = 600  # of a text; the rest looks the same
+ONE_WORD = re.compile(r"[^\W\d_]+")
+
+
+@lru_cache(maxsize=16)  # several rules ask for them
+def links(text: str) -> int:
+    """Return how many links the page would make of it, roughly."""
+    return len(LINK_PATTERN.findall(text))
+
+
+@lru_cache(maxsize=16)
+def link_markup(text: str) -> Mapping[str, int]:
+    """Return how many links it writes in BBCode, HTML and Markdown."""
+    found = {kind: len(pattern.findall(text)) for kind, pattern in LINK_MARKUP.items()}
+    return MappingProxyType({kind: count for kind, count in found.items() if count})
+
+
+def contact(text: str) -> str | None:
+    """Return what kind of contact a stranger gives for business: a telephone number or an account."""
+    has_number, word = TELEPHONE.search(text), CONTACT_WORD.search(text)
+    if word and (has_number or ACCOUNT.search(text)):
+        return f"“{word[0]}” with a number or an account"
+    return "a telephone number" if has_number else None
+
+
+def scripts(text: str) -> frozenset[str]:
+    """Return the writing systems that make up a good part of a text; a foreign word makes none."""
+    counts = Counter(map(_script, filter(str.isalpha, text[:LETTERS_READ])))
+    letters = counts.total()
+    return frozenset(
+        script for script, count in counts.items() if count >= FEWEST_LETTERS and count >= SHARE * letters
+    )
+
+
+def used_scripts(texts: Iterable[str]) -> frozenset[str]:
+    """Return the writing systems of which any of the texts has a letter."""
+    return frozenset(map(_script, filter(str.isalpha, set("".join(texts)))))
+
+
+def mixed_word(text: str) -> str | None:
+    """Return a word that mixes letters of scripts that only look alike, as spam does to hide its words."""
+    for match in ONE_WORD.finditer(text[: 4 * LETTERS_READ]):
+        if len(match[0]) > 3 and len(LOOKALIKE_SCRIPTS & set(map(_script, match[0]))) > 1:
+            return match[0][:30]
+    return None
+
+
+def _script(letter: str) -> str:
+    if letter.isascii():
+        return "Latin"
+    first = unicodedata.name(letter, "UNKNOWN").partition(" ")[0]
+    return SCRIPT_NAMES.get(first, first.capitalize())
+
+
+FEWEST_LETTERS_MARKED = 40  # shorter greetings are often the same
+PART = 8  # letters of the overlapping parts that texts are compared by
+SAME_SHARE = 0.6  # of the parts of both texts, which makes them almost the same
+SECOND_SEED = 0x5EED
+ADDRESSES = re.compile(r"https?://\S+|\bwww\.\S+", re.IGNORECASE)
+NOT_LETTERS = re.compile(r"[\W\d_]+")
+
+
+class Repeated(NamedTuple):
+    """An earlier comment with almost the same text."""
+
+    same_name: bool
+    status: str
+
+
+def parts(text: str) -> set[bytes]:
+    """Return the overlapping parts of the letters of a text, without addresses; none of a short text."""
+    folded = unicodedata.normalize("NFKC", ADDRESSES.sub(" ", text)).casefold()
+    letters = NOT_LETTERS.sub("", folded)
+    if len(letters) < FEWEST_LETTERS_MARKED:
+        return set()
+    places = range(len(letters) - PART + 1)
+    if letters.isascii():
+        text_bytes = letters.encode()
+        return {text_bytes[place : place + PART] for place in places}  # the same, in half the time
+    return {letters[place : place + PART].encode() for place in places}
+
+
+@lru_cache(maxsize=16)  # a new comment needs them twice: to be compared, and to be compared with
+def marks_of(text: str) -> tuple[str, str] | None:
+    """Return the marks of a text, or None if it is short."""
+    return marks(parts(text))
+
+
+def marks(found: set[bytes]) -> tuple[str, str] | None:
+    """Return the marks of a text's parts, or None without parts.
+
+    Each is the part with the smallest checksum of one kind. Two texts have the same one as likely as a part
+    of both is in each of them (min-wise hashing).
+    """
+    if not found:
+        return None
+    first, second = min(found, key=zlib.crc32), min(found, key=lambda part: zlib.crc32(part, SECOND_SEED))
+    return _hash(first), _hash(second)
+
+
+def is_almost_same(one: set[bytes], other: set[bytes]) -> bool:
+    """Whether most parts of the two texts are in both."""
+    return len(one & other) >= SAME_SHARE * len(one | other) > 0
+
+
+def _hash(part: bytes) -> str:
+    return hashlib.blake2b(part, digest_size=8).hexdigest()
+
+
+COMPARED = 5  # comments for each mark, the newest ones
+WITH_MARK = [
+    "SELECT comment_id FROM text_marks"
+    f" WHERE text_marks.{column} = :mark ORDER BY comment_id DESC LIMIT {COMPARED}"
+    for column in ("first", "second")
+]
+COMPARED_COLUMNS = "SELECT name, status, message FROM comments WHERE id IN "
+
+
+def find_repeated(select: Select, name: str, message: str, own_id: str | None = None) -> Repeated | None:
+    """Return another comment with almost the same text, rather one that is spam; None without one."""
+    marks = marks_of(message)
+    if marks is None:
+        return None
+    looks = zip(WITH_MARK, marks, strict=True)
+    near = {comment_id for query, mark in looks for (comment_id,) in select(query, mark=mark)}
+    near.discard(own_id or "")
+    if not near:
+        return None
+    mine, (ids, named) = parts(message), plain_select.listed(near)
+    found = [
+        Repeated(its_name == name, status)
+        for its_name, status, text in select(COMPARED_COLUMNS + ids, **named)
+        if is_almost_same(mine, parts(text))
+    ]
+    return min(found, key=lambda one: one.status != "spam", default=None)
+
+
+def remember_new_text(connection: Connection, comment: Comment) -> None:
+    """Store the marks of a comment that has none, in the caller's transaction."""
+    if marks := marks_of(comment.message):
+        values = {"comment_id": comment.id, "first": marks[0], "second": marks[1]}
+        plain_insert.store_values(connection, TextMark.__table__, [values])
+
+
+def remember_text(session: Session, comment: Comment) -> None:
+    """Store the marks of a comment that is new or has another text, in the caller's transaction."""
+    forget_text(session, comment)
+    remember_new_text(session.connection(), comment)
+
+
+def forget_text(session: Session, comment: Comment) -> None:
+    """Remove the marks of a comment."""
+    session.execute(delete(TextMark).where(TextMark.comment_id == comment.id))

@@ -1,1 +1,0 @@
-"""Stored requests of bins: check their signatures, send them again."""

@@ -1,0 +1,386 @@
+"""What reading the page of a webmention has shown, as plain values."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from threading import Lock
+
+from guestbook.comments import comment_form
+from guestbook.comments.comment_form import Draft
+from guestbook.inbound import body_parser
+from guestbook.inbound.body_parser import BodyError
+from guestbook.inbound.due_events import Claimed
+from guestbook.inbound.evaluate import (
+    SENDER_LIMIT,
+    InboundDecision,
+    Metadata,
+    ReceivedEvent,
+    RemoveMention,
+    WriteMention,
+)
+from guestbook.inbound.mentions import mention_request
+from guestbook.inbound.mentions.mention_request import MentionRequest
+from guestbook.lib import clock, errors, page_content, retry_policy, text
+from guestbook.lib.errors import Refused, Translatable, with_detail
+from guestbook.lib.page_content import HtmlLinks, PackedWrongly, PageEntry, ParserMissing, WebPage
+from guestbook.outbound.limits import NO_LIMIT, TimeLimit
+from guestbook.outbound.webhook_signatures import user_agent
+from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
+from guestbook.settings import Settings
+from guestbook.storage.models import Source
+from guestbook.storage.models.source import MENTIONS
+from guestbook.transport import PAGE_LIMIT, FetchedPage, Transport, TransportError
+
+FETCH_FAILED = Translatable("The page could not be fetched.")  # before the reason, which only the owner sees
+READING_FAILED = Translatable("The page could not be read.")  # the same
+
+
+@dataclass(frozen=True, slots=True)
+class PageTask:
+    """A webmention whose page is to be read."""
+
+    event: ReceivedEvent
+    source: Source
+    request: MentionRequest
+
+
+@dataclass(slots=True)
+class PageReport:
+    """The page as it is now. One of `entry`, `missing`, `error` says what there is."""
+
+    task: PageTask
+    was_read: bool = True  # False: no time was left, so the event is given back as it was
+    entry: PageEntry | None = None  # the page links to the target
+    missing: str | None = None  # the page is gone, or links to the book no more
+    links_elsewhere: bool = False  # to another page of the book
+    error: str | None = None  # nothing is known of the page
+    may_retry: bool = False
+    retry_after: float = 0.0  # seconds, as the page's server asked for
+
+    # What a lane of the worker pool needs to know.
+    unreachable: bool = False
+    host_limit: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the page's host may be asked for more pages at once."""
+        return self.error is None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the host has said what there is: an error may mean that the next page hangs, too."""
+        return self.ok
+
+    @property
+    def holds_lane(self) -> bool:
+        """Never: a failure says nothing about other pages of the host."""
+        return False
+
+
+def for_sender(error: str) -> tuple[str, str]:
+    """Return an error's sentence, which every language has, and its detail, without what is the owner's.
+
+    An answer of the network may tell of hosts that only this machine sees.
+    """
+    for sentence in (FETCH_FAILED, READING_FAILED):
+        if error.startswith(sentence):
+            return sentence, ""
+    return errors.split_detail(error)
+
+
+EVENT_NAME = "webmention"
+EXCERPT_LIMIT = 500  # characters of a page that mentions the book; an answer to it is kept whole
+RAW_LIMIT = 8 * comment_form.MESSAGE_LIMIT  # characters that are cleaned
+LINKS_ELSEWHERE = Translatable("The page does not link to the target, but to another page of this book.")
+PHRASES = {
+    "like-of": "likes this.",
+    "repost-of": "shared this.",
+    "bookmark-of": "bookmarked this.",
+    "": "mentioned this book.",
+}
+
+
+def decide(report: PageReport) -> InboundDecision:
+    """Return the decision about the event that the report is about. A failure is the sender's."""
+    request = report.task.request
+    name = text.clean_line(report.entry.name) if report.entry else ""
+    found = Metadata(EVENT_NAME, None, (name or request.host)[:SENDER_LIMIT])
+    if report.error:
+        retry_after = report.retry_after if report.may_retry else None
+        return InboundDecision(found, error=report.error, retry_after=retry_after)
+    if report.entry is None:
+        return _removal(found, report)
+    draft = _draft(report.entry, request)
+    return InboundDecision(found, True, action=WriteMention(draft, request.source, request.host))
+
+
+def unreadable(sentence: str) -> InboundDecision:
+    """Return the decision about a stored form that holds no two good addresses."""
+    return InboundDecision(Metadata(EVENT_NAME, None, None), error=sentence)
+
+
+def _removal(found: Metadata, report: PageReport) -> InboundDecision:
+    request, why = report.task.request, report.missing or ""
+    if report.links_elsewhere:  # the comment is the page's, and the page still belongs to the book
+        return InboundDecision(found, error=LINKS_ELSEWHERE)
+    return InboundDecision(found, True, action=RemoveMention(request.source, request.host, why))
+
+
+def _draft(entry: PageEntry, request: MentionRequest) -> Draft:
+    """Make a comment of the entry. Long texts are cut, and a website that cannot be linked is left out."""
+    name = text.clean_line(entry.name[:RAW_LIMIT]) or request.host
+    website = text.clean_line(entry.website[:RAW_LIMIT])
+    fields = {
+        "name": text.shortened(name, comment_form.VISITOR_NAME_LIMIT),
+        "website": website if website and not comment_form.website_error(website) else "",
+        "message": _message(entry),
+    }
+    return comment_form.read(fields)
+
+
+def _message(entry: PageEntry) -> str:
+    title, summary, content = (
+        text.clean_text(one[:RAW_LIMIT]).strip() for one in (entry.title, entry.summary, entry.content)
+    )
+    if entry.relation == "in-reply-to" and content:
+        return text.shortened(content, comment_form.MESSAGE_LIMIT)
+    excerpt = text.shortened(summary or content, EXCERPT_LIMIT)
+    title = text.shortened(" ".join(title.split()), EXCERPT_LIMIT)
+    said = "\n\n".join(part for part in (title, excerpt) if part)
+    return said or PHRASES.get(entry.relation, PHRASES[""])
+
+
+MINUTE = 60.0  # seconds
+MOST_OF_HOST = 30  # requests to one host within a minute
+MOST_AFTER_REDIRECT = 3  # attempts at a page that redirects
+PAGE_GONE = {
+    404: Translatable("The page is gone: its server answered 404."),
+    410: Translatable("The page is gone: its server answered 410."),
+}
+NOT_SENT = Translatable("The page’s server did not send the page.")
+NO_LINK = Translatable("The page does not link to the target.")
+NOT_IN_FIRST_MEGABYTE = Translatable("The page does not link to the target in its first megabyte.")
+NOT_COMPLETE = Translatable("The page did not arrive completely.")
+
+
+@dataclass(frozen=True, slots=True)
+class PageReader:
+    """Reads pages; all threads share one."""
+
+    transport: Transport
+    timeout: float  # seconds for a page, with all its redirects
+    base_url: str
+    limit: TimeLimit
+
+    def read(self, task: PageTask) -> PageReport:
+        """Report about one page. Never raises: whatever goes wrong is this webmention's outcome."""
+        seconds = self.limit.left(self.timeout)
+        if not seconds:
+            return PageReport(task, was_read=False)
+        way = _Way(task)
+        try:
+            url = task.request.page_url
+            fetched = self.transport.get(url, self._headers(), seconds=seconds, before=way.begin)
+            return way.limited(self._report(task, fetched))
+        except TransportError as error:
+            return way.limited(_failed(task, error))
+        except MemoryError:
+            return _failed(task, TransportError("out_of_memory"))
+        except Exception as error:  # a mistake in our code must not end the thread
+            return PageReport(task, error=with_detail(READING_FAILED, type(error).__name__))
+
+    def _headers(self) -> dict[str, str]:
+        agent = f"{user_agent(self.base_url)} Webmention"
+        return {"User-Agent": agent, "Accept": "text/html, */*;q=0.5", "Accept-Encoding": "identity"}
+
+    def _report(self, task: PageTask, fetched: FetchedPage) -> PageReport:
+        answer = fetched.answer
+        if answer.status in PAGE_GONE:
+            return PageReport(task, missing=PAGE_GONE[answer.status])
+        if not 200 <= answer.status < 300:
+            later = retry_policy.may_pass(answer.status)
+            wait = retry_policy.retry_after(answer.headers.get("retry-after"), clock.now()) if later else 0.0
+            why = with_detail(NOT_SENT, f"HTTP {answer.status}")
+            return PageReport(task, error=why, may_retry=later, retry_after=wait)
+        try:
+            page = page_content.read(fetched.url, answer.headers, answer.body, PAGE_LIMIT)
+            report = _look(task, page, self.base_url)
+        except (PackedWrongly, Refused) as error:
+            return PageReport(task, error=str(error))
+        if report.missing and answer.note == "body_cut":
+            return PageReport(task, error=NOT_IN_FIRST_MEGABYTE)
+        if report.missing and answer.note in ("body_timeout", "body_broken"):
+            return PageReport(task, error=NOT_COMPLETE, may_retry=True)
+        return report
+
+
+class HostQuota:
+    """How many requests a host may get from this process in a minute, whoever sends us there."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._minute = 0.0
+        self._asked: Counter[str] = Counter()
+
+    def take(self, host: str) -> bool:
+        """Count a request, unless the host has had enough of them."""
+        with self._lock:
+            minute = time.monotonic() // MINUTE
+            if minute != self._minute:
+                self._minute, self._asked = minute, Counter()
+            self._asked[host] += 1
+            return self._asked[host] <= MOST_OF_HOST
+
+
+hosts = HostQuota()
+
+
+class _Way:
+    """The hosts on the way to one page. A stranger may have sent us to a third party, who must not suffer."""
+
+    def __init__(self, task: PageTask) -> None:
+        self._named = _site(task.request.host)
+        self._attempts = task.event.attempts + 1
+        self._requests = 0
+        self._has_left = False
+
+    def begin(self, url: str) -> None:
+        """Note the host of the next request; raises TransportError where it has had too many."""
+        host = mention_request.host_of(url)
+        if not hosts.take(host):
+            raise TransportError("host_busy")
+        self._requests += 1
+        self._has_left |= _site(host) != self._named
+
+    def limited(self, report: PageReport) -> PageReport:
+        """Return the report; its attempt is the last after a redirect elsewhere, and the third after any."""
+        is_last = self._has_left or (self._requests > 1 and self._attempts >= MOST_AFTER_REDIRECT)
+        report.may_retry &= not is_last
+        return report
+
+
+def _site(host: str) -> str:
+    return host.removeprefix("www.")
+
+
+def _look(task: PageTask, page: WebPage, base_url: str) -> PageReport:
+    """Look for the link and read the entry; raises Refused if the page is of another kind."""
+    target = page_content.normal_address(task.request.target)
+    addresses = [page_content.normal_address(one) for one in page_content.addresses(page)]
+    if target not in addresses:
+        elsewhere = any(mention_request.is_page_of(one, base_url) for one in addresses)
+        return PageReport(task, missing=NO_LINK, links_elsewhere=elsewhere)
+    found = page_content.read_links(page.text, page.url) if page.is_html else HtmlLinks()
+    try:
+        entry = page_content.read_entry(page, found, target) if page.is_html else PageEntry()
+    except ParserMissing as error:
+        return PageReport(task, error=f"{READING_FAILED} {error}", may_retry=True)
+    return PageReport(task, entry=entry)
+
+
+def _failed(task: PageTask, error: TransportError) -> PageReport:
+    wait = MINUTE if error.reason == "host_busy" else 0.0
+    why = f"{FETCH_FAILED} {error}"
+    return PageReport(task, error=why, may_retry=not error.is_lasting, retry_after=wait)
+
+
+PAGE_THREADS = 4
+RESULT_LOOK = 0.25  # seconds in one look for a result
+
+DecidedMention = tuple[ReceivedEvent, Source, InboundDecision]
+
+
+class PagePool:
+    """Takes webmentions, and gives back what was decided about them."""
+
+    def __init__(self, settings: Settings, *, threads: bool = True, limit: TimeLimit = NO_LIMIT) -> None:
+        self._settings = settings
+        self._threads = threads
+        self._limit = limit
+        self._decided: list[DecidedMention] = []
+        self._unread: list[ReceivedEvent] = []
+        self._reading: dict[str, PageTask] = {}  # by event's id
+        self._transport: Transport | None = None
+        self._pool: WorkerPool[PageTask, PageReport] | None = None  # made for the first page
+
+    @property
+    def room(self) -> int:
+        """Return how many more pages can be started."""
+        return (PAGE_THREADS if self._threads else 1) - len(self._reading)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a page is being read, or a decision waits to be recorded."""
+        return bool(self._reading or self._decided or self._unread)
+
+    def take(self, batch: Claimed, *, most_lost: int) -> Claimed:
+        """Take the webmentions out of a batch; return the others, and any that so many passes ended over."""
+        others = []
+        for event, source in batch:
+            if source.action != MENTIONS or event.lost_passes >= most_lost:
+                others.append((event, source))
+                continue
+            try:
+                form = body_parser.parse(event.headers, event.body)
+                request = mention_request.checked(
+                    form if isinstance(form, dict) else {}, self._settings.base_url
+                )
+            except (BodyError, Refused) as error:  # the book has another address now
+                self._decided.append((event, source, unreadable(str(error))))
+            else:
+                self._load(PageTask(event, source, request))
+        return others
+
+    def collect(self, *, wait: bool = False) -> tuple[list[DecidedMention], list[ReceivedEvent]]:
+        """Return what is decided, and the events for whose pages no time was left.
+
+        With `wait`, all pages that were taken are read first.
+        """
+        while self._pool and self._reading:
+            # Without threads the pages are read in this call.
+            self._pool.wait(RESULT_LOOK if wait else 0)
+            for report in self._pool.collect():
+                self._note(report)
+            if not wait:
+                break
+        decided, self._decided = self._decided, []
+        unread, self._unread = self._unread, []
+        return decided, unread
+
+    def close(self) -> tuple[list[DecidedMention], list[ReceivedEvent]]:
+        """Begin no more pages, wait for those that are being read, and return as `collect` does."""
+        if self._pool:
+            for task in self._pool.take_back():
+                self._note(PageReport(task, was_read=False))
+        result = self.collect(wait=True)
+        if self._pool and self._transport:
+            self._pool.limit(0)  # its threads end
+            self._transport.close()
+            self._pool = self._transport = None
+        return result
+
+    def _load(self, task: PageTask) -> None:
+        if self._pool is None:
+            self._pool = self._opened()
+        self._reading[task.event.id] = task
+        self._pool.load(task.request.host, [task], unreachable=0, answered_before=True)
+
+    def _opened(self) -> WorkerPool[PageTask, PageReport]:
+        settings = self._settings
+        self._transport = Transport(
+            timeout=settings.timeout,
+            allow_networks=settings.allow_networks,
+            proxy=settings.outbound_proxy,
+            threads=self._threads,
+        )
+        read = PageReader(self._transport, settings.timeout, settings.base_url, self._limit).read
+        return WorkerPool(read, PAGE_THREADS) if self._threads else SingleWorker(read)
+
+    def _note(self, report: PageReport) -> None:
+        task = self._reading.pop(report.task.event.id, None)
+        if task is None:
+            return
+        if report.was_read:
+            self._decided.append((task.event, task.source, decide(report)))
+        else:
+            self._unread.append(task.event)

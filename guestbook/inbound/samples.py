@@ -1,0 +1,341 @@
+"""Sample events of known senders, to try a template or a source before a real one comes. Pure."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from guestbook.inbound import evaluate, ingest
+from guestbook.inbound.ingest import SourceGone
+from guestbook.inbound.senders import SENDER_PRESETS
+from guestbook.lib import VERSION, clock, ids, validate
+from guestbook.lib.errors import Refused, only_here
+from guestbook.lib.verification import sign_request
+from guestbook.lib.verification.sign_request import Unsignable
+from guestbook.settings import Settings
+from guestbook.storage.database import db
+from guestbook.storage.models import Source
+from guestbook.storage.models.source import UNREADABLE_SOURCE, scheme_of
+
+_LIGHTHOUSE = "https://github.com/ada/lighthouse"
+_REPO = {"full_name": "ada/lighthouse", "html_url": _LIGHTHOUSE}
+_ADA = {"login": "ada", "html_url": "https://github.com/ada"}
+_GITHUB_EVENT = "x-github-event"
+_HOME = "https://other.example/comments/0198c0ffee0000000000000000000001"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleEvent:
+    """What a sender sends of an event, without what is new in each request."""
+
+    sender: str  # the name of its preset, or plain
+    headers: dict[str, str]  # names in lower case
+    payload: dict[str, Any]
+
+    @property
+    def body(self) -> bytes:
+        """Return the body: JSON."""
+        return json.dumps(self.payload).encode()
+
+    @property
+    def name(self) -> str:
+        """Return the event as the inbox names it: `issues.opened`. One without a name has its sender's."""
+        return evaluate.extract_metadata(self.headers, self.payload).event or self.sender
+
+
+def samples_of(verify: str) -> list[SampleEvent]:
+    """Return samples of senders of that kind."""
+    return [sample for sender in SENDERS.get(verify, ("plain",)) for sample in SAMPLES[sender]]
+
+
+def _json(sender: str, payload: dict[str, Any], **headers: str) -> SampleEvent:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return SampleEvent(sender, {"content-type": "application/json", **named}, payload)
+
+
+def _github(event: str, **payload: Any) -> SampleEvent:
+    return _json("github", {**payload, "repository": _REPO, "sender": _ADA}, x_github_event=event)
+
+
+def _gitea(sample: SampleEvent) -> SampleEvent:
+    named = {"x-gitea-event": sample.headers[_GITHUB_EVENT]}
+    return replace(sample, sender="gitea", headers=sample.headers | named)
+
+
+def _numbered(part: str, number: int, title: str, **more: Any) -> dict[str, Any]:
+    url = f"{_LIGHTHOUSE}/{part}/{number}"
+    return {"number": number, "title": title, "html_url": url, **more}
+
+
+_GITHUB = (
+    _github("issues", action="opened", issue=_numbered("issues", 7, "The lamp flickers")),
+    _github(
+        "push",
+        ref="refs/heads/main",
+        commits=[{"message": "Trim the wick\n\nIt was too long."}, {"message": "Polish the lens"}],
+        compare=f"{_LIGHTHOUSE}/compare/1…2",
+    ),
+    _github(
+        "pull_request",
+        action="closed",
+        pull_request=_numbered("pull", 8, "A brighter lamp", merged=True),
+    ),
+    _github(
+        "release",
+        action="published",
+        release={"name": "1.0", "html_url": f"{_LIGHTHOUSE}/releases/1.0"},
+    ),
+    _github("star", action="created"),
+    _github(
+        "issue_comment",
+        action="created",
+        issue=_numbered("issues", 7, "The lamp flickers"),
+        comment={"body": "It is the wick.", "html_url": f"{_LIGHTHOUSE}/issues/7#issuecomment-1"},
+    ),
+    _github("discussion", action="created", discussion=_numbered("discussions", 9, "Which oil is best?")),
+    _github(
+        "pull_request_review",
+        action="submitted",
+        review={"state": "approved", "body": "It shines.", "html_url": f"{_LIGHTHOUSE}/pull/8#review"},
+        pull_request=_numbered("pull", 8, "A brighter lamp"),
+    ),
+    _github(
+        "fork", forkee={"full_name": "grace/lighthouse", "html_url": "https://github.com/grace/lighthouse"}
+    ),
+    _github(
+        "sponsorship",
+        action="created",
+        sponsorship={"privacy_level": "public", "sponsorable": {"login": "lighthouse"}},
+    ),
+    _github(
+        "workflow_run",
+        action="completed",
+        workflow_run={
+            "name": "Tests",
+            "run_number": 12,
+            "head_branch": "main",
+            "conclusion": "failure",
+            "html_url": f"{_LIGHTHOUSE}/actions/runs/12",
+        },
+    ),
+    _github(
+        "deployment_status",
+        action="created",
+        deployment_status={"state": "success", "environment": "production", "target_url": ""},
+    ),
+)
+_GITLAB = _json(
+    "gitlab",
+    {
+        "object_kind": "issue",
+        "user": {"name": "Grace", "username": "grace"},
+        "project": {"path_with_namespace": "ada/lighthouse", "web_url": "https://gitlab.com/ada/lighthouse"},
+        "object_attributes": {
+            "iid": 7,
+            "title": "The lamp flickers",
+            "action": "open",
+            "url": "https://gitlab.com/ada/lighthouse/-/issues/7",
+        },
+    },
+    x_gitlab_event="Issue Hook",
+)
+_SHOPIFY = _json(
+    "shopify",
+    {"customer": {"first_name": "Grace"}, "line_items": [{"title": "A lantern"}, {"title": "A wick"}]},
+    x_shopify_topic="orders/create",
+)
+_DISCORD = _json(
+    "discord",
+    {
+        "type": 2,
+        "member": {"user": {"username": "grace", "global_name": "Grace"}},
+        "data": {"name": "sign", "options": [{"name": "message", "value": "Hello from Discord"}]},
+    },
+)
+_GUESTBOOK_EVENT = _json(
+    "guestbook",
+    {
+        "type": "comment.published",
+        "timestamp": "2026-01-31T23:59:59.123Z",
+        "data": {
+            "comment": {
+                "id": "0198c0ffee0000000000000000000001",
+                "name": "Grace",
+                "website": None,
+                "message": "We came by on the way to the lighthouse.",
+                "status": "published",
+                "url": _HOME,
+                "created_at": "2026-01-31T23:59:59.123Z",
+            },
+            "guestbook": {"title": "The other book", "url": "https://other.example"},
+        },
+    },
+    x_guestbook_event="comment.published",
+)
+_STRIPE = _json(
+    "stripe",
+    {
+        "id": "evt_1",
+        "object": "event",
+        "livemode": False,
+        "type": "checkout.session.completed",
+        "data": {
+            "object": {
+                "amount_total": 500,
+                "currency": "eur",
+                "payment_status": "paid",
+                "customer_details": {"name": "Grace Hopper"},
+            }
+        },
+    },
+)
+_SLACK = _json(
+    "slack",
+    {
+        "type": "event_callback",
+        "event_id": "Ev1",
+        "event": {"type": "message", "user": "U1", "channel": "C1", "text": "Hello from the harbour"},
+    },
+)
+# Gitea sends GitHub’s header too. It has none of the other events: https://docs.gitea.com/usage/webhooks
+_GITEA_EVENTS = ("push", "issues", "issue_comment", "pull_request", "release", "fork")
+_PLAIN_EVENT = _json(
+    "plain", {"name": "Grace", "website": "https://grace.example", "message": "Hello from a script"}
+)
+SAMPLES = {
+    "github": _GITHUB,
+    "gitea": tuple(_gitea(sample) for sample in _GITHUB if sample.headers[_GITHUB_EVENT] in _GITEA_EVENTS),
+    "gitlab": (_GITLAB,),
+    "guestbook": (_GUESTBOOK_EVENT,),
+    "stripe": (_STRIPE,),
+    "slack": (_SLACK,),
+    "shopify": (_SHOPIFY,),
+    "discord": (_DISCORD,),
+    "plain": (_PLAIN_EVENT,),
+}
+SENDERS = {  # by the kind of verification
+    "github": ("github",),
+    "standard": ("guestbook",),
+    "stripe": ("stripe",),
+    "slack": ("slack",),
+    "hmac": ("shopify", "github", "plain"),
+    "ed25519": ("discord", "plain"),
+    "token": ("gitlab", "plain"),
+}
+
+
+SAMPLE_AGENT = f"guestbook/{VERSION} (sample event)"  # so that the owner recognizes it in the inbox
+OF_UNKNOWN_SENDERS = ("plain", *(name for name in SAMPLES if name not in ("plain", "gitea")))
+BUILT_IN = (
+    "The book has added this source for webmentions, which have no samples: mention the book on a page."
+)
+
+
+def hindrance(source: Source) -> str | None:
+    """Return why no sample can be sent to a source, or None."""
+    if source.is_unreadable:
+        return UNREADABLE_SOURCE
+    return BUILT_IN if source.is_built_in else sign_request.hindrance(source.verify, source.secret)
+
+
+def choices(source: Source) -> dict[str, SampleEvent]:
+    """Return the samples that fit a source, by name: those of its sender, or all where it is not known."""
+    senders = _senders(source.verify, source.header)
+    return {sample.name: sample for sender in senders for sample in SAMPLES[sender]}
+
+
+def send_sample(source: Source, settings: Settings, event: str | None = None) -> str:
+    """Store a sample, by default the first that fits, and return the inbound event's id; raises Refused.
+
+    No transaction may be open: it has its own.
+    """
+    if why := hindrance(source):
+        raise Refused(why)
+    known = choices(source)
+    name = event or next(iter(known))
+    with only_here():
+        sample = known[validate.one_of(known, name, field="event", noun="sample")]
+    headers, body = sample_request(source, sample, ids.new(), clock.now())
+    receiving = ingest.find(db.session(), source.token)
+    if receiving is None:
+        raise SourceGone
+    packed = ingest.pack(receiving, headers, body, proof_key=settings.secret_key)
+    return ingest.receive(receiving, packed, settings.secret_keys)
+
+
+def sample_request(
+    source: Source, sample: SampleEvent, new_id: str, now: datetime
+) -> tuple[dict[str, str], bytes]:
+    """Return headers and body as the sender would send them now, with an id of their own; raises Refused."""
+    made = NEW_PARTS.get(sample.sender, _unchanged)(sample, new_id, now)
+    try:
+        proof = sign_request.sign(
+            source.verify,
+            source.secret,
+            made.body,
+            event_id=new_id,
+            seconds=int(now.timestamp()),
+            header=source.header,
+            scheme=scheme_of(source.verify, source.header, source.scheme),
+        )
+    except Unsignable as error:
+        raise Refused(str(error)) from None
+    return {**made.headers, "user-agent": SAMPLE_AGENT, **proof}, made.body
+
+
+def _senders(verify: str, header: str | None) -> tuple[str, ...]:
+    """Return whose samples fit: the source keeps no preset, but its header tells the sender."""
+    if verify in ("hmac", "token"):
+        fits = (
+            name
+            for name, preset in SENDER_PRESETS.items()
+            if name in SAMPLES and (preset.verify, preset.header.lower()) == (verify, (header or "").lower())
+        )
+        return tuple(fits) or OF_UNKNOWN_SENDERS
+    return SENDERS.get(verify, OF_UNKNOWN_SENDERS)
+
+
+def _unchanged(sample: SampleEvent, _new_id: str, _now: datetime) -> SampleEvent:
+    return sample
+
+
+def _with_headers(*names: str) -> Callable[[SampleEvent, str, datetime], SampleEvent]:
+    """Return what gives these headers a new GUID."""
+
+    def made(sample: SampleEvent, new_id: str, _now: datetime) -> SampleEvent:
+        return replace(sample, headers=sample.headers | dict.fromkeys(names, ids.guid(new_id)))
+
+    return made
+
+
+def _stripe(sample: SampleEvent, new_id: str, now: datetime) -> SampleEvent:
+    return _with_fields(sample, id=f"evt_{new_id}", created=int(now.timestamp()))
+
+
+def _slack(sample: SampleEvent, new_id: str, now: datetime) -> SampleEvent:
+    return _with_fields(sample, event_id=f"Ev{new_id}", event_time=int(now.timestamp()))
+
+
+def _guestbook(sample: SampleEvent, new_id: str, now: datetime) -> SampleEvent:
+    """The comment is new too, or the book would take it for one that it has."""
+    data, moment = sample.payload["data"], clock.to_text(now)
+    place = data["comment"]["url"].rpartition("/")[0]
+    comment = {**data["comment"], "id": new_id, "url": f"{place}/{new_id}", "created_at": moment}
+    return _with_fields(sample, timestamp=moment, data={**data, "comment": comment})
+
+
+def _with_fields(sample: SampleEvent, **fields: Any) -> SampleEvent:
+    return replace(sample, payload=sample.payload | fields)
+
+
+# What is new in each request of a sender. Where it has an id, two samples are two events.
+NEW_PARTS: dict[str, Callable[[SampleEvent, str, datetime], SampleEvent]] = {
+    "github": _with_headers("x-github-delivery"),
+    "gitea": _with_headers("x-gitea-delivery", "x-github-delivery"),
+    "gitlab": _with_headers("idempotency-key", "x-gitlab-event-uuid"),
+    "shopify": _with_headers("x-shopify-webhook-id"),
+    "stripe": _stripe,
+    "slack": _slack,
+    "guestbook": _guestbook,
+}

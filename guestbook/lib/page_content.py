@@ -1,0 +1,407 @@
+"""A page of the web: its words and links, its Webmention endpoint and its h-entry. Pure.
+
+A page was fetched elsewhere.
+"""
+
+import json
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from html import unescape
+from html.parser import HTMLParser
+from typing import Any, NamedTuple
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from guestbook.lib import body_encoding
+from guestbook.lib.body_encoding import PackedWrongly
+from guestbook.lib.errors import Refused, Translatable, with_detail
+
+HTML_TYPES = ("text/html", "application/xhtml+xml")
+LOOKED_AT = 1024  # bytes in which a page names its encoding
+
+
+@dataclass(frozen=True, slots=True)
+class WebPage:
+    """A page that was read."""
+
+    url: str  # after redirects
+    kind: str  # its content type, without parameters, in lower case
+    link_header: str  # all its Link headers
+    text: str
+
+    @property
+    def is_html(self) -> bool:
+        """Whether to read it as HTML. A page that names no type is read so too, as browsers do."""
+        return self.kind in HTML_TYPES or not self.kind
+
+
+def read(url: str, headers: Mapping[str, str], body: bytes, most: int) -> WebPage:
+    """Return the page that an answer holds, unpacked up to `most` bytes; raises PackedWrongly."""
+    unpacked = body_encoding.unpacked_beginning(headers.get("content-encoding", ""), body, most)[:most]
+    kind, _, parameters = headers.get("content-type", "").partition(";")
+    return WebPage(url, kind.strip().lower(), headers.get("link", ""), _decoded(unpacked, parameters))
+
+
+def _decoded(body: bytes, parameters: str) -> str:
+    beginning = body[:LOOKED_AT].decode("ascii", "replace")
+    named = body_encoding.named_encoding(
+        parameters if body_encoding.is_encoding_named(parameters) else beginning
+    )
+    return body.decode(named or "utf-8", "replace")
+
+
+__all__ = ["PackedWrongly", "WebPage", "read"]
+
+
+HTML_BLOCKS = frozenset(("p", "div", "blockquote", "ul", "ol", "pre", "h1", "h2", "h3", "h4", "h5", "h6"))
+HTML_UNSEEN = frozenset(("script", "style"))
+LONG_NUMBER = re.compile("&#([0-9]{8,})")
+HTML_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")
+
+
+def of_html(html: str) -> str:
+    """Return the text without tags; a link keeps its address, paragraphs and line breaks stay."""
+    reader = _Words()
+    # Without `close`: that would look at an unclosed tag again for each character of it.
+    reader.feed(with_short_numbers(html))
+    reader.handle_data(unescape(reader.rawdata))
+    return HTML_BLANK_LINES.sub("\n\n", "".join(reader.parts)).strip("\n").rstrip()
+
+
+def unescaped(text: str) -> str:
+    """Return the text with the characters that `&lt;` and the like stand for."""
+    return unescape(with_short_numbers(text))
+
+
+def with_short_numbers(html: str) -> str:
+    """Return the same HTML without numbers of thousands of digits, of which Python makes an error."""
+    return LONG_NUMBER.sub(lambda found: f"&#{found[1].lstrip('0')[:8] or 0}", html)
+
+
+class _Words(HTMLParser):
+    """Collects the text between the tags."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self._unseen: str | None = None
+        self._link: tuple[str, int] | None = None  # its address, and the part at which its text begins
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Begin a line, a paragraph or a link."""
+        if tag in HTML_UNSEEN:
+            self._unseen = tag
+        elif tag == "br":
+            self.parts.append("\n")
+        elif tag == "li":
+            self.parts.append("\n- ")
+        elif tag in HTML_BLOCKS:
+            self.parts.append("\n\n" if self.parts else "")
+        elif tag == "a":
+            self._link = (dict(attrs).get("href") or "", len(self.parts))
+
+    def handle_endtag(self, tag: str) -> None:
+        """End a paragraph, or say where a link leads."""
+        if tag == self._unseen:
+            self._unseen = None
+        elif tag in HTML_BLOCKS:
+            self.parts.append("\n\n")
+        elif tag == "a" and self._link:
+            address, start = self._link
+            self._link = None
+            if address and "".join(self.parts[start:]).strip() != address:
+                self.parts.append(f" ({address})")
+
+    def handle_data(self, data: str) -> None:
+        """Take the text."""
+        if self._unseen is None:
+            self.parts.append(data)
+
+
+LINKING = ("href", "src", "cite", "data", "poster")  # attributes that hold the address of something
+# Browsers show the markup in these as text, or not at all.
+INERT = frozenset(("textarea", "title", "template", "noscript", "iframe", "noembed", "noframes", "xmp"))
+VOID = frozenset(
+    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
+)
+TITLE_READ = 1000  # characters
+
+
+class Link(NamedTuple):
+    """One address in a page."""
+
+    tag: str
+    rel: frozenset[str]  # in lower case
+    url: str  # absolute
+
+
+@dataclass(slots=True)
+class HtmlLinks:
+    """What was found in a page."""
+
+    links: list[Link] = field(default_factory=list)
+    title: str = ""
+    tags: int = 0
+    depth: int = 0  # of the deepest tag
+    class_names: int = 0
+    complete: str = ""  # the page up to its last complete tag
+
+
+def read_links(html: str, page_url: str) -> HtmlLinks:
+    """Read a page of any kind; never raises."""
+    reader, html = _Reader(page_url), with_short_numbers(html)
+    # Without `close`: that would look at an unclosed comment again for each character of it.
+    reader.feed(html)
+    reader.found.complete = html[: len(html) - len(reader.rawdata)]
+    return reader.found
+
+
+def absolute(base: str, address: str) -> str:
+    """Return an address as it is seen from the base; "" for none that can be read."""
+    try:
+        return urljoin(base, address.strip())
+    except ValueError:  # brackets that no host has
+        return ""
+
+
+class _Reader(HTMLParser):
+    """Collects links, and what tells how large the page is as a tree."""
+
+    def __init__(self, page_url: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found = HtmlLinks()
+        self._base = page_url
+        self._has_base = False
+        self._inert: str | None = None
+        self._open: list[str] = []
+        self._open_counts: Counter[str] = Counter()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note the addresses of a tag."""
+        found = self.found
+        found.tags += 1
+        if tag not in VOID:
+            self._open.append(tag)
+            self._open_counts[tag] += 1
+            found.depth = max(found.depth, len(self._open))
+        if self._inert:
+            return
+        if tag in INERT:
+            self._inert = tag
+            return
+        values = {name: value or "" for name, value in reversed(attrs)}  # the first of a name counts
+        found.class_names += len(values.get("class", "").split())
+        if tag == "base":
+            if "href" in values and not self._has_base:
+                self._base, self._has_base = absolute(self._base, values["href"]) or self._base, True
+            return
+        rel = frozenset(values.get("rel", "").lower().split())
+        for name in LINKING:
+            if name in values and (url := absolute(self._base, values[name])):
+                found.links.append(Link(tag, rel, url))
+
+    def handle_endtag(self, tag: str) -> None:
+        """Leave a tag, and those in it that nobody has closed."""
+        while self._open_counts[tag]:
+            left = self._open.pop()
+            self._open_counts[left] -= 1
+            if left == tag:
+                break
+        if tag == self._inert:
+            self._inert = None
+
+    def handle_data(self, data: str) -> None:
+        """Keep the title."""
+        if self._inert == "title" and len(self.found.title) < TITLE_READ:
+            self.found.title += data[:TITLE_READ]
+
+
+# An address in angle brackets, and its parameters up to the comma before the next one.
+VALUE = re.compile(r'<([^<>]*)>((?:[^,"]|"(?:[^"\\]|\\.)*"?)*)')
+PARAMETER = re.compile(r';\s*([^\s=;,"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))')
+
+
+def header_links(header: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield each address and its relations in lower case, in the order of the header.
+
+    Several headers are one, joined by commas.
+    """
+    for address, parameters in VALUE.findall(header):
+        for name, quoted, bare in PARAMETER.findall(parameters):
+            if name.lower() == "rel":  # the first of them counts
+                yield address, frozenset((quoted or bare).lower().split())
+                break
+
+
+REL = "webmention"
+ENDPOINT_TAGS = ("link", "a")
+
+
+def endpoint(page: WebPage) -> str | None:
+    """Return the absolute address: of the first Link header, or of the first <link> or <a>; else None."""
+    for address, rel in header_links(page.link_header):
+        if REL in rel:
+            return absolute(page.url, address) or None
+    if not page.is_html:
+        return None
+    for link in read_links(page.text, page.url).links:
+        if REL in link.rel and link.tag in ENDPOINT_TAGS:
+            return link.url
+    return None
+
+
+PLAIN_END = frozenset(" \t\r\n<>\"'")  # an address in plain text ends before one of these
+UNREADABLE_KIND = Translatable("Only pages in HTML, JSON and plain text can be read.")
+NO_JSON = Translatable("The page claims to be JSON, but is not.")
+
+
+def addresses(page: WebPage) -> Iterable[str]:
+    """Return the addresses that a page holds, by its kind; raises Refused for a kind without links."""
+    if page.is_html:
+        return [link.url for link in read_links(page.text, page.url).links]
+    if page.kind.endswith(("/json", "+json")):
+        return _json_texts(page.text)
+    if page.kind == "text/plain":
+        return page.text.translate(dict.fromkeys(map(ord, PLAIN_END), " ")).split()
+    raise Refused(with_detail(UNREADABLE_KIND, page.kind))
+
+
+def normal_address(url: str) -> str:
+    """Return an address in the form in which two of them are compared; "" if it cannot be read."""
+    try:
+        parts = urlsplit(url)
+        port = (
+            f":{parts.port}" if parts.port not in (None, {"http": 80, "https": 443}.get(parts.scheme)) else ""
+        )
+    except ValueError:
+        return ""
+    host = (parts.hostname or "") + port
+    return urlunsplit((parts.scheme, host, parts.path or "/", parts.query, parts.fragment))
+
+
+def _json_texts(text: str) -> list[str]:
+    try:
+        value = json.loads(text, parse_int=float)  # int() refuses a number of thousands of digits
+    except (ValueError, RecursionError):
+        raise Refused(NO_JSON) from None
+    found: list[str] = []
+    level: list[Any] = [value]
+    while level:  # a level at a time, because recursion could run out of stack
+        found += [one for one in level if isinstance(one, str)]
+        nested = [one for one in level if isinstance(one, dict | list)]
+        level = [inner for one in nested for inner in (one.values() if isinstance(one, dict) else one)]
+    return found
+
+
+# A page above these limits is read without its microformats: a tree of it would take long to build.
+MOST_TAGS = 10_000
+MOST_DEPTH = 150
+MOST_CLASS_NAMES = 30_000
+MOST_ITEMS = 300  # of microformats that are looked at
+
+# What the author does with the address, the clearest first.
+RELATIONS = ("in-reply-to", "like-of", "repost-of", "bookmark-of")
+NO_PARSER = "The package mf2py is not installed, so the page's author and text cannot be read."
+
+
+class ParserMissing(Exception):
+    """The installation lacks the package, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageEntry:
+    """What was found; a text is "" where the page says nothing. Nothing is cleaned yet."""
+
+    name: str = ""  # of the author
+    website: str = ""  # of the author
+    title: str = ""
+    summary: str = ""
+    content: str = ""
+    relation: str = ""  # one of RELATIONS
+
+
+def read_entry(page: WebPage, found: HtmlLinks, target: str) -> PageEntry:
+    """Return the entry that links to the target, or the first one of the page; raises ParserMissing."""
+    entry = next(iter(_ranked(page, found, target)), None)
+    if entry is None:
+        return PageEntry(title=found.title)
+    title, content = _text(entry, "name"), _text(entry, "content")
+    return PageEntry(
+        name=_author(entry, "name"),
+        website=_author(entry, "url"),
+        title="" if content.startswith(title.rstrip("….")[:100]) else title,
+        summary=_text(entry, "summary"),
+        content=content,
+        relation=next((one for one in RELATIONS if target in _addresses(entry, one)), ""),
+    )
+
+
+def _ranked(page: WebPage, found: HtmlLinks, target: str) -> list[Any]:
+    """Return the entries of the page, those first that name the target."""
+    entries = [one for one in _items(_parsed(page, found)) if "h-entry" in one.get("type", ())]
+    return sorted(entries, key=lambda entry: not _names(entry, target))
+
+
+def _parsed(page: WebPage, found: HtmlLinks) -> list[Any]:
+    if found.tags > MOST_TAGS or found.depth > MOST_DEPTH or found.class_names > MOST_CLASS_NAMES:
+        return []
+    try:
+        import mf2py
+    except ImportError:
+        raise ParserMissing(NO_PARSER) from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its parser has opinions about pages
+            # Python's own parser of HTML: html5lib takes minutes for some pages.
+            parsed = mf2py.Parser(doc=found.complete, url=page.url, html_parser="html.parser").to_dict()
+    except Exception:  # a page that it cannot read has no microformats
+        return []
+    return list(parsed.get("items", ()))
+
+
+def _items(items: list[Any]) -> Iterator[Any]:
+    """Yield microformats and those below them, a level at a time."""
+    seen, level = 0, items
+    while level and seen < MOST_ITEMS:
+        yield from level[: MOST_ITEMS - seen]
+        seen += len(level)
+        level = [child for item in level for child in item.get("children", ())]
+
+
+def _names(entry: Any, target: str) -> bool:
+    if any(target in _addresses(entry, one) for one in RELATIONS):
+        return True
+    return any(target in str(one.get("html")) for one in _values(entry, "content") if isinstance(one, dict))
+
+
+def _addresses(entry: Any, name: str) -> list[str]:
+    """Return the addresses of a property in their normal form; it may be an h-cite with an address."""
+    nested = [
+        _entry_texts(one, "url") if isinstance(one, dict) else [str(one)] for one in _values(entry, name)
+    ]
+    return [normal_address(one) for some in nested for one in some]
+
+
+def _author(entry: Any, name: str) -> str:
+    """Return a property of the author's h-card. An author may also be a bare name or address."""
+    for author in _values(entry, "author"):
+        if isinstance(author, dict):
+            return next(iter(_entry_texts(author, name)), "")
+        is_address = str(author).startswith(("http://", "https://"))
+        return str(author) if is_address == (name == "url") else ""
+    return ""
+
+
+def _text(item: Any, name: str) -> str:
+    return next(iter(_entry_texts(item, name)), "")
+
+
+def _entry_texts(item: Any, name: str) -> list[str]:
+    return [str(one.get("value") or "") if isinstance(one, dict) else str(one) for one in _values(item, name)]
+
+
+def _values(item: Any, name: str) -> list[Any]:
+    properties = item.get("properties")
+    return list(properties.get(name, ())) if isinstance(properties, dict) else []

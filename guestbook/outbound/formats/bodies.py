@@ -1,0 +1,133 @@
+"""Bodies that are not for chats: Standard Webhooks' JSON, the owner's template, e-mail, webmention."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NoReturn
+
+from guestbook.lib import clock, template_sandbox
+from guestbook.outbound import event_catalogue
+from guestbook.outbound.event_catalogue import EVENTS, SAMPLE_TIME
+from guestbook.outbound.formats import wording
+
+
+@dataclass(frozen=True, slots=True)
+class FormatInput:
+    """An event for one webhook, or for all webhooks that get the same body."""
+
+    event: str
+    happened_at: datetime
+    data: dict[str, Any]
+    url: str = ""  # of the webhook
+    template: str | None = None  # its text
+
+
+class FormatError(Exception):
+    """Why there can be no body, in one sentence."""
+
+
+def standard(given: FormatInput) -> str:
+    """Return `{"type", "timestamp", "data"}`; the timestamp is the time of the event."""
+    body = {"type": given.event, "timestamp": clock.to_text(given.happened_at), "data": given.data}
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+TEMPLATE_LIMIT = 60_000  # bytes of a body, whatever its characters; the sandbox counts those
+UNTRIED = ("inbound.received", "ping")  # nobody knows what a source will forward; a ping has all parts
+HINT = "For a text, write {{ comment.name|tojson }} without quotes around it."
+
+
+def template(given: FormatInput) -> str:
+    """Return the body. A template sees `event`, `timestamp`, `data`, and each part of the data by its name.
+
+    A ping gets a sample of each part, so that the owner sees whether the receiver accepts such a body.
+    """
+    if not given.template:
+        raise FormatError("The webhook has no template.")
+    data = {**event_catalogue.sample_parts(), **given.data} if given.event == "ping" else given.data
+    values = {**data, "event": given.event, "timestamp": clock.to_text(given.happened_at), "data": data}
+    try:
+        body = template_sandbox.render(given.template, values).text.strip()
+    except template_sandbox.TemplateFault as error:
+        raise FormatError(str(error)) from None
+    _check_body(body)
+    return body
+
+
+def check_template(source: str, events: Sequence[str]) -> None:
+    """Raise FormatError when this is not a template, or does not make JSON for one of the events."""
+    try:
+        template_sandbox.check(source)
+    except template_sandbox.TemplateFault as error:
+        raise FormatError(str(error)) from None
+    for event in (one for one in events if one in EVENTS and one not in UNTRIED):
+        try:
+            template(FormatInput(event, SAMPLE_TIME, EVENTS[event].sample_data(), template=source))
+        except FormatError as error:
+            raise FormatError(f"For {event}: {error}") from None
+
+
+def _check_body(body: str) -> None:
+    try:
+        size = len(body.encode())
+        json.loads(body, parse_constant=_refuse, parse_int=float)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"The template does not give JSON: {_where(error)}. {HINT}") from None
+    if size > TEMPLATE_LIMIT:
+        raise FormatError(
+            f"The template gives {size:,} bytes. Please let it give at most {TEMPLATE_LIMIT:,}."
+        )
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"JSON has no number {word}")
+
+
+def _where(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        if not error.doc:
+            return "it gives nothing"
+        return f"{error.msg.removesuffix(' at')} in line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeEncodeError):
+        return "it has half a character"
+    return "it is too deeply nested" if isinstance(error, RecursionError) else str(error)
+
+
+BY_LINK = "Publish it, reply to it or remove it, without a login (the link works for 7 days):"
+
+
+def email(given: FormatInput) -> str:
+    """Return the body; the sender makes a message of it."""
+    words = wording.of(given.event, given.data)
+    facts = wording.EventFacts(given.data)
+    admin = facts.admin_link("comments", "comment", "id")
+    lines = [f"Moderate it: {admin}"] if admin and admin != words.link else []
+    link = f"{BY_LINK}\n{words.link}" if words.button else words.link
+    parts = (words.who, words.message, link, *lines, f"-- \n{facts.book} {facts.home}".rstrip())
+    body = {"subject": words.title, "text": "\n\n".join(part for part in parts if part) + "\n"}
+    return json.dumps(body, ensure_ascii=False)
+
+
+MENTIONING_URL = "webmention:"  # of the webhook
+MENTIONING_EVENTS = ("comment.published", "comment.deleted")
+NO_WEBSITE = "A webmention goes to the website of a comment that was published or deleted; here is none."
+
+
+def website_of(event: str, data: dict[str, Any]) -> str | None:
+    """Return the website that gets an event; None if there is none.
+
+    Nobody gets a comment that came from elsewhere: two books could answer each other for ever.
+    """
+    comment = data.get("comment")
+    if event not in MENTIONING_EVENTS or not isinstance(comment, dict) or comment.get("origin"):
+        return None
+    return comment.get("website") or None
+
+
+def webmention(given: FormatInput) -> str:
+    """Return the two addresses; raises FormatError when there is no website."""
+    website = website_of(given.event, given.data)
+    if website is None:
+        raise FormatError(NO_WEBSITE)
+    return json.dumps({"source": given.data["comment"]["url"], "target": website})

@@ -1,0 +1,173 @@
+"""The bodies for chat services: Discord, Mattermost, ntfy, Slack, Microsoft Teams and Telegram."""
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+from guestbook.outbound.formats import chat_urls, text_limit, wording
+from guestbook.outbound.formats.bodies import FormatInput
+from guestbook.outbound.formats.text_limit import APART, Markdown
+from guestbook.outbound.formats.wording import Wording
+
+DISCORD_LIMIT = 2000  # characters; an emoji counts as two, to be safe however Discord counts
+SUPPRESS_EMBEDS = 4  # a flag of Discord's messages: links get no preview
+# Discord reads Markdown. "<" begins <@id>, <#id> and <t:…>, a colon begins :emoji:.
+DISCORD_MARKDOWN = Markdown(r"[\\*_~`|><#\[\]@]|:(?!\s)", lambda match: "\\" + match[0], text_limit.WEB)
+
+
+def discord(given: FormatInput) -> str:
+    """Return the body. It mentions nobody, whatever the text says, and its links get no preview."""
+    content = text_limit.lines(
+        wording.of(given.event, given.data),
+        DISCORD_MARKDOWN.text,
+        limit=DISCORD_LIMIT,
+        size=text_limit.utf16,
+        title=DISCORD_MARKDOWN.bold,
+        link="<{}>",
+    )
+    body = {"content": content, "allowed_mentions": {"parse": []}, "flags": SUPPRESS_EMBEDS}
+    return json.dumps(body, ensure_ascii=False)
+
+
+MATTERMOST_LIMIT = 16_383  # characters of a post
+# A backslash escapes these; before a letter it is a plain backslash. As in github.com/mattermost/marked.
+BACKSLASHED = r"[*_~`|>#\[\]]|\\(?![A-Za-z0-9])"
+# Mattermost looks for @channel in the text itself, so a backslash would not hide it; &#64; is an @ too.
+# A colon begins :emoji: and ends a scheme. A domain before a slash becomes a link, with any backslash in it.
+PARTED = r"@|&(?=[#A-Za-z])|:(?!\s)|\.[^\W\d_]{2,4}(?=/)|www\d{0,3}(?=\.)"
+PARTED_ALONE = re.compile(r"[@&:]|[.w].+", re.IGNORECASE)
+# These begin <!channel>, <tags> and $formulas$, which no backslash prevents.
+ENTITIES = {"<": "&lt;", "$": "&#36;"}
+
+
+def mattermost(given: FormatInput) -> str:
+    """Return the body."""
+    words = wording.of(given.event, given.data)
+    text = text_limit.lines(
+        words, MATTERMOST_MARKDOWN.text, limit=MATTERMOST_LIMIT, title=MATTERMOST_MARKDOWN.bold
+    )
+    return json.dumps({"text": text}, ensure_ascii=False)
+
+
+def _escape_for_mattermost(match: re.Match[str]) -> str:
+    found = match[0]
+    if found in ENTITIES:
+        return ENTITIES[found]
+    return found + APART if PARTED_ALONE.fullmatch(found) else "\\" + found
+
+
+MATTERMOST_MARKDOWN = Markdown(rf"{BACKSLASHED}|{PARTED}|[<$]", _escape_for_mattermost, text_limit.WEB_OR_WWW)
+
+
+NTFY_LIMIT = 4096  # bytes of a message
+NTFY_TITLE_LIMIT = 1024  # bytes
+
+
+def ntfy(given: FormatInput) -> str:
+    """Return the body, for the topic that the webhook's URL names."""
+    words = wording.of(given.event, given.data)
+    rest = replace(words, title="", link="")
+    body = {
+        "topic": chat_urls.topic(given.url),
+        "title": text_limit.cut(words.title, str, NTFY_TITLE_LIMIT, text_limit.utf8),
+        "message": text_limit.lines(rest, str, limit=NTFY_LIMIT, size=text_limit.utf8),
+    }
+    click = {"click": words.link} if words.link else {}
+    button = [{"action": "view", "label": words.button, "url": words.link}] if words.button else []
+    return json.dumps(body | click | ({"actions": button} if button else {}), ensure_ascii=False)
+
+
+SLACK_LIMIT = 40_000  # characters of a text; Slack cuts a longer one, even within an escape
+BLOCK_LIMIT = 12_000  # UTF-16 units of a message in a block; Slack refuses blocks of 13,200 characters in all
+ELEMENT_LIMIT = 3000  # characters of one text, as in Slack's text objects
+PIECE = re.compile(rf".{{1,{ELEMENT_LIMIT - 1}}}(?:\s|\Z)|.{{1,{ELEMENT_LIMIT}}}", re.DOTALL)
+# Slack asks for these three. They also prevent <!channel>, <@U…> and <url|words>.
+HTML_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def slack(given: FormatInput) -> str:
+    """Return the body. Nothing in it is markup, and its links get no preview."""
+    words = wording.of(given.event, given.data)
+    text = text_limit.lines(
+        replace(words, link=_escape_for_slack(words.link)), _escape_for_slack, limit=SLACK_LIMIT
+    )
+    body = {"text": text, "mrkdwn": False, "blocks": _slack_blocks(words), "unfurl_links": False}
+    return json.dumps(body | {"unfurl_media": False}, ensure_ascii=False)
+
+
+def _escape_for_slack(text: str) -> str:
+    return text.translate(HTML_ESCAPES)
+
+
+def _slack_blocks(words: Wording) -> list[dict[str, Any]]:
+    """Return the message, and below it a button if the link does something. Anybody may press it."""
+    if not words.button:
+        return [_slack_block(words)]
+    button = {"type": "button", "text": {"type": "plain_text", "text": words.button}, "url": words.link}
+    return [_slack_block(replace(words, link="")), {"type": "actions", "elements": [button]}]
+
+
+def _slack_block(words: Wording) -> dict[str, Any]:
+    message = text_limit.cut(words.message, str, BLOCK_LIMIT, text_limit.utf16)
+    plain = "".join(f"\n{part}" for part in (words.who, message) if part)
+    elements = [{"type": "text", "text": words.title, "style": {"bold": True}}]
+    elements += [{"type": "text", "text": piece} for piece in PIECE.findall(plain)]
+    if words.link:
+        elements += [{"type": "text", "text": "\n"}, {"type": "link", "url": words.link}]
+    return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": elements}]}
+
+
+TEAMS_LIMIT = 28_000  # bytes of the whole body
+
+
+def teams(given: FormatInput) -> str:
+    """Return the body."""
+    words = wording.of(given.event, given.data)
+    room = TEAMS_LIMIT - text_limit.utf8(_teams_body(words, wording.MORE))
+    return _teams_body(words, text_limit.cut(words.message, str, room, _json_size))
+
+
+def _teams_body(words: Wording, message: str) -> str:
+    texts = [words.title, words.who, message]
+    blocks = [_teams_block(text) for text in texts if text]
+    blocks[0]["inlines"][0]["weight"] = "Bolder"
+    card = {"type": "AdaptiveCard", "version": "1.2", "body": blocks}
+    if words.link:
+        card["actions"] = [{"type": "Action.OpenUrl", "title": words.button or "Look", "url": words.link}]
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
+    return json.dumps({"type": "message", "attachments": [attachment]}, ensure_ascii=False)
+
+
+def _teams_block(text: str) -> dict[str, Any]:
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text}]}
+
+
+def _json_size(text: str) -> int:
+    """Return how many bytes the text has as JSON, without the quotes."""
+    return text_limit.utf8(json.dumps(text, ensure_ascii=False)) - 2
+
+
+TELEGRAM_LIMIT = 4096  # UTF-16 units
+CHAT_NUMBER = re.compile(r"-?[0-9]{1,18}")
+# Telegram refuses the whole message if a button leads to a host without a dot, such as localhost.
+TELEGRAM_BUTTON = re.compile(r"https?://(?:[^/:.]+\.)+[^/:.]+[/:]")
+# Without a parse_mode there is no markup. But @name notifies the person of that name, and #word, $WORD and
+# /word become links.
+LINKED = re.compile(rf"{text_limit.WEB}|(?<![^\W_])(?<!/)[@#$/](?=\w)", re.IGNORECASE)
+
+
+def telegram(given: FormatInput) -> str:
+    """Return the body, for the chat that the webhook's URL names. Its links get no preview."""
+    chat = chat_urls.chat(given.url)
+    words = wording.of(given.event, given.data)
+    text = text_limit.lines(words, _escape_for_telegram, limit=TELEGRAM_LIMIT, size=text_limit.utf16)
+    body: dict[str, Any] = {"chat_id": int(chat) if CHAT_NUMBER.fullmatch(chat) else chat, "text": text}
+    body |= {"link_preview_options": {"is_disabled": True}}
+    if words.button and TELEGRAM_BUTTON.match(words.link):
+        body["reply_markup"] = {"inline_keyboard": [[{"text": words.button, "url": words.link}]]}
+    return json.dumps(body, ensure_ascii=False)
+
+
+def _escape_for_telegram(text: str) -> str:
+    return LINKED.sub(lambda match: match[0] + (text_limit.APART if len(match[0]) == 1 else ""), text)

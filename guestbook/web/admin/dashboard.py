@@ -1,0 +1,57 @@
+"""The first page."""
+
+from datetime import datetime
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+
+from guestbook.comments.spam import comment_facts
+from guestbook.lib import clock
+from guestbook.queries import health, webhook_status
+from guestbook.queries import overview as figures
+from guestbook.queries.overview import Overview
+from guestbook.settings import crontab_line
+from guestbook.storage.database import db
+from guestbook.web import current
+from guestbook.web.admin import chart
+
+pages = Blueprint("dashboard", __name__)
+
+
+@pages.get("/")
+def index() -> ResponseReturnValue:
+    """Show how the book is doing."""
+    session, now = db.session(), clock.now()
+    settings, overview = current.settings(), figures.overview(session, now)
+    cron = health.cron_status(session, now, after_requests=settings.send_after_requests)
+    return render_template(
+        "admin/dashboard.html",
+        overview=overview,
+        cron=cron,
+        crontab_line=crontab_line.of(settings),
+        data_dir=settings.data_dir,
+        steps={  # of a new book
+            "webhook": bool(overview.webhooks),
+            "cron": cron.word != "never",
+            "comment": overview.has_comments,
+        },
+        waits=_waits(overview, now),
+        hours=chart.draw(overview.hours, chart.HOUR_LABEL, every=6),
+        days=chart.draw(overview.days, chart.DAY_LABEL, every=6),
+        words={doing.webhook.id: webhook_status.word(doing.webhook, now) for doing in overview.webhooks},
+        most=health.COUNT_LIMIT,
+        held_until=comment_facts.held_until(session.connection(), settings.secret_key, now),
+    )
+
+
+def _waits(overview: Overview, now: datetime) -> dict[str, int]:
+    """Return how many deliveries are due now, later, for paused or disabled webhooks, and for listeners."""
+    waits = dict.fromkeys(("due", "later", "paused", "disabled", "pulled"), 0)
+    for doing in overview.webhooks:
+        word = webhook_status.word(doing.webhook, now)
+        if doing.webhook.is_pulled and word not in waits:
+            word = "pulled"
+        due = doing.due if word not in waits else 0
+        waits["due"] += due
+        waits[word if word in waits else "later"] += doing.waiting - due
+    return waits

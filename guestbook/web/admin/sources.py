@@ -1,0 +1,341 @@
+"""The pages of sources: add, edit, preview, and see what they send."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+from sqlalchemy.orm import defer
+
+from guestbook.inbound import samples, senders, sources, template_preview
+from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
+from guestbook.inbound.senders import PRESETS, SENDER_PRESETS
+from guestbook.lib import clock, ids
+from guestbook.lib.errors import Refused
+from guestbook.lib.text import LINE_ENDS, clean_line
+from guestbook.lib.verification.kinds import (
+    ED25519,
+    SIGNATURE_ENCODINGS,
+    SIGNATURE_HASHES,
+    SIGNED_CONTENTS,
+    VERIFICATION_KINDS,
+)
+from guestbook.queries import health
+from guestbook.storage import source_budget
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import InboundEvent, Source
+from guestbook.storage.models.source import BUDGET_MB, MENTIONS, scheme_of
+from guestbook.web import current, row_lookup
+from guestbook.web.admin import responses, secret_pages
+from guestbook.web.admin.row_actions import RowActions
+
+ACTION_CHOICES = {
+    "log": ("Keep it", "it stays in the inbox, and nothing else happens"),
+    "comment": ("Write a comment", "a template turns it into a comment"),
+    "forward": ("Forward it", "to your webhooks that subscribe to inbound.received"),
+}
+ACTION_WORDS = {**ACTION_CHOICES, MENTIONS: ("Read the page", "it becomes a comment if it links to the book")}
+PRESET_NAMES = {
+    "github": "all GitHub events below",
+    "github-push": "GitHub: pushes and tags",
+    "github-issues": "GitHub: issues",
+    "github-pull_request": "GitHub: pull requests",
+    "github-release": "GitHub: releases",
+    "github-star": "GitHub: stars",
+    "github-issue_comment": "GitHub: comments on issues and pull requests",
+    "github-discussion": "GitHub: discussions",
+    "github-pull_request_review": "GitHub: reviews of pull requests",
+    "github-fork": "GitHub: forks",
+    "github-sponsorship": "GitHub: public sponsorships",
+    "github-workflow_run": "GitHub: workflows that failed",
+    "github-deployment_status": "GitHub: deployments",
+    "gitea": "Gitea and Forgejo: all events above that they send",
+    "gitlab": "GitLab: pushes, tags, issues, merge requests, comments, releases, failed pipelines",
+    "stripe": "Stripe: payments",
+    "shopify": "Shopify: orders and new products",
+    "discord": "Discord: the text of a command",
+    "guestbook": "comments of another guestbook",
+    "plain": "the fields name, website and message (or text, content, title)",
+}
+PRESET_AND_TEMPLATE = (
+    "You chose a preset, but there is a template of yours too. Press “Use preset”, or choose no preset."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceForm:
+    """The fields of the form."""
+
+    key: str = ""  # the id of the new source, so that a form sent twice adds one
+    preset: str = ""  # the name of a known sender that is chosen and whose settings are not yet filled in
+    name: str = ""
+    verify: str = "github"
+    secret: str = ""
+    header: str = ""
+    scheme: dict[str, str] = field(default_factory=lambda: dict(SCHEME_DEFAULTS))
+    action: str = "log"
+    ready: str = ""  # the name of a preset that is chosen and not yet in the template field
+    template: str = ""
+    relayed: bool = False
+    in_full: bool = False
+    budget_mb: str = str(BUDGET_MB)
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read the form, without the invisible characters that copying a secret may add."""
+        sent = request.form
+        key, preset, ready = (sent.get(name, "") for name in ("key", "preset", "ready"))
+        return cls(
+            key=key if ids.ID.fullmatch(key) else ids.new(),
+            preset=preset if preset in SENDER_PRESETS else "",
+            name=clean_line(sent.get("name", "")),
+            verify=sent.get("verify", ""),
+            secret=clean_line(sent.get("secret", "")),
+            header=clean_line(sent.get("header", "")),
+            scheme={name: clean_line(sent.get(name, word)) for name, word in SCHEME_DEFAULTS.items()},
+            action=sent.get("action", ""),
+            ready=ready if ready in PRESETS else "",
+            template=LINE_ENDS.sub("\n", sent.get("template", "")),
+            relayed="relayed" in sent,
+            in_full="in_full" in sent,
+            budget_mb=clean_line(sent.get("budget_mb", str(BUDGET_MB))),
+        )
+
+    @classmethod
+    def of(cls, source: Source) -> Self:
+        """Return the form of an existing source, without its secret."""
+        return cls(
+            name=source.name,
+            verify=source.verify,
+            header=source.header or "",
+            scheme={**SCHEME_DEFAULTS, **(source.scheme or {})},
+            action=source.action,
+            template=source.template or "",
+            relayed=source.relayed_since is not None,
+            in_full=source.forwarded_in_full_since is not None,
+            budget_mb=str(source.budget_mb),
+        )
+
+    def with_sender(self) -> Self:
+        """Return the form with the settings of the chosen sender filled in."""
+        if not self.preset:
+            return self
+        filled = senders.settings_of(self.preset)
+        return replace(
+            self,
+            preset="",
+            verify=filled["verify"],
+            header=filled.get("header", ""),
+            scheme={name: filled.get(name, word) for name, word in SCHEME_DEFAULTS.items()},
+            ready=SENDER_PRESETS[self.preset].template if not self.template else self.ready,
+        )
+
+    def with_template(self) -> Self:
+        """Return the form with the chosen ready-made template in its field."""
+        return replace(self, template=PRESETS[self.ready], ready="") if self.ready else self
+
+    def chosen_template(self) -> str:
+        """Return the template or the preset; raises Refused where a preset would replace the owner's own."""
+        if not self.ready:
+            return self.template
+        if self.template.strip() not in ("", *map(str.strip, PRESETS.values())):
+            raise Refused(PRESET_AND_TEMPLATE, field="template")
+        return PRESETS[self.ready]
+
+    def fields(self, *, built_in: bool = False) -> dict[str, Any]:
+        """Return the fields as `inbound.sources` takes them, without those that the choices exclude."""
+        if built_in:
+            return {"name": self.name, "budget_mb": self.budget_mb, "relayed": self.relayed}
+        form = self.with_sender()
+        fields: dict[str, Any] = {"name": form.name, "verify": form.verify, "action": form.action}
+        fields |= {"budget_mb": form.budget_mb, "preset": self.preset}
+        if form.verify != "none":
+            fields["secret"] = form.secret
+        has_scheme = form.verify in VERIFICATION_KINDS and VERIFICATION_KINDS[form.verify].has_scheme
+        if form.verify == "token" or has_scheme:
+            fields["header"] = form.header
+        if has_scheme:
+            left_out = "hash" if form.verify == ED25519 else ""  # the page hides it then
+            fields |= {name: value for name, value in form.scheme.items() if name != left_out}
+        if form.action == "comment":
+            fields |= {"template": form.chosen_template(), "relayed": form.relayed}
+        if form.action == "forward":
+            fields["in_full"] = form.in_full
+        return fields
+
+
+pages = Blueprint("sources", __name__, url_prefix="/sources")
+
+EVENTS_SHOWN = 20  # events on a source's page
+
+RowActions(
+    model=Source,
+    enabled=lambda _: "The source is enabled. The next pass of cron processes its waiting events.",
+    disabled="The source is disabled. Its events are stored, and wait until you enable it.",
+    owner_id=InboundEvent.source_id,
+    delete_row=sources.delete,
+    noun=("event", "events"),
+).add_rules(pages)
+
+
+@pages.get("/")
+def index() -> ResponseReturnValue:
+    """List the sources and how they are doing."""
+    return render_template(
+        "admin/sources.html",
+        standings=health.all_sources(db.session()),
+        failed=health.failed_lately(db.session(), InboundEvent, clock.now()),
+        verifications=VERIFICATION_KINDS,
+        actions=ACTION_WORDS,
+    )
+
+
+@pages.get("/new")
+def new() -> ResponseReturnValue:
+    """Show the form for a new source."""
+    return _form(SourceForm(key=ids.new()))
+
+
+@pages.post("/")
+def add() -> ResponseReturnValue:
+    """Add a source, and show what its sender needs."""
+    typed = SourceForm.read()
+    return responses.save(lambda: _add(typed), lambda error: _form(typed, error.fields))
+
+
+@pages.get("/<source_id>")
+def show(source_id: str) -> ResponseReturnValue:
+    """Show a source: what its sender needs, how it is doing, its latest events and its actions."""
+    return _page(row_lookup.find(Source, source_id))
+
+
+@pages.get("/<source_id>/edit")
+def edit(source_id: str) -> ResponseReturnValue:
+    """Show the form with its settings."""
+    source = row_lookup.find(Source, source_id)
+    return _form(SourceForm.of(source), source=source)
+
+
+@pages.post("/<source_id>")
+def change(source_id: str) -> ResponseReturnValue:
+    """Change it as the form says."""
+    typed = SourceForm.read()
+    try:
+        with writing() as session:
+            source = row_lookup.find_locked(Source, source_id)
+            before = source.secret
+            sources.update(session, source, typed.fields(built_in=source.is_built_in))
+            shown = secret_pages.seal(source) if source.secret not in (before, None) else None
+    except Refused as error:
+        return _form(typed, error.fields, row_lookup.find(Source, source_id)), 422
+    return responses.done("The source is changed.", ".show", source_id=source_id, shown=shown)
+
+
+@pages.post("/preview")
+@pages.post("/<source_id>/preview")
+def preview(source_id: str | None = None) -> ResponseReturnValue:
+    """Show the comment that the form's template would make, of a received event if any, without saving."""
+    typed = SourceForm.read()
+    source = row_lookup.find(Source, source_id) if source_id else None
+    if request.form.get("fill") == "sender":
+        return _form(typed.with_sender(), None, source, sender=typed.preset)
+    if "fill" in request.form:
+        typed = typed.with_template()
+    try:
+        wording = sources.template_for(typed.verify, typed.chosen_template())
+    except Refused as error:
+        return _form(typed, error.fields, source), 422
+    name = typed.name or (source.name if source else "The name of the source")
+    base_url = current.settings().base_url
+    made = template_preview.preview_of(db.session(), source_id, name, typed.verify, wording, base_url)
+    return _form(typed, None, source, made)
+
+
+@pages.post("/<source_id>/sample")
+def send_sample(source_id: str) -> ResponseReturnValue:
+    """Send a sample event to it, and show what becomes of it."""
+    source, event = row_lookup.find(Source, source_id), clean_line(request.form.get("event", ""))
+    try:
+        event_id = samples.send_sample(source, current.settings(), event)
+    except Refused as error:
+        return _page(row_lookup.find(Source, source_id), problem=str(error)), 422
+    sentence = "The sample is stored. The next pass of cron processes it like a real event."
+    return responses.done(sentence, "admin.inbox.show", event_id=event_id)
+
+
+@pages.post("/<source_id>/rotate")
+def rotate(source_id: str) -> ResponseReturnValue:
+    """Use the typed secret, or a new one; a double click must not rotate it twice."""
+    overlap, typed = secret_pages.overlap("stay valid"), clean_line(request.form.get("secret", ""))
+    try:
+        with writing() as session:
+            source = row_lookup.find_locked(Source, source_id)
+            if secret_pages.was_replaced(source):
+                return responses.done(secret_pages.ALREADY_ROTATED, ".show", source_id=source_id)
+            sources.rotate(session, source, clock.now(), typed or None, overlap)
+            shown = None if typed else secret_pages.seal(source)
+    except Refused as error:
+        return _page(row_lookup.find(Source, source_id), reasons=error.fields, typed=typed), 422
+    sentence = "The secret is rotated." if typed else "The secret is rotated. Give the new one to the sender."
+    return responses.done(sentence, ".show", source_id=source_id, shown=shown)
+
+
+def _page(source: Source, **more: object) -> str:
+    session, now = db.session(), clock.now()
+    query = select(InboundEvent).where(InboundEvent.source_id == source.id)
+    query = query.options(defer(InboundEvent.payload), defer(InboundEvent.headers))
+    return render_template(
+        "admin/source.html",
+        standing=health.of_source(session, source),
+        url=source.url(current.settings().base_url),
+        events=session.scalars(query.order_by(InboundEvent.id.desc()).limit(EVENTS_SHOWN)).all(),
+        secret=secret_pages.new_secret(source),
+        overlap_end=secret_pages.overlap_end(source, now),
+        overlaps=secret_pages.OVERLAPS,
+        mark=secret_pages.mark(source),
+        verification=VERIFICATION_KINDS[source.verify],
+        scheme=scheme_of(source.verify, source.header, source.scheme),
+        action=ACTION_WORDS[source.action][0],
+        preset=sources.preset_name(source.template),
+        taken=source_budget.taken(source),
+        samples=list(samples.choices(source)),
+        no_samples=samples.hindrance(source),
+        **more,
+    )
+
+
+def _form(
+    typed: SourceForm,
+    reasons: dict[str, str] | None = None,
+    source: Source | None = None,
+    preview: template_preview.TemplatePreview | None = None,
+    *,
+    sender: str = "",
+) -> str:
+    return render_template(
+        "admin/source_form.html",
+        typed=typed,
+        reasons=reasons or {},
+        source=source,
+        preview=preview,
+        verifications={name: (kind.title, kind.hint) for name, kind in VERIFICATION_KINDS.items()},
+        actions=ACTION_CHOICES,
+        presets=[(name, PRESET_NAMES.get(name, name)) for name in PRESETS],
+        senders=[(name, preset.title) for name, preset in SENDER_PRESETS.items()],
+        sender=SENDER_PRESETS.get(sender),
+        schemes={"hash": SIGNATURE_HASHES, "encoding": SIGNATURE_ENCODINGS, "content": SIGNED_CONTENTS},
+    )
+
+
+def _add(typed: SourceForm) -> ResponseReturnValue:
+    """Add it, unless this form has added it already; the form's key is the source's id."""
+    with writing() as session:
+        source = session.get(Source, typed.key)
+        sentence = "This form was sent before. It added this source."
+        if source is None:
+            source = sources.add(session, typed.fields(), row_id=typed.key)
+            sentence = "The source is added. Now give its URL to the sender."
+        is_ours = source.secret is not None and not VERIFICATION_KINDS[source.verify].secret_from
+        shown = secret_pages.seal(source) if is_ours and secret_pages.is_new(source) else None
+    return responses.done(sentence, ".show", source_id=typed.key, shown=shown)

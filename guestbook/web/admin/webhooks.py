@@ -1,0 +1,440 @@
+"""The pages of webhooks: add, edit, test, and see how they are doing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Self
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from guestbook.lib import clock, ids, text
+from guestbook.lib.errors import Refused
+from guestbook.lib.redaction import HIDDEN
+from guestbook.lib.text import clean_line, clean_text
+from guestbook.outbound import webhook_signatures, webhook_urls, webhooks
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
+from guestbook.outbound.webhook_urls import REBUILD_PRESETS
+from guestbook.outbound.webhooks import PayloadPreview
+from guestbook.queries import health, lists, webhook_status
+from guestbook.queries.lists import Deliveries
+from guestbook.queue import comment_order
+from guestbook.storage.column_types import UNREADABLE
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Attempt, Delivery, Webhook
+from guestbook.storage.models.delivery import REFUSED_WITH
+from guestbook.storage.models.webhook import SIGN_WITH
+from guestbook.web import current, row_lookup
+from guestbook.web.admin import chart, deliveries, receiver_links, responses, secret_pages
+from guestbook.web.admin.row_actions import RowActions
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookForm:
+    """The fields of the form."""
+
+    key: str = ""  # the id of the new webhook, so that a form sent twice adds one
+    url: str = ""
+    name: str = ""
+    format: str = ""  # "": the one that the URL suggests
+    events: Sequence[str] = webhooks.DEFAULT_EVENTS
+    headers: str = ""  # one per line
+    template: str = ""
+    rate: str = ""
+    moderation_links: str = ""  # yes, no, or "": the format's default
+    secret: str = ""  # of a new webhook: the one that the receiver has already
+    sign_with: str = SIGN_WITH[0]
+    signing_key: str = ""  # the private key whose public half the receiver has already
+    github_headers: str = "no"
+    disabled: bool = False
+    preset: str = ""  # the name of one that is chosen and not yet filled in
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read the form, without the invisible characters that copying a secret may add."""
+        sent = request.form
+        key = sent.get("key", "")
+        return cls(
+            key=key if ids.ID.fullmatch(key) else ids.new(),
+            url=clean_line(sent.get("url", "")),
+            name=clean_line(sent.get("name", "")),
+            format=sent.get("format", ""),
+            events=sent.getlist("events"),
+            headers=clean_text(sent.get("headers", "")),
+            template=clean_text(sent.get("template", "")),
+            rate=clean_line(sent.get("rate", "")),
+            moderation_links=sent.get("moderation_links", ""),
+            secret=clean_line(sent.get("secret", "")),
+            sign_with=sent.get("sign_with", ""),
+            signing_key=clean_line(sent.get("signing_key", "")),
+            github_headers=sent.get("github_headers", ""),
+            disabled="disabled" in sent,
+            preset=sent.get("preset", "") if sent.get("preset") in REBUILD_PRESETS else "",
+        )
+
+    @classmethod
+    def of(cls, webhook: Webhook, template: str | None) -> Self:
+        """Return the form of an existing webhook."""
+        return cls(
+            url=webhook.url,
+            name=webhook.name,
+            format=webhook.format,
+            events=webhook.events.split(),
+            headers="\n".join(f"{name}: {_hidden(name, value)}" for name, value in webhook.headers.items()),
+            template=template or "",
+            rate=webhook.rate or "",
+            moderation_links="yes" if webhook.moderation_links_since else "no",
+            sign_with=webhook.sign_with,
+            github_headers="yes" if webhook.github_headers_since else "no",
+        )
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a field is filled in that most webhooks leave as it is."""
+        typed = (self.headers, self.rate, self.secret, self.signing_key, self.moderation_links)
+        return any(typed) or self.sign_with in SIGN_WITH[1:] or self.github_headers == "yes"
+
+    def with_preset(self) -> Self:
+        """Return the form with the chosen preset filled in; a URL and headers that are typed already stay."""
+        if not self.preset:
+            return self
+        preset = REBUILD_PRESETS[self.preset]
+        return replace(
+            self,
+            url=self.url or preset.url,
+            format="template",
+            events=webhook_urls.REBUILD_EVENTS,
+            headers=self.headers or "\n".join(preset.headers),
+            template=preset.template,
+            preset="",
+        )
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields as `outbound.webhooks` takes them; the template only for its format.
+
+        Raises Refused where a preset waits to be filled in or completed.
+        """
+        if self.preset:
+            raise Refused("Press “Use preset” first, or choose no preset.", field="preset")
+        for field, typed in (("url", self.url), ("headers", self.headers)):
+            if found := webhook_urls.placeholder_in(typed):
+                raise Refused(f"Write yours in place of {found}.", field=field)
+        fields: dict[str, Any] = {
+            "url": self.url,
+            "name": self.name,
+            "events": self.events,
+            "rate": self.rate,
+            "headers": [line for line in self.headers.splitlines() if line.strip()],
+        }
+        if self.format:
+            fields["format_name"] = self.format
+        for name, chosen in (
+            ("moderation_links", self.moderation_links),
+            ("github_headers", self.github_headers),
+        ):
+            if chosen in ("yes", "no"):
+                fields[name] = chosen == "yes"
+        for name in ("sign_with", "secret", "signing_key"):
+            if typed := getattr(self, name):
+                fields[name] = typed
+        if self.format in ("", "template"):
+            fields["template"] = self.template
+        return fields
+
+    def preview(self) -> PayloadPreview:
+        """Return what the form would send."""
+        return webhooks.preview_of(
+            db.session(),
+            current.settings().base_url,
+            url=self.url,
+            format_name=self.format,
+            events=self.events,
+            wording=self.template,
+        )
+
+
+def _hidden(name: str, value: str) -> str:
+    """Hide the value of a header, which may be a password, unless it cannot be decrypted."""
+    return value if name == UNREADABLE else HIDDEN
+
+
+ANSWER_EXCERPT = 500  # characters
+CRON_IS_LATE = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class PingResult:
+    """A ping that waits or has an answer."""
+
+    delivery: Delivery
+    attempt: Attempt | None  # the latest one
+    answer: str  # its beginning
+    wait: str  # why it waits, or when it is sent
+    error: str | None  # what the status code does not say
+
+
+def of(webhook: Webhook, delivery_id: str, now: datetime) -> PingResult | None:
+    """Return the ping whose delivery has that id."""
+    session = db.session()
+    delivery = session.get(Delivery, delivery_id) if ids.ID.fullmatch(delivery_id) else None
+    if delivery is None or delivery.webhook_id != webhook.id:
+        return None
+    attempt = webhooks.last_attempt(session, delivery)
+    answer = text.clean_text(attempt.response_body or "")[:ANSWER_EXCERPT] if attempt else ""
+    return PingResult(delivery, attempt, answer, _wait(webhook, delivery, now), _error(delivery, attempt))
+
+
+def _error(delivery: Delivery, attempt: Attempt | None) -> str | None:
+    says_the_code_alone = attempt and delivery.last_error == f"{REFUSED_WITH}{attempt.status_code}."
+    return None if says_the_code_alone else delivery.last_error
+
+
+def _wait(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
+    if hindrance := webhook_status.hindrance(webhook, now):
+        return hindrance
+    settings = current.settings()
+    cron = health.cron_status(db.session(), now, after_requests=settings.send_after_requests)
+    last = health.last_end(db.session(), now)
+    if cron.word == "never":
+        return "Cron has never run, so nothing is sent yet. The Overview says what to do."
+    if last and cron.word != "running" and not settings.send_after_requests and now - last > CRON_IS_LATE:
+        return f"Cron last ran {clock.ago(last)}. The ping goes out when it runs again."
+    if delivery.attempts and delivery.due_at:
+        return f"The next attempt is due {clock.ago(delivery.due_at)}."
+    if settings.send_after_requests:
+        return "It goes out at the end of a request, at most once a minute."
+    return "It goes out with the next pass of cron, usually within a minute."
+
+
+pages = Blueprint("webhooks", __name__, url_prefix="/webhooks")
+
+DELIVERIES_SHOWN = 20  # deliveries on a webhook's page
+
+RowActions(
+    model=Webhook,
+    enabled=lambda webhook: (
+        "The webhook is enabled. "
+        + ("Its receiver fetches" if webhook.is_pulled else "The next pass of cron sends")
+        + " the deliveries that wait."
+    ),
+    disabled="The webhook is disabled. Its deliveries wait until you enable it.",
+    owner_id=Delivery.webhook_id,
+    delete_row=webhooks.delete,
+    noun=("delivery", "deliveries"),
+).add_rules(pages)
+pages.register_blueprint(receiver_links.pages)
+
+
+@pages.get("/")
+def index() -> ResponseReturnValue:
+    """List the webhooks and how they are doing."""
+    session, now = db.session(), clock.now()
+    return render_template(
+        "admin/webhooks.html",
+        standings=webhook_status.all_of(session, now),
+        failed=health.failed_lately(session, Delivery, now),
+    )
+
+
+@pages.get("/new")
+def new() -> ResponseReturnValue:
+    """Show the form for a new webhook."""
+    return _form(WebhookForm(key=ids.new()))
+
+
+@pages.post("/")
+def add() -> ResponseReturnValue:
+    """Add a webhook, and show its secret."""
+    typed = WebhookForm.read()
+    return responses.save(lambda: _add(typed), lambda error: _form(typed, error))
+
+
+@pages.get("/<webhook_id>")
+def show(webhook_id: str) -> ResponseReturnValue:
+    """Show a webhook: how it is doing, its latest deliveries and its actions."""
+    return _page(row_lookup.find(Webhook, webhook_id))
+
+
+@pages.get("/<webhook_id>/edit")
+def edit(webhook_id: str) -> ResponseReturnValue:
+    """Show the form with its settings."""
+    webhook = row_lookup.find(Webhook, webhook_id)
+    return _form(WebhookForm.of(webhook, webhooks.template_of(db.session(), webhook)), webhook=webhook)
+
+
+@pages.post("/preview")
+@pages.post("/<webhook_id>/preview")
+def preview(webhook_id: str | None = None) -> ResponseReturnValue:
+    """Show what a new or a changed webhook would receive, or fill in a preset, without saving."""
+    typed = WebhookForm.read()
+    webhook = row_lookup.find(Webhook, webhook_id) if webhook_id else None
+    if "fill" in request.form:
+        return _form(typed.with_preset(), webhook=webhook, used_preset=typed.preset)
+    return _form(typed, webhook=webhook, preview=typed.preview())
+
+
+@pages.post("/<webhook_id>")
+def change(webhook_id: str) -> ResponseReturnValue:
+    """Change it as the form says."""
+    typed = WebhookForm.read()
+    try:
+        with writing() as session:
+            webhook = row_lookup.find_locked(Webhook, webhook_id)
+            webhooks.update(session, webhook, typed.fields(), current.settings())
+            url = webhook.url
+    except Refused as error:
+        return _form(typed, error, row_lookup.find(Webhook, webhook_id)), 422
+    changed = responses.done("The webhook is changed.", ".show", webhook_id=webhook_id)
+    _warn(url)
+    return changed
+
+
+@pages.post("/<webhook_id>/ping")
+def ping(webhook_id: str) -> ResponseReturnValue:
+    """Queue a ping, and show its result."""
+    with writing() as session:
+        webhook = row_lookup.find_locked(Webhook, webhook_id)
+        delivery_id = webhooks.ping(session, webhook, current.settings()).id
+        shown = secret_pages.keep_shown(webhook)
+    there = url_for(".show", webhook_id=webhook_id, ping=delivery_id, shown=shown, _anchor="ping")
+    return redirect(there, 303)
+
+
+@pages.post("/<webhook_id>/example")
+def example(webhook_id: str) -> ResponseReturnValue:
+    """Queue an example of an event, and show its delivery."""
+    event = request.form.get("event", "")
+    if event not in EVENTS:
+        abort(422, f"There is no event {event[:60]!r}. Nothing was sent.")
+    with writing() as session:
+        webhook = row_lookup.find_locked(Webhook, webhook_id)
+        delivery_id = webhooks.store_sample(session, webhook, event, current.settings()).id
+        is_pulled = webhook.is_pulled
+    sentence = (
+        "The example waits until its receiver fetches it."
+        if is_pulled
+        else "The example goes out with the next pass of cron."
+    )
+    return responses.done(sentence, "admin.deliveries.show", delivery_id=delivery_id)
+
+
+@pages.post("/<webhook_id>/rotate")
+def rotate(webhook_id: str) -> ResponseReturnValue:
+    """Use the typed secret, or a new one that it shows; a double click must not rotate it twice."""
+    overlap, typed = secret_pages.overlap("keep signing"), clean_line(request.form.get("new_secret", ""))
+    try:
+        with writing() as session:
+            webhook = row_lookup.find_locked(Webhook, webhook_id)
+            if secret_pages.was_replaced(webhook):
+                return responses.done(secret_pages.ALREADY_ROTATED, ".show", webhook_id=webhook_id)
+            webhook_signatures.rotate_secret(session, webhook, overlap, typed)
+            shown = None if typed else secret_pages.seal(webhook)
+    except Refused as error:
+        return _page(row_lookup.find(Webhook, webhook_id), reasons=error.fields, typed=typed), 422
+    sentence = (
+        "The secret is rotated." if typed else "The secret is rotated. Give the new one to the receiver."
+    )
+    return responses.done(sentence, ".show", webhook_id=webhook_id, shown=shown)
+
+
+@pages.post("/<webhook_id>/rotate-key")
+def rotate_key(webhook_id: str) -> ResponseReturnValue:
+    """Rotate the key pair, whose public key its page shows; a double click must not rotate it twice."""
+    overlap = secret_pages.overlap("keep signing", "key")
+    try:
+        with writing() as session:
+            webhook = row_lookup.find_locked(Webhook, webhook_id)
+            if secret_pages.key_was_replaced(webhook):
+                return responses.done(secret_pages.KEY_ROTATED_ALREADY, ".show", webhook_id=webhook_id)
+            webhook_signatures.rotate_key(session, webhook, overlap)
+    except Refused as error:
+        return _page(row_lookup.find(Webhook, webhook_id), problem=str(error)), 422
+    sentence = "The key is rotated. Give the new public key to the receiver."
+    return responses.done(sentence, ".show", webhook_id=webhook_id)
+
+
+def _page(webhook: Webhook, **more: object) -> str:
+    session, now = db.session(), clock.now()
+    sent = of(webhook, request.args.get("ping", ""), now)
+    latest = lists.deliveries(session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN).rows
+    made, coming = (
+        webhook_status.attempts_of(session, webhook.id, now),
+        webhook_status.coming_deliveries(session, webhook.id),
+    )
+    return render_template(
+        "admin/webhook.html",
+        standing=webhook_status.of(session, webhook, now),
+        template=webhooks.template_of(session, webhook),
+        deliveries=[row for row in latest if sent is None or row is not sent.delivery],
+        made=made,
+        hours=chart.draw(made.hours, chart.HOUR_LABEL, 6, chart.ATTEMPT_SEGMENTS),
+        days=chart.draw(made.days, chart.DAY_LABEL, 6, chart.ATTEMPT_SEGMENTS),
+        coming=coming,
+        behind=comment_order.behind(session, [row.id for row in coming]),
+        outlook=partial(deliveries.outlook_of, webhook=webhook, now=now),
+        ping=sent,
+        secret=secret_pages.new_secret(webhook),
+        overlap_end=secret_pages.overlap_end(webhook, now),
+        overlaps=secret_pages.OVERLAPS,
+        events=EVENTS,
+        mark=secret_pages.mark(webhook),
+        key_overlap_end=secret_pages.key_overlap_end(webhook, now),
+        **more,
+    )
+
+
+def _form(
+    typed: WebhookForm,
+    error: Refused | None = None,
+    webhook: Webhook | None = None,
+    preview: PayloadPreview | None = None,
+    used_preset: str = "",
+) -> str:
+    return render_template(
+        "admin/webhook_form.html",
+        typed=typed,
+        reasons=error.fields if error else {},
+        webhook=webhook,
+        events=EVENTS,
+        formats=list(FORMATS),
+        formats_with_links=webhooks.FORMATS_WITH_LINKS,
+        preview=preview,
+        presets=webhook_urls.REBUILD_PRESETS,
+        used_preset=webhook_urls.REBUILD_PRESETS.get(used_preset),
+    )
+
+
+def _add(typed: WebhookForm) -> ResponseReturnValue:
+    """Add it, unless this form has added it already; the form's key is the webhook's id."""
+    with writing() as session:
+        webhook = session.get(Webhook, typed.key)
+        sentence = "This form was sent before. It added this webhook."
+        if webhook is None:
+            fields, settings = typed.fields(), current.settings()
+            if not typed.name:
+                del fields["name"]  # then it is named after its host
+            webhook = webhooks.add(session, fields, settings, row_id=typed.key, disabled=typed.disabled)
+            then = "enable it" if typed.disabled else "send a ping"
+            given = "public key" if webhook.sign_with == "key" else "secret"
+            sentence = f"The webhook is added. Give its {given} to the receiver, then {then}."
+            if fields.get("secret" if given == "secret" else "signing_key"):
+                sentence = f"The webhook is added with your {given.removeprefix('public ')}. Now {then}."
+            if not webhooks.is_verified(webhook):
+                is_guessed = not typed.format and webhook.format in CHAT_FORMATS
+                form = f" in the format {webhook.format}, as its URL suggests" if is_guessed else ""
+                sentence = f"The webhook is added{form}. Now {then}."
+        needs_secret = webhook.sign_with != "key" and webhooks.is_verified(webhook)
+        is_shown = secret_pages.is_new(webhook) and not typed.secret and needs_secret
+        shown = secret_pages.seal(webhook) if is_shown else None
+        url = webhook.url
+    added = responses.done(sentence, ".show", webhook_id=typed.key, shown=shown)
+    _warn(url)
+    return added
+
+
+def _warn(url: str) -> None:
+    """Show warnings about an accepted URL on the next page."""
+    for warning in webhook_urls.warnings(url, current.settings()):
+        flash(f"Warning: {warning}")
