@@ -126,8 +126,8 @@ def test_a_book_older_than_the_program_ends_with_1_and_what_to_do(forked: Proces
 @pytest.mark.usefixtures("app")
 def test_a_value_that_the_database_refuses_ends_with_1_and_one_line(forked: Process) -> None:
     with database.write(db.engine) as connection:
-        connection.exec_driver_sql("CREATE UNIQUE INDEX one ON webhooks (name)")
-    add = ("webhooks", "add", "https://receiver.example/", "--name", "one")
+        connection.exec_driver_sql("CREATE UNIQUE INDEX one ON webhooks (url)")
+    add = ("webhooks", "add", "https://receiver.example/")
     assert forked(*add)[0] == 0
     code, said, complaint = forked(*add)
     assert (code, said) == (1, "")

@@ -167,12 +167,11 @@ def test_half_open_connections_keep_no_visitor_out(environ: dict[str, str], tmp_
 def test_a_place_that_cannot_be_had_gets_a_sentence(environ: dict[str, str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken = f"127.0.0.1:{listener.getsockname()[1]}"
-        no_address = [(place, "Listen on an address") for place in ("x:y", "8080")]
-        for place, why in ((taken, f"Cannot listen on {taken}: Address"), *no_address):
+        no_address = [(place, 2, "Listen on an address") for place in ("x:y", "8080")]
+        for place, code, why in ((taken, 1, f"Cannot listen on {taken}: Address"), *no_address):
             done = run(*SERVE, place, cwd=tmp_path, env=processes.clean_environ(**environ))
-            assert done.returncode == 1
-            assert done.stderr.startswith(f"Error: {why}")
-            assert done.stderr.count("\n") == 1
+            assert done.returncode == code
+            assert done.stderr.splitlines()[-1].startswith(f"Error: {why}")
 
 
 def test_it_listens_on_a_socket_file_too(environ: dict[str, str], tmp_path: Path) -> None:
@@ -203,7 +202,7 @@ def test_every_way_to_serve_that_is_documented_has_the_limits() -> None:
             assert other not in text, (place, other)
     for name in ("README.md", "crontab.example"):
         assert "--app guestbook serve" in (ROOT / name).read_text()
-    assert "serve.listening(" in (ROOT / "guestbook/cli/run.py").read_text()
+    assert "listening(f" in (ROOT / "guestbook/cli/run.py").read_text()
 
 
 def test_the_reference_says_the_limits_as_they_are() -> None:

@@ -54,6 +54,6 @@ def test_a_lock_of_roots_stops_no_pass_of_another_user_and_is_told_of_once(
         done = forks.start(environ, "cron", point="by_another_user")
         assert done.wait() == 0, done.printed
         said.append(done.printed)
-    sentence = "belonged to another user and was made anew. Run commands as one user."
+    sentence = "belonged to another user and was made again. Run commands as one user."
     assert said == [f"guestbook: {lock} {sentence}\n", ""]
     assert book.statuses() == {"processed": 3}

@@ -305,7 +305,7 @@ def test_without_the_tables_it_says_so_in_the_shape_of_all_errors(app: Flask) ->
     with app.app_context(), database.write(db.engine) as connection:
         connection.exec_driver_sql("DROP TABLE inbound_events")
     answer = app.test_client().post("/hooks/tok", data=b"x")
-    assert answer.status_code == 500
+    assert answer.status_code == 503
     assert answer.get_json()["error"]["message"].startswith("The book is not set up yet")
 
 

@@ -212,7 +212,7 @@ def test_when_the_database_is_away_the_text_comes_back(environ: dict[str, str]) 
 
 def test_when_nobody_has_made_the_tables_the_text_comes_back_too(each_empty_environ: dict[str, str]) -> None:
     app = guestbook.create_app(each_empty_environ)
-    assert the_text_comes_back(app).status_code == 500
+    assert the_text_comes_back(app).status_code == 503
     with app.app_context():
         db.engine.dispose()
 

@@ -14,7 +14,7 @@ from guestbook.storage.engine_setup import Waits
 from tests.support.visitor import Visitor, fields, parse, stored
 from tests.web.test_database_faults import form_of
 
-WAITS = Waits(write=0.4, read=0.2, on_server=1, at_once=4)
+WAITS = Waits(write=0.4, read=0.2, on_server=1, at_once=4, retry=1.0)
 LONGEST = 10.0  # seconds; half of what a pass would wait, and much for a machine that has much else to do
 
 

@@ -47,7 +47,7 @@ class Doors:
 
     def _by_command(self, url: str) -> tuple[str, str]:
         done = self.runner.invoke(args=["webhooks", "add", "--json", "--", url])
-        if done.exit_code == 1:
+        if done.exit_code:
             return done.stderr.removeprefix("Error: ").strip(), ""
         return json.loads(done.stdout)["url"], done.stderr.removeprefix("Warning: ").strip()
 
