@@ -93,7 +93,9 @@ LONG_REST = 5.0  # seconds
 SIGNALS_OF_TERMINAL = {signal.SIGINT, signal.SIGHUP}
 SIGNALS_FOR_US = SIGNALS_OF_TERMINAL | {signal.SIGTERM}
 # Without -P a file in the working directory could take the place of a package.
-PASS_CODE = "from guestbook.lib import parent_watch; parent_watch.begin(); import guestbook; guestbook.main()"
+PASS_CODE = (
+    "import guestbook; from guestbook.lib import own_process; own_process.end_with_parent(); guestbook.main()"
+)
 PASS_COMMAND = (sys.executable, "-P", "-c", PASS_CODE, "cron", "--stay")
 
 log = logging.getLogger(__name__)
@@ -103,7 +105,7 @@ class PassSupervisor:
     """Starts a pass, and another one when it has ended. Use it as a context manager: at its end none runs."""
 
     def __init__(self) -> None:
-        self._read_end, self._write_end = os.pipe()  # the pass watches it: see parent_watch
+        self._read_end, self._write_end = os.pipe()  # the pass watches it: see own_process
         self._stopping = threading.Event()
         self._pass: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="passes", daemon=True)

@@ -78,7 +78,7 @@ def test_a_pass_of_another_host_that_runs_is_no_reason_for_a_trial(
     each_app: Flask, each_book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("guestbook.lib.ids.of_this_host", lambda: "another")
+        elsewhere.setattr("guestbook.lib.ids.host_name", lambda: "another")
         cron_pass.begin_record(each_book.engine)
     monkeypatch.setattr(writable, "error_of_attempts", _never)
     each_book.webhook(receiver.url())

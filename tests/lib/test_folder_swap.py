@@ -149,9 +149,9 @@ def test_what_a_killed_run_left_goes_and_two_runs_do_not_mix(tmp_path: Path) -> 
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from guestbook.lib import folder_swap
+from guestbook.lib import files
 if os.geteuid() == 0: os.setgid(65534); os.setuid(65534)
-with folder_swap.replacing(Path(sys.argv[1]), ".ours"): pass
+with files.replacing_folder(Path(sys.argv[1]), ".ours"): pass
 """
 
 
