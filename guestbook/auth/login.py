@@ -1,4 +1,4 @@
-"""The owner's login: the password, and the browsers that are logged in."""
+"""The owner's login: the password, the code of the second step, and the browsers that are logged in."""
 
 import hmac
 import math

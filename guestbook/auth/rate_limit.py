@@ -1,8 +1,8 @@
-"""How often a network may do something. The counts are in the database: a server has several processes.
+"""How often a network may do something, and how often it may guess the password.
 
-A row is named by a keyed hash of the network, so no visitor's address is stored. For comments the key is
-another one each day, so the rows of two days do not show that they are of one network. Retention deletes
-them after a day.
+The counts are in the database: a server has several processes. A row is named by a keyed hash of the network,
+so no visitor's address is stored. For comments the key is another one each day, so the rows of two days do
+not show that they are of one network. Retention deletes them after a day.
 """
 
 import hmac

@@ -1,4 +1,8 @@
-"""A pass: one run of the cron command. First what came in, then what goes out, then housekeeping."""
+"""A pass: one run of the cron command. First what came in, then what goes out, then housekeeping.
+
+The file begins with a pass's row in the database and its start and end. Then comes `run`, and last the ping
+to a monitor.
+"""
 
 import logging
 import signal

@@ -1,4 +1,7 @@
-"""Prune: remove what is older than the retention, in batches so small that nobody waits for them."""
+"""Housekeeping of a pass: prune old rows, remind the owner, and log what cron mails.
+
+The batches are so small that nobody waits for them.
+"""
 
 import logging
 import time

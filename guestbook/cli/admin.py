@@ -1,4 +1,4 @@
-"""The commands for the owner's password, for API tokens, and for the address that runs a pass."""
+"""The commands for the owner's password, the second factor, API tokens, and the address of a pass."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Run a command in the application: errors become one sentence and an exit code."""
+"""Run a command in the application: errors become one sentence and an exit code; and what was typed."""
 
 import logging
 import sys

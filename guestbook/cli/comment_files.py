@@ -1,4 +1,4 @@
-"""The commands that write comments into files and read them from files."""
+"""The commands that write comments into files or a static site, and read them from files."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""The commands for deliveries."""
+"""The commands for deliveries, and `trigger`, which stores example deliveries."""
 
 from functools import partial
 from typing import Any

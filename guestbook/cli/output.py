@@ -1,4 +1,4 @@
-"""How commands print rows: as JSON, as a table, or as names and values."""
+"""What commands print, as JSON, tables or names and values; and what they ask on a terminal."""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""The program `guestbook`: the same commands as `flask --app guestbook`, and `run`."""
+"""The program `guestbook`: the same commands as `flask --app guestbook`, and `run`.
+
+First comes the layout of its help, then the table of commands, then the program.
+"""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module

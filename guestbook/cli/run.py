@@ -1,4 +1,7 @@
-"""The commands that run the web server: `serve`, and `run` with passes beside it."""
+"""The commands that run the web server: `serve`, and `run` with passes beside it.
+
+First comes `serve`, then what starts passes, then `run`.
+"""
 
 import logging
 import os

@@ -75,7 +75,7 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
 
 
 def _counts(model: type[health.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
-    """Count by status; stop after `bounded_counts.COUNT_LIMIT` if not to the end, which may take seconds."""
+    """Count by status; stop after `health.COUNT_LIMIT` if not to the end, which may take seconds."""
     if not to_the_end:
         session = db.session()
         some = {name: health.count_some(session, model.status == name, model) for name in statuses}

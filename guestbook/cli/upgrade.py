@@ -1,4 +1,4 @@
-"""The commands that set up the database, bring an older book up to date, and encrypt its secrets."""
+"""The commands that set up the database, upgrade it, encrypt its secrets, or take over its file."""
 
 import secrets
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""What webhooks get about a comment: its events, in the caller's transaction."""
+"""What webhooks get about comments, in the caller's transaction: events, and reminders of held ones.
+
+First come holds and their links, then reminders, then the events about one comment.
+"""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta

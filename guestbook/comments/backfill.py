@@ -6,7 +6,7 @@
 
 The events have the comment's present words, so nothing that was deleted or corrected goes out, and nothing is
 left out because old deliveries were pruned. An event that another webhook's delivery still has keeps its id.
-Each takes the comment's next sequence.
+Each takes the comment's next sequence. The first half here finds what is missing, the second stores it.
 """
 
 from collections import Counter, defaultdict

@@ -1,4 +1,4 @@
-"""The book: sign, moderate and answer. A comment and its deliveries share one transaction."""
+"""The book: number, sign, moderate and answer. A comment and its deliveries share one transaction."""
 
 import json
 from collections.abc import Sequence

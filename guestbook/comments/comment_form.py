@@ -1,4 +1,4 @@
-"""The form of a comment: its cleaned fields, and a sentence for each wrong one. Pure."""
+"""The form of a comment: its cleaned fields, a sentence for each wrong one, the owner's question. Pure."""
 
 import json
 import re

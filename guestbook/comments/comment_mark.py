@@ -1,8 +1,8 @@
-"""The mark of a comment on a page that decides about it: the owner decides only what he has read.
+"""What stands for a comment: the mark in a form that decides about it, and the picture beside it.
 
-A visitor may change or delete a comment between the owner's look and the click. So the page's form carries
-the mark, and a comment that has another mark by then is shown again first. It needs no SQLAlchemy, because
-every page has this filter.
+The owner decides only what he has read. A visitor may change or delete a comment between the owner's look and
+the click. So the page's form carries the mark, and a comment that has another mark by then is shown again
+first. It needs no SQLAlchemy, because every page has this filter.
 """
 
 import hashlib

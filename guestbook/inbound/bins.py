@@ -1,4 +1,7 @@
-"""Manage bins: add, change, empty and read them. Commands and buttons call these."""
+"""Manage bins: add, change, empty and read them; and keep the requests that they get.
+
+Commands and buttons call these, and the addresses of bins.
+"""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,7 @@
 """Evaluate one inbound event: is it genuine, what does it say, what is to be done? Pure.
 
-Nothing here uses the database, so no transaction is open while a template runs.
+Nothing here uses the database, so no transaction is open while a template runs. First comes what an
+event says of a comment and of itself, then what may be done, then `evaluate`.
 """
 
 import json

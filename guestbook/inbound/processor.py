@@ -5,7 +5,7 @@
 
 The main thread does it, a batch at a time. A kill at any point loses nothing: a lease runs out by itself, and
 an event's action commits together with its end. `evaluate` decides what to do, `actions` does it. Only the
-pages of webmentions are read in threads of their own: see `mentions.page_pool`.
+pages of webmentions are read in threads of their own: see `mention_pages`.
 """
 
 import logging

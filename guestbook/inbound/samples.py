@@ -1,4 +1,4 @@
-"""Sample events of known senders, to try a template or a source before a real one comes. Pure."""
+"""Sample events of known senders, to try a template or a source before a real one comes; and send them."""
 
 import json
 from collections.abc import Callable

@@ -6,7 +6,8 @@
 The main thread alone uses the database, in ticks. The sender threads start no request during a tick. With a
 concurrency of one there are none: the main thread sends between the ticks.
 A kill at any point loses nothing: a lease runs out by itself, and an outcome counts only under its own lease.
-`worker_pool` tells how a task waits for a thread, `sender` how the request is made.
+`worker_pool` tells how a task waits for a thread, `sender` how the request is made. `TickPace` and
+`HostLimits`, which come first, keep ticks short and threads within the limits of the host.
 """
 
 import logging

@@ -1,4 +1,7 @@
-"""A lane: the tasks that wait for one webhook, and how many of them may be under way at once."""
+"""Lanes: the tasks that wait for each webhook, how many may be under way, and whose turn it is.
+
+First comes one lane, then all lanes of a pass, then the webhooks that are open.
+"""
 
 import time
 from collections import OrderedDict, deque
@@ -53,7 +56,7 @@ class Lane(Generic[T]):
     proven: bool = False  # the last attempt was answered in this pass, so the next will probably not hang
     on_hold: bool = False  # nothing is started
     hold_is_stored: bool = False  # the database has the reason too, so that claims respect it
-    listed_in: Optional["Lanes[T]"] = field(default=None, repr=False)  # the list of `ready_lanes`
+    listed_in: Optional["Lanes[T]"] = field(default=None, repr=False)  # the list of `ReadyLanes`
     finished: int = 0  # since the last claim
     window: int = START_WINDOW  # rows claimed ahead
 

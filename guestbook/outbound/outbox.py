@@ -1,4 +1,7 @@
-"""The outbox: publish an event, ping a webhook. It stores deliveries; the dispatcher sends them."""
+"""The outbox: publish an event, ping a webhook. It stores deliveries; the dispatcher sends them.
+
+First comes how rows are made of an event, then who publishes one.
+"""
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence

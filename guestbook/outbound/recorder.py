@@ -1,4 +1,7 @@
-"""Write down the outcomes of attempts: the deliveries and the attempts."""
+"""Write down the outcomes of attempts: a pass's tally, each webhook's health, deliveries and attempts.
+
+A webhook that fails is paused or disabled here.
+"""
 
 import json
 import logging

@@ -1,4 +1,7 @@
-"""One attempt: sign, POST, and describe the outcome. Runs in the sender threads, without a database."""
+"""One attempt by HTTP, e-mail or webmention: sign, send, and describe the outcome.
+
+It runs in the sender threads, without a database.
+"""
 
 import json
 import time

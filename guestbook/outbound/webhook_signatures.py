@@ -1,4 +1,4 @@
-"""What signs a webhook's requests, and whether GitHub's headers come too: the checks, and the changes."""
+"""The headers of a webhook's requests, and what signs them: how they are made, checked and changed."""
 
 from collections.abc import Mapping
 from datetime import timedelta

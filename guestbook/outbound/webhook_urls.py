@@ -1,4 +1,4 @@
-"""The URL of a webhook: its normal form, and what is wrong with it."""
+"""The URL of a webhook: its normal form, what is wrong with it, and presets that rebuild a site."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit

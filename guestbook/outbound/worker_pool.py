@@ -5,7 +5,8 @@
              lane of webhook C  ■ ■ ■    on hold            ×
 
 The main thread loads and collects. The sender threads touch no database. They take tasks straight from the
-lanes, in turn, without a hand-off through the main thread.
+lanes, in turn, without a hand-off through the main thread. `CoreUsage` tells whether more threads would help.
+`SingleWorker` does without threads.
 """
 
 import threading
@@ -62,7 +63,7 @@ R = TypeVar("R", bound=Result)
 class WorkerPool(Generic[T, R]):
     """Up to `size` daemon threads that do `work`; at most a quarter of them for one webhook.
 
-    `ready_lanes` tells how many of them are for all webhooks together that may hang.
+    `ReadyLanes` tells how many of them are for all webhooks together that may hang.
     """
 
     def __init__(self, work: Callable[[T], R], size: int, unrecorded: int = MAX_UNRECORDED) -> None:

@@ -1,4 +1,4 @@
-"""How the book is doing: overdue deliveries, cron and sources, in figures and in words."""
+"""How the book is doing: what waits and failed, cron, and sources, in figures and in words."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

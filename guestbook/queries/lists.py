@@ -1,4 +1,4 @@
-"""Look through the deliveries, the inbox and the comments: filters, and pages by keyset, as quick in old age.
+"""Look through deliveries, inbox, comments and audit log: filters, and pages by keyset, as quick in old age.
 
 An index answers status, webhook and time. These cost nothing more in a book of years. For the rest, an event
 or a word, a page looks at some thousand rows and says how far back it has come.

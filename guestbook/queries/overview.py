@@ -1,4 +1,4 @@
-"""The figures of the first admin page: what waits, what failed, each webhook, the latest comments."""
+"""The figures of the first admin page: each hour and day, what waits, webhooks, the latest comments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The status of webhooks, in words."""
+"""How webhooks are doing: their status in words, and the figures of their latest attempts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

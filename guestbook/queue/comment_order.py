@@ -4,7 +4,8 @@
     sequence 2 ────── waits behind it ─────────▶ due     `hold_back` gives it the due time of the first
 
 A delivery that waits behind another one has the other's due time or a later one. So it costs a claim nothing,
-nothing takes it for late, and a pass that sees nothing else due comes to its end.
+nothing takes it for late, and a pass that sees nothing else due comes to its end. A pass claims by
+`OrderedClaims`.
 """
 
 from collections.abc import Collection, Mapping, Sequence

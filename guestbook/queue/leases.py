@@ -32,7 +32,7 @@ def claim(
 ) -> Sequence[Row[Any]]:
     """Lock and return up to `limit` due rows; nobody else gets them before `lease` is called.
 
-    Deliveries that wait behind earlier ones are left out. A pass, which claims most, has `ordered_claims`.
+    Deliveries that wait behind earlier ones are left out. A pass, which claims most, has `OrderedClaims`.
     """
     query = (
         select(table)

@@ -1,4 +1,7 @@
-"""Where settings come from: the environment, `./.env` and the data folder's `.env`, in this order."""
+"""Where settings come from: the environment, `./.env` and the data folder's `.env`, in this order.
+
+Also those of the `guestbook run` that is at work.
+"""
 
 import json
 import os

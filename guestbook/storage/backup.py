@@ -1,4 +1,7 @@
-"""A backup: the book, from whatever database, as one SQLite file with the rows of one moment."""
+"""A backup: the book, from whatever database, as one SQLite file with the rows of one moment.
+
+First comes the copy of an SQLite file, then `write`, then which older backups go.
+"""
 
 import os
 import re

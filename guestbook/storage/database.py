@@ -1,4 +1,4 @@
-"""The database: its transactions, what may go wrong with them, and its tables from schema.sql."""
+"""The database: its transactions, what is tried again, and its tables from schema.sql."""
 
 import random
 import time

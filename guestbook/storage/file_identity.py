@@ -1,6 +1,7 @@
-"""Is the open SQLite file still the one at its path? A restore puts another file there.
+"""An SQLite file: whether the open one is still at its path, and which hosts use it.
 
-Writes to a file that has gone from its path are lost with the last connection.
+A restore puts another file there. Writes to a file that has gone from its path are lost with the last
+connection.
 """
 
 import fcntl

@@ -1,4 +1,7 @@
-"""Enable, disable and name rows of the owner, and write that down. Commands, pages and the API call these."""
+"""Enable, disable and name rows of the owner, and note when one is used or revealed.
+
+Commands, pages and the API call these.
+"""
 
 import logging
 from datetime import datetime, timedelta

@@ -1,6 +1,6 @@
-"""Facts that only a request or a pass sees, kept for `doctor` in a file of the data folder.
+"""What requests and passes note in files of the data folder: hits, and facts for `doctor`.
 
-A file, because `doctor` must work without the database, and visitors must not wait for a write of it.
+Files, because `doctor` must work without the database, and visitors must not wait for a write of it.
 """
 
 import fcntl

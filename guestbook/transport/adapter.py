@@ -1,4 +1,4 @@
-"""The adapter of requests, of which we use the pools and the way through a proxy.
+"""The adapter of requests: its pools, idle connections, the way through a proxy, and where a redirect leads.
 
 The pools in connections.py send, without a Session. So neither the environment nor a redirect changes where
 and how we connect, and no cookie is kept.

@@ -1,4 +1,4 @@
-"""Answers that everybody may read, and that are not sent again while they stay the same (RFC 9110, 13.1.2).
+"""Answers that are not sent again while they stay the same (RFC 9110, 13.1.2), and links between pages.
 
 They have an ETag and no Last-Modified: a deletion or a new title changes an answer, and leaves no time.
 """

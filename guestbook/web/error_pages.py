@@ -1,6 +1,6 @@
 """Every error gets an answer of our own: a page for people, JSON for programs.
 
-Those of the database are in database_error_pages.
+First come their texts, then the JSON, then the pages. Those of the database are in database_error_pages.
 """
 
 import logging

@@ -1,6 +1,7 @@
-"""The signed token of the form: it proves that the form is ours and how old it is, without a cookie.
+"""What proves a visitor's form and own comment without a login: a token, a cookie, a receipt.
 
-Its nonce makes a double click one comment. It does not prevent forged requests; nobody is logged in here.
+The token in a form proves that it is ours and how old it is. Its nonce makes a double click one comment. It
+does not prevent forged requests; nobody is logged in here.
 """
 
 import hashlib

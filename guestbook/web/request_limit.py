@@ -1,4 +1,4 @@
-"""At most so many requests of one kind within a time, from one network or from all; 429 beyond that."""
+"""At most so many requests of one kind, or wrong links, within a time; 429 beyond that."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The headers of every answer: security, caching, and redirects that stay on this site."""
+"""The headers of every answer: security, caching, compression, an id; and which pages are the owner's."""
 
 import gzip
 import secrets

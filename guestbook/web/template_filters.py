@@ -1,4 +1,4 @@
-"""The filters and global names of the templates."""
+"""The filters and global names of the templates; texts, dates and numbers in the page's language."""
 
 import calendar
 import hashlib

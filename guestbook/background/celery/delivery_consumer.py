@@ -5,7 +5,7 @@
 
 Celery's threads wait, each with one message, until all of its rows are recorded. A thread of our own takes
 rows over and records outcomes, in the same transactions. A kill at any point loses nothing: the leases run
-out, and an outcome counts only under its own lease.
+out, and an outcome counts only under its own lease. `Takeover` and `Batch`, its parts, come first.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The two durable queues, what a message in them says, and Celery's settings, the same at both ends."""
+"""What goes through the broker: the queues, their messages, Celery's settings, and who publishes."""
 
 import re
 import time

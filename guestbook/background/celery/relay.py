@@ -1,4 +1,7 @@
-"""The relay: a pass that hands what is due to the broker instead of doing it."""
+"""The relay: a pass that hands what is due to the broker instead of doing it.
+
+`Window` says how much may be on its way, `TableRelay` hands over the rows of one table, `run` is the pass.
+"""
 
 import logging
 import math

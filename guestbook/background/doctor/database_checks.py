@@ -1,4 +1,4 @@
-"""The database: whether it can be reached, read and written, and whether it fits the program."""
+"""The checks of the database: whether it works, fits the program, and holds secrets that can be read."""
 
 import sqlite3
 import time

@@ -1,4 +1,4 @@
-"""The book that `doctor` looks at, with connections of its own that wait two seconds at most."""
+"""What a check finds, and the book that `doctor` looks at. Its connections wait two seconds at most."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

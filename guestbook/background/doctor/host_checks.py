@@ -1,4 +1,4 @@
-"""The hosts that run the book, and the limits of this one."""
+"""The checks of the host: who else runs the book, limits, programs, the clock, files and the secret key."""
 
 import os
 import platform

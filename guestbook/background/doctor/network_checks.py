@@ -1,4 +1,4 @@
-"""The base URL and the proxies in the settings, compared with what requests carry."""
+"""The checks of the network: the base URL, proxies, cron, and what each webhook needs."""
 
 import os
 from collections.abc import Iterator

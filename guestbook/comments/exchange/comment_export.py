@@ -1,4 +1,4 @@
-"""All comments of the book as rows of text, in one consistent snapshot, a few at a time."""
+"""The comments of the book for files: all as rows of text in one snapshot, or the pages of a site."""
 
 import math
 from collections.abc import Iterator, Mapping

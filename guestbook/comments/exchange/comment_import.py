@@ -1,6 +1,7 @@
-"""Store the comments of a file in short transactions. It may be killed at any time and run again.
+"""Check the comments of a file and store them in short transactions.
 
-Each comment has the same id in each run, and one whose id is in the book stays as it is.
+It may be killed at any time and run again. Each comment has the same id in each run, and one whose id is in
+the book stays as it is.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Comments in files, as text: CSV (RFC 4180), safe to open in a spreadsheet, and JSON lines."""
+"""Comments in files, as text: a row, CSV (RFC 4180) that is safe in a spreadsheet, and JSON lines."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Gather what the spam rules need to know of a comment: the one place that asks the database for them."""
+"""What the spam rules know of a comment, and when it is a flood: asked of the database here alone."""
 
 import logging
 import re

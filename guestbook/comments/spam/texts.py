@@ -1,4 +1,4 @@
-"""What a text holds that spam often holds: links, markup for links, numbers to call, other scripts. Pure."""
+"""What a text holds that spam often holds, and which of the newest texts it almost repeats."""
 
 import hashlib
 import re

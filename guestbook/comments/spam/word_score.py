@@ -1,4 +1,4 @@
-"""A score from the words that the owner has judged before: naive Bayes over the telling words. Pure."""
+"""The words of a comment, and a score from those that the owner judged before: naive Bayes. Pure."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""What reading the page of a webmention has shown, as plain values."""
+"""The page of a webmention: what it shows, what follows from it, who reads it and in which threads."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Join a wording into one text, escaped, and cut to the length that a service accepts. Pure."""
+"""The text of a chat's message: joined from a wording, cut to the service's limit, without markup. Pure."""
 
 import re
 from bisect import bisect_right

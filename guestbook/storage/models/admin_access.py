@@ -1,4 +1,4 @@
-"""Access to the admin pages and the API: logged-in browsers, tokens, limits, repeats, and the settings."""
+"""Rows about the book itself: logins, tokens, limits, repeats, settings, passes and past days."""
 
 from datetime import datetime
 

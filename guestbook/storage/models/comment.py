@@ -1,4 +1,4 @@
-"""A visitor's comment."""
+"""A visitor's comment, with its reply, origin and hold; and what the spam rules remember."""
 
 from datetime import datetime
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Deliveries, the rows of the outbox, and the attempts made for them."""
+"""Rows of a queue; deliveries, the rows of the outbox; and the attempts made for them."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any

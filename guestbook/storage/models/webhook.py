@@ -1,4 +1,4 @@
-"""A webhook: a URL that gets our events, and its recent successes and failures."""
+"""A webhook: a URL that gets our events; its template, and the links for its receiver."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Put a staged book in the place of the present one, in one transaction, after a backup of it."""
+"""Compare a backup with the present book, and put it in its place, in one transaction, after a backup."""
 
 import sqlite3
 from collections.abc import Callable, Iterator

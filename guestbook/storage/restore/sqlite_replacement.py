@@ -1,4 +1,4 @@
-"""Replaces a book on SQLite in its file, which web servers may have open."""
+"""Stage the book of a backup, and put it in the file of a book on SQLite, which web servers may have open."""
 
 import shutil
 import sqlite3

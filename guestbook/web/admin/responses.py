@@ -1,4 +1,4 @@
-"""How an admin action ends: a redirect with a sentence, or the form with its errors."""
+"""How an admin action ends: a redirect with a sentence, or the form with its errors; and typed passwords."""
 
 from collections.abc import Callable
 

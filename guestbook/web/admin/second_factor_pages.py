@@ -1,4 +1,4 @@
-"""The page of the second factor: set it up with an app, remove it, get new recovery codes."""
+"""The page of the second factor: its QR code, set it up with an app, remove it, get new recovery codes."""
 
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit

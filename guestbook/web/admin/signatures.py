@@ -1,4 +1,4 @@
-"""How the signature of one attempt is made, step by step."""
+"""How the signature of one attempt is made, step by step, and programs that verify it."""
 
 import base64
 import string

@@ -1,4 +1,7 @@
-"""A call of the API as its document describes it: the scope that it needs, its query and its headers."""
+"""A call of the API as its document describes it: its scope, its query and its headers.
+
+First come the parameters of the query and the headers, then `Call`.
+"""
 
 from typing import Any, NamedTuple
 

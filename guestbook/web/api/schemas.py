@@ -1,4 +1,4 @@
-"""The JSON Schemas of requests and answers."""
+"""The JSON Schemas of comments, webhooks and errors, and those that several calls share."""
 
 from guestbook.comments import book, comment_form
 from guestbook.comments.comment_shape import COMMENT_SCHEMA

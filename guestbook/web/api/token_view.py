@@ -18,7 +18,7 @@ def mask(response: Response) -> Response:
 
 
 def packed(content: bytes) -> tuple[str, str]:
-    """Return bytes as `byte_text.pack` does, without what the token may not see."""
+    """Return bytes as `body_encoding.pack` does, without what the token may not see."""
     return body_encoding.pack(_shown(content.decode("latin-1")).encode("latin-1"))
 
 
