@@ -26,10 +26,10 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.json_log import JsonFormatter
 from guestbook.lib.own_process import StopFlag
 from guestbook.settings import Settings
-from guestbook.storage import configured_app, database, engine_setup, file_identity, version_check
+from guestbook.storage import book_file, configured_app, database, engine_setup, version_check
+from guestbook.storage.book_file import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
-from guestbook.storage.file_identity import HostNote
 
 WITHOUT_BROKER = "Error: GUESTBOOK_BROKER_URL is not set, so the worker has no broker to take work from."
 
@@ -46,7 +46,7 @@ _flask = configured_app.make(Flask)
 _settings: Settings = _flask.config["GUESTBOOK"]
 if not _settings.broker_url:
     raise SystemExit(WITHOUT_BROKER)
-_host = HostNote(_settings, file_identity.PASS)
+_host = HostNote(_settings, book_file.PASS)
 app = celery_app(_settings.broker_url)
 log = logging.getLogger(__name__)
 T = TypeVar("T")

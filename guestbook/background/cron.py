@@ -27,8 +27,8 @@ from guestbook.queries import overview
 from guestbook.queue import clock_repair
 from guestbook.settings import Settings
 from guestbook.settings.parsers import Network
-from guestbook.storage import database, engine_setup, file_identity, seen_facts, source_budget, writable
-from guestbook.storage.file_identity import HostNote
+from guestbook.storage import book_file, database, engine_setup, seen_facts, source_budget, writable
+from guestbook.storage.book_file import HostNote
 from guestbook.storage.models import Pass
 from guestbook.transport import Transport, TransportError, check_destination
 
@@ -116,7 +116,7 @@ def opened_pass(
 
     Raises Refused while another host, which came first, uses the same SQLite file.
     """
-    until, host = time.monotonic() + max_seconds, HostNote(settings, file_identity.PASS)
+    until, host = time.monotonic() + max_seconds, HostNote(settings, book_file.PASS)
     host.keep()
     with pass_lock.taken(settings.data_dir / lock) as held, _prepared_process(in_request) as stop:
         if not held:

@@ -14,9 +14,9 @@ from guestbook.lib.clock import REMIND_AFTER
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.rate_counters import LONGEST_ROOM_WAIT, SHORT_SLOT_WAIT
 from guestbook.settings import Settings, database_url
-from guestbook.storage import file_identity, schema_version, sqlite_setup
+from guestbook.storage import book_file, schema_version, sqlite_setup
+from guestbook.storage.book_file import HostNote
 from guestbook.storage.comment_order_sql import IS_NEXT_SQL
-from guestbook.storage.file_identity import HostNote
 from guestbook.storage.schema_version import Age
 
 HOUR = len("2026-01-31T23")  # of a time as text
@@ -58,9 +58,9 @@ def run(settings: Settings) -> bool:
     file = database_url.plain_path(settings.database_url)
     if file is None or not (path := settings.data_dir / file).is_file():
         return False
-    if file_identity.two_hosts(path, clock.now()):
+    if book_file.two_hosts(path, clock.now()):
         return False
-    HostNote(settings, file_identity.PASS).renew()
+    HostNote(settings, book_file.PASS).renew()
     try:
         with sqlite_setup.opened_plain(path, LOCK_WAIT) as (connection, info):
             now = clock.now()
@@ -69,7 +69,7 @@ def run(settings: Settings) -> bool:
             with pass_lock.taken(settings.data_dir / pass_lock.PASS) as held:
                 if held:  # else another pass is running, and does the work
                     _record(connection, now)
-            file_identity.check(info)
+            book_file.check(info)
             return True
     except (sqlite3.Error, MemoryError):  # the whole pass says what is wrong
         return False

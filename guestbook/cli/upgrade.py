@@ -14,7 +14,7 @@ from guestbook.lib.encryption import EXTRA_OF_ENCRYPTION, Keyring
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.settings import Settings, database_url, installation, secret_key
-from guestbook.storage import audit_log, database, file_identity, stored_secrets
+from guestbook.storage import audit_log, book_file, database, stored_secrets
 from guestbook.storage.database import db
 from guestbook.storage.stored_secrets import StoredSecrets
 
@@ -145,7 +145,7 @@ def take_over() -> None:
     if file is None:
         raise Refused(ANY_HOSTS)
     try:
-        others = file_identity.take_over(file)
+        others = book_file.take_over(file)
     except OSError as error:
         raise Refused(f"{file.parent} cannot be written: {error.strerror}.") from None
     names = ", ".join(host.name for host in others)

@@ -20,7 +20,7 @@ from guestbook.lib import clock
 from guestbook.lib.own_process import StopFlag
 from guestbook.lib.rate_counters import SHORT_SLOT_WAIT
 from guestbook.queue.wakeups import Wakeups
-from guestbook.storage import database, engine_setup, file_identity, plain_statement
+from guestbook.storage import book_file, database, engine_setup, plain_statement
 from guestbook.storage.models import FIRST_DUE, FIRST_INBOUND_DUE, Source, Webhook
 from guestbook.storage.models.webhook import LONGEST_SLOT_WAIT
 
@@ -196,7 +196,7 @@ class Poller:
             return (0,)
         raw = plain_statement.raw(self.connection)
         try:
-            file_identity.check(self.connection.info)
+            book_file.check(self.connection.info)
             return raw.execute(question).fetchone()
         except sqlite3.Error as error:  # as SQLAlchemy would raise it
             raise OperationalError(question, None, error) from error

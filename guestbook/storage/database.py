@@ -19,17 +19,17 @@ from guestbook.lib.fair_lock import FairLock
 from guestbook.settings import Settings
 from guestbook.storage import (
     SCHEMA,
+    book_file,
     database_errors,
     engine_setup,
-    file_identity,
     new_work,
     sqlite_setup,
     version_check,
 )
+from guestbook.storage.book_file import FileReplaced
 from guestbook.storage.column_types import Json, UtcTime
 from guestbook.storage.database_errors import Fault
 from guestbook.storage.engine_setup import Waits
-from guestbook.storage.file_identity import FileReplaced
 
 # Every claim and every end leaves a dead entry at the front of the index that the next claim reads; by itself
 # PostgreSQL would wait until they are a fifth of the table, which in a large one are a million.
@@ -183,7 +183,7 @@ def _close_session(_error: BaseException | None) -> None:
 def _check_file(info: dict[Any, Any]) -> None:
     """Check that the commit went to the file at the path; raises OperationalError."""
     try:
-        file_identity.check(info)
+        book_file.check(info)
     except FileReplaced as error:
         raise OperationalError("COMMIT", None, error) from error
 

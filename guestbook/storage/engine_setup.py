@@ -19,15 +19,15 @@ from guestbook.lib import clock
 from guestbook.lib.encryption import NO_KEYS_KNOWN, Keyring
 from guestbook.settings import Settings
 from guestbook.storage import (
+    book_file,
     column_types,
     database_errors,
-    file_identity,
     new_work,
     plain_statement,
     sqlite_setup,
 )
+from guestbook.storage.book_file import FirstHost, Opened, OpenFile
 from guestbook.storage.database_errors import SecondHost
-from guestbook.storage.file_identity import FirstHost, Opened, OpenFile
 
 CONNECT_WAIT = 10  # seconds for a new connection
 # A server's own clock, in seconds since 1970, whatever the clocks of its clients say.
@@ -259,12 +259,12 @@ def _begin(connection: Connection, waits: Waits, first: FirstHost) -> None:
         return
     deadline: float = options["write_until"]
     if first.file and (host := first.other()):
-        seconds = math.ceil((host.last_at + file_identity.ACTIVE_FOR - clock.now()).total_seconds())
-        raise SecondHost(file_identity.why_second(first.file, host), max(1, seconds))
+        seconds = math.ceil((host.last_at + book_file.ACTIVE_FOR - clock.now()).total_seconds())
+        raise SecondHost(book_file.why_second(first.file, host), max(1, seconds))
     try:
         sqlite_setup.begin_immediate(raw, deadline)
     except sqlite3.OperationalError as error:
-        file_identity.note_error(connection.info, error)
+        book_file.note_error(connection.info, error)
         raise OperationalError(sqlite_setup.TAKE_TURN, None, error) from error
     finally:
         sqlite_setup.set_busy_timeout(raw, max(options["commit_wait"], deadline - time.monotonic()))

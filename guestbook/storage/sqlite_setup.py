@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from guestbook.storage.file_identity import OpenFile
+from guestbook.storage.book_file import OpenFile
 
 JOURNAL_LIMIT = 16 * 1024 * 1024  # bytes; a journal that has grown shrinks to it after a checkpoint
 TAKE_TURN = "BEGIN IMMEDIATE"  # the statement with which a writer waits for the write lock
@@ -75,7 +75,7 @@ def primary_code(error: sqlite3.Error) -> int:
 def opened_plain(path: Path, wait: float) -> Iterator[tuple[sqlite3.Connection, dict[str, Any]]]:
     """Open a file that is there, and close it at the end; statements wait so many seconds for others.
 
-    With it comes what `file_identity.check` looks at. Raises sqlite3.Error.
+    With it comes what `book_file.check` looks at. Raises sqlite3.Error.
     """
     file, info = OpenFile(str(path)), dict[str, Any]()
     uri = file.prepare(info)

@@ -22,7 +22,7 @@ from guestbook.queries.front_page_rows import FrontPageRows
 from guestbook.settings import Settings
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db
-from guestbook.web import form_token, response_headers
+from guestbook.web import response_headers, visitor_form
 from guestbook.web.kept_page import FAILED, MADE, MadePage
 from guestbook.web.public import ETAG_SECONDS
 
@@ -64,7 +64,7 @@ class FrontPages:
     def __init__(self, app: Flask, engine: Engine) -> None:
         self._app, self._config = app.wsgi_app, app.config
         settings: Settings = app.config["GUESTBOOK"]
-        self._token = partial(form_token.signed, settings.signing_keys)
+        self._token = partial(visitor_form.signed, settings.signing_keys)
         self._engine = engine
         self._kept: dict[Key, KeptPage] = {}
 

@@ -8,10 +8,10 @@ from werkzeug.exceptions import HTTPException
 from guestbook.lib import clock
 from guestbook.queries import health
 from guestbook.queries.health import Health
-from guestbook.storage import database_errors, file_identity, writable
+from guestbook.storage import book_file, database_errors, writable
+from guestbook.storage.book_file import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
-from guestbook.storage.file_identity import HostNote
 from guestbook.web import current, database_error_pages, error_pages, response_headers, short_passes
 
 pages = Blueprint("health", __name__)
@@ -36,8 +36,8 @@ def healthz() -> ResponseReturnValue:
     health.require_columns(db.session())
     read = health.read(db.session(), clock.now())
     db.session.rollback()
-    file = HostNote(current.settings(), file_identity.WEB).file
-    if file and file_identity.two_hosts(file, clock.now()):
+    file = HostNote(current.settings(), book_file.WEB).file
+    if file and book_file.two_hosts(file, clock.now()):
         return _answer(DATABASE_STATES[Fault.SECOND_HOST], read, 503)
     if failure := writable.error(db.engine):
         is_damaged = database_errors.fault_of(failure) is Fault.DAMAGED

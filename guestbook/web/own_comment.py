@@ -10,10 +10,10 @@ from guestbook.storage import audit_log
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web import current, form_token, frame, signing, submission
+from guestbook.web import current, frame, signing, submission, visitor_form
 from guestbook.web.error_pages import NotYours
-from guestbook.web.form_token import FormError
 from guestbook.web.submission import CommentChanged, TooManyComments
+from guestbook.web.visitor_form import FormError
 
 pages = Blueprint("own_comment", __name__, url_prefix="/comments/<comment_id>")
 
@@ -26,18 +26,18 @@ OPEN_TOO_LONG = Translatable(
 def show(comment_id: str) -> ResponseReturnValue:
     """Show the form with the visitor's own words."""
     comment = _own(comment_id)
-    return _page(comment, Draft(**book.typed(comment), errors={}), form_token.new_token())
+    return _page(comment, Draft(**book.typed(comment), errors={}), visitor_form.new_token())
 
 
 @pages.post("/edit")
 def edit(comment_id: str) -> ResponseReturnValue:
     """Change the comment under the rules for new ones."""
     comment, token = _own(comment_id), request.form.get("token", "")
-    entry = form_token.read_form(book.typed(comment))
+    entry = visitor_form.read_form(book.typed(comment))
     try:
-        form = form_token.read_token(token)
+        form = visitor_form.read_token(token)
     except FormError as error:
-        return _page(comment, entry, form_token.new_token(), error.sentence), 422
+        return _page(comment, entry, visitor_form.new_token(), error.sentence), 422
     if entry.errors:
         return _page(comment, entry, token), 422
     if signing.PREVIEW_FIELD in request.form:
@@ -54,7 +54,7 @@ def edit(comment_id: str) -> ResponseReturnValue:
     except Refused as error:
         return _page(comment, entry, token, error.sentence), 422
     is_published = changed.status == "published"
-    return redirect(form_token.receipt_address(comment_id, is_published=is_published, is_change=True), 303)
+    return redirect(visitor_form.receipt_address(comment_id, is_published=is_published, is_change=True), 303)
 
 
 @pages.post("/delete")
@@ -62,20 +62,20 @@ def delete(comment_id: str) -> ResponseReturnValue:
     """Move the comment to the trash, as the owner would."""
     comment = _own(comment_id)
     try:
-        form_token.read_token(request.form.get("token", ""))
+        visitor_form.read_token(request.form.get("token", ""))
     except FormError:
         return _page(
-            comment, Draft(**book.typed(comment), errors={}), form_token.new_token(), OPEN_TOO_LONG
+            comment, Draft(**book.typed(comment), errors={}), visitor_form.new_token(), OPEN_TOO_LONG
         ), 422
     with writing() as session:
         for locked in book.lock(session, [comment_id]):
             book.move(session, locked, "trash", current.settings())
-    return redirect(frame.home(signed=form_token.DELETED, _anchor="thanks"), 303)
+    return redirect(frame.home(signed=visitor_form.DELETED, _anchor="thanks"), 303)
 
 
 def _own(comment_id: str) -> Comment:
     """Return the comment if this browser has written it lately."""
-    if form_token.earlier_comment() != comment_id or not form_token.is_changeable(comment_id):
+    if visitor_form.earlier_comment() != comment_id or not visitor_form.is_changeable(comment_id):
         raise NotYours
     audit_log.act_as(Actor("visitor"))
     comment = db.session.get(Comment, comment_id)

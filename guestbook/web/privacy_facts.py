@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from guestbook.lib import rate_counters
 from guestbook.lib.errors import Translatable
-from guestbook.web import current, form_token
+from guestbook.web import current, visitor_form
 from guestbook.web.template_filters import translated
 
 
@@ -27,8 +27,8 @@ def read() -> KeptFor:
         delivered=_days(settings.keep_processed_days),
         failed=_days(settings.keep_failed_days),
         network=_days(rate_counters.FORGET_TRIES_AFTER.days),
-        cookie=_days(form_token.VISITOR_LIFETIME.days),
-        change=translated(form_token.CHANGE_TIME),
+        cookie=_days(visitor_form.VISITOR_LIFETIME.days),
+        change=translated(visitor_form.CHANGE_TIME),
     )
 
 

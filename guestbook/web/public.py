@@ -12,18 +12,18 @@ from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock, ids
 from guestbook.queries import public_comments
 from guestbook.queries.public_comments import PublicComment
-from guestbook.web import conditional, current, form_token, frame, hit_counter, kept_page, privacy_facts
+from guestbook.web import conditional, current, frame, hit_counter, kept_page, privacy_facts, visitor_form
 
 pages = Blueprint("public", __name__)
 
-ETAG_SECONDS = form_token.MAX_AGE_SECONDS / 4  # how long a browser may show the form that it has
+ETAG_SECONDS = visitor_form.MAX_AGE_SECONDS / 4  # how long a browser may show the form that it has
 EMPTY_DRAFT = Draft("", None, "", {})
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """Show a page of the book; the first one has the form."""
-    rows, before, token = kept_page.rows(), conditional.page_before(), form_token.new_token()
+    rows, before, token = kept_page.rows(), conditional.page_before(), visitor_form.new_token()
     book = current.preferences()
     if rows:
         page = public_comments.page_of(rows.comments, book.per_page)
@@ -36,7 +36,7 @@ def index() -> ResponseReturnValue:
         page=page,
         before=before,
         **conditional.page_links(page.older, **frame.parameters()),
-        receipt=form_token.receipt_of_request(),
+        receipt=visitor_form.receipt_of_request(),
         draft=EMPTY_DRAFT,
         token=token,
         odometer=odometer,
@@ -67,7 +67,7 @@ def comment(comment_id: str) -> ResponseReturnValue:
     if found is None:
         abort(404)
     return _unless_cached(
-        render_template("comment.html", comment=found, receipt=form_token.receipt_of_own(found))
+        render_template("comment.html", comment=found, receipt=visitor_form.receipt_of_own(found))
     )
 
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from flask import Flask, request
 
 from guestbook.settings import Settings
-from guestbook.storage import file_identity, seen_facts
-from guestbook.storage.file_identity import HostNote
+from guestbook.storage import book_file, seen_facts
+from guestbook.storage.book_file import HostNote
 
 NOTE_AGAIN_AFTER = 3600.0  # seconds
 UNOBSERVED = ("/healthz", "/metrics", "/static/")  # monitors often come from the same host, past the proxy
@@ -30,7 +30,7 @@ class RequestObserver:
     def __init__(self, settings: Settings) -> None:
         self._data_dir = settings.data_dir
         self._base = urlsplit(settings.base_url).netloc.lower()
-        self._host = HostNote(settings, file_identity.WEB)
+        self._host = HostNote(settings, book_file.WEB)
         self._next: dict[str, float] = {}
 
     def observe(self) -> None:

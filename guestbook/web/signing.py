@@ -10,9 +10,9 @@ from guestbook.comments import comment_form
 from guestbook.comments.comment_form import WRONG_ANSWER, Draft
 from guestbook.comments.spam import spam_rules
 from guestbook.lib.errors import Translatable
-from guestbook.web import current, form_token, frame, response_headers, submission
-from guestbook.web.form_token import FormError
+from guestbook.web import current, frame, response_headers, submission, visitor_form
 from guestbook.web.submission import TooManyComments
+from guestbook.web.visitor_form import FormError
 
 HONEYPOT_FIELD = "subject"  # a hidden field: programs fill it in, browsers do not autofill it
 PREVIEW_FIELD = "preview"  # the button that shows the comment and stores nothing
@@ -27,14 +27,14 @@ DATABASE_AWAY = Translatable(
 
 def sign() -> ResponseReturnValue:
     """Store what the form holds, and lead the visitor to it."""
-    entry, token = _read_form(), form_token.form_line("token")
+    entry, token = _read_form(), visitor_form.form_line("token")
     if current.preferences().closed:
         return _refused("closed", entry, token, 403, BOOK_CLOSED)
     try:
-        form = form_token.read_token(token)
+        form = visitor_form.read_token(token)
     except FormError as error:
         # An expired form was open long enough: sending it again quickly does not suggest a program.
-        fresh = form_token.new_token(age=spam_rules.QUICKEST_PERSON if error.reason == "expired" else 0)
+        fresh = visitor_form.new_token(age=spam_rules.QUICKEST_PERSON if error.reason == "expired" else 0)
         return _refused(error.reason, entry, fresh, 422, error.sentence)
     if entry.errors:
         return _refused(next(iter(entry.errors)), entry, token, 422)
@@ -46,20 +46,22 @@ def sign() -> ResponseReturnValue:
             trap=request.form.get(HONEYPOT_FIELD, ""),
             age=form.age,
             form_key=form.key(entry),
-            earlier_id=form_token.earlier_comment(),
+            earlier_id=visitor_form.earlier_comment(),
         )
     except TooManyComments as error:
         return *_refused("rate", entry, token, 429, error.sentence), {"Retry-After": str(error.seconds)}
-    answer = redirect(form_token.receipt_address(comment.id, is_published=comment.status == "published"), 303)
+    answer = redirect(
+        visitor_form.receipt_address(comment.id, is_published=comment.status == "published"), 303
+    )
     # Browsers refuse such a cookie inside another website.
-    return answer if frame.is_open() else form_token.give_cookie(answer, comment)
+    return answer if frame.is_open() else visitor_form.give_cookie(answer, comment)
 
 
 def with_text(response: Response, notice: str | None = None) -> Response:
     """Return the answer to an error of the database, with the form and the text in it."""
     is_away = response.status_code == ServiceUnavailable.code
     notice = notice or (DATABASE_AWAY if is_away else _server_error(response_headers.request_id()))
-    response.data = _page(comment_form.read(request.form), form_token.form_line("token"), notice)
+    response.data = _page(comment_form.read(request.form), visitor_form.form_line("token"), notice)
     return response
 
 
@@ -73,8 +75,8 @@ def _server_error(number: str) -> str:
 
 def _read_form() -> Draft:
     """Read the form; a wrong answer to the owner's question is an error like that of a field."""
-    entry = form_token.read_form()
-    if submission.answers_question(form_token.form_line("answer")):
+    entry = visitor_form.read_form()
+    if submission.answers_question(visitor_form.form_line("answer")):
         return entry
     return replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
 
@@ -89,7 +91,7 @@ def _refused(
 
 def _page(entry: Draft, token: str, notice: str | None = None, *, preview: Draft | None = None) -> str:
     """Show the form alone: this needs no database, and the reasons stand out."""
-    answer = form_token.form_line("answer")
+    answer = visitor_form.form_line("answer")
     return render_template(
         "sign.html", draft=entry, answer=answer, token=token, notice=notice, preview=preview
     )

@@ -129,20 +129,20 @@ def test_without_the_package_it_says_how_to_install_it(shell: Shell, monkeypatch
 def test_forms_and_logins_from_before_a_rotation_work_while_the_old_key_is_named(
     environ: dict[str, str],
 ) -> None:
-    from guestbook.web import form_token
+    from guestbook.web import visitor_form
 
     def in_app(**changes: str) -> Flask:
         return guestbook.create_app({**environ, **changes})
 
     with in_app().test_request_context():
-        token = form_token.new_token()
+        token = visitor_form.new_token()
     new = {"GUESTBOOK_SECRET_KEY": NEW_KEY}
     app = in_app(**new, GUESTBOOK_SECRET_KEY_FALLBACKS=KEY)
     assert app.config["SECRET_KEY_FALLBACKS"] == [KEY]
     with app.test_request_context():
-        assert form_token.read_token(token).nonce
-        fresh = form_token.new_token()
+        assert visitor_form.read_token(token).nonce
+        fresh = visitor_form.new_token()
     with in_app(**new).test_request_context():
-        assert form_token.read_token(fresh).nonce
-        with pytest.raises(form_token.FormError):
-            form_token.read_token(token)
+        assert visitor_form.read_token(fresh).nonce
+        with pytest.raises(visitor_form.FormError):
+            visitor_form.read_token(token)

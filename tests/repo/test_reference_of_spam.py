@@ -6,7 +6,7 @@ from guestbook.comments.refusals import REFUSAL_REASONS
 from guestbook.comments.spam import comment_facts, spam_rules, texts, word_score
 from guestbook.comments.spam.spam_rules import PROGRAM_RULES, SUSPICION_RULES
 from guestbook.storage.preferences import Preferences
-from guestbook.web.form_token import VISITOR_COOKIE, VISITOR_LIFETIME
+from guestbook.web.visitor_form import VISITOR_COOKIE, VISITOR_LIFETIME
 from tests.support.documents import read
 
 PAGE = read("reference/spam-rules")

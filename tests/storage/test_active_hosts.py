@@ -13,9 +13,9 @@ import guestbook
 from guestbook.background import cron, idle_pass
 from guestbook.lib import clock, files, ids
 from guestbook.lib.errors import Refused
-from guestbook.storage import file_identity
+from guestbook.storage import book_file
+from guestbook.storage.book_file import HostNote
 from guestbook.storage.database import db
-from guestbook.storage.file_identity import HostNote
 from tests.cli.conftest import Shell
 from tests.conftest import settings_for
 from tests.support import factories
@@ -35,7 +35,7 @@ def file(app: Flask, tmp_path: Path) -> Path:  # noqa: ARG001  it makes the file
 
 @pytest.fixture(autouse=True)
 def _always_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_identity, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(book_file, "LOOK_EVERY", 0.0)
 
 
 @pytest.fixture
@@ -49,19 +49,19 @@ class Elsewhere:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
 
-    def note(self, file: Path, name: str, kernel: str | None, does: str = file_identity.WEB) -> None:
+    def note(self, file: Path, name: str, kernel: str | None, does: str = book_file.WEB) -> None:
         """Write the note of a host with that name, on that kernel."""
         with self._monkeypatch.context() as there:
             there.setattr(ids, "host_name", lambda: name)
             there.setattr(ids, "boot_id", lambda: kernel)
-            file_identity._write(file, does, clock.now())
+            book_file._write(file, does, clock.now())
 
     def take_over(self, file: Path, name: str, kernel: str) -> None:
         """Let that host take the file over. It writes the note as a process of its own would."""
         moment = clock.to_text(clock.now())
         for path in file.parent.glob(f"{file.name}-host-*"):
             path.unlink()
-        note = {"name": name, "boot_id": kernel, "seen": {file_identity.WEB: moment}, "since": moment}
+        note = {"name": name, "boot_id": kernel, "seen": {book_file.WEB: moment}, "since": moment}
         file.with_name(f"{file.name}-host-elsewhere").write_text(json.dumps(note))
 
 
@@ -121,7 +121,7 @@ def test_the_host_that_came_first_goes_on_and_loses_the_file_to_one_that_takes_o
     assert run()
     elsewhere.take_over(file, "web-2", "another-kernel")
     assert visitor.sign(message="Second.").status_code == 503
-    HostNote(factories.settings(), file_identity.WEB).renew()
+    HostNote(factories.settings(), book_file.WEB).renew()
     assert visitor.sign(message="Second.").status_code == 503
 
 
@@ -136,13 +136,13 @@ def test_a_pass_that_stays_ends_when_another_host_has_taken_over(file: Path, els
 def test_a_quiet_host_does_not_count_so_that_a_book_can_move(
     file: Path, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere.note(file, "old", "another-kernel", file_identity.PASS)
+    elsewhere.note(file, "old", "another-kernel", book_file.PASS)
     with pytest.raises(Refused):
         run()
     real = clock.now
     monkeypatch.setattr(clock, "now", lambda: real() + timedelta(minutes=15, seconds=1))
     assert run()
-    assert [host.name for host in file_identity.hosts(file)][1:] == ["old"]
+    assert [host.name for host in book_file.hosts(file)][1:] == ["old"]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_an_idle_pass_leaves_the_complaint_to_a_whole_one(file: Path, elsewhere:
 
 def test_a_monitor_hears_of_two_hosts(app: Flask, file: Path, elsewhere: Elsewhere) -> None:
     assert Visitor(app).get("/healthz").status_code == 200
-    elsewhere.note(file, "cron-1", "another-kernel", file_identity.PASS)
+    elsewhere.note(file, "cron-1", "another-kernel", book_file.PASS)
     answer = Visitor(app).get("/healthz")
     assert (answer.status_code, answer.get_json()["status"]) == (503, "two hosts use one SQLite file")
 
@@ -178,25 +178,25 @@ def test_a_monitor_hears_of_two_hosts(app: Flask, file: Path, elsewhere: Elsewhe
 def test_requests_and_passes_note_their_host(app: Flask, file: Path) -> None:
     Visitor(app).get("/")
     run()
-    (host,) = file_identity.hosts(file)
+    (host,) = book_file.hosts(file)
     assert (host.name, host.boot_id) == (ids.host_name(), ids.boot_id())
-    assert set(host.seen) == {file_identity.WEB, file_identity.PASS}
+    assert set(host.seen) == {book_file.WEB, book_file.PASS}
 
 
 def test_a_note_is_renewed_every_five_minutes_by_all_processes_together(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    note = HostNote(factories.settings(), file_identity.PASS)
+    note = HostNote(factories.settings(), book_file.PASS)
     note.renew()
-    (before,) = file_identity.hosts(file)
-    HostNote(factories.settings(), file_identity.PASS).renew()
-    assert file_identity.hosts(file) == [before]
+    (before,) = book_file.hosts(file)
+    HostNote(factories.settings(), book_file.PASS).renew()
+    assert book_file.hosts(file) == [before]
     real = clock.now
     monkeypatch.setattr(clock, "now", lambda: real() + timedelta(minutes=6))
     note.renew()  # too early by the process's own clock
-    assert file_identity.hosts(file) == [before]
-    HostNote(factories.settings(), file_identity.PASS).renew()
-    assert file_identity.hosts(file)[0].last_at > before.last_at
+    assert book_file.hosts(file) == [before]
+    HostNote(factories.settings(), book_file.PASS).renew()
+    assert book_file.hosts(file)[0].last_at > before.last_at
 
 
 def test_hosts_that_have_gone_are_forgotten_and_damaged_notes_are_none(
@@ -207,7 +207,7 @@ def test_hosts_that_have_gone_are_forgotten_and_damaged_notes_are_none(
     real = clock.now
     monkeypatch.setattr(clock, "now", lambda: real() + timedelta(days=3))
     assert run()
-    assert [host.name for host in file_identity.hosts(file)] == [ids.host_name()]
+    assert [host.name for host in book_file.hosts(file)] == [ids.host_name()]
 
 
 def test_a_folder_that_cannot_be_written_keeps_nobody_from_working(
@@ -217,14 +217,14 @@ def test_a_folder_that_cannot_be_written_keeps_nobody_from_working(
         raise OSError("no")
 
     monkeypatch.setattr(files, "replace_file", refuse)
-    HostNote(factories.settings(), file_identity.WEB).renew()
-    assert file_identity.hosts(file) == []
+    HostNote(factories.settings(), book_file.WEB).renew()
+    assert book_file.hosts(file) == []
 
 
 def test_servers_may_be_shared(tmp_path: Path) -> None:
     environ = settings_for(tmp_path, "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     app = guestbook.create_app(environ)
-    note = HostNote(app.config["GUESTBOOK"], file_identity.PASS)
+    note = HostNote(app.config["GUESTBOOK"], book_file.PASS)
     assert note.file is None
     note.renew()
     note.keep()

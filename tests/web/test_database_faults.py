@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from guestbook.storage import database, engine_setup, preferences
 from guestbook.storage.database import db
-from guestbook.web import form_token
+from guestbook.web import visitor_form
 from tests.support.api_client import ApiClient
 from tests.support.visitor import GREETING, Visitor, fields, parse, stored
 
@@ -117,7 +117,7 @@ def cut(engine: Engine) -> None:
 def form_of(app: Flask) -> dict[str, str]:
     """The form with its token, as a browser has it that opened the page before."""
     with app.app_context():
-        return GREETING | {"token": form_token.new_token()}
+        return GREETING | {"token": visitor_form.new_token()}
 
 
 SERVERS = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)

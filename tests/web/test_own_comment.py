@@ -14,7 +14,7 @@ from guestbook.lib.errors import Translatable
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
-from guestbook.web import form_token, submission
+from guestbook.web import submission, visitor_form
 from guestbook.web.error_pages import NotYours
 from tests.conftest import running
 from tests.support import factories
@@ -194,8 +194,8 @@ def test_every_text_names_the_time_that_counts(
     app: Flask, visitor: Visitor, monkeypatch: pytest.MonkeyPatch, code: str, words: str
 ) -> None:
     changed = Translatable.plural("%(count)s minute", "%(count)s minutes", 3)
-    monkeypatch.setattr(form_token, "CHANGE_TIME", changed)
-    monkeypatch.setattr(form_token, "CHANGE_WINDOW", timedelta(minutes=3))
+    monkeypatch.setattr(visitor_form, "CHANGE_TIME", changed)
+    monkeypatch.setattr(visitor_form, "CHANGE_WINDOW", timedelta(minutes=3))
     comment_id, _ = signed(app, visitor)
     for url in (f"/?signed={comment_id}", "/privacy"):
         assert words in visitor.get(url, headers={"Accept-Language": code}).text
@@ -209,7 +209,7 @@ def test_nobody_else_changes_or_deletes_it(app: Flask, visitor: Visitor) -> None
     stranger, other = Visitor(app), Visitor(app)
     other.sign(name="Eve")
     forged = Visitor(app)
-    forged.client.set_cookie(form_token.VISITOR_COOKIE, f"{comment_id}.xxx", path="/comments")
+    forged.client.set_cookie(visitor_form.VISITOR_COOKIE, f"{comment_id}.xxx", path="/comments")
     for one in (stranger, other, forged):
         for answer in (one.get(path(comment_id)), send(one, comment_id, form), delete(one, comment_id, form)):
             assert answer.status_code == 403

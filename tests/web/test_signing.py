@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 import guestbook
 from guestbook.comments.comment_form import DRAFT_FIELDS
 from guestbook.storage.database import db
-from guestbook.web import form_token
+from guestbook.web import visitor_form
 from tests.support.visitor import GREETING, Visitor, by_class, fields, messages, parse, stored, text
 from tests.web.conftest import Later
 
@@ -97,7 +97,7 @@ def test_a_token_signed_with_another_key_is_refused(
 ) -> None:
     foreign = guestbook.create_app(environ | {"GUESTBOOK_SECRET_KEY": "somebody else's secret key"})
     with foreign.app_context():
-        token = form_token.new_token()
+        token = visitor_form.new_token()
     assert visitor.send(GREETING | {"token": token}).status_code == 422
     assert stored(app) == []
 
@@ -219,7 +219,7 @@ def test_when_nobody_has_made_the_tables_the_text_comes_back_too(each_empty_envi
 
 def the_text_comes_back(app: Flask) -> TestResponse:
     with app.app_context():
-        token = form_token.new_token()
+        token = visitor_form.new_token()
     typed = GREETING | {"message": "Please keep me", "place": "Görlitz", "note": "For you", "token": token}
     answer = Visitor(app).send(typed)
     assert fields(parse(answer)) == dict.fromkeys(DRAFT_FIELDS, "") | typed | {"subject": ""}

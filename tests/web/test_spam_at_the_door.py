@@ -12,7 +12,7 @@ from guestbook.lib.errors import Refused
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web.form_token import VISITOR_COOKIE
+from guestbook.web.visitor_form import VISITOR_COOKIE
 from tests.support.visitor import GREETING, Visitor, add, by_class, fields, let_write, parse, stored, text
 from tests.web.conftest import Later
 from tests.web.test_preferences import set_

@@ -21,7 +21,7 @@ from guestbook.lib import VERSION, clock, files, ids, resource_limits
 from guestbook.lib.resource_limits import MIB
 from guestbook.settings import installation, secret_key
 from guestbook.settings.environment import SETTING_PREFIX
-from guestbook.storage import file_identity, seen_facts
+from guestbook.storage import book_file, seen_facts
 from guestbook.storage.engine_setup import SECONDS_BY_SERVER
 from guestbook.storage.models import Comment, Delivery, Pass
 
@@ -35,9 +35,9 @@ def check_hosts_of_file(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Say which hosts use the SQLite file: two may not."""
     if not book.file:
         return
-    if reason := file_identity.two_hosts(book.file, book.now):
-        command = installation.typed(file_identity.TAKE_OVER)
-        yield problem("hosts", reason.strip(), file_identity.TWO_HOSTS_ADVICE, command)
+    if reason := book_file.two_hosts(book.file, book.now):
+        command = installation.typed(book_file.TAKE_OVER)
+        yield problem("hosts", reason.strip(), book_file.TWO_HOSTS_ADVICE, command)
     else:
         yield ok("hosts", f"This host is {ids.host_name()}. {_activity(book.file)}")
 
@@ -45,7 +45,7 @@ def check_hosts_of_file(book: ExaminedBook) -> Iterator[DoctorFinding]:
 def check_hosts_of_server(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Say which hosts ran passes lately: with PostgreSQL and MariaDB any number may."""
     if book.file is None and not book.settings.on_sqlite:
-        lately = select(Pass.host).where(Pass.started_at > book.now - file_identity.ACTIVE_FOR).distinct()
+        lately = select(Pass.host).where(Pass.started_at > book.now - book_file.ACTIVE_FOR).distinct()
         with book.engine.connect() as connection:
             names = sorted(connection.scalars(lately))
         yield ok("hosts", f"Lately passes ran on {', '.join(names) or 'no host'}.")
@@ -76,7 +76,7 @@ def _activity(file: Path) -> str:
     """Say what hosts did with the SQLite file."""
     noted = [
         f"{does} on {host.name} ({clock.ago(moment)})"
-        for host in file_identity.hosts(file)
+        for host in book_file.hosts(file)
         for does, moment in sorted(host.seen.items(), reverse=True)
     ]
     return f"Last seen: {', '.join(noted)}." if noted else "Neither web server nor passes were seen yet."

@@ -5,24 +5,24 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from guestbook.outbound.formats import chat_urls, text_limit, wording
+from guestbook.outbound.formats import chat_text, chat_urls, wording
 from guestbook.outbound.formats.bodies import FormatInput
-from guestbook.outbound.formats.text_limit import APART, Markdown
+from guestbook.outbound.formats.chat_text import APART, Markdown
 from guestbook.outbound.formats.wording import Wording
 
 DISCORD_LIMIT = 2000  # characters; an emoji counts as two, to be safe however Discord counts
 SUPPRESS_EMBEDS = 4  # a flag of Discord's messages: links get no preview
 # Discord reads Markdown. "<" begins <@id>, <#id> and <t:…>, a colon begins :emoji:.
-DISCORD_MARKDOWN = Markdown(r"[\\*_~`|><#\[\]@]|:(?!\s)", lambda match: "\\" + match[0], text_limit.WEB)
+DISCORD_MARKDOWN = Markdown(r"[\\*_~`|><#\[\]@]|:(?!\s)", lambda match: "\\" + match[0], chat_text.WEB)
 
 
 def discord(given: FormatInput) -> str:
     """Return the body. It mentions nobody, whatever the text says, and its links get no preview."""
-    content = text_limit.lines(
+    content = chat_text.lines(
         wording.of(given.event, given.data),
         DISCORD_MARKDOWN.text,
         limit=DISCORD_LIMIT,
-        size=text_limit.utf16,
+        size=chat_text.utf16,
         title=DISCORD_MARKDOWN.bold,
         link="<{}>",
     )
@@ -44,7 +44,7 @@ ENTITIES = {"<": "&lt;", "$": "&#36;"}
 def mattermost(given: FormatInput) -> str:
     """Return the body."""
     words = wording.of(given.event, given.data)
-    text = text_limit.lines(
+    text = chat_text.lines(
         words, MATTERMOST_MARKDOWN.text, limit=MATTERMOST_LIMIT, title=MATTERMOST_MARKDOWN.bold
     )
     return json.dumps({"text": text}, ensure_ascii=False)
@@ -57,7 +57,7 @@ def _escape_for_mattermost(match: re.Match[str]) -> str:
     return found + APART if PARTED_ALONE.fullmatch(found) else "\\" + found
 
 
-MATTERMOST_MARKDOWN = Markdown(rf"{BACKSLASHED}|{PARTED}|[<$]", _escape_for_mattermost, text_limit.WEB_OR_WWW)
+MATTERMOST_MARKDOWN = Markdown(rf"{BACKSLASHED}|{PARTED}|[<$]", _escape_for_mattermost, chat_text.WEB_OR_WWW)
 
 
 NTFY_LIMIT = 4096  # bytes of a message
@@ -70,8 +70,8 @@ def ntfy(given: FormatInput) -> str:
     rest = replace(words, title="", link="")
     body = {
         "topic": chat_urls.topic(given.url),
-        "title": text_limit.cut(words.title, str, NTFY_TITLE_LIMIT, text_limit.utf8),
-        "message": text_limit.lines(rest, str, limit=NTFY_LIMIT, size=text_limit.utf8),
+        "title": chat_text.cut(words.title, str, NTFY_TITLE_LIMIT, chat_text.utf8),
+        "message": chat_text.lines(rest, str, limit=NTFY_LIMIT, size=chat_text.utf8),
     }
     click = {"click": words.link} if words.link else {}
     button = [{"action": "view", "label": words.button, "url": words.link}] if words.button else []
@@ -89,7 +89,7 @@ HTML_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 def slack(given: FormatInput) -> str:
     """Return the body. Nothing in it is markup, and its links get no preview."""
     words = wording.of(given.event, given.data)
-    text = text_limit.lines(
+    text = chat_text.lines(
         replace(words, link=_escape_for_slack(words.link)), _escape_for_slack, limit=SLACK_LIMIT
     )
     body = {"text": text, "mrkdwn": False, "blocks": _slack_blocks(words), "unfurl_links": False}
@@ -109,7 +109,7 @@ def _slack_blocks(words: Wording) -> list[dict[str, Any]]:
 
 
 def _slack_block(words: Wording) -> dict[str, Any]:
-    message = text_limit.cut(words.message, str, BLOCK_LIMIT, text_limit.utf16)
+    message = chat_text.cut(words.message, str, BLOCK_LIMIT, chat_text.utf16)
     plain = "".join(f"\n{part}" for part in (words.who, message) if part)
     elements = [{"type": "text", "text": words.title, "style": {"bold": True}}]
     elements += [{"type": "text", "text": piece} for piece in PIECE.findall(plain)]
@@ -124,8 +124,8 @@ TEAMS_LIMIT = 28_000  # bytes of the whole body
 def teams(given: FormatInput) -> str:
     """Return the body."""
     words = wording.of(given.event, given.data)
-    room = TEAMS_LIMIT - text_limit.utf8(_teams_body(words, wording.MORE))
-    return _teams_body(words, text_limit.cut(words.message, str, room, _json_size))
+    room = TEAMS_LIMIT - chat_text.utf8(_teams_body(words, wording.MORE))
+    return _teams_body(words, chat_text.cut(words.message, str, room, _json_size))
 
 
 def _teams_body(words: Wording, message: str) -> str:
@@ -145,7 +145,7 @@ def _teams_block(text: str) -> dict[str, Any]:
 
 def _json_size(text: str) -> int:
     """Return how many bytes the text has as JSON, without the quotes."""
-    return text_limit.utf8(json.dumps(text, ensure_ascii=False)) - 2
+    return chat_text.utf8(json.dumps(text, ensure_ascii=False)) - 2
 
 
 TELEGRAM_LIMIT = 4096  # UTF-16 units
@@ -154,14 +154,14 @@ CHAT_NUMBER = re.compile(r"-?[0-9]{1,18}")
 TELEGRAM_BUTTON = re.compile(r"https?://(?:[^/:.]+\.)+[^/:.]+[/:]")
 # Without a parse_mode there is no markup. But @name notifies the person of that name, and #word, $WORD and
 # /word become links.
-LINKED = re.compile(rf"{text_limit.WEB}|(?<![^\W_])(?<!/)[@#$/](?=\w)", re.IGNORECASE)
+LINKED = re.compile(rf"{chat_text.WEB}|(?<![^\W_])(?<!/)[@#$/](?=\w)", re.IGNORECASE)
 
 
 def telegram(given: FormatInput) -> str:
     """Return the body, for the chat that the webhook's URL names. Its links get no preview."""
     chat = chat_urls.chat(given.url)
     words = wording.of(given.event, given.data)
-    text = text_limit.lines(words, _escape_for_telegram, limit=TELEGRAM_LIMIT, size=text_limit.utf16)
+    text = chat_text.lines(words, _escape_for_telegram, limit=TELEGRAM_LIMIT, size=chat_text.utf16)
     body: dict[str, Any] = {"chat_id": int(chat) if CHAT_NUMBER.fullmatch(chat) else chat, "text": text}
     body |= {"link_preview_options": {"is_disabled": True}}
     if words.button and TELEGRAM_BUTTON.match(words.link):
@@ -170,4 +170,4 @@ def telegram(given: FormatInput) -> str:
 
 
 def _escape_for_telegram(text: str) -> str:
-    return LINKED.sub(lambda match: match[0] + (text_limit.APART if len(match[0]) == 1 else ""), text)
+    return LINKED.sub(lambda match: match[0] + (chat_text.APART if len(match[0]) == 1 else ""), text)

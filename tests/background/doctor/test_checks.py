@@ -12,7 +12,7 @@ from guestbook.background.doctor import host_checks, network_checks
 from guestbook.background.doctor.examined_book import State
 from guestbook.lib import clock, ed25519, ids, resource_limits
 from guestbook.queue import erasure
-from guestbook.storage import file_identity, seen_facts
+from guestbook.storage import book_file, seen_facts
 from guestbook.storage.database import db
 from guestbook.transport.failure import FAILURE_SENTENCES, SENDER_FAILURES, UNREACHABLE
 from tests.background.doctor.conftest import Look, is_fine
@@ -289,7 +289,7 @@ def note_of_another_host(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as there:
         there.setattr(ids, "host_name", lambda: "other")
         there.setattr(ids, "boot_id", lambda: "another-kernel")
-        file_identity._write(file, file_identity.PASS, clock.now())
+        book_file._write(file, book_file.PASS, clock.now())
 
 
 # --- keys that sign

@@ -1,4 +1,4 @@
-"""An SQLite file: whether the open one is still at its path, and which hosts use it.
+"""The file of a book on SQLite: whether the open one is still at its path, and which hosts use it.
 
 A restore puts another file there. Writes to a file that has gone from its path are lost with the last
 connection.
