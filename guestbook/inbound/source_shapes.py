@@ -149,11 +149,13 @@ def inbound_event(row: InboundEvent) -> dict[str, Any]:
 def inbound_event_in_full(row: InboundEvent, sender: Source, settings: Settings) -> dict[str, Any]:
     """Return an inbound event with its exact payload and its verification."""
     payload, encoding = body_encoding.pack(row.body)
+    verdict = evaluate.verify(row, sender, settings.secret_keys)
+    steps = {"steps": [asdict(step) for step in verdict.steps]}
     return inbound_event(row) | {
         "headers": template_preview.shown_headers(row),
         "payload": payload,
         "encoding": encoding,
-        "verification": asdict(evaluate.verify(row, sender, settings.secret_keys)),
+        "verification": json_schema.of_row(verdict, VERIFICATION_SCHEMA, steps),
     }
 
 

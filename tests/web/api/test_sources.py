@@ -150,6 +150,7 @@ def test_a_sample_comes_in_like_a_real_event(app: Flask, program: ApiClient) -> 
     shown = program.get(f"/inbox/{event['id']}")
     assert (shown["event"], shown["status"]) == ("checkout.session.completed", "processed")
     assert shown["verification"]["ok"] is True
+    assert shown["verification"].keys() == {"ok", "sentence", "steps"}  # and no mark made with the secret
     fields = program.refused("POST", f"/sources/{made['id']}/test", {"event": "push"})
     assert fields == {"event": "There is no sample 'push'. Choose one of: checkout.session.completed."}
     assert program.ask("POST", f"/sources/{NOBODY}/test").status_code == 404
