@@ -273,9 +273,8 @@ class _Export:
 
     def _is_owners(self, found: Mapping[str, str]) -> bool:
         user = found.get("comment_user_id", "").strip()
-        is_author = user not in ("", "0") and (user in self._authors or not self._authors)
         names = {found.get(f"comment_author{part}", "").strip().lower() for part in ("", "_email")}
-        return is_author or not self._owners.isdisjoint(names)
+        return user in self._authors - {"", "0"} or not self._owners.isdisjoint(names)
 
 
 def _wordpress_row(line: int, site: str, found: Mapping[str, str], *, is_owners: bool) -> FileRow:
