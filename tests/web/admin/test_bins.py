@@ -72,6 +72,13 @@ def test_the_form_sets_everything_and_shows_it_again(app: Flask, owner: Owner) -
     assert (stored(app, bin_id).failures_left, stored(app, bin_id).answer_type[:10]) == (0, "text/plain")
 
 
+def test_bins_without_a_name_get_one_each_and_keep_it(app: Flask, owner: Owner) -> None:
+    ids = [added(owner), added(owner)]
+    assert [stored(app, one).name for one in ids] == ["bin", "bin 2"]
+    owner.does(PLACE + ids[1], form(owner, name=""))
+    assert stored(app, ids[1]).name == "bin 2"
+
+
 @pytest.mark.parametrize(
     ("field", "typed"),
     [

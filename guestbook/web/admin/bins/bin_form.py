@@ -52,6 +52,5 @@ class BinForm:
 
     def fields(self) -> dict[str, Any]:
         """Return the fields for `bins.add` and `bins.update`."""
-        fields = asdict(self) | {"name": self.name or bins.DEFAULT_NAME}
-        del fields["key"]
-        return fields
+        left_out = {"key"} if self.name else {"key", "name"}
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
