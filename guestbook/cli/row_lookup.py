@@ -73,9 +73,7 @@ def _taken(model: Any, parts: set[str]) -> set[str]:
     """Return the parts with which an id begins, or which are a name: `find` looks there first."""
     session = db.session()
     named = select(model.name).where(model.name.in_(parts)) if model in NAMED else None
-    first, last = (
-        session.scalar(select(end(model.id))) or "" for end in (func.min, func.max)
-    )  # by the index
+    first, last = (session.scalar(select(end(model.id))) or "" for end in (func.min, func.max))
     near = [part for part in parts if first[: len(part)] <= part <= last[: len(part)]]
     begun = {part for part in near if session.scalar(select(model.id).where(_begins(model, part)).limit(1))}
     return begun | (set() if named is None else set(session.scalars(named)))
@@ -102,9 +100,8 @@ def _may_be_id(part: str) -> bool:
 
 
 def _begins(model: Any, part: str) -> ColumnElement[bool]:
-    within: ColumnElement[bool] = (model.id >= part) & (
-        model.id < part + "g"
-    )  # g follows all digits of an id
+    # The letter g follows all digits of an id.
+    within: ColumnElement[bool] = (model.id >= part) & (model.id < part + "g")
     return within
 
 

@@ -132,9 +132,8 @@ class PassSupervisor:
         os.close(self._read_end)
 
     def _run(self) -> None:
-        signal.pthread_sigmask(
-            signal.SIG_BLOCK, SIGNALS_OF_TERMINAL
-        )  # of this thread; its children inherit it
+        # Of this thread; its children inherit it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS_OF_TERMINAL)
         rest = 0.0
         while not self._stopping.wait(rest):
             began = time.monotonic()

@@ -21,9 +21,8 @@ from guestbook.storage.models import Source
 HEADER_LIMIT = 64  # characters, as in schema.sql
 LONGEST_TOLERANCE = 86_400  # seconds
 HEADER = re.compile("[A-Za-z0-9-]+")  # servers drop names with an underscore, or read it as a hyphen
-SIGNATURE_PREFIX = re.compile(
-    r"[!-+\--~]{0,20}"
-)  # ASCII without a comma: where a header came twice, commas join it
+# ASCII without a comma: where a header came twice, commas join it.
+SIGNATURE_PREFIX = re.compile(r"[!-+\--~]{0,20}")
 NO_PROOF = frozenset(("accept", "connection", "content-length", "content-type", "host", "user-agent"))
 # What each field is until the owner says something else.
 SCHEME_DEFAULTS = {

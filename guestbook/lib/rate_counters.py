@@ -10,9 +10,8 @@ WINDOWS = {"s": 1, "m": 60}  # seconds
 MOST_PER_WINDOW = 10_000
 BEGIN_WITHIN = 10.0  # seconds from the claim, within which an attempt begins or is given back
 STATEMENT_SKEW = 1.0  # seconds by which two statements of one moment may differ
-LONGEST_ROOM_WAIT = (
-    max(WINDOWS.values()) + BEGIN_WITHIN + 2 * STATEMENT_SKEW
-)  # seconds until a full log has room again
+# Seconds until a full log has room again.
+LONGEST_ROOM_WAIT = max(WINDOWS.values()) + BEGIN_WITHIN + 2 * STATEMENT_SKEW
 SHORT_SLOT_WAIT = 5.0  # seconds that a pass waits for room although it would end
 WRITTEN = re.compile(r"([0-9]{1,5}) ?/ ?([sm])")
 ENTRY = re.compile(r"([0-9]{1,16}):([0-9]{1,9})")

@@ -38,9 +38,8 @@ def read(engine: Engine) -> FrontPageRows:
 
 def _of_sqlite(connection: PoolProxiedConnection) -> FrontPageRows:
     raw: Any = connection.dbapi_connection
-    sqlite_setup.set_busy_timeout(
-        raw, 0
-    )  # behind a commit without a WAL the usual way waits, and has an answer
+    # Behind a commit without a WAL the usual way waits, and has an answer.
+    sqlite_setup.set_busy_timeout(raw, 0)
     # The first number tells of commits by other connections, the second of those by this one.
     version = raw.execute("PRAGMA data_version").fetchone()[0], raw.total_changes
     known_version, known = connection.info.get(READ_BEFORE, (None, None))

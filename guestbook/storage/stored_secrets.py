@@ -24,9 +24,8 @@ class SecretColumn(NamedTuple):
     purpose: str
     form: str = "text"  # or `values`, a JSON object of secrets, or the name of a secret in a JSON object
     key: str = "id"
-    only: str | None = (
-        None  # the row, where the others have no secrets; then the purpose is of this row alone
-    )
+    # The one row, where the others have no secrets. Then the purpose is of this row alone.
+    only: str | None = None
 
 
 SECRET_COLUMNS_OF_BOOK = (

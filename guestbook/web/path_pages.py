@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from flask import Flask
 
+# They only read, and are all public.
 FOR_READERS = re.compile(
     r"/|/comments/[^/]+|/favicon\.ico|/button\.svg|/own\.css|/privacy|/(?:static|pictures)/.+"
-)  # they only read, and are all public
+)
 
 
 def is_for_readers(path: str) -> bool:

@@ -67,9 +67,8 @@ def shown_day(when: datetime) -> str:
     if language.shown() == language.ENGLISH:
         return f"{when.day} {MONTHS[when.month]} {when.year}"
     written = str(_flask_babel().format_date(when.date(), "long"))
-    is_french_first = (
-        when.day == 1 and language.shown() == "fr"
-    )  # the Unicode data that Babel has says `1 mars`
+    # The Unicode data that Babel has says `1 mars`.
+    is_french_first = when.day == 1 and language.shown() == "fr"
     return f"1er{written[1:]}" if is_french_first else written
 
 
