@@ -5,7 +5,7 @@ The next run begins it again.
 """
 
 from alembic import op
-from sqlalchemy import CheckConstraint, Connection, MetaData, Table, inspect
+from sqlalchemy import CheckConstraint, Connection, MetaData, Table, inspect, text
 
 from guestbook.storage import column_types, stored_secrets
 from guestbook.storage.stored_secrets import SecretColumn
@@ -31,9 +31,9 @@ def run(*statements: str) -> None:
         op.get_bind().exec_driver_sql(statement)
 
 
-def change_rows(statement: str) -> None:
-    """Run a statement that may be run again and may have a LIKE, whose % is a mark of the driver in `run`."""
-    op.execute(statement)
+def change_rows(statement: str, **values: str) -> None:
+    """Run a statement that may be run again, with values. In `run` its % would be a mark of the driver."""
+    op.get_bind().execute(text(statement), values)
 
 
 def add_column(table: str, column: str, definition: str) -> None:

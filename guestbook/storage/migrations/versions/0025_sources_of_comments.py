@@ -1,5 +1,7 @@
 """A comment from elsewhere knows its source, also after a new name."""
 
+from alembic import op
+
 from guestbook.storage.migrations import steps
 
 revision = "0025"
@@ -12,16 +14,17 @@ BY_EVENT = """
     ) WHERE source_id IS NULL
 """
 # Where the event was pruned, the name tells, if no other source ever had it, as the audit log knows.
+CERTAIN = """
+    SELECT id, name, created_at FROM sources WHERE action <> 'webmention' AND name NOT IN (
+        SELECT name FROM (
+            SELECT id, name FROM sources UNION
+            SELECT object_id, object_name FROM audit_log WHERE object = 'source' AND object_name IS NOT NULL
+        ) AS known GROUP BY name HAVING count(id) > 1
+    )
+"""
 BY_NAME = """
-    UPDATE origins SET source_id = (
-        SELECT min(id) FROM sources WHERE name = origins.name AND action <> 'webmention'
-        AND created_at <= (SELECT created_at FROM comments WHERE id = origins.comment_id)
-    ) WHERE source_id IS NULL
-        AND (SELECT count(*) FROM sources WHERE name = origins.name) = 1
-        AND NOT EXISTS (
-            SELECT id FROM audit_log WHERE object = 'source' AND object_name = origins.name
-            AND object_id NOT IN (SELECT id FROM sources WHERE name = origins.name)
-        )
+    UPDATE origins SET source_id = :id WHERE source_id IS NULL AND name = :name
+        AND :since <= (SELECT created_at FROM comments WHERE id = origins.comment_id)
 """
 
 
@@ -29,4 +32,5 @@ def upgrade() -> None:
     """Add the column, and fill in what is known."""
     steps.add_column("origins", "source_id", "VARCHAR(32)")
     steps.change_rows(BY_EVENT)
-    steps.change_rows(BY_NAME)
+    for source_id, name, since in op.get_bind().exec_driver_sql(CERTAIN).all():
+        steps.change_rows(BY_NAME, id=source_id, name=name, since=since)
