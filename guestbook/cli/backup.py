@@ -69,7 +69,8 @@ OTHER_KEY = (
 )
 LOCKED = (
     "Its secrets are encrypted with the old key, so nothing is sent with them, and deliveries wait. Put the "
-    "old key into GUESTBOOK_SECRET_KEY_FALLBACKS or into {}, and restart the web server and workers."
+    "old key into GUESTBOOK_SECRET_KEY_FALLBACKS or into {}, restart the web server and workers, "
+    "and run encrypt-secrets."
 )
 
 

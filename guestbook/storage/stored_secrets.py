@@ -47,6 +47,7 @@ class StoredSecrets:
 
     total: int = 0
     encrypted: int = 0  # again, or, where nothing was changed, those that need it
+    unbound: int = 0  # encrypted for their column alone by an earlier version: the program cannot use them
     unreadable: set[tuple[str, str]] = field(default_factory=set)  # tables and keys of rows
     why: str = ""  # a sentence about the first of them
 
@@ -114,6 +115,7 @@ def _mapped(one: SecretColumn, key: str, stored: str, keyring: Keyring, found: S
         if is_bound and keyring.is_current(value):
             return value
         fresh = keyring.encrypt(secret, purpose)
+        found.unbound += not is_bound
         found.encrypted += fresh != value
         return fresh
 

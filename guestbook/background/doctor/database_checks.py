@@ -191,8 +191,8 @@ def check_journal(book: ExaminedBook) -> Iterator[DoctorFinding]:
 
 NOUNS = {"webhooks": "webhook", "sources": "source", "settings": "setting"}
 OLD_KEY_ADVICE = (
-    "Put the old secret key in {}, or in {}SECRET_KEY_FALLBACKS, and restart the web server and workers. "
-    "If it is lost, give each of these a new secret; the page on the secret key says how."
+    "Put the old secret key in {}, or in {}SECRET_KEY_FALLBACKS, restart the web server and workers, "
+    "and run encrypt-secrets. If it is lost, give each of these a new secret; the page on the key says how."
 )
 
 
@@ -215,10 +215,10 @@ def check_stored_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
             sentence = "Secrets are stored unencrypted, because the package cryptography is not installed."
             yield warning("secrets", sentence, "Install it, then run encrypt-secrets.", _install_command())
     elif found.encrypted:
-        sentence = (
-            f"{counted(found.encrypted, 'secret')} must be encrypted again with the present secret key."
-        )
-        yield warning("secrets", sentence, "Encrypt them.", installation.typed("encrypt-secrets"))
+        again = f"{counted(found.encrypted, 'secret')} must be encrypted again with the present secret key."
+        waits = " Until then deliveries or inbound events wait." if found.unbound else ""
+        report = problem if waits else warning
+        yield report("secrets", again + waits, "Encrypt them.", installation.typed("encrypt-secrets"))
     elif not found.unreadable:
         count = counted(found.total, "secret")
         yield ok("secrets", f"{count} can be decrypted." if found.total else "There is no secret to encrypt.")
