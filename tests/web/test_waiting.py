@@ -4,17 +4,19 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, event, make_url, text
 
+from guestbook.storage import engine_setup
 from guestbook.storage.database import db
-from guestbook.storage.engine_setup import Waits
 from tests.support.visitor import Visitor, fields, parse, stored
 from tests.web.test_database_faults import form_of
 
-WAITS = Waits(write=0.4, read=0.2, on_server=1, at_once=4, retry=1.0)
+REQUESTS = engine_setup.FOR_REQUESTS
+WAITS = replace(REQUESTS, write=0.4, read=0.2, on_server=1, retry=REQUESTS.retry / REQUESTS.on_server)
 LONGEST = 10.0  # seconds; half of what a pass would wait, and much for a machine that has much else to do
 
 
@@ -70,6 +72,25 @@ def test_under_a_foreign_lock_readers_read_and_a_writer_soon_has_the_text_back(
     assert fields(parse(answer))["message"] == "Please keep me"
     assert waiter.send(form).status_code == 303
     assert len(stored(waiter.app)) == 2
+
+
+@pytest.mark.parametrize(
+    ("each_environ", "statement"),
+    [
+        ("postgresql", "LOCK TABLE comments IN EXCLUSIVE MODE"),
+        ("mariadb", "UPDATE limits SET hits = 0"),
+    ],
+    indirect=["each_environ"],
+)
+def test_who_has_waited_for_a_lock_does_not_wait_for_it_again(waiter: Visitor, statement: str) -> None:
+    form, waits = form_of(waiter.app), list[str]()
+    assert waiter.send(form).status_code == 303
+    with waiter.app.app_context():
+        engine: Engine = db.engine
+    event.listen(engine, "handle_error", lambda context: waits.append(str(context.original_exception)))
+    with locked(waiter.app, statement):
+        assert waiter.send(form | {"message": "Please keep me"}).status_code == 503
+    assert len(waits) == 1, waits
 
 
 @pytest.mark.parametrize("each_environ", ["sqlite-journal"], indirect=True)
