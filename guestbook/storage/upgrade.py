@@ -27,7 +27,7 @@ from guestbook.storage.copy.book_copy import PASS_WAIT
 from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.schema_version import Age
 
-HALF_UPGRADED = "The book is half upgraded: the step to {} did not come to its end. Run this again: {}"
+GAVE_UP = "{}: the step to {} did not come to its end. Run this again: {}"
 STILL_AT_WORK = "A pass or another upgrade is still at work. Stop cron, and run this again."
 
 
@@ -113,7 +113,9 @@ def _migrate(engine: Engine, report: UpgradeReport, progress: Progress) -> None:
             try:
                 database.write_with_retry(engine, partial(_run, scripts, script.revision))
             except DBAPIError as error:
-                error.add_note(HALF_UPGRADED.format(script.revision, installation.typed("upgrade")))
+                is_half = report.migrations or engine.dialect.name not in ("sqlite", "postgresql")
+                state = "The book is half upgraded" if is_half else "Nothing was changed"
+                error.add_note(GAVE_UP.format(state, script.revision, installation.typed("upgrade")))
                 raise
             report.migrations.append(Migration(script.revision, script.doc, time.monotonic() - began))
             step(1)
