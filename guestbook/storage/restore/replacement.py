@@ -145,7 +145,9 @@ class _Keeper:
         self.report: BackupReport | None = None
 
     def keep(self) -> Path:
-        """Make it, and return where it is."""
+        """Make it in place of the one of an earlier try, and return where it is."""
+        if self.report:
+            self.report.path.unlink(missing_ok=True)
         path = backup.own_path(self._settings, "before-restore")
         self.report = backup.write(self._settings, path, progress=self._progress)
         return self.report.path

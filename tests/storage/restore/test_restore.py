@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pymysql
 import pytest
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from guestbook import settings
@@ -95,6 +97,25 @@ def test_the_file_and_the_data_folder_may_have_names_that_mean_something_in_urls
     restored(replace(there, data_dir=folder), file)
     assert dump(backup.write(there, tmp_path / "back.db").path) == dump(home / "guestbook.db")
     assert {path.name for path in folder.iterdir()} <= {file.name, "pass.lock", "restore.lock"}
+
+
+def test_a_restore_that_begins_again_keeps_one_backup_of_the_book(
+    home: Path, there: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = backup.write(settings.load(at(home)), tmp_path / "b.db").path
+    restored(there, file)
+    conflicts = [OperationalError("SELECT", None, pymysql.OperationalError(1020, "changed"))]
+
+    def meet(*arguments: Any, then: Any = sqlite_replacement.continue_sequences) -> None:
+        if conflicts:
+            raise conflicts.pop()
+        then(*arguments)
+
+    monkeypatch.setattr(sqlite_replacement, "continue_sequences", meet)
+    report = restored(there, file)
+    assert not conflicts
+    assert report.before
+    assert list(report.before.path.parent.iterdir()) == [report.before.path]
 
 
 @pytest.mark.parametrize("kind", ["sqlite-wal", "postgresql", "mariadb"])
