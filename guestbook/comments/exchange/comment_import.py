@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook.comments import announcements, book, comment_form
@@ -273,10 +272,8 @@ def _check_reply(comment: CheckedComment, settings: Settings) -> None:
 
 def _store(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[str]:
     """Store those that are not there, all or none; return how many by status."""
-    try:
-        return database.complete(lambda: _store_once(comments, rules))
-    except IntegrityError:  # another import was faster; now its comments are seen
-        return database.complete(lambda: _store_once(comments, rules))
+    # If another import was faster, its comments are seen at the second try.
+    return database.repeat(lambda: database.complete(lambda: _store_once(comments, rules)))
 
 
 def _store_once(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[str]:

@@ -224,3 +224,17 @@ def test_an_import_with_events_lets_visitors_sign_in_between(monkeypatch: pytest
     comment_import.run_import(rows, rules)
     assert counts[-1] == len(factories.deliveries()) == 12
     assert max(after - before for before, after in pairwise(counts)) <= 2
+
+
+def test_an_import_that_another_one_overtakes_finds_its_comments(
+    app: Flask,  # noqa: ARG001  it has the tables
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [FileRow("Line 1", {"name": "Ada", "message": "Hi", "created_at": "2026-01-31 23:59"})]
+    rules = ImportRules(factories.settings())
+    comment_import.run_import(rows, rules)
+    new = comment_import._new
+    blind = iter([lambda _session, comments: comments])  # as if the other's were not committed yet
+    monkeypatch.setattr(comment_import, "_new", lambda *given: next(blind, new)(*given))
+    report = comment_import.run_import(rows, rules)
+    assert (report.there, report.stored.total()) == (1, 0)
