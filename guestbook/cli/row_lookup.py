@@ -28,14 +28,14 @@ id_argument = click.argument("id_", metavar="ID")
 
 
 def find(model: type[M], given: str) -> M:
-    """Return the row whose id begins like that, that has the name, or whose id ends like that.
+    """Return the row whose id begins like that or that has the name, or else whose id ends like that.
 
-    Refuse none and more than one.
+    Refuse none and more than one. A whole id never means a name.
     """
     part = given.strip().lower()
     rows: list[M] = _by_beginning(model, part)
-    if len(rows) != 1:
-        rows = _by_name(model, given) or rows or _by_end(model, part)
+    if not rows or len(part) < ID_LENGTH:
+        rows = list(dict.fromkeys([*_by_name(model, given), *rows])) or _by_end(model, part)
     if len(rows) == 1:
         return rows[0]
     noun = re.sub("(?<=[a-z])(?=[A-Z])", " ", model.__name__).lower()

@@ -32,14 +32,27 @@ def test_the_end_that_a_list_prints_finds_its_row(shell: Shell) -> None:
     assert shell.refused("deliveries", "show", rows[0][-5:]).startswith("Error: No delivery has the id")
 
 
-def test_a_beginning_and_a_name_win_and_such_a_row_is_listed_with_its_whole_id(shell: Shell) -> None:
+def test_a_beginning_or_a_name_wins_over_an_end_and_such_a_row_is_listed_with_its_whole_id(
+    shell: Shell,
+) -> None:
     ending = factories.webhook(id=row_id("01", END))
     named = factories.webhook(id=row_id("02", "c0c1c2"), name=END)
     assert shell.json("webhooks", "show", END)["id"] == named
     assert row_lookup.shown_ids(Webhook, [ending, named]) == {ending: ending, named: "c0c1c2"}
-    beginning = factories.webhook(id=row_id(END, "d0d1d2"))
-    assert shell.json("webhooks", "show", END)["id"] == beginning
+    factories.webhook(id=row_id(END, "d0d1d2"))
     assert row_lookup.shown_ids(Webhook, [ending])[ending] == ending
+
+
+def test_a_name_that_is_the_beginning_of_another_id_is_refused(shell: Shell) -> None:
+    begun = factories.webhook(id=row_id("01", END))
+    named = factories.webhook(id=row_id("02", END), name="01")
+    factories.webhook(id=row_id("03", END), name=begun)
+    said = shell.refused("webhooks", "delete", "01", "--yes")
+    assert said.startswith(f"Error: 01 fits more than one webhook: {named} (01), {begun}")
+    assert shell.json("webhooks", "show", "02")["id"] == named
+    assert shell.json("webhooks", "show", begun)["id"] == begun
+    factories.webhook(id=row_id("04", END), name="04")
+    assert shell.json("webhooks", "show", "04")["id"] == row_id("04", END)
 
 
 def test_an_end_is_looked_for_among_the_newest_rows(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
