@@ -2,12 +2,13 @@
 
 import re
 import socket
+import subprocess
 from contextlib import ExitStack, suppress
 
 import pytest
 from click.testing import CliRunner
 
-from guestbook.cli.run import run
+from guestbook.cli.run import PASS_COMMAND, run
 
 HOST = "127.0.0.1"
 
@@ -29,3 +30,11 @@ def test_in_a_checkout_the_advice_for_a_port_of_the_environment_names_the_script
     assert (done.exit_code, done.stdout) == (2, "")
     sentence = f"Port {port} is not a number from 1 to 65535. Take another one: PORT="
     assert re.fullmatch(rf"{sentence}50\d\d scripts/run\n", done.stderr)
+
+
+def test_the_process_of_a_pass_can_import_what_its_code_names() -> None:
+    command = [*PASS_COMMAND[: PASS_COMMAND.index("cron")], "--version"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.read().startswith("guestbook ")  # its standard input is open until then
+    assert process.returncode == 0
