@@ -17,8 +17,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Engine, insert, select, update
 
 from guestbook.background import housekeeping as chores
-from guestbook.inbound.inbox import Inbox
-from guestbook.inbound.processor import Counts
+from guestbook.inbound.inbox import Counts, Inbox
 from guestbook.lib import VERSION, clock, ids, own_process, pass_lock
 from guestbook.lib.own_process import StopFlag
 from guestbook.outbound.dispatcher import Dispatcher

@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, func, select
 
 from guestbook.background import cron, housekeeping
-from guestbook.inbound.inbox import Inbox
-from guestbook.inbound.processor import Counts
+from guestbook.inbound.inbox import Counts, Inbox
 from guestbook.lib import clock
 from guestbook.outbound import lanes
 from guestbook.outbound.dispatcher import Dispatcher

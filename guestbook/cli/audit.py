@@ -8,7 +8,7 @@ from functools import partial
 
 import click
 
-from guestbook.cli import app_command, options, output
+from guestbook.cli import app_command, list_options, output
 from guestbook.cli.options import WHEN, Choice, moment
 from guestbook.lib import json_schema, text
 from guestbook.queries import lists
@@ -45,7 +45,7 @@ def audit(
         raise click.UsageError("Choose --csv or --json.")
     wanted = AuditFilter(action=action, actor=actor, since=since, until=until)
     most = limit or (ALL_ENTRIES if as_csv or as_json else SHOWN_ENTRIES)
-    rows = options.newest(partial(lists.audit, db.session(), wanted), most)
+    rows = list_options.newest(partial(lists.audit, db.session(), wanted), most)
     if as_json:
         output.print_json([json_schema.of_row(row, AUDIT_ENTRY_SCHEMA) for row in rows])
     elif as_csv:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from guestbook.cli import app_command, comment_files, options, output, row_lookup
+from guestbook.cli import app_command, comment_files, list_options, output, row_lookup
 from guestbook.cli.options import Choice
 from guestbook.comments import book, comment_shape
 from guestbook.lib import clock
@@ -40,11 +40,11 @@ def comments() -> None:
 @comments.command("list")
 @click.option("--status", type=Choice(COMMENT_STATUSES), help="Only those with this status.")
 @click.option("--search", metavar="WORDS", help="Only those with these words in what the visitor typed.")
-@options.limit_option
+@list_options.limit_option
 @output.as_json
 def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> None:
     """List comments, newest first."""
-    rows = options.newest(partial(lists.comments, db.session(), status, search), limit)
+    rows = list_options.newest(partial(lists.comments, db.session(), status, search), limit)
     if as_json:
         output.print_json([_document(row) for row in rows])
         return

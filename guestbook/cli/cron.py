@@ -17,7 +17,7 @@ from guestbook.background import housekeeping
 from guestbook.background.cron import CronPing
 from guestbook.cli import app_command, terminal_log
 from guestbook.cli.options import pass_options, ping_option
-from guestbook.inbound.processor import Counts
+from guestbook.inbound.inbox import Counts
 from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.outbound.recorder import Tally

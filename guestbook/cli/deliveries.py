@@ -6,7 +6,7 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-from guestbook.cli import app_command, backfill, options, output, requeue, row_lookup
+from guestbook.cli import app_command, backfill, list_options, output, requeue, row_lookup
 from guestbook.cli.options import Choice
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
@@ -31,15 +31,15 @@ def deliveries() -> None:
 
 
 @deliveries.command("list")
-@options.queue_options
+@list_options.queue_options
 @click.option("--webhook", metavar="ID", help="Only those of one webhook.")
 @click.option("--event", type=Choice(list(EVENTS)), help="Only those of this event.")
 @output.as_json
 def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
     webhook_id = row_lookup.id_of(Webhook, webhook)
-    wanted = lists.Deliveries(webhook_id=webhook_id, **options.cleaned(filters))
-    rows = options.newest(partial(lists.deliveries, db.session(), wanted), limit)
+    wanted = lists.Deliveries(webhook_id=webhook_id, **list_options.cleaned(filters))
+    rows = list_options.newest(partial(lists.deliveries, db.session(), wanted), limit)
     if as_json:
         output.print_json([webhook_shapes.delivery(row) for row in rows])
         return
@@ -52,7 +52,7 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
                 ids[row.id],
                 row.event,
                 names.get(row.webhook_id),
-                options.status_option(row),
+                list_options.status_option(row),
                 row.attempts,
                 row.due_at,
                 row.last_error or row.last_status_code,

@@ -7,7 +7,7 @@ import click
 from sqlalchemy import select
 
 from guestbook.background import cron
-from guestbook.cli import app_command, options, output, requeue, row_lookup, terminal_log
+from guestbook.cli import app_command, list_options, options, output, requeue, row_lookup, terminal_log
 from guestbook.cli import cron as commands
 from guestbook.inbound import evaluate, source_shapes, template_preview
 from guestbook.queries import lists
@@ -34,7 +34,7 @@ def process(max_seconds: float) -> None:
 
 
 @inbox.command("list")
-@options.queue_options
+@list_options.queue_options
 @click.option("--source", metavar="ID", help="Only those of one source.")
 @click.option("--event", help="Only those of this event. One such as issues means issues.opened too.")
 @click.option("--sender", help="Only those with this text in their sender.")
@@ -43,8 +43,8 @@ def process(max_seconds: float) -> None:
 def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List inbound events, newest first."""
     source_id = row_lookup.id_of(Source, source)
-    wanted = lists.InboundEvents(source_id=source_id, **options.cleaned(filters))
-    rows = options.newest(partial(lists.inbound_events, db.session(), wanted), limit)
+    wanted = lists.InboundEvents(source_id=source_id, **list_options.cleaned(filters))
+    rows = list_options.newest(partial(lists.inbound_events, db.session(), wanted), limit)
     if as_json:
         output.print_json([source_shapes.inbound_event(row) for row in rows])
         return
@@ -59,7 +59,7 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
                 names.get(row.source_id),
                 row.event,
                 row.sender,
-                options.status_option(row),
+                list_options.status_option(row),
                 row.error or row.note,
             )
             for row in rows

@@ -1,19 +1,17 @@
-"""Types of options that Click lacks, and the options that several commands have."""
+"""Types of options that Click lacks, and the options that passes and several other commands have."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
 import click
 
 from guestbook.cli import terminal_log
-from guestbook.lib import clock, text
-from guestbook.queries.lists import RowPage
-from guestbook.storage.models import AuditEntry, Comment, Delivery, InboundEvent
-from guestbook.storage.models.delivery import QUEUE_STATUSES
+from guestbook.lib import clock
 
 F = TypeVar("F", bound=Callable[..., Any])
+WHEN = "(2026-01-31, 6h, 2d)"  # what `moment` reads, for --help
 
 
 class Choice(click.Choice):  # type: ignore[type-arg]  # older versions of Click take no argument
@@ -84,39 +82,3 @@ ping_option = click.option(
     metavar="URL",
     help="Tell this monitor, such as healthchecks.io, of the start and the end, and not GUESTBOOK_PING_URL.",
 )
-
-
-WHEN = "(2026-01-31, 6h, 2d)"
-M = TypeVar("M", AuditEntry, Comment, Delivery, InboundEvent)
-
-limit_option = click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many."
-)
-
-queue_options = together(
-    click.option("--status", type=Choice(QUEUE_STATUSES), help="Only those with this status."),
-    click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {WHEN}."),
-    click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {WHEN}."),
-    click.option("--text", help="Only those with this in the payload or the last answer."),
-    limit_option,
-)
-
-
-def newest(read_page: Callable[[str | None, int], RowPage[M]], limit: int) -> list[M]:
-    """Return the newest rows. A page that had to look far back may hold only a few of them."""
-    page = read_page(None, limit)
-    rows = page.rows
-    while page.older and len(rows) < limit:
-        page = read_page(page.older, limit - len(rows))
-        rows += page.rows
-    return rows
-
-
-def cleaned(filters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the filters with text cleaned like stored text: PostgreSQL refuses a NUL."""
-    return {name: text.clean_line(one) if isinstance(one, str) else one for name, one in filters.items()}
-
-
-def status_option(row: Delivery | InboundEvent) -> str:
-    """Return the status for a table, and whether the row was erased."""
-    return f"{row.status}, erased" if row.erased_at else row.status

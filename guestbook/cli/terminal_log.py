@@ -9,9 +9,8 @@ from typing import TextIO, TypeVar
 
 import click
 
-from guestbook.lib.json_log import JsonFormatter
+from guestbook.lib.json_log import RAISING_LOGGERS, JsonFormatter
 from guestbook.lib.text import printable
-from guestbook.storage.engine_setup import RAISING_LOGGERS
 
 VERBOSE = "guestbook.verbose"  # key in click's context
 F = TypeVar("F", bound=Callable[..., object])

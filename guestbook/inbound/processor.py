@@ -10,11 +10,9 @@ pages of webmentions are read in threads of their own: see `mention_pages`.
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -23,6 +21,7 @@ from sqlalchemy.orm import Session
 from guestbook.inbound import actions, due_events, evaluate
 from guestbook.inbound.due_events import Claimed
 from guestbook.inbound.evaluate import NO_METADATA, Effect, InboundDecision, ReceivedEvent
+from guestbook.inbound.inbox import Counts
 from guestbook.inbound.mentions.mention_pages import PagePool
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Translatable, with_detail
@@ -33,52 +32,6 @@ from guestbook.settings import Settings, installation
 from guestbook.storage import database, database_errors, source_budget
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import MENTIONS
-
-if TYPE_CHECKING:
-    from guestbook.inbound.evaluate import InboundDecision
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a pass did in the inbox."""
-
-    processed: int = 0
-    retried: int = 0
-    refused: int = 0  # not genuine or not readable: the sender's error
-    failed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the source's name and id: ours
-    log_lines: list[tuple[str, dict[str, object]]] = field(default_factory=list)  # logged after the commit
-
-    @property
-    def all_failed(self) -> int:
-        """Return how many events failed, whoever is to blame."""
-        return self.failed.total() + self.refused
-
-    def add(self, other: "Counts") -> None:
-        """Add the figures of a batch."""
-        self.processed += other.processed
-        self.retried += other.retried
-        self.refused += other.refused
-        self.failed += other.failed
-
-    def count(self, event_id: str, source: Source, decision: "InboundDecision", note: str | None) -> None:
-        """Count one event, and keep its line for the log."""
-        if decision.retry_at:
-            self.retried += 1
-        elif not decision.error:
-            self.processed += 1
-        elif decision.is_genuine:
-            self.failed[source.name, source.id] += 1
-        else:
-            self.refused += 1
-        what = decision.metadata.event or "an event"
-        fate = f"{decision.fate}. {decision.error}" if decision.error else f"processed. {note or ''}".rstrip()
-        fields: dict[str, object] = {
-            "inbound_event_id": event_id,
-            "source_id": source.id,
-            "event": decision.metadata.event,
-        }
-        self.log_lines.append((f"{event_id} {what} of {source.name}: {fate}", fields))
-
 
 BATCH = 20  # events in one transaction, each of a megabyte at most
 BATCH_TIME = 0.1  # seconds after which a batch begins no more events, because the outbox waits

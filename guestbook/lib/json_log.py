@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from guestbook.lib import clock
 
+RAISING_LOGGERS = ("sqlalchemy.pool", "psycopg")  # they log a lost connection besides raising it
 STANDARD_FIELDS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import InvalidatePoolError, OperationalError
 
 from guestbook.lib import clock
 from guestbook.lib.encryption import NO_KEYS_KNOWN, Keyring
+from guestbook.lib.json_log import RAISING_LOGGERS
 from guestbook.settings import Settings
 from guestbook.storage import (
     book_file,
@@ -36,7 +37,6 @@ SECONDS_BY_SERVER = {
     "mysql": "unix_timestamp(sysdate(6))",
     "mariadb": "unix_timestamp(sysdate(6))",
 }
-RAISING_LOGGERS = ("sqlalchemy.pool", "psycopg")  # they log a lost connection besides raising it
 # Since MariaDB 11.6.2 a row that changed while a statement waited for it is error 1020. We read it then: all
 # that must not change is locked. Older servers see a comment here.
 READ_NEWEST = "/*M!110602 , innodb_snapshot_isolation = OFF */"

@@ -1,7 +1,10 @@
 """deliveries backfill: it says how many, asks, and sends."""
 
+import sys
+from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,16 @@ from tests.cli.conftest import Shell
 from tests.support import factories
 
 BOTH = "comment.created comment.published"
+
+
+class Terminal:
+    """Python's `sys`, but for a standard input that says whether it is a terminal."""
+
+    def __init__(self, isatty: Callable[[], bool]) -> None:
+        self.stdin = SimpleNamespace(isatty=isatty)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
 
 
 def test_it_says_how_many_and_asks_on_a_terminal_alone(shell: Shell) -> None:
@@ -42,8 +55,7 @@ def test_the_answer_counts(
 ) -> None:
     factories.sign()
     factories.webhook(name="Index")
-    terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
-    monkeypatch.setattr(output, "sys", terminal)
+    monkeypatch.setattr(output, "sys", Terminal(lambda: True))
     given = ["deliveries", "backfill", "Index", "--since", "1d"]
     result = shell.runner.invoke(args=given, input=f"{answer}\n")
     assert "Send 1 event to Index? [y/N]" in result.output
@@ -60,7 +72,7 @@ def test_a_webhook_that_is_deleted_before_the_answer_gets_a_sentence(
         webhooks.delete(database.db.engine, hook)
         return True
 
-    monkeypatch.setattr(output, "sys", SimpleNamespace(stdin=SimpleNamespace(isatty=is_terminal)))
+    monkeypatch.setattr(output, "sys", Terminal(is_terminal))
     result = shell.runner.invoke(args=["deliveries", "backfill", "Index", "--since", "1d"], input="y\n")
     assert result.exit_code == 1
     assert result.stderr.endswith("Error: The webhook was deleted meanwhile.\n")
