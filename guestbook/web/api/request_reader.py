@@ -24,7 +24,7 @@ MOST_DIGITS = 100  # of a number in a body
 INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 RFC3339_TIME = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
-)  # RFC 3339
+)
 NO_FIELDS = json_schema.request({})
 NAMED_FIELDS_LIMIT = 5  # unknown fields that an error lists
 SCHEMA_ERRORS = {
