@@ -4,6 +4,8 @@ MariaDB commits each change of a table at once, so an upgrade that was killed le
 The next run begins it again.
 """
 
+from typing import Any
+
 from alembic import op
 from sqlalchemy import CheckConstraint, MetaData, Table, inspect, text
 
@@ -29,6 +31,11 @@ def run(*statements: str) -> None:
     """Run statements that may be run again, such as CREATE … IF NOT EXISTS, in the words of schema.sql."""
     for statement in statements:
         op.get_bind().exec_driver_sql(statement)
+
+
+def rows(query: str) -> list[dict[str, Any]]:
+    """Return what a query finds."""
+    return [dict(row) for row in op.get_bind().exec_driver_sql(query).mappings()]
 
 
 def change_rows(statement: str, **values: str) -> None:
@@ -69,5 +76,4 @@ def is_on(*dialects: str) -> bool:
 
 def indexes_in_order(table: str) -> list[str]:
     """Return the names of a table's indexes on MariaDB, which prefers the first that fits."""
-    rows = op.get_bind().exec_driver_sql(f"SHOW INDEX FROM {table}").mappings()
-    return list(dict.fromkeys(row["Key_name"] for row in rows))
+    return list(dict.fromkeys(row["Key_name"] for row in rows(f"SHOW INDEX FROM {table}")))

@@ -1,7 +1,5 @@
 """A comment from elsewhere knows its source, also after a new name."""
 
-from alembic import op
-
 from guestbook.storage.migrations import steps
 
 revision = "0025"
@@ -15,7 +13,7 @@ BY_EVENT = """
 """
 # Where the event was pruned, the name tells, if no other source ever had it, as the audit log knows.
 CERTAIN = """
-    SELECT id, name, created_at FROM sources WHERE action <> 'webmention' AND name NOT IN (
+    SELECT id, name, created_at AS since FROM sources WHERE action <> 'webmention' AND name NOT IN (
         SELECT name FROM (
             SELECT id, name FROM sources UNION
             SELECT object_id, object_name FROM audit_log WHERE object = 'source' AND object_name IS NOT NULL
@@ -32,5 +30,5 @@ def upgrade() -> None:
     """Add the column, and fill in what is known."""
     steps.add_column("origins", "source_id", "VARCHAR(32)")
     steps.change_rows(BY_EVENT)
-    for source_id, name, since in op.get_bind().exec_driver_sql(CERTAIN).all():
-        steps.change_rows(BY_NAME, id=source_id, name=name, since=since)
+    for row in steps.rows(CERTAIN):
+        steps.change_rows(BY_NAME, **row)
