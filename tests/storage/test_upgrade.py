@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
+from standardwebhooks import Webhook as Verifier
 
 from guestbook import settings
 from guestbook.lib.encryption import PREFIX_OF_ENCRYPTED, Keyring, of_row
@@ -24,15 +25,18 @@ from guestbook.storage import (
     upgrade,
     version_check,
 )
+from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, WrongVersion
 from guestbook.storage.stored_secrets import SECRET_COLUMNS_OF_BOOK
 from guestbook.storage.upgrade import UpgradeReport
-from tests.conftest import need_server, settings_for
+from tests.conftest import need_server, running, settings_for
 from tests.repo.test_schema import KINDS, VERSION, Description, described, engine_on
 from tests.storage import earlier_books
 from tests.storage.earlier_books import ROWS, WHEN, rows
-from tests.support import databases
+from tests.support import databases, factories
+from tests.support.receiver import Receiver
 from tests.support.secret_keys import KEY
+from tests.support.visitor import Visitor
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -181,6 +185,39 @@ def test_comments_from_elsewhere_know_their_source_where_that_is_certain(kind: s
 def store(connection: Connection, table: str, row: dict[str, object]) -> None:
     places = ", ".join(f":{name}" for name in row)
     connection.execute(text(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})"), row)
+
+
+def test_a_program_of_the_baseline_that_still_runs_can_write_and_this_one_goes_on_with_it(
+    kind: str, tmp_path: Path, receiver: Receiver
+) -> None:
+    secret, key, at = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "2" * 32, "2026-02-01T00:00:00.000Z"
+    sealed = Keyring((KEY,)).encrypt(secret, "webhook secret")  # as it was before version 0029
+    active = {"paused_until": None, "failures_in_a_row": 0, "unreachable_in_a_row": 0, "failing_since": None}
+    written = {
+        "webhooks": active
+        | {"id": key, "url": receiver.url("/new"), "secret": sealed, "previous_secret": None},
+        "comments": {"id": key, "form_key": key, "message": "Of the older program", "status": "published"},
+        "origins": {"comment_id": key, "url": "https://a.example/2"},
+        "deliveries": {"id": key, "webhook_id": key, "comment_id": key, "due_at": at},
+        "attempts": {"delivery_id": key},
+    }
+    with earlier_books.earlier(kind, tmp_path) as url:
+        upgraded(tmp_path, url)
+        with engine_on(url) as engine, database.write(engine) as connection:
+            connection.exec_driver_sql("DELETE FROM deliveries")  # to a receiver that is not here
+            for table, row in written.items():
+                store(connection, table, ROWS[table] | row)
+        with running(settings_for(tmp_path, url)) as app, app.app_context():
+            factories.run_pass()
+            page = Visitor(app).get("/").get_data(as_text=True)
+            assert factories.deliveries()[0].status == "new"  # it waits, as with another secret key
+            with database.write(db.engine) as connection:  # as encrypt-secrets does
+                stored_secrets.encrypt_all(connection, Keyring((KEY,)))
+            factories.all_due()
+            factories.run_pass()
+    [request] = receiver.at("/new")
+    Verifier(secret).verify(request.body, request.headers)
+    assert "Of the older program" in page
 
 
 def test_the_versions_begin_with_the_baseline_and_each_follows_the_one_before() -> None:
