@@ -219,8 +219,9 @@ class ActiveHost:
 
     @property
     def last_at(self) -> datetime:
-        """When it was last active."""
-        return max(self.seen.values())
+        """When it was last active: not a moment to come, which is of a clock that ran ahead."""
+        now = clock.now()
+        return max((at for at in self.seen.values() if at <= now), default=min(self.seen.values()))
 
     @property
     def rank(self) -> tuple[datetime, str]:
@@ -229,7 +230,7 @@ class ActiveHost:
 
     def is_active(self, now: datetime) -> bool:
         """Whether that was lately; a time far in the future is from before a clock was set right."""
-        return abs(now - self.last_at) <= ACTIVE_FOR
+        return any(abs(now - at) <= ACTIVE_FOR for at in self.seen.values())
 
     def is_this_one(self) -> bool:
         """Whether it is this host: containers share the kernel's id, a restart keeps the host's name."""

@@ -161,6 +161,27 @@ def test_a_restart_and_containers_on_one_kernel_are_one_host(
     assert run()
 
 
+def test_a_note_of_a_clock_that_ran_ahead_hides_no_host_and_loses_no_rank(
+    file: Path, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = clock.now
+    HostNote(factories.settings(), book_file.PASS).renew()
+    (before,) = book_file.hosts(file)
+    with monkeypatch.context() as ahead:
+        ahead.setattr(clock, "now", lambda: real() + timedelta(minutes=14))
+        HostNote(factories.settings(), book_file.WEB).renew()
+        ahead.setattr(clock, "now", lambda: real() + timedelta(minutes=28))
+        HostNote(factories.settings(), book_file.WEB).renew()
+    elsewhere.note(file, "web-2", "another-kernel")
+    monkeypatch.setattr(clock, "now", lambda: real() + timedelta(minutes=6))
+    HostNote(factories.settings(), book_file.PASS).renew()
+    (after,) = [host for host in book_file.hosts(file) if host.is_this_one()]
+    assert after.since == before.since
+    assert after.is_active(clock.now())
+    assert after.last_at == after.seen[book_file.PASS]
+    assert run()
+
+
 def test_an_idle_pass_leaves_the_complaint_to_a_whole_one(file: Path, elsewhere: Elsewhere) -> None:
     run()
     assert idle_pass.run(factories.settings())
