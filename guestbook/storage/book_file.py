@@ -204,7 +204,7 @@ CAME_FIRST = "This host came first, so the other one only reads. "
 TWO_HOSTS_ADVICE = (
     "Run the web server and cron on one host, or use PostgreSQL or MariaDB. If you have moved the book, stop "
     f"it on the old host: {ACTIVE_FOR.seconds // 60} minutes after a host was last active it does not count "
-    "any more. To go on here at once, run this here:"
+    "any more."
 )
 
 
@@ -221,6 +221,7 @@ class ActiveHost:
     def last_at(self) -> datetime:
         """When it was last active: not a moment to come, which is of a clock that ran ahead."""
         now = clock.now()
+GO_ON_HERE = " To go on here at once, run this here:"
         return max((at for at in self.seen.values() if at <= now), default=min(self.seen.values()))
 
     @property
@@ -288,7 +289,9 @@ def first(file: Path, now: datetime) -> ActiveHost | None:
 
 def why_second(file: Path, host: ActiveHost) -> str:
     """Say why this host may not write, until when, and what to do."""
-    return f"{_two_hosts(file, host, CAME_SECOND)}{TWO_HOSTS_ADVICE} {installation.typed(TAKE_OVER)}"
+    return (
+        f"{_two_hosts(file, host, CAME_SECOND)}{TWO_HOSTS_ADVICE}{GO_ON_HERE} {installation.typed(TAKE_OVER)}"
+    )
 
 
 def two_hosts(file: Path, now: datetime) -> str | None:

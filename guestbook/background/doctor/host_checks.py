@@ -36,8 +36,10 @@ def check_hosts_of_file(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if not book.file:
         return
     if reason := book_file.two_hosts(book.file, book.now):
-        command = installation.typed(book_file.TAKE_OVER)
-        yield problem("hosts", reason.strip(), book_file.TWO_HOSTS_ADVICE, command)
+        is_second = book_file.first(book.file, book.now) is not None
+        advice = book_file.TWO_HOSTS_ADVICE + (book_file.GO_ON_HERE if is_second else "")
+        command = installation.typed(book_file.TAKE_OVER) if is_second else None
+        yield problem("hosts", reason.strip(), advice, command)
     else:
         yield ok("hosts", f"This host is {ids.host_name()}. {_activity(book.file)}")
 

@@ -258,9 +258,21 @@ def test_two_hosts_over_one_file_are_a_problem_until_one_was_quiet_for_a_quarter
     assert findings["hosts"].state is State.PROBLEM
     assert "other (passes) was last active just now" in findings["hosts"].sentence
     assert "15 minutes after a host was last active" in str(findings["hosts"].advice)
+    assert str(findings["hosts"].command).endswith(" take-over")
     real = clock.now
     monkeypatch.setattr(clock, "now", lambda: real() + timedelta(minutes=16))
     assert is_fine(look(), "hosts")
+
+
+def test_the_host_that_may_write_is_not_told_to_take_over(
+    look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book_file._write(tmp_path / "guestbook.db", book_file.WEB, clock.now())
+    note_of_another_host(tmp_path / "guestbook.db", monkeypatch)
+    finding = look()["hosts"]
+    assert (finding.state, finding.command) == (State.PROBLEM, None)
+    assert "This host came first" in finding.sentence
+    assert "run this here" not in str(finding.advice)
 
 
 def test_a_limit_of_the_host_is_named(look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
