@@ -56,8 +56,11 @@ class OpenFile:
             elif self._main != _identity(self.path):
                 self._take_over()
             is_read_only = files.is_read_only(self.path)
-            info["file"] = Opened(self, _identity(self.path), None, is_read_only)
-            return _uri_of_fixed(self.path) if is_read_only and self._is_whole() else None
+            before = self.written()
+            is_fixed = is_read_only and self._is_whole()
+            fixed = before if is_fixed else None
+            info["file"] = Opened(self, _identity(self.path), None, is_read_only, fixed)
+            return _uri_of_fixed(self.path) if is_fixed else None
 
     def note(self, info: dict[Any, Any]) -> None:
         """Remember what a connection has opened; raises FileReplaced."""
@@ -65,6 +68,15 @@ class OpenFile:
             check(info)
             self._main, self._wal = info["file"].main, _identity(self.wal)
             info["file"] = replace(info["file"], main=self._main, wal=self._wal)
+
+    def written(self) -> list[tuple[int, int]]:
+        """Return what changes when somebody writes: the size and time of the file and its WAL."""
+        found = []
+        for path in (self.path, self.wal):
+            with suppress(OSError):
+                stat = path.stat()
+                found.append((stat.st_size, stat.st_mtime_ns))
+        return found
 
     def _is_whole(self) -> bool:
         """Whether nothing beside the file belongs to it, such as the log of a host that lost its power."""
@@ -117,12 +129,15 @@ class Opened:
     main: Identity | None
     wal: Identity | None
     was_read_only: bool  # the disk, so that this connection can never write
+    fixed: list[tuple[int, int]] | None  # `written` before SQLite was told that nobody writes, else None
 
     @property
     def is_current(self) -> bool:
-        """Whether these are the files at the path, and the disk has not become writable."""
+        """Whether these are the files at the path, no fixed one was written, and the disk is as it was."""
         is_main = _identity(self.file.path) == self.main
         if self.was_read_only and not files.is_read_only(self.file.path):
+            return False
+        if self.fixed is not None and self.fixed != self.file.written():  # another host or container writes
             return False
         return is_main and (self.wal is None or _identity(self.file.wal) == self.wal)
 
@@ -206,6 +221,7 @@ TWO_HOSTS_ADVICE = (
     f"it on the old host: {ACTIVE_FOR.seconds // 60} minutes after a host was last active it does not count "
     "any more."
 )
+GO_ON_HERE = " To go on here at once, run this here:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +237,6 @@ class ActiveHost:
     def last_at(self) -> datetime:
         """When it was last active: not a moment to come, which is of a clock that ran ahead."""
         now = clock.now()
-GO_ON_HERE = " To go on here at once, run this here:"
         return max((at for at in self.seen.values() if at <= now), default=min(self.seen.values()))
 
     @property

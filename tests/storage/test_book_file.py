@@ -11,6 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import SessionTransaction
 
+from guestbook.lib import files
 from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -144,3 +145,18 @@ def test_a_pass_that_stays_ends_when_the_file_is_replaced(app: Flask, file: Path
                 watch.version()
         with Poller(db.engine) as watch:
             assert watch.next_due() is None
+
+
+def test_a_reader_on_a_disk_that_it_cannot_write_sees_what_others_write(
+    app: Flask, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sign(app, "before") == 303
+    with app.app_context():
+        db.engine.dispose()
+    monkeypatch.setattr(files, "is_read_only", lambda _: True)
+    page = Visitor(app).get("/").text
+    assert "before" in page
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("UPDATE comments SET message = 'written elsewhere'")
+        other.commit()
+    assert "written elsewhere" in Visitor(app).get("/").text
