@@ -5,6 +5,9 @@ import sys
 import threading
 import time
 import uuid
+from pathlib import Path
+
+import pytest
 
 from guestbook.lib import ids
 
@@ -57,3 +60,13 @@ def test_a_token_of_a_url_needs_no_escapes_and_is_never_the_same() -> None:
     made = {ids.new_url_token() for _ in range(100)}
     assert len(made) == 100
     assert all(ids.URL_TOKEN.fullmatch(token) and len(token) == 32 for token in made)
+
+
+def test_without_linux_a_host_is_known_by_its_network_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ids, "BOOT_ID", tmp_path / "none")
+    monkeypatch.setattr(uuid, "getnode", lambda: 0x00163E5EC1A9)
+    assert ids.boot_id() == "163e5ec1a9"
+    monkeypatch.setattr(uuid, "getnode", lambda: 1 << 40 | 5)  # made for this process
+    assert ids.boot_id() is None
