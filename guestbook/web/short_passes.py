@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 from werkzeug.wsgi import ClosingIterator
 
+from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
 from guestbook.web import book_version
 
@@ -66,7 +67,8 @@ class ShortPasses:
         except Exception as error:
             self.problem = type(error).__name__
             self._rest(LOOK_EVERY)
-            log.warning("The work after this request waits for the next one.", exc_info=error)
+            reason, shown = (f": {error}", None) if isinstance(error, Refused) else (".", error)
+            log.warning("The work after this request waits for the next one%s", reason, exc_info=shown)
 
     def run(self, environ: Environ) -> "ShortReport | None":
         """Do what is due for a pinger, who waits for it; None when another pass is at work."""

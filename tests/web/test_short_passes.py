@@ -14,12 +14,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from guestbook.background import short_pass
-from guestbook.lib import clock, pass_lock
-from guestbook.storage import cron_token, database
+from guestbook.lib import clock, ids, pass_lock
+from guestbook.storage import book_file, cron_token, database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Pass
 from guestbook.web import pinger, short_passes
-from tests.conftest import running
+from tests.conftest import running, settings_for
 from tests.support import factories
 from tests.support.book import Book
 from tests.support.receiver import HANG, Answer, Receiver
@@ -248,3 +248,20 @@ def test_too_many_calls_must_wait(client: FlaskClient, address: str) -> None:
 @pytest.mark.usefixtures("app")
 def test_without_a_token_every_address_is_unknown(client: FlaskClient) -> None:
     assert client.get("/cron/None").status_code == 404
+
+
+def test_a_second_host_is_one_line_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    environ = settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")
+    with running({**environ, "GUESTBOOK_SEND_AFTER_REQUESTS": "true"}) as app, app.app_context():
+        factories.delivery(factories.webhook())
+        with monkeypatch.context() as there:
+            there.setattr(ids, "host_name", lambda: "web-2")
+            there.setattr(ids, "boot_id", lambda: "another-kernel")
+            book_file._write(tmp_path / "guestbook.db", book_file.WEB, clock.now())
+        ask(app)
+        db.session.remove()
+    (warned,) = [one for one in caplog.records if one.name == short_passes.__name__]
+    assert "next one: Two hosts use one SQLite file" in warned.getMessage()
+    assert not warned.exc_info
