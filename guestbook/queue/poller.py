@@ -105,7 +105,8 @@ class Poller:
         Return whether somebody woke us: then there is something to do, and a look would only take time.
         """
         now, wake = time.monotonic(), self._moment(other_due())
-        look_at, until = now + self._interval, min(until, now + LONGEST_REST)
+        look_at = now + self._interval
+        until = min(until, now + LONGEST_REST) if self._is_file else until
         while now < min(wake, until) and not stop.is_set() and not ends():
             if self._is_woken_within(min(wake, until, look_at, now + STOP_LOOK) - now, stop):
                 return True

@@ -10,6 +10,7 @@ from flask import Flask
 
 from guestbook.lib import clock
 from guestbook.lib.own_process import StopFlag
+from guestbook.queue import poller as poller_module
 from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -96,6 +97,17 @@ def test_a_rest_ends_when_the_next_one_is_due() -> None:
         thread, took = rest_in_a_thread(poller, LONG, StopFlag())
         thread.join(LONG)
         assert took[0] < LONG / 2
+
+
+def test_only_a_pass_on_a_file_ends_its_rest_to_look_for_another_host(
+    each_app: Flask,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(poller_module, "LONGEST_REST", 0.1)
+    with Poller(db.engine) as poller:
+        thread, took = rest_in_a_thread(poller, 1.0, StopFlag())
+        thread.join(LONG)
+    assert (took[0] < 0.9) == (db.engine.dialect.name == "sqlite")
 
 
 @pytest.mark.usefixtures("app")
