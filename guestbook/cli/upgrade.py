@@ -133,7 +133,7 @@ def _encrypted(keyring: Keyring) -> StoredSecrets:
 ANY_HOSTS = "Any number of hosts may use a book on PostgreSQL or MariaDB, so there is nothing to take over."
 
 
-@click.command("take-over", cls=app_command.AppCommand)
+@click.command("take-over", cls=app_command.AnyVersionCommand)
 def take_over() -> None:
     """Let this host use the SQLite file at once, after the book has moved here.
 

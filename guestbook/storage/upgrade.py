@@ -21,8 +21,9 @@ from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress, in_silence
 from guestbook.settings import Settings, installation
-from guestbook.storage import backup, database, engine_setup, schema_version, version_check
+from guestbook.storage import backup, book_file, database, engine_setup, schema_version, version_check
 from guestbook.storage.backup import BackupReport
+from guestbook.storage.book_file import HostNote
 from guestbook.storage.copy.book_copy import PASS_WAIT
 from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.schema_version import Age
@@ -71,6 +72,7 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
                 return UpgradeReport(schema_version.head(), schema_version.head())
             if age is not Age.OLDER:
                 raise WrongVersion(version_check.FAULTS[age])
+            HostNote(settings, book_file.PASS).keep()  # a second host would fail after a useless backup
             report = UpgradeReport(stored[0], schema_version.head())
             began = time.monotonic()
             path = backup.own_path(settings, f"guestbook-{report.before}")

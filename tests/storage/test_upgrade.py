@@ -8,16 +8,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from standardwebhooks import Webhook as Verifier
 
+import guestbook
 from guestbook import settings
+from guestbook.lib import clock, ids
 from guestbook.lib.encryption import PREFIX_OF_ENCRYPTED, Keyring, of_row
 from guestbook.lib.errors import Refused
 from guestbook.storage import (
     SCHEMA,
     backup,
+    book_file,
     database,
     database_errors,
     schema_version,
@@ -318,6 +321,22 @@ def test_a_file_that_a_killed_backup_left_goes(tmp_path: Path) -> None:
         upgraded(tmp_path, url)
         (backup,) = (tmp_path / "backups").iterdir()
     assert backup.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_book_that_moved_to_a_newer_program_is_taken_over_and_then_upgraded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with earlier_books.earlier("sqlite-wal", tmp_path) as url:
+        with monkeypatch.context() as there:
+            there.setattr(ids, "host_name", lambda: "old")
+            there.setattr(ids, "boot_id", lambda: "another-kernel")
+            book_file._write(Path(str(make_url(url).database)), book_file.WEB, clock.now())
+        with pytest.raises(Refused, match="old came first"):
+            upgraded(tmp_path, url)
+        assert not (tmp_path / "backups").exists()
+        shell = guestbook.create_app(settings_for(tmp_path, url)).test_cli_runner()
+        assert "in place of old." in shell.invoke(args=["take-over"]).output
+        assert upgraded(tmp_path, url).backup
 
 
 def test_without_a_backup_nothing_is_changed(tmp_path: Path) -> None:
