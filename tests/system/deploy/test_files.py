@@ -109,6 +109,11 @@ def test_the_containers_run_commands_that_exist() -> None:
         check_call(words)
 
 
+def test_new_containers_are_the_same_host_to_the_book() -> None:
+    text = (DEPLOY / "container/compose.yaml").read_text()
+    assert text.count("    hostname: guestbook") == text.count("    image: guestbook\n") == 3
+
+
 def test_a_stopped_pass_has_time_for_the_requests_under_way_and_for_their_outcomes(tmp_path: Path) -> None:
     least = settings.load({"GUESTBOOK_DATA_DIR": str(tmp_path)}).timeout + database.RETRY_FOR
     [grace] = re.findall(r"stop_grace_period: (\d+)s", (DEPLOY / "container/compose.yaml").read_text())
