@@ -144,6 +144,8 @@ def take_over() -> None:
     file = database_url.sqlite_file(read.data_dir, read.database_url)
     if file is None:
         raise Refused(ANY_HOSTS)
+    if not file.exists():
+        raise Refused(f"{file} is not there: copy the book to it first.")
     try:
         others = book_file.take_over(file)
     except OSError as error:

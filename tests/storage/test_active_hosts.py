@@ -161,6 +161,12 @@ def test_a_restart_and_containers_on_one_kernel_are_one_host(
     assert run()
 
 
+def test_a_file_that_is_not_there_is_not_taken_over(file: Path, shell: Shell) -> None:
+    file.unlink()
+    assert "copy the book to it first" in shell.refused("take-over")
+    assert book_file.hosts(file) == []
+
+
 def test_a_note_of_a_clock_that_ran_ahead_hides_no_host_and_loses_no_rank(
     file: Path, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
