@@ -65,7 +65,6 @@ def moment_of(row_id: str) -> datetime:
 
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux's; all containers on one kernel have the same
-RANDOM_NODE = 1 << 40  # marks a number that `uuid` makes for each process where it finds no card
 
 
 def host_name() -> str:
@@ -80,4 +79,4 @@ def boot_id() -> str | None:
     import uuid  # here: Linux does not need it
 
     number = uuid.getnode()
-    return None if number & RANDOM_NODE else f"{number:x}"
+    return None if number >> 40 & 1 else f"{number:x}"  # the bit marks one that was made for this process

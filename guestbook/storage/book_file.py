@@ -56,11 +56,9 @@ class OpenFile:
             elif self._main != _identity(self.path):
                 self._take_over()
             is_read_only = files.is_read_only(self.path)
-            before = self.written()
-            is_fixed = is_read_only and self._is_whole()
-            fixed = before if is_fixed else None
+            fixed = _written(self.path) if is_read_only and self.is_whole() else None
             info["file"] = Opened(self, _identity(self.path), None, is_read_only, fixed)
-            return _uri_of_fixed(self.path) if is_fixed else None
+            return _uri_of_fixed(self.path) if fixed else None
 
     def note(self, info: dict[Any, Any]) -> None:
         """Remember what a connection has opened; raises FileReplaced."""
@@ -69,19 +67,10 @@ class OpenFile:
             self._main, self._wal = info["file"].main, _identity(self.wal)
             info["file"] = replace(info["file"], main=self._main, wal=self._wal)
 
-    def written(self) -> list[tuple[int, int]]:
-        """Return what changes when somebody writes: the size and time of the file and its WAL."""
-        found = []
-        for path in (self.path, self.wal):
-            with suppress(OSError):
-                stat = path.stat()
-                found.append((stat.st_size, stat.st_mtime_ns))
-        return found
-
-    def _is_whole(self) -> bool:
+    def is_whole(self) -> bool:
         """Whether nothing beside the file belongs to it, such as the log of a host that lost its power."""
         journal = self.path.with_name(f"{self.path.name}-journal")
-        return not any(one.exists() and one.stat().st_size for one in (self.wal, journal))
+        return not any(_written(one)[0] for one in (self.wal, journal))
 
     def prepare_anew(self, opened: "Opened") -> None:
         """See that the next connection can open the new file; raises FileReplaced."""
@@ -129,17 +118,17 @@ class Opened:
     main: Identity | None
     wal: Identity | None
     was_read_only: bool  # the disk, so that this connection can never write
-    fixed: list[tuple[int, int]] | None  # `written` before SQLite was told that nobody writes, else None
+    fixed: tuple[int, int] | None  # what was written when SQLite was told that nobody writes, if it was
 
     @property
     def is_current(self) -> bool:
         """Whether these are the files at the path, no fixed one was written, and the disk is as it was."""
-        is_main = _identity(self.file.path) == self.main
-        if self.was_read_only and not files.is_read_only(self.file.path):
+        path = self.file.path
+        if _identity(path) != self.main or (self.was_read_only and not files.is_read_only(path)):
             return False
-        if self.fixed is not None and self.fixed != self.file.written():  # another host or container writes
-            return False
-        return is_main and (self.wal is None or _identity(self.file.wal) == self.wal)
+        if self.fixed and not (self.fixed == _written(path) and self.file.is_whole()):
+            return False  # another host or container writes
+        return self.wal is None or _identity(self.file.wal) == self.wal
 
 
 def check(info: dict[Any, Any]) -> None:
@@ -163,6 +152,14 @@ def _identity(path: Path) -> Identity | None:
         return _of(path.stat())
     except OSError:
         return None
+
+
+def _written(path: Path) -> tuple[int, int]:
+    """Return what changes when somebody writes a file: its size and time."""
+    with suppress(OSError):
+        found = path.stat()
+        return found.st_size, found.st_mtime_ns
+    return 0, 0
 
 
 def _of(found: os.stat_result) -> Identity:
@@ -221,7 +218,7 @@ TWO_HOSTS_ADVICE = (
     f"it on the old host: {ACTIVE_FOR.seconds // 60} minutes after a host was last active it does not count "
     "any more."
 )
-GO_ON_HERE = " To go on here at once, run this here:"
+GO_ON = " To go on here at once, run this here:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +233,7 @@ class ActiveHost:
     @property
     def last_at(self) -> datetime:
         """When it was last active: not a moment to come, which is of a clock that ran ahead."""
-        now = clock.now()
-        return max((at for at in self.seen.values() if at <= now), default=min(self.seen.values()))
+        return max((at for at in self.seen.values() if at <= clock.now()), default=min(self.seen.values()))
 
     @property
     def rank(self) -> tuple[datetime, str]:
@@ -304,9 +300,7 @@ def first(file: Path, now: datetime) -> ActiveHost | None:
 
 def why_second(file: Path, host: ActiveHost) -> str:
     """Say why this host may not write, until when, and what to do."""
-    return (
-        f"{_two_hosts(file, host, CAME_SECOND)}{TWO_HOSTS_ADVICE}{GO_ON_HERE} {installation.typed(TAKE_OVER)}"
-    )
+    return f"{_two_hosts(file, host, CAME_SECOND)}{TWO_HOSTS_ADVICE}{GO_ON} {installation.typed(TAKE_OVER)}"
 
 
 def two_hosts(file: Path, now: datetime) -> str | None:

@@ -37,7 +37,7 @@ def check_hosts_of_file(book: ExaminedBook) -> Iterator[DoctorFinding]:
         return
     if reason := book_file.two_hosts(book.file, book.now):
         is_second = book_file.first(book.file, book.now) is not None
-        advice = book_file.TWO_HOSTS_ADVICE + (book_file.GO_ON_HERE if is_second else "")
+        advice = book_file.TWO_HOSTS_ADVICE + (book_file.GO_ON if is_second else "")
         command = installation.typed(book_file.TAKE_OVER) if is_second else None
         yield problem("hosts", reason.strip(), advice, command)
     else:
