@@ -142,10 +142,8 @@ def take_over() -> None:
     """
     read = app_command.settings()
     file = database_url.sqlite_file(read.data_dir, read.database_url)
-    if file is None:
-        raise Refused(ANY_HOSTS)
-    if not file.exists():
-        raise Refused(f"{file} is not there: copy the book to it first.")
+    if file is None or not file.exists():
+        raise Refused(f"{file} is not there: copy the book to it first." if file else ANY_HOSTS)
     try:
         others = book_file.take_over(file)
     except OSError as error:
