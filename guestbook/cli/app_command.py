@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from guestbook.cli import program, terminal_log
 from guestbook.lib.errors import TRY_LATER, Refused
+from guestbook.lib.text import printable, shortened
 from guestbook.settings import Settings, environment, installation
 from guestbook.settings.installation import PROGRAM
 from guestbook.storage import audit_log, database, database_errors, version_check
@@ -21,6 +22,7 @@ from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
 
+LONGEST_SENTENCE = 2_000  # characters of a refusal
 REPAIRS = {
     Fault.NO_TABLES: "Create them with: {}",
     Fault.OLD_TABLES: "Update them with: {}",
@@ -79,7 +81,9 @@ def call(function: Callable[[], R], *, any_version: bool = False) -> R:
             return database.complete(function)
         except (Refused, SecondHost) as error:
             is_wrong = isinstance(error, Refused) and error.fields and not error.only_here
-            raise (WrongInput if is_wrong else click.ClickException)(str(error)) from None
+            # A file or a book of strangers may have a part in the sentence.
+            said = shortened(printable(str(error)), LONGEST_SENTENCE)
+            raise (WrongInput if is_wrong else click.ClickException)(said) from None
         except MemoryError:
             log.error(OUT_OF_MEMORY)
             sys.exit(TRY_LATER)

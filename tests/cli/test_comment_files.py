@@ -203,6 +203,16 @@ def test_files_that_cannot_be_imported_are_refused(shell: Shell, tmp_path: Path)
     assert "not a database of Isso" in shell.refused(*asked, "--format", "isso")
 
 
+def test_no_terminal_obeys_the_names_of_columns_in_a_file(shell: Shell, tmp_path: Path) -> None:
+    given = tmp_path / "given.csv"
+    given.write_text("na\x1b[31mme,\x1b]0;x\x07b," + "c" * 5000 + "\n1,2,3\n")
+    refused = shell.result("comments", "import", str(given))
+    assert refused.exit_code == 1
+    assert "columns are na [31mme,  ]0;x b, ccc" in refused.stderr
+    assert refused.stderr.rstrip("\n").isprintable()
+    assert len(refused.stderr) < 2100
+
+
 def test_a_large_book_is_exported_and_imported_in_little_memory(shell: Shell, tmp_path: Path) -> None:
     now, file = clock.now(), str(tmp_path / "book.jsonl")
     factories.sign()

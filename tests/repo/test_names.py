@@ -12,8 +12,8 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "guestbook"
 FILE_LIMIT, FUNCTION_LIMIT = 450, 32  # lines: a file holds a whole subject
 ROOM_LINES = {  # A number is raised on purpose, and another one pays for it.
-    **{"": 250, "auth": 750, "background": 2_800, "cli": 5_150, "comments": 3_550, "inbound": 4_000},
-    **{"lib": 5_550, "outbound": 4_700, "queries": 1_300, "queue": 1_350, "settings": 950},
+    **{"": 250, "auth": 750, "background": 2_800, "cli": 5_160, "comments": 3_550, "inbound": 4_000},
+    **{"lib": 5_540, "outbound": 4_700, "queries": 1_300, "queue": 1_350, "settings": 950},
     **{"storage": 6_150, "transport": 1_800, "web": 12_000},
 }
 MOST_FILES = 400
