@@ -1,4 +1,4 @@
-"""The page of a webmention: what it shows, what follows from it, who reads it and in which threads."""
+"""The page of a webmention: read in threads of its own, reported as plain values, and decided on."""
 
 import time
 from collections import Counter
