@@ -124,7 +124,7 @@ class Waits:
 
 
 FOR_PASSES = Waits(write=20.0, read=10.0, on_server=0, at_once=1_000_000)
-# Half of the README's threads may wait. A request that has waited for a lock of a server does not do so again.
+# Half of the README's threads may wait. A request waits only once for a lock on a server.
 FOR_REQUESTS = Waits(write=5.0, read=1.0, on_server=5, at_once=4, retry=5.0)
 FOR_SHORT_PASSES = Waits(write=0.5, read=0.5, on_server=1, at_once=4, retry=0.5)  # inside a request
 _chosen: ContextVar[Waits | None] = ContextVar("waits", default=None)
