@@ -57,7 +57,7 @@ def test_the_admin_pages_show_it_and_ask_for_another_one(app: Flask, client: Fla
             "1a 2b",
         ),
         ("{% if payload.text is string %}{{ payload.text|replace('l', 'L') ~ '!' }}{% endif %}", "HeLLo!"),
-        ("{{ payload.list|select|join(', ') }} {{ (payload.none or {}).x or 'nobody' }}", "a, b nobody"),
+        ("{{ payload.list[:1]|join(', ') }} {{ (payload.none or {}).x or 'nobody' }}", "a nobody"),
     ],
 )
 def test_one_that_means_the_same_goes_on_working(

@@ -17,7 +17,7 @@ from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
 from guestbook.inbound.senders import PRESETS, SENDER_PRESETS
 from guestbook.lib import clock, retry_policy
 from guestbook.lib.errors import TRY_LATER
-from guestbook.lib.template_sandbox import step_budget
+from guestbook.lib.template_sandbox import OUTPUT_LIMIT, TEMPLATE_STEPS, functions
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
 from guestbook.outbound.recorder import DISABLE_AFTER, DISABLE_AFTER_TIME
@@ -170,8 +170,10 @@ def test_the_rules_about_failing_receivers_are_those_of_the_code() -> None:
 def test_the_limits_of_sources_templates_and_bins_are_those_of_the_code() -> None:
     text = read("reference/sources")
     assert f"may take {source.BUDGET_MB} MB of each source" in text
-    assert f"may take {step_budget.TEMPLATE_STEPS:,} steps" in text
-    assert f"give {step_budget.OUTPUT_LIMIT:,} characters" in " ".join(text.split())
+    assert f"may take {TEMPLATE_STEPS:,} steps" in text
+    assert f"give {OUTPUT_LIMIT:,} characters" in " ".join(text.split())
+    for names in (functions.FILTERS, functions.METHODS, functions.TESTS):
+        assert ", ".join(f"`{name}`" for name in sorted(names)) in text
     bins_page = read("reference/bins")
     assert f"the latest {bins.REQUESTS_KEPT} requests, for seven days" in bins_page
     assert f"the first {bins.BODY_KEPT // 1024} kB of the body" in bins_page

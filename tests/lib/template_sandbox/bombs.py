@@ -16,89 +16,75 @@ from guestbook.lib import template_sandbox
 SECONDS = 1  # of CPU
 MEMORY = 50 * 2**20
 
-BIG_LIST = "{% set a = [0] * 64000 %}{% set b = [a] * 5000 %}"
 DOUBLED = "{% set a = [1] %}" + "{% set a = [a, a] %}" * 40
 SAME = "{% set c = [1] %}" + "{% set c = [c, c] %}" * 40
 MANY = "{% for one in event.words %}"
+NO_TEMPLATE = {
+    "a macro that calls itself": "{% macro a() %}{{ a() }}{{ a() }}{% endmacro %}{{ a() }}",
+    "a loop that calls itself": "{% for a in event.deep recursive %}{{ loop(a) }}{{ loop(a) }}{% endfor %}",
+    "ranges": "{{ range(1000000000)|join }}",
+    "powers of powers": "{{ 9 ** 9 ** 9 ** 9 }}",
+}
 
 # By the name of the bomb: the template, which sees `event`.
 BOMBS = {
-    "round to many places": "{{ 1|round(6000000, 'ceil') }}",
-    "round to many places before the point": "{{ 5|round(-300000000) }}",
-    "a list of lists, printed": BIG_LIST + "{{ b }}",
-    "a list of lists in an object": BIG_LIST + "{{ {'1': b} }}",
-    "a list of lists as a key": BIG_LIST + "{{ {1: b} }}",
-    "a list of lists, added up": BIG_LIST + "{{ b|sum(start=[]) }}",
     **{
-        f"a list of lists with {name}": f"{BIG_LIST}{{{{ b|{name} }}}}"
+        f"a list of lists with {name}": f"{{{{ event.lists|{name} }}}}"
         for name in (
-            *(
-                "string",
-                "tojson",
-                "replace('0', '1')",
-                "upper",
-                "e",
-                "trim",
-                "striptags",
-                "wordcount",
-                "join",
-            ),
-            *("default(0)", "title", "urlencode", "truncate(9)", "unique", "sort", "map('string')|join"),
+            "string",
+            "tojson",
+            "replace('0', '1')",
+            "upper",
+            "trim",
+            "join",
+            "truncate(9)",
+            "default(0)",
         )
     },
+    "a list of lists in an object": "{{ {'1': event.lists} }}",
+    "a list of lists as a key": "{{ {event.lists: 1} }}",
     "doubled lists, compared": DOUBLED + SAME + "{{ a == c }}",
     "doubled lists, printed": DOUBLED + "{{ a }}",
     "doubled lists as JSON": DOUBLED + "{{ a|tojson }}",
     "a doubled text": "{% set a = 'x' %}" + "{% set a = a ~ a %}" * 40 + "{{ a|length }}",
-    "a doubled list": "{% set a = ['x'] %}" + "{% set a = a + a %}" * 40 + "{{ a|length }}",
+    "a text that is added to itself": "{% set a = 'x' %}" + "{% set a = a + a %}" * 40 + "{{ a|length }}",
     "a text many times": "{{ 'x' * 1000000000 }}",
     "a list many times": "{{ ([0] * 1000000000)|length }}",
-    "powers of powers": "{{ 9 ** 9 ** 9 ** 9 }}",
     "long numbers, multiplied": "{{ event.number * event.number }}",
     "long numbers, printed": MANY + "{{ event.number }}{% endfor %}",
     "loops in loops": MANY * 4 + "{% endfor %}" * 4,
     "loops in loops that print nothing": MANY + MANY + "{% set a = one|upper %}{% endfor %}{% endfor %}",
-    "numbers that Python's sets are slow with": "{{ event.numbers|unique|length }}",
-    "sorting": MANY + "{% set a = event.words|sort %}{% endfor %}",
-    "sorting by an attribute": MANY + "{% set a = event.objects|sort(attribute='x') %}{% endfor %}",
     "searching": MANY + "{% if 'b' in event.text %}{% endif %}{% endfor %}",
-    "searching for what is nearly everywhere": "{% set a = 'a' * 14000 ~ 'b' ~ 'a' * 14000 %}"
+    "searching for what is nearly everywhere": "{% set a = event.text[:14000] ~ 'b' ~ event.text[:14000] %}"
     + MANY
-    + "{% set c = (event.text[:29999]).find(a) %}{% endfor %}",
+    + "{% if a in event.text[:29999] %}{% endif %}{% endfor %}",
     "searching in a list": MANY + "{% if 'b' in event.words %}{% endif %}{% endfor %}",
     "stripping many characters": "{{ event.text.strip(event.text) }}",
     "splitting": MANY + "{% set a = event.text.split() %}{% endfor %}",
     "splitting at each letter": MANY + "{% set a = event.text.split('a') %}{% endfor %}",
     "splitting into lines": MANY + "{% set a = event.lines.splitlines() %}{% endfor %}",
-    "replacing nothing": "{{ event.text|replace('', 'y' * 1000) }}",
-    "replacing everything": MANY + "{% set a = event.text[:60000]|replace('a', 'b') %}{% endfor %}",
-    "joining with a long text": "{{ event.words|join('x' * 60000) }}",
+    "replacing nothing": "{{ event.text|replace('', event.text[:1000]) }}",
+    "joining with a long text": "{{ event.words|join(event.text[:60000]) }}",
     "joining a text's letters": "{{ event.text|join(event.text) }}",
-    "letters that become longer": "{{ ('🎈' * 60000)|tojson|length }}{{ ('é' * 60000)|urlencode|length }}",
-    "tags that never end": "{{ ('<!--' * 15000)|striptags|length }}",
+    "letters that become longer": "{% set a = '🎈' %}" + "{% set a = a ~ a %}" * 14 + "{{ a|tojson }}",
     "slices": MANY + "{% set a = event.objects[:] %}{% endfor %}",
-    "items": MANY + "{% set a = event.object|items %}{% endfor %}",
+    "items": MANY + "{% set a = event.object.items() %}{% endfor %}",
     "all of a large event, printed": "{{ event }}",
     "all of a large event as JSON": "{{ event|tojson }}",
     "a deep event, printed": "{{ event.deep }}",
     "a deep event as JSON": "{{ event.deep|tojson }}",
     "a deep event, compared": "{{ event.deep == event.deep }}",
-    "texts that are kept": "".join(f"{{% set a{n} = 'é' * 60000 %}}" for n in range(200)),
     "brackets": "{{ " + "(" * 3900 + "1" + ")" * 3900 + " }}",
     "lists in lists": "{{ " + "[" * 3900 + "]" * 3900 + " }}",
     "signs": "{{ " + "-" * 7900 + "1 }}",
     "nots": "{{ " + "not " * 1900 + "1 }}",
     "dots": "{{ event" + ".b" * 3900 + " }}",
-    "filters of filters": "{{ event" + "|e" * 3900 + " }}",
-    "maps of maps": "{{ [1]|map(" + "'map', " * 1000 + "'e') }}",
+    "filters of filters": "{{ event" + "|d" * 3900 + " }}",
     "sums of sums": "{{ 1" + "+1" * 3900 + " }}",
     "blocks in blocks": "{% if 1 %}" * 790,
     "choices in choices": "{{ " + "1 if 0 else " * 600 + "1 }}",
     "a number of many digits": "{{ " + "9" * 7900 + " }}",
     "a hexadecimal number of many digits": "{{ 0x" + "f" * 7900 + " }}",
-    "a macro that calls itself": "{% macro a() %}{{ a() }}{{ a() }}{% endmacro %}{{ a() }}",
-    "a loop that calls itself": "{% for a in event.deep recursive %}{{ loop(a) }}{{ loop(a) }}{% endfor %}",
-    "ranges": "{{ range(1000000000)|join }}",
 }
 
 
@@ -111,7 +97,6 @@ def event() -> dict[str, Any]:
         "text": "a" * 900_000,
         "lines": "ab\n" * 300_000,
         "number": 10**4000,
-        "numbers": [number * (2**61 - 1) for number in range(20_000)],
         "words": ["x" * 30] * 20_000,
         "objects": [{"x": number} for number in range(20_000)],
         "object": {str(number): number for number in range(20_000)},

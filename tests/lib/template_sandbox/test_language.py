@@ -29,9 +29,6 @@ VALUES: dict[str, Any] = {
 EXPRESSIONS = """
 p.a|upper
 p.a|lower
-p.a|title
-'hello-world (foo) [bar]'|title
-p.a|capitalize
 p.a|replace('o','0')
 p.a|replace('','-')
 p.a|truncate(5)
@@ -42,53 +39,12 @@ p.a|truncate(2,true,'')
 p.a|length
 p.l|length
 p.x|length
-p.n|abs
-p.neg|abs
-p.f|round
-p.f|round(1)
-p.f|round(1,'ceil')
-p.f|round(1,'floor')
-p.n|round
-p.n|round(0,'ceil')
-42.55|round|int
 p.l|join(', ')
-p.users|join(', ', attribute='name')
-p.l|sort
-p.l|sort(reverse=true)
-p.l|sort(case_sensitive=true)
-p.nums|sort
-p.users|sort(attribute='age')|map(attribute='name')|join
-p.users|map(attribute='name')|list
-p.users|map(attribute='zip', default='-')|list
-p.l|map('upper')|join
-p.l|map('replace','b','x')|join
-p.users|selectattr('age','equalto',3)|map(attribute='name')|join
-p.users|rejectattr('age','gt',3)|map(attribute='name')|join
-p.users|selectattr('name')|list|length
-p.nums|select('odd')|list
-p.nums|reject('odd')|list
-p.nums|select|list
-p.nums|sum
-p.users|sum(attribute='age')
-p.nums|max
-p.nums|min
-p.l|max
-p.l|min
-p.l|unique|list
-p.nums|unique|list
-p.l|reverse|list
-p.a|reverse
 p.l|first
 p.l|last
 p.e|first
-p.d|list
 p.d|tojson
 p.html|tojson
-p.html|e
-p.html|striptags
-p.html|escape
-p.html|urlencode
-p.d|urlencode
 'Zoë 🎈'|tojson
 p.f|tojson
 p.none|tojson
@@ -97,15 +53,7 @@ p.x|default('D')
 p.e|default('D')
 p.e|default('D',true)
 p.e|d('D',boolean=true)
-'12'|int
-'x'|int(5)
-'0x1f'|int(0,16)
-'3.7'|int
-'3.7'|float
-'x'|float
-p.f|int
 p.f|string
-p.a|wordcount
 ' x '|trim
 'xxaxx'|trim('x')
 p.n+2
@@ -113,13 +61,8 @@ p.n*2.5
 p.n/2
 p.n//2
 p.neg%3
-2**10
 -p.n
-+p.n
 'a'+'b'
-'ab'*3
-[1]+[2]
-[1,2]*2
 p.n~'x'~p.none~p.t~p.x
 p.n>2
 2<p.n<4
@@ -144,8 +87,6 @@ p.a[-3:]
 p.d.get('z')
 p.d.get('q')
 p.d.get('q',7)
-p.d.keys()|list
-p.d.values()|list
 p.a.split()
 p.a.split(' ',1)
 p.a.split('o')
@@ -154,38 +95,19 @@ p.ms.splitlines()|first
 p.a.startswith('Hell')
 p.a.startswith(('x','Hell'))
 p.a.endswith('foo')
-p.a.find('W')
-p.a.count('o')
 p.a.strip()
-p.a.lstrip('H')
-p.a.rstrip('o')
-p.a.removeprefix('Hello ')
-p.a.removesuffix('foo')
-p.a.title()
 p.a.upper()
-p.a.capitalize()
 p is mapping
 p.a is string
 p.n is number
 p.t is number
 p.n is integer
 p.t is integer
-p.f is float
 p.t is boolean
 p.none is none
 p.x is defined
 p.x is undefined
 p.l is sequence
-p.a is iterable
-p.n is odd
-p.n is divisibleby 3
-p.a is lower
-p.a is upper
-p.n is eq 3
-p.n is ge(3)
-p.n is lt 4
-'a' is in p.a
-p.t is true
 p.none is not none
 not p.x
 p.x or 'y'
@@ -196,35 +118,24 @@ p.a and p.n
 [1,'a',none,true,1.5,{'k':[1]}]
 p
 p.d|string
-(1,2)|list
 p.l|join(p.n)
 p.none|upper
 p.n|upper
-p.f|title
 p.t|lower
-p.nums|map('string')|join('-')
-p.l|map('length')|sum
 p.e|length
 1_000
 1.5e3
 1e308*10
-p.a|map('upper')|join
 'a'~[1]
 p.users[0].name
-p.users|map(attribute='name')|sort|join(',')
-p.users|sort(attribute='name')|map(attribute='name')|join(',')
-p.users|max(attribute='age')
-p.users|unique(attribute='age')|map(attribute='name')|join
+p.a.lower()
+p.n*2
 """
 TEMPLATES = [
     "{% for u in p.users %}{{ loop.index }}{{ loop.last }}{{ u.name }},{% else %}none{% endfor %}",
     "{% for u in p.users if u.age == 3 %}{{ loop.index }}/{{ loop.length }}{{ u.name }}{% endfor %}",
     "{% for k, v in p.d.items() %}{{ k }}={{ v }};{% endfor %}",
-    "{% for k, v in p.d|dictsort %}{{ k }}={{ v }};{% endfor %}",
     "{% set x = 1 %}{% for i in p.nums %}{% set x = i %}{% endfor %}{{ x }}",
-    "{% set x %}a{{ p.n }}b{% endset %}{{ x|upper }}",
-    "{% set x | upper %}a{{ p.n }}b{% endset %}{{ x }}",
-    "{% with y = 5, z = p.n %}{{ y + z }}{% endwith %}{{ y }}",
     "{% if p.x %}a{% elif p.n == 3 %}b{% else %}c{% endif %}",
     "{% set a, b = [1,2] %}{{ b }}{{ a }}",
     "  {% if p.t %}\n  x\n  {%- endif %}\n y {{- p.n -}}  z",
@@ -261,7 +172,7 @@ def test_names_that_are_set_at_the_top_are_handed_on() -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "{{ [event.get]|map('string')|list }}",
+        "{{ [event.get]|join }}",
         "{{ event.get }}{{ event.items }}{{ name.upper }}",
         "{{ event.append }}{{ name.format }}{{ event['get'] }}{{ [].append }}",
         "{{ loop }}{{ self }}{{ range }}{{ dict }}{{ cycler }}{{ lipsum }}{{ config }}{{ request }}",
@@ -269,7 +180,7 @@ def test_names_that_are_set_at_the_top_are_handed_on() -> None:
 )
 def test_nothing_but_plain_values_can_be_reached(source: str) -> None:
     text = template_sandbox.render(source, {"event": {"a": 1}, "name": "N"}).text
-    assert text in ("", "['']")
+    assert text == ""
 
 
 @pytest.mark.parametrize(
@@ -282,13 +193,11 @@ def test_nothing_but_plain_values_can_be_reached(source: str) -> None:
         ("{% for x in p.n %}{% endfor %}", "The template goes through a number as if it were a list."),
         ("{{ p.l < 3 }}", "The template asks which is greater, a list or a number."),
         ("{{ p.none|length }}", "The template takes the length of nothing (none)."),
-        ("{{ p.l|sum }}", "The template computes a number + a text."),
+        ("{{ 'x' * 9 }}", "The template computes a text * a number."),
+        ("{{ p.l + p.l }}", "The template computes a list + a list."),
         ("{{ '%9s' % 3 }}", "The template computes a text % a number."),
         ("{{ p.n.strip() }}", "The template calls strip() on a number."),
-        ("{{ ['a', 1]|sort }}", "The template sorts texts and numbers together."),
         ("{% set a, b = p.l %}", "The template unpacks 4 values into 2 names."),
-        ("{{ p.l|map('nonsense')|list }}", "Templates have no filter 'nonsense'."),
-        ("{{ p.l|select('nonsense')|list }}", "Templates have no test 'nonsense'."),
         ("{{ p.__class__ }}", "The template asks for what templates cannot reach."),
         ("{{ ''.__class__.__mro__ }}", "The template asks for what templates cannot reach."),
         ("{{ p['__class__'] }}", "The template asks for what templates cannot reach."),

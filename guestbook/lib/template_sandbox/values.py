@@ -1,13 +1,119 @@
-"""The operations on values in templates: look up, loop, compare, compute. Each pays its steps first."""
+"""The values of templates: the steps that each operation pays first, and how they are looked up and compared.
 
-import re
+Values are plain: dicts, lists, texts, numbers, and Missing for what the event does not have.
+"""
+
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from guestbook.lib.template_sandbox.step_budget import BITS, Missing, StepBudget, TemplateFault
+TEMPLATE_STEPS = 100_000  # of a run: one for each evaluated part of the template and each item read
+OUTPUT_LIMIT = 64_000  # characters that it may give, and that any text that it makes may have
+PER_STEP = 20  # characters that are read or made in one step
+SLOW_SEARCH = 30_000  # characters: in longer texts Python searches in another way, which is always quick
+PAIRS_PER_STEP = 4000  # characters that are compared with one another in one step
+VALUE_DEPTH = 50  # of lists in lists that are printed or compared
+BITS = 64  # of a whole number that it counts with
 
-PLACE = re.compile("[0-9]{1,9}")  # in a list
-POWER_DIGITS = 100  # of a power
+
+class TemplateFault(Exception):
+    """Why a template cannot be used, or failed over this event, in one sentence."""
+
+
+class Missing:
+    """A value that the event does not have. It prints as nothing and counts as false."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "Undefined"
+
+    def fault(self) -> TemplateFault:
+        """Return what is wrong with a template that goes on with it."""
+        return TemplateFault(
+            f"The template asks for what this event does not have: {self.name[:100]!r} is undefined."
+        )
+
+
+class StepBudget:
+    """The steps that a run has left."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = TEMPLATE_STEPS
+
+    def spend(self, steps: int) -> None:
+        """Take so many steps; raises TemplateFault when there are too few."""
+        self.left -= steps
+        if self.left < 0:
+            raise TemplateFault(
+                f"The template does too much with this event: more than {TEMPLATE_STEPS:,} steps."
+            )
+
+    def read(self, characters: int) -> None:
+        """Read so many characters."""
+        self.spend(characters // PER_STEP)
+
+    def search(self, whole: str, part: str) -> None:
+        """Look for a text in a text: Python may compare each letter of the one with each of the other."""
+        self.read(len(whole))
+        self.spend(min(len(whole), SLOW_SEARCH) * min(len(part), len(whole)) // PAIRS_PER_STEP)
+
+    def room(self, characters: int) -> None:
+        """Make a text of so many characters."""
+        self.limit(characters)
+        self.read(characters)
+
+    def limit(self, characters: int) -> None:
+        """Refuse a text of so many characters when it is too long."""
+        if characters > OUTPUT_LIMIT:
+            raise TemplateFault(f"The template makes more than {OUTPUT_LIMIT:,} characters.")
+
+    def made(self, text: str) -> str:
+        """Return a text that was made, where it could not be much longer than what was read."""
+        self.room(len(text))
+        return text
+
+    def weigh(self, value: Any) -> int:
+        """Read a value with all that is in it, as often as it is in it; return how many characters it has."""
+        characters, todo = 0, [(value, 0)]
+        while todo:
+            one, depth = todo.pop()
+            length = _length(one)
+            self.spend(1 + length // PER_STEP)
+            characters += length
+            if isinstance(one, list | dict):
+                if depth == VALUE_DEPTH:
+                    raise TemplateFault(
+                        f"The template prints or compares lists more than {VALUE_DEPTH} deep."
+                    )
+                self.spend(len(one))
+                parts = [*one, *one.values()] if isinstance(one, dict) else one
+                todo += [(part, depth + 1) for part in parts]
+        return characters
+
+    def text(self, value: Any) -> str:
+        """Return a value as it is printed."""
+        if isinstance(value, str):
+            return value
+        if isinstance(value, Missing):
+            return ""
+        self.room(self.weigh(value))
+        return self.made(str(value))
+
+
+def _length(value: Any) -> int:
+    """Return about how many characters a text or a number has; a list has two, besides what is in it."""
+    if isinstance(value, str):
+        return len(value)
+    return value.bit_length() // 3 + 1 if isinstance(value, int) else 2
 
 
 def lookup(value: Any, key: Any) -> Any:
@@ -20,25 +126,18 @@ def lookup(value: Any, key: Any) -> Any:
         raise TemplateFault("The template asks for what templates cannot reach.")
     if isinstance(value, list | str) and isinstance(key, int) and -len(value) <= key < len(value):
         return value[key]
-    name = str(key) if isinstance(key, str | bool | float) else "an item"
-    return Missing(name)
-
-
-def path(value: Any, where: Any) -> Any:
-    """Return what `a.0.b` of a value is."""
-    for part in where.split(".") if isinstance(where, str) else [where]:
-        value = lookup(value, int(part) if isinstance(part, str) and PLACE.fullmatch(part) else part)
-    return value
+    return Missing(str(key) if isinstance(key, str | bool | float) else "an item")
 
 
 def cut(budget: StepBudget, value: Any, part: slice) -> Any:
     """Return a slice of a list or a text."""
-    if isinstance(value, list):
-        budget.spend(len(range(*part.indices(len(value)))))
-        return value[part]
-    if not isinstance(value, str):
+    if not isinstance(value, list | str):
         raise TemplateFault(f"The template takes a slice of {kind(value)}.")
-    budget.room(len(range(*part.indices(len(value)))))
+    length = len(range(*part.indices(len(value))))
+    if isinstance(value, str):
+        budget.room(length)
+    else:
+        budget.spend(length)
     return value[part]
 
 
@@ -108,18 +207,11 @@ def compute(budget: StepBudget, sign: str, left: Any, right: Any) -> Any:
     if sign == "+" and isinstance(left, str) and isinstance(right, str):
         budget.room(len(left) + len(right))
         return left + right
-    if sign == "+" and isinstance(left, list) and isinstance(right, list):
-        budget.spend(len(left) + len(right))
-        return left + right
-    if sign == "*" and isinstance(left, str | list) != isinstance(right, str | list):
-        return _repeat(budget, left, right)
+    for value in (left, right):
+        if isinstance(value, Missing):
+            raise value.fault()
     if not _are_numbers(left, right):
-        for value in (left, right):
-            if isinstance(value, Missing):
-                raise value.fault()
         raise TemplateFault(f"The template computes {kind(left)} {sign} {kind(right)}.")
-    if sign == "**" and (abs(right) > POWER_DIGITS or abs(left) > 10**9):
-        raise TemplateFault("The template makes too large a number.")
     return number(_SIGNS[sign](number(left), number(right)))
 
 
@@ -141,18 +233,6 @@ def kind(value: Any) -> str:
     return names[type(value)]
 
 
-def _repeat(budget: StepBudget, left: Any, right: Any) -> Any:
-    one, times = (left, right) if isinstance(left, str | list) else (right, left)
-    if not isinstance(times, int):
-        raise TemplateFault(f"The template repeats {kind(one)} as often as {kind(times)} says.")
-    length = len(one) * max(0, times)
-    if isinstance(one, str):
-        budget.room(length)
-    else:
-        budget.spend(length)
-    return one * times if length else one[:0]
-
-
 def _are_numbers(left: Any, right: Any) -> bool:
     return isinstance(left, int | float) and isinstance(right, int | float)
 
@@ -168,11 +248,10 @@ COMPARE: dict[str, Callable[[StepBudget, Any, Any], bool]] = {
     "notin": lambda budget, left, right: not within(budget, left, right),
 }
 _SIGNS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": lambda left, right: left + right,
-    "-": lambda left, right: left - right,
-    "*": lambda left, right: left * right,
-    "/": lambda left, right: left / right,
-    "//": lambda left, right: left // right,
-    "%": lambda left, right: left % right,
-    "**": lambda left, right: left**right,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
 }
