@@ -13,7 +13,7 @@ from guestbook.comments.comment_mark import CommentPicture
 from guestbook.lib import clock
 from guestbook.lib.text import is_drawn
 from guestbook.queries.public_comments import PublicComment
-from guestbook.web import current, language, time_zone
+from guestbook.web import language, request_context, time_zone
 
 LINK_REL = "nofollow noopener ugc"
 WHITESPACE = re.compile(r"(\s+)")
@@ -53,7 +53,9 @@ def _picture(name: str) -> tuple[CommentPicture | None, str]:
     """Return the picture for a name, and the folder of the drawn ones."""
     if "pictures" not in g:
         g.pictures = url_for("pictures.drawn", face_id="-").removesuffix("-.svg")
-    return comment_mark.picture_of(name, current.preferences(), current.settings().secret_key), g.pictures
+    return comment_mark.picture_of(
+        name, request_context.preferences(), request_context.settings().secret_key
+    ), g.pictures
 
 
 @lru_cache(maxsize=256)  # the first pages show the same comments, and this takes most of a page's time

@@ -7,7 +7,7 @@ from pathlib import Path
 from flask import Blueprint, Response, abort
 from flask.typing import ResponseReturnValue
 
-from guestbook.web import conditional, current, frame, public, signing, template_filters
+from guestbook.web import conditional, frame, public, request_context, signing, template_filters
 
 pages = Blueprint(frame.BLUEPRINT, __name__)
 
@@ -20,7 +20,7 @@ SCRIPT_MAX_AGE = 24 * 3600  # seconds; other sites name it without a version
 def require_sites() -> None:
     """Answer 404 while no website may show the book."""
     if not frame.sites():
-        current.preferences()  # if the database cannot be used, that is the error
+        request_context.preferences()  # if the database cannot be used, that is the error
         abort(404)
 
 
@@ -46,7 +46,7 @@ def sign() -> ResponseReturnValue:
 @pages.get("/embed.js")
 def script() -> Response:
     """Return the script that makes the frame, for any page: the browser asks the book who may show it."""
-    title = json.dumps(template_filters.of_book(current.preferences()).title)
+    title = json.dumps(template_filters.of_book(request_context.preferences()).title)
     response = conditional.public(_script().replace(TITLE_IN_SCRIPT, title), "text/javascript; charset=utf-8")
     response.headers["Cache-Control"] = f"public, max-age={SCRIPT_MAX_AGE}"
     return response

@@ -19,7 +19,7 @@ from guestbook.lib.text import LINE_ENDS, UNWANTED, shortened
 from guestbook.queries import lists
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
-from guestbook.web import comment_html, conditional, current
+from guestbook.web import comment_html, conditional, request_context
 
 NOT_IN_AN_IRI = re.compile(r"[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~\x80-\U0010ffff]")
 TITLE_LENGTH = 60  # characters of the message that stand in the title
@@ -132,12 +132,12 @@ def json() -> ResponseReturnValue:
 
 
 def _feed(path: str) -> Feed:
-    before, base_url = conditional.page_before(), current.settings().base_url
+    before, base_url = conditional.page_before(), request_context.settings().base_url
     page = lists.comments(db.session(), "published", before=before, limit=FEED_LENGTH)
     address = base_url + path
     return Feed(
         id=_identity(base_url),
-        title=inert(current.preferences().title),
+        title=inert(request_context.preferences().title),
         home=f"{base_url}/",
         address=f"{address}?before={before}" if before else address,
         next=f"{address}?before={page.older}" if page.older else None,

@@ -5,7 +5,7 @@ from typing import Any
 from flask import g, request, url_for
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from guestbook.web import current, response_headers
+from guestbook.web import request_context, response_headers
 
 BLUEPRINT = "embed"
 ANCESTORS, NOBODY = "frame-ancestors ", "'none'"
@@ -44,7 +44,7 @@ def sites() -> list[str]:
     """Return the origins that may show the book."""
     if "embed_sites" not in g:
         try:
-            g.embed_sites = current.preferences().embed_sites.split()
+            g.embed_sites = request_context.preferences().embed_sites.split()
         except Exception:
             if "preferences_are_away" not in g:
                 raise
@@ -73,4 +73,4 @@ def _sites_of_form() -> list[str]:
 
 
 def _serializer() -> URLSafeSerializer:
-    return URLSafeSerializer(current.signing_keys(), salt="guestbook frame")
+    return URLSafeSerializer(request_context.signing_keys(), salt="guestbook frame")

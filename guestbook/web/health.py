@@ -12,7 +12,7 @@ from guestbook.storage import book_file, database_errors, writable
 from guestbook.storage.book_file import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
-from guestbook.web import current, database_error_pages, error_pages, response_headers, short_passes
+from guestbook.web import database_error_pages, error_pages, request_context, response_headers, short_passes
 
 pages = Blueprint("health", __name__)
 
@@ -36,7 +36,7 @@ def healthz() -> ResponseReturnValue:
     health.require_columns(db.session())
     read = health.read(db.session(), clock.now())
     db.session.rollback()
-    file = HostNote(current.settings(), book_file.WEB).file
+    file = HostNote(request_context.settings(), book_file.WEB).file
     if file and book_file.two_hosts(file, clock.now()):
         return _answer(DATABASE_STATES[Fault.SECOND_HOST], read, 503)
     if failure := writable.error(db.engine):
@@ -48,7 +48,7 @@ def healthz() -> ResponseReturnValue:
 
 def _is_sent_after_this() -> bool:
     """Whether the end of this very request sends what is due, and the last such end did not fail."""
-    return current.settings().send_after_requests and short_passes.of(current_app).problem is None
+    return request_context.settings().send_after_requests and short_passes.of(current_app).problem is None
 
 
 @pages.errorhandler(Exception)

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from guestbook.settings import Settings
 from guestbook.storage import seen_facts
-from guestbook.web import current, template_filters
+from guestbook.web import request_context, template_filters
 
 DIGITS = 6  # at least, as on an odometer
 # Robots that say what they are have one of these in their name, mostly with an address about themselves.
@@ -32,7 +32,7 @@ def init_app(app: Flask, add: Callable[[int], None]) -> None:
 
 def view() -> int:
     """Count this view if a person seems to look, and return the number with it."""
-    data_dir, saved = current.settings().data_dir, seen_facts.saved_hits(current.select())
+    data_dir, saved = request_context.settings().data_dir, seen_facts.saved_hits(request_context.select())
     if not _is_by_person():
         return saved + seen_facts.pending_hits(data_dir)
     with suppress(OSError):  # on a full disk the book is still read
@@ -60,7 +60,7 @@ def _is_by_person() -> bool:
 
 def _save_when_sent(response: Response) -> Response:
     """Let nobody wait for the database: the server closes the answer when it is sent (PEP 3333)."""
-    settings, add = current.settings(), current_app.extensions[HITS_EXTENSION]
+    settings, add = request_context.settings(), current_app.extensions[HITS_EXTENSION]
     response.call_on_close(partial(_save, settings, add))
     return response
 

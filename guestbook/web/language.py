@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from guestbook.lib.errors import Translatable
 from guestbook.storage.preferences import BOOK_LANGUAGES, Preferences
-from guestbook.web import current, frame, response_headers, visitor_choice
+from guestbook.web import frame, request_context, response_headers, visitor_choice
 
 pages = Blueprint("language", __name__)
 
@@ -24,21 +24,21 @@ UNKNOWN_LANGUAGE = Translatable(
 def shown() -> str:
     """Return the language of the current page; the owner's for the pages of a static site."""
     if "language" not in g:
-        g.language = _shown() if has_request_context() else current.preferences().language
+        g.language = _shown() if has_request_context() else request_context.preferences().language
     language: str = g.language
     return language
 
 
 def may_choose() -> bool:
     """Whether this page lets its visitor choose. A frame does not: browsers keep cookies from it."""
-    book = current.preferences_or_defaults()
+    book = request_context.preferences_or_defaults()
     return book.visitor_languages and not frame.is_open() and not response_headers.is_for_owner()
 
 
 @pages.post("/language")
 def choose() -> ResponseReturnValue:
     """Keep the language that the visitor has chosen, or forget it where it is the browser's."""
-    book, chosen = current.preferences(), request.form.get("language", "")
+    book, chosen = request_context.preferences(), request.form.get("language", "")
     if not book.visitor_languages:
         abort(404)
     if chosen not in BOOK_LANGUAGES:
@@ -49,7 +49,7 @@ def choose() -> ResponseReturnValue:
 def _shown() -> str:
     if response_headers.is_for_owner():
         return ENGLISH
-    book = current.preferences_or_defaults()
+    book = request_context.preferences_or_defaults()
     if not book.visitor_languages or request.blueprint == "feeds":
         return book.language
     after_this_request(_vary)

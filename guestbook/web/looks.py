@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from guestbook.lib.errors import Translatable
 from guestbook.storage.preferences import LOOKS, Preferences
-from guestbook.web import conditional, current, frame, response_headers, visitor_choice
+from guestbook.web import conditional, frame, request_context, response_headers, visitor_choice
 
 pages = Blueprint("looks", __name__)
 
@@ -37,13 +37,13 @@ def shown() -> str:
 
 def may_choose() -> bool:
     """Whether this page lets its visitor choose. A frame does not: browsers keep cookies from it."""
-    book = current.preferences_or_defaults()
+    book = request_context.preferences_or_defaults()
     return book.visitor_looks and not frame.is_open() and not response_headers.has_admin_look()
 
 
 def own_css_address() -> str | None:
     """Return the address of the owner's stylesheet, which changes with its text; None without one."""
-    css = current.preferences_or_defaults().own_css
+    css = request_context.preferences_or_defaults().own_css
     return (
         url_for("looks.own_css", v=_fingerprint_of(css))
         if css and not response_headers.has_admin_look()
@@ -54,7 +54,7 @@ def own_css_address() -> str | None:
 @pages.post("/look")
 def choose() -> ResponseReturnValue:
     """Keep the look that the visitor has chosen, or forget it where it is the owner's."""
-    book, look = current.preferences(), request.form.get("look", "")
+    book, look = request_context.preferences(), request.form.get("look", "")
     if not book.visitor_looks:
         abort(404)
     if look not in LOOKS:
@@ -65,7 +65,7 @@ def choose() -> ResponseReturnValue:
 @pages.get("/own.css")
 def own_css() -> ResponseReturnValue:
     """Return the owner's stylesheet: a file of its own, so that no page may have a style in it."""
-    css = current.preferences().own_css
+    css = request_context.preferences().own_css
     if not css:
         abort(404)
     response = current_app.response_class(css, content_type="text/css; charset=utf-8")
@@ -86,7 +86,7 @@ def button() -> Response:
 def _shown() -> str:
     if response_headers.has_admin_look():
         return Preferences().look
-    book = current.preferences_or_defaults()
+    book = request_context.preferences_or_defaults()
     if not may_choose():
         return book.look
     after_this_request(visitor_choice.vary)

@@ -8,7 +8,7 @@ from guestbook.lib import clock
 from guestbook.queries import metrics
 from guestbook.queries.metrics import Metric
 from guestbook.storage.database import db
-from guestbook.web import book_version, current
+from guestbook.web import book_version, request_context
 
 pages = Blueprint("metrics", __name__)
 
@@ -35,7 +35,7 @@ def show() -> Response:
 
 
 def _has_token() -> bool:
-    token = current.settings().metrics_token
+    token = request_context.settings().metrics_token
     kind, _, given = request.headers.get("Authorization", "").partition(" ")
     is_right = hmac.compare_digest(given.strip().encode(), token.encode())
     return bool(token) and kind.lower() == "bearer" and is_right

@@ -16,7 +16,7 @@ from guestbook.lib.text import clean_text
 from guestbook.storage import audit_log
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, writing
-from guestbook.web import current, request_limit, visitor_form
+from guestbook.web import request_context, request_limit, visitor_form
 from guestbook.web.visitor_form import FormError
 
 pages = Blueprint("moderation", __name__, url_prefix=MODERATION_PATH)
@@ -63,7 +63,7 @@ def decide(token: str) -> ResponseReturnValue:
             found = moderation_actions.find_locked(session, link, clock.now())
             comment = None if found.gone else found.comment
             if comment and comment_mark.mark_of(comment) == request.form.get("mark"):
-                moderation_actions.decide(session, comment, action, reply, current.settings())
+                moderation_actions.decide(session, comment, action, reply, request_context.settings())
                 return redirect(url_for(".show", token=token, done=""), 303)
     except Refused as error:
         return _repeated(link, str(error), 422)
@@ -72,7 +72,7 @@ def decide(token: str) -> ResponseReturnValue:
 
 def _link(token: str) -> SignedLink:
     """Return what the token says; 404 when it is not ours, and 429 for those who guess."""
-    settings = current.settings()
+    settings = request_context.settings()
     link = moderation_link.read(token, settings.secret_keys)
     if link is None:
         request_limit.count_wrong_link("moderation")

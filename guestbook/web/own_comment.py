@@ -10,7 +10,7 @@ from guestbook.storage import audit_log
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web import current, frame, signing, submission, visitor_form
+from guestbook.web import frame, request_context, signing, submission, visitor_form
 from guestbook.web.error_pages import NotYours
 from guestbook.web.submission import CommentChanged, TooManyComments
 from guestbook.web.visitor_form import FormError
@@ -69,7 +69,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
         ), 422
     with writing() as session:
         for locked in book.lock(session, [comment_id]):
-            book.move(session, locked, "trash", current.settings())
+            book.move(session, locked, "trash", request_context.settings())
     return redirect(frame.home(signed=visitor_form.DELETED, _anchor="thanks"), 303)
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from guestbook.lib import rate_counters
 from guestbook.lib.errors import Translatable
-from guestbook.web import current, visitor_form
+from guestbook.web import request_context, visitor_form
 from guestbook.web.template_filters import translated
 
 
@@ -21,7 +21,7 @@ class KeptFor(NamedTuple):
 
 def read() -> KeptFor:
     """Return the times."""
-    settings = current.settings()
+    settings = request_context.settings()
     return KeptFor(
         spam=_days(settings.keep_spam_days),
         delivered=_days(settings.keep_processed_days),

@@ -12,7 +12,15 @@ from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock, ids
 from guestbook.queries import public_comments
 from guestbook.queries.public_comments import PublicComment
-from guestbook.web import conditional, current, frame, hit_counter, kept_page, privacy_facts, visitor_form
+from guestbook.web import (
+    conditional,
+    frame,
+    hit_counter,
+    kept_page,
+    privacy_facts,
+    request_context,
+    visitor_form,
+)
 
 pages = Blueprint("public", __name__)
 
@@ -24,11 +32,11 @@ EMPTY_DRAFT = Draft("", None, "", {})
 def index() -> ResponseReturnValue:
     """Show a page of the book; the first one has the form."""
     rows, before, token = kept_page.rows(), conditional.page_before(), visitor_form.new_token()
-    book = current.preferences()
+    book = request_context.preferences()
     if rows:
         page = public_comments.page_of(rows.comments, book.per_page)
     else:
-        page = public_comments.page(current.select(), before, book.per_page)
+        page = public_comments.page(request_context.select(), before, book.per_page)
     counts = before is None and book.counts_hits
     odometer = hit_counter.odometer(hit_counter.view()) if counts else ""
     html = render_template(
@@ -87,11 +95,13 @@ def _unless_cached(html: str, *, token: str = "", odometer: str = "") -> Respons
     if token:
         content = content.replace(token, str(clock.now().timestamp() // ETAG_SECONDS))
     response = current_app.make_response(html)
-    if current.preferences().accepts_mentions:
-        response.headers["Link"] = f'<{current.settings().base_url}/webmention>; rel="webmention"'
+    if request_context.preferences().accepts_mentions:
+        response.headers["Link"] = f'<{request_context.settings().base_url}/webmention>; rel="webmention"'
     response.set_etag(hashlib.sha256(content.encode()).hexdigest()[:32], weak=True)
     return response.make_conditional(request)
 
 
 def _find(comment_id: str) -> PublicComment | None:
-    return public_comments.find(current.select(), comment_id) if ids.ID.fullmatch(comment_id) else None
+    return (
+        public_comments.find(request_context.select(), comment_id) if ids.ID.fullmatch(comment_id) else None
+    )

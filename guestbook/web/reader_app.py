@@ -17,7 +17,7 @@ from guestbook import web
 from guestbook.settings import Settings, database_url
 from guestbook.storage import configured_app, plain_select, schema_version, seen_facts, sqlite_setup
 from guestbook.storage.schema_version import Age
-from guestbook.web import current, hit_counter, short_passes
+from guestbook.web import hit_counter, request_context, short_passes
 
 READER_WAIT = 1.0  # seconds for another process's commit
 
@@ -64,7 +64,7 @@ def _close(_error: BaseException | None) -> None:
 
 
 def _require_version() -> None:
-    stored = [version for (version,) in current.select()(schema_version.QUERY)]
+    stored = [version for (version,) in request_context.select()(schema_version.QUERY)]
     if schema_version.age(stored) is not Age.CURRENT:
         raise OtherVersion
 

@@ -10,7 +10,7 @@ from guestbook.lib import ids
 from guestbook.lib.verification.kinds import ED25519
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
-from guestbook.web import current
+from guestbook.web import request_context
 
 pages = Blueprint("receiver", __name__, url_prefix="/hooks")
 
@@ -22,9 +22,9 @@ def receive(token: str) -> ResponseReturnValue:
     """Store any body and answer 202; nothing is verified or parsed, but for senders that insist on it."""
     source = _source(token)
     body = request.get_data()  # Flask keeps it: the view runs again if the transaction had to yield
-    packed = ingest.pack(source, dict(request.headers), body, proof_key=current.settings().secret_key)
+    packed = ingest.pack(source, dict(request.headers), body, proof_key=request_context.settings().secret_key)
     try:
-        event_id = ingest.receive(source, packed, current.settings().secret_keys)
+        event_id = ingest.receive(source, packed, request_context.settings().secret_keys)
     except SourceFull as error:
         raise TooManyRequests(str(error), retry_after=FULL_RETRY_AFTER) from None
     except SourceGone:
@@ -61,7 +61,7 @@ def _handshake(source: ReceivingSource, packed: PackedRequest, body: bytes) -> R
     row = db.session().get(Source, source.source_id) or abort(404)
     if row.is_unreadable:
         abort(503, "The book cannot prove the sender now.")
-    if not ingest.is_genuine(row, packed, current.settings().secret_keys):
+    if not ingest.is_genuine(row, packed, request_context.settings().secret_keys):
         return _unproven() if is_discord else None
     if zoom is not None:
         return jsonify(senders.zoom_answer(zoom, row.secret or ""))

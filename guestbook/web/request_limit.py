@@ -8,12 +8,12 @@ from werkzeug.exceptions import TooManyRequests
 from guestbook.auth import rate_limit
 from guestbook.lib import clock
 from guestbook.storage.database import writing
-from guestbook.web import current
+from guestbook.web import request_context
 
 
 def count(what: str, address: str | None = None, *, most: int, within: timedelta, sentence: str) -> None:
     """Count a request of this address's network, or of everybody without one; raises TooManyRequests."""
-    key, now = current.settings().secret_key, clock.now()
+    key, now = request_context.settings().secret_key, clock.now()
     with writing() as session:
         connection = session.connection()
         if address is None:

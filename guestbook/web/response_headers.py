@@ -11,7 +11,7 @@ from werkzeug.utils import redirect
 
 from guestbook.comments.moderation_link import MODERATION_PATH
 from guestbook.lib.signed_links import RECEIVER_PATH
-from guestbook.web import current
+from guestbook.web import request_context
 
 YEAR_SECONDS = 365 * 24 * 3600
 FOR_A_YEAR = f"public, max-age={YEAR_SECONDS}, immutable"  # Cache-Control of what never changes
@@ -43,7 +43,7 @@ def add_headers(response: Response) -> Response:
     """Add the headers that the view has not set itself."""
     there = {name.lower() for name, _ in response.headers}
     response.headers.extend([one for one in RESPONSE_HEADERS.items() if one[0].lower() not in there])
-    if _is_https(current.settings().base_url):
+    if _is_https(request_context.settings().base_url):
         response.headers["Strict-Transport-Security"] = HTTPS_ONLY  # RFC 6797; over http browsers ignore it
     if request.endpoint == "static" and "v" in request.args and response.status_code in (200, 304):
         response.headers["Cache-Control"] = FOR_A_YEAR

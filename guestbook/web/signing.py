@@ -10,7 +10,7 @@ from guestbook.comments import comment_form
 from guestbook.comments.comment_form import WRONG_ANSWER, Draft
 from guestbook.comments.spam import spam_rules
 from guestbook.lib.errors import Translatable
-from guestbook.web import current, frame, response_headers, submission, visitor_form
+from guestbook.web import frame, request_context, response_headers, submission, visitor_form
 from guestbook.web.submission import TooManyComments
 from guestbook.web.visitor_form import FormError
 
@@ -28,7 +28,7 @@ DATABASE_AWAY = Translatable(
 def sign() -> ResponseReturnValue:
     """Store what the form holds, and lead the visitor to it."""
     entry, token = _read_form(), visitor_form.form_line("token")
-    if current.preferences().closed:
+    if request_context.preferences().closed:
         return _refused("closed", entry, token, 403, BOOK_CLOSED)
     try:
         form = visitor_form.read_token(token)

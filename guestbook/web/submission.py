@@ -21,7 +21,7 @@ from guestbook.lib.errors import Refused, Translatable
 from guestbook.storage import database, short_read
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web import current
+from guestbook.web import request_context
 from guestbook.web.error_pages import NotYours, waiting_time
 
 Also = Callable[[Session, Comment], object]
@@ -90,7 +90,7 @@ def revise(
     TooManyComments or Refused, CommentChanged if the words are others by now, and NotYours if the owner has
     just thrown it away.
     """
-    preferences, key = current.preferences(), current.settings().secret_key
+    preferences, key = request_context.preferences(), request_context.settings().secret_key
     known = moderation_policy.KNOWN_VISITOR in comment.all_reasons  # for its own sake a comment is not known
     with short_read.together(db.session()) as select:
         facts = comment_facts.gather(
@@ -103,14 +103,18 @@ def revise(
             if locked.status != "trash":
                 if mark and mark != comment_mark.mark_of_words(locked) and entry.values != book.typed(locked):
                     raise CommentChanged
-                book.revise(session, locked, entry, verdict, current.settings())
+                book.revise(session, locked, entry, verdict, request_context.settings())
                 return locked
     raise NotYours
 
 
 def left_of_limit() -> tuple[int, int, float]:
     """Return how many comments one network may write, how many are left to this one, and for how long."""
-    key, address, most = current.settings().secret_key, request.remote_addr or "", current.preferences().rate
+    key, address, most = (
+        request_context.settings().secret_key,
+        request.remote_addr or "",
+        request_context.preferences().rate,
+    )
     found = rate_limit.left_of_network(
         db.session().connection(), key, "comment", address, clock.now(), most=most, within=RATE_WINDOW
     )
@@ -119,7 +123,7 @@ def left_of_limit() -> tuple[int, int, float]:
 
 def answers_question(answer: str) -> bool:
     """Whether it answers the owner's question, if there is one."""
-    book = current.preferences()
+    book = request_context.preferences()
     return not book.question or comment_form.is_right_answer(answer, book.answers)
 
 
@@ -133,7 +137,7 @@ def count_refusal(*reasons: str) -> None:
 
 def _facts(entry: Draft, trap: str, age: float | None, earlier_id: str | None) -> CommentFacts:
     """Gather what the rules need, before the transaction that writes."""
-    preferences, key = current.preferences(), current.settings().secret_key
+    preferences, key = request_context.preferences(), request_context.settings().secret_key
     with short_read.together(db.session()) as select:
         known = comment_facts.is_known_visitor(select, earlier_id)
         return comment_facts.gather(
@@ -142,12 +146,16 @@ def _facts(entry: Draft, trap: str, age: float | None, earlier_id: str | None) -
 
 
 def _store(facts: CommentFacts, form_key: str | None, then: Also | None) -> Comment:
-    found = moderation_policy.classify(facts, current.preferences().moderation)  # while others may write
+    found = moderation_policy.classify(
+        facts, request_context.preferences().moderation
+    )  # while others may write
     with writing() as session:
         connection = session.connection()
         _count(connection)
         verdict = _after_flood(connection, facts, found, clock.now())
-        comment = book.sign(session, facts.draft, verdict, form_key=form_key, settings=current.settings())
+        comment = book.sign(
+            session, facts.draft, verdict, form_key=form_key, settings=request_context.settings()
+        )
         if then:
             then(session, comment)
         return comment
@@ -155,7 +163,11 @@ def _store(facts: CommentFacts, form_key: str | None, then: Also | None) -> Comm
 
 def _count(connection: Connection) -> None:
     """Count this comment for its network; raises TooManyComments."""
-    key, address, most = current.settings().secret_key, request.remote_addr or "", current.preferences().rate
+    key, address, most = (
+        request_context.settings().secret_key,
+        request.remote_addr or "",
+        request_context.preferences().rate,
+    )
     if wait := rate_limit.take_of_network(
         connection, key, "comment", address, clock.now(), most=most, within=RATE_WINDOW
     ):
@@ -166,10 +178,10 @@ def _after_flood(
     connection: Connection, facts: CommentFacts, found: Classification, now: datetime
 ) -> Classification:
     """Count a comment that would be published for the flood, and hold it in one."""
-    book = current.preferences()
+    book = request_context.preferences()
     if found.status != "published":
         return found
-    ends = comment_facts.pass_one(connection, current.settings().secret_key, now, book.flood)
+    ends = comment_facts.pass_one(connection, request_context.settings().secret_key, now, book.flood)
     if ends is None:
         return found
     return moderation_policy.classify(replace(facts, flood_ends=f"{ends:%H:%M} UTC"), book.moderation)

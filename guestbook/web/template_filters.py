@@ -17,7 +17,7 @@ from guestbook.lib.errors import Translatable
 from guestbook.queries import state_words
 from guestbook.settings import installation
 from guestbook.storage.preferences import Preferences
-from guestbook.web import comment_html, current, frame, language, looks, time_zone
+from guestbook.web import comment_html, frame, language, looks, request_context, time_zone
 
 MONTHS = tuple(calendar.month_name)  # read once: each look at a name formats a date
 
@@ -160,7 +160,7 @@ def _add_filters(app: Flask) -> None:
 
 def _names() -> dict[str, Any]:
     """Return the names that every template uses; a default title or welcome has the page's language."""
-    names = current.template_names()
+    names = request_context.template_names()
     return {**names, "book": of_book(names["book"])}
 
 

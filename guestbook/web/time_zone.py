@@ -8,13 +8,13 @@ from datetime import datetime
 from flask import Response, after_this_request, has_request_context
 
 from guestbook.lib import clock
-from guestbook.web import current, response_headers
+from guestbook.web import request_context, response_headers
 
 
 def shown() -> str:
     """Return the name of the current page's zone; the book's for the pages of a static site."""
     is_admin_page = has_request_context() and response_headers.is_admin_page()
-    return clock.UTC_NAME if is_admin_page else current.preferences_or_defaults().timezone
+    return clock.UTC_NAME if is_admin_page else request_context.preferences_or_defaults().timezone
 
 
 def local(moment: datetime) -> datetime:
@@ -24,7 +24,7 @@ def local(moment: datetime) -> datetime:
 
 def is_visitors() -> bool:
     """Whether this page runs the script that shows its dates in the visitor's zone; then let it run."""
-    if not current.preferences_or_defaults().visitor_times or response_headers.is_for_owner():
+    if not request_context.preferences_or_defaults().visitor_times or response_headers.is_for_owner():
         return False
     after_this_request(_allow_script)
     return True

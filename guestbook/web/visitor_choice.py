@@ -9,7 +9,7 @@ from flask import current_app, redirect, request, url_for
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from guestbook.web import current, response_headers
+from guestbook.web import request_context, response_headers
 
 PAGES_TO_RETURN_TO = ("public.comment", "public.privacy")  # the others lead to the front page
 
@@ -17,7 +17,7 @@ PAGES_TO_RETURN_TO = ("public.comment", "public.privacy")  # the others lead to 
 def answer(cookie: str, chosen: str | None) -> Response:
     """Lead back to the page before; keep the choice for a year, or forget it with None."""
     response = redirect(_page_before(), 303)
-    base = urlsplit(current.settings().base_url)
+    base = urlsplit(request_context.settings().base_url)
     path, secure = f"{base.path}/", base.scheme == "https"
     if chosen is None:
         response.delete_cookie(cookie, path=path, secure=secure, httponly=True, samesite="Lax")

@@ -25,7 +25,7 @@ from guestbook.lib.errors import Translatable
 from guestbook.lib.text import clean_line
 from guestbook.queries import public_comments
 from guestbook.queries.public_comments import PublicComment
-from guestbook.web import current, frame
+from guestbook.web import frame, request_context
 
 if TYPE_CHECKING:
     from guestbook.storage.models import Comment
@@ -62,7 +62,7 @@ class Form:
 
 def new_token(age: float = 0.0) -> str:
     """Return a new token; an age above zero is for a form that the visitor has read already."""
-    return signed(current.signing_keys(), age)
+    return signed(request_context.signing_keys(), age)
 
 
 def signed(keys: list[str], age: float = 0.0) -> str:
@@ -74,7 +74,7 @@ def signed(keys: list[str], age: float = 0.0) -> str:
 def read_token(text: str) -> Form:
     """Return the form of the token; raises FormError."""
     try:
-        nonce, made = _serializer(current.signing_keys()).loads(text)
+        nonce, made = _serializer(request_context.signing_keys()).loads(text)
     except BadSignature:
         raise FormError("unknown") from None
     age = clock.now().timestamp() - made / 1000
@@ -93,7 +93,7 @@ NEW_COMMENT: Mapping[str, str | None] = MappingProxyType({})
 
 def read_form(stored: Mapping[str, str | None] = NEW_COMMENT) -> Draft:
     """Return the draft. A field that the book does not ask for counts where the stored comment has it."""
-    entry, book = comment_form.read(request.form), current.preferences()
+    entry, book = comment_form.read(request.form), request_context.preferences()
     asked = {"place": book.asks_place, "note": book.asks_note}
     left_out = {name for name, is_asked in asked.items() if not is_asked and not stored.get(name)}
     return replace(
@@ -115,7 +115,7 @@ VISITOR_LIFETIME = timedelta(days=180)  # from the last comment
 
 def give_cookie(response: Response, comment: "Comment") -> Response:
     """Let the browser remember its comment. It sends the cookie only to addresses below /comments."""
-    base = urlsplit(current.settings().base_url)
+    base = urlsplit(request_context.settings().base_url)
     response.set_cookie(
         VISITOR_COOKIE,
         _cookie_signer().sign(comment.id).decode(),
@@ -137,7 +137,7 @@ def earlier_comment() -> str | None:
 
 
 def _cookie_signer() -> Signer:
-    return Signer(current.signing_keys(), salt="guestbook signed")
+    return Signer(request_context.signing_keys(), salt="guestbook signed")
 
 
 MINUTE = timedelta(minutes=1)
@@ -193,7 +193,7 @@ def _of_comment(signed: str) -> Receipt | None:
         return Receipt(DELETED)
     if signed == HELD:
         return _of_waiting(request.args.get(RECEIPT_FIELD, ""))
-    found = public_comments.find(current.select(), signed) if ids.ID.fullmatch(signed) else None
+    found = public_comments.find(request_context.select(), signed) if ids.ID.fullmatch(signed) else None
     return found and Receipt("published", found.id, found.name, is_changeable(found.id))
 
 
@@ -208,7 +208,7 @@ def _of_waiting(signature: str) -> Receipt:
         comment_id = _receipt_signer().unsign(signature).decode()
     except BadSignature:
         return Receipt(HELD)
-    name = public_comments.name_of(current.select(), comment_id)
+    name = public_comments.name_of(request_context.select(), comment_id)
     if name is None or not _is_recent(comment_id):
         return Receipt(HELD)
     return Receipt(HELD, comment_id, name, is_changeable(comment_id))
@@ -219,4 +219,4 @@ def _is_recent(comment_id: str) -> bool:
 
 
 def _receipt_signer() -> Signer:
-    return Signer(current.signing_keys(), salt="guestbook receipt")
+    return Signer(request_context.signing_keys(), salt="guestbook receipt")

@@ -18,7 +18,7 @@ from guestbook.lib.errors import Refused, Translatable
 from guestbook.lib.text import clean_line
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, InboundEvent
-from guestbook.web import current
+from guestbook.web import request_context
 from guestbook.web.error_pages import NOTHING_STORED
 from guestbook.web.template_filters import translated
 
@@ -51,7 +51,7 @@ def form() -> ResponseReturnValue:
 def receive() -> ResponseReturnValue:
     """Store the two addresses and answer 202; the page is read later."""
     _require_open()
-    base_url = current.settings().base_url
+    base_url = request_context.settings().base_url
     try:
         mention = mention_request.checked(request.form, base_url)
     except Refused as error:
@@ -88,7 +88,7 @@ def _words(event: InboundEvent, comment: Comment | None) -> str:
 
 
 def _require_open() -> None:
-    if not current.preferences().accepts_mentions:
+    if not request_context.preferences().accepts_mentions:
         abort(404, NOT_ACCEPTED)
 
 
@@ -109,7 +109,7 @@ def _store(mention: MentionRequest) -> str:
 
 def _insert(receiver: ReceivingSource, mention: MentionRequest) -> str:
     with writing() as session:
-        key, address, now = current.settings().secret_key, request.remote_addr or "", clock.now()
+        key, address, now = request_context.settings().secret_key, request.remote_addr or "", clock.now()
         if wait := rate_limit.take_of(
             session.connection(), key, "webmention", address, now, most=MOST_MENTIONS, within=MENTION_WINDOW
         ):

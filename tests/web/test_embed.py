@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
-from guestbook.web import current, response_headers
+from guestbook.web import request_context, response_headers
 from tests.support.visitor import (
     GREETING,
     TIMES_SCRIPT,
@@ -148,7 +148,7 @@ def test_without_the_database_the_text_comes_back_into_the_frame_too(
     def fail() -> None:
         raise OperationalError("SELECT", {}, Exception("database is locked"))
 
-    monkeypatch.setattr(current, "_read", fail)
+    monkeypatch.setattr(request_context, "_read", fail)
     answer = visitor.open("POST", action, data=form)
     assert answer.status_code == 503
     assert ancestors(answer) == "https://one.example https://two.example:8443"

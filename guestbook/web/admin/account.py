@@ -12,7 +12,7 @@ from guestbook.storage import cron_token
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.storage.models.admin_access import SCOPES
-from guestbook.web import current, row_lookup
+from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import access, responses
 
 # Part of a user agent → its usual name. The first match counts, because most claim to be others too.
@@ -53,7 +53,7 @@ def change_address(then: str) -> ResponseReturnValue:
             return responses.done("The address is removed. Pingers that call it get 404.", then)
         token = cron_token.make(session, rotate=action == "rotate")
     return render_template(
-        "admin/cron_address.html", value=cron_token.url(current.settings().base_url, token)
+        "admin/cron_address.html", value=cron_token.url(request_context.settings().base_url, token)
     )
 
 

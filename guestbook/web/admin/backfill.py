@@ -12,7 +12,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.queries.health import COUNT_LIMIT
 from guestbook.storage.models import Webhook
-from guestbook.web import current, row_lookup
+from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import responses
 
 pages = Blueprint("backfill", __name__, url_prefix="/webhooks")
@@ -54,7 +54,7 @@ def send(webhook_id: str) -> ResponseReturnValue:
 
 
 def _rules() -> BackfillRules:
-    return BackfillRules(_since(), current.settings(), bool(request.values.get("pruned_too")))
+    return BackfillRules(_since(), request_context.settings(), bool(request.values.get("pruned_too")))
 
 
 def _from(deliveries: int) -> BackfillRange:

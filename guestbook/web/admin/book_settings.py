@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from guestbook.lib import clock, text
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
-from guestbook.web import current
+from guestbook.web import request_context
 from guestbook.web.admin import responses, undo
 
 pages = Blueprint("book", __name__, url_prefix="/book")
@@ -44,7 +44,7 @@ CHECKBOXES = (
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """Show the settings."""
-    return _form(preferences.typed(current.preferences()))
+    return _form(preferences.typed(request_context.preferences()))
 
 
 @pages.post("/")

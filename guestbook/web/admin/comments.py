@@ -18,7 +18,7 @@ from guestbook.queries import health, lists
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
-from guestbook.web import conditional, current, row_lookup
+from guestbook.web import conditional, request_context, row_lookup
 from guestbook.web.admin import responses, undo
 
 ACTION_LABELS = {"publish": "Publish", "hold": "Hold", "spam": "Spam", "trash": "Trash", "restore": "Restore"}
@@ -49,7 +49,7 @@ def run_many(session: Session, comments: Sequence[Comment], action: str, back: s
     """Do it to each comment; return the undo's id, None where nothing can be undone."""
     statuses = {comment.id: comment.status for comment in comments}
     for comment in comments:
-        moderation_actions.run(session, comment, action, current.settings())
+        moderation_actions.run(session, comment, action, request_context.settings())
     if action == "delete":
         return None
     changes = [(comment.id, statuses[comment.id], comment.status) for comment in comments]
@@ -183,7 +183,7 @@ def edit(comment_id: str) -> ResponseReturnValue:
             changed = [] if is_done else changed_since([comment], request.form)
             notice = changed_sentence(changed)
             if notice is None:
-                book.edit(session, comment, draft, current.settings())
+                book.edit(session, comment, draft, request_context.settings())
     except Refused as error:
         return _page(row_lookup.find(Comment, comment_id), draft=draft, reasons=error.fields), 422
     if notice:
@@ -201,7 +201,7 @@ def reply(comment_id: str) -> ResponseReturnValue:
             comment = row_lookup.find_locked_comment(comment_id)
             notice = changed_sentence(changed_since([comment], request.form))
             if notice is None:
-                book.reply(session, comment, text, current.settings())
+                book.reply(session, comment, text, request_context.settings())
             sentence = _reply_sentence(comment)
     except Refused as error:
         return _page(row_lookup.find(Comment, comment_id), reply=text, reasons=error.fields), 422
@@ -250,7 +250,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
         sentence = f"The comment by {comment.name} is deleted."
         notice = changed_sentence(changed_since([comment], request.form))
         if notice is None:
-            book.delete(session, comment, current.settings())
+            book.delete(session, comment, request_context.settings())
     if notice:
         return _confirm([row_lookup.find(Comment, comment_id)], chosen, target, notice), 409
     engine_setup.clear_wal(db.engine)

@@ -12,7 +12,7 @@ from guestbook.queries import overview as figures
 from guestbook.queries.overview import Overview
 from guestbook.settings import crontab_line
 from guestbook.storage.database import db
-from guestbook.web import current
+from guestbook.web import request_context
 from guestbook.web.admin import chart
 
 pages = Blueprint("dashboard", __name__)
@@ -22,7 +22,7 @@ pages = Blueprint("dashboard", __name__)
 def index() -> ResponseReturnValue:
     """Show how the book is doing."""
     session, now = db.session(), clock.now()
-    settings, overview = current.settings(), figures.overview(session, now)
+    settings, overview = request_context.settings(), figures.overview(session, now)
     cron = health.cron_status(session, now, after_requests=settings.send_after_requests)
     return render_template(
         "admin/dashboard.html",

@@ -14,7 +14,7 @@ from guestbook.queries import lists
 from guestbook.queue import comment_order, erasure
 from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
-from guestbook.web import current, row_lookup
+from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import curl_command, signatures
 from guestbook.web.admin.queue_list import QueueList
 
@@ -118,7 +118,7 @@ def show(delivery_id: str) -> ResponseReturnValue:
         earlier=earlier,
         outlook=outlook_of(delivery, webhook, now, is_behind),
         is_live=is_live(delivery, webhook, now),
-        curl=curl_command.as_curl(delivery, webhook, current.settings().base_url, file, now),
+        curl=curl_command.as_curl(delivery, webhook, request_context.settings().base_url, file, now),
         file=file if curl_command.is_long(delivery.body) else None,
         erased=erasure.DELIVERY_ERASED,
     )

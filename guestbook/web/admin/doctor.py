@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from guestbook.background.doctor import examination
 from guestbook.background.doctor.examined_book import State
 from guestbook.lib.text import counted
-from guestbook.web import current
+from guestbook.web import request_context
 
 pages = Blueprint("doctor", __name__, url_prefix="/doctor")
 
@@ -16,7 +16,7 @@ pages = Blueprint("doctor", __name__, url_prefix="/doctor")
 @pages.get("/")
 def show() -> ResponseReturnValue:
     """Look at everything now, and show it."""
-    findings = examination.examine(current.settings())
+    findings = examination.examine(request_context.settings())
     counts = Counter(finding.state for finding in findings)
     return render_template(
         "admin/doctor.html",

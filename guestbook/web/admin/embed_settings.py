@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from guestbook.lib import text
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import writing
-from guestbook.web import current, template_filters
+from guestbook.web import request_context, template_filters
 from guestbook.web.admin import responses, undo
 
 pages = Blueprint("embedding", __name__, url_prefix="/embed")
@@ -15,7 +15,7 @@ pages = Blueprint("embedding", __name__, url_prefix="/embed")
 @pages.get("/")
 def show() -> ResponseReturnValue:
     """Show the allowed websites and the code for them."""
-    return _form(current.preferences().embed_sites)
+    return _form(request_context.preferences().embed_sites)
 
 
 @pages.post("/")
@@ -33,5 +33,5 @@ def _save(typed: str) -> ResponseReturnValue:
 
 def _form(typed: str, error: Refused | None = None) -> str:
     reasons = error.fields if error else {}
-    title = template_filters.title_for_sites(current.preferences())
+    title = template_filters.title_for_sites(request_context.preferences())
     return render_template("admin/embed_settings.html", typed=typed, reasons=reasons, frame_title=title)

@@ -11,7 +11,7 @@ from guestbook.lib.text import clean_line
 from guestbook.queries import lists
 from guestbook.queue import erasure
 from guestbook.storage.models import InboundEvent, Source
-from guestbook.web import current, row_lookup
+from guestbook.web import request_context, row_lookup
 from guestbook.web.admin.queue_list import QueueList
 
 pages = Blueprint("inbox", __name__, url_prefix="/inbox")
@@ -52,7 +52,7 @@ def show(event_id: str) -> ResponseReturnValue:
         source=source,
         headers=template_preview.shown_headers(event),
         views=template_preview.shown_payload(event),
-        verdict=evaluate.verify(event, source, current.settings().secret_keys),
+        verdict=evaluate.verify(event, source, request_context.settings().secret_keys),
         outlook=_outlook(event, source, clock.now()),
         is_live=event.status == "new" and not source.disabled_at,
         is_forwarded=event.status == "processed" and source.action == "forward",

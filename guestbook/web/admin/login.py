@@ -9,7 +9,7 @@ from flask_wtf.csrf import CSRFError
 from guestbook.auth import login
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import writing
-from guestbook.web import current, response_headers
+from guestbook.web import request_context, response_headers
 from guestbook.web.admin import access, responses
 
 pages = Blueprint("login", __name__)
@@ -39,11 +39,11 @@ def check() -> ResponseReturnValue:
             request.form.get("password", ""),
             address=request.remote_addr,
             browser=request.user_agent.string,
-            settings=current.settings(),
+            settings=request_context.settings(),
         )
     except login.CodeNeeded as needed:
         _end_login()
-        access.await_code(login.mark_of_password(needed.password_hash, current.settings()))
+        access.await_code(login.mark_of_password(needed.password_hash, request_context.settings()))
         return redirect(_code_address(), 303)
     except Refused as error:
         return responses.refused(error, _form(str(error)))
@@ -74,7 +74,7 @@ def check_code() -> ResponseReturnValue:
             after=mark,
             address=request.remote_addr,
             browser=request.user_agent.string,
-            settings=current.settings(),
+            settings=request_context.settings(),
         )
     except Refused as error:
         return responses.refused(error, _form(str(error), "code"))
@@ -98,7 +98,7 @@ def explain(error: CSRFError) -> ResponseReturnValue:
         return access.explain(error)
     if current_app.config["SESSION_COOKIE_NAME"] in request.cookies:
         return _form(f"This page has expired. Please type the {step} again.", step), 400
-    base_url = current.settings().base_url
+    base_url = request_context.settings().base_url
     at_home = request.is_secure or not current_app.config["SESSION_COOKIE_SECURE"]
     return _form(
         NO_COOKIE if at_home else OTHER_ADDRESS.format(f"{base_url}{response_headers.ADMIN_PATH}/")

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from guestbook.lib import text
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
-from guestbook.web import current
+from guestbook.web import request_context
 from guestbook.web.admin import responses, undo
 
 pages = Blueprint("look", __name__, url_prefix="/look")
@@ -28,7 +28,7 @@ LOOK_LABELS = {
 @pages.get("/")
 def show() -> ResponseReturnValue:
     """Show what holds, and the code of the button."""
-    return _form(preferences.typed(current.preferences()))
+    return _form(preferences.typed(request_context.preferences()))
 
 
 @pages.post("/")

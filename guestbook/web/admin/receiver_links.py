@@ -10,7 +10,7 @@ from guestbook.lib.text import clean_line
 from guestbook.outbound import receiver_links
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import ReceiverLink, Webhook
-from guestbook.web import current, row_lookup
+from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import responses
 
 pages = Blueprint("links", __name__, url_prefix="/<webhook_id>/receiver-links")
@@ -44,7 +44,7 @@ def add(webhook_id: str) -> ResponseReturnValue:
             webhook = row_lookup.find_locked(Webhook, webhook_id)
             known = link_id if ids.ID.fullmatch(link_id) else None
             link = receiver_links.add(session, webhook, **typed, link_id=known)
-            address = receiver_links.url(link, current.settings())
+            address = receiver_links.url(link, request_context.settings())
     except Refused as error:
         webhook, reasons = row_lookup.find(Webhook, webhook_id), responses.password_reasons(error)
         page = _page(webhook, reasons=reasons, notice=str(error), typed=typed)

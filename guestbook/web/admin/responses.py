@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from guestbook.auth import login
 from guestbook.auth.login import TooManyTries, WrongPassword
 from guestbook.lib.errors import Refused
-from guestbook.web import current
+from guestbook.web import request_context
 
 
 def done(sentence: str, endpoint: str, *, undo: str | None = None, **values: object) -> ResponseReturnValue:
@@ -50,7 +50,7 @@ def download(content: bytes, name: str) -> Response:
 def confirm_password(field: str = "password") -> str:
     """See that the field has the owner's password, and return its hash; raises as `login.confirm` does."""
     password = request.form.get(field, "")
-    return login.confirm(password, address=request.remote_addr, settings=current.settings())
+    return login.confirm(password, address=request.remote_addr, settings=request_context.settings())
 
 
 def password_reasons(error: Refused, field: str = "password") -> dict[str, str]:

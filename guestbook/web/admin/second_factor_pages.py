@@ -12,7 +12,7 @@ from guestbook.auth import login, second_factor
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
-from guestbook.web import current
+from guestbook.web import request_context
 from guestbook.web.admin import responses
 
 ISSUER_LIMIT = 40  # characters: a long one would make the picture too fine for a camera
@@ -104,7 +104,7 @@ def _offer(secret: str, reason: str | None = None) -> str:
     """Show a secret for the app; the form brings it back, signed for this login."""
     if second_factor.read(db.session()):
         raise Refused(second_factor.ALREADY_ON)
-    url = otpauth_url(secret, current.preferences().title, current.settings().base_url)
+    url = otpauth_url(secret, request_context.preferences().title, request_context.settings().base_url)
     return render_template(
         "admin/second_factor_setup.html",
         picture=svg(url),
@@ -116,4 +116,4 @@ def _offer(secret: str, reason: str | None = None) -> str:
 
 
 def _serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(current.signing_keys(), salt=f"admin {g.login.id} second factor")
+    return URLSafeTimedSerializer(request_context.signing_keys(), salt=f"admin {g.login.id} second factor")

@@ -16,7 +16,7 @@ from guestbook.lib.errors import Refused
 from guestbook.storage import row_changes
 from guestbook.storage.database import writing
 from guestbook.storage.models import Source, Webhook
-from guestbook.web import current, row_lookup
+from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import responses
 
 OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}  # in hours
@@ -54,7 +54,10 @@ def mark(row: Webhook | Source) -> str:
 def _marks(row: Webhook | Source) -> list[str]:
     """Return the names that it has with each secret key; with the older ones a page may be open still."""
     message = f"{row.id} {row.secret}".encode()
-    return [hmac.new(key.encode(), message, "sha256").hexdigest() for key in current.settings().secret_keys]
+    return [
+        hmac.new(key.encode(), message, "sha256").hexdigest()
+        for key in request_context.settings().secret_keys
+    ]
 
 
 def seal(row: Webhook | Source, viewer: str | None = None) -> str:
@@ -118,4 +121,4 @@ def _later(end: datetime | None, moment: datetime) -> datetime | None:
 
 
 def _serializer(viewer: str | None) -> URLSafeSerializer:
-    return URLSafeSerializer(current.signing_keys(), salt=f"admin {viewer or g.login.id} secret")
+    return URLSafeSerializer(request_context.signing_keys(), salt=f"admin {viewer or g.login.id} secret")

@@ -26,7 +26,7 @@ from guestbook.storage import source_budget
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.storage.models.source import BUDGET_MB, MENTIONS, scheme_of
-from guestbook.web import current, row_lookup
+from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import responses, secret_pages
 from guestbook.web.admin.row_actions import RowActions
 
@@ -247,7 +247,7 @@ def preview(source_id: str | None = None) -> ResponseReturnValue:
     except Refused as error:
         return _form(typed, error.fields, source), 422
     name = typed.name or (source.name if source else "The name of the source")
-    base_url = current.settings().base_url
+    base_url = request_context.settings().base_url
     made = template_preview.preview_of(db.session(), source_id, name, typed.verify, wording, base_url)
     return _form(typed, None, source, made)
 
@@ -257,7 +257,7 @@ def send_sample(source_id: str) -> ResponseReturnValue:
     """Send a sample event to it, and show what becomes of it."""
     source, event = row_lookup.find(Source, source_id), clean_line(request.form.get("event", ""))
     try:
-        event_id = samples.send_sample(source, current.settings(), event)
+        event_id = samples.send_sample(source, request_context.settings(), event)
     except Refused as error:
         return _page(row_lookup.find(Source, source_id), problem=str(error)), 422
     sentence = "The sample is stored. The next pass of cron processes it like a real event."
@@ -288,7 +288,7 @@ def _page(source: Source, **more: object) -> str:
     return render_template(
         "admin/source.html",
         standing=health.of_source(session, source),
-        url=source.url(current.settings().base_url),
+        url=source.url(request_context.settings().base_url),
         events=session.scalars(query.order_by(InboundEvent.id.desc()).limit(EVENTS_SHOWN)).all(),
         secret=secret_pages.new_secret(source),
         overlap_end=secret_pages.overlap_end(source, now),

@@ -20,7 +20,7 @@ from guestbook.lib.text import counted
 from guestbook.storage import audit_log, preferences
 from guestbook.storage.database import writing
 from guestbook.storage.models import Comment, Setting, Source, Webhook
-from guestbook.web import current
+from guestbook.web import request_context
 
 pages = Blueprint("undo", __name__, url_prefix="/undo")
 
@@ -96,7 +96,7 @@ def _move_back(session: Session, moved: Sequence[StatusChange], at: str | None) 
         if comment.status == steps[comment.id][1] and not _is_edited_since(comment, at)
     ]
     for comment in found:
-        book.move(session, comment, steps[comment.id][0], current.settings())
+        book.move(session, comment, steps[comment.id][0], request_context.settings())
     if not found:
         return CHANGED_SINCE
     left = len(moved) - len(found)

@@ -26,7 +26,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.storage.models.delivery import REFUSED_WITH
 from guestbook.storage.models.webhook import SIGN_WITH
-from guestbook.web import current, row_lookup
+from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import chart, deliveries, receiver_links, responses, secret_pages
 from guestbook.web.admin.row_actions import RowActions
 
@@ -147,7 +147,7 @@ class WebhookForm:
         """Return what the form would send."""
         return webhooks.preview_of(
             db.session(),
-            current.settings().base_url,
+            request_context.settings().base_url,
             url=self.url,
             format_name=self.format,
             events=self.events,
@@ -194,7 +194,7 @@ def _error(delivery: Delivery, attempt: Attempt | None) -> str | None:
 def _wait(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
     if hindrance := webhook_status.hindrance(webhook, now):
         return hindrance
-    settings = current.settings()
+    settings = request_context.settings()
     cron = health.cron_status(db.session(), now, after_requests=settings.send_after_requests)
     last = health.last_end(db.session(), now)
     if cron.word == "never":
@@ -282,7 +282,7 @@ def change(webhook_id: str) -> ResponseReturnValue:
     try:
         with writing() as session:
             webhook = row_lookup.find_locked(Webhook, webhook_id)
-            webhooks.update(session, webhook, typed.fields(), current.settings())
+            webhooks.update(session, webhook, typed.fields(), request_context.settings())
             url = webhook.url
     except Refused as error:
         return _form(typed, error, row_lookup.find(Webhook, webhook_id)), 422
@@ -296,7 +296,7 @@ def ping(webhook_id: str) -> ResponseReturnValue:
     """Queue a ping, and show its result."""
     with writing() as session:
         webhook = row_lookup.find_locked(Webhook, webhook_id)
-        delivery_id = webhooks.ping(session, webhook, current.settings()).id
+        delivery_id = webhooks.ping(session, webhook, request_context.settings()).id
         shown = secret_pages.keep_shown(webhook)
     there = url_for(".show", webhook_id=webhook_id, ping=delivery_id, shown=shown, _anchor="ping")
     return redirect(there, 303)
@@ -310,7 +310,7 @@ def example(webhook_id: str) -> ResponseReturnValue:
         abort(422, f"There is no event {event[:60]!r}. Nothing was sent.")
     with writing() as session:
         webhook = row_lookup.find_locked(Webhook, webhook_id)
-        delivery_id = webhooks.store_sample(session, webhook, event, current.settings()).id
+        delivery_id = webhooks.store_sample(session, webhook, event, request_context.settings()).id
         is_pulled = webhook.is_pulled
     sentence = (
         "The example waits until its receiver fetches it."
@@ -412,7 +412,7 @@ def _add(typed: WebhookForm) -> ResponseReturnValue:
         webhook = session.get(Webhook, typed.key)
         sentence = "This form was sent before. It added this webhook."
         if webhook is None:
-            fields, settings = typed.fields(), current.settings()
+            fields, settings = typed.fields(), request_context.settings()
             if not typed.name:
                 del fields["name"]  # then it is named after its host
             webhook = webhooks.add(session, fields, settings, row_id=typed.key, disabled=typed.disabled)
@@ -436,5 +436,5 @@ def _add(typed: WebhookForm) -> ResponseReturnValue:
 
 def _warn(url: str) -> None:
     """Show warnings about an accepted URL on the next page."""
-    for warning in webhook_urls.warnings(url, current.settings()):
+    for warning in webhook_urls.warnings(url, request_context.settings()):
         flash(f"Warning: {warning}")

@@ -9,7 +9,7 @@ from guestbook.comments import backfill
 from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillRange, BackfillReport, BackfillRules
 from guestbook.queries.health import COUNT_LIMIT
 from guestbook.storage.models import Webhook
-from guestbook.web import current
+from guestbook.web import request_context
 from guestbook.web.api import request_reader
 from guestbook.web.api.call_table.webhook_calls import MOST_BACKFILLED
 from guestbook.web.row_lookup import find
@@ -23,7 +23,7 @@ def send(webhook_id: str) -> ResponseReturnValue:
     given, _ = request_reader.body(), find(Webhook, webhook_id)
     since = request_reader.moment(given["since"])
     assert since
-    rules = BackfillRules(since, current.settings(), given.get("pruned_too", False))
+    rules = BackfillRules(since, request_context.settings(), given.get("pruned_too", False))
     after = given.get("after") or ""
     found = backfill.forecast(webhook_id, rules, BackfillRange(after, COUNT_LIMIT + 1, LOOKED_AT_ONCE))
     if given.get("dry_run") or not found.deliveries:

@@ -7,7 +7,7 @@ from guestbook.inbound import bin_requests
 from guestbook.queries import lists
 from guestbook.storage.database import db
 from guestbook.storage.models import Bin, BinRequest
-from guestbook.web import current
+from guestbook.web import request_context
 from guestbook.web.api import request_reader, serializers
 from guestbook.web.row_lookup import find
 
@@ -33,7 +33,7 @@ def one(bin_id: str, request_id: str) -> ResponseReturnValue:
 def replay_request(bin_id: str, request_id: str) -> ResponseReturnValue:
     """Send it to the given URL, and return the answer, which is stored nowhere."""
     url, row = request_reader.body()["url"], _find(bin_id, request_id)
-    return serializers.replayed(bin_requests.replay(row, url, current.settings()))
+    return serializers.replayed(bin_requests.replay(row, url, request_context.settings()))
 
 
 def _find(bin_id: str, request_id: str) -> BinRequest:

@@ -18,7 +18,7 @@ from guestbook.queue.requeue import RequeueGroup
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
-from guestbook.web import current
+from guestbook.web import request_context
 from guestbook.web.api import idempotency, request_reader
 from guestbook.web.api.call_table import queue_calls
 
@@ -50,7 +50,7 @@ def moderate() -> ResponseReturnValue:
         found = book.lock(session, given["ids"])
         done = [comment.id for comment in found]
         for comment in found:
-            moderation_actions.run(session, comment, given["action"], current.settings())
+            moderation_actions.run(session, comment, given["action"], request_context.settings())
         missing = [row_id for row_id in given["ids"] if row_id not in done]
         answer = idempotency.keep(session, {"done": done, "missing": missing})
     if given["action"] == "delete":

@@ -14,7 +14,7 @@ from guestbook.queries import lists
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web import conditional, current, submission
+from guestbook.web import conditional, request_context, submission
 from guestbook.web.api import authentication, idempotency, request_reader, serializers, token_view
 from guestbook.web.row_lookup import find, find_locked_comment
 
@@ -44,7 +44,7 @@ def index() -> ResponseReturnValue:
 @calls.post("")
 def sign() -> ResponseReturnValue:
     """Add a comment. Spam looks like a held comment, so that a program learns nothing."""
-    if current.preferences().closed:
+    if request_context.preferences().closed:
         submission.count_refusal("closed")
         raise Forbidden("The book is closed for new comments.")
     try:
@@ -78,11 +78,11 @@ def change(comment_id: str) -> ResponseReturnValue:
         conditional.refuse_if_changed(token_view.mask(make_response(serializers.comment(comment))))
         if any(name in changes for name in DRAFT_FIELDS):
             typed = book.typed(comment) | changes
-            book.edit(session, comment, _draft(typed), current.settings())
+            book.edit(session, comment, _draft(typed), request_context.settings())
         if "status" in changes:
-            book.decide(session, comment, changes["status"], current.settings())
+            book.decide(session, comment, changes["status"], request_context.settings())
         if "reply" in changes:
-            book.reply(session, comment, changes["reply"] or "", current.settings())
+            book.reply(session, comment, changes["reply"] or "", request_context.settings())
         return serializers.comment(comment)
 
 
@@ -92,7 +92,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
     with writing() as session:
         comment = find_locked_comment(comment_id)
         conditional.refuse_if_changed(token_view.mask(make_response(serializers.comment(comment))))
-        book.delete(session, comment, current.settings())
+        book.delete(session, comment, request_context.settings())
     engine_setup.clear_wal(db.engine)
     return "", 204
 
@@ -110,12 +110,15 @@ def _read_comment() -> comment_form.Draft:
     """Return the comment in the body; raises Refused, also for a wrong answer to the owner's question."""
     fields = request_reader.body(_errors)
     entry, errors = _draft(fields), {}
-    book_asks = {"place": current.preferences().asks_place, "note": current.preferences().asks_note}
+    book_asks = {
+        "place": request_context.preferences().asks_place,
+        "note": request_context.preferences().asks_note,
+    }
     for name, is_asked in book_asks.items():
         if fields.get(name) and not is_asked:
             errors[name] = NOT_ASKED.format(name)
     if not submission.answers_question(fields.get("answer") or ""):
-        errors["answer"] = WRONG_ANSWER_OF_PROGRAM.format(current.preferences().question)
+        errors["answer"] = WRONG_ANSWER_OF_PROGRAM.format(request_context.preferences().question)
     if entry.errors or errors:
         raise Refused.of({**entry.errors, **errors})
     return entry

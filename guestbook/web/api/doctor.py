@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from guestbook.background.doctor import examination
 from guestbook.storage.database import db
-from guestbook.web import current
+from guestbook.web import request_context
 
 calls = Blueprint("doctor", __name__, url_prefix="/doctor")
 
@@ -14,4 +14,4 @@ calls = Blueprint("doctor", __name__, url_prefix="/doctor")
 def show() -> ResponseReturnValue:
     """Look at everything now, the gravest findings first."""
     db.session.rollback()  # it has a connection of its own, and tries to write
-    return examination.shape(examination.examine(current.settings()))
+    return examination.shape(examination.examine(request_context.settings()))

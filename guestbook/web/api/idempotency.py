@@ -28,7 +28,7 @@ from guestbook.lib import clock, encryption
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import IdempotencyKey
-from guestbook.web import current, error_pages
+from guestbook.web import error_pages, request_context
 from guestbook.web.api import authentication
 from guestbook.web.api.api_call import KEY_HEADER, KEY_LIMIT, KEY_PATTERN
 
@@ -120,7 +120,7 @@ def _repeatable(given: str) -> RepeatableRequest:
     if len(given) > KEY_LIMIT or not re.fullmatch(KEY_PATTERN, given):
         raise BadRequest(BAD_KEY)
     key = given[1:-1] if len(given) > 2 and given[0] == given[-1] == '"' else given
-    secret_key, address = current.settings().secret_key, request.remote_addr or ""
+    secret_key, address = request_context.settings().secret_key, request.remote_addr or ""
     caller = authentication.token_value() or rate_limit.who(secret_key, KEY_HEADER, address)
     root = hmac.digest(caller.encode(), f"{KEY_HEADER} {key}".encode(), "sha256")
     asked = f"{request.method} {request.full_path}\n".encode() + request.get_data()

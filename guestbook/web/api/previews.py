@@ -10,7 +10,7 @@ from guestbook.lib import json_schema
 from guestbook.outbound import webhooks
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
-from guestbook.web import current
+from guestbook.web import request_context
 from guestbook.web.api import request_reader
 from guestbook.web.api.call_table import owner_calls
 from guestbook.web.row_lookup import find
@@ -24,7 +24,7 @@ def of_webhook() -> ResponseReturnValue:
     given = request_reader.body()
     made = webhooks.preview_of(
         db.session(),
-        current.settings().base_url,
+        request_context.settings().base_url,
         url=given.get("url", ""),
         format_name=given.get("format", ""),
         events=given.get("events", webhooks.DEFAULT_EVENTS),
@@ -42,7 +42,7 @@ def of_source() -> ResponseReturnValue:
     verify = given.get("verify", source.verify if source else "none")
     wording = sources.template_for(verify, given.get("template", source.template if source else None))
     name = source.name if source else "The name of the source"
-    base_url = current.settings().base_url
+    base_url = request_context.settings().base_url
     source_id = source.id if source else None
     made = template_preview.preview_of(db.session(), source_id, name, verify, wording, base_url)
     draft: dict[str, Any] | None = made.draft.values if made.draft else None

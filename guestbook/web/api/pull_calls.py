@@ -15,7 +15,7 @@ from guestbook.outbound import pull
 from guestbook.outbound.pull import PulledResult, Replaced
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
-from guestbook.web import current
+from guestbook.web import request_context
 from guestbook.web.api import idempotency, request_reader
 from guestbook.web.row_lookup import find, find_locked
 
@@ -58,7 +58,9 @@ def commit(webhook_id: str) -> ResponseReturnValue:
         webhook = find_locked(Webhook, webhook_id)
         if not webhook.is_pulled:
             raise Conflict(pull.NOT_PULLED)
-        recorded = pull.commit(session.connection(), webhook, current.settings(), body["token"], results)
+        recorded = pull.commit(
+            session.connection(), webhook, request_context.settings(), body["token"], results
+        )
         late = len({one.id for one in results}) - recorded
         return idempotency.keep(session, {"recorded": recorded, "late": late})
 
@@ -67,7 +69,7 @@ def _take(webhook_id: str, token: str, limit: int, replaced: Replaced | None) ->
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         _require_pulled(webhook)
-        return pull.take(session.connection(), webhook, current.settings(), token, limit, replaced)
+        return pull.take(session.connection(), webhook, request_context.settings(), token, limit, replaced)
 
 
 def _wait_for_any(webhook_id: str, seconds: float, replaced: Replaced | None) -> bool:

@@ -10,7 +10,7 @@ from guestbook.lib.encryption import Unreadable
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source, Webhook
-from guestbook.web import current
+from guestbook.web import request_context
 from guestbook.web.api import idempotency, request_reader
 from guestbook.web.row_lookup import find, find_locked
 
@@ -36,7 +36,7 @@ def _reveal(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnV
     find(model, row_id)
     db.session.rollback()  # the check writes in a transaction of its own
     try:
-        login.confirm(password, address=request.remote_addr, settings=current.settings())
+        login.confirm(password, address=request.remote_addr, settings=request_context.settings())
     except TooManyTries as error:
         raise TooManyRequests(str(error), retry_after=error.seconds) from None
     with writing() as session:

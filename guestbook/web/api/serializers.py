@@ -25,7 +25,7 @@ from guestbook.storage.models import (
     Source,
     Webhook,
 )
-from guestbook.web import current
+from guestbook.web import request_context
 from guestbook.web.api import authentication, openapi_document, token_view
 
 Shape = dict[str, Any]
@@ -34,14 +34,14 @@ M = TypeVar("M")
 
 def address(path: str) -> str:
     """Return the absolute address of a path of the API."""
-    return f"{current.settings().base_url}{openapi_document.API_PATH}{path}"
+    return f"{request_context.settings().base_url}{openapi_document.API_PATH}{path}"
 
 
 def comment(row: Comment) -> Shape:
     """Return a comment; with a token also the note and the reasons, and who decided if it may moderate."""
     if not authentication.has_token():
-        return comment_shape.public(row, current.settings().base_url)
-    shape = comment_shape.for_owner(row, current.settings().base_url)
+        return comment_shape.public(row, request_context.settings().base_url)
+    shape = comment_shape.for_owner(row, request_context.settings().base_url)
     if not authentication.may("moderate"):
         del shape["decisions"]
     return shape
@@ -70,19 +70,19 @@ def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> Shape:
 
 def source(row: Source, *, with_secret: bool = False) -> Shape:
     """Return a source; its secret only when new."""
-    shape = source_shapes.source(row, current.settings())
+    shape = source_shapes.source(row, request_context.settings())
     return shape | {"secret": row.secret} if with_secret else shape
 
 
 def inbound_event_in_full(row: InboundEvent, sender: Source) -> Shape:
     """Return an inbound event with its exact payload and its verification."""
-    shape = source_shapes.inbound_event_in_full(row, sender, current.settings())
+    shape = source_shapes.inbound_event_in_full(row, sender, request_context.settings())
     return shape | _packed("payload", row.body)
 
 
 def bin_(row: Bin) -> Shape:
     """Return a bin."""
-    return source_shapes.bin_(row, current.settings())
+    return source_shapes.bin_(row, request_context.settings())
 
 
 def bin_request(row: BinRequest) -> Shape:
@@ -128,7 +128,7 @@ def event_type(event: EventType) -> Shape:
 
 def page(key: str, found: RowPage[M], serialize: Callable[[M], Shape], asked: Shape) -> Shape:
     """Return a page of a list with the address of the next page, which keeps the other parameters."""
-    this = f"{current.settings().base_url}{request.path}"
+    this = f"{request_context.settings().base_url}{request.path}"
     following = f"{this}?{urlencode(asked | {'before': found.older})}" if found.older else None
     return {key: [serialize(row) for row in found.rows], "next": following}
 

@@ -14,7 +14,7 @@ from guestbook.queries import lists
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
-from guestbook.web import conditional, current
+from guestbook.web import conditional, request_context
 from guestbook.web.api import idempotency, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked
 
@@ -81,7 +81,7 @@ def delete(source_id: str) -> ResponseReturnValue:
 def test(source_id: str) -> ResponseReturnValue:
     """Store a sample event; the next pass processes it, and the inbound event shows what became of it."""
     event = request_reader.body().get("event")
-    event_id = samples.send_sample(find(Source, source_id), current.settings(), event)
+    event_id = samples.send_sample(find(Source, source_id), request_context.settings(), event)
     return source_shapes.inbound_event(find(InboundEvent, event_id)), 202
 
 

@@ -16,7 +16,7 @@ from guestbook.queries.webhook_status import AttemptTimes
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.comment import COMMENT_STATUSES
-from guestbook.web import current
+from guestbook.web import request_context
 from guestbook.web.api.call_table import owner_calls
 from guestbook.web.row_lookup import find
 
@@ -84,7 +84,7 @@ def of_source(source_id: str) -> ResponseReturnValue:
 
 
 def _cron(now: datetime) -> dict[str, Any]:
-    after_requests = current.settings().send_after_requests
+    after_requests = request_context.settings().send_after_requests
     cron = health.cron_status(db.session(), now, after_requests=after_requests)
     return {"state": cron.word, "sentence": cron.sentence, "advice": cron.advice}
 

@@ -12,7 +12,7 @@ from guestbook.queries import lists
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
-from guestbook.web import conditional, current
+from guestbook.web import conditional, request_context
 from guestbook.web.api import idempotency, request_reader, serializers
 from guestbook.web.row_lookup import find, find_locked
 
@@ -31,11 +31,13 @@ def index() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """Add a webhook; only this answer shows its secret."""
     fields = request_reader.body(_errors)
-    url = webhook_urls.checked(fields["url"], current.settings())
-    warnings = webhook_urls.warnings(url, current.settings())  # before the transaction: it may take seconds
+    url = webhook_urls.checked(fields["url"], request_context.settings())
+    warnings = webhook_urls.warnings(
+        url, request_context.settings()
+    )  # before the transaction: it may take seconds
     with writing() as session:
         disabled = fields.get("disabled", False)
-        webhook = webhooks.add(session, _fields(fields), current.settings(), disabled=disabled)
+        webhook = webhooks.add(session, _fields(fields), request_context.settings(), disabled=disabled)
         shown = serializers.webhook(webhook, with_secret=True) | {"warnings": warnings}
         location = serializers.address(f"/webhooks/{webhook.id}")
         return idempotency.keep(session, shown, 201, {"Location": location})
@@ -54,13 +56,13 @@ def change(webhook_id: str) -> ResponseReturnValue:
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         conditional.refuse_if_changed(serializers.webhook(webhook))
-        webhooks.update(session, webhook, _fields(changes), current.settings())
+        webhooks.update(session, webhook, _fields(changes), request_context.settings())
         if changes.get("disabled"):
             row_changes.disable(session, webhook)
         elif "disabled" in changes and (webhook.disabled_at or webhook.paused_until):  # ends a pause, too
             row_changes.enable(session, webhook)
         shown = serializers.webhook(webhook)
-    warnings = webhook_urls.warnings(shown["url"], current.settings()) if "url" in changes else []
+    warnings = webhook_urls.warnings(shown["url"], request_context.settings()) if "url" in changes else []
     return shown | {"warnings": warnings}
 
 
@@ -82,7 +84,7 @@ def test(webhook_id: str) -> ResponseReturnValue:
     event = request_reader.body().get("event", webhooks.PING)
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
-        delivery = webhooks.store_sample(session, webhook, event, current.settings())
+        delivery = webhooks.store_sample(session, webhook, event, request_context.settings())
         return idempotency.keep(session, webhook_shapes.delivery(delivery), 202)
 
 
@@ -113,7 +115,7 @@ def _overlap(given: Mapping[str, Any]) -> timedelta:
 def _errors(fields: dict[str, Any]) -> Mapping[str, str]:
     """Return the errors of the fields, without headers: a hidden value needs its webhook."""
     alone = {name: value for name, value in fields.items() if name != "headers"}
-    return webhooks.field_errors(_fields(alone), current.settings())
+    return webhooks.field_errors(_fields(alone), request_context.settings())
 
 
 def _fields(given: dict[str, Any]) -> dict[str, Any]:

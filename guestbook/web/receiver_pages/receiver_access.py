@@ -13,7 +13,7 @@ from guestbook.storage import audit_log, row_changes
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, ReceiverLink, Webhook
-from guestbook.web import current, request_limit, row_lookup
+from guestbook.web import request_context, request_limit, row_lookup
 from guestbook.web.error_pages import PageExpired
 from guestbook.web.receiver_pages import receiver_cookie
 from guestbook.web.receiver_pages.receiver_cookie import ReceiverCookie
@@ -100,7 +100,7 @@ class Admission(NamedTuple):
 
 def exchange(token: str) -> ResponseReturnValue:
     """Give the browser a cookie in place of a link that works, and lead it to the page."""
-    signed = signed_links.read_receiver_token(token, current.settings().secret_keys)
+    signed = signed_links.read_receiver_token(token, request_context.settings().secret_keys)
     if signed is None:
         request_limit.count_wrong_link(signed_links.RECEIVER)
         raise NoAdmission("broken")

@@ -12,7 +12,7 @@ from guestbook.queries import webhook_status
 from guestbook.queue import requeue
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
-from guestbook.web import current, row_lookup
+from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import secret_pages
 from guestbook.web.admin.deliveries import DELIVERY_LIST
 from guestbook.web.receiver_pages import receiver_access
@@ -64,7 +64,7 @@ def test(link_id: str) -> ResponseReturnValue:
         with writing() as session:
             webhook = row_lookup.find_locked(Webhook, webhook_id)
             event = request.form.get("event", "")
-            delivery_id = webhooks.store_sample(session, webhook, event, current.settings()).id
+            delivery_id = webhooks.store_sample(session, webhook, event, request_context.settings()).id
             what = "ping" if event == "ping" else "example"
             hindrance = webhook_status.hindrance(webhook, clock.now(), what)
     except Refused as error:

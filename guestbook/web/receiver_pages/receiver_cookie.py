@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 
 from guestbook.lib import clock
 from guestbook.lib.signed_links import RECEIVER_PATH
-from guestbook.web import current
+from guestbook.web import request_context
 
 RECEIVER_COOKIE = "guestbook_receiver"
 COOKIE_LASTS = timedelta(hours=12)
@@ -54,16 +54,16 @@ class ReceiverCookie:
     def _form_keys(self) -> list[str]:
         """Return the key of its forms, and those that older secret keys make."""
         message = f"guestbook receiver form {self.link_id} {self.nonce}".encode()
-        keys = current.settings().secret_keys
+        keys = request_context.settings().secret_keys
         return [hmac.new(key.encode(), message, "sha256").hexdigest() for key in keys]
 
     def _serializer(self) -> URLSafeSerializer:
-        return URLSafeSerializer(current.signing_keys(), salt=f"{COOKIE_SALT} {self.form_key} said")
+        return URLSafeSerializer(request_context.signing_keys(), salt=f"{COOKIE_SALT} {self.form_key} said")
 
 
 def give(response: Response, link_id: str) -> Response:
     """Give the browser a cookie for the pages of the link."""
-    base = urlsplit(current.settings().base_url)
+    base = urlsplit(request_context.settings().base_url)
     value = _values().dumps([link_id, secrets.token_urlsafe(16), int(clock.now().timestamp())])
     response.set_cookie(
         RECEIVER_COOKIE,
@@ -90,4 +90,4 @@ def find(link_id: str) -> ReceiverCookie | None:
 
 
 def _values() -> URLSafeSerializer:
-    return URLSafeSerializer(current.signing_keys(), salt=COOKIE_SALT)
+    return URLSafeSerializer(request_context.signing_keys(), salt=COOKIE_SALT)

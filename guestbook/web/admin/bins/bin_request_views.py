@@ -9,7 +9,7 @@ from guestbook.lib import byte_view
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db
 from guestbook.storage.models import Bin, BinRequest
-from guestbook.web import current, row_lookup
+from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import curl_command, responses
 
 pages = Blueprint("requests", __name__, url_prefix="/requests")
@@ -37,7 +37,7 @@ def replay_request(request_id: str) -> ResponseReturnValue:
     row = row_lookup.find(BinRequest, request_id)
     typed = request.form.get("url", "")
     try:
-        replayed = bin_requests.replay(row, typed, current.settings())
+        replayed = bin_requests.replay(row, typed, request_context.settings())
     except Refused as error:
         return _page(row, typed, error), 422
     return _page(row, typed, replayed=replayed)
@@ -47,7 +47,7 @@ def _page(
     row: BinRequest, typed: str = "", error: Refused | None = None, replayed: Replayed | None = None
 ) -> str:
     content, file, bin_ = row.kept, f"{row.id}.bin", row_lookup.find(Bin, row.bin_id)
-    url = bin_.url(current.settings().base_url) + row.path + (f"?{row.query}" if row.query else "")
+    url = bin_.url(request_context.settings().base_url) + row.path + (f"?{row.query}" if row.query else "")
     return render_template(
         "admin/bin_request.html",
         bin=bin_,
