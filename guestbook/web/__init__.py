@@ -17,7 +17,7 @@ from guestbook.web import (
     public,
     request_observer,
     response_headers,
-    short_passes,
+    send_after_requests,
     template_filters,
 )
 
@@ -32,7 +32,7 @@ def register(app: Flask, only_path: str | None = None) -> None:
     register_public(app, database_error_pages.require_version)
     if only_path is None:  # a CGI process answers one request
         front_page.init_app(app)
-    short_passes.init_app(app)  # also after pages that are kept
+    send_after_requests.init_app(app)  # also after pages that are kept
     hit_counter.init_app(app, partial(_add_hits, app))
     database_error_pages.init_app(app)
     path_pages.register(app, only_path)

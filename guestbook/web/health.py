@@ -12,7 +12,13 @@ from guestbook.storage import book_file, database_errors, writable
 from guestbook.storage.book_file import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
-from guestbook.web import database_error_pages, error_pages, request_context, response_headers, short_passes
+from guestbook.web import (
+    database_error_pages,
+    error_pages,
+    request_context,
+    response_headers,
+    send_after_requests,
+)
 
 pages = Blueprint("health", __name__)
 
@@ -48,7 +54,9 @@ def healthz() -> ResponseReturnValue:
 
 def _is_sent_after_this() -> bool:
     """Whether the end of this very request sends what is due, and the last such end did not fail."""
-    return request_context.settings().send_after_requests and short_passes.of(current_app).problem is None
+    return (
+        request_context.settings().send_after_requests and send_after_requests.of(current_app).problem is None
+    )
 
 
 @pages.errorhandler(Exception)

@@ -15,7 +15,7 @@ from guestbook.lib import ids
 from guestbook.lib.errors import Refused
 from guestbook.storage import cron_token
 from guestbook.storage.database import db
-from guestbook.web import request_limit, short_passes
+from guestbook.web import request_limit, send_after_requests
 
 pages = Blueprint("pinger", __name__, url_prefix="/cron")
 
@@ -34,7 +34,7 @@ def run_pass(token: str) -> ResponseReturnValue:
         abort(404)
     db.session.remove()  # the pass has a connection of its own
     try:
-        report = short_passes.of(current_app).run(request.environ)
+        report = send_after_requests.of(current_app).run(request.environ)
     except Refused as error:  # another host uses the same SQLite file
         return _answer({"status": "refused", "message": str(error)}), 503
     return _answer({"status": "busy", "message": BUSY} if report is None else _document(report))

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from guestbook.transport import ReceiverAnswer, Transport
-from guestbook.web import short_passes
+from guestbook.web import send_after_requests
 from tests.conftest import running
 from tests.support.book import Book
 from tests.support.receiver import HANG, Receiver
@@ -40,16 +40,16 @@ def granted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_one_visitor_in_a_hundred_at_most_meets_a_pass_of_more_than_half_a_second() -> None:
-    assert short_passes.SHORT <= 0.5
-    assert short_passes.PATIENT / short_passes.PATIENT_EVERY < 0.01
+    assert send_after_requests.SHORT <= 0.5
+    assert send_after_requests.PATIENT / send_after_requests.PATIENT_EVERY < 0.01
 
 
 def test_all_attempts_of_a_pass_share_its_time_and_a_receiver_that_hung_gets_none_of_the_next(
     app: Flask, receiver: Receiver, granted: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(short_passes, "SHORT", 2.0)  # in less, a busy machine might begin no attempt
-    monkeypatch.setattr(short_passes, "PATIENT", 3.0)
-    book, known = Book(app), short_passes.of(app)
+    monkeypatch.setattr(send_after_requests, "SHORT", 2.0)  # in less, a busy machine might begin no attempt
+    monkeypatch.setattr(send_after_requests, "PATIENT", 3.0)
+    book, known = Book(app), send_after_requests.of(app)
     receiver.answer("/never", HANG)
     webhooks = {book.webhook(receiver.url("/never")) for _ in range(3)}
 
@@ -63,10 +63,10 @@ def test_all_attempts_of_a_pass_share_its_time_and_a_receiver_that_hung_gets_non
     for hung in range(len(webhooks)):
         known._patient_at = time.monotonic() + 1000
         assert len(known._slow) == hung
-        assert 0 < seconds_of_next_request() <= short_passes.SHORT
+        assert 0 < seconds_of_next_request() <= send_after_requests.SHORT
     assert known._slow.keys() == webhooks
     assert seconds_of_next_request() == 0
     known._patient_at = 0.0
-    assert 0 < seconds_of_next_request() <= short_passes.PATIENT
+    assert 0 < seconds_of_next_request() <= send_after_requests.PATIENT
     assert seconds_of_next_request() == 0  # the next patient pass is ten minutes away
     book.check()

@@ -18,7 +18,7 @@ from guestbook.lib import clock, ids, pass_lock
 from guestbook.storage import book_file, cron_token, database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Pass
-from guestbook.web import pinger, short_passes
+from guestbook.web import pinger, send_after_requests
 from tests.conftest import running, settings_for
 from tests.support import factories
 from tests.support.book import Book
@@ -71,7 +71,7 @@ def ask(app: Flask, url: str = "/", server: dict[str, Any] = ALONE, method: str 
 
 def later(app: Flask, book: Book) -> None:
     """Do what some minutes would do: passes and looks are long ago."""
-    known = short_passes.of(app)
+    known = send_after_requests.of(app)
     known._rest_until, known._looked_at, known._looked_after_post_at = 0.0, -1000.0, -1000.0
     with database.write(book.engine) as connection:
         connection.execute(Pass.__table__.update().values(started_at=clock.now() - timedelta(minutes=3)))
@@ -80,7 +80,7 @@ def later(app: Flask, book: Book) -> None:
 def test_the_end_of_a_request_sends_and_processes_what_is_due(
     site: Flask, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(short_passes, "SHORT", 10.0)  # a busy machine may need it
+    monkeypatch.setattr(send_after_requests, "SHORT", 10.0)  # a busy machine may need it
     book = Book(site)
     book.webhook(receiver.url())
     book.publish(3)
@@ -122,8 +122,8 @@ def test_an_idle_look_stores_nothing_and_later_requests_do_not_look(
 def test_a_hanging_receiver_costs_half_a_second_and_then_only_a_patient_pass_tries_it(
     site: Flask, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(short_passes, "PATIENT", 4.0)
-    book, known = Book(site), short_passes.of(site)
+    monkeypatch.setattr(send_after_requests, "PATIENT", 4.0)
+    book, known = Book(site), send_after_requests.of(site)
     receiver.answer("/never", HANG)
     never = book.webhook(receiver.url("/never"))
     good = book.webhook(receiver.url("/good"))
@@ -262,6 +262,6 @@ def test_a_second_host_is_one_line_in_the_log(
             book_file._write(tmp_path / "guestbook.db", book_file.WEB, clock.now())
         ask(app)
         db.session.remove()
-    (warned,) = [one for one in caplog.records if one.name == short_passes.__name__]
+    (warned,) = [one for one in caplog.records if one.name == send_after_requests.__name__]
     assert "next one: Two hosts use one SQLite file" in warned.getMessage()
     assert not warned.exc_info
