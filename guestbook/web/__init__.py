@@ -9,12 +9,10 @@ from guestbook.web import (
     body_limits,
     book_version,
     error_pages,
-    hit_counter,
     language,
     looks,
     path_pages,
-    pictures,
-    public,
+    public_pages,
     request_observer,
     response_headers,
     send_after_requests,
@@ -33,7 +31,7 @@ def register(app: Flask, only_path: str | None = None) -> None:
     if only_path is None:  # a CGI process answers one request
         front_page.init_app(app)
     send_after_requests.init_app(app)  # also after pages that are kept
-    hit_counter.init_app(app, partial(_add_hits, app))
+    public_pages.init_app(app, partial(_add_hits, app))
     database_error_pages.init_app(app)
     path_pages.register(app, only_path)
 
@@ -48,10 +46,9 @@ def register_public(app: Flask, require_version: Callable[[], None]) -> None:
     response_headers.compress_answers(app)
     template_filters.add_filters(app)
     error_pages.init_app(app)
-    app.register_blueprint(public.pages)
+    app.register_blueprint(public_pages.pages)
     app.register_blueprint(looks.pages)
     app.register_blueprint(language.pages)
-    app.register_blueprint(pictures.pages)
 
 
 def _add_hits(app: Flask, number: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flask import Flask, current_app, request
 
-ANY_VERSION = ("static", "pictures.drawn", "admin.doctor.show")  # endpoints that answer on any book
+ANY_VERSION = ("static", "public.picture", "admin.doctor.show")  # endpoints that answer on any book
 AFTER_TOKEN = ("metrics.show",)  # those that call `require` when they have checked a token
 CHECK = "guestbook version check"  # the keys under which an app keeps its check,
 CHECKED = "guestbook version"  # and notes that the version was right

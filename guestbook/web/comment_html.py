@@ -52,7 +52,7 @@ def preview(draft: Draft) -> Markup:
 def _picture(name: str) -> tuple[CommentPicture | None, str]:
     """Return the picture for a name, and the folder of the drawn ones."""
     if "pictures" not in g:
-        g.pictures = url_for("pictures.drawn", face_id="-").removesuffix("-.svg")
+        g.pictures = url_for("public.picture", face_id="-").removesuffix("-.svg")
     return comment_mark.picture_of(
         name, request_context.preferences(), request_context.settings().secret_key
     ), g.pictures

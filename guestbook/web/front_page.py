@@ -23,8 +23,7 @@ from guestbook.settings import Settings
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db
 from guestbook.web import response_headers, visitor_form
-from guestbook.web.kept_page import FAILED, MADE, MadePage
-from guestbook.web.public import ETAG_SECONDS
+from guestbook.web.public_pages import ETAG_SECONDS, FAILED, MADE, MadePage
 
 KEEP_SECONDS = 60.0
 MOST_KEPT = 64

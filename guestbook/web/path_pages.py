@@ -25,9 +25,9 @@ def register(app: Flask, only_path: str | None) -> None:
 
 
 def _add_embed(app: Flask) -> None:
-    from guestbook.web import embed
+    from guestbook.web import public_pages
 
-    app.register_blueprint(embed.pages)
+    app.register_blueprint(public_pages.frame_pages)
 
 
 def _add_own_comment(app: Flask) -> None:

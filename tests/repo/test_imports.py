@@ -123,7 +123,7 @@ def test_an_import_that_points_up_or_aside_is_seen(source: str) -> None:
 
 
 def test_the_two_doors_do_not_know_each_other() -> None:
-    assert faults({"guestbook.web.public": "from guestbook.cli import output"})
+    assert faults({"guestbook.web.public_pages": "from guestbook.cli import output"})
     assert faults({"guestbook.cli.output": "from guestbook.web import response_headers"})
     assert not faults({"guestbook.cli.status": "from guestbook.cli import output"})
 

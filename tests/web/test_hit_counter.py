@@ -8,7 +8,7 @@ from flask import Flask
 from guestbook.storage import preferences, seen_facts
 from guestbook.storage.database import db, writing
 from guestbook.storage.plain_select import through
-from guestbook.web import hit_counter, reader_app
+from guestbook.web import public_pages, reader_app
 from tests.conftest import running, settings_for
 from tests.support.visitor import Visitor, by_class, parse
 
@@ -58,7 +58,7 @@ def test_the_digits_are_those_of_an_odometer(counting: Flask) -> None:
     [odometer] = by_class(parse(Visitor(counting).get("/", headers={"User-Agent": SAFARI})), "odometer")
     assert [digit.text for digit in odometer] == list("000001")
     with counting.test_request_context("/"):
-        assert hit_counter.odometer(1_234_567).count("<i>") == 7
+        assert public_pages.odometer(1_234_567).count("<i>") == 7
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_database_that_is_busy_gets_the_views_later(
         raise OSError("busy")
 
     with monkeypatch.context() as patched:
-        patched.setitem(counting.extensions, hit_counter.HITS_EXTENSION, fail)
+        patched.setitem(counting.extensions, public_pages.HITS_EXTENSION, fail)
         for _ in range(seen_facts.HITS_BATCH):
             shown(counting)
     assert seen_facts.pending_hits(data_dir(counting)) == seen_facts.HITS_BATCH

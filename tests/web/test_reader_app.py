@@ -271,7 +271,7 @@ def test_a_reader_s_page_imports_nothing_heavy(environ: dict[str, str], ids: lis
     )
     assert done.stdout.startswith("Status: 404" if page == "missing" else "Status: 200"), done.stdout
     imported = set(done.stderr.split())
-    assert "guestbook.web.public" in imported
+    assert "guestbook.web.public_pages" in imported
     assert imported & HEAVY == set()
 
 
