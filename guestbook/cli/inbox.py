@@ -9,7 +9,7 @@ from sqlalchemy import select
 from guestbook.background import cron
 from guestbook.cli import app_command, list_options, options, output, requeue, row_lookup, terminal_log
 from guestbook.cli import cron as commands
-from guestbook.inbound import evaluate, source_shapes, template_preview
+from guestbook.inbound import source_shapes, template_preview, verify_and_decide
 from guestbook.queries import lists
 from guestbook.storage.database import db
 from guestbook.storage.models import InboundEvent, Source
@@ -79,7 +79,7 @@ def show_(id_: str, as_json: bool) -> None:
     if as_json:
         output.print_json(source_shapes.inbound_event_in_full(row, source, app_command.settings()))
         return
-    verdict = evaluate.verify(row, source, app_command.settings().secret_keys)
+    verdict = verify_and_decide.verify(row, source, app_command.settings().secret_keys)
     facts = source_shapes.inbound_event(row) | {"source": source.name} | dict.fromkeys(NOT_SHOWN)
     output.print_groups(facts, GROUPS_OF_EVENT)
     output.print_part("Headers", template_preview.shown_headers(row))

@@ -15,8 +15,8 @@ from guestbook.settings import Settings
 from guestbook.storage.models import Source
 
 if TYPE_CHECKING:
-    from guestbook.inbound.evaluate import InboundDecision
     from guestbook.inbound.processor import Processor
+    from guestbook.inbound.verify_and_decide import InboundDecision
 
 
 @dataclass(slots=True)

@@ -1,37 +1,177 @@
 """Process inbound events. An event's whole path, in order, is this file:
 
-    due event ──claim──▶ batch ──evaluate──▶ decisions ──act and record──▶ processed, or failed
+    due event ──claim──▶ batch ──decide──▶ decisions ──act and record──▶ processed, or failed
     └─ one transaction ─┘     no transaction open        └─── one transaction ───┘
 
 The main thread does it, a batch at a time. A kill at any point loses nothing: a lease runs out by itself, and
-an event's action commits together with its end. `evaluate` decides what to do, `actions` does it. Only the
-pages of webmentions are read in threads of their own: see `mention_pages`.
+an event's action commits together with its end. `verify_and_decide` decides what to do, `comment_or_forward`
+does it. Only the pages of webmentions are read in threads of their own: see `mention_pages`. First comes how
+a row is claimed, which event it repeats and how it ends, in the caller's transaction; then the processor.
 """
 
 import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import actions, due_events, evaluate
-from guestbook.inbound.due_events import Claimed
-from guestbook.inbound.evaluate import NO_METADATA, Effect, InboundDecision, ReceivedEvent
+from guestbook.inbound import comment_or_forward, verify_and_decide
 from guestbook.inbound.inbox import Counts
 from guestbook.inbound.mentions.mention_pages import PagePool
-from guestbook.lib import clock, ids
+from guestbook.inbound.verify_and_decide import NO_METADATA, Claimed, Effect, InboundDecision, ReceivedEvent
+from guestbook.lib import body_encoding, clock, ids, retry_policy
 from guestbook.lib.errors import Translatable, with_detail
 from guestbook.lib.own_process import StopFlag
+from guestbook.lib.retry_policy import INBOX_LEASE
 from guestbook.outbound.limits import NO_LIMIT, TimeLimit
-from guestbook.queue import leases
+from guestbook.queue import erasure, leases
 from guestbook.settings import Settings, installation
 from guestbook.storage import database, database_errors, source_budget
-from guestbook.storage.models import INBOUND, Source
+from guestbook.storage.models import FIRST_INBOUND_DUE, INBOUND, InboundEvent, SeenSignature, Source
 from guestbook.storage.models.source import MENTIONS
+
+
+def sources_with_due(now: datetime, *what: Any) -> Any:
+    """Select the enabled sources that have something due."""
+    return select(*what).where(Source.disabled_at.is_(None), now >= FIRST_INBOUND_DUE).order_by(Source.id)
+
+
+def claim(connection: Connection, token: str, *, turn: int, limit: int, mentions: int = 0) -> Claimed:
+    """Lease up to `limit` due events, among them so many webmentions; each source is served first in turn."""
+    now = clock.now()
+    sources = _detached(connection, sources_with_due(now, Source))
+    first = turn % len(sources) if sources else 0
+    taken: list[tuple[Row[Any], Source]] = []
+    for source in (*sources[first:], *sources[:first]):
+        room = limit - len(taken)
+        if room := min(room, mentions) if source.action == MENTIONS else room:
+            mine = INBOUND.c.source_id == source.id
+            taken += [(row, source) for row in leases.claim(connection, INBOUND, mine, now=now, limit=room)]
+    # An event that a pass has ended over goes without others: if it kills this pass too, it fails alone.
+    suspects = [(row, source) for row, source in taken if row.claims > row.attempts]
+    taken = suspects[:1] or taken
+    rows = [row for row, _ in taken]
+    leases.lease(connection, INBOUND, rows, now=now, until=now + INBOX_LEASE, token=token)
+    return [(_received(row, token), source) for row, source in taken]
+
+
+def take_over(connection: Connection, event_id: str, token: str) -> Claimed:
+    """Lease the event that the relay handed over under that token, with a token of our own."""
+    if not leases.owned(connection, INBOUND, {(event_id, token)}):
+        return []  # its lease has ended, or another worker has it
+    row = connection.execute(select(INBOUND).where(INBOUND.c.id == event_id)).one()
+    now, own = clock.now(), f"worker.{ids.new()}"
+    sources = _detached(
+        connection, select(Source).where(Source.id == row.source_id, Source.disabled_at.is_(None))
+    )
+    if not sources:
+        leases.release(connection, INBOUND, [{"row_id": event_id, "token": token, "due_at": now}])
+        return []  # its source was disabled meanwhile, so the event waits
+    leases.take_over(connection, INBOUND, [event_id], until=now + INBOX_LEASE, token=own)
+    return [(_received(row, own), sources[0])]
+
+
+def _detached(connection: Connection, query: Any) -> Sequence[Source]:
+    """Return rows that stay readable after the transaction."""
+    with Session(connection, join_transaction_mode="rollback_only") as session:
+        sources: Sequence[Source] = session.scalars(query).all()
+        session.expunge_all()
+    return sources
+
+
+def _received(row: Row[Any], token: str) -> ReceivedEvent:
+    body, lost_passes = body_encoding.unpack(row.payload, row.encoding), row.claims - row.attempts
+    return ReceivedEvent(
+        row.id, row.headers, body, row.received_at, token, lost_passes, row.due_at, row.attempts
+    )
+
+
+EARLIER: Any = InboundEvent.status, InboundEvent.comment_id, InboundEvent.erased_at
+
+
+def earlier_event(
+    session: Session, event_id: str, source_id: str, external_id: str | None, mark: str | None
+) -> Row[Any] | None:
+    """Return id, status, comment and time of erasure of the event that this one repeats.
+
+    It has the same external id, or, because ids may be unsigned, the same mark. A new mark is remembered.
+    """
+    named = _with_id(session, event_id, source_id, external_id) if external_id else None
+    replayed = _with_mark(session, event_id, mark) if mark else None
+    return replayed if replayed and (named is None or replayed.status != "failed") else named
+
+
+def _with_id(session: Session, event_id: str, source_id: str, external_id: str) -> Row[Any] | None:
+    same = (InboundEvent.source_id == source_id) & (InboundEvent.external_id == external_id)
+    return session.execute(select(InboundEvent.id, *EARLIER).where(same, InboundEvent.id != event_id)).first()
+
+
+def _with_mark(session: Session, event_id: str, mark: str) -> Row[Any] | None:
+    """Return the same of the event with this mark, which a failed one leaves to this one."""
+    columns = SeenSignature.event_id.label("id"), *EARLIER
+    seen = select(*columns).outerjoin(InboundEvent, InboundEvent.id == SeenSignature.event_id)
+    before = session.execute(seen.where(SeenSignature.mark == mark)).first()
+    if before is None:
+        session.execute(insert(SeenSignature).values(mark=mark, event_id=event_id, seen_at=clock.now()))
+    elif before.status == "failed":
+        session.execute(update(SeenSignature).where(SeenSignature.mark == mark).values(event_id=event_id))
+    return before if before and before.id != event_id else None
+
+
+def correct(session: Session, failed_id: str, **columns: str | None) -> None:
+    """Change columns of a failed event that another one repeats."""
+    session.execute(update(InboundEvent).where(InboundEvent.id == failed_id).values(**columns))
+
+
+ERROR_LIMIT = NOTE_LIMIT = 500  # characters, as in schema.sql
+
+
+def end_event(
+    connection: Connection, event: ReceivedEvent, decision: InboundDecision, *, note: Any = "", **values: Any
+) -> None:
+    """Make the row final, with other columns of it."""
+    status, found = "failed" if decision.error else "processed", decision.metadata
+    named = {"event": found.event, "sender": found.sender, "processed_at": clock.now()}
+    words = {"error": (decision.error or "")[:ERROR_LIMIT] or None, "note": note[:NOTE_LIMIT] or None}
+    leases.finish(connection, INBOUND, [event.id], status, **named, **words, **values)
+
+
+def end_repeat(
+    connection: Connection, event: ReceivedEvent, decision: InboundDecision, before: Row[Any]
+) -> str:
+    """End a repeat with the comment of the event before it, so that erasure finds it too."""
+    note = f"A repeat of {before.id}, so nothing was done."
+    end_event(connection, event, replace(decision, error=None), note=note, comment_id=before.comment_id)
+    if before.erased_at:
+        erasure.erase_inbound(connection, INBOUND.c.id == event.id, clock.now())
+    return note
+
+
+def retry_event(
+    connection: Connection, event: ReceivedEvent, decision: InboundDecision, schedule: tuple[float, ...]
+) -> InboundDecision | None:
+    """Make the event due again if its error may pass, and the schedule has another attempt; else None."""
+    if decision.retry_after is None or not decision.error:
+        return None
+    now, made = clock.now(), event.attempts + 1
+    due_at = retry_policy.next_due(schedule, made, now, at_least=decision.retry_after)
+    if due_at is None:
+        return None
+    found = decision.metadata
+    row = {"error": decision.error[:ERROR_LIMIT], "event": found.event, "sender": found.sender}
+    leases.reschedule(connection, INBOUND, [{"row_id": event.id, "due_at": due_at, **row}])
+    return replace(decision, retry_at=due_at)
+
+
+def proof_text(decision: InboundDecision, source: Source) -> dict[str, int]:
+    """Return the value that takes a proven event off its source's budget."""
+    return {"unproven_bytes": 0} if decision.proves(source) else {}
+
 
 BATCH = 20  # events in one transaction, each of a megabyte at most
 BATCH_TIME = 0.1  # seconds after which a batch begins no more events, because the outbox waits
@@ -86,7 +226,7 @@ class Processor:
             token = f"{self._name}.{self._batches}"  # a decision counts while its row still carries the token
             limits = {"limit": self._size, "mentions": self._pages.room}
             batch = database.write_with_retry(
-                self._engine, lambda at: due_events.claim(at, token, turn=self._batches, **limits)
+                self._engine, lambda at: claim(at, token, turn=self._batches, **limits)
             )
         elif not self._pages.is_busy:
             return False
@@ -96,7 +236,7 @@ class Processor:
 
     def work_on(self, event_id: str, token: str) -> Counts:
         """Process the event that the relay handed over under that token, if it is still under it."""
-        batch = database.write_with_retry(self._engine, lambda at: due_events.take_over(at, event_id, token))
+        batch = database.write_with_retry(self._engine, lambda at: take_over(at, event_id, token))
         pages = PagePool(self._settings, threads=False)  # of this call: threads share the processor
         counts = self._process(batch, pages, wait=True)
         pages.close()
@@ -110,7 +250,7 @@ class Processor:
 
     def _may_start_some(self) -> bool:
         """Whether an enabled source has something due for which there is room."""
-        query = due_events.sources_with_due(clock.now(), Source.id)
+        query = sources_with_due(clock.now(), Source.id)
         if not self._pages.room:
             query = query.where(Source.action != MENTIONS)
         return database.read_with_retry(
@@ -123,7 +263,7 @@ class Processor:
         others = pages.take(batch, most_lost=MOST_LOST_PASSES)
         decided, left = pages.collect(wait=wait)
         left = [*left, *locked]
-        evaluated = list(self._evaluate_in_time(others))
+        evaluated = list(self._decide_in_time(others))
         late = [event for event, _ in others[len(evaluated) :]]
         if others:
             self._size = len(evaluated) if late else min(2 * self._size, BATCH)
@@ -162,21 +302,21 @@ class Processor:
             ended = time.monotonic()
             self._recount_at = ended + max(RECOUNT_EVERY, RECOUNT_SHARE * (ended - began))
 
-    def _evaluate_in_time(self, batch: Claimed) -> Iterator[Decided]:
-        """Evaluate the first event in any case, and others while there is time."""
+    def _decide_in_time(self, batch: Claimed) -> Iterator[Decided]:
+        """Decide about the first event in any case, and others while there is time."""
         end = time.monotonic() + BATCH_TIME
         for number, (event, source) in enumerate(batch):
             if number and time.monotonic() > end:
                 return  # the others are given back
-            yield event, source, self.evaluate(event, source)
+            yield event, source, self.decide(event, source)
 
-    def evaluate(self, event: ReceivedEvent, source: Source) -> InboundDecision:
+    def decide(self, event: ReceivedEvent, source: Source) -> InboundDecision:
         """Decide about one event. No transaction may be open."""
         if event.lost_passes >= MOST_LOST_PASSES:
             return _our_error(PASSES_ENDED, event.lost_passes)
         settings = self._settings
         try:
-            return evaluate.evaluate(
+            return verify_and_decide.decide(
                 event, source, base_url=settings.base_url, proof_keys=settings.secret_keys
             )
         except Exception as error:  # an error of ours over one event must not end the pass for all
@@ -210,7 +350,7 @@ class Processor:
                 raise
             why = with_detail(NOT_TAKEN, type(error.orig).__name__)
             refused = replace(decision, is_genuine=True, error=why)
-            due_events.end_event(connection, event, refused, **due_events.proof_text(refused, source))
+            end_event(connection, event, refused, **proof_text(refused, source))
             return refused, None
 
     def _act(
@@ -220,27 +360,27 @@ class Processor:
 
         The savepoint keeps errors to this event.
         """
-        proof = due_events.proof_text(decision, source)
+        proof = proof_text(decision, source)
         # An unproven id counts for nothing, or a stranger could use it up.
         external_id = decision.metadata.external_id if decision.is_genuine else None
         with Session(connection, join_transaction_mode="create_savepoint") as session, session.begin():
             connection = session.connection()
-            if again := due_events.retry_event(connection, event, decision, self._settings.retry_schedule):
+            if again := retry_event(connection, event, decision, self._settings.retry_schedule):
                 return again, None
-            before = actions.earlier_event(session, event.id, source.id, external_id, decision.mark)
+            before = earlier_event(session, event.id, source.id, external_id, decision.mark)
             if before and before.status != "failed":  # the sender sent it twice
-                return decision, due_events.end_repeat(connection, event, decision, before)
+                return decision, end_repeat(connection, event, decision, before)
             if before:
-                actions.correct(session, before.id, external_id=None)  # the one that repeats it has it now
+                correct(session, before.id, external_id=None)  # the one that repeats it has it now
             done = Effect("")
             if not decision.error:  # else nothing is done
-                done = actions.carry_out(session, event.id, source, decision, self._settings)
+                done = comment_or_forward.carry_out(session, event.id, source, decision, self._settings)
                 decision = decision.after(done)
             values = {"note": done.note, "comment_id": done.comment_id} if not decision.error else {}
-            due_events.end_event(connection, event, decision, external_id=external_id, **values, **proof)
+            end_event(connection, event, decision, external_id=external_id, **values, **proof)
             if before and not decision.error:
                 # On the failed event too, so that erasure finds its words there.
-                actions.correct(session, before.id, comment_id=done.comment_id)
+                correct(session, before.id, comment_id=done.comment_id)
             return decision, done.note or None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from guestbook.inbound import evaluate, ingest
+from guestbook.inbound import ingest, verify_and_decide
 from guestbook.inbound.ingest import SourceGone
 from guestbook.inbound.senders import SENDER_PRESETS
 from guestbook.lib import VERSION, clock, ids, validate
@@ -41,7 +41,7 @@ class SampleEvent:
     @property
     def name(self) -> str:
         """Return the event as the inbox names it: `issues.opened`. One without a name has its sender's."""
-        return evaluate.extract_metadata(self.headers, self.payload).event or self.sender
+        return verify_and_decide.extract_metadata(self.headers, self.payload).event or self.sender
 
 
 def samples_of(verify: str) -> list[SampleEvent]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from guestbook.inbound.forge_templates import FORGE_TEMPLATES
+from guestbook.inbound.github_templates import GITHUB_TEMPLATES
 from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
 from guestbook.lib import validate
 from guestbook.lib.errors import Refused
@@ -164,7 +164,7 @@ _PLAIN = """\
 """
 
 PRESETS = {
-    **FORGE_TEMPLATES,
+    **GITHUB_TEMPLATES,
     **SHOP_TEMPLATES,
     "discord": _DISCORD_TEMPLATE,
     "guestbook": _GUESTBOOK,

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from guestbook.inbound import bins, evaluate, scheme_fields, template_preview
+from guestbook.inbound import bins, scheme_fields, template_preview, verify_and_decide
 from guestbook.inbound.bin_requests import Check
 from guestbook.lib import body_encoding, json_schema
 from guestbook.lib.json_schema import (
@@ -149,7 +149,7 @@ def inbound_event(row: InboundEvent) -> dict[str, Any]:
 def inbound_event_in_full(row: InboundEvent, sender: Source, settings: Settings) -> dict[str, Any]:
     """Return an inbound event with its exact payload and its verification."""
     payload, encoding = body_encoding.pack(row.body)
-    verdict = evaluate.verify(row, sender, settings.secret_keys)
+    verdict = verify_and_decide.verify(row, sender, settings.secret_keys)
     steps = {"steps": [asdict(step) for step in verdict.steps]}
     return inbound_event(row) | {
         "headers": template_preview.shown_headers(row),

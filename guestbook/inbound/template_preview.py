@@ -8,10 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from guestbook.comments.comment_form import Draft
-from guestbook.inbound import body_parser, evaluate
+from guestbook.inbound import body_parser, verify_and_decide
 from guestbook.inbound import samples as sample_events
 from guestbook.inbound.body_parser import BodyError
-from guestbook.inbound.evaluate import InboundDecision, ReceivedEvent, WriteComment
+from guestbook.inbound.verify_and_decide import InboundDecision, ReceivedEvent, WriteComment
 from guestbook.lib import byte_view, clock
 from guestbook.lib.byte_view import View
 from guestbook.lib.redaction import HIDDEN
@@ -42,7 +42,7 @@ def preview_of(
         for one in sample_events.samples_of(verify)
     )
     return _best(
-        _preview(what, evaluate.evaluate(event, trial, base_url=base_url, proof_keys=()))
+        _preview(what, verify_and_decide.decide(event, trial, base_url=base_url, proof_keys=()))
         for what, event in latest or samples
     )
 

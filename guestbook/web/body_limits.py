@@ -6,7 +6,7 @@ from flask import Flask, abort, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 DEFAULT_LIMIT_BYTES = 64 * 1024  # 4,000 emoji take 48 kB, each sent as %F0%9F%98%80
-BLUEPRINT_LIMIT_BYTES = {"receiver": 1024 * 1024, "bins": 10 * 1024 * 1024}
+BLUEPRINT_LIMIT_BYTES = {"inbound_webhook": 1024 * 1024, "bins": 10 * 1024 * 1024}
 DISCARDED_BYTES = 11 * 1024 * 1024  # of a body that is too long
 DISCARD_AT_ONCE = 64 * 1024  # bytes
 

@@ -60,10 +60,10 @@ def _add_pinger(app: Flask) -> None:
     app.register_blueprint(pinger.pages)
 
 
-def _add_receiver(app: Flask) -> None:
-    from guestbook.web import receiver
+def _add_inbound_webhook(app: Flask) -> None:
+    from guestbook.web import inbound_webhook
 
-    app.register_blueprint(receiver.pages)
+    app.register_blueprint(inbound_webhook.pages)
 
 
 def _add_webmention(app: Flask) -> None:
@@ -109,7 +109,7 @@ PAGES_BELOW: dict[str, Callable[[Flask], None]] = {
     "/healthz": _add_health,
     "/metrics": _add_metrics,
     "/cron": _add_pinger,
-    "/hooks": _add_receiver,
+    "/hooks": _add_inbound_webhook,
     "/webmention": _add_webmention,
     "/bin": _add_bins,
     "/moderate": _add_moderation,

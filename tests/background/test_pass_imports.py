@@ -17,7 +17,7 @@ finally:
 """
 RARE = {
     *("guestbook.web", "guestbook.comments.book"),
-    *("guestbook.inbound.processor", "guestbook.inbound.evaluate"),
+    *("guestbook.inbound.processor", "guestbook.inbound.verify_and_decide"),
     "guestbook.transport.smtp",
     *("alembic", "babel", "celery", "jsonschema", "mf2py", "waitress", "wtforms"),
     *("email.policy", "smtplib"),

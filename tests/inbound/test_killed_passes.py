@@ -14,8 +14,8 @@ from sqlalchemy import update
 
 from guestbook.background import cron
 from guestbook.inbound import processor
-from guestbook.inbound.evaluate import InboundDecision, ReceivedEvent
 from guestbook.inbound.processor import Processor
+from guestbook.inbound.verify_and_decide import InboundDecision, ReceivedEvent
 from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -150,14 +150,14 @@ def test_an_acknowledgement_after_the_lease_changes_nothing(
     inbound_factories.source()
     inbound_factories.post(client, {"text": "once"})
     slow = Processor(db.engine, app.config["GUESTBOOK"])
-    evaluate = slow.evaluate
+    decide = slow.decide
 
     def overtaken(event: ReceivedEvent, source: Source) -> InboundDecision:
         inbound_factories.expire()
         inbound_factories.process(app)
-        return evaluate(event, source)
+        return decide(event, source)
 
-    monkeypatch.setattr(slow, "evaluate", overtaken)
+    monkeypatch.setattr(slow, "decide", overtaken)
     slow.work()
     assert slow.counts.processed == 0
     assert inbound_factories.messages() == ["once"]

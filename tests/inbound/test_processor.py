@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import delete, select
 
-from guestbook.inbound import evaluate, senders
+from guestbook.inbound import senders, verify_and_decide
 from guestbook.lib import clock
 from guestbook.lib.verification import sign_request
 from guestbook.storage import database
@@ -121,12 +121,12 @@ def test_a_large_payload_is_passed_on_in_full_if_the_owner_wants_it(
     inbound_factories.source(action="forward", template=None, forwarded_in_full_since=clock.now())
     with database.writing() as session:
         session.add(Webhook(name="w", url="http://127.0.0.1:9/", events="inbound.received", headers={}))
-    for size in (evaluate.FULL_FORWARD_LIMIT - 20, evaluate.FULL_FORWARD_LIMIT):
+    for size in (verify_and_decide.FULL_FORWARD_LIMIT - 20, verify_and_decide.FULL_FORWARD_LIMIT):
         assert inbound_factories.post(each_client, {"text": "x" * size}).status_code == 202
     inbound_factories.process(each_app)
     payloads = db.session.scalars(select(Delivery.payload).order_by(Delivery.id)).all()
     whole, cut = (json.loads(payload)["data"]["inbound"] for payload in payloads)
-    assert whole["payload"] == {"text": "x" * (evaluate.FULL_FORWARD_LIMIT - 20)}
+    assert whole["payload"] == {"text": "x" * (verify_and_decide.FULL_FORWARD_LIMIT - 20)}
     assert "left_out" not in whole
     assert cut["payload"] is None
     assert cut["payload_url"].endswith(inbound_factories.rows()[1].id)

@@ -145,7 +145,7 @@ def test_repeats_and_what_is_our_fault_stay_unproven(
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("guestbook.inbound.evaluate.evaluate", broken)
+    monkeypatch.setattr("guestbook.inbound.verify_and_decide.decide", broken)
     genuine(client, "d2")
     work(app)
     assert [row.unproven_bytes > 0 for row in inbound_factories.rows()] == [False, True, True]

@@ -30,7 +30,7 @@ PURE = (
     "comments.moderation_policy",
     "comments.comment_form",
     "comments.spam.spam_rules",
-    "inbound.evaluate",
+    "inbound.verify_and_decide",
     "lib",
     "outbound.event_catalogue",
     "outbound.formats",

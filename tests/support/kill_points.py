@@ -16,7 +16,7 @@ from wsgiref.simple_server import make_server
 from sqlalchemy import Connection, Engine, event
 
 from guestbook.background import housekeeping
-from guestbook.inbound import actions, evaluate
+from guestbook.inbound import comment_or_forward, verify_and_decide
 from guestbook.lib import http_server
 from guestbook.outbound import recorder
 from guestbook.outbound.dispatcher import Dispatcher
@@ -114,28 +114,28 @@ def inside_prune() -> None:
 
 def after_inbox_claim() -> None:
     """Die when a batch of the inbox is leased and nothing is judged yet."""
-    evaluate.evaluate = lambda *_, **__: die()  # type: ignore[assignment]  # in this process alone
+    verify_and_decide.decide = lambda *_, **__: die()  # type: ignore[assignment]  # in this process alone
 
 
 def inside_inbox_action() -> None:
     """Die when the comment is written in the transaction, and its event is not finished."""
-    write = actions.write_comment
+    write = comment_or_forward.write_comment
 
     def write_and_die(*values: Any) -> Any:
         write(*values)
         die()
 
-    actions.write_comment = write_and_die
+    comment_or_forward.write_comment = write_and_die
 
 
 def over_poison() -> None:
     """Die over one event, as a process does that runs out of memory."""
-    judging = evaluate.evaluate
+    deciding = verify_and_decide.decide
 
-    def evaluate_or_die(event: Any, *values: Any, **options: Any) -> Any:
-        return die() if b"poison" in event.body else judging(event, *values, **options)
+    def decide_or_die(event: Any, *values: Any, **options: Any) -> Any:
+        return die() if b"poison" in event.body else deciding(event, *values, **options)
 
-    evaluate.evaluate = evaluate_or_die
+    verify_and_decide.decide = decide_or_die
 
 
 def inside_backup() -> None:

@@ -41,7 +41,7 @@ PAGES_OF_PATHS = {
     "/feed.atom": {"public", "feeds"},
     "/embed": {"public", "embed"},
     "/moderate/0": {"public", "moderation"},
-    "/hooks/tok": {"public", "receiver"},
+    "/hooks/tok": {"public", "inbound_webhook"},
     "/bin/x": {"public", "bins"},
     "/api/v1/comments": {"public", "api"},
     "/healthz": {"public", "health"},
@@ -90,7 +90,7 @@ def test_the_admin_pages_by_cgi_are_whole(environ: dict[str, str], path: str) ->
 
 def test_a_server_has_all_pages_and_commands(environ: dict[str, str]) -> None:
     found = loaded(environ, PATH_INFO="/")
-    assert {"admin", "api", "bins", "receiver", "health", "metrics", "pinger"} <= set(found["pages"])
+    assert {"admin", "api", "bins", "inbound_webhook", "health", "metrics", "pinger"} <= set(found["pages"])
     assert found["commands"] != 0
 
 

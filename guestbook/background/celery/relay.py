@@ -28,7 +28,7 @@ from guestbook.background.celery.messages import (
     Publisher,
 )
 from guestbook.background.cron import RunningPass
-from guestbook.inbound import due_events
+from guestbook.inbound import processor
 from guestbook.lib import clock, ids, pass_lock, retry_policy
 from guestbook.lib.rate_counters import RateLimit
 from guestbook.lib.text import counted
@@ -383,7 +383,7 @@ def _open_webhooks(now: datetime) -> Any:
 
 
 def _open_sources(now: datetime) -> Any:
-    return due_events.sources_with_due(now, Source.id, literal(0), null())  # no failures in a row, no limit
+    return processor.sources_with_due(now, Source.id, literal(0), null())  # no failures in a row, no limit
 
 
 def _last_end(engine: Engine) -> datetime | None:

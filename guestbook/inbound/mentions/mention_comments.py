@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from guestbook.comments import book, moderation_policy
 from guestbook.comments.moderation_policy import Classification
 from guestbook.comments.spam import comment_facts
-from guestbook.inbound.evaluate import Effect, RemoveMention, WriteMention
+from guestbook.inbound.verify_and_decide import Effect, RemoveMention, WriteMention
 from guestbook.lib import clock
 from guestbook.lib.errors import Translatable
 from guestbook.settings import Settings

@@ -9,17 +9,17 @@ from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.inbound import body_parser
 from guestbook.inbound.body_parser import BodyError
-from guestbook.inbound.due_events import Claimed
-from guestbook.inbound.evaluate import (
+from guestbook.inbound.mentions import mention_request
+from guestbook.inbound.mentions.mention_request import MentionRequest
+from guestbook.inbound.verify_and_decide import (
     SENDER_LIMIT,
+    Claimed,
     InboundDecision,
     Metadata,
     ReceivedEvent,
     RemoveMention,
     WriteMention,
 )
-from guestbook.inbound.mentions import mention_request
-from guestbook.inbound.mentions.mention_request import MentionRequest
 from guestbook.lib import clock, errors, page_content, retry_policy, text
 from guestbook.lib.errors import Refused, Translatable, with_detail
 from guestbook.lib.page_content import HtmlLinks, PackedWrongly, PageEntry, ParserMissing, WebPage

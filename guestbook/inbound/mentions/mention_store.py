@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import actions, ingest
+from guestbook.inbound import ingest
 from guestbook.inbound.ingest import ReceivingSource
 from guestbook.inbound.mentions.mention_request import FORM, MentionRequest
 from guestbook.lib import clock, ids
@@ -45,7 +45,8 @@ def store(session: Session, receiver: ReceivingSource, request: MentionRequest) 
         leases.make_due(connection, INBOUND, waiting & (InboundEvent.due_at > now), now)
         return str(before.id)
     if before:
-        actions.correct(session, before.id, external_id=None)  # the new one has it now
+        has_it = update(InboundEvent).where(InboundEvent.id == before.id)
+        session.execute(has_it.values(external_id=None))  # the new one has it now
     packed = ingest.pack(receiver, {"Content-Type": FORM}, request.body, proof_key="")
     return ingest.store(session.connection(), receiver, packed, external_id=request.key)
 

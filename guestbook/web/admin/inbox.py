@@ -5,7 +5,7 @@ from datetime import datetime
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from guestbook.inbound import evaluate, template_preview
+from guestbook.inbound import template_preview, verify_and_decide
 from guestbook.lib import clock
 from guestbook.lib.text import clean_line
 from guestbook.queries import lists
@@ -52,7 +52,7 @@ def show(event_id: str) -> ResponseReturnValue:
         source=source,
         headers=template_preview.shown_headers(event),
         views=template_preview.shown_payload(event),
-        verdict=evaluate.verify(event, source, request_context.settings().secret_keys),
+        verdict=verify_and_decide.verify(event, source, request_context.settings().secret_keys),
         outlook=_outlook(event, source, clock.now()),
         is_live=event.status == "new" and not source.disabled_at,
         is_forwarded=event.status == "processed" and source.action == "forward",

@@ -28,7 +28,14 @@ Rows = dict[str, list[str]]  # by the name of the variable in an address
 
 # Endpoints. Two of them are pages only with a cookie, or of a webmention.
 NO_PAGES = (
-    *("static", "public.picture", "looks.own_css", "receiver.greet", "pinger.run_pass", "metrics.show"),
+    *(
+        "static",
+        "public.picture",
+        "looks.own_css",
+        "inbound_webhook.greet",
+        "pinger.run_pass",
+        "metrics.show",
+    ),
     *("own_comment.show", "webmention.status"),
     *(f"receiver_pages.log.{name}" for name in ("open_link", "index", "show", "payload", "verify")),
     "receiver_pages.actions.ask_redelivery",

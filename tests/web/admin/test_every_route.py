@@ -39,7 +39,7 @@ PUBLIC = {
     "bins.catch",
     "static",
 }
-PUBLIC |= {"receiver.receive", "receiver.greet", "pinger.run_pass"}
+PUBLIC |= {"inbound_webhook.receive", "inbound_webhook.greet", "pinger.run_pass"}
 PUBLIC |= {"feeds.atom", "feeds.json", "embed.index", "embed.sign", "embed.script"}
 PUBLIC |= {"language.choose", "looks.choose", "looks.own_css", "looks.button"}
 PUBLIC |= {"public.picture"}  # any of them, made of its address alone

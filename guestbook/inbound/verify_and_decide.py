@@ -1,7 +1,7 @@
-"""Evaluate one inbound event: is it genuine, what does it say, what is to be done? Pure.
+"""Decide about one inbound event: is it genuine, what does it say, what is to be done? Pure.
 
 Nothing here uses the database, so no transaction is open while a template runs. First comes what an
-event says of a comment and of itself, then what may be done, then `evaluate`.
+event says of a comment and of itself, then what may be done, then `decide`.
 """
 
 import json
@@ -267,7 +267,10 @@ class ReceivedEvent:
     attempts: int = 0
 
 
-def evaluate(
+Claimed = list[tuple[ReceivedEvent, Source]]
+
+
+def decide(
     event: ReceivedEvent, source: Source, *, base_url: str, proof_keys: Sequence[str]
 ) -> InboundDecision:
     """Verify against the time of receipt, parse, extract and decide. Never raises over what was sent."""

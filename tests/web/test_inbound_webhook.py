@@ -30,7 +30,7 @@ from tests.inbound import test_sender_presets
 from tests.support import inbound_factories, processes
 from tests.support.visitor import Visitor
 
-LIMIT = BLUEPRINT_LIMIT_BYTES["receiver"]
+LIMIT = BLUEPRINT_LIMIT_BYTES["inbound_webhook"]
 KEY = "a secret key for tests alone"
 
 

@@ -1,14 +1,13 @@
 """Act on a decision in the caller's transaction: write a comment, remove one, pass an event on."""
 
-from typing import Any
-
-from sqlalchemy import Row, exists, func, insert, select, update
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from guestbook.comments import book, moderation_policy
 from guestbook.comments.moderation_policy import Classification
 from guestbook.comments.spam import comment_facts
-from guestbook.inbound.evaluate import (
+from guestbook.inbound.mentions import mention_comments
+from guestbook.inbound.verify_and_decide import (
     BECAME,
     Effect,
     ForwardEvent,
@@ -18,52 +17,16 @@ from guestbook.inbound.evaluate import (
     WriteComment,
     WriteMention,
 )
-from guestbook.inbound.mentions import mention_comments
 from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.outbound import outbox
 from guestbook.settings import Settings
 from guestbook.storage import plain_select, preferences
 from guestbook.storage.audit_log import Actor
-from guestbook.storage.models import Comment, InboundEvent, Origin, SeenSignature, Source, Webhook
+from guestbook.storage.models import Comment, InboundEvent, Origin, Source, Webhook
 
 FORWARDED = "inbound.received"
-EARLIER: Any = InboundEvent.status, InboundEvent.comment_id, InboundEvent.erased_at
 PROVEN = "Its source proved that it is from there."
-
-
-def earlier_event(
-    session: Session, event_id: str, source_id: str, external_id: str | None, mark: str | None
-) -> Row[Any] | None:
-    """Return id, status, comment and time of erasure of the event that this one repeats.
-
-    It has the same external id, or, because ids may be unsigned, the same mark. A new mark is remembered.
-    """
-    named = _with_id(session, event_id, source_id, external_id) if external_id else None
-    replayed = _with_mark(session, event_id, mark) if mark else None
-    return replayed if replayed and (named is None or replayed.status != "failed") else named
-
-
-def _with_id(session: Session, event_id: str, source_id: str, external_id: str) -> Row[Any] | None:
-    same = (InboundEvent.source_id == source_id) & (InboundEvent.external_id == external_id)
-    return session.execute(select(InboundEvent.id, *EARLIER).where(same, InboundEvent.id != event_id)).first()
-
-
-def _with_mark(session: Session, event_id: str, mark: str) -> Row[Any] | None:
-    """Return the same of the event with this mark, which a failed one leaves to this one."""
-    columns = SeenSignature.event_id.label("id"), *EARLIER
-    seen = select(*columns).outerjoin(InboundEvent, InboundEvent.id == SeenSignature.event_id)
-    before = session.execute(seen.where(SeenSignature.mark == mark)).first()
-    if before is None:
-        session.execute(insert(SeenSignature).values(mark=mark, event_id=event_id, seen_at=clock.now()))
-    elif before.status == "failed":
-        session.execute(update(SeenSignature).where(SeenSignature.mark == mark).values(event_id=event_id))
-    return before if before and before.id != event_id else None
-
-
-def correct(session: Session, failed_id: str, **columns: str | None) -> None:
-    """Change columns of a failed event that another one repeats."""
-    session.execute(update(InboundEvent).where(InboundEvent.id == failed_id).values(**columns))
 
 
 def carry_out(

@@ -195,7 +195,7 @@ Pipeline #{{ thing.id }} failed on {{ thing.ref }} in {{ repo }}
 
 _FORGE = _WHO + _PUSH + _ISSUES + _PULL_REQUEST + _RELEASE + _ISSUE_COMMENT + _WORKFLOW
 
-FORGE_TEMPLATES = {
+GITHUB_TEMPLATES = {
     "github": _FORGE + _STAR + _DISCUSSION + _REVIEW + _FORK + _SPONSORSHIP + _DEPLOYMENT,
     "github-push": _WHO + _PUSH,
     "github-issues": _WHO + _ISSUES,

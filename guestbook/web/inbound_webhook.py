@@ -12,7 +12,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from guestbook.web import request_context
 
-pages = Blueprint("receiver", __name__, url_prefix="/hooks")
+pages = Blueprint("inbound_webhook", __name__, url_prefix="/hooks")
 
 FULL_RETRY_AFTER = 300  # seconds
 
