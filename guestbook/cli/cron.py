@@ -15,13 +15,15 @@ from sqlalchemy import func, select
 from guestbook.background import cron as background_cron
 from guestbook.background import housekeeping
 from guestbook.background.cron import CronPing
-from guestbook.cli import app_command, terminal_log
+from guestbook.cli import app_command, options, terminal_log
 from guestbook.cli.options import pass_options, ping_option
 from guestbook.inbound.inbox import Counts
 from guestbook.lib import clock
+from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.text import counted
 from guestbook.outbound.recorder import Tally
 from guestbook.queries import overview
+from guestbook.settings import installation
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, Webhook
 
@@ -128,3 +130,40 @@ def _warn_of_inbound_events(counts: Counts) -> None:
             app_command.typed(f"inbox list --status failed --source {source_id}"),
             extra={"source_id": source_id, "inbound_events": count},
         )
+
+
+BROKER_MISSING = (
+    "GUESTBOOK_BROKER_URL is not set. Set it to your RabbitMQ, as in amqp://user:password@host:5672/vhost."
+)
+CELERY_MISSING = "Celery is not installed here. Install it with: {}"
+
+
+@click.command(cls=app_command.AppCommand)
+@options.max_seconds("Publish")
+@click.option("--stay", is_flag=True, help="Stay for --max-seconds and publish new rows at once.")
+@click.option("--take-back", is_flag=True, help="Make rows due again that were published but not started.")
+@terminal_log.verbose_option("Print what is published.")
+def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
+    """Hand due work to Celery's workers through RabbitMQ, and prune. Use it instead of cron.
+
+    If another relay is running, it ends at once. It prints nothing when all is well.
+    """
+    try:
+        from guestbook.background.celery import relay as the_relay
+        from guestbook.background.celery.messages import BrokerAway
+    except ModuleNotFoundError:
+        raise click.ClickException(CELERY_MISSING.format(installation.install_command("celery"))) from None
+    if take_back:
+        count = the_relay.take_back(db.engine)
+        click.echo(f"Took back {counted(count, 'row')}.")
+        return
+    settings = app_command.settings()
+    if not settings.broker_url:
+        raise click.ClickException(BROKER_MISSING)
+    try:
+        done = the_relay.run(db.engine, settings, max_seconds=max_seconds, stay=stay)
+    except BrokerAway as error:
+        log.error("The broker cannot be used now: %s. Everything due waits.", error)
+        sys.exit(TRY_LATER)
+    if done:
+        housekeeping.log_warnings(done)

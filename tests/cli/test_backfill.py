@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from guestbook.cli import backfill, output
+from guestbook.cli import deliveries, output
 from guestbook.comments import backfill as backfilling
 from guestbook.comments.backfill import BackfillRange
 from guestbook.lib import clock
@@ -101,8 +101,8 @@ def test_a_question_counts_to_a_limit_and_a_dry_run_all(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfilling, "READ_TOGETHER", 1)
-    monkeypatch.setattr(backfill, "COUNT_LIMIT", 1)
-    monkeypatch.setattr(backfill, "SOME", BackfillRange(deliveries=2))
+    monkeypatch.setattr(deliveries, "COUNT_LIMIT", 1)
+    monkeypatch.setattr(deliveries, "SOME", BackfillRange(deliveries=2))
     for _ in range(3):
         factories.sign()
     factories.webhook(name="Index")

@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 import guestbook
-from guestbook.cli import migrate_to, secrets
+from guestbook.cli import backup, secrets
 from guestbook.storage.database import db
 from tests.cli.conftest import FLASK, Process, Shell
 from tests.conftest import need, settings_for
@@ -121,7 +121,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Hook:
                 do()
             yield lambda _rows: None
 
-        monkeypatch.setattr(migrate_to, "show_progress", progress)
+        monkeypatch.setattr(backup, "show_progress", progress)
 
     return hang
 
