@@ -1,8 +1,8 @@
 """Serve the app with waitress, within limits that slow or hostile clients cannot use up.
 
 Waitress itself ends a connection only when nothing at all has come for a while, so that a byte now and then
-holds one for ever. Here a request must come, and an answer must leave, at some speed; and when all
-connections are taken, those that have waited longest make room for new visitors.
+holds one for ever. Here a request must come, and an answer must leave, at some speed. When all connections
+are taken, each must have done so within a second.
 """
 
 import logging
@@ -12,17 +12,16 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.server import TcpWSGIServer, UnixWSGIServer
-from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.server import BaseWSGIServer, create_server
+from waitress.task import WSGITask
 
 CONNECTIONS = 500  # at once
 IDLE_SECONDS = 30  # seconds for which a connection may stay open between two requests
 GRACE_SECONDS = 20.0  # seconds that a request may take to arrive, and an answer to leave,
 BYTES_PER_SECOND = 2000  # and a second more for so many bytes
-FREED_PART = 10  # one connection in so many is closed when all are taken
+CROWDED_SECONDS = 1.0  # seconds that a client may be waited for when all connections are taken
 HEADER_BYTES = 64 * 1024  # bytes of a request's headers
 BODY_BYTES = 11 * 1024 * 1024  # bytes of a request's body, more than any page takes
 BODY_IN_MEMORY = 64 * 1024  # bytes of a body; the rest goes into a file, which needs a descriptor
@@ -41,14 +40,15 @@ def listening(app: Wsgi, *, listen: str, threads: int, url_prefix: str) -> tuple
 
     Raises OSError when it cannot listen there, ValueError when that is no address.
     """
-    kind, path = (_UnixServer, listen[5:]) if listen.startswith("unix:") else (_TcpServer, None)
-    settings = Adjustments(
-        **{"unix_socket": path} if path else {"listen": listen},
+    sockets: dict[int, Any] = {}
+    server = create_server(
+        app,
+        sockets,
+        **{"unix_socket": listen[5:]} if listen.startswith("unix:") else {"listen": listen},
         threads=threads,
         url_prefix=url_prefix,
         connection_limit=connections(),
         channel_timeout=IDLE_SECONDS,
-        cleanup_interval=1,
         max_request_header_size=HEADER_BYTES,
         max_request_body_size=BODY_BYTES,
         inbuf_overflow=BODY_IN_MEMORY,
@@ -56,12 +56,16 @@ def listening(app: Wsgi, *, listen: str, threads: int, url_prefix: str) -> tuple
         clear_untrusted_proxy_headers=False,  # the app knows its proxies
     )
     logging.getLogger("waitress").setLevel(logging.ERROR)  # its warnings would fill a disk
-    dispatcher = ThreadedTaskDispatcher()
-    dispatcher.set_thread_count(threads)
-    map_: dict[int, Any] = {}
-    places = [None] if path else settings.listen
-    servers = [kind(app, map_, dispatcher=dispatcher, adj=settings, sockinfo=place) for place in places]
-    return servers[0], ", ".join(_named(server) for server in servers)
+    listeners = [one for one in sockets.values() if isinstance(one, BaseWSGIServer)]
+    for one in listeners:
+        one.channel_class = _Channel
+    return server, ", ".join(_url(one.effective_host, one.effective_port) for one in listeners)
+
+
+def _url(host: str, port: str) -> str:
+    if host == "unix":
+        return f"unix:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def connections() -> int:
@@ -93,16 +97,6 @@ class _StrictParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
 class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
     """One request. After an answer without a body, as a 304, waitress would close the connection."""
 
-    def build_response_header(self) -> bytes:
-        """Let the headers wait for the first part of the body: sent alone, they take as long as both."""
-        self.channel.head = super().build_response_header()
-        return b""
-
-    def finish(self) -> None:
-        """End the answer."""
-        super().finish()
-        self.channel.send_head()  # of one without a body
-
     def set_close_on_finish(self) -> None:
         """Close the connection after the answer, where its end or the client asks for that."""
         is_last = self.request.headers.get("CONNECTION", "").lower() == "close"
@@ -111,115 +105,37 @@ class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
-    """A connection that knows how long it has waited for its client."""
+    """A connection that ends when its client is too slow."""
 
     parser_class = _StrictParser
     task_class = _Task
-    began = 0.0  # when the first byte of the request that is not complete came
-    got = 0  # bytes of it
-    leaves_since = 0.0  # when the answer was ready to leave, 0 when none is
-    to_leave = 0  # bytes of it
-    head = b""  # the headers of an answer, before they leave
-    _seen: object = None
+    tell_at = 0.0  # the next log line may come then, on the monotonic clock
+    _since = 0.0  # when the wait for the client began
+    _bytes = 0  # of the request, or of the answer that is to leave
+    _waits_for: object = "nothing yet"
 
     def received(self, data: bytes) -> Any:
-        """Read data, and note to which request it belongs."""
-        result = super().received(data)
-        if self.request is not self._seen:
-            self._seen, self.began, self.got = self.request, time.time(), 0
-        self.got += len(data)
-        return result
-
-    def write_soon(self, data: Any) -> int:
-        """Send a part of an answer, the first one with the headers."""
-        if data == b"":
-            return 0
-        if isinstance(data, bytes):
-            data, self.head = self.head + data, b""
-        else:
-            self.send_head()  # before a file
-        sent: int = super().write_soon(data)
-        return sent
-
-    def send_head(self) -> None:
-        """Send the headers that no part of the body has taken along."""
-        head, self.head = self.head, b""
-        if head:
-            super().write_soon(head)
-
-    def look(self, now: float) -> None:
-        """Note whether an answer waits for the client to take it."""
-        if self.requests or not self.total_outbufs_len:
-            self.leaves_since = 0.0
-        elif not self.leaves_since:
-            self.leaves_since, self.to_leave = now, self.total_outbufs_len
-
-    def waits_since(self) -> float | None:
-        """Return the start of the wait for the client; None while a thread works for it."""
-        if self.requests:
-            return None
-        if self.leaves_since:
-            return self.leaves_since
-        return self.last_activity if self.request is None else self.began
-
-    def is_late(self, now: float) -> bool:
-        """Whether the client has been too slow."""
-        since = self.waits_since()
-        if since is None:
-            return False
-        if self.leaves_since:
-            return now > since + GRACE_SECONDS + self.to_leave / BYTES_PER_SECOND
-        return now > since + (
-            IDLE_SECONDS if self.request is None else GRACE_SECONDS + self.got / BYTES_PER_SECOND
-        )
-
-
-class _ConnectionLimits:
-    """The part that both kinds of server add to waitress."""
-
-    channel_class = _Channel
-    active_channels: dict[int, _Channel]
-    _map: dict[int, object]
-    adj: Any
-    tell_at = 0.0  # on the monotonic clock
+        """Read data, and count it."""
+        self._bytes += len(data)
+        return super().received(data)
 
     def readable(self) -> bool:
-        """Say whether another connection may be accepted; make room when there is none."""
-        if len(self._map) >= self.adj.connection_limit:
-            self._make_room()
-        result: bool = super().readable()  # type: ignore[misc]  # of waitress's server
-        return result
+        """Say whether to read on. Waitress asks before each wait for news, at least once a second."""
+        waits_for = "a thread" if self.requests else "an answer" if self.total_outbufs_len else self.request
+        if waits_for is not self._waits_for:
+            self._waits_for, self._since, self._bytes = waits_for, time.monotonic(), self.total_outbufs_len
+        elif waits_for != "a thread" and time.monotonic() > self._since + self._patience():
+            self.will_close = True
+        readable: bool = super().readable()
+        return readable
 
-    def maintenance(self, now: float) -> None:
-        """Close the connections whose clients are too slow."""
-        for channel in self.active_channels.values():
-            channel.look(now)
-            if channel.is_late(now):
-                channel.will_close = True
-
-    def _make_room(self) -> None:
-        channels = self.active_channels.values()
-        if any(channel.will_close for channel in channels):
-            return
-        waiting = [(since, channel) for channel in channels if (since := channel.waits_since()) is not None]
-        waiting.sort(key=lambda one: one[0])
-        for _, channel in waiting[: 1 + len(waiting) // FREED_PART]:
-            channel.will_close = True
-        if (now := time.monotonic()) >= self.tell_at:
-            self.tell_at = now + LOG_EVERY
+    def _patience(self) -> float:
+        """Return for how many seconds the client may be waited for."""
+        extra = self._bytes / BYTES_PER_SECOND
+        patience = GRACE_SECONDS + extra if self._waits_for else float(IDLE_SECONDS)
+        if len(self._map) < self.adj.connection_limit or patience < CROWDED_SECONDS + extra:
+            return patience
+        if (now := time.monotonic()) >= _Channel.tell_at:
+            _Channel.tell_at = now + LOG_EVERY
             log.warning("All %d connections are taken: the slowest are closed.", self.adj.connection_limit)
-
-
-class _TcpServer(_ConnectionLimits, TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
-    """Listens on a port."""
-
-
-class _UnixServer(_ConnectionLimits, UnixWSGIServer):  # type: ignore[misc]  # waitress has no types
-    """Listens on a socket file."""
-
-
-def _named(server: Any) -> str:
-    host, port = server.effective_host, server.effective_port
-    if isinstance(server, _UnixServer):
-        return f"unix:{port}"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return CROWDED_SECONDS + extra

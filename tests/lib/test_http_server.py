@@ -76,15 +76,6 @@ def test_a_connection_on_which_nothing_comes_is_ended() -> None:
         assert seconds_until_closed(connection, lambda: None) < 12
 
 
-def test_headers_leave_with_the_body_and_an_answer_without_one_has_them_too() -> None:
-    with impatient() as port, socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.settimeout(10)
-        connection.sendall(b"GET /same HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert connection.recv(65536).endswith(b"\r\n\r\n")
-        connection.sendall(b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert connection.recv(65536).endswith(b"\r\n\r\nxx")  # in one part
-
-
 def test_an_answer_that_is_taken_a_byte_at_a_time_is_ended() -> None:
     with impatient(rate=10_000_000, answer=10_000_000) as port, socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
