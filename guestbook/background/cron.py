@@ -20,9 +20,9 @@ from guestbook.background import housekeeping as chores
 from guestbook.inbound.inbox import Counts, Inbox
 from guestbook.lib import VERSION, clock, ids, own_process, pass_lock
 from guestbook.lib.own_process import StopFlag
+from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.outbound.recorder import Tally
-from guestbook.queries import overview
+from guestbook.queries import statistics
 from guestbook.queue import clock_repair
 from guestbook.settings import Settings
 from guestbook.settings.parsers import Network
@@ -154,7 +154,7 @@ def _prepared_process(in_request: bool) -> Iterator[StopFlag]:
 
 def _tidy_up(engine: Engine, settings: Settings, until: float) -> None:
     # Before retention deletes the rows that it counts.
-    overview.record_days(engine, settings.keep_processed_days, clock.now())
+    statistics.record_days(engine, settings.keep_processed_days, clock.now())
     chores.prune(engine, settings, until=until)
 
 

@@ -14,7 +14,7 @@ from guestbook.background import retention_rules
 from guestbook.comments import announcements
 from guestbook.lib import clock
 from guestbook.lib.text import counted
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound.attempt_recorder import Tally
 from guestbook.settings import Settings, installation
 from guestbook.storage import batch_delete, database
 from guestbook.storage.database import Base

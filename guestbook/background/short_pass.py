@@ -13,9 +13,9 @@ from guestbook.background import cron, housekeeping
 from guestbook.inbound.inbox import Counts, Inbox
 from guestbook.lib import clock
 from guestbook.outbound import lanes
+from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.outbound.limits import TimeLimit
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound.throttle import TimeLimit
 from guestbook.settings import Settings
 from guestbook.storage import database, engine_setup
 from guestbook.storage.models import Pass

@@ -15,8 +15,8 @@ from guestbook.cli.options import WHEN, Choice, moment
 from guestbook.lib import clock, json_schema, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import printable
-from guestbook.queries import lists
-from guestbook.queries.lists import AuditFilter
+from guestbook.queries import filtered_lists
+from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage import cron_token, database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import AUDIT_LOG, AuditEntry, Token
@@ -199,7 +199,7 @@ def audit(
         raise click.UsageError("Choose --csv or --json.")
     wanted = AuditFilter(action=action, actor=actor, since=since, until=until)
     most = limit or (ALL_ENTRIES if as_csv or as_json else SHOWN_ENTRIES)
-    rows = list_options.newest(partial(lists.audit, db.session(), wanted), most)
+    rows = list_options.newest(partial(filtered_lists.audit, db.session(), wanted), most)
     if as_json:
         output.print_json([json_schema.of_row(row, AUDIT_ENTRY_SCHEMA) for row in rows])
     elif as_csv:

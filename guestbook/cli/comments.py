@@ -14,7 +14,7 @@ from guestbook.comments import book, comment_shape
 from guestbook.comments.spam import comment_facts, learned_words, spam_report
 from guestbook.lib import clock
 from guestbook.lib.text import counted
-from guestbook.queries import health, lists
+from guestbook.queries import filtered_lists, statistics
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
@@ -45,7 +45,7 @@ def comments() -> None:
 @output.as_json
 def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> None:
     """List comments, newest first."""
-    rows = list_options.newest(partial(lists.comments, db.session(), status, search), limit)
+    rows = list_options.newest(partial(filtered_lists.comments, db.session(), status, search), limit)
     if as_json:
         output.print_json([_document(row) for row in rows])
         return
@@ -156,7 +156,7 @@ def _going(chosen: Sequence[Comment]) -> str:
         for one in chosen[:NAMED_COMMENTS]
     ]
     waits = Delivery.comment_id.in_([one.id for one in chosen]) & Delivery.due_at.is_not(None)
-    waiting = health.count_some(db.session(), waits, Delivery)
+    waiting = statistics.count_some(db.session(), waits, Delivery)
     replies = sum(one.reply is not None for one in chosen)
     parts = [counted(replies, "reply", "replies")] if replies else []
     parts += [counted(waiting, "waiting delivery", "waiting deliveries")] if waiting else []

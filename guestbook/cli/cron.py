@@ -21,8 +21,8 @@ from guestbook.inbound.inbox import Counts
 from guestbook.lib import clock
 from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.text import counted
-from guestbook.outbound.recorder import Tally
-from guestbook.queries import overview
+from guestbook.outbound.attempt_recorder import Tally
+from guestbook.queries import statistics
 from guestbook.settings import installation
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, Webhook
@@ -62,7 +62,7 @@ def deliver(max_seconds: float, stay: bool, concurrency: int) -> None:
 @terminal_log.verbose_option("Print how much was removed.")
 def prune() -> None:
     """Delete rows that are older than the retention (GUESTBOOK_KEEP_…_DAYS)."""
-    overview.record_days(db.engine, app_command.settings().keep_processed_days, clock.now())
+    statistics.record_days(db.engine, app_command.settings().keep_processed_days, clock.now())
     removed = housekeeping.prune(db.engine, app_command.settings(), until=time.monotonic() + FOREVER)
     log.info("Removed %s.", counted(removed, "row"), extra={"rows": removed})
 

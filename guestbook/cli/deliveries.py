@@ -18,8 +18,8 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.outbound import outbox, webhook_shapes
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.queries import lists
-from guestbook.queries.health import COUNT_LIMIT
+from guestbook.queries import filtered_lists
+from guestbook.queries.statistics import COUNT_LIMIT
 from guestbook.queue import erasure
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, Webhook
@@ -45,8 +45,8 @@ def deliveries() -> None:
 def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
     webhook_id = row_lookup.id_of(Webhook, webhook)
-    wanted = lists.Deliveries(webhook_id=webhook_id, **list_options.cleaned(filters))
-    rows = list_options.newest(partial(lists.deliveries, db.session(), wanted), limit)
+    wanted = filtered_lists.Deliveries(webhook_id=webhook_id, **list_options.cleaned(filters))
+    rows = list_options.newest(partial(filtered_lists.deliveries, db.session(), wanted), limit)
     if as_json:
         output.print_json([webhook_shapes.delivery(row) for row in rows])
         return
@@ -66,7 +66,7 @@ def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> Non
             )
             for row in rows
         ],
-        "No such delivery." if wanted != lists.Deliveries() else "No deliveries yet.",
+        "No such delivery." if wanted != filtered_lists.Deliveries() else "No deliveries yet.",
         cut=("WEBHOOK",),
     )
 

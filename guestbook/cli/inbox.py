@@ -10,7 +10,7 @@ from guestbook.background import cron
 from guestbook.cli import app_command, list_options, options, output, requeue, row_lookup, terminal_log
 from guestbook.cli import cron as commands
 from guestbook.inbound import source_shapes, template_preview, verify_and_decide
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.storage.database import db
 from guestbook.storage.models import InboundEvent, Source
 
@@ -43,8 +43,8 @@ def process(max_seconds: float) -> None:
 def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List inbound events, newest first."""
     source_id = row_lookup.id_of(Source, source)
-    wanted = lists.InboundEvents(source_id=source_id, **list_options.cleaned(filters))
-    rows = list_options.newest(partial(lists.inbound_events, db.session(), wanted), limit)
+    wanted = filtered_lists.InboundEvents(source_id=source_id, **list_options.cleaned(filters))
+    rows = list_options.newest(partial(filtered_lists.inbound_events, db.session(), wanted), limit)
     if as_json:
         output.print_json([source_shapes.inbound_event(row) for row in rows])
         return
@@ -64,7 +64,7 @@ def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None
             )
             for row in rows
         ],
-        "No such event." if wanted != lists.InboundEvents() else "No inbound events yet.",
+        "No such event." if wanted != filtered_lists.InboundEvents() else "No inbound events yet.",
         cut=("SOURCE", "EVENT", "SENDER"),
     )
 

@@ -7,7 +7,7 @@ import click
 
 from guestbook.cli.options import WHEN, Choice, moment, together
 from guestbook.lib import text
-from guestbook.queries.lists import RowPage
+from guestbook.queries.filtered_lists import RowPage
 from guestbook.storage.models import AuditEntry, Comment, Delivery, InboundEvent
 from guestbook.storage.models.delivery import QUEUE_STATUSES
 

@@ -17,7 +17,7 @@ from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Step
 from guestbook.lib.text import printable
-from guestbook.queries import health
+from guestbook.queries import statistics
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent
 
@@ -166,10 +166,10 @@ M = TypeVar("M", Delivery, InboundEvent)
 
 def up_to_limit(count: int, more: str = ">") -> str:
     """Return a number that was counted only up to a limit; `more` stands before the limit."""
-    return str(count) if count <= health.COUNT_LIMIT else f"{more} {health.COUNT_LIMIT:,}"
+    return str(count) if count <= statistics.COUNT_LIMIT else f"{more} {statistics.COUNT_LIMIT:,}"
 
 
-def print_limit(failed: health.Lately) -> None:
+def print_limit(failed: statistics.Lately) -> None:
     """Print a sentence if there were too many failed rows to count them all."""
     if failed.cut_at:
         click.echo(f"More than {failed.cut_at:,} failed in 7 days; only the newest are counted.")
@@ -178,7 +178,7 @@ def print_limit(failed: health.Lately) -> None:
 def going(model: type[M], which: ColumnElement[bool], owner: str, one: str, many: str) -> str:
     """Say what is deleted with a webhook or source: what waits, and what is over."""
     waits = model.due_at.is_not(None)
-    waiting, old = (health.count_some(db.session(), which & some, model) for some in (waits, ~waits))
+    waiting, old = (statistics.count_some(db.session(), which & some, model) for some in (waits, ~waits))
     parts = (
         [f"{up_to_limit(waiting, 'more than')} waiting {one if waiting == 1 else many}"] if waiting else []
     )

@@ -13,8 +13,8 @@ from guestbook.cli.options import WHEN, moment, together
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import printable
-from guestbook.queries import lists
-from guestbook.queue import requeue
+from guestbook.queries import filtered_lists
+from guestbook.queue import redelivery
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 
@@ -28,7 +28,7 @@ class RequeueKind(Generic[M]):
 
     model: type[M]
     owner: type[Webhook] | type[Source]
-    filters: type[lists.Deliveries] | type[lists.InboundEvents]
+    filters: type[filtered_lists.Deliveries] | type[filtered_lists.InboundEvents]
     verb: str
     one: str
     many: str
@@ -51,7 +51,7 @@ class RequeueKind(Generic[M]):
 DELIVERY_KIND = RequeueKind(
     model=Delivery,
     owner=Webhook,
-    filters=lists.Deliveries,
+    filters=filtered_lists.Deliveries,
     verb="redeliver",
     one="delivery",
     many="deliveries",
@@ -64,7 +64,7 @@ DELIVERY_KIND = RequeueKind(
 INBOUND_KIND = RequeueKind(
     model=InboundEvent,
     owner=Source,
-    filters=lists.InboundEvents,
+    filters=filtered_lists.InboundEvents,
     verb="reprocess",
     one="inbound event",
     many="inbound events",
@@ -93,22 +93,22 @@ def options(kind: RequeueKind[M]) -> Callable[[F], F]:
 def run(kind: RequeueKind[M], *, dry_run: bool, as_json: bool, **chosen: Any) -> None:
     """Make the chosen rows due again, or only count them, and print which stay as they are."""
     which = _condition(kind, **chosen)
-    groups = requeue.forecast(db.session(), kind.model, which, clock.now())
-    due, busy = requeue.total(groups), sum(group.leased for group in groups if not group.pulled)
+    groups = redelivery.forecast(db.session(), kind.model, which, clock.now())
+    due, busy = redelivery.total(groups), sum(group.leased for group in groups if not group.pulled)
     fetched = sum(group.leased for group in groups if group.pulled)
     erased = sum(group.erased for group in groups)
     if erased and not due + busy + fetched:
         raise Refused(f"This cannot be done: {kind.erased}.")
     if as_json:
-        count = due if dry_run else requeue.run(kind.model, which)
+        count = due if dry_run else redelivery.run(kind.model, which)
         output.print_json({"count": count, "groups": [asdict(group) for group in groups]})
         return
     if dry_run:
         click.echo(f"Would {kind.verb} {kind.counted(due)}.")
     else:
-        all_pulled = requeue.are_pulled(groups)
+        all_pulled = redelivery.are_pulled(groups)
         how = "to a listener" if all_pulled else "with the next pass"
-        click.echo(f"Will {kind.verb} {kind.counted(requeue.run(kind.model, which))} {how}.")
+        click.echo(f"Will {kind.verb} {kind.counted(redelivery.run(kind.model, which))} {how}.")
         if not all_pulled and (pulled := sum(group.count for group in groups if group.pulled)):
             click.echo(f"Among them, because a listener fetches them: {kind.counted(pulled)}.")
     if later := sum(group.later for group in groups):

@@ -13,10 +13,10 @@ from guestbook.inbound import sources as inbound_sources
 from guestbook.inbound.scheme_fields import LONGEST_TOLERANCE
 from guestbook.inbound.senders import PRESETS, SENDER_PRESETS
 from guestbook.lib import clock
-from guestbook.lib.text import counted
+from guestbook.lib.text import counted, for_people
 from guestbook.lib.verification.kinds import SIGNATURE_ENCODINGS, SIGNATURE_HASHES, SIGNED_CONTENTS, TOLERANCE
 from guestbook.lib.verification.verify_signature import TOKEN_HEADER
-from guestbook.queries import health, state_words
+from guestbook.queries import statistics, webhook_status
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
@@ -152,8 +152,8 @@ def add(as_json: bool, **fields: Any) -> None:
 @output.as_json
 def list_(as_json: bool) -> None:
     """List the sources and how they are doing."""
-    rows = health.all_sources(db.session())
-    failed = health.failed_lately(db.session(), InboundEvent, clock.now())
+    rows = webhook_status.all_sources(db.session())
+    failed = statistics.failed_lately(db.session(), InboundEvent, clock.now())
     if as_json:
         output.print_json([_facts(row.source) for row in rows])
         return
@@ -162,7 +162,7 @@ def list_(as_json: bool) -> None:
         ("ID", "NAME", "STATE", "VERIFY", "ACTION", "LAST RECEIVED", "WAITING", "FAILED"),
         [
             (
-                *(ids[row.source.id], row.source.name, state_words.for_people(row.word)),
+                *(ids[row.source.id], row.source.name, for_people(row.word)),
                 *(row.source.verify, row.source.action),
                 *(row.last_at, output.up_to_limit(row.waiting), failed.counts.get(row.source.id, 0)),
             )
@@ -185,7 +185,7 @@ def show_(id_: str, as_json: bool) -> None:
     if as_json:
         output.print_json(_revealed(row))
         return
-    state = health.of_source(db.session(), row).sentence
+    state = webhook_status.of_source(db.session(), row).sentence
     counts = output.by_status(InboundEvent, InboundEvent.source_id == row.id)
     output.print_groups(_revealed(row) | {"state": state, "events": counts}, GROUPS_OF_SOURCE)
 

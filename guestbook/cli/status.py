@@ -15,8 +15,8 @@ from guestbook.cli import app_command, output
 from guestbook.comments.spam import spam_report
 from guestbook.lib import VERSION, clock
 from guestbook.lib.text import counted, printable
-from guestbook.queries import health, lists
-from guestbook.queries.health import CronStatus
+from guestbook.queries import cron_status, filtered_lists, statistics
+from guestbook.queries.cron_status import CronStatus
 from guestbook.settings import crontab_line
 from guestbook.storage import engine_setup, writable
 from guestbook.storage.database import db
@@ -29,7 +29,7 @@ from guestbook.storage.models.delivery import QUEUE_STATUSES
 @output.as_json
 def status(as_json: bool) -> None:
     """Show whether cron runs, what waits and what failed. Counting stops at 10,000, except with --json."""
-    health.require_columns(db.session())
+    cron_status.require_columns(db.session())
     why_not = writable.why_not(db.engine)
     facts = _facts(clock.now(), can_write=why_not is None, to_the_end=as_json)
     if as_json:
@@ -47,12 +47,15 @@ def status(as_json: bool) -> None:
 
 def _cron(now: datetime) -> CronStatus:
     after_requests = app_command.settings().send_after_requests
-    return health.cron_status(db.session(), now, after_requests=after_requests)
+    return cron_status.in_words(db.session(), now, after_requests=after_requests)
 
 
 def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any]:
     last = db.session.scalars(select(Pass).order_by(Pass.started_at.desc()).limit(1)).first()
-    state, held_since = health.read(db.session(), now), lists.oldest_waiting_comment(db.session())
+    state, held_since = (
+        cron_status.read(db.session(), now),
+        filtered_lists.oldest_waiting_comment(db.session()),
+    )
     spam = spam_report.read(db.session(), app_command.settings().secret_key, now)
     return {
         "version": VERSION,
@@ -72,17 +75,17 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
         "oldest due seconds": None if state.oldest_due_age is None else round(state.oldest_due_age),
         "last pass": clock.to_text(last.started_at) if last else None,
         "last pass did": last
-        and (health.what_passes_did(last) if last.finished_at else "(running, or killed)"),
+        and (cron_status.what_passes_did(last) if last.finished_at else "(running, or killed)"),
         "can be written": can_write,
-        "well": can_write and _cron(now).word in health.GOOD_WORDS,
+        "well": can_write and _cron(now).word in cron_status.GOOD_WORDS,
     }
 
 
-def _counts(model: type[health.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
-    """Count by status; stop after `health.COUNT_LIMIT` if not to the end, which may take seconds."""
+def _counts(model: type[statistics.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
+    """Count by status; stop after `statistics.COUNT_LIMIT` if not to the end, which may take seconds."""
     if not to_the_end:
         session = db.session()
-        some = {name: health.count_some(session, model.status == name, model) for name in statuses}
+        some = {name: statistics.count_some(session, model.status == name, model) for name in statuses}
         return {name: count for name, count in some.items() if count}
     rows = db.session.execute(select(model.status, func.count()).group_by(model.status))
     return {name: count for name, count in rows}  # noqa: C416  a Result is no mapping

@@ -8,13 +8,13 @@ import click
 from guestbook.cli import app_command, output, row_lookup, secrets
 from guestbook.cli.options import Choice, together
 from guestbook.lib import clock, signing
-from guestbook.lib.text import counted
+from guestbook.lib.text import counted, for_people
 from guestbook.outbound import receiver_links as links
 from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
-from guestbook.queries import health, state_words, webhook_status
+from guestbook.queries import statistics, webhook_status
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, ReceiverLink, Webhook
@@ -131,13 +131,13 @@ def list_(as_json: bool) -> None:
     if as_json:
         output.print_json([_facts(row.webhook) for row in rows])
         return
-    failed = health.failed_lately(db.session(), Delivery, clock.now())
+    failed = statistics.failed_lately(db.session(), Delivery, clock.now())
     ids = row_lookup.shown_ids(Webhook, [row.webhook.id for row in rows])
     output.print_table(
         ("ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"),
         [
             (
-                *(ids[row.webhook.id], row.webhook.name, state_words.for_people(row.word)),
+                *(ids[row.webhook.id], row.webhook.name, for_people(row.word)),
                 *(output.up_to_limit(row.waiting), failed.counts.get(row.webhook.id, 0)),
                 *(row.webhook.events, row.webhook.url),
             )
@@ -160,7 +160,7 @@ def show_(id_: str, as_json: bool) -> None:
     if as_json:
         output.print_json(_revealed(row))
         return
-    state = state_words.for_people(webhook_status.in_short(row, clock.now()))
+    state = for_people(webhook_status.in_short(row, clock.now()))
     counts = output.by_status(Delivery, Delivery.webhook_id == row.id)
     facts = _revealed(row) | {"state": state, "deliveries": counts}
     output.print_groups(facts, GROUPS_OF_WEBHOOK)

@@ -25,7 +25,7 @@ from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.outbound import formats
 from guestbook.outbound.outbox import PastEvent
-from guestbook.queue import erasure, leases
+from guestbook.queue import claims, erasure
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, database
 from guestbook.storage.database import db
@@ -174,7 +174,7 @@ def _deliveries(
     if webhook_id:
         query = query.where(Delivery.webhook_id == webhook_id)
     found: defaultdict[tuple[str, str], list[Row[Any]]] = defaultdict(list)
-    for row in session.execute(leases.use_index(query, Delivery, BY_COMMENT)) if comments else ():
+    for row in session.execute(claims.use_index(query, Delivery, BY_COMMENT)) if comments else ():
         found[row.comment_id, row.event].append(row)
     return found
 

@@ -28,8 +28,8 @@ from guestbook.lib import body_encoding, clock, ids, retry_policy
 from guestbook.lib.errors import Translatable, with_detail
 from guestbook.lib.own_process import StopFlag
 from guestbook.lib.retry_policy import INBOX_LEASE
-from guestbook.outbound.limits import NO_LIMIT, TimeLimit
-from guestbook.queue import erasure, leases
+from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
+from guestbook.queue import claims, erasure
 from guestbook.settings import Settings, installation
 from guestbook.storage import database, database_errors, source_budget
 from guestbook.storage.models import FIRST_INBOUND_DUE, INBOUND, InboundEvent, SeenSignature, Source
@@ -51,18 +51,18 @@ def claim(connection: Connection, token: str, *, turn: int, limit: int, mentions
         room = limit - len(taken)
         if room := min(room, mentions) if source.action == MENTIONS else room:
             mine = INBOUND.c.source_id == source.id
-            taken += [(row, source) for row in leases.claim(connection, INBOUND, mine, now=now, limit=room)]
+            taken += [(row, source) for row in claims.claim(connection, INBOUND, mine, now=now, limit=room)]
     # An event that a pass has ended over goes without others: if it kills this pass too, it fails alone.
     suspects = [(row, source) for row, source in taken if row.claims > row.attempts]
     taken = suspects[:1] or taken
     rows = [row for row, _ in taken]
-    leases.lease(connection, INBOUND, rows, now=now, until=now + INBOX_LEASE, token=token)
+    claims.lease(connection, INBOUND, rows, now=now, until=now + INBOX_LEASE, token=token)
     return [(_received(row, token), source) for row, source in taken]
 
 
 def take_over(connection: Connection, event_id: str, token: str) -> Claimed:
     """Lease the event that the relay handed over under that token, with a token of our own."""
-    if not leases.owned(connection, INBOUND, {(event_id, token)}):
+    if not claims.owned(connection, INBOUND, {(event_id, token)}):
         return []  # its lease has ended, or another worker has it
     row = connection.execute(select(INBOUND).where(INBOUND.c.id == event_id)).one()
     now, own = clock.now(), f"worker.{ids.new()}"
@@ -70,9 +70,9 @@ def take_over(connection: Connection, event_id: str, token: str) -> Claimed:
         connection, select(Source).where(Source.id == row.source_id, Source.disabled_at.is_(None))
     )
     if not sources:
-        leases.release(connection, INBOUND, [{"row_id": event_id, "token": token, "due_at": now}])
+        claims.release(connection, INBOUND, [{"row_id": event_id, "token": token, "due_at": now}])
         return []  # its source was disabled meanwhile, so the event waits
-    leases.take_over(connection, INBOUND, [event_id], until=now + INBOX_LEASE, token=own)
+    claims.take_over(connection, INBOUND, [event_id], until=now + INBOX_LEASE, token=own)
     return [(_received(row, own), sources[0])]
 
 
@@ -138,7 +138,7 @@ def end_event(
     status, found = "failed" if decision.error else "processed", decision.metadata
     named = {"event": found.event, "sender": found.sender, "processed_at": clock.now()}
     words = {"error": (decision.error or "")[:ERROR_LIMIT] or None, "note": note[:NOTE_LIMIT] or None}
-    leases.finish(connection, INBOUND, [event.id], status, **named, **words, **values)
+    claims.finish(connection, INBOUND, [event.id], status, **named, **words, **values)
 
 
 def end_repeat(
@@ -164,7 +164,7 @@ def retry_event(
         return None
     found = decision.metadata
     row = {"error": decision.error[:ERROR_LIMIT], "event": found.event, "sender": found.sender}
-    leases.reschedule(connection, INBOUND, [{"row_id": event.id, "due_at": due_at, **row}])
+    claims.reschedule(connection, INBOUND, [{"row_id": event.id, "due_at": due_at, **row}])
     return replace(decision, retry_at=due_at)
 
 
@@ -329,8 +329,8 @@ class Processor:
         counts = Counts()
         if left:
             back = [{"row_id": event.id, "token": event.token, "due_at": event.due_at} for event in left]
-            leases.release(connection, INBOUND, back, was_begun=False)
-        ours = leases.owned(connection, INBOUND, {(event.id, event.token) for event, _, _ in decided})
+            claims.release(connection, INBOUND, back, was_begun=False)
+        ours = claims.owned(connection, INBOUND, {(event.id, event.token) for event, _, _ in decided})
         for event, source, decision in decided:
             if (event.id, event.token) in ours:  # or its lease has run out, and another pass has it
                 counts.count(event.id, source, *self._finish(connection, event, source, decision))

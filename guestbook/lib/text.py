@@ -186,3 +186,11 @@ def inert_cell(text: str) -> str:
 def plain_cell(cell: str) -> str:
     """Return the text that `inert` was given."""
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
+
+
+FOR_PEOPLE = {"well": "healthy"}
+
+
+def for_people(word: str) -> str:
+    """Return the word that pages and terminals show for a state; JSON and metrics keep the program's word."""
+    return FOR_PEOPLE.get(word, word)

@@ -24,15 +24,14 @@ from sqlalchemy.exc import DBAPIError
 from guestbook.lib import clock, ids, resource_limits, retry_policy
 from guestbook.lib.own_process import StopFlag
 from guestbook.lib.time_shares import OtherWork, TimeShares
-from guestbook.outbound import lanes, recorder, sender, tasks
-from guestbook.outbound.limits import LEAST_TIME, NO_LIMIT, Budget, RateLimiter, TimeLimit
-from guestbook.outbound.receivers import Receivers
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, sender
+from guestbook.outbound.attempt_recorder import Tally
+from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receiver, Receivers
 from guestbook.outbound.sender import MailSender
-from guestbook.outbound.tasks import DeliveryTask, Outcome, Receiver
+from guestbook.outbound.throttle import LEAST_TIME, NO_LIMIT, Budget, RateLimiter, TimeLimit
 from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
-from guestbook.queue import clock_repair, erasure, leases
-from guestbook.queue.comment_order import OrderedClaims
+from guestbook.queue import claims, clock_repair, erasure
+from guestbook.queue.claims import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
 from guestbook.storage import database, database_errors
@@ -166,9 +165,9 @@ class Dispatcher:
         self._host = HostLimits(self.pool, transport)
         self._receivers = Receivers(settings.keyring)
         self._rates = RateLimiter()
-        self._claims = OrderedClaims(DELIVERIES, "webhook_id", tasks.TASK_COLUMNS)
+        self._claims = OrderedClaims(DELIVERIES, "webhook_id", delivery_tasks.TASK_COLUMNS)
         self._lease = retry_policy.lease(settings.timeout)  # time in which to send
-        self._skew = timedelta() if settings.on_sqlite else leases.CLOCK_SKEW  # of hosts that share it
+        self._skew = timedelta() if settings.on_sqlite else claims.CLOCK_SKEW  # of hosts that share it
         self._name, self._ticks = ids.new(), 0
         timing = settings.timeout, settings.retry_schedule
         self._repair = clock_repair.PeriodicRepair(engine, *timing, but=self._name)
@@ -252,14 +251,14 @@ class Dispatcher:
             return  # nothing to record and nothing due: an idle look takes no write lock
         with self.pool.still():
             try:
-                claims = self._record_and_claim(claiming=poller is not None)
+                claimed = self._record_and_claim(claiming=poller is not None)
             except BaseException:
                 self._is_lost = True
                 self.pool.take_back()  # send nothing that could not be recorded
                 raise
             self._unrecorded = []
             self._rates.committed()
-            for webhook_id, some, unreachable, answered_before in claims:
+            for webhook_id, some, unreachable, answered_before in claimed:
                 self.pool.load(webhook_id, some, unreachable=unreachable, answered_before=answered_before)
         self.tally.local_error = self.tally.local_error or self._host.no_room(self.tally.host_limit)
 
@@ -267,24 +266,24 @@ class Dispatcher:
         """Commit the tick's transaction. When memory is short, or a row is refused, only record."""
         commit = partial(database.write_with_retry, self._engine)
         try:
-            began, tally, claims = commit(lambda at: self._transaction(at, claiming))
+            began, tally, claimed = commit(lambda at: self._transaction(at, claiming))
         except MemoryError:
             self._host.free_memory()
-            began, tally, claims = commit(lambda at: self._transaction(at, False))
+            began, tally, claimed = commit(lambda at: self._transaction(at, False))
         except DBAPIError as error:
             if not self._unrecorded or not database_errors.is_refusal(error):
                 raise
-            began, claims = time.monotonic(), []
-            tally = recorder.record_each(self._engine, self._unrecorded, self._settings)
+            began, claimed = time.monotonic(), []
+            tally = attempt_recorder.record_each(self._engine, self._unrecorded, self._settings)
         self._tick_took = time.monotonic() - began
         self.tally.add(tally)
-        recorder.log_outcomes(log, tally)
-        return claims
+        attempt_recorder.log_outcomes(log, tally)
+        return claimed
 
     def _transaction(self, connection: Connection, claiming: bool) -> tuple[float, Tally, list[ClaimedTasks]]:
         """Do a tick's transaction. It may run twice: what the first run recorded is not ours any more."""
         began = time.monotonic()
-        tally = recorder.record(connection, self._unrecorded, self._settings)
+        tally = attempt_recorder.record(connection, self._unrecorded, self._settings)
         return began, tally, self.claim(connection) if claiming else []
 
     def claim(self, connection: Connection) -> list[ClaimedTasks]:
@@ -304,16 +303,21 @@ class Dispatcher:
         until = now + self._lease + self._skew
         most = self.pool.most_claimed
         leased = self._claims.take(connection, limits, most=most, now=now, until=until, token=token)
-        claims = []
+        claimed = []
         for row in webhooks:
             if row.id in leased:
                 due, to, budget = leased[row.id], self._receiver(row, now), budgets.get(row.id)
                 slots = budget.take(len(due)) if budget else [None] * len(due)
                 pairs = zip(due, slots, strict=True)
-                made = [tasks.delivery_task(one, token, lease_end, to, slot, until) for one, slot in pairs]
-                claims.append(ClaimedTasks(row.id, made, row.unreachable_in_a_row, bool(row.answered_before)))
+                made = [
+                    delivery_tasks.delivery_task(one, token, lease_end, to, slot, until)
+                    for one, slot in pairs
+                ]
+                claimed.append(
+                    ClaimedTasks(row.id, made, row.unreachable_in_a_row, bool(row.answered_before))
+                )
         self._rates.store(connection, budgets)
-        return claims
+        return claimed
 
     def _most(self, row: Row[Any], room: int, budget: Budget | None) -> int:
         """Return how many rows of a webhook to claim, if its lane has that much room."""
@@ -334,7 +338,7 @@ class Dispatcher:
             return  # nothing is claimed, or the last look is recent
         self._look_for_erased_at = time.monotonic() + ERASURE_LOOK
         with database.read(self._engine) as connection:
-            erased = erasure.lately(connection, clock.now() - self._lease - leases.CLOCK_SKEW)
+            erased = erasure.lately(connection, clock.now() - self._lease - claims.CLOCK_SKEW)
         if erased:
             self.pool.take_back(lambda task: task.id in erased)
 

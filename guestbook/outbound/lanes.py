@@ -13,7 +13,7 @@ from typing import Any, Generic, Optional, Protocol, TypeVar
 from sqlalchemy import Connection, Row, bindparam, select
 
 from guestbook.lib.retry_policy import PAUSE_AFTER
-from guestbook.outbound import receivers
+from guestbook.outbound import delivery_tasks
 from guestbook.storage.column_types import UtcTime
 from guestbook.storage.models import FIRST_DUE, Delivery, Webhook
 
@@ -234,6 +234,6 @@ _ANSWERED_BEFORE = (
     .scalar_subquery()
     .label("answered_before")
 )
-_COLUMNS = *receivers.RECEIVER_COLUMNS, Webhook.unreachable_in_a_row, Webhook.rate, _ANSWERED_BEFORE
+_COLUMNS = *delivery_tasks.RECEIVER_COLUMNS, Webhook.unreachable_in_a_row, Webhook.rate, _ANSWERED_BEFORE
 _OPEN_ROWS = select(*_COLUMNS).where(Webhook.open_at(_NOW))
 _WITH_DUE = _OPEN_ROWS.where(FIRST_DUE <= _NOW)

@@ -23,10 +23,10 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, ids
 from guestbook.lib.text import clean_line
-from guestbook.outbound import receivers, recorder, response_policy, tasks, webhook_signatures
+from guestbook.outbound import attempt_recorder, delivery_tasks, response_policy, webhook_signatures
+from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
 from guestbook.outbound.sender import ATTEMPT_ERROR_LIMIT
-from guestbook.outbound.tasks import DeliveryTask, Outcome
-from guestbook.queue import leases
+from guestbook.queue import claims
 from guestbook.settings import Settings
 from guestbook.storage.models import DELIVERIES, IS_NEXT, Webhook
 
@@ -97,10 +97,10 @@ def take(
     """
     now = clock.now()
     if replaced:
-        leases.make_due(connection, DELIVERIES, _leased_to(replaced, webhook.id, now), now)
+        claims.make_due(connection, DELIVERIES, _leased_to(replaced, webhook.id, now), now)
     mine = DELIVERIES.c.webhook_id == webhook.id
-    due = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
-    leased = leases.lease(connection, DELIVERIES, due, now=now, until=now + PULL_LEASE, token=token)
+    due = claims.claim(connection, DELIVERIES, mine, now=now, limit=limit)
+    leased = claims.lease(connection, DELIVERIES, due, now=now, until=now + PULL_LEASE, token=token)
     agent = webhook_signatures.user_agent(settings.base_url)
     return [_taken(row, webhook, agent, now) for row in due if row.id in leased]
 
@@ -114,10 +114,10 @@ def commit(
     """
     by_id = {one.id: one for one in results}
     handed = {(row_id, token) for row_id in by_id}
-    rows = leases.handed_over(connection, DELIVERIES, handed, tasks.HANDED_OVER_COLUMNS)
+    rows = claims.handed_over(connection, DELIVERIES, handed, delivery_tasks.HANDED_OVER_COLUMNS)
     mine = [row for row in rows if row.webhook_id == webhook.id]
     outcomes = [_outcome(row, by_id[row.id], webhook, token) for row in mine]
-    return len(outcomes) - recorder.record(connection, outcomes, settings).late
+    return len(outcomes) - attempt_recorder.record(connection, outcomes, settings).late
 
 
 def _leased_to(replaced: Replaced, webhook_id: str, now: datetime) -> ColumnElement[bool]:
@@ -158,4 +158,4 @@ def _outcome(row: Row[Any], result: PulledResult, webhook: Webhook, token: str) 
 
 
 def _task(row: Row[Any], webhook: Webhook, token: str) -> DeliveryTask:
-    return tasks.delivery_task(row, token, 0.0, receivers.of_webhook(webhook, {}, clock.now()))
+    return delivery_tasks.delivery_task(row, token, 0.0, delivery_tasks.of_webhook(webhook, {}, clock.now()))

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import VERSION, clock, ed25519, ids, signing, validate
 from guestbook.lib.errors import Refused
-from guestbook.outbound.tasks import DeliveryTask
+from guestbook.outbound.delivery_tasks import DeliveryTask
 from guestbook.settings import installation
 from guestbook.storage import audit_log
 from guestbook.storage.models import Webhook

@@ -26,7 +26,7 @@ from guestbook.outbound import (
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS, FormatError, bodies, chat_urls
 from guestbook.outbound.formats.bodies import MENTIONING_EVENTS, MENTIONING_URL
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, batch_delete, preferences, row_changes
 from guestbook.storage.models import DELIVERIES, Attempt, Delivery, Webhook
@@ -309,7 +309,7 @@ def _preview_data(session: Session, base_url: str, event: str) -> tuple[dict[str
     title = preferences.read(session.connection()).title
     data = EVENTS[event].sample_data(base_url)
     data["guestbook"]["title"] = title
-    newest = next(iter(lists.comments(session, "published", limit=1).rows), None)
+    newest = next(iter(filtered_lists.comments(session, "published", limit=1).rows), None)
     if newest is None or "comment" not in data:
         return data, False
     data["comment"] = newest.public(base_url)

@@ -1,18 +1,19 @@
-"""How webhooks are doing: their status in words, and the figures of their latest attempts."""
+"""How webhooks and sources are doing, in words for the owner."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session, defer, load_only
 
-from guestbook.lib import clock, ids, retry_policy
+from guestbook.lib import clock, retry_policy
 from guestbook.lib.text import counted
-from guestbook.queries import health
-from guestbook.queries.overview import DAY, DAYS, HOUR, HOURS, Bar
-from guestbook.storage.models import FIRST_DUE, Attempt, Delivery, Webhook
+from guestbook.queries import statistics
+from guestbook.storage import source_budget
+from guestbook.storage.models import FIRST_DUE, Delivery, InboundEvent, Source, Webhook
 
+NEXT_DELIVERIES = 10
 UNREADABLE_WEBHOOK = "Its secrets cannot be decrypted with this secret key"
 
 
@@ -77,7 +78,7 @@ def hindrance(webhook: Webhook, now: datetime, what: str = "ping") -> str | None
 
 def _status(session: Session, webhook: Webhook, now: datetime, first_due: datetime | None) -> WebhookStatus:
     mine = (Delivery.webhook_id == webhook.id) & Delivery.due_at.is_not(None)
-    waiting = health.count_some(session, mine, Delivery)
+    waiting = statistics.count_some(session, mine, Delivery)
     if webhook.disabled_at:
         return WebhookStatus(webhook, "disabled", _why_disabled(webhook, waiting), waiting)
     if webhook.is_unreadable(now):
@@ -136,69 +137,11 @@ def _failing(webhook: Webhook) -> str:
 
 
 def _wait(waiting: int, for_what: str) -> str:
-    return health.waiting_words(waiting, "delivery", "deliveries", for_what)
+    return statistics.waiting_words(waiting, "delivery", "deliveries", for_what)
 
 
 def _clock_time(moment: datetime | None) -> str:
     return f"{moment:%H:%M} UTC ({clock.ago(moment)})" if moment else ""
-
-
-COUNTED_ATTEMPTS = 5000  # of the latest deliveries, and of their latest attempts
-LAST_ATTEMPTS = 100
-NEXT_DELIVERIES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptTimes:
-    """How the attempts of some time went. Times are milliseconds, None without any attempt."""
-
-    attempts: int
-    successes: int
-    median: int | None
-    percentile95: int | None
-
-    @property
-    def rate(self) -> int | None:
-        """Return how many of a hundred succeeded; 100 only if all did."""
-        return self.successes * 100 // self.attempts if self.attempts else None
-
-
-@dataclass(frozen=True, slots=True)
-class MadeAttempt:
-    """An attempt of the last ones."""
-
-    delivery_id: str
-    started_at: datetime
-    milliseconds: int
-    status_code: int | None
-    succeeded: bool
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookAttempts:
-    """The figures of one webhook. Its deliveries of the last 30 days count."""
-
-    day: AttemptTimes
-    month: AttemptTimes
-    hours: list[Bar]  # of attempts, the oldest first; the last one is not over yet
-    days: list[Bar]
-    last: list[MadeAttempt]  # the oldest first
-    counted_from: datetime | None  # where the figures begin, if 30 days have too many attempts to count
-
-
-def attempts_of(session: Session, webhook_id: str, now: datetime) -> WebhookAttempts:
-    """Return the figures of a webhook."""
-    first_day = now.replace(hour=0, minute=0, second=0, microsecond=0) - (DAYS - 1) * DAY
-    first_hour = now.replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * HOUR
-    made, counted_from = _made(session, webhook_id, first_day)
-    return WebhookAttempts(
-        day=_times([one for one in made if one.started_at >= now - DAY]),
-        month=_times(made),
-        hours=_bars(made, first_hour, HOUR, HOURS),
-        days=_bars(made, first_day, DAY, DAYS),
-        last=made[-LAST_ATTEMPTS:],
-        counted_from=counted_from,
-    )
 
 
 def coming_deliveries(session: Session, webhook_id: str) -> Sequence[Delivery]:
@@ -208,41 +151,52 @@ def coming_deliveries(session: Session, webhook_id: str) -> Sequence[Delivery]:
     return session.scalars(waiting.limit(NEXT_DELIVERIES)).all()
 
 
-def _made(session: Session, webhook_id: str, since: datetime) -> tuple[list[MadeAttempt], datetime | None]:
-    """Return the attempts since then, the oldest first, and where they begin if there were too many."""
-    newest = select(Delivery.id).where(Delivery.webhook_id == webhook_id, Delivery.id >= ids.first_of(since))
-    newest = newest.order_by(Delivery.id.desc())
-    some = newest.limit(COUNTED_ATTEMPTS).subquery()
-    columns = Attempt.delivery_id, Attempt.started_at, Attempt.milliseconds, Attempt.status_code
-    query = select(*columns, Attempt.succeeded).join(some, Attempt.delivery_id == some.c.id)
-    query = query.order_by(Attempt.started_at.desc())
-    made = [MadeAttempt(*row) for row in session.execute(query.limit(COUNTED_ATTEMPTS))][::-1]
-    if not made:
-        return [], None
-    oldest = session.scalar(newest.offset(COUNTED_ATTEMPTS - 1).limit(1))  # in the index alone
-    starts = [ids.moment_of(oldest)] if oldest else []
-    starts += [made[0].started_at] if len(made) == COUNTED_ATTEMPTS else []
-    return made, max(starts, default=None)
+FULL = "Unverified events fill its {} MB. Until a pass makes room, {} is accepted."
+LATEST_EVENT = (InboundEvent.id, InboundEvent.status, InboundEvent.error, InboundEvent.received_at)
 
 
-def _times(made: Sequence[MadeAttempt]) -> AttemptTimes:
-    times = sorted(one.milliseconds for one in made)
-    return AttemptTimes(
-        len(times), sum(one.succeeded for one in made), _percentile(times, 50), _percentile(times, 95)
-    )
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """The status of a source. Counts end at COUNT_LIMIT and one, which means more than that."""
+
+    source: Source
+    word: str  # well, failing, silent or disabled
+    sentence: str
+    last_at: datetime | None  # when the latest event arrived
+    waiting: int
 
 
-def _percentile(times: Sequence[int], percent: int) -> int | None:
-    """Return the nearest rank: the smallest of the sorted times that so many percent do not exceed."""
-    return times[-(-len(times) * percent // 100) - 1] if times else None
+def all_sources(session: Session, *, limit: int | None = None) -> list[SourceStatus]:
+    """Return the status of all sources or of so many, the oldest first."""
+    query = select(Source).order_by(Source.id).limit(limit)
+    return [of_source(session, source) for source in session.scalars(query)]
 
 
-def _bars(made: Iterable[MadeAttempt], first: datetime, step: timedelta, count: int) -> list[Bar]:
-    numbers = [[0, 0] for _ in range(count)]
-    for one in made:
-        place = (one.started_at - first) // step
-        if 0 <= place < count:
-            numbers[place][one.succeeded] += 1
-    return [
-        Bar(first + place * step, processed=good, failed=bad) for place, (bad, good) in enumerate(numbers)
-    ]
+def of_source(session: Session, source: Source) -> SourceStatus:
+    """Return the status of one source."""
+    mine = InboundEvent.source_id == source.id
+    newest = select(InboundEvent).where(mine).order_by(InboundEvent.id.desc()).limit(1)
+    latest = session.scalars(newest.options(load_only(*LATEST_EVENT))).first()
+    waiting = statistics.count_some(session, mine & InboundEvent.due_at.is_not(None), InboundEvent)
+    word, sentence = _source_words(source, latest, waiting)
+    if source_budget.is_full(source) and waiting:
+        still = "nothing more" if source.verify == "none" else "only what it has signed"
+        sentence += f" {FULL.format(source.budget_mb, still)}"
+    return SourceStatus(source, word, sentence, latest.received_at if latest else None, waiting)
+
+
+def _source_words(source: Source, latest: InboundEvent | None, waiting: int) -> tuple[str, str]:
+    if source.disabled_at:
+        waits = _source_wait(waiting, "until it is enabled")
+        return "disabled", f"Disabled {clock.ago(source.disabled_at)}: what comes is stored, no more. {waits}"
+    if latest is None:
+        return "silent", "Nothing has come yet."
+    came = clock.ago(latest.received_at)
+    if latest.status == "failed":
+        return "failing", f"What came {came} failed. {latest.error or ''}".rstrip()
+    return "well", f"The latest came {came}. {_source_wait(waiting, 'for the next pass')}"
+
+
+def _source_wait(waiting: int, for_what: str) -> str:
+    words = statistics.waiting_words(waiting, "event", "events", for_what)
+    return f"{words[0].upper()}{words[1:]}." if waiting else "Nothing waits."

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select, update
 
 from guestbook.lib import clock, ids, retry_policy
-from guestbook.queue import leases
+from guestbook.queue import claims
 from guestbook.storage import database
 from guestbook.storage.models import (
     DELIVERIES,
@@ -87,8 +87,8 @@ class _LatestTimes:
 
 
 def _limits(timeout: float, schedule: Schedule, now: datetime, went_back: bool) -> _LatestTimes:
-    now += leases.CLOCK_SKEW
-    lease = now + retry_policy.longest_lease(timeout) + leases.CLOCK_SKEW  # leases include it
+    now += claims.CLOCK_SKEW
+    lease = now + retry_policy.longest_lease(timeout) + claims.CLOCK_SKEW  # leases include it
     inbound = now + retry_policy.RELAY_LEASE
     if went_back:
         return _LatestTimes(lease, now, now, inbound)
@@ -132,10 +132,10 @@ def _too_late_inbound(limits: _LatestTimes) -> ColumnElement[bool]:
 def _fix(connection: Connection, limits: _LatestTimes, now: datetime, went_back: bool, but: str) -> None:
     for webhook_id in connection.scalars(select(Webhook.id)).all():
         for too_late in _too_late(limits, but):
-            leases.make_due(connection, DELIVERIES, (Delivery.webhook_id == webhook_id) & too_late, now)
+            claims.make_due(connection, DELIVERIES, (Delivery.webhook_id == webhook_id) & too_late, now)
     for source_id in connection.scalars(select(Source.id)).all():
         late = (InboundEvent.source_id == source_id) & _too_late_inbound(limits)
-        leases.make_due(connection, INBOUND, late, now)
+        claims.make_due(connection, INBOUND, late, now)
     connection.execute(update(Webhook).where(Webhook.paused_until > limits.waiting).values(paused_until=None))
     if went_back:  # or each later pass would take the old rows for another jump
         of_host = Pass.host == ids.host_name()

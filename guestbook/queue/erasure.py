@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, case, delete, select, update
 
-from guestbook.queue import leases, statements
+from guestbook.queue import claims
 from guestbook.queue.comment_order import END
 from guestbook.storage.models import ATTEMPTS, BY_COMMENT, DELIVERIES, INBOUND, BinRequest, Source
 
@@ -69,7 +69,7 @@ def erase_inbound(connection: Connection, which: ColumnElement[bool], now: datet
     row_ids = list(connection.scalars(select(rows.id).where(which)))
     if not row_ids:
         return
-    leases.end(connection, INBOUND, row_ids, "processed", processed_at=now)
+    claims.end(connection, INBOUND, row_ids, "processed", processed_at=now)
     erased: dict[str, Any] = {
         "headers": {},
         "payload": "",
@@ -80,7 +80,7 @@ def erase_inbound(connection: Connection, which: ColumnElement[bool], now: datet
         "unproven_bytes": 0,  # the next pass corrects the source's sum
         "erased_at": now,
     }
-    connection.execute(leases.by_id(INBOUND, row_ids).values(erased))
+    connection.execute(claims.by_id(INBOUND, row_ids).values(erased))
 
 
 def lately(connection: Connection, since: datetime) -> set[str]:
@@ -104,10 +104,10 @@ def _deliveries(connection: Connection, comment_id: str) -> Sequence[Row[Any]]:
     rows = DELIVERIES.c
     # MariaDB locks in the order of the index that it reads, and a pass locks in the order of the ids.
     query: Any = select(rows.id).where(rows.comment_id == comment_id)
-    row_ids = connection.scalars(leases.use_index(query, DELIVERIES, BY_COMMENT)).all()
+    row_ids = connection.scalars(claims.use_index(query, DELIVERIES, BY_COMMENT)).all()
     columns = rows.id, rows.webhook_id, rows.event_id, rows.event, rows.status, rows.attempts, rows.due_at
     query = select(*columns, rows.claimed_by, rows.erased_at).where(rows.id.in_(row_ids)).order_by(rows.id)
-    query = leases.use_index(query.with_for_update(), DELIVERIES, statements.BY_ID)
+    query = claims.use_index(query.with_for_update(), DELIVERIES, claims.BY_ID)
     return connection.execute(query).all() if row_ids else []
 
 
@@ -129,8 +129,8 @@ def _empty_deliveries(connection: Connection, emptied: Sequence[Row[Any]], now: 
     rows, row_ids = DELIVERIES.c, [row.id for row in emptied]
     # An error of the format, which kept it from being sent, may quote the comment.
     quotes = (rows.status == "failed") & (rows.attempts == 0)
-    connection.execute(leases.by_id(DELIVERIES, row_ids).where(quotes).values(last_error=why))
-    leases.end(connection, DELIVERIES, row_ids, "failed", finished_at=now, last_error=why)
-    connection.execute(leases.by_id(DELIVERIES, row_ids).values(payload="", erased_at=now))
+    connection.execute(claims.by_id(DELIVERIES, row_ids).where(quotes).values(last_error=why))
+    claims.end(connection, DELIVERIES, row_ids, "failed", finished_at=now, last_error=why)
+    connection.execute(claims.by_id(DELIVERIES, row_ids).values(payload="", erased_at=now))
     answers = {"response_headers": None, "response_body": None}  # a receiver may repeat the payload
     connection.execute(update(ATTEMPTS).where(ATTEMPTS.c.delivery_id.in_(row_ids)).values(answers))

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from guestbook.lib import clock, ids
 from guestbook.lib.text import LINE_ENDS, UNWANTED, shortened
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
 from guestbook.web import comment_html, conditional, request_context
@@ -133,7 +133,7 @@ def json() -> ResponseReturnValue:
 
 def _feed(path: str) -> Feed:
     before, base_url = conditional.page_before(), request_context.settings().base_url
-    page = lists.comments(db.session(), "published", before=before, limit=FEED_LENGTH)
+    page = filtered_lists.comments(db.session(), "published", before=before, limit=FEED_LENGTH)
     address = base_url + path
     return Feed(
         id=_identity(base_url),

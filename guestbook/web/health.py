@@ -6,8 +6,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from guestbook.lib import clock
-from guestbook.queries import health
-from guestbook.queries.health import Health
+from guestbook.queries import cron_status
+from guestbook.queries.cron_status import Health
 from guestbook.storage import book_file, database_errors, writable
 from guestbook.storage.book_file import HostNote
 from guestbook.storage.database import db
@@ -39,8 +39,8 @@ CANNOT_BE_WRITTEN = "database cannot be written"
 @pages.get("/healthz")
 def healthz() -> ResponseReturnValue:
     """Return the seconds since the last pass ended and since the oldest delivery became due."""
-    health.require_columns(db.session())
-    read = health.read(db.session(), clock.now())
+    cron_status.require_columns(db.session())
+    read = cron_status.read(db.session(), clock.now())
     db.session.rollback()
     file = HostNote(request_context.settings(), book_file.WEB).file
     if file and book_file.two_hosts(file, clock.now()):

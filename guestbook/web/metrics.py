@@ -5,8 +5,8 @@ import hmac
 from flask import Blueprint, Response, abort, request
 
 from guestbook.lib import clock
-from guestbook.queries import metrics
-from guestbook.queries.metrics import Metric
+from guestbook.queries import prometheus_metrics
+from guestbook.queries.prometheus_metrics import Metric
 from guestbook.storage.database import db
 from guestbook.web import book_version, request_context
 
@@ -27,7 +27,7 @@ def show() -> Response:
         abort(404)
     book_version.require()
     is_open = any(kind.partition(";")[0] == OPENMETRICS and q for kind, q in request.accept_mimetypes)
-    text = "".join(_text(one, is_open) for one in metrics.read(db.session(), clock.now()))
+    text = "".join(_text(one, is_open) for one in prometheus_metrics.read(db.session(), clock.now()))
     headers = {"Cache-Control": "no-store", "Vary": "Accept"}
     return Response(
         text + "# EOF\n" * is_open, content_type=OPENMETRICS_TYPE if is_open else TEXT_TYPE, headers=headers

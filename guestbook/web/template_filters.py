@@ -14,7 +14,6 @@ from markupsafe import Markup
 from guestbook.comments import comment_form, comment_mark
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Translatable
-from guestbook.queries import state_words
 from guestbook.settings import installation
 from guestbook.storage.preferences import Preferences
 from guestbook.web import comment_html, frame, language, looks, request_context, time_zone
@@ -154,7 +153,7 @@ def _add_filters(app: Flask) -> None:
         moment=clock.to_text,
         ago=clock.ago,
         mark=comment_mark.mark_of,
-        for_people=state_words.for_people,
+        for_people=text.for_people,
     )
 
 

@@ -13,8 +13,8 @@ import click
 from sqlalchemy import insert
 
 from guestbook.lib import clock, ids
-from guestbook.outbound import tasks
-from guestbook.queue.comment_order import OrderedClaims
+from guestbook.outbound import delivery_tasks
+from guestbook.queue.claims import OrderedClaims
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Webhook
@@ -51,7 +51,7 @@ def claims(rows: int, times: int, server: str | None) -> None:
         webhooks = [_webhook(kind) for kind in KINDS]
         database_size.tidy(db.engine)
         report.heading(db.engine, {"each": f"{rows} rows, median of {times}, in turn"})
-        passes = [OrderedClaims(DELIVERIES, "webhook_id", tasks.TASK_COLUMNS) for _ in KINDS]
+        passes = [OrderedClaims(DELIVERIES, "webhook_id", delivery_tasks.TASK_COLUMNS) for _ in KINDS]
         rounds = [
             [_both(mine, webhook, rows, turn) for mine, webhook in zip(passes, webhooks, strict=True)]
             for turn in range(WARM_UPS + times)
@@ -74,7 +74,7 @@ def _line(kind: str, pairs: list[tuple[Times, Times]]) -> list[report.Cell]:
 
 def _both(ours: OrderedClaims, webhook_id: str, limit: int, turn: int) -> tuple[Times, Times]:
     """Return the times of a claim as a pass makes it, and of one without order; each is first in turn."""
-    plain = OrderedClaims(DELIVERIES, "webhook_id", tasks.TASK_COLUMNS)  # it has met no waiting rows
+    plain = OrderedClaims(DELIVERIES, "webhook_id", delivery_tasks.TASK_COLUMNS)  # it has met no waiting rows
     ways = [(ours, True), (plain, False)]
     times = [_claim(one, webhook_id, limit, in_order) for one, in_order in ways[:: -1 if turn % 2 else 1]]
     ordered, unordered = times[:: -1 if turn % 2 else 1]

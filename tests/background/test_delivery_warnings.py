@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from guestbook.background import housekeeping
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound.attempt_recorder import Tally
 
 
 def test_each_webhook_and_each_fault_has_one_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,7 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from guestbook.background import cron as cron_pass
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound.attempt_recorder import Tally
 from guestbook.storage import database, writable
 from tests.support.book import Book
 from tests.support.receiver import Receiver

@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, ids
-from guestbook.queries import health
+from guestbook.queries import statistics
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
@@ -231,4 +231,4 @@ def test_a_large_book_is_exported_and_imported_in_little_memory(shell: Shell, tm
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert most < 3_500_000, words  # the comments have four million
-    assert health.count_some(db.session(), Comment.status == "published", Comment) == 4001
+    assert statistics.count_some(db.session(), Comment.status == "published", Comment) == 4001

@@ -7,7 +7,7 @@ from flask import Flask
 
 from guestbook.comments import book
 from guestbook.comments.moderation_policy import Classification
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.storage.models import Comment
 from tests.cli.conftest import Shell
 from tests.support import factories
@@ -56,7 +56,7 @@ def test_the_list_can_be_searched(shell: Shell) -> None:
 
 
 def test_a_search_looks_back_until_it_has_enough(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "SCANNED_ROWS", 2)
+    monkeypatch.setattr(filtered_lists, "SCANNED_ROWS", 2)
     made = [factories.sign("needle" if number % 3 == 0 else "hay") for number in range(10)]
     for limit, wanted in ((50, [9, 6, 3, 0]), (3, [9, 6, 3])):
         found = shell.json("comments", "list", "--search", "needle", "--limit", str(limit))

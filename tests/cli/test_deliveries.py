@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from guestbook.lib import clock
-from guestbook.queue import requeue
+from guestbook.queue import redelivery
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery
 from tests.cli.conftest import Shell
@@ -171,7 +171,7 @@ def test_redeliver_says_when_the_webhook_must_be_enabled_first(shell: Shell) -> 
 def test_redeliver_failed_takes_those_and_can_be_narrowed(
     shell: Shell, hook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requeue, "REQUEUE_BATCH", 2)
+    monkeypatch.setattr(redelivery, "REQUEUE_BATCH", 2)
     other, now = factories.webhook(), clock.now()
     for hours in range(5):
         factories.delivery(hook, status="failed", created_at=now - (hours + 0.5) * HOUR)

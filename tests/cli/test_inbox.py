@@ -8,7 +8,7 @@ import pytest
 
 from guestbook.lib import clock
 from guestbook.lib.verification import verify_signature
-from guestbook.queue import requeue
+from guestbook.queue import redelivery
 from guestbook.storage.models import InboundEvent
 from tests.cli.conftest import Process, Shell
 from tests.support import factories
@@ -217,7 +217,7 @@ def test_reprocess_says_what_waits_and_what_is_in_hand(shell: Shell) -> None:
 def test_reprocess_failed_takes_those_and_can_be_narrowed(
     shell: Shell, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requeue, "REQUEUE_BATCH", 2)
+    monkeypatch.setattr(redelivery, "REQUEUE_BATCH", 2)
     other, now = factories.source(), clock.now()
     for hours in range(5):
         factories.inbound(source, status="failed", received_at=now - (hours + 0.5) * HOUR)

@@ -11,7 +11,7 @@ from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
 from guestbook.inbound.senders import PRESETS
 from guestbook.inbound.source_shapes import SOURCE_SCHEMA
 from guestbook.lib import clock
-from guestbook.queries import health
+from guestbook.queries import statistics
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from tests.cli.conftest import Shell
@@ -181,7 +181,7 @@ def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
 
 
 def test_the_list_counts_what_waits_to_an_end(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "COUNT_LIMIT", 1)
+    monkeypatch.setattr(statistics, "COUNT_LIMIT", 1)
     row = added(shell)
     for waiting in ("1", ">1"):
         factories.inbound(row["id"])
@@ -192,7 +192,7 @@ def test_the_list_counts_what_waits_to_an_end(shell: Shell, monkeypatch: pytest.
 def test_the_list_says_when_too_many_failed_to_count_them(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "FAILED_LIMIT", 1)
+    monkeypatch.setattr(statistics, "FAILED_LIMIT", 1)
     row = added(shell)
     for is_said in (False, True):
         factories.inbound(row["id"], status="failed")

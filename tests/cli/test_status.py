@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import VERSION, clock
-from guestbook.queries import health
+from guestbook.queries import statistics
 from guestbook.settings import crontab_line
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -70,7 +70,7 @@ def test_it_counts_what_there_is(shell: Shell) -> None:
 
 
 def test_it_counts_to_an_end_and_the_json_counts_all(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
     hook = factories.webhook()
     for _ in range(4):
         factories.delivery(hook, status="processed")

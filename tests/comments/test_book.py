@@ -19,7 +19,7 @@ from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock
 from guestbook.outbound import outbox
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
@@ -144,7 +144,7 @@ def test_a_page_is_the_newest_twenty_and_the_next_begins_where_it_ends() -> None
     made = [factories.sign(str(number)) for number in range(45)]
     pages, before = [], None
     while True:
-        page = lists.comments(db.session(), "published", before=before, limit=20)
+        page = filtered_lists.comments(db.session(), "published", before=before, limit=20)
         pages.append([row.id for row in page.rows])
         if page.older is None:
             break
@@ -157,7 +157,7 @@ def test_a_page_is_the_newest_twenty_and_the_next_begins_where_it_ends() -> None
 def test_a_last_page_that_is_full_has_none_after_it() -> None:
     for number in range(20):
         factories.sign(str(number))
-    assert lists.comments(db.session(), "published", limit=20).older is None
+    assert filtered_lists.comments(db.session(), "published", limit=20).older is None
 
 
 @pytest.mark.usefixtures("app")

@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from guestbook.lib import clock
-from guestbook.queue import requeue
+from guestbook.queue import redelivery
 from guestbook.storage import database
 from guestbook.storage.models import InboundEvent
 from tests.support import inbound_factories
@@ -30,7 +30,7 @@ def test_an_event_fails_with_what_to_write_instead_and_works_when_the_template_i
     assert (inbound_factories.row().status, inbound_factories.row().error) == ("failed", SENTENCE)
     inbound_factories.change(source_id, template="{{ payload.text }}")
     with database.writing() as session:
-        requeue.make_due(session, InboundEvent, [inbound_events()[0].id], clock.now())
+        redelivery.make_due(session, InboundEvent, [inbound_events()[0].id], clock.now())
     inbound_factories.process(app)
     assert (inbound_factories.row().status, inbound_factories.messages()) == ("processed", ["Hello"])
 

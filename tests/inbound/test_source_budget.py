@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from guestbook.background import cron, housekeeping, retention_rules
 from guestbook.inbound import ingest
 from guestbook.lib import clock, ids
-from guestbook.queries import health
+from guestbook.queries import webhook_status
 from guestbook.storage import database, source_budget
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
@@ -75,7 +75,7 @@ def test_strangers_fill_the_budget_and_no_more(each_app: Flask) -> None:
     assert "fill the 1 MB" in answer.get_json()["error"]["message"]
     assert len(inbound_factories.rows()) == 3
     assert used(source_id) == added_up() <= source_budget.MEGABYTE
-    state = health.of_source(db.session(), db.session.get_one(Source, source_id)).sentence
+    state = webhook_status.of_source(db.session(), db.session.get_one(Source, source_id)).sentence
     assert "Until a pass makes room" not in state  # a short one would still find room
     assert junk(client, 95_000).status_code == 202
 
@@ -188,12 +188,13 @@ def test_the_page_says_what_they_take_and_when_it_is_full(app: Flask, client: Fl
         pass
     while junk(client, 1).status_code == 202:
         pass
-    state = health.of_source(db.session(), db.session.get_one(Source, source_id)).sentence
+    state = webhook_status.of_source(db.session(), db.session.get_one(Source, source_id)).sentence
     assert "Unverified events fill its 1 MB. Until a pass makes room, only what it has signed is a" in state
     assert source_budget.taken(db.session.get_one(Source, source_id)) == "1.0 of 1 MB"
     work(app)
     db.session.rollback()
-    assert "fill its" not in health.of_source(db.session(), db.session.get_one(Source, source_id)).sentence
+    now = webhook_status.of_source(db.session(), db.session.get_one(Source, source_id))
+    assert "fill its" not in now.sentence
 
 
 @pytest.mark.usefixtures("each_app")

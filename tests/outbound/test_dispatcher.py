@@ -18,8 +18,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from guestbook.lib import clock
 from guestbook.lib.own_process import StopFlag
 from guestbook.lib.retry_policy import PAUSE_CAP, PAUSE_FIRST
+from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.outbound.recorder import Tally
 from guestbook.outbound.worker_pool import START_CAP
 from guestbook.queue.poller import Poller
 from guestbook.storage import database

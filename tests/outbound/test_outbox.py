@@ -12,7 +12,7 @@ from sqlalchemy import Connection, event, select
 from guestbook.lib import clock
 from guestbook.outbound import outbox, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.queue import requeue
+from guestbook.queue import redelivery
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
@@ -34,7 +34,7 @@ def publish(event: str = "comment.created", leave_out: tuple[str, ...] = ()) -> 
 
 def redeliver(*row_ids: str) -> list[str]:
     with database.writing() as session:
-        return [row.id for row in requeue.make_due(session, Delivery, row_ids, clock.now())]
+        return [row.id for row in redelivery.make_due(session, Delivery, row_ids, clock.now())]
 
 
 @pytest.mark.usefixtures("each_app")
@@ -240,7 +240,7 @@ def test_what_a_pass_took_after_the_look_is_left_alone_too() -> None:
         with database.write(db.engine) as connection:
             lease = {"claimed_by": "a pass", "claims": 1, "due_at": clock.now() + HOUR}
             connection.execute(DELIVERIES.update().values(**lease))
-        assert requeue.make_due(session, Delivery, [seen.id], clock.now()) == []
+        assert redelivery.make_due(session, Delivery, [seen.id], clock.now()) == []
     assert factories.the(Delivery, row_id).claimed_by == "a pass"
 
 

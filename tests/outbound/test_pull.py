@@ -9,7 +9,7 @@ from standardwebhooks import Webhook as Verifier
 from guestbook.lib import clock
 from guestbook.outbound import pull
 from guestbook.outbound.pull import PulledResult, Replaced, Taken
-from guestbook.queries import health
+from guestbook.queries import cron_status
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
@@ -166,4 +166,4 @@ def test_passes_leave_it_alone_and_nothing_counts_as_late(monkeypatch: pytest.Mo
     pass_time(monkeypatch, timedelta(hours=1))
     assert factories.run_pass().processed == 0
     assert factories.deliveries()[0].claims == 0
-    assert health.oldest_due(db.session(), clock.now()) is None
+    assert cron_status.oldest_due(db.session(), clock.now()) is None

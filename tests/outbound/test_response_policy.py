@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from guestbook.outbound import receivers, response_policy
+from guestbook.outbound import delivery_tasks, response_policy
 from guestbook.outbound.response_policy import Decision, Policy
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
@@ -71,7 +71,7 @@ def read_as(name: str, status: int, body: bytes, **headers: str) -> Decision:
 
 def policy_of(name: str) -> Policy:
     """The policy that a webhook of that format has."""
-    return receivers.receiver("1", "Chat", "https://chat.example/", "{}", "", None, name).policy
+    return delivery_tasks.receiver("1", "Chat", "https://chat.example/", "{}", "", None, name).policy
 
 
 @pytest.mark.parametrize("name", ["json", "template", "teams", "mattermost", "ntfy", "odd"])

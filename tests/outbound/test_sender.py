@@ -15,9 +15,9 @@ from standardwebhooks import WebhookVerificationError
 from guestbook.lib import VERSION, clock, ed25519, signing
 from guestbook.lib.resource_limits import MEMORY_LIMIT
 from guestbook.lib.verification import kinds
-from guestbook.outbound import receivers, sender
+from guestbook.outbound import delivery_tasks, sender
+from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
 from guestbook.outbound.sender import MailSender, Sender
-from guestbook.outbound.tasks import DeliveryTask, Outcome
 from guestbook.transport import Transport
 from tests.support.receiver import Answer, Receiver, Request
 
@@ -48,7 +48,7 @@ class Send:
         task = {
             "id": "1" * 32, "event_id": "2" * 32, "event": "comment.created", "body": b'{"type":"x"}',
             "attempts": 0, "schedule_start": 0, "due_at": clock.now(), "token": "me",
-            "lease_end": time.monotonic() + 60, "receiver": receivers.receiver("3" * 32, "chat", **row),
+            "lease_end": time.monotonic() + 60, "receiver": delivery_tasks.receiver("3" * 32, "chat", **row),
             **values,
         }  # fmt: skip
         return self.one.attempt(DeliveryTask(**task))

@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 
 from guestbook.lib import unit_of_work
 from guestbook.lib.own_process import StopFlag
-from guestbook.outbound import recorder
+from guestbook.outbound import attempt_recorder
+from guestbook.outbound.attempt_recorder import Tally
+from guestbook.outbound.delivery_tasks import Outcome
 from guestbook.outbound.dispatcher import (
     LEAST_PAUSE,
     SMALL_FOR,
@@ -21,8 +23,6 @@ from guestbook.outbound.dispatcher import (
     Dispatcher,
     TickPace,
 )
-from guestbook.outbound.recorder import Tally
-from guestbook.outbound.tasks import Outcome
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
@@ -128,7 +128,7 @@ def test_a_pass_records_and_claims_little_at_once_while_visitors_write(
     for number in range(4):
         book.stock(book.webhook(receiver.url(f"/{number}"), events="comment.deleted"), 200)
     recorded, claimed = list[int](), list[int]()
-    record, claim = recorder.record, Dispatcher.claim
+    record, claim = attempt_recorder.record, Dispatcher.claim
 
     def count_record(connection: Connection, outcomes: Sequence[Outcome], settings: Settings) -> Tally:
         recorded.append(len(outcomes))
@@ -139,7 +139,7 @@ def test_a_pass_records_and_claims_little_at_once_while_visitors_write(
         claimed.append(sum(len(one.tasks) for one in claims))
         return claims
 
-    monkeypatch.setattr(recorder, "record", count_record)
+    monkeypatch.setattr(attempt_recorder, "record", count_record)
     monkeypatch.setattr(Dispatcher, "claim", count_claim)
     dispatch = Dispatcher(book.engine, book.settings, concurrency=32)
     dispatch.run(until=time.monotonic() + 30, stay=False, stop=StopFlag(), after_tick=lambda: book.sign())

@@ -14,7 +14,7 @@ from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock, ed25519
 from guestbook.lib.own_process import StopFlag
 from guestbook.lib.pull_url import PULL_URL
-from guestbook.outbound.receivers import RECEIVER_COLUMNS, Receivers
+from guestbook.outbound.delivery_tasks import RECEIVER_COLUMNS, Receivers
 from guestbook.queries import webhook_status
 from guestbook.storage import database
 from guestbook.storage.database import db

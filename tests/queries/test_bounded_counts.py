@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import true
 
 from guestbook.lib import clock
-from guestbook.queries import health
+from guestbook.queries import statistics
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent
 from tests.support import factories
@@ -17,11 +17,11 @@ HOUR = timedelta(hours=1)
 
 @pytest.mark.usefixtures("app")
 def test_counting_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
     counts = []
     for _ in range(4):
         factories.sign()
-        counts.append(health.count_some(db.session(), true(), Comment))
+        counts.append(statistics.count_some(db.session(), true(), Comment))
     assert counts == [1, 2, 3, 3]
 
 
@@ -34,21 +34,21 @@ def test_failed_ones_count_for_a_week_by_whose_they_are(each_app: Flask) -> None
     source = factories.source()
     factories.inbound(source, status="failed")
     factories.inbound(source, status="processed")
-    assert lately(Delivery) == health.Lately({one: 2, other: 1})
-    assert lately(InboundEvent) == health.Lately({source: 1})
+    assert lately(Delivery) == statistics.Lately({one: 2, other: 1})
+    assert lately(InboundEvent) == statistics.Lately({source: 1})
 
 
 def test_of_many_that_failed_the_newest_count(monkeypatch: pytest.MonkeyPatch, app: Flask) -> None:  # noqa: ARG001
-    monkeypatch.setattr(health, "FAILED_LIMIT", 2)
+    monkeypatch.setattr(statistics, "FAILED_LIMIT", 2)
     loud, quiet = factories.webhook(), factories.webhook()
     for hours in (3, 4):
         factories.delivery(loud, status="failed", created_at=clock.now() - hours * HOUR)
-    assert lately(Delivery) == health.Lately({loud: 2})
+    assert lately(Delivery) == statistics.Lately({loud: 2})
     for hours in (1, 2):
         factories.delivery(quiet, status="failed", created_at=clock.now() - hours * HOUR)
-    assert lately(Delivery) == health.Lately({loud: 1, quiet: 2}, cut_at=2)
+    assert lately(Delivery) == statistics.Lately({loud: 1, quiet: 2}, cut_at=2)
 
 
-def lately(model: type[Delivery] | type[InboundEvent]) -> health.Lately:
+def lately(model: type[Delivery] | type[InboundEvent]) -> statistics.Lately:
     db.session.rollback()
-    return health.failed_lately(db.session(), model, clock.now())
+    return statistics.failed_lately(db.session(), model, clock.now())

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import update
 
 from guestbook.lib import clock
-from guestbook.queries import health
-from guestbook.queries.health import CronStatus
+from guestbook.queries import cron_status
+from guestbook.queries.cron_status import CronStatus
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Pass
@@ -19,7 +19,7 @@ MINUTE = timedelta(minutes=1)
 
 def cron() -> CronStatus:
     db.session.rollback()
-    return health.cron_status(db.session(), clock.now())
+    return cron_status.in_words(db.session(), clock.now())
 
 
 @pytest.mark.usefixtures("each_app")

@@ -5,7 +5,7 @@ import pytest
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery
@@ -15,13 +15,13 @@ from tests.support import factories
 def found(words: str | None = None, status: str | None = None) -> list[str]:
     """The messages that are found, newest first."""
     db.session.rollback()
-    return [row.message for row in lists.comments(db.session(), status, words).rows]
+    return [row.message for row in filtered_lists.comments(db.session(), status, words).rows]
 
 
 def ids_of_all_pages(words: str | None = None, limit: int = 5) -> list[list[str]]:
     pages, before = [], None
     while True:
-        page = lists.comments(db.session(), None, words, before, limit)
+        page = filtered_lists.comments(db.session(), None, words, before, limit)
         pages.append([row.id for row in page.rows])
         if page.older is None:
             return pages
@@ -89,9 +89,9 @@ def test_all_pages_together_have_every_comment_once(words: str | None) -> None:
 def test_a_search_says_how_far_it_has_looked_and_the_next_page_goes_on_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lists, "SCANNED_ROWS", 4)
+    monkeypatch.setattr(filtered_lists, "SCANNED_ROWS", 4)
     made = [factories.sign("needle" if number == 0 else "hay") for number in range(10)]
-    page = lists.comments(db.session(), None, "needle")
+    page = filtered_lists.comments(db.session(), None, "needle")
     assert (page.rows, page.older) == ([], made[6])
     looked_to = page.looked_to
     assert looked_to
@@ -101,9 +101,9 @@ def test_a_search_says_how_far_it_has_looked_and_the_next_page_goes_on_there(
 
 @pytest.mark.usefixtures("app")
 def test_a_list_without_words_needs_no_look_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "SCANNED_ROWS", 2)
+    monkeypatch.setattr(filtered_lists, "SCANNED_ROWS", 2)
     made = [factories.sign(str(number)) for number in range(4)]
-    page = lists.comments(db.session(), "published")
+    page = filtered_lists.comments(db.session(), "published")
     assert ([row.id for row in page.rows], page.older, page.looked_to) == (made[::-1], None, None)
 
 
@@ -112,7 +112,7 @@ def test_the_answers_come_with_the_comments() -> None:
     comment_id = factories.sign()
     with database.writing() as session:
         book.reply(session, session.get_one(Comment, comment_id), "Thanks", factories.settings())
-    [row] = lists.comments(db.session(), None).rows
+    [row] = filtered_lists.comments(db.session(), None).rows
     assert row.reply
     assert row.reply.message == "Thanks"
 
@@ -124,11 +124,13 @@ def test_the_deliveries_of_a_comment_are_the_latest_with_the_names_of_their_webh
     factories.sign()
     comment_id = factories.sign()
     mine = Delivery.comment_id == comment_id
-    listed = lists.with_webhook_names(db.session(), mine)
+    listed = filtered_lists.with_webhook_names(db.session(), mine)
     assert {(row.event, name) for row, name in listed} == {
         ("comment.created", "first"),
         ("comment.published", "first"),
         ("comment.created", "second"),
     }
     assert [row.id for row, _ in listed] == sorted((row.id for row, _ in listed), reverse=True)
-    assert [row.id for row, _ in lists.with_webhook_names(db.session(), mine, 1)] == [listed[0][0].id]
+    assert [row.id for row, _ in filtered_lists.with_webhook_names(db.session(), mine, 1)] == [
+        listed[0][0].id
+    ]

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.storage.database import db
 from tests.support import factories
 
@@ -17,16 +17,21 @@ HOUR = timedelta(hours=1)
 
 def found(**wanted: Any) -> list[str]:
     db.session.rollback()
-    return [row.id for row in lists.inbound_events(db.session(), lists.InboundEvents(**wanted)).rows]
+    return [
+        row.id
+        for row in filtered_lists.inbound_events(db.session(), filtered_lists.InboundEvents(**wanted)).rows
+    ]
 
 
 def all_pages(limit: int, **wanted: Any) -> list[str]:
     """The ids of all pages, one after the other."""
     db.session.rollback()
-    page = lists.inbound_events(db.session(), lists.InboundEvents(**wanted), limit=limit)
+    page = filtered_lists.inbound_events(db.session(), filtered_lists.InboundEvents(**wanted), limit=limit)
     seen = [row.id for row in page.rows]
     while page.older:
-        page = lists.inbound_events(db.session(), lists.InboundEvents(**wanted), page.older, limit)
+        page = filtered_lists.inbound_events(
+            db.session(), filtered_lists.InboundEvents(**wanted), page.older, limit
+        )
         assert len(page.rows) <= limit
         seen += [row.id for row in page.rows]
     return seen
@@ -104,8 +109,8 @@ def test_a_filter_takes_no_pattern() -> None:
 def test_pages_hold_everything_once_however_far_each_looks(
     look: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "SCANNED_ROWS", look)
-    monkeypatch.setattr(lists, "SCANNED_PAYLOADS", look)
+    monkeypatch.setattr(filtered_lists, "SCANNED_ROWS", look)
+    monkeypatch.setattr(filtered_lists, "SCANNED_PAYLOADS", look)
     source = factories.source()
     keys = [factories.inbound(source, event="ping" if number % 4 else "push") for number in range(22)]
     pings = [key for number, key in enumerate(keys) if number % 4]
@@ -117,16 +122,21 @@ def test_pages_hold_everything_once_however_far_each_looks(
 
 @pytest.mark.usefixtures("app")
 def test_payloads_are_looked_into_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "SCANNED_PAYLOADS", 4)
+    monkeypatch.setattr(filtered_lists, "SCANNED_PAYLOADS", 4)
     source, now = factories.source(), clock.now()
     for hours in range(10):
         factories.inbound(source, received_at=now - hours * HOUR)
-    assert lists.inbound_events(db.session(), lists.InboundEvents(text="x")).looked_to == now - 3 * HOUR
-    assert lists.inbound_events(db.session(), lists.InboundEvents(event="x")).looked_to is None
+    assert (
+        filtered_lists.inbound_events(db.session(), filtered_lists.InboundEvents(text="x")).looked_to
+        == now - 3 * HOUR
+    )
+    assert (
+        filtered_lists.inbound_events(db.session(), filtered_lists.InboundEvents(event="x")).looked_to is None
+    )
 
 
 @pytest.mark.usefixtures("app")
 def test_a_list_reads_neither_payloads_nor_headers() -> None:
     factories.inbound(factories.source())
-    [row] = lists.inbound_events(db.session(), lists.InboundEvents()).rows
+    [row] = filtered_lists.inbound_events(db.session(), filtered_lists.InboundEvents()).rows
     assert not {"payload", "headers"} & set(vars(row))

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from guestbook.lib import clock
-from guestbook.queries import health
+from guestbook.queries import cron_status
 from guestbook.storage import cron_token
 from guestbook.storage.database import db, writing
 from tests.support import factories
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.usefixtures("app")
 HOUR = timedelta(hours=1)
 
 
-def read(*, after_requests: bool) -> health.CronStatus:
+def read(*, after_requests: bool) -> cron_status.CronStatus:
     db.session.rollback()
-    return health.cron_status(db.session(), clock.now(), after_requests=after_requests)
+    return cron_status.in_words(db.session(), clock.now(), after_requests=after_requests)
 
 
 def test_requests_need_not_send_while_nothing_is_due() -> None:

@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.queries import overview, webhook_status
-from guestbook.queries.webhook_status import AttemptTimes, WebhookAttempts
+from guestbook.queries import statistics, webhook_status
+from guestbook.queries.statistics import AttemptTimes, WebhookAttempts
 from guestbook.storage.database import db
 from tests.support import factories
 
@@ -38,7 +38,7 @@ def made(hook: str, *attempts: dict[str, Any], ago: timedelta = HOUR) -> str:
 
 
 def read(hook: str) -> WebhookAttempts:
-    found = webhook_status.attempts_of(db.session(), hook, NOW)
+    found = statistics.attempts_of(db.session(), hook, NOW)
     db.session.rollback()
     return found
 
@@ -91,7 +91,7 @@ def test_a_success_with_a_note_is_a_success_on_each_page_and_a_wrong_answer_is_n
     found = read(hook)
     assert [one.succeeded for one in found.last] == [succeeded]
     assert found.day.successes == succeeded
-    [activity] = overview.overview(db.session(), NOW).webhooks
+    [activity] = statistics.overview(db.session(), NOW).webhooks
     assert activity.successes == succeeded
     [attempt] = factories.attempts(row_id)
     assert attempt.succeeded is succeeded
@@ -120,7 +120,7 @@ def test_the_last_hundred_stand_in_order(hook: str) -> None:
 def test_where_there_are_too_many_it_says_where_the_figures_begin(
     hook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_status, "COUNTED_ATTEMPTS", 3)
+    monkeypatch.setattr(statistics, "COUNTED_ATTEMPTS", 3)
     for number in range(2):
         made(hook, GOOD, ago=HOUR + number * MINUTE)
     assert read(hook).counted_from is None
@@ -132,7 +132,7 @@ def test_where_there_are_too_many_it_says_where_the_figures_begin(
 def test_where_there_are_too_many_deliveries_it_says_so_too(
     hook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_status, "COUNTED_ATTEMPTS", 3)
+    monkeypatch.setattr(statistics, "COUNTED_ATTEMPTS", 3)
     for number, attempts in enumerate([[GOOD], [], [GOOD]], 1):
         made(hook, *attempts, ago=number * HOUR)
     found = read(hook)

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.queries import health, webhook_status
+from guestbook.queries import statistics, webhook_status
 from guestbook.queries.webhook_status import WebhookStatus
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
@@ -93,7 +93,7 @@ def test_a_pause_says_until_when_and_who_wanted_it() -> None:
 
 
 def test_counting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
     found = of(waiting=5, disabled_at=-1, disabled_reason="by_hand")
     assert found.waiting == 3
     assert "Its more than 2 deliveries wait until it is enabled." in found.sentence

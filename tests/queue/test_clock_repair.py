@@ -16,8 +16,8 @@ from guestbook.background import cron
 from guestbook.background.cron import Options
 from guestbook.comments import book
 from guestbook.lib import clock, retry_policy
-from guestbook.outbound.recorder import Tally
-from guestbook.queue import clock_repair, leases
+from guestbook.outbound.attempt_recorder import Tally
+from guestbook.queue import claims, clock_repair
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, Webhook
@@ -138,7 +138,7 @@ def test_a_wait_may_be_the_longest_by_the_clock_of_another_host_and_no_longer(
     waits = {0: first, 3: retry_policy.longest_wait(settings.retry_schedule)}
     expected = {}
     for attempts, wait in waits.items():
-        farthest = now + wait + leases.CLOCK_SKEW
+        farthest = now + wait + claims.CLOCK_SKEW
         for due_at, repaired in ((farthest, farthest), (farthest + SECOND, now)):
             row_id = factories.delivery(hook, due_at=due_at, attempts=attempts, claims=attempts)
             expected[row_id] = repaired

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, event
 
 import guestbook
 from guestbook.lib import clock
-from guestbook.outbound import lanes, tasks
-from guestbook.queue import leases, statements
-from guestbook.queue.comment_order import OrderedClaims
+from guestbook.outbound import delivery_tasks, lanes
+from guestbook.queue import claims
+from guestbook.queue.claims import OrderedClaims
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES
@@ -74,37 +74,37 @@ def look(connection: Connection, _: str) -> object:
 
 
 def find(connection: Connection, hook: str) -> object:
-    claims = OrderedClaims(DELIVERIES, "webhook_id", tasks.TASK_COLUMNS)
+    claims = OrderedClaims(DELIVERIES, "webhook_id", delivery_tasks.TASK_COLUMNS)
     return claims.find(connection, hook, now=clock.now(), limit=50)
 
 
 def find_in_order(connection: Connection, hook: str) -> object:
     """As for a webhook with rows that wait behind others."""
     terms = {"owner": hook, "now": clock.now(), "limit": 50}
-    parts = {"columns": "id", "table": "deliveries", "owner": "webhook_id", "order": statements.ONLY_NEXT}
-    return statements.run(connection, statements.CLAIM, terms, **parts)
+    parts = {"columns": "id", "table": "deliveries", "owner": "webhook_id", "order": claims.ONLY_NEXT}
+    return claims.run_sql(connection, claims.CLAIM, terms, **parts)
 
 
 def lease(connection: Connection, hook: str) -> object:
-    claims, now = OrderedClaims(DELIVERIES, "webhook_id", tasks.TASK_COLUMNS), clock.now()
+    claims, now = OrderedClaims(DELIVERIES, "webhook_id", delivery_tasks.TASK_COLUMNS), clock.now()
     found = {hook: claims.find(connection, hook, now=now, limit=50)}
     return claims.lease(connection, found, now=now, until=now, token="a pass")
 
 
 def owned(connection: Connection, _: str) -> object:
-    return leases.owned(connection, DELIVERIES, {(row_id, "a pass") for row_id in IDS})
+    return claims.owned(connection, DELIVERIES, {(row_id, "a pass") for row_id in IDS})
 
 
 def finish(connection: Connection, _: str) -> object:
-    return leases.finish(connection, DELIVERIES, IDS, "processed", finished_at=clock.now())
+    return claims.finish(connection, DELIVERIES, IDS, "processed", finished_at=clock.now())
 
 
 def extend(connection: Connection, _: str) -> object:
-    return leases.extend(connection, DELIVERIES, IDS, until=clock.now(), token="a pass")
+    return claims.extend(connection, DELIVERIES, IDS, until=clock.now(), token="a pass")
 
 
 def take_over(connection: Connection, _: str) -> object:
-    return leases.take_over(connection, DELIVERIES, IDS, until=clock.now(), token="a pass")
+    return claims.take_over(connection, DELIVERIES, IDS, until=clock.now(), token="a pass")
 
 
 def last_statement(step: Step, hook: str) -> tuple[str, dict[str, Any]]:

@@ -20,7 +20,7 @@ from guestbook.lib.own_process import StopFlag
 from guestbook.outbound import outbox
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.queue import poller, requeue
+from guestbook.queue import poller, redelivery
 from guestbook.queue.poller import Poller
 from guestbook.storage import database, engine_setup, new_work, row_changes
 from guestbook.storage.database import db
@@ -98,11 +98,11 @@ def process_an_inbound_event(_app: Flask) -> None:
 
 
 def redeliver(_app: Flask) -> None:
-    assert requeue.run(Delivery, Delivery.status == "failed") == 1
+    assert redelivery.run(Delivery, Delivery.status == "failed") == 1
 
 
 def reprocess(_app: Flask) -> None:
-    assert requeue.run(InboundEvent, InboundEvent.status == "failed") == 1
+    assert redelivery.run(InboundEvent, InboundEvent.status == "failed") == 1
 
 
 def enable_a_webhook(_app: Flask) -> None:
@@ -270,8 +270,8 @@ def test_a_killed_pass_costs_nobody_anything(book: Book, environ: dict[str, str]
 def test_without_a_socket_a_pass_looks_as_often_as_it_must(
     each_book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("guestbook.queue.wakeups.WakeupSocket", _refused)
-    monkeypatch.setattr("guestbook.queue.wakeups.Wakeups._listen", lambda _self: None)
+    monkeypatch.setattr("guestbook.queue.poller.WakeupSocket", _refused)
+    monkeypatch.setattr("guestbook.queue.poller.Wakeups._listen", lambda _self: None)
     each_book.webhook("https://receiver.example/")
     with Poller(each_book.engine, wakes=True) as one:
         one.next_due()

@@ -119,7 +119,7 @@ def test_imports_point_down() -> None:
     ],
 )
 def test_an_import_that_points_up_or_aside_is_seen(source: str) -> None:
-    assert faults({"guestbook.queue.leases": textwrap.dedent(source)})
+    assert faults({"guestbook.queue.claims": textwrap.dedent(source)})
 
 
 def test_the_two_doors_do_not_know_each_other() -> None:

@@ -16,7 +16,7 @@ from guestbook.comments.spam import learned_words
 from guestbook.inbound import bins, sources
 from guestbook.lib import clock, ids
 from guestbook.outbound import webhook_signatures, webhooks
-from guestbook.queue import requeue
+from guestbook.queue import redelivery
 from guestbook.storage import audit_log, cron_token, preferences, row_changes
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, write, writing
@@ -236,10 +236,10 @@ def test_redelivering_and_reprocessing(each_app: Flask) -> None:
     rows = [factories.delivery(hook, status="failed", attempts=1, claims=1) for _ in range(3)]
     event = factories.inbound(factories.source(), status="failed", error="x")
     with writing() as session:
-        requeue.make_due(session, Delivery, rows[:1], clock.now())
-        requeue.make_due(session, Delivery, [], clock.now())
-        requeue.make_due(session, InboundEvent, [event], clock.now())
-    assert requeue.run(Delivery, Delivery.status == "failed") == 2
+        redelivery.make_due(session, Delivery, rows[:1], clock.now())
+        redelivery.make_due(session, Delivery, [], clock.now())
+        redelivery.make_due(session, InboundEvent, [event], clock.now())
+    assert redelivery.run(Delivery, Delivery.status == "failed") == 2
     found = [(row.action, row.object, row.object_id, row.number) for row in entries()]
     assert found == [
         ("redelivered", "delivery", rows[0], 1),

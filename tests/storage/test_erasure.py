@@ -19,7 +19,7 @@ from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import clock
 from guestbook.outbound import dispatcher
 from guestbook.outbound.formats import CHAT_FORMATS
-from guestbook.queue import erasure, leases
+from guestbook.queue import claims, erasure
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment
@@ -237,10 +237,10 @@ def test_a_worker_that_takes_a_message_for_an_erased_delivery_sends_nothing() ->
     with database.write(db.engine) as connection:
         until = now + timedelta(minutes=10)
         rows = connection.execute(DELIVERIES.select()).all()
-        leases.lease(connection, DELIVERIES, rows, now=now, until=until, token="relay.1", counted=False)
+        claims.lease(connection, DELIVERIES, rows, now=now, until=until, token="relay.1", counted=False)
     delete(comment_id)
     with database.write(db.engine) as connection:
-        assert leases.owned(connection, DELIVERIES, {(row_id, "relay.1")}) == set()
+        assert claims.owned(connection, DELIVERIES, {(row_id, "relay.1")}) == set()
 
 
 def test_redelivery_of_what_was_erased_is_refused_with_the_reason(app: Flask) -> None:

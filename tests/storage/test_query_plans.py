@@ -15,8 +15,8 @@ from guestbook.comments import backfill
 from guestbook.comments.backfill import BackfillReport, BackfillRules, PastComment
 from guestbook.lib import clock
 from guestbook.outbound.lanes import open_with_due
-from guestbook.queries import health, lists, public_comments
-from guestbook.queue import comment_order, erasure, leases, requeue, statements
+from guestbook.queries import cron_status, filtered_lists, public_comments, statistics
+from guestbook.queue import claims, comment_order, erasure, redelivery
 from guestbook.queue.poller import Poller
 from guestbook.storage import batch_delete, database, plain_select
 from guestbook.storage.database import db
@@ -57,33 +57,33 @@ def claim(webhook_id: str) -> object:
 
 
 def claim_in_order(webhook_id: str) -> object:
-    return claimed_by_pass(webhook_id, order=statements.ONLY_NEXT)
+    return claimed_by_pass(webhook_id, order=claims.ONLY_NEXT)
 
 
 def claimed_by_pass(webhook_id: str, order: str) -> object:
     parts = {"table": "deliveries", "owner": "webhook_id", "columns": "id, payload", "order": order}
     terms = {"owner": webhook_id, "now": clock.now(), "limit": 16}
     with database.write(db.engine) as connection:
-        return statements.run(connection, statements.CLAIM, terms, **parts).all()
+        return claims.run_sql(connection, claims.CLAIM, terms, **parts).all()
 
 
 def claim_by_receiver(webhook_id: str) -> object:
     with database.write(db.engine) as connection:
         mine = DELIVERIES.c.webhook_id == webhook_id
-        return leases.claim(connection, DELIVERIES, mine, now=clock.now(), limit=16)
+        return claims.claim(connection, DELIVERIES, mine, now=clock.now(), limit=16)
 
 
 def claim_in_inbox(_: str) -> object:
     with database.write(db.engine) as connection:
         mine = INBOUND.c.source_id == ours()
-        return leases.claim(connection, INBOUND, mine, now=clock.now(), limit=16)
+        return claims.claim(connection, INBOUND, mine, now=clock.now(), limit=16)
 
 
 def leased(webhook_id: str) -> object:
     now, mine = clock.now(), DELIVERIES.c.webhook_id == webhook_id
     with db.engine.connect() as connection, connection.begin() as transaction:
-        rows = leases.claim(connection, DELIVERIES, mine, now=now, limit=16)
-        taken = leases.lease(connection, DELIVERIES, rows, now=now, until=now, token="a pass")
+        rows = claims.claim(connection, DELIVERIES, mine, now=now, limit=16)
+        taken = claims.lease(connection, DELIVERIES, rows, now=now, until=now, token="a pass")
         transaction.rollback()
     return taken
 
@@ -104,8 +104,8 @@ def deleted_since(_: str) -> object:
 
 
 def redelivered(_: str) -> object:
-    wanted = lists.Deliveries(status="failed")
-    return requeue.forecast(db.session(), Delivery, wanted.condition(), clock.now())
+    wanted = filtered_lists.Deliveries(status="failed")
+    return redelivery.forecast(db.session(), Delivery, wanted.condition(), clock.now())
 
 
 def first_due(_: str) -> object:
@@ -119,15 +119,15 @@ def open_webhooks(_: str) -> object:
 
 
 def oldest_due(_: str) -> object:
-    return health.oldest_due(db.session(), clock.now())
+    return cron_status.oldest_due(db.session(), clock.now())
 
 
 def first_page(_: str) -> object:
-    return lists.comments(db.session(), "published").rows
+    return filtered_lists.comments(db.session(), "published").rows
 
 
 def later_page(_: str) -> object:
-    return lists.comments(db.session(), "published", before=f"{COMMENTS // 2:032d}").rows
+    return filtered_lists.comments(db.session(), "published", before=f"{COMMENTS // 2:032d}").rows
 
 
 def first_page_for_readers(_: str) -> object:
@@ -169,39 +169,39 @@ def old_deliveries(_: str) -> object:
 
 
 def older_deliveries(_: str) -> object:
-    return listed(lists.Deliveries(), f"{FINAL // 2:032d}")
+    return listed(filtered_lists.Deliveries(), f"{FINAL // 2:032d}")
 
 
 def deliveries_by_status(_: str) -> object:
-    return listed(lists.Deliveries(status="failed"), f"{FINAL // 2:032d}")
+    return listed(filtered_lists.Deliveries(status="failed"), f"{FINAL // 2:032d}")
 
 
 def most_deliveries_by_status(_: str) -> object:
-    return listed(lists.Deliveries(status="processed"), f"{FINAL // 2:032d}")
+    return listed(filtered_lists.Deliveries(status="processed"), f"{FINAL // 2:032d}")
 
 
 def deliveries_by_webhook(webhook_id: str) -> object:
-    return listed(lists.Deliveries(webhook_id=webhook_id), f"{FINAL // 2:032d}")
+    return listed(filtered_lists.Deliveries(webhook_id=webhook_id), f"{FINAL // 2:032d}")
 
 
 def deliveries_by_time(_: str) -> object:
-    return listed(lists.Deliveries(since=MOMENT, until=MOMENT + timedelta(days=1)))
+    return listed(filtered_lists.Deliveries(since=MOMENT, until=MOMENT + timedelta(days=1)))
 
 
 def deliveries_by_status_and_time(_: str) -> object:
-    return listed(lists.Deliveries(status="new", since=MOMENT))
+    return listed(filtered_lists.Deliveries(status="new", since=MOMENT))
 
 
 def deliveries_by_webhook_and_time(webhook_id: str) -> object:
-    return listed(lists.Deliveries(webhook_id=webhook_id, since=MOMENT))
+    return listed(filtered_lists.Deliveries(webhook_id=webhook_id, since=MOMENT))
 
 
 def deliveries_by_event(_: str) -> object:
-    return listed(lists.Deliveries(event="comment.created"), f"{FINAL // 2:032d}")
+    return listed(filtered_lists.Deliveries(event="comment.created"), f"{FINAL // 2:032d}")
 
 
 def deliveries_by_words(webhook_id: str) -> object:
-    return listed(lists.Deliveries(webhook_id=webhook_id, text="{"), f"{FINAL // 2:032d}")
+    return listed(filtered_lists.Deliveries(webhook_id=webhook_id, text="{"), f"{FINAL // 2:032d}")
 
 
 def erased_comment(_: str) -> object:
@@ -219,60 +219,60 @@ def erased_lately(_: str) -> object:
 
 
 def inbox(_: str) -> object:
-    return came(lists.InboundEvents(), f"{FINAL // 2:032d}")
+    return came(filtered_lists.InboundEvents(), f"{FINAL // 2:032d}")
 
 
 def inbox_by_status(_: str) -> object:
-    return came(lists.InboundEvents(status="failed"), f"{FINAL // 2:032d}")
+    return came(filtered_lists.InboundEvents(status="failed"), f"{FINAL // 2:032d}")
 
 
 def most_of_inbox_by_status(_: str) -> object:
-    return came(lists.InboundEvents(status="processed"), f"{FINAL // 2:032d}")
+    return came(filtered_lists.InboundEvents(status="processed"), f"{FINAL // 2:032d}")
 
 
 def inbox_by_source(_: str) -> object:
-    return came(lists.InboundEvents(source_id=ours()), f"{FINAL // 2:032d}")
+    return came(filtered_lists.InboundEvents(source_id=ours()), f"{FINAL // 2:032d}")
 
 
 def inbox_by_source_and_status(_: str) -> object:
-    return came(lists.InboundEvents(source_id=ours(), status="processed"), f"{FINAL // 2:032d}")
+    return came(filtered_lists.InboundEvents(source_id=ours(), status="processed"), f"{FINAL // 2:032d}")
 
 
 def inbox_by_time(_: str) -> object:
-    return came(lists.InboundEvents(since=MOMENT, until=MOMENT + timedelta(days=1)))
+    return came(filtered_lists.InboundEvents(since=MOMENT, until=MOMENT + timedelta(days=1)))
 
 
 def inbox_by_number(_: str) -> object:
-    return came(lists.InboundEvents(external_id=f"{10:032d}"))
+    return came(filtered_lists.InboundEvents(external_id=f"{10:032d}"))
 
 
 def inbox_by_source_and_number(_: str) -> object:
-    return came(lists.InboundEvents(source_id=ours(), external_id=f"{10:032d}", status="failed"))
+    return came(filtered_lists.InboundEvents(source_id=ours(), external_id=f"{10:032d}", status="failed"))
 
 
 def inbox_by_words(_: str) -> object:
-    return came(lists.InboundEvents(source_id=ours(), text="{", event="push"), f"{FINAL // 2:032d}")
+    return came(filtered_lists.InboundEvents(source_id=ours(), text="{", event="push"), f"{FINAL // 2:032d}")
 
 
 def waiting_in_inbox(_: str) -> object:
-    return health.count_some(db.session(), InboundEvent.status == "new", InboundEvent)
+    return statistics.count_some(db.session(), InboundEvent.status == "new", InboundEvent)
 
 
 def reprocessed_in_inbox(_: str) -> object:
-    wanted = lists.InboundEvents(status="failed")
-    return requeue.forecast(db.session(), InboundEvent, wanted.condition(), clock.now())
+    wanted = filtered_lists.InboundEvents(status="failed")
+    return redelivery.forecast(db.session(), InboundEvent, wanted.condition(), clock.now())
 
 
-def came(wanted: lists.InboundEvents, before: str | None = None) -> object:
-    return lists.inbound_events(db.session(), wanted, before).rows
+def came(wanted: filtered_lists.InboundEvents, before: str | None = None) -> object:
+    return filtered_lists.inbound_events(db.session(), wanted, before).rows
 
 
 def ours() -> str:
     return db.session.scalars(select(Source.id).where(Source.name == "ours")).one()
 
 
-def listed(wanted: lists.Deliveries, before: str | None = None) -> object:
-    return lists.deliveries(db.session(), wanted, before).rows
+def listed(wanted: filtered_lists.Deliveries, before: str | None = None) -> object:
+    return filtered_lists.deliveries(db.session(), wanted, before).rows
 
 
 QUESTIONS: dict[Question, tuple[str, str]] = {

@@ -12,7 +12,7 @@ from guestbook.auth import second_factor
 from guestbook.lib import clock, ed25519
 from guestbook.lib.encryption import DAMAGED_VALUE, Unreadable
 from guestbook.lib.errors import Refused
-from guestbook.outbound.receivers import NOTHING_SENT, RECEIVER_COLUMNS, Receivers
+from guestbook.outbound.delivery_tasks import NOTHING_SENT, RECEIVER_COLUMNS, Receivers
 from guestbook.storage import backup, cron_token, database, stored_secrets
 from guestbook.storage.column_types import Encrypted, EncryptedValues
 from guestbook.storage.database import db

@@ -13,7 +13,7 @@ from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, ids, unit_of_work
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound.attempt_recorder import Tally
 from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.database import db

@@ -18,11 +18,11 @@ from sqlalchemy import Connection, Engine, event
 from guestbook.background import housekeeping
 from guestbook.inbound import comment_or_forward, verify_and_decide
 from guestbook.lib import http_server
-from guestbook.outbound import recorder
+from guestbook.outbound import attempt_recorder
+from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.outbound.recorder import Tally
 from guestbook.outbound.worker_pool import WorkerPool
-from guestbook.queue import leases
+from guestbook.queue import claims
 from guestbook.storage import backup, batch_delete
 from guestbook.storage.copy import target
 from guestbook.storage.restore import sqlite_replacement
@@ -40,14 +40,14 @@ def die() -> NoReturn:
 
 def before_claim_commits() -> None:
     """Die when the rows are signed and nothing is committed."""
-    lease = leases.lease
+    lease = claims.lease
 
     def lease_and_die(*values: Any, **options: Any) -> int:
         if lease(*values, **options):
             die()
         return 0
 
-    leases.lease = lease_and_die
+    claims.lease = lease_and_die
 
 
 def after_claim() -> None:
@@ -75,7 +75,7 @@ def after_post() -> None:
 
 def inside_acknowledgement() -> None:
     """Die when the delivery and its attempt are written in the transaction, before the webhook's health."""
-    recorder.record_health = lambda *_: die()
+    attempt_recorder.record_health = lambda *_: die()
 
 
 def after_acknowledgement() -> None:

@@ -28,10 +28,10 @@ from sqlalchemy import select
 from guestbook.comments import book
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, retry_policy
-from guestbook.outbound import lanes, receivers, recorder, response_policy, tasks
-from guestbook.outbound.tasks import DeliveryTask, Outcome
-from guestbook.queue import requeue
-from guestbook.queue.comment_order import OrderedClaims
+from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, response_policy
+from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
+from guestbook.queue import redelivery
+from guestbook.queue.claims import OrderedClaims
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
@@ -93,7 +93,7 @@ class Order(RuleBasedStateMachine):
         self.comments: list[str] = []  # as of the last look
         self.gone: set[str] = set()  # comments that were deleted for good
         self.claims = 0
-        self.ordered = OrderedClaims(DELIVERIES, "webhook_id", tasks.TASK_COLUMNS)
+        self.ordered = OrderedClaims(DELIVERIES, "webhook_id", delivery_tasks.TASK_COLUMNS)
         self.lease = retry_policy.lease(factories.settings().timeout)
         with database.write(db.engine) as connection:
             for table in reversed(db.metadata.sorted_tables):
@@ -144,10 +144,10 @@ class Order(RuleBasedStateMachine):
         wanted = data.draw(
             st.lists(st.sampled_from(sorted(self.places)), min_size=1, max_size=3, unique=True)
         )
-        groups = requeue.forecast(db.session(), Delivery, Delivery.id.in_(wanted), clock.now())
+        groups = redelivery.forecast(db.session(), Delivery, Delivery.id.in_(wanted), clock.now())
         with database.writing() as session:
-            free = [row.id for row in requeue.make_due(session, Delivery, wanted, clock.now())]
-        assert len(free) == requeue.total(groups)
+            free = [row.id for row in redelivery.make_due(session, Delivery, wanted, clock.now())]
+        assert len(free) == redelivery.total(groups)
         self.redelivered |= {self.places[row_id][:2] for row_id in free}
 
     @rule(limit=st.integers(1, 4))
@@ -162,9 +162,9 @@ class Order(RuleBasedStateMachine):
             taken = self.ordered.take(connection, limits, most=99, now=now, until=until, token=token)
             for hook_id, due in taken.items():
                 hook = hooks[hook_id]
-                to = receivers.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)
+                to = delivery_tasks.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)
                 assert due  # a webhook with nothing to claim would keep a pass from its end
-                made = [tasks.delivery_task(row, token, time.monotonic() + 60, to) for row in due]
+                made = [delivery_tasks.delivery_task(row, token, time.monotonic() + 60, to) for row in due]
                 held += [Claimed(task, until) for task in made]
         if held:
             self.held.append(held)
@@ -182,7 +182,7 @@ class Order(RuleBasedStateMachine):
             kind = data.draw(st.sampled_from([*ANSWERS, "success", "unsent"]))
             outcomes.append(self._sent(one, kind))
         with database.write(db.engine) as connection:
-            recorder.record(connection, outcomes, factories.settings())
+            attempt_recorder.record(connection, outcomes, factories.settings())
 
     @precondition(lambda self: self.held)
     @rule(data=st.data(), was_sent=st.booleans())
@@ -258,7 +258,7 @@ class Order(RuleBasedStateMachine):
                 break
             outcomes = [self._sent(one, "success") for held in self.held for one in held]
             with database.write(db.engine) as connection:
-                recorder.record(connection, outcomes, factories.settings())
+                attempt_recorder.record(connection, outcomes, factories.settings())
         rows = self._rows()
         assert {row.status for row in rows.values()} <= {"processed", "failed"}
         newest: dict[tuple[str, str], Place] = {}

@@ -18,8 +18,8 @@ from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock
 from guestbook.lib.own_process import StopFlag
 from guestbook.lib.resource_limits import FILE_LIMIT, MEMORY_LIMIT, THREAD_LIMIT
-from guestbook.outbound import recorder
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound import attempt_recorder
+from guestbook.outbound.attempt_recorder import Tally
 from guestbook.storage.models import Webhook
 from guestbook.transport import Transport, TransportError
 from tests.conftest import running, settings_for
@@ -148,14 +148,14 @@ def test_memory_that_ends_while_a_pass_records_costs_no_second_request(
     book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book.stock(book.webhook(receiver.url("/hook")), 20)
-    real, failing = recorder.record, iter([False, True, False, True])
+    real, failing = attempt_recorder.record, iter([False, True, False, True])
 
     def record(*values: Any) -> Tally:
         if next(failing, False):
             raise MemoryError
         return real(*values)
 
-    monkeypatch.setattr(recorder, "record", record)
+    monkeypatch.setattr(attempt_recorder, "record", record)
     tally = factories.run_pass()
     assert (tally.processed, len(receiver.requests)) == (20, 20)
     assert tally.host_limit is not None

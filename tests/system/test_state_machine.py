@@ -28,9 +28,9 @@ from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, retry_policy
-from guestbook.outbound import lanes, receivers, recorder, response_policy, tasks
-from guestbook.outbound.tasks import DeliveryTask, Outcome
-from guestbook.queue import clock_repair, leases, requeue
+from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, response_policy
+from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
+from guestbook.queue import claims, clock_repair, redelivery
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import ATTEMPTS, DELIVERIES, Comment, Delivery, Webhook
@@ -134,11 +134,11 @@ class Outbox(RuleBasedStateMachine):
             rows: list[Any] = []
             for hook in lanes.open_with_due(connection, now):
                 mine = DELIVERIES.c.webhook_id == hook.id
-                due = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
-                to = receivers.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)
-                held += [tasks.delivery_task(row, token, time.monotonic() + 60, to) for row in due]
+                due = claims.claim(connection, DELIVERIES, mine, now=now, limit=limit)
+                to = delivery_tasks.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)
+                held += [delivery_tasks.delivery_task(row, token, time.monotonic() + 60, to) for row in due]
                 rows += due
-            leased = leases.lease(connection, DELIVERIES, rows, now=now, until=now + LEASE, token=token)
+            leased = claims.lease(connection, DELIVERIES, rows, now=now, until=now + LEASE, token=token)
         held = [task for task in held if task.id in leased]
         assert len(held) == len(leased)
         stored = self._rows()
@@ -187,7 +187,7 @@ class Outbox(RuleBasedStateMachine):
         clock_repair.repair(db.engine, factories.settings().timeout, factories.settings().retry_schedule)
         cron.begin_record(db.engine)
         farthest = (
-            clock.now() + retry_policy.longest_wait(factories.settings().retry_schedule) + leases.CLOCK_SKEW
+            clock.now() + retry_policy.longest_wait(factories.settings().retry_schedule) + claims.CLOCK_SKEW
         )
         assert all(row.due_at <= farthest for row in self._rows().values() if row.due_at)
 
@@ -201,7 +201,7 @@ class Outbox(RuleBasedStateMachine):
         now = clock.now()
         leased = {key for key in wanted if rows[key].claimed_by and rows[key].due_at > now}
         with database.writing() as session:
-            free = {row.id for row in requeue.make_due(session, Delivery, wanted, now)}
+            free = {row.id for row in redelivery.make_due(session, Delivery, wanted, now)}
         assert free == {key for key in wanted if not self.known[key].erased} - leased
         for key, row in self._rows().items():
             if key in free:
@@ -323,7 +323,7 @@ class Outbox(RuleBasedStateMachine):
         mine = {task.id for task, _ in kinds if tokens.get(task.id) == task.token}
         with database.write(db.engine) as connection:
             results = [self._outcome(task, kind) for task, kind in kinds]
-            tally = recorder.record(connection, results, factories.settings())
+            tally = attempt_recorder.record(connection, results, factories.settings())
         self._learn(set(before))
         after = self._rows()
         for task, kind in kinds:

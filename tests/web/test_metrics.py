@@ -17,7 +17,7 @@ from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import VERSION
 from guestbook.lib.own_process import StopFlag
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.queries import health
+from guestbook.queries import statistics
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import ATTEMPTS, DELIVERIES
@@ -141,7 +141,7 @@ def test_openmetrics_is_spoken_with_those_who_ask_for_it(measured: Flask) -> Non
 
 
 def test_counting_ends_at_the_limit(measured: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
     webhook = factories.webhook()
     for _ in range(5):
         factories.delivery(webhook)

@@ -26,14 +26,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock, ids, own_process, resource_limits, retry_policy
 from guestbook.lib.own_process import StopFlag
-from guestbook.outbound import lanes, recorder, sender, tasks
-from guestbook.outbound.limits import Budget, RateLimiter, Slot
-from guestbook.outbound.receivers import Receivers
-from guestbook.outbound.recorder import Tally
+from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, sender
+from guestbook.outbound.attempt_recorder import Tally
+from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receiver, Receivers
 from guestbook.outbound.sender import MailSender
-from guestbook.outbound.tasks import DeliveryTask, Outcome, Receiver
+from guestbook.outbound.throttle import Budget, RateLimiter, Slot
 from guestbook.outbound.worker_pool import MAX_UNRECORDED, WorkerPool
-from guestbook.queue import erasure, leases
+from guestbook.queue import claims, erasure
 from guestbook.settings import Settings
 from guestbook.storage import database, database_errors
 from guestbook.storage.models import DELIVERIES
@@ -65,7 +64,7 @@ class Takeover:
     def __init__(self, settings: Settings, pool: Pool) -> None:
         self.lease = retry_policy.lease(settings.timeout)  # in which to send
         self._pool = pool
-        self._skew = timedelta() if settings.on_sqlite else leases.CLOCK_SKEW
+        self._skew = timedelta() if settings.on_sqlite else claims.CLOCK_SKEW
         self._receivers = Receivers(settings.keyring)
         self.rates = RateLimiter()
 
@@ -75,7 +74,7 @@ class Takeover:
         The lease ends then, on the monotonic clock.
         """
         now = clock.now()
-        rows = leases.handed_over(connection, DELIVERIES, handed, tasks.HANDED_OVER_COLUMNS)
+        rows = claims.handed_over(connection, DELIVERIES, handed, delivery_tasks.HANDED_OVER_COLUMNS)
         self._pool.hold_all_but(lanes.open_ids(connection, now))
         found = lanes.open_among(connection, {row.webhook_id for row in rows}, now)
         webhooks = {row.id: row for row in self._receivers.readable(connection, found, now)}
@@ -86,11 +85,11 @@ class Takeover:
         self.rates.store(connection, budgets)
         token, until = f"worker.{ids.new()}", now + self.lease + self._skew
         if kept:
-            leases.take_over(connection, DELIVERIES, [row.id for row, _ in kept], until=until, token=token)
+            claims.take_over(connection, DELIVERIES, [row.id for row, _ in kept], until=until, token=token)
         taken = TakenOver(webhooks=webhooks)
         current = {webhook_id: self._receiver(row, now) for webhook_id, row in webhooks.items()}
         for row, slot in kept:
-            task = tasks.delivery_task(row, token, lease_end, current[row.webhook_id], slot, until)
+            task = delivery_tasks.delivery_task(row, token, lease_end, current[row.webhook_id], slot, until)
             taken.tasks[Handover(row.id, row.claimed_by)] = task
         return taken
 
@@ -105,7 +104,7 @@ def _release(connection: Connection, waits: Sequence[tuple[Row[Any], timedelta]]
     now = clock.now()
     back = [{"row_id": row.id, "token": row.claimed_by, "due_at": now + wait} for row, wait in waits]
     if back:
-        leases.release(connection, DELIVERIES, back)
+        claims.release(connection, DELIVERIES, back)
 
 
 def _wait(webhook: Row[Any] | None, budgets: Mapping[str, Budget]) -> tuple[timedelta | None, Slot | None]:
@@ -181,7 +180,7 @@ class Transaction:
         now = clock.now()
         rows = [{"row_id": task.id, "token": task.token, "due_at": now + wait} for task, wait in self.back]
         if rows:
-            leases.release(connection, DELIVERIES, rows, was_begun=False)
+            claims.release(connection, DELIVERIES, rows, was_begun=False)
 
 
 TRANSACTION_PAUSE = 0.02  # seconds between two transactions, in which outcomes gather and the web can write
@@ -292,7 +291,7 @@ class DeliveryConsumer:
 
     def _drop_erased(self) -> None:
         """Drop tasks whose comment was deleted for good meanwhile."""
-        since = clock.now() - self._takeover.lease - leases.CLOCK_SKEW
+        since = clock.now() - self._takeover.lease - claims.CLOCK_SKEW
         with database.read(self._engine) as connection:
             erased = erasure.lately(connection, since)
         if erased:
@@ -315,7 +314,7 @@ class DeliveryConsumer:
         lease_end = time.monotonic() + self._takeover.lease.total_seconds()
 
         def write(connection: Connection) -> tuple[Tally, TakenOver]:
-            tally = recorder.record(connection, work.outcomes, self._settings)
+            tally = attempt_recorder.record(connection, work.outcomes, self._settings)
             work.release(connection)
             handed = {one for batch in work.batches for one in batch.handed}
             return tally, self._takeover.take(connection, handed, lease_end)
@@ -339,7 +338,7 @@ class DeliveryConsumer:
         refused += self._refused([part for part in parts if not part.outcomes])
         for part, error in refused:
             if part.tasks:
-                log.error(recorder.NOT_RECORDED, exc_info=error)
+                log.error(attempt_recorder.NOT_RECORDED, exc_info=error)
             self._end(part.tasks)
             for batch in part.batches:
                 batch.fail(error)
@@ -402,7 +401,7 @@ def _postponed(outcome: Outcome) -> Outcome:
 
 
 def _log(tally: Tally) -> None:
-    recorder.log_outcomes(log, tally)
+    attempt_recorder.log_outcomes(log, tally)
     for line in tally.disabled:
         log.warning(line)
     if tally.host_limit:

@@ -32,9 +32,9 @@ from guestbook.inbound import processor
 from guestbook.lib import clock, ids, pass_lock, retry_policy
 from guestbook.lib.rate_counters import RateLimit
 from guestbook.lib.text import counted
-from guestbook.outbound.recorder import Tally
-from guestbook.queue import clock_repair, leases
-from guestbook.queue.comment_order import OrderedClaims
+from guestbook.outbound.attempt_recorder import Tally
+from guestbook.queue import claims, clock_repair
+from guestbook.queue.claims import OrderedClaims
 from guestbook.queue.poller import Poller, next_inbound_due
 from guestbook.settings import Settings
 from guestbook.storage import database
@@ -186,7 +186,7 @@ class TableRelay:
 
         def ask(connection: Connection) -> tuple[set[str], set[str]]:
             times = {"now": now, "soon": now + GIVEN_BACK_WITHIN}
-            return leases.in_flight(connection, self.table, self.in_flight, **times)
+            return claims.in_flight(connection, self.table, self.in_flight, **times)
 
         still, given_back = database.read_with_retry(self.engine, ask)
         for window in self._windows.values():
@@ -229,12 +229,12 @@ class TableRelay:
     def _extend(self, connection: Connection, by_token: dict[str, list[str]]) -> None:
         until = clock.now() + retry_policy.RELAY_LEASE
         for token, row_ids in by_token.items():
-            leases.extend(connection, self.table, row_ids, until=until, token=token)
+            claims.extend(connection, self.table, row_ids, until=until, token=token)
 
     def _release(self, connection: Connection, rows: Sequence[Handover]) -> None:
         now = clock.now()
         back = [{"row_id": row.id, "token": row.token, "due_at": now} for row in sorted(rows)]
-        leases.release(connection, self.table, back)
+        claims.release(connection, self.table, back)
 
 
 def in_messages(owners: dict[Handover, str], most: int) -> list[list[Handover]]:
@@ -371,9 +371,9 @@ def _is_followed(engine: Engine, outbox: TableRelay) -> bool:
     with database.read(engine) as connection:
         return any(
             connection.execute(
-                query.where(Delivery.id.in_(published[start : start + leases.IDS_PER_QUERY]))
+                query.where(Delivery.id.in_(published[start : start + claims.IDS_PER_QUERY]))
             ).first()
-            for start in range(0, len(published), leases.IDS_PER_QUERY)
+            for start in range(0, len(published), claims.IDS_PER_QUERY)
         )
 
 
@@ -414,5 +414,5 @@ def _take_back(connection: Connection) -> int:
         for group_id in connection.scalars(select(groups)).all():
             mine = (table.c[group] == group_id) & (table.c.due_at > now)
             published = mine & table.c.claimed_by.startswith(TOKEN_PREFIX)
-            count += leases.make_due(connection, table, published, now)
+            count += claims.make_due(connection, table, published, now)
     return count

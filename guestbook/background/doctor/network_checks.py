@@ -14,7 +14,7 @@ from guestbook.lib import clock, ed25519
 from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.text import counted
 from guestbook.lib.validate import is_mailto
-from guestbook.queries import health, webhook_status
+from guestbook.queries import cron_status, statistics, webhook_status
 from guestbook.queries.webhook_status import WebhookStatus
 from guestbook.settings import crontab_line, installation
 from guestbook.storage import seen_facts
@@ -114,10 +114,10 @@ def check_password(book: ExaminedBook) -> Iterator[DoctorFinding]:
 def check_cron(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether passes come."""
     with Session(book.engine) as session:
-        status = health.cron_status(session, book.now, after_requests=book.settings.send_after_requests)
+        status = cron_status.in_words(session, book.now, after_requests=book.settings.send_after_requests)
         has_work = session.scalar(select(Webhook.id).where(Webhook.url != PULL_URL).limit(1)) is not None
         came_in = select(InboundEvent.id).where(InboundEvent.due_at <= book.now).limit(1)
-        waits = health.oldest_due(session, book.now) is not None or session.scalar(came_in) is not None
+        waits = cron_status.oldest_due(session, book.now) is not None or session.scalar(came_in) is not None
     if status.advice is None:
         yield ok("cron", status.sentence)
         return
@@ -131,24 +131,24 @@ def check_cron(book: ExaminedBook) -> Iterator[DoctorFinding]:
 def check_backlog(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look how much waits, and for how long it has been due."""
     with Session(book.engine) as session:
-        oldest = health.oldest_due(session, book.now)
+        oldest = cron_status.oldest_due(session, book.now)
         pulled = Delivery.webhook_id.in_(select(Webhook.id).where(Webhook.url == PULL_URL))
         new = Delivery.status == "new"
-        waiting = health.count_some(session, new & ~pulled, Delivery)
-        to_fetch = health.count_some(session, new & pulled, Delivery)
-        came_in = health.count_some(session, InboundEvent.status == "new", InboundEvent)
+        waiting = statistics.count_some(session, new & ~pulled, Delivery)
+        to_fetch = statistics.count_some(session, new & pulled, Delivery)
+        came_in = statistics.count_some(session, InboundEvent.status == "new", InboundEvent)
     waits = []
     if waiting:
-        waits.append(health.waiting_words(waiting, "delivery", "deliveries", "to be sent"))
+        waits.append(statistics.waiting_words(waiting, "delivery", "deliveries", "to be sent"))
     if to_fetch:
-        waits.append(health.waiting_words(to_fetch, "delivery", "deliveries", "to be fetched"))
+        waits.append(statistics.waiting_words(to_fetch, "delivery", "deliveries", "to be fetched"))
     if came_in:
-        waits.append(health.waiting_words(came_in, "inbound event", "inbound events", "to be processed"))
+        waits.append(statistics.waiting_words(came_in, "inbound event", "inbound events", "to be processed"))
     words = ", and ".join(waits)
     sentence = f"{words[:1].upper()}{words[1:]}."
     if not waits:
         yield ok("backlog", "Nothing waits.")
-    elif oldest is None or book.now - oldest < health.CRON_OVERDUE_AFTER:
+    elif oldest is None or book.now - oldest < cron_status.CRON_OVERDUE_AFTER:
         yield ok("backlog", sentence)
     else:
         advice = "See the findings on cron and webhooks. If cron runs, it needs more time or threads."

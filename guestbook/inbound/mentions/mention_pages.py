@@ -23,7 +23,7 @@ from guestbook.inbound.verify_and_decide import (
 from guestbook.lib import clock, errors, page_content, retry_policy, text
 from guestbook.lib.errors import Refused, Translatable, with_detail
 from guestbook.lib.page_content import HtmlLinks, PackedWrongly, PageEntry, ParserMissing, WebPage
-from guestbook.outbound.limits import NO_LIMIT, TimeLimit
+from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
 from guestbook.outbound.webhook_signatures import user_agent
 from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
 from guestbook.settings import Settings

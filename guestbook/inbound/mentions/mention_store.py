@@ -10,7 +10,7 @@ from guestbook.inbound import ingest
 from guestbook.inbound.ingest import ReceivingSource
 from guestbook.inbound.mentions.mention_request import FORM, MentionRequest
 from guestbook.lib import clock, ids
-from guestbook.queue import leases
+from guestbook.queue import claims
 from guestbook.storage import database
 from guestbook.storage.models import INBOUND, InboundEvent, Source
 from guestbook.storage.models.source import MENTIONS, MENTIONS_TOKEN
@@ -42,7 +42,7 @@ def store(session: Session, receiver: ReceivingSource, request: MentionRequest) 
     if before and before.status == "new":
         connection, now = session.connection(), clock.now()
         waiting = (InboundEvent.id == before.id) & InboundEvent.claimed_by.is_(None)
-        leases.make_due(connection, INBOUND, waiting & (InboundEvent.due_at > now), now)
+        claims.make_due(connection, INBOUND, waiting & (InboundEvent.due_at > now), now)
         return str(before.id)
     if before:
         has_it = update(InboundEvent).where(InboundEvent.id == before.id)

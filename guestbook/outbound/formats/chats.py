@@ -1,28 +1,126 @@
-"""The bodies for chat services: Discord, Mattermost, ntfy, Slack, Microsoft Teams and Telegram."""
+"""Messages for chats: text cut to the service's limit, without markup, and the body of each service. Pure."""
 
 import json
 import re
+from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from guestbook.outbound.formats import chat_text, chat_urls, wording
+from guestbook.outbound.formats import chat_urls, wording
 from guestbook.outbound.formats.bodies import FormatInput
-from guestbook.outbound.formats.chat_text import APART, Markdown
-from guestbook.outbound.formats.wording import Wording
+from guestbook.outbound.formats.wording import MORE, Wording
+
+Size = Callable[[str], int]  # of a text; the size of two texts together is the sum
+Escape = Callable[[str], str]
+JOINERS = "\u200c\u200d"  # parts of an emoji; at the end of a cut text they would join nothing
+BEGUN_URL = re.compile(r"(?:https?://|www\.)\S*\Z", re.IGNORECASE)
+
+
+def lines(
+    words: Wording,
+    escape: Escape,
+    *,
+    limit: int,
+    size: Size = len,
+    title: Escape | None = None,
+    link: str = "{}",
+) -> str:
+    """Return the lines title, who, message and link, up to that size in all; only the message is cut.
+
+    `title` escapes the title where it differs from `escape`; `link` is the pattern around the link.
+    """
+    above = [(title or escape)(words.title)] if words.title else []
+    above += [escape(words.who)] if words.who else []
+    below = [link.format(words.link)] if words.link else []
+    taken = size("\n".join([*above, "", *below]))
+    message = cut(words.message, escape, limit - taken, size)
+    return "\n".join([*above, *([message] if message else []), *below])
+
+
+def cut(text: str, escape: Escape, room: int, size: Size = len) -> str:
+    """Return as much of the escaped text as fits into the room, with … where something is missing.
+
+    No escape, emoji or URL is cut in two: half a URL leads elsewhere.
+    """
+    whole = escape(text)
+    if size(whole) <= room:
+        return whole
+    room -= size(MORE)
+    fitting = bisect_right(range(len(text) + 1), room, key=lambda n: size(escape(text[:n])))
+    kept = _ended(text, fitting - 1) if fitting else ""
+    while kept and size(escape(kept)) > room:  # a shorter URL may be escaped differently
+        kept = _ended(text, len(kept) - 1)
+    return escape(kept) + MORE if fitting else ""
+
+
+def utf8(text: str) -> int:
+    """Return how many bytes the text has."""
+    return len(text.encode())
+
+
+def utf16(text: str) -> int:
+    """Return how many UTF-16 units the text has: an emoji has two."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def _ended(text: str, end: int) -> str:
+    """Return the text up to that position, or up to the URL that would be cut in two there."""
+    kept = text[:end].rstrip(JOINERS)
+    return kept if text[end : end + 1].isspace() else BEGUN_URL.sub("", kept)
+
+
+APART = "\u200b"  # a zero-width space: no space for Markdown, but a line that begins with it begins no list
+ENDED = "\ufeff"  # of no width either, but JavaScript sees a space, so a URL ends there
+
+IN_URL = r"[\w\-.~:/?#@!$&+,;=%*]"
+LAST_IN_URL = r"[\w\-~/#@$&+=%]"
+URL_REST = rf"(?:{IN_URL}|\({IN_URL}*\))+(?:{LAST_IN_URL}|\({IN_URL}*\))"
+WEB = rf"(?<![\w.+-])https?://{URL_REST}"
+WEB_OR_WWW = rf"{WEB}|(?<!\w)www\d{{0,3}}\.{URL_REST}"
+
+ENCODED = str.maketrans({letter: f"%{ord(letter):02X}" for letter in "()*@"})
+LINE_START = re.compile(r"^(?=[ +=:-]|\d+[.)])", re.MULTILINE)  # of code, lists, underlined headings, tables
+
+
+class Markdown:
+    """The Markdown of one service: its special characters, how to escape one, and what it takes for a URL."""
+
+    def __init__(self, special: str, escape: Callable[[re.Match[str]], str], url: str) -> None:
+        self._in_title = re.compile(special, re.IGNORECASE)
+        self._in_text = re.compile(f"(?P<url>{url})|{special}", re.IGNORECASE)
+        self._escape = escape
+
+    def text(self, text: str) -> str:
+        """Return the text with nothing in it special but its links."""
+        return LINE_START.sub(APART, self._in_text.sub(self._url_or_escape, text))
+
+    def bold(self, title: str) -> str:
+        """Return a title in bold type; a URL in it is no link."""
+        return f"**{self._in_title.sub(self._escape, title)}**"
+
+    def _url_or_escape(self, match: re.Match[str]) -> str:
+        return _url(match) if match["url"] else self._escape(match)
+
+
+def _url(match: re.Match[str]) -> str:
+    following = match.string[match.end() : match.end() + 1]
+    return match[0].translate(ENCODED) + (ENDED if following and not following.isspace() else "")
+
 
 DISCORD_LIMIT = 2000  # characters; an emoji counts as two, to be safe however Discord counts
 SUPPRESS_EMBEDS = 4  # a flag of Discord's messages: links get no preview
 # Discord reads Markdown. "<" begins <@id>, <#id> and <t:…>, a colon begins :emoji:.
-DISCORD_MARKDOWN = Markdown(r"[\\*_~`|><#\[\]@]|:(?!\s)", lambda match: "\\" + match[0], chat_text.WEB)
+DISCORD_MARKDOWN = Markdown(r"[\\*_~`|><#\[\]@]|:(?!\s)", lambda match: "\\" + match[0], WEB)
 
 
 def discord(given: FormatInput) -> str:
     """Return the body. It mentions nobody, whatever the text says, and its links get no preview."""
-    content = chat_text.lines(
+    content = lines(
         wording.of(given.event, given.data),
         DISCORD_MARKDOWN.text,
         limit=DISCORD_LIMIT,
-        size=chat_text.utf16,
+        size=utf16,
         title=DISCORD_MARKDOWN.bold,
         link="<{}>",
     )
@@ -44,9 +142,7 @@ ENTITIES = {"<": "&lt;", "$": "&#36;"}
 def mattermost(given: FormatInput) -> str:
     """Return the body."""
     words = wording.of(given.event, given.data)
-    text = chat_text.lines(
-        words, MATTERMOST_MARKDOWN.text, limit=MATTERMOST_LIMIT, title=MATTERMOST_MARKDOWN.bold
-    )
+    text = lines(words, MATTERMOST_MARKDOWN.text, limit=MATTERMOST_LIMIT, title=MATTERMOST_MARKDOWN.bold)
     return json.dumps({"text": text}, ensure_ascii=False)
 
 
@@ -57,7 +153,7 @@ def _escape_for_mattermost(match: re.Match[str]) -> str:
     return found + APART if PARTED_ALONE.fullmatch(found) else "\\" + found
 
 
-MATTERMOST_MARKDOWN = Markdown(rf"{BACKSLASHED}|{PARTED}|[<$]", _escape_for_mattermost, chat_text.WEB_OR_WWW)
+MATTERMOST_MARKDOWN = Markdown(rf"{BACKSLASHED}|{PARTED}|[<$]", _escape_for_mattermost, WEB_OR_WWW)
 
 
 NTFY_LIMIT = 4096  # bytes of a message
@@ -70,8 +166,8 @@ def ntfy(given: FormatInput) -> str:
     rest = replace(words, title="", link="")
     body = {
         "topic": chat_urls.topic(given.url),
-        "title": chat_text.cut(words.title, str, NTFY_TITLE_LIMIT, chat_text.utf8),
-        "message": chat_text.lines(rest, str, limit=NTFY_LIMIT, size=chat_text.utf8),
+        "title": cut(words.title, str, NTFY_TITLE_LIMIT, utf8),
+        "message": lines(rest, str, limit=NTFY_LIMIT, size=utf8),
     }
     click = {"click": words.link} if words.link else {}
     button = [{"action": "view", "label": words.button, "url": words.link}] if words.button else []
@@ -89,9 +185,7 @@ HTML_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 def slack(given: FormatInput) -> str:
     """Return the body. Nothing in it is markup, and its links get no preview."""
     words = wording.of(given.event, given.data)
-    text = chat_text.lines(
-        replace(words, link=_escape_for_slack(words.link)), _escape_for_slack, limit=SLACK_LIMIT
-    )
+    text = lines(replace(words, link=_escape_for_slack(words.link)), _escape_for_slack, limit=SLACK_LIMIT)
     body = {"text": text, "mrkdwn": False, "blocks": _slack_blocks(words), "unfurl_links": False}
     return json.dumps(body | {"unfurl_media": False}, ensure_ascii=False)
 
@@ -109,7 +203,7 @@ def _slack_blocks(words: Wording) -> list[dict[str, Any]]:
 
 
 def _slack_block(words: Wording) -> dict[str, Any]:
-    message = chat_text.cut(words.message, str, BLOCK_LIMIT, chat_text.utf16)
+    message = cut(words.message, str, BLOCK_LIMIT, utf16)
     plain = "".join(f"\n{part}" for part in (words.who, message) if part)
     elements = [{"type": "text", "text": words.title, "style": {"bold": True}}]
     elements += [{"type": "text", "text": piece} for piece in PIECE.findall(plain)]
@@ -124,8 +218,8 @@ TEAMS_LIMIT = 28_000  # bytes of the whole body
 def teams(given: FormatInput) -> str:
     """Return the body."""
     words = wording.of(given.event, given.data)
-    room = TEAMS_LIMIT - chat_text.utf8(_teams_body(words, wording.MORE))
-    return _teams_body(words, chat_text.cut(words.message, str, room, _json_size))
+    room = TEAMS_LIMIT - utf8(_teams_body(words, wording.MORE))
+    return _teams_body(words, cut(words.message, str, room, _json_size))
 
 
 def _teams_body(words: Wording, message: str) -> str:
@@ -145,7 +239,7 @@ def _teams_block(text: str) -> dict[str, Any]:
 
 def _json_size(text: str) -> int:
     """Return how many bytes the text has as JSON, without the quotes."""
-    return chat_text.utf8(json.dumps(text, ensure_ascii=False)) - 2
+    return utf8(json.dumps(text, ensure_ascii=False)) - 2
 
 
 TELEGRAM_LIMIT = 4096  # UTF-16 units
@@ -154,14 +248,14 @@ CHAT_NUMBER = re.compile(r"-?[0-9]{1,18}")
 TELEGRAM_BUTTON = re.compile(r"https?://(?:[^/:.]+\.)+[^/:.]+[/:]")
 # Without a parse_mode there is no markup. But @name notifies the person of that name, and #word, $WORD and
 # /word become links.
-LINKED = re.compile(rf"{chat_text.WEB}|(?<![^\W_])(?<!/)[@#$/](?=\w)", re.IGNORECASE)
+LINKED = re.compile(rf"{WEB}|(?<![^\W_])(?<!/)[@#$/](?=\w)", re.IGNORECASE)
 
 
 def telegram(given: FormatInput) -> str:
     """Return the body, for the chat that the webhook's URL names. Its links get no preview."""
     chat = chat_urls.chat(given.url)
     words = wording.of(given.event, given.data)
-    text = chat_text.lines(words, _escape_for_telegram, limit=TELEGRAM_LIMIT, size=chat_text.utf16)
+    text = lines(words, _escape_for_telegram, limit=TELEGRAM_LIMIT, size=utf16)
     body: dict[str, Any] = {"chat_id": int(chat) if CHAT_NUMBER.fullmatch(chat) else chat, "text": text}
     body |= {"link_preview_options": {"is_disabled": True}}
     if words.button and TELEGRAM_BUTTON.match(words.link):
@@ -170,4 +264,4 @@ def telegram(given: FormatInput) -> str:
 
 
 def _escape_for_telegram(text: str) -> str:
-    return LINKED.sub(lambda match: match[0] + (chat_text.APART if len(match[0]) == 1 else ""), text)
+    return LINKED.sub(lambda match: match[0] + (APART if len(match[0]) == 1 else ""), text)

@@ -3,8 +3,8 @@
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
-from guestbook.queries import lists
-from guestbook.queries.lists import AuditFilter
+from guestbook.queries import filtered_lists
+from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage.database import db
 from guestbook.storage.models import AuditEntry
 from guestbook.storage.models.audit_entry import ACTORS, AUDITED_ACTIONS
@@ -29,7 +29,7 @@ def show() -> ResponseReturnValue:
     wanted = AuditFilter(
         action=action if action in AUDITED_ACTIONS else None, actor=actor if actor in ACTORS else None
     )
-    page = lists.audit(db.session(), wanted, conditional.page_before())
+    page = filtered_lists.audit(db.session(), wanted, conditional.page_before())
     kept = {name: value for name in ("action", "actor") if (value := getattr(wanted, name))}
     return render_template(
         "admin/audit.html",

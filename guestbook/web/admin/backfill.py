@@ -10,7 +10,7 @@ from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillRange, BackfillR
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
-from guestbook.queries.health import COUNT_LIMIT
+from guestbook.queries.statistics import COUNT_LIMIT
 from guestbook.storage.models import Webhook
 from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import responses

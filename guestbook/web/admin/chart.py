@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from guestbook.queries.overview import Bar
+from guestbook.queries.statistics import Bar
 
 Segments = tuple[tuple[str, str], ...]
 

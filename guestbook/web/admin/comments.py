@@ -14,7 +14,7 @@ from guestbook.comments.moderation_actions import BULK_LIMIT, STATUS_AFTER
 from guestbook.lib import ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
-from guestbook.queries import health, lists
+from guestbook.queries import filtered_lists, statistics
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
@@ -120,7 +120,7 @@ class CommentFilter:
         status, before = values.get("status", ""), values.get("before") or None
         if status not in ("", *TABS) or (before and not ids.ID.fullmatch(before)):
             abort(404)
-        return cls(status, clean_line(values.get("words", "")[: lists.LETTERS]), before)
+        return cls(status, clean_line(values.get("words", "")[: filtered_lists.LETTERS]), before)
 
     @property
     def values(self) -> dict[str, str]:
@@ -137,19 +137,19 @@ def show_list(chosen: CommentFilter, notice: str | None = None) -> str:
     """Show that part of the list."""
     session = db.session()
     counts = {
-        tab: health.count_some(session, true() if tab == "all" else Comment.status == tab, Comment)
+        tab: statistics.count_some(session, true() if tab == "all" else Comment.status == tab, Comment)
         for tab in TABS
     }
     if not chosen.status:
         chosen = replace(chosen, status="held" if counts["held"] else "published")
     status = None if chosen.status == "all" else chosen.status
-    page = lists.comments(session, status, chosen.words, chosen.before)
+    page = filtered_lists.comments(session, status, chosen.words, chosen.before)
     return render_template(
         "admin/comments.html",
         page=page,
         filter=chosen,
         counts=counts,
-        most=health.COUNT_LIMIT,
+        most=statistics.COUNT_LIMIT,
         labels=ACTION_LABELS,
         actions_by_status=ACTIONS_BY_STATUS,
         notice=notice,
@@ -301,7 +301,7 @@ def _page(
         reply_text=stored if reply is None else reply,
         notice=notice,
         reasons=reasons or {},
-        deliveries=lists.with_webhook_names(db.session(), Delivery.comment_id == comment.id),
+        deliveries=filtered_lists.with_webhook_names(db.session(), Delivery.comment_id == comment.id),
         labels=ACTION_LABELS,
         actions=ACTIONS_BY_STATUS[comment.status],
         reply_limit=book.REPLY_LIMIT,

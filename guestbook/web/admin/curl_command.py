@@ -11,7 +11,7 @@ from sqlalchemy import Row
 from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.text import UNWANTED
 from guestbook.lib.validate import is_mailto
-from guestbook.outbound import receivers, tasks, webhook_signatures
+from guestbook.outbound import delivery_tasks, webhook_signatures
 from guestbook.storage.models import Delivery, Webhook
 
 HTTP_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
@@ -109,12 +109,12 @@ def as_curl(delivery: Delivery, webhook: Webhook, base_url: str, file: str, now:
     A long body is read from `file`. The values of the webhook's own headers stay hidden.
     """
     own = dict.fromkeys(webhook.headers, HIDDEN)
-    receiver = receivers.of_webhook(webhook, own, now)
+    receiver = delivery_tasks.of_webhook(webhook, own, now)
     has_no_request = is_mailto(webhook.url) or receiver.mentions or webhook.is_pulled
     if has_no_request or receiver.error or delivery.erased_at:
         return None
     claimed = cast("Row[Any]", delivery)  # it has the columns of a claimed row
-    task = tasks.delivery_task(claimed, "", 0.0, receiver)
+    task = delivery_tasks.delivery_task(claimed, "", 0.0, receiver)
     timestamp = int(now.timestamp())
     plain = webhook_signatures.plain_headers(task, webhook_signatures.user_agent(base_url), timestamp)
     headers = {**plain, **webhook_signatures.signature_headers(task, timestamp), **own}

@@ -7,9 +7,8 @@ from flask.typing import ResponseReturnValue
 
 from guestbook.comments.spam import comment_facts
 from guestbook.lib import clock
-from guestbook.queries import health, webhook_status
-from guestbook.queries import overview as figures
-from guestbook.queries.overview import Overview
+from guestbook.queries import cron_status, statistics, webhook_status
+from guestbook.queries.statistics import Overview
 from guestbook.settings import crontab_line
 from guestbook.storage.database import db
 from guestbook.web import request_context
@@ -22,8 +21,8 @@ pages = Blueprint("dashboard", __name__)
 def index() -> ResponseReturnValue:
     """Show how the book is doing."""
     session, now = db.session(), clock.now()
-    settings, overview = request_context.settings(), figures.overview(session, now)
-    cron = health.cron_status(session, now, after_requests=settings.send_after_requests)
+    settings, overview = request_context.settings(), statistics.overview(session, now)
+    cron = cron_status.in_words(session, now, after_requests=settings.send_after_requests)
     return render_template(
         "admin/dashboard.html",
         overview=overview,
@@ -39,7 +38,7 @@ def index() -> ResponseReturnValue:
         hours=chart.draw(overview.hours, chart.HOUR_LABEL, every=6),
         days=chart.draw(overview.days, chart.DAY_LABEL, every=6),
         words={doing.webhook.id: webhook_status.word(doing.webhook, now) for doing in overview.webhooks},
-        most=health.COUNT_LIMIT,
+        most=statistics.COUNT_LIMIT,
         held_until=comment_facts.held_until(session.connection(), settings.secret_key, now),
     )
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from guestbook.lib import byte_view, clock
 from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.queue import comment_order, erasure
 from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
@@ -78,8 +78,8 @@ def _event(typed: str) -> str:
 DELIVERY_LIST = QueueList(
     model=Delivery,
     owner=Webhook,
-    conditions=lists.Deliveries,
-    find=lists.deliveries,
+    conditions=filtered_lists.Deliveries,
+    find=filtered_lists.deliveries,
     filters={"event": _event},
     statuses=[("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")],
     payload_suffix="json",

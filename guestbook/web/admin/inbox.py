@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from guestbook.inbound import template_preview, verify_and_decide
 from guestbook.lib import clock
 from guestbook.lib.text import clean_line
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.queue import erasure
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.web import request_context, row_lookup
@@ -19,8 +19,8 @@ pages = Blueprint("inbox", __name__, url_prefix="/inbox")
 EVENT_LIST = QueueList(
     model=InboundEvent,
     owner=Source,
-    conditions=lists.InboundEvents,
-    find=lists.inbound_events,
+    conditions=filtered_lists.InboundEvents,
+    find=filtered_lists.inbound_events,
     filters=dict.fromkeys(("event", "sender", "external_id"), clean_line),
     statuses=[("new", "waiting"), ("processed", "processed"), ("failed", "failed")],
     payload_suffix="bin",

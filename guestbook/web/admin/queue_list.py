@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
-from guestbook.queries.lists import Deliveries, InboundEvents, RowPage
-from guestbook.queue import comment_order, requeue
+from guestbook.queries.filtered_lists import Deliveries, InboundEvents, RowPage
+from guestbook.queue import comment_order, redelivery
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
@@ -101,15 +101,15 @@ class QueueList(Generic[M]):
         except Refused as error:
             return render_template(template, reason=str(error)), 422
         if request.method != "POST":
-            parts = requeue.forecast(db.session(), self.model, which, clock.now())
-            return render_template(template, parts=parts, total=requeue.total(parts), fields=fields)
+            parts = redelivery.forecast(db.session(), self.model, which, clock.now())
+            return render_template(template, parts=parts, total=redelivery.total(parts), fields=fields)
         return responses.done(self.requeue_all(which), ".index")
 
     def requeue_all(self, which: ColumnElement[bool]) -> str:
         """Make these rows due now, in transactions of its own, and return what to say about them."""
-        are_pulled = requeue.are_pulled(requeue.forecast(db.session(), self.model, which, clock.now()))
+        are_pulled = redelivery.are_pulled(redelivery.forecast(db.session(), self.model, which, clock.now()))
         db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
-        count = requeue.run(self.model, which)
+        count = redelivery.run(self.model, which)
         one, many = self.noun
         number, them = (f"1 {one} is", "it") if count == 1 else (f"{count:,} {many} are", "them")
         who = f"A listener fetches {them}" if are_pulled else f"The next pass {self.sends} {them}"
@@ -120,7 +120,7 @@ class QueueList(Generic[M]):
         with writing() as session:
             row = row_lookup.find(self.model, row_id)
             was_new = row.status == "new"
-            free = requeue.make_due(session, self.model, [row.id], clock.now())
+            free = redelivery.make_due(session, self.model, [row.id], clock.now())
             is_over = row.erased_at is not None or comment_order.is_over(session, row.id)
             owner = row_lookup.find(self.owner, getattr(row, f"{self.owner_name}_id"))
             is_disabled = owner.disabled_at is not None

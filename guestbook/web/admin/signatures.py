@@ -9,7 +9,7 @@ from pathlib import Path
 
 from guestbook.lib import ed25519, signing
 from guestbook.lib.verification.kinds import UNIX_SECONDS
-from guestbook.outbound.formats.chat_text import JOINERS
+from guestbook.outbound.formats.chats import JOINERS
 from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.web.admin import secret_pages
 

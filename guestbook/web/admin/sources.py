@@ -21,7 +21,7 @@ from guestbook.lib.verification.kinds import (
     SIGNED_CONTENTS,
     VERIFICATION_KINDS,
 )
-from guestbook.queries import health
+from guestbook.queries import statistics, webhook_status
 from guestbook.storage import source_budget
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
@@ -184,8 +184,8 @@ def index() -> ResponseReturnValue:
     """List the sources and how they are doing."""
     return render_template(
         "admin/sources.html",
-        standings=health.all_sources(db.session()),
-        failed=health.failed_lately(db.session(), InboundEvent, clock.now()),
+        standings=webhook_status.all_sources(db.session()),
+        failed=statistics.failed_lately(db.session(), InboundEvent, clock.now()),
         verifications=VERIFICATION_KINDS,
         actions=ACTION_WORDS,
     )
@@ -287,7 +287,7 @@ def _page(source: Source, **more: object) -> str:
     query = query.options(defer(InboundEvent.payload), defer(InboundEvent.headers))
     return render_template(
         "admin/source.html",
-        standing=health.of_source(session, source),
+        standing=webhook_status.of_source(session, source),
         url=source.url(request_context.settings().base_url),
         events=session.scalars(query.order_by(InboundEvent.id.desc()).limit(EVENTS_SHOWN)).all(),
         secret=secret_pages.new_secret(source),

@@ -18,8 +18,8 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
 from guestbook.outbound.webhook_urls import REBUILD_PRESETS
 from guestbook.outbound.webhooks import PayloadPreview
-from guestbook.queries import health, lists, webhook_status
-from guestbook.queries.lists import Deliveries
+from guestbook.queries import cron_status, filtered_lists, statistics, webhook_status
+from guestbook.queries.filtered_lists import Deliveries
 from guestbook.queue import comment_order
 from guestbook.storage.column_types import UNREADABLE
 from guestbook.storage.database import db, writing
@@ -195,8 +195,8 @@ def _wait(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
     if hindrance := webhook_status.hindrance(webhook, now):
         return hindrance
     settings = request_context.settings()
-    cron = health.cron_status(db.session(), now, after_requests=settings.send_after_requests)
-    last = health.last_end(db.session(), now)
+    cron = cron_status.in_words(db.session(), now, after_requests=settings.send_after_requests)
+    last = cron_status.last_end(db.session(), now)
     if cron.word == "never":
         return "Cron has never run, so nothing is sent yet. The Overview says what to do."
     if last and cron.word != "running" and not settings.send_after_requests and now - last > CRON_IS_LATE:
@@ -234,7 +234,7 @@ def index() -> ResponseReturnValue:
     return render_template(
         "admin/webhooks.html",
         standings=webhook_status.all_of(session, now),
-        failed=health.failed_lately(session, Delivery, now),
+        failed=statistics.failed_lately(session, Delivery, now),
     )
 
 
@@ -358,9 +358,11 @@ def rotate_key(webhook_id: str) -> ResponseReturnValue:
 def _page(webhook: Webhook, **more: object) -> str:
     session, now = db.session(), clock.now()
     sent = of(webhook, request.args.get("ping", ""), now)
-    latest = lists.deliveries(session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN).rows
+    latest = filtered_lists.deliveries(
+        session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN
+    ).rows
     made, coming = (
-        webhook_status.attempts_of(session, webhook.id, now),
+        statistics.attempts_of(session, webhook.id, now),
         webhook_status.coming_deliveries(session, webhook.id),
     )
     return render_template(

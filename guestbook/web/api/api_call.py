@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from guestbook.lib.json_schema import ID_SCHEMA, TEXT_SCHEMA, TIME_SCHEMA, Schema, one_of
 from guestbook.outbound import pull
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.storage.models import audit_entry, delivery
 from guestbook.storage.models import comment as comments
 
@@ -83,7 +83,7 @@ AUDIT_QUERY = (
 )
 
 
-WORD_SCHEMA: Schema = {"type": "string", "minLength": 1, "maxLength": lists.LETTERS}
+WORD_SCHEMA: Schema = {"type": "string", "minLength": 1, "maxLength": filtered_lists.LETTERS}
 LOOKS_BACK = "A page looks at some thousand rows and may be short: go on with `next`."
 COMMENT_SEARCH = (
     in_query(

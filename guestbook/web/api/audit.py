@@ -4,8 +4,8 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from guestbook.lib import json_schema
-from guestbook.queries import lists
-from guestbook.queries.lists import AuditFilter
+from guestbook.queries import filtered_lists
+from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage.database import db
 from guestbook.storage.models.audit_entry import AUDIT_ENTRY_SCHEMA
 from guestbook.web.api import request_reader, serializers
@@ -23,5 +23,5 @@ def index() -> ResponseReturnValue:
         since=request_reader.moment(query.get("since")),
         until=request_reader.moment(query.get("until")),
     )
-    page = lists.audit(db.session(), wanted, before=query.get("before"), limit=query["limit"])
+    page = filtered_lists.audit(db.session(), wanted, before=query.get("before"), limit=query["limit"])
     return serializers.page("audit", page, lambda row: json_schema.of_row(row, AUDIT_ENTRY_SCHEMA), query)

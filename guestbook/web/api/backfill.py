@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from guestbook.comments import backfill
 from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillRange, BackfillReport, BackfillRules
-from guestbook.queries.health import COUNT_LIMIT
+from guestbook.queries.statistics import COUNT_LIMIT
 from guestbook.storage.models import Webhook
 from guestbook.web import request_context
 from guestbook.web.api import request_reader

@@ -4,7 +4,7 @@ from flask import Blueprint, abort
 from flask.typing import ResponseReturnValue
 
 from guestbook.inbound import bin_requests
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.storage.database import db
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.web import request_context
@@ -18,7 +18,7 @@ calls = Blueprint("bin_requests", __name__, url_prefix="/bins/<bin_id>/requests"
 def index(bin_id: str) -> ResponseReturnValue:
     """List the requests of a bin without their headers and bodies."""
     query, mine = request_reader.query(), BinRequest.bin_id == find(Bin, bin_id).id
-    page = lists.row_page(db.session(), BinRequest, query.get("before"), query["limit"], mine)
+    page = filtered_lists.row_page(db.session(), BinRequest, query.get("before"), query["limit"], mine)
     return serializers.page("requests", page, serializers.bin_request, query)
 
 

@@ -7,7 +7,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from guestbook.inbound import bins
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin
 from guestbook.web import conditional
@@ -30,7 +30,7 @@ COLUMNS_OF_FIELDS = {field: column for column, field in FIELDS_OF_COLUMNS.items(
 def index() -> ResponseReturnValue:
     """List them."""
     query = request_reader.query()
-    page = lists.row_page(db.session(), Bin, query.get("before"), query["limit"])
+    page = filtered_lists.row_page(db.session(), Bin, query.get("before"), query["limit"])
     return serializers.page("bins", page, serializers.bin_, query)
 
 

@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement
 from guestbook.comments import book, moderation_actions
 from guestbook.lib import clock, json_schema
 from guestbook.lib.errors import Refused
-from guestbook.queries.lists import Deliveries, InboundEvents
-from guestbook.queue import requeue
-from guestbook.queue.requeue import RequeueGroup
+from guestbook.queries.filtered_lists import Deliveries, InboundEvents
+from guestbook.queue import redelivery
+from guestbook.queue.redelivery import RequeueGroup
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
@@ -60,11 +60,11 @@ def moderate() -> ResponseReturnValue:
 
 def _requeue(model: type[M], given: dict[str, Any]) -> ResponseReturnValue:
     which = _condition(model, given)
-    groups = requeue.forecast(db.session(), model, which, clock.now())
+    groups = redelivery.forecast(db.session(), model, which, clock.now())
     if given.get("dry_run"):
-        return _answer(requeue.total(groups), groups), 200
+        return _answer(redelivery.total(groups), groups), 200
     db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
-    return _answer(requeue.run(model, which), groups), 202
+    return _answer(redelivery.run(model, which), groups), 202
 
 
 def _answer(count: int, groups: list[RequeueGroup]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from werkzeug.exceptions import Forbidden, TooManyRequests
 from guestbook.comments import book, comment_form
 from guestbook.comments.comment_form import DRAFT_FIELDS, WRONG_ANSWER_OF_PROGRAM
 from guestbook.lib.errors import Refused
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
@@ -30,7 +30,7 @@ def index() -> ResponseReturnValue:
     status = query["status"]
     if (status != "published" or "words" in query) and not authentication.has_token():
         authentication.refuse()  # a search finds words in notes to the owner, too
-    page = lists.comments(
+    page = filtered_lists.comments(
         db.session(),
         None if status == "all" else status,
         query.get("words"),

@@ -7,8 +7,8 @@ from werkzeug.exceptions import Conflict
 
 from guestbook.lib import clock
 from guestbook.outbound import webhook_shapes
-from guestbook.queries import lists
-from guestbook.queue import comment_order, erasure, requeue
+from guestbook.queries import filtered_lists
+from guestbook.queue import comment_order, erasure, redelivery
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.web.api import idempotency, request_reader, searches, serializers
@@ -24,7 +24,7 @@ BEING_FETCHED = "Its receiver has fetched this delivery and not answered yet. Tr
 def index() -> ResponseReturnValue:
     """List deliveries without their payloads."""
     query = request_reader.query()
-    wanted = lists.Deliveries(
+    wanted = filtered_lists.Deliveries(
         status=query.get("status"),
         webhook_id=query.get("webhook"),
         event=query.get("event"),
@@ -33,7 +33,7 @@ def index() -> ResponseReturnValue:
         text=searches.text(query),
         comment_id=query.get("comment"),
     )
-    page = lists.deliveries(db.session(), wanted, before=query.get("before"), limit=query["limit"])
+    page = filtered_lists.deliveries(db.session(), wanted, before=query.get("before"), limit=query["limit"])
     return serializers.page("deliveries", page, webhook_shapes.delivery, query)
 
 
@@ -53,7 +53,7 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
     """
     with writing() as session:
         delivery = find(Delivery, delivery_id)
-        free = requeue.make_due(session, Delivery, [delivery.id], clock.now())
+        free = redelivery.make_due(session, Delivery, [delivery.id], clock.now())
         if not free:
             is_over = delivery.erased_at is not None or comment_order.is_over(session, delivery.id)
             busy = BEING_FETCHED if find(Webhook, delivery.webhook_id).is_pulled else BEING_SENT

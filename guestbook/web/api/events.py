@@ -7,7 +7,7 @@ from flask import Blueprint, abort
 from flask.typing import ResponseReturnValue
 
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.queries.lists import RowPage
+from guestbook.queries.filtered_lists import RowPage
 from guestbook.web.api import request_reader, serializers
 
 calls = Blueprint("events", __name__, url_prefix="/events")

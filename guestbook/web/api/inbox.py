@@ -6,8 +6,8 @@ from werkzeug.exceptions import Conflict
 
 from guestbook.inbound import source_shapes
 from guestbook.lib import clock
-from guestbook.queries import lists
-from guestbook.queue import erasure, requeue
+from guestbook.queries import filtered_lists
+from guestbook.queue import erasure, redelivery
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.web.api import idempotency, request_reader, searches, serializers
@@ -22,7 +22,7 @@ BEING_PROCESSED = "A pass is processing this event now. Try again in a moment."
 def index() -> ResponseReturnValue:
     """List inbound events without their headers and payloads."""
     query = request_reader.query()
-    wanted = lists.InboundEvents(
+    wanted = filtered_lists.InboundEvents(
         status=query.get("status"),
         source_id=query.get("source"),
         since=request_reader.moment(query.get("since")),
@@ -30,7 +30,9 @@ def index() -> ResponseReturnValue:
         text=searches.text(query),
         **{name: searches.words(query, name) for name in ("event", "sender", "external_id")},
     )
-    page = lists.inbound_events(db.session(), wanted, before=query.get("before"), limit=query["limit"])
+    page = filtered_lists.inbound_events(
+        db.session(), wanted, before=query.get("before"), limit=query["limit"]
+    )
     return serializers.page("inbound_events", page, source_shapes.inbound_event, query)
 
 
@@ -46,7 +48,7 @@ def reprocess(event_id: str) -> ResponseReturnValue:
     """Reprocess with the next pass, with the source's settings of that time."""
     with writing() as session:
         event = find(InboundEvent, event_id)
-        free = requeue.make_due(session, InboundEvent, [event.id], clock.now())
+        free = redelivery.make_due(session, InboundEvent, [event.id], clock.now())
         if not free:
             raise Conflict(erasure.INBOUND_ERASED if event.erased_at else BEING_PROCESSED)
         return idempotency.keep(session, source_shapes.inbound_event(free[0]), 202)

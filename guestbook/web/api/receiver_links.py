@@ -7,7 +7,7 @@ from flask import Blueprint, abort
 from flask.typing import ResponseReturnValue
 
 from guestbook.outbound import receiver_links, webhook_shapes
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import ReceiverLink, Webhook
 from guestbook.web.api import idempotency, request_reader, serializers
@@ -20,7 +20,7 @@ calls = Blueprint("receiver_links", __name__, url_prefix="/webhooks/<webhook_id>
 def index(webhook_id: str) -> ResponseReturnValue:
     """List the links of a webhook, without their addresses."""
     query, mine = request_reader.query(), ReceiverLink.webhook_id == find(Webhook, webhook_id).id
-    page = lists.row_page(db.session(), ReceiverLink, query.get("before"), query["limit"], mine)
+    page = filtered_lists.row_page(db.session(), ReceiverLink, query.get("before"), query["limit"], mine)
     return serializers.page("receiver_links", page, webhook_shapes.receiver_link, query)
 
 

@@ -13,7 +13,7 @@ from guestbook.lib.json_schema import JSON_SCHEMA_DIALECT
 from guestbook.lib.redaction import HIDDEN
 from guestbook.outbound import webhook_shapes
 from guestbook.outbound.event_catalogue import EventType
-from guestbook.queries.lists import RowPage
+from guestbook.queries.filtered_lists import RowPage
 from guestbook.storage.database import db
 from guestbook.storage.models import (
     Attempt,

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from guestbook.inbound import samples, source_shapes, sources
 from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
 from guestbook.lib import clock
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
@@ -25,7 +25,7 @@ calls = Blueprint("sources", __name__, url_prefix="/sources")
 def index() -> ResponseReturnValue:
     """List them."""
     query = request_reader.query()
-    page = lists.row_page(db.session(), Source, query.get("before"), query["limit"])
+    page = filtered_lists.row_page(db.session(), Source, query.get("before"), query["limit"])
     return serializers.page("sources", page, serializers.source, query)
 
 

@@ -9,10 +9,9 @@ from flask.typing import ResponseReturnValue
 
 from guestbook.lib import clock, json_schema
 from guestbook.outbound import webhook_shapes
-from guestbook.queries import health, overview, webhook_status
-from guestbook.queries.health import SourceStatus
-from guestbook.queries.overview import Bar, WebhookActivity
-from guestbook.queries.webhook_status import AttemptTimes
+from guestbook.queries import cron_status, statistics, webhook_status
+from guestbook.queries.statistics import AttemptTimes, Bar, WebhookActivity
+from guestbook.queries.webhook_status import SourceStatus
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.comment import COMMENT_STATUSES
@@ -27,14 +26,14 @@ calls = Blueprint("statistics", __name__)
 def show() -> ResponseReturnValue:
     """Show what the overview shows, and the status of the sources."""
     session, now = db.session(), clock.now()
-    found = overview.overview(session, now)
-    sources = health.all_sources(session, limit=owner_calls.SHOWN_SOURCES)
-    lately = health.failed_lately(session, Delivery, now).counts
-    lately_in = health.failed_lately(session, InboundEvent, now).counts
+    found = statistics.overview(session, now)
+    sources = webhook_status.all_sources(session, limit=owner_calls.SHOWN_SOURCES)
+    lately = statistics.failed_lately(session, Delivery, now).counts
+    lately_in = statistics.failed_lately(session, InboundEvent, now).counts
     return {
         "cron": _cron(now),
         "comments": {
-            status: health.count_some(session, Comment.status == status, Comment)
+            status: statistics.count_some(session, Comment.status == status, Comment)
             for status in COMMENT_STATUSES
         },
         "held_since": found.held_since and clock.to_text(found.held_since),
@@ -55,7 +54,7 @@ def of_webhook(webhook_id: str) -> ResponseReturnValue:
     session, now = db.session(), clock.now()
     webhook = find(Webhook, webhook_id)
     made, status = (
-        webhook_status.attempts_of(session, webhook.id, now),
+        statistics.attempts_of(session, webhook.id, now),
         webhook_status.of(session, webhook, now),
     )
     return {
@@ -79,13 +78,13 @@ def of_source(source_id: str) -> ResponseReturnValue:
     """Show how a source is doing."""
     session, now = db.session(), clock.now()
     source = find(Source, source_id)
-    lately = health.failed_lately(session, InboundEvent, now).counts
-    return _source(health.of_source(session, source), lately.get(source.id, 0))
+    lately = statistics.failed_lately(session, InboundEvent, now).counts
+    return _source(webhook_status.of_source(session, source), lately.get(source.id, 0))
 
 
 def _cron(now: datetime) -> dict[str, Any]:
     after_requests = request_context.settings().send_after_requests
-    cron = health.cron_status(db.session(), now, after_requests=after_requests)
+    cron = cron_status.in_words(db.session(), now, after_requests=after_requests)
     return {"state": cron.word, "sentence": cron.sentence, "advice": cron.advice}
 
 

@@ -4,7 +4,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from guestbook.auth import api_tokens
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.web.api import request_reader, serializers
@@ -17,7 +17,7 @@ calls = Blueprint("tokens", __name__, url_prefix="/tokens")
 def index() -> ResponseReturnValue:
     """List the tokens without their values."""
     query = request_reader.query()
-    page = lists.row_page(db.session(), Token, query.get("before"), query["limit"])
+    page = filtered_lists.row_page(db.session(), Token, query.get("before"), query["limit"])
     return serializers.page("tokens", page, api_tokens.shape, query)
 
 

@@ -8,7 +8,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls, webhooks
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
@@ -23,7 +23,7 @@ calls = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 def index() -> ResponseReturnValue:
     """List them."""
     query = request_reader.query()
-    page = lists.row_page(db.session(), Webhook, query.get("before"), query["limit"])
+    page = filtered_lists.row_page(db.session(), Webhook, query.get("before"), query["limit"])
     return serializers.page("webhooks", page, serializers.webhook, query)
 
 

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from guestbook.lib import clock, signed_links
-from guestbook.queries.lists import Deliveries
+from guestbook.queries.filtered_lists import Deliveries
 from guestbook.storage import audit_log, row_changes
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db

@@ -9,7 +9,7 @@ from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.outbound import webhook_signatures, webhooks
 from guestbook.queries import webhook_status
-from guestbook.queue import requeue
+from guestbook.queue import redelivery
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.web import request_context, row_lookup
@@ -43,7 +43,7 @@ def ask_redelivery(link_id: str) -> ResponseReturnValue:
         raise NoAdmission("disabled")
     since = _since()
     which = admission.deliveries("failed", since).condition()
-    parts = requeue.forecast(db.session(), Delivery, which, clock.now())
+    parts = redelivery.forecast(db.session(), Delivery, which, clock.now())
     return receiver_access.page("redeliver", admission, part=parts[0] if parts else None, since=since)
 
 

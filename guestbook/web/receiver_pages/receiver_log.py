@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from guestbook.lib import byte_view, clock, redaction
 from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.queries import lists, webhook_status
+from guestbook.queries import filtered_lists, webhook_status
 from guestbook.queue import comment_order, erasure
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, Webhook
@@ -32,7 +32,7 @@ def index(link_id: str) -> ResponseReturnValue:
     session, now, webhook = db.session(), clock.now(), admission.webhook
     status = request.args.get("status", "")
     wanted = admission.deliveries(status if status in QUEUE_STATUSES else None)
-    found = lists.deliveries(session, wanted, conditional.page_before())
+    found = filtered_lists.deliveries(session, wanted, conditional.page_before())
     kept = {"status": wanted.status} if wanted.status else {}
     return receiver_access.page(
         "log",

@@ -9,7 +9,7 @@ import click
 from sqlalchemy import Table, insert, select
 
 from guestbook.lib import clock, ids
-from guestbook.queries import overview
+from guestbook.queries import statistics
 from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -54,7 +54,7 @@ def fill(count: int, settings: Settings, message: str = SHORT) -> None:
     _store((DELIVERIES, [_waiting(number, parents, luck) for number in range(DUE + LATER)]))
     _store((Pass.__table__, list(_passes(min(count, PASSES_MADE), start, luck))))
     database_size.tidy(db.engine)
-    overview.record_days(db.engine, settings.keep_processed_days, clock.now())  # as each pass does
+    statistics.record_days(db.engine, settings.keep_processed_days, clock.now())  # as each pass does
 
 
 def add_old() -> None:

@@ -14,9 +14,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 from guestbook.auth import api_tokens
 from guestbook.background import cron, housekeeping
 from guestbook.lib import clock, ids
-from guestbook.outbound import tasks
-from guestbook.queue import leases
-from guestbook.queue.comment_order import OrderedClaims
+from guestbook.outbound import delivery_tasks
+from guestbook.queue import claims
+from guestbook.queue.claims import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.database import db, writing
@@ -141,16 +141,16 @@ def _lease(engine: Engine, webhook: str) -> float:
     with database.write(engine) as connection:
         rows = _claims().find(connection, webhook, now=now, limit=CLAIM)
         start = time.perf_counter()
-        leased = leases.lease(connection, DELIVERIES, rows, now=now, until=now + LEASE, token="bench")
+        leased = claims.lease(connection, DELIVERIES, rows, now=now, until=now + LEASE, token="bench")
         took = _since(start)
         assert len(leased) == CLAIM, leased
         back = [{"row_id": row.id, "token": "bench", "due_at": row.due_at} for row in rows]
-        leases.release(connection, DELIVERIES, back)
+        claims.release(connection, DELIVERIES, back)
     return took
 
 
 def _claims() -> OrderedClaims:
-    return OrderedClaims(DELIVERIES, "webhook_id", tasks.TASK_COLUMNS)
+    return OrderedClaims(DELIVERIES, "webhook_id", delivery_tasks.TASK_COLUMNS)
 
 
 def _look(engine: Engine) -> float:

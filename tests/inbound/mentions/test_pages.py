@@ -13,7 +13,7 @@ from guestbook.inbound.mentions import mention_pages as pages_of_mentions
 from guestbook.inbound.mentions.mention_pages import FETCH_FAILED
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock
-from guestbook.outbound.limits import TimeLimit
+from guestbook.outbound.throttle import TimeLimit
 from guestbook.queue import clock_repair
 from guestbook.storage import database
 from guestbook.storage.database import db

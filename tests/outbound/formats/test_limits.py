@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guestbook.outbound import formats
-from guestbook.outbound.formats import CHAT_FORMATS, chat_text
+from guestbook.outbound.formats import CHAT_FORMATS, chats
 from tests.outbound.formats.cases import MOMENT, URLS, body, comment, says
 from tests.support.amount import examples
 
@@ -99,12 +99,12 @@ def test_no_cut_parts_an_escape(before: str) -> None:
 
 def test_no_cut_leaves_a_joiner_that_waits_for_the_next_emoji() -> None:
     for room in range(1, 30):
-        assert "\u200d…" not in chat_text.cut("👩‍🚀" * 20, str, room)
+        assert "\u200d…" not in chats.cut("👩‍🚀" * 20, str, room)
 
 
 def test_where_there_is_no_room_there_is_nothing() -> None:
-    assert chat_text.cut("Hello", str, 0) == ""
-    assert chat_text.cut("Hello", str, -5) == ""
-    assert chat_text.cut("Hello", str, 1) == "…"
-    assert chat_text.cut("Hello", str, 4) == "Hel…"
-    assert chat_text.cut("Hello", str, 5) == "Hello"
+    assert chats.cut("Hello", str, 0) == ""
+    assert chats.cut("Hello", str, -5) == ""
+    assert chats.cut("Hello", str, 1) == "…"
+    assert chats.cut("Hello", str, 4) == "Hel…"
+    assert chats.cut("Hello", str, 5) == "Hello"

@@ -7,8 +7,8 @@ from sqlalchemy import update
 
 from guestbook.comments import book
 from guestbook.lib import clock
-from guestbook.queue import leases
-from guestbook.queue.comment_order import OrderedClaims
+from guestbook.queue import claims
+from guestbook.queue.claims import OrderedClaims
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Delivery
@@ -33,7 +33,7 @@ def claimed(hook: str, limit: int = 9) -> list[str]:
         transaction.rollback()
         row_ids = [row.id for row in taken[hook]]
     with database.write(db.engine) as connection:
-        found = leases.claim(connection, DELIVERIES, mine, now=now, limit=limit)
+        found = claims.claim(connection, DELIVERIES, mine, now=now, limit=limit)
         assert [row.id for row in found][: len(row_ids)] == row_ids
     return row_ids
 

@@ -10,9 +10,9 @@ import pytest
 from guestbook.background import idle_pass
 from guestbook.lib import clock
 from guestbook.outbound import lanes, pull, webhooks
-from guestbook.queries import health
-from guestbook.queue import clock_repair, comment_order, leases
-from guestbook.queue.comment_order import OrderedClaims
+from guestbook.queries import cron_status
+from guestbook.queue import claims, clock_repair, comment_order
+from guestbook.queue.claims import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.storage import database, sqlite_setup
 from guestbook.storage.database import db
@@ -129,7 +129,7 @@ def test_what_another_transaction_has_locked_is_on_its_way_too(hook: str, commen
     stored(hook, comment_id, 2)
     mine = DELIVERIES.c.webhook_id == hook
     with db.engine.connect() as connection, connection.begin():
-        assert len(leases.claim(connection, DELIVERIES, mine, now=clock.now(), limit=1)) == 1
+        assert len(claims.claim(connection, DELIVERIES, mine, now=clock.now(), limit=1)) == 1
         assert claimed(hook) == []
 
 
@@ -141,7 +141,7 @@ def test_one_that_a_person_requeued_while_the_claim_looked_is_not_overtaken(
     with database.write(db.engine) as connection:
         rows = connection.execute(DELIVERIES.select().where(DELIVERIES.c.id == later)).all()
         now = clock.now()
-        assert leases.lease(connection, DELIVERIES, rows, now=now, until=now + HOUR, token="a pass") == set()
+        assert claims.lease(connection, DELIVERIES, rows, now=now, until=now + HOUR, token="a pass") == set()
 
 
 def test_what_waits_behind_another_is_not_due_for_anybody(hook: str, comment_id: str) -> None:
@@ -154,7 +154,7 @@ def test_what_waits_behind_another_is_not_due_for_anybody(hook: str, comment_id:
         assert poller.next_due() == until
     with db.engine.connect() as connection:
         assert lanes.open_with_due(connection, now) == []
-    assert health.read(db.session(), now).oldest_due_age is None
+    assert cron_status.read(db.session(), now).oldest_due_age is None
     assert not pull.anything_pending(db.session(), hook, now, None)
     assert comment_order.behind(db.session(), [row.id for row in factories.deliveries()]) == {later}
 

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.queue import comment_order, requeue
+from guestbook.queue import comment_order, redelivery
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery
@@ -18,7 +18,7 @@ def redeliver(*row_ids: str) -> list[int | None]:
     """Make rows due, and return the places of all that became due."""
     db.session.rollback()
     with database.writing() as session:
-        return [row.sequence for row in requeue.make_due(session, Delivery, row_ids, clock.now())]
+        return [row.sequence for row in redelivery.make_due(session, Delivery, row_ids, clock.now())]
 
 
 def lease(row_id: str, length: timedelta = HOUR) -> None:
@@ -37,7 +37,7 @@ def heard(hook: str) -> dict[int, str]:
 
 def forecast(*row_ids: str) -> tuple[int, int, int, int]:
     db.session.rollback()
-    [group] = requeue.forecast(db.session(), Delivery, Delivery.id.in_(row_ids), clock.now())
+    [group] = redelivery.forecast(db.session(), Delivery, Delivery.id.in_(row_ids), clock.now())
     return group.count, group.leased, group.erased, group.later
 
 
@@ -58,14 +58,14 @@ def test_it_counts_each_once_over_several_batches(
 ) -> None:
     alone = factories.delivery(hook, status="failed")
     for size in (1, 2, 500):
-        monkeypatch.setattr(requeue, "REQUEUE_BATCH", size)
+        monkeypatch.setattr(redelivery, "REQUEUE_BATCH", size)
         for chosen, count in (
             ([heard[1], heard[3]], 3),
             ([heard[2], heard[3], alone], 3),
             (list(heard.values()), 3),
         ):
             assert sum(forecast(*chosen)[:1]) == count
-            assert requeue.run(Delivery, Delivery.id.in_(chosen)) == count
+            assert redelivery.run(Delivery, Delivery.id.in_(chosen)) == count
 
 
 def test_none_is_redelivered_while_a_pass_sends_one_that_follows_it(heard: dict[int, str]) -> None:

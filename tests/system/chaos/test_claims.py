@@ -10,9 +10,9 @@ import pytest
 
 from guestbook.lib import clock, ids
 from guestbook.lib.own_process import StopFlag
+from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.outbound.recorder import Tally
-from guestbook.queue import leases
+from guestbook.queue import claims
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES
 from tests.support.book import Book
@@ -140,9 +140,9 @@ def _claim(book: Book, webhook_id: str, token: str) -> list[str]:
     now = clock.now()
     with database.write(book.engine) as connection:
         among = DELIVERIES.c.webhook_id == webhook_id
-        rows = leases.claim(connection, DELIVERIES, among, now=now, limit=BATCH)
+        rows = claims.claim(connection, DELIVERIES, among, now=now, limit=BATCH)
         until = now + timedelta(seconds=60)
-        leased = leases.lease(connection, DELIVERIES, rows, now=now, until=until, token=token)
+        leased = claims.lease(connection, DELIVERIES, rows, now=now, until=until, token=token)
         assert leased == {row.id for row in rows}
     return [row.id for row in rows]
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from guestbook.lib import clock, retry_policy
-from guestbook.queue import leases
+from guestbook.queue import claims
 from tests.support.receiver import Answer
 from tests.system.hosts.conftest import Hook
 from tests.system.hosts.driver import APART
@@ -47,7 +47,7 @@ def test_the_longest_lease_of_a_machine_that_is_ahead_is_no_clock_jump_to_one_th
     fleet: Fleet, hook: Hook
 ) -> None:
     longest = 300.0
-    until = clock.now() + APART + retry_policy.lease(longest) + leases.CLOCK_SKEW
+    until = clock.now() + APART + retry_policy.lease(longest) + claims.CLOCK_SKEW
     webhook_id = fleet.book.webhook(f"{hook.base_url}/")
     fleet.book.stock(webhook_id, 1, claimed_by="one ahead", claims=1, due_at=until)
     before = fleet.book.delivery()

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock
-from guestbook.queue import leases
+from guestbook.queue import claims
 from guestbook.storage import database, engine_setup
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES
@@ -84,9 +84,9 @@ def _socket(connection: Connection) -> socket.socket:
 
 def _claim(connection: Connection) -> int:
     now = clock.now()
-    rows = leases.claim(connection, DELIVERIES, DELIVERIES.c.webhook_id > "", now=now, limit=9)
+    rows = claims.claim(connection, DELIVERIES, DELIVERIES.c.webhook_id > "", now=now, limit=9)
     until = now + timedelta(seconds=60)
-    return len(leases.lease(connection, DELIVERIES, rows, now=now, until=until, token="t"))
+    return len(claims.lease(connection, DELIVERIES, rows, now=now, until=until, token="t"))
 
 
 def _claim_elsewhere(book: Book) -> int:

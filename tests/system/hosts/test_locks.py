@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from guestbook.lib import clock
-from guestbook.queue import leases
+from guestbook.queue import claims
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES, Webhook
 from tests.support.book import Book
@@ -19,11 +19,11 @@ def test_a_claim_and_its_end_lock_no_webhook(each_book: Book) -> None:
     each_book.stock(webhook_id, 2)
     now, mine = clock.now(), DELIVERIES.c.webhook_id == webhook_id
     with database.write(each_book.engine) as connection:
-        rows = leases.claim(connection, DELIVERIES, mine, now=now, limit=2)
+        rows = claims.claim(connection, DELIVERIES, mine, now=now, limit=2)
         until = now + timedelta(seconds=60)
-        leased = leases.lease(connection, DELIVERIES, rows, now=now, until=until, token="t")
+        leased = claims.lease(connection, DELIVERIES, rows, now=now, until=until, token="t")
         assert len(leased) == 2
-        leases.finish(connection, DELIVERIES, sorted(leased), "processed", finished_at=now)
+        claims.finish(connection, DELIVERIES, sorted(leased), "processed", finished_at=now)
         with database.write(each_book.engine) as other:  # as another pass that writes down its health
             query = select(Webhook.id).with_for_update(nowait=True, key_share=True)
             assert other.scalars(query).all() == [webhook_id]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guestbook.queries.overview import Bar
+from guestbook.queries.statistics import Bar
 from guestbook.web.admin import chart
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from guestbook.comments import book
-from guestbook.queries import health, lists
+from guestbook.queries import filtered_lists, statistics
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery, Reply
 from tests.support import factories
@@ -98,7 +98,7 @@ def test_each_tab_has_its_own_comments_and_says_how_many(app: Flask, owner: Owne
 def test_many_are_more_than_the_limit_of_counting(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
     add(app, ["1", "2", "3"], status="spam")
     add(app, ["1", "2"], status="trash")
     tabs = [text(tab).split() for tab in by_class(owner.page(COMMENTS), "tabs")[0]]
@@ -140,7 +140,7 @@ def test_a_search_takes_signs_as_they_are_and_stays_in_its_box_and_its_tabs(app:
 def test_a_search_that_has_not_looked_at_all_says_so_and_leads_on(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "SCANNED_ROWS", 3)
+    monkeypatch.setattr(filtered_lists, "SCANNED_ROWS", 3)
     add(app, ["needle", *["hay"] * 4])
     page = owner.page(COMMENTS + "?status=all&words=needle")
     assert letters(page) == []

@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import delete
 
 from guestbook.lib import clock
-from guestbook.queries import health, overview
+from guestbook.queries import statistics
 from guestbook.settings import crontab_line
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -150,7 +150,7 @@ def test_counts_end_somewhere(app: Flask, owner: Owner, monkeypatch: pytest.Monk
     with app.app_context():
         for _ in range(3):
             factories.delivery(hook, status="failed")
-    monkeypatch.setattr(health, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
     assert tiles(owner.page(URL))[1].startswith("2+ given up")
 
 
@@ -203,7 +203,7 @@ def test_more_webhooks_than_fit_lead_to_the_list(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used(app)
-    monkeypatch.setattr(overview, "SHOWN_WEBHOOKS", 1)
+    monkeypatch.setattr(statistics, "SHOWN_WEBHOOKS", 1)
     with app.app_context():
         factories.delivery(factories.webhook())
     page = owner.page(URL)

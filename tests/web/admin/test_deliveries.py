@@ -107,7 +107,7 @@ def test_pages_follow_each_other_without_a_gap_or_a_repeat(owner: Owner, hook: s
 def test_a_rare_word_is_looked_for_further_back_by_a_link(
     owner: Owner, hook: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("guestbook.queries.lists.SCANNED_ROWS", 10)
+    monkeypatch.setattr("guestbook.queries.filtered_lists.SCANNED_ROWS", 10)
     rare = store(hook, payload='{"word":"rare"}')
     for _ in range(25):
         store(hook)

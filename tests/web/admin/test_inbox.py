@@ -11,7 +11,7 @@ from flask import Flask
 
 from guestbook.lib import byte_view, clock
 from guestbook.lib.verification import verify_signature
-from guestbook.queue import requeue
+from guestbook.queue import redelivery
 from guestbook.storage.models import InboundEvent
 from tests.support import factories
 from tests.support.owner import Owner
@@ -344,7 +344,7 @@ def test_a_selection_is_counted_before_anything_happens(owner: Owner, inbox: Inb
 def test_all_that_failed_since_are_counted_and_go_in_batches(
     owner: Owner, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requeue, "REQUEUE_BATCH", 2)
+    monkeypatch.setattr(redelivery, "REQUEUE_BATCH", 2)
     other, now = inbox.add(name="Other"), clock.now()
     mine = [inbox.put(status="failed", received_at=now - (hours + 0.5) * HOUR) for hours in range(5)]
     inbox.put(other, status="failed")

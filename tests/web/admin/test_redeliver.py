@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.queue import requeue
+from guestbook.queue import redelivery
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.web.admin import queue_list
 from tests.support import factories
@@ -105,7 +105,7 @@ def test_a_selection_is_counted_before_anything_happens(
 def test_all_that_failed_since_are_counted_and_go_in_batches(
     owner: Owner, app: Flask, hook: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requeue, "REQUEUE_BATCH", 2)
+    monkeypatch.setattr(redelivery, "REQUEUE_BATCH", 2)
     with app.app_context():
         other = factories.webhook(name="Other")
     now = clock.now()

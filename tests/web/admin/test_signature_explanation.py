@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook as Verifier
 
 from guestbook.lib import signing
-from guestbook.outbound.formats import chat_text
+from guestbook.outbound.formats import chats
 from guestbook.web.admin import signatures
 from guestbook.web.admin.signatures import Explanation, Snippet
 from tests.conftest import need
@@ -137,6 +137,6 @@ def test_while_two_secrets_sign_either_is_right(language: str, tmp_path: Path) -
 @pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_program_can_be_read_and_copied_from_a_page(body: str) -> None:
     for one, plain in zip(explained(body).programs, explained("").programs, strict=True):
-        seen = [letter for letter in one.text if letter != "\n" and letter not in chat_text.JOINERS]
+        seen = [letter for letter in one.text if letter != "\n" and letter not in chats.JOINERS]
         assert all(letter.isprintable() for letter in seen)
         assert one.text.count("\n") == plain.text.count("\n")

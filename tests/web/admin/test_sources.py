@@ -9,7 +9,7 @@ from flask import Flask, get_template_attribute
 
 from guestbook.lib import signing
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind
-from guestbook.queries import health
+from guestbook.queries import statistics
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
@@ -53,7 +53,7 @@ def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
 def test_of_too_many_that_failed_the_newest_are_counted_and_the_list_says_so(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "FAILED_LIMIT", 1)
+    monkeypatch.setattr(statistics, "FAILED_LIMIT", 1)
     with app.app_context():
         row_id = factories.source()
     sentence = "More than 1 failed in 7 days; only the newest are counted."

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.queries import health
+from guestbook.queries import statistics
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Pass
@@ -83,7 +83,7 @@ def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
 def test_a_number_that_was_not_counted_to_its_end_says_so(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
     row = store(app)
     with app.app_context():
         for _ in range(4):
@@ -105,7 +105,7 @@ def test_what_the_owner_has_disabled_is_not_red_like_a_fault(app: Flask, owner: 
 def test_of_too_many_that_failed_the_newest_are_counted_and_the_list_says_so(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "FAILED_LIMIT", 1)
+    monkeypatch.setattr(statistics, "FAILED_LIMIT", 1)
     row = store(app)
     sentence = "More than 1 were given up in 7 days; only the newest are counted."
     for is_said in (False, True):

@@ -28,9 +28,8 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
 from guestbook.outbound.webhook_shapes import EVENTS_SCHEMA
 from guestbook.outbound.webhook_urls import PLACEHOLDERS
-from guestbook.queries import health, metrics
-from guestbook.queries.health import COUNT_LIMIT
-from guestbook.queries.overview import SHOWN_WEBHOOKS
+from guestbook.queries import prometheus_metrics, statistics
+from guestbook.queries.statistics import COUNT_LIMIT, SHOWN_WEBHOOKS
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.storage.models.source import VERIFY
 from guestbook.storage.preferences import PARSERS, PREFERENCE_NAMES, Preferences
@@ -100,11 +99,12 @@ SETTINGS_ANSWERS: dict[str, Schema] = {"Settings": answer(SHOWN_SETTINGS)}
 SHOWN_SOURCES = 50
 COUNTED: Schema = described(NUMBER_SCHEMA, f"Counting stops at {COUNT_LIMIT + 1}.")
 LATELY = (
-    f"Rows that failed in the last {health.RECENT.days} days, among the newest {health.FAILED_LIMIT} of all."
+    f"Rows that failed in the last {statistics.RECENT.days} days,"
+    f" among the newest {statistics.FAILED_LIMIT} of all."
 )
 TYPICAL_TIME: Schema = described(or_null(NUMBER_SCHEMA), "Null without any attempt.")
 STATE: Schema = {
-    "state": one_of(*metrics.STATES, "silent", description="How it is doing; well means healthy."),
+    "state": one_of(*prometheus_metrics.STATES, "silent", description="How it is doing; well means healthy."),
     "sentence": described(TEXT_SCHEMA, "How it is doing, for people."),
 }
 BAR_SCHEMA: Schema = {

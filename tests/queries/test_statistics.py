@@ -10,9 +10,8 @@ from flask import current_app
 from sqlalchemy import delete, event, select
 
 from guestbook.lib import clock, ids
-from guestbook.queries import health, overview
-from guestbook.queries import overview as figures
-from guestbook.queries.overview import Bar, WebhookActivity
+from guestbook.queries import statistics
+from guestbook.queries.statistics import Bar, WebhookActivity
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Day, Delivery, Webhook
@@ -42,17 +41,17 @@ def some(bars: list[Bar]) -> dict[datetime, tuple[int, int, int]]:
 
 def hours() -> list[Bar]:
     db.session.rollback()
-    return overview.hours(db.session(), NOW)
+    return statistics.hours(db.session(), NOW)
 
 
 def days() -> list[Bar]:
     db.session.rollback()
-    return overview.days(db.session(), NOW, overview.hours(db.session(), NOW))
+    return statistics.days(db.session(), NOW, statistics.hours(db.session(), NOW))
 
 
 def settle(now: datetime = NOW, **changes: Any) -> None:
     db.session.rollback()
-    overview.record_days(db.engine, replace(factories.settings(), **changes).keep_processed_days, now)
+    statistics.record_days(db.engine, replace(factories.settings(), **changes).keep_processed_days, now)
 
 
 def kept() -> dict[str, tuple[int, int]]:
@@ -63,7 +62,7 @@ def kept() -> dict[str, tuple[int, int]]:
 
 def doing() -> WebhookActivity:
     db.session.rollback()
-    [one] = figures.overview(db.session(), NOW).webhooks
+    [one] = statistics.overview(db.session(), NOW).webhooks
     return one
 
 
@@ -166,7 +165,7 @@ def test_two_passes_that_keep_the_same_day_do_not_fail() -> None:
 
     db.session.rollback()
     event.listen(db.engine, "checkin", other)
-    overview.record_days(db.engine, 30, NOW)
+    statistics.record_days(db.engine, 30, NOW)
     event.remove(db.engine, "checkin", other)
     assert kept()["2026-03-16"] == (1, 0)
     assert len(kept()) == 31
@@ -189,7 +188,7 @@ def test_so_does_the_command_that_prunes() -> None:
 
 @pytest.mark.usefixtures("each_app")
 def test_a_webhook_is_checked_by_its_last_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "RATED_ATTEMPTS", 10)
+    monkeypatch.setattr(statistics, "RATED_ATTEMPTS", 10)
     hook = factories.webhook()
     for minute in range(14):
         moment = NOW - timedelta(minutes=20 - minute)
@@ -210,7 +209,7 @@ def test_a_webhook_without_attempts_has_no_times() -> None:
 
 @pytest.mark.usefixtures("app")
 def test_untried_deliveries_do_not_hide_how_a_webhook_did_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "RATED_ATTEMPTS", 3)
+    monkeypatch.setattr(statistics, "RATED_ATTEMPTS", 3)
     hook = factories.webhook()
     factories.attempt(made(NOW - HOUR, webhook_id=hook), milliseconds=70, error=None)
     for second in range(4):
@@ -225,9 +224,9 @@ def test_it_says_what_is_due_and_what_waits(monkeypatch: pytest.MonkeyPatch) -> 
         factories.delivery(hook, due_at=NOW + timedelta(minutes=minutes))
     factories.delivery(hook, status="failed")
     assert (doing().waiting, doing().due) == (4, 2)
-    monkeypatch.setattr(health, "COUNT_LIMIT", 2)
+    monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
     assert (doing().waiting, doing().due) == (3, 2)
-    assert figures.overview(db.session(), NOW).waiting == 3
+    assert statistics.overview(db.session(), NOW).waiting == 3
 
 
 @pytest.mark.usefixtures("each_app")
@@ -237,7 +236,7 @@ def test_the_overview_names_the_newest_comments_and_what_was_given_up_last() -> 
         factories.sign(str(number))
         ago = (number * 5 % 6) * HOUR  # not in the order in which they were made
         factories.delivery(hook, status="failed", finished_at=NOW - ago, last_error=str(number * 5 % 6))
-    held = figures.overview(db.session(), NOW)
+    held = statistics.overview(db.session(), NOW)
     assert [comment.message for comment in held.comments] == ["5", "4", "3", "2", "1"]
     assert [(row.last_error, name) for row, name in held.given_up] == [(str(n), "Chat") for n in range(5)]
     assert (held.failed, held.held, held.has_more) == (6, 0, False)
@@ -245,10 +244,10 @@ def test_the_overview_names_the_newest_comments_and_what_was_given_up_last() -> 
 
 @pytest.mark.usefixtures("app")
 def test_more_webhooks_than_fit_are_told() -> None:
-    for _ in range(figures.SHOWN_WEBHOOKS + 1):
+    for _ in range(statistics.SHOWN_WEBHOOKS + 1):
         factories.webhook()
-    overview = figures.overview(db.session(), NOW)
-    assert (len(overview.webhooks), overview.has_more) == (figures.SHOWN_WEBHOOKS, True)
+    overview = statistics.overview(db.session(), NOW)
+    assert (len(overview.webhooks), overview.has_more) == (statistics.SHOWN_WEBHOOKS, True)
 
 
 @pytest.mark.usefixtures("app")
@@ -256,7 +255,7 @@ def test_every_question_about_deliveries_goes_by_an_index_and_reads_no_more_than
     made(NOW, "failed")
     db.session.rollback()
     with query_plans.statements() as executed:
-        figures.overview(db.session(), NOW)
+        statistics.overview(db.session(), NOW)
     about = [
         (sql, values) for sql, values in executed if re.search(r"FROM (deliveries|comments|attempts)\b", sql)
     ]

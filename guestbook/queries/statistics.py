@@ -1,11 +1,12 @@
-"""The figures of the first admin page: each hour and day, what waits, webhooks, the latest comments."""
+"""Figures: what waits, each hour and day, and how the attempts of webhooks went."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, partial
 from operator import attrgetter
 from statistics import median
+from typing import TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -25,10 +26,50 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from guestbook.lib import ids
-from guestbook.queries import health, lists
+from guestbook.queries import filtered_lists
 from guestbook.storage import batch_delete, database, upsert
 from guestbook.storage.models import Attempt, Comment, Day, Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
+
+COUNT_LIMIT = 10_000  # rows that are counted before it is "more than"
+RECENT = timedelta(days=7)  # in which failed ones are counted by webhook or source,
+FAILED_LIMIT = 500  # so many at the most: no index says whose they are, so each has to be looked up
+
+M = TypeVar("M", Comment, Delivery, InboundEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """How many rows failed in the last days, by the id of their webhook or source."""
+
+    counts: dict[str, int]
+    cut_at: int | None = None  # so many were too many to count: only the newest are
+
+
+def count_some(session: Session, condition: ColumnElement[bool], model: type[M]) -> int:
+    """Return how many rows those are, at most COUNT_LIMIT and one: by an index it takes a millisecond."""
+    some = select(model.id).where(condition).limit(COUNT_LIMIT + 1).subquery()
+    return session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def waiting_words(count: int, one: str, many: str, for_what: str) -> str:
+    """Say how many rows wait for what, as counted by `count_some`: `one delivery waits until then`."""
+    if count == 1:
+        return f"one {one} waits {for_what}"
+    number = f"{count:,}" if count <= COUNT_LIMIT else f"more than {COUNT_LIMIT:,}"
+    return f"{number} {many} wait {for_what}"
+
+
+def failed_lately(session: Session, model: type[Delivery] | type[InboundEvent], now: datetime) -> Lately:
+    """Count the failed rows of the last days by whose they are, with one look at a bounded number of them."""
+    owner = model.webhook_id if issubclass(model, Delivery) else model.source_id
+    lately = (model.status == "failed") & (model.id >= ids.first_of(now - RECENT))
+    newest = select(owner.label("owner")).where(lately).order_by(model.id.desc())
+    some = newest.limit(FAILED_LIMIT + 1).subquery()
+    rows = session.execute(select(some.c.owner, func.count().label("many")).group_by(some.c.owner))
+    counts = {row.owner: row.many for row in rows}
+    return Lately(counts, cut_at=FAILED_LIMIT if sum(counts.values()) > FAILED_LIMIT else None)
+
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 HOURS = 24  # bars of the last day; the last one is the hour that is not over yet
@@ -197,25 +238,25 @@ def overview(session: Session, now: datetime) -> Overview:
         days=days(session, now, by_hour),
         webhooks=[_activity(session, webhook, now) for webhook in webhooks[:SHOWN_WEBHOOKS]],
         has_more=len(webhooks) > SHOWN_WEBHOOKS,
-        waiting=health.count_some(session, Delivery.status == "new", Delivery),
-        failed=health.count_some(session, Delivery.status == "failed", Delivery),
-        held=health.count_some(session, Comment.status == "held", Comment),
-        held_since=lists.oldest_waiting_comment(session),
+        waiting=count_some(session, Delivery.status == "new", Delivery),
+        failed=count_some(session, Delivery.status == "failed", Delivery),
+        held=count_some(session, Comment.status == "held", Comment),
+        held_since=filtered_lists.oldest_waiting_comment(session),
         comments=list(session.scalars(published.order_by(Comment.id.desc()).limit(LATEST_ROWS))),
-        given_up=lists.with_webhook_names(
+        given_up=filtered_lists.with_webhook_names(
             session, Delivery.status == "failed", LATEST_ROWS, last=Delivery.finished_at
         ),
         has_comments=session.scalar(select(Comment.id).limit(1)) is not None,
         has_sources=session.scalar(select(Source.id).limit(1)) is not None,
-        came_in=health.count_some(session, InboundEvent.status == "new", InboundEvent),
-        came_in_vain=health.count_some(session, InboundEvent.status == "failed", InboundEvent),
+        came_in=count_some(session, InboundEvent.status == "new", InboundEvent),
+        came_in_vain=count_some(session, InboundEvent.status == "failed", InboundEvent),
     )
 
 
 def _activity(session: Session, webhook: Webhook, now: datetime) -> WebhookActivity:
     mine = Delivery.webhook_id == webhook.id
     waiting = select(Delivery.due_at).where(mine, Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
-    some = waiting.limit(health.COUNT_LIMIT + 1).subquery()
+    some = waiting.limit(COUNT_LIMIT + 1).subquery()
     row = session.execute(select(func.count(), func.count(case((some.c.due_at <= now, 1))))).one()
     # Where nothing but untried ones came lately, as for a disabled webhook, those before them tell.
     last = _attempts(session, mine) or _attempts(session, mine & Delivery.due_at.is_(None))
@@ -231,3 +272,100 @@ def _attempts(session: Session, condition: ColumnElement[bool]) -> Sequence[Row[
     )
     query = select(Attempt.milliseconds, Attempt.succeeded).join(newest, Attempt.delivery_id == newest.c.id)
     return session.execute(query.order_by(Attempt.started_at.desc()).limit(RATED_ATTEMPTS)).all()
+
+
+COUNTED_ATTEMPTS = 5000  # of the latest deliveries, and of their latest attempts
+LAST_ATTEMPTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptTimes:
+    """How the attempts of some time went. Times are milliseconds, None without any attempt."""
+
+    attempts: int
+    successes: int
+    median: int | None
+    percentile95: int | None
+
+    @property
+    def rate(self) -> int | None:
+        """Return how many of a hundred succeeded; 100 only if all did."""
+        return self.successes * 100 // self.attempts if self.attempts else None
+
+
+@dataclass(frozen=True, slots=True)
+class MadeAttempt:
+    """An attempt of the last ones."""
+
+    delivery_id: str
+    started_at: datetime
+    milliseconds: int
+    status_code: int | None
+    succeeded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAttempts:
+    """The figures of one webhook. Its deliveries of the last 30 days count."""
+
+    day: AttemptTimes
+    month: AttemptTimes
+    hours: list[Bar]  # of attempts, the oldest first; the last one is not over yet
+    days: list[Bar]
+    last: list[MadeAttempt]  # the oldest first
+    counted_from: datetime | None  # where the figures begin, if 30 days have too many attempts to count
+
+
+def attempts_of(session: Session, webhook_id: str, now: datetime) -> WebhookAttempts:
+    """Return the figures of a webhook."""
+    first_day = now.replace(hour=0, minute=0, second=0, microsecond=0) - (DAYS - 1) * DAY
+    first_hour = now.replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * HOUR
+    made, counted_from = _made(session, webhook_id, first_day)
+    return WebhookAttempts(
+        day=_times([one for one in made if one.started_at >= now - DAY]),
+        month=_times(made),
+        hours=_bars(made, first_hour, HOUR, HOURS),
+        days=_bars(made, first_day, DAY, DAYS),
+        last=made[-LAST_ATTEMPTS:],
+        counted_from=counted_from,
+    )
+
+
+def _made(session: Session, webhook_id: str, since: datetime) -> tuple[list[MadeAttempt], datetime | None]:
+    """Return the attempts since then, the oldest first, and where they begin if there were too many."""
+    newest = select(Delivery.id).where(Delivery.webhook_id == webhook_id, Delivery.id >= ids.first_of(since))
+    newest = newest.order_by(Delivery.id.desc())
+    some = newest.limit(COUNTED_ATTEMPTS).subquery()
+    columns = Attempt.delivery_id, Attempt.started_at, Attempt.milliseconds, Attempt.status_code
+    query = select(*columns, Attempt.succeeded).join(some, Attempt.delivery_id == some.c.id)
+    query = query.order_by(Attempt.started_at.desc())
+    made = [MadeAttempt(*row) for row in session.execute(query.limit(COUNTED_ATTEMPTS))][::-1]
+    if not made:
+        return [], None
+    oldest = session.scalar(newest.offset(COUNTED_ATTEMPTS - 1).limit(1))  # in the index alone
+    starts = [ids.moment_of(oldest)] if oldest else []
+    starts += [made[0].started_at] if len(made) == COUNTED_ATTEMPTS else []
+    return made, max(starts, default=None)
+
+
+def _times(made: Sequence[MadeAttempt]) -> AttemptTimes:
+    times = sorted(one.milliseconds for one in made)
+    return AttemptTimes(
+        len(times), sum(one.succeeded for one in made), _percentile(times, 50), _percentile(times, 95)
+    )
+
+
+def _percentile(times: Sequence[int], percent: int) -> int | None:
+    """Return the nearest rank: the smallest of the sorted times that so many percent do not exceed."""
+    return times[-(-len(times) * percent // 100) - 1] if times else None
+
+
+def _bars(made: Iterable[MadeAttempt], first: datetime, step: timedelta, count: int) -> list[Bar]:
+    numbers = [[0, 0] for _ in range(count)]
+    for one in made:
+        place = (one.started_at - first) // step
+        if 0 <= place < count:
+            numbers[place][one.succeeded] += 1
+    return [
+        Bar(first + place * step, processed=good, failed=bad) for place, (bad, good) in enumerate(numbers)
+    ]

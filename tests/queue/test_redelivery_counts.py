@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.queries import lists
-from guestbook.queue import requeue
-from guestbook.queue.requeue import RequeueGroup
+from guestbook.queries import filtered_lists
+from guestbook.queue import redelivery
+from guestbook.queue.redelivery import RequeueGroup
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent
 from tests.support import factories
@@ -31,10 +31,10 @@ class Way(NamedTuple):
     def forecast(self, which: Any = None) -> list[RequeueGroup]:
         db.session.rollback()
         which = self.model.id > "" if which is None else which
-        return requeue.forecast(db.session(), self.model, which, clock.now())
+        return redelivery.forecast(db.session(), self.model, which, clock.now())
 
     def run_all(self) -> int:
-        return requeue.run(self.model, self.model.id > "")
+        return redelivery.run(self.model, self.model.id > "")
 
     def in_hand(self, owner: str) -> str:
         return self.row(owner, claimed_by="a pass", claims=1, due_at=clock.now() + HOUR)
@@ -43,7 +43,7 @@ class Way(NamedTuple):
 WAYS = {
     "out": Way(
         Delivery,
-        lists.Deliveries(status="failed").condition(),
+        filtered_lists.Deliveries(status="failed").condition(),
         factories.webhook,
         factories.delivery,
         factories.deliveries,
@@ -51,7 +51,7 @@ WAYS = {
     ),
     "in": Way(
         InboundEvent,
-        lists.InboundEvents(status="failed").condition(),
+        filtered_lists.InboundEvents(status="failed").condition(),
         factories.source,
         factories.inbound,
         factories.inbound_events,
@@ -77,9 +77,9 @@ def test_the_forecast_is_by_owner_and_leaves_out_what_a_pass_has_in_hand(each_ap
     parts = way.forecast()
     assert parts == [RequeueGroup("One", False, 4, 1, 0), RequeueGroup("Two", True, 1, 0, 0)]
     assert {type(part.count) for part in parts} == {int}  # MariaDB has decimals, which JSON makes texts
-    assert requeue.total(parts) == 5
+    assert redelivery.total(parts) == 5
     assert way.run_all() == 5
-    assert requeue.total(way.forecast(way.failed)) == 0
+    assert redelivery.total(way.forecast(way.failed)) == 0
     for row in way.rows():
         assert (row.status, row.claimed_by) == ("new", "a pass" if row.id == leased else None)
 
@@ -96,12 +96,12 @@ def test_one_that_a_pass_took_after_somebody_looked_is_left_alone(way: Way) -> N
 def test_it_goes_in_batches_and_misses_none_at_their_ends(
     way: Way, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requeue, "REQUEUE_BATCH", 2)
+    monkeypatch.setattr(redelivery, "REQUEUE_BATCH", 2)
     owner = way.owner()
     for _ in range(many):
         way.row(owner, status="failed")
     kept = way.row(owner, status="processed")
-    assert requeue.run(way.model, way.failed) == many
+    assert redelivery.run(way.model, way.failed) == many
     assert [row.id for row in way.rows() if row.status != "new"] == [kept]
 
 
@@ -109,7 +109,7 @@ def test_it_goes_in_batches_and_misses_none_at_their_ends(
 def test_one_that_still_fits_afterwards_does_not_come_round_a_second_time(
     way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requeue, "REQUEUE_BATCH", 2)
+    monkeypatch.setattr(redelivery, "REQUEUE_BATCH", 2)
     owner = way.owner()
     for _ in range(5):
         way.row(owner)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Table, literal_column, select, update
 
 from guestbook.lib import clock
 from guestbook.lib.rate_counters import BEGIN_WITHIN, LONGEST_ROOM_WAIT, RateLimit, SlidingLog
-from guestbook.queue import leases, statements
+from guestbook.queue import claims
 from guestbook.storage.engine_setup import SECONDS_BY_SERVER
 from guestbook.storage.models import Webhook
 
@@ -120,7 +120,7 @@ class RateLimiter:
         server_time: Any = literal_column(SECONDS_BY_SERVER.get(connection.dialect.name, "NULL"))
         query: Any = select(Webhook.id, Webhook.rate, Webhook.rate_log, server_time.label("at"))
         query = query.where(Webhook.id.in_(wanted), Webhook.rate.is_not(None)).order_by(Webhook.id)
-        query = leases.use_index(query, Webhook, statements.BY_ID)
+        query = claims.use_index(query, Webhook, claims.BY_ID)
         rows = connection.execute(query.with_for_update(skip_locked=True, key_share=True))
         return {row.id: self._budget(row, claimed, now if row.at is None else float(row.at)) for row in rows}
 

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from guestbook.lib import clock
-from guestbook.queries import lists
+from guestbook.queries import filtered_lists
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery
 from tests.support import factories
@@ -17,18 +17,18 @@ from tests.support import factories
 HOUR = timedelta(hours=1)
 
 
-def found(wanted: lists.Deliveries) -> list[str]:
+def found(wanted: filtered_lists.Deliveries) -> list[str]:
     db.session.rollback()
-    return [row.id for row in lists.deliveries(db.session(), wanted).rows]
+    return [row.id for row in filtered_lists.deliveries(db.session(), wanted).rows]
 
 
-def all_pages(wanted: lists.Deliveries, limit: int) -> list[str]:
+def all_pages(wanted: filtered_lists.Deliveries, limit: int) -> list[str]:
     """The ids of all pages, one after the other."""
     db.session.rollback()
-    page = lists.deliveries(db.session(), wanted, limit=limit)
+    page = filtered_lists.deliveries(db.session(), wanted, limit=limit)
     seen = [row.id for row in page.rows]
     while page.older:
-        page = lists.deliveries(db.session(), wanted, page.older, limit)
+        page = filtered_lists.deliveries(db.session(), wanted, page.older, limit)
         assert len(page.rows) <= limit
         seen += [row.id for row in page.rows]
     return seen
@@ -49,7 +49,7 @@ def test_every_set_of_filters_finds_what_has_all_of_it_and_nothing_else(each_app
         {"event": "ping"}, {"since": now - 4 * HOUR}, {"until": now - HOUR}, {"text": "bIRNE"},
     ]  # fmt: skip
     for one, other in itertools.combinations(filters, 2):
-        wanted = lists.Deliveries(**(one | other))
+        wanted = filtered_lists.Deliveries(**(one | other))
         expected = {
             key
             for key, status, hook, event, made, has_word in rows
@@ -68,9 +68,9 @@ def test_words_are_looked_for_as_they_are_typed() -> None:
     key = factories.delivery(hook, payload='{"message":"she said \\"hi\\" 100% \\\\ under_score\\n🎈"}')
     failed = factories.delivery(hook, status="failed", last_error="The receiver answered 500.")
     for words in ('said "hi"', "100%", "\\ under_score", "🎈", '{"message"', "SHE"):
-        assert found(lists.Deliveries(text=words)) == [key], words
-    assert found(lists.Deliveries(text="answered 500")) == [failed]
-    assert found(lists.Deliveries(text="1_0%")) == []
+        assert found(filtered_lists.Deliveries(text=words)) == [key], words
+    assert found(filtered_lists.Deliveries(text="answered 500")) == [failed]
+    assert found(filtered_lists.Deliveries(text="1_0%")) == []
 
 
 @pytest.mark.usefixtures("app")
@@ -78,36 +78,38 @@ def test_words_are_looked_for_as_they_are_typed() -> None:
 def test_pages_hold_everything_once_however_far_each_looks(
     look: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "SCANNED_ROWS", look)
+    monkeypatch.setattr(filtered_lists, "SCANNED_ROWS", look)
     hook = factories.webhook()
     keys = [
         factories.delivery(hook, event="ping" if number % 4 else "comment.created") for number in range(22)
     ]
     pings = [key for number, key in enumerate(keys) if number % 4]
     for limit in (1, 2, 5, 50):
-        assert all_pages(lists.Deliveries(), limit) == keys[::-1]
-        assert all_pages(lists.Deliveries(event="ping"), limit) == pings[::-1]
-        assert all_pages(lists.Deliveries(webhook_id=hook, status="new"), limit) == keys[::-1]
+        assert all_pages(filtered_lists.Deliveries(), limit) == keys[::-1]
+        assert all_pages(filtered_lists.Deliveries(event="ping"), limit) == pings[::-1]
+        assert all_pages(filtered_lists.Deliveries(webhook_id=hook, status="new"), limit) == keys[::-1]
 
 
 @pytest.mark.usefixtures("app")
 def test_it_says_how_far_it_looked_only_where_that_is_why_a_page_is_not_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lists, "SCANNED_ROWS", 4)
+    monkeypatch.setattr(filtered_lists, "SCANNED_ROWS", 4)
     hook, now = factories.webhook(), clock.now()
     for hours in range(10):
         factories.delivery(hook, created_at=now - hours * HOUR)
-    rare = lists.deliveries(db.session(), lists.Deliveries(event="ping"))
+    rare = filtered_lists.deliveries(db.session(), filtered_lists.Deliveries(event="ping"))
     assert rare.rows == []
     assert rare.looked_to == now - 3 * HOUR
-    full = lists.deliveries(db.session(), lists.Deliveries(event="comment.created"), limit=2)
+    full = filtered_lists.deliveries(
+        db.session(), filtered_lists.Deliveries(event="comment.created"), limit=2
+    )
     assert (len(full.rows), full.looked_to) == (2, None)
-    assert lists.deliveries(db.session(), lists.Deliveries()).looked_to is None
+    assert filtered_lists.deliveries(db.session(), filtered_lists.Deliveries()).looked_to is None
 
 
 @pytest.mark.usefixtures("app")
 def test_a_list_reads_no_payload() -> None:
     factories.delivery(factories.webhook())
-    [row] = lists.deliveries(db.session(), lists.Deliveries()).rows
+    [row] = filtered_lists.deliveries(db.session(), filtered_lists.Deliveries()).rows
     assert "payload" not in vars(row)

@@ -12,9 +12,9 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from guestbook.lib import clock
-from guestbook.outbound import receivers, recorder, tasks
+from guestbook.outbound import attempt_recorder, delivery_tasks
+from guestbook.outbound.delivery_tasks import Outcome
 from guestbook.outbound.response_policy import OK, RETRY
-from guestbook.outbound.tasks import Outcome
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
@@ -300,19 +300,24 @@ def test_a_success_clears_the_record(hook: str, receiver: Receiver) -> None:
 def test_of_two_outcomes_of_a_delivery_only_that_under_its_lease_is_recorded(hook: str) -> None:
     """A pass has both when the first lease ended while the request was under way."""
     row_id, now = factories.delivery(hook, claims=2, claimed_by="pass.2"), clock.now()
-    receiver = receivers.of_webhook(factories.the(Webhook, hook), {}, now)
+    receiver = delivery_tasks.of_webhook(factories.the(Webhook, hook), {}, now)
     row = factories.one()
     late, mine = (
-        Outcome(tasks.delivery_task(row, token, 0.0, receiver), now, status_code=status, decision=decision)  # type: ignore[arg-type]  # it has the columns
+        Outcome(
+            delivery_tasks.delivery_task(row, token, 0.0, receiver),
+            now,
+            status_code=status,
+            decision=decision,
+        )  # type: ignore[arg-type]  # it has the columns
         for token, status, decision in (("pass.1", 500, RETRY), ("pass.2", 200, OK))
     )
     for both in ([late, mine], [mine, late]):
         with database.write(db.engine) as connection, connection.begin_nested() as trial:
-            tally = recorder.record(connection, both, factories.settings())
+            tally = attempt_recorder.record(connection, both, factories.settings())
             assert (tally.processed, tally.retried, tally.late) == (1, 0, 1)
             trial.rollback()
     with database.write(db.engine) as connection:
-        recorder.record(connection, [late, mine], factories.settings())
+        attempt_recorder.record(connection, [late, mine], factories.settings())
     assert (factories.one().status, factories.one().attempts) == ("processed", 1)
     assert [attempt.status_code for attempt in factories.attempts(row_id)] == [200]
 

@@ -13,8 +13,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from guestbook.lib import VERSION
-from guestbook.queries import health, webhook_status
-from guestbook.queries.health import COUNT_LIMIT, M, count_some
+from guestbook.queries import cron_status, webhook_status
+from guestbook.queries.statistics import COUNT_LIMIT, M, count_some
 from guestbook.storage.models import AttemptCount, Comment, Delivery, InboundEvent, Pass, Webhook
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.storage.models.delivery import QUEUE_STATUSES, TIME_BOUNDS
@@ -40,7 +40,7 @@ def read(session: Session, now: datetime) -> list[Metric]:
     """Return all figures. Those of the last pass are missing before the first one."""
     open_now = select(Webhook.id).where(Webhook.open_at(now))
     due = Delivery.webhook_id.in_(open_now) & (Delivery.due_at <= now)
-    oldest = health.read(session, now).oldest_due_age or 0
+    oldest = cron_status.read(session, now).oldest_due_age or 0
     webhooks = session.scalars(select(Webhook).order_by(Webhook.id)).all()
     words = [webhook_status.word(row, now) for row in webhooks]
     return [
@@ -77,7 +77,7 @@ def _by_status(session: Session, name: str, model: type[M], statuses: Iterable[s
 
 def _last_pass(session: Session, now: datetime) -> list[Metric]:
     """Return how the last pass went that came to its end."""
-    last = health.last_pass(session, Pass.finished_at <= now)
+    last = cron_status.last_pass(session, Pass.finished_at <= now)
     if last is None or last.finished_at is None:
         return []
     age = (now - last.finished_at).total_seconds()

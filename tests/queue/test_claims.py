@@ -10,7 +10,7 @@ from sqlalchemy import true
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock
-from guestbook.queue import leases
+from guestbook.queue import claims
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Delivery
@@ -30,22 +30,22 @@ def take(token: str, *, limit: int = 10, among: Any = None, ahead: timedelta = t
     now = clock.now() + ahead
     with database.write(db.engine) as connection:
         wanted = true() if among is None else among
-        rows = leases.claim(connection, DELIVERIES, wanted, now=now, limit=limit)
+        rows = claims.claim(connection, DELIVERIES, wanted, now=now, limit=limit)
         row_ids = [row.id for row in rows]
-        leased = leases.lease(connection, DELIVERIES, rows, now=now, until=now + MINUTE, token=token)
+        leased = claims.lease(connection, DELIVERIES, rows, now=now, until=now + MINUTE, token=token)
         assert leased == set(row_ids)
     return row_ids
 
 
 def owned(tokens: dict[str, str]) -> set[str]:
     with database.write(db.engine) as connection:
-        return {row_id for row_id, _ in leases.owned(connection, DELIVERIES, tokens.items())}
+        return {row_id for row_id, _ in claims.owned(connection, DELIVERIES, tokens.items())}
 
 
 def finish(row_ids: Sequence[str], status: str = "processed") -> None:
     with database.write(db.engine) as connection:
         values = {"finished_at": clock.now(), "last_status_code": 200, "last_error": None}
-        leases.finish(connection, DELIVERIES, row_ids, status, **values)
+        claims.finish(connection, DELIVERIES, row_ids, status, **values)
 
 
 def test_what_is_due_is_claimed_in_the_order_of_its_time(hook: str) -> None:
@@ -139,7 +139,7 @@ def test_a_retry_gives_each_row_its_own_time_and_error(hook: str) -> None:
             {"row_id": key, "due_at": due[key], "last_status_code": code, "last_error": f"error {code}"}
             for key, code in ((one, 500), (two, None))
         ]
-        leases.reschedule(connection, DELIVERIES, rows)
+        claims.reschedule(connection, DELIVERIES, rows)
     found = {row.id: (row.due_at, row.last_status_code, row.last_error) for row in factories.deliveries()}
     assert found == {one: (due[one], 500, "error 500"), two: (due[two], None, "error None")}
     assert {(row.status, row.claimed_by, row.attempts) for row in factories.deliveries()} == {
@@ -152,7 +152,7 @@ def test_a_release_gives_back_the_due_time_that_the_row_had_and_counts_no_attemp
     row_id = factories.delivery(hook, due_at=was)
     take("me")
     with database.write(db.engine) as connection:
-        leases.release(connection, DELIVERIES, [{"row_id": row_id, "token": "me", "due_at": was}])
+        claims.release(connection, DELIVERIES, [{"row_id": row_id, "token": "me", "due_at": was}])
     row = factories.one()
     assert (row.due_at, row.claimed_by, row.attempts, row.claims) == (was, None, 0, 1)
 
@@ -161,7 +161,7 @@ def test_a_release_under_another_token_changes_nothing(hook: str) -> None:
     row_id = factories.delivery(hook)
     take("you")
     with database.write(db.engine) as connection:
-        leases.release(connection, DELIVERIES, [{"row_id": row_id, "token": "me", "due_at": clock.now()}])
+        claims.release(connection, DELIVERIES, [{"row_id": row_id, "token": "me", "due_at": clock.now()}])
     assert factories.one().claimed_by == "you"
 
 
@@ -172,7 +172,7 @@ def test_waiting_rows_are_made_due_leased_or_not_and_no_others(hook: str) -> Non
     near = factories.delivery(hook, due_at=now + SECOND)
     final = factories.delivery(hook, status="failed")
     with database.write(db.engine) as connection:
-        assert leases.make_due(connection, DELIVERIES, DELIVERIES.c.due_at > now + SECOND, now) == 2
+        assert claims.make_due(connection, DELIVERIES, DELIVERIES.c.due_at > now + SECOND, now) == 2
     due = {row.id: (row.due_at, row.claimed_by) for row in factories.deliveries()}
     assert due == {free: (now, None), leased: (now, None), near: (now + SECOND, None), final: (None, None)}
 

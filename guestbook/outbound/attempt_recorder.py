@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session, defer
 
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import outbox
+from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
 from guestbook.outbound.formats.wording import WHY_DISABLED
-from guestbook.outbound.tasks import DeliveryTask, Outcome
-from guestbook.queue import comment_order, leases, statements
+from guestbook.queue import claims, comment_order
 from guestbook.settings import Settings
 from guestbook.storage import database, database_errors
 from guestbook.storage.models import DELIVERIES, Pass, Webhook
@@ -77,7 +77,7 @@ def record_health(
             by_webhook[outcome.task.receiver.webhook_id].append(outcome)
     bad = [key for key, some in by_webhook.items() if any(not one.ok or one.holds_lane for one in some)]
     if by_webhook:
-        bad += statements.run(connection, statements.FAILING, {}, ids=by_webhook.keys()).scalars()
+        bad += claims.run_sql(connection, claims.FAILING, {}, ids=by_webhook.keys()).scalars()
     if not bad:
         return
     query = select(Webhook).where(Webhook.id.in_(bad)).order_by(Webhook.id)
@@ -205,16 +205,16 @@ def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settin
     tally.host_limit = next((outcome.host_limit for outcome in outcomes if outcome.host_limit), None)
     _release(connection, [outcome for outcome in outcomes if outcome.started_at is None])
     sent = [outcome for outcome in outcomes if outcome.started_at is not None]
-    ours = leases.owned(connection, DELIVERIES, {outcome.task.lease for outcome in sent})
+    ours = claims.owned(connection, DELIVERIES, {outcome.task.lease for outcome in sent})
     owned = [outcome for outcome in sent if outcome.task.lease in ours]
     tally.late = len(sent) - len(owned)
     if owned:
         _record_deliveries(connection, owned, settings.retry_schedule, now, tally)
-        statements.insert(connection, "attempts", [_attempt(outcome) for outcome in owned])
+        claims.insert_rows(connection, "attempts", [_attempt(outcome) for outcome in owned])
         record_health(connection, owned, settings, now, tally)
         counts = ((*key, number, tally.milliseconds[key]) for key, number in tally.attempts.items())
         # Sorted, so that two passes lock the rows in the same order.
-        statements.insert(connection, "attempt_counts", sorted(counts))
+        claims.insert_rows(connection, "attempt_counts", sorted(counts))
     return tally
 
 
@@ -244,7 +244,7 @@ def _release(connection: Connection, outcomes: Sequence[Outcome]) -> None:
     tasks = [outcome.task for outcome in outcomes]
     rows = [{"row_id": task.id, "token": task.token, "due_at": task.due_at} for task in tasks]
     if rows:
-        leases.release(connection, DELIVERIES, rows)
+        claims.release(connection, DELIVERIES, rows)
 
 
 def _record_deliveries(
@@ -265,9 +265,9 @@ def _record_deliveries(
         _count(outcome, due_at, tally)
     for (status, code, error), row_ids in final.items():
         values = {"finished_at": now, "last_status_code": code, "last_error": error}
-        leases.finish(connection, DELIVERIES, row_ids, status, **values)
+        claims.finish(connection, DELIVERIES, row_ids, status, **values)
     if retries:
-        leases.reschedule(connection, DELIVERIES, retries)
+        claims.reschedule(connection, DELIVERIES, retries)
         comment_order.hold_back(connection, orders)
 
 
@@ -332,7 +332,7 @@ def _log_line(outcome: Outcome, result: str) -> tuple[str, dict[str, object]]:
 
 
 def _attempt(outcome: Outcome) -> tuple[Any, ...]:
-    """Return the columns of an attempt as `statements.insert` takes them."""
+    """Return the columns of an attempt as `claims.insert_rows` takes them."""
     task, answered = outcome.task, outcome.response_headers
     return (
         *(task.id, task.attempts + 1, task.triggered_by),

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from guestbook.lib import clock
-from guestbook.queries import health
-from guestbook.queries.health import Health
+from guestbook.queries import cron_status
+from guestbook.queries.cron_status import Health
 from guestbook.storage.database import db
 from tests.support import factories
 
@@ -15,7 +15,7 @@ MINUTE = timedelta(minutes=1)
 
 def read() -> Health:
     db.session.rollback()
-    return health.read(db.session(), clock.now())
+    return cron_status.read(db.session(), clock.now())
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, defer
 
 from guestbook.lib import clock
 from guestbook.lib.pull_url import PULL_URL
-from guestbook.queue import comment_order, leases, statements
+from guestbook.queue import claims, comment_order
 from guestbook.queue.comment_order import IS_ALONE, IS_OVER
 from guestbook.storage import audit_log, database, new_work
 from guestbook.storage.database import writing
@@ -117,7 +117,7 @@ def make_due(session: Session, model: type[M], row_ids: Collection[str], now: da
         row_ids = comment_order.lock_with_later(session, row_ids)
     query = query.where(model.id.in_(row_ids)).order_by(model.id)
     # Lock the rows first: a pass may have leased one since it was counted, and must record it alone.
-    query = leases.use_index(query.with_for_update(), model, statements.BY_ID)
+    query = claims.use_index(query.with_for_update(), model, claims.BY_ID)
     rows = session.scalars(query.execution_options(populate_existing=True)).all()
     busy = {_line(row) for row in rows if row.is_leased(now)}
     free = [row for row in rows if _line(row) not in busy and row.erased_at is None]

@@ -1,57 +1,17 @@
-"""How the book is doing: what waits and failed, cron, and sources, in figures and in words."""
+"""Whether cron runs and deliveries are sent in time: for `/healthz`, and in words for the owner."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import ColumnElement, TextClause, bindparam, func, select, text
-from sqlalchemy.orm import Session, load_only
+from sqlalchemy import ColumnElement, TextClause, bindparam, select, text
+from sqlalchemy.orm import Session
 
-from guestbook.lib import clock, ids
-from guestbook.storage import cron_token, source_budget
+from guestbook.lib import clock
+from guestbook.storage import cron_token
 from guestbook.storage.column_types import UtcTime
-from guestbook.storage.models import FIRST_DUE, Comment, Delivery, InboundEvent, Pass, Source, Webhook
-
-COUNT_LIMIT = 10_000  # rows that are counted before it is "more than"
-RECENT = timedelta(days=7)  # in which failed ones are counted by webhook or source,
-FAILED_LIMIT = 500  # so many at the most: no index says whose they are, so each has to be looked up
-
-M = TypeVar("M", Comment, Delivery, InboundEvent)
-
-
-@dataclass(frozen=True, slots=True)
-class Lately:
-    """How many rows failed in the last days, by the id of their webhook or source."""
-
-    counts: dict[str, int]
-    cut_at: int | None = None  # so many were too many to count: only the newest are
-
-
-def count_some(session: Session, condition: ColumnElement[bool], model: type[M]) -> int:
-    """Return how many rows those are, at most COUNT_LIMIT and one: by an index it takes a millisecond."""
-    some = select(model.id).where(condition).limit(COUNT_LIMIT + 1).subquery()
-    return session.scalar(select(func.count()).select_from(some)) or 0
-
-
-def waiting_words(count: int, one: str, many: str, for_what: str) -> str:
-    """Say how many rows wait for what, as counted by `count_some`: `one delivery waits until then`."""
-    if count == 1:
-        return f"one {one} waits {for_what}"
-    number = f"{count:,}" if count <= COUNT_LIMIT else f"more than {COUNT_LIMIT:,}"
-    return f"{number} {many} wait {for_what}"
-
-
-def failed_lately(session: Session, model: type[Delivery] | type[InboundEvent], now: datetime) -> Lately:
-    """Count the failed rows of the last days by whose they are, with one look at a bounded number of them."""
-    owner = model.webhook_id if issubclass(model, Delivery) else model.source_id
-    lately = (model.status == "failed") & (model.id >= ids.first_of(now - RECENT))
-    newest = select(owner.label("owner")).where(lately).order_by(model.id.desc())
-    some = newest.limit(FAILED_LIMIT + 1).subquery()
-    rows = session.execute(select(some.c.owner, func.count().label("many")).group_by(some.c.owner))
-    counts = {row.owner: row.many for row in rows}
-    return Lately(counts, cut_at=FAILED_LIMIT if sum(counts.values()) > FAILED_LIMIT else None)
-
+from guestbook.storage.models import FIRST_DUE, Comment, Pass, Webhook
 
 # Made once: monitors ask every few seconds.
 _LOOKED_AT: Any = bindparam("now", type_=UtcTime)
@@ -145,7 +105,7 @@ class CronStatus:
     has_line: bool = True  # the advice goes with a line for the crontab
 
 
-def cron_status(session: Session, now: datetime, *, after_requests: bool = False) -> CronStatus:
+def in_words(session: Session, now: datetime, *, after_requests: bool = False) -> CronStatus:
     """Say in plain words whether cron runs, and what its last pass did.
 
     With `after_requests` the ends of web requests do its work, and need not come while nothing is due.
@@ -206,54 +166,3 @@ def _what_it_did(ended: Pass) -> str:
     seconds = (ended.finished_at - ended.started_at).total_seconds()
     took = f"{seconds:.1f} seconds" if seconds < 10 else f"{seconds:,.0f} seconds"
     return f"A pass ended {clock.ago(ended.finished_at)} after {took}: {what_passes_did(ended)}."
-
-
-FULL = "Unverified events fill its {} MB. Until a pass makes room, {} is accepted."
-LATEST_EVENT = (InboundEvent.id, InboundEvent.status, InboundEvent.error, InboundEvent.received_at)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceStatus:
-    """The status of a source. Counts end at COUNT_LIMIT and one, which means more than that."""
-
-    source: Source
-    word: str  # well, failing, silent or disabled
-    sentence: str
-    last_at: datetime | None  # when the latest event arrived
-    waiting: int
-
-
-def all_sources(session: Session, *, limit: int | None = None) -> list[SourceStatus]:
-    """Return the status of all sources or of so many, the oldest first."""
-    query = select(Source).order_by(Source.id).limit(limit)
-    return [of_source(session, source) for source in session.scalars(query)]
-
-
-def of_source(session: Session, source: Source) -> SourceStatus:
-    """Return the status of one source."""
-    mine = InboundEvent.source_id == source.id
-    newest = select(InboundEvent).where(mine).order_by(InboundEvent.id.desc()).limit(1)
-    latest = session.scalars(newest.options(load_only(*LATEST_EVENT))).first()
-    waiting = count_some(session, mine & InboundEvent.due_at.is_not(None), InboundEvent)
-    word, sentence = _source_words(source, latest, waiting)
-    if source_budget.is_full(source) and waiting:
-        still = "nothing more" if source.verify == "none" else "only what it has signed"
-        sentence += f" {FULL.format(source.budget_mb, still)}"
-    return SourceStatus(source, word, sentence, latest.received_at if latest else None, waiting)
-
-
-def _source_words(source: Source, latest: InboundEvent | None, waiting: int) -> tuple[str, str]:
-    if source.disabled_at:
-        waits = _source_wait(waiting, "until it is enabled")
-        return "disabled", f"Disabled {clock.ago(source.disabled_at)}: what comes is stored, no more. {waits}"
-    if latest is None:
-        return "silent", "Nothing has come yet."
-    came = clock.ago(latest.received_at)
-    if latest.status == "failed":
-        return "failing", f"What came {came} failed. {latest.error or ''}".rstrip()
-    return "well", f"The latest came {came}. {_source_wait(waiting, 'for the next pass')}"
-
-
-def _source_wait(waiting: int, for_what: str) -> str:
-    words = waiting_words(waiting, "event", "events", for_what)
-    return f"{words[0].upper()}{words[1:]}." if waiting else "Nothing waits."
