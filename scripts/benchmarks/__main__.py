@@ -4,21 +4,14 @@ import os
 
 import click
 
-from scripts.benchmarks.claims import claims
 from scripts.benchmarks.deliver import deliver
-from scripts.benchmarks.first_webhook import first_webhook
 from scripts.benchmarks.growth import growth
 from scripts.benchmarks.hostile import hostile
-from scripts.benchmarks.inbox import inbox
 from scripts.benchmarks.latency import latency
-from scripts.benchmarks.pages import pages
 from scripts.benchmarks.soak import soak
 from scripts.benchmarks.spam import spam
 from scripts.benchmarks.start import start
-from scripts.benchmarks.upgrade import upgrade
 from scripts.benchmarks.web import web
-from scripts.benchmarks.without_cron import without_cron
-from scripts.benchmarks.workers import workers
 
 MOST_LOAD = 1.0  # of the last minute, at which a bench still starts
 
@@ -48,21 +41,8 @@ def _check_load(*, is_allowed: bool) -> None:
         )
 
 
-bench.add_command(claims)
-bench.add_command(deliver)
-bench.add_command(first_webhook)
-bench.add_command(growth)
-bench.add_command(hostile)
-bench.add_command(inbox)
-bench.add_command(latency)
-bench.add_command(pages)
-bench.add_command(soak)
-bench.add_command(spam)
-bench.add_command(start)
-bench.add_command(upgrade)
-bench.add_command(web)
-bench.add_command(without_cron)
-bench.add_command(workers)
+for command in (deliver, growth, hostile, latency, soak, spam, start, web):
+    bench.add_command(command)
 
 if __name__ == "__main__":
     bench()

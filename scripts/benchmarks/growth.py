@@ -9,14 +9,7 @@ from contextlib import ExitStack
 import click
 
 from guestbook.storage.database import db
-from scripts.benchmarks.support import (
-    database_size,
-    delivery_run,
-    large_book,
-    report,
-    temp_book,
-    timed_queries,
-)
+from scripts.benchmarks.support import deliveries, large_book, report, temp_book, timed_queries
 from scripts.benchmarks.support.timed_queries import Task
 
 GOAL = 1.5  # times as long in the largest book as in the smallest, at most
@@ -30,7 +23,7 @@ SMALLEST = 10  # rows; a smaller book would have no second page
     multiple=True,
     default=["1000,10000,100000,1000000"],
     show_default=True,
-    callback=delivery_run.numbers,
+    callback=deliveries.numbers,
     help="Sizes; up to 10000000.",
 )
 @click.option("--times", default=30, type=click.IntRange(1), show_default=True, help="Calls of each.")
@@ -50,7 +43,7 @@ def growth(rows: list[int], times: int, server: str | None) -> None:
             app = stack.enter_context(temp_book.fresh(server))
             large_book.fill(count, app.config["GUESTBOOK"])
             books.append(timed_queries.all_of(app))
-            sizes.append(database_size.megabytes(db.engine))
+            sizes.append(large_book.megabytes(db.engine))
         report.heading(db.engine, {"each": f"median of {times}, the books in turn"})
         # Out of the apps' contexts around us, so that each request has a session of its own, as in a server.
         lines = contextvars.Context().run(

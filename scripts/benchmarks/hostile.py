@@ -11,9 +11,8 @@ from flask import Flask
 from guestbook.storage.database import db
 from scripts.benchmarks.support import processes, report, temp_book
 from scripts.benchmarks.support.attacked_book import Bomb, Victim
-from scripts.benchmarks.support.hostile_bodies import BODY_BOMBS
-from scripts.benchmarks.support.hostile_templates import TEMPLATE_BOMBS
-from scripts.benchmarks.support.repeating import repeating
+from scripts.benchmarks.support.hostile_inputs import BODY_BOMBS, TEMPLATE_BOMBS
+from scripts.benchmarks.support.traffic import repeating
 
 MOST_CPU = 1.0  # seconds
 MOST_MB = 50.0  # more than the process had before

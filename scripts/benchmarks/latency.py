@@ -10,7 +10,7 @@ from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_policy import Classification
 from guestbook.storage.database import db, writing
-from scripts.benchmarks.support import process_usage, processes, receivers, report, temp_book, waiting
+from scripts.benchmarks.support import process_usage, processes, receivers, report, temp_book
 from scripts.benchmarks.support.receivers import Behaviour
 
 IDLE = 5.0  # seconds
@@ -27,7 +27,7 @@ def latency(count: int, every: float, server: str | None) -> None:
         temp_book.add_webhooks(receiver.ports)
         with processes.running(processes.PASS, app.config["ENVIRON"]) as process:
             _sign(app)
-            waiting.until(lambda: receiver.count > 0, "The first delivery")
+            processes.until(lambda: receiver.count > 0, "The first delivery")
             before = process_usage.cpu([process.pid])
             time.sleep(IDLE)
             idle = (process_usage.cpu([process.pid]) - before) / IDLE
@@ -36,7 +36,7 @@ def latency(count: int, every: float, server: str | None) -> None:
                 time.sleep(every)
                 start = time.perf_counter()
                 signed[_sign(app)] = start
-                waiting.until(lambda: receiver.count > len(signed), "A delivery", every=0.001)
+                processes.until(lambda: receiver.count > len(signed), "A delivery", every=0.001)
         accepted = receiver.memories()[0].accepted
     times = [(accepted[comment] - start) * 1000 for comment, start in signed.items()]
     cuts = statistics.quantiles(times, n=10, method="inclusive")

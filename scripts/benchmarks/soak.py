@@ -13,21 +13,10 @@ from sqlalchemy import Engine, select
 from guestbook.lib import clock, signing
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source, Webhook
-from scripts.benchmarks.support import (
-    process_samples,
-    processes,
-    receivers,
-    reconciliation,
-    report,
-    temp_book,
-    waiting,
-)
-from scripts.benchmarks.support.cron_passes import Crontab
-from scripts.benchmarks.support.load_generator import HOOK, Log, Traffic
-from scripts.benchmarks.support.process_samples import Growth, Sampler
+from scripts.benchmarks.support import outcome, processes, receivers, report, temp_book
+from scripts.benchmarks.support.outcome import Account, Growth, Sampler
 from scripts.benchmarks.support.receivers import Behaviour
-from scripts.benchmarks.support.reconciliation import Account
-from scripts.benchmarks.support.repeating import repeating
+from scripts.benchmarks.support.traffic import HOOK, Crontab, Log, Traffic, repeating
 
 BEHAVIOURS = (
     Behaviour("quick", remembers=True),
@@ -97,8 +86,8 @@ def soak(minutes: float, comments: float, pass_seconds: float, kills: float, ser
         late, explained = _run(plan, db.engine, crontab, traffic, sampler)
         memories = zip(webhooks.items(), receiver.memories(), strict=True)
         found = {webhook: (behaviour, memory) for (webhook, behaviour), memory in memories}
-        account = reconciliation.account(db.engine, traffic.log, found, explained)
-        grown = {name: process_samples.growth(sampler.samples, name, minutes) for name in FIGURES}
+        account = outcome.account(db.engine, traffic.log, found, explained)
+        grown = {name: outcome.growth(sampler.samples, name, minutes) for name in FIGURES}
         _print(traffic.log, account, grown, crontab, late)
         reasons = complaints(account, grown if minutes >= SHORTEST else {}, crontab.output())
     if reasons:
@@ -113,13 +102,13 @@ def _run(
     with crontab.running():
         with (
             repeating(sampler, lambda: min(SAMPLE_EVERY, plan.minutes * 5)),
-            crontab.killing(plan.kills, lambda: explained.append(reconciliation.under_way(engine))),
+            crontab.killing(plan.kills, lambda: explained.append(outcome.under_way(engine))),
             traffic.running(plan.comments),
         ):
             time.sleep(plan.minutes * 60)
         start = time.monotonic()
         with suppress(click.ClickException):  # the account shows what is missing
-            waiting.until(lambda: reconciliation.is_empty(engine, sampler.hanging), every=0.2)
+            processes.until(lambda: outcome.is_empty(engine, sampler.hanging), every=0.2)
         return time.monotonic() - start, sum(explained)
 
 

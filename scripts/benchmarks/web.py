@@ -1,6 +1,10 @@
 """The web server's answers beside those of a bare Flask view, and signing while a pass runs at full speed."""
 
 import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from statistics import median
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 import click
@@ -8,30 +12,42 @@ import requests
 
 from guestbook.storage.database import db
 from scripts.benchmarks.support import (
-    answer_rates,
-    beside_bare,
-    bursts,
     processes,
+    raw_client,
     receivers,
     report,
     temp_book,
-    visitor,
+    web_servers,
 )
-from scripts.benchmarks.support.bursts import Burst, Request
+from scripts.benchmarks.support.process_usage import Meter
 from scripts.benchmarks.support.receivers import Behaviour
 
 WEBHOOKS = 8
 WEBHOOKS_OF_ANSWERS = 3
-RATE = 40.0  # comments a second of one poster
-ACCEPTED = 303
-HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
+HEADERS = {"Accept-Encoding": "gzip"}
+SHOWN = 20  # comments on the front page
+KINDS = {  # with the status of the answer
+    "a bare Flask view": "200",
+    "front page": "200",
+    "front page, 304": "304",
+    "a bare POST that stores the rows": "303",
+    "POST": "303",
+}
+COLUMNS = ("n", "per second", "range", "to bare", "CPU ms", "to bare", "p99 ms")
+
+
+class Round(NamedTuple):
+    """The figures of one kind of request in one round."""
+
+    rate: float  # a second
+    cpu: float  # ms of the server for each answer
+    p99: float  # ms
 
 
 @click.command()
 @click.option(
     "--backlog", default=120_000, show_default=True, help="Deliveries that the pass has to drain; 0: none."
 )
-@click.option("--posts", default=200, show_default=True, help="Comments of one poster at 40 a second.")
 @click.option("--at-once", default=8, show_default=True, help="Posters at once, as fast as they can.")
 @click.option("--answers", default=1000, show_default=True, help="Requests of each kind in a round.")
 @click.option("--rounds", default=5, type=click.IntRange(1), show_default=True)
@@ -39,10 +55,10 @@ HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
     "--server",
     "servers",
     multiple=True,
-    type=click.Choice(list(beside_bare.COMMANDS)),
+    type=click.Choice(list(web_servers.COMMANDS)),
     help="A web server, instead of all that are installed.",
 )
-def web(backlog: int, posts: int, at_once: int, answers: int, rounds: int, servers: tuple[str, ...]) -> None:
+def web(backlog: int, at_once: int, answers: int, rounds: int, servers: tuple[str, ...]) -> None:
     """Ask for pages and post comments, beside a bare Flask view on the same web server.
 
     Then post comments beside a pass at full speed: how long visitors wait, and whether any post fails.
@@ -52,12 +68,12 @@ def web(backlog: int, posts: int, at_once: int, answers: int, rounds: int, serve
         temp_book.add_webhooks([9] * WEBHOOKS_OF_ANSWERS)
         lines = [
             line
-            for server in servers or beside_bare.installed()
-            for line in answer_rates.rows(server, app.config["ENVIRON"], answers, rounds, at_once)
+            for server in servers or web_servers.installed()
+            for line in rows(server, app.config["ENVIRON"], answers, rounds, at_once)
         ]
-    report.table(["", *answer_rates.COLUMNS], lines)
+    report.table(["", *COLUMNS], lines)
     if backlog:
-        _beside_pass(backlog, posts, at_once)
+        _beside_pass(backlog, answers, at_once)
 
 
 def _beside_pass(backlog: int, posts: int, at_once: int) -> None:
@@ -65,31 +81,87 @@ def _beside_pass(backlog: int, posts: int, at_once: int) -> None:
         temp_book.add_webhooks(receiver.ports * WEBHOOKS)
         temp_book.fill(app, backlog // WEBHOOKS)
         with processes.served(app.config["ENVIRON"]) as (port, _):
-            rows = _rows("alone", port, posts, at_once)
+            lines = [_waits(f"alone, {number} at once", port, posts, number) for number in (1, at_once)]
             with processes.draining(app.config["ENVIRON"]):
-                rows += _rows("beside a pass", port, posts, at_once)
+                names = {number: f"beside a pass, {number} at once" for number in (1, at_once)}
+                lines += [_waits(name, port, posts, number) for number, name in names.items()]
                 sent = receiver.count
-    report.table(["", "posts", "p50 ms", "p99 ms", "failed"], rows)
+    report.table(["", "posts", "p50 ms", "p99 ms", "failed"], lines)
     click.echo(f"The pass sent {sent:,} meanwhile.{'' if sent < backlog else ' IT HAD NOTHING MORE TO DO.'}")
 
 
-def _rows(where: str, port: int, posts: int, at_once: int) -> list[list[report.Cell]]:
-    one = _sign(port, posts, 1, RATE)
-    many = _sign(port, posts // 4 * at_once, at_once)
-    names = {f"{where}, one poster at {RATE:.0f}/s": one, f"{where}, {at_once} at once": many}
-    return [
-        [*report.percentiles(name, burst.times), len(burst.times) - burst.statuses[ACCEPTED]]
-        for name, burst in names.items()
-    ]
+def _waits(name: str, port: int, posts: int, at_once: int) -> list[report.Cell]:
+    sign = _signing(port, at_once)
+    sent = [sign("/comments", number) for number in range(posts)]
+    done = raw_client.exchange(port, sent, at_once)
+    return [*report.percentiles(name, done.times), posts - done.statuses[KINDS["POST"]]]
 
 
-def _sign(port: int, count: int, at_once: int, rate: float = 0.0) -> Burst:
-    page = requests.get(f"http://127.0.0.1:{port}/", timeout=30).text
-    token, started = visitor.hidden_field(page, "token"), time.time()
+def rows(
+    server: str, environ: Mapping[str, str], count: int, rounds: int, at_once: int
+) -> list[Sequence[report.Cell]]:
+    """Return the rows of a table below COLUMNS for a server, its kinds of requests in turn."""
+    port = processes.free_port()
+    with ExitStack() as stack:
+        environ = {**environ, "PYTHONPATH": str(report.ROOT)}
+        process = stack.enter_context(processes.running(web_servers.command(server, port), environ))
+        processes.until(lambda: processes.listens(port), server)
+        sign = _signing(port, at_once)
+        raw_client.exchange(port, [sign("/comments", -number) for number in range(1, SHOWN + 1)], 1)
+        found: dict[str, list[Round]] = {kind: [] for kind in KINDS}
+        for number in range(rounds):
+            posts = {
+                "a bare POST that stores the rows": [sign(web_servers.PATH, one) for one in range(count)],
+                "POST": [sign("/comments", number * count + one) for one in range(count)],
+            }
+            sent = _gets(port, count) | posts
+            for kind in KINDS:
+                found[kind].append(_round(kind, process.pid, port, sent[kind], at_once))
+    bare = _medians(found["a bare Flask view"])
+    return [_row(f"{server}, {kind}", count, one, bare) for kind, one in found.items()]
 
-    def make(number: int) -> Request:
+
+def _signing(port: int, at_once: int) -> Callable[[str, int], bytes]:
+    """Return what makes the request that signs the book, by its path and its number."""
+    page = requests.get(f"http://127.0.0.1:{port}/", timeout=60)
+    token, started = temp_book.hidden_field(page.text, "token"), time.time()
+
+    def sign(path: str, number: int) -> bytes:
         message = f"{temp_book.MESSAGE} {started} {number}"
-        form = {"token": token, "name": f"Ada {number % at_once}", "message": message}
-        return "/comments", urlencode(form).encode(), HEADERS
+        form = urlencode({"token": token, "name": f"Ada {number % at_once}", "message": message}).encode()
+        return raw_client.request(port, path, HEADERS, form)
 
-    return bursts.post(port, make, count, at_once=at_once, rate=rate)
+    return sign
+
+
+def _gets(port: int, count: int) -> dict[str, list[bytes]]:
+    """Return the requests that read, by kind, for the front page as it is now."""
+    tag = requests.get(f"http://127.0.0.1:{port}/", headers=HEADERS, timeout=60).headers["ETag"]
+    made = {
+        "a bare Flask view": raw_client.request(port, web_servers.PATH, HEADERS),
+        "front page": raw_client.request(port, "/", HEADERS),
+        "front page, 304": raw_client.request(port, "/", {**HEADERS, "If-None-Match": tag}),
+    }
+    return {kind: [one] * count for kind, one in made.items()}
+
+
+def _round(kind: str, pid: int, port: int, sent: Sequence[bytes], at_once: int) -> Round:
+    meter = Meter([pid])
+    done = raw_client.exchange(port, sent, at_once)
+    usage = meter.usage(done.seconds)
+    if set(done.statuses) != {KINDS[kind]}:
+        raise click.ClickException(f"{kind}: {dict(done.statuses)} in place of {KINDS[kind]}.")
+    return Round(
+        len(sent) / done.seconds, usage.cpu / len(sent) * 1000, sorted(done.times)[len(sent) * 99 // 100]
+    )
+
+
+def _medians(rounds: Sequence[Round]) -> Round:
+    return Round(*map(median, zip(*rounds, strict=True)))
+
+
+def _row(name: str, count: int, rounds: Sequence[Round], bare: Round) -> list[report.Cell]:
+    own, rates = _medians(rounds), [one.rate for one in rounds]
+    ratios = report.ratio(own.rate, bare.rate), report.ratio(own.cpu, bare.cpu)
+    ranging = report.spread(rates)
+    return [name, count * len(rounds), own.rate, ranging, ratios[0], own.cpu, ratios[1], own.p99]

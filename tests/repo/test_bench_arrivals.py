@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from scripts.benchmarks.support import arrivals, raw_client, receivers
+from scripts.benchmarks.support import raw_client, receivers
 from scripts.benchmarks.support.receivers import Behaviour, Memory
 
 WANTED = [("/hooks/0", "aa"), ("/hooks/1", "aa"), ("/hooks/0", "bb")]
@@ -14,7 +14,7 @@ def memory(*found: tuple[str, str]) -> Memory:
 
 
 def test_all_of_them_in_any_order_are_fine() -> None:
-    arrivals.check(memory(*reversed(WANTED)), WANTED)
+    receivers.check(memory(*reversed(WANTED)), WANTED)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_all_of_them_in_any_order_are_fine() -> None:
 )
 def test_what_is_lost_doubled_or_unknown_ends_the_bench(found: list[tuple[str, str]], listed: str) -> None:
     with pytest.raises(click.ClickException) as raised:
-        arrivals.check(memory(*found), WANTED)
+        receivers.check(memory(*found), WANTED)
     assert raised.value.message == f"Of 3 deliveries, each must arrive once: {listed}."
 
 
@@ -44,5 +44,5 @@ def test_a_receiver_knows_what_has_arrived_since_its_reset() -> None:
         assert receiver.count == 0
         assert raw_client.exchange(port, sent, 2).statuses == {"200": 3}
         assert receiver.count == 3
-        arrivals.check(receiver.memories()[0], WANTED)
+        receivers.check(receiver.memories()[0], WANTED)
         assert receiver.memories()[0].requests == {"aa": 2, "bb": 1}

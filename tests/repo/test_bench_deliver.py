@@ -1,12 +1,14 @@
 """`scripts/bench deliver` drains books and prints what that took; here they are tiny."""
 
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 from click.testing import Result
 
 from scripts.benchmarks.deliver import deliver
-from scripts.benchmarks.support import peer_queues, waiting
+from scripts.benchmarks.support import peers
 from tests.conftest import need
 from tests.support import benches, databases, processes
 
@@ -22,15 +24,13 @@ def rows(printed: str) -> dict[tuple[str, str], list[str]]:
     return {(line[0], line[2]): line for line in benches.cells(printed)[1:]}
 
 
-def test_passes_at_once_stand_beside_one_and_beside_the_bare_clients() -> None:
-    done = bench("--processes", "1,2", "--apart")
+def test_passes_at_once_stand_beside_one() -> None:
+    done = bench("--processes", "1,2")
     table = rows(done.stdout)
-    clients = [(kind, "1") for kind in ("session", "urllib3", "transport")]
-    assert list(table) == [*clients, ("pass", "1"), ("pass", "2"), ("pass, a book each", "2")]
+    assert list(table) == [("pass", "1"), ("pass", "2")]
     assert all(line[3] == "1" for line in table.values())
     assert all(int(line[4].replace(",", "")) > 0 for line in table.values())
     assert all(line[5] == f"{line[4]}–{line[4]}" for line in table.values())
-    assert all(line[-1].endswith("×") for line in table.values())
     assert re.search(r"^- machine: .+ cores, .+\n- versions: guestbook .+ SQLite", done.stdout, re.MULTILINE)
 
 
@@ -46,23 +46,26 @@ def test_slow_and_hanging_receivers_are_compared_with_the_ideal_and_the_others_o
     assert re.search(r"^- 1 × threads ÷ latency = 640/s, of which \d+%$", done.stdout, re.MULTILINE)
 
 
-def test_peers_are_measured_or_named_with_what_they_lack(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE", 30.0)
-    done = benches.run(deliver, "--count", "16", "--rounds", "1", "--peers", "--no-raw")
-    if "was not ready within" in done.output:  # a peer that hung is not ours to repair
-        done = bench("--peers", "--no-raw")
-    table = rows(done.stdout)
-    skipped = re.search(r"^- skipped: (.+)$", done.stdout, re.MULTILINE)
-    for name in peer_queues.PEERS:
-        assert ((name, "1") in table) != (skipped is not None and name in skipped[1]), done.stdout
-
-
-def test_peers_whose_servers_are_away_are_skipped() -> None:
+def test_a_peer_says_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port = processes.free_port()
-    away = {name: f"{name}://127.0.0.1:{port}/x" for name in peer_queues.PORTS}
-    with peer_queues.found(away) as (peers, skipped):
-        assert skipped["Celery on RabbitMQ"].startswith("no")
-        assert {peer.name for peer in peers} <= {"huey on SQLite", "honker on SQLite"}
+    away = {name: f"{name}://127.0.0.1:{port}/x" for name in peers.PORTS}
+    graphile, _, bullmq = peers.PEERS
+    monkeypatch.delenv("BENCH_NODE_MODULES", raising=False)
+    assert graphile.missing(away) == "not installed"
+    need("node")
+    monkeypatch.setenv("BENCH_NODE_MODULES", str(tmp_path))
+    for name in ("graphile-worker", "ioredis", *peers.SHARED):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "package.json").write_text('{"version": "1.2.3"}')
+    assert bullmq.missing(away) == "not installed"
+    assert graphile.missing(away) == "no postgresql there"
+    assert graphile.version == "graphile-worker 1.2.3"
+
+
+@pytest.mark.needs("node")
+@pytest.mark.parametrize("path", sorted(peers.PROGRAMS.glob("*.mjs")), ids=lambda path: path.name)
+def test_node_can_read_each_program_of_a_peer(path: Path) -> None:
+    subprocess.run(["node", "--check", path], check=True)
 
 
 @pytest.mark.parametrize(

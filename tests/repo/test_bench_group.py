@@ -1,18 +1,15 @@
-"""`scripts/bench` looks at the load before it starts a bench, and names the extra that a bench lacks."""
+"""`scripts/bench` looks at the load before it starts a bench."""
 
-import importlib
 import math
 import re
-import sys
 
 import pytest
 
 from scripts.benchmarks import __main__ as group
-from scripts.benchmarks import workers
 from tests.support import benches
 
 LOAD = re.compile(r"^- load: \d+\.\d\d in the last minute, before this bench\n")
-NAMED = ("claims", "--database", "oracle://host/name")  # ends before it measures anything
+NAMED = ("latency", "--database", "oracle://host/name")  # ends before it measures anything
 
 
 @pytest.fixture
@@ -38,7 +35,7 @@ def test_busy_starts_anyway_and_prints_the_load() -> None:
 
 @pytest.mark.usefixtures("_busy")
 def test_help_is_printed_at_any_load() -> None:
-    for arguments in ([], ["claims"]):
+    for arguments in ([], ["latency"]):
         done = benches.run(group.bench, *arguments, "--help")
         assert (done.exit_code, done.stderr) == (0, "")
         assert "load: " not in done.stdout
@@ -47,15 +44,3 @@ def test_help_is_printed_at_any_load() -> None:
 def test_a_quiet_machine_starts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group, "MOST_LOAD", math.inf)
     assert benches.run(group.bench, *NAMED).stderr.startswith("Error: --database: ")
-
-
-def test_the_bench_of_celery_names_its_extra_and_the_others_do_without(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, "amqp", None)
-    without = importlib.reload(workers)
-    done = benches.run(without.workers, "--database", "sqlite")
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert re.fullmatch(
-        r"Error: This bench needs the extra celery\. Install it with: .+celery.*\n", done.stderr
-    )

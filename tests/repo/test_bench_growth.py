@@ -1,14 +1,13 @@
-"""`scripts/bench growth` does the same in books of several sizes, `pages` in two; here they are tiny."""
+"""`scripts/bench growth` does the same in books of several sizes; here they are tiny."""
 
 import click
 import pytest
 
 from scripts.benchmarks.growth import growth, line
-from scripts.benchmarks.pages import pages
 from tests.conftest import need
 from tests.support import benches, databases
 
-PAGES, TASKS = 22, 33
+TASKS = 29
 
 
 def printed(command: click.Command, *arguments: str) -> list[list[str]]:
@@ -30,13 +29,6 @@ def test_each_task_is_timed_in_books_of_each_size() -> None:
 def test_each_task_is_timed_on_a_server() -> None:
     need("postgresql")
     assert len(printed(growth, "--rows", "10", "--database", databases.server("postgresql"))) == TASKS + 2
-
-
-def test_each_page_is_timed_in_a_full_book_and_beside_it_in_a_small_one() -> None:
-    lines = printed(pages, "--rows", "10")
-    assert lines[0] == ["ms", "100 rows", "10 rows", "ratio", "p90", "goal 50 ms"]
-    assert len(lines) == PAGES + 1
-    assert all(line[3].endswith("×") for line in lines[1:])
 
 
 def test_growth_beyond_the_goal_is_marked() -> None:

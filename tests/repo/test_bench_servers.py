@@ -2,7 +2,7 @@
 
 import pytest
 
-from scripts.benchmarks.claims import claims
+from scripts.benchmarks.latency import latency
 from tests.conftest import need
 from tests.support import benches
 
@@ -16,7 +16,7 @@ from tests.support import benches
     ],
 )
 def test_a_wrong_server_is_one_sentence(given: str, sentence: str) -> None:
-    done = benches.run(claims, "--database", given)
+    done = benches.run(latency, "--database", given)
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith(f"Error: --database: {sentence}")
     assert done.stderr.count("\n") == 1
@@ -24,6 +24,6 @@ def test_a_wrong_server_is_one_sentence(given: str, sentence: str) -> None:
 
 def test_a_server_that_is_away_is_no_traceback() -> None:
     need("postgresql")
-    done = benches.run(claims, "--database", "postgresql+psycopg://nobody@127.0.0.1:1/none")
+    done = benches.run(latency, "--database", "postgresql+psycopg://nobody@127.0.0.1:1/none")
     assert done.exit_code == 1
     assert done.stderr.startswith("Error: --database: the server cannot be used: ")

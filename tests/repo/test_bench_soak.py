@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 
 from scripts.benchmarks import soak
-from scripts.benchmarks.support import process_samples
-from scripts.benchmarks.support.process_samples import Growth, Sample
-from scripts.benchmarks.support.reconciliation import Account
+from scripts.benchmarks.support import outcome
+from scripts.benchmarks.support.outcome import Account, Growth, Sample
 from tests.support import benches
 
 FINE = Account(lost={"quick": 0}, unrecorded=0, explained=0, unprocessed=0)
@@ -58,5 +57,5 @@ def test_growth_is_measured_from_the_first_minute_to_the_last() -> None:
         Sample(second, web=40 + min(second, 60) / 3 + second / 60, cron=0, waiting=0)
         for second in range(10, 601, 10)
     ]
-    grown = process_samples.growth(taken, "web", 10)
+    grown = outcome.growth(taken, "web", 10)
     assert (grown.first, grown.last) == (61.5, 70)

@@ -1,7 +1,6 @@
 """`scripts/bench web` prints the answers a second, beside those of a bare Flask view; here a few."""
 
-from scripts.benchmarks.support import answer_rates
-from scripts.benchmarks.web import web
+from scripts.benchmarks.web import COLUMNS, KINDS, web
 from tests.support import benches
 
 
@@ -11,8 +10,8 @@ def test_each_kind_of_answer_stands_beside_the_bare_view() -> None:
     )
     assert done.exit_code == 0, done.output
     head, *lines = benches.cells(done.stdout)
-    assert head == ["", *answer_rates.COLUMNS]
-    assert [line[0] for line in lines] == [f"waitress, {kind}" for kind in answer_rates.KINDS]
+    assert head == ["", *COLUMNS]
+    assert [line[0] for line in lines] == [f"waitress, {kind}" for kind in KINDS]
     assert {line[1] for line in lines} == {"12"}
     assert lines[0][4] == "1.00 ×"
     assert all(float(line[2].replace(",", "")) > 0 for line in lines)

@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from guestbook.settings import environment
-from scripts.benchmarks.support import fresh_install
 from tests.conftest import run
-from tests.support import processes
+from tests.support import fresh_install, processes
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from typing import Any
 import requests
 from flask import Flask
 
-from scripts.benchmarks.support import process_usage, processes, temp_book, visitor
+from scripts.benchmarks.support import process_usage, processes, temp_book
 
 VISITS = 20  # to measure the CPU of one
 TIMEOUT = 300  # seconds
@@ -41,7 +41,7 @@ class Victim:
     def owner(self) -> requests.Session:
         """Return a session that is logged in."""
         session = requests.Session()
-        visitor.log_in(session, self.url)
+        temp_book.log_in(session, self.url)
         return session
 
     def visit(self) -> None:
@@ -54,7 +54,9 @@ class Victim:
 
     def submit(self, path: str, form: Mapping[str, str]) -> str:
         """Send a form as the owner; return the status and the size in kB."""
-        token = visitor.hidden_field(self.owner.get(f"{self.url}/admin/", timeout=TIMEOUT).text, "csrf_token")
+        token = temp_book.hidden_field(
+            self.owner.get(f"{self.url}/admin/", timeout=TIMEOUT).text, "csrf_token"
+        )
         return _summary(self.owner.post(self.url + path, data={"csrf_token": token, **form}, timeout=TIMEOUT))
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str] = JSON) -> str:

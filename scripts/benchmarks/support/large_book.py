@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
 import click
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Engine, Table, insert, select, text
 
 from guestbook.lib import clock, ids
 from guestbook.queries import statistics
@@ -14,7 +15,38 @@ from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import ATTEMPTS, DELIVERIES, INBOUND, Comment, Pass, Source, Webhook
-from scripts.benchmarks.support import database_size, temp_book
+from scripts.benchmarks.support import temp_book
+
+TIDY = {
+    "sqlite": "PRAGMA wal_checkpoint(TRUNCATE)",
+    "postgresql": "VACUUM ANALYZE",
+    "mysql": "ANALYZE TABLE comments, deliveries, attempts, inbound_events",
+}
+SIZE = {
+    "postgresql": "SELECT pg_database_size(current_database())",
+    "mysql": "SELECT SUM(data_length + index_length) FROM information_schema.tables"
+    " WHERE table_schema = DATABASE()",
+}
+
+
+def tidy(engine: Engine) -> None:
+    """Do the work that the database does by itself when so many rows come over weeks."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(TIDY[_kind(engine)]))
+
+
+def megabytes(engine: Engine) -> float:
+    """Return the size of tables and indexes; of SQLite the size of its files."""
+    if engine.dialect.name == "sqlite":
+        path = Path(str(engine.url.database))
+        return sum(one.stat().st_size for one in path.parent.glob(f"{path.name}*")) / 1e6
+    with engine.connect() as connection:
+        return int(connection.scalar(text(SIZE[_kind(engine)])) or 0) / 1e6
+
+
+def _kind(engine: Engine) -> str:
+    return {"mariadb": "mysql"}.get(engine.dialect.name, engine.dialect.name)
+
 
 LASTS = timedelta(days=29)  # retention finds only what `add_old` adds
 WEBHOOKS = 10
@@ -53,7 +85,7 @@ def fill(count: int, settings: Settings, message: str = SHORT) -> None:
         click.echo(f"stored {numbers.stop:,} of {count:,} …", err=True)
     _store((DELIVERIES, [_waiting(number, parents, luck) for number in range(DUE + LATER)]))
     _store((Pass.__table__, list(_passes(min(count, PASSES_MADE), start, luck))))
-    database_size.tidy(db.engine)
+    tidy(db.engine)
     statistics.record_days(db.engine, settings.keep_processed_days, clock.now())  # as each pass does
 
 

@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -17,7 +18,18 @@ from sqlalchemy import select
 
 from guestbook.storage.database import db
 from guestbook.storage.models import Pass
-from scripts.benchmarks.support import waiting
+
+PATIENCE = 120.0  # seconds
+
+
+def until(is_done: Callable[[], bool], who: str = "The work", *, every: float = 0.01) -> None:
+    """Wait until it is done; end the bench if that takes too long."""
+    deadline = time.monotonic() + PATIENCE
+    while not is_done():
+        if time.monotonic() > deadline:
+            raise click.ClickException(f"{who} was not ready within {PATIENCE:.0f} seconds.")
+        time.sleep(every)
+
 
 FLASK = (sys.executable, "-m", "flask", "--app", "guestbook")
 PASS = (*FLASK, "cron", "--stay", "--max-seconds", "600")
@@ -48,7 +60,7 @@ def served(environ: Environ) -> Iterator[tuple[int, int]]:
     """Serve the book, as behind a proxy; give the port and the process id."""
     port = free_port()
     with running((*FLASK, "serve", f"--listen=127.0.0.1:{port}"), environ) as process:
-        waiting.until(lambda: listens(port), "The server")
+        until(lambda: listens(port), "The server")
         yield port, process.pid
 
 
@@ -75,7 +87,7 @@ def listens(port: int) -> bool:
 def draining(environ: Environ) -> Iterator[None]:
     """Run a pass on the book around us until the block ends."""
     with running(PASS, environ):
-        waiting.until(_has_begun, "The pass", every=0.1)
+        until(_has_begun, "The pass", every=0.1)
         yield
 
 
@@ -105,7 +117,7 @@ def workers(
                 raise click.ClickException(f"{name} has ended: {last_line(printed.read_text())}")
             return len(list(folder.glob("ready *"))) >= number
 
-        waiting.until(is_ready, name)
+        until(is_ready, name)
         try:
             yield [process.pid for process in started], lock
         except click.ClickException as error:

@@ -1,11 +1,13 @@
 """A throwaway book for a benchmark, with webhooks and deliveries in it."""
 
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from flask import Flask
@@ -128,3 +130,18 @@ def fill(app: Flask, events: int) -> None:
                 comment.created_at = clock.now()
                 data = {"comment": comment.public(settings.base_url), "sequence": 1}
                 outbox.publish(session.connection(), "comment.created", data, settings)
+
+
+def hidden_field(page: str, name: str) -> str:
+    """Return the value of a form's hidden field."""
+    found = re.search(rf'name="{name}" value="([^"]+)"', page)
+    assert found, f"The page has no field {name}."
+    return found[1]
+
+
+def log_in(client: Any, site: str = "") -> None:
+    """Log the owner in; `client` is a requests.Session or Flask's test client."""
+    url = f"{site}/admin/login"
+    form = {"csrf_token": hidden_field(client.get(url).text, "csrf_token"), "password": PASSWORD}
+    answer = client.post(url, data=form)
+    assert answer.status_code < 400, answer.text

@@ -1,15 +1,21 @@
 """A bare Flask app: what any view costs, and what a comment with its deliveries costs without any check."""
 
+import importlib.util
 import os
 import sqlite3
+import sys
 import threading
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from typing import Any
 
 from flask import Flask, redirect, request
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib import clock, ids
+import guestbook
+from guestbook.lib import clock, http_server, ids
 from guestbook.storage import sqlite_setup
+from guestbook.storage.database import db
 
 PATH = "/bare"
 COMMENT = "INSERT INTO comments (id, name, message, status, created_at) VALUES (?, ?, ?, 'spam', ?)"
@@ -46,3 +52,47 @@ def app(database: str) -> Flask:
         return redirect(f"{PATH}#{comment}", 303)
 
     return bare
+
+
+THREADS = 8
+MODULE = "scripts.benchmarks.support.web_servers"
+FACTORY = f"{MODULE}:application"
+COMMANDS: dict[str, Sequence[str]] = {  # by the package; each ends with the port
+    "waitress": (MODULE,),
+    "gunicorn": ("gunicorn", "--worker-class=gthread", f"--threads={THREADS}", f"{FACTORY}()", "-b"),
+    "granian": (
+        "granian",
+        "--interface=wsgi",
+        f"--blocking-threads={THREADS}",
+        "--factory",
+        FACTORY,
+        "--port",
+    ),
+}
+
+
+def application() -> Callable[..., Iterable[bytes]]:
+    """Return the book of the environment's settings, with the bare views beside it."""
+    book = guestbook.create_app()
+    with book.app_context():
+        bare = app(str(db.engine.url.database))
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        return (bare if environ["PATH_INFO"] == PATH else book)(environ, start)
+
+    return answer
+
+
+def command(server: str, port: int) -> list[str]:
+    """Return the command that serves both at a port of 127.0.0.1."""
+    place = str(port) if server == "granian" else f"127.0.0.1:{port}"
+    return [sys.executable, "-m", *COMMANDS[server], place]
+
+
+def installed() -> list[str]:
+    """Return the servers that this Python has."""
+    return [server for server in COMMANDS if importlib.util.find_spec(server)]
+
+
+if __name__ == "__main__":
+    http_server.listening(application(), listen=sys.argv[1], threads=THREADS, url_prefix="")[0].run()

@@ -1,4 +1,4 @@
-// BullMQ: `fill` its queue, or `work` until killed.
+// BullMQ: `fill` its queue, `work` until killed, or `clean` up.
 
 import { CONCURRENCY, deliver, deliveries, main, require, setting } from "./job.mjs";
 
@@ -18,4 +18,10 @@ async function work() {
     worker.on("error", (error) => console.error(error.message));
 }
 
-main({ fill, work });
+async function clean() {
+    const queue = new Queue(QUEUE, { connection });
+    await queue.obliterate({ force: true });
+    await queue.close();
+}
+
+main({ fill, work, clean });

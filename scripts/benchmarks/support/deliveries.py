@@ -1,11 +1,14 @@
-"""A run of deliveries: its options, its receivers, its book, and the check that each arrived once."""
+"""A run of `deliver`: its options, its receivers, its book, and the check that each delivery arrived once."""
 
 import functools
 import math
+import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import IO, Any
 
 import click
@@ -14,12 +17,12 @@ from sqlalchemy import Engine, create_engine, make_url, text
 
 from guestbook.lib import clock
 from guestbook.storage.database import db
-from scripts.benchmarks.support import arrivals, receivers, report, temp_book, waiting
-from scripts.benchmarks.support.arrivals import Arrival
+from scripts.benchmarks.support import processes, receivers, report, temp_book
 from scripts.benchmarks.support.process_usage import Meter, Usage
-from scripts.benchmarks.support.receivers import Behaviour, Receivers
+from scripts.benchmarks.support.receivers import Arrival, Behaviour, Receivers
 
 POSITIVE = click.IntRange(min=1)
+SENDER = (sys.executable, "-m", "scripts.benchmarks.support.sender_main")
 RECORDED = (  # valid for our tables and for those of the peers
     "SELECT count(*), max(finished_at) FROM deliveries JOIN attempts ON delivery_id = id"
     " WHERE status = 'processed' AND attempts = 1 AND number = 1"
@@ -66,51 +69,44 @@ class Run:
         if engine:
             engine.dispose()
 
-    @property
-    def servers(self) -> list[str]:
-        """Return the kind of the database server, if there is one."""
-        return [make_url(self.server).get_backend_name()] if self.server else []
+    def passes(self, number: int, *, silent: bool) -> Usage:
+        """Measure so many passes that drain a new book, with the webhooks that hang or without them."""
+        kind = [make_url(self.server).get_backend_name()] if self.server else []
+        commands = [(*SENDER, str(self.concurrency))] * number
+        with self._book(silent) as app, tempfile.TemporaryDirectory() as folder:
+            environs = temp_book.environs(app, number)
+            with processes.workers("A pass", commands, environs, Path(folder), number) as (pids, lock):
+                usage = self.usage_until_recorded(pids, lock, db.engine, kind)
+            self.check(db.engine, receivers.wanted_by(db.engine, self.port))
+        return usage
 
     @contextmanager
-    def book(self, *, silent: bool = False, **settings: str) -> Iterator[Flask]:
-        """Give a new book whose deliveries wait; afterwards check that each has arrived once."""
-        with self.books(1, silent=silent, **settings) as (app,):
-            yield app
-
-    @contextmanager
-    def books(self, number: int, *, silent: bool = False, **settings: str) -> Iterator[list[Flask]]:
-        """Give so many new books that share the deliveries; afterwards check that each has arrived once."""
+    def _book(self, silent: bool) -> Iterator[Flask]:
+        """Give a new book whose deliveries wait."""
         ports = [self.port] * (self.webhooks - self.hanging)
         ports += [self.silent_port] * self.hanging if silent else []
         self.receiver.reset()
-        apps, engines, events = [], [], self.count // self.webhooks
-        with ExitStack() as stack:
-            for left in range(number, 0, -1):
-                apps.append(stack.enter_context(temp_book.fresh(self.server, **settings)))
-                engines.append(db.engine)
-                temp_book.add_webhooks(ports)
-                temp_book.fill(apps[-1], events // left)
-                events -= events // left
-            yield apps
-            self.check(engines, [one for engine in engines for one in arrivals.of_book(engine, self.port)])
+        with temp_book.fresh(self.server) as app:
+            temp_book.add_webhooks(ports)
+            temp_book.fill(app, self.count // self.webhooks)
+            yield app
 
-    def check(self, engines: Sequence[Engine], wanted: Sequence[Arrival]) -> None:
+    def check(self, engine: Engine, wanted: Sequence[Arrival]) -> None:
         """End the bench unless each delivery was received and recorded once."""
-        count = recorded(engines)[0]
+        count = recorded(engine)[0]
         if count != self.answered:
             raise click.ClickException(f"{count:,} of {self.answered:,} deliveries are on record, once each.")
-        arrivals.check(self.receiver.memories()[0], wanted)
+        receivers.check(self.receiver.memories()[0], wanted)
 
     def usage_until_recorded(
-        self, pids: Sequence[int], lock: IO[str] | None, engines: Sequence[Engine], servers: Iterable[str]
+        self, pids: Sequence[int], lock: IO[str], engine: Engine, servers: Iterable[str]
     ) -> Usage:
         """Let go of the lock, and wait until all is received and recorded; the last record ends the time."""
         meter, began = Meter(pids, servers, self.receiver.pid), clock.now()
-        if lock:
-            lock.close()
-        waiting.until(lambda: self.receiver.count >= self.answered, "The sending")
-        waiting.until(lambda: recorded(engines)[0] >= self.answered, "The recording")
-        return meter.usage((recorded(engines)[1] - began).total_seconds())
+        lock.close()
+        processes.until(lambda: self.receiver.count >= self.answered, "The sending")
+        processes.until(lambda: recorded(engine)[0] >= self.answered, "The recording")
+        return meter.usage((recorded(engine)[1] - began).total_seconds())
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
@@ -121,11 +117,11 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--rounds", type=POSITIVE, default=3, show_default=True, help="Rounds, interleaved.")
     @click.option("--concurrency", type=POSITIVE, default=32, show_default=True, help="Threads of a process.")
     @click.option("--delay", default=0.0, show_default=True, help="Seconds until a receiver answers.")
+    @click.option("--hanging", default=0, help="How many of the webhooks never answer.")
     @functools.wraps(command)
     def with_run(**given: Any) -> None:
-        names = ("count", "webhooks", "rounds", "concurrency", "delay", "server")
-        run = Run(**{name: given.pop(name) for name in names}, hanging=given.pop("hanging", 0))
-        command(run, **given)
+        names = ("count", "webhooks", "rounds", "concurrency", "delay", "hanging", "server")
+        command(Run(**{name: given.pop(name) for name in names}), **given)
 
     return with_run
 
@@ -141,12 +137,8 @@ def numbers(_context: object, _option: object, values: tuple[str, ...]) -> list[
     return found
 
 
-def recorded(engines: Iterable[Engine]) -> tuple[int, datetime]:
-    """Return how many deliveries of these books are processed after one attempt, and when the last was."""
-    total, ends = 0, []
-    for engine in engines:
-        with engine.connect() as connection:
-            count, last = connection.execute(text(RECORDED)).one()
-        total += count
-        ends.append(clock.from_text(last) if last else clock.now())
-    return total, max(ends)
+def recorded(engine: Engine) -> tuple[int, datetime]:
+    """Return how many deliveries are processed after one attempt, and when the last was."""
+    with engine.connect() as connection:
+        count, last = connection.execute(text(RECORDED)).one()
+    return count, clock.from_text(last) if last else clock.now()

@@ -1,20 +1,45 @@
-"""People and programs that use a served book: they sign, read, send webhooks and look after it."""
+"""Something that happens over and over while the bench does other things."""
 
 import itertools
 import json
 import random
 import re
+import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import requests
+from flask import Flask
 
 from guestbook.lib import ids, signing
-from scripts.benchmarks.support import temp_book, visitor
-from scripts.benchmarks.support.repeating import repeating
+from scripts.benchmarks.support import temp_book
+from scripts.benchmarks.support.processes import FLASK, Process
+
+
+@contextmanager
+def repeating(action: Callable[[], object], pause: Callable[[], float]) -> Iterator[None]:
+    """Repeat the action in a thread until the block ends; `pause` returns the seconds until the next one."""
+    is_over = threading.Event()
+
+    def repeat() -> None:
+        action()
+        while not is_over.wait(pause()):
+            action()
+
+    with ThreadPoolExecutor(1) as thread:
+        future = thread.submit(repeat)
+        try:
+            yield
+        finally:
+            is_over.set()
+        future.result()  # raises what the action raised
+
 
 DELIVERY = re.compile(r'href="/admin/deliveries/([0-9a-f]{32})"')
 SIGNED = re.compile(r"[?&]signed=([0-9a-f]{32})")
@@ -95,7 +120,7 @@ class Traffic:
         return None
 
     def _visitor(self, session: requests.Session) -> Steps:
-        token = visitor.hidden_field(session.get(self._site, timeout=TIMEOUT).text, "token")
+        token = temp_book.hidden_field(session.get(self._site, timeout=TIMEOUT).text, "token")
         while True:
             yield
             session.headers["X-Forwarded-For"] = _network()
@@ -130,7 +155,7 @@ class Traffic:
                 self.log.events.append(answer.json()["id"])
 
     def _owner(self, session: requests.Session) -> Steps:
-        visitor.log_in(session, self._site)
+        temp_book.log_in(session, self._site)
         while True:
             for path in ADMIN_PAGES:
                 yield
@@ -143,7 +168,7 @@ class Traffic:
         if found := page and DELIVERY.search(page.text):
             path = f"/admin/deliveries/{found[1]}"
             if page := self._ask("admin page", session, "GET", path, 200):
-                form = {"csrf_token": visitor.hidden_field(page.text, "csrf_token")}
+                form = {"csrf_token": temp_book.hidden_field(page.text, "csrf_token")}
                 if self._ask("redeliver", session, "POST", f"{path}/redeliver", 303, data=form):
                     self.log.redelivered.append(found[1])
 
@@ -153,3 +178,59 @@ class Traffic:
 
 def _network() -> str:
     return f"203.0.113.{random.randrange(NETWORKS)}"
+
+
+STAY = 55 / 60  # of the time until the next pass
+
+
+class Crontab:
+    """Starts a pass every so many seconds, and kills passes on request."""
+
+    def __init__(self, app: Flask, seconds: float) -> None:
+        self._environ = temp_book.environ_of(app)
+        self._seconds = seconds
+        self._passes: list[Process] = []
+        self._output = Path(self._environ["GUESTBOOK_DATA_DIR"], "output-of-cron")
+        self.started = self.kills = 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Start passes until the block ends; then let the last ones finish."""
+        try:
+            with repeating(self._start, lambda: self._seconds):
+                yield
+        finally:
+            for one in self._passes:
+                one.terminate()
+            for one in self._passes:
+                one.wait()
+
+    @contextmanager
+    def killing(self, seconds: float, after: Callable[[], object]) -> Iterator[None]:
+        """Kill the passes every so many seconds until the block ends; 0 is never."""
+
+        def kill() -> None:
+            for one in list(self._passes):
+                if one.poll() is None:
+                    one.kill()
+                    one.wait()
+                    self.kills += 1
+            after()
+
+        with repeating(kill, lambda: seconds) if seconds else nullcontext():
+            yield
+
+    def alive(self) -> list[int]:
+        """Return the process ids of the passes."""
+        return [one.pid for one in list(self._passes) if one.poll() is None]
+
+    def output(self) -> str:
+        """Return the output that cron would have mailed to the owner."""
+        return self._output.read_text()
+
+    def _start(self) -> None:
+        command = (*FLASK, "cron", "--stay", "--max-seconds", f"{self._seconds * STAY:.2f}")
+        self._passes = [one for one in self._passes if one.poll() is None]
+        with self._output.open("ab") as output:
+            self._passes.append(subprocess.Popen(command, env=self._environ, stdout=output, stderr=output))
+        self.started += 1

@@ -1,0 +1,148 @@
+"""Other task queues beside ours, all on Node: their queue is full and their workers are up before the clock.
+
+Each program in `peers/` is tuned for a machine with two cores and shares the task in `job.mjs`.
+BENCH_NODE_MODULES names the folder of their packages, which npm has made:
+npm install --prefix DIR graphile-worker pg-boss bullmq ioredis undici pg; BENCH_NODE_MODULES=DIR/node_modules
+"""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+from sqlalchemy import Engine, create_engine, make_url, text
+
+from scripts.benchmarks.support import processes, temp_book
+from scripts.benchmarks.support.deliveries import Run
+from scripts.benchmarks.support.process_usage import Usage
+from scripts.benchmarks.support.receivers import Arrival
+
+POSTGRESQL = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
+REDIS = "redis://127.0.0.1:6379"
+PORTS = {"postgresql": 5432, "redis": 6379}  # of a URL that names none
+PROGRAMS = Path(__file__).parents[1] / "peers"
+SHARED = ("undici", "pg")
+CONCURRENCY = 32  # tasks at once in a process, each on a connection of its own
+PREFETCH = 0.5  # seconds for the workers to prefetch tasks
+# Their columns are ours as far as an attempt is concerned, without an index beside the keys.
+TABLES = (
+    "CREATE TABLE deliveries (id VARCHAR(32) PRIMARY KEY, status VARCHAR(9), attempts INTEGER,"
+    " finished_at VARCHAR(24), last_status_code INTEGER)",
+    "CREATE TABLE attempts (delivery_id VARCHAR(32), number INTEGER, triggered_by VARCHAR(12),"
+    " started_at VARCHAR(24), milliseconds INTEGER, status_code INTEGER, error VARCHAR(300),"
+    " request_headers TEXT, response_headers TEXT, response_body TEXT, PRIMARY KEY (delivery_id, number))",
+)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A task queue: its program, its packages and the servers that it needs."""
+
+    name: str
+    program: str
+    packages: tuple[str, ...]
+    servers: tuple[str, ...] = ("postgresql",)
+
+    @property
+    def setup(self) -> str:
+        """Return its set-up as the table shows it."""
+        return f"{CONCURRENCY} at once each, PostgreSQL"
+
+    @property
+    def version(self) -> str:
+        """Return `pg-boss 10.4.2`."""
+        return f"{self.packages[0]} {json.loads(_description(self.packages[0]).read_text())['version']}"
+
+    def missing(self, urls: Mapping[str, str]) -> str:
+        """Return what it lacks here, or an empty text."""
+        if not shutil.which("node") or not os.environ.get("BENCH_NODE_MODULES"):
+            return "not installed"
+        if not all(_description(package).is_file() for package in (*self.packages, *SHARED)):
+            return "not installed"
+        away = [name for name in self.servers if _is_away(name, urls[name])]
+        return f"no {' and no '.join(away)} there" if away else ""
+
+    def measure(self, run: Run, number: int, urls: Mapping[str, str]) -> Usage:
+        """Let so many of its processes do as much as a pass of ours."""
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            url = stack.enter_context(temp_book.new_database(urls["postgresql"], folder))
+            engine = create_engine(url)
+            stack.callback(engine.dispose)
+            wanted = _prepare(engine, folder, run)
+            environ = {**os.environ, **_settings(run, folder, url, urls)}
+            self._do("fill", environ)
+            stack.callback(self._do, "clean", environ)
+            run.receiver.reset()
+            commands = [self._command("work")] * number
+            begun = processes.workers(self.name, commands, [environ] * number, folder, number)
+            with begun as (pids, lock):
+                time.sleep(PREFETCH)
+                usage = run.usage_until_recorded(pids, lock, engine, self.servers)
+            run.check(engine, wanted)
+            return usage
+
+    def _command(self, what: str) -> list[str]:
+        return ["node", str(PROGRAMS / self.program), what]
+
+    def _do(self, what: str, environ: Mapping[str, str]) -> None:
+        done = subprocess.run(self._command(what), env=environ, capture_output=True, text=True)
+        if done.returncode:
+            raise click.ClickException(f"{self.name}, {what}: {processes.last_line(done.stderr)}")
+
+
+PEERS = (
+    Peer("graphile-worker on PostgreSQL", "graphile_worker.mjs", ("graphile-worker",)),
+    Peer("pg-boss on PostgreSQL", "pg_boss.mjs", ("pg-boss",)),
+    Peer("BullMQ on Redis", "bullmq.mjs", ("bullmq", "ioredis"), ("redis", "postgresql")),
+)
+
+
+def _description(package: str) -> Path:
+    return Path(os.environ["BENCH_NODE_MODULES"], package, "package.json")
+
+
+def _is_away(name: str, url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "127.0.0.1", parts.port or PORTS[name]), 2).close()
+    except OSError:
+        return True
+    return False
+
+
+def _prepare(engine: Engine, folder: Path, run: Run) -> list[Arrival]:
+    """Store the deliveries that the tasks are to record, and write id and URL of each to a file."""
+    made = [(f"/hooks/{number % run.webhooks}", secrets.token_hex(16)) for number in range(run.count)]
+    lines = [f"{one} http://127.0.0.1:{run.port}{path}" for path, one in made]
+    (folder / "deliveries").write_text("\n".join(lines))
+    with engine.begin() as connection:
+        for table in TABLES:
+            connection.exec_driver_sql(table)
+        new = text("INSERT INTO deliveries (id, status, attempts) VALUES (:id, 'new', 0)")
+        connection.execute(new, [{"id": one} for _, one in made])
+    return made
+
+
+def _settings(run: Run, folder: Path, url: str, urls: Mapping[str, str]) -> dict[str, str]:
+    settings = {
+        "FOLDER": str(folder),
+        "COUNT": str(run.count),
+        "POSTGRESQL": make_url(url).set(drivername="postgresql").render_as_string(hide_password=False),
+        "REDIS": urls["redis"],
+        "SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "BODY": '{"type":"comment.created","data":"' + "x" * 560 + '"}',
+        "CONCURRENCY": str(CONCURRENCY),
+        "QUEUE": f"bench_{secrets.token_hex(4)}",  # a killed worker leaves messages in the one before
+    }
+    return {f"BENCH_{name}": value for name, value in settings.items()}
