@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, rate_counters
-from guestbook.storage import audit_log, plain_statement, upsert
+from guestbook.storage import audit_log, plain_sql, upsert
 from guestbook.storage.models import Limit
 
 LIMITS_SKEW = timedelta(seconds=60)  # a row may be ahead: the clock was read before the wait for it
@@ -25,7 +25,7 @@ ROTATION = timedelta(days=1)  # the key of a network's hash is another one each 
 # a /64, and one with a server may have all of a /48, in which others live too.
 IPV6_NETWORKS = {64: 1, 48: 10}
 LIMIT_ROW = "SELECT hits, since, last_at FROM limits WHERE who = :name"
-LOCKED_LIMIT_ROW = LIMIT_ROW + plain_statement.FOR_UPDATE
+LOCKED_LIMIT_ROW = LIMIT_ROW + plain_sql.FOR_UPDATE
 SET_LIMIT = "UPDATE limits SET hits = :hits, since = :since, last_at = :last_at WHERE who = :name"
 WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([0-9.]+))(?::\d+)?")  # as some proxies pass an address on
 
@@ -191,14 +191,14 @@ def _row(connection: Connection, name: str, now: datetime) -> LimitCount:
 
 
 def _read(connection: Connection, query: str, name: str) -> LimitCount | None:
-    for hits, since, last_at in plain_statement.run(connection, query, name=name):
+    for hits, since, last_at in plain_sql.run(connection, query, name=name):
         return LimitCount(hits, clock.stored(since), clock.stored(last_at))
     return None
 
 
 def _set(connection: Connection, name: str, row: LimitCount) -> None:
     moments = {"since": clock.to_text(row.since), "last_at": clock.to_text(row.last_at)}
-    plain_statement.run(connection, SET_LIMIT, name=name, hits=row.hits, **moments)
+    plain_sql.run(connection, SET_LIMIT, name=name, hits=row.hits, **moments)
 
 
 def _networks(address: str) -> list[tuple[str, int]]:

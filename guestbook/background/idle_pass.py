@@ -16,7 +16,7 @@ from guestbook.lib.rate_counters import LONGEST_ROOM_WAIT, SHORT_SLOT_WAIT
 from guestbook.settings import Settings, database_url
 from guestbook.storage import book_file, schema_version, sqlite_setup
 from guestbook.storage.book_file import HostNote
-from guestbook.storage.comment_order_sql import IS_NEXT_SQL
+from guestbook.storage.plain_sql import IS_NEXT_SQL
 from guestbook.storage.schema_version import Age
 
 HOUR = len("2026-01-31T23")  # of a time as text

@@ -17,12 +17,12 @@ from guestbook.lib.text import clean_text
 from guestbook.outbound import outbox
 from guestbook.queue import erasure
 from guestbook.settings import Settings
-from guestbook.storage import audit_log, plain_insert, plain_statement, preferences, upsert
+from guestbook.storage import audit_log, plain_sql, preferences, upsert
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.models import Comment, Origin, Reply, Setting
 
 LAST_NUMBER = "last_number"  # the name of the row
-LOCKED_LAST = f"SELECT value FROM settings WHERE name = '{LAST_NUMBER}'{plain_statement.FOR_UPDATE}"
+LOCKED_LAST = f"SELECT value FROM settings WHERE name = '{LAST_NUMBER}'{plain_sql.FOR_UPDATE}"
 SET_LAST = f"UPDATE settings SET value = :number WHERE name = '{LAST_NUMBER}'"
 HIGHEST_IMPORTED = 1_000_000_000  # of a file: the book must be able to go on counting behind it
 
@@ -57,16 +57,16 @@ def keep_number(session: Session, comments: Sequence[Comment]) -> None:
 
 def _locked_last(connection: Connection) -> int:
     """Return the last number that was given; others wait for this transaction."""
-    found = plain_statement.run(connection, LOCKED_LAST)
+    found = plain_sql.run(connection, LOCKED_LAST)
     if not found:
         highest = connection.scalar(select(func.max(Comment.number))) or 0
         upsert.insert_missing(connection, Setting, name=LAST_NUMBER, value=str(highest))
-        found = plain_statement.run(connection, LOCKED_LAST)
+        found = plain_sql.run(connection, LOCKED_LAST)
     return int(found[0][0] or 0) if found else 0
 
 
 def _set_last(connection: Connection, number: int) -> None:
-    plain_statement.run(connection, SET_LAST, number=str(number))
+    plain_sql.run(connection, SET_LAST, number=str(number))
 
 
 REPLY_LIMIT = 4000  # characters
@@ -162,11 +162,8 @@ def announce(session: Session, comment: Comment, settings: Settings, answer: Rep
 
 
 def _insert(session: Session, comment: Comment) -> None:
-    if comment.origin is None:
-        plain_insert.store(session, comment)
-    else:
-        comment.origin.comment_id = comment.id
-        plain_insert.store(session, comment, comment.origin)
+    session.add(comment)
+    session.flush()
     if comment.status == "held":
         announcements.begin_hold(session, comment)
 

@@ -21,7 +21,7 @@ from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.outbound import outbox
 from guestbook.settings import Settings
-from guestbook.storage import plain_select, preferences
+from guestbook.storage import plain_sql, preferences
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.models import Comment, InboundEvent, Origin, Source, Webhook
 
@@ -69,7 +69,7 @@ def _classified(session: Session, action: WriteComment, settings: Settings) -> C
     wanted = preferences.read(session)
     if action.is_proven and wanted.moderation != "all":
         return Classification("published", (PROVEN,))  # the owner trusts it: release notes are full of links
-    facts = comment_facts.gather(plain_select.through(session), action.draft, wanted, settings.secret_key)
+    facts = comment_facts.gather(plain_sql.through(session), action.draft, wanted, settings.secret_key)
     return moderation_policy.classify(facts, wanted.moderation)
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, insert, or_, select
 
 from guestbook.lib import clock, ids, retry_policy, unit_of_work
 from guestbook.outbound import formats
@@ -18,7 +18,7 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import ADDRESSED, FormatError, FormatInput
 from guestbook.queue import comment_order, erasure
 from guestbook.settings import Settings
-from guestbook.storage import new_work, plain_insert, plain_statement, preferences
+from guestbook.storage import new_work, preferences
 from guestbook.storage.models import DELIVERIES, Delivery, Webhook
 from guestbook.storage.models.webhook import Template
 
@@ -117,8 +117,9 @@ def _failed(format_name: str, given: FormatInput, error: Exception) -> dict[str,
 # them too, and another order, also between two events of a transaction, could deadlock with the pass. The
 # lock also keeps a webhook from being deleted before its delivery refers to it.
 LOCKED_WEBHOOKS = (
-    "SELECT id, format, url, events, moderation_links_since FROM webhooks ORDER BY id"
-    + plain_statement.FOR_KEY_SHARE
+    select(Webhook.id, Webhook.format, Webhook.url, Webhook.events, Webhook.moderation_links_since)
+    .order_by(Webhook.id)
+    .with_for_update(read=True, key_share=True)
 )
 
 
@@ -129,7 +130,7 @@ class LockedWebhook(NamedTuple):
     format: str
     url: str
     events: str
-    moderation_links_since: str | None
+    moderation_links_since: datetime | None
 
 
 class NewEvent(NamedTuple):
@@ -208,7 +209,7 @@ def _in_order(connection: Connection, event: str, comment_id: str, settings: Set
 
 
 def _locked_webhooks(connection: Connection) -> list[LockedWebhook]:
-    return [LockedWebhook(*row) for row in plain_statement.run(connection, LOCKED_WEBHOOKS)]
+    return [LockedWebhook(*row) for row in connection.execute(LOCKED_WEBHOOKS)]
 
 
 def _wanting(
@@ -314,5 +315,5 @@ def store(
 
 
 def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    plain_insert.store_values(connection, DELIVERIES, rows)
+    connection.execute(insert(DELIVERIES), rows)
     new_work.note(connection)

@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 from sqlalchemy.pool import PoolProxiedConnection
 
 from guestbook.queries import public_comments
-from guestbook.storage import plain_select, preferences, sqlite_setup
-from guestbook.storage.plain_select import Select
+from guestbook.storage import plain_sql, preferences, sqlite_setup
+from guestbook.storage.plain_sql import Select
 
 Rows = tuple[tuple[Any, ...], ...]
 READ_BEFORE = "front page"  # under this key a connection of SQLite keeps what it has read, and when
@@ -33,7 +33,7 @@ def read(engine: Engine) -> FrontPageRows:
         with closing(engine.raw_connection()) as connection:
             return _of_sqlite(connection)
     with engine.connect() as connection:
-        return _through(plain_select.through(connection))
+        return _through(plain_sql.through(connection))
 
 
 def _of_sqlite(connection: PoolProxiedConnection) -> FrontPageRows:
@@ -47,7 +47,7 @@ def _of_sqlite(connection: PoolProxiedConnection) -> FrontPageRows:
         return known  # type: ignore[no-any-return]  # info holds anything
     raw.execute("BEGIN")
     try:
-        rows = _through(plain_select.of_sqlite(raw))
+        rows = _through(plain_sql.of_sqlite(raw))
     finally:
         raw.execute("ROLLBACK")
     connection.info[READ_BEFORE] = version, rows

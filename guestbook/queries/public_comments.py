@@ -1,11 +1,11 @@
-"""The comments that readers see: a page of the book, and one comment. Plain text SQL: see plain_select."""
+"""The comments that readers see: a page of the book, and one comment; SQL as text, for storage.plain_sql."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from guestbook.lib import clock
-from guestbook.storage.plain_select import Select
+from guestbook.storage.plain_sql import Select
 
 
 class PublicComment(NamedTuple):

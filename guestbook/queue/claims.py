@@ -42,8 +42,8 @@ from sqlalchemy import (
 
 from guestbook.lib import clock
 from guestbook.storage import new_work
-from guestbook.storage.comment_order_sql import IS_NEXT_SQL
 from guestbook.storage.models import DELIVERIES, IS_NEXT
+from guestbook.storage.plain_sql import IS_NEXT_SQL
 
 IDS_PER_QUERY = 500  # MariaDB treats a thousand in another way
 CLOCK_SKEW = timedelta(seconds=60)  # the clocks of two hosts may differ so much

@@ -15,13 +15,10 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from guestbook.queue import claims
-from guestbook.storage import plain_statement
 from guestbook.storage.models import BY_COMMENT, DELIVERIES, IS_BEHIND, Comment, Delivery
 from guestbook.storage.models.comment import KNOWN_STATUSES
 
 END = "comment.deleted"  # nothing earlier about the comment is sent after it
-
-SET_SEQUENCE = "UPDATE comments SET last_sequence = :sequence WHERE id = :comment_id"
 
 Pair = tuple[str, str]  # the ids of a comment and of a webhook
 
@@ -38,7 +35,7 @@ def next_sequence(connection: Connection, comment_id: str) -> int:
 
 def set_sequence(connection: Connection, comment_id: str, sequence: int) -> None:
     """Store how many events a comment has had that is new in this transaction: nobody else can count them."""
-    plain_statement.run(connection, SET_SEQUENCE, comment_id=comment_id, sequence=sequence)
+    connection.execute(update(Comment).where(Comment.id == comment_id).values(last_sequence=sequence))
 
 
 def next_due(connection: Connection, comment_id: str) -> dict[str, datetime]:

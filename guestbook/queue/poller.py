@@ -17,7 +17,7 @@ from guestbook.lib import clock
 from guestbook.lib.own_process import StopFlag
 from guestbook.lib.rate_counters import SHORT_SLOT_WAIT
 from guestbook.lib.wakeup_socket import WakeupSocket
-from guestbook.storage import book_file, database, engine_setup, new_work, plain_statement
+from guestbook.storage import book_file, database, engine_setup, new_work
 from guestbook.storage.models import FIRST_DUE, FIRST_INBOUND_DUE, Source, Webhook
 from guestbook.storage.models.webhook import LONGEST_SLOT_WAIT
 
@@ -192,7 +192,7 @@ class Poller:
         """Return the row that answers, past SQLAlchemy, which would take longer; on a server a zero."""
         if not self._is_file:
             return (0,)
-        raw = plain_statement.raw(self.connection)
+        raw = engine_setup.sqlite_connection(self.connection)
         try:
             book_file.check(self.connection.info)
             return raw.execute(question).fetchone()

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
@@ -24,7 +24,6 @@ from guestbook.storage import (
     column_types,
     database_errors,
     new_work,
-    plain_statement,
     sqlite_setup,
 )
 from guestbook.storage.book_file import FirstHost, Opened, OpenFile
@@ -204,6 +203,11 @@ def set_up(
     event.listen(engine, "handle_error", _leave_read_only_server)
 
 
+def sqlite_connection(connection: Connection) -> sqlite3.Connection:
+    """Return the connection of SQLite's own module that SQLAlchemy's uses."""
+    return cast(sqlite3.Connection, connection.connection.dbapi_connection)
+
+
 def journal_mode(engine: Engine) -> str | None:
     """Return SQLite's journal mode in force (`wal` is not to be had on some network drives), else None."""
     if engine.dialect.name != "sqlite":
@@ -217,7 +221,7 @@ def clear_wal(engine: Engine) -> bool:
     if engine.dialect.name != "sqlite":
         return True
     with engine.connect() as connection:
-        return sqlite_setup.clear_wal(plain_statement.raw(connection))
+        return sqlite_setup.clear_wal(sqlite_connection(connection))
 
 
 def _watch_file(engine: Engine) -> Path | None:
@@ -253,7 +257,7 @@ def _begin(connection: Connection, waits: Waits, first: FirstHost) -> None:
 
     A reader that turns writer fails with SQLITE_BUSY_SNAPSHOT, and no waiting helps it. Raises SecondHost.
     """
-    raw, options = plain_statement.raw(connection), connection.get_execution_options()
+    raw, options = sqlite_connection(connection), connection.get_execution_options()
     if "write_until" not in options:
         sqlite_setup.set_busy_timeout(raw, waits.read)
         connection.exec_driver_sql("BEGIN")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from guestbook.lib import clock, text, validate
 from guestbook.lib.errors import Refused, Translatable
-from guestbook.storage import plain_select
-from guestbook.storage.plain_select import Select
+from guestbook.storage import plain_sql
+from guestbook.storage.plain_sql import Select
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -83,14 +83,12 @@ STORED = f"SELECT name, value FROM settings WHERE name IN {PREFERENCE_NAMES}"
 
 def read(source: "Session | Connection") -> Preferences:
     """Return the settings; one that is missing, or was garbled by hand, has its default."""
-    return selected(plain_select.through(source))
+    return selected(plain_sql.through(source))
 
 
 def title(source: "Connection") -> str:
     """Return the book's title alone, which every event needs."""
-    from guestbook.storage import plain_statement  # here: reading needs no SQLAlchemy
-
-    return selected(partial(plain_statement.run, source), TITLE).title
+    return selected(plain_sql.through(source), TITLE).title
 
 
 def selected(select: Select, query: str = STORED) -> Preferences:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from guestbook.lib import clock, files
 from guestbook.lib.errors import Refused
 from guestbook.storage import book_file, sqlite_setup
-from guestbook.storage.plain_select import Select
+from guestbook.storage.plain_sql import Select
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

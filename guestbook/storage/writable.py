@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock, ids
-from guestbook.storage import database, database_errors, plain_statement, sqlite_setup
+from guestbook.storage import database, database_errors, engine_setup, sqlite_setup
 from guestbook.storage.models import ATTEMPTS, DELIVERIES
 
 TEST_ROW = text("INSERT INTO settings (name, value) VALUES (:name, :value)")
@@ -90,7 +90,7 @@ def _small_cache(connection: Connection) -> Iterator[None]:
     if connection.engine.dialect.name != "sqlite":
         yield
         return
-    raw = plain_statement.raw(connection)
+    raw = engine_setup.sqlite_connection(connection)
     raw.execute("PRAGMA cache_size = 1")
     try:
         yield

@@ -15,7 +15,7 @@ from flask import Flask, g
 
 from guestbook import web
 from guestbook.settings import Settings, database_url
-from guestbook.storage import configured_app, plain_select, schema_version, seen_facts, sqlite_setup
+from guestbook.storage import configured_app, plain_sql, schema_version, seen_facts, sqlite_setup
 from guestbook.storage.schema_version import Age
 from guestbook.web import public_pages, request_context, send_after_requests
 
@@ -55,7 +55,7 @@ def _select_from(path: Path) -> None:
         fresh.execute("BEGIN")  # the whole page shows the book as it is at one moment
         return fresh
 
-    g.select = lambda sql, **parameters: plain_select.of_sqlite(connection())(sql, **parameters)
+    g.select = lambda sql, **parameters: plain_sql.of_sqlite(connection())(sql, **parameters)
 
 
 def _close(_error: BaseException | None) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 from flask import current_app, g
 
 from guestbook.settings import Settings
+from guestbook.storage import plain_sql
 from guestbook.storage import preferences as stored_preferences
-from guestbook.storage.plain_select import Select
+from guestbook.storage.plain_sql import Select
 from guestbook.storage.preferences import Preferences
 
 
@@ -22,14 +23,13 @@ def signing_keys() -> list[str]:
 
 
 def select() -> Select:
-    """Return what selects for this request: a connection of SQLite's own, or on a server the session."""
+    """Return what selects for this request: a connection of SQLite's own by CGI, else the session."""
     if "select" in g:
         plain: Select = g.select
         return plain
-    from guestbook.storage import short_read
     from guestbook.storage.database import db
 
-    return short_read.each_alone(db.session())
+    return plain_sql.through(db.session())
 
 
 def preferences() -> Preferences:

@@ -18,7 +18,7 @@ from guestbook.comments.spam import comment_facts
 from guestbook.comments.spam.spam_rules import CommentFacts
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused, Translatable
-from guestbook.storage import database, short_read
+from guestbook.storage import database, plain_sql
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web import request_context
@@ -92,10 +92,10 @@ def revise(
     """
     preferences, key = request_context.preferences(), request_context.settings().secret_key
     known = moderation_policy.KNOWN_VISITOR in comment.all_reasons  # for its own sake a comment is not known
-    with short_read.together(db.session()) as select:
-        facts = comment_facts.gather(
-            select, entry, preferences, key, trap=trap, age=age, is_known_visitor=known, own_id=comment.id
-        )
+    select = plain_sql.through(db.session())
+    facts = comment_facts.gather(
+        select, entry, preferences, key, trap=trap, age=age, is_known_visitor=known, own_id=comment.id
+    )
     verdict = moderation_policy.classify(facts, preferences.moderation)
     with writing() as session:
         _count(session.connection())
@@ -138,11 +138,9 @@ def count_refusal(*reasons: str) -> None:
 def _facts(entry: Draft, trap: str, age: float | None, earlier_id: str | None) -> CommentFacts:
     """Gather what the rules need, before the transaction that writes."""
     preferences, key = request_context.preferences(), request_context.settings().secret_key
-    with short_read.together(db.session()) as select:
-        known = comment_facts.is_known_visitor(select, earlier_id)
-        return comment_facts.gather(
-            select, entry, preferences, key, trap=trap, age=age, is_known_visitor=known
-        )
+    select = plain_sql.through(db.session())
+    known = comment_facts.is_known_visitor(select, earlier_id)
+    return comment_facts.gather(select, entry, preferences, key, trap=trap, age=age, is_known_visitor=known)
 
 
 def _store(facts: CommentFacts, form_key: str | None, then: Also | None) -> Comment:

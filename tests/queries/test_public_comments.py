@@ -6,16 +6,16 @@ from guestbook.comments import book
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock
 from guestbook.queries import public_comments
-from guestbook.storage import database, plain_select
+from guestbook.storage import database, plain_sql
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Origin
-from guestbook.storage.plain_select import Select
+from guestbook.storage.plain_sql import Select
 from tests.support import factories
 
 
 def select() -> Select:
     db.session.rollback()
-    return plain_select.through(db.session())
+    return plain_sql.through(db.session())
 
 
 @pytest.mark.usefixtures("each_app")

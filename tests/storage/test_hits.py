@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from guestbook.storage import database, plain_select, seen_facts
+from guestbook.storage import database, plain_sql, seen_facts
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Setting
 from tests.conftest import running, settings_for
@@ -18,7 +18,7 @@ from tests.conftest import running, settings_for
 
 def saved() -> int:
     with db.engine.connect() as connection:
-        return seen_facts.saved_hits(plain_select.through(connection))
+        return seen_facts.saved_hits(plain_sql.through(connection))
 
 
 def test_batches_add_up(each_app: Flask) -> None:

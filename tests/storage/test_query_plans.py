@@ -18,7 +18,7 @@ from guestbook.outbound.lanes import open_with_due
 from guestbook.queries import cron_status, filtered_lists, public_comments, statistics
 from guestbook.queue import claims, comment_order, erasure, redelivery
 from guestbook.queue.poller import Poller
-from guestbook.storage import batch_delete, database, plain_select
+from guestbook.storage import batch_delete, database, plain_sql
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, INBOUND, Comment, Delivery, InboundEvent, Source, Webhook
 from tests.conftest import need, settings_for
@@ -131,11 +131,11 @@ def later_page(_: str) -> object:
 
 
 def first_page_for_readers(_: str) -> object:
-    return public_comments.page(plain_select.through(db.session()), None, 20).rows
+    return public_comments.page(plain_sql.through(db.session()), None, 20).rows
 
 
 def later_page_for_readers(_: str) -> object:
-    return public_comments.page(plain_select.through(db.session()), f"{COMMENTS // 2:032d}", 20).rows
+    return public_comments.page(plain_sql.through(db.session()), f"{COMMENTS // 2:032d}", 20).rows
 
 
 def next_of_backfill(_: str) -> object:

@@ -7,7 +7,7 @@ from flask import Flask
 
 from guestbook.storage import preferences, seen_facts
 from guestbook.storage.database import db, writing
-from guestbook.storage.plain_select import through
+from guestbook.storage.plain_sql import through
 from guestbook.web import public_pages, reader_app
 from tests.conftest import running, settings_for
 from tests.support.visitor import Visitor, by_class, parse

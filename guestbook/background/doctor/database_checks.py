@@ -26,7 +26,6 @@ from guestbook.storage import (
     database,
     database_errors,
     engine_setup,
-    plain_statement,
     schema_version,
     sqlite_setup,
     stored_secrets,
@@ -136,7 +135,7 @@ def check_damage(book: ExaminedBook) -> Iterator[DoctorFinding]:
         return
     until = time.monotonic() + PATIENCE
     with book.engine.connect() as connection:
-        raw = plain_statement.raw(connection)
+        raw = engine_setup.sqlite_connection(connection)
         raw.set_progress_handler(lambda: time.monotonic() > until, STEPS)
         try:
             said = str(connection.execute(text("PRAGMA quick_check(1)")).scalar())

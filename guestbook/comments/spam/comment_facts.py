@@ -14,7 +14,7 @@ from guestbook.comments.spam import texts as spam_texts
 from guestbook.comments.spam.spam_rules import CommentFacts
 from guestbook.lib import ids
 from guestbook.storage import audit_log
-from guestbook.storage.plain_select import Select
+from guestbook.storage.plain_sql import Select
 from guestbook.storage.preferences import Preferences
 
 COMPARED_COMMENTS = 60  # the newest ones say which writing systems a book uses

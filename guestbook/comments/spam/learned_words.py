@@ -14,9 +14,9 @@ from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
 from guestbook.comments.spam import word_score
 from guestbook.comments.spam.word_score import Count, Score
 from guestbook.lib import clock
-from guestbook.storage import audit_log, plain_select, upsert
+from guestbook.storage import audit_log, plain_sql, upsert
 from guestbook.storage.models import Comment, LearnedWord
-from guestbook.storage.plain_select import Select
+from guestbook.storage.plain_sql import Select
 
 WORDS_KEPT = 20_000  # rows, a megabyte or two
 FORGOTTEN_AT_ONCE = 2_000  # the rarest and oldest, when there are more
@@ -76,7 +76,7 @@ def forget_all(session: Session, secret_key: str) -> int:
 
 
 def _counts(select: Select, names: Collection[str]) -> dict[str, Count]:
-    text, named = plain_select.listed(names)
+    text, named = plain_sql.listed(names)
     rows = select(COUNTS + text, **named) if names else ()
     return {name: Count(good, spam) for name, good, spam in rows}
 

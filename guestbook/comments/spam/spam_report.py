@@ -12,7 +12,7 @@ from guestbook.comments.refusals import RefusalCount
 from guestbook.comments.spam import comment_facts, learned_words, word_score
 from guestbook.lib import clock, json_schema
 from guestbook.lib.text import counted
-from guestbook.storage import plain_select
+from guestbook.storage import plain_sql
 from guestbook.storage.models import LearnedWord
 
 
@@ -53,7 +53,7 @@ class SpamReport(NamedTuple):
 
 def read(session: Session, secret_key: str, now: datetime) -> SpamReport:
     """Return the state of the spam rules."""
-    learned = learned_words.decisions(plain_select.through(session), secret_key)
+    learned = learned_words.decisions(plain_sql.through(session), secret_key)
     words = session.scalar(select(func.count()).select_from(LearnedWord)) or 0
     return SpamReport(
         refusals.lately(session, now),

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete
 from sqlalchemy.orm import Session
 
-from guestbook.storage import plain_insert, plain_select
+from guestbook.storage import plain_sql
 from guestbook.storage.models import Comment, TextMark
-from guestbook.storage.plain_select import Select
+from guestbook.storage.plain_sql import Select
 
 # The page makes links of these: an address, or a bare host under one of the old top-level domains.
 LINK_PATTERN = re.compile(
@@ -173,6 +173,7 @@ WITH_MARK = [
     f" WHERE text_marks.{column} = :mark ORDER BY comment_id DESC LIMIT {COMPARED}"
     for column in ("first", "second")
 ]
+ADD_MARKS = "INSERT INTO text_marks (comment_id, first, second) VALUES (:comment_id, :first, :second)"
 COMPARED_COLUMNS = "SELECT name, status, message FROM comments WHERE id IN "
 
 
@@ -186,7 +187,7 @@ def find_repeated(select: Select, name: str, message: str, own_id: str | None = 
     near.discard(own_id or "")
     if not near:
         return None
-    mine, (ids, named) = parts(message), plain_select.listed(near)
+    mine, (ids, named) = parts(message), plain_sql.listed(near)
     found = [
         Repeated(its_name == name, status)
         for its_name, status, text in select(COMPARED_COLUMNS + ids, **named)
@@ -199,7 +200,7 @@ def remember_new_text(connection: Connection, comment: Comment) -> None:
     """Store the marks of a comment that has none, in the caller's transaction."""
     if marks := marks_of(comment.message):
         values = {"comment_id": comment.id, "first": marks[0], "second": marks[1]}
-        plain_insert.store_values(connection, TextMark.__table__, [values])
+        plain_sql.run(connection, ADD_MARKS, **values)
 
 
 def remember_text(session: Session, comment: Comment) -> None:

@@ -14,7 +14,7 @@ from guestbook.inbound.verify_and_decide import Effect, RemoveMention, WriteMent
 from guestbook.lib import clock
 from guestbook.lib.errors import Translatable
 from guestbook.settings import Settings
-from guestbook.storage import plain_select, preferences
+from guestbook.storage import plain_sql, preferences
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.models import Comment, Origin, Source
 
@@ -29,7 +29,7 @@ def write(session: Session, source: Source, action: WriteMention, settings: Sett
     row = _comment_of(session, action.url)
     own_id = row.id if row is not None else None
     facts = comment_facts.gather(
-        plain_select.through(session), action.draft, kept, settings.secret_key, own_id=own_id
+        plain_sql.through(session), action.draft, kept, settings.secret_key, own_id=own_id
     )
     found = moderation_policy.classify(facts, kept.moderation)
     if row is not None:

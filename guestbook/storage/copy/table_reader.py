@@ -23,7 +23,7 @@ from sqlalchemy import (
     true,
 )
 
-from guestbook.storage import plain_statement
+from guestbook.storage import engine_setup
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.models import Setting
 
@@ -95,7 +95,7 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
     """Give a connection that sees the database as it was at its first read, whatever is written meanwhile."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
-            raw = plain_statement.raw(connection)
+            raw = engine_setup.sqlite_connection(connection)
             # By itself SQLite would not say in which row it found bytes that are not UTF-8.
             raw.text_factory = lambda stored: stored.decode(errors="surrogateescape")
         else:

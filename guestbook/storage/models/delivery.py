@@ -21,9 +21,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from guestbook.storage.column_types import LONG_TEXT
-from guestbook.storage.comment_order_sql import IS_NEXT_SQL
 from guestbook.storage.database import Base
 from guestbook.storage.models.webhook import Webhook
+from guestbook.storage.plain_sql import IS_NEXT_SQL
 
 QUEUE_STATUSES = ("new", "processed", "failed")
 

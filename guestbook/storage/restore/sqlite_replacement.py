@@ -21,7 +21,6 @@ from guestbook.storage import (
     database,
     database_errors,
     engine_setup,
-    plain_statement,
     schema_version,
 )
 from guestbook.storage.backup_file import BackupLabel, quoted
@@ -183,7 +182,7 @@ def replace_on_sqlite(
         with database.write(engine) as connection:
             if _has_rows(connection):
                 keep()
-                continue_sequences(plain_statement.raw(connection), "staged", "main")
+                continue_sequences(engine_setup.sqlite_connection(connection), "staged", "main")
             _make_anew(connection)
             names = _tables(connection, "staged")
             with progress("Restoring", sum(staged_book.rows.values())) as step:
@@ -213,7 +212,7 @@ def _make_anew(connection: Connection) -> None:
 
 def _fill(connection: Connection, name: str, step: Callable[[int], None]) -> int:
     """Copy a table's rows, and compare; return how many there are."""
-    raw = plain_statement.raw(connection)
+    raw = engine_setup.sqlite_connection(connection)
     columns = [row[1] for row in raw.execute(f'PRAGMA main.table_info("{name}")')]
     if name != VERSION_TABLE:  # schema.sql has filled it
         names = quoted(columns)

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from guestbook.comments import book
 from guestbook.comments.spam import comment_facts, learned_words
 from guestbook.lib import clock
-from guestbook.storage import database, plain_select
+from guestbook.storage import database, plain_sql
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, LearnedWord
 from tests.conftest import running
@@ -69,7 +69,7 @@ def forget() -> object:
 def assert_counts_fit(app: Flask) -> None:
     with app.app_context():
         kinds = Counter(db.session.scalars(select(Comment.learned_as)))
-        counts = learned_words.decisions(plain_select.through(db.session()), factories.settings().secret_key)
+        counts = learned_words.decisions(plain_sql.through(db.session()), factories.settings().secret_key)
         assert (counts.good, counts.spam) == (kinds["good"], kinds["spam"])
 
 

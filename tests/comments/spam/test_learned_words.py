@@ -8,7 +8,7 @@ from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import learned_words, word_score
 from guestbook.comments.spam.word_score import Count, Score
-from guestbook.storage import plain_select, preferences
+from guestbook.storage import plain_sql, preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, LearnedWord
 from tests.support import factories
@@ -33,7 +33,7 @@ def decide(comment_id: str, status: str) -> None:
 
 
 def decisions() -> Count:
-    return learned_words.decisions(plain_select.through(db.session()), key())
+    return learned_words.decisions(plain_sql.through(db.session()), key())
 
 
 def rows() -> dict[str, Count]:
@@ -42,7 +42,7 @@ def rows() -> dict[str, Count]:
 
 
 def score(message: str) -> Score | None:
-    return learned_words.score(plain_select.through(db.session()), key(), Draft("Eve", None, message, {}))
+    return learned_words.score(plain_sql.through(db.session()), key(), Draft("Eve", None, message, {}))
 
 
 def teach(times: int = word_score.FEWEST_DECISIONS) -> None:
@@ -151,4 +151,4 @@ def test_the_table_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_another_secret_key_finds_nothing() -> None:
     teach()
-    assert learned_words.decisions(plain_select.through(db.session()), "another key") == (0, 0)
+    assert learned_words.decisions(plain_sql.through(db.session()), "another key") == (0, 0)

@@ -4,12 +4,12 @@ import pytest
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 
 from guestbook.comments.spam import texts
 from guestbook.comments.spam.texts import Repeated
 from guestbook.lib import clock
-from guestbook.storage import plain_select
+from guestbook.storage import plain_sql
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, TextMark
 from tests.support import factories, spam_corpus
@@ -28,7 +28,7 @@ def _context(app: Flask) -> None:
 
 
 def find(message: str, name: str = "Bob") -> Repeated | None:
-    return texts.find_repeated(plain_select.through(db.session()), name, message)
+    return texts.find_repeated(plain_sql.through(db.session()), name, message)
 
 
 @pytest.mark.parametrize("message", [TEXT, TEXT.upper(), CHANGED, f"{TEXT} Bye!"])
@@ -81,19 +81,14 @@ def test_a_corrected_comment_is_found_by_its_new_text_alone() -> None:
 def test_a_lookup_in_a_large_book_goes_through_the_indexes_and_stops(engine: Engine) -> None:
     if engine.dialect.name != "sqlite":
         pytest.skip("the plan is SQLite's")
-    seen: list[str] = []
-    event.listen(engine, "before_cursor_execute", lambda *found: seen.append(found[2]))
     for _ in range(20):
         factories.sign(TEXT)
-    seen.clear()
     assert find(TEXT)
-    lookups = [statement for statement in seen if "text_marks" in statement]
-    assert len(lookups) == 2
-    for statement in lookups:
+    for statement in texts.WITH_MARK:
         assert "LIMIT" in statement
         with engine.connect() as connection:
-            query = f"EXPLAIN QUERY PLAN {statement}"
-            plan = " ".join(row[-1] for row in connection.exec_driver_sql(query, ("x",)))
+            found = plain_sql.run(connection, f"EXPLAIN QUERY PLAN {statement}", mark="x")
+        plan = " ".join(row[-1] for row in found)
         assert "SEARCH text_marks USING COVERING INDEX text_marks_by_" in plan
         assert "TEMP B-TREE" not in plan
 

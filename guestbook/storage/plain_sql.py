@@ -1,0 +1,70 @@
+"""Statements as text. On SQLite they run without SQLAlchemy, which would take longer than SQLite itself.
+
+An idle pass, the kept front page and a page by CGI must start without SQLAlchemy, so they select with these.
+The few statements that each comment needs are made of them too; on a server they go through SQLAlchemy.
+"""
+
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
+
+Select = Callable[..., Sequence[tuple[Any, ...]]]  # takes the text, and its parameters `:name` by name
+FOR_UPDATE = " FOR UPDATE"  # the end of a SELECT that locks its rows
+
+# Whether no earlier delivery about the same comment is on its way to the same webhook. It is a scalar
+# subquery, because databases turn NOT EXISTS into a join that may read the whole table. The first two
+# conditions spare most rows the look. If they stood before an OR, PostgreSQL without statistics would think
+# that hardly a row passes, and read all rows of a webhook to find the first. Only MariaDB reads the hint;
+# without it, it may read the whole table.
+IS_NEXT_SQL = """(
+    CASE WHEN deliveries.sequence IS NULL OR deliveries.sequence = 1 THEN TRUE ELSE (
+        SELECT earlier.id FROM deliveries AS earlier /*! FORCE INDEX (deliveries_by_comment) */
+        WHERE earlier.comment_id = deliveries.comment_id AND earlier.webhook_id = deliveries.webhook_id
+        AND earlier.sequence < deliveries.sequence AND earlier.due_at IS NOT NULL LIMIT 1
+    ) IS NULL END)"""
+
+
+def of_sqlite(connection: sqlite3.Connection) -> Select:
+    """Return what selects through a connection of SQLite's own module."""
+
+    def select(sql: str, **parameters: object) -> Sequence[tuple[Any, ...]]:
+        return connection.execute(sql, parameters).fetchall()
+
+    return select
+
+
+def through(source: "Session | Connection") -> Select:
+    """Return what selects in a transaction of SQLAlchemy."""
+    from sqlalchemy.orm import Session
+
+    def select(sql: str, **parameters: object) -> Sequence[tuple[Any, ...]]:
+        return run(source.connection() if isinstance(source, Session) else source, sql, **parameters)
+
+    return select
+
+
+def run(connection: "Connection", sql: str, **parameters: object) -> Sequence[tuple[Any, ...]]:
+    """Run a statement in a transaction of SQLAlchemy, whose errors it raises; return the rows."""
+    from sqlalchemy import text
+
+    from guestbook.storage import database_errors, engine_setup
+
+    if connection.dialect.name != "sqlite":
+        done = connection.execute(text(sql), parameters)
+        return [tuple(row) for row in done] if done.returns_rows else ()
+    select = of_sqlite(engine_setup.sqlite_connection(connection))
+    try:
+        # SQLite has one writer at a time, so it locks no rows.
+        return select(sql.removesuffix(FOR_UPDATE), **parameters)
+    except sqlite3.Error as error:
+        raise database_errors.from_sqlite(error) from error
+
+
+def listed(values: Collection[str]) -> tuple[str, dict[str, str]]:
+    """Return `(:value0, :value1)` and so on, to follow IN, and the parameters for it; there must be one."""
+    named = {f"value{number}": value for number, value in enumerate(values)}
+    return f"({', '.join(f':{name}' for name in named)})", named
