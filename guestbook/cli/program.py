@@ -103,7 +103,7 @@ SECTIONS: dict[str, dict[str, str]] = {  # of --help: names, and modules of this
         "encrypt-secrets": "upgrade",
         "migrate-to": "backup",
         "take-over": "upgrade",
-        "demo": "demo.tour",
+        "demo": "demo",
     },
 }
 # Of the program `guestbook`. `flask --app guestbook run` is Flask's own development server.

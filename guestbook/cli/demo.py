@@ -1,0 +1,416 @@
+"""The command `demo`: a tour of a throwaway book with a server, a pass and a bin, in one minute.
+
+First comes the command, then its three steps, then the book, its processes, and how the tour prints.
+"""
+
+import math
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import requests
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from guestbook import settings
+from guestbook.auth import login
+from guestbook.cli import app_command
+from guestbook.comments import book
+from guestbook.comments.comment_form import Draft
+from guestbook.comments.moderation_policy import Classification
+from guestbook.inbound import bins
+from guestbook.lib import byte_view, own_process, signing
+from guestbook.lib.errors import Refused
+from guestbook.lib.own_process import StopFlag
+from guestbook.lib.text import printable
+from guestbook.lib.verification import verify_signature
+from guestbook.outbound import webhooks
+from guestbook.settings import Settings, installation, secret_key
+from guestbook.storage import database, engine_setup
+from guestbook.storage.models import Bin, BinRequest, Delivery
+
+LOCALHOST = "127.0.0.1"
+DATA_DIR = f"{settings.SETTING_PREFIX}DATA_DIR"
+FLASK = (sys.executable, "-m", "flask", "--app", "guestbook")
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LONGEST_PASS = "86400"  # seconds
+START_TIMEOUT = 30.0  # seconds, on a slow and busy machine
+SENT_WITHIN = 20.0  # seconds; it takes less than one
+RETRIED_WITHIN = 30.0  # seconds; it takes four to six
+REQUEST_TIMEOUT = 10.0  # seconds
+LOOK_INTERVAL = 0.05  # seconds
+END_TIMEOUT = 5.0  # seconds that a process may take to end
+LAST_LINE_LIMIT = 200  # characters
+SHORT_ID_LENGTH = 12
+SAMPLE_COMMENTS = (
+    ("Grace", "Found your site by way of a friend's. The photos of the harbour are lovely!"),
+    ("Łukasz", "Greetings from Łódź 🦋 I have taken your recipe for pierogi home."),
+    ("Mary", "I was here, and I will come back."),
+)
+REPLY = "Please do, Mary! The next photos come in spring."
+GREETING = "Hello from the demo!"
+WORD, OTHER_WORD = b"Hello", b"Jello"  # of the greeting, and with one letter changed
+SHOWN_HEADERS = (
+    *("Content-Type", "User-Agent", "webhook-id", "webhook-timestamp", "webhook-signature"),
+    *("X-Hub-Signature-256", "X-Guestbook-Event", "X-Guestbook-Attempt"),
+)
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """Ctrl-C or another signal has ended the demo."""
+
+
+@click.command(cls=app_command.AnyVersionCommand)
+@click.option("--port", type=click.IntRange(1, 65535), help="Serve on this port; by default on a free one.")
+@click.option("--no-wait", is_flag=True, help="End after the last step instead of waiting for Ctrl-C.")
+def demo(port: int | None, no_wait: bool) -> None:
+    """Show in a minute what the book does: a delivery, a retry, a signature.
+
+    It uses a throwaway book on this machine and no network. It does not touch your own book.
+    """
+    try:
+        with _made(port) as tour:
+            _go(tour, wait=not no_wait)
+    except Stopped:
+        click.echo("\nThe demo was stopped early. Everything of it is removed.", err=True)
+        sys.exit(1)
+    except BrokenPipeError:  # nobody reads any more, not even a sentence about it
+        raise
+    except (OSError, SQLAlchemyError) as error:
+        said = getattr(error, "strerror", None) or getattr(error, "orig", None) or error
+        raise Refused(f"The demo cannot go on: {' '.join(str(said).split()).rstrip('.')}.") from None
+    if not no_wait:
+        click.echo("\nThe demo is over. Everything of it is removed.")
+
+
+def _go(tour: "Tour", *, wait: bool) -> None:
+    _title("A tour of the guestbook")
+    _paragraph(
+        "This makes a throwaway book in a temporary folder and serves it on this machine. It uses no network "
+        "and does not touch your own book. At the end everything is removed."
+    )
+    tour.start("server", "serve", "--listen", tour.address.removeprefix("http://"))
+    tour.start("pass", "cron", "--stay", "--max-seconds", LONGEST_PASS)
+    tour.wait_for(lambda: _is_served(tour.address), START_TIMEOUT, "The server did not answer")
+    _paragraph(f"The book is ready, and {len(SAMPLE_COMMENTS)} people have signed it: {tour.address}/")
+    _paragraph(
+        "Next to the server runs the pass, which sends what is due. On a host, cron starts it. There is also "
+        "a bin, a URL that keeps every request, and a webhook that sends it every new comment."
+    )
+    first = _show_delivery(tour)
+    _show_retry(tour)
+    _show_signature(tour, first)
+    if wait:
+        _look_around(tour)
+    else:
+        _paragraph(
+            "That was the tour. Without --no-wait the book stays until Ctrl-C, so that you can look around."
+        )
+
+
+def _show_delivery(tour: "Tour") -> BinRequest:
+    """Sign the book and show what arrives at the bin; return it."""
+    _title("1. A delivery")
+    _paragraph(f"Ada signs the book with a real HTTP request: “{GREETING}”")
+    sent = tour.sign("Ada", GREETING)
+    _paragraph(
+        "She got her answer at once. Her comment and its delivery to the bin were stored in one transaction, "
+        "and nothing was sent yet. The pass does the sending."
+    )
+    request = tour.request(sent, 1)
+    milliseconds = max(1, (request.received_at - sent.created_at) // timedelta(milliseconds=1))
+    after = f"{milliseconds} milliseconds" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} seconds"
+    _paragraph(f"{after} later the bin has this request:")
+    headers = [f"{name}: {_header(request, name)}" for name in SHOWN_HEADERS]
+    body = byte_view.view(request.kept, _header(request, "Content-Type")).text
+    _listing([f"{request.method} (the bin's address)", *headers, "", *body.split("\n")])
+    _paragraph(f"The bin answered {request.answered}: delivered.")
+    return request
+
+
+def _show_retry(tour: "Tour") -> None:
+    """Let the bin fail once, and show that the webhook is sent again."""
+    _title("2. A failure and its retry")
+    _paragraph("Receivers fail sometimes. We let the bin fail the next request, and Alan signs the book.")
+    with Session(tour.engine) as opened, database.writing(opened) as session:
+        bins.update(session, session.get_one(Bin, tour.bin_id), {"fail": "1"})
+    sent = tour.sign("Alan", "Does this get through?")
+    first = tour.request(sent, 1)
+    _listing([_attempt(first)])
+    _paragraph(
+        "The delivery stays in the database. The retry schedule makes it due again in about 5 seconds. "
+        "So we wait…"
+    )
+    second = tour.request(sent, 2)
+    _listing([_attempt(second)])
+    if (first.answered, second.answered) != (500, 200) or first.kept != second.kept:
+        raise Refused(f"The attempts were not as they should be: {_attempt(first)}, {_attempt(second)}.")
+    waited = (second.received_at - first.received_at).total_seconds()
+    _paragraph(
+        f"The retry came {waited:.1f} seconds later, with the same webhook-id and the same body. The id lets "
+        "a receiver drop repeats. If the retry fails too, up to eight more attempts follow, over three days."
+    )
+
+
+def _show_signature(tour: "Tour", request: BinRequest) -> None:
+    """Verify the request as a receiver does, and show that one changed letter breaks the signature."""
+    _title("3. A signature check")
+    _paragraph(
+        "Anybody can send something to the bin. The signature proves that Ada's webhook came from the book. "
+        "It covers the id, the timestamp and the exact body, joined by dots:"
+    )
+    _listing([signing.signed_content(*_stamp(request), request.kept).decode()])
+    _paragraph("This is the HMAC-SHA256 of that in base64, with the webhook's secret as the key:")
+    _compare(tour, request, request.kept, genuine=True)
+    _paragraph("They are equal: the webhook is genuine. Now one letter changes on the way, Hello to Jello:")
+    _compare(tour, request, request.kept.replace(WORD, OTHER_WORD, 1), genuine=False)
+    _paragraph(
+        "They differ, so a receiver refuses it. The admin pages explain this for each delivery, with code in "
+        "Python, PHP, Node and Ruby."
+    )
+
+
+def _compare(tour: "Tour", request: BinRequest, body: bytes, *, genuine: bool) -> None:
+    """Show the signature that a body needs and the one that arrived; Refused when our verdict is wrong."""
+    needed = signing.standard((signing.key_of(tour.secret),), *_stamp(request), body)
+    came = _header(request, "webhook-signature")
+    _listing([f"computed  {needed}", f"arrived   {came}"])
+    headers = {name.lower(): value for name, value in request.pairs}
+    verdict = verify_signature.verify("standard", (tour.secret,), headers, body, request.received_at)
+    if not verdict.ok == (needed == came) == genuine:
+        raise Refused(f"The signature check went wrong: {verdict.sentence}")
+
+
+def _look_around(tour: "Tour") -> None:
+    """Name what the visitor can open and type, and wait for Ctrl-C."""
+    _title("Now look around")
+    book_, admin = f"{tour.address}/", f"{tour.address}/admin/"
+    bin_page = f"{admin}bins/{tour.bin_id}"
+    addresses = {"The book": book_, "Admin": admin, "Password": tour.password, "The bin": bin_page}
+    _copyable(f"{name:<9} {value}" for name, value in addresses.items())
+    _paragraph(
+        "Sign the book in your browser, and see what the bin gets. Or type this in another terminal, in this "
+        "folder:"
+    )
+    # Settings of the user's own would be stronger than those of the demo's folder.
+    own = {"DATABASE_URL": tour.read.database_url, "SECRET_KEY": "", "SECRET_KEY_FILE": ""}
+    named = {DATA_DIR: str(tour.folder)} | {settings.SETTING_PREFIX + name: own[name] for name in own}
+    given = settings.read_all()
+    lines = [f"{name}={shlex.quote(named[name])} \\" for name in named if name in given]
+    for words in ("deliveries list", f"bins show {tour.bin_id[:SHORT_ID_LENGTH]}"):
+        _copyable([*lines, f"  {app_command.typed(words)}"])
+    _paragraph(f"Ctrl-C ends the demo and removes {tour.folder}.")
+    with suppress(Stopped):
+        tour.wait_for(lambda: None, math.inf, "")  # or until a process ends
+
+
+def _header(row: BinRequest, name: str) -> str:
+    """Return a header of a request; the case of its name does not matter."""
+    return next((value for key, value in row.pairs if key.lower() == name.lower()), "")
+
+
+def _stamp(row: BinRequest) -> tuple[str, int]:
+    return _header(row, "webhook-id"), int(_header(row, "webhook-timestamp"))
+
+
+def _attempt(row: BinRequest) -> str:
+    number, event_id = _header(row, "X-Guestbook-Attempt"), _header(row, "webhook-id")
+    return f"attempt {number}  answered {row.answered}  webhook-id {event_id}"
+
+
+@contextmanager
+def _made(port: int | None) -> Iterator["Tour"]:
+    """Yield the tour with its book. At the end no process of it runs, and nothing is left.
+
+    While it waits it looks at a flag that signals set. A handler that raised could do so between the start of
+    a process and the note that it must be ended.
+    """
+    try:
+        with socket.create_server((LOCALHOST, port or 0)) as listener:
+            address = f"http://{LOCALHOST}:{listener.getsockname()[1]}"
+    except OSError:
+        sentence = f"Port {port} is in use or cannot be used. Take another one, or leave out --port."
+        raise Refused(sentence) from None
+    folder = Path(tempfile.mkdtemp(prefix="guestbook-demo-")).resolve()  # only its owner may read it
+    try:
+        own = {"BASE_URL": address, "ALLOW_NETWORKS": "127.0.0.0/8"}
+        lines = [f"{settings.SETTING_PREFIX}{name}={value}\n" for name, value in own.items()]
+        (folder / ".env").write_text("".join(lines))
+        read = settings.load({DATA_DIR: str(folder)}, alone=True)
+        read = replace(read, secret_key=secret_key.make(folder))
+        # A signal that nohup ignores stays ignored.
+        caught = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        with own_process.flag_set_by(caught, second_ends=False) as stop, engine_setup.opened(read) as engine:
+            tour = Tour(folder, address, stop, engine, read)
+            try:
+                tour.fill()
+                yield tour
+            finally:
+                tour.end()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class Tour:
+    """The book in its temporary folder, its processes, and what has arrived at its bin."""
+
+    folder: Path
+    address: str  # without a slash at the end
+    stop: StopFlag
+    engine: Engine
+    read: Settings
+    bin_id: str = ""
+    secret: str = ""  # of the webhook that sends to the bin
+    password: str = ""
+    running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    def fill(self) -> None:
+        """Create the tables, the password, some comments, a bin, and then the webhook that sends to it."""
+        database.create_tables(self.engine)
+        self.password = login.random_password()
+        with Session(self.engine) as opened, database.writing(opened) as session:
+            login.set_password(session, self.password)
+            for name, message in SAMPLE_COMMENTS:
+                draft, published = Draft(name, None, message, {}), Classification("published")
+                comment = book.sign(session, draft, published, form_key=None, settings=self.read)
+            book.reply(session, comment, REPLY, self.read)
+            bin_ = bins.add(session, {"name": "demo", "body": "Thank you!\n"})
+            fields = {"url": bin_.url(self.address), "name": "the bin"}
+            self.bin_id, self.secret = bin_.id, webhooks.add(session, fields, self.read).secret
+
+    def start(self, name: str, *command: str) -> None:
+        """Run a command in a session of its own, so that Ctrl-C reaches only us; its output goes to a log."""
+        own_prefixes = (settings.SETTING_PREFIX, "FLASK_")
+        env = {name: value for name, value in os.environ.items() if not name.startswith(own_prefixes)}
+        env |= {DATA_DIR: str(self.folder), "FLASK_SKIP_DOTENV": "1"}
+        env["PYTHONPATH"] = os.pathsep.join([str(installation.CHECKOUT), env.get("PYTHONPATH", "")])
+        with self._log(name).open("wb") as log:
+            self.running[name] = subprocess.Popen(
+                [*FLASK, *command],
+                cwd=self.folder,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def wait_for(self, look: Callable[[], T | None], seconds: float, otherwise: str) -> T:
+        """Call `look` until it returns something, and return that.
+
+        Raises Stopped, and Refused when a process has ended or the time is over. `otherwise` begins the
+        sentence for that, such as `The server did not answer`.
+        """
+        give_up = time.monotonic() + seconds
+        while (found := look()) is None:
+            for name, process in self.running.items():
+                if process.poll() is not None:
+                    raise Refused(f"The demo's {name} has ended by itself.{self._last_line([name])}")
+            if time.monotonic() > give_up:
+                raise Refused(f"{otherwise} within {seconds:g} seconds.{self._last_line(self.running)}")
+            if self.stop.wait(LOOK_INTERVAL):
+                raise Stopped
+        return found
+
+    def end(self) -> None:
+        """End the processes, those that do not listen by force."""
+        for process in self.running.values():
+            process.terminate()
+        for process in self.running.values():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(END_TIMEOUT)
+            process.kill()  # does nothing to one that has ended
+            process.wait()
+
+    def sign(self, name: str, message: str) -> Delivery:
+        """Sign the book through its API; return the delivery that this caused."""
+        comment = {"name": name, "message": message}
+        try:
+            answer = _browser.post(f"{self.address}/api/v1/comments", json=comment, timeout=REQUEST_TIMEOUT)
+            if not answer.ok:
+                raise Refused(f"The book did not take the comment: it answered {answer.status_code}.")
+            comment_id = str(answer.json()["id"])
+        except (requests.RequestException, ValueError, KeyError) as error:
+            raise Refused(f"The book did not take the comment: {error}.") from None
+        with Session(self.engine) as session:
+            return session.scalars(select(Delivery).where(Delivery.comment_id == comment_id)).one()
+
+    def request(self, sent: Delivery, number: int) -> BinRequest:
+        """Wait for that number of requests of a delivery in the bin; return the last of them."""
+
+        def look() -> BinRequest | None:
+            with Session(self.engine) as session:
+                rows = reversed(bins.latest(session, self.bin_id, bins.REQUESTS_KEPT))
+                found = [row for row in rows if _header(row, "webhook-id") == sent.event_id]
+            return found[number - 1] if len(found) >= number else None
+
+        if number == 1:
+            return self.wait_for(look, SENT_WITHIN, "Nothing arrived at the bin")
+        return self.wait_for(look, RETRIED_WITHIN, "The retry did not arrive at the bin")
+
+    def _last_line(self, names: Iterable[str]) -> str:
+        """Return the last line that one of these processes has printed."""
+        for name in names:
+            lines = self._log(name).read_text(errors="replace").split("\n")
+            if last := next((line.strip() for line in reversed(lines) if line.strip()), ""):
+                return f" The {name} printed last: {last[:LAST_LINE_LIMIT]}"
+        return ""
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+
+_browser = requests.Session()
+_browser.trust_env = False  # no proxy can reach this server
+
+
+def _is_served(address: str) -> bool | None:
+    """Whether the book's page is served; None for not yet."""
+    try:
+        return _browser.get(f"{address}/", timeout=REQUEST_TIMEOUT).status_code == 200 or None
+    except requests.RequestException:
+        return None
+
+
+TEXT_WIDTH = 78  # columns
+LISTING_WIDTH = TEXT_WIDTH - 4  # columns right of the indent
+
+
+def _title(words: str) -> None:
+    """Print a heading with an empty line after it, in bold on a terminal."""
+    click.echo((words if "NO_COLOR" in os.environ else click.style(words, bold=True)) + "\n")
+
+
+def _paragraph(words: str) -> None:
+    """Print a paragraph with an empty line after it; addresses and paths are not broken."""
+    click.echo(textwrap.fill(words, TEXT_WIDTH, break_long_words=False, break_on_hyphens=False) + "\n")
+
+
+def _listing(lines: Iterable[str]) -> None:
+    """Print lines indented, without what is too long for a terminal or would control it."""
+    for line in map(printable, lines):
+        shown = line if len(line) <= LISTING_WIDTH else line[: LISTING_WIDTH - 1] + "…"
+        click.echo(f"    {shown}".rstrip())
+    click.echo()
+
+
+def _copyable(lines: Iterable[str]) -> None:
+    """Print lines that somebody may copy, in full."""
+    click.echo("".join(f"  {line}\n" for line in lines))

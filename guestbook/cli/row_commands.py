@@ -1,0 +1,178 @@
+"""What the commands of several nouns share: lists, and the commands that are alike for all nouns.
+
+Each noun gives its group, its model, and how the API shows a row.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
+
+import click
+from sqlalchemy.orm import Session
+
+from guestbook.cli import output, row_lookup
+from guestbook.cli.options import FiniteRange
+from guestbook.lib import clock
+from guestbook.lib.text import counted, printable
+from guestbook.queries.filtered_lists import RowPage
+from guestbook.storage import row_changes
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import AuditEntry, Comment, Delivery, InboundEvent, ReceiverLink, Source, Token
+from guestbook.storage.models import Webhook
+
+LONGEST_OVERLAP = 30 * 24  # hours
+Q = TypeVar("Q", AuditEntry, Comment, Delivery, InboundEvent)
+M = TypeVar("M", Webhook, Source, Token, ReceiverLink)
+Column = str | Callable[[Any], object]  # the name of an attribute, with dots, or a function of the row
+
+limit_option = click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many."
+)
+
+
+def newest(read_page: Callable[[str | None, int], RowPage[Q]], limit: int) -> list[Q]:
+    """Return the newest rows. A page that had to look far back may hold only a few of them."""
+    page = read_page(None, limit)
+    rows = page.rows
+    while page.older and len(rows) < limit:
+        page = read_page(page.older, limit - len(rows))
+        rows += page.rows
+    return rows
+
+
+def print_rows(
+    rows: Sequence[Any], columns: Mapping[str, Column], empty: str, *, cut: Sequence[str] = (), key: str = ""
+) -> None:
+    """Print a table of rows with their ids; `key` is the attribute with the row of the table."""
+    models = [attrgetter(key)(row) if key else row for row in rows]
+    ids = row_lookup.shown_ids(type(models[0]), [one.id for one in models]) if models else {}
+    values = [attrgetter(column) if isinstance(column, str) else column for column in columns.values()]
+    cells = [(ids[one.id], *(of(row) for of in values)) for one, row in zip(models, rows, strict=True)]
+    output.print_table(("ID", *columns), cells, empty, cut=cut)
+
+
+@dataclass(frozen=True)
+class Noun(Generic[M]):
+    """A noun with commands, and how the API shows a row of it, without secrets."""
+
+    group: click.Group
+    model: type[M]
+    facts: Callable[[M], dict[str, Any]]
+
+    @property
+    def word(self) -> str:
+        """Return `webhook`."""
+        return self.model.__name__.lower()
+
+
+def add_switches(noun: Noun[Any], *, enable: str, disable: str) -> None:
+    """Add the commands enable and disable with these texts of help."""
+    _add_switch(noun, "enable", row_changes.enable, enable)
+    _add_switch(noun, "disable", row_changes.disable, disable)
+
+
+def _add_switch(noun: Noun[Any], verb: str, change: Callable[[Session, Any], None], help_text: str) -> None:
+    @noun.group.command(verb, help=help_text)
+    @row_lookup.id_argument
+    @output.as_json
+    def switch(id_: str, as_json: bool) -> None:
+        with writing() as session:
+            row = row_lookup.find(noun.model, id_)
+            change(session, row)
+            facts = noun.facts(row)
+        output.print_done(f"{verb.capitalize()}d {noun.word} {row.id}.", facts, as_json)
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """What `rotate-secret` or `rotate-key` makes anew, and how it is called."""
+
+    what: str
+    shown: str
+    field: str
+    old_end: str
+
+
+SECRET = Rotation("secret", "secret", "secret", "previous_secret_expires_at")
+KEY = Rotation("key", "public key", "public_key", "previous_signing_key_expires_at")
+
+
+def add_rotation(
+    noun: Noun[M],
+    kind: Rotation,
+    rotate: Callable[[Session, M, timedelta, str | None], None],
+    given: Callable[[Any], Any],
+    *,
+    is_valid: str,
+    help_text: str,
+) -> None:
+    """Add rotate-secret or rotate-key. `given` is its option, and `is_valid` the verb for the old one."""
+
+    @noun.group.command(f"rotate-{kind.what}", help=help_text)
+    @row_lookup.id_argument
+    @given
+    @click.option(
+        "--overlap-hours",
+        type=FiniteRange(0, LONGEST_OVERLAP),
+        default=24,
+        show_default=True,
+        help=f"How long the old {kind.what} {is_valid} beside the new one.",
+    )
+    @output.as_json
+    def rotation(id_: str, overlap_hours: float, as_json: bool, **option: str | None) -> None:
+        (value,) = option.values()
+        with writing() as session:
+            row = row_lookup.find(noun.model, id_)
+            rotate(session, row, timedelta(hours=overlap_hours), value)
+            # What was given is not printed again.
+            made: Any = {kind.field: getattr(row, kind.field)} if kind is KEY or not value else {}
+            facts = noun.facts(row) | made
+        new = f"The new {kind.shown}"
+        said = f"{new}: {made[kind.field]}" if made else f"{new} is set."
+        end = f"beside it until {facts[kind.old_end]}" if overlap_hours else "no more"
+        output.print_done(f"{said}\nThe old one {is_valid} {end}.", facts, as_json)
+
+
+def add_deletion(
+    noun: Noun[Any],
+    delete: Callable[[Any, str], int],
+    children: type[Delivery] | type[InboundEvent],
+    words: tuple[str, str],
+    help_text: str,
+) -> None:
+    """Add the command that deletes a row with its children; `words` are the noun for one and for many."""
+
+    @noun.group.command("delete", help=help_text)
+    @row_lookup.id_argument
+    @output.yes_option
+    @output.as_json
+    def deletion(id_: str, yes: bool, as_json: bool) -> None:
+        row = row_lookup.find(noun.model, id_)
+        row_id, name = row.id, f"{noun.word} {row.name}"
+        mine = getattr(children, f"{noun.word}_id") == row_id
+        output.ask_on_terminal(lambda: output.going(children, mine, name, *words), yes)
+        db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+        count = delete(db.engine, row_id)
+        done = f"Deleted {noun.word} {row_id} and {counted(count, *words)}."
+        output.print_done(done, {"deleted": [row_id], words[1]: count}, as_json)
+
+
+def add_revocation(
+    noun: Noun[M], word: str, revoke: Callable[[Session, M], None], help_text: str
+) -> None:
+    """Add the command that revokes a token or a link; on a terminal it says when it was last used, and asks."""
+
+    @noun.group.command("revoke", help=help_text)
+    @row_lookup.id_argument
+    @output.yes_option
+    @output.as_json
+    def revocation(id_: str, yes: bool, as_json: bool) -> None:
+        row = row_lookup.find(noun.model, id_)
+        row_id, name, used = row.id, printable(row.name), row.last_used_at
+        last = f"was last used {clock.ago(used)}" if used else "was never used"
+        output.ask_on_terminal(lambda: f"The {word} {name} {last}.", yes, "Revoke")
+        with writing() as session:
+            revoke(session, row_lookup.find(noun.model, row_id))
+        output.print_done(f"Revoked {word} {row_id}.", {"revoked": [row_id]}, as_json)
