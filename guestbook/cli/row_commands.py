@@ -19,8 +19,16 @@ from guestbook.lib.text import counted, printable
 from guestbook.queries.filtered_lists import RowPage
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import AuditEntry, Comment, Delivery, InboundEvent, ReceiverLink, Source, Token
-from guestbook.storage.models import Webhook
+from guestbook.storage.models import (
+    AuditEntry,
+    Comment,
+    Delivery,
+    InboundEvent,
+    ReceiverLink,
+    Source,
+    Token,
+    Webhook,
+)
 
 LONGEST_OVERLAP = 30 * 24  # hours
 Q = TypeVar("Q", AuditEntry, Comment, Delivery, InboundEvent)
@@ -159,9 +167,7 @@ def add_deletion(
         output.print_done(done, {"deleted": [row_id], words[1]: count}, as_json)
 
 
-def add_revocation(
-    noun: Noun[M], word: str, revoke: Callable[[Session, M], None], help_text: str
-) -> None:
+def add_revocation(noun: Noun[M], word: str, revoke: Callable[[Session, M], None], help_text: str) -> None:
     """Add the command that revokes a token or a link; on a terminal it says when it was last used, and asks."""
 
     @noun.group.command("revoke", help=help_text)

@@ -38,7 +38,10 @@ def test_a_process_that_stays_when_it_should_end_is_killed_and_its_last_line_exp
     log = tour.folder / "server.log"
     tour.wait_for(lambda: log.read_text() or None, 20, "It did not speak")
     environ = Path(f"/proc/{tour.running['server'].pid}/environ").read_bytes()
-    assert (f"GUESTBOOK_DATA_DIR={tour.folder}".encode() in environ, b"_TIMEOUT" in environ) == (True, False)
+    assert (f"GUESTBOOK_DATA_DIR={tour.folder}".encode() in environ, b"GUESTBOOK_TIMEOUT" in environ) == (
+        True,
+        False,
+    )
     with pytest.raises(
         Refused, match=r"^Nothing came within 0\.2 seconds\. The server printed last: I stay\.$"
     ):
