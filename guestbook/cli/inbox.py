@@ -9,7 +9,7 @@ from sqlalchemy import select
 from guestbook.background import cron
 from guestbook.cli import app_command, list_options, options, output, requeue, row_lookup, terminal_log
 from guestbook.cli import cron as commands
-from guestbook.inbound import source_shapes, template_preview, verify_and_decide
+from guestbook.inbound import body_parser, source_shapes, verify_and_decide
 from guestbook.queries import filtered_lists
 from guestbook.storage.database import db
 from guestbook.storage.models import InboundEvent, Source
@@ -82,7 +82,7 @@ def show_(id_: str, as_json: bool) -> None:
     verdict = verify_and_decide.verify(row, source, app_command.settings().secret_keys)
     facts = source_shapes.inbound_event(row) | {"source": source.name} | dict.fromkeys(NOT_SHOWN)
     output.print_groups(facts, GROUPS_OF_EVENT)
-    output.print_part("Headers", template_preview.shown_headers(row))
+    output.print_part("Headers", row.shown_headers)
     output.print_part(f"Verification: {verdict.sentence}", {step.name: step.value for step in verdict.steps})
     _print_payload(row)
 
@@ -98,7 +98,7 @@ def reprocess(**options: Any) -> None:
 
 
 def _print_payload(row: InboundEvent) -> None:
-    view = template_preview.shown_payload(row)[0]
+    view = body_parser.views(row.headers, row.body)[0]
     output.print_text(f"Payload ({view.kind}, {len(row.body):,} bytes)", view.text or "-")
     if not view.is_whole:
         click.echo("… (--json shows all of it)")

@@ -10,8 +10,8 @@ from guestbook.cli import app_command, output, row_lookup, secrets
 from guestbook.cli.options import Choice, together
 from guestbook.inbound import samples, source_shapes
 from guestbook.inbound import sources as inbound_sources
-from guestbook.inbound.scheme_fields import LONGEST_TOLERANCE
 from guestbook.inbound.senders import PRESETS, SENDER_PRESETS
+from guestbook.inbound.sources import LONGEST_TOLERANCE
 from guestbook.lib import clock
 from guestbook.lib.text import counted, for_people
 from guestbook.lib.verification.kinds import SIGNATURE_ENCODINGS, SIGNATURE_HASHES, SIGNED_CONTENTS, TOLERANCE

@@ -9,8 +9,9 @@ from urllib.parse import parse_qsl
 
 from werkzeug.http import parse_options_header
 
-from guestbook.lib import body_encoding
+from guestbook.lib import body_encoding, byte_view
 from guestbook.lib.body_encoding import MULTIPART, NotMultipart, PackedWrongly, TooManyParts
+from guestbook.lib.byte_view import View
 
 UNPACKED_LIMIT = 4_000_000  # bytes of a body after unpacking
 DEPTH_LIMIT = 64  # levels of nested lists and objects
@@ -62,6 +63,15 @@ def beginning(encoding: str, body: bytes, most: int) -> bytes:
         return body_encoding.unpacked_beginning(encoding, body, most)
     except PackedWrongly as error:
         raise BodyError(str(error)) from None
+
+
+def views(headers: Mapping[str, str], body: bytes) -> list[View]:
+    """Return each way to read a body on a page, unpacked if it was compressed."""
+    try:
+        shown = beginning(headers.get("content-encoding", ""), body, byte_view.READ_BYTES + 1)
+    except BodyError:
+        shown = body
+    return byte_view.views(shown, headers.get("content-type", ""))
 
 
 def _text(body: bytes, content_type: str) -> str:

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from guestbook.comments import book, moderation_policy
 from guestbook.comments.moderation_policy import Classification
 from guestbook.comments.spam import comment_facts
-from guestbook.inbound.mentions import mention_comments
+from guestbook.inbound import mentions
 from guestbook.inbound.verify_and_decide import (
     BECAME,
     Effect,
@@ -39,9 +39,9 @@ def carry_out(
     if isinstance(action, RemoveComment):
         return _remove_comment(session, source, action, settings)
     if isinstance(action, WriteMention):
-        return mention_comments.write(session, source, action, settings)
+        return mentions.write_comment(session, source, action, settings)
     if isinstance(action, RemoveMention):
-        return mention_comments.remove(session, action, settings)
+        return mentions.remove_comment(session, action, settings)
     if isinstance(action, ForwardEvent):
         return _forward(session, action, settings)
     home = decision.home

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.inbound import comment_or_forward, verify_and_decide
 from guestbook.inbound.inbox import Counts
-from guestbook.inbound.mentions.mention_pages import PagePool
+from guestbook.inbound.mention_pages import PagePool
 from guestbook.inbound.verify_and_decide import NO_METADATA, Claimed, Effect, InboundDecision, ReceivedEvent
 from guestbook.lib import body_encoding, clock, ids, retry_policy
 from guestbook.lib.errors import Translatable, with_detail

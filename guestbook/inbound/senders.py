@@ -8,10 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from guestbook.inbound.github_templates import GITHUB_TEMPLATES
-from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
 from guestbook.lib import validate
 from guestbook.lib.errors import Refused
-from guestbook.lib.verification.kinds import ED25519, VERIFICATION_KINDS, as_bytes
+from guestbook.lib.verification.kinds import (
+    ED25519,
+    SIGNATURE_ENCODINGS,
+    SIGNATURE_HASHES,
+    SIGNED_CONTENTS,
+    TOLERANCE,
+    VERIFICATION_KINDS,
+    as_bytes,
+)
 from guestbook.storage.models import Source
 
 HANDSHAKE_LIMIT = 4096  # bytes of a request of Slack's, Zoom's or Discord's
@@ -169,6 +176,17 @@ PRESETS = {
     "discord": _DISCORD_TEMPLATE,
     "guestbook": _GUESTBOOK,
     "plain": _PLAIN,
+}
+
+
+# What each field is until the owner says something else.
+SCHEME_DEFAULTS = {
+    "hash": SIGNATURE_HASHES[0],
+    "encoding": SIGNATURE_ENCODINGS[0],
+    "prefix": "",
+    "content": SIGNED_CONTENTS[0],
+    "timestamp_header": "",
+    "tolerance": str(TOLERANCE),
 }
 
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from guestbook.inbound import bins, scheme_fields, template_preview, verify_and_decide
+from guestbook.inbound import bins, sources, verify_and_decide
 from guestbook.inbound.bin_requests import Check
 from guestbook.lib import body_encoding, json_schema
 from guestbook.lib.json_schema import (
@@ -31,7 +31,7 @@ from guestbook.storage.models import Bin, BinRequest, InboundEvent, Source
 from guestbook.storage.models.delivery import QUEUE_STATUSES
 from guestbook.storage.models.source import ACTIONS, MENTIONS, VERIFY, scheme_of
 
-HEADER_FIELD: Schema = {"type": "string", "maxLength": scheme_fields.HEADER_LIMIT}
+HEADER_FIELD: Schema = {"type": "string", "maxLength": sources.HEADER_LIMIT}
 SCHEME_PROPERTIES: Schema = {
     "hash": one_of(*SIGNATURE_HASHES, description="The hash of hmac, sha256 by default; ed25519 has none."),
     "encoding": one_of(*SIGNATURE_ENCODINGS, description="How the signature is written, in hex by default."),
@@ -41,7 +41,7 @@ SCHEME_PROPERTIES: Schema = {
     "tolerance": {
         "type": "integer",
         "minimum": 1,
-        "maximum": scheme_fields.LONGEST_TOLERANCE,
+        "maximum": sources.LONGEST_TOLERANCE,
         "description": f"How many seconds the signed time may be from the receipt, {TOLERANCE} by default.",
     },
 }
@@ -152,7 +152,7 @@ def inbound_event_in_full(row: InboundEvent, sender: Source, settings: Settings)
     verdict = verify_and_decide.verify(row, sender, settings.secret_keys)
     steps = {"steps": [asdict(step) for step in verdict.steps]}
     return inbound_event(row) | {
-        "headers": template_preview.shown_headers(row),
+        "headers": row.shown_headers,
         "payload": payload,
         "encoding": encoding,
         "verification": json_schema.of_row(verdict, VERIFICATION_SCHEMA, steps),

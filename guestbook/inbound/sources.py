@@ -1,5 +1,6 @@
 """Manage sources, which send webhooks to us. Commands, pages and calls use this; wrong values are refused."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,12 +8,22 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import scheme_fields, senders
-from guestbook.inbound.senders import PRESETS
+from guestbook.inbound import senders
+from guestbook.inbound.senders import PRESETS, SCHEME_DEFAULTS
 from guestbook.lib import clock, ids, template_sandbox, text, validate
 from guestbook.lib.errors import Refused, only_here
 from guestbook.lib.template_sandbox import TemplateFault
-from guestbook.lib.verification.kinds import VERIFICATION_KINDS, SignatureClaim, Unproven
+from guestbook.lib.verification.kinds import (
+    ED25519,
+    SIGNATURE_ENCODINGS,
+    SIGNATURE_HASHES,
+    SIGNED_CONTENTS,
+    TIMESTAMP,
+    VERIFICATION_KINDS,
+    SignatureClaim,
+    Unproven,
+)
+from guestbook.lib.verification.verify_signature import TOKEN_HEADER
 from guestbook.storage import audit_log, batch_delete, row_changes
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import ACTIONS, BUDGET_MB, OLD_SECRET_VALID_FOR, VERIFY
@@ -24,9 +35,103 @@ DEFAULTS = {  # of PRESETS
     **dict.fromkeys(("hmac", "ed25519", "token", "none"), "plain"),
 }
 NO_CLAIM = SignatureClaim("", b"", (), None, ())
+HEADER_LIMIT = 64  # characters, as in schema.sql
+LONGEST_TOLERANCE = 86_400  # seconds
+HEADER = re.compile("[A-Za-z0-9-]+")  # servers drop names with an underscore, or read it as a hyphen
+# ASCII without a comma: where a header came twice, commas join it.
+SIGNATURE_PREFIX = re.compile(r"[!-+\--~]{0,20}")
+NO_PROOF = frozenset(("accept", "connection", "content-length", "content-type", "host", "user-agent"))
+# The check of any other field of a source looks at how the source verifies and what it does.
+JUDGED_ALONE = {"name", "preset", "verify", "action", "budget_mb"}
 
 
-def checked_fields(source: Source, fields: Mapping[str, Any]) -> dict[str, Any]:
+def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = None) -> Source:
+    """Add one from `name`, `verify` and, where given, the other fields of `update`.
+
+    A secret is made here unless the sender makes it. `template` is a text or the name of a ready-made one.
+    `preset` names a known sender; the other fields override its settings.
+    """
+    source = Source(id=row_id or ids.new(), token=ids.new_url_token(), created_at=clock.now())
+    given = {"name": "", "verify": "", "action": "log", "budget_mb": BUDGET_MB, **fields}
+    _set(source, given)
+    row_changes.refuse_taken_name(session, source)
+    session.add(source)
+    session.flush()
+    audit_log.record_row(session, "added", source)
+    return source
+
+
+def update(session: Session, source: Source, fields: Mapping[str, Any]) -> None:
+    """Change the named fields, all or, when one is wrong, none.
+
+    They are `name`, `verify`, `secret`, `header`, those of SCHEME_DEFAULTS, `action`, `template`, `relayed`,
+    `in_full`, `budget_mb`, and `preset`. A new secret of the same kind is taken as `rotate` does; a new
+    `verify` ends the old secrets at once.
+    """
+    try:
+        _set(source, fields)
+    except Refused as error:
+        error.only_here |= not JUDGED_ALONE.issuperset(error.fields)
+        raise
+    row_changes.refuse_taken_name(session, source)
+    audit_log.record_changes(session, source)
+    session.add(source)
+    session.flush()
+
+
+def rotate(
+    session: Session,
+    source: Source,
+    now: datetime,
+    secret: str | None = None,
+    overlap: timedelta = OLD_SECRET_VALID_FOR,
+) -> None:
+    """Take a new secret, given or made here; the old one stays valid for a while."""
+    if source.verify == "none":
+        raise Refused("This source verifies nothing, so it has no secret.", field="secret", only_here=True)
+    with only_here():
+        fresh = checked_secret(source.verify, secret)
+    if fresh == source.secret:
+        raise Refused("The source already has this secret.", field="secret", only_here=True)
+    source.rotate_secret(fresh, now, overlap)
+    session.flush()
+    audit_log.record_row(session, "rotated", source, "secret")
+
+
+def delete(engine: Engine, source_id: str) -> int:
+    """Delete a source with its events; return how many. Their comments and deliveries stay."""
+    mine = INBOUND.c.source_id == source_id
+    return batch_delete.delete_with_rows(engine, Source, source_id, INBOUND, mine)
+
+
+def begin_delete(session: Session, source_id: str) -> bool:
+    """Delete a source with its events, or the first 500 of them; return whether it is gone."""
+    mine = INBOUND.c.source_id == source_id
+    return batch_delete.delete_next(session.connection(), Source, source_id, INBOUND, mine)[1]
+
+
+def _set(source: Source, fields: Mapping[str, Any]) -> None:
+    filled = senders.filled_in(source, fields)
+    values = _checked_fields(source, filled)
+    now, secret = clock.now(), values.pop("secret")
+    if values["verify"] != source.verify:
+        source.secret, source.previous_secret, source.previous_secret_expires_at = secret, None, None
+    elif secret != source.secret:
+        source.rotate_secret(secret, now)
+    for name, value in values.items():
+        setattr(source, name, value)
+    source.relayed_since = _since(source.relayed_since, filled.get("relayed"), now)
+    source.forwarded_in_full_since = _since(source.forwarded_in_full_since, filled.get("in_full"), now)
+
+
+def _since(before: datetime | None, is_wanted: bool | None, now: datetime) -> datetime | None:
+    """Return the time since which something is wanted; None for `is_wanted` leaves it."""
+    if is_wanted is None:
+        return before
+    return before or now if is_wanted else None
+
+
+def _checked_fields(source: Source, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of a source; refuses with a sentence for each wrong field."""
     verify = fields.get("verify", source.verify)
     action = fields.get("action", source.action)
@@ -36,8 +141,8 @@ def checked_fields(source: Source, fields: Mapping[str, Any]) -> dict[str, Any]:
         "verify": lambda: _choice(source, "verify", VERIFY, verify, "way to verify"),
         "action": lambda: _choice(source, "action", ACTIONS, action, "action"),
         "secret": lambda: _new_secret(source, verify, fields.get("secret")),
-        "header": lambda: scheme_fields.header(source, verify, fields.get("header")),
-        "scheme": lambda: scheme_fields.scheme(source, verify, fields),
+        "header": lambda: _header(source, verify, fields.get("header")),
+        "scheme": lambda: _scheme(source, verify, fields),
         "template": lambda: _template(source, verify, action, fields.get("template")),
         "budget_mb": lambda: budget(fields.get("budget_mb", source.budget_mb)),
     }
@@ -120,91 +225,90 @@ def _template(source: Source, verify: str, action: str, given: str | None) -> st
     return source.template
 
 
-# The check of any other field of a source looks at how the source verifies and what it does.
-JUDGED_ALONE = {"name", "preset", "verify", "action", "budget_mb"}
+def _header(source: Source, verify: str, given: str | None) -> str | None:
+    """Return the header with the token or the signature; None where the kind knows its header."""
+    has_scheme = verify in VERIFICATION_KINDS and VERIFICATION_KINDS[verify].has_scheme
+    if verify != "token" and not has_scheme:
+        if given:
+            raise Refused(
+                "Only a source that is verified by a token, hmac or ed25519 has a header.", field="header"
+            )
+        return None
+    present = source.header if verify == source.verify else None
+    name = (present or "") if given is None else given.strip()
+    if not name and has_scheme:
+        raise Refused("Name the header that carries the signature, such as X-Signature.", field="header")
+    return _header_name(name or TOKEN_HEADER, "header")
 
 
-def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = None) -> Source:
-    """Add one from `name`, `verify` and, where given, the other fields of `update`.
-
-    A secret is made here unless the sender makes it. `template` is a text or the name of a ready-made one.
-    `preset` names a known sender; the other fields override its settings.
-    """
-    source = Source(id=row_id or ids.new(), token=ids.new_url_token(), created_at=clock.now())
-    given = {"name": "", "verify": "", "action": "log", "budget_mb": BUDGET_MB, **fields}
-    _set(source, given)
-    row_changes.refuse_taken_name(session, source)
-    session.add(source)
-    session.flush()
-    audit_log.record_row(session, "added", source)
-    return source
+def _header_name(name: str, field: str) -> str:
+    """Check the name of a header."""
+    if not HEADER.fullmatch(name) or len(name) > HEADER_LIMIT:
+        sentence = f"A header’s name has at most {HEADER_LIMIT} letters, digits and hyphens."
+        raise Refused(sentence, field=field)
+    if name.lower() in NO_PROOF:
+        raise Refused(f"Every request has the header {name}, so it proves nothing.", field=field)
+    return name
 
 
-def update(session: Session, source: Source, fields: Mapping[str, Any]) -> None:
-    """Change the named fields, all or, when one is wrong, none.
-
-    They are `name`, `verify`, `secret`, `header`, those of `scheme_fields`, `action`, `template`, `relayed`,
-    `in_full`, `budget_mb`, and `preset`. A new secret of the same kind is taken as `rotate` does; a new
-    `verify` ends the old secrets at once.
-    """
-    try:
-        _set(source, fields)
-    except Refused as error:
-        error.only_here |= not JUDGED_ALONE.issuperset(error.fields)
-        raise
-    row_changes.refuse_taken_name(session, source)
-    audit_log.record_changes(session, source)
-    session.add(source)
-    session.flush()
-
-
-def rotate(
-    session: Session,
-    source: Source,
-    now: datetime,
-    secret: str | None = None,
-    overlap: timedelta = OLD_SECRET_VALID_FOR,
-) -> None:
-    """Take a new secret, given or made here; the old one stays valid for a while."""
-    if source.verify == "none":
-        raise Refused("This source verifies nothing, so it has no secret.", field="secret", only_here=True)
-    with only_here():
-        fresh = checked_secret(source.verify, secret)
-    if fresh == source.secret:
-        raise Refused("The source already has this secret.", field="secret", only_here=True)
-    source.rotate_secret(fresh, now, overlap)
-    session.flush()
-    audit_log.record_row(session, "rotated", source, "secret")
+def _scheme(source: Source, verify: str, fields: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return how the sender signs, as the column has it; None where the kind says it."""
+    given = {name: str(fields[name]).strip() for name in SCHEME_DEFAULTS if fields.get(name) is not None}
+    if verify not in VERIFICATION_KINDS or not VERIFICATION_KINDS[verify].has_scheme:
+        _refuse_all({name for name, value in given.items() if value})
+        return None
+    present = (source.scheme or {}) if verify == source.verify else {}
+    values = {**SCHEME_DEFAULTS, **present, **{name: value for name, value in given.items() if value}}
+    values |= {name: "" for name in ("prefix", "timestamp_header") if given.get(name) == ""}
+    tolerance = validate.whole(1, LONGEST_TOLERANCE, "tolerance", "The tolerance must be a number of seconds")
+    checks: dict[str, Callable[[], Any]] = {
+        "hash": lambda: _hash(verify, values["hash"], given.get("hash")),
+        "encoding": lambda: validate.one_of(
+            SIGNATURE_ENCODINGS, values["encoding"], field="encoding", noun="encoding"
+        ),
+        "prefix": lambda: _prefix(values["prefix"]),
+        "timestamp_header": lambda: _timestamp_header(values),
+        "tolerance": lambda: str(tolerance(values["tolerance"])),
+        "content": lambda: _content(values),
+    }
+    return validate.all_of(checks)
 
 
-def delete(engine: Engine, source_id: str) -> int:
-    """Delete a source with its events; return how many. Their comments and deliveries stay."""
-    mine = INBOUND.c.source_id == source_id
-    return batch_delete.delete_with_rows(engine, Source, source_id, INBOUND, mine)
+def _refuse_all(names: set[str]) -> None:
+    if names:
+        sentence = "Only a source that is verified by hmac or ed25519 says how its sender signs."
+        raise Refused.of(dict.fromkeys(sorted(names), sentence))
 
 
-def begin_delete(session: Session, source_id: str) -> bool:
-    """Delete a source with its events, or the first 500 of them; return whether it is gone."""
-    mine = INBOUND.c.source_id == source_id
-    return batch_delete.delete_next(session.connection(), Source, source_id, INBOUND, mine)[1]
+def _hash(verify: str, name: str, given: str | None) -> str:
+    if verify != ED25519:
+        return validate.one_of(SIGNATURE_HASHES, name, field="hash", noun="hash")
+    if given:
+        raise Refused("Ed25519 has a hash of its own, so none can be chosen. Leave it out.", field="hash")
+    return SIGNATURE_HASHES[0]  # which it does not use
 
 
-def _set(source: Source, fields: Mapping[str, Any]) -> None:
-    filled = senders.filled_in(source, fields)
-    values = checked_fields(source, filled)
-    now, secret = clock.now(), values.pop("secret")
-    if values["verify"] != source.verify:
-        source.secret, source.previous_secret, source.previous_secret_expires_at = secret, None, None
-    elif secret != source.secret:
-        source.rotate_secret(secret, now)
-    for name, value in values.items():
-        setattr(source, name, value)
-    source.relayed_since = _since(source.relayed_since, filled.get("relayed"), now)
-    source.forwarded_in_full_since = _since(source.forwarded_in_full_since, filled.get("in_full"), now)
+def _prefix(prefix: str) -> str:
+    if not SIGNATURE_PREFIX.fullmatch(prefix):
+        raise Refused(
+            "A prefix has at most 20 ASCII characters, and neither commas nor spaces.", field="prefix"
+        )
+    return prefix
 
 
-def _since(before: datetime | None, is_wanted: bool | None, now: datetime) -> datetime | None:
-    """Return the time since which something is wanted; None for `is_wanted` leaves it."""
-    if is_wanted is None:
-        return before
-    return before or now if is_wanted else None
+def _timestamp_header(values: Mapping[str, str]) -> str:
+    if values["timestamp_header"]:
+        return _header_name(values["timestamp_header"], "timestamp_header")
+    if TIMESTAMP.search(values["content"]):
+        raise Refused("Name the header with the timestamp, because it is signed.", field="timestamp_header")
+    return ""
+
+
+def _content(values: Mapping[str, str]) -> str:
+    content = validate.one_of(SIGNED_CONTENTS, values["content"], field="content", noun="signed content")
+    if values["timestamp_header"] and not TIMESTAMP.search(content):
+        sentence = (
+            "The timestamp is not signed, so it proves nothing. Choose signed content with {timestamp}."
+        )
+        raise Refused(sentence, field="content")
+    return content

@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import TooManyRequests
 
 from guestbook.auth import rate_limit
+from guestbook.inbound import mention_pages, mentions
 from guestbook.inbound.ingest import ReceivingSource, SourceFull
-from guestbook.inbound.mentions import mention_pages, mention_request, mention_store
-from guestbook.inbound.mentions.mention_request import MentionRequest
+from guestbook.inbound.mentions import MentionRequest
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused, Translatable
 from guestbook.lib.text import clean_line
@@ -53,7 +53,7 @@ def receive() -> ResponseReturnValue:
     _require_open()
     base_url = request_context.settings().base_url
     try:
-        mention = mention_request.checked(request.form, base_url)
+        mention = mentions.checked(request.form, base_url)
     except Refused as error:
         return _form(request.form, error.fields), 400
     event_id = _store(mention)
@@ -67,7 +67,7 @@ def receive() -> ResponseReturnValue:
 @pages.get("/<event_id>")
 def status(event_id: str) -> ResponseReturnValue:
     """Say what became of a webmention, without what only the owner may know."""
-    event = mention_store.find(db.session(), event_id) if ids.ID.fullmatch(event_id) else None
+    event = mentions.find(db.session(), event_id) if ids.ID.fullmatch(event_id) else None
     if event is None:
         abort(404)
     found = db.session().get(Comment, event.comment_id) if event.comment_id else None
@@ -94,13 +94,13 @@ def _require_open() -> None:
 
 def _store(mention: MentionRequest) -> str:
     session = db.session()
-    receiver = mention_store.source(session)
+    receiver = mentions.source(session)
     try:
         return _insert(receiver, mention)
     except IntegrityError:  # the same webmention, sent twice at once
         return _insert(receiver, mention)
     except SourceFull:
-        mention_store.make_room(session, receiver, mention)
+        mentions.make_room(session, receiver, mention)
     try:
         return _insert(receiver, mention)
     except SourceFull:
@@ -114,7 +114,7 @@ def _insert(receiver: ReceivingSource, mention: MentionRequest) -> str:
             session.connection(), key, "webmention", address, now, most=MOST_MENTIONS, within=MENTION_WINDOW
         ):
             raise TooManyRequests(TOO_MANY, retry_after=math.ceil(wait))
-        return mention_store.store(session, receiver, mention)
+        return mentions.store(session, receiver, mention)
 
 
 def _form(values: Mapping[str, str], reasons: Mapping[str, str]) -> str:

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
-from guestbook.inbound.senders import PRESETS
+from guestbook.inbound.senders import PRESETS, SCHEME_DEFAULTS
 from guestbook.inbound.source_shapes import SOURCE_SCHEMA
 from guestbook.lib import clock
 from guestbook.queries import statistics

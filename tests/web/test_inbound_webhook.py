@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import EnvironBuilder
 
 from guestbook.inbound import ingest, senders
-from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
+from guestbook.inbound.senders import SCHEME_DEFAULTS
 from guestbook.lib import body_encoding, clock, ids
 from guestbook.lib.verification import verify_signature
 from guestbook.storage import database

@@ -8,8 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from guestbook.inbound import ingest
-from guestbook.inbound.mentions import mention_request
+from guestbook.inbound import ingest, mentions
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
@@ -135,7 +134,7 @@ def test_a_book_in_a_folder_has_pages_only_there() -> None:
         "http://example.org:80/book/?before=1#x",
         f"{base}/comments/{'a' * 32}",
     ):
-        assert mention_request.is_page_of(target, base)
+        assert mentions.is_page_of(target, base)
     for target in (
         "https://example.org/",
         "https://example.org/bookshop/",
@@ -143,7 +142,7 @@ def test_a_book_in_a_folder_has_pages_only_there() -> None:
         "https://[",
         "x",
     ):
-        assert not mention_request.is_page_of(target, base)
+        assert not mentions.is_page_of(target, base)
 
 
 def test_one_that_waits_is_not_stored_again(client: FlaskClient) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.lib import body_encoding, clock, ids
 from guestbook.lib.encryption import Unreadable, readable
+from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.verification import verify_signature
 from guestbook.lib.verification.kinds import ED25519, VERIFICATION_KINDS, SignatureScheme
 from guestbook.lib.verification.verify_signature import Verdict
@@ -173,6 +174,12 @@ class InboundEvent(QueueRow, Base):
     def word(self) -> str:
         """Return the status as a page says it: waiting, processed or failed."""
         return "waiting" if self.status == "new" else self.status
+
+    @property
+    def shown_headers(self) -> dict[str, str]:
+        """Return the kept headers; the proof of a secret is hidden."""
+        is_proof = verify_signature.PROOF
+        return {name: HIDDEN if text.startswith(is_proof) else text for name, text in self.headers.items()}
 
     @property
     def body(self) -> bytes:

@@ -5,7 +5,7 @@ from datetime import datetime
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from guestbook.inbound import template_preview, verify_and_decide
+from guestbook.inbound import body_parser, verify_and_decide
 from guestbook.lib import clock
 from guestbook.lib.text import clean_line
 from guestbook.queries import filtered_lists
@@ -50,8 +50,8 @@ def show(event_id: str) -> ResponseReturnValue:
         "admin/inbound_event.html",
         event=event,
         source=source,
-        headers=template_preview.shown_headers(event),
-        views=template_preview.shown_payload(event),
+        headers=event.shown_headers,
+        views=body_parser.views(event.headers, event.body),
         verdict=verify_and_decide.verify(event, source, request_context.settings().secret_keys),
         outlook=_outlook(event, source, clock.now()),
         is_live=event.status == "new" and not source.disabled_at,

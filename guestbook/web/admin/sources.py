@@ -8,9 +8,8 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import defer
 
-from guestbook.inbound import samples, senders, sources, template_preview
-from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
-from guestbook.inbound.senders import PRESETS, SENDER_PRESETS
+from guestbook.inbound import samples, senders, sources
+from guestbook.inbound.senders import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import LINE_ENDS, clean_line
@@ -248,7 +247,7 @@ def preview(source_id: str | None = None) -> ResponseReturnValue:
         return _form(typed, error.fields, source), 422
     name = typed.name or (source.name if source else "The name of the source")
     base_url = request_context.settings().base_url
-    made = template_preview.preview_of(db.session(), source_id, name, typed.verify, wording, base_url)
+    made = samples.preview_of(db.session(), source_id, name, typed.verify, wording, base_url)
     return _form(typed, None, source, made)
 
 
@@ -309,7 +308,7 @@ def _form(
     typed: SourceForm,
     reasons: dict[str, str] | None = None,
     source: Source | None = None,
-    preview: template_preview.TemplatePreview | None = None,
+    preview: samples.TemplatePreview | None = None,
     *,
     sender: str = "",
 ) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from guestbook.inbound import sources, template_preview
+from guestbook.inbound import samples, sources
 from guestbook.lib import json_schema
 from guestbook.outbound import webhooks
 from guestbook.storage.database import db
@@ -44,7 +44,7 @@ def of_source() -> ResponseReturnValue:
     name = source.name if source else "The name of the source"
     base_url = request_context.settings().base_url
     source_id = source.id if source else None
-    made = template_preview.preview_of(db.session(), source_id, name, verify, wording, base_url)
+    made = samples.preview_of(db.session(), source_id, name, verify, wording, base_url)
     draft: dict[str, Any] | None = made.draft.values if made.draft else None
     return {
         "event": made.what,

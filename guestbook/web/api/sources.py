@@ -8,7 +8,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from guestbook.inbound import samples, source_shapes, sources
-from guestbook.inbound.scheme_fields import SCHEME_DEFAULTS
+from guestbook.inbound.senders import SCHEME_DEFAULTS
 from guestbook.lib import clock
 from guestbook.queries import filtered_lists
 from guestbook.storage import row_changes

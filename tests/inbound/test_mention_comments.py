@@ -4,8 +4,7 @@ from flask import Flask
 
 from guestbook.comments import book
 from guestbook.comments.moderation_policy import Classification
-from guestbook.inbound import senders
-from guestbook.inbound.mentions import mention_comments
+from guestbook.inbound import mentions, senders
 from guestbook.storage import database, preferences
 from guestbook.storage.models import Comment
 from tests.support import factories, inbound_factories, mention_pages
@@ -142,7 +141,7 @@ def test_a_mention_leaves_the_comment_of_a_source_that_has_the_name_of_its_host(
         receiver.answer("/post", answer)
         mention(app, receiver)
         assert inbound_factories.messages() == ["Hi!"]
-        assert inbound_factories.rows()[-1].note == mention_comments.NOT_OURS
+        assert inbound_factories.rows()[-1].note == mentions.NOT_OURS
 
 
 def test_a_comment_that_the_owner_has_removed_stays_removed(app: Flask, receiver: Receiver) -> None:

@@ -7,10 +7,9 @@ from threading import Lock
 
 from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
-from guestbook.inbound import body_parser
+from guestbook.inbound import body_parser, mentions
 from guestbook.inbound.body_parser import BodyError
-from guestbook.inbound.mentions import mention_request
-from guestbook.inbound.mentions.mention_request import MentionRequest
+from guestbook.inbound.mentions import MentionRequest
 from guestbook.inbound.verify_and_decide import (
     SENDER_LIMIT,
     Claimed,
@@ -246,7 +245,7 @@ class _Way:
 
     def begin(self, url: str) -> None:
         """Note the host of the next request; raises TransportError where it has had too many."""
-        host = mention_request.host_of(url)
+        host = mentions.host_of(url)
         if not hosts.take(host):
             raise TransportError("host_busy")
         self._requests += 1
@@ -268,7 +267,7 @@ def _look(task: PageTask, page: WebPage, base_url: str) -> PageReport:
     target = page_content.normal_address(task.request.target)
     addresses = [page_content.normal_address(one) for one in page_content.addresses(page)]
     if target not in addresses:
-        elsewhere = any(mention_request.is_page_of(one, base_url) for one in addresses)
+        elsewhere = any(mentions.is_page_of(one, base_url) for one in addresses)
         return PageReport(task, missing=NO_LINK, links_elsewhere=elsewhere)
     found = page_content.read_links(page.text, page.url) if page.is_html else HtmlLinks()
     try:
@@ -322,9 +321,7 @@ class PagePool:
                 continue
             try:
                 form = body_parser.parse(event.headers, event.body)
-                request = mention_request.checked(
-                    form if isinstance(form, dict) else {}, self._settings.base_url
-                )
+                request = mentions.checked(form if isinstance(form, dict) else {}, self._settings.base_url)
             except (BodyError, Refused) as error:  # the book has another address now
                 self._decided.append((event, source, unreadable(str(error))))
             else:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guestbook.inbound.mentions import mention_pages
+from guestbook.inbound import mention_pages
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from guestbook.inbound.mentions import mention_pages as pages_of_mentions
-from guestbook.inbound.mentions.mention_pages import FETCH_FAILED
+from guestbook.inbound import mention_pages as pages_of_mentions
+from guestbook.inbound.mention_pages import FETCH_FAILED
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock
 from guestbook.outbound.throttle import TimeLimit

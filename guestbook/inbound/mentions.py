@@ -1,0 +1,261 @@
+"""Webmentions that others send us (W3C): a page tells that it links to the book.
+
+First the request, with the checks that cost nothing; then how it is stored, as an inbound event of a source
+that the book adds by itself; then the comment of the page, once the pass has read it (`mention_pages`). A
+page has one comment, however many pages of the book it links to. The origin of the comment has the address
+of the page and, as its name, the host.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, urldefrag, urlencode, urlsplit
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from guestbook.comments import book, moderation_policy
+from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam import comment_facts
+from guestbook.inbound import ingest
+from guestbook.inbound.ingest import ReceivingSource
+from guestbook.inbound.verify_and_decide import Effect, RemoveMention, WriteMention
+from guestbook.lib import clock, ids, page_content
+from guestbook.lib.errors import Refused, Translatable
+from guestbook.queue import claims
+from guestbook.settings import Settings
+from guestbook.storage import database, plain_sql, preferences
+from guestbook.storage.audit_log import Actor
+from guestbook.storage.models import INBOUND, Comment, InboundEvent, Origin, Source
+from guestbook.storage.models.source import MENTIONS, MENTIONS_TOKEN
+
+SOURCE_URL_LIMIT = 500  # characters, as in schema.sql: origins.url
+TARGET_URL_LIMIT = 2000  # characters
+FORM = "application/x-www-form-urlencoded"
+NOT_IN_AN_ADDRESS = re.compile(r"[\x00-\x20\x7f-\xa0\\\s\ud800-\udfff]")
+COMMENT_PATH = re.compile(r"/comments/[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class MentionRequest:
+    """A page, and the page of the book that it says it links to."""
+
+    source: str
+    target: str
+
+    @property
+    def body(self) -> bytes:
+        """Return the form that is stored."""
+        return urlencode({"source": self.source, "target": self.target}).encode()
+
+    @property
+    def key(self) -> str:
+        """Return what is the same for the same two addresses."""
+        return ids.of_secret(f"{self.source}\n{self.target}")
+
+    @property
+    def page_url(self) -> str:
+        """Return the address to read: a fragment is not sent."""
+        return urldefrag(self.source).url
+
+    @property
+    def host(self) -> str:
+        """Return the host of the page, as readers see it after “via”."""
+        return host_of(self.source)
+
+
+def checked(form: Mapping[str, Any], base_url: str) -> MentionRequest:
+    """Return the request that a form holds; raises Refused with a sentence for each wrong field."""
+    source, target = (str(form.get(name) or "").strip() for name in ("source", "target"))
+    reasons = {
+        "source": _fault(source, Translatable("source"), SOURCE_URL_LIMIT),
+        "target": _fault(target, Translatable("target"), TARGET_URL_LIMIT),
+    }
+    if wrong := {field: reason for field, reason in reasons.items() if reason}:
+        raise Refused.of(wrong)
+    if page_content.normal_address(source) == page_content.normal_address(target):
+        raise Refused(Translatable("The source and the target must be different pages."), field="source")
+    if not is_page_of(target, base_url):
+        raise Refused(Translatable("The target is not a page of this book."), field="target")
+    if _path_below(source, base_url) is not None:
+        raise Refused(Translatable("The source is a page of this book itself."), field="source")
+    return MentionRequest(source, target)
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address, in small letters; "" if it has none."""
+    parts = _split(url)
+    return parts.hostname or "" if parts else ""
+
+
+def is_page_of(url: str, base_url: str) -> bool:
+    """Whether it is the address of the book or of a comment; http and https are the same here."""
+    path = _path_below(url, base_url)
+    return path is not None and (path in ("", "/") or COMMENT_PATH.fullmatch(path) is not None)
+
+
+def _fault(url: str, name: str, limit: int) -> str | None:
+    """Return what is wrong with an address by itself."""
+    if not url:
+        return Translatable("The %(name)s is missing.", name=name)
+    if len(url) > limit:
+        return Translatable("The %(name)s is longer than %(limit)s characters.", name=name, limit=limit)
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        return Translatable(
+            "The %(name)s must be an address that begins with https:// or http://.", name=name
+        )
+    if NOT_IN_AN_ADDRESS.search(url) or "@" in parts.netloc:
+        return Translatable("The %(name)s must not contain spaces, backslashes, or a user name.", name=name)
+    return None
+
+
+def _path_below(url: str, base_url: str) -> str | None:
+    """Return the path of a page of this book's site, as seen from the book; None on other sites."""
+    theirs, ours = _split(url), _split(base_url)
+    if theirs is None or ours is None or _site(theirs) != _site(ours):
+        return None
+    path, below = theirs.path, ours.path.rstrip("/")
+    is_below = path == below or path.startswith(f"{below}/")
+    return path.removeprefix(below) if is_below else None
+
+
+def _site(parts: SplitResult) -> tuple[str | None, int | None]:
+    default = 443 if parts.scheme == "https" else 80
+    return parts.hostname, None if parts.port == default else parts.port
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # reading it checks it
+    except ValueError:
+        return None
+    return parts
+
+
+SOURCE_NAME = "Webmention"
+
+
+def source(session: Session) -> ReceivingSource:
+    """Return the source of all webmentions. The first webmention adds it."""
+    if found := ingest.find(session, MENTIONS_TOKEN):
+        return found
+    now = clock.now()
+    try:
+        with database.writing(session):
+            row = Source(id=ids.new(), name=SOURCE_NAME, token=MENTIONS_TOKEN, verify="none", action=MENTIONS)
+            row.created_at = row.relayed_since = now  # the owner's webhooks get the events of these comments
+            session.add(row)
+    except IntegrityError:  # another process was a moment quicker
+        database.end(session)
+    return ingest.find(session, MENTIONS_TOKEN) or source(session)
+
+
+def store(session: Session, receiver: ReceivingSource, request: MentionRequest) -> str:
+    """Store it and return its id, in the caller's transaction; raises SourceFull.
+
+    One that still waits is not stored again: it is due now, and reads the page as it is then.
+    """
+    before = _earlier(session, receiver.source_id, request.key)
+    if before and before.status == "new":
+        connection, now = session.connection(), clock.now()
+        waiting = (InboundEvent.id == before.id) & InboundEvent.claimed_by.is_(None)
+        claims.make_due(connection, INBOUND, waiting & (InboundEvent.due_at > now), now)
+        return str(before.id)
+    if before:
+        has_it = update(InboundEvent).where(InboundEvent.id == before.id)
+        session.execute(has_it.values(external_id=None))  # the new one has it now
+    packed = ingest.pack(receiver, {"Content-Type": FORM}, request.body, proof_key="")
+    return ingest.store(session.connection(), receiver, packed, external_id=request.key)
+
+
+def make_room(session: Session, receiver: ReceivingSource, request: MentionRequest) -> None:
+    """Drop the oldest finished ones, in a transaction of its own."""
+    ingest.make_room(session, receiver, ingest.pack(receiver, {}, request.body, proof_key=""))
+
+
+def find(session: Session, event_id: str) -> InboundEvent | None:
+    """Return a stored webmention, and nothing that another source has sent."""
+    query = select(InboundEvent).join(Source).where(InboundEvent.id == event_id, Source.action == MENTIONS)
+    return session.scalars(query).one_or_none()
+
+
+def _earlier(session: Session, source_id: str, key: str) -> Row[Any] | None:
+    same: Any = select(InboundEvent.id, InboundEvent.status).where(
+        InboundEvent.source_id == source_id, InboundEvent.external_id == key
+    )
+    return session.execute(same).one_or_none()
+
+
+NO_LONGER = "Its page was deleted, or no longer links here."  # so that a later mention may bring it back
+NOT_OURS = "The book has the comment of this page already, from another source."
+CLOSED = Translatable("The book is closed for new comments.")
+
+
+def write_comment(session: Session, source: Source, action: WriteMention, settings: Settings) -> Effect:
+    """Sign the book for the page, or bring its comment up to date."""
+    kept = preferences.read(session)
+    row = _comment_of(session, action.url)
+    own_id = row.id if row is not None else None
+    facts = comment_facts.gather(
+        plain_sql.through(session), action.draft, kept, settings.secret_key, own_id=own_id
+    )
+    found = moderation_policy.classify(facts, kept.moderation)
+    if row is not None:
+        return _update(session, row, action, found, settings)
+    if kept.closed:
+        return Effect("", error=CLOSED)
+    told_at = clock.now() if source.relayed_since else None
+    origin = Origin(name=action.host[:80], url=action.url, told_at=told_at, source_id=source.id)
+    row = book.sign(session, action.draft, found, form_key=None, settings=settings, origin=origin)
+    return Effect.of_new(row)
+
+
+def remove_comment(session: Session, action: RemoveMention, settings: Settings) -> Effect:
+    """Move the comment of the page to the trash, from where the owner can take it back."""
+    row = _comment_of(session, action.url)
+    if row is None:
+        return Effect("", error=action.why)
+    if not _is_of(session, row, action.host):
+        return Effect(NOT_OURS, row.id)
+    if not row.is_known:
+        return Effect(f"{action.why} Its comment is not in the book.", row.id)
+    book.move(session, row, "trash", settings, by=Actor("source", name=action.host))
+    row.reason = row.reasons = NO_LONGER
+    session.flush()
+    return Effect(f"{action.why} So its comment went into the trash.", row.id)
+
+
+def _update(
+    session: Session, row: Comment, action: WriteMention, found: Classification, settings: Settings
+) -> Effect:
+    """Take the page's present words, unless the owner has removed the comment."""
+    if not _is_of(session, row, action.host):
+        return Effect(NOT_OURS, row.id)
+    is_back = row.status == "trash" and row.reason == NO_LONGER
+    if not row.is_known and not is_back:
+        return Effect("You have removed its comment, so it stays removed.", row.id)
+    if not is_back and book.typed(row) == action.draft.values:
+        return Effect("Its comment is up to date.", row.id)
+    page = Actor("source", name=action.host)
+    book.edit(session, row, action.draft, settings, by=page)
+    if is_back or found.status != "published":  # a held one stays held: new words do not publish it
+        row.reason, row.reasons = found.reason, found.text
+        book.move(session, row, found.status, settings, by=page if is_back else book.RULES)
+    return Effect("Its comment is brought up to date.", row.id)
+
+
+def _comment_of(session: Session, url: str) -> Comment | None:
+    mine = select(Comment).join(Origin).where(Origin.url == url)
+    return session.scalars(mine.with_for_update(of=Comment)).first()
+
+
+def _is_of(session: Session, row: Comment, host: str) -> bool:
+    """Whether a mention brought it. The owner may have deleted the source of mentions since then."""
+    if row.origin is None or row.origin.name != host[:80]:
+        return False
+    source = session.get(Source, row.origin.source_id) if row.origin.source_id else None
+    return source is None or source.is_built_in

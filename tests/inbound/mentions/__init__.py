@@ -1,1 +1,0 @@
-"""Webmentions that others send us."""
