@@ -1,11 +1,14 @@
-"""The owner's settings on the admin pages: the book's title and texts, its moderation, its looks."""
+"""The owner's settings of the book: its title and texts, its moderation, its looks.
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+A setting is one attribute of `Preferences`. Its page, the API and the check take all else from there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from guestbook.lib import clock, text, validate
+from guestbook.lib import clock, fields, text, validate
 from guestbook.lib.errors import Refused, Translatable
 from guestbook.storage import plain_sql
 from guestbook.storage.plain_sql import Select
@@ -24,143 +27,28 @@ GLYPHS_MISSING = "Please give at least one character, or choose other pictures."
 ANSWERS_MISSING = "Please give at least one answer that you accept, or no question."
 WEBRING_LINK_LIMIT = 500  # characters
 OWN_CSS_LIMIT = 10_000  # bytes: a first visit loads it, and with it must stay below 30 kB
+COMMENTS = range(1, 10_001)  # that a limit may allow
 
-LOOKS = ("paper", "plain", "terminal", "window", "1999")
-BOOK_LANGUAGES = ("en", "de", "fr", "es")  # that the public pages speak
-PICTURES = ("none", "drawn", "glyphs")  # beside comments
+BOOK_LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español"}  # of the public pages
+LOOKS = {
+    "paper": "Paper: warm and quiet",
+    "plain": "Plain: little more than the browser itself",
+    "terminal": "Terminal: green on black in the dark, striped printer paper in the light",
+    "window": "Grey windows: title bars and bevels of the nineties",
+    "1999": "1999: stars, ridges, and an odometer that counts visits",
+}
 COUNTER_LOOK = "1999"  # the one that shows how often the book was opened
-
-
-@dataclass(frozen=True, slots=True)
-class Preferences:
-    """The settings of the book, with their defaults."""
-
-    title: str = Translatable("Guestbook")
-    welcome: str = Translatable("You came by. Leave a line before you go.")
-    prompt: str = ""  # above the form
-    per_page: int = 20
-    moderation: str = "suspicious"  # which comments wait for the owner
-    closed: bool = False  # for new comments
-    theme: str = "auto"  # light or dark colours; auto is what the reader's device likes
-    look: str = "paper"  # one of LOOKS
-    visitor_looks: bool = False  # whether visitors may choose another look for themselves
-    webring_previous: str = ""  # links of a webring; "" leaves one out
-    webring_home: str = ""
-    webring_next: str = ""
-    pictures: str = "none"  # one of PICTURES; by CGI each drawn one starts a program, so a new book has none
-    glyphs: str = ""  # characters to choose from, with blanks between them
-    own_css: str = ""  # a stylesheet of the owner's, after that of the look
-    rate: int = 20  # comments that one network may write in ten minutes
-    embed_sites: str = ""  # origins of websites that may show the book in a frame, one a line
-    flood: int = 30  # comments a minute in the whole book, above which all are held for an hour
-    words: str = ""  # a comment with one of these is held, one a line
-    question: str = ""  # that visitors must answer
-    answers: str = ""  # that count as right, one a line
-    score: bool = True  # whether the spam rules learn from the owner's decisions
-    mentions: bool = True  # whether pages that link here may tell so by Webmention
-    language: str = "en"  # one of BOOK_LANGUAGES: of feeds, and of pages for browsers that speak none of them
-    visitor_languages: bool = True  # whether pages follow the visitor's browser or choice
-    asks_place: bool = False  # whether the form has a field for the place
-    asks_note: bool = False  # whether it has one for a note to the owner
-    timezone: str = clock.UTC_NAME  # of the dates on public pages
-    visitor_times: bool = True  # whether a script shows them in the visitor's zone
-
-    @property
-    def accepts_mentions(self) -> bool:
-        """Whether the endpoint is open."""
-        return self.mentions and not self.closed
-
-    @property
-    def counts_hits(self) -> bool:
-        """Whether anybody may see the hit counter."""
-        return self.visitor_looks or self.look == COUNTER_LOOK
-
-
-PREFERENCE_NAMES = tuple(field.name for field in fields(Preferences))
-TITLE = "SELECT name, value FROM settings WHERE name = 'title'"
-STORED = f"SELECT name, value FROM settings WHERE name IN {PREFERENCE_NAMES}"
-
-
-def read(source: "Session | Connection") -> Preferences:
-    """Return the settings; one that is missing, or was garbled by hand, has its default."""
-    return selected(plain_sql.through(source))
-
-
-def title(source: "Connection") -> str:
-    """Return the book's title alone, which every event needs."""
-    return selected(plain_sql.through(source), TITLE).title
-
-
-def selected(select: Select, query: str = STORED) -> Preferences:
-    """Return the settings that the query finds, through any connection; others have their defaults."""
-    return from_rows(tuple((name, value) for name, value in select(query)))
-
-
-@lru_cache(maxsize=8)
-def from_rows(rows: tuple[tuple[str, str], ...]) -> Preferences:
-    """Return the settings of these rows; cached, because each page needs them."""
-    return Preferences(**_parsed(rows)[0])
-
-
-def typed(settings: Preferences) -> dict[str, str]:
-    """Return them as a form shows them and sends them back."""
-    return {name: as_typed(getattr(settings, name)) for name in PREFERENCE_NAMES}
-
-
-def as_typed(value: object) -> str:
-    """Return a value as a form shows it and sends it back."""
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-
-
-def lock(session: "Session") -> None:
-    """Let nobody else save settings until the caller's transaction, which writes, has ended."""
-    from sqlalchemy import select
-
-    from guestbook.storage import upsert
-    from guestbook.storage.models import Setting
-
-    # A row that is always there then, with a number that needs no translation.
-    upsert.insert_missing(session.connection(), Setting, name="per_page", value=str(Preferences().per_page))
-    session.execute(select(Setting.name).where(Setting.name == "per_page").with_for_update())
-
-
-def save(session: "Session", changes: Mapping[str, str]) -> None:
-    """Set the named ones, all or, when one is wrong, none; raises Refused with a sentence for each field.
-
-    Values are as a form sends them: numbers in digits, and `yes` or `no` for a box that may be ticked.
-    """
-    from guestbook.storage import audit_log
-    from guestbook.storage.models import Setting
-
-    kept, wrong = _parsed(changes.items())
-    lock(session)
-    before = read(session)
-    after = replace(before, **kept)
-    if after.question and not after.answers:
-        wrong.setdefault("answers", ANSWERS_MISSING)
-    if after.pictures == "glyphs" and not after.glyphs:
-        wrong.setdefault("glyphs", GLYPHS_MISSING)
-    if wrong:
-        raise Refused.of(wrong)
-    for name, value in kept.items():
-        session.merge(Setting(name=name, value=as_typed(value)))
-    session.flush()
-    if changed := [name for name in kept if getattr(before, name) != getattr(after, name)]:
-        audit_log.record(session, "changed", "settings", detail=", ".join(changed))
-
-
-def _parsed(rows: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the values of their fields' types, and a sentence for the owner for each that is wrong."""
-    kept: dict[str, Any] = {}
-    wrong: dict[str, str] = {}
-    for name, value in rows:
-        try:
-            kept[name] = PARSERS[name](value)
-        except KeyError:
-            wrong[name] = f"There is no setting {name}."
-        except ValueError as error:
-            wrong[name] = str(error)
-    return kept, wrong
+PICTURES = {  # by CGI each drawn one starts a program, so a new book has none
+    "none": "None",
+    "drawn": "Drawn: a small face, the same for the same name",
+    "glyphs": "Characters: one of yours, the same for the same name",
+}
+MODERATION = {
+    "off": "Off: every comment appears at once. Comments by programs are still filtered as spam.",
+    "suspicious": "Suspicious comments: what looks like advertising is held until you publish it.",
+    "all": "All comments: each is held until you publish it.",
+}
+THEMES = {"auto": "Same as the reader’s device", "light": "Light", "dark": "Dark"}
 
 
 def _title(value: str) -> str:
@@ -208,50 +96,243 @@ def _stylesheet(value: str) -> str:
     return css
 
 
-def _number(value: str, limits: range) -> int:
-    if not value.isascii() or not value.strip().isdigit() or int(value[:9]) not in limits or len(value) > 9:
-        raise ValueError(f"Please use a whole number from {limits[0]} to {limits[-1]:,}.")
-    return int(value)
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """The settings of the book, in the order of their pages."""
+
+    title: str = fields.line(
+        Translatable("Guestbook"),
+        "Title",
+        "On the first page, in the browser’s tab and in every webhook.",
+        _title,
+        place="book/Texts",
+        attributes={"required": "", "dir": "auto"},
+    )
+    welcome: str = fields.area(
+        Translatable("You came by. Leave a line before you go."),
+        "Welcome",
+        "Under the title. Plain text; may be empty.",
+        _words,
+    )
+    prompt: str = fields.area(
+        "",
+        "Text above the form",
+        "Such as a question that is easy to answer. Plain text; may be empty.",
+        _words,
+    )
+    language: str = fields.choice(
+        "en",
+        "Language",
+        "The language of feeds, and of pages for browsers that speak none of ours.",
+        BOOK_LANGUAGES,
+        place="book/Language",
+    )
+    visitor_languages: bool = fields.box(
+        True,
+        "Languages of visitors",
+        "Follow the visitor’s browser, and let visitors choose at the foot of each page. The language above "
+        "is then for feeds, and for browsers that ask for none of these. Your own texts and all comments "
+        "stay as they are.",
+    )
+    timezone: str = fields.line(
+        clock.UTC_NAME,
+        "Time zone",
+        "Dates of the book are in this zone, such as Europe/Berlin. The admin pages and feeds have UTC.",
+        clock.checked_zone,
+        place="book/Time zone",
+        attributes={"list": "zones"},
+    )
+    visitor_times: bool = fields.box(
+        True,
+        "Time zones of visitors",
+        "Show dates in the zone of the visitor’s device, with a small script. Without scripts, visitors see "
+        "the zone above.",
+    )
+    per_page: int = fields.number(
+        20, "Comments per page", "From 1 to 100.", range(1, 101), place="book/Appearance"
+    )
+    theme: str = fields.choice(
+        "auto", "Light or dark", "Light or dark colours; auto is what the reader's device prefers.", THEMES
+    )
+    asks_place: bool = fields.box(
+        False,
+        "Place",
+        "Ask visitors where they come from. The place stands after the name; they may leave it out.",
+        place="book/Form",
+    )
+    asks_note: bool = fields.box(
+        False,
+        "Note to you",
+        "Let visitors write you a note that only you read. Webhooks with moderation links get it too.",
+    )
+    moderation: str = fields.choice(
+        "suspicious",
+        "Moderation",
+        "Which comments wait for the owner: none, suspicious ones or all.",
+        MODERATION,
+        place="book/New comments",
+    )
+    rate: int = fields.number(
+        20,
+        "Rate limit",
+        "Comments per network in ten minutes. Above that, visitors must wait; they keep their text.",
+        COMMENTS,
+    )
+    flood: int = fields.number(
+        30,
+        "Flood limit",
+        "Comments per minute in the whole book. Above that, all new ones are held for an hour.",
+        COMMENTS,
+    )
+    closed: bool = fields.box(
+        False, "Closed", "Accept no new comments. A sentence replaces the form; existing comments stay."
+    )
+    mentions: bool = fields.box(
+        True,
+        "Webmention",
+        "Accept webmentions. A page that links to this book may become a comment; the same rules hold it.",
+    )
+    words: str = fields.area(
+        "",
+        "Words that hold a comment",
+        "One word or phrase a line. A comment with one of them is held. May be empty.",
+        partial(_words, limit=WORD_LIST_LIMIT),
+        place="book/Spam",
+    )
+    question: str = fields.line(
+        "",
+        "Question",
+        "Visitors must answer it in the form, such as: What colour is the cat on the first page? May be "
+        "empty.",
+        _question,
+    )
+    answers: str = fields.area(
+        "", "Accepted answers", "One a line. Capital letters, spaces and punctuation do not matter.", _words
+    )
+    score: bool = fields.box(
+        True,
+        "Learned score",
+        "Learn from what you publish and mark as spam, and hold comments that resemble your spam.",
+    )
+    look: str = fields.choice("paper", "Look", "The look of the book.", LOOKS, place="look")
+    visitor_looks: bool = fields.box(
+        False,
+        "Visitors may choose",
+        "Show all looks at the foot of each page. A cookie remembers the choice; nobody else gets one.",
+    )
+    pictures: str = fields.choice(
+        "none", "Pictures beside comments", "The pictures beside comments.", PICTURES, place="look/Pictures"
+    )
+    glyphs: str = fields.area(
+        "",
+        "Your characters",
+        f"With spaces between them, such as ☼ ★ ♥. At most {GLYPHS_LIMIT}.",
+        partial(text.one_character_a_word, most=GLYPHS_LIMIT),
+        attributes={"rows": 2, **fields.EXACT_INPUT},
+    )
+    webring_previous: str = fields.line(
+        "",
+        "Previous site",
+        "The links of a webring stand at the foot of each page. Leave a field empty to leave its link out.",
+        _link,
+        place="look/Webring",
+        attributes=fields.URL_INPUT,
+    )
+    webring_home: str = fields.line("", "Home of the webring", "", _link, attributes=fields.URL_INPUT)
+    webring_next: str = fields.line("", "Next site", "", _link, attributes=fields.URL_INPUT)
+    own_css: str = fields.area(
+        "",
+        "Own CSS",
+        f"At most {OWN_CSS_LIMIT:,} bytes. Pages load it after the look. Browsers refuse fonts and pictures "
+        "of other sites in it.",
+        _stylesheet,
+        place="look/Your stylesheet",
+        attributes={"rows": 10, "class": "code", **fields.EXACT_INPUT},
+    )
+    embed_sites: str = fields.area(
+        "",
+        "Websites",
+        "One address a line, such as https://example.org. An address with www is another website. Leave it "
+        "empty to allow none.",
+        _origins,
+        place="embed",
+        attributes={"class": "code", **fields.EXACT_INPUT},
+    )
+
+    @property
+    def accepts_mentions(self) -> bool:
+        """Whether the endpoint is open."""
+        return self.mentions and not self.closed
+
+    @property
+    def counts_hits(self) -> bool:
+        """Whether anybody may see the hit counter."""
+        return self.visitor_looks or self.look == COUNTER_LOOK
 
 
-def _choice(value: str, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise ValueError(f"Please choose one of {', '.join(choices)}.")
-    return value
+PREFERENCE_FIELDS = fields.of(Preferences)
+TITLE = "SELECT name, value FROM settings WHERE name = 'title'"
+STORED = f"SELECT name, value FROM settings WHERE name IN {tuple(PREFERENCE_FIELDS)}"
 
 
-def _yes_or_no(value: str) -> bool:
-    return _choice(value, ("yes", "no")) == "yes"
+def read(source: "Session | Connection") -> Preferences:
+    """Return the settings; one that is missing, or was garbled by hand, has its default."""
+    return selected(plain_sql.through(source))
 
 
-PARSERS: dict[str, Callable[[str], str | int | bool]] = {
-    "title": _title,
-    "welcome": _words,
-    "prompt": _words,
-    "per_page": partial(_number, limits=range(1, 101)),
-    "moderation": partial(_choice, choices=("off", "suspicious", "all")),
-    "closed": _yes_or_no,
-    "mentions": _yes_or_no,
-    "asks_place": _yes_or_no,
-    "asks_note": _yes_or_no,
-    "theme": partial(_choice, choices=("auto", "light", "dark")),
-    "look": partial(_choice, choices=LOOKS),
-    "visitor_looks": _yes_or_no,
-    "webring_previous": _link,
-    "webring_home": _link,
-    "webring_next": _link,
-    "pictures": partial(_choice, choices=PICTURES),
-    "glyphs": partial(text.one_character_a_word, most=GLYPHS_LIMIT),
-    "own_css": _stylesheet,
-    "rate": partial(_number, limits=range(1, 10_001)),
-    "embed_sites": _origins,
-    "flood": partial(_number, limits=range(1, 10_001)),
-    "words": partial(_words, limit=WORD_LIST_LIMIT),
-    "question": _question,
-    "answers": _words,
-    "score": _yes_or_no,
-    "language": partial(_choice, choices=BOOK_LANGUAGES),
-    "visitor_languages": _yes_or_no,
-    "timezone": clock.checked_zone,
-    "visitor_times": _yes_or_no,
-}
+def title(source: "Connection") -> str:
+    """Return the book's title alone, which every event needs."""
+    return selected(plain_sql.through(source), TITLE).title
+
+
+def selected(select: Select, query: str = STORED) -> Preferences:
+    """Return the settings that the query finds, through any connection; others have their defaults."""
+    return from_rows(tuple((name, value) for name, value in select(query)))
+
+
+@lru_cache(maxsize=8)
+def from_rows(rows: tuple[tuple[str, str], ...]) -> Preferences:
+    """Return the settings of these rows; cached, because each page needs them."""
+    return Preferences(**fields.checked(PREFERENCE_FIELDS, rows)[0])
+
+
+def typed(settings: Preferences) -> dict[str, str]:
+    """Return them as a form shows them and sends them back."""
+    return {name: fields.as_typed(getattr(settings, name)) for name in PREFERENCE_FIELDS}
+
+
+def lock(session: "Session") -> None:
+    """Let nobody else save settings until the caller's transaction, which writes, has ended."""
+    from sqlalchemy import select
+
+    from guestbook.storage import upsert
+    from guestbook.storage.models import Setting
+
+    # A row that is always there then, with a number that needs no translation.
+    upsert.insert_missing(session.connection(), Setting, name="per_page", value=str(Preferences().per_page))
+    session.execute(select(Setting.name).where(Setting.name == "per_page").with_for_update())
+
+
+def save(session: "Session", changes: Mapping[str, str]) -> None:
+    """Set the named ones, all or, when one is wrong, none; raises Refused with a sentence for each field.
+
+    Values are as a form sends them: numbers in digits, and `yes` or `no` for a box that may be ticked.
+    """
+    from guestbook.storage import audit_log
+    from guestbook.storage.models import Setting
+
+    kept, wrong = fields.checked(PREFERENCE_FIELDS, changes.items())
+    lock(session)
+    before = read(session)
+    after = replace(before, **kept)
+    if after.question and not after.answers:
+        wrong.setdefault("answers", ANSWERS_MISSING)
+    if after.pictures == "glyphs" and not after.glyphs:
+        wrong.setdefault("glyphs", GLYPHS_MISSING)
+    if wrong:
+        raise Refused.of(wrong)
+    for name, value in kept.items():
+        session.merge(Setting(name=name, value=fields.as_typed(value)))
+    session.flush()
+    if changed := [name for name in kept if getattr(before, name) != getattr(after, name)]:
+        audit_log.record(session, "changed", "settings", detail=", ".join(changed))

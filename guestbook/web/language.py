@@ -13,7 +13,6 @@ from guestbook.web import frame, request_context, response_headers, visitor_choi
 
 pages = Blueprint("language", __name__)
 
-LANGUAGE_NAMES = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español"}
 ENGLISH = "en"  # the language of all texts in the code
 LANGUAGE_COOKIE = "guestbook_language"
 UNKNOWN_LANGUAGE = Translatable(

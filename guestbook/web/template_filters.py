@@ -15,7 +15,7 @@ from guestbook.comments import comment_form, comment_mark
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Translatable
 from guestbook.settings import installation
-from guestbook.storage.preferences import Preferences
+from guestbook.storage.preferences import BOOK_LANGUAGES, Preferences
 from guestbook.web import comment_html, frame, language, looks, request_context, time_zone
 
 MONTHS = tuple(calendar.month_name)  # read once: each look at a name formats a date
@@ -29,7 +29,7 @@ def set_up_translation(app: Flask) -> None:
     app.jinja_env.filters.update(translated=translated, number=shown_number)
     app.jinja_env.globals.update(
         language=language.shown,
-        languages=language.LANGUAGE_NAMES,
+        languages=BOOK_LANGUAGES,
         may_choose_language=language.may_choose,
     )
 

@@ -11,7 +11,6 @@ from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.storage.preferences import BOOK_LANGUAGES
-from guestbook.web import language
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import GREETING, Visitor, add, by_class, parse, text
@@ -97,7 +96,7 @@ def test_the_owner_s_language_is_for_other_browsers_or_for_all(app: Flask, visit
 def test_a_visitor_chooses_and_only_then_gets_a_cookie(visitor: Visitor) -> None:
     [form] = by_class(parse(asking(visitor, "de")), "language-form")
     buttons = {button.attrib["value"]: button for button in form.findall("button")}
-    assert {code: text(button) for code, button in buttons.items()} == language.LANGUAGE_NAMES
+    assert {code: text(button) for code, button in buttons.items()} == BOOK_LANGUAGES
     assert [code for code, button in buttons.items() if "aria-current" in button.attrib] == ["de"]
     assert visitor.client.get_cookie(CHOICE) is None
     answer = choose(visitor, "es", accepted="de")

@@ -13,19 +13,16 @@ from guestbook.web.admin import (
     account,
     audit,
     backfill,
-    book_settings,
     comments,
     dashboard,
     deliveries,
     doctor,
-    embed_settings,
     events,
     inbox,
     login,
-    look_settings,
     second_factor_pages,
+    settings,
     sources,
-    spam,
     undo,
     webhooks,
 )
@@ -33,13 +30,13 @@ from guestbook.web.admin.bins import bin_views
 
 ADMIN_MENU = {  # the page that an entry opens, and the pages behind it
     "Overview": (dashboard, doctor),
-    "Comments": (comments, spam),
+    "Comments": (comments,),
     "Webhooks": (webhooks, backfill, events),
     "Deliveries": (deliveries,),
     "Sources": (sources,),
     "Inbox": (inbox,),
     "Bins": (bin_views,),
-    "Settings": (book_settings, look_settings, embed_settings),
+    "Settings": (settings,),
     "Account": (account, second_factor_pages, audit),
 }
 MODULES_WITHOUT_ENTRY = (login, undo)

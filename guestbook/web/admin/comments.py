@@ -1,4 +1,4 @@
-"""The pages of comments: the list, and moderate, edit, reply, delete."""
+"""The pages of comments: the list, and moderate, edit, reply, delete; and the page about spam."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from guestbook.comments import book, comment_form, comment_mark, moderation_actions
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.moderation_actions import BULK_LIMIT, STATUS_AFTER
-from guestbook.lib import ids
+from guestbook.comments.spam import comment_facts, learned_words, spam_report
+from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
 from guestbook.queries import filtered_lists, statistics
@@ -157,22 +158,22 @@ def show_list(chosen: CommentFilter, notice: str | None = None) -> str:
     )
 
 
-pages = Blueprint("comments", __name__, url_prefix="/comments")
+pages = Blueprint("comments", __name__)
 
 
-@pages.get("/")
+@pages.get("/comments/")
 def index() -> ResponseReturnValue:
     """List the comments of a tab, or those that match a search."""
     return show_list(CommentFilter.read(request.args))
 
 
-@pages.get("/<comment_id>")
+@pages.get("/comments/<comment_id>")
 def show(comment_id: str) -> ResponseReturnValue:
     """Show a comment with everything known about it."""
     return _page(row_lookup.find(Comment, comment_id))
 
 
-@pages.post("/<comment_id>")
+@pages.post("/comments/<comment_id>")
 def edit(comment_id: str) -> ResponseReturnValue:
     """Correct a comment."""
     draft = comment_form.read(request.form)
@@ -192,7 +193,7 @@ def edit(comment_id: str) -> ResponseReturnValue:
     return responses.done("The comment is changed.", ".show", comment_id=comment_id)
 
 
-@pages.post("/<comment_id>/reply")
+@pages.post("/comments/<comment_id>/reply")
 def reply(comment_id: str) -> ResponseReturnValue:
     """Add, change or remove the reply."""
     text = request.form.get("reply", "")
@@ -218,7 +219,7 @@ def _reply_sentence(comment: Comment) -> str:
     return "Your reply is in the book."
 
 
-@pages.post("/<comment_id>/<any(publish, hold, spam, trash, restore):action>")
+@pages.post("/comments/<comment_id>/<any(publish, hold, spam, trash, restore):action>")
 def move(comment_id: str, action: str) -> ResponseReturnValue:
     """Change the status of a comment."""
     is_from_list, chosen = "status" in request.form, CommentFilter.read(request.form)
@@ -238,7 +239,7 @@ def move(comment_id: str, action: str) -> ResponseReturnValue:
     return responses.done(sentence, ".show", undo=undo_id, comment_id=comment_id)
 
 
-@pages.route("/<comment_id>/delete", methods=["GET", "POST"])
+@pages.route("/comments/<comment_id>/delete", methods=["GET", "POST"])
 def delete(comment_id: str) -> ResponseReturnValue:
     """Ask before a comment is deleted for good; POST deletes it."""
     chosen = CommentFilter.read(request.values)
@@ -257,7 +258,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
     return responses.done(sentence, ".index", **chosen.values)
 
 
-@pages.post("/bulk")
+@pages.post("/comments/bulk")
 def bulk() -> ResponseReturnValue:
     """Do the same to all selected comments; ask before deleting."""
     chosen = CommentFilter.read(request.form)
@@ -315,3 +316,28 @@ def _confirm(
     return render_template(
         "admin/comments_delete.html", comments=comments, filter=chosen, target=target, notice=notice
     )
+
+
+@pages.get("/spam/")
+def show_spam() -> ResponseReturnValue:
+    """Show how the spam rules are doing."""
+    report = spam_report.read(db.session(), current.settings().secret_key, clock.now())
+    days = current.settings().keep_spam_days
+    return render_template("admin/spam.html", report=report, is_on=current.preferences().score, days=days)
+
+
+@pages.post("/spam/end-flood")
+def end_flood() -> ResponseReturnValue:
+    """End the hour in which a flood holds all comments."""
+    with writing() as session:
+        comment_facts.end_flood(session.connection(), current.settings().secret_key)
+    said = "New comments are published again. Those that were held still wait for you."
+    return responses.done(said, ".show_spam")
+
+
+@pages.post("/spam/forget")
+def forget() -> ResponseReturnValue:
+    """Erase what the score has learned."""
+    with writing() as session:
+        count = learned_words.forget_all(session, current.settings().secret_key)
+    return responses.done(f"The score has forgotten {counted(count, 'word')}.", ".show_spam")

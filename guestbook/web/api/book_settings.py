@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib import json_schema
+from guestbook.lib import fields, json_schema
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.preferences import Preferences
@@ -28,9 +28,9 @@ def change() -> ResponseReturnValue:
     with writing() as session:
         preferences.lock(session)
         conditional.refuse_if_changed(_document(preferences.read(session)))
-        preferences.save(session, {name: preferences.as_typed(value) for name, value in changes.items()})
+        preferences.save(session, {name: fields.as_typed(value) for name, value in changes.items()})
         return _document(preferences.read(session))
 
 
 def _document(kept: Preferences) -> dict[str, Any]:
-    return json_schema.of_row(kept, preferences.PREFERENCE_NAMES)
+    return json_schema.of_row(kept, preferences.PREFERENCE_FIELDS)

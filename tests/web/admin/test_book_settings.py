@@ -14,14 +14,16 @@ from guestbook.storage import preferences
 from guestbook.storage.database import db
 from guestbook.storage.models import Setting
 from guestbook.storage.preferences import Preferences
-from guestbook.web.admin.look_settings import LOOK_LABELS
 from tests.support.owner import Owner
 from tests.support.visitor import Visitor, by_class, parse, text
 
 URL = "/admin/book/"
 UNTICKED = ("closed", "asks_place", "asks_note")  # in a new book
-ELSEWHERE = {"embed_sites", *LOOK_LABELS}  # on pages of their own
-TYPED = {k: v for k, v in preferences.typed(Preferences()).items() if k not in ELSEWHERE}
+TYPED = {
+    name: value
+    for name, value in preferences.typed(Preferences()).items()
+    if preferences.PREFERENCE_FIELDS[name].place.startswith("book/")
+}
 DEFAULTS = {name: value for name, value in TYPED.items() if name not in UNTICKED}
 
 

@@ -110,10 +110,12 @@ def under(place: str, rule: Rule) -> bool:
 
 def addresses(app: Flask, rule: Rule, ids: dict[str, str]) -> list[str]:
     """The addresses of a rule: its ids filled in, and each word where it takes one of several."""
-    choices = [_choices(rule, name, ids) for name in sorted(rule.arguments)]
+    fixed = rule.defaults or {}
+    names = sorted(rule.arguments - fixed.keys())
+    choices = [_choices(rule, name, ids) for name in names]
     adapter = app.url_map.bind("localhost")
-    values = (dict(zip(sorted(rule.arguments), one, strict=True)) for one in product(*choices))
-    return [adapter.build(rule.endpoint, one) for one in values]
+    values = (dict(zip(names, one, strict=True)) for one in product(*choices))
+    return [adapter.build(rule.endpoint, {**one, **fixed}) for one in values]
 
 
 def _choices(rule: Rule, name: str, ids: dict[str, str]) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 from flask import Flask
 
-from guestbook.storage.preferences import PREFERENCE_NAMES
+from guestbook.storage.preferences import PREFERENCE_FIELDS
 from guestbook.web.admin import audit
 from guestbook.web.admin.bins.bin_form import BinForm
 from guestbook.web.admin.comments import CommentFilter
@@ -75,19 +75,15 @@ CALLS_OF_PAGES = {
     "bins.requests.show": [f"GET {REQUEST}"],
     "bins.requests.body": [f"GET {REQUEST}"],
     "bins.requests.replay_request": [f"POST {REQUEST}/replay"],
-    "book.index": ["GET /settings"],
-    "book.save": ["PATCH /settings"],
-    "look.show": ["GET /settings"],
-    "look.save": ["PATCH /settings"],
-    "embedding.show": ["GET /settings"],
-    "embedding.save": ["PATCH /settings"],
+    **dict.fromkeys(("settings.index", "settings.look", "settings.embed"), ["GET /settings"]),
+    "settings.save": ["PATCH /settings"],
     "account.revoke_token": ["GET /tokens", "DELETE /tokens/{token_id}"],
     "audit.show": ["GET /audit"],
     "doctor.show": ["GET /doctor"],
     "events.show": ["GET /events"],
-    "spam.show": ["GET /spam"],
-    "spam.end_flood": ["POST /spam/end-flood"],
-    "spam.forget": ["POST /spam/forget"],
+    "comments.show_spam": ["GET /spam"],
+    "comments.end_flood": ["POST /spam/end-flood"],
+    "comments.forget": ["POST /spam/forget"],
 }
 NO_LASTING_ACCESS = "A stolen token must not become lasting access, nor lock the owner out."
 AN_EMPTY_FORM = "It only shows a form; the call that saves it has its fields."
@@ -127,7 +123,7 @@ def test_every_page_has_its_calls_or_a_reason_why_not(app: Flask) -> None:
 
 
 def test_every_setting_of_the_pages_is_one_of_the_api() -> None:
-    assert REQUEST_BODIES["SettingChanges"]["properties"].keys() == set(PREFERENCE_NAMES)
+    assert REQUEST_BODIES["SettingChanges"]["properties"].keys() == set(PREFERENCE_FIELDS)
 
 
 @pytest.mark.parametrize(

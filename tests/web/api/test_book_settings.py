@@ -9,13 +9,13 @@ from flask import Flask
 from guestbook.auth import api_tokens
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
-from guestbook.storage.preferences import PREFERENCE_NAMES
+from guestbook.storage.preferences import PREFERENCE_FIELDS
 from tests.support.api_client import ApiClient, new_token
 
 
 def test_they_have_the_types_of_json(program: ApiClient) -> None:
     shown = program.get("/settings")
-    assert set(shown) == set(PREFERENCE_NAMES)
+    assert set(shown) == set(PREFERENCE_FIELDS)
     assert (shown["title"], shown["per_page"], shown["closed"]) == ("Guestbook", 20, False)
 
 

@@ -1,0 +1,119 @@
+"""The fields of a noun, each said once: its name, type, default, label, hint, check and place.
+
+A noun is a dataclass. Each attribute is made by one of the functions below, so it keeps its type and default.
+`of` returns all else that is known: from it come the checks, the forms, the JSON Schemas and their texts.
+
+To add a field, add one attribute. To add a noun, write its dataclass in the room that owns it; save what
+`checked` returns; show it with the macro `control` of `templates/admin/_parts.html`; give programs `schema`
+and `hint`. The settings of the book, in `storage/preferences.py`, are the example.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+YES_OR_NO = ("yes", "no")  # what a form sends for a box that may be ticked
+EXACT_INPUT = {"spellcheck": "false", "autocomplete": "off", "autocapitalize": "none"}  # for what is no prose
+URL_INPUT = {"inputmode": "url", **EXACT_INPUT}
+NUMBER_INPUT = {"inputmode": "numeric", "maxlength": 9, "class": "number-input"}
+
+Check = Callable[[str], Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Field:
+    """What is known of a field beside its name, type and default."""
+
+    label: str
+    hint: str  # for the owner and for programs; beside a box, what ticking it does
+    check: Check  # from what was typed to the value; raises ValueError with a sentence
+    control: str  # of the page: line, area, choice or box
+    schema: Mapping[str, Any]  # the keywords of its JSON Schema
+    place: str = ""  # its page and heading, such as `book/Texts`; by default that of the field before
+    choices: Mapping[str, str] = dataclasses.field(default_factory=dict)  # value → words on the page
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of the input, in HTML
+
+
+def line(default: str, label: str, hint: str, check: Check, **more: Any) -> Any:
+    """Return the attribute for a text in one line."""
+    return _attribute(default, label, hint, check, "line", {"type": "string"}, **more)
+
+
+def area(default: str, label: str, hint: str, check: Check, **more: Any) -> Any:
+    """Return the attribute for a text in several lines."""
+    return _attribute(default, label, hint, check, "area", {"type": "string"}, **more)
+
+
+def number(default: int, label: str, hint: str, limits: range, **more: Any) -> Any:
+    """Return the attribute for a whole number."""
+    schema = {"type": "integer", "minimum": limits[0], "maximum": limits[-1]}
+    check = partial(_number, limits=limits)
+    return _attribute(default, label, hint, check, "line", schema, attributes=NUMBER_INPUT, **more)
+
+
+def choice(default: str, label: str, hint: str, choices: Mapping[str, str], **more: Any) -> Any:
+    """Return the attribute for one of a few values, whose words are on the page in place of the hint."""
+    schema = {"type": "string", "enum": list(choices)}
+    check = partial(_choice, choices=choices)
+    return _attribute(default, label, hint, check, "choice", schema, choices=choices, **more)
+
+
+def box(default: bool, label: str, hint: str, **more: Any) -> Any:
+    """Return the attribute for a yes or no."""
+    return _attribute(default, label, hint, _yes_or_no, "box", {"type": "boolean"}, **more)
+
+
+def of(noun: type) -> dict[str, Field]:
+    """Return the fields of a noun by name, in their order, each with its place."""
+    found: dict[str, Field] = {}
+    place = ""
+    for attribute in dataclasses.fields(noun):
+        field: Field = attribute.metadata["field"]
+        place = field.place or place
+        found[attribute.name] = dataclasses.replace(field, place=place)
+    return found
+
+
+def as_typed(value: object) -> str:
+    """Return a value as a form shows it and sends it back."""
+    return YES_OR_NO[not value] if isinstance(value, bool) else str(value)
+
+
+def checked(
+    known: Mapping[str, Field], typed: Iterable[tuple[str, str]]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the values of what was typed, and a sentence for each field that is wrong."""
+    values: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
+    for name, text in typed:
+        try:
+            values[name] = known[name].check(text)
+        except KeyError:
+            wrong[name] = f"There is no setting {name}."
+        except ValueError as error:
+            wrong[name] = str(error)
+    return values, wrong
+
+
+def _attribute(
+    default: object, label: str, hint: str, check: Check, control: str, schema: Mapping[str, Any], **more: Any
+) -> Any:
+    field = Field(label=label, hint=hint, check=check, control=control, schema=schema, **more)
+    return dataclasses.field(default=default, metadata={"field": field})
+
+
+def _number(value: str, limits: range) -> int:
+    if not value.isascii() or not value.strip().isdigit() or int(value[:9]) not in limits or len(value) > 9:
+        raise ValueError(f"Please use a whole number from {limits[0]} to {limits[-1]:,}.")
+    return int(value)
+
+
+def _choice(value: str, choices: Iterable[str]) -> str:
+    if value not in choices:
+        raise ValueError(f"Please choose one of {', '.join(choices)}.")
+    return value
+
+
+def _yes_or_no(value: str) -> bool:
+    return _choice(value, YES_OR_NO) == "yes"

@@ -1,0 +1,70 @@
+"""The pages of the book's settings: its texts and moderation, its look, and the websites that may show it."""
+
+from collections.abc import Mapping
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from guestbook.lib import clock, fields, text
+from guestbook.lib.fields import Field
+from guestbook.storage import preferences
+from guestbook.storage.database import writing
+from guestbook.storage.preferences import PREFERENCE_FIELDS
+from guestbook.web import request_context, template_filters
+from guestbook.web.admin import responses, undo
+
+pages = Blueprint("settings", __name__)
+
+PAGES = {  # page → its view, and what is said when it was saved
+    "book": (".index", "The settings are saved."),
+    "look": (".look", "The look is saved."),
+    "embed": (".embed", "The websites are saved."),
+}
+
+
+@pages.get("/book/", endpoint="index", defaults={"page": "book"})
+@pages.get("/look/", endpoint="look", defaults={"page": "look"})
+@pages.get("/embed/", endpoint="embed", defaults={"page": "embed"})
+def show(page: str) -> ResponseReturnValue:
+    """Show a page of settings."""
+    return _form(page, preferences.typed(request_context.preferences()))
+
+
+@pages.post("/book/", defaults={"page": "book"})
+@pages.post("/look/", defaults={"page": "look"})
+@pages.post("/embed/", defaults={"page": "embed"})
+def save(page: str) -> ResponseReturnValue:
+    """Save all settings of a page."""
+    typed = {name: _sent(name, field) for name, field in _fields(page).items()}
+    return responses.save(lambda: _save(page, typed), lambda error: _form(page, typed, error.fields))
+
+
+def _save(page: str, typed: Mapping[str, str]) -> ResponseReturnValue:
+    view, said = PAGES[page]
+    with writing() as session:
+        undo_id = undo.save_settings(session, typed, url_for(view))
+    return responses.done(said, view, undo=undo_id)
+
+
+def _form(page: str, values: Mapping[str, str], reasons: Mapping[str, str] | None = None) -> str:
+    return render_template(
+        f"admin/settings_{page}.html",
+        page=page,
+        fields=_fields(page),
+        labels={name: field.label for name, field in PREFERENCE_FIELDS.items()},
+        values=values,
+        reasons=reasons or {},
+        zones=clock.suggested_zones,
+        frame_title=template_filters.title_for_sites(request_context.preferences()),
+    )
+
+
+def _sent(name: str, field: Field) -> str:
+    """Return what the form sent for it. Browsers send nothing for a box that is not ticked."""
+    if field.control == "box":
+        return fields.as_typed(name in request.form)
+    return text.clean_text(request.form.get(name, "")).strip()
+
+
+def _fields(page: str) -> dict[str, Field]:
+    return {name: field for name, field in PREFERENCE_FIELDS.items() if field.place.startswith(page)}
