@@ -1,7 +1,7 @@
 """The fields of a noun, each said once: its name, type, default, label, hint, check and place.
 
 A noun is a dataclass. Each attribute is made by one of the functions below, so it keeps its type and default.
-`of` returns all else that is known: from it come the checks, the forms, the JSON Schemas and their texts.
+`of` returns its label, hint, check and the rest. Forms, JSON Schemas and their texts are made from these.
 
 To add a field, add one attribute. To add a noun, write its dataclass in the room that owns it; save what
 `checked` returns; show it with the macro `control` of `templates/admin/_parts.html`; give programs `schema`

@@ -1,6 +1,6 @@
 """The owner's settings of the book: its title and texts, its moderation, its looks.
 
-A setting is one attribute of `Preferences`. Its page, the API and the check take all else from there.
+A setting is one attribute of `Preferences`, which says what its page, the API and the check need.
 """
 
 from collections.abc import Mapping

@@ -321,16 +321,18 @@ def _confirm(
 @pages.get("/spam/")
 def show_spam() -> ResponseReturnValue:
     """Show how the spam rules are doing."""
-    report = spam_report.read(db.session(), current.settings().secret_key, clock.now())
-    days = current.settings().keep_spam_days
-    return render_template("admin/spam.html", report=report, is_on=current.preferences().score, days=days)
+    report = spam_report.read(db.session(), request_context.settings().secret_key, clock.now())
+    days = request_context.settings().keep_spam_days
+    return render_template(
+        "admin/spam.html", report=report, is_on=request_context.preferences().score, days=days
+    )
 
 
 @pages.post("/spam/end-flood")
 def end_flood() -> ResponseReturnValue:
     """End the hour in which a flood holds all comments."""
     with writing() as session:
-        comment_facts.end_flood(session.connection(), current.settings().secret_key)
+        comment_facts.end_flood(session.connection(), request_context.settings().secret_key)
     said = "New comments are published again. Those that were held still wait for you."
     return responses.done(said, ".show_spam")
 
@@ -339,5 +341,5 @@ def end_flood() -> ResponseReturnValue:
 def forget() -> ResponseReturnValue:
     """Erase what the score has learned."""
     with writing() as session:
-        count = learned_words.forget_all(session, current.settings().secret_key)
+        count = learned_words.forget_all(session, request_context.settings().secret_key)
     return responses.done(f"The score has forgotten {counted(count, 'word')}.", ".show_spam")
