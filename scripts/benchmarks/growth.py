@@ -1,19 +1,34 @@
 """How long work takes as the tables grow: the same in books of several sizes, in turn."""
 
 import contextvars
-import shutil
 import statistics
-import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import click
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import ColumnElement, Engine, Select, select
+from sqlalchemy.orm import InstrumentedAttribute
 
-from guestbook.storage.database import db
-from scripts.benchmarks.support import deliveries, large_book, report, temp_book, timed_queries
-from scripts.benchmarks.support.timed_queries import Task
+from guestbook.auth import api_tokens
+from guestbook.background import cron, housekeeping
+from guestbook.lib import clock, ids
+from guestbook.outbound import delivery_tasks
+from guestbook.queue import claims
+from guestbook.queue.claims import OrderedClaims
+from guestbook.queue.poller import Poller
+from guestbook.storage import database
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import DELIVERIES, Comment, Delivery, InboundEvent, Source, Webhook
+from scripts.benchmarks.support import deliveries, large_book, report, temp_book
 
 GOAL = 1.5  # times as long in the largest book as in the smallest, at most
-BYTES = 2_000  # of a final row of each kind together, with the indexes
+Task = Callable[[], float]  # returns how many milliseconds it took
 SMALLEST = 10  # rows; a smaller book would have no second page
 
 
@@ -36,13 +51,12 @@ def growth(rows: list[int], times: int, server: str | None) -> None:
     """
     if min(rows) < SMALLEST:
         raise click.UsageError(f"--rows must be at least {SMALLEST}.")
-    _check_room(rows, server)
     with ExitStack() as stack:
         books, sizes = [], []
         for count in sorted(rows):
             app = stack.enter_context(temp_book.fresh(server))
             large_book.fill(count, app.config["GUESTBOOK"])
-            books.append(timed_queries.all_of(app))
+            books.append(all_of(app))
             sizes.append(large_book.megabytes(db.engine))
         report.heading(db.engine, {"each": f"median of {times}, the books in turn"})
         # Out of the apps' contexts around us, so that each request has a session of its own, as in a server.
@@ -53,16 +67,166 @@ def growth(rows: list[int], times: int, server: str | None) -> None:
         report.table(columns, [*lines, ["MB on disk", *sizes, "", ""]])
 
 
-def _check_room(rows: list[int], server: str | None) -> None:
-    folder = tempfile.gettempdir()
-    wanted, free = sum(rows) * BYTES, shutil.disk_usage(folder).free
-    if server is None and wanted > free:
-        raise click.ClickException(f"{folder} has {free / 1e9:.0f} GB free of the {wanted / 1e9:.0f} needed.")
-
-
 def line(name: str, tasks: list[Task], times: int) -> list[report.Cell]:
     """Do the same in each book in turn; return a line of the table."""
     click.echo(f"timing {name} …", err=True)
-    medians = [statistics.median(taken) for taken in timed_queries.repeat(tasks, times)]
+    medians = [statistics.median(taken) for taken in repeat(tasks, times)]
     grew = medians[-1] > GOAL * medians[0]
     return [name, *medians, report.ratio(medians[-1], medians[0]), "GROWS" if grew else ""]
+
+
+CLAIM = 100  # due deliveries of one webhook
+LEASE = timedelta(minutes=1)
+WARM_UPS = 3  # or as many as are timed, if these are fewer
+
+
+def all_of(app: Flask) -> dict[str, Task]:
+    """Return all tasks for the full book around us, by name."""
+    engine, webhook = db.engine, _first(select(Webhook.id))
+    with writing() as session:
+        headers = {"Authorization": f"Bearer {api_tokens.add(session, 'bench')[1]}"}
+    client = app.test_client()
+    temp_book.log_in(client)
+    found: dict[str, Task] = {
+        f"a claim of {CLAIM} due deliveries": partial(_claim, engine, webhook),
+        "a look for anything due": partial(_look, engine),
+        f"the lease of {CLAIM}": partial(_lease, engine, webhook),
+        f"pruning {large_book.OLD} deliveries": partial(_prune, app),
+        "a pass without its sending": partial(_pass, app),
+        **{name: partial(_get, client, url) for name, url in _pages().items()},
+        **{f"API, {name}": partial(_get, client, url, headers=headers) for name, url in _api().items()},
+        "signing the book": partial(_sign, client),
+        "the command status": partial(_run, app, "status"),
+    }
+    db.session.rollback()  # a reader that stays would keep the databases from tidying up
+    return found
+
+
+def repeat(tasks: Sequence[Task], times: int) -> list[Sequence[float]]:
+    """Do the tasks in turn, so many times after warming up; return the milliseconds of each."""
+    rounds = [[task() for task in tasks] for _ in range(min(WARM_UPS, times) + times)]
+    return list(zip(*rounds[-times:], strict=True))
+
+
+def _pages() -> dict[str, str]:
+    """Return the paths of pages of the book and of its owner."""
+    comment = _middle(Comment.id, Comment.status == "published")
+    delivery, event = _middle(Delivery.id), _middle(InboundEvent.id)
+    webhook, source = _first(select(Webhook.id)), _first(select(Source.id))
+    deliveries, words = "/admin/deliveries/", large_book.RARE
+    return {
+        "the book": "/",
+        "the book, an old page": f"/?before={comment}",
+        "a comment": f"/comments/{comment}",
+        "/healthz": "/healthz",
+        "the first admin page": "/admin/",
+        "deliveries": deliveries,
+        "deliveries, an old page": f"{deliveries}?before={delivery}",
+        "deliveries that failed": f"{deliveries}?status=failed",
+        "deliveries of a webhook": f"{deliveries}?webhook={webhook}",
+        "deliveries with a word that is nowhere": f"{deliveries}?text=nowhere",
+        "a delivery": f"{deliveries}{delivery}",
+        "comments on the admin pages": "/admin/comments/",
+        "comments with a rare word": f"/admin/comments/?status=all&words={words}",
+        "webhooks": "/admin/webhooks/",
+        "a webhook": f"/admin/webhooks/{webhook}",
+        "the inbox": "/admin/inbox/",
+        "the inbox, an old page": f"/admin/inbox/?before={event}",
+        "a source": f"/admin/sources/{source}",
+    }
+
+
+def _api() -> dict[str, str]:
+    return {
+        "comments": "/api/v1/comments",
+        "comments, an old page": f"/api/v1/comments?before={_middle(Comment.id)}",
+        "deliveries that failed": "/api/v1/deliveries?status=failed",
+        "inbox": "/api/v1/inbox",
+    }
+
+
+def _first(query: Select[str]) -> str:
+    return db.session.scalars(query.limit(1)).one()
+
+
+def _middle(key: InstrumentedAttribute[str], *conditions: ColumnElement[bool]) -> str:
+    """Return the id of one in the middle of the month."""
+    middle = ids.first_of(clock.now() - large_book.LASTS / 2)
+    return _first(select(key).where(key > middle, *conditions).order_by(key))
+
+
+def _timed(do: Callable[[], object]) -> tuple[float, Any]:
+    """Return how many milliseconds it takes, and its result."""
+    start = time.perf_counter()
+    result = do()
+    return (time.perf_counter() - start) * 1000, result
+
+
+def _claim(engine: Engine, webhook: str) -> float:
+    """Claim as a tick does, and roll back: nothing is written."""
+    writer = engine.connect().execution_options(write_until=0.0, commit_wait=0.0)
+    with writer as connection, connection.begin() as transaction:
+        took, claimed = _timed(lambda: _claims().find(connection, webhook, now=clock.now(), limit=CLAIM))
+        assert len(claimed) == CLAIM, claimed
+        transaction.rollback()
+    return took
+
+
+def _lease(engine: Engine, webhook: str) -> float:
+    """Lease the claimed rows, and release them with the due times that they had."""
+    now = clock.now()
+    with database.write(engine) as connection:
+        rows = _claims().find(connection, webhook, now=now, limit=CLAIM)
+        took, leased = _timed(
+            lambda: claims.lease(connection, DELIVERIES, rows, now=now, until=now + LEASE, token="bench")
+        )
+        assert len(leased) == CLAIM, leased
+        back = [{"row_id": row.id, "token": "bench", "due_at": row.due_at} for row in rows]
+        claims.release(connection, DELIVERIES, back)
+    return took
+
+
+def _claims() -> OrderedClaims:
+    return OrderedClaims(DELIVERIES, "webhook_id", delivery_tasks.TASK_COLUMNS)
+
+
+def _look(engine: Engine) -> float:
+    with Poller(engine) as poller:
+        took, is_due = _timed(lambda: poller.anything_due(clock.now()))
+    assert is_due
+    return took
+
+
+def _prune(app: Flask) -> float:
+    with app.app_context():
+        large_book.add_old()
+        until = time.monotonic() + 60
+        took, removed = _timed(lambda: housekeeping.prune(db.engine, app.config["GUESTBOOK"], until=until))
+    assert removed >= large_book.OLD, removed
+    return took
+
+
+def _pass(app: Flask) -> float:
+    with app.app_context():
+        options = cron.Options(inbox=False, outbox=False)
+        return _timed(lambda: cron.run(db.engine, app.config["GUESTBOOK"], options))[0]
+
+
+def _get(client: FlaskClient, url: str, headers: Mapping[str, str] | None = None) -> float:
+    took, answer = _timed(lambda: client.get(url, headers=headers))
+    assert answer.status_code == 200, f"{url} answered {answer.status}."
+    return took
+
+
+def _sign(client: FlaskClient) -> float:
+    token = temp_book.hidden_field(client.get("/").text, "token")
+    form = {"token": token, "name": "Ada", "message": "Hello!"}
+    took, answer = _timed(lambda: client.post("/comments", data=form))
+    assert answer.status_code == 303, answer.text
+    return took
+
+
+def _run(app: Flask, command: str) -> float:
+    took, done = _timed(lambda: app.test_cli_runner().invoke(args=[command]))
+    assert not done.exit_code, f"{command} printed: {done.output}"
+    return took

@@ -10,8 +10,7 @@ from flask import Flask
 
 from guestbook.storage.database import db
 from scripts.benchmarks.support import processes, report, temp_book
-from scripts.benchmarks.support.attacked_book import Bomb, Victim
-from scripts.benchmarks.support.hostile_inputs import BODY_BOMBS, TEMPLATE_BOMBS
+from scripts.benchmarks.support.attacks import BODY_BOMBS, TEMPLATE_BOMBS, Bomb, Victim
 from scripts.benchmarks.support.traffic import repeating
 
 MOST_CPU = 1.0  # seconds

@@ -5,10 +5,9 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
 import click
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 
 from guestbook.lib import clock, signing
 from guestbook.storage.database import db, writing
@@ -39,25 +38,6 @@ POSITIVE = click.FloatRange(0, min_open=True)
 NOT_NEGATIVE = click.FloatRange(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The options."""
-
-    minutes: float
-    comments: float  # a second
-    pass_seconds: float
-    kills: float  # seconds from one to the next; 0 is none
-
-    def lines(self) -> dict[str, str]:
-        """Return the plan in words."""
-        kills = f", killed every {self.kills:g} s" if self.kills else ""
-        return {
-            "load": f"{self.minutes:g} minutes of up to {self.comments:g} comments a second, and more",
-            "receivers": ", ".join(behaviour.name for behaviour in BEHAVIOURS),
-            "cron": f"a pass every {self.pass_seconds:g} s{kills}",
-        }
-
-
 @click.command()
 @click.option("--minutes", default=10.0, type=POSITIVE, show_default=True, help="How long.")
 @click.option("--comments", default=20.0, type=NOT_NEGATIVE, show_default=True, help="Comments a second.")
@@ -70,7 +50,6 @@ def soak(minutes: float, comments: float, pass_seconds: float, kills: float, ser
     Ends with 1 when something was lost, when something was sent twice and no kill explains it, or when memory
     has grown by more than a tenth since the first minute.
     """
-    plan = Plan(minutes, comments, pass_seconds, kills)
     with (
         receivers.running(*BEHAVIOURS) as receiver,
         temp_book.fresh(server, **SETTINGS) as app,
@@ -78,38 +57,31 @@ def soak(minutes: float, comments: float, pass_seconds: float, kills: float, ser
     ):
         secret = _add_source()
         temp_book.add_webhooks(receiver.ports)
-        report.heading(db.engine, plan.lines())
+        load = f"{minutes:g} minutes of up to {comments:g} comments a second, a pass every {pass_seconds:g} s"
+        names = ", ".join(behaviour.name for behaviour in BEHAVIOURS)
+        report.heading(db.engine, {"load": load, "receivers": names})
         webhooks = _webhooks()
         hanging = [webhook for webhook, behaviour in webhooks.items() if not behaviour.is_healthy]
         crontab, traffic = Crontab(app, pass_seconds), Traffic(f"http://127.0.0.1:{port}", secret)
         sampler = Sampler(db.engine, web, crontab.alive, hanging)
-        late, explained = _run(plan, db.engine, crontab, traffic, sampler)
+        explained = [0]
+        with crontab.running():
+            with (
+                repeating(sampler, lambda: min(SAMPLE_EVERY, minutes * 5)),
+                crontab.killing(kills, lambda: explained.append(outcome.under_way(db.engine))),
+                traffic.running(comments),
+            ):
+                time.sleep(minutes * 60)
+            with suppress(click.ClickException):  # the account shows what is missing
+                processes.until(lambda: outcome.is_empty(db.engine, hanging), every=0.2)
         memories = zip(webhooks.items(), receiver.memories(), strict=True)
         found = {webhook: (behaviour, memory) for (webhook, behaviour), memory in memories}
-        account = outcome.account(db.engine, traffic.log, found, explained)
+        account = outcome.account(db.engine, traffic.log, found, sum(explained))
         grown = {name: outcome.growth(sampler.samples, name, minutes) for name in FIGURES}
-        _print(traffic.log, account, grown, crontab, late)
+        _print(traffic.log, account, grown, crontab)
         reasons = complaints(account, grown if minutes >= SHORTEST else {}, crontab.output())
     if reasons:
         raise click.ClickException(" ".join(reasons))
-
-
-def _run(
-    plan: Plan, engine: Engine, crontab: Crontab, traffic: Traffic, sampler: Sampler
-) -> tuple[float, int]:
-    """Let all of it happen; return the seconds until the rest had arrived, and what kills explain."""
-    explained = [0]
-    with crontab.running():
-        with (
-            repeating(sampler, lambda: min(SAMPLE_EVERY, plan.minutes * 5)),
-            crontab.killing(plan.kills, lambda: explained.append(outcome.under_way(engine))),
-            traffic.running(plan.comments),
-        ):
-            time.sleep(plan.minutes * 60)
-        start = time.monotonic()
-        with suppress(click.ClickException):  # the account shows what is missing
-            processes.until(lambda: outcome.is_empty(engine, sampler.hanging), every=0.2)
-        return time.monotonic() - start, sum(explained)
 
 
 def complaints(account: Account, grown: Mapping[str, Growth], output: str) -> list[str]:
@@ -146,7 +118,7 @@ def _webhooks() -> dict[str, Behaviour]:
     return dict(zip(webhooks, BEHAVIOURS, strict=True))
 
 
-def _print(log: Log, account: Account, grown: Mapping[str, Growth], crontab: Crontab, late: float) -> None:
+def _print(log: Log, account: Account, grown: Mapping[str, Growth], crontab: Crontab) -> None:
     report.table(
         ["", "after a minute", "at the end", "more"],
         [[FIGURES[name], one.first, one.last, f"{one.share:.0%}"] for name, one in grown.items()],
@@ -167,6 +139,5 @@ def _print(log: Log, account: Account, grown: Mapping[str, Growth], crontab: Cro
         "sent without a record": account.unrecorded,
         "of which kills explain": account.explained,
         "inbound events that made no comment": account.unprocessed,
-        "seconds until all had arrived": late,
     }
     report.table(["in the end", ""], counts.items())

@@ -1,6 +1,5 @@
 """The CPU and memory of an idle cron pass and of a page by CGI, beside those of a bare import of Flask."""
 
-import re
 import statistics
 import subprocess
 import sys
@@ -40,7 +39,6 @@ COMMANDS = {
 CPU_GOAL = 2.0  # times the bare import
 PAGE_GOAL = 2.5  # the same for the page
 MEMORY_GOAL = 48.0  # MB
-IMPORTS = 10  # the most expensive ones that are shown
 # Linux counts the memory of the process that starts another one as the other's, so a small one starts it.
 RUN_AND_MEASURE = """
 import os, sys
@@ -50,9 +48,6 @@ pid = os.posix_spawn(
 _, status, used = os.wait4(pid, 0)
 print(status, (used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss / 1024)
 """
-IMPORT_TIME = re.compile(
-    r"import time: +(\d+) \| +(\d+) \| +(\S+)"
-)  # microseconds, own and with what it imports
 
 
 @click.command()
@@ -81,7 +76,6 @@ def start(times: int, server: str | None) -> None:
                 for name, (ms, mb) in costs.items()
             ],
         )
-        report.table([f"the {IMPORTS} slowest imports", "own ms", "with theirs"], _imports(environ))
 
 
 def _run(command: Sequence[str], environ: Mapping[str, str]) -> tuple[float, float]:
@@ -101,12 +95,3 @@ def _goals() -> str:
 def _verdict(name: str, cpu_ratio: float, mb: float) -> str:
     goal = PAGE_GOAL if name == PAGE else CPU_GOAL
     return "ABOVE" if cpu_ratio > goal or mb > MEMORY_GOAL else ""
-
-
-def _imports(environ: Mapping[str, str]) -> list[list[report.Cell]]:
-    """Return the modules that take longest themselves when a pass has nothing to do."""
-    command = [sys.executable, "-X", "importtime", *CRON]
-    done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=True)
-    found = [(int(own), int(all_of_it), name) for own, all_of_it, name in IMPORT_TIME.findall(done.stderr)]
-    slowest = sorted(found, reverse=True)[:IMPORTS]
-    return [[name, own / 1000, all_of_it / 1000] for own, all_of_it, name in slowest]

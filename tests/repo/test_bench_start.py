@@ -4,13 +4,10 @@ from scripts.benchmarks import start
 from tests.support import benches
 
 
-def test_all_commands_are_measured_and_the_slowest_imports_named() -> None:
+def test_all_commands_are_measured() -> None:
     done = benches.run(start.start, "--times", "1")
     assert done.exit_code == 0, done.output
     lines = benches.cells(done.stdout)
     costs = [line for line in lines if line[0] in start.COMMANDS]
     assert [line[0] for line in costs] == list(start.COMMANDS)
     assert all(float(cell.replace(",", "")) > 0 for line in costs for cell in (line[1], line[3]))
-    table = lines[lines.index([f"the {start.IMPORTS} slowest imports", "own ms", "with theirs"]) + 1 :]
-    assert len(table) == start.IMPORTS
-    assert not [name for name, *_ in table if name.startswith("sqlalchemy")]

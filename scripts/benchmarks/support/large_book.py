@@ -1,10 +1,9 @@
 """A book with so many final rows of each kind from the last 29 days, and the same few that wait in each."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 from sqlalchemy import Engine, Table, insert, select, text
@@ -14,7 +13,7 @@ from guestbook.queries import statistics
 from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import ATTEMPTS, DELIVERIES, INBOUND, Comment, Pass, Source, Webhook
+from guestbook.storage.models import ATTEMPTS, DELIVERIES, INBOUND, Comment, Source, Webhook
 from scripts.benchmarks.support import temp_book
 
 TIDY = {
@@ -51,7 +50,6 @@ def _kind(engine: Engine) -> str:
 LASTS = timedelta(days=29)  # retention finds only what `add_old` adds
 WEBHOOKS = 10
 CHUNK = 20_000  # final rows of each kind in one transaction
-PASSES_MADE = 43_000  # at the most: one a minute
 DUE, LATER = 1_000, 200  # deliveries that may be sent now, and that wait for a retry
 OLD = 499  # deliveries that retention takes in one batch and then knows that there are no more
 FAILED = 16  # one of so many
@@ -64,35 +62,34 @@ COMMENTS = Comment.__table__
 Row = dict[str, Any]
 
 
-class Parents(NamedTuple):
-    """The webhooks and the source of the rows."""
-
-    webhooks: list[str]
-    source: str
-
-
-def fill(count: int, settings: Settings, message: str = SHORT) -> None:
+def fill(count: int, settings: Settings) -> None:
     """Fill the empty book around us: for each comment a delivery, its attempt and an inbound event."""
     temp_book.add_webhooks([9] * WEBHOOKS)
-    parents, luck, start = _parents(), Random(1), clock.now() - LASTS
+    webhooks, source, luck, start = _webhooks(), _add_source(), Random(1), clock.now() - LASTS
     for first in range(0, count, CHUNK):
         numbers = range(first, min(first + CHUNK, count))
-        made = [
-            _final(start + LASTS * (number / count), number, message, parents, luck) for number in numbers
-        ]
-        comments, deliveries, attempts, events = (list(rows) for rows in zip(*made, strict=True))
+        comments, deliveries, events = [], [], []
+        for number in numbers:
+            moment, failed = start + LASTS * (number / count), number % FAILED == 0
+            comments.append(_comment(moment, number, luck))
+            event = EVENTS[number // WEBHOOKS % len(EVENTS)]
+            row = _delivery(moment, luck, webhooks[number % WEBHOOKS], failed=failed)
+            payload = f'{{"type": "{event}", "message": "{comments[-1]["message"]}"}}'
+            about = {"comment_id": comments[-1]["id"], "sequence": 1, "event": event, "payload": payload}
+            deliveries.append(row | about)
+            events.append(_inbound(moment, luck, source, failed))
+        attempts = [_attempt(row) for row in deliveries]
         _store((COMMENTS, comments), (DELIVERIES, deliveries), (ATTEMPTS, attempts), (INBOUND, events))
         click.echo(f"stored {numbers.stop:,} of {count:,} …", err=True)
-    _store((DELIVERIES, [_waiting(number, parents, luck) for number in range(DUE + LATER)]))
-    _store((Pass.__table__, list(_passes(min(count, PASSES_MADE), start, luck))))
+    _store((DELIVERIES, [_waiting(number, webhooks, luck) for number in range(DUE + LATER)]))
     tidy(db.engine)
     statistics.record_days(db.engine, settings.keep_processed_days, clock.now())  # as each pass does
 
 
 def add_old() -> None:
     """Add the rows that retention takes next: one batch of processed deliveries with their attempts."""
-    webhooks, luck, moment = _parents().webhooks, Random(), clock.now() - 2 * LASTS
-    made = [_delivery(moment, luck, webhooks[0]) for _ in range(OLD)]
+    webhook, luck, moment = _webhooks()[0], Random(), clock.now() - 2 * LASTS
+    made = [_delivery(moment, luck, webhook) for _ in range(OLD)]
     _store((DELIVERIES, made), (ATTEMPTS, [_attempt(row) for row in made]))
 
 
@@ -103,47 +100,32 @@ def _store(*batches: tuple[Table, list[Row]]) -> None:
             connection.execute(insert(table), rows)
 
 
-def _parents() -> Parents:
-    """Return the webhooks and the source, which is added if there is none."""
+def _webhooks() -> list[str]:
     with database.writing() as session:
-        source = session.scalars(select(Source.id)).first()
-        if source is None:
-            row = Source(name="Ada's roof", token="roof", verify="token", secret="a secret", action="log")
-            session.add(row)
-            session.flush()
-            source = row.id
-        return Parents(list(session.scalars(select(Webhook.id).order_by(Webhook.id))), source)
+        return list(session.scalars(select(Webhook.id).order_by(Webhook.id)))
 
 
-def _final(
-    moment: datetime, number: int, message: str, parents: Parents, luck: Random
-) -> tuple[Row, Row, Row, Row]:
-    """Return a comment, its delivery, the attempt, and an inbound event of the same moment."""
-    failed = number % FAILED == 0
-    text = f"{message} {RARE}" if number % RARE_EVERY == RARE_EVERY // 2 else message
-    comment = {"id": _id(moment, luck), "name": f"Visitor {number}", "message": text, "created_at": moment}
-    comment["status"] = STATUSES[number % len(STATUSES)]
-    event = EVENTS[number // WEBHOOKS % len(EVENTS)]
-    payload = f'{{"type": "{event}", "message": "{text}"}}'
-    delivery = _delivery(moment, luck, parents.webhooks[number % WEBHOOKS], failed=failed)
-    delivery |= {"comment_id": comment["id"], "event": event, "event_id": comment["id"], "payload": payload}
-    comment["last_sequence"] = delivery["sequence"] = 1
-    return comment, delivery, _attempt(delivery), _inbound(moment, luck, parents.source, failed)
+def _add_source() -> str:
+    with database.writing() as session:
+        row = Source(name="Ada's roof", token="roof", verify="token", secret="a secret", action="log")
+        session.add(row)
+        session.flush()
+        return row.id
+
+
+def _comment(moment: datetime, number: int, luck: Random) -> Row:
+    words = f"{SHORT} {RARE}" if number % RARE_EVERY == RARE_EVERY // 2 else SHORT
+    row = {"id": _id(moment, luck), "name": f"Visitor {number}", "message": words, "created_at": moment}
+    return row | {"status": STATUSES[number % len(STATUSES)], "last_sequence": 1}
 
 
 def _delivery(moment: datetime, luck: Random, webhook: str, *, failed: bool = False) -> Row:
     new_id = _id(moment, luck)
-    row: Row = {
-        "id": new_id,
-        "event_id": new_id,
-        "webhook_id": webhook,
-        "comment_id": None,
-        "sequence": None,
-        "created_at": moment,
-    }
-    row |= {"event": "comment.created", "payload": '{"type": "comment.created"}', "due_at": None}
-    row |= {"status": "failed" if failed else "processed", "finished_at": moment}
-    row |= {"attempts": 1, "claims": 1, "schedule_start": 0, "last_status_code": 500 if failed else 200}
+    row: Row = {"id": new_id, "event_id": new_id, "webhook_id": webhook, "created_at": moment}
+    row |= {"comment_id": None, "sequence": None, "due_at": None, "finished_at": moment}
+    row |= {"event": "comment.created", "payload": '{"type": "comment.created"}'}
+    row |= {"status": "failed" if failed else "processed", "last_status_code": 500 if failed else 200}
+    row |= {"attempts": 1, "claims": 1, "schedule_start": 0}
     return row | {"last_error": "The receiver answered 500." if failed else None}
 
 
@@ -161,22 +143,14 @@ def _inbound(moment: datetime, luck: Random, source: str, failed: bool) -> Row:
     return row | {"error": "The template failed." if failed else None}
 
 
-def _waiting(number: int, parents: Parents, luck: Random) -> Row:
+def _waiting(number: int, webhooks: list[str], luck: Random) -> Row:
     """Return a delivery of just now that was not tried, or that waits some hours for its retry."""
     now = clock.now()
-    row = _delivery(now, luck, parents.webhooks[number % WEBHOOKS], failed=True)
+    row = _delivery(now, luck, webhooks[number % WEBHOOKS], failed=True)
     row |= {"status": "new", "due_at": now, "finished_at": None}
     if number < DUE:
         return row | {"attempts": 0, "last_status_code": None, "last_error": None}
     return row | {"due_at": now + timedelta(hours=1 + number % 10)}
-
-
-def _passes(count: int, start: datetime, luck: Random) -> Iterator[Row]:
-    """Give so many passes, from that moment on."""
-    for number in range(count):
-        moment = start + LASTS * (number / count)
-        row = {"id": _id(moment, luck), "started_at": moment, "finished_at": moment, "host": "bench"}
-        yield row | {"processed": luck.randint(0, 40), "retried": luck.randint(0, 2), "failed": 0}
 
 
 def _id(moment: datetime, luck: Random) -> str:

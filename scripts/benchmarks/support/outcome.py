@@ -1,10 +1,9 @@
-"""Whether all that was accepted has arrived once: the receivers' memories beside the tables."""
+"""What became of a run: whether all that was accepted has arrived once, and how the memory grew."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import click
 from sqlalchemy import Engine, func, select
 
 from guestbook.lib import clock
@@ -97,15 +96,12 @@ class Sampler:
         self.samples: list[Sample] = []
 
     def __call__(self) -> None:
-        """Take a sample; print a line for each minute."""
+        """Take a sample."""
         second = time.monotonic() - self._start
         web, cron = memory(self._web), sum(map(memory, self._passes()))
         with self._engine.connect() as connection:
             waiting = connection.scalar(self._waiting) or 0
         self.samples.append(Sample(second, web, cron, waiting))
-        if len(self.samples) > 1 and second // 60 > self.samples[-2].second // 60:
-            said = f"web {web:.0f} MB, passes {cron:.0f} MB, {waiting:,} deliveries wait"
-            click.echo(f"minute {second // 60:.0f}: {said}", err=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,21 @@
-"""CPU seconds and memory of processes, ours and the servers' beside them, from Linux's /proc."""
+"""CPU seconds and memory of processes, ours and the servers' beside them, read with psutil."""
 
-import os
 import re
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from statistics import median
 
+import psutil
+
 from scripts.benchmarks.support import report
 
-TICKS = os.sysconf("SC_CLK_TCK")
 SERVERS = {  # the names of a server's processes
     "postgresql": ("postgres",),
     "mysql": ("mariadbd", "mysqld"),
     "mariadb": ("mariadbd", "mysqld"),
-    "rabbitmq": ("beam.smp",),
     "redis": ("redis-server",),
 }
 COLUMNS = (
@@ -69,24 +67,32 @@ class Meter:
 
     def __init__(self, pids: Sequence[int], servers: Iterable[str] = (), receiver: int | None = None) -> None:
         self._pids, self._receiver = pids, [receiver] if receiver else []
-        names = {name for server in servers for name in SERVERS.get(server, ())}
-        self._servers = {root: cpu(family([root])) for root in _roots(names)}
-        self._received = cpu(self._receiver)
-        self._busy, self._cpu, self._start = _busy(), cpu(family(pids)), time.monotonic()
+        self._servers = _roots({name for server in servers for name in SERVERS.get(server, ())})
+        self._before, self._start = self._read(), time.monotonic()
 
     def usage(self, seconds: float | None = None) -> Usage:
         """Return the usage until now; `seconds` is the time if it ended earlier. The processes must live."""
-        took, used, busy = time.monotonic() - self._start, cpu(family(self._pids)), _busy()
-        servers = {root: cpu(family([root])) for root in self._servers}
-        server = sum(now - self._servers[root] for root, now in servers.items() if now)
+        took = time.monotonic() - self._start
+        used, server, received, busy = (
+            now - before for now, before in zip(self._read(), self._before, strict=True)
+        )
         mb = sum(memory(pid, "VmHWM") for pid in family(self._pids))
-        received = (cpu(self._receiver) - self._received) / took
-        return Usage(seconds or took, used - self._cpu, server, (busy - self._busy) / took, mb, received)
+        return Usage(seconds or took, used, server, busy / took, mb, received / took)
+
+    def _read(self) -> tuple[float, float, float, float]:
+        """Return the CPU seconds of the processes, the servers, the receiver, and of all cores."""
+        cores = psutil.cpu_times()
+        all_busy = cores.user + cores.nice + cores.system + cores.irq + cores.softirq
+        return cpu(family(self._pids)), cpu(family(self._servers)), cpu(self._receiver), all_busy
 
 
 def cpu(pids: Iterable[int]) -> float:
     """Return the CPU seconds that these have used, with those of their children that have ended."""
-    return sum(sum(map(int, _stat(pid)[1][11:15])) for pid in pids) / TICKS
+    used = 0.0
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            used += sum(psutil.Process(pid).cpu_times()[:4])
+    return used
 
 
 def memory(pid: int, line: str = "VmRSS") -> float:
@@ -99,35 +105,15 @@ def memory(pid: int, line: str = "VmRSS") -> float:
 
 def family(pids: Iterable[int]) -> list[int]:
     """Return these processes and all their descendants."""
-    children = defaultdict(list)
-    for pid in _pids():
-        children[int(_stat(pid)[1][1])].append(pid)
     found = list(pids)
-    for pid in found:  # the list grows meanwhile
-        found += children[pid]
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            found += [child.pid for child in psutil.Process(pid).children(recursive=True)]
     return found
 
 
 def _roots(names: set[str]) -> list[int]:
     """Return the processes of these names whose parents have none of them."""
-    stats = {pid: _stat(pid) for pid in _pids()} if names else {}
-    named = {pid for pid, (name, _) in stats.items() if name in names}
-    return [pid for pid in named if int(stats[pid][1][1]) not in named]
-
-
-def _pids() -> list[int]:
-    return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
-
-
-def _stat(pid: int) -> tuple[str, list[str]]:
-    """Return a process's name and its fields from the third on (proc(5)); zeros when it has ended."""
-    with suppress(OSError):
-        before, _, after = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-        return before.partition("(")[2], after.split()
-    return "", ["0"] * 15
-
-
-def _busy() -> float:
-    """Return the CPU seconds that all cores have worked: user, nice, system, irq, softirq."""
-    user, nice, system, _idle, _wait, irq, soft = map(int, Path("/proc/stat").read_text().split()[1:8])
-    return (user + nice + system + irq + soft) / TICKS
+    found = [one for one in psutil.process_iter(["name", "ppid"]) if one.info["name"] in names]
+    named = {one.pid for one in found}
+    return [one.pid for one in found if one.info["ppid"] not in named]

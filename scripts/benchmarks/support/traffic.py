@@ -1,4 +1,4 @@
-"""Something that happens over and over while the bench does other things."""
+"""What people, programs and cron do with a served book during a bench."""
 
 import itertools
 import json
