@@ -23,52 +23,23 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import BinRequest, Delivery, Webhook
 from guestbook.transport import TransportError
 
-NO_KEY_MATCHES = (
-    "No key of a webhook here matches: the sender used another one, or the id, the timestamp or the body "
-    "changed."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class PublicKey:
-    """A key that may verify, and whose it is in words."""
-
-    key: str
-    whose: str
-
-
-def public_keys_of(webhooks: Iterable[Webhook], received_at: datetime) -> list[PublicKey]:
-    """Return the keys that were valid at that time, rotated ones last."""
-    current, previous = [], []
-    for webhook in webhooks:
-        if webhook.public_key:
-            current.append(PublicKey(webhook.public_key, f"the key of “{webhook.name}”"))
-        expires = webhook.previous_signing_key_expires_at
-        if webhook.previous_public_key and expires and expires > received_at:
-            whose = f"the previous key of “{webhook.name}”, which is valid until {clock.to_text(expires)}"
-            previous.append(PublicKey(webhook.previous_public_key, whose))
-    return current + previous
-
-
-def signer(claim: SignatureClaim, keys: Sequence[PublicKey]) -> PublicKey | None:
-    """Return the key that verifies one of the signatures; raises Unproven without the package."""
-    signed = (key for key in keys if kinds.has_signed(key.key, claim.content, claim.public_signatures))
-    return next(signed, None)
-
-
 STANDARD, GITHUB = VERIFICATION_KINDS["standard"], VERIFICATION_KINDS["github"]
 STANDARD_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 SIGNED_CONTENT_SHOWN = 600  # bytes of the body in the signed content
 
+NO_KEY_MATCHES = (
+    "No key of a webhook here matches: the sender used another one, or the id, the timestamp or the body "
+    "changed."
+)
 UNSIGNED = "It is not signed: it has neither webhook-signature nor X-Hub-Signature-256."
 TOO_LONG_TO_CHECK = "Only the first 256 kB of the body are kept, so its signature cannot be checked."
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A secret that may have signed, and whose it is in words."""
+    """A secret, or a public key, that may have signed, and whose it is in words."""
 
-    secret: str
+    value: str
     whose: str
 
 
@@ -91,16 +62,36 @@ class Check:
     is_shortened: bool = False
 
 
-def keys_of(webhooks: Iterable[Webhook], received_at: datetime) -> list[Key]:
+# A webhook's name, its secret or public key, the one before, and until when that one is valid.
+Held = tuple[str, str | None, str | None, datetime | None]
+
+
+def secrets_of(webhooks: Iterable[Webhook], received_at: datetime) -> list[Key]:
     """Return the secrets that were valid at that time, rotated ones last."""
+    held = (
+        (one.name, readable(one.secret), readable(one.previous_secret), one.previous_secret_expires_at)
+        for one in webhooks
+    )
+    return _valid_at(received_at, "secret", held)
+
+
+def public_keys_of(webhooks: Iterable[Webhook], received_at: datetime) -> list[Key]:
+    """Return the public keys that were valid at that time, rotated ones last."""
+    held = (
+        (one.name, one.public_key, one.previous_public_key, one.previous_signing_key_expires_at)
+        for one in webhooks
+    )
+    return _valid_at(received_at, "key", held)
+
+
+def _valid_at(moment: datetime, noun: str, held: Iterable[Held]) -> list[Key]:
     current, previous = [], []
-    for webhook in webhooks:
-        if secret := readable(webhook.secret):
-            current.append(Key(secret, f"the secret of “{webhook.name}”"))
-        expires = webhook.previous_secret_expires_at
-        if (secret := readable(webhook.previous_secret)) and expires and expires > received_at:
-            whose = f"the previous secret of “{webhook.name}”, which is valid until {clock.to_text(expires)}"
-            previous.append(Key(secret, whose))
+    for name, now, before, expires in held:
+        if now:
+            current.append(Key(now, f"the {noun} of “{name}”"))
+        if before and expires and expires > moment:
+            until = f"which is valid until {clock.to_text(expires)}"
+            previous.append(Key(before, f"the previous {noun} of “{name}”, {until}"))
     return current + previous
 
 
@@ -110,7 +101,7 @@ def check(
     received_at: datetime,
     keys: Sequence[Key],
     *,
-    public_keys: Sequence[PublicKey] = (),
+    public_keys: Sequence[Key] = (),
     sent: Sequence[bytes] = (),
 ) -> Check:
     """Check all kinds of signature; `sent` are the bodies of our own deliveries with that id."""
@@ -135,11 +126,12 @@ def check(
     return Check(findings, verify_signature.clock_problem(claim, received_at), content, excess > 0)
 
 
-def _finding_of_keys(claim: SignatureClaim, keys: Sequence[PublicKey]) -> Finding:
+def _finding_of_keys(claim: SignatureClaim, keys: Sequence[Key]) -> Finding:
     name = f"{claim.header} (v1a)"
+    signed = (key for key in keys if kinds.has_signed(key.value, claim.content, claim.public_signatures))
     try:
-        key = signer(claim, keys)
-    except Unproven as reason:
+        key = next(signed, None)
+    except Unproven as reason:  # the package for public keys is missing
         return Finding(name, False, str(reason))
     return Finding(name, key is not None, f"It was signed with {key.whose}." if key else NO_KEY_MATCHES)
 
@@ -175,7 +167,7 @@ def _finding(
 
 
 def _matches(kind: VerificationKind, key: Key, claim: SignatureClaim) -> bool:
-    secret = signing.standard_form(key.secret) if kind is STANDARD else key.secret
+    secret = signing.standard_form(key.value) if kind is STANDARD else key.value
     try:
         return kind.matches(secret, claim)
     except Unproven:  # somebody has garbled the secret by hand
@@ -202,10 +194,10 @@ def of(session: Session, row: BinRequest) -> Check:
     if len(row.kept) < row.size:
         return Check([Finding("", False, TOO_LONG_TO_CHECK)])
     webhooks = session.scalars(select(Webhook).order_by(Webhook.id)).all()
-    keys = keys_of(webhooks, row.received_at)
+    keys = secrets_of(webhooks, row.received_at)
     public_keys = public_keys_of(webhooks, row.received_at)
-    pairs, body, moment, sent = row.pairs, row.kept, row.received_at, _sent(session, row)
-    return check(pairs, body, moment, keys, public_keys=public_keys, sent=sent)
+    sent = _sent(session, row)
+    return check(row.pairs, row.kept, row.received_at, keys, public_keys=public_keys, sent=sent)
 
 
 def _sent(session: Session, row: BinRequest) -> list[bytes]:

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from guestbook.inbound import bin_requests
-from guestbook.inbound.bin_requests import Check, Key, PublicKey
+from guestbook.inbound.bin_requests import Check, Key
 from guestbook.lib import clock, ed25519, signing
 from guestbook.outbound import webhooks
 from guestbook.storage.database import writing
@@ -71,7 +71,7 @@ def by_key(key: str, *, secret: str | None = None, body: bytes = BODY) -> Header
 
 
 def check_keys(headers: Headers, body: bytes = BODY) -> list[tuple[str, bool, str]]:
-    public_keys = [PublicKey(ed25519.public_key(PAIR), "the key of “Chat”")]
+    public_keys = [Key(ed25519.public_key(PAIR), "the key of “Chat”")]
     found = bin_requests.check(headers, body, NOW, KEYS, public_keys=public_keys)
     assert (found.warning, found.signed_content) == (None, b"msg_1.%d.%s" % (STAMP, body))
     return [(one.header, one.matches, one.sentence) for one in found.findings]
@@ -205,8 +205,8 @@ def test_a_previous_secret_counts_while_it_is_good() -> None:
         return Webhook(name=name, secret=name, previous_secret="old", previous_secret_expires_at=until)
 
     hooks = [hook("a", timedelta(seconds=1)), hook("b", -timedelta(seconds=1)), hook("c", None)]
-    keys = bin_requests.keys_of(hooks, NOW)
-    assert [(key.secret, key.whose[:25]) for key in keys] == [
+    keys = bin_requests.secrets_of(hooks, NOW)
+    assert [(key.value, key.whose[:25]) for key in keys] == [
         ("a", "the secret of “a”"), ("b", "the secret of “b”"), ("c", "the secret of “c”"),
         ("old", "the previous secret of “a"),
     ]  # fmt: skip
