@@ -9,12 +9,11 @@ from functools import partial
 import click
 
 from guestbook.auth import api_tokens, login, second_factor
-from guestbook.auth import api_tokens as keys
-from guestbook.cli import app_command, list_options, output, row_lookup
+from guestbook.cli import app_command, output, row_commands
 from guestbook.cli.options import WHEN, Choice, moment
+from guestbook.cli.row_commands import Noun
 from guestbook.lib import clock, json_schema, text
 from guestbook.lib.errors import Refused
-from guestbook.lib.text import printable
 from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage import cron_token, database
@@ -108,8 +107,8 @@ def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
     NAME helps you to know later which one to revoke.
     """
     with writing() as session:
-        token, value = keys.add(session, name, scope=scope, expires=expires)
-        facts = {**keys.shape(token), "token": value}
+        token, value = api_tokens.add(session, name, scope=scope, expires=expires)
+        facts = {**api_tokens.shape(token), "token": value}
     if as_json:
         output.print_json(facts)
         return
@@ -120,34 +119,29 @@ def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
 @output.as_json
 def list_(as_json: bool) -> None:
     """List the tokens, what each may do and when it was last used. The list never shows their values."""
-    rows = keys.all_of(db.session())
+    rows = api_tokens.all_of(db.session())
     if as_json:
-        output.print_json([keys.shape(row) for row in rows])
+        output.print_json([api_tokens.shape(row) for row in rows])
         return
-    ids = row_lookup.shown_ids(Token, [row.id for row in rows])
-    output.print_table(
-        ("ID", "SCOPE", "ADDED", "LAST USED", "EXPIRES", "NAME"),
-        [
-            (ids[row.id], row.scope, row.created_at, row.last_used_at, row.expires_at or "never", row.name)
-            for row in rows
-        ],
+    row_commands.print_rows(
+        rows,
+        {
+            "SCOPE": "scope",
+            "ADDED": "created_at",
+            "LAST USED": "last_used_at",
+            "EXPIRES": lambda row: row.expires_at or "never",
+            "NAME": "name",
+        },
         f"No tokens yet. Add one: {app_command.typed('tokens add NAME')}",
     )
 
 
-@tokens.command()
-@row_lookup.id_argument
-@output.yes_option
-@output.as_json
-def revoke(id_: str, yes: bool, as_json: bool) -> None:
-    """Revoke a token. It stops working at once. On a terminal it says when it was last used, and asks."""
-    row = row_lookup.find(Token, id_)
-    row_id, name, used = row.id, printable(row.name), row.last_used_at
-    last = f"was last used {clock.ago(used)}" if used else "was never used"
-    output.ask_on_terminal(lambda: f"The token {name} {last}.", yes, "Revoke")
-    with writing() as session:
-        keys.revoke(session, row_lookup.find(Token, row_id))
-    output.print_done(f"Revoked token {row_id}.", {"revoked": [row_id]}, as_json)
+row_commands.add_revocation(
+    Noun(tokens, Token, api_tokens.shape),
+    "token",
+    api_tokens.revoke,
+    "Revoke a token. It stops working at once. On a terminal it says when it was last used, and asks.",
+)
 
 
 @click.command("cron-url", cls=app_command.AppCommand)
@@ -199,7 +193,7 @@ def audit(
         raise click.UsageError("Choose --csv or --json.")
     wanted = AuditFilter(action=action, actor=actor, since=since, until=until)
     most = limit or (ALL_ENTRIES if as_csv or as_json else SHOWN_ENTRIES)
-    rows = list_options.newest(partial(filtered_lists.audit, db.session(), wanted), most)
+    rows = row_commands.newest(partial(filtered_lists.audit, db.session(), wanted), most)
     if as_json:
         output.print_json([json_schema.of_row(row, AUDIT_ENTRY_SCHEMA) for row in rows])
     elif as_csv:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from guestbook.cli import app_command, output, secrets
+from guestbook.cli import app_command, options, output
 from guestbook.cli.output import say_waiting, show_progress
 from guestbook.lib import clock, files
 from guestbook.lib.errors import TRY_LATER
@@ -173,7 +173,7 @@ the book needs the secret_key in it. If you have several hosts, set the same GUE
 def _url(context: click.Context, param: click.Parameter, value: str) -> str:
     """Read the target's URL; `-` stands for standard input."""
     try:
-        return database_url.parse(secrets.option(context, param, value) or "")
+        return database_url.parse(options.secret(context, param, value) or "")
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from None
 

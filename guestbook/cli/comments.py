@@ -8,7 +8,7 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from guestbook.cli import app_command, comment_files, list_options, output, row_lookup
+from guestbook.cli import app_command, comment_files, output, row_commands, row_lookup
 from guestbook.cli.options import Choice
 from guestbook.comments import book, comment_shape
 from guestbook.comments.spam import comment_facts, learned_words, spam_report
@@ -41,18 +41,17 @@ def comments() -> None:
 @comments.command("list")
 @click.option("--status", type=Choice(COMMENT_STATUSES), help="Only those with this status.")
 @click.option("--search", metavar="WORDS", help="Only those with these words in what the visitor typed.")
-@list_options.limit_option
+@row_commands.limit_option
 @output.as_json
 def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> None:
     """List comments, newest first."""
-    rows = list_options.newest(partial(filtered_lists.comments, db.session(), status, search), limit)
+    rows = row_commands.newest(partial(filtered_lists.comments, db.session(), status, search), limit)
     if as_json:
         output.print_json([_document(row) for row in rows])
         return
-    ids = row_lookup.shown_ids(Comment, [row.id for row in rows])
-    output.print_table(
-        ("ID", "WHEN", "STATUS", "NAME", "MESSAGE"),
-        [(ids[row.id], row.created_at, row.status, row.name, row.message) for row in rows],
+    row_commands.print_rows(
+        rows,
+        {"WHEN": "created_at", "STATUS": "status", "NAME": "name", "MESSAGE": "message"},
         "There is no such comment." if status or search else "No comments yet.",
         cut=("NAME",),
     )

@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import click
 from sqlalchemy import select
 
-from guestbook.cli import app_command, list_options, output, requeue, row_lookup
+from guestbook.cli import app_command, output, queue_commands, row_lookup
 from guestbook.cli.options import WHEN, Choice, moment
 from guestbook.cli.output import show_progress
+from guestbook.cli.row_commands import Column
 from guestbook.comments import backfill as backfills
 from guestbook.comments.backfill import ALL, BackfillRange, BackfillReport, BackfillRules
 from guestbook.lib import clock
@@ -18,7 +18,6 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.outbound import outbox, webhook_shapes
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.queries import filtered_lists
 from guestbook.queries.statistics import COUNT_LIMIT
 from guestbook.queue import erasure
 from guestbook.storage.database import db, writing
@@ -38,37 +37,21 @@ def deliveries() -> None:
 
 
 @deliveries.command("list")
-@list_options.queue_options
-@click.option("--webhook", metavar="ID", help="Only those of one webhook.")
+@queue_commands.queue_options
+@click.option("--webhook", "owner", metavar="ID", help="Only those of one webhook.")
 @click.option("--event", type=Choice(list(EVENTS)), help="Only those of this event.")
 @output.as_json
-def list_(webhook: str | None, limit: int, as_json: bool, **filters: Any) -> None:
+def list_(**options: Any) -> None:
     """List deliveries, newest first."""
-    webhook_id = row_lookup.id_of(Webhook, webhook)
-    wanted = filtered_lists.Deliveries(webhook_id=webhook_id, **list_options.cleaned(filters))
-    rows = list_options.newest(partial(filtered_lists.deliveries, db.session(), wanted), limit)
-    if as_json:
-        output.print_json([webhook_shapes.delivery(row) for row in rows])
-        return
-    names = {row.id: row.name for row in db.session.execute(select(Webhook.id, Webhook.name))}
-    ids = row_lookup.shown_ids(Delivery, [row.id for row in rows])
-    output.print_table(
-        ("ID", "EVENT", "WEBHOOK", "STATUS", "ATTEMPTS", "DUE", "LAST ANSWER"),
-        [
-            (
-                ids[row.id],
-                row.event,
-                names.get(row.webhook_id),
-                list_options.status_option(row),
-                row.attempts,
-                row.due_at,
-                row.last_error or row.last_status_code,
-            )
-            for row in rows
-        ],
-        "No such delivery." if wanted != filtered_lists.Deliveries() else "No deliveries yet.",
-        cut=("WEBHOOK",),
-    )
+    columns: dict[str, Column] = {
+        "EVENT": "event",
+        "WEBHOOK": "webhook_id",
+        "STATUS": queue_commands.status_in_words,
+        "ATTEMPTS": "attempts",
+        "DUE": "due_at",
+        "LAST ANSWER": lambda row: row.last_error or row.last_status_code,
+    }
+    queue_commands.print_list(queue_commands.DELIVERY_KIND, columns, ("WEBHOOK",), **options)
 
 
 @deliveries.command("show")
@@ -95,7 +78,7 @@ def show_(id_: str, as_json: bool) -> None:
 
 
 @deliveries.command()
-@requeue.options(requeue.DELIVERY_KIND)
+@queue_commands.options(queue_commands.DELIVERY_KIND)
 def redeliver(**options: Any) -> None:
     """Make deliveries due again.
 
@@ -103,7 +86,7 @@ def redeliver(**options: Any) -> None:
     the same comment to the same webhook follow, so the receiver ends with the newest state. Give ids, or
     --failed.
     """
-    requeue.run(requeue.DELIVERY_KIND, **options)
+    queue_commands.run(queue_commands.DELIVERY_KIND, **options)
 
 
 @click.command(cls=app_command.AppCommand, epilog=f"Events: {', '.join(EVENTS)}.")

@@ -1,16 +1,14 @@
 """The commands for inbound events."""
 
-from functools import partial
 from typing import Any
 
 import click
-from sqlalchemy import select
 
 from guestbook.background import cron
-from guestbook.cli import app_command, list_options, options, output, requeue, row_lookup, terminal_log
+from guestbook.cli import app_command, options, output, queue_commands, row_lookup, terminal_log
 from guestbook.cli import cron as commands
+from guestbook.cli.row_commands import Column
 from guestbook.inbound import body_parser, source_shapes, verify_and_decide
-from guestbook.queries import filtered_lists
 from guestbook.storage.database import db
 from guestbook.storage.models import InboundEvent, Source
 
@@ -34,39 +32,23 @@ def process(max_seconds: float) -> None:
 
 
 @inbox.command("list")
-@list_options.queue_options
-@click.option("--source", metavar="ID", help="Only those of one source.")
+@queue_commands.queue_options
+@click.option("--source", "owner", metavar="ID", help="Only those of one source.")
 @click.option("--event", help="Only those of this event. One such as issues means issues.opened too.")
 @click.option("--sender", help="Only those with this text in their sender.")
 @click.option("--external-id", help="Only those to which the sender gave this id.")
 @output.as_json
-def list_(source: str | None, limit: int, as_json: bool, **filters: Any) -> None:
+def list_(**options: Any) -> None:
     """List inbound events, newest first."""
-    source_id = row_lookup.id_of(Source, source)
-    wanted = filtered_lists.InboundEvents(source_id=source_id, **list_options.cleaned(filters))
-    rows = list_options.newest(partial(filtered_lists.inbound_events, db.session(), wanted), limit)
-    if as_json:
-        output.print_json([source_shapes.inbound_event(row) for row in rows])
-        return
-    names = {row.id: row.name for row in db.session.execute(select(Source.id, Source.name))}
-    ids = row_lookup.shown_ids(InboundEvent, [row.id for row in rows])
-    output.print_table(
-        ("ID", "RECEIVED", "SOURCE", "EVENT", "SENDER", "STATUS", "RESULT"),
-        [
-            (
-                ids[row.id],
-                row.received_at,
-                names.get(row.source_id),
-                row.event,
-                row.sender,
-                list_options.status_option(row),
-                row.error or row.note,
-            )
-            for row in rows
-        ],
-        "No such event." if wanted != filtered_lists.InboundEvents() else "No inbound events yet.",
-        cut=("SOURCE", "EVENT", "SENDER"),
-    )
+    columns: dict[str, Column] = {
+        "RECEIVED": "received_at",
+        "SOURCE": "source_id",
+        "EVENT": "event",
+        "SENDER": "sender",
+        "STATUS": queue_commands.status_in_words,
+        "RESULT": lambda row: row.error or row.note,
+    }
+    queue_commands.print_list(queue_commands.INBOUND_KIND, columns, ("SOURCE", "EVENT", "SENDER"), **options)
 
 
 @inbox.command("show")
@@ -88,13 +70,13 @@ def show_(id_: str, as_json: bool) -> None:
 
 
 @inbox.command()
-@requeue.options(requeue.INBOUND_KIND)
+@queue_commands.options(queue_commands.INBOUND_KIND)
 def reprocess(**options: Any) -> None:
     """Make inbound events due again.
 
     The next pass processes them with the settings that their source has then. Give ids, or --failed.
     """
-    requeue.run(requeue.INBOUND_KIND, **options)
+    queue_commands.run(queue_commands.INBOUND_KIND, **options)
 
 
 def _print_payload(row: InboundEvent) -> None:

@@ -1,7 +1,8 @@
-"""Types of options that Click lacks, and the options that passes and several other commands have."""
+"""Types of options that Click lacks, secrets from standard input, and the options that passes have."""
 
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -82,3 +83,59 @@ ping_option = click.option(
     metavar="URL",
     help="Tell this monitor, such as healthchecks.io, of the start and the end, and not GUESTBOOK_PING_URL.",
 )
+
+
+# Other users of the host can see a command's arguments, so a secret may come from standard input.
+STDIN = "-"
+SECRET_LINE_LIMIT = 4096  # bytes
+MOST_LINES = 20
+EMPTY_INPUT = "Standard input is empty."
+
+
+def secret(_context: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Read an option that is a secret; the option's callback."""
+    return _line(str(param.name).replace("_", " ").capitalize()) if value == STDIN else value
+
+
+def header_lines(_context: click.Context, _param: click.Parameter, lines: Sequence[str]) -> tuple[str, ...]:
+    """Read headers. `NAME: -` takes its value from standard input, and `-` alone takes all lines there.
+
+    The callback of an option that may be repeated. Several such values take a line each, in their order.
+    """
+    read: list[str] = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if line.strip() == STDIN:
+            read += _lines()
+        elif colon and value.strip() == STDIN:
+            read.append(f"{name}: {_line(name.strip())}")
+        else:
+            read.append(line)
+    return tuple(read)
+
+
+def _line(prompt: str) -> str:
+    """Return the next line of standard input; a terminal prompts for it and shows nothing."""
+    if sys.stdin.isatty():
+        return str(click.prompt(prompt, hide_input=True))
+    line = _decoded(sys.stdin.buffer.readline(SECRET_LINE_LIMIT + 1))
+    if not line:
+        raise click.ClickException(EMPTY_INPUT)
+    return line
+
+
+def _lines() -> list[str]:
+    """Return all lines of standard input that are not empty."""
+    lines = list(filter(None, map(_decoded, sys.stdin.buffer.readlines(MOST_LINES * SECRET_LINE_LIMIT))))
+    if not lines:
+        raise click.ClickException(EMPTY_INPUT)
+    return lines
+
+
+def _decoded(line: bytes) -> str:
+    if len(line) > SECRET_LINE_LIMIT:
+        raise click.ClickException(f"A line on standard input is longer than {SECRET_LINE_LIMIT:,} bytes.")
+    try:
+        return line.decode().strip()
+    except UnicodeDecodeError:
+        raise click.ClickException("Standard input is not UTF-8.") from None

@@ -7,32 +7,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import click
+from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from guestbook.cli import output, row_lookup
 from guestbook.cli.options import FiniteRange
 from guestbook.lib import clock
 from guestbook.lib.text import counted, printable
+from guestbook.queries import statistics
 from guestbook.queries.filtered_lists import RowPage
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import (
-    AuditEntry,
-    Comment,
-    Delivery,
-    InboundEvent,
-    ReceiverLink,
-    Source,
-    Token,
-    Webhook,
-)
+from guestbook.storage.models import AuditEntry, Comment, Delivery, InboundEvent
 
 LONGEST_OVERLAP = 30 * 24  # hours
 Q = TypeVar("Q", AuditEntry, Comment, Delivery, InboundEvent)
-M = TypeVar("M", Webhook, Source, Token, ReceiverLink)
 Column = str | Callable[[Any], object]  # the name of an attribute, with dots, or a function of the row
 
 limit_option = click.option(
@@ -62,12 +54,12 @@ def print_rows(
 
 
 @dataclass(frozen=True)
-class Noun(Generic[M]):
+class Noun:
     """A noun with commands, and how the API shows a row of it, without secrets."""
 
     group: click.Group
-    model: type[M]
-    facts: Callable[[M], dict[str, Any]]
+    model: type[Any]
+    facts: Callable[[Any], dict[str, Any]]
 
     @property
     def word(self) -> str:
@@ -75,13 +67,13 @@ class Noun(Generic[M]):
         return self.model.__name__.lower()
 
 
-def add_switches(noun: Noun[Any], *, enable: str, disable: str) -> None:
+def add_switches(noun: Noun, *, enable: str, disable: str) -> None:
     """Add the commands enable and disable with these texts of help."""
     _add_switch(noun, "enable", row_changes.enable, enable)
     _add_switch(noun, "disable", row_changes.disable, disable)
 
 
-def _add_switch(noun: Noun[Any], verb: str, change: Callable[[Session, Any], None], help_text: str) -> None:
+def _add_switch(noun: Noun, verb: str, change: Callable[[Session, Any], None], help_text: str) -> None:
     @noun.group.command(verb, help=help_text)
     @row_lookup.id_argument
     @output.as_json
@@ -108,9 +100,9 @@ KEY = Rotation("key", "public key", "public_key", "previous_signing_key_expires_
 
 
 def add_rotation(
-    noun: Noun[M],
+    noun: Noun,
     kind: Rotation,
-    rotate: Callable[[Session, M, timedelta, str | None], None],
+    rotate: Callable[[Session, Any, timedelta, str | None], None],
     given: Callable[[Any], Any],
     *,
     is_valid: str,
@@ -144,7 +136,7 @@ def add_rotation(
 
 
 def add_deletion(
-    noun: Noun[Any],
+    noun: Noun,
     delete: Callable[[Any, str], int],
     children: type[Delivery] | type[InboundEvent],
     words: tuple[str, str],
@@ -160,15 +152,29 @@ def add_deletion(
         row = row_lookup.find(noun.model, id_)
         row_id, name = row.id, f"{noun.word} {row.name}"
         mine = getattr(children, f"{noun.word}_id") == row_id
-        output.ask_on_terminal(lambda: output.going(children, mine, name, *words), yes)
+        output.ask_on_terminal(lambda: _going(children, mine, name, *words), yes)
         db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
         count = delete(db.engine, row_id)
         done = f"Deleted {noun.word} {row_id} and {counted(count, *words)}."
         output.print_done(done, {"deleted": [row_id], words[1]: count}, as_json)
 
 
-def add_revocation(noun: Noun[M], word: str, revoke: Callable[[Session, M], None], help_text: str) -> None:
-    """Add the command that revokes a token or a link; on a terminal it says when it was last used, and asks."""
+def _going(model: Any, which: ColumnElement[bool], owner: str, one: str, many: str) -> str:
+    """Say what is deleted with a webhook or source: what waits, and what is over."""
+    session, waits = db.session(), model.due_at.is_not(None)
+    waiting, old = (statistics.count_some(session, which & some, model) for some in (waits, ~waits))
+    parts = []
+    if waiting:
+        parts.append(f"{output.up_to_limit(waiting, 'more than')} waiting {one if waiting == 1 else many}")
+    if old:
+        noun = ("one" if old == 1 else "ones") if waiting else (one if old == 1 else many)
+        parts.append(f"{output.up_to_limit(old, 'more than')} old {noun}")
+    name, verb = printable(owner), "goes" if waiting + old == 1 else "go"
+    return f"{' and '.join(parts)} {verb} with the {name}." if parts else f"The {name} has no {many}."
+
+
+def add_revocation(noun: Noun, word: str, revoke: Callable[[Session, Any], None], help_text: str) -> None:
+    """Add the command revoke. On a terminal it says when the token or link was last used, and asks."""
 
     @noun.group.command("revoke", help=help_text)
     @row_lookup.id_argument

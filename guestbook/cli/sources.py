@@ -1,19 +1,19 @@
 """The commands for sources, which send webhooks to us."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any, TypeVar
 
 import click
 
-from guestbook.cli import app_command, output, row_lookup, secrets
+from guestbook.cli import app_command, options, output, row_commands, row_lookup
 from guestbook.cli.options import Choice, together
+from guestbook.cli.row_commands import Noun
 from guestbook.inbound import samples, source_shapes
 from guestbook.inbound import sources as inbound_sources
 from guestbook.inbound.senders import PRESETS, SENDER_PRESETS
 from guestbook.inbound.sources import LONGEST_TOLERANCE
 from guestbook.lib import clock
-from guestbook.lib.text import counted, for_people
+from guestbook.lib.text import for_people
 from guestbook.lib.verification.kinds import SIGNATURE_ENCODINGS, SIGNATURE_HASHES, SIGNED_CONTENTS, TOLERANCE
 from guestbook.lib.verification.verify_signature import TOKEN_HEADER
 from guestbook.queries import statistics, webhook_status
@@ -29,13 +29,12 @@ GROUPS_OF_SOURCE = {
     ),
     "Action": ("action", "template", "relayed_since", "forwarded_in_full_since"),
 }
-IS_ACCEPTED = "is accepted"  # an old secret, for a while
 IN_FULL = "Whether forwarded events have payloads above 14 kB too, up to 1 MB."
 OLD_NAME = "guestbook.sources.relay"  # key in click's context for the value of the option's old name
 F = TypeVar("F", bound=Callable[..., Any])
 secret_option = click.option(
     "--secret",
-    callback=secrets.option,
+    callback=options.secret,
     help="The secret that the sender shows, or - to read it from standard input. By default a new one.",
 )
 fields_of_source = together(
@@ -157,19 +156,20 @@ def list_(as_json: bool) -> None:
     if as_json:
         output.print_json([_facts(row.source) for row in rows])
         return
-    ids = row_lookup.shown_ids(Source, [row.source.id for row in rows])
-    output.print_table(
-        ("ID", "NAME", "STATE", "VERIFY", "ACTION", "LAST RECEIVED", "WAITING", "FAILED"),
-        [
-            (
-                *(ids[row.source.id], row.source.name, for_people(row.word)),
-                *(row.source.verify, row.source.action),
-                *(row.last_at, output.up_to_limit(row.waiting), failed.counts.get(row.source.id, 0)),
-            )
-            for row in rows
-        ],
+    row_commands.print_rows(
+        rows,
+        {
+            "NAME": "source.name",
+            "STATE": lambda row: for_people(row.word),
+            "VERIFY": "source.verify",
+            "ACTION": "source.action",
+            "LAST RECEIVED": "last_at",
+            "WAITING": lambda row: output.up_to_limit(row.waiting),
+            "FAILED": lambda row: failed.counts.get(row.source.id, 0),
+        },
         f"No sources yet. Add one: {app_command.typed('sources add NAME --verify github')}",
         cut=("NAME",),
+        key="source",
     )
     output.print_limit(failed)
 
@@ -244,67 +244,6 @@ def test(id_: str, event: str | None, as_json: bool) -> None:
     click.echo(f"See what became of it: {app_command.typed(f'inbox show {event_id}')}")
 
 
-@sources.command()
-@row_lookup.id_argument
-@output.as_json
-def enable(id_: str, as_json: bool) -> None:
-    """Process its events again, also those that wait."""
-    with writing() as session:
-        row = row_lookup.find(Source, id_)
-        row_changes.enable(session, row)
-        facts = _facts(row)
-    output.print_done(f"Enabled source {row.id}.", facts, as_json)
-
-
-@sources.command()
-@row_lookup.id_argument
-@output.as_json
-def disable(id_: str, as_json: bool) -> None:
-    """Only store its events and do nothing with them."""
-    with writing() as session:
-        row = row_lookup.find(Source, id_)
-        row_changes.disable(session, row)
-        facts = _facts(row)
-    output.print_done(f"Disabled source {row.id}.", facts, as_json)
-
-
-@sources.command("rotate-secret")
-@row_lookup.id_argument
-@secret_option
-@secrets.overlap_option(IS_ACCEPTED)
-@output.as_json
-def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: bool) -> None:
-    """Set a new secret and print it.
-
-    For a while both secrets are accepted, so that nothing is refused.
-    """
-    with writing() as session:
-        row = row_lookup.find(Source, id_)
-        inbound_sources.rotate(session, row, clock.now(), secret, timedelta(hours=overlap_hours))
-        facts = _facts(row) | ({} if secret else {"secret": row.secret})
-    secrets.print_new_secret(facts, overlap_hours, IS_ACCEPTED, as_json)
-
-
-@sources.command()
-@row_lookup.id_argument
-@output.yes_option
-@output.as_json
-def delete(id_: str, yes: bool, as_json: bool) -> None:
-    """Delete a source and its events.
-
-    Comments from the source stay. To keep the events too, disable it instead. On a terminal it says what
-    goes, and asks.
-    """
-    row = row_lookup.find(Source, id_)
-    row_id, name = row.id, row.name
-    mine = InboundEvent.source_id == row_id
-    output.ask_on_terminal(lambda: output.going(InboundEvent, mine, f"source {name}", "event", "events"), yes)
-    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
-    count = inbound_sources.delete(db.engine, row_id)
-    done = f"Deleted source {row_id} and {counted(count, 'event')}."
-    output.print_done(done, {"deleted": [row_id], "events": count}, as_json)
-
-
 def _print_secret(row: Source, *, is_given: bool) -> None:
     """Print how its sender proves itself. A secret that was given is not printed again."""
     value = " that you gave." if is_given else f": {row.secret}"
@@ -326,3 +265,31 @@ def _revealed(row: Source) -> dict[str, Any]:
 def _facts(row: Source) -> dict[str, Any]:
     """Return a source as the API does. Nothing in it but its URL is secret."""
     return source_shapes.source(row, app_command.settings())
+
+
+SOURCE = Noun(sources, Source, _facts)
+row_commands.add_switches(
+    SOURCE,
+    enable="Process its events again, also those that wait.",
+    disable="Only store its events and do nothing with them.",
+)
+row_commands.add_rotation(
+    SOURCE,
+    row_commands.SECRET,
+    lambda session, row, overlap, given: inbound_sources.rotate(session, row, clock.now(), given, overlap),
+    secret_option,
+    is_valid="is accepted",
+    help_text="""Set a new secret and print it.
+
+    For a while both secrets are accepted, so that nothing is refused.""",
+)
+row_commands.add_deletion(
+    SOURCE,
+    inbound_sources.delete,
+    InboundEvent,
+    ("event", "events"),
+    """Delete a source and its events.
+
+    Comments from the source stay. To keep the events too, disable it instead. On a terminal it says what
+    goes, and asks.""",
+)

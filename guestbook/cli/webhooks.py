@@ -1,14 +1,14 @@
 """The commands for webhooks."""
 
-from datetime import timedelta
 from typing import Any
 
 import click
 
-from guestbook.cli import app_command, output, row_lookup, secrets
+from guestbook.cli import app_command, options, output, row_commands, row_lookup
 from guestbook.cli.options import Choice, together
+from guestbook.cli.row_commands import Noun
 from guestbook.lib import clock, signing
-from guestbook.lib.text import counted, for_people
+from guestbook.lib.text import for_people
 from guestbook.outbound import receiver_links as links
 from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls
 from guestbook.outbound import webhooks as outbound_webhooks
@@ -34,15 +34,14 @@ GROUPS_OF_WEBHOOK = {
         *("failures_in_a_row", "unreachable_in_a_row"),
     ),
 }
-ALSO_SIGNS = "signs"  # an old secret, for a while
 secret_option = click.option(
     "--secret",
-    callback=secrets.option,
+    callback=options.secret,
     help="The secret that the receiver has, or - to read it from standard input. By default a new one.",
 )
 signing_key_option = click.option(
     "--signing-key",
-    callback=secrets.option,
+    callback=options.secret,
     metavar="KEY",
     help="Sign with this private key, whsk_ and base64, whose public half the receiver has; or - to read it "
     "from standard input.",
@@ -58,7 +57,7 @@ fields_of_webhook = together(
         "headers",
         multiple=True,
         metavar="'NAME: VALUE'",
-        callback=secrets.headers,
+        callback=options.header_lines,
         help="Send this header too (repeatable). A VALUE of - is read from standard input.",
     ),
     click.option(
@@ -92,7 +91,7 @@ def webhooks() -> None:
 
 
 @webhooks.command()
-@click.argument("url", callback=secrets.option, is_eager=True)
+@click.argument("url", callback=options.secret, is_eager=True)
 @click.option("--name", help="The name you give it, by default the URL's host.")
 @fields_of_webhook
 @secret_option
@@ -132,19 +131,19 @@ def list_(as_json: bool) -> None:
         output.print_json([_facts(row.webhook) for row in rows])
         return
     failed = statistics.failed_lately(db.session(), Delivery, clock.now())
-    ids = row_lookup.shown_ids(Webhook, [row.webhook.id for row in rows])
-    output.print_table(
-        ("ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"),
-        [
-            (
-                *(ids[row.webhook.id], row.webhook.name, for_people(row.word)),
-                *(output.up_to_limit(row.waiting), failed.counts.get(row.webhook.id, 0)),
-                *(row.webhook.events, row.webhook.url),
-            )
-            for row in rows
-        ],
+    row_commands.print_rows(
+        rows,
+        {
+            "NAME": "webhook.name",
+            "STATE": lambda row: for_people(row.word),
+            "WAITING": lambda row: output.up_to_limit(row.waiting),
+            "FAILED": lambda row: failed.counts.get(row.webhook.id, 0),
+            "EVENTS": "webhook.events",
+            "URL": "webhook.url",
+        },
         f"No webhooks yet. Add one: {app_command.typed('webhooks add URL')}",
         cut=("NAME", "EVENTS"),
+        key="webhook",
     )
     output.print_limit(failed)
 
@@ -169,7 +168,7 @@ def show_(id_: str, as_json: bool) -> None:
 @webhooks.command()
 @row_lookup.id_argument
 @click.option(
-    "--url", callback=secrets.option, help="Send to this URL from now on, also the deliveries that wait."
+    "--url", callback=options.secret, help="Send to this URL from now on, also the deliveries that wait."
 )
 @click.option("--name", help="The name you give it.")
 @fields_of_webhook
@@ -203,67 +202,6 @@ def update(id_: str, no_headers: bool, no_rate: bool, as_json: bool, **fields: A
 @webhooks.command()
 @row_lookup.id_argument
 @output.as_json
-def enable(id_: str, as_json: bool) -> None:
-    """Enable a webhook.
-
-    The next pass sends the deliveries that wait for it, or a listener fetches them.
-    """
-    with writing() as session:
-        webhook = row_lookup.find(Webhook, id_)
-        row_changes.enable(session, webhook)
-        facts = _facts(webhook)
-    output.print_done(f"Enabled webhook {webhook.id}.", facts, as_json)
-
-
-@webhooks.command()
-@row_lookup.id_argument
-@output.as_json
-def disable(id_: str, as_json: bool) -> None:
-    """Disable a webhook. Its deliveries wait."""
-    with writing() as session:
-        webhook = row_lookup.find(Webhook, id_)
-        row_changes.disable(session, webhook)
-        facts = _facts(webhook)
-    output.print_done(f"Disabled webhook {webhook.id}.", facts, as_json)
-
-
-@webhooks.command("rotate-secret")
-@row_lookup.id_argument
-@secret_option
-@secrets.overlap_option(ALSO_SIGNS)
-@output.as_json
-def rotate_secret(id_: str, secret: str | None, overlap_hours: float, as_json: bool) -> None:
-    """Set a new secret and print it.
-
-    For a while both secrets sign, so that no delivery is refused.
-    """
-    with writing() as session:
-        webhook = row_lookup.find(Webhook, id_)
-        webhook_signatures.rotate_secret(session, webhook, timedelta(hours=overlap_hours), secret)
-        facts = _facts(webhook) | ({} if secret else {"secret": webhook.secret})
-    secrets.print_new_secret(facts, overlap_hours, ALSO_SIGNS, as_json)
-
-
-@webhooks.command("rotate-key")
-@row_lookup.id_argument
-@signing_key_option
-@secrets.overlap_option(ALSO_SIGNS, "key")
-@output.as_json
-def rotate_key(id_: str, signing_key: str | None, overlap_hours: float, as_json: bool) -> None:
-    """Set a new key pair and print its public key.
-
-    For a while both keys sign, so that no delivery is refused.
-    """
-    with writing() as session:
-        webhook = row_lookup.find(Webhook, id_)
-        webhook_signatures.rotate_key(session, webhook, timedelta(hours=overlap_hours), signing_key)
-        facts = _facts(webhook)
-    secrets.print_new_key(facts, overlap_hours, ALSO_SIGNS, as_json)
-
-
-@webhooks.command()
-@row_lookup.id_argument
-@output.as_json
 def test(id_: str, as_json: bool) -> None:
     """Queue a `ping` for a webhook.
 
@@ -278,28 +216,6 @@ def test(id_: str, as_json: bool) -> None:
         return
     then = hindrance or app_command.next_pass("It goes out by itself at once.", "Send it now")
     click.echo(f"Queued delivery {facts['id']}. {then}")
-
-
-@webhooks.command()
-@row_lookup.id_argument
-@output.yes_option
-@output.as_json
-def delete(id_: str, yes: bool, as_json: bool) -> None:
-    """Delete a webhook and all its deliveries.
-
-    Deliveries that wait are lost. To keep them, disable it instead. On a terminal it says what goes, and
-    asks.
-    """
-    webhook = row_lookup.find(Webhook, id_)
-    row_id, name = webhook.id, webhook.name
-    mine = Delivery.webhook_id == row_id
-    output.ask_on_terminal(
-        lambda: output.going(Delivery, mine, f"webhook {name}", "delivery", "deliveries"), yes
-    )
-    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
-    count = outbound_webhooks.delete(db.engine, row_id)
-    done = f"Deleted webhook {row_id} and {counted(count, 'delivery', 'deliveries')}."
-    output.print_done(done, {"deleted": [row_id], "deliveries": count}, as_json)
 
 
 def _warn(url: str) -> None:
@@ -334,6 +250,46 @@ def _print_public_key(row: Webhook) -> None:
     """Print the public key, if a key signs."""
     if row.public_key:
         click.echo(f"Its public key, with which the receiver verifies: {row.public_key}")
+
+
+WEBHOOK = Noun(webhooks, Webhook, _facts)
+row_commands.add_switches(
+    WEBHOOK,
+    enable="""Enable a webhook.
+
+    The next pass sends the deliveries that wait for it, or a listener fetches them.""",
+    disable="Disable a webhook. Its deliveries wait.",
+)
+row_commands.add_rotation(
+    WEBHOOK,
+    row_commands.SECRET,
+    webhook_signatures.rotate_secret,
+    secret_option,
+    is_valid="signs",
+    help_text="""Set a new secret and print it.
+
+    For a while both secrets sign, so that no delivery is refused.""",
+)
+row_commands.add_rotation(
+    WEBHOOK,
+    row_commands.KEY,
+    webhook_signatures.rotate_key,
+    signing_key_option,
+    is_valid="signs",
+    help_text="""Set a new key pair and print its public key.
+
+    For a while both keys sign, so that no delivery is refused.""",
+)
+row_commands.add_deletion(
+    WEBHOOK,
+    outbound_webhooks.delete,
+    Delivery,
+    ("delivery", "deliveries"),
+    """Delete a webhook and all its deliveries.
+
+    Deliveries that wait are lost. To keep them, disable it instead. On a terminal it says what goes, and
+    asks.""",
+)
 
 
 @click.group("receiver-links", cls=app_command.Group)
@@ -380,24 +336,24 @@ def list_links(webhook: str, as_json: bool) -> None:
     if as_json:
         output.print_json([webhook_shapes.receiver_link(row) for row in rows])
         return
-    ids = row_lookup.shown_ids(ReceiverLink, [row.id for row in rows])
-    output.print_table(
-        ("ID", "STATE", "ADDED", "LAST USED", "EXPIRES", "NAME"),
-        [
-            (ids[row.id], row.state(clock.now()), row.created_at, row.last_used_at, row.expires_at, row.name)
-            for row in rows
-        ],
+    row_commands.print_rows(
+        rows,
+        {
+            "STATE": lambda row: row.state(clock.now()),
+            "ADDED": "created_at",
+            "LAST USED": "last_used_at",
+            "EXPIRES": "expires_at",
+            "NAME": "name",
+        },
         f"No links yet. Add one: {app_command.typed('receiver-links add WEBHOOK')}",
     )
 
 
-@receiver_links.command()
-@row_lookup.id_argument
-@output.as_json
-def revoke(id_: str, as_json: bool) -> None:
-    """Revoke a link. It stops working at once, also where its page is open."""
-    with writing() as session:
-        link = row_lookup.find(ReceiverLink, id_)
-        row_id = link.id
-        links.revoke(session, link)
-    output.print_done(f"Revoked link {row_id}.", {"revoked": [row_id]}, as_json)
+row_commands.add_revocation(
+    Noun(receiver_links, ReceiverLink, webhook_shapes.receiver_link),
+    "link",
+    links.revoke,
+    """Revoke a link. It stops working at once, also where its page is open.
+
+    On a terminal it says when the link was last used, and asks.""",
+)

@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 import guestbook
-from guestbook.cli import backup, secrets
+from guestbook.cli import backup, options
 from guestbook.storage.database import db
 from tests.cli.conftest import FLASK, Process, Shell
 from tests.conftest import need, settings_for
@@ -165,7 +165,7 @@ def test_the_url_may_come_from_standard_input(shell: Shell, target: str) -> None
     assert (result.exit_code, result.stderr) == (0, "")
     assert f"The copy in {target} is complete" in result.stdout
     result = shell.runner.invoke(args=["migrate-to", "-"], input="")
-    assert (result.exit_code, result.stderr) == (1, f"Error: {secrets.EMPTY_INPUT}\n")
+    assert (result.exit_code, result.stderr) == (1, f"Error: {options.EMPTY_INPUT}\n")
 
 
 def test_a_password_is_never_printed(shell: Shell) -> None:

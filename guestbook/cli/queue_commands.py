@@ -1,34 +1,42 @@
-"""What redeliver and reprocess share: their options, and what they print."""
+"""What the commands for deliveries and for inbound events share: their lists, redeliver and reprocess."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import click
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select
 
-from guestbook.cli import output, row_lookup
-from guestbook.cli.options import WHEN, moment, together
+from guestbook.cli import output, row_commands, row_lookup
+from guestbook.cli.options import WHEN, Choice, moment, together
+from guestbook.cli.row_commands import Column
+from guestbook.inbound import source_shapes
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import printable
+from guestbook.outbound import webhook_shapes
 from guestbook.queries import filtered_lists
+from guestbook.queries.filtered_lists import RowPage
 from guestbook.queue import redelivery
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models.delivery import QUEUE_STATUSES
 
 F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M", Delivery, InboundEvent)
 
 
 @dataclass(frozen=True)
-class RequeueKind(Generic[M]):
+class QueueKind(Generic[M]):
     """Deliveries or inbound events, and the words for them."""
 
     model: type[M]
     owner: type[Webhook] | type[Source]
     filters: type[filtered_lists.Deliveries] | type[filtered_lists.InboundEvents]
+    read: Callable[..., RowPage[M]]
+    shape: Callable[[M], dict[str, Any]]
     verb: str
     one: str
     many: str
@@ -37,21 +45,30 @@ class RequeueKind(Generic[M]):
     busy: str  # completes "because a pass …"
     held: str  # completes "The webhook X is disabled: … waits"
     erased: str
+    none_found: str
+    none_yet: str
 
     @property
     def owner_name(self) -> str:
         """Return `webhook` or `source`, which is also the name of the option."""
         return self.owner.__name__.lower()
 
+    @property
+    def owner_id(self) -> str:
+        """Return `webhook_id` or `source_id`, the name of the column and of the filter."""
+        return f"{self.owner_name}_id"
+
     def counted(self, number: int) -> str:
         """Return the number with its noun."""
         return text.counted(number, self.one, self.many)
 
 
-DELIVERY_KIND = RequeueKind(
+DELIVERY_KIND = QueueKind(
     model=Delivery,
     owner=Webhook,
     filters=filtered_lists.Deliveries,
+    read=filtered_lists.deliveries,
+    shape=webhook_shapes.delivery,
     verb="redeliver",
     one="delivery",
     many="deliveries",
@@ -60,11 +77,15 @@ DELIVERY_KIND = RequeueKind(
     busy="is sending it now",
     held="what is for it",
     erased="the comment was deleted, and nothing earlier about it is sent any more",
+    none_found="No such delivery.",
+    none_yet="No deliveries yet.",
 )
-INBOUND_KIND = RequeueKind(
+INBOUND_KIND = QueueKind(
     model=InboundEvent,
     owner=Source,
     filters=filtered_lists.InboundEvents,
+    read=filtered_lists.inbound_events,
+    shape=source_shapes.inbound_event,
     verb="reprocess",
     one="inbound event",
     many="inbound events",
@@ -73,10 +94,50 @@ INBOUND_KIND = RequeueKind(
     busy="is processing it now",
     held="what it sent",
     erased="the comment was deleted for good, and what was sent for it too",
+    none_found="No such event.",
+    none_yet="No inbound events yet.",
 )
 
 
-def options(kind: RequeueKind[M]) -> Callable[[F], F]:
+queue_options = together(
+    click.option("--status", type=Choice(QUEUE_STATUSES), help="Only those with this status."),
+    click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {WHEN}."),
+    click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {WHEN}."),
+    click.option("--text", help="Only those with this in the payload or the last answer."),
+    row_commands.limit_option,
+)
+
+
+def print_list(
+    kind: QueueKind[M],
+    columns: Mapping[str, Column],
+    cut: Sequence[str],
+    *,
+    owner: str | None,
+    limit: int,
+    as_json: bool,
+    **filters: Any,
+) -> None:
+    """Print the rows that the options choose. In the column of the owner stands its name."""
+    # PostgreSQL refuses a NUL, so text is cleaned like stored text.
+    cleaned = {name: text.clean_line(one) if isinstance(one, str) else one for name, one in filters.items()}
+    wanted = _filters(kind, owner, **cleaned)
+    rows = row_commands.newest(partial(kind.read, db.session(), wanted), limit)
+    if as_json:
+        output.print_json([kind.shape(row) for row in rows])
+        return
+    names = {row.id: row.name for row in db.session.execute(select(kind.owner.id, kind.owner.name))}
+    its_name = {kind.owner_name.upper(): lambda row: names.get(getattr(row, kind.owner_id))}
+    empty = kind.none_found if wanted != kind.filters() else kind.none_yet
+    row_commands.print_rows(rows, {**columns, **its_name}, empty, cut=cut)
+
+
+def status_in_words(row: Delivery | InboundEvent) -> str:
+    """Return the status for a table, and whether the row was erased."""
+    return f"{row.status}, erased" if row.erased_at else row.status
+
+
+def options(kind: QueueKind[M]) -> Callable[[F], F]:
     """Return a decorator that adds the options of redeliver or reprocess."""
     since = f"With --failed: only those {kind.since} since then {WHEN}."
     owner = f"With --failed: only those of one {kind.owner_name}."
@@ -90,7 +151,7 @@ def options(kind: RequeueKind[M]) -> Callable[[F], F]:
     )
 
 
-def run(kind: RequeueKind[M], *, dry_run: bool, as_json: bool, **chosen: Any) -> None:
+def run(kind: QueueKind[M], *, dry_run: bool, as_json: bool, **chosen: Any) -> None:
     """Make the chosen rows due again, or only count them, and print which stay as they are."""
     which = _condition(kind, **chosen)
     groups = redelivery.forecast(db.session(), kind.model, which, clock.now())
@@ -124,7 +185,7 @@ def run(kind: RequeueKind[M], *, dry_run: bool, as_json: bool, **chosen: Any) ->
 
 
 def _condition(
-    kind: RequeueKind[M], ids: Sequence[str], failed: bool, owner: str | None, since: datetime | None
+    kind: QueueKind[M], ids: Sequence[str], failed: bool, owner: str | None, since: datetime | None
 ) -> ColumnElement[bool]:
     """Return the condition for the chosen rows; refuses options that do not go together."""
     if bool(ids) == failed:
@@ -133,5 +194,11 @@ def _condition(
         raise click.UsageError(f"--{kind.owner_name} and --since go with --failed.")
     if not failed:
         return kind.model.id.in_([row_lookup.find(kind.model, one).id for one in ids])
-    filters: Any = {f"{kind.owner_name}_id": row_lookup.id_of(kind.owner, owner), "since": since}
-    return kind.filters(status="failed", **filters).condition()
+    condition: ColumnElement[bool] = _filters(kind, owner, status="failed", since=since).condition()
+    return condition
+
+
+def _filters(kind: QueueKind[M], owner: str | None, **filters: Any) -> Any:
+    """Return what selects these rows; refuses an owner that is not there."""
+    filters[kind.owner_id] = row_lookup.id_of(kind.owner, owner)
+    return kind.filters(**filters)
