@@ -26,7 +26,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.json_log import JsonFormatter
 from guestbook.lib.own_process import StopFlag
 from guestbook.settings import Settings
-from guestbook.storage import book_file, configured_app, database, engine_setup, version_check
+from guestbook.storage import book_file, configured_app, database, engine_setup
 from guestbook.storage.book_file import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
@@ -108,14 +108,14 @@ def _shared(make: Callable[[], T]) -> T:
 def _delivery_consumer() -> DeliveryConsumer:
     """Make what a process needs at its first message: a forked one must not share a connection."""
     with _flask.app_context():
-        version_check.require(db.engine)
+        database.require_version(db.engine)
         return DeliveryConsumer(db.engine, _settings, app.conf.worker_concurrency or 1, _stop)
 
 
 @cache
 def _inbox() -> Processor:
     with _flask.app_context():
-        version_check.require(db.engine)
+        database.require_version(db.engine)
         return Processor(db.engine, _settings)
 
 
@@ -127,7 +127,7 @@ def _check_book(**_: Any) -> None:
     try:
         _host.keep()
         with engine_setup.opened(_settings) as engine:  # closed again before processes fork
-            version_check.require(engine)
+            database.require_version(engine)
     except Refused as error:
         raise SystemExit(f"Error: {error}") from None
     except WrongVersion as error:

@@ -11,7 +11,7 @@ from guestbook.lib import ids, json_schema, validate
 from guestbook.lib.json_schema import ID_SCHEMA, TEXT_SCHEMA, TIME_SCHEMA, Schema, described, one_of, or_null
 from guestbook.storage import audit_log, row_changes
 from guestbook.storage.models import Token
-from guestbook.storage.models.admin_access import SCOPES
+from guestbook.storage.models.owner import SCOPES
 
 API_TOKEN_PREFIX = "gbk_"  # so that a token that leaked into a repository is recognized
 TOKEN_SCHEMA: Schema = {

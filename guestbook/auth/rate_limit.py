@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, rate_counters
-from guestbook.storage import audit_log, plain_sql, upsert
+from guestbook.storage import audit_log, plain_sql, row_changes
 from guestbook.storage.models import Limit
 
 LIMITS_SKEW = timedelta(seconds=60)  # a row may be ahead: the clock was read before the wait for it
@@ -187,7 +187,7 @@ def _row(connection: Connection, name: str, now: datetime) -> LimitCount:
         row = _read(connection, LOCKED_LIMIT_ROW, name)
         if row:
             return row
-        upsert.insert_missing(connection, Limit, who=name, hits=0, since=now, last_at=now)
+        row_changes.insert_missing(connection, Limit, who=name, hits=0, since=now, last_at=now)
 
 
 def _read(connection: Connection, query: str, name: str) -> LimitCount | None:

@@ -16,7 +16,7 @@ from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.settings import Settings, installation
-from guestbook.storage import batch_delete, database
+from guestbook.storage import database, row_changes
 from guestbook.storage.database import Base
 
 PAUSE = 0.03  # seconds between two batches, for the web's turn
@@ -31,9 +31,9 @@ def prune(engine: Engine, settings: Settings, *, until: float) -> int:
     removed = 0
     for table, condition in conditions(settings, clock.now()):
         while time.monotonic() < until:
-            count = batch_delete.delete_batch(engine, table, condition)
+            count = row_changes.delete_batch(engine, table, condition)
             removed += count
-            if count < batch_delete.BATCH_SIZE:
+            if count < row_changes.BATCH_SIZE:
                 break
             time.sleep(PAUSE)
     return removed

@@ -19,8 +19,7 @@ from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage import cron_token, database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import AUDIT_LOG, AuditEntry, Token
-from guestbook.storage.models.admin_access import SCOPES
-from guestbook.storage.models.audit_entry import ACTORS, AUDIT_ENTRY_SCHEMA, AUDITED_ACTIONS
+from guestbook.storage.models.owner import ACTORS, AUDIT_ENTRY_SCHEMA, AUDITED_ACTIONS, SCOPES
 
 PASSWORD_LINE_LIMIT = 4 * login.LONGEST + 3  # bytes: a character too many, and the end of the line
 

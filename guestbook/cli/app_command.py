@@ -17,7 +17,7 @@ from guestbook.lib.errors import TRY_LATER, Refused
 from guestbook.lib.text import printable, shortened
 from guestbook.settings import Settings, environment, installation
 from guestbook.settings.installation import PROGRAM
-from guestbook.storage import audit_log, database, database_errors, version_check
+from guestbook.storage import audit_log, database, database_errors
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
@@ -77,7 +77,7 @@ def call(function: Callable[[], R], *, any_version: bool = False) -> R:
         audit_log.act_as(Actor("command", name=_typed_name()))
         try:
             if not any_version:
-                version_check.require(db.engine)
+                database.require_version(db.engine)
             return database.complete(function)
         except (Refused, SecondHost) as error:
             is_wrong = isinstance(error, Refused) and error.fields and not error.only_here

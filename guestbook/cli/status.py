@@ -17,7 +17,7 @@ from guestbook.lib import VERSION, clock
 from guestbook.lib.text import counted, printable
 from guestbook.queries import cron_status, filtered_lists, statistics
 from guestbook.queries.cron_status import CronStatus
-from guestbook.settings import crontab_line
+from guestbook.settings import installation
 from guestbook.storage import engine_setup, writable
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook
@@ -41,7 +41,9 @@ def status(as_json: bool) -> None:
     cron = _cron(clock.now())
     click.echo(f"\n{cron.sentence}")
     if cron.advice:
-        line = f"\n\n    {crontab_line.of(app_command.settings())}" if cron.has_line else ""
+        line = (
+            f"\n\n    {installation.crontab_line(app_command.settings().data_dir)}" if cron.has_line else ""
+        )
         click.echo(f"{cron.advice}{line}")
 
 

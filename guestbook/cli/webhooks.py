@@ -18,7 +18,7 @@ from guestbook.queries import statistics, webhook_status
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, ReceiverLink, Webhook
-from guestbook.storage.models.webhook import SIGN_WITH, UNSIGNED_FORMATS
+from guestbook.storage.models.delivery import SIGN_WITH, UNSIGNED_FORMATS
 
 GROUPS_OF_WEBHOOK = {
     "Messages": (

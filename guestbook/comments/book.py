@@ -17,7 +17,7 @@ from guestbook.lib.text import clean_text
 from guestbook.outbound import outbox
 from guestbook.queue import erasure
 from guestbook.settings import Settings
-from guestbook.storage import audit_log, plain_sql, preferences, upsert
+from guestbook.storage import audit_log, plain_sql, preferences, row_changes
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.models import Comment, Origin, Reply, Setting
 
@@ -60,7 +60,7 @@ def _locked_last(connection: Connection) -> int:
     found = plain_sql.run(connection, LOCKED_LAST)
     if not found:
         highest = connection.scalar(select(func.max(Comment.number))) or 0
-        upsert.insert_missing(connection, Setting, name=LAST_NUMBER, value=str(highest))
+        row_changes.insert_missing(connection, Setting, name=LAST_NUMBER, value=str(highest))
         found = plain_sql.run(connection, LOCKED_LAST)
     return int(found[0][0] or 0) if found else 0
 

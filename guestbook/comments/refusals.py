@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock
-from guestbook.storage import database, upsert
+from guestbook.storage import database, row_changes
 from guestbook.storage.models import Refusal
 
 REFUSAL_REASONS = {  # in the words of the owner's page
@@ -46,7 +46,7 @@ def count(engine: Engine, reason: str) -> None:
         with database.write(engine, lock_wait=COUNT_WAIT) as connection:
             day = clock.to_text(clock.now())[:10]
             row = {"id": f"{day} {reason}", "day": day, "reason": reason, "number": 0}
-            upsert.insert_missing(connection, Refusal, **row)
+            row_changes.insert_missing(connection, Refusal, **row)
             one = update(Refusal).where(Refusal.id == row["id"])
             connection.execute(one.values(number=Refusal.number + 1))
     except SQLAlchemyError as error:

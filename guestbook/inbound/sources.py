@@ -24,7 +24,7 @@ from guestbook.lib.verification.kinds import (
     Unproven,
 )
 from guestbook.lib.verification.verify_signature import TOKEN_HEADER
-from guestbook.storage import audit_log, batch_delete, row_changes
+from guestbook.storage import audit_log, row_changes
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import ACTIONS, BUDGET_MB, OLD_SECRET_VALID_FOR, VERIFY
 
@@ -101,13 +101,13 @@ def rotate(
 def delete(engine: Engine, source_id: str) -> int:
     """Delete a source with its events; return how many. Their comments and deliveries stay."""
     mine = INBOUND.c.source_id == source_id
-    return batch_delete.delete_with_rows(engine, Source, source_id, INBOUND, mine)
+    return row_changes.delete_with_rows(engine, Source, source_id, INBOUND, mine)
 
 
 def begin_delete(session: Session, source_id: str) -> bool:
     """Delete a source with its events, or the first 500 of them; return whether it is gone."""
     mine = INBOUND.c.source_id == source_id
-    return batch_delete.delete_next(session.connection(), Source, source_id, INBOUND, mine)[1]
+    return row_changes.delete_next(session.connection(), Source, source_id, INBOUND, mine)[1]
 
 
 def _set(source: Source, fields: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from guestbook.outbound import response_policy
 from guestbook.outbound.throttle import Slot
 from guestbook.settings import installation
 from guestbook.storage.models import Webhook
-from guestbook.storage.models.webhook import HEADER_PURPOSE, KEY_PURPOSE, SECRET_PURPOSE, needed_secrets
+from guestbook.storage.models.delivery import HEADER_PURPOSE, KEY_PURPOSE, SECRET_PURPOSE, needed_secrets
 
 # The columns of a delivery from which a task is made, as they are stored.
 TASK_COLUMNS = (

@@ -19,7 +19,7 @@ from guestbook.lib.json_schema import (
     or_null,
 )
 from guestbook.storage.models.comment import COMMENT_STATUSES
-from guestbook.storage.models.webhook import DISABLED_REASONS
+from guestbook.storage.models.delivery import DISABLED_REASONS
 
 SAMPLE_BOOK = "https://book.example"  # the address of the book in samples
 SAMPLE_TIME = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)

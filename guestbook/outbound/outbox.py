@@ -20,7 +20,7 @@ from guestbook.queue import comment_order, erasure
 from guestbook.settings import Settings
 from guestbook.storage import new_work, preferences
 from guestbook.storage.models import DELIVERIES, Delivery, Webhook
-from guestbook.storage.models.webhook import Template
+from guestbook.storage.models.delivery import Template
 
 FORMAT_ERROR_LIMIT = 250  # characters of a format's error, stored with the delivery
 NOT_TRIED = {"attempts": 0, "claims": 0, "schedule_start": 0}

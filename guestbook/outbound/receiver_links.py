@@ -17,7 +17,7 @@ from guestbook.outbound.formats import chat_urls
 from guestbook.settings import Settings
 from guestbook.storage import audit_log
 from guestbook.storage.models import ReceiverLink, Webhook
-from guestbook.storage.models.webhook import UNSIGNED_FORMATS
+from guestbook.storage.models.delivery import UNSIGNED_FORMATS
 
 DEFAULT_LIFETIME = "30d"
 LONGEST_LIFETIME = timedelta(days=366)

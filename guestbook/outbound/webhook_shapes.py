@@ -23,8 +23,7 @@ from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import webhook_status
 from guestbook.storage.models import Attempt, Delivery, ReceiverLink, Webhook
-from guestbook.storage.models.delivery import QUEUE_STATUSES, TRIGGERS
-from guestbook.storage.models.webhook import DISABLED_REASONS, SIGN_WITH
+from guestbook.storage.models.delivery import DISABLED_REASONS, QUEUE_STATUSES, SIGN_WITH, TRIGGERS
 
 EVENTS_SCHEMA: Schema = {"type": "array", "items": one_of(*EVENTS)}
 WEBHOOK_SCHEMA: Schema = {

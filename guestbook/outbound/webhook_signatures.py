@@ -13,7 +13,7 @@ from guestbook.outbound.delivery_tasks import DeliveryTask
 from guestbook.settings import installation
 from guestbook.storage import audit_log
 from guestbook.storage.models import Webhook
-from guestbook.storage.models.webhook import OLD_SECRET_SIGNS_FOR, SIGN_WITH, UNSIGNED_FORMATS
+from guestbook.storage.models.delivery import OLD_SECRET_SIGNS_FOR, SIGN_WITH, UNSIGNED_FORMATS
 
 GITHUB_HEADERS = ("X-GitHub-Event", "X-GitHub-Delivery", "X-GitHub-Hook-ID")  # beside the signature
 

@@ -28,9 +28,9 @@ from guestbook.outbound.formats import FORMATS, FormatError, bodies, chat_urls
 from guestbook.outbound.formats.bodies import MENTIONING_EVENTS, MENTIONING_URL
 from guestbook.queries import filtered_lists
 from guestbook.settings import Settings
-from guestbook.storage import audit_log, batch_delete, preferences, row_changes
+from guestbook.storage import audit_log, preferences, row_changes
 from guestbook.storage.models import DELIVERIES, Attempt, Delivery, Webhook
-from guestbook.storage.models.webhook import UNSIGNED_FORMATS, Template
+from guestbook.storage.models.delivery import UNSIGNED_FORMATS, Template
 
 WITHOUT_HEADERS = {**UNSIGNED_FORMATS, PULL_URL: "A fetched message"}  # formats, and this URL
 NO_PULL_RATE = "Its receiver fetches the messages at its own speed: remove the rate limit."
@@ -206,13 +206,13 @@ def ping(session: Session, webhook: Webhook, settings: Settings) -> Delivery:
 def delete(engine: Engine, webhook_id: str) -> int:
     """Delete a webhook with its deliveries; return how many."""
     mine = DELIVERIES.c.webhook_id == webhook_id
-    return batch_delete.delete_with_rows(engine, Webhook, webhook_id, DELIVERIES, mine)
+    return row_changes.delete_with_rows(engine, Webhook, webhook_id, DELIVERIES, mine)
 
 
 def begin_delete(session: Session, webhook_id: str) -> bool:
     """Delete a webhook with its deliveries, or the first 500 of them; return whether it is gone."""
     mine = DELIVERIES.c.webhook_id == webhook_id
-    return batch_delete.delete_next(session.connection(), Webhook, webhook_id, DELIVERIES, mine)[1]
+    return row_changes.delete_next(session.connection(), Webhook, webhook_id, DELIVERIES, mine)[1]
 
 
 def last_attempt(session: Session, delivery: Delivery) -> Attempt | None:

@@ -27,7 +27,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import ids
 from guestbook.queries import filtered_lists
-from guestbook.storage import batch_delete, database, upsert
+from guestbook.storage import database, row_changes
 from guestbook.storage.models import Attempt, Comment, Day, Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
 
@@ -127,11 +127,11 @@ def record_days(engine: Engine, keep_processed_days: int, now: datetime) -> None
         if not bar.new or now - (bar.since + DAY) >= record_after:
             row = {"day": _name(bar.since), "processed": bar.processed, "failed": bar.failed}
             database.write_with_retry(engine, partial(_record, row))
-    batch_delete.delete_batch(engine, Day.__table__, Day.day < _name(now - KEEP_DAYS))
+    row_changes.delete_batch(engine, Day.__table__, Day.day < _name(now - KEEP_DAYS))
 
 
 def _record(row: dict[str, object], connection: Connection) -> None:
-    upsert.insert_missing(connection, Day, **row)  # another pass may have just done it
+    row_changes.insert_missing(connection, Day, **row)  # another pass may have just done it
 
 
 def _kept_and_counted(source: Session | Connection, midnights: list[datetime]) -> tuple[list[Bar], list[Bar]]:

@@ -19,7 +19,7 @@ from guestbook.lib.rate_counters import SHORT_SLOT_WAIT
 from guestbook.lib.wakeup_socket import WakeupSocket
 from guestbook.storage import book_file, database, engine_setup, new_work
 from guestbook.storage.models import FIRST_DUE, FIRST_INBOUND_DUE, Source, Webhook
-from guestbook.storage.models.webhook import LONGEST_SLOT_WAIT
+from guestbook.storage.models.delivery import LONGEST_SLOT_WAIT
 
 # Seconds between two looks of a pass that waits. On SQLite one costs some microseconds until somebody has
 # written; on a server it is a query over the network.

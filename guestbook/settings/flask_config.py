@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from guestbook.settings import SETTING_PREFIX, SettingsError, database_url
-from guestbook.settings.data_folder import DATA_DIR
+from guestbook.settings.installation import DATA_DIR
 from guestbook.settings.parsers import MIN_KEY_LENGTH
 
 FLASK_KEYS = (  # Flask and Flask-SQLAlchemy read these themselves

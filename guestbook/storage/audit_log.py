@@ -17,7 +17,7 @@ from sqlalchemy.orm import InstanceState, Session
 from guestbook.lib import clock, ids
 from guestbook.storage.database import Base
 from guestbook.storage.models import AUDIT_LOG, Bin, ReceiverLink, Source, Token, Webhook
-from guestbook.storage.models.audit_entry import DETAIL_LIMIT
+from guestbook.storage.models.owner import DETAIL_LIMIT
 
 FAILURES_TOGETHER = timedelta(minutes=1)  # in which failures share an entry, so that a flood fills no disk
 NAME_OF_ACTOR_LIMIT = 200  # characters, as in schema.sql

@@ -24,11 +24,11 @@ from guestbook.lib.progress import Progress, in_silence
 from guestbook.settings import Settings, database_url
 from guestbook.storage import (
     backup_file,
+    database,
     database_errors,
     engine_setup,
     schema_version,
     sqlite_setup,
-    version_check,
 )
 from guestbook.storage.backup_file import BackupLabel, DamagedFile
 from guestbook.storage.database_errors import WrongVersion
@@ -228,13 +228,13 @@ def _written(settings: Settings, unfinished: Path, progress: Progress) -> Backup
 
 def _require_book(engine: Engine) -> None:
     """Raise the database's error where there is no book, and WrongVersion if its tables are not all known."""
-    age = schema_version.age(version_check.read(engine))
+    age = schema_version.age(database.stored_version(engine))
     if age is Age.TOO_OLD or (age is Age.NEWER and engine.dialect.name != "sqlite"):
-        raise WrongVersion(version_check.FAULTS[age])
+        raise WrongVersion(database.VERSION_FAULTS[age])
 
 
 def _version(copy: Path) -> str:
-    return version_check.read(create_engine(database_url.of_file(copy), poolclass=NullPool))[0]
+    return database.stored_version(create_engine(database_url.of_file(copy), poolclass=NullPool))[0]
 
 
 def _keep(unfinished: Path, path: Path) -> None:

@@ -23,8 +23,7 @@ from guestbook.lib.progress import Progress
 from guestbook.storage.copy import checksum, table_reader
 from guestbook.storage.copy.checksum import Checksum
 from guestbook.storage.copy.table_reader import PlainTable
-from guestbook.storage.database import Base
-from guestbook.storage.version_check import VERSION_TABLE
+from guestbook.storage.database import VERSION_TABLE, Base
 
 APPLICATION_ID = 0x47426B70  # "GBkp"; https://www.sqlite.org/fileformat.html#application_id
 SQLITE_HEAD = b"SQLite format 3\0"

@@ -1,8 +1,9 @@
-"""The database: its transactions, what is tried again, and its tables from schema.sql."""
+"""The database: its transactions, what is tried again, its tables from schema.sql and their version."""
 
 import random
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from flask import Flask, current_app, has_request_context
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, Engine, Table, make_url
+from sqlalchemy import Connection, Engine, Table, inspect, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 
@@ -23,13 +24,14 @@ from guestbook.storage import (
     database_errors,
     engine_setup,
     new_work,
+    schema_version,
     sqlite_setup,
-    version_check,
 )
 from guestbook.storage.book_file import FileReplaced
 from guestbook.storage.column_types import Json, UtcTime
-from guestbook.storage.database_errors import Fault
+from guestbook.storage.database_errors import Fault, WrongVersion
 from guestbook.storage.engine_setup import Waits
+from guestbook.storage.schema_version import Age
 
 # Every claim and every end leaves a dead entry at the front of the index that the next claim reads; by itself
 # PostgreSQL would wait until they are a fifth of the table, which in a large one are a million.
@@ -124,7 +126,7 @@ def create_tables(engine: Engine) -> None:
     """
     schema = SCHEMA.read_text()
     with write(engine) as connection, alone(connection):
-        if version_check.is_complete(connection, schema):
+        if has_all_tables(connection, schema):
             return  # even a statement that changes nothing takes locks, on which visitors would wait
         for statement in statements(schema):
             connection.exec_driver_sql(statement)
@@ -286,3 +288,68 @@ def repeat(do: Callable[[], T], *, only_conflicts: bool = False) -> T:
             was_refused = fault.is_of_one_row
             time.sleep(min(left, random.uniform(wait / 2, wait)))  # so that the two do not meet again
             wait = min(2 * wait, 1.0)
+
+
+VERSION_TABLE = "alembic_version"
+CREATE_TABLE = re.compile(r"(?ms)^CREATE TABLE IF NOT EXISTS (\w+) \(\n(.*?)\n\)")
+COLUMN = re.compile(r"(?m)^ +([a-z_]+) ")  # constraints begin with a capital letter
+VERSION_FAULTS = {Age.OLDER: Fault.OLD_TABLES, Age.TOO_OLD: Fault.TOO_OLD, Age.NEWER: Fault.NEW_TABLES}
+
+
+def require_version(engine: Engine) -> None:
+    """Return when the version is right; raises WrongVersion, and the database's error without any tables."""
+    if fault := VERSION_FAULTS.get(schema_version.age(stored_version(engine))):
+        raise WrongVersion(fault)
+
+
+def has_all_tables(connection: Connection, schema: str) -> bool:
+    """Whether the tables of schema.sql are there. If not, its text may be run.
+
+    Raises WrongVersion for a book of another version.
+    """
+    tables = set(inspect(connection).get_table_names())
+    stored = _version_on(connection) if VERSION_TABLE in tables else ()
+    if not stored and _are_new(connection, schema):
+        return False
+    if fault := VERSION_FAULTS.get(schema_version.age(stored)):
+        raise WrongVersion(fault)
+    return tables >= dict(_columns(schema)).keys()
+
+
+def stored_version(engine: Engine) -> Sequence[str]:
+    """Return the rows of `alembic_version`, none for a book from before it, and for another program's tables.
+
+    Raises the database's error, also for a database without the tables of a book.
+    """
+    try:
+        with engine.connect() as connection:
+            return _version_on(connection)
+    except DBAPIError as error:
+        if database_errors.fault_of(error) is not Fault.NO_TABLES:
+            raise
+        with engine.connect() as connection:
+            if _are_new(connection, SCHEMA.read_text()):
+                raise
+    return ()
+
+
+def _version_on(connection: Connection) -> Sequence[str]:
+    """Return the rows of `alembic_version`; raises the database's error where it is missing."""
+    return connection.exec_driver_sql(schema_version.QUERY).scalars().all()
+
+
+def _columns(schema: str) -> Iterator[tuple[str, set[str]]]:
+    """Yield each table of schema.sql with the names of its columns."""
+    for found in CREATE_TABLE.finditer(schema):
+        yield found[1], set(COLUMN.findall(found[2]))
+
+
+def _are_new(connection: Connection, schema: str) -> bool:
+    """Whether nothing is there yet, or MariaDB was interrupted when it made the tables."""
+    tables = set(inspect(connection).get_table_names())
+    return all(_is_as_new(connection, *one) for one in _columns(schema) if one[0] in tables)
+
+
+def _is_as_new(connection: Connection, table: str, columns: set[str]) -> bool:
+    there = {column["name"] for column in inspect(connection).get_columns(table)}
+    return columns <= there and not connection.exec_driver_sql(f"SELECT 1 FROM {table} LIMIT 1").all()

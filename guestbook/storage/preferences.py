@@ -305,11 +305,12 @@ def lock(session: "Session") -> None:
     """Let nobody else save settings until the caller's transaction, which writes, has ended."""
     from sqlalchemy import select
 
-    from guestbook.storage import upsert
     from guestbook.storage.models import Setting
 
     # A row that is always there then, with a number that needs no translation.
-    upsert.insert_missing(session.connection(), Setting, name="per_page", value=str(Preferences().per_page))
+    row_changes.insert_missing(
+        session.connection(), Setting, name="per_page", value=str(Preferences().per_page)
+    )
     session.execute(select(Setting.name).where(Setting.name == "per_page").with_for_update())
 
 

@@ -21,7 +21,7 @@ from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress, in_silence
 from guestbook.settings import Settings, installation
-from guestbook.storage import backup, book_file, database, engine_setup, schema_version, version_check
+from guestbook.storage import backup, book_file, database, engine_setup, schema_version
 from guestbook.storage.backup import BackupReport
 from guestbook.storage.book_file import HostNote
 from guestbook.storage.copy.book_copy import PASS_WAIT
@@ -66,12 +66,12 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
             raise Refused(STILL_AT_WORK)
         _suspend_foreign_keys(engine)
         with _alone(engine):
-            stored = version_check.read(engine)
+            stored = database.stored_version(engine)
             age = schema_version.age(stored)
             if age is Age.CURRENT:
                 return UpgradeReport(schema_version.head(), schema_version.head())
             if age is not Age.OLDER:
-                raise WrongVersion(version_check.FAULTS[age])
+                raise WrongVersion(database.VERSION_FAULTS[age])
             HostNote(settings, book_file.PASS).keep()  # a second host would fail after a useless backup
             report = UpgradeReport(stored[0], schema_version.head())
             began = time.monotonic()

@@ -6,7 +6,7 @@ from werkzeug.exceptions import InternalServerError, ServiceUnavailable
 
 from guestbook.lib.errors import Translatable
 from guestbook.settings import installation
-from guestbook.storage import database_errors, version_check
+from guestbook.storage import database, database_errors
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
 from guestbook.web import error_pages, response_headers, signing
@@ -36,7 +36,7 @@ def init_app(app: Flask) -> None:
 
 def require_version() -> None:
     """Raise WrongVersion, or the error of a database that cannot be read."""
-    version_check.require(db.engine)
+    database.require_version(db.engine)
 
 
 def answer(error: SQLAlchemyError) -> Response:

@@ -15,7 +15,7 @@ from guestbook.lib.errors import Refused
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
-from guestbook.storage.models.admin_access import SCOPES
+from guestbook.storage.models.owner import SCOPES
 
 
 @pytest.fixture(autouse=True)

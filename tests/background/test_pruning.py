@@ -11,7 +11,7 @@ from sqlalchemy import event, func, insert, select
 from guestbook.background import housekeeping
 from guestbook.lib import clock, ids
 from guestbook.lib.pull_url import PULL_URL
-from guestbook.storage import batch_delete, database, engine_setup
+from guestbook.storage import database, engine_setup, row_changes
 from guestbook.storage.database import db
 from guestbook.storage.models import (
     ATTEMPTS,
@@ -133,7 +133,7 @@ def test_old_passes_go() -> None:
 
 @pytest.mark.usefixtures("app")
 def test_it_goes_on_bite_by_bite_until_all_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_delete, "BATCH_SIZE", 2)
+    monkeypatch.setattr(row_changes, "BATCH_SIZE", 2)
     hook = factories.webhook()
     for _ in range(5):
         factories.delivery(hook, status="processed", finished_at=clock.now() - 31 * DAY)

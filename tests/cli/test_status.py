@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import VERSION, clock
 from guestbook.queries import statistics
-from guestbook.settings import crontab_line
+from guestbook.settings import installation
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Hold
@@ -43,7 +43,7 @@ def test_a_new_book_says_that_cron_has_never_come(shell: Shell) -> None:
     assert fact(said, "last pass") == "-"
     assert fact(said, "well") == "no", "nothing is sent"
     assert "\nCron has never come, so nothing is sent.\n" in said
-    assert said.endswith(f"    {crontab_line.of(factories.settings())}\n")
+    assert said.endswith(f"    {installation.crontab_line(factories.settings().data_dir)}\n")
 
 
 def test_it_counts_what_there_is(shell: Shell) -> None:

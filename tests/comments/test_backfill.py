@@ -21,7 +21,7 @@ from guestbook.outbound import outbox
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, AuditEntry, Comment, Origin
-from guestbook.storage.models.webhook import Template
+from guestbook.storage.models.delivery import Template
 from tests.support import factories
 from tests.support.receiver import Answer, Receiver
 

@@ -16,7 +16,7 @@ from guestbook.queue import redelivery
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
-from guestbook.storage.models.webhook import Template
+from guestbook.storage.models.delivery import Template
 from tests.support import factories
 from tests.support.receiver import Answer, Receiver
 

@@ -13,7 +13,7 @@ from guestbook.queries import cron_status
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
-from guestbook.storage.models.webhook import PULL_URL
+from guestbook.storage.models.delivery import PULL_URL
 from tests.support import factories
 
 LATER = timedelta(seconds=61)

@@ -10,7 +10,7 @@ from guestbook.lib.errors import Refused
 from guestbook.outbound import webhooks
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
-from guestbook.storage.models.webhook import Template
+from guestbook.storage.models.delivery import Template
 from tests.support import factories
 
 URL = "https://receiver.example/hook"

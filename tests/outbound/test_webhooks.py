@@ -12,7 +12,7 @@ from guestbook.lib import clock
 from guestbook.outbound import webhooks
 from guestbook.outbound.formats.bodies import MENTIONING_EVENTS
 from guestbook.outbound.webhooks import Refused
-from guestbook.storage import batch_delete, database
+from guestbook.storage import database, row_changes
 from guestbook.storage.database import db
 from guestbook.storage.models import Attempt, Delivery, Webhook
 from tests.support import factories
@@ -208,7 +208,7 @@ def test_to_delete_a_webhook_takes_its_deliveries_and_attempts_along() -> None:
 
 
 def test_its_deliveries_go_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_delete, "BATCH_SIZE", 2)
+    monkeypatch.setattr(row_changes, "BATCH_SIZE", 2)
     row = factories.webhook()
     for _ in range(5):
         factories.delivery(row)

@@ -22,7 +22,7 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
 from guestbook.storage import database
 from guestbook.storage.models import source
-from guestbook.storage.models.admin_access import SCOPES
+from guestbook.storage.models.owner import SCOPES
 from guestbook.storage.models.source import ACTIONS, VERIFY
 from guestbook.storage.preferences import Preferences
 from scripts import reference_pages

@@ -1,6 +1,7 @@
 """What the owner types, and where the book is kept: in a checkout, and when it is installed by name."""
 
 import pwd
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from guestbook.settings import SettingsError, crontab_line, data_folder, installation, load
+from guestbook.settings import SettingsError, installation, load
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_a_user_without_a_home_folder_is_asked_for_one(
     with pytest.raises(SettingsError, match="GUESTBOOK_DATA_DIR is not set, and this user has no home"):
         load({})
     settings = load({"GUESTBOOK_DATA_DIR": str(by_name)})
-    assert crontab_line.of(settings).startswith(f"* * * * * GUESTBOOK_DATA_DIR={by_name} ")
+    assert installation.crontab_line(settings.data_dir).startswith(f"* * * * * GUESTBOOK_DATA_DIR={by_name} ")
 
 
 def test_the_line_for_crontab_names_the_program_and_only_a_folder_that_cron_would_not_find(
@@ -124,8 +125,34 @@ def test_the_line_for_crontab_names_the_program_and_only_a_folder_that_cron_woul
     program = f"{by_name}/bin/guestbook cron"
     home = Path(pwd.getpwuid(by_name.stat().st_uid).pw_dir).resolve()
     found = replace(settings, data_dir=home / ".local/share/guestbook")
-    assert crontab_line.of(found) == f"* * * * * {program}"
-    assert crontab_line.of(settings) == f"* * * * * GUESTBOOK_DATA_DIR={by_name}/mine {program}"
+    assert installation.crontab_line(found.data_dir) == f"* * * * * {program}"
+    assert (
+        installation.crontab_line(settings.data_dir)
+        == f"* * * * * GUESTBOOK_DATA_DIR={by_name}/mine {program}"
+    )
     monkeypatch.setenv("XDG_DATA_HOME", str(by_name / "data"))  # cron does not have this
-    moved = replace(settings, data_dir=data_folder.choose({}))
-    assert f"GUESTBOOK_DATA_DIR={by_name}/data/guestbook " in crontab_line.of(moved)
+    moved = replace(settings, data_dir=installation.choose_folder({}))
+    assert f"GUESTBOOK_DATA_DIR={by_name}/data/guestbook " in installation.crontab_line(moved.data_dir)
+
+
+def test_the_line_for_crontab_names_this_very_installation(tmp_path: Path) -> None:
+    folder = tmp_path / "100 % mine"
+    settings = load({"GUESTBOOK_DATA_DIR": str(folder)})
+    line = installation.crontab_line(settings.data_dir)
+    assert line.startswith("* * * * * GUESTBOOK_DATA_DIR='")
+    assert line.endswith("/bin/flask --app guestbook cron")
+    assert "100 \\% mine'" in line  # cron takes a bare % for the end of the command
+    command = line.removeprefix("* * * * * ").replace("\\%", "%").replace(" cron", " init-db")
+    bare = ["env", "-i", "PATH=/usr/bin:/bin", f"HOME={tmp_path}", "sh", "-c", command]
+    assert subprocess.run(bare, cwd=tmp_path, timeout=60).returncode == 0
+    assert (folder / "guestbook.db").exists()
+
+
+def test_the_line_for_crontab_names_no_folder_where_the_default_holds(tmp_path: Path) -> None:
+    settings = replace(
+        load({"GUESTBOOK_DATA_DIR": str(tmp_path)}), data_dir=installation.CHECKOUT / "instance"
+    )
+    assert (
+        installation.crontab_line(settings.data_dir)
+        == f"* * * * * {sys.prefix}/bin/flask --app guestbook cron"
+    )

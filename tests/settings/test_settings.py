@@ -14,7 +14,7 @@ import pytest
 
 import guestbook
 from guestbook import settings
-from guestbook.settings import Settings, SettingsError, data_folder, installation, secret_key
+from guestbook.settings import Settings, SettingsError, installation, secret_key
 from guestbook.settings.environment import SECRET_SETTINGS
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -502,4 +502,4 @@ def test_the_app_ends_with_the_line_that_names_the_setting(folder: Path) -> None
 
 
 def test_a_checkout_keeps_its_data_in_the_instance_folder() -> None:
-    assert data_folder.choose({}) == installation.CHECKOUT / "instance"
+    assert installation.choose_folder({}) == installation.CHECKOUT / "instance"

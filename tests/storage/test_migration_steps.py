@@ -13,7 +13,7 @@ from alembic.operations import Operations
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.storage import SCHEMA, database, schema_version, upgrade, version_check
+from guestbook.storage import SCHEMA, database, schema_version, upgrade
 from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.migrations import steps
 from tests.conftest import need_server
@@ -109,7 +109,7 @@ def test_schema_sql_over_an_older_book_does_not_hide_its_age(
                 connection.exec_driver_sql("DROP TABLE alembic_version")
         before = rows(engine)
         load_by_hand(engine)
-        assert version_check.read(engine) == (["0024"] if has_version else [])
+        assert database.stored_version(engine) == (["0024"] if has_version else [])
         if has_version:
             upgraded(tmp_path, url)
             assert by_name(engine) == fresh("sqlite-wal")

@@ -18,7 +18,7 @@ from guestbook.outbound.lanes import open_with_due
 from guestbook.queries import cron_status, filtered_lists, public_comments, statistics
 from guestbook.queue import claims, comment_order, erasure, redelivery
 from guestbook.queue.poller import Poller
-from guestbook.storage import batch_delete, database, plain_sql
+from guestbook.storage import database, plain_sql, row_changes
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, INBOUND, Comment, Delivery, InboundEvent, Source, Webhook
 from tests.conftest import need, settings_for
@@ -165,7 +165,7 @@ def failed_deliveries(_: str) -> object:
 def old_deliveries(_: str) -> object:
     with db.engine.connect() as connection:
         [(table, processed), *_rest] = housekeeping.conditions(factories.settings(), clock.now())
-        return connection.execute(table.select().where(processed).limit(batch_delete.BATCH_SIZE)).all()
+        return connection.execute(table.select().where(processed).limit(row_changes.BATCH_SIZE)).all()
 
 
 def older_deliveries(_: str) -> object:

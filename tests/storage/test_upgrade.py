@@ -26,7 +26,6 @@ from guestbook.storage import (
     schema_version,
     stored_secrets,
     upgrade,
-    version_check,
 )
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, WrongVersion
@@ -257,7 +256,7 @@ def test_a_book_from_before_the_baseline_is_refused_and_left_alone(
     before = described(engine, without=""), rows(engine)
     read = settings.load(settings_for(tmp_path, url))
     for use in (
-        lambda: version_check.require(engine),
+        lambda: database.require_version(engine),
         lambda: database.create_tables(engine),
         lambda: upgraded(tmp_path, url),
         lambda: backup.write(read, tmp_path / "b.db"),
@@ -274,7 +273,7 @@ def test_tables_of_another_program_are_refused_too(tmp_path: Path) -> None:
     with engine_on(f"sqlite:///{tmp_path}/guestbook.db") as engine:
         with database.write(engine) as connection:
             connection.exec_driver_sql("CREATE TABLE comments (id INTEGER, slug TEXT)")
-        for use in (version_check.require, database.create_tables):
+        for use in (database.require_version, database.create_tables):
             with pytest.raises(WrongVersion, match="or another program's"):
                 use(engine)
 
@@ -285,7 +284,7 @@ def test_tables_whose_making_was_interrupted_are_missing_and_not_too_old(kind: s
             for statement in database.statements(SCHEMA.read_text())[:9]:
                 connection.exec_driver_sql(statement)
         with pytest.raises(DBAPIError) as caught:
-            version_check.require(engine)
+            database.require_version(engine)
         assert database_errors.fault_of(caught.value) is Fault.NO_TABLES
         database.create_tables(engine)
         assert by_name(engine) == fresh(kind)
@@ -309,7 +308,7 @@ def test_a_newer_book_is_refused_and_left_alone(tmp_path: Path) -> None:
             with pytest.raises(WrongVersion) as caught:
                 change()
             assert caught.value.fault is Fault.NEW_TABLES
-        assert version_check.read(engine) == ["9999"]
+        assert database.stored_version(engine) == ["9999"]
     assert not (tmp_path / "backups").exists()
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 import guestbook
 from guestbook import settings
 from guestbook.lib import pass_lock
-from guestbook.storage import database, schema_version, upgrade, version_check
+from guestbook.storage import database, schema_version, upgrade
 from guestbook.storage.database import db
 from tests.conftest import need_server, settings_for
 from tests.repo.test_schema import KINDS, engine_on
@@ -49,7 +49,7 @@ def test_an_upgrade_that_is_killed_anywhere_is_finished_by_a_later_one(
     environ, engine = first_book
     before = rows(engine)
     forks.run(environ, "upgrade", point="inside_backup")
-    assert version_check.read(engine) == ["0024"]
+    assert database.stored_version(engine) == ["0024"]
     deaths, versions = 0, set()
     for changes in CHANGES:
         once = forks.start(
@@ -58,7 +58,7 @@ def test_an_upgrade_that_is_killed_anywhere_is_finished_by_a_later_one(
         if once.wait() == 0:
             break
         deaths += 1
-        versions |= set(version_check.read(engine))
+        versions |= set(database.stored_version(engine))
     assert deaths >= FEWEST_DEATHS
     assert len(versions) >= 2, versions  # some runs got further than the ones before
     forks.run(environ, "upgrade")
@@ -94,9 +94,9 @@ def test_an_upgrade_waits_for_the_pass_that_is_running(forks: Forks, tmp_path: P
             waiting = forks.start(settings_for(tmp_path, url), "upgrade")
             said = waiting.folder / "stderr"
             while not (said.exists() and "waiting for its end" in said.read_text()):
-                assert version_check.read(engine) == ["0024"]
+                assert database.stored_version(engine) == ["0024"]
         assert waiting.wait() == 0
-        assert version_check.read(engine) == [schema_version.head()]
+        assert database.stored_version(engine) == [schema_version.head()]
         assert "0025  A comment from elsewhere knows its source" in waiting.printed
 
 
@@ -165,7 +165,7 @@ def test_an_upgrade_that_gives_up_says_whether_the_book_is_half_upgraded(
     with conflicts(1000, where):
         result = guestbook.create_app(environ).test_cli_runner().invoke(args=["upgrade"])
     assert result.exit_code == 75
-    is_half = version_check.read(engine) != ["0024"] or kind == "mariadb"
+    is_half = database.stored_version(engine) != ["0024"] or kind == "mariadb"
     assert ("The book is half upgraded: the step" in result.stderr) == is_half
     assert ("Nothing was changed: the step" in result.stderr) != is_half
     assert result.stderr.endswith("upgrade\n")

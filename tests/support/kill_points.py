@@ -23,7 +23,7 @@ from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import claims
-from guestbook.storage import backup, batch_delete
+from guestbook.storage import backup, row_changes
 from guestbook.storage.copy import target
 from guestbook.storage.restore import sqlite_replacement
 
@@ -97,13 +97,13 @@ def between_batches_of_prune() -> None:
         monotonic = staticmethod(housekeeping.time.monotonic)
         sleep = staticmethod(lambda _seconds: die())
 
-    batch_delete.BATCH_SIZE = BATCH
+    row_changes.BATCH_SIZE = BATCH
     housekeeping.time = Clock  # type: ignore[assignment]  # in this process alone
 
 
 def inside_prune() -> None:
     """Die when a bite's rows are deleted in the transaction."""
-    batch_delete.BATCH_SIZE = BATCH
+    row_changes.BATCH_SIZE = BATCH
 
     def die_after_delete(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if statement.startswith("DELETE FROM deliveries"):

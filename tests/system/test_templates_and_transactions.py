@@ -21,7 +21,7 @@ from guestbook.outbound import event_catalogue, outbox
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
-from guestbook.storage.models.webhook import Template
+from guestbook.storage.models.delivery import Template
 from tests.cli.conftest import Shell
 from tests.support import factories, webhook_pages
 from tests.support.api_client import ApiClient, new_token

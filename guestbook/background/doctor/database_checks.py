@@ -29,7 +29,6 @@ from guestbook.storage import (
     schema_version,
     sqlite_setup,
     stored_secrets,
-    version_check,
     writable,
 )
 from guestbook.storage.database_errors import FILE_DAMAGED, Fault
@@ -154,7 +153,7 @@ def check_damage(book: ExaminedBook) -> Iterator[DoctorFinding]:
 
 def check_version(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Compare the tables with the program."""
-    age, head = schema_version.age(version_check.read(book.engine)), schema_version.head()
+    age, head = schema_version.age(database.stored_version(book.engine)), schema_version.head()
     if age is Age.OLDER:
         command = installation.typed("upgrade")
         yield problem("tables", f"{Fault.OLD_TABLES.value}.", "Upgrade the book; it makes a backup.", command)

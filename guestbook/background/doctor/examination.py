@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.background.doctor import database_checks, examined_book, host_checks, network_checks
 from guestbook.background.doctor.examined_book import DoctorFinding, ExaminedBook, State, warning
-from guestbook.settings import Settings, data_folder
+from guestbook.settings import Settings, installation
 from guestbook.storage import database_errors
 from guestbook.storage.database_errors import Fault
 
@@ -58,7 +58,7 @@ def examine(settings: Settings) -> list[DoctorFinding]:
     """
     with examined_book.opened_book(settings) as book:
         folder = _findings(DATA_FOLDER, book)
-        if data_folder.hides_settings(settings.data_dir):
+        if installation.hides_settings(settings.data_dir):
             return folder + _findings(PROGRAMS, book)
         findings = _findings(CONNECTION, book)
         is_there = worst(findings) is State.OK

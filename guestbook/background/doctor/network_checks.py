@@ -16,7 +16,7 @@ from guestbook.lib.text import counted
 from guestbook.lib.validate import is_mailto
 from guestbook.queries import cron_status, statistics, webhook_status
 from guestbook.queries.webhook_status import WebhookStatus
-from guestbook.settings import crontab_line, installation
+from guestbook.settings import installation
 from guestbook.storage import seen_facts
 from guestbook.storage.models import Delivery, InboundEvent, Webhook
 from guestbook.storage.models.delivery import REFUSED_WITH
@@ -124,7 +124,7 @@ def check_cron(book: ExaminedBook) -> Iterator[DoctorFinding]:
     is_grave = waits or (has_work and status.word == "never")
     state = State.PROBLEM if is_grave else State.WARNING
     advice = CRON_ADVICE.format(status.advice) if status.has_line else status.advice
-    line = crontab_line.of(book.settings) if status.has_line else None
+    line = installation.crontab_line(book.settings.data_dir) if status.has_line else None
     yield DoctorFinding("cron", state, status.sentence, advice, line)
 
 

@@ -14,7 +14,7 @@ from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
 from guestbook.comments.spam import word_score
 from guestbook.comments.spam.word_score import Count, Score
 from guestbook.lib import clock
-from guestbook.storage import audit_log, plain_sql, upsert
+from guestbook.storage import audit_log, plain_sql, row_changes
 from guestbook.storage.models import Comment, LearnedWord
 from guestbook.storage.plain_sql import Select
 
@@ -114,7 +114,7 @@ def _lock_sums(session: Session, secret_key: str) -> None:
     name = _hash(secret_key, SUMS)
     while not _lock(session, [name]):
         row = {"hash": name, "good": 0, "spam": 0, "changed_at": clock.now()}
-        upsert.insert_missing(session.connection(), LearnedWord, **row)
+        row_changes.insert_missing(session.connection(), LearnedWord, **row)
 
 
 def _lock(session: Session, hashes: Sequence[str]) -> Sequence[LearnedWord]:

@@ -1,7 +1,5 @@
 """The rows and their rules. They never commit and never talk to the network."""
 
-from guestbook.storage.models.admin_access import Day, IdempotencyKey, Limit, Login, Pass, Setting, Token
-from guestbook.storage.models.audit_entry import AUDIT_LOG, AuditEntry
 from guestbook.storage.models.bin import Bin, BinRequest
 from guestbook.storage.models.comment import Comment, Hold, LearnedWord, Origin, Refusal, Reply, TextMark
 from guestbook.storage.models.delivery import (
@@ -14,9 +12,22 @@ from guestbook.storage.models.delivery import (
     Attempt,
     AttemptCount,
     Delivery,
+    ReceiverLink,
+    Template,
+    Webhook,
+)
+from guestbook.storage.models.owner import (
+    AUDIT_LOG,
+    AuditEntry,
+    Day,
+    IdempotencyKey,
+    Limit,
+    Login,
+    Pass,
+    Setting,
+    Token,
 )
 from guestbook.storage.models.source import FIRST_INBOUND_DUE, INBOUND, InboundEvent, SeenSignature, Source
-from guestbook.storage.models.webhook import ReceiverLink, Template, Webhook
 
 __all__ = [
     "ATTEMPTS",

@@ -1,7 +1,7 @@
-"""Rows of a queue; deliveries, the rows of the outbox; and the attempts made for them."""
+"""A webhook with its template and its receiver's links; its deliveries, and the attempts made for them."""
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -20,10 +20,252 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
-from guestbook.storage.column_types import LONG_TEXT
+from guestbook.lib import clock, ed25519, ids, signing
+from guestbook.lib.encryption import Unreadable, readable
+from guestbook.lib.pull_url import PULL_URL
+from guestbook.lib.rate_counters import LONGEST_ROOM_WAIT
+from guestbook.storage.column_types import LONG_TEXT, Encrypted, EncryptedValues, bind_secrets
 from guestbook.storage.database import Base
-from guestbook.storage.models.webhook import Webhook
 from guestbook.storage.plain_sql import IS_NEXT_SQL
+
+SIGN_WITH = ("secret", "key", "both")  # what signs its requests
+HEADER_PURPOSE, SECRET_PURPOSE, KEY_PURPOSE = "webhook header", "webhook secret", "webhook key"  # encrypted
+# Formats whose messages carry no signature, and how sentences name such a message.
+UNSIGNED_FORMATS = {"email": "An e-mail", "webmention": "A webmention"}
+DISABLED_REASONS = ("by_hand", "failing", "gone")
+LONGEST_SLOT_WAIT = timedelta(seconds=LONGEST_ROOM_WAIT)
+OLD_SECRET_SIGNS_FOR = timedelta(hours=24)  # for which the old secret still signs after a rotation
+
+
+class Webhook(Base):
+    """One receiver of events."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (
+        CheckConstraint("(disabled_at IS NULL) = (disabled_reason IS NULL)", name="webhooks_disabled"),
+        CheckConstraint(f"disabled_reason IN {DISABLED_REASONS}", name="webhooks_disabled_reason"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
+    name: Mapped[str] = mapped_column(String(80))
+    url: Mapped[str] = mapped_column(String(2000))
+    format: Mapped[str] = mapped_column(String(20), default="json")
+    events: Mapped[str] = mapped_column(String(500))
+    headers: Mapped[dict[str, str]] = mapped_column(EncryptedValues(HEADER_PURPOSE))
+    secret: Mapped[str] = mapped_column(Encrypted(SECRET_PURPOSE))
+    previous_secret: Mapped[str | None] = mapped_column(Encrypted(SECRET_PURPOSE))
+    previous_secret_expires_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    disabled_at: Mapped[datetime | None]
+    disabled_reason: Mapped[str | None] = mapped_column(String(10))
+    paused_until: Mapped[datetime | None]
+    failures_in_a_row: Mapped[int] = mapped_column(default=0)
+    unreachable_in_a_row: Mapped[int] = mapped_column(default=0)
+    failing_since: Mapped[datetime | None]
+    rate: Mapped[str | None] = mapped_column(String(10))
+    rate_log: Mapped[str | None] = mapped_column(Text)
+    next_slot_at: Mapped[datetime | None]
+    failing_announced_at: Mapped[datetime | None]
+    moderation_links_since: Mapped[datetime | None]
+    github_headers_since: Mapped[datetime | None]
+    signing_key: Mapped[str | None] = mapped_column(Encrypted(KEY_PURPOSE))
+    previous_signing_key: Mapped[str | None] = mapped_column(Encrypted(KEY_PURPOSE))
+    previous_signing_key_expires_at: Mapped[datetime | None]
+    key_only_since: Mapped[datetime | None]
+    moved_at: Mapped[datetime | None]
+    unreadable_until: Mapped[datetime | None]
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**{"secret": signing.new_secret(), **values})
+
+    @property
+    def sign_with(self) -> str:
+        """Return what signs: `secret`, `key` or `both`."""
+        if self.signing_key is None:
+            return "secret"
+        return "both" if self.key_only_since is None else "key"
+
+    @property
+    def public_key(self) -> str | None:
+        """Return the `whpk_…` key with which receivers verify, if a key signs."""
+        return _public_key(self.signing_key)
+
+    @property
+    def previous_public_key(self) -> str | None:
+        """Return that of the key before the last rotation."""
+        return _public_key(self.previous_signing_key)
+
+    @classmethod
+    def sends(cls) -> ColumnElement[bool]:
+        """Return the condition for webhooks that passes send to: not disabled, and not pulled."""
+        return cls.disabled_at.is_(None) & (cls.url != PULL_URL)
+
+    @classmethod
+    def open_at(cls, now: datetime) -> ColumnElement[bool]:
+        """Return the condition for webhooks that may be sent to now: those that are not paused either."""
+        return cls.sends() & (cls.paused_until.is_(None) | (cls.paused_until <= now))
+
+    @classmethod
+    def has_slot_at(cls, now: datetime) -> ColumnElement[bool]:
+        """Return the condition for webhooks whose rate limit lets an attempt begin then, or that have none.
+
+        A moment farther away than any wait is from before a clock jump.
+        """
+        latest = now + LONGEST_SLOT_WAIT
+        return cls.next_slot_at.is_(None) | (cls.next_slot_at <= now) | (cls.next_slot_at > latest)
+
+    @property
+    def is_pulled(self) -> bool:
+        """Whether its receiver fetches the deliveries."""
+        return self.url == PULL_URL
+
+    def is_paused(self, now: datetime) -> bool:
+        """Whether its pause is not over yet."""
+        return self.paused_until is not None and self.paused_until > now
+
+    @property
+    def was_paused_as_unreadable(self) -> bool:
+        """Whether its last pause began because its secrets could not be decrypted."""
+        return self.paused_until is not None and self.paused_until == self.unreadable_until
+
+    def is_unreadable(self, now: datetime) -> bool:
+        """Whether something that its requests need then cannot be decrypted, so that its deliveries wait."""
+        needed = (*needed_secrets(self, now), *self.headers.values())
+        return any(isinstance(one, Unreadable) for one in needed)
+
+    def enable(self) -> None:
+        """Let its deliveries go out again, with a clean record."""
+        self.disabled_at = self.disabled_reason = self.paused_until = None
+        self.forget_failures()
+
+    def disable(self, now: datetime, reason: str = "by_hand") -> None:
+        """Stop sending; the reason is `by_hand`, `failing` or `gone`. Its deliveries wait."""
+        if self.disabled_at is None:
+            self.disabled_at, self.disabled_reason = now, reason
+
+    def move(self, url: str, format_name: str) -> None:
+        """Send to another URL or in another format from now on.
+
+        The receiver's page shows nothing from before. The old URL's failures are no reason to wait.
+        """
+        if (url, format_name) != (self.url, self.format):
+            self.moved_at = clock.now()
+        if url != self.url:
+            self.paused_until = None
+            self.forget_failures()
+        self.url, self.format = url, format_name
+
+    def send_moderation_links(self, wanted: bool) -> None:
+        """Put links to moderate into its messages about held comments, or leave them out."""
+        self.moderation_links_since = (self.moderation_links_since or clock.now()) if wanted else None
+
+    def rotate_secret(
+        self, now: datetime, overlap: timedelta = OLD_SECRET_SIGNS_FOR, secret: str | None = None
+    ) -> None:
+        """Take a new secret, given or made here; the old one signs beside it until the overlap is over."""
+        self.previous_secret, self.previous_secret_expires_at = readable(self.secret), now + overlap
+        self.secret = secret or signing.new_secret()
+
+    def send_github_headers(self, wanted: bool) -> None:
+        """Send GitHub's headers too, or leave them out."""
+        self.github_headers_since = (self.github_headers_since or clock.now()) if wanted else None
+
+    def use_for_signing(self, chosen: str) -> None:
+        """Sign with the `secret`, the `key` or `both`. The `secret` alone deletes the key pair.
+
+        Raises PackageMissing.
+        """
+        if chosen == "secret":
+            self.signing_key = self.previous_signing_key = self.previous_signing_key_expires_at = None
+        elif self.signing_key is None:
+            self.signing_key = ed25519.new_key()
+        self.key_only_since = (self.key_only_since or clock.now()) if chosen == "key" else None
+
+    def rotate_key(
+        self, now: datetime, overlap: timedelta = OLD_SECRET_SIGNS_FOR, key: str | None = None
+    ) -> None:
+        """Take a new key pair, given or made here; the old one signs beside it until the overlap is over."""
+        fresh = key or ed25519.new_key()
+        self.previous_signing_key = readable(self.signing_key)
+        self.previous_signing_key_expires_at = now + overlap
+        self.signing_key = fresh
+
+    def forget_failures(self) -> None:
+        """Give it a clean record."""
+        self.failures_in_a_row = self.unreachable_in_a_row = 0
+        self.failing_since = self.failing_announced_at = None
+
+
+bind_secrets(Webhook)
+
+
+class NeededSecrets(NamedTuple):
+    """The secrets and private keys without which a request of a webhook cannot be signed."""
+
+    secret: str | None = None
+    previous_secret: str | None = None
+    signing_key: str | None = None
+    previous_signing_key: str | None = None
+
+
+def needed_secrets(row: Any, now: datetime) -> NeededSecrets:
+    """Return what signs the requests of a webhook then. `row` is a Webhook, or has its columns as stored.
+
+    Pages and passes both ask here whether a webhook has to wait because a secret cannot be decrypted.
+    """
+    if row.format in UNSIGNED_FORMATS:
+        return NeededSecrets()
+    old_key = _unexpired(row.previous_signing_key, row.previous_signing_key_expires_at, now)
+    if row.key_only_since:
+        return NeededSecrets(None, None, row.signing_key, old_key)
+    old_secret = _unexpired(row.previous_secret, row.previous_secret_expires_at, now)
+    return NeededSecrets(row.secret, old_secret, row.signing_key, old_key)
+
+
+def _unexpired(value: str | None, expires: datetime | None, now: datetime) -> str | None:
+    return value if expires and expires > now else None
+
+
+def _public_key(key: str | None) -> str | None:
+    try:
+        return key and ed25519.public_key(key)
+    except ValueError:  # somebody has garbled it by hand: its deliveries say so
+        return None
+
+
+class Template(Base):
+    """The template of a webhook whose format is `template`."""
+
+    __tablename__ = "templates"
+
+    webhook_id: Mapped[str] = mapped_column(
+        ForeignKey("webhooks.id", name="templates_webhook", ondelete="CASCADE"), primary_key=True
+    )
+    text: Mapped[str] = mapped_column(Text)
+
+
+class ReceiverLink(Base):
+    """One such link. The row is no secret: the link's address has a signature, which is stored nowhere."""
+
+    __tablename__ = "receiver_links"
+    __table_args__ = (Index("receiver_links_by_webhook", "webhook_id", "id"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
+    webhook_id: Mapped[str] = mapped_column(
+        ForeignKey("webhooks.id", name="receiver_links_webhook", ondelete="CASCADE")
+    )
+    name: Mapped[str] = mapped_column(String(80))
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+    def state(self, now: datetime) -> str:
+        """Return `works`, `expired` or `revoked`."""
+        if self.revoked_at:
+            return "revoked"
+        return "works" if self.expires_at > now else "expired"
+
 
 QUEUE_STATUSES = ("new", "processed", "failed")
 

@@ -14,7 +14,7 @@ from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress
 from guestbook.settings import Settings, database_url
-from guestbook.storage import backup, database, database_errors, engine_setup, stored_secrets, version_check
+from guestbook.storage import backup, database, database_errors, engine_setup, stored_secrets
 from guestbook.storage.backup import BackupReport
 from guestbook.storage.copy import checksum, table_reader
 from guestbook.storage.copy.book_copy import PASS_WAIT
@@ -197,7 +197,7 @@ def _make_tables(engine: Engine) -> None:
         if error.fault is Fault.NEW_TABLES:
             raise Refused(NEWER_BOOK) from None
         raise
-    version_check.require(engine)
+    database.require_version(engine)
 
 
 def _emptied(connection: Connection, plains: list[PlainTable]) -> bool:

@@ -25,8 +25,8 @@ from guestbook.storage import (
 )
 from guestbook.storage.backup_file import BackupLabel, quoted
 from guestbook.storage.copy.table_reader import MARKER
+from guestbook.storage.database import VERSION_TABLE
 from guestbook.storage.schema_version import Age
-from guestbook.storage.version_check import VERSION_TABLE
 
 COPY_ADVICE = (
     "If it is a copy of a book's database, make a backup of that folder first: the page on backups says how."

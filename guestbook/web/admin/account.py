@@ -11,7 +11,7 @@ from guestbook.lib.errors import Refused
 from guestbook.storage import cron_token
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
-from guestbook.storage.models.admin_access import SCOPES
+from guestbook.storage.models.owner import SCOPES
 from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import access, responses
 

@@ -7,7 +7,7 @@ from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage.database import db
 from guestbook.storage.models import AuditEntry
-from guestbook.storage.models.audit_entry import ACTORS, AUDITED_ACTIONS
+from guestbook.storage.models.owner import ACTORS, AUDITED_ACTIONS
 from guestbook.web import conditional
 from guestbook.web.admin.account import browser_name
 

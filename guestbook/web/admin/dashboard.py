@@ -9,7 +9,7 @@ from guestbook.comments.spam import comment_facts
 from guestbook.lib import clock
 from guestbook.queries import cron_status, statistics, webhook_status
 from guestbook.queries.statistics import Overview
-from guestbook.settings import crontab_line
+from guestbook.settings import installation
 from guestbook.storage.database import db
 from guestbook.web import request_context
 from guestbook.web.admin import chart
@@ -27,7 +27,7 @@ def index() -> ResponseReturnValue:
         "admin/dashboard.html",
         overview=overview,
         cron=cron,
-        crontab_line=crontab_line.of(settings),
+        crontab_line=installation.crontab_line(settings.data_dir),
         data_dir=settings.data_dir,
         steps={  # of a new book
             "webhook": bool(overview.webhooks),

@@ -24,8 +24,7 @@ from guestbook.queue import comment_order
 from guestbook.storage.column_types import UNREADABLE
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, Webhook
-from guestbook.storage.models.delivery import REFUSED_WITH
-from guestbook.storage.models.webhook import SIGN_WITH
+from guestbook.storage.models.delivery import REFUSED_WITH, SIGN_WITH
 from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import chart, deliveries, receiver_links, responses, secret_pages
 from guestbook.web.admin.row_actions import RowActions

@@ -9,8 +9,8 @@ from guestbook.lib.json_schema import ID_SCHEMA, TEXT_SCHEMA, TIME_SCHEMA, Schem
 from guestbook.outbound import pull
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import filtered_lists
-from guestbook.storage.models import audit_entry, delivery
 from guestbook.storage.models import comment as comments
+from guestbook.storage.models import delivery, owner
 
 LONGEST_POLL = 25  # seconds: proxies give up after thirty
 LONGEST_PAGE = 100  # rows
@@ -76,8 +76,8 @@ INBOX_QUERY = (
 )
 AUDIT_QUERY = (
     *PAGE_QUERY,
-    in_query("action", one_of(*audit_entry.AUDITED_ACTIONS), "Only entries with this action."),
-    in_query("actor", one_of(*audit_entry.ACTORS), "Only entries of this kind of actor."),
+    in_query("action", one_of(*owner.AUDITED_ACTIONS), "Only entries with this action."),
+    in_query("actor", one_of(*owner.ACTORS), "Only entries of this kind of actor."),
     in_query("since", TIME_SCHEMA, "Only entries of this time or later."),
     in_query("until", TIME_SCHEMA, "Only entries before this time."),
 )

@@ -7,7 +7,7 @@ from guestbook.lib import json_schema
 from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage.database import db
-from guestbook.storage.models.audit_entry import AUDIT_ENTRY_SCHEMA
+from guestbook.storage.models.owner import AUDIT_ENTRY_SCHEMA
 from guestbook.web.api import request_reader, serializers
 
 calls = Blueprint("audit", __name__, url_prefix="/audit")

@@ -15,7 +15,7 @@ from guestbook.storage import audit_log, row_changes
 from guestbook.storage.audit_log import NOBODY, Actor
 from guestbook.storage.database import db
 from guestbook.storage.models import Token
-from guestbook.storage.models.admin_access import SCOPES
+from guestbook.storage.models.owner import SCOPES
 from guestbook.web import conditional
 from guestbook.web.api import api_call, rate_headers, request_reader
 from guestbook.web.error_pages import InsufficientScope

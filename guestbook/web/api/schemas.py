@@ -28,8 +28,8 @@ from guestbook.outbound.webhook_shapes import (
 )
 from guestbook.outbound.webhooks import FORMATS_WITH_LINKS
 from guestbook.storage.models import comment as comments
-from guestbook.storage.models.audit_entry import AUDIT_ENTRY_SCHEMA
-from guestbook.storage.models.webhook import SIGN_WITH
+from guestbook.storage.models.delivery import SIGN_WITH
+from guestbook.storage.models.owner import AUDIT_ENTRY_SCHEMA
 from guestbook.transport import url_checks
 from guestbook.web.error_pages import ERROR_TEXTS, InsufficientScope
 

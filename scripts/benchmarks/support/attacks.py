@@ -24,7 +24,7 @@ from guestbook.lib import clock, ids
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import BinRequest, Delivery, InboundEvent, Source, Webhook
-from guestbook.storage.models.webhook import Template
+from guestbook.storage.models.delivery import Template
 from scripts.benchmarks.support import process_usage, processes, temp_book
 
 VISITS = 20  # to measure the CPU of one

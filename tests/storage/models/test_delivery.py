@@ -1,13 +1,14 @@
-"""A delivery: whether a pass has it in hand, and what a redelivery makes of it."""
+"""How a webhook is disabled and rotated; when a delivery is leased, and what redelivering makes of it."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guestbook.storage.models import Delivery
+from guestbook.lib import signing
+from guestbook.storage.models import Delivery, Webhook
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
-SECOND = timedelta(seconds=1)
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,21 @@ def test_a_redelivery_makes_it_due_with_the_whole_schedule_before_it(status: str
     assert (row.schedule_start, row.attempts, row.claims) == (3, 3, 4)
     assert (row.id, row.event_id, row.payload) == ("1", "2", "{}")
     assert row.last_error == "The receiver answered 500."
+
+
+def test_the_first_reason_to_disable_it_stays() -> None:
+    webhook = Webhook()
+    webhook.disable(NOW, "gone")
+    webhook.disable(NOW + DAY, "by_hand")
+    assert (webhook.disabled_at, webhook.disabled_reason) == (NOW, "gone")
+
+
+def test_a_rotation_keeps_the_old_secret_for_a_day_or_as_long_as_asked() -> None:
+    webhook = Webhook(secret=signing.new_secret())
+    old = webhook.secret
+    webhook.rotate_secret(NOW)
+    assert (webhook.previous_secret, webhook.previous_secret_expires_at) == (old, NOW + DAY)
+    assert webhook.secret != old
+    assert len(signing.key_of(webhook.secret)) == 32
+    webhook.rotate_secret(NOW, timedelta(0))
+    assert webhook.previous_secret_expires_at == NOW

@@ -21,7 +21,7 @@ from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import in_silence
 from guestbook.settings import Settings
-from guestbook.storage import backup, engine_setup, schema_version, version_check
+from guestbook.storage import backup, database, engine_setup, schema_version
 from guestbook.storage.models import Webhook
 from guestbook.storage.restore import replacement, sqlite_replacement
 from guestbook.storage.restore.replacement import Comparison, RestoreReport, compare
@@ -85,7 +85,7 @@ def test_a_backup_goes_to_every_database_and_back(home: Path, there: Settings, t
     assert again.before
     assert dump(again.before.path) == dump(back)
     with engine_on(there.database_url) as engine, engine_on(at(home)["GUESTBOOK_DATABASE_URL"]) as other:
-        assert version_check.read(engine) == version_check.read(other) == [schema_version.head()]
+        assert database.stored_version(engine) == database.stored_version(other) == [schema_version.head()]
 
 
 def test_the_file_and_the_data_folder_may_have_names_that_mean_something_in_urls(

@@ -15,7 +15,7 @@ from guestbook.lib import clock, ids
 from guestbook.storage import cron_token
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
-from guestbook.storage.models.admin_access import SCOPES
+from guestbook.storage.models.owner import SCOPES
 from guestbook.web.admin import account
 from tests.support.owner import PASSWORD, Owner
 from tests.support.visitor import by_class, fields, parse, text

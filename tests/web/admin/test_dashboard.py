@@ -12,7 +12,7 @@ from sqlalchemy import delete
 
 from guestbook.lib import clock
 from guestbook.queries import statistics
-from guestbook.settings import crontab_line
+from guestbook.settings import installation
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Pass
@@ -65,7 +65,7 @@ def test_a_new_book_shows_three_steps_and_no_empty_charts(owner: Owner) -> None:
 
 def test_the_step_for_cron_has_the_line_of_this_installation(app: Flask, owner: Owner) -> None:
     line = text(owner.page(URL).find(".//pre"))
-    assert line == crontab_line.of(app.config["GUESTBOOK"])
+    assert line == installation.crontab_line(app.config["GUESTBOOK"].data_dir)
     assert f"{sys.prefix}/bin/flask --app guestbook cron" in line
 
 
@@ -103,7 +103,7 @@ def test_when_cron_is_late_the_page_says_what_to_do(app: Flask, owner: Owner) ->
     cron = section(owner.page(URL), "cron")
     assert "Cron late Deliveries are due" in words(cron)
     assert cron is not None
-    assert text(cron.find(".//pre")) == crontab_line.of(app.config["GUESTBOOK"])
+    assert text(cron.find(".//pre")) == installation.crontab_line(app.config["GUESTBOOK"].data_dir)
 
 
 def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(app: Flask, owner: Owner) -> None:

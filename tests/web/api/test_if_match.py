@@ -5,7 +5,7 @@ from threading import Thread
 import pytest
 from flask import Flask
 
-from guestbook.storage import batch_delete
+from guestbook.storage import row_changes
 from guestbook.web import conditional
 from tests.support import factories
 from tests.support.api_client import ApiClient, new_token
@@ -78,7 +78,7 @@ def count_rows(app: Flask) -> int:
 def test_a_webhook_or_source_goes_with_all_its_rows_or_stays_with_all(
     each_app: Flask, path: str, batch_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_delete, "BATCH_SIZE", batch_size)
+    monkeypatch.setattr(row_changes, "BATCH_SIZE", batch_size)
     program = ApiClient(each_app, new_token(each_app))
     assert program.ask("DELETE", path, headers={"If-Match": '"x"'}).status_code == 412
     assert count_rows(each_app) == 5

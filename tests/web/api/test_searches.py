@@ -6,7 +6,7 @@ from flask import Flask
 from guestbook.auth import api_tokens
 from guestbook.comments.comment_form import Draft
 from guestbook.storage.database import writing
-from guestbook.storage.models.admin_access import SCOPES
+from guestbook.storage.models.owner import SCOPES
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient
 

@@ -17,7 +17,7 @@ from guestbook.lib import clock
 from guestbook.storage import database, engine_setup, row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
-from guestbook.storage.models.admin_access import SCOPES
+from guestbook.storage.models.owner import SCOPES
 from guestbook.web.api import openapi_document
 from tests.support.api_client import NOBODY, ApiClient
 
