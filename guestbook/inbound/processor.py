@@ -35,6 +35,8 @@ from guestbook.storage import database, database_errors, source_budget
 from guestbook.storage.models import FIRST_INBOUND_DUE, INBOUND, InboundEvent, SeenSignature, Source
 from guestbook.storage.models.source import MENTIONS
 
+LEASE_COLUMNS = ("id", "claims", "attempts")
+
 
 def sources_with_due(now: datetime, *what: Any) -> Any:
     """Select the enabled sources that have something due."""
@@ -50,14 +52,15 @@ def claim(connection: Connection, token: str, *, turn: int, limit: int, mentions
     for source in (*sources[first:], *sources[:first]):
         room = limit - len(taken)
         if room := min(room, mentions) if source.action == MENTIONS else room:
-            mine = INBOUND.c.source_id == source.id
-            taken += [(row, source) for row in claims.claim(connection, INBOUND, mine, now=now, limit=room)]
+            due = claims.claim(connection, INBOUND, LEASE_COLUMNS, source.id, now=now, limit=room)
+            taken += [(row, source) for row in due]
     # An event that a pass has ended over goes without others: if it kills this pass too, it fails alone.
     suspects = [(row, source) for row, source in taken if row.claims > row.attempts]
     taken = suspects[:1] or taken
-    rows = [row for row, _ in taken]
+    rows = claims.locked(connection, INBOUND, [row.id for row, _ in taken])
     claims.lease(connection, INBOUND, rows, now=now, until=now + INBOX_LEASE, token=token)
-    return [(_received(row, token), source) for row, source in taken]
+    received = {row.id: _received(row, token) for row in rows}
+    return [(received[row.id], source) for row, source in taken]
 
 
 def take_over(connection: Connection, event_id: str, token: str) -> Claimed:

@@ -31,7 +31,6 @@ from guestbook.outbound.sender import MailSender
 from guestbook.outbound.throttle import LEAST_TIME, NO_LIMIT, Budget, RateLimiter, TimeLimit
 from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
 from guestbook.queue import claims, clock_repair, erasure
-from guestbook.queue.claims import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
 from guestbook.storage import database, database_errors
@@ -165,7 +164,6 @@ class Dispatcher:
         self._host = HostLimits(self.pool, transport)
         self._receivers = Receivers(settings.keyring)
         self._rates = RateLimiter()
-        self._claims = OrderedClaims(DELIVERIES, "webhook_id", delivery_tasks.TASK_COLUMNS)
         self._lease = retry_policy.lease(settings.timeout)  # time in which to send
         self._skew = timedelta() if settings.on_sqlite else claims.CLOCK_SKEW  # of hosts that share it
         self._name, self._ticks = ids.new(), 0
@@ -298,11 +296,10 @@ class Dispatcher:
         webhooks = [*webhooks[first:], *webhooks[:first]]
         rooms = self.pool.rooms([row.id for row in webhooks])
         budgets = self._rates.open(connection, [row.id for row in webhooks if row.rate])
-        lease_end = time.monotonic() + self._lease.total_seconds()
+        lease_end, until = time.monotonic() + self._lease.total_seconds(), now + self._lease + self._skew
         limits = {row.id: self._most(row, rooms[row.id], budgets.get(row.id)) for row in webhooks}
-        until = now + self._lease + self._skew
-        most = self.pool.most_claimed
-        leased = self._claims.take(connection, limits, most=most, now=now, until=until, token=token)
+        terms: Any = {"most": self.pool.most_claimed, "now": now, "until": until, "token": token}
+        leased = claims.take(connection, DELIVERIES, delivery_tasks.TASK_COLUMNS, limits, **terms)
         claimed = []
         for row in webhooks:
             if row.id in leased:

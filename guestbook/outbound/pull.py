@@ -98,11 +98,12 @@ def take(
     now = clock.now()
     if replaced:
         claims.make_due(connection, DELIVERIES, _leased_to(replaced, webhook.id, now), now)
-    mine = DELIVERIES.c.webhook_id == webhook.id
-    due = claims.claim(connection, DELIVERIES, mine, now=now, limit=limit)
-    leased = claims.lease(connection, DELIVERIES, due, now=now, until=now + PULL_LEASE, token=token)
+    columns, until, limits = delivery_tasks.TASK_COLUMNS, now + PULL_LEASE, {webhook.id: limit}
+    leased = claims.take(
+        connection, DELIVERIES, columns, limits, most=limit, now=now, until=until, token=token
+    )
     agent = webhook_signatures.user_agent(settings.base_url)
-    return [_taken(row, webhook, agent, now) for row in due if row.id in leased]
+    return [_taken(row, webhook, agent, now) for row in leased.get(webhook.id, ())]
 
 
 def commit(

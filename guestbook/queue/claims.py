@@ -42,39 +42,60 @@ from sqlalchemy import (
 
 from guestbook.lib import clock
 from guestbook.storage import new_work
-from guestbook.storage.models import DELIVERIES, IS_NEXT
+from guestbook.storage.models import DELIVERIES
 from guestbook.storage.plain_sql import IS_NEXT_SQL
 
 IDS_PER_QUERY = 500  # MariaDB treats a thousand in another way
+OWNERS = {"deliveries": "webhook_id", "inbound_events": "source_id"}  # the columns that say whose a row is
 CLOCK_SKEW = timedelta(seconds=60)  # the clocks of two hosts may differ so much
+
+Rows = Sequence[Row[Any]]
+
+
+def take(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    limits: Mapping[str, int],
+    *,
+    most: int,
+    now: datetime,
+    until: datetime,
+    token: str,
+    counted: bool = True,
+) -> dict[str, Rows]:
+    """Claim and lease up to so many due rows of each webhook or source, `most` in all; return them by owner.
+
+    The first in `limits` is served first. The rest is as in `claim` and `lease`.
+    """
+    found: dict[str, Rows] = {}
+    for owner_id, limit in limits.items():
+        if limit and most:
+            found[owner_id] = claim(connection, table, columns, owner_id, now=now, limit=min(limit, most))
+            most -= len(found[owner_id])
+    rows = [row for some in found.values() for row in some]
+    leased = lease(connection, table, rows, now=now, until=until, token=token, counted=counted)
+    return {owner_id: [row for row in some if row.id in leased] for owner_id, some in found.items()}
 
 
 def claim(
-    connection: Connection,
-    table: Table,
-    among: ColumnElement[bool],
-    *,
-    now: datetime,
-    limit: int,
-) -> Sequence[Row[Any]]:
-    """Lock and return up to `limit` due rows; nobody else gets them before `lease` is called.
+    connection: Connection, table: Table, columns: Sequence[str], owner_id: str, *, now: datetime, limit: int
+) -> Rows:
+    """Lock and return up to `limit` due rows of a webhook or source; nobody else gets them before `lease`.
 
-    Deliveries that wait behind earlier ones are left out. A pass, which claims most, has `OrderedClaims`.
+    Deliveries that wait behind earlier ones are left out. The rows have these columns as text and numbers,
+    just as they are stored. To lease deliveries takes their sequence.
     """
-    query = (
-        select(table)
-        .where(among, table.c.due_at <= now)
-        .order_by(table.c.due_at, table.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)  # SQLite has no such clause and needs none: it has one writer
-    )
-    return connection.execute(query.where(IS_NEXT) if table is DELIVERIES else query).all()
+    terms = {"owner": owner_id, "now": now, "limit": limit}
+    parts = {"columns": ", ".join(columns), "table": table.name, "owner": OWNERS[table.name]}
+    order = ONLY_NEXT if table is DELIVERIES else ""
+    return run_sql(connection, CLAIM, terms, **parts, order=order).all()
 
 
 def lease(
     connection: Connection,
     table: Table,
-    rows: Sequence[Row[Any]],
+    rows: Rows,
     *,
     now: datetime,
     until: datetime,
@@ -100,87 +121,10 @@ def lease(
     return set(mine.scalars())
 
 
-CROWDED_FOR = 20  # claims of a webhook for which the last one met rows behind others
-Rows = Sequence[Row[Any]]
-
-
-class OrderedClaims:
-    """The claims of one pass or relay. `owner` is the table's column with the webhook's or source's id.
-
-    The rows have these columns as text and numbers, just as they are stored. Those of deliveries need the
-    sequence.
-    """
-
-    def __init__(self, table: Table, owner: str, columns: Sequence[str]) -> None:
-        self._table = table
-        self._parts = {"columns": ", ".join(columns), "table": table.name, "owner": owner}
-        self._crowded: dict[str, int] = {}  # by id of a webhook: for how many claims more
-
-    def take(
-        self,
-        connection: Connection,
-        limits: Mapping[str, int],
-        *,
-        most: int,
-        now: datetime,
-        until: datetime,
-        token: str,
-        counted: bool = True,
-    ) -> dict[str, Rows]:
-        """Lease up to so many due rows of each webhook or source, `most` in all, and return them by owner.
-
-        The first in `limits` is served first. `counted` is as in `lease`.
-        """
-        found: dict[str, Rows] = {}
-        for owner_id, limit in limits.items():
-            if limit and most:
-                found[owner_id] = self.find(connection, owner_id, now=now, limit=min(limit, most))
-                most -= len(found[owner_id])
-        return self.lease(connection, found, now=now, until=until, token=token, counted=counted)
-
-    def find(self, connection: Connection, owner_id: str, *, now: datetime, limit: int) -> Rows:
-        """Lock and return up to `limit` due rows of a webhook or source. Then call `lease` for all."""
-        terms = {"owner": owner_id, "now": now, "limit": limit}
-        order = ONLY_NEXT if owner_id in self._crowded else ""
-        return run_sql(connection, CLAIM, terms, **self._parts, order=order).all()
-
-    def lease(
-        self,
-        connection: Connection,
-        found: Mapping[str, Rows],
-        *,
-        now: datetime,
-        until: datetime,
-        token: str,
-        counted: bool = True,
-    ) -> dict[str, Rows]:
-        """Lease what was found, by owner, and return it without what is behind others.
-
-        An owner for which all was behind others is looked at once more, so that it gets something if it can.
-        """
-        terms: dict[str, Any] = {"now": now, "until": until, "token": token, "counted": counted}
-        rows = [row for some in found.values() for row in some]
-        leased = lease(connection, self._table, rows, **terms)
-        kept = {owner_id: self._kept(owner_id, some, leased) for owner_id, some in found.items()}
-        return kept | {
-            owner_id: self._once_more(connection, owner_id, found[owner_id], terms)
-            for owner_id in found
-            if found[owner_id] and not kept[owner_id]
-        }
-
-    def _kept(self, owner_id: str, rows: Rows, leased: set[str]) -> Rows:
-        kept = [row for row in rows if row.id in leased]
-        left = self._crowded.pop(owner_id, 0) - 1
-        if left > 0:
-            self._crowded[owner_id] = left
-        elif len(kept) < len(rows):
-            self._crowded[owner_id] = CROWDED_FOR
-        return kept
-
-    def _once_more(self, connection: Connection, owner_id: str, rows: Rows, terms: dict[str, Any]) -> Rows:
-        found = self.find(connection, owner_id, now=terms["now"], limit=len(rows))
-        leased = lease(connection, self._table, found, **terms)
-        return [row for row in found if row.id in leased]
+def locked(connection: Connection, table: Table, ids: Sequence[str]) -> Rows:
+    """Lock these rows and return all their columns."""
+    query = select(table).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update()
+    return connection.execute(use_index(query, table, BY_ID)).all() if ids else ()
 
 
 def extend(connection: Connection, table: Table, ids: Sequence[str], *, until: datetime, token: str) -> None:

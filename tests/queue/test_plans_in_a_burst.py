@@ -15,7 +15,6 @@ import guestbook
 from guestbook.lib import clock
 from guestbook.outbound import delivery_tasks, lanes
 from guestbook.queue import claims
-from guestbook.queue.claims import OrderedClaims
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES
@@ -73,22 +72,14 @@ def look(connection: Connection, _: str) -> object:
     return lanes.open_with_due(connection, clock.now())
 
 
-def find(connection: Connection, hook: str) -> object:
-    claims = OrderedClaims(DELIVERIES, "webhook_id", delivery_tasks.TASK_COLUMNS)
-    return claims.find(connection, hook, now=clock.now(), limit=50)
-
-
-def find_in_order(connection: Connection, hook: str) -> object:
-    """As for a webhook with rows that wait behind others."""
-    terms = {"owner": hook, "now": clock.now(), "limit": 50}
-    parts = {"columns": "id", "table": "deliveries", "owner": "webhook_id", "order": claims.ONLY_NEXT}
-    return claims.run_sql(connection, claims.CLAIM, terms, **parts)
+def claim(connection: Connection, hook: str) -> object:
+    columns = delivery_tasks.TASK_COLUMNS
+    return claims.claim(connection, DELIVERIES, columns, hook, now=clock.now(), limit=50)
 
 
 def lease(connection: Connection, hook: str) -> object:
-    claims, now = OrderedClaims(DELIVERIES, "webhook_id", delivery_tasks.TASK_COLUMNS), clock.now()
-    found = {hook: claims.find(connection, hook, now=now, limit=50)}
-    return claims.lease(connection, found, now=now, until=now, token="a pass")
+    columns, limits, now = delivery_tasks.TASK_COLUMNS, {hook: 50}, clock.now()
+    return claims.take(connection, DELIVERIES, columns, limits, most=50, now=now, until=now, token="a pass")
 
 
 def owned(connection: Connection, _: str) -> object:
@@ -124,7 +115,7 @@ def last_statement(step: Step, hook: str) -> tuple[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("mode", [query_plans.CUSTOM, query_plans.GENERIC])
-@pytest.mark.parametrize("step", [look, find, find_in_order])
+@pytest.mark.parametrize("step", [look, claim])
 def test_due_rows_are_read_in_their_order_and_no_more_than_wanted(step: Step, mode: str, hook: str) -> None:
     said = query_plans.explain_prepared(*last_statement(step, hook), mode)
     assert "Index Scan using deliveries_by_due on deliveries" in said

@@ -49,40 +49,25 @@ def hook(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             db.engine.dispose()
 
 
+COLUMNS = ("id", "sequence", "payload")
+
 # --- the questions that are asked often
 
 
 def claim(webhook_id: str) -> object:
-    return claimed_by_pass(webhook_id, order="")
-
-
-def claim_in_order(webhook_id: str) -> object:
-    return claimed_by_pass(webhook_id, order=claims.ONLY_NEXT)
-
-
-def claimed_by_pass(webhook_id: str, order: str) -> object:
-    parts = {"table": "deliveries", "owner": "webhook_id", "columns": "id, payload", "order": order}
-    terms = {"owner": webhook_id, "now": clock.now(), "limit": 16}
     with database.write(db.engine) as connection:
-        return claims.run_sql(connection, claims.CLAIM, terms, **parts).all()
-
-
-def claim_by_receiver(webhook_id: str) -> object:
-    with database.write(db.engine) as connection:
-        mine = DELIVERIES.c.webhook_id == webhook_id
-        return claims.claim(connection, DELIVERIES, mine, now=clock.now(), limit=16)
+        return claims.claim(connection, DELIVERIES, COLUMNS, webhook_id, now=clock.now(), limit=16)
 
 
 def claim_in_inbox(_: str) -> object:
     with database.write(db.engine) as connection:
-        mine = INBOUND.c.source_id == ours()
-        return claims.claim(connection, INBOUND, mine, now=clock.now(), limit=16)
+        return claims.claim(connection, INBOUND, ("id",), ours(), now=clock.now(), limit=16)
 
 
 def leased(webhook_id: str) -> object:
-    now, mine = clock.now(), DELIVERIES.c.webhook_id == webhook_id
+    now = clock.now()
     with db.engine.connect() as connection, connection.begin() as transaction:
-        rows = claims.claim(connection, DELIVERIES, mine, now=now, limit=16)
+        rows = claims.claim(connection, DELIVERIES, COLUMNS, webhook_id, now=now, limit=16)
         taken = claims.lease(connection, DELIVERIES, rows, now=now, until=now, token="a pass")
         transaction.rollback()
     return taken
@@ -277,8 +262,6 @@ def listed(wanted: filtered_lists.Deliveries, before: str | None = None) -> obje
 
 QUESTIONS: dict[Question, tuple[str, str]] = {
     claim: ("deliveries", "deliveries_by_due"),
-    claim_in_order: ("deliveries", "deliveries_by_due"),
-    claim_by_receiver: ("deliveries", "deliveries_by_due"),
     claim_in_inbox: ("inbound_events", "inbound_events_by_due"),
     leased: ("deliveries", f"deliveries_by_status|{BY_ID}"),
     held_back: ("deliveries", "deliveries_by_comment"),
@@ -342,7 +325,7 @@ def test_the_question_goes_by_its_index(question: Question, hook: str) -> None:
 @pytest.mark.parametrize(
     "question",
     [
-        claim, claim_in_order, claim_by_receiver, claim_in_inbox, leased, first_due, open_webhooks,
+        claim, claim_in_inbox, leased, first_due, open_webhooks,
         oldest_due, first_page, later_page, next_of_backfill, events_of_backfill, sent_before_backfill,
         older_deliveries, deliveries_by_status, deliveries_by_webhook, deliveries_by_time,
         inbox, inbox_by_status, inbox_by_source, inbox_by_time, inbox_by_number,
@@ -357,9 +340,7 @@ def test_it_does_in_a_generic_plan_too(question: Question, hook: str) -> None:
     assert goes_by_index(plan, table, index), plan
 
 
-@pytest.mark.parametrize(
-    "question", [claim_in_order, claim_by_receiver, leased, first_due, open_webhooks, oldest_due]
-)
+@pytest.mark.parametrize("question", [claim, leased, first_due, open_webhooks, oldest_due])
 def test_it_finds_earlier_ones_about_the_comment_by_their_index(question: Question, hook: str) -> None:
     statement = statement_of(question, hook, "deliveries")
     plans = [explain(*statement)]

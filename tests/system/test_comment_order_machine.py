@@ -30,8 +30,7 @@ from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, response_policy
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
-from guestbook.queue import redelivery
-from guestbook.queue.claims import OrderedClaims
+from guestbook.queue import claims, redelivery
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
@@ -93,7 +92,6 @@ class Order(RuleBasedStateMachine):
         self.comments: list[str] = []  # as of the last look
         self.gone: set[str] = set()  # comments that were deleted for good
         self.claims = 0
-        self.ordered = OrderedClaims(DELIVERIES, "webhook_id", delivery_tasks.TASK_COLUMNS)
         self.lease = retry_policy.lease(factories.settings().timeout)
         with database.write(db.engine) as connection:
             for table in reversed(db.metadata.sorted_tables):
@@ -159,7 +157,10 @@ class Order(RuleBasedStateMachine):
             held: list[Claimed] = []
             hooks = {hook.id: hook for hook in lanes.open_with_due(connection, now)}
             limits = dict.fromkeys(hooks, limit)
-            taken = self.ordered.take(connection, limits, most=99, now=now, until=until, token=token)
+            columns = delivery_tasks.TASK_COLUMNS
+            taken = claims.take(
+                connection, DELIVERIES, columns, limits, most=99, now=now, until=until, token=token
+            )
             for hook_id, due in taken.items():
                 hook = hooks[hook_id]
                 to = delivery_tasks.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)

@@ -133,8 +133,8 @@ class Outbox(RuleBasedStateMachine):
             held: list[DeliveryTask] = []
             rows: list[Any] = []
             for hook in lanes.open_with_due(connection, now):
-                mine = DELIVERIES.c.webhook_id == hook.id
-                due = claims.claim(connection, DELIVERIES, mine, now=now, limit=limit)
+                columns = delivery_tasks.TASK_COLUMNS
+                due = claims.claim(connection, DELIVERIES, columns, hook.id, now=now, limit=limit)
                 to = delivery_tasks.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)
                 held += [delivery_tasks.delivery_task(row, token, time.monotonic() + 60, to) for row in due]
                 rows += due

@@ -34,7 +34,6 @@ from guestbook.lib.rate_counters import RateLimit
 from guestbook.lib.text import counted
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.queue import claims, clock_repair
-from guestbook.queue.claims import OrderedClaims
 from guestbook.queue.poller import Poller, next_inbound_due
 from guestbook.settings import Settings
 from guestbook.storage import database
@@ -106,12 +105,11 @@ class TableRelay:
     """The way from one table to one of the broker's queues.
 
     `ready` returns, for a moment, the query for the owners (webhooks or sources) that have something due:
-    their id, their failures in a row and their rate limit. `owner` is the table's column with this id.
+    their id, their failures in a row and their rate limit.
     """
 
     engine: Engine
     table: Table
-    owner: str
     ready: Callable[[datetime], Any]
     task: str
     lease: timedelta
@@ -121,11 +119,6 @@ class TableRelay:
     _windows: dict[str, Window] = field(default_factory=dict)
     _short: dict[str, tuple[str, float]] = field(default_factory=dict)  # in flight: token, and when to extend
     _refill_at: float = 0.0  # on the monotonic clock
-    _claims: OrderedClaims = field(init=False)
-
-    def __post_init__(self) -> None:
-        columns = ("id", "sequence") if self.table is DELIVERIES else ("id",)
-        self._claims = OrderedClaims(self.table, self.owner, columns)
 
     @property
     def in_flight(self) -> set[str]:
@@ -206,7 +199,8 @@ class TableRelay:
         first = self._ticks % len(owners) if owners else 0  # the first to be served changes each time
         limits = {one[0]: self._room(*one) for one in (*owners[first:], *owners[:first])}
         terms: dict[str, Any] = {"now": now, "until": now + self.lease, "token": token, "counted": False}
-        leased = self._claims.take(connection, limits, most=self._spare, **terms)
+        columns = ("id", "sequence") if self.table is DELIVERIES else ("id",)
+        leased = claims.take(connection, self.table, columns, limits, most=self._spare, **terms)
         for owner_id, rows in leased.items():
             self._window(owner_id).note_claim(is_full=len(rows) == limits[owner_id])
             self._refill_at = time.monotonic() + REFILL_WITHIN
@@ -300,8 +294,8 @@ def _publish(
     If the database cannot be used, the leases run out, and the rows are published again.
     """
     lease = retry_policy.lease(settings.timeout)
-    outbox = TableRelay(engine, DELIVERIES, "webhook_id", _open_webhooks, DELIVER, lease, IDS_PER_MESSAGE)
-    inbox = TableRelay(engine, INBOUND, "source_id", _open_sources, PROCESS, retry_policy.INBOX_LEASE)
+    outbox = TableRelay(engine, DELIVERIES, _open_webhooks, DELIVER, lease, IDS_PER_MESSAGE)
+    inbox = TableRelay(engine, INBOUND, _open_sources, PROCESS, retry_policy.INBOX_LEASE)
     repairs = clock_repair.PeriodicRepair(engine, settings.timeout, settings.retry_schedule)
     is_lost = False
     try:

@@ -107,7 +107,7 @@ def test_the_lease_of_what_waits_for_long_is_extended_while_the_relay_runs(
     works.book.webhook(receiver.url())
     works.book.publish(3)
     table = TableRelay(
-        works.book.engine, DELIVERY_ROWS, "webhook_id", relay._open_webhooks, DELIVER, lease, IDS_PER_MESSAGE
+        works.book.engine, DELIVERY_ROWS, relay._open_webhooks, DELIVER, lease, IDS_PER_MESSAGE
     )
     with Publisher(works.vhost.url) as publisher:
         assert table.work(publisher) == 3

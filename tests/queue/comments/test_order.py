@@ -12,7 +12,6 @@ from guestbook.lib import clock
 from guestbook.outbound import lanes, pull, webhooks
 from guestbook.queries import cron_status
 from guestbook.queue import claims, clock_repair, comment_order
-from guestbook.queue.claims import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.storage import database, sqlite_setup
 from guestbook.storage.database import db
@@ -27,6 +26,8 @@ STATES: dict[str, Callable[[], dict[str, Any]]] = {
     "is retried": lambda: {"attempts": 1, "claims": 1, "due_at": clock.now() + HOUR},
     "is leased": lambda: {"claims": 1, "claimed_by": "a pass", "due_at": clock.now() + HOUR},
 }
+
+COLUMNS = ("id", "sequence")
 
 
 # --- numbers
@@ -99,10 +100,11 @@ def test_only_the_same_comment_and_the_same_webhook_wait(hook: str, comment_id: 
 def test_a_claim_takes_no_more_than_so_many_in_all_and_asks_no_further(hook: str) -> None:
     hooks = [hook, *(factories.webhook() for _ in range(3))]
     mine = [[stored(one, None, None) for _ in range(2)] for one in hooks[:3]]
-    claims, now = OrderedClaims(DELIVERIES, "webhook_id", ("id", "sequence")), clock.now()
+    now = clock.now()
+    terms: dict[str, Any] = {"most": 3, "now": now, "until": now + HOUR, "token": "a pass"}
     with database.write(db.engine) as connection:
         limits = dict.fromkeys(reversed(hooks), 2)
-        taken = claims.take(connection, limits, most=3, now=now, until=now + HOUR, token="a pass")
+        taken = claims.take(connection, DELIVERIES, COLUMNS, limits, **terms)
     found = {one: [row.id for row in rows] for one, rows in taken.items()}
     assert found == {hooks[3]: [], hooks[2]: mine[2], hooks[1]: mine[1][:1]}
 
@@ -113,11 +115,12 @@ def test_those_that_wait_behind_others_keep_none_from_being_claimed(hook: str, c
         stored(hook, comment_id, number)
     alone = [stored(hook, None, None) for _ in range(4)]
     assert claimed(hook, limit=3) == alone[:3]
-    claims, now = OrderedClaims(DELIVERIES, "webhook_id", ("id", "sequence")), clock.now()
+    now = clock.now()
     terms: dict[str, Any] = {"most": 99, "now": now, "until": now + HOUR, "token": "a pass"}
     with database.write(db.engine) as connection:
         for limit, mine in ((1, alone[:1]), (2, alone[1:3]), (9, alone[3:]), (9, [])):
-            assert [row.id for row in claims.take(connection, {hook: limit}, **terms)[hook]] == mine
+            taken = claims.take(connection, DELIVERIES, COLUMNS, {hook: limit}, **terms)
+            assert [row.id for row in taken[hook]] == mine
     change(leased, status="failed", due_at=None, claimed_by=None)
     assert len(claimed(hook)) == 1
 
@@ -127,9 +130,8 @@ def test_what_another_transaction_has_locked_is_on_its_way_too(hook: str, commen
         return  # which has one writer
     stored(hook, comment_id, 1)
     stored(hook, comment_id, 2)
-    mine = DELIVERIES.c.webhook_id == hook
     with db.engine.connect() as connection, connection.begin():
-        assert len(claims.claim(connection, DELIVERIES, mine, now=clock.now(), limit=1)) == 1
+        assert len(claims.claim(connection, DELIVERIES, COLUMNS, hook, now=clock.now(), limit=1)) == 1
         assert claimed(hook) == []
 
 

@@ -139,8 +139,8 @@ class Background:
 def _claim(book: Book, webhook_id: str, token: str) -> list[str]:
     now = clock.now()
     with database.write(book.engine) as connection:
-        among = DELIVERIES.c.webhook_id == webhook_id
-        rows = claims.claim(connection, DELIVERIES, among, now=now, limit=BATCH)
+        columns = ("id", "sequence")
+        rows = claims.claim(connection, DELIVERIES, columns, webhook_id, now=now, limit=BATCH)
         until = now + timedelta(seconds=60)
         leased = claims.lease(connection, DELIVERIES, rows, now=now, until=until, token=token)
         assert leased == {row.id for row in rows}

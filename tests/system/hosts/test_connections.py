@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock
 from guestbook.queue import claims
 from guestbook.storage import database, engine_setup
 from guestbook.storage.database import db
-from guestbook.storage.models import DELIVERIES
+from guestbook.storage.models import DELIVERIES, Webhook
 from tests.conftest import running
 from tests.support import processes
 from tests.support.book import Book
@@ -84,7 +84,8 @@ def _socket(connection: Connection) -> socket.socket:
 
 def _claim(connection: Connection) -> int:
     now = clock.now()
-    rows = claims.claim(connection, DELIVERIES, DELIVERIES.c.webhook_id > "", now=now, limit=9)
+    [hook] = connection.scalars(select(Webhook.id)).all()
+    rows = claims.claim(connection, DELIVERIES, ("id", "sequence"), hook, now=now, limit=9)
     until = now + timedelta(seconds=60)
     return len(claims.lease(connection, DELIVERIES, rows, now=now, until=until, token="t"))
 

@@ -17,9 +17,9 @@ pytestmark = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], 
 def test_a_claim_and_its_end_lock_no_webhook(each_book: Book) -> None:
     webhook_id = each_book.webhook("http://127.0.0.1:1/")
     each_book.stock(webhook_id, 2)
-    now, mine = clock.now(), DELIVERIES.c.webhook_id == webhook_id
+    now = clock.now()
     with database.write(each_book.engine) as connection:
-        rows = claims.claim(connection, DELIVERIES, mine, now=now, limit=2)
+        rows = claims.claim(connection, DELIVERIES, ("id", "sequence"), webhook_id, now=now, limit=2)
         until = now + timedelta(seconds=60)
         leased = claims.lease(connection, DELIVERIES, rows, now=now, until=until, token="t")
         assert len(leased) == 2
