@@ -12,7 +12,7 @@ from typing import Any
 import click
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import ColumnElement, Engine, Select, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from guestbook.auth import api_tokens
@@ -20,7 +20,6 @@ from guestbook.background import cron, housekeeping
 from guestbook.lib import clock, ids
 from guestbook.outbound import delivery_tasks
 from guestbook.queue import claims
-from guestbook.queue.claims import OrderedClaims
 from guestbook.queue.poller import Poller
 from guestbook.storage import database
 from guestbook.storage.database import db, writing
@@ -166,7 +165,7 @@ def _claim(engine: Engine, webhook: str) -> float:
     """Claim as a tick does, and roll back: nothing is written."""
     writer = engine.connect().execution_options(write_until=0.0, commit_wait=0.0)
     with writer as connection, connection.begin() as transaction:
-        took, claimed = _timed(lambda: _claims().find(connection, webhook, now=clock.now(), limit=CLAIM))
+        took, claimed = _timed(lambda: _find(connection, webhook))
         assert len(claimed) == CLAIM, claimed
         transaction.rollback()
     return took
@@ -176,7 +175,7 @@ def _lease(engine: Engine, webhook: str) -> float:
     """Lease the claimed rows, and release them with the due times that they had."""
     now = clock.now()
     with database.write(engine) as connection:
-        rows = _claims().find(connection, webhook, now=now, limit=CLAIM)
+        rows = _find(connection, webhook)
         took, leased = _timed(
             lambda: claims.lease(connection, DELIVERIES, rows, now=now, until=now + LEASE, token="bench")
         )
@@ -186,8 +185,9 @@ def _lease(engine: Engine, webhook: str) -> float:
     return took
 
 
-def _claims() -> OrderedClaims:
-    return OrderedClaims(DELIVERIES, "webhook_id", delivery_tasks.TASK_COLUMNS)
+def _find(connection: Connection, webhook: str) -> claims.Rows:
+    columns = delivery_tasks.TASK_COLUMNS
+    return claims.claim(connection, DELIVERIES, columns, webhook, now=clock.now(), limit=CLAIM)
 
 
 def _look(engine: Engine) -> float:
