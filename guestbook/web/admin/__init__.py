@@ -13,6 +13,7 @@ from guestbook.web.admin import (
     account,
     audit,
     backfill,
+    bins,
     comments,
     dashboard,
     deliveries,
@@ -26,7 +27,6 @@ from guestbook.web.admin import (
     undo,
     webhooks,
 )
-from guestbook.web.admin.bins import bin_views
 
 ADMIN_MENU = {  # the page that an entry opens, and the pages behind it
     "Overview": (dashboard, doctor),
@@ -35,7 +35,7 @@ ADMIN_MENU = {  # the page that an entry opens, and the pages behind it
     "Deliveries": (deliveries,),
     "Sources": (sources,),
     "Inbox": (inbox,),
-    "Bins": (bin_views,),
+    "Bins": (bins,),
     "Settings": (settings,),
     "Account": (account, second_factor_pages, audit),
 }

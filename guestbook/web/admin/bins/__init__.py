@@ -1,1 +1,0 @@
-"""The pages of bins and their requests."""
