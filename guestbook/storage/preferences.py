@@ -305,6 +305,7 @@ def lock(session: "Session") -> None:
     """Let nobody else save settings until the caller's transaction, which writes, has ended."""
     from sqlalchemy import select
 
+    from guestbook.storage import row_changes
     from guestbook.storage.models import Setting
 
     # A row that is always there then, with a number that needs no translation.
