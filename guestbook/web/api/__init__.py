@@ -3,69 +3,39 @@
 from http import HTTPStatus
 
 from flask import Blueprint, Flask, Response, request
-from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.lib.errors import Refused
-from guestbook.web import conditional, error_pages
-from guestbook.web.api import (
-    audit,
-    authentication,
-    backfill,
-    bin_requests,
-    bins,
-    book_settings,
-    bulk,
-    comments,
-    cross_origin,
-    deliveries,
-    doctor,
-    events,
-    idempotency,
-    inbox,
-    openapi_document,
-    presets,
-    previews,
-    pull_calls,
-    rate_headers,
-    receiver_links,
-    request_reader,
-    reveal,
-    serializers,
-    sources,
-    spam,
-    statistics,
-    token_view,
-    tokens,
-    webhooks,
-)
+from guestbook.web import conditional, error_pages, frame
+from guestbook.web.api import api_call, authentication, document, idempotency, request_reader
 from guestbook.web.api.idempotency import AnsweredMeanwhile
 
-API_MODULES = (
-    *(comments, webhooks, receiver_links, pull_calls, deliveries, sources, inbox, bins, bin_requests),
-    *(bulk, reveal, previews, backfill, events, presets, book_settings, statistics, spam, tokens),
-    *(audit, doctor),
+ALLOW_ORIGIN = "Access-Control-Allow-Origin"
+READABLE_HEADERS = (
+    "ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 )
+SENDABLE_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match"
+PREFLIGHT_SECONDS = 600  # for which a browser need not ask again
 
 
 def register(app: Flask) -> None:
     """Give the app its API."""
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
-    api = Blueprint("api", __name__, url_prefix=openapi_document.API_PATH)
+    api = Blueprint("api", __name__, url_prefix=api_call.API_PATH)
     api.before_request(authentication.authenticate)
     api.before_request(request_reader.check)
     api.before_request(idempotency.look_up)
-    api.after_request(cross_origin.add_headers)
-    api.after_request(rate_headers.add)
+    api.after_request(_allow_origin)
+    api.after_request(authentication.add_limits)
     api.after_request(authentication.add_headers)
     api.after_request(idempotency.keep_late)
     api.after_request(_unless_known)
-    api.after_request(token_view.mask)  # it runs first, so that the ETag is of what is shown
+    api.after_request(authentication.mask)  # it runs first, so that the ETag is of what is shown
     api.teardown_request(idempotency.stop_running)
     api.register_error_handler(Refused, error_pages.refuse_json)
     api.register_error_handler(AnsweredMeanwhile, idempotency.answer_meanwhile)
-    api.add_url_rule("/openapi.json", view_func=openapi)
-    for module in API_MODULES:
-        api.register_blueprint(module.calls)
+    for calls in document.SUBJECTS:
+        api.register_blueprint(calls)
     app.register_blueprint(api)
 
 
@@ -76,6 +46,29 @@ def _unless_known(response: Response) -> Response:
     return response
 
 
-def openapi() -> ResponseReturnValue:
-    """Return the OpenAPI document."""
-    return openapi_document.build(serializers.address(""))
+def _allow_origin(response: Response) -> Response:
+    """Let the script of another website read the answer, and answer a browser that asks first (CORS).
+
+    Any website may read what is public. Those that may show the book in a frame may make every call, with a
+    token where it needs one. The API ignores cookies, so no answer allows credentials.
+    """
+    if ALLOW_ORIGIN not in response.headers:
+        response.vary.add("Origin")
+        if not (origin := _allowed_origin()):
+            return response
+        response.headers[ALLOW_ORIGIN] = origin
+    response.headers["Access-Control-Expose-Headers"] = READABLE_HEADERS
+    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+        response.headers["Access-Control-Allow-Methods"] = response.headers["Allow"]
+        response.headers["Access-Control-Allow-Headers"] = SENDABLE_HEADERS
+        response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
+    return response
+
+
+def _allowed_origin() -> str | None:
+    """Return the origin of the script if the book may be shown there."""
+    origin = request.headers.get("Origin")
+    try:
+        return origin if origin and origin in frame.sites() else None
+    except SQLAlchemyError:  # the answer says already that the database cannot be used
+        return None

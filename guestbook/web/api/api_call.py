@@ -1,18 +1,30 @@
-"""A call of the API as its document describes it: its scope, its query and its headers.
+"""A call of the API: the view that serves it, and what the document says of it; and what several calls share.
 
-First come the parameters of the query and the headers, then `Call`.
+First come the parameters of the query and the headers, then `Calls`, then lists.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlencode
 
-from guestbook.lib.json_schema import ID_SCHEMA, TEXT_SCHEMA, TIME_SCHEMA, Schema, one_of
-from guestbook.outbound import pull
-from guestbook.outbound.event_catalogue import EVENTS
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+
+from guestbook.lib.json_schema import (
+    ID_SCHEMA,
+    TEXT_SCHEMA,
+    URL_SCHEMA,
+    Schema,
+    answer,
+    described,
+    or_null,
+    ref,
+)
 from guestbook.queries import filtered_lists
-from guestbook.storage.models import comment as comments
-from guestbook.storage.models import delivery, owner
+from guestbook.queries.filtered_lists import RowPage
+from guestbook.web import request_context
 
-LONGEST_POLL = 25  # seconds: proxies give up after thirty
+API_PATH = "/api/v1"
 LONGEST_PAGE = 100  # rows
 
 
@@ -30,89 +42,8 @@ def page_size(default: int) -> dict[str, Any]:
 BEFORE_PARAMETER = in_query("before", ID_SCHEMA, "Only rows older than the one with this id.")
 PAGE_QUERY = (page_size(20), BEFORE_PARAMETER)
 FULL_PAGE_QUERY = (page_size(LONGEST_PAGE), BEFORE_PARAMETER)  # most books have fewer rows of the kind
-EVENT_QUERY = (
-    page_size(LONGEST_PAGE),
-    in_query("before", one_of(*EVENTS), "Only the events that follow this one in the list."),
-)
-STATUS_PARAMETER = in_query("status", one_of(*delivery.QUEUE_STATUSES), "Only rows with this status.")
-COMMENT_QUERY = (
-    *PAGE_QUERY,
-    in_query("after", ID_SCHEMA, "Only rows newer than the one with this id."),
-    in_query(
-        "status",
-        one_of("all", *comments.COMMENT_STATUSES, default="published"),
-        "Any status but published needs a token.",
-    ),
-)
-DELIVERY_QUERY = (
-    *PAGE_QUERY,
-    STATUS_PARAMETER,
-    in_query("webhook", ID_SCHEMA, "Only deliveries to this webhook."),
-    in_query("event", one_of(*EVENTS), "Only deliveries of this event."),
-    in_query("since", TIME_SCHEMA, "Only deliveries created at this time or later."),
-    in_query("until", TIME_SCHEMA, "Only deliveries created before this time."),
-)
-PENDING_QUERY = (
-    in_query(
-        "limit",
-        {"type": "integer", "minimum": 1, "maximum": pull.MOST_TAKEN, "default": 10},
-        "The maximum number of deliveries.",
-    ),
-    in_query(
-        "wait",
-        {"type": "integer", "minimum": 0, "maximum": LONGEST_POLL, "default": 0},
-        "Wait so many seconds for the first one.",
-    ),
-    in_query(
-        "first_token",
-        ID_SCHEMA,
-        "The token of your first answer. Deliveries that you had leased before it are handed out at once.",
-    ),
-)
-INBOX_QUERY = (
-    *PAGE_QUERY,
-    STATUS_PARAMETER,
-    in_query("source", ID_SCHEMA, "Only events of this source."),
-)
-AUDIT_QUERY = (
-    *PAGE_QUERY,
-    in_query("action", one_of(*owner.AUDITED_ACTIONS), "Only entries with this action."),
-    in_query("actor", one_of(*owner.ACTORS), "Only entries of this kind of actor."),
-    in_query("since", TIME_SCHEMA, "Only entries of this time or later."),
-    in_query("until", TIME_SCHEMA, "Only entries before this time."),
-)
-
-
 WORD_SCHEMA: Schema = {"type": "string", "minLength": 1, "maxLength": filtered_lists.LETTERS}
 LOOKS_BACK = "A page looks at some thousand rows and may be short: go on with `next`."
-COMMENT_SEARCH = (
-    in_query(
-        "words",
-        WORD_SCHEMA,
-        "Only comments that have each of these words in a field that the visitor typed; needs a token. "
-        + LOOKS_BACK,
-    ),
-)
-TEXT_PARAMETER = in_query(
-    "text",
-    WORD_SCHEMA,
-    "Only rows with this text in the payload, or in what became of it; needs the scope `manage`, because "
-    f"payloads may have addresses that work like passwords. {LOOKS_BACK}",
-)
-DELIVERY_SEARCH = (
-    in_query("comment", ID_SCHEMA, "Only deliveries about this comment."),
-    TEXT_PARAMETER,
-)
-INBOX_SEARCH = (
-    in_query("event", WORD_SCHEMA, "Only events of this name; `issues` is `issues.opened` too."),
-    in_query("sender", WORD_SCHEMA, "Only events whose sender has this in its name."),
-    in_query("external_id", WORD_SCHEMA, "Only the event with this id of the sender."),
-    in_query("since", TIME_SCHEMA, "Only events received at this time or later."),
-    in_query("until", TIME_SCHEMA, "Only events received before this time."),
-    TEXT_PARAMETER,
-)
-
-
 KEY_HEADER = "Idempotency-Key"
 KEY_PATTERN = "^[!-~]([ -~]*[!-~])?$"
 KEY_LIMIT = 255  # characters
@@ -129,28 +60,107 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
     "description": "Your string for this request, such as a UUID in double quotes. If you repeat the request "
     "with it within 24 hours, you get the first answer, and nothing changes.",
 }
+MAX_OVERLAP_HOURS = 24 * 30  # how long an old secret may sign beside the new one
+OVERLAP_FIELD: Schema = {
+    "overlap_hours": {"type": "number", "minimum": 0, "maximum": MAX_OVERLAP_HOURS, "default": 24}
+}
+DRY_RUN: Schema = {
+    "dry_run": {"type": "boolean", "default": False, "description": "Only count them."},
+}
+
+
+def ids_schema(most: int) -> Schema:
+    """Return the schema of a list of ids, each once."""
+    return {"type": "array", "items": ID_SCHEMA, "minItems": 1, "maxItems": most, "uniqueItems": True}
 
 
 MODERATING = ("/comments", "/moderate", "/spam/end-flood")  # paths below which `moderate` is enough
 PENDING = "GET /webhooks/{webhook_id}/pending"  # it leases what it returns
 
 
-def scope(address: str) -> str:
-    """Return the scope that a token needs for an address such as `PATCH /comments/{comment_id}`."""
-    if address.startswith("GET ") and address != PENDING:
-        return "read"
-    return "moderate" if address.partition(" ")[2].startswith(MODERATING) else "manage"
+def list_of(key: str, name: str) -> Schema:
+    """Return the schema of a page of a list."""
+    following = described(or_null(URL_SCHEMA), "The address of the next page; null on the last page.")
+    return answer({key: {"type": "array", "items": ref(name)}, "next": following})
 
 
 class Call(NamedTuple):
     """A method at a path; errors that follow from the path, the token, the query and the body are added."""
 
     name: str
+    address: str  # such as `PATCH /comments/{comment_id}`
     summary: str
-    good: dict[int, str | None]  # status → schema of the answer
-    wrong: tuple[int, ...] = ()
-    body: str | None = None  # its schema
-    needs_body: bool = True
-    query: tuple[dict[str, Any], ...] = ()
-    token: str = "needed"  # or "optional" or "ignored"
-    may_match: bool = False  # reads If-Match
+    answers: dict[int, str | None]  # status → schema of the answer
+    errors: tuple[int, ...]
+    body: str | None  # its schema
+    needs_body: bool
+    query: tuple[dict[str, Any], ...]
+    token: str  # "needed", "optional" or "ignored"
+    may_match: bool  # reads If-Match
+
+    @property
+    def scope(self) -> str:
+        """The scope that a token needs."""
+        if self.address.startswith("GET ") and self.address != PENDING:
+            return "read"
+        return "moderate" if self.address.partition(" ")[2].startswith(MODERATING) else "manage"
+
+
+View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
+
+
+class Calls(Blueprint):
+    """The calls about a subject, with the schemas of their bodies by their names in the document."""
+
+    def __init__(self, name: str, schemas: dict[str, Schema]) -> None:
+        super().__init__(name, __name__)
+        self.schemas = schemas
+        self.described: dict[str, Call] = {}  # by the name of the view
+
+    def serve(
+        self,
+        address: str,
+        answers: dict[int, str | None],
+        *,
+        errors: tuple[int, ...] = (),
+        body: str | None = None,
+        needs_body: bool = True,
+        query: tuple[dict[str, Any], ...] = (),
+        token: str = "needed",
+        may_match: bool = False,
+    ) -> Callable[[View], View]:
+        """Serve a view at an address such as `GET /webhooks/{webhook_id}`.
+
+        In the document, its docstring is the summary, and its name the operationId.
+        """
+
+        def add(view: View) -> View:
+            method, path = address.split()
+            rule = path.replace("{", "<").replace("}", ">")
+            self.add_url_rule(rule, view.__name__, view, methods=[method])
+            first, *rest = view.__name__.split("_")
+            name = first + "".join(map(str.title, rest))
+            summary = (view.__doc__ or "").partition("\n")[0].removesuffix(".")
+            self.described[view.__name__] = Call(
+                name, address, summary, answers, errors, body, needs_body, query, token, may_match
+            )
+            return view
+
+        return add
+
+
+M = TypeVar("M")
+
+
+def address(path: str) -> str:
+    """Return the absolute address of a path of the API."""
+    return f"{request_context.settings().base_url}{API_PATH}{path}"
+
+
+def page(
+    key: str, found: RowPage[M], serialize: Callable[[M], dict[str, Any]], asked: dict[str, Any]
+) -> dict[str, Any]:
+    """Return a page of a list with the address of the next page, which keeps the other parameters."""
+    this = f"{request_context.settings().base_url}{request.path}"
+    following = f"{this}?{urlencode(asked | {'before': found.older})}" if found.older else None
+    return {key: [serialize(row) for row in found.rows], "next": following}

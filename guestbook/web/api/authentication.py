@@ -1,33 +1,46 @@
-"""Tokens of API requests. Cookies are ignored, so they cannot be abused.
+"""Tokens of API requests: what each may do, how often, and what it may see.
 
-Wrong tokens are not counted: nobody can guess 256 random bits.
+Cookies are ignored, so they cannot be abused. Wrong tokens are not counted: nobody can guess 256 random bits.
+Requests with a token are counted in memory, because one that only reads must not write; where a server has
+several processes, each counts alone. The headers are those of draft-ietf-httpapi-ratelimit-headers-11.
+No answer has anything with which a token could do more than its scope. Answers to tokens below `manage` pass
+`mask`, which hides addresses of the book that work like passwords. Views hide the secret parts of other URLs,
+and what base64 would carry past the mask.
 """
 
+import math
 import re
+import time
 from typing import NoReturn
 
 from flask import Response, g, request
-from werkzeug.exceptions import Unauthorized
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import TooManyRequests, Unauthorized
 
 from guestbook.auth import api_tokens
-from guestbook.lib import clock
+from guestbook.lib import body_encoding, clock, redaction
+from guestbook.lib.rate_counters import WindowCounter
 from guestbook.storage import audit_log, row_changes
 from guestbook.storage.audit_log import NOBODY, Actor
 from guestbook.storage.database import db
 from guestbook.storage.models import Token
 from guestbook.storage.models.owner import SCOPES
-from guestbook.web import conditional
-from guestbook.web.api import api_call, rate_headers, request_reader
+from guestbook.web import conditional, submission
+from guestbook.web.api import request_reader
 from guestbook.web.error_pages import InsufficientScope
 
 BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 BEARER_CHALLENGE = 'Bearer realm="guestbook"'  # RFC 9110 section 11.6.1, RFC 6750 section 3
 TOKEN_NEEDED = "This needs a token: Authorization: Bearer gbk_…"
 UNKNOWN_TOKEN = "This token is not known: it is mistyped, belongs to another book, or was revoked."
+REQUESTS_PER_MINUTE = 6000  # a hundred in a second: it stops a program that has gone wild
+TOO_MANY_REQUESTS = "This token has made too many requests. Wait as long as Retry-After says."
+
+token_requests = WindowCounter(REQUESTS_PER_MINUTE, 60)
 
 
 def authenticate() -> None:
-    """Check that the request is allowed; raises Unauthorized."""
+    """Check that the request is allowed; raise Unauthorized."""
     g.token_id = None
     audit_log.act_as(NOBODY)
     if request.method == "OPTIONS" or (call := request_reader.call()).token == "ignored":
@@ -35,7 +48,7 @@ def authenticate() -> None:
     given = BEARER.fullmatch(request.headers.get("Authorization", ""))
     token = api_tokens.find(db.session(), given[1]) if given else None
     if token is not None:
-        _admit(token, api_call.scope(request_reader.address()))
+        _admit(token, call.scope)
     elif given:
         refuse("invalid_token", UNKNOWN_TOKEN)
     elif call.token == "needed":
@@ -94,7 +107,70 @@ def _admit(token: Token, scope: str) -> None:
         raise InsufficientScope(f"This needs a token with the scope {scope}; yours has {token.scope}.")
     g.token_id, g.token_scopes = token.id, {one for one in SCOPES if token.may(one)}
     audit_log.act_as(Actor("token", token.id, token.name))
-    rate_headers.count_token(token.id)
+    _count(token.id)
     if row_changes.is_use_due(token, now):
         db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
         row_changes.note_use(db.engine, Token, g.token_id, now)
+
+
+def _count(token_id: str) -> None:
+    """Count a request with this token; raise TooManyRequests."""
+    left, seconds = token_requests.take(token_id, time.monotonic())
+    g.token_limit = _limit("token", token_requests.most, token_requests.seconds, max(0, left), seconds)
+    if left < 0:
+        raise TooManyRequests(TOO_MANY_REQUESTS, retry_after=math.ceil(seconds))
+
+
+def add_limits(response: Response) -> Response:
+    """Name the limits that this request counts for, and what is left of each."""
+    limits = [g.token_limit] if "token_limit" in g else []
+    if request.method == "POST" and request_reader.call().address == "POST /comments":
+        limits += _limits_of_comments(response)
+    if limits:
+        response.headers["RateLimit-Policy"] = ", ".join(policy for policy, _ in limits)
+        response.headers["RateLimit"] = ", ".join(state for _, state in limits)
+    return response
+
+
+def _limits_of_comments(response: Response) -> list[tuple[str, str]]:
+    if response.status_code >= 500:
+        return []
+    try:
+        most, left, seconds = submission.left_of_limit()
+    except SQLAlchemyError:
+        return []
+    return [_limit("comments", most, submission.RATE_WINDOW.total_seconds(), left, seconds)]
+
+
+def _limit(name: str, most: int, window: float, left: int, seconds: float) -> tuple[str, str]:
+    """Return the policy and its state, as structured fields (RFC 8941)."""
+    return f'"{name}";q={most};w={window:.0f}', f'"{name}";r={left};t={math.ceil(seconds)}'
+
+
+def mask(response: Response) -> Response:
+    """Hide the addresses of sources, bins and links that the token may not use itself."""
+    if has_token() and not may("manage"):
+        response.set_data(_masked(response.get_data(as_text=True)))
+    return response
+
+
+def packed(name: str, content: bytes) -> dict[str, str]:
+    """Return bytes as text or in Base64, without what the token may not see."""
+    text, encoding = body_encoding.pack(_masked(content.decode("latin-1")).encode("latin-1"))
+    return {name: text, "encoding": encoding}
+
+
+def shown_url(whole: str) -> str:
+    """Return the URL of a webhook as the token may see it."""
+    return whole if may("manage") else redaction.url(whole)
+
+
+def shown_text(text: str, whole: str) -> str:
+    """Return a text that may repeat the URL of a webhook, or a part of it."""
+    return text if may("manage") else redaction.parts_of_url(text, whole)
+
+
+def _masked(text: str) -> str:
+    if may("manage"):
+        return text
+    return redaction.addresses(text, may_moderate=may("moderate"))

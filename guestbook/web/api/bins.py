@@ -1,20 +1,91 @@
-"""/bins: add, change, empty, delete."""
+"""/bins: add, change, empty, delete; the requests that they hold."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint
+from flask import abort
 from flask.typing import ResponseReturnValue
 
-from guestbook.inbound import bins
+from guestbook.inbound import bin_requests, bins, source_shapes
+from guestbook.inbound.bin_requests import Check, Replayed
+from guestbook.inbound.source_shapes import BIN_REQUEST_IN_FULL, BIN_REQUEST_SCHEMA, BIN_SCHEMA, BODY_SCHEMA
+from guestbook.lib import validate
+from guestbook.lib.json_schema import (
+    HEADERS_SCHEMA,
+    NUMBER_SCHEMA,
+    TEXT_SCHEMA,
+    URL_SCHEMA,
+    Schema,
+    answer,
+    described,
+    line,
+    one_of,
+    or_null,
+    request,
+)
+from guestbook.lib.redaction import HIDDEN
 from guestbook.queries import filtered_lists
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Bin
-from guestbook.web import conditional
-from guestbook.web.api import idempotency, request_reader, serializers
+from guestbook.storage.models import Bin, BinRequest
+from guestbook.transport import url_checks
+from guestbook.web import conditional, request_context
+from guestbook.web.api import api_call, authentication, idempotency, request_reader
+from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
-calls = Blueprint("bins", __name__, url_prefix="/bins")
+BIN_FIELDS: Schema = {
+    "name": line(validate.NAME_LIMIT),
+    "answer_status": {
+        "type": "integer",
+        "minimum": 200,
+        "maximum": 599,
+        "description": "The status that it answers, 200 by default.",
+    },
+    "answer_body": {
+        "type": "string",
+        "maxLength": bins.BIN_ANSWER_LIMIT,
+        "description": "The text that it answers, none by default.",
+    },
+    "answer_type": one_of(*bins.ANSWER_TYPES, description="The content type of that text."),
+    "delay_milliseconds": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": int(bins.DELAY_LIMIT * 1000),
+        "description": "How long it waits before it answers.",
+    },
+    "failures_left": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": bins.FAILURES_LIMIT,
+        "description": "How many requests it answers with 500 first.",
+    },
+}
+REPLAYED_SCHEMA: Schema = {
+    "url": URL_SCHEMA,
+    "milliseconds": NUMBER_SCHEMA,
+    "status": described(or_null({"type": "integer"}), "The status of the answer; null without one."),
+    "headers": HEADERS_SCHEMA,
+    **BODY_SCHEMA,
+    "error": described(or_null(TEXT_SCHEMA), "Why there is no answer, or why it is not complete."),
+}
+
+calls = Calls(
+    "bins",
+    {
+        "NewBin": request(BIN_FIELDS),
+        "BinChanges": request(BIN_FIELDS, minProperties=1),
+        "Replay": request(
+            {"url": {**URL_SCHEMA, "maxLength": url_checks.URL_LIMIT}},
+            required=("url",),
+        ),
+        "Bin": answer(BIN_SCHEMA),
+        "Bins": list_of("bins", "Bin"),
+        "BinRequest": answer(BIN_REQUEST_SCHEMA),
+        "BinRequests": list_of("requests", "BinRequest"),
+        "BinRequestInFull": answer(BIN_REQUEST_SCHEMA | BIN_REQUEST_IN_FULL),
+        "Replayed": answer(REPLAYED_SCHEMA),
+    },
+)
 
 FIELDS_OF_COLUMNS = {  # column → field of `inbound.bins`
     "answer_status": "status",
@@ -26,54 +97,54 @@ FIELDS_OF_COLUMNS = {  # column → field of `inbound.bins`
 COLUMNS_OF_FIELDS = {field: column for column, field in FIELDS_OF_COLUMNS.items()}
 
 
-@calls.get("")
-def index() -> ResponseReturnValue:
-    """List them."""
+@calls.serve("GET /bins", {200: "Bins"}, query=FULL_PAGE_QUERY)
+def list_bins() -> ResponseReturnValue:
+    """List the bins."""
     query = request_reader.query()
     page = filtered_lists.row_page(db.session(), Bin, query.get("before"), query["limit"])
-    return serializers.page("bins", page, serializers.bin_, query)
+    return api_call.page("bins", page, _shown, query)
 
 
-@calls.post("")
-def add() -> ResponseReturnValue:
+@calls.serve("POST /bins", {201: "Bin"}, body="NewBin")
+def create_bin() -> ResponseReturnValue:
     """Add a bin."""
     fields = request_reader.body()
     with writing() as session, request_reader.renamed(_as_field):
         bin_ = bins.add(session, _fields(fields))
-        location = serializers.address(f"/bins/{bin_.id}")
-        return idempotency.keep(session, serializers.bin_(bin_), 201, {"Location": location})
+        location = api_call.address(f"/bins/{bin_.id}")
+        return idempotency.keep(session, _shown(bin_), 201, {"Location": location})
 
 
-@calls.get("/<bin_id>")
-def one(bin_id: str) -> ResponseReturnValue:
-    """Show one."""
-    return serializers.bin_(find(Bin, bin_id))
+@calls.serve("GET /bins/{bin_id}", {200: "Bin"})
+def get_bin(bin_id: str) -> ResponseReturnValue:
+    """Show a bin."""
+    return _shown(find(Bin, bin_id))
 
 
-@calls.patch("/<bin_id>")
-def change(bin_id: str) -> ResponseReturnValue:
-    """Change the given fields."""
+@calls.serve("PATCH /bins/{bin_id}", {200: "Bin"}, body="BinChanges", may_match=True)
+def update_bin(bin_id: str) -> ResponseReturnValue:
+    """Change a bin; other fields stay."""
     changes = request_reader.body()
     with writing() as session, request_reader.renamed(_as_field):
         bin_ = find_locked(Bin, bin_id)
-        conditional.refuse_if_changed(serializers.bin_(bin_))
+        conditional.refuse_if_changed(_shown(bin_))
         bins.update(session, bin_, _fields(changes))
-        return serializers.bin_(bin_)
+        return _shown(bin_)
 
 
-@calls.delete("/<bin_id>")
-def delete(bin_id: str) -> ResponseReturnValue:
-    """Delete one with its requests."""
+@calls.serve("DELETE /bins/{bin_id}", {204: None}, may_match=True)
+def delete_bin(bin_id: str) -> ResponseReturnValue:
+    """Delete a bin with its requests."""
     with writing() as session:
         bin_ = find_locked(Bin, bin_id)
-        conditional.refuse_if_changed(serializers.bin_(bin_))
+        conditional.refuse_if_changed(_shown(bin_))
         bins.delete(session, bin_)
     return "", 204
 
 
-@calls.delete("/<bin_id>/requests")
-def clear(bin_id: str) -> ResponseReturnValue:
-    """Delete the requests of one."""
+@calls.serve("DELETE /bins/{bin_id}/requests", {204: None})
+def clear_bin(bin_id: str) -> ResponseReturnValue:
+    """Delete the requests of a bin."""
     with writing() as session:
         bins.clear(session, find_locked(Bin, bin_id).id)
     return "", 204
@@ -90,3 +161,68 @@ def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
 def _as_field(column: str, sentence: str) -> tuple[str, str]:
     """Name an error as the API names the field."""
     return COLUMNS_OF_FIELDS.get(column, column), sentence
+
+
+@calls.serve("GET /bins/{bin_id}/requests", {200: "BinRequests"}, query=PAGE_QUERY)
+def list_bin_requests(bin_id: str) -> ResponseReturnValue:
+    """List the requests that a bin holds."""
+    query, mine = request_reader.query(), BinRequest.bin_id == find(Bin, bin_id).id
+    page = filtered_lists.row_page(db.session(), BinRequest, query.get("before"), query["limit"], mine)
+    return api_call.page("requests", page, bin_request, query)
+
+
+@calls.serve("GET /bins/{bin_id}/requests/{request_id}", {200: "BinRequestInFull"})
+def get_bin_request(bin_id: str, request_id: str) -> ResponseReturnValue:
+    """Show a request with its body, and check its signatures."""
+    row = _find(bin_id, request_id)
+    return bin_request_in_full(row, bin_requests.of(db.session(), row))
+
+
+@calls.serve("POST /bins/{bin_id}/requests/{request_id}/replay", {200: "Replayed"}, body="Replay")
+def replay_bin_request(bin_id: str, request_id: str) -> ResponseReturnValue:
+    """Send a request to another URL.
+
+    The answer is stored nowhere.
+    """
+    url, row = request_reader.body()["url"], _find(bin_id, request_id)
+    return replayed(bin_requests.replay(row, url, request_context.settings()))
+
+
+def _find(bin_id: str, request_id: str) -> BinRequest:
+    row = find(BinRequest, request_id)
+    return row if row.bin_id == bin_id else abort(404)
+
+
+def _shown(row: Bin) -> dict[str, Any]:
+    """Return a bin."""
+    return source_shapes.bin_(row, request_context.settings())
+
+
+def bin_request(row: BinRequest) -> dict[str, Any]:
+    """Return a request as a list shows it. Like its headers, its query may have passwords of others."""
+    shape = source_shapes.bin_request(row)
+    is_hidden = row.query and not authentication.may("manage")
+    return shape | {"query": HIDDEN} if is_hidden else shape
+
+
+def bin_request_in_full(row: BinRequest, check: Check) -> dict[str, Any]:
+    """Return a request with its headers, its body and what its signatures prove.
+
+    Its headers may have passwords of others, also those that a webhook of the book sends.
+    """
+    shape = source_shapes.bin_request_in_full(row, check) | bin_request(row)
+    if not authentication.may("manage"):
+        shape["headers"] = [{**pair, "value": HIDDEN} for pair in shape["headers"]]
+    return shape | authentication.packed("body", row.kept)
+
+
+def replayed(result: Replayed) -> dict[str, Any]:
+    """Return the answer to a request that was sent again."""
+    return {
+        "url": result.url,
+        "milliseconds": result.milliseconds,
+        "status": result.status,
+        "headers": dict(result.headers),
+        **authentication.packed("body", result.body),
+        "error": result.error or None,
+    }

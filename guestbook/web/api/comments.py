@@ -1,31 +1,132 @@
-"""/comments: everybody may read and write; moderation needs a token."""
+"""/comments and /moderate: everybody may read and write; moderation needs a token."""
 
 from typing import Any
 
-from flask import Blueprint, Response, abort, g, make_response
+from flask import Response, abort, g, make_response
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden, TooManyRequests
 
-from guestbook.comments import book, comment_form
+from guestbook.comments import book, comment_form, comment_shape, moderation_actions
 from guestbook.comments.comment_form import DRAFT_FIELDS, WRONG_ANSWER_OF_PROGRAM
+from guestbook.comments.comment_shape import COMMENT_SCHEMA
+from guestbook.comments.moderation_actions import MODERATION_ACTIONS
 from guestbook.lib.errors import Refused
+from guestbook.lib.json_schema import (
+    ID_SCHEMA,
+    Schema,
+    answer,
+    described,
+    line,
+    one_of,
+    or_null,
+    request,
+)
 from guestbook.queries import filtered_lists
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
+from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.web import conditional, request_context, submission
-from guestbook.web.api import authentication, idempotency, request_reader, serializers, token_view
+from guestbook.web.api import api_call, authentication, idempotency, request_reader
+from guestbook.web.api.api_call import (
+    LOOKS_BACK,
+    PAGE_QUERY,
+    WORD_SCHEMA,
+    Calls,
+    ids_schema,
+    in_query,
+    list_of,
+)
 from guestbook.web.row_lookup import find, find_locked_comment
 
 NOT_ASKED = "This book asks for no {}."
 
-calls = Blueprint("comments", __name__, url_prefix="/comments")
+COMMENT_QUERY = (
+    *PAGE_QUERY,
+    in_query("after", ID_SCHEMA, "Only rows newer than the one with this id."),
+    in_query(
+        "status",
+        one_of("all", *COMMENT_STATUSES, default="published"),
+        "Any status but published needs a token.",
+    ),
+)
+COMMENT_SEARCH = (
+    in_query(
+        "words",
+        WORD_SCHEMA,
+        "Only comments that have each of these words in a field that the visitor typed; needs a token. "
+        + LOOKS_BACK,
+    ),
+)
+
+COMMENT_FIELDS: Schema = {
+    "name": line(comment_form.VISITOR_NAME_LIMIT),
+    "website": described(
+        or_null({"type": "string", "maxLength": comment_form.WEBSITE_LIMIT}),
+        "A website. Without http:// or https://, https:// is added.",
+    ),
+    "message": line(comment_form.MESSAGE_LIMIT),
+    "place": described(
+        or_null({"type": "string", "maxLength": comment_form.PLACE_LIMIT}),
+        "Where the visitor comes from. A new comment may have it if the book asks for it.",
+    ),
+    "note": described(
+        or_null({"type": "string", "maxLength": comment_form.OWNER_NOTE_LIMIT}),
+        "A note to the owner alone. A new comment may have it if the book asks for it.",
+    ),
+}
+ANSWER_FIELD: Schema = {
+    "answer": described(
+        or_null({"type": "string", "maxLength": comment_form.ANSWER_LIMIT}),
+        "The answer to the owner's question, if the book has one. "
+        "The error for a wrong answer has the question.",
+    ),
+}
+
+calls = Calls(
+    "comments",
+    {
+        "NewComment": request(COMMENT_FIELDS | ANSWER_FIELD, required=("name", "message")),
+        "CommentChanges": request(
+            {
+                "status": one_of(*COMMENT_STATUSES),
+                **COMMENT_FIELDS,
+                "reply": described(
+                    {"type": ["string", "null"], "maxLength": book.REPLY_LIMIT},
+                    "The owner's reply; null or an empty text removes it.",
+                ),
+            },
+            minProperties=1,
+        ),
+        "Moderation": request(
+            {
+                "action": one_of(
+                    *MODERATION_ACTIONS,
+                    description="restore moves them from the trash or the spam to where they were, and "
+                    "delete removes them for good.",
+                ),
+                "ids": described(ids_schema(moderation_actions.BULK_LIMIT), "These comments."),
+            },
+            required=("action", "ids"),
+        ),
+        "Comment": answer(COMMENT_SCHEMA, optional=("origin", "note", "reason", "reasons", "decisions")),
+        "Comments": list_of("comments", "Comment"),
+        "Moderated": answer(
+            {
+                "done": described(
+                    {"type": "array", "items": ID_SCHEMA}, "The ids of the comments to which it was done."
+                ),
+                "missing": described({"type": "array", "items": ID_SCHEMA}, "The ids that no comment has."),
+            }
+        ),
+    },
+)
 
 
-@calls.get("")
-def index() -> ResponseReturnValue:
-    """List published comments, or with a token those of any status."""
+@calls.serve("GET /comments", {200: "Comments"}, query=COMMENT_QUERY + COMMENT_SEARCH, token="optional")
+def list_comments() -> ResponseReturnValue:
+    """List comments."""
     query = request_reader.query()
     status = query["status"]
     if (status != "published" or "words" in query) and not authentication.has_token():
@@ -38,12 +139,17 @@ def index() -> ResponseReturnValue:
         after=query.get("after"),
         limit=query["limit"],
     )
-    return serializers.page("comments", page, serializers.comment, query)
+    return api_call.page("comments", page, _shown, query)
 
 
-@calls.post("")
-def sign() -> ResponseReturnValue:
-    """Add a comment. Spam looks like a held comment, so that a program learns nothing."""
+@calls.serve(
+    "POST /comments", {201: "Comment", 202: "Comment"}, errors=(403, 429), body="NewComment", token="ignored"
+)
+def create_comment() -> ResponseReturnValue:
+    """Add a comment: 201 when it is published, 202 when the owner reviews it first.
+
+    Spam looks like a held comment, so that a program learns nothing.
+    """
     if request_context.preferences().closed:
         submission.count_refusal("closed")
         raise Forbidden("The book is closed for new comments.")
@@ -60,22 +166,25 @@ def sign() -> ResponseReturnValue:
     return answer
 
 
-@calls.get("/<comment_id>")
-def one(comment_id: str) -> ResponseReturnValue:
-    """Show a published comment, or with a token any comment."""
+@calls.serve("GET /comments/{comment_id}", {200: "Comment"}, token="optional")
+def get_comment(comment_id: str) -> ResponseReturnValue:
+    """Show a comment."""
     comment = find(Comment, comment_id)
     if comment.status != "published" and not authentication.has_token():
         abort(404)
-    return serializers.comment(comment)
+    return _shown(comment)
 
 
-@calls.patch("/<comment_id>")
-def change(comment_id: str) -> ResponseReturnValue:
-    """Edit a comment, then move it, then reply: so webhooks receive its final state."""
+@calls.serve("PATCH /comments/{comment_id}", {200: "Comment"}, body="CommentChanges", may_match=True)
+def update_comment(comment_id: str) -> ResponseReturnValue:
+    """Edit, moderate or reply to a comment.
+
+    The text changes first, then the status, then the reply, so webhooks receive the final state.
+    """
     changes = request_reader.body(_errors)
     with writing() as session:
         comment = find_locked_comment(comment_id)
-        conditional.refuse_if_changed(token_view.mask(make_response(serializers.comment(comment))))
+        conditional.refuse_if_changed(authentication.mask(make_response(_shown(comment))))
         if any(name in changes for name in DRAFT_FIELDS):
             typed = book.typed(comment) | changes
             book.edit(session, comment, _draft(typed), request_context.settings())
@@ -83,24 +192,24 @@ def change(comment_id: str) -> ResponseReturnValue:
             book.decide(session, comment, changes["status"], request_context.settings())
         if "reply" in changes:
             book.reply(session, comment, changes["reply"] or "", request_context.settings())
-        return serializers.comment(comment)
+        return _shown(comment)
 
 
-@calls.delete("/<comment_id>")
-def delete(comment_id: str) -> ResponseReturnValue:
+@calls.serve("DELETE /comments/{comment_id}", {204: None}, may_match=True)
+def delete_comment(comment_id: str) -> ResponseReturnValue:
     """Delete a comment for good."""
     with writing() as session:
         comment = find_locked_comment(comment_id)
-        conditional.refuse_if_changed(token_view.mask(make_response(serializers.comment(comment))))
+        conditional.refuse_if_changed(authentication.mask(make_response(_shown(comment))))
         book.delete(session, comment, request_context.settings())
     engine_setup.clear_wal(db.engine)
     return "", 204
 
 
 def _answer_signed(session: Session, comment: Comment) -> None:
-    shown = serializers.comment(comment)
+    shown = _shown(comment)
     if comment.status == "published":
-        location = serializers.address(f"/comments/{comment.id}")
+        location = api_call.address(f"/comments/{comment.id}")
         g.signed = idempotency.keep(session, shown, 201, {"Location": location})
     else:
         g.signed = idempotency.keep(session, shown | {"status": "held"}, 202)
@@ -131,3 +240,29 @@ def _draft(fields: dict[str, Any]) -> comment_form.Draft:
 def _errors(fields: dict[str, Any]) -> dict[str, str]:
     """Return the errors of the given fields."""
     return {name: reason for name, reason in _draft(fields).errors.items() if name in fields}
+
+
+@calls.serve("POST /moderate", {200: "Moderated"}, body="Moderation")
+def moderate_comments() -> ResponseReturnValue:
+    """Publish, hold, restore or delete many comments, or mark them as spam."""
+    given = request_reader.body()
+    with writing() as session:
+        found = book.lock(session, given["ids"])
+        done = [comment.id for comment in found]
+        for comment in found:
+            moderation_actions.run(session, comment, given["action"], request_context.settings())
+        missing = [row_id for row_id in given["ids"] if row_id not in done]
+        answer = idempotency.keep(session, {"done": done, "missing": missing})
+    if given["action"] == "delete":
+        engine_setup.clear_wal(db.engine)
+    return answer
+
+
+def _shown(row: Comment) -> dict[str, Any]:
+    """Return a comment; with a token also the note and the reasons, and who decided if it may moderate."""
+    if not authentication.has_token():
+        return comment_shape.public(row, request_context.settings().base_url)
+    shape = comment_shape.for_owner(row, request_context.settings().base_url)
+    if not authentication.may("moderate"):
+        del shape["decisions"]
+    return shape

@@ -1,32 +1,119 @@
-"""/events: the events that webhooks can get, for everybody who writes a receiver.
+"""The events that webhooks can get: /events, and the section `webhooks` of the OpenAPI document."""
 
-Like the OpenAPI document, which contains the same schemas, they need no token.
-"""
+from typing import Any
 
-from flask import Blueprint, abort
+from flask import abort
 from flask.typing import ResponseReturnValue
 
-from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.lib.json_schema import (
+    JSON,
+    JSON_SCHEMA_DIALECT,
+    NUMBER_SCHEMA,
+    TEXT_SCHEMA,
+    Schema,
+    answer,
+    described,
+    one_of,
+    ref,
+)
+from guestbook.outbound import event_catalogue
+from guestbook.outbound.event_catalogue import EVENTS, EventType
 from guestbook.queries.filtered_lists import RowPage
-from guestbook.web.api import request_reader, serializers
+from guestbook.web.api import api_call, request_reader
+from guestbook.web.api.api_call import LONGEST_PAGE, Calls, in_query, list_of, page_size
 
-calls = Blueprint("events", __name__, url_prefix="/events")
+EVENT_QUERY = (
+    page_size(LONGEST_PAGE),
+    in_query("before", one_of(*EVENTS), "Only the events that follow this one in the list."),
+)
+
+RECEIVED_HEADERS: dict[str, tuple[Schema, str]] = {
+    "webhook-id": (
+        TEXT_SCHEMA,
+        "The id of the event, the same for all attempts. Ignore an id that you have seen.",
+    ),
+    "webhook-timestamp": (NUMBER_SCHEMA, "When this attempt was made, in seconds since 1970."),
+    "webhook-signature": (
+        TEXT_SCHEMA,
+        "`v1,` and the base64 of an HMAC-SHA256, as Standard Webhooks 1.0.0 has it. There are two, separated "
+        "by a space, while an old secret is still valid.",
+    ),
+    "X-Hub-Signature-256": (TEXT_SCHEMA, "The signature in GitHub's form."),
+    "X-Guestbook-Event": (one_of(*EVENTS), "The name of the event."),
+    "X-Guestbook-Attempt": ({"type": "integer", "minimum": 1}, "The number of this attempt."),
+}
+HEADER_PARAMETERS = {
+    name: {"name": name, "in": "header", "required": True, "schema": schema, "description": words}
+    for name, (schema, words) in RECEIVED_HEADERS.items()
+}
+PAUSED = "The event is sent again. The webhook pauses for `Retry-After`, a day at the most."
+RECEIVER_ANSWERS = {
+    "2XX": "The event is delivered.",
+    "410": "The webhook is disabled. Its deliveries wait until the owner enables it.",
+    "429": PAUSED,
+    "503": PAUSED,
+    "default": "The event is sent again by the retry schedule, then given up. Redirects are not followed.",
+}
+EVENT_TYPE_SCHEMA: Schema = {
+    "name": one_of(*EVENTS, description="As in the body's `type`."),
+    "when": described(TEXT_SCHEMA, "When it is sent: the end of a sentence."),
+    "since": described(TEXT_SCHEMA, "The first version of the guestbook that sends it."),
+    "schema": {"type": "object", "description": "The JSON Schema of the body in the format json."},
+    "example": {"type": "object", "description": "A sample of such a body."},
+}
+EVENT_SCHEMAS: dict[str, Schema] = {
+    **{event.type_name: event.schema(ref) for event in EVENTS.values()},
+    **{name: part.titled() for name, part in event_catalogue.types().items()},
+    "EventType": answer(EVENT_TYPE_SCHEMA),
+    "EventTypes": list_of("events", "EventType"),
+}
 
 
-@calls.get("")
-def index() -> ResponseReturnValue:
-    """List them, in the order of the catalogue."""
+def _request(event: EventType) -> dict[str, Any]:
+    content = {JSON: {"schema": ref(event.type_name), "example": event.example()}}
+    return {
+        "tags": ["events"],
+        "operationId": f"on{event.type_name.removesuffix('Event')}",
+        "summary": f"Sent when {event.when}",
+        "description": "This is the body of the format json. Check the signature before you use it.",
+        "security": [],
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in HEADER_PARAMETERS],
+        "requestBody": {"required": True, "content": content},
+        "responses": {status: {"description": words} for status, words in RECEIVER_ANSWERS.items()},
+    }
+
+
+WEBHOOK_REQUESTS = {event.name: {"post": _request(event)} for event in EVENTS.values()}
+
+
+calls = Calls("events", EVENT_SCHEMAS)
+
+
+@calls.serve("GET /events", {200: "EventTypes"}, query=EVENT_QUERY, token="ignored")
+def list_event_types() -> ResponseReturnValue:
+    """List the events that webhooks can get."""
     query, names = request_reader.query(), list(EVENTS)
     first = names.index(query["before"]) + 1 if "before" in query else 0
     last = first + query["limit"]
     older = names[last - 1] if last < len(names) else None
     page = RowPage([EVENTS[name] for name in names[first:last]], older)
-    return serializers.page("events", page, serializers.event_type, query)
+    return api_call.page("events", page, event_type, query)
 
 
-@calls.get("/<event_name>")
-def one(event_name: str) -> ResponseReturnValue:
-    """Show one."""
+@calls.serve("GET /events/{event_name}", {200: "EventType"}, token="ignored")
+def get_event_type(event_name: str) -> ResponseReturnValue:
+    """Show an event with the JSON Schema of its body."""
     if event_name not in EVENTS:
         abort(404, f"There is no such event. The events are {', '.join(EVENTS)}.")
-    return serializers.event_type(EVENTS[event_name])
+    return event_type(EVENTS[event_name])
+
+
+def event_type(event: EventType) -> dict[str, Any]:
+    """Return an event of the catalogue, with a schema that needs no other document."""
+    return {
+        "name": event.name,
+        "when": event.when,
+        "since": event.since,
+        "schema": {"$schema": JSON_SCHEMA_DIALECT, **event.schema()},
+        "example": event.example(),
+    }

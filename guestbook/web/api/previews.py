@@ -1,26 +1,152 @@
-"""/previews: what a webhook would get, and which comment a template would make. Nothing is stored."""
+"""/presets and /previews: what forms fill in, and what settings would lead to. Nothing is stored."""
 
 from typing import Any
 
-from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from guestbook.inbound import samples, sources
-from guestbook.lib import json_schema
+from guestbook.comments.comment_form import DRAFT_FIELDS
+from guestbook.inbound import samples, senders, sources
+from guestbook.inbound.senders import PRESETS, SENDER_PRESETS
+from guestbook.inbound.source_shapes import SCHEME_PROPERTIES, SOURCE_SCHEMA
+from guestbook.lib import json_schema, template_sandbox
+from guestbook.lib.json_schema import (
+    HEADERS_SCHEMA,
+    ID_SCHEMA,
+    TEXT_SCHEMA,
+    Schema,
+    answer,
+    described,
+    one_of,
+    or_null,
+    request,
+)
 from guestbook.outbound import webhooks
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.formats import FORMATS
+from guestbook.outbound.webhook_shapes import EVENTS_SCHEMA
+from guestbook.outbound.webhook_urls import PLACEHOLDERS, REBUILD_EVENTS, REBUILD_PRESETS
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
+from guestbook.storage.models.source import VERIFY
 from guestbook.web import request_context
 from guestbook.web.api import request_reader
-from guestbook.web.api.call_table import owner_calls
+from guestbook.web.api.api_call import Calls
+from guestbook.web.api.webhooks import WEBHOOK_FIELDS
 from guestbook.web.row_lookup import find
 
-calls = Blueprint("previews", __name__, url_prefix="/previews")
+SENDER_PRESET: Schema = {
+    "name": described(TEXT_SCHEMA, "The value of `preset` for a new source."),
+    "title": TEXT_SCHEMA,
+    **{name: SOURCE_SCHEMA[name] for name in ("verify", "header", "scheme")},
+    "template": described(or_null(TEXT_SCHEMA), "The ready-made template that makes comments of its events."),
+    "secret_from": described(or_null(TEXT_SCHEMA), "Where to find the secret, if the sender makes it."),
+}
+TEMPLATE_PRESET: Schema = {
+    "name": described(TEXT_SCHEMA, "It may stand in place of the text in a source's `template`."),
+    "text": TEXT_SCHEMA,
+}
+WEBHOOK_PRESET: Schema = {
+    "name": TEXT_SCHEMA,
+    "title": TEXT_SCHEMA,
+    "url": described(TEXT_SCHEMA, f"Replace {', '.join(PLACEHOLDERS)} by yours, also in the headers."),
+    "events": EVENTS_SCHEMA,
+    "headers": HEADERS_SCHEMA,
+    "template": TEXT_SCHEMA,
+}
+TEMPLATE_FIELD: Schema = {"type": "string", "maxLength": template_sandbox.SOURCE_LIMIT}
+PAYLOAD_PREVIEW: Schema = {
+    "format": one_of(*FORMATS),
+    "event": one_of(*EVENTS),
+    "is_real": described({"type": "boolean"}, "Whether it shows a comment of the book, not a sample."),
+    "body": described(or_null(TEXT_SCHEMA), "The body; JSON is indented."),
+    "error": described(or_null(TEXT_SCHEMA), "Why there is no body."),
+}
+
+calls = Calls(
+    "previews",
+    {
+        "Presets": answer(
+            {
+                "senders": {"type": "array", "items": answer(SENDER_PRESET)},
+                "templates": {"type": "array", "items": answer(TEMPLATE_PRESET)},
+                "webhooks": {
+                    "type": "array",
+                    "items": answer(WEBHOOK_PRESET),
+                    "description": "Webhooks that let a host of static sites build a site again.",
+                },
+            }
+        ),
+        "WebhookPreview": request(
+            {
+                "url": described(
+                    {"type": "string", "maxLength": WEBHOOK_FIELDS["url"]["maxLength"]}, "Its URL."
+                ),
+                "format": one_of(*FORMATS, description="Without it, the one that the URL suggests."),
+                "events": described(WEBHOOK_FIELDS["events"], "The first one is shown."),
+                "template": described(TEMPLATE_FIELD, "For the format template."),
+            }
+        ),
+        "SourcePreview": request(
+            {
+                "source": described(ID_SCHEMA, "Try the latest events of this source, if it has any."),
+                "verify": one_of(*VERIFY, description="Without a source: the kind whose samples are tried."),
+                "template": described(TEMPLATE_FIELD, "A template, or the name of a ready-made one."),
+            }
+        ),
+        "PayloadPreview": answer(PAYLOAD_PREVIEW),
+        "CommentPreview": answer(
+            {
+                "event": described(TEXT_SCHEMA, "The event that was tried, in words."),
+                "comment": {
+                    "description": "The comment, if there is one.",
+                    "oneOf": [answer(dict.fromkeys(DRAFT_FIELDS, or_null(TEXT_SCHEMA))), {"type": "null"}],
+                },
+                "sentence": described(or_null(TEXT_SCHEMA), "Why there is no comment."),
+                "is_error": {"type": "boolean"},
+            }
+        ),
+    },
+)
 
 
-@calls.post("/webhook")
-def of_webhook() -> ResponseReturnValue:
-    """Show the body that such a webhook would get."""
+@calls.serve("GET /presets", {200: "Presets"})
+def get_presets() -> ResponseReturnValue:
+    """Show known senders, ready-made templates and ready-made webhooks."""
+    return {
+        "senders": [_sender(name) for name in SENDER_PRESETS],
+        "templates": [{"name": name, "text": text} for name, text in PRESETS.items()],
+        "webhooks": [_webhook(name) for name in REBUILD_PRESETS],
+    }
+
+
+def _sender(name: str) -> dict[str, object]:
+    preset, settings = SENDER_PRESETS[name], senders.settings_of(name)
+    scheme = {key: settings[key] for key in SCHEME_PROPERTIES if key in settings}
+    return {
+        "name": name,
+        "title": preset.title,
+        "verify": preset.verify,
+        "header": preset.header or None,
+        "scheme": {**scheme, "tolerance": int(scheme["tolerance"])} if scheme else None,
+        "template": preset.template or None,
+        "secret_from": preset.secret_from or None,
+    }
+
+
+def _webhook(name: str) -> dict[str, object]:
+    preset = REBUILD_PRESETS[name]
+    parts = (line.partition(": ") for line in preset.headers)
+    return {
+        "name": name,
+        "events": list(REBUILD_EVENTS),
+        "headers": {header: value for header, _, value in parts},
+        **json_schema.of_row(preset, ("title", "url", "template")),
+    }
+
+
+@calls.serve("POST /previews/webhook", {200: "PayloadPreview"}, body="WebhookPreview")
+def preview_webhook() -> ResponseReturnValue:
+    """Show the body that a webhook would get."""
     given = request_reader.body()
     made = webhooks.preview_of(
         db.session(),
@@ -31,12 +157,12 @@ def of_webhook() -> ResponseReturnValue:
         wording=given.get("template", ""),
     )
     nothing = {"body": made.body or None, "error": made.error or None}
-    return json_schema.of_row(made, owner_calls.PAYLOAD_PREVIEW, nothing)
+    return json_schema.of_row(made, PAYLOAD_PREVIEW, nothing)
 
 
-@calls.post("/source")
-def of_source() -> ResponseReturnValue:
-    """Show the comment that a template would make of the latest events of a source, or of a sample."""
+@calls.serve("POST /previews/source", {200: "CommentPreview"}, errors=(404,), body="SourcePreview")
+def preview_source() -> ResponseReturnValue:
+    """Show the comment that a template would make."""
     given = request_reader.body()
     source = find(Source, given["source"]) if "source" in given else None
     verify = given.get("verify", source.verify if source else "none")

@@ -8,15 +8,13 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NoReturn
 
-from flask import g, request
+from flask import current_app, g, request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from guestbook.lib import ed25519, json_schema
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import Schema
-from guestbook.web.api import openapi_document, schema_table, schemas
-from guestbook.web.api.api_call import Call
-from guestbook.web.api.call_table import CALLS
+from guestbook.web.api.api_call import Call, Calls
 
 Rules = Callable[[dict[str, Any]], Mapping[str, str]]  # checks beyond the schema: field → sentence
 
@@ -39,11 +37,14 @@ SCHEMA_ERRORS = {
     "maxProperties": "At most {wanted} are allowed.",
     "minProperties": "At least one field is needed.",
 }
+SIGNING_KEY = "^whsk_[0-9A-Za-z+/]{43,86}={1,2}$"
+HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 section 5.6.2
+HEADER_VALUE = "^[ -~]*$"
 PATTERN_ERRORS = {
     json_schema.ID_PATTERN: "This is not an id: an id has 32 characters, 0 to 9 and a to f.",
-    schemas.SIGNING_KEY: f"The signing key must be {ed25519.KEY_FORMS}.",
-    schemas.HEADER_NAME: "{found!r} is not a valid header name.",
-    schemas.HEADER_VALUE: "The value of a header must consist of printable ASCII characters.",
+    SIGNING_KEY: f"The signing key must be {ed25519.KEY_FORMS}.",
+    HEADER_NAME: "{found!r} is not a valid header name.",
+    HEADER_VALUE: "The value of a header must consist of printable ASCII characters.",
 }
 # The functions that views call look for these too, and say in better words what is wrong.
 LEFT_TO_VIEWS = {json_schema.VISIBLE}  # patterns
@@ -51,16 +52,15 @@ CONDITIONS = ("if", "then", "else")  # of fields that go together
 SIZE_RULES: dict[type, str] = {list: "maxItems", dict: "maxProperties"}  # to check before all other rules
 
 
-def address() -> str:
-    """Return this request's address as the document has it, such as `PATCH /comments/{comment_id}`."""
-    assert request.url_rule
-    path = re.sub("<([a-z_]+)>", r"{\1}", request.url_rule.rule.removeprefix(openapi_document.API_PATH))
-    return f"{'GET' if request.method == 'HEAD' else request.method} {path}"
-
-
 def call() -> Call:
     """Return what the document says of this request."""
-    return CALLS[address()]
+    return _calls().described[(request.endpoint or "").rpartition(".")[2]]
+
+
+def _calls() -> Calls:
+    found = current_app.blueprints[request.blueprint or ""]
+    assert isinstance(found, Calls)
+    return found
 
 
 def check() -> None:
@@ -101,7 +101,7 @@ def body(rules: Rules | None = None) -> dict[str, Any]:
     if not wanted.needs_body and not request.get_data():
         return {}
     assert wanted.body
-    return _object_in_body(schema_table.REQUEST_BODIES[wanted.body], rules)
+    return _object_in_body(_calls().schemas[wanted.body], rules)
 
 
 def moment(text: str | None) -> datetime | None:

@@ -4,57 +4,134 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from guestbook.inbound import samples, source_shapes, sources
-from guestbook.inbound.senders import SCHEME_DEFAULTS
-from guestbook.lib import clock
+from guestbook.inbound.senders import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
+from guestbook.inbound.source_shapes import (
+    HEADER_FIELD,
+    SCHEME_PROPERTIES,
+    SOURCE_SCHEMA,
+)
+from guestbook.lib import clock, template_sandbox, validate
+from guestbook.lib.json_schema import TEXT_SCHEMA, Schema, answer, described, line, one_of, or_null, request
 from guestbook.queries import filtered_lists
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
+from guestbook.storage.models.source import ACTIONS, BUDGET_MB, VERIFY
 from guestbook.web import conditional, request_context
-from guestbook.web.api import idempotency, request_reader, serializers
+from guestbook.web.api import api_call, idempotency, request_reader
+from guestbook.web.api.api_call import FULL_PAGE_QUERY, OVERLAP_FIELD, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
-calls = Blueprint("sources", __name__, url_prefix="/sources")
+SECRET_FIELD: Schema = {
+    "secret": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": sources.SECRET_LIMIT,
+        "description": "The secret that the sender shows. Without it a new one is made, unless only the "
+        "sender can make it.",
+    }
+}
+SOURCE_FIELDS: Schema = {
+    "name": line(validate.NAME_LIMIT),
+    "preset": one_of(
+        *SENDER_PRESETS,
+        description="A known sender: it sets how the source is verified. Other fields override that.",
+    ),
+    "verify": one_of(*VERIFY, description="How its webhooks are verified. Another way ends the old secrets."),
+    **SECRET_FIELD,
+    "header": described(HEADER_FIELD, "The header with the signature of hmac or ed25519, or with the token."),
+    "scheme": described(request(SCHEME_PROPERTIES), "How the sender of hmac or ed25519 signs."),
+    "action": one_of(*ACTIONS, description="Keep its events, write comments, or forward them to webhooks."),
+    "template": {
+        "type": "string",
+        "maxLength": template_sandbox.SOURCE_LIMIT,
+        "description": "For the action comment: a Jinja template, or the name of a ready-made one: "
+        f"{', '.join(PRESETS)}.",
+    },
+    "relayed": {"type": "boolean", "description": "Let webhooks know of the comments that it makes."},
+    "forwarded_in_full": {
+        "type": "boolean",
+        "description": "Forward payloads above 14 kB too, up to 1 MB.",
+    },
+    "budget_mb": {
+        "type": "integer",
+        "minimum": sources.LEAST_MB,
+        "maximum": sources.MOST_MB,
+        "description": f"Megabytes for events that are not verified yet, {BUDGET_MB} by default.",
+    },
+    "disabled": {"type": "boolean", "description": "Store its events; they wait until it is enabled."},
+}
+NEW_SECRET: Schema = {
+    "secret": described(
+        or_null(TEXT_SCHEMA), "The sender signs with it. It is shown only in the answer that makes it."
+    )
+}
+
+calls = Calls(
+    "sources",
+    {
+        "NewSource": request(SOURCE_FIELDS, required=("name",)),
+        "SourceChanges": request(SOURCE_FIELDS, minProperties=1),
+        "SourceTest": request(
+            {
+                "event": {
+                    **TEXT_SCHEMA,
+                    "maxLength": 100,
+                    "description": "The sample, such as issues.opened; by default the first of the sender.",
+                }
+            }
+        ),
+        "SourceRotation": request(OVERLAP_FIELD | SECRET_FIELD),
+        "Source": answer(SOURCE_SCHEMA | NEW_SECRET, optional=("secret",)),
+        "SourceWithSecret": answer(SOURCE_SCHEMA | NEW_SECRET),
+        "Sources": list_of("sources", "Source"),
+    },
+)
 
 
-@calls.get("")
-def index() -> ResponseReturnValue:
-    """List them."""
+@calls.serve("GET /sources", {200: "Sources"}, query=FULL_PAGE_QUERY)
+def list_sources() -> ResponseReturnValue:
+    """List the sources."""
     query = request_reader.query()
     page = filtered_lists.row_page(db.session(), Source, query.get("before"), query["limit"])
-    return serializers.page("sources", page, serializers.source, query)
+    return api_call.page("sources", page, _shown, query)
 
 
-@calls.post("")
-def add() -> ResponseReturnValue:
-    """Add a source; only this answer shows its secret."""
+@calls.serve("POST /sources", {201: "SourceWithSecret"}, body="NewSource")
+def create_source() -> ResponseReturnValue:
+    """Add a source.
+
+    Only this answer shows its secret.
+    """
     fields = request_reader.body()
     with writing() as session, request_reader.renamed(_in_scheme):
         source = sources.add(session, _fields(fields))
         if fields.get("disabled"):
             row_changes.disable(session, source)
-        shown = serializers.source(source, with_secret=True)
-        location = serializers.address(f"/sources/{source.id}")
+        shown = _shown(source, with_secret=True)
+        location = api_call.address(f"/sources/{source.id}")
         return idempotency.keep(session, shown, 201, {"Location": location})
 
 
-@calls.get("/<source_id>")
-def one(source_id: str) -> ResponseReturnValue:
-    """Show one."""
-    return serializers.source(find(Source, source_id))
+@calls.serve("GET /sources/{source_id}", {200: "Source"})
+def get_source(source_id: str) -> ResponseReturnValue:
+    """Show a source."""
+    return _shown(find(Source, source_id))
 
 
-@calls.patch("/<source_id>")
-def change(source_id: str) -> ResponseReturnValue:
-    """Change the given fields; the answer shows a secret that this has made."""
+@calls.serve("PATCH /sources/{source_id}", {200: "Source"}, body="SourceChanges", may_match=True)
+def update_source(source_id: str) -> ResponseReturnValue:
+    """Change a source; other fields stay.
+
+    The answer shows a secret that this call has made.
+    """
     changes = request_reader.body()
     with writing() as session, request_reader.renamed(_in_scheme):
         source = find_locked(Source, source_id)
-        conditional.refuse_if_changed(serializers.source(source))
+        conditional.refuse_if_changed(_shown(source))
         before = source.secret
         sources.update(session, source, _fields(changes))
         if "disabled" in changes:
@@ -62,38 +139,43 @@ def change(source_id: str) -> ResponseReturnValue:
             if changes["disabled"] == (source.disabled_at is None):
                 act(session, source)
         is_new = source.secret not in (before, None, changes.get("secret"))
-        return serializers.source(source, with_secret=is_new)
+        return _shown(source, with_secret=is_new)
 
 
-@calls.delete("/<source_id>")
-def delete(source_id: str) -> ResponseReturnValue:
-    """Delete one with all its events."""
+@calls.serve("DELETE /sources/{source_id}", {204: None}, may_match=True)
+def delete_source(source_id: str) -> ResponseReturnValue:
+    """Delete a source with all its events."""
     with writing() as session:
         source = find_locked(Source, source_id)
-        conditional.refuse_if_changed(serializers.source(source))
+        conditional.refuse_if_changed(_shown(source))
         is_gone = sources.begin_delete(session, source.id)  # under the same lock, so no change comes between
     if not is_gone:
         sources.delete(db.engine, source.id)
     return "", 204
 
 
-@calls.post("/<source_id>/test")
-def test(source_id: str) -> ResponseReturnValue:
-    """Store a sample event; the next pass processes it, and the inbound event shows what became of it."""
+@calls.serve("POST /sources/{source_id}/test", {202: "InboundEvent"}, body="SourceTest", needs_body=False)
+def test_source(source_id: str) -> ResponseReturnValue:
+    """Send a sample event to a source, signed as its sender signs."""
     event = request_reader.body().get("event")
     event_id = samples.send_sample(find(Source, source_id), request_context.settings(), event)
     return source_shapes.inbound_event(find(InboundEvent, event_id)), 202
 
 
-@calls.post("/<source_id>/rotate-secret")
-def rotate_secret(source_id: str) -> ResponseReturnValue:
-    """Rotate the secret; only this answer shows the new one."""
+@calls.serve(
+    "POST /sources/{source_id}/rotate-secret",
+    {200: "SourceWithSecret"},
+    body="SourceRotation",
+    needs_body=False,
+)
+def rotate_source_secret(source_id: str) -> ResponseReturnValue:
+    """Rotate the secret; the old one also counts for some hours."""
     given = request_reader.body()
     overlap = timedelta(hours=given.get("overlap_hours", 24))
     with writing() as session:
         source = find_locked(Source, source_id)
         sources.rotate(session, source, clock.now(), given.get("secret"), overlap)
-        return idempotency.keep(session, serializers.source(source, with_secret=True))
+        return idempotency.keep(session, _shown(source, with_secret=True))
 
 
 def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,3 +190,9 @@ def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
 def _in_scheme(name: str, sentence: str) -> tuple[str, str]:
     """Name an error within the scheme as one of the field `scheme`."""
     return ("scheme", f"{name}: {sentence}") if name in SCHEME_DEFAULTS else (name, sentence)
+
+
+def _shown(row: Source, *, with_secret: bool = False) -> dict[str, Any]:
+    """Return a source; its secret only when new."""
+    shape = source_shapes.source(row, request_context.settings())
+    return shape | {"secret": row.secret} if with_secret else shape

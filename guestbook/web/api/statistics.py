@@ -4,30 +4,148 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from guestbook.lib import clock, json_schema
+from guestbook.lib.json_schema import (
+    ID_SCHEMA,
+    NUMBER_SCHEMA,
+    TEXT_SCHEMA,
+    TIME_SCHEMA,
+    Schema,
+    answer,
+    described,
+    one_of,
+    or_null,
+    ref,
+)
 from guestbook.outbound import webhook_shapes
-from guestbook.queries import cron_status, statistics, webhook_status
-from guestbook.queries.statistics import AttemptTimes, Bar, WebhookActivity
+from guestbook.queries import cron_status, prometheus_metrics, statistics, webhook_status
+from guestbook.queries.statistics import COUNT_LIMIT, SHOWN_WEBHOOKS, AttemptTimes, Bar, WebhookActivity
 from guestbook.queries.webhook_status import SourceStatus
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.web import request_context
-from guestbook.web.api.call_table import owner_calls
+from guestbook.web.api.api_call import Calls
 from guestbook.web.row_lookup import find
 
-calls = Blueprint("statistics", __name__)
+SHOWN_SOURCES = 50
+COUNTED: Schema = described(NUMBER_SCHEMA, f"Counting stops at {COUNT_LIMIT + 1}.")
+LATELY = (
+    f"Rows that failed in the last {statistics.RECENT.days} days, "
+    f"among the newest {statistics.FAILED_LIMIT} of all."
+)
+TYPICAL_TIME: Schema = described(or_null(NUMBER_SCHEMA), "Null without any attempt.")
+STATE: Schema = {
+    "state": one_of(*prometheus_metrics.STATES, "silent", description="How it is doing; well means healthy."),
+    "sentence": described(TEXT_SCHEMA, "How it is doing, for people."),
+}
+BAR_SCHEMA: Schema = {
+    "since": described(TIME_SCHEMA, "The beginning of the hour or day, in UTC."),
+    "processed": NUMBER_SCHEMA,
+    "failed": NUMBER_SCHEMA,
+    "new": described(NUMBER_SCHEMA, "Those that wait; always 0 for attempts."),
+}
+BARS: Schema = {"type": "array", "items": ref("Bar")}
+ATTEMPT_TIMES: Schema = {
+    "attempts": NUMBER_SCHEMA,
+    "successes": NUMBER_SCHEMA,
+    "median_milliseconds": TYPICAL_TIME,
+    "percentile_95_milliseconds": TYPICAL_TIME,
+}
+WEBHOOK_FIGURES: Schema = {
+    "id": ID_SCHEMA,
+    "name": TEXT_SCHEMA,
+    **STATE,
+    "attempts": described(NUMBER_SCHEMA, "The number of its latest attempts, at most 100."),
+    "successes": described(NUMBER_SCHEMA, "How many of these succeeded."),
+    "median_milliseconds": TYPICAL_TIME,
+    "waiting": COUNTED,
+    "due": described(NUMBER_SCHEMA, "Those of them that the next pass sends, unless it is paused."),
+    "failed_lately": described(NUMBER_SCHEMA, LATELY),
+}
+SOURCE_FIGURES: Schema = {
+    "id": ID_SCHEMA,
+    "name": TEXT_SCHEMA,
+    **STATE,
+    "last_received_at": or_null(TIME_SCHEMA),
+    "waiting": COUNTED,
+    "unproven_bytes": described(NUMBER_SCHEMA, "The size of its events that are not verified yet."),
+    "failed_lately": described(NUMBER_SCHEMA, LATELY),
+}
+CRON_FIGURES: Schema = {
+    "state": one_of("well", "running", "late", "never"),
+    "sentence": TEXT_SCHEMA,
+    "advice": described(or_null(TEXT_SCHEMA), "What to do, if there is something."),
+}
+STATISTICS_SCHEMA: Schema = {
+    "cron": answer(CRON_FIGURES),
+    "comments": described(
+        answer(dict.fromkeys(COMMENT_STATUSES, NUMBER_SCHEMA)),
+        f"Comments by status. Counting stops at {COUNT_LIMIT + 1}.",
+    ),
+    "held_since": described(or_null(TIME_SCHEMA), "Since when the comment waits that has waited longest."),
+    "deliveries_waiting": COUNTED,
+    "deliveries_failed": COUNTED,
+    "inbound_events_waiting": COUNTED,
+    "inbound_events_failed": COUNTED,
+    "hours": described(BARS, "The deliveries of the last 24 hours, oldest first."),
+    "days": described(BARS, "The deliveries of the last 30 days, oldest first."),
+    "webhooks": {
+        "type": "array",
+        "items": ref("WebhookFigures"),
+        "description": f"At most the {SHOWN_WEBHOOKS} oldest; /webhooks lists all.",
+    },
+    "sources": {
+        "type": "array",
+        "items": ref("SourceFigures"),
+        "description": f"At most the {SHOWN_SOURCES} oldest; /sources lists all.",
+    },
+}
+MADE_ATTEMPT: Schema = {
+    "delivery_id": ID_SCHEMA,
+    "started_at": TIME_SCHEMA,
+    "milliseconds": NUMBER_SCHEMA,
+    "status_code": or_null({"type": "integer"}),
+    "succeeded": {"type": "boolean"},
+}
+WEBHOOK_STATISTICS: Schema = {
+    **STATE,
+    "waiting": COUNTED,
+    "day": described(answer(ATTEMPT_TIMES), "The attempts of the last 24 hours."),
+    "month": described(answer(ATTEMPT_TIMES), "The attempts of the last 30 days."),
+    "hours": described(BARS, "The attempts of the last 24 hours, oldest first."),
+    "days": described(BARS, "The attempts of the last 30 days, oldest first."),
+    "last_attempts": described(
+        {"type": "array", "items": answer(MADE_ATTEMPT)}, "The last 100 attempts, oldest first."
+    ),
+    "next_deliveries": described(
+        {"type": "array", "items": ref("Delivery")}, "The ten deliveries that are due next."
+    ),
+    "counted_from": described(
+        or_null(TIME_SCHEMA), "Where the figures begin, if there were too many attempts to count."
+    ),
+}
+
+calls = Calls(
+    "statistics",
+    {
+        "Bar": answer(BAR_SCHEMA),
+        "WebhookFigures": answer(WEBHOOK_FIGURES),
+        "SourceFigures": answer(SOURCE_FIGURES),
+        "Statistics": answer(STATISTICS_SCHEMA),
+        "WebhookStatistics": answer(WEBHOOK_STATISTICS),
+    },
+)
 
 
-@calls.get("/statistics")
-def show() -> ResponseReturnValue:
-    """Show what the overview shows, and the status of the sources."""
+@calls.serve("GET /statistics", {200: "Statistics"})
+def get_statistics() -> ResponseReturnValue:
+    """Show how the book, its oldest webhooks and its oldest sources are doing."""
     session, now = db.session(), clock.now()
     found = statistics.overview(session, now)
-    sources = webhook_status.all_sources(session, limit=owner_calls.SHOWN_SOURCES)
+    sources = webhook_status.all_sources(session, limit=SHOWN_SOURCES)
     lately = statistics.failed_lately(session, Delivery, now).counts
     lately_in = statistics.failed_lately(session, InboundEvent, now).counts
     return {
@@ -48,9 +166,9 @@ def show() -> ResponseReturnValue:
     }
 
 
-@calls.get("/webhooks/<webhook_id>/statistics")
-def of_webhook(webhook_id: str) -> ResponseReturnValue:
-    """Show the attempts of a webhook, and what is sent next."""
+@calls.serve("GET /webhooks/{webhook_id}/statistics", {200: "WebhookStatistics"})
+def get_webhook_statistics(webhook_id: str) -> ResponseReturnValue:
+    """Show the attempts of a webhook, and its next deliveries."""
     session, now = db.session(), clock.now()
     webhook = find(Webhook, webhook_id)
     made, status = (
@@ -65,7 +183,7 @@ def of_webhook(webhook_id: str) -> ResponseReturnValue:
         "month": _times(made.month),
         "hours": _bars(made.hours),
         "days": _bars(made.days),
-        "last_attempts": [json_schema.of_row(one, owner_calls.MADE_ATTEMPT) for one in made.last],
+        "last_attempts": [json_schema.of_row(one, MADE_ATTEMPT) for one in made.last],
         "next_deliveries": [
             webhook_shapes.delivery(row) for row in webhook_status.coming_deliveries(session, webhook.id)
         ],
@@ -73,8 +191,8 @@ def of_webhook(webhook_id: str) -> ResponseReturnValue:
     }
 
 
-@calls.get("/sources/<source_id>/statistics")
-def of_source(source_id: str) -> ResponseReturnValue:
+@calls.serve("GET /sources/{source_id}/statistics", {200: "SourceFigures"})
+def get_source_statistics(source_id: str) -> ResponseReturnValue:
     """Show how a source is doing."""
     session, now = db.session(), clock.now()
     source = find(Source, source_id)
@@ -128,4 +246,4 @@ def _times(times: AttemptTimes) -> dict[str, Any]:
 
 
 def _bars(bars: Sequence[Bar]) -> list[dict[str, Any]]:
-    return [json_schema.of_row(bar, owner_calls.BAR_SCHEMA) for bar in bars]
+    return [json_schema.of_row(bar, BAR_SCHEMA) for bar in bars]

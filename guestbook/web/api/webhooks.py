@@ -1,35 +1,205 @@
-"""/webhooks: add, change, test, rotate the secret, delete."""
+"""/webhooks: add, change, test, rotate the secret, send past events, delete."""
 
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
+from guestbook.comments import backfill
+from guestbook.comments.backfill import (
+    BACKFILLED_EVENTS,
+    LOOKED_AT_ONCE,
+    BackfillRange,
+    BackfillReport,
+    BackfillRules,
+)
+from guestbook.lib import ed25519, signing, template_sandbox, validate
+from guestbook.lib.json_schema import (
+    ID_SCHEMA,
+    NUMBER_SCHEMA,
+    TEXT_SCHEMA,
+    TIME_SCHEMA,
+    URL_SCHEMA,
+    Schema,
+    answer,
+    described,
+    line,
+    one_of,
+    or_null,
+    request,
+)
 from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls, webhooks
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.formats import FORMATS
+from guestbook.outbound.webhook_shapes import EVENTS_SCHEMA, WEBHOOK_SCHEMA
+from guestbook.outbound.webhooks import FORMATS_WITH_LINKS
 from guestbook.queries import filtered_lists
+from guestbook.queries.statistics import COUNT_LIMIT
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
+from guestbook.storage.models.delivery import SIGN_WITH
+from guestbook.transport import url_checks
 from guestbook.web import conditional, request_context
-from guestbook.web.api import idempotency, request_reader, serializers
+from guestbook.web.api import api_call, authentication, idempotency, request_reader
+from guestbook.web.api.api_call import DRY_RUN, FULL_PAGE_QUERY, OVERLAP_FIELD, Calls, list_of
+from guestbook.web.api.request_reader import HEADER_NAME, HEADER_VALUE, SIGNING_KEY
 from guestbook.web.row_lookup import find, find_locked
 
-calls = Blueprint("webhooks", __name__, url_prefix="/webhooks")
+MOST_BACKFILLED = 1000  # deliveries that a call makes, or a few more
+
+GIVEN_SECRET: Schema = {
+    "secret": {
+        "type": "string",
+        "minLength": signing.SHORTEST_SECRET,
+        "maxLength": signing.LONGEST_SECRET,
+        "description": f"The secret that the receiver has already: {signing.SECRET_FORMS}. "
+        "Without it a new one is made.",
+    }
+}
+GIVEN_KEY: Schema = {
+    "signing_key": {
+        "type": "string",
+        "pattern": SIGNING_KEY,
+        "maxLength": 100,
+        "description": f"The private key whose public half the receiver has already: {ed25519.KEY_FORMS}. "
+        "It signs alone, unless `sign_with` is `both`. No answer shows it.",
+    }
+}
+SIGNATURE_FIELDS: Schema = {
+    "sign_with": one_of(
+        *SIGN_WITH,
+        description="Sign with the secret, a key pair of Ed25519, or both. The key pair is made when it is "
+        "chosen first, and deleted when the secret alone is chosen.",
+    ),
+    "github_headers": {
+        "type": "boolean",
+        "description": "Send X-GitHub-Event, X-GitHub-Delivery and X-GitHub-Hook-ID too.",
+    },
+    **GIVEN_KEY,
+}
+OWN_HEADERS: Schema = {
+    "type": "object",
+    "description": "All extra headers of the webhook. Later, the values are shown as (hidden). "
+    "Of names that differ only in case, the last counts.",
+    "propertyNames": {"type": "string", "pattern": HEADER_NAME, "maxLength": url_checks.HEADER_NAME_LIMIT},
+    "additionalProperties": {
+        "type": "string",
+        "pattern": HEADER_VALUE,
+        "maxLength": url_checks.HEADER_VALUE_LIMIT,
+    },
+    "maxProperties": url_checks.OWN_HEADERS_LIMIT,
+}
+WEBHOOK_FIELDS: Schema = {
+    "url": {
+        **URL_SCHEMA,  # with a host in any script; what may be sent to, transport decides
+        "maxLength": url_checks.URL_LIMIT,
+        "examples": ["https://example.org/hook"],
+    },
+    "name": line(validate.NAME_LIMIT),
+    "format": one_of(
+        *FORMATS,
+        description="The format of the body. Without it, a new webhook gets the format of the chat service "
+        "whose URL it has, or json.",
+    ),
+    "template": described(
+        or_null({"type": "string", "maxLength": template_sandbox.SOURCE_LIMIT}),
+        "For the format template: a Jinja template whose result is the body, in JSON.",
+    ),
+    "events": {**EVENTS_SCHEMA, "minItems": 1, "maxItems": len(EVENTS), "uniqueItems": True},
+    "headers": OWN_HEADERS,
+    "rate": described(
+        {"type": ["string", "null"], "maxLength": 20},
+        "At most so many requests begin in any second or minute, such as 5/s or 30/m; null for no limit.",
+    ),
+    "moderation_links": {
+        "type": "boolean",
+        "description": "Put a link into messages about held comments, with which any reader can moderate; by "
+        f"default for {', '.join(FORMATS_WITH_LINKS)}.",
+    },
+    "disabled": {
+        "type": "boolean",
+        "description": "Send nothing; deliveries wait until it is enabled. false ends a pause, too.",
+    },
+    **SIGNATURE_FIELDS,
+}
+SECRET_SCHEMA: Schema = {
+    "secret": described(TEXT_SCHEMA, "The receiver verifies with it. It is shown in this answer only.")
+}
+WARNINGS_SCHEMA: Schema = {
+    "warnings": described(
+        {"type": "array", "items": TEXT_SCHEMA},
+        "Warnings about the accepted URL: its name resolves to a private address.",
+    )
+}
+
+calls = Calls(
+    "webhooks",
+    {
+        "NewWebhook": request(WEBHOOK_FIELDS | GIVEN_SECRET, required=("url",)),
+        "WebhookChanges": request(WEBHOOK_FIELDS, minProperties=1),
+        "Test": request(
+            {"event": one_of(*EVENTS, default="ping", description="Send an example of this event.")}
+        ),
+        "Rotation": request(OVERLAP_FIELD | GIVEN_SECRET),
+        "KeyRotation": request(OVERLAP_FIELD | GIVEN_KEY),
+        "Backfill": request(
+            {
+                "since": described(TIME_SCHEMA, "Events since then."),
+                "pruned_too": {
+                    "type": "boolean",
+                    "default": False,
+                    "description": "Also events whose old deliveries may have been pruned.",
+                },
+                "after": described(
+                    or_null(ID_SCHEMA),
+                    "`next_after` of the last answer: go on after the comment with this id.",
+                ),
+                **DRY_RUN,
+            },
+            required=("since",),
+        ),
+        "Webhook": answer(WEBHOOK_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
+        "WebhookWithSecret": answer(WEBHOOK_SCHEMA | SECRET_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
+        "Webhooks": list_of("webhooks", "Webhook"),
+        "Backfilled": answer(
+            {
+                "deliveries": described(NUMBER_SCHEMA, "How many deliveries were made, or would be."),
+                "comments": described(NUMBER_SCHEMA, "How many comments they are about."),
+                "events": described(
+                    answer(dict.fromkeys(BACKFILLED_EVENTS, NUMBER_SCHEMA), optional=BACKFILLED_EVENTS),
+                    "How many of each event.",
+                ),
+                "left": described(NUMBER_SCHEMA, "How many are left. A count ends soon after 10,000."),
+                "next_after": described(
+                    or_null(ID_SCHEMA),
+                    "`after` for the next call; null when this one reached the end of the book.",
+                ),
+                "there_already": described(NUMBER_SCHEMA, "Events of which the webhook has a delivery."),
+                "maybe_pruned": described(
+                    NUMBER_SCHEMA, "Events that were left out, because their deliveries may have been pruned."
+                ),
+            }
+        ),
+    },
+)
 
 
-@calls.get("")
-def index() -> ResponseReturnValue:
-    """List them."""
+@calls.serve("GET /webhooks", {200: "Webhooks"}, query=FULL_PAGE_QUERY)
+def list_webhooks() -> ResponseReturnValue:
+    """List the webhooks."""
     query = request_reader.query()
     page = filtered_lists.row_page(db.session(), Webhook, query.get("before"), query["limit"])
-    return serializers.page("webhooks", page, serializers.webhook, query)
+    return api_call.page("webhooks", page, _shown, query)
 
 
-@calls.post("")
-def add() -> ResponseReturnValue:
-    """Add a webhook; only this answer shows its secret."""
+@calls.serve("POST /webhooks", {201: "WebhookWithSecret"}, body="NewWebhook")
+def create_webhook() -> ResponseReturnValue:
+    """Add a webhook.
+
+    Only this answer shows its secret.
+    """
     fields = request_reader.body(_errors)
     url = webhook_urls.checked(fields["url"], request_context.settings())
     warnings = webhook_urls.warnings(
@@ -38,49 +208,52 @@ def add() -> ResponseReturnValue:
     with writing() as session:
         disabled = fields.get("disabled", False)
         webhook = webhooks.add(session, _fields(fields), request_context.settings(), disabled=disabled)
-        shown = serializers.webhook(webhook, with_secret=True) | {"warnings": warnings}
-        location = serializers.address(f"/webhooks/{webhook.id}")
+        shown = _shown(webhook, with_secret=True) | {"warnings": warnings}
+        location = api_call.address(f"/webhooks/{webhook.id}")
         return idempotency.keep(session, shown, 201, {"Location": location})
 
 
-@calls.get("/<webhook_id>")
-def one(webhook_id: str) -> ResponseReturnValue:
-    """Show one."""
-    return serializers.webhook(find(Webhook, webhook_id))
+@calls.serve("GET /webhooks/{webhook_id}", {200: "Webhook"})
+def get_webhook(webhook_id: str) -> ResponseReturnValue:
+    """Show a webhook."""
+    return _shown(find(Webhook, webhook_id))
 
 
-@calls.patch("/<webhook_id>")
-def change(webhook_id: str) -> ResponseReturnValue:
-    """Change the given fields; `events` and `headers` replace the old ones."""
+@calls.serve("PATCH /webhooks/{webhook_id}", {200: "Webhook"}, body="WebhookChanges", may_match=True)
+def update_webhook(webhook_id: str) -> ResponseReturnValue:
+    """Change a webhook; other fields stay.
+
+    `events` and `headers` replace the old ones.
+    """
     changes = request_reader.body(_errors)
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
-        conditional.refuse_if_changed(serializers.webhook(webhook))
+        conditional.refuse_if_changed(_shown(webhook))
         webhooks.update(session, webhook, _fields(changes), request_context.settings())
         if changes.get("disabled"):
             row_changes.disable(session, webhook)
         elif "disabled" in changes and (webhook.disabled_at or webhook.paused_until):  # ends a pause, too
             row_changes.enable(session, webhook)
-        shown = serializers.webhook(webhook)
+        shown = _shown(webhook)
     warnings = webhook_urls.warnings(shown["url"], request_context.settings()) if "url" in changes else []
     return shown | {"warnings": warnings}
 
 
-@calls.delete("/<webhook_id>")
-def delete(webhook_id: str) -> ResponseReturnValue:
-    """Delete one with all its deliveries."""
+@calls.serve("DELETE /webhooks/{webhook_id}", {204: None}, may_match=True)
+def delete_webhook(webhook_id: str) -> ResponseReturnValue:
+    """Delete a webhook with all its deliveries."""
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
-        conditional.refuse_if_changed(serializers.webhook(webhook))
+        conditional.refuse_if_changed(_shown(webhook))
         is_gone = webhooks.begin_delete(session, webhook.id)  # under the same lock: no change comes between
     if not is_gone:
         webhooks.delete(db.engine, webhook.id)
     return "", 204
 
 
-@calls.post("/<webhook_id>/test")
-def test(webhook_id: str) -> ResponseReturnValue:
-    """Send a ping, or an example of an event, through the queue; the delivery shows the result."""
+@calls.serve("POST /webhooks/{webhook_id}/test", {202: "Delivery"}, body="Test", needs_body=False)
+def test_webhook(webhook_id: str) -> ResponseReturnValue:
+    """Send a ping, or an example of an event: its delivery is due at once."""
     event = request_reader.body().get("event", webhooks.PING)
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
@@ -88,24 +261,26 @@ def test(webhook_id: str) -> ResponseReturnValue:
         return idempotency.keep(session, webhook_shapes.delivery(delivery), 202)
 
 
-@calls.post("/<webhook_id>/rotate-secret")
-def rotate_secret(webhook_id: str) -> ResponseReturnValue:
-    """Rotate the secret; only this answer shows the new one."""
+@calls.serve(
+    "POST /webhooks/{webhook_id}/rotate-secret", {200: "WebhookWithSecret"}, body="Rotation", needs_body=False
+)
+def rotate_webhook_secret(webhook_id: str) -> ResponseReturnValue:
+    """Rotate the secret; the old one also signs for some hours."""
     given = request_reader.body()
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         webhook_signatures.rotate_secret(session, webhook, _overlap(given), given.get("secret"))
-        return idempotency.keep(session, serializers.webhook(webhook, with_secret=True))
+        return idempotency.keep(session, _shown(webhook, with_secret=True))
 
 
-@calls.post("/<webhook_id>/rotate-key")
-def rotate_key(webhook_id: str) -> ResponseReturnValue:
-    """Rotate the key pair; every answer shows the public keys."""
+@calls.serve("POST /webhooks/{webhook_id}/rotate-key", {200: "Webhook"}, body="KeyRotation", needs_body=False)
+def rotate_webhook_key(webhook_id: str) -> ResponseReturnValue:
+    """Rotate the key pair; the old key also signs for some hours."""
     given = request_reader.body()
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         webhook_signatures.rotate_key(session, webhook, _overlap(given), given.get("signing_key"))
-        return idempotency.keep(session, serializers.webhook(webhook))
+        return idempotency.keep(session, _shown(webhook))
 
 
 def _overlap(given: Mapping[str, Any]) -> timedelta:
@@ -128,3 +303,36 @@ def _fields(given: dict[str, Any]) -> dict[str, Any]:
         last = {name.lower(): f"{name}: {value}" for name, value in fields["headers"].items()}
         fields["headers"] = list(last.values())
     return fields
+
+
+@calls.serve("POST /webhooks/{webhook_id}/backfill", {200: "Backfilled", 202: "Backfilled"}, body="Backfill")
+def backfill_webhook(webhook_id: str) -> ResponseReturnValue:
+    """Send a webhook past events that it has not had, or only count them."""
+    given, _ = request_reader.body(), find(Webhook, webhook_id)
+    since = request_reader.moment(given["since"])
+    assert since
+    rules = BackfillRules(since, request_context.settings(), given.get("pruned_too", False))
+    after = given.get("after") or ""
+    found = backfill.forecast(webhook_id, rules, BackfillRange(after, COUNT_LIMIT + 1, LOOKED_AT_ONCE))
+    if given.get("dry_run") or not found.deliveries:
+        return _answer(found, found, left=0), 200
+    done = backfill.run(webhook_id, rules, BackfillRange(after, MOST_BACKFILLED, LOOKED_AT_ONCE))
+    return _answer(done, found, left=max(0, found.deliveries - done.deliveries)), 202
+
+
+def _answer(made: BackfillReport, found: BackfillReport, *, left: int) -> dict[str, Any]:
+    return {
+        "deliveries": made.deliveries,
+        "comments": made.comments,
+        "events": dict(made.events),
+        "left": left,
+        "next_after": made.next_after,
+        "there_already": found.present,
+        "maybe_pruned": found.pruned,
+    }
+
+
+def _shown(row: Webhook, *, with_secret: bool = False) -> dict[str, Any]:
+    """Return a webhook; its secret only when new, and never the values of its headers."""
+    shape = webhook_shapes.webhook(db.session(), row) | {"url": authentication.shown_url(row.url)}
+    return shape | {"secret": row.secret} if with_secret else shape

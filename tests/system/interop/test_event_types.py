@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.web.api import openapi_document
+from guestbook.web.api import document
 from tests.conftest import need, run
 from tests.system.interop import npm
 
@@ -31,7 +31,7 @@ Body = dict[str, Any]
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The document in a file."""
     path = tmp_path_factory.mktemp("types") / "openapi.json"
-    path.write_text(json.dumps(openapi_document.build("https://book.example/api/v1")))
+    path.write_text(json.dumps(document.build("https://book.example/api/v1")))
     return path
 
 

@@ -53,8 +53,8 @@ PUBLIC |= {f"receiver_pages.actions.{name}" for name in ("test", "rotate", "rota
 PUBLIC |= {"metrics.show"}  # with a token of its own
 LOGIN = {"admin.login.log_in", "admin.login.check", "admin.login.log_out"}
 LOGIN |= {"admin.login.ask_code", "admin.login.check_code"}
-OPEN_API = {"api.comments.index", "api.comments.sign", "api.comments.one", "api.openapi"}
-OPEN_API |= {"api.events.index", "api.events.one"}
+OPEN_API = {"api.comments.list_comments", "api.comments.create_comment", "api.comments.get_comment"}
+OPEN_API |= {"api.events.list_event_types", "api.events.get_event_type", "api.document.get_document"}
 READS = ("GET", "HEAD")
 COOKIE = "guestbook_admin"
 

@@ -15,8 +15,7 @@ from guestbook.web.admin.inbox import EVENT_LIST
 from guestbook.web.admin.sources import SourceForm
 from guestbook.web.admin.webhooks import WebhookForm
 from guestbook.web.api.bins import FIELDS_OF_COLUMNS
-from guestbook.web.api.call_table import CALLS
-from guestbook.web.api.schema_table import REQUEST_BODIES
+from guestbook.web.api.document import CALLS, SCHEMAS
 
 COMMENT, WEBHOOK, SOURCE = "/comments/{comment_id}", "/webhooks/{webhook_id}", "/sources/{source_id}"
 DELIVERY, EVENT, BIN = "/deliveries/{delivery_id}", "/inbox/{event_id}", "/bins/{bin_id}"
@@ -126,7 +125,7 @@ def test_every_page_has_its_calls_or_a_reason_why_not(app: Flask) -> None:
 
 
 def test_every_setting_of_the_pages_is_one_of_the_api() -> None:
-    assert REQUEST_BODIES["SettingChanges"]["properties"].keys() == set(PREFERENCE_FIELDS)
+    assert SCHEMAS["SettingChanges"]["properties"].keys() == set(PREFERENCE_FIELDS)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +144,7 @@ def test_every_field_of_a_form_is_one_of_the_api(
     form_fields: Iterable[str], body: str, names: dict[str, str | None]
 ) -> None:
     wanted = {names.get(field, field) for field in form_fields} - {None}
-    assert wanted <= REQUEST_BODIES[body]["properties"].keys()
+    assert wanted <= SCHEMAS[body]["properties"].keys()
 
 
 def test_every_filter_of_a_list_is_a_parameter() -> None:

@@ -8,7 +8,7 @@ from flask import Flask
 from guestbook.comments import backfill as backfilling
 from guestbook.comments import backfill as backfills
 from guestbook.lib import clock
-from guestbook.web.api import backfill
+from guestbook.web.api import webhooks
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient
 
@@ -20,7 +20,7 @@ def test_they_are_counted_and_sent_in_parts(
     app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfills, "STORED_TOGETHER", 1)
-    monkeypatch.setattr(backfill, "MOST_BACKFILLED", 3)
+    monkeypatch.setattr(webhooks, "MOST_BACKFILLED", 3)
     with app.app_context():
         for _ in range(3):
             factories.sign()
@@ -47,7 +47,7 @@ def test_a_call_goes_on_where_the_last_one_ended(
     app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfilling, "READ_TOGETHER", 1)
-    monkeypatch.setattr(backfill, "LOOKED_AT_ONCE", 2)
+    monkeypatch.setattr(webhooks, "LOOKED_AT_ONCE", 2)
     with app.app_context():
         old = factories.webhook()
         comments = [factories.sign() for _ in range(4)]
@@ -67,7 +67,7 @@ def test_a_call_goes_on_where_the_last_one_ended(
 
 def test_a_long_count_ends_early(app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backfilling, "READ_TOGETHER", 1)
-    monkeypatch.setattr(backfill, "COUNT_LIMIT", 1)
+    monkeypatch.setattr(webhooks, "COUNT_LIMIT", 1)
     with app.app_context():
         comments = [factories.sign() for _ in range(3)]
         path = f"/webhooks/{factories.webhook()}/backfill"

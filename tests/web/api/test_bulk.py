@@ -11,7 +11,7 @@ from guestbook.comments import moderation_actions
 from guestbook.lib import clock
 from guestbook.storage.database import writing
 from guestbook.storage.models import Comment
-from guestbook.web.api.call_table import queue_calls
+from guestbook.web.api import queue
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient
 
@@ -38,8 +38,8 @@ def deliveries(app: Flask) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("address", "more", "most"),
     [
-        ("/redeliver", {}, queue_calls.MOST_REQUEUED),
-        ("/reprocess", {}, queue_calls.MOST_REQUEUED),
+        ("/redeliver", {}, queue.MOST_REQUEUED),
+        ("/reprocess", {}, queue.MOST_REQUEUED),
         ("/moderate", {"action": "hold"}, moderation_actions.BULK_LIMIT),
     ],
 )

@@ -12,15 +12,15 @@ from flask import Flask
 from jsonschema import Draft202012Validator
 
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.web.api import openapi_document, request_reader
-from guestbook.web.api.call_table import queue_calls
-from guestbook.web.api.schema_table import ANSWER_BODIES, REQUEST_BODIES
+from guestbook.web.api import api_call, document, queue, request_reader
+from guestbook.web.api.document import CALLS, SCHEMAS
 from tests.support import factories
 from tests.support.api_client import ApiClient
 from tests.support.receiver import Receiver
 
 INNER = ("items", "propertyNames", "additionalProperties")
 METHODS = {"get", "post", "put", "patch", "delete"}
+REQUEST_BODIES = {call.body: SCHEMAS[call.body] for call in CALLS.values() if call.body}
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def read(anybody: ApiClient) -> dict[str, Any]:
 
 def test_every_address_is_in_the_document_and_the_other_way_round(app: Flask, read: dict[str, Any]) -> None:
     served = {
-        (re.sub("<(.*?)>", r"{\1}", rule.rule.removeprefix(openapi_document.API_PATH)), method.lower())
+        (re.sub("<(.*?)>", r"{\1}", rule.rule.removeprefix(api_call.API_PATH)), method.lower())
         for rule in app.url_map.iter_rules()
         if rule.rule.startswith("/api/")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
@@ -124,9 +124,7 @@ def parts(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def request_schemas() -> list[dict[str, Any]]:
     """All schemas of what is asked, in bodies and in queries."""
     queries = [
-        one["schema"]
-        for path in openapi_document.PATHS.values()
-        for one in path.get("get", {}).get("parameters", [])
+        one["schema"] for path in document.PATHS.values() for one in path.get("get", {}).get("parameters", [])
     ]
     return [part for schema in [*REQUEST_BODIES.values(), *queries] for part in parts(schema)]
 
@@ -157,7 +155,7 @@ def test_each_operation_has_a_name_of_its_own_and_a_tag(read: dict[str, Any]) ->
 
 
 def test_answers_may_get_new_fields_and_requests_are_closed() -> None:
-    shown = [part for schema in ANSWER_BODIES.values() for part in parts(schema)]
+    shown = [part for name, schema in SCHEMAS.items() if name not in REQUEST_BODIES for part in parts(schema)]
     assert not [part for part in shown if part.get("additionalProperties") is False]
     assert all(schema["additionalProperties"] is False for schema in REQUEST_BODIES.values())
 
@@ -168,7 +166,7 @@ def test_whatever_may_be_long_in_a_request_has_a_limit() -> None:
         if "string" in kinds:
             assert {"maxLength", "enum", "pattern", "format"} & set(part), part
         if kinds == "array":
-            assert part["maxItems"] <= queue_calls.MOST_REQUEUED, part
+            assert part["maxItems"] <= queue.MOST_REQUEUED, part
         if kinds == "object":
             assert part["additionalProperties"] is False or part["maxProperties"] <= 100, part
 

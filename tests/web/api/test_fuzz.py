@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from guestbook.web.api.call_table import CALLS
-from guestbook.web.api.call_table.queue_calls import BULK_REQUESTS
+from guestbook.web.api import queue
+from guestbook.web.api.document import CALLS
 from tests.conftest import run
 
 EXAMPLES = 1  # of each kind for each call; some thousand take minutes
@@ -45,7 +45,7 @@ LEFT_OUT = (
 @pytest.fixture(autouse=True)
 def _short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """It tries lists as long as they may be, and takes seconds to make five hundred different ids."""
-    for schema in BULK_REQUESTS.values():
+    for schema in (queue.calls.schemas["Redelivery"], queue.calls.schemas["Reprocessing"]):
         monkeypatch.setitem(schema["properties"]["ids"], "maxItems", 10)
 
 

@@ -8,7 +8,7 @@ from flask import Flask
 from guestbook.lib.rate_counters import WindowCounter
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
-from guestbook.web.api import rate_headers
+from guestbook.web.api import authentication
 from tests.support.api_client import ApiClient, new_token
 
 COMMENT = {"name": "Ada", "message": "Hello"}
@@ -25,7 +25,7 @@ def left(header: str) -> tuple[str, int, int]:
 def test_each_request_with_a_token_counts_for_it(
     app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rate_headers, "token_requests", WindowCounter(2, 60))
+    monkeypatch.setattr(authentication, "token_requests", WindowCounter(2, 60))
     first, second, third = (program.ask("GET", "/webhooks") for _ in range(3))
     assert first.headers["RateLimit-Policy"] == '"token";q=2;w=60'
     assert [left(one.headers["RateLimit"])[:2] for one in (first, second)] == [("token", 1), ("token", 0)]

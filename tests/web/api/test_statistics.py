@@ -6,7 +6,7 @@ from flask import Flask
 from guestbook.comments.moderation_policy import Classification
 from guestbook.lib import clock
 from guestbook.storage.models import Webhook
-from guestbook.web.api.call_table import owner_calls
+from guestbook.web.api import statistics
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient
 
@@ -43,7 +43,7 @@ def test_they_say_what_waits_and_what_failed(app: Flask, program: ApiClient) -> 
 def test_more_sources_than_fit_are_left_out(
     app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(owner_calls, "SHOWN_SOURCES", 2)
+    monkeypatch.setattr(statistics, "SHOWN_SOURCES", 2)
     with app.app_context():
         oldest = [factories.source(name=str(number)) for number in range(3)][:2]
     assert [one["id"] for one in program.get("/statistics")["sources"]] == oldest

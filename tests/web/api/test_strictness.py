@@ -7,7 +7,7 @@ from flask import Flask
 
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.web.api.api_call import PENDING
-from guestbook.web.api.call_table import CALLS
+from guestbook.web.api.document import CALLS
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient
 

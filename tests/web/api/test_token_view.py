@@ -11,7 +11,7 @@ from guestbook.outbound import receiver_links
 from guestbook.storage.database import writing
 from guestbook.storage.models import Webhook
 from guestbook.web.api.api_call import PENDING
-from guestbook.web.api.call_table import CALLS
+from guestbook.web.api.document import CALLS
 from tests.support import factories
 from tests.support.api_client import ApiClient
 

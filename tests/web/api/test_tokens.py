@@ -18,7 +18,7 @@ from guestbook.storage import database, engine_setup, row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.storage.models.owner import SCOPES
-from guestbook.web.api import openapi_document
+from guestbook.web.api import document
 from tests.support.api_client import NOBODY, ApiClient
 
 
@@ -41,7 +41,7 @@ def calls() -> list[tuple[str, str, str]]:
     """Method, path and scope of every call that takes a token."""
     return [
         (method, path, role["token"][0])
-        for path, methods in openapi_document.PATHS.items()
+        for path, methods in document.PATHS.items()
         for method in methods.keys() - {"parameters"}
         for role in methods[method]["security"]
         if role

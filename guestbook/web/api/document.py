@@ -3,15 +3,38 @@
 import re
 from typing import Any
 
-from guestbook.lib import VERSION
-from guestbook.lib.json_schema import ID_SCHEMA, JSON, TEXT_SCHEMA, one_of, ref
-from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.web.api import openapi_webhooks
-from guestbook.web.api.api_call import IDEMPOTENCY_KEY, IF_MATCH, Call, scope
-from guestbook.web.api.call_table import CALLS
-from guestbook.web.api.schema_table import ANSWER_BODIES, REQUEST_BODIES
+from flask.typing import ResponseReturnValue
 
-API_PATH = "/api/v1"
+from guestbook.lib import VERSION
+from guestbook.lib.json_schema import (
+    HEADERS_SCHEMA,
+    ID_SCHEMA,
+    JSON,
+    TEXT_SCHEMA,
+    Schema,
+    answer,
+    described,
+    one_of,
+    ref,
+)
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.web.api import (
+    api_call,
+    bins,
+    care,
+    comments,
+    events,
+    owner,
+    previews,
+    pull,
+    queue,
+    sources,
+    statistics,
+    webhooks,
+)
+from guestbook.web.api.api_call import API_PATH, IDEMPOTENCY_KEY, IF_MATCH, Call, Calls
+from guestbook.web.error_pages import ERROR_TEXTS, InsufficientScope
+
 API_DESCRIPTION = (
     "Everybody may read published comments and the events, and add a comment. Everything else needs a "
     "token, sent as `Authorization: Bearer gbk_…`; the owner creates it on the account page. "
@@ -93,6 +116,35 @@ ANSWER_HEADERS = {
     },
 }
 
+ERROR_SCHEMA: Schema = {
+    "code": one_of(*(text.code for text in ERROR_TEXTS.values()), InsufficientScope.code_word),
+    "message": TEXT_SCHEMA,
+    "fields": described(HEADERS_SCHEMA, "A sentence for each wrong field."),
+    "request_id": described(TEXT_SCHEMA, "The request's number in the owner's log."),
+}
+
+calls = Calls(
+    "document",
+    {
+        "Document": {"type": "object"},
+        "Error": answer({"error": answer(ERROR_SCHEMA, optional=("fields",))}),
+    },
+)
+
+
+@calls.serve("GET /openapi.json", {200: "Document"}, token="ignored")
+def get_document() -> ResponseReturnValue:
+    """This document."""
+    return build(api_call.address(""))
+
+
+SUBJECTS = (
+    *(calls, comments.calls, webhooks.calls, pull.calls, queue.calls, sources.calls, bins.calls),
+    *(owner.calls, statistics.calls, care.calls, previews.calls, events.calls),
+)
+CALLS = {call.address: call for subject in SUBJECTS for call in subject.described.values()}
+SCHEMAS = {name: schema for subject in SUBJECTS for name, schema in subject.schemas.items()}
+
 
 def build(server: str) -> dict[str, Any]:
     """Return the whole document; `server` is the absolute address of the API."""
@@ -108,29 +160,30 @@ def build(server: str) -> dict[str, Any]:
         "servers": [{"url": server}],
         "tags": [{"name": name, "description": words} for name, words in TAG_DESCRIPTIONS.items()],
         "paths": PATHS,
-        "webhooks": openapi_webhooks.WEBHOOK_REQUESTS,
+        "webhooks": events.WEBHOOK_REQUESTS,
         "components": {
-            "schemas": REQUEST_BODIES | ANSWER_BODIES | openapi_webhooks.EVENT_SCHEMAS,
-            "parameters": openapi_webhooks.HEADER_PARAMETERS,
+            "schemas": SCHEMAS,
+            "parameters": events.HEADER_PARAMETERS,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
 
 
-def _operation(address: str, call: Call) -> dict[str, Any]:
+def _operation(call: Call) -> dict[str, Any]:
     """Describe a call; its tag is the first part of the path."""
-    noun, token = address.split("/")[1], {"token": [scope(address)]}
+    address, token = call.address, {"token": [call.scope]}
+    noun = address.split("/")[1]
     security = {"needed": [token], "optional": [{}, token], "ignored": []}[call.token]
-    errors = {*call.wrong, 422, 503, *(() if address.startswith("GET ") else BODY_ERRORS)}
+    errors = {*call.errors, 422, 503, *(() if address.startswith("GET ") else BODY_ERRORS)}
     errors |= ({401, 403, 429} if security else set()) | ({404} if "{" in address else set())
     errors |= ({412} if call.may_match else set()) | ({409} if address.startswith("POST ") else set())
     unchanged: dict[int, str | None] = {304: None} if address.startswith("GET ") else {}
-    answers = call.good | unchanged | dict.fromkeys(sorted(errors), "Error")
+    answers = call.answers | unchanged | dict.fromkeys(sorted(errors), "Error")
     described: dict[str, Any] = {
         "tags": [noun if noun in TAG_DESCRIPTIONS else TAGS.get(noun, "document")],
         "operationId": call.name,
         "summary": call.summary,
-        "description": WHO_MAY[call.token].format(scope(address)),
+        "description": WHO_MAY[call.token].format(call.scope),
         "security": security,
         "responses": {str(status): _answer(status, schema) for status, schema in answers.items()},
     }
@@ -179,7 +232,7 @@ def _paths() -> dict[str, dict[str, Any]]:
             for name in names
         ]
         item = paths.setdefault(path, {"parameters": in_path} if names else {})
-        item[method.lower()] = _operation(address, call)
+        item[method.lower()] = _operation(call)
     return paths
 
 

@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 
 from guestbook.auth import api_tokens
-from guestbook.outbound import pull
+from guestbook.outbound.pull import NOT_PULLED
 from guestbook.storage.database import writing
-from guestbook.web.api import deliveries, pull_calls
+from guestbook.web.api import pull, queue
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient, new_token
 
@@ -99,14 +99,14 @@ def test_a_request_that_waits_gets_what_comes_meanwhile(program: ApiClient, app:
 def test_where_waiting_would_stop_visitors_it_answers_at_once(program: ApiClient, hook: str) -> None:
     began = time.monotonic()
     found = program.ask("GET", f"/webhooks/{hook}/pending?wait=20", multithread=False)
-    assert found.get_json()["retry_after"] == pull_calls.ASK_AGAIN
-    for _ in range(pull_calls.MOST_POLLS):
-        assert pull_calls.may_wait.acquire(blocking=False)
+    assert found.get_json()["retry_after"] == pull.ASK_AGAIN
+    for _ in range(pull.MOST_POLLS):
+        assert pull.may_wait.acquire(blocking=False)
     try:
         found = program.ask("GET", f"/webhooks/{hook}/pending?wait=20", multithread=True)
-        assert found.get_json()["retry_after"] == pull_calls.ASK_AGAIN
+        assert found.get_json()["retry_after"] == pull.ASK_AGAIN
     finally:
-        pull_calls.may_wait.release(pull_calls.MOST_POLLS)
+        pull.may_wait.release(pull.MOST_POLLS)
     assert time.monotonic() - began < 15
 
 
@@ -118,10 +118,10 @@ def test_other_and_disabled_webhooks_are_refused(program: ApiClient, app: Flask,
         program.ask("GET", f"/webhooks/{other}/pending"),
         program.ask("POST", f"/webhooks/{other}/commit", body),
     ):
-        assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, pull.NOT_PULLED)
+        assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, NOT_PULLED)
     program.patch(f"/webhooks/{hook}", {"disabled": True})
     answer = program.ask("GET", f"/webhooks/{hook}/pending")
-    assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, pull_calls.DISABLED)
+    assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, pull.DISABLED)
     assert program.ask("GET", f"/webhooks/{NOBODY}/pending").status_code == 404
 
 
@@ -151,7 +151,7 @@ def test_what_a_receiver_has_is_not_redelivered_meanwhile(program: ApiClient, ap
     signed(app)
     [one] = taken(program, hook)["deliveries"]
     answer = program.ask("POST", f"/deliveries/{one['id']}/redeliver")
-    assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, deliveries.BEING_FETCHED)
+    assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, queue.BEING_FETCHED)
 
 
 def test_an_error_that_no_database_takes_is_cleaned(program: ApiClient, app: Flask, hook: str) -> None:

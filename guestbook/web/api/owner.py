@@ -1,0 +1,116 @@
+"""/settings, /audit and /tokens."""
+
+from typing import Any
+
+from flask.typing import ResponseReturnValue
+
+from guestbook.auth import api_tokens
+from guestbook.lib import fields, json_schema
+from guestbook.lib.json_schema import (
+    TEXT_SCHEMA,
+    TIME_SCHEMA,
+    VISIBLE,
+    Schema,
+    answer,
+    described,
+    one_of,
+    request,
+)
+from guestbook.queries import filtered_lists
+from guestbook.queries.filtered_lists import AuditFilter
+from guestbook.storage import preferences
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Token, owner
+from guestbook.storage.models.owner import AUDIT_ENTRY_SCHEMA
+from guestbook.storage.preferences import PREFERENCE_FIELDS, Preferences
+from guestbook.web import conditional
+from guestbook.web.api import api_call, request_reader
+from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Calls, in_query, list_of
+from guestbook.web.row_lookup import find_locked
+
+AUDIT_QUERY = (
+    *PAGE_QUERY,
+    in_query("action", one_of(*owner.AUDITED_ACTIONS), "Only entries with this action."),
+    in_query("actor", one_of(*owner.ACTORS), "Only entries of this kind of actor."),
+    in_query("since", TIME_SCHEMA, "Only entries of this time or later."),
+    in_query("until", TIME_SCHEMA, "Only entries before this time."),
+)
+
+LONGEST_SETTING = 20_000  # characters; what a setting really allows, its sentence says
+SHOWN_SETTINGS: Schema = {
+    name: described(dict(field.schema), field.hint or field.label)
+    for name, field in PREFERENCE_FIELDS.items()
+}
+SHOWN_SETTINGS["title"] |= {"pattern": VISIBLE}
+SETTING_FIELDS: Schema = {
+    name: {**SHOWN_SETTINGS[name], "maxLength": LONGEST_SETTING}
+    if field.schema == TEXT_SCHEMA
+    else SHOWN_SETTINGS[name]
+    for name, field in PREFERENCE_FIELDS.items()
+}
+
+calls = Calls(
+    "owner",
+    {
+        "SettingChanges": request(SETTING_FIELDS, minProperties=1),
+        "Settings": answer(SHOWN_SETTINGS),
+        "AuditEntry": answer(AUDIT_ENTRY_SCHEMA),
+        "AuditEntries": list_of("audit", "AuditEntry"),
+        "Token": answer(api_tokens.TOKEN_SCHEMA),
+        "Tokens": list_of("tokens", "Token"),
+    },
+)
+
+
+@calls.serve("GET /settings", {200: "Settings"})
+def get_settings() -> ResponseReturnValue:
+    """Show the settings of the book."""
+    return _document(preferences.read(db.session()))
+
+
+@calls.serve("PATCH /settings", {200: "Settings"}, body="SettingChanges", may_match=True)
+def update_settings() -> ResponseReturnValue:
+    """Change settings of the book; others stay."""
+    changes = request_reader.body()
+    with writing() as session:
+        preferences.lock(session)
+        conditional.refuse_if_changed(_document(preferences.read(session)))
+        preferences.save(session, {name: fields.as_typed(value) for name, value in changes.items()})
+        return _document(preferences.read(session))
+
+
+def _document(kept: Preferences) -> dict[str, Any]:
+    return json_schema.of_row(kept, PREFERENCE_FIELDS)
+
+
+@calls.serve("GET /audit", {200: "AuditEntries"}, query=AUDIT_QUERY)
+def list_audit_entries() -> ResponseReturnValue:
+    """List the entries of the audit log."""
+    query = request_reader.query()
+    wanted = AuditFilter(
+        action=query.get("action"),
+        actor=query.get("actor"),
+        since=request_reader.moment(query.get("since")),
+        until=request_reader.moment(query.get("until")),
+    )
+    page = filtered_lists.audit(db.session(), wanted, before=query.get("before"), limit=query["limit"])
+    return api_call.page("audit", page, lambda row: json_schema.of_row(row, AUDIT_ENTRY_SCHEMA), query)
+
+
+@calls.serve("GET /tokens", {200: "Tokens"}, query=FULL_PAGE_QUERY)
+def list_tokens() -> ResponseReturnValue:
+    """List the tokens, without their values."""
+    query = request_reader.query()
+    page = filtered_lists.row_page(db.session(), Token, query.get("before"), query["limit"])
+    return api_call.page("tokens", page, api_tokens.shape, query)
+
+
+@calls.serve("DELETE /tokens/{token_id}", {204: None})
+def revoke_token(token_id: str) -> ResponseReturnValue:
+    """Revoke a token.
+
+    It may be the caller's own.
+    """
+    with writing() as session:
+        api_tokens.revoke(session, find_locked(Token, token_id))
+    return "", 204

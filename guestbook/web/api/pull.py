@@ -1,0 +1,213 @@
+"""/webhooks/ID/pending and /commit: receivers fetch their deliveries. /receiver-links: links to their pages.
+
+Making such a link needs the owner's password, so that stays on the admin pages."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from flask import abort, g, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import Conflict
+
+from guestbook.lib import clock, json_schema
+from guestbook.lib.json_schema import (
+    HEADERS_SCHEMA,
+    ID_SCHEMA,
+    NUMBER_SCHEMA,
+    TEXT_SCHEMA,
+    answer,
+    described,
+    or_null,
+    ref,
+)
+from guestbook.outbound import pull, receiver_links, webhook_shapes
+from guestbook.outbound.pull import PulledResult, Replaced
+from guestbook.outbound.webhook_shapes import (
+    RECEIVER_LINK_SCHEMA,
+)
+from guestbook.queries import filtered_lists
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import ReceiverLink, Webhook
+from guestbook.web import request_context
+from guestbook.web.api import api_call, idempotency, request_reader
+from guestbook.web.api.api_call import FULL_PAGE_QUERY, Calls, in_query, list_of
+from guestbook.web.row_lookup import find, find_locked
+
+LONGEST_POLL = 25  # seconds: proxies give up after thirty
+PENDING_QUERY = (
+    in_query(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": pull.MOST_TAKEN, "default": 10},
+        "The maximum number of deliveries.",
+    ),
+    in_query(
+        "wait",
+        {"type": "integer", "minimum": 0, "maximum": LONGEST_POLL, "default": 0},
+        "Wait so many seconds for the first one.",
+    ),
+    in_query(
+        "first_token",
+        ID_SCHEMA,
+        "The token of your first answer. Deliveries that you had leased before it are handed out at once.",
+    ),
+)
+
+LONGEST_ATTEMPT = 24 * 3600 * 1000  # milliseconds
+ERROR_TEXT_LIMIT = 300  # characters
+RESULT_SCHEMA = json_schema.request(
+    {
+        "id": ID_SCHEMA,
+        "ok": described({"type": "boolean"}, "True if the receiver has it and needs no other attempt."),
+        "status_code": or_null({"type": "integer", "minimum": 100, "maximum": 999}),
+        "error": described(or_null({**TEXT_SCHEMA, "maxLength": ERROR_TEXT_LIMIT}), "Why it failed."),
+        "milliseconds": {**NUMBER_SCHEMA, "maximum": LONGEST_ATTEMPT, "default": 0},
+    },
+    required=("id", "ok"),
+)
+
+calls = Calls(
+    "pull",
+    {
+        "Commit": json_schema.request(
+            {
+                "token": described(ID_SCHEMA, "The one that came with the deliveries."),
+                "results": {
+                    "type": "array",
+                    "items": RESULT_SCHEMA,
+                    "minItems": 1,
+                    "maxItems": pull.MOST_TAKEN,
+                },
+            },
+            required=("token", "results"),
+        ),
+        "TakenDelivery": answer(
+            {
+                "id": ID_SCHEMA,
+                "event": TEXT_SCHEMA,
+                "payload": described(TEXT_SCHEMA, "The exact body."),
+                "headers": described(HEADERS_SCHEMA, "The headers of the request, with the signatures."),
+            }
+        ),
+        "TakenDeliveries": answer(
+            {
+                "token": described(ID_SCHEMA, "Send it with the commit."),
+                "lease_seconds": described(NUMBER_SCHEMA, "Commit within it, or they are handed out again."),
+                "retry_after": described(NUMBER_SCHEMA, "Ask again after so many seconds."),
+                "deliveries": {"type": "array", "items": ref("TakenDelivery")},
+            }
+        ),
+        "Committed": answer(
+            {
+                "recorded": described(NUMBER_SCHEMA, "The number of results that count."),
+                "late": described(NUMBER_SCHEMA, "The number of those whose lease had run out."),
+            }
+        ),
+        "ReceiverLink": answer(RECEIVER_LINK_SCHEMA),
+        "ReceiverLinks": list_of("receiver_links", "ReceiverLink"),
+    },
+)
+
+LOOK_AGAIN = 0.5  # seconds between two looks while a request waits
+ASK_AGAIN = 5  # seconds, for those who may not wait here
+MOST_POLLS = 2  # requests of this process that wait at once: each of them occupies a thread
+DISABLED = "This webhook is disabled. Enable it, and its deliveries can be fetched again."
+may_wait = threading.BoundedSemaphore(MOST_POLLS)
+
+
+@calls.serve(
+    "GET /webhooks/{webhook_id}/pending", {200: "TakenDeliveries"}, errors=(409,), query=PENDING_QUERY
+)
+def take_deliveries(webhook_id: str) -> ResponseReturnValue:
+    """Fetch the next deliveries of a pull: webhook and lease them."""
+    token, query = pull.new_token(g.token_id), request_reader.query()
+    _require_pulled(find(Webhook, webhook_id))
+    first = query.get("first_token")
+    replaced = Replaced(g.token_id, first) if first else None
+    with _turn_to_wait(query["wait"]) as seconds:
+        found = _wait_for_any(webhook_id, seconds, replaced)
+    may_take = found and request.method == "GET"  # HEAD could not hand them over
+    taken = _take(webhook_id, token, query["limit"], replaced) if may_take else []
+    return {
+        "token": token,
+        "lease_seconds": int(pull.PULL_LEASE.total_seconds()),
+        # Another listener may have been faster. Then asking again at once could go on and on.
+        "retry_after": 0 if taken or (seconds and not found) else ASK_AGAIN,
+        "deliveries": [asdict(one) for one in taken],
+    }
+
+
+@calls.serve("POST /webhooks/{webhook_id}/commit", {200: "Committed"}, errors=(409,), body="Commit")
+def commit_deliveries(webhook_id: str) -> ResponseReturnValue:
+    """Say what came of the fetched deliveries."""
+    body = request_reader.body()
+    results = [PulledResult(**one) for one in body["results"]]
+    with writing() as session:
+        webhook = find_locked(Webhook, webhook_id)
+        if not webhook.is_pulled:
+            raise Conflict(pull.NOT_PULLED)
+        recorded = pull.commit(
+            session.connection(), webhook, request_context.settings(), body["token"], results
+        )
+        late = len({one.id for one in results}) - recorded
+        return idempotency.keep(session, {"recorded": recorded, "late": late})
+
+
+def _take(webhook_id: str, token: str, limit: int, replaced: Replaced | None) -> list[pull.Taken]:
+    with writing() as session:
+        webhook = find_locked(Webhook, webhook_id)
+        _require_pulled(webhook)
+        return pull.take(session.connection(), webhook, request_context.settings(), token, limit, replaced)
+
+
+def _wait_for_any(webhook_id: str, seconds: float, replaced: Replaced | None) -> bool:
+    """Whether something may be taken, looking again and again for so many seconds."""
+    until = time.monotonic() + seconds
+    while True:
+        found = pull.anything_pending(db.session(), webhook_id, clock.now(), replaced)
+        db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+        if found or time.monotonic() + LOOK_AGAIN > until:
+            return found
+        time.sleep(LOOK_AGAIN)
+
+
+@contextmanager
+def _turn_to_wait(seconds: int) -> Iterator[int]:
+    """Give the seconds for which this request may wait: none where it would keep visitors from the book."""
+    has_threads = request.environ.get("wsgi.multithread", False)
+    waits = seconds > 0 and has_threads and may_wait.acquire(blocking=False)
+    try:
+        yield seconds if waits else 0
+    finally:
+        if waits:
+            may_wait.release()
+
+
+def _require_pulled(webhook: Webhook) -> None:
+    if not webhook.is_pulled:
+        raise Conflict(pull.NOT_PULLED)
+    if webhook.disabled_at:
+        raise Conflict(DISABLED)
+    if webhook.is_unreadable(clock.now()):
+        raise Conflict(pull.CANNOT_SIGN)
+
+
+@calls.serve("GET /webhooks/{webhook_id}/receiver-links", {200: "ReceiverLinks"}, query=FULL_PAGE_QUERY)
+def list_receiver_links(webhook_id: str) -> ResponseReturnValue:
+    """List the links to the page of its receiver, without their addresses."""
+    query, mine = request_reader.query(), ReceiverLink.webhook_id == find(Webhook, webhook_id).id
+    page = filtered_lists.row_page(db.session(), ReceiverLink, query.get("before"), query["limit"], mine)
+    return api_call.page("receiver_links", page, webhook_shapes.receiver_link, query)
+
+
+@calls.serve("POST /webhooks/{webhook_id}/receiver-links/{link_id}/revoke", {200: "ReceiverLink"})
+def revoke_receiver_link(webhook_id: str, link_id: str) -> ResponseReturnValue:
+    """Revoke a link to the page of its receiver."""
+    with writing() as session:
+        link = find_locked(ReceiverLink, link_id)
+        if link.webhook_id != webhook_id:
+            abort(404)
+        receiver_links.revoke(session, link)
+        return idempotency.keep(session, webhook_shapes.receiver_link(link))

@@ -1,0 +1,334 @@
+"""/deliveries and /inbox: list, show, redeliver, reprocess; /redeliver and /reprocess do it to many rows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from flask.typing import ResponseReturnValue
+from sqlalchemy import ColumnElement, select
+from werkzeug.exceptions import Conflict
+
+from guestbook.inbound import source_shapes
+from guestbook.inbound.source_shapes import INBOUND_EVENT_SCHEMA, VERIFICATION_SCHEMA
+from guestbook.lib import body_encoding, clock, json_schema
+from guestbook.lib.errors import Refused
+from guestbook.lib.json_schema import (
+    HEADERS_SCHEMA,
+    ID_SCHEMA,
+    NUMBER_SCHEMA,
+    TEXT_SCHEMA,
+    TIME_SCHEMA,
+    Schema,
+    answer,
+    described,
+    one_of,
+    ref,
+    request,
+)
+from guestbook.lib.text import clean_line
+from guestbook.outbound import webhook_shapes
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.webhook_shapes import (
+    ATTEMPT_SCHEMA,
+    DELIVERY_SCHEMA,
+)
+from guestbook.queries import filtered_lists
+from guestbook.queries.filtered_lists import Deliveries, InboundEvents
+from guestbook.queue import comment_order, erasure, redelivery
+from guestbook.queue.redelivery import RequeueGroup
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook, delivery
+from guestbook.web import request_context
+from guestbook.web.api import api_call, authentication, idempotency, request_reader
+from guestbook.web.api.api_call import (
+    DRY_RUN,
+    LOOKS_BACK,
+    PAGE_QUERY,
+    WORD_SCHEMA,
+    Calls,
+    ids_schema,
+    in_query,
+    list_of,
+)
+from guestbook.web.row_lookup import find
+
+STATUS_PARAMETER = in_query("status", one_of(*delivery.QUEUE_STATUSES), "Only rows with this status.")
+DELIVERY_QUERY = (
+    *PAGE_QUERY,
+    STATUS_PARAMETER,
+    in_query("webhook", ID_SCHEMA, "Only deliveries to this webhook."),
+    in_query("event", one_of(*EVENTS), "Only deliveries of this event."),
+    in_query("since", TIME_SCHEMA, "Only deliveries created at this time or later."),
+    in_query("until", TIME_SCHEMA, "Only deliveries created before this time."),
+)
+INBOX_QUERY = (
+    *PAGE_QUERY,
+    STATUS_PARAMETER,
+    in_query("source", ID_SCHEMA, "Only events of this source."),
+)
+TEXT_PARAMETER = in_query(
+    "text",
+    WORD_SCHEMA,
+    "Only rows with this text in the payload, or in what became of it; needs the scope `manage`, because "
+    f"payloads may have addresses that work like passwords. {LOOKS_BACK}",
+)
+DELIVERY_SEARCH = (
+    in_query("comment", ID_SCHEMA, "Only deliveries about this comment."),
+    TEXT_PARAMETER,
+)
+INBOX_SEARCH = (
+    in_query("event", WORD_SCHEMA, "Only events of this name; `issues` is `issues.opened` too."),
+    in_query("sender", WORD_SCHEMA, "Only events whose sender has this in its name."),
+    in_query("external_id", WORD_SCHEMA, "Only the event with this id of the sender."),
+    in_query("since", TIME_SCHEMA, "Only events received at this time or later."),
+    in_query("until", TIME_SCHEMA, "Only events received before this time."),
+    TEXT_PARAMETER,
+)
+
+MOST_REQUEUED = 500  # ids in one request
+
+
+def _requeue_schema(rows: str, owner: str) -> Schema:
+    """Return the schema of a request that has either ids or `failed`, with which the rest goes."""
+    nothing: Schema = {"not": {}}
+    fields = {
+        "ids": described(ids_schema(MOST_REQUEUED), f"These {rows}."),
+        "failed": {"type": "boolean", "description": f"All failed {rows}, in place of ids."},
+        owner: described(ID_SCHEMA, f"With failed: only those of this {owner}."),
+        "since": described(TIME_SCHEMA, "With failed: only those made at this time or later."),
+        **DRY_RUN,
+    }
+    with_ids = {"properties": {"failed": {"const": False}, owner: nothing, "since": nothing}}
+    without = {"properties": {"failed": {"const": True}}, "required": ["failed"]}
+    return {
+        **request(fields),
+        "if": {"properties": {"ids": {}}, "required": ["ids"]},
+        "then": with_ids,
+        "else": without,
+    }
+
+
+REQUEUE_GROUP: Schema = {
+    "name": described(TEXT_SCHEMA, "The name of the webhook or source."),
+    "disabled": described({"type": "boolean"}, "Whether they wait until it is enabled."),
+    "pulled": described({"type": "boolean"}, "Whether no pass sends them, but its receiver fetches them."),
+    "count": described(NUMBER_SCHEMA, "How many of its rows are or would be due."),
+    "later": described(NUMBER_SCHEMA, "Those of them that follow others about the same comment."),
+    "leased": described(NUMBER_SCHEMA, "Rows that stay as they are, because a pass works on them."),
+    "erased": described(NUMBER_SCHEMA, "Rows that stay as they are, because their comment was deleted."),
+}
+
+calls = Calls(
+    "queue",
+    {
+        "Redelivery": _requeue_schema("deliveries", "webhook"),
+        "Reprocessing": _requeue_schema("inbound events", "source"),
+        "Requeued": answer(
+            {
+                "count": described(NUMBER_SCHEMA, "How many rows are due now, or would be."),
+                "groups": described(
+                    {"type": "array", "items": answer(REQUEUE_GROUP)},
+                    "The forecast for each webhook or source, made just before.",
+                ),
+            }
+        ),
+        "Delivery": answer(DELIVERY_SCHEMA),
+        "DeliveryWithAttempts": answer(
+            DELIVERY_SCHEMA
+            | {
+                "payload": described(TEXT_SCHEMA, "The exact body of each attempt."),
+                "attempts_made": {"type": "array", "items": ref("Attempt")},
+            }
+        ),
+        "Deliveries": list_of("deliveries", "Delivery"),
+        "Attempt": answer(ATTEMPT_SCHEMA),
+        "InboundEvent": answer(INBOUND_EVENT_SCHEMA),
+        "InboundEventInFull": answer(
+            INBOUND_EVENT_SCHEMA
+            | {
+                "headers": described(HEADERS_SCHEMA, "The stored headers; secrets are hidden."),
+                "payload": described(TEXT_SCHEMA, "The exact bytes received, in the encoding."),
+                "encoding": one_of(*body_encoding.ENCODINGS, description="Base64 if it is not UTF-8 text."),
+                "verification": described(
+                    answer(VERIFICATION_SCHEMA),
+                    "Whether its signature is valid with the source's present settings.",
+                ),
+            }
+        ),
+        "InboundEvents": list_of("inbound_events", "InboundEvent"),
+    },
+)
+
+BEING_SENT = "A pass is sending this delivery now. Try again in a moment."
+BEING_FETCHED = "Its receiver has fetched this delivery and not answered yet. Try again in a minute."
+
+
+@calls.serve("GET /deliveries", {200: "Deliveries"}, query=DELIVERY_QUERY + DELIVERY_SEARCH)
+def list_deliveries() -> ResponseReturnValue:
+    """List deliveries."""
+    query = request_reader.query()
+    wanted = filtered_lists.Deliveries(
+        status=query.get("status"),
+        webhook_id=query.get("webhook"),
+        event=query.get("event"),
+        since=request_reader.moment(query.get("since")),
+        until=request_reader.moment(query.get("until")),
+        text=_searched_text(query),
+        comment_id=query.get("comment"),
+    )
+    page = filtered_lists.deliveries(db.session(), wanted, before=query.get("before"), limit=query["limit"])
+    return api_call.page("deliveries", page, webhook_shapes.delivery, query)
+
+
+@calls.serve("GET /deliveries/{delivery_id}", {200: "DeliveryWithAttempts"})
+def get_delivery(delivery_id: str) -> ResponseReturnValue:
+    """Show a delivery with its attempts."""
+    delivery = find(Delivery, delivery_id)
+    query = select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number)
+    return delivery_with_attempts(delivery, db.session.scalars(query).all())
+
+
+@calls.serve("POST /deliveries/{delivery_id}/redeliver", {202: "Delivery"}, errors=(409,))
+def redeliver(delivery_id: str) -> ResponseReturnValue:
+    """Make a delivery due again, with the same id and payload.
+
+    All later deliveries about the same comment to the same webhook follow it.
+    """
+    with writing() as session:
+        delivery = find(Delivery, delivery_id)
+        free = redelivery.make_due(session, Delivery, [delivery.id], clock.now())
+        if not free:
+            is_over = delivery.erased_at is not None or comment_order.is_over(session, delivery.id)
+            busy = BEING_FETCHED if find(Webhook, delivery.webhook_id).is_pulled else BEING_SENT
+            raise Conflict(erasure.DELIVERY_ERASED if is_over else busy)
+        return idempotency.keep(session, webhook_shapes.delivery(free[0]), 202)
+
+
+BEING_PROCESSED = "A pass is processing this event now. Try again in a moment."
+
+
+@calls.serve("GET /inbox", {200: "InboundEvents"}, query=INBOX_QUERY + INBOX_SEARCH)
+def list_inbound_events() -> ResponseReturnValue:
+    """List inbound events."""
+    query = request_reader.query()
+    wanted = filtered_lists.InboundEvents(
+        status=query.get("status"),
+        source_id=query.get("source"),
+        since=request_reader.moment(query.get("since")),
+        until=request_reader.moment(query.get("until")),
+        text=_searched_text(query),
+        **{name: _words(query, name) for name in ("event", "sender", "external_id")},
+    )
+    page = filtered_lists.inbound_events(
+        db.session(), wanted, before=query.get("before"), limit=query["limit"]
+    )
+    return api_call.page("inbound_events", page, source_shapes.inbound_event, query)
+
+
+@calls.serve("GET /inbox/{event_id}", {200: "InboundEventInFull"})
+def get_inbound_event(event_id: str) -> ResponseReturnValue:
+    """Show an inbound event with its payload and how it was verified."""
+    event = find(InboundEvent, event_id)
+    return inbound_event_in_full(event, find(Source, event.source_id))
+
+
+@calls.serve("POST /inbox/{event_id}/reprocess", {202: "InboundEvent"}, errors=(409,))
+def reprocess_inbound_event(event_id: str) -> ResponseReturnValue:
+    """Reprocess with the next pass.
+
+    The pass uses the source's settings of that time.
+    """
+    with writing() as session:
+        event = find(InboundEvent, event_id)
+        free = redelivery.make_due(session, InboundEvent, [event.id], clock.now())
+        if not free:
+            raise Conflict(erasure.INBOUND_ERASED if event.erased_at else BEING_PROCESSED)
+        return idempotency.keep(session, source_shapes.inbound_event(free[0]), 202)
+
+
+M = TypeVar("M", Delivery, InboundEvent)
+IDS_OR_FAILED = "Give either ids, or failed for all that failed."
+GOES_WITH_FAILED = "This goes with failed."
+
+
+@calls.serve("POST /redeliver", {200: "Requeued", 202: "Requeued"}, body="Redelivery")
+def redeliver_many() -> ResponseReturnValue:
+    """Redeliver many deliveries, or all that failed; or only count them.
+
+    All later ones about the same comments follow them.
+    """
+    return _requeue(Delivery, request_reader.body())
+
+
+@calls.serve("POST /reprocess", {200: "Requeued", 202: "Requeued"}, body="Reprocessing")
+def reprocess_many() -> ResponseReturnValue:
+    """Reprocess many inbound events, or all that failed; or only count them."""
+    return _requeue(InboundEvent, request_reader.body())
+
+
+def _requeue(model: type[M], given: dict[str, Any]) -> ResponseReturnValue:
+    which = _condition(model, given)
+    groups = redelivery.forecast(db.session(), model, which, clock.now())
+    if given.get("dry_run"):
+        return _answer(redelivery.total(groups), groups), 200
+    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+    return _answer(redelivery.run(model, which), groups), 202
+
+
+def _answer(count: int, groups: list[RequeueGroup]) -> dict[str, Any]:
+    return {
+        "count": count,
+        "groups": [json_schema.of_row(group, REQUEUE_GROUP) for group in groups],
+    }
+
+
+def _condition(model: type[M], given: dict[str, Any]) -> ColumnElement[bool]:
+    """Return the condition for the chosen rows; refuses fields that do not go together."""
+    owner = "webhook" if model is Delivery else "source"
+    if ("ids" in given) == given.get("failed", False):
+        raise Refused(IDS_OR_FAILED, field="ids")
+    if "ids" in given:
+        if wrong := {name: GOES_WITH_FAILED for name in (owner, "since") if name in given}:
+            raise Refused.of(wrong)
+        return model.id.in_(given["ids"])
+    since, owner_id = request_reader.moment(given.get("since")), given.get(owner)
+    if owner_id and db.session.get(Webhook if model is Delivery else Source, owner_id) is None:
+        raise Refused(f"No {owner} has this id.", field=owner)
+    if model is Delivery:
+        return Deliveries(status="failed", since=since, webhook_id=owner_id).condition()
+    return InboundEvents(status="failed", since=since, source_id=owner_id).condition()
+
+
+def _words(query: Mapping[str, Any], name: str) -> str | None:
+    """Return the words of a parameter; None if it has no visible ones."""
+    return clean_line(query.get(name, "")) or None
+
+
+def _searched_text(query: Mapping[str, Any]) -> str | None:
+    """Return what payloads must have; 403 for a token that may not see all that is in them.
+
+    Such a token could find out a hidden address, letter by letter.
+    """
+    if "text" in query:
+        authentication.require("manage", "The parameter text")
+    return _words(query, "text")
+
+
+def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """Return a delivery with its body and every attempt. A receiver may repeat the URL or the payload."""
+    webhook_url = db.session.get_one(Webhook, row.webhook_id).url
+
+    def shown(text: str) -> str:
+        return authentication.shown_text(text, webhook_url)
+
+    shape = webhook_shapes.delivery_with_attempts(row, attempts)
+    for made in shape["attempts_made"]:
+        answer, headers = made["response_body"], made["response_headers"]
+        made["response_headers"] = headers and {name: shown(value) for name, value in headers.items()}
+        made["response_body"] = answer and shown(answer)
+    return shape | {"payload": shown(shape["payload"])}
+
+
+def inbound_event_in_full(row: InboundEvent, sender: Source) -> dict[str, Any]:
+    """Return an inbound event with its exact payload and its verification."""
+    shape = source_shapes.inbound_event_in_full(row, sender, request_context.settings())
+    return shape | authentication.packed("payload", row.body)
