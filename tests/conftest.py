@@ -21,10 +21,10 @@ import guestbook
 from guestbook.storage.database import db
 from tests.support import (  # noqa: F401  amount sets up hypothesis when it is imported
     amount,
-    compiled,
     databases,
     memory,
     namespaces,
+    quick_apps,
     quick_hashes,
     rabbitmq,
     ready_databases,
@@ -34,18 +34,15 @@ from tests.support import (  # noqa: F401  amount sets up hypothesis when it is 
 from tests.support.book import Book
 from tests.support.distribution import (  # noqa: F401  hooks of pytest
     pytest_collection_modifyitems,
-    pytest_xdist_make_scheduler,
 )
 from tests.support.forks import Forks, open_forks
 from tests.support.memory import pytest_collection_finish  # noqa: F401  a hook of pytest
 from tests.support.receiver import Receiver
 from tests.system.interop import npm
 
-compiled.share_pages()
-compiled.share_statements()
-compiled.share_static_rule()
 memory.keep_files_in_memory()
 memory.pause_garbage_collection()
+quick_apps.use()
 quick_hashes.use()
 sent_payloads.watch()
 
@@ -179,7 +176,6 @@ def running(environ: dict[str, str]) -> Iterator[Flask]:
     """Give an app with its tables, and close its connections in the end."""
     app = guestbook.create_app(environ)
     app.testing = True
-    compiled.share(app)
     with app.app_context():
         ready_databases.make_tables(db.engine, environ["GUESTBOOK_DATABASE_URL"])
     yield app

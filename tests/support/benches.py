@@ -1,32 +1,20 @@
 """Run a command of `scripts/bench`, and read the tables that it prints."""
 
 import os
-from typing import Any
 from unittest import mock
 
 import click
 from click.testing import CliRunner, Result
-from flask import Flask
 
-import guestbook
-from tests.support import compiled, processes
+from tests.support import processes
 
 
 def run(command: click.Command, *arguments: str) -> Result:
     """Run it without this process's settings; what it cannot explain is raised.
 
-    Without its group a bench starts at any load. Its apps use what others have compiled, for no test looks
-    at how long they take.
+    Without its group a bench starts at any load.
     """
-    create = guestbook.create_app
-
-    def sharing(*given: Any, **options: Any) -> Flask:
-        app = create(*given, **options)
-        compiled.share(app)
-        return app
-
-    without_settings = mock.patch.dict(os.environ, processes.clean_environ(), clear=True)
-    with without_settings, mock.patch.object(guestbook, "create_app", sharing):
+    with mock.patch.dict(os.environ, processes.clean_environ(), clear=True):
         return CliRunner().invoke(command, arguments, catch_exceptions=False)
 
 
