@@ -37,17 +37,16 @@ def _path_by_cgi() -> str | None:
 
 def _app_with_commands(given: Mapping[str, object] | None) -> Flask:
     """Make the whole application, or for a command that was typed what it needs."""
-    from guestbook import cli
     from guestbook.cli import app_command, program
     from guestbook.storage import configured_app
 
     typed = app_command.typed_name()
     if typed is None or typed in program.NEEDING_PAGES:
         app = _app_with_pages(given)
-        cli.register(app)
+        program.register(app)
     else:
         app = configured_app.make(Flask, given, for_doctor=typed == "doctor")
-        cli.register(app, typed)
+        program.register(app, typed)
     return app
 
 

@@ -2,15 +2,14 @@
 
 import csv
 import sys
-from collections.abc import Mapping, Sequence
-from datetime import datetime
 from functools import partial
+from typing import Any
 
 import click
 
 from guestbook.auth import api_tokens, login, second_factor
 from guestbook.cli import app_command, output, row_commands
-from guestbook.cli.options import WHEN, Choice, moment
+from guestbook.cli.options import Choice, period_options
 from guestbook.cli.row_commands import Noun
 from guestbook.lib import clock, json_schema, text
 from guestbook.lib.errors import Refused
@@ -108,22 +107,17 @@ def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
     with writing() as session:
         token, value = api_tokens.add(session, name, scope=scope, expires=expires)
         facts = {**api_tokens.shape(token), "token": value}
-    if as_json:
-        output.print_json(facts)
-        return
-    click.echo(f"Added token {facts['id']}. Keep it safe: it is shown only once.\n{value}")
+    done = f"Added token {facts['id']}. Keep it safe: it is shown only once.\n{value}"
+    output.print_done(done, facts, as_json)
 
 
 @tokens.command("list")
 @output.as_json
 def list_(as_json: bool) -> None:
     """List the tokens, what each may do and when it was last used. The list never shows their values."""
-    rows = api_tokens.all_of(db.session())
-    if as_json:
-        output.print_json([api_tokens.shape(row) for row in rows])
-        return
     row_commands.print_rows(
-        rows,
+        api_tokens.all_of(db.session()),
+        api_tokens.shape,
         {
             "SCOPE": "scope",
             "ADDED": "created_at",
@@ -132,6 +126,7 @@ def list_(as_json: bool) -> None:
             "NAME": "name",
         },
         f"No tokens yet. Add one: {app_command.typed('tokens add NAME')}",
+        as_json=as_json,
     )
 
 
@@ -171,50 +166,34 @@ ALL_ENTRIES = 1_000_000_000
 @click.command(cls=app_command.AppCommand)
 @click.option("--action", type=Choice(AUDITED_ACTIONS), help="Only entries with this action.")
 @click.option("--actor", type=Choice(ACTORS), help="Only entries of this kind of actor.")
-@click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {WHEN}.")
-@click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {WHEN}.")
+@period_options
 @click.option(
     "--limit", type=click.IntRange(1), help=f"How many; by default {SHOWN_ENTRIES}, and all in an export."
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV for a spreadsheet.")
 @output.as_json
-def audit(
-    action: str | None,
-    actor: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    limit: int | None,
-    as_csv: bool,
-    as_json: bool,
-) -> None:
+def audit(limit: int | None, as_csv: bool, as_json: bool, **filters: Any) -> None:
     """Show who did what on the admin pages, by the API and by commands, newest first."""
     if as_csv and as_json:
         raise click.UsageError("Choose --csv or --json.")
-    wanted = AuditFilter(action=action, actor=actor, since=since, until=until)
+    wanted = AuditFilter(**filters)
     most = limit or (ALL_ENTRIES if as_csv or as_json else SHOWN_ENTRIES)
     rows = row_commands.newest(partial(filtered_lists.audit, db.session(), wanted), most)
+    facts = [json_schema.of_row(row, AUDIT_ENTRY_SCHEMA) for row in rows]
     if as_json:
-        output.print_json([json_schema.of_row(row, AUDIT_ENTRY_SCHEMA) for row in rows])
+        output.print_json(facts)
     elif as_csv:
-        _print_csv([json_schema.of_row(row, AUDIT_ENTRY_SCHEMA) for row in rows])
+        names = [column.name for column in AUDIT_LOG.columns]
+        writer = csv.writer(sys.stdout, quoting=csv.QUOTE_ALL)
+        writer.writerow(names)
+        writer.writerows([text.inert_cell(str(row[name] or "")) for name in names] for row in facts)
     else:
-        _print_table(rows, "No such entry." if wanted != AuditFilter() else "No entries yet.")
-
-
-def _print_csv(rows: Sequence[Mapping[str, object]]) -> None:
-    names = [column.name for column in AUDIT_LOG.columns]
-    writer = csv.writer(sys.stdout, quoting=csv.QUOTE_ALL)
-    writer.writerow(names)
-    writer.writerows([text.inert_cell(str(row[name] or "")) for name in names] for row in rows)
-
-
-def _print_table(rows: Sequence[AuditEntry], empty: str) -> None:
-    output.print_table(
-        ("WHEN", "BY", "ACTION", "OBJECT", "NAME", "DETAIL"),
-        [(row.at, _by(row), row.action, row.object, row.object_name, row.remark) for row in rows],
-        empty,
-        cut=("BY", "NAME", "DETAIL"),
-    )
+        output.print_table(
+            ("WHEN", "BY", "ACTION", "OBJECT", "NAME", "DETAIL"),
+            [(row.at, _by(row), row.action, row.object, row.object_name, row.remark) for row in rows],
+            "No such entry." if wanted != AuditFilter() else "No entries yet.",
+            cut=("BY", "NAME", "DETAIL"),
+        )
 
 
 def _by(row: AuditEntry) -> str:

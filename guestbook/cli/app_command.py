@@ -74,7 +74,7 @@ def call(function: Callable[[], R], *, any_version: bool = False) -> R:
     wrong, with 75 when the database cannot be used.
     """
     with terminal_log.shown(settings().log_format):
-        audit_log.act_as(Actor("command", name=_typed_name()))
+        audit_log.act_as(Actor("command", name=" ".join(_typed_words()) or None))
         try:
             if not any_version:
                 database.require_version(db.engine)
@@ -89,16 +89,6 @@ def call(function: Callable[[], R], *, any_version: bool = False) -> R:
             sys.exit(TRY_LATER)
         except (DBAPIError, PoolTimeout, WrongVersion) as error:
             _exit(error)
-
-
-def _typed_name() -> str | None:
-    """Return the command as somebody typed it: `webhooks delete`."""
-    names: list[str] = []
-    context = click.get_current_context(silent=True)
-    while context and context.parent:  # the last one is the program, whose name may have blanks
-        names.insert(0, context.info_name or "")
-        context = context.parent
-    return " ".join(names) or None
 
 
 def _exit(error: DBAPIError | PoolTimeout | WrongVersion) -> NoReturn:
@@ -128,21 +118,19 @@ def settings() -> Settings:
 def typed_name() -> str | None:
     """Return the name, without that of a command below it; None in a web server and for other commands."""
     context = click.get_current_context(silent=True)
-    if context is None:
-        return None
-    root = context.find_root()
-    if not isinstance(root.command, FlaskGroup) and root.command.name != PROGRAM:
+    root = context.find_root() if context else None
+    if root is None or not (isinstance(root.command, FlaskGroup) or root.command.name == PROGRAM):
         return None  # a server's own command line
-    typed = _below(root, context)
-    return typed if typed in program.COMMAND_MODULES else None
+    # Without a context of its own, Flask loads the application to look for the command.
+    words = _typed_words() or root.command.make_parser(root).parse_args(sys.argv[1:])[1]
+    return words[0] if words and words[0] in program.COMMAND_MODULES else None
 
 
-def _below(root: click.Context, context: click.Context) -> str | None:
-    """Return the name behind the program's."""
-    if context is root:  # Flask loads the application to look for the command
-        _, words, _ = root.command.make_parser(root).parse_args(sys.argv[1:])
-        return next(iter(words), None)
-    while context.parent is not root:
-        assert context.parent
+def _typed_words() -> list[str]:
+    """Return the words of the command as somebody typed it: `webhooks`, `delete`."""
+    words: list[str] = []
+    context = click.get_current_context(silent=True)
+    while context and context.parent:  # the last one is the program, whose name may have blanks
+        words.insert(0, context.info_name or "")
         context = context.parent
-    return context.info_name
+    return words

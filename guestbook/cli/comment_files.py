@@ -7,7 +7,6 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from io import BufferedReader, RawIOBase, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO, TypeVar, cast
@@ -17,7 +16,7 @@ from flask import current_app, get_template_attribute, render_template
 from sqlalchemy import Connection
 
 from guestbook.cli import app_command, output
-from guestbook.cli.options import WHEN, Choice, moment
+from guestbook.cli.options import Choice, period_options
 from guestbook.cli.output import show_progress
 from guestbook.comments import comment_mark
 from guestbook.comments.comment_mark import CommentPicture
@@ -60,17 +59,8 @@ def _columns(_context: object, _parameter: object, given: Sequence[str]) -> dict
 @click.option("--bom", is_flag=True, help="Begin the CSV with a byte order mark, which Excel needs.")
 @click.option("--status", type=Choice(COMMENT_STATUSES), help="Only those with this status.")
 @click.option("--name", metavar="NAME", help="Only those whose visitor has exactly this name.")
-@click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {WHEN}.")
-@click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {WHEN}.")
-def export(
-    file: Path,
-    kind: str | None,
-    bom: bool,
-    status: str | None,
-    name: str | None,
-    since: datetime | None,
-    until: datetime | None,
-) -> None:
+@period_options
+def export(file: Path, kind: str | None, bom: bool, name: str | None, **filters: Any) -> None:
     """Write comments with all that belongs to them into a file, the oldest first.
 
     Without FILE they go to standard output. `import` reads them back. No cell of a CSV file is a formula: a
@@ -79,7 +69,7 @@ def export(
     kind = kind or ("csv" if file.suffix.lower() == ".csv" else "jsonl")
     if bom and kind != "csv":
         raise click.UsageError("--bom is for --format csv.")
-    wanted = ExportedComments(status, since, until, None if name is None else clean_line(name))
+    wanted = ExportedComments(name=None if name is None else clean_line(name), **filters)
     # An engine of its own: a server ends idle transactions of the others, and a slow pipe leaves this idle.
     with engine_setup.opened(app_command.settings()) as engine, comment_export.snapshot(engine) as connection:
         total = comment_export.count_comments(connection, wanted)

@@ -46,13 +46,12 @@ def comments() -> None:
 def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> None:
     """List comments, newest first."""
     rows = row_commands.newest(partial(filtered_lists.comments, db.session(), status, search), limit)
-    if as_json:
-        output.print_json([_document(row) for row in rows])
-        return
     row_commands.print_rows(
         rows,
+        _document,
         {"WHEN": "created_at", "STATUS": "status", "NAME": "name", "MESSAGE": "message"},
         "There is no such comment." if status or search else "No comments yet.",
+        as_json=as_json,
         cut=("NAME",),
     )
 

@@ -9,11 +9,11 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, TypeVar, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 import click
@@ -39,6 +39,7 @@ MOST_WAIT = 60  # seconds that the book may name
 PAUSES = (1, 2, 5, 10, 30)  # seconds between tries to reach the book
 FORWARD_SECONDS = 10  # for the program behind
 SENT_ERROR_LIMIT = 300  # characters, as the book takes them
+T = TypeVar("T")
 SHOWN_TEXT = 200  # characters of a stranger's sentence, or of a forwarded message
 # Any other header could replace the host or the framing of the request, or log in as somebody.
 DELIVERY_HEADERS = (
@@ -75,7 +76,7 @@ class Unreachable(Exception):
 def listen(
     book: str,
     webhook_id: str | None,
-    events: tuple[str, ...],
+    events: Sequence[str],
     forward: str | None,
     once: bool,
     token: str | None,
@@ -134,7 +135,7 @@ def _is_url(text: str) -> bool:
         return False
 
 
-def _add(there: "Book", events: tuple[str, ...]) -> str:
+def _add(there: "Book", events: Sequence[str]) -> str:
     name = f"Listener on {socket.gethostname()[:40]} since {clock.to_text(clock.now())}"
     wanted: dict[str, Any] = {"url": PULL_URL, "name": name}
     if events:
@@ -175,17 +176,21 @@ def _forwarded(behind: Transport, url: str, delivery: dict[str, Any]) -> dict[st
     given = {name.lower(): value for name, value in delivery["headers"].items()}
     headers = {name: str(given[name.lower()]) for name in DELIVERY_HEADERS if name.lower() in given}
     began = time.monotonic()
+    result: dict[str, Any] = {"ok": False}
     try:
         answer = behind.post(url, headers, delivery["payload"].encode(errors="replace"))
     except TransportError as error:
         why = f"{url} gave no answer ({_in_words(error)})."
         click.echo(f"  {why} It comes again later.", err=True)
-        return {"ok": False, "error": why[:SENT_ERROR_LIMIT], "milliseconds": _since(began)}
-    ok = 200 <= answer.status < 300
-    result = {"ok": ok, "status_code": answer.status, "milliseconds": _since(began)}
-    said = printable(answer.body[:SHOWN_TEXT].decode(errors="replace"))
-    click.echo(f"  {answer.status} {said}{'' if ok else ' It comes again later.'}", err=not ok)
-    return result if ok else {**result, "error": f"The receiver answered {answer.status}."}
+        result["error"] = why[:SENT_ERROR_LIMIT]
+    else:
+        ok = 200 <= answer.status < 300
+        result = {"ok": ok, "status_code": answer.status}
+        said = printable(answer.body[:SHOWN_TEXT].decode(errors="replace"))
+        click.echo(f"  {answer.status} {said}{'' if ok else ' It comes again later.'}", err=not ok)
+        if not ok:
+            result["error"] = f"The receiver answered {answer.status}."
+    return {**result, "milliseconds": round((time.monotonic() - began) * 1000)}
 
 
 class Book:
@@ -248,42 +253,44 @@ class PulledWebhook:
 
         Those that an earlier run had leased are among them, and those that came with a lost answer.
         """
-        pauses = _pauses()
-        while True:
-            since = {"first_token": self._first_token} if self._first_token else {}
-            asked: dict[str, str | int] = {"wait": wait if since else 0, "limit": FETCHED_AT_ONCE, **since}
-            try:
-                taken = self._taken(self._there.call("GET", f"{self._place}/pending", **asked))
-            except Unreachable as error:
-                self._first_token = ""
-                _pause(error, pauses)
-                continue
-            self._first_token = self._first_token or taken.token
-            if since or taken.deliveries:
-                return taken
+
+        def ask() -> FetchedDeliveries:
+            since, self._first_token = self._first_token, ""
+            asked: dict[str, str | int] = {"first_token": since} if since else {}
+            asked |= {"wait": wait if since else 0, "limit": FETCHED_AT_ONCE}
+            taken = self._taken(self._there.call("GET", f"{self._place}/pending", **asked))
+            self._first_token = since or taken.token
+            return taken if since or taken.deliveries else ask()
+
+        return _patiently(ask)
 
     def commit(self, token: str, row_id: str, result: dict[str, Any]) -> bool:
         """Say what came of a delivery; return whether it counts."""
-        body, pauses = {"token": token, "results": [{"id": row_id, **result}]}, _pauses()
-        while True:
-            try:
-                late = self._there.call("POST", f"{self._place}/commit", body).get("late")
-            except Unreachable as error:
-                _pause(error, pauses)
-                continue
-            if not isinstance(late, int):
-                raise self._there.is_odd()
-            return not late
+        body = {"token": token, "results": [{"id": row_id, **result}]}
+        late = _patiently(lambda: self._there.call("POST", f"{self._place}/commit", body)).get("late")
+        if not isinstance(late, int):
+            raise self._there.is_odd()
+        return not late
 
     def _taken(self, answer: dict[str, Any]) -> FetchedDeliveries:
-        names = ("token", "deliveries", "retry_after")
-        values: list[Any] = [answer.get(name) for name in names]
-        token, found, wait = values
+        token, found, wait = values = [answer.get(name) for name in ("token", "deliveries", "retry_after")]
         are_deliveries = isinstance(found, list) and all(map(_is_delivery, found))
         is_number = isinstance(wait, int | float) and 0 <= wait <= MOST_WAIT
         if not (_is_id(token) and are_deliveries and is_number):
             raise self._there.is_odd()
-        return FetchedDeliveries(*values)
+        return FetchedDeliveries(*cast(list[Any], values))
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    """Make a call again until the book can be reached."""
+    pauses = chain(PAUSES, repeat(PAUSES[-1]))
+    while True:
+        try:
+            return call()
+        except Unreachable as error:
+            seconds = next(pauses)
+            click.echo(f"The book cannot be reached ({error}). Next try in {seconds} s.", err=True)
+            time.sleep(seconds)
 
 
 def _is_delivery(one: object) -> bool:
@@ -307,16 +314,6 @@ def _proxy(address: str) -> str | None:
     if "://" in proxy:
         raise click.ClickException("The proxy that this machine's settings name must speak HTTP.")
     return f"http://{proxy}"
-
-
-def _pauses() -> Iterator[int]:
-    return chain(PAUSES, repeat(PAUSES[-1]))
-
-
-def _pause(error: Unreachable, pauses: Iterator[int]) -> None:
-    seconds = next(pauses)
-    click.echo(f"The book cannot be reached ({error}). Next try in {seconds} s.", err=True)
-    time.sleep(seconds)
 
 
 def _in_words(error: TransportError) -> str:
@@ -343,7 +340,3 @@ def _refusal(answer: ReceiverAnswer, found: dict[str, Any]) -> str:
     said = " ".join(map(str, fields.values())) if isinstance(fields, dict) else ""
     words = said or str(error.get("message") or f"The book answered {answer.status}.")
     return printable(words[:SHOWN_TEXT])
-
-
-def _since(began: float) -> int:
-    return round((time.monotonic() - began) * 1000)

@@ -59,6 +59,12 @@ def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
     return decorate
 
 
+period_options = together(
+    click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {WHEN}."),
+    click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {WHEN}."),
+)
+
+
 def max_seconds(does: str) -> Callable[[F], F]:
     """Return --max-seconds of a pass; `does` is the verb for its work."""
     limit, words = FiniteRange(0.1, 86400), f"{does} nothing new after this many seconds."

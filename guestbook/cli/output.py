@@ -166,9 +166,9 @@ def up_to_limit(count: int, more: str = ">") -> str:
     return str(count) if count <= statistics.COUNT_LIMIT else f"{more} {statistics.COUNT_LIMIT:,}"
 
 
-def print_limit(failed: statistics.Lately) -> None:
-    """Print a sentence if there were too many failed rows to count them all."""
-    if failed.cut_at:
+def print_limit(failed: statistics.Lately, as_json: bool) -> None:
+    """Print a sentence below a table if there were too many failed rows to count them all."""
+    if failed.cut_at and not as_json:
         click.echo(f"More than {failed.cut_at:,} failed in 7 days; only the newest are counted.")
 
 

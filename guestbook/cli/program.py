@@ -8,6 +8,7 @@ from importlib import import_module
 from itertools import chain
 
 import click
+from flask import Flask
 from flask.cli import FlaskGroup
 
 from guestbook.cli import idle_cron
@@ -17,13 +18,7 @@ from guestbook.settings.installation import PROGRAM
 
 HELP_WIDTH = 78  # columns; click indents by two more
 SENTENCE_LIMIT = 10_000  # characters; click cuts sentences at 45
-
-
-def uncut(command: click.Command) -> None:
-    """Let the help of a noun show the whole sentences of its commands."""
-    if isinstance(command, click.Group):
-        for part in command.commands.values():
-            part.short_help = first_sentence(part)
+Sections = Mapping[str, Sequence[click.Command]]
 
 
 def first_sentence(command: click.Command) -> str:
@@ -32,14 +27,18 @@ def first_sentence(command: click.Command) -> str:
     return text if text.endswith((".", "…")) else f"{text}."
 
 
-def write_help(sections: Mapping[str, Sequence[click.Command]], formatter: click.HelpFormatter) -> None:
-    """Write the sections of `guestbook --help`."""
-    widest = _widest(sections)
-    for title, commands in sections.items():
-        _write_section(formatter, title, commands, widest)
+def register(app: Flask, only_command: str | None = None) -> None:
+    """Add the commands to the app, or the one that was typed."""
+    if only_command:
+        app.cli.add_command(load(only_command))
+        return
+    sections = load_all(SECTIONS)
+    for command in chain.from_iterable(sections.values()):
+        app.cli.add_command(command)
+    _show_help(sections)
 
 
-def show_help(sections: Mapping[str, Sequence[click.Command]]) -> None:
+def _show_help(sections: Sections) -> None:
     """Let `flask --help` show these commands in sections, which have titles.
 
     Flask's own commands stay in its own list, which cuts sentences. Ours follow below it.
@@ -50,30 +49,18 @@ def show_help(sections: Mapping[str, Sequence[click.Command]]) -> None:
         for command in chain.from_iterable(sections.values()):
             command.hidden = True  # in that list alone
             top.add_command(command)  # so that Click suggests it for a name that is misspelt
-        widest = _widest(sections)
+        formatter = click.HelpFormatter(width=HELP_WIDTH)
+        _write(sections, formatter)
         # Click leaves the lines of a paragraph as they are where it begins with \b.
-        top.epilog = "\n\n".join(
-            f"\b\n{_section(title, commands, widest)}" for title, commands in sections.items()
-        )
+        top.epilog = "\b\n" + formatter.getvalue().strip().replace("\n\n", "\n\n\b\n")
 
 
-def _widest(sections: Mapping[str, Sequence[click.Command]]) -> int:
-    """Return the length of the longest name."""
-    return max(len(str(command.name)) for command in chain.from_iterable(sections.values()))
-
-
-def _section(title: str, commands: Sequence[click.Command], widest: int) -> str:
-    formatter = click.HelpFormatter(width=HELP_WIDTH)
-    _write_section(formatter, title, commands, widest)
-    return formatter.getvalue().strip()
-
-
-def _write_section(
-    formatter: click.HelpFormatter, title: str, commands: Sequence[click.Command], widest: int
-) -> None:
-    with formatter.section(title):
-        rows = [(str(command.name).ljust(widest), first_sentence(command)) for command in commands]
-        formatter.write_dl(rows, col_max=widest)
+def _write(sections: Sections, formatter: click.HelpFormatter) -> None:
+    widest = max(len(str(command.name)) for command in chain.from_iterable(sections.values()))
+    for title, commands in sections.items():
+        with formatter.section(title):
+            rows = [(str(command.name).ljust(widest), first_sentence(command)) for command in commands]
+            formatter.write_dl(rows, col_max=widest)
 
 
 EVERY_DAY = "Every day"
@@ -113,12 +100,11 @@ COMMAND_MODULES = {name: module for section in PROGRAM_SECTIONS.values() for nam
 
 
 def load(name: str) -> click.Command:
-    """Import the command of this name."""
-
-    command: click.Command = getattr(
-        import_module(f"guestbook.cli.{COMMAND_MODULES[name]}"), name.replace("-", "_")
-    )
-    uncut(command)
+    """Import the command of this name, whose help shows the whole sentences of the commands below it."""
+    module = import_module(f"guestbook.cli.{COMMAND_MODULES[name]}")
+    command: click.Command = getattr(module, name.replace("-", "_"))
+    for part in command.commands.values() if isinstance(command, click.Group) else ():
+        part.short_help = first_sentence(part)
     return command
 
 
@@ -131,33 +117,23 @@ class _Program(click.Group):
     """Imports a command when it is looked for."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of this name."""
         if cmd_name == idle_cron.cron.name:
             return idle_cron.cron
-        if cmd_name not in COMMAND_MODULES:
-            _suggest(ctx, cmd_name)
-            return None
-        with paused_gc():
-            return load(cmd_name)
+        if cmd_name in COMMAND_MODULES:
+            with paused_gc():
+                return load(cmd_name)
+        if not ctx.resilient_parsing:  # so a shell that completes a name gets no refusal
+            from guestbook.lib import validate  # here: a pass that has nothing to do does without
+
+            ctx.fail(f"No such command {cmd_name!r}.{validate.did_you_mean(cmd_name, COMMAND_MODULES)}")
+        return None
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Return the names in the order of the sections."""
         return [name for names in PROGRAM_SECTIONS.values() for name in names]
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the sections."""
-
         with paused_gc():
-            sections = load_all(PROGRAM_SECTIONS)
-        write_help(sections, formatter)
-
-
-def _suggest(ctx: click.Context, name: str) -> None:
-    """Refuse a name that no command has, unless a shell completes what is typed."""
-    from guestbook.lib import validate  # here: a pass that has nothing to do does without
-
-    if not ctx.resilient_parsing:
-        ctx.fail(f"No such command {name!r}.{validate.did_you_mean(name, COMMAND_MODULES)}")
+            _write(load_all(PROGRAM_SECTIONS), formatter)
 
 
 @click.group(PROGRAM, cls=_Program)

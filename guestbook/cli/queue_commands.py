@@ -1,16 +1,17 @@
 """What the commands for deliveries and for inbound events share: their lists, redeliver and reprocess."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Generic, TypeVar
+from operator import attrgetter
+from typing import Any, Generic, TypeVar, cast
 
 import click
 from sqlalchemy import ColumnElement, select
 
 from guestbook.cli import output, row_commands, row_lookup
-from guestbook.cli.options import WHEN, Choice, moment, together
+from guestbook.cli.options import WHEN, Choice, moment, period_options, together
 from guestbook.cli.row_commands import Column
 from guestbook.inbound import source_shapes
 from guestbook.lib import clock, text
@@ -36,7 +37,7 @@ class QueueKind(Generic[M]):
     owner: type[Webhook] | type[Source]
     filters: type[filtered_lists.Deliveries] | type[filtered_lists.InboundEvents]
     read: Callable[..., RowPage[M]]
-    shape: Callable[[M], dict[str, Any]]
+    facts: Callable[[M], dict[str, Any]]
     verb: str
     one: str
     many: str
@@ -46,17 +47,11 @@ class QueueKind(Generic[M]):
     held: str  # completes "The webhook X is disabled: … waits"
     erased: str
     none_found: str
-    none_yet: str
 
     @property
     def owner_name(self) -> str:
-        """Return `webhook` or `source`, which is also the name of the option."""
+        """Return `webhook` or `source`, the option; with _id it is the column and the filter."""
         return self.owner.__name__.lower()
-
-    @property
-    def owner_id(self) -> str:
-        """Return `webhook_id` or `source_id`, the name of the column and of the filter."""
-        return f"{self.owner_name}_id"
 
     def counted(self, number: int) -> str:
         """Return the number with its noun."""
@@ -68,7 +63,7 @@ DELIVERY_KIND = QueueKind(
     owner=Webhook,
     filters=filtered_lists.Deliveries,
     read=filtered_lists.deliveries,
-    shape=webhook_shapes.delivery,
+    facts=webhook_shapes.delivery,
     verb="redeliver",
     one="delivery",
     many="deliveries",
@@ -78,14 +73,13 @@ DELIVERY_KIND = QueueKind(
     held="what is for it",
     erased="the comment was deleted, and nothing earlier about it is sent any more",
     none_found="No such delivery.",
-    none_yet="No deliveries yet.",
 )
 INBOUND_KIND = QueueKind(
     model=InboundEvent,
     owner=Source,
     filters=filtered_lists.InboundEvents,
     read=filtered_lists.inbound_events,
-    shape=source_shapes.inbound_event,
+    facts=source_shapes.inbound_event,
     verb="reprocess",
     one="inbound event",
     many="inbound events",
@@ -95,14 +89,12 @@ INBOUND_KIND = QueueKind(
     held="what it sent",
     erased="the comment was deleted for good, and what was sent for it too",
     none_found="No such event.",
-    none_yet="No inbound events yet.",
 )
 
 
 queue_options = together(
     click.option("--status", type=Choice(QUEUE_STATUSES), help="Only those with this status."),
-    click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {WHEN}."),
-    click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {WHEN}."),
+    period_options,
     click.option("--text", help="Only those with this in the payload or the last answer."),
     row_commands.limit_option,
 )
@@ -110,7 +102,7 @@ queue_options = together(
 
 def print_list(
     kind: QueueKind[M],
-    columns: Mapping[str, Column],
+    columns: dict[str, Column],
     cut: Sequence[str],
     *,
     owner: str | None,
@@ -123,13 +115,11 @@ def print_list(
     cleaned = {name: text.clean_line(one) if isinstance(one, str) else one for name, one in filters.items()}
     wanted = _filters(kind, owner, **cleaned)
     rows = row_commands.newest(partial(kind.read, db.session(), wanted), limit)
-    if as_json:
-        output.print_json([kind.shape(row) for row in rows])
-        return
     names = {row.id: row.name for row in db.session.execute(select(kind.owner.id, kind.owner.name))}
-    its_name = {kind.owner_name.upper(): lambda row: names.get(getattr(row, kind.owner_id))}
-    empty = kind.none_found if wanted != kind.filters() else kind.none_yet
-    row_commands.print_rows(rows, {**columns, **its_name}, empty, cut=cut)
+    of_owner = attrgetter(f"{kind.owner_name}_id")
+    empty = kind.none_found if wanted != kind.filters() else f"No {kind.many} yet."
+    columns = columns | {kind.owner_name.upper(): lambda row: names.get(of_owner(row))}
+    row_commands.print_rows(rows, kind.facts, columns, empty, as_json=as_json, cut=cut)
 
 
 def status_in_words(row: Delivery | InboundEvent) -> str:
@@ -194,11 +184,10 @@ def _condition(
         raise click.UsageError(f"--{kind.owner_name} and --since go with --failed.")
     if not failed:
         return kind.model.id.in_([row_lookup.find(kind.model, one).id for one in ids])
-    condition: ColumnElement[bool] = _filters(kind, owner, status="failed", since=since).condition()
-    return condition
+    return cast(ColumnElement[bool], _filters(kind, owner, status="failed", since=since).condition())
 
 
 def _filters(kind: QueueKind[M], owner: str | None, **filters: Any) -> Any:
     """Return what selects these rows; refuses an owner that is not there."""
-    filters[kind.owner_id] = row_lookup.id_of(kind.owner, owner)
+    filters[f"{kind.owner_name}_id"] = row_lookup.id_of(kind.owner, owner)
     return kind.filters(**filters)

@@ -43,10 +43,20 @@ def newest(read_page: Callable[[str | None, int], RowPage[Q]], limit: int) -> li
 
 
 def print_rows(
-    rows: Sequence[Any], columns: Mapping[str, Column], empty: str, *, cut: Sequence[str] = (), key: str = ""
+    rows: Sequence[Any],
+    facts: Callable[[Any], dict[str, Any]],
+    columns: Mapping[str, Column],
+    empty: str,
+    *,
+    as_json: bool,
+    cut: Sequence[str] = (),
+    key: str = "",
 ) -> None:
-    """Print a table of rows with their ids; `key` is the attribute with the row of the table."""
+    """Print rows as JSON, or as a table with their ids; `key` is the attribute with the row of the table."""
     models = [attrgetter(key)(row) if key else row for row in rows]
+    if as_json:
+        output.print_json(list(map(facts, models)))
+        return
     ids = row_lookup.shown_ids(type(models[0]), [one.id for one in models]) if models else {}
     values = [attrgetter(column) if isinstance(column, str) else column for column in columns.values()]
     cells = [(ids[one.id], *(of(row) for of in values)) for one, row in zip(models, rows, strict=True)]

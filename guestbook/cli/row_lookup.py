@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import click
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, select
 
 from guestbook.cli import output
 from guestbook.lib.text import clean_line, printable
@@ -28,14 +28,14 @@ id_argument = click.argument("id_", metavar="ID")
 
 
 def find(model: type[M], given: str) -> M:
-    """Return the row whose id begins like that or that has the name, or else whose id ends like that.
+    """Return the row whose id begins or ends like that, or that has the name; refuse none and several.
 
-    Refuse none and more than one. A whole id never means a name.
+    A whole id never means a name.
     """
     part = given.strip().lower()
-    rows: list[M] = _by_beginning(model, part)
+    rows: list[M] = _by_id(model, part)
     if not rows or len(part) < ID_LENGTH:
-        rows = list(dict.fromkeys([*_by_name(model, given), *rows])) or _by_end(model, part)
+        rows = list(dict.fromkeys([*_by_name(model, given), *rows]))
     if len(rows) == 1:
         return rows[0]
     noun = re.sub("(?<=[a-z])(?=[A-Z])", " ", model.__name__).lower()
@@ -53,9 +53,9 @@ def id_of(model: type[Webhook] | type[Source], given: str | None) -> str | None:
 
 
 def shown_ids(model: Any, ids: Sequence[str]) -> dict[str, str]:
-    """Return each id as a list prints it: whole, or on a terminal the shortest end that `find` takes.
+    """Return each id as a list prints it: whole, or on a terminal the shortest end that only it has.
 
-    An id that is not among the newest stays whole, and so does one whose end means another row.
+    An id that is not among the newest stays whole.
     """
     if not output.is_terminal() or not ids:
         return {one: one for one in ids}
@@ -64,23 +64,7 @@ def shown_ids(model: Any, ids: Sequence[str]) -> dict[str, str]:
     length = SHORTEST_END
     while len({one[-length:] for one in known}) < len(known):
         length += 1
-    parts = {one: one[-length:] for one in ids if one in known}
-    taken = _taken(model, set(parts.values()))
-    return {one: part if (part := parts.get(one, one)) not in taken else one for one in ids}
-
-
-def _taken(model: Any, parts: set[str]) -> set[str]:
-    """Return the parts with which an id begins, or which are a name: `find` looks there first."""
-    session = db.session()
-    named = select(model.name).where(model.name.in_(parts)) if model in NAMED else None
-    first, last = (session.scalar(select(end(model.id))) or "" for end in (func.min, func.max))
-    near = [part for part in parts if first[: len(part)] <= part <= last[: len(part)]]
-    begun = {part for part in near if session.scalar(select(model.id).where(_begins(model, part)).limit(1))}
-    return begun | (set() if named is None else set(session.scalars(named)))
-
-
-def _by_beginning(model: Any, part: str) -> list[Any]:
-    return _first(model, _begins(model, part)) if _may_be_id(part) else []
+    return {one: one[-length:] if one in known else one for one in ids}
 
 
 def _by_name(model: Any, name: str) -> list[Any]:
@@ -88,21 +72,15 @@ def _by_name(model: Any, name: str) -> list[Any]:
     return _first(model, model.name == wanted) if model in NAMED and wanted else []
 
 
-def _by_end(model: Any, part: str) -> list[Any]:
-    if not _may_be_id(part) or len(part) < SHORTEST_END:
+def _by_id(model: Any, part: str) -> list[Any]:
+    if not (part.isascii() and part.isalnum() and len(part) <= ID_LENGTH):
         return []
-    newest = _newest(model).subquery().c.id
-    return _first(model, model.id.in_(select(newest).where(newest.endswith(part))))
-
-
-def _may_be_id(part: str) -> bool:
-    return part.isascii() and part.isalnum() and len(part) <= ID_LENGTH
-
-
-def _begins(model: Any, part: str) -> ColumnElement[bool]:
     # The letter g follows all digits of an id.
-    within: ColumnElement[bool] = (model.id >= part) & (model.id < part + "g")
-    return within
+    found = _first(model, (model.id >= part) & (model.id < part + "g"))
+    if SHORTEST_END <= len(part) < ID_LENGTH:
+        newest = _newest(model).subquery().c.id
+        found += _first(model, model.id.in_(select(newest).where(newest.endswith(part))))
+    return found
 
 
 def _newest(model: Any) -> Select[str]:

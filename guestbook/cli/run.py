@@ -180,20 +180,16 @@ def run(port: str) -> None:
 def _serve(port: str) -> None:
     """Serve the site until a signal comes."""
     password = _first_password()
-    server = _server(port)
+    try:
+        server, _ = listening(f"{HOST}:{port}")
+    except OSError:
+        _refuse(port)
     address = f"http://{HOST}:{port}"
     with PassSupervisor():
         click.echo(f"The guestbook is at {address}/ and Ctrl-C stops it.")
         said = f" and their password is {password}" if password else ""
         click.echo(f"The admin pages are at {address}/admin/{said}")
         server.run()
-
-
-def _server(port: str) -> Any:
-    try:
-        return listening(f"{HOST}:{port}")[0]
-    except OSError:
-        _refuse(port)
 
 
 def _first_password() -> str | None:
@@ -208,7 +204,7 @@ def _first_password() -> str | None:
 
 def _require_port(port: str) -> None:
     """Refuse a port that cannot be had, before anything is made."""
-    is_number = port.isascii() and port.isdecimal() and len(port) <= len(str(HIGHEST_PORT))
+    is_number = port.isascii() and port.isdecimal() and len(port) <= 5
     if not (is_number and 0 < int(port) <= HIGHEST_PORT):
         _refuse(port, f"is not a number from 1 to {HIGHEST_PORT}", code=2)
     if not _is_free(int(port)):

@@ -151,13 +151,10 @@ def add(as_json: bool, **fields: Any) -> None:
 @output.as_json
 def list_(as_json: bool) -> None:
     """List the sources and how they are doing."""
-    rows = webhook_status.all_sources(db.session())
     failed = statistics.failed_lately(db.session(), InboundEvent, clock.now())
-    if as_json:
-        output.print_json([_facts(row.source) for row in rows])
-        return
     row_commands.print_rows(
-        rows,
+        webhook_status.all_sources(db.session()),
+        _facts,
         {
             "NAME": "source.name",
             "STATE": lambda row: for_people(row.word),
@@ -168,10 +165,11 @@ def list_(as_json: bool) -> None:
             "FAILED": lambda row: failed.counts.get(row.source.id, 0),
         },
         f"No sources yet. Add one: {app_command.typed('sources add NAME --verify github')}",
+        as_json=as_json,
         cut=("NAME",),
         key="source",
     )
-    output.print_limit(failed)
+    output.print_limit(failed, as_json)
 
 
 @sources.command("show")

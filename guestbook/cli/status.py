@@ -16,7 +16,6 @@ from guestbook.comments.spam import spam_report
 from guestbook.lib import VERSION, clock
 from guestbook.lib.text import counted, printable
 from guestbook.queries import cron_status, filtered_lists, statistics
-from guestbook.queries.cron_status import CronStatus
 from guestbook.settings import installation
 from guestbook.storage import engine_setup, writable
 from guestbook.storage.database import db
@@ -30,38 +29,30 @@ from guestbook.storage.models.delivery import QUEUE_STATUSES
 def status(as_json: bool) -> None:
     """Show whether cron runs, what waits and what failed. Counting stops at 10,000, except with --json."""
     cron_status.require_columns(db.session())
-    why_not = writable.why_not(db.engine)
-    facts = _facts(clock.now(), can_write=why_not is None, to_the_end=as_json)
+    now, read, why_not = clock.now(), app_command.settings(), writable.why_not(db.engine)
+    cron = cron_status.in_words(db.session(), now, after_requests=read.send_after_requests)
+    facts = _facts(now, to_the_end=as_json)
+    facts |= {"can be written": not why_not, "well": not why_not and cron.word in cron_status.GOOD_WORDS}
     if as_json:
         output.print_json({name.replace(" ", "_"): value for name, value in facts.items()})
         return
     output.print_fields({name: _in_words(value) for name, value in facts.items()})
     if why_not:
         click.echo(f"\nNothing can be stored now: {printable(why_not)}. So nothing is sent.")
-    cron = _cron(clock.now())
     click.echo(f"\n{cron.sentence}")
     if cron.advice:
-        line = (
-            f"\n\n    {installation.crontab_line(app_command.settings().data_dir)}" if cron.has_line else ""
-        )
+        line = f"\n\n    {installation.crontab_line(read.data_dir)}" if cron.has_line else ""
         click.echo(f"{cron.advice}{line}")
 
 
-def _cron(now: datetime) -> CronStatus:
-    after_requests = app_command.settings().send_after_requests
-    return cron_status.in_words(db.session(), now, after_requests=after_requests)
-
-
-def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any]:
+def _facts(now: datetime, *, to_the_end: bool) -> dict[str, Any]:
     last = db.session.scalars(select(Pass).order_by(Pass.started_at.desc()).limit(1)).first()
-    state, held_since = (
-        cron_status.read(db.session(), now),
-        filtered_lists.oldest_waiting_comment(db.session()),
-    )
-    spam = spam_report.read(db.session(), app_command.settings().secret_key, now)
+    read, session = app_command.settings(), db.session()
+    state, held_since = cron_status.read(session, now), filtered_lists.oldest_waiting_comment(session)
+    spam = spam_report.read(session, read.secret_key, now)
     return {
         "version": VERSION,
-        "data folder": str(app_command.settings().data_dir),
+        "data folder": str(read.data_dir),
         "database": db.engine.url.render_as_string(hide_password=True),
         "journal mode": engine_setup.journal_mode(db.engine),
         "comments": _counts(Comment, COMMENT_STATUSES, to_the_end),
@@ -78,8 +69,6 @@ def _facts(now: datetime, *, can_write: bool, to_the_end: bool) -> dict[str, Any
         "last pass": clock.to_text(last.started_at) if last else None,
         "last pass did": last
         and (cron_status.what_passes_did(last) if last.finished_at else "(running, or killed)"),
-        "can be written": can_write,
-        "well": can_write and _cron(now).word in cron_status.GOOD_WORDS,
     }
 
 
@@ -89,8 +78,7 @@ def _counts(model: type[statistics.M], statuses: Iterable[str], to_the_end: bool
         session = db.session()
         some = {name: statistics.count_some(session, model.status == name, model) for name in statuses}
         return {name: count for name, count in some.items() if count}
-    rows = db.session.execute(select(model.status, func.count()).group_by(model.status))
-    return {name: count for name, count in rows}  # noqa: C416  a Result is no mapping
+    return dict(db.session.execute(select(model.status, func.count()).group_by(model.status)).tuples().all())
 
 
 def _in_words(value: Any) -> Any:

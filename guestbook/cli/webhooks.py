@@ -126,13 +126,10 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
 @output.as_json
 def list_(as_json: bool) -> None:
     """List the webhooks, how they are doing, and how many deliveries wait or failed in seven days."""
-    rows = webhook_status.all_of(db.session(), clock.now())
-    if as_json:
-        output.print_json([_facts(row.webhook) for row in rows])
-        return
     failed = statistics.failed_lately(db.session(), Delivery, clock.now())
     row_commands.print_rows(
-        rows,
+        webhook_status.all_of(db.session(), clock.now()),
+        _facts,
         {
             "NAME": "webhook.name",
             "STATE": lambda row: for_people(row.word),
@@ -142,10 +139,11 @@ def list_(as_json: bool) -> None:
             "URL": "webhook.url",
         },
         f"No webhooks yet. Add one: {app_command.typed('webhooks add URL')}",
+        as_json=as_json,
         cut=("NAME", "EVENTS"),
         key="webhook",
     )
-    output.print_limit(failed)
+    output.print_limit(failed, as_json)
 
 
 @webhooks.command("show")
@@ -211,11 +209,8 @@ def test(id_: str, as_json: bool) -> None:
         webhook = row_lookup.find(Webhook, id_)
         delivery = outbound_webhooks.ping(session, webhook, app_command.settings())
         facts, hindrance = webhook_shapes.delivery(delivery), webhook_status.hindrance(webhook, clock.now())
-    if as_json:
-        output.print_json(facts)
-        return
     then = hindrance or app_command.next_pass("It goes out by itself at once.", "Send it now")
-    click.echo(f"Queued delivery {facts['id']}. {then}")
+    output.print_done(f"Queued delivery {facts['id']}. {then}", facts, as_json)
 
 
 def _warn(url: str) -> None:
@@ -319,12 +314,10 @@ def add_link(webhook: str, name: str | None, expires: str, as_json: bool) -> Non
         link = links.add(session, row, name=name, expires=expires)
         address = links.url(link, app_command.settings())
         facts = webhook_shapes.receiver_link(link) | {"url": address}
-    if as_json:
-        output.print_json(facts)
-        return
-    click.echo(
+    done = (
         f"Added link {facts['id']}. It works until {facts['expires_at']} and is shown only once.\n{address}"
     )
+    output.print_done(done, facts, as_json)
 
 
 @receiver_links.command("list")
@@ -333,11 +326,9 @@ def add_link(webhook: str, name: str | None, expires: str, as_json: bool) -> Non
 def list_links(webhook: str, as_json: bool) -> None:
     """List the links to the page of WEBHOOK's receiver. The list never shows the links themselves."""
     rows = links.of_webhook(db.session(), row_lookup.find(Webhook, webhook).id)
-    if as_json:
-        output.print_json([webhook_shapes.receiver_link(row) for row in rows])
-        return
     row_commands.print_rows(
         rows,
+        webhook_shapes.receiver_link,
         {
             "STATE": lambda row: row.state(clock.now()),
             "ADDED": "created_at",
@@ -346,6 +337,7 @@ def list_links(webhook: str, as_json: bool) -> None:
             "NAME": "name",
         },
         f"No links yet. Add one: {app_command.typed('receiver-links add WEBHOOK')}",
+        as_json=as_json,
     )
 
 

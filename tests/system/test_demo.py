@@ -101,5 +101,5 @@ def test_a_temporary_folder_that_cannot_be_used_gets_a_sentence(
 def test_what_was_sent_is_cut_and_commands_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     demo._listing(["x" * 100, "a\x1b[31mb\u202e"])
     first, second, third = capsys.readouterr().out.splitlines()
-    assert (len(first), first[-1]) == (demo.TEXT_WIDTH, "…")
+    assert (len(first), first[-1]) == (78, "…")
     assert (second, third) == ("    a [31mb", "")
