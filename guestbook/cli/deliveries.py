@@ -105,7 +105,9 @@ def trigger(event: str, webhook: str | None, as_json: bool) -> None:
         wanted = [row for row in rows if only or event in row.events.split()]
         if not wanted:
             raise Refused(f"No webhook wants {event}. Name one with --webhook.")
-        event_id = outbox.send_example(session.connection(), event, wanted, app_command.settings())
+        settings = app_command.settings()
+        sample = EVENTS[event].sample_data(settings.base_url)
+        event_id = outbox.send(session.connection(), event, sample, wanted, settings)
         pulled = sum(row.is_pulled for row in wanted)
     if as_json:
         made = db.session.scalars(select(Delivery).where(Delivery.event_id == event_id).order_by(Delivery.id))

@@ -13,7 +13,7 @@ from guestbook.outbound import receiver_links as links
 from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.formats import FORMATS
+from guestbook.outbound.formats import FORMATS, FORMATS_WITH_LINKS
 from guestbook.queries import statistics, webhook_status
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
@@ -69,7 +69,7 @@ fields_of_webhook = together(
         "--moderation-links/--no-moderation-links",
         default=None,
         help="Put a link into messages about held comments, with which any reader can moderate them; by "
-        f"default for {', '.join(outbound_webhooks.FORMATS_WITH_LINKS)}.",
+        f"default for {', '.join(FORMATS_WITH_LINKS)}.",
     ),
     click.option(
         "--sign-with",
@@ -207,7 +207,7 @@ def test(id_: str, as_json: bool) -> None:
     """
     with writing() as session:
         webhook = row_lookup.find(Webhook, id_)
-        delivery = outbound_webhooks.ping(session, webhook, app_command.settings())
+        delivery = outbound_webhooks.store_sample(session, webhook, app_command.settings())
         facts, hindrance = webhook_shapes.delivery(delivery), webhook_status.hindrance(webhook, clock.now())
     then = hindrance or app_command.next_pass("It goes out by itself at once.", "Send it now")
     output.print_done(f"Queued delivery {facts['id']}. {then}", facts, as_json)

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, Text, type_coerce, update
 from guestbook.lib import ed25519, signing
 from guestbook.lib.encryption import NO_KEYS_KNOWN, CannotDecrypt, Keyring, of_row
 from guestbook.outbound import response_policy
+from guestbook.outbound.formats import FORMATS
 from guestbook.outbound.throttle import Slot
 from guestbook.settings import installation
 from guestbook.storage.models import Webhook
@@ -160,28 +161,34 @@ NOTHING_SENT = "Nothing was sent: "
 UNREADABLE_PAUSE = timedelta(minutes=5)  # of a webhook whose secrets cannot be decrypted
 log = logging.getLogger(__name__)
 
+Change = Callable[[str, Callable[[DeliveryTask], DeliveryTask]], None]
+
 
 class Receivers:
-    """The receivers made so far."""
+    """The receivers made so far, each made again only when its row has changed.
 
-    def __init__(self, keyring: Keyring) -> None:
+    `change` gives tasks that wait for a webhook another receiver: `WorkerPool.change`.
+    """
+
+    def __init__(self, keyring: Keyring, change: Change = lambda *_: None) -> None:
         self._keyring = keyring
+        self._change = change
         self._known: dict[str, tuple[tuple[Any, ...], Receiver]] = {}
-        self._readable: dict[str, tuple[Any, ...]] = {}  # what could be decrypted, by the webhook's id
         self._named: set[str] = set()  # ids of webhooks about which the owner was warned
 
-    def of(self, row: Row[Any], now: datetime) -> tuple[Receiver, bool]:
-        """Return the receiver for a row with `RECEIVER_COLUMNS`, and whether it differs from the last one."""
+    def of(self, row: Row[Any], now: datetime) -> Receiver:
+        """Return the receiver for a row with `RECEIVER_COLUMNS`."""
         key = _values(row, row.headers, now)
         known = self._known.get(row.id)
-        if known is not None and known[0] == key:
-            return known[1], False
-        self._known[row.id] = (key, receiver(row.id, *key, keyring=self._keyring))
-        return self._known[row.id][1], True
+        if known is None or known[0] != key:
+            made = receiver(row.id, *key, keyring=self._keyring)
+            known = self._known[row.id] = key, made
+            self._change(row.id, lambda task: replace(task, receiver=made))
+        return known[1]
 
     def readable(self, connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[Row[Any]]:
         """Return the rows whose secrets can be decrypted; pause the others, in the caller's transaction."""
-        locked = [row for row in rows if self._is_locked(row, now)]
+        locked = [row for row in rows if self.of(row, now).is_locked]
         if not locked:
             return list(rows)
         ids = {row.id for row in locked}
@@ -193,15 +200,6 @@ class Receivers:
             names, doctor = ", ".join(row.name for row in locked), installation.typed("doctor")
             log.warning("secrets cannot be decrypted, so deliveries wait: %s. See: %s", names, doctor)
         return [row for row in rows if row.id not in ids]
-
-    def _is_locked(self, row: Row[Any], now: datetime) -> bool:
-        stored = (*needed_secrets(row, now), row.headers)
-        if self._readable.get(row.id) == stored:
-            return False
-        is_locked = receiver(row.id, *_values(row, row.headers, now), keyring=self._keyring).is_locked
-        if not is_locked:
-            self._readable[row.id] = stored
-        return is_locked
 
 
 def of_webhook(webhook: Webhook, headers: Mapping[str, str], now: datetime) -> Receiver:
@@ -225,7 +223,8 @@ def receiver(
     keyring: Keyring = NO_KEYS_KNOWN,
 ) -> Receiver:
     """Make a receiver from the values of a row, stored or decrypted. A wrong value becomes its `error`."""
-    policy = response_policy.POLICIES.get(format_name, response_policy.standard)
+    known = FORMATS.get(format_name)
+    policy = known.policy if known else response_policy.standard
     mentions = format_name == "webmention"
     made = Receiver(
         webhook_id, name, url, {}, (), b"", policy=policy, mentions=mentions, github_headers=github_headers

@@ -13,8 +13,7 @@ A kill at any point loses nothing: a lease runs out by itself, and an outcome co
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,7 +25,7 @@ from guestbook.lib.own_process import StopFlag
 from guestbook.lib.time_shares import OtherWork, TimeShares
 from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, sender
 from guestbook.outbound.attempt_recorder import Tally
-from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receiver, Receivers
+from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
 from guestbook.outbound.sender import MailSender
 from guestbook.outbound.throttle import LEAST_TIME, NO_LIMIT, Budget, RateLimiter, TimeLimit
 from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
@@ -162,7 +161,7 @@ class Dispatcher:
         self._engine = engine
         self._settings = settings
         self._host = HostLimits(self.pool, transport)
-        self._receivers = Receivers(settings.keyring)
+        self._receivers = Receivers(settings.keyring, self.pool.change)
         self._rates = RateLimiter()
         self._lease = retry_policy.lease(settings.timeout)  # time in which to send
         self._skew = timedelta() if settings.on_sqlite else claims.CLOCK_SKEW  # of hosts that share it
@@ -303,7 +302,7 @@ class Dispatcher:
         claimed = []
         for row in webhooks:
             if row.id in leased:
-                due, to, budget = leased[row.id], self._receiver(row, now), budgets.get(row.id)
+                due, to, budget = leased[row.id], self._receivers.of(row, now), budgets.get(row.id)
                 slots = budget.take(len(due)) if budget else [None] * len(due)
                 pairs = zip(due, slots, strict=True)
                 made = [
@@ -322,12 +321,6 @@ class Dispatcher:
             room = min(room, budget.log.room, self.pool.startable(row.id)) if budget else 0
         is_probe = row.unreachable_in_a_row >= retry_policy.PAUSE_AFTER  # its pause has ended: try it once
         return min(1, room) if is_probe else room
-
-    def _receiver(self, row: Row[Any], now: datetime) -> Receiver:
-        receiver, has_changed = self._receivers.of(row, now)
-        if has_changed:
-            self.pool.change(row.id, lambda task: replace(task, receiver=receiver))
-        return receiver
 
     def _drop_erased(self) -> None:
         """Drop claimed deliveries whose comment was deleted for good meanwhile."""

@@ -54,8 +54,8 @@ class EventType:
 
     name: str
     when: str  # completes “Sent when …”
-    since: str  # the first version of the guestbook that sends it
     data: Mapping[str, DataPart]
+    since: str = "0.1.0"  # the first version of the guestbook that sends it
 
     @property
     def type_name(self) -> str:
@@ -75,7 +75,7 @@ class EventType:
         body = {
             "type": {"type": "string", "const": self.name, "description": "The name of the event."},
             "timestamp": described(TIME_SCHEMA, "When it happened."),
-            "data": described(answer(parts, optional=optional), "The parts of the event."),
+            "data": _object("The parts of the event.", parts, optional),
         }
         return {"title": self.type_name, "description": f"Sent when {self.when}.", **answer(body)}
 
@@ -111,6 +111,11 @@ def _copied(value: Any, book: str) -> Any:
 
 SAMPLE_ID = "0" * 31 + "1"
 
+
+def _object(description: str, fields: Schema, optional: tuple[str, ...] = ()) -> Schema:
+    return described(answer(fields, optional=optional), description)
+
+
 PUBLIC_COMMENT_FIELDS: Schema = {  # also of the API
     "id": described(ID_SCHEMA, "Its id."),
     "name": described(TEXT_SCHEMA, "The visitor’s name; empty after a deletion for good."),
@@ -125,52 +130,44 @@ PUBLIC_COMMENT_FIELDS: Schema = {  # also of the API
         {"type": ["integer", "null"], "minimum": 1}, "Its place in the order of signing; null for spam."
     ),
 }
-ORIGIN_SCHEMA: Schema = described(
-    answer(
-        {
-            "name": described(TEXT_SCHEMA, "The source."),
-            "url": described(or_null(TEXT_SCHEMA), "The address there."),
-        }
-    ),
+ORIGIN_SCHEMA: Schema = _object(
     "Where it comes from; missing where a visitor wrote it.",
+    {
+        "name": described(TEXT_SCHEMA, "The source."),
+        "url": described(or_null(TEXT_SCHEMA), "The address there."),
+    },
 )
-LINK_SCHEMA: Schema = described(
-    answer(
-        {
-            "url": described(URL_SCHEMA, "The link."),
-            "expires_at": described(TIME_SCHEMA, "When it stops working."),
-        }
-    ),
+LINK_SCHEMA: Schema = _object(
     "A link to moderate the held comment; only for webhooks with links to moderate.",
+    {
+        "url": described(URL_SCHEMA, "The link."),
+        "expires_at": described(TIME_SCHEMA, "When it stops working."),
+    },
 )
 SAMPLE_LINK = {"url": f"{SAMPLE_BOOK}/moderate/{'0' * 87}1", "expires_at": SAMPLE_TIME_TEXT}
 
 GUESTBOOK_PART = DataPart(
-    described(
-        answer(
-            {
-                "title": described(TEXT_SCHEMA, "Its title."),
-                "url": described(URL_SCHEMA, "Its address."),
-            }
-        ),
+    _object(
         "The guestbook that sends the event.",
+        {
+            "title": described(TEXT_SCHEMA, "Its title."),
+            "url": described(URL_SCHEMA, "Its address."),
+        },
     ),
     {"title": "Guestbook", "url": SAMPLE_BOOK},
     "EventGuestbook",
 )
 COMMENT_PART = DataPart(
-    described(
-        answer(
-            PUBLIC_COMMENT_FIELDS
-            | {
-                "origin": ORIGIN_SCHEMA,
-                "note": described(
-                    TEXT_SCHEMA, "The visitor’s note to the owner; only for webhooks with links to moderate."
-                ),
-            },
-            optional=("origin", "note"),
-        ),
+    _object(
         "The comment as it was at that moment.",
+        PUBLIC_COMMENT_FIELDS
+        | {
+            "origin": ORIGIN_SCHEMA,
+            "note": described(
+                TEXT_SCHEMA, "The visitor’s note to the owner; only for webhooks with links to moderate."
+            ),
+        },
+        ("origin", "note"),
     ),
     {
         "id": SAMPLE_ID,
@@ -192,44 +189,38 @@ SEQUENCE_PART = DataPart(
 TRASHED_PART = replace(COMMENT_PART, sample=COMMENT_PART.sample | {"status": "trash"})
 MODERATION_PART = DataPart(LINK_SCHEMA, SAMPLE_LINK, "ModerationLink", is_optional=True)
 REPLY_PART = DataPart(
-    described(
-        answer(
-            {
-                "message": described(TEXT_SCHEMA, "Plain text with line breaks."),
-                "created_at": described(TIME_SCHEMA, "When it was written or last changed."),
-            }
-        ),
+    _object(
         "The owner’s answer.",
+        {
+            "message": described(TEXT_SCHEMA, "Plain text with line breaks."),
+            "created_at": described(TIME_SCHEMA, "When it was written or last changed."),
+        },
     ),
     {"message": 'Thank you, "Lace".', "created_at": SAMPLE_TIME_TEXT},
     "EventReply",
 )
-HELD_COMMENT_SCHEMA: Schema = described(
-    answer(
-        {
-            "id": described(ID_SCHEMA, "The id of the comment."),
-            "held_at": described(TIME_SCHEMA, "Since when it waits."),
-            "moderation": LINK_SCHEMA,
-        },
-        optional=("moderation",),
-    ),
+HELD_COMMENT_SCHEMA: Schema = _object(
     "One of them.",
+    {
+        "id": described(ID_SCHEMA, "The id of the comment."),
+        "held_at": described(TIME_SCHEMA, "Since when it waits."),
+        "moderation": LINK_SCHEMA,
+    },
+    ("moderation",),
 )
 WAITING_PART = DataPart(
-    described(
-        answer(
-            {
-                "count": {"type": "integer", "minimum": 1, "description": "How many comments wait in all."},
-                "since": described(TIME_SCHEMA, "Since when the oldest waits."),
-                "url": described(URL_SCHEMA, "The admin page that lists them."),
-                "comments": {
-                    "type": "array",
-                    "items": HELD_COMMENT_SCHEMA,
-                    "description": "Those that no reminder has named before, at most ten, the oldest first.",
-                },
-            }
-        ),
+    _object(
         "The held comments, without words of visitors.",
+        {
+            "count": {"type": "integer", "minimum": 1, "description": "How many comments wait in all."},
+            "since": described(TIME_SCHEMA, "Since when the oldest waits."),
+            "url": described(URL_SCHEMA, "The admin page that lists them."),
+            "comments": {
+                "type": "array",
+                "items": HELD_COMMENT_SCHEMA,
+                "description": "Those that no reminder has named before, at most ten, the oldest first.",
+            },
+        },
     ),
     {
         "count": 2,
@@ -240,34 +231,32 @@ WAITING_PART = DataPart(
     "WaitingComments",
 )
 SOURCE_PART = DataPart(
-    described(
-        answer({"id": described(ID_SCHEMA, "Its id."), "name": described(TEXT_SCHEMA, "Its name.")}),
+    _object(
         "The source that received the webhook.",
+        {"id": described(ID_SCHEMA, "Its id."), "name": described(TEXT_SCHEMA, "Its name.")},
     ),
     {"id": SAMPLE_ID, "name": "GitHub"},
     "EventSource",
 )
 INBOUND_PART = DataPart(
-    described(
-        answer(
-            {
-                "id": described(ID_SCHEMA, "Its id in the inbox."),
-                "event": described(or_null(TEXT_SCHEMA), "The sender’s name for it."),
-                "external_id": described(or_null(TEXT_SCHEMA), "The sender’s id for it."),
-                "sender": described(or_null(TEXT_SCHEMA), "The person or program that the payload names."),
-                "received_at": described(TIME_SCHEMA, "When it arrived."),
-                "hops": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "description": "How many guestbooks have forwarded it.",
-                },
-                "payload": {"description": "The sender’s data, read from JSON or a form."},
-                "left_out": described(TEXT_SCHEMA, "Why the payload is null, and where to find it."),
-                "payload_url": described(URL_SCHEMA, "Where the API has a payload that was left out."),
-            },
-            optional=("left_out", "payload_url"),
-        ),
+    _object(
         "The webhook that came in.",
+        {
+            "id": described(ID_SCHEMA, "Its id in the inbox."),
+            "event": described(or_null(TEXT_SCHEMA), "The sender’s name for it."),
+            "external_id": described(or_null(TEXT_SCHEMA), "The sender’s id for it."),
+            "sender": described(or_null(TEXT_SCHEMA), "The person or program that the payload names."),
+            "received_at": described(TIME_SCHEMA, "When it arrived."),
+            "hops": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "How many guestbooks have forwarded it.",
+            },
+            "payload": {"description": "The sender’s data, read from JSON or a form."},
+            "left_out": described(TEXT_SCHEMA, "Why the payload is null, and where to find it."),
+            "payload_url": described(URL_SCHEMA, "Where the API has a payload that was left out."),
+        },
+        ("left_out", "payload_url"),
     ),
     {
         "id": SAMPLE_ID,
@@ -312,7 +301,6 @@ DISABLED_PART = _webhook(
 )
 
 
-FIRST_VERSION = "0.1.0"
 ABOUT_COMMENT = {"comment": COMMENT_PART, "sequence": SEQUENCE_PART}  # what all events about a comment have
 BOOK = {"guestbook": GUESTBOOK_PART}  # what every event has
 
@@ -322,56 +310,47 @@ EVENTS: dict[str, EventType] = {
         EventType(
             "comment.created",
             "a comment was stored and is not spam, published or held",
-            FIRST_VERSION,
             {**ABOUT_COMMENT, "moderation": MODERATION_PART, **BOOK},
         ),
-        EventType("comment.published", "a comment became visible", FIRST_VERSION, {**ABOUT_COMMENT, **BOOK}),
+        EventType("comment.published", "a comment became visible", {**ABOUT_COMMENT, **BOOK}),
         EventType(
             "comment.deleted",
             "a comment went into the trash or the spam, or was deleted for good",
-            FIRST_VERSION,
             {**ABOUT_COMMENT, "comment": TRASHED_PART, **BOOK},
         ),
         EventType(
             "comment.replied",
             "the owner answered a comment, or changed the answer",
-            FIRST_VERSION,
             {**ABOUT_COMMENT, "reply": REPLY_PART, **BOOK},
         ),
         EventType(
             "comments.waiting",
             "comments have waited for the owner for a day; each comment is in one reminder",
-            FIRST_VERSION,
             {"waiting": WAITING_PART, **BOOK},
         ),
         EventType(
             "inbound.received",
             "one of the book’s sources forwarded a webhook",
-            FIRST_VERSION,
             {"source": SOURCE_PART, "inbound": INBOUND_PART, **BOOK},
         ),
         EventType(
             "webhook.failing",
             "an attempt to another webhook failed, and it had been healthy; once, until it recovers",
-            FIRST_VERSION,
             {"webhook": FAILING_PART, **BOOK},
         ),
         EventType(
             "webhook.recovered",
             "another webhook that was failing has had a success again",
-            FIRST_VERSION,
             {"webhook": RECOVERED_PART, **BOOK},
         ),
         EventType(
             "webhook.disabled",
             "another webhook was disabled: it failed for days, or its receiver is gone",
-            FIRST_VERSION,
             {"webhook": DISABLED_PART, **BOOK},
         ),
         EventType(
             "ping",
             "a webhook is tested, whatever events it wants",
-            FIRST_VERSION,
             {"webhook": TESTED_PART, **BOOK},
         ),
     )
@@ -380,8 +359,8 @@ EVENTS: dict[str, EventType] = {
 
 def shared_fields() -> dict[str, list[EventField]]:
     """Return the fields that every event has, and those of all events about a comment, by a heading."""
-    every = EventType("its name", "", FIRST_VERSION, BOOK).fields()
-    about = EventType("", "", FIRST_VERSION, {**ABOUT_COMMENT, **BOOK}).fields()[1:]
+    every = EventType("its name", "", BOOK).fields()
+    about = EventType("", "", {**ABOUT_COMMENT, **BOOK}).fields()[1:]
     return {
         "Every event": every,
         "Events about a comment": [one for one in about if one not in every],

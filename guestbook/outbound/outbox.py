@@ -1,4 +1,4 @@
-"""The outbox: publish an event, ping a webhook. It stores deliveries; the dispatcher sends them.
+"""The outbox: publish an event, send a sample. It stores deliveries; the dispatcher sends them.
 
 First comes how rows are made of an event, then who publishes one.
 """
@@ -14,7 +14,6 @@ from sqlalchemy import Connection, insert, or_, select
 
 from guestbook.lib import clock, ids, retry_policy, unit_of_work
 from guestbook.outbound import formats
-from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import ADDRESSED, FormatError, FormatInput
 from guestbook.queue import comment_order, erasure
 from guestbook.settings import Settings
@@ -258,15 +257,10 @@ def webhooks_superseded(connection: Connection, event: str, comment_id: str) -> 
     return {row.webhook_id for row in rows} - reached
 
 
-def ping(connection: Connection, webhook: Webhook, settings: Settings) -> str:
-    """Store the test delivery for one webhook, whatever its filter, and return the event's id."""
-    data = {"webhook": {"id": webhook.id, "name": webhook.name}}
-    return store(connection, "ping", data, settings, _inputs(connection, [webhook]))
-
-
-def send_example(connection: Connection, event: str, webhooks: Sequence[Webhook], settings: Settings) -> str:
-    """Store a delivery of the event's example for each webhook, whatever it wants; return the event's id."""
-    data = EVENTS[event].sample_data(settings.base_url)
+def send(
+    connection: Connection, event: str, data: dict[str, Any], webhooks: Sequence[Webhook], settings: Settings
+) -> str:
+    """Store a delivery of the event for each of these webhooks, whatever it wants; return the event's id."""
     return store(connection, event, data, settings, _inputs(connection, webhooks))
 
 

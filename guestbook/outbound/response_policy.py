@@ -51,13 +51,13 @@ def standard(status: int, headers: Mapping[str, str], now: datetime, _body: byte
     )
 
 
-def _slack(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -> Decision:
+def slack(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -> Decision:
     """Slack names a removed webhook or an archived channel in one word."""
     decision = standard(status, headers, now)
     return replace(decision, gone=True) if not decision.ok and body.strip() in SLACK_GONE else decision
 
 
-def _discord(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -> Decision:
+def discord(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -> Decision:
     """A 404 means that somebody has deleted the webhook. The body of a 429 says how long to wait."""
     decision = standard(status, headers, now)
     if status == 404:
@@ -65,7 +65,7 @@ def _discord(status: int, headers: Mapping[str, str], now: datetime, body: bytes
     return _with_pause(decision, status, body, "retry_after")
 
 
-def _telegram(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -> Decision:
+def telegram(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -> Decision:
     """Telegram has the message when it answers `"ok": true`. The body of a 429 says how long to wait."""
     decision = standard(status, headers, now)
     if decision.ok and not TELEGRAM_OK.match(body):
@@ -73,13 +73,13 @@ def _telegram(status: int, headers: Mapping[str, str], now: datetime, body: byte
     return _with_pause(decision, status, body, "parameters", "retry_after")
 
 
-def _email(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -> Decision:
+def email(status: int, headers: Mapping[str, str], now: datetime, body: bytes) -> Decision:
     """SMTP's 2xx is success. An enhanced code says that there is no such mailbox (RFC 3463)."""
     decision = standard(status, headers, now)
     return replace(decision, gone=True) if status >= 500 and NO_MAILBOX.match(body) else decision
 
 
-def _webmention(status: int, headers: Mapping[str, str], now: datetime, _body: bytes) -> Decision:
+def webmention(status: int, headers: Mapping[str, str], now: datetime, _body: bytes) -> Decision:
     """Only this delivery is concerned: the next one goes to another website."""
     if 200 <= status < 300:
         return OK
@@ -102,13 +102,3 @@ def _with_pause(decision: Decision, status: int, body: bytes, *path: str) -> Dec
     if not 0 < seconds < float("inf"):
         return decision
     return replace(decision, pause=max(decision.pause, min(seconds, retry_policy.RETRY_AFTER_CAP)))
-
-
-# Some chat services answer in their own way; all other formats have the standard policy.
-POLICIES: dict[str, Policy] = {
-    "slack": _slack,
-    "discord": _discord,
-    "telegram": _telegram,
-    "email": _email,
-    "webmention": _webmention,
-}

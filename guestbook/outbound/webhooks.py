@@ -24,7 +24,7 @@ from guestbook.outbound import (
     webhook_urls,
 )
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.formats import FORMATS, FormatError, bodies, chat_urls
+from guestbook.outbound.formats import FORMATS, FORMATS_WITH_LINKS, FormatError, bodies, chat_urls
 from guestbook.outbound.formats.bodies import MENTIONING_EVENTS, MENTIONING_URL
 from guestbook.queries import filtered_lists
 from guestbook.settings import Settings
@@ -86,9 +86,7 @@ def refuse_kept_headers(lines: Sequence[str] | None, old: Mapping[str, str]) -> 
 
 DEFAULT_EVENTS = ("comment.created",)
 DEFAULT_FORMAT = "json"
-# Whoever reads a message with a link to moderate can moderate. These formats go to people whom the owner has
-# invited. A topic of ntfy is open to all who guess its name. Programs may store and pass on what they get.
-FORMATS_WITH_LINKS = ("slack", "discord", "teams", "mattermost", "telegram", "email")
+PING = "ping"
 
 
 def add(
@@ -114,7 +112,7 @@ def add(
     webhook.url = webhook_urls.for_format(webhook.format, webhook.url, settings)
     refuse_unused(webhook.format, webhook.url, webhook, {})
     _check_template(webhook.format, webhook.events, wording)
-    webhook.send_moderation_links(has_links(webhook.format) if links is None else links)
+    webhook.send_moderation_links(webhook.format in FORMATS_WITH_LINKS if links is None else links)
     webhook_signatures.change(webhook, signatures)
     row_changes.refuse_taken_name(session, webhook)
     if disabled:
@@ -140,7 +138,7 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     if format_name == "template" or wording != old_wording:
         _check_template(format_name, values.get("events", webhook.events), wording)
     if links is None and format_name != webhook.format:
-        links = has_links(format_name)
+        links = format_name in FORMATS_WITH_LINKS
     receiver_links.webhook_moves(session, webhook, url, format_name)
     webhook.move(url, format_name)
     if links is not None:
@@ -170,11 +168,6 @@ def _fitting_url(
     return url
 
 
-def has_links(format_name: str) -> bool:
-    """Whether messages of the format have links to moderate unless the owner decides otherwise."""
-    return format_name in FORMATS_WITH_LINKS
-
-
 def is_verified(webhook: Webhook) -> bool:
     """Whether its receiver may verify signatures. Chat services, mailboxes and websites do not."""
     return webhook.format in ("json", "template") and not chat_urls.is_known(webhook.url)
@@ -197,9 +190,13 @@ def template_of(session: Session, webhook: Webhook) -> str | None:
     return row.text if row else None
 
 
-def ping(session: Session, webhook: Webhook, settings: Settings) -> Delivery:
-    """Store a test delivery and return it."""
-    event_id = outbox.ping(session.connection(), webhook, settings)
+def store_sample(session: Session, webhook: Webhook, settings: Settings, event: str = PING) -> Delivery:
+    """Store a test delivery, whatever events the webhook wants, and return it; raises Refused."""
+    validate.one_of(EVENTS, event, field="event", noun="event")
+    data = EVENTS[event].sample_data(settings.base_url)
+    if event == PING:
+        data = {"webhook": {"id": webhook.id, "name": webhook.name}}
+    event_id = outbox.send(session.connection(), event, data, [webhook], settings)
     return session.scalars(select(Delivery).where(Delivery.event_id == event_id)).one()
 
 
@@ -316,15 +313,3 @@ def _preview_data(session: Session, base_url: str, event: str) -> tuple[dict[str
     if "reply" in data and newest.reply:
         data["reply"] = newest.reply.public()
     return data, True
-
-
-PING = "ping"
-
-
-def store_sample(session: Session, webhook: Webhook, event: str, settings: Settings) -> Delivery:
-    """Store it and return it; raises Refused for an event that does not exist."""
-    if event == PING:
-        return ping(session, webhook, settings)
-    validate.one_of(EVENTS, event, field="event", noun="event")
-    event_id = outbox.send_example(session.connection(), event, [webhook], settings)
-    return session.scalars(select(Delivery).where(Delivery.event_id == event_id)).one()

@@ -113,7 +113,7 @@ def test_all_links_of_an_example_lead_to_the_book_that_sends_it() -> None:
     with database.writing() as session:
         rows = [session.get_one(Webhook, hook)]
         for event in EVENTS:
-            outbox.send_example(session.connection(), event, rows, mine)
+            outbox.send(session.connection(), event, EVENTS[event].sample_data(mine.base_url), rows, mine)
     for row in factories.deliveries():
         data = json.loads(row.payload)["data"]
         assert data["guestbook"]["url"] == mine.base_url
@@ -255,7 +255,7 @@ def everything_sent(app: Flask, receiver: Receiver, **columns: Any) -> dict[str,
     factories.run_pass()
     read_settings = factories.settings()
     with database.writing() as session:
-        webhooks.ping(session, session.get_one(Webhook, one), read_settings)
+        webhooks.store_sample(session, session.get_one(Webhook, one), read_settings)
         comment = session.get_one(Comment, comment_id)
         book.reply(session, comment, "Welcome!", read_settings)
         for status in ("held", "published"):

@@ -266,7 +266,8 @@ def test_deliveries_of_a_disabled_webhook_wait_and_go_when_it_is_enabled(receive
 def test_a_ping_is_marked_as_a_test(receiver: Receiver) -> None:
     hook = factories.webhook(receiver.url("/hook"), events="comment.deleted")
     with database.writing() as session:
-        event_id = outbox.ping(session.connection(), session.get_one(Webhook, hook), factories.settings())
+        webhook = session.get_one(Webhook, hook)
+        event_id = webhooks.store_sample(session, webhook, factories.settings()).event_id
     factories.run_pass()
     [request] = receiver.requests
     assert (request.headers["x-guestbook-event"], request.event_id) == ("ping", event_id)

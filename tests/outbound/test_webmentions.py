@@ -256,7 +256,7 @@ def test_a_test_says_that_there_is_no_website() -> None:
             "webmention",
             "comment.published comment.deleted",
         )
-        delivery = webhooks.ping(session, row, factories.settings())
+        delivery = webhooks.store_sample(session, row, factories.settings())
         assert delivery.status == "failed"
         assert "here is none" in (delivery.last_error or "")
 

@@ -141,7 +141,7 @@ def ping(app: Flask, url: str, name: str) -> None:
         settings = app.config["GUESTBOOK"]
         webhook = session.scalars(select(Webhook).where(Webhook.name == name)).one_or_none()
         webhook = webhook or webhooks.add(session, {"url": url, "name": name}, settings)
-        webhooks.ping(session, webhook, settings)
+        webhooks.store_sample(session, webhook, settings)
 
 
 def as_cron(command: str, home: Path) -> "subprocess.CompletedProcess[str]":

@@ -113,7 +113,7 @@ def test_a_secret_that_is_copied_to_another_row_cannot_be_read_there() -> None:
         found = stored_secrets.look(connection, factories.settings().keyring)
     assert found.unreadable == {("webhooks", other), ("sources", source)}
     assert found.why == DAMAGED_VALUE
-    sent_to, _ = Receivers(factories.settings().keyring).of(row, clock.now())
+    sent_to = Receivers(factories.settings().keyring).of(row, clock.now())
     assert (sent_to.is_locked, sent_to.error) == (True, f"{NOTHING_SENT}{DAMAGED_VALUE}")
 
 

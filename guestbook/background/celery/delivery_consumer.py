@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from queue import SimpleQueue
 from typing import Any
 
@@ -28,7 +28,7 @@ from guestbook.lib import clock, ids, own_process, resource_limits, retry_policy
 from guestbook.lib.own_process import StopFlag
 from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, sender
 from guestbook.outbound.attempt_recorder import Tally
-from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receiver, Receivers
+from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
 from guestbook.outbound.sender import MailSender
 from guestbook.outbound.throttle import Budget, RateLimiter, Slot
 from guestbook.outbound.worker_pool import MAX_UNRECORDED, WorkerPool
@@ -65,7 +65,7 @@ class Takeover:
         self.lease = retry_policy.lease(settings.timeout)  # in which to send
         self._pool = pool
         self._skew = timedelta() if settings.on_sqlite else claims.CLOCK_SKEW
-        self._receivers = Receivers(settings.keyring)
+        self._receivers = Receivers(settings.keyring, self._pool.change)
         self.rates = RateLimiter()
 
     def take(self, connection: Connection, handed: Collection[Handover], lease_end: float) -> TakenOver:
@@ -87,17 +87,11 @@ class Takeover:
         if kept:
             claims.take_over(connection, DELIVERIES, [row.id for row, _ in kept], until=until, token=token)
         taken = TakenOver(webhooks=webhooks)
-        current = {webhook_id: self._receiver(row, now) for webhook_id, row in webhooks.items()}
+        current = {webhook_id: self._receivers.of(row, now) for webhook_id, row in webhooks.items()}
         for row, slot in kept:
             task = delivery_tasks.delivery_task(row, token, lease_end, current[row.webhook_id], slot, until)
             taken.tasks[Handover(row.id, row.claimed_by)] = task
         return taken
-
-    def _receiver(self, row: Row[Any], now: datetime) -> Receiver:
-        receiver, has_changed = self._receivers.of(row, now)
-        if has_changed:
-            self._pool.change(row.id, lambda task: replace(task, receiver=receiver))
-        return receiver
 
 
 def _release(connection: Connection, waits: Sequence[tuple[Row[Any], timedelta]]) -> None:

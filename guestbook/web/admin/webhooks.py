@@ -15,7 +15,7 @@ from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.text import clean_line, clean_text
 from guestbook.outbound import webhook_signatures, webhook_urls, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.formats import CHAT_FORMATS, FORMATS
+from guestbook.outbound.formats import CHAT_FORMATS, FORMATS, FORMATS_WITH_LINKS
 from guestbook.outbound.webhook_urls import REBUILD_PRESETS
 from guestbook.outbound.webhooks import PayloadPreview
 from guestbook.queries import cron_status, filtered_lists, statistics, webhook_status
@@ -295,7 +295,7 @@ def ping(webhook_id: str) -> ResponseReturnValue:
     """Queue a ping, and show its result."""
     with writing() as session:
         webhook = row_lookup.find_locked(Webhook, webhook_id)
-        delivery_id = webhooks.ping(session, webhook, request_context.settings()).id
+        delivery_id = webhooks.store_sample(session, webhook, request_context.settings()).id
         shown = secret_pages.keep_shown(webhook)
     there = url_for(".show", webhook_id=webhook_id, ping=delivery_id, shown=shown, _anchor="ping")
     return redirect(there, 303)
@@ -309,7 +309,7 @@ def example(webhook_id: str) -> ResponseReturnValue:
         abort(422, f"There is no event {event[:60]!r}. Nothing was sent.")
     with writing() as session:
         webhook = row_lookup.find_locked(Webhook, webhook_id)
-        delivery_id = webhooks.store_sample(session, webhook, event, request_context.settings()).id
+        delivery_id = webhooks.store_sample(session, webhook, request_context.settings(), event).id
         is_pulled = webhook.is_pulled
     sentence = (
         "The example waits until its receiver fetches it."
@@ -400,7 +400,7 @@ def _form(
         webhook=webhook,
         events=EVENTS,
         formats=list(FORMATS),
-        formats_with_links=webhooks.FORMATS_WITH_LINKS,
+        formats_with_links=FORMATS_WITH_LINKS,
         preview=preview,
         presets=webhook_urls.REBUILD_PRESETS,
         used_preset=webhook_urls.REBUILD_PRESETS.get(used_preset),

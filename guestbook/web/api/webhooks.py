@@ -31,9 +31,8 @@ from guestbook.lib.json_schema import (
 )
 from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.formats import FORMATS
+from guestbook.outbound.formats import FORMATS, FORMATS_WITH_LINKS
 from guestbook.outbound.webhook_shapes import EVENTS_SCHEMA, WEBHOOK_SCHEMA
-from guestbook.outbound.webhooks import FORMATS_WITH_LINKS
 from guestbook.queries import filtered_lists
 from guestbook.queries.statistics import COUNT_LIMIT
 from guestbook.storage import row_changes
@@ -257,7 +256,7 @@ def test_webhook(webhook_id: str) -> ResponseReturnValue:
     event = request_reader.body().get("event", webhooks.PING)
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
-        delivery = webhooks.store_sample(session, webhook, event, request_context.settings())
+        delivery = webhooks.store_sample(session, webhook, request_context.settings(), event)
         return idempotency.keep(session, webhook_shapes.delivery(delivery), 202)
 
 

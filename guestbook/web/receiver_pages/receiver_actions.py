@@ -64,7 +64,7 @@ def test(link_id: str) -> ResponseReturnValue:
         with writing() as session:
             webhook = row_lookup.find_locked(Webhook, webhook_id)
             event = request.form.get("event", "")
-            delivery_id = webhooks.store_sample(session, webhook, event, request_context.settings()).id
+            delivery_id = webhooks.store_sample(session, webhook, request_context.settings(), event).id
             what = "ping" if event == "ping" else "example"
             hindrance = webhook_status.hindrance(webhook, clock.now(), what)
     except Refused as error:

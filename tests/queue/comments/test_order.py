@@ -67,7 +67,7 @@ def test_each_event_about_a_comment_has_the_next_number_in_every_webhook_and_in_
 def test_an_event_without_a_comment_has_no_number() -> None:
     hook = factories.webhook(events="ping")
     with database.writing() as session:
-        webhooks.ping(session, session.get_one(Webhook, hook), factories.settings())
+        webhooks.store_sample(session, session.get_one(Webhook, hook), factories.settings())
     assert factories.one().sequence is None
     assert "sequence" not in json.loads(factories.one().payload)["data"]
 

@@ -234,7 +234,7 @@ def test_what_we_send_to_a_bin_fits_and_what_was_changed_is_told(app: Flask, own
     with app.app_context(), Receiver() as receiver:
         webhook_id = factories.webhook(receiver.url("/hook"), name="Chat", signing_key=PAIR)
         with writing() as session:
-            webhooks.ping(session, session.get_one(Webhook, webhook_id), factories.settings())
+            webhooks.store_sample(session, session.get_one(Webhook, webhook_id), factories.settings())
         factories.run_pass()
         [request] = receiver.requests
     headers = [(name.title(), value) for name, value in request.headers.items()]
