@@ -97,7 +97,7 @@ def _add_switch(noun: Noun, verb: str, change: Callable[[Session, Any], None], h
 
 @dataclass(frozen=True)
 class Rotation:
-    """What `rotate-secret` or `rotate-key` makes anew, and how it is called."""
+    """What `rotate-secret` or `rotate-key` makes again, and how it is called."""
 
     what: str
     shown: str

@@ -19,78 +19,39 @@ ROOMS = sorted(PACKAGE.glob("*/"))
 WRITTEN = [page for page in (*PAGES, *ROOT.glob("CONTRIBUTING.md")) if page.stem != "commands"]
 MEDIAN = 15  # words of a sentence: the median must be lower
 
-# What a sentence must not have, and why.
+# What a sentence must not have, and what to write in its place.
 PATTERNS = {
     r"^(?:[Ww]ho|[Ww]hat(?! to))\b[^?]*[.:]$": "begins with a bare who or what; name the thing",
     r"(?:;|\bso that|\bbecause) (?:who|what) (?!for\b)[^?]*$": "a clause begins with a bare who or what",
     r"\b(?:is|are|was|were|be|been|being) told\b": "say who says it, or say the thing itself",
     r"\bby which\b": "say it in two sentences, or with so that",
-    r"\bas of when\b": "say: the time of receipt",
     r"\bbelongs? into\b": "belongs in",
     r"\b[Mm]end(?:s|ed|ing)?\b": "fix",
-    r"\bbegun\b": "started",
-    r"\banew\b": "again",
-    r"\bshall\b": "will, must, or: if you want",
+    r"\b(?:begun|anew|shall)\b": "started, again, will",
     r"\b(?:is|are|was|were|be) away\b": "cannot be used, or cannot be reached",
-    r"\b(?:[Hh]ears?|heard) of\b": "gets, knows or notices",
-    r"\b[Rr]uns? of cron\b": "pass, as the glossary says",
     r"\bis no \w+ of\b": "say: No webhook has the id x",
-    r"\bNo success since\b": "say: Failing for",
     r"\b(?:is|are|was|were|be) done again\b": "retry, redeliver or reprocess",
-    r"\bnothing (?:of ours )?is wanted\b": "say: the receiver answered 410 Gone",
-    r"\ball else\b": "say: everything else, or what it is",
-    r"\b[Cc]hange over\b": "switch",
-    r"(?<!all )\b(?:is|are|was|were|be|doing) well\b": "healthy, or say what works",
-    r"\b(?:to|for) (?:no|any) end\b": "finish",
-    r"\b(?:the|your|their) desk\b": "the admin pages",
-    r"\bevery?body seems\b": "say: all visitors share",
-    r"^(?:With those that are|What it gets|Delete it$|A new secret$)": "a label is a noun or a command",
 }
 FINDERS = {re.compile(pattern): why for pattern, why in PATTERNS.items()}
 
 BAD = (
     "It has the same `webhook-id`, by which receivers tell.",
     "The settings belong into a file `.env`.",
-    "everybody seems to come from one address, so that who guesses your password makes you wait too",
-    "verifies it as of when it came, reads it and acts",
     "reads it and acts; what fails keeps its reason",
     "it keeps its reason, and is done again with the next pass",
-    "Change over when you want to watch, spread and scale the sending as you do all else.",
-    "what nobody has begun ten minutes after it was published is published again",
-    "What was interrupted goes on when it is run again, and copies only what has changed.",
-    "No success since 6 minutes ago",
     "'x' is no id of a webhook",
-    "its receiver says that nothing is wanted there any more",
     "who guesses your password makes you wait.",
     "The owner is told.",
     "The tables are made anew.",
-    "Untick it if no script shall run.",
     "The database is away.",
-    "Nobody hears of a comment from elsewhere.",
-    "It goes out with the next run of cron.",
     "Mend or remove that row in the book.",
-    "A receiver that is well gets more.",
-    "With those that are ticked",
-    "What it gets",
-    "Delete it",
-    "A new secret",
 )
 GOOD = (
     "A repeat carries the same `webhook-id`, so receivers can drop it.",
     "Put settings in `.env` in the data folder.",
     "Without it all visitors share one address, so someone guessing your password locks you out as well.",
-    "Checks the signature against the time of receipt, then acts.",
     "A failure keeps its reason; fix the source and reprocess.",
-    "Switch if you already run RabbitMQ and Celery and want to monitor and scale sending with them.",
-    "Messages not started within ten minutes are published again.",
-    "Run it again after an interruption: it copies only missing or changed rows.",
-    "Failing for 6 minutes",
     "No webhook has the id x",
-    "the receiver answered 410 Gone",
-    "Selected:",
-    "Settings",
-    "Delete this webhook",
-    "Rotate secret",
 )
 
 
@@ -109,10 +70,8 @@ def test_a_good_example_is_not(sentence: str) -> None:
     assert faults(sentence) == []
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_every_pattern_finds_one_of_the_bad_examples_or_words(pattern: str) -> None:
-    words = ("came to no end", "at the desk; see the desk")
-    assert any(re.search(pattern, one) for one in (*BAD, *words))
+def test_every_pattern_finds_one_of_the_bad_examples() -> None:
+    assert [pattern for pattern in PATTERNS if not any(re.search(pattern, one) for one in BAD)] == []
 
 
 # --- documents
