@@ -5,8 +5,9 @@ import json
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from io import BufferedReader, RawIOBase, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO, TypeVar, cast
@@ -27,6 +28,7 @@ from guestbook.comments.exchange.file_formats import FIELDS
 from guestbook.comments.exchange.import_file import ImportOptions
 from guestbook.lib import drawn_face, files
 from guestbook.lib.errors import Refused
+from guestbook.lib.progress import Step
 from guestbook.lib.text import clean_line, counted, printable
 from guestbook.storage import engine_setup, preferences
 from guestbook.storage.models.comment import COMMENT_STATUSES
@@ -73,8 +75,11 @@ def export(file: Path, kind: str | None, bom: bool, name: str | None, **filters:
     # An engine of its own: a server ends idle transactions of the others, and a slow pipe leaves this idle.
     with engine_setup.opened(app_command.settings()) as engine, comment_export.snapshot(engine) as connection:
         total = comment_export.count_comments(connection, wanted)
-        with _target(file, "utf-8-sig" if bom else "utf-8") as target, _bar("Exporting", total) as move:
-            rows = _watched(comment_export.comment_rows(connection, wanted), move)
+        with (
+            _target(file, "utf-8-sig" if bom else "utf-8") as target,
+            show_progress("Exporting", total) as step,
+        ):
+            rows = _watched(comment_export.comment_rows(connection, wanted), step)
             if kind == "csv":
                 file_formats.write_csv(target, rows)
             else:
@@ -123,15 +128,19 @@ def import_(file: Path, notify_webhooks: bool, dry_run: bool, as_json: bool, **o
     and other answers name whom they answer. Comments that are there already stay as they are, so you may
     import a file again. Rows that do not fit are named and left out; then the exit code is 1.
     """
-    path, say = None if str(file) == STANDARD else file, _speaker()
+    path, say = None if str(file) == STANDARD else file, partial(_say, numbers=itertools.count(1))
     standard_input: Any = BufferedReader(cast(RawIOBase, sys.stdin.buffer))
     with (
         import_file.opened(path, standard_input, ImportOptions(**options)) as opened,
-        _bar("Importing", opened.size) as move,
+        show_progress("Importing", opened.size) as step,
     ):
-        rules = ImportRules(
-            app_command.settings(), dry_run, notify_webhooks, say, lambda: move(opened.position())
-        )
+        places = [0]
+
+        def move() -> None:
+            places.append(opened.position())
+            step(places[-1] - places[-2])
+
+        rules = ImportRules(app_command.settings(), dry_run, notify_webhooks, say, move)
         report = comment_import.run_import(opened.rows, rules)
     if not report.rows:
         page = options["page"]
@@ -168,47 +177,26 @@ def _target(file: Path, encoding: str) -> Iterator[TextIO]:
         raise Refused(f"{file} cannot be written: {error.strerror or error}.") from None
 
 
-@contextmanager
-def _bar(label: str, length: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on a terminal; give the function that moves it to a place."""
-    at = 0
-    with show_progress(label, length) as step:
-
-        def move(place: int) -> None:
-            nonlocal at
-            step(place - at)
-            at = place
-
-        yield move
-
-
-def _watched(rows: Iterable[T], move: Callable[[int], None]) -> Iterator[T]:
+def _watched(rows: Iterable[T], step: Step) -> Iterator[T]:
     for number, row in enumerate(rows, 1):
         yield row
         if number % SHOWN_EVERY == 0:
-            move(number)
+            step(SHOWN_EVERY)
 
 
-def _speaker() -> Callable[[str], None]:
-    """Return what prints the sentences about single rows, the first hundred."""
-    numbers = itertools.count(1)
-
-    def say(sentence: str) -> None:
-        number = next(numbers)
-        if number <= MOST_SENTENCES:
-            click.echo(printable(sentence), err=True)
-        elif number == MOST_SENTENCES + 1:
-            click.echo("There are more; they are counted below.", err=True)
-
-    return say
+def _say(sentence: str, numbers: Iterator[int]) -> None:
+    """Print a sentence about a single row, if it is one of the first hundred."""
+    number = next(numbers)
+    if number <= MOST_SENTENCES:
+        click.echo(printable(sentence), err=True)
+    elif number == MOST_SENTENCES + 1:
+        click.echo("There are more; they are counted below.", err=True)
 
 
 def _print(report: ImportReport, *, is_rehearsal: bool) -> None:
-    total = report.stored.total()
-    by_status = ", ".join(
-        f"{report.stored[name]:,} {name}" for name in COMMENT_STATUSES if report.stored[name]
-    )
-    did = "Would import" if is_rehearsal else "Imported"
+    total, did = report.stored.total(), "Would import" if is_rehearsal else "Imported"
+    counts = [(name, report.stored[name]) for name in COMMENT_STATUSES]
+    by_status = ", ".join(f"{count:,} {name}" for name, count in counts if count)
     click.echo(f"{did} {counted(total, 'comment')}{f': {by_status}' if total else ''}.")
     if report.there:
         click.echo(f"There already: {report.there:,}.")
@@ -244,31 +232,28 @@ def export_site(folder: Path) -> None:
 
 def _write(part: Path, connection: Connection) -> int:
     """Write all files; return how many comments they have."""
-    book, total = preferences.read(connection), 0
+    book, base_url, total = preferences.read(connection), app_command.settings().base_url, 0
     for name in (*SITE_FILES, *LOOK_FILES.get(book.look, ())):
         shutil.copyfile(Path(str(current_app.static_folder), name), part / name)
     if book.own_css:
         (part / "own.css").write_text(book.own_css, encoding="utf-8")
     with (part / "comments.json").open("w", encoding="utf-8") as file:
-        head = {"title": book.title, "url": f"{app_command.settings().base_url}/"}
+        head = {"title": book.title, "url": f"{base_url}/"}
         file.write(f'{json.dumps(head, ensure_ascii=False)[:-1]}, "comments": [')
         for page in comment_export.site_pages(connection, book.per_page):
             _write_page(part, page, book)
             for row in page.rows:
                 _write_comment(part, row, book)
-                line = json.dumps(
-                    comment_export.public_fields(row, app_command.settings().base_url), ensure_ascii=False
-                )
-                file.write(f"{',' if total else ''}\n{line}")
+                fields = comment_export.public_fields(row, base_url)
+                file.write(f"{',' if total else ''}\n{json.dumps(fields, ensure_ascii=False)}")
                 total += 1
         file.write("\n]}\n")
     return total
 
 
 def _write_page(part: Path, page: SitePage, book: Preferences) -> None:
-    articles = [
-        _article(row, f"comments/{row['id']}/index.html", _picture(row, book), "") for row in page.rows
-    ]
+    links = [(row, f"comments/{row['id']}/index.html") for row in page.rows]
+    articles = [_article(row, link, _picture(row, book), "") for row, link in links]
     html = render_template("site/page.html", book=book, page=page, articles=articles, root="")
     (part / page.name).write_text(html, encoding="utf-8")
 
