@@ -22,20 +22,25 @@ def packed(encoding: str) -> Answer:
     return Answer(headers={**mention_pages.HTML, "Content-Encoding": encoding}, body=b"\x0b\x02")
 
 
+def of_type(content_type: str, body: bytes) -> Answer:
+    return Answer(headers={"Content-Type": content_type}, body=body)
+
+
 ANSWERS = {
     "The page is gone: its server answered 404.": Answer(404),
     "The page is gone: its server answered 410.": Answer(410),
-    "The page’s server did not send the page. (HTTP 403)": Answer(403),
-    "The page does not link to the target.": html("<p>Hello"),
+    **{
+        f"The page’s server did not send the page. (HTTP {code})": Answer(code)
+        for code in (400, 401, 403, 451)
+    },
+    "The page does not link to the target.": html(
+        "{home} <!-- <a href='{home}'> --> &lt;a href='{home}'&gt; <a href='{home}x'>x</a>"
+    ),
     "The page does not link to the target, but to another page of this book.": html(OTHER_PAGE),
     "The body is compressed in an unknown way. Only gzip and deflate are supported.": packed("br"),
     "The body claims to be compressed, but cannot be unpacked. (gzip)": packed("gzip"),
-    "Only pages in HTML, JSON and plain text can be read. (image/png)": Answer(
-        headers={"Content-Type": "image/png"}
-    ),
-    "The page claims to be JSON, but is not.": Answer(
-        headers={"Content-Type": "application/json"}, body=b"{"
-    ),
+    "Only pages in HTML, JSON and plain text can be read. (image/png)": of_type("image/png", b"\x89PNG"),
+    "The page claims to be JSON, but is not.": of_type("application/json", b"[" * 100_000),
 }
 
 

@@ -19,7 +19,6 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND
 from guestbook.transport import FAILURE_SENTENCES, PAGE_LIMIT
-from guestbook.transport.failure import LASTING
 from tests.conftest import running
 from tests.support import inbound_factories, mention_pages, socket_receiver
 from tests.support.mention_pages import comments, html, mention, page
@@ -81,12 +80,6 @@ def test_a_connection_that_cannot_be_made_is_tried_again(app: Flask) -> None:
     assert (row.status, row.attempts) == ("new", 1)
     assert row.error.startswith("The page could not be fetched. The connection could not be made.")
     assert "connection" not in app.test_client().get(status).text
-
-
-@pytest.mark.parametrize("status", [400, 401, 403, 451])
-def test_a_refusal_is_final(status: int, app: Flask, receiver: Receiver) -> None:
-    receiver.answer("/post", Answer(status))
-    assert failure(app, receiver) == f"The page’s server did not send the page. (HTTP {status})"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -237,9 +230,6 @@ def test_a_compressed_page_is_unpacked_up_to_the_limit(app: Flask, receiver: Rec
     bomb = gzip.compress(bytes(30 * PAGE_LIMIT))
     receiver.answer("/bomb", Answer(headers={**mention_pages.HTML, "Content-Encoding": "gzip"}, body=bomb))
     assert failure(app, receiver, "/bomb") == "The page does not link to the target."
-    broken = Answer(headers={**mention_pages.HTML, "Content-Encoding": "br"}, body=b"\x0b\x02")
-    receiver.answer("/brotli", broken)
-    assert "compressed in an unknown way" in failure(app, receiver, "/brotli")
 
 
 @pytest.mark.parametrize(
@@ -257,16 +247,6 @@ def test_other_kinds_of_pages_may_link_too(kind: str, body: str, app: Flask, rec
     mention(app, receiver)
     (comment,) = comments()
     assert comment.message == "mentioned this book."
-
-
-def test_a_picture_is_no_page(app: Flask, receiver: Receiver) -> None:
-    receiver.answer("/post", Answer(headers={"Content-Type": "image/png"}, body=b"\x89PNG"))
-    assert failure(app, receiver) == "Only pages in HTML, JSON and plain text can be read. (image/png)"
-
-
-def test_deep_json_is_a_page_without_links(app: Flask, receiver: Receiver) -> None:
-    receiver.answer("/post", Answer(headers={"Content-Type": "application/json"}, body=b"[" * 100_000))
-    assert failure(app, receiver) == "The page claims to be JSON, but is not."
 
 
 def test_a_slow_page_delays_no_other(environ: dict[str, str], receiver: Receiver) -> None:
@@ -296,10 +276,6 @@ def test_without_mf2py_it_says_so(app: Flask, receiver: Receiver, monkeypatch: p
     row = inbound_factories.row()
     assert row.status == "new"
     assert row.error.startswith("The page could not be read. The package mf2py is not installed")
-
-
-def test_reasons_that_last_are_reasons() -> None:
-    assert set(FAILURE_SENTENCES) > LASTING
 
 
 def test_a_page_over_which_ten_passes_ended_is_left_alone(app: Flask, receiver: Receiver) -> None:

@@ -4,31 +4,21 @@ from typing import Any
 
 import pytest
 
+from guestbook.inbound.samples import SAMPLES
 from guestbook.inbound.senders import PRESETS
 from guestbook.lib import template_sandbox
 
-REPO: dict[str, Any] = {"full_name": "ada/engine", "html_url": "https://git.example/ada/engine"}
-ADA: dict[str, Any] = {"login": "ada", "html_url": "https://git.example/ada"}
-ABOUT: dict[str, Any] = {"repository": REPO, "sender": ADA}
-ISSUE: dict[str, Any] = {
-    "number": 5,
-    "title": "It {{ smokes }} <b>",
-    "html_url": "https://git.example/ada/engine/issues/5",
-}
-PULL: dict[str, Any] = {
-    "number": 6,
-    "title": "Oil it",
-    "html_url": "https://git.example/ada/engine/pull/6",
-    "merged": False,
-}
-RELEASE: dict[str, Any] = {
-    "tag_name": "v2",
-    "name": "Second",
-    "html_url": "https://git.example/ada/engine/releases/v2",
-}
-REMARK: dict[str, Any] = {"body": "Same here.", "html_url": "https://git.example/ada/engine/issues/5#c1"}
-COMPARE = "https://git.example/ada/engine/compare/a...b"
 SHAPES: list[Any] = ["", "text", [], [1], 5, None, True, {}]
+SAMPLE: dict[str, dict[str, Any]] = {one.name: one.payload for one in SAMPLES["github"]}
+PLACE = "https://github.com/ada/lighthouse"
+COMPARE = "https://git.example/ada/lighthouse/compare/a...b"
+
+
+def changed(name: str, **parts: Any) -> dict[str, Any]:
+    """A sample of GitHub with other parts; a dict changes only what it names."""
+    payload = SAMPLE[name]
+    merged = {key: {**payload.get(key, {}), **part} for key, part in parts.items() if isinstance(part, dict)}
+    return {**payload, **parts, **merged}
 
 
 def commits(count: int) -> list[dict[str, str]]:
@@ -47,135 +37,97 @@ def lines(*args: Any, **options: Any) -> list[str]:
 
 
 Case = tuple[str, str, dict[str, Any], list[str]]  # event, action, payload, lines
+
+
+def case(name: str, *expected: str, **parts: Any) -> Case:
+    event, _, action = name.partition(".")
+    return event, action, changed(name, **parts), list(expected)
+
+
+OPENED = "ada opened issue #7 in ada/lighthouse"
 CASES: list[Case] = [
-    (
+    case("issues.opened", f"{OPENED}: The lamp flickers", f"{PLACE}/issues/7"),
+    case("issues.opened", f"{OPENED}: {{{{ x }}}} <b>", f"{PLACE}/issues/7", issue={"title": "{{ x }} <b>"}),
+    case(
         "push",
-        "",
-        {**ABOUT, "ref": "refs/heads/main", "commits": commits(1), "compare": COMPARE},
-        ["ada pushed 1 commit to main in ada/engine:", "- Turn wheel 1", COMPARE],
+        "ada pushed 1 commit to main in ada/lighthouse:",
+        "- Turn wheel 1",
+        f"{PLACE}/compare/1…2",
+        commits=commits(1),
     ),
-    (
+    case(
         "push",
-        "",
-        {**ABOUT, "ref": "refs/heads/fix/oil", "commits": commits(7), "compare_url": COMPARE},
-        [
-            "ada pushed 7 commits to fix/oil in ada/engine:",
-            *(f"- Turn wheel {number}" for number in range(1, 6)),
-            "and 2 more",
-            COMPARE,
-        ],
+        "ada pushed 7 commits to fix/oil in ada/lighthouse:",
+        *(f"- Turn wheel {number}" for number in range(1, 6)),
+        "and 2 more",
+        COMPARE,
+        ref="refs/heads/fix/oil",
+        commits=commits(7),
+        compare=None,
+        compare_url=COMPARE,
     ),
-    (
-        "push",
-        "",
-        {**ABOUT, "ref": "refs/tags/v2", "commits": [], "created": True},
-        ["ada tagged v2 in ada/engine", REPO["html_url"]],
+    case("push", "ada tagged v2 in ada/lighthouse", PLACE, ref="refs/tags/v2", commits=[], created=True),
+    case(
+        "pull_request.closed",
+        "ada merged pull request #8 in ada/lighthouse: A brighter lamp",
+        f"{PLACE}/pull/8",
     ),
-    (
-        "issues",
-        "opened",
-        {**ABOUT, "issue": ISSUE},
-        ["ada opened issue #5 in ada/engine: It {{ smokes }} <b>", ISSUE["html_url"]],
+    case(
+        "pull_request.closed",
+        "ada closed pull request #8 in ada/lighthouse: A brighter lamp",
+        f"{PLACE}/pull/8",
+        pull_request={"merged": False},
     ),
-    (
-        "pull_request",
-        "closed",
-        {**ABOUT, "pull_request": PULL},
-        ["ada closed pull request #6 in ada/engine: Oil it", PULL["html_url"]],
+    case("release.published", "ada released 1.0 of ada/lighthouse", f"{PLACE}/releases/1.0"),
+    case(
+        "release.published",
+        "ada released v2 of ada/lighthouse",
+        f"{PLACE}/releases/1.0",
+        release={"name": None, "tag_name": "v2"},
     ),
-    (
-        "pull_request",
-        "closed",
-        {**ABOUT, "pull_request": {**PULL, "merged": True}},
-        ["ada merged pull request #6 in ada/engine: Oil it", PULL["html_url"]],
+    case("star.created", "ada gave ada/lighthouse a star. Thank you!", PLACE),
+    case(
+        "issue_comment.created",
+        "ada commented on issue #7 in ada/lighthouse: The lamp flickers",
+        "It is the wick.",
+        f"{PLACE}/issues/7#issuecomment-1",
     ),
-    (
-        "release",
-        "published",
-        {**ABOUT, "release": RELEASE},
-        ["ada released Second of ada/engine", RELEASE["html_url"]],
+    case(
+        "issue_comment.created",
+        "ada commented on pull request #7 in ada/lighthouse: The lamp flickers",
+        "It is the wick.",
+        f"{PLACE}/issues/7#issuecomment-1",
+        issue={"pull_request": {"url": PLACE}},
     ),
-    (
-        "release",
-        "published",
-        {**ABOUT, "release": {**RELEASE, "name": None}},
-        ["ada released v2 of ada/engine", RELEASE["html_url"]],
+    case(
+        "discussion.created",
+        "ada started discussion #9 in ada/lighthouse:",
+        "Which oil is best?",
+        f"{PLACE}/discussions/9",
     ),
-    ("star", "created", ABOUT, ["ada gave ada/engine a star. Thank you!", REPO["html_url"]]),
-    (
-        "issue_comment",
-        "created",
-        {**ABOUT, "issue": ISSUE, "comment": REMARK},
-        ["ada commented on issue #5 in ada/engine: It {{ smokes }} <b>", "Same here.", REMARK["html_url"]],
+    case(
+        "pull_request_review.submitted",
+        "ada approved pull request #8 in ada/lighthouse: A brighter lamp",
+        f"{PLACE}/pull/8#review",
+        review={"body": None},
     ),
-    (
-        "issue_comment",
-        "created",
-        {**ABOUT, "issue": {**ISSUE, "pull_request": {"url": "https://git.example"}}, "comment": REMARK},
-        [
-            "ada commented on pull request #5 in ada/engine: It {{ smokes }} <b>",
-            "Same here.",
-            REMARK["html_url"],
-        ],
+    case(
+        "pull_request_review.submitted",
+        "ada asked for changes to pull request #8 in ada/lighthouse: A brighter lamp",
+        "It shines.",
+        f"{PLACE}/pull/8#review",
+        review={"state": "changes_requested"},
     ),
-    (
-        "discussion",
-        "created",
-        {**ABOUT, "discussion": {"number": 9, "title": "Which oil?", "html_url": COMPARE}},
-        ["ada started discussion #9 in ada/engine:", "Which oil?", COMPARE],
-    ),
-    (
-        "pull_request_review",
-        "submitted",
-        {**ABOUT, "pull_request": PULL, "review": {"state": "approved", "body": None, "html_url": COMPARE}},
-        ["ada approved pull request #6 in ada/engine: Oil it", COMPARE],
-    ),
-    (
-        "pull_request_review",
-        "submitted",
-        {
-            **ABOUT,
-            "pull_request": PULL,
-            "review": {"state": "changes_requested", "body": "More oil.", "html_url": COMPARE},
-        },
-        ["ada asked for changes to pull request #6 in ada/engine: Oil it", "More oil.", COMPARE],
-    ),
-    ("fork", "", {**ABOUT, "forkee": {"html_url": COMPARE}}, ["ada forked ada/engine", COMPARE]),
-    (
-        "sponsorship",
-        "created",
-        {"sender": ADA, "sponsorship": {"privacy_level": "public", "sponsorable": {"login": "babbage"}}},
-        ["ada became a sponsor of babbage. Thank you!"],
-    ),
-    (
-        "workflow_run",
-        "completed",
-        {
-            **ABOUT,
-            "workflow_run": {
-                "name": "Tests",
-                "run_number": 12,
-                "head_branch": "main",
-                "conclusion": "failure",
-                "html_url": COMPARE,
-            },
-        },
-        ["Tests #12 failed on main in ada/engine", COMPARE],
-    ),
-    (
-        "deployment_status",
-        "created",
-        {
-            **ABOUT,
-            "deployment_status": {"state": "success", "environment": "production", "target_url": COMPARE},
-        },
-        ["ada/engine was deployed to production", COMPARE],
-    ),
-    (
-        "deployment_status",
-        "",
-        {**ABOUT, "deployment_status": {"state": "error"}, "deployment": {"environment": "test"}},
-        ["ada/engine could not be deployed to test"],
+    case("fork", "ada forked ada/lighthouse", "https://github.com/grace/lighthouse"),
+    case("sponsorship.created", "ada became a sponsor of lighthouse. Thank you!"),
+    case("workflow_run.completed", "Tests #12 failed on main in ada/lighthouse", f"{PLACE}/actions/runs/12"),
+    case("deployment_status.created", "ada/lighthouse was deployed to production"),
+    case(
+        "deployment_status.created",
+        "ada/lighthouse could not be deployed to test",
+        COMPARE,
+        deployment_status={"state": "error", "environment": None, "target_url": COMPARE},
+        deployment={"environment": "test"},
     ),
 ]
 
@@ -187,7 +139,7 @@ def test_an_event_of_github_reads_like_a_sentence(
     for name in ("github", f"github-{event}"):
         made = run(name, event, payload, action)
         assert made.text.strip().splitlines() == expected
-        assert (made.names["name"], made.names["website"]) == ("ada", ADA["html_url"])
+        assert (made.names["name"], made.names["website"]) == ("ada", "https://github.com/ada")
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if name.startswith("github-")])
@@ -196,117 +148,82 @@ def test_a_template_for_one_event_leaves_all_others_alone(name: str) -> None:
         assert bool(lines(name, event, payload, action=action)) == (name == f"github-{event}")
 
 
-@pytest.mark.parametrize(
-    ("event", "action"),
-    [
-        ("issues", "labeled"),
-        ("issues", ""),
-        ("pull_request", "synchronize"),
-        ("release", "created"),
-        ("star", "deleted"),
-        ("push", ""),
-        ("ping", ""),
-        ("issue_comment", "edited"),
-        ("discussion", "labeled"),
-        ("pull_request_review", "submitted"),
-        ("pull_request_review", "dismissed"),
-        ("sponsorship", "created"),
-        ("sponsorship", "cancelled"),
-        ("workflow_run", "completed"),
-        ("workflow_run", "requested"),
-        ("deployment_status", "created"),
-        ("", ""),
-    ],
+NO_NEWS = (
+    *("issues.labeled", "issues", "pull_request.synchronize", "release.created", "star.deleted", "push", ""),
+    *("ping", "issue_comment.edited", "discussion.labeled", "pull_request_review.submitted"),
+    *("pull_request_review.dismissed", "sponsorship.created", "sponsorship.cancelled"),
+    *("workflow_run.completed", "workflow_run.requested", "deployment_status.created"),
 )
-def test_what_is_no_news_gives_no_text(event: str, action: str) -> None:
-    payload = {
-        **{**ABOUT, "issue": ISSUE, "pull_request": PULL, "release": RELEASE, "commits": [], "ref": None},
-        **{"comment": REMARK, "discussion": ISSUE, "review": {"state": "commented", "body": "Hm"}},
-        **{"sponsorship": {"privacy_level": "private"}, "workflow_run": {"conclusion": "success"}},
-        "deployment_status": {"state": "pending"},
-    }
+
+
+@pytest.mark.parametrize("name", NO_NEWS)
+def test_what_is_no_news_gives_no_text(name: str) -> None:
+    payload = {key: part for sample in SAMPLE.values() for key, part in sample.items()}
+    payload |= {"commits": [], "ref": None, "review": {"state": "commented", "body": "Hm"}}
+    payload |= {"sponsorship": {"privacy_level": "private"}, "workflow_run": {"conclusion": "success"}}
+    payload |= {"deployment_status": {"state": "pending"}}
+    event, _, action = name.partition(".")
     assert lines("github", event, payload, action=action) == []
 
 
 def test_a_branch_that_was_deleted_gives_no_text() -> None:
-    payload = {**ABOUT, "ref": "refs/heads/old", "commits": [], "deleted": True, "created": False}
-    assert lines("github", "push", payload) == []
+    assert lines("github", "push", changed("push", commits=[], deleted=True, created=False)) == []
 
 
 def test_who_has_no_name_gets_the_sources() -> None:
-    made = run("github", "star", {"repository": REPO, "sender": None}, "created", sender="")
-    assert made.text.startswith("My forge gave ada/engine a star.")
+    made = run("github", "star", {**SAMPLE["star.created"], "sender": None}, "created", sender="")
+    assert made.text.startswith("My forge gave ada/lighthouse a star.")
     assert (made.names["name"], made.names["website"]) == ("My forge", "")
 
 
 def test_long_titles_and_messages_are_cut() -> None:
-    text = run("github", "issues", {**ABOUT, "issue": {**ISSUE, "title": "x" * 5000}}, "opened").text
-    assert len(text) < 400
-    push = {**ABOUT, "ref": "refs/heads/main", "commits": [{"message": "x" * 5000}] * 9}
-    assert len(run("github", "push", push).text) < 1000
+    assert (
+        len(run("github", "issues", changed("issues.opened", issue={"title": "x" * 5000}), "opened").text)
+        < 400
+    )
+    assert len(run("github", "push", changed("push", commits=[{"message": "x" * 5000}] * 9)).text) < 1000
 
 
 PROJECT = {"path_with_namespace": "ada/engine", "web_url": "https://gitlab.example/ada/engine"}
 BY_ADA: dict[str, Any] = {"user": {"name": "Ada", "username": "ada"}, "project": PROJECT}
 URL = "https://gitlab.example/ada/engine/-/1"
-THING: dict[str, Any] = {"iid": 1, "title": "It smokes", "url": URL}
+THING: dict[str, Any] = {"iid": 1, "title": "It smokes", "url": URL, "note": "Same here."}
+THING |= {"id": 31, "ref": "main", "status": "failed"}  # of a pipeline
+
+
+def of_gitlab(kind: str, *expected: str, **parts: Any) -> Case:
+    event, _, action = kind.partition(".")
+    return event, action, {**BY_ADA, "object_attributes": THING, **parts}, list(expected)
+
+
 GITLAB: list[Case] = [
-    (
+    of_gitlab(
         "push",
-        "",
-        {
-            **{"user_name": "Ada", "ref": "refs/heads/main", "project": PROJECT, "total_commits_count": 7},
-            "commits": [{"title": f"Turn wheel {number}", "message": "…"} for number in range(1, 8)],
-        },
-        [
-            "Ada pushed 7 commits to main in ada/engine:",
-            *(f"- Turn wheel {number}" for number in range(1, 6)),
-            "and 2 more",
-            PROJECT["web_url"],
-        ],
+        "Ada pushed 7 commits to main in ada/engine:",
+        *(f"- Turn wheel {number}" for number in range(1, 6)),
+        "and 2 more",
+        PROJECT["web_url"],
+        user_name="Ada",
+        ref="refs/heads/main",
+        total_commits_count=7,
+        commits=[{"title": f"Turn wheel {number}", "message": "…"} for number in range(1, 8)],
     ),
-    (
-        "tag_push",
-        "",
-        {"user_name": "Ada", "ref": "refs/tags/v1", "checkout_sha": "8216", "project": PROJECT},
-        ["Ada tagged v1 in ada/engine", PROJECT["web_url"]],
+    of_gitlab(
+        "tag_push", "Ada tagged v1 in ada/engine", PROJECT["web_url"], ref="refs/tags/v1", checkout_sha="8"
     ),
-    (
-        "issue",
-        "open",
-        {**BY_ADA, "object_attributes": THING},
-        ["Ada opened issue #1 in ada/engine: It smokes", URL],
+    of_gitlab("issue.open", "Ada opened issue #1 in ada/engine: It smokes", URL),
+    of_gitlab("merge_request.merge", "Ada merged merge request !1 in ada/engine: It smokes", URL),
+    of_gitlab("note.create", "Ada commented on It smokes:", "Same here.", URL, issue={"title": "It smokes"}),
+    of_gitlab(
+        "release.create",
+        "Ada released Second of ada/engine",
+        URL,
+        name="Second",
+        tag="v2",
+        url=URL,
+        commit={"author": {"name": "Ada"}},
     ),
-    (
-        "merge_request",
-        "merge",
-        {**BY_ADA, "object_attributes": THING},
-        ["Ada merged merge request !1 in ada/engine: It smokes", URL],
-    ),
-    (
-        "note",
-        "create",
-        {**BY_ADA, "object_attributes": {"note": "Same here.", "url": URL}, "issue": {"title": "It smokes"}},
-        ["Ada commented on It smokes:", "Same here.", URL],
-    ),
-    (
-        "release",
-        "create",
-        {
-            "project": PROJECT,
-            "name": "Second",
-            "tag": "v2",
-            "url": URL,
-            "commit": {"author": {"name": "Ada"}},
-        },
-        ["Ada released Second of ada/engine", URL],
-    ),
-    (
-        "pipeline",
-        "",
-        {**BY_ADA, "object_attributes": {"id": 31, "ref": "main", "status": "failed", "url": URL}},
-        ["Pipeline #31 failed on main in ada/engine", URL],
-    ),
+    of_gitlab("pipeline", "Pipeline #31 failed on main in ada/engine", URL),
 ]
 
 
@@ -347,15 +264,15 @@ def test_what_is_no_news_of_gitlab_gives_no_text(event: str, action: str, attrib
 
 def test_gitea_names_a_fork_and_a_review_in_its_own_way() -> None:
     mine = {"full_name": "bob/engine", "html_url": "https://git.example/bob/engine"}
-    fork = {"forkee": REPO, "repository": mine, "sender": {"login": "bob"}}
-    assert lines("gitea", "fork", fork, sender="bob") == ["bob forked ada/engine", mine["html_url"]]
-    review = {**ABOUT, "pull_request": PULL, "review": {"type": "x", "content": "Fine."}}
+    fork = {"forkee": SAMPLE["fork"]["repository"], "repository": mine, "sender": {"login": "bob"}}
+    assert lines("gitea", "fork", fork, sender="bob") == ["bob forked ada/lighthouse", mine["html_url"]]
+    review = changed("pull_request_review.submitted", review={"type": "x", "content": "Fine.", "body": None})
     assert lines("gitea", "pull_request_approved", review, "reviewed") == [
-        "ada approved pull request #6 in ada/engine: Oil it",
+        "ada approved pull request #8 in ada/lighthouse: A brighter lamp",
         "Fine.",
-        PULL["html_url"],
+        f"{PLACE}/pull/8",
     ]
-    for event, action, payload, expected in CASES[:8]:
+    for event, action, payload, expected in CASES[:9]:
         assert lines("gitea", event, payload, action) == expected
 
 
