@@ -4,21 +4,26 @@ import io
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import delete, select
 
-from guestbook.inbound import senders, verify_and_decide
+from guestbook.inbound import processor, senders, verify_and_decide
+from guestbook.inbound.processor import Processor
 from guestbook.lib import clock
 from guestbook.lib.verification import sign_request
+from guestbook.queries import filtered_lists
+from guestbook.queue import redelivery
 from guestbook.storage import database
-from guestbook.storage.database import db
-from guestbook.storage.models import INBOUND, Comment, Delivery, Origin, Webhook
-from tests.support import inbound_factories
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import INBOUND, Comment, Delivery, InboundEvent, Origin, Webhook
+from tests.support import factories, inbound_factories
 
 Sending = Callable[..., list[str]]
+FAILED = filtered_lists.InboundEvents(status="failed").condition()
 ISSUE = {
     "action": "opened",
     "issue": {"number": 5, "title": "It rains in", "html_url": "https://example.org/5"},
@@ -27,9 +32,17 @@ ISSUE = {
 }
 
 
-@pytest.fixture
-def each_client(each_app: Flask) -> FlaskClient:
-    return each_app.test_client()
+def github_source(template: str = senders.PRESETS["github"], **columns: Any) -> str:
+    return inbound_factories.source(
+        verify="github", secret=inbound_factories.SECRET, template=template, **columns
+    )
+
+
+def forwarding_source(**columns: Any) -> str:
+    """A source that forwards, and a webhook that wants it."""
+    with writing() as session:
+        session.add(Webhook(name="w", url="http://127.0.0.1:9/", events="inbound.received", headers={}))
+    return inbound_factories.source(action="forward", template=None, **columns)
 
 
 # --- what becomes of an event
@@ -38,12 +51,7 @@ def each_client(each_app: Flask) -> FlaskClient:
 def test_an_event_of_github_becomes_a_comment_that_says_where_it_came_from(
     each_app: Flask, each_client: FlaskClient
 ) -> None:
-    inbound_factories.source(
-        name="GitHub",
-        verify="github",
-        secret=inbound_factories.SECRET,
-        template=senders.PRESETS["github"],
-    )
+    github_source(name="GitHub")
     assert inbound_factories.github(each_client, ISSUE, "d1").status_code == 202
     assert inbound_factories.row().status == "new"
     inbox = inbound_factories.process(each_app)
@@ -83,9 +91,8 @@ def test_a_form_with_a_file_becomes_a_comment_of_its_fields(app: Flask, client: 
 def test_a_forwarded_event_goes_to_the_webhooks_that_want_it(
     each_app: Flask, each_client: FlaskClient
 ) -> None:
-    source_id = inbound_factories.source(action="forward", template=None)
-    with database.writing() as session:
-        session.add(Webhook(name="w", url="http://127.0.0.1:9/", events="inbound.received", headers={}))
+    source_id = forwarding_source()
+    with writing() as session:
         session.add(Webhook(name="v", url="http://127.0.0.1:9/", events="comment.created", headers={}))
     inbound_factories.post(each_client, {"type": "thing.made", "n": 1})
     inbound_factories.process(each_app)
@@ -101,9 +108,7 @@ def test_a_forwarded_event_goes_to_the_webhooks_that_want_it(
 def test_a_payload_that_is_too_long_to_be_passed_on_is_left_out_and_the_rest_goes(
     app: Flask, client: FlaskClient
 ) -> None:
-    inbound_factories.source(action="forward", template=None)
-    with database.writing() as session:
-        session.add(Webhook(name="w", url="http://127.0.0.1:9/", events="inbound.received", headers={}))
+    forwarding_source()
     inbound_factories.post(client, {"text": "x" * 20_000})
     inbound_factories.process(app)
     payload = db.session.scalars(select(Delivery.payload)).one()
@@ -118,9 +123,7 @@ def test_a_payload_that_is_too_long_to_be_passed_on_is_left_out_and_the_rest_goe
 def test_a_large_payload_is_passed_on_in_full_if_the_owner_wants_it(
     each_app: Flask, each_client: FlaskClient
 ) -> None:
-    inbound_factories.source(action="forward", template=None, forwarded_in_full_since=clock.now())
-    with database.writing() as session:
-        session.add(Webhook(name="w", url="http://127.0.0.1:9/", events="inbound.received", headers={}))
+    forwarding_source(forwarded_in_full_since=clock.now())
     for size in (verify_and_decide.FULL_FORWARD_LIMIT - 20, verify_and_decide.FULL_FORWARD_LIMIT):
         assert inbound_factories.post(each_client, {"text": "x" * size}).status_code == 202
     inbound_factories.process(each_app)
@@ -148,9 +151,7 @@ def test_what_is_forwarded_in_a_circle_ends(app: Flask, client: FlaskClient) -> 
 def test_what_is_not_signed_well_fails_with_a_reason_and_does_nothing(
     each_app: Flask, each_client: FlaskClient
 ) -> None:
-    inbound_factories.source(
-        verify="github", secret=inbound_factories.SECRET, template=senders.PRESETS["github"]
-    )
+    github_source()
     inbound_factories.github(each_client, ISSUE, "d1", secret="another")
     inbound_factories.post(each_client, ISSUE, **{"X-GitHub-Event": "issues"})
     inbox = inbound_factories.process(each_app)
@@ -161,9 +162,7 @@ def test_what_is_not_signed_well_fails_with_a_reason_and_does_nothing(
 
 
 def test_a_stranger_cannot_use_up_the_number_of_a_genuine_event(app: Flask, client: FlaskClient) -> None:
-    inbound_factories.source(
-        verify="github", secret=inbound_factories.SECRET, template=senders.PRESETS["github"]
-    )
+    github_source()
     inbound_factories.github(client, ISSUE, "d1", secret="another")
     inbound_factories.process(app)
     inbound_factories.github(client, ISSUE, "d1")
@@ -175,9 +174,7 @@ def test_a_stranger_cannot_use_up_the_number_of_a_genuine_event(app: Flask, clie
 def test_it_is_checked_as_of_the_time_of_receipt_however_late_the_pass_comes(
     app: Flask, client: FlaskClient
 ) -> None:
-    source_id = inbound_factories.source(
-        verify="github", secret=inbound_factories.SECRET, template=senders.PRESETS["github"]
-    )
+    source_id = github_source()
     inbound_factories.github(client, ISSUE, "d1")
     received = inbound_factories.row().received_at
     inbound_factories.change(source_id, secret="a new one", previous_secret=inbound_factories.SECRET)
@@ -190,9 +187,7 @@ def test_it_is_checked_as_of_the_time_of_receipt_however_late_the_pass_comes(
 
 
 def test_replays_have_one_effect(each_app: Flask, each_client: FlaskClient) -> None:
-    inbound_factories.source(
-        verify="github", secret=inbound_factories.SECRET, template=senders.PRESETS["github"]
-    )
+    github_source()
     for _ in range(3):
         inbound_factories.github(each_client, ISSUE, "d1")
     inbound_factories.process(each_app)
@@ -248,9 +243,7 @@ def test_what_failed_works_when_it_is_replayed_and_then_never_again(at_the_book:
 def test_what_failed_for_our_sake_works_when_it_is_sent_again_or_reprocessed(
     app: Flask, client: FlaskClient
 ) -> None:
-    source_id = inbound_factories.source(
-        verify="github", secret=inbound_factories.SECRET, template="{{ payload.nothing.here }}"
-    )
+    source_id = github_source("{{ payload.nothing.here }}")
     inbound_factories.github(client, ISSUE, "d1")
     inbox = inbound_factories.process(app)
     assert inbound_factories.row().status == "failed"
@@ -261,6 +254,25 @@ def test_what_failed_for_our_sake_works_when_it_is_sent_again_or_reprocessed(
     inbound_factories.process(app)
     assert [one.status for one in inbound_factories.rows()] == ["failed", "processed"]
     assert inbound_factories.messages() == ["It rains in"]
+
+
+def test_a_template_from_when_all_of_jinja_was_there_fails_with_what_to_write_instead(
+    app: Flask, client: FlaskClient
+) -> None:
+    macro = "{% macro who(x) %}{{ x }}{% endmacro %}{{ who(payload.text) }}"
+    source_id = inbound_factories.source(template=macro)
+    inbound_factories.post(client, {"text": "Hello"})
+    inbound_factories.process(app)
+    assert (inbound_factories.row().status, inbound_factories.row().error) == (
+        "failed",
+        "Line 1 of the template: templates here have no macro. Write what it gives where it is called, or "
+        "set a name to a text.",
+    )
+    inbound_factories.change(source_id, template="{{ payload.text }}")
+    with writing() as session:
+        redelivery.make_due(session, InboundEvent, [inbound_factories.row().id], clock.now())
+    inbound_factories.process(app)
+    assert (inbound_factories.row().status, inbound_factories.messages()) == ("processed", ["Hello"])
 
 
 def test_a_template_without_text_makes_no_comment(app: Flask, client: FlaskClient) -> None:
@@ -305,3 +317,50 @@ def test_what_waits_for_a_disabled_source_goes_when_it_is_enabled(app: Flask, cl
     inbound_factories.change(source_id, disabled_at=None)
     inbound_factories.process(app)
     assert inbound_factories.messages() == ["late"]
+
+
+# --- batches, and a second turn
+
+
+def test_a_batch_that_takes_long_gives_back_what_it_has_not_begun(
+    each_app: Flask, each_client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbound_factories.source()
+    for word in ("a", "b", "c"):
+        inbound_factories.post(each_client, {"text": word})
+    due = [one.due_at for one in inbound_factories.rows()]
+    monkeypatch.setattr(processor, "BATCH_TIME", 0)
+    inbox = Processor(db.engine, each_app.config["GUESTBOOK"])
+    inbox.work()
+    first, *others = inbound_factories.rows()
+    assert first.status == "processed"
+    assert [(one.status, one.claims, one.claimed_by) for one in others] == [("new", 0, None)] * 2
+    assert [one.due_at for one in others] == due[1:]
+    assert [inbox.work() for _ in range(3)] == [True, True, False]
+    assert inbound_factories.messages() == ["a", "b", "c"]
+    inbound_factories.check()
+
+
+@pytest.mark.usefixtures("each_app")
+def test_one_starts_afresh_with_its_bytes_untouched() -> None:
+    columns = {"status": "failed", "attempts": 2, "claims": 12, "error": "12 passes", "payload": "a\r\nb"}
+    key = factories.inbound(factories.source(), note="", **columns)
+    with writing() as session:
+        [row] = redelivery.make_due(session, InboundEvent, [key], clock.now())
+        assert not {"headers", "payload"} & vars(row).keys()
+    [row] = factories.inbound_events()
+    assert (row.status, row.error, row.note, row.processed_at) == ("new", None, None, None)
+    assert (row.attempts, row.claims, row.body) == (2, 2, b"a\r\nb")
+    assert row.due_at is not None
+    assert row.due_at <= clock.now()
+
+
+@pytest.mark.usefixtures("app")
+def test_what_many_passes_died_over_gets_a_fresh_count() -> None:
+    key = factories.inbound(factories.source(), claims=processor.MOST_LOST_PASSES)
+    factories.run_pass()
+    assert "passes ended in the middle of it" in (factories.the(InboundEvent, key).error or "")
+    assert redelivery.run(InboundEvent, FAILED) == 1
+    factories.run_pass()
+    row = factories.the(InboundEvent, key)
+    assert (row.status, row.error, row.note) == ("processed", None, "Logged.")
