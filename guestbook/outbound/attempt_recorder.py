@@ -1,30 +1,24 @@
-"""Write down the outcomes of attempts: a pass's tally, each webhook's health, deliveries and attempts.
-
-A webhook that fails is paused or disabled here.
-"""
+"""Write down the outcomes of attempts: deliveries, attempts, and a pass's tally."""
 
 import json
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session, defer
 
 from guestbook.lib import clock, retry_policy
-from guestbook.outbound import outbox
+from guestbook.outbound import pause_and_disable
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
-from guestbook.outbound.formats.wording import WHY_DISABLED
 from guestbook.queue import claims, comment_order
 from guestbook.settings import Settings
 from guestbook.storage import database, database_errors
-from guestbook.storage.models import DELIVERIES, Pass, Webhook
+from guestbook.storage.models import DELIVERIES
 from guestbook.storage.models.delivery import TIME_BOUNDS
 
 
@@ -60,129 +54,6 @@ class Tally:
         self.host_limit = self.host_limit or other.host_limit
 
 
-DISABLE_AFTER = 10  # failures in a row …
-DISABLE_AFTER_TIME = timedelta(days=5)  # … with no success in between
-HEALTH_EVENTS = ("webhook.failing", "webhook.recovered")
-LONGEST_GAP = timedelta(hours=30)  # between the starts of two passes; the longest last a day
-
-
-def record_health(
-    connection: Connection, owned: Sequence[Outcome], settings: Settings, now: datetime, tally: Tally
-) -> None:
-    """Apply the outcomes to their webhooks' rows; rows that are healthy and stay so are not touched."""
-    by_webhook = defaultdict(list)
-    for outcome in owned:
-        # Else this host stopped the request, or it went to one website of many: no receiver is to blame.
-        if not outcome.host_limit and not outcome.task.receiver.mentions:
-            by_webhook[outcome.task.receiver.webhook_id].append(outcome)
-    bad = [key for key, some in by_webhook.items() if any(not one.ok or one.holds_lane for one in some)]
-    if by_webhook:
-        bad += claims.run_sql(connection, claims.FAILING, {}, ids=by_webhook.keys()).scalars()
-    if not bad:
-        return
-    query = select(Webhook).where(Webhook.id.in_(bad)).order_by(Webhook.id)
-    query = query.options(defer(Webhook.headers))  # unreadable ones must fail the attempt, not the pass
-    with Session(connection, join_transaction_mode="rollback_only") as session:
-        # Lock as an UPDATE does: PostgreSQL's stronger lock would stop visitors, whose rows name the webhook.
-        for webhook in session.scalars(query.with_for_update(key_share=True)):
-            was_disabled, was_announced = webhook.disabled_at, webhook.failing_announced_at
-            is_steady = not _has_failed_for_long(webhook, now) or _clock_is_steady(connection, now)
-            for outcome in by_webhook[webhook.id]:
-                _note_outcome(webhook, outcome, now, is_steady)
-            if webhook.disabled_at and not was_disabled:
-                session.flush()
-                _announce_end(connection, webhook, settings, tally)
-            elif was_announced and not webhook.failing_since:
-                _announce(connection, "webhook.recovered", webhook, None, settings)
-            elif webhook.failing_since and not was_announced and not webhook.disabled_at:
-                _announce_failure(connection, webhook, by_webhook[webhook.id], settings, now)
-        session.flush()
-
-
-def _note_outcome(webhook: Webhook, outcome: Outcome, now: datetime, clock_is_steady: bool) -> None:
-    if outcome.ok:
-        note_success(webhook)
-    else:
-        unreachable, pause = outcome.unreachable, outcome.decision.pause
-        note_failure(webhook, now, unreachable=unreachable, pause=pause, clock_is_steady=clock_is_steady)
-    if outcome.decision.gone:
-        webhook.disable(now, "gone")
-
-
-def note_success(webhook: Webhook) -> None:
-    """Forget the failures and reopen it; a pause that the receiver itself requested goes on."""
-    if webhook.unreachable_in_a_row >= retry_policy.PAUSE_AFTER:
-        webhook.paused_until = None
-    webhook.forget_failures()
-
-
-def note_failure(
-    webhook: Webhook, now: datetime, *, unreachable: bool, pause: float, clock_is_steady: bool = True
-) -> None:
-    """Count a failure; pause after five unreachable in a row, or for the `pause` seconds it requested.
-
-    Disables the webhook as `failing` when it has had no success for five days, and the clock did not
-    jump in that time.
-    """
-    webhook.failures_in_a_row += 1
-    webhook.failing_since = webhook.failing_since or now
-    # What fails while it is paused as unreachable was under way before, and is no probe.
-    is_no_probe = webhook.is_paused(now) and webhook.unreachable_in_a_row >= retry_policy.PAUSE_AFTER
-    if not (unreachable and is_no_probe):
-        webhook.unreachable_in_a_row = webhook.unreachable_in_a_row + 1 if unreachable else 0
-        webhook.paused_until = _pause_end(webhook, now, pause)
-    if webhook.failures_in_a_row >= DISABLE_AFTER and _has_failed_for_long(webhook, now) and clock_is_steady:
-        webhook.disable(now, "failing")
-
-
-def _has_failed_for_long(webhook: Webhook, now: datetime) -> bool:
-    """Whether the failures began five days ago, by this clock."""
-    return webhook.failing_since is not None and now - webhook.failing_since >= DISABLE_AFTER_TIME
-
-
-def _clock_is_steady(connection: Connection, now: datetime) -> bool:
-    """Whether passes have come without a long gap for five days, so that a clock has not jumped over them."""
-    ends = [now - number * LONGEST_GAP for number in range(DISABLE_AFTER_TIME // LONGEST_GAP + 1)]
-    spans = (Pass.started_at.between(begin, end) for end, begin in pairwise(ends))
-    return all(connection.scalar(select(Pass.id).where(span).limit(1)) is not None for span in spans)
-
-
-def _pause_end(webhook: Webhook, now: datetime, pause: float) -> datetime | None:
-    ends = [now + timedelta(seconds=min(pause, retry_policy.RETRY_AFTER_CAP))] if pause else []
-    if webhook.unreachable_in_a_row >= retry_policy.PAUSE_AFTER:
-        ends.append(retry_policy.pause_until(now, webhook.unreachable_in_a_row - retry_policy.PAUSE_AFTER))
-    if webhook.paused_until and webhook.paused_until > now:
-        ends.append(webhook.paused_until)
-    return max(ends, default=None)
-
-
-def _announce_end(connection: Connection, webhook: Webhook, settings: Settings, tally: Tally) -> None:
-    """Publish `webhook.disabled` to the other webhooks, and note a line for the owner."""
-    reason = webhook.disabled_reason or ""
-    _announce(connection, "webhook.disabled", webhook, reason, settings)
-    tally.disabled.append(f"webhook {webhook.name} was disabled: {WHY_DISABLED[reason]}")
-
-
-def _announce_failure(
-    connection: Connection, webhook: Webhook, outcomes: Sequence[Outcome], settings: Settings, now: datetime
-) -> None:
-    """Publish `webhook.failing` once, until it recovers.
-
-    Failures of such events announce nothing, or webhooks that fail now and then would never come to rest.
-    """
-    errors = [one.error for one in outcomes if not one.ok and one.task.event not in HEALTH_EVENTS]
-    if errors:
-        webhook.failing_announced_at = now
-        _announce(connection, "webhook.failing", webhook, errors[-1], settings)
-
-
-def _announce(
-    connection: Connection, event: str, webhook: Webhook, reason: str | None, settings: Settings
-) -> None:
-    data = {"webhook": {"id": webhook.id, "name": webhook.name, "reason": reason}}
-    outbox.publish(connection, event, data, settings, leave_out=(webhook.id,))
-
-
 NOT_RECORDED = "The outcome of a delivery could not be recorded. It is sent again later."
 
 log = logging.getLogger(__name__)
@@ -211,7 +82,7 @@ def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settin
     if owned:
         _record_deliveries(connection, owned, settings.retry_schedule, now, tally)
         claims.insert_rows(connection, "attempts", [_attempt(outcome) for outcome in owned])
-        record_health(connection, owned, settings, now, tally)
+        tally.disabled += pause_and_disable.record_health(connection, owned, settings, now)
         counts = ((*key, number, tally.milliseconds[key]) for key, number in tally.attempts.items())
         # Sorted, so that two passes lock the rows in the same order.
         claims.insert_rows(connection, "attempt_counts", sorted(counts))

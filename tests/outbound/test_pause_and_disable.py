@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from guestbook.lib.retry_policy import PAUSE_AFTER
-from guestbook.outbound.attempt_recorder import DISABLE_AFTER, DISABLE_AFTER_TIME, note_failure, note_success
+from guestbook.outbound.pause_and_disable import DISABLE_AFTER, DISABLE_AFTER_TIME, note_failure, note_success
 from guestbook.storage.models import Webhook
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)

@@ -17,9 +17,9 @@ from guestbook.inbound.senders import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
 from guestbook.lib import clock, retry_policy
 from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.template_sandbox import OUTPUT_LIMIT, TEMPLATE_STEPS, functions
-from guestbook.outbound.attempt_recorder import DISABLE_AFTER, DISABLE_AFTER_TIME
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
+from guestbook.outbound.pause_and_disable import DISABLE_AFTER, DISABLE_AFTER_TIME
 from guestbook.storage import database
 from guestbook.storage.models import source
 from guestbook.storage.models.owner import SCOPES

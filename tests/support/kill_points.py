@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, event
 from guestbook.background import housekeeping
 from guestbook.inbound import comment_or_forward, verify_and_decide
 from guestbook.lib import http_server
-from guestbook.outbound import attempt_recorder
+from guestbook.outbound import pause_and_disable
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.worker_pool import WorkerPool
@@ -75,7 +75,7 @@ def after_post() -> None:
 
 def inside_acknowledgement() -> None:
     """Die when the delivery and its attempt are written in the transaction, before the webhook's health."""
-    attempt_recorder.record_health = lambda *_: die()
+    pause_and_disable.record_health = lambda *_: die()
 
 
 def after_acknowledgement() -> None:
