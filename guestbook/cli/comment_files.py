@@ -19,13 +19,13 @@ from sqlalchemy import Connection
 from guestbook.cli import app_command, output
 from guestbook.cli.options import Choice, period_options
 from guestbook.cli.output import show_progress
-from guestbook.comments import comment_mark
-from guestbook.comments.comment_mark import CommentPicture
-from guestbook.comments.exchange import comment_export, comment_import, file_formats, import_file
+from guestbook.comments import comment_form
+from guestbook.comments.comment_form import CommentPicture
+from guestbook.comments.exchange import comment_export, comment_import, file_formats, other_programs
 from guestbook.comments.exchange.comment_export import ExportedComments, SitePage
 from guestbook.comments.exchange.comment_import import ImportReport, ImportRules
 from guestbook.comments.exchange.file_formats import FIELDS
-from guestbook.comments.exchange.import_file import ImportOptions
+from guestbook.comments.exchange.other_programs import ImportOptions
 from guestbook.lib import drawn_face, files
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Step
@@ -93,7 +93,7 @@ def export(file: Path, kind: str | None, bom: bool, name: str | None, **filters:
 @click.option(
     "--format",
     "kind",
-    type=Choice(import_file.IMPORT_FORMATS),
+    type=Choice(other_programs.IMPORT_FORMATS),
     default="auto",
     show_default=True,
     help="The kind of file.",
@@ -131,7 +131,7 @@ def import_(file: Path, notify_webhooks: bool, dry_run: bool, as_json: bool, **o
     path, say = None if str(file) == STANDARD else file, partial(_say, numbers=itertools.count(1))
     standard_input: Any = BufferedReader(cast(RawIOBase, sys.stdin.buffer))
     with (
-        import_file.opened(path, standard_input, ImportOptions(**options)) as opened,
+        other_programs.opened(path, standard_input, ImportOptions(**options)) as opened,
         show_progress("Importing", opened.size) as step,
     ):
         places = [0]
@@ -144,7 +144,7 @@ def import_(file: Path, notify_webhooks: bool, dry_run: bool, as_json: bool, **o
         report = comment_import.run_import(opened.rows, rules)
     if not report.rows:
         page = options["page"]
-        raise Refused(f"The file has no comment of the page {page}." if page else import_file.NO_COMMENTS)
+        raise Refused(f"The file has no comment of the page {page}." if page else other_programs.NO_COMMENTS)
     if as_json:
         left = {"there_already": report.there, "left_out": report.refused}
         output.print_json({"imported": dict(report.stored), **left})
@@ -278,4 +278,4 @@ def _article(row: Row, link: str, picture: CommentPicture | None, root: str) -> 
 
 
 def _picture(row: Row, book: Preferences) -> CommentPicture | None:
-    return comment_mark.picture_of(row["name"], book, app_command.settings().secret_key)
+    return comment_form.picture_of(row["name"], book, app_command.settings().secret_key)

@@ -31,7 +31,7 @@ from guestbook.auth import login
 from guestbook.cli import app_command
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import bins
 from guestbook.lib import byte_view, own_process, signing
 from guestbook.lib.errors import Refused

@@ -1,16 +1,22 @@
-"""The book: number, sign, moderate and answer. A comment and its deliveries share one transaction."""
+"""The book: number, sign, moderate and answer. A comment and its deliveries share one transaction.
+
+At the end stands what the owner may do: on the pages, by the API, and on the page of a moderation link.
+"""
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import Session
 
 from guestbook.comments import announcements
+from guestbook.comments.announcements import SignedLink
 from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
-from guestbook.comments.moderation_policy import SEVERITY, Classification
 from guestbook.comments.spam import learned_words, texts
+from guestbook.comments.spam.spam_rules import SEVERITY, Classification
 from guestbook.lib import clock, retry_policy, unit_of_work, validate
 from guestbook.lib.errors import Refused, Translatable
 from guestbook.lib.text import clean_text
@@ -19,7 +25,7 @@ from guestbook.queue import erasure
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, plain_sql, preferences, row_changes
 from guestbook.storage.audit_log import Actor
-from guestbook.storage.models import Comment, Origin, Reply, Setting
+from guestbook.storage.models import Comment, Hold, Origin, Reply, Setting
 
 LAST_NUMBER = "last_number"  # the name of the row
 LOCKED_LAST = f"SELECT value FROM settings WHERE name = '{LAST_NUMBER}'{plain_sql.FOR_UPDATE}"
@@ -322,3 +328,72 @@ def delete(session: Session, comment: Comment, settings: Settings) -> None:
     audit_log.record(session, "deleted", "comment", comment.id)  # its name is the visitor's
     session.delete(comment)
     session.flush()
+
+
+STATUS_AFTER = {"publish": "published", "hold": "held", "spam": "spam", "trash": "trash"}
+MODERATION_ACTIONS = (*STATUS_AFTER, "restore", "delete")
+BULK_LIMIT = 200  # comments in one request
+STATUS_AFTER_LINK = {"publish": "published", "reply": "published", "spam": "spam", "trash": "trash"}
+
+
+def act(session: Session, comment: Comment, action: str, settings: Settings) -> None:
+    """Do it to one comment, which the caller has locked."""
+    if action == "delete":
+        delete(session, comment, settings)
+    elif action == "restore":
+        restore(session, comment, settings)
+    else:
+        decide(session, comment, STATUS_AFTER[action], settings)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedComment:
+    """The comment that a link is about, and why the link does nothing any more, if so.
+
+    `gone` is `expired`, `deleted`, `decided` or `older`; the last one is of an earlier hold.
+    """
+
+    comment: Comment | None
+    hold: Hold | None
+    gone: str | None
+
+
+def find_linked(session: Session, link: SignedLink, now: datetime) -> LinkedComment:
+    """Return what the link leads to; it only reads."""
+    return _state(link, session.get(Comment, link.comment_id), session.get(Hold, link.comment_id), now)
+
+
+def lock_linked(session: Session, link: SignedLink, now: datetime) -> LinkedComment:
+    """The same under a lock, so that the second of two clicks finds the link used."""
+    found = lock(session, [link.comment_id])
+    hold = session.get(Hold, link.comment_id, populate_existing=True)
+    return _state(link, found[0] if found else None, hold, now)
+
+
+def decide_by_link(session: Session, comment: Comment, action: str, answer: str, settings: Settings) -> None:
+    """Publish the comment, also with a reply, or mark it as spam or trash it; raises Refused.
+
+    A reply that was typed is kept whichever of the two buttons publishes the comment.
+    """
+    answer = clean_text(answer)
+    if action == "reply" and not answer:
+        raise Refused("Write your reply first, or publish the comment without one.", field="reply")
+    publishes = STATUS_AFTER_LINK[action] == "published"
+    done = "reply" if publishes and answer else action
+    decide(session, comment, STATUS_AFTER_LINK[action], settings)
+    session.get_one(Hold, comment.id).action = done
+    if publishes and answer:
+        reply(session, comment, answer, settings)
+
+
+def _state(link: SignedLink, comment: Comment | None, hold: Hold | None, now: datetime) -> LinkedComment:
+    gone = None
+    if link.expires_at <= now:
+        gone = "expired"
+    elif comment is None:
+        gone = "deleted"
+    elif hold is None or hold.held_at != link.held_at:
+        gone = "older"
+    elif hold.decided_at is not None or comment.status != "held":
+        gone = "decided"
+    return LinkedComment(comment, hold, gone)

@@ -1,16 +1,25 @@
-"""The form of a comment: its cleaned fields, a sentence for each wrong one, the owner's question. Pure."""
+"""The form of a comment: its cleaned fields, a sentence for each wrong one, the owner's question. Pure.
 
+Then comes what stands for a comment: the picture beside it, and the mark in a form that decides about it. The
+owner decides only what he has read. A visitor may change or delete a comment between the owner's look and the
+click. So the page's form carries the mark, and a comment that has another mark by then is shown again first.
+"""
+
+import hashlib
+import hmac
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from ipaddress import IPv6Address
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from guestbook.lib import validate
 from guestbook.lib.errors import Translatable
 from guestbook.lib.text import clean_line, clean_text
+from guestbook.storage.preferences import Preferences
 
 VISITOR_NAME_LIMIT = 80  # characters, as in schema.sql
 WEBSITE_LIMIT = 500  # characters, as in schema.sql
@@ -159,3 +168,49 @@ def _compared(answer: str) -> str:
     folded = unicodedata.normalize("NFKC", answer).casefold().strip()
     # An answer of signs alone, such as ☺, is compared as it is.
     return NOT_COMPARED.sub(" ", folded).strip() or folded
+
+
+if TYPE_CHECKING:
+    from guestbook.storage.models import Comment
+
+
+def mark_of(comment: "Comment") -> str:
+    """Return the mark of its words and its status."""
+    return _mark(comment, (*DRAFT_FIELDS, "status"))
+
+
+def mark_of_words(comment: "Comment") -> str:
+    """Return the mark of its words alone: its visitor may correct it whatever the owner decides meanwhile."""
+    return _mark(comment, DRAFT_FIELDS)
+
+
+def _mark(comment: "Comment", names: Iterable[str]) -> str:
+    shown = json.dumps([getattr(comment, name) for name in names])
+    return hashlib.sha256(shown.encode()).hexdigest()[:16]
+
+
+class CommentPicture(NamedTuple):
+    """A drawn face, or one of the owner's characters in its place."""
+
+    id: str  # of the face
+    glyph: str | None
+
+
+def picture_of(name: str, book: Preferences, secret_key: str) -> CommentPicture | None:
+    """Return the picture of whoever signs with this name; None where the owner wants none."""
+    glyphs = book.glyphs.split()
+    if book.pictures == "none" or (book.pictures == "glyphs" and not glyphs):
+        return None
+    picture_id = picture_id_of(name, secret_key)
+    is_drawn = book.pictures == "drawn"
+    return CommentPicture(picture_id, None if is_drawn else glyphs[int(picture_id, 16) % len(glyphs)])
+
+
+def picture_id_of(name: str, secret_key: str) -> str:
+    """Return 16 hexadecimal digits, from which nobody without the key can try names.
+
+    Everybody may see them for any name. So their key is for them alone.
+    """
+    same = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name.strip()).casefold())
+    key = hashlib.sha256(f"comment pictures {secret_key}".encode()).digest()
+    return hmac.digest(key, same.encode(errors="replace"), "sha256")[:8].hex()

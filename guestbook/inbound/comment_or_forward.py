@@ -3,9 +3,8 @@
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book, moderation_policy
-from guestbook.comments.moderation_policy import Classification
-from guestbook.comments.spam import comment_facts
+from guestbook.comments import book, submission
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import mentions
 from guestbook.inbound.verify_and_decide import (
     BECAME,
@@ -69,8 +68,7 @@ def _classified(session: Session, action: WriteComment, settings: Settings) -> C
     wanted = preferences.read(session)
     if action.is_proven and wanted.moderation != "all":
         return Classification("published", (PROVEN,))  # the owner trusts it: release notes are full of links
-    facts = comment_facts.gather(plain_sql.through(session), action.draft, wanted, settings.secret_key)
-    return moderation_policy.classify(facts, wanted.moderation)
+    return submission.classified(plain_sql.through(session), action.draft, wanted, settings.secret_key)
 
 
 def _comment_at(session: Session, home: str, settings: Settings) -> str | None:

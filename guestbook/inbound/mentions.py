@@ -16,9 +16,8 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book, moderation_policy
-from guestbook.comments.moderation_policy import Classification
-from guestbook.comments.spam import comment_facts
+from guestbook.comments import book, submission
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import ingest
 from guestbook.inbound.ingest import ReceivingSource
 from guestbook.inbound.verify_and_decide import Effect, RemoveMention, WriteMention
@@ -200,10 +199,7 @@ def write_comment(session: Session, source: Source, action: WriteMention, settin
     kept = preferences.read(session)
     row = _comment_of(session, action.url)
     own_id = row.id if row is not None else None
-    facts = comment_facts.gather(
-        plain_sql.through(session), action.draft, kept, settings.secret_key, own_id=own_id
-    )
-    found = moderation_policy.classify(facts, kept.moderation)
+    found = submission.classified(plain_sql.through(session), action.draft, kept, settings.secret_key, own_id)
     if row is not None:
         return _update(session, row, action, found, settings)
     if kept.closed:

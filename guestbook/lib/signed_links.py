@@ -38,6 +38,7 @@ def _signature(text: str, purpose: str, secret_key: str) -> str:
     return hmac.new(secret_key.encode(), message.encode(), "sha256").hexdigest()[:SIGNATURE_DIGITS]
 
 
+MODERATION_PATH = "/moderate"
 RECEIVER_PATH = "/receiver"
 RECEIVER = "receiver"  # the purpose of the signature
 RECEIVER_TOKEN = re.compile(f"[0-9a-f]{{{ID_DIGITS + TIME_DIGITS + SIGNATURE_DIGITS}}}")

@@ -6,14 +6,12 @@ from functools import partial
 from flask import Flask
 
 from guestbook.web import (
-    body_limits,
-    book_version,
+    before_request,
     error_pages,
     language,
     looks,
     path_pages,
     public_pages,
-    request_observer,
     response_headers,
     send_after_requests,
     template_filters,
@@ -25,11 +23,14 @@ def register(app: Flask, only_path: str | None = None) -> None:
 
     With `only_path` it may leave out pages at other paths.
     """
-    from guestbook.web import database_error_pages, front_page  # here: an app for readers has no SQLAlchemy
+    from guestbook.web import (
+        database_error_pages,
+        kept_front_page,  # here: an app for readers has no SQLAlchemy
+    )
 
     register_public(app, database_error_pages.require_version)
     if only_path is None:  # a CGI process answers one request
-        front_page.init_app(app)
+        kept_front_page.init_app(app)
     send_after_requests.init_app(app)  # also after pages that are kept
     public_pages.init_app(app, partial(_add_hits, app))
     database_error_pages.init_app(app)
@@ -39,9 +40,7 @@ def register(app: Flask, only_path: str | None = None) -> None:
 def register_public(app: Flask, require_version: Callable[[], None]) -> None:
     """Give the app the public pages, and what every answer needs."""
     _trust_proxies(app)
-    request_observer.init_app(app)
-    body_limits.init_app(app)
-    book_version.init_app(app, require_version)
+    before_request.init_app(app, require_version)
     response_headers.init_app(app)
     response_headers.compress_answers(app)
     template_filters.add_filters(app)

@@ -4,13 +4,14 @@ from flask import Flask, Response, current_app, g, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import InternalServerError, ServiceUnavailable
 
+from guestbook.comments.submission import waiting_time
 from guestbook.lib.errors import Translatable
 from guestbook.settings import installation
 from guestbook.storage import database, database_errors
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
 from guestbook.web import error_pages, response_headers, signing
-from guestbook.web.error_pages import BookUpdating, waiting_time
+from guestbook.web.error_pages import BookUpdating
 
 DATABASE_RETRY_SECONDS = 60
 SIGNING_ENDPOINTS = ("public.sign", "embed.sign")

@@ -4,7 +4,6 @@ First come their texts, then the JSON, then the pages. Those of the database are
 """
 
 import logging
-import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import quote
@@ -33,13 +32,6 @@ class ErrorText(NamedTuple):
     title: str = ""
     for_people: str = ""
     for_programs: str = ""
-
-
-def waiting_time(seconds: int) -> Translatable:
-    """Return the words for a time to wait, which follow the word "in"."""
-    if seconds < 90:
-        return Translatable.plural("%(count)s second", "%(count)s seconds", seconds)
-    return Translatable.plural("%(count)s minute", "%(count)s minutes", math.ceil(seconds / 60))
 
 
 class InsufficientScope(Forbidden):

@@ -19,7 +19,7 @@ from guestbook.lib.text import LINE_ENDS, UNWANTED, shortened
 from guestbook.queries import filtered_lists
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
-from guestbook.web import comment_html, conditional, request_context
+from guestbook.web import request_context, response_headers, template_filters
 
 NOT_IN_AN_IRI = re.compile(r"[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~\x80-\U0010ffff]")
 TITLE_LENGTH = 60  # characters of the message that stand in the title
@@ -86,7 +86,7 @@ def _content(kind: str, message: str, reply: str | None) -> str:
 
 def _iri(website: str | None) -> str | None:
     """Return a safe website as an IRI (RFC 3987), which may have any script."""
-    safe = comment_html.weblink(website)
+    safe = template_filters.weblink(website)
     return NOT_IN_AN_IRI.sub(lambda found: quote(found[0]), inert(safe)) if safe else None
 
 
@@ -113,7 +113,7 @@ class Feed:
 def atom() -> ResponseReturnValue:
     """Return the feed as Atom."""
     body = render_template("feed.xml", feed=_feed("/feed.atom"))
-    return conditional.public(body, "application/atom+xml; charset=utf-8")
+    return response_headers.public(body, "application/atom+xml; charset=utf-8")
 
 
 @pages.get("/feed.json")
@@ -128,11 +128,13 @@ def json() -> ResponseReturnValue:
         **({"next_url": feed.next} if feed.next else {}),
         "items": [item.as_json() for item in feed.items],
     }
-    return conditional.public(conditional.json_text(document), "application/feed+json; charset=utf-8")
+    return response_headers.public(
+        response_headers.json_text(document), "application/feed+json; charset=utf-8"
+    )
 
 
 def _feed(path: str) -> Feed:
-    before, base_url = conditional.page_before(), request_context.settings().base_url
+    before, base_url = response_headers.page_before(), request_context.settings().base_url
     page = filtered_lists.comments(db.session(), "published", before=before, limit=FEED_LENGTH)
     address = base_url + path
     return Feed(

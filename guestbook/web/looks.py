@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from guestbook.lib.errors import Translatable
 from guestbook.storage.preferences import LOOKS, Preferences
-from guestbook.web import conditional, frame, request_context, response_headers, visitor_choice
+from guestbook.web import frame, request_context, response_headers, visitor_choice
 
 pages = Blueprint("looks", __name__)
 
@@ -71,14 +71,14 @@ def own_css() -> ResponseReturnValue:
     response = current_app.response_class(css, content_type="text/css; charset=utf-8")
     if request.args.get("v") == _fingerprint_of(css):
         response.headers["Cache-Control"] = response_headers.FOR_A_YEAR
-    return conditional.unless_known(response)
+    return response_headers.unless_known(response)
 
 
 @pages.get("/button.svg")
 def button() -> Response:
     """Return the button of 88 × 31 pixels with which other sites link the book."""
     response = current_app.send_static_file("button.svg")
-    response.headers.update(conditional.FROM_ANY_SITE)
+    response.headers.update(response_headers.FROM_ANY_SITE)
     response.headers["Cache-Control"] = f"public, max-age={BUTTON_MAX_AGE}"
     return response
 

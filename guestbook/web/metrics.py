@@ -8,7 +8,7 @@ from guestbook.lib import clock
 from guestbook.queries import prometheus_metrics
 from guestbook.queries.prometheus_metrics import Metric
 from guestbook.storage.database import db
-from guestbook.web import book_version, request_context
+from guestbook.web import before_request, request_context
 
 pages = Blueprint("metrics", __name__)
 
@@ -25,7 +25,7 @@ def show() -> Response:
     """Answer with all figures; 404 without the right token, whatever state the book is in."""
     if not _has_token():
         abort(404)
-    book_version.require()
+    before_request.require_version()
     is_open = any(kind.partition(";")[0] == OPENMETRICS and q for kind, q in request.accept_mimetypes)
     text = "".join(_text(one, is_open) for one in prometheus_metrics.read(db.session(), clock.now()))
     headers = {"Cache-Control": "no-store", "Vary": "Accept"}

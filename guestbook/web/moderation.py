@@ -7,11 +7,12 @@ authority; the form's token shows that a person has opened the page, and how lon
 from flask import Blueprint, Flask, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from guestbook.comments import book, comment_mark, moderation_actions, moderation_link
-from guestbook.comments.moderation_actions import STATUS_AFTER_LINK, LinkedComment
-from guestbook.comments.moderation_link import MODERATION_PATH, SignedLink
+from guestbook.comments import announcements, book, comment_form
+from guestbook.comments.announcements import SignedLink
+from guestbook.comments.book import STATUS_AFTER_LINK, LinkedComment
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
+from guestbook.lib.signed_links import MODERATION_PATH
 from guestbook.lib.text import clean_text
 from guestbook.storage import audit_log
 from guestbook.storage.audit_log import Actor
@@ -41,7 +42,7 @@ def register(app: Flask) -> None:
 def show(token: str) -> ResponseReturnValue:
     """Show the comment with its buttons, or what was decided."""
     link = _link(token)
-    found = moderation_actions.find(db.session(), link, clock.now())
+    found = book.find_linked(db.session(), link, clock.now())
     if found.gone:
         return _gone(found, is_done="done" in request.args)
     return _page(found, link)
@@ -60,10 +61,10 @@ def decide(token: str) -> ResponseReturnValue:
         return _repeated(link, NO_SUCH_ACTION, 422)
     try:
         with writing() as session:
-            found = moderation_actions.find_locked(session, link, clock.now())
+            found = book.lock_linked(session, link, clock.now())
             comment = None if found.gone else found.comment
-            if comment and comment_mark.mark_of(comment) == request.form.get("mark"):
-                moderation_actions.decide(session, comment, action, reply, request_context.settings())
+            if comment and comment_form.mark_of(comment) == request.form.get("mark"):
+                book.decide_by_link(session, comment, action, reply, request_context.settings())
                 return redirect(url_for(".show", token=token, done=""), 303)
     except Refused as error:
         return _repeated(link, str(error), 422)
@@ -73,7 +74,7 @@ def decide(token: str) -> ResponseReturnValue:
 def _link(token: str) -> SignedLink:
     """Return what the token says; 404 when it is not ours, and 429 for those who guess."""
     settings = request_context.settings()
-    link = moderation_link.read(token, settings.secret_keys)
+    link = announcements.read(token, settings.secret_keys)
     if link is None:
         request_limit.count_wrong_link("moderation")
         abort(404, BROKEN_LINK)
@@ -83,7 +84,7 @@ def _link(token: str) -> SignedLink:
 
 def _repeated(link: SignedLink, notice: str, status: int) -> ResponseReturnValue:
     """Show the page again with a notice and the text of the reply; nothing was done."""
-    found = moderation_actions.find(db.session(), link, clock.now())
+    found = book.find_linked(db.session(), link, clock.now())
     return _gone(found) if found.gone else (_page(found, link, notice), status)
 
 

@@ -31,9 +31,9 @@ def _add_embed(app: Flask) -> None:
 
 
 def _add_own_comment(app: Flask) -> None:
-    from guestbook.web import own_comment
+    from guestbook.web import signing
 
-    app.register_blueprint(own_comment.pages)
+    app.register_blueprint(signing.pages)
 
 
 def _add_feeds(app: Flask) -> None:

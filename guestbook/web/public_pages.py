@@ -1,6 +1,6 @@
 """The public pages: the book, one comment, privacy, pictures, and the book in the frame of another website.
 
-A reader's page imports no SQLAlchemy: see reader_app. So what signing needs is imported when somebody signs.
+A reader's page imports no SQLAlchemy: see cgi_reader. So what signing needs is imported when somebody signs.
 First come the pages, then what a page that front_page keeps needs, then the hit counter.
 """
 
@@ -35,18 +35,11 @@ from guestbook.lib.errors import Translatable
 from guestbook.queries import public_comments
 from guestbook.settings import Settings
 from guestbook.storage import preferences, seen_facts
-from guestbook.web import (
-    conditional,
-    frame,
-    request_context,
-    response_headers,
-    template_filters,
-    visitor_form,
-)
+from guestbook.web import frame, request_context, response_headers, template_filters, visitor_form
 from guestbook.web.template_filters import translated
 
 if TYPE_CHECKING:  # a reader's page by CGI imports no SQLAlchemy
-    from guestbook.queries.front_page_rows import FrontPageRows
+    from guestbook.web.kept_front_page import FrontPageRows
 
 pages = Blueprint("public", __name__)
 
@@ -57,7 +50,7 @@ EMPTY_DRAFT = Draft("", None, "", {})
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """Show a page of the book; the first one has the form."""
-    rows, before, token = _rows_to_keep(), conditional.page_before(), visitor_form.new_token()
+    rows, before, token = _rows_to_keep(), response_headers.page_before(), visitor_form.new_token()
     book = request_context.preferences()
     if rows:
         page = public_comments.page_of(rows.comments, book.per_page)
@@ -69,7 +62,7 @@ def index() -> ResponseReturnValue:
         "book.html",
         page=page,
         before=before,
-        **conditional.page_links(page.older, **frame.parameters()),
+        **response_headers.page_links(page.older, **frame.parameters()),
         receipt=visitor_form.receipt_of_request(),
         draft=EMPTY_DRAFT,
         token=token,
@@ -131,7 +124,7 @@ def picture(face_id: str) -> ResponseReturnValue:
         abort(404)
     response = current_app.response_class(drawn_face.svg(face_id), mimetype="image/svg+xml")
     response.headers["Cache-Control"] = response_headers.FOR_A_YEAR
-    return conditional.unless_known(response)
+    return response_headers.unless_known(response)
 
 
 def _unless_cached(html: str, *, token: str = "", odometer: str = "") -> ResponseReturnValue:
@@ -188,7 +181,9 @@ def sign_in_frame() -> ResponseReturnValue:
 def script() -> Response:
     """Return the script that makes the frame, for any page: the browser asks the book who may show it."""
     title = json.dumps(template_filters.of_book(request_context.preferences()).title)
-    response = conditional.public(_script().replace(TITLE_IN_SCRIPT, title), "text/javascript; charset=utf-8")
+    response = response_headers.public(
+        _script().replace(TITLE_IN_SCRIPT, title), "text/javascript; charset=utf-8"
+    )
     response.headers["Cache-Control"] = f"public, max-age={SCRIPT_MAX_AGE}"
     return response
 

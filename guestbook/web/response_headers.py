@@ -1,16 +1,20 @@
 """The headers of every answer: security, caching, compression, an id; and which pages are the owner's."""
 
 import gzip
+import hashlib
+import json
 import secrets
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, abort, current_app, g, make_response, request, url_for
+from werkzeug.exceptions import PreconditionFailed
 from werkzeug.utils import redirect
 
-from guestbook.comments.moderation_link import MODERATION_PATH
-from guestbook.lib.signed_links import RECEIVER_PATH
+from guestbook.lib import ids
+from guestbook.lib.signed_links import MODERATION_PATH, RECEIVER_PATH
 from guestbook.web import request_context
 
 YEAR_SECONDS = 365 * 24 * 3600
@@ -143,3 +147,60 @@ def has_admin_look() -> bool:
 def is_for_owner() -> bool:
     """Whether no visitor opens it: an admin page, or one behind a link for the owner or a receiver."""
     return f"{request.path}/".startswith(OWNER_PATHS)
+
+
+FROM_ANY_SITE = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "ETag",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+
+
+def public(body: str, content_type: str) -> Response:
+    """Answer with this body, which any website may read, or with 304."""
+    response = current_app.response_class(body, content_type=content_type)
+    response.headers.update(FROM_ANY_SITE)
+    return unless_known(response)
+
+
+def unless_known(response: Response) -> Response:
+    """Give the answer an ETag of its content; make it 304 for a reader that has it already."""
+    response.set_etag(_etag(response))
+    response.make_conditional(request)
+    return response
+
+
+def refuse_if_changed(document: dict[str, object] | Response) -> None:
+    """Answer 412 if the request's If-Match names another version of this document (RFC 9110, 13.1.1).
+
+    A weak ETag counts too: a proxy makes it so when it compresses the answer.
+    """
+    given = request.headers.get("If-Match", "").strip()
+    if given and not request.if_match.contains_weak(_etag(make_response(document))):
+        raise PreconditionFailed
+
+
+def json_text(document: object) -> str:
+    """Return a document as JSON. Other scripts than Latin stay readable."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _etag(response: Response) -> str:
+    return hashlib.sha256(response.get_data()).hexdigest()[:32]
+
+
+def page_before() -> str | None:
+    """Return the id in `?before=`; 404 for a value that is not an id."""
+    before = request.args.get("before")
+    if before is not None and not ids.ID.fullmatch(before):
+        abort(404)
+    return before
+
+
+def page_links(older: str | None, **filters: Any) -> dict[str, str | None]:
+    """Return the addresses of the newest page and of the next older one, with the same filters."""
+    assert request.endpoint
+    return {
+        "newest": url_for(request.endpoint, **filters) if "before" in request.args else None,
+        "older": url_for(request.endpoint, before=older, **filters) if older else None,
+    }

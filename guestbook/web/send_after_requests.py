@@ -15,7 +15,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
-from guestbook.web import book_version
+from guestbook.web import before_request
 
 if TYPE_CHECKING:  # a pass is imported when one runs: a page by CGI must not wait for it
     from guestbook.background.short_pass import ShortReport
@@ -131,7 +131,7 @@ def _after_requests(app: Flask, wsgi: Callable[..., Iterable[bytes]]) -> Any:
 
     def answer(environ: Environ, start_response: Any) -> Iterable[bytes]:
         body = wsgi(environ, start_response)
-        if not passes.may_be_due(environ["REQUEST_METHOD"]) or book_version.CHECKED not in app.extensions:
+        if not passes.may_be_due(environ["REQUEST_METHOD"]) or before_request.CHECKED not in app.extensions:
             return body
         return ClosingIterator(body, [lambda: _work_after(passes, environ)])
 

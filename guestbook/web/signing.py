@@ -1,18 +1,27 @@
-"""Signing the book: a refused comment comes back with its text and the reasons."""
+"""Signing the book: a refused comment comes back with its text and the reasons.
+
+Then come the pages on which visitors change or delete the comment of their browser, for some minutes.
+"""
 
 from dataclasses import replace
 
-from flask import Response, redirect, render_template, request
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import ServiceUnavailable
 
-from guestbook.comments import comment_form
+from guestbook.comments import book, comment_form, submission
 from guestbook.comments.comment_form import WRONG_ANSWER, Draft
 from guestbook.comments.spam import spam_rules
-from guestbook.lib.errors import Translatable
-from guestbook.web import frame, request_context, response_headers, submission, visitor_form
-from guestbook.web.submission import TooManyComments
-from guestbook.web.visitor_form import FormError
+from guestbook.comments.submission import CommentChanged, TooManyComments
+from guestbook.lib import clock
+from guestbook.lib.errors import Refused, Translatable
+from guestbook.storage import audit_log
+from guestbook.storage.audit_log import Actor
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment
+from guestbook.web import frame, request_context, response_headers, visitor_form
+from guestbook.web.error_pages import NotYours
+from guestbook.web.visitor_form import Form, FormError
 
 HONEYPOT_FIELD = "subject"  # a hidden field: programs fill it in, browsers do not autofill it
 PREVIEW_FIELD = "preview"  # the button that shows the comment and stores nothing
@@ -41,13 +50,7 @@ def sign() -> ResponseReturnValue:
     if PREVIEW_FIELD in request.form:
         return _page(entry, token, preview=entry)
     try:
-        comment = submission.submit(
-            entry,
-            trap=request.form.get(HONEYPOT_FIELD, ""),
-            age=form.age,
-            form_key=form.key(entry),
-            earlier_id=visitor_form.earlier_comment(),
-        )
+        comment = submission.submit(entry, visitor(form), form.key(entry))
     except TooManyComments as error:
         return *_refused("rate", entry, token, 429, error.sentence), {"Retry-After": str(error.seconds)}
     answer = redirect(
@@ -55,6 +58,19 @@ def sign() -> ResponseReturnValue:
     )
     # Browsers refuse such a cookie inside another website.
     return answer if frame.is_open() else visitor_form.give_cookie(answer, comment)
+
+
+def visitor(form: Form | None = None) -> submission.Visitor:
+    """Return who has sent this request, with the form; a program has none."""
+    return submission.Visitor(
+        request_context.settings(),
+        request_context.preferences(),
+        request.remote_addr or "",
+        clock.now(),
+        trap=request.form.get(HONEYPOT_FIELD, "") if form else "",
+        age=form.age if form else None,
+        earlier_id=visitor_form.earlier_comment() if form else None,
+    )
 
 
 def with_text(response: Response, notice: str | None = None) -> Response:
@@ -75,8 +91,9 @@ def _server_error(number: str) -> str:
 
 def _read_form() -> Draft:
     """Read the form; a wrong answer to the owner's question is an error like that of a field."""
-    entry = visitor_form.read_form()
-    if submission.answers_question(visitor_form.form_line("answer")):
+    entry, preferences = visitor_form.read_form(), request_context.preferences()
+    answer = visitor_form.form_line("answer")
+    if not preferences.question or comment_form.is_right_answer(answer, preferences.answers):
         return entry
     return replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
 
@@ -94,4 +111,96 @@ def _page(entry: Draft, token: str, notice: str | None = None, *, preview: Draft
     answer = visitor_form.form_line("answer")
     return render_template(
         "sign.html", draft=entry, answer=answer, token=token, notice=notice, preview=preview
+    )
+
+
+pages = Blueprint("own_comment", __name__, url_prefix="/comments/<comment_id>")
+
+OPEN_TOO_LONG = Translatable(
+    "This page was open for too long, so nothing was deleted yet. Please press the button again."
+)
+
+
+@pages.get("/edit")
+def show(comment_id: str) -> ResponseReturnValue:
+    """Show the form with the visitor's own words."""
+    comment = _own(comment_id)
+    return _own_page(comment, Draft(**book.typed(comment), errors={}), visitor_form.new_token())
+
+
+@pages.post("/edit")
+def edit(comment_id: str) -> ResponseReturnValue:
+    """Change the comment under the rules for new ones."""
+    comment, token = _own(comment_id), request.form.get("token", "")
+    entry = visitor_form.read_form(book.typed(comment))
+    try:
+        form = visitor_form.read_token(token)
+    except FormError as error:
+        return _own_page(comment, entry, visitor_form.new_token(), error.sentence), 422
+    if entry.errors:
+        return _own_page(comment, entry, token), 422
+    if PREVIEW_FIELD in request.form:
+        return _own_page(comment, entry, token, preview=entry)
+    try:
+        changed = submission.revise(comment, entry, visitor(form), request.form.get("mark"))
+    except TooManyComments as error:
+        return _own_page(comment, entry, token, error.sentence), 429, {"Retry-After": str(error.seconds)}
+    except CommentChanged as error:
+        now = Draft(**book.typed(comment), errors={})
+        return _own_page(comment, entry, token, error.sentence, present=now), 409
+    except Refused as error:
+        return _own_page(comment, entry, token, error.sentence), 422
+    if changed is None:
+        raise NotYours
+    is_published = changed.status == "published"
+    return redirect(visitor_form.receipt_address(comment_id, is_published=is_published, is_change=True), 303)
+
+
+@pages.post("/delete")
+def delete(comment_id: str) -> ResponseReturnValue:
+    """Move the comment to the trash, as the owner would."""
+    comment = _own(comment_id)
+    try:
+        visitor_form.read_token(request.form.get("token", ""))
+    except FormError:
+        now = Draft(**book.typed(comment), errors={})
+        return _own_page(comment, now, visitor_form.new_token(), OPEN_TOO_LONG), 422
+    with writing() as session:
+        for locked in book.lock(session, [comment_id]):
+            book.move(session, locked, "trash", request_context.settings())
+    return redirect(frame.home(signed=visitor_form.DELETED, _anchor="thanks"), 303)
+
+
+def _own(comment_id: str) -> Comment:
+    """Return the comment if this browser has written it lately."""
+    if visitor_form.earlier_comment() != comment_id or not visitor_form.is_changeable(comment_id):
+        raise NotYours
+    audit_log.act_as(Actor("visitor"))
+    comment = db.session.get(Comment, comment_id)
+    if comment is None or comment.status == "trash":
+        raise NotYours
+    return comment
+
+
+def _own_page(
+    comment: Comment,
+    entry: Draft,
+    token: str,
+    notice: str | None = None,
+    *,
+    preview: Draft | None = None,
+    present: Draft | None = None,
+) -> str:
+    """Show the form, and the button that deletes. `present` is the comment that others have changed."""
+    seen = None if present else request.form.get("mark")  # the visitor has not read any later words
+    return render_template(
+        "own_comment.html",
+        draft=entry,
+        token=token,
+        notice=notice,
+        preview=preview,
+        present=present,
+        mark=seen or comment_form.mark_of_words(comment),
+        action=url_for(".edit", comment_id=comment.id),
+        delete_action=url_for(".delete", comment_id=comment.id),
     )

@@ -8,7 +8,7 @@ from flask import Flask
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.storage.database import db, writing
 from scripts.benchmarks.support import process_usage, processes, receivers, report, temp_book
 from scripts.benchmarks.support.receivers import Behaviour

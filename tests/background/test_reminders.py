@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import func, select, update
 
 from guestbook.background import housekeeping
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db

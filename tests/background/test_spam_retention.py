@@ -8,8 +8,8 @@ from flask import Flask
 from sqlalchemy import update
 
 from guestbook.background import housekeeping
-from guestbook.comments import book, refusals
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments import book, submission
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, ids
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Refusal, TextMark
@@ -85,7 +85,7 @@ def test_leaving_the_spam_and_coming_back_begins_the_time_anew() -> None:
 
 
 def test_counts_of_refusals_go_after_ninety_days() -> None:
-    refusals.count(db.engine, "rate")
+    submission.count_refusal("rate")
     with writing() as session:
         for age in (89, 92):
             day = clock.to_text(clock.now() - age * DAY)[:10]

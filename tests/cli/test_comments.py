@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from guestbook.comments import book
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.queries import filtered_lists
 from guestbook.storage.models import Comment
 from tests.cli.conftest import Shell

@@ -9,7 +9,7 @@ import html5lib
 import pytest
 
 from guestbook.comments import book
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from guestbook.storage.models import Comment

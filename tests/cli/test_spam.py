@@ -5,11 +5,11 @@ import json
 import pytest
 from flask.testing import FlaskCliRunner
 
-from guestbook.comments import refusals
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments import submission
 from guestbook.comments.spam import comment_facts
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import writing
 from tests.support import factories
 
 REASONS = ("It gives a telephone number.", "It is written in Greek, which no comment in the book is.")
@@ -35,7 +35,7 @@ def test_an_empty_book(runner: FlaskCliRunner) -> None:
 
 
 def test_what_was_refused_and_learned_is_shown_and_can_be_forgotten(runner: FlaskCliRunner) -> None:
-    refusals.count(db.engine, "rate")
+    submission.count_refusal("rate")
     runner.invoke(args=["comments", "spam", factories.sign("Lanterns for sale")])
     runner.invoke(args=["comments", "approve", factories.sign("Herring")])
     shown = out(runner, "spam", "show")

@@ -14,7 +14,7 @@ from sqlalchemy import update
 from guestbook.comments import backfill, book
 from guestbook.comments.backfill import BackfillRange, BackfillReport, BackfillRules
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.outbound import outbox

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from guestbook.comments import book, comment_form
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib.errors import Refused
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from guestbook.comments import moderation_link
-from guestbook.comments.moderation_link import SignedLink
+from guestbook.comments import announcements
+from guestbook.comments.announcements import SignedLink
 from guestbook.lib import clock, ids, signed_links
 
 KEY = "a secret key"
@@ -16,7 +16,7 @@ LINK = SignedLink(ids.new(), NOW, NOW + timedelta(days=7))
 
 
 def test_what_a_link_says_comes_back() -> None:
-    assert moderation_link.read(LINK.token(KEY), (KEY,)) == LINK
+    assert announcements.read(LINK.token(KEY), (KEY,)) == LINK
 
 
 def test_a_link_has_nothing_that_a_chat_would_cut_off_or_read_as_markup() -> None:
@@ -28,7 +28,7 @@ def test_a_link_has_nothing_that_a_chat_would_cut_off_or_read_as_markup() -> Non
 
 
 def test_another_key_makes_another_link() -> None:
-    assert moderation_link.read(LINK.token(KEY), ("another key",)) is None
+    assert announcements.read(LINK.token(KEY), ("another key",)) is None
 
 
 @pytest.mark.parametrize(
@@ -42,15 +42,15 @@ def test_another_key_makes_another_link() -> None:
 def test_each_part_is_signed(other: SignedLink) -> None:
     signature = LINK.token(KEY)[-signed_links.SIGNATURE_DIGITS :]
     forged = other.token(KEY)[: -signed_links.SIGNATURE_DIGITS] + signature
-    assert moderation_link.read(forged, (KEY,)) is None
+    assert announcements.read(forged, (KEY,)) is None
 
 
 def test_no_altered_or_cut_token_is_one() -> None:
     token, luck = LINK.token(KEY), random.Random(1)
     for place, digit in enumerate(token):
         other = luck.choice([one for one in "0123456789abcdef" if one != digit])
-        assert moderation_link.read(token[:place] + other + token[place + 1 :], (KEY,)) is None
-        assert moderation_link.read(token[:place], (KEY,)) is None
+        assert announcements.read(token[:place] + other + token[place + 1 :], (KEY,)) is None
+        assert announcements.read(token[:place], (KEY,)) is None
     for other in (
         token.upper(),
         token + "0",
@@ -60,4 +60,4 @@ def test_no_altered_or_cut_token_is_one() -> None:
         "٣" * len(token),
         "",
     ):
-        assert moderation_link.read(other, (KEY,)) is None
+        assert announcements.read(other, (KEY,)) is None

@@ -6,10 +6,17 @@ from dataclasses import replace
 import pytest
 
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.moderation_policy import KNOWN_VISITOR, NOTHING_FOUND, Classification, classify
-from guestbook.comments.spam.spam_rules import PROGRAM_RULES, SUSPICION_RULES, CommentFacts
+from guestbook.comments.spam.learned_words import Score
+from guestbook.comments.spam.spam_rules import (
+    KNOWN_VISITOR,
+    NOTHING_FOUND,
+    PROGRAM_RULES,
+    SUSPICION_RULES,
+    Classification,
+    CommentFacts,
+    classify,
+)
 from guestbook.comments.spam.texts import Repeated
-from guestbook.comments.spam.word_score import Score
 
 HELLO = CommentFacts(Draft("Ada", None, "Hello", {}), age=60, is_known_visitor=False)
 MARKUP = "[url=http://a.example]x[/url]"

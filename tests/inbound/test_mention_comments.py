@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 
 from guestbook.comments import book
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import mentions, senders
 from guestbook.storage import database, preferences
 from guestbook.storage.models import Comment

@@ -5,7 +5,7 @@ import gzip
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.lib.gzip_parts import GzipParts
+from guestbook.web.kept_front_page import GzipParts
 
 
 @given(st.binary(), st.lists(st.binary(), min_size=1), st.binary())

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from sqlalchemy import update
 
 from guestbook.comments import book
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import VERSION, clock, json_schema
 from guestbook.lib.json_schema import Schema
 from guestbook.outbound import event_catalogue, formats, outbox, webhooks

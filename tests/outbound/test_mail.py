@@ -16,7 +16,7 @@ import trustme
 from flask import current_app
 from sqlalchemy import update
 
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib.errors import Refused
 from guestbook.outbound import webhooks
 from guestbook.outbound.sender import MailSender

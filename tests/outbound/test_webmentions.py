@@ -9,7 +9,7 @@ from flask import Flask
 
 from guestbook.comments import book, comment_form
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib.errors import Refused
 from guestbook.outbound import webhooks
 from guestbook.outbound.sender import NO_ENDPOINT

@@ -4,7 +4,7 @@ import pytest
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.queries import filtered_lists
 from guestbook.storage import database
 from guestbook.storage.database import db

@@ -3,7 +3,7 @@
 import pytest
 
 from guestbook.comments import book
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.queries import public_comments
 from guestbook.storage import database, plain_sql

@@ -27,8 +27,6 @@ FLOORS = (
 )
 PURE = (
     "comments.comment_form",
-    "comments.moderation_policy",
-    "comments.comment_form",
     "comments.spam.spam_rules",
     "inbound.verify_and_decide",
     "lib",

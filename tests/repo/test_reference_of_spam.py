@@ -2,9 +2,9 @@
 
 import re
 
-from guestbook.comments.refusals import REFUSAL_REASONS
-from guestbook.comments.spam import comment_facts, spam_rules, texts, word_score
+from guestbook.comments.spam import comment_facts, learned_words, spam_rules, texts
 from guestbook.comments.spam.spam_rules import PROGRAM_RULES, SUSPICION_RULES
+from guestbook.comments.submission import REFUSAL_REASONS
 from guestbook.storage.preferences import Preferences
 from guestbook.web.visitor_form import VISITOR_COOKIE, VISITOR_LIFETIME
 from tests.support.documents import read
@@ -32,6 +32,6 @@ def test_its_numbers_are_those_of_the_code() -> None:
     assert f"| comments of one network in ten minutes | {defaults.rate} |" in PAGE
     assert f"| comments of the whole book in a minute | {defaults.flood} |" in PAGE
     score = read("explanation/learned-score")
-    assert f"the {word_score.TELLING_WORDS} strongest words" in " ".join(score.split())
-    assert word_score.FEWEST_DECISIONS == 30
+    assert f"the {learned_words.TELLING_WORDS} strongest words" in " ".join(score.split())
+    assert learned_words.FEWEST_DECISIONS == 30
     assert "before it knows 30 comments of each kind" in " ".join(score.split())

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.outbound import outbox
 from guestbook.outbound.event_catalogue import EVENTS

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from guestbook.background import cron
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, ids, unit_of_work
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.settings import Settings

@@ -16,12 +16,11 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 
-from guestbook.comments import comment_form, moderation_policy
+from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.moderation_policy import Classification
-from guestbook.comments.spam import word_score
-from guestbook.comments.spam.spam_rules import CommentFacts
-from guestbook.comments.spam.word_score import Count, Score
+from guestbook.comments.spam import learned_words, spam_rules
+from guestbook.comments.spam.learned_words import Count, Score
+from guestbook.comments.spam.spam_rules import Classification, CommentFacts
 
 CORPUS = Path(__file__).parents[1] / "comments" / "spam" / "corpus"
 
@@ -72,14 +71,14 @@ def verdicts_after(kind: str, decisions: int, seed: int) -> Verdicts:
     drawn = {one: random.Random(seed).sample(read(one), decisions) for one in ("good", "spam")}
     counts, sums = _counted(drawn)
     rest = [draft for draft in (*read(kind), *read(f"unseen_{kind}")) if draft not in drawn[kind]]
-    return _judged(rest, lambda draft: word_score.of(_words(draft), counts, sums))
+    return _judged(rest, lambda draft: learned_words.of(_words(draft), counts, sums))
 
 
 def _judged(drafts: Iterable[Draft], score_of: Callable[[Draft], Score | None]) -> Verdicts:
     found = Verdicts([], [], [])
     for draft in drafts:
         facts = CommentFacts(draft, age=60, is_known_visitor=False, score=score_of(draft))
-        verdict = moderation_policy.classify(facts)
+        verdict = spam_rules.classify(facts)
         if verdict.status == "published":
             found.published.append(draft)
         else:
@@ -89,7 +88,7 @@ def _judged(drafts: Iterable[Draft], score_of: Callable[[Draft], Score | None]) 
 
 def _score(draft: Draft, side: int | None, split: int = 0) -> Score | None:
     counts, decisions = _learned(side, split)
-    return word_score.of(_words(draft), counts, decisions)
+    return learned_words.of(_words(draft), counts, decisions)
 
 
 @cache
@@ -118,4 +117,4 @@ def _words(draft: Draft) -> list[str]:
 @cache
 def _features(name: str, website: str | None, message: str) -> list[str]:
     """Return the words of a comment, which all splits ask for."""
-    return list(word_score.features_of(Draft(name, website, message, {})))
+    return list(learned_words.features_of(Draft(name, website, message, {})))

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from guestbook.comments import book
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, response_policy
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome

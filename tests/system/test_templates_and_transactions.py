@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import Connection, event, select
 
 from guestbook.comments import book
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, unit_of_work
 from guestbook.lib.template_sandbox import Run, template_parser
 from guestbook.lib.unit_of_work import StillChanging

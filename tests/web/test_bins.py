@@ -17,7 +17,7 @@ from guestbook.inbound import bins as bins_module
 from guestbook.inbound import bins as inbound_bins
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
-from guestbook.web import bins, body_limits, response_headers
+from guestbook.web import before_request, bins, response_headers
 from tests.support import site
 from tests.support.processes import wait_for
 
@@ -182,7 +182,7 @@ def test_a_body_in_chunks_is_caught(app: Flask, port: int, place: str, size: int
 def test_a_body_above_the_limit_is_refused_and_the_answer_says_so(
     app: Flask, client: FlaskClient, place: str
 ) -> None:
-    limit = body_limits.BLUEPRINT_LIMIT_BYTES["bins"]
+    limit = before_request.BLUEPRINT_LIMIT_BYTES["bins"]
     assert client.post(place, data=b"x" * limit).status_code == 200
     refused = client.post(place, data=b"x" * (limit + 1))
     assert refused.status_code == 413

@@ -17,7 +17,7 @@ import guestbook
 from guestbook.storage import database, sqlite_setup
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
-from guestbook.web import body_limits
+from guestbook.web import before_request
 from tests.support.visitor import GREETING, Visitor, by_class, parse, stored, text
 
 AWAY = {"GUESTBOOK_DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}
@@ -81,7 +81,7 @@ def test_what_only_begins_like_an_admin_page_leads_to_the_book(visitor: Visitor,
 
 def test_too_much_is_refused_with_advice(app: Flask, visitor: Visitor) -> None:
     status, title = shown(
-        visitor, "POST", "/comments", data={"message": "x" * body_limits.DEFAULT_LIMIT_BYTES}
+        visitor, "POST", "/comments", data={"message": "x" * before_request.DEFAULT_LIMIT_BYTES}
     )
     assert (status, title) == (413, "That is too long")
     assert stored(app) == []
@@ -96,7 +96,7 @@ def test_the_longest_message_of_the_largest_characters_fits(app: Flask, visitor:
 def test_a_body_of_unknown_length_is_measured(visitor: Visitor, extra: int, status: int) -> None:
     response = visitor.client.post(
         "/comments",
-        input_stream=io.BytesIO(b"name=" + b"x" * (body_limits.DEFAULT_LIMIT_BYTES - 5 + extra)),
+        input_stream=io.BytesIO(b"name=" + b"x" * (before_request.DEFAULT_LIMIT_BYTES - 5 + extra)),
         content_type="application/x-www-form-urlencoded",
         environ_overrides={"wsgi.input_terminated": True},
     )

@@ -8,7 +8,7 @@ from flask import Flask
 from guestbook.storage import preferences, seen_facts
 from guestbook.storage.database import db, writing
 from guestbook.storage.plain_sql import through
-from guestbook.web import public_pages, reader_app
+from guestbook.web import cgi_reader, public_pages
 from tests.conftest import running, settings_for
 from tests.support.visitor import Visitor, by_class, parse
 
@@ -136,7 +136,7 @@ def test_a_page_by_cgi_counts_in_the_same_batches(tmp_path: Path) -> None:
     with running(environ) as app:
         set_(app, look="1999")
         for number in range(1, seen_facts.HITS_BATCH + 3):
-            reader = reader_app.make(environ, lambda _given: pytest.fail("left to the whole app"))
+            reader = cgi_reader.make(environ, lambda _given: pytest.fail("left to the whole app"))
             assert shown(reader) == str(number)
         assert seen_facts.pending_hits(data_dir(app)) == 2
         assert counted(app) == seen_facts.HITS_BATCH + 2

@@ -25,7 +25,7 @@ from guestbook.lib.verification import verify_signature
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
-from guestbook.web.body_limits import BLUEPRINT_LIMIT_BYTES
+from guestbook.web.before_request import BLUEPRINT_LIMIT_BYTES
 from tests.inbound import test_sender_presets
 from tests.support import inbound_factories, processes
 from tests.support.visitor import Visitor

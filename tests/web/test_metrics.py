@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import delete
 from werkzeug.test import TestResponse
 
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import VERSION
 from guestbook.lib.own_process import StopFlag
 from guestbook.outbound.dispatcher import Dispatcher

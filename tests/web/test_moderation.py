@@ -13,8 +13,8 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from guestbook.comments import book
-from guestbook.comments.moderation_link import SignedLink
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.announcements import SignedLink
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, ids
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery, Hold, Limit

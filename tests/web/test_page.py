@@ -16,7 +16,7 @@ from guestbook.comments import book
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web import comment_html
+from guestbook.web import template_filters
 from tests.support import factories
 from tests.support.amount import examples
 from tests.support.owner import Owner
@@ -326,7 +326,7 @@ def test_the_page_is_read_in_two_queries(app: Flask, visitor: Visitor) -> None:
 @given(st.lists(st.sampled_from(PARTS) | st.text(max_size=5)).map("".join))
 @settings(max_examples=examples(40), deadline=None)
 def test_the_same_words_become_links_as_if_all_were_looked_at(words: str) -> None:
-    assert comment_html.prose(words) == urlize(words, rel=comment_html.LINK_REL)
+    assert template_filters.prose(words) == urlize(words, rel=template_filters.LINK_REL)
 
 
 def test_a_comment_that_was_corrected_or_answered_anew_is_shown_as_it_is_now(

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from guestbook.comments import book, comment_mark
+from guestbook.comments import book, comment_form
 from guestbook.lib import drawn_face
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db, writing
@@ -112,7 +112,7 @@ def test_a_drawn_one_stands_beside_every_comment_and_not_beside_a_reply(app: Fla
     add(app, ["Three"], name="Grace")
     with app.app_context(), writing() as session:
         book.reply(session, session.get_one(Comment, ada), "Thank you", factories.settings())
-    of = {name: f"/pictures/{comment_mark.picture_id_of(name, key(app))}.svg" for name in ("Ada", "Grace")}
+    of = {name: f"/pictures/{comment_form.picture_id_of(name, key(app))}.svg" for name in ("Ada", "Grace")}
     for url in ("/", "/embed"):
         assert addresses(visitor.page(url)) == [of["Grace"], of["Ada"], of["Ada"]]
     [one] = by_class(visitor.page(f"/comments/{ada}"), "picture")
@@ -126,7 +126,7 @@ def test_a_drawn_one_stands_beside_every_comment_and_not_beside_a_reply(app: Fla
 def test_a_preview_shows_the_picture_that_the_comment_will_have(app: Flask, visitor: Visitor) -> None:
     set_(app, pictures="drawn")
     previewed = addresses(parse(visitor.sign(preview="yes")))
-    assert previewed == [f"/pictures/{comment_mark.picture_id_of(GREETING['name'], key(app))}.svg"]
+    assert previewed == [f"/pictures/{comment_form.picture_id_of(GREETING['name'], key(app))}.svg"]
     visitor.sign()
     assert addresses(visitor.page()) == previewed
 

@@ -17,7 +17,7 @@ from guestbook.comments import book
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Origin
-from guestbook.web import path_pages, reader_app
+from guestbook.web import cgi_reader, path_pages
 from guestbook.web.application import Application
 from tests.conftest import running, settings_for
 from tests.support import databases, factories
@@ -64,7 +64,7 @@ def by_cgi(environ: dict[str, str]) -> Flask:
     def whole(_given: object) -> Flask:
         raise AssertionError("this was left to the whole app")
 
-    return reader_app.make(environ, whole)
+    return cgi_reader.make(environ, whole)
 
 
 def same(one: TestResponse, other: TestResponse) -> bool:
@@ -196,7 +196,7 @@ def test_a_book_that_is_locked_is_away(environ: dict[str, str], monkeypatch: pyt
     with running(environ):
         pass
     reader = guestbook.create_app(environ)
-    monkeypatch.setattr(reader_app, "READER_WAIT", 0.01)
+    monkeypatch.setattr(cgi_reader, "READER_WAIT", 0.01)
     with closing(sqlite3.connect(_file(environ), isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("PRAGMA journal_mode = DELETE")

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.comments.moderation_link import SignedLink
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.announcements import SignedLink
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, ids, signing
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage.database import writing

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from guestbook.comments.moderation_link import SignedLink
+from guestbook.comments.announcements import SignedLink
 from guestbook.lib import clock, ids, signed_links
 from guestbook.outbound import receiver_links, webhooks
 from guestbook.storage.database import db, writing

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.web import body_limits
+from guestbook.web import before_request
 from tests.support.visitor import TIMES_SCRIPT, Visitor, add, parse, scripts
 
 ANSWERS = [
@@ -61,7 +61,9 @@ def test_browsers_keep_to_https_where_the_book_is_seen_by_it(
 
 def test_redirects_refusals_and_not_modified_have_them_too(app: Flask, visitor: Visitor) -> None:
     assert_guarded(visitor.sign().headers)
-    assert_guarded(visitor.client.post("/comments", data="x" * (body_limits.DEFAULT_LIMIT_BYTES + 1)).headers)
+    assert_guarded(
+        visitor.client.post("/comments", data="x" * (before_request.DEFAULT_LIMIT_BYTES + 1)).headers
+    )
     [comment_id] = add(app, ["Hello"])
     etag = visitor.get(f"/comments/{comment_id}").headers["ETag"]
     known = visitor.get(f"/comments/{comment_id}", headers={"If-None-Match": etag})

@@ -6,7 +6,7 @@ from http.cookies import SimpleCookie
 import pytest
 from flask import Flask
 
-from guestbook.comments import refusals
+from guestbook.comments import submission
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.storage import preferences
@@ -23,7 +23,7 @@ QUESTION = {"question": "What colour is the <b>cat</b>?", "answers": "Red\nginge
 
 def refused(app: Flask) -> dict[str, int]:
     with app.app_context():
-        return {one.reason: one.number for one in refusals.lately(db.session(), clock.now())}
+        return {one.reason: one.number for one in submission.refused_lately(db.session(), clock.now())}
 
 
 def mark_last_as_spam(app: Flask) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from guestbook.auth import rate_limit
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import advertising_words, learned_words
+from guestbook.comments.spam import learned_words, texts
 from guestbook.comments.spam import texts as spam_texts
 from guestbook.comments.spam.spam_rules import CommentFacts
 from guestbook.lib import ids
@@ -71,7 +71,7 @@ def _listed_word(draft: Draft, words: str) -> str | None:
 def _patterns(words: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
     """Return a pattern for each line of the owner's list: it finds the beginnings of words."""
     lines = dict.fromkeys(line.strip() for line in words.casefold().splitlines())
-    return tuple((line, advertising_words.beginning_of(line)) for line in lines if line)
+    return tuple((line, texts.beginning_of(line)) for line in lines if line)
 
 
 def _foreign_script(select: Select, message: str) -> str | None:

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from guestbook.comments import refusals
-from guestbook.comments.refusals import RefusalCount
-from guestbook.comments.spam import comment_facts, learned_words, word_score
+from guestbook.comments import submission
+from guestbook.comments.spam import comment_facts, learned_words
+from guestbook.comments.submission import RefusalCount
 from guestbook.lib import clock, json_schema
 from guestbook.lib.text import counted
 from guestbook.storage import plain_sql
@@ -46,9 +46,9 @@ class SpamReport(NamedTuple):
             f"The score has learned {counted(self.words, 'word')} from {counted(self.spam, 'comment')} "
             f"of spam and {counted(self.good, 'other comment')}."
         )
-        if min(self.good, self.spam) >= word_score.FEWEST_DECISIONS:
+        if min(self.good, self.spam) >= learned_words.FEWEST_DECISIONS:
             return learned
-        return f"{learned} It holds comments once it knows {word_score.FEWEST_DECISIONS} of each kind."
+        return f"{learned} It holds comments once it knows {learned_words.FEWEST_DECISIONS} of each kind."
 
 
 def read(session: Session, secret_key: str, now: datetime) -> SpamReport:
@@ -56,7 +56,7 @@ def read(session: Session, secret_key: str, now: datetime) -> SpamReport:
     learned = learned_words.decisions(plain_sql.through(session), secret_key)
     words = session.scalar(select(func.count()).select_from(LearnedWord)) or 0
     return SpamReport(
-        refusals.lately(session, now),
+        submission.refused_lately(session, now),
         comment_facts.held_until(session.connection(), secret_key, now),
         learned.good,
         learned.spam,

@@ -1,15 +1,18 @@
-"""The spam rules: each looks at the facts of a comment and may object. Pure.
+"""The spam rules decide whether a comment is published, held or spam, and why. Pure.
 
-A rule is a function in one of the two tables at the end. `comment_facts` gathers what the rules look at.
+A rule is a function in one of the two tables. It looks at the facts of a comment, which `comment_facts`
+gathers, and may object. Only suspicious comments wait: an owner who must approve everything gives up.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import advertising_words, texts
+from guestbook.comments.spam import texts
+from guestbook.comments.spam.learned_words import Score
 from guestbook.comments.spam.texts import Repeated
-from guestbook.comments.spam.word_score import Score
+from guestbook.lib.text import shortened
+from guestbook.storage.models.comment import REASON_LIMIT
 
 QUICKEST_PERSON = 3.0  # seconds to write a text with a link
 MOST_LINKS = 3  # in a message that is published at once
@@ -147,7 +150,7 @@ def contact(facts: CommentFacts) -> Finding:
 
 def advertising(facts: CommentFacts) -> Finding:
     """Words of what spam sells: several, or one together with an address."""
-    sold = advertising_words.sold(facts.draft.all_words.casefold())
+    sold = texts.sold(facts.draft.all_words.casefold())
     if facts.is_known_visitor or len(sold) < (1 if facts.has_address else FEWEST_WORDS):
         return None
     return "held", f"It holds {_listed(sold)}, which advertising uses."
@@ -162,7 +165,7 @@ def price_and_address(facts: CommentFacts) -> Finding:
 
 def empty_praise(facts: CommentFacts) -> Finding:
     """Praise that fits any page, with a website, is the most common spam in guestbooks."""
-    praise = advertising_words.praise(facts.draft.texts.casefold())
+    praise = texts.praise(facts.draft.texts.casefold())
     if facts.is_known_visitor or not facts.has_address or len(praise) < FEWEST_WORDS:
         return None
     return "held", f"It praises in words that fit any page ({_listed(praise)}) and gives an address."
@@ -202,3 +205,45 @@ def _listed(words: list[str]) -> str:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"
+
+
+SEVERITY = ("published", "held", "spam")
+HOLD_ALL = "You look at every comment before it appears."
+NOTHING_FOUND = "No rule found anything suspicious."
+KNOWN_VISITOR = "Its visitor has signed the book before, and you left that comment in it."
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The status of a comment and the reasons for it, the most important one first."""
+
+    status: str  # published | held | spam
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str | None:
+        """Return why it is not published."""
+        return self.reasons[0] if self.reasons and self.status != "published" else None
+
+    @property
+    def text(self) -> str | None:
+        """Return all reasons as they are stored, one a line."""
+        return "\n".join(self.reasons) or None
+
+
+def classify(facts: CommentFacts, moderation: str = "suspicious") -> Classification:
+    """Classify a comment by all rules; the most severe finding decides.
+
+    `moderation` says which comments wait for the owner: none (`off`), `suspicious` or `all`. Comments of
+    programs are always spam.
+    """
+    rules = PROGRAM_RULES if moderation == "off" else PROGRAM_RULES + SUSPICION_RULES
+    found: list[tuple[str, str]] = [finding for rule in rules if (finding := rule(facts))]
+    if moderation == "all":
+        found.append(("held", HOLD_ALL))
+    if not found:
+        known = (KNOWN_VISITOR,) if facts.is_known_visitor else ()
+        return Classification("published", (*known, NOTHING_FOUND))
+    found.sort(key=lambda finding: -SEVERITY.index(finding[0]))
+    reasons = tuple(shortened(sentence, REASON_LIMIT) for _, sentence in found)
+    return Classification(found[0][0], reasons)

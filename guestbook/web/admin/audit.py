@@ -8,7 +8,7 @@ from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage.database import db
 from guestbook.storage.models import AuditEntry
 from guestbook.storage.models.owner import ACTORS, AUDITED_ACTIONS
-from guestbook.web import conditional
+from guestbook.web import response_headers
 from guestbook.web.admin.account import browser_name
 
 pages = Blueprint("audit", __name__, url_prefix="/audit")
@@ -29,7 +29,7 @@ def show() -> ResponseReturnValue:
     wanted = AuditFilter(
         action=action if action in AUDITED_ACTIONS else None, actor=actor if actor in ACTORS else None
     )
-    page = filtered_lists.audit(db.session(), wanted, conditional.page_before())
+    page = filtered_lists.audit(db.session(), wanted, response_headers.page_before())
     kept = {name: value for name in ("action", "actor") if (value := getattr(wanted, name))}
     return render_template(
         "admin/audit.html",
@@ -38,7 +38,7 @@ def show() -> ResponseReturnValue:
         actions=[(name, name.replace("_", " ")) for name in AUDITED_ACTIONS],
         actors=[(name, ACTOR_WORDS[name]) for name in ACTORS],
         actor_name=_actor_name,
-        **conditional.page_links(page.older, **kept),
+        **response_headers.page_links(page.older, **kept),
     )
 
 

@@ -11,7 +11,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
-from guestbook.web import conditional, request_context, row_lookup
+from guestbook.web import request_context, response_headers, row_lookup
 from guestbook.web.admin import curl_command, responses
 
 pages = Blueprint("bins", __name__, url_prefix="/bins")
@@ -49,7 +49,7 @@ def add() -> ResponseReturnValue:
 def show(bin_id: str) -> ResponseReturnValue:
     """Show one and its requests, the newest first; the page looks for new ones by itself."""
     bin_ = row_lookup.find(Bin, bin_id)
-    before = conditional.page_before()
+    before = response_headers.page_before()
     rows = bins.latest(db.session(), bin_.id, LATEST_REQUESTS + 1, before)
     return render_template(
         "admin/bin.html",

@@ -8,9 +8,9 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select, true
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book, comment_form, comment_mark, moderation_actions
+from guestbook.comments import book, comment_form
+from guestbook.comments.book import BULK_LIMIT, STATUS_AFTER
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.moderation_actions import BULK_LIMIT, STATUS_AFTER
 from guestbook.comments.spam import comment_facts, learned_words, spam_report
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
@@ -19,7 +19,7 @@ from guestbook.queries import filtered_lists, statistics
 from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
-from guestbook.web import conditional, request_context, row_lookup
+from guestbook.web import request_context, response_headers, row_lookup
 from guestbook.web.admin import responses, undo
 
 ACTION_LABELS = {"publish": "Publish", "hold": "Hold", "spam": "Spam", "trash": "Trash", "restore": "Restore"}
@@ -50,7 +50,7 @@ def run_many(session: Session, comments: Sequence[Comment], action: str, back: s
     """Do it to each comment; return the undo's id, None where nothing can be undone."""
     statuses = {comment.id: comment.status for comment in comments}
     for comment in comments:
-        moderation_actions.run(session, comment, action, request_context.settings())
+        book.act(session, comment, action, request_context.settings())
     if action == "delete":
         return None
     changes = [(comment.id, statuses[comment.id], comment.status) for comment in comments]
@@ -63,7 +63,7 @@ def changed_since(comments: Sequence[Comment], form: Mapping[str, str], action: 
     One that is already where the action leads is not among them: that is the second click of a double click.
     A form without marks names ids alone, as programs do.
     """
-    marks = {comment.id: comment_mark.mark_of(comment) for comment in comments}
+    marks = {comment.id: comment_form.mark_of(comment) for comment in comments}
     return [
         comment
         for comment in comments
@@ -154,7 +154,7 @@ def show_list(chosen: CommentFilter, notice: str | None = None) -> str:
         labels=ACTION_LABELS,
         actions_by_status=ACTIONS_BY_STATUS,
         notice=notice,
-        **conditional.page_links(page.older, status=chosen.status, words=chosen.words or None),
+        **response_headers.page_links(page.older, status=chosen.status, words=chosen.words or None),
     )
 
 

@@ -17,7 +17,7 @@ from guestbook.queue import comment_order, redelivery
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
-from guestbook.web import conditional, row_lookup
+from guestbook.web import response_headers, row_lookup
 from guestbook.web.admin import responses
 
 FILTER_LENGTH = 200  # characters of a filter that are read
@@ -60,7 +60,7 @@ class QueueList(Generic[M]):
 
     def show(self, template: str, **more: Any) -> ResponseReturnValue:
         """Show the rows that match the filters, newest first, or what is wrong with the filters."""
-        before, reasons = conditional.page_before(), {}
+        before, reasons = response_headers.page_before(), {}
         try:
             wanted = self._read_filters(*self._parsers)
             page = self.find(db.session(), wanted, before)
@@ -79,7 +79,7 @@ class QueueList(Generic[M]):
             owners=by_id,
             owner_choices=[(owner.id, owner.name) for owner in by_id.values()],
             behind=self._behind(page.rows),
-            **conditional.page_links(page.older, **kept),
+            **response_headers.page_links(page.older, **kept),
             **more,
         )
         return html, 422 if reasons else 200

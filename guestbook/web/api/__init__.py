@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.lib.errors import Refused
-from guestbook.web import conditional, error_pages, frame
+from guestbook.web import error_pages, frame, response_headers
 from guestbook.web.api import api_call, authentication, document, idempotency, request_reader
 from guestbook.web.api.idempotency import AnsweredMeanwhile
 
@@ -42,7 +42,7 @@ def register(app: Flask) -> None:
 def _unless_known(response: Response) -> Response:
     """Send an answer to a GET once: then 304, until it changes."""
     if request.method in ("GET", "HEAD") and response.status_code == HTTPStatus.OK:
-        return conditional.unless_known(response)
+        return response_headers.unless_known(response)
     return response
 
 

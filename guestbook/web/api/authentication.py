@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import TooManyRequests, Unauthorized
 
 from guestbook.auth import api_tokens
+from guestbook.comments import submission
 from guestbook.lib import body_encoding, clock, redaction
 from guestbook.lib.rate_counters import WindowCounter
 from guestbook.storage import audit_log, row_changes
@@ -25,7 +26,7 @@ from guestbook.storage.audit_log import NOBODY, Actor
 from guestbook.storage.database import db
 from guestbook.storage.models import Token
 from guestbook.storage.models.owner import SCOPES
-from guestbook.web import conditional, submission
+from guestbook.web import response_headers, signing
 from guestbook.web.api import request_reader
 from guestbook.web.error_pages import InsufficientScope
 
@@ -89,7 +90,7 @@ def add_headers(response: Response) -> Response:
     if "challenge" in g:
         response.headers["WWW-Authenticate"] = g.challenge
     if request.method in ("GET", "HEAD") and not has_token() and request_reader.call().token != "needed":
-        response.headers.update(conditional.FROM_ANY_SITE)
+        response.headers.update(response_headers.FROM_ANY_SITE)
         response.vary.add("Authorization")
     else:
         response.headers["Cache-Control"] = "no-store"
@@ -136,10 +137,11 @@ def _limits_of_comments(response: Response) -> list[tuple[str, str]]:
     if response.status_code >= 500:
         return []
     try:
-        most, left, seconds = submission.left_of_limit()
+        visitor = signing.visitor()
+        left, seconds = visitor.left_of_limit(db.session().connection())
     except SQLAlchemyError:
         return []
-    return [_limit("comments", most, submission.RATE_WINDOW.total_seconds(), left, seconds)]
+    return [_limit("comments", visitor.book.rate, submission.RATE_WINDOW.total_seconds(), left, seconds)]
 
 
 def _limit(name: str, most: int, window: float, left: int, seconds: float) -> tuple[str, str]:

@@ -28,7 +28,7 @@ from guestbook.queries import filtered_lists
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.transport import url_checks
-from guestbook.web import conditional, request_context
+from guestbook.web import request_context, response_headers
 from guestbook.web.api import api_call, authentication, idempotency, request_reader
 from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
@@ -127,7 +127,7 @@ def update_bin(bin_id: str) -> ResponseReturnValue:
     changes = request_reader.body()
     with writing() as session, request_reader.renamed(_as_field):
         bin_ = find_locked(Bin, bin_id)
-        conditional.refuse_if_changed(_shown(bin_))
+        response_headers.refuse_if_changed(_shown(bin_))
         bins.update(session, bin_, _fields(changes))
         return _shown(bin_)
 
@@ -137,7 +137,7 @@ def delete_bin(bin_id: str) -> ResponseReturnValue:
     """Delete a bin with its requests."""
     with writing() as session:
         bin_ = find_locked(Bin, bin_id)
-        conditional.refuse_if_changed(_shown(bin_))
+        response_headers.refuse_if_changed(_shown(bin_))
         bins.delete(session, bin_)
     return "", 204
 

@@ -8,8 +8,8 @@ from guestbook.auth import login
 from guestbook.auth.login import TooManyTries
 from guestbook.background.doctor import examination
 from guestbook.background.doctor.examined_book import State
-from guestbook.comments.refusals import REFUSAL_REASONS
 from guestbook.comments.spam import comment_facts, learned_words, spam_report
+from guestbook.comments.submission import REFUSAL_REASONS
 from guestbook.lib import clock, json_schema
 from guestbook.lib.encryption import Unreadable
 from guestbook.lib.json_schema import (

@@ -7,10 +7,10 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden, TooManyRequests
 
-from guestbook.comments import book, comment_form, comment_shape, moderation_actions
+from guestbook.comments import book, comment_form, comment_shape, submission
+from guestbook.comments.book import MODERATION_ACTIONS
 from guestbook.comments.comment_form import DRAFT_FIELDS, WRONG_ANSWER_OF_PROGRAM
 from guestbook.comments.comment_shape import COMMENT_SCHEMA
-from guestbook.comments.moderation_actions import MODERATION_ACTIONS
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import (
     ID_SCHEMA,
@@ -27,7 +27,7 @@ from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.storage.models.comment import COMMENT_STATUSES
-from guestbook.web import conditional, request_context, submission
+from guestbook.web import request_context, response_headers, signing
 from guestbook.web.api import api_call, authentication, idempotency, request_reader
 from guestbook.web.api.api_call import (
     LOOKS_BACK,
@@ -106,7 +106,7 @@ calls = Calls(
                     description="restore moves them from the trash or the spam to where they were, and "
                     "delete removes them for good.",
                 ),
-                "ids": described(ids_schema(moderation_actions.BULK_LIMIT), "These comments."),
+                "ids": described(ids_schema(book.BULK_LIMIT), "These comments."),
             },
             required=("action", "ids"),
         ),
@@ -154,8 +154,7 @@ def create_comment() -> ResponseReturnValue:
         submission.count_refusal("closed")
         raise Forbidden("The book is closed for new comments.")
     try:
-        entry = _read_comment()
-        submission.submit(entry, trap="", age=None, form_key=None, then=_answer_signed)
+        submission.submit(_read_comment(), signing.visitor(), then=_answer_signed)
     except submission.TooManyComments as error:
         submission.count_refusal("rate")
         raise TooManyRequests(str(error), retry_after=error.seconds) from None
@@ -184,7 +183,7 @@ def update_comment(comment_id: str) -> ResponseReturnValue:
     changes = request_reader.body(_errors)
     with writing() as session:
         comment = find_locked_comment(comment_id)
-        conditional.refuse_if_changed(authentication.mask(make_response(_shown(comment))))
+        response_headers.refuse_if_changed(authentication.mask(make_response(_shown(comment))))
         if any(name in changes for name in DRAFT_FIELDS):
             typed = book.typed(comment) | changes
             book.edit(session, comment, _draft(typed), request_context.settings())
@@ -200,7 +199,7 @@ def delete_comment(comment_id: str) -> ResponseReturnValue:
     """Delete a comment for good."""
     with writing() as session:
         comment = find_locked_comment(comment_id)
-        conditional.refuse_if_changed(authentication.mask(make_response(_shown(comment))))
+        response_headers.refuse_if_changed(authentication.mask(make_response(_shown(comment))))
         book.delete(session, comment, request_context.settings())
     engine_setup.clear_wal(db.engine)
     return "", 204
@@ -219,15 +218,12 @@ def _read_comment() -> comment_form.Draft:
     """Return the comment in the body; raises Refused, also for a wrong answer to the owner's question."""
     fields = request_reader.body(_errors)
     entry, errors = _draft(fields), {}
-    book_asks = {
-        "place": request_context.preferences().asks_place,
-        "note": request_context.preferences().asks_note,
-    }
-    for name, is_asked in book_asks.items():
+    asks = request_context.preferences()
+    for name, is_asked in {"place": asks.asks_place, "note": asks.asks_note}.items():
         if fields.get(name) and not is_asked:
             errors[name] = NOT_ASKED.format(name)
-    if not submission.answers_question(fields.get("answer") or ""):
-        errors["answer"] = WRONG_ANSWER_OF_PROGRAM.format(request_context.preferences().question)
+    if asks.question and not comment_form.is_right_answer(fields.get("answer") or "", asks.answers):
+        errors["answer"] = WRONG_ANSWER_OF_PROGRAM.format(asks.question)
     if entry.errors or errors:
         raise Refused.of({**entry.errors, **errors})
     return entry
@@ -250,7 +246,7 @@ def moderate_comments() -> ResponseReturnValue:
         found = book.lock(session, given["ids"])
         done = [comment.id for comment in found]
         for comment in found:
-            moderation_actions.run(session, comment, given["action"], request_context.settings())
+            book.act(session, comment, given["action"], request_context.settings())
         missing = [row_id for row_id in given["ids"] if row_id not in done]
         answer = idempotency.keep(session, {"done": done, "missing": missing})
     if given["action"] == "delete":

@@ -23,7 +23,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token, owner
 from guestbook.storage.models.owner import AUDIT_ENTRY_SCHEMA
 from guestbook.storage.preferences import PREFERENCE_FIELDS, Preferences
-from guestbook.web import conditional
+from guestbook.web import response_headers
 from guestbook.web.api import api_call, request_reader
 from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Calls, in_query, list_of
 from guestbook.web.row_lookup import find_locked
@@ -74,7 +74,7 @@ def update_settings() -> ResponseReturnValue:
     changes = request_reader.body()
     with writing() as session:
         preferences.lock(session)
-        conditional.refuse_if_changed(_document(preferences.read(session)))
+        response_headers.refuse_if_changed(_document(preferences.read(session)))
         preferences.save(session, {name: fields.as_typed(value) for name, value in changes.items()})
         return _document(preferences.read(session))
 

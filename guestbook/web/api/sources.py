@@ -20,7 +20,7 @@ from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.storage.models.source import ACTIONS, BUDGET_MB, VERIFY
-from guestbook.web import conditional, request_context
+from guestbook.web import request_context, response_headers
 from guestbook.web.api import api_call, idempotency, request_reader
 from guestbook.web.api.api_call import FULL_PAGE_QUERY, OVERLAP_FIELD, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
@@ -131,7 +131,7 @@ def update_source(source_id: str) -> ResponseReturnValue:
     changes = request_reader.body()
     with writing() as session, request_reader.renamed(_in_scheme):
         source = find_locked(Source, source_id)
-        conditional.refuse_if_changed(_shown(source))
+        response_headers.refuse_if_changed(_shown(source))
         before = source.secret
         sources.update(session, source, _fields(changes))
         if "disabled" in changes:
@@ -147,7 +147,7 @@ def delete_source(source_id: str) -> ResponseReturnValue:
     """Delete a source with all its events."""
     with writing() as session:
         source = find_locked(Source, source_id)
-        conditional.refuse_if_changed(_shown(source))
+        response_headers.refuse_if_changed(_shown(source))
         is_gone = sources.begin_delete(session, source.id)  # under the same lock, so no change comes between
     if not is_gone:
         sources.delete(db.engine, source.id)

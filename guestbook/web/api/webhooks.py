@@ -40,7 +40,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
 from guestbook.storage.models.delivery import SIGN_WITH
 from guestbook.transport import url_checks
-from guestbook.web import conditional, request_context
+from guestbook.web import request_context, response_headers
 from guestbook.web.api import api_call, authentication, idempotency, request_reader
 from guestbook.web.api.api_call import DRY_RUN, FULL_PAGE_QUERY, OVERLAP_FIELD, Calls, list_of
 from guestbook.web.api.request_reader import HEADER_NAME, HEADER_VALUE, SIGNING_KEY
@@ -227,7 +227,7 @@ def update_webhook(webhook_id: str) -> ResponseReturnValue:
     changes = request_reader.body(_errors)
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
-        conditional.refuse_if_changed(_shown(webhook))
+        response_headers.refuse_if_changed(_shown(webhook))
         webhooks.update(session, webhook, _fields(changes), request_context.settings())
         if changes.get("disabled"):
             row_changes.disable(session, webhook)
@@ -243,7 +243,7 @@ def delete_webhook(webhook_id: str) -> ResponseReturnValue:
     """Delete a webhook with all its deliveries."""
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
-        conditional.refuse_if_changed(_shown(webhook))
+        response_headers.refuse_if_changed(_shown(webhook))
         is_gone = webhooks.begin_delete(session, webhook.id)  # under the same lock: no change comes between
     if not is_gone:
         webhooks.delete(db.engine, webhook.id)

@@ -11,7 +11,7 @@ from guestbook.queue import comment_order, erasure
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
-from guestbook.web import conditional
+from guestbook.web import response_headers
 from guestbook.web.admin import deliveries, responses, secret_pages, signatures
 from guestbook.web.admin.deliveries import DELIVERY_LIST
 from guestbook.web.receiver_pages import receiver_access, receiver_actions, shown_payload
@@ -32,7 +32,7 @@ def index(link_id: str) -> ResponseReturnValue:
     session, now, webhook = db.session(), clock.now(), admission.webhook
     status = request.args.get("status", "")
     wanted = admission.deliveries(status if status in QUEUE_STATUSES else None)
-    found = filtered_lists.deliveries(session, wanted, conditional.page_before())
+    found = filtered_lists.deliveries(session, wanted, response_headers.page_before())
     kept = {"status": wanted.status} if wanted.status else {}
     return receiver_access.page(
         "log",
@@ -49,7 +49,7 @@ def index(link_id: str) -> ResponseReturnValue:
         secret=secret_pages.new_secret(webhook, admission.cookie.form_key),
         overlap_end=secret_pages.overlap_end(webhook, now),
         key_overlap_end=secret_pages.key_overlap_end(webhook, now),
-        **conditional.page_links(found.older, link_id=link_id, **kept),
+        **response_headers.page_links(found.older, link_id=link_id, **kept),
     )
 
 

@@ -6,8 +6,8 @@ from sqlalchemy import func, select
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import learned_words, word_score
-from guestbook.comments.spam.word_score import Count, Score
+from guestbook.comments.spam import learned_words
+from guestbook.comments.spam.learned_words import Count, Score
 from guestbook.storage import plain_sql, preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, LearnedWord
@@ -45,7 +45,7 @@ def score(message: str) -> Score | None:
     return learned_words.score(plain_sql.through(db.session()), key(), Draft("Eve", None, message, {}))
 
 
-def teach(times: int = word_score.FEWEST_DECISIONS) -> None:
+def teach(times: int = learned_words.FEWEST_DECISIONS) -> None:
     for number in range(times):
         decide(factories.sign(f"{LANTERNS} {number}"), "spam")
         decide(factories.sign(f"{GREETING} {number}"), "published")
@@ -54,7 +54,7 @@ def teach(times: int = word_score.FEWEST_DECISIONS) -> None:
 def test_a_decision_counts_each_word_once_and_no_word_is_stored() -> None:
     comment_id = factories.sign("Lantern lantern boat")
     decide(comment_id, "spam")
-    words = word_score.features_of(Draft("Ada", None, "Lantern lantern boat", {}))
+    words = learned_words.features_of(Draft("Ada", None, "Lantern lantern boat", {}))
     assert decisions() == (0, 1)
     assert list(rows().values()) == [Count(0, 1)] * (len(words) + 1)
     assert not [name for name in rows() if "lantern" in name]
@@ -92,7 +92,7 @@ def test_a_correction_moves_the_counts_to_the_new_words() -> None:
         draft = Draft("Ada", None, "Short", {})
         book.edit(session, session.get_one(Comment, comment_id), draft, factories.settings())
     assert decisions() == (0, 1)
-    assert len(rows()) == len(word_score.features_of(draft)) + 1
+    assert len(rows()) == len(learned_words.features_of(draft)) + 1
 
 
 def test_what_the_owner_left_in_the_book_counts_as_good() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from guestbook.comments.spam import word_score
-from guestbook.comments.spam.word_score import Count
+from guestbook.comments.spam import learned_words
+from guestbook.comments.spam.learned_words import Count
 from tests.support import spam_corpus
 
 SPLITS = range(6)
@@ -58,10 +58,10 @@ def test_no_function_word_holds_a_good_comment(decisions: int) -> None:
 
 def test_a_word_in_both_kinds_says_nothing_however_often_it_was_seen() -> None:
     counts = {"with": Count(200, 400), "lantern": Count(0, 4), "herring": Count(9, 1)}
-    found = word_score.of(counts, counts, Count(500, 500))
+    found = learned_words.of(counts, counts, Count(500, 500))
     assert found
     assert found.evidence == (("lantern", 4),)
-    alone = word_score.of(["with"], counts, Count(500, 500))
+    alone = learned_words.of(["with"], counts, Count(500, 500))
     assert alone == (0.0, ())
 
 

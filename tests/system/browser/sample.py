@@ -10,7 +10,7 @@ from werkzeug.routing import Rule
 
 from guestbook.auth import api_tokens
 from guestbook.comments import announcements, book
-from guestbook.comments.moderation_link import SignedLink
+from guestbook.comments.announcements import SignedLink
 from guestbook.inbound import bins
 from guestbook.inbound.bins import CapturedRequest
 from guestbook.inbound.senders import PRESETS

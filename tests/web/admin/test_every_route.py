@@ -22,7 +22,7 @@ from guestbook.lib import clock, ids
 from guestbook.outbound import receiver_links
 from guestbook.storage.database import db, write, writing
 from guestbook.storage.models import ATTEMPTS, Comment, Day, Limit, Login, Pass, Reply, Webhook
-from guestbook.web import body_limits, response_headers
+from guestbook.web import before_request, response_headers
 from guestbook.web.admin import ADMIN_MENU, access
 from tests.support import factories
 from tests.support.owner import PASSWORD, Owner
@@ -364,7 +364,7 @@ def test_errors_of_the_admin_pages_are_kept_by_nobody_either(
 ) -> None:
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     monkeypatch.setitem(app.view_functions, "admin.dashboard.index", lambda: str(1 / 0))
-    too_long = {"csrf_token": owner.key(), "old": "x" * body_limits.DEFAULT_LIMIT_BYTES}
+    too_long = {"csrf_token": owner.key(), "old": "x" * before_request.DEFAULT_LIMIT_BYTES}
     for visitor in (owner, Visitor(app)):
         assert guarded(visitor.get("/admin/nowhere")).status_code == 404
         assert guarded(visitor.open("POST", "/admin/login", data=too_long)).status_code == 413

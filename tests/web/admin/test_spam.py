@@ -4,9 +4,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from guestbook.comments import book, refusals
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments import book, submission
 from guestbook.comments.spam import comment_facts
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, LearnedWord
@@ -27,7 +27,7 @@ def test_an_empty_book_has_nothing_to_tell(owner: Owner) -> None:
 def test_refusals_are_shown_with_their_numbers(app: Flask, owner: Owner) -> None:
     with app.app_context():
         for reason in ("expired", "rate", "rate"):
-            refusals.count(db.engine, reason)
+            submission.count_refusal(reason)
     rows = [" ".join(text(row).split()) for row in owner.page(SPAM).findall(".//tbody/tr")]
     assert rows == ["Too many comments from one network 2 2", "The form was open for more than a day 1 1"]
 

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from guestbook.auth import api_tokens
-from guestbook.comments import moderation_actions
+from guestbook.comments import book
 from guestbook.lib import clock
 from guestbook.storage.database import writing
 from guestbook.storage.models import Comment
@@ -40,7 +40,7 @@ def deliveries(app: Flask) -> dict[str, str]:
     [
         ("/redeliver", {}, queue.MOST_REQUEUED),
         ("/reprocess", {}, queue.MOST_REQUEUED),
-        ("/moderate", {"action": "hold"}, moderation_actions.BULK_LIMIT),
+        ("/moderate", {"action": "hold"}, book.BULK_LIMIT),
     ],
 )
 def test_a_request_may_name_so_many_rows(

@@ -4,10 +4,10 @@ import pytest
 from flask import Flask
 
 from guestbook.auth import api_tokens
-from guestbook.comments import refusals
+from guestbook.comments import submission
 from guestbook.comments.spam import comment_facts
 from guestbook.lib import clock
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import writing
 from tests.support import factories, secret_keys
 from tests.support.api_client import NOBODY, ApiClient
 from tests.support.owner import PASSWORD, Owner
@@ -16,7 +16,7 @@ from tests.support.owner import PASSWORD, Owner
 def test_a_flood_is_seen_and_ended(app: Flask, program: ApiClient) -> None:
     with app.app_context():
         key = factories.settings().secret_key
-        refusals.count(db.engine, "rate")
+        submission.count_refusal("rate")
         with writing() as session:
             comment_facts.pass_one(session.connection(), key, clock.now(), most=0)
     found = program.get("/spam")

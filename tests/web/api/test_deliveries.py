@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from guestbook.auth import api_tokens
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.storage.database import writing
 from guestbook.storage.models import Delivery

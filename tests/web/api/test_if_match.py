@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from guestbook.storage import row_changes
-from guestbook.web import conditional
+from guestbook.web import response_headers
 from tests.support import factories
 from tests.support.api_client import ApiClient, new_token
 from tests.support.visitor import add, stored
@@ -93,7 +93,7 @@ def test_no_change_comes_between_the_look_at_the_etag_and_the_deletion(
     token = new_token(each_app)
     program, other = ApiClient(each_app, token), ApiClient(each_app, token)
     read = {"If-Match": etag(program, path)}
-    refuse, changed = conditional.refuse_if_changed, []
+    refuse, changed = response_headers.refuse_if_changed, []
     change = Thread(target=lambda: changed.append(other.ask("PATCH", path, {"name": "Other"}).status_code))
 
     def refuse_then_change(document: dict[str, object]) -> None:
@@ -102,7 +102,7 @@ def test_no_change_comes_between_the_look_at_the_etag_and_the_deletion(
             change.start()
             change.join(1)  # it waits for the lock
 
-    monkeypatch.setattr(conditional, "refuse_if_changed", refuse_then_change)
+    monkeypatch.setattr(response_headers, "refuse_if_changed", refuse_then_change)
     assert program.ask("DELETE", path, headers=read).status_code == 204
     change.join()
     assert changed == [404]

@@ -3,7 +3,7 @@
 import pytest
 from flask import Flask
 
-from guestbook.comments.moderation_policy import Classification
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.storage.models import Webhook
 from guestbook.web.api import statistics

@@ -1,0 +1,246 @@
+"""Take a comment from the form, the API or the inbox: check it for spam, count it, store it, or refuse it.
+
+A visitor's comment is counted for its network and stored in one transaction. Refusals are counted by day and
+reason, so the owner sees why visitors gave up.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from guestbook.auth import rate_limit
+from guestbook.comments import book, comment_form
+from guestbook.comments.comment_form import Draft
+from guestbook.comments.spam import comment_facts, spam_rules
+from guestbook.comments.spam.spam_rules import Classification, CommentFacts
+from guestbook.lib import clock
+from guestbook.lib.errors import Refused, Translatable
+from guestbook.settings import Settings
+from guestbook.storage import database, plain_sql, row_changes
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Comment, Refusal
+from guestbook.storage.plain_sql import Select
+from guestbook.storage.preferences import Preferences
+
+log = logging.getLogger(__name__)
+Also = Callable[[Session, Comment], object]
+
+RATE_WINDOW = timedelta(minutes=10)  # the owner sets how many comments one network may write in it
+
+
+def waiting_time(seconds: int) -> Translatable:
+    """Return the words for a time to wait, which follow the word "in"."""
+    if seconds < 90:
+        return Translatable.plural("%(count)s second", "%(count)s seconds", seconds)
+    return Translatable.plural("%(count)s minute", "%(count)s minutes", math.ceil(seconds / 60))
+
+
+class TooManyComments(Refused):
+    """This network has reached the rate limit and must wait for `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = math.ceil(seconds)
+        super().__init__(
+            Translatable(
+                "You have written many comments in a short time. Please try again in %(wait)s.",
+                wait=waiting_time(self.seconds),
+            )
+        )
+
+
+class CommentChanged(Refused):
+    """Somebody has changed the comment since its form was opened."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Translatable(
+                "Your comment was changed after you opened this page, so nothing was saved. Your text is "
+                "still here. Save it again to replace the comment."
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who sends a comment, to which book, and when; and what a form tells beside the words."""
+
+    settings: Settings
+    book: Preferences
+    address: str
+    now: datetime
+    trap: str = ""  # the content of the hidden field
+    age: float | None = None  # seconds since the form was opened
+    earlier_id: str | None = None  # the comment that the browser's cookie names
+
+    def left_of_limit(self, connection: Connection) -> tuple[int, float]:
+        """Return how many comments are left to the network, and the seconds until it may write all again."""
+        return rate_limit.left_of_network(connection, *self._limit, most=self.book.rate, within=RATE_WINDOW)
+
+    def count(self, connection: Connection) -> None:
+        """Count a comment for the network; raises TooManyComments."""
+        if wait := rate_limit.take_of_network(
+            connection, *self._limit, most=self.book.rate, within=RATE_WINDOW
+        ):
+            raise TooManyComments(wait)
+
+    @property
+    def _limit(self) -> tuple[str, str, str, datetime]:
+        return self.settings.secret_key, "comment", self.address, self.now
+
+
+def classified(
+    select: Select, draft: Draft, book: Preferences, secret_key: str, own_id: str | None = None
+) -> Classification:
+    """Classify a comment that no visitor has typed; one that changes a stored comment has its id."""
+    facts = comment_facts.gather(select, draft, book, secret_key, own_id=own_id)
+    return spam_rules.classify(facts, book.moderation)
+
+
+def submit(draft: Draft, visitor: Visitor, form_key: str | None = None, then: Also | None = None) -> Comment:
+    """Store a comment, or give back the one that this form and this text have made.
+
+    `then` runs in the same transaction. Raises TooManyComments.
+    """
+    select = plain_sql.through(db.session())  # before the transaction that writes
+    facts = _facts(select, draft, visitor, comment_facts.is_known_visitor(select, visitor.earlier_id))
+    try:
+        return _store(facts, visitor, form_key, then)
+    except IntegrityError:
+        # The key is unique: this is a double click. Or the owner has just deleted a webhook.
+        return _stored_before(form_key) or _store(facts, visitor, form_key, then)
+    except TooManyComments:
+        # The first click of a double click may have used up the limit.
+        if comment := _stored_before(form_key):
+            return comment
+        raise
+
+
+def revise(comment: Comment, draft: Draft, visitor: Visitor, mark: str | None = None) -> Comment | None:
+    """Change a visitor's own comment under the same rules and limits; None if the owner has just removed it.
+
+    `mark` is that of the words that the form began with; a form of an older version has none. Raises
+    TooManyComments or Refused, and CommentChanged if the words are others by now.
+    """
+    known = spam_rules.KNOWN_VISITOR in comment.all_reasons  # for its own sake a comment is not known
+    facts = _facts(plain_sql.through(db.session()), draft, visitor, known, comment.id)
+    verdict = spam_rules.classify(facts, visitor.book.moderation)
+    with writing() as session:
+        visitor.count(session.connection())
+        for locked in book.lock(session, [comment.id]):
+            if locked.status != "trash":
+                if mark and mark != comment_form.mark_of_words(locked) and draft.values != book.typed(locked):
+                    raise CommentChanged
+                book.revise(session, locked, draft, verdict, visitor.settings)
+                return locked
+    return None
+
+
+def _facts(
+    select: Select, draft: Draft, visitor: Visitor, is_known: bool, own_id: str | None = None
+) -> CommentFacts:
+    return comment_facts.gather(
+        select,
+        draft,
+        visitor.book,
+        visitor.settings.secret_key,
+        trap=visitor.trap,
+        age=visitor.age,
+        is_known_visitor=is_known,
+        own_id=own_id,
+    )
+
+
+def _store(facts: CommentFacts, visitor: Visitor, form_key: str | None, then: Also | None) -> Comment:
+    found = spam_rules.classify(facts, visitor.book.moderation)  # while others may write
+    with writing() as session:
+        connection = session.connection()
+        visitor.count(connection)
+        verdict = _after_flood(connection, facts, found, visitor)
+        comment = book.sign(session, facts.draft, verdict, form_key=form_key, settings=visitor.settings)
+        if then:
+            then(session, comment)
+        return comment
+
+
+def _after_flood(
+    connection: Connection, facts: CommentFacts, found: Classification, visitor: Visitor
+) -> Classification:
+    """Count a comment that would be published for the flood, and hold it in one."""
+    if found.status != "published":
+        return found
+    ends = comment_facts.pass_one(connection, visitor.settings.secret_key, visitor.now, visitor.book.flood)
+    if ends is None:
+        return found
+    held = replace(facts, flood_ends=f"{ends:%H:%M} UTC")
+    return spam_rules.classify(held, visitor.book.moderation)
+
+
+def _stored_before(form_key: str | None) -> Comment | None:
+    return book.signed_with(db.session(), form_key) if form_key else None
+
+
+REFUSAL_REASONS = {  # in the words of the owner's page
+    "unknown": "The form was not ours, or incomplete",
+    "expired": "The form was open for more than a day",
+    "closed": "The book is closed",
+    "rate": "Too many comments from one network",
+    "answer": "The answer to your question was wrong",
+    "name": "The name was missing or too long",
+    "place": "The place was too long",
+    "website": "The website was not an address",
+    "message": "The message was empty or too long",
+    "note": "The note to you was too long",
+}
+COUNT_WAIT = 0.5  # seconds: a count is not worth more of a visitor's time
+SHOWN_DAYS = 30
+
+
+class RefusalCount(NamedTuple):
+    """A reason, how often it was given in the last 30 days, and today."""
+
+    reason: str
+    sentence: str
+    number: int
+    today: int
+
+
+def count_refusal(*reasons: str) -> None:
+    """Count a refused comment under the first reason that has a name.
+
+    Visitors get their answer even if that fails: the log then has a line.
+    """
+    reason = next((one for one in reasons if one in REFUSAL_REASONS), None)
+    if reason is None:
+        return
+    database.end(db.session())  # a reader would keep SQLite's rollback journal from being written
+    try:
+        with database.write(db.engine, lock_wait=COUNT_WAIT) as connection:
+            day = clock.to_text(clock.now())[:10]
+            row = {"id": f"{day} {reason}", "day": day, "reason": reason, "number": 0}
+            row_changes.insert_missing(connection, Refusal, **row)
+            one = update(Refusal).where(Refusal.id == row["id"])
+            connection.execute(one.values(number=Refusal.number + 1))
+    except SQLAlchemyError as error:
+        log.info("A refusal (%s) was not counted: %s", reason, type(error).__name__)
+
+
+def refused_lately(session: Session, now: datetime) -> Sequence[RefusalCount]:
+    """Return the reasons of the last 30 days, the most frequent first."""
+    today, since = clock.to_text(now)[:10], clock.to_text(now - timedelta(days=SHOWN_DAYS))[:10]
+    query = select(Refusal.reason, Refusal.day, func.sum(Refusal.number).label("number"))
+    rows = session.execute(query.where(Refusal.day > since).group_by(Refusal.reason, Refusal.day)).all()
+    sums = {row.reason: 0 for row in rows}
+    for row in rows:
+        sums[row.reason] += int(row.number)
+    todays = {row.reason: int(row.number) for row in rows if row.day == today}
+    return [
+        RefusalCount(reason, REFUSAL_REASONS.get(reason, reason), number, todays.get(reason, 0))
+        for reason, number in sorted(sums.items(), key=lambda item: -item[1])
+    ]

@@ -1,0 +1,127 @@
+"""Before a view: how the request came is noted, its body limited, the version of the book required."""
+
+import io
+import re
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from flask import Flask, abort, current_app, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from guestbook.settings import Settings
+from guestbook.storage import book_file, seen_facts
+from guestbook.storage.book_file import HostNote
+
+NOTE_AGAIN_AFTER = 3600.0  # seconds
+UNOBSERVED = ("/healthz", "/metrics", "/static/")  # monitors often come from the same host, past the proxy
+MOST_PROXIES = 11  # more than may be set
+HOST_HEADER = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,200}")  # all that may be shown of a stranger's header
+
+
+def init_app(app: Flask, check_version: Callable[[], None]) -> None:
+    """Observe each request before anything can fail, limit its body, and require the book's version.
+
+    `check_version` raises WrongVersion, or the error of a database that cannot be read.
+    """
+    app.before_request(RequestObserver(app.config["GUESTBOOK"]).observe)
+    app.before_request(limit_body)
+    app.extensions[VERSION_CHECK] = check_version
+    app.before_request(_require_version_for_page)
+
+
+class RequestObserver:
+    """Notes that this host serves the book, and how requests reach it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._data_dir = settings.data_dir
+        self._base = urlsplit(settings.base_url).netloc.lower()
+        self._host = HostNote(settings, book_file.WEB)
+        self._next: dict[str, float] = {}
+
+    def observe(self) -> None:
+        """Look at the current request."""
+        self._host.renew()
+        if request.path.startswith(UNOBSERVED):
+            return
+        now = time.monotonic()
+        facts = {name: text for name, text in self._facts().items() if now >= self._next.get(name, 0)}
+        if facts:
+            self._next |= dict.fromkeys(facts, now + NOTE_AGAIN_AFTER)
+            seen_facts.note_fact(self._data_dir, facts)
+
+    def _facts(self) -> dict[str, str]:
+        headers, before_proxy = request.headers, request.environ.get("werkzeug.proxy_fix.orig", {})
+        scheme = before_proxy.get("wsgi.url_scheme", request.environ["wsgi.url_scheme"])
+        scheme = headers.get("X-Forwarded-Proto", scheme).rpartition(",")[2].strip().lower()
+        names = [name.lower() for key in ("Host", "X-Forwarded-Host") if (name := headers.get(key))]
+        addresses = headers.get("X-Forwarded-For")
+        facts = {seen_facts.NO_PROXY if addresses is None else seen_facts.BY_PROXY: ""}
+        if addresses is not None:
+            facts[f"{seen_facts.ADDRESSES}{min(addresses.count(',') + 1, MOST_PROXIES)}"] = ""
+        facts[seen_facts.HTTPS if scheme == "https" else seen_facts.PLAIN_HTTP] = ""
+        if self._base in names:
+            facts[seen_facts.SAME_HOST] = ""
+        elif names and HOST_HEADER.fullmatch(names[-1]):
+            facts[seen_facts.OTHER_HOST] = f"{'https' if scheme == 'https' else 'http'}://{names[-1]}"
+        return facts
+
+
+DEFAULT_LIMIT_BYTES = 64 * 1024  # 4,000 emoji take 48 kB, each sent as %F0%9F%98%80
+BLUEPRINT_LIMIT_BYTES = {"inbound_webhook": 1024 * 1024, "bins": 10 * 1024 * 1024}
+DISCARDED_BYTES = 11 * 1024 * 1024  # of a body that is too long
+DISCARD_AT_ONCE = 64 * 1024  # bytes
+
+
+def limit_body() -> None:
+    """Set the limit, which is higher where other programs send, whose bodies we cannot shorten.
+
+    Refuse a longer body without Content-Length here: Werkzeug would silently cut it at the limit.
+    """
+    limit = BLUEPRINT_LIMIT_BYTES.get(request.blueprint or "", DEFAULT_LIMIT_BYTES)
+    request.max_content_length = limit
+    if request.content_length is not None:
+        if request.content_length > limit:
+            _discard(request.environ["wsgi.input"], min(request.content_length, DISCARDED_BYTES))
+        return
+    if "wsgi.input_terminated" not in request.environ:
+        return
+    body = _read(request.environ["wsgi.input"], limit + 1)
+    if len(body) > limit:
+        abort(RequestEntityTooLarge.code)
+    request.environ["wsgi.input"] = io.BytesIO(body)
+
+
+def _discard(stream: io.RawIOBase, size: int) -> None:
+    """Read so much and forget it: some servers, such as gunicorn, break the connection on an unread body.
+
+    A proxy in front would then answer 502, and the sender would try again and again.
+    """
+    while size > 0 and (part := stream.read(min(size, DISCARD_AT_ONCE))):
+        size -= len(part)
+
+
+def _read(stream: io.RawIOBase, size: int) -> bytes:
+    """Read up to `size` bytes; a dechunking stream may give fewer than requested at a time."""
+    body = b""
+    while len(body) < size and (part := stream.read(size - len(body))):
+        body += part
+    return body
+
+
+ANY_VERSION = ("static", "public.picture", "admin.doctor.show")  # endpoints that answer on any book
+AFTER_TOKEN = ("metrics.show",)  # those that call `require_version` when they have checked a token
+VERSION_CHECK, CHECKED = "guestbook version check", "guestbook version"  # keys of the app's extensions
+
+
+def require_version() -> None:
+    """Raise what the check raises, unless the version was right before: an upgrade needs no restart."""
+    extensions = current_app.extensions
+    if CHECKED not in extensions:
+        extensions[VERSION_CHECK]()
+        extensions[CHECKED] = True
+
+
+def _require_version_for_page() -> None:
+    if request.endpoint not in ANY_VERSION + AFTER_TOKEN:
+        require_version()
