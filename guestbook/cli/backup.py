@@ -14,7 +14,6 @@ from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.text import counted, printable
 from guestbook.settings import database_url, secret_key
 from guestbook.storage import backup as backups
-from guestbook.storage import backup as storage_backup
 from guestbook.storage import engine_setup
 from guestbook.storage.copy import book_copy
 from guestbook.storage.copy.book_copy import CopiedTable, CopyReport
@@ -47,18 +46,19 @@ def backup(file: Path, keep: int | None, as_json: bool) -> None:
     settings = app_command.settings()
     if keep or files.type_of(file) == stat.S_IFDIR:
         file = backups.dated(file, clock.now())
-    report = storage_backup.write(settings, file, progress=show_progress)
+    report = backups.write(settings, file, progress=show_progress)
     removed = backups.remove_older(settings, report.path, keep) if keep else []
     if as_json:
         removed_names = [str(path) for path in removed]
         output.print_json({"file": str(report.path), "rows": report.rows, "removed": removed_names})
         return
-    click.echo(f"The backup is in {report.path}: {contents(report.rows)}, read again and compared.")
-    if removed:
-        click.echo(f"Removed {counted(len(removed), 'older backup')}.")
     is_ours = secret_key.is_in_data_folder(settings.data_dir, settings.secret_key)
     where = f" ({settings.data_dir / secret_key.KEY_FILE})" if is_ours else ""
-    click.echo(HAS_NO_KEY.format(where) if settings.keyring.can_encrypt else HAS_SECRETS)
+    output.say(
+        f"The backup is in {report.path}: {contents(report.rows)}, read again and compared.",
+        removed and f"Removed {counted(len(removed), 'older backup')}.",
+        HAS_NO_KEY.format(where) if settings.keyring.can_encrypt else HAS_SECRETS,
+    )
 
 
 def contents(rows: dict[str, int]) -> str:
@@ -94,13 +94,12 @@ def restore(file: Path, hold: bool, yes: bool, as_json: bool) -> None:
     """
     settings = app_command.settings()
     with sqlite_replacement.staged(settings, file) as staged_book:
-        found = _compared(staged_book)
+        with engine_setup.opened(settings) as engine, replacement.readable(engine):
+            found = replacement.compare(engine, staged_book)
         if not as_json:
             _describe(file, staged_book, found, hold)
         if not yes:
-            output.ask(
-                "Replace the present book?", nothing="Nothing was changed.", verb="restore", as_json=as_json
-            )
+            output.ask("Replace the present book?", "Nothing was changed.", "restore", as_json=as_json)
         held = sqlite_replacement.hold(staged_book) if hold else 0
         report = replacement.run(settings, staged_book, progress=show_progress, waiting=say_waiting)
     if as_json:
@@ -109,44 +108,30 @@ def restore(file: Path, hold: bool, yes: bool, as_json: bool) -> None:
         _print(report, held)
 
 
-def _compared(staged_book: StagedBook) -> Comparison:
-    with engine_setup.opened(app_command.settings()) as engine, replacement.readable(engine):
-        return replacement.compare(engine, staged_book)
-
-
 def _describe(file: Path, staged_book: StagedBook, found: Comparison, hold: bool) -> None:
-    label = staged_book.label
-    click.echo(f"{file} was made at {clock.to_text(label.made_at)}: {contents(staged_book.rows)}.")
-    gone, back = found.comments_gone, found.comments_back
-    click.echo(
+    gone, back, made_at = found.comments_gone, found.comments_back, clock.to_text(staged_book.label.made_at)
+    sent = "They will be sent, some for the second time. With --hold all webhooks are disabled first."
+    held = "All webhooks will be disabled, so nothing is sent until you enable them."
+    output.say(
+        f"{file} was made at {made_at}: {contents(staged_book.rows)}.",
         f"The present book has {counted(found.comments, 'comment')}: {gone:,} that the backup does not have "
-        f"would go. {back:,} that the present book does not have would come."
-    )
-    click.echo(
+        f"would go. {back:,} that the present book does not have would come.",
         f"The backup has {counted(found.waiting, 'delivery', 'deliveries')} to send. The present book has "
-        f"finished {found.finished_since:,} of them since, and does not know {found.unknown:,}."
+        f"finished {found.finished_since:,} of them since, and does not know {found.unknown:,}.",
+        found.inbound and f"The backup has {counted(found.inbound, 'inbound event')} to process.",
+        held if hold else found.waiting and sent,
     )
-    if found.inbound:
-        click.echo(f"The backup has {counted(found.inbound, 'inbound event')} to process.")
-    if hold:
-        click.echo("All webhooks will be disabled, so nothing is sent until you enable them.")
-    elif found.waiting:
-        click.echo(
-            "They will be sent, some for the second time. With --hold all webhooks are disabled first."
-        )
 
 
 def _print(report: RestoreReport, held: int) -> None:
-    if report.before:
-        click.echo(f"The book from before is in {report.before.path}: {contents(report.before.rows)}.")
-    click.echo(f"The book is restored: {contents(report.rows)}, each compared.")
-    if held:
-        enable = app_command.typed("webhooks enable")
-        click.echo(f"{counted(held, 'webhook')} disabled. Enable each with: {enable} ID")
-    if not report.has_key:
-        click.echo(OTHER_KEY)
-    if report.unreadable:
-        click.echo(LOCKED.format(app_command.settings().data_dir / secret_key.OLD_KEYS_FILE))
+    before, enable = report.before, app_command.typed("webhooks enable ID")
+    output.say(
+        before and f"The book from before is in {before.path}: {contents(before.rows)}.",
+        f"The book is restored: {contents(report.rows)}, each compared.",
+        held and f"{counted(held, 'webhook')} disabled. Enable each with: {enable}",
+        not report.has_key and OTHER_KEY,
+        report.unreadable and LOCKED.format(app_command.settings().data_dir / secret_key.OLD_KEYS_FILE),
+    )
 
 
 def _document(staged_book: StagedBook, found: Comparison, report: RestoreReport, held: int) -> dict[str, Any]:

@@ -132,15 +132,11 @@ def import_(file: Path, notify_webhooks: bool, dry_run: bool, as_json: bool, **o
     standard_input: Any = BufferedReader(cast(RawIOBase, sys.stdin.buffer))
     with (
         other_programs.opened(path, standard_input, ImportOptions(**options)) as opened,
-        show_progress("Importing", opened.size) as step,
+        output.show_position("Importing", opened.size) as move,
     ):
-        places = [0]
-
-        def move() -> None:
-            places.append(opened.position())
-            step(places[-1] - places[-2])
-
-        rules = ImportRules(app_command.settings(), dry_run, notify_webhooks, say, move)
+        rules = ImportRules(
+            app_command.settings(), dry_run, notify_webhooks, say, lambda: move(opened.position())
+        )
         report = comment_import.run_import(opened.rows, rules)
     if not report.rows:
         page = options["page"]

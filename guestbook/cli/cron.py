@@ -4,7 +4,6 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -15,13 +14,12 @@ from sqlalchemy import func, select
 from guestbook.background import cron as background_cron
 from guestbook.background import housekeeping
 from guestbook.background.cron import CronPing
-from guestbook.cli import app_command, options, terminal_log
+from guestbook.cli import app_command, options, output, terminal_log
 from guestbook.cli.options import pass_options, ping_option
 from guestbook.inbound.inbox import Counts
 from guestbook.lib import clock
 from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.text import counted
-from guestbook.outbound.attempt_recorder import Tally
 from guestbook.queries import statistics
 from guestbook.settings import installation
 from guestbook.storage.database import db
@@ -94,30 +92,26 @@ def _pinged(wanted: str | None, do: Callable[[], Any]) -> Any:
 
 def run(options: background_cron.Options) -> None:
     """Run a pass; on a terminal a bar shows the progress of a long one."""
-    watched = sys.stderr.isatty() and not terminal_log.is_verbose() and not options.stay
-    with ExitStack() as stack:
-        after_tick = _progress(stack) if watched else None
-        report = background_cron.run(db.engine, app_command.settings(), options, after_tick=after_tick)
+    is_shown = sys.stderr.isatty() and not terminal_log.is_verbose() and not options.stay
+    with output.show_position("Sending", _due() if is_shown else 0) as move:
+        report = background_cron.run(
+            db.engine,
+            app_command.settings(),
+            options,
+            after_tick=lambda tally: move(tally.processed + tally.retried + tally.failed),
+        )
     if report:
         housekeeping.log_warnings(report.outbox)
         _warn_of_inbound_events(report.inbox)
 
 
-def _progress(stack: ExitStack) -> Callable[[Tally], None] | None:
-    """Return a function that moves a bar on the terminal, or None if there is too little to do."""
+def _due() -> int:
+    """Return how many deliveries are due, or none where they are too few for a bar."""
     open_now = select(Webhook.id).where(Webhook.disabled_at.is_(None))
     due = select(func.count()).where(Delivery.due_at <= clock.now(), Delivery.webhook_id.in_(open_now))
     length = db.session.scalar(due) or 0
     db.session.rollback()
-    if length < FEWEST_FOR_A_BAR:
-        return None
-    bar: Any = click.progressbar(range(length), label="Sending", file=sys.stderr)
-    stack.enter_context(bar)
-
-    def move(tally: Tally) -> None:
-        bar.update(tally.processed + tally.retried + tally.failed - bar.pos)
-
-    return move
+    return length if length >= FEWEST_FOR_A_BAR else 0
 
 
 def _warn_of_inbound_events(counts: Counts) -> None:

@@ -148,7 +148,7 @@ def backfill(
         if not yes:
             number = "all of them" if found.next_after else counted(found.deliveries, "event")
             ask = f"Send {number} to {name}?"
-            output.ask(ask, nothing="Nothing was sent.", verb="send them", as_json=as_json)
+            output.ask(ask, "Nothing was sent.", "send them", as_json=as_json)
         sent = _send(webhook_id, rules)
         if not as_json:
             click.echo(f"Made {counted(sent, 'delivery', 'deliveries')}. {when}")
@@ -160,18 +160,14 @@ def _describe(found: BackfillReport) -> None:
     if found.next_after:  # what else it has counted is a part of the book
         click.echo(f"There are more than {COUNT_LIMIT:,} events that the webhook has not had.")
         return
-    if found.deliveries:
-        about = f"{counted(found.deliveries, 'event')} about {counted(found.comments, 'comment')}"
-        by_event = ", ".join(f"{number:,} {event}" for event, number in found.events.items())
-        click.echo(f"The webhook has not had {about}: {by_event}.")
-    else:
-        click.echo("There is nothing to send.")
-    if found.present:
-        click.echo(f"Left out, because it has deliveries of them: {counted(found.present, 'event')}.")
-    if found.pruned:
-        pruned = counted(found.pruned, "event")
-        click.echo(f"Left out, because their deliveries to it may have been pruned: {pruned}.")
-        click.echo("--pruned-too sends them as well.")
+    about = f"{counted(found.deliveries, 'event')} about {counted(found.comments, 'comment')}"
+    by_event = ", ".join(f"{number:,} {event}" for event, number in found.events.items())
+    pruned = f"because their deliveries to it may have been pruned: {counted(found.pruned, 'event')}."
+    output.say(
+        f"The webhook has not had {about}: {by_event}." if found.deliveries else "There is nothing to send.",
+        found.present and f"Left out, because it has deliveries of them: {counted(found.present, 'event')}.",
+        found.pruned and f"Left out, {pruned}\n--pruned-too sends them as well.",
+    )
 
 
 def _when(row: Webhook) -> str:

@@ -54,6 +54,12 @@ def print_done(sentence: str, facts: object, as_json: bool) -> None:
         click.echo(sentence)
 
 
+def say(*sentences: object) -> None:
+    """Print the sentences that apply, one a line."""
+    for sentence in filter(None, sentences):
+        click.echo(sentence)
+
+
 def is_terminal() -> bool:
     """Whether a person reads the output. A program that does gets whole ids, exact times and no colour."""
     return sys.stdout.isatty()
@@ -189,6 +195,19 @@ def show_progress(label: str, rows: int) -> Iterator[Step]:
         yield bar.update
 
 
+@contextmanager
+def show_position(label: str, length: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on a terminal; give the function that moves it to a position."""
+    positions = [0]
+    with show_progress(label, length) as step:
+
+        def move(position: int) -> None:
+            step(position - positions.pop())
+            positions.append(position)
+
+        yield move
+
+
 def say_waiting() -> None:
     """Say that the work begins after the present pass."""
     click.echo("A pass is running; waiting for its end.", err=True)
@@ -197,7 +216,7 @@ def say_waiting() -> None:
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
-def ask(question: str, *, nothing: str, verb: str, as_json: bool) -> None:
+def ask(question: str, nothing: str, verb: str, *, as_json: bool) -> None:
     """Ask on a terminal; raises Refused where the answer is no, and elsewhere.
 
     `nothing` says that nothing was done, and `verb` completes “Add --yes to …”.

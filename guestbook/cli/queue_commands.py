@@ -150,28 +150,31 @@ def run(kind: QueueKind[M], *, dry_run: bool, as_json: bool, **chosen: Any) -> N
     erased = sum(group.erased for group in groups)
     if erased and not due + busy + fetched:
         raise Refused(f"This cannot be done: {kind.erased}.")
+    count = due if dry_run else redelivery.run(kind.model, which)
     if as_json:
-        count = due if dry_run else redelivery.run(kind.model, which)
         output.print_json({"count": count, "groups": [asdict(group) for group in groups]})
         return
-    if dry_run:
-        click.echo(f"Would {kind.verb} {kind.counted(due)}.")
-    else:
-        all_pulled = redelivery.are_pulled(groups)
-        how = "to a listener" if all_pulled else "with the next pass"
-        click.echo(f"Will {kind.verb} {kind.counted(redelivery.run(kind.model, which))} {how}.")
-        if not all_pulled and (pulled := sum(group.count for group in groups if group.pulled)):
-            click.echo(f"Among them, because a listener fetches them: {kind.counted(pulled)}.")
-    if later := sum(group.later for group in groups):
-        click.echo(f"Among them, because they follow others about the same comment: {kind.counted(later)}.")
-    left = ((busy, f"a pass {kind.busy}"), (fetched, "a listener has it now"), (erased, kind.erased))
-    for count, why in left:
-        if count:
-            click.echo(f"Left alone, because {why}: {kind.counted(count)}.")
-    for group in groups:
-        if group.disabled and group.count:
-            name = printable(group.name)
-            click.echo(f"The {kind.owner_name} {name} is disabled: {kind.held} waits until it is enabled.")
+    all_pulled = redelivery.are_pulled(groups)
+    how = "to a listener" if all_pulled else "with the next pass"
+    pulled = 0 if dry_run or all_pulled else sum(group.count for group in groups if group.pulled)
+    among, left = "Among them, because", "Left alone, because"
+    notes = {
+        f"{among} a listener fetches them": pulled,
+        f"{among} they follow others about the same comment": sum(group.later for group in groups),
+        f"{left} a pass {kind.busy}": busy,
+        f"{left} a listener has it now": fetched,
+        f"{left} {kind.erased}": erased,
+    }
+    number, waits = kind.counted(count), f"{kind.held} waits until it is enabled"
+    output.say(
+        f"Would {kind.verb} {number}." if dry_run else f"Will {kind.verb} {number} {how}.",
+        *(f"{note}: {kind.counted(some)}." for note, some in notes.items() if some),
+        *(
+            f"The {kind.owner_name} {printable(group.name)} is disabled: {waits}."
+            for group in groups
+            if group.disabled and group.count
+        ),
+    )
 
 
 def _condition(

@@ -113,13 +113,15 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
     if as_json:
         output.print_json(facts | ({} if fields["secret"] else {"secret": webhook.secret}))
         return
-    click.echo(f"Added webhook {webhook.id} for {webhook.events}.")
-    if not fields["format_name"] and webhook.format not in ("json", "template"):
-        click.echo(f"Its format is {webhook.format}, as its URL suggests; --format chooses another.")
-    if webhook.url != fields["url"]:
-        click.echo(f"It is sent to {webhook.url}")
-    _print_keys(webhook, is_given=bool(fields["secret"]))
-    click.echo(f"Try it: {app_command.typed('webhooks test ' + webhook.id)}")
+    is_guessed = not fields["format_name"] and webhook.format not in ("json", "template")
+    output.say(
+        f"Added webhook {webhook.id} for {webhook.events}.",
+        is_guessed and f"Its format is {webhook.format}, as its URL suggests; --format chooses another.",
+        webhook.url != fields["url"] and f"It is sent to {webhook.url}",
+        _secret_in_words(webhook, is_given=bool(fields["secret"])),
+        _public_key_in_words(webhook),
+        f"Try it: {app_command.typed('webhooks test ' + webhook.id)}",
+    )
 
 
 @webhooks.command("list")
@@ -192,7 +194,7 @@ def update(id_: str, no_headers: bool, no_rate: bool, as_json: bool, **fields: A
         facts = _facts(webhook)
     output.print_done(f"Updated webhook {webhook.id}.", facts, as_json)
     if not as_json and ("sign_with" in wanted or "signing_key" in wanted):
-        _print_public_key(webhook)
+        output.say(_public_key_in_words(webhook))
     if "url" in wanted:
         _warn(webhook.url)
 
@@ -229,22 +231,20 @@ def _facts(row: Webhook) -> dict[str, Any]:
     return webhook_shapes.webhook(db.session(), row)
 
 
-def _print_keys(row: Webhook, *, is_given: bool) -> None:
-    """Print what the receiver verifies with. A secret that was given is not printed again."""
+def _secret_in_words(row: Webhook, *, is_given: bool) -> str | None:
+    """Return the secret with which the receiver verifies. One that was given is not printed again."""
     if not outbound_webhooks.is_verified(row):
         is_private = row.format not in UNSIGNED_FORMATS
-        click.echo(f"It needs no secret{', but keep its URL like one' if is_private else ''}.")
-    elif is_given and signing.is_text(row.secret):
-        click.echo("Packages of Standard Webhooks take this secret as whsec_ and the base64 of its text.")
-    elif not is_given and row.sign_with != "key":
-        click.echo(f"Its secret, with which the receiver verifies: {row.secret}")
-    _print_public_key(row)
+        return f"It needs no secret{', but keep its URL like one' if is_private else ''}."
+    if is_given and signing.is_text(row.secret):
+        return "Packages of Standard Webhooks take this secret as whsec_ and the base64 of its text."
+    is_shown = not is_given and row.sign_with != "key"
+    return f"Its secret, with which the receiver verifies: {row.secret}" if is_shown else None
 
 
-def _print_public_key(row: Webhook) -> None:
-    """Print the public key, if a key signs."""
-    if row.public_key:
-        click.echo(f"Its public key, with which the receiver verifies: {row.public_key}")
+def _public_key_in_words(row: Webhook) -> str | None:
+    """Return the public key, if a key signs."""
+    return row.public_key and f"Its public key, with which the receiver verifies: {row.public_key}"
 
 
 WEBHOOK = Noun(webhooks, Webhook, _facts)
