@@ -22,7 +22,7 @@ from guestbook.outbound.response_policy import Decision
 from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
 from guestbook.settings import Settings
 from guestbook.storage.models.delivery import REFUSED_WITH
-from guestbook.transport import PAGE_LIMIT, ReceiverAnswer, Transport, TransportError, dns_lookup
+from guestbook.transport import PAGE_LIMIT, ReceiverAnswer, Transport, TransportError, addresses
 
 if TYPE_CHECKING:
     from guestbook.transport.smtp import SmtpServer
@@ -72,7 +72,7 @@ def _server(url: str, *, threads: bool) -> "SmtpServer":
 
     from guestbook.transport.smtp import SmtpServer
 
-    return SmtpServer(url, dns_lookup.shared if threads else dns_lookup.without_threads)
+    return SmtpServer(url, addresses.shared if threads else addresses.without_threads)
 
 
 def _written(task: DeliveryTask) -> tuple[str, str]:

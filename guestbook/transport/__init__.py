@@ -8,19 +8,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from urllib.parse import urlsplit
+from ipaddress import ip_network
+from typing import NamedTuple
+from urllib.parse import urldefrag, urljoin, urlsplit
 
-from urllib3.exceptions import HTTPError
-
-from guestbook.transport import adapter, dns_lookup, socket_budget, tcp_connect
-from guestbook.transport.adapter import GuardedAdapter, RequestTarget
-from guestbook.transport.address_policy import AddressPolicy
-from guestbook.transport.destinations import check_destination, private_address_warning
+from guestbook.transport import addresses, budget, connections
+from guestbook.transport.addresses import AddressPolicy, Network
+from guestbook.transport.budget import RECEIVED_BODY_LIMIT, AttemptBudget
+from guestbook.transport.connections import Connections, Route
 from guestbook.transport.failure import FAILURE_SENTENCES, TransportError
-from guestbook.transport.response_reader import Response, ShortAnswer
-from guestbook.transport.socket_budget import RECEIVED_BODY_LIMIT, AttemptBudget
-from guestbook.transport.url_checks import HEADER_NAME_PATTERN, check_headers, check_url, scheme_question
+from guestbook.transport.urls import (
+    HEADER_NAME_PATTERN,
+    check_destination,
+    check_headers,
+    check_url,
+    private_address_warning,
+    scheme_question,
+)
 
 __all__ = [
     "EVERY_NETWORK",
@@ -39,7 +43,9 @@ __all__ = [
 ]
 
 HTTP_METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2
-TARGETS_KEPT = 256  # URLs
+TARGETS_KEPT = 256  # URLs that are taken apart once
+MOST_REDIRECTS = 5  # from one address to the next, for one page
+REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 EVERY_NETWORK = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 PAGE_LIMIT = 1_000_000  # bytes of a page that are read
 FRAMING_HEADERS = frozenset(("host", "content-length", "transfer-encoding", "connection"))
@@ -63,6 +69,14 @@ class FetchedPage:
     answer: ReceiverAnswer
 
 
+class RequestTarget(NamedTuple):
+    """A URL taken apart."""
+
+    route: Route
+    host: str  # for the Host header
+    line: str  # the target in the request line
+
+
 class Transport:
     """Sends requests from any number of threads, over connections that it keeps alive between them."""
 
@@ -70,20 +84,18 @@ class Transport:
         self,
         *,
         timeout: float = 15.0,  # seconds, for everything in an attempt
-        allow_networks: Sequence[IPv4Network | IPv6Network] = (),
+        allow_networks: Sequence[Network] = (),
         proxy: str | None = None,
         require_https: bool = False,
         ca_file: str | None = None,
         threads: bool = True,  # whether it may start some
     ) -> None:
-        tcp_connect.limit_resolver()
+        connections.limit_resolver()
         self._timeout = timeout
-        self._lookups = dns_lookup.shared if threads else dns_lookup.without_threads
+        self._lookups = addresses.shared if threads else addresses.without_threads
         self._policy = AddressPolicy(allow_networks)
-        self._proxied = proxy is not None
         self._require_https = require_https
-        self._adapter = GuardedAdapter(proxy, ca_file)
-        self._targets: dict[str, RequestTarget] = {}
+        self._connections = Connections(proxy, ca_file)
 
     def post(
         self, url: str, headers: Mapping[str, str], body: bytes, *, seconds: float | None = None
@@ -122,12 +134,12 @@ class Transport:
         URL first, and may raise TransportError.
         """
         until = time.monotonic() + (seconds or self._timeout)
-        for _ in range(adapter.MOST_REDIRECTS + 1):
+        for _ in range(MOST_REDIRECTS + 1):
             before(url)
             left = max(until - time.monotonic(), 0)
             attempt = AttemptBudget(left, self._policy, self._lookups, PAGE_LIMIT)
             answer = self._exchange(attempt, "GET", url, headers, b"")
-            following = adapter.redirect_target(url, answer.status, answer.headers.get("location"))
+            following = _redirect_target(url, answer.status, answer.headers.get("location"))
             if following is None:
                 return FetchedPage(url, answer)
             url = following
@@ -136,61 +148,63 @@ class Transport:
     def _exchange(
         self, attempt: AttemptBudget, method: str, url: str, headers: Mapping[str, str], body: bytes
     ) -> ReceiverAnswer:
-        token = socket_budget.current.set(attempt)
+        token = budget.current.set(attempt)
         try:
-            response = self._send(method, self._targets.get(url) or self._target(url), headers, body)
-            try:
-                content, note = response.read_body()
-            finally:
-                response.release()
-        except (OSError, HTTPError):  # never our own errors: the pool was closed
-            raise attempt.error("closed") from None
+            allowed, proxy = self._policy.allow_networks, self._connections.proxy
+            return self._send(method, _target(url, self._require_https, allowed, proxy), headers, body)
         except (MemoryError, TransportError) as error:
             failure = attempt.error("out_of_memory") if isinstance(error, MemoryError) else error
             if failure.limit:
-                self._adapter.idle.halve()
+                self._connections.halve()
             raise failure from None
         finally:
-            socket_budget.current.reset(token)
-        return ReceiverAnswer(response.status, response.fields, content, note)
+            budget.current.reset(token)
+
+    def _send(
+        self, method: str, target: RequestTarget, headers: Mapping[str, str], body: bytes
+    ) -> ReceiverAnswer:
+        if refusal := _refusal(method, tuple(headers)):
+            raise TransportError(refusal)
+        complete = {"Host": target.host, **headers, "Content-Length": str(len(body))}
+        if target.route == self._connections.proxy:  # it sees the request
+            complete |= self._connections.proxy_headers
+        message = connections.message(method, target.line, complete, body)
+        connection = self._connections.take(target.route)
+        try:
+            answer = connection.exchange(message, method)
+            content, note = answer.read_body()
+        except BaseException:
+            connection.sock.close()
+            raise
+        if answer.is_reusable:
+            self._connections.keep(connection)
+        else:
+            connection.sock.close()
+        return ReceiverAnswer(answer.status, answer.fields, content, note)
 
     def limit(self, *, connections: int, lookups: int | None = None) -> None:
         """Keep at most so many idle connections, and make at most so many look-ups at once."""
-        self._adapter.idle.limit(connections)
+        self._connections.limit(connections)
         if lookups is not None:
             self._lookups.limit(lookups)
 
     def close(self) -> None:
         """Close all connections: idle ones now, busy ones at the end of their attempt."""
-        while self._targets:
-            self._targets.popitem()[1].pool.close()
-        self._adapter.close()
+        self._connections.close()
 
-    def _send(
-        self, method: str, target: RequestTarget, headers: Mapping[str, str], body: bytes
-    ) -> Response | ShortAnswer:
-        if refusal := _refusal(method, tuple(headers)):
-            raise TransportError(refusal)
-        complete = {"Host": target.host, **headers, "Content-Length": str(len(body))}
-        return target.pool.exchange(method, target.line, complete, body)
 
-    def _target(self, url: str) -> RequestTarget:
-        try:
-            allowed = self._policy.allow_networks
-            normal = check_url(url, require_https=self._require_https, allow_networks=allowed)
-        except ValueError as error:
-            raise TransportError("bad_url", str(error)) from None
-        parts = urlsplit(normal)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        host = parts.netloc.removesuffix(f":{port}")  # urllib3 wants the brackets of IPv6
-        forwarded = self._proxied and parts.scheme == "http"
-        line = normal if forwarded else normal.partition("://")[2].removeprefix(parts.netloc)
-        target = RequestTarget(self._adapter.pool_for(parts.scheme, host, port), parts.netloc, line)
-        while len(self._targets) >= TARGETS_KEPT:
-            oldest = next(iter(tuple(self._targets)))  # copied at once: other threads add some
-            self._targets.pop(oldest, None)
-        self._targets[url] = target
-        return target
+@lru_cache(TARGETS_KEPT)
+def _target(
+    url: str, require_https: bool, allowed: tuple[Network, ...], proxy: Route | None
+) -> RequestTarget:
+    try:
+        normal = check_url(url, require_https=require_https, allow_networks=allowed)
+    except ValueError as error:
+        raise TransportError("bad_url", str(error)) from None
+    netloc = urlsplit(normal).netloc
+    if proxy and normal.startswith("http:"):
+        return RequestTarget(proxy, netloc, normal)
+    return RequestTarget(Route.of(normal), netloc, normal.partition("://")[2].removeprefix(netloc))
 
 
 @lru_cache(maxsize=1024)
@@ -201,3 +215,24 @@ def _refusal(method: str, names: tuple[str, ...]) -> str | None:
     are_names = all(HEADER_NAME_PATTERN.fullmatch(name) for name in names)
     are_ours = FRAMING_HEADERS.isdisjoint(name.lower() for name in names)
     return None if are_names and are_ours else "bad_header"
+
+
+def _redirect_target(url: str, status: int, location: str | None) -> str | None:
+    """Return the address that an answer leads to, without a fragment; None if it leads nowhere.
+
+    The address is as the stranger wrote it: whoever connects to it checks it first.
+    """
+    if status not in REDIRECT_STATUSES or not location:
+        return None
+    try:
+        return urldefrag(urljoin(url, _as_utf8(location.strip()))).url
+    except ValueError:  # brackets that no host has
+        return location
+
+
+def _as_utf8(location: str) -> str:
+    """Return it as most servers mean it. Headers were read as Latin-1, which loses nothing."""
+    try:
+        return location.encode("iso-8859-1").decode()
+    except ValueError:
+        return location

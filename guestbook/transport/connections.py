@@ -1,79 +1,179 @@
-"""Our connections and pools: urllib3's, except that they check addresses, have a budget and send once."""
+"""Connections to checked addresses, over TLS and through the proxy, kept between requests.
 
-import contextlib
-import queue
-import re
-import select
+A name is resolved once, each address is checked, one is connected to, and the peer is checked again. Nothing
+here reads the environment, follows a redirect or sends anything twice.
+"""
+
+import base64
+import os
 import socket
 import ssl
-from collections import deque
-from typing import Any
+import threading
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from certifi import where
+from urllib3.util.ssltransport import SSLTransport
+from urllib3.util.wait import wait_for_read
 
-from guestbook.transport import response_reader, socket_budget, tcp_connect
-from guestbook.transport.failure import TransportError
-from guestbook.transport.response_reader import Response, ShortAnswer
+from guestbook.lib import resource_limits
+from guestbook.transport import budget, urls
+from guestbook.transport.answers import Answer
+from guestbook.transport.budget import AttemptBudget, BudgetSocket, BudgetTLSSocket
+from guestbook.transport.failure import LOCAL_ERRORS, TransportError
 
-TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d+)")
+IDLE_CONNECTIONS = 256  # that are kept, unless this host is known to allow fewer
+IDLE_PER_ROUTE = 64  # that are kept for each
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class _ExchangeMixin:
-    """The part that HTTP and HTTPS connections share."""
+class Route(NamedTuple):
+    """Where a connection leads: to a host, or for plain HTTP through a proxy to the proxy."""
 
-    sock: Any
-    _polled: Any = None  # the socket that `_poll` looks at
-    _poll: Any = None
+    scheme: str
+    host: str
+    port: int
 
-    def _new_conn(self: Any) -> socket.socket:
-        connect = tcp_connect.connect_to_proxy if self.proxy else tcp_connect.connect
-        return connect(self.host, self.port)
+    @classmethod
+    def of(cls, url: str) -> "Route":
+        """Return the route to the host of a URL."""
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".").replace("%25", "%")  # the zone of an IPv6 address
+        return cls(parts.scheme.lower(), host, parts.port or DEFAULT_PORTS[parts.scheme.lower()])
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether the other side has neither closed the connection nor sent something unasked.
 
-        Meanwhile another thread may close it, to make room for a newer one.
-        """
-        if (sock := self.sock) is None:
-            return False
-        if self._polled is not sock:
-            poll = select.poll()
-            try:
-                poll.register(sock, select.POLLIN)
-            except ValueError:  # it is closed
-                return False
-            self._polled, self._poll = sock, poll
-        return not self._poll.poll(0)
+class Connection:
+    """An open connection, for one request at a time."""
 
-    def exchange(self, message: bytes, method: str) -> Response | ShortAnswer:
+    __slots__ = ("route", "sock")
+
+    def __init__(self, route: Route, sock: Any) -> None:
+        self.route = route
+        self.sock = sock
+
+    def is_waiting(self) -> bool:
+        """Whether the other side has neither closed it nor sent something unasked."""
+        return not wait_for_read(self.sock, timeout=0.0)
+
+    def exchange(self, message: bytes, method: str) -> Answer:
         """Send one request and read the head of its answer; raises TransportError."""
-        attempt = socket_budget.current.get()
+        attempt = budget.current.get()
         try:
-            attempt.stage = socket_budget.SENDING
+            attempt.stage = budget.SENDING
             # A receiver may answer and close before it has read all: then its answer counts.
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            with suppress(BrokenPipeError, ConnectionResetError):
                 self.sock.sendall(message)
-            attempt.stage = socket_budget.WAITING
-            return response_reader.answer(self.sock, method)
+            attempt.stage = budget.WAITING
+            return Answer(self.sock, method)
         except ssl.SSLError as error:  # TLS 1.3 refuses a client only now
             raise attempt.error("tls_failed", _tls_reason(error)) from None
         except OSError as error:
             raise attempt.error("connection_lost", error.strerror or "") from None
 
 
-class GuardedConnection(_ExchangeMixin, HTTPConnection):
-    """A connection to an address that was checked, or to the operator's proxy; `host` stays the name."""
+class Connections:
+    """Opens connections and keeps the newest ones; shared by all threads."""
 
+    def __init__(self, proxy: str | None, ca_file: str | None) -> None:
+        self.proxy = Route.of(proxy) if proxy else None
+        self.proxy_headers = _credentials(proxy) if proxy else {}
+        self._ca_file = ca_file
+        self._context: ssl.SSLContext | None = None
+        self._lock = threading.Lock()
+        self._most = IDLE_CONNECTIONS
+        self._idle: dict[Connection, None] = {}  # oldest first
+        self._by_route: dict[Route, list[Connection]] = {}
+        self._is_closed = False
+        weakref.finalize(self, _close_all, self._idle)
 
-class GuardedTLSConnection(_ExchangeMixin, HTTPSConnection):
-    """The same over TLS, perhaps through the proxy: SNI and the certificate are about the receiver's name."""
+    def take(self, route: Route) -> Connection:
+        """Return an open connection, the newest of those that wait; raises TransportError."""
+        while connection := self._newest(route):
+            if connection.is_waiting():
+                return connection
+            connection.sock.close()
+        return self._open(route)
 
-    def connect(self) -> None:
-        """Connect and shake hands; raises TransportError."""
+    def keep(self, connection: Connection) -> None:
+        """Keep a connection for another request, if there are not enough."""
+        with self._lock:
+            waiting = self._by_route.setdefault(connection.route, [])
+            waiting.append(connection)
+            self._idle[connection] = None
+            if len(waiting) > IDLE_PER_ROUTE:
+                self._close(waiting[0])
+            self._close_oldest()
+
+    def limit(self, most: int) -> None:
+        """Keep no more than so many."""
+        with self._lock:
+            self._most = min(self._most, most)
+            self._close_oldest()
+
+    def halve(self) -> None:
+        """Keep half as many from now on: the host allows no more."""
+        self.limit(len(self._idle) // 2)
+
+    def close(self) -> None:
+        """Close those that wait, and let no new one be made."""
+        self._is_closed = True
+        self.limit(0)
+
+    def _newest(self, route: Route) -> Connection | None:
+        with self._lock:
+            if self._is_closed:
+                raise TransportError("closed")
+            if route not in self._by_route:
+                return None
+            connection = self._by_route[route][-1]
+            self._forget(connection)
+            return connection
+
+    def _close_oldest(self) -> None:
+        while len(self._idle) > self._most:
+            self._close(next(iter(self._idle)))
+
+    def _close(self, connection: Connection) -> None:
+        self._forget(connection)
+        connection.sock.close()
+
+    def _forget(self, connection: Connection) -> None:
+        del self._idle[connection]
+        waiting = self._by_route[connection.route]
+        waiting.remove(connection)
+        if not waiting:
+            del self._by_route[connection.route]
+
+    def _open(self, route: Route) -> Connection:
+        proxy = self.proxy
+        if "https" in (route.scheme, proxy and proxy.scheme):
+            self._tls_context()  # a missing file of authorities is no fault of the host
+        sock: Any = connect_to_proxy(*proxy[1:]) if proxy else connect(*route[1:])
         try:
-            super().connect()
+            if (proxy or route).scheme == "https":
+                sock = self._secured(sock, proxy or route)
+            if proxy and route != proxy:
+                self._tunnel(sock, route)
+                sock = self._secured(sock, route)
+        except BaseException as error:
+            sock.close()
+            if isinstance(error, TransportError):
+                error.sent = False  # nothing of the request was
+            raise
+        budget.current.get().sent = False
+        return Connection(route, sock)
+
+    def _secured(self, sock: Any, route: Route) -> Any:
+        """Return the socket over TLS: SNI and the certificate are about the receiver's name."""
+        context, name = self._tls_context(), route.host.partition("%")[0]
+        try:
+            if isinstance(sock, ssl.SSLSocket):  # to a proxy
+                return SSLTransport(sock, context, name)
+            return context.wrap_socket(sock, server_hostname=name)
         except ssl.SSLCertVerificationError as error:
             raise _tls_failed(error.verify_message) from None
         except ssl.SSLError as error:
@@ -81,114 +181,77 @@ class GuardedTLSConnection(_ExchangeMixin, HTTPSConnection):
         except OSError as error:
             raise _tls_failed(error.strerror or "connection lost") from None
 
-    def _tunnel(self) -> None:
-        attempt = socket_budget.current.get()
+    def _tunnel(self, sock: Any, route: Route) -> None:
+        """Ask the proxy for a tunnel to the host; raises TransportError."""
+        host = f"[{route.host}]" if ":" in route.host else route.host
+        place = f"{host}:{route.port}"
+        attempt = budget.current.get()
         try:
-            super()._tunnel()
-        except OSError as error:
-            status = TUNNEL_STATUS.search(str(error))
-            reason = "proxy_failed" if not status or status[1] == "407" else "proxy_gave_up"
-            reason = "proxy_refused" if status and status[1] == "403" else reason
-            raise TransportError(reason, f"it answered {status[1]}" if status else "") from None
-        except TransportError:  # perhaps the receiver does not answer it
+            sock.sendall(message("CONNECT", place, {"Host": place, **self.proxy_headers}, b""))
+            status = Answer(sock, "CONNECT").status
+        except TransportError as error:
+            is_wrong = error.reason in ("bad_response", "connection_lost")
+            if is_wrong:
+                raise TransportError("proxy_failed") from None
+            # Perhaps the receiver does not answer it.
             raise TransportError("proxy_gave_up", "it did not answer in time") from None
-        except Exception:  # its answer was not HTTP
+        except OSError:
             raise TransportError("proxy_failed") from None
-        attempt.sent = False  # CONNECT is not yet the request
-        attempt.stage = socket_budget.HANDSHAKING
+        if not 200 <= status < 300:
+            reason = {403: "proxy_refused", 407: "proxy_failed"}.get(status, "proxy_gave_up")
+            raise TransportError(reason, f"it answered {status}")
+        attempt.stage = budget.HANDSHAKING
+
+    def _tls_context(self) -> ssl.SSLContext:
+        """Return the context of all connections; made late, because loading the authorities takes long."""
+        with self._lock:
+            if self._context is None:
+                self._context = _tls_context(self._ca_file or os.environ.get("SSL_CERT_FILE") or where())
+            return self._context
 
 
-class IdleStack:
-    """What urllib3 needs of a queue.LifoQueue to keep a host's idle connections in, without its locks."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._waiting: deque[Any] = deque()
-
-    def get(self, block: bool = False, timeout: float | None = None) -> Any:  # noqa: ARG002  LifoQueue's
-        """Take the newest; raises queue.Empty."""
-        try:
-            return self._waiting.pop()
-        except IndexError:
-            raise queue.Empty from None
-
-    def put(self, one: Any, block: bool = False) -> None:  # noqa: ARG002  LifoQueue's
-        """Keep one more, or close it: urllib3 would log a warning, which cron mails to the owner."""
-        if len(self._waiting) < self._most:
-            self._waiting.append(one)
-        else:
-            one.close()
-
-    def qsize(self) -> int:
-        """Return how many there are."""
-        return len(self._waiting)
+def _close_all(idle: dict[Connection, None]) -> None:
+    """Close what is left of a transport that nobody has closed."""
+    for connection in idle:
+        connection.sock.close()
 
 
-class _PoolMixin:
-    """The part that HTTP and HTTPS pools share."""
-
-    QueueCls: Any = IdleStack
-
-    def exchange(
-        self: Any, method: str, target: str, headers: dict[str, str], body: bytes
-    ) -> Response | ShortAnswer:
-        """Send one request and read the head of its answer: nothing is sent twice, nothing is followed.
-
-        A proxy gets its own headers with each request that it can see, or else with CONNECT.
-        """
-        tunnels = self.proxy and (self.host, self.port) != (self.proxy.host, self.proxy.port)
-        message = _message(method, target, headers if tunnels else {**headers, **self.proxy_headers}, body)
-        connection = self._get_conn()
-        self.idle.take(connection)
-        try:
-            if connection.is_closed and tunnels:
-                self._prepare_proxy(connection)  # this connects too
-            elif connection.is_closed:
-                connection.connect()
-            response: Response | ShortAnswer = connection.exchange(message, method)
-        except BaseException:
-            connection.close()
-            raise
-        response.pool, response.connection = self, connection
-        return response
-
-    def keep(self: Any, connection: Any) -> None:
-        """Keep the connection for another request."""
-        self.idle.add(connection)
-        self._put_conn(connection)
-        if connection.is_closed:  # the host has enough
-            self.idle.take(connection)
-
-
-class GuardedPool(_PoolMixin, HTTPConnectionPool):
-    """Connections to one host over HTTP, or to the proxy for all hosts."""
-
-    ConnectionCls = GuardedConnection
-
-
-class GuardedTLSPool(_PoolMixin, HTTPSConnectionPool):
-    """Connections to one host over HTTPS, perhaps tunnels through the proxy."""
-
-    ConnectionCls = GuardedTLSConnection
-
-
-def _message(method: str, target: str, headers: dict[str, str], body: bytes) -> bytes:
+def message(method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
     """Return the request in one piece, so in one system call and one packet; raises TransportError."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    if not _is_fit(lines, len(headers)):
+    # There are so many lines, and nothing else in them that a terminal would obey but tabs.
+    text = lines.replace("\r\n", "").replace("\t", "")
+    is_fit = lines.count("\n") == lines.count("\r") == len(headers) and text.isascii() and text.isprintable()
+    if not is_fit:
         raise TransportError("bad_header")
     return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("ascii") + body
 
 
-def _is_fit(lines: str, count: int) -> bool:
-    """Whether there are so many lines, and nothing else in them that a terminal would obey but tabs."""
-    text = lines.replace("\r\n", "").replace("\t", "")
-    return lines.count("\n") == lines.count("\r") == count and text.isascii() and text.isprintable()
+def _credentials(proxy: str) -> dict[str, str]:
+    """Return the header for the user and the password of the proxy's URL."""
+    parts = urlsplit(proxy)
+    if not parts.username:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(pair.encode('latin-1')).decode()}"}
+
+
+def _tls_context(ca_file: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not create_default_context: it obeys SSLKEYLOGFILE
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = BudgetTLSSocket
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_verify_locations(ca_file)
+    except OSError as error:
+        reason = "out_of_sockets" if error.errno in LOCAL_ERRORS else "no_authorities"
+        raise TransportError(reason, error.strerror or "") from None
+    return context
 
 
 def _tls_failed(detail: str) -> TransportError:
-    attempt = socket_budget.current.get()
-    return attempt.error("proxy_failed" if attempt.stage == socket_budget.AT_PROXY else "tls_failed", detail)
+    attempt = budget.current.get()
+    return attempt.error("proxy_failed" if attempt.stage == budget.AT_PROXY else "tls_failed", detail)
 
 
 def _tls_reason(error: ssl.SSLError) -> str:
@@ -196,3 +259,132 @@ def _tls_reason(error: ssl.SSLError) -> str:
     if error.reason == "MALLOC_FAILURE":
         raise MemoryError from error
     return (error.reason or "").replace("_", " ").lower()
+
+
+ADDRESSES_TRIED = 3  # addresses of a name that are tried
+
+SocketAddress = tuple[socket.AddressFamily, Any]
+
+
+def connect(host: str, port: int) -> BudgetSocket:
+    """Return a socket connected to an admitted address of the host; raises TransportError."""
+    attempt = budget.current.get()
+    attempt.stage = budget.CONNECTING
+    literal = _literal(host)
+    if literal:  # no look-up needed
+        _check(attempt, (literal, port))
+    addresses = _resolve(attempt, host, port)
+    for _, address in addresses:
+        _check(attempt, address)
+    sock = _connect_first(attempt, addresses[:ADDRESSES_TRIED])
+    try:
+        _check(attempt, sock.getpeername())
+    except TransportError:
+        sock.close()
+        raise
+    except OSError:  # the peer has closed it already
+        sock.close()
+        raise attempt.error("connect_failed") from None
+    attempt.stage = budget.HANDSHAKING  # if there is one
+    return sock
+
+
+def connect_to_proxy(host: str, port: int) -> BudgetSocket:
+    """Return a socket connected to the operator's proxy, at any address."""
+    attempt = budget.current.get()
+    attempt.stage = budget.AT_PROXY
+    try:
+        return _connect_first(attempt, _resolve(attempt, host, port)[:ADDRESSES_TRIED])
+    except TransportError as error:
+        raise attempt.error("proxy_failed", error.detail) from None
+
+
+def connect_to_mail_server(host: str, port: int) -> BudgetSocket:
+    """Return a socket connected to the owner's mail server, at any address; raises TransportError."""
+    attempt = budget.current.get()
+    attempt.stage = budget.CONNECTING
+    sock = _connect_first(attempt, _resolve(attempt, host, port)[:ADDRESSES_TRIED])
+    attempt.stage = budget.HANDSHAKING  # if there is one
+    return sock
+
+
+def limit_resolver() -> None:
+    """Let glibc give up on a dead name server after 2 seconds: getaddrinfo itself takes no time-out."""
+    os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
+
+
+def _resolve(attempt: AttemptBudget, host: str, port: int) -> list[SocketAddress]:
+    seconds = attempt.left()
+    try:
+        if _literal(host):  # this cannot block, so it needs no thread
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        else:
+            answers = attempt.lookups.find(host, port, seconds)
+    except TimeoutError:
+        raise attempt.error("name_timeout") from None
+    except MemoryError:
+        raise attempt.error("out_of_memory") from None
+    except OSError as error:
+        raise attempt.error(_why_not_found(error)) from None
+    except ValueError:  # an empty or over-long label is a UnicodeError
+        raise attempt.error("name_not_found") from None
+    if not answers:
+        raise attempt.error("name_not_found")
+    return [(family, address) for family, _, _, _, address in answers]
+
+
+def _why_not_found(error: OSError) -> str:
+    """Return the reason word. Out of files, the C library says that a name is unknown."""
+    if error.errno == socket.EAI_MEMORY:
+        return "out_of_memory"
+    if resource_limits.files_are_used_up():
+        return "out_of_sockets"
+    unknown = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None))
+    if isinstance(error, socket.gaierror) and error.errno not in unknown:
+        return "name_lookup_failed"
+    return "name_not_found"
+
+
+def _literal(host: str) -> str | None:
+    try:
+        return str(ip_address(host.partition("%")[0]))
+    except ValueError:
+        return None
+
+
+def _check(attempt: AttemptBudget, address: Any) -> None:
+    try:
+        admitted = attempt.policy.admits(address[0])
+    except OSError as error:  # no socket left to find out whether the address is our own
+        raise attempt.error("out_of_sockets", error.strerror or "") from None
+    if not admitted:
+        raise attempt.error("private_address", address[0])
+    if address[1] in urls.REFUSED_PORT and not attempt.policy.allows(address[0]):
+        raise attempt.error("bad_port", str(address[1]))
+
+
+def _connect_first(attempt: AttemptBudget, addresses: list[SocketAddress]) -> BudgetSocket:
+    """Connect to the first address that answers; each has its share of the time that is left."""
+    failure = attempt.error("connect_failed")
+    for index, (family, address) in enumerate(addresses):
+        seconds = attempt.left() / (len(addresses) - index)
+        try:
+            return _connect(family, address, seconds)
+        except TimeoutError:
+            failure = attempt.error("connect_timeout")
+        except OSError as error:
+            reason = "out_of_sockets" if error.errno in LOCAL_ERRORS else "connect_failed"
+            failure = attempt.error(reason, error.strerror or "")
+    raise failure
+
+
+def _connect(family: socket.AddressFamily, address: Any, seconds: float) -> BudgetSocket:
+    sock = BudgetSocket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        socket.socket.settimeout(sock, seconds)  # that of BudgetSocket does nothing
+        sock.connect(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -61,8 +61,7 @@ HOST_LIMITS = {"out_of_sockets": FILE_LIMIT, "out_of_memory": MEMORY_LIMIT}
 class TransportError(Exception):
     """A request that got no answer.
 
-    It derives from plain Exception, because urllib3 and requests wrap every OSError and RequestException
-    into a ConnectionError, which hides the reason.
+    It is no OSError: those are taken for a connection that was lost.
     """
 
     def __init__(self, reason: str, detail: str = "", *, sent: bool = False) -> None:

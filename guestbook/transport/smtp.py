@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from guestbook.transport import dns_lookup, socket_budget, tcp_connect
-from guestbook.transport.address_policy import AddressPolicy
-from guestbook.transport.dns_lookup import Lookups
+from guestbook.transport import addresses, budget, connections
+from guestbook.transport.addresses import AddressPolicy, Lookups
+from guestbook.transport.budget import AttemptBudget, BudgetTLSSocket
 from guestbook.transport.failure import TransportError
-from guestbook.transport.socket_budget import AttemptBudget, BudgetTLSSocket
 
 SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 SMTP_ANSWER_LIMIT = 2000  # bytes of an answer that are kept
@@ -38,33 +37,33 @@ class SmtpServer:
     """The server of GUESTBOOK_SMTP_URL."""
 
     url: str = field(repr=False)  # with the password
-    lookups: Lookups = dns_lookup.shared
+    lookups: Lookups = addresses.shared
 
     def send(self, sender: str, recipient: str, message: bytes, seconds: float) -> SmtpAnswer:
         """Hand over a message for one recipient; raises TransportError when there is no answer."""
-        budget = AttemptBudget(seconds, AddressPolicy(), self.lookups)
-        token = socket_budget.current.set(budget)
+        attempt = AttemptBudget(seconds, AddressPolicy(), self.lookups)
+        token = budget.current.set(attempt)
         parts = urlsplit(self.url)
         client = _Client(is_tls=parts.scheme == "smtps")
         try:
             _greet(client, parts)
-            return _hand_over(client, budget, sender, recipient, message)
+            return _hand_over(client, attempt, sender, recipient, message)
         except smtplib.SMTPAuthenticationError as error:
             return _refusal(error.smtp_code, LOGIN_REFUSED)  # its own words could repeat the password
         except smtplib.SMTPResponseException as error:
             text = error.smtp_error
             return _refusal(error.smtp_code, text if isinstance(text, bytes) else str(text).encode())
         except smtplib.SMTPServerDisconnected:
-            raise budget.error("connection_lost") from None
+            raise attempt.error("connection_lost") from None
         except ssl.SSLError:
-            raise budget.error("tls_failed") from None
+            raise attempt.error("tls_failed") from None
         except (smtplib.SMTPException, ValueError):  # an SMTPException is an OSError
-            raise budget.error("mail_server_unfit") from None
+            raise attempt.error("mail_server_unfit") from None
         except OSError:
-            raise budget.error("connection_lost") from None
+            raise attempt.error("connection_lost") from None
         finally:
             client.close()
-            socket_budget.current.reset(token)
+            budget.current.reset(token)
 
 
 class _Client(smtplib.SMTP):
@@ -82,13 +81,13 @@ class _Client(smtplib.SMTP):
             raise smtplib.SMTPConnectError(code, text)
 
     def _get_socket(self, host: str, port: int, _timeout: Any) -> Any:
-        sock = tcp_connect.connect_to_mail_server(host, port)
+        sock = connections.connect_to_mail_server(host, port)
         try:
             secured = _context().wrap_socket(sock, server_hostname=host) if self._is_tls else sock
         except BaseException:
             sock.close()
             raise
-        socket_budget.current.get().stage = socket_budget.WAITING
+        budget.current.get().stage = budget.WAITING
         return secured
 
 
@@ -107,14 +106,14 @@ def _greet(client: _Client, parts: SplitResult) -> None:
 
 
 def _hand_over(
-    client: _Client, budget: AttemptBudget, sender: str, recipient: str, message: bytes
+    client: _Client, attempt: AttemptBudget, sender: str, recipient: str, message: bytes
 ) -> SmtpAnswer:
     for ask, whose, agreed in ((client.mail, sender, (250,)), (client.rcpt, recipient, (250, 251))):
         code, text = ask(whose)
         if code not in agreed:
             return _refusal(code, text)
     answer = _answer(*client.data(message))
-    budget.deadline = min(budget.deadline, time.monotonic() + QUIT_SECONDS)
+    attempt.deadline = min(attempt.deadline, time.monotonic() + QUIT_SECONDS)
     with suppress(smtplib.SMTPException, OSError, TransportError):
         client.quit()  # the server has answered for the message, whatever it says now
     return answer

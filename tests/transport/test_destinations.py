@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from guestbook.transport import check_destination, destinations, dns_lookup, private_address_warning
+from guestbook.transport import addresses, check_destination, private_address_warning, urls
 from tests.transport.test_address_policy import LITERALS, PUBLIC, REFUSED
 
 NAMES = [host for host in LITERALS if host.strip(".").lower().endswith("ocalhost")]
@@ -63,14 +63,14 @@ def test_a_public_name_and_a_name_of_nobody_get_none(monkeypatch: pytest.MonkeyP
 
 
 def test_a_slow_name_server_holds_nobody_and_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dns_lookup, "shared", dns_lookup.Lookups())
+    monkeypatch.setattr(addresses, "shared", addresses.Lookups())
     released = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(20) and [])
-    monkeypatch.setattr(destinations, "LOOKUP_SECONDS", 0.05)
+    monkeypatch.setattr(urls, "LOOKUP_SECONDS", 0.05)
     start = time.monotonic()
     assert [private_address_warning(f"http://slow{n}.example/") for n in range(20)] == [None] * 20
     assert time.monotonic() - start < 20  # the name server holds one for as long
-    assert len(lookups()) == dns_lookup.LOOKUP_THREADS
+    assert len(lookups()) == addresses.LOOKUP_THREADS
     released.set()
     for thread in lookups():
         thread.join(5)

@@ -13,8 +13,8 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import resource_limits
-from guestbook.transport import Transport, TransportError, dns_lookup
-from guestbook.transport.dns_lookup import LOOKUP_THREADS, Lookups
+from guestbook.transport import Transport, TransportError, addresses
+from guestbook.transport.addresses import LOOKUP_THREADS, Lookups
 from tests.support import factories
 from tests.support.receiver import Receiver
 
@@ -41,7 +41,7 @@ class Resolver:
 @pytest.fixture
 def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
     resolver = Resolver()
-    monkeypatch.setattr(dns_lookup, "shared", Lookups())
+    monkeypatch.setattr(addresses, "shared", Lookups())
     monkeypatch.setattr(socket, "getaddrinfo", resolver)
     yield resolver
     resolver.go.set()
@@ -88,13 +88,13 @@ def test_names_that_hang_take_few_threads_and_no_address_waits_for_them(
 def test_when_all_hang_another_name_fails_at_once_and_when_they_end_it_is_found(
     resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dns_lookup, "STUCK_AFTER", 0.2)
-    monkeypatch.setattr(dns_lookup, "POLL_EVERY", 0.02)
+    monkeypatch.setattr(addresses, "STUCK_AFTER", 0.2)
+    monkeypatch.setattr(addresses, "POLL_EVERY", 0.02)
     hang_all(Transport(timeout=0.3))
     patient = Transport(timeout=20)
     assert seconds_for(lambda: refused(patient, "another.example")) < 10
     resolver.go.set()
-    assert dns_lookup.shared.find("another.example", 80, 5) == HERE
+    assert addresses.shared.find("another.example", 80, 5) == HERE
 
 
 def test_the_first_name_waits_for_its_thread_although_a_busy_host_starts_it_late(
@@ -105,18 +105,18 @@ def test_the_first_name_waits_for_its_thread_although_a_busy_host_starts_it_late
         return True
 
     monkeypatch.setattr(resource_limits, "start", start_late)
-    monkeypatch.setattr(dns_lookup, "POLL_EVERY", 0.02)
+    monkeypatch.setattr(addresses, "POLL_EVERY", 0.02)
     resolver.go.set()
     assert Lookups().find("book.example", 80, 5) == HERE
 
 
 def test_a_name_that_many_want_is_looked_up_once(resolver: Resolver) -> None:
     with ThreadPoolExecutor(10) as pool:
-        found = [pool.submit(dns_lookup.shared.find, "book.example", 80, 20) for _ in range(10)]
+        found = [pool.submit(addresses.shared.find, "book.example", 80, 20) for _ in range(10)]
         threading.Timer(0.2, resolver.go.set).start()
         assert [one.result() for one in found] == [HERE] * 10
     assert resolver.queries == ["book.example"]
-    assert dns_lookup.shared.find("book.example", 80, 20) == HERE  # nothing is remembered
+    assert addresses.shared.find("book.example", 80, 20) == HERE  # nothing is remembered
     assert len(resolver.queries) == 2
 
 

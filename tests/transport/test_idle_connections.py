@@ -1,7 +1,6 @@
 """Connections that wait for their next request: no more than the host allows, and the newest."""
 
 import errno
-import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from guestbook.transport import Transport, TransportError, adapter, tcp_connect
+from guestbook.transport import Transport, TransportError, connections
 from tests.support.socket_receiver import OK, SocketReceiver, read_request
 
 
@@ -42,7 +41,7 @@ def test_the_connection_that_waits_longest_is_closed_when_there_are_too_many(tra
 def test_more_to_one_host_than_are_kept_are_closed_and_nobody_is_warned(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(adapter, "IDLE_PER_HOST", 1)
+    monkeypatch.setattr(connections, "IDLE_PER_ROUTE", 1)
     all_here = threading.Barrier(3, timeout=10)
 
     def behave(conn: socket.socket) -> None:
@@ -57,24 +56,9 @@ def test_more_to_one_host_than_are_kept_are_closed_and_nobody_is_warned(
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(transport._adapter.idle._waiting) == 1
+        assert len(transport._connections._idle) == 1
     transport.close()
     assert caplog.records == []
-
-
-def test_one_that_another_thread_closes_while_it_is_looked_at_is_made_anew(
-    transport: Transport, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    look = select.poll
-
-    def look_late() -> object:
-        transport.limit(connections=0)
-        return look()
-
-    with SocketReceiver() as receiver:
-        made(transport, receiver)
-        monkeypatch.setattr(select, "poll", look_late)
-        assert made(transport, receiver) == [1]
 
 
 @pytest.mark.parametrize("shortage", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])
@@ -87,7 +71,7 @@ def test_half_of_them_are_closed_when_the_host_allows_no_more(
     with SocketReceiver() as one, SocketReceiver() as two:
         made(transport, one, two)
         with monkeypatch.context() as patched:
-            patched.setattr(tcp_connect, "_connect", connect)
+            patched.setattr(connections, "_connect", connect)
             with pytest.raises(TransportError) as raised:
                 transport.post("http://127.0.0.1:20000/", {}, b"{}")
         assert raised.value.limit

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from guestbook.transport import Transport, TransportError, check_url, tcp_connect, url_checks
+from guestbook.transport import Transport, TransportError, check_url, connections, urls
 from tests.transport.test_address_policy import answers, refusal
 
 ALLOWED = (ip_network("10.1.0.0/16"), ip_network("::1/128"))
@@ -33,8 +33,8 @@ def test_ports_that_web_servers_use_are_taken(port: int) -> None:
 
 
 def test_the_ports_that_browsers_refuse_are_all_there() -> None:
-    assert len(url_checks.BAD_PORTS) == 83
-    assert {80, 443, 8080, 8443}.isdisjoint(url_checks.REFUSED_PORT)
+    assert len(urls.BAD_PORTS) == 83
+    assert {80, 443, 8080, 8443}.isdisjoint(urls.REFUSED_PORT)
 
 
 def test_in_an_allowed_network_every_port_may_be_named() -> None:
@@ -53,11 +53,11 @@ def test_a_name_is_checked_again_by_the_address_that_it_has_when_it_is_sent_to(
     assert (error.reason, error.sent, error.unreachable) == ("bad_port", False, False)
     reached: list[object] = []
 
-    def connect(attempt: tcp_connect.AttemptBudget, addresses: object) -> None:
+    def connect(attempt: connections.AttemptBudget, addresses: object) -> None:
         reached.append(addresses)
         raise attempt.error("connect_failed")
 
-    monkeypatch.setattr(tcp_connect, "_connect_first", connect)
+    monkeypatch.setattr(connections, "_connect_first", connect)
     monkeypatch.setattr(socket, "getaddrinfo", answers("10.1.2.3"))
     assert refusal(transport, "http://hook.example:6379/").reason == "connect_failed"
     assert reached, "the operator's own network"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from guestbook.transport import TransportError, dns_lookup
+from guestbook.transport import TransportError, addresses
 from guestbook.transport.smtp import SmtpServer
 from tests.support.mail_server import MailServer
 
@@ -22,7 +22,7 @@ def server() -> Iterator[MailServer]:
 
 
 def send(server: MailServer, seconds: float = 10.0, *, user: str = "") -> int:
-    client = SmtpServer(f"smtp://{user}127.0.0.1:{server.port}", dns_lookup.without_threads)
+    client = SmtpServer(f"smtp://{user}127.0.0.1:{server.port}", addresses.without_threads)
     return client.send("book@example.org", "owner@example.org", MESSAGE, seconds).code
 
 

@@ -21,8 +21,8 @@ from guestbook.transport import (
     Transport,
     TransportError,
 )
+from guestbook.transport.budget import BudgetSocket
 from guestbook.transport.failure import UNREACHABLE
-from guestbook.transport.socket_budget import BudgetSocket
 from tests.support import socket_receiver
 from tests.support.socket_receiver import OK, SocketReceiver, hold, read_request, say
 
@@ -397,7 +397,7 @@ def _open_files() -> int:
 def test_a_post_that_is_overtaken_by_the_closing_is_an_outcome(transport: Transport) -> None:
     with SocketReceiver() as receiver:
         transport.post(receiver.url, {}, b"{}")
-        transport._targets[receiver.url].pool.close()  # as close does, while another thread is about to post
+        transport.close()
         error = failure(transport, receiver.url)
         assert len(receiver.requests) == 1
     assert (error.reason, error.sent, error.unreachable) == ("closed", False, False)
@@ -430,7 +430,7 @@ def test_a_socket_with_a_budget_does_nothing_outside_of_an_attempt() -> None:
 def test_a_pass_over_http_alone_never_loads_tls_authorities(transport: Transport) -> None:
     with SocketReceiver() as receiver:
         transport.post(receiver.url, {}, b"{}")
-    assert transport._adapter._context is None
+    assert transport._connections._context is None
 
 
 def test_a_dead_name_server_is_given_up_soon() -> None:

@@ -27,7 +27,7 @@ from guestbook.lib.redaction import HIDDEN
 from guestbook.queries import filtered_lists
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
-from guestbook.transport import url_checks
+from guestbook.transport import urls
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import api_call, authentication, idempotency, request_reader
 from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Calls, list_of
@@ -75,7 +75,7 @@ calls = Calls(
         "NewBin": request(BIN_FIELDS),
         "BinChanges": request(BIN_FIELDS, minProperties=1),
         "Replay": request(
-            {"url": {**URL_SCHEMA, "maxLength": url_checks.URL_LIMIT}},
+            {"url": {**URL_SCHEMA, "maxLength": urls.URL_LIMIT}},
             required=("url",),
         ),
         "Bin": answer(BIN_SCHEMA),

@@ -39,7 +39,7 @@ from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
 from guestbook.storage.models.delivery import SIGN_WITH
-from guestbook.transport import url_checks
+from guestbook.transport import urls
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import api_call, authentication, idempotency, request_reader
 from guestbook.web.api.api_call import DRY_RUN, FULL_PAGE_QUERY, OVERLAP_FIELD, Calls, list_of
@@ -82,18 +82,18 @@ OWN_HEADERS: Schema = {
     "type": "object",
     "description": "All extra headers of the webhook. Later, the values are shown as (hidden). "
     "Of names that differ only in case, the last counts.",
-    "propertyNames": {"type": "string", "pattern": HEADER_NAME, "maxLength": url_checks.HEADER_NAME_LIMIT},
+    "propertyNames": {"type": "string", "pattern": HEADER_NAME, "maxLength": urls.HEADER_NAME_LIMIT},
     "additionalProperties": {
         "type": "string",
         "pattern": HEADER_VALUE,
-        "maxLength": url_checks.HEADER_VALUE_LIMIT,
+        "maxLength": urls.HEADER_VALUE_LIMIT,
     },
-    "maxProperties": url_checks.OWN_HEADERS_LIMIT,
+    "maxProperties": urls.OWN_HEADERS_LIMIT,
 }
 WEBHOOK_FIELDS: Schema = {
     "url": {
         **URL_SCHEMA,  # with a host in any script; what may be sent to, transport decides
-        "maxLength": url_checks.URL_LIMIT,
+        "maxLength": urls.URL_LIMIT,
         "examples": ["https://example.org/hook"],
     },
     "name": line(validate.NAME_LIMIT),

@@ -1,6 +1,6 @@
 """Sockets with a budget: one deadline and one allowance of bytes for everything in an attempt.
 
-The time-outs of `requests` start again with each received byte, so a slow receiver could hold them for ever.
+A socket's own time-out starts again with each received byte, so a slow receiver could hold them for ever.
 """
 
 import os
@@ -11,8 +11,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from guestbook.transport.address_policy import AddressPolicy
-from guestbook.transport.dns_lookup import Lookups
+from guestbook.transport.addresses import AddressPolicy, Lookups
 from guestbook.transport.failure import TransportError
 
 RECEIVED_BODY_LIMIT = 16 * 1024  # bytes of a receiver's body that are kept
