@@ -5,6 +5,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -18,10 +19,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from guestbook.lib import clock
 from guestbook.lib.own_process import StopFlag
 from guestbook.lib.retry_policy import PAUSE_CAP, PAUSE_FIRST
+from guestbook.outbound import attempt_recorder
 from guestbook.outbound.attempt_recorder import Tally
-from guestbook.outbound.dispatcher import Dispatcher
+from guestbook.outbound.delivery_tasks import Outcome
+from guestbook.outbound.dispatcher import SMALL_TICK, ClaimedTasks, Dispatcher
 from guestbook.outbound.worker_pool import START_CAP
 from guestbook.queue.poller import Poller
+from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.models import Webhook
 from tests.support import amount, databases
@@ -177,27 +181,6 @@ def test_disabling_a_webhook_stops_what_is_queued_for_it(book: Book, receiver: R
     assert book.statuses()["new"] == 400 - len(receiver.requests)
 
 
-def test_a_webhook_that_is_unusable_as_stored_costs_only_its_own_deliveries(
-    book: Book, receiver: Receiver
-) -> None:
-    good, broken = book.webhook(receiver.url("/good")), book.webhook(receiver.url("/broken"))
-    secretless = book.webhook(receiver.url("/secretless"), secret="none")
-    nowhere = book.webhook("not a URL")
-    with database.write(book.engine) as connection:
-        table = Webhook.__table__
-        connection.exec_driver_sql(f"UPDATE {table} SET headers = '{{broken' WHERE id = '{broken}'")
-    book.publish(3)
-    tally = drain(book)
-    assert (tally.processed, tally.retried) == (3, 9)
-    assert {request.path for request in receiver.requests} == {"/good"}
-    errors = {row.webhook_id: row.last_error for row in book.deliveries()}
-    assert errors[good] is None
-    assert "headers" in errors[broken]
-    assert "secret" in errors[secretless]
-    assert errors[nowhere]
-    book.check()
-
-
 def test_a_clock_that_is_set_forward_doubles_no_request_that_was_not_under_way(
     book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,6 +268,33 @@ def test_a_file_that_stays_locked_is_a_database_that_is_away(each_book: Book) ->
         writer.execute("BEGIN EXCLUSIVE")
         with pytest.raises(OperationalError, match="locked"):
             poller.mark()
+
+
+def test_a_pass_records_and_claims_little_at_once_while_visitors_write(
+    book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        book.stock(book.webhook(receiver.url(f"/{number}"), events="comment.deleted"), 200)
+    recorded, claimed = list[int](), list[int]()
+    record, claim = attempt_recorder.record, Dispatcher.claim
+
+    def count_record(connection: Connection, outcomes: Sequence[Outcome], settings: Settings) -> Tally:
+        recorded.append(len(outcomes))
+        return record(connection, outcomes, settings)
+
+    def count_claim(self: Dispatcher, connection: Connection) -> list[ClaimedTasks]:
+        claims = claim(self, connection)
+        claimed.append(sum(len(one.tasks) for one in claims))
+        return claims
+
+    monkeypatch.setattr(attempt_recorder, "record", count_record)
+    monkeypatch.setattr(Dispatcher, "claim", count_claim)
+    dispatch = Dispatcher(book.engine, book.settings, concurrency=32)
+    dispatch.run(until=time.monotonic() + 30, stay=False, stop=StopFlag(), after_tick=lambda: book.sign())
+    assert book.statuses() == {"processed": 800}
+    assert sum(recorded) == sum(claimed) == 800
+    assert max(recorded) <= SMALL_TICK
+    assert max(claimed) <= SMALL_TICK
 
 
 @pytest.mark.timeout(200)

@@ -14,7 +14,6 @@ from sqlalchemy import update
 from guestbook.comments import book
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import VERSION, clock, json_schema
-from guestbook.lib.json_schema import Schema
 from guestbook.outbound import event_catalogue, formats, outbox, webhooks
 from guestbook.outbound.event_catalogue import EVENTS, SAMPLE_BOOK, SAMPLE_TIME, EventType
 from guestbook.outbound.formats import FormatInput, wording
@@ -72,12 +71,6 @@ def test_parts_with_the_same_type_have_the_same_schema() -> None:
     assert all(re.fullmatch("([A-Z][a-z]+)+", name) for name in names)
 
 
-@each_event
-def test_a_schema_may_refer_to_the_types_of_its_parts(event: EventType) -> None:
-    data = event.schema(json_schema.ref)["properties"]["data"]["properties"]
-    assert data["guestbook"] == {"$ref": "#/components/schemas/EventGuestbook"}
-
-
 # --- words
 
 
@@ -127,44 +120,7 @@ def test_an_optional_part_fits_too(event: EventType) -> None:
     assert sent_payloads.faults(json.dumps(every)) == []
 
 
-@each_event
-def test_a_sample_is_new_each_time(event: EventType) -> None:
-    event.sample_data()["guestbook"]["title"] = "changed"
-    assert event.sample_data()["guestbook"]["title"] == "Guestbook"
-    event_catalogue.sample_parts()["comment"]["name"] = "changed"
-    assert event_catalogue.sample_parts()["comment"]["name"] != "changed"
-
-
-@each_event
-def test_a_body_with_a_field_missing_or_of_another_type_does_not_fit(event: EventType) -> None:
-    for field in json_schema.fields(event.schema()):
-        if not exists(event.example(), field.path):
-            continue
-        if field.is_required:
-            assert sent_payloads.faults(json.dumps(changed(event, field.path, MISSING))), field.path
-        if "type" in field.schema:
-            wrong = wrong_value(field.schema)
-            [fault, *_] = sent_payloads.faults(json.dumps(changed(event, field.path, wrong)))
-            place = re.sub(r"\[\]", ".0", field.path)
-            assert fault.startswith((f"{event.name}: {place}: ", "[]: the catalogue")), fault
-
-
 MISSING = object()
-
-
-def wrong_value(schema: Schema) -> object:
-    """A value that the schema does not allow."""
-    return [] if "array" not in json_schema.types(schema) else "text"
-
-
-def exists(body: Any, path: str) -> bool:
-    """Whether an example has that field; of the items of a list the first counts."""
-    for name in path.replace("[]", ".0").split("."):
-        try:
-            body = body[int(name)] if isinstance(body, list) else body[name]
-        except (KeyError, IndexError):
-            return False
-    return not path.endswith("[]")
 
 
 def changed(event: EventType, path: str, value: object) -> Any:
@@ -204,11 +160,6 @@ def test_a_field_that_the_catalogue_lacks_is_noticed(path: str) -> None:
     body = json.dumps(changed(EVENTS["comment.created"], path, 1))
     [fault] = sent_payloads.faults(body)
     assert "'later' was unexpected" in fault
-
-
-def test_other_formats_are_left_alone() -> None:
-    sent_payloads.note([b'{"text": "x"}', b'{"type":"message"}', b"{}", b""])
-    assert sent_payloads.take_faults() == []
 
 
 @pytest.mark.usefixtures("app")

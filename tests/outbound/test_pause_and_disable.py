@@ -81,12 +81,6 @@ def test_a_shorter_wish_does_not_cut_a_longer_pause(webhook: Webhook) -> None:
     assert webhook.paused_until == NOW + 90 * SECOND
 
 
-def test_a_pause_that_is_over_is_forgotten(webhook: Webhook) -> None:
-    fail(webhook, pause=10)
-    fail(webhook, NOW + 11 * SECOND)
-    assert webhook.paused_until is None
-
-
 def test_a_success_reopens_it(webhook: Webhook) -> None:
     for _ in range(PAUSE_AFTER):
         fail(webhook, unreachable=True)
@@ -149,9 +143,3 @@ def test_another_url_starts_with_a_clean_record(webhook: Webhook) -> None:
         fail(webhook, unreachable=True)
     webhook.move("https://new.example/", webhook.format)
     assert (webhook.url, webhook.paused_until, webhook.failures_in_a_row) == ("https://new.example/", None, 0)
-
-
-def test_the_same_url_changes_nothing(webhook: Webhook) -> None:
-    fail(webhook, pause=90)
-    webhook.move(webhook.url, webhook.format)
-    assert (webhook.paused_until, webhook.failures_in_a_row) == (NOW + 90 * SECOND, 1)

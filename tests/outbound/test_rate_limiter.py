@@ -164,14 +164,3 @@ def test_a_kill_leaves_the_slots_used_and_loses_nothing(book: Book, receiver: Re
     assert drain(book).processed == 0
     slots_expire(book)
     assert drain(book).processed == 1
-
-
-def test_webhooks_without_a_limit_cost_no_statement(book: Book, receiver: Receiver) -> None:
-    book.webhook(receiver.url())
-    book.publish(20)
-    statements: list[str] = []
-    event.listen(book.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
-    drain(book)
-    assert not [
-        one for one in statements if one.startswith(("SELECT webhooks.id, webhooks.rate", "UPDATE webh"))
-    ]

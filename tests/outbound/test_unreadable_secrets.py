@@ -59,26 +59,6 @@ def test_deliveries_wait_unsent_and_go_out_signed_with_the_right_key(
 
 
 @pytest.mark.usefixtures("app")
-@pytest.mark.parametrize(
-    "columns",
-    [
-        {"previous_secret": SECRET, "previous_secret_expires_at": clock.now() + timedelta(days=1)},
-        {"headers": {"X-Key": "hidden"}},
-    ],
-)
-def test_one_unreadable_value_of_several_is_enough_to_wait(
-    receiver: Receiver, columns: dict[str, Any]
-) -> None:
-    hook = factories.webhook(receiver.url("/a"), secret=SECRET, **columns)
-    factories.delivery(hook)
-    secret_keys.use(NEW_KEY)
-    change(secret=SECRET)  # under the new key
-    factories.run_pass()
-    assert receiver.requests == []
-    assert factories.one().status == "new"
-
-
-@pytest.mark.usefixtures("app")
 def test_a_worker_gives_back_what_it_cannot_sign(receiver: Receiver) -> None:
     hook = factories.webhook(receiver.url("/a"), secret=SECRET)
     until = clock.now() + timedelta(minutes=1)
@@ -119,16 +99,6 @@ def test_pages_and_passes_agree_on_what_has_to_wait(
         change(**rewritten)  # under the new key
     assert factories.the(Webhook, hook).is_unreadable(clock.now()) == waits
     assert readable(Receivers(factories.settings().keyring)) == ([] if waits else [hook])
-
-
-@pytest.mark.usefixtures("app")
-def test_what_needed_no_secret_may_need_one_later() -> None:
-    hook = factories.webhook(secret=SECRET, format="email")
-    secret_keys.use(NEW_KEY)
-    receivers = Receivers(factories.settings().keyring)
-    assert readable(receivers) == [hook]
-    change(format="json")
-    assert readable(receivers) == []
 
 
 def test_a_pause_that_outlives_the_wrong_key_says_its_reason(each_app: Flask) -> None:  # noqa: ARG001  it has the tables

@@ -111,67 +111,9 @@ def stays(count: Callable[[], int], value: int) -> None:
     assert count() == value
 
 
-def test_all_tasks_are_run_once_and_their_results_collected(pool: WorkerPool[str, Result]) -> None:
-    pool.load("a", names("a", 50), unreachable=0)
-    pool.load("b", names("b", 50), unreachable=0)
-    results = collect(pool, 100)
-    assert Counter(result.task for result in results) == Counter(names("a", 50) + names("b", 50))
-    assert not pool.busy
-    assert not pool.under_way
-
-
 def test_a_new_lane_starts_with_two_at_once(pool: WorkerPool[str, Result], work: Work) -> None:
     pool.load("slow", names("slow", 10), unreachable=0)
     stays(lambda: work.under_way["slow"], START_CAP)
-
-
-def test_each_success_allows_one_more_at_once_without_any_further_call(
-    pool: WorkerPool[str, Result], work: Work
-) -> None:
-    pool.load("a", [*names("first", 2), *names("slow", 14)], unreachable=0)
-    stays(lambda: work.under_way["first"], START_CAP)  # and all other threads have found nothing to do
-    work.first.set()
-    stays(lambda: work.under_way["slow"], START_CAP + 2)
-
-
-def test_never_more_than_a_quarter_of_the_threads_are_at_one_lane(
-    pool: WorkerPool[str, Result], work: Work
-) -> None:
-    pool.load("a", [*names("slo", 20), *names("slow", 40)], unreachable=0)
-
-    def under_way() -> int:
-        pool.load("a", [], unreachable=0)  # each look at the lanes may start more threads
-        return work.under_way["slow"]
-
-    stays(under_way, MOST)
-    work.go.set()
-    collect(pool, 60)
-    assert max(work.most.values()) == MOST
-
-
-def test_a_failure_brings_the_lane_down_to_one_at_once(pool: WorkerPool[str, Result], work: Work) -> None:
-    work.results["bad"] = FAILED
-    pool.load("a", [*names("good", 20), "bad-0", *names("slow", 10)], unreachable=0)
-    wait_for(lambda: "bad-0" in work.started)
-    # Those already started beside the failing one go on; once they are done one remains at a time.
-    work.go.set()
-    collect(pool, 31)
-    work.go.clear()
-    work.results["slow"] = FAILED
-    pool.load("a", names("slow", 5), unreachable=0)
-    wait_for(lambda: work.under_way["slow"] > 0)
-    work.go.set()
-    collect(pool, 5)
-    work.go.clear()
-    pool.load("a", names("slow", 5), unreachable=0)
-    stays(lambda: work.under_way["slow"], 1)
-
-
-def test_a_lane_that_was_unreachable_before_is_tried_one_at_a_time(
-    pool: WorkerPool[str, Result], work: Work
-) -> None:
-    pool.load("slow", names("slow", 5), unreachable=1)
-    stays(lambda: work.under_way["slow"], 1)
 
 
 def test_a_short_lane_is_not_kept_waiting_by_a_long_one(work: Work) -> None:
@@ -183,14 +125,6 @@ def test_a_short_lane_is_not_kept_waiting_by_a_long_one(work: Work) -> None:
     assert sorted(work.started[:2]) == ["long-0", "short-0"]  # what nobody has tried yet comes first
     assert sorted(work.started[2:4]) == ["long-1", "short-1"]
     assert max(index for index, task in enumerate(work.started) if task.startswith("short")) < 10
-
-
-def test_lanes_on_their_caps_leave_the_other_threads_to_the_rest(pool: WorkerPool[str, Result]) -> None:
-    for lane in ("slow1", "slow2", "slow3"):
-        pool.load(lane, names(lane, 20), unreachable=0)
-    pool.load("quick", names("quick", 200), unreachable=0)
-    results = collect(pool, 200)
-    assert {result.task.rpartition("-")[0] for result in results} == {"quick"}
 
 
 # --- many lanes that hang
@@ -247,41 +181,6 @@ def test_what_could_not_be_reached_leaves_threads_to_what_was_not_tried_yet(
     assert [result.task for result in collect(pool, 3)] == names("new", 3)
     work.go.set()
     assert len(collect(pool, 4 * SIZE)) == 4 * SIZE
-
-
-def lanes_of_each_kind() -> dict[str, Lane[str]]:
-    """Lanes with a task that is called as they are, in the order in which their turn comes."""
-    kinds = {
-        "answered": {"answered_before": True},
-        "new": {},
-        "away": {"unreachable": 1},
-        "proven": {"proven": True},
-    }
-    return {name: Lane(tasks=deque([name]), **values) for name, values in kinds.items()}
-
-
-def test_proven_lanes_come_last_and_those_that_could_not_be_reached_before_them() -> None:
-    ready: ReadyLanes[str] = ReadyLanes()
-    lanes = lanes_of_each_kind()
-    for lane in reversed(lanes.values()):
-        ready.place(lane)
-    started = [ready.start(SIZE) for _ in lanes]
-    assert started == [(lane, name) for name, lane in lanes.items()]
-
-
-@pytest.mark.parametrize("kind", lanes_of_each_kind())
-def test_each_kind_of_lane_may_use_a_thread_however_few_there_are(kind: str) -> None:
-    ready: ReadyLanes[str] = ReadyLanes()
-    ready.place(lanes_of_each_kind()[kind])
-    assert ready.start(0) is not None
-
-
-def test_a_second_request_to_a_lane_that_has_not_answered_starts_on_half_of_the_threads(
-    pool: WorkerPool[str, Result], work: Work
-) -> None:
-    lanes = SIZE // 2 - 6
-    assert hang(pool, work, lanes) == SIZE // 2
-    assert sorted(work.most.values()) == [1] * (lanes - 6) + [START_CAP] * 6
 
 
 def test_a_lane_that_stops_answering_is_unproven_with_all_that_is_under_way_to_it(
@@ -383,13 +282,6 @@ def test_what_waits_for_a_lane_on_hold_is_not_started_and_is_given_back(
     assert sorted(back + work.started) == names("bad", 10)
 
 
-def test_five_unreachable_in_a_row_put_a_lane_on_hold(pool: WorkerPool[str, Result], work: Work) -> None:
-    work.results["away"] = UNREACHABLE
-    pool.load("away", names("away", 20), unreachable=0)
-    stays(lambda: len(work.started), PAUSE_AFTER)
-    assert len(pool.take_back(on_hold_only=True)) == 20 - PAUSE_AFTER
-
-
 def test_a_lane_that_was_paused_is_probed_once_and_one_failure_puts_it_on_hold(
     pool: WorkerPool[str, Result], work: Work
 ) -> None:
@@ -422,17 +314,6 @@ def test_nothing_starts_while_a_tick_wants_stillness(pool: WorkerPool[str, Resul
         pool.load("a", names("a", 5), unreachable=0)
         stays(lambda: len(work.started), 0)
     collect(pool, 5)
-
-
-def test_all_can_be_taken_back_but_what_has_started(pool: WorkerPool[str, Result], work: Work) -> None:
-    pool.load("slow", names("slow", 9), unreachable=0)
-    wait_for(lambda: len(work.started) == START_CAP)
-    back = pool.take_back()
-    assert sorted(back + work.started) == names("slow", 9)
-    assert pool.under_way
-    work.go.set()
-    assert len(collect(pool, START_CAP)) == START_CAP
-    assert not pool.busy
 
 
 def test_what_is_sent_and_not_collected_is_bounded(pool: WorkerPool[str, Result], work: Work) -> None:
@@ -471,40 +352,6 @@ def test_limited_ticks_leave_few_rows_to_record_and_to_claim(work: Work) -> None
     collect(pool, 11)
 
 
-def test_limited_ticks_are_as_large_as_the_threads_need(work: Work) -> None:
-    """Else the pool would be full for as long as its requests last, and each answer would make a tick."""
-    pool: WorkerPool[str, Result] = WorkerPool(work, SIZE)
-    for number in range(6):
-        pool.load(f"slow{number}", names(f"slow{number}", 1), unreachable=0)
-    wait_for(lambda: len(work.started) == 6)
-    pool.limit_ticks(3)
-    began = time.monotonic()
-    pool.wait_while_sending(0.2)
-    assert time.monotonic() - began >= 0.2
-    work.go.set()
-    collect(pool, 6)
-
-
-def test_waiting_while_requests_are_about_to_start_does_not_end_before_them(
-    work: Work, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pool: WorkerPool[str, Result] = WorkerPool(work, SIZE)
-    monkeypatch.setattr(pool, "_start_threads", lambda: None)  # they are slow to start
-    pool.load("slow", names("slow", 2), unreachable=0)
-    began = time.monotonic()
-    pool.wait_while_sending(0.2)
-    assert time.monotonic() - began >= 0.2
-
-
-def test_waiting_ends_with_the_first_result(pool: WorkerPool[str, Result], work: Work) -> None:
-    began = time.monotonic()
-    pool.load("slow", ["slow-0"], unreachable=0)
-    threading.Timer(0.05, work.go.set).start()
-    pool.wait(10)
-    assert time.monotonic() - began < 5
-    assert len(pool.collect()) == 1
-
-
 def test_waiting_while_requests_are_under_way_ends_when_all_are_done(
     pool: WorkerPool[str, Result], work: Work
 ) -> None:
@@ -518,21 +365,6 @@ def test_waiting_while_requests_are_under_way_ends_when_all_are_done(
     pool.wait_while_sending(10)
     assert time.monotonic() - began < 5
     assert len(pool.collect()) == 3
-
-
-def test_waiting_while_requests_are_under_way_ends_when_no_more_outcomes_may_wait(
-    work: Work,
-) -> None:
-    pool: WorkerPool[str, Result] = WorkerPool(work, SIZE, unrecorded=6)
-    pool.load("slow", names("slow", 2), unreachable=0)
-    pool.load("a", names("a", 9), unreachable=0)
-    began = time.monotonic()
-    wait_for(lambda: len(work.started) == 6)
-    pool.wait_while_sending(10)
-    assert time.monotonic() - began < 5
-    assert pool.under_way, "two still are"
-    work.go.set()
-    collect(pool, 11)
 
 
 @pytest.mark.parametrize(("of_a_core", "threads"), [(0.1, SIZE), (0.99, FIRST_THREADS)])

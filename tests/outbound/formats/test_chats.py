@@ -131,12 +131,6 @@ def test_markup_and_mentions_are_what_was_typed_and_nothing_happens(
     assert shown.replace("\n", " ") in says(name, "", name=hostile).replace("\n", " ")
 
 
-def test_discord_mentions_nobody_even_so() -> None:
-    shown = body("discord", data=comment("@everyone @here <@&1>"))
-    assert "\\@everyone" in shown["content"]
-    assert shown["allowed_mentions"] == {"parse": []}
-
-
 @pytest.mark.parametrize("name", CHAT_FORMATS)
 @pytest.mark.parametrize("message", ["שלום עולם", "مرحبا 👩🏽‍🚀", "Zoë — “quoted” 'x'", "日本語\nです", "🏴󠁧󠁢󠁳󠁣󠁴󠁿"])
 def test_every_script_arrives_as_it_is(name: str, message: str) -> None:

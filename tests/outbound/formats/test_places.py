@@ -107,9 +107,3 @@ def test_ntfy_needs_a_topic(url: str) -> None:
 def test_telegram_needs_a_chat_and_its_method(url: str) -> None:
     with pytest.raises(FormatError, match="must be like https"):
         chat_urls.normalize("telegram", url)
-
-
-def test_topic_and_chat_are_read_from_the_normalized_url() -> None:
-    assert chat_urls.topic("https://ntfy.sh/?topic=my-topic") == "my-topic"
-    assert chat_urls.chat(BOT + "?chat_id=-100123") == "-100123"
-    assert chat_urls.chat(BOT + "?chat_id=%40room") == "@room"

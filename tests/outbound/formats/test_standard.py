@@ -20,11 +20,6 @@ def test_the_body_has_a_type_a_timestamp_and_data() -> None:
     )
 
 
-def test_an_unknown_format_is_an_error() -> None:
-    with pytest.raises(KeyError):
-        formats.render("semaphore", formats.FormatInput("comment.created", MOMENT, {}))
-
-
 @pytest.mark.usefixtures("app")
 def test_a_published_comment_has_the_body_that_the_contract_shows() -> None:
     factories.webhook(events="comment.published")

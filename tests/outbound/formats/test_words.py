@@ -20,11 +20,6 @@ def test_a_comment_says_who_wrote_it_whence_and_with_which_website() -> None:
     )
 
 
-@pytest.mark.parametrize("website", [None, ""])
-def test_without_a_website_there_is_none(website: str | None) -> None:
-    assert wording.of("comment.published", comment(website=website)).who == "Ada"
-
-
 def test_a_held_comment_links_to_its_admin_page_because_the_book_does_not_show_it() -> None:
     words = wording.of("comment.created", comment(status="held"))
     assert (words.title, words.link) == ("A comment waits for you in My book", f"{HOME}/admin/comments/1")
@@ -78,10 +73,6 @@ def test_failing_and_recovered_webhooks_are_named(event: str, title: str, messag
     words = wording.of(event, EVENTS[event].sample_data())
     assert (words.title, words.message) == (title, message)
     assert words.link.startswith("https://book.example/admin/webhooks/")
-
-
-def test_a_ping_says_that_it_is_a_test() -> None:
-    assert "This is a test of the webhook “Chat”" in wording.of("ping", EVENTS["ping"].sample_data()).message
 
 
 @pytest.mark.parametrize(
