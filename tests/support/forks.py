@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,9 +127,14 @@ class Forks:
 
 
 @contextmanager
-def open_forks(folder: Path) -> Iterator[Forks]:
-    """Start the forking process; when it is told to end, it takes its children along."""
-    command = [sys.executable, "-m", "tests.support.fork_server"]
+def open_forks(
+    folder: Path, begins: Sequence[str] = (), module: str = "tests.support.fork_server"
+) -> Iterator[Forks]:
+    """Start the forking process; when it is told to end, it takes its children along.
+
+    `begins` are the words before the command, as of a program that enters a network.
+    """
+    command = [*begins, sys.executable, "-m", module]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
         assert process.stdin

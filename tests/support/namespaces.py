@@ -1,22 +1,19 @@
 """Networks of a test's own: a bridge, and machines that are plugged into it and out of it again.
 
-They have no names. Descriptors of this process and the processes inside keep them alive, so the kernel
-removes them with the last of those, however a test ends, and tests beside each other may use the same
-addresses. No route leads out of them; `offer` and `reach` carry single ports across.
+Each network is that of a process which ends with this one, so nothing stays behind however a test ends, and
+tests beside each other may use the same addresses. No route leads out of them; `offer` and `reach` carry
+single ports across with socat.
 """
 
-import ctypes
-import os
 import shutil
-import socket
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from tests.system.hosts.forward import Forward
+from tests.support.processes import free_port, wait_for
 
 NET = "10.213.7"
 NETWORK = f"{NET}.0/24"
@@ -24,16 +21,14 @@ HUB = f"{NET}.1"  # where all that is offered can be had
 # Without one of its own a bridge takes the lowest address of its ports. When that port is cut off, the others
 # would send to an address that nobody has any more.
 HUB_HARDWARE = "02:00:00:00:00:01"
-NEW_NET, NEW_UTS = 0x40000000, 0x04000000  # CLONE_NEWNET and CLONE_NEWUTS of sched.h
-
-T = TypeVar("T")
-_libc = ctypes.CDLL(None, use_errno=True)
+PROGRAMS = ("hostname", "ip", "nsenter", "setpriv", "socat", "unshare")
+TCP_USER_TIMEOUT = "setsockopt-int=6:18"  # the numbers of Linux's tcp.h
 
 
 @cache
 def can_be_made() -> bool:
-    """Whether this user may make networks here, and `ip` is there to set them up."""
-    if shutil.which("ip") is None:
+    """Whether this user may make networks here, and the programs for it are there."""
+    if not all(map(shutil.which, PROGRAMS)):
         return False
     try:
         with Lan() as lan:
@@ -48,9 +43,11 @@ class Lan:
 
     def __init__(self) -> None:
         self._open = ExitStack()
+        self._inside: dict[int, list[str]] = {}  # what a command begins with on a machine
 
     def __enter__(self) -> "Lan":
         with ExitStack() as stack:
+            self._folder = Path(stack.enter_context(TemporaryDirectory()))
             self._hub = stack.enter_context(_network())
             _ip(self._hub, "link set lo up", f"link add lan address {HUB_HARDWARE} type bridge")
             _ip(self._hub, f"addr add {HUB}/24 dev lan", "link set lan up")
@@ -60,14 +57,14 @@ class Lan:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def plug_in(self, number: int) -> int:
-        """Make the network of one more machine, at `address(number)`; return its descriptor."""
-        network = self._open.enter_context(_network())
-        path = f"/proc/{os.getpid()}/fd/{network}"
+    def plug_in(self, number: int) -> list[str]:
+        """Make the network of one more machine, at `address(number)`; return how a command on it begins."""
+        self._inside[number] = inside = self._open.enter_context(_network())
+        path = inside[-1].removeprefix("--net=")
         _ip(self._hub, f"link add port{number} type veth peer name eth0 netns {path}")
         _ip(self._hub, f"link set port{number} master lan up")
-        _ip(network, "link set lo up", f"addr add {address(number)}/24 dev eth0", "link set eth0 up")
-        return network
+        _ip(inside, "link set lo up", f"addr add {address(number)}/24 dev eth0", "link set eth0 up")
+        return inside
 
     def cut(self, number: int) -> None:
         """Take its cable out of the bridge: what it sends goes nowhere, and nobody tells it."""
@@ -83,16 +80,33 @@ class Lan:
 
         A machine that was silent for so many seconds is taken for lost, if that is given.
         """
-        listener = within(self._hub, lambda: socket.create_server((HUB, 0), backlog=1024))
-        with Forward(listener, socket.socket, ("127.0.0.1", port), lost_after):
-            yield listener.getsockname()
+        life = f",keepalive,keepidle=1,keepintvl=1,{TCP_USER_TIMEOUT}:{lost_after}000" if lost_after else ""
+        there = f"TCP-LISTEN:{port},bind={HUB},reuseaddr{life}"
+        with self._carried((self._hub, there), ([], f"TCP:127.0.0.1:{port}")):
+            yield HUB, port
 
     @contextmanager
     def reach(self, number: int, port: int) -> Iterator[int]:
-        """Give a port of our 127.0.0.1 by which we reach that one of a machine."""
-        listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        with Forward(listener, lambda: within(self._hub, socket.socket), (address(number), port)):
-            yield int(listener.getsockname()[1])
+        """Give a port of our 127.0.0.1 with which we reach that one of a machine."""
+        here = free_port()
+        listening = ([], f"TCP-LISTEN:{here},bind=127.0.0.1,reuseaddr")
+        with self._carried(listening, (self._hub, f"TCP:{address(number)}:{port}")):
+            yield here
+
+    @contextmanager
+    def _carried(
+        self, listening: tuple[Sequence[str], str], calling: tuple[Sequence[str], str]
+    ) -> Iterator[None]:
+        """Carry connections between two networks through a socket that is a file, which belongs to none."""
+        with ExitStack() as stack:
+            middle = Path(stack.enter_context(TemporaryDirectory(dir=self._folder))) / "socket"
+            stack.enter_context(_running(*calling[0], "socat", f"UNIX-LISTEN:{middle},fork", calling[1]))
+            wait_for(middle.exists, 10)
+            (there, opening) = listening
+            stack.enter_context(_running(*there, "socat", f"{opening},fork", f"UNIX-CONNECT:{middle}"))
+            port = int(opening.partition(":")[2].partition(",")[0])
+            wait_for(lambda: _listens(there, port), 10)
+            yield
 
 
 def address(number: int) -> str:
@@ -100,60 +114,35 @@ def address(number: int) -> str:
     return f"{NET}.{100 + number}"
 
 
-def within(network: int, do: Callable[[], T]) -> T:
-    """Do it in that network, with this thread alone; what it opens or starts there stays there."""
-    before = _this_one()
-    try:
-        _check(_libc.setns(network, NEW_NET))
-        return do()
-    finally:
-        _check(_libc.setns(before, NEW_NET))
-        os.close(before)
-
-
-def move_to(network: int) -> None:
-    """Put this process, which has no other threads, and all that it starts into that network."""
-    _check(_libc.setns(network, NEW_NET))
-
-
-def take_name(name: str) -> None:
-    """Give this process, and those that it starts, a host name of its own."""
-    _check(_libc.unshare(NEW_UTS))
-    socket.sethostname(name)
+@contextmanager
+def _network() -> Iterator[list[str]]:
+    """Give how a command in a new network begins. The network ends with its process, and this with us."""
+    with _running("unshare", "--net", "sh", "-c", "echo; exec cat", stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        if not process.stdout.readline():
+            raise PermissionError("no network can be made here")
+        yield ["nsenter", f"--net=/proc/{process.pid}/ns/net"]
 
 
 @contextmanager
-def _network() -> Iterator[int]:
-    """Give the descriptor of a new network."""
-    made: list[int] = []
-
-    def make() -> None:
-        with suppress(OSError):
-            _check(_libc.unshare(NEW_NET))
-            made.append(_this_one())
-
-    thread = threading.Thread(target=make)  # which ends in there, so that nobody has to come back
-    thread.start()
-    thread.join()
-    if not made:
-        raise PermissionError("no network can be made here")
+def _running(*command: str, stdout: int = subprocess.DEVNULL) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a command, which the kernel kills when this process is gone."""
+    dying = ("setpriv", "--pdeathsig", "KILL", *command)
+    process = subprocess.Popen(dying, stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.DEVNULL)
     try:
-        yield made[0]
+        yield process
     finally:
-        os.close(made[0])
+        process.kill()
+        process.communicate()
 
 
-def _this_one() -> int:
-    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _ip(network: int, *lines: str) -> None:
+def _ip(inside: Sequence[str], *lines: str) -> None:
     """Let `ip` do this in that network; CalledProcessError where it may not."""
-    options: dict[str, Any] = {"input": "\n".join(lines), "text": True, "check": True, "capture_output": True}
-    within(network, lambda: subprocess.run(["ip", "-batch", "-"], **options))
+    subprocess.run(
+        [*inside, "ip", "-batch", "-"], input="\n".join(lines), text=True, check=True, capture_output=True
+    )
 
 
-def _check(result: int) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+def _listens(inside: Sequence[str], port: int) -> bool:
+    shown = subprocess.run([*inside, "ss", "-Hltn", f"sport = :{port}"], text=True, capture_output=True)
+    return bool(shown.stdout)

@@ -1,16 +1,11 @@
-"""The processes of the machines: `tests.support.fork_server` with a network and a host name of their own.
+"""The process of a machine: `tests.support.fork_server`, with what may differ between machines."""
 
-One process imports the guestbook and forks that of each machine.
-"""
-
-import os
-import sys
 from datetime import timedelta
 
 from guestbook.inbound import processor
 from guestbook.lib import clock
 from guestbook.storage import database, engine_setup
-from tests.support import fork_server, kill_points, namespaces
+from tests.support import fork_server, kill_points
 
 APART = timedelta(seconds=30)
 
@@ -42,23 +37,8 @@ def _turn(by: timedelta) -> None:
     clock.now = lambda: now() + by
 
 
-def _machine(name: str, network: int, orders: int, answers: int) -> None:
-    """Be a machine, until nobody gives orders any more."""
-    namespaces.move_to(network)
-    namespaces.take_name(name)
-    os.dup2(orders, 0)
-    os.dup2(answers, 1)
-    fork_server.serve()
-
-
 if __name__ == "__main__":
     changes = (clock_ahead, clock_behind, hasty, small_batches)
     kill_points.POINTS.update({change.__name__: change for change in changes})
     fork_server.warm_up()
-    for machine in sys.argv[1:]:
-        name, *descriptors = machine.split(":")
-        if os.fork() == 0:
-            _machine(name, *map(int, descriptors))
-            sys.exit()
-    for _ in sys.argv[1:]:
-        os.wait()
+    fork_server.serve()

@@ -1,8 +1,5 @@
 """Four machines, and a book in a database that all of them use."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +11,7 @@ from tests.conftest import settings_for
 from tests.support import namespaces, processes
 from tests.support.book import Book
 from tests.support.databases import PORTS
-from tests.support.forks import ROOT, Command, Forks
+from tests.support.forks import Command, Forks, open_forks
 from tests.support.namespaces import Lan
 
 MACHINES = (1, 2, 3, 4)
@@ -32,30 +29,15 @@ class Machines:
 
 @contextmanager
 def switched_on(folder: Path) -> Iterator[Machines]:
-    """Plug in all machines, each with a process that waits for commands."""
+    """Plug in all machines, each with a host name and a process that waits for commands."""
     with ExitStack() as stack:
         machines = Machines(stack.enter_context(Lan()))
-        pipes = {number: (os.pipe(), os.pipe()) for number in MACHINES}
-        theirs = {number: (orders[0], answers[1]) for number, (orders, answers) in pipes.items()}
-        stack.enter_context(
-            _driver({number: (machines.lan.plug_in(number), *theirs[number]) for number in theirs})
-        )
-        for number, (orders, answers) in pipes.items():
-            ours = stack.enter_context(os.fdopen(orders[1], "w")), stack.enter_context(os.fdopen(answers[0]))
-            machines.forks[number] = Forks(*ours, folder / name(number))
+        for number in MACHINES:
+            named = ("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', name(number))
+            begins = (*machines.lan.plug_in(number), *named)
+            forks = open_forks(folder / name(number), begins, "tests.system.hosts.driver")
+            machines.forks[number] = stack.enter_context(forks)
         yield machines
-
-
-def _driver(machines: dict[int, tuple[int, int, int]]) -> "subprocess.Popen[bytes]":
-    """Start the processes; a machine has its network, where orders come in and where answers go."""
-    named = [":".join([name(number), *map(str, ends)]) for number, ends in machines.items()]
-    command = [sys.executable, "-m", "tests.system.hosts.driver", *named]
-    passed = [one for ends in machines.values() for one in ends]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=passed)
-    for _, *ends in machines.values():
-        for end in ends:
-            os.close(end)
-    return process
 
 
 def name(number: int) -> str:
