@@ -8,8 +8,7 @@ from flask import Flask
 from guestbook.web import (
     before_request,
     error_pages,
-    language,
-    looks,
+    look_and_language,
     path_pages,
     public_pages,
     response_headers,
@@ -46,8 +45,7 @@ def register_public(app: Flask, require_version: Callable[[], None]) -> None:
     template_filters.add_filters(app)
     error_pages.init_app(app)
     app.register_blueprint(public_pages.pages)
-    app.register_blueprint(looks.pages)
-    app.register_blueprint(language.pages)
+    app.register_blueprint(look_and_language.pages)
 
 
 def _add_hits(app: Flask, number: int) -> None:

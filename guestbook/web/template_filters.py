@@ -21,7 +21,7 @@ from guestbook.lib.text import is_drawn
 from guestbook.queries.public_comments import PublicComment
 from guestbook.settings import installation
 from guestbook.storage.preferences import BOOK_LANGUAGES, Preferences
-from guestbook.web import frame, language, looks, request_context, time_zone
+from guestbook.web import frame, look_and_language, request_context
 
 LINK_REL = "nofollow noopener ugc"
 WHITESPACE = re.compile(r"(\s+)")
@@ -33,7 +33,11 @@ def article(comment: PublicComment) -> Markup:
     if "permalinks" not in g:  # the route is built once per request, because a page links many
         g.permalinks = url_for("public.comment", comment_id="-").removesuffix("-")
     return _article(
-        comment, f"{g.permalinks}{comment.id}", *_picture(comment.name), language.shown(), time_zone.shown()
+        comment,
+        f"{g.permalinks}{comment.id}",
+        *_picture(comment.name),
+        look_and_language.language(),
+        look_and_language.zone(),
     )
 
 
@@ -53,7 +57,7 @@ def preview(draft: Draft) -> Markup:
         place=draft.place,
     )
     return _article.__wrapped__(
-        shown, "#c-preview", *_picture(shown.name), language.shown(), time_zone.shown()
+        shown, "#c-preview", *_picture(shown.name), look_and_language.language(), look_and_language.zone()
     )
 
 
@@ -118,15 +122,15 @@ def set_up_translation(app: Flask) -> None:
     app.jinja_env.install_gettext_callables(_text, _plural, newstyle=True)  # type: ignore[attr-defined]  # of the extension
     app.jinja_env.filters.update(translated=translated, number=shown_number)
     app.jinja_env.globals.update(
-        language=language.shown,
+        language=look_and_language.language,
         languages=BOOK_LANGUAGES,
-        may_choose_language=language.may_choose,
+        may_choose_language=look_and_language.may_choose_language,
     )
 
 
 def translated(sentence: str) -> str:
     """Return a sentence in the page's language. Text that is in no catalogue stays as it is."""
-    if not sentence or language.shown() == language.ENGLISH:
+    if not sentence or look_and_language.language() == look_and_language.ENGLISH:
         return sentence
     if not isinstance(sentence, Translatable):
         return _text(sentence)
@@ -145,25 +149,25 @@ def translated(sentence: str) -> str:
 
 def shown_number(value: int) -> str:
     """Return `4,000` as the page's language writes it."""
-    if language.shown() == language.ENGLISH:
+    if look_and_language.language() == look_and_language.ENGLISH:
         return f"{value:,}"
     return str(_flask_babel().format_decimal(value))
 
 
 def shown_day(when: datetime) -> str:
     """Return `3 March 2026`, the day in the page's time zone; the exact moment stays in the tooltip."""
-    when = time_zone.local(when)
-    if language.shown() == language.ENGLISH:
+    when = look_and_language.local(when)
+    if look_and_language.language() == look_and_language.ENGLISH:
         return f"{when.day} {MONTHS[when.month]} {when.year}"
     written = str(_flask_babel().format_date(when.date(), "long"))
     # The Unicode data that Babel has says `1 mars`.
-    is_french_first = when.day == 1 and language.shown() == "fr"
+    is_french_first = when.day == 1 and look_and_language.language() == "fr"
     return f"1er{written[1:]}" if is_french_first else written
 
 
 def of_book(book: Preferences) -> Preferences:
     """Return the preferences; a title or a welcome that the owner left as it was has the page's language."""
-    if language.shown() == language.ENGLISH:
+    if look_and_language.language() == look_and_language.ENGLISH:
         return book
     default = Preferences()
     title = translated(book.title) if book.title == default.title else book.title
@@ -173,7 +177,7 @@ def of_book(book: Preferences) -> Preferences:
 
 def title_for_sites(book: Preferences) -> str:
     """Return the title in the owner's language, for code that others put on their pages."""
-    if book.title != Preferences().title or book.language == language.ENGLISH:
+    if book.title != Preferences().title or book.language == look_and_language.ENGLISH:
         return book.title
     babel = _flask_babel()
     with babel.force_locale(book.language):
@@ -181,13 +185,13 @@ def title_for_sites(book: Preferences) -> str:
 
 
 def _text(english: str) -> str:
-    if language.shown() == language.ENGLISH:
+    if look_and_language.language() == look_and_language.ENGLISH:
         return english
     return str(_flask_babel().get_translations().ugettext(english))
 
 
 def _plural(one: str, many: str, count: int) -> str:
-    if language.shown() == language.ENGLISH:
+    if look_and_language.language() == look_and_language.ENGLISH:
         return one if count == 1 else many
     return str(_flask_babel().get_translations().ungettext(one, many, count))
 
@@ -196,7 +200,7 @@ def _flask_babel() -> Any:
     import flask_babel
 
     if "babel" not in current_app.extensions:
-        flask_babel.Babel(current_app, configure_jinja=False, locale_selector=language.shown)
+        flask_babel.Babel(current_app, configure_jinja=False, locale_selector=look_and_language.language)
     return flask_babel
 
 
@@ -214,12 +218,12 @@ def add_filters(app: Flask) -> None:
         home=frame.home,
         sign_address=frame.sign_address,
         asset=asset,
-        look=looks.shown,
-        looks=looks.LOOK_NAMES,
-        may_choose_look=looks.may_choose,
-        own_css_address=looks.own_css_address,
-        is_in_visitors_zone=time_zone.is_visitors,
-        zone_name=time_zone.shown,
+        look=look_and_language.look,
+        looks=look_and_language.LOOK_NAMES,
+        may_choose_look=look_and_language.may_choose_look,
+        own_css_address=look_and_language.own_css_address,
+        is_in_visitors_zone=look_and_language.is_in_visitors_zone,
+        zone_name=look_and_language.zone,
         rel=LINK_REL,
         limits=comment_form,
         command=installation.named,

@@ -9,11 +9,11 @@ from flask import Flask
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from guestbook.storage.preferences import LOOKS
-from guestbook.web import looks
+from guestbook.web import look_and_language
 from tests.support.owner import Owner
 from tests.support.visitor import Visitor, add, by_class, parse, text
 
-STATIC = Path(looks.__file__).parents[1] / "static"
+STATIC = Path(look_and_language.__file__).parents[1] / "static"
 CSS = "body { color: #123 }"
 
 
@@ -103,7 +103,7 @@ def test_the_choice_holds_on_every_page_until_the_owner_s_look_is_chosen(
     [form] = by_class(visitor.page(), "look-form")
     assert (form.attrib["method"], form.attrib["action"]) == ("post", "/look")
     buttons = form.findall("button")
-    assert [button.attrib["value"] for button in buttons] == list(LOOKS) == list(looks.LOOK_NAMES)
+    assert [button.attrib["value"] for button in buttons] == list(LOOKS) == list(look_and_language.LOOK_NAMES)
     assert [button.attrib["value"] for button in buttons if "aria-current" in button.attrib] == ["plain"]
     [comment_id] = add(app, ["Hello"])
     here = f"/comments/{comment_id}"

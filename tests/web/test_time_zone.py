@@ -11,7 +11,7 @@ from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Setting
 from guestbook.storage.preferences import BOOK_LANGUAGES
-from guestbook.web import response_headers, time_zone
+from guestbook.web import response_headers
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import TIMES_SCRIPT, Visitor, add, by_class, parse, scripts, text

@@ -41,7 +41,7 @@ PUBLIC = {
 }
 PUBLIC |= {"inbound_webhook.receive", "inbound_webhook.greet", "pinger.run_pass"}
 PUBLIC |= {"feeds.atom", "feeds.json", "embed.index", "embed.sign", "embed.script"}
-PUBLIC |= {"language.choose", "looks.choose", "looks.own_css", "looks.button"}
+PUBLIC |= {"looks.choose_language", "looks.choose", "looks.own_css", "looks.button"}
 PUBLIC |= {"public.picture"}  # any of them, made of its address alone
 PUBLIC |= {"public.privacy", "webmention.form", "webmention.receive", "webmention.status"}
 PUBLIC |= {"own_comment.show", "own_comment.edit", "own_comment.delete"}  # with the cookie after signing

@@ -1,0 +1,224 @@
+"""How a page looks, which language it has and in which time zone its dates are: the owner's or the visitor's.
+
+A visitor's choice is a cookie, which only those have who chose; a language may also be the one that the browser
+asks for. Feeds have the owner's language, because they are for everybody. The owner's pages have one look,
+English and UTC.
+"""
+
+import hashlib
+from collections.abc import Collection
+from datetime import datetime
+from functools import lru_cache, partial
+from urllib.parse import urlsplit
+
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    after_this_request,
+    current_app,
+    g,
+    has_request_context,
+    redirect,
+    request,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from guestbook.lib import clock
+from guestbook.lib.errors import Translatable
+from guestbook.storage.preferences import BOOK_LANGUAGES, LOOKS, Preferences
+from guestbook.web import frame, request_context, response_headers
+
+pages = Blueprint("looks", __name__)
+
+LOOK_NAMES = {
+    "paper": Translatable("Paper"),
+    "plain": Translatable("Plain"),
+    "terminal": Translatable("Terminal"),
+    "window": Translatable("Grey windows"),
+    "1999": "1999",
+}
+LOOK_COOKIE, LANGUAGE_COOKIE = "guestbook_look", "guestbook_language"
+PAGES_TO_RETURN_TO = ("public.comment", "public.privacy")  # the others lead to the front page
+BUTTON_MAX_AGE = 24 * 3600  # seconds; other sites name it without a version
+ENGLISH = "en"  # the language of all texts in the code
+UNKNOWN_LOOK = Translatable("There is no such look. Go back and choose one from the list.")
+UNKNOWN_LANGUAGE = Translatable(
+    "The book does not speak this language. Go back and choose one from the list."
+)
+
+
+def look() -> str:
+    """Return the look of the current page."""
+    if "look" not in g:
+        g.look = _look()
+    shown: str = g.look
+    return shown
+
+
+def may_choose_look() -> bool:
+    """Whether this page lets its visitor choose. A frame does not: browsers keep cookies from it."""
+    book = request_context.preferences_or_defaults()
+    return book.visitor_looks and not frame.is_open() and not response_headers.has_admin_look()
+
+
+def language() -> str:
+    """Return the language of the current page; the owner's for the pages of a static site."""
+    if "language" not in g:
+        g.language = _language() if has_request_context() else request_context.preferences().language
+    shown: str = g.language
+    return shown
+
+
+def may_choose_language() -> bool:
+    """Whether this page lets its visitor choose, as with looks."""
+    book = request_context.preferences_or_defaults()
+    return book.visitor_languages and not frame.is_open() and not response_headers.is_for_owner()
+
+
+def zone() -> str:
+    """Return the name of the current page's time zone; the book's for the pages of a static site."""
+    is_admin_page = has_request_context() and response_headers.is_admin_page()
+    return clock.UTC_NAME if is_admin_page else request_context.preferences_or_defaults().timezone
+
+
+def local(moment: datetime) -> datetime:
+    """Return the moment by the clock of that zone."""
+    return clock.in_zone(moment, zone())
+
+
+def is_in_visitors_zone() -> bool:
+    """Whether this page runs the script that shows its dates in the visitor's zone; then let it run."""
+    if not request_context.preferences_or_defaults().visitor_times or response_headers.is_for_owner():
+        return False
+    after_this_request(_allow_script)
+    return True
+
+
+@pages.post("/look")
+def choose() -> ResponseReturnValue:
+    """Keep the look that the visitor has chosen, or forget it where it is the owner's."""
+    book = request_context.preferences()
+    offered = LOOKS if book.visitor_looks else ()
+    return _kept(LOOK_COOKIE, request.form.get("look", ""), offered, book.look, UNKNOWN_LOOK)
+
+
+@pages.post("/language")
+def choose_language() -> ResponseReturnValue:
+    """Keep the language that the visitor has chosen, or forget it where it is the browser's."""
+    book = request_context.preferences()
+    offered, chosen = BOOK_LANGUAGES if book.visitor_languages else (), request.form.get("language", "")
+    return _kept(LANGUAGE_COOKIE, chosen, offered, _of_browser(book), UNKNOWN_LANGUAGE)
+
+
+@pages.get("/own.css")
+def own_css() -> ResponseReturnValue:
+    """Return the owner's stylesheet: a file of its own, so that no page may have a style in it."""
+    css = request_context.preferences().own_css
+    if not css:
+        abort(404)
+    response = current_app.response_class(css, content_type="text/css; charset=utf-8")
+    if request.args.get("v") == _fingerprint_of(css):
+        response.headers["Cache-Control"] = response_headers.FOR_A_YEAR
+    return response_headers.unless_known(response)
+
+
+def own_css_address() -> str | None:
+    """Return the address of the owner's stylesheet, which changes with its text; None without one."""
+    css = request_context.preferences_or_defaults().own_css
+    is_shown = css and not response_headers.has_admin_look()
+    return url_for("looks.own_css", v=_fingerprint_of(css)) if is_shown else None
+
+
+@pages.get("/button.svg")
+def button() -> Response:
+    """Return the button of 88 × 31 pixels with which other sites link the book."""
+    response = current_app.send_static_file("button.svg")
+    response.headers.update(response_headers.FROM_ANY_SITE)
+    response.headers["Cache-Control"] = f"public, max-age={BUTTON_MAX_AGE}"
+    return response
+
+
+def _look() -> str:
+    if response_headers.has_admin_look():
+        return Preferences().look
+    book = request_context.preferences_or_defaults()
+    return _chosen(LOOK_COOKIE, LOOKS, book.look) if may_choose_look() else book.look
+
+
+def _language() -> str:
+    if response_headers.is_for_owner():
+        return ENGLISH
+    book = request_context.preferences_or_defaults()
+    if not book.visitor_languages or request.blueprint == "feeds":
+        return book.language
+    after_this_request(partial(_vary, header="Accept-Language"))
+    language = _of_browser(book)
+    return _chosen(LANGUAGE_COOKIE, BOOK_LANGUAGES, language) if may_choose_language() else language
+
+
+def _chosen(cookie: str, offered: Collection[str], default: str) -> str:
+    """Return what this visitor has chosen. Caches must know that the page depends on the cookie."""
+    after_this_request(partial(_vary, header="Cookie"))
+    chosen = request.cookies.get(cookie)
+    return chosen if chosen in offered else default
+
+
+def _of_browser(book: Preferences) -> str:
+    """Return the first language of the browser that the book speaks (RFC 9110, 12.5.4), else the owner's.
+
+    Werkzeug's own `best_match` would prefer an exact `de` to an earlier `en-GB`.
+    """
+    for tag, quality in request.accept_languages:  # the best first
+        wanted = tag.partition("-")[0].lower()
+        if wanted in BOOK_LANGUAGES and quality > 0:
+            return wanted
+    return book.language
+
+
+def _kept(
+    cookie: str, chosen: str, offered: Collection[str], default: str, unknown: str
+) -> ResponseReturnValue:
+    """Lead back to the page before; keep the choice for a year, or forget it where it is the default."""
+    if not offered:
+        abort(404)
+    if chosen not in offered:
+        abort(422, unknown)
+    response = redirect(_page_before(), 303)
+    base = urlsplit(request_context.settings().base_url)
+    path, secure = f"{base.path}/", base.scheme == "https"
+    if chosen == default:
+        response.delete_cookie(cookie, path=path, secure=secure, httponly=True, samesite="Lax")
+    else:
+        age = response_headers.YEAR_SECONDS
+        response.set_cookie(cookie, chosen, age, path=path, secure=secure, httponly=True, samesite="Lax")
+    return response
+
+
+def _page_before() -> str:
+    """Return the address of the book's page that the visitor comes from, else that of the front page."""
+    try:
+        path = urlsplit(request.referrer or "").path.removeprefix(request.script_root)
+        endpoint, values = current_app.create_url_adapter(request).match(path, "GET")  # type: ignore[union-attr]  # there is one in a request
+    except (HTTPException, ValueError):
+        return url_for("public.index")
+    return url_for(endpoint, **values) if endpoint in PAGES_TO_RETURN_TO else url_for("public.index")
+
+
+def _vary(response: Response, header: str) -> Response:
+    response.vary.add(header)
+    return response
+
+
+def _allow_script(response: Response) -> Response:
+    """Allow it, unless an error took the place of the page."""
+    if response.status_code < 400:
+        response.headers["Content-Security-Policy"] = response_headers.WITH_SCRIPT
+    return response
+
+
+@lru_cache(maxsize=2)
+def _fingerprint_of(css: str) -> str:
+    return hashlib.sha256(css.encode()).hexdigest()[:12]
