@@ -19,9 +19,9 @@ def create_app(given: Mapping[str, object] | None = None) -> Flask:
         only_path = _path_by_cgi()
         if only_path is None:
             return _app_with_commands(given)
-        from guestbook.web import cgi_reader, path_pages
+        from guestbook.web import cgi_reader
 
-        if path_pages.is_for_readers(only_path):
+        if cgi_reader.is_for_readers(only_path):
             return cgi_reader.make(given, partial(_app_with_pages, only_path=only_path))
         return _app_with_pages(given, only_path)
 

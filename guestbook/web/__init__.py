@@ -2,19 +2,37 @@
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from guestbook.web import (
     before_request,
     error_pages,
     look_and_language,
-    path_pages,
     public_pages,
     response_headers,
     send_after_requests,
     template_filters,
 )
+
+# Pages below a path of their own: a blueprint, or what registers several. A CGI process answers one request,
+# and imports what that needs.
+PAGES_BELOW = {
+    "/comments/": "signing.pages",
+    "/embed": "public_pages.frame_pages",
+    "/feed": "feeds.pages",
+    "/healthz": "health.health_pages",
+    "/metrics": "health.metrics_pages",
+    "/cron": "health.pinger_pages",
+    "/hooks": "inbound_webhook.pages",
+    "/webmention": "webmention.pages",
+    "/bin": "bins.pages",
+    "/moderate": "moderation.pages",
+    "/receiver": "receiver_pages.pages",
+    "/admin": "admin.register",
+    "/api": "api.register",
+}
 
 
 def register(app: Flask, only_path: str | None = None) -> None:
@@ -33,7 +51,9 @@ def register(app: Flask, only_path: str | None = None) -> None:
     send_after_requests.init_app(app)  # also after pages that are kept
     public_pages.init_app(app, partial(_add_hits, app))
     database_error_pages.init_app(app)
-    path_pages.register(app, only_path)
+    for path, name in PAGES_BELOW.items():
+        if only_path is None or only_path.startswith(path):
+            _add(app, name)
 
 
 def register_public(app: Flask, require_version: Callable[[], None]) -> None:
@@ -41,11 +61,19 @@ def register_public(app: Flask, require_version: Callable[[], None]) -> None:
     _trust_proxies(app)
     before_request.init_app(app, require_version)
     response_headers.init_app(app)
-    response_headers.compress_answers(app)
     template_filters.add_filters(app)
     error_pages.init_app(app)
     app.register_blueprint(public_pages.pages)
     app.register_blueprint(look_and_language.pages)
+
+
+def _add(app: Flask, name: str) -> None:
+    module, _, attribute = name.partition(".")
+    found = getattr(import_module(f"{__name__}.{module}"), attribute)
+    if isinstance(found, Blueprint):
+        app.register_blueprint(found)
+    else:
+        found(app)
 
 
 def _add_hits(app: Flask, number: int) -> None:

@@ -4,6 +4,8 @@ Importing SQLAlchemy takes longer than all the rest of such a page. Anything unu
 whole app, which answers the same request from its beginning.
 """
 
+import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -18,6 +20,17 @@ from guestbook.settings import Settings, database_url
 from guestbook.storage import configured_app, plain_sql, schema_version, seen_facts, sqlite_setup
 from guestbook.storage.schema_version import Age
 from guestbook.web import public_pages, request_context, send_after_requests
+
+# They only read, and are all public.
+FOR_READERS = re.compile(
+    r"/|/comments/[^/]+|/favicon\.ico|/button\.svg|/own\.css|/privacy|/(?:static|pictures)/.+"
+)
+
+
+def is_for_readers(path: str) -> bool:
+    """Whether this CGI process, which has that path, is asked for a page for readers."""
+    return os.environ.get("REQUEST_METHOD") in ("GET", "HEAD") and FOR_READERS.fullmatch(path) is not None
+
 
 READER_WAIT = 1.0  # seconds for another process's commit
 

@@ -210,7 +210,6 @@ LOGIN_ENDPOINTS = "admin.login."  # so begin the endpoints that need no login
 def init_app(app: Flask) -> None:
     """Answer every error, foreseen or not."""
     app.register_error_handler(HTTPException, answer)
-    app.after_request(response_headers.add_request_id)
 
 
 def answer(error: HTTPException) -> Response:

@@ -1,26 +1,35 @@
 """/healthz for monitors: is the database there, and does cron run?"""
 
-from flask import Blueprint, current_app, jsonify
+import hmac
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, Response, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from guestbook.lib import clock
-from guestbook.queries import cron_status
+from guestbook.background.short_pass import ShortReport
+from guestbook.lib import clock, ids
+from guestbook.lib.errors import Refused
+from guestbook.queries import cron_status, prometheus_metrics
 from guestbook.queries.cron_status import Health
-from guestbook.storage import book_file, database_errors, writable
+from guestbook.queries.prometheus_metrics import Metric
+from guestbook.storage import book_file, cron_token, database_errors, writable
 from guestbook.storage.book_file import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
 from guestbook.web import (
+    before_request,
     database_error_pages,
     error_pages,
     request_context,
+    request_limit,
     response_headers,
     send_after_requests,
 )
 
-pages = Blueprint("health", __name__)
+health_pages = Blueprint("health", __name__)
 
 DATABASE_STATES = {
     Fault.AWAY: "database cannot be used",
@@ -36,7 +45,7 @@ DATABASE_STATES = {
 CANNOT_BE_WRITTEN = "database cannot be written"
 
 
-@pages.get("/healthz")
+@health_pages.get("/healthz")
 def healthz() -> ResponseReturnValue:
     """Return the seconds since the last pass ended and since the oldest delivery became due."""
     cron_status.require_columns(db.session())
@@ -59,7 +68,7 @@ def _is_sent_after_this() -> bool:
     )
 
 
-@pages.errorhandler(Exception)
+@health_pages.errorhandler(Exception)
 def broken(error: Exception) -> ResponseReturnValue:
     """Answer every error in the same shape; a monitor reads the status."""
     if isinstance(error, HTTPException):
@@ -74,3 +83,98 @@ def _answer(status: str, read: Health, code: int) -> ResponseReturnValue:
     answer = jsonify(status=status, last_pass_age=read.last_pass_age, oldest_due_age=read.oldest_due_age)
     answer.headers["Cache-Control"] = "no-store"
     return answer, code
+
+
+metrics_pages = Blueprint("metrics", __name__)
+
+# https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
+TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# https://prometheus.io/docs/specs/om/open_metrics_spec/
+OPENMETRICS = "application/openmetrics-text"
+OPENMETRICS_TYPE = f"{OPENMETRICS}; version=1.0.0; charset=utf-8"
+ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+
+
+@metrics_pages.get("/metrics")
+def show() -> Response:
+    """Answer with all figures; 404 without the right token, whatever state the book is in."""
+    if not _has_token():
+        abort(404)
+    before_request.require_version()
+    is_open = any(kind.partition(";")[0] == OPENMETRICS and q for kind, q in request.accept_mimetypes)
+    text = "".join(_text(one, is_open) for one in prometheus_metrics.read(db.session(), clock.now()))
+    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+    return Response(
+        text + "# EOF\n" * is_open, content_type=OPENMETRICS_TYPE if is_open else TEXT_TYPE, headers=headers
+    )
+
+
+def _has_token() -> bool:
+    token = request_context.settings().metrics_token
+    kind, _, given = request.headers.get("Authorization", "").partition(" ")
+    is_right = hmac.compare_digest(given.strip().encode(), token.encode())
+    return bool(token) and kind.lower() == "bearer" and is_right
+
+
+def _text(metric: Metric, is_open: bool) -> str:
+    """Return a metric in the older format, or in OpenMetrics, where a counter's name lacks `_total`."""
+    name = metric.name.removesuffix("_total") if is_open else metric.name
+    lines = [f"# HELP {name} {metric.meaning}", f"# TYPE {name} {metric.kind}"]
+    for (suffix, labels), value in metric.samples.items():
+        named = ",".join(f'{label}="{text.translate(ESCAPED)}"' for label, text in labels)
+        lines.append(f"{metric.name}{suffix}{f'{{{named}}}' if named else ''} {value:.15g}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+pinger_pages = Blueprint("pinger", __name__, url_prefix="/cron")
+
+MOST_CALLS, MOST_WRONG = 10, 20  # calls with the token, and wrong ones of one network, within
+CALLS_WITHIN = timedelta(minutes=1)  # this time
+CALLED_TOO_OFTEN = "This address was called too often."
+BUSY = "Another pass is at work; it does what is due."
+
+
+@pinger_pages.route("/<token>", methods=["POST", "GET"])
+def run_pass(token: str) -> ResponseReturnValue:
+    """Run a pass for some seconds, and say what it did."""
+    is_right = ids.URL_TOKEN.fullmatch(token) is not None and cron_token.matches(db.session(), token)
+    _count(is_right)
+    if not is_right:
+        abort(404)
+    db.session.remove()  # the pass has a connection of its own
+    try:
+        report = send_after_requests.of(current_app).run(request.environ)
+    except Refused as error:  # another host uses the same SQLite file
+        return _json({"status": "refused", "message": str(error)}), 503
+    return _json({"status": "busy", "message": BUSY} if report is None else _document(report))
+
+
+def _count(is_right: bool) -> None:
+    """Count the call; 429 when there were too many."""
+    terms: dict[str, Any] = {"within": CALLS_WITHIN, "sentence": CALLED_TOO_OFTEN}
+    if is_right:
+        request_limit.count("cron", most=MOST_CALLS, **terms)
+    else:
+        request_limit.count("wrong cron", request.remote_addr or "", most=MOST_WRONG, **terms)
+
+
+def _document(report: ShortReport) -> dict[str, object]:
+    outbox, inbox = report.outbox, report.inbox
+    return {
+        "status": "done",
+        "delivered": outbox.processed,
+        "to_be_retried": outbox.retried,
+        "given_up": outbox.failed,
+        "inbound_processed": inbox.processed,
+        "inbound_failed": inbox.all_failed,
+        "seconds": round(report.seconds, 2),
+        "has_more": report.has_more,
+        "problem": outbox.local_error,
+    }
+
+
+def _json(document: dict[str, object]) -> Response:
+    answer = jsonify(document)
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Robots-Tag"] = "noindex"
+    return answer

@@ -1,8 +1,8 @@
 """How a page looks, which language it has and in which time zone its dates are: the owner's or the visitor's.
 
-A visitor's choice is a cookie, which only those have who chose; a language may also be the one that the browser
-asks for. Feeds have the owner's language, because they are for everybody. The owner's pages have one look,
-English and UTC.
+A visitor's choice is a cookie, which only those have who chose; a language may also be the one that the
+browser asks for. Feeds have the owner's language, because they are for everybody. The owner's pages have one
+look, English and UTC.
 """
 
 import hashlib
@@ -162,7 +162,7 @@ def _language() -> str:
 def _chosen(cookie: str, offered: Collection[str], default: str) -> str:
     """Return what this visitor has chosen. Caches must know that the page depends on the cookie."""
     after_this_request(partial(_vary, header="Cookie"))
-    chosen = request.cookies.get(cookie)
+    chosen = request.cookies.get(cookie, "")
     return chosen if chosen in offered else default
 
 

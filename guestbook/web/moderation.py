@@ -4,7 +4,7 @@ Programs of chats and mail fetch links, so GET and HEAD change nothing. The sign
 authority; the form's token shows that a person has opened the page, and how long ago.
 """
 
-from flask import Blueprint, Flask, Response, abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from guestbook.comments import announcements, book, comment_form
@@ -25,17 +25,6 @@ pages = Blueprint("moderation", __name__, url_prefix=MODERATION_PATH)
 BROKEN_LINK = "The link is incomplete or was changed. Open it from the message again, or log in."
 NO_SUCH_ACTION = "Nothing was changed. Choose one of the buttons."
 COMMENT_CHANGED = "The comment was changed after you opened this page. Nothing was done. Read it again."
-HEADERS_OF_PAGE = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",  # the address is a secret
-    "X-Robots-Tag": "noindex, nofollow",
-}
-
-
-def register(app: Flask) -> None:
-    """Register the page, and the headers of all answers at its path, also those of errors."""
-    app.register_blueprint(pages)
-    app.after_request(_add_headers)  # on the app, because a 404 or 405 belongs to no blueprint
 
 
 @pages.get("/<token>")
@@ -106,9 +95,3 @@ def _gone(found: LinkedComment, *, is_done: bool = False) -> ResponseReturnValue
     is_done = is_done and found.gone == "decided" and found.hold is not None and bool(found.hold.action)
     page = render_template("moderated.html", comment=found.comment, hold=found.hold, gone=found.gone)
     return page, 200 if is_done else 410
-
-
-def _add_headers(response: Response) -> Response:
-    if f"{request.path}/".startswith(f"{MODERATION_PATH}/"):
-        response.headers.update(HEADERS_OF_PAGE)
-    return response

@@ -34,17 +34,47 @@ RESPONSE_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+# The same for the owner and receivers, plus our own script; every page works without it.
+ADMIN_CONTENT_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 # For pages that run a file of ours. All work the same without it.
 WITH_SCRIPT = f"{RESPONSE_HEADERS['Content-Security-Policy']}; script-src 'self'"
 
 
+ADMIN_PATH = "/admin"
+# The headers of all answers below a path, also those of errors. Nobody may keep what is the owner's alone.
+SECRET_PAGE = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",  # the address of the link is a secret
+    "X-Robots-Tag": "noindex, nofollow",
+}
+HEADERS_BELOW = {
+    ADMIN_PATH: {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": ADMIN_CONTENT_POLICY,
+        "Referrer-Policy": "same-origin",
+        "X-Robots-Tag": "noindex",
+    },
+    MODERATION_PATH: SECRET_PAGE,
+    RECEIVER_PATH: {**SECRET_PAGE, "Content-Security-Policy": ADMIN_CONTENT_POLICY},
+}
+
+
 def init_app(app: Flask) -> None:
-    """Add the headers to every answer, error pages and static files included."""
-    app.after_request(add_headers)
+    """Finish every answer, error pages and static files included."""
+    app.after_request(finish)
 
 
-def add_headers(response: Response) -> Response:
-    """Add the headers that the view has not set itself."""
+def finish(response: Response) -> Response:
+    """Add the headers of the path, and those that the view has not set itself; compress what is public."""
+    for path, headers in HEADERS_BELOW.items():
+        if is_below(path):
+            response.headers.update(headers)
+    if response.status_code >= 400:
+        response.headers["X-Request-Id"] = request_id()  # so that the error can be found in the log
+    _compress(response)
     there = {name.lower() for name, _ in response.headers}
     response.headers.extend([one for one in RESPONSE_HEADERS.items() if one[0].lower() not in there])
     if _is_https(request_context.settings().base_url):
@@ -56,6 +86,26 @@ def add_headers(response: Response) -> Response:
     # A browser may keep a page for its Back button, but must revalidate it before showing it as new.
     response.headers.setdefault("Cache-Control", "no-cache")
     return response
+
+
+def is_below(*paths: str) -> bool:
+    """Whether the address is one of the paths or below it, whether a page exists there or not."""
+    return f"{request.path}/".startswith(tuple(f"{path}/" for path in paths))
+
+
+def is_admin_page() -> bool:
+    """Whether the address is under /admin."""
+    return is_below(ADMIN_PATH)
+
+
+def has_admin_look() -> bool:
+    """Whether it is an admin page, or one of a webhook's receiver."""
+    return is_below(ADMIN_PATH, RECEIVER_PATH)
+
+
+def is_for_owner() -> bool:
+    """Whether no visitor opens it: an admin page, or one behind a link for the owner or a receiver."""
+    return is_below(*HEADERS_BELOW)
 
 
 def _is_https(base_url: str) -> bool:
@@ -79,24 +129,19 @@ GZIP = "gzip"  # every browser takes it
 PAGE_LEVEL = 5  # a page is compressed for each reader: more would save a hundredth, and take twice as long
 
 
-def compress_answers(app: Flask) -> None:
-    """Compress those answers."""
-    app.after_request(compress)
-
-
-def compress(response: Response) -> Response:
+def _compress(response: Response) -> None:
     """Compress an answer for a browser that takes it so. Its ETag becomes weak: the bytes differ."""
     is_page = response.mimetype == PAGE_TYPE and request.blueprint == PUBLIC_PAGES
     is_whole = response.status_code == HTTPStatus.OK
     has_both_forms = is_whole or response.status_code == HTTPStatus.NOT_MODIFIED
     if not has_both_forms or not (is_page or response.mimetype in FILE_TYPES):
-        return response
+        return
     response.vary.add("Accept-Encoding")  # not Cookie: a cache may give either to everybody
     if not is_whole or not request.accept_encodings.quality(GZIP) or "Range" in request.headers:
-        return response
+        return
     if is_page:
         if "Cookie" in request.headers or "Set-Cookie" in response.headers:
-            return response
+            return
         response.set_data(gzip.compress(response.get_data(), PAGE_LEVEL, mtime=0))
     else:
         response.direct_passthrough = False  # so that a file can be read here
@@ -106,7 +151,6 @@ def compress(response: Response) -> Response:
     etag, _ = response.get_etag()
     if etag:
         response.set_etag(etag, weak=True)
-    return response
 
 
 @lru_cache(maxsize=16)
@@ -120,33 +164,6 @@ def request_id() -> str:
         g.request_id = secrets.token_hex(6)
     number: str = g.request_id
     return number
-
-
-def add_request_id(response: Response) -> Response:
-    """Add the number to every error, so that it can be found in the log."""
-    if response.status_code >= 400:
-        response.headers["X-Request-Id"] = request_id()
-    return response
-
-
-ADMIN_PATH = "/admin"
-OWNER_PATHS = (f"{ADMIN_PATH}/", f"{MODERATION_PATH}/", f"{RECEIVER_PATH}/")
-PATHS_WITH_ADMIN_LOOK = (f"{ADMIN_PATH}/", f"{RECEIVER_PATH}/")
-
-
-def is_admin_page() -> bool:
-    """Whether the address is under /admin, whether a page exists there or not."""
-    return f"{request.path}/".startswith(f"{ADMIN_PATH}/")
-
-
-def has_admin_look() -> bool:
-    """Whether it is an admin page, or one of a webhook's receiver."""
-    return f"{request.path}/".startswith(PATHS_WITH_ADMIN_LOOK)
-
-
-def is_for_owner() -> bool:
-    """Whether no visitor opens it: an admin page, or one behind a link for the owner or a receiver."""
-    return f"{request.path}/".startswith(OWNER_PATHS)
 
 
 FROM_ANY_SITE = {

@@ -32,13 +32,7 @@ def article(comment: PublicComment) -> Markup:
     """Return a comment as the book shows it."""
     if "permalinks" not in g:  # the route is built once per request, because a page links many
         g.permalinks = url_for("public.comment", comment_id="-").removesuffix("-")
-    return _article(
-        comment,
-        f"{g.permalinks}{comment.id}",
-        *_picture(comment.name),
-        look_and_language.language(),
-        look_and_language.zone(),
-    )
+    return _article(comment, f"{g.permalinks}{comment.id}", *_surroundings(comment.name))
 
 
 def preview(draft: Draft) -> Markup:
@@ -56,18 +50,16 @@ def preview(draft: Draft) -> Markup:
         number=None,
         place=draft.place,
     )
-    return _article.__wrapped__(
-        shown, "#c-preview", *_picture(shown.name), look_and_language.language(), look_and_language.zone()
-    )
+    return _article.__wrapped__(shown, "#c-preview", *_surroundings(shown.name))
 
 
-def _picture(name: str) -> tuple[CommentPicture | None, str]:
-    """Return the picture for a name, and the folder of the drawn ones."""
+def _surroundings(name: str) -> tuple[CommentPicture | None, str, str, str]:
+    """Return the picture for a name, the folder of the drawn ones, and the language and zone of the page."""
     if "pictures" not in g:
         g.pictures = url_for("public.picture", face_id="-").removesuffix("-.svg")
-    return comment_form.picture_of(
-        name, request_context.preferences(), request_context.settings().secret_key
-    ), g.pictures
+    book, key = request_context.preferences(), request_context.settings().secret_key
+    picture = comment_form.picture_of(name, book, key)
+    return picture, g.pictures, look_and_language.language(), look_and_language.zone()
 
 
 @lru_cache(maxsize=256)  # the first pages show the same comments, and this takes most of a page's time

@@ -17,7 +17,7 @@ from guestbook.comments import book
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Origin
-from guestbook.web import cgi_reader, path_pages
+from guestbook.web import cgi_reader
 from guestbook.web.application import Application
 from tests.conftest import running, settings_for
 from tests.support import databases, factories
@@ -248,7 +248,7 @@ def test_only_pages_for_readers_have_this_app(
     method: str, path: str, is_for_readers: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUEST_METHOD", method)
-    assert path_pages.is_for_readers(path) == is_for_readers
+    assert cgi_reader.is_for_readers(path) == is_for_readers
 
 
 @pytest.mark.parametrize("page", ["front", "older", "one", "signed", "missing"])

@@ -11,7 +11,7 @@ from guestbook.lib.pull_url import PULL_URL
 from guestbook.outbound import receiver_links
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import AuditEntry, Delivery, ReceiverLink, Webhook
-from guestbook.web.receiver_pages import receiver_access, receiver_actions
+from guestbook.web import receiver_access, receiver_pages
 from tests.support import factories
 from tests.support.receiver_person import ReceiverPerson
 from tests.support.visitor import attributes, by_class, parse, text
@@ -58,7 +58,7 @@ def test_everything_that_was_given_up_lately_is_redelivered_after_a_look(
         foreign = factories.delivery(other, status="failed")
         done = factories.delivery(ada.webhook_id, status="processed")
     choices = ada.log().findall(".//select[@id='since']/option")
-    assert [one.attrib["value"] for one in choices] == list(receiver_actions.PERIODS)
+    assert [one.attrib["value"] for one in choices] == list(receiver_pages.PERIODS)
     page = ada.page(f"{ada.home}redeliver?since=24h")
     assert text(page.find(".//h1")) == "Redeliver 2 deliveries?"
     assert {row.status for row in all_of(app).values()} == {"failed", "processed"}

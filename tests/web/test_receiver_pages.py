@@ -13,9 +13,7 @@ from guestbook.lib import clock, ids, signed_links
 from guestbook.outbound import receiver_links, webhooks
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import AuditEntry, ReceiverLink
-from guestbook.web import request_limit
-from guestbook.web.admin import access
-from guestbook.web.receiver_pages import receiver_cookie
+from guestbook.web import receiver_access, request_limit, response_headers
 from tests.support import factories
 from tests.support.receiver_person import ReceiverPerson, add_link, update_webhook
 from tests.support.visitor import Visitor, parse, text
@@ -47,7 +45,7 @@ def test_no_answer_is_kept_or_passes_its_address_on(app: Flask, ada: ReceiverPer
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert answer.headers["X-Robots-Tag"] == "noindex, nofollow"
-        assert answer.headers["Content-Security-Policy"] == access.ADMIN_CONTENT_POLICY
+        assert answer.headers["Content-Security-Policy"] == response_headers.ADMIN_CONTENT_POLICY
 
 
 def test_the_cookie_of_one_link_opens_no_other(app: Flask, ada: ReceiverPerson) -> None:
@@ -71,7 +69,7 @@ def test_a_made_up_cookie_opens_nothing(app: Flask, value: str) -> None:
 def test_the_cookie_ends_after_some_hours_and_the_link_gives_another(
     ada: ReceiverPerson, later: Later
 ) -> None:
-    later(receiver_cookie.COOKIE_LASTS.total_seconds() + 1)
+    later(receiver_access.COOKIE_LASTS.total_seconds() + 1)
     assert ada.get(ada.home).status_code == 403
     assert ada.come_in().log() is not None
 
@@ -219,7 +217,7 @@ def test_the_log_of_the_program_has_no_link(
 ) -> None:
     person = ReceiverPerson(app)
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
-    monkeypatch.setitem(app.view_functions, "receiver_pages.log.open_link", lambda **_: str(1 / 0))
+    monkeypatch.setitem(app.view_functions, "receiver_pages.open_link", lambda **_: str(1 / 0))
     with caplog.at_level(logging.DEBUG):
         assert person.get(person.path).status_code == 500
     assert "ZeroDivisionError" in caplog.text

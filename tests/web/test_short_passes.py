@@ -18,7 +18,7 @@ from guestbook.lib import clock, ids, pass_lock
 from guestbook.storage import book_file, cron_token, database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Pass
-from guestbook.web import pinger, send_after_requests
+from guestbook.web import health, send_after_requests
 from tests.conftest import running, settings_for
 from tests.support import factories
 from tests.support.book import Book
@@ -195,7 +195,7 @@ def test_beside_another_pass_nothing_is_sent_and_nobody_waits(
         assert ask(site) < MUCH_TOO_LONG
         with writing() as session:
             token = cron_token.make(session)
-        assert site.test_client().post(f"/cron/{token}").json == {"status": "busy", "message": pinger.BUSY}
+        assert site.test_client().post(f"/cron/{token}").json == {"status": "busy", "message": health.BUSY}
     assert receiver.requests == []
 
 
@@ -231,14 +231,14 @@ def test_a_call_sends_what_is_due_and_says_so(
 
 
 def test_a_wrong_address_is_unknown_and_its_network_must_wait(client: FlaskClient, address: str) -> None:
-    codes = [client.post(f"{address}x").status_code for _ in range(pinger.MOST_WRONG + 1)]
-    assert codes == [404] * pinger.MOST_WRONG + [429]
+    codes = [client.post(f"{address}x").status_code for _ in range(health.MOST_WRONG + 1)]
+    assert codes == [404] * health.MOST_WRONG + [429]
     assert client.get("/cron/né").status_code == 429
     assert client.post(address).status_code == 200
 
 
 def test_too_many_calls_must_wait(client: FlaskClient, address: str) -> None:
-    for _ in range(pinger.MOST_CALLS):
+    for _ in range(health.MOST_CALLS):
         assert client.post(address).status_code == 200
     answer = client.post(address)
     assert answer.status_code == 429

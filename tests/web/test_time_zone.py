@@ -11,7 +11,7 @@ from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Setting
 from guestbook.storage.preferences import BOOK_LANGUAGES
-from guestbook.web import response_headers
+from guestbook.web import look_and_language, response_headers
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import TIMES_SCRIPT, Visitor, add, by_class, parse, scripts, text
@@ -205,7 +205,7 @@ def test_an_error_in_the_middle_of_a_page_has_the_strict_policy(
 ) -> None:
     [comment_id] = add(app, ["Hello"])
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    monkeypatch.setattr(time_zone, "local", lambda *_: 1 / 0)
+    monkeypatch.setattr(look_and_language, "local", lambda *_: 1 / 0)
     answer = visitor.get(f"/comments/{comment_id}")
     assert (answer.status_code, answer.headers["Content-Security-Policy"]) == (500, WITHOUT_SCRIPT)
 

@@ -47,7 +47,6 @@ def register(app: Flask) -> None:
     _set_up_cookie(app, app.config["GUESTBOOK"])
     access.csrf.init_app(app)
     app.register_error_handler(CSRFError, access.explain)
-    app.after_request(access.add_headers)  # on the app, because a 404 belongs to no blueprint
     pages = Blueprint("admin", __name__, url_prefix=response_headers.ADMIN_PATH)
     pages.before_request(access.require_login)
     pages.context_processor(access.template_names)

@@ -12,7 +12,7 @@ from guestbook.lib import VERSION, clock
 from guestbook.storage import audit_log, database
 from guestbook.storage.audit_log import NOBODY, Actor
 from guestbook.storage.database import db
-from guestbook.web import error_pages, response_headers
+from guestbook.web import error_pages
 from guestbook.web.error_pages import PageExpired
 
 COOKIE_LIFETIME = login.LOGIN_LASTS
@@ -21,11 +21,6 @@ SESSION_KEY = "login"  # in Flask's session, which is the cookie; the table has 
 SECOND_STEP_KEY = "second_step"  # there too: the mark of the right password, and when it was typed
 SECOND_STEP_WITHIN = 300  # seconds
 # As for the public pages, plus our own script; every page works without it.
-ADMIN_CONTENT_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-
 csrf = CSRFProtect()
 
 
@@ -53,17 +48,6 @@ def require_login() -> ResponseReturnValue | None:
 def explain(_error: CSRFError) -> Response:
     """Say that the page with the form has expired."""
     return error_pages.answer(PageExpired())
-
-
-def add_headers(response: Response) -> Response:
-    """Let nobody keep an admin page, be it one of an error: what is on it is the owner's alone."""
-    if not response_headers.is_admin_page():
-        return response
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Content-Security-Policy"] = ADMIN_CONTENT_POLICY
-    response.headers["Referrer-Policy"] = "same-origin"
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response
 
 
 def template_names() -> dict[str, Any]:

@@ -37,8 +37,8 @@ NO_PAGES = (
         "metrics.show",
     ),
     *("own_comment.show", "webmention.status"),
-    *(f"receiver_pages.log.{name}" for name in ("open_link", "index", "show", "payload", "verify")),
-    "receiver_pages.actions.ask_redelivery",
+    *(f"receiver_pages.{name}" for name in ("open_link", "index", "show", "payload", "verify")),
+    "receiver_pages.ask_redelivery",
 )
 RECEIVER_PAGES = (  # after the first, which sets a cookie, the others open
     "/receiver/{receiver_token}",

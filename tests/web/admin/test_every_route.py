@@ -47,9 +47,9 @@ PUBLIC |= {"public.privacy", "webmention.form", "webmention.receive", "webmentio
 PUBLIC |= {"own_comment.show", "own_comment.edit", "own_comment.delete"}  # with the cookie after signing
 PUBLIC |= {"moderation.show", "moderation.decide"}  # with a signed token
 # With the cookie that a signed link gives.
-PUBLIC |= {f"receiver_pages.log.{name}" for name in ("open_link", "index", "show", "payload", "verify")}
-PUBLIC |= {f"receiver_pages.actions.{name}" for name in ("redeliver", "ask_redelivery", "redeliver_failed")}
-PUBLIC |= {f"receiver_pages.actions.{name}" for name in ("test", "rotate", "rotate_key")}
+PUBLIC |= {f"receiver_pages.{name}" for name in ("open_link", "index", "show", "payload", "verify")}
+PUBLIC |= {f"receiver_pages.{name}" for name in ("redeliver", "ask_redelivery", "redeliver_failed")}
+PUBLIC |= {f"receiver_pages.{name}" for name in ("test", "rotate", "rotate_key")}
 PUBLIC |= {"metrics.show"}  # with a token of its own
 LOGIN = {"admin.login.log_in", "admin.login.check", "admin.login.log_out"}
 LOGIN |= {"admin.login.ask_code", "admin.login.check_code"}
@@ -146,7 +146,7 @@ def dump(app: Flask) -> dict[str, list[tuple[Any, ...]]]:
 def guarded(answer: TestResponse) -> TestResponse:
     """Whatever it is, nobody keeps it, and nothing in it runs but our own script."""
     assert answer.headers["Cache-Control"] == "no-store", answer.request.path
-    assert answer.headers["Content-Security-Policy"] == access.ADMIN_CONTENT_POLICY
+    assert answer.headers["Content-Security-Policy"] == response_headers.ADMIN_CONTENT_POLICY
     assert answer.headers["X-Robots-Tag"] == "noindex"
     assert answer.headers["Referrer-Policy"] == "same-origin"
     for name in set(response_headers.RESPONSE_HEADERS) - {"Content-Security-Policy", "Referrer-Policy"}:

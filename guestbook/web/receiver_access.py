@@ -1,13 +1,25 @@
-"""Who may see the pages of a receiver: a browser with the cookie of a link that works."""
+"""Who may see the pages of a webhook's receiver: a browser with the cookie of a link that works.
 
+The cookie takes the place of the link. The link's address is a secret, which no later request has to carry.
+The cookie is for the pages of that link alone, and ends after some hours. Its random part signs the forms, so
+no other site can send them.
+"""
+
+import hmac
+import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import select
+from werkzeug.wrappers import Response
 
 from guestbook.lib import clock, signed_links
+from guestbook.lib.signed_links import RECEIVER_PATH
 from guestbook.queries.filtered_lists import Deliveries
 from guestbook.storage import audit_log, row_changes
 from guestbook.storage.audit_log import Actor
@@ -15,10 +27,83 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, ReceiverLink, Webhook
 from guestbook.web import request_context, request_limit, row_lookup
 from guestbook.web.error_pages import PageExpired
-from guestbook.web.receiver_pages import receiver_cookie
-from guestbook.web.receiver_pages.receiver_cookie import ReceiverCookie
 
-LOG = "receiver_pages.log.index"
+RECEIVER_COOKIE = "guestbook_receiver"
+COOKIE_LASTS = timedelta(hours=12)
+COOKIE_SALT = "guestbook receiver"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverCookie:
+    """What the browser has got in place of the link."""
+
+    link_id: str
+    nonce: str
+
+    @property
+    def form_key(self) -> str:
+        """Return what a form of this browser carries."""
+        return self._form_keys()[0]
+
+    def signs(self, form_key: str) -> bool:
+        """Whether a form comes from a page that this browser has opened."""
+        given = form_key.encode(errors="replace")
+        return any(hmac.compare_digest(given, each.encode()) for each in self._form_keys())
+
+    def seal(self, sentence: str) -> str:
+        """Return a value for an address that lets the next page say the sentence."""
+        return self._serializer().dumps(sentence)
+
+    def unseal(self, value: str) -> str | None:
+        """Return the sentence, or None if the value is not ours."""
+        try:
+            return str(self._serializer().loads(value))
+        except (BadData, UnicodeError):
+            return None
+
+    def _form_keys(self) -> list[str]:
+        """Return the key of its forms, and those that older secret keys make."""
+        message = f"guestbook receiver form {self.link_id} {self.nonce}".encode()
+        keys = request_context.settings().secret_keys
+        return [hmac.new(key.encode(), message, "sha256").hexdigest() for key in keys]
+
+    def _serializer(self) -> URLSafeSerializer:
+        return URLSafeSerializer(request_context.signing_keys(), salt=f"{COOKIE_SALT} {self.form_key} said")
+
+
+def give_cookie(response: Response, link_id: str) -> Response:
+    """Give the browser a cookie for the pages of the link."""
+    base = urlsplit(request_context.settings().base_url)
+    value = _values().dumps([link_id, secrets.token_urlsafe(16), int(clock.now().timestamp())])
+    response.set_cookie(
+        RECEIVER_COOKIE,
+        str(value),
+        max_age=COOKIE_LASTS,
+        path=f"{base.path}{RECEIVER_PATH}/{link_id}",
+        secure=base.scheme == "https",
+        httponly=True,
+        samesite="Lax",  # a strict one would be missing where the link is opened from a chat
+    )
+    return response
+
+
+def find_cookie(link_id: str) -> ReceiverCookie | None:
+    """Return the browser's cookie for the pages of that link, or None."""
+    try:
+        match _values().loads(request.cookies.get(RECEIVER_COOKIE, "")):
+            case [str(mine), str(nonce), int(given)] if mine == link_id:
+                age = abs(clock.now().timestamp() - given)  # two servers have two clocks
+                return ReceiverCookie(mine, nonce) if age <= COOKIE_LASTS.total_seconds() else None
+    except (BadData, UnicodeError):
+        pass
+    return None
+
+
+def _values() -> URLSafeSerializer:
+    return URLSafeSerializer(request_context.signing_keys(), salt=COOKIE_SALT)
+
+
+LOG = "receiver_pages.index"
 MOST_ACTIONS = 30  # of all who have a link to one webhook, within
 ACTIONS_WITHIN = timedelta(minutes=10)  # this time
 TOO_MANY_ACTIONS = (
@@ -105,12 +190,12 @@ def exchange(token: str) -> ResponseReturnValue:
         request_limit.count_wrong_link(signed_links.RECEIVER)
         raise NoAdmission("broken")
     _working(signed.link_id, signed.expires_at)
-    return receiver_cookie.give(redirect(url_for(LOG, link_id=signed.link_id), 303), signed.link_id)
+    return give_cookie(redirect(url_for(LOG, link_id=signed.link_id), 303), signed.link_id)
 
 
 def admit(link_id: str) -> Admission:
     """Let a browser in that has opened the link, as long as the link works; raises NoAdmission."""
-    cookie = receiver_cookie.find(link_id)
+    cookie = find_cookie(link_id)
     if cookie is None:
         raise NoAdmission("no_cookie")
     link, webhook = _working(link_id)
