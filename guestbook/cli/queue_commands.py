@@ -21,6 +21,7 @@ from guestbook.outbound import webhook_shapes
 from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import RowPage
 from guestbook.queue import redelivery
+from guestbook.queue.redelivery import RequeueGroup
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
@@ -145,10 +146,8 @@ def run(kind: QueueKind[M], *, dry_run: bool, as_json: bool, **chosen: Any) -> N
     """Make the chosen rows due again, or only count them, and print which stay as they are."""
     which = _condition(kind, **chosen)
     groups = redelivery.forecast(db.session(), kind.model, which, clock.now())
-    due, busy = redelivery.total(groups), sum(group.leased for group in groups if not group.pulled)
-    fetched = sum(group.leased for group in groups if group.pulled)
-    erased = sum(group.erased for group in groups)
-    if erased and not due + busy + fetched:
+    due = redelivery.total(groups)
+    if any(group.erased for group in groups) and not due + sum(group.leased for group in groups):
         raise Refused(f"This cannot be done: {kind.erased}.")
     count = due if dry_run else redelivery.run(kind.model, which)
     if as_json:
@@ -156,25 +155,26 @@ def run(kind: QueueKind[M], *, dry_run: bool, as_json: bool, **chosen: Any) -> N
         return
     all_pulled = redelivery.are_pulled(groups)
     how = "to a listener" if all_pulled else "with the next pass"
-    pulled = 0 if dry_run or all_pulled else sum(group.count for group in groups if group.pulled)
+    number, pulled = kind.counted(count), sum(group.count for group in groups if group.pulled)
+    click.echo(f"Would {kind.verb} {number}." if dry_run else f"Will {kind.verb} {number} {how}.")
+    _print_notes(kind, groups, 0 if dry_run or all_pulled else pulled)
+
+
+def _print_notes(kind: QueueKind[M], groups: Sequence[RequeueGroup], pulled: int) -> None:
+    """Say what is special about some of the rows; `pulled` are for a listener."""
     among, left = "Among them, because", "Left alone, because"
     notes = {
         f"{among} a listener fetches them": pulled,
         f"{among} they follow others about the same comment": sum(group.later for group in groups),
-        f"{left} a pass {kind.busy}": busy,
-        f"{left} a listener has it now": fetched,
-        f"{left} {kind.erased}": erased,
+        f"{left} a pass {kind.busy}": sum(group.leased for group in groups if not group.pulled),
+        f"{left} a listener has it now": sum(group.leased for group in groups if group.pulled),
+        f"{left} {kind.erased}": sum(group.erased for group in groups),
     }
-    number, waits = kind.counted(count), f"{kind.held} waits until it is enabled"
-    output.say(
-        f"Would {kind.verb} {number}." if dry_run else f"Will {kind.verb} {number} {how}.",
-        *(f"{note}: {kind.counted(some)}." for note, some in notes.items() if some),
-        *(
-            f"The {kind.owner_name} {printable(group.name)} is disabled: {waits}."
-            for group in groups
-            if group.disabled and group.count
-        ),
-    )
+    output.say(*(f"{note}: {kind.counted(count)}." for note, count in notes.items() if count))
+    for group in groups:
+        if group.disabled and group.count:
+            name = printable(group.name)
+            click.echo(f"The {kind.owner_name} {name} is disabled: {kind.held} waits until it is enabled.")
 
 
 def _condition(

@@ -1,18 +1,20 @@
-"""admin set-password and reset-second-factor."""
+"""admin set-password and reset-second-factor; tokens."""
 
 import os
 import pty
 import re
 import subprocess
+from datetime import timedelta
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
 from guestbook.auth import api_tokens, login, second_factor
+from guestbook.lib import clock
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Login
 from tests.cli.conftest import FLASK, Shell
+from tests.cli.test_webhooks import TIME
 from tests.support import factories
 from tests.support.second_factor_codes import keep_second_factor
 
@@ -83,21 +85,6 @@ def test_what_will_not_do_gets_one_sentence_and_changes_nothing(
     assert opens(PASSWORD)
 
 
-@pytest.mark.parametrize("password", ["x" * 10, "x" * 1000, "😀" * 1000, "пароль на русском"])
-def test_what_keyboards_make_will_do(runner: FlaskCliRunner, password: str) -> None:
-    assert piped(runner, password)[0] == 0
-    assert opens(password)
-
-
-def test_it_ends_all_logins(runner: FlaskCliRunner) -> None:
-    piped(runner, PASSWORD)
-    assert opens(PASSWORD)
-    assert opens(PASSWORD)
-    assert logins() == 2
-    piped(runner, PASSWORD)
-    assert logins() == 0
-
-
 def test_random_prints_the_password_and_nothing_else(runner: FlaskCliRunner) -> None:
     code, made, said = piped(runner, "", "--random")
     assert (code, said) == (0, "The password is set. Everyone who was logged in must log in again.\n")
@@ -142,15 +129,6 @@ def test_a_terminal_is_asked_twice_and_shows_nothing(environ: dict[str, str]) ->
     assert opens(PASSWORD)
 
 
-def test_no_hash_of_it_is_anything_like_it(runner: FlaskCliRunner) -> None:
-    piped(runner, PASSWORD)
-    with writing() as session:
-        stored = session.execute(db.text("SELECT value FROM settings WHERE name = 'password'")).scalar_one()
-        assert session.query(Login).count() == 0
-    assert stored.startswith("scrypt:")
-    assert PASSWORD not in stored
-
-
 def test_tokens_stay_good_and_are_named_unless_they_are_revoked_too(runner: FlaskCliRunner) -> None:
     def left() -> int:
         return len(api_tokens.all_of(db.session()))
@@ -190,3 +168,52 @@ def test_a_new_password_leaves_the_second_factor_on(runner: FlaskCliRunner) -> N
     assert piped(runner, PASSWORD)[0] == 0
     with pytest.raises(login.CodeNeeded):
         opens(PASSWORD)
+
+
+VALUE = re.compile(r"^gbk_[\w-]{43}$", re.MULTILINE)
+
+
+def is_accepted(value: str) -> bool:
+    return api_tokens.find(db.session(), value) is not None
+
+
+def test_add_prints_the_token_and_no_command_prints_it_again(shell: Shell) -> None:
+    said = shell("tokens", "add", "Backup")
+    [value] = VALUE.findall(said)
+    assert is_accepted(value)
+    [row] = shell.json("tokens", "list")
+    assert f"Added token {row['id']}." in said
+    assert set(row) == {"id", "name", "created_at", "scope", "expires_at", "last_used_at"}
+    assert (row["scope"], row["expires_at"], row["last_used_at"]) == ("manage", None, None)
+    assert row["name"] == "Backup"
+    assert TIME.fullmatch(row["created_at"])
+    assert "gbk_" not in shell("tokens", "list")
+
+
+def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
+    assert shell("tokens", "list") == "No tokens yet. Add one: flask --app guestbook tokens add NAME\n"
+
+
+def test_a_token_that_is_revoked_opens_nothing_and_the_others_do(shell: Shell) -> None:
+    first, second = (shell.json("tokens", "add", name) for name in ("One", "Two"))
+    assert shell("tokens", "revoke", first["id"]) == f"Revoked token {first['id']}.\n"
+    db.session.rollback()
+    assert (is_accepted(first["token"]), is_accepted(second["token"])) == (False, True)
+    assert (
+        shell.refused("tokens", "revoke", first["id"])
+        == f"Error: No token has the id or the name {first['id']}.\n"
+    )
+
+
+def test_the_list_shows_what_a_token_may_do_and_when_it_ends(shell: Shell) -> None:
+    shell("tokens", "add", "Reader", "--scope", "read", "--expires", "90d")
+    shell("tokens", "add", "Moderator", "--scope", "moderate", "--expires", "2999-01-31")
+    reader, moderator = shell.json("tokens", "list")
+    assert (reader["scope"], moderator["scope"]) == ("read", "moderate")
+    left = clock.from_text(reader["expires_at"]) - clock.now()
+    assert timedelta(days=89) < left <= timedelta(days=90)
+    assert moderator["expires_at"] == "2999-01-31T00:00:00.000Z"
+    heading, *lines = shell("tokens", "list").splitlines()
+    assert heading.split("  ")[0] == "ID"
+    assert "SCOPE" in heading
+    assert "2999-01-31T00:00:00.000Z" in lines[1]

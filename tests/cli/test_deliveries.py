@@ -1,16 +1,24 @@
-"""deliveries: list, show, redeliver."""
+"""deliveries: list, show, redeliver, backfill; and trigger."""
 
-import json
+import sys
+from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from guestbook.cli import deliveries, output
+from guestbook.comments import backfill as backfilling
+from guestbook.comments.backfill import BackfillRange
 from guestbook.lib import clock
-from guestbook.queue import redelivery
-from guestbook.storage.database import db
-from guestbook.storage.models import Delivery
+from guestbook.outbound import webhooks
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.storage import database
+from guestbook.storage.models import Comment
 from tests.cli.conftest import Shell
 from tests.support import factories
+from tests.support.receiver import Receiver
 
 HOUR = timedelta(hours=1)
 COLUMNS = {
@@ -25,18 +33,6 @@ def hook(shell: Shell) -> str:  # noqa: ARG001
     return factories.webhook(name="Chat")
 
 
-def test_an_empty_list_says_so(shell: Shell) -> None:
-    assert shell("deliveries", "list") == "No deliveries yet.\n"
-    assert shell.json("deliveries", "list") == []
-
-
-@pytest.mark.parametrize("option", ["--text=x", "--status=failed", "--since=1h"])
-def test_an_empty_list_of_what_was_sought_does_not_say_that_there_is_nothing(
-    shell: Shell, option: str
-) -> None:
-    assert shell("deliveries", "list", option) == "No such delivery.\n"
-
-
 def test_the_list_is_newest_first_with_the_last_answer(shell: Shell, hook: str) -> None:
     old = factories.delivery(
         hook, status="failed", last_error="The receiver answered 500.", last_status_code=500
@@ -49,28 +45,6 @@ def test_the_list_is_newest_first_with_the_last_answer(shell: Shell, hook: str) 
     assert lines[2].endswith("The receiver answered 500.")
     assert [row["id"] for row in shell.json("deliveries", "list")] == [new, old]
     assert set(shell.json("deliveries", "list")[0]) == COLUMNS - {"payload"}
-
-
-def test_the_list_can_be_narrowed(shell: Shell, hook: str) -> None:
-    other = factories.webhook()
-    mine = [factories.delivery(hook, status=status) for status in ("new", "failed", "processed", "failed")]
-    factories.delivery(other, status="failed")
-
-    def ids(*options: str) -> list[str]:
-        return [row["id"] for row in shell.json("deliveries", "list", *options)]
-
-    assert ids("--status", "failed", "--webhook", hook) == [mine[3], mine[1]]
-    assert ids("--webhook", hook, "--limit", "2") == [mine[3], mine[2]]
-    assert len(ids("--status", "failed")) == 3
-    assert "No webhook has the id or the name 0123." in shell.refused(
-        "deliveries", "list", "--webhook", "0123"
-    )
-    assert "No webhook has the id or the name ''." in shell.refused("deliveries", "list", "--webhook", "")
-    for wrong in (
-        *(("--status", "sent"), ("--limit", "0"), ("--limit", "ten"), ("--limit", "10001")),
-        *(("--event", "comment"), ("--since", "soon"), ("--until", "soon")),
-    ):
-        assert "Usage: " in shell.refused("deliveries", "list", *wrong, code=2)
 
 
 def test_the_list_has_the_filters_of_the_page(shell: Shell, hook: str) -> None:
@@ -107,44 +81,6 @@ def test_show_tells_the_payload_and_every_attempt(shell: Shell, hook: str) -> No
     assert said.count("\nRequest headers\nwebhook-id  x\n") == 2
 
 
-HOSTILE = "\x1b]0;title\x07\x9b31mred\x7f\u202eback\r\nline 🎈"
-
-
-def test_what_a_receiver_answers_is_inert_on_a_terminal(shell: Shell, hook: str) -> None:
-    key = factories.delivery(hook, attempts=1, claims=1, last_error=HOSTILE)
-    factories.attempt(key, response_body=HOSTILE, response_headers={HOSTILE: HOSTILE}, error=HOSTILE)
-    for arguments in (("show", key), ("list",), ("show", key, "--json"), ("list", "--json")):
-        said = shell("deliveries", *arguments)
-        assert all(letter.isprintable() or letter == "\n" for letter in said)
-        assert "🎈" in said
-    document = shell.json("deliveries", "show", key)
-    assert document["attempts_made"][0]["response_body"] == HOSTILE
-
-
-def test_redeliver_makes_them_due_again(shell: Shell, hook: str) -> None:
-    one, two = factories.delivery(hook, status="failed"), factories.delivery(hook, status="processed")
-    assert shell("deliveries", "redeliver", one[:31]) == "Will redeliver 1 delivery with the next pass.\n"
-    assert shell("deliveries", "redeliver", one, two, two) == (
-        "Will redeliver 2 deliveries with the next pass.\n"
-    )
-    assert {row.status for row in factories.deliveries()} == {"new"}
-
-
-def test_redeliver_with_one_id_that_is_none_does_nothing(shell: Shell, hook: str) -> None:
-    one = factories.delivery(hook, status="failed")
-    assert "No delivery has the id 0000." in shell.refused("deliveries", "redeliver", one, "0000")
-    assert factories.one().status == "failed"
-
-
-def test_redeliver_leaves_alone_what_a_pass_is_sending(shell: Shell, hook: str) -> None:
-    one = factories.delivery(hook, claimed_by="a pass", claims=1, due_at=clock.now() + HOUR)
-    said = shell("deliveries", "redeliver", one)
-    assert said.splitlines() == [
-        "Will redeliver 0 deliveries with the next pass.",
-        "Left alone, because a pass is sending it now: 1 delivery.",
-    ]
-
-
 def test_redeliver_says_what_a_listener_fetches(shell: Shell, hook: str) -> None:
     pulled, pushed = factories.webhook("pull:"), factories.delivery(hook, status="failed")
     one = factories.delivery(pulled, status="failed")
@@ -159,62 +95,171 @@ def test_redeliver_says_what_a_listener_fetches(shell: Shell, hook: str) -> None
     ]
 
 
-def test_redeliver_says_when_the_webhook_must_be_enabled_first(shell: Shell) -> None:
-    hook = factories.webhook(name="Chat", disabled_at=clock.now(), disabled_reason="gone")
-    factories.delivery(hook, status="failed")
-    note = "The webhook Chat is disabled: what is for it waits until it is enabled."
-    assert note in shell("deliveries", "redeliver", factories.one().id).splitlines()
-    factories.delivery(hook, status="failed")
-    assert note in shell("deliveries", "redeliver", "--failed").splitlines()
+BOTH = "comment.created comment.published"
 
 
-def test_redeliver_failed_takes_those_and_can_be_narrowed(
-    shell: Shell, hook: str, monkeypatch: pytest.MonkeyPatch
+class Terminal:
+    """Python's `sys`, but for a standard input that says whether it is a terminal."""
+
+    def __init__(self, isatty: Callable[[], bool]) -> None:
+        self.stdin = SimpleNamespace(isatty=isatty)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+
+def test_it_says_how_many_and_asks_on_a_terminal_alone(shell: Shell) -> None:
+    factories.sign()
+    hook = factories.webhook(events=BOTH, name="Index")
+    result = shell.result("deliveries", "backfill", hook[:30], "--since", "1d")
+    counted = "The webhook has not had 2 events about 1 comment: 1 comment.created, 1 comment.published.\n"
+    assert (result.exit_code, result.stdout) == (1, counted)
+    assert result.stderr == "Error: Nothing was sent. Add --yes to send them without a question.\n"
+    assert factories.deliveries() == []
+    assert shell("deliveries", "backfill", "Index", "--since", "1d", "--dry-run") == counted
+    assert factories.deliveries() == []
+    said = shell("deliveries", "backfill", "Index", "--since", "1d", "--yes")
+    assert said == f"{counted}Made 2 deliveries. Sending begins with the next pass.\n"
+    assert [row.event for row in factories.deliveries()] == BOTH.split()
+    assert shell("deliveries", "backfill", "Index", "--since", "1d", "--yes") == (
+        "There is nothing to send.\nLeft out, because it has deliveries of them: 2 events.\n"
+    )
+
+
+@pytest.mark.parametrize(("answer", "code", "count"), [("n", 1, 0), ("y", 0, 1)])
+def test_the_answer_counts(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, count: int
 ) -> None:
-    monkeypatch.setattr(redelivery, "REQUEUE_BATCH", 2)
-    other, now = factories.webhook(), clock.now()
-    for hours in range(5):
-        factories.delivery(hook, status="failed", created_at=now - (hours + 0.5) * HOUR)
-    factories.delivery(other, status="failed")
-    factories.delivery(hook, status="processed")
-
-    def would(*options: str) -> str:
-        return shell("deliveries", "redeliver", "--failed", "--dry-run", *options)
-
-    assert would() == "Would redeliver 6 deliveries.\n"
-    assert would("--webhook", other) == "Would redeliver 1 delivery.\n"
-    assert would("--webhook", hook, "--since", "3h") == "Would redeliver 3 deliveries.\n"
-    assert would("--since", clock.to_text(now - HOUR)) == "Would redeliver 2 deliveries.\n"
-    assert {row.status for row in factories.deliveries()} == {"failed", "processed"}
-    said = shell("deliveries", "redeliver", "--failed", "--webhook", hook)
-    assert said == "Will redeliver 5 deliveries with the next pass.\n"
-    assert sorted(row.status for row in factories.deliveries()) == ["failed"] + ["new"] * 5 + ["processed"]
+    factories.sign()
+    factories.webhook(name="Index")
+    monkeypatch.setattr(output, "sys", Terminal(lambda: True))
+    given = ["deliveries", "backfill", "Index", "--since", "1d"]
+    result = shell.runner.invoke(args=given, input=f"{answer}\n")
+    assert "Send 1 event to Index? [y/N]" in result.output
+    assert (result.exit_code, len(factories.deliveries())) == (code, count)
 
 
-def test_a_dry_run_of_ids_changes_nothing(shell: Shell, hook: str) -> None:
-    key = factories.delivery(hook, status="failed")
-    assert shell("deliveries", "redeliver", key, "--dry-run") == "Would redeliver 1 delivery.\n"
-    assert factories.one().status == "failed"
+def test_a_webhook_that_is_deleted_before_the_answer_gets_a_sentence(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factories.sign()
+    hook = factories.webhook(name="Index")
+
+    def is_terminal() -> bool:
+        webhooks.delete(database.db.engine, hook)
+        return True
+
+    monkeypatch.setattr(output, "sys", Terminal(is_terminal))
+    result = shell.runner.invoke(args=["deliveries", "backfill", "Index", "--since", "1d"], input="y\n")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("Error: The webhook was deleted meanwhile.\n")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        (),
-        ("0123", "--failed"),
-        ("0123", "--since", "1h"),
-        ("0123", "--webhook", "01"),
-        ("--failed", "--since", "yesterday"),
-        ("--failed", "--since", "99999999999d"),
-        ("--failed", "--since", "-1h"),
-        ("--failed", "--since", ""),
-    ],
-)
-def test_redeliver_wants_ids_or_failed(shell: Shell, arguments: tuple[str, ...]) -> None:
-    assert "Usage: " in shell.refused("deliveries", "redeliver", *arguments, code=2)
+def test_as_json_it_names_the_numbers(shell: Shell) -> None:
+    factories.sign()
+    hook = factories.webhook(events=BOTH, disabled_at=clock.now(), disabled_reason="by_hand")
+    given = ("deliveries", "backfill", hook, "--since", "2020-01-01")
+    found = shell.json(*given, "--dry-run")
+    assert found == {
+        "webhook_id": hook,
+        "since": "2020-01-01T00:00:00.000Z",
+        "comments": 1,
+        "events": {"comment.created": 1, "comment.published": 1},
+        "there_already": 0,
+        "maybe_pruned": 0,
+        "more": False,
+        "created": 0,
+    }
+    assert "Add --yes" in shell.refused(*given, "--json")
+    assert shell.json(*given, "--yes") == found | {"created": 2}
 
 
-def test_the_json_is_one_document(shell: Shell, hook: str) -> None:
-    factories.delivery(hook, payload=json.dumps({"name": "Zoë"}))
-    assert json.loads(shell.json("deliveries", "show", factories.one().id)["payload"]) == {"name": "Zoë"}
-    assert db.session.get(Delivery, "0") is None
+def test_a_question_counts_to_a_limit_and_a_dry_run_all(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfilling, "READ_TOGETHER", 1)
+    monkeypatch.setattr(deliveries, "COUNT_LIMIT", 1)
+    monkeypatch.setattr(deliveries, "SOME", BackfillRange(deliveries=2))
+    for _ in range(3):
+        factories.sign()
+    factories.webhook(name="Index")
+    given = ("deliveries", "backfill", "Index", "--since", "1d")
+    assert shell(*given, "--dry-run").startswith("The webhook has not had 3 events about 3 comments")
+    result = shell.result(*given)
+    assert result.stdout == "There are more than 1 events that the webhook has not had.\n"
+    assert shell.json(*given, "--yes")["more"] is True
+    assert len(factories.deliveries()) == 3
+
+
+def test_it_says_where_they_wait_and_what_is_left_out(shell: Shell) -> None:
+    comment_id = factories.sign()
+    factories.webhook(name="Off", disabled_at=clock.now(), disabled_reason="by_hand")
+    factories.webhook("pull:", name="Pulled")
+    factories.webhook(name="Old", created_at=clock.now() - timedelta(days=100))
+    said = shell("deliveries", "backfill", "Off", "--since", "1d", "--yes")
+    assert said.endswith("\nMade 1 delivery. Sending begins when the webhook is enabled.\n")
+    assert "A listener fetches what waits." in shell(
+        "deliveries", "backfill", "Pulled", "--since", "1d", "--yes"
+    )
+    with database.writing() as session:
+        comment = session.get_one(Comment, comment_id)
+        comment.created_at = comment.announced_at = clock.now() - timedelta(days=50)
+    said = shell("deliveries", "backfill", "Old", "--since", "90d")
+    assert said == (
+        "There is nothing to send.\n"
+        "Left out, because their deliveries to it may have been pruned: 1 event.\n"
+        "--pruned-too sends them as well.\n"
+    )
+
+
+def test_wrong_words_are_refused(shell: Shell) -> None:
+    factories.webhook(name="Pings", events="ping")
+    assert "Missing option '--since'" in shell.refused("deliveries", "backfill", "Pings", code=2)
+    assert "is no time such as" in shell.refused("deliveries", "backfill", "Pings", "--since", "soon", code=2)
+    assert "No webhook has the id" in shell.refused("deliveries", "backfill", "Nobody", "--since", "1d")
+    said = shell.refused("deliveries", "backfill", "Pings", "--since", "1d")
+    assert said.startswith("Error: This webhook gets ping. Past events are comment.created, ")
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_an_example_of_each_event_arrives_where_it_is_wanted(
+    shell: Shell, receiver: Receiver, event: str
+) -> None:
+    factories.webhook(receiver.url("/wants"), events=event)
+    factories.webhook(receiver.url("/else"), events="ping" if event != "ping" else "comment.created")
+    assert shell("trigger", event) == f"1 delivery of {event} will be sent with the next pass.\n"
+    factories.run_pass()
+    [request] = receiver.requests
+    assert (request.path, request.json["type"]) == ("/wants", event)
+    assert request.json["data"]["guestbook"]["url"] == factories.settings().base_url
+
+
+def test_one_webhook_gets_it_whatever_it_wants(shell: Shell) -> None:
+    hook = factories.webhook(events="ping")
+    factories.webhook()
+    shell("trigger", "comment.published", "--webhook", hook[:30])
+    assert (factories.one().webhook_id, factories.one().event) == (hook, "comment.published")
+
+
+def test_a_listener_fetches_its_example(shell: Shell) -> None:
+    factories.webhook("pull:", events="ping")
+    fetched = "1 delivery of ping will be fetched by a listener.\n"
+    assert shell("trigger", "ping") == fetched
+    factories.webhook(events="ping")
+    assert shell("trigger", "ping") == "1 delivery of ping will be sent with the next pass.\n" + fetched
+
+
+def test_what_nobody_wants_is_refused(shell: Shell) -> None:
+    factories.webhook(events="ping")
+    assert "No webhook wants comment.deleted. Name one with --webhook." in shell.refused(
+        "trigger", "comment.deleted"
+    )
+    assert "No webhook has the id" in shell.refused("trigger", "ping", "--webhook", "0" * 32)
+    assert "comment.created" in shell.refused("trigger", "comment.x", code=2)
+    assert factories.deliveries() == []
+
+
+def test_an_event_that_there_is_not_is_answered_with_all_that_there_are(shell: Shell) -> None:
+    said = shell.refused("trigger", "comment.nope", code=2)
+    assert "trigger [OPTIONS] EVENT" in said
+    assert all(event in said for event in EVENTS)

@@ -10,32 +10,79 @@ URL = "https://receiver.example/hook"
 ADD = ("webhooks", "add", URL)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ((*ADD, "--format", "slak"), "Did you mean 'slack'?"),
-        ((*ADD, "--event", "comment.creatd"), "Did you mean 'comment.created'?"),
-        ((*ADD, "--event", "x"), "Choose one of: comment.created, "),
-        (("sources", "add", "Forge", "--preset", "githb"), "Did you mean 'github'?"),
-        (("deliveries", "list", "--status", "procesed"), "Did you mean 'processed'?"),
-        (("webhooks", "add", "receiver.example"), "Did you mean https://receiver.example?"),
-        (("webhooks", "add", "me@receiver.example"), "Did you mean mailto:me@receiver.example?"),
-        ((*ADD, "--name", ""), "The name must have 1 to 80 characters."),
-        ((*ADD, "--sign-with", "key", "--github-headers"), "sign with it or with both."),
-        (("tokens", "add", "Shop", "--expires", "soon"), "'soon' is no time such as"),
-        (("bins", "add", "--status", "99"), "The status must be a number from 200 to 599."),
-        (("webhooks", "update", "one", "--rate", "0/m"), "The rate must be a number"),
-        (("sources", "update", "Robot", "--name", ""), "The name must have 1 to 80 characters."),
-    ],
-)
+SOURCE = ("sources", "add", "Shop", "--verify")
+LINK = ("receiver-links", "add", "one")
+TOKEN = ("tokens", "add", "Shop", "--expires")
+NAME = "Error: The name must have 1 to 80 characters."
+WRONG = [
+    ((*ADD, "--format", "slak"), "Did you mean 'slack'?"),
+    ((*ADD, "--event", "comment.creatd"), "Did you mean 'comment.created'?"),
+    ((*ADD, "--event", "x"), "Choose one of: comment.created, "),
+    ((*ADD, "--event", "comment"), "Error: There is no event 'comment'. Choose one of: "),
+    ((*ADD, "--header", "X-Token"), "Error: The header 'X-Token' needs the form 'Name: value'."),
+    ((*ADD, "--header", "Host: x"), "Error: The header Host is set by the guestbook itself."),
+    ((*ADD, "--rate", "0/m"), "Error: The rate must be a number from 1 to 10,000 per second or per minute"),
+    ((*ADD, "--name", ""), NAME),
+    (
+        (*ADD, "--secret", "hunter2"),
+        "Error: The secret must be whsec_ and the base64 of 24 to 64 bytes, or a ",
+    ),
+    ((*ADD, "--sign-with", "key", "--github-headers"), "sign with it or with both."),
+    ((*ADD, "--sign-with", "rsa"), "Invalid value for '--sign-with'"),
+    (("webhooks", "add", ""), "Error: The URL is missing."),
+    (("webhooks", "add", "receiver.example"), "Error: The URL must start with https:// or http://."),
+    (("webhooks", "add", "receiver.example"), "Did you mean https://receiver.example?"),
+    (("webhooks", "add", "me@receiver.example"), "Did you mean mailto:me@receiver.example?"),
+    (("webhooks", "update", "one", "--rate", "0/m"), "The rate must be a number"),
+    (("sources", "add", "Forge", "--preset", "githb"), "Did you mean 'github'?"),
+    (("sources", "add", "", "--verify", "github"), NAME),
+    (("sources", "update", "Robot", "--name", ""), NAME),
+    ((*SOURCE, "stripe"), "Error: Paste the signing secret that Stripe shows"),
+    ((*SOURCE, "none", "--secret", "x"), "Error: A source that verifies nothing has no secret"),
+    ((*SOURCE, "github", "--header", "X-A"), "Error: Only a source that is verified by a token"),
+    ((*SOURCE, "github", "--action", "comment", "--template", "{{"), "Error: Line 1 of the template: "),
+    (("deliveries", "list", "--status", "procesed"), "Did you mean 'processed'?"),
+    ((*TOKEN, "soon"), "'soon' is no time such as 2026-01-31, 90m, 6h or 2d."),
+    ((*TOKEN, "9" * 9 + "d"), "is no time such as"),
+    ((*TOKEN, "0d"), "A token must expire in the future, such as in 90d."),
+    ((*TOKEN, "2020-01-31"), "A token must expire in the future, such as in 90d."),
+    (("tokens", "add", "\u200b"), NAME),
+    ((*LINK, "--expires", "never"), "is no time such as"),
+    ((*LINK, "--expires", ""), "is no time such as"),
+    ((*LINK, "--expires", "2020-01-31"), "A link must expire in the future"),
+    ((*LINK, "--expires", "400d"), "A link may work for a year at most."),
+    ((*LINK, "--name", " "), NAME),
+    (("bins", "add", "--status", "99"), "The status must be a number from 200 to 599."),
+]
+USAGE = [
+    *(("webhooks", "add"), (*ADD, "--format", "xml"), (*ADD, "--colour"), (*ADD, URL), ("webhooks", "paint")),
+    *(("sources", "add"), ("sources", "add", "Shop"), (*SOURCE, "sha1")),
+    *((*SOURCE, "none", "--action", "mail"), ("status", "--colour"), ("paint",)),
+    *(("cron", "--max-seconds", "0"), ("cron", "--max-seconds", "soon"), ("cron", "--max-seconds", "nan")),
+    *(("deliver", "--max-seconds", "inf"), ("cron", "--concurrency", "0"), ("prune", "--all")),
+    *(("deliver", "--concurrency", "257"), ("cron", "now"), ("comments", "delete")),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), WRONG)
 def test_what_no_book_could_accept_ends_with_2(
     shell: Shell, arguments: tuple[str, ...], sentence: str
 ) -> None:
+    """A sentence that is given from its beginning is all that is said, in one line."""
     factories.webhook()
     factories.source()
     said = shell.refused(*arguments, code=2)
     assert sentence in said
+    if sentence.startswith("Error: "):
+        assert (said.startswith(sentence), said.count("\n")) == (True, 1)
     assert "Error: " in said
+    assert "hunter2" not in said
+    assert [len(shell.json(noun, "list")) for noun in ("webhooks", "sources", "tokens")] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("arguments", USAGE)
+def test_what_is_no_command_is_a_usage_error(shell: Shell, arguments: tuple[str, ...]) -> None:
+    assert "Usage: " in shell.refused(*arguments, code=2)
 
 
 @pytest.mark.parametrize(

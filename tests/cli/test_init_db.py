@@ -86,13 +86,6 @@ def test_verbose_adds_no_traceback_where_the_tables_are_missing(tmp_path: Path) 
     assert result.stderr.count("\n") == 1
 
 
-def test_it_is_so_for_a_process_too(forked: Process) -> None:
-    code, said, complaint = forked("cron", DATABASE_URL=AWAY["postgresql"])
-    assert (code, said) == (75, "")
-    assert complaint.startswith("The database cannot be used now: ")
-    assert complaint.count("\n") == 1
-
-
 @pytest.mark.parametrize("mode", ["postgresql", "mariadb"])
 def test_a_server_without_the_database_is_away_and_lacks_no_tables(mode: str, tmp_path: Path) -> None:
     need(mode)
@@ -144,25 +137,11 @@ def test_a_wrong_setting_ends_with_1_and_one_line(forked: Process, arguments: tu
     )
 
 
-def test_an_unknown_setting_ends_with_1_and_one_line(forked: Process) -> None:
-    code, said, complaint = forked("status", COLOUR="blue")
-    assert (code, said) == (1, "")
-    assert complaint.startswith("Error: Unknown setting GUESTBOOK_COLOUR. Known are GUESTBOOK_")
-    assert complaint.count("\n") == 1
-
-
 def test_a_wrong_database_url_does_not_show_its_password(forked: Process) -> None:
     code, said, complaint = forked("status", DATABASE_URL="postgresql+psycopg://me:hunter2")
     assert (code, said) == (1, "")
     assert complaint.startswith("Error: GUESTBOOK_DATABASE_URL is wrong: ")
     assert "hunter2" not in complaint
-
-
-@pytest.mark.parametrize("arguments", [("status", "--colour"), ("webhooks", "paint"), ("paint",)])
-def test_what_is_no_command_ends_with_2(forked: Process, arguments: tuple[str, ...]) -> None:
-    code, said, complaint = forked(*arguments)
-    assert (code, said) == (2, "")
-    assert "Usage: " in complaint
 
 
 def test_a_webhook_can_be_deleted_on_a_rollback_journal(tmp_path: Path) -> None:
@@ -194,26 +173,10 @@ def test_every_command_and_every_option_has_help(app: Flask) -> None:
             assert not isinstance(option, click.Option) or option.help, (path, option.name)
 
 
-def test_no_help_in_a_list_of_commands_is_cut_short(app: Flask) -> None:
-    for path, command in everything(app.cli):
-        if isinstance(command, click.Group):
-            said = app.test_cli_runner().invoke(args=[*path, "--help"]).output
-            assert "..." not in said.partition("Commands:")[2], said
-
-
 def test_every_list_and_show_takes_json(app: Flask) -> None:
     for path, command in everything(app.cli):
         if path[-1] in ("list", "show"):
             assert "--json" in [name for option in command.params for name in option.opts], path
-
-
-def test_the_commands_of_the_contract_are_there(app: Flask) -> None:
-    names = {" ".join(path) for path, _ in everything(app.cli)}
-    webhooks = ("add", "list", "show", "update", "enable", "disable", "rotate-secret", "test", "delete")
-    assert names >= {f"webhooks {name}" for name in webhooks}
-    assert names >= {"deliveries list", "deliveries show", "deliveries redeliver"}
-    assert names >= {"comments list", "comments delete"}
-    assert names >= {"init-db", "cron", "deliver", "prune", "status"}
 
 
 @pytest.mark.usefixtures("app")

@@ -8,7 +8,6 @@ from flask import Flask
 
 from guestbook.cli import output
 from guestbook.lib import clock
-from guestbook.lib import text as text_module
 from tests.cli.conftest import Shell, Terminal
 from tests.support import factories
 
@@ -105,14 +104,3 @@ def test_columns_stand_under_one_another_whatever_the_names_are(shell: Shell) ->
     assert len(lines) == len(WIDE)
     for line in lines:
         assert wcwidth.wcswidth(line.partition(" healthy")[0] + " ") == place, line
-
-
-@pytest.mark.parametrize("text", [*WIDE, "", "x" * 30, "漢" * 5000])
-def test_what_is_cut_is_no_wider_than_it_may_be(text: str) -> None:
-    for columns in (1, 5, 10, 30):
-        assert text_module.display_width(text_module.cut_to_width(text, columns)) <= columns
-        assert (
-            wcwidth.wcswidth(text_module.fill_to_width(text_module.cut_to_width(text, columns), columns))
-            == columns
-        )
-    assert len(text) > 30 or text_module.cut_to_width(text, 30) == text

@@ -4,11 +4,13 @@ import re
 import sys
 from pathlib import Path
 
+import click
 import pytest
-from click.testing import CliRunner
+from flask import Flask
 
-from guestbook.cli import deliveries, program
+from guestbook.cli import program
 from guestbook.lib import VERSION
+from tests.cli.conftest import FLASK, Process, Shell
 from tests.conftest import run
 
 PROGRAM = str(Path(sys.executable).with_name("guestbook"))
@@ -44,6 +46,37 @@ def test_its_commands_work_and_name_commands_as_they_were_typed(environ: dict[st
     assert complaint.startswith("Error: GUESTBOOK_TIMEOUT is 'soon'")
 
 
-def test_a_group_of_commands_has_its_help() -> None:
-    said = CliRunner().invoke(program.program, ["deliveries", "--help"]).stdout
-    assert " ".join(program.first_sentence(deliveries.list_).split()) in " ".join(said.split())
+def test_the_help_shows_the_commands_in_sections_by_what_they_are_for(process: Process) -> None:
+    code, said, complaints = process("--help")
+    assert (code, complaints) == (0, "")
+    titles = re.findall(r"^  (\w[^:\n]*):$", said, re.MULTILINE)
+    assert titles == list(program.SECTIONS)
+    for title, commands in program.SECTIONS.items():
+        listed = said.partition(f"  {title}:\n")[2].partition("\n\n")[0]
+        assert re.findall(r"^    (\S+)", listed, re.MULTILINE) == [*commands]
+    own = said.partition("\nCommands:\n")[2].partition("\n\n")[0]
+    assert re.findall(r"^  (\S+)", own, re.MULTILINE) == ["routes", "run", "shell"], "Flask's"
+    assert "..." not in said.partition("Commands:")[2]
+
+
+def test_every_command_is_in_one_section(app: Flask) -> None:
+    names = [name for section in program.SECTIONS.values() for name in section]
+    assert sorted(names) == sorted(app.cli.commands)
+
+
+def test_a_command_imports_neither_the_pages_nor_other_commands(environ: dict[str, str]) -> None:
+    said = run(sys.executable, "-X", "importtime", FLASK, "--app", "guestbook", "tokens", "list", env=environ)
+    imported = set(re.findall(r"\| +(guestbook[\w.]*)$", said.stderr, re.MULTILINE))
+    assert "guestbook.auth.api_tokens" in imported
+    assert not {"guestbook.web", "guestbook.transport", "guestbook.outbound"} & imported
+
+
+def test_every_command_says_in_a_whole_sentence_what_it_does(app: Flask, shell: Shell) -> None:
+    for name, group in app.cli.commands.items():
+        sentences = [program.first_sentence(group)]
+        if isinstance(group, click.Group):
+            sentences += [program.first_sentence(command) for command in group.commands.values()]
+            said = " ".join(shell(name, "--help").split())
+            assert all(sentence in said for sentence in sentences), name
+        for sentence in sentences:
+            assert re.fullmatch(r"[A-Z][^.]+( \(GUESTBOOK_KEEP_…_DAYS\))?\.", sentence), (name, sentence)

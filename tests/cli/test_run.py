@@ -3,12 +3,18 @@
 import re
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 import pytest
+import requests
 from click.testing import CliRunner
 
 from guestbook.cli.run import PASS_COMMAND, run
+from guestbook.storage import cron_token, database
+from tests.support.book import Book
+from tests.support.forks import Forks
+from tests.support.receiver import HANG, Receiver
 
 HOST = "127.0.0.1"
 
@@ -38,3 +44,21 @@ def test_the_process_of_a_pass_can_import_what_its_code_names() -> None:
         assert process.stdout
         assert process.stdout.read().startswith("guestbook ")  # its standard input is open until then
     assert process.returncode == 0
+
+
+def test_at_sigterm_the_request_under_way_is_answered(
+    book: Book, environ: dict[str, str], forks: Forks, receiver: Receiver
+) -> None:
+    receiver.answer("/", HANG)
+    with database.writing() as session:
+        token = cron_token.make(session)
+    with forks.serving(environ) as (address, server), ThreadPoolExecutor(1) as threads:
+        book.webhook(receiver.url())
+        book.publish()
+        asked = threads.submit(requests.post, f"{address}/cron/{token}", timeout=20)
+        receiver.wait_for(1)
+        server.terminate()
+        receiver.release()
+        assert asked.result().status_code == 200
+        assert server.wait() == 0
+    assert book.statuses() == {"processed": 1}

@@ -1,7 +1,6 @@
 """Secrets come on standard input where `-` stands for them, so that no list of processes shows them."""
 
 import json
-import re
 
 import pytest
 from flask.testing import FlaskCliRunner
@@ -40,16 +39,6 @@ def test_the_secret_of_a_source_is_read_from_standard_input(shell: Shell, sent: 
             piped(shell, f"for {command[0]}\n", "sources", *command, str(row["id"]), "--secret", "-")[0] == 0
         )
         assert secret_of(shell, "sources")["secret"] == f"for {command[0]}"
-
-
-def test_the_secret_of_a_webhook_is_read_from_standard_input_and_not_printed(shell: Shell) -> None:
-    sent = "It's a Secret to Everybody\n"
-    _, said, _ = piped(shell, sent, "webhooks", "add", URL, "--secret", "-")
-    row = secret_of(shell, "webhooks")
-    assert (row["secret"], sent.strip() in said) == (sent.strip(), False)
-    rotate = ("webhooks", "rotate-secret", str(row["id"]), "--secret", "-")
-    assert piped(shell, "another one, long enough\n", *rotate)[0] == 0
-    assert secret_of(shell, "webhooks")["secret"] == "another one, long enough"
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
@@ -126,15 +115,3 @@ def test_a_terminal_is_asked_and_shows_nothing_of_a_secret(terminal: Terminal) -
     assert said.startswith("Url: ")
     assert "it must begin with mysql+pymysql://" in said
     assert "geheim" not in said
-
-
-def test_the_help_says_that_it_can_be_read_from_standard_input(shell: Shell) -> None:
-    for command in (
-        "sources add",
-        "sources update",
-        "sources rotate-secret",
-        "webhooks add",
-        "webhooks update",
-    ):
-        said = re.sub(r"\s+", " ", shell(*command.split(), "--help"))
-        assert "from standard input" in said, command

@@ -110,12 +110,6 @@ def test_every_part_of_a_scheme_has_an_option(shell: Shell) -> None:
     assert (after["forwarded_in_full_since"], after["scheme"]["prefix"]) == (None, "")
 
 
-def test_a_public_key_is_printed_as_such(shell: Shell) -> None:
-    key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
-    said = shell("sources", "add", "Discord", "--preset", "discord", "--secret", key)
-    assert f"Its signatures are checked with this public key: {key}\n" in said
-
-
 def test_the_budget_is_set_changed_and_shown(shell: Shell) -> None:
     assert added(shell)["budget_mb"] == 50
     row = added(shell, "--budget", "20", name="Other")
@@ -125,52 +119,10 @@ def test_the_budget_is_set_changed_and_shown(shell: Shell) -> None:
     assert "2<=x<=1000" in shell.refused("sources", "update", row["id"], "--budget", "1", code=2)
 
 
-def test_a_ready_made_template_is_named(shell: Shell) -> None:
-    assert added(shell, "--action", "comment")["template"] == PRESETS["github"]
-    row = added(shell, "--action", "comment", "--template", "github-star", name="Other")
-    assert row["template"] == PRESETS["github-star"]
-
-
 def test_what_is_sent_to_the_printed_url_is_taken(shell: Shell, client: FlaskClient) -> None:
     row = added(shell, verify="none")
     assert client.post(row["url"].removeprefix("https://book.example"), data=b"{}").status_code == 202
     assert "1 new" in shell("sources", "show", row["id"])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (("", "--verify", "github"), "Error: The name must have 1 to 80 characters.\n"),
-        (("Shop", "--verify", "stripe"), "Error: Paste the signing secret that Stripe shows"),
-        (
-            ("Shop", "--verify", "none", "--secret", "x"),
-            "Error: A source that verifies nothing has no secret",
-        ),
-        (
-            ("Shop", "--verify", "github", "--header", "X-A"),
-            "Error: Only a source that is verified by a token",
-        ),
-        (
-            ("Shop", "--verify", "github", "--action", "comment", "--template", "{{"),
-            "Error: Line 1 of the template: ",
-        ),
-    ],
-)
-def test_what_is_wrong_is_refused_in_one_line(
-    shell: Shell, arguments: tuple[str, ...], sentence: str
-) -> None:
-    said = shell.refused("sources", "add", *arguments, code=2)
-    assert said.startswith(sentence)
-    assert said.count("\n") == 1
-    assert shell.json("sources", "list") == []
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [(), ("Shop",), ("Shop", "--verify", "sha1"), ("Shop", "--verify", "none", "--action", "mail")],
-)
-def test_what_is_no_command_is_a_usage_error(shell: Shell, arguments: tuple[str, ...]) -> None:
-    assert "Usage: " in shell.refused("sources", "add", *arguments, code=2)
 
 
 def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
@@ -256,25 +208,6 @@ def test_update_changes_what_is_named_and_prints_a_new_secret(shell: Shell) -> N
     assert "Say what to change" in shell.refused("sources", "update", row["id"], code=2)
 
 
-def test_disable_and_enable(shell: Shell) -> None:
-    row = added(shell)
-    assert shell("sources", "disable", row["id"]) == f"Disabled source {row['id']}.\n"
-    assert shown(shell, row["id"])["disabled_at"]
-    assert shell("sources", "enable", row["id"]) == f"Enabled source {row['id']}.\n"
-    assert shown(shell, row["id"])["disabled_at"] is None
-
-
-def test_rotate_secret_prints_the_new_one_and_until_when_the_old_one_is_good(shell: Shell) -> None:
-    row = added(shell)
-    said = shell("sources", "rotate-secret", row["id"])
-    after = shown(shell, row["id"])
-    assert said == (
-        f"The new secret: {after['secret']}\n"
-        f"The old one is accepted beside it until {after['previous_secret_expires_at']}.\n"
-    )
-    assert after["previous_secret"] == row["secret"] != after["secret"]
-
-
 def test_rotate_secret_takes_the_secret_of_the_sender_and_can_end_the_old_one(shell: Shell) -> None:
     row = added(shell, "--secret", "whsec_1", verify="stripe")
     assert "Paste the signing secret" in shell.refused("sources", "rotate-secret", row["id"])
@@ -282,14 +215,6 @@ def test_rotate_secret_takes_the_secret_of_the_sender_and_can_end_the_old_one(sh
     assert said == "The new secret is set.\nThe old one is accepted no more.\n"
     row_now = stored(row["id"])
     assert row_now.secrets_at(clock.now()) == ("whsec_2",)
-
-
-def test_delete_takes_the_events_along(shell: Shell) -> None:
-    row = added(shell)
-    factories.inbound(row["id"])
-    assert shell("sources", "delete", row["id"]) == f"Deleted source {row['id']} and 1 event.\n"
-    assert "No source has the id" in shell.refused("sources", "show", row["id"])
-    assert factories.inbound_events() == []
 
 
 def stored(row_id: str) -> Source:

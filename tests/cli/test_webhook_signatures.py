@@ -1,7 +1,5 @@
 """webhooks add --secret, --sign-with, --github-headers, rotate-secret --secret and rotate-key."""
 
-import pytest
-
 from guestbook.lib import ed25519
 from guestbook.lib.verification import kinds
 from guestbook.storage.models import Webhook
@@ -23,24 +21,6 @@ def test_add_takes_the_secret_that_the_receiver_has_and_does_not_print_it(shell:
     assert factories.the(Webhook, row["id"]).secret == TEXT
     assert TEXT not in said
     assert "Packages of Standard Webhooks take this secret as whsec_ and the base64 of its text." in said
-
-
-def test_what_is_no_secret_is_refused_without_printing_it(shell: Shell) -> None:
-    said = shell.refused("webhooks", "add", URL, "--secret", "hunter2", code=2)
-    assert said == (
-        "Error: The secret must be whsec_ and the base64 of 24 to 64 bytes, "
-        "or a text of 16 to 100 characters in one line.\n"
-    )
-
-
-def test_rotate_takes_a_given_secret_and_does_not_print_it(shell: Shell) -> None:
-    key = added(shell)
-    old = factories.the(Webhook, key).secret
-    said = shell("webhooks", "rotate-secret", key, "--secret", TEXT)
-    assert said.startswith("The new secret is set.\nThe old one signs beside it until ")
-    row = factories.the(Webhook, key)
-    assert (row.secret, row.previous_secret) == (TEXT, old)
-    assert "already" in shell.refused("webhooks", "rotate-secret", key, "--secret", TEXT)
 
 
 def test_add_with_a_key_prints_its_public_key_and_nothing_prints_the_private_one(shell: Shell) -> None:
@@ -114,10 +94,3 @@ def test_rotate_key_prints_the_new_public_key_and_until_when_the_old_key_signs(s
 def test_rotate_key_without_a_key_is_refused(shell: Shell) -> None:
     said = shell.refused("webhooks", "rotate-key", added(shell))
     assert said == "Error: This webhook has no key, because only its secret signs.\n"
-
-
-@pytest.mark.parametrize("choice", ["rsa", ""])
-def test_a_signature_of_another_kind_is_a_usage_error(shell: Shell, choice: str) -> None:
-    assert "Invalid value for '--sign-with'" in shell.refused(
-        "webhooks", "add", URL, "--sign-with", choice, code=2
-    )

@@ -1,0 +1,171 @@
+"""deliveries and inbox: the lists, redeliver and reprocess are alike for both."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from guestbook.lib import clock
+from guestbook.queue import redelivery
+from guestbook.storage.models import Delivery, InboundEvent
+from tests.cli.conftest import Shell
+from tests.support import factories
+
+HOUR = timedelta(hours=1)
+HOSTILE = "\x1b]0;title\x07\x9b31mred\x7f\u202eback\r\nline\u2028 🎈"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The words for one of the two, and what makes its rows."""
+
+    noun: str
+    verb: str
+    one: str
+    many: str
+    owner: str  # the option, too
+    model: type[Delivery] | type[InboundEvent]
+    add: Callable[..., str]
+    add_owner: Callable[..., str]
+    rows: Callable[[], list[Any]]
+    time: str
+    works: str
+    held: str
+
+    def statuses(self) -> list[str]:
+        return sorted(row.status for row in self.rows())
+
+
+DELIVERIES = Kind(
+    "deliveries", "redeliver", "delivery", "deliveries", "webhook", Delivery, factories.delivery,
+    factories.webhook, factories.deliveries, "created_at", "sending", "what is for it",
+)  # fmt: skip
+INBOX = Kind(
+    "inbox", "reprocess", "inbound event", "inbound events", "source", InboundEvent, factories.inbound,
+    factories.source, factories.inbound_events, "received_at", "processing", "what it sent",
+)  # fmt: skip
+
+
+@pytest.fixture(params=[DELIVERIES, INBOX], ids=["deliveries", "inbox"])
+def kind(request: pytest.FixtureRequest, shell: Shell) -> Kind:  # noqa: ARG001
+    found: Kind = request.param
+    return found
+
+
+@pytest.fixture
+def owner(kind: Kind) -> str:
+    return kind.add_owner(name="Chat")
+
+
+def test_an_empty_list_says_so(shell: Shell, kind: Kind) -> None:
+    assert shell(kind.noun, "list") == f"No {kind.many} yet.\n"
+    assert shell.json(kind.noun, "list") == []
+    for option in ("--text=x", "--status=failed", "--since=1h"):
+        assert shell(kind.noun, "list", option) == f"No such {kind.one.split()[-1]}.\n"
+
+
+def test_the_list_can_be_narrowed(shell: Shell, kind: Kind, owner: str) -> None:
+    other = kind.add_owner(name="Other")
+    mine = [kind.add(owner, status=status) for status in ("new", "failed", "processed", "failed")]
+    kind.add(other, status="failed", **{kind.time: clock.now() - 72 * HOUR})
+
+    def ids(*options: str) -> list[str]:
+        return [row["id"] for row in shell.json(kind.noun, "list", *options)]
+
+    by_owner = f"--{kind.owner}"
+    assert ids("--status", "failed", by_owner, owner) == [mine[3], mine[1]]
+    assert ids(by_owner, owner, "--limit", "2") == [mine[3], mine[2]]
+    assert len(ids("--status", "failed")) == 3
+    assert (ids("--since", "2d"), len(ids("--until", "2d"))) == (mine[::-1], 1)
+    assert ids("--text", "x\0y") == []
+    for wrong in ("0123", ""):
+        said = shell.refused(kind.noun, "list", by_owner, wrong)
+        assert f"No {kind.owner} has the id or the name {wrong or repr(wrong)}." in said
+    for options in (
+        *(("--status", "sent"), ("--limit", "0"), ("--limit", "ten"), ("--limit", "10001")),
+        *(("--since", "soon"), ("--until", "soon")),
+    ):
+        assert "Usage: " in shell.refused(kind.noun, "list", *options, code=2)
+
+
+def test_what_others_send_is_inert_on_a_terminal(shell: Shell, kind: Kind, owner: str) -> None:
+    if kind is DELIVERIES:
+        key = factories.delivery(owner, attempts=1, claims=1, last_error=HOSTILE)
+        factories.attempt(key, response_body=HOSTILE, response_headers={HOSTILE: HOSTILE}, error=HOSTILE)
+    else:
+        words = dict.fromkeys(("event", "sender", "external_id", "error"), HOSTILE)
+        key = factories.inbound(owner, headers={HOSTILE: HOSTILE}, payload=HOSTILE, status="failed", **words)
+    for arguments in (("show", key), ("list",), ("show", key, "--json"), ("list", "--json")):
+        said = shell(kind.noun, *arguments)
+        assert all(letter.isprintable() or letter == "\n" for letter in said)
+        assert "🎈" in said
+    document = shell.json(kind.noun, "show", key)
+    stored = document["attempts_made"][0]["response_body"] if kind is DELIVERIES else document["payload"]
+    assert stored == HOSTILE
+
+
+def test_they_are_made_due_again_by_their_ids(shell: Shell, kind: Kind, owner: str) -> None:
+    one, two = kind.add(owner, status="failed"), kind.add(owner, status="processed")
+    assert f"No {kind.one} has the id 0000." in shell.refused(kind.noun, kind.verb, one, "0000")
+    assert f"No {kind.one} has the id ''." in shell.refused(kind.noun, "show", "")
+    assert shell(kind.noun, kind.verb, one, "--dry-run") == f"Would {kind.verb} 1 {kind.one}.\n"
+    assert kind.statuses() == ["failed", "processed"]
+    assert shell(kind.noun, kind.verb, one[:31]) == f"Will {kind.verb} 1 {kind.one} with the next pass.\n"
+    said = shell(kind.noun, kind.verb, one, two, two)
+    assert said == f"Will {kind.verb} 2 {kind.many} with the next pass.\n"
+    assert kind.statuses() == ["new", "new"]
+
+
+def test_it_says_what_waits_and_what_a_pass_has(shell: Shell, kind: Kind) -> None:
+    reason = {"disabled_reason": "gone"} if kind is DELIVERIES else {}
+    asleep = kind.add_owner(name="Asleep", disabled_at=clock.now(), **reason)
+    one = kind.add(asleep, status="failed")
+    two = kind.add(asleep, claimed_by="a pass", claims=1, due_at=clock.now() + HOUR)
+    waits = f"The {kind.owner} Asleep is disabled: {kind.held} waits until it is enabled."
+    assert shell(kind.noun, kind.verb, one, two).splitlines() == [
+        f"Will {kind.verb} 1 {kind.one} with the next pass.",
+        f"Left alone, because a pass is {kind.works} it now: 1 {kind.one}.",
+        waits,
+    ]
+    assert {row.claimed_by for row in kind.rows()} == {None, "a pass"}
+    kind.add(asleep, status="failed")
+    assert waits in shell(kind.noun, kind.verb, "--failed").splitlines()
+
+
+def test_all_that_failed_are_taken_in_batches_and_can_be_narrowed(
+    shell: Shell, kind: Kind, owner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redelivery, "REQUEUE_BATCH", 2)
+    other, now = kind.add_owner(name="Other"), clock.now()
+    for hours in range(5):
+        kind.add(owner, status="failed", **{kind.time: now - (hours + 0.5) * HOUR})
+    kind.add(other, status="failed")
+    kind.add(owner, status="processed")
+
+    def would(*options: str) -> str:
+        return shell(kind.noun, kind.verb, "--failed", "--dry-run", *options)
+
+    by_owner = f"--{kind.owner}"
+    assert would() == f"Would {kind.verb} 6 {kind.many}.\n"
+    assert would(by_owner, other) == f"Would {kind.verb} 1 {kind.one}.\n"
+    assert would(by_owner, owner, "--since", "3h") == f"Would {kind.verb} 3 {kind.many}.\n"
+    assert would("--since", clock.to_text(now - HOUR)) == f"Would {kind.verb} 2 {kind.many}.\n"
+    assert set(kind.statuses()) == {"failed", "processed"}
+    said = shell(kind.noun, kind.verb, "--failed", by_owner, owner)
+    assert said == f"Will {kind.verb} 5 {kind.many} with the next pass.\n"
+    assert kind.statuses() == ["failed"] + ["new"] * 5 + ["processed"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (), ("0123", "--failed"), ("0123", "--since", "1h"), ("0123", "--OWNER", "01"),
+        ("--failed", "--since", "yesterday"), ("--failed", "--since", "99999999999d"),
+        ("--failed", "--since", "-1h"), ("--failed", "--since", ""),
+    ],
+)  # fmt: skip
+def test_ids_or_failed_are_wanted(shell: Shell, kind: Kind, arguments: tuple[str, ...]) -> None:
+    words = [word.replace("OWNER", kind.owner) for word in arguments]
+    assert "Usage: " in shell.refused(kind.noun, kind.verb, *words, code=2)

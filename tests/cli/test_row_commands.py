@@ -1,0 +1,94 @@
+"""The commands that are alike for several nouns: enable, disable, rotate-secret, delete and revoke."""
+
+from typing import Any
+
+import pytest
+
+from guestbook.lib import clock
+from tests.cli.conftest import Shell
+from tests.support import factories
+
+URL = "https://receiver.example/hook"
+ADD = {"webhooks": ("add", URL), "sources": ("add", "Robot", "--verify", "github")}
+OLD = {"webhooks": "signs", "sources": "is accepted"}
+GIVEN = "It's a Secret to Everybody"
+
+
+@pytest.fixture(params=ADD)
+def noun(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def row(shell: Shell, noun: str) -> dict[str, Any]:
+    added: dict[str, Any] = shell.json(noun, *ADD[noun])
+    return added
+
+
+def test_disable_and_enable(shell: Shell, noun: str, row: dict[str, Any]) -> None:
+    word, key = noun[:-1], row["id"]
+    assert shell(noun, "disable", key[:31]) == f"Disabled {word} {key}.\n"
+    assert " disabled " in shell(noun, "list")
+    assert shell.json(noun, "show", key)["disabled_at"]
+    assert shell(noun, "enable", key) == f"Enabled {word} {key}.\n"
+    assert shell.json(noun, "enable", key)["disabled_at"] is None
+
+
+def test_rotate_prints_the_new_secret_and_until_when_the_old_one_counts(
+    shell: Shell, noun: str, row: dict[str, Any]
+) -> None:
+    said = shell(noun, "rotate-secret", row["id"])
+    after = shell.json(noun, "show", row["id"])
+    assert said == (
+        f"The new secret: {after['secret']}\n"
+        f"The old one {OLD[noun]} beside it until {after['previous_secret_expires_at']}.\n"
+    )
+    assert after["previous_secret"] == row["secret"] != after["secret"]
+    hours = (clock.from_text(after["previous_secret_expires_at"]) - clock.now()).total_seconds() / 3600
+    assert 23.9 < hours <= 24
+
+
+def test_rotate_takes_a_secret_and_may_end_the_old_one_at_once(
+    shell: Shell, noun: str, row: dict[str, Any]
+) -> None:
+    said = shell(noun, "rotate-secret", row["id"], "--secret", GIVEN, "--overlap-hours", "0")
+    assert said == f"The new secret is set.\nThe old one {OLD[noun]} no more.\n"
+    assert shell.json(noun, "show", row["id"])["secret"] == GIVEN
+    assert "already" in shell.refused(noun, "rotate-secret", row["id"], "--secret", GIVEN)
+    assert "secret" in shell.json(noun, "rotate-secret", row["id"], "--overlap-hours", "1")
+    for hours in ("-1", "nan", "inf"):
+        said = shell.refused(noun, "rotate-secret", row["id"], "--overlap-hours", hours, code=2)
+        assert "Invalid value for '--overlap-hours'" in said
+
+
+def test_delete_says_how_much_went(shell: Shell, noun: str, row: dict[str, Any]) -> None:
+    add = factories.delivery if noun == "webhooks" else factories.inbound
+    one, many = {"webhooks": ("delivery", "deliveries"), "sources": ("event", "events")}[noun]
+    second = shell.json(
+        noun, "add", *(f"{part}2" if part == ADD[noun][1] else part for part in ADD[noun][1:])
+    )
+    add(row["id"])
+    assert shell(noun, "delete", second["id"]) == f"Deleted {noun[:-1]} {second['id']} and 0 {many}.\n"
+    assert shell(noun, "delete", row["id"][:31]) == f"Deleted {noun[:-1]} {row['id']} and 1 {one}.\n"
+    assert shell.json(noun, "list") == factories.deliveries() == factories.inbound_events() == []
+
+
+@pytest.mark.parametrize("key", ["", "%", "'", "a_b", "a" * 33, "é", "\x1b[31m", "../x"])
+def test_what_is_no_id_is_refused_by_every_command(shell: Shell, noun: str, key: str) -> None:
+    for command in ("show", "enable", "disable", "test", "delete", "rotate-secret"):
+        said = shell.refused(noun, command, "--", key)
+        assert said == f"Error: No {noun[:-1]} has the id or the name {key!r}.\n"
+
+
+@pytest.mark.parametrize(("noun", "word"), [("tokens", "token"), ("receiver-links", "link")])
+def test_revoke_takes_an_id_or_a_name(shell: Shell, noun: str, word: str) -> None:
+    hook = () if noun == "tokens" else (factories.webhook(name="Shop"),)
+    name = ("Ada",) if noun == "tokens" else (*hook, "--name", "Ada")
+    other = ("Bob",) if noun == "tokens" else (*hook, "--name", "Bob")
+    first, second = (shell.json(noun, "add", *one)["id"] for one in (name, other))
+    assert shell(noun, "revoke", first[:31]) == f"Revoked {word} {first}.\n"
+    assert shell.json(noun, "revoke", "Bob") == {"revoked": [second]}
+    model = "token" if noun == "tokens" else "receiver link"
+    for key in ("", "%", "a" * 33, "é", "../x"):
+        said = shell.refused(noun, "revoke", "--", key)
+        assert said == f"Error: No {model} has the id or the name {key!r}.\n"
