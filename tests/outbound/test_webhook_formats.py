@@ -86,14 +86,6 @@ def test_what_the_format_lacks_in_the_url_is_refused() -> None:
     )
 
 
-@pytest.mark.parametrize("format_name", [None, "json", "teams"])
-def test_a_retired_url_is_refused_in_any_format(format_name: str | None) -> None:
-    fields = {"format_name": format_name} if format_name else {}
-    url = "https://acme.webhook.office.com/webhookb2/1"
-    assert refused(add, url, **fields)["url"].startswith("Microsoft has retired")
-    assert refused(update, add(), url=url)["url"].startswith("Microsoft has retired")
-
-
 def test_a_change_of_the_format_or_the_url_makes_the_url_work() -> None:
     row = update(add("https://ntfy.example/a"), format_name="ntfy")
     assert (row.format, row.url) == ("ntfy", "https://ntfy.example/?topic=a")
@@ -163,10 +155,3 @@ def test_other_events_are_tried_on_the_template_that_is_there() -> None:
 def test_what_a_database_cannot_keep_is_taken_out_of_a_template() -> None:
     row = add(template='["a\0b\ud800"]')
     assert templates() == {row.id: '["ab"]'}
-
-
-@pytest.mark.usefixtures("each_app")
-def test_a_webhook_goes_with_its_template() -> None:
-    row = add(template=GOOD)
-    webhooks.delete(db.engine, row.id)
-    assert templates() == {}

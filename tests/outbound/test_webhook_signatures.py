@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from guestbook.lib import clock, ed25519, signing
+from guestbook.lib import clock, ed25519
 from guestbook.lib.errors import Refused
 from guestbook.outbound import webhook_signatures, webhooks
 from guestbook.storage import database
@@ -71,11 +71,6 @@ def test_a_given_secret_is_taken(secret: str) -> None:
     assert add(secret=f" {secret}\n").secret == secret
 
 
-@pytest.mark.parametrize("secret", [None, "", "  "])
-def test_without_one_a_new_secret_is_made(secret: str | None) -> None:
-    assert len(signing.key_of(add(secret=secret).secret)) == 32
-
-
 @pytest.mark.parametrize(
     "secret",
     [
@@ -116,11 +111,6 @@ def test_a_given_secret_is_taken_by_a_rotation_and_the_old_one_signs_beside_it()
 
 
 # --- a key pair
-
-
-def test_a_webhook_signs_with_its_secret_unless_the_owner_wants_a_key() -> None:
-    row = add()
-    assert (row.sign_with, row.public_key, row.signing_key) == ("secret", None, None)
 
 
 @pytest.mark.parametrize("sign_with", ["key", "both"])
@@ -210,12 +200,6 @@ def test_a_key_that_somebody_has_garbled_has_no_public_key() -> None:
     assert Webhook(signing_key="whsk_garbled").public_key is None
 
 
-def test_a_signature_of_another_kind_is_refused() -> None:
-    assert refusal(sign_with="rsa") == {
-        "sign_with": "There is no signature 'rsa'. Choose one of: secret, key, both."
-    }
-
-
 def test_without_the_package_a_key_is_refused_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -267,11 +251,6 @@ def test_github_headers_come_where_the_owner_wants_them() -> None:
 )
 def test_what_contradicts_is_refused(fields: dict[str, Any], refused: dict[str, str]) -> None:
     assert refusal(**fields) == refused
-
-
-def test_what_a_receiver_fetches_has_the_same_choices() -> None:
-    row = add(url="pull:", sign_with="both", github_headers=True)
-    assert (row.sign_with, row.github_headers_since is None) == ("both", False)
 
 
 def test_an_update_that_contradicts_changes_nothing() -> None:

@@ -8,13 +8,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from guestbook.lib import clock
 from guestbook.outbound import webhooks
 from guestbook.outbound.formats.bodies import MENTIONING_EVENTS
 from guestbook.outbound.webhooks import Refused
-from guestbook.storage import database, row_changes
+from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import Attempt, Delivery, Webhook
+from guestbook.storage.models import Webhook
 from tests.support import factories
 
 URL = "https://receiver.example/hook"
@@ -46,17 +45,6 @@ def update(row: Webhook, **fields: Any) -> Webhook:
     return found
 
 
-def attempt(delivery_id: str, number: int) -> Attempt:
-    return Attempt(
-        delivery_id=delivery_id,
-        number=number,
-        triggered_by="schedule",
-        started_at=clock.now(),
-        milliseconds=1,
-        request_headers={},
-    )
-
-
 def test_a_url_alone_gets_what_most_people_want() -> None:
     row = add()
     assert (row.url, row.name, row.format, row.events, row.headers) == (
@@ -75,11 +63,6 @@ def test_everything_may_be_given() -> None:
     assert row.headers == {"X-Token": "a:b", "Authorization": "Bearer x"}
 
 
-def test_a_host_of_any_length_makes_a_name_that_fits() -> None:
-    host = ".".join(["a" * 60] * 4)
-    assert add(url=f"https://{host}/").name == host[:80]
-
-
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
@@ -89,6 +72,13 @@ def test_a_host_of_any_length_makes_a_name_that_fits() -> None:
         ({"url": "pull"}, "Write pull: and nothing else."),
         ({"url": "PULL://x"}, "Write pull: and nothing else."),
         ({"url": "webmention:x"}, "Write webmention: and nothing else."),
+        (
+            {"url": "mailto:you@example.org"},
+            "To send e-mail, first set GUESTBOOK_SMTP_URL",
+        ),
+        ({"format_name": "email"}, "The format email needs a URL like mailto:you@example.org"),
+        ({"format_name": "webmention"}, "The format webmention needs the URL webmention:"),
+        ({"url": "webmention:", "format_name": "json"}, "The format webmention needs the URL webmention:"),
         ({"url": "pull:", "rate": "5/s"}, "Its receiver fetches the messages at its own speed"),
         ({"name": " "}, "The name must have 1 to 80 characters."),
         ({"name": "x" * 81}, "The name must have 1 to 80 characters."),
@@ -131,17 +121,6 @@ def test_each_wrong_field_gets_its_sentence() -> None:
     assert str(raised.value).startswith("The URL is missing. The name must have 1 to 80 characters. There is")
 
 
-def test_what_comes_without_a_url_is_refused_too() -> None:
-    with pytest.raises(Refused, match="The URL is missing"), database.writing() as session:
-        webhooks.add(session, {"name": "one"}, factories.settings())
-
-
-def test_one_may_be_added_that_is_not_sent_to_yet() -> None:
-    with database.writing() as session:
-        row_id = webhooks.add(session, {"url": URL}, factories.settings(), disabled=True).id
-    assert factories.the(Webhook, row_id).disabled_reason == "by_hand"
-
-
 def test_http_is_refused_where_https_is_required() -> None:
     strict = replace(factories.settings(), require_https_webhooks=True)
     with pytest.raises(Refused, match="must start with https://"), database.writing() as session:
@@ -164,56 +143,18 @@ def test_an_update_with_one_wrong_field_changes_nothing() -> None:
     assert (found.url, found.name, found.events) == (URL, "one", "comment.created")
 
 
-def test_a_new_url_ends_a_pause() -> None:
-    row = factories.webhook(paused_until=clock.now(), failures_in_a_row=7, unreachable_in_a_row=7)
-    with database.writing() as session:
-        webhooks.update(session, session.get_one(Webhook, row), {"url": URL + "/2"}, factories.settings())
-    found = factories.the(Webhook, row)
-    assert (found.paused_until, found.failures_in_a_row, found.unreachable_in_a_row) == (None, 0, 0)
-
-
-def test_a_ping_is_a_delivery_to_this_webhook_whatever_its_filter() -> None:
-    row = factories.webhook(events="comment.deleted")
-    factories.webhook(events="ping")
-    with database.writing() as session:
-        webhooks.store_sample(session, session.get_one(Webhook, row), factories.settings())
-    delivery = factories.one()
-    assert (delivery.webhook_id, delivery.event, delivery.status) == (row, "ping", "new")
-
-
-def test_the_last_attempt_is_the_one_with_the_highest_number() -> None:
-    delivery_id = factories.delivery(factories.webhook())
-    assert webhooks.last_attempt(db.session(), factories.one()) is None
-    with database.writing() as session:
-        for number in (2, 10, 1):
-            session.add(attempt(delivery_id, number))
-    found = webhooks.last_attempt(db.session(), factories.one())
-    assert found is not None
-    assert found.number == 10
-
-
 @pytest.mark.usefixtures("each_app")
 def test_to_delete_a_webhook_takes_its_deliveries_and_attempts_along() -> None:
     row, other = factories.webhook(), factories.webhook()
     many = [factories.delivery(row, status="processed") for _ in range(3)]
     factories.delivery(row)
     kept = factories.delivery(other)
-    with database.writing() as session:
-        session.add(attempt(many[0], 1))
+    factories.attempt(many[0], number=1)
     assert webhooks.delete(db.engine, row) == 4
     assert [delivery.id for delivery in factories.deliveries()] == [kept]
     assert factories.attempts() == []
     assert factories.the(Webhook, other)
     assert db.session.get(Webhook, row) is None
-
-
-def test_its_deliveries_go_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(row_changes, "BATCH_SIZE", 2)
-    row = factories.webhook()
-    for _ in range(5):
-        factories.delivery(row)
-    assert webhooks.delete(db.engine, row) == 5
-    assert db.session.scalars(select(Delivery)).all() == []
 
 
 @pytest.mark.parametrize(

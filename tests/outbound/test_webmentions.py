@@ -10,7 +10,6 @@ from flask import Flask
 from guestbook.comments import book, comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
-from guestbook.lib.errors import Refused
 from guestbook.outbound import webhooks
 from guestbook.outbound.sender import NO_ENDPOINT
 from guestbook.storage import database
@@ -62,18 +61,6 @@ def test_the_endpoint_of_each_page_is_found(page: DiscoveryPage, receiver: Recei
     (post,) = [request for request in receiver.requests if request.method == "POST"]
     assert post.headers["content-type"] == "application/x-www-form-urlencoded"
     assert not [name for name in post.headers if name.startswith(("webhook-", "x-"))]
-
-
-def test_there_are_23_of_them() -> None:
-    assert [int(page.what.partition(":")[0]) for page in DISCOVERY_PAGES] == list(range(1, 24))
-
-
-@pytest.mark.usefixtures("app")
-def test_it_is_off_by_default(receiver: Receiver) -> None:
-    sign(ONE.serve(receiver))
-    factories.run_pass()
-    assert factories.deliveries() == []
-    assert receiver.requests == []
 
 
 @pytest.mark.usefixtures("app")
@@ -130,14 +117,6 @@ def test_a_removed_comment_is_told_and_one_deleted_for_good_leaves_no_words(rece
     with database.writing() as session:
         book.delete(session, session.get_one(Comment, comment_id), factories.settings())
     assert not [row for row in factories.deliveries() if website in row.payload]
-
-
-@pytest.mark.usefixtures("app")
-@pytest.mark.parametrize(("status", "fate"), [(200, "processed"), (201, "processed"), (202, "processed")])
-def test_a_taken_webmention_is_done(status: int, fate: str, receiver: Receiver) -> None:
-    website = ONE.serve(receiver)
-    receiver.answer("/endpoint", Answer(status))
-    assert send(website).status == fate
 
 
 @pytest.mark.usefixtures("app")
@@ -236,17 +215,6 @@ def test_a_page_that_breaks_off_before_its_endpoint_is_read_again() -> None:
     assert rows[0].last_error == "The receiver closed the connection without a complete answer."
 
 
-def test_a_silent_website_ends_in_time(environ: dict[str, str]) -> None:
-    with (
-        running({**environ, "GUESTBOOK_TIMEOUT": "1"}) as app,
-        app.app_context(),
-        SocketReceiver(socket_receiver.silent) as silent,
-    ):
-        delivery = send(silent.url)
-        assert (delivery.status, delivery.last_error) == ("new", "The receiver did not answer in time.")
-        db.session.remove()
-
-
 @pytest.mark.usefixtures("app")
 def test_a_test_says_that_there_is_no_website() -> None:
     with database.writing() as session:
@@ -259,17 +227,3 @@ def test_a_test_says_that_there_is_no_website() -> None:
         delivery = webhooks.store_sample(session, row, factories.settings())
         assert delivery.status == "failed"
         assert "here is none" in (delivery.last_error or "")
-
-
-@pytest.mark.usefixtures("app")
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"url": "webmention:", "format_name": "json"},
-        {"url": "https://a.example/", "format_name": "webmention"},
-        {"url": "webmention:https://a.example/"},
-    ],
-)
-def test_the_format_and_its_url_belong_together(fields: dict[str, str]) -> None:
-    with pytest.raises(Refused), database.writing() as session:
-        webhooks.add(session, fields, factories.settings())
