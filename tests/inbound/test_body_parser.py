@@ -6,6 +6,7 @@ import re
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -29,12 +30,8 @@ def test_json_is_read_by_what_it_is_called_or_by_its_looks(kind: str) -> None:
     assert parse({"content-type": kind}, body) == {"a": [1, 2.5, None, True, "ü"]}
 
 
-def test_a_byte_order_mark_is_overlooked() -> None:
-    assert parse(JSON, b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
-
-
-@pytest.mark.parametrize("body", [b"5", b'"text"', b"null", b"[]"])
-def test_json_need_not_be_an_object(body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"5", b'"text"', b"null", b"[]", b'\xef\xbb\xbf{"a": 1}'])
+def test_json_need_not_be_an_object_and_may_have_a_byte_order_mark(body: bytes) -> None:
     assert parse(JSON, body) == json.loads(body)
 
 
@@ -46,12 +43,9 @@ def test_a_form_is_a_dict_of_texts() -> None:
     assert parse(FORM, body.encode()) == expected
 
 
-def test_githubs_form_gives_the_json_inside() -> None:
+def test_githubs_form_gives_the_json_inside_if_it_is_json() -> None:
     body = urlencode({"payload": json.dumps({"action": "opened", "title": "a+b & c"})}).encode()
     assert parse(FORM, body) == {"action": "opened", "title": "a+b & c"}
-
-
-def test_a_payload_that_is_no_json_is_a_field_like_others() -> None:
     assert parse(FORM, b"payload=hello") == {"payload": "hello"}
     with pytest.raises(BodyError, match="not valid JSON"):
         parse(FORM, b"payload={hello")
@@ -77,32 +71,29 @@ def test_a_form_with_files_is_a_dict_of_its_texts() -> None:
     assert parse(FILES, body) == expected
     assert parse({**FILES, "content-encoding": "gzip"}, gzip.compress(body)) == expected
 
-
-def test_a_form_with_files_gives_the_json_inside() -> None:
     thumb = ('name="thumb"; filename="thumb.jpg"', b"\xff\xd8")  # Plex sends both
-    assert parse(FILES, form_with_files(('name="payload"', b'{"event": "media.play"}'), thumb)) == {
-        "event": "media.play"
-    }
+    of_plex = form_with_files(('name="payload"', b'{"event": "media.play"}'), thumb)
+    assert parse(FILES, of_plex) == {"event": "media.play"}
 
 
 @pytest.mark.parametrize(
-    ("kind", "body", "sentence"),
+    ("boundary", "body", "sentence"),
     [
-        ("multipart/form-data", form_with_files(('name="a"', b"1")), "not the form"),
-        ("multipart/form-data; boundary=" + "x" * 71, b"--" + b"x" * 71, "not the form"),
-        ("multipart/form-data; boundary=ü", b"", "not the form"),
-        ("multipart/form-data; boundary=x", b"", "not the form"),
-        ("multipart/form-data; boundary=x", b"message=hello", "not the form"),
-        ("multipart/form-data; boundary=x", form_with_files(('name="a"', b"1"), end=b""), "cut off"),
-        ("multipart/form-data; boundary=x", b"--x\r\nX: y\r\n\r\n1\r\n--x--", "not the form"),
-        ("multipart/form-data; boundary=x", b"--x\r\n\xff: y\r\n\r\n1\r\n--x--", "not the form"),
-        ("multipart/form-data; boundary=x", form_with_files(("x\r\na:" * 800, b"1")), "not the form"),
-        ("multipart/form-data; boundary=x", form_with_files(*[('name="a"', b"1")] * 1001), "1,000 fields"),
+        ("", form_with_files(('name="a"', b"1")), "not the form"),
+        ("; boundary=" + "x" * 71, b"--" + b"x" * 71, "not the form"),
+        ("; boundary=ü", b"", "not the form"),
+        ("; boundary=x", b"", "not the form"),
+        ("; boundary=x", b"message=hello", "not the form"),
+        ("; boundary=x", form_with_files(('name="a"', b"1"), end=b""), "cut off"),
+        ("; boundary=x", b"--x\r\nX: y\r\n\r\n1\r\n--x--", "not the form"),
+        ("; boundary=x", b"--x\r\n\xff: y\r\n\r\n1\r\n--x--", "not the form"),
+        ("; boundary=x", form_with_files(("x\r\na:" * 800, b"1")), "not the form"),
+        ("; boundary=x", form_with_files(*[('name="a"', b"1")] * 1001), "1,000 fields"),
     ],
 )
-def test_what_is_no_form_with_files_is_refused(kind: str, body: bytes, sentence: str) -> None:
+def test_what_is_no_form_with_files_is_refused(boundary: str, body: bytes, sentence: str) -> None:
     with pytest.raises(BodyError, match=sentence):
-        parse({"content-type": kind}, body)
+        parse({"content-type": f"multipart/form-data{boundary}"}, body)
 
 
 @pytest.mark.parametrize(
@@ -159,17 +150,11 @@ def raw_deflate(body: bytes) -> bytes:
     return packer.compress(body) + packer.flush()
 
 
-@pytest.mark.parametrize(
-    ("encoding", "pack"),
-    [
-        ("gzip", gzip.compress),
-        ("X-GZIP", gzip.compress),
-        ("deflate", zlib.compress),
-        ("deflate", raw_deflate),
-    ],
-)
-def test_a_compressed_body_is_unpacked(encoding: str, pack: object) -> None:
-    assert callable(pack)
+PACKERS = [("gzip", gzip.compress), ("X-GZIP", gzip.compress), ("deflate", zlib.compress)]
+
+
+@pytest.mark.parametrize(("encoding", "pack"), [*PACKERS, ("deflate", raw_deflate)])
+def test_a_compressed_body_is_unpacked(encoding: str, pack: Callable[[bytes], bytes]) -> None:
     assert parse({**JSON, "content-encoding": encoding}, pack(b'{"a": 1}')) == {"a": 1}
 
 
@@ -192,9 +177,8 @@ def test_what_cannot_be_unpacked_is_refused(encoding: str, body: bytes) -> None:
         parse({**JSON, "content-encoding": encoding}, body)
 
 
-@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
-def test_a_bomb_is_not_unpacked(encoding: str, pack: object) -> None:
-    assert callable(pack)
+@pytest.mark.parametrize(("encoding", "pack"), PACKERS[::2])
+def test_a_bomb_is_not_unpacked(encoding: str, pack: Callable[[bytes], bytes]) -> None:
     bomb = pack(b" " * 100_000_000)
     assert len(bomb) < 1_000_000
     start = time.thread_time()
@@ -203,10 +187,12 @@ def test_a_bomb_is_not_unpacked(encoding: str, pack: object) -> None:
     assert time.thread_time() - start < 1
 
 
-def test_a_form_of_countless_escapes_is_refused_before_it_takes_up_the_memory() -> None:
+def test_a_form_of_countless_fields_or_escapes_is_refused_before_it_takes_up_the_memory() -> None:
     with pytest.raises(BodyError, match="more than 200,000 escaped characters"):
         parse(FORM, b"a=" + b"%41" * 300_000)
     assert parse(FORM, b"a=" + b"%41" * 1000) == {"a": "A" * 1000}
+    with pytest.raises(BodyError, match="more than 1,000 fields"):
+        parse(FORM, b"a&" * 100_000)
 
 
 @pytest.mark.parametrize(
@@ -241,12 +227,9 @@ def test_what_is_no_json_is_refused_with_the_reason(body: bytes, sentence: str) 
     assert re.fullmatch(r"The body .{5,200}\.", str(fault.value))
 
 
-def test_the_deepest_that_is_taken() -> None:
+def test_the_deepest_and_the_longest_number_are_taken() -> None:
     body = b"[" * DEPTH_LIMIT + b"]" * DEPTH_LIMIT
     assert json.dumps(parse(JSON, body)).encode() == body
-
-
-def test_a_number_of_a_hundred_digits_is_taken() -> None:
     assert parse(JSON, b"9" * 100) == 10**100 - 1
     assert parse(JSON, b"[1e308, -0.0]") == [1e308, 0.0]
 
@@ -255,11 +238,6 @@ def test_half_a_character_becomes_the_sign_for_what_is_lost() -> None:
     body = rb'{"cut \ud83d": ["\ud83d\ude00", "\ud83d", "\uDE00 \\ud800", {"a": "\ud800"}]}'
     assert parse(JSON, rb'["\uD83D"]') == parse(JSON, rb'["\udE00"]') == ["\ufffd"]
     assert parse(JSON, body) == {"cut \ufffd": ["😀", "\ufffd", "\ufffd \\ud800", {"a": "\ufffd"}]}
-
-
-def test_a_form_of_very_many_fields_is_refused() -> None:
-    with pytest.raises(BodyError, match="more than 1,000 fields"):
-        parse(FORM, b"a&" * 100_000)
 
 
 @pytest.mark.parametrize(

@@ -26,14 +26,8 @@ DAY = timedelta(days=1)
 
 def source(**columns: Any) -> str:
     """Add a source of GitHub's kind whose budget is one megabyte."""
-    given = {
-        "verify": "github",
-        "secret": inbound_factories.SECRET,
-        "action": "log",
-        "template": None,
-        "budget_mb": 1,
-    }
-    return inbound_factories.source(**{**given, **columns})
+    given = {"verify": "github", "secret": inbound_factories.SECRET, "action": "log", "budget_mb": 1}
+    return inbound_factories.source(**{"template": None, **given, **columns})
 
 
 def junk(client: FlaskClient, size: int = KB300) -> TestResponse:

@@ -98,111 +98,108 @@ def test_a_secret_of_standard_webhooks_is_taken_with_and_without_its_prefix() ->
     assert add(verify="standard", secret=key).secret == key
 
 
-@pytest.mark.parametrize(
-    ("fields", "field", "sentence"),
-    [
-        ({"name": ""}, "name", "The name must have 1 to 80 characters."),
-        ({"name": "n" * 81}, "name", "The name must have 1 to 80 characters."),
-        ({"verify": ""}, "verify", "Choose the way to verify: github, "),
-        ({"verify": "sha1"}, "verify", "There is no way to verify 'sha1'."),
-        ({"action": "mail"}, "action", "There is no action 'mail'."),
-        ({"verify": "stripe"}, "secret", "Paste the signing secret that Stripe shows"),
-        ({"verify": "slack", "secret": ""}, "secret", "Paste the signing secret that Slack shows"),
-        ({"verify": "stripe", "secret": "sk_live_1"}, "secret", "This is a key of Stripe’s API"),
-        ({"verify": "slack", "secret": "xoxb-1"}, "secret", "This is a token of Slack’s API"),
-        ({"verify": "standard", "secret": "not base64!"}, "secret", "The secret is not one of"),
-        ({"verify": "standard", "secret": "whpk_AAAA"}, "secret", "The public key must have 64"),
-        (
-            {"verify": "ed25519", "header": "X-Signature"},
-            "secret",
-            "Paste the public key that the sender shows",
-        ),
-        ({"verify": "ed25519", "header": "X-S", "secret": "abc"}, "secret", "The public key must have 64"),
-        ({"verify": "hmac"}, "header", "Name the header that carries the signature"),
-        ({"verify": "hmac", "header": "X_S"}, "header", "A header’s name has at most 64 letters"),
-        ({"verify": "hmac", "header": "Content-Type"}, "header", "Every request has the header Content-Type"),
-        ({**SIGNED, "hash": "md5"}, "hash", "There is no hash 'md5'. Choose one of: sha256, sha1, sha512."),
-        ({**SIGNED, "encoding": "base32"}, "encoding", "There is no encoding 'base32'."),
-        ({**SIGNED, "prefix": "a b"}, "prefix", "A prefix has at most 20 ASCII characters"),
-        ({**SIGNED, "prefix": "a,b"}, "prefix", "A prefix has at most 20 ASCII characters"),
-        ({**SIGNED, "prefix": "é"}, "prefix", "A prefix has at most 20 ASCII characters"),
-        ({**SIGNED, "prefix": "x" * 21}, "prefix", "A prefix has at most 20 ASCII characters"),
-        (
-            {**SIGNED, "tolerance": "0"},
-            "tolerance",
-            "The tolerance must be a number of seconds from 1 to 86,400",
-        ),
-        ({**SIGNED, "tolerance": "soon"}, "tolerance", "The tolerance must be a number of seconds"),
-        ({**SIGNED, "content": "{id}{body}"}, "content", "There is no signed content '{id}{body}'."),
-        (
-            {**SIGNED, "content": "{timestamp}.{body}"},
-            "timestamp_header",
-            "Name the header with the timestamp",
-        ),
-        ({**SIGNED, "timestamp_header": "X-Time"}, "content", "The timestamp is not signed, so it proves"),
-        (
-            {**SIGNED, "content": "{timestamp}.{body}", "timestamp_header": "X Time"},
-            "timestamp_header",
-            "A header’s name has at most 64 letters",
-        ),
-        (
-            {"verify": "ed25519", "header": "X-S", "secret": "0" * 64, "hash": "sha256"},
-            "hash",
-            "Ed25519 has a hash of its own, so none can be chosen. Leave it out.",
-        ),
-        (
+# The sentence by the field, and what is refused with it.
+PASTE, LONG_PREFIX = "Paste the ", "A prefix has at most 20 ASCII characters"
+TIMED = {**SIGNED, "content": "{timestamp}.{body}"}
+BY_KEY = {"verify": "ed25519", "header": "X-S"}
+WRONG: list[tuple[str, str, list[dict[str, Any]]]] = [
+    ("name", "The name must have 1 to 80 characters.", [{"name": ""}, {"name": "n" * 81}]),
+    ("verify", "Choose the way to verify: github, ", [{"verify": ""}]),
+    ("verify", "There is no way to verify 'sha1'.", [{"verify": "sha1"}]),
+    ("action", "There is no action 'mail'.", [{"action": "mail"}]),
+    ("preset", "There is no preset 'twilio'.", [{"preset": "twilio"}]),
+    ("secret", f"{PASTE}signing secret that Stripe shows", [{"verify": "stripe"}]),
+    ("secret", f"{PASTE}signing secret that Slack shows", [{"verify": "slack", "secret": ""}]),
+    ("secret", f"{PASTE}public key that the sender shows", [BY_KEY]),
+    ("secret", f"{PASTE}secret that Shopify shows", [{"verify": "", "preset": "shopify"}]),
+    ("secret", f"{PASTE}public key that Discord shows", [{"verify": "", "preset": "discord"}]),
+    ("secret", "This is a key of Stripe’s API", [{"verify": "stripe", "secret": "sk_live_1"}]),
+    ("secret", "This is a token of Slack’s API", [{"verify": "slack", "secret": "xoxb-1"}]),
+    ("secret", "The secret is not one of", [{"verify": "standard", "secret": "not base64!"}]),
+    (
+        "secret",
+        "The public key must have 64",
+        [{"verify": "standard", "secret": "whpk_AAAA"}, {**BY_KEY, "secret": "abc"}],
+    ),
+    ("secret", "A source that verifies nothing has no secret", [{"verify": "none", "secret": "x"}]),
+    (
+        "secret",
+        "The secret must have 1 to 200 characters",
+        [{"secret": text} for text in ("s" * 201, "a\nb", "a\0b", "\ud800")],
+    ),
+    ("secret", "A token is sent in a header", [{"verify": "token", "secret": "é"}]),
+    ("header", "Name the header that carries the signature", [{"verify": "hmac"}]),
+    (
+        "header",
+        "A header’s name has at most 64 letters",
+        [
+            {"verify": "hmac", "header": "X_S"},
+            {"verify": "token", "header": "X_Token"},
+            {"verify": "token", "header": "X-" * 33},
+        ],
+    ),
+    ("header", "Every request has the header Content-Type", [{"verify": "hmac", "header": "Content-Type"}]),
+    ("header", "Every request has the header Host", [{"verify": "token", "header": "Host"}]),
+    ("header", "Only a source that is verified by a token", [{"header": "X-Token"}]),
+    ("hash", "There is no hash 'md5'. Choose one of: sha256, sha1, sha512.", [{**SIGNED, "hash": "md5"}]),
+    (
+        "hash",
+        "Ed25519 has a hash of its own, so none can be chosen. Leave it out.",
+        [
+            {**BY_KEY, "secret": "0" * 64, "hash": "sha256"},
             {"verify": "", "preset": "discord", "secret": "0" * 64, "hash": "sha512"},
-            "hash",
-            "Ed25519 has a hash of its own",
-        ),
-        ({"hash": "sha1"}, "hash", "Only a source that is verified by hmac or ed25519"),
-        ({"preset": "twilio"}, "preset", "There is no preset 'twilio'."),
-        ({"verify": "", "preset": "shopify"}, "secret", "Paste the secret that Shopify shows"),
-        ({"verify": "", "preset": "discord"}, "secret", "Paste the public key that Discord shows"),
-        ({"verify": "none", "secret": "x"}, "secret", "A source that verifies nothing has no secret"),
-        ({"secret": "s" * 201}, "secret", "The secret must have 1 to 200 characters"),
-        ({"secret": "a\nb"}, "secret", "The secret must have 1 to 200 characters"),
-        ({"secret": "a\0b"}, "secret", "The secret must have 1 to 200 characters"),
-        ({"secret": "\ud800"}, "secret", "The secret must have 1 to 200 characters"),
-        ({"verify": "token", "secret": "é"}, "secret", "A token is sent in a header"),
-        ({"header": "X-Token"}, "header", "Only a source that is verified by a token"),
-        ({"verify": "token", "header": "X_Token"}, "header", "A header’s name has at most 64 letters"),
-        ({"verify": "token", "header": "X-" * 33}, "header", "A header’s name has at most 64 letters"),
-        ({"verify": "token", "header": "Host"}, "header", "Every request has the header Host"),
-        ({"template": "{{ payload }}"}, "template", "The action log needs no template"),
-        ({"action": "comment", "template": "{% if %}"}, "template", "Line 1 of the template: "),
-        ({"action": "comment", "template": "a\0"}, "template", "The template must be text without NUL"),
-        ({"action": "comment", "template": "\udfff"}, "template", "The template must be text without NUL"),
-        ({"action": "comment", "template": "x" * 8001}, "template", "A template has at most 8,000"),
-        (
-            {"action": "comment", "verify": "slack", "secret": "8f742231b1"},
-            "template",
-            "Write the template that makes the comment, or name a ready-made one: github",
-        ),
-    ],
-)
+        ],
+    ),
+    ("hash", "Only a source that is verified by hmac or ed25519", [{"hash": "sha1"}]),
+    ("encoding", "There is no encoding 'base32'.", [{**SIGNED, "encoding": "base32"}]),
+    ("prefix", LONG_PREFIX, [{**SIGNED, "prefix": text} for text in ("a b", "a,b", "é", "x" * 21)]),
+    (
+        "tolerance",
+        "The tolerance must be a number of seconds from 1 to 86,400",
+        [{**SIGNED, "tolerance": text} for text in ("0", "soon")],
+    ),
+    ("content", "There is no signed content '{id}{body}'.", [{**SIGNED, "content": "{id}{body}"}]),
+    ("content", "The timestamp is not signed, so it proves", [{**SIGNED, "timestamp_header": "X-Time"}]),
+    ("timestamp_header", "Name the header with the timestamp", [TIMED]),
+    (
+        "timestamp_header",
+        "A header’s name has at most 64 letters",
+        [{**TIMED, "timestamp_header": "X Time"}],
+    ),
+    ("template", "The action log needs no template", [{"template": "{{ payload }}"}]),
+    ("template", "Line 1 of the template: ", [{"action": "comment", "template": "{% if %}"}]),
+    (
+        "template",
+        "The template must be text without NUL",
+        [{"action": "comment", "template": text} for text in ("a\0", "\udfff")],
+    ),
+    ("template", "A template has at most 8,000", [{"action": "comment", "template": "x" * 8001}]),
+    (
+        "template",
+        "Write the template that makes the comment, or name a ready-made one: github",
+        [{"action": "comment", "verify": "slack", "secret": "8f742231b1"}],
+    ),
+]
+
+
+@pytest.mark.parametrize(("field", "sentence", "wrong"), WRONG)
 def test_what_is_wrong_is_refused_with_a_sentence_for_its_field(
-    fields: dict[str, Any], field: str, sentence: str
+    field: str, sentence: str, wrong: list[dict[str, Any]]
 ) -> None:
-    reasons = refusal(**fields)
-    assert list(reasons) == [field]
-    assert reasons[field].startswith(sentence)
+    for given in wrong:
+        reasons = refusal(**given)
+        assert list(reasons) == [field]
+        assert reasons[field].startswith(sentence)
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
     assert set(refusal(name="", secret="a\nb", header="X-Token")) == {"name", "secret", "header"}
 
 
-@pytest.mark.parametrize(
-    ("verify", "name"),
-    [
-        ("github", "github"),
-        ("standard", "guestbook"),
-        ("stripe", "stripe"),
-        ("token", "plain"),
-        ("none", "plain"),
-    ],
-)
+FITTING = {"github": "github", "standard": "guestbook", "stripe": "stripe", "token": "plain", "none": "plain"}
+
+
+@pytest.mark.parametrize(("verify", "name"), FITTING.items())
 def test_a_source_that_writes_comments_has_the_template_that_fits_its_sender(verify: str, name: str) -> None:
     row = add(verify=verify, action="comment", secret=GIVEN.get(verify))
     assert row.template == PRESETS[name]
@@ -288,22 +285,16 @@ def test_how_the_sender_signs_is_kept_and_a_part_of_it_is_changed() -> None:
     assert list(raised.value.fields) == ["header"]
 
 
-def test_large_payloads_are_forwarded_from_when_it_was_first_asked_for() -> None:
-    row = add(action="forward", in_full=True)
-    since = row.forwarded_in_full_since
+@pytest.mark.parametrize(
+    ("field", "column"), [("in_full", "forwarded_in_full_since"), ("relayed", "relayed_since")]
+)
+def test_the_time_since_which_something_is_wanted_stays_until_it_is_not(field: str, column: str) -> None:
+    row = add(action="forward", **{field: True})
+    since = getattr(row, column)
     assert since is not None
-    assert update(row, in_full=True).forwarded_in_full_since == since
-    assert update(row, name="Other").forwarded_in_full_since == since
-    assert update(row, in_full=False).forwarded_in_full_since is None
-
-
-def test_it_is_relayed_from_when_it_was_first_asked_for() -> None:
-    row = add(relayed=True)
-    since = row.relayed_since
-    assert since is not None
-    assert update(row, relayed=True).relayed_since == since
-    assert update(row, name="Other").relayed_since == since
-    assert update(row, relayed=False).relayed_since is None
+    assert getattr(update(row, **{field: True}), column) == since
+    assert getattr(update(row, name="Other"), column) == since
+    assert getattr(update(row, **{field: False}), column) is None
 
 
 def test_a_rotated_secret_is_good_beside_the_old_one_for_as_long_as_was_said() -> None:
