@@ -1,7 +1,5 @@
 """Handshakes: what Slack, Meta and GitHub ask before they send, and nothing else, is answered."""
 
-import hashlib
-import hmac
 import json
 
 import pytest
@@ -14,16 +12,10 @@ from guestbook.inbound.senders import (
     is_ping,
     meta_challenge,
     slack_challenge,
-    zoom_answer,
     zoom_challenge,
 )
 
 CHALLENGE = "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"
-
-
-def test_slacks_question_is_answered() -> None:
-    question = {"token": "Jhj5dZrVaK7ZwHHjRyZWjbDl", "challenge": CHALLENGE, "type": "url_verification"}
-    assert slack_challenge(json.dumps(question).encode()) == CHALLENGE
 
 
 @pytest.mark.parametrize(
@@ -73,34 +65,10 @@ def zoom_request(token: object) -> bytes:
     return json.dumps({"event": "endpoint.url_validation", "payload": {"plainToken": token}}).encode()
 
 
-def test_zooms_question_is_answered_with_a_signature() -> None:
-    challenge = zoom_challenge(zoom_request("qgg8vlvZRS6UYooatFL8Aw"))
-    assert challenge == "qgg8vlvZRS6UYooatFL8Aw"
-    answer = zoom_answer(challenge, "Jefe")
-    assert answer["plainToken"] == challenge
-    assert answer["encryptedToken"] == hmac.new(b"Jefe", challenge.encode(), hashlib.sha256).hexdigest()
-    wrong = [zoom_request(token) for token in (None, "a b", "x" * 201, ["a"])]
-    for body in (b"", b"[]", b"{", *wrong):
-        assert zoom_challenge(body) is None
+@pytest.mark.parametrize("token", [None, "a b", "x" * 201, ["a"]])
+def test_what_is_not_zooms_question_is_not_answered(token: object) -> None:
+    assert zoom_challenge(zoom_request(token)) is None
     assert zoom_challenge(b'{"event": "endpoint.url_validation", "payload": []}') is None
-    assert zoom_challenge(b'{"event": "meeting.started", "payload": {"plainToken": "a"}}') is None
-
-
-@pytest.mark.parametrize(
-    ("sent", "answer"),
-    [
-        ({"type": 1, "id": "1", "token": "t"}, {"type": 1}),
-        ({"type": 0, "version": 1}, None),
-        ({"type": 1, "event": {"type": "APPLICATION_AUTHORIZED"}}, None),
-        ({"type": 2, "data": {"name": "sign"}}, {"type": 4, "data": {"content": "✓", "flags": 64}}),
-    ],
-)
-def test_discord_gets_the_answer_that_it_wants(
-    sent: dict[str, object], answer: dict[str, object] | None
-) -> None:
-    body = json.dumps(sent).encode()
-    assert discord_answer(body) == answer
-    assert is_handshake("ed25519", body) == (sent["type"] in (0, 1) and "event" not in sent)
 
 
 def test_a_handshake_is_only_that_of_its_own_kind() -> None:

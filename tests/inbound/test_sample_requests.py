@@ -8,7 +8,6 @@ from flask import Flask, current_app
 from guestbook.inbound import ingest, samples, sources
 from guestbook.inbound.samples import SAMPLE_AGENT, SAMPLES, SampleEvent
 from guestbook.inbound.senders import SENDER_PRESETS
-from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.lib.verification.kinds import ED25519
 from guestbook.storage.database import db
@@ -93,14 +92,6 @@ def test_a_source_of_another_sender_takes_all_samples_and_plain_fields_first() -
     assert send(row, "checkout.session.completed").status == "processed"
     nothing = source("github", preset="", verify="none", secret="")
     assert send(nothing).status == "processed"
-
-
-def test_a_disabled_source_keeps_its_sample_waiting() -> None:
-    row = source("github")
-    inbound_factories.change(row, disabled_at=clock.now())
-    event_id = samples.send_sample(find(row), factories.settings())
-    inbound_factories.process(current_app)
-    assert factories.the(InboundEvent, event_id).status == "new"
 
 
 def test_what_only_the_sender_can_sign_is_refused() -> None:
