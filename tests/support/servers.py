@@ -9,7 +9,7 @@ from pathlib import Path
 DEBIAN_PYTHON = "/usr/bin/python3"
 MODULES = "/usr/lib/apache2/modules"
 # Of what setup.cfg names, all that serving a book needs.
-PACKAGES = "flask, flask_babel, flask_sqlalchemy, flask_wtf, jsonschema, requests, waitress, dotenv, wcwidth"
+PACKAGES = "flask, flask_babel, flask_sqlalchemy, flask_wtf, requests, waitress, dotenv, wcwidth"
 
 
 def chromium() -> str | None:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, NoReturn
 
 from flask import current_app, g, request
@@ -17,6 +16,7 @@ from guestbook.lib.json_schema import Schema
 from guestbook.web.api.api_call import Call, Calls
 
 Rules = Callable[[dict[str, Any]], Mapping[str, str]]  # checks beyond the schema: field → sentence
+Place = tuple[str | int, ...]  # the names and numbers that lead to a value in a body
 
 MOST_DIGITS = 100  # of a number in a body
 INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
@@ -49,7 +49,19 @@ PATTERN_ERRORS = {
 # The functions that views call look for these too, and say in better words what is wrong.
 LEFT_TO_VIEWS = {json_schema.VISIBLE}  # patterns
 CONDITIONS = ("if", "then", "else")  # of fields that go together
-SIZE_RULES: dict[type, str] = {list: "maxItems", dict: "maxProperties"}  # to check before all other rules
+NUMBERS = (int, float)
+PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
+    **{"string": str, "integer": int, "number": NUMBERS, "boolean": bool, "null": type(None)},
+    **{"array": list, "object": dict},
+}
+RULES: dict[str, type | tuple[type, ...]] = {  # a rule of JSON Schema → the values that it is about
+    **dict.fromkeys(("type", "enum"), object),
+    **dict.fromkeys(("pattern", "format", "minLength", "maxLength"), str),
+    **dict.fromkeys(("minimum", "maximum"), NUMBERS),
+    **dict.fromkeys(("minItems", "maxItems", "uniqueItems"), list),
+    **dict.fromkeys(("minProperties", "maxProperties"), dict),
+}
+SIZE_RULES = ("maxItems", "maxProperties")  # of what is larger, nothing else is checked
 
 
 def call() -> Call:
@@ -123,7 +135,7 @@ def _object_in_body(schema: Schema, rules: Rules | None = None) -> dict[str, Any
     try:
         found = _parse(request.get_data())
         _check(found, schema)
-    except RecursionError:  # from parsing, or from comparing lists, which needs more stack
+    except RecursionError:  # from parsing, or from comparing the items of a list
         raise BadRequest("The body nests lists or objects too deeply.") from None
     except Refused as error:
         raise _complete(error, found, schema, rules) from None
@@ -180,76 +192,73 @@ def _no_constant(name: str) -> NoReturn:
 
 def _check(value: object, schema: Schema) -> None:
     """Raise Refused with a sentence for each field that does not fit the schema."""
-    wrong = _too_large(value, schema)
-    if wrong:  # do not compare the items: that could take quadratic time
-        raise Refused.of(wrong)
-    validator, formats = _reader()
-    for error in validator(schema, format_checker=formats).iter_errors(value):
-        is_pattern = error.validator == "pattern" and error.validator_value in LEFT_TO_VIEWS
-        if is_pattern or error.relative_schema_path[0] in CONDITIONS:
-            continue
-        for field, sentence in _reasons(error):
-            if not field:
-                raise Refused(sentence)
-            wrong.setdefault(field, sentence)
+    wrong: dict[str, str] = {}
+    for place, sentence in _faults(value, schema, ()):
+        if not place:
+            raise Refused(sentence)
+        inner = next((part for part in place[:0:-1] if isinstance(part, str)), "")
+        wrong.setdefault(_short(str(place[0])), f"{_short(inner)}: {sentence}" if inner else sentence)
     if wrong:
         raise Refused.of(wrong)
 
 
-def _too_large(value: object, schema: Schema) -> dict[str, str]:
-    """Return a sentence for each field with too many items."""
-    wrong: dict[str, str] = {}
-    given: dict[str, Any] = value if isinstance(value, dict) else {}
-    for name, wanted in schema["properties"].items():
-        found: Any = given.get(name)
-        rule = SIZE_RULES.get(type(found), "")
-        if rule in wanted and len(found) > wanted[rule]:
-            wrong[name] = SCHEMA_ERRORS[rule].format(wanted=wanted[rule])
-    return wrong
+def _faults(found: Any, schema: Schema, place: Place) -> Iterator[tuple[Place, str]]:
+    """Give the place of each fault with a sentence; an empty place means the whole value."""
+    for rule, wanted in schema.items():
+        if isinstance(found, RULES.get(rule, ())) and not _fits(rule, found, wanted):
+            yield place, _sentence(rule, wanted, found)
+            if rule in SIZE_RULES:
+                return
+    if isinstance(found, list) and "items" in schema:
+        for number, item in enumerate(found):
+            yield from _faults(item, schema["items"], (*place, number))
+    if isinstance(found, dict) and "object" in json_schema.types(schema):
+        yield from _faults_of_object(found, schema, place)
 
 
-@cache
-def _reader() -> tuple[Any, Any]:
-    # Imported with the first request: it would slow down the start of every command.
-    from jsonschema import Draft202012Validator, FormatChecker
-    from jsonschema.validators import extend
-
-    formats = FormatChecker(formats=())
-    formats.checks("date-time", raises=(ValueError, OverflowError))(_is_moment)
-    return extend(Draft202012Validator, {"pattern": _match_pattern}), formats
-
-
-def _match_pattern(_validator: object, pattern: str, text: object, _schema: Schema) -> Iterator[Exception]:
-    """Match like the regular expressions of JSON Schema: `$` does not match before a final line feed."""
-    from jsonschema import ValidationError
-
-    if isinstance(text, str) and not re.search(re.sub(r"\$(?=$|\))", r"\\Z", pattern), text):
-        yield ValidationError("")
-
-
-def _is_moment(text: object) -> bool:
-    return not isinstance(text, str) or bool(RFC3339_TIME.fullmatch(text) and moment(text))
-
-
-def _reasons(error: Any) -> Iterator[tuple[str, str]]:
-    """Give each wrong field with a sentence; an empty name means the whole value."""
-    place = _short(str(error.path[0])) if error.path else ""
-    wanted, found = error.validator_value, error.instance
-    if error.validator == "required":
-        missing = [name for name in wanted if name not in found]
-        inside = [(place, f"{', '.join(missing)} is missing.")]
-        yield from inside if place else ((name, "This is missing.") for name in missing)
-    elif error.validator == "additionalProperties" and "properties" in error.schema:
-        known = error.schema["properties"]
-        strange = [name for name in found if name not in known][:NAMED_FIELDS_LIMIT]
-        fields = f"The fields are {', '.join(known)}." if known else "This call takes none."
-        for name in map(_short, strange):
-            what = f"field {name}" if place else "such field"
-            yield place or name, f"There is no {what}. {fields}"
+def _faults_of_object(found: dict[str, Any], schema: Schema, place: Place) -> Iterator[tuple[Place, str]]:
+    known, others = schema.get("properties", {}), schema["additionalProperties"]
+    for name, value in found.items():
+        yield from _faults(name, schema.get("propertyNames", {}), place)
+        if name in known or others:
+            yield from _faults(value, known.get(name, others), (*place, name))
+    strange = [] if others else [name for name in found if name not in known]
+    fields = f"The fields are {', '.join(known)}." if known else "This call takes none."
+    for name in strange[:NAMED_FIELDS_LIMIT]:
+        what = f"field {_short(name)}" if place else "such field"
+        yield place or (name,), f"There is no {what}. {fields}"
+    missing = [name for name in schema.get("required", ()) if name not in found]
+    if missing and place:
+        yield place, f"{', '.join(missing)} is missing."
     else:
-        inner = next((part for part in list(error.path)[:0:-1] if isinstance(part, str)), "")
-        sentence = _sentence(str(error.validator), wanted, found)
-        yield place, f"{_short(inner)}: {sentence}" if inner else sentence
+        yield from (((name,), "This is missing.") for name in missing)
+
+
+def _fits(rule: str, found: Any, wanted: Any) -> bool:
+    if rule == "type":  # In Python, True and False are numbers.
+        kinds = json_schema.types({"type": wanted})
+        return (
+            "boolean" in kinds
+            if isinstance(found, bool)
+            else any(isinstance(found, PYTHON_TYPES[kind]) for kind in kinds)
+        )
+    if rule == "enum":
+        return found in wanted
+    if rule == "pattern":  # As in JSON Schema, `$` does not match before a final line feed.
+        return wanted in LEFT_TO_VIEWS or bool(re.fullmatch(wanted.removesuffix("$"), found))
+    if rule == "format":
+        return wanted != "date-time" or _is_moment(found)
+    if rule == "uniqueItems":
+        return len({json.dumps(item, sort_keys=True) for item in found}) == len(found)
+    size = found if isinstance(found, NUMBERS) else len(found)
+    return bool(size >= wanted if rule.startswith("min") else size <= wanted)
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return bool(RFC3339_TIME.fullmatch(text) and moment(text))
+    except ValueError:
+        return False
 
 
 def _sentence(rule: str, wanted: Any, found: Any) -> str:

@@ -18,14 +18,14 @@ def send(program: ApiClient, body: str) -> tuple[int, float]:
     return answer.status_code, time.process_time() - start
 
 
-def test_lists_that_are_deep_and_alike_are_refused(program: ApiClient) -> None:
-    body = f'{{"url": "http://receiver.example/", "events": [{DEEP}, {DEEP}]}}'
-    assert send(program, body)[0] == 400
+def test_a_body_that_no_parser_follows_is_refused(program: ApiClient) -> None:
+    assert send(program, "[" * 50_000 + "]" * 50_000)[0] == 400
 
 
 @pytest.mark.parametrize(
     "body",
     [
+        f'{{"url": "http://receiver.example/", "events": [{DEEP}, {DEEP}]}}',
         f'{{"url": "http://receiver.example/", "events": {OBJECTS}}}',
         f'{{"url": "http://receiver.example/", "events": [{OBJECTS}, {OBJECTS[:-1]}, 1]]}}',
         f'{{"url": "http://receiver.example/", "events": {json.dumps(["ping"] * 6000)}}}',
@@ -33,10 +33,9 @@ def test_lists_that_are_deep_and_alike_are_refused(program: ApiClient) -> None:
         json.dumps({"url": "http://a.example/", "headers": {f"X-{n}": [n] for n in range(4000)}}),
         json.dumps({str(number): [number] for number in range(4000)}),
     ],
-    ids=["objects", "lists of objects", "names", "a url", "headers", "unknown fields"],
+    ids=["deep lists", "objects", "lists of objects", "names", "a url", "headers", "unknown fields"],
 )
 def test_a_body_of_thousands_of_parts_is_refused_at_once(program: ApiClient, body: str) -> None:
-    send(program, "{}")  # so that the library is there
     status, seconds = send(program, body)
     assert status in (413, 422)
     assert seconds < 10

@@ -1,5 +1,6 @@
 """The document says what the API does: no address more, none less, and each in the words of JSON Schema."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.web.api import api_call, document, queue, request_reader
@@ -201,6 +202,18 @@ def test_every_rule_has_a_sentence() -> None:
     silent = {"description", "examples", "default"}
     rules = {rule for part in request_schemas() for rule in part}
     assert rules == {*ours, *silent, *request_reader.SCHEMA_ERRORS, *request_reader.CONDITIONS}
+
+
+def test_bodies_are_checked_as_json_schema_says() -> None:
+    junk: list[Any] = [None, True, 0, -1, 1.5, 10**9, "x", "0" * 32, "x" * 30_000, [], ["a", "a"]]
+    junk += [["0" * 32] * 600, [{"id": "0" * 32, "ok": 1}], {}, {"a": "b"}, {"a b": "c"}, {"hash": 1}]
+    for name, schema in REQUEST_BODIES.items():
+        alone = {rule: part for rule, part in schema.items() if rule not in ("if", "then", "else")}
+        validator = Draft202012Validator(alone, format_checker=FormatChecker(("date-time",)))
+        for field, value in itertools.product(schema["properties"], junk):
+            body = {field: value}
+            found = [*request_reader._faults(body, schema, ())]
+            assert bool(found) is not validator.is_valid(body), (name, body)
 
 
 def test_commands_start_without_what_only_the_api_or_the_server_needs() -> None:
