@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import requests
 from flask import Flask
@@ -56,7 +57,7 @@ ADMIN_PAGES = (
 )
 TIMEOUT = 60  # seconds
 READS, WEBHOOKS, CLICKS = 10.0, 5.0, 1.0  # a second
-Steps = Iterator[None]  # each step is an action; the first one prepares
+Action = Callable[[], None]
 
 
 @dataclass(slots=True)
@@ -82,33 +83,26 @@ class Traffic:
     @contextmanager
     def running(self, comments: float) -> Iterator[None]:
         """Do all of it until the block ends, with so many comments a second."""
-        actors: list[tuple[Callable[[requests.Session], Steps], float]]
         actors = [(self._visitor, comments / VISITORS)] * VISITORS
         actors += [(self._reader, READS), (self._sender, WEBHOOKS), (self._owner, CLICKS)]
         with ExitStack() as stack:
-            for actor, rate in actors:
+            for make, rate in actors:
                 if rate:
                     session = stack.enter_context(requests.Session())
                     session.trust_env = False
                     session.headers["X-Forwarded-For"] = _network()
-                    steps = actor(session)
-                    next(steps)
                     pause = partial(random.expovariate, rate)
-                    stack.enter_context(repeating(partial(next, steps), pause))
+                    stack.enter_context(repeating(make(session), pause))
             yield
 
     def _ask(
-        self, kind: str, session: requests.Session, method: str, path: str, wanted: int, **more: object
+        self, kind: str, session: requests.Session, path: str, wanted: int = 200, **sent: Any
     ) -> requests.Response | None:
-        """Send a request and log its time; return None when the answer is not the wanted one."""
-        start = time.perf_counter()
+        """Send a GET, or a POST with what is sent, and log its time; None when the answer is another one."""
+        start, method = time.perf_counter(), "POST" if sent else "GET"
         try:
             answer = session.request(
-                method,
-                self._site + path,
-                timeout=TIMEOUT,
-                allow_redirects=False,
-                **more,  # type: ignore[arg-type]  # by name
+                method, self._site + path, timeout=TIMEOUT, allow_redirects=False, **sent
             )
         except requests.RequestException as error:
             self.log.refused.append(type(error).__name__)
@@ -119,28 +113,29 @@ class Traffic:
         self.log.refused.append(f"{kind} {answer.status_code}")
         return None
 
-    def _visitor(self, session: requests.Session) -> Steps:
+    def _visitor(self, session: requests.Session) -> Action:
         token = temp_book.hidden_field(session.get(self._site, timeout=TIMEOUT).text, "token")
-        while True:
-            yield
+
+        def sign() -> None:
             session.headers["X-Forwarded-For"] = _network()
             form = {"token": token, "name": "Ada", "message": self._message()}
-            answer = self._ask("POST", session, "POST", "/comments", 303, data=form)
+            answer = self._ask("POST", session, "/comments", 303, data=form)
             if found := answer and SIGNED.search(answer.headers["Location"]):
                 self.log.comments.append(found[1])
 
-    def _reader(self, session: requests.Session) -> Steps:
-        while True:
-            yield
-            paths = ["/", "/", "/healthz"]
-            if self.log.comments:
-                comment = random.choice(self.log.comments)
-                paths += [f"/?before={comment}", f"/comments/{comment}"]
-            self._ask("GET", session, "GET", random.choice(paths), 200)
+        return sign
 
-    def _sender(self, session: requests.Session) -> Steps:
-        while True:
-            yield
+    def _reader(self, session: requests.Session) -> Action:
+        def read() -> None:
+            comment = random.choice(self.log.comments or [""])
+            paths = ["/", "/", "/healthz"]
+            paths += [f"/?before={comment}", f"/comments/{comment}"] if comment else []
+            self._ask("GET", session, random.choice(paths))
+
+        return read
+
+    def _sender(self, session: requests.Session) -> Action:
+        def send() -> None:
             event_id, now = ids.new(), int(time.time())
             body = json.dumps({"type": "roof.repaired", "text": self._message()}).encode()
             headers = {
@@ -149,27 +144,31 @@ class Traffic:
                 "webhook-timestamp": str(now),
                 "webhook-signature": signing.standard((self._key,), event_id, now, body),
             }
-            path = f"/hooks/{HOOK}"
-            answer = self._ask("webhook to us", session, "POST", path, 202, data=body, headers=headers)
+            answer = self._ask("webhook to us", session, f"/hooks/{HOOK}", 202, data=body, headers=headers)
             if answer:
                 self.log.events.append(answer.json()["id"])
 
-    def _owner(self, session: requests.Session) -> Steps:
+        return send
+
+    def _owner(self, session: requests.Session) -> Action:
         temp_book.log_in(session, self._site)
-        while True:
-            for path in ADMIN_PAGES:
-                yield
-                self._ask("admin page", session, "GET", path, 200)
-            yield
-            self._redeliver(session)
+        pages = itertools.cycle([*ADMIN_PAGES, ""])
+
+        def click() -> None:
+            if path := next(pages):
+                self._ask("admin page", session, path)
+            else:
+                self._redeliver(session)
+
+        return click
 
     def _redeliver(self, session: requests.Session) -> None:
-        page = self._ask("admin page", session, "GET", "/admin/deliveries/?status=processed", 200)
+        page = self._ask("admin page", session, "/admin/deliveries/?status=processed")
         if found := page and DELIVERY.search(page.text):
             path = f"/admin/deliveries/{found[1]}"
-            if page := self._ask("admin page", session, "GET", path, 200):
+            if page := self._ask("admin page", session, path):
                 form = {"csrf_token": temp_book.hidden_field(page.text, "csrf_token")}
-                if self._ask("redeliver", session, "POST", f"{path}/redeliver", 303, data=form):
+                if self._ask("redeliver", session, f"{path}/redeliver", 303, data=form):
                     self.log.redelivered.append(found[1])
 
     def _message(self) -> str:
