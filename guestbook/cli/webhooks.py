@@ -47,7 +47,7 @@ signing_key_option = click.option(
     "from standard input.",
 )
 fields_of_webhook = together(
-    click.option("--format", "format_name", type=Choice(list(FORMATS)), help="The format of the body."),
+    click.option("--format", type=Choice(list(FORMATS)), help="The format of the body."),
     click.option("--template", metavar="TEXT", help="A Jinja template of the body, which must be JSON."),
     click.option(
         "--event", "events", multiple=True, help=f"Send this event (repeatable): {', '.join(EVENTS)}."
@@ -113,7 +113,7 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
     if as_json:
         output.print_json(facts | ({} if fields["secret"] else {"secret": webhook.secret}))
         return
-    is_guessed = not fields["format_name"] and webhook.format not in ("json", "template")
+    is_guessed = not fields["format"] and webhook.format not in ("json", "template")
     output.say(
         f"Added webhook {webhook.id} for {webhook.events}.",
         is_guessed and f"Its format is {webhook.format}, as its URL suggests; --format chooses another.",

@@ -9,12 +9,16 @@ and `hint`. The settings of the book, in `storage/preferences.py`, are the examp
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from guestbook.lib import text
+
+VISIBLE = r"[^\s\x00-\x20\x7f-\xa0]"  # in a JSON Schema, matches a text that is not blank
 YES_OR_NO = ("yes", "no")  # what a form sends for a box that may be ticked
 EXACT_INPUT = {"spellcheck": "false", "autocomplete": "off", "autocapitalize": "none"}  # for what is no prose
+CODE_INPUT = {"class": "code", **EXACT_INPUT}
 URL_INPUT = {"inputmode": "url", **EXACT_INPUT}
 NUMBER_INPUT = {"inputmode": "numeric", "maxlength": 9, "class": "number-input"}
 
@@ -27,41 +31,61 @@ class Field:
 
     label: str
     hint: str  # for the owner and for programs; beside a box, what ticking it does
-    check: Check  # from what was typed to the value; raises ValueError with a sentence
-    control: str  # of the page: line, area, choice or box
+    check: Check  # from what was typed to the value; raises Refused or ValueError with a sentence
+    control: str  # of the page: line, area, choice, select, several or box
     schema: Mapping[str, Any]  # the keywords of its JSON Schema
     place: str = ""  # its page and heading, such as `book/Texts`; by default that of the field before
     choices: Mapping[str, str] = dataclasses.field(default_factory=dict)  # value → words on the page
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of the input, in HTML
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """Its JSON Schema with a description."""
+        return {"description": self.hint or self.label, **self.schema}
+
 
 def line(default: str, label: str, hint: str, check: Check, **more: Any) -> Any:
     """Return the attribute for a text in one line."""
-    return _attribute(default, label, hint, check, "line", {"type": "string"}, **more)
+    return _attribute(default, label, hint, check, "line", **more)
 
 
 def area(default: str, label: str, hint: str, check: Check, **more: Any) -> Any:
     """Return the attribute for a text in several lines."""
-    return _attribute(default, label, hint, check, "area", {"type": "string"}, **more)
+    return _attribute(default, label, hint, check, "area", **more)
 
 
 def number(default: int, label: str, hint: str, limits: range, **more: Any) -> Any:
     """Return the attribute for a whole number."""
     schema = {"type": "integer", "minimum": limits[0], "maximum": limits[-1]}
     check = partial(_number, limits=limits)
-    return _attribute(default, label, hint, check, "line", schema, attributes=NUMBER_INPUT, **more)
+    return _attribute(default, label, hint, check, "line", schema=schema, attributes=NUMBER_INPUT, **more)
 
 
 def choice(default: str, label: str, hint: str, choices: Mapping[str, str], **more: Any) -> Any:
     """Return the attribute for one of a few values, whose words are on the page in place of the hint."""
-    schema = {"type": "string", "enum": list(choices)}
     check = partial(_choice, choices=choices)
-    return _attribute(default, label, hint, check, "choice", schema, choices=choices, **more)
+    more = {"schema": {"type": "string", "enum": list(choices)}, "choices": choices} | more
+    return _attribute(default, label, hint, check, "choice", **more)
+
+
+def select(default: str, label: str, hint: str, check: Check, choices: Mapping[str, str], **more: Any) -> Any:
+    """Return the attribute for one of several values in a drop-down list; the value "" is none of them."""
+    more = {"schema": {"type": "string", "enum": list(filter(None, choices))}, "choices": choices} | more
+    return _attribute(default, label, hint, check, "select", **more)
+
+
+def several(
+    default: Sequence[str], label: str, hint: str, check: Check, choices: Mapping[str, str], **more: Any
+) -> Any:
+    """Return the attribute for some of several values, each with its box."""
+    items = {"type": "string", "enum": list(choices)}
+    schema = {"type": "array", "items": items, **more.pop("schema", {})}
+    return _attribute(default, label, hint, check, "several", schema=schema, choices=choices, **more)
 
 
 def box(default: bool, label: str, hint: str, **more: Any) -> Any:
     """Return the attribute for a yes or no."""
-    return _attribute(default, label, hint, _yes_or_no, "box", {"type": "boolean"}, **more)
+    return _attribute(default, label, hint, _yes_or_no, "box", schema={"type": "boolean"}, **more)
 
 
 def of(noun: type) -> dict[str, Field]:
@@ -75,20 +99,37 @@ def of(noun: type) -> dict[str, Field]:
     return found
 
 
+def typed(known: Mapping[str, Field], sent: Callable[[str], list[str]]) -> dict[str, Any]:
+    """Return what a form sent for each field, without the invisible characters that copying may add.
+
+    Browsers send nothing for a box that is not ticked.
+    """
+    return {name: _typed(field.control, sent(name)) for name, field in known.items()}
+
+
+def _typed(control: str, sent: list[str]) -> str | list[str]:
+    if control == "several":
+        return sent
+    if control == "box":
+        return as_typed(bool(sent))
+    clean = text.clean_text if control == "area" else text.clean_line
+    return clean(sent[0]).strip() if sent else ""
+
+
 def as_typed(value: object) -> str:
     """Return a value as a form shows it and sends it back."""
     return YES_OR_NO[not value] if isinstance(value, bool) else str(value)
 
 
 def checked(
-    known: Mapping[str, Field], typed: Iterable[tuple[str, str]]
+    known: Mapping[str, Field], given: Iterable[tuple[str, str]]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the values of what was typed, and a sentence for each field that is wrong."""
     values: dict[str, Any] = {}
     wrong: dict[str, str] = {}
-    for name, text in typed:
+    for name, value in given:
         try:
-            values[name] = known[name].check(text)
+            values[name] = known[name].check(value)
         except KeyError:
             wrong[name] = f"There is no setting {name}."
         except ValueError as error:
@@ -96,9 +137,8 @@ def checked(
     return values, wrong
 
 
-def _attribute(
-    default: object, label: str, hint: str, check: Check, control: str, schema: Mapping[str, Any], **more: Any
-) -> Any:
+def _attribute(default: object, label: str, hint: str, check: Check, control: str, **more: Any) -> Any:
+    schema = more.pop("schema", {"type": "string"})
     field = Field(label=label, hint=hint, check=check, control=control, schema=schema, **more)
     return dataclasses.field(default=default, metadata={"field": field})
 

@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from guestbook.lib import clock
+from guestbook.lib.fields import VISIBLE
 
 Schema = dict[str, Any]
 
 JSON = "application/json"
 JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID_PATTERN = "^[0-9a-f]{32}$"
-VISIBLE = r"[^\s\x00-\x20\x7f-\xa0]"  # matches a text that is not blank
 TEXT_SCHEMA: Schema = {"type": "string"}
 NUMBER_SCHEMA: Schema = {"type": "integer", "minimum": 0}
 ID_SCHEMA: Schema = {"type": "string", "pattern": ID_PATTERN}

@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from guestbook.lib import VERSION, clock, ed25519, ids, signing, validate
+from guestbook.lib import VERSION, clock, ed25519, ids, signing
 from guestbook.lib.errors import Refused
 from guestbook.outbound.delivery_tasks import DeliveryTask
 from guestbook.settings import installation
 from guestbook.storage import audit_log
 from guestbook.storage.models import Webhook
-from guestbook.storage.models.delivery import OLD_SECRET_SIGNS_FOR, SIGN_WITH, UNSIGNED_FORMATS
+from guestbook.storage.models.delivery import OLD_SECRET_SIGNS_FOR, UNSIGNED_FORMATS
 
 GITHUB_HEADERS = ("X-GitHub-Event", "X-GitHub-Delivery", "X-GitHub-Hook-ID")  # beside the signature
 
@@ -57,12 +56,13 @@ def _github(task: DeliveryTask) -> dict[str, str]:
 
 
 SET_FOR_GITHUB = frozenset(name.lower() for name in GITHUB_HEADERS)
+SIGNATURE_FIELDS = ("secret", "signing_key", "sign_with", "github_headers")
 NO_KEY_PAIR = "This webhook has no key, because only its secret signs."
 
 
 def taken_from(values: dict[str, Any]) -> dict[str, Any]:
     """Take what `change` wants out of a webhook's checked values."""
-    return {name: values.pop(name) for name in SIGNATURE_CHECKS if name in values}
+    return {name: values.pop(name) for name in SIGNATURE_FIELDS if name in values}
 
 
 def change(webhook: Webhook, wanted: Mapping[str, Any]) -> None:
@@ -92,7 +92,7 @@ def rotate_secret(
     session: Session, webhook: Webhook, overlap: timedelta = OLD_SECRET_SIGNS_FOR, given: str | None = None
 ) -> None:
     """Take a new secret, given or made here; the old one signs beside it for a while."""
-    fresh = _secret(given)
+    fresh = given_secret(given)
     if fresh == webhook.secret:
         raise Refused("The webhook has this secret already.", field="secret", only_here=True)
     webhook.rotate_secret(clock.now(), overlap, fresh)
@@ -106,7 +106,7 @@ def rotate_key(
     """Take a new key pair, given or made here; the old key signs beside the new one for a while."""
     if webhook.signing_key is None:
         raise Refused(NO_KEY_PAIR)
-    fresh = _private_key(given)
+    fresh = given_key(given)
     if fresh == webhook.signing_key:
         raise Refused("The webhook has this key already.", field="signing_key", only_here=True)
     try:
@@ -117,7 +117,7 @@ def rotate_key(
     audit_log.record_row(session, "rotated", webhook, "key")
 
 
-def _secret(given: str | None) -> str | None:
+def given_secret(given: str | None) -> str | None:
     """Return a secret that the receiver has already, or None where a new one is to be made.
 
     Both schemes sign with any of them: GitHub's with the text, Standard Webhooks with the key that it is.
@@ -134,7 +134,7 @@ def _secret(given: str | None) -> str | None:
     return typed
 
 
-def _private_key(given: str | None) -> str | None:
+def given_key(given: str | None) -> str | None:
     """Return a private key that signed for the receiver before, or None where a new one is to be made."""
     typed = (given or "").strip()
     if not typed:
@@ -158,14 +158,6 @@ def _take_key(webhook: Webhook, key: str) -> None:
         webhook.signing_key = key
     elif key != webhook.signing_key:
         webhook.rotate_key(clock.now(), key=key)
-
-
-SIGNATURE_CHECKS: dict[str, tuple[str, validate.Check]] = {
-    "secret": ("secret", _secret),
-    "signing_key": ("signing_key", _private_key),
-    "sign_with": ("sign_with", partial(validate.one_of, SIGN_WITH, field="sign_with", noun="signature")),
-    "github_headers": ("github_headers", bool),
-}
 
 
 def _refuse_unsigned(what: str, sign_with: str, github_headers: bool) -> None:

@@ -9,14 +9,12 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from guestbook import transport
-from guestbook.lib import byte_view, clock, ids, text, validate
+from guestbook.lib import byte_view, clock, ids, validate
 from guestbook.lib.encryption import Unreadable
 from guestbook.lib.errors import Refused, only_here
 from guestbook.lib.pull_url import PULL_URL
-from guestbook.lib.rate_counters import RateLimit
 from guestbook.lib.redaction import HIDDEN
 from guestbook.outbound import (
-    event_catalogue,
     formats,
     outbox,
     receiver_links,
@@ -26,6 +24,7 @@ from guestbook.outbound import (
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS, FORMATS_WITH_LINKS, FormatError, bodies, chat_urls
 from guestbook.outbound.formats.bodies import MENTIONING_EVENTS, MENTIONING_URL
+from guestbook.outbound.webhook_fields import DEFAULT_EVENTS, WEBHOOK_FIELDS
 from guestbook.queries import filtered_lists
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, preferences, row_changes
@@ -84,7 +83,6 @@ def refuse_kept_headers(lines: Sequence[str] | None, old: Mapping[str, str]) -> 
         )
 
 
-DEFAULT_EVENTS = ("comment.created",)
 DEFAULT_FORMAT = "json"
 PING = "ping"
 
@@ -107,7 +105,7 @@ def add(
     signatures = webhook_signatures.taken_from(values)
     guess = "template" if wording else chat_urls.suggest(values["url"]) or DEFAULT_FORMAT
     name = row_changes.free_name(session, Webhook, webhook_urls.name_of(values["url"]))
-    values = {"name": name, "format": guess, "events": _events(events), "headers": {}, **values}
+    values = {"name": name, "format": guess, "events": " ".join(events), "headers": {}, **values}
     webhook = Webhook(id=row_id or ids.new(), **values)
     webhook.url = webhook_urls.for_format(webhook.format, webhook.url, settings)
     refuse_unused(webhook.format, webhook.url, webhook, {})
@@ -220,25 +218,10 @@ def last_attempt(session: Session, delivery: Delivery) -> Attempt | None:
 
 def _checked(fields: Mapping[str, Any], settings: Settings, old_headers: Mapping[str, str]) -> dict[str, Any]:
     """Return the columns for the given fields; raises Refused with a sentence for each wrong field."""
-    checks: dict[str, tuple[str, validate.Check]] = {
-        "url": ("url", lambda value: webhook_urls.checked(value, settings)),
-        "name": ("name", validate.name),
-        "format_name": ("format", partial(validate.one_of, FORMATS, field="format", noun="format")),
-        "events": ("events", _events),
-        "headers": ("headers", lambda value: read_headers(value, old_headers)),
-        "rate": ("rate", _rate),
-        "moderation_links": ("moderation_links", bool),
-        "template": ("template", lambda value: text.clean_text(value or "") or None),
-        **webhook_signatures.SIGNATURE_CHECKS,
-    }
-    return validate.given(fields, checks)
-
-
-def _rate(value: str | None) -> str | None:
-    try:
-        return str(RateLimit.read(value)) if value and value.strip() else None
-    except ValueError as error:
-        raise Refused(str(error), field="rate") from None
+    checks = {name: field.check for name, field in WEBHOOK_FIELDS.items()}
+    checks["url"] = lambda value: webhook_urls.checked(value, settings)
+    checks["headers"] = lambda value: read_headers(value, old_headers)
+    return validate.all_of({name: partial(checks[name], value) for name, value in fields.items()})
 
 
 def _check_template(format_name: str, events: str, wording: str | None) -> None:
@@ -260,14 +243,6 @@ def _keep_template(session: Session, webhook: Webhook, wording: str | None) -> N
     elif webhook.format == "template" and wording:
         session.merge(Template(webhook_id=webhook.id, text=wording))
     session.flush()
-
-
-def _events(names: Sequence[str]) -> str:
-    if not names:
-        raise Refused("Choose at least one event, or nothing will ever be sent.", field="events")
-    for name in names:
-        validate.one_of(event_catalogue.EVENTS, name, field="events", noun="event")
-    return " ".join(dict.fromkeys(names))
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ class Preferences:
         "Title",
         "On the first page, in the browser’s tab and in every webhook.",
         _title,
+        schema={"type": "string", "pattern": fields.VISIBLE},
         place="book/Texts",
         attributes={"required": "", "dir": "auto"},
     )

@@ -71,23 +71,23 @@ def test_a_webhook_without_a_format_gets_the_one_of_its_url(url: str, format_nam
 
 @pytest.mark.parametrize("format_name", ["json", "slack"])
 def test_a_format_that_is_named_wins_over_the_url(format_name: str) -> None:
-    row = add(DISCORD, format_name=format_name)
+    row = add(DISCORD, format=format_name)
     assert (row.format, row.url) == (format_name, DISCORD)
 
 
 def test_what_the_format_lacks_in_the_url_is_refused() -> None:
     assert "chat_id=<chat>" in refused(add, TELEGRAM)["url"]
-    assert "must name ntfy’s topic" in refused(add, "https://receiver.example/", format_name="ntfy")["url"]
+    assert "must name ntfy’s topic" in refused(add, "https://receiver.example/", format="ntfy")["url"]
     row = add()
-    assert "chat_id=<chat>" in refused(update, row, format_name="telegram")["url"]
+    assert "chat_id=<chat>" in refused(update, row, format="telegram")["url"]
     assert factories.the(Webhook, row.id).format == "json"
-    assert refused(add, "https://ntfy.sh/" + "x/" * 989 + "t", format_name="ntfy")["url"].startswith(
+    assert refused(add, "https://ntfy.sh/" + "x/" * 989 + "t", format="ntfy")["url"].startswith(
         "The URL is longer"
     )
 
 
 def test_a_change_of_the_format_or_the_url_makes_the_url_work() -> None:
-    row = update(add("https://ntfy.example/a"), format_name="ntfy")
+    row = update(add("https://ntfy.example/a"), format="ntfy")
     assert (row.format, row.url) == ("ntfy", "https://ntfy.example/?topic=a")
     assert update(row, url="https://ntfy.example/b").url == "https://ntfy.example/?topic=b"
     assert update(row, name="Two").url == "https://ntfy.example/?topic=b"
@@ -105,13 +105,13 @@ def test_a_template_says_its_format_by_itself() -> None:
 
 
 def test_a_template_is_changed_kept_and_thrown_away_with_the_format() -> None:
-    row = add(format_name="template", template=GOOD)
+    row = add(format="template", template=GOOD)
     update(row, name="Two")
     assert templates() == {row.id: GOOD}
     update(row, template="[1]")
     assert templates() == {row.id: "[1]"}
     assert webhooks.template_of(db.session(), factories.the(Webhook, row.id)) == "[1]"
-    assert update(row, format_name="json").format == "json"
+    assert update(row, format="json").format == "json"
     assert templates() == {}
     assert webhooks.template_of(db.session(), factories.the(Webhook, row.id)) is None
 
@@ -119,9 +119,9 @@ def test_a_template_is_changed_kept_and_thrown_away_with_the_format() -> None:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"format_name": "template"}, "Write the template"),
-        ({"format_name": "template", "template": " \u200b "}, "Write the template"),
-        ({"format_name": "json", "template": GOOD}, "The format json has no template"),
+        ({"format": "template"}, "Write the template"),
+        ({"format": "template", "template": " \u200b "}, "Write the template"),
+        ({"format": "json", "template": GOOD}, "The format json has no template"),
         ({"template": "{% if %}"}, "Line 1 of the template: "),
         ({"template": "x" * 8001}, "A template has at most 8,000 characters."),
         (

@@ -56,7 +56,7 @@ def test_a_url_alone_gets_what_most_people_want() -> None:
 
 def test_everything_may_be_given() -> None:
     row = add(
-        name="  My   chat ", format_name="json", events=("ping", "comment.deleted", "ping"),
+        name="  My   chat ", format="json", events=("ping", "comment.deleted", "ping"),
         headers=("X-Token: a:b", "Authorization:Bearer x"),
     )  # fmt: skip
     assert (row.name, row.events) == ("My chat", "ping comment.deleted")
@@ -76,14 +76,14 @@ def test_everything_may_be_given() -> None:
             {"url": "mailto:you@example.org"},
             "To send e-mail, first set GUESTBOOK_SMTP_URL",
         ),
-        ({"format_name": "email"}, "The format email needs a URL like mailto:you@example.org"),
-        ({"format_name": "webmention"}, "The format webmention needs the URL webmention:"),
-        ({"url": "webmention:", "format_name": "json"}, "The format webmention needs the URL webmention:"),
+        ({"format": "email"}, "The format email needs a URL like mailto:you@example.org"),
+        ({"format": "webmention"}, "The format webmention needs the URL webmention:"),
+        ({"url": "webmention:", "format": "json"}, "The format webmention needs the URL webmention:"),
         ({"url": "pull:", "rate": "5/s"}, "Its receiver fetches the messages at its own speed"),
         ({"name": " "}, "The name must have 1 to 80 characters."),
         ({"name": "x" * 81}, "The name must have 1 to 80 characters."),
         ({"name": "\u202e\u200b"}, "The name must have 1 to 80 characters."),
-        ({"format_name": "xml"}, "There is no format 'xml'. Choose one of: json"),
+        ({"format": "xml"}, "There is no format 'xml'. Choose one of: json"),
         ({"events": ("comment",)}, "There is no event 'comment'. Choose one of: comment.created, "),
         ({"events": ()}, "Choose at least one event"),
         ({"headers": ("X-Token",)}, "The header 'X-Token' needs the form 'Name: value'."),
@@ -115,7 +115,7 @@ def test_a_rate_limit_is_removed_before_the_receiver_fetches() -> None:
 
 def test_each_wrong_field_gets_its_sentence() -> None:
     with pytest.raises(Refused) as raised:
-        add(url="", name="", format_name="xml", events=(), headers=("X",))
+        add(url="", name="", format="xml", events=(), headers=("X",))
     assert list(raised.value.fields) == ["url", "name", "format", "events", "headers"]
     assert raised.value.fields["url"] == "The URL is missing."
     assert str(raised.value).startswith("The URL is missing. The name must have 1 to 80 characters. There is")
@@ -232,9 +232,9 @@ def test_from_http_to_https_headers_keep_their_values() -> None:
     ("fields", "has_links"),
     [
         ({}, False),
-        ({"format_name": "slack"}, True),
-        ({"format_name": "slack", "moderation_links": False}, False),
-        ({"format_name": "json", "moderation_links": True}, True),
+        ({"format": "slack"}, True),
+        ({"format": "slack", "moderation_links": False}, False),
+        ({"format": "json", "moderation_links": True}, True),
         ({"url": "https://ntfy.sh/topic"}, False),  # everybody who guesses the topic reads it
         ({"url": "https://discord.com/api/webhooks/1/x"}, True),
     ],
@@ -246,11 +246,11 @@ def test_links_to_moderate_go_where_the_owner_chose_the_readers(
 
 
 def test_another_format_has_its_own_default_and_other_changes_leave_links_alone() -> None:
-    row = add(format_name="slack")
+    row = add(format="slack")
     since = row.moderation_links_since
     row = update(row, name="Chat", moderation_links=True)
     assert row.moderation_links_since == since
-    assert update(row, format_name="json").moderation_links_since is None
+    assert update(row, format="json").moderation_links_since is None
     assert update(row, name="Program").moderation_links_since is None
-    assert update(row, format_name="mattermost").moderation_links_since is not None
-    assert update(row, format_name="teams", moderation_links=False).moderation_links_since is None
+    assert update(row, format="mattermost").moderation_links_since is not None
+    assert update(row, format="teams", moderation_links=False).moderation_links_since is None

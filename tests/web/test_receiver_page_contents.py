@@ -202,7 +202,7 @@ def test_a_note_is_not_shown_in_the_spelling_of_a_chat_either(app: Flask) -> Non
 
 
 @pytest.mark.parametrize(
-    "changes", [{"format_name": "json"}, {"format_name": "ntfy", "url": "https://ntfy.sh/elsewhere"}]
+    "changes", [{"format": "json"}, {"format": "ntfy", "url": "https://ntfy.sh/elsewhere"}]
 )
 def test_what_was_made_before_a_change_of_the_url_or_format_is_not_shown(
     app: Flask, changes: dict[str, Any]
@@ -232,7 +232,7 @@ def test_other_changes_hide_nothing(app: Flask, ada: ReceiverPerson) -> None:
     with app.app_context():
         url = factories.the(Webhook, ada.webhook_id).url
         factories.delivery(ada.webhook_id, created_at=clock.now() - timedelta(minutes=1))
-        update_webhook(ada.webhook_id, {"url": url, "format_name": "json", "name": "New", "rate": "5/s"})
+        update_webhook(ada.webhook_id, {"url": url, "format": "json", "name": "New", "rate": "5/s"})
     page = ada.log()
     assert len(page.findall(".//tbody/tr")) == 1
     assert "are not shown" not in text(page)

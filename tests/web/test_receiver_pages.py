@@ -130,9 +130,9 @@ def test_a_link_that_is_over_closes_its_open_pages_too(
     ("changes", "is_over"),
     [
         ({"url": "https://other.example/hook"}, True),
-        ({"url": "webmention:", "format_name": "webmention"}, True),
-        ({"format_name": "mattermost"}, True),
-        ({"format_name": "json", "url": "https://receiver.example/new", "name": "New"}, False),
+        ({"url": "webmention:", "format": "webmention"}, True),
+        ({"format": "mattermost"}, True),
+        ({"format": "json", "url": "https://receiver.example/new", "name": "New"}, False),
     ],
 )
 def test_a_link_ends_where_the_webhook_goes_to_others(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib import clock, fields, text
+from guestbook.lib import clock, fields
 from guestbook.lib.fields import Field
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
@@ -35,7 +35,7 @@ def show(page: str) -> ResponseReturnValue:
 @pages.post("/embed/", defaults={"page": "embed"})
 def save(page: str) -> ResponseReturnValue:
     """Save all settings of a page."""
-    typed = {name: _sent(name, field) for name, field in _fields(page).items()}
+    typed = fields.typed(_fields(page), request.form.getlist)
     return responses.save(lambda: _save(page, typed), lambda error: _form(page, typed, error.fields))
 
 
@@ -57,13 +57,6 @@ def _form(page: str, values: Mapping[str, str], reasons: Mapping[str, str] | Non
         zones=clock.suggested_zones,
         frame_title=template_filters.title_for_sites(request_context.preferences()),
     )
-
-
-def _sent(name: str, field: Field) -> str:
-    """Return what the form sent for it. Browsers send nothing for a box that is not ticked."""
-    if field.control == "box":
-        return fields.as_typed(name in request.form)
-    return text.clean_text(request.form.get(name, "")).strip()
 
 
 def _fields(page: str) -> dict[str, Field]:

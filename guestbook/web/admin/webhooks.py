@@ -1,6 +1,5 @@
 """The pages of webhooks: add, edit, test, and see how they are doing."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -9,13 +8,14 @@ from typing import Any, Self
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib import clock, ids, text
+from guestbook.lib import clock, fields, ids, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.redaction import HIDDEN
-from guestbook.lib.text import clean_line, clean_text
+from guestbook.lib.text import clean_line
 from guestbook.outbound import webhook_signatures, webhook_urls, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.formats import CHAT_FORMATS, FORMATS, FORMATS_WITH_LINKS
+from guestbook.outbound.formats import CHAT_FORMATS
+from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS, WebhookFields
 from guestbook.outbound.webhook_urls import REBUILD_PRESETS
 from guestbook.outbound.webhooks import PayloadPreview
 from guestbook.queries import cron_status, filtered_lists, statistics, webhook_status
@@ -31,44 +31,21 @@ from guestbook.web.admin.row_actions import RowActions
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookForm:
-    """The fields of the form."""
+class WebhookForm(WebhookFields):
+    """The form of a webhook."""
 
     key: str = ""  # the id of the new webhook, so that a form sent twice adds one
-    url: str = ""
-    name: str = ""
-    format: str = ""  # "": the one that the URL suggests
-    events: Sequence[str] = webhooks.DEFAULT_EVENTS
-    headers: str = ""  # one per line
-    template: str = ""
-    rate: str = ""
-    moderation_links: str = ""  # yes, no, or "": the format's default
-    secret: str = ""  # of a new webhook: the one that the receiver has already
-    sign_with: str = SIGN_WITH[0]
-    signing_key: str = ""  # the private key whose public half the receiver has already
-    github_headers: str = "no"
     disabled: bool = False
     preset: str = ""  # the name of one that is chosen and not yet filled in
 
     @classmethod
     def read(cls) -> Self:
-        """Read the form, without the invisible characters that copying a secret may add."""
+        """Read the form."""
         sent = request.form
         key = sent.get("key", "")
         return cls(
+            **fields.typed(WEBHOOK_FIELDS, sent.getlist),
             key=key if ids.ID.fullmatch(key) else ids.new(),
-            url=clean_line(sent.get("url", "")),
-            name=clean_line(sent.get("name", "")),
-            format=sent.get("format", ""),
-            events=sent.getlist("events"),
-            headers=clean_text(sent.get("headers", "")),
-            template=clean_text(sent.get("template", "")),
-            rate=clean_line(sent.get("rate", "")),
-            moderation_links=sent.get("moderation_links", ""),
-            secret=clean_line(sent.get("secret", "")),
-            sign_with=sent.get("sign_with", ""),
-            signing_key=clean_line(sent.get("signing_key", "")),
-            github_headers=sent.get("github_headers", ""),
             disabled="disabled" in sent,
             preset=sent.get("preset", "") if sent.get("preset") in REBUILD_PRESETS else "",
         )
@@ -84,9 +61,9 @@ class WebhookForm:
             headers="\n".join(f"{name}: {_hidden(name, value)}" for name, value in webhook.headers.items()),
             template=template or "",
             rate=webhook.rate or "",
-            moderation_links="yes" if webhook.moderation_links_since else "no",
+            moderation_links=fields.as_typed(webhook.moderation_links_since is not None),
             sign_with=webhook.sign_with,
-            github_headers="yes" if webhook.github_headers_since else "no",
+            github_headers=fields.as_typed(webhook.github_headers_since is not None),
         )
 
     @property
@@ -110,7 +87,7 @@ class WebhookForm:
             preset="",
         )
 
-    def fields(self) -> dict[str, Any]:
+    def columns(self) -> dict[str, Any]:
         """Return the fields as `outbound.webhooks` takes them; the template only for its format.
 
         Raises Refused where a preset waits to be filled in or completed.
@@ -120,27 +97,22 @@ class WebhookForm:
         for field, typed in (("url", self.url), ("headers", self.headers)):
             if found := webhook_urls.placeholder_in(typed):
                 raise Refused(f"Write yours in place of {found}.", field=field)
-        fields: dict[str, Any] = {
+        given: dict[str, Any] = {
             "url": self.url,
             "name": self.name,
             "events": self.events,
             "rate": self.rate,
             "headers": [line for line in self.headers.splitlines() if line.strip()],
         }
-        if self.format:
-            fields["format_name"] = self.format
-        for name, chosen in (
-            ("moderation_links", self.moderation_links),
-            ("github_headers", self.github_headers),
-        ):
-            if chosen in ("yes", "no"):
-                fields[name] = chosen == "yes"
-        for name in ("sign_with", "secret", "signing_key"):
+        for name in ("moderation_links", "github_headers"):
+            if (chosen := getattr(self, name)) in fields.YES_OR_NO:
+                given[name] = chosen == "yes"
+        for name in ("format", "sign_with", "secret", "signing_key"):
             if typed := getattr(self, name):
-                fields[name] = typed
+                given[name] = typed
         if self.format in ("", "template"):
-            fields["template"] = self.template
-        return fields
+            given["template"] = self.template
+        return given
 
     def preview(self) -> PayloadPreview:
         """Return what the form would send."""
@@ -281,7 +253,7 @@ def change(webhook_id: str) -> ResponseReturnValue:
     try:
         with writing() as session:
             webhook = row_lookup.find_locked(Webhook, webhook_id)
-            webhooks.update(session, webhook, typed.fields(), request_context.settings())
+            webhooks.update(session, webhook, typed.columns(), request_context.settings())
             url = webhook.url
     except Refused as error:
         return _form(typed, error, row_lookup.find(Webhook, webhook_id)), 422
@@ -398,9 +370,8 @@ def _form(
         typed=typed,
         reasons=error.fields if error else {},
         webhook=webhook,
-        events=EVENTS,
-        formats=list(FORMATS),
-        formats_with_links=FORMATS_WITH_LINKS,
+        fields=WEBHOOK_FIELDS,
+        labels={name: field.label for name, field in WEBHOOK_FIELDS.items()} | {"preset": "Preset"},
         preview=preview,
         presets=webhook_urls.REBUILD_PRESETS,
         used_preset=webhook_urls.REBUILD_PRESETS.get(used_preset),
@@ -413,14 +384,14 @@ def _add(typed: WebhookForm) -> ResponseReturnValue:
         webhook = session.get(Webhook, typed.key)
         sentence = "This form was sent before. It added this webhook."
         if webhook is None:
-            fields, settings = typed.fields(), request_context.settings()
+            values, settings = typed.columns(), request_context.settings()
             if not typed.name:
-                del fields["name"]  # then it is named after its host
-            webhook = webhooks.add(session, fields, settings, row_id=typed.key, disabled=typed.disabled)
+                del values["name"]  # then it is named after its host
+            webhook = webhooks.add(session, values, settings, row_id=typed.key, disabled=typed.disabled)
             then = "enable it" if typed.disabled else "send a ping"
             given = "public key" if webhook.sign_with == "key" else "secret"
             sentence = f"The webhook is added. Give its {given} to the receiver, then {then}."
-            if fields.get("secret" if given == "secret" else "signing_key"):
+            if values.get("secret" if given == "secret" else "signing_key"):
                 sentence = f"The webhook is added with your {given.removeprefix('public ')}. Now {then}."
             if not webhooks.is_verified(webhook):
                 is_guessed = not typed.format and webhook.format in CHAT_FORMATS

@@ -7,12 +7,9 @@ from flask.typing import ResponseReturnValue
 from guestbook.auth import api_tokens
 from guestbook.lib import fields, json_schema
 from guestbook.lib.json_schema import (
-    TEXT_SCHEMA,
     TIME_SCHEMA,
-    VISIBLE,
     Schema,
     answer,
-    described,
     one_of,
     request,
 )
@@ -37,16 +34,12 @@ AUDIT_QUERY = (
 )
 
 LONGEST_SETTING = 20_000  # characters; what a setting really allows, its sentence says
-SHOWN_SETTINGS: Schema = {
-    name: described(dict(field.schema), field.hint or field.label)
-    for name, field in PREFERENCE_FIELDS.items()
-}
-SHOWN_SETTINGS["title"] |= {"pattern": VISIBLE}
+SHOWN_SETTINGS: Schema = {name: field.described for name, field in PREFERENCE_FIELDS.items()}
 SETTING_FIELDS: Schema = {
-    name: {**SHOWN_SETTINGS[name], "maxLength": LONGEST_SETTING}
-    if field.schema == TEXT_SCHEMA
-    else SHOWN_SETTINGS[name]
-    for name, field in PREFERENCE_FIELDS.items()
+    name: {**schema, "maxLength": LONGEST_SETTING}
+    if schema["type"] == "string" and "enum" not in schema
+    else schema
+    for name, schema in SHOWN_SETTINGS.items()
 }
 
 calls = Calls(

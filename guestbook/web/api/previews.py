@@ -23,15 +23,16 @@ from guestbook.lib.json_schema import (
 from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
+from guestbook.outbound.webhook_fields import DEFAULT_EVENTS, WEBHOOK_FIELDS
 from guestbook.outbound.webhook_shapes import EVENTS_SCHEMA
 from guestbook.outbound.webhook_urls import PLACEHOLDERS, REBUILD_EVENTS, REBUILD_PRESETS
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import VERIFY
+from guestbook.transport import urls
 from guestbook.web import request_context
 from guestbook.web.api import request_reader
 from guestbook.web.api.api_call import Calls
-from guestbook.web.api.webhooks import WEBHOOK_FIELDS
 from guestbook.web.row_lookup import find
 
 SENDER_PRESET: Schema = {
@@ -78,11 +79,9 @@ calls = Calls(
         ),
         "WebhookPreview": request(
             {
-                "url": described(
-                    {"type": "string", "maxLength": WEBHOOK_FIELDS["url"]["maxLength"]}, "Its URL."
-                ),
+                "url": described({"type": "string", "maxLength": urls.URL_LIMIT}, "Its URL."),
                 "format": one_of(*FORMATS, description="Without it, the one that the URL suggests."),
-                "events": described(WEBHOOK_FIELDS["events"], "The first one is shown."),
+                "events": described(dict(WEBHOOK_FIELDS["events"].schema), "The first one is shown."),
                 "template": described(TEMPLATE_FIELD, "For the format template."),
             }
         ),
@@ -153,7 +152,7 @@ def preview_webhook() -> ResponseReturnValue:
         request_context.settings().base_url,
         url=given.get("url", ""),
         format_name=given.get("format", ""),
-        events=given.get("events", webhooks.DEFAULT_EVENTS),
+        events=given.get("events", DEFAULT_EVENTS),
         wording=given.get("template", ""),
     )
     nothing = {"body": made.body or None, "error": made.error or None}

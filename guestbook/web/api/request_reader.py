@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 from flask import current_app, g, request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from guestbook.lib import ed25519, json_schema
+from guestbook.lib import ed25519, fields, json_schema
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import Schema
+from guestbook.outbound.webhook_fields import HEADER_NAME, HEADER_VALUE, SIGNING_KEY
 from guestbook.web.api.api_call import Call, Calls
 
 Rules = Callable[[dict[str, Any]], Mapping[str, str]]  # checks beyond the schema: field → sentence
@@ -37,9 +38,6 @@ SCHEMA_ERRORS = {
     "maxProperties": "At most {wanted} are allowed.",
     "minProperties": "At least one field is needed.",
 }
-SIGNING_KEY = "^whsk_[0-9A-Za-z+/]{43,86}={1,2}$"
-HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 section 5.6.2
-HEADER_VALUE = "^[ -~]*$"
 PATTERN_ERRORS = {
     json_schema.ID_PATTERN: "This is not an id: an id has 32 characters, 0 to 9 and a to f.",
     SIGNING_KEY: f"The signing key must be {ed25519.KEY_FORMS}.",
@@ -47,7 +45,7 @@ PATTERN_ERRORS = {
     HEADER_VALUE: "The value of a header must consist of printable ASCII characters.",
 }
 # The functions that views call look for these too, and say in better words what is wrong.
-LEFT_TO_VIEWS = {json_schema.VISIBLE}  # patterns
+LEFT_TO_VIEWS = {fields.VISIBLE}  # patterns
 CONDITIONS = ("if", "then", "else")  # of fields that go together
 NUMBERS = (int, float)
 PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {

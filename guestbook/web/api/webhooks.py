@@ -14,115 +14,43 @@ from guestbook.comments.backfill import (
     BackfillReport,
     BackfillRules,
 )
-from guestbook.lib import ed25519, signing, template_sandbox, validate
 from guestbook.lib.json_schema import (
     ID_SCHEMA,
     NUMBER_SCHEMA,
     TEXT_SCHEMA,
     TIME_SCHEMA,
-    URL_SCHEMA,
     Schema,
     answer,
     described,
-    line,
     one_of,
     or_null,
     request,
 )
 from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.formats import FORMATS, FORMATS_WITH_LINKS
-from guestbook.outbound.webhook_shapes import EVENTS_SCHEMA, WEBHOOK_SCHEMA
+from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
+from guestbook.outbound.webhook_shapes import WEBHOOK_SCHEMA
 from guestbook.queries import filtered_lists
 from guestbook.queries.statistics import COUNT_LIMIT
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
-from guestbook.storage.models.delivery import SIGN_WITH
-from guestbook.transport import urls
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import api_call, authentication, idempotency, request_reader
 from guestbook.web.api.api_call import DRY_RUN, FULL_PAGE_QUERY, OVERLAP_FIELD, Calls, list_of
-from guestbook.web.api.request_reader import HEADER_NAME, HEADER_VALUE, SIGNING_KEY
 from guestbook.web.row_lookup import find, find_locked
 
 MOST_BACKFILLED = 1000  # deliveries that a call makes, or a few more
 
-GIVEN_SECRET: Schema = {
-    "secret": {
-        "type": "string",
-        "minLength": signing.SHORTEST_SECRET,
-        "maxLength": signing.LONGEST_SECRET,
-        "description": f"The secret that the receiver has already: {signing.SECRET_FORMS}. "
-        "Without it a new one is made.",
-    }
-}
-GIVEN_KEY: Schema = {
-    "signing_key": {
-        "type": "string",
-        "pattern": SIGNING_KEY,
-        "maxLength": 100,
-        "description": f"The private key whose public half the receiver has already: {ed25519.KEY_FORMS}. "
-        "It signs alone, unless `sign_with` is `both`. No answer shows it.",
-    }
-}
-SIGNATURE_FIELDS: Schema = {
-    "sign_with": one_of(
-        *SIGN_WITH,
-        description="Sign with the secret, a key pair of Ed25519, or both. The key pair is made when it is "
-        "chosen first, and deleted when the secret alone is chosen.",
-    ),
-    "github_headers": {
-        "type": "boolean",
-        "description": "Send X-GitHub-Event, X-GitHub-Delivery and X-GitHub-Hook-ID too.",
-    },
-    **GIVEN_KEY,
-}
-OWN_HEADERS: Schema = {
-    "type": "object",
-    "description": "All extra headers of the webhook. Later, the values are shown as (hidden). "
-    "Of names that differ only in case, the last counts.",
-    "propertyNames": {"type": "string", "pattern": HEADER_NAME, "maxLength": urls.HEADER_NAME_LIMIT},
-    "additionalProperties": {
-        "type": "string",
-        "pattern": HEADER_VALUE,
-        "maxLength": urls.HEADER_VALUE_LIMIT,
-    },
-    "maxProperties": urls.OWN_HEADERS_LIMIT,
-}
-WEBHOOK_FIELDS: Schema = {
-    "url": {
-        **URL_SCHEMA,  # with a host in any script; what may be sent to, transport decides
-        "maxLength": urls.URL_LIMIT,
-        "examples": ["https://example.org/hook"],
-    },
-    "name": line(validate.NAME_LIMIT),
-    "format": one_of(
-        *FORMATS,
-        description="The format of the body. Without it, a new webhook gets the format of the chat service "
-        "whose URL it has, or json.",
-    ),
-    "template": described(
-        or_null({"type": "string", "maxLength": template_sandbox.SOURCE_LIMIT}),
-        "For the format template: a Jinja template whose result is the body, in JSON.",
-    ),
-    "events": {**EVENTS_SCHEMA, "minItems": 1, "maxItems": len(EVENTS), "uniqueItems": True},
-    "headers": OWN_HEADERS,
-    "rate": described(
-        {"type": ["string", "null"], "maxLength": 20},
-        "At most so many requests begin in any second or minute, such as 5/s or 30/m; null for no limit.",
-    ),
-    "moderation_links": {
-        "type": "boolean",
-        "description": "Put a link into messages about held comments, with which any reader can moderate; by "
-        f"default for {', '.join(FORMATS_WITH_LINKS)}.",
-    },
+WEBHOOK_CHANGES: Schema = {
+    **{name: field.described for name, field in WEBHOOK_FIELDS.items() if name != "secret"},
     "disabled": {
         "type": "boolean",
         "description": "Send nothing; deliveries wait until it is enabled. false ends a pause, too.",
     },
-    **SIGNATURE_FIELDS,
 }
+GIVEN_SECRET: Schema = {"secret": WEBHOOK_FIELDS["secret"].described}
+GIVEN_KEY: Schema = {"signing_key": WEBHOOK_FIELDS["signing_key"].described}
 SECRET_SCHEMA: Schema = {
     "secret": described(TEXT_SCHEMA, "The receiver verifies with it. It is shown in this answer only.")
 }
@@ -136,8 +64,8 @@ WARNINGS_SCHEMA: Schema = {
 calls = Calls(
     "webhooks",
     {
-        "NewWebhook": request(WEBHOOK_FIELDS | GIVEN_SECRET, required=("url",)),
-        "WebhookChanges": request(WEBHOOK_FIELDS, minProperties=1),
+        "NewWebhook": request(WEBHOOK_CHANGES | GIVEN_SECRET, required=("url",)),
+        "WebhookChanges": request(WEBHOOK_CHANGES, minProperties=1),
         "Test": request(
             {"event": one_of(*EVENTS, default="ping", description="Send an example of this event.")}
         ),
@@ -295,8 +223,6 @@ def _errors(fields: dict[str, Any]) -> Mapping[str, str]:
 def _fields(given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields as `outbound.webhooks` takes them."""
     fields = {name: value for name, value in given.items() if name != "disabled"}
-    if "format" in fields:
-        fields["format_name"] = fields.pop("format")
     if "headers" in fields:
         # Of names that differ only in case, the last counts.
         last = {name.lower(): f"{name}: {value}" for name, value in fields["headers"].items()}

@@ -40,8 +40,8 @@ def test_each_service_gets_the_comment_at_its_address_in_its_format(receiver: Re
     assert {*SERVICES} == {*CHAT_FORMATS}
     for name, (pasted, place, answer) in SERVICES.items():
         receiver.answer(place, answer)
-        add(receiver.url(pasted), format_name=name)
-    add(receiver.url("/template"), format_name="template", template=TEMPLATE)
+        add(receiver.url(pasted), format=name)
+    add(receiver.url("/template"), format="template", template=TEMPLATE)
     add(receiver.url("/json"))
     factories.sign(MESSAGE)
     factories.run_pass()
@@ -57,7 +57,7 @@ def test_each_service_gets_the_comment_at_its_address_in_its_format(receiver: Re
 
 @pytest.mark.usefixtures("app")
 def test_a_deleted_webhook_of_discord_is_disabled_at_once(receiver: Receiver) -> None:
-    hook, other = (add(receiver.url("/gone"), format_name=name) for name in ("discord", "json"))
+    hook, other = (add(receiver.url("/gone"), format=name) for name in ("discord", "json"))
     for place in ("/gone", "/gone?wait=true"):
         receiver.answer(place, Answer(404, body=b'{"code": 10015}'))
     factories.sign()
@@ -68,7 +68,7 @@ def test_a_deleted_webhook_of_discord_is_disabled_at_once(receiver: Receiver) ->
 
 @pytest.mark.usefixtures("app")
 def test_a_throttled_service_is_left_alone_for_as_long_as_its_body_says(receiver: Receiver) -> None:
-    hook = add(receiver.url("/hook"), format_name="discord")
+    hook = add(receiver.url("/hook"), format="discord")
     receiver.answer("/hook?wait=true", Answer(429, body=b'{"retry_after": 300.5}'))
     factories.sign()
     factories.run_pass()
@@ -79,15 +79,13 @@ def test_a_throttled_service_is_left_alone_for_as_long_as_its_body_says(receiver
 
 @pytest.mark.usefixtures("app")
 def test_a_pass_reads_the_answers_in_the_format_that_a_webhook_has_now(receiver: Receiver) -> None:
-    hook = add(receiver.url("/bot1:a/sendMessage?chat_id=5"), format_name="telegram")
+    hook = add(receiver.url("/bot1:a/sendMessage?chat_id=5"), format="telegram")
     receiver.answer("/bot1:a/sendMessage?chat_id=5", Answer(200, body=b'{"ok":false}'))
     factories.sign()
     factories.run_pass()
     assert factories.one().last_error == 'The receiver answered 200, but not that it is "ok".'
     with database.writing() as session:
-        webhooks.update(
-            session, session.get_one(Webhook, hook), {"format_name": "json"}, factories.settings()
-        )
+        webhooks.update(session, session.get_one(Webhook, hook), {"format": "json"}, factories.settings())
     factories.all_due()
     factories.run_pass()
     assert factories.one().status == "processed"

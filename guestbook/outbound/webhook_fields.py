@@ -1,0 +1,175 @@
+"""The fields of a webhook: the owner's form, the API's schemas and the checks are made from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from guestbook.lib import ed25519, fields, signing, template_sandbox, text, validate
+from guestbook.lib.errors import Refused
+from guestbook.lib.json_schema import URL_SCHEMA, line
+from guestbook.lib.rate_counters import RateLimit
+from guestbook.outbound import webhook_signatures
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.formats import FORMATS, FORMATS_WITH_LINKS
+from guestbook.storage.models.delivery import SIGN_WITH
+from guestbook.transport import urls
+
+DEFAULT_EVENTS = ("comment.created",)
+SIGNING_KEY = "^whsk_[0-9A-Za-z+/]{43,86}={1,2}$"
+HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 section 5.6.2
+HEADER_VALUE = "^[ -~]*$"
+HEADERS_SCHEMA = {
+    "type": "object",
+    "description": "All extra headers of the webhook. Later, the values are shown as (hidden). "
+    "Of names that differ only in case, the last counts.",
+    "propertyNames": {"type": "string", "pattern": HEADER_NAME, "maxLength": urls.HEADER_NAME_LIMIT},
+    "additionalProperties": {
+        "type": "string",
+        "pattern": HEADER_VALUE,
+        "maxLength": urls.HEADER_VALUE_LIMIT,
+    },
+    "maxProperties": urls.OWN_HEADERS_LIMIT,
+}
+
+
+def _events(names: Sequence[str]) -> str:
+    if not names:
+        raise Refused("Choose at least one event, or nothing will ever be sent.", field="events")
+    for name in names:
+        validate.one_of(EVENTS, name, field="events", noun="event")
+    return " ".join(dict.fromkeys(names))
+
+
+def _rate(value: str | None) -> str | None:
+    try:
+        return str(RateLimit.read(value)) if value and value.strip() else None
+    except ValueError as error:
+        raise Refused(str(error), field="rate") from None
+
+
+def _unchecked(value: Any) -> Any:
+    """Return it as it is: what is allowed depends on the settings or on the webhook."""
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookFields:
+    """What the owner says of a webhook, as a form sends it."""
+
+    url: str = fields.line(
+        "",
+        "URL",
+        "The book sends its messages there, such as https://example.org/hook. For e-mail write "
+        "mailto:you@example.org. If the receiver fetches them, write pull:.",
+        _unchecked,
+        # A host may be in any script. What may be sent to, transport decides.
+        schema={**URL_SCHEMA, "maxLength": urls.URL_LIMIT, "examples": ["https://example.org/hook"]},
+        attributes={"required": "", **fields.URL_INPUT},
+    )
+    name: str = fields.line(
+        "",
+        "Name",
+        "A new webhook without a name gets that of the host.",
+        validate.name,
+        schema=line(validate.NAME_LIMIT),
+        attributes={"autocomplete": "off"},
+    )
+    events: Sequence[str] = fields.several(
+        DEFAULT_EVENTS,
+        "Events",
+        "The events that it gets.",
+        _events,
+        {name: event.when for name, event in EVENTS.items()},
+        schema={"minItems": 1, "maxItems": len(EVENTS), "uniqueItems": True},
+    )
+    format: str = fields.select(
+        "",
+        "Format",
+        "The format of the body: json for programs, template for a template of yours, the others for chat "
+        "services. A new webhook without one gets that of the service at its URL, or json. For ntfy the URL "
+        "names the topic, such as https://ntfy.sh/my-topic. For Telegram it is "
+        "https://api.telegram.org/bot<token>/sendMessage?chat_id=<chat>.",
+        partial(validate.one_of, FORMATS, field="format", noun="format"),
+        {"": "automatic, from the URL", **{name: name for name in FORMATS}},
+    )
+    template: str = fields.area(
+        "",
+        "Template",
+        "For the format template: a Jinja template whose result is JSON, such as "
+        '{"text": {{ (comment.name ~ ": " ~ comment.message)|tojson }}}. It can use event, timestamp, '
+        "guestbook, and the event’s data: comment, sequence and reply, source and inbound, or webhook.",
+        lambda value: text.clean_text(value or "") or None,
+        schema={"type": ["string", "null"], "maxLength": template_sandbox.SOURCE_LIMIT},
+        attributes={"rows": 6, **fields.CODE_INPUT},
+    )
+    headers: str = fields.area(
+        "",
+        "Headers",
+        "Extra headers for each delivery, one per line, such as: Authorization: Bearer 1234. A value "
+        "(hidden) stays as it is.",
+        _unchecked,
+        schema=HEADERS_SCHEMA,
+        attributes=fields.CODE_INPUT,
+    )
+    rate: str = fields.line(
+        "",
+        "Rate limit",
+        "How many requests may begin, such as 30/m (in any minute) or 5/s (in any second). Leave it empty "
+        "for no limit. It is not for the URL pull:.",
+        _rate,
+        schema={"type": ["string", "null"], "maxLength": 20},
+        attributes=fields.EXACT_INPUT,
+    )
+    sign_with: str = fields.select(
+        SIGN_WITH[0],
+        "Signed with",
+        "The receiver shares the secret with you, so it could sign too. A key pair of Ed25519 has two "
+        "halves: the book signs with the private one, and the receiver verifies with the public one, which "
+        "the webhook’s page shows. The secret alone deletes the key.",
+        partial(validate.one_of, SIGN_WITH, field="sign_with", noun="signature"),
+        {"secret": "the secret", "key": "a key", "both": "the secret and a key"},
+    )
+    signing_key: str = fields.line(
+        "",
+        "Private key",
+        f"The private key whose public half the receiver has already: {ed25519.KEY_FORMS}. Leave it empty to "
+        "keep the present key, or to create one. It signs alone, unless both sign.",
+        webhook_signatures.given_key,
+        schema={"type": "string", "pattern": SIGNING_KEY, "maxLength": 100},
+        attributes=fields.CODE_INPUT,
+    )
+    secret: str = fields.line(
+        "",
+        "Secret",
+        f"The secret that the receiver has already: {signing.SECRET_FORMS}. Without it a new one is made.",
+        webhook_signatures.given_secret,
+        schema={
+            "type": "string",
+            "minLength": signing.SHORTEST_SECRET,
+            "maxLength": signing.LONGEST_SECRET,
+        },
+        attributes=fields.CODE_INPUT,
+    )
+    github_headers: str = fields.select(
+        "no",
+        "GitHub’s headers",
+        "Yes also sends X-GitHub-Event, X-GitHub-Delivery and X-GitHub-Hook-ID, for receivers written for "
+        "GitHub.",
+        bool,
+        {"no": "no", "yes": "yes"},
+        schema={"type": "boolean"},
+    )
+    moderation_links: str = fields.select(
+        "",
+        "Links to moderate",
+        "Messages about held comments have a link to publish or remove the comment without a login, for 7 "
+        f"days. Everybody who reads the message can use it. Automatic means yes for "
+        f"{', '.join(FORMATS_WITH_LINKS)}.",
+        bool,
+        {"": "automatic, by the format", "yes": "yes", "no": "no"},
+        schema={"type": "boolean"},
+    )
+
+
+WEBHOOK_FIELDS = fields.of(WebhookFields)
