@@ -254,27 +254,22 @@ LOOPS = "{% for a in payload.many %}" * 4 + "{{ a }}" + "{% endfor %}" * 4
 PAYLOAD = {"many": [["x"] * 5] * 20_000, "text": "a" * 300_000, "numbers": [10**4000] * 20}  # 0.9 MB
 # An owner's templates. Outgoing ones have no `payload`.
 TEMPLATES = {
-    "round to 6,000,000 digits": "{{ 1|round(6000000, 'ceil') }}",
-    "round before the point": "{{ 5|round(-300000000) }}",
     **{
         f"lists of lists, {name}": f"{LISTS}{{{{ b|{name} }}}}"
-        for name in ("string", "tojson", "replace('0', '1')", "upper", "e", "trim", "striptags", "wordcount")
+        for name in ("string", "tojson", "replace('0', '1')", "trim")
     },
     "lists of lists, printed": LISTS + "{{ b }}",
-    "lists of lists, added up": LISTS + "{{ b|sum(start=[]) }}",
     "lists of lists, as a key": LISTS + "{{ {1: b} }}",
     "doubled lists, compared": DOUBLED + DOUBLED.replace("a", "c") + "{{ a == c }}",
     "a text doubled": "{% set a = 'x' %}" + "{% set a = a ~ a %}" * 40,
     "many steps": "{% set a = [0] * 3000 %}{% for x in a %}{% for y in a %}{% endfor %}{% endfor %}",
     "a long template": "{{ 1 }}" * 1140,
     "deep brackets": "{{ " + "(" * 3900 + ")" * 3900 + " }}",
-    "a macro that calls itself": "{% macro a() %}{{ a() }}{{ a() }}{% endmacro %}{{ a() }}",
 }
 OF_LARGE_EVENTS = {
     "all of it": "{{ payload }}",
     "all of it as JSON": "{{ payload|tojson }}",
     "loops in loops": LOOPS,
-    "sorting": "{{ payload.many|map('first')|sort|length }}",
     "splitting": "{% for a in payload.many %}{% set b = payload.text.split('a') %}{% endfor %}",
     "replacing": "{% for a in payload.many %}{% set b = payload.text|replace('a', 'b') %}{% endfor %}",
     "searching": "{% for a in payload.many %}{% if 'b' in payload.text %}{% endif %}{% endfor %}",
