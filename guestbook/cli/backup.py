@@ -15,12 +15,10 @@ from guestbook.lib.text import counted, printable
 from guestbook.settings import database_url, secret_key
 from guestbook.storage import backup as backups
 from guestbook.storage import engine_setup
-from guestbook.storage.copy import book_copy
-from guestbook.storage.copy.book_copy import CopiedTable, CopyReport
-from guestbook.storage.copy.target import TargetAway
-from guestbook.storage.restore import replacement, sqlite_replacement
-from guestbook.storage.restore.replacement import Comparison, RestoreReport
-from guestbook.storage.restore.sqlite_replacement import StagedBook
+from guestbook.storage import migrate_to as migrating
+from guestbook.storage import restore as restoring
+from guestbook.storage.migrate_to import MoveReport, TargetAway
+from guestbook.storage.restore import Comparison, RestoreReport, StagedBook
 
 HAS_NO_KEY = (
     "Its secrets are encrypted. Keep a copy of the secret key elsewhere: without it nobody can read them{}."
@@ -93,15 +91,15 @@ def restore(file: Path, hold: bool, yes: bool, as_json: bool) -> None:
     of the backup. It makes a backup of the present book first. If it is interrupted, the present book stays.
     """
     settings = app_command.settings()
-    with sqlite_replacement.staged(settings, file) as staged_book:
-        with engine_setup.opened(settings) as engine, replacement.readable(engine):
-            found = replacement.compare(engine, staged_book)
+    with restoring.staged(settings, file) as staged_book:
+        with engine_setup.opened(settings) as engine, restoring.readable(engine):
+            found = restoring.compare(engine, staged_book)
         if not as_json:
             _describe(file, staged_book, found, hold)
         if not yes:
             output.ask("Replace the present book?", "Nothing was changed.", "restore", as_json=as_json)
-        held = sqlite_replacement.hold(staged_book) if hold else 0
-        report = replacement.run(settings, staged_book, progress=show_progress, waiting=say_waiting)
+        held = restoring.hold(staged_book) if hold else 0
+        report = restoring.run(settings, staged_book, progress=show_progress, waiting=say_waiting)
     if as_json:
         output.print_json(_document(staged_book, found, report, held))
     else:
@@ -170,66 +168,31 @@ def migrate_to(url: str, as_json: bool) -> None:
     """Copy the book to another database, and check the copy.
 
     Stop the web server, cron and workers first. URL is like GUESTBOOK_DATABASE_URL; with - it is read from
-    standard input, which hides its password. The database must be empty, or hold an earlier copy of this
-    book. If the command is interrupted, run it again: it copies only what is missing.
+    standard input, which hides its password. The database must be empty. If the command is interrupted, or
+    the book changes meanwhile, the database stays empty: run it again.
     """
     try:
-        report = book_copy.run(app_command.settings(), url, progress=show_progress, waiting=say_waiting)
+        report = migrating.run(app_command.settings(), url, progress=show_progress, waiting=say_waiting)
     except TargetAway as error:
         click.echo(f"The target cannot be used now: {printable(str(error))}.", err=True)
         sys.exit(TRY_LATER)
     if as_json:
-        output.print_json(_copied_document(report))
-    else:
-        _print_copy(report)
-    _refuse_bad_copy(report)
-    if not as_json:
-        rows = sum(one.book.rows for one in report.moved)
-        click.echo(f"\nThe copy in {report.place} is complete: {counted(rows, 'row')}, each compared.")
-        click.echo(NEXT)
+        output.print_json(_moved_document(report))
+        return
+    rows = [(name, one.rows, str(one)[:CHECKSUM_LENGTH]) for name, one in report.tables.items()]
+    output.print_table(("TABLE", "ROWS", "CHECKSUM"), rows, "")
+    total = counted(sum(one.rows for one in report.tables.values()), "row")
+    click.echo(f"\nThe copy in {report.place} is complete: {total}, each compared.")
+    click.echo(NEXT)
 
 
-def _print_copy(report: CopyReport) -> None:
-    output.print_table(
-        ("TABLE", "ROWS", "CHECKSUM", "COPIED", "THERE ALREADY", "REMOVED"),
-        [
-            (one.table.name, one.book.rows, str(one.book)[:CHECKSUM_LENGTH], *_row_counts(one).values())
-            for one in report.moved
-        ],
-        "",
-    )
-
-
-def _copied_document(report: CopyReport) -> dict[str, Any]:
+def _moved_document(report: MoveReport) -> dict[str, Any]:
+    """Return the report as JSON. The target was empty, and what differs was refused."""
+    always = {"there_already": 0, "removed": 0, "is_whole": True, "is_still": True}
     return {
         "target": report.place,
         "tables": [
-            {
-                "table": one.table.name,
-                "rows": one.book.rows,
-                "checksum": str(one.book),
-                **_row_counts(one),
-                "is_whole": one.is_whole,
-                "is_still": one.is_still,
-            }
-            for one in report.moved
+            {"table": name, "rows": one.rows, "checksum": str(one), "copied": one.rows, **always}
+            for name, one in report.tables.items()
         ],
     }
-
-
-def _row_counts(one: CopiedTable) -> dict[str, int]:
-    kept = one.book.rows - one.copied
-    return {"copied": one.copied, "there_already": kept, "removed": one.removed}
-
-
-def _refuse_bad_copy(report: CopyReport) -> None:
-    """Exit with 1 if the copy differs from the book."""
-    wrong = [one.table.name for one in report.moved if not one.is_whole]
-    if wrong:
-        raise click.ClickException(f"The copy differs from the book in {', '.join(wrong)}. Do not use it.")
-    written = [one.table.name for one in report.moved if not one.is_still]
-    if written:
-        raise click.ClickException(
-            f"The book has changed meanwhile in {', '.join(written)}. "
-            "Stop the web server, cron and workers everywhere, and run this again: it copies what is new."
-        )

@@ -13,10 +13,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from guestbook.lib import files
+from guestbook.lib.errors import Refused
 
 PASS, RELAY = "pass.lock", "relay.lock"  # names in the data folder
 BACKUP, RESTORE = "backup.lock", "restore.lock"
 RETRY_EVERY = 0.1  # seconds
+PASS_WAIT = 60.0  # seconds for the pass that is at work; one of crontab's ends within 50
 MODE = 0o600  # any user who can open the file can hold the lock for ever
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,15 @@ def taken(path: Path, *, patience: float = 0.0, waiting: Callable[[], None] = la
         yield is_ours
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def without_passes(data_dir: Path, waiting: Callable[[], None], others: str = "A pass") -> Iterator[None]:
+    """Wait for the pass of this machine, then keep passes away; raises Refused if it does not end."""
+    with taken(data_dir / PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet:
+        if not is_quiet:
+            raise Refused(f"{others} is still at work. Stop cron, and run this again.")
+        yield
 
 
 def _opened(path: Path) -> tuple[int | None, str]:

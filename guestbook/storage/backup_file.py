@@ -20,10 +20,9 @@ from sqlalchemy.schema import CreateTable
 from guestbook.lib import clock, encryption
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress
-from guestbook.storage.copy import checksum, table_reader
-from guestbook.storage.copy.checksum import Checksum
-from guestbook.storage.copy.table_reader import PlainTable
+from guestbook.storage import table_copy
 from guestbook.storage.database import VERSION_TABLE, Base
+from guestbook.storage.table_copy import Checksum, PlainTable
 
 APPLICATION_ID = 0x47426B70  # "GBkp"; https://www.sqlite.org/fileformat.html#application_id
 SQLITE_HEAD = b"SQLite format 3\0"
@@ -175,10 +174,10 @@ def copy_tables(
 
     The file has columns and primary keys, and nothing else that guards or finds rows.
     """
-    with table_reader.snapshot(engine) as book:
+    with table_copy.snapshot(engine) as book:
         tables = _reflected(book)
         plains = [_plain(table) for table in tables]
-        total = sum(table_reader.count(book, table) for table in plains)
+        total = sum(table_copy.count(book, table) for table in plains)
         with progress("Backing up", 2 * total) as step:
             for table, plain in zip(tables, plains, strict=True):
                 copy.execute(str(CreateTable(_like(table)).compile(dialect=sqlite.dialect())))
@@ -197,8 +196,8 @@ def _reflected(book: Connection) -> list[Table]:
 def _plain(reflected: Table) -> PlainTable:
     """Return how to read a table: a few rows at a time where one may have megabytes."""
     model = Base.metadata.tables.get(reflected.name)
-    plain = table_reader.plain(reflected)
-    return plain if model is None else replace(plain, at_once=table_reader.plain(model).at_once)
+    plain = table_copy.plain(reflected)
+    return plain if model is None else replace(plain, at_once=table_copy.plain(model).at_once)
 
 
 def _like(reflected: Table) -> Table:
@@ -223,11 +222,11 @@ def _copy(book: Connection, copy: sqlite3.Connection, table: PlainTable, step: C
     names = ", ".join(f'"{name}"' for name in table.names)
     places = ", ".join("?" * len(table.names))
     with copy:
-        for rows in checksum.chunks(book, table, written):
+        for rows in table_copy.chunks(book, table, written):
             copy.executemany(f'INSERT INTO "{table.name}" ({names}) VALUES ({places})', rows)
             step(len(rows))
     for row in copy.execute(f'SELECT {names} FROM "{table.name}"'):
-        again.add(checksum.pack(table, row))
+        again.add(table_copy.pack(table, row))
     step(again.rows)
     if again != written:
         raise Refused(f"The backup differs from the book in {table.name}. Nothing was changed.")

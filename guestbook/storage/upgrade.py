@@ -18,18 +18,15 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import pass_lock
-from guestbook.lib.errors import Refused
 from guestbook.lib.progress import Progress, in_silence
 from guestbook.settings import Settings, installation
 from guestbook.storage import backup, book_file, database, engine_setup, schema_version
 from guestbook.storage.backup import BackupReport
 from guestbook.storage.book_file import HostNote
-from guestbook.storage.copy.book_copy import PASS_WAIT
 from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.schema_version import Age
 
 GAVE_UP = "{}: the step to {} did not come to its end. Run this again: {}"
-STILL_AT_WORK = "A pass or another upgrade is still at work. Stop cron, and run this again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +56,9 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
     SQLAlchemy raises.
     """
     with (
-        pass_lock.taken(settings.data_dir / pass_lock.PASS, patience=PASS_WAIT, waiting=waiting) as is_quiet,
+        pass_lock.without_passes(settings.data_dir, waiting, "A pass or another upgrade"),
         engine_setup.opened(settings) as engine,
     ):
-        if not is_quiet:
-            raise Refused(STILL_AT_WORK)
         _suspend_foreign_keys(engine)
         with _alone(engine):
             stored = database.stored_version(engine)

@@ -20,7 +20,7 @@ from guestbook.storage import backup, backup_file, database, schema_version
 from guestbook.storage.database_errors import WrongVersion
 from tests.conftest import running, settings_for
 from tests.repo.test_schema import engine_on
-from tests.storage.copy.rows import dump, hostile, write
+from tests.storage.hostile_rows import dump, hostile, write
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.secret_keys import KEY

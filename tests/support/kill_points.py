@@ -23,9 +23,7 @@ from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.worker_pool import WorkerPool
 from guestbook.queue import claims
-from guestbook.storage import backup, row_changes
-from guestbook.storage.copy import target
-from guestbook.storage.restore import sqlite_replacement
+from guestbook.storage import backup, restore, row_changes, table_copy
 
 CHANGE_OF_TABLES = re.compile(r"\s*(CREATE|ALTER|DROP|(INSERT INTO|UPDATE) alembic_version)\b")
 WRITE = re.compile(r"\s*(CREATE|DROP|INSERT|UPDATE|DELETE|LOCK)\b")
@@ -144,8 +142,8 @@ def inside_backup() -> None:
 
 
 def inside_copy() -> None:
-    """Die when the second portion of deliveries is written in its transaction."""
-    insert = target.insert_rows
+    """Die when the second portion of deliveries is written in the transaction of migrate-to."""
+    insert = table_copy._insert
     portions = 0
 
     def insert_and_die(connection: Connection, table: Any, rows: Any) -> None:
@@ -155,7 +153,7 @@ def inside_copy() -> None:
         if portions == 2:
             die()
 
-    target.insert_rows = insert_and_die
+    table_copy._insert = insert_and_die
 
 
 def inside_upgrade() -> None:
@@ -181,7 +179,7 @@ def inside_restore() -> None:
 
     def is_book(connection: Connection) -> bool:
         name = str(connection.engine.url.database)
-        return sqlite_replacement.STAGING_FOLDER not in name and backup.UNFINISHED not in name
+        return restore.STAGING_FOLDER not in name and backup.UNFINISHED not in name
 
     def die_after_write(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
         nonlocal left

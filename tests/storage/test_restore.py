@@ -21,15 +21,14 @@ from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.progress import in_silence
 from guestbook.settings import Settings
-from guestbook.storage import backup, database, engine_setup, schema_version
+from guestbook.storage import backup, database, engine_setup, restore, schema_version
 from guestbook.storage.models import Webhook
-from guestbook.storage.restore import replacement, sqlite_replacement
-from guestbook.storage.restore.replacement import Comparison, RestoreReport, compare
+from guestbook.storage.restore import Comparison, RestoreReport, compare
 from tests.conftest import need_server, running, settings_for
 from tests.repo.test_schema import KINDS, engine_on
 from tests.storage import earlier_books
-from tests.storage.copy.rows import dump, hostile, write
 from tests.storage.earlier_books import rows
+from tests.storage.hostile_rows import dump, hostile, write
 from tests.storage.test_upgrade import assert_kept, by_name, fresh
 from tests.support import databases
 from tests.support.book import Book
@@ -62,14 +61,14 @@ def at(folder: Path) -> dict[str, str]:
 
 
 def restored(read: Settings, file: Path, *, hold: bool = False) -> RestoreReport:
-    with sqlite_replacement.staged(read, file) as staged:
+    with restore.staged(read, file) as staged:
         if hold:
-            sqlite_replacement.hold(staged)
-        return replacement.run(read, staged, progress=in_silence, waiting=lambda: None)
+            restore.hold(staged)
+        return restore.run(read, staged, progress=in_silence, waiting=lambda: None)
 
 
 def compared(read: Settings, file: Path) -> Comparison:
-    with sqlite_replacement.staged(read, file) as staged, engine_on(read.database_url) as engine:
+    with restore.staged(read, file) as staged, engine_on(read.database_url) as engine:
         return compare(engine, staged)
 
 
@@ -106,12 +105,12 @@ def test_a_restore_that_begins_again_keeps_one_backup_of_the_book(
     restored(there, file)
     conflicts = [OperationalError("SELECT", None, pymysql.OperationalError(1020, "changed"))]
 
-    def meet(*arguments: Any, then: Any = sqlite_replacement.continue_sequences) -> None:
+    def meet(*arguments: Any, then: Any = restore.continue_sequences) -> None:
         if conflicts:
             raise conflicts.pop()
         then(*arguments)
 
-    monkeypatch.setattr(sqlite_replacement, "continue_sequences", meet)
+    monkeypatch.setattr(restore, "continue_sequences", meet)
     report = restored(there, file)
     assert not conflicts
     assert report.before
@@ -178,9 +177,9 @@ def test_what_is_written_before_the_book_is_replaced_is_in_its_backup(
 ) -> None:
     """A visitor signs until the very moment in which nobody can write any more."""
     file = backup.write(each_book.settings, tmp_path / "b.db").path
-    with sqlite_replacement.staged(each_book.settings, file) as staged:
+    with restore.staged(each_book.settings, file) as staged:
         each_book.sign("late")
-        kept = replacement._Keeper.keep
+        kept = restore._Keeper.keep
 
         def keep(self: Any) -> Path:
             path = kept(self)
@@ -188,8 +187,8 @@ def test_what_is_written_before_the_book_is_replaced_is_in_its_backup(
                 assert rows(other)["comments"][0]["message"] == "late"  # readers see the old book
             return path
 
-        monkeypatch.setattr(replacement._Keeper, "keep", keep)
-        report = replacement.run(each_book.settings, staged, progress=in_silence, waiting=lambda: None)
+        monkeypatch.setattr(restore._Keeper, "keep", keep)
+        report = restore.run(each_book.settings, staged, progress=in_silence, waiting=lambda: None)
     assert report.rows["comments"] == 0
     assert report.before
     assert report.before.rows["comments"] == 1
@@ -249,9 +248,9 @@ def test_what_is_no_whole_backup_of_this_program_changes_nothing(home: Path, tmp
         with pytest.raises(Refused, match=why) as caught:
             restored(read, tmp_path / name)
         assert "\n" not in str(caught.value)
-        assert not (home / sqlite_replacement.STAGING_FOLDER).exists()
+        assert not (home / restore.STAGING_FOLDER).exists()
     assert dump(home / "guestbook.db") == before
-    folder = home / sqlite_replacement.STAGING_FOLDER
+    folder = home / restore.STAGING_FOLDER
     (folder / "mine").mkdir(parents=True)
     with pytest.raises(Refused, match="Directory not empty"):
         restored(read, file)

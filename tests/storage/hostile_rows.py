@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import Column, Integer
 
 from guestbook.storage.column_types import UtcTime
-from guestbook.storage.copy.table_reader import MARKER
 from guestbook.storage.database import Base
 
 TABLES = {table.name: table for table in Base.metadata.sorted_tables}
@@ -144,9 +143,7 @@ def change(path: Path, *sql: str) -> None:
 
 
 def dump(path: Path) -> Dump:
-    """Return every value of a book on SQLite as its bytes; the marker of a copy is left out."""
+    """Return every value of a book on SQLite as its bytes."""
     with closing(sqlite3.connect(path)) as raw:
         raw.text_factory = bytes
-        found = {name: sorted(raw.execute(f"SELECT * FROM {name}"), key=repr) for name in TABLES}
-    found["settings"] = [one for one in found["settings"] if one[0] != MARKER.encode()]
-    return found
+        return {name: sorted(raw.execute(f"SELECT * FROM {name}"), key=repr) for name in TABLES}

@@ -1,1 +1,0 @@
-"""A book moves to another database: its tables are copied, compared, and copied again where they differ."""
