@@ -157,7 +157,7 @@ def test_a_delivery_from_before_the_change_of_format_is_sent_as_it_is(
     use(f"smtp://127.0.0.1:{server.port}")
     hook = factories.webhook()
     factories.sign("Hello")
-    fields = {"url": OWNER, "format_name": "email"}
+    fields = {"url": OWNER, "format": "email"}
     factories.written(
         lambda session: webhooks.update(session, session.get_one(Webhook, hook), fields, factories.settings())
     )
@@ -209,7 +209,7 @@ def test_headers_of_ones_own_are_refused_for_no_e_mail_carries_them(book: Book) 
         factories.written(lambda session: webhooks.add(session, {"url": OWNER, "headers": headers}, settings))
     assert list(raised.value.fields) == ["headers"]
     mail, web = add(), factories.webhook(headers={"X-Room": "1"})
-    for id_, fields in ((mail, {"headers": headers}), (web, {"url": OWNER, "format_name": "email"})):
+    for id_, fields in ((mail, {"headers": headers}), (web, {"url": OWNER, "format": "email"})):
         with pytest.raises(Refused, match="An e-mail carries no headers of yours: remove X-Room"):
             factories.written(
                 lambda session, id_=id_, given=fields: webhooks.update(

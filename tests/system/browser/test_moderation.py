@@ -24,7 +24,7 @@ def link(app: Flask, open_context: OpenContext, receiver: Receiver) -> str:
     """The link in the message of a chat about a comment that a visitor has just written."""
     with app.app_context(), writing() as session:
         preferences.save(session, {"moderation": "all"})
-        fields = {"url": receiver.url(), "format_name": "slack"}
+        fields = {"url": receiver.url(), "format": "slack"}
         webhooks.add(session, fields, factories.settings())
     page = open_context(viewport=PHONE).new_page()
     page.goto("/")
