@@ -186,17 +186,6 @@ def test_a_failed_one_that_is_redelivered_gets_the_whole_schedule(app: Flask, re
 
 
 @pytest.mark.usefixtures("each_app")
-def test_what_a_pass_has_in_hand_is_left_alone() -> None:
-    now = clock.now()
-    hook = factories.webhook()
-    leased = factories.delivery(hook, claimed_by="a pass", claims=1, due_at=now + HOUR)
-    left_behind = factories.delivery(hook, claimed_by="a killed pass", claims=1, due_at=now - HOUR)
-    assert redeliver(leased, left_behind) == [left_behind]
-    assert factories.the(Delivery, leased).claimed_by == "a pass"
-    assert factories.the(Delivery, left_behind).claimed_by is None
-
-
-@pytest.mark.usefixtures("each_app")
 @pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)
 def test_what_a_pass_took_after_the_look_is_left_alone_too() -> None:
     row_id = factories.delivery(factories.webhook())

@@ -4,25 +4,14 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import true
 
 from guestbook.lib import clock
 from guestbook.queries import statistics
 from guestbook.storage.database import db
-from guestbook.storage.models import Comment, Delivery, InboundEvent
+from guestbook.storage.models import Delivery, InboundEvent
 from tests.support import factories
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.mark.usefixtures("app")
-def test_counting_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
-    counts = []
-    for _ in range(4):
-        factories.sign()
-        counts.append(statistics.count_some(db.session(), true(), Comment))
-    assert counts == [1, 2, 3, 3]
 
 
 def test_failed_ones_count_for_a_week_by_whose_they_are(each_app: Flask) -> None:  # noqa: ARG001

@@ -1,4 +1,4 @@
-"""The status of cron in words, with advice where something is to be done."""
+"""Whether cron runs: health by the ages of the last pass and of what waits, and the status in words."""
 
 import re
 from datetime import timedelta
@@ -8,18 +8,97 @@ from sqlalchemy import update
 
 from guestbook.lib import clock
 from guestbook.queries import cron_status
-from guestbook.queries.cron_status import CronStatus
-from guestbook.storage import database
-from guestbook.storage.database import db
+from guestbook.queries.cron_status import CronStatus, Health
+from guestbook.storage import cron_token, database
+from guestbook.storage.database import db, writing
 from guestbook.storage.models import Pass
 from tests.support import factories
 
-MINUTE = timedelta(minutes=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
-def cron() -> CronStatus:
+def read() -> Health:
     db.session.rollback()
-    return cron_status.in_words(db.session(), clock.now())
+    return cron_status.read(db.session(), clock.now())
+
+
+def cron(*, after_requests: bool = False) -> CronStatus:
+    db.session.rollback()
+    return cron_status.in_words(db.session(), clock.now(), after_requests=after_requests)
+
+
+@pytest.mark.parametrize(
+    ("last_pass", "oldest_due", "well"),
+    [
+        (None, None, True),
+        (10**6, None, True),
+        (None, 899, True),
+        (None, 900, False),
+        (899, 10**6, True),
+        (900, 10**6, False),
+        (900, 899, True),
+    ],
+)
+def test_it_is_well_unless_something_waits_and_cron_does_not_come(
+    last_pass: float | None, oldest_due: float | None, well: bool
+) -> None:
+    assert Health(last_pass, oldest_due).is_well is well
+
+
+@pytest.mark.usefixtures("each_app")
+def test_it_tells_the_ages_of_the_last_pass_and_of_what_waits_longest() -> None:
+    assert read() == Health(None, None)
+    hook, other = factories.webhook(), factories.webhook()
+    factories.past_pass(40 * MINUTE)
+    factories.past_pass(20 * MINUTE)
+    for webhook_id, minutes in ((hook, 10), (other, 30), (other, -30)):
+        factories.delivery(webhook_id, due_at=clock.now() - minutes * MINUTE)
+    factories.delivery(hook, status="failed", created_at=clock.now() - 90 * MINUTE)
+    state = read()
+    assert state.last_pass_age == pytest.approx(20 * 60, abs=10)
+    assert state.oldest_due_age == pytest.approx(30 * 60, abs=10)
+    assert not state.is_well
+
+
+@pytest.mark.usefixtures("each_app")
+def test_what_waits_for_a_disabled_or_paused_webhook_does_not_count() -> None:
+    now = clock.now()
+    disabled = factories.webhook(disabled_at=now, disabled_reason="by_hand")
+    paused = factories.webhook(paused_until=now + MINUTE)
+    for hook in (disabled, paused):
+        factories.delivery(hook, due_at=now - 60 * MINUTE)
+    assert read().oldest_due_age is None
+    over = factories.webhook(paused_until=now - MINUTE)
+    factories.delivery(over, due_at=now - 30 * MINUTE)
+    assert read().oldest_due_age == pytest.approx(30 * 60, abs=10)
+
+
+@pytest.mark.usefixtures("app")
+def test_a_pass_that_a_clock_put_in_the_future_does_not_count() -> None:
+    factories.past_pass(30 * MINUTE)
+    factories.past_pass(-20 * MINUTE)
+    assert read().last_pass_age == pytest.approx(30 * 60, abs=10)
+
+
+@pytest.mark.usefixtures("each_app")
+def test_passes_that_start_and_never_end_are_no_sign_of_life() -> None:
+    factories.delivery(factories.webhook(), due_at=clock.now() - 20 * MINUTE)
+    factories.past_pass(16 * MINUTE)
+    for minutes in range(15):
+        factories.past_pass(minutes * MINUTE, ended=False)
+    assert not read().is_well
+    factories.past_pass(timedelta())
+    assert read().is_well
+
+
+@pytest.mark.usefixtures("app")
+def test_a_long_pass_that_still_runs_is_well_while_nothing_waits_long() -> None:
+    factories.past_pass(600 * MINUTE, ended=False)
+    factories.delivery(factories.webhook(), due_at=clock.now() - 14 * MINUTE)
+    assert read().is_well
+
+
+# --- in words
 
 
 @pytest.mark.usefixtures("each_app")
@@ -77,3 +156,34 @@ def test_cron_that_stays_away_is_late_even_when_nothing_waits() -> None:
     factories.past_pass(16 * MINUTE)
     assert cron().word == "late"
     assert cron().sentence.endswith("Nothing has had to wait so far.")
+
+
+# --- where requests or a pinger do the work of cron
+
+
+@pytest.mark.usefixtures("app")
+def test_requests_need_not_send_while_nothing_is_due() -> None:
+    assert cron(after_requests=True).word == "well"
+    factories.past_pass(5 * HOUR)
+    found = cron(after_requests=True)
+    assert (found.word, found.advice) == ("well", None)
+    assert "5 hours ago" in found.sentence
+    assert cron(after_requests=False).has_line
+
+
+@pytest.mark.usefixtures("app")
+def test_what_is_long_due_is_late_and_a_pinger_helps() -> None:
+    factories.delivery(factories.webhook(), due_at=clock.now() - HOUR)
+    found = cron(after_requests=True)
+    assert (found.word, found.has_line) == ("late", False)
+    assert "pinger" in (found.advice or "")
+
+
+@pytest.mark.usefixtures("app")
+def test_where_a_pinger_has_an_address_no_crontab_line_is_shown() -> None:
+    with writing() as session:
+        cron_token.make(session)
+    found = cron(after_requests=False)
+    assert (found.word, found.has_line) == ("never", False)
+    assert "pinger" in (found.advice or "")
+    assert "If you use cron instead, remove that address there" in (found.advice or "")

@@ -1,4 +1,4 @@
-"""Looking through the deliveries: each filter, alone and with others, page by page, on every database."""
+"""Looking through deliveries, inbox and comments: each filter, alone and with others, page by page."""
 
 import itertools
 from datetime import timedelta
@@ -8,6 +8,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from guestbook.comments.comment_form import Draft
+from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.queries import filtered_lists
 from guestbook.storage.database import db
@@ -113,3 +115,179 @@ def test_a_list_reads_no_payload() -> None:
     factories.delivery(factories.webhook())
     [row] = filtered_lists.deliveries(db.session(), filtered_lists.Deliveries()).rows
     assert "payload" not in vars(row)
+
+
+# --- the inbox
+
+
+def inbound_events(**wanted: Any) -> list[str]:
+    db.session.rollback()
+    return [
+        row.id
+        for row in filtered_lists.inbound_events(db.session(), filtered_lists.InboundEvents(**wanted)).rows
+    ]
+
+
+def test_every_set_of_filters_of_the_inbox_finds_what_has_all_of_it(each_app: Flask) -> None:  # noqa: ARG001
+    now = clock.now()
+    sources = [factories.source(), factories.source()]
+    rows: list[dict[str, Any]] = []
+    for number, (source, status) in enumerate(itertools.product(sources, ("new", "processed", "failed"))):
+        for event, sender in (("issues.opened", "octocat"), ("push", "Hubot"), (None, None)):
+            made = now - (number + 0.5) * HOUR
+            values = {
+                "source_id": source, "status": status, "event": event, "sender": sender, "received_at": made,
+                "payload": '{"word":"Birne"}' if number % 2 else "{}",
+                "external_id": "once" if event == "push" and status == "failed" else None,
+            }  # fmt: skip
+            rows.append({**values, "id": factories.inbound(**values)})
+    filters: list[dict[str, Any]] = [
+        {}, {"status": "new"}, {"status": "processed"}, {"status": "failed"}, {"source_id": sources[0]},
+        {"event": "issues"}, {"event": "issues.opened"}, {"event": "issue"}, {"sender": "cto"},
+        {"external_id": "once"}, {"since": now - 4 * HOUR}, {"until": now - HOUR}, {"text": "bIRNE"},
+    ]  # fmt: skip
+    for some in itertools.combinations(filters, 3):
+        wanted = {name: value for one in some for name, value in one.items()}
+        expected = sorted((row["id"] for row in rows if fits(row, **wanted)), reverse=True)
+        assert inbound_events(**wanted) == expected, wanted
+
+
+def fits(row: dict[str, Any], **wanted: Any) -> bool:
+    return all(
+        {
+            "status": row["status"] == value,
+            "source_id": row["source_id"] == value,
+            "event": value in (row["event"], (row["event"] or "").partition(".")[0]),
+            "sender": str(value) in (row["sender"] or "").lower(),
+            "external_id": row["external_id"] == value,
+            "since": name != "since" or row["received_at"] >= value,
+            "until": name != "until" or row["received_at"] < value,
+            "text": str(value).lower() in row["payload"].lower(),
+        }[name]
+        for name, value in wanted.items()
+    )
+
+
+@pytest.mark.usefixtures("each_app")
+def test_words_are_looked_for_as_they_are_typed_however_the_sender_spells_them() -> None:
+    source = factories.source()
+    plain = factories.inbound(source, payload='{"a":"Zoë said \\"hi\\" 🎈 100% \\\\ under_score"}')
+    ascii_alone = factories.inbound(source, payload='{"a":"Zo\\u00eb said \\"hi\\" \\ud83c\\udf88"}')
+    form = factories.inbound(source, payload="a=Zo%C3%AB+said+%22hi%22")
+    failed = factories.inbound(source, status="failed", error="There is no header X-Hub-Signature-256.")
+    done = factories.inbound(source, status="processed", note="It became a comment.")
+    assert inbound_events(text='zoë said "hi"') == [form, ascii_alone, plain] or inbound_events(text='Zoë said "hi"') == [
+        form, ascii_alone, plain,
+    ]  # fmt: skip
+    assert inbound_events(text="🎈") == [ascii_alone, plain]
+    for words in ("100%", "\\ under_score", '{"a"'):
+        assert plain in inbound_events(text=words), words
+    assert inbound_events(text="no header x-hub") == [failed]
+    assert inbound_events(text="became a comment") == [done]
+    assert inbound_events(text="1_0%") == []
+
+
+@pytest.mark.usefixtures("app")
+def test_a_filter_takes_no_pattern() -> None:
+    source = factories.source()
+    factories.inbound(source, event="push", sender="octocat")
+    for wanted in ({"event": "p%"}, {"event": "%"}, {"sender": "o_t"}, {"sender": "%"}, {"event": ""}):
+        assert inbound_events(**wanted) == ([] if any(wanted.values()) else inbound_events())
+
+
+@pytest.mark.usefixtures("app")
+def test_payloads_are_looked_into_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filtered_lists, "SCANNED_PAYLOADS", 4)
+    source, now = factories.source(), clock.now()
+    for hours in range(10):
+        factories.inbound(source, received_at=now - hours * HOUR)
+    assert (
+        filtered_lists.inbound_events(db.session(), filtered_lists.InboundEvents(text="x")).looked_to
+        == now - 3 * HOUR
+    )
+    assert (
+        filtered_lists.inbound_events(db.session(), filtered_lists.InboundEvents(event="x")).looked_to is None
+    )
+
+
+@pytest.mark.usefixtures("app")
+def test_the_inbox_reads_neither_payloads_nor_headers() -> None:
+    factories.inbound(factories.source())
+    [row] = filtered_lists.inbound_events(db.session(), filtered_lists.InboundEvents()).rows
+    assert not {"payload", "headers"} & set(vars(row))
+
+
+# --- comments
+
+
+def comments(words: str | None = None, status: str | None = None) -> list[str]:
+    """The messages that are found, newest first."""
+    db.session.rollback()
+    return [row.message for row in filtered_lists.comments(db.session(), status, words).rows]
+
+
+@pytest.mark.usefixtures("each_app")
+def test_words_are_found_in_name_message_and_website_in_any_case() -> None:
+    factories.sign("Hello", name="Ada Lovelace")
+    factories.sign("From the LOVE boat")
+    factories.sign_draft(Draft("Zoë", "https://love.example/", "Bonjour 🦋", {}))
+    factories.sign("Good day")
+    assert comments("love") == ["Bonjour 🦋", "From the LOVE boat", "Hello"]
+    assert comments("Zoë") == comments("🦋") == ["Bonjour 🦋"]
+
+
+@pytest.mark.usefixtures("each_app")
+def test_each_word_must_be_somewhere_and_their_order_is_no_matter() -> None:
+    factories.sign("Hello there", name="Ada")
+    factories.sign("Hello", name="Bob")
+    assert comments("there hello  ada") == ["Hello there"]
+    assert comments("there bob") == []
+
+
+@pytest.mark.usefixtures("each_app")
+def test_signs_that_a_database_reads_stand_for_themselves() -> None:
+    factories.sign("plain 100 axb")
+    for sign in ("%", "_", "/", "\\", "'", '"', "100$", "c_d", "\\&"):
+        factories.sign(f"with {sign} in it")
+    for sign in ("100%", "a_b", "\\%", "%_", "p%n"):
+        assert comments(sign) == []
+    for sign in ("%", "'", '"', "100$", "c_d", "\\&"):
+        assert comments(sign) == [f"with {sign} in it"]
+    assert comments("_") == ["with c_d in it", "with _ in it"]
+
+
+@pytest.mark.usefixtures("each_app")
+def test_no_words_find_everything_and_no_words_break_the_search() -> None:
+    factories.sign("Hello")
+    for nothing in (None, "", "  ", "\0", "\ud800\u202e"):
+        assert comments(nothing) == ["Hello"]
+    for odd in ("q\0", "x" * 100_000, "q " * 5000, "\ud800q", "🦋" * 999):
+        assert comments(odd) == []
+
+
+@pytest.mark.usefixtures("app")
+def test_a_status_has_its_own_list() -> None:
+    for status in ("published", "held", "spam", "trash"):
+        factories.sign(status, verdict=Classification(status))
+    assert comments() == ["trash", "spam", "held", "published"]
+    assert comments(status="held") == comments("held") == ["held"]
+    assert comments("held", status="spam") == []
+
+
+@pytest.mark.usefixtures("each_app")
+def test_the_deliveries_of_a_comment_are_the_latest_with_the_names_of_their_webhooks() -> None:
+    factories.webhook(name="first", events="comment.created comment.published")
+    factories.webhook(name="second")
+    factories.sign()
+    comment_id = factories.sign()
+    mine = Delivery.comment_id == comment_id
+    listed = filtered_lists.with_webhook_names(db.session(), mine)
+    assert {(row.event, name) for row, name in listed} == {
+        ("comment.created", "first"),
+        ("comment.published", "first"),
+        ("comment.created", "second"),
+    }
+    assert [row.id for row, _ in listed] == sorted((row.id for row, _ in listed), reverse=True)
+    assert [row.id for row, _ in filtered_lists.with_webhook_names(db.session(), mine, 1)] == [
+        listed[0][0].id
+    ]

@@ -33,13 +33,6 @@ def test_a_page_is_the_newest_and_the_next_begins_where_it_ends() -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_a_last_page_that_is_full_has_none_after_it() -> None:
-    for number in range(4):
-        factories.sign(str(number))
-    assert public_comments.page(select(), None, 4).older is None
-
-
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("status", ["held", "spam", "trash"])
 def test_only_the_published_are_shown(status: str) -> None:
     hidden = factories.sign(verdict=Classification(status))

@@ -108,20 +108,6 @@ def test_a_day_that_is_over_is_kept_and_survives_its_rows() -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_kept_days_are_not_counted_again() -> None:
-    settle()
-    with query_plans.statements() as executed:
-        days()
-    [counting] = [(sql, values) for sql, values in executed if "FROM deliveries" in sql]
-    assert counting[0].count("SELECT") == 24 * 3  # the last hours, by status, of which today is the sum
-    with query_plans.statements() as executed:
-        settle()
-    assert not [
-        sql for sql, _ in executed if "FROM deliveries" in sql or sql.startswith(("INSERT", "DELETE"))
-    ]
-
-
-@pytest.mark.usefixtures("app")
 def test_a_day_with_deliveries_that_wait_is_counted_live_until_no_retry_can_be_left() -> None:
     made(TODAY - 5 * DAY, "new")
     made(TODAY - 6 * DAY, "new")
@@ -200,14 +186,6 @@ def test_a_webhook_is_checked_by_its_last_attempts(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("app")
-def test_a_webhook_without_attempts_has_no_times() -> None:
-    hook = factories.webhook()
-    made(NOW, "new", hook)
-    assert doing().attempts == 0
-    assert doing().milliseconds is None
-
-
-@pytest.mark.usefixtures("app")
 def test_untried_deliveries_do_not_hide_how_a_webhook_did_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "RATED_ATTEMPTS", 3)
     hook = factories.webhook()
@@ -240,14 +218,6 @@ def test_the_overview_names_the_newest_comments_and_what_was_given_up_last() -> 
     assert [comment.message for comment in held.comments] == ["5", "4", "3", "2", "1"]
     assert [(row.last_error, name) for row, name in held.given_up] == [(str(n), "Chat") for n in range(5)]
     assert (held.failed, held.held, held.has_more) == (6, 0, False)
-
-
-@pytest.mark.usefixtures("app")
-def test_more_webhooks_than_fit_are_told() -> None:
-    for _ in range(statistics.SHOWN_WEBHOOKS + 1):
-        factories.webhook()
-    overview = statistics.overview(db.session(), NOW)
-    assert (len(overview.webhooks), overview.has_more) == (statistics.SHOWN_WEBHOOKS, True)
 
 
 @pytest.mark.usefixtures("app")

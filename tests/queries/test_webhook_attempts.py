@@ -43,13 +43,6 @@ def read(hook: str) -> WebhookAttempts:
     return found
 
 
-def test_a_webhook_without_attempts_has_empty_figures(hook: str) -> None:
-    found = read(hook)
-    assert found.day == found.month == AttemptTimes(0, 0, None, None)
-    assert found.day.rate is None
-    assert (len(found.hours), len(found.days), found.last, found.counted_from) == (24, 30, [], None)
-
-
 @pytest.mark.usefixtures("each_app")
 def test_rates_and_times_are_of_the_last_day_and_the_last_thirty_days() -> None:
     hook = factories.webhook()

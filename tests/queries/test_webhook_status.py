@@ -142,11 +142,6 @@ def test_in_short_it_is_told_in_some_words(values: dict[str, Any], words: str) -
     assert webhook_status.in_short(row, now).startswith(words)
 
 
-def test_a_pause_that_is_over_is_no_state() -> None:
-    now = clock.now()
-    assert webhook_status.in_short(Webhook(headers={}, paused_until=now), now) == "well"
-
-
 @pytest.mark.parametrize(
     ("waiting", "rest"),
     [(0, ", and nothing waits."), (2, ": 2 deliveries wait for the right secret key.")],

@@ -83,11 +83,6 @@ def test_nobody_else_gets_what_is_leased_until_the_lease_is_over(hook: str) -> N
     assert factories.one().claims == 2
 
 
-@pytest.mark.usefixtures("hook")
-def test_an_empty_claim_leases_nothing() -> None:
-    assert take("me") == []
-
-
 def test_only_the_holder_of_the_lease_owns_a_row(hook: str) -> None:
     mine, final, theirs = (factories.delivery(hook) for _ in range(3))
     take("me", limit=2)

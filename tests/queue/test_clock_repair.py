@@ -116,19 +116,6 @@ def test_a_pause_beyond_all_reason_is_lifted(hook: str, turned: Turned) -> None:
     assert factories.one().status == "processed"
 
 
-def test_waits_that_are_right_are_left_alone(hook: str, receiver: Receiver, turned: Turned) -> None:
-    rows = [
-        factories.delivery(hook, due_at=turned.now() + hours * HOUR, attempts=3, claims=3)
-        for hours in (1, 20)
-    ]
-    before = {row.id: row.due_at for row in factories.deliveries()}
-    factories.run_pass()
-    factories.run_pass()
-    assert {row.id: row.due_at for row in factories.deliveries()} == before
-    assert set(before) == set(rows)
-    assert receiver.requests == []
-
-
 def test_a_wait_may_be_the_longest_by_the_clock_of_another_host_and_no_longer(
     hook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

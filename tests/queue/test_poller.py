@@ -26,12 +26,6 @@ def poller(each_app: Flask) -> Iterator[Poller]:  # noqa: ARG001
         yield poller
 
 
-def test_an_empty_outbox_has_nothing_due(poller: Poller) -> None:
-    factories.webhook()
-    assert poller.next_due() is None
-    assert not poller.anything_due(clock.now())
-
-
 def test_the_next_due_is_the_earliest_of_all_webhooks(poller: Poller) -> None:
     now = clock.now()
     for minutes in (7, 3, 5):
@@ -81,16 +75,6 @@ def rest_in_a_thread(poller: Poller, seconds: float, stop: StopFlag) -> tuple[th
 
 
 @pytest.mark.usefixtures("app")
-def test_a_rest_ends_when_something_is_written() -> None:
-    hook = factories.webhook()
-    with Poller(db.engine) as poller:
-        thread, took = rest_in_a_thread(poller, LONG, StopFlag())
-        factories.delivery(hook)
-        thread.join(LONG)
-    assert took[0] < LONG / 2
-
-
-@pytest.mark.usefixtures("app")
 def test_a_rest_ends_when_the_next_one_is_due() -> None:
     factories.delivery(factories.webhook(), due_at=clock.now() + timedelta(seconds=0.2))
     with Poller(db.engine) as poller:
@@ -108,15 +92,3 @@ def test_only_a_pass_on_a_file_ends_its_rest_to_look_for_another_host(
         thread, took = rest_in_a_thread(poller, 1.0, StopFlag())
         thread.join(LONG)
     assert (took[0] < 0.9) == (db.engine.dialect.name == "sqlite")
-
-
-@pytest.mark.usefixtures("app")
-def test_a_rest_ends_at_its_time_or_when_a_stop_is_wished() -> None:
-    with Poller(db.engine) as poller:
-        thread, took = rest_in_a_thread(poller, 0.1, StopFlag())
-        thread.join(LONG)
-        stop = StopFlag()
-        stop.set()
-        thread, took = rest_in_a_thread(poller, LONG, stop)
-        thread.join(LONG)
-        assert took[0] < LONG / 2

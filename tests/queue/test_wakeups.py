@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, select, text, update
-from sqlalchemy.exc import OperationalError
 
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock, wakeup_socket
@@ -199,23 +198,6 @@ def test_postgresql_wakes_a_pass_with_another_data_folder(
     assert not is_woken(resting, SHORT)
 
 
-@pytest.mark.needs("postgresql")
-@POSTGRESQL
-def test_what_follows_a_savepoint_that_was_rolled_back_is_notified_all_the_same(
-    each_book: Book, resting: Poller, elsewhere: Engine
-) -> None:
-    """Where nobody waits on the writer's own host, only a NOTIFY can wake the pass."""
-    paused_webhook()
-    data = EVENTS["comment.created"].sample_data()
-    with database.write(elsewhere) as connection:
-        inner = connection.begin_nested()
-        outbox.publish(connection, "comment.created", data, each_book.settings)
-        inner.rollback()
-        outbox.publish(connection, "comment.created", data, each_book.settings)
-    assert is_woken(resting)
-    assert len(each_book.deliveries()) == 1
-
-
 # --- what a wake-up costs and what it does not
 
 
@@ -342,17 +324,6 @@ def test_a_lost_connection_ends_a_rest(each_book: Book, resting: Poller) -> None
 
 
 @SERVERS
-def test_a_look_fails_if_the_server_stays_away(
-    each_book: Book, resting: Poller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database, "RETRY_FOR", 0.1)
-    databases.end_connections(each_book.engine)
-    monkeypatch.setattr(each_book.engine, "connect", _away)
-    with pytest.raises(OperationalError):
-        resting.next_due()
-
-
-@SERVERS
 def test_a_pass_that_stays_outlives_the_end_of_its_connections(each_book: Book, receiver: Receiver) -> None:
     each_book.webhook(receiver.url())
     stop, dispatcher = StopFlag(), Dispatcher(each_book.engine, each_book.settings, concurrency=4)
@@ -368,10 +339,6 @@ def test_a_pass_that_stays_outlives_the_end_of_its_connections(each_book: Book, 
         assert run.result().processed == 4
     assert each_book.statuses() == {"processed": 4}
     assert len(receiver.requests) == 4
-
-
-def _away() -> None:
-    raise OperationalError("connect", None, ConnectionRefusedError())
 
 
 def _refused(_folder: Path) -> None:
