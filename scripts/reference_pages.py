@@ -79,7 +79,7 @@ def calls() -> str:
         ("call", "scope", "what it does"),
         (
             (f"`{method.upper()} {path}`", _scope(call["security"]), call["summary"])
-            for path, item in document.PATHS.items()
+            for path, item in document.paths().items()
             for method, call in item.items()
             if method != "parameters"
         ),

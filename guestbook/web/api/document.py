@@ -159,7 +159,7 @@ def build(server: str) -> dict[str, Any]:
         },
         "servers": [{"url": server}],
         "tags": [{"name": name, "description": words} for name, words in TAG_DESCRIPTIONS.items()],
-        "paths": PATHS,
+        "paths": paths(),
         "webhooks": events.WEBHOOK_REQUESTS,
         "components": {
             "schemas": SCHEMAS,
@@ -216,8 +216,9 @@ def _links(variable: str) -> dict[str, Any]:
     return {name: {"operationId": name, "parameters": {variable: "$response.body#/id"}} for name in names}
 
 
-def _paths() -> dict[str, dict[str, Any]]:
-    paths: dict[str, dict[str, Any]] = {}
+def paths() -> dict[str, dict[str, Any]]:
+    """Return the calls by their paths."""
+    found: dict[str, dict[str, Any]] = {}
     for address, call in CALLS.items():
         method, path = address.split()
         names = re.findall("{([a-z_]+)}", path)
@@ -231,9 +232,6 @@ def _paths() -> dict[str, dict[str, Any]]:
             }
             for name in names
         ]
-        item = paths.setdefault(path, {"parameters": in_path} if names else {})
+        item = found.setdefault(path, {"parameters": in_path} if names else {})
         item[method.lower()] = _operation(call)
-    return paths
-
-
-PATHS = _paths()
+    return found

@@ -125,7 +125,9 @@ def parts(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def request_schemas() -> list[dict[str, Any]]:
     """All schemas of what is asked, in bodies and in queries."""
     queries = [
-        one["schema"] for path in document.PATHS.values() for one in path.get("get", {}).get("parameters", [])
+        one["schema"]
+        for path in document.paths().values()
+        for one in path.get("get", {}).get("parameters", [])
     ]
     return [part for schema in [*REQUEST_BODIES.values(), *queries] for part in parts(schema)]
 

@@ -41,7 +41,7 @@ def calls() -> list[tuple[str, str, str]]:
     """Method, path and scope of every call that takes a token."""
     return [
         (method, path, role["token"][0])
-        for path, methods in document.PATHS.items()
+        for path, methods in document.paths().items()
         for method in methods.keys() - {"parameters"}
         for role in methods[method]["security"]
         if role
