@@ -10,10 +10,9 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import chain, repeat
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import click
@@ -157,18 +156,18 @@ def _follow(webhook: "PulledWebhook", forward: str | None, *, once: bool) -> Non
     behind = Transport(timeout=FORWARD_SECONDS, allow_networks=EVERY_NETWORK)
     while True:
         taken = webhook.fetch(0 if once else LONG_POLL)
-        for delivery in taken.deliveries:
+        for delivery in taken["deliveries"]:
             payload = delivery["payload"][:SHOWN_TEXT] if forward else delivery["payload"]
             event = printable(delivery["event"][:SHOWN_TEXT])
             click.echo(f"{clock.now():%H:%M:%S} {event} {printable(payload)}")
             result = _forwarded(behind, forward, delivery) if forward else {"ok": True}
-            if not webhook.commit(taken.token, delivery["id"], result):
+            if not webhook.commit(taken["token"], delivery["id"], result):
                 click.echo(NOT_COUNTED, err=True)
                 break
-        if not taken.deliveries:
+        if not taken["deliveries"]:
             if once:
                 return
-            time.sleep(taken.retry_after)
+            time.sleep(taken["retry_after"])
 
 
 def _forwarded(behind: Transport, url: str, delivery: dict[str, Any]) -> dict[str, Any]:
@@ -231,15 +230,6 @@ class Book:
         return CallRefused(f"The answer of {self._address} is not that of a guestbook.")
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedDeliveries:
-    """The leased deliveries, and the seconds after which to ask again if there are none."""
-
-    token: str
-    deliveries: list[dict[str, Any]]
-    retry_after: float
-
-
 class PulledWebhook:
     """A webhook of a book, whose deliveries are fetched. While the book cannot be reached, all calls wait."""
 
@@ -248,19 +238,23 @@ class PulledWebhook:
         self._place = f"/webhooks/{quote(row_id, safe='', errors='replace')}"
         self._first_token = ""  # of the first answer since the start, or since an answer was lost
 
-    def fetch(self, wait: int) -> FetchedDeliveries:
-        """Lease the next deliveries; wait so many seconds for the first one.
+    def fetch(self, wait: int) -> dict[str, Any]:
+        """Lease the next `deliveries` under a `token`; wait so many seconds for the first one.
+
+        If there are none, ask again after the seconds of `retry_after`.
 
         Those that an earlier run had leased are among them, and those that came with a lost answer.
         """
 
-        def ask() -> FetchedDeliveries:
+        def ask() -> dict[str, Any]:
             since, self._first_token = self._first_token, ""
             asked: dict[str, str | int] = {"first_token": since} if since else {}
             asked |= {"wait": wait if since else 0, "limit": FETCHED_AT_ONCE}
-            taken = self._taken(self._there.call("GET", f"{self._place}/pending", **asked))
-            self._first_token = since or taken.token
-            return taken if since or taken.deliveries else ask()
+            taken = self._there.call("GET", f"{self._place}/pending", **asked)
+            if not _are_deliveries(taken):
+                raise self._there.is_odd()
+            self._first_token = since or taken["token"]
+            return taken if since or taken["deliveries"] else ask()
 
         return _patiently(ask)
 
@@ -271,14 +265,6 @@ class PulledWebhook:
         if not isinstance(late, int):
             raise self._there.is_odd()
         return not late
-
-    def _taken(self, answer: dict[str, Any]) -> FetchedDeliveries:
-        token, found, wait = values = [answer.get(name) for name in ("token", "deliveries", "retry_after")]
-        are_deliveries = isinstance(found, list) and all(map(_is_delivery, found))
-        is_number = isinstance(wait, int | float) and 0 <= wait <= MOST_WAIT
-        if not (_is_id(token) and are_deliveries and is_number):
-            raise self._there.is_odd()
-        return FetchedDeliveries(*cast(list[Any], values))
 
 
 def _patiently(call: Callable[[], T]) -> T:
@@ -293,13 +279,19 @@ def _patiently(call: Callable[[], T]) -> T:
             time.sleep(seconds)
 
 
-def _is_delivery(one: object) -> bool:
-    return (
-        isinstance(one, dict)
-        and _is_id(one.get("id"))
-        and all(isinstance(one.get(name), str) for name in ("event", "payload"))
-        and isinstance(one.get("headers"), dict)
-    )
+def _are_deliveries(answer: dict[str, Any]) -> bool:
+    """Whether an answer has the parts that a guestbook's has, with their types."""
+    found, wait = answer.get("deliveries"), answer.get("retry_after")
+    if not (isinstance(found, list) and isinstance(wait, int | float) and 0 <= wait <= MOST_WAIT):
+        return False
+    return _is_id(answer.get("token")) and all(map(_is_delivery, found))
+
+
+def _is_delivery(one: Any) -> bool:
+    types = {"event": str, "payload": str, "headers": dict}
+    if not isinstance(one, dict) or not _is_id(one.get("id")):
+        return False
+    return all(isinstance(one.get(name), kind) for name, kind in types.items())
 
 
 def _is_id(value: object) -> bool:

@@ -110,22 +110,6 @@ def test_comments_are_moved_by_command(shell: Shell, command: str, said: str, st
     assert "Usage: " in shell.refused("comments", command, code=2)
 
 
-def test_a_held_comment_is_on_the_page_once_it_is_approved(app: Flask, shell: Shell) -> None:
-    comment_id = factories.sign("Do publish me", verdict=HELD)
-    assert b"Do publish me" not in app.test_client().get("/").data
-    shell("comments", "approve", comment_id)
-    assert b"Do publish me" in app.test_client().get("/").data
-    shell("comments", "trash", comment_id)
-    assert b"Do publish me" not in app.test_client().get("/").data
-
-
-def test_a_restore_leaves_alone_what_is_in_the_book(shell: Shell) -> None:
-    approved = factories.sign(verdict=HELD)
-    shell("comments", "approve", approved)
-    assert shell("comments", "restore", approved) == "Restored 1 comment.\n"
-    assert factories.the(Comment, approved).status == "published"
-
-
 def reply_to(shell: Shell, comment_id: str) -> str | None:
     [row] = [row for row in shell.json("comments", "list") if row["id"] == comment_id]
     return str(row["reply"]["message"]) if row["reply"] else None

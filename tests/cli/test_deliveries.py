@@ -1,22 +1,17 @@
 """deliveries: list, show, redeliver, backfill; and trigger."""
 
-import sys
-from collections.abc import Callable
 from datetime import timedelta
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from guestbook.cli import deliveries, output
+from guestbook.cli import deliveries
 from guestbook.comments import backfill as backfilling
 from guestbook.comments.backfill import BackfillRange
 from guestbook.lib import clock
-from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage import database
 from guestbook.storage.models import Comment
-from tests.cli.conftest import Shell
+from tests.cli.conftest import Shell, Terminal
 from tests.support import factories
 from tests.support.receiver import Receiver
 
@@ -98,16 +93,6 @@ def test_redeliver_says_what_a_listener_fetches(shell: Shell, hook: str) -> None
 BOTH = "comment.created comment.published"
 
 
-class Terminal:
-    """Python's `sys`, but for a standard input that says whether it is a terminal."""
-
-    def __init__(self, isatty: Callable[[], bool]) -> None:
-        self.stdin = SimpleNamespace(isatty=isatty)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(sys, name)
-
-
 def test_it_says_how_many_and_asks_on_a_terminal_alone(shell: Shell) -> None:
     factories.sign()
     hook = factories.webhook(events=BOTH, name="Index")
@@ -127,32 +112,12 @@ def test_it_says_how_many_and_asks_on_a_terminal_alone(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(("answer", "code", "count"), [("n", 1, 0), ("y", 0, 1)])
-def test_the_answer_counts(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, count: int
-) -> None:
+def test_the_answer_counts(shell: Shell, terminal: Terminal, answer: str, code: int, count: int) -> None:
     factories.sign()
     factories.webhook(name="Index")
-    monkeypatch.setattr(output, "sys", Terminal(lambda: True))
-    given = ["deliveries", "backfill", "Index", "--since", "1d"]
-    result = shell.runner.invoke(args=given, input=f"{answer}\n")
-    assert "Send 1 event to Index? [y/N]" in result.output
-    assert (result.exit_code, len(factories.deliveries())) == (code, count)
-
-
-def test_a_webhook_that_is_deleted_before_the_answer_gets_a_sentence(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    factories.sign()
-    hook = factories.webhook(name="Index")
-
-    def is_terminal() -> bool:
-        webhooks.delete(database.db.engine, hook)
-        return True
-
-    monkeypatch.setattr(output, "sys", Terminal(is_terminal))
-    result = shell.runner.invoke(args=["deliveries", "backfill", "Index", "--since", "1d"], input="y\n")
-    assert result.exit_code == 1
-    assert result.stderr.endswith("Error: The webhook was deleted meanwhile.\n")
+    done, said = terminal("deliveries", "backfill", "Index", "--since", "1d", typed=f"{answer}\n")
+    assert "Send 1 event to Index? [y/N]" in said
+    assert (done, len(shell.json("deliveries", "list"))) == (code, count)
 
 
 def test_as_json_it_names_the_numbers(shell: Shell) -> None:

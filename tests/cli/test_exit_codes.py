@@ -30,6 +30,14 @@ WRONG = [
     ((*ADD, "--sign-with", "key", "--github-headers"), "sign with it or with both."),
     ((*ADD, "--sign-with", "rsa"), "Invalid value for '--sign-with'"),
     (("webhooks", "add", ""), "Error: The URL is missing."),
+    (
+        ("webhooks", "add", "https://acme.webhook.office.com/webhookb2/1"),
+        "Error: Microsoft has retired this",
+    ),
+    (
+        (*ADD, "--template", "Hello"),
+        "Error: For comment.created: The template does not give JSON: Expecting",
+    ),
     (("webhooks", "add", "receiver.example"), "Error: The URL must start with https:// or http://."),
     (("webhooks", "add", "receiver.example"), "Did you mean https://receiver.example?"),
     (("webhooks", "add", "me@receiver.example"), "Did you mean mailto:me@receiver.example?"),
@@ -61,6 +69,7 @@ USAGE = [
     *(("cron", "--max-seconds", "0"), ("cron", "--max-seconds", "soon"), ("cron", "--max-seconds", "nan")),
     *(("deliver", "--max-seconds", "inf"), ("cron", "--concurrency", "0"), ("prune", "--all")),
     *(("deliver", "--concurrency", "257"), ("cron", "now"), ("comments", "delete")),
+    *(("audit", "--csv", "--json"), ("audit", "--action=x"), ("audit", "--since=x"), ("audit", "--limit=0")),
 ]
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from tests.conftest import run
 from tests.support import factories, site
 from tests.support.api_client import ApiClient, new_token
 from tests.support.receiver import Answer, Receiver, Request
-from tests.support.socket_receiver import SocketReceiver, drip
 
 PROGRAM = str(Path(sys.executable).with_name("guestbook"))
 
@@ -87,21 +85,6 @@ def test_what_the_program_refuses_comes_again_later(
     factories.all_due()
     listened(book, token, "--webhook", hook, "--forward", receiver.url("/hook"))
     assert factories.one().status == "processed"
-
-
-def test_messages_in_a_row_share_a_connection_and_no_cookies(book: str, token: str) -> None:
-    hook, connections = factories.webhook("pull:"), []
-    for _ in range(3):
-        factories.sign()
-
-    def program(_request: Request) -> Answer:
-        connections.append(there.connections())
-        return Answer(headers={"Set-Cookie": "one=1"})
-
-    with Receiver(program=program) as there:
-        listened(book, token, "--webhook", hook, "--forward", there.url("/hook"))
-    assert connections == [1, 1, 1]
-    assert [("cookie" in request.headers) for request in there.requests] == [False] * 3
 
 
 def test_a_new_listener_takes_over_from_one_that_was_killed(book: str, app: Flask, token: str) -> None:
@@ -241,17 +224,6 @@ def test_an_answer_with_wrong_types_ends_with_one_sentence(token: str, odd: dict
     )
 
 
-def test_a_book_that_answers_a_byte_at_a_time_is_given_up(
-    token: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.5)
-    with SocketReceiver(drip(b"HTTP/1.1 200 OK\r\nX: ", b"x")) as slow:
-        began = time.monotonic()
-        found = listened(slow.url.removesuffix("/hook"), token)
-    assert (found.exit_code, time.monotonic() - began < 5) == (1, True)
-    assert found.stderr == "Error: The book cannot be reached (timeout).\n"
-
-
 def test_every_header_of_a_delivery_reaches_the_program(app: Flask) -> None:
     hook = factories.webhook("pull:", github_headers_since=clock.now())
     factories.sign()
@@ -265,16 +237,6 @@ def test_without_a_terminal_nothing_is_asked() -> None:
     assert "Give a token: set BOOK_TOKEN, or add --token - and pipe it in." in found.stderr
     found = CliRunner().invoke(listen, ["book.example/a", "--token", "-"], input="gbk 1\n")
     assert found.stderr.endswith("like https://book.example. Did you mean https://book.example/a?\n")
-
-
-def test_a_password_of_the_machine_does_not_replace_the_token(
-    book: str, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login owner password word\n")
-    monkeypatch.setenv("NETRC", str(netrc))
-    found = listened(book, token, "--webhook", factories.webhook("pull:"))
-    assert found.exit_code == 0, found.output
 
 
 def test_it_needs_no_book_on_its_machine(book: str, token: str, tmp_path: Path) -> None:

@@ -67,15 +67,6 @@ def test_a_key_that_signed_elsewhere_is_read_from_standard_input_and_not_printed
     assert refused.startswith("Error: The signing key must be whsk_ and the base64 of 32 bytes")
 
 
-def test_update_switches_githubs_headers(shell: Shell) -> None:
-    key = added(shell, "--github-headers")
-    assert shell.json("webhooks", "show", key)["github_headers_since"]
-    said = shell.refused("webhooks", "update", key, "--sign-with", "key")
-    assert said.startswith("Error: Receivers written for GitHub verify with the secret")
-    shell("webhooks", "update", key, "--no-github-headers")
-    assert shell.json("webhooks", "show", key)["github_headers_since"] is None
-
-
 def test_rotate_key_prints_the_new_public_key_and_until_when_the_old_key_signs(shell: Shell) -> None:
     key = added(shell, "--sign-with", "both")
     old = shell.json("webhooks", "show", key)["public_key"]

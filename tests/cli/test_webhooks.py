@@ -102,8 +102,14 @@ def test_update_changes_what_is_named(shell: Shell) -> None:
     assert shell.json("webhooks", "show", key)["headers"] == {}
 
 
-def test_update_changes_and_removes_the_rate_limit(shell: Shell) -> None:
-    key = added(shell)
+def test_update_switches_on_and_off(shell: Shell) -> None:
+    key = added(shell, "--moderation-links", "--github-headers")
+    switched = ("moderation_links_since", "github_headers_since")
+    assert all(shell.json("webhooks", "show", key)[name] for name in switched)
+    said = shell.refused("webhooks", "update", key, "--sign-with", "key")
+    assert said.startswith("Error: Receivers written for GitHub verify with the secret")
+    shell("webhooks", "update", key, "--no-moderation-links", "--no-github-headers")
+    assert [shell.json("webhooks", "show", key)[name] for name in switched] == [None, None]
     shell("webhooks", "update", key, "--rate", "5/s")
     assert "5/s" in shell("webhooks", "show", key)
     shell("webhooks", "update", key, "--no-rate")
@@ -187,12 +193,6 @@ def test_no_secret_is_printed_where_none_is_verified(
     assert said.endswith(f"Try it: flask --app guestbook webhooks test {row['id']}\n")
 
 
-def test_ntfy_without_a_topic_is_refused_in_every_format_but_a_template(shell: Shell) -> None:
-    for url in ("https://ntfy.sh", "https://ntfy.sh/"):
-        assert "such as https://ntfy.sh/my-topic." in shell.result("webhooks", "add", url).stderr
-        shell("webhooks", "add", url, "--template", '{"topic": "t", "message": "Hi"}')
-
-
 def test_a_test_beside_run_goes_out_by_itself(shell: Shell, app: Flask) -> None:
     key = added(shell)
     source = shell.json("sources", "add", "Forge", "--verify", "github")["id"]
@@ -214,19 +214,3 @@ def test_a_template_is_added_shown_and_changed(shell: Shell) -> None:
     assert "[2]" in shell("webhooks", "show", row["id"])
     shell("webhooks", "update", row["id"], "--format", "json")
     assert set(shell.json("webhooks", "show", row["id"])) == COLUMNS
-
-
-def test_a_template_that_gives_no_json_is_refused_in_one_line(shell: Shell) -> None:
-    said = shell.refused("webhooks", "add", URL, "--template", "Hello {{ comment.name }}", code=2)
-    assert said.startswith("Error: For comment.created: The template does not give JSON: Expecting value")
-    assert said.count("\n") == 1
-    assert shell.json("webhooks", "list") == []
-    said = shell.refused("webhooks", "add", "https://acme.webhook.office.com/webhookb2/1", code=2)
-    assert said.startswith("Error: Microsoft has retired this kind of URL.")
-
-
-def test_links_to_moderate_are_switched_on_and_off(shell: Shell) -> None:
-    row_id = added(shell, "--moderation-links")
-    assert shell.json("webhooks", "show", row_id)["moderation_links_since"] is not None
-    shell("webhooks", "update", row_id, "--no-moderation-links")
-    assert shell.json("webhooks", "show", row_id)["moderation_links_since"] is None
