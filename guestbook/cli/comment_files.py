@@ -28,7 +28,7 @@ from guestbook.comments.exchange.file_formats import FIELDS
 from guestbook.comments.exchange.other_programs import ImportOptions
 from guestbook.lib import drawn_face, files
 from guestbook.lib.errors import Refused
-from guestbook.lib.progress import Step
+from guestbook.lib.own_process import Step
 from guestbook.lib.text import clean_line, counted, printable
 from guestbook.storage import engine_setup, preferences
 from guestbook.storage.models.comment import COMMENT_STATUSES

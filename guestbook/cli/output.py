@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
-from guestbook.lib.progress import Step
+from guestbook.lib.own_process import Step
 from guestbook.lib.text import printable
 from guestbook.queries import statistics
 from guestbook.storage.database import db

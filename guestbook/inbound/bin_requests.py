@@ -128,7 +128,7 @@ def check(
 
 def _finding_of_keys(claim: SignatureClaim, keys: Sequence[Key]) -> Finding:
     name = f"{claim.header} (v1a)"
-    signed = (key for key in keys if kinds.has_signed(key.value, claim.content, claim.public_signatures))
+    signed = (key for key in keys if kinds.public_key(key.value, claim))
     try:
         key = next(signed, None)
     except Unproven as reason:  # the package for public keys is missing

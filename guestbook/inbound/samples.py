@@ -21,8 +21,8 @@ from guestbook.inbound.senders import SENDER_PRESETS
 from guestbook.inbound.verify_and_decide import InboundDecision, ReceivedEvent, WriteComment
 from guestbook.lib import VERSION, clock, ids, validate
 from guestbook.lib.errors import Refused, only_here
-from guestbook.lib.verification import sign_request
-from guestbook.lib.verification.sign_request import Unsignable
+from guestbook.lib.verification import verify_signature
+from guestbook.lib.verification.verify_signature import Unsignable
 from guestbook.settings import Settings
 from guestbook.storage.database import db
 from guestbook.storage.models import InboundEvent, Source
@@ -246,7 +246,7 @@ def hindrance(source: Source) -> str | None:
     """Return why no sample can be sent to a source, or None."""
     if source.is_unreadable:
         return UNREADABLE_SOURCE
-    return BUILT_IN if source.is_built_in else sign_request.hindrance(source.verify, source.secret)
+    return BUILT_IN if source.is_built_in else verify_signature.hindrance(source.verify, source.secret)
 
 
 def choices(source: Source) -> dict[str, SampleEvent]:
@@ -280,7 +280,7 @@ def sample_request(
     """Return headers and body as the sender would send them now, with an id of their own; raises Refused."""
     made = NEW_PARTS.get(sample.sender, _unchanged)(sample, new_id, now)
     try:
-        proof = sign_request.sign(
+        proof = verify_signature.sign_request(
             source.verify,
             source.secret,
             made.body,

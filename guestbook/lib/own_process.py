@@ -1,17 +1,23 @@
-"""This process: what a signal does, when it ends with its parent, its core, its garbage collector."""
+"""This process: what ends it, its core, its garbage, the limits of its host, its threads and their time."""
 
+import errno
 import gc
+import mmap
 import os
+import resource
 import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from datetime import datetime
 from functools import cache
+from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
+from typing import NamedTuple, Protocol
 
 
 class StopFlag:
@@ -146,3 +152,169 @@ def paused_gc() -> Iterator[None]:
 @cache
 def _freeze_once() -> None:
     gc.freeze()  # asking Python whether that was done takes longer
+
+
+FILE_LIMIT = "open files (ulimit -n)"
+MEMORY_LIMIT = "memory (ulimit -v)"
+THREAD_LIMIT = "threads (ulimit -u)"
+
+MIB = 1024 * 1024  # bytes
+RESERVED_FILES = 6  # a journal and its folder, temporary files, certificates, a new connection to a server
+FILES_PER_THREAD = 3  # a request's socket, what a look-up opens, a connection that waits for its next request
+RESERVED_MEMORY = 24 * MIB  # beside the Reserve: rows claimed ahead, SQLite's pages, certificates
+MEMORY_PER_THREAD = 3 * MIB
+STACK = MIB  # of a thread; the usual 8 MiB are too many where memory is limited
+ARENAS = 2  # of glibc's malloc, each 64 MiB of address space; by default there are eight for each core
+M_ARENA_MAX = -8  # malloc.h
+UNLIMITED = 10**9
+
+_starting = threading.Lock()
+
+
+class Room(NamedTuple):
+    """How much fits, and the limit that allows no more, if there is one."""
+
+    threads: int
+    connections: int  # that may be kept open between two requests
+    limit: str | None
+
+
+def room(threads: int, *, files: int = 0) -> Room:
+    """Return how many of these threads fit now, beside so many files that will still be opened."""
+    files, memory = _spare_files() - files, _spare_memory()
+    by_files, by_memory = files // FILES_PER_THREAD, memory // MEMORY_PER_THREAD
+    allowed = max(0, min(threads, by_files, by_memory))
+    limit = None if allowed == threads else FILE_LIMIT if by_files <= by_memory else MEMORY_LIMIT
+    return Room(allowed, max(0, files - (FILES_PER_THREAD - 1) * allowed), limit)
+
+
+def files_are_used_up() -> bool:
+    """Whether this process can open no two files more."""
+    opened: list[int] = []
+    try:
+        for _ in range(2):
+            opened.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    return False
+
+
+def why_no_thread() -> str:
+    """Return the limit for which a thread could not be started just now."""
+    return THREAD_LIMIT if _spare_memory() > 0 else MEMORY_LIMIT
+
+
+class Reserve:
+    """Some memory to give up when there is none left, so that outcomes can still be recorded."""
+
+    def __init__(self, size: int = 16 * MIB) -> None:
+        self._memory: mmap.mmap | None = None
+        with suppress(OSError):
+            self._memory = mmap.mmap(-1, size)  # address space; nothing of it is in use
+
+    def give_up(self) -> None:
+        """Let others have it."""
+        if self._memory is not None:
+            self._memory.close()
+
+
+def start_thread(work: Callable[[], None], name: str) -> bool:
+    """Start a daemon thread with a small stack; False when the host allows none."""
+    with _starting:
+        before = threading.stack_size(STACK)
+        try:
+            threading.Thread(target=work, daemon=True, name=name).start()
+        except (RuntimeError, MemoryError):
+            return False
+        finally:
+            threading.stack_size(before)
+    return True
+
+
+def bound_arenas() -> None:
+    """Keep malloc from reserving address space for each thread, where it is glibc's."""
+    import ctypes  # here: most processes have no use for it
+
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
+
+
+def _spare_files() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return UNLIMITED
+    return soft - _open_files() - RESERVED_FILES
+
+
+def _open_files() -> int:
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        with suppress(OSError):
+            return len(list(Path(folder).iterdir()))
+    return 16  # what a pass on SQLite has open
+
+
+def _spare_memory() -> int:
+    """Return the bytes that both limits leave. Where a process cannot see its size, no limit counts."""
+    try:
+        pages = [int(word) for word in Path("/proc/self/statm").read_text().split()]
+    except OSError:
+        return UNLIMITED * MIB
+    used = ((resource.RLIMIT_AS, pages[0]), (resource.RLIMIT_DATA, pages[5]))
+    size, spare = resource.getpagesize(), UNLIMITED * MIB
+    for kind, count in used:
+        soft, _ = resource.getrlimit(kind)
+        if soft != resource.RLIM_INFINITY:
+            spare = min(spare, soft - count * size - RESERVED_MEMORY)
+    return spare
+
+
+LEAST_TURN = 0.05  # seconds that the other work gets at a time, even if ours takes less
+MOST_TURN = 1.0  # seconds; the record of a sent delivery may wait so long
+LEAST_PART = 1 / 4  # of the time, for each of the two
+
+
+class OtherWork(Protocol):
+    """Other work that the main thread does between two ticks."""
+
+    def drain(self, *, until: float, stop: StopFlag) -> bool:
+        """Do some work until that moment of the monotonic clock; return whether there may be more."""
+
+    def next_due(self) -> datetime | None:
+        """Return when some is due, or None when nothing waits."""
+
+
+class TimeShares:
+    """Gives other work, if there is any, turns as long as the time between them."""
+
+    def __init__(self, beside: OtherWork | None) -> None:
+        self._beside = beside
+        self._ended = time.monotonic()
+        self.owed = 0.0  # seconds that our work must get now, after the other's turn
+
+    def share_time(self, until: float, stop: StopFlag) -> bool:
+        """Let the other work have its turn, up to that moment; return whether there may be more of it."""
+        if self._beside is None:
+            return False
+        began = time.monotonic()
+        turn = min(max(began - self._ended, LEAST_TURN), MOST_TURN)
+        more = self._beside.drain(until=min(until, began + turn), stop=stop)
+        self._ended = time.monotonic()
+        self.owed = (self._ended - began) * LEAST_PART / (1 - LEAST_PART)
+        return more
+
+    def next_due(self) -> datetime | None:
+        """Return when other work is due, or None when nothing waits."""
+        return self._beside.next_due() if self._beside else None
+
+
+Step = Callable[[int], None]  # called with how much more is done
+Progress = Callable[[str, int], AbstractContextManager[Step]]  # given what is done, and how much
+
+
+@contextmanager
+def in_silence(_label: str, _length: int) -> Iterator[Step]:
+    """Show no progress."""
+    yield lambda _number: None

@@ -20,9 +20,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.lib import clock, ids, resource_limits, retry_policy
-from guestbook.lib.own_process import StopFlag
-from guestbook.lib.time_shares import OtherWork, TimeShares
+from guestbook.lib import clock, ids, own_process, retry_policy
+from guestbook.lib.own_process import OtherWork, StopFlag, TimeShares
 from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, sender
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
@@ -89,12 +88,12 @@ class HostLimits:
         self._transport = transport
         self._wished = pool.size
         self._limit: str | None = None
-        self._reserve = resource_limits.Reserve()
+        self._reserve = own_process.Reserve()
 
     def fit(self) -> None:
         """Use what the host allows beside the database, whose files must be open by now."""
-        resource_limits.bound_arenas()
-        room = resource_limits.room(self._pool.size)
+        own_process.bound_arenas()
+        room = own_process.room(self._pool.size)
         self._limit = room.limit
         self._pool.limit(room.threads)
         lookups = room.threads if room.limit else None
@@ -102,7 +101,7 @@ class HostLimits:
 
     def free_memory(self) -> None:
         """Give up what the pass can do without, after a MemoryError."""
-        self._limit = resource_limits.MEMORY_LIMIT
+        self._limit = own_process.MEMORY_LIMIT
         self._reserve.give_up()
         self._pool.limit(max(1, self._pool.threads // 2))
         self._pool.was_short = True
@@ -124,8 +123,8 @@ class HostLimits:
         self._reserve.give_up()
 
     def _name(self, met: str | None) -> str:
-        refused = resource_limits.why_no_thread() if self._pool.was_refused else None
-        return met or refused or self._limit or resource_limits.THREAD_LIMIT
+        refused = own_process.why_no_thread() if self._pool.was_refused else None
+        return met or refused or self._limit or own_process.THREAD_LIMIT
 
 
 RESULT_WAIT = 0.25  # seconds to wait for an outcome before the next look for new work

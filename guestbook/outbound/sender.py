@@ -11,7 +11,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 from urllib.parse import urldefrag, urlencode, urlsplit
 
-from guestbook.lib import clock, page_content, resource_limits, retry_policy, validate
+from guestbook.lib import clock, own_process, page_content, retry_policy, validate
 from guestbook.lib.page_content import PackedWrongly
 from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.text import printable
@@ -179,7 +179,7 @@ class Sender:
         try:
             return self._attempt(task)
         except MemoryError:  # before the request, or for the words about it: give the delivery back
-            return Outcome(task, host_limit=resource_limits.MEMORY_LIMIT)
+            return Outcome(task, host_limit=own_process.MEMORY_LIMIT)
 
     def _attempt(self, task: DeliveryTask) -> Outcome:
         seconds = self._limit.left(self._timeout)
@@ -204,7 +204,7 @@ class Sender:
         except MemoryError:
             if outcome.status_code is None:
                 raise  # no answer was read
-            outcome.host_limit = resource_limits.MEMORY_LIMIT
+            outcome.host_limit = own_process.MEMORY_LIMIT
         except Exception as error:  # a mistake in our code or in the row must not end the thread
             outcome.error = f"The request could not be made ({type(error).__name__})."
         outcome.milliseconds = round((time.monotonic() - start) * 1000)

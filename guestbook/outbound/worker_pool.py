@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from guestbook.lib import resource_limits
+from guestbook.lib import own_process
 from guestbook.outbound.lanes import START_CAP, START_WINDOW, Lane, ReadyLanes, Result, T
 
 MEASURE_INTERVAL = 0.01  # seconds between two measurements, at least
@@ -239,7 +239,7 @@ class WorkerPool(Generic[T, R]):
         wanted = min(wanted, self._wished - self.threads)
         self.was_short |= wanted > self.size - self.threads
         for _ in range(min(wanted, self.size - self.threads)):
-            if not resource_limits.start(self._run, f"sender-{self.threads + 1}"):
+            if not own_process.start_thread(self._run, f"sender-{self.threads + 1}"):
                 self.size = self.threads  # the host allows no more; fewer threads do the work too
                 self.was_refused = self.was_short = True
                 break

@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from guestbook.lib import VERSION, clock, encryption, files, pass_lock
 from guestbook.lib.errors import Refused
-from guestbook.lib.progress import Progress, in_silence
+from guestbook.lib.own_process import Progress, in_silence
 from guestbook.settings import Settings, database_url
 from guestbook.storage import (
     backup_file,

@@ -19,7 +19,7 @@ from sqlalchemy.schema import CreateTable
 
 from guestbook.lib import clock, encryption
 from guestbook.lib.errors import Refused
-from guestbook.lib.progress import Progress
+from guestbook.lib.own_process import Progress
 from guestbook.storage import table_copy
 from guestbook.storage.database import VERSION_TABLE, Base
 from guestbook.storage.table_copy import Checksum, PlainTable

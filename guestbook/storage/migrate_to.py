@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
-from guestbook.lib.progress import Progress, Step
+from guestbook.lib.own_process import Progress, Step
 from guestbook.settings import Settings
 from guestbook.storage import database, database_errors, engine_setup, table_copy
 from guestbook.storage.database_errors import WrongVersion

@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from guestbook.lib import clock, pass_lock
 from guestbook.lib.errors import Refused
-from guestbook.lib.progress import Progress
+from guestbook.lib.own_process import Progress
 from guestbook.settings import Settings, database_url
 from guestbook.storage import (
     SCHEMA,

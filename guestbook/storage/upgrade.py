@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import pass_lock
-from guestbook.lib.progress import Progress, in_silence
+from guestbook.lib.own_process import Progress, in_silence
 from guestbook.settings import Settings, installation
 from guestbook.storage import backup, book_file, database, engine_setup, schema_version
 from guestbook.storage.backup import BackupReport

@@ -16,7 +16,7 @@ from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
-from guestbook.lib import resource_limits
+from guestbook.lib import own_process
 from guestbook.transport.failure import LOCAL_ERRORS
 
 Address = IPv4Address | IPv6Address
@@ -180,7 +180,7 @@ class Lookups:
     def _call_thread(self) -> bool:
         """Start a thread if there may be one more; return whether any is there."""
         work = partial(self._work, is_thread=True)
-        if self._threads < self._most and resource_limits.start(work, f"lookup-{self._threads + 1}"):
+        if self._threads < self._most and own_process.start_thread(work, f"lookup-{self._threads + 1}"):
             self._threads += 1
             self._moved = time.monotonic()  # on a busy host it may start late
         return self._threads > 0

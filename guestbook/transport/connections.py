@@ -20,7 +20,7 @@ from certifi import where
 from urllib3.util.ssltransport import SSLTransport
 from urllib3.util.wait import wait_for_read
 
-from guestbook.lib import resource_limits
+from guestbook.lib import own_process
 from guestbook.transport import budget, urls
 from guestbook.transport.answers import Answer
 from guestbook.transport.budget import AttemptBudget, BudgetSocket, BudgetTLSSocket
@@ -337,7 +337,7 @@ def _why_not_found(error: OSError) -> str:
     """Return the reason word. Out of files, the C library says that a name is unknown."""
     if error.errno == socket.EAI_MEMORY:
         return "out_of_memory"
-    if resource_limits.files_are_used_up():
+    if own_process.files_are_used_up():
         return "out_of_sockets"
     unknown = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None))
     if isinstance(error, socket.gaierror) and error.errno not in unknown:

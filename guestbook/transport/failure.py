@@ -3,7 +3,7 @@
 import errno
 
 from guestbook.lib.errors import with_detail
-from guestbook.lib.resource_limits import FILE_LIMIT, MEMORY_LIMIT
+from guestbook.lib.own_process import FILE_LIMIT, MEMORY_LIMIT
 
 LOCAL_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # of an OSError
 

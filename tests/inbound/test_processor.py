@@ -14,7 +14,7 @@ from sqlalchemy import delete, select
 from guestbook.inbound import processor, senders, verify_and_decide
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock
-from guestbook.lib.verification import sign_request
+from guestbook.lib.verification import verify_signature
 from guestbook.queries import filtered_lists
 from guestbook.queue import redelivery
 from guestbook.storage import database
@@ -207,7 +207,7 @@ def at_the_book(each_app: Flask, each_client: FlaskClient) -> Sending:
 
     def send(text: str, ago: int, **headers: str) -> list[str]:
         body = json.dumps({"text": text}).encode()
-        signed = sign_request.sign("slack", "shh", body, event_id="", seconds=began - ago)
+        signed = verify_signature.sign_request("slack", "shh", body, event_id="", seconds=began - ago)
         each_client.post("/hooks/tok", data=body, headers=signed | headers, content_type="application/json")
         inbound_factories.process(each_app)
         return inbound_factories.messages()

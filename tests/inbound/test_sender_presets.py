@@ -15,10 +15,9 @@ from flask import Flask
 from guestbook.inbound import ingest, senders, sources
 from guestbook.inbound.senders import PRESETS, SENDER_PRESETS
 from guestbook.lib import clock
-from guestbook.lib.verification import sign_request
+from guestbook.lib.verification import verify_signature
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
-from guestbook.lib.verification.sign_request import Unsignable
-from guestbook.lib.verification.verify_signature import Verdict
+from guestbook.lib.verification.verify_signature import Unsignable, Verdict
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import scheme_of
@@ -161,9 +160,9 @@ def test_the_book_signs_as_the_sender_does(name: str) -> None:
     given = {"event_id": "msg_1", "seconds": now(), "header": preset.header, "scheme": scheme}
     if name == "discord":
         with pytest.raises(Unsignable, match="only its sender has the private key"):
-            sign_request.sign(preset.verify, key, BODY, **given)
+            verify_signature.sign_request(preset.verify, key, BODY, **given)
         return
-    made = sign_request.sign(preset.verify, key, BODY, **given)
+    made = verify_signature.sign_request(preset.verify, key, BODY, **given)
     expected = SIGNERS[name](BODY, given["seconds"])
     assert {key.lower(): value for key, value in made.items()} == {
         key.lower(): value for key, value in expected.items()
@@ -175,13 +174,13 @@ def test_the_book_signs_for_every_kind_or_says_why_not(verify: str) -> None:
     scheme = scheme_of(verify, "X-Sign", {})
     given = {"event_id": "msg_1", "seconds": now(), "header": "X-Sign", "scheme": scheme}
     if verify == "ed25519":
-        assert sign_request.hindrance(verify, PUBLIC)
+        assert verify_signature.hindrance(verify, PUBLIC)
     else:
-        assert bool(sign_request.sign(verify, SECRET, BODY, **given)) == (verify != "none")
+        assert bool(verify_signature.sign_request(verify, SECRET, BODY, **given)) == (verify != "none")
     with pytest.raises(Unsignable, match="does not know how this sender signs"):
-        sign_request.sign("fax", SECRET, BODY, **given | {"scheme": None})
+        verify_signature.sign_request("fax", SECRET, BODY, **given | {"scheme": None})
     with pytest.raises(Unsignable, match="has no secret to sign with"):
-        sign_request.sign("github", None, BODY, **given)
+        verify_signature.sign_request("github", None, BODY, **given)
 
 
 @pytest.mark.parametrize("name", SENDER_PRESETS)

@@ -7,9 +7,8 @@ from flask import Flask
 from sqlalchemy import insert
 
 from guestbook.background import cron
-from guestbook.lib import clock, ids, time_shares
-from guestbook.lib.own_process import StopFlag
-from guestbook.lib.time_shares import TimeShares
+from guestbook.lib import clock, ids, own_process
+from guestbook.lib.own_process import StopFlag, TimeShares
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND
@@ -83,7 +82,7 @@ class Clock:
 @pytest.fixture
 def turned(monkeypatch: pytest.MonkeyPatch) -> Clock:
     own = Clock()
-    monkeypatch.setattr(time_shares, "time", own)
+    monkeypatch.setattr(own_process, "time", own)
     return own
 
 
@@ -111,8 +110,8 @@ def test_each_half_gets_a_quarter_of_the_time_at_least(turned: Clock, ours: floa
     began = turned.now
     assert sharing.share_time(began + 60, StopFlag())
     turn = turned.now - began
-    assert turn / (turn + ours) >= time_shares.LEAST_PART
-    assert sharing.owed / (turn + sharing.owed) == pytest.approx(time_shares.LEAST_PART)
+    assert turn / (turn + ours) >= own_process.LEAST_PART
+    assert sharing.owed / (turn + sharing.owed) == pytest.approx(own_process.LEAST_PART)
 
 
 def test_a_turn_ends_with_the_pass(turned: Clock) -> None:

@@ -13,7 +13,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from guestbook.lib import VERSION, clock, ed25519, signing
-from guestbook.lib.resource_limits import MEMORY_LIMIT
+from guestbook.lib.own_process import MEMORY_LIMIT
 from guestbook.lib.verification import kinds
 from guestbook.outbound import delivery_tasks, sender
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from guestbook import settings
 from guestbook.lib import pass_lock
 from guestbook.lib.errors import Refused
-from guestbook.lib.progress import in_silence
+from guestbook.lib.own_process import in_silence
 from guestbook.settings import Settings
 from guestbook.storage import backup, database, engine_setup, restore, schema_version
 from guestbook.storage.models import Webhook

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.lib import resource_limits
+from guestbook.lib import own_process
 from guestbook.transport import Transport, TransportError, addresses
 from guestbook.transport.addresses import LOOKUP_THREADS, Lookups
 from tests.support import factories
@@ -104,7 +104,7 @@ def test_the_first_name_waits_for_its_thread_although_a_busy_host_starts_it_late
         threading.Timer(0.2, work).start()
         return True
 
-    monkeypatch.setattr(resource_limits, "start", start_late)
+    monkeypatch.setattr(own_process, "start_thread", start_late)
     monkeypatch.setattr(addresses, "POLL_EVERY", 0.02)
     resolver.go.set()
     assert Lookups().find("book.example", 80, 5) == HERE
@@ -132,7 +132,7 @@ def test_errors_come_through(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_host_that_allows_no_thread_looks_up_all_the_same(
     resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resource_limits, "start", lambda *_: False)
+    monkeypatch.setattr(own_process, "start_thread", lambda *_: False)
     resolver.go.set()
     assert Lookups().find("book.example", 80, 5) == HERE
 

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.background.celery.messages import Handover
-from guestbook.lib import clock, ids, own_process, resource_limits, retry_policy
+from guestbook.lib import clock, ids, own_process, retry_policy
 from guestbook.lib.own_process import StopFlag
 from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, sender
 from guestbook.outbound.attempt_recorder import Tally
@@ -197,8 +197,8 @@ class DeliveryConsumer:
         self._engine = engine
         self._settings = settings
         self._stop = stop
-        resource_limits.bound_arenas()
-        room = resource_limits.room(threads, files=DATABASE_FILES)
+        own_process.bound_arenas()
+        room = own_process.room(threads, files=DATABASE_FILES)
         self._threads = max(1, room.threads)
         transport = sender.transport(settings)
         transport.limit(connections=room.connections, lookups=room.threads if room.limit else None)

@@ -17,8 +17,8 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from guestbook.background.doctor.examined_book import DoctorFinding, ExaminedBook, ok, problem, warning
-from guestbook.lib import VERSION, clock, files, ids, resource_limits
-from guestbook.lib.resource_limits import MIB
+from guestbook.lib import VERSION, clock, files, ids, own_process
+from guestbook.lib.own_process import MIB
 from guestbook.settings import installation, secret_key
 from guestbook.settings.environment import SETTING_PREFIX
 from guestbook.storage import book_file, seen_facts
@@ -57,7 +57,7 @@ def check_limits(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether this process could run a pass with all its threads, and whether a pass could not."""
     met = seen_facts.read_facts(book.settings.data_dir, LIMITS_OF).get(seen_facts.HOST_LIMIT)
     limits = [f"A pass of {clock.ago(met.at)} ran into a limit: {met.text}"] if met else []
-    room = resource_limits.room(PASS_THREADS)
+    room = own_process.room(PASS_THREADS)
     if room.limit:
         limits.append(
             f"This host limits {room.limit}: {room.threads} of a pass's {PASS_THREADS} threads fit."
@@ -90,7 +90,7 @@ def _processes() -> Iterator[str]:
     if soft != resource.RLIM_INFINITY and os.geteuid() != 0:
         spare = soft - _threads_of_this_user()
         if spare < PASS_THREADS:
-            yield f"This host limits {resource_limits.THREAD_LIMIT} to {soft}; {max(0, spare)} are free."
+            yield f"This host limits {own_process.THREAD_LIMIT} to {soft}; {max(0, spare)} are free."
     most, used = _control("pids.max"), _control("pids.current")
     if most is not None and used is not None and most - used < PASS_THREADS:
         yield f"This container may have {most} processes and threads; {max(0, most - used)} are free."

@@ -1,4 +1,4 @@
-"""The ways to verify who sent a webhook, one entry each, and what reads their headers. Pure."""
+"""The ways to verify who sent a webhook, one entry each, and what reads and makes their headers. Pure."""
 
 import base64
 import binascii
@@ -6,6 +6,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -75,7 +76,7 @@ def standard(name: str, headers: Mapping[str, str], body: bytes) -> SignatureCla
     signed_at = unix_seconds(timestamp, f"{prefix}-timestamp")
     fields = [one.rstrip(",").partition(",") for one in listed]
     signatures = _of_version("v1", fields)
-    public_signatures = tuple(filter(None, map(_ed25519, _of_version("v1a", fields))))
+    public_signatures = tuple(filter(None, map(_base64, _of_version("v1a", fields))))
     if not signatures and not public_signatures:
         raise Unproven(f"The header {name} holds no signature of version 1, such as v1,K5oZ…")
     count = counted(len(signatures) + len(public_signatures), "signature")
@@ -144,12 +145,12 @@ def _of_version(version: str, fields: list[tuple[str, str, str]]) -> tuple[str, 
     return tuple(value for key, _, value in fields if key == version)
 
 
-def _ed25519(text: str) -> bytes | None:
-    """Return the bytes of a signature of version 1a."""
+def _base64(text: str) -> bytes:
+    """Return the bytes that a base64 stands for, with padding or without; none for any other text."""
     try:
-        return base64.b64decode(as_bytes(text), validate=True)
+        return base64.b64decode(as_bytes(text) + b"=" * (-len(text) % 4), validate=True)
     except binascii.Error:
-        return None
+        return b""
 
 
 SIGNATURE_HASHES = ("sha256", "sha1", "sha512")
@@ -242,13 +243,10 @@ class SignatureScheme:
 
     def _decoded(self, signature: str) -> bytes:
         """Return the bytes of the signature, in whichever case or padding it is written."""
-        try:
-            if self.encoding == "hex":
-                raw = binascii.unhexlify(as_bytes(signature))
-            else:
-                raw = base64.b64decode(as_bytes(signature) + b"=" * (-len(signature) % 4), validate=True)
-        except binascii.Error:
-            raw = b""
+        raw = b""
+        with suppress(binascii.Error):
+            is_hex = self.encoding == "hex"
+            raw = binascii.unhexlify(as_bytes(signature)) if is_hex else _base64(signature)
         if len(raw) == SIGNATURE_BYTES.get(self.hash_name):
             return raw
         raise Unproven(
@@ -281,28 +279,18 @@ def read_public_key(text: str) -> bytes:
     bare = text.removeprefix(ed25519.PUBLIC_KEY_PREFIX)
     if HEX_KEY.fullmatch(bare):
         return bytes.fromhex(bare)
-    try:
-        key = base64.b64decode(as_bytes(bare) + b"=" * (-len(bare) % 4), validate=True)
-    except binascii.Error:
-        key = b""
+    key = _base64(bare)
     if len(key) != ed25519.KEY_LENGTH:
         raise Unproven(NO_KEY)
     return key
-
-
-def has_signed(key: str, content: bytes, signatures: Sequence[bytes]) -> bool:
-    """Whether one of the signatures is of the content; raises Unproven for an unusable key."""
-    raw = read_public_key(key)
-    try:
-        return any(ed25519.verify(raw, content, one) for one in signatures)
-    except ed25519.PackageMissing as missing:
-        raise Unproven(f"{missing} It comes with the extra {ed25519.KEY_EXTRA}.") from None
 
 
 # Takes the header's name, the headers and the body.
 Reader = Callable[[str, Mapping[str, str], bytes], SignatureClaim]
 # Takes the secret; whether it has made one of the signatures. Raises Unproven for an unusable secret.
 Matcher = Callable[[str, SignatureClaim], bool]
+# Takes the secret, the event's id, the time in Unix seconds and the body; returns headers. For samples.
+Signer = Callable[[str, str, int, bytes], dict[str, str]]
 
 
 def text_key(secret: str, claim: SignatureClaim) -> bool:
@@ -321,12 +309,49 @@ def standard_key(secret: str, claim: SignatureClaim) -> bool:
 
 def public_key(secret: str, claim: SignatureClaim) -> bool:
     """As Discord signs: with a private key, and our secret is its public key."""
-    return has_signed(secret, claim.content, claim.public_signatures)
+    key = read_public_key(secret)
+    try:
+        return any(ed25519.verify(key, claim.content, one) for one in claim.public_signatures)
+    except ed25519.PackageMissing as missing:
+        raise Unproven(f"{missing} It comes with the extra {ed25519.KEY_EXTRA}.") from None
+
+
+def key_inside(secret: str) -> bytes:
+    """Take a key of any length, with whsec_ and padding or without: senders make them so; raises Unproven."""
+    if key := _base64(secret.removeprefix(signing.SECRET_PREFIX)):
+        return key
+    raise Unproven("The secret is not one of Standard Webhooks: it must be whsec_ and base64.")
 
 
 def is_among(expected: str, signatures: Sequence[str]) -> bool:
     """Compare with every one, so that the time taken does not tell which one matches."""
     return sum(hmac.compare_digest(as_bytes(expected), as_bytes(one)) for one in signatures) > 0
+
+
+def sign_github(secret: str, _event_id: str, _seconds: int, body: bytes) -> dict[str, str]:
+    """Sign as `github` reads it."""
+    return {"X-Hub-Signature-256": signing.hub(as_bytes(secret), body)}
+
+
+def sign_standard(secret: str, event_id: str, seconds: int, body: bytes) -> dict[str, str]:
+    """Sign as `standard` reads it; raises Unproven for an unusable secret."""
+    signature = signing.standard((key_inside(secret),), event_id, seconds, body)
+    return {"webhook-id": event_id, "webhook-timestamp": str(seconds), "webhook-signature": signature}
+
+
+def sign_stripe(secret: str, _event_id: str, seconds: int, body: bytes) -> dict[str, str]:
+    """Sign as `stripe` reads it."""
+    return {"Stripe-Signature": f"t={seconds},v1={_hex(secret, b'%d.%s' % (seconds, body))}"}
+
+
+def sign_slack(secret: str, _event_id: str, seconds: int, body: bytes) -> dict[str, str]:
+    """Sign as `slack` reads it."""
+    signature = f"v0={_hex(secret, b'v0:%d:%s' % (seconds, body))}"
+    return {"X-Slack-Request-Timestamp": str(seconds), "X-Slack-Signature": signature}
+
+
+def _hex(secret: str, content: bytes) -> str:
+    return hmac.digest(as_bytes(secret), content, "sha256").hex()
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +368,7 @@ class VerificationKind:
     secret_from: str = ""  # where the owner finds the secret, if the sender makes it
     mistaken: tuple[str, ...] = ()  # beginnings of what people paste instead of it
     mistaken_for: str = ""
+    sign: Signer | None = None
 
     def claim(
         self, headers: Mapping[str, str], body: bytes, scheme: SignatureScheme | None = None
@@ -361,6 +387,7 @@ VERIFICATION_KINDS = {
         hint="signs with a secret; so do Gitea, Forgejo and Meta",
         header="X-Hub-Signature-256",
         read=github,
+        sign=sign_github,
     ),
     "standard": VerificationKind(
         title="Standard Webhooks",
@@ -369,6 +396,7 @@ VERIFICATION_KINDS = {
         read=standard,
         matches=standard_key,
         new_secret=signing.new_secret,
+        sign=sign_standard,
     ),
     "stripe": VerificationKind(
         title="Stripe",
@@ -378,6 +406,7 @@ VERIFICATION_KINDS = {
         secret_from="the signing secret that Stripe shows",
         mistaken=("sk_", "rk_", "pk_"),
         mistaken_for="a key of Stripe’s API; the signing secret begins with whsec_",
+        sign=sign_stripe,
     ),
     "slack": VerificationKind(
         title="Slack",
@@ -387,6 +416,7 @@ VERIFICATION_KINDS = {
         secret_from="the signing secret that Slack shows under Basic Information",
         mistaken=("xox", "xapp-"),
         mistaken_for="a token of Slack’s API; the signing secret is another one, of 32 characters",
+        sign=sign_slack,
     ),
     "hmac": VerificationKind(
         title="Any HMAC",
@@ -407,15 +437,3 @@ VERIFICATION_KINDS = {
         "Nothing", "anyone who knows the URL may send; choose it only to try things out"
     ),
 }
-
-
-def key_inside(secret: str) -> bytes:
-    """Take a key of any length, with whsec_ and padding or without: senders make them so; raises Unproven."""
-    text = as_bytes(secret.removeprefix(signing.SECRET_PREFIX))
-    try:
-        key = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
-    except binascii.Error:
-        key = b""
-    if not key:
-        raise Unproven("The secret is not one of Standard Webhooks: it must be whsec_ and base64.")
-    return key

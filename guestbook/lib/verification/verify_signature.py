@@ -1,4 +1,4 @@
-"""Verify who sent a webhook, and say how it was proven or why not. Pure.
+"""Verify who sent a webhook, and say how it was proven or why not; sign a sample as its sender does. Pure.
 
 The time of receipt counts, so a webhook that waited is verified as if it had just arrived.
 """
@@ -12,6 +12,7 @@ from guestbook.lib.ed25519 import PUBLIC_KEY_PREFIX
 from guestbook.lib.text import counted
 from guestbook.lib.verification import kinds
 from guestbook.lib.verification.kinds import (
+    ED25519,
     VERIFICATION_KINDS,
     MissingHeader,
     SignatureClaim,
@@ -184,3 +185,53 @@ def _shortened(content: bytes) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= SHOWN_STEP_LIMIT else text[:SHOWN_STEP_LIMIT] + "…"
+
+
+class Unsignable(Exception):
+    """A sentence for the owner: why only the sender itself can sign."""
+
+
+def sign_request(
+    verify: str,
+    secret: str | None,
+    body: bytes,
+    *,
+    event_id: str,
+    seconds: int,
+    header: str | None = None,
+    scheme: SignatureScheme | None = None,
+) -> dict[str, str]:
+    """Return the headers that prove a request to a source; none where it verifies nothing.
+
+    `header` and `scheme` are those of the source. Raises Unsignable.
+    """
+    if why := hindrance(verify, secret):
+        raise Unsignable(why)
+    key = secret or ""
+    if verify == "none":
+        return {}
+    if verify == "token":
+        return {header or TOKEN_HEADER: key}
+    if scheme is not None:
+        return scheme.sign(key, seconds, body)
+    known = VERIFICATION_KINDS.get(verify)
+    if known is None or known.sign is None:
+        raise Unsignable("The book does not know how this sender signs. Let the sender send a test.")
+    try:
+        return known.sign(key, event_id, seconds, body)
+    except Unproven as error:  # somebody has garbled the secret
+        raise Unsignable(str(error)) from None
+
+
+def hindrance(verify: str, secret: str | None) -> str | None:
+    """Return why the book cannot sign as the sender does, or None."""
+    if verify == "none":
+        return None
+    if not secret:
+        return "This source has no secret to sign with."
+    if verify == ED25519 or (verify == "standard" and secret.startswith(PUBLIC_KEY_PREFIX)):
+        return (
+            "This source verifies with a public key, and only its sender has the private key that signs. "
+            "Let the sender send a test."
+        )
+    return None

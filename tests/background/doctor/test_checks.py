@@ -10,7 +10,7 @@ import pytest
 
 from guestbook.background.doctor import host_checks, network_checks
 from guestbook.background.doctor.examined_book import State
-from guestbook.lib import clock, ed25519, ids, resource_limits
+from guestbook.lib import clock, ed25519, ids, own_process
 from guestbook.queue import erasure
 from guestbook.storage import book_file, seen_facts
 from guestbook.storage.database import db
@@ -279,8 +279,8 @@ def test_a_limit_of_the_host_is_named(look: Look, tmp_path: Path, monkeypatch: p
     seen_facts.note_fact(tmp_path, {seen_facts.HOST_LIMIT: "this host limits threads"})
     assert "ran into a limit: this host limits threads" in look()["limits"].sentence
     (tmp_path / seen_facts.FACTS_FILE).unlink()
-    room = resource_limits.Room(5, 0, resource_limits.FILE_LIMIT)
-    monkeypatch.setattr(resource_limits, "room", lambda _threads: room)
+    room = own_process.Room(5, 0, own_process.FILE_LIMIT)
+    monkeypatch.setattr(own_process, "room", lambda _threads: room)
     finding = look()["limits"]
     assert finding.sentence == "This host limits open files (ulimit -n): 5 of a pass's 32 threads fit."
     assert "smaller --concurrency" in str(finding.advice)
