@@ -11,17 +11,12 @@ from guestbook.web import response_headers
 from guestbook.web.admin import (
     access,
     account,
-    audit,
-    backfill,
     bins,
     comments,
-    dashboard,
     deliveries,
-    doctor,
-    events,
     inbox,
     login,
-    second_factor_pages,
+    overview,
     settings,
     sources,
     undo,
@@ -29,17 +24,17 @@ from guestbook.web.admin import (
 )
 
 ADMIN_MENU = {  # the page that an entry opens, and the pages behind it
-    "Overview": (dashboard, doctor),
-    "Comments": (comments,),
-    "Webhooks": (webhooks, backfill, events),
-    "Deliveries": (deliveries,),
-    "Sources": (sources,),
-    "Inbox": (inbox,),
-    "Bins": (bins,),
-    "Settings": (settings,),
-    "Account": (account, second_factor_pages, audit),
+    "Overview": (overview.pages, overview.doctor_pages),
+    "Comments": (comments.pages,),
+    "Webhooks": (webhooks.pages, deliveries.backfill_pages, webhooks.event_pages),
+    "Deliveries": (deliveries.pages,),
+    "Sources": (sources.pages,),
+    "Inbox": (inbox.pages,),
+    "Bins": (bins.pages,),
+    "Settings": (settings.pages,),
+    "Account": (account.pages, account.factor_pages, account.audit_pages),
 }
-MODULES_WITHOUT_ENTRY = (login, undo)
+PAGES_WITHOUT_ENTRY = (login.pages, undo.pages)
 
 
 def register(app: Flask) -> None:
@@ -50,10 +45,10 @@ def register(app: Flask) -> None:
     pages = Blueprint("admin", __name__, url_prefix=response_headers.ADMIN_PATH)
     pages.before_request(access.require_login)
     pages.context_processor(access.template_names)
-    menu = [(entry, [module.pages.name for module in modules]) for entry, modules in ADMIN_MENU.items()]
+    menu = [(entry, [behind.name for behind in several]) for entry, several in ADMIN_MENU.items()]
     pages.context_processor(lambda: {"menu": menu})
-    for module in (*chain.from_iterable(ADMIN_MENU.values()), *MODULES_WITHOUT_ENTRY):
-        pages.register_blueprint(module.pages)
+    for behind in (*chain.from_iterable(ADMIN_MENU.values()), *PAGES_WITHOUT_ENTRY):
+        pages.register_blueprint(behind)
     app.register_blueprint(pages)
 
 

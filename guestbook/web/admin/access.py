@@ -16,7 +16,9 @@ from guestbook.web import error_pages
 from guestbook.web.error_pages import PageExpired
 
 COOKIE_LIFETIME = login.LOGIN_LASTS
-DOCTOR_ENDPOINT = "admin.doctor.show"  # while the database cannot be asked, the cookie's signature is enough
+DOCTOR_ENDPOINT = (
+    "admin.doctor.examine"  # while the database cannot be asked, the cookie's signature is enough
+)
 SESSION_KEY = "login"  # in Flask's session, which is the cookie; the table has a hash of its value
 SECOND_STEP_KEY = "second_step"  # there too: the mark of the right password, and when it was typed
 SECOND_STEP_WITHIN = 300  # seconds

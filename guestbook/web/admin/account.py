@@ -1,18 +1,25 @@
-"""The account page: the password, logged-in browsers, API tokens, and the address that runs a pass."""
+"""The account: password, browsers, API tokens, the address that runs a pass, second factor, audit log."""
+
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
 
 from flask import Blueprint, abort, g, render_template, request
 from flask.typing import ResponseReturnValue
+from itsdangerous import BadData, URLSafeTimedSerializer
+from markupsafe import Markup
 from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 
 from guestbook.auth import api_tokens, login, second_factor
 from guestbook.lib import clock, ids, text
 from guestbook.lib.errors import Refused
+from guestbook.queries import filtered_lists
+from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage import cron_token
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Token
-from guestbook.storage.models.owner import SCOPES
-from guestbook.web import request_context, row_lookup
+from guestbook.storage.models import AuditEntry, Token
+from guestbook.storage.models.owner import ACTORS, AUDITED_ACTIONS, SCOPES
+from guestbook.web import request_context, response_headers, row_lookup
 from guestbook.web.admin import access, responses
 
 # Part of a user agent → its usual name. The first match counts, because most claim to be others too.
@@ -186,3 +193,148 @@ def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = 
         scopes=[(scope, f"{scope}: {SCOPE_MEANINGS[scope]}") for scope in SCOPES],
         ends=list(EXPIRIES.items()),
     )
+
+
+ISSUER_LIMIT = 40  # characters: a long one would make the picture too fine for a camera
+QR_TITLE = "QR code for your authenticator app"
+
+
+def otpauth_url(secret: str, title: str, base_url: str) -> str:
+    """Return the URL as https://github.com/google/google-authenticator/wiki/Key-Uri-Format describes it.
+
+    The app shows the book's host, so that the owner of several books can tell them apart.
+    """
+    issuer = title.replace(":", " ")[:ISSUER_LIMIT].strip()
+    label = quote(f"{issuer}:{urlsplit(base_url).hostname or 'admin'}")
+    return f"otpauth://totp/{label}?{urlencode({'secret': secret, 'issuer': issuer}, quote_via=quote)}"
+
+
+def qr_code(url: str) -> Markup:
+    """Return an <svg> element; dark modules on white in every theme, as cameras want it."""
+    import segno  # here: no other page needs it
+
+    made = segno.make(url, error="m", micro=False)
+    drawn = made.svg_inline(omitsize=True, light="#fff", title=QR_TITLE, svgclass="qr", lineclass=None)
+    return Markup(drawn)  # of our own parts: segno escapes the title
+
+
+factor_pages = Blueprint("second_factor", __name__, url_prefix="/account/second-factor")
+
+FACTOR_PAGE = "admin/second_factor.html"
+OFFER_LASTS = 900  # seconds in which the app must be set up
+OFFER_ENDED = "This page was open for too long, or was sent before. Type your password to begin again."
+FACTOR_ACTIONS = ("set-up", "renew", "remove")
+
+
+@factor_pages.get("/")
+def show_factor() -> ResponseReturnValue:
+    """Say whether it is on, and how many recovery codes are left."""
+    return _factor_page()
+
+
+@factor_pages.post("/")
+def change_factor() -> ResponseReturnValue:
+    """Begin to set it up, remove it or make new recovery codes; each needs the password.
+
+    No redirect where secrets are shown: the next page would have to show them without the password.
+    """
+    action = request.form.get("action", "set-up")
+    if action not in FACTOR_ACTIONS:
+        abort(422, "Nothing was changed. Choose one of the buttons.")
+    try:
+        responses.confirm_password()
+        if action == "set-up":
+            return _offer(second_factor.new_secret())
+        with writing() as session:
+            codes = second_factor.renew_recovery_codes(session) if action == "renew" else []
+            if action == "remove":
+                second_factor.remove(session)
+    except Refused as error:
+        return responses.refused(error, _factor_page(reasons={"password": str(error)}))
+    if action == "renew":
+        return render_template("admin/recovery_codes.html", codes=codes, is_new=False)
+    return responses.done("The second factor is removed. The password is enough now.", ".show_factor")
+
+
+@factor_pages.post("/confirm")
+def confirm_factor() -> ResponseReturnValue:
+    """Turn it on with the first code of the app, and show the recovery codes in this answer only."""
+    offer = request.form.get("offer", "")
+    try:
+        secret = str(_offer_serializer().loads(offer, max_age=OFFER_LASTS))
+    except (BadData, UnicodeError):
+        return responses.refused(Refused(OFFER_ENDED), _factor_page(notice=OFFER_ENDED))
+    try:
+        with writing() as session:
+            codes = second_factor.set_up(session, secret, request.form.get("code", ""), clock.now())
+            login.log_out_others(session, g.login.id)
+    except Refused as error:
+        is_on = second_factor.read(db.session()) is not None
+        page = _factor_page(notice=str(error)) if is_on else _offer(secret, str(error))
+        return responses.refused(error, page)
+    return render_template("admin/recovery_codes.html", codes=codes, is_new=True)
+
+
+def _factor_page(**more: Any) -> str:
+    factor = second_factor.read(db.session())
+    return render_template(FACTOR_PAGE, factor=factor, **{"reasons": {}, "notice": None, **more})
+
+
+def _offer(secret: str, reason: str | None = None) -> str:
+    """Show a secret for the app; the form brings it back, signed for this login."""
+    if second_factor.read(db.session()):
+        raise Refused(second_factor.ALREADY_ON)
+    url = otpauth_url(secret, request_context.preferences().title, request_context.settings().base_url)
+    return render_template(
+        "admin/second_factor_setup.html",
+        picture=qr_code(url),
+        url=url,
+        secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
+        offer=_offer_serializer().dumps(secret),
+        reason=reason,
+    )
+
+
+def _offer_serializer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(request_context.signing_keys(), salt=f"admin {g.login.id} second factor")
+
+
+audit_pages = Blueprint("audit", __name__, url_prefix="/audit")
+
+ACTOR_WORDS = {
+    "admin": "these audit_pages",
+    "token": "an API token",
+    "command": "a command",
+    "receiver": "a receiver with its link",
+    "nobody": "somebody not logged in",
+}
+
+
+@audit_pages.get("/")
+def show_audit() -> ResponseReturnValue:
+    """Show the entries that match the filters; a filter that does not exist matches everything."""
+    action, actor = request.args.get("action", ""), request.args.get("actor", "")
+    wanted = AuditFilter(
+        action=action if action in AUDITED_ACTIONS else None, actor=actor if actor in ACTORS else None
+    )
+    page = filtered_lists.audit(db.session(), wanted, response_headers.page_before())
+    kept = {name: value for name in ("action", "actor") if (value := getattr(wanted, name))}
+    return render_template(
+        "admin/audit.html",
+        page=page,
+        wanted=wanted,
+        actions=[(name, name.replace("_", " ")) for name in AUDITED_ACTIONS],
+        actors=[(name, ACTOR_WORDS[name]) for name in ACTORS],
+        actor_name=_actor_name,
+        **response_headers.page_links(page.older, **kept),
+    )
+
+
+def _actor_name(entry: AuditEntry) -> str:
+    """Return who it was in a few words: `Firefox on Linux`, `token Robot`, `webhooks delete`."""
+    name = entry.actor_name or ""
+    if entry.actor == "admin":
+        return browser_name(name)
+    if entry.actor in ("token", "receiver"):
+        return f"{entry.actor} {name}".strip()
+    return name or ACTOR_WORDS["nobody"]

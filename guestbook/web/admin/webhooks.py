@@ -1,5 +1,6 @@
 """The pages of webhooks: add, edit, test, and see how they are doing."""
 
+import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,7 +14,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.text import clean_line
 from guestbook.outbound import webhook_signatures, webhook_urls, webhooks
-from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.outbound.event_catalogue import EVENTS, own_fields, shared_fields
 from guestbook.outbound.formats import CHAT_FORMATS
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS, WebhookFields
 from guestbook.outbound.webhook_urls import REBUILD_PRESETS
@@ -410,3 +411,16 @@ def _warn(url: str) -> None:
     """Show warnings about an accepted URL on the next page."""
     for warning in webhook_urls.warnings(url, request_context.settings()):
         flash(f"Warning: {warning}")
+
+
+event_pages = Blueprint("events", __name__, url_prefix="/events")
+
+
+@event_pages.get("/")
+def list_events() -> ResponseReturnValue:
+    """Show the catalogue of events."""
+    shown = [
+        (event, own_fields(event), json.dumps(event.example(), ensure_ascii=False, indent=2))
+        for event in EVENTS.values()
+    ]
+    return render_template("admin/events.html", shared=shared_fields(), events=shown)

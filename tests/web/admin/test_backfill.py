@@ -11,7 +11,7 @@ from guestbook.comments import backfill
 from guestbook.lib import clock
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
-from guestbook.web.admin import backfill as backfill_module
+from guestbook.web.admin import deliveries as backfill_module
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import parse, text

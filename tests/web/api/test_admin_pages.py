@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from guestbook.storage.preferences import PREFERENCE_FIELDS
-from guestbook.web.admin import audit
+from guestbook.web.admin import account
 from guestbook.web.admin.bins import NEW_BIN
 from guestbook.web.admin.comments import CommentFilter
 from guestbook.web.admin.deliveries import DELIVERY_LIST
@@ -80,9 +80,9 @@ CALLS_OF_PAGES = {
     "settings.embed": ["GET /settings"],
     "settings.save": ["PATCH /settings"],
     "account.revoke_token": ["GET /tokens", "DELETE /tokens/{token_id}"],
-    "audit.show": ["GET /audit"],
-    "doctor.show": ["GET /doctor"],
-    "events.show": ["GET /events"],
+    "audit.show_audit": ["GET /audit"],
+    "doctor.examine": ["GET /doctor"],
+    "events.list_events": ["GET /events"],
     "comments.show_spam": ["GET /spam"],
     "comments.end_flood": ["POST /spam/end-flood"],
     "comments.forget": ["POST /spam/forget"],
@@ -97,7 +97,7 @@ WITHOUT_CALL = {
             *("login.log_in", "login.check", "login.ask_code", "login.check_code", "login.log_out"),
             *("account.index", "account.change_password", "account.add_token"),
             *("account.log_out_browser", "account.log_out_everywhere", "account.change_cron_address"),
-            *("second_factor.show", "second_factor.change", "second_factor.confirm"),
+            *("second_factor.show_factor", "second_factor.change_factor", "second_factor.confirm_factor"),
             "webhooks.links.add",
         ),
         NO_LASTING_ACCESS,
@@ -149,7 +149,7 @@ def test_every_field_of_a_form_is_one_of_the_api(
 
 def test_every_filter_of_a_list_is_a_parameter() -> None:
     of_audit = {"action", "actor"}
-    assert of_audit <= set(audit.AuditFilter.__annotations__)
+    assert of_audit <= set(account.AuditFilter.__annotations__)
     for path, wanted in {
         "/deliveries": set(DELIVERY_LIST._parsers),
         "/inbox": set(EVENT_LIST._parsers),

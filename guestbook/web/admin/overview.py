@@ -1,12 +1,16 @@
-"""The first page."""
+"""The first page, which says how the book is doing, and the page of doctor."""
 
+from collections import Counter
 from datetime import datetime
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
+from guestbook.background.doctor import examination
+from guestbook.background.doctor.examined_book import State
 from guestbook.comments.spam import comment_facts
 from guestbook.lib import clock
+from guestbook.lib.text import counted
 from guestbook.queries import cron_status, statistics, webhook_status
 from guestbook.queries.statistics import Overview
 from guestbook.settings import installation
@@ -54,3 +58,20 @@ def _waits(overview: Overview, now: datetime) -> dict[str, int]:
         waits["due"] += due
         waits[word if word in waits else "later"] += doing.waiting - due
     return waits
+
+
+doctor_pages = Blueprint("doctor", __name__, url_prefix="/doctor")
+
+
+@doctor_pages.get("/")
+def examine() -> ResponseReturnValue:
+    """Look at everything now, and show it."""
+    findings = examination.examine(request_context.settings())
+    counts = Counter(finding.state for finding in findings)
+    return render_template(
+        "admin/doctor.html",
+        findings=findings,
+        problems=counts[State.PROBLEM],
+        warnings=counts[State.WARNING],
+        counted=counted,
+    )
