@@ -190,10 +190,6 @@ def test_add_prints_the_token_and_no_command_prints_it_again(shell: Shell) -> No
     assert "gbk_" not in shell("tokens", "list")
 
 
-def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
-    assert shell("tokens", "list") == "No tokens yet. Add one: flask --app guestbook tokens add NAME\n"
-
-
 def test_a_token_that_is_revoked_opens_nothing_and_the_others_do(shell: Shell) -> None:
     first, second = (shell.json("tokens", "add", name) for name in ("One", "Two"))
     assert shell("tokens", "revoke", first["id"]) == f"Revoked token {first['id']}.\n"

@@ -20,11 +20,6 @@ def entry(days: int, **values: object) -> None:
         connection.execute(AUDIT_LOG.insert().values(**{"id": made, "at": at, **shared, **values}))
 
 
-def test_it_is_empty_at_first(shell: Shell) -> None:
-    assert shell("audit") == "No entries yet.\n"
-    assert shell.json("audit") == []
-
-
 def test_commands_are_in_it_with_what_was_typed(shell: Shell) -> None:
     hook = factories.webhook(name="Chat")
     shell("webhooks", "disable", hook)

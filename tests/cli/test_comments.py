@@ -22,11 +22,6 @@ COLUMNS = {"id", "name", "website", "message", "place", "note", "status", "reaso
 HELD = Classification("held", ("It holds 9 links.",))
 
 
-def test_an_empty_list_says_so(shell: Shell) -> None:
-    assert shell("comments", "list") == "No comments yet.\n"
-    assert shell.json("comments", "list") == []
-
-
 def test_the_list_is_newest_first_in_one_line_each(shell: Shell) -> None:
     old, new = factories.sign("Hello\n\nagain"), factories.sign("x" * 100, verdict=HELD)
     lines = shell("comments", "list").splitlines()

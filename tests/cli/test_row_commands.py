@@ -11,6 +11,15 @@ from tests.support import factories
 URL = "https://receiver.example/hook"
 ADD = {"webhooks": ("add", URL), "sources": ("add", "Robot", "--verify", "github")}
 OLD = {"webhooks": "signs", "sources": "is accepted"}
+ADD_ONE = "yet. Add one: flask --app guestbook"
+EMPTY = {
+    ("webhooks", "list"): f"No webhooks {ADD_ONE} webhooks add URL",
+    ("sources", "list"): f"No sources {ADD_ONE} sources add NAME --verify github",
+    ("tokens", "list"): f"No tokens {ADD_ONE} tokens add NAME",
+    ("receiver-links", "list", "Shop"): f"No links {ADD_ONE} receiver-links add WEBHOOK",
+    ("comments", "list"): "No comments yet.",
+    ("audit",): "No entries yet.",
+}
 GIVEN = "It's a Secret to Everybody"
 
 
@@ -23,6 +32,14 @@ def noun(request: pytest.FixtureRequest) -> str:
 def row(shell: Shell, noun: str) -> dict[str, Any]:
     added: dict[str, Any] = shell.json(noun, *ADD[noun])
     return added
+
+
+@pytest.mark.parametrize("words", EMPTY, ids=" ".join)
+def test_an_empty_list_says_what_to_do(shell: Shell, words: tuple[str, ...]) -> None:
+    if "Shop" in words:
+        factories.webhook(name="Shop")
+    assert shell(*words) == f"{EMPTY[words]}\n"
+    assert shell.json(*words) == []
 
 
 def test_disable_and_enable(shell: Shell, noun: str, row: dict[str, Any]) -> None:

@@ -102,12 +102,6 @@ def test_the_budget_is_set_changed_and_shown(shell: Shell) -> None:
     assert "2<=x<=1000" in shell.refused("sources", "update", row["id"], "--budget", "1", code=2)
 
 
-def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
-    assert shell("sources", "list") == (
-        "No sources yet. Add one: flask --app guestbook sources add NAME --verify github\n"
-    )
-
-
 def test_the_list_counts_to_a_limit(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "COUNT_LIMIT", 1)
     monkeypatch.setattr(statistics, "FAILED_LIMIT", 1)

@@ -171,23 +171,6 @@ def test_names_of_strangers_cannot_obey_the_terminal(shell: Shell) -> None:
     assert "webhook a [2Jb" in shell.result("doctor").stdout
 
 
-def test_it_works_on_a_book_without_tables(shell: Shell) -> None:
-    with writing() as session:
-        session.connection().exec_driver_sql("DROP TABLE passes")
-    db.session.remove()
-    result = shell.result("doctor", "--json")
-    assert result.exit_code == 1
-    findings = {one["subject"]: one for one in json.loads(result.stdout)["findings"]}
-    assert findings["cron"]["sentence"] == "The tables are missing."
-    assert findings["database"]["state"] == "ok"
-
-
-def test_a_wrong_setting_keeps_the_program_from_starting_and_is_named(forked: Process) -> None:
-    code, said, complaint = forked("doctor", BASE_URL="example.org")
-    assert (code, said) == (1, "")
-    assert complaint.startswith("Error: GUESTBOOK_BASE_URL is 'example.org': it must be an address")
-
-
 @pytest.mark.parametrize("program", [("flask", "--app", "guestbook"), ("guestbook",)])
 def test_what_is_missing_is_found_and_not_made(program: tuple[str, ...], tmp_path: Path) -> None:
     folder = tmp_path / "data"

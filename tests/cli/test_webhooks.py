@@ -48,11 +48,6 @@ def test_add_takes_everything_that_a_webhook_has(shell: Shell) -> None:
     assert row["secret"].startswith("whsec_")
 
 
-def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
-    assert shell("webhooks", "list") == ("No webhooks yet. Add one: flask --app guestbook webhooks add URL\n")
-    assert shell.json("webhooks", "list") == []
-
-
 def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
     key = added(shell, "--name", "Chat")
     for status in ("new", "new", "failed"):
