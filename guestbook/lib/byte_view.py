@@ -3,7 +3,7 @@
 import codecs
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 from urllib.parse import unquote_plus
@@ -14,21 +14,14 @@ from guestbook.lib import body_encoding
 from guestbook.lib.body_encoding import MULTIPART, Part
 
 JSON_INDENT = "  "
+OPENERS, CLOSERS = ("[", "{"), ("]", "}")
 WHITE = " \t\n\r"
-SPACE = re.compile(f"[{WHITE}]*")
-CLOSERS = {"[": "]", "{": "}"}
+TOKEN = re.compile(r'"(?:[^"\\]+|\\.)*"?|[][{},:]|[^][{},:"\s]+', re.DOTALL)
 # The last two words are not JSON, but many programs write them.
 PLAIN_VALUE = re.compile(
     r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null|NaN|-?Infinity"
 )
-BROKEN_WORD = 9  # characters, of -Infinity
 BROKEN_ESCAPE = 6  # characters, of \ud83d
-DECODER = json.JSONDecoder()
-
-# What may come next.
-FIRST_ELEMENT, ELEMENT, FIRST_NAME, NAME, COLON, VALUE, AFTER = range(7)
-IN_LIST = (FIRST_ELEMENT, ELEMENT)
-IN_OBJECT = (FIRST_NAME, NAME)
 
 
 class Beginning(NamedTuple):
@@ -41,124 +34,56 @@ class Beginning(NamedTuple):
 def indented(text: str, limit: int, *, is_cut: bool = False) -> Beginning | None:
     """Return at most so many characters of a list or an object in lines; None for other texts.
 
-    The shown part of a longer text, or of one that was cut before (`is_cut`), decides whether it is JSON.
+    Numbers, and names that are there twice, stay as they are. Of a text that was cut before (`is_cut`), the
+    words decide whether it is JSON.
     """
-    return _Writer(text, limit, is_cut).write() if text.lstrip(WHITE)[:1] in CLOSERS else None
+    if text.lstrip(WHITE)[:1] not in OPENERS or not (is_cut or _is_json(text)):
+        return None
+    pieces: list[str] = []
+    size, depth, last = 0, 0, ""
+    for found in TOKEN.finditer(text):
+        token = found[0]
+        depth -= token in CLOSERS
+        if last == "," or (last in OPENERS) != (token in CLOSERS):
+            pieces.append("\n" + JSON_INDENT * depth)
+            size += len(pieces[-1])
+        elif last == ":":
+            pieces.append(" ")
+            size += 1
+        depth += token in OPENERS
+        if (piece := _written(token, found.end() == len(text))) is None:
+            return None
+        pieces.append(piece)
+        size, last = size + len(piece), token
+        if size > limit:
+            break
+    return Beginning("".join(pieces)[:limit], not is_cut and size <= limit)
 
 
-class _NotJSON(Exception):
-    pass
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text, parse_int=float)  # int() refuses a number of thousands of digits
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
-class _Writer:
-    """Reads and writes one token at a time."""
+def _written(token: str, is_last: bool) -> str | None:
+    """Return a token with its letters instead of their escapes; None for what is not JSON.
 
-    def __init__(self, text: str, limit: int, is_cut: bool) -> None:
-        self.text, self.limit, self.is_cut = text, limit, is_cut
-        self.at = 0  # position of reading
-        self.next = VALUE
-        self.closers: list[str] = []  # of open lists and objects, the innermost last
-        self.pieces: list[str] = []
-        self.size = 0  # characters written
-
-    def write(self) -> Beginning | None:
-        """Write until the limit or the end."""
+    Of one that was cut, return the part that is there.
+    """
+    if token[0] != '"':
+        is_right = is_last or token in "[]{},:" or PLAIN_VALUE.fullmatch(token)
+        return token if is_right else None
+    for less in range(BROKEN_ESCAPE + 1 if is_last else 1):
         try:
-            while self.size <= self.limit and not self._has_ended():
-                TOKEN_STEPS.get(self.text[self.at], _Writer._plain)(self)
-        except _NotJSON:
-            if not self.is_cut or len(self.text) - self.at > BROKEN_WORD:
-                return None
-        is_whole = not self.is_cut and self.size <= self.limit
-        return Beginning("".join(self.pieces)[: self.limit], is_whole)
-
-    def _has_ended(self) -> bool:
-        space = SPACE.match(self.text, self.at)
-        self.at = space.end() if space else self.at
-        if self.at < len(self.text):
-            return False
-        if self.next != AFTER or self.closers:
-            self._require(self.is_cut)
-        return True
-
-    def _open(self) -> None:
-        bracket = self.text[self.at]
-        self._value(bracket, self.at + 1)
-        self.closers.append(CLOSERS[bracket])
-        self.next = FIRST_ELEMENT if bracket == "[" else FIRST_NAME
-
-    def _close(self) -> None:
-        bracket = self.text[self.at]
-        self._require(self.closers[-1:] == [bracket] and self.next in (AFTER, FIRST_ELEMENT, FIRST_NAME))
-        self.closers.pop()
-        self._put(bracket if self.next != AFTER else self._new_line() + bracket, self.at + 1)
-        self.next = AFTER
-
-    def _comma(self) -> None:
-        self._require(self.next == AFTER and bool(self.closers))
-        self._put(",", self.at + 1)
-        self.next = ELEMENT if self.closers[-1] == "]" else NAME
-
-    def _colon(self) -> None:
-        self._require(self.next == COLON)
-        self._put(": ", self.at + 1)
-        self.next = VALUE
-
-    def _string(self) -> None:
-        words, end = self._read_string()
-        if self.next in IN_OBJECT:
-            self._put(self._new_line() + words, end)
-            self.next = COLON
-        else:
-            self._value(words, end)
-
-    def _read_string(self) -> tuple[str, int]:
-        """Return the string as it is written, and its end; of a cut one, the part that is there."""
-        try:
-            value, end = DECODER.raw_decode(self.text, self.at)
-            return json.dumps(value, ensure_ascii=False), end
+            whole = json.loads(token if not less else token[: len(token) - less + 1] + '"')
         except ValueError:
-            self._require(self.is_cut)
-        for less in range(BROKEN_ESCAPE):
-            try:
-                value = json.loads(self.text[self.at : len(self.text) - less] + '"')
-            except ValueError:
-                continue
-            return json.dumps(value, ensure_ascii=False)[:-1], len(self.text)
-        raise _NotJSON
-
-    def _plain(self) -> None:
-        found = PLAIN_VALUE.match(self.text, self.at)
-        self._value(found[0] if found else "", found.end() if found else self.at)
-
-    def _value(self, words: str, end: int) -> None:
-        self._require(words != "" and self.next in (VALUE, *IN_LIST))
-        self._put(self._new_line() + words if self.next in IN_LIST else words, end)
-        self.next = AFTER
-
-    def _new_line(self) -> str:
-        """Return a line end and the indent of the next line."""
-        return "\n" + JSON_INDENT * len(self.closers)
-
-    def _put(self, words: str, end: int) -> None:
-        self.pieces.append(words)
-        self.size += len(words)
-        self.at = end
-
-    def _require(self, is_right: bool) -> None:
-        if not is_right:
-            raise _NotJSON
-
-
-TOKEN_STEPS: dict[str, Callable[[_Writer], None]] = {
-    "[": _Writer._open,
-    "{": _Writer._open,
-    "]": _Writer._close,
-    "}": _Writer._close,
-    ",": _Writer._comma,
-    ":": _Writer._colon,
-    '"': _Writer._string,
-}
+            continue
+        written = json.dumps(whole, ensure_ascii=False)
+        return written[:-1] if less else written
+    return None
 
 
 URLENCODED = "application/x-www-form-urlencoded"
