@@ -7,14 +7,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import Session
 
-from guestbook.comments import announcements
+from guestbook.comments import announcements, comment_form
 from guestbook.comments.announcements import SignedLink
-from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
+from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import learned_words, texts
 from guestbook.comments.spam.spam_rules import SEVERITY, Classification
 from guestbook.lib import clock, retry_policy, unit_of_work, validate
@@ -236,11 +235,6 @@ def restore(session: Session, comment: Comment, settings: Settings) -> None:
         move(session, comment, comment.home, settings)
 
 
-def typed(comment: Comment) -> dict[str, Any]:
-    """Return what the visitor typed, by the fields of the form."""
-    return {name: getattr(comment, name) for name in DRAFT_FIELDS}
-
-
 def edit(
     session: Session, comment: Comment, draft: Draft, settings: Settings, *, by: Actor | None = None
 ) -> None:
@@ -252,7 +246,7 @@ def edit(
     if draft.errors:
         raise Refused.of(draft.errors)
     before = comment.public(settings.base_url)
-    is_changed = draft.values != typed(comment)
+    is_changed = draft != comment_form.draft_of(comment)
     if is_changed:
         comment.edited_at = clock.now()
         _note(comment, "edited", by)

@@ -13,19 +13,17 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from guestbook.lib import validate
 from guestbook.lib.errors import Translatable
 from guestbook.lib.text import clean_line, clean_text
+from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.preferences import Preferences
 
-VISITOR_NAME_LIMIT = 80  # characters, as in schema.sql
-WEBSITE_LIMIT = 500  # characters, as in schema.sql
-MESSAGE_LIMIT = 4000  # characters; at four bytes each the payload of a webhook stays under 20 kB
-PLACE_LIMIT = 60  # characters, as in schema.sql
-OWNER_NOTE_LIMIT = 1000  # characters
+VISITOR_NAME_LIMIT, WEBSITE_LIMIT = COMMENT_FIELDS["name"].limit, COMMENT_FIELDS["website"].limit
+MESSAGE_LIMIT = COMMENT_FIELDS["message"].limit
 MESSAGE_AND_NOTE_LIMIT = 17_000  # bytes as JSON: the payload for the owner must stay under 20 kB, too
 
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:(?!\d)", re.IGNORECASE)  # before a digit it is the port of a host
@@ -61,7 +59,7 @@ class Draft:
     @property
     def all_words(self) -> str:
         """Return all that was typed, for those who search it."""
-        return " ".join(filter(None, (self.name, self.place, self.website, self.message, self.note)))
+        return " ".join(filter(None, self.values.values()))
 
     @property
     def texts(self) -> str:
@@ -74,29 +72,38 @@ DRAFT_FIELDS = tuple(field.name for field in fields(Draft) if field.name != "err
 
 def read(form: Mapping[str, str]) -> Draft:
     """Read the fields by the names of their columns; a missing one is empty."""
-    name = clean_line(form.get("name", ""))
-    website, wrong_website = _read_website(clean_line(form.get("website", "")))
-    message = clean_text(form.get("message", ""))
-    place, note = clean_line(form.get("place", "")), clean_text(form.get("note", ""))
-    reasons = {
-        "name": _error(
-            name, Translatable("This name"), VISITOR_NAME_LIMIT, Translatable("Please write your name.")
-        ),
-        "place": validate.too_long(Translatable("This place"), place, PLACE_LIMIT),
-        "website": wrong_website,
-        "message": _error(
-            message, Translatable("Your message"), MESSAGE_LIMIT, Translatable("Please write a few words.")
-        ),
-        "note": validate.too_long(Translatable("Your note"), note, OWNER_NOTE_LIMIT)
-        or _too_long_together(message, note),
-    }
-    errors = {field: reason for field, reason in reasons.items() if reason}
-    return Draft(name, website, message, errors, place=place or None, note=note or None)
+    typed: dict[str, Any] = {}
+    errors = {}
+    for name, field in COMMENT_FIELDS.items():
+        text = (clean_text if field.rows > 1 else clean_line)(form.get(name, ""))
+        if name == "website":
+            text, reason = _read_website(text)
+        elif field.missing and not text:
+            reason = field.missing
+        else:
+            reason = validate.too_long(field.subject, text, field.limit)
+        if name == "note":
+            reason = reason or _too_long_together(typed["message"], text)
+        typed[name] = text if field.missing else text or None
+        if reason:
+            errors[name] = reason
+    return Draft(**typed, errors=errors)
+
+
+def draft_of(comment: "Comment") -> Draft:
+    """Return what the visitor typed."""
+    return Draft(errors={}, **{name: getattr(comment, name) for name in DRAFT_FIELDS})
+
+
+def not_asked(book: Preferences) -> list[str]:
+    """Return the fields that the form of this book does not have."""
+    asked_by = {name: field.asked_by for name, field in COMMENT_FIELDS.items() if field.asked_by}
+    return [name for name, preference in asked_by.items() if not getattr(book, preference)]
 
 
 def website_error(url: str) -> str | None:
     """Return the reason why this must not become a link, or None."""
-    if sentence := validate.too_long(Translatable("This address"), url, WEBSITE_LIMIT):
+    if sentence := validate.too_long(COMMENT_FIELDS["website"].subject, url, WEBSITE_LIMIT):
         return sentence
     try:
         return _url_error(url)
@@ -104,9 +111,9 @@ def website_error(url: str) -> str | None:
         return NOT_AN_ADDRESS
 
 
-def _read_website(typed: str) -> tuple[str | None, str | None]:
+def _read_website(typed: str) -> tuple[str, str | None]:
     if not typed:
-        return None, None
+        return "", None
     url = _with_scheme(typed)
     reason = website_error(url)
     return (typed, reason) if reason else (url, None)
@@ -145,11 +152,6 @@ def _too_long_together(message: str, note: str) -> str | None:
         "Your message is very long. Please remove about %(number)s letters here.",
         number=size - MESSAGE_AND_NOTE_LIMIT,
     )
-
-
-def _error(typed: str, what: str, limit: int, sentence: str) -> str | None:
-    """Return the sentence when nothing was typed, or why it is too long."""
-    return validate.too_long(what, typed, limit) if typed else sentence
 
 
 ANSWER_LIMIT = 200  # characters that are looked at

@@ -24,6 +24,7 @@ from guestbook.lib import clock
 from guestbook.lib.errors import Refused, Translatable
 from guestbook.settings import Settings
 from guestbook.storage import database, plain_sql, row_changes
+from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Refusal
 from guestbook.storage.plain_sql import Select
@@ -135,7 +136,8 @@ def revise(comment: Comment, draft: Draft, visitor: Visitor, mark: str | None = 
         visitor.count(session.connection())
         for locked in book.lock(session, [comment.id]):
             if locked.status != "trash":
-                if mark and mark != comment_form.mark_of_words(locked) and draft.values != book.typed(locked):
+                now = comment_form.draft_of(locked)
+                if mark and mark != comment_form.mark_of_words(locked) and draft != now:
                     raise CommentChanged
                 book.revise(session, locked, draft, verdict, visitor.settings)
                 return locked
@@ -192,11 +194,7 @@ REFUSAL_REASONS = {  # in the words of the owner's page
     "closed": "The book is closed",
     "rate": "Too many comments from one network",
     "answer": "The answer to your question was wrong",
-    "name": "The name was missing or too long",
-    "place": "The place was too long",
-    "website": "The website was not an address",
-    "message": "The message was empty or too long",
-    "note": "The note to you was too long",
+    **{name: field.refused for name, field in COMMENT_FIELDS.items()},
 }
 COUNT_WAIT = 0.5  # seconds: a count is not worth more of a visitor's time
 SHOWN_DAYS = 30

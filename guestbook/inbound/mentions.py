@@ -16,7 +16,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book, submission
+from guestbook.comments import book, comment_form, submission
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import ingest
 from guestbook.inbound.ingest import ReceivingSource
@@ -234,7 +234,7 @@ def _update(
     is_back = row.status == "trash" and row.reason == NO_LONGER
     if not row.is_known and not is_back:
         return Effect("You have removed its comment, so it stays removed.", row.id)
-    if not is_back and book.typed(row) == action.draft.values:
+    if not is_back and comment_form.draft_of(row) == action.draft:
         return Effect("Its comment is up to date.", row.id)
     page = Actor("source", name=action.host)
     book.edit(session, row, action.draft, settings, by=page)

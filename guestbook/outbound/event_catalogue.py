@@ -18,6 +18,7 @@ from guestbook.lib.json_schema import (
     one_of,
     or_null,
 )
+from guestbook.storage.comment_fields import COMMENT_FIELDS, PUBLIC_FIELDS
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.storage.models.delivery import DISABLED_REASONS
 
@@ -118,11 +119,13 @@ def _object(description: str, fields: Schema, optional: tuple[str, ...] = ()) ->
 
 PUBLIC_COMMENT_FIELDS: Schema = {  # also of the API
     "id": described(ID_SCHEMA, "Its id."),
-    "name": described(TEXT_SCHEMA, "The visitor’s name; empty after a deletion for good."),
-    # As it was typed, so its host may be in any script, which no URI has.
-    "website": described(or_null(TEXT_SCHEMA), "The visitor’s website; its host may be in any script."),
-    "place": described(or_null(TEXT_SCHEMA), "Where the visitor comes from."),
-    "message": described(TEXT_SCHEMA, "Plain text with line breaks; empty after a deletion for good."),
+    **{
+        name: described(
+            TEXT_SCHEMA if COMMENT_FIELDS[name].missing else or_null(TEXT_SCHEMA),
+            COMMENT_FIELDS[name].meaning,
+        )
+        for name in PUBLIC_FIELDS
+    },
     "status": one_of(*COMMENT_STATUSES, description="Only a published comment is in the book."),
     "url": described(URL_SCHEMA, "Its page."),
     "created_at": described(TIME_SCHEMA, "When it was signed."),
@@ -171,10 +174,7 @@ COMMENT_PART = DataPart(
     ),
     {
         "id": SAMPLE_ID,
-        "name": 'Ada "Lace" Lovelace',  # quotes break a template that writes no JSON
-        "website": "https://ada.example/",
-        "place": "London",
-        "message": 'What a lovely "book"!\nI will come again.',
+        **{name: COMMENT_FIELDS[name].sample for name in PUBLIC_FIELDS},
         "status": "published",
         "url": f"{SAMPLE_BOOK}/comments/{SAMPLE_ID}",
         "created_at": SAMPLE_TIME_TEXT,

@@ -17,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, defer, joinedload
 
 from guestbook.lib import ids
 from guestbook.lib.text import clean_line
+from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.models import (
     AuditEntry,
     Bin,
@@ -33,7 +34,7 @@ from guestbook.storage.models import (
 
 SCANNED_ROWS = 5000  # rows that one page looks at
 SCANNED_PAYLOADS = 500  # rows of the inbox whose payloads it looks at: each may hold a megabyte
-SEARCHED = (Comment.name, Comment.message, Comment.website, Comment.place, Comment.note)
+SEARCHED = [getattr(Comment, name) for name in COMMENT_FIELDS]
 LETTERS, WORDS = 200, 10  # of a search that are looked for; each word costs a look at every row
 
 M = TypeVar("M")

@@ -9,7 +9,7 @@ from guestbook.storage.plain_sql import Select
 
 
 class PublicComment(NamedTuple):
-    """All that a page shows of a comment, in the order of PUBLIC_COLUMNS."""
+    """All that a page shows of a comment."""
 
     id: str
     created_at: datetime
@@ -31,11 +31,13 @@ class PublicPage(NamedTuple):
     older: str | None  # the id before which there are more
 
 
-PUBLIC_COLUMNS = """
-    comments.id, comments.created_at, replies.created_at,
-    comments.name, comments.website, comments.message, replies.message, origins.name, origins.url,
-    comments.number, comments.place
-"""
+ELSEWHERE = {
+    "replied_at": "replies.created_at",
+    "reply": "replies.message",
+    "origin": "origins.name",
+    "origin_url": "origins.url",
+}
+PUBLIC_COLUMNS = ", ".join(ELSEWHERE.get(name, f"comments.{name}") for name in PublicComment._fields)
 PUBLISHED = f"""SELECT {PUBLIC_COLUMNS} FROM comments
     LEFT JOIN replies ON replies.comment_id = comments.id
     LEFT JOIN origins ON origins.comment_id = comments.id

@@ -125,14 +125,14 @@ OPEN_TOO_LONG = Translatable(
 def show(comment_id: str) -> ResponseReturnValue:
     """Show the form with the visitor's own words."""
     comment = _own(comment_id)
-    return _own_page(comment, Draft(**book.typed(comment), errors={}), visitor_form.new_token())
+    return _own_page(comment, comment_form.draft_of(comment), visitor_form.new_token())
 
 
 @pages.post("/edit")
 def edit(comment_id: str) -> ResponseReturnValue:
     """Change the comment under the rules for new ones."""
     comment, token = _own(comment_id), request.form.get("token", "")
-    entry = visitor_form.read_form(book.typed(comment))
+    entry = visitor_form.read_form(comment_form.draft_of(comment))
     try:
         form = visitor_form.read_token(token)
     except FormError as error:
@@ -146,7 +146,7 @@ def edit(comment_id: str) -> ResponseReturnValue:
     except TooManyComments as error:
         return _own_page(comment, entry, token, error.sentence), 429, {"Retry-After": str(error.seconds)}
     except CommentChanged as error:
-        now = Draft(**book.typed(comment), errors={})
+        now = comment_form.draft_of(comment)
         return _own_page(comment, entry, token, error.sentence, present=now), 409
     except Refused as error:
         return _own_page(comment, entry, token, error.sentence), 422
@@ -163,7 +163,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
     try:
         visitor_form.read_token(request.form.get("token", ""))
     except FormError:
-        now = Draft(**book.typed(comment), errors={})
+        now = comment_form.draft_of(comment)
         return _own_page(comment, now, visitor_form.new_token(), OPEN_TOO_LONG), 422
     with writing() as session:
         for locked in book.lock(session, [comment_id]):

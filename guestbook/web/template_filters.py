@@ -20,6 +20,7 @@ from guestbook.lib.errors import Translatable
 from guestbook.lib.text import is_drawn
 from guestbook.queries.public_comments import PublicComment
 from guestbook.settings import installation
+from guestbook.storage.comment_fields import COMMENT_FIELDS, PUBLIC_FIELDS
 from guestbook.storage.preferences import BOOK_LANGUAGES, Preferences
 from guestbook.web import frame, look_and_language, request_context
 
@@ -37,18 +38,16 @@ def article(comment: PublicComment) -> Markup:
 
 def preview(draft: Draft) -> Markup:
     """Return a comment as the book would show it. It is not kept, because nobody else asks for it."""
+    typed: Any = {name: draft.values[name] for name in PUBLIC_FIELDS}
     shown = PublicComment(
         id="preview",
         created_at=clock.now(),
         replied_at=None,
-        name=draft.name,
-        website=draft.website,
-        message=draft.message,
         reply=None,
         origin=None,
         origin_url=None,
         number=None,
-        place=draft.place,
+        **typed,
     )
     return _article.__wrapped__(shown, "#c-preview", *_surroundings(shown.name))
 
@@ -217,7 +216,7 @@ def add_filters(app: Flask) -> None:
         is_in_visitors_zone=look_and_language.is_in_visitors_zone,
         zone_name=look_and_language.zone,
         rel=LINK_REL,
-        limits=comment_form,
+        comment_fields=COMMENT_FIELDS,
         command=installation.named,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -7,11 +7,9 @@ does not prevent forged requests; nobody is logged in here.
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flask import request
@@ -88,20 +86,13 @@ def _serializer(keys: list[str]) -> URLSafeSerializer:
     return URLSafeSerializer(keys, salt="guestbook form")
 
 
-NEW_COMMENT: Mapping[str, str | None] = MappingProxyType({})
-
-
-def read_form(stored: Mapping[str, str | None] = NEW_COMMENT) -> Draft:
+def read_form(stored: Draft | None = None) -> Draft:
     """Return the draft. A field that the book does not ask for counts where the stored comment has it."""
-    entry, book = comment_form.read(request.form), request_context.preferences()
-    asked = {"place": book.asks_place, "note": book.asks_note}
-    left_out = {name for name, is_asked in asked.items() if not is_asked and not stored.get(name)}
-    return replace(
-        entry,
-        place=None if "place" in left_out else entry.place,
-        note=None if "note" in left_out else entry.note,
-        errors={name: reason for name, reason in entry.errors.items() if name not in left_out},
-    )
+    entry, had = comment_form.read(request.form), stored.values if stored else {}
+    left_out = [name for name in comment_form.not_asked(request_context.preferences()) if not had.get(name)]
+    errors = {name: reason for name, reason in entry.errors.items() if name not in left_out}
+    nothing: dict[str, Any] = dict.fromkeys(left_out)
+    return replace(entry, errors=errors, **nothing)
 
 
 def form_line(name: str) -> str:

@@ -9,35 +9,24 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, func, select
 
+from guestbook.comments.exchange.file_formats import FIELDS
 from guestbook.lib import clock, ids
 from guestbook.queries.public_comments import PublicComment
+from guestbook.storage.comment_fields import PUBLIC_FIELDS
 from guestbook.storage.models import Comment, Origin, Reply
 
 FETCHED_ROWS = 500  # at once
 
 # A field of a file → its column.
-COLUMNS = {
-    "id": Comment.id,
-    "name": Comment.name,
-    "website": Comment.website,
-    "message": Comment.message,
-    "place": Comment.place,
-    "note": Comment.note,
-    "status": Comment.status,
-    "reason": Comment.reason,
-    "reasons": Comment.reasons,
-    "created_at": Comment.created_at,
-    "announced_at": Comment.announced_at,
-    "edited_at": Comment.edited_at,
-    "number": Comment.number,
+OTHER_TABLES = {
     "reply": Reply.message,
     "reply_created_at": Reply.created_at,
     "origin_name": Origin.name,
     "origin_url": Origin.url,
     "origin_told_at": Origin.told_at,
-    "last_sequence": Comment.last_sequence,
     "origin_source_id": Origin.source_id,
 }
+COLUMNS = {name: OTHER_TABLES[name] if name in OTHER_TABLES else getattr(Comment, name) for name in FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +81,6 @@ def _text(value: str | int | datetime | None) -> str:
     return clock.to_text(value) if isinstance(value, datetime) else str(value or "")
 
 
-PUBLIC_FIELDS = ("id", "name", "website", "place", "message", "created_at")  # never the note
 PUBLISHED_ONES = ExportedComments("published")
 
 
@@ -123,24 +111,22 @@ def site_pages(connection: Connection, per_page: int) -> Iterator[SitePage]:
 
 def one_comment(row: Mapping[str, str]) -> PublicComment:
     """Return a comment for its template."""
+    typed: Any = {name: row[name] or None for name in PUBLIC_FIELDS}
     return PublicComment(
         id=row["id"],
         created_at=clock.from_text(row["created_at"]),
         replied_at=clock.from_text(row["reply_created_at"]) if row["reply_created_at"] else None,
-        name=row["name"],
-        website=row["website"] or None,
-        message=row["message"],
         reply=row["reply"] or None,
         origin=row["origin_name"] or None,
         origin_url=row["origin_url"] or None,
         number=int(row["number"]) if row["number"] else None,
-        place=row["place"] or None,
+        **typed,
     )
 
 
 def public_fields(row: Mapping[str, str], base_url: str) -> dict[str, Any]:
     """Return a comment as the API shows it."""
-    shown = {name: row[name] or None for name in PUBLIC_FIELDS}
+    shown = {name: row[name] or None for name in ("id", *PUBLIC_FIELDS, "created_at")}
     number = int(row["number"]) if row["number"] else None
     reply = {"message": row["reply"], "created_at": row["reply_created_at"]} if row["reply"] else None
     origin = {"name": row["origin_name"], "url": row["origin_url"] or None}

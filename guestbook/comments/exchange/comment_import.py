@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from guestbook.comments import announcements, book, comment_form
-from guestbook.comments.comment_form import MESSAGE_LIMIT, VISITOR_NAME_LIMIT, Draft
+from guestbook.comments.comment_form import Draft
 from guestbook.comments.exchange.file_formats import FileRow
 from guestbook.comments.spam import texts
 from guestbook.lib import clock, ids, validate
@@ -25,6 +25,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, clean_text
 from guestbook.settings import Settings
 from guestbook.storage import database
+from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Origin, Reply
 from guestbook.storage.models.comment import COMMENT_STATUSES, REASON_LIMIT
@@ -105,10 +106,11 @@ def check_row(row: FileRow, now: datetime) -> CheckedComment:
 def _draft(row: FileRow) -> tuple[Draft, str | None]:
     """Return what its visitor typed. A wrong website is no reason to lose a comment: it is left out."""
     draft = comment_form.read(row.fields)
-    _require("name", draft.name, VISITOR_NAME_LIMIT)
-    _require("message", draft.message, MESSAGE_LIMIT)
-    for name in ("place", "note"):
-        if sentence := draft.errors.get(name):
+    for name, about in COMMENT_FIELDS.items():
+        if about.missing:
+            _require(name, draft.values[name] or "", about.limit)
+    for name, sentence in draft.errors.items():
+        if name != "website":
             raise Refused(f"its {name} does not fit: {sentence.rstrip('.')}")
     if "website" not in draft.errors:
         return draft, None

@@ -11,15 +11,16 @@ from typing import Any, BinaryIO, TextIO
 from guestbook.lib import clock
 from guestbook.lib import text as text_module
 from guestbook.lib.errors import Refused
+from guestbook.storage.comment_fields import COMMENT_FIELDS
 
-# In the order of the CSV's columns. An empty text stands for none.
-FIELDS = (
+# In the order of the CSV's columns; those that were added later stand at the end. An empty text is none.
+FIRST_FIELDS = (
     *("id", "name", "website", "message", "place", "note", "status", "reason", "reasons", "created_at"),
     *("announced_at", "edited_at", "number", "reply", "reply_created_at"),
     *("origin_name", "origin_url", "origin_told_at"),
-    *("last_sequence", "origin_source_id"),
 )
-FORMER_FIELDS = (FIELDS[:-2], FIELDS[:-1])  # of exports before a field was added
+LATER_FIELDS = ("last_sequence", "origin_source_id")
+FIELDS = (*FIRST_FIELDS, *LATER_FIELDS, *(name for name in COMMENT_FIELDS if name not in FIRST_FIELDS))
 WHOLE_NUMBERS = ("number", "last_sequence")
 LINE_LIMIT = 1_000_000  # bytes; the longest comment with its reply takes a tenth of it
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # as `lines` decodes such bytes
@@ -85,7 +86,8 @@ def read_csv(file: BinaryIO, columns: Mapping[str, str], time_format: str | None
     except csv.Error as error:
         raise Refused(f"Line 1 is not CSV: {error}. Save the file as CSV UTF-8.") from None
     places = _places(headings, columns)
-    is_ours = tuple(headings) in (FIELDS, *FORMER_FIELDS)
+    # Exports of earlier programs lack some of the last fields.
+    is_ours = len(headings) >= len(FIRST_FIELDS) and tuple(headings) == FIELDS[: len(headings)]
     for line, cells in _cells(csv.reader(text, delimiter=delimiter, strict=True)):
         where = f"Line {line}"
         if len(cells) > len(headings):

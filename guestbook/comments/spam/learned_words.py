@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from guestbook.comments.comment_form import DRAFT_FIELDS, Draft
+from guestbook.comments import comment_form
+from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import texts
 from guestbook.lib import clock
 from guestbook.storage import audit_log, plain_sql, row_changes
@@ -229,7 +230,7 @@ def _count_as(session: Session, secret_key: str, comment: Comment, kind: str) ->
 
 def _add(session: Session, secret_key: str, comment: Comment, kind: str, step: int) -> None:
     """Change the counts of a comment's words by one, and delete words that are in no comment any more."""
-    draft = Draft(errors={}, **{name: getattr(comment, name) for name in DRAFT_FIELDS})
+    draft = comment_form.draft_of(comment)
     _lock_sums(session, secret_key)
     hashes = [_hash(secret_key, word) for word in (SUMS, *features_of(draft))]
     rows = {row.hash: row for row in _lock(session, hashes)}

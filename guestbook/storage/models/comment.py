@@ -7,6 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueC
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from guestbook.lib import clock, ids
+from guestbook.storage.comment_fields import COMMENT_FIELDS, EMPTIED, PUBLIC_FIELDS
 from guestbook.storage.database import Base
 
 COMMENT_STATUSES = ("published", "held", "spam", "trash")
@@ -119,8 +120,8 @@ class Comment(Base):
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
-    name: Mapped[str] = mapped_column(String(80))
-    website: Mapped[str | None] = mapped_column(String(500))
+    name: Mapped[str] = mapped_column(String(COMMENT_FIELDS["name"].limit))
+    website: Mapped[str | None] = mapped_column(String(COMMENT_FIELDS["website"].limit))
     message: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(String(9))
     reason: Mapped[str | None] = mapped_column(String(REASON_LIMIT))
@@ -132,7 +133,7 @@ class Comment(Base):
     spam_since: Mapped[datetime | None]
     learned_as: Mapped[str | None] = mapped_column(String(4))
     number: Mapped[int | None]
-    place: Mapped[str | None] = mapped_column(String(60))
+    place: Mapped[str | None] = mapped_column(String(COMMENT_FIELDS["place"].limit))
     note: Mapped[str | None] = mapped_column(Text)
     decisions: Mapped[str | None] = mapped_column(Text)
     last_sequence: Mapped[int] = mapped_column(default=0, server_default=text("0"))
@@ -206,10 +207,7 @@ class Comment(Base):
         """
         public: dict[str, Any] = {
             "id": self.id,
-            "name": self.name,
-            "website": self.website,
-            "place": self.place,
-            "message": self.message,
+            **{name: getattr(self, name) for name in PUBLIC_FIELDS},
             "status": self.status,
             "url": self.url(base_url),
             "created_at": clock.to_text(self.created_at),
@@ -223,7 +221,7 @@ class Comment(Base):
 
     def without_words(self, base_url: str) -> dict[str, Any]:
         """Return its public part without what the visitor typed: it may stay after a deletion for good."""
-        return self.public(base_url) | {"name": "", "website": None, "place": None, "message": ""}
+        return self.public(base_url) | EMPTIED
 
 
 class LearnedWord(Base):

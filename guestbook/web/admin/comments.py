@@ -17,6 +17,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
 from guestbook.queries import filtered_lists, statistics
 from guestbook.storage import engine_setup
+from guestbook.storage.comment_fields import OWNER_LABELS
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
 from guestbook.web import request_context, response_headers, row_lookup
@@ -180,7 +181,7 @@ def edit(comment_id: str) -> ResponseReturnValue:
     try:
         with writing() as session:
             comment = row_lookup.find_locked_comment(comment_id)
-            is_done = draft.values == book.typed(comment)  # the second click of a double click
+            is_done = draft == comment_form.draft_of(comment)  # the second click of a double click
             changed = [] if is_done else changed_since([comment], request.form)
             notice = changed_sentence(changed)
             if notice is None:
@@ -298,12 +299,13 @@ def _page(
     return render_template(
         "admin/comment.html",
         comment=comment,
-        draft=draft or Draft(**book.typed(comment), errors={}),
+        draft=draft or comment_form.draft_of(comment),
         reply_text=stored if reply is None else reply,
         notice=notice,
         reasons=reasons or {},
         deliveries=filtered_lists.with_webhook_names(db.session(), Delivery.comment_id == comment.id),
         labels=ACTION_LABELS,
+        labels_of_fields=OWNER_LABELS | {"reply": "Your reply"},
         actions=ACTIONS_BY_STATUS[comment.status],
         reply_limit=book.REPLY_LIMIT,
     )

@@ -24,6 +24,7 @@ from guestbook.lib.json_schema import (
 )
 from guestbook.queries import filtered_lists
 from guestbook.storage import engine_setup
+from guestbook.storage.comment_fields import COMMENT_FIELDS, CommentField
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.storage.models.comment import COMMENT_STATUSES
@@ -60,22 +61,16 @@ COMMENT_SEARCH = (
     ),
 )
 
-COMMENT_FIELDS: Schema = {
-    "name": line(comment_form.VISITOR_NAME_LIMIT),
-    "website": described(
-        or_null({"type": "string", "maxLength": comment_form.WEBSITE_LIMIT}),
-        "A website. Without http:// or https://, https:// is added.",
-    ),
-    "message": line(comment_form.MESSAGE_LIMIT),
-    "place": described(
-        or_null({"type": "string", "maxLength": comment_form.PLACE_LIMIT}),
-        "Where the visitor comes from. A new comment may have it if the book asks for it.",
-    ),
-    "note": described(
-        or_null({"type": "string", "maxLength": comment_form.OWNER_NOTE_LIMIT}),
-        "A note to the owner alone. A new comment may have it if the book asks for it.",
-    ),
-}
+
+def _input_schema(field: CommentField) -> Schema:
+    if field.missing:
+        return line(field.limit)
+    meaning = field.input_meaning or field.meaning
+    may = " A new comment may have it if the book asks for it." if field.asked_by else ""
+    return described(or_null({"type": "string", "maxLength": field.limit}), meaning + may)
+
+
+TYPED_FIELDS: Schema = {name: _input_schema(field) for name, field in COMMENT_FIELDS.items()}
 ANSWER_FIELD: Schema = {
     "answer": described(
         or_null({"type": "string", "maxLength": comment_form.ANSWER_LIMIT}),
@@ -87,11 +82,11 @@ ANSWER_FIELD: Schema = {
 calls = Calls(
     "comments",
     {
-        "NewComment": request(COMMENT_FIELDS | ANSWER_FIELD, required=("name", "message")),
+        "NewComment": request(TYPED_FIELDS | ANSWER_FIELD, required=("name", "message")),
         "CommentChanges": request(
             {
                 "status": one_of(*COMMENT_STATUSES),
-                **COMMENT_FIELDS,
+                **TYPED_FIELDS,
                 "reply": described(
                     {"type": ["string", "null"], "maxLength": book.REPLY_LIMIT},
                     "The owner's reply; null or an empty text removes it.",
@@ -185,7 +180,7 @@ def update_comment(comment_id: str) -> ResponseReturnValue:
         comment = find_locked_comment(comment_id)
         response_headers.refuse_if_changed(authentication.mask(make_response(_shown(comment))))
         if any(name in changes for name in DRAFT_FIELDS):
-            typed = book.typed(comment) | changes
+            typed = comment_form.draft_of(comment).values | changes
             book.edit(session, comment, _draft(typed), request_context.settings())
         if "status" in changes:
             book.decide(session, comment, changes["status"], request_context.settings())
@@ -219,8 +214,8 @@ def _read_comment() -> comment_form.Draft:
     fields = request_reader.body(_errors)
     entry, errors = _draft(fields), {}
     asks = request_context.preferences()
-    for name, is_asked in {"place": asks.asks_place, "note": asks.asks_note}.items():
-        if fields.get(name) and not is_asked:
+    for name in comment_form.not_asked(asks):
+        if fields.get(name):
             errors[name] = NOT_ASKED.format(name)
     if asks.question and not comment_form.is_right_answer(fields.get("answer") or "", asks.answers):
         errors["answer"] = WRONG_ANSWER_OF_PROGRAM.format(asks.question)
