@@ -10,17 +10,14 @@ from guestbook.cli.options import Choice, together
 from guestbook.cli.row_commands import Noun
 from guestbook.inbound import samples, source_shapes
 from guestbook.inbound import sources as inbound_sources
-from guestbook.inbound.senders import PRESETS, SENDER_PRESETS
-from guestbook.inbound.sources import LONGEST_TOLERANCE
+from guestbook.inbound.senders import SENDER_PRESETS
+from guestbook.inbound.sources import SOURCE_FIELDS
 from guestbook.lib import clock
 from guestbook.lib.text import for_people
-from guestbook.lib.verification.kinds import SIGNATURE_ENCODINGS, SIGNATURE_HASHES, SIGNED_CONTENTS, TOLERANCE
-from guestbook.lib.verification.verify_signature import TOKEN_HEADER
 from guestbook.queries import statistics, webhook_status
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
-from guestbook.storage.models.source import ACTIONS, BUDGET_MB, VERIFY
 
 GROUPS_OF_SOURCE = {
     "Verification": (
@@ -37,58 +34,37 @@ secret_option = click.option(
     callback=options.secret,
     help="The secret that the sender shows, or - to read it from standard input. By default a new one.",
 )
+
+
+def _option(name: str, *words: str, **more: Any) -> Callable[[F], F]:
+    """Return the option for a field: its choices or limits, and the first sentence of its hint."""
+    field = SOURCE_FIELDS[name]
+    if field.choices:
+        more["type"] = Choice(tuple(field.choices))
+    elif "minimum" in field.schema:
+        more["type"] = click.IntRange(field.schema["minimum"], field.schema["maximum"])
+    named = words or (f"--{name.replace('_', '-')}",)
+    return click.option(*named, name, help=f"{field.hint.partition('. ')[0].removesuffix('.')}.", **more)
+
+
 fields_of_source = together(
     click.option(
         "--preset",
         type=Choice(tuple(SENDER_PRESETS)),
         help="A known sender: sets --verify and how it signs. Other options override that.",
     ),
-    click.option("--verify", type=Choice(VERIFY), help="How its webhooks are verified."),
+    _option("verify"),
     secret_option,
-    click.option(
-        "--header",
-        metavar="NAME",
-        help=f"The header with the signature, or with the token: {TOKEN_HEADER} by default.",
-    ),
-    click.option("--hash", type=Choice(SIGNATURE_HASHES), help="The hash of hmac, sha256 by default."),
-    click.option(
-        "--encoding",
-        type=Choice(SIGNATURE_ENCODINGS),
-        help="How the signature of hmac and ed25519 is written, hex by default.",
-    ),
-    click.option("--prefix", metavar="TEXT", help="The text before the signature, such as sha256=."),
-    click.option(
-        "--timestamp-header", metavar="NAME", help="The header with the signed time, if there is one."
-    ),
-    click.option(
-        "--tolerance",
-        type=click.IntRange(1, LONGEST_TOLERANCE),
-        metavar="SECONDS",
-        help=f"How far the signed time may be from the receipt, {TOLERANCE} by default.",
-    ),
-    click.option(
-        "--signed-content",
-        "content",
-        type=Choice(SIGNED_CONTENTS),
-        help="The content that hmac and ed25519 sign, {body} by default.",
-    ),
-    click.option(
-        "--action",
-        type=Choice(ACTIONS),
-        help="What to do with its events: log keeps them, comment signs the book, forward notifies webhooks.",
-    ),
-    click.option(
-        "--template",
-        metavar="TEXT",
-        help=f"A Jinja template of the comment, or the name of a ready-made one: {', '.join(PRESETS)}.",
-    ),
-    click.option(
-        "--budget",
-        "budget_mb",
-        type=click.IntRange(inbound_sources.LEAST_MB, inbound_sources.MOST_MB),
-        metavar="MB",
-        help=f"Megabytes for events that are not verified yet, {BUDGET_MB} by default.",
-    ),
+    _option("header", metavar="NAME"),
+    _option("hash"),
+    _option("encoding"),
+    _option("prefix", metavar="TEXT"),
+    _option("timestamp_header", metavar="NAME"),
+    _option("tolerance", metavar="SECONDS"),
+    _option("content", "--signed-content"),
+    _option("action"),
+    click.option("--template", metavar="TEXT", help=inbound_sources.TEMPLATE_FORMS),
+    _option("budget_mb", "--budget", metavar="MB"),
 )
 
 

@@ -3,8 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
-from guestbook.inbound import bins, sources, verify_and_decide
+from guestbook.inbound import bins, verify_and_decide
 from guestbook.inbound.bin_requests import Check
+from guestbook.inbound.senders import SCHEME_DEFAULTS
+from guestbook.inbound.sources import SOURCE_FIELDS
 from guestbook.lib import body_encoding, json_schema
 from guestbook.lib.json_schema import (
     ID_SCHEMA,
@@ -18,33 +20,14 @@ from guestbook.lib.json_schema import (
     one_of,
     or_null,
 )
-from guestbook.lib.verification.kinds import (
-    ED25519,
-    SIGNATURE_ENCODINGS,
-    SIGNATURE_HASHES,
-    SIGNED_CONTENTS,
-    TOLERANCE,
-)
+from guestbook.lib.verification.kinds import ED25519
 from guestbook.outbound.webhook_shapes import ERASED_SCHEMA
 from guestbook.settings import Settings
 from guestbook.storage.models import Bin, BinRequest, InboundEvent, Source
 from guestbook.storage.models.delivery import QUEUE_STATUSES
 from guestbook.storage.models.source import ACTIONS, MENTIONS, VERIFY, scheme_of
 
-HEADER_FIELD: Schema = {"type": "string", "maxLength": sources.HEADER_LIMIT}
-SCHEME_PROPERTIES: Schema = {
-    "hash": one_of(*SIGNATURE_HASHES, description="The hash of hmac, sha256 by default; ed25519 has none."),
-    "encoding": one_of(*SIGNATURE_ENCODINGS, description="How the signature is written, in hex by default."),
-    "prefix": {**TEXT_SCHEMA, "maxLength": 20, "description": "The text before the signature."},
-    "content": one_of(*SIGNED_CONTENTS, description="The content that is signed, {body} by default."),
-    "timestamp_header": described(HEADER_FIELD, "The header with the signed time, if there is one."),
-    "tolerance": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": sources.LONGEST_TOLERANCE,
-        "description": f"How many seconds the signed time may be from the receipt, {TOLERANCE} by default.",
-    },
-}
+SCHEME_PROPERTIES: Schema = {name: SOURCE_FIELDS[name].described for name in SCHEME_DEFAULTS}
 SOURCE_SCHEMA: Schema = {
     "id": ID_SCHEMA,
     "name": TEXT_SCHEMA,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from guestbook.inbound import senders
 from guestbook.inbound.senders import PRESETS, SCHEME_DEFAULTS
-from guestbook.lib import clock, ids, template_sandbox, text, validate
+from guestbook.lib import clock, fields, ids, template_sandbox, text, validate
 from guestbook.lib.errors import Refused, only_here
+from guestbook.lib.json_schema import line
 from guestbook.lib.template_sandbox import TemplateFault
 from guestbook.lib.verification.kinds import (
     ED25519,
@@ -19,6 +21,7 @@ from guestbook.lib.verification.kinds import (
     SIGNATURE_HASHES,
     SIGNED_CONTENTS,
     TIMESTAMP,
+    TOLERANCE,
     VERIFICATION_KINDS,
     SignatureClaim,
     Unproven,
@@ -44,16 +47,141 @@ NO_PROOF = frozenset(("accept", "connection", "content-length", "content-type", 
 # The check of any other field of a source looks at how the source verifies and what it does.
 JUDGED_ALONE = {"name", "preset", "verify", "action", "budget_mb"}
 
+TEMPLATE_FORMS = f"A Jinja template of the comment, or the name of a ready-made one: {', '.join(PRESETS)}."
 
-def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = None) -> Source:
+
+@dataclass(frozen=True, slots=True)
+class SourceFields:
+    """What the owner says of a source, as a form sends it. The help of an option is a hint's first sentence.
+
+    What is allowed depends on the way to verify and on the action: `add` and `update` check it.
+    """
+
+    name: str = fields.line(
+        "",
+        "Name",
+        "Comments from this source show “via” and this name.",
+        validate.name,
+        schema=line(validate.NAME_LIMIT),
+        attributes={"autocomplete": "off", "required": ""},
+    )
+    verify: str = fields.choice(
+        "github",
+        "Verification",
+        "How its webhooks are verified. Another way ends the old secrets.",
+        {name: kind.title for name, kind in VERIFICATION_KINDS.items()},
+    )
+    secret: str = fields.line(
+        "",
+        "Secret",
+        "The secret that the sender shows. Stripe, Slack, Shopify, Meta and other guestbooks create it, and "
+        "Discord shows a public key. Without it a new one is made, or the present one stays.",
+        str,
+        schema={"type": "string", "minLength": 1, "maxLength": SECRET_LIMIT},
+        attributes=fields.CODE_INPUT,
+    )
+    header: str = fields.line(
+        "",
+        "Header with the signature or the token",
+        f"The header with the signature, or with the token: {TOKEN_HEADER} by default. GitLab sends "
+        "X-Gitlab-Token; some send Authorization.",
+        str,
+        schema={"type": "string", "maxLength": HEADER_LIMIT},
+        attributes=fields.EXACT_INPUT,
+    )
+    hash: str = fields.select(
+        SCHEME_DEFAULTS["hash"],
+        "Hash",
+        "The hash of hmac, sha256 by default. The sender’s documentation names it; ed25519 has none.",
+        str,
+        {name: name for name in SIGNATURE_HASHES},
+    )
+    encoding: str = fields.select(
+        SCHEME_DEFAULTS["encoding"],
+        "Encoding",
+        "How the signature of hmac and ed25519 is written, hex by default. Only base64 has capital letters "
+        "and ends with =.",
+        str,
+        {name: name for name in SIGNATURE_ENCODINGS},
+    )
+    prefix: str = fields.line(
+        SCHEME_DEFAULTS["prefix"],
+        "Prefix",
+        "The text before the signature, such as sha256=. Leave it empty if there is none.",
+        str,
+        schema={"type": "string", "maxLength": 20},
+        attributes=fields.EXACT_INPUT,
+    )
+    content: str = fields.select(
+        SCHEME_DEFAULTS["content"],
+        "Signed content",
+        "The content that hmac and ed25519 sign, {body} by default. Most senders sign the body alone.",
+        str,
+        {name: name for name in SIGNED_CONTENTS},
+    )
+    timestamp_header: str = fields.line(
+        SCHEME_DEFAULTS["timestamp_header"],
+        "Header with the timestamp",
+        "The header with the signed time, if there is one.",
+        str,
+        schema={"type": "string", "maxLength": HEADER_LIMIT},
+        attributes=fields.EXACT_INPUT,
+    )
+    tolerance: str = fields.line(
+        SCHEME_DEFAULTS["tolerance"],
+        "Tolerance in seconds",
+        f"How far the signed time may be from the receipt, {TOLERANCE} by default. In seconds.",
+        str,
+        schema={"type": "integer", "minimum": 1, "maximum": LONGEST_TOLERANCE},
+        attributes=fields.NUMBER_INPUT,
+    )
+    action: str = fields.choice(
+        "log",
+        "Action",
+        "What to do with its events: log keeps them, comment signs the book, forward notifies webhooks.",
+        {name: name for name in ACTIONS},
+    )
+    template: str = fields.area(
+        "",
+        "Template",
+        "A Jinja template with payload, event, action, sender and source. Its text becomes the message; no "
+        "text means no comment. It may set name and website. Leave it empty for the sender’s preset.",
+        str,
+        schema={"type": "string", "maxLength": template_sandbox.SOURCE_LIMIT},
+        attributes={"rows": 12, **fields.CODE_INPUT},
+    )
+    relayed: str = fields.box(
+        False,
+        "Comments",
+        "Notify your webhooks of the comments that it makes. Otherwise only the book shows them.",
+    )
+    in_full: str = fields.box(
+        False,
+        "Large payloads",
+        "Forward payloads above 14 kB too, up to 1 MB. Otherwise they are left out, with a link to the API.",
+    )
+    budget_mb: str = fields.line(
+        str(BUDGET_MB),
+        "Megabytes for unverified events",
+        f"Megabytes for events that are not verified yet, {BUDGET_MB} by default. Anyone with the URL can "
+        "send.",
+        str,
+        schema={"type": "integer", "minimum": LEAST_MB, "maximum": MOST_MB},
+        attributes=fields.NUMBER_INPUT,
+    )
+
+
+SOURCE_FIELDS = fields.of(SourceFields)
+
+
+def add(session: Session, given: Mapping[str, Any], *, row_id: str | None = None) -> Source:
     """Add one from `name`, `verify` and, where given, the other fields of `update`.
 
     A secret is made here unless the sender makes it. `template` is a text or the name of a ready-made one.
     `preset` names a known sender; the other fields override its settings.
     """
     source = Source(id=row_id or ids.new(), token=ids.new_url_token(), created_at=clock.now())
-    given = {"name": "", "verify": "", "action": "log", "budget_mb": BUDGET_MB, **fields}
-    _set(source, given)
+    _set(source, {"name": "", "verify": "", "action": "log", "budget_mb": BUDGET_MB, **given})
     row_changes.refuse_taken_name(session, source)
     session.add(source)
     session.flush()
@@ -61,7 +189,7 @@ def add(session: Session, fields: Mapping[str, Any], *, row_id: str | None = Non
     return source
 
 
-def update(session: Session, source: Source, fields: Mapping[str, Any]) -> None:
+def update(session: Session, source: Source, given: Mapping[str, Any]) -> None:
     """Change the named fields, all or, when one is wrong, none.
 
     They are `name`, `verify`, `secret`, `header`, those of SCHEME_DEFAULTS, `action`, `template`, `relayed`,
@@ -69,7 +197,7 @@ def update(session: Session, source: Source, fields: Mapping[str, Any]) -> None:
     `verify` ends the old secrets at once.
     """
     try:
-        _set(source, fields)
+        _set(source, given)
     except Refused as error:
         error.only_here |= not JUDGED_ALONE.issuperset(error.fields)
         raise
@@ -110,8 +238,8 @@ def begin_delete(session: Session, source_id: str) -> bool:
     return row_changes.delete_next(session.connection(), Source, source_id, INBOUND, mine)[1]
 
 
-def _set(source: Source, fields: Mapping[str, Any]) -> None:
-    filled = senders.filled_in(source, fields)
+def _set(source: Source, given: Mapping[str, Any]) -> None:
+    filled = senders.filled_in(source, given)
     values = _checked_fields(source, filled)
     now, secret = clock.now(), values.pop("secret")
     if values["verify"] != source.verify:
@@ -131,20 +259,20 @@ def _since(before: datetime | None, is_wanted: bool | None, now: datetime) -> da
     return before or now if is_wanted else None
 
 
-def _checked_fields(source: Source, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _checked_fields(source: Source, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of a source; refuses with a sentence for each wrong field."""
-    verify = fields.get("verify", source.verify)
-    action = fields.get("action", source.action)
+    verify = given.get("verify", source.verify)
+    action = given.get("action", source.action)
     budget = validate.whole(LEAST_MB, MOST_MB, "budget_mb", "The budget must be a number of megabytes")
     checks: dict[str, Callable[[], Any]] = {
-        "name": lambda: validate.name(fields.get("name", source.name)),
+        "name": lambda: validate.name(given.get("name", source.name)),
         "verify": lambda: _choice(source, "verify", VERIFY, verify, "way to verify"),
         "action": lambda: _choice(source, "action", ACTIONS, action, "action"),
-        "secret": lambda: _new_secret(source, verify, fields.get("secret")),
-        "header": lambda: _header(source, verify, fields.get("header")),
-        "scheme": lambda: _scheme(source, verify, fields),
-        "template": lambda: _template(source, verify, action, fields.get("template")),
-        "budget_mb": lambda: budget(fields.get("budget_mb", source.budget_mb)),
+        "secret": lambda: _new_secret(source, verify, given.get("secret")),
+        "header": lambda: _header(source, verify, given.get("header")),
+        "scheme": lambda: _scheme(source, verify, given),
+        "template": lambda: _template(source, verify, action, given.get("template")),
+        "budget_mb": lambda: budget(given.get("budget_mb", source.budget_mb)),
     }
     return validate.all_of(checks)
 
@@ -251,9 +379,9 @@ def _header_name(name: str, field: str) -> str:
     return name
 
 
-def _scheme(source: Source, verify: str, fields: Mapping[str, Any]) -> dict[str, str] | None:
+def _scheme(source: Source, verify: str, wanted: Mapping[str, Any]) -> dict[str, str] | None:
     """Return how the sender signs, as the column has it; None where the kind says it."""
-    given = {name: str(fields[name]).strip() for name in SCHEME_DEFAULTS if fields.get(name) is not None}
+    given = {name: str(wanted[name]).strip() for name in SCHEME_DEFAULTS if wanted.get(name) is not None}
     if verify not in VERIFICATION_KINDS or not VERIFICATION_KINDS[verify].has_scheme:
         _refuse_all({name for name, value in given.items() if value})
         return None

@@ -23,7 +23,7 @@ def form(owner: Owner, **typed: Any) -> dict[str, Any]:
     """What the form for another one sends when only the name was typed, and what else is given."""
     key = value(owner.page(PLACE + "new"), "key")
     sent = {"key": key, "name": "Robot", "verify": "github", "action": "log", "secret": "", "header": ""}
-    return {**sent, "ready": "", "template": "", **typed}
+    return {**sent, "ready": "", "template": "", "budget_mb": "50", **typed}
 
 
 def added(owner: Owner, **typed: Any) -> str:

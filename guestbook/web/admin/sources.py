@@ -1,6 +1,6 @@
 """The pages of sources: add, edit, preview, and see what they send."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from flask import Blueprint, render_template, request
@@ -10,21 +10,16 @@ from sqlalchemy.orm import defer
 
 from guestbook.inbound import samples, senders, sources
 from guestbook.inbound.senders import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
-from guestbook.lib import clock, ids
+from guestbook.inbound.sources import SOURCE_FIELDS, SourceFields
+from guestbook.lib import clock, fields, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import LINE_ENDS, clean_line
-from guestbook.lib.verification.kinds import (
-    ED25519,
-    SIGNATURE_ENCODINGS,
-    SIGNATURE_HASHES,
-    SIGNED_CONTENTS,
-    VERIFICATION_KINDS,
-)
+from guestbook.lib.verification.kinds import ED25519, VERIFICATION_KINDS
 from guestbook.queries import statistics, webhook_status
 from guestbook.storage import source_budget
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
-from guestbook.storage.models.source import BUDGET_MB, MENTIONS, scheme_of
+from guestbook.storage.models.source import MENTIONS, scheme_of
 from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import responses, secret_pages
 from guestbook.web.admin.row_actions import RowActions
@@ -63,42 +58,24 @@ PRESET_AND_TEMPLATE = (
 
 
 @dataclass(frozen=True, slots=True)
-class SourceForm:
-    """The fields of the form."""
+class SourceForm(SourceFields):
+    """The form of a source."""
 
     key: str = ""  # the id of the new source, so that a form sent twice adds one
     preset: str = ""  # the name of a known sender that is chosen and whose settings are not yet filled in
-    name: str = ""
-    verify: str = "github"
-    secret: str = ""
-    header: str = ""
-    scheme: dict[str, str] = field(default_factory=lambda: dict(SCHEME_DEFAULTS))
-    action: str = "log"
     ready: str = ""  # the name of a preset that is chosen and not yet in the template field
-    template: str = ""
-    relayed: bool = False
-    in_full: bool = False
-    budget_mb: str = str(BUDGET_MB)
 
     @classmethod
     def read(cls) -> Self:
-        """Read the form, without the invisible characters that copying a secret may add."""
+        """Read the form. The template stays as it is, but for the ends of its lines."""
         sent = request.form
         key, preset, ready = (sent.get(name, "") for name in ("key", "preset", "ready"))
+        template = LINE_ENDS.sub("\n", sent.get("template", ""))
         return cls(
+            **fields.typed(SOURCE_FIELDS, sent.getlist) | {"template": template},
             key=key if ids.ID.fullmatch(key) else ids.new(),
             preset=preset if preset in SENDER_PRESETS else "",
-            name=clean_line(sent.get("name", "")),
-            verify=sent.get("verify", ""),
-            secret=clean_line(sent.get("secret", "")),
-            header=clean_line(sent.get("header", "")),
-            scheme={name: clean_line(sent.get(name, word)) for name, word in SCHEME_DEFAULTS.items()},
-            action=sent.get("action", ""),
             ready=ready if ready in PRESETS else "",
-            template=LINE_ENDS.sub("\n", sent.get("template", "")),
-            relayed="relayed" in sent,
-            in_full="in_full" in sent,
-            budget_mb=clean_line(sent.get("budget_mb", str(BUDGET_MB))),
         )
 
     @classmethod
@@ -108,11 +85,11 @@ class SourceForm:
             name=source.name,
             verify=source.verify,
             header=source.header or "",
-            scheme={**SCHEME_DEFAULTS, **(source.scheme or {})},
+            **{**SCHEME_DEFAULTS, **(source.scheme or {})},
             action=source.action,
             template=source.template or "",
-            relayed=source.relayed_since is not None,
-            in_full=source.forwarded_in_full_since is not None,
+            relayed=fields.as_typed(source.relayed_since is not None),
+            in_full=fields.as_typed(source.forwarded_in_full_since is not None),
             budget_mb=str(source.budget_mb),
         )
 
@@ -120,15 +97,9 @@ class SourceForm:
         """Return the form with the settings of the chosen sender filled in."""
         if not self.preset:
             return self
-        filled = senders.settings_of(self.preset)
-        return replace(
-            self,
-            preset="",
-            verify=filled["verify"],
-            header=filled.get("header", ""),
-            scheme={name: filled.get(name, word) for name, word in SCHEME_DEFAULTS.items()},
-            ready=SENDER_PRESETS[self.preset].template if not self.template else self.ready,
-        )
+        ready = SENDER_PRESETS[self.preset].template if not self.template else self.ready
+        filled = {"header": "", **SCHEME_DEFAULTS, **senders.settings_of(self.preset)}
+        return replace(self, **filled, preset="", ready=ready)
 
     def with_template(self) -> Self:
         """Return the form with the chosen ready-made template in its field."""
@@ -142,26 +113,25 @@ class SourceForm:
             raise Refused(PRESET_AND_TEMPLATE, field="template")
         return PRESETS[self.ready]
 
-    def fields(self, *, built_in: bool = False) -> dict[str, Any]:
+    def columns(self, *, built_in: bool = False) -> dict[str, Any]:
         """Return the fields as `inbound.sources` takes them, without those that the choices exclude."""
+        relayed = self.relayed == "yes"
         if built_in:
-            return {"name": self.name, "budget_mb": self.budget_mb, "relayed": self.relayed}
+            return {"name": self.name, "budget_mb": self.budget_mb, "relayed": relayed}
         form = self.with_sender()
-        fields: dict[str, Any] = {"name": form.name, "verify": form.verify, "action": form.action}
-        fields |= {"budget_mb": form.budget_mb, "preset": self.preset}
-        if form.verify != "none":
-            fields["secret"] = form.secret
         has_scheme = form.verify in VERIFICATION_KINDS and VERIFICATION_KINDS[form.verify].has_scheme
-        if form.verify == "token" or has_scheme:
-            fields["header"] = form.header
-        if has_scheme:
-            left_out = "hash" if form.verify == ED25519 else ""  # the page hides it then
-            fields |= {name: value for name, value in form.scheme.items() if name != left_out}
+        wanted = ["name", "verify", "action", "budget_mb"]
+        wanted += ["secret"] if form.verify != "none" else []
+        wanted += ["header"] if form.verify == "token" or has_scheme else []
+        wanted += SCHEME_DEFAULTS if has_scheme else []
+        given = {name: getattr(form, name) for name in wanted} | {"preset": self.preset}
+        if form.verify == ED25519:
+            del given["hash"]  # the page hides it then
         if form.action == "comment":
-            fields |= {"template": form.chosen_template(), "relayed": form.relayed}
+            given |= {"template": form.chosen_template(), "relayed": relayed}
         if form.action == "forward":
-            fields["in_full"] = form.in_full
-        return fields
+            given["in_full"] = form.in_full == "yes"
+        return given
 
 
 pages = Blueprint("sources", __name__, url_prefix="/sources")
@@ -224,7 +194,7 @@ def change(source_id: str) -> ResponseReturnValue:
         with writing() as session:
             source = row_lookup.find_locked(Source, source_id)
             before = source.secret
-            sources.update(session, source, typed.fields(built_in=source.is_built_in))
+            sources.update(session, source, typed.columns(built_in=source.is_built_in))
             shown = secret_pages.seal(source) if source.secret not in (before, None) else None
     except Refused as error:
         return _form(typed, error.fields, row_lookup.find(Source, source_id)), 422
@@ -323,7 +293,8 @@ def _form(
         presets=[(name, PRESET_NAMES.get(name, name)) for name in PRESETS],
         senders=[(name, preset.title) for name, preset in SENDER_PRESETS.items()],
         sender=SENDER_PRESETS.get(sender),
-        schemes={"hash": SIGNATURE_HASHES, "encoding": SIGNATURE_ENCODINGS, "content": SIGNED_CONTENTS},
+        fields=SOURCE_FIELDS,
+        labels={name: field.label for name, field in SOURCE_FIELDS.items()} | {"preset": "Sender"},
     )
 
 
@@ -333,7 +304,7 @@ def _add(typed: SourceForm) -> ResponseReturnValue:
         source = session.get(Source, typed.key)
         sentence = "This form was sent before. It added this source."
         if source is None:
-            source = sources.add(session, typed.fields(), row_id=typed.key)
+            source = sources.add(session, typed.columns(), row_id=typed.key)
             sentence = "The source is added. Now give its URL to the sender."
         is_ours = source.secret is not None and not VERIFICATION_KINDS[source.verify].secret_from
         shown = secret_pages.seal(source) if is_ours and secret_pages.is_new(source) else None

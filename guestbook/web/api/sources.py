@@ -7,61 +7,31 @@ from typing import Any
 from flask.typing import ResponseReturnValue
 
 from guestbook.inbound import samples, source_shapes, sources
-from guestbook.inbound.senders import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
-from guestbook.inbound.source_shapes import (
-    HEADER_FIELD,
-    SCHEME_PROPERTIES,
-    SOURCE_SCHEMA,
-)
-from guestbook.lib import clock, template_sandbox, validate
-from guestbook.lib.json_schema import TEXT_SCHEMA, Schema, answer, described, line, one_of, or_null, request
+from guestbook.inbound.senders import SCHEME_DEFAULTS, SENDER_PRESETS
+from guestbook.inbound.source_shapes import SCHEME_PROPERTIES, SOURCE_SCHEMA
+from guestbook.inbound.sources import SOURCE_FIELDS
+from guestbook.lib import clock
+from guestbook.lib.json_schema import TEXT_SCHEMA, Schema, answer, described, one_of, or_null, request
 from guestbook.queries import filtered_lists
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
-from guestbook.storage.models.source import ACTIONS, BUDGET_MB, VERIFY
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import api_call, idempotency, request_reader
 from guestbook.web.api.api_call import FULL_PAGE_QUERY, OVERLAP_FIELD, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
-SECRET_FIELD: Schema = {
-    "secret": {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": sources.SECRET_LIMIT,
-        "description": "The secret that the sender shows. Without it a new one is made, unless only the "
-        "sender can make it.",
-    }
-}
-SOURCE_FIELDS: Schema = {
-    "name": line(validate.NAME_LIMIT),
+SOURCE_SCHEMAS: Schema = {name: field.described for name, field in SOURCE_FIELDS.items()}
+SECRET_FIELD = {"secret": SOURCE_SCHEMAS["secret"]}
+FIELDS_OF_SOURCE: Schema = {
+    **{name: schema for name, schema in SOURCE_SCHEMAS.items() if name not in (*SCHEME_DEFAULTS, "in_full")},
     "preset": one_of(
         *SENDER_PRESETS,
         description="A known sender: it sets how the source is verified. Other fields override that.",
     ),
-    "verify": one_of(*VERIFY, description="How its webhooks are verified. Another way ends the old secrets."),
-    **SECRET_FIELD,
-    "header": described(HEADER_FIELD, "The header with the signature of hmac or ed25519, or with the token."),
     "scheme": described(request(SCHEME_PROPERTIES), "How the sender of hmac or ed25519 signs."),
-    "action": one_of(*ACTIONS, description="Keep its events, write comments, or forward them to webhooks."),
-    "template": {
-        "type": "string",
-        "maxLength": template_sandbox.SOURCE_LIMIT,
-        "description": "For the action comment: a Jinja template, or the name of a ready-made one: "
-        f"{', '.join(PRESETS)}.",
-    },
-    "relayed": {"type": "boolean", "description": "Let webhooks know of the comments that it makes."},
-    "forwarded_in_full": {
-        "type": "boolean",
-        "description": "Forward payloads above 14 kB too, up to 1 MB.",
-    },
-    "budget_mb": {
-        "type": "integer",
-        "minimum": sources.LEAST_MB,
-        "maximum": sources.MOST_MB,
-        "description": f"Megabytes for events that are not verified yet, {BUDGET_MB} by default.",
-    },
+    "template": {**SOURCE_SCHEMAS["template"], "description": sources.TEMPLATE_FORMS},
+    "forwarded_in_full": SOURCE_SCHEMAS["in_full"],
     "disabled": {"type": "boolean", "description": "Store its events; they wait until it is enabled."},
 }
 NEW_SECRET: Schema = {
@@ -73,8 +43,8 @@ NEW_SECRET: Schema = {
 calls = Calls(
     "sources",
     {
-        "NewSource": request(SOURCE_FIELDS, required=("name",)),
-        "SourceChanges": request(SOURCE_FIELDS, minProperties=1),
+        "NewSource": request(FIELDS_OF_SOURCE, required=("name",)),
+        "SourceChanges": request(FIELDS_OF_SOURCE, minProperties=1),
         "SourceTest": request(
             {
                 "event": {

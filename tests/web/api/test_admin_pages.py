@@ -6,6 +6,7 @@ from dataclasses import fields
 import pytest
 from flask import Flask
 
+from guestbook.inbound.senders import SCHEME_DEFAULTS
 from guestbook.storage.preferences import PREFERENCE_FIELDS
 from guestbook.web.admin import account
 from guestbook.web.admin.bins import NEW_BIN
@@ -135,7 +136,12 @@ def test_every_setting_of_the_pages_is_one_of_the_api() -> None:
         (
             [one.name for one in fields(SourceForm)],
             "NewSource",
-            {"key": None, "ready": None, "in_full": "forwarded_in_full"},
+            {
+                "key": None,
+                "ready": None,
+                "in_full": "forwarded_in_full",
+                **dict.fromkeys(SCHEME_DEFAULTS, "scheme"),
+            },
         ),
         (NEW_BIN, "NewBin", {field: name for name, field in FIELDS_OF_COLUMNS.items()}),
     ],
