@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound import pause_and_disable
-from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
+from guestbook.outbound.delivery_tasks import Outcome
 from guestbook.queue import claims, comment_order
 from guestbook.settings import Settings
 from guestbook.storage import database, database_errors
@@ -125,14 +125,16 @@ def _record_deliveries(
     orders: dict[comment_order.Pair, tuple[int, datetime]] = {}
     final: dict[tuple[str, int | None, str | None], list[str]] = defaultdict(list)
     for outcome in owned:
+        task = outcome.task
         due_at = None if outcome.ok else _next_due(outcome, schedule, now)
         last = {"last_status_code": outcome.status_code, "last_error": outcome.error}
         if due_at:
-            retries.append({"row_id": outcome.task.id, "due_at": due_at, **last})
-            orders |= _order(outcome.task, due_at)
+            retries.append({"row_id": task.id, "due_at": due_at, **last})
+            if task.comment_id and task.sequence:  # what follows it waits
+                orders[task.comment_id, task.receiver.webhook_id] = task.sequence, due_at
         else:
             status = "processed" if outcome.ok else "failed"
-            final[status, outcome.status_code, outcome.error].append(outcome.task.id)
+            final[status, outcome.status_code, outcome.error].append(task.id)
         _count(outcome, due_at, tally)
     for (status, code, error), row_ids in final.items():
         values = {"finished_at": now, "last_status_code": code, "last_error": error}
@@ -140,13 +142,6 @@ def _record_deliveries(
     if retries:
         claims.reschedule(connection, DELIVERIES, retries)
         comment_order.hold_back(connection, orders)
-
-
-def _order(task: DeliveryTask, due_at: datetime) -> dict[comment_order.Pair, tuple[int, datetime]]:
-    """Return what `hold_back` needs to know of a delivery that will be retried."""
-    if task.comment_id is None or task.sequence is None:
-        return {}
-    return {(task.comment_id, task.receiver.webhook_id): (task.sequence, due_at)}
 
 
 def _next_due(outcome: Outcome, schedule: tuple[float, ...], now: datetime) -> datetime | None:

@@ -4,7 +4,7 @@ First comes how rows are made of an event, then who publishes one.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
@@ -35,38 +35,41 @@ class BodyInput(NamedTuple):
     for_owner: bool = False  # with a link to moderate a held comment, and the note
 
 
-class StoredEvent(NamedTuple):
-    """What all deliveries of an event have in common."""
+class NewEvent(NamedTuple):
+    """An event that is to be published, and its data, once more for webhooks with links to moderate."""
 
-    event: str
+    name: str
+    data: dict[str, Any]
+    for_owner: dict[str, Any] | None = None
+
+
+class PastEvent(NamedTuple):
+    """When an event happened that a webhook gets later, and its id, if it is known."""
+
     happened_at: datetime
-    created_at: datetime
-    event_id: str
-    comment_id: str | None
-    sequence: int | None
+    event_id: str | None = None
 
 
-def new_rows(
-    stored: StoredEvent,
-    data: dict[str, Any],
-    for_owner: dict[str, Any] | None,
+def _new_rows(
+    event: NewEvent,
     inputs: dict[str, BodyInput],
     title: str,
     settings: Settings,
+    same: dict[str, Any],
+    happened_at: datetime,
     not_before: Mapping[str, datetime] = NO_DELAY,
 ) -> list[dict[str, Any]]:
-    """Return the deliveries of an event, with their payloads."""
-    more: dict[str, Any] = {} if stored.sequence is None else {"sequence": stored.sequence}
+    """Return the deliveries of an event, with their payloads. `same` is what all of them have in common."""
+    more: dict[str, Any] = {} if same["sequence"] is None else {"sequence": same["sequence"]}
     more["guestbook"] = {"title": title, "url": settings.base_url}
-    both = {False: data | more, True: (for_owner or data) | more}
-    due_at = stored.created_at + timedelta(seconds=settings.retry_schedule[0])
-    given = partial(FormatInput, stored.event, stored.happened_at)
+    both = {False: event.data | more, True: (event.for_owner or event.data) | more}
+    due_at = same["created_at"] + timedelta(seconds=settings.retry_schedule[0])
+    given = partial(FormatInput, event.name, happened_at)
     columns = {
         one: _columns(one.format, given(both[one.for_owner], one.url, one.template), due_at)
         for one in set(inputs.values())
     }
-    same = {**stored._asdict(), **NOT_TRIED}
-    del same["happened_at"]
+    same = {"event": event.name, **same, **NOT_TRIED}
     return [
         {"id": ids.new(), "webhook_id": key, **same, **_postponed(columns[one], not_before.get(key))}
         for key, one in inputs.items()
@@ -122,31 +125,6 @@ LOCKED_WEBHOOKS = (
 )
 
 
-class LockedWebhook(NamedTuple):
-    """What an event needs to know of a webhook."""
-
-    id: str
-    format: str
-    url: str
-    events: str
-    moderation_links_since: datetime | None
-
-
-class NewEvent(NamedTuple):
-    """An event that is to be published, and its data, once more for webhooks with links to moderate."""
-
-    name: str
-    data: dict[str, Any]
-    for_owner: dict[str, Any] | None = None
-
-
-class PastEvent(NamedTuple):
-    """When an event happened that a webhook gets later, and its id, if it is known."""
-
-    happened_at: datetime
-    event_id: str | None = None
-
-
 def publish(
     connection: Connection,
     event: str,
@@ -169,9 +147,9 @@ def publish(
     """
     if comment_id:
         not_before = _in_order(connection, event, comment_id, settings) | dict(not_before)
-    wanted = _wanting(_locked_webhooks(connection), event, data, leave_out, only)
-    inputs = _inputs(connection, wanted, has_more=for_owner is not None)
-    return store(connection, event, data, settings, inputs, comment_id, not_before, for_owner, past)
+    new = NewEvent(event, data, for_owner)
+    wanted = _wanting(connection.execute(LOCKED_WEBHOOKS).all(), new, leave_out, only)
+    return store(connection, new, settings, _inputs(connection, wanted, new), comment_id, not_before, past)
 
 
 def publish_first(
@@ -181,15 +159,15 @@ def publish_first(
 
     `sequence` counts its events so far. Nobody else knows the comment, so no delivery has to wait.
     """
-    now, webhooks = unit_of_work.now(), _locked_webhooks(connection)
+    now, webhooks = unit_of_work.now(), connection.execute(LOCKED_WEBHOOKS).all()
     if not webhooks:
         return
     title, rows = preferences.title(connection), list[dict[str, Any]]()
-    for name, data, for_owner in events:
-        inputs = _inputs(connection, _wanting(webhooks, name, data), has_more=for_owner is not None)
+    for event in events:
+        inputs = _inputs(connection, _wanting(webhooks, event), event)
         sequence += bool(inputs)
-        event = StoredEvent(name, now, now, ids.new(), comment_id, sequence)
-        rows += new_rows(event, data, for_owner, inputs, title, settings)
+        same = {"created_at": now, "event_id": ids.new(), "comment_id": comment_id, "sequence": sequence}
+        rows += _new_rows(event, inputs, title, settings, same, now)
     if rows:
         comment_order.set_sequence(connection, comment_id, sequence)
         _insert(connection, rows)
@@ -207,22 +185,17 @@ def _in_order(connection: Connection, event: str, comment_id: str, settings: Set
     return erasure.supersede(connection, comment_id, clock.now(), retry_policy.lease(settings.timeout))
 
 
-def _locked_webhooks(connection: Connection) -> list[LockedWebhook]:
-    return [LockedWebhook(*row) for row in connection.execute(LOCKED_WEBHOOKS)]
-
-
 def _wanting(
-    webhooks: Iterable[LockedWebhook],
-    event: str,
-    data: dict[str, Any],
+    webhooks: Sequence[Any],
+    event: NewEvent,
     leave_out: Collection[str] = (),
     only: Collection[str] | None = None,
-) -> list[LockedWebhook]:
+) -> list[Any]:
     """Return those of the locked webhooks that want the event."""
     return [
         row
         for row in webhooks
-        if event in row.events.split() and formats.concerns(row.format, event, data)
+        if event.name in row.events.split() and formats.concerns(row.format, event.name, event.data)
         if row.id not in leave_out and (only is None or row.id in only)
     ]
 
@@ -261,12 +234,11 @@ def send(
     connection: Connection, event: str, data: dict[str, Any], webhooks: Sequence[Webhook], settings: Settings
 ) -> str:
     """Store a delivery of the event for each of these webhooks, whatever it wants; return the event's id."""
-    return store(connection, event, data, settings, _inputs(connection, webhooks))
+    new = NewEvent(event, data)
+    return store(connection, new, settings, _inputs(connection, webhooks, new))
 
 
-def _inputs(
-    connection: Connection, webhooks: Sequence[Any], *, has_more: bool = False
-) -> dict[str, BodyInput]:
+def _inputs(connection: Connection, webhooks: Sequence[Any], event: NewEvent) -> dict[str, BodyInput]:
     """Return the input for the body of each webhook, by id."""
     templated = [webhook.id for webhook in webhooks if webhook.format == "template"]
     texts: dict[str, str] = {}
@@ -278,7 +250,7 @@ def _inputs(
             one.format,
             one.url if one.format in ADDRESSED else "",
             texts.get(one.id),
-            has_more and one.moderation_links_since is not None,
+            event.for_owner is not None and one.moderation_links_since is not None,
         )
         for one in webhooks
     }
@@ -286,25 +258,21 @@ def _inputs(
 
 def store(
     connection: Connection,
-    event: str,
-    data: dict[str, Any],
+    event: NewEvent,
     settings: Settings,
     inputs: dict[str, BodyInput],
     comment_id: str | None = None,
     not_before: Mapping[str, datetime] = NO_DELAY,
-    for_owner: dict[str, Any] | None = None,
     past: PastEvent | None = None,
 ) -> str:
     """Store a delivery for each webhook id in `inputs`, and return the event's id."""
     now = unit_of_work.now()
     at, event_id = (past.happened_at if past else now), (past and past.event_id) or ids.new()
-    if not inputs:
-        return event_id  # no webhook wants the event
-    sequence = comment_order.next_sequence(connection, comment_id) if comment_id else None
-    stored = StoredEvent(event, at, now, event_id, comment_id, sequence)
-    title = preferences.title(connection)
-    rows = new_rows(stored, data, for_owner, inputs, title, settings, not_before)
-    _insert(connection, rows)
+    if inputs:
+        sequence = comment_order.next_sequence(connection, comment_id) if comment_id else None
+        same = {"created_at": now, "event_id": event_id, "comment_id": comment_id, "sequence": sequence}
+        title = preferences.title(connection)
+        _insert(connection, _new_rows(event, inputs, title, settings, same, at, not_before))
     return event_id
 
 

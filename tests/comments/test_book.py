@@ -61,8 +61,8 @@ def sign_and_stumble_in_between() -> None:
     with database.writing() as session:
         book.sign(session, DRAFT, factories.PUBLISHED, form_key=None, settings=factories.settings())
         gone = {"nobody": outbox.BodyInput("json", "", None)}
-        data = EVENTS["ping"].sample_data()
-        outbox.store(session.connection(), "ping", data, factories.settings(), gone, None)
+        ping = outbox.NewEvent("ping", EVENTS["ping"].sample_data())
+        outbox.store(session.connection(), ping, factories.settings(), gone)
 
 
 @pytest.mark.usefixtures("each_app")

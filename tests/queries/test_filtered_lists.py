@@ -176,9 +176,8 @@ def test_words_are_looked_for_as_they_are_typed_however_the_sender_spells_them()
     form = factories.inbound(source, payload="a=Zo%C3%AB+said+%22hi%22")
     failed = factories.inbound(source, status="failed", error="There is no header X-Hub-Signature-256.")
     done = factories.inbound(source, status="processed", note="It became a comment.")
-    assert inbound_events(text='zoë said "hi"') == [form, ascii_alone, plain] or inbound_events(text='Zoë said "hi"') == [
-        form, ascii_alone, plain,
-    ]  # fmt: skip
+    said = [inbound_events(text=f'{name} said "hi"') for name in ("zoë", "Zoë")]
+    assert [form, ascii_alone, plain] in said
     assert inbound_events(text="🎈") == [ascii_alone, plain]
     for words in ("100%", "\\ under_score", '{"a"'):
         assert plain in inbound_events(text=words), words
