@@ -79,7 +79,7 @@ CREATE TABLE IF NOT EXISTS comments (
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
 CREATE INDEX IF NOT EXISTS comments_by_status ON comments (status, id);
--- A number is given once. The last one stands among the settings as last_number.
+-- A number is given once. The last one stands in book_state as last_number.
 CREATE UNIQUE INDEX IF NOT EXISTS comments_by_number ON comments (number);
 
 -- The outbox: one event on its way to one webhook. The first three columns are the simplest possible queue: take a
@@ -205,10 +205,17 @@ CREATE TABLE IF NOT EXISTS days (
     PRIMARY KEY (day)
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
--- The owner's settings from the admin pages, such as the book's title, and the scrypt hash of the password.
+-- The owner's settings from the admin pages, such as the book's title. One that is missing has its default.
 CREATE TABLE IF NOT EXISTS settings (
     name VARCHAR(40) NOT NULL,      -- which setting
     value TEXT NOT NULL,            -- its value, as text
+    PRIMARY KEY (name)
+) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
+
+-- What the book remembers by itself, one thing a row: the hash of the password, counters, changes that can be undone.
+CREATE TABLE IF NOT EXISTS book_state (
+    name VARCHAR(40) NOT NULL,      -- password, second_factor, cron_token, last_number, hits or undo:<id>
+    value TEXT NOT NULL,            -- its value, as text; secrets in it are encrypted
     PRIMARY KEY (name)
 ) /*! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */;
 
@@ -459,11 +466,12 @@ CREATE TABLE IF NOT EXISTS alembic_version (
 
 -- Only a new book gets this version: one from before versions has no column `decisions`, and one in use has rows here.
 INSERT INTO alembic_version (version_num)
-SELECT version_num FROM (SELECT '0030' AS version_num) AS latest
+SELECT version_num FROM (SELECT '0031' AS version_num) AS latest
 WHERE NOT EXISTS (SELECT version_num FROM alembic_version)
     AND NOT EXISTS (SELECT decisions FROM comments)
     AND NOT EXISTS (SELECT id FROM passes)
     AND NOT EXISTS (SELECT name FROM settings)
+    AND NOT EXISTS (SELECT name FROM book_state)
     AND NOT EXISTS (SELECT id FROM webhooks)
     AND NOT EXISTS (SELECT id FROM sources)
     AND NOT EXISTS (SELECT id FROM tokens)

@@ -19,7 +19,7 @@ from guestbook.settings import Settings
 from guestbook.storage import audit_log
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import writing
-from guestbook.storage.models import Login, Setting
+from guestbook.storage.models import BookState, Login
 
 LOGIN_LASTS = timedelta(days=14)
 SHORTEST, LONGEST = 10, 1000  # characters of a password
@@ -63,7 +63,7 @@ def has_password(session: Session) -> bool:
 def set_password(session: Session, password: str) -> None:
     """Set the owner's password, and log out everywhere; raises Refused for one that will not do."""
     value = generate_password_hash(_checked(password), method="scrypt")
-    session.merge(Setting(name="password", value=value))
+    session.merge(BookState(name="password", value=value))
     session.flush()  # before the logins go, so that one that is just being opened is among them
     session.execute(delete(Login))
     audit_log.record(session, "changed", "password")
@@ -163,7 +163,7 @@ def open_for(session: Session, browser: str, detail: str | None = None) -> str:
 
 def password_hash(session: Session, *, lock: bool = False) -> str | None:
     """Return the hash of the owner's password, if one is set."""
-    query = select(Setting.value).where(Setting.name == "password")
+    query = select(BookState.value).where(BookState.name == "password")
     return session.scalar(query.with_for_update() if lock else query)
 
 

@@ -1,6 +1,6 @@
 """The second factor of the login: codes of an app (TOTP, RFC 6238), and recovery codes for a lost phone.
 
-Its row among the settings has the app's secret, encrypted, the time step of the last code, and hashes of the
+Its row in the book's state has the app's secret, encrypted, the time step of the last code, and hashes of the
 recovery codes that are left. A code is good once, also for somebody who has seen it typed.
 """
 
@@ -18,7 +18,7 @@ from guestbook.lib import clock, ids
 from guestbook.lib.encryption import Unreadable
 from guestbook.lib.errors import Refused
 from guestbook.storage import audit_log, column_types
-from guestbook.storage.models import Setting
+from guestbook.storage.models import BookState
 
 FACTOR_NAME = "second_factor"  # of its row, and in the audit log
 FACTOR_PURPOSE = "second factor"  # for which the app's secret is encrypted
@@ -65,7 +65,7 @@ def new_secret() -> str:
 
 def read(session: Session, *, lock: bool = False) -> SecondFactor | None:
     """Return the second factor, or None when the password is enough."""
-    row = session.get(Setting, FACTOR_NAME, with_for_update=lock or None, populate_existing=True)
+    row = session.get(BookState, FACTOR_NAME, with_for_update=lock or None, populate_existing=True)
     if row is None:
         return None
     try:
@@ -125,7 +125,7 @@ def renew_recovery_codes(session: Session) -> list[str]:
 
 def remove(session: Session) -> bool:
     """Turn it off, so that the password is enough; return whether it was on."""
-    row = session.get(Setting, FACTOR_NAME, with_for_update=True, populate_existing=True)
+    row = session.get(BookState, FACTOR_NAME, with_for_update=True, populate_existing=True)
     if row is None:
         return False
     session.delete(row)
@@ -136,7 +136,7 @@ def remove(session: Session) -> bool:
 
 def _keep(session: Session, factor: SecondFactor) -> None:
     sealed = column_types.keyring_of(session.connection()).encrypt(factor.secret, FACTOR_PURPOSE)
-    session.merge(Setting(name=FACTOR_NAME, value=json.dumps(asdict(factor) | {"secret": sealed})))
+    session.merge(BookState(name=FACTOR_NAME, value=json.dumps(asdict(factor) | {"secret": sealed})))
     session.flush()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from guestbook.comments import announcements, comment_form
@@ -24,11 +24,17 @@ from guestbook.queue import erasure
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, plain_sql, preferences, row_changes
 from guestbook.storage.audit_log import Actor
-from guestbook.storage.models import Comment, Hold, Origin, Reply, Setting
+from guestbook.storage.models import BookState, Comment, Hold, Origin, Reply
 
 LAST_NUMBER = "last_number"  # the name of the row
-LOCKED_LAST = f"SELECT value FROM settings WHERE name = '{LAST_NUMBER}'{plain_sql.FOR_UPDATE}"
-SET_LAST = f"UPDATE settings SET value = :number WHERE name = '{LAST_NUMBER}'"
+LOCKED_LAST = (
+    "SELECT value, (SELECT max(number) FROM comments) FROM book_state"
+    f" WHERE name = '{LAST_NUMBER}'{plain_sql.FOR_UPDATE}"
+)
+# A web server of a program before 0031 counts among the settings until it is restarted.
+SET_LAST = [
+    f"UPDATE {table} SET value = :number WHERE name = '{LAST_NUMBER}'" for table in ("book_state", "settings")
+]
 HIGHEST_IMPORTED = 1_000_000_000  # of a file: the book must be able to go on counting behind it
 
 
@@ -64,14 +70,15 @@ def _locked_last(connection: Connection) -> int:
     """Return the last number that was given; others wait for this transaction."""
     found = plain_sql.run(connection, LOCKED_LAST)
     if not found:
-        highest = connection.scalar(select(func.max(Comment.number))) or 0
-        row_changes.insert_missing(connection, Setting, name=LAST_NUMBER, value=str(highest))
+        row_changes.insert_missing(connection, BookState, name=LAST_NUMBER, value="0")
         found = plain_sql.run(connection, LOCKED_LAST)
-    return int(found[0][0] or 0) if found else 0
+    stored, highest = found[0] if found else (0, 0)
+    return max(int(stored or 0), highest or 0)
 
 
 def _set_last(connection: Connection, number: int) -> None:
-    plain_sql.run(connection, SET_LAST, number=str(number))
+    for statement in SET_LAST:
+        plain_sql.run(connection, statement, number=str(number))
 
 
 REPLY_LIMIT = 4000  # characters

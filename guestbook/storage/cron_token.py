@@ -8,9 +8,9 @@ from guestbook.lib import ids
 from guestbook.lib.encryption import readable
 from guestbook.lib.errors import Refused
 from guestbook.storage import audit_log, column_types
-from guestbook.storage.models import Setting
+from guestbook.storage.models import BookState
 
-CRON_TOKEN_NAME = "cron_token"  # of its row among the settings
+CRON_TOKEN_NAME = "cron_token"  # of its row in the book's state
 CRON_PURPOSE = "cron token"  # for which it is encrypted
 CRON_ADDRESS = "cron_address"  # in the audit log
 UNREADABLE_TOKEN = (
@@ -20,7 +20,7 @@ UNREADABLE_TOKEN = (
 
 def read(session: Session) -> str | None:
     """Return the token, or None when there is none, or none that can be decrypted."""
-    row = session.get(Setting, CRON_TOKEN_NAME)
+    row = session.get(BookState, CRON_TOKEN_NAME)
     keyring = column_types.keyring_of(session.connection())
     return readable(keyring.read(row.value, CRON_PURPOSE)) if row else None
 
@@ -31,12 +31,12 @@ def make(session: Session, *, rotate: bool = False) -> str:
     Raises Refused if there is one that cannot be decrypted: with the right secret key it works again.
     """
     old = read(session)
-    if old is None and not rotate and session.get(Setting, CRON_TOKEN_NAME) is not None:
+    if old is None and not rotate and session.get(BookState, CRON_TOKEN_NAME) is not None:
         raise Refused(UNREADABLE_TOKEN)
     token = ids.new_url_token() if rotate or old is None else old
     if token != old:
         sealed = column_types.keyring_of(session.connection()).encrypt(token, CRON_PURPOSE)
-        session.merge(Setting(name=CRON_TOKEN_NAME, value=sealed))
+        session.merge(BookState(name=CRON_TOKEN_NAME, value=sealed))
         session.flush()
     action = "revealed" if token == old else "rotated" if old else "added"
     audit_log.record(session, action, CRON_ADDRESS)
@@ -45,7 +45,7 @@ def make(session: Session, *, rotate: bool = False) -> str:
 
 def remove(session: Session) -> None:
     """Remove the token, so that the address is unknown from now on."""
-    row = session.get(Setting, CRON_TOKEN_NAME)
+    row = session.get(BookState, CRON_TOKEN_NAME)
     if row:
         session.delete(row)
         session.flush()

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 PENDING_FILE = "hits"  # in the data folder; its length is the number of views
-HITS_NAME = "hits"  # of the row among the settings
+HITS_NAME = "hits"  # of the row in the book's state
 HITS_BATCH = 20  # views
 SAVE_WAIT = 0.2  # seconds for another writer: the views can wait for the next batch
 
-HITS_QUERY = f"SELECT value FROM settings WHERE name = '{HITS_NAME}'"
+HITS_QUERY = f"SELECT value FROM book_state WHERE name = '{HITS_NAME}'"
 ADD_ON_SQLITE = (
-    f"INSERT INTO settings (name, value) VALUES ('{HITS_NAME}', :number)"
+    f"INSERT INTO book_state (name, value) VALUES ('{HITS_NAME}', :number)"
     " ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + :number"
 )
 
@@ -73,14 +73,14 @@ def add_hits(connection: "Connection", number: int) -> None:
     """Add views to the number in the database, in the caller's transaction."""
     from sqlalchemy import insert, select, update  # here: a page by CGI imports none of it
 
-    from guestbook.storage.models import Setting
+    from guestbook.storage.models import BookState
 
-    row = Setting.name == HITS_NAME
-    before = connection.scalar(select(Setting.value).where(row).with_for_update())
+    row = BookState.name == HITS_NAME
+    before = connection.scalar(select(BookState.value).where(row).with_for_update())
     if before is None:
-        connection.execute(insert(Setting).values(name=HITS_NAME, value=str(number)))
+        connection.execute(insert(BookState).values(name=HITS_NAME, value=str(number)))
     else:
-        connection.execute(update(Setting).where(row).values(value=str(_number(before) + number)))
+        connection.execute(update(BookState).where(row).values(value=str(_number(before) + number)))
 
 
 def add_hits_to_file(path: Path, number: int) -> None:

@@ -36,8 +36,8 @@ SECRET_COLUMNS_OF_BOOK = (
     SecretColumn("webhooks", "previous_signing_key", "webhook key"),
     SecretColumn("sources", "secret", "source secret"),
     SecretColumn("sources", "previous_secret", "source secret"),
-    SecretColumn("settings", "value", "second factor", "secret", key="name", only="second_factor"),
-    SecretColumn("settings", "value", "cron token", key="name", only="cron_token"),
+    SecretColumn("book_state", "value", "second factor", "secret", key="name", only="second_factor"),
+    SecretColumn("book_state", "value", "cron token", key="name", only="cron_token"),
 )
 
 

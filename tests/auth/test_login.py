@@ -16,7 +16,7 @@ from guestbook.auth.login import TooManyTries, WrongPassword
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Limit, Login, Setting
+from guestbook.storage.models import BookState, Limit, Login
 from tests.support import factories, quick_hashes
 from tests.web.conftest import Later
 
@@ -35,7 +35,7 @@ def _context(request: pytest.FixtureRequest) -> Iterator[None]:
     """An app with a password around each test, on each database where the test asks for it."""
     request.getfixturevalue("each_app" if "each_app" in request.fixturenames else "app")
     with writing() as session:
-        session.add(Setting(name="password", value=QUICK))
+        session.add(BookState(name="password", value=QUICK))
     yield
     db.session.rollback()
 
@@ -80,7 +80,7 @@ def test_the_right_one_opens_and_no_other(each_app: Flask) -> None:
 
 def test_nobody_gets_in_before_there_is_one() -> None:
     with writing() as session:
-        session.execute(text("DELETE FROM settings"))
+        session.execute(text("DELETE FROM book_state"))
     assert not login.has_password(db.session())
     for password in ("", "None", login.UNUSABLE_HASH, PASSWORD):
         with pytest.raises(WrongPassword):
@@ -100,7 +100,7 @@ def test_a_try_costs_as_much_before_there_is_one(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(hashlib, "scrypt", scrypt)
     wrong(None)
     with writing() as session:
-        session.execute(text("DELETE FROM settings"))
+        session.execute(text("DELETE FROM book_state"))
     wrong(None)
     with_one, without = costs
     assert with_one == without
@@ -109,7 +109,9 @@ def test_a_try_costs_as_much_before_there_is_one(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("broken", ["", "plain", "scrypt:0:0:0$a$b", "md5$a$b", "scrypt:x$a$b"])
 def test_a_hash_that_somebody_broke_opens_to_nobody(broken: str) -> None:
     with writing() as session:
-        session.execute(text("UPDATE settings SET value = :value WHERE name = 'password'"), {"value": broken})
+        session.execute(
+            text("UPDATE book_state SET value = :value WHERE name = 'password'"), {"value": broken}
+        )
     assert wrong() == 0
 
 
@@ -180,7 +182,7 @@ def test_all_logins_end_at_once(end: Callable[[object], None], each_app: Flask) 
 def test_who_changes_the_password_stays_logged_in_by_a_new_cookie() -> None:
     before = log_in()
     with writing() as session:
-        known = session.get_one(Setting, "password").value
+        known = session.get_one(BookState, "password").value
         after = login.change_password(session, "another password", known=known, browser="Firefox")
     assert (found(before), found(after)) == (False, True)
 

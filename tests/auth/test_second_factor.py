@@ -16,7 +16,7 @@ from guestbook.auth.second_factor import FACTOR_NAME
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import AuditEntry, Login, Setting
+from guestbook.storage.models import AuditEntry, BookState, Login
 from tests.support import factories
 from tests.support.second_factor_codes import APP_SECRET, code_at, code_of, keep_second_factor
 from tests.web.conftest import Later
@@ -40,7 +40,7 @@ def recovery(request: pytest.FixtureRequest, later: Later) -> Iterator[list[str]
     assert later
     request.getfixturevalue("each_app" if "each_app" in request.fixturenames else "app")
     with writing() as session:
-        session.add(Setting(name="password", value=QUICK))
+        session.add(BookState(name="password", value=QUICK))
     yield keep_second_factor()
     db.session.rollback()
 
@@ -155,7 +155,7 @@ def test_nothing_else_is(code: str) -> None:
 @pytest.mark.parametrize("value", ["", "null", "[]", "{}", '{"secret": "", "last_step": 0}'])
 def test_a_row_that_somebody_broke_opens_to_no_code(value: str) -> None:
     with writing() as session:
-        session.merge(Setting(name=FACTOR_NAME, value=value))
+        session.merge(BookState(name=FACTOR_NAME, value=value))
     for code in (code_of(APP_SECRET), code_at("", int(clock.now().timestamp()) // 30)):
         assert not take(code)
     assert logins() == 0
@@ -198,7 +198,7 @@ def test_there_are_ten_and_each_opens_once(each_app: Flask, recovery: list[str])
 
 
 def test_only_their_hashes_are_stored(recovery: list[str]) -> None:
-    stored = " ".join(db.session.scalars(select(Setting.value)))
+    stored = " ".join(db.session.scalars(select(BookState.value)))
     for code in recovery:
         assert code not in stored
         assert code.replace("-", "") not in stored
@@ -257,7 +257,7 @@ def test_the_limit_ends_after_a_day(later: Later, monkeypatch: pytest.MonkeyPatc
 def test_after_another_password_the_second_step_opens_nothing() -> None:
     before, settings = mark(), factories.settings()
     with writing() as session:
-        session.merge(Setting(name="password", value=generate_password_hash("x", method="scrypt:128:1:1")))
+        session.merge(BookState(name="password", value=generate_password_hash("x", method="scrypt:128:1:1")))
     code = code_of(APP_SECRET)
     with pytest.raises(Refused, match="was changed meanwhile"):
         login.log_in_by_code(code, after=before, address=HERE, browser="", settings=settings)

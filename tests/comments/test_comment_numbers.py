@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
@@ -14,7 +14,7 @@ from guestbook.comments.exchange.comment_import import ImportRules
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import Comment, Setting
+from guestbook.storage.models import BookState, Comment, Setting
 from tests.support import factories
 
 HELD = Classification("held", ("It holds 9 links.",))
@@ -117,9 +117,19 @@ def test_those_who_sign_at_the_same_time_get_each_number_once(each_app: Flask) -
 def test_a_lost_counter_goes_on_behind_the_highest_number() -> None:
     first, *_ = (factories.sign() for _ in range(3))
     erase(first)
-    factories.written(lambda session: session.execute(delete(Setting)))
+    factories.written(lambda session: session.execute(delete(BookState)))
     factories.sign()
     assert numbers() == [2, 3, 4]
+
+
+@pytest.mark.usefixtures("app")
+def test_an_older_web_server_counts_among_the_settings_and_no_number_is_given_twice() -> None:
+    factories.written(lambda session: session.add(Setting(name=book.LAST_NUMBER, value="0")))
+    factories.sign()
+    assert db.session.get_one(Setting, book.LAST_NUMBER).value == "1"
+    factories.written(lambda session: session.execute(update(Comment).values(number=5)))
+    factories.sign()
+    assert numbers() == [5, 6]
 
 
 @pytest.mark.usefixtures("app")

@@ -22,6 +22,7 @@ SQL = SCHEMA.read_text()
 TABLES = {"comments", "replies", "holds", "webhooks", "deliveries", "attempts", "passes", "days"}
 TABLES |= {
     "settings",
+    "book_state",
     "sessions",
     "tokens",
     "limits",

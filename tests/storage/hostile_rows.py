@@ -42,6 +42,7 @@ def hostile() -> Iterator[Named]:
     yield row("days", day="2026-01-31", processed=LARGEST, failed=-1)
     for name in ("title", "per_page", "perpage", "per-page", "Title", "_", ""):
         yield row("settings", name=name, value=HOSTILE)
+        yield row("book_state", name=name, value=HOSTILE)
     yield row("sessions", id="a" * 64, browser="~" * 200)
     yield row("tokens", id="t1", name=HOSTILE[:80], hash="0" * 64)
     yield row("limits", who="f" * 64, hits=3)

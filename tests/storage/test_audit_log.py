@@ -24,10 +24,10 @@ from guestbook.storage.models import (
     AUDIT_LOG,
     AuditEntry,
     Bin,
+    BookState,
     Comment,
     Delivery,
     InboundEvent,
-    Setting,
     Source,
     Webhook,
 )
@@ -212,7 +212,7 @@ def test_wrong_passwords_of_a_minute_share_an_entry(each_app: Flask, later: Late
     assert each_app
     with writing() as session:
         quick = generate_password_hash("a long password", method="scrypt:128:1:1")
-        session.merge(Setting(name="password", value=quick))
+        session.merge(BookState(name="password", value=quick))
     for number in range(70):
         with pytest.raises(login.WrongPassword):
             login.log_in("wrong", address=f"10.0.0.{number}", browser="", settings=factories.settings())

@@ -12,7 +12,7 @@ from flask import Flask
 
 from guestbook.storage import database, plain_sql, seen_facts
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Setting
+from guestbook.storage.models import BookState
 from tests.conftest import running, settings_for
 
 
@@ -34,7 +34,7 @@ def test_batches_add_up(each_app: Flask) -> None:
 def test_a_number_that_was_garbled_by_hand_is_none() -> None:
     for value in ("many", "", "-5", "١٢٣", "9" * 60):
         with writing() as session:
-            session.merge(Setting(name=seen_facts.HITS_NAME, value=value))
+            session.merge(BookState(name=seen_facts.HITS_NAME, value=value))
         assert saved() == 0
 
 

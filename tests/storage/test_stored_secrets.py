@@ -47,8 +47,8 @@ def test_each_secret_column_is_encrypted_again_under_its_own_purpose() -> None:
         for column in table.columns
         if isinstance(column.type, (Encrypted, EncryptedValues))
     }
-    rows = {("settings", second_factor.FACTOR_NAME): second_factor.FACTOR_PURPOSE}
-    rows |= {("settings", cron_token.CRON_TOKEN_NAME): cron_token.CRON_PURPOSE}
+    rows = {("book_state", second_factor.FACTOR_NAME): second_factor.FACTOR_PURPOSE}
+    rows |= {("book_state", cron_token.CRON_TOKEN_NAME): cron_token.CRON_PURPOSE}
     listed = {(one.table, one.only or one.column): one.purpose for one in SECRET_COLUMNS_OF_BOOK}
     assert listed == columns | rows
 
@@ -57,7 +57,7 @@ def stored() -> str:
     """Return all that lies in the tables with secrets."""
     with db.engine.connect() as connection:
         tables = [
-            connection.execute(text(f"SELECT * FROM {one}")) for one in ("webhooks", "sources", "settings")
+            connection.execute(text(f"SELECT * FROM {one}")) for one in ("webhooks", "sources", "book_state")
         ]
         return "\n".join(str(value) for table in tables for row in table for value in row)
 
@@ -138,7 +138,7 @@ def test_with_another_key_nothing_is_readable_and_nothing_is_lost() -> None:
     secret_keys.use(NEW_KEY)
     assert {str(one) for one in read()} == {"(unreadable)"}
     found = renewed()
-    assert {table for table, _ in found.unreadable} == {"webhooks", "sources", "settings"}
+    assert {table for table, _ in found.unreadable} == {"webhooks", "sources", "book_state"}
     assert found.why == "The secret key is not the one with which this was encrypted."
     with database.writing() as session:  # an owner who changes something else keeps what is stored
         hook = session.query(Webhook).one()
@@ -188,7 +188,7 @@ def test_what_was_broken_by_hand_stays_as_it_is(broken: str) -> None:
     with database.write(db.engine) as connection:
         connection.execute(text("UPDATE webhooks SET headers = :broken"), {"broken": broken})
         connection.execute(
-            text("INSERT INTO settings (name, value) VALUES ('second_factor', :broken)"), {"broken": broken}
+            text("INSERT INTO book_state (name, value) VALUES ('second_factor', :broken)"), {"broken": broken}
         )
     renewed()
     assert stored().split("\n").count(broken) == 2

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, make_url, text
+from sqlalchemy import Connection, Engine, insert, make_url, text
 from sqlalchemy.exc import DBAPIError
 from standardwebhooks import Webhook as Verifier
 
@@ -29,6 +29,7 @@ from guestbook.storage import (
 )
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.storage.models import Setting
 from guestbook.storage.stored_secrets import SECRET_COLUMNS_OF_BOOK
 from guestbook.storage.upgrade import UpgradeReport
 from tests.conftest import need_server, running, settings_for
@@ -94,6 +95,21 @@ def test_a_book_of_the_baseline_becomes_as_a_new_one_and_keeps_its_rows(kind: st
         assert tuple(one.version for one in report.migrations) == schema_version.known()[1:]
         again = upgraded(tmp_path, url)
         assert (again.before, again.backup, again.migrations) == (schema_version.head(), None, [])
+
+
+def test_state_leaves_the_settings_and_an_older_web_server_keeps_its_copy(kind: str, tmp_path: Path) -> None:
+    state = {"password": "scrypt:…", "last_number": "7", "hits": "12", "undo:1": "{}"}
+    with earlier_books.earlier(kind, tmp_path) as url, engine_on(url) as engine:
+        with engine.begin() as connection:
+            connection.execute(
+                insert(Setting), [{"name": name, "value": value} for name, value in state.items()]
+            )
+        upgraded(tmp_path, url)
+        with engine.connect() as connection:
+            query = "SELECT name, value FROM {}"
+            assert dict(connection.exec_driver_sql(query.format("book_state")).all()) == state
+            kept = dict(connection.exec_driver_sql(query.format("settings")).all())
+            assert kept == {**state, "title": "Our book"}
 
 
 def assert_kept(before: dict[str, Any], after: dict[str, Any]) -> None:

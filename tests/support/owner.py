@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from guestbook.auth import login
 from guestbook.lib import ids
 from guestbook.storage.database import writing
-from guestbook.storage.models import Setting
+from guestbook.storage.models import BookState
 from guestbook.web.admin.access import SESSION_KEY
 from tests.support.visitor import Visitor
 
@@ -26,7 +26,7 @@ class Owner(Visitor):
     def __init__(self, app: Flask) -> None:
         super().__init__(app)
         with app.app_context(), writing() as session:
-            session.merge(Setting(name="password", value=QUICK))
+            session.merge(BookState(name="password", value=QUICK))
 
     def be_logged_in(self) -> None:
         """Have the cookie of a login without typing the password: most tests are about something else."""

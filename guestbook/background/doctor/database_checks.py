@@ -187,7 +187,7 @@ def check_journal(book: ExaminedBook) -> Iterator[DoctorFinding]:
         yield ok("journal mode", f"The journal mode is {mode}, which works on a network drive ({kind}).")
 
 
-NOUNS = {"webhooks": "webhook", "sources": "source", "settings": "setting"}
+NOUNS = {"webhooks": "webhook", "sources": "source", "book_state": "setting"}
 OLD_KEY_ADVICE = (
     "Put the old secret key in {}, or in {}SECRET_KEY_FALLBACKS, restart the web server and workers, "
     "and run encrypt-secrets. If it is lost, give each of these a new secret; the page on the key says how."

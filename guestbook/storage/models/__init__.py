@@ -19,6 +19,7 @@ from guestbook.storage.models.delivery import (
 from guestbook.storage.models.owner import (
     AUDIT_LOG,
     AuditEntry,
+    BookState,
     Day,
     IdempotencyKey,
     Limit,
@@ -44,6 +45,7 @@ __all__ = [
     "AuditEntry",
     "Bin",
     "BinRequest",
+    "BookState",
     "Comment",
     "Day",
     "Delivery",

@@ -89,6 +89,15 @@ class Setting(Base):
     value: Mapped[str] = mapped_column(Text)
 
 
+class BookState(Base):
+    """One thing that the book remembers by itself, such as the hash of the password or a counter."""
+
+    __tablename__ = "book_state"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+
+
 class Pass(Base):
     """One run of the cron command."""
 

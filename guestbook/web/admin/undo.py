@@ -1,6 +1,6 @@
 """Undo: the notice of a change offers it, and one click restores the state before.
 
-The state before is stored beside the settings, for the latest changes only. It holds ids, statuses and the
+The state before is stored in the book's state, for the latest changes only. It holds ids, statuses and the
 settings of the book: no secret and no words of a visitor.
 """
 
@@ -19,12 +19,12 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.storage import audit_log, preferences
 from guestbook.storage.database import writing
-from guestbook.storage.models import Comment, Setting, Source, Webhook
+from guestbook.storage.models import BookState, Comment, Source, Webhook
 from guestbook.web import request_context
 
 pages = Blueprint("undo", __name__, url_prefix="/undo")
 
-UNDO_PREFIX = "undo:"  # of the rows among the settings
+UNDO_PREFIX = "undo:"  # of their rows in the book's state
 UNDO_LIMIT = 20  # changes that can be undone
 ALREADY_UNDONE = "This was undone already."
 NO_LONGER_POSSIBLE = "This can no longer be undone: only the latest changes can."
@@ -66,7 +66,7 @@ def undo() -> ResponseReturnValue:
         abort(404)
     back, sentence = None, NO_LONGER_POSSIBLE
     with writing() as session:
-        row = session.get(Setting, UNDO_PREFIX + change_id, with_for_update=True)
+        row = session.get(BookState, UNDO_PREFIX + change_id, with_for_update=True)
         if row is not None:
             change: dict[str, Any] = json.loads(row.value)
             back, sentence = change["back"], _undone(session, change)
@@ -144,10 +144,10 @@ def _keep(session: Session, change: Mapping[str, Any]) -> str:
     change_id = ids.new()
     # As UTF-8, where a stylesheet of full length, before and after, fits into MariaDB's 64 kB.
     value = json.dumps(change, ensure_ascii=False)
-    session.add(Setting(name=UNDO_PREFIX + change_id, value=value))
+    session.add(BookState(name=UNDO_PREFIX + change_id, value=value))
     session.flush()
-    kept = select(Setting.name).where(Setting.name.like(f"{UNDO_PREFIX}%"))
-    old = list(session.scalars(kept.order_by(Setting.name.desc()).offset(UNDO_LIMIT).limit(UNDO_LIMIT)))
+    kept = select(BookState.name).where(BookState.name.like(f"{UNDO_PREFIX}%"))
+    old = list(session.scalars(kept.order_by(BookState.name.desc()).offset(UNDO_LIMIT).limit(UNDO_LIMIT)))
     if old:
-        session.connection().execute(delete(Setting).where(Setting.name.in_(old)))
+        session.connection().execute(delete(BookState).where(BookState.name.in_(old)))
     return change_id

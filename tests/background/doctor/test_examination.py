@@ -14,7 +14,7 @@ from guestbook.background.doctor.examined_book import State
 from guestbook.storage import database
 from guestbook.storage.database import db, writing
 from guestbook.storage.database_errors import Fault
-from guestbook.storage.models import Setting
+from guestbook.storage.models import BookState
 from tests.background.doctor.conftest import Look, found, is_fine
 from tests.support import factories
 from tests.support.owner import QUICK
@@ -30,7 +30,7 @@ EVERY_BOOK = {
 @pytest.mark.usefixtures("each_app")
 def test_a_healthy_book_needs_nothing_on_any_database(each_environ: dict[str, str]) -> None:
     with writing() as session:
-        session.merge(Setting(name="password", value=QUICK))
+        session.merge(BookState(name="password", value=QUICK))
     factories.past_pass(timedelta(minutes=1))
     findings = found(replace(factories.settings(), secret_key=SECRET))
     of_file = {"size", "damage", "journal mode"}

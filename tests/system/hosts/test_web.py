@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import Comment, Setting
+from guestbook.storage.models import BookState, Comment
 from tests.support import processes, visitor
 from tests.support.owner import PASSWORD, QUICK
 from tests.support.visitor import GREETING
@@ -42,7 +42,7 @@ def test_the_admin_pages_the_form_the_double_click_and_the_limit_are_the_same_on
 
 def _a_login_is_good_and_ended_at_both(first: str, second: str) -> None:
     with database.writing() as session:
-        session.merge(Setting(name="password", value=QUICK))
+        session.merge(BookState(name="password", value=QUICK))
     own = processes.browser(HTTPCookieProcessor())  # for a browser both are one site: it looks at no port
     form = _form(f"{first}/admin/login", own) | {"password": PASSWORD}
     assert processes.fetch(f"{first}/admin/login", form, own)[0] == 303

@@ -272,7 +272,7 @@ def test_a_form_that_is_too_old_comes_back_as_a_new_one(newcomer: Owner) -> None
 def without_tables(environ: dict[str, str]) -> Iterator[Visitor]:
     with running(environ) as app:
         with app.app_context(), db.engine.begin() as connection:
-            for table in ("sessions", "limits", "settings"):
+            for table in ("sessions", "limits", "book_state"):
                 connection.exec_driver_sql(f"DROP TABLE {table}")
         yield Visitor(app)
 

@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from guestbook.auth import second_factor
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Setting
+from guestbook.storage.models import BookState
 from guestbook.web.admin import access
 from tests.support.owner import PASSWORD, Owner
 from tests.support.second_factor_codes import APP_SECRET, code_of, turn_second_factor_on
@@ -245,5 +245,5 @@ def test_the_secret_is_on_no_page_afterwards(app: Flask, owner: Owner) -> None:
     for url in (PAGE, "/admin/account/", "/admin/audit/"):
         assert not [one for one in (secret, *codes) if one in owner.get(url).text], url
     with app.app_context(), writing() as session:
-        stored = session.get_one(Setting, second_factor.FACTOR_NAME).value
+        stored = session.get_one(BookState, second_factor.FACTOR_NAME).value
     assert not [one for one in (secret, *codes) if one in stored]
