@@ -8,17 +8,16 @@ import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from ipaddress import ip_network
 
 import pytest
 
 from guestbook.transport import RECEIVED_BODY_LIMIT, ReceiverAnswer, Transport, TransportError
 from tests.support import socket_receiver
 from tests.support.socket_receiver import Behaviour, SocketReceiver, blurt, drip, flood, hold, say, spell
+from tests.transport.conftest import LOOPBACK
 
 TIMEOUT = 2.0  # seconds
 GRACE = 1.9  # seconds an attempt may take beyond it: one that begins to count anew takes more
-LOOPBACK = [ip_network("127.0.0.0/8")]
 
 STATUS = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = STATUS + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -229,8 +228,7 @@ def test_a_connection_that_nobody_accepts_ends_in_time() -> None:
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 305, 307, 308])
-def test_a_redirect_is_an_answer_and_its_target_is_never_visited(status: int) -> None:
-    transport = Transport(timeout=TIMEOUT, allow_networks=LOOPBACK)
+def test_a_redirect_is_an_answer_and_its_target_is_never_visited(status: int, transport: Transport) -> None:
     with SocketReceiver() as canary:
         head = f"HTTP/1.1 {status} Go\r\nLocation: {canary.url}\r\nRefresh: 0;url={canary.url}\r\n\r\n"
         with SocketReceiver(say(head.encode())) as receiver:
@@ -238,10 +236,9 @@ def test_a_redirect_is_an_answer_and_its_target_is_never_visited(status: int) ->
         assert isinstance(result, ReceiverAnswer)
         assert (result.status, result.headers["location"]) == (status, canary.url)
         assert canary.connections == 0
-    transport.close()
 
 
-def test_a_cookie_is_not_kept() -> None:
+def test_a_cookie_is_not_kept(transport: Transport) -> None:
     requests: list[bytes] = []
 
     def behave(conn: socket.socket) -> None:
@@ -249,31 +246,26 @@ def test_a_cookie_is_not_kept() -> None:
             requests.append(request)
             conn.sendall(STATUS + b"Set-Cookie: a=b\r\nSet-Cookie: c=d\r\nContent-Length: 0\r\n\r\n")
 
-    transport = Transport(timeout=TIMEOUT, allow_networks=LOOPBACK)
     with SocketReceiver(behave) as receiver:
         result = outcome(transport, receiver.url)
         outcome(transport, receiver.url)
-        transport.close()
     assert isinstance(result, ReceiverAnswer)
     assert result.headers["set-cookie"] == "a=b, c=d"
     assert len(requests) == 2
     assert b"cookie" not in requests[1].lower()
 
 
-def test_a_header_bomb_is_bounded_in_what_is_kept() -> None:
-    transport = Transport(timeout=TIMEOUT, allow_networks=LOOPBACK)
+def test_a_header_bomb_is_bounded_in_what_is_kept(transport: Transport) -> None:
     many = b"".join(b"X-%d: %s\r\n" % (n, b"b" * 100) for n in range(130))
     with SocketReceiver(say(STATUS, many, b"Content-Length: 0\r\n\r\n")) as receiver:
         result = outcome(transport, receiver.url)
-    transport.close()
     assert isinstance(result, ReceiverAnswer)
     assert len(result.headers) == 131
     assert sum(len(name) + len(value) for name, value in result.headers.items()) < 16 * 1024
 
 
 @pytest.mark.parametrize("case", FLOODS, ids=[case.name for case in FLOODS])
-def test_memory_stays_bounded_when_it(case: Case) -> None:
-    transport = Transport(timeout=TIMEOUT, allow_networks=LOOPBACK)
+def test_memory_stays_bounded_when_it(case: Case, transport: Transport) -> None:
     with SocketReceiver(case.behave) as receiver:
         tracemalloc.start()
         try:
@@ -281,5 +273,4 @@ def test_memory_stays_bounded_when_it(case: Case) -> None:
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-    transport.close()
     assert peak < 2_000_000

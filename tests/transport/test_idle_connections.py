@@ -3,20 +3,12 @@
 import errno
 import socket
 import threading
-from collections.abc import Iterator
-from ipaddress import ip_network
 
 import pytest
 
-from guestbook.transport import Transport, TransportError, connections
+from guestbook.transport import Transport, connections
 from tests.support.socket_receiver import OK, SocketReceiver, read_request
-
-
-@pytest.fixture
-def transport() -> Iterator[Transport]:
-    transport = Transport(timeout=2, allow_networks=[ip_network("127.0.0.0/8")])
-    yield transport
-    transport.close()
+from tests.transport.conftest import LOOPBACK, failure
 
 
 def made(transport: Transport, *receivers: SocketReceiver) -> list[int]:
@@ -49,7 +41,7 @@ def test_more_to_one_host_than_are_kept_are_closed_and_nobody_is_warned(
             all_here.wait()
             conn.sendall(OK)
 
-    transport = Transport(timeout=10, allow_networks=[ip_network("127.0.0.0/8")])
+    transport = Transport(timeout=10, allow_networks=LOOPBACK)
     with SocketReceiver(behave) as receiver:
         threads = [threading.Thread(target=made, args=(transport, receiver)) for _ in range(3)]
         for thread in threads:
@@ -72,8 +64,6 @@ def test_half_of_them_are_closed_when_the_host_allows_no_more(
         made(transport, one, two)
         with monkeypatch.context() as patched:
             patched.setattr(connections, "_connect", connect)
-            with pytest.raises(TransportError) as raised:
-                transport.post("http://127.0.0.1:20000/", {}, b"{}")
-        assert raised.value.limit
+            assert failure(transport, "http://127.0.0.1:20000/").limit
         assert made(transport, two) == [0]
         assert made(transport, one) == [1]

@@ -6,8 +6,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from guestbook.transport import Transport, TransportError, check_url, connections, urls
-from tests.transport.test_address_policy import answers, refusal
+from guestbook.transport import Transport, check_url, connections, urls
+from tests.transport.conftest import failure
+from tests.transport.test_address_policy import answers
 
 ALLOWED = (ip_network("10.1.0.0/16"), ip_network("::1/128"))
 
@@ -49,7 +50,7 @@ def test_a_name_is_checked_again_by_the_address_that_it_has_when_it_is_sent_to(
     transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", answers("8.8.8.8"))
-    error = refusal(transport, "http://hook.example:6379/")
+    error = failure(transport, "http://hook.example:6379/")
     assert (error.reason, error.sent, error.unreachable) == ("bad_port", False, False)
     reached: list[object] = []
 
@@ -59,13 +60,11 @@ def test_a_name_is_checked_again_by_the_address_that_it_has_when_it_is_sent_to(
 
     monkeypatch.setattr(connections, "_connect_first", connect)
     monkeypatch.setattr(socket, "getaddrinfo", answers("10.1.2.3"))
-    assert refusal(transport, "http://hook.example:6379/").reason == "connect_failed"
+    assert failure(transport, "http://hook.example:6379/").reason == "connect_failed"
     assert reached, "the operator's own network"
 
 
-def test_a_url_that_was_stored_before_is_an_outcome_of_its_post() -> None:
-    transport = Transport(timeout=2)
-    with pytest.raises(TransportError, match="Port 25 belongs to another service") as raised:
-        transport.post("http://example.org:25/", {}, b"{}")
-    assert (raised.value.reason, raised.value.sent) == ("bad_url", False)
-    transport.close()
+def test_a_url_that_was_stored_before_is_an_outcome_of_its_post(strict: Transport) -> None:
+    error = failure(strict, "http://example.org:25/")
+    assert (error.reason, error.sent) == ("bad_url", False)
+    assert "Port 25 belongs to another service" in str(error)

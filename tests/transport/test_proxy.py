@@ -11,15 +11,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from guestbook.transport import Transport, TransportError
+from guestbook.transport import Transport
 from tests.support import socket_receiver
 from tests.support.socket_receiver import OK, SocketReceiver, read_request, server_context
-
-
-def failure(transport: Transport, url: str) -> TransportError:
-    with pytest.raises(TransportError) as raised:
-        transport.post(url, {}, b"{}")
-    return raised.value
+from tests.transport.conftest import failure
 
 
 class Proxy(SocketReceiver):

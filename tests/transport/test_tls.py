@@ -5,7 +5,6 @@ import datetime
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,8 @@ from tests.support.socket_receiver import (
     server_context,
     silent,
 )
+from tests.transport.conftest import LOOPBACK, failure
 
-LOOPBACK = [ip_network("127.0.0.0/8")]
 NAME = "hook.example"
 
 
@@ -50,11 +49,11 @@ def _here(_: str, port: int, *__: Any, **___: Any) -> list[Any]:
 
 
 def refusal(transport: Transport, certificate: trustme.LeafCert, host: str = NAME) -> TransportError:
-    with SocketReceiver(tls=server_context(certificate)) as receiver, pytest.raises(TransportError) as raised:
-        transport.post(f"https://{host}:{receiver.port}/secret", {}, b"{}")
+    with SocketReceiver(tls=server_context(certificate)) as receiver:
+        error = failure(transport, f"https://{host}:{receiver.port}/secret")
     assert receiver.requests == []
-    assert "secret" not in str(raised.value)
-    return raised.value
+    assert "secret" not in str(error)
+    return error
 
 
 @pytest.mark.parametrize("host", [NAME, NAME.upper(), NAME + "."])
@@ -94,30 +93,25 @@ def test_the_connection_is_reused(transport: Transport, authority: trustme.CA) -
         assert (receiver.connections, len(receiver.requests)) == (1, 3)
 
 
-def test_a_certificate_for_another_name_is_refused(transport: Transport, authority: trustme.CA) -> None:
-    error = refusal(transport, authority.issue_cert("other.example"))
-    assert (error.reason, error.sent, error.unreachable) == ("tls_failed", False, True)
-    assert NAME in error.detail
+DAY = datetime.timedelta(days=1)
+NOW = datetime.datetime.now(datetime.UTC)
 
 
-def test_a_certificate_for_the_name_is_refused_for_the_address(
-    transport: Transport, authority: trustme.CA
+@pytest.mark.parametrize(
+    ("name", "dates", "host", "detail"),
+    [
+        ("other.example", {}, NAME, NAME),
+        (NAME, {}, "127.0.0.1", "127.0.0.1"),
+        (NAME, {"not_after": NOW - DAY}, NAME, "expired"),
+        (NAME, {"not_before": NOW + DAY}, NAME, "not yet valid"),
+    ],
+)
+def test_a_certificate_for_another_name_or_time_is_refused(
+    name: str, dates: dict[str, Any], host: str, detail: str, transport: Transport, authority: trustme.CA
 ) -> None:
-    assert refusal(transport, authority.issue_cert(NAME), "127.0.0.1").reason == "tls_failed"
-
-
-def test_an_expired_certificate_is_refused(transport: Transport, authority: trustme.CA) -> None:
-    yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
-    error = refusal(transport, authority.issue_cert(NAME, not_after=yesterday))
-    assert (error.reason, error.sent) == ("tls_failed", False)
-    assert "expired" in error.detail
-
-
-def test_a_certificate_that_is_not_yet_valid_is_refused(transport: Transport, authority: trustme.CA) -> None:
-    tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
-    error = refusal(transport, authority.issue_cert(NAME, not_before=tomorrow))
-    assert error.reason == "tls_failed"
-    assert "not yet valid" in error.detail
+    error = refusal(transport, authority.issue_cert(name, **dates), host)
+    assert (error.reason, error.sent, error.unreachable) == ("tls_failed", False, True)
+    assert detail in error.detail
 
 
 def test_a_certificate_of_a_stranger_is_refused(transport: Transport) -> None:
@@ -134,10 +128,10 @@ def test_a_self_signed_certificate_is_refused(transport: Transport, tmp_path: Pa
     stranger.private_key_pem.write_to_path(str(chain), append=True)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(chain)
-    with SocketReceiver(tls=tls) as receiver, pytest.raises(TransportError) as raised:
-        transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}")
-    assert raised.value.reason == "tls_failed"
-    assert "self" in raised.value.detail
+    with SocketReceiver(tls=tls) as receiver:
+        error = failure(transport, f"https://{NAME}:{receiver.port}/")
+    assert error.reason == "tls_failed"
+    assert "self" in error.detail
 
 
 def test_without_an_authority_of_our_own_only_the_public_ones_count(
@@ -164,10 +158,9 @@ def test_ssl_cert_file_names_the_authorities(
 
 def test_a_file_of_authorities_that_cannot_be_read_is_an_error_of_the_attempt() -> None:
     transport = Transport(timeout=2, ca_file="/does/not/exist")
-    with pytest.raises(TransportError) as raised:
-        transport.post("https://hook.example/", {}, b"{}")
-    assert (raised.value.reason, raised.value.sent) == ("no_authorities", False)
-    assert not raised.value.unreachable
+    error = failure(transport, "https://hook.example/")
+    assert (error.reason, error.sent) == ("no_authorities", False)
+    assert not error.unreachable
     transport.close()
 
 
@@ -177,16 +170,16 @@ def test_old_versions_of_tls_are_refused(transport: Transport, authority: trustm
         tls.minimum_version = ssl.TLSVersion.TLSv1
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         tls.maximum_version = ssl.TLSVersion.TLSv1_1
-    with SocketReceiver(tls=tls) as receiver, pytest.raises(TransportError) as raised:
-        transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}")
-    assert raised.value.reason == "tls_failed"
+    with SocketReceiver(tls=tls) as receiver:
+        error = failure(transport, f"https://{NAME}:{receiver.port}/")
+    assert error.reason == "tls_failed"
 
 
 def test_a_handshake_that_never_ends_is_ended() -> None:
     transport = Transport(timeout=0.3, allow_networks=LOOPBACK)
-    with SocketReceiver(silent) as receiver, pytest.raises(TransportError) as raised:
-        transport.post(f"https://127.0.0.1:{receiver.port}/", {}, b"{}")
-    assert (raised.value.reason, raised.value.sent) == ("tls_timeout", False)
+    with SocketReceiver(silent) as receiver:
+        error = failure(transport, f"https://127.0.0.1:{receiver.port}/")
+    assert (error.reason, error.sent) == ("tls_timeout", False)
     transport.close()
 
 
@@ -197,9 +190,9 @@ def test_a_receiver_that_wants_our_certificate_is_told_from_a_broken_one(
     tls = server_context(authority.issue_cert(NAME))
     tls.verify_mode = ssl.CERT_REQUIRED
     authority.configure_trust(tls)
-    with SocketReceiver(tls=tls) as receiver, pytest.raises(TransportError) as raised:
-        transport.post(f"https://{NAME}:{receiver.port}/", {}, b"{}")
-    assert raised.value.reason in ("tls_failed", "connection_lost")  # its alert may overtake our request
+    with SocketReceiver(tls=tls) as receiver:
+        error = failure(transport, f"https://{NAME}:{receiver.port}/")
+    assert error.reason in ("tls_failed", "connection_lost")  # its alert may overtake our request
 
 
 @pytest.mark.parametrize(
