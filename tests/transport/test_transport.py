@@ -20,7 +20,6 @@ from guestbook.transport import (
     Transport,
     TransportError,
 )
-from guestbook.transport.budget import BudgetSocket
 from guestbook.transport.failure import UNREACHABLE
 from tests.support import socket_receiver
 from tests.support.socket_receiver import OK, SocketReceiver, hold, read_request, say
@@ -135,12 +134,6 @@ def test_an_answer_in_two_parts_says_the_same_as_in_one(cut: int, transport: Tra
             assert (answer.status, answer.body, answer.note) == (201, b"okay", None)
             assert dict(answer.headers) == {"X-A": "b, c", "Content-Length": "4"}
         assert receiver.connections == 1
-
-
-@pytest.mark.parametrize("status", [200, 201, 202, 204, 400, 404, 429, 500, 503])
-def test_every_status_is_an_answer(status: int, transport: Transport) -> None:
-    with SocketReceiver(say(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status)) as receiver:
-        assert transport.post(receiver.url, {}, b"{}").status == status
 
 
 def test_early_hints_are_not_the_answer(transport: Transport) -> None:
@@ -261,24 +254,19 @@ def test_a_connection_that_dies_in_use_is_an_error_and_nothing_is_sent_twice(tra
     assert [request.rpartition(b"\r\n")[2] for request in requests] == [b"first", b"{}"]
 
 
-def test_a_receiver_that_answers_before_it_has_read_all_is_heard(transport: Transport) -> None:
+@pytest.mark.parametrize(("size", "hangs_up"), [(1_000_000, False), (16_000_000, True)])
+def test_a_receiver_that_answers_before_it_has_read_all_is_heard(
+    size: int, hangs_up: bool, transport: Transport
+) -> None:
     def behave(conn: socket.socket) -> None:
         conn.recv(10)
         conn.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
-        conn.shutdown(socket.SHUT_WR)
-        socket_receiver.wait_for_hang_up(conn)
+        if not hangs_up:  # else the connection is reset
+            conn.shutdown(socket.SHUT_WR)
+            socket_receiver.wait_for_hang_up(conn)
 
     with SocketReceiver(behave) as receiver:
-        assert transport.post(receiver.url, {}, bytes(1_000_000)).status == 413
-
-
-def test_a_receiver_that_answers_and_hangs_up_before_it_has_read_all_is_heard(transport: Transport) -> None:
-    def behave(conn: socket.socket) -> None:
-        conn.recv(10)
-        conn.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")  # and closes: a reset
-
-    with SocketReceiver(behave) as receiver:
-        assert transport.post(receiver.url, {}, bytes(16_000_000)).status == 413
+        assert transport.post(receiver.url, {}, bytes(size)).status == 413
 
 
 def test_a_port_where_nobody_listens_is_unreachable(transport: Transport) -> None:
@@ -349,13 +337,6 @@ def test_many_threads_share_it_and_a_stuck_one_holds_nobody_up() -> None:
     transport.close()
 
 
-def test_more_urls_than_are_remembered_are_reached_all(transport: Transport) -> None:
-    with SocketReceiver() as receiver:
-        for number in range(600):
-            assert transport.post(f"http://127.0.0.1:{receiver.port}/{number}", {}, b"{}").status == 200
-        assert receiver.connections == 1
-
-
 def test_more_hosts_than_are_remembered_leave_no_connections_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -400,15 +381,6 @@ def test_closing_hangs_up(transport: Transport) -> None:
         assert not hung_up.is_set()
         transport.close()
         assert hung_up.wait(5)
-
-
-def test_a_socket_with_a_budget_does_nothing_outside_of_an_attempt() -> None:
-    left, right = socket.socketpair()
-    with left, right, BudgetSocket(fileno=left.detach()) as sock:
-        right.sendall(b"x")
-        for act in (lambda: sock.recv(1), lambda: sock.recv_into(bytearray(1)), lambda: sock.sendall(b"x")):
-            with pytest.raises(LookupError):
-                act()
 
 
 def test_a_pass_over_http_alone_never_loads_tls_authorities(transport: Transport) -> None:

@@ -1,14 +1,29 @@
-"""What people may type as a webhook's URL and headers."""
+"""What people may type as a webhook's URL and headers, and where the URL may lead."""
 
 import socket
+import threading
+import time
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.transport import Transport, TransportError, check_headers, check_url
+from guestbook.transport import (
+    Transport,
+    TransportError,
+    addresses,
+    check_destination,
+    check_headers,
+    check_url,
+    connections,
+    private_address_warning,
+    urls,
+)
+from guestbook.transport.budget import AttemptBudget
 from tests.transport.conftest import failure
+from tests.transport.test_address_policy import LITERALS, PUBLIC, REFUSED, answers
 
 GOOD_URLS = [
     ("https://example.com", "https://example.com/"),
@@ -243,3 +258,132 @@ def test_no_headers_raise_anything_but_a_sentence(headers: dict[str, str]) -> No
         _is_a_sentence(error)
     else:
         assert check_headers(list(checked.items())) == checked
+
+
+# --- where a URL leads
+
+NAMES = [host for host in LITERALS if host.strip(".").lower().endswith("ocalhost")]
+
+
+def host_of(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+@pytest.mark.parametrize("host", [*map(host_of, REFUSED), *(host for host in LITERALS if host not in NAMES)])
+def test_a_private_literal_address_is_refused_in_every_spelling(host: str) -> None:
+    with pytest.raises(ValueError, match=r"private or reserved address.*GUESTBOOK_ALLOW_NETWORKS"):
+        check_destination(f"http://{host}:8080/hook")
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_a_public_literal_address_is_taken(address: str) -> None:
+    assert check_destination(f"https://{host_of(address)}/hook").endswith("/hook")
+
+
+def test_the_sentence_names_the_network_that_allows_it() -> None:
+    for host, network in (("[::ffff:10.0.0.1]", "10.0.0.1/32"), ("[fd00::1]", "fd00::1/128")):
+        with pytest.raises(ValueError, match=f"add {network} to"):
+            check_destination(f"http://{host}/")
+        assert check_destination(f"http://{host}/", allow_networks=[ip_network(network)])
+
+
+def test_names_are_not_looked_up_to_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", leads_to("10.0.0.1"))
+    assert check_destination("http://inner.example/") == "http://inner.example/"
+
+
+def leads_to(*found: str) -> Any:
+    return lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 0)) for one in found]
+
+
+def test_a_name_that_leads_to_a_private_address_gets_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", leads_to("1.1.1.1", "10.0.0.1"))
+    warning = private_address_warning("http://inner.example/hook")
+    assert warning
+    assert warning.startswith("inner.example leads to 10.0.0.1, a private or reserved address")
+    assert "add 10.0.0.1/32 to GUESTBOOK_ALLOW_NETWORKS" in warning
+    assert private_address_warning("http://inner.example/", [ip_network("10.0.0.0/8")]) is None
+
+
+def test_a_public_name_and_a_name_of_nobody_get_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", leads_to("1.1.1.1"))
+    assert private_address_warning("http://outer.example/") is None
+    monkeypatch.undo()
+    assert private_address_warning("http://nobody.invalid/") is None
+    assert private_address_warning(f"http://{'a' * 63}.{'b' * 63}/") is None
+
+
+def test_a_slow_name_server_holds_nobody_and_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "shared", addresses.Lookups())
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(20) and [])
+    monkeypatch.setattr(urls, "LOOKUP_SECONDS", 0.05)
+    start = time.monotonic()
+    assert [private_address_warning(f"http://slow{n}.example/") for n in range(20)] == [None] * 20
+    assert time.monotonic() - start < 20  # the name server holds one for as long
+    assert len(lookups()) == addresses.LOOKUP_THREADS
+    released.set()
+    for thread in lookups():
+        thread.join(5)
+    monkeypatch.setattr(socket, "getaddrinfo", leads_to("10.0.0.1"))
+    assert private_address_warning("http://inner.example/")
+
+
+def lookups() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("lookup-")]
+
+
+# --- ports
+
+ALLOWED = (ip_network("10.1.0.0/16"), ip_network("::1/128"))
+
+
+@pytest.mark.parametrize("port", [22, 25, 6000, 6379, 10080, 11211])
+def test_a_url_with_the_port_of_another_service_is_refused_with_a_sentence(port: int) -> None:
+    for host in ("example.org", "8.8.8.8", "[2003::1]", "127.0.0.1"):
+        with pytest.raises(ValueError, match=f"Port {port} belongs to another service") as raised:
+            check_url(f"http://{host}:{port}/")
+        assert "GUESTBOOK_ALLOW_NETWORKS" in str(raised.value)
+
+
+@pytest.mark.parametrize("port", [80, 443, 8000, 8080, 8443, 9000, 5000, 65535])
+def test_ports_that_web_servers_use_are_taken(port: int) -> None:
+    assert check_url(f"https://example.org:{port}/")
+
+
+def test_the_ports_that_browsers_refuse_are_all_there() -> None:
+    assert len(urls.BAD_PORTS) == 83
+    assert {80, 443, 8080, 8443}.isdisjoint(urls.REFUSED_PORT)
+
+
+def test_in_an_allowed_network_every_port_may_be_named() -> None:
+    for host in ("10.1.2.3", "[::1]", "[::ffff:10.1.2.3]", "intranet.example"):
+        assert check_url(f"http://{host}:6379/", allow_networks=ALLOWED)
+    for host in ("10.2.0.1", "8.8.8.8", "[2003::1]"):
+        with pytest.raises(ValueError, match="Port 6379"):
+            check_url(f"http://{host}:6379/", allow_networks=ALLOWED)
+
+
+def test_a_name_is_checked_again_by_the_address_that_it_has_when_it_is_sent_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    transport = Transport(timeout=2, allow_networks=ALLOWED)
+    monkeypatch.setattr(socket, "getaddrinfo", answers("8.8.8.8"))
+    error = failure(transport, "http://hook.example:6379/")
+    assert (error.reason, error.sent, error.unreachable) == ("bad_port", False, False)
+    reached: list[object] = []
+
+    def connect(attempt: AttemptBudget, addresses: object) -> None:
+        reached.append(addresses)
+        raise attempt.error("connect_failed")
+
+    monkeypatch.setattr(connections, "_connect_first", connect)
+    monkeypatch.setattr(socket, "getaddrinfo", answers("10.1.2.3"))
+    assert failure(transport, "http://hook.example:6379/").reason == "connect_failed"
+    assert reached, "the operator's own network"
+
+
+def test_a_url_that_was_stored_before_is_an_outcome_of_its_post(strict: Transport) -> None:
+    error = failure(strict, "http://example.org:25/")
+    assert (error.reason, error.sent) == ("bad_url", False)
+    assert "Port 25 belongs to another service" in str(error)
