@@ -25,7 +25,7 @@ from guestbook.lib.signed_links import ID_DIGITS, SIGNATURE_DIGITS, TIME_DIGITS
 from guestbook.outbound import outbox
 from guestbook.outbound.outbox import NewEvent, PastEvent
 from guestbook.settings import Settings
-from guestbook.storage.models import Comment, Hold, Reply
+from guestbook.storage.models import Comment, Hold, Reply, Webhook
 
 MODERATION = "moderation"  # the purpose of the signature
 MODERATION_TOKEN = re.compile(f"[0-9a-f]{{{ID_DIGITS + 2 * TIME_DIGITS + SIGNATURE_DIGITS}}}")
@@ -208,7 +208,7 @@ def tell_missed(session: Session, event: str, comment: Comment, settings: Settin
 def tell_websites(session: Session, comment: Comment, before: dict[str, Any], settings: Settings) -> None:
     """Let websites that take webmentions read an edited comment again; `before` is its public part then."""
     connection = session.connection()
-    webhooks = outbox.mentioning(connection)
+    webhooks = set(connection.scalars(select(Webhook.id).where(Webhook.format == "webmention")))
     shown = comment.public(settings.base_url)
     for public in (before, shown) if before["website"] != shown["website"] else (shown,):
         data = {"comment": public}

@@ -200,11 +200,6 @@ def _wanting(
     ]
 
 
-def mentioning(connection: Connection) -> set[str]:
-    """Return the ids of the webhooks that send webmentions."""
-    return set(connection.scalars(select(Webhook.id).where(Webhook.format == "webmention")))
-
-
 def webhooks_notified(
     connection: Connection, event: str, comment_id: str, last_at: datetime | None, settings: Settings
 ) -> set[str]:

@@ -4,7 +4,6 @@ The row of a link says whether it works. Its address stands in no table, so a st
 """
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,13 +20,6 @@ from guestbook.storage.models.delivery import UNSIGNED_FORMATS
 
 DEFAULT_LIFETIME = "30d"
 LONGEST_LIFETIME = timedelta(days=366)
-
-
-class CheckedFields(NamedTuple):
-    """The fields of a new link."""
-
-    name: str
-    expires_at: datetime
 
 
 def url(link: ReceiverLink, settings: Settings) -> str:
@@ -48,8 +40,8 @@ def add(
 
     A form brings the id, so that sending it twice makes no second link but an IntegrityError.
     """
-    checked = check(webhook, name, expires)
-    link = ReceiverLink(id=link_id or ids.new(), webhook_id=webhook.id, **checked._asdict())
+    name, end = check(webhook, name, expires)
+    link = ReceiverLink(id=link_id or ids.new(), webhook_id=webhook.id, name=name, expires_at=end)
     session.add(link)
     session.flush()
     detail = f"for the webhook {webhook.name}, until {clock.to_text(link.expires_at)}"
@@ -57,15 +49,15 @@ def add(
     return link
 
 
-def check(webhook: Webhook, name: str | None, expires: str) -> CheckedFields:
-    """Return the fields of a new link as they are kept; raises Refused."""
+def check(webhook: Webhook, name: str | None, expires: str) -> tuple[str, datetime]:
+    """Return the name and the end of a new link as they are kept; raises Refused."""
     if webhook.format in UNSIGNED_FORMATS:
         what = UNSIGNED_FORMATS[webhook.format]
         raise Refused(f"{what} is not signed and goes to no receiver of webhooks, so it has no such page.")
     end = validate.end(expires, "link")
     if end > clock.now() + LONGEST_LIFETIME:
         raise Refused("A link may work for a year at most.", field="expires")
-    return CheckedFields(validate.name(webhook.name if name is None else name), end)
+    return validate.name(webhook.name if name is None else name), end
 
 
 def of_webhook(session: Session, webhook_id: str) -> list[ReceiverLink]:

@@ -263,16 +263,12 @@ def _lease_left(task: DeliveryTask) -> float:
 def _note_answer(answer: ReceiverAnswer, outcome: Outcome, policy: response_policy.Policy) -> None:
     outcome.status_code = answer.status
     decision = outcome.decision = policy(answer.status, answer.headers, clock.now(), answer.body)
-    outcome.error = _note(answer, decision) if decision.ok else _failure(answer, decision)
+    no_more = f" and {NO_MORE}" if decision.abort else ""
+    failure = f"{REFUSED_WITH}{answer.status}{decision.problem}{no_more}."
+    outcome.error = _note(answer, decision) if decision.ok else failure
     # JSON makes control characters six times as long, too much for MariaDB.
     outcome.response_headers = {printable(name): printable(text) for name, text in answer.headers.items()}
     outcome.response_body = _as_text(answer.body, is_cut=answer.note is not None)
-
-
-def _failure(answer: ReceiverAnswer, decision: response_policy.Decision) -> str:
-    """Say why an answer was not a success."""
-    no_more = f" and {NO_MORE}" if decision.abort else ""
-    return f"{REFUSED_WITH}{answer.status}{decision.problem}{no_more}."
 
 
 def _note(answer: ReceiverAnswer, decision: response_policy.Decision) -> str | None:

@@ -29,11 +29,6 @@ class TimeLimit:
     cut: set[str] = field(default_factory=set)  # ids of webhooks whose attempts this pass has cut
 
     @property
-    def is_short(self) -> bool:
-        """Whether there is a limit at all."""
-        return self.until < math.inf
-
-    @property
     def skipped(self) -> frozenset[str]:
         """Return the webhooks that get nothing."""
         return self.slow if self.skips_slow else frozenset()
@@ -45,7 +40,7 @@ class TimeLimit:
 
     def choose(self, webhooks: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
         """Return those to send to now: healthy ones, and the others once nothing is due for these."""
-        if not self.is_short:
+        if self.until == math.inf:
             return webhooks
         open_ = [row for row in webhooks if row.id not in self.skipped]
         healthy = [row for row in open_ if not row.unreachable_in_a_row and row.id not in self.slow]

@@ -68,7 +68,9 @@ def taken_from(values: dict[str, Any]) -> dict[str, Any]:
 def change(webhook: Webhook, wanted: Mapping[str, Any]) -> None:
     """Change what signs and GitHub's headers, as far as they are wanted; refuses what contradicts."""
     key = wanted.get("signing_key")
-    sign_with = wanted.get("sign_with") or _default_of(webhook, key)
+    # A given key signs alone where only the secret did.
+    default = "key" if key and webhook.sign_with == "secret" else webhook.sign_with
+    sign_with = wanted.get("sign_with") or default
     github_headers = wanted.get("github_headers", webhook.github_headers_since is not None)
     if webhook.format in UNSIGNED_FORMATS:
         _refuse_unsigned(UNSIGNED_FORMATS[webhook.format], sign_with, github_headers)
@@ -79,8 +81,10 @@ def change(webhook: Webhook, wanted: Mapping[str, Any]) -> None:
     if wanted.get("secret"):
         webhook.secret = wanted["secret"]
     webhook.send_github_headers(github_headers)
-    if key:
-        _take_key(webhook, key)
+    if key and webhook.signing_key is None:
+        webhook.signing_key = key
+    elif key and key != webhook.signing_key:  # the one before signs beside it for a while
+        webhook.rotate_key(clock.now(), key=key)
     if sign_with != webhook.sign_with:
         try:
             webhook.use_for_signing(sign_with)
@@ -145,19 +149,6 @@ def given_key(given: str | None) -> str | None:
         raise _refusal(missing, "signing_key") from None
     except ValueError:
         raise Refused(f"The signing key must be {ed25519.KEY_FORMS}.", field="signing_key") from None
-
-
-def _default_of(webhook: Webhook, key: str | None) -> str:
-    """Return what signs where nobody says it: a given key does alone where only the secret did."""
-    return "key" if key and webhook.sign_with == "secret" else webhook.sign_with
-
-
-def _take_key(webhook: Webhook, key: str) -> None:
-    """Sign with a given key; one that signed before signs beside it for a while."""
-    if webhook.signing_key is None:
-        webhook.signing_key = key
-    elif key != webhook.signing_key:
-        webhook.rotate_key(clock.now(), key=key)
 
 
 def _refuse_unsigned(what: str, sign_with: str, github_headers: bool) -> None:

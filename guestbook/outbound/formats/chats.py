@@ -224,17 +224,14 @@ def teams(given: FormatInput) -> str:
 
 def _teams_body(words: Wording, message: str) -> str:
     texts = [words.title, words.who, message]
-    blocks = [_teams_block(text) for text in texts if text]
-    blocks[0]["inlines"][0]["weight"] = "Bolder"
+    runs: list[dict[str, str]] = [{"type": "TextRun", "text": text} for text in texts if text]
+    runs[0]["weight"] = "Bolder"
+    blocks = [{"type": "RichTextBlock", "inlines": [run]} for run in runs]
     card = {"type": "AdaptiveCard", "version": "1.2", "body": blocks}
     if words.link:
         card["actions"] = [{"type": "Action.OpenUrl", "title": words.button or "Look", "url": words.link}]
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
     return json.dumps({"type": "message", "attachments": [attachment]}, ensure_ascii=False)
-
-
-def _teams_block(text: str) -> dict[str, Any]:
-    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text}]}
 
 
 def _json_size(text: str) -> int:
