@@ -5,8 +5,6 @@ Both are paged as RFC 5005 says, so that a program can read the whole book.
 
 import re
 import uuid
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -25,50 +23,24 @@ NOT_IN_AN_IRI = re.compile(r"[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~\x80-\U0010fff
 TITLE_LENGTH = 60  # characters of the message that stand in the title
 
 
-@dataclass(frozen=True, slots=True)
-class FeedItem:
-    """A comment with the owner's reply, in text that XML and JSON can hold."""
+def _item(comment: Comment, base_url: str) -> dict[str, Any]:
+    """Return an item of a JSON Feed, in text that XML and JSON can hold.
 
-    id: str
-    url: str
-    title: str
-    name: str
-    website: str | None
-    html: str
-    text: str
-    created_at: datetime
-    updated_at: datetime
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as an item of a JSON Feed."""
-        author = {"name": self.name} | ({"url": self.website} if self.website else {})
-        return {
-            "id": self.id,
-            "url": self.url,
-            "title": self.title,
-            "content_html": self.html,
-            "content_text": self.text,
-            "date_published": clock.to_text(self.created_at),
-            "date_modified": clock.to_text(self.updated_at),
-            "authors": [author],
-        }
-
-
-def item_of(comment: Comment, base_url: str) -> FeedItem:
-    """Return the item of a comment. Its id stays the same wherever the book moves."""
+    Its id stays the same wherever the book moves.
+    """
     name, message = inert(comment.name), inert(comment.message)
     reply = inert(comment.reply.message) if comment.reply else None
-    return FeedItem(
-        id=uuid.UUID(comment.id).urn,
-        url=comment.url(base_url),
-        title=f"{name}: {shortened(' '.join(message.split()), TITLE_LENGTH)}",
-        name=name,
-        website=_iri(comment.website),
-        html=_content("html", message, reply),
-        text=_content("text", message, reply),
-        created_at=comment.created_at,
-        updated_at=comment.updated_at,
-    )
+    website = _iri(comment.website)
+    return {
+        "id": uuid.UUID(comment.id).urn,
+        "url": comment.url(base_url),
+        "title": f"{name}: {shortened(' '.join(message.split()), TITLE_LENGTH)}",
+        "content_html": _content("html", message, reply),
+        "content_text": _content("text", message, reply),
+        "date_published": clock.to_text(comment.created_at),
+        "date_modified": clock.to_text(comment.updated_at),
+        "authors": [{"name": name} | ({"url": website} if website else {})],
+    }
 
 
 def inert(words: str) -> str:
@@ -96,19 +68,6 @@ FEED_LENGTH = 50  # comments on a page
 JSON_FEED_VERSION = "https://jsonfeed.org/version/1.1"
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """A page of a feed. All of its addresses are absolute."""
-
-    id: str
-    title: str
-    home: str
-    address: str
-    next: str | None  # the address of the next older page
-    updated_at: datetime
-    items: list[FeedItem]
-
-
 @pages.get("/feed.atom")
 def atom() -> ResponseReturnValue:
     """Return the feed as Atom."""
@@ -120,38 +79,31 @@ def atom() -> ResponseReturnValue:
 def json() -> ResponseReturnValue:
     """Return the feed as a JSON Feed."""
     feed = _feed("/feed.json")
-    document = {
-        "version": JSON_FEED_VERSION,
-        "title": feed.title,
-        "home_page_url": feed.home,
-        "feed_url": feed.address,
-        **({"next_url": feed.next} if feed.next else {}),
-        "items": [item.as_json() for item in feed.items],
-    }
+    of_atom = ("id", "updated")
+    for_json = {name: value for name, value in feed.items() if value is not None and name not in of_atom}
+    document = {"version": JSON_FEED_VERSION, **for_json}
     return response_headers.public(
         response_headers.json_text(document), "application/feed+json; charset=utf-8"
     )
 
 
-def _feed(path: str) -> Feed:
+def _feed(path: str) -> dict[str, Any]:
+    """Return a page of a JSON Feed, with the id and the time that Atom wants. All addresses are absolute."""
     before, base_url = response_headers.page_before(), request_context.settings().base_url
     page = filtered_lists.comments(db.session(), "published", before=before, limit=FEED_LENGTH)
     address = base_url + path
-    return Feed(
-        id=_identity(base_url),
-        title=inert(request_context.preferences().title),
-        home=f"{base_url}/",
-        address=f"{address}?before={before}" if before else address,
-        next=f"{address}?before={page.older}" if page.older else None,
-        updated_at=_updated_at(page.rows),
-        items=[item_of(comment, base_url) for comment in page.rows],
-    )
+    updated_at = max((comment.updated_at for comment in page.rows), default=ids.EPOCH)
+    return {
+        "id": _identity(base_url),
+        "updated": clock.to_text(updated_at),
+        "title": inert(request_context.preferences().title),
+        "home_page_url": f"{base_url}/",
+        "feed_url": f"{address}?before={before}" if before else address,
+        "next_url": f"{address}?before={page.older}" if page.older else None,
+        "items": [_item(comment, base_url) for comment in page.rows],
+    }
 
 
 def _identity(base_url: str) -> str:
     """Return the id of the feed. Not a `tag:`, which allows no port and must not change with the year."""
     return uuid.uuid5(uuid.NAMESPACE_URL, f"{base_url}/").urn
-
-
-def _updated_at(comments: list[Comment]) -> datetime:
-    return max((comment.updated_at for comment in comments), default=ids.EPOCH)

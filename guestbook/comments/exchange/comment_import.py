@@ -9,9 +9,10 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -36,41 +37,35 @@ PLAIN_NUMBER = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedReply:
-    """The owner's answer to a comment."""
-
-    message: str
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedOrigin:
-    """Where a comment came from that no visitor wrote in the book."""
-
-    name: str
-    url: str | None
-    told_at: datetime | None
-    source_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class CheckedComment:
-    """A comment that can be stored as it is."""
+    """A comment that can be stored as it is: the columns of its row, and those of its reply and origin."""
 
     where: str
-    id: str
     draft: Draft
-    status: str
-    reason: str | None
-    reasons: str | None
-    created_at: datetime
-    announced_at: datetime | None
-    edited_at: datetime | None
-    number: int | None
-    reply: CheckedReply | None
-    origin: CheckedOrigin | None
-    note: str | None = None  # what was left out of it
-    last_sequence: int = 0  # of the events that receivers have had about it
+    columns: Mapping[str, Any]
+    reply: Mapping[str, Any] | None  # the owner's answer
+    origin: Mapping[str, Any] | None  # where it came from, if no visitor wrote it in the book
+    note: str | None  # what was left out of it
+
+    @property
+    def id(self) -> str:
+        """Return its id."""
+        return str(self.columns["id"])
+
+    @property
+    def url(self) -> str | None:
+        """Return its address in another book."""
+        return self.origin["url"] if self.origin else None
+
+    def row(self) -> Comment:
+        """Return a new row, for each try another one."""
+        return Comment(
+            **self.draft.values,
+            **self.columns,
+            spam_since=clock.now() if self.columns["status"] == "spam" else None,
+            reply=Reply(**self.reply) if self.reply else None,
+            origin=Origin(**self.origin) if self.origin else None,
+        )
 
 
 def check_row(row: FileRow, now: datetime) -> CheckedComment:
@@ -85,22 +80,18 @@ def check_row(row: FileRow, now: datetime) -> CheckedComment:
     status = fields.get("status", "").strip() or "published"
     if status not in COMMENT_STATUSES:
         raise Refused(f"its status {status!r} is none of {', '.join(COMMENT_STATUSES)}")
-    return CheckedComment(
-        where=row.where,
-        id=_id(row, draft, created_at, now),
-        draft=draft,
-        status=status,
-        reason=clean_line(fields.get("reason", ""))[:REASON_LIMIT] or None,
-        reasons=clean_text(fields.get("reasons", ""))[:REASONS_LIMIT] or None,
-        created_at=created_at,
-        announced_at=_moment(row, "announced_at", now),
-        edited_at=_moment(row, "edited_at", now),
-        number=_whole(row, "number", least=1),
-        reply=_reply(row, created_at, now),
-        origin=_origin(row, now),
-        note=note,
-        last_sequence=_whole(row, "last_sequence", least=0) or 0,
-    )
+    columns = {
+        "id": _id(row, draft, created_at, now),
+        "status": status,
+        "reason": clean_line(fields.get("reason", ""))[:REASON_LIMIT] or None,
+        "reasons": clean_text(fields.get("reasons", ""))[:REASONS_LIMIT] or None,
+        "created_at": created_at,
+        "announced_at": _moment(row, "announced_at", now),
+        "edited_at": _moment(row, "edited_at", now),
+        "number": _whole(row, "number", least=1),
+        "last_sequence": _whole(row, "last_sequence", least=0) or 0,
+    }
+    return CheckedComment(row.where, draft, columns, _reply(row, created_at, now), _origin(row, now), note)
 
 
 def _draft(row: FileRow) -> tuple[Draft, str | None]:
@@ -157,14 +148,14 @@ def _id(row: FileRow, draft: Draft, created_at: datetime, now: datetime) -> str:
     return ids.derived(created_at, hashlib.sha256(key.encode(errors="replace")).digest(), number)
 
 
-def _reply(row: FileRow, created_at: datetime, now: datetime) -> CheckedReply | None:
+def _reply(row: FileRow, created_at: datetime, now: datetime) -> dict[str, Any] | None:
     message = clean_text(row.fields.get("reply", ""))
     if not message:
         return None
-    return CheckedReply(message, _moment(row, "reply_created_at", now) or created_at)
+    return {"message": message, "created_at": _moment(row, "reply_created_at", now) or created_at}
 
 
-def _origin(row: FileRow, now: datetime) -> CheckedOrigin | None:
+def _origin(row: FileRow, now: datetime) -> dict[str, Any] | None:
     name = clean_line(row.fields.get("origin_name", ""))
     if not name:
         return None
@@ -173,7 +164,7 @@ def _origin(row: FileRow, now: datetime) -> CheckedOrigin | None:
         raise Refused("its origin is not the name of a source and the address of a comment")
     source_id = row.fields.get("origin_source_id", "")
     known = source_id if ids.ID.fullmatch(source_id) else None
-    return CheckedOrigin(name, url, _moment(row, "origin_told_at", now), known)
+    return {"name": name, "url": url, "told_at": _moment(row, "origin_told_at", now), "source_id": known}
 
 
 # Seconds of one transaction: a visitor who signs waits for it. The pause after it lets visitors go first.
@@ -264,7 +255,7 @@ def _checked(chunk: Sequence[FileRow], rules: ImportRules, report: ImportReport)
 
 
 def _check_reply(comment: CheckedComment, settings: Settings) -> None:
-    row = _row(comment)
+    row = comment.row()
     if row.reply and len(row.reply.message) > book.REPLY_LIMIT:
         many = f"{len(row.reply.message):,} characters, and {book.REPLY_LIMIT:,} are allowed"
         raise Refused(f"its reply has {many}")
@@ -280,7 +271,7 @@ def _store(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[st
 
 def _store_once(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[str]:
     with database.writing() as session:
-        rows = [_row(one) for one in _new(session, comments)]
+        rows = [one.row() for one in _new(session, comments)]
         book.keep_number(session, rows)
         book.give_number(session.connection(), sorted(rows, key=lambda row: row.id))
         session.add_all(rows)
@@ -298,38 +289,18 @@ def _store_once(comments: Sequence[CheckedComment], rules: ImportRules) -> Count
 
 def _rehearse(comments: Sequence[CheckedComment]) -> Counter[str]:
     session = db.session()
-    counts = Counter(one.status for one in _new(session, comments))
+    counts = Counter(one.columns["status"] for one in _new(session, comments))
     database.end(session)
     return counts
 
 
 def _new(session: Session, comments: Sequence[CheckedComment]) -> Iterator[CheckedComment]:
     """Yield those that the book does not have, also not as a comment of another book."""
-    urls = [one.origin.url for one in comments if one.origin and one.origin.url]
+    urls = [one.url for one in comments if one.url]
     seen = set(session.scalars(select(Comment.id).where(Comment.id.in_([one.id for one in comments]))))
     seen_urls = set(session.scalars(select(Origin.url).where(Origin.url.in_(urls)))) if urls else set()
     for one in comments:
-        url = one.origin.url if one.origin else None
-        if one.id not in seen and (url is None or url not in seen_urls):
+        if one.id not in seen and (one.url is None or one.url not in seen_urls):
             seen.add(one.id)
-            seen_urls.add(url)
+            seen_urls.add(one.url)
             yield one
-
-
-def _row(one: CheckedComment) -> Comment:
-    reply, origin = one.reply, one.origin
-    return Comment(
-        id=one.id,
-        **one.draft.values,
-        status=one.status,
-        spam_since=clock.now() if one.status == "spam" else None,
-        reason=one.reason,
-        reasons=one.reasons,
-        created_at=one.created_at,
-        announced_at=one.announced_at,
-        edited_at=one.edited_at,
-        number=one.number,
-        last_sequence=one.last_sequence,
-        reply=Reply(message=reply.message, created_at=reply.created_at) if reply else None,
-        origin=Origin(**asdict(origin)) if origin else None,
-    )

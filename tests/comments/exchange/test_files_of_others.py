@@ -43,8 +43,8 @@ def test_isso(tmp_path: Path) -> None:
     first, second, third = (checked(row) for row in other_programs.read_isso(path, None))
     assert (first.draft.name, first.draft.website) == ("R&D", "http://ada.example")
     assert first.draft.message == "*Hello* <b>\n\nagain"
-    assert clock.to_text(first.created_at) == "2020-01-31T23:59:00.123Z"
-    assert [first.status, second.status] == ["published", "held"]
+    assert clock.to_text(first.columns["created_at"]) == "2020-01-31T23:59:00.123Z"
+    assert [first.columns["status"], second.columns["status"]] == ["published", "held"]
     assert second.draft.name == "Anonymous"
     assert first.id < second.id < third.id, "also within one millisecond"
     assert [row.where for row in other_programs.read_isso(path, "https://me.example/guestbook")] == [
@@ -87,7 +87,7 @@ def test_an_owners_answer_in_isso_is_the_reply_and_others_name_whom_they_answer(
     ]
     first, bob, cleo = map(checked, other_programs.read_isso(path, None, {"me"}))
     assert first.reply
-    assert (first.reply.message, clock.to_text(first.reply.created_at)[:19]) == (
+    assert (first.reply["message"], clock.to_text(first.reply["created_at"])[:19]) == (
         "Text 2\n\nText 4",
         "2020-01-31T23:59:02",
     )
@@ -117,9 +117,9 @@ def test_wordpress(tmp_path: Path) -> None:
     first, *others = map(checked, rows)
     assert first.draft.message == "Tom & Ada:\nsee this (https://a.example/)\n\n1 < 2"
     assert first.draft.website == "https://ada.example/?a=1&b=2"
-    assert clock.to_text(first.created_at) == "2020-05-01T12:00:00.000Z"
-    assert clock.to_text(others[1].created_at) == "2020-05-01T14:00:00.000Z"
-    assert [one.status for one in others] == ["held", "spam", "trash", "published"]
+    assert clock.to_text(first.columns["created_at"]) == "2020-05-01T12:00:00.000Z"
+    assert clock.to_text(others[1].columns["created_at"]) == "2020-05-01T14:00:00.000Z"
+    assert [one.columns["status"] for one in others] == ["held", "spam", "trash", "published"]
     assert others[0].draft.name == "Anonymous"
     assert path.read_text().splitlines()[int(rows[0].where.split()[1]) - 1] == "<wp:comment>"
     assert [row.fields["name"] for row in read_wordpress(path, "/blog")] == ["Bob"]
@@ -141,7 +141,7 @@ def test_an_owners_answer_in_wordpress_is_the_reply_and_others_name_whom_they_an
         other=[{"id": "2", "author": "Me", "user": "1", "parent": "1"}],
     )
     rows = [checked(row) for row in read_wordpress(path)]
-    assert [(row.draft.message, row.reply and row.reply.message) for row in rows] == [
+    assert [(row.draft.message, row.reply and row.reply["message"]) for row in rows] == [
         ("Hello", "Thanks\n\nBye"),
         ("@Me:\nWhy?", None),
         ("@Ada:\nBecause", None),
@@ -149,7 +149,7 @@ def test_an_owners_answer_in_wordpress_is_the_reply_and_others_name_whom_they_an
         ("Its own parent", None),
         ("Hello", None),
     ]
-    assert [row.status for row in rows[:3]] == ["published", "published", "trash"]
+    assert [row.columns["status"] for row in rows[:3]] == ["published", "published", "trash"]
     path.write_text(re.sub("<wp:author_id>.*?</wp:author_id>", "", path.read_text()))
     assert not any(row.is_owners for row in read_wordpress(path))  # any user may have the number 1
 
@@ -214,7 +214,7 @@ def test_a_spreadsheet_with_a_map() -> None:
     rows = read_csv(comment_files.SPREADSHEET, "%d.%m.%Y %H:%M", **named)
     assert [row.where for row in rows] == ["Line 2", "Line 3"]
     assert [checked(row).draft.message for row in rows] == ["Hello, world", "Two\nlines"]
-    assert clock.to_text(checked(rows[0]).created_at) == "2020-01-31T23:59:00.000Z"
+    assert clock.to_text(checked(rows[0]).columns["created_at"]) == "2020-01-31T23:59:00.000Z"
     [wrong, _] = read_csv(comment_files.SPREADSHEET, "%Y", **named)
     assert wrong.problem == "its created_at is not written as %Y"
     with pytest.raises(Refused, match=r"no column Nom\. Its columns are Author, Text, Date"):

@@ -95,8 +95,11 @@ def test_the_rules_of_the_form_change_nothing_of_a_comment_that_obeys_them(field
     assert (checked.id, checked.draft.name, checked.draft.message) == tuple(
         fields[name] for name in ("id", "name", "message")
     )
-    assert (checked.draft.website or "", checked.reason or "") == (fields["website"], fields["reason"])
-    assert (checked.reply.message if checked.reply else "") == fields["reply"]
+    assert (checked.draft.website or "", checked.columns["reason"] or "") == (
+        fields["website"],
+        fields["reason"],
+    )
+    assert (checked.reply["message"] if checked.reply else "") == fields["reply"]
     assert checked.note is None
 
 
