@@ -26,7 +26,7 @@ from guestbook.queries import statistics
 from guestbook.queue import clock_repair
 from guestbook.settings import Settings
 from guestbook.settings.parsers import Network
-from guestbook.storage import book_file, database, engine_setup, seen_facts, source_budget, writable
+from guestbook.storage import book_file, database, engine_setup, observations, source_budget, writable
 from guestbook.storage.book_file import HostNote
 from guestbook.storage.models import Pass
 from guestbook.transport import Transport, TransportError, check_destination
@@ -137,7 +137,7 @@ def opened_pass(
 def _finish_pass(engine: Engine, settings: Settings, pass_id: str, tally: Tally) -> None:
     finish_record(engine, pass_id, tally)
     if tally.host_limit:
-        seen_facts.note_fact(settings.data_dir, {seen_facts.HOST_LIMIT: tally.host_limit})
+        observations.note_observations(settings.data_dir, {observations.HOST_LIMIT: tally.host_limit})
     engine_setup.clear_wal(engine)
 
 

@@ -78,14 +78,14 @@ def _add(app: Flask, name: str) -> None:
 
 def _add_hits(app: Flask, number: int) -> None:
     """Add a batch of views, with short waits: nobody looks, but the thread serves visitors."""
-    from guestbook.storage import database, engine_setup, seen_facts
+    from guestbook.storage import database, engine_setup, observations
 
     with (
         app.app_context(),
         engine_setup.waiting(engine_setup.FOR_SHORT_PASSES),
         database.write(database.db.engine) as connection,
     ):
-        seen_facts.add_hits(connection, number)
+        observations.add_hits(connection, number)
 
 
 def _trust_proxies(app: Flask) -> None:

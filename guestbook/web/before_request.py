@@ -10,7 +10,7 @@ from flask import Flask, abort, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from guestbook.settings import Settings
-from guestbook.storage import book_file, seen_facts
+from guestbook.storage import book_file, observations
 from guestbook.storage.book_file import HostNote
 
 NOTE_AGAIN_AFTER = 3600.0  # seconds
@@ -48,7 +48,7 @@ class RequestObserver:
         facts = {name: text for name, text in self._facts().items() if now >= self._next.get(name, 0)}
         if facts:
             self._next |= dict.fromkeys(facts, now + NOTE_AGAIN_AFTER)
-            seen_facts.note_fact(self._data_dir, facts)
+            observations.note_observations(self._data_dir, facts)
 
     def _facts(self) -> dict[str, str]:
         headers, before_proxy = request.headers, request.environ.get("werkzeug.proxy_fix.orig", {})
@@ -56,14 +56,14 @@ class RequestObserver:
         scheme = headers.get("X-Forwarded-Proto", scheme).rpartition(",")[2].strip().lower()
         names = [name.lower() for key in ("Host", "X-Forwarded-Host") if (name := headers.get(key))]
         addresses = headers.get("X-Forwarded-For")
-        facts = {seen_facts.NO_PROXY if addresses is None else seen_facts.BY_PROXY: ""}
+        facts = {observations.NO_PROXY if addresses is None else observations.BY_PROXY: ""}
         if addresses is not None:
-            facts[f"{seen_facts.ADDRESSES}{min(addresses.count(',') + 1, MOST_PROXIES)}"] = ""
-        facts[seen_facts.HTTPS if scheme == "https" else seen_facts.PLAIN_HTTP] = ""
+            facts[f"{observations.ADDRESSES}{min(addresses.count(',') + 1, MOST_PROXIES)}"] = ""
+        facts[observations.HTTPS if scheme == "https" else observations.PLAIN_HTTP] = ""
         if self._base in names:
-            facts[seen_facts.SAME_HOST] = ""
+            facts[observations.SAME_HOST] = ""
         elif names and HOST_HEADER.fullmatch(names[-1]):
-            facts[seen_facts.OTHER_HOST] = f"{'https' if scheme == 'https' else 'http'}://{names[-1]}"
+            facts[observations.OTHER_HOST] = f"{'https' if scheme == 'https' else 'http'}://{names[-1]}"
         return facts
 
 

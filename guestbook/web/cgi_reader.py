@@ -17,7 +17,7 @@ from flask import Flask, g
 
 from guestbook import web
 from guestbook.settings import Settings, database_url
-from guestbook.storage import configured_app, plain_sql, schema_version, seen_facts, sqlite_setup
+from guestbook.storage import configured_app, observations, plain_sql, schema_version, sqlite_setup
 from guestbook.storage.schema_version import Age
 from guestbook.web import public_pages, request_context, send_after_requests
 
@@ -53,7 +53,7 @@ def make(given: Given, whole: Callable[[Given], Flask]) -> Flask:
     app.teardown_appcontext(_close)
     web.register_public(app, _require_version)
     send_after_requests.init_app(app)
-    public_pages.init_app(app, partial(seen_facts.add_hits_to_file, path))
+    public_pages.init_app(app, partial(observations.add_hits_to_file, path))
     app.wsgi_app = _or_else(app.wsgi_app, partial(whole, given))  # type: ignore[method-assign]  # Flask's documented way
     return app
 

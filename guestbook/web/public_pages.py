@@ -34,7 +34,7 @@ from guestbook.lib import clock, drawn_face, ids, rate_counters
 from guestbook.lib.errors import Translatable
 from guestbook.queries import public_comments
 from guestbook.settings import Settings
-from guestbook.storage import preferences, seen_facts
+from guestbook.storage import observations, preferences
 from guestbook.web import frame, request_context, response_headers, template_filters, visitor_form
 from guestbook.web.template_filters import translated
 
@@ -244,12 +244,12 @@ def init_app(app: Flask, add: Callable[[int], None]) -> None:
 
 def _count_view() -> int:
     """Count this view if a person seems to look, and return the number with it."""
-    data_dir, saved = request_context.settings().data_dir, seen_facts.saved_hits(request_context.select())
+    data_dir, saved = request_context.settings().data_dir, observations.saved_hits(request_context.select())
     if not _is_by_person():
-        return saved + seen_facts.pending_hits(data_dir)
+        return saved + observations.pending_hits(data_dir)
     with suppress(OSError):  # on a full disk the book is still read
-        pending = seen_facts.note_hit(data_dir)
-        if pending >= seen_facts.HITS_BATCH:
+        pending = observations.note_hit(data_dir)
+        if pending >= observations.HITS_BATCH:
             after_this_request(_save_when_sent)
         return saved + pending
     return saved
@@ -281,9 +281,9 @@ def _save(settings: Settings, add: Callable[[int], None]) -> None:
     """Bring the batch to the database; where that fails it goes with the next one. Never raises."""
     number = 0
     try:
-        if number := seen_facts.take_hits(settings.data_dir):
+        if number := observations.take_hits(settings.data_dir):
             add(number)
     except Exception as error:
         log.info("Views of the book wait for the next batch: %s.", error)
         with suppress(OSError):
-            seen_facts.give_back_hits(settings.data_dir, number)
+            observations.give_back_hits(settings.data_dir, number)

@@ -5,18 +5,20 @@ from pathlib import Path
 
 from flask import Flask
 
-from guestbook.storage import seen_facts
+from guestbook.storage import observations
 from tests.conftest import running
 from tests.support.visitor import Visitor
 
 
 def seen(folder: Path) -> dict[str, str]:
-    return {name: fact.text for name, fact in seen_facts.read_facts(folder, timedelta(minutes=1)).items()}
+    return {
+        name: fact.text for name, fact in observations.read_observations(folder, timedelta(minutes=1)).items()
+    }
 
 
 def test_a_request_as_the_settings_expect_it(app: Flask, tmp_path: Path) -> None:
     Visitor(app).get("/", base_url="https://book.example")
-    assert set(seen(tmp_path)) == {seen_facts.SAME_HOST, seen_facts.HTTPS, seen_facts.NO_PROXY}
+    assert set(seen(tmp_path)) == {observations.SAME_HOST, observations.HTTPS, observations.NO_PROXY}
 
 
 def test_a_proxy_that_the_settings_do_not_know(app: Flask, tmp_path: Path) -> None:
@@ -27,10 +29,10 @@ def test_a_proxy_that_the_settings_do_not_know(app: Flask, tmp_path: Path) -> No
     }
     Visitor(app).get("/", base_url="http://127.0.0.1:8000", headers=headers)
     assert seen(tmp_path) == {
-        seen_facts.OTHER_HOST: "https://real.example",
-        seen_facts.HTTPS: "",
-        seen_facts.BY_PROXY: "",
-        f"{seen_facts.ADDRESSES}1": "",
+        observations.OTHER_HOST: "https://real.example",
+        observations.HTTPS: "",
+        observations.BY_PROXY: "",
+        f"{observations.ADDRESSES}1": "",
     }
 
 
@@ -38,18 +40,23 @@ def test_behind_a_known_proxy_the_header_counts_as_it_came(environ: dict[str, st
     with running(environ | {"GUESTBOOK_TRUSTED_PROXIES": "1"}) as app:
         headers = {"X-Forwarded-For": "192.0.2.1, 203.0.113.9", "X-Forwarded-Proto": "https"}
         Visitor(app).get("/", base_url="http://book.example", headers=headers)
-    addresses = f"{seen_facts.ADDRESSES}2"
-    assert set(seen(tmp_path)) == {seen_facts.SAME_HOST, seen_facts.HTTPS, seen_facts.BY_PROXY, addresses}
+    addresses = f"{observations.ADDRESSES}2"
+    assert set(seen(tmp_path)) == {
+        observations.SAME_HOST,
+        observations.HTTPS,
+        observations.BY_PROXY,
+        addresses,
+    }
 
 
 def test_each_fact_is_written_once_an_hour(app: Flask, tmp_path: Path) -> None:
     visitor = Visitor(app)
     visitor.get("/", base_url="https://book.example")
-    (tmp_path / seen_facts.FACTS_FILE).unlink()
+    (tmp_path / observations.OBSERVATIONS_FILE).unlink()
     visitor.get("/", base_url="https://book.example")
     assert seen(tmp_path) == {}
     visitor.get("/", base_url="https://other.example")
-    assert seen(tmp_path) == {seen_facts.OTHER_HOST: "https://other.example"}
+    assert seen(tmp_path) == {observations.OTHER_HOST: "https://other.example"}
 
 
 def test_monitors_and_odd_headers_are_not_noted(app: Flask, tmp_path: Path) -> None:
@@ -57,11 +64,11 @@ def test_monitors_and_odd_headers_are_not_noted(app: Flask, tmp_path: Path) -> N
     visitor.get("/healthz", base_url="http://127.0.0.1:8000")
     assert seen(tmp_path) == {}
     visitor.get("/", base_url="http://book.example", headers={"X-Forwarded-Host": "<script>"})
-    assert seen_facts.OTHER_HOST not in seen(tmp_path)
+    assert observations.OTHER_HOST not in seen(tmp_path)
 
 
 def test_a_damaged_file_has_no_facts(tmp_path: Path) -> None:
-    (tmp_path / seen_facts.FACTS_FILE).write_text('{"https": [1]}')
-    assert seen_facts.read_facts(tmp_path) == {}
-    seen_facts.note_fact(tmp_path, {seen_facts.HTTPS: ""})
-    assert set(seen(tmp_path)) == {seen_facts.HTTPS}
+    (tmp_path / observations.OBSERVATIONS_FILE).write_text('{"https": [1]}')
+    assert observations.read_observations(tmp_path) == {}
+    observations.note_observations(tmp_path, {observations.HTTPS: ""})
+    assert set(seen(tmp_path)) == {observations.HTTPS}

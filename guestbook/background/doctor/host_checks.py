@@ -21,7 +21,7 @@ from guestbook.lib import VERSION, clock, files, ids, own_process
 from guestbook.lib.own_process import MIB
 from guestbook.settings import installation, secret_key
 from guestbook.settings.environment import SETTING_PREFIX
-from guestbook.storage import book_file, seen_facts
+from guestbook.storage import book_file, observations
 from guestbook.storage.engine_setup import SECONDS_BY_SERVER
 from guestbook.storage.models import Comment, Delivery, Pass
 
@@ -55,7 +55,7 @@ def check_hosts_of_server(book: ExaminedBook) -> Iterator[DoctorFinding]:
 
 def check_limits(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether this process could run a pass with all its threads, and whether a pass could not."""
-    met = seen_facts.read_facts(book.settings.data_dir, LIMITS_OF).get(seen_facts.HOST_LIMIT)
+    met = observations.read_observations(book.settings.data_dir, LIMITS_OF).get(observations.HOST_LIMIT)
     limits = [f"A pass of {clock.ago(met.at)} ran into a limit: {met.text}"] if met else []
     room = own_process.room(PASS_THREADS)
     if room.limit:

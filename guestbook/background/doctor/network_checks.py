@@ -17,7 +17,7 @@ from guestbook.lib.validate import is_mailto
 from guestbook.queries import cron_status, statistics, webhook_status
 from guestbook.queries.webhook_status import WebhookStatus
 from guestbook.settings import installation
-from guestbook.storage import seen_facts
+from guestbook.storage import observations
 from guestbook.storage.models import Delivery, InboundEvent, Webhook
 from guestbook.storage.models.delivery import REFUSED_WITH
 from guestbook.transport.failure import FAILURE_SENTENCES, UNREACHABLE
@@ -29,9 +29,9 @@ RESTART = "Put this line in .env in the data folder, and restart the web server.
 
 def check_base_url(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether visitors reach the book where links lead."""
-    base, seen = book.settings.base_url, seen_facts.read_facts(book.settings.data_dir, REQUESTS_OF)
-    other = seen.get(seen_facts.OTHER_HOST)
-    if other and seen_facts.SAME_HOST not in seen:
+    base, seen = book.settings.base_url, observations.read_observations(book.settings.data_dir, REQUESTS_OF)
+    other = seen.get(observations.OTHER_HOST)
+    if other and observations.SAME_HOST not in seen:
         path = urlsplit(base).path
         yield warning(
             "base URL",
@@ -40,7 +40,7 @@ def check_base_url(book: ExaminedBook) -> Iterator[DoctorFinding]:
             f"Do this if visitors use the second one. {RESTART}",
             f"GUESTBOOK_BASE_URL={other.text}{path}",
         )
-    elif seen_facts.SAME_HOST in seen:
+    elif observations.SAME_HOST in seen:
         yield ok("base URL", f"Requests come for {base}, as the settings say.")
     else:
         yield ok("base URL", f"It is {base}. No request has come in the last day.")
@@ -48,12 +48,15 @@ def check_base_url(book: ExaminedBook) -> Iterator[DoctorFinding]:
 
 def check_https(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether the owner's password and comments travel in the open."""
-    base, seen = urlsplit(book.settings.base_url), seen_facts.read_facts(book.settings.data_dir, REQUESTS_OF)
+    base, seen = (
+        urlsplit(book.settings.base_url),
+        observations.read_observations(book.settings.data_dir, REQUESTS_OF),
+    )
     if base.scheme == "https":
         yield ok("HTTPS", "The base URL begins with https, so browsers send the login's cookie encrypted.")
     elif base.hostname in LOOPBACK:
         yield ok("HTTPS", "The book is for this machine alone, where it needs no HTTPS.")
-    elif seen_facts.HTTPS in seen:
+    elif observations.HTTPS in seen:
         yield warning(
             "HTTPS",
             f"Requests come over HTTPS, and GUESTBOOK_BASE_URL is {book.settings.base_url}.",
@@ -71,10 +74,15 @@ def check_https(book: ExaminedBook) -> Iterator[DoctorFinding]:
 
 def check_proxies(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether the number of trusted proxies fits what requests carry."""
-    count, seen = book.settings.trusted_proxies, seen_facts.read_facts(book.settings.data_dir, REQUESTS_OF)
-    forwarded, direct = seen_facts.BY_PROXY in seen, seen_facts.NO_PROXY in seen
+    count, seen = (
+        book.settings.trusted_proxies,
+        observations.read_observations(book.settings.data_dir, REQUESTS_OF),
+    )
+    forwarded, direct = observations.BY_PROXY in seen, observations.NO_PROXY in seen
     # A visitor can send more addresses than the proxies add, but never fewer.
-    numbers = [int(name.removeprefix(seen_facts.ADDRESSES)) for name in seen if seen_facts.ADDRESSES in name]
+    numbers = [
+        int(name.removeprefix(observations.ADDRESSES)) for name in seen if observations.ADDRESSES in name
+    ]
     fewest = min(numbers, default=count or 1) if forwarded else 0
     setting, advice = f"GUESTBOOK_TRUSTED_PROXIES is {count}", "if so many proxies stand before the book."
     if count == 0 and forwarded and not direct:

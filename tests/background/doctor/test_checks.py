@@ -12,7 +12,7 @@ from guestbook.background.doctor import host_checks, network_checks
 from guestbook.background.doctor.examined_book import State
 from guestbook.lib import clock, ed25519, ids, own_process
 from guestbook.queue import erasure
-from guestbook.storage import book_file, seen_facts
+from guestbook.storage import book_file, observations
 from guestbook.storage.database import db
 from guestbook.transport.failure import FAILURE_SENTENCES, SENDER_FAILURES, UNREACHABLE
 from tests.background.doctor.conftest import Look, is_fine
@@ -224,28 +224,32 @@ def test_a_proxy_of_the_host_that_webhooks_do_not_use_is_named(
 
 def test_an_address_that_differs_from_the_settings_is_a_warning(look: Look, tmp_path: Path) -> None:
     assert "No request has come" in look()["base URL"].sentence
-    seen_facts.note_fact(tmp_path, {seen_facts.OTHER_HOST: "https://real.example", seen_facts.HTTPS: ""})
+    observations.note_observations(
+        tmp_path, {observations.OTHER_HOST: "https://real.example", observations.HTTPS: ""}
+    )
     finding = look(base_url="http://guess.example/book")["base URL"]
     assert finding.state is State.WARNING
     assert finding.command == "GUESTBOOK_BASE_URL=https://real.example/book"
     https = look(base_url="http://guess.example/book")["HTTPS"]
     assert https.command == "GUESTBOOK_BASE_URL=https://guess.example/book"
-    seen_facts.note_fact(tmp_path, {seen_facts.SAME_HOST: ""})  # so the other was a stranger's mistake
+    observations.note_observations(
+        tmp_path, {observations.SAME_HOST: ""}
+    )  # so the other was a stranger's mistake
     assert is_fine(look(), "base URL")
 
 
 def test_the_number_of_proxies_is_compared_with_what_requests_carry(look: Look, tmp_path: Path) -> None:
     assert is_fine(look(), "proxies")
-    seen_facts.note_fact(tmp_path, {seen_facts.BY_PROXY: ""})
+    observations.note_observations(tmp_path, {observations.BY_PROXY: ""})
     assert look()["proxies"].command == "GUESTBOOK_TRUSTED_PROXIES=1"
     assert is_fine(look(trusted_proxies=1), "proxies")
-    seen_facts.note_fact(tmp_path, {f"{seen_facts.ADDRESSES}{number}": "" for number in (1, 3)})
+    observations.note_observations(tmp_path, {f"{observations.ADDRESSES}{number}": "" for number in (1, 3)})
     assert is_fine(look(trusted_proxies=1), "proxies")
     too_high = look(trusted_proxies=2)["proxies"]
     assert "carry 1 address in X-Forwarded-For. So a visitor can invent" in too_high.sentence
     assert too_high.command == "GUESTBOOK_TRUSTED_PROXIES=1"
-    (tmp_path / seen_facts.FACTS_FILE).unlink()
-    seen_facts.note_fact(tmp_path, {seen_facts.NO_PROXY: ""})
+    (tmp_path / observations.OBSERVATIONS_FILE).unlink()
+    observations.note_observations(tmp_path, {observations.NO_PROXY: ""})
     assert is_fine(look(), "proxies")
     assert look(trusted_proxies=1)["proxies"].command == "GUESTBOOK_TRUSTED_PROXIES=0"
 
@@ -276,9 +280,9 @@ def test_the_host_that_may_write_is_not_told_to_take_over(
 
 
 def test_a_limit_of_the_host_is_named(look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen_facts.note_fact(tmp_path, {seen_facts.HOST_LIMIT: "this host limits threads"})
+    observations.note_observations(tmp_path, {observations.HOST_LIMIT: "this host limits threads"})
     assert "ran into a limit: this host limits threads" in look()["limits"].sentence
-    (tmp_path / seen_facts.FACTS_FILE).unlink()
+    (tmp_path / observations.OBSERVATIONS_FILE).unlink()
     room = own_process.Room(5, 0, own_process.FILE_LIMIT)
     monkeypatch.setattr(own_process, "room", lambda _threads: room)
     finding = look()["limits"]

@@ -1,4 +1,4 @@
-"""What requests and passes note in files of the data folder: hits, and facts for `doctor`.
+"""What requests and passes note in files of the data folder: hits, and observations for `doctor`.
 
 Files, because `doctor` must work without the database, and visitors must not wait for a write of it.
 """
@@ -108,7 +108,7 @@ def _opened(data_dir: Path, lock: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-FACTS_FILE = "seen.json"  # in the data folder
+OBSERVATIONS_FILE = "seen.json"  # in the data folder
 SAME_HOST = "same address"  # a request carried the host of the base URL
 OTHER_HOST = "other address"  # a request carried another one, which is the text
 HTTPS = "https"  # a request came over HTTPS, at least to the proxy
@@ -120,27 +120,27 @@ HOST_LIMIT = "host limit"  # a pass ran into a limit of the host; the text says 
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class Observation:
     """What was seen, and when last."""
 
     text: str
     at: datetime
 
 
-def note_fact(data_dir: Path, facts: Mapping[str, str]) -> None:
-    """Add facts to the file; where it cannot be written, they are lost."""
+def note_observations(data_dir: Path, observations: Mapping[str, str]) -> None:
+    """Add observations to the file; where it cannot be written, they are lost."""
     moment = clock.to_text(clock.now())
-    kept = {name: [fact.text, clock.to_text(fact.at)] for name, fact in read_facts(data_dir).items()}
-    kept |= {name: [text, moment] for name, text in facts.items()}
+    kept = {name: [one.text, clock.to_text(one.at)] for name, one in read_observations(data_dir).items()}
+    kept |= {name: [text, moment] for name, text in observations.items()}
     with suppress(OSError):
-        files.replace_file(data_dir / FACTS_FILE, json.dumps(kept))
+        files.replace_file(data_dir / OBSERVATIONS_FILE, json.dumps(kept))
 
 
-def read_facts(data_dir: Path, within: timedelta | None = None) -> dict[str, Fact]:
-    """Return all facts by name, or those of the time before now; none from a damaged file."""
+def read_observations(data_dir: Path, within: timedelta | None = None) -> dict[str, Observation]:
+    """Return all observations by name, or those of the time before now; none from a damaged file."""
     with suppress(OSError, ValueError, TypeError, AttributeError):
-        stored = json.loads((data_dir / FACTS_FILE).read_text())
-        facts = {str(name): Fact(str(text), clock.from_text(at)) for name, (text, at) in stored.items()}
+        stored = json.loads((data_dir / OBSERVATIONS_FILE).read_text())
+        found = {str(name): Observation(str(text), clock.from_text(at)) for name, (text, at) in stored.items()}
         since = clock.now() - within if within else None
-        return {name: fact for name, fact in facts.items() if since is None or fact.at >= since}
+        return {name: one for name, one in found.items() if since is None or one.at >= since}
     return {}
