@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from guestbook.lib import clock
@@ -12,12 +13,22 @@ Schema = dict[str, Any]
 JSON = "application/json"
 JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID_PATTERN = "^[0-9a-f]{32}$"
-TEXT_SCHEMA: Schema = {"type": "string"}
-NUMBER_SCHEMA: Schema = {"type": "integer", "minimum": 0}
-ID_SCHEMA: Schema = {"type": "string", "pattern": ID_PATTERN}
-URL_SCHEMA: Schema = {"type": "string", "format": "uri"}
-TIME_SCHEMA: Schema = {"type": "string", "format": "date-time", "examples": ["2026-01-31T23:59:59.123Z"]}
-HEADERS_SCHEMA: Schema = {"type": "object", "additionalProperties": TEXT_SCHEMA}
+TEXT: Schema = {"type": "string"}
+BOOLEAN: Schema = {"type": "boolean"}
+INTEGER: Schema = {"type": "integer"}
+NUMBER: Schema = {**INTEGER, "minimum": 0}
+ID: Schema = {"type": "string", "pattern": ID_PATTERN}
+URL: Schema = {"type": "string", "format": "uri"}
+TIME: Schema = {"type": "string", "format": "date-time", "examples": ["2026-01-31T23:59:59.123Z"]}
+HEADERS: Schema = {"type": "object", "additionalProperties": TEXT}
+TEXT_SCHEMA, NUMBER_SCHEMA, ID_SCHEMA, URL_SCHEMA, TIME_SCHEMA, HEADERS_SCHEMA = (
+    TEXT,
+    NUMBER,
+    ID,
+    URL,
+    TIME,
+    HEADERS,
+)
 TYPE_NAMES = {
     "string": "text",
     "integer": "a whole number",
@@ -38,6 +49,22 @@ class SchemaField(NamedTuple):
     is_required: bool
 
 
+def described(schema: Schema, description: str = "", **more: object) -> Schema:
+    """Return the schema with a description and other keywords."""
+    return {**schema, **more, **({"description": description} if description else {})}
+
+
+# Each takes a description and other keywords.
+text, url, time, id_ = (partial(described, schema) for schema in (TEXT, URL, TIME, ID))
+integer, number, boolean = (partial(described, schema) for schema in (INTEGER, NUMBER, BOOLEAN))
+headers = partial(described, HEADERS)
+
+
+def array(items: Schema, description: str = "", **more: object) -> Schema:
+    """Return the schema of a list."""
+    return described({"type": "array", "items": items}, description, **more)
+
+
 def one_of(*values: str, **more: object) -> Schema:
     """Return the schema of a string that is one of those."""
     return {"type": "string", "enum": list(values), **more}
@@ -45,17 +72,12 @@ def one_of(*values: str, **more: object) -> Schema:
 
 def line(limit: int) -> Schema:
     """Return the schema of a text that is not blank."""
-    return {"type": "string", "minLength": 1, "maxLength": limit, "pattern": VISIBLE}
+    return text(minLength=1, maxLength=limit, pattern=VISIBLE)
 
 
 def or_null(schema: Schema) -> Schema:
     """Return the schema of the same or null."""
     return {**schema, "type": [schema["type"], "null"]}
-
-
-def described(schema: Schema, description: str) -> Schema:
-    """Return the schema with a description."""
-    return {**schema, "description": description}
 
 
 def answer(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:

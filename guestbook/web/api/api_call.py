@@ -10,53 +10,46 @@ from urllib.parse import urlencode
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib.json_schema import (
-    ID_SCHEMA,
-    TEXT_SCHEMA,
-    URL_SCHEMA,
-    Schema,
-    answer,
-    described,
-    or_null,
-    ref,
-)
+from guestbook.lib import json_schema as schema
+from guestbook.lib.json_schema import Schema
 from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import RowPage
 from guestbook.web import request_context
 
 API_PATH = "/api/v1"
 LONGEST_PAGE = 100  # rows
-
-
-def in_query(name: str, schema: Schema, description: str) -> dict[str, Any]:
-    """Return a parameter of the query."""
-    return {"name": name, "in": "query", "schema": schema, "description": description}
-
-
-def page_size(default: int) -> dict[str, Any]:
-    """Return the parameter for the size of a page."""
-    size = {"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": default}
-    return in_query("limit", size, "The maximum number of rows.")
-
-
-BEFORE_PARAMETER = in_query("before", ID_SCHEMA, "Only rows older than the one with this id.")
-PAGE_QUERY = (page_size(20), BEFORE_PARAMETER)
-FULL_PAGE_QUERY = (page_size(LONGEST_PAGE), BEFORE_PARAMETER)  # most books have fewer rows of the kind
-WORD_SCHEMA: Schema = {"type": "string", "minLength": 1, "maxLength": filtered_lists.LETTERS}
 LOOKS_BACK = "A page looks at some thousand rows and may be short: go on with `next`."
+
+
+def page_query(size: int) -> Schema:
+    """Return the parameters of a list whose pages have so many rows by default."""
+    limits = {"minimum": 1, "maximum": LONGEST_PAGE, "default": size}
+    return {
+        "limit": schema.integer("The maximum number of rows.", **limits),
+        "before": schema.id_("Only rows older than the one with this id."),
+    }
+
+
+def word(description: str) -> Schema:
+    """Return the schema of what a search looks for."""
+    return schema.text(description, minLength=1, maxLength=filtered_lists.LETTERS)
+
+
+PAGE_QUERY = page_query(20)
+FULL_PAGE_QUERY = page_query(LONGEST_PAGE)  # most books have fewer rows of the kind
 KEY_HEADER = "Idempotency-Key"
 KEY_PATTERN = "^[!-~]([ -~]*[!-~])?$"
 KEY_LIMIT = 255  # characters
 IF_MATCH: dict[str, Any] = {
     "name": "If-Match",
     "in": "header",
-    "schema": TEXT_SCHEMA,
+    "schema": schema.TEXT,
     "description": "The `ETag` that you have read. If it changed since, the answer is 412.",
 }
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": KEY_HEADER,
     "in": "header",
-    "schema": {"type": "string", "pattern": KEY_PATTERN, "maxLength": KEY_LIMIT},
+    "schema": schema.text(pattern=KEY_PATTERN, maxLength=KEY_LIMIT),
     "description": "Your string for this request, such as a UUID in double quotes. If you repeat the request "
     "with it within 24 hours, you get the first answer, and nothing changes.",
 }
@@ -65,13 +58,13 @@ OVERLAP_FIELD: Schema = {
     "overlap_hours": {"type": "number", "minimum": 0, "maximum": MAX_OVERLAP_HOURS, "default": 24}
 }
 DRY_RUN: Schema = {
-    "dry_run": {"type": "boolean", "default": False, "description": "Only count them."},
+    "dry_run": schema.boolean("Only count them.", default=False),
 }
 
 
 def ids_schema(most: int) -> Schema:
     """Return the schema of a list of ids, each once."""
-    return {"type": "array", "items": ID_SCHEMA, "minItems": 1, "maxItems": most, "uniqueItems": True}
+    return {"type": "array", "items": schema.ID, "minItems": 1, "maxItems": most, "uniqueItems": True}
 
 
 MODERATING = ("/comments", "/moderate", "/spam/end-flood")  # paths below which `moderate` is enough
@@ -80,8 +73,8 @@ PENDING = "GET /webhooks/{webhook_id}/pending"  # it leases what it returns
 
 def list_of(key: str, name: str) -> Schema:
     """Return the schema of a page of a list."""
-    following = described(or_null(URL_SCHEMA), "The address of the next page; null on the last page.")
-    return answer({key: {"type": "array", "items": ref(name)}, "next": following})
+    following = schema.or_null(schema.url("The address of the next page; null on the last page."))
+    return schema.answer({key: {"type": "array", "items": schema.ref(name)}, "next": following})
 
 
 class Call(NamedTuple):
@@ -94,7 +87,7 @@ class Call(NamedTuple):
     errors: tuple[int, ...]
     body: str | None  # its schema
     needs_body: bool
-    query: tuple[dict[str, Any], ...]
+    query: Schema  # parameter → schema
     token: str  # "needed", "optional" or "ignored"
     may_match: bool  # reads If-Match
 
@@ -125,7 +118,7 @@ class Calls(Blueprint):
         errors: tuple[int, ...] = (),
         body: str | None = None,
         needs_body: bool = True,
-        query: tuple[dict[str, Any], ...] = (),
+        query: Schema | None = None,
         token: str = "needed",
         may_match: bool = False,
     ) -> Callable[[View], View]:
@@ -142,7 +135,7 @@ class Calls(Blueprint):
             name = first + "".join(map(str.title, rest))
             summary = (view.__doc__ or "").partition("\n")[0].removesuffix(".")
             self.described[view.__name__] = Call(
-                name, address, summary, answers, errors, body, needs_body, query, token, may_match
+                name, address, summary, answers, errors, body, needs_body, query or {}, token, may_match
             )
             return view
 

@@ -10,18 +10,10 @@ from guestbook.background.doctor import examination
 from guestbook.background.doctor.examined_book import State
 from guestbook.comments.spam import comment_facts, learned_words, spam_report
 from guestbook.comments.submission import REFUSAL_REASONS
-from guestbook.lib import clock, json_schema
+from guestbook.lib import clock
+from guestbook.lib import json_schema as schema
 from guestbook.lib.encryption import Unreadable
-from guestbook.lib.json_schema import (
-    NUMBER_SCHEMA,
-    TEXT_SCHEMA,
-    TIME_SCHEMA,
-    Schema,
-    answer,
-    described,
-    one_of,
-    or_null,
-)
+from guestbook.lib.json_schema import Schema
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source, Webhook
@@ -31,55 +23,50 @@ from guestbook.web.api.api_call import Calls
 from guestbook.web.row_lookup import find, find_locked
 
 REFUSAL_SCHEMA: Schema = {
-    "reason": one_of(*REFUSAL_REASONS),
-    "sentence": TEXT_SCHEMA,
-    "number": described(NUMBER_SCHEMA, "How often, in the last 30 days."),
-    "today": NUMBER_SCHEMA,
+    "reason": schema.one_of(*REFUSAL_REASONS),
+    "sentence": schema.TEXT,
+    "number": schema.number("How often, in the last 30 days."),
+    "today": schema.NUMBER,
 }
 SPAM_SCHEMA: Schema = {
-    "refused": described(
-        {"type": "array", "items": answer(REFUSAL_SCHEMA)}, "Why comments were refused at the form."
-    ),
-    "held_until": described(
-        or_null(TIME_SCHEMA), "Until when a flood holds all new comments; null without one."
-    ),
-    "learned_good": described(NUMBER_SCHEMA, "Comments from which the score has learned what belongs here."),
-    "learned_spam": described(NUMBER_SCHEMA, "Comments from which it has learned what spam is."),
-    "learned_words": described(NUMBER_SCHEMA, "Words that it knows."),
+    "refused": schema.array(schema.answer(REFUSAL_SCHEMA), "Why comments were refused at the form."),
+    "held_until": schema.or_null(schema.time("Until when a flood holds all new comments; null without one.")),
+    "learned_good": schema.number("Comments from which the score has learned what belongs here."),
+    "learned_spam": schema.number("Comments from which it has learned what spam is."),
+    "learned_words": schema.number("Words that it knows."),
 }
 FINDING_SCHEMA: Schema = {
-    "subject": TEXT_SCHEMA,
-    "state": one_of(*(state.value for state in State)),
-    "sentence": TEXT_SCHEMA,
-    "advice": described(or_null(TEXT_SCHEMA), "What to do, if there is something."),
-    "command": described(or_null(TEXT_SCHEMA), "A command that helps."),
+    "subject": schema.TEXT,
+    "state": schema.one_of(*(state.value for state in State)),
+    "sentence": schema.TEXT,
+    "advice": schema.or_null(schema.text("What to do, if there is something.")),
+    "command": schema.or_null(schema.text("A command that helps.")),
 }
 
 calls = Calls(
     "care",
     {
-        "Spam": answer(SPAM_SCHEMA),
-        "Forgotten": answer({"words": described(NUMBER_SCHEMA, "How many words it knew.")}),
-        "Examination": answer(
+        "Spam": schema.answer(SPAM_SCHEMA),
+        "Forgotten": schema.answer({"words": schema.number("How many words it knew.")}),
+        "Examination": schema.answer(
             {
-                "state": described(
-                    one_of(*(state.value for state in State)), "The gravest state among them."
+                "state": schema.described(
+                    schema.one_of(*(state.value for state in State)), "The gravest state among them."
                 ),
-                "findings": {"type": "array", "items": answer(FINDING_SCHEMA)},
+                "findings": schema.array(schema.answer(FINDING_SCHEMA)),
             }
         ),
-        "Reveal": json_schema.request(
+        "Reveal": schema.request(
             {
-                "password": {
-                    "type": "string",
-                    "minLength": 1,
-                    "maxLength": login.LONGEST,
-                    "description": "The owner's password. Wrong ones count as on the login page.",
-                }
+                "password": schema.text(
+                    "The owner's password. Wrong ones count as on the login page.",
+                    minLength=1,
+                    maxLength=login.LONGEST,
+                )
             },
             required=("password",),
         ),
-        "Secret": answer({"secret": described(or_null(TEXT_SCHEMA), "The secret; null if it has none.")}),
+        "Secret": schema.answer({"secret": schema.or_null(schema.text("The secret; null if it has none."))}),
     },
 )
 

@@ -11,17 +11,9 @@ from guestbook.comments import book, comment_form, comment_shape, submission
 from guestbook.comments.book import MODERATION_ACTIONS
 from guestbook.comments.comment_form import DRAFT_FIELDS, WRONG_ANSWER_OF_PROGRAM
 from guestbook.comments.comment_shape import COMMENT_SCHEMA
+from guestbook.lib import json_schema as schema
 from guestbook.lib.errors import Refused
-from guestbook.lib.json_schema import (
-    ID_SCHEMA,
-    Schema,
-    answer,
-    described,
-    line,
-    one_of,
-    or_null,
-    request,
-)
+from guestbook.lib.json_schema import Schema
 from guestbook.queries import filtered_lists
 from guestbook.storage import engine_setup
 from guestbook.storage.comment_fields import COMMENT_FIELDS, CommentField
@@ -33,93 +25,91 @@ from guestbook.web.api import api_call, authentication, idempotency, request_rea
 from guestbook.web.api.api_call import (
     LOOKS_BACK,
     PAGE_QUERY,
-    WORD_SCHEMA,
     Calls,
     ids_schema,
-    in_query,
     list_of,
+    word,
 )
 from guestbook.web.row_lookup import find, find_locked_comment
 
 NOT_ASKED = "This book asks for no {}."
 
-COMMENT_QUERY = (
-    *PAGE_QUERY,
-    in_query("after", ID_SCHEMA, "Only rows newer than the one with this id."),
-    in_query(
-        "status",
-        one_of("all", *COMMENT_STATUSES, default="published"),
-        "Any status but published needs a token.",
+COMMENT_QUERY = {
+    **PAGE_QUERY,
+    "after": schema.id_("Only rows newer than the one with this id."),
+    "status": schema.one_of(
+        *("all", *COMMENT_STATUSES),
+        default="published",
+        description="Any status but published needs a token.",
     ),
-)
-COMMENT_SEARCH = (
-    in_query(
-        "words",
-        WORD_SCHEMA,
+    "words": word(
         "Only comments that have each of these words in a field that the visitor typed; needs a token. "
-        + LOOKS_BACK,
+        + LOOKS_BACK
     ),
-)
+}
 
 
 def _input_schema(field: CommentField) -> Schema:
     if field.missing:
-        return line(field.limit)
+        return schema.line(field.limit)
     meaning = field.input_meaning or field.meaning
     may = " A new comment may have it if the book asks for it." if field.asked_by else ""
-    return described(or_null({"type": "string", "maxLength": field.limit}), meaning + may)
+    return schema.or_null(schema.text(meaning + may, maxLength=field.limit))
 
 
 TYPED_FIELDS: Schema = {name: _input_schema(field) for name, field in COMMENT_FIELDS.items()}
 ANSWER_FIELD: Schema = {
-    "answer": described(
-        or_null({"type": "string", "maxLength": comment_form.ANSWER_LIMIT}),
-        "The answer to the owner's question, if the book has one. "
-        "The error for a wrong answer has the question.",
+    "answer": schema.or_null(
+        schema.text(
+            "The answer to the owner's question, if the book has one. "
+            "The error for a wrong answer has the question.",
+            maxLength=comment_form.ANSWER_LIMIT,
+        )
     ),
 }
 
 calls = Calls(
     "comments",
     {
-        "NewComment": request(TYPED_FIELDS | ANSWER_FIELD, required=("name", "message")),
-        "CommentChanges": request(
+        "NewComment": schema.request(TYPED_FIELDS | ANSWER_FIELD, required=("name", "message")),
+        "CommentChanges": schema.request(
             {
-                "status": one_of(*COMMENT_STATUSES),
+                "status": schema.one_of(*COMMENT_STATUSES),
                 **TYPED_FIELDS,
-                "reply": described(
-                    {"type": ["string", "null"], "maxLength": book.REPLY_LIMIT},
-                    "The owner's reply; null or an empty text removes it.",
+                "reply": schema.or_null(
+                    schema.text(
+                        "The owner's reply; null or an empty text removes it.", maxLength=book.REPLY_LIMIT
+                    )
                 ),
             },
             minProperties=1,
         ),
-        "Moderation": request(
+        "Moderation": schema.request(
             {
-                "action": one_of(
+                "action": schema.one_of(
                     *MODERATION_ACTIONS,
                     description="restore moves them from the trash or the spam to where they were, and "
                     "delete removes them for good.",
                 ),
-                "ids": described(ids_schema(book.BULK_LIMIT), "These comments."),
+                "ids": schema.described(ids_schema(book.BULK_LIMIT), "These comments."),
             },
             required=("action", "ids"),
         ),
-        "Comment": answer(COMMENT_SCHEMA, optional=("origin", "note", "reason", "reasons", "decisions")),
+        "Comment": schema.answer(
+            COMMENT_SCHEMA, optional=("origin", "note", "reason", "reasons", "decisions")
+        ),
         "Comments": list_of("comments", "Comment"),
-        "Moderated": answer(
+        "Moderated": schema.answer(
             {
-                "done": described(
-                    {"type": "array", "items": ID_SCHEMA}, "The ids of the comments to which it was done."
-                ),
-                "missing": described({"type": "array", "items": ID_SCHEMA}, "The ids that no comment has."),
+                "done": schema.array(schema.ID, "The ids of the comments to which it was done."),
+                "missing": schema.array(schema.ID, "The ids that no comment has."),
             }
         ),
     },
 )
 
 
-@calls.serve("GET /comments", {200: "Comments"}, query=COMMENT_QUERY + COMMENT_SEARCH, token="optional")
+@calls.serve("GET /comments", {200: "Comments"}, query=COMMENT_QUERY, token="optional")
 def list_comments() -> ResponseReturnValue:
     """List comments."""
     query = request_reader.query()
@@ -156,8 +146,8 @@ def create_comment() -> ResponseReturnValue:
     except Refused as error:
         submission.count_refusal(*error.fields)
         raise
-    answer: Response = g.signed
-    return answer
+    signed: Response = g.signed
+    return signed
 
 
 @calls.serve("GET /comments/{comment_id}", {200: "Comment"}, token="optional")

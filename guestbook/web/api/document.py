@@ -1,6 +1,7 @@
 """The OpenAPI document of the API; requests are checked against it."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from flask.typing import ResponseReturnValue
@@ -188,11 +189,17 @@ def _operation(call: Call) -> dict[str, Any]:
         "responses": {str(status): _answer(status, schema) for status, schema in answers.items()},
     }
     in_headers = [IF_MATCH] if call.may_match else [IDEMPOTENCY_KEY] if address.startswith("POST ") else []
-    if parameters := [*call.query, *in_headers]:
+    if parameters := [*_in_query(call.query), *in_headers]:
         described["parameters"] = parameters
     if call.body:
         described["requestBody"] = {"required": call.needs_body, **_content(call.body)}
     return described
+
+
+def _in_query(query: Schema) -> Iterator[dict[str, Any]]:
+    for name, described_schema in query.items():
+        shape = {rule: part for rule, part in described_schema.items() if rule != "description"}
+        yield {"name": name, "in": "query", "schema": shape, "description": described_schema["description"]}
 
 
 def _content(schema: str) -> dict[str, Any]:

@@ -5,46 +5,37 @@ from typing import Any
 from flask import abort
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib.json_schema import (
-    JSON,
-    JSON_SCHEMA_DIALECT,
-    NUMBER_SCHEMA,
-    TEXT_SCHEMA,
-    Schema,
-    answer,
-    described,
-    one_of,
-    ref,
-)
+from guestbook.lib import json_schema as schema
+from guestbook.lib.json_schema import JSON, JSON_SCHEMA_DIALECT, Schema
 from guestbook.outbound import event_catalogue
 from guestbook.outbound.event_catalogue import EVENTS, EventType
 from guestbook.queries.filtered_lists import RowPage
 from guestbook.web.api import api_call, request_reader
-from guestbook.web.api.api_call import LONGEST_PAGE, Calls, in_query, list_of, page_size
+from guestbook.web.api.api_call import FULL_PAGE_QUERY, Calls, list_of
 
-EVENT_QUERY = (
-    page_size(LONGEST_PAGE),
-    in_query("before", one_of(*EVENTS), "Only the events that follow this one in the list."),
-)
+EVENT_QUERY = {
+    "limit": FULL_PAGE_QUERY["limit"],
+    "before": schema.one_of(*EVENTS, description="Only the events that follow this one in the list."),
+}
 
 RECEIVED_HEADERS: dict[str, tuple[Schema, str]] = {
     "webhook-id": (
-        TEXT_SCHEMA,
+        schema.TEXT,
         "The id of the event, the same for all attempts. Ignore an id that you have seen.",
     ),
-    "webhook-timestamp": (NUMBER_SCHEMA, "When this attempt was made, in seconds since 1970."),
+    "webhook-timestamp": (schema.NUMBER, "When this attempt was made, in seconds since 1970."),
     "webhook-signature": (
-        TEXT_SCHEMA,
+        schema.TEXT,
         "`v1,` and the base64 of an HMAC-SHA256, as Standard Webhooks 1.0.0 has it. There are two, separated "
         "by a space, while an old secret is still valid.",
     ),
-    "X-Hub-Signature-256": (TEXT_SCHEMA, "The signature in GitHub's form."),
-    "X-Guestbook-Event": (one_of(*EVENTS), "The name of the event."),
-    "X-Guestbook-Attempt": ({"type": "integer", "minimum": 1}, "The number of this attempt."),
+    "X-Hub-Signature-256": (schema.TEXT, "The signature in GitHub's form."),
+    "X-Guestbook-Event": (schema.one_of(*EVENTS), "The name of the event."),
+    "X-Guestbook-Attempt": (schema.integer(minimum=1), "The number of this attempt."),
 }
 HEADER_PARAMETERS = {
-    name: {"name": name, "in": "header", "required": True, "schema": schema, "description": words}
-    for name, (schema, words) in RECEIVED_HEADERS.items()
+    name: {"name": name, "in": "header", "required": True, "schema": shape, "description": words}
+    for name, (shape, words) in RECEIVED_HEADERS.items()
 }
 PAUSED = "The event is sent again. The webhook pauses for `Retry-After`, a day at the most."
 RECEIVER_ANSWERS = {
@@ -55,22 +46,22 @@ RECEIVER_ANSWERS = {
     "default": "The event is sent again by the retry schedule, then given up. Redirects are not followed.",
 }
 EVENT_TYPE_SCHEMA: Schema = {
-    "name": one_of(*EVENTS, description="As in the body's `type`."),
-    "when": described(TEXT_SCHEMA, "When it is sent: the end of a sentence."),
-    "since": described(TEXT_SCHEMA, "The first version of the guestbook that sends it."),
+    "name": schema.one_of(*EVENTS, description="As in the body's `type`."),
+    "when": schema.text("When it is sent: the end of a sentence."),
+    "since": schema.text("The first version of the guestbook that sends it."),
     "schema": {"type": "object", "description": "The JSON Schema of the body in the format json."},
     "example": {"type": "object", "description": "A sample of such a body."},
 }
 EVENT_SCHEMAS: dict[str, Schema] = {
-    **{event.type_name: event.schema(ref) for event in EVENTS.values()},
+    **{event.type_name: event.schema(schema.ref) for event in EVENTS.values()},
     **{name: part.titled() for name, part in event_catalogue.types().items()},
-    "EventType": answer(EVENT_TYPE_SCHEMA),
+    "EventType": schema.answer(EVENT_TYPE_SCHEMA),
     "EventTypes": list_of("events", "EventType"),
 }
 
 
 def _request(event: EventType) -> dict[str, Any]:
-    content = {JSON: {"schema": ref(event.type_name), "example": event.example()}}
+    content = {JSON: {"schema": schema.ref(event.type_name), "example": event.example()}}
     return {
         "tags": ["events"],
         "operationId": f"on{event.type_name.removesuffix('Event')}",

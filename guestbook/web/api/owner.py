@@ -5,14 +5,9 @@ from typing import Any
 from flask.typing import ResponseReturnValue
 
 from guestbook.auth import api_tokens
-from guestbook.lib import fields, json_schema
-from guestbook.lib.json_schema import (
-    TIME_SCHEMA,
-    Schema,
-    answer,
-    one_of,
-    request,
-)
+from guestbook.lib import fields
+from guestbook.lib import json_schema as schema
+from guestbook.lib.json_schema import Schema
 from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage import preferences
@@ -22,16 +17,16 @@ from guestbook.storage.models.owner import AUDIT_ENTRY_SCHEMA
 from guestbook.storage.preferences import PREFERENCE_FIELDS, Preferences
 from guestbook.web import response_headers
 from guestbook.web.api import api_call, request_reader
-from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Calls, in_query, list_of
+from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Calls, list_of
 from guestbook.web.row_lookup import find_locked
 
-AUDIT_QUERY = (
-    *PAGE_QUERY,
-    in_query("action", one_of(*owner.AUDITED_ACTIONS), "Only entries with this action."),
-    in_query("actor", one_of(*owner.ACTORS), "Only entries of this kind of actor."),
-    in_query("since", TIME_SCHEMA, "Only entries of this time or later."),
-    in_query("until", TIME_SCHEMA, "Only entries before this time."),
-)
+AUDIT_QUERY = {
+    **PAGE_QUERY,
+    "action": schema.one_of(*owner.AUDITED_ACTIONS, description="Only entries with this action."),
+    "actor": schema.one_of(*owner.ACTORS, description="Only entries of this kind of actor."),
+    "since": schema.time("Only entries of this time or later."),
+    "until": schema.time("Only entries before this time."),
+}
 
 LONGEST_SETTING = 20_000  # characters; what a setting really allows, its sentence says
 SHOWN_SETTINGS: Schema = {name: field.described for name, field in PREFERENCE_FIELDS.items()}
@@ -45,11 +40,11 @@ SETTING_FIELDS: Schema = {
 calls = Calls(
     "owner",
     {
-        "SettingChanges": request(SETTING_FIELDS, minProperties=1),
-        "Settings": answer(SHOWN_SETTINGS),
-        "AuditEntry": answer(AUDIT_ENTRY_SCHEMA),
+        "SettingChanges": schema.request(SETTING_FIELDS, minProperties=1),
+        "Settings": schema.answer(SHOWN_SETTINGS),
+        "AuditEntry": schema.answer(AUDIT_ENTRY_SCHEMA),
         "AuditEntries": list_of("audit", "AuditEntry"),
-        "Token": answer(api_tokens.TOKEN_SCHEMA),
+        "Token": schema.answer(api_tokens.TOKEN_SCHEMA),
         "Tokens": list_of("tokens", "Token"),
     },
 )
@@ -73,7 +68,7 @@ def update_settings() -> ResponseReturnValue:
 
 
 def _document(kept: Preferences) -> dict[str, Any]:
-    return json_schema.of_row(kept, PREFERENCE_FIELDS)
+    return schema.of_row(kept, PREFERENCE_FIELDS)
 
 
 @calls.serve("GET /audit", {200: "AuditEntries"}, query=AUDIT_QUERY)
@@ -87,7 +82,7 @@ def list_audit_entries() -> ResponseReturnValue:
         until=request_reader.moment(query.get("until")),
     )
     page = filtered_lists.audit(db.session(), wanted, before=query.get("before"), limit=query["limit"])
-    return api_call.page("audit", page, lambda row: json_schema.of_row(row, AUDIT_ENTRY_SCHEMA), query)
+    return api_call.page("audit", page, lambda row: schema.of_row(row, AUDIT_ENTRY_SCHEMA), query)
 
 
 @calls.serve("GET /tokens", {200: "Tokens"}, query=FULL_PAGE_QUERY)

@@ -8,18 +8,9 @@ from guestbook.comments.comment_form import DRAFT_FIELDS
 from guestbook.inbound import samples, senders, sources
 from guestbook.inbound.senders import PRESETS, SENDER_PRESETS
 from guestbook.inbound.source_shapes import SCHEME_PROPERTIES, SOURCE_SCHEMA
-from guestbook.lib import json_schema, template_sandbox
-from guestbook.lib.json_schema import (
-    HEADERS_SCHEMA,
-    ID_SCHEMA,
-    TEXT_SCHEMA,
-    Schema,
-    answer,
-    described,
-    one_of,
-    or_null,
-    request,
-)
+from guestbook.lib import json_schema as schema
+from guestbook.lib import template_sandbox
+from guestbook.lib.json_schema import Schema
 from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
@@ -36,72 +27,76 @@ from guestbook.web.api.api_call import Calls
 from guestbook.web.row_lookup import find
 
 SENDER_PRESET: Schema = {
-    "name": described(TEXT_SCHEMA, "The value of `preset` for a new source."),
-    "title": TEXT_SCHEMA,
+    "name": schema.text("The value of `preset` for a new source."),
+    "title": schema.TEXT,
     **{name: SOURCE_SCHEMA[name] for name in ("verify", "header", "scheme")},
-    "template": described(or_null(TEXT_SCHEMA), "The ready-made template that makes comments of its events."),
-    "secret_from": described(or_null(TEXT_SCHEMA), "Where to find the secret, if the sender makes it."),
+    "template": schema.or_null(schema.text("The ready-made template that makes comments of its events.")),
+    "secret_from": schema.or_null(schema.text("Where to find the secret, if the sender makes it.")),
 }
 TEMPLATE_PRESET: Schema = {
-    "name": described(TEXT_SCHEMA, "It may stand in place of the text in a source's `template`."),
-    "text": TEXT_SCHEMA,
+    "name": schema.text("It may stand in place of the text in a source's `template`."),
+    "text": schema.TEXT,
 }
 WEBHOOK_PRESET: Schema = {
-    "name": TEXT_SCHEMA,
-    "title": TEXT_SCHEMA,
-    "url": described(TEXT_SCHEMA, f"Replace {', '.join(PLACEHOLDERS)} by yours, also in the headers."),
+    "name": schema.TEXT,
+    "title": schema.TEXT,
+    "url": schema.text(f"Replace {', '.join(PLACEHOLDERS)} by yours, also in the headers."),
     "events": EVENTS_SCHEMA,
-    "headers": HEADERS_SCHEMA,
-    "template": TEXT_SCHEMA,
+    "headers": schema.HEADERS,
+    "template": schema.TEXT,
 }
-TEMPLATE_FIELD: Schema = {"type": "string", "maxLength": template_sandbox.SOURCE_LIMIT}
+TEMPLATE_FIELD: Schema = schema.text(maxLength=template_sandbox.SOURCE_LIMIT)
 PAYLOAD_PREVIEW: Schema = {
-    "format": one_of(*FORMATS),
-    "event": one_of(*EVENTS),
-    "is_real": described({"type": "boolean"}, "Whether it shows a comment of the book, not a sample."),
-    "body": described(or_null(TEXT_SCHEMA), "The body; JSON is indented."),
-    "error": described(or_null(TEXT_SCHEMA), "Why there is no body."),
+    "format": schema.one_of(*FORMATS),
+    "event": schema.one_of(*EVENTS),
+    "is_real": schema.boolean("Whether it shows a comment of the book, not a sample."),
+    "body": schema.or_null(schema.text("The body; JSON is indented.")),
+    "error": schema.or_null(schema.text("Why there is no body.")),
 }
 
 calls = Calls(
     "previews",
     {
-        "Presets": answer(
+        "Presets": schema.answer(
             {
-                "senders": {"type": "array", "items": answer(SENDER_PRESET)},
-                "templates": {"type": "array", "items": answer(TEMPLATE_PRESET)},
-                "webhooks": {
-                    "type": "array",
-                    "items": answer(WEBHOOK_PRESET),
-                    "description": "Webhooks that let a host of static sites build a site again.",
-                },
+                "senders": schema.array(schema.answer(SENDER_PRESET)),
+                "templates": schema.array(schema.answer(TEMPLATE_PRESET)),
+                "webhooks": schema.array(
+                    schema.answer(WEBHOOK_PRESET),
+                    "Webhooks that let a host of static sites build a site again.",
+                ),
             }
         ),
-        "WebhookPreview": request(
+        "WebhookPreview": schema.request(
             {
-                "url": described({"type": "string", "maxLength": urls.URL_LIMIT}, "Its URL."),
-                "format": one_of(*FORMATS, description="Without it, the one that the URL suggests."),
-                "events": described(dict(WEBHOOK_FIELDS["events"].schema), "The first one is shown."),
-                "template": described(TEMPLATE_FIELD, "For the format template."),
+                "url": schema.text("Its URL.", maxLength=urls.URL_LIMIT),
+                "format": schema.one_of(*FORMATS, description="Without it, the one that the URL suggests."),
+                "events": schema.described(dict(WEBHOOK_FIELDS["events"].schema), "The first one is shown."),
+                "template": schema.described(TEMPLATE_FIELD, "For the format template."),
             }
         ),
-        "SourcePreview": request(
+        "SourcePreview": schema.request(
             {
-                "source": described(ID_SCHEMA, "Try the latest events of this source, if it has any."),
-                "verify": one_of(*VERIFY, description="Without a source: the kind whose samples are tried."),
-                "template": described(TEMPLATE_FIELD, "A template, or the name of a ready-made one."),
+                "source": schema.id_("Try the latest events of this source, if it has any."),
+                "verify": schema.one_of(
+                    *VERIFY, description="Without a source: the kind whose samples are tried."
+                ),
+                "template": schema.described(TEMPLATE_FIELD, "A template, or the name of a ready-made one."),
             }
         ),
-        "PayloadPreview": answer(PAYLOAD_PREVIEW),
-        "CommentPreview": answer(
+        "PayloadPreview": schema.answer(PAYLOAD_PREVIEW),
+        "CommentPreview": schema.answer(
             {
-                "event": described(TEXT_SCHEMA, "The event that was tried, in words."),
+                "event": schema.text("The event that was tried, in words."),
                 "comment": {
                     "description": "The comment, if there is one.",
-                    "oneOf": [answer(dict.fromkeys(DRAFT_FIELDS, or_null(TEXT_SCHEMA))), {"type": "null"}],
+                    "oneOf": [
+                        schema.answer(dict.fromkeys(DRAFT_FIELDS, schema.or_null(schema.TEXT))),
+                        {"type": "null"},
+                    ],
                 },
-                "sentence": described(or_null(TEXT_SCHEMA), "Why there is no comment."),
-                "is_error": {"type": "boolean"},
+                "sentence": schema.or_null(schema.text("Why there is no comment.")),
+                "is_error": schema.boolean(),
             }
         ),
     },
@@ -139,7 +134,7 @@ def _webhook(name: str) -> dict[str, object]:
         "name": name,
         "events": list(REBUILD_EVENTS),
         "headers": {header: value for header, _, value in parts},
-        **json_schema.of_row(preset, ("title", "url", "template")),
+        **schema.of_row(preset, ("title", "url", "template")),
     }
 
 
@@ -156,7 +151,7 @@ def preview_webhook() -> ResponseReturnValue:
         wording=given.get("template", ""),
     )
     nothing = {"body": made.body or None, "error": made.error or None}
-    return json_schema.of_row(made, PAYLOAD_PREVIEW, nothing)
+    return schema.of_row(made, PAYLOAD_PREVIEW, nothing)
 
 
 @calls.serve("POST /previews/source", {200: "CommentPreview"}, errors=(404,), body="SourcePreview")

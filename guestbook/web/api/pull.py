@@ -12,17 +12,8 @@ from flask import abort, g, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict
 
-from guestbook.lib import clock, json_schema
-from guestbook.lib.json_schema import (
-    HEADERS_SCHEMA,
-    ID_SCHEMA,
-    NUMBER_SCHEMA,
-    TEXT_SCHEMA,
-    answer,
-    described,
-    or_null,
-    ref,
-)
+from guestbook.lib import clock
+from guestbook.lib import json_schema as schema
 from guestbook.outbound import pull, receiver_links, webhook_shapes
 from guestbook.outbound.pull import PulledResult, Replaced
 from guestbook.outbound.webhook_shapes import (
@@ -33,37 +24,31 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import ReceiverLink, Webhook
 from guestbook.web import request_context
 from guestbook.web.api import api_call, idempotency, request_reader
-from guestbook.web.api.api_call import FULL_PAGE_QUERY, Calls, in_query, list_of
+from guestbook.web.api.api_call import FULL_PAGE_QUERY, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
 LONGEST_POLL = 25  # seconds: proxies give up after thirty
-PENDING_QUERY = (
-    in_query(
-        "limit",
-        {"type": "integer", "minimum": 1, "maximum": pull.MOST_TAKEN, "default": 10},
-        "The maximum number of deliveries.",
+PENDING_QUERY = {
+    "limit": schema.integer(
+        "The maximum number of deliveries.", minimum=1, maximum=pull.MOST_TAKEN, default=10
     ),
-    in_query(
-        "wait",
-        {"type": "integer", "minimum": 0, "maximum": LONGEST_POLL, "default": 0},
-        "Wait so many seconds for the first one.",
+    "wait": schema.integer(
+        "Wait so many seconds for the first one.", minimum=0, maximum=LONGEST_POLL, default=0
     ),
-    in_query(
-        "first_token",
-        ID_SCHEMA,
-        "The token of your first answer. Deliveries that you had leased before it are handed out at once.",
+    "first_token": schema.id_(
+        "The token of your first answer. Deliveries that you had leased before it are handed out at once."
     ),
-)
+}
 
 LONGEST_ATTEMPT = 24 * 3600 * 1000  # milliseconds
 ERROR_TEXT_LIMIT = 300  # characters
-RESULT_SCHEMA = json_schema.request(
+RESULT_SCHEMA = schema.request(
     {
-        "id": ID_SCHEMA,
-        "ok": described({"type": "boolean"}, "True if the receiver has it and needs no other attempt."),
-        "status_code": or_null({"type": "integer", "minimum": 100, "maximum": 999}),
-        "error": described(or_null({**TEXT_SCHEMA, "maxLength": ERROR_TEXT_LIMIT}), "Why it failed."),
-        "milliseconds": {**NUMBER_SCHEMA, "maximum": LONGEST_ATTEMPT, "default": 0},
+        "id": schema.ID,
+        "ok": schema.boolean("True if the receiver has it and needs no other attempt."),
+        "status_code": schema.or_null(schema.integer(minimum=100, maximum=999)),
+        "error": schema.or_null(schema.text("Why it failed.", maxLength=ERROR_TEXT_LIMIT)),
+        "milliseconds": schema.number(maximum=LONGEST_ATTEMPT, default=0),
     },
     required=("id", "ok"),
 )
@@ -71,41 +56,36 @@ RESULT_SCHEMA = json_schema.request(
 calls = Calls(
     "pull",
     {
-        "Commit": json_schema.request(
+        "Commit": schema.request(
             {
-                "token": described(ID_SCHEMA, "The one that came with the deliveries."),
-                "results": {
-                    "type": "array",
-                    "items": RESULT_SCHEMA,
-                    "minItems": 1,
-                    "maxItems": pull.MOST_TAKEN,
-                },
+                "token": schema.id_("The one that came with the deliveries."),
+                "results": schema.array(RESULT_SCHEMA, minItems=1, maxItems=pull.MOST_TAKEN),
             },
             required=("token", "results"),
         ),
-        "TakenDelivery": answer(
+        "TakenDelivery": schema.answer(
             {
-                "id": ID_SCHEMA,
-                "event": TEXT_SCHEMA,
-                "payload": described(TEXT_SCHEMA, "The exact body."),
-                "headers": described(HEADERS_SCHEMA, "The headers of the request, with the signatures."),
+                "id": schema.ID,
+                "event": schema.TEXT,
+                "payload": schema.text("The exact body."),
+                "headers": schema.headers("The headers of the request, with the signatures."),
             }
         ),
-        "TakenDeliveries": answer(
+        "TakenDeliveries": schema.answer(
             {
-                "token": described(ID_SCHEMA, "Send it with the commit."),
-                "lease_seconds": described(NUMBER_SCHEMA, "Commit within it, or they are handed out again."),
-                "retry_after": described(NUMBER_SCHEMA, "Ask again after so many seconds."),
-                "deliveries": {"type": "array", "items": ref("TakenDelivery")},
+                "token": schema.id_("Send it with the commit."),
+                "lease_seconds": schema.number("Commit within it, or they are handed out again."),
+                "retry_after": schema.number("Ask again after so many seconds."),
+                "deliveries": schema.array(schema.ref("TakenDelivery")),
             }
         ),
-        "Committed": answer(
+        "Committed": schema.answer(
             {
-                "recorded": described(NUMBER_SCHEMA, "The number of results that count."),
-                "late": described(NUMBER_SCHEMA, "The number of those whose lease had run out."),
+                "recorded": schema.number("The number of results that count."),
+                "late": schema.number("The number of those whose lease had run out."),
             }
         ),
-        "ReceiverLink": answer(RECEIVER_LINK_SCHEMA),
+        "ReceiverLink": schema.answer(RECEIVER_LINK_SCHEMA),
         "ReceiverLinks": list_of("receiver_links", "ReceiverLink"),
     },
 )

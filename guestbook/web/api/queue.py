@@ -9,21 +9,10 @@ from werkzeug.exceptions import Conflict
 
 from guestbook.inbound import source_shapes
 from guestbook.inbound.source_shapes import INBOUND_EVENT_SCHEMA, VERIFICATION_SCHEMA
-from guestbook.lib import body_encoding, clock, json_schema
+from guestbook.lib import body_encoding, clock
+from guestbook.lib import json_schema as schema
 from guestbook.lib.errors import Refused
-from guestbook.lib.json_schema import (
-    HEADERS_SCHEMA,
-    ID_SCHEMA,
-    NUMBER_SCHEMA,
-    TEXT_SCHEMA,
-    TIME_SCHEMA,
-    Schema,
-    answer,
-    described,
-    one_of,
-    ref,
-    request,
-)
+from guestbook.lib.json_schema import Schema
 from guestbook.lib.text import clean_line
 from guestbook.outbound import webhook_shapes
 from guestbook.outbound.event_catalogue import EVENTS
@@ -43,46 +32,38 @@ from guestbook.web.api.api_call import (
     DRY_RUN,
     LOOKS_BACK,
     PAGE_QUERY,
-    WORD_SCHEMA,
     Calls,
     ids_schema,
-    in_query,
     list_of,
+    word,
 )
 from guestbook.web.row_lookup import find
 
-STATUS_PARAMETER = in_query("status", one_of(*delivery.QUEUE_STATUSES), "Only rows with this status.")
-DELIVERY_QUERY = (
-    *PAGE_QUERY,
-    STATUS_PARAMETER,
-    in_query("webhook", ID_SCHEMA, "Only deliveries to this webhook."),
-    in_query("event", one_of(*EVENTS), "Only deliveries of this event."),
-    in_query("since", TIME_SCHEMA, "Only deliveries created at this time or later."),
-    in_query("until", TIME_SCHEMA, "Only deliveries created before this time."),
-)
-INBOX_QUERY = (
-    *PAGE_QUERY,
-    STATUS_PARAMETER,
-    in_query("source", ID_SCHEMA, "Only events of this source."),
-)
-TEXT_PARAMETER = in_query(
-    "text",
-    WORD_SCHEMA,
-    "Only rows with this text in the payload, or in what became of it; needs the scope `manage`, because "
-    f"payloads may have addresses that work like passwords. {LOOKS_BACK}",
-)
-DELIVERY_SEARCH = (
-    in_query("comment", ID_SCHEMA, "Only deliveries about this comment."),
-    TEXT_PARAMETER,
-)
-INBOX_SEARCH = (
-    in_query("event", WORD_SCHEMA, "Only events of this name; `issues` is `issues.opened` too."),
-    in_query("sender", WORD_SCHEMA, "Only events whose sender has this in its name."),
-    in_query("external_id", WORD_SCHEMA, "Only the event with this id of the sender."),
-    in_query("since", TIME_SCHEMA, "Only events received at this time or later."),
-    in_query("until", TIME_SCHEMA, "Only events received before this time."),
-    TEXT_PARAMETER,
-)
+SHARED_QUERY = {
+    **PAGE_QUERY,
+    "status": schema.one_of(*delivery.QUEUE_STATUSES, description="Only rows with this status."),
+    "text": word(
+        "Only rows with this text in the payload, or in what became of it; needs the scope `manage`, because "
+        f"payloads may have addresses that work like passwords. {LOOKS_BACK}"
+    ),
+}
+DELIVERY_QUERY = {
+    **SHARED_QUERY,
+    "webhook": schema.id_("Only deliveries to this webhook."),
+    "event": schema.one_of(*EVENTS, description="Only deliveries of this event."),
+    "since": schema.time("Only deliveries created at this time or later."),
+    "until": schema.time("Only deliveries created before this time."),
+    "comment": schema.id_("Only deliveries about this comment."),
+}
+INBOX_QUERY = {
+    **SHARED_QUERY,
+    "source": schema.id_("Only events of this source."),
+    "event": word("Only events of this name; `issues` is `issues.opened` too."),
+    "sender": word("Only events whose sender has this in its name."),
+    "external_id": word("Only the event with this id of the sender."),
+    "since": schema.time("Only events received at this time or later."),
+    "until": schema.time("Only events received before this time."),
+}
 
 MOST_REQUEUED = 500  # ids in one request
 
@@ -91,16 +72,16 @@ def _requeue_schema(rows: str, owner: str) -> Schema:
     """Return the schema of a request that has either ids or `failed`, with which the rest goes."""
     nothing: Schema = {"not": {}}
     fields = {
-        "ids": described(ids_schema(MOST_REQUEUED), f"These {rows}."),
-        "failed": {"type": "boolean", "description": f"All failed {rows}, in place of ids."},
-        owner: described(ID_SCHEMA, f"With failed: only those of this {owner}."),
-        "since": described(TIME_SCHEMA, "With failed: only those made at this time or later."),
+        "ids": schema.described(ids_schema(MOST_REQUEUED), f"These {rows}."),
+        "failed": schema.boolean(f"All failed {rows}, in place of ids."),
+        owner: schema.id_(f"With failed: only those of this {owner}."),
+        "since": schema.time("With failed: only those made at this time or later."),
         **DRY_RUN,
     }
     with_ids = {"properties": {"failed": {"const": False}, owner: nothing, "since": nothing}}
     without = {"properties": {"failed": {"const": True}}, "required": ["failed"]}
     return {
-        **request(fields),
+        **schema.request(fields),
         "if": {"properties": {"ids": {}}, "required": ["ids"]},
         "then": with_ids,
         "else": without,
@@ -108,13 +89,13 @@ def _requeue_schema(rows: str, owner: str) -> Schema:
 
 
 REQUEUE_GROUP: Schema = {
-    "name": described(TEXT_SCHEMA, "The name of the webhook or source."),
-    "disabled": described({"type": "boolean"}, "Whether they wait until it is enabled."),
-    "pulled": described({"type": "boolean"}, "Whether no pass sends them, but its receiver fetches them."),
-    "count": described(NUMBER_SCHEMA, "How many of its rows are or would be due."),
-    "later": described(NUMBER_SCHEMA, "Those of them that follow others about the same comment."),
-    "leased": described(NUMBER_SCHEMA, "Rows that stay as they are, because a pass works on them."),
-    "erased": described(NUMBER_SCHEMA, "Rows that stay as they are, because their comment was deleted."),
+    "name": schema.text("The name of the webhook or source."),
+    "disabled": schema.boolean("Whether they wait until it is enabled."),
+    "pulled": schema.boolean("Whether no pass sends them, but its receiver fetches them."),
+    "count": schema.number("How many of its rows are or would be due."),
+    "later": schema.number("Those of them that follow others about the same comment."),
+    "leased": schema.number("Rows that stay as they are, because a pass works on them."),
+    "erased": schema.number("Rows that stay as they are, because their comment was deleted."),
 }
 
 calls = Calls(
@@ -122,34 +103,35 @@ calls = Calls(
     {
         "Redelivery": _requeue_schema("deliveries", "webhook"),
         "Reprocessing": _requeue_schema("inbound events", "source"),
-        "Requeued": answer(
+        "Requeued": schema.answer(
             {
-                "count": described(NUMBER_SCHEMA, "How many rows are due now, or would be."),
-                "groups": described(
-                    {"type": "array", "items": answer(REQUEUE_GROUP)},
-                    "The forecast for each webhook or source, made just before.",
+                "count": schema.number("How many rows are due now, or would be."),
+                "groups": schema.array(
+                    schema.answer(REQUEUE_GROUP), "The forecast for each webhook or source, made just before."
                 ),
             }
         ),
-        "Delivery": answer(DELIVERY_SCHEMA),
-        "DeliveryWithAttempts": answer(
+        "Delivery": schema.answer(DELIVERY_SCHEMA),
+        "DeliveryWithAttempts": schema.answer(
             DELIVERY_SCHEMA
             | {
-                "payload": described(TEXT_SCHEMA, "The exact body of each attempt."),
-                "attempts_made": {"type": "array", "items": ref("Attempt")},
+                "payload": schema.text("The exact body of each attempt."),
+                "attempts_made": schema.array(schema.ref("Attempt")),
             }
         ),
         "Deliveries": list_of("deliveries", "Delivery"),
-        "Attempt": answer(ATTEMPT_SCHEMA),
-        "InboundEvent": answer(INBOUND_EVENT_SCHEMA),
-        "InboundEventInFull": answer(
+        "Attempt": schema.answer(ATTEMPT_SCHEMA),
+        "InboundEvent": schema.answer(INBOUND_EVENT_SCHEMA),
+        "InboundEventInFull": schema.answer(
             INBOUND_EVENT_SCHEMA
             | {
-                "headers": described(HEADERS_SCHEMA, "The stored headers; secrets are hidden."),
-                "payload": described(TEXT_SCHEMA, "The exact bytes received, in the encoding."),
-                "encoding": one_of(*body_encoding.ENCODINGS, description="Base64 if it is not UTF-8 text."),
-                "verification": described(
-                    answer(VERIFICATION_SCHEMA),
+                "headers": schema.headers("The stored headers; secrets are hidden."),
+                "payload": schema.text("The exact bytes received, in the encoding."),
+                "encoding": schema.one_of(
+                    *body_encoding.ENCODINGS, description="Base64 if it is not UTF-8 text."
+                ),
+                "verification": schema.described(
+                    schema.answer(VERIFICATION_SCHEMA),
                     "Whether its signature is valid with the source's present settings.",
                 ),
             }
@@ -162,7 +144,7 @@ BEING_SENT = "A pass is sending this delivery now. Try again in a moment."
 BEING_FETCHED = "Its receiver has fetched this delivery and not answered yet. Try again in a minute."
 
 
-@calls.serve("GET /deliveries", {200: "Deliveries"}, query=DELIVERY_QUERY + DELIVERY_SEARCH)
+@calls.serve("GET /deliveries", {200: "Deliveries"}, query=DELIVERY_QUERY)
 def list_deliveries() -> ResponseReturnValue:
     """List deliveries."""
     query = request_reader.query()
@@ -206,7 +188,7 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
 BEING_PROCESSED = "A pass is processing this event now. Try again in a moment."
 
 
-@calls.serve("GET /inbox", {200: "InboundEvents"}, query=INBOX_QUERY + INBOX_SEARCH)
+@calls.serve("GET /inbox", {200: "InboundEvents"}, query=INBOX_QUERY)
 def list_inbound_events() -> ResponseReturnValue:
     """List inbound events."""
     query = request_reader.query()
@@ -277,7 +259,7 @@ def _requeue(model: type[M], given: dict[str, Any]) -> ResponseReturnValue:
 def _answer(count: int, groups: list[RequeueGroup]) -> dict[str, Any]:
     return {
         "count": count,
-        "groups": [json_schema.of_row(group, REQUEUE_GROUP) for group in groups],
+        "groups": [schema.of_row(group, REQUEUE_GROUP) for group in groups],
     }
 
 
@@ -322,9 +304,9 @@ def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> dict[s
 
     shape = webhook_shapes.delivery_with_attempts(row, attempts)
     for made in shape["attempts_made"]:
-        answer, headers = made["response_body"], made["response_headers"]
+        body, headers = made["response_body"], made["response_headers"]
         made["response_headers"] = headers and {name: shown(value) for name, value in headers.items()}
-        made["response_body"] = answer and shown(answer)
+        made["response_body"] = body and shown(body)
     return shape | {"payload": shown(shape["payload"])}
 
 

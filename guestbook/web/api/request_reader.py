@@ -90,7 +90,7 @@ def query() -> dict[str, Any]:
 
 
 def _read_query() -> dict[str, Any]:
-    shapes = {one["name"]: one["schema"] for one in call().query}
+    shapes = call().query
     given: dict[str, Any] = {}
     for name, values in request.args.lists():
         if len(values) > 1:

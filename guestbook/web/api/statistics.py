@@ -6,19 +6,9 @@ from typing import Any
 
 from flask.typing import ResponseReturnValue
 
-from guestbook.lib import clock, json_schema
-from guestbook.lib.json_schema import (
-    ID_SCHEMA,
-    NUMBER_SCHEMA,
-    TEXT_SCHEMA,
-    TIME_SCHEMA,
-    Schema,
-    answer,
-    described,
-    one_of,
-    or_null,
-    ref,
-)
+from guestbook.lib import clock
+from guestbook.lib import json_schema as schema
+from guestbook.lib.json_schema import Schema
 from guestbook.outbound import webhook_shapes
 from guestbook.queries import cron_status, prometheus_metrics, statistics, webhook_status
 from guestbook.queries.statistics import COUNT_LIMIT, SHOWN_WEBHOOKS, AttemptTimes, Bar, WebhookActivity
@@ -31,111 +21,105 @@ from guestbook.web.api.api_call import Calls
 from guestbook.web.row_lookup import find
 
 SHOWN_SOURCES = 50
-COUNTED: Schema = described(NUMBER_SCHEMA, f"Counting stops at {COUNT_LIMIT + 1}.")
+COUNTED: Schema = schema.number(f"Counting stops at {COUNT_LIMIT + 1}.")
 LATELY = (
     f"Rows that failed in the last {statistics.RECENT.days} days, "
     f"among the newest {statistics.FAILED_LIMIT} of all."
 )
-TYPICAL_TIME: Schema = described(or_null(NUMBER_SCHEMA), "Null without any attempt.")
+TYPICAL_TIME: Schema = schema.or_null(schema.number("Null without any attempt."))
 STATE: Schema = {
-    "state": one_of(*prometheus_metrics.STATES, "silent", description="How it is doing; well means healthy."),
-    "sentence": described(TEXT_SCHEMA, "How it is doing, for people."),
+    "state": schema.one_of(
+        *prometheus_metrics.STATES, "silent", description="How it is doing; well means healthy."
+    ),
+    "sentence": schema.text("How it is doing, for people."),
 }
 BAR_SCHEMA: Schema = {
-    "since": described(TIME_SCHEMA, "The beginning of the hour or day, in UTC."),
-    "processed": NUMBER_SCHEMA,
-    "failed": NUMBER_SCHEMA,
-    "new": described(NUMBER_SCHEMA, "Those that wait; always 0 for attempts."),
+    "since": schema.time("The beginning of the hour or day, in UTC."),
+    "processed": schema.NUMBER,
+    "failed": schema.NUMBER,
+    "new": schema.number("Those that wait; always 0 for attempts."),
 }
-BARS: Schema = {"type": "array", "items": ref("Bar")}
+BARS: Schema = schema.array(schema.ref("Bar"))
 ATTEMPT_TIMES: Schema = {
-    "attempts": NUMBER_SCHEMA,
-    "successes": NUMBER_SCHEMA,
+    "attempts": schema.NUMBER,
+    "successes": schema.NUMBER,
     "median_milliseconds": TYPICAL_TIME,
     "percentile_95_milliseconds": TYPICAL_TIME,
 }
 WEBHOOK_FIGURES: Schema = {
-    "id": ID_SCHEMA,
-    "name": TEXT_SCHEMA,
+    "id": schema.ID,
+    "name": schema.TEXT,
     **STATE,
-    "attempts": described(NUMBER_SCHEMA, "The number of its latest attempts, at most 100."),
-    "successes": described(NUMBER_SCHEMA, "How many of these succeeded."),
+    "attempts": schema.number("The number of its latest attempts, at most 100."),
+    "successes": schema.number("How many of these succeeded."),
     "median_milliseconds": TYPICAL_TIME,
     "waiting": COUNTED,
-    "due": described(NUMBER_SCHEMA, "Those of them that the next pass sends, unless it is paused."),
-    "failed_lately": described(NUMBER_SCHEMA, LATELY),
+    "due": schema.number("Those of them that the next pass sends, unless it is paused."),
+    "failed_lately": schema.number(LATELY),
 }
 SOURCE_FIGURES: Schema = {
-    "id": ID_SCHEMA,
-    "name": TEXT_SCHEMA,
+    "id": schema.ID,
+    "name": schema.TEXT,
     **STATE,
-    "last_received_at": or_null(TIME_SCHEMA),
+    "last_received_at": schema.or_null(schema.TIME),
     "waiting": COUNTED,
-    "unproven_bytes": described(NUMBER_SCHEMA, "The size of its events that are not verified yet."),
-    "failed_lately": described(NUMBER_SCHEMA, LATELY),
+    "unproven_bytes": schema.number("The size of its events that are not verified yet."),
+    "failed_lately": schema.number(LATELY),
 }
 CRON_FIGURES: Schema = {
-    "state": one_of("well", "running", "late", "never"),
-    "sentence": TEXT_SCHEMA,
-    "advice": described(or_null(TEXT_SCHEMA), "What to do, if there is something."),
+    "state": schema.one_of("well", "running", "late", "never"),
+    "sentence": schema.TEXT,
+    "advice": schema.or_null(schema.text("What to do, if there is something.")),
 }
 STATISTICS_SCHEMA: Schema = {
-    "cron": answer(CRON_FIGURES),
-    "comments": described(
-        answer(dict.fromkeys(COMMENT_STATUSES, NUMBER_SCHEMA)),
+    "cron": schema.answer(CRON_FIGURES),
+    "comments": schema.described(
+        schema.answer(dict.fromkeys(COMMENT_STATUSES, schema.NUMBER)),
         f"Comments by status. Counting stops at {COUNT_LIMIT + 1}.",
     ),
-    "held_since": described(or_null(TIME_SCHEMA), "Since when the comment waits that has waited longest."),
+    "held_since": schema.or_null(schema.time("Since when the comment waits that has waited longest.")),
     "deliveries_waiting": COUNTED,
     "deliveries_failed": COUNTED,
     "inbound_events_waiting": COUNTED,
     "inbound_events_failed": COUNTED,
-    "hours": described(BARS, "The deliveries of the last 24 hours, oldest first."),
-    "days": described(BARS, "The deliveries of the last 30 days, oldest first."),
-    "webhooks": {
-        "type": "array",
-        "items": ref("WebhookFigures"),
-        "description": f"At most the {SHOWN_WEBHOOKS} oldest; /webhooks lists all.",
-    },
-    "sources": {
-        "type": "array",
-        "items": ref("SourceFigures"),
-        "description": f"At most the {SHOWN_SOURCES} oldest; /sources lists all.",
-    },
+    "hours": schema.described(BARS, "The deliveries of the last 24 hours, oldest first."),
+    "days": schema.described(BARS, "The deliveries of the last 30 days, oldest first."),
+    "webhooks": schema.array(
+        schema.ref("WebhookFigures"), f"At most the {SHOWN_WEBHOOKS} oldest; /webhooks lists all."
+    ),
+    "sources": schema.array(
+        schema.ref("SourceFigures"), f"At most the {SHOWN_SOURCES} oldest; /sources lists all."
+    ),
 }
 MADE_ATTEMPT: Schema = {
-    "delivery_id": ID_SCHEMA,
-    "started_at": TIME_SCHEMA,
-    "milliseconds": NUMBER_SCHEMA,
-    "status_code": or_null({"type": "integer"}),
-    "succeeded": {"type": "boolean"},
+    "delivery_id": schema.ID,
+    "started_at": schema.TIME,
+    "milliseconds": schema.NUMBER,
+    "status_code": schema.or_null(schema.integer()),
+    "succeeded": schema.boolean(),
 }
 WEBHOOK_STATISTICS: Schema = {
     **STATE,
     "waiting": COUNTED,
-    "day": described(answer(ATTEMPT_TIMES), "The attempts of the last 24 hours."),
-    "month": described(answer(ATTEMPT_TIMES), "The attempts of the last 30 days."),
-    "hours": described(BARS, "The attempts of the last 24 hours, oldest first."),
-    "days": described(BARS, "The attempts of the last 30 days, oldest first."),
-    "last_attempts": described(
-        {"type": "array", "items": answer(MADE_ATTEMPT)}, "The last 100 attempts, oldest first."
-    ),
-    "next_deliveries": described(
-        {"type": "array", "items": ref("Delivery")}, "The ten deliveries that are due next."
-    ),
-    "counted_from": described(
-        or_null(TIME_SCHEMA), "Where the figures begin, if there were too many attempts to count."
+    "day": schema.described(schema.answer(ATTEMPT_TIMES), "The attempts of the last 24 hours."),
+    "month": schema.described(schema.answer(ATTEMPT_TIMES), "The attempts of the last 30 days."),
+    "hours": schema.described(BARS, "The attempts of the last 24 hours, oldest first."),
+    "days": schema.described(BARS, "The attempts of the last 30 days, oldest first."),
+    "last_attempts": schema.array(schema.answer(MADE_ATTEMPT), "The last 100 attempts, oldest first."),
+    "next_deliveries": schema.array(schema.ref("Delivery"), "The ten deliveries that are due next."),
+    "counted_from": schema.or_null(
+        schema.time("Where the figures begin, if there were too many attempts to count.")
     ),
 }
 
 calls = Calls(
     "statistics",
     {
-        "Bar": answer(BAR_SCHEMA),
-        "WebhookFigures": answer(WEBHOOK_FIGURES),
-        "SourceFigures": answer(SOURCE_FIGURES),
-        "Statistics": answer(STATISTICS_SCHEMA),
-        "WebhookStatistics": answer(WEBHOOK_STATISTICS),
+        "Bar": schema.answer(BAR_SCHEMA),
+        "WebhookFigures": schema.answer(WEBHOOK_FIGURES),
+        "SourceFigures": schema.answer(SOURCE_FIGURES),
+        "Statistics": schema.answer(STATISTICS_SCHEMA),
+        "WebhookStatistics": schema.answer(WEBHOOK_STATISTICS),
     },
 )
 
@@ -183,7 +167,7 @@ def get_webhook_statistics(webhook_id: str) -> ResponseReturnValue:
         "month": _times(made.month),
         "hours": _bars(made.hours),
         "days": _bars(made.days),
-        "last_attempts": [json_schema.of_row(one, MADE_ATTEMPT) for one in made.last],
+        "last_attempts": [schema.of_row(one, MADE_ATTEMPT) for one in made.last],
         "next_deliveries": [
             webhook_shapes.delivery(row) for row in webhook_status.coming_deliveries(session, webhook.id)
         ],
@@ -246,4 +230,4 @@ def _times(times: AttemptTimes) -> dict[str, Any]:
 
 
 def _bars(bars: Sequence[Bar]) -> list[dict[str, Any]]:
-    return [json_schema.of_row(bar, BAR_SCHEMA) for bar in bars]
+    return [schema.of_row(bar, BAR_SCHEMA) for bar in bars]

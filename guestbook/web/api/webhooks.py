@@ -14,18 +14,8 @@ from guestbook.comments.backfill import (
     BackfillReport,
     BackfillRules,
 )
-from guestbook.lib.json_schema import (
-    ID_SCHEMA,
-    NUMBER_SCHEMA,
-    TEXT_SCHEMA,
-    TIME_SCHEMA,
-    Schema,
-    answer,
-    described,
-    one_of,
-    or_null,
-    request,
-)
+from guestbook.lib import json_schema as schema
+from guestbook.lib.json_schema import Schema
 from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
@@ -44,68 +34,64 @@ MOST_BACKFILLED = 1000  # deliveries that a call makes, or a few more
 
 WEBHOOK_CHANGES: Schema = {
     **{name: field.described for name, field in WEBHOOK_FIELDS.items() if name != "secret"},
-    "disabled": {
-        "type": "boolean",
-        "description": "Send nothing; deliveries wait until it is enabled. false ends a pause, too.",
-    },
+    "disabled": schema.boolean("Send nothing; deliveries wait until it is enabled. false ends a pause, too."),
 }
 GIVEN_SECRET: Schema = {"secret": WEBHOOK_FIELDS["secret"].described}
 GIVEN_KEY: Schema = {"signing_key": WEBHOOK_FIELDS["signing_key"].described}
 SECRET_SCHEMA: Schema = {
-    "secret": described(TEXT_SCHEMA, "The receiver verifies with it. It is shown in this answer only.")
+    "secret": schema.text("The receiver verifies with it. It is shown in this answer only.")
 }
 WARNINGS_SCHEMA: Schema = {
-    "warnings": described(
-        {"type": "array", "items": TEXT_SCHEMA},
-        "Warnings about the accepted URL: its name resolves to a private address.",
+    "warnings": schema.array(
+        schema.TEXT, "Warnings about the accepted URL: its name resolves to a private address."
     )
 }
 
 calls = Calls(
     "webhooks",
     {
-        "NewWebhook": request(WEBHOOK_CHANGES | GIVEN_SECRET, required=("url",)),
-        "WebhookChanges": request(WEBHOOK_CHANGES, minProperties=1),
-        "Test": request(
-            {"event": one_of(*EVENTS, default="ping", description="Send an example of this event.")}
+        "NewWebhook": schema.request(WEBHOOK_CHANGES | GIVEN_SECRET, required=("url",)),
+        "WebhookChanges": schema.request(WEBHOOK_CHANGES, minProperties=1),
+        "Test": schema.request(
+            {"event": schema.one_of(*EVENTS, default="ping", description="Send an example of this event.")}
         ),
-        "Rotation": request(OVERLAP_FIELD | GIVEN_SECRET),
-        "KeyRotation": request(OVERLAP_FIELD | GIVEN_KEY),
-        "Backfill": request(
+        "Rotation": schema.request(OVERLAP_FIELD | GIVEN_SECRET),
+        "KeyRotation": schema.request(OVERLAP_FIELD | GIVEN_KEY),
+        "Backfill": schema.request(
             {
-                "since": described(TIME_SCHEMA, "Events since then."),
-                "pruned_too": {
-                    "type": "boolean",
-                    "default": False,
-                    "description": "Also events whose old deliveries may have been pruned.",
-                },
-                "after": described(
-                    or_null(ID_SCHEMA),
-                    "`next_after` of the last answer: go on after the comment with this id.",
+                "since": schema.time("Events since then."),
+                "pruned_too": schema.boolean(
+                    "Also events whose old deliveries may have been pruned.", default=False
+                ),
+                "after": schema.or_null(
+                    schema.id_("`next_after` of the last answer: go on after the comment with this id.")
                 ),
                 **DRY_RUN,
             },
             required=("since",),
         ),
-        "Webhook": answer(WEBHOOK_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
-        "WebhookWithSecret": answer(WEBHOOK_SCHEMA | SECRET_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
+        "Webhook": schema.answer(WEBHOOK_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
+        "WebhookWithSecret": schema.answer(
+            WEBHOOK_SCHEMA | SECRET_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)
+        ),
         "Webhooks": list_of("webhooks", "Webhook"),
-        "Backfilled": answer(
+        "Backfilled": schema.answer(
             {
-                "deliveries": described(NUMBER_SCHEMA, "How many deliveries were made, or would be."),
-                "comments": described(NUMBER_SCHEMA, "How many comments they are about."),
-                "events": described(
-                    answer(dict.fromkeys(BACKFILLED_EVENTS, NUMBER_SCHEMA), optional=BACKFILLED_EVENTS),
+                "deliveries": schema.number("How many deliveries were made, or would be."),
+                "comments": schema.number("How many comments they are about."),
+                "events": schema.described(
+                    schema.answer(
+                        dict.fromkeys(BACKFILLED_EVENTS, schema.NUMBER), optional=BACKFILLED_EVENTS
+                    ),
                     "How many of each event.",
                 ),
-                "left": described(NUMBER_SCHEMA, "How many are left. A count ends soon after 10,000."),
-                "next_after": described(
-                    or_null(ID_SCHEMA),
-                    "`after` for the next call; null when this one reached the end of the book.",
+                "left": schema.number("How many are left. A count ends soon after 10,000."),
+                "next_after": schema.or_null(
+                    schema.id_("`after` for the next call; null when this one reached the end of the book.")
                 ),
-                "there_already": described(NUMBER_SCHEMA, "Events of which the webhook has a delivery."),
-                "maybe_pruned": described(
-                    NUMBER_SCHEMA, "Events that were left out, because their deliveries may have been pruned."
+                "there_already": schema.number("Events of which the webhook has a delivery."),
+                "maybe_pruned": schema.number(
+                    "Events that were left out, because their deliveries may have been pruned."
                 ),
             }
         ),

@@ -11,7 +11,7 @@ from guestbook.web.api.document import CALLS
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient
 
-LISTS = [address for address, call in CALLS.items() if "limit" in [one["name"] for one in call.query]]
+LISTS = [address for address, call in CALLS.items() if "limit" in call.query]
 LISTS.remove(PENDING)
 
 
