@@ -2,17 +2,15 @@
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
-from jinja2.parser import Parser
 
 from guestbook.lib.template_sandbox.functions import FILTERS, METHODS, TESTS
 from guestbook.lib.template_sandbox.values import BITS, TemplateFault
 
 SOURCE_LIMIT = 8000  # characters of a template
-NESTED = 20  # brackets, signs and blocks in each other: Jinja's parser calls itself a dozen times for each
-TREE_DEPTH = 100  # of the tree that comes of it: 1 + 1 + 1 nests too
+TREE_DEPTH = 100  # of blocks, brackets, signs and dots in each other; 1 + 1 + 1 nests too
 
 COUNTING = "Use loop.index, |length or |join instead of counting in a loop"
 LOOP = "Use a loop: {% for one in list if one.name == 'x' %}"
@@ -58,7 +56,6 @@ CALLS_INSTEAD = {
     "encode": "Leave it out",
 }
 
-T = TypeVar("T")
 # Nothing is ever compiled in it.
 _environment = Environment(trim_blocks=True, lstrip_blocks=True, cache_size=0)
 
@@ -68,42 +65,17 @@ def read(source: str) -> nodes.Template:
     if len(source) > SOURCE_LIMIT:
         raise TemplateFault(f"A template has at most {SOURCE_LIMIT:,} characters.")
     try:
-        template = _Parser(_environment, source).parse()
+        template = _environment.parse(source)
     except TemplateSyntaxError as error:
         said = (error.message or "it cannot be read").rstrip(".")
         raise TemplateFault(f"Line {error.lineno} of the template: {said}.") from None
-    except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError):
+    except RecursionError:
+        raise TemplateFault("The template is too deeply nested.") from None
+    except (MemoryError, SyntaxError, ValueError, OverflowError):
         raise TemplateFault("The template holds what cannot be read, such as a very long number.") from None
     for node in _every(template):
         _check(node)
     return template
-
-
-class _Parser(Parser):
-    """Jinja's parser, which stops at what is nested too deeply, long before Python would stop it."""
-
-    _depth = 0
-
-    def parse_statement(self) -> nodes.Node | list[nodes.Node]:
-        return self._nested(super().parse_statement)
-
-    def parse_condexpr(self) -> nodes.Expr:
-        return self._nested(super().parse_condexpr)
-
-    def parse_not(self) -> nodes.Expr:
-        return self._nested(super().parse_not)
-
-    def parse_unary(self, with_filter: bool = True) -> nodes.Expr:
-        return self._nested(lambda: super(_Parser, self).parse_unary(with_filter))
-
-    def _nested(self, parse: Callable[[], T]) -> T:
-        self._depth += 1
-        if self._depth > 3 * NESTED:  # an expression in brackets counts three times
-            self.fail("it is too deeply nested")
-        try:
-            return parse()
-        finally:
-            self._depth -= 1
 
 
 def _every(template: nodes.Template) -> Iterator[nodes.Node]:
