@@ -140,7 +140,7 @@ def read_observations(data_dir: Path, within: timedelta | None = None) -> dict[s
     """Return all observations by name, or those of the time before now; none from a damaged file."""
     with suppress(OSError, ValueError, TypeError, AttributeError):
         stored = json.loads((data_dir / OBSERVATIONS_FILE).read_text())
-        found = {str(name): Observation(str(text), clock.from_text(at)) for name, (text, at) in stored.items()}
+        found = {name: Observation(str(text), clock.from_text(at)) for name, (text, at) in stored.items()}
         since = clock.now() - within if within else None
         return {name: one for name, one in found.items() if since is None or one.at >= since}
     return {}
