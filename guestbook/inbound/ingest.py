@@ -6,21 +6,17 @@ The pass verifies and parses it later: the sender does not have to wait, and a w
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, exists, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook.lib import body_encoding, clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.verification import verify_signature
-from guestbook.lib.verification.kinds import SignatureScheme
 from guestbook.storage import new_work, source_budget
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import INBOUND, Source
-from guestbook.storage.models.source import scheme_of
 
 MOST_WAITING = 10_000  # unprocessed events of one source
 GENUINE_RESERVE = 2  # times as much may wait for a genuine sender, so strangers cannot keep it out
@@ -49,17 +45,6 @@ class SourceGone(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class ReceivingSource:
-    """The settings of a source that storing needs."""
-
-    source_id: str
-    verify: str
-    header: str | None  # that carries the secret or the signature
-    budget_mb: int
-    scheme: SignatureScheme | None  # of the signature, if the owner has named its header
-
-
-@dataclass(frozen=True, slots=True)
 class PackedRequest:
     """A request as it is stored."""
 
@@ -69,24 +54,22 @@ class PackedRequest:
     size: int  # bytes of the source's budget
 
 
-def find(session: Session, token: str) -> ReceivingSource | None:
-    """Return the source of a URL's token."""
-    columns = Source.id, Source.verify, Source.header, Source.budget_mb, Source.scheme
-    query = select(*columns).where(Source.token == token)
-    row = session.execute(query).one_or_none()
-    return ReceivingSource(*row[:4], scheme_of(row.verify, row.header, row.scheme)) if row else None
+def find(session: Session, token: str) -> Source | None:
+    """Return the source of a URL's token, as it was: a rollback does not read it again."""
+    source = session.scalars(select(Source).where(Source.token == token)).one_or_none()
+    if source is not None:
+        session.expunge(source)
+    return source
 
 
-def pack(
-    source: ReceivingSource, headers: Mapping[str, str], body: bytes, *, proof_key: str
-) -> PackedRequest:
+def pack(source: Source, headers: Mapping[str, str], body: bytes, *, proof_key: str) -> PackedRequest:
     """Return what to store of a request. `proof_key` hashes the secrets in its headers."""
     chosen = kept(headers, source, proof_key)
     payload, encoding = body_encoding.pack(body)
     return PackedRequest(chosen, payload, encoding, source_budget.size_of(json.dumps(chosen), payload))
 
 
-def receive(source: ReceivingSource, packed: PackedRequest, proof_keys: Sequence[str]) -> str:
+def receive(source: Source, packed: PackedRequest, proof_keys: Sequence[str]) -> str:
     """Store one webhook in a transaction of its own, and return its id.
 
     Only if there is no room, verify it first: a genuine sender has a reserve. Raises SourceFull and
@@ -96,13 +79,12 @@ def receive(source: ReceivingSource, packed: PackedRequest, proof_keys: Sequence
         return _insert(source, packed)
     except SourceFull:
         make_room(db.session(), source, packed)
-    row = db.session().get(Source, source.source_id)
-    if row is None:
+    if not db.session().scalar(select(exists().where(Source.id == source.id))):
         raise SourceGone
-    return _insert(source, packed, is_genuine=is_genuine(row, packed, proof_keys))
+    return _insert(source, packed, is_genuine=is_genuine(source, packed, proof_keys))
 
 
-def _insert(source: ReceivingSource, packed: PackedRequest, *, is_genuine: bool = False) -> str:
+def _insert(source: Source, packed: PackedRequest, *, is_genuine: bool = False) -> str:
     try:
         with writing() as session:
             return store(session.connection(), source, packed, is_genuine=is_genuine)
@@ -110,12 +92,12 @@ def _insert(source: ReceivingSource, packed: PackedRequest, *, is_genuine: bool 
         raise SourceGone from None
 
 
-def make_room(session: Session, source: ReceivingSource, packed: PackedRequest) -> None:
+def make_room(session: Session, source: Source, packed: PackedRequest) -> None:
     """Drop the oldest refused events, if there are any, in a transaction of its own."""
-    if source_budget.may_make_room(session.connection(), source.source_id):
+    if source_budget.may_make_room(session.connection(), source.id):
         with writing(session):
             most = source.budget_mb * source_budget.MEGABYTE
-            source_budget.make_room(session.connection(), source.source_id, packed.size, most)
+            source_budget.make_room(session.connection(), source.id, packed.size, most)
 
 
 def is_genuine(source: Source, packed: PackedRequest, proof_keys: Sequence[str]) -> bool:
@@ -128,7 +110,7 @@ def is_genuine(source: Source, packed: PackedRequest, proof_keys: Sequence[str])
 
 def store(
     connection: Connection,
-    source: ReceivingSource,
+    source: Source,
     packed: PackedRequest,
     *,
     is_genuine: bool = False,
@@ -139,38 +121,34 @@ def store(
     A genuine one may use the reserve.
     """
     reserve = GENUINE_RESERVE if is_genuine else 1
-    if _is_full(connection, source.source_id, reserve * MOST_WAITING):
+    if _is_full(connection, source.id, reserve * MOST_WAITING):
         raise SourceFull(f"More than {MOST_WAITING:,} webhooks of this source wait to be processed.")
     most = reserve * source.budget_mb * source_budget.MEGABYTE
-    if not source_budget.take(connection, source.source_id, packed.size, most):
+    if not source_budget.take(connection, source.id, packed.size, most):
         raise SourceFull(
             f"The unverified webhooks of this source fill the {source.budget_mb} MB that they may take."
         )
-    event_id = ids.new()
-    columns = _columns(source, packed, clock.now())
-    connection.execute(insert(INBOUND).values(id=event_id, external_id=external_id, **columns))
-    new_work.note(connection)
-    return event_id
-
-
-def _columns(source: ReceivingSource, packed: PackedRequest, now: datetime) -> dict[str, Any]:
-    return {
-        "source_id": source.source_id,
+    event_id, now = ids.new(), clock.now()
+    columns = {
+        "id": event_id,
+        "source_id": source.id,
+        "external_id": external_id,
         "headers": packed.headers,
         "payload": packed.payload,
         "encoding": packed.encoding,
         "unproven_bytes": packed.size,
-        "status": "new",
-        "attempts": 0,
-        "claims": 0,
         "due_at": now,
         "received_at": now,
     }
+    connection.execute(insert(INBOUND).values(columns))
+    new_work.note(connection)
+    return event_id
 
 
-def kept(headers: Mapping[str, str], source: ReceivingSource, proof_key: str) -> dict[str, str]:
+def kept(headers: Mapping[str, str], source: Source, proof_key: str) -> dict[str, str]:
     """Return the headers to be stored: names in lower case, secrets as proofs, within the limits."""
-    signing = {name.lower() for name in source.scheme.headers} if source.scheme else set()
+    scheme = source.signature_scheme
+    signing = {name.lower() for name in scheme.headers} if scheme else set()
     secret = {(source.header or "").lower()} - signing
     chosen: dict[str, str] = {}
     room = KEPT_HEADERS_LIMIT

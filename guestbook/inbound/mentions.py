@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session
 from guestbook.comments import book, comment_form, submission
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import ingest
-from guestbook.inbound.ingest import ReceivingSource
 from guestbook.inbound.verify_and_decide import Effect, RemoveMention, WriteMention
 from guestbook.lib import clock, ids, page_content
 from guestbook.lib.errors import Refused, Translatable
@@ -138,7 +137,7 @@ def _split(url: str) -> SplitResult | None:
 SOURCE_NAME = "Webmention"
 
 
-def source(session: Session) -> ReceivingSource:
+def source(session: Session) -> Source:
     """Return the source of all webmentions. The first webmention adds it."""
     if found := ingest.find(session, MENTIONS_TOKEN):
         return found
@@ -153,12 +152,12 @@ def source(session: Session) -> ReceivingSource:
     return ingest.find(session, MENTIONS_TOKEN) or source(session)
 
 
-def store(session: Session, receiver: ReceivingSource, request: MentionRequest) -> str:
+def store(session: Session, receiver: Source, request: MentionRequest) -> str:
     """Store it and return its id, in the caller's transaction; raises SourceFull.
 
     One that still waits is not stored again: it is due now, and reads the page as it is then.
     """
-    before = _earlier(session, receiver.source_id, request.key)
+    before = _earlier(session, receiver.id, request.key)
     if before and before.status == "new":
         connection, now = session.connection(), clock.now()
         waiting = (InboundEvent.id == before.id) & InboundEvent.claimed_by.is_(None)
@@ -171,7 +170,7 @@ def store(session: Session, receiver: ReceivingSource, request: MentionRequest) 
     return ingest.store(session.connection(), receiver, packed, external_id=request.key)
 
 
-def make_room(session: Session, receiver: ReceivingSource, request: MentionRequest) -> None:
+def make_room(session: Session, receiver: Source, request: MentionRequest) -> None:
     """Drop the oldest finished ones, in a transaction of its own."""
     ingest.make_room(session, receiver, ingest.pack(receiver, {}, request.body, proof_key=""))
 

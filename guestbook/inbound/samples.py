@@ -5,7 +5,7 @@ nowhere.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -16,23 +16,22 @@ from sqlalchemy.orm import Session
 
 from guestbook.comments.comment_form import Draft
 from guestbook.inbound import ingest, verify_and_decide
-from guestbook.inbound.ingest import SourceGone
 from guestbook.inbound.senders import SENDER_PRESETS
 from guestbook.inbound.verify_and_decide import InboundDecision, ReceivedEvent, WriteComment
 from guestbook.lib import VERSION, clock, ids, validate
 from guestbook.lib.errors import Refused, only_here
 from guestbook.lib.verification import verify_signature
 from guestbook.lib.verification.verify_signature import Unsignable
+from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.settings import Settings
-from guestbook.storage.database import db
 from guestbook.storage.models import InboundEvent, Source
-from guestbook.storage.models.source import UNREADABLE_SOURCE, scheme_of
+from guestbook.storage.models.source import UNREADABLE_SOURCE
 
 _LIGHTHOUSE = "https://github.com/ada/lighthouse"
 _REPO = {"full_name": "ada/lighthouse", "html_url": _LIGHTHOUSE}
 _ADA = {"login": "ada", "html_url": "https://github.com/ada"}
 _GITHUB_EVENT = "x-github-event"
-_HOME = "https://other.example/comments/0198c0ffee0000000000000000000001"
+_OTHER_BOOK = "https://other.example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +86,10 @@ _GITHUB = (
         compare=f"{_LIGHTHOUSE}/compare/1…2",
     ),
     _github(
-        "pull_request",
-        action="closed",
-        pull_request=_numbered("pull", 8, "A brighter lamp", merged=True),
+        "pull_request", action="closed", pull_request=_numbered("pull", 8, "A brighter lamp", merged=True)
     ),
     _github(
-        "release",
-        action="published",
-        release={"name": "1.0", "html_url": f"{_LIGHTHOUSE}/releases/1.0"},
+        "release", action="published", release={"name": "1.0", "html_url": f"{_LIGHTHOUSE}/releases/1.0"}
     ),
     _github("star", action="created"),
     _github(
@@ -165,22 +160,8 @@ _DISCORD = _json(
 )
 _GUESTBOOK_EVENT = _json(
     "guestbook",
-    {
-        "type": "comment.published",
-        "timestamp": "2026-01-31T23:59:59.123Z",
-        "data": {
-            "comment": {
-                "id": "0198c0ffee0000000000000000000001",
-                "name": "Grace",
-                "website": None,
-                "message": "We came by on the way to the lighthouse.",
-                "status": "published",
-                "url": _HOME,
-                "created_at": "2026-01-31T23:59:59.123Z",
-            },
-            "guestbook": {"title": "The other book", "url": "https://other.example"},
-        },
-    },
+    EVENTS["comment.published"].example()
+    | {"data": EVENTS["comment.published"].sample_data(_OTHER_BOOK)},
     x_guestbook_event="comment.published",
 )
 _STRIPE = _json(
@@ -235,6 +216,12 @@ SENDERS = {  # by the kind of verification
 }
 
 
+NEW_HEADERS = {  # of a sender, with a GUID that is new in each request
+    "github": ("x-github-delivery",),
+    "gitea": ("x-gitea-delivery", "x-github-delivery"),
+    "gitlab": ("idempotency-key", "x-gitlab-event-uuid"),
+    "shopify": ("x-shopify-webhook-id",),
+}
 SAMPLE_AGENT = f"guestbook/{VERSION} (sample event)"  # so that the owner recognizes it in the inbox
 OF_UNKNOWN_SENDERS = ("plain", *(name for name in SAMPLES if name not in ("plain", "gitea")))
 BUILT_IN = (
@@ -267,31 +254,29 @@ def send_sample(source: Source, settings: Settings, event: str | None = None) ->
     with only_here():
         sample = known[validate.one_of(known, name, field="event", noun="sample")]
     headers, body = sample_request(source, sample, ids.new(), clock.now())
-    receiving = ingest.find(db.session(), source.token)
-    if receiving is None:
-        raise SourceGone
-    packed = ingest.pack(receiving, headers, body, proof_key=settings.secret_key)
-    return ingest.receive(receiving, packed, settings.secret_keys)
+    packed = ingest.pack(source, headers, body, proof_key=settings.secret_key)
+    return ingest.receive(source, packed, settings.secret_keys)
 
 
 def sample_request(
     source: Source, sample: SampleEvent, new_id: str, now: datetime
 ) -> tuple[dict[str, str], bytes]:
     """Return headers and body as the sender would send them now, with an id of their own; raises Refused."""
-    made = NEW_PARTS.get(sample.sender, _unchanged)(sample, new_id, now)
+    body = json.dumps(sample.payload | _new_fields(sample, new_id, now)).encode()
+    new_headers = dict.fromkeys(NEW_HEADERS.get(sample.sender, ()), ids.guid(new_id))
     try:
         proof = verify_signature.sign_request(
             source.verify,
             source.secret,
-            made.body,
+            body,
             event_id=new_id,
             seconds=int(now.timestamp()),
             header=source.header,
-            scheme=scheme_of(source.verify, source.header, source.scheme),
+            scheme=source.signature_scheme,
         )
     except Unsignable as error:
         raise Refused(str(error)) from None
-    return {**made.headers, "user-agent": SAMPLE_AGENT, **proof}, made.body
+    return {**sample.headers, **new_headers, "user-agent": SAMPLE_AGENT, **proof}, body
 
 
 def _senders(verify: str, header: str | None) -> tuple[str, ...]:
@@ -306,49 +291,19 @@ def _senders(verify: str, header: str | None) -> tuple[str, ...]:
     return SENDERS.get(verify, OF_UNKNOWN_SENDERS)
 
 
-def _unchanged(sample: SampleEvent, _new_id: str, _now: datetime) -> SampleEvent:
-    return sample
-
-
-def _with_headers(*names: str) -> Callable[[SampleEvent, str, datetime], SampleEvent]:
-    """Return what gives these headers a new GUID."""
-
-    def made(sample: SampleEvent, new_id: str, _now: datetime) -> SampleEvent:
-        return replace(sample, headers=sample.headers | dict.fromkeys(names, ids.guid(new_id)))
-
-    return made
-
-
-def _stripe(sample: SampleEvent, new_id: str, now: datetime) -> SampleEvent:
-    return _with_fields(sample, id=f"evt_{new_id}", created=int(now.timestamp()))
-
-
-def _slack(sample: SampleEvent, new_id: str, now: datetime) -> SampleEvent:
-    return _with_fields(sample, event_id=f"Ev{new_id}", event_time=int(now.timestamp()))
-
-
-def _guestbook(sample: SampleEvent, new_id: str, now: datetime) -> SampleEvent:
-    """The comment is new too, or the book would take it for one that it has."""
-    data, moment = sample.payload["data"], clock.to_text(now)
-    place = data["comment"]["url"].rpartition("/")[0]
-    comment = {**data["comment"], "id": new_id, "url": f"{place}/{new_id}", "created_at": moment}
-    return _with_fields(sample, timestamp=moment, data={**data, "comment": comment})
-
-
-def _with_fields(sample: SampleEvent, **fields: Any) -> SampleEvent:
-    return replace(sample, payload=sample.payload | fields)
-
-
-# What is new in each request of a sender. Where it has an id, two samples are two events.
-NEW_PARTS: dict[str, Callable[[SampleEvent, str, datetime], SampleEvent]] = {
-    "github": _with_headers("x-github-delivery"),
-    "gitea": _with_headers("x-gitea-delivery", "x-github-delivery"),
-    "gitlab": _with_headers("idempotency-key", "x-gitlab-event-uuid"),
-    "shopify": _with_headers("x-shopify-webhook-id"),
-    "stripe": _stripe,
-    "slack": _slack,
-    "guestbook": _guestbook,
-}
+def _new_fields(sample: SampleEvent, new_id: str, now: datetime) -> dict[str, Any]:
+    """Return what is new in the payload. Where it has an id, two samples are two events."""
+    seconds, moment = int(now.timestamp()), clock.to_text(now)
+    if sample.sender == "stripe":
+        return {"id": f"evt_{new_id}", "created": seconds}
+    if sample.sender == "slack":
+        return {"event_id": f"Ev{new_id}", "event_time": seconds}
+    if sample.sender == "guestbook":  # the comment is new too, or the book would take it for one that it has
+        data = sample.payload["data"]
+        url = f"{data['comment']['url'].rpartition('/')[0]}/{new_id}"
+        comment = {**data["comment"], "id": new_id, "url": url, "created_at": moment}
+        return {"timestamp": moment, "data": {**data, "comment": comment}}
+    return {}
 
 
 EVENTS_TRIED = 5  # until one gives a comment: each may take half a second

@@ -25,7 +25,7 @@ from guestbook.outbound.webhook_shapes import ERASED_SCHEMA
 from guestbook.settings import Settings
 from guestbook.storage.models import Bin, BinRequest, InboundEvent, Source
 from guestbook.storage.models.delivery import QUEUE_STATUSES
-from guestbook.storage.models.source import ACTIONS, MENTIONS, VERIFY, scheme_of
+from guestbook.storage.models.source import ACTIONS, MENTIONS, VERIFY
 
 SCHEME_PROPERTIES: Schema = {name: SOURCE_FIELDS[name].described for name in SCHEME_DEFAULTS}
 SOURCE_SCHEMA: Schema = {
@@ -167,7 +167,7 @@ def bin_request_in_full(row: BinRequest, check: Check) -> dict[str, Any]:
 
 def _scheme(row: Source) -> dict[str, Any] | None:
     """Return how its sender signs, with the defaults filled in, as a request may have it."""
-    scheme = scheme_of(row.verify, row.header, row.scheme)
+    scheme = row.signature_scheme
     if scheme is None:
         return None
     hash_name = {} if scheme.hash_name == ED25519 else {"hash": scheme.hash_name}

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import TooManyRequests
 
 from guestbook.inbound import ingest, senders
-from guestbook.inbound.ingest import PackedRequest, ReceivingSource, SourceFull, SourceGone
+from guestbook.inbound.ingest import PackedRequest, SourceFull, SourceGone
 from guestbook.lib import ids
 from guestbook.lib.verification.kinds import ED25519
 from guestbook.storage.database import db
@@ -44,27 +44,27 @@ def greet(token: str) -> ResponseReturnValue:
     return Response("This address takes webhooks, by POST.\n", mimetype="text/plain")
 
 
-def _source(token: str) -> ReceivingSource:
+def _source(token: str) -> Source:
     source = ingest.find(db.session(), token) if ids.URL_TOKEN.fullmatch(token) else None
     return source if source is not None else abort(404)
 
 
-def _handshake(source: ReceivingSource, packed: PackedRequest, body: bytes) -> ResponseReturnValue | None:
+def _handshake(source: Source, packed: PackedRequest, body: bytes) -> ResponseReturnValue | None:
     """Return the answer that Slack, Zoom or Discord wants at once; those of the last two need a proof."""
     if source.verify == "slack" and (challenge := senders.slack_challenge(body)) is not None:
         return Response(challenge, mimetype="text/plain")
-    header = source.scheme.header.lower() if source.scheme else ""
+    scheme = source.signature_scheme
+    header = scheme.header.lower() if scheme else ""
     is_discord = source.verify == ED25519 and header == senders.DISCORD_HEADER
     zoom = senders.zoom_challenge(body) if source.verify == "hmac" else None
     if not is_discord and zoom is None:
         return None
-    row = db.session().get(Source, source.source_id) or abort(404)
-    if row.is_unreadable:
+    if source.is_unreadable:
         abort(503, "The book cannot prove the sender now.")
-    if not ingest.is_genuine(row, packed, request_context.settings().secret_keys):
+    if not ingest.is_genuine(source, packed, request_context.settings().secret_keys):
         return _unproven() if is_discord else None
     if zoom is not None:
-        return jsonify(senders.zoom_answer(zoom, row.secret or ""))
+        return jsonify(senders.zoom_answer(zoom, source.secret or ""))
     answer = senders.discord_answer(body)
     return jsonify(answer) if answer else ("", 204)
 

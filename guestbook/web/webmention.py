@@ -11,13 +11,13 @@ from werkzeug.exceptions import TooManyRequests
 
 from guestbook.auth import rate_limit
 from guestbook.inbound import mention_pages, mentions
-from guestbook.inbound.ingest import ReceivingSource, SourceFull
+from guestbook.inbound.ingest import SourceFull
 from guestbook.inbound.mentions import MentionRequest
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused, Translatable
 from guestbook.lib.text import clean_line
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Comment, InboundEvent
+from guestbook.storage.models import Comment, InboundEvent, Source
 from guestbook.web import request_context
 from guestbook.web.error_pages import NOTHING_STORED
 from guestbook.web.template_filters import translated
@@ -107,7 +107,7 @@ def _store(mention: MentionRequest) -> str:
         raise TooManyRequests(MANY_MENTIONS_WAIT, retry_after=NO_ROOM_RETRY_AFTER) from None
 
 
-def _insert(receiver: ReceivingSource, mention: MentionRequest) -> str:
+def _insert(receiver: Source, mention: MentionRequest) -> str:
     with writing() as session:
         key, address, now = request_context.settings().secret_key, request.remote_addr or "", clock.now()
         if wait := rate_limit.take_of(

@@ -118,6 +118,6 @@ def test_a_source_that_is_full_or_gone_is_said_to_be(monkeypatch: pytest.MonkeyP
     with pytest.raises(Refused, match="webhooks of this source wait to be processed"):
         samples.send_sample(find(row), factories.settings())
     db.session.expunge_all()
-    gone = Source(verify="github", secret="s3", action="log", token="gone")
+    gone = Source(id="0" * 32, verify="github", secret="s3", action="log", budget_mb=50)
     with pytest.raises(Refused, match="has just been deleted"):
         samples.send_sample(gone, factories.settings())

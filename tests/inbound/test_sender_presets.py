@@ -20,7 +20,6 @@ from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 from guestbook.lib.verification.verify_signature import Unsignable, Verdict
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
-from guestbook.storage.models.source import scheme_of
 from tests.support import factories
 
 KEY = "the application's secret key"
@@ -156,7 +155,9 @@ def test_what_it_would_take_to_sign_is_nowhere_in_what_is_stored(name: str) -> N
 @pytest.mark.parametrize("name", SENDER_PRESETS)
 def test_the_book_signs_as_the_sender_does(name: str) -> None:
     preset, key = SENDER_PRESETS[name], PUBLIC if name == "discord" else SECRET
-    scheme = scheme_of(preset.verify, preset.header, senders.settings_of(name))
+    scheme = Source(
+        verify=preset.verify, header=preset.header, scheme=senders.settings_of(name)
+    ).signature_scheme
     given = {"event_id": "msg_1", "seconds": now(), "header": preset.header, "scheme": scheme}
     if name == "discord":
         with pytest.raises(Unsignable, match="only its sender has the private key"):
@@ -171,7 +172,7 @@ def test_the_book_signs_as_the_sender_does(name: str) -> None:
 
 @pytest.mark.parametrize("verify", VERIFICATION_KINDS)
 def test_the_book_signs_for_every_kind_or_says_why_not(verify: str) -> None:
-    scheme = scheme_of(verify, "X-Sign", {})
+    scheme = Source(verify=verify, header="X-Sign").signature_scheme
     given = {"event_id": "msg_1", "seconds": now(), "header": "X-Sign", "scheme": scheme}
     if verify == "ed25519":
         assert verify_signature.hindrance(verify, PUBLIC)

@@ -61,6 +61,14 @@ class Source(Base):
         """Whether the book has added it by itself, for webmentions."""
         return self.action == MENTIONS
 
+    @property
+    def signature_scheme(self) -> SignatureScheme | None:
+        """Return how the sender signs; None where its kind says it."""
+        kind = VERIFICATION_KINDS.get(self.verify)
+        if kind is None or not kind.has_scheme or not self.header:
+            return None
+        return SignatureScheme.of(self.header, self.scheme or {}, is_ed25519=self.verify == ED25519)
+
     def url(self, base_url: str) -> str:
         """Return the URL to give away."""
         return f"{base_url}/webmention" if self.is_built_in else f"{base_url}/hooks/{self.token}"
@@ -102,20 +110,12 @@ class Source(Base):
             body,
             received_at,
             header=self.header,
-            scheme=scheme_of(self.verify, self.header, self.scheme),
+            scheme=self.signature_scheme,
             proof_keys=proof_keys,
         )
 
 
 bind_secrets(Source)
-
-
-def scheme_of(verify: str, header: str | None, stored: Mapping[str, str] | None) -> SignatureScheme | None:
-    """Return how the sender signs, from the columns of a source; None where its kind says it."""
-    kind = VERIFICATION_KINDS.get(verify)
-    if kind is None or not kind.has_scheme or not header:
-        return None
-    return SignatureScheme.of(header, stored or {}, is_ed25519=verify == ED25519)
 
 
 class SeenSignature(Base):

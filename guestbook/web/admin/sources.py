@@ -19,7 +19,7 @@ from guestbook.queries import statistics, webhook_status
 from guestbook.storage import source_budget
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
-from guestbook.storage.models.source import MENTIONS, scheme_of
+from guestbook.storage.models.source import MENTIONS
 from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import responses, secret_pages
 from guestbook.web.admin.row_actions import RowActions
@@ -264,7 +264,7 @@ def _page(source: Source, **more: object) -> str:
         overlaps=secret_pages.OVERLAPS,
         mark=secret_pages.mark(source),
         verification=VERIFICATION_KINDS[source.verify],
-        scheme=scheme_of(source.verify, source.header, source.scheme),
+        scheme=source.signature_scheme,
         action=ACTION_WORDS[source.action][0],
         preset=sources.preset_name(source.template),
         taken=source_budget.taken(source),
