@@ -24,6 +24,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import AuditEntry, Comment, Delivery, InboundEvent
 
 LONGEST_OVERLAP = 30 * 24  # hours
+F = TypeVar("F", bound=Callable[..., Any])
 Q = TypeVar("Q", AuditEntry, Comment, Delivery, InboundEvent)
 Column = str | Callable[[Any], object]  # the name of an attribute, with dots, or a function of the row
 
@@ -123,13 +124,7 @@ def add_rotation(
     @noun.group.command(f"rotate-{kind.what}", help=help_text)
     @row_lookup.id_argument
     @given
-    @click.option(
-        "--overlap-hours",
-        type=FiniteRange(0, LONGEST_OVERLAP),
-        default=24,
-        show_default=True,
-        help=f"How long the old {kind.what} {is_valid} beside the new one.",
-    )
+    @_overlap_option(kind, is_valid)
     @output.as_json
     def rotation(id_: str, overlap_hours: float, as_json: bool, **option: str | None) -> None:
         (value,) = option.values()
@@ -139,10 +134,19 @@ def add_rotation(
             # What was given is not printed again.
             made: Any = {kind.field: getattr(row, kind.field)} if kind is KEY or not value else {}
             facts = noun.facts(row) | made
-        new = f"The new {kind.shown}"
-        said = f"{new}: {made[kind.field]}" if made else f"{new} is set."
+        new = f": {made[kind.field]}" if made else " is set."
         end = f"beside it until {facts[kind.old_end]}" if overlap_hours else "no more"
-        output.print_done(f"{said}\nThe old one {is_valid} {end}.", facts, as_json)
+        output.print_done(f"The new {kind.shown}{new}\nThe old one {is_valid} {end}.", facts, as_json)
+
+
+def _overlap_option(kind: Rotation, is_valid: str) -> Callable[[F], F]:
+    return click.option(
+        "--overlap-hours",
+        type=FiniteRange(0, LONGEST_OVERLAP),
+        default=24,
+        show_default=True,
+        help=f"How long the old {kind.what} {is_valid} beside the new one.",
+    )
 
 
 def add_deletion(
