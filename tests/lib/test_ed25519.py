@@ -87,16 +87,8 @@ def test_what_is_no_public_key_verifies_nothing(public: bytes) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "whsk_",
-        KEY[5:],
-        KEY[:-1],
-        KEY + "\n",
-        KEY[:-8],
-        KEY + "AAAA",
-        "WHSK_" + KEY[5:],
-        "whsk_ключ",
-        PUBLIC_KEY,
+        *("", "whsk_", KEY[5:], KEY[:-1], KEY + "\n", KEY[:-8], KEY + "AAAA", "WHSK_" + KEY[5:]),
+        *("whsk_ключ", PUBLIC_KEY),
     ],
 )
 def test_what_is_no_private_key_is_refused(text: str) -> None:

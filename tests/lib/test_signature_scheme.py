@@ -7,6 +7,7 @@ import itertools
 import re
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,6 +25,7 @@ from guestbook.lib.verification.kinds import (
     SignatureScheme,
 )
 from guestbook.lib.verification.verify_signature import Verdict, verify
+from tests.lib.test_ed25519 import RFC_8032
 
 MOMENT = datetime(2021, 2, 25, 15, 2, 10, tzinfo=UTC)
 SECONDS = "1614265330"  # the same
@@ -88,10 +90,8 @@ def test_every_scheme_proves_what_it_signed_and_nothing_else(scheme: SignatureSc
     assert not verified(scheme, headers, BODY + b"\n").ok
     other = "00" * 32 if scheme.hash_name == ED25519 else "another"
     assert not verified(scheme, headers, BODY, other).ok
-    assert (
-        "the previous secret"
-        in verified(scheme, headers, BODY, other, PUBLIC if scheme.hash_name == ED25519 else SECRET).sentence
-    )
+    known = PUBLIC if scheme.hash_name == ED25519 else SECRET
+    assert "the previous secret" in verified(scheme, headers, BODY, other, known).sentence
     if scheme.timestamp_header:
         assert not verified(scheme, {**headers, "x-time": str(int(SECONDS) + 1)}).ok
 
@@ -116,51 +116,21 @@ def test_the_vectors_of_hmac(hash_name: str, signature: str) -> None:
     assert verified(scheme, {"x-signature": signature.upper()}, body, "Jefe").ok
 
 
-@pytest.mark.parametrize(
-    ("key", "body", "signature"),
-    [
-        (
-            "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
-            "",
-            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b"
-            "d25bf5f0595bbe24655141438e7a100b",
-        ),
-        (
-            "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
-            "72",
-            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c"
-            "387b2eaeb4302aeeb00d291612bb0c00",
-        ),
-        (
-            "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
-            "af82",
-            "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc659"
-            "4a7c15e9716ed28dc027beceea1ec40a",
-        ),
-    ],
-)
-def test_the_vectors_of_ed25519(key: str, body: str, signature: str) -> None:
-    """From RFC 8032, section 7.1."""
+@pytest.mark.parametrize("vector", RFC_8032)
+def test_the_vectors_of_ed25519(vector: str) -> None:
+    _, key, body, signature = RFC_8032[vector]
     scheme = SignatureScheme("X-Signature", ED25519)
     headers = {"x-signature": signature}
     for written in (key, key.upper(), base64.b64encode(bytes.fromhex(key)).decode()):
-        assert verified(scheme, headers, bytes.fromhex(body), written).ok
-    assert not verified(scheme, headers, bytes.fromhex(body) + b"\0", key).ok
+        assert verified(scheme, headers, body, written).ok
+    assert not verified(scheme, headers, body + b"\0", key).ok
     wrong = signature[:-2] + ("01" if signature.endswith("00") else "00")
-    assert not verified(scheme, {"x-signature": wrong}, bytes.fromhex(body), key).ok
-
-
-def test_discords_way_to_sign() -> None:
-    headers = sent(DISCORD, b'{"type":1}')
-    assert verified(DISCORD, headers, b'{"type":1}').ok
-    assert not verified(DISCORD, headers, b'{"type":2}').ok
+    assert not verified(scheme, {"x-signature": wrong}, body, key).ok
 
 
 @pytest.mark.parametrize("late", [0, 60, -60, 61, -61, 86_400])
 def test_the_tolerance_is_that_of_the_scheme_and_the_time_of_receipt_counts(late: int) -> None:
-    scheme = SignatureScheme(
-        "X-Signature", timestamp_header="X-Time", tolerance=60, content="{timestamp}.{body}"
-    )
+    scheme = replace(TIMED, tolerance=60)
     verdict = verified(scheme, sent(scheme), received_at=MOMENT + timedelta(seconds=late))
     assert verdict.ok == (abs(late) <= 60)
     assert verdict.ok or "at most 60 are allowed" in verdict.sentence
@@ -192,12 +162,6 @@ def test_no_digit_moves_between_timestamp_and_body() -> None:
 )
 def test_a_senseless_timestamp_is_refused_even_when_it_was_signed(timestamp: str) -> None:
     assert not verified(TIMED, sent(TIMED, timestamp=timestamp)).ok
-
-
-def test_a_missing_timestamp_has_a_sentence() -> None:
-    headers = sent(TIMED)
-    del headers["x-time"]
-    assert verified(TIMED, headers).sentence == "There is no header X-Time."
 
 
 @pytest.mark.parametrize("scheme", [PLAIN, TIMED, SignatureScheme("X-Signature", encoding="base64"), DISCORD])
@@ -259,7 +223,6 @@ def test_a_megabyte_in_a_header_takes_no_time(piece: str) -> None:
 def test_what_is_missing_or_garbled_in_the_column_becomes_the_default() -> None:
     assert SignatureScheme.of("X-Signature", {}, is_ed25519=False) == PLAIN
     assert SignatureScheme.of("X-Signature", {"(not JSON)": "{", "tolerance": "x"}, is_ed25519=False) == PLAIN
-    odd = SignatureScheme.of(
-        "X-Signature", {"hash": "md5", "encoding": "base32", "content": ""}, is_ed25519=False
-    )
+    columns = {"hash": "md5", "encoding": "base32", "content": ""}
+    odd = SignatureScheme.of("X-Signature", columns, is_ed25519=False)
     assert not verified(odd, sent(PLAIN)).ok

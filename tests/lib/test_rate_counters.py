@@ -1,10 +1,18 @@
-"""A rate limit: no window of its length sees more attempts begin, however late after the claim they begin."""
+"""A limit holds in any window of time."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.lib.rate_counters import BEGIN_WITHIN, LONGEST_ROOM_WAIT, STATEMENT_SKEW, RateLimit, SlidingLog
+from guestbook.lib import rate_counters
+from guestbook.lib.rate_counters import (
+    BEGIN_WITHIN,
+    LONGEST_ROOM_WAIT,
+    STATEMENT_SKEW,
+    RateLimit,
+    SlidingLog,
+    WindowCounter,
+)
 
 START = 1_769_860_800.0  # seconds since 1970
 LIMITS = st.builds(RateLimit, st.integers(1, 8), st.sampled_from((1, 60)))
@@ -102,3 +110,21 @@ def test_a_limit_is_read(written: str, limit: tuple[int, int]) -> None:
 def test_another_limit_is_refused_with_examples(written: str) -> None:
     with pytest.raises(ValueError, match=r"from 1 to 10,000 per second or per minute, such as 5/s or 30/m"):
         RateLimit.read(written)
+
+
+def test_so_many_are_let_through_and_then_none_until_the_stretch_ends() -> None:
+    counter = WindowCounter(2, 60)
+    assert counter.take("one", 100) == (1, 60)
+    assert counter.take("one", 110) == (0, 50)
+    assert counter.take("one", 120) == (-1, 40)
+    assert counter.take("one", 159.5) == (-1, 0.5)
+    assert counter.take("one", 160) == (1, 60)
+
+
+def test_names_are_counted_apart_and_forgotten_when_there_are_many() -> None:
+    counter = WindowCounter(1, 60)
+    assert counter.take("one", 0).left == counter.take("two", 0).left == 0
+    for number in range(rate_counters.MOST_NAMES):
+        counter.take(str(number), 100)
+    assert len(counter._counts) == rate_counters.MOST_NAMES
+    assert counter.take("0", 101).left == -1
