@@ -27,7 +27,9 @@ class Counts:
     retried: int = 0
     refused: int = 0  # not genuine or not readable: the sender's error
     failed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the source's name and id: ours
-    log_lines: list[tuple[str, dict[str, object]]] = field(default_factory=list)  # logged after the commit
+    log_lines: list[tuple[str, dict[str, str | None]]] = field(
+        default_factory=list
+    )  # logged after the commit
 
     @property
     def all_failed(self) -> int:
@@ -51,27 +53,21 @@ class Counts:
             self.failed[source.name, source.id] += 1
         else:
             self.refused += 1
-        what = decision.metadata.event or "an event"
         fate = f"{decision.fate}. {decision.error}" if decision.error else f"processed. {note or ''}".rstrip()
-        fields: dict[str, object] = {
-            "inbound_event_id": event_id,
-            "source_id": source.id,
-            "event": decision.metadata.event,
-        }
-        self.log_lines.append((f"{event_id} {what} of {source.name}: {fate}", fields))
+        event = decision.metadata.event
+        fields = {"inbound_event_id": event_id, "source_id": source.id, "event": event}
+        self.log_lines.append((f"{event_id} {event or 'an event'} of {source.name}: {fate}", fields))
 
 
+@dataclass
 class Inbox:
     """The part of a pass that processes inbound events, if there are any."""
 
-    def __init__(
-        self, engine: Engine, settings: Settings, *, threads: bool = True, limit: TimeLimit = NO_LIMIT
-    ) -> None:
-        self._engine = engine
-        self._settings = settings
-        self._threads = threads
-        self._limit = limit
-        self._processor: Processor | None = None
+    engine: Engine
+    settings: Settings
+    threads: bool = True
+    limit: TimeLimit = NO_LIMIT
+    _processor: "Processor | None" = None
 
     @property
     def counts(self) -> Counts:
@@ -85,22 +81,19 @@ class Inbox:
 
     def next_due(self) -> datetime | None:
         """Return when something of an enabled source is due, or comes due as its lease ends."""
-        return poller.next_inbound_due(self._engine)
+        return poller.next_inbound_due(self.engine)
 
     def drain(self, *, until: float, stop: StopFlag) -> bool:
         """Process what is due, as `Processor.drain`; return whether there may be more."""
         if self._processor is None:
             if not self.anything_due(clock.now()):
                 return False
-            self._processor = self._new_processor()
+            from guestbook.inbound.processor import Processor
+
+            self._processor = Processor(self.engine, self.settings, threads=self.threads, limit=self.limit)
         return self._processor.drain(until=until, stop=stop)
 
     def close(self) -> None:
         """Wait for the pages that are being read, and give back what was not started."""
         if self._processor:
             self._processor.close()
-
-    def _new_processor(self) -> "Processor":
-        from guestbook.inbound.processor import Processor
-
-        return Processor(self._engine, self._settings, threads=self._threads, limit=self._limit)

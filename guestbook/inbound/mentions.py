@@ -112,17 +112,10 @@ def _fault(url: str, name: str, limit: int) -> str | None:
 
 def _path_below(url: str, base_url: str) -> str | None:
     """Return the path of a page of this book's site, as seen from the book; None on other sites."""
-    theirs, ours = _split(url), _split(base_url)
-    if theirs is None or ours is None or _site(theirs) != _site(ours):
-        return None
-    path, below = theirs.path, ours.path.rstrip("/")
-    is_below = path == below or path.startswith(f"{below}/")
-    return path.removeprefix(below) if is_below else None
-
-
-def _site(parts: SplitResult) -> tuple[str | None, int | None]:
-    default = 443 if parts.scheme == "https" else 80
-    return parts.hostname, None if parts.port == default else parts.port
+    theirs, ours = (urlsplit(page_content.normal_address(one)) for one in (url, base_url))
+    below = ours.path.rstrip("/")
+    is_below = theirs.netloc == ours.netloc and f"{theirs.path}/".startswith(f"{below}/")
+    return theirs.path.removeprefix(below) if is_below else None
 
 
 def _split(url: str) -> SplitResult | None:

@@ -160,8 +160,7 @@ _DISCORD = _json(
 )
 _GUESTBOOK_EVENT = _json(
     "guestbook",
-    EVENTS["comment.published"].example()
-    | {"data": EVENTS["comment.published"].sample_data(_OTHER_BOOK)},
+    EVENTS["comment.published"].example() | {"data": EVENTS["comment.published"].sample_data(_OTHER_BOOK)},
     x_guestbook_event="comment.published",
 )
 _STRIPE = _json(

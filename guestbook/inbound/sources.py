@@ -76,7 +76,6 @@ class SourceFields:
         "Secret",
         "The secret that the sender shows. Stripe, Slack, Shopify, Meta and other guestbooks create it, and "
         "Discord shows a public key. Without it a new one is made, or the present one stays.",
-        str,
         schema={"type": "string", "minLength": 1, "maxLength": SECRET_LIMIT},
         attributes=fields.CODE_INPUT,
     )
@@ -85,7 +84,6 @@ class SourceFields:
         "Header with the signature or the token",
         f"The header with the signature, or with the token: {TOKEN_HEADER} by default. GitLab sends "
         "X-Gitlab-Token; some send Authorization.",
-        str,
         schema={"type": "string", "maxLength": HEADER_LIMIT},
         attributes=fields.EXACT_INPUT,
     )
@@ -108,7 +106,6 @@ class SourceFields:
         SCHEME_DEFAULTS["prefix"],
         "Prefix",
         "The text before the signature, such as sha256=. Leave it empty if there is none.",
-        str,
         schema={"type": "string", "maxLength": 20},
         attributes=fields.EXACT_INPUT,
     )
@@ -123,7 +120,6 @@ class SourceFields:
         SCHEME_DEFAULTS["timestamp_header"],
         "Header with the timestamp",
         "The header with the signed time, if there is one.",
-        str,
         schema={"type": "string", "maxLength": HEADER_LIMIT},
         attributes=fields.EXACT_INPUT,
     )
@@ -131,7 +127,6 @@ class SourceFields:
         SCHEME_DEFAULTS["tolerance"],
         "Tolerance in seconds",
         f"How far the signed time may be from the receipt, {TOLERANCE} by default. In seconds.",
-        str,
         schema={"type": "integer", "minimum": 1, "maximum": LONGEST_TOLERANCE},
         attributes=fields.NUMBER_INPUT,
     )
@@ -146,7 +141,6 @@ class SourceFields:
         "Template",
         "A Jinja template with payload, event, action, sender and source. Its text becomes the message; no "
         "text means no comment. It may set name and website. Leave it empty for the sender’s preset.",
-        str,
         schema={"type": "string", "maxLength": template_sandbox.SOURCE_LIMIT},
         attributes={"rows": 12, **fields.CODE_INPUT},
     )
@@ -165,7 +159,6 @@ class SourceFields:
         "Megabytes for unverified events",
         f"Megabytes for events that are not verified yet, {BUDGET_MB} by default. Anyone with the URL can "
         "send.",
-        str,
         schema={"type": "integer", "minimum": LEAST_MB, "maximum": MOST_MB},
         attributes=fields.NUMBER_INPUT,
     )

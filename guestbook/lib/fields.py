@@ -44,12 +44,12 @@ class Field:
         return {"description": self.hint or self.label, **self.schema}
 
 
-def line(default: str, label: str, hint: str, check: Check, **more: Any) -> Any:
+def line(default: str, label: str, hint: str, check: Check = str, **more: Any) -> Any:
     """Return the attribute for a text in one line."""
     return _attribute(default, label, hint, check, "line", **more)
 
 
-def area(default: str, label: str, hint: str, check: Check, **more: Any) -> Any:
+def area(default: str, label: str, hint: str, check: Check = str, **more: Any) -> Any:
     """Return the attribute for a text in several lines."""
     return _attribute(default, label, hint, check, "area", **more)
 
