@@ -154,12 +154,6 @@ def test_gone_at_the_end_of_the_schedule_waits_too(app: Flask, hook: str, receiv
     assert factories.one().status == "processed"
 
 
-def test_thanks_and_disable_means_both(hook: str, receiver: Receiver) -> None:
-    answered(receiver, Answer(200, headers={"webhook-delivery": "disable"}))
-    assert factories.one().status == "processed"
-    assert factories.the(Webhook, hook).disabled_reason == "gone"
-
-
 def test_abort_message_fails_that_delivery_at_once_and_only_that(hook: str, receiver: Receiver) -> None:
     answered(receiver, Answer(400, headers={"webhook-delivery": "abort-message"}))
     assert factories.one().status == "failed"

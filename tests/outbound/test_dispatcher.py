@@ -248,16 +248,6 @@ def test_an_idle_look_for_work_takes_no_write_lock(each_book: Book, receiver: Re
     assert writers[True] == 0
 
 
-def test_a_writer_is_never_kept_waiting_by_an_idle_look(book: Book) -> None:
-    """A second connection holds the write lock all the time, so another writer would fail or wait."""
-    book.webhook("http://127.0.0.1:1/")
-    with Poller(book.engine) as poller, database.write(book.engine):
-        began = time.monotonic()
-        assert not poller.anything_due(clock.now())
-        poller.rest(time.monotonic() + 0.2, StopFlag())
-        assert time.monotonic() - began < 10  # a writer would wait for twenty seconds
-
-
 @pytest.mark.parametrize("each_environ", ["sqlite-journal"], indirect=True)
 def test_a_file_that_stays_locked_is_a_database_that_is_away(each_book: Book) -> None:
     """In rollback-journal mode even reading the file's version must wait for a writer that commits."""

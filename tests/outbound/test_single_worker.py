@@ -1,23 +1,8 @@
 """`cron --concurrency 1` needs no thread: where starting one raises, it sends all the same."""
 
-import os
-import sys
-
-from tests.conftest import run
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.receiver import Answer, Receiver
-
-NO_THREADS = """
-import threading
-
-def start(self):
-    raise RuntimeError("can't start new thread")
-
-threading.Thread.start = start
-from guestbook import main
-main()
-"""
 
 
 def test_with_a_concurrency_of_one_a_pass_sends_without_starting_any_thread(
@@ -37,11 +22,3 @@ def test_with_a_concurrency_of_one_a_pass_sends_without_starting_any_thread(
     assert len(receiver.at("/good")) == 20
     assert len(receiver.at("/bad")) == len(each_book.attempts()) - 20
     each_book.check()
-
-
-def test_with_more_it_does_need_them(book: Book, environ: dict[str, str], receiver: Receiver) -> None:
-    book.webhook(receiver.url())
-    book.publish()
-    done = run(sys.executable, "-c", NO_THREADS, "cron", "--concurrency", "2", env={**os.environ, **environ})
-    assert "limits threads" in done.stderr
-    assert receiver.requests == []

@@ -161,39 +161,6 @@ def test_lanes_that_hang_leave_a_quarter_of_the_threads_to_those_that_have_answe
     assert max(work.most[lane] for lane in work.most if lane.startswith("slow")) == 1
 
 
-def test_lanes_that_have_answered_and_begin_to_hang_leave_threads_to_those_that_answer_still(
-    pool: WorkerPool[str, Result], work: Work
-) -> None:
-    pool.load("a", ["a-0"], unreachable=0)
-    collect(pool, 1)
-    assert hang(pool, work, 2 * SIZE, answered_before=True) == SIZE - SIZE // 16
-    pool.load("a", names("a", 9), unreachable=0)
-    assert [result.task for result in collect(pool, 9)] == names("a", 9)
-    assert max(work.most[lane] for lane in work.most if lane.startswith("slow")) == 1
-
-
-def test_what_could_not_be_reached_leaves_threads_to_what_was_not_tried_yet(
-    pool: WorkerPool[str, Result], work: Work
-) -> None:
-    assert hang(pool, work, SIZE, unreachable=1) == SIZE // 2
-    assert hang(pool, work, SIZE, unreachable=PAUSE_AFTER) == 0
-    pool.load("new", names("new", 3), unreachable=0)
-    assert [result.task for result in collect(pool, 3)] == names("new", 3)
-    work.go.set()
-    assert len(collect(pool, 4 * SIZE)) == 4 * SIZE
-
-
-def test_a_lane_that_stops_answering_is_unproven_with_all_that_is_under_way_to_it(
-    pool: WorkerPool[str, Result], work: Work
-) -> None:
-    work.results["first"] = UNREACHABLE
-    pool.load("a", [*names("a", MOST), "first-0", *names("slow", MOST - 1)], unreachable=0)
-    wait_for(lambda: work.under_way["first"] + work.under_way["slow"] == MOST)
-    work.first.set()
-    collect(pool, MOST + 1)
-    assert hang(pool, work, SIZE, unreachable=1) == SIZE // 2 - (MOST - 1)
-
-
 def test_a_new_lane_need_not_wait_for_all_that_hang_before_it(work: Work) -> None:
     pool: WorkerPool[str, Result] = WorkerPool(work, 4)
     for number in range(3):
@@ -350,21 +317,6 @@ def test_limited_ticks_leave_few_rows_to_record_and_to_claim(work: Work) -> None
     assert pool.most_claimed == MAX_QUEUED
     work.go.set()
     collect(pool, 11)
-
-
-def test_waiting_while_requests_are_under_way_ends_when_all_are_done(
-    pool: WorkerPool[str, Result], work: Work
-) -> None:
-    pool.load("slow", ["slow-0", "slow-1"], unreachable=0)
-    pool.load("a", ["a-0"], unreachable=0)
-    wait_for(lambda: len(work.started) == 3)
-    began = time.monotonic()
-    pool.wait_while_sending(0.1)
-    assert time.monotonic() - began >= 0.1, "two were under way"
-    threading.Timer(0.05, work.go.set).start()
-    pool.wait_while_sending(10)
-    assert time.monotonic() - began < 5
-    assert len(pool.collect()) == 3
 
 
 @pytest.mark.parametrize(("of_a_core", "threads"), [(0.1, SIZE), (0.99, FIRST_THREADS)])

@@ -20,19 +20,58 @@ def test_a_comment_says_who_wrote_it_whence_and_with_which_website() -> None:
     )
 
 
-def test_a_held_comment_links_to_its_admin_page_because_the_book_does_not_show_it() -> None:
-    words = wording.of("comment.created", comment(status="held"))
-    assert (words.title, words.link) == ("A comment waits for you in My book", f"{HOME}/admin/comments/1")
+HELD = comment(status="held")
+MODERATION = {"url": f"{HOME}/moderate/0123", "expires_at": "2026-02-07T23:59:59.123Z"}
+WEBHOOK = f"{HOME}/admin/webhooks/{'0' * 31}1"
 
 
-def test_one_that_is_gone_leads_to_the_book() -> None:
-    words = wording.of("comment.deleted", comment())
-    assert (words.title, words.link) == ("A comment was taken out of My book", HOME)
-
-
-def test_an_answer_says_to_whom() -> None:
-    words = wording.of("comment.replied", comment() | {"reply": {"message": "Thanks"}})
-    assert words == Wording("An answer to Ada in My book", "", "Thanks", LINK)
+@pytest.mark.parametrize(
+    ("event", "data", "title", "message", "link"),
+    [
+        ("comment.created", HELD, "A comment waits for you in My book", "Hello", f"{HOME}/admin/comments/1"),
+        (
+            "comment.created",
+            HELD | {"moderation": MODERATION},
+            "A comment waits for you in My book",
+            "Hello",
+            MODERATION["url"],
+        ),
+        ("comment.deleted", comment(), "A comment was taken out of My book", "Hello", HOME),
+        (
+            "comment.replied",
+            comment() | {"reply": {"message": "Thanks"}},
+            "An answer to Ada in My book",
+            "Thanks",
+            LINK,
+        ),
+        (
+            "webhook.disabled",
+            None,
+            "A webhook of Guestbook was disabled",
+            "“Chat”: it has had no success for five days.",
+            WEBHOOK,
+        ),
+        (
+            "webhook.failing",
+            None,
+            "A webhook of Guestbook fails",
+            "“Chat”: The receiver answered 500.",
+            WEBHOOK,
+        ),
+        (
+            "webhook.recovered",
+            None,
+            "A webhook of Guestbook has recovered",
+            "“Chat”: It has had a success again.",
+            WEBHOOK,
+        ),
+    ],
+)
+def test_an_event_has_a_title_a_message_and_a_link(
+    event: str, data: dict[str, Any] | None, title: str, message: str, link: str
+) -> None:
+    words = wording.of(event, data or EVENTS[event].sample_data())
+    assert (words.title, words.message, words.link) == (title, message, link)
 
 
 def test_what_a_source_was_sent_is_shown_by_its_beginning() -> None:
@@ -57,24 +96,6 @@ def test_a_payload_that_was_too_long_to_be_passed_on_says_where_it_is() -> None:
     assert wording.of("inbound.received", data).message.endswith("See https://book.example/admin/inbox/1")
 
 
-def test_the_end_of_a_webhook_says_why() -> None:
-    words = wording.of("webhook.disabled", EVENTS["webhook.disabled"].sample_data())
-    assert words.message == "“Chat”: it has had no success for five days."
-
-
-@pytest.mark.parametrize(
-    ("event", "title", "message"),
-    [
-        ("webhook.failing", "A webhook of Guestbook fails", "“Chat”: The receiver answered 500."),
-        ("webhook.recovered", "A webhook of Guestbook has recovered", "“Chat”: It has had a success again."),
-    ],
-)
-def test_failing_and_recovered_webhooks_are_named(event: str, title: str, message: str) -> None:
-    words = wording.of(event, EVENTS[event].sample_data())
-    assert (words.title, words.message) == (title, message)
-    assert words.link.startswith("https://book.example/admin/webhooks/")
-
-
 @pytest.mark.parametrize(
     "address", ["javascript:alert(1)", "https://x y", "https://x>", "https://x/" + "y" * 600]
 )
@@ -90,17 +111,6 @@ def test_long_names_and_titles_are_cut() -> None:
 
 
 # --- comments that wait
-
-MODERATION = {"url": f"{HOME}/moderate/0123", "expires_at": "2026-02-07T23:59:59.123Z"}
-
-
-def test_a_held_comment_leads_to_the_page_that_moderates_it_if_the_webhook_may_have_that_link() -> None:
-    words = wording.of("comment.created", comment(status="held") | {"moderation": MODERATION})
-    assert (words.title, words.link, words.button) == (
-        "A comment waits for you in My book",
-        f"{HOME}/moderate/0123",
-        "Moderate",
-    )
 
 
 def test_a_reminder_says_how_many_wait_and_for_how_long_with_a_link_for_each() -> None:
