@@ -108,7 +108,7 @@ def addresses(app: Flask, rows: Rows) -> Iterator[str]:
 
 
 def _filled(rule: Rule, rows: Rows) -> Iterator[str]:
-    names = sorted(rule.arguments)
+    names = sorted(rule.arguments - (rule.defaults or {}).keys())
     for values in itertools.product(*(rows[name] for name in names)):
         built = rule.build(dict(zip(names, values, strict=True)))
         assert built

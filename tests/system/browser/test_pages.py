@@ -18,7 +18,7 @@ pytestmark = pytest.mark.needs("chromium")
 ROOMS = ("/admin/sources/", "/admin/inbox/", "/admin/bins/")
 FORM_OF = {  # forms that each part must have found
     "sources, inbox and bins": {"admin.sources.add", "admin.bins.add"},
-    "all other pages": {"public.sign", "admin.login.check", "admin.webhooks.add", "admin.book.save"},
+    "all other pages": {"public.sign", "admin.login.check", "admin.webhooks.add", "admin.settings.save"},
 }
 
 # What the routes do not tell, and its status; {name} is the first of the sample's rows.
