@@ -16,18 +16,7 @@ def bar(processed: int = 0, failed: int = 0, new: int = 0) -> Bar:
 
 @pytest.mark.parametrize(
     ("highest", "scale"),
-    [
-        (0, 2),
-        (1, 2),
-        (2, 2),
-        (3, 4),
-        (5, 6),
-        (10, 10),
-        (11, 20),
-        (101, 200),
-        (1523, 2000),
-        (10**7 + 1, 2 * 10**7),
-    ],
+    [(0, 2), (2, 2), (3, 4), (5, 6), (10, 10), (11, 20), (101, 200), (1523, 2000), (10**7 + 1, 2 * 10**7)],
 )
 def test_the_scale_is_easy_to_read_and_to_halve(highest: int, scale: int) -> None:
     drawn = chart.draw([bar(highest)], chart.HOUR_LABEL, 1)

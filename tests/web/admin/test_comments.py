@@ -288,28 +288,6 @@ def test_a_question_about_what_has_gone_says_so(owner: Owner) -> None:
 # --- who may, and by what
 
 
-def test_no_get_changes_anything(app: Flask, owner: Owner) -> None:
-    listen(app)
-    for name in ("published", "held", "spam", "trash"):
-        [comment_id] = add(app, ["Hello"], status=name)
-        answer(app, comment_id, "Thank you")
-        before = everything(app)
-        for end in ("", "/delete", "/publish", "/hold", "/spam", "/trash", "/restore", "/reply"):
-            assert owner.get(f"{COMMENTS}{comment_id}{end}?action=delete&sure=yes").status_code in (200, 405)
-        for query in ("", "?status=all&words=hello", f"bulk?action=delete&sure=yes&id={comment_id}"):
-            owner.get(COMMENTS + query)
-        assert everything(app) == before
-
-
-def test_a_form_without_the_key_does_nothing(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Hello"], status="held")
-    before = everything(app)
-    for url in ("bulk", comment_id, *(f"{comment_id}/{end}" for end in ("reply", "publish", "delete"))):
-        data = {"action": "publish", "id": comment_id, "name": "x", "message": "x", "reply": "x"}
-        assert owner.open("POST", COMMENTS + url, data=data).status_code == 400
-    assert everything(app) == before
-
-
 def test_the_admin_pages_work_on_every_database(each_app: Flask) -> None:
     owner = Owner(each_app)
     owner.log_in()

@@ -13,13 +13,6 @@ from tests.support.visitor import Visitor, text
 URL = "/admin/doctor/"
 
 
-@pytest.fixture
-def owner(app: Flask) -> Owner:
-    owner = Owner(app)
-    owner.be_logged_in()
-    return owner
-
-
 def test_the_overview_leads_to_it_and_it_shows_what_the_command_prints(app: Flask, owner: Owner) -> None:
     with app.app_context():
         factories.webhook()
@@ -32,10 +25,6 @@ def test_the_overview_leads_to_it_and_it_shows_what_the_command_prints(app: Flas
     assert text(first.find(".//pre")).startswith("* * * * * ")
     assert others[-1].attrib["class"] == "ok"
     assert app.secret_key not in text(page)
-
-
-def test_strangers_do_not_see_it(app: Flask) -> None:
-    assert Visitor(app).get(URL).status_code == 303
 
 
 def test_it_works_while_the_database_is_damaged_and_strangers_still_do_not_see_it(

@@ -216,25 +216,11 @@ def test_a_wrong_password_while_logged_in_ends_nothing(owner: Owner) -> None:
 # --- out
 
 
-def test_a_stolen_cookie_is_dead_after_logging_out(app: Flask, owner: Owner) -> None:
-    stolen = value_of(owner)
-    assert replay(app, stolen) == 200
-    assert "You are logged out." in text(owner.does("/admin/logout"))
-    assert replay(app, stolen) == 303
-    assert logins(app) == 0
-    assert owner.get("/admin/").status_code == 303
-
-
 def test_a_stolen_cookie_is_dead_after_fourteen_days(app: Flask, owner: Owner, later: Later) -> None:
     later(14 * 86_400 - 5)
     assert replay(app, value_of(owner)) == 200
     later(6)
     assert replay(app, value_of(owner)) == 303
-
-
-def test_logging_out_is_no_link(owner: Owner) -> None:
-    assert owner.get("/admin/logout").status_code == 405
-    assert owner.get("/admin/").status_code == 200
 
 
 def test_logging_out_twice_does_no_harm(newcomer: Owner) -> None:

@@ -186,13 +186,6 @@ def test_odd_filters_are_taken(owner: Owner, queue: Queue) -> None:
         assert owner.get(f"{queue.url}?before={before}").status_code == 404
 
 
-def test_what_does_not_exist_is_not_found(owner: Owner, queue: Queue) -> None:
-    for key in ("0" * 32, "1", "g" * 32, "%00", "A" * 32):
-        for path in ("", "/payload"):
-            assert owner.get(queue.url + key + path).status_code == 404
-        assert owner.post(f"{queue.url}{key}/{queue.kind.verb}").status_code == 404
-
-
 def test_the_payload_is_shown_in_lines_and_given_byte_for_byte(owner: Owner, queue: Queue) -> None:
     body = '{"a":{"b":"Zoë <i>"},"n":1.50}\n'
     key = queue.put(payload=body)
@@ -288,11 +281,3 @@ def test_a_wrong_choice_gets_a_sentence(owner: Owner, queue: Queue) -> None:
     keys = [queue.put(status="failed") for _ in range(3)] + [f"{number:032x}" for number in range(497)]
     assert len(keys) == queue_list.MOST_IDS
     assert f"3 {nouns} are due now" in text(owner.does(url, {"id": keys}))
-
-
-def test_to_look_changes_nothing(owner: Owner, queue: Queue) -> None:
-    key, verb = queue.put(status="failed"), queue.kind.verb
-    for path in ("", key, f"{key}/payload", f"{verb}?id={key}", f"{verb}?failed=1"):
-        assert owner.get(queue.url + path).status_code == 200
-    assert owner.get(f"{queue.url}{key}/{verb}").status_code in (404, 405)
-    assert queue.statuses([key]) == ["failed"]

@@ -122,14 +122,6 @@ def test_an_offer_is_for_one_login_alone(app: Flask, owner: Owner) -> None:
     assert not is_on(app)
 
 
-def test_other_browsers_are_logged_out(app: Flask, owner: Owner) -> None:
-    other = Owner(app)
-    other.log_in()
-    set_up(owner)
-    assert other.get("/admin/").status_code == 303
-    assert owner.get("/admin/").status_code == 200
-
-
 def test_an_action_that_does_not_exist_is_refused(owner: Owner) -> None:
     assert act(owner, "explode").status_code == 422
 

@@ -1,17 +1,14 @@
 """The format in the form of a webhook: its URL suggests it, and the body is seen before anything is saved."""
 
-import json
-
 import pytest
 from flask import Flask
 
 from guestbook.comments import book
 from guestbook.outbound import webhooks
-from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
-from tests.support import factories, sent_payloads
+from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import attributes, parse, text
 from tests.support.webhook_pages import PLACE, URL, added, form, part, stored, ticked, value
@@ -81,18 +78,6 @@ def test_the_first_event_that_was_ticked_is_shown(app: Flask, owner: Owner) -> N
     assert "This is comment.created in" in preview(owner, format="json", events=[])
 
 
-@pytest.mark.parametrize("event", EVENTS)
-def test_what_is_shown_in_the_format_json_fits_the_schema_of_the_event(
-    app: Flask, owner: Owner, event: str
-) -> None:
-    with app.app_context():
-        factories.sign()
-    page = parse(owner.post(PLACE + "preview", form(owner, events=[event])))
-    shown = text(page.find(".//*[@id='preview']//pre"))
-    assert json.loads(shown)["type"] == event
-    assert sent_payloads.faults(shown) == []
-
-
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
@@ -149,8 +134,3 @@ def test_a_template_that_is_wrong_comes_back_with_its_reason(owner: Owner) -> No
     assert part(page, "template-reason").startswith("For comment.created: The template does not give JSON")
     assert value(page, "template") == "Hello <b>"
     assert "open" in attributes(page, ".//details[summary='Custom template']")
-
-
-def test_a_preview_of_nobody_is_not_found_and_needs_the_key_of_the_page(owner: Owner) -> None:
-    assert owner.post(f"{PLACE}{'0' * 32}/preview", {"url": URL}).status_code == 404
-    assert owner.open("POST", PLACE + "preview", data={"url": URL}).status_code in (400, 403)

@@ -18,7 +18,7 @@ from tests.support import factories, secret_keys
 from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver
 from tests.support.visitor import attributes, by_class, text
-from tests.support.webhook_pages import PLACE, URL, added, form, part, store, stored, value
+from tests.support.webhook_pages import PLACE, added, form, part, store, stored, value
 
 UNKNOWN = "0" * 32
 
@@ -283,15 +283,6 @@ def test_a_webhook_is_deleted_after_saying_what_goes_with_it(app: Flask, owner: 
     assert owner.post(f"{PLACE}{row_id}/delete").status_code == 404
     with app.app_context():
         assert [delivery.id for delivery in factories.deliveries()] == [kept]
-
-
-def test_what_is_not_there_is_not_found(owner: Owner) -> None:
-    key = {"csrf_token": owner.key(), "password": "x", "hours": "24", "url": URL}
-    for row_id in (UNKNOWN, "x", "F" * 32, "0" * 31, "%00", UNKNOWN + "%0A"):
-        for page in ("", "/edit", "/secret", "/delete"):
-            assert owner.get(PLACE + row_id + page).status_code == 404, (row_id, page)
-        for action in ("", "/enable", "/disable", "/ping", "/rotate", "/secret", "/delete"):
-            assert owner.open("POST", PLACE + row_id + action, data=key).status_code == 404, (row_id, action)
 
 
 HOSTILE = "</title><script>alert(1)</script>{{7*7}}\"'><img src=x onerror=alert(1)> مرحبا"

@@ -1,0 +1,294 @@
+"""The pages of the book's settings: texts and moderation, the look, the websites that may show the book."""
+
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError, Thread
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import html5lib
+import pytest
+from flask import Flask
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from guestbook.storage import preferences
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Setting
+from guestbook.storage.preferences import LOOKS, OWN_CSS_LIMIT, PREFERENCE_FIELDS, Preferences
+from tests.support.owner import Owner
+from tests.support.visitor import Visitor, by_class, parse, text
+
+BOOK, LOOK, EMBED = "/admin/book/", "/admin/look/", "/admin/embed/"
+UNTICKED = ("closed", "asks_place", "asks_note")  # in a new book
+DEFAULTS = {
+    name: value
+    for name, value in preferences.typed(Preferences()).items()
+    if PREFERENCE_FIELDS[name].place.startswith("book/") and name not in UNTICKED
+}
+NEW_BOOK = {
+    **{"title": "Our island", "welcome": "Hello\nthere", "prompt": "Well?", "per_page": "7"},
+    **{"moderation": "all", "language": "fr", "visitor_languages": "yes", "timezone": "Europe/Berlin"},
+    **{"visitor_times": "yes", "theme": "dark", "rate": "3", "flood": "9", "words": "lantern\nboat"},
+    **{"question": "Which river?", "answers": "Neisse", "score": "yes", "mentions": "yes", "closed": "yes"},
+    **{"asks_place": "yes", "asks_note": "yes"},
+}
+NEW_LOOK = {
+    **{"look": "1999", "visitor_looks": "yes", "pictures": "glyphs", "glyphs": "🐚 👩‍🚀 ⭐"},
+    **{
+        "webring_previous": "https://a.example/?x=1&y=2",
+        "webring_home": "",
+        "webring_next": "http://b.example",
+    },
+    "own_css": "body {\n  color: red\n}",
+}
+SITES = {"embed_sites": "https://one.example"}
+HOSTILE = '"><script>alert(1)</script>{{ 7*7 }}'
+
+
+def kept(app: Flask) -> Preferences:
+    with app.app_context():
+        return preferences.read(db.session())
+
+
+def chosen(page: Element) -> dict[str, str]:
+    """What a browser would send of the settings."""
+    boxes = [box for box in page.findall(".//main//input") if box.attrib.get("type") in ("radio", "checkbox")]
+    ticked = {box.attrib["name"]: box.attrib["value"] for box in boxes if "checked" in box.attrib}
+    lines = {
+        field.attrib["name"]: field.attrib["value"] for field in page.findall(".//main//input[@type='text']")
+    }
+    areas = {area.attrib["name"]: (area.text or "").strip() for area in page.findall(".//main//textarea")}
+    return lines | areas | ticked
+
+
+def refused(owner: Owner, url: str, typed: dict[str, Any]) -> Element:
+    answer = owner.post(url, typed, on=url)
+    assert answer.status_code == 422
+    return parse(answer)
+
+
+@pytest.mark.parametrize(
+    ("url", "new", "said"),
+    [
+        (BOOK, NEW_BOOK, "The settings are saved."),
+        (LOOK, NEW_LOOK, "The look is saved."),
+        (EMBED, SITES, "The websites are saved."),
+    ],
+)
+def test_each_page_saves_its_settings_alone_and_shows_them(
+    app: Flask, owner: Owner, url: str, new: dict[str, str], said: str
+) -> None:
+    assert url in [link.attrib["href"] for link in owner.page(BOOK).iter("a")]
+    page = owner.does(url, new, on=url)
+    assert said in text(page)
+    assert chosen(page) == new
+    assert preferences.typed(kept(app)) == preferences.typed(Preferences()) | new
+    other = LOOK if url == BOOK else BOOK
+    owner.does(other, chosen(owner.page(other)), on=other)
+    assert preferences.typed(kept(app)) == preferences.typed(Preferences()) | new
+
+
+def test_the_book_looks_as_it_was_set(app: Flask, owner: Owner) -> None:
+    assert owner.does(BOOK, NEW_BOOK, on=BOOK).attrib["data-theme"] == "dark"
+    owner.does(LOOK, NEW_LOOK, on=LOOK)
+    assert text(Visitor(app).page().find(".//h1")) == "Our island"
+    assert parse(Visitor(app).get("/")).attrib["data-look"] == "1999"
+
+
+def test_a_new_book_shows_what_holds(owner: Owner) -> None:
+    assert chosen(owner.page(BOOK)) == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("url", "typed", "box"), [(BOOK, DEFAULTS, "closed"), (LOOK, NEW_LOOK, "visitor_looks")]
+)
+def test_a_box_that_is_not_ticked_is_off(
+    app: Flask, owner: Owner, url: str, typed: dict[str, str], box: str
+) -> None:
+    owner.does(url, typed | {box: "yes"}, on=url)
+    assert getattr(kept(app), box)
+    owner.does(url, {name: value for name, value in typed.items() if name != box}, on=url)
+    assert not getattr(kept(app), box)
+
+
+def test_what_is_wrong_comes_back_with_its_reason_and_all_that_was_typed(app: Flask, owner: Owner) -> None:
+    wrong = {
+        "title": " ",
+        "welcome": "<b>" + "x" * 1000,
+        "per_page": "200",
+        "rate": "9",
+        "moderation": "some",
+    }
+    page = refused(owner, BOOK, DEFAULTS | wrong | {"closed": "yes"})
+    links = [link.attrib["href"] for link in by_class(page, "summary")[0].iter("a")]
+    assert links == ["#title", "#welcome", "#per_page", "#moderation"]
+    for link in links:
+        [field] = page.findall(f".//*[@id='{link[1:]}']")
+        for name in field.attrib["aria-describedby"].split():
+            assert page.find(f".//*[@id='{name}']") is not None
+    assert "whole number from 1 to 100" in text(by_class(page, "reason")[2])
+    typed = chosen(page)
+    assert (typed["title"], typed["welcome"], typed["per_page"]) == ("", wrong["welcome"], "200")
+    assert (typed["rate"], typed["closed"]) == ("9", "yes")
+    assert kept(app) == Preferences()
+
+
+NO_ZONE = "There is no time zone"
+NO_SITE = "is not the address of a website"
+
+
+@pytest.mark.parametrize(
+    ("url", "field", "wrong", "sentence"),
+    [
+        *((BOOK, "timezone", zone, NO_ZONE) for zone in ("../../etc/passwd", "Berlin", "<b>", "x" * 50_000)),
+        (LOOK, "look", "pink", "choose one of paper, plain, terminal, window, 1999"),
+        (LOOK, "look", "", "choose one of"),
+        (LOOK, "pictures", "photo", "choose one of none, drawn, glyphs"),
+        (LOOK, "glyphs", "", "at least one character"),
+        (LOOK, "glyphs", "\x00 \u202e", "at least one character"),
+        (LOOK, "glyphs", "⭐ " * 51, "These are 51 characters. Please use at most 50."),
+        (LOOK, "glyphs", "⭐ 🐚🌊", "“🐚🌊” is not one character."),
+        (LOOK, "glyphs", "x" * 40_000, "is not one character."),
+        (LOOK, "webring_home", "javascript:alert(1)", NO_SITE),
+        (LOOK, "webring_home", "ring.example", NO_SITE),
+        (LOOK, "webring_next", "https://b.example/a b", "as %20"),
+        (LOOK, "webring_next", "https://b.example/" + "x" * 500, "at most 500"),
+        (LOOK, "own_css", "é" * (OWN_CSS_LIMIT // 2 + 1), "has 10,002 bytes. Please use at most 10,000."),
+        *((EMBED, "embed_sites", site, NO_SITE) for site in ("one.example", "https://*.example", "x" * 5000)),
+        (EMBED, "embed_sites", "https://one.example 'self'", NO_SITE),
+        (EMBED, "embed_sites", " ".join(f"https://{number}.example" for number in range(21)), "at most 20"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_comes_back_with_its_reason(
+    app: Flask, owner: Owner, url: str, field: str, wrong: str, sentence: str
+) -> None:
+    typed = {BOOK: DEFAULTS, LOOK: NEW_LOOK, EMBED: {}}[url]
+    page = refused(owner, url, typed | {field: wrong})
+    [reason] = by_class(page, "reason")
+    assert (sentence in text(reason), reason.attrib["id"]) == (True, f"{field}-reason")
+    assert [link.attrib["href"] for link in by_class(page, "summary")[0].iter("a")] == [f"#{field}"]
+    assert field in ("look", "pictures") or "\0" in wrong or chosen(page)[field] == wrong.strip()
+    assert kept(app) == Preferences()
+
+
+@pytest.mark.parametrize("form", [{}, {"title": "x" * 50_000}, {"per_page": "\x00"}, {"theme": ["a", "b"]}])
+def test_bad_input_is_refused_in_words(app: Flask, owner: Owner, form: dict[str, object]) -> None:
+    assert by_class(refused(owner, BOOK, form), "reason")
+    assert kept(app) == Preferences()
+
+
+def test_no_zone_is_utc_and_the_zones_of_the_world_are_suggested(app: Flask, owner: Owner) -> None:
+    owner.does(BOOK, DEFAULTS | {"timezone": "Europe/Berlin"}, on=BOOK)
+    page = owner.does(BOOK, DEFAULTS | {"timezone": " "}, on=BOOK)
+    assert kept(app).timezone == chosen(page)["timezone"] == "UTC"
+    field = page.find(".//input[@id='timezone']")
+    assert field is not None
+    suggested = page.findall(f".//datalist[@id='{field.attrib['list']}']/option")
+    assert {"UTC", "Europe/Berlin"} <= {text(option).strip() for option in suggested}
+
+
+def test_hostile_settings_are_only_text_on_the_admin_pages_too(app: Flask, owner: Owner) -> None:
+    page = owner.does(
+        BOOK, DEFAULTS | {"title": HOSTILE, "welcome": "</textarea>" + HOSTILE, "prompt": HOSTILE}, on=BOOK
+    )
+    assert (chosen(page)["title"], chosen(page)["welcome"]) == (HOSTILE, "</textarea>" + HOSTILE)
+    assert len(page.findall(".//script")) == 1  # our own
+    owner.does(LOOK, NEW_LOOK | {"own_css": "a {}\r\n\x00\x1b\u202eb {}</textarea><script>"}, on=LOOK)
+    page = owner.page(LOOK)
+    assert chosen(page)["own_css"] == kept(app).own_css == "a {}\nb {}</textarea><script>"
+    assert len(page.findall(".//script")) == 1
+
+
+def test_every_choice_says_what_it_means(owner: Owner) -> None:
+    labels = {text(label).strip() for label in by_class(owner.page(BOOK), "option")}
+    assert len(labels) == 17
+    assert any(label.startswith("Suspicious comments: what looks like advertising") for label in labels)
+    boxes = owner.page(LOOK).findall(".//input[@name='look']")
+    assert [box.attrib["value"] for box in boxes] == list(LOOKS)
+
+
+def test_the_characters_stay_while_pictures_are_drawn(app: Flask, owner: Owner) -> None:
+    owner.does(LOOK, NEW_LOOK | {"pictures": "drawn"}, on=LOOK)
+    assert (kept(app).pictures, kept(app).glyphs) == ("drawn", NEW_LOOK["glyphs"])
+    owner.does(LOOK, NEW_LOOK | {"pictures": "drawn", "glyphs": ""}, on=LOOK)
+    assert kept(app).glyphs == ""
+
+
+def test_a_stylesheet_of_full_length_can_be_undone(each_app: Flask) -> None:
+    owner = Owner(each_app)
+    owner.be_logged_in()
+    long = {"own_css": '"\\' * (OWN_CSS_LIMIT // 2)}
+    owner.does(LOOK, NEW_LOOK | long, on=LOOK)
+    page = owner.does(LOOK, NEW_LOOK | {"own_css": "é" * (OWN_CSS_LIMIT // 2)}, on=LOOK)
+    [change] = [field.attrib["value"] for field in page.findall(".//input[@name='change']")]
+    owner.does("/admin/undo/", {"change": change}, on=LOOK)
+    assert kept(each_app).own_css == long["own_css"]
+
+
+def test_two_first_clicks_at_once_are_no_fault(each_app: Flask) -> None:
+    owner = Owner(each_app)
+    owner.be_logged_in()
+    form = {"csrf_token": owner.key(BOOK), **DEFAULTS}
+    cookie = owner.client.get_cookie("guestbook_admin", path="/admin")
+    assert cookie
+    both, answers = Barrier(2, timeout=0.5), []
+
+    def wait(session: Session, *_: Any) -> None:
+        """Let both have seen that there are no rows yet, where the database lets two write at once."""
+        if any(isinstance(row, Setting) for row in session.new):
+            with suppress(BrokenBarrierError):
+                both.wait()
+
+    def click() -> None:
+        browser = each_app.test_client()
+        browser.set_cookie("guestbook_admin", cookie.value, path="/admin")
+        answers.append(browser.post(BOOK, data=form).status_code)
+
+    event.listen(Session, "before_flush", wait)
+    threads = [Thread(target=click) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    event.remove(Session, "before_flush", wait)
+    assert answers == [303, 303]
+    assert kept(each_app) == Preferences()
+
+
+# --- the code for other sites
+
+
+def code(owner: Owner, url: str = EMBED) -> list[str]:
+    return [text(element) for element in owner.page(url).findall(".//pre")]
+
+
+def test_a_saved_website_gives_the_code_to_copy(app: Flask, owner: Owner) -> None:
+    assert code(owner) == []
+    owner.does(EMBED, {"embed_sites": " https://One.example/page \n\nhttps://one.example"}, on=EMBED)
+    assert kept(app).embed_sites == "https://one.example"
+    assert code(owner) == [
+        '<a href="https://book.example/">Guestbook</a>\n'
+        '<script src="https://book.example/embed.js" async></script>',
+        '<iframe src="https://book.example/embed" title="Guestbook" width="100%" height="900"></iframe>',
+    ]
+    owner.does(BOOK, DEFAULTS | {"language": "de"}, on=BOOK)
+    assert 'title="Gästebuch"' in code(owner)[1]
+    assert "The book on other websites" in text(owner.page(EMBED))
+
+
+def test_the_code_is_safe_to_paste_whatever_the_title(app: Flask, owner: Owner) -> None:
+    title = '"><b onclick="x">&amp;'
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"title": title, **SITES})
+    [element] = html5lib.parseFragment(code(owner)[1], namespaceHTMLElements=False)
+    assert element.attrib["title"] == title
+    link, script = html5lib.parseFragment(code(owner)[0], namespaceHTMLElements=False)
+    assert (link.tag, text(link), script.tag) == ("a", title, "script")
+
+
+def test_the_code_of_the_button_links_to_the_book(owner: Owner) -> None:
+    [button] = code(owner, LOOK)
+    [link] = html5lib.parseFragment(button, namespaceHTMLElements=False)
+    assert link.attrib["href"] == "https://book.example/"
+    sizes = {"width": "88", "height": "31"}
+    assert link[0].attrib == {"src": "https://book.example/button.svg", "alt": "Sign my guestbook", **sizes}
