@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
 from sqlalchemy.orm import Session
 
-from guestbook.lib import clock, ids, signed_links, unit_of_work
+from guestbook.lib import clock, ids, signed_links
 from guestbook.lib.clock import MODERATION_LINK_LASTS, REMIND_AFTER
 from guestbook.lib.signed_links import ID_DIGITS, SIGNATURE_DIGITS, TIME_DIGITS
 from guestbook.outbound import outbox
@@ -73,7 +73,7 @@ Data = dict[str, Any]
 
 def begin_hold(session: Session, comment: Comment) -> None:
     """Note that the comment is held from now on. Links of an earlier hold stay dead."""
-    now = unit_of_work.now()
+    now = clock.now()
     hold = session.get(Hold, comment.id) or Hold(comment_id=comment.id)
     hold.held_at, hold.remind_at, hold.decided_at, hold.action = now, now + REMIND_AFTER, None, None
     session.add(hold)
@@ -84,7 +84,7 @@ def end_hold(session: Session, comment: Comment) -> None:
     """Note that the owner has decided. Its links are dead."""
     hold = session.get(Hold, comment.id)
     if hold and hold.decided_at is None:
-        hold.remind_at, hold.decided_at, hold.action = None, unit_of_work.now(), None
+        hold.remind_at, hold.decided_at, hold.action = None, clock.now(), None
         session.flush()
 
 
@@ -138,12 +138,12 @@ def _waiting(connection: Connection, rows: Sequence[Row[Any]], settings: Setting
 
 def _is_due(ahead: timedelta) -> ColumnElement[bool]:
     """Return the condition for reminders due then. One farther away than any is from before a clock jump."""
-    now = unit_of_work.now()
+    now = clock.now()
     return (Hold.remind_at <= now + ahead) | (Hold.remind_at > now + REMIND_AFTER)
 
 
 def _new_link(comment_id: str, held_at: datetime, settings: Settings) -> dict[str, str]:
-    expires_at = unit_of_work.now() + MODERATION_LINK_LASTS
+    expires_at = clock.now() + MODERATION_LINK_LASTS
     return SignedLink(comment_id, held_at, expires_at).public(settings.base_url, settings.secret_key)
 
 

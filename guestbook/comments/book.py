@@ -16,7 +16,7 @@ from guestbook.comments.announcements import SignedLink
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import learned_words, texts
 from guestbook.comments.spam.spam_rules import SEVERITY, Classification
-from guestbook.lib import clock, retry_policy, unit_of_work, validate
+from guestbook.lib import clock, ids, retry_policy, validate
 from guestbook.lib.errors import Refused, Translatable
 from guestbook.lib.text import clean_text
 from guestbook.outbound import outbox
@@ -143,8 +143,8 @@ def sign(
 
 def _new(draft: Draft, verdict: Classification, form_key: str | None, origin: Origin | None) -> Comment:
     comment = Comment(
-        id=unit_of_work.new_id(),
-        created_at=unit_of_work.now(),
+        id=ids.new(),
+        created_at=clock.now(),
         **draft.values,
         reason=verdict.reason,
         reasons=verdict.text,
@@ -162,7 +162,7 @@ def _new(draft: Draft, verdict: Classification, form_key: str | None, origin: Or
 def _note(comment: Comment, action: str, by: Actor | None) -> None:
     """Write down on the comment who did it: the one who acts in this request or command, if not another."""
     actor = by or audit_log.acting()
-    comment.note_decision(action, actor.kind, actor.name, unit_of_work.now())
+    comment.note_decision(action, actor.kind, actor.name, clock.now())
 
 
 def announce(session: Session, comment: Comment, settings: Settings, answer: Reply | None = None) -> None:
@@ -296,7 +296,7 @@ def reply(session: Session, comment: Comment, message: str, settings: Settings) 
     if not message:
         comment.reply = None
     else:
-        answer = Reply(comment_id=comment.id, message=message, created_at=unit_of_work.now())
+        answer = Reply(comment_id=comment.id, message=message, created_at=clock.now())
         check_reply_size(comment, answer, settings)
         comment.reply = session.merge(answer)
     _note(comment, "replied" if message else "reply_removed", None)

@@ -297,8 +297,7 @@ def template_for(verify: str, template: str | None) -> str:
         sentence = f"Write the template that makes the comment, or name a ready-made one: {known}."
         raise Refused(sentence, field="template")
     wording = PRESETS.get(given.strip(), given)
-    key = ("source's template", wording)
-    validate.template(key, lambda: template_sandbox.check(wording), TemplateFault)
+    validate.template(lambda: template_sandbox.check(wording), TemplateFault)
     return validate.storable(wording, field="template")
 
 

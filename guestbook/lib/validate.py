@@ -4,13 +4,13 @@ Most return the value to store. That of a template, which is slow, runs while no
 """
 
 import re
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from guestbook.lib import clock, text, unit_of_work
+from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused, Translatable
 
 ALIKE = 0.75  # of 1, how much a word has in common with the one that was probably meant
@@ -103,22 +103,12 @@ def storable(value: str, *, field: str) -> str:
     return value
 
 
-def template(key: Hashable, check: Callable[[], None], wrong: type[Exception]) -> None:
-    """Do the check of a template, outside of transactions because it is slow; refuses what is `wrong`."""
-    try:
-        sentence = unit_of_work.ask(key, lambda: _problem(check, wrong), "")
-    except unit_of_work.StillChanging as changed:
-        sentence = str(changed)
-    if sentence:
-        raise Refused(sentence, field="template")
-
-
-def _problem(check: Callable[[], None], wrong: type[Exception]) -> str:
+def template(check: Callable[[], None], wrong: type[Exception]) -> None:
+    """Do the check of a template; refuses what is `wrong`."""
     try:
         check()
     except wrong as error:
-        return str(error)
-    return ""
+        raise Refused(str(error), field="template") from None
 
 
 def too_long(what: str, value: str, limit: int) -> str | None:

@@ -3,7 +3,6 @@
 First comes how rows are made of an event, then who publishes one.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, or_, select
 
-from guestbook.lib import clock, ids, retry_policy, unit_of_work
+from guestbook.lib import clock, ids, retry_policy
 from guestbook.outbound import formats
 from guestbook.outbound.formats import ADDRESSED, FormatError, FormatInput
 from guestbook.queue import comment_order, erasure
@@ -66,7 +65,7 @@ def _new_rows(
     due_at = same["created_at"] + timedelta(seconds=settings.retry_schedule[0])
     given = partial(FormatInput, event.name, happened_at)
     columns = {
-        one: _columns(one.format, given(both[one.for_owner], one.url, one.template), due_at)
+        one: _rendered(one.format, given(both[one.for_owner], one.url, one.template), due_at)
         for one in set(inputs.values())
     }
     same = {"event": event.name, **same, **NOT_TRIED}
@@ -83,18 +82,6 @@ def _postponed(columns: dict[str, Any], earliest: datetime | None) -> dict[str, 
     return {**columns, "due_at": max(columns["due_at"], earliest)}
 
 
-def _columns(format_name: str, given: FormatInput, due_at: datetime) -> dict[str, Any]:
-    """Return the columns with the payload. An owner's template never runs while the transaction is open."""
-    make = partial(_rendered, format_name, given, due_at)
-    if format_name != "template":
-        return make()
-    key = ("body", given.template, given.event, given.happened_at, due_at, json.dumps(given.data))
-    try:
-        return unit_of_work.ask(key, make, _waiting("", due_at))
-    except unit_of_work.StillChanging as error:
-        return _failed(format_name, given, error)
-
-
 def _rendered(format_name: str, given: FormatInput, due_at: datetime) -> dict[str, Any]:
     """Return the columns of a delivery that is due, or has failed because its format could make no body."""
     try:
@@ -109,7 +96,7 @@ def _waiting(payload: str, due_at: datetime) -> dict[str, Any]:
 
 def _failed(format_name: str, given: FormatInput, error: Exception) -> dict[str, Any]:
     why = f"The format {format_name} failed ({type(error).__name__}), so nothing was sent; kept as json."
-    if isinstance(error, FormatError | unit_of_work.StillChanging):
+    if isinstance(error, FormatError):
         why = f"{str(error)[:FORMAT_ERROR_LIMIT]} Nothing was sent; kept as json."
     final = {"status": "failed", "due_at": None, "finished_at": clock.now(), "last_error": why}
     return {"payload": formats.render("json", given), **final}
@@ -159,7 +146,7 @@ def publish_first(
 
     `sequence` counts its events so far. Nobody else knows the comment, so no delivery has to wait.
     """
-    now, webhooks = unit_of_work.now(), connection.execute(LOCKED_WEBHOOKS).all()
+    now, webhooks = clock.now(), connection.execute(LOCKED_WEBHOOKS).all()
     if not webhooks:
         return
     title, rows = preferences.title(connection), list[dict[str, Any]]()
@@ -261,7 +248,7 @@ def store(
     past: PastEvent | None = None,
 ) -> str:
     """Store a delivery for each webhook id in `inputs`, and return the event's id."""
-    now = unit_of_work.now()
+    now = clock.now()
     at, event_id = (past.happened_at if past else now), (past and past.event_id) or ids.new()
     if inputs:
         sequence = comment_order.next_sequence(connection, comment_id) if comment_id else None

@@ -232,8 +232,7 @@ def _check_template(format_name: str, events: str, wording: str | None) -> None:
         return
     if not wording:
         raise Refused("Write the template: it makes the body of each message.", field="template")
-    key = ("webhook's template", wording, events)
-    validate.template(key, lambda: bodies.check_template(wording, events.split()), FormatError)
+    validate.template(lambda: bodies.check_template(wording, events.split()), FormatError)
 
 
 def _keep_template(session: Session, webhook: Webhook, wording: str | None) -> None:

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Engine, Table, inspect, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 
-from guestbook.lib import unit_of_work
 from guestbook.lib.fair_lock import FairLock
 from guestbook.settings import Settings
 from guestbook.storage import (
@@ -79,8 +78,7 @@ def writing(session: Session | None = None) -> Iterator[Session]:
         try:
             info = session.connection(execution_options=options).info
             new_work.begin(info)
-            with unit_of_work.transaction():
-                yield session
+            yield session
             info = dict(info)  # with the commit the connection goes back, and another thread may take it
             session.commit()
             _check_file(info)
@@ -101,7 +99,7 @@ def write(engine: Engine, *, lock_wait: float | None = None) -> Iterator[Connect
         engine.connect().execution_options(**options) as connection,
     ):
         new_work.begin(connection.info)
-        with connection.begin(), unit_of_work.transaction():
+        with connection.begin():
             yield connection
         _check_file(connection.info)
         info = dict(connection.info)  # another thread may take the connection
@@ -237,7 +235,7 @@ def write_with_retry(engine: Engine, do: Callable[[Connection], T]) -> T:
         with write(engine) as connection:
             return do(connection)
 
-    return repeat(lambda: unit_of_work.complete(once))
+    return repeat(once)
 
 
 def read_with_retry(engine: Engine, do: Callable[[Connection], T]) -> T:
@@ -251,14 +249,14 @@ def read_with_retry(engine: Engine, do: Callable[[Connection], T]) -> T:
 
 
 def complete(do: Callable[[], T]) -> T:
-    """Run a unit of work with the session: a request, a command or a part of it. Retry it after a conflict.
+    """Do a request, a command or a part of it with the session, and again after a conflict.
 
-    Where it has several transactions, each is a unit of its own or may be repeated.
+    Where it has several transactions, each may be repeated.
     """
 
     def once() -> T:
         try:
-            return unit_of_work.complete(do)
+            return do()
         except DBAPIError as error:
             if database_errors.is_conflict(error):
                 end(db.session())

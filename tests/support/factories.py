@@ -12,7 +12,7 @@ from guestbook.background import cron
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
-from guestbook.lib import clock, ids, unit_of_work
+from guestbook.lib import clock, ids
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.settings import Settings
 from guestbook.storage import database
@@ -63,13 +63,9 @@ def sign_draft(draft: Draft, verdict: Classification = PUBLISHED) -> str:
 
 
 def written(do: Callable[[Session], T]) -> T:
-    """Do it in a transaction that writes, as often as a request or a command would."""
-
-    def once() -> T:
-        with database.writing() as session:
-            return do(session)
-
-    return unit_of_work.complete(once)
+    """Do it in a transaction that writes."""
+    with database.writing() as session:
+        return do(session)
 
 
 def delivery(webhook_id: str, **values: Any) -> str:
