@@ -1,5 +1,6 @@
 """Errors that are not the receiver's: a full log, a broken connection, few threads, a proxy, garbled rows."""
 
+import logging
 import subprocess
 import sys
 import threading
@@ -39,6 +40,28 @@ def test_a_log_on_a_full_disk_stops_no_delivery(environ: dict[str, str], receive
     assert (done.returncode, done.stderr) == (0, "")
     assert len(receiver.requests) == 30
     assert {row.status for row in factories.deliveries()} == {"processed"}
+
+
+@pytest.mark.usefixtures("app")
+def test_an_attempt_is_logged_after_the_commit(receiver: Receiver) -> None:
+    factories.webhook(receiver.url("/hook"))
+    factories.sign()
+    seen: list[str] = []
+    dispatcher = logging.getLogger("guestbook.outbound.dispatcher")
+
+    class Look(logging.Handler):
+        def emit(self, _record: logging.LogRecord) -> None:
+            seen.extend(row.status for row in factories.deliveries())
+
+    handler = Look()
+    dispatcher.addHandler(handler)
+    dispatcher.setLevel(logging.INFO)
+    try:
+        factories.run_pass()
+    finally:
+        dispatcher.removeHandler(handler)
+        dispatcher.setLevel(logging.NOTSET)
+    assert seen == ["processed"]
 
 
 @pytest.mark.needs("postgresql")

@@ -1,6 +1,7 @@
 """One attempt at a real receiver: the request, and the record of the answer."""
 
 import base64
+import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -156,6 +157,17 @@ def test_githubs_headers_come_where_they_are_wanted(send: Send, receiver: Receiv
     }
     assert request.headers["x-hub-signature-256"] == signing.hub(SECRET.encode(), request.body)
     assert outcome.request_headers["X-GitHub-Event"] == "comment.created"
+
+
+def test_without_the_package_for_keys_nothing_is_sent_and_the_attempt_says_why(
+    send: Send, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.ed25519", None)
+    outcome = send(signing_key=KEY)
+    assert receiver.requests == []
+    assert (outcome.error or "").startswith(
+        "Nothing was sent: the package for signing with a key is missing. Install it with: "
+    )
 
 
 def test_its_own_headers_are_sent_and_their_values_not_written_down(send: Send, receiver: Receiver) -> None:
