@@ -1,6 +1,6 @@
 """JSON Schemas (draft 2020-12): helpers to write them, and to list the fields that one describes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -80,18 +80,21 @@ def or_null(schema: Schema) -> Schema:
     return {**schema, "type": [schema["type"], "null"]}
 
 
-def answer(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
+def answer(properties: Schema | None = None, *, optional: Sequence[str] = (), **more: Schema) -> Schema:
     """Return the schema of an object that we write; all properties but the optional ones are present.
 
     It allows other properties, so that programs accept fields of later versions.
     """
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": properties, "required": required}
+    known = {**(properties or {}), **more}
+    return {"type": "object", "properties": known, "required": [one for one in known if one not in optional]}
 
 
-def request(properties: Schema, *, required: tuple[str, ...] = (), **more: object) -> Schema:
-    """Return the schema of an object in a request, with no other properties."""
-    shape: Schema = {"type": "object", "properties": properties, "additionalProperties": False, **more}
+def request(
+    properties: Schema | None = None, *, required: Sequence[str] = (), least: int = 0, **more: Schema
+) -> Schema:
+    """Return the schema of an object in a request, with no other properties and at least so many."""
+    shape: Schema = {"type": "object", "properties": {**(properties or {}), **more}}
+    shape |= {"additionalProperties": False, **({"minProperties": least} if least else {})}
     return {**shape, "required": list(required)} if required else shape
 
 

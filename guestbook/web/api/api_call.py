@@ -9,11 +9,13 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy import ColumnElement
 
 from guestbook.lib import json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.queries import filtered_lists
-from guestbook.queries.filtered_lists import RowPage
+from guestbook.queries.filtered_lists import K, RowPage
+from guestbook.storage.database import db
 from guestbook.web import request_context
 
 API_PATH = "/api/v1"
@@ -77,6 +79,9 @@ def list_of(key: str, name: str) -> Schema:
     return schema.answer({key: {"type": "array", "items": schema.ref(name)}, "next": following})
 
 
+NO_PARAMETERS: Schema = {}
+
+
 class Call(NamedTuple):
     """A method at a path; errors that follow from the path, the token, the query and the body are added."""
 
@@ -84,12 +89,12 @@ class Call(NamedTuple):
     address: str  # such as `PATCH /comments/{comment_id}`
     summary: str
     answers: dict[int, str | None]  # status → schema of the answer
-    errors: tuple[int, ...]
-    body: str | None  # its schema
-    needs_body: bool
-    query: Schema  # parameter → schema
-    token: str  # "needed", "optional" or "ignored"
-    may_match: bool  # reads If-Match
+    errors: tuple[int, ...] = ()
+    body: str | None = None  # its schema
+    needs_body: bool = True
+    query: Schema = NO_PARAMETERS
+    token: str = "needed"  # or "optional" or "ignored"
+    may_match: bool = False  # whether it reads If-Match
 
     @property
     def scope(self) -> str:
@@ -105,24 +110,13 @@ View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 class Calls(Blueprint):
     """The calls about a subject, with the schemas of their bodies by their names in the document."""
 
-    def __init__(self, name: str, schemas: dict[str, Schema]) -> None:
+    def __init__(self, name: str, **schemas: Schema) -> None:
         super().__init__(name, __name__)
         self.schemas = schemas
         self.described: dict[str, Call] = {}  # by the name of the view
 
-    def serve(
-        self,
-        address: str,
-        answers: dict[int, str | None],
-        *,
-        errors: tuple[int, ...] = (),
-        body: str | None = None,
-        needs_body: bool = True,
-        query: Schema | None = None,
-        token: str = "needed",
-        may_match: bool = False,
-    ) -> Callable[[View], View]:
-        """Serve a view at an address such as `GET /webhooks/{webhook_id}`.
+    def serve(self, address: str, answers: dict[int, str | None], **more: Any) -> Callable[[View], View]:
+        """Serve a view at an address such as `GET /webhooks/{webhook_id}`; `more` is what `Call` has.
 
         In the document, its docstring is the summary, and its name the operationId.
         """
@@ -134,9 +128,7 @@ class Calls(Blueprint):
             first, *rest = view.__name__.split("_")
             name = first + "".join(map(str.title, rest))
             summary = (view.__doc__ or "").partition("\n")[0].removesuffix(".")
-            self.described[view.__name__] = Call(
-                name, address, summary, answers, errors, body, needs_body, query or {}, token, may_match
-            )
+            self.described[view.__name__] = Call(name, address, summary, answers, **more)
             return view
 
         return add
@@ -157,3 +149,15 @@ def page(
     this = f"{request_context.settings().base_url}{request.path}"
     following = f"{this}?{urlencode(asked | {'before': found.older})}" if found.older else None
     return {key: [serialize(row) for row in found.rows], "next": following}
+
+
+def rows(
+    key: str,
+    model: type[K],
+    serialize: Callable[[K], dict[str, Any]],
+    asked: dict[str, Any],
+    *conditions: ColumnElement[bool],
+) -> dict[str, Any]:
+    """Return a page of the rows of a table that meet the conditions."""
+    found = filtered_lists.row_page(db.session(), model, asked.get("before"), asked["limit"], *conditions)
+    return page(key, found, serialize, asked)

@@ -9,22 +9,10 @@ from flask.typing import ResponseReturnValue
 from guestbook.inbound import bin_requests, bins, source_shapes
 from guestbook.inbound.bin_requests import Check, Replayed
 from guestbook.inbound.source_shapes import BIN_REQUEST_IN_FULL, BIN_REQUEST_SCHEMA, BIN_SCHEMA, BODY_SCHEMA
+from guestbook.lib import json_schema as schema
 from guestbook.lib import validate
-from guestbook.lib.json_schema import (
-    HEADERS_SCHEMA,
-    NUMBER_SCHEMA,
-    TEXT_SCHEMA,
-    URL_SCHEMA,
-    Schema,
-    answer,
-    described,
-    line,
-    one_of,
-    or_null,
-    request,
-)
+from guestbook.lib.json_schema import Schema
 from guestbook.lib.redaction import HIDDEN
-from guestbook.queries import filtered_lists
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.transport import urls
@@ -34,57 +22,37 @@ from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Calls, list_
 from guestbook.web.row_lookup import find, find_locked
 
 BIN_FIELDS: Schema = {
-    "name": line(validate.NAME_LIMIT),
-    "answer_status": {
-        "type": "integer",
-        "minimum": 200,
-        "maximum": 599,
-        "description": "The status that it answers, 200 by default.",
-    },
-    "answer_body": {
-        "type": "string",
-        "maxLength": bins.BIN_ANSWER_LIMIT,
-        "description": "The text that it answers, none by default.",
-    },
-    "answer_type": one_of(*bins.ANSWER_TYPES, description="The content type of that text."),
-    "delay_milliseconds": {
-        "type": "integer",
-        "minimum": 0,
-        "maximum": int(bins.DELAY_LIMIT * 1000),
-        "description": "How long it waits before it answers.",
-    },
-    "failures_left": {
-        "type": "integer",
-        "minimum": 0,
-        "maximum": bins.FAILURES_LIMIT,
-        "description": "How many requests it answers with 500 first.",
-    },
+    "name": schema.line(validate.NAME_LIMIT),
+    "answer_status": schema.integer("The status that it answers, 200 by default.", minimum=200, maximum=599),
+    "answer_body": schema.text("The text that it answers, none by default.", maxLength=bins.BIN_ANSWER_LIMIT),
+    "answer_type": schema.one_of(*bins.ANSWER_TYPES, description="The content type of that text."),
+    "delay_milliseconds": schema.integer(
+        "How long it waits before it answers.", minimum=0, maximum=int(bins.DELAY_LIMIT * 1000)
+    ),
+    "failures_left": schema.integer(
+        "How many requests it answers with 500 first.", minimum=0, maximum=bins.FAILURES_LIMIT
+    ),
 }
 REPLAYED_SCHEMA: Schema = {
-    "url": URL_SCHEMA,
-    "milliseconds": NUMBER_SCHEMA,
-    "status": described(or_null({"type": "integer"}), "The status of the answer; null without one."),
-    "headers": HEADERS_SCHEMA,
+    "url": schema.URL,
+    "milliseconds": schema.NUMBER,
+    "status": schema.or_null(schema.integer("The status of the answer; null without one.")),
+    "headers": schema.HEADERS,
     **BODY_SCHEMA,
-    "error": described(or_null(TEXT_SCHEMA), "Why there is no answer, or why it is not complete."),
+    "error": schema.or_null(schema.text("Why there is no answer, or why it is not complete.")),
 }
 
 calls = Calls(
     "bins",
-    {
-        "NewBin": request(BIN_FIELDS),
-        "BinChanges": request(BIN_FIELDS, minProperties=1),
-        "Replay": request(
-            {"url": {**URL_SCHEMA, "maxLength": urls.URL_LIMIT}},
-            required=("url",),
-        ),
-        "Bin": answer(BIN_SCHEMA),
-        "Bins": list_of("bins", "Bin"),
-        "BinRequest": answer(BIN_REQUEST_SCHEMA),
-        "BinRequests": list_of("requests", "BinRequest"),
-        "BinRequestInFull": answer(BIN_REQUEST_SCHEMA | BIN_REQUEST_IN_FULL),
-        "Replayed": answer(REPLAYED_SCHEMA),
-    },
+    NewBin=schema.request(BIN_FIELDS),
+    BinChanges=schema.request(BIN_FIELDS, least=1),
+    Replay=schema.request(url=schema.url(maxLength=urls.URL_LIMIT), required=("url",)),
+    Bin=schema.answer(BIN_SCHEMA),
+    Bins=list_of("bins", "Bin"),
+    BinRequest=schema.answer(BIN_REQUEST_SCHEMA),
+    BinRequests=list_of("requests", "BinRequest"),
+    BinRequestInFull=schema.answer(BIN_REQUEST_SCHEMA | BIN_REQUEST_IN_FULL),
+    Replayed=schema.answer(REPLAYED_SCHEMA),
 )
 
 FIELDS_OF_COLUMNS = {  # column → field of `inbound.bins`
@@ -100,9 +68,7 @@ COLUMNS_OF_FIELDS = {field: column for column, field in FIELDS_OF_COLUMNS.items(
 @calls.serve("GET /bins", {200: "Bins"}, query=FULL_PAGE_QUERY)
 def list_bins() -> ResponseReturnValue:
     """List the bins."""
-    query = request_reader.query()
-    page = filtered_lists.row_page(db.session(), Bin, query.get("before"), query["limit"])
-    return api_call.page("bins", page, _shown, query)
+    return api_call.rows("bins", Bin, _shown, request_reader.query())
 
 
 @calls.serve("POST /bins", {201: "Bin"}, body="NewBin")
@@ -166,9 +132,8 @@ def _as_field(column: str, sentence: str) -> tuple[str, str]:
 @calls.serve("GET /bins/{bin_id}/requests", {200: "BinRequests"}, query=PAGE_QUERY)
 def list_bin_requests(bin_id: str) -> ResponseReturnValue:
     """List the requests that a bin holds."""
-    query, mine = request_reader.query(), BinRequest.bin_id == find(Bin, bin_id).id
-    page = filtered_lists.row_page(db.session(), BinRequest, query.get("before"), query["limit"], mine)
-    return api_call.page("requests", page, bin_request, query)
+    mine = BinRequest.bin_id == find(Bin, bin_id).id
+    return api_call.rows("requests", BinRequest, bin_request, request_reader.query(), mine)
 
 
 @calls.serve("GET /bins/{bin_id}/requests/{request_id}", {200: "BinRequestInFull"})

@@ -45,29 +45,23 @@ FINDING_SCHEMA: Schema = {
 
 calls = Calls(
     "care",
-    {
-        "Spam": schema.answer(SPAM_SCHEMA),
-        "Forgotten": schema.answer({"words": schema.number("How many words it knew.")}),
-        "Examination": schema.answer(
-            {
-                "state": schema.described(
-                    schema.one_of(*(state.value for state in State)), "The gravest state among them."
-                ),
-                "findings": schema.array(schema.answer(FINDING_SCHEMA)),
-            }
+    Spam=schema.answer(SPAM_SCHEMA),
+    Forgotten=schema.answer(words=schema.number("How many words it knew.")),
+    Examination=schema.answer(
+        state=schema.described(
+            schema.one_of(*(state.value for state in State)), "The gravest state among them."
         ),
-        "Reveal": schema.request(
-            {
-                "password": schema.text(
-                    "The owner's password. Wrong ones count as on the login page.",
-                    minLength=1,
-                    maxLength=login.LONGEST,
-                )
-            },
-            required=("password",),
+        findings=schema.array(schema.answer(FINDING_SCHEMA)),
+    ),
+    Reveal=schema.request(
+        password=schema.text(
+            "The owner's password. Wrong ones count as on the login page.",
+            minLength=1,
+            maxLength=login.LONGEST,
         ),
-        "Secret": schema.answer({"secret": schema.or_null(schema.text("The secret; null if it has none."))}),
-    },
+        required=("password",),
+    ),
+    Secret=schema.answer(secret=schema.or_null(schema.text("The secret; null if it has none."))),
 )
 
 

@@ -70,42 +70,30 @@ ANSWER_FIELD: Schema = {
 
 calls = Calls(
     "comments",
-    {
-        "NewComment": schema.request(TYPED_FIELDS | ANSWER_FIELD, required=("name", "message")),
-        "CommentChanges": schema.request(
-            {
-                "status": schema.one_of(*COMMENT_STATUSES),
-                **TYPED_FIELDS,
-                "reply": schema.or_null(
-                    schema.text(
-                        "The owner's reply; null or an empty text removes it.", maxLength=book.REPLY_LIMIT
-                    )
-                ),
-            },
-            minProperties=1,
+    NewComment=schema.request(TYPED_FIELDS | ANSWER_FIELD, required=("name", "message")),
+    CommentChanges=schema.request(
+        TYPED_FIELDS,
+        status=schema.one_of(*COMMENT_STATUSES),
+        reply=schema.or_null(
+            schema.text("The owner's reply; null or an empty text removes it.", maxLength=book.REPLY_LIMIT)
         ),
-        "Moderation": schema.request(
-            {
-                "action": schema.one_of(
-                    *MODERATION_ACTIONS,
-                    description="restore moves them from the trash or the spam to where they were, and "
-                    "delete removes them for good.",
-                ),
-                "ids": schema.described(ids_schema(book.BULK_LIMIT), "These comments."),
-            },
-            required=("action", "ids"),
+        least=1,
+    ),
+    Moderation=schema.request(
+        action=schema.one_of(
+            *MODERATION_ACTIONS,
+            description="restore moves them from the trash or the spam to where they were, and "
+            "delete removes them for good.",
         ),
-        "Comment": schema.answer(
-            COMMENT_SCHEMA, optional=("origin", "note", "reason", "reasons", "decisions")
-        ),
-        "Comments": list_of("comments", "Comment"),
-        "Moderated": schema.answer(
-            {
-                "done": schema.array(schema.ID, "The ids of the comments to which it was done."),
-                "missing": schema.array(schema.ID, "The ids that no comment has."),
-            }
-        ),
-    },
+        ids=schema.described(ids_schema(book.BULK_LIMIT), "These comments."),
+        required=("action", "ids"),
+    ),
+    Comment=schema.answer(COMMENT_SCHEMA, optional=("origin", "note", "reason", "reasons", "decisions")),
+    Comments=list_of("comments", "Comment"),
+    Moderated=schema.answer(
+        done=schema.array(schema.ID, "The ids of the comments to which it was done."),
+        missing=schema.array(schema.ID, "The ids that no comment has."),
+    ),
 )
 
 

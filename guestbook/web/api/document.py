@@ -126,10 +126,8 @@ ERROR_SCHEMA: Schema = {
 
 calls = Calls(
     "document",
-    {
-        "Document": {"type": "object"},
-        "Error": answer({"error": answer(ERROR_SCHEMA, optional=("fields",))}),
-    },
+    Document={"type": "object"},
+    Error=answer({"error": answer(ERROR_SCHEMA, optional=("fields",))}),
 )
 
 

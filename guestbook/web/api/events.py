@@ -77,7 +77,7 @@ def _request(event: EventType) -> dict[str, Any]:
 WEBHOOK_REQUESTS = {event.name: {"post": _request(event)} for event in EVENTS.values()}
 
 
-calls = Calls("events", EVENT_SCHEMAS)
+calls = Calls("events", **EVENT_SCHEMAS)
 
 
 @calls.serve("GET /events", {200: "EventTypes"}, query=EVENT_QUERY, token="ignored")

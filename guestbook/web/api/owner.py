@@ -39,14 +39,12 @@ SETTING_FIELDS: Schema = {
 
 calls = Calls(
     "owner",
-    {
-        "SettingChanges": schema.request(SETTING_FIELDS, minProperties=1),
-        "Settings": schema.answer(SHOWN_SETTINGS),
-        "AuditEntry": schema.answer(AUDIT_ENTRY_SCHEMA),
-        "AuditEntries": list_of("audit", "AuditEntry"),
-        "Token": schema.answer(api_tokens.TOKEN_SCHEMA),
-        "Tokens": list_of("tokens", "Token"),
-    },
+    SettingChanges=schema.request(SETTING_FIELDS, least=1),
+    Settings=schema.answer(SHOWN_SETTINGS),
+    AuditEntry=schema.answer(AUDIT_ENTRY_SCHEMA),
+    AuditEntries=list_of("audit", "AuditEntry"),
+    Token=schema.answer(api_tokens.TOKEN_SCHEMA),
+    Tokens=list_of("tokens", "Token"),
 )
 
 
@@ -88,9 +86,7 @@ def list_audit_entries() -> ResponseReturnValue:
 @calls.serve("GET /tokens", {200: "Tokens"}, query=FULL_PAGE_QUERY)
 def list_tokens() -> ResponseReturnValue:
     """List the tokens, without their values."""
-    query = request_reader.query()
-    page = filtered_lists.row_page(db.session(), Token, query.get("before"), query["limit"])
-    return api_call.page("tokens", page, api_tokens.shape, query)
+    return api_call.rows("tokens", Token, api_tokens.shape, request_reader.query())
 
 
 @calls.serve("DELETE /tokens/{token_id}", {204: None})

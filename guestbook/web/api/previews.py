@@ -56,50 +56,38 @@ PAYLOAD_PREVIEW: Schema = {
 
 calls = Calls(
     "previews",
-    {
-        "Presets": schema.answer(
-            {
-                "senders": schema.array(schema.answer(SENDER_PRESET)),
-                "templates": schema.array(schema.answer(TEMPLATE_PRESET)),
-                "webhooks": schema.array(
-                    schema.answer(WEBHOOK_PRESET),
-                    "Webhooks that let a host of static sites build a site again.",
-                ),
-            }
+    Presets=schema.answer(
+        senders=schema.array(schema.answer(SENDER_PRESET)),
+        templates=schema.array(schema.answer(TEMPLATE_PRESET)),
+        webhooks=schema.array(
+            schema.answer(WEBHOOK_PRESET),
+            "Webhooks that let a host of static sites build a site again.",
         ),
-        "WebhookPreview": schema.request(
-            {
-                "url": schema.text("Its URL.", maxLength=urls.URL_LIMIT),
-                "format": schema.one_of(*FORMATS, description="Without it, the one that the URL suggests."),
-                "events": schema.described(dict(WEBHOOK_FIELDS["events"].schema), "The first one is shown."),
-                "template": schema.described(TEMPLATE_FIELD, "For the format template."),
-            }
-        ),
-        "SourcePreview": schema.request(
-            {
-                "source": schema.id_("Try the latest events of this source, if it has any."),
-                "verify": schema.one_of(
-                    *VERIFY, description="Without a source: the kind whose samples are tried."
-                ),
-                "template": schema.described(TEMPLATE_FIELD, "A template, or the name of a ready-made one."),
-            }
-        ),
-        "PayloadPreview": schema.answer(PAYLOAD_PREVIEW),
-        "CommentPreview": schema.answer(
-            {
-                "event": schema.text("The event that was tried, in words."),
-                "comment": {
-                    "description": "The comment, if there is one.",
-                    "oneOf": [
-                        schema.answer(dict.fromkeys(DRAFT_FIELDS, schema.or_null(schema.TEXT))),
-                        {"type": "null"},
-                    ],
-                },
-                "sentence": schema.or_null(schema.text("Why there is no comment.")),
-                "is_error": schema.boolean(),
-            }
-        ),
-    },
+    ),
+    WebhookPreview=schema.request(
+        url=schema.text("Its URL.", maxLength=urls.URL_LIMIT),
+        format=schema.one_of(*FORMATS, description="Without it, the one that the URL suggests."),
+        events=schema.described(dict(WEBHOOK_FIELDS["events"].schema), "The first one is shown."),
+        template=schema.described(TEMPLATE_FIELD, "For the format template."),
+    ),
+    SourcePreview=schema.request(
+        source=schema.id_("Try the latest events of this source, if it has any."),
+        verify=schema.one_of(*VERIFY, description="Without a source: the kind whose samples are tried."),
+        template=schema.described(TEMPLATE_FIELD, "A template, or the name of a ready-made one."),
+    ),
+    PayloadPreview=schema.answer(PAYLOAD_PREVIEW),
+    CommentPreview=schema.answer(
+        event=schema.text("The event that was tried, in words."),
+        comment={
+            "description": "The comment, if there is one.",
+            "oneOf": [
+                schema.answer(dict.fromkeys(DRAFT_FIELDS, schema.or_null(schema.TEXT))),
+                {"type": "null"},
+            ],
+        },
+        sentence=schema.or_null(schema.text("Why there is no comment.")),
+        is_error=schema.boolean(),
+    ),
 )
 
 

@@ -1,6 +1,7 @@
 """/webhooks/ID/pending and /commit: receivers fetch their deliveries. /receiver-links: links to their pages.
 
-Making such a link needs the owner's password, so that stays on the admin pages."""
+Making such a link needs the owner's password, so that stays on the admin pages.
+"""
 
 import threading
 import time
@@ -19,7 +20,6 @@ from guestbook.outbound.pull import PulledResult, Replaced
 from guestbook.outbound.webhook_shapes import (
     RECEIVER_LINK_SCHEMA,
 )
-from guestbook.queries import filtered_lists
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import ReceiverLink, Webhook
 from guestbook.web import request_context
@@ -43,51 +43,39 @@ PENDING_QUERY = {
 LONGEST_ATTEMPT = 24 * 3600 * 1000  # milliseconds
 ERROR_TEXT_LIMIT = 300  # characters
 RESULT_SCHEMA = schema.request(
-    {
-        "id": schema.ID,
-        "ok": schema.boolean("True if the receiver has it and needs no other attempt."),
-        "status_code": schema.or_null(schema.integer(minimum=100, maximum=999)),
-        "error": schema.or_null(schema.text("Why it failed.", maxLength=ERROR_TEXT_LIMIT)),
-        "milliseconds": schema.number(maximum=LONGEST_ATTEMPT, default=0),
-    },
+    id=schema.ID,
+    ok=schema.boolean("True if the receiver has it and needs no other attempt."),
+    status_code=schema.or_null(schema.integer(minimum=100, maximum=999)),
+    error=schema.or_null(schema.text("Why it failed.", maxLength=ERROR_TEXT_LIMIT)),
+    milliseconds=schema.number(maximum=LONGEST_ATTEMPT, default=0),
     required=("id", "ok"),
 )
 
 calls = Calls(
     "pull",
-    {
-        "Commit": schema.request(
-            {
-                "token": schema.id_("The one that came with the deliveries."),
-                "results": schema.array(RESULT_SCHEMA, minItems=1, maxItems=pull.MOST_TAKEN),
-            },
-            required=("token", "results"),
-        ),
-        "TakenDelivery": schema.answer(
-            {
-                "id": schema.ID,
-                "event": schema.TEXT,
-                "payload": schema.text("The exact body."),
-                "headers": schema.headers("The headers of the request, with the signatures."),
-            }
-        ),
-        "TakenDeliveries": schema.answer(
-            {
-                "token": schema.id_("Send it with the commit."),
-                "lease_seconds": schema.number("Commit within it, or they are handed out again."),
-                "retry_after": schema.number("Ask again after so many seconds."),
-                "deliveries": schema.array(schema.ref("TakenDelivery")),
-            }
-        ),
-        "Committed": schema.answer(
-            {
-                "recorded": schema.number("The number of results that count."),
-                "late": schema.number("The number of those whose lease had run out."),
-            }
-        ),
-        "ReceiverLink": schema.answer(RECEIVER_LINK_SCHEMA),
-        "ReceiverLinks": list_of("receiver_links", "ReceiverLink"),
-    },
+    Commit=schema.request(
+        token=schema.id_("The one that came with the deliveries."),
+        results=schema.array(RESULT_SCHEMA, minItems=1, maxItems=pull.MOST_TAKEN),
+        required=("token", "results"),
+    ),
+    TakenDelivery=schema.answer(
+        id=schema.ID,
+        event=schema.TEXT,
+        payload=schema.text("The exact body."),
+        headers=schema.headers("The headers of the request, with the signatures."),
+    ),
+    TakenDeliveries=schema.answer(
+        token=schema.id_("Send it with the commit."),
+        lease_seconds=schema.number("Commit within it, or they are handed out again."),
+        retry_after=schema.number("Ask again after so many seconds."),
+        deliveries=schema.array(schema.ref("TakenDelivery")),
+    ),
+    Committed=schema.answer(
+        recorded=schema.number("The number of results that count."),
+        late=schema.number("The number of those whose lease had run out."),
+    ),
+    ReceiverLink=schema.answer(RECEIVER_LINK_SCHEMA),
+    ReceiverLinks=list_of("receiver_links", "ReceiverLink"),
 )
 
 LOOK_AGAIN = 0.5  # seconds between two looks while a request waits
@@ -177,9 +165,8 @@ def _require_pulled(webhook: Webhook) -> None:
 @calls.serve("GET /webhooks/{webhook_id}/receiver-links", {200: "ReceiverLinks"}, query=FULL_PAGE_QUERY)
 def list_receiver_links(webhook_id: str) -> ResponseReturnValue:
     """List the links to the page of its receiver, without their addresses."""
-    query, mine = request_reader.query(), ReceiverLink.webhook_id == find(Webhook, webhook_id).id
-    page = filtered_lists.row_page(db.session(), ReceiverLink, query.get("before"), query["limit"], mine)
-    return api_call.page("receiver_links", page, webhook_shapes.receiver_link, query)
+    mine, shown = ReceiverLink.webhook_id == find(Webhook, webhook_id).id, webhook_shapes.receiver_link
+    return api_call.rows("receiver_links", ReceiverLink, shown, request_reader.query(), mine)
 
 
 @calls.serve("POST /webhooks/{webhook_id}/receiver-links/{link_id}/revoke", {200: "ReceiverLink"})

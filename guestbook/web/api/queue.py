@@ -100,44 +100,34 @@ REQUEUE_GROUP: Schema = {
 
 calls = Calls(
     "queue",
-    {
-        "Redelivery": _requeue_schema("deliveries", "webhook"),
-        "Reprocessing": _requeue_schema("inbound events", "source"),
-        "Requeued": schema.answer(
-            {
-                "count": schema.number("How many rows are due now, or would be."),
-                "groups": schema.array(
-                    schema.answer(REQUEUE_GROUP), "The forecast for each webhook or source, made just before."
-                ),
-            }
+    Redelivery=_requeue_schema("deliveries", "webhook"),
+    Reprocessing=_requeue_schema("inbound events", "source"),
+    Requeued=schema.answer(
+        count=schema.number("How many rows are due now, or would be."),
+        groups=schema.array(
+            schema.answer(REQUEUE_GROUP), "The forecast for each webhook or source, made just before."
         ),
-        "Delivery": schema.answer(DELIVERY_SCHEMA),
-        "DeliveryWithAttempts": schema.answer(
-            DELIVERY_SCHEMA
-            | {
-                "payload": schema.text("The exact body of each attempt."),
-                "attempts_made": schema.array(schema.ref("Attempt")),
-            }
+    ),
+    Delivery=schema.answer(DELIVERY_SCHEMA),
+    DeliveryWithAttempts=schema.answer(
+        DELIVERY_SCHEMA,
+        payload=schema.text("The exact body of each attempt."),
+        attempts_made=schema.array(schema.ref("Attempt")),
+    ),
+    Deliveries=list_of("deliveries", "Delivery"),
+    Attempt=schema.answer(ATTEMPT_SCHEMA),
+    InboundEvent=schema.answer(INBOUND_EVENT_SCHEMA),
+    InboundEventInFull=schema.answer(
+        INBOUND_EVENT_SCHEMA,
+        headers=schema.headers("The stored headers; secrets are hidden."),
+        payload=schema.text("The exact bytes received, in the encoding."),
+        encoding=schema.one_of(*body_encoding.ENCODINGS, description="Base64 if it is not UTF-8 text."),
+        verification=schema.described(
+            schema.answer(VERIFICATION_SCHEMA),
+            "Whether its signature is valid with the source's present settings.",
         ),
-        "Deliveries": list_of("deliveries", "Delivery"),
-        "Attempt": schema.answer(ATTEMPT_SCHEMA),
-        "InboundEvent": schema.answer(INBOUND_EVENT_SCHEMA),
-        "InboundEventInFull": schema.answer(
-            INBOUND_EVENT_SCHEMA
-            | {
-                "headers": schema.headers("The stored headers; secrets are hidden."),
-                "payload": schema.text("The exact bytes received, in the encoding."),
-                "encoding": schema.one_of(
-                    *body_encoding.ENCODINGS, description="Base64 if it is not UTF-8 text."
-                ),
-                "verification": schema.described(
-                    schema.answer(VERIFICATION_SCHEMA),
-                    "Whether its signature is valid with the source's present settings.",
-                ),
-            }
-        ),
-        "InboundEvents": list_of("inbound_events", "InboundEvent"),
-    },
+    ),
+    InboundEvents=list_of("inbound_events", "InboundEvent"),
 )
 
 BEING_SENT = "A pass is sending this delivery now. Try again in a moment."

@@ -11,8 +11,8 @@ from guestbook.inbound.senders import SCHEME_DEFAULTS, SENDER_PRESETS
 from guestbook.inbound.source_shapes import SCHEME_PROPERTIES, SOURCE_SCHEMA
 from guestbook.inbound.sources import SOURCE_FIELDS
 from guestbook.lib import clock
-from guestbook.lib.json_schema import TEXT_SCHEMA, Schema, answer, described, one_of, or_null, request
-from guestbook.queries import filtered_lists
+from guestbook.lib import json_schema as schema
+from guestbook.lib.json_schema import Schema
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
@@ -25,49 +25,41 @@ SOURCE_SCHEMAS: Schema = {name: field.described for name, field in SOURCE_FIELDS
 SECRET_FIELD = {"secret": SOURCE_SCHEMAS["secret"]}
 FIELDS_OF_SOURCE: Schema = {
     **{name: schema for name, schema in SOURCE_SCHEMAS.items() if name not in (*SCHEME_DEFAULTS, "in_full")},
-    "preset": one_of(
+    "preset": schema.one_of(
         *SENDER_PRESETS,
         description="A known sender: it sets how the source is verified. Other fields override that.",
     ),
-    "scheme": described(request(SCHEME_PROPERTIES), "How the sender of hmac or ed25519 signs."),
+    "scheme": schema.described(schema.request(SCHEME_PROPERTIES), "How the sender of hmac or ed25519 signs."),
     "template": {**SOURCE_SCHEMAS["template"], "description": sources.TEMPLATE_FORMS},
     "forwarded_in_full": SOURCE_SCHEMAS["in_full"],
-    "disabled": {"type": "boolean", "description": "Store its events; they wait until it is enabled."},
+    "disabled": schema.boolean("Store its events; they wait until it is enabled."),
 }
 NEW_SECRET: Schema = {
-    "secret": described(
-        or_null(TEXT_SCHEMA), "The sender signs with it. It is shown only in the answer that makes it."
+    "secret": schema.or_null(
+        schema.text("The sender signs with it. It is shown only in the answer that makes it.")
     )
 }
 
 calls = Calls(
     "sources",
-    {
-        "NewSource": request(FIELDS_OF_SOURCE, required=("name",)),
-        "SourceChanges": request(FIELDS_OF_SOURCE, minProperties=1),
-        "SourceTest": request(
-            {
-                "event": {
-                    **TEXT_SCHEMA,
-                    "maxLength": 100,
-                    "description": "The sample, such as issues.opened; by default the first of the sender.",
-                }
-            }
-        ),
-        "SourceRotation": request(OVERLAP_FIELD | SECRET_FIELD),
-        "Source": answer(SOURCE_SCHEMA | NEW_SECRET, optional=("secret",)),
-        "SourceWithSecret": answer(SOURCE_SCHEMA | NEW_SECRET),
-        "Sources": list_of("sources", "Source"),
-    },
+    NewSource=schema.request(FIELDS_OF_SOURCE, required=("name",)),
+    SourceChanges=schema.request(FIELDS_OF_SOURCE, least=1),
+    SourceTest=schema.request(
+        event=schema.text(
+            "The sample, such as issues.opened; by default the first of the sender.", maxLength=100
+        )
+    ),
+    SourceRotation=schema.request(OVERLAP_FIELD | SECRET_FIELD),
+    Source=schema.answer(SOURCE_SCHEMA | NEW_SECRET, optional=("secret",)),
+    SourceWithSecret=schema.answer(SOURCE_SCHEMA | NEW_SECRET),
+    Sources=list_of("sources", "Source"),
 )
 
 
 @calls.serve("GET /sources", {200: "Sources"}, query=FULL_PAGE_QUERY)
 def list_sources() -> ResponseReturnValue:
     """List the sources."""
-    query = request_reader.query()
-    page = filtered_lists.row_page(db.session(), Source, query.get("before"), query["limit"])
-    return api_call.page("sources", page, _shown, query)
+    return api_call.rows("sources", Source, _shown, request_reader.query())
 
 
 @calls.serve("POST /sources", {201: "SourceWithSecret"}, body="NewSource")

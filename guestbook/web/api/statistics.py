@@ -114,13 +114,11 @@ WEBHOOK_STATISTICS: Schema = {
 
 calls = Calls(
     "statistics",
-    {
-        "Bar": schema.answer(BAR_SCHEMA),
-        "WebhookFigures": schema.answer(WEBHOOK_FIGURES),
-        "SourceFigures": schema.answer(SOURCE_FIGURES),
-        "Statistics": schema.answer(STATISTICS_SCHEMA),
-        "WebhookStatistics": schema.answer(WEBHOOK_STATISTICS),
-    },
+    Bar=schema.answer(BAR_SCHEMA),
+    WebhookFigures=schema.answer(WEBHOOK_FIGURES),
+    SourceFigures=schema.answer(SOURCE_FIGURES),
+    Statistics=schema.answer(STATISTICS_SCHEMA),
+    WebhookStatistics=schema.answer(WEBHOOK_STATISTICS),
 )
 
 

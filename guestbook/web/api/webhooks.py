@@ -20,7 +20,6 @@ from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls,
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
 from guestbook.outbound.webhook_shapes import WEBHOOK_SCHEMA
-from guestbook.queries import filtered_lists
 from guestbook.queries.statistics import COUNT_LIMIT
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
@@ -49,62 +48,48 @@ WARNINGS_SCHEMA: Schema = {
 
 calls = Calls(
     "webhooks",
-    {
-        "NewWebhook": schema.request(WEBHOOK_CHANGES | GIVEN_SECRET, required=("url",)),
-        "WebhookChanges": schema.request(WEBHOOK_CHANGES, minProperties=1),
-        "Test": schema.request(
-            {"event": schema.one_of(*EVENTS, default="ping", description="Send an example of this event.")}
+    NewWebhook=schema.request(WEBHOOK_CHANGES | GIVEN_SECRET, required=("url",)),
+    WebhookChanges=schema.request(WEBHOOK_CHANGES, least=1),
+    Test=schema.request(
+        event=schema.one_of(*EVENTS, default="ping", description="Send an example of this event.")
+    ),
+    Rotation=schema.request(OVERLAP_FIELD | GIVEN_SECRET),
+    KeyRotation=schema.request(OVERLAP_FIELD | GIVEN_KEY),
+    Backfill=schema.request(
+        DRY_RUN,
+        since=schema.time("Events since then."),
+        pruned_too=schema.boolean("Also events whose old deliveries may have been pruned.", default=False),
+        after=schema.or_null(
+            schema.id_("`next_after` of the last answer: go on after the comment with this id.")
         ),
-        "Rotation": schema.request(OVERLAP_FIELD | GIVEN_SECRET),
-        "KeyRotation": schema.request(OVERLAP_FIELD | GIVEN_KEY),
-        "Backfill": schema.request(
-            {
-                "since": schema.time("Events since then."),
-                "pruned_too": schema.boolean(
-                    "Also events whose old deliveries may have been pruned.", default=False
-                ),
-                "after": schema.or_null(
-                    schema.id_("`next_after` of the last answer: go on after the comment with this id.")
-                ),
-                **DRY_RUN,
-            },
-            required=("since",),
+        required=("since",),
+    ),
+    Webhook=schema.answer(WEBHOOK_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
+    WebhookWithSecret=schema.answer(WEBHOOK_SCHEMA | SECRET_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
+    Webhooks=list_of("webhooks", "Webhook"),
+    Backfilled=schema.answer(
+        deliveries=schema.number("How many deliveries were made, or would be."),
+        comments=schema.number("How many comments they are about."),
+        events=schema.described(
+            schema.answer(dict.fromkeys(BACKFILLED_EVENTS, schema.NUMBER), optional=BACKFILLED_EVENTS),
+            "How many of each event.",
         ),
-        "Webhook": schema.answer(WEBHOOK_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
-        "WebhookWithSecret": schema.answer(
-            WEBHOOK_SCHEMA | SECRET_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)
+        left=schema.number("How many are left. A count ends soon after 10,000."),
+        next_after=schema.or_null(
+            schema.id_("`after` for the next call; null when this one reached the end of the book.")
         ),
-        "Webhooks": list_of("webhooks", "Webhook"),
-        "Backfilled": schema.answer(
-            {
-                "deliveries": schema.number("How many deliveries were made, or would be."),
-                "comments": schema.number("How many comments they are about."),
-                "events": schema.described(
-                    schema.answer(
-                        dict.fromkeys(BACKFILLED_EVENTS, schema.NUMBER), optional=BACKFILLED_EVENTS
-                    ),
-                    "How many of each event.",
-                ),
-                "left": schema.number("How many are left. A count ends soon after 10,000."),
-                "next_after": schema.or_null(
-                    schema.id_("`after` for the next call; null when this one reached the end of the book.")
-                ),
-                "there_already": schema.number("Events of which the webhook has a delivery."),
-                "maybe_pruned": schema.number(
-                    "Events that were left out, because their deliveries may have been pruned."
-                ),
-            }
+        there_already=schema.number("Events of which the webhook has a delivery."),
+        maybe_pruned=schema.number(
+            "Events that were left out, because their deliveries may have been pruned."
         ),
-    },
+    ),
 )
 
 
 @calls.serve("GET /webhooks", {200: "Webhooks"}, query=FULL_PAGE_QUERY)
 def list_webhooks() -> ResponseReturnValue:
     """List the webhooks."""
-    query = request_reader.query()
-    page = filtered_lists.row_page(db.session(), Webhook, query.get("before"), query["limit"])
-    return api_call.page("webhooks", page, _shown, query)
+    return api_call.rows("webhooks", Webhook, _shown, request_reader.query())
 
 
 @calls.serve("POST /webhooks", {201: "WebhookWithSecret"}, body="NewWebhook")

@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 
 from guestbook.storage import preferences
+from guestbook.storage.comment_fields import COMMENT_FIELDS
 from guestbook.storage.database import writing
-from guestbook.web.api.comments import COMMENT_FIELDS
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient
 from tests.support.visitor import add, let_write, stored
