@@ -1,4 +1,4 @@
-"""One clock: aware, in UTC, cut to milliseconds. Its text sorts like the time it tells. Zones have IANA names."""
+"""One clock: aware, in UTC, cut to milliseconds. Its text sorts like the time. Zones have IANA names."""
 
 import time
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -25,11 +25,6 @@ def test_a_moment_is_written_with_milliseconds_and_a_z() -> None:
     assert clock.to_text(moment) == "2026-01-31T23:59:59.123Z"
 
 
-def test_another_zone_is_written_in_utc() -> None:
-    moment = datetime(2026, 2, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))
-    assert clock.to_text(moment) == "2026-01-31T23:00:00.000Z"
-
-
 def test_what_somebody_typed_without_a_zone_is_taken_for_utc() -> None:
     assert clock.from_text("2026-01-31 23:59:59") == datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)
 
@@ -40,16 +35,13 @@ def test_what_is_no_moment_in_utc_is_refused(text: str) -> None:
         clock.from_text(text)
 
 
-@given(MOMENTS)
-def test_a_moment_survives_its_text(moment: datetime) -> None:
-    text = clock.to_text(moment)
-    assert len(text) == 24
-    assert clock.from_text(text) == moment
-
-
 @given(MOMENTS, MOMENTS)
-def test_the_texts_sort_like_the_moments(one: datetime, other: datetime) -> None:
-    assert (clock.to_text(one) < clock.to_text(other)) == (one < other)
+def test_a_moment_survives_its_text_and_texts_sort_like_moments(one: datetime, other: datetime) -> None:
+    text = clock.to_text(one)
+    assert len(text) == 24
+    assert clock.from_text(text) == one
+    assert clock.to_text(one.astimezone(timezone(timedelta(hours=2)))) == text
+    assert (text < clock.to_text(other)) == (one < other)
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati"])
@@ -107,18 +99,12 @@ def test_how_long_ago_is_said_in_one_unit(seconds: float, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "name"),
-    [
-        ("Europe/Berlin", "Europe/Berlin"),
-        (" America/Argentina/Buenos_Aires\n", "America/Argentina/Buenos_Aires"),
-        ("America/Port-au-Prince", "America/Port-au-Prince"),
-        ("Etc/GMT+5", "Etc/GMT+5"),
-        ("UTC", "UTC"),
-        ("", "UTC"),
-    ],
+    "name",
+    ["Europe/Berlin", "America/Argentina/Buenos_Aires", "America/Port-au-Prince", "Etc/GMT+5", "UTC"],
 )
-def test_a_zone_has_its_name(typed: str, name: str) -> None:
-    assert clock.checked_zone(typed) == name
+def test_a_zone_has_its_name(name: str) -> None:
+    assert clock.checked_zone(f" {name}\n") == name
+    assert clock.checked_zone("") == "UTC"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The writers of one process queue."""
 
 import threading
-import time
 from functools import partial
 
 import pytest
@@ -86,21 +85,3 @@ def test_only_so_many_wait_at_once_while_the_turn_is_stuck(monkeypatch: pytest.M
     for thread in threads:
         thread.join(10)
     assert len(left) == 5
-
-
-def test_while_the_turn_comes_round_one_too_many_may_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fair_lock, "BRIEF", 0.5)
-    one, served = FairLock(), []
-
-    def write(number: int) -> None:
-        one.acquire(10, at_once=2)
-        time.sleep(0.04)  # with it the last one waits longer than that
-        served.append(number)
-        one.release()
-
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    assert sorted(served) == list(range(20))

@@ -84,15 +84,6 @@ def test_a_log_from_before_the_clock_went_back_opens_within_the_longest_wait() -
     assert LONGEST_ROOM_WAIT == 60 + BEGIN_WITHIN + 2 * STATEMENT_SKEW
 
 
-def test_a_log_stays_short_however_many_attempts_it_counts() -> None:
-    limit, text = RateLimit(10_000, 60), ""
-    for number in range(600):
-        log = SlidingLog(limit, text, START + number / 10)
-        log.enter(START + number / 10, 3)
-        text = log.text
-    assert len(text) < 3000
-
-
 def test_text_that_was_garbled_by_hand_counts_as_far_as_it_can_be_read() -> None:
     assert SlidingLog(RateLimit(5, 1), f"what? 12: {START * 1000:.0f}:2 :9", START).room == 3
     assert RateLimit.stored("often") == RateLimit(1, 60)

@@ -55,10 +55,6 @@ def test_every_line_end_becomes_a_line_feed(end: str) -> None:
     assert clean_text(f"one{end}two") == "one\ntwo"
 
 
-def test_a_tab_becomes_four_spaces() -> None:
-    assert clean_text("one\ttwo\n\tthree") == "one    two\n    three"
-
-
 @pytest.mark.parametrize("drawing", DRAWINGS)
 def test_a_drawing_keeps_every_space_but_those_at_line_ends(drawing: str) -> None:
     assert clean_text(f" \n\n{drawing}   \n \n") == drawing
@@ -85,11 +81,6 @@ def test_a_tower_of_marks_keeps_four(marks: str) -> None:
     cleaned = clean_text("q" + marks)
     assert cleaned[0] == "q"
     assert len(cleaned) == 5
-
-
-def test_there_is_no_mark_before_the_first() -> None:
-    before = map(chr, range(ord(text.FIRST_MARK)))
-    assert {unicodedata.category(one) for one in before}.isdisjoint({"Mn", "Me"})
 
 
 def test_joiners_between_marks_do_not_let_a_tower_through() -> None:

@@ -7,8 +7,7 @@ from flask import Flask
 from sqlalchemy import insert
 
 from guestbook.background import cron
-from guestbook.lib import clock, ids, own_process
-from guestbook.lib.own_process import StopFlag, TimeShares
+from guestbook.lib import clock, ids
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND
@@ -68,53 +67,3 @@ def test_a_pass_that_stays_to_the_end_of_its_time_tidies_up_too(app: Flask) -> N
         if not factories.deliveries():
             break
     assert factories.deliveries() == []
-
-
-class Clock:
-    """Stands in for `time`, so that a busy machine changes nothing."""
-
-    now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def turned(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    own = Clock()
-    monkeypatch.setattr(own_process, "time", own)
-    return own
-
-
-class Endless:
-    """Work that never ends; each piece takes so many seconds."""
-
-    def __init__(self, own: Clock, piece: float) -> None:
-        self._clock = own
-        self._piece = piece
-
-    def drain(self, *, until: float, stop: StopFlag) -> bool:
-        while self._clock.now < until and not stop.is_set():
-            self._clock.now += self._piece
-        return True
-
-    def next_due(self) -> None:
-        return None
-
-
-@pytest.mark.parametrize("ours", [0.0, 0.2], ids=["short turns of ours", "long turns of ours"])
-@pytest.mark.parametrize("piece", [0.002, 0.3], ids=["short pieces of theirs", "long pieces of theirs"])
-def test_each_half_gets_a_quarter_of_the_time_at_least(turned: Clock, ours: float, piece: float) -> None:
-    sharing = TimeShares(Endless(turned, piece))
-    turned.now += ours
-    began = turned.now
-    assert sharing.share_time(began + 60, StopFlag())
-    turn = turned.now - began
-    assert turn / (turn + ours) >= own_process.LEAST_PART
-    assert sharing.owed / (turn + sharing.owed) == pytest.approx(own_process.LEAST_PART)
-
-
-def test_a_turn_ends_with_the_pass(turned: Clock) -> None:
-    sharing = TimeShares(Endless(turned, 0.002))
-    assert sharing.share_time(turned.now - 1, StopFlag())
-    assert sharing.owed == 0

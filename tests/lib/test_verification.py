@@ -15,7 +15,6 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from guestbook.lib import signing
-from guestbook.lib.verification import kinds
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 from guestbook.lib.verification.verify_signature import Verdict, proof, verify
 
@@ -201,11 +200,6 @@ def test_one_good_signature_among_others_is_enough(value: str) -> None:
     assert verified("standard", SECRET, {**STANDARD, "webhook-signature": value}, BODY).ok
 
 
-@pytest.mark.parametrize("value", [SIGNATURE[3:], "v2" + SIGNATURE[2:], "V1" + SIGNATURE[2:], SIGNATURE[:-1]])
-def test_a_signature_of_no_version_or_another_proves_nothing(value: str) -> None:
-    assert not verified("standard", SECRET, {**STANDARD, "webhook-signature": value}, BODY).ok
-
-
 def test_only_so_many_signatures_are_looked_at() -> None:
     for before, ok in ((63, True), (64, False), (5000, False)):
         value = " ".join(["v1,AAAA"] * before + [SIGNATURE])
@@ -251,10 +245,6 @@ def test_of_a_secret_and_a_public_key_each_has_its_own_signatures() -> None:
 )
 def test_a_secret_that_is_none_of_the_standard_has_a_sentence(secret: str) -> None:
     assert "not one of Standard Webhooks" in verified("standard", secret, STANDARD, BODY).sentence
-
-
-def test_a_secret_of_the_standard_may_lack_its_prefix() -> None:
-    assert verified("standard", SECRET.removeprefix("whsec_"), STANDARD, BODY).ok
 
 
 def test_an_id_with_a_dot_is_refused_because_a_part_of_the_timestamp_could_stand_in_it() -> None:
@@ -404,16 +394,3 @@ def test_the_library_of_the_standard_agrees(key: bytes, body: str, age: int, hon
     except WebhookVerificationError:
         expected = False
     assert verify("standard", (secret,), headers, text.encode(), now).ok == expected
-
-
-def test_what_we_send_ourselves_is_proven_as_standard_and_as_github() -> None:
-    secret = signing.new_secret()
-    signature = signing.standard((signing.key_of(secret),), "e1", SECONDS, BODY)
-    headers = {**STANDARD, "webhook-id": "e1", "webhook-signature": signature}
-    headers["x-hub-signature-256"] = signing.hub(secret.encode(), BODY)
-    assert verified("standard", secret, headers, BODY).ok
-    assert verified("github", secret, headers, BODY).ok
-
-
-def test_the_tolerance_is_that_of_stripe_slack_and_the_standard() -> None:
-    assert kinds.TOLERANCE == 300

@@ -120,15 +120,6 @@ def test_a_name_that_many_want_is_looked_up_once(resolver: Resolver) -> None:
     assert len(resolver.queries) == 2
 
 
-def test_errors_come_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise socket.gaierror(socket.EAI_AGAIN, "later")
-
-    monkeypatch.setattr(socket, "getaddrinfo", fail)
-    with pytest.raises(socket.gaierror):
-        Lookups().find("book.example", 80, 5)
-
-
 def test_a_host_that_allows_no_thread_looks_up_all_the_same(
     resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

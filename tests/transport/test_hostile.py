@@ -212,10 +212,6 @@ def test_a_receiver_that(case: Case, outcomes: dict[str, Outcome]) -> None:
         assert found.result.unreachable is case.expected.endswith(("timeout", "failed"))
 
 
-def test_they_are_as_many_as_promised() -> None:
-    assert len({case.name for case in CASES}) == len(CASES) >= 35
-
-
 def test_a_connection_that_nobody_accepts_ends_in_time() -> None:
     transport = Transport(timeout=0.3, allow_networks=LOOPBACK)
     with socket_receiver.never_accepting() as url:

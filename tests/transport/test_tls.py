@@ -56,34 +56,19 @@ def refusal(transport: Transport, certificate: trustme.LeafCert, host: str = NAM
     return error
 
 
-@pytest.mark.parametrize("host", [NAME, NAME.upper(), NAME + "."])
+@pytest.mark.parametrize("host", [NAME, NAME.upper(), NAME + ".", "Bücher.example"])
 def test_a_good_certificate_is_accepted_and_the_receiver_is_told_the_name(
     host: str, transport: Transport, authority: trustme.CA
 ) -> None:
     names: list[str | None] = []
-    tls = server_context(authority.issue_cert(NAME))
+    name = host.lower().replace("bücher", "xn--bcher-kva")
+    tls = server_context(authority.issue_cert(name.rstrip(".")))
     tls.sni_callback = lambda _, name, __: names.append(name)
     with SocketReceiver(tls=tls) as receiver:
         answer = transport.post(f"https://{host}:{receiver.port}/hook", {}, b"{}")
     assert (answer.status, answer.body, answer.note) == (200, b"ok", None)
-    assert names == [NAME]
-    assert f"Host: {host.lower()}:{receiver.port}\r\n".encode() in receiver.requests[0]
-
-
-def test_an_international_name_is_told_in_its_ascii_form(transport: Transport, authority: trustme.CA) -> None:
-    names: list[str | None] = []
-    tls = server_context(authority.issue_cert("xn--bcher-kva.example"))
-    tls.sni_callback = lambda _, name, __: names.append(name)
-    with SocketReceiver(tls=tls) as receiver:
-        assert transport.post(f"https://Bücher.example:{receiver.port}/", {}, b"{}").status == 200
-    assert names == ["xn--bcher-kva.example"]
-
-
-def test_a_certificate_for_the_ip_address_in_the_url_is_accepted(
-    transport: Transport, authority: trustme.CA
-) -> None:
-    with SocketReceiver(tls=server_context(authority.issue_cert("127.0.0.1"))) as receiver:
-        assert transport.post(receiver.url, {}, b"{}").status == 200
+    assert names == [name.rstrip(".")]
+    assert f"Host: {name}:{receiver.port}\r\n".encode() in receiver.requests[0]
 
 
 def test_the_connection_is_reused(transport: Transport, authority: trustme.CA) -> None:
@@ -214,13 +199,6 @@ def test_the_budget_holds_inside_tls_when_the_receiver(
     with SocketReceiver(behave, tls=server_context(authority.issue_cert("127.0.0.1"))) as receiver:
         assert _outcome(lambda: transport.post(receiver.url, {}, b"{}")) == expected
     transport.close()
-
-
-def test_a_large_request_goes_through_tls_whole(transport: Transport, authority: trustme.CA) -> None:
-    body = bytes(range(256)) * 4096
-    with SocketReceiver(tls=server_context(authority.issue_cert(NAME))) as receiver:
-        assert transport.post(f"https://{NAME}:{receiver.port}/", {}, body).status == 200
-    assert receiver.requests[0].endswith(b"\r\n\r\n" + body)
 
 
 def test_an_end_without_close_notify_is_an_end(transport: Transport, authority: trustme.CA) -> None:

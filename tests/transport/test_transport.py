@@ -173,12 +173,6 @@ def framed(framing: str, body: bytes) -> bytes:
     return b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nX-Trailer: t\r\n\r\n"
 
 
-def test_a_compressed_body_is_kept_as_it_came(transport: Transport) -> None:
-    said = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00"
-    with SocketReceiver(say(said)) as receiver:
-        assert transport.post(receiver.url, {}, b"{}").body == b"\x1f\x8b\x08\x00"
-
-
 def test_a_connection_is_used_again(transport: Transport) -> None:
     with SocketReceiver() as receiver:
         for path in ("/a", "/b", "/a"):
@@ -208,17 +202,6 @@ def test_a_connection_that_cannot_be_used_again_is_not(said: bytes, transport: T
         for _ in range(2):
             assert transport.post(receiver.url, {}, b"{}").status == 200
         assert receiver.connections == 2
-
-
-def test_a_connection_of_http_1_0_that_is_kept_alive_is_used_again(transport: Transport) -> None:
-    def behave(conn: socket.socket) -> None:
-        while read_request(conn):
-            conn.sendall(b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 0\r\n\r\n")
-
-    with SocketReceiver(behave) as receiver:
-        for _ in range(2):
-            assert transport.post(receiver.url, {}, b"{}").status == 200
-        assert receiver.connections == 1
 
 
 def test_a_connection_that_was_closed_meanwhile_is_noticed_before_it_is_used(transport: Transport) -> None:
