@@ -1,6 +1,6 @@
 """The command `demo`: a tour of a throwaway book with a server, a pass and a bin, in one minute.
 
-First comes the command, then its three steps, then the book, its processes, and how the tour prints.
+First comes the command, then its three steps, then the book with its program, and how the tour prints.
 """
 
 import math
@@ -16,7 +16,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,13 +45,13 @@ from guestbook.storage.models import Bin, BinRequest, Delivery
 
 LOCALHOST = "127.0.0.1"
 DATA_DIR = f"{settings.SETTING_PREFIX}DATA_DIR"
-FLASK = (sys.executable, "-m", "flask", "--app", "guestbook")
+PROGRAM = (sys.executable, "-P", "-c", "import guestbook; guestbook.main()")
+LOG = "output.log"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-LONGEST_PASS = "86400"  # seconds
 START_TIMEOUT = 30.0  # seconds, on a slow and busy machine
 SENT_WITHIN = 30.0  # seconds; it takes less than one, and a retry four to six
 LOOK_INTERVAL = 0.05  # seconds
-END_TIMEOUT = 5.0  # seconds that a process may take to end
+END_TIMEOUT = 5.0  # seconds that the program may take to end
 SAMPLE_COMMENTS = (
     ("Grace", "Found your site by way of a friend's. The photos of the harbour are lovely!"),
     ("Łukasz", "Greetings from Łódź 🦋 I have taken your recipe for pierogi home."),
@@ -98,8 +98,7 @@ def _go(tour: "Tour", *, wait: bool) -> None:
     _title("A tour of the guestbook")
     _paragraph("""This makes a throwaway book in a temporary folder and serves it on this machine. It uses no
         network and does not touch your own book. At the end everything is removed.""")
-    tour.start("server", "serve", "--listen", tour.address.removeprefix("http://"))
-    tour.start("pass", "cron", "--stay", "--max-seconds", LONGEST_PASS)
+    tour.start("run", "--port", tour.address.rpartition(":")[2])
     tour.wait_for(lambda: _is_served(tour.address), START_TIMEOUT, "The server did not answer")
     _paragraph(f"The book is ready, and {len(SAMPLE_COMMENTS)} people have signed it: {tour.address}/")
     _paragraph("""Next to the server runs the pass, which sends what is due. On a host, cron starts it. There
@@ -226,11 +225,9 @@ def _made(port: int | None) -> Iterator["Tour"]:
         sentence = f"Port {port} is in use or cannot be used. Take another one, or leave out --port."
         raise Refused(sentence) from None
     folder = Path(tempfile.mkdtemp(prefix="guestbook-demo-")).resolve()  # only its owner may read it
+    own = {"DATA_DIR": str(folder), "BASE_URL": address, "ALLOW_NETWORKS": "127.0.0.0/8"}
     try:
-        own = {"BASE_URL": address, "ALLOW_NETWORKS": "127.0.0.0/8"}
-        lines = [f"{settings.SETTING_PREFIX}{name}={value}\n" for name, value in own.items()]
-        (folder / ".env").write_text("".join(lines))
-        read = settings.load({DATA_DIR: str(folder)}, alone=True)
+        read = settings.load({settings.SETTING_PREFIX + name: own[name] for name in own}, alone=True)
         read = replace(read, secret_key=secret_key.make(folder))
         # A signal that nohup ignores stays ignored.
         caught = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
@@ -247,7 +244,7 @@ def _made(port: int | None) -> Iterator["Tour"]:
 
 @dataclass
 class Tour:
-    """The book in its temporary folder, its processes, and what has arrived at its bin."""
+    """The book in its temporary folder, the program that serves it, and what has arrived at its bin."""
 
     folder: Path
     address: str  # without a slash at the end
@@ -257,7 +254,7 @@ class Tour:
     bin_id: str = ""
     secret: str = ""  # of the webhook that sends to the bin
     password: str = ""
-    running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    program: "subprocess.Popen[bytes] | None" = None
 
     def fill(self) -> None:
         """Create the tables, the password, some comments, a bin, and then the webhook that sends to it."""
@@ -273,44 +270,42 @@ class Tour:
             fields = {"url": bin_.url(self.address), "name": "the bin"}
             self.bin_id, self.secret = bin_.id, webhooks.add(session, fields, self.read).secret
 
-    def start(self, name: str, *command: str) -> None:
-        """Run a command in a session of its own, so that Ctrl-C reaches only us; its output goes to a log."""
-        own_prefixes = (settings.SETTING_PREFIX, "FLASK_")
+    def start(self, *command: str) -> None:
+        """Run it in a session of its own, so that Ctrl-C reaches only us; its output goes to a log."""
+        own_prefixes = (settings.SETTING_PREFIX, "FLASK_", "PORT")
         env = {key: value for key, value in os.environ.items() if not key.startswith(own_prefixes)}
         env |= {DATA_DIR: str(self.folder), "FLASK_SKIP_DOTENV": "1"}
         env["PYTHONPATH"] = os.pathsep.join([str(installation.CHECKOUT), env.get("PYTHONPATH", "")])
-        with self._log(name).open("wb") as log:
+        with (self.folder / LOG).open("wb") as log:
             output: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-            self.running[name] = subprocess.Popen(
-                [*FLASK, *command], cwd=self.folder, env=env, start_new_session=True, **output
+            self.program = subprocess.Popen(
+                [*PROGRAM, *command], cwd=self.folder, env=env, start_new_session=True, **output
             )
 
     def wait_for(self, look: Callable[[], T | None], seconds: float, otherwise: str) -> T:
         """Call `look` until it returns something, and return that.
 
-        Raises Stopped, and Refused when a process has ended or the time is over. `otherwise` begins the
+        Raises Stopped, and Refused when the program has ended or the time is over. `otherwise` begins the
         sentence for that, such as `The server did not answer`.
         """
         give_up = time.monotonic() + seconds
         while (found := look()) is None:
-            for name, process in self.running.items():
-                if process.poll() is not None:
-                    raise Refused(f"The demo's {name} has ended by itself.{self._last_line([name])}")
+            if self.program and self.program.poll() is not None:
+                raise Refused(f"The demo's server has ended by itself.{self._last_line()}")
             if time.monotonic() > give_up:
-                raise Refused(f"{otherwise} within {seconds:g} seconds.{self._last_line(self.running)}")
+                raise Refused(f"{otherwise} within {seconds:g} seconds.{self._last_line()}")
             if self.stop.wait(LOOK_INTERVAL):
                 raise Stopped
         return found
 
     def end(self) -> None:
-        """End the processes, those that do not listen by force."""
-        for process in self.running.values():
-            process.terminate()
-        for process in self.running.values():
+        """End the program, by force where it does not listen."""
+        if self.program:
+            self.program.terminate()
             with suppress(subprocess.TimeoutExpired):
-                process.wait(END_TIMEOUT)
-            process.kill()  # does nothing to one that has ended
-            process.wait()
+                self.program.wait(END_TIMEOUT)
+            self.program.kill()  # does nothing to one that has ended
+            self.program.wait()
 
     def sign(self, name: str, message: str) -> Delivery:
         """Sign the book through its API; return the delivery that this caused."""
@@ -336,16 +331,11 @@ class Tour:
 
         return self.wait_for(look, SENT_WITHIN, f"Attempt {number} did not arrive at the bin")
 
-    def _last_line(self, names: Iterable[str]) -> str:
-        """Return the last line that one of these processes has printed."""
-        for name in names:
-            lines = self._log(name).read_text(errors="replace").split("\n")
-            if last := next((line.strip() for line in reversed(lines) if line.strip()), ""):
-                return f" The {name} printed last: {last[:200]}"
-        return ""
-
-    def _log(self, name: str) -> Path:
-        return self.folder / f"{name}.log"
+    def _last_line(self) -> str:
+        """Return the last line that the program has printed."""
+        lines = (self.folder / LOG).read_text(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return f" It printed last: {last[:200]}" if last else ""
 
 
 _browser = requests.Session()

@@ -111,7 +111,7 @@ def test_a_book_that_was_written_to_meanwhile_ends_with_1(
 
     monkeypatch.setattr(backup, "show_progress", progress)
     assert shell.refused("migrate-to", target) == (
-        "Error: The book has changed meanwhile in comments, settings. "
+        "Error: The book has changed meanwhile in book_state, comments. "
         "Stop the web server, cron and workers everywhere, and run this again. Nothing was copied.\n"
     )
     monkeypatch.undo()

@@ -24,7 +24,7 @@ BRIEF = "print('It is'); print('over.'); print()"
 @pytest.fixture
 def tour(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tour]:
     """The demo's book, with Python in place of its commands."""
-    monkeypatch.setattr(demo, "FLASK", (sys.executable, "-c"))
+    monkeypatch.setattr(demo, "PROGRAM", (sys.executable, "-c"))
     monkeypatch.setenv("GUESTBOOK_TIMEOUT", "1")
     monkeypatch.setattr(demo, "END_TIMEOUT", 0.2)
     with demo._made(None) as made:
@@ -34,27 +34,24 @@ def tour(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tour]:
 def test_a_process_that_stays_when_it_should_end_is_killed_and_its_last_line_explains_the_delay(
     tour: Tour,
 ) -> None:
-    tour.start("server", STUBBORN)
-    log = tour.folder / "server.log"
+    tour.start(STUBBORN)
+    log = tour.folder / demo.LOG
     tour.wait_for(lambda: log.read_text() or None, 20, "It did not speak")
-    environ = Path(f"/proc/{tour.running['server'].pid}/environ").read_bytes()
+    assert tour.program
+    environ = Path(f"/proc/{tour.program.pid}/environ").read_bytes()
     assert (f"GUESTBOOK_DATA_DIR={tour.folder}".encode() in environ, b"GUESTBOOK_TIMEOUT" in environ) == (
         True,
         False,
     )
-    with pytest.raises(
-        Refused, match=r"^Nothing came within 0\.2 seconds\. The server printed last: I stay\.$"
-    ):
+    with pytest.raises(Refused, match=r"^Nothing came within 0\.2 seconds\. It printed last: I stay\.$"):
         tour.wait_for(lambda: None, 0.2, "Nothing came")
     tour.end()
-    assert tour.running["server"].returncode == -signal.SIGKILL
+    assert tour.program.returncode == -signal.SIGKILL
 
 
 def test_a_process_that_ends_by_itself_is_noticed_at_once(tour: Tour) -> None:
-    tour.start("pass", BRIEF)
-    with pytest.raises(
-        Refused, match=r"^The demo's pass has ended by itself\. The pass printed last: over\.$"
-    ):
+    tour.start(BRIEF)
+    with pytest.raises(Refused, match=r"^The demo's server has ended by itself\. It printed last: over\.$"):
         tour.wait_for(lambda: None, 60, "Nothing came")
 
 
