@@ -7,26 +7,27 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import ids, json_schema, validate
-from guestbook.lib.json_schema import ID_SCHEMA, TEXT_SCHEMA, TIME_SCHEMA, Schema, described, one_of, or_null
+from guestbook.lib import ids, validate
+from guestbook.lib import json_schema as schema
+from guestbook.lib.json_schema import Schema
 from guestbook.storage import audit_log, row_changes
 from guestbook.storage.models import Token
 from guestbook.storage.models.owner import SCOPES
 
 API_TOKEN_PREFIX = "gbk_"  # so that a token that leaked into a repository is recognized
 TOKEN_SCHEMA: Schema = {
-    "id": ID_SCHEMA,
-    "name": TEXT_SCHEMA,
-    "scope": one_of(*SCOPES),
-    "created_at": TIME_SCHEMA,
-    "expires_at": or_null(TIME_SCHEMA),
-    "last_used_at": described(or_null(TIME_SCHEMA), "Its last use, to the hour."),
+    "id": schema.ID,
+    "name": schema.TEXT,
+    "scope": schema.one_of(*SCOPES),
+    "created_at": schema.TIME,
+    "expires_at": schema.or_null(schema.TIME),
+    "last_used_at": schema.or_null(schema.time("Its last use, to the hour.")),
 }
 
 
 def shape(token: Token) -> dict[str, Any]:
     """Return a token as JSON, without its value."""
-    return json_schema.of_row(token, TOKEN_SCHEMA)
+    return schema.of_row(token, TOKEN_SCHEMA)
 
 
 def add(

@@ -2,29 +2,30 @@
 
 from typing import Any
 
-from guestbook.lib.json_schema import TEXT_SCHEMA, TIME_SCHEMA, Schema, answer, described, one_of, or_null
+from guestbook.lib import json_schema as schema
+from guestbook.lib.json_schema import Schema
 from guestbook.outbound.event_catalogue import ORIGIN_SCHEMA, PUBLIC_COMMENT_FIELDS, REPLY_PART
 from guestbook.storage.models import Comment
 from guestbook.storage.models.comment import DECIDERS, DECISIONS
 
 DECISION_SCHEMA: Schema = {
-    "at": TIME_SCHEMA,
-    "action": one_of(*DECISIONS),
-    "actor": one_of(*DECIDERS),
-    "name": described(or_null(TEXT_SCHEMA), "The name of a token, a command or a source."),
+    "at": schema.TIME,
+    "action": schema.one_of(*DECISIONS),
+    "actor": schema.one_of(*DECIDERS),
+    "name": schema.or_null(schema.text("The name of a token, a command or a source.")),
 }
 COMMENT_SCHEMA: Schema = {
     **PUBLIC_COMMENT_FIELDS,
     "reply": {"description": "The owner's reply.", "oneOf": [REPLY_PART.schema, {"type": "null"}]},
     "origin": ORIGIN_SCHEMA,
-    "note": described(or_null(TEXT_SCHEMA), "The visitor's note to the owner; needs a token."),
-    "reason": described(or_null(TEXT_SCHEMA), "Why it was held or marked as spam; needs a token."),
-    "reasons": described(
-        {"type": "array", "items": TEXT_SCHEMA},
+    "note": schema.or_null(schema.text("The visitor's note to the owner; needs a token.")),
+    "reason": schema.or_null(schema.text("Why it was held or marked as spam; needs a token.")),
+    "reasons": schema.array(
+        schema.TEXT,
         "All reasons of the spam rules for its first status, also of a published one; needs a token.",
     ),
-    "decisions": described(
-        {"type": "array", "items": answer(DECISION_SCHEMA)},
+    "decisions": schema.array(
+        schema.answer(DECISION_SCHEMA),
         "The decisions about it, the newest first; needs a token with the scope moderate.",
     ),
 }

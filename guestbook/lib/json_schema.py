@@ -21,14 +21,6 @@ ID: Schema = {"type": "string", "pattern": ID_PATTERN}
 URL: Schema = {"type": "string", "format": "uri"}
 TIME: Schema = {"type": "string", "format": "date-time", "examples": ["2026-01-31T23:59:59.123Z"]}
 HEADERS: Schema = {"type": "object", "additionalProperties": TEXT}
-TEXT_SCHEMA, NUMBER_SCHEMA, ID_SCHEMA, URL_SCHEMA, TIME_SCHEMA, HEADERS_SCHEMA = (
-    TEXT,
-    NUMBER,
-    ID,
-    URL,
-    TIME,
-    HEADERS,
-)
 TYPE_NAMES = {
     "string": "text",
     "integer": "a whole number",

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from guestbook.lib import clock, json_schema
 from guestbook.lib.json_schema import (
-    ID_SCHEMA,
-    TEXT_SCHEMA,
-    TIME_SCHEMA,
-    URL_SCHEMA,
+    ID,
+    TEXT,
+    TIME,
+    URL,
     Schema,
     answer,
     described,
@@ -75,7 +75,7 @@ class EventType:
         optional = tuple(name for name, part in self.data.items() if part.is_optional)
         body = {
             "type": {"type": "string", "const": self.name, "description": "The name of the event."},
-            "timestamp": described(TIME_SCHEMA, "When it happened."),
+            "timestamp": described(TIME, "When it happened."),
             "data": _object("The parts of the event.", parts, optional),
         }
         return {"title": self.type_name, "description": f"Sent when {self.when}.", **answer(body)}
@@ -118,17 +118,17 @@ def _object(description: str, fields: Schema, optional: tuple[str, ...] = ()) ->
 
 
 PUBLIC_COMMENT_FIELDS: Schema = {  # also of the API
-    "id": described(ID_SCHEMA, "Its id."),
+    "id": described(ID, "Its id."),
     **{
         name: described(
-            TEXT_SCHEMA if COMMENT_FIELDS[name].missing else or_null(TEXT_SCHEMA),
+            TEXT if COMMENT_FIELDS[name].missing else or_null(TEXT),
             COMMENT_FIELDS[name].meaning,
         )
         for name in PUBLIC_FIELDS
     },
     "status": one_of(*COMMENT_STATUSES, description="Only a published comment is in the book."),
-    "url": described(URL_SCHEMA, "Its page."),
-    "created_at": described(TIME_SCHEMA, "When it was signed."),
+    "url": described(URL, "Its page."),
+    "created_at": described(TIME, "When it was signed."),
     "number": described(
         {"type": ["integer", "null"], "minimum": 1}, "Its place in the order of signing; null for spam."
     ),
@@ -136,15 +136,15 @@ PUBLIC_COMMENT_FIELDS: Schema = {  # also of the API
 ORIGIN_SCHEMA: Schema = _object(
     "Where it comes from; missing where a visitor wrote it.",
     {
-        "name": described(TEXT_SCHEMA, "The source."),
-        "url": described(or_null(TEXT_SCHEMA), "The address there."),
+        "name": described(TEXT, "The source."),
+        "url": described(or_null(TEXT), "The address there."),
     },
 )
 LINK_SCHEMA: Schema = _object(
     "A link to moderate the held comment; only for webhooks with links to moderate.",
     {
-        "url": described(URL_SCHEMA, "The link."),
-        "expires_at": described(TIME_SCHEMA, "When it stops working."),
+        "url": described(URL, "The link."),
+        "expires_at": described(TIME, "When it stops working."),
     },
 )
 SAMPLE_LINK = {"url": f"{SAMPLE_BOOK}/moderate/{'0' * 87}1", "expires_at": SAMPLE_TIME_TEXT}
@@ -153,8 +153,8 @@ GUESTBOOK_PART = DataPart(
     _object(
         "The guestbook that sends the event.",
         {
-            "title": described(TEXT_SCHEMA, "Its title."),
-            "url": described(URL_SCHEMA, "Its address."),
+            "title": described(TEXT, "Its title."),
+            "url": described(URL, "Its address."),
         },
     ),
     {"title": "Guestbook", "url": SAMPLE_BOOK},
@@ -167,7 +167,7 @@ COMMENT_PART = DataPart(
         | {
             "origin": ORIGIN_SCHEMA,
             "note": described(
-                TEXT_SCHEMA, "The visitor’s note to the owner; only for webhooks with links to moderate."
+                TEXT, "The visitor’s note to the owner; only for webhooks with links to moderate."
             ),
         },
         ("origin", "note"),
@@ -192,8 +192,8 @@ REPLY_PART = DataPart(
     _object(
         "The owner’s answer.",
         {
-            "message": described(TEXT_SCHEMA, "Plain text with line breaks."),
-            "created_at": described(TIME_SCHEMA, "When it was written or last changed."),
+            "message": described(TEXT, "Plain text with line breaks."),
+            "created_at": described(TIME, "When it was written or last changed."),
         },
     ),
     {"message": 'Thank you, "Lace".', "created_at": SAMPLE_TIME_TEXT},
@@ -202,8 +202,8 @@ REPLY_PART = DataPart(
 HELD_COMMENT_SCHEMA: Schema = _object(
     "One of them.",
     {
-        "id": described(ID_SCHEMA, "The id of the comment."),
-        "held_at": described(TIME_SCHEMA, "Since when it waits."),
+        "id": described(ID, "The id of the comment."),
+        "held_at": described(TIME, "Since when it waits."),
         "moderation": LINK_SCHEMA,
     },
     ("moderation",),
@@ -213,8 +213,8 @@ WAITING_PART = DataPart(
         "The held comments, without words of visitors.",
         {
             "count": {"type": "integer", "minimum": 1, "description": "How many comments wait in all."},
-            "since": described(TIME_SCHEMA, "Since when the oldest waits."),
-            "url": described(URL_SCHEMA, "The admin page that lists them."),
+            "since": described(TIME, "Since when the oldest waits."),
+            "url": described(URL, "The admin page that lists them."),
             "comments": {
                 "type": "array",
                 "items": HELD_COMMENT_SCHEMA,
@@ -233,7 +233,7 @@ WAITING_PART = DataPart(
 SOURCE_PART = DataPart(
     _object(
         "The source that received the webhook.",
-        {"id": described(ID_SCHEMA, "Its id."), "name": described(TEXT_SCHEMA, "Its name.")},
+        {"id": described(ID, "Its id."), "name": described(TEXT, "Its name.")},
     ),
     {"id": SAMPLE_ID, "name": "GitHub"},
     "EventSource",
@@ -242,19 +242,19 @@ INBOUND_PART = DataPart(
     _object(
         "The webhook that came in.",
         {
-            "id": described(ID_SCHEMA, "Its id in the inbox."),
-            "event": described(or_null(TEXT_SCHEMA), "The sender’s name for it."),
-            "external_id": described(or_null(TEXT_SCHEMA), "The sender’s id for it."),
-            "sender": described(or_null(TEXT_SCHEMA), "The person or program that the payload names."),
-            "received_at": described(TIME_SCHEMA, "When it arrived."),
+            "id": described(ID, "Its id in the inbox."),
+            "event": described(or_null(TEXT), "The sender’s name for it."),
+            "external_id": described(or_null(TEXT), "The sender’s id for it."),
+            "sender": described(or_null(TEXT), "The person or program that the payload names."),
+            "received_at": described(TIME, "When it arrived."),
             "hops": {
                 "type": "integer",
                 "minimum": 1,
                 "description": "How many guestbooks have forwarded it.",
             },
             "payload": {"description": "The sender’s data, read from JSON or a form."},
-            "left_out": described(TEXT_SCHEMA, "Why the payload is null, and where to find it."),
-            "payload_url": described(URL_SCHEMA, "Where the API has a payload that was left out."),
+            "left_out": described(TEXT, "Why the payload is null, and where to find it."),
+            "payload_url": described(URL, "Where the API has a payload that was left out."),
         },
         ("left_out", "payload_url"),
     ),
@@ -273,7 +273,7 @@ INBOUND_PART = DataPart(
 
 def _webhook(type_name: str, description: str, reason: Schema | None = None, sample: Any = None) -> DataPart:
     """Return the part about a webhook, with a reason or without the field."""
-    shape = {"id": described(ID_SCHEMA, "Its id."), "name": described(TEXT_SCHEMA, "Its name.")}
+    shape = {"id": described(ID, "Its id."), "name": described(TEXT, "Its name.")}
     facts = {"id": SAMPLE_ID, "name": "Chat"}
     if reason:
         shape, facts = {**shape, "reason": reason}, {**facts, "reason": sample}
@@ -284,7 +284,7 @@ TESTED_PART = _webhook("TestedWebhook", "The webhook that is tested.")
 FAILING_PART = _webhook(
     "FailingWebhook",
     "The other webhook.",
-    described(TEXT_SCHEMA, "Why its latest attempt failed: a sentence."),
+    described(TEXT, "Why its latest attempt failed: a sentence."),
     "The receiver answered 500.",
 )
 RECOVERED_PART = _webhook(

@@ -7,7 +7,7 @@ from typing import Any
 
 from guestbook.lib import ed25519, fields, signing, template_sandbox, text, validate
 from guestbook.lib.errors import Refused
-from guestbook.lib.json_schema import URL_SCHEMA, line
+from guestbook.lib.json_schema import URL, line
 from guestbook.lib.rate_counters import RateLimit
 from guestbook.outbound import webhook_signatures
 from guestbook.outbound.event_catalogue import EVENTS
@@ -19,7 +19,7 @@ DEFAULT_EVENTS = ("comment.created",)
 SIGNING_KEY = "^whsk_[0-9A-Za-z+/]{43,86}={1,2}$"
 HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 section 5.6.2
 HEADER_VALUE = "^[ -~]*$"
-HEADERS_SCHEMA = {
+HEADERS = {
     "type": "object",
     "description": "All extra headers of the webhook. Later, the values are shown as (hidden). "
     "Of names that differ only in case, the last counts.",
@@ -64,7 +64,7 @@ class WebhookFields:
         "mailto:you@example.org. If the receiver fetches them, write pull:.",
         _unchecked,
         # A host may be in any script. What may be sent to, transport decides.
-        schema={**URL_SCHEMA, "maxLength": urls.URL_LIMIT, "examples": ["https://example.org/hook"]},
+        schema={**URL, "maxLength": urls.URL_LIMIT, "examples": ["https://example.org/hook"]},
         attributes={"required": "", **fields.URL_INPUT},
     )
     name: str = fields.line(
@@ -109,7 +109,7 @@ class WebhookFields:
         "Extra headers for each delivery, one per line, such as: Authorization: Bearer 1234. A value "
         "(hidden) stays as it is.",
         _unchecked,
-        schema=HEADERS_SCHEMA,
+        schema=HEADERS,
         attributes=fields.CODE_INPUT,
     )
     rate: str = fields.line(

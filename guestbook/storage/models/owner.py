@@ -6,16 +6,8 @@ from sqlalchemy import Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.lib import clock, ids
-from guestbook.lib.json_schema import (
-    ID_SCHEMA,
-    NUMBER_SCHEMA,
-    TEXT_SCHEMA,
-    TIME_SCHEMA,
-    Schema,
-    described,
-    one_of,
-    or_null,
-)
+from guestbook.lib import json_schema as schema
+from guestbook.lib.json_schema import Schema
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base
 
@@ -146,23 +138,23 @@ AUDITED_ACTIONS = (
 )
 DETAIL_LIMIT = 500  # characters
 AUDIT_ENTRY_SCHEMA: Schema = {
-    "id": ID_SCHEMA,
-    "at": TIME_SCHEMA,
-    "actor": one_of(
+    "id": schema.ID,
+    "at": schema.TIME,
+    "actor": schema.one_of(
         *ACTORS,
         description="The owner on the admin pages, an API token, a command, a receiver by its link, "
         "or nobody known.",
     ),
-    "actor_id": described(or_null(TEXT_SCHEMA), "The id of the login, the token or the link."),
-    "actor_name": described(
-        or_null(TEXT_SCHEMA), "The browser, the name of the token or the link, or the command."
+    "actor_id": schema.or_null(schema.text("The id of the login, the token or the link.")),
+    "actor_name": schema.or_null(
+        schema.text("The browser, the name of the token or the link, or the command.")
     ),
-    "action": one_of(*AUDITED_ACTIONS),
-    "object": described(TEXT_SCHEMA, "The kind of object, such as webhook, token or password."),
-    "object_id": or_null(TEXT_SCHEMA),
-    "object_name": described(or_null(TEXT_SCHEMA), "Its name at that time."),
-    "detail": described(or_null(TEXT_SCHEMA), "The names of the changed fields, and the like."),
-    "number": described(NUMBER_SCHEMA, "How many: rows, or wrong passwords within a minute."),
+    "action": schema.one_of(*AUDITED_ACTIONS),
+    "object": schema.text("The kind of object, such as webhook, token or password."),
+    "object_id": schema.or_null(schema.TEXT),
+    "object_name": schema.or_null(schema.text("Its name at that time.")),
+    "detail": schema.or_null(schema.text("The names of the changed fields, and the like.")),
+    "number": schema.number("How many: rows, or wrong passwords within a minute."),
 }
 
 

@@ -8,10 +8,10 @@ from flask.typing import ResponseReturnValue
 
 from guestbook.lib import VERSION
 from guestbook.lib.json_schema import (
-    HEADERS_SCHEMA,
-    ID_SCHEMA,
+    HEADERS,
+    ID,
     JSON,
-    TEXT_SCHEMA,
+    TEXT,
     Schema,
     answer,
     described,
@@ -100,17 +100,17 @@ VARIABLES = {  # schema of an answer → variable of paths that is its id
 BODY_ERRORS = (400, 413, 415, 422)
 RATE_LIMIT_HEADERS: dict[str, Any] = {
     "RateLimit-Policy": {
-        "schema": TEXT_SCHEMA,
+        "schema": TEXT,
         "description": 'Each limit with its quota and its window in seconds, such as `"token";q=6000;w=60`.',
     },
     "RateLimit": {
-        "schema": TEXT_SCHEMA,
+        "schema": TEXT,
         "description": 'The rest of each quota, and for how many seconds, such as `"token";r=5999;t=60`.',
     },
 }
 ANSWER_HEADERS = {
-    304: {"ETag": {"required": True, "schema": TEXT_SCHEMA}},
-    201: {"Location": {"required": True, "schema": TEXT_SCHEMA}},
+    304: {"ETag": {"required": True, "schema": TEXT}},
+    201: {"Location": {"required": True, "schema": TEXT}},
     429: {
         **RATE_LIMIT_HEADERS,
         "Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}},
@@ -119,9 +119,9 @@ ANSWER_HEADERS = {
 
 ERROR_SCHEMA: Schema = {
     "code": one_of(*(text.code for text in ERROR_TEXTS.values()), InsufficientScope.code_word),
-    "message": TEXT_SCHEMA,
-    "fields": described(HEADERS_SCHEMA, "A sentence for each wrong field."),
-    "request_id": described(TEXT_SCHEMA, "The request's number in the owner's log."),
+    "message": TEXT,
+    "fields": described(HEADERS, "A sentence for each wrong field."),
+    "request_id": described(TEXT, "The request's number in the owner's log."),
 }
 
 calls = Calls(
@@ -232,7 +232,7 @@ def paths() -> dict[str, dict[str, Any]]:
                 "name": name,
                 "in": "path",
                 "required": True,
-                "schema": PATH_SCHEMAS.get(name, ID_SCHEMA),
+                "schema": PATH_SCHEMAS.get(name, ID),
                 "description": f"The {name.replace('_', ' ')}, as the list shows it.",
             }
             for name in names
