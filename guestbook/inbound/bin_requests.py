@@ -58,7 +58,7 @@ class Check:
 
     findings: Sequence[Finding]
     warning: str | None = None  # why a receiver refuses it although the signature matches
-    signed_content: bytes | None = None  # of webhook-signature, with the beginning of the body
+    signed_content: bytes | None = None  # what webhook-signature signs, with the beginning of the body
     is_shortened: bool = False
 
 

@@ -194,7 +194,7 @@ def _row(bin_id: str, captured: CapturedRequest, answered: int) -> BinRequest:
         size=len(captured.body),
         answered=answered,
         received_at=captured.received_at,
-        event_id=next(filter(ids.ID.fullmatch, named), None),  # if it may be one of ours
+        event_id=next(filter(ids.ID.fullmatch, named), None),  # None if it cannot be one of ours
     )
 
 

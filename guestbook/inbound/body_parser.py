@@ -16,10 +16,10 @@ from guestbook.lib.byte_view import View
 UNPACKED_LIMIT = 4_000_000  # bytes of a body after unpacking
 DEPTH_LIMIT = 64  # levels of nested lists and objects
 INTEGER_DIGITS_LIMIT = 100
-MOST_FIELDS = 1000  # of a form
+MOST_FIELDS = 1000  # fields of a form
 # Four megabytes of short values or escapes would need up to 300 MB of memory; a normal body has fewer.
 MOST_VALUES = 700_000  # counted by commas, colons and brackets, also those in texts
-MOST_ESCAPES = 200_000  # of a form, such as %20
+MOST_ESCAPES = 200_000  # escapes in a form, such as %20
 TOO_MANY_FIELDS = f"The form has more than {MOST_FIELDS:,} fields."
 
 # Half an emoji, where a sender has cut a text. No database stores it, so it becomes U+FFFD.

@@ -27,9 +27,8 @@ class Counts:
     retried: int = 0
     refused: int = 0  # not genuine or not readable: the sender's error
     failed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the source's name and id: ours
-    log_lines: list[tuple[str, dict[str, str | None]]] = field(
-        default_factory=list
-    )  # logged after the commit
+    # They are logged after the commit.
+    log_lines: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
 
     @property
     def all_failed(self) -> int:

@@ -125,22 +125,13 @@ def store(
         raise SourceFull(f"More than {MOST_WAITING:,} webhooks of this source wait to be processed.")
     most = reserve * source.budget_mb * source_budget.MEGABYTE
     if not source_budget.take(connection, source.id, packed.size, most):
-        raise SourceFull(
-            f"The unverified webhooks of this source fill the {source.budget_mb} MB that they may take."
-        )
+        sentence = "The unverified webhooks of this source fill the {} MB that they may take."
+        raise SourceFull(sentence.format(source.budget_mb))
     event_id, now = ids.new(), clock.now()
-    columns = {
-        "id": event_id,
-        "source_id": source.id,
-        "external_id": external_id,
-        "headers": packed.headers,
-        "payload": packed.payload,
-        "encoding": packed.encoding,
-        "unproven_bytes": packed.size,
-        "due_at": now,
-        "received_at": now,
-    }
-    connection.execute(insert(INBOUND).values(columns))
+    when = {"due_at": now, "received_at": now}
+    stored = {"headers": packed.headers, "payload": packed.payload, "encoding": packed.encoding}
+    row = {"id": event_id, "source_id": source.id, "external_id": external_id, **stored, **when}
+    connection.execute(insert(INBOUND).values(row | {"unproven_bytes": packed.size}))
     new_work.note(connection)
     return event_id
 

@@ -31,7 +31,7 @@ from guestbook.storage.models.source import MENTIONS
 from guestbook.transport import PAGE_LIMIT, FetchedPage, Transport, TransportError
 
 FETCH_FAILED = Translatable("The page could not be fetched.")  # before the reason, which only the owner sees
-READING_FAILED = Translatable("The page could not be read.")  # the same
+READING_FAILED = Translatable("The page could not be read.")  # before the reason, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class PageReport:
     was_read: bool = True  # False: no time was left, so the event is given back as it was
     entry: PageEntry | None = None  # the page links to the target
     missing: str | None = None  # the page is gone, or links to the book no more
-    links_elsewhere: bool = False  # to another page of the book
+    links_elsewhere: bool = False  # whether it links to another page of the book
     error: str | None = None  # nothing is known of the page
     may_retry: bool = False
     retry_after: float = 0.0  # seconds, as the page's server asked for
@@ -298,7 +298,7 @@ class PagePool:
         self._limit = limit
         self._decided: list[DecidedMention] = []
         self._unread: list[ReceivedEvent] = []
-        self._reading: dict[str, PageTask] = {}  # by event's id
+        self._reading: dict[str, PageTask] = {}  # id of the event → its task
         self._transport: Transport | None = None
         self._pool: WorkerPool[PageTask, PageReport] | None = None  # made for the first page
 

@@ -157,8 +157,9 @@ def store(session: Session, receiver: Source, request: MentionRequest) -> str:
         claims.make_due(connection, INBOUND, waiting & (InboundEvent.due_at > now), now)
         return str(before.id)
     if before:
+        # The new event gets the external id.
         has_it = update(InboundEvent).where(InboundEvent.id == before.id)
-        session.execute(has_it.values(external_id=None))  # the new one has it now
+        session.execute(has_it.values(external_id=None))
     packed = ingest.pack(receiver, {"Content-Type": FORM}, request.body, proof_key="")
     return ingest.store(session.connection(), receiver, packed, external_id=request.key)
 
@@ -181,7 +182,7 @@ def _earlier(session: Session, source_id: str, key: str) -> Row[Any] | None:
     return session.execute(same).one_or_none()
 
 
-NO_LONGER = "Its page was deleted, or no longer links here."  # so that a later mention may bring it back
+NO_LONGER = "Its page was deleted, or no longer links here."  # A later mention brings such a comment back.
 NOT_OURS = "The book has the comment of this page already, from another source."
 CLOSED = Translatable("The book is closed for new comments.")
 

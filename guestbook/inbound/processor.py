@@ -180,7 +180,7 @@ BATCH = 20  # events in one transaction, each of a megabyte at most
 BATCH_TIME = 0.1  # seconds after which a batch begins no more events, because the outbox waits
 BATCH_PAUSE = 0.02  # seconds between two batches, in which the web can write
 MOST_LOST_PASSES = 10  # passes that may end in the middle of one event before it is left alone
-UNREADABLE_WAIT = timedelta(minutes=5)  # of an event whose sender cannot be proven with this secret key
+UNREADABLE_WAIT = timedelta(minutes=5)  # until the sender may be proven with another secret key
 RECOUNT_EVERY = 1.0  # seconds at least between two recounts of the budgets
 RECOUNT_SHARE = 20  # a recount takes at most one part in so many of the time
 PASSES_ENDED = Translatable("Too many passes ended in the middle of it, so it is left alone.")
@@ -201,7 +201,7 @@ class Processor:
         self._settings = settings
         self._name = ids.new()
         self._batches = 0
-        self._size = BATCH  # of the next batch
+        self._size = BATCH  # events in the next batch
         self._recount_at = 0.0  # on the monotonic clock
         self._recount_is_needed = False
         self._named: set[str] = set()  # ids of sources about which the owner was warned
@@ -240,7 +240,9 @@ class Processor:
     def work_on(self, event_id: str, token: str) -> Counts:
         """Process the event that the relay handed over under that token, if it is still under it."""
         batch = database.write_with_retry(self._engine, lambda at: take_over(at, event_id, token))
-        pages = PagePool(self._settings, threads=False)  # of this call: threads share the processor
+        pages = PagePool(
+            self._settings, threads=False
+        )  # threads share the processor, so each call has its own
         counts = self._process(batch, pages, wait=True)
         pages.close()
         self._recount()
@@ -376,7 +378,7 @@ class Processor:
             if before:
                 correct(session, before.id, external_id=None)  # the one that repeats it has it now
             done = Effect("")
-            if not decision.error:  # else nothing is done
+            if not decision.error:
                 done = comment_or_forward.carry_out(session, event.id, source, decision, self._settings)
                 decision = decision.after(done)
             values = {"note": done.note, "comment_id": done.comment_id} if not decision.error else {}

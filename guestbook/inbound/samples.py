@@ -204,7 +204,7 @@ SAMPLES = {
     "discord": (_DISCORD,),
     "plain": (_PLAIN_EVENT,),
 }
-SENDERS = {  # by the kind of verification
+SENDERS = {  # kind of verification → names of senders
     "github": ("github",),
     "standard": ("guestbook",),
     "stripe": ("stripe",),
@@ -215,7 +215,7 @@ SENDERS = {  # by the kind of verification
 }
 
 
-NEW_HEADERS = {  # of a sender, with a GUID that is new in each request
+NEW_HEADERS = {  # sender → headers with a GUID that is new in each request
     "github": ("x-github-delivery",),
     "gitea": ("x-gitea-delivery", "x-github-delivery"),
     "gitlab": ("idempotency-key", "x-gitlab-event-uuid"),

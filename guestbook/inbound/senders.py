@@ -290,5 +290,5 @@ def settings_of(name: str) -> dict[str, Any]:
     header = {"header": preset.header} if preset.header else {}
     scheme = {**SCHEME_DEFAULTS, **preset.scheme} if VERIFICATION_KINDS[preset.verify].has_scheme else {}
     if preset.verify == ED25519:
-        del scheme["hash"]  # of an HMAC
+        del scheme["hash"]
     return {"verify": preset.verify, **header, **scheme}

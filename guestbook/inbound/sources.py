@@ -32,8 +32,11 @@ from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import ACTIONS, BUDGET_MB, OLD_SECRET_VALID_FOR, VERIFY
 
 SECRET_LIMIT = 200  # characters, as in schema.sql
-LEAST_MB, MOST_MB = 2, 1000  # of a budget: one body takes up to 1.4 MB, and INTEGER ends at 2,147 MB
-DEFAULTS = {  # of PRESETS
+LEAST_MB, MOST_MB = (
+    2,
+    1000,
+)  # megabytes of a budget: one body takes up to 1.4 MB, and INTEGER ends at 2,147 MB
+DEFAULTS = {  # kind → the name of its template in PRESETS
     **{"github": "github", "standard": "guestbook", "stripe": "stripe"},
     **dict.fromkeys(("hmac", "ed25519", "token", "none"), "plain"),
 }
@@ -54,7 +57,7 @@ TEMPLATE_FORMS = f"A Jinja template of the comment, or the name of a ready-made 
 class SourceFields:
     """What the owner says of a source, as a form sends it. The help of an option is a hint's first sentence.
 
-    What is allowed depends on the way to verify and on the action: `add` and `update` check it.
+    `add` and `update` check them together: the way to verify and the action decide which are allowed.
     """
 
     name: str = fields.line(
@@ -405,7 +408,7 @@ def _hash(verify: str, name: str, given: str | None) -> str:
         return validate.one_of(SIGNATURE_HASHES, name, field="hash", noun="hash")
     if given:
         raise Refused("Ed25519 has a hash of its own, so none can be chosen. Leave it out.", field="hash")
-    return SIGNATURE_HASHES[0]  # which it does not use
+    return SIGNATURE_HASHES[0]
 
 
 def _prefix(prefix: str) -> str:

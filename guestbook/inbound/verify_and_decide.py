@@ -158,7 +158,7 @@ def _cleaned(text: str | None, limit: int) -> str | None:
     return clean_line((text or "")[: limit * 8])[:limit].rstrip() or None
 
 
-BECAME = "It became a comment"  # so begins the note of an event that made one
+BECAME = "It became a comment"  # the beginning of the note of an event that made one
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +166,8 @@ class WriteComment:
     """Write a comment."""
 
     draft: Draft
-    is_proven: bool  # that the sender is the source
-    remote: RemoteComment | None  # if another guestbook sent it
+    is_proven: bool  # whether the sender is known to be the source
+    remote: RemoteComment | None  # None unless another guestbook sent it
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +179,11 @@ class RemoveComment:
 
 @dataclass(frozen=True, slots=True)
 class WriteMention:
-    """Write the comment of a page that mentions the book, or bring it up to date."""
+    """Write the comment of a page that mentions the book, or bring it up to date. The host is the page's."""
 
     draft: Draft
-    url: str  # of the page
-    host: str  # of the page
+    url: str
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ class InboundDecision:
     was_verified: bool = True  # False if an error of ours came first
     home: str | None = None  # address of the comment that another guestbook tells of
     retry_after: float | None = None  # after an error: try again by the schedule, after so many seconds
-    retry_at: datetime | None = None  # when that is; None if the schedule is used up
+    retry_at: datetime | None = None  # the time of that; None if the schedule is used up
     mark: str | None = None  # the same for replays of the event, where its sender signs the time
 
     def after(self, done: "Effect") -> "InboundDecision":
@@ -249,7 +249,7 @@ class Effect:
 
 MOST_HOPS = 5  # times that an event may be forwarded from book to book
 FORWARD_LIMIT = 14_000  # bytes of a forwarded payload: the whole body stays under 20 kB
-FULL_FORWARD_LIMIT = 1_000_000  # bytes of it where the owner wants large ones too
+FULL_FORWARD_LIMIT = 1_000_000  # bytes of a forwarded payload, where the owner wants large ones too
 LOGGED = "Logged."
 
 
@@ -261,9 +261,9 @@ class ReceivedEvent:
     headers: dict[str, str]
     body: bytes
     received_at: datetime
-    token: str = ""  # of the lease
+    token: str = ""  # the name of the lease
     lost_passes: int = 0  # passes that ended in the middle of it
-    due_at: datetime | None = None  # before the lease
+    due_at: datetime | None = None  # the due time before the lease
     attempts: int = 0
 
 

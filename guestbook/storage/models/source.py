@@ -18,12 +18,12 @@ from guestbook.storage.models import delivery
 from guestbook.storage.models.delivery import QueueRow
 
 UNREADABLE_SOURCE = "The secret of this source cannot be decrypted with this secret key."
-SOURCE_PURPOSE = "source secret"  # encrypted
+SOURCE_PURPOSE = "source secret"  # the purpose of the encryption
 VERIFY = tuple(VERIFICATION_KINDS)
-ACTIONS = ("log", "comment", "forward")  # that a person may choose
+ACTIONS = ("log", "comment", "forward")  # the actions that a person may choose
 MENTIONS = "webmention"  # the action of the source that the book adds by itself
-MENTIONS_TOKEN = "webmention:"  # of that source; no URL of a source can have a colon
-OLD_SECRET_VALID_FOR = timedelta(hours=24)  # for which the old secret is still good after a rotation
+MENTIONS_TOKEN = "webmention:"  # the token of that source: no URL of a source can have a colon
+OLD_SECRET_VALID_FOR = timedelta(hours=24)  # after a rotation
 BUDGET_MB = 50  # megabytes that a new source's unproven events may take
 
 
