@@ -11,7 +11,6 @@ from flask import Flask
 import guestbook
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.database_errors import FILE_DAMAGED
 from tests.cli.conftest import Process, Shell
 from tests.conftest import need, settings_for
 from tests.support import databases, factories
@@ -44,7 +43,7 @@ def bare(each_empty_environ: dict[str, str]) -> Iterator[Shell]:
 
 
 def test_without_tables_every_command_says_how_to_make_them(bare: Shell) -> None:
-    for arguments in COMMANDS:
+    for arguments in (*COMMANDS, ("cron", "-v")):
         result = bare.runner.invoke(args=list(arguments))
         assert (result.exit_code, result.stdout, result.stderr) == (1, "", MISSING), arguments
 
@@ -68,22 +67,10 @@ def test_a_database_that_is_away_ends_with_75_and_one_line_without_its_password(
         assert result.stderr.count("\n") == 1
         assert "hunter2" not in result.stderr
         assert "Traceback" not in result.stderr
-
-
-def test_verbose_adds_the_traceback_and_keeps_the_exit_code(tmp_path: Path) -> None:
-    app = guestbook.create_app(settings_for(tmp_path, AWAY["postgresql"]))
     result = app.test_cli_runner().invoke(args=["cron", "-v"])
     assert (result.exit_code, result.stdout) == (75, "")
     assert result.stderr.startswith("Traceback (most recent call last):\n")
     assert result.stderr.splitlines()[-1].startswith("The database cannot be used now: ")
-
-
-def test_verbose_adds_no_traceback_where_the_tables_are_missing(tmp_path: Path) -> None:
-    app = guestbook.create_app(settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db"))
-    result = app.test_cli_runner().invoke(args=["cron", "-v"])
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("The tables are missing. Create them with: ")
-    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("mode", ["postgresql", "mariadb"])
@@ -94,14 +81,6 @@ def test_a_server_without_the_database_is_away_and_lacks_no_tables(mode: str, tm
     result = app.test_cli_runner().invoke(args=["status"])
     assert (result.exit_code, result.stdout) == (75, "")
     assert "nobody_made_this" in result.stderr
-
-
-def test_a_file_that_is_no_database_ends_with_1_and_one_line(forked: Process, tmp_path: Path) -> None:
-    (tmp_path / "letter.txt").write_text("Dear all, " * 1000)
-    code, said, complaint = forked("status", DATABASE_URL=f"sqlite:///{tmp_path}/letter.txt")
-    assert (code, said) == (1, "")
-    damaged = "The database is damaged, or the file is no database: file is not a database. "
-    assert complaint == f"{damaged}{FILE_DAMAGED}\n"
 
 
 @pytest.mark.usefixtures("app")

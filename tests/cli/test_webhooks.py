@@ -1,13 +1,16 @@
-"""webhooks: add, list, show, update, enable, disable, rotate-secret, test, delete."""
+"""webhooks: all commands, with what signs; and receiver-links."""
 
 import json
 import os
 import re
+from datetime import timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from guestbook.lib import clock, ed25519, signed_links
+from guestbook.lib.verification import kinds
 from guestbook.outbound.webhook_shapes import WEBHOOK_SCHEMA
 from guestbook.settings import environment
 from guestbook.storage import database
@@ -209,3 +212,111 @@ def test_a_template_is_added_shown_and_changed(shell: Shell) -> None:
     assert "[2]" in shell("webhooks", "show", row["id"])
     shell("webhooks", "update", row["id"], "--format", "json")
     assert set(shell.json("webhooks", "show", row["id"])) == COLUMNS
+
+
+TEXT = "It's a Secret to Everybody"
+PRIVATE = {"signing_key", "previous_signing_key"}
+
+
+def test_add_takes_the_secret_that_the_receiver_has_and_does_not_print_it(shell: Shell) -> None:
+    said = shell("webhooks", "add", URL, "--secret", TEXT)
+    [row] = shell.json("webhooks", "list")
+    assert factories.the(Webhook, row["id"]).secret == TEXT
+    assert TEXT not in said
+    assert "Packages of Standard Webhooks take this secret as whsec_ and the base64 of its text." in said
+
+
+def test_add_with_a_key_prints_its_public_key_and_nothing_prints_the_private_one(shell: Shell) -> None:
+    said = shell("webhooks", "add", URL, "--sign-with", "key")
+    [row] = shell.json("webhooks", "list")
+    stored = factories.the(Webhook, row["id"])
+    assert f"Its public key, with which the receiver verifies: {stored.public_key}\n" in said
+    assert "secret" not in said
+    assert (row["sign_with"], row["public_key"]) == ("key", stored.public_key)
+    shown = shell.json("webhooks", "show", row["id"])
+    assert not PRIVATE & (set(row) | set(shown))
+    printed = said + shell("webhooks", "show", row["id"]) + shell("webhooks", "list")
+    assert "whsk_" not in printed + str(row) + str(shown)
+    assert stored.public_key
+    assert stored.public_key in printed
+
+
+def test_add_with_both_prints_both(shell: Shell) -> None:
+    row = shell.json("webhooks", "add", URL, "--sign-with", "both")
+    assert (row["secret"][:6], row["public_key"][:5]) == ("whsec_", "whpk_")
+    said = shell("webhooks", "add", URL, "--sign-with", "both")
+    assert ("Its secret, " in said, "Its public key, " in said) == (True, True)
+
+
+def test_update_changes_what_signs(shell: Shell) -> None:
+    key = added(shell)
+    said = shell("webhooks", "update", key, "--sign-with", "both")
+    public = shell.json("webhooks", "show", key)["public_key"]
+    assert said == (f"Updated webhook {key}.\nIts public key, with which the receiver verifies: {public}\n")
+    assert shell("webhooks", "update", key, "--sign-with", "secret") == f"Updated webhook {key}.\n"
+    assert shell.json("webhooks", "show", key)["public_key"] is None
+
+
+def test_a_key_that_signed_elsewhere_is_read_from_standard_input_and_not_printed(shell: Shell) -> None:
+    key = ed25519.new_key()
+    given = shell.runner.invoke(args=["webhooks", "add", URL, "--signing-key", "-"], input=f"{key}\n")
+    assert (given.exit_code, "whsk_" in given.output) == (0, False)
+    assert f"Its public key, with which the receiver verifies: {ed25519.public_key(key)}\n" in given.output
+    [row] = shell.json("webhooks", "list")
+    assert (factories.the(Webhook, row["id"]).signing_key, row["sign_with"]) == (key, "key")
+    said = shell("webhooks", "rotate-key", row["id"], "--signing-key", ed25519.new_key())
+    assert said.startswith("The new public key: whpk_")
+    refused = shell.refused("webhooks", "update", row["id"], "--signing-key", "whpk_x", code=2)
+    assert refused.startswith("Error: The signing key must be whsk_ and the base64 of 32 bytes")
+
+
+def test_rotate_key_prints_the_new_public_key_and_until_when_the_old_key_signs(shell: Shell) -> None:
+    key = added(shell, "--sign-with", "both")
+    old = shell.json("webhooks", "show", key)["public_key"]
+    said = shell("webhooks", "rotate-key", key, "--overlap-hours", "1")
+    row = shell.json("webhooks", "show", key)
+    assert (row["previous_public_key"], old in said) == (old, False)
+    assert said == (
+        f"The new public key: {row['public_key']}\n"
+        f"The old one signs beside it until {row['previous_signing_key_expires_at']}.\n"
+    )
+    assert kinds.read_public_key(row["public_key"]) != kinds.read_public_key(old)
+    assert shell("webhooks", "rotate-key", key, "--overlap-hours", "0").endswith("signs no more.\n")
+    assert shell.json("webhooks", "rotate-key", key)["sign_with"] == "both"
+
+
+def test_rotate_key_without_a_key_is_refused(shell: Shell) -> None:
+    said = shell.refused("webhooks", "rotate-key", added(shell))
+    assert said == "Error: This webhook has no key, because only its secret signs.\n"
+
+
+ADDRESS = re.compile(r"^https://book\.example/receiver/([0-9a-f]{76})$", re.MULTILINE)
+
+
+@pytest.fixture
+def shop(shell: Shell) -> str:
+    assert shell
+    return factories.webhook(name="Shop")
+
+
+def test_add_prints_the_link_and_no_command_prints_it_again(shell: Shell, shop: str) -> None:
+    said = shell("receiver-links", "add", "Shop", "--name", "Ada", "--expires", "7d")
+    [token] = ADDRESS.findall(said)
+    [row] = shell.json("receiver-links", "list", "Shop")
+    columns = {"id", "webhook_id", "name", "created_at", "expires_at", "revoked_at", "last_used_at"}
+    assert set(row) == columns | {"state"}
+    assert row["last_used_at"] is None
+    assert (row["webhook_id"], row["name"], row["state"]) == (shop, "Ada", "works")
+    signed = signed_links.read_receiver_token(token, factories.settings().secret_keys)
+    assert signed
+    assert (signed.link_id, clock.to_text(signed.expires_at)) == (row["id"], row["expires_at"])
+    assert timedelta(days=6.9) < signed.expires_at - clock.now() <= timedelta(days=7)
+    assert "/receiver/" not in shell("receiver-links", "list", "Shop")
+
+
+def test_by_default_it_has_the_webhooks_name_and_a_month(shell: Shell, shop: str) -> None:
+    row = shell.json("receiver-links", "add", shop)
+    assert row["name"] == "Shop"
+    assert ADDRESS.fullmatch(row["url"])
+    left = clock.from_text(row["expires_at"]) - clock.now()
+    assert timedelta(days=29.9) < left <= timedelta(days=30)
