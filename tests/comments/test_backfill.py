@@ -222,16 +222,6 @@ def test_a_large_book_is_sent_in_parts_that_a_template_does_not_stop(monkeypatch
     assert {row.status for row in rows} == {"new"}
 
 
-def test_it_stops_where_it_is_wanted_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backfill, "STORED_TOGETHER", 1)
-    for _ in range(3):
-        factories.sign()
-    hook = factories.webhook()
-    run(hook, most=2)
-    assert len(of(hook)) == 2
-    assert run(hook).deliveries == 1
-
-
 def test_a_kill_in_the_middle_leaves_whole_comments_and_the_next_run_does_the_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -263,13 +253,6 @@ def test_no_transaction_is_open_between_two_looks(monkeypatch: pytest.MonkeyPatc
     assert open_ones == [False, False]
     backfill.forecast(hook, rules())
     assert not db.session().in_transaction()
-
-
-def test_comments_without_missing_events_need_no_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    hook = factories.webhook()
-    factories.sign()
-    monkeypatch.setattr(database, "writing", None)
-    assert backfill.run(hook, rules()).deliveries == 0
 
 
 def test_two_at_once_send_nothing_twice(each_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,22 +297,3 @@ def test_other_events_are_refused_and_so_is_a_webhook_that_is_gone() -> None:
         run(hook)
     with pytest.raises(Refused, match="was deleted meanwhile"):
         backfill.run("0" * 32, rules())
-
-
-def test_the_audit_log_has_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backfill, "STORED_TOGETHER", 1)
-    for _ in range(3):
-        factories.sign()
-    hook = factories.webhook()
-    run(hook)
-    [entry] = db.session.query(AuditEntry).all()
-    assert (entry.action, entry.object, entry.object_id) == ("backfilled", "webhook", hook)
-    assert str(entry.detail).startswith("since 20")
-
-
-def test_an_answer_is_sent_as_it_stands() -> None:
-    comment_id = factories.sign()
-    change(comment_id, book.reply, "Frst")
-    change(comment_id, book.reply, "First")
-    run(factories.webhook(events="comment.replied"))
-    assert json.loads(factories.one().payload)["data"]["reply"]["message"] == "First"

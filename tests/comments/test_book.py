@@ -19,7 +19,6 @@ from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.outbound import outbox
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.queries import filtered_lists
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
@@ -128,48 +127,6 @@ def test_a_webhook_that_had_a_comment_hears_of_its_end(verdict: Classification, 
         assert json.loads(row.payload)["data"]["comment"]["id"] == comment_id
 
 
-@pytest.mark.usefixtures("each_app")
-def test_deliveries_outlive_their_comment_without_its_words() -> None:
-    factories.webhook()
-    comment_id = factories.sign()
-    with database.writing() as session:
-        book.delete(session, session.get_one(Comment, comment_id), factories.settings())
-    row = factories.one()
-    assert (row.status, row.comment_id, row.payload) == ("failed", None, "")
-    assert row.erased_at
-
-
-@pytest.mark.usefixtures("each_app")
-def test_a_page_is_the_newest_twenty_and_the_next_begins_where_it_ends() -> None:
-    made = [factories.sign(str(number)) for number in range(45)]
-    pages, before = [], None
-    while True:
-        page = filtered_lists.comments(db.session(), "published", before=before, limit=20)
-        pages.append([row.id for row in page.rows])
-        if page.older is None:
-            break
-        before = page.older
-    assert [len(page) for page in pages] == [20, 20, 5]
-    assert [row_id for page in pages for row_id in page] == made[::-1]
-
-
-@pytest.mark.usefixtures("app")
-def test_a_last_page_that_is_full_has_none_after_it() -> None:
-    for number in range(20):
-        factories.sign(str(number))
-    assert filtered_lists.comments(db.session(), "published", limit=20).older is None
-
-
-@pytest.mark.usefixtures("app")
-def test_a_form_is_known_by_its_key_whatever_became_of_its_comment() -> None:
-    with database.writing() as session:
-        made = book.sign(session, DRAFT, SPAM, form_key="k" * 64, settings=factories.settings()).id
-    found = book.signed_with(db.session(), "k" * 64)
-    assert found
-    assert found.id == made
-    assert book.signed_with(db.session(), "l" * 64) is None
-
-
 @pytest.mark.parametrize(
     ("verdict", "to", "sent_events"),
     [
@@ -195,16 +152,6 @@ def test_a_move_tells_what_changes_for_the_receivers(
     move(comment_id, to)
     assert events() == sent_events
     assert factories.the(Comment, comment_id).status == to
-
-
-@pytest.mark.usefixtures("app")
-def test_the_end_of_a_comment_is_told_once() -> None:
-    factories.webhook(events="comment.deleted")
-    comment_id = factories.sign()
-    move(comment_id, "trash")
-    with database.writing() as session:
-        book.delete(session, session.get_one(Comment, comment_id), factories.settings())
-    assert [row.event for row in factories.deliveries() if not row.erased_at] == ["comment.deleted"]
 
 
 @pytest.mark.usefixtures("app")
@@ -308,14 +255,6 @@ def test_a_comment_is_restored_to_where_it_was(verdict: Classification, thrown: 
     move(comment_id, thrown)
     restore(comment_id)
     assert factories.the(Comment, comment_id).status == back
-
-
-@pytest.mark.usefixtures("app")
-def test_what_was_approved_is_not_held_again_by_a_restore() -> None:
-    comment_id = factories.sign(verdict=HELD)
-    move(comment_id, "published")
-    restore(comment_id)
-    assert factories.the(Comment, comment_id).status == "published"
 
 
 def restore(comment_id: str) -> None:

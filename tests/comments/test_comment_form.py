@@ -1,21 +1,14 @@
-"""A draft says what is wrong with each field, keeps what was typed, and lets no bad address become a link."""
+"""A draft says what is wrong with each field and keeps what was typed; then answers and pictures of names."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guestbook.comments import comment_form
+from guestbook.storage.comment_fields import COMMENT_FIELDS
+from guestbook.storage.preferences import Preferences
 
 GOOD = {"name": "Ada", "website": "", "message": "Hello"}
-
-
-def test_a_draft_with_everything_right_has_no_errors() -> None:
-    read = comment_form.read({"name": " Ada ", "website": "example.org", "message": "Hello\r\nagain"})
-    assert read == comment_form.Draft("Ada", "https://example.org", "Hello\nagain", {})
-
-
-def test_without_a_website_there_is_none() -> None:
-    assert comment_form.read(GOOD).website is None
 
 
 def test_missing_fields_are_asked_for_in_the_order_of_the_form() -> None:
@@ -26,24 +19,21 @@ def test_missing_fields_are_asked_for_in_the_order_of_the_form() -> None:
     assert list(comment_form.read({"website": "?"}).errors) == ["name", "website", "message"]
 
 
+@pytest.mark.parametrize("name", [name for name in COMMENT_FIELDS if name != "website"])
+def test_a_text_is_cleaned_and_what_is_too_long_is_kept_with_its_reason(name: str) -> None:
+    field = COMMENT_FIELDS[name]
+    longest, too_long = (
+        comment_form.read(GOOD | {name: "x" * size}) for size in (field.limit, field.limit + 1)
+    )
+    assert not longest.errors
+    sentence = f"{field.subject} has {field.limit + 1} characters. Please use at most {field.limit}."
+    assert (dict(too_long.errors), too_long.values[name]) == ({name: sentence}, "x" * (field.limit + 1))
+    assert comment_form.read(GOOD | {name: " a\x00 \u202e"}).values[name] == "a"
+    assert bool(comment_form.read(GOOD | {name: ""}).errors) == bool(field.missing)
+
+
 def test_a_name_or_message_that_nobody_can_see_counts_as_missing() -> None:
     assert set(comment_form.read({"name": "\u3164\u200b", "message": "\u2800"}).errors) == {"name", "message"}
-
-
-def test_a_long_name_is_kept_and_its_length_told() -> None:
-    assert "name" not in comment_form.read(GOOD | {"name": "é" * 80}).errors
-    read = comment_form.read(GOOD | {"name": "é" * 81})
-    assert read.errors["name"] == "This name has 81 characters. Please use at most 80."
-    assert read.name == "é" * 81
-
-
-def test_place_and_note_are_optional_cleaned_and_limited() -> None:
-    read = comment_form.read(GOOD | {"place": " Görlitz\n", "note": "For you\r\nalone "})
-    assert (read.place, read.note, dict(read.errors)) == ("Görlitz", "For you\nalone", {})
-    assert (comment_form.read(GOOD).place, comment_form.read(GOOD | {"note": " "}).note) == (None, None)
-    wrong = comment_form.read(GOOD | {"place": "é" * 61, "note": "é" * 1001})
-    assert list(wrong.errors) == ["place", "note"]
-    assert wrong.errors["note"] == "Your note has 1,001 characters. Please use at most 1,000."
 
 
 def test_the_longest_message_leaves_room_for_a_short_note_alone() -> None:
@@ -51,13 +41,6 @@ def test_the_longest_message_leaves_room_for_a_short_note_alone() -> None:
     assert not comment_form.read(longest | {"note": "🦋" * 200}).errors
     assert "very long" in comment_form.read(longest | {"note": "🦋" * 1000}).errors["note"]
     assert not comment_form.read(GOOD | {"message": "x" * 4000, "note": "🦋" * 1000}).errors
-
-
-def test_a_long_message_is_kept_and_its_length_told() -> None:
-    assert "message" not in comment_form.read(GOOD | {"message": "x" * 4000}).errors
-    read = comment_form.read(GOOD | {"message": "x" * 4321})
-    assert read.errors["message"] == "Your message has 4,321 characters. Please use at most 4,000."
-    assert read.message == "x" * 4321
 
 
 def test_a_line_end_counts_as_one_character_as_it_does_in_the_browser() -> None:
@@ -134,3 +117,47 @@ def test_whatever_is_typed_is_read_and_what_has_no_error_fits_the_table(fields: 
         assert 0 < len(read.name) <= 80
         assert 0 < len(read.message) <= 4000
         assert read.website is None or read.website.startswith(("http://", "https://"))
+
+
+ACCEPTED = "Ginger\n a  red cat \n\n☺"
+
+
+@pytest.mark.parametrize("given", ["ginger", " GINGER! ", "A red  cat.", "„ginger“", "☺", "ｇｉｎｇｅｒ"])
+def test_in_an_answer_case_spaces_and_signs_do_not_matter(given: str) -> None:
+    assert comment_form.is_right_answer(given, ACCEPTED)
+
+
+@pytest.mark.parametrize("given", ["", " ", "!", "a redcat", "ginger a red cat", "x" * 10**6])
+def test_other_answers_are_wrong(given: str) -> None:
+    assert not comment_form.is_right_answer(given, ACCEPTED)
+
+
+KEY = "the secret key of a book"
+DRAWN = Preferences(pictures="drawn")
+GLYPHS = Preferences(pictures="glyphs", glyphs="🐚 🌊 ⭐")
+
+
+@pytest.mark.parametrize("same", ["Zoë", " zoë ", "ZOË", "Zoe\u0308", "ZOE\u0308\n"])
+def test_the_same_name_has_the_same_picture_however_it_is_typed(same: str) -> None:
+    assert comment_form.picture_id_of(same, KEY) == comment_form.picture_id_of("Zoë", KEY)
+
+
+def test_another_name_or_another_book_has_another_picture() -> None:
+    names = ["Zoë", "Zoe", "Zoë H.", "", "Strasse Z", "İ"]
+    ids = {comment_form.picture_id_of(name, key) for name in names for key in (KEY, KEY + "x", "")}
+    assert len(ids) == 3 * len(names)
+    assert comment_form.picture_id_of("STRASSE", KEY) == comment_form.picture_id_of("Straße", KEY)
+
+
+def test_the_owner_chooses_what_it_is() -> None:
+    assert comment_form.picture_of("Ada", Preferences(), KEY) is None
+    drawn = comment_form.picture_of("Ada", DRAWN, KEY)
+    assert drawn == (comment_form.picture_id_of("Ada", KEY), None)
+    glyph = comment_form.picture_of("Ada", GLYPHS, KEY)
+    assert glyph == comment_form.picture_of(" ADA", GLYPHS, KEY)
+    assert glyph is not None
+    assert glyph.glyph in GLYPHS.glyphs.split()
+
+
+def test_a_list_that_somebody_emptied_by_hand_gives_no_picture() -> None:
+    assert comment_form.picture_of("Ada", Preferences(pictures="glyphs"), KEY) is None

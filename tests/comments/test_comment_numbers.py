@@ -70,13 +70,6 @@ def test_spam_has_no_number_until_the_owner_takes_it_out() -> None:
     assert numbers() == [2, 1]
 
 
-@pytest.mark.usefixtures("each_app")
-def test_the_number_of_an_erased_comment_is_not_given_again() -> None:
-    erase(*[factories.sign() for _ in range(3)][1:])
-    factories.sign()
-    assert numbers() == [1, 4]
-
-
 @pytest.mark.usefixtures("app")
 def test_a_comment_that_is_not_stored_takes_no_number() -> None:
     def stumble(session: database.Session) -> None:
@@ -146,10 +139,3 @@ def test_imported_comments_keep_free_numbers_and_the_book_counts_on_behind_them(
     imported(tmp_path, 7, 1, "null", '"5"')
     factories.sign()
     assert numbers() == [7, 8, 9, 5, 1, 10]
-
-
-@pytest.mark.usefixtures("app")
-@pytest.mark.parametrize("number", [0, -1, book.HIGHEST_IMPORTED + 1, '"x"', "1.5"])
-def test_an_impossible_number_is_refused(tmp_path: Path, number: object) -> None:
-    imported(tmp_path, number)
-    assert numbers() == []

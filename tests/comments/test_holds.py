@@ -113,15 +113,6 @@ def test_a_decision_anywhere_ends_the_hold_and_another_hold_begins_anew(status: 
     assert again.held_at > since
 
 
-def test_a_published_comment_has_no_hold_and_a_deleted_one_leaves_none() -> None:
-    published, held = factories.sign(), factories.sign(verdict=HELD)
-    assert db.session.get(Hold, published) is None
-    factories.written(
-        lambda session: book.delete(session, session.get_one(Comment, held), factories.settings())
-    )
-    assert db.session.scalars(select(Hold)).all() == []
-
-
 # --- the reminder
 
 
@@ -176,14 +167,6 @@ def test_of_what_was_decided_or_deleted_nobody_is_reminded() -> None:
     factories.run_pass()
     assert sent("comments.waiting") == []
     assert hold_of(decided).remind_at is None
-
-
-def test_to_hold_what_is_held_leaves_its_link_alive() -> None:
-    comment_id = factories.sign(verdict=HELD)
-    waited(timedelta(hours=1), comment_id)
-    since = hold_of(comment_id).held_at
-    moved(comment_id, "held")
-    assert (hold_of(comment_id).held_at, hold_of(comment_id).decided_at) == (since, None)
 
 
 def test_a_flood_is_one_reminder_without_words_and_under_20_kb() -> None:

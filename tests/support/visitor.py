@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
+import html5lib
 from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
@@ -10,7 +11,6 @@ from werkzeug.test import TestResponse
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from tests.support import strict_html
 
 GREETING = {"name": "Ada", "website": "", "message": "Hello"}
 TIMES_SCRIPT = ["/static/times.js"]  # the only script of a page with dates
@@ -55,7 +55,9 @@ def let_write(app: Flask, rate: int = 10_000) -> None:
 
 def parse(response: TestResponse) -> Element:
     """Read a page; html5lib raises on every error that the HTML standard names."""
-    return strict_html.parse(response.text)
+    parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
+    page: Element = parser.parse(response.text)
+    return page
 
 
 def fields(page: Element) -> dict[str, str]:

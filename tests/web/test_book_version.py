@@ -1,7 +1,6 @@
 """On a book of another version every page says so kindly, and the site comes back after the upgrade."""
 
 import html
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -12,7 +11,7 @@ from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
 from guestbook.web import before_request
 from tests.support.api_client import ApiClient
-from tests.support.visitor import GREETING, Visitor, fields, parse
+from tests.support.visitor import Visitor
 
 
 def set_version(app: Flask, version: str) -> None:
@@ -33,13 +32,6 @@ def test_visitors_see_that_the_book_is_being_updated(older: Visitor, url: str) -
     assert "The book is being updated. Please try again in a few minutes." in answer.text
     assert "upgrade" not in answer.text
     assert older.get("/static/admin.css").status_code == 200
-
-
-def test_a_visitor_s_text_is_kept(older: Visitor) -> None:
-    form = GREETING | {"token": "", "message": "Please keep me"}
-    answer = older.send(form)
-    assert answer.status_code == 503
-    assert fields(parse(answer))["message"] == "Please keep me"
 
 
 @pytest.mark.parametrize("url", ["/admin/", "/admin/login"])
@@ -95,18 +87,3 @@ def test_the_site_comes_back_after_the_upgrade_and_looks_at_the_version_no_more(
     assert asked
     assert schema_version.QUERY not in asked
     assert before_request.CHECKED in older.app.extensions
-
-
-@pytest.mark.parametrize(
-    ("version", "advice"), [("0023", "an earlier program"), ("0024", "upgrade"), ("9999", "backup")]
-)
-def test_commands_end_with_1_and_one_sentence(app: Flask, tmp_path: Path, version: str, advice: str) -> None:
-    set_version(app, version)
-    words = ("cron", "deliver", "prune", "inbox process", "status", "webhooks list", "init-db", "relay")
-    words += ("upgrade", f"backup {tmp_path}/b.db") if version == "0023" else ()
-    for command in words:
-        result = app.test_cli_runner().invoke(args=command.split())
-        assert (result.exit_code, result.stdout) == (1, ""), command
-        assert result.stderr.startswith("The tables are ")
-        assert advice in result.stderr
-        assert result.stderr.count("\n") == 1

@@ -117,15 +117,6 @@ def test_one_signs_inside_the_frame_without_a_cookie(app: Flask, visitor: Visito
 
 
 @pytest.mark.usefixtures("allowed")
-def test_the_links_of_a_preview_lead_out_of_the_frame(visitor: Visitor) -> None:
-    page = visitor.page(INSIDE)
-    action, typed = attributes(page, ".//form")["action"], {"website": "a.example", "preview": "yes"}
-    answer = visitor.open("POST", action, data=fields(page) | GREETING | typed)
-    link = attributes(by_class(parse(answer), "preview")[0], ".//a[@href='https://a.example']")
-    assert link["target"] == "_blank"
-
-
-@pytest.mark.usefixtures("allowed")
 def test_a_mistake_keeps_the_text_inside_the_frame(app: Flask, visitor: Visitor) -> None:
     page = visitor.page(INSIDE)
     action = attributes(page, ".//form")["action"]
@@ -195,11 +186,3 @@ def test_below_a_path_the_frame_stays_below_it(app: Flask) -> None:
     page = parse(answer)
     assert attributes(page, ".//form")["action"].startswith("/book/embed?")
     assert attributes(page, ".//script")["src"].startswith("/book/static/")
-
-
-@pytest.mark.usefixtures("allowed")
-def test_a_frame_that_did_not_change_is_not_sent_again(visitor: Visitor) -> None:
-    answer = visitor.get(INSIDE)
-    again = visitor.get(INSIDE, headers={"If-None-Match": answer.headers["ETag"]})
-    assert again.status_code == 304
-    assert ancestors(again) == ancestors(answer)

@@ -161,10 +161,6 @@ def test_hostile_comments_are_inert_and_well_formed(app: Flask, visitor: Visitor
     assert "a\nbcde ]]> &amp; <b>" in {item["content_text"] for item in items}
 
 
-def test_what_no_database_can_hold_is_left_out_too() -> None:
-    assert feeds.inert("a\0\ud800\udfffb\r\nc\u2028d") == "ab\nc\nd"
-
-
 @given(name=TYPED | MARKUP, website=TYPED | MARKUP, message=TYPED | MARKUP)
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(10)
@@ -191,11 +187,6 @@ def test_only_published_comments_are_there(app: Flask, visitor: Visitor, status:
         assert "fine" in answer
         for word in ("must not", "Mallory", "because", *hidden, str(uuid.UUID(hidden[0]))):
             assert word not in answer
-
-
-def test_an_empty_book_has_valid_feeds(visitor: Visitor) -> None:
-    assert atom(visitor).entries == json_feed(visitor)["items"] == []
-    assert atom(visitor).feed.updated == "1970-01-01T00:00:00.000Z"
 
 
 def test_the_pages_of_a_feed_hold_the_whole_book(app: Flask, visitor: Visitor) -> None:
@@ -304,11 +295,3 @@ def test_the_pages_of_the_book_name_them_and_the_admin_pages_do_not(app: Flask, 
     assert attributes(visitor.page(), ".//link[@rel='alternate']")["title"] == text(
         visitor.page().find(".//title")
     )
-
-
-@pytest.mark.parametrize("url", FEEDS)
-@pytest.mark.parametrize("before", ["", "x", "1", "g" * 32, "f" * 33, "%00", "%ff", "\ud800"])
-def test_a_page_that_cannot_be_is_not_found(visitor: Visitor, url: str, before: str) -> None:
-    address = f"{url}?before={before}".encode("utf-8", "replace").decode()
-    assert visitor.get(address).status_code == 404
-    assert visitor.open("POST", url).status_code == 405

@@ -186,21 +186,3 @@ def test_a_book_behind_two_paths_has_the_links_of_each(visitor: Visitor, made: l
             page = visitor.client.get("/", environ_overrides={"SCRIPT_NAME": path})
             assert f'action="{path}/comments"' in page.text
     assert len(made) == 2
-
-
-def test_a_page_with_the_hit_counter_counts_each_view(app: Flask, visitor: Visitor) -> None:
-    change(app, lambda session, _: preferences.save(session, {"look": "1999"}))
-    browser = {"User-Agent": "Mozilla/5.0"}
-    shown = [visitor.get("/", headers=browser).text for _ in range(3)]
-    assert [re.findall(r'class="odometer" role="img" aria-label="(\d+)"', page) for page in shown] == [
-        ["1"],
-        ["2"],
-        ["3"],
-    ]
-
-
-def test_head_has_no_body(visitor: Visitor) -> None:
-    page = visitor.get("/")
-    head = visitor.client.head("/")
-    assert (head.status_code, head.data) == (200, b"")
-    assert head.headers["ETag"] == page.headers["ETag"]

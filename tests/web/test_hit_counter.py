@@ -54,13 +54,6 @@ def test_each_view_moves_the_odometer_and_batches_go_to_the_database(counting: F
     assert observations.pending_hits(data_dir(counting)) == 5
 
 
-def test_the_digits_are_those_of_an_odometer(counting: Flask) -> None:
-    [odometer] = by_class(parse(Visitor(counting).get("/", headers={"User-Agent": SAFARI})), "odometer")
-    assert [digit.text for digit in odometer] == list("000001")
-    with counting.test_request_context("/"):
-        assert public_pages.odometer(1_234_567).count("<i>") == 7
-
-
 @pytest.mark.parametrize(
     "name",
     [

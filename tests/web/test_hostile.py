@@ -66,14 +66,6 @@ def test_what_reorders_text_and_towers_of_marks_are_gone(app: Flask, visitor: Vi
     assert comment.message == "Z\u0335\u0336\u0337\u0335go"
 
 
-def test_a_form_with_broken_bytes_is_read_as_far_as_it_can_be(app: Flask, visitor: Visitor) -> None:
-    token = visitor.form()["token"]
-    body = f"token={token}&name=A%ED%A0%80da&message=%FFHello%00%0D%0Athere".encode()
-    answer = visitor.client.post("/comments", data=body, content_type="application/x-www-form-urlencoded")
-    assert answer.status_code == 303
-    assert stored(app)[0].message == "%FFHello\nthere"
-
-
 @pytest.mark.parametrize(
     "website",
     [
@@ -152,14 +144,6 @@ def encoded(form: dict[str, str]) -> str:
     return "&".join(
         f"{field}={quote_from_bytes(value.encode('utf-8', 'surrogatepass'))}" for field, value in form.items()
     )
-
-
-@given(body=st.binary(max_size=300), kind=st.sampled_from(["x-www-form-urlencoded", "json", "octet-stream"]))
-@settings(parent=ONE_APP)
-def test_no_bytes_break_the_form(app: Flask, body: bytes, kind: str) -> None:
-    response = Visitor(app).client.post("/comments", data=body, content_type=f"application/{kind}")
-    assert 400 <= response.status_code < 500
-    parse(response)
 
 
 @given(query=st.binary(max_size=80))

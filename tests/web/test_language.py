@@ -139,17 +139,6 @@ def test_what_is_wrong_with_a_comment_is_said_in_the_language(visitor: Visitor) 
     assert "Das Formular war unvollständig" in expired.text
 
 
-def test_one_network_hears_in_its_language_how_long_to_wait(app: Flask, visitor: Visitor) -> None:
-    set_(app, rate="1")
-    codes = []
-    for number in range(2):
-        form = visitor.form() | GREETING | {"message": f"Hello {number}"}
-        answer = visitor.open("POST", "/comments", data=form, headers={"Accept-Language": "fr"})
-        codes.append(answer.status_code)
-    assert codes == [303, 429]
-    assert "Veuillez réessayer dans 10\xa0minutes." in answer.text.replace("10 minutes", "10\xa0minutes")
-
-
 def test_default_texts_are_translated_and_the_owner_s_are_not(app: Flask, visitor: Visitor) -> None:
     assert text(parse(asking(visitor, "de")).find(".//h1")).strip() == "Gästebuch"
     set_(app, title="Our island", welcome="Come in.")

@@ -159,11 +159,6 @@ def test_without_the_token_there_is_no_page(measured: Flask, wrong: str) -> None
     assert "guestbook_" not in answer.text
 
 
-@pytest.mark.parametrize("given", [*WRONG, "Bearer ", f"Bearer {TOKEN}"])
-def test_without_the_setting_there_is_no_page(client: FlaskClient, given: str) -> None:
-    assert scrape(client, given).status_code == 404
-
-
 def test_an_older_book_shows_only_those_with_the_token_that_it_is_updated(measured: Flask) -> None:
     with database.write(db.engine) as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0024'")
@@ -172,3 +167,8 @@ def test_an_older_book_shows_only_those_with_the_token_that_it_is_updated(measur
     answer = scrape(client)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
     assert "The book is being updated." in answer.text
+
+
+@pytest.mark.parametrize("given", [*WRONG, "Bearer ", f"Bearer {TOKEN}"])
+def test_without_the_setting_there_is_no_page(client: FlaskClient, given: str) -> None:
+    assert scrape(client, given).status_code == 404

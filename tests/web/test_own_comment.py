@@ -34,11 +34,6 @@ LINKS = "http://a.example " * 4
 ALL = "comment.created comment.published comment.deleted"
 
 
-def test_readers_get_no_cookie_and_neither_does_who_is_refused(visitor: Visitor) -> None:
-    for answer in (visitor.get("/"), visitor.sign(name=""), visitor.get("/comments/x/edit")):
-        assert "Set-Cookie" not in answer.headers
-
-
 @pytest.mark.parametrize("base", ["http://localhost", "https://book.example/guests"])
 def test_signing_sets_a_cookie_for_the_comments_alone(environ: dict[str, str], base: str) -> None:
     with running(environ | {"GUESTBOOK_BASE_URL": base}) as app:
@@ -104,12 +99,6 @@ def test_a_change_meets_the_rules_for_new_comments(app: Flask, visitor: Visitor,
     assert again.location == spam.location == held.location
     assert events(app) == ["comment.deleted"]
     send(visitor, comment_id, form | {"message": "Harmless"})
-    assert [comment.status for comment in stored(app)] == ["spam"]
-
-
-def test_a_link_within_three_seconds_is_spam_in_a_change_too(app: Flask, visitor: Visitor) -> None:
-    comment_id, _ = signed(app, visitor)
-    send(visitor, comment_id, visitor.form(path(comment_id)) | {"message": "See https://a.example"})
     assert [comment.status for comment in stored(app)] == ["spam"]
 
 

@@ -81,12 +81,6 @@ def test_what_is_no_id_is_not_found(visitor: Visitor, name: str) -> None:
     assert visitor.get(f"/pictures/{name}.svg").status_code == 404
 
 
-@pytest.mark.parametrize("url", ["/pictures", "/pictures/", FACE.removesuffix(".svg"), FACE + "/"])
-def test_nothing_else_is_there(visitor: Visitor, url: str) -> None:
-    assert visitor.get(url).status_code == 404
-    assert visitor.open("POST", FACE).status_code == 405
-
-
 def test_no_database_is_asked(app: Flask, visitor: Visitor) -> None:
     with app.app_context():
         said: list[str] = []
@@ -99,11 +93,6 @@ def test_no_database_is_asked(app: Flask, visitor: Visitor) -> None:
 
 
 # --- beside the comments
-
-
-def test_a_new_book_has_no_pictures(app: Flask, visitor: Visitor) -> None:
-    add(app, ["Hello"])
-    assert by_class(visitor.page(), "picture") == []
 
 
 def test_a_drawn_one_stands_beside_every_comment_and_not_beside_a_reply(app: Flask, visitor: Visitor) -> None:
@@ -129,14 +118,6 @@ def test_a_preview_shows_the_picture_that_the_comment_will_have(app: Flask, visi
     assert previewed == [f"/pictures/{comment_form.picture_id_of(GREETING['name'], key(app))}.svg"]
     visitor.sign()
     assert addresses(visitor.page()) == previewed
-
-
-def test_below_a_path_it_is_below_it(app: Flask) -> None:
-    set_(app, pictures="drawn")
-    add(app, ["Hello"])
-    client = app.test_client()
-    assert 'src="/pictures/' in client.get("/").text
-    assert 'src="/book/pictures/' in client.get("/", environ_overrides={"SCRIPT_NAME": "/book"}).text
 
 
 def test_what_the_owner_chooses_is_seen_at_once(app: Flask, visitor: Visitor) -> None:

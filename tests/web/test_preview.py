@@ -4,9 +4,7 @@ import re
 
 from flask import Flask
 
-from guestbook.storage import preferences
-from guestbook.storage.database import writing
-from tests.support.visitor import GREETING, Visitor, by_class, fields, messages, parse, stored, text
+from tests.support.visitor import GREETING, Visitor, by_class, fields, parse, stored, text
 from tests.web.conftest import Later
 
 PREVIEW = {"preview": "yes"}
@@ -47,30 +45,6 @@ def test_a_preview_says_what_is_wrong_in_place_of_showing_it(visitor: Visitor) -
     answer = visitor.sign(name="", **PREVIEW)
     assert answer.status_code == 422
     assert not by_class(parse(answer), "preview")
-
-
-def test_a_preview_of_an_old_form_gives_a_good_one(visitor: Visitor, later: Later) -> None:
-    form = visitor.form() | GREETING
-    later(25 * 3600)
-    again = visitor.send(form | PREVIEW)
-    assert again.status_code == 422
-    assert visitor.send(fields(parse(again))).status_code == 303
-    assert messages(visitor.page()) == ["Hello"]
-
-
-def test_previews_do_not_count_for_the_limit(app: Flask, visitor: Visitor) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"rate": "1"})
-    for _ in range(3):
-        assert visitor.sign(**PREVIEW).status_code == 200
-    assert visitor.sign().status_code == 303
-
-
-def test_a_closed_book_shows_no_preview(app: Flask, visitor: Visitor) -> None:
-    form = visitor.form() | GREETING
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"closed": "yes"})
-    assert visitor.send(form | PREVIEW).status_code == 403
 
 
 def test_enter_sends_the_comment_and_does_not_preview_it(visitor: Visitor) -> None:

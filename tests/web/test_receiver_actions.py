@@ -101,25 +101,6 @@ def test_what_is_skipped_and_who_fetches_is_said_before(app: Flask) -> None:
     assert "1 more is skipped: its comment was deleted." in shown
 
 
-def test_where_nothing_can_be_redelivered_the_page_says_why(app: Flask, ada: ReceiverPerson) -> None:
-    place = f"{ada.home}redeliver?since=1h"
-    assert "was given up." in text(ada.page(place))
-    with app.app_context():
-        factories.delivery(ada.webhook_id, status="failed", payload="", erased_at=clock.now())
-    page = ada.page(place)
-    assert "The comments were deleted" in text(page)
-    assert page.find(".//form[@method='post']") is None
-
-
-def test_those_that_follow_one_on_its_way_are_not_redelivered_either(app: Flask, ada: ReceiverPerson) -> None:
-    with app.app_context():
-        about = {"comment_id": factories.sign(), "claims": 1}
-        factories.delivery(ada.webhook_id, status="failed", sequence=8, **about)
-        leased = {"claimed_by": "a pass", "due_at": clock.now() + timedelta(minutes=5)}
-        factories.delivery(ada.webhook_id, sequence=9, **about, **leased)
-    assert "on their way now" in text(ada.page(f"{ada.home}redeliver?since=1h"))
-
-
 @pytest.mark.parametrize("since", ["", "soon", "2027-13-01", "0001-01-01T00:00+23:00"])
 def test_without_a_time_nothing_is_redelivered(app: Flask, ada: ReceiverPerson, since: str) -> None:
     with app.app_context():
@@ -141,16 +122,6 @@ def test_a_test_is_sent_through_the_queue(app: Flask, ada: ReceiverPerson, event
     with app.app_context():
         row = factories.one()
     assert (row.event, row.webhook_id, row.status) == (event, ada.webhook_id, "new")
-
-
-def test_of_a_pulled_webhook_it_says_that_the_receiver_fetches_it(app: Flask) -> None:
-    with app.app_context():
-        pulled = factories.webhook(PULL_URL)
-    person = ReceiverPerson(app, pulled).come_in()
-    for event, what in (("ping", "The ping"), ("comment.created", "The example")):
-        answer = person.act("test", event=event)
-        said = text(person.page(answer.headers["Location"]))
-        assert f"{what} waits until its receiver fetches it." in said
 
 
 def test_an_event_that_does_not_exist_is_refused(app: Flask, ada: ReceiverPerson) -> None:
@@ -235,14 +206,6 @@ def test_a_key_is_rotated_and_the_old_one_signs_for_a_while(
     [entry] = audited(app)
     assert (entry.action, entry.object_id, entry.detail) == ("rotated", ada.webhook_id, "key")
     assert (entry.actor, entry.actor_name) == ("receiver", "Ada")
-
-
-def test_a_webhook_without_a_key_has_none_to_rotate(app: Flask, ada: ReceiverPerson) -> None:
-    assert "Rotate key" not in text(ada.log())
-    answer = ada.act("rotate-key", hours="24")
-    assert answer.status_code == 422
-    assert "only its secret signs" in answer.text
-    assert the(app, ada).signing_key is None
 
 
 def test_without_the_mark_of_its_own_page_no_form_is_taken(app: Flask, ada: ReceiverPerson) -> None:

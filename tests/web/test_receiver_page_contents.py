@@ -9,7 +9,6 @@ from flask import Flask
 from guestbook.comments.announcements import SignedLink
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, ids, signing
-from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage.database import writing
 from guestbook.storage.models import Comment, Webhook
 from tests.support import factories
@@ -228,36 +227,9 @@ def test_what_was_made_before_a_change_of_the_url_or_format_is_not_shown(
         assert {row.id: row.status for row in factories.deliveries()} == {old: "failed", new: "new"}
 
 
-def test_other_changes_hide_nothing(app: Flask, ada: ReceiverPerson) -> None:
-    with app.app_context():
-        url = factories.the(Webhook, ada.webhook_id).url
-        factories.delivery(ada.webhook_id, created_at=clock.now() - timedelta(minutes=1))
-        update_webhook(ada.webhook_id, {"url": url, "format": "json", "name": "New", "rate": "5/s"})
-    page = ada.log()
-    assert len(page.findall(".//tbody/tr")) == 1
-    assert "are not shown" not in text(page)
-
-
 def test_of_an_erased_delivery_only_the_attempts_are_left(app: Flask, ada: ReceiverPerson) -> None:
     with app.app_context():
         delivery_id = factories.delivery(ada.webhook_id, status="failed", payload="", erased_at=clock.now())
     place = f"{ada.home}deliveries/{delivery_id}/"
     assert "erased" in text(ada.page(place))
     assert "verify.py" not in text(ada.page(f"{place}verify"))
-
-
-def test_a_key_shows_its_public_half(app: Flask, ada: ReceiverPerson) -> None:
-    with app.app_context(), writing() as session:
-        webhook = session.get_one(Webhook, ada.webhook_id)
-        webhook.use_for_signing("key")
-        public = webhook.public_key
-    page = ada.log()
-    assert public
-    assert public in text(page)
-    assert "Rotate secret" not in text(page)
-
-
-def test_the_pages_are_in_english(ada: ReceiverPerson) -> None:
-    answer = ada.get(ada.home, headers={"Accept-Language": "de"})
-    assert '<html lang="en"' in answer.text
-    assert [option.text for option in parse(answer).findall(".//select[@id='event']/option")] == list(EVENTS)

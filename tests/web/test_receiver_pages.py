@@ -149,19 +149,6 @@ def test_a_link_ends_where_the_webhook_goes_to_others(
     assert ada.get(ada.home).status_code == (410 if is_over else 200)
 
 
-@pytest.mark.parametrize(("end", "is_over"), [("C", True), ("B", False)])
-def test_a_link_ends_where_a_chat_service_shows_the_messages_to_others(
-    app: Flask, end: str, is_over: bool
-) -> None:
-    url = "https://hooks.slack.com/services/T/A/"
-    with app.app_context():
-        webhook_id = factories.webhook(f"{url}B", format="slack")
-    person = ReceiverPerson(app, webhook_id).come_in()
-    with app.app_context():
-        update_webhook(webhook_id, {"url": url + end, "name": "New"})
-    assert person.get(person.home).status_code == (410 if is_over else 200)
-
-
 def test_the_last_use_of_a_link_is_noted_once_an_hour(app: Flask, later: Later) -> None:
     person = ReceiverPerson(app).come_in()
     assert last_used(app) is None  # a program that looks at links in messages does the same

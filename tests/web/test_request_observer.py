@@ -16,11 +16,6 @@ def seen(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_request_as_the_settings_expect_it(app: Flask, tmp_path: Path) -> None:
-    Visitor(app).get("/", base_url="https://book.example")
-    assert set(seen(tmp_path)) == {observations.SAME_HOST, observations.HTTPS, observations.NO_PROXY}
-
-
 def test_a_proxy_that_the_settings_do_not_know(app: Flask, tmp_path: Path) -> None:
     headers = {
         "X-Forwarded-For": "203.0.113.9",
@@ -65,10 +60,3 @@ def test_monitors_and_odd_headers_are_not_noted(app: Flask, tmp_path: Path) -> N
     assert seen(tmp_path) == {}
     visitor.get("/", base_url="http://book.example", headers={"X-Forwarded-Host": "<script>"})
     assert observations.OTHER_HOST not in seen(tmp_path)
-
-
-def test_a_damaged_file_has_no_facts(tmp_path: Path) -> None:
-    (tmp_path / observations.OBSERVATIONS_FILE).write_text('{"https": [1]}')
-    assert observations.read_observations(tmp_path) == {}
-    observations.note_observations(tmp_path, {observations.HTTPS: ""})
-    assert set(seen(tmp_path)) == {observations.HTTPS}

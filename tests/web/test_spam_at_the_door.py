@@ -13,7 +13,7 @@ from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web.visitor_form import VISITOR_COOKIE
-from tests.support.visitor import GREETING, Visitor, add, by_class, fields, let_write, parse, stored, text
+from tests.support.visitor import GREETING, Visitor, by_class, fields, let_write, parse, stored, text
 from tests.web.conftest import Later
 from tests.web.test_preferences import set_
 
@@ -140,16 +140,6 @@ def test_a_refusal_is_counted_once_under_its_first_reason(app: Flask, visitor: V
     assert refused(app) == {"name": 2}
 
 
-def test_what_programs_are_refused_is_counted_too(app: Flask, visitor: Visitor) -> None:
-    let_write(app, 1)
-    greeting = {"name": "Ada", "message": "Hello"}
-    statuses = [visitor.client.post("/api/v1/comments", json=greeting).status_code for _ in range(2)]
-    set_(app, closed="yes")
-    statuses.append(visitor.client.post("/api/v1/comments", json=greeting).status_code)
-    assert statuses == [201, 429, 403]
-    assert refused(app) == {"rate": 1, "closed": 1}
-
-
 def test_in_a_flood_all_are_held_until_it_is_over(app: Flask, visitor: Visitor, later: Later) -> None:
     set_(app, flood="2")
     later.stand_still()
@@ -171,27 +161,3 @@ def test_spam_makes_no_flood(app: Flask, visitor: Visitor) -> None:
         visitor.sign(message=f"{number}", subject="x")
     visitor.sign()
     assert [row.status for row in stored(app)] == ["spam"] * 4 + ["published"]
-
-
-def test_a_word_of_the_owners_list_holds_a_comment(app: Flask, visitor: Visitor) -> None:
-    set_(app, words="Lantern\n\n黄色")
-    for message in ("LANTERNS everywhere", "这是黄色的", "A plantern"):
-        visitor.sign(message=message)
-    assert [row.status for row in stored(app)] == ["held", "held", "published"]
-    assert stored(app)[0].reason == "It holds *lantern*, which is on your list."
-
-
-def test_a_writing_system_that_the_book_never_used_waits_for_the_owner(app: Flask, visitor: Visitor) -> None:
-    let_write(app)
-    set_(app, flood="10000")
-    add(app, [f"Hello number {number}" for number in range(19)])
-    message = "Привет из Новосибирска"
-    visitor.sign(message=message)
-    assert stored(app)[-1].status == "published"  # it may be one of the first
-    mark_last_as_spam(app)
-    add(app, ["Hello"])
-    visitor.sign(message=f"{message}, друзья")
-    assert stored(app)[-1].reason == "It is written in Cyrillic, which no comment in the book is."
-    add(app, ["Ещё один"])
-    visitor.sign(message="Ещё раз привет всем")
-    assert stored(app)[-1].status == "published"

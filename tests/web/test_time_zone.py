@@ -8,7 +8,7 @@ from flask import Flask
 
 from guestbook.comments import book
 from guestbook.storage import preferences
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import writing
 from guestbook.storage.models import Comment, Setting
 from guestbook.storage.preferences import BOOK_LANGUAGES
 from guestbook.web import look_and_language, response_headers
@@ -122,12 +122,6 @@ def test_another_zone_is_seen_at_once_though_comments_are_kept_ready(app: Flask,
         set_(app, timezone="UTC")
 
 
-def test_at_the_ends_of_the_calendar_a_page_is_a_page(app: Flask, visitor: Visitor) -> None:
-    set_(app, timezone="Pacific/Kiritimati")
-    add(app, ["Hello"], created_at=datetime(9999, 12, 31, 23, 59, tzinfo=UTC))
-    assert days(visitor.page()) == [date(9999, 12, 31)]
-
-
 @pytest.mark.parametrize("stored", ["Europe/Atlantis", "../../etc/passwd", "localtime", ""])
 def test_a_zone_that_was_garbled_or_that_the_machine_lost_is_utc(
     app: Flask, visitor: Visitor, stored: str
@@ -163,13 +157,6 @@ def test_pages_with_dates_run_one_script_and_no_other_page_does(app: Flask, visi
         assert policy(visitor, url) == WITHOUT_SCRIPT
     assert scripts(visitor.page("/privacy")) == scripts(parse(visitor.get("/nowhere"))) == []
     assert NO_SCRIPTS in footer(visitor, "/privacy")
-
-
-def test_a_form_runs_it_below_a_preview_alone(visitor: Visitor) -> None:
-    for typed, allowed in (({"preview": "yes"}, TIMES_SCRIPT), ({"name": ""}, [])):
-        answer = visitor.sign(**typed)
-        assert scripts(parse(answer)) == allowed
-        assert ("script-src" in answer.headers["Content-Security-Policy"]) == bool(allowed)
 
 
 def test_without_it_every_page_has_the_strict_policy(app: Flask, visitor: Visitor) -> None:
@@ -221,21 +208,3 @@ def test_it_is_below_1_kb_and_kept_by_browsers(visitor: Visitor) -> None:
 
 
 # --- what visitors read of it
-
-
-@pytest.mark.parametrize("code", BOOK_LANGUAGES)
-def test_the_page_about_privacy_says_it_in_each_language(app: Flask, visitor: Visitor, code: str) -> None:
-    set_(app, timezone="Europe/Berlin")
-    said = []
-    for answer in ("yes", "no"):
-        set_(app, visitor_times=answer)
-        page = parse(visitor.get("/privacy", headers={"Accept-Language": code}))
-        said.append([text(one) for one in page.findall(".//main//p") if "Europe/Berlin" in text(one)])
-    assert [len(one) for one in said] == [1, 1]
-    assert len(said[0][0]) > len(said[1][0])
-
-
-def test_the_setting_is_stored_without_blanks_around_it(app: Flask) -> None:
-    set_(app, timezone=" Europe/Berlin ")
-    with app.app_context():
-        assert preferences.read(db.session()).timezone == "Europe/Berlin"

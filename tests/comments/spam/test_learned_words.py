@@ -8,7 +8,7 @@ from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import learned_words
 from guestbook.comments.spam.learned_words import Count, Score
-from guestbook.storage import plain_sql, preferences
+from guestbook.storage import plain_sql
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, LearnedWord
 from tests.support import factories
@@ -103,12 +103,6 @@ def test_what_the_owner_left_in_the_book_counts_as_good() -> None:
     assert kinds == [None, "good", "good", "good"]
 
 
-def test_it_says_nothing_after_ten_decisions_of_each_kind() -> None:
-    teach(10)
-    assert decisions() == (10, 10)
-    assert score(LANTERNS) is None
-
-
 def test_it_knows_what_resembles_spam_and_says_which_words() -> None:
     teach()
     found = score("A lanterns offer from the lantern house, order for your garden today")
@@ -118,13 +112,6 @@ def test_it_knows_what_resembles_spam_and_says_which_words() -> None:
     other = score("The herring in the harbour was as good as ever")
     assert other is not None
     assert not other.is_suspicious
-
-
-def test_with_the_setting_off_nothing_is_learned() -> None:
-    with writing() as session:
-        preferences.save(session, {"score": "no"})
-    decide(factories.sign(LANTERNS), "spam")
-    assert rows() == {}
 
 
 def test_forgetting_leaves_nothing_and_later_decisions_begin_anew() -> None:
@@ -147,8 +134,3 @@ def test_the_table_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
         decide(factories.sign(f"lantern {words}"), "spam")
         assert len(rows()) <= 61
     assert decisions().spam == 12  # the sums stay
-
-
-def test_another_secret_key_finds_nothing() -> None:
-    teach()
-    assert learned_words.decisions(plain_sql.through(db.session()), "another key") == (0, 0)

@@ -11,7 +11,7 @@ from guestbook.comments.spam.texts import Repeated
 from guestbook.lib import clock
 from guestbook.storage import plain_sql
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Comment, TextMark
+from guestbook.storage.models import Comment
 from tests.support import factories, spam_corpus
 
 TEXT = (
@@ -51,12 +51,6 @@ def test_one_that_is_spam_counts_before_others() -> None:
     assert find(TEXT) == Repeated(same_name=False, status="spam")
 
 
-@pytest.mark.parametrize("message", ["Happy birthday!", "", "❤ ❤ ❤", "Hello from London"])
-def test_short_greetings_may_be_the_same(message: str) -> None:
-    factories.sign(message or "x")
-    assert find(message) is None
-
-
 def test_other_texts_are_other_texts() -> None:
     drafts = [*spam_corpus.read("good")[:60], *spam_corpus.read("spam")[:60]]
     for draft in drafts:
@@ -91,13 +85,6 @@ def test_a_lookup_in_a_large_book_goes_through_the_indexes_and_stops(engine: Eng
         plan = " ".join(row[-1] for row in found)
         assert "SEARCH text_marks USING COVERING INDEX text_marks_by_" in plan
         assert "TEMP B-TREE" not in plan
-
-
-def test_marks_go_with_their_comment() -> None:
-    comment_id = factories.sign(TEXT)
-    with writing() as session:
-        session.delete(session.get_one(Comment, comment_id))
-    assert db.session.get(TextMark, comment_id) is None
 
 
 @given(st.text(max_size=300))
