@@ -43,7 +43,7 @@ def comments(draw: st.DrawFn) -> dict[str, str]:
     """The fields of a comment as the book may have it."""
     reply, origin = draw(st.just("") | texts), draw(st.just("") | lines)
     created_at = draw(moments)
-    return {
+    return dict.fromkeys(FIELDS, "") | {
         "id": ids.first_of(clock.from_text(created_at))[:12] + ids.new()[12:],
         "name": draw(lines),
         "website": draw(websites),
