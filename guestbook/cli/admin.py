@@ -20,7 +20,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import AUDIT_LOG, AuditEntry, Token
 from guestbook.storage.models.owner import ACTORS, AUDIT_ENTRY_SCHEMA, AUDITED_ACTIONS, SCOPES
 
-PASSWORD_LINE_LIMIT = 4 * login.LONGEST + 3  # bytes: a character too many, and the end of the line
+PASSWORD_LINE_LIMIT = 4 * login.LONGEST + 3  # bytes
 
 
 @click.group(cls=app_command.Group)
@@ -47,7 +47,7 @@ def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
             login.set_password(session, password)
             return api_tokens.revoke_all(session) if revoke_tokens else api_tokens.count(session, clock.now())
 
-    count = database.complete(store)  # the password may have come from a pipe, which is read once
+    count = database.complete(store)  # A pipe with the password can be read only once.
     if make:
         click.echo(password)
     if once:
@@ -78,7 +78,7 @@ def _read_password() -> str:
     line = sys.stdin.buffer.readline(PASSWORD_LINE_LIMIT)
     if not line:
         raise Refused("No password came in. Run this on a terminal, pipe the password in, or add --random.")
-    return line.decode(errors="surrogateescape").rstrip("\r\n")  # login refuses anything that is not UTF-8
+    return line.decode(errors="surrogateescape").rstrip("\r\n")  # Login refuses other encodings.
 
 
 @click.group(cls=app_command.Group)
@@ -159,7 +159,7 @@ def cron_url(rotate: bool, off: bool, as_json: bool) -> None:
     output.print_done(url, {"url": url}, as_json)
 
 
-SHOWN_ENTRIES = 50  # in a table; an export has all
+SHOWN_ENTRIES = 50  # An export has all.
 ALL_ENTRIES = 1_000_000_000
 
 

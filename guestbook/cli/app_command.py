@@ -22,7 +22,7 @@ from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
 
-LONGEST_SENTENCE = 2_000  # characters of a refusal
+LONGEST_SENTENCE = 2_000  # characters
 REPAIRS = {
     Fault.NO_TABLES: "Create them with: {}",
     Fault.OLD_TABLES: "Update them with: {}",
@@ -98,8 +98,8 @@ def _exit(error: DBAPIError | PoolTimeout | WrongVersion) -> NoReturn:
     sentence = fault.value if is_clear else f"{fault.value}: {database_errors.words(error)}"
     advice = database_errors.advice_on_damage(error) if fault is Fault.DAMAGED else REPAIRS.get(fault)
     said = [f"{sentence}. {advice.format(typed(fault.repair or ''))}" if advice else sentence]
-    said += getattr(error, "__notes__", ())  # what the command adds
-    shows_code = terminal_log.is_verbose() and not is_clear  # else the sentence says it all
+    said += getattr(error, "__notes__", ())  # A command may add a sentence.
+    shows_code = terminal_log.is_verbose() and not is_clear
     log.error(". ".join(said), exc_info=error if shows_code else None)
     sys.exit(TRY_LATER if fault is Fault.AWAY else 1)
 
@@ -120,7 +120,7 @@ def typed_name() -> str | None:
     context = click.get_current_context(silent=True)
     root = context.find_root() if context else None
     if root is None or not (isinstance(root.command, FlaskGroup) or root.command.name == PROGRAM):
-        return None  # a server's own command line
+        return None  # It is the command line of a web server.
     # Without a context of its own, Flask loads the application to look for the command.
     words = _typed_words() or root.command.make_parser(root).parse_args(sys.argv[1:])[1]
     return words[0] if words and words[0] in program.COMMAND_MODULES else None
@@ -130,7 +130,7 @@ def _typed_words() -> list[str]:
     """Return the words of the command as somebody typed it: `webhooks`, `delete`."""
     words: list[str] = []
     context = click.get_current_context(silent=True)
-    while context and context.parent:  # the last one is the program, whose name may have blanks
+    while context and context.parent:  # The last one is the program, whose name may have blanks.
         words.insert(0, context.info_name or "")
         context = context.parent
     return words

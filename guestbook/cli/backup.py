@@ -147,7 +147,7 @@ def _document(staged_book: StagedBook, found: Comparison, report: RestoreReport,
     }
 
 
-CHECKSUM_LENGTH = 12  # characters of it in the table
+CHECKSUM_LENGTH = 12  # characters
 NEXT = """\
 Now set GUESTBOOK_DATABASE_URL to it, and start the web server, cron and workers again. Keep the data folder:
 the book needs the secret_key in it. If you have several hosts, set the same GUESTBOOK_SECRET_KEY on all."""

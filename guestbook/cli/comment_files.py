@@ -34,9 +34,9 @@ from guestbook.storage import engine_setup, preferences
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.storage.preferences import LOOKS, Preferences
 
-STANDARD = "-"  # as a file: standard input or output
-MOST_SENTENCES = 100  # about single rows; a file of a million wrong ones needs no million lines
-SHOWN_EVERY = 1000  # rows, after which a bar moves
+STANDARD = "-"  # It stands for standard input or output.
+MOST_SENTENCES = 100  # A file of a million wrong rows needs no million lines.
+SHOWN_EVERY = 1000  # rows
 T = TypeVar("T")
 
 file_type = click.Path(dir_okay=False, path_type=Path, allow_dash=True)
@@ -159,10 +159,10 @@ def _target(file: Path, encoding: str) -> Iterator[TextIO]:
         text = TextIOWrapper(sys.stdout.buffer, encoding, newline="")
         yield text
         text.flush()
-        text.detach()  # else its end would close standard output
+        text.detach()  # Otherwise its end would close standard output.
         return
     try:
-        if files.type_of(file) not in (None, stat.S_IFREG):  # a named pipe or a device
+        if files.type_of(file) not in (None, stat.S_IFREG):  # It is a named pipe or a device.
             with file.open("w", encoding=encoding, newline="") as text:
                 yield text
             return
@@ -200,9 +200,9 @@ def _print(report: ImportReport, *, is_rehearsal: bool) -> None:
         click.echo(f"Left out: {report.refused:,}.")
 
 
-SITE_MARK = ".guestbook-site"  # in a folder that this command has written and may replace
+SITE_MARK = ".guestbook-site"  # A folder with it was written by this command, which may replace it.
 SITE_FILES = ("book.css", "mark.svg")
-SITE_PICTURES = "pictures"  # the folder of the drawn ones
+SITE_PICTURES = "pictures"
 LOOK_FILES = {look: (f"look-{look}.css",) for look in LOOKS if look != "paper"} | {
     "1999": ("look-1999.css", "stars.svg")
 }

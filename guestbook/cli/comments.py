@@ -26,7 +26,7 @@ def _or_standard_input(_context: object, _parameter: object, given: str | None) 
     return sys.stdin.read() if given == "-" else given
 
 
-NAMED_COMMENTS = 10  # before the question whether they may go
+NAMED_COMMENTS = 10
 RESTORE_HELP = """Bring comments back from trash or spam.
 
 They are published again, or held if they were suspicious."""

@@ -118,7 +118,7 @@ def trigger(event: str, webhook: str | None, as_json: bool) -> None:
             click.echo(f"{counted(number, 'delivery', 'deliveries')} of {event} will be {how}.")
 
 
-SOME = BackfillRange(deliveries=COUNT_LIMIT + 1)  # before the question; a dry run counts them all
+SOME = BackfillRange(deliveries=COUNT_LIMIT + 1)  # A dry run counts them all.
 
 
 @deliveries.command()
@@ -139,7 +139,7 @@ def backfill(
     prints how many events there are, and asks.
     """
     row, rules = row_lookup.find(Webhook, webhook), BackfillRules(since, app_command.settings(), pruned_too)
-    webhook_id, name, when = row.id, row.name, _when(row)  # the count ends its transaction
+    webhook_id, name, when = row.id, row.name, _when(row)  # The count ends its transaction.
     found = backfills.forecast(webhook_id, rules, ALL if dry_run else SOME)
     if not as_json:
         _describe(found)
@@ -157,7 +157,7 @@ def backfill(
 
 
 def _describe(found: BackfillReport) -> None:
-    if found.next_after:  # what else it has counted is a part of the book
+    if found.next_after:  # It has counted only a part of the book.
         click.echo(f"There are more than {COUNT_LIMIT:,} events that the webhook has not had.")
         return
     about = f"{counted(found.deliveries, 'event')} about {counted(found.comments, 'comment')}"

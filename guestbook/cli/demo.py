@@ -48,10 +48,10 @@ DATA_DIR = f"{settings.SETTING_PREFIX}DATA_DIR"
 PROGRAM = (sys.executable, "-P", "-c", "import guestbook; guestbook.main()")
 LOG = "output.log"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-START_TIMEOUT = 30.0  # seconds, on a slow and busy machine
-SENT_WITHIN = 30.0  # seconds; it takes less than one, and a retry four to six
+START_TIMEOUT = 30.0  # seconds
+SENT_WITHIN = 30.0  # seconds
 LOOK_INTERVAL = 0.05  # seconds
-END_TIMEOUT = 5.0  # seconds that the program may take to end
+END_TIMEOUT = 5.0  # seconds
 SAMPLE_COMMENTS = (
     ("Grace", "Found your site by way of a friend's. The photos of the harbour are lovely!"),
     ("Łukasz", "Greetings from Łódź 🦋 I have taken your recipe for pierogi home."),
@@ -59,7 +59,7 @@ SAMPLE_COMMENTS = (
 )
 REPLY = "Please do, Mary! The next photos come in spring."
 GREETING = "Hello from the demo!"
-WORD, OTHER_WORD = b"Hello", b"Jello"  # of the greeting, and with one letter changed
+WORD, OTHER_WORD = b"Hello", b"Jello"  # One letter of the greeting changes.
 SHOWN_HEADERS = (
     *("Content-Type", "User-Agent", "webhook-id", "webhook-timestamp", "webhook-signature"),
     *("X-Hub-Signature-256", "X-Guestbook-Event", "X-Guestbook-Attempt"),
@@ -85,7 +85,7 @@ def demo(port: int | None, no_wait: bool) -> None:
     except Stopped:
         click.echo("\nThe demo was stopped early. Everything of it is removed.", err=True)
         sys.exit(1)
-    except BrokenPipeError:  # nobody reads any more, not even a sentence about it
+    except BrokenPipeError:  # Nobody reads any more, not even a sentence about it.
         raise
     except (OSError, SQLAlchemyError) as error:
         said = getattr(error, "strerror", None) or getattr(error, "orig", None) or error
@@ -194,7 +194,7 @@ def _look_around(tour: "Tour") -> None:
         _copyable([*lines, f"  {app_command.typed(words)}"])
     _paragraph(f"Ctrl-C ends the demo and removes {tour.folder}.")
     with suppress(Stopped):
-        tour.wait_for(lambda: None, math.inf, "")  # or until a process ends
+        tour.wait_for(lambda: None, math.inf, "")  # It also ends when the program does.
 
 
 def _header(row: BinRequest, name: str) -> str:
@@ -224,7 +224,7 @@ def _made(port: int | None) -> Iterator["Tour"]:
     except OSError:
         sentence = f"Port {port} is in use or cannot be used. Take another one, or leave out --port."
         raise Refused(sentence) from None
-    folder = Path(tempfile.mkdtemp(prefix="guestbook-demo-")).resolve()  # only its owner may read it
+    folder = Path(tempfile.mkdtemp(prefix="guestbook-demo-")).resolve()  # Only its owner may read it.
     own = {"DATA_DIR": str(folder), "BASE_URL": address, "ALLOW_NETWORKS": "127.0.0.0/8"}
     try:
         read = settings.load({settings.SETTING_PREFIX + name: own[name] for name in own}, alone=True)
@@ -247,12 +247,12 @@ class Tour:
     """The book in its temporary folder, the program that serves it, and what has arrived at its bin."""
 
     folder: Path
-    address: str  # without a slash at the end
+    address: str
     stop: StopFlag
     engine: Engine
     read: Settings
     bin_id: str = ""
-    secret: str = ""  # of the webhook that sends to the bin
+    secret: str = ""
     password: str = ""
     program: "subprocess.Popen[bytes] | None" = None
 
@@ -304,7 +304,7 @@ class Tour:
             self.program.terminate()
             with suppress(subprocess.TimeoutExpired):
                 self.program.wait(END_TIMEOUT)
-            self.program.kill()  # does nothing to one that has ended
+            self.program.kill()  # This does nothing if it has ended.
             self.program.wait()
 
     def sign(self, name: str, message: str) -> Delivery:
@@ -339,7 +339,7 @@ class Tour:
 
 
 _browser = requests.Session()
-_browser.trust_env = False  # no proxy can reach this server
+_browser.trust_env = False  # No proxy can reach this server.
 
 
 def _is_served(address: str) -> bool | None:

@@ -15,7 +15,7 @@ from guestbook.cli import terminal_log
 from guestbook.cli.options import pass_options, ping_option
 from guestbook.lib.own_process import paused_gc
 
-GUESTBOOK = ("guestbook", "guestbook:create_app", "guestbook:create_app()")  # as --app names it
+GUESTBOOK = ("guestbook", "guestbook:create_app", "guestbook:create_app()")  # What --app may name.
 
 
 class IdleCron(click.Command):
@@ -28,13 +28,13 @@ class IdleCron(click.Command):
         assert parent
         info = parent.ensure_object(ScriptInfo)
         if not _is_ours(info):
-            app = info.load_app()  # another application, which may have a command of this name
+            app = info.load_app()  # Another application may have a command of this name.
             parent.with_resource(app.app_context())
             command = app.cli.get_command(parent, "cron") or parent.fail("No such command 'cron'.")
             return command.make_context(info_name, args, parent, **extra)
         try:
             context = super().make_context(info_name, [*args], parent, **extra)
-        except click.UsageError:  # or --help: the other command answers
+        except click.UsageError:  # The other command answers that, and --help.
             pass
         else:
             if _is_done(context):

@@ -15,7 +15,7 @@ from guestbook.storage.models import InboundEvent, Source
 GROUPS_OF_EVENT = {
     "Result": ("status", "attempts", "due_at", "processed_at", "error", "note", "comment_id"),
 }
-NOT_SHOWN = ("claims", "claimed_by", "unproven_bytes")  # only programs read these, in --json
+NOT_SHOWN = ("claims", "claimed_by", "unproven_bytes")  # Only --json has these.
 
 
 @click.group(cls=app_command.Group)

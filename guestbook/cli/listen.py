@@ -30,16 +30,16 @@ from guestbook.transport import (
     scheme_question,
 )
 
-LONG_POLL = 20  # seconds for which the book holds a request until something comes
-ANSWER_SECONDS = 60  # for a whole answer, until the book counts as lost
-ANSWER_LIMIT = 64_000_000  # bytes; the largest deliveries take half of it
-FETCHED_AT_ONCE = 5  # deliveries: all must be forwarded before their lease ends
-MOST_WAIT = 60  # seconds that the book may name
-PAUSES = (1, 2, 5, 10, 30)  # seconds between tries to reach the book
-FORWARD_SECONDS = 10  # for the program behind
-SENT_ERROR_LIMIT = 300  # characters, as the book takes them
+LONG_POLL = 20  # seconds
+ANSWER_SECONDS = 60  # After that the book counts as lost.
+ANSWER_LIMIT = 64_000_000  # bytes
+FETCHED_AT_ONCE = 5  # All must be forwarded before their lease ends.
+MOST_WAIT = 60  # seconds
+PAUSES = (1, 2, 5, 10, 30)  # seconds
+FORWARD_SECONDS = 10
+SENT_ERROR_LIMIT = 300  # characters
 T = TypeVar("T")
-SHOWN_TEXT = 200  # characters of a stranger's sentence, or of a forwarded message
+SHOWN_TEXT = 200  # characters
 # Any other header could replace the host or the framing of the request, or log in as somebody.
 DELIVERY_HEADERS = (
     *("Content-Type", "User-Agent", "webhook-id", "webhook-timestamp", "webhook-signature"),
@@ -141,7 +141,7 @@ def _add(there: "Book", events: Sequence[str]) -> str:
         wanted["events"] = list(dict.fromkeys(events))
     try:
         added = there.call("POST", "/webhooks", wanted)
-    except Unreachable as error:  # it may have arrived, so it is not repeated
+    except Unreachable as error:  # It may have arrived, so it is not repeated.
         raise CallRefused(f"The book cannot be reached ({error}).") from None
     row_id, secret = added.get("id"), added.get("secret")
     if not _is_id(row_id) or not isinstance(secret, str):
@@ -236,7 +236,7 @@ class PulledWebhook:
     def __init__(self, there: Book, row_id: str) -> None:
         self._there = there
         self._place = f"/webhooks/{quote(row_id, safe='', errors='replace')}"
-        self._first_token = ""  # of the first answer since the start, or since an answer was lost
+        self._first_token = ""
 
     def fetch(self, wait: int) -> dict[str, Any]:
         """Lease the next `deliveries` under a `token`; wait so many seconds for the first one.

@@ -12,7 +12,7 @@ from guestbook.cli import terminal_log
 from guestbook.lib import clock
 
 F = TypeVar("F", bound=Callable[..., Any])
-WHEN = "(2026-01-31, 6h, 2d)"  # what `moment` reads, for --help
+WHEN = "(2026-01-31, 6h, 2d)"  # Help says that `moment` reads this.
 
 
 class Choice(click.Choice):  # type: ignore[type-arg]  # older versions of Click take no argument
@@ -20,7 +20,7 @@ class Choice(click.Choice):  # type: ignore[type-arg]  # older versions of Click
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Turn the option's text into one of the words."""
-        from guestbook.lib import validate  # here: a pass that has nothing to do does without
+        from guestbook.lib import validate  # A pass that has nothing to do does without it.
 
         try:
             return super().convert(value, param, ctx)

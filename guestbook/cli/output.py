@@ -21,9 +21,9 @@ from guestbook.queries import statistics
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent
 
-NOT_ASCII = re.compile(r"[^\x20-\x7e\n]")  # JSON escapes less than what a terminal would obey
+NOT_ASCII = re.compile(r"[^\x20-\x7e\n]")  # JSON escapes less than what a terminal obeys.
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{12}Z")
-NARROWEST, NARROWEST_OF_ALL = 10, 5  # columns, of a cell that is made to be cut and of any
+NARROWEST, NARROWEST_OF_ALL = 10, 5  # columns
 STATE_HEADINGS = ("STATE", "STATUS")
 GOOD, WAITS, BAD = ({"fg": colour} for colour in ("green", "yellow", "red"))
 STYLES: dict[str, dict[str, Any]] = {
@@ -235,7 +235,7 @@ def ask_on_terminal(what_goes: Callable[[], str], yes: bool, verb: str = "Delete
     if yes or not sys.stdin.isatty():
         return
     question = f"{what_goes()} {verb}?"
-    db.session.rollback()  # nobody waits in a transaction for an answer
+    db.session.rollback()  # Nobody waits in a transaction for an answer.
     if not _is_confirmed(question, err=True):
         raise Refused("Nothing was changed.")
 

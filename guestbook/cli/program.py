@@ -16,8 +16,8 @@ from guestbook.lib import VERSION
 from guestbook.lib.own_process import paused_gc
 from guestbook.settings.installation import PROGRAM
 
-HELP_WIDTH = 78  # columns; click indents by two more
-SENTENCE_LIMIT = 10_000  # characters; click cuts sentences at 45
+HELP_WIDTH = 78  # columns
+SENTENCE_LIMIT = 10_000  # Click cuts sentences at 45 characters.
 Sections = Mapping[str, Sequence[click.Command]]
 
 
@@ -47,8 +47,8 @@ def _show_help(sections: Sections) -> None:
     top = context.find_root().command if context else None
     if isinstance(top, FlaskGroup):
         for command in chain.from_iterable(sections.values()):
-            command.hidden = True  # in that list alone
-            top.add_command(command)  # so that Click suggests it for a name that is misspelt
+            command.hidden = True  # This hides it in Flask's own list alone.
+            top.add_command(command)  # Click suggests it for a misspelt name.
         formatter = click.HelpFormatter(width=HELP_WIDTH)
         _write(sections, formatter)
         # Click leaves the lines of a paragraph as they are where it begins with \b.
@@ -64,7 +64,7 @@ def _write(sections: Sections, formatter: click.HelpFormatter) -> None:
 
 
 EVERY_DAY = "Every day"
-SECTIONS: dict[str, dict[str, str]] = {  # of --help: names, and modules of this folder
+SECTIONS: dict[str, dict[str, str]] = {  # Each name has its module of this folder.
     EVERY_DAY: {"status": "status", "doctor": "status", "serve": "run", "cron": "cron"},
     "Webhooks that the book sends": {
         "webhooks": "webhooks",
@@ -95,7 +95,7 @@ SECTIONS: dict[str, dict[str, str]] = {  # of --help: names, and modules of this
 }
 # Of the program `guestbook`. `flask --app guestbook run` is Flask's own development server.
 PROGRAM_SECTIONS = {**SECTIONS, EVERY_DAY: {"run": "run", **SECTIONS[EVERY_DAY]}}
-NEEDING_PAGES = {"run", "serve", "export-site"}  # these need the application with all its pages
+NEEDING_PAGES = {"run", "serve", "export-site"}  # These need all pages.
 COMMAND_MODULES = {name: module for section in PROGRAM_SECTIONS.values() for name, module in section.items()}
 
 
@@ -122,8 +122,8 @@ class _Program(click.Group):
         if cmd_name in COMMAND_MODULES:
             with paused_gc():
                 return load(cmd_name)
-        if not ctx.resilient_parsing:  # so a shell that completes a name gets no refusal
-            from guestbook.lib import validate  # here: a pass that has nothing to do does without
+        if not ctx.resilient_parsing:  # A shell that completes a name gets no refusal.
+            from guestbook.lib import validate  # A pass that has nothing to do does without it.
 
             ctx.fail(f"No such command {cmd_name!r}.{validate.did_you_mean(cmd_name, COMMAND_MODULES)}")
         return None

@@ -42,10 +42,10 @@ class QueueKind(Generic[M]):
     verb: str
     one: str
     many: str
-    all_failed: str  # completes "all that …"
+    all_failed: str  # It completes "all that …".
     since: str
-    busy: str  # completes "because a pass …"
-    held: str  # completes "The webhook X is disabled: … waits"
+    busy: str  # It completes "because a pass …".
+    held: str  # It completes "is disabled: … waits".
     erased: str
     none_found: str
 

@@ -26,7 +26,7 @@ from guestbook.storage.models import AuditEntry, Comment, Delivery, InboundEvent
 LONGEST_OVERLAP = 30 * 24  # hours
 F = TypeVar("F", bound=Callable[..., Any])
 Q = TypeVar("Q", AuditEntry, Comment, Delivery, InboundEvent)
-Column = str | Callable[[Any], object]  # the name of an attribute, with dots, or a function of the row
+Column = str | Callable[[Any], object]  # The name may have dots.
 
 limit_option = click.option(
     "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many."
@@ -167,7 +167,7 @@ def add_deletion(
         row_id, name = row.id, f"{noun.word} {row.name}"
         mine = getattr(children, f"{noun.word}_id") == row_id
         output.ask_on_terminal(lambda: _going(children, mine, name, *words), yes)
-        db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+        db.session.rollback()  # A reader would keep SQLite's journal from being written.
         count = delete(db.engine, row_id)
         done = f"Deleted {noun.word} {row_id} and {counted(count, *words)}."
         output.print_done(done, {"deleted": [row_id], words[1]: count}, as_json)

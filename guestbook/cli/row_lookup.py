@@ -17,11 +17,11 @@ from guestbook.storage.models import Bin, ReceiverLink, Source, Token, Webhook
 
 # The owner chose their names; a visitor chose that of a comment.
 NAMED = (Webhook, Source, Bin, Token, ReceiverLink)
-PLAIN_ID = re.compile("[0-9A-Za-z]{1,32}")  # anything else is quoted in a message
-MOST_CANDIDATES = 5  # that a message names
+PLAIN_ID = re.compile("[0-9A-Za-z]{1,32}")  # Messages quote anything else.
+MOST_CANDIDATES = 5
 ID_LENGTH = 32
 SHORTEST_END = 6  # characters
-MOST_ENDS = 20_000  # the newest rows, among which an end is looked for: no index knows it
+MOST_ENDS = 20_000  # No index knows ends, so only the newest rows are looked at.
 M = TypeVar("M", bound=Base)
 
 id_argument = click.argument("id_", metavar="ID")

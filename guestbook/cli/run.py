@@ -32,7 +32,7 @@ THREADS = 8
 BAD_ADDRESS = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix:/path/to/socket."
 
 
-@click.command(cls=app_command.AnyVersionCommand)  # its pages say what to do
+@click.command(cls=app_command.AnyVersionCommand)  # Its pages say what to do.
 @click.option(
     "--listen",
     metavar="PLACE",
@@ -59,7 +59,7 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
     Slow clients and half-open connections cannot block it. SIGTERM ends it once it has answered the requests
     under way, and after five seconds in any case.
     """
-    if listen.isdecimal():  # a port alone would be taken for a host
+    if listen.isdecimal():  # A port alone would be taken for a host.
         raise click.UsageError(BAD_ADDRESS)
     try:
         serving, where = listening(listen, threads, url_prefix)
@@ -79,15 +79,15 @@ def listening(listen: str, threads: int = THREADS, url_prefix: str = "") -> tupl
 
     Raises OSError when it cannot listen there, ValueError when that is no address.
     """
-    from guestbook.lib import http_server  # here: waitress would make each start of cron slower
+    from guestbook.lib import http_server  # Waitress would make each start of cron slower.
 
     if app_command.settings().log_format == "text":
-        logging.basicConfig(force=True)  # a server's lines name their level and module
+        logging.basicConfig(force=True)  # A server's lines name their level and module.
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # Flask's own way to the app itself
     return http_server.listening(app, listen=listen, threads=threads, url_prefix=url_prefix)
 
 
-REST = 1.0  # seconds between two passes
+REST = 1.0  # seconds
 # One that ends early has failed, or has found the pass of another process at work. It must not use up a core.
 EARLY = 10.0  # seconds
 LONG_REST = 5.0  # seconds
@@ -108,7 +108,7 @@ class PassSupervisor:
     """Starts a pass, and another one when it has ended. Use it as a context manager: at its end none runs."""
 
     def __init__(self) -> None:
-        self._read_end, self._write_end = os.pipe()  # the pass watches it: see own_process
+        self._read_end, self._write_end = os.pipe()  # The pass watches it: see own_process.
         self._stopping = threading.Event()
         self._pass: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="passes", daemon=True)
@@ -121,7 +121,7 @@ class PassSupervisor:
         """Let the pass finish and record what is under way. A second Ctrl-C ends it at once."""
         self._stopping.set()
         if self._pass:
-            self._pass.terminate()  # at once if it has not begun; else it waits for the end of the pipe
+            self._pass.terminate()  # One that has begun waits for the end of the pipe.
         os.close(self._write_end)
         try:
             self._thread.join()
@@ -151,7 +151,7 @@ class PassSupervisor:
 
 HOST = "127.0.0.1"
 HIGHEST_PORT = 65535
-OTHER_PORTS = range(5001, 5100)  # one of these is advised when the wanted one is in use
+OTHER_PORTS = range(5001, 5100)  # One of these is advised.
 
 
 @click.command()
@@ -236,7 +236,7 @@ def _settings_noted(port: str) -> Iterator[None]:
     except settings.SettingsError as error:
         raise click.ClickException(str(error)) from None
     noted = None
-    with suppress(OSError):  # a full disk: the commands themselves say so
+    with suppress(OSError):  # Commands themselves say that the disk is full.
         noted = environment.note_run(values, port, os.getpid())
     try:
         yield

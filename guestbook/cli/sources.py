@@ -27,7 +27,7 @@ GROUPS_OF_SOURCE = {
     "Action": ("action", "template", "relayed_since", "forwarded_in_full_since"),
 }
 IN_FULL = "Whether forwarded events have payloads above 14 kB too, up to 1 MB."
-OLD_NAME = "guestbook.sources.relay"  # key in click's context for the value of the option's old name
+OLD_NAME = "guestbook.sources.relay"  # A key in click's context.
 F = TypeVar("F", bound=Callable[..., Any])
 secret_option = click.option(
     "--secret",

@@ -12,7 +12,7 @@ import click
 from guestbook.lib.json_log import RAISING_LOGGERS, JsonFormatter
 from guestbook.lib.text import printable
 
-VERBOSE = "guestbook.verbose"  # key in click's context
+VERBOSE = "guestbook.verbose"  # A key in click's context.
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -56,7 +56,7 @@ class _TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         traceback = f"{self.formatException(record.exc_info)}\n" if record.exc_info else ""
-        prefix = "guestbook: " if record.levelno == logging.WARNING else ""  # cron mails these to the owner
+        prefix = "guestbook: " if record.levelno == logging.WARNING else ""  # Cron mails these.
         return traceback + prefix + printable(record.getMessage())
 
 

@@ -38,7 +38,7 @@ def upgrade(as_json: bool) -> None:
     Run it after each update of the program. If it is interrupted, run it again. Pages answer that the book is
     being updated meanwhile, and nothing is sent.
     """
-    from guestbook.storage import upgrade as storage_upgrade  # here: Alembic makes a start slower
+    from guestbook.storage import upgrade as storage_upgrade  # Alembic makes a start slower.
 
     report = storage_upgrade.run(app_command.settings(), progress=show_progress, waiting=say_waiting)
     if as_json:
@@ -99,7 +99,7 @@ def encrypt_secrets(new_key: bool) -> None:
     if new_key:
         read = _with_new_key(read)
         files = read.data_dir / secret_key.KEY_FILE, read.data_dir / secret_key.OLD_KEYS_FILE
-        click.echo(NEW_KEY.format(*files))  # now, for the rest may fail
+        click.echo(NEW_KEY.format(*files))  # The rest may fail.
     found = _encrypted(read.keyring)
     click.echo(f"Encrypted {counted(found.encrypted, 'secret')} again, of {found.total:,}.")
     if found.unreadable:
