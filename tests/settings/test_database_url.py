@@ -29,23 +29,3 @@ def test_a_url_as_other_programs_want_it_is_answered_with_its_beginning_here(nam
     with pytest.raises(ValueError, match="it must begin with") as raised:
         database_url.parse(f"{name}://me:hunter2@db.example/book")
     assert str(raised.value) == f"it must begin with {driver}:// in place of {name}://"
-
-
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file::memory:?uri=true"])
-def test_a_database_that_only_one_process_could_see_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="in memory is lost with its process: name a file"):
-        database_url.parse(url)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "sqlite:///book.db?timeout=soon",
-        "sqlite:///book.db?journal=delete",
-        "postgresql+psycopg://me:hunter2@db.example/book?colour=blue",
-        "mysql+pymysql://me:hunter2@db.example/book?colour=blue",
-    ],
-)
-def test_an_option_that_the_driver_does_not_know_is_refused_before_the_first_connection(url: str) -> None:
-    with pytest.raises(ValueError, match="an option behind its question mark is unknown"):
-        database_url.parse(url)

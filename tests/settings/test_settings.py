@@ -14,28 +14,23 @@ import pytest
 
 import guestbook
 from guestbook import settings
-from guestbook.settings import Settings, SettingsError, installation, secret_key
+from guestbook.settings import Settings, SettingsError, secret_key
 from guestbook.settings.environment import SECRET_SETTINGS
 from guestbook.storage import database
 from guestbook.storage.database import db
 
 KEY = "a secret key for tests alone"
+DATABASES = (
+    "sqlite:////tmp/book.db",
+    "sqlite:///book.db?journal_mode=delete",
+    "postgresql+psycopg://me:pw@db.example:5432/book",
+    "mysql+pymysql://me@127.0.0.1/book",
+    "mariadb+pymysql://me@127.0.0.1/book",
+    "postgresql+psycopg://me@db/book?sslmode=require",
+    "mysql+pymysql://me@db/book?read_timeout=30",
+)
 GOOD: dict[str, list[tuple[str, object]]] = {
-    "DATABASE_URL": [
-        ("sqlite:////tmp/book.db", "sqlite:////tmp/book.db"),
-        ("sqlite:///book.db?journal_mode=delete", "sqlite:///book.db?journal_mode=delete"),
-        (
-            "postgresql+psycopg://me:pw@db.example:5432/book",
-            "postgresql+psycopg://me:pw@db.example:5432/book",
-        ),
-        ("mysql+pymysql://me@127.0.0.1/book", "mysql+pymysql://me@127.0.0.1/book"),
-        ("mariadb+pymysql://me@127.0.0.1/book", "mariadb+pymysql://me@127.0.0.1/book"),
-        (
-            "postgresql+psycopg://me@db/book?sslmode=require",
-            "postgresql+psycopg://me@db/book?sslmode=require",
-        ),
-        ("mysql+pymysql://me@db/book?read_timeout=30", "mysql+pymysql://me@db/book?read_timeout=30"),
-    ],
+    "DATABASE_URL": [(url, url) for url in DATABASES],
     "SECRET_KEY": [("0123456789abcdef", "0123456789abcdef")],
     "SECRET_KEY_FALLBACKS": [
         ("", ()),
@@ -104,14 +99,7 @@ BAD = {
     "ALLOW_NETWORKS": ["localhost", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8;::1"],
     "REQUIRE_HTTPS_WEBHOOKS": ["", "True", "1", "yes", "on"],
     "RETRY_SCHEDULE": [
-        "",
-        "0,",
-        "0;5",
-        "-1",
-        "nan",
-        "inf",
-        "1e3",
-        "0,2592001",
+        *("", "0,", "0;5", "-1", "nan", "inf", "1e3", "0,2592001"),
         ",".join("0" * 51),
         "9" * 400,
     ],
@@ -198,10 +186,12 @@ def test_a_bad_value_is_refused_in_one_line_that_names_it(name: str, text: str, 
         assert "hunter2" not in sentence
 
 
-def test_a_value_that_is_no_secret_is_shown(folder: Path) -> None:
+def test_a_value_that_is_no_secret_is_shown_with_what_would_be_right(folder: Path) -> None:
     assert refusal(folder, TIMEOUT="soon") == (
         "GUESTBOOK_TIMEOUT is 'soon': it must be a number of seconds from 0.1 to 300."
     )
+    sentence = refusal(folder, BASE_URL="https://bücher.example")
+    assert sentence.endswith(", in ASCII: a domain with other letters begins with xn--.")
 
 
 def test_the_defaults_need_nothing_but_a_folder(folder: Path) -> None:
@@ -225,17 +215,9 @@ def test_a_slip_in_a_name_is_answered_with_the_name(folder: Path) -> None:
     )
 
 
-def test_an_address_with_other_letters_is_refused_with_how_to_write_it(folder: Path) -> None:
-    sentence = refusal(folder, BASE_URL="https://bücher.example")
-    assert sentence.endswith(", in ASCII: a domain with other letters begins with xn--.")
-
-
-def test_what_the_test_suite_reads_is_not_unknown(folder: Path) -> None:
-    assert load(folder, TEST_REQUIRE="all").timeout == 15
-
-
-def test_other_programs_variables_do_not_matter(folder: Path) -> None:
-    assert settings.load({**environment(folder, {}), "TIMEOUT": "x", "FLASK_GUESTBOOK_X": "y"}).timeout == 15
+def test_variables_of_other_programs_and_of_the_test_suite_do_not_matter(folder: Path) -> None:
+    others = {"TIMEOUT": "x", "FLASK_GUESTBOOK_X": "y", "GUESTBOOK_TEST_REQUIRE": "all"}
+    assert settings.load(environment(folder, {}) | others).timeout == 15
 
 
 def test_the_environment_wins_over_the_working_directory_and_that_over_the_data_folder(folder: Path) -> None:
@@ -356,13 +338,9 @@ def as_nobody(code: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_new_data_folder_is_its_owners_alone(folder: Path) -> None:
+def test_a_new_data_folder_is_its_owners_alone_and_one_that_was_there_keeps_its_mode(folder: Path) -> None:
     load(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-
-
-def test_a_data_folder_that_was_there_keeps_its_mode(folder: Path) -> None:
-    folder.mkdir()
     folder.chmod(0o755)
     load(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
@@ -499,7 +477,3 @@ def test_a_bad_key_file_is_named_without_what_is_in_it(
 def test_the_app_ends_with_the_line_that_names_the_setting(folder: Path) -> None:
     with pytest.raises(SystemExit, match="Error: GUESTBOOK_TIMEOUT is '0': "):
         guestbook.create_app(environment(folder, {"TIMEOUT": "0"}))
-
-
-def test_a_checkout_keeps_its_data_in_the_instance_folder() -> None:
-    assert installation.choose_folder({}) == installation.CHECKOUT / "instance"

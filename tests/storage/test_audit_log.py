@@ -23,13 +23,10 @@ from guestbook.storage.database import db, write, writing
 from guestbook.storage.models import (
     AUDIT_LOG,
     AuditEntry,
-    Bin,
     BookState,
     Comment,
     Delivery,
     InboundEvent,
-    Source,
-    Webhook,
 )
 from tests.support import factories
 from tests.web.conftest import Later
@@ -67,15 +64,10 @@ def test_an_entry_says_who_did_what_to_what(each_app: Flask) -> None:
 
 def test_without_the_change_there_is_no_entry(app: Flask) -> None:
     assert app
-    with pytest.raises(ZeroDivisionError):
-        fail_after_adding_a_bin()
-    assert entries() == []
-
-
-def fail_after_adding_a_bin() -> None:
     with writing() as session:
         bins.add(session, {"name": "b"})
-        raise ZeroDivisionError
+        session.rollback()
+    assert entries() == []
 
 
 def test_webhooks(each_app: Flask) -> None:
@@ -270,10 +262,3 @@ def test_entries_go_after_a_year(each_app: Flask) -> None:
             connection.execute(AUDIT_LOG.insert().values(id=made, at=then, detail=str(days), **shared))
     housekeeping.prune(db.engine, factories.settings(), until=float("inf"))
     assert [row.detail for row in entries()] == ["364", "0"]
-
-
-def test_every_kind_of_row_has_its_word() -> None:
-    models = (Webhook, Source, Bin, Delivery, InboundEvent)
-    assert [audit_log.noun_of(model) for model in models] == [
-        "webhook", "source", "bin", "delivery", "inbound_event",
-    ]  # fmt: skip

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 import guestbook
 from guestbook import settings
-from guestbook.storage import SCHEMA, column_types, database, database_errors, engine_setup, sqlite_setup
+from guestbook.storage import column_types, database, database_errors, engine_setup, sqlite_setup
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
 from tests.conftest import need, running, settings_for
@@ -107,19 +107,6 @@ def test_the_pragmas_are_in_force_in_the_session_and_after_writing(book: Engine)
         assert found.items() < PRAGMAS.items()
 
 
-def test_a_thread_gets_them_too(book: Engine) -> None:
-    found: list[object] = []
-
-    def look() -> None:
-        with book.connect() as connection:
-            found.extend(connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PRAGMAS)
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    thread.join()
-    assert found == list(PRAGMAS.values())
-
-
 def test_readers_never_take_the_lock_and_writers_take_it_at_once(book: Engine) -> None:
     with begins() as seen:
         with book.connect() as connection:
@@ -142,12 +129,6 @@ def test_the_session_of_a_request_is_a_reader_until_it_is_writing(book: Engine) 
             raise ZeroDivisionError
         db.session.scalars(select(Webhook)).all()
     assert seen == ["BEGIN", "BEGIN IMMEDIATE", "BEGIN", "BEGIN IMMEDIATE", "BEGIN"]
-
-
-def test_the_tables_are_made_by_a_writer(book: Engine) -> None:
-    with begins() as seen:
-        database.create_tables(book)
-    assert seen == ["BEGIN IMMEDIATE"]
 
 
 def test_a_reader_sees_its_snapshot_while_a_writer_writes(book: Engine) -> None:
@@ -309,13 +290,6 @@ def test_headers_that_somebody_broke_by_hand_can_still_be_seen(stored: str, read
     assert factories.the(Webhook, hook).headers == read
 
 
-def test_the_statements_of_the_schema_hold_no_comments() -> None:
-    sql = SCHEMA.read_text()
-    parts = database.statements(sql)
-    assert len(parts) == sum(line.startswith(("CREATE ", "INSERT ")) for line in sql.splitlines())
-    assert all(part.startswith(("CREATE ", "INSERT ")) and "--" not in part for part in parts)
-
-
 @on_sqlite
 def test_a_process_that_starts_while_another_writes_waits_for_its_turn(app: Flask, tmp_path: Path) -> None:
     code = (
@@ -365,24 +339,6 @@ def test_of_two_that_wait_for_each_other_one_is_told_to_yield(mode: str, tmp_pat
         assert [database_errors.is_conflict(error) for error in errors] == [True]
 
 
-ENCRYPTION = {  # whether the server can do it, and whether this connection has it
-    "postgresql": ("SHOW ssl", "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"),
-    "mariadb": ("SELECT @@have_ssl", "SHOW STATUS LIKE 'Ssl_cipher'"),
-}
-
-
-@pytest.mark.parametrize("mode", databases.SERVERS)
-def test_a_connection_is_encrypted_where_the_server_can(mode: str, tmp_path: Path) -> None:
-    """The other tests go without, which is quicker."""
-    need(mode)
-    app = guestbook.create_app(settings_for(tmp_path, databases.server(mode)))
-    with app.app_context(), db.engine.connect() as connection:
-        can, is_so = (connection.exec_driver_sql(query).all()[0][-1] for query in ENCRYPTION[mode])
-        assert bool(is_so) == (can in ("on", "YES"))
-    with app.app_context():
-        db.engine.dispose()
-
-
 @pytest.mark.needs("postgresql")
 def test_a_read_leaves_the_prepared_statements_of_its_connection(tmp_path: Path) -> None:
     with databases.fresh("postgresql", tmp_path) as url:
@@ -397,18 +353,6 @@ def test_a_read_leaves_the_prepared_statements_of_its_connection(tmp_path: Path)
             prepared = set(rows.scalars())
         engine.dispose()
     assert prepared == {"SELECT 'hot'", "SELECT 'a look'"}
-
-
-@on_sqlite
-def test_the_connection_that_wrote_last_writes_again(app: Flask) -> None:
-    assert app
-    for one in [db.engine.raw_connection() for _ in range(3)]:  # a connection for each of three threads
-        one.close()
-    used = set()
-    for _ in range(3):
-        with database.writing() as session:
-            used.add(id(session.connection().connection.dbapi_connection))
-    assert len(used) == 1  # the others would have to read again what it has in its cache
 
 
 @pytest.mark.parametrize("each_environ", ["mariadb"], indirect=True)  # psycopg sends nothing then

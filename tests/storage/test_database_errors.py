@@ -15,9 +15,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 import guestbook
 from guestbook.inbound.processor import Processor
-from guestbook.storage import database, database_errors
+from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.database_errors import Fault, fault_of, words
+from guestbook.storage.database_errors import Fault, fault_of
 from guestbook.storage.models import Webhook
 from tests.support import factories
 from tests.support import inbound_factories as inbound
@@ -83,10 +83,6 @@ def test_a_full_disk_is_away_for_now(file: Engine) -> None:
     assert fault_of(error_of(file, "PRAGMA max_page_count = 1", insert)) is Fault.AWAY
 
 
-def test_a_file_that_may_only_be_read_is_away(file: Engine) -> None:
-    assert fault_of(error_of(file, "PRAGMA query_only = 1", "DELETE FROM t")) is Fault.AWAY
-
-
 @pytest.mark.parametrize("start", [0, 4096])
 def test_a_damaged_file_is_not_away(file: Engine, tmp_path: Path, start: int) -> None:
     file.dispose()
@@ -120,12 +116,6 @@ def test_the_codes_of_mariadb(code: int, fault: Fault) -> None:
     assert fault_of(OperationalError("SELECT 1", None, raised)) is fault
 
 
-@pytest.mark.parametrize("code", [1290, 1792, 1836])
-def test_a_mariadb_that_only_reads_is_known_by_the_number(code: int) -> None:
-    raised = pymysql.OperationalError(code, "the server only reads", sqlstate="HY000")
-    assert database_errors.is_of_read_only_server(raised)
-
-
 def test_what_has_no_code_is_checked_by_where_it_comes_from() -> None:
     closed = psycopg.InterfaceError("the connection is closed")
     assert fault_of(InterfaceError("SELECT 1", None, closed)) is Fault.AWAY
@@ -133,11 +123,6 @@ def test_what_has_no_code_is_checked_by_where_it_comes_from() -> None:
     assert fault_of(PoolTimeout("no connection is free")) is Fault.AWAY
     assert fault_of(OperationalError("BEGIN", None, TimeoutError("took too long"))) is Fault.AWAY
     assert fault_of(DBAPIError("SELECT 1", None, Exception())) is Fault.BROKEN
-
-
-def test_the_driver_s_words_are_one_line() -> None:
-    assert words(OperationalError("", None, pymysql.OperationalError(2003, "No host.\nNone."))) == "No host"
-    assert words(DBAPIError("", None, Exception())) == "Exception"
 
 
 @pytest.mark.usefixtures("app")

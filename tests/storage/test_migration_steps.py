@@ -1,26 +1,23 @@
 """Steps of migrations do their work once, and schema.sql loaded by hand never hides an older book."""
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
-from alembic import op
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.storage import SCHEMA, database, schema_version, upgrade
+from guestbook.storage import SCHEMA, database, upgrade
 from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.migrations import steps
 from tests.conftest import need_server
 from tests.repo.test_schema import KINDS, described, engine_on
 from tests.storage import earlier_books
 from tests.storage.earlier_books import ROWS, rows
-from tests.storage.test_upgrade import by_name, fresh, store, upgraded
+from tests.storage.test_upgrade import by_name, fresh, upgraded
 
 
 @pytest.fixture(params=KINDS)
@@ -65,26 +62,6 @@ def test_a_column_is_added_once(book: Engine) -> None:
         with migrating(book):
             steps.add_column("days", "mood", "VARCHAR(9) DEFAULT 'high' NOT NULL")
     assert rows(book)["days"] == [ROWS["days"] | {"mood": "high"}]
-
-
-def test_the_sources_of_comments_are_found_without_reading_the_audit_log_for_each(tmp_path: Path) -> None:
-    with earlier_books.earlier("sqlite-wal", tmp_path) as url, engine_on(url) as engine:
-        with database.write(engine) as connection:
-            for key in (f"{number:032x}" for number in range(1000)):
-                store(connection, "comments", ROWS["comments"] | {"id": key, "form_key": key})
-                store(connection, "origins", ROWS["origins"] | {"comment_id": key, "url": key})
-                store(connection, "audit_log", ROWS["audit_log"] | {"id": key})
-        looks: list[None] = []
-        with migrating(engine):
-            raw: Any = op.get_bind().connection.dbapi_connection
-            raw.set_progress_handler(lambda: looks.append(None), 10_000)
-            importlib.import_module(f"{steps.__package__}.versions.0025_sources_of_comments").upgrade()
-            raw.set_progress_handler(None, 0)
-        assert len(looks) < 50  # half a million of SQLite's instructions
-
-
-def test_schema_sql_names_the_last_migration() -> None:
-    assert f"SELECT '{schema_version.head()}' AS version_num" in SCHEMA.read_text()
 
 
 def load_by_hand(engine: Engine) -> None:
