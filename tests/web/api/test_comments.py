@@ -7,11 +7,7 @@ import pytest
 from flask import Flask
 
 from guestbook.storage import preferences
-<<<<<<< HEAD
-from guestbook.storage.comment_fields import COMMENT_FIELDS
-=======
-from guestbook.storage.comment_fields import PUBLIC_FIELDS
->>>>>>> 530eff53 (Tests of a comment's fields take them from the list)
+from guestbook.storage.comment_fields import COMMENT_FIELDS, PUBLIC_FIELDS
 from guestbook.storage.database import writing
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient
