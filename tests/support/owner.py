@@ -13,7 +13,7 @@ from guestbook.lib import ids
 from guestbook.storage.database import writing
 from guestbook.storage.models import BookState
 from guestbook.web.admin.access import SESSION_KEY
-from tests.support.visitor import Visitor
+from tests.support.visitor import Visitor, parse
 
 KEY = re.compile('<input type="hidden" name="csrf_token" value="([^"]+)">')
 PASSWORD = "correct horse battery staple"
@@ -67,3 +67,9 @@ class Owner(Visitor):
         answer = self.post(url, data, **how)
         assert answer.status_code == 303, (answer.status, answer.text)
         return self.page(answer.headers["Location"])
+
+    def refused(self, url: str, data: dict[str, object] | None = None, **how: object) -> Element:
+        """Send a form that must be refused with its reasons, and return the page that shows them."""
+        answer = self.post(url, data, **how)
+        assert answer.status_code == 422, (answer.status, answer.headers.get("Location"))
+        return parse(answer)

@@ -89,11 +89,10 @@ def test_a_completed_one_is_added(owner: Owner, name: str) -> None:
 def test_one_that_is_not_completed_is_refused(
     owner: Owner, wrong: dict[str, object], field: str, sentence: str
 ) -> None:
-    answer = owner.post(PLACE, form(owner, **(complete("github") | wrong)), on=PLACE + "new")
-    assert answer.status_code == 422
-    reasons = [text(reason) for reason in by_class(parse(answer), "reason")]
+    page = owner.refused(PLACE, form(owner, **(complete("github") | wrong)), on=PLACE + "new")
+    reasons = [text(reason) for reason in by_class(page, "reason")]
     assert [one for one in reasons if sentence in one]
-    assert [link.attrib["href"] for link in by_class(parse(answer), "summary")[0].iter("a")] == [f"#{field}"]
+    assert [link.attrib["href"] for link in by_class(page, "summary")[0].iter("a")] == [f"#{field}"]
 
 
 def test_what_is_typed_already_stays_and_an_unknown_preset_is_none(owner: Owner) -> None:

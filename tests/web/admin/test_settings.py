@@ -61,12 +61,6 @@ def chosen(page: Element) -> dict[str, str]:
     return lines | areas | ticked
 
 
-def refused(owner: Owner, url: str, typed: dict[str, Any]) -> Element:
-    answer = owner.post(url, typed, on=url)
-    assert answer.status_code == 422
-    return parse(answer)
-
-
 @pytest.mark.parametrize(
     ("url", "new", "said"),
     [
@@ -119,7 +113,7 @@ def test_what_is_wrong_comes_back_with_its_reason_and_all_that_was_typed(app: Fl
         "rate": "9",
         "moderation": "some",
     }
-    page = refused(owner, BOOK, DEFAULTS | wrong | {"closed": "yes"})
+    page = owner.refused(BOOK, DEFAULTS | wrong | {"closed": "yes"}, on=BOOK)
     links = [link.attrib["href"] for link in by_class(page, "summary")[0].iter("a")]
     assert links == ["#title", "#welcome", "#per_page", "#moderation"]
     for link in links:
@@ -163,7 +157,7 @@ def test_a_wrong_value_comes_back_with_its_reason(
     app: Flask, owner: Owner, url: str, field: str, wrong: str, sentence: str
 ) -> None:
     typed = {BOOK: DEFAULTS, LOOK: NEW_LOOK, EMBED: {}}[url]
-    page = refused(owner, url, typed | {field: wrong})
+    page = owner.refused(url, typed | {field: wrong}, on=url)
     [reason] = by_class(page, "reason")
     assert (sentence in text(reason), reason.attrib["id"]) == (True, f"{field}-reason")
     assert [link.attrib["href"] for link in by_class(page, "summary")[0].iter("a")] == [f"#{field}"]
@@ -173,7 +167,7 @@ def test_a_wrong_value_comes_back_with_its_reason(
 
 @pytest.mark.parametrize("form", [{}, {"title": "x" * 50_000}, {"per_page": "\x00"}, {"theme": ["a", "b"]}])
 def test_bad_input_is_refused_in_words(app: Flask, owner: Owner, form: dict[str, object]) -> None:
-    assert by_class(refused(owner, BOOK, form), "reason")
+    assert by_class(owner.refused(BOOK, form, on=BOOK), "reason")
     assert kept(app) == Preferences()
 
 
