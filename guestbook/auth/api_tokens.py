@@ -14,7 +14,7 @@ from guestbook.storage import audit_log, row_changes
 from guestbook.storage.models import Token
 from guestbook.storage.models.owner import SCOPES
 
-API_TOKEN_PREFIX = "gbk_"  # so that a token that leaked into a repository is recognized
+API_TOKEN_PREFIX = "gbk_"  # a token that leaked into a repository is recognized by it
 TOKEN_SCHEMA: Schema = {
     "id": schema.ID,
     "name": schema.TEXT,

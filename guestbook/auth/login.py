@@ -25,9 +25,9 @@ LOGIN_LASTS = timedelta(days=14)
 SHORTEST, LONGEST = 10, 1000  # characters of a password
 BROWSER_LIMIT = 200  # characters, as in schema.sql
 WRONG_PASSWORD = "This is not the password."
-UNUSABLE_HASH = "scrypt:32768:8:1$nobody$" + "0" * 128  # of no password, while none is set
+UNUSABLE_HASH = "scrypt:32768:8:1$nobody$" + "0" * 128  # the hash of no password, while none is set
 CONSONANTS, VOWELS = "bdfghjklmnprstvz", "aiou"
-PASSWORD_WORDS = 5  # of a password that we make: 16 bits each
+PASSWORD_WORDS = 5  # words of a password that we make: 16 bits each
 
 _one_at_a_time = threading.Lock()  # scrypt takes 32 MB, and a small host has no room for many of them
 
@@ -64,7 +64,7 @@ def set_password(session: Session, password: str) -> None:
     """Set the owner's password, and log out everywhere; raises Refused for one that will not do."""
     value = generate_password_hash(_checked(password), method="scrypt")
     session.merge(BookState(name="password", value=value))
-    session.flush()  # before the logins go, so that one that is just being opened is among them
+    session.flush()  # a login that is just being opened must go too
     session.execute(delete(Login))
     audit_log.record(session, "changed", "password")
 
@@ -205,7 +205,7 @@ def _normal(password: str) -> str:
 
 
 CODE_LIMIT = 100  # characters that are read
-CODES_A_DAY = 200  # wrong ones of the app, of all networks: one in 300,000 is right
+CODES_A_DAY = 200  # wrong codes of the app from all networks: one in 300,000 is right
 DAY = timedelta(days=1)
 ONLY_RECOVERY = "There were too many wrong codes today. Use a recovery code, or wait until tomorrow."
 PASSWORD_CHANGED = "The password was changed meanwhile. Log in again."

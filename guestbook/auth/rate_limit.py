@@ -27,7 +27,7 @@ IPV6_NETWORKS = {64: 1, 48: 10}
 LIMIT_ROW = "SELECT hits, since, last_at FROM limits WHERE who = :name"
 LOCKED_LIMIT_ROW = LIMIT_ROW + plain_sql.FOR_UPDATE
 SET_LIMIT = "UPDATE limits SET hits = :hits, since = :since, last_at = :last_at WHERE who = :name"
-WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([0-9.]+))(?::\d+)?")  # as some proxies pass an address on
+WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([0-9.]+))(?::\d+)?")  # some proxies pass an address on like this
 
 
 class CountedNetwork(NamedTuple):
@@ -216,8 +216,8 @@ def _networks(address: str) -> list[tuple[str, int]]:
     return [(f"{int(ip) >> (128 - bits):x}/{bits}", times) for bits, times in IPV6_NETWORKS.items()]
 
 
-FREE_TRIES = 5  # wrong ones from one network before it has to wait
-UNDER_ATTACK = 30  # wrong ones from all networks in an hour, from which on strangers have fewer of them
+FREE_TRIES = 5  # wrong guesses from one network before it has to wait
+UNDER_ATTACK = 30  # wrong guesses from all networks in an hour, after which strangers have fewer
 FREE_UNDER_ATTACK = 1
 HOUR = timedelta(hours=1)
 
@@ -244,5 +244,5 @@ class GuessLimit:
     def was_wrong(self, session: Session, now: datetime, noun: str) -> None:
         """Count a wrong one of everybody's, and write it down under its noun."""
         connection, everybody = session.connection(), self.everybody
-        take(connection, everybody, now, most=UNDER_ATTACK, within=HOUR)  # which locks its row
+        take(connection, everybody, now, most=UNDER_ATTACK, within=HOUR)  # it locks the row of all networks
         audit_log.record_failure(session, noun)

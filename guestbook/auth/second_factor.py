@@ -20,8 +20,8 @@ from guestbook.lib.errors import Refused
 from guestbook.storage import audit_log, column_types
 from guestbook.storage.models import BookState
 
-FACTOR_NAME = "second_factor"  # of its row, and in the audit log
-FACTOR_PURPOSE = "second factor"  # for which the app's secret is encrypted
+FACTOR_NAME = "second_factor"  # the name of its row, and its noun in the audit log
+FACTOR_PURPOSE = "second factor"  # the purpose of the encryption of the app's secret
 STEP_SECONDS = 30
 STEPS_OFF = 1  # steps that the phone's clock may be behind or ahead
 RECOVERY_CODES = 10
@@ -35,8 +35,8 @@ ALREADY_ON = "The second factor is on already. Remove it first to set up another
 class SecondFactor:
     """The row's value."""
 
-    secret: str  # in base32, as apps want it
-    last_step: int  # of the last code that was used; its step is the seconds since 1970 by 30
+    secret: str  # base32, as apps want it
+    last_step: int  # the step of the last code that was used: seconds since 1970 by 30
     recovery: tuple[str, ...]  # hashes of the codes that are left
     since: str
 
@@ -53,7 +53,7 @@ class SecondFactor:
 
 def code_at(secret: str, step: int) -> str:
     """Return the code of a time step."""
-    import pyotp  # here: pages and commands without a code start sooner
+    import pyotp  # imported here, because most starts need no code
 
     return str(pyotp.TOTP(secret).generate_otp(step))
 

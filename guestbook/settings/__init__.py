@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 TEST_PREFIX = "GUESTBOOK_TEST_"  # read by the test suite alone
-ALIKE = 0.85  # of 1, how much two names have in common when one is a slip for the other
+ALIKE = 0.85  # the share that two names have in common when one is a slip
 RETRY_SCHEDULE = "0,5,300,1800,7200,18000,36000,50400,72000,86400"  # seconds
 
 Environ = Mapping[str, str] | None  # None for that of this process
@@ -34,25 +34,25 @@ class Settings:
 
     data_dir: Path  # holds the database, the secret key and the locks
     database_url: str
-    secret_key: str  # or secret_key_file, a file that holds it: signs cookies and forms, encrypts secrets
+    secret_key: str  # signs cookies and forms, encrypts secrets; secret_key_file names its file
     secret_key_fallbacks: tuple[str, ...]  # older keys, which still verify and decrypt
     base_url: str  # where visitors see the book; links begin with it
-    trusted_proxies: int  # how many of them stand before this server
+    trusted_proxies: int  # the number of proxies before this server
     allow_networks: tuple[parsers.Network, ...]  # private ones that webhooks may reach
     require_https_webhooks: bool
     retry_schedule: tuple[float, ...]  # seconds before attempt 1, 2, …
     timeout: float  # seconds, for a whole attempt
-    outbound_proxy: str | None  # for all webhooks
-    smtp_url: str | None  # of the server that takes e-mail to the owner
+    outbound_proxy: str | None  # the proxy of all webhooks
+    smtp_url: str | None  # the server that takes e-mail to the owner
     mail_from: str | None  # the address that it comes from
     keep_processed_days: int
     keep_failed_days: int
     keep_spam_days: int
-    broker_url: str | None  # of RabbitMQ, for `relay`
-    send_after_requests: bool  # for hosts without cron: the end of a web request does its work
-    ping_url: str | None  # of a monitor that notices each pass of cron
+    broker_url: str | None  # the RabbitMQ of `relay`
+    send_after_requests: bool  # for hosts without cron: web requests do its work at their end
+    ping_url: str | None  # a monitor that notices each pass of cron
     log_format: str  # text or json
-    metrics_token: str  # for /metrics, which is not there without one
+    metrics_token: str  # the token of /metrics, which is not there without one
 
     @property
     def secret_keys(self) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ class Settings:
     @property
     def keyring(self) -> Keyring:
         """Return the keys that encrypt and decrypt secrets."""
-        return Keyring(tuple(filter(None, self.secret_keys)))  # doctor may look where no key is
+        return Keyring(tuple(filter(None, self.secret_keys)))  # doctor looks also where there is no key
 
     @property
     def on_sqlite(self) -> bool:
@@ -143,7 +143,7 @@ def _known(values: dict[str, str]) -> dict[str, str]:
 
 def _suggestion(unknown: list[str]) -> str:
     """Ask for the settings that are written much alike, or return nothing where one has none."""
-    from difflib import get_close_matches  # here: cron starts each minute
+    from difflib import get_close_matches  # imported here, because cron starts each minute
 
     close = [get_close_matches(name.upper(), SETTING_NAMES, n=1, cutoff=ALIKE) for name in unknown]
     return f"Did you mean {', '.join(one[0] for one in close)}?" if all(close) else ""

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 PLAIN_SQLITE = re.compile(r"sqlite:///([0-9A-Za-z_./ +-]+)")  # nothing in it has a meaning in a URL
-EXTRAS = {  # by driver, what pip must install
+EXTRAS = {  # the extra that pip must install, by driver
     "sqlite": "",
     "postgresql+psycopg": "postgres",
     "mysql+pymysql": "mariadb",
     "mariadb+pymysql": "mariadb",
 }
-DRIVERS = {  # which of them a URL of another program means
+DRIVERS = {  # the driver that a URL of another program means
     "postgres": "postgresql+psycopg",
     "postgresql": "postgresql+psycopg",
     "mysql": "mysql+pymysql",
     "mariadb": "mariadb+pymysql",
 }
-SQLITE_SUFFIXES = ("-wal", "-shm", "-journal")  # of the files beside a database
+SQLITE_SUFFIXES = ("-wal", "-shm", "-journal")  # the ends of the names of the files beside a database
 
 
 def parse(text: str) -> str:

@@ -17,7 +17,7 @@ from dotenv.parser import parse_stream
 from guestbook.lib import files
 
 SETTING_PREFIX = "GUESTBOOK_"
-BYTE_ORDER_MARK = "\ufeff"  # with which some editors begin a file
+BYTE_ORDER_MARK = "\ufeff"  # some editors begin a file with it
 SETTING_LINE = f"{SETTING_PREFIX}NAME=value, or a quote has no end"
 SECRET_SETTINGS = (
     "DATABASE_URL",

@@ -53,7 +53,7 @@ class GivenConfig:
     @property
     def for_flask(self) -> dict[str, Any]:
         """Return the part that goes unchanged into the app's configuration."""
-        changed = "SQLALCHEMY_DATABASE_URI"  # which storage.database sets
+        changed = "SQLALCHEMY_DATABASE_URI"  # storage.database sets it
         return {name: value for name, value in self.config.items() if name != changed}
 
 
@@ -62,7 +62,7 @@ def read(given: Mapping[str, object] | None) -> GivenConfig:
     if given is None:
         return GivenConfig()
     ours = {name: _text(value) for name, value in given.items() if name.startswith(SETTING_PREFIX)}
-    others = {  # without what is only here because the caller passed a copy of the whole environment
+    others = {  # the caller may have passed a copy of the whole environment
         name: value for name, value in given.items() if name not in ours and os.environ.get(name) != value
     }
     if not others:
@@ -103,7 +103,7 @@ def _isolate(config: GivenConfig, ours: dict[str, str]) -> None:
 
 
 def _text(value: object) -> str:
-    from sqlalchemy import URL  # here: a page by CGI imports no SQLAlchemy
+    from sqlalchemy import URL  # imported here, because a page by CGI needs no SQLAlchemy
 
     if isinstance(value, URL):
         return value.render_as_string(hide_password=False)

@@ -15,7 +15,7 @@ from guestbook.settings.environment import SETTING_PREFIX, SettingsError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROGRAM = "guestbook"
-FLASK_PROGRAM = "flask"  # its equivalent, with an option
+FLASK_PROGRAM = "flask"  # it takes an option that names the program
 
 
 def in_checkout() -> bool:
@@ -60,7 +60,7 @@ def _pip() -> str:
 
 def _packages(extra: str) -> list[str]:
     """Return what an extra asks for, as `psycopg[binary]>=3.2`."""
-    from importlib import metadata  # here: cron starts each minute
+    from importlib import metadata  # imported here, because cron starts each minute
 
     try:
         required = metadata.requires(PROGRAM) or []

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from guestbook.lib import validate
 
 MIN_KEY_LENGTH = 16  # characters
-MOST_STEPS = 50  # of the retry schedule
+MOST_STEPS = 50  # steps of the retry schedule
 LONGEST_STEP = 30 * 86400  # seconds
 NO_BLANKS = re.compile(r"[\x21-\x7e]+")
 SECONDS_TEXT = re.compile(r"[0-9]+(?:\.[0-9]*)?")
@@ -70,7 +70,8 @@ def broker_url(text: str) -> str | None:
 def smtp_url(text: str) -> str | None:
     """A mail server, or None for none."""
     parts = _address(text, "smtp", "smtps", "smtp+starttls")
-    usable = parts and not (parts.path.strip("/") or parts.query or parts.fragment)  # the end of a password?
+    # They may be the end of a password.
+    usable = parts and not (parts.path.strip("/") or parts.query or parts.fragment)
     if text and not (parts and usable and unquote(parts.netloc).isascii()):
         raise ValueError("it must be an address like smtps://user:password@mail.example")
     return text or None

@@ -12,9 +12,9 @@ from guestbook.lib import files
 from guestbook.settings import parsers
 from guestbook.settings.environment import SETTING_PREFIX, Reader, SettingsError
 
-KEY_FILE = "secret_key"  # in the data folder
+KEY_FILE = "secret_key"  # a name in the data folder
 NAME = "the secret key's file"
-OLD_KEYS_FILE = "secret_key_fallbacks"  # beside it: older keys, one a line, the latest first
+OLD_KEYS_FILE = "secret_key_fallbacks"  # older keys beside it, one a line, the latest first
 
 
 def read(reader: Reader, data_dir: Path, *, for_doctor: bool = False) -> str:

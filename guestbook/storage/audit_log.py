@@ -19,7 +19,7 @@ from guestbook.storage.database import Base
 from guestbook.storage.models import AUDIT_LOG, Bin, ReceiverLink, Source, Token, Webhook
 from guestbook.storage.models.owner import DETAIL_LIMIT
 
-FAILURES_TOGETHER = timedelta(minutes=1)  # in which failures share an entry, so that a flood fills no disk
+FAILURES_TOGETHER = timedelta(minutes=1)  # failures within it share an entry: a flood fills no disk
 NAME_OF_ACTOR_LIMIT = 200  # characters, as in schema.sql
 # Columns that change with a setting or by themselves.
 NOT_SETTINGS = {
@@ -101,7 +101,7 @@ def record_failure(session: Session, noun: str) -> None:
     """Count a wrong password or code. The caller's lock keeps others from counting at the same time."""
     by, columns, now = acting(), AUDIT_LOG.c, clock.now()
     same = (columns.action == "failed") & (columns.object == noun) & (columns.actor == by.kind)
-    today = columns.id >= ids.first_of(now - timedelta(days=1))  # so that no old row is looked at
+    today = columns.id >= ids.first_of(now - timedelta(days=1))  # no older row is looked at
     query = select(columns.id).where(same, today, columns.at > now - FAILURES_TOGETHER)
     latest = session.scalar(query.order_by(columns.id.desc()).limit(1))
     if latest is None:

@@ -83,7 +83,7 @@ def copy_pages(
         with progress("Backing up", pages) as advance:
             if mode == "wal" or not _in_steps(book, copy, advance):
                 _in_one_transaction(book, copy, advance)
-    copy.execute("PRAGMA journal_mode = DELETE")  # or the copy would come with a write-ahead log
+    copy.execute("PRAGMA journal_mode = DELETE")  # the copy comes without a write-ahead log
 
 
 def _in_steps(book: sqlite3.Connection, copy: sqlite3.Connection, advance: Callable[[int], None]) -> bool:
@@ -111,10 +111,10 @@ def _in_one_transaction(
         book.execute("ROLLBACK")
 
 
-OWN_FOLDER = "backups"  # in the data folder: those from before an upgrade or a restore
+OWN_FOLDER = "backups"  # the folder of backups from before an upgrade or a restore
 NOTHING = "Nothing was changed."
-UNFINISHED = ".unfinished"  # ends the name of a file that is being written
-JOURNALS = ("", "-journal", "-wal", "-shm")  # what SQLite may have put beside it
+UNFINISHED = ".unfinished"  # the end of the name of a file that is being written
+JOURNALS = ("", "-journal", "-wal", "-shm")  # SQLite may have put these beside it
 BACKUP_WAIT = 60.0  # seconds for another backup of the same book
 
 
@@ -158,7 +158,7 @@ def own_path(settings: Settings, name: str) -> Path:
     with _in_one_sentence(path):
         folder.mkdir(mode=0o700, exist_ok=True)
         for left in folder.glob(f"*.db{UNFINISHED}"):
-            remove(left)  # of a run that was killed
+            remove(left)  # a killed run has left it
     return path
 
 
@@ -207,7 +207,7 @@ def _refuse_other_files(settings: Settings, path: Path) -> None:
 
 def _written(settings: Settings, unfinished: Path, progress: Progress) -> BackupLabel:
     """Write the file, read all of it again, and return what it says of itself."""
-    remove(unfinished)  # of a run that was killed
+    remove(unfinished)  # a killed run has left it
     made_at, kind = clock.now(), "sqlite"
     with engine_setup.opened(settings) as engine:
         _require_book(engine)
@@ -253,7 +253,7 @@ def _wait_for_disk(place: Path) -> None:
         os.close(descriptor)
 
 
-NAME_IN_FOLDER = "guestbook.db"  # what a backup is called if only its folder is named
+NAME_IN_FOLDER = "guestbook.db"  # the name of a backup for which only a folder was named
 TIME_FORMAT = "%Y%m%dT%H%M%SZ"
 TIME_IN_NAME = r"\d{8}T\d{6}Z"
 

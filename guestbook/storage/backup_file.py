@@ -26,7 +26,7 @@ from guestbook.storage.table_copy import Checksum, PlainTable
 
 APPLICATION_ID = 0x47426B70  # "GBkp"; https://www.sqlite.org/fileformat.html#application_id
 SQLITE_HEAD = b"SQLite format 3\0"
-FILE_HEADER = 100  # of a file of SQLite; four of them have the number
+FILE_HEADER = 100  # bytes; four of them have the number
 ID_PLACE = slice(68, 72)
 LABEL_TABLE = "backup"
 LABEL_FORMAT = 2  # the first one had the secret key itself
@@ -87,7 +87,7 @@ def add_label(copy: sqlite3.Connection, label: BackupLabel) -> None:
     """Make a backup of a copy of the tables, in the caller's transaction."""
     made_at = clock.to_text(label.made_at)
     text = json.dumps({"format": LABEL_FORMAT, **asdict(label), "made_at": made_at})
-    copy.execute(f"DROP TABLE IF EXISTS {LABEL_TABLE}")  # of a backup that was put in place as a book
+    copy.execute(f"DROP TABLE IF EXISTS {LABEL_TABLE}")  # a backup that was put in place as a book has one
     copy.execute(f"CREATE TABLE {LABEL_TABLE} (label TEXT NOT NULL, checksum TEXT NOT NULL)")
     copy.execute(f"INSERT INTO {LABEL_TABLE} VALUES (?, ?)", (text, _sha256(text)))
     copy.execute(f"PRAGMA application_id = {APPLICATION_ID}")

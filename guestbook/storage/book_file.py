@@ -43,7 +43,8 @@ class OpenFile:
         self._lock = threading.Lock()
         self._main: Identity | None = None
         self._wal: Identity | None = None
-        self._stale: IO[bytes] | None = None  # a deleted file's WAL: no other gets its inode
+        # A deleted file's WAL, kept open so that no other gets its inode.
+        self._stale: IO[bytes] | None = None
 
     def prepare(self, info: dict[Any, Any]) -> str | None:
         """Look at the file before a connection opens it; raises FileReplaced.
@@ -117,7 +118,7 @@ class Opened:
     file: OpenFile
     main: Identity | None
     wal: Identity | None
-    was_read_only: bool  # the disk, so that this connection can never write
+    was_read_only: bool  # the disk was, so this connection can never write
     fixed: tuple[int, int] | None  # what was written when SQLite was told that nobody writes, if it was
 
     @property
@@ -201,7 +202,7 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-ACTIVE_FOR = timedelta(minutes=15)  # since a host last noted itself
+ACTIVE_FOR = timedelta(minutes=15)  # a host counts for so long after its last note
 NOTE_EVERY = 300.0  # seconds between two notes of one process
 LOOK_EVERY = 5.0  # seconds between two looks of one process for other hosts
 GONE_AFTER = timedelta(days=2)  # a host that has gone

@@ -16,7 +16,7 @@ from guestbook.lib.encryption import NO_KEYS_KNOWN, Keyring, Unreadable, of_row
 
 UNREADABLE = "(not JSON)"  # the name under which a broken object shows its text
 KEYRING = "guestbook_keyring"  # the attribute of an engine's dialect, the only part of it that types see
-LONG_TEXT = Text().with_variant(Text(4_000_000), "mysql", "mariadb")  # where TEXT alone ends at 64 KiB
+LONG_TEXT = Text().with_variant(Text(4_000_000), "mysql", "mariadb")  # on MariaDB TEXT alone ends at 64 KiB
 
 
 class UtcTime(TypeDecorator[datetime]):

@@ -28,7 +28,7 @@ def make(kind: type[A], given: Mapping[str, object] | None = None, *, for_doctor
 
     For doctor it makes no data folder and no secret key. A wrong setting ends the process, as below.
     """
-    from guestbook.storage import database  # here: a page by CGI imports no SQLAlchemy
+    from guestbook.storage import database  # imported here, because a page by CGI needs no SQLAlchemy
 
     app = without_database(kind, given, for_doctor=for_doctor)
     database.init_app(app, app.config["GUESTBOOK"])
@@ -64,7 +64,7 @@ def without_database(
 
 def _first_key(read: Settings) -> str:
     """Make the secret key of a new book; raises SettingsError where the database has secrets of another."""
-    from sqlalchemy.exc import SQLAlchemyError  # here: a start with a key asks no database
+    from sqlalchemy.exc import SQLAlchemyError  # imported here, because a start with a key asks no database
 
     from guestbook.storage import database_errors, engine_setup, stored_secrets
 

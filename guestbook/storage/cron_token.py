@@ -10,9 +10,9 @@ from guestbook.lib.errors import Refused
 from guestbook.storage import audit_log, column_types
 from guestbook.storage.models import BookState
 
-CRON_TOKEN_NAME = "cron_token"  # of its row in the book's state
-CRON_PURPOSE = "cron token"  # for which it is encrypted
-CRON_ADDRESS = "cron_address"  # in the audit log
+CRON_TOKEN_NAME = "cron_token"  # the name of its row in the book's state
+CRON_PURPOSE = "cron token"  # the purpose of its encryption
+CRON_ADDRESS = "cron_address"  # the noun in the audit log
 UNREADABLE_TOKEN = (
     "The address cannot be decrypted with this secret key. Put the right key in place, or make a new address."
 )

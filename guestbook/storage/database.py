@@ -148,7 +148,7 @@ def alone(connection: Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        if not connection.invalidated:  # else the server has freed the lock
+        if not connection.invalidated:  # a server frees the lock of a lost connection
             connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})")
 
 
@@ -284,7 +284,7 @@ def repeat(do: Callable[[], T], *, only_conflicts: bool = False) -> T:
             if left <= 0 or is_vain or (only_conflicts and not is_conflict):
                 raise  # where one repeat is inside another, this is too late for both
             was_refused = fault.is_of_one_row
-            time.sleep(min(left, random.uniform(wait / 2, wait)))  # so that the two do not meet again
+            time.sleep(min(left, random.uniform(wait / 2, wait)))  # the two must not meet again
             wait = min(2 * wait, 1.0)
 
 

@@ -52,7 +52,7 @@ def server_options(url: str) -> dict[str, Any]:
     else:  # libpq's words for what _notice_silence does
         connect_args |= {f"keepalives_{name}": value for name, value in _probes().items()}
         connect_args["tcp_user_timeout"] = SILENCE * 1000
-        more["use_native_hstore"] = False  # or each process looks for a type that no column has
+        more["use_native_hstore"] = False  # each process would look for a type that no column has
     # MariaDB's default takes gap locks, under which even an empty claim blocks the visitor's INSERT.
     more |= {"pool_pre_ping": True, "pool_recycle": RENEW_AFTER}
     return {"isolation_level": "READ COMMITTED", "connect_args": connect_args} | more
@@ -115,17 +115,17 @@ def _notice_silence(own: socket.socket) -> None:
 class Waits:
     """How long a transaction waits for others, in seconds."""
 
-    write: float  # for its turn and the lock on SQLite, both together
-    read: float  # for a commit of another on SQLite, and a commit for readers: in rollback-journal mode
-    on_server: int  # for a lock of PostgreSQL or MariaDB; 0 leaves it to the server
-    at_once: int  # so many writers of one process may wait as long, others give up at once
-    retry: float = math.inf  # for the repeats of a transaction that failed, if shorter than usual
+    write: float  # seconds for its turn and for the lock on SQLite together
+    read: float  # seconds for another's commit on SQLite, and of a commit for readers
+    on_server: int  # seconds for a lock of a server; 0 leaves it to the server
+    at_once: int  # so many writers of a process may wait; others give up at once
+    retry: float = math.inf  # seconds in which a failed transaction is repeated
 
 
 FOR_PASSES = Waits(write=20.0, read=10.0, on_server=0, at_once=1_000_000)
 # Half of the README's threads may wait. A request waits only once for a lock on a server.
 FOR_REQUESTS = Waits(write=5.0, read=1.0, on_server=5, at_once=4, retry=5.0)
-FOR_SHORT_PASSES = Waits(write=0.5, read=0.5, on_server=1, at_once=4, retry=0.5)  # inside a request
+FOR_SHORT_PASSES = Waits(write=0.5, read=0.5, on_server=1, at_once=4, retry=0.5)  # they are inside a request
 _chosen: ContextVar[Waits | None] = ContextVar("waits", default=None)
 
 

@@ -19,7 +19,7 @@ from guestbook.storage import database, database_errors, engine_setup, table_cop
 from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.table_copy import Checksum, PlainTable, RefusedRow, Row
 
-PORTS = {"postgresql": 5432, "mysql": 3306}  # where a URL names none
+PORTS = {"postgresql": 5432, "mysql": 3306}  # the ports where a URL names none
 BACKENDS = {"mariadb": "mysql"}  # two names for one
 # The options of a URL that say where the database is.
 PLACE_OPTIONS = ("dbname", "host", "hostaddr", "options", "port", "service", "unix_socket")

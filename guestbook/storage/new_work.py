@@ -13,10 +13,10 @@ from sqlalchemy import Connection, Engine
 
 from guestbook.lib import wakeup_socket
 
-CHANNEL = "guestbook_new_work"  # of LISTEN and NOTIFY; PostgreSQL keeps those of two databases apart
-NOTED = "has_new_work"  # in the `info` of a connection
-LOOKED = "has_looked_who_waits"  # the same; the NOTIFY is sent, if there must be one
-WAKEUP_FOLDER = "guestbook_data_dir"  # among the execution options of an engine
+CHANNEL = "guestbook_new_work"  # the channel of LISTEN and NOTIFY
+NOTED = "has_new_work"  # a key in the `info` of a connection
+LOOKED = "has_looked_who_waits"  # another: the NOTIFY is sent, if there must be one
+WAKEUP_FOLDER = "guestbook_data_dir"  # a key among the execution options of an engine
 
 
 def use_folder(engine: Engine, folder: Path) -> None:

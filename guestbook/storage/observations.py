@@ -21,8 +21,8 @@ from guestbook.storage.plain_sql import Select
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-PENDING_FILE = "hits"  # in the data folder; its length is the number of views
-HITS_NAME = "hits"  # of the row in the book's state
+PENDING_FILE = "hits"  # a file in the data folder; its length is the number of views
+HITS_NAME = "hits"  # the name of its row in the book's state
 HITS_BATCH = 20  # views
 SAVE_WAIT = 0.2  # seconds for another writer: the views can wait for the next batch
 
@@ -71,7 +71,7 @@ def give_back_hits(data_dir: Path, number: int) -> None:
 
 def add_hits(connection: "Connection", number: int) -> None:
     """Add views to the number in the database, in the caller's transaction."""
-    from sqlalchemy import insert, select, update  # here: a page by CGI imports none of it
+    from sqlalchemy import insert, select, update  # imported here, because a page by CGI needs none of it
 
     from guestbook.storage.models import BookState
 
@@ -108,13 +108,13 @@ def _opened(data_dir: Path, lock: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-OBSERVATIONS_FILE = "seen.json"  # in the data folder
+OBSERVATIONS_FILE = "seen.json"  # a name in the data folder
 SAME_HOST = "same address"  # a request carried the host of the base URL
 OTHER_HOST = "other address"  # a request carried another one, which is the text
 HTTPS = "https"  # a request came over HTTPS, at least to the proxy
 PLAIN_HTTP = "http"
 BY_PROXY = "forwarded"  # a request carried X-Forwarded-For
-ADDRESSES = "forwarded addresses: "  # and the number of addresses that a request carried in it
+ADDRESSES = "forwarded addresses: "  # the number of addresses follows
 NO_PROXY = "direct"  # a request carried none
 HOST_LIMIT = "host limit"  # a pass ran into a limit of the host; the text says which
 

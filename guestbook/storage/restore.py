@@ -44,8 +44,8 @@ TOO_OLD = (
     "{} is of version {}, and this program restores backups of version {} and later only: the page on "
     "upgrades says what to do."
 )
-STAGING_FOLDER = "restore.unfinished"  # in the data folder
-COPY, BOOK = "backup.db", "book.db"  # in that one
+STAGING_FOLDER = "restore.unfinished"  # a name in the data folder
+COPY, BOOK = "backup.db", "book.db"  # the files in that folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _copied(file: Path, folder: Path) -> BackupLabel:
         advice = f" {COPY_ADVICE}" if backup_file.is_database(file) else ""
         raise Refused(f"{file} is not a backup of a guestbook.{advice}")
     if folder.exists():
-        _remove(folder)  # of a run that was killed
+        _remove(folder)  # a killed run has left it
     folder.mkdir(mode=0o700)
     copy = folder / COPY
     shutil.copyfile(file, copy)
@@ -134,7 +134,7 @@ def _build(settings: Settings, folder: Path, label: BackupLabel) -> None:
     )
     try:
         if label.schema != schema_version.head():
-            from guestbook.storage import upgrade  # here: Alembic makes a start slower
+            from guestbook.storage import upgrade  # imported here, because Alembic makes a start slower
 
             upgrade.migrate(copy, label.schema)
         _fill_staged(book, folder / COPY)
@@ -240,12 +240,12 @@ QUEUE = table("deliveries", column("id"), column("status"))
 class Comparison:
     """The present book beside a backup; numbers of rows."""
 
-    comments: int = 0  # in the present book
-    comments_gone: int = 0  # of these, not in the backup
-    comments_back: int = 0  # in the backup, and no more in the present book
+    comments: int = 0  # comments in the present book
+    comments_gone: int = 0  # those of them that the backup does not have
+    comments_back: int = 0  # comments of the backup that the present book has no more
     waiting: int = 0  # deliveries that the backup has to send
-    finished_since: int = 0  # of these, processed or given up in the present book
-    unknown: int = 0  # of these, not in the present book
+    finished_since: int = 0  # those of them that the present book has processed or given up
+    unknown: int = 0  # those of them that the present book does not have
     inbound: int = 0  # inbound events that the backup has to process
 
 
@@ -380,12 +380,12 @@ def _replace_on_server(
     """
     _make_tables(engine)
     plains = table_copy.of_book()
-    if engine.dialect.name != "postgresql":  # so that DELETE locks the gaps between rows, too
+    if engine.dialect.name != "postgresql":  # DELETE must lock the gaps between rows, too
         engine = engine.execution_options(isolation_level="REPEATABLE READ")
     copy = create_engine(database_url.of_file(staged_book.path), poolclass=NullPool)
     with database.write(engine) as connection, database.alone(connection):
         if _emptied(connection, plains):
-            present = keep()  # on another connection, which sees what was there before
+            present = keep()  # another connection sees what was there before
             with closing(sqlite3.connect(staged_book.path, isolation_level=None)) as book:
                 book.execute("ATTACH ? AS present", (str(present),))
                 continue_sequences(book, "main", "present")

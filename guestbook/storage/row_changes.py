@@ -54,7 +54,7 @@ def enable(session: Session, row: Webhook | Source) -> None:
     """Enable a row; a webhook also before its pause is over."""
     row.enable()
     session.flush()
-    new_work.note(session.connection())  # what has waited for this
+    new_work.note(session.connection())  # deliveries and events have waited for this
     audit_log.record_row(session, "enabled", row)
 
 
@@ -152,7 +152,7 @@ def delete_next(
     # On a server, others may have stored rows since: they go with it.
     left = connection.scalar(select(func.count()).select_from(table).where(mine)) or 0
     connection.execute(delete(model).where(model.id == owner_id))
-    if name is not None:  # else another click was faster
+    if name is not None:  # without a name, another click was faster
         audit_log.record(connection, "deleted", audit_log.noun_of(model), owner_id, name)
     return len(row_ids) + left, True
 

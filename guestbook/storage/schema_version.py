@@ -18,8 +18,8 @@ class Age(Enum):
 
     CURRENT = "current"
     OLDER = "older"
-    TOO_OLD = "too old"  # from before the baseline, or the tables of another program
-    NEWER = "newer"  # than any version that this program knows
+    TOO_OLD = "too old"  # older than the baseline, or the tables of another program
+    NEWER = "newer"  # newer than any version that this program knows
 
 
 @cache

@@ -16,7 +16,7 @@ from guestbook.storage.models.delivery import QUEUE_STATUSES
 MEGABYTE = 1_000_000  # bytes
 PER_EVENT = 1000  # bytes of a row besides its body and its headers
 DROPPED_AT_ONCE = 500  # events, to make room for one
-FREED_SHARE = 20  # one part in so many of a budget is freed in addition, or each request would drop some
+FREED_SHARE = 20  # one part in so many of a budget is freed in addition
 FINAL = tuple(status for status in QUEUE_STATUSES if status != "new")
 
 

@@ -23,7 +23,7 @@ def set_pragmas(connection: sqlite3.Connection, journal: str, read_wait: float) 
     connection.execute("PRAGMA secure_delete = ON")  # deleted data is overwritten, not just left unused
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != journal:
         set_journal(connection, journal)
-    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # opens the WAL, too
+    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # it opens the WAL, too
 
 
 def set_journal(connection: sqlite3.Connection, journal: str) -> None:
@@ -54,7 +54,7 @@ def begin_immediate(connection: sqlite3.Connection, deadline: float) -> None:
 
 def clear_wal(connection: sqlite3.Connection) -> bool:
     """Empty the write-ahead log, which still holds deleted data; False while others read it."""
-    set_busy_timeout(connection, 0)  # else it would wait for readers; each BEGIN sets its own
+    set_busy_timeout(connection, 0)  # it must not wait for readers; each BEGIN sets its own
     try:
         return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
     except sqlite3.OperationalError:

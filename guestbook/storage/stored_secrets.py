@@ -22,7 +22,7 @@ class SecretColumn(NamedTuple):
     table: str
     column: str
     purpose: str
-    form: str = "text"  # or `values`, a JSON object of secrets, or the name of a secret in a JSON object
+    form: str = "text"  # `text`, `values` (a JSON object of secrets), or a name in a JSON object
     key: str = "id"
     # The one row, where the others have no secrets. Then the purpose is of this row alone.
     only: str | None = None
@@ -46,7 +46,7 @@ class StoredSecrets:
     """How many secrets there are, and which rows have some that cannot be decrypted."""
 
     total: int = 0
-    encrypted: int = 0  # again, or, where nothing was changed, those that need it
+    encrypted: int = 0  # encrypted again, or those that need it where nothing was changed
     unbound: int = 0  # encrypted for their column alone by an earlier version: the program cannot use them
     unreadable: set[tuple[str, str]] = field(default_factory=set)  # tables and keys of rows
     why: str = ""  # a sentence about the first of them

@@ -163,7 +163,8 @@ def fill(
     for rows in portions:
         _insert(connection, table, rows)
         step(len(rows))
-    if connection.dialect.name == "postgresql":  # or passes would read the whole table to find a few rows
+    # Without it passes would read the whole table to find a few rows.
+    if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"ANALYZE {table.name}")
     again = Checksum()
     for rows in chunks(connection, table, again):

@@ -15,8 +15,8 @@ from guestbook.storage.models import ATTEMPTS, DELIVERIES
 TEST_ROW = text("INSERT INTO settings (name, value) VALUES (:name, :value)")
 TEST_BYTES = 100_000  # with a cache of one page SQLite must write most of it before a commit
 CACHE_KIB = -2000  # KiB, SQLite's default
-ATTEMPT_BYTES = 16_384  # of one with the longest answer
-FIRST_NUMBER = 1_000_000  # of a trial's attempts; no delivery has so many
+ATTEMPT_BYTES = 16_384  # bytes of one with the longest answer
+FIRST_NUMBER = 1_000_000  # the first number of a trial's attempts; no delivery has so many
 
 
 def why_not(engine: Engine) -> str | None:

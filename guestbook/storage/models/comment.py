@@ -11,7 +11,7 @@ from guestbook.storage.comment_fields import COMMENT_FIELDS, EMPTIED, PUBLIC_FIE
 from guestbook.storage.database import Base
 
 COMMENT_STATUSES = ("published", "held", "spam", "trash")
-KNOWN_STATUSES = ("published", "held")  # of comments that stand in the book or wait to
+KNOWN_STATUSES = ("published", "held")  # comments with these stand in the book or wait to
 REASON_LIMIT = 200  # characters, of one reason
 DECISIONS_LIMIT = 100  # the newest of a comment; more would not fit MariaDB's TEXT
 # Who decides about comments, as the sentence for people names them; some have a name.

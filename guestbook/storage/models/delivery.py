@@ -29,12 +29,13 @@ from guestbook.storage.database import Base
 from guestbook.storage.plain_sql import IS_NEXT_SQL
 
 SIGN_WITH = ("secret", "key", "both")  # what signs its requests
-HEADER_PURPOSE, SECRET_PURPOSE, KEY_PURPOSE = "webhook header", "webhook secret", "webhook key"  # encrypted
+# Purposes of the encryption.
+HEADER_PURPOSE, SECRET_PURPOSE, KEY_PURPOSE = "webhook header", "webhook secret", "webhook key"
 # Formats whose messages carry no signature, and how sentences name such a message.
 UNSIGNED_FORMATS = {"email": "An e-mail", "webmention": "A webmention"}
 DISABLED_REASONS = ("by_hand", "failing", "gone")
 LONGEST_SLOT_WAIT = timedelta(seconds=LONGEST_ROOM_WAIT)
-OLD_SECRET_SIGNS_FOR = timedelta(hours=24)  # for which the old secret still signs after a rotation
+OLD_SECRET_SIGNS_FOR = timedelta(hours=24)  # so long the old secret still signs after a rotation
 
 
 class Webhook(Base):
@@ -319,7 +320,7 @@ def checks(table: str) -> tuple[CheckConstraint, ...]:
 
 TRIGGERS = ("schedule", "redelivery", "test")
 TIME_BOUNDS = (50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000)  # milliseconds, for `attempt_counts`
-REFUSED_WITH = "The receiver answered "  # so begins the error of an answer that was not a success
+REFUSED_WITH = "The receiver answered "  # the beginning of the error of an answer that was no success
 
 
 class Delivery(QueueRow, Base):
@@ -432,4 +433,5 @@ BY_COMMENT = "FORCE INDEX (deliveries_by_comment)"
 IS_NEXT = text(IS_NEXT_SQL)
 IS_BEHIND = text(f"NOT {IS_NEXT_SQL}")
 IS_NEXT_OF_WEBHOOK = and_(Delivery.webhook_id == Webhook.id, IS_NEXT)
-FIRST_DUE = Delivery.first_due(IS_NEXT_OF_WEBHOOK, "deliveries_by_due")  # of the query's webhook
+# The due time is of the query's webhook.
+FIRST_DUE = Delivery.first_due(IS_NEXT_OF_WEBHOOK, "deliveries_by_due")

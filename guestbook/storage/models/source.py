@@ -195,4 +195,4 @@ class InboundEvent(QueueRow, Base):
 
 
 INBOUND = InboundEvent.__table__
-FIRST_INBOUND_DUE = InboundEvent.first_due(InboundEvent.source_id == Source.id)  # as FIRST_DUE
+FIRST_INBOUND_DUE = InboundEvent.first_due(InboundEvent.source_id == Source.id)  # the same for inbound events
