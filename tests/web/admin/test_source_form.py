@@ -156,12 +156,6 @@ def test_a_preview_says_why_there_is_no_comment(
     assert sentence in part(parse(answer), "preview")
 
 
-def test_a_preview_of_what_is_no_template_is_refused(owner: Owner) -> None:
-    answer = owner.post(PLACE + "preview", form(owner, action="comment", template="{{ x"))
-    assert answer.status_code == 422
-    assert "Line 1 of the template" in part(parse(answer), "template-reason")
-
-
 def test_ones_own_template_is_not_replaced_unasked(owner: Owner) -> None:
     mine = {"action": "comment", "ready": "github", "template": "{{ payload.mine }}"}
     for place in (PLACE, PLACE + "preview"):
@@ -190,14 +184,6 @@ def test_a_known_sender_is_filled_in_and_saved(owner: Owner, name: str) -> None:
     row = stored(owner, added(owner, preset=name, secret=secret))
     assert (row.verify, row.header or "") == (preset.verify, preset.header)
     assert {**(row.scheme or {}), **preset.scheme} == (row.scheme or {})
-
-
-def test_a_known_sender_needs_its_secret_and_brings_its_template(owner: Owner) -> None:
-    answer = owner.post(PLACE, form(owner, preset="shopify"))
-    assert answer.status_code == 422
-    assert "Paste the secret that Shopify shows" in part(parse(answer), "secret-reason")
-    row = stored(owner, added(owner, preset="shopify", secret="x", action="comment"))
-    assert row.template == PRESETS["shopify"]
 
 
 def test_how_a_sender_signs_is_typed_and_what_is_wrong_is_said(owner: Owner) -> None:

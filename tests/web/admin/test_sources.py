@@ -1,17 +1,12 @@
 """The sources in the admin pages: all that a person does with them, in a browser without scripts."""
 
 import json
-import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask, get_template_attribute
 
 from guestbook.lib import signing
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, VerificationKind
-from guestbook.queries import statistics
-from guestbook.storage import database
-from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from guestbook.storage.models.source import VERIFY
 from tests.support import factories, inbound_factories
@@ -48,19 +43,6 @@ def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
     }
     assert text(by_class(other, "badge")[0]) == "silent"
     assert "Nothing has come yet." in text(other)
-
-
-def test_of_too_many_that_failed_the_newest_are_counted_and_the_list_says_so(
-    app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(statistics, "FAILED_LIMIT", 1)
-    with app.app_context():
-        row_id = factories.source()
-    sentence = "More than 1 failed in 7 days; only the newest are counted."
-    for is_said in (False, True):
-        with app.app_context():
-            factories.inbound(row_id, status="failed")
-        assert (sentence in text(owner.page(PLACE))) == is_said
 
 
 @pytest.mark.parametrize("verify", VERIFY)
@@ -259,21 +241,6 @@ def test_two_clicks_at_the_same_moment_are_one_on_every_database(each_app: Flask
     old = stored(owner, row_id).secret
     at_once(owner, first + "/rotate", {"hours": "24", "replaces": value(owner.page(first), "replaces")})
     assert stored(owner, row_id).previous_secret == old
-
-
-def test_a_secret_that_is_being_replaced_is_not_replaced_again(each_app: Flask) -> None:
-    owner = Owner(each_app)
-    owner.log_in()
-    row_id = added(owner)
-    mark, key = value(owner.page(PLACE + row_id), "replaces"), owner.key()
-    sent = {"hours": "24", "replaces": mark, "csrf_token": key}
-    with ThreadPoolExecutor(1) as pool, each_app.app_context():
-        with database.write(db.engine) as connection:
-            connection.exec_driver_sql("UPDATE sources SET secret = 'another'")
-            rotating = pool.submit(owner.open, "POST", f"{PLACE}{row_id}/rotate", data=sent)
-            time.sleep(0.3)  # so that it meets the row before the other change is there to be seen
-        assert rotating.result().status_code == 303
-    assert stored(owner, row_id).secret == "another"
 
 
 @pytest.mark.parametrize("kind", VERIFICATION_KINDS.values(), ids=VERIFICATION_KINDS)
