@@ -1,9 +1,7 @@
 """Bins: what they keep, what they answer, and that many requests at once are each counted once."""
 
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +18,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 from tests.support import factories
+from tests.support.at_once import at_once
 
 AT_ONCE = 12
 
@@ -45,27 +44,6 @@ def kept(bin_id: str) -> list[BinRequest]:
     db.session.expunge_all()
     db.session.rollback()
     return rows
-
-
-def at_once(app: Flask, count: int, do: Callable[[int], object]) -> list[Any]:
-    """Do it in so many threads that begin together."""
-    start = threading.Barrier(count)
-    results: list[Any] = [None] * count
-
-    def run(number: int) -> None:
-        with app.app_context():
-            start.wait()
-            try:
-                results[number] = do(number)
-            finally:
-                db.session.remove()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results
 
 
 @pytest.mark.usefixtures("each_app")

@@ -3,7 +3,6 @@
 import json
 import random
 import signal
-import threading
 import time
 from datetime import timedelta
 
@@ -21,6 +20,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
 from tests.support import amount, databases, factories, inbound_factories
+from tests.support.at_once import at_once
 from tests.support.forks import Forks
 from tests.support.processes import wait_for
 
@@ -116,21 +116,7 @@ def test_two_that_work_at_once_share_the_events_and_repeats_have_one_effect(
     for number in range(20):
         for _ in range(2):
             inbound_factories.github(each_client, {"n": str(number)}, f"d{number}")
-    faults: list[BaseException] = []
-
-    def drain() -> None:
-        try:
-            with each_app.app_context():
-                inbound_factories.process(each_app)
-        except BaseException as error:
-            faults.append(error)
-
-    threads = [threading.Thread(target=drain) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert faults == []
+    at_once(each_app, 4, lambda _: inbound_factories.process(each_app))
     assert {one.status for one in inbound_factories.rows()} == {"processed"}
     assert sorted(inbound_factories.messages(), key=int) == [str(number) for number in range(20)]
     inbound_factories.check()

@@ -94,19 +94,14 @@ def test_a_source_of_another_sender_takes_all_samples_and_plain_fields_first() -
     assert send(nothing).status == "processed"
 
 
-def test_what_only_the_sender_can_sign_is_refused() -> None:
+def test_what_cannot_be_sent_is_refused() -> None:
     key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
     sentence = "only its sender has the private key that signs. Let the sender send a test."
     assert sentence in refusal(find(source("discord", secret=key)))
     assert sentence in refusal(find(source("guestbook", secret="whpk_" + key)))
-
-
-def test_an_unknown_sample_is_refused_with_the_known_ones() -> None:
-    assert refusal(find(source("slack")), "coffee") == "There is no sample 'coffee'. Choose one of: message."
-
-
-def test_the_source_for_webmentions_has_no_samples() -> None:
     assert "added this source for webmentions" in refusal(Source(action="webmention", verify="none"))
+    sentence = "There is no sample 'coffee'. Choose one of: message."
+    assert refusal(find(source("slack")), "coffee") == sentence
 
 
 def test_a_source_that_is_full_or_gone_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:

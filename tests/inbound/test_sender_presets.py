@@ -96,6 +96,7 @@ def received(row: Source, headers: Headers, body: bytes = BODY) -> Verdict:
     found = ingest.find(db.session(), row.token)
     assert found
     packed = ingest.pack(found, {"Host": "book.example", **headers}, body, proof_key=KEY)
+    assert SECRET not in str(packed.headers), "what it would take to sign is not stored"
     return row.verify_request(packed.headers, body, clock.now(), (KEY,))
 
 
@@ -103,11 +104,7 @@ def now() -> int:
     return int(clock.now().timestamp())
 
 
-def test_every_preset_is_tried_here() -> None:
-    assert set(SIGNERS) == set(SENDER_PRESETS)
-
-
-@pytest.mark.parametrize("name", SENDER_PRESETS)
+@pytest.mark.parametrize("name", {**SIGNERS, **SENDER_PRESETS})
 def test_a_request_of_a_known_sender_is_proven_and_others_are_not(name: str) -> None:
     row = source(name)
     headers = SIGNERS[name](BODY, now())
@@ -141,15 +138,6 @@ def test_an_old_signature_of_a_sender_who_signs_the_time_proves_nothing(name: st
     verdict = received(row, SIGNERS[name](BODY, now() - age))
     assert not verdict.ok
     assert "The timestamp is wrong" in verdict.sentence
-
-
-@pytest.mark.parametrize("name", SENDER_PRESETS)
-def test_what_it_would_take_to_sign_is_nowhere_in_what_is_stored(name: str) -> None:
-    row = source(name)
-    found = ingest.find(db.session(), row.token)
-    assert found
-    packed = ingest.pack(found, SIGNERS[name](BODY, now()), BODY, proof_key=KEY)
-    assert SECRET not in str(packed.headers)
 
 
 @pytest.mark.parametrize("name", SENDER_PRESETS)

@@ -1,6 +1,5 @@
 """Strangers cannot fill the disk with what they send to a source, nor keep its genuine sender out."""
 
-import threading
 import time
 from datetime import timedelta
 from typing import Any
@@ -19,6 +18,7 @@ from guestbook.storage import database, source_budget
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
 from tests.support import inbound_factories
+from tests.support.at_once import at_once
 
 KB300 = 300_000  # of which three fit into a megabyte
 DAY = timedelta(days=1)
@@ -147,20 +147,16 @@ def test_repeats_and_what_is_our_fault_stay_unproven(
 
 def test_many_at_once_do_not_go_beyond_it(each_app: Flask) -> None:
     source_id = source()
-    answers: list[int] = []
 
-    def send() -> None:
-        client = each_app.test_client()
+    def send(_: int) -> list[int]:
+        client, answers = each_app.test_client(), []
         for _ in range(4):
             while (status := junk(client, 95_000).status_code) == 503:
                 pass  # on SQLite few may wait for the lock; the others are asked to come again
             answers.append(status)
+        return answers
 
-    threads = [threading.Thread(target=send) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    answers = [status for some in at_once(each_app, 6, send) for status in some]
     assert sorted(answers) == [202] * 10 + [429] * 14
     assert used(source_id) == added_up() <= source_budget.MEGABYTE
 

@@ -87,15 +87,13 @@ def test_a_secret_is_made_where_the_sender_does_not_make_it() -> None:
     assert add().secret != add().secret
 
 
-@pytest.mark.parametrize("verify", ["github", "token", "stripe", "slack"])
-def test_the_secret_of_a_sender_is_taken_as_it_is(verify: str) -> None:
-    assert add(verify=verify, secret=" It's a Secret to Everybody ").secret == "It's a Secret to Everybody"
-
-
-def test_a_secret_of_standard_webhooks_is_taken_with_and_without_its_prefix() -> None:
+def test_the_secret_of_a_sender_is_taken_as_it_is() -> None:
+    for verify in ("github", "token", "stripe", "slack"):
+        row = add(verify=verify, secret=" It's a Secret to Everybody ")
+        assert row.secret == "It's a Secret to Everybody"
     key = base64.b64encode(b"k" * 24).decode()
-    assert add(verify="standard", secret=f"whsec_{key}").secret == f"whsec_{key}"
-    assert add(verify="standard", secret=key).secret == key
+    for secret in (f"whsec_{key}", key):
+        assert add(verify="standard", secret=secret).secret == secret
 
 
 # The sentence by the field, and what is refused with it.
