@@ -23,9 +23,7 @@ from guestbook.storage.models.delivery import LONGEST_SLOT_WAIT
 
 # Seconds between two looks of a pass that waits. On SQLite one costs some microseconds until somebody has
 # written; on a server it is a query over the network.
-SQLITE_POLL, SERVER_POLL = 0.25, 1.0
-UNANNOUNCED_SQLITE_POLL, UNANNOUNCED_SERVER_POLL = 0.005, 0.1  # while others store work without waking us
-UNANNOUNCED_FOR = 10.0  # seconds after a look has found new work that nobody announced
+SQLITE_POLL, SERVER_POLL = 0.25, 0.5
 LONGEST_REST = 5.0  # seconds, then the pass looks for another host over its SQLite file
 STOP_LOOK = 0.25  # seconds between two looks whether to stop
 log = logging.getLogger(__name__)
@@ -48,7 +46,6 @@ class Poller:
         self._version = self._mark = self.version()
         self._due: datetime | None = None  # what the last look returned
         self._next_slot: datetime | None = None  # of webhooks that only their rate limit holds back
-        self._unannounced_until = 0.0  # on the monotonic clock
 
     def __enter__(self) -> "Poller":
         return self
@@ -101,8 +98,9 @@ class Poller:
         Call `next_due` before. `other_due` says when other work is due, and `ends` whether to wait no longer.
         Return whether somebody woke us: then there is something to do, and a look would only take time.
         """
+        interval = SQLITE_POLL if self._is_file else SERVER_POLL
         now, wake = time.monotonic(), self._moment(other_due())
-        look_at = now + self._interval
+        look_at = now + interval
         until = min(until, now + LONGEST_REST) if self._is_file else until
         while now < min(wake, until) and not stop.is_set() and not ends():
             if self._is_woken_within(min(wake, until, look_at, now + STOP_LOOK) - now, stop):
@@ -112,10 +110,7 @@ class Poller:
                 if self._may_be_new():
                     self.next_due()
                     wake = self._moment(other_due())
-                    now = time.monotonic()
-                    if wake <= now:
-                        self._unannounced_until = now + UNANNOUNCED_FOR
-                look_at = now + self._interval
+                look_at = time.monotonic() + interval
         return False
 
     def _connect(self) -> None:
@@ -155,13 +150,6 @@ class Poller:
         rows = self.connection.execute(_WAITING).all()
         self.connection.commit()  # it wrote nothing; as in `database.read`
         return rows
-
-    @property
-    def _interval(self) -> float:
-        is_slow = self._wakeups and self._wakeups.can_come and time.monotonic() > self._unannounced_until
-        if self._is_file:
-            return SQLITE_POLL if is_slow else UNANNOUNCED_SQLITE_POLL
-        return SERVER_POLL if is_slow else UNANNOUNCED_SERVER_POLL
 
     def _is_woken_within(self, seconds: float, stop: StopFlag) -> bool:
         if self._wakeups:
@@ -232,11 +220,6 @@ class Wakeups:
         self._socket = _socket_for(connection)
         if self._socket:
             self._poll.register(self._socket, POLLIN)
-
-    @property
-    def can_come(self) -> bool:
-        """Whether anybody could wake us."""
-        return self._listening is not None or self._socket is not None
 
     def wait(self, seconds: float) -> bool:
         """Wait for a wake-up, for so many seconds at most; return whether one has come."""

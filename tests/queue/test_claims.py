@@ -99,14 +99,6 @@ def test_a_late_holder_owns_nothing_once_another_has_claimed(hook: str) -> None:
     assert owned({row_id: "you"}) == {row_id}
 
 
-def test_a_late_holder_still_owns_what_nobody_has_claimed_since(hook: str) -> None:
-    row_id = factories.delivery(hook)
-    take("me", ahead=-2 * MINUTE)
-    assert factories.one().claims == 0  # it was not due then
-    take("me")
-    assert owned({row_id: "me"}) == {row_id}
-
-
 @pytest.mark.parametrize("status", ["processed", "failed"])
 def test_a_final_row_has_no_due_time_and_no_lease(hook: str, status: str) -> None:
     row_id = factories.delivery(hook)

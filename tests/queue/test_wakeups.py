@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -21,7 +20,7 @@ from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queue import poller, redelivery
 from guestbook.queue.poller import Poller
-from guestbook.storage import database, engine_setup, new_work, row_changes
+from guestbook.storage import database, engine_setup, row_changes
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent, Webhook
 from tests.support import databases, factories, inbound_factories, visitor
@@ -165,24 +164,6 @@ def test_what_is_rolled_back_wakes_nobody_and_what_follows_it_neither(
     assert not is_woken(resting, SHORT)
 
 
-def test_the_next_transaction_of_the_connection_does_not_swallow_the_wake_up(
-    resting: Poller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A session gives its connection back with the commit, and another thread may take it at once."""
-    data, check = EVENTS["comment.created"].sample_data(), database._check_file
-    paused_webhook()
-
-    def taken(*given: Any) -> None:
-        with db.engine.connect() as connection:
-            new_work.begin(connection.info)
-        check(*given)
-
-    monkeypatch.setattr(database, "_check_file", taken)
-    with database.writing() as session:
-        outbox.publish(session.connection(), "comment.created", data, factories.settings())
-    assert is_woken(resting)
-
-
 @pytest.mark.needs("postgresql")
 @POSTGRESQL
 def test_postgresql_wakes_a_pass_with_another_data_folder(
@@ -249,36 +230,24 @@ def test_a_killed_pass_costs_nobody_anything(book: Book, environ: dict[str, str]
 # --- without a wake-up
 
 
-def test_without_a_socket_a_pass_looks_as_often_as_it_must(
-    each_book: Book, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("guestbook.queue.poller.WakeupSocket", _refused)
-    monkeypatch.setattr("guestbook.queue.poller.Wakeups._listen", lambda _self: None)
-    each_book.webhook("https://receiver.example/")
-    with Poller(each_book.engine, wakes=True) as one:
-        one.next_due()
-        each_book.sign()
-        began = time.monotonic()
-        assert not is_woken(one)
-        assert time.monotonic() - began < LONG / 2
-
-
-def test_work_that_nobody_announced_is_found_and_followed_by_more_looks(
+def test_work_that_nobody_announced_is_found(
     each_book: Book, resting: Poller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hook = each_book.webhook("https://receiver.example/")
-    with monkeypatch.context() as patch:
-        patch.setattr(poller, "SQLITE_POLL", SHORT)
-        patch.setattr(poller, "SERVER_POLL", SHORT)
-        factories.delivery(hook)
-        assert not is_woken(resting)
-    with database.write(each_book.engine) as connection:
-        connection.execute(update(Delivery).values(due_at=None, status="processed"))
-    resting.next_due()
+    monkeypatch.setattr(poller, "SQLITE_POLL", SHORT)
+    monkeypatch.setattr(poller, "SERVER_POLL", SHORT)
     factories.delivery(hook)
     began = time.monotonic()
     assert not is_woken(resting)
     assert time.monotonic() - began < LONG / 2
+
+
+def test_without_a_socket_a_pass_looks_by_itself(each_book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guestbook.queue.poller.WakeupSocket", _refused)
+    monkeypatch.setattr("guestbook.queue.poller.Wakeups._listen", lambda _self: None)
+    each_book.webhook("https://receiver.example/")
+    with Poller(each_book.engine, wakes=True) as one:
+        test_work_that_nobody_announced_is_found(each_book, one, monkeypatch)
 
 
 # --- the server ends the connection
@@ -315,12 +284,6 @@ def test_a_poller_takes_another_connection_after_some_minutes(
         each_book.publish()
         assert is_woken(resting)
     assert numbers[0] == numbers[1] != numbers[2]
-
-
-@POSTGRESQL
-def test_a_lost_connection_ends_a_rest(each_book: Book, resting: Poller) -> None:
-    databases.end_connections(each_book.engine)
-    assert resting.rest(time.monotonic() + LONG, StopFlag())
 
 
 @SERVERS
