@@ -17,7 +17,7 @@ from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.throttle import BEGIN_WITHIN, RateLimiter
 from guestbook.storage import database
 from guestbook.storage.models import Webhook
-from tests.lib.test_sliding_log import window_of_most
+from tests.lib.test_rate_counters import window_of_most
 from tests.support.book import Book
 from tests.support.receiver import Answer, Receiver
 

@@ -12,7 +12,7 @@ from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.models import Webhook
 from tests.background.celery.works import DELIVERIES, INBOX, Works
-from tests.lib.test_sliding_log import window_of_most
+from tests.lib.test_rate_counters import window_of_most
 from tests.support import factories
 from tests.support.measure import quickest
 from tests.support.processes import free_port, wait_for

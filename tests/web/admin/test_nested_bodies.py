@@ -46,7 +46,9 @@ def test_a_request_in_a_bin(app: Flask, owner: Owner, kind: str) -> None:
 
 
 def test_a_delivery(owner: Owner, hook: str, store: Store) -> None:
-    key = store(hook, payload=NESTED[: 30 * 1801 + 1].decode() + "[]]")  # nearly as much as a template may write
+    key = store(
+        hook, payload=NESTED[: 30 * 1801 + 1].decode() + "[]]"
+    )  # nearly as much as a template may write
     check(owner, f"/admin/deliveries/{key}")
 
 
