@@ -34,20 +34,10 @@ UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 URL = re.compile(r"(?:https?://|\bwww\.)(\S{1,200})", re.IGNORECASE)
 NUMBER = re.compile(r"\d+")
 ANY_NUMBER = "(a number)"
-HAS_OWN_WEBSITE, HAS_OTHER_WEBSITE = "(a website with that name)", "(a website with another name)"
-HAS_LINK, HAS_MARKUP = "(a link)", "(markup for links)"
-HAS_MONEY, HAS_CONTACT, HAS_MAIL = "(money or percent)", "(a contact)", "(an e-mail address)"
-HAS_OFFER, HAS_PRAISE = "(a word of advertising)", "(praise for any page)"
 SIGNS = (
-    HAS_OWN_WEBSITE,
-    HAS_OTHER_WEBSITE,
-    HAS_LINK,
-    HAS_MARKUP,
-    HAS_MONEY,
-    HAS_CONTACT,
-    HAS_MAIL,
-    HAS_OFFER,
-    HAS_PRAISE,
+    *("(a website with that name)", "(a website with another name)", "(a link)", "(markup for links)"),
+    *("(money or percent)", "(a contact)", "(an e-mail address)"),
+    *("(a word of advertising)", "(praise for any page)"),
 )
 NAME_PART = 3  # letters of a name that a host has too
 TOP_LEVEL = re.compile(r"\.[a-z]{2,10}(?=[/:?#\s]|$)")  # says little, and would be in every address
