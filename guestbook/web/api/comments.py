@@ -57,7 +57,7 @@ def _input_schema(field: CommentField) -> Schema:
     return schema.or_null(schema.text(meaning + may, maxLength=field.limit))
 
 
-TYPED_FIELDS: Schema = {name: _input_schema(field) for name, field in COMMENT_FIELDS.items()}
+TYPED_FIELDS: Schema = {name: _input_schema(COMMENT_FIELDS[name]) for name in DRAFT_FIELDS}
 ANSWER_FIELD: Schema = {
     "answer": schema.or_null(
         schema.text(
