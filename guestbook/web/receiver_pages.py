@@ -58,11 +58,7 @@ def index(link_id: str) -> ResponseReturnValue:
         statuses=DELIVERY_LIST.statuses,
         events=EVENTS,
         periods=PERIODS,
-        overlaps=secret_pages.OVERLAPS,
-        mark=secret_pages.mark(webhook),
-        secret=secret_pages.new_secret(webhook, admission.cookie.form_key),
-        overlap_end=secret_pages.overlap_end(webhook, now),
-        key_overlap_end=secret_pages.key_overlap_end(webhook, now),
+        **secret_pages.facts(webhook, now, admission.cookie.form_key),
         **response_headers.page_links(found.older, link_id=link_id, **kept),
     )
 

@@ -6,6 +6,7 @@ servers log. So it contains a name of the secret, never the secret itself.
 
 import hmac
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask import abort, g, render_template, request
 from flask.typing import ResponseReturnValue
@@ -46,13 +47,11 @@ def show(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnValu
     return render_template(SECRET_PAGE, **shown, may_see=True)
 
 
-def mark(row: Webhook | Source) -> str:
-    """Return a name for this secret that does not reveal it."""
-    return _marks(row)[0]
-
-
 def _marks(row: Webhook | Source) -> list[str]:
-    """Return the names that it has with each secret key; with the older ones a page may be open still."""
+    """Return names for this secret that do not reveal it, one with each secret key.
+
+    With the older keys a page may be open still.
+    """
     message = f"{row.id} {row.secret}".encode()
     return [
         hmac.new(key.encode(), message, "sha256").hexdigest()
@@ -65,7 +64,7 @@ def seal(row: Webhook | Source, viewer: str | None = None) -> str:
 
     Only the same viewer can use it, by default this login.
     """
-    return _serializer(viewer).dumps([mark(row), int(clock.now().timestamp())])
+    return _serializer(viewer).dumps([_marks(row)[0], int(clock.now().timestamp())])
 
 
 def is_new(row: Webhook | Source) -> bool:
@@ -80,7 +79,18 @@ def new_secret(row: Webhook | Source, viewer: str | None = None) -> str | None:
     except (BadData, UnicodeError):
         return None
     age = abs(clock.now().timestamp() - made)  # two servers have two clocks, so it may be negative
-    return row.secret if name == mark(row) and age <= SHOWN_FOR.total_seconds() else None
+    return row.secret if name == _marks(row)[0] and age <= SHOWN_FOR.total_seconds() else None
+
+
+def facts(row: Webhook | Source, now: datetime, viewer: str | None = None) -> dict[str, Any]:
+    """Return what a row's page says of its secret and its key, and what its forms need to rotate them."""
+    return {
+        "secret": new_secret(row, viewer),
+        "overlap_end": overlap_end(row, now),
+        "key_overlap_end": key_overlap_end(row, now) if isinstance(row, Webhook) else None,
+        "overlaps": OVERLAPS,
+        "mark": _marks(row)[0],
+    }
 
 
 def keep_shown(row: Webhook | Source) -> str | None:

@@ -35,17 +35,6 @@ class Snippet:
     text: str
 
 
-def snippets(event_id: str, timestamp: int, body: bytes, signatures: str) -> list[Snippet]:
-    """Return a program for each language, with this delivery in it."""
-    values = {
-        "id": event_id,
-        "timestamp": str(timestamp),
-        "body": body.decode(errors="replace"),
-        "signatures": signatures,
-    }
-    return [_snippet(name, values) for name in LANGUAGES]
-
-
 def literal(text: str, escape: str) -> str:
     """Return a literal in single quotes, in one line and with every invisible character escaped."""
     quoted = text.replace("\\", "\\\\").replace("'", "\\'")
@@ -111,7 +100,14 @@ class Explanation:
     @property
     def programs(self) -> list[Snippet]:
         """Return a program for each language that verifies the delivery."""
-        return snippets(self.event_id, self.timestamp, self.body, self.header)
+        body = self.body.decode(errors="replace")
+        values = {
+            "id": self.event_id,
+            "timestamp": f"{self.timestamp}",
+            "body": body,
+            "signatures": self.header,
+        }
+        return [_snippet(name, values) for name in LANGUAGES]
 
 
 def of(delivery: Delivery, webhook: Webhook, attempt: Attempt | None, now: datetime) -> Explanation | None:

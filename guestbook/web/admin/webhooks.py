@@ -349,12 +349,8 @@ def _page(webhook: Webhook, **more: object) -> str:
         behind=comment_order.behind(session, [row.id for row in coming]),
         outlook=partial(deliveries.outlook_of, webhook=webhook, now=now),
         ping=sent,
-        secret=secret_pages.new_secret(webhook),
-        overlap_end=secret_pages.overlap_end(webhook, now),
-        overlaps=secret_pages.OVERLAPS,
         events=EVENTS,
-        mark=secret_pages.mark(webhook),
-        key_overlap_end=secret_pages.key_overlap_end(webhook, now),
+        **secret_pages.facts(webhook, now),
         **more,
     )
 

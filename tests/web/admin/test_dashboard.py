@@ -4,6 +4,7 @@ import re
 import sys
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -129,20 +130,24 @@ def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(app: Flask, ow
     assert all(owner.get(link).status_code == 200 for link in links)
 
 
-def test_what_waits_for_a_paused_webhook_is_not_due_now(app: Flask, owner: Owner) -> None:
+@pytest.mark.parametrize(
+    ("webhook", "said"),
+    [
+        ({"paused_until": 60 * MINUTE}, "2 waiting 0 due now, 0 later, 2 for paused webhooks."),
+        ({"url": "pull:"}, "2 waiting 0 due now, 0 later, 2 to be fetched."),
+    ],
+)
+def test_what_the_next_pass_does_not_send_is_not_due_now(
+    app: Flask, owner: Owner, webhook: dict[str, Any], said: str
+) -> None:
     used(app)
+    if "paused_until" in webhook:
+        webhook = {"paused_until": clock.now() + webhook["paused_until"]}
     with app.app_context():
-        paused = factories.webhook(paused_until=clock.now() + 60 * MINUTE)
+        row_id = factories.webhook(**webhook)
         for minutes in (-5, 5):
-            factories.delivery(paused, due_at=clock.now() + minutes * MINUTE)
-    assert tiles(owner.page(URL))[0] == "2 waiting 0 due now, 0 later, 2 for paused webhooks."
-
-
-def test_what_a_receiver_fetches_is_not_due_now(app: Flask, owner: Owner) -> None:
-    used(app)
-    with app.app_context():
-        factories.delivery(factories.webhook("pull:"), due_at=clock.now() - 60 * MINUTE)
-    assert tiles(owner.page(URL))[0] == "1 waiting 0 due now, 0 later, 1 to be fetched."
+            factories.delivery(row_id, due_at=clock.now() + minutes * MINUTE)
+    assert tiles(owner.page(URL))[0] == said
 
 
 def test_counts_end_somewhere(app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:

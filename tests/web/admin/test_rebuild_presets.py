@@ -55,14 +55,8 @@ def complete(name: str) -> dict[str, object]:
     url, headers = preset.url, "\n".join(preset.headers)
     for placeholder, mine in yours.items():
         url, headers = url.replace(placeholder, mine), headers.replace(placeholder, mine)
-    events = list(REBUILD_EVENTS)
-    return {
-        "url": url,
-        "headers": headers,
-        "template": preset.template,
-        "format": "template",
-        "events": events,
-    }
+    filled = {"url": url, "headers": headers, "template": preset.template}
+    return {**filled, "format": "template", "events": list(REBUILD_EVENTS)}
 
 
 @pytest.mark.parametrize("name", REBUILD_PRESETS)
@@ -77,11 +71,7 @@ def test_a_completed_one_is_added(owner: Owner, name: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "field", "sentence"),
     [
-        (
-            {"url": "https://api.github.com/repos/OWNER/REPOSITORY/dispatches"},
-            "url",
-            "in place of OWNER/REPOSITORY",
-        ),
+        ({"url": REBUILD_PRESETS["github"].url}, "url", "in place of OWNER/REPOSITORY"),
         ({"headers": "Authorization: token YOUR_TOKEN"}, "headers", "in place of YOUR_TOKEN"),
         ({"preset": "github"}, "preset", "Press “Use preset” first"),
     ],
