@@ -299,12 +299,13 @@ class Tour:
         return found
 
     def end(self) -> None:
-        """End the program, by force where it does not listen."""
+        """End the program and its passes, by force where one does not listen."""
         if self.program:
             self.program.terminate()
             with suppress(subprocess.TimeoutExpired):
                 self.program.wait(END_TIMEOUT)
-            self.program.kill()  # This does nothing if it has ended.
+            with suppress(ProcessLookupError):
+                os.killpg(self.program.pid, signal.SIGKILL)
             self.program.wait()
 
     def sign(self, name: str, message: str) -> Delivery:

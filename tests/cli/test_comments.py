@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
-from guestbook.comments import book, submission
+from guestbook.comments import submission
 from guestbook.comments.spam import comment_facts
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
@@ -137,14 +137,6 @@ def test_reply_wants_a_text_or_remove_and_not_both(shell: Shell, wrong: tuple[st
     shell("comments", "reply", comment_id, "Hello")
     assert "or --remove" in shell.refused("comments", "reply", comment_id, *wrong, code=2)
     assert reply_to(shell, comment_id) == "Hello"
-
-
-def test_reply_refuses_what_is_too_long_and_what_answers_nothing(shell: Shell) -> None:
-    comment_id = factories.sign()
-    assert "4,001 characters" in shell.refused(
-        "comments", "reply", comment_id, "x" * (book.REPLY_LIMIT + 1), code=2
-    )
-    assert shell.refused("comments", "reply", "zz", "Hello") == "Error: No comment has the id zz.\n"
 
 
 REASONS = ("It gives a telephone number.", "It is written in Greek, which no comment in the book is.")

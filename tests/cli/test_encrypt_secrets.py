@@ -7,15 +7,11 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
 
 import guestbook
 from guestbook.background.doctor import examination
-from guestbook.background.doctor.examined_book import DoctorFinding, State
+from guestbook.background.doctor.examined_book import DoctorFinding
 from guestbook.lib import clock, encryption
-from guestbook.lib.encryption import Keyring, Unreadable
-from guestbook.storage import database
-from guestbook.storage.database import db
 from guestbook.storage.models import Source, Webhook
 from tests.cli.conftest import Shell
 from tests.conftest import running, settings_for
@@ -44,20 +40,6 @@ def test_after_a_change_of_the_key_doctor_asks_for_it_and_it_needs_to_run_once(s
     assert finding().sentence == "3 secrets can be decrypted."
     assert factories.the(Webhook, hook).secret == SECRET
     assert [one["object"] for one in shell.json("audit")] == ["encryption"]
-
-
-def test_a_secret_that_an_earlier_program_stored_is_a_problem_until_it_is_encrypted(shell: Shell) -> None:
-    hook = factories.webhook()
-    with database.write(db.engine) as connection:
-        stored = {"secret": Keyring((KEY,)).encrypt(SECRET, "webhook secret")}
-        connection.execute(text("UPDATE webhooks SET secret = :secret"), stored)
-    assert isinstance(factories.the(Webhook, hook).secret, Unreadable)
-    found = finding()
-    assert found.state is State.PROBLEM
-    assert found.sentence.endswith("Until then deliveries or inbound events wait.")
-    assert "encrypt-secrets" in str(found.command)
-    shell("encrypt-secrets")
-    assert factories.the(Webhook, hook).secret == SECRET
 
 
 def test_with_a_wrong_key_doctor_and_the_command_say_what_helps(shell: Shell) -> None:

@@ -93,21 +93,6 @@ def test_the_json_has_numbers(shell: Shell) -> None:
     assert facts["oldest_due_seconds"] in (0, 1)
 
 
-@pytest.mark.parametrize(("minutes", "well"), [(14, "yes"), (16, "no")])
-def test_it_says_when_cron_has_not_come_though_something_waits(shell: Shell, minutes: int, well: str) -> None:
-    factories.delivery(factories.webhook(), due_at=clock.now() - 60 * MINUTE)
-    came(minutes * MINUTE)
-    said = shell("status")
-    assert fact(said, "well") == well
-    late = "no pass of cron has come to its end for a quarter of an hour." in said
-    assert late == (well == "no")
-
-
-def test_a_pass_without_an_end_is_told_so(shell: Shell) -> None:
-    came(MINUTE, ended=False)
-    assert fact(shell("status"), "last pass did").endswith("(running, or killed)")
-
-
 @pytest.mark.parametrize(("query", "mode"), [("", "wal"), ("?journal_mode=delete", "delete")])
 def test_it_says_which_journal_is_in_force(
     forked: Process, environ: dict[str, str], query: str, mode: str
