@@ -80,19 +80,6 @@ def test_what_is_done_is_ticked_and_in_the_end_the_steps_are_gone(app: Flask, ow
     assert by_class(owner.page(URL), "steps") == []
 
 
-def test_cron_is_told_in_plain_words(app: Flask, owner: Owner) -> None:
-    came(app, timedelta(seconds=59), processed=12, retried=1)
-    said = words(section(owner.page(URL), "cron"))
-    result = r"A pass ended .+ ago after 0.0 seconds: 12 delivered, 1 to be retried\."
-    assert re.fullmatch(f"Cron healthy {result}", said)
-
-
-def test_a_pass_that_runs_just_now_is_told(app: Flask, owner: Owner) -> None:
-    came(app)
-    came(app, timedelta(), ended=False)
-    assert words(section(owner.page(URL), "cron")).startswith("Cron running A pass is at work; it began")
-
-
 def test_when_cron_is_late_the_page_says_what_to_do(app: Flask, owner: Owner) -> None:
     hook = used(app)
     came(app, -MINUTE)
