@@ -1,12 +1,10 @@
 """A drain of the outbox: fairness among webhooks, pauses, and costs."""
 
 import json
-import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -14,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, event, update
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock
 from guestbook.lib.own_process import StopFlag
@@ -24,7 +22,6 @@ from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_tasks import Outcome
 from guestbook.outbound.dispatcher import SMALL_TICK, ClaimedTasks, Dispatcher
 from guestbook.outbound.worker_pool import START_CAP
-from guestbook.queue.poller import Poller
 from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.models import Webhook
@@ -147,20 +144,6 @@ def test_five_failures_to_connect_pause_a_webhook_and_one_success_reopens_it(
     each_book.check()
 
 
-def test_a_receiver_that_asks_for_patience_gets_no_request_until_its_time(
-    book: Book, receiver: Receiver
-) -> None:
-    receiver.answer("/", Answer(429, headers={"Retry-After": "100"}))
-    webhook_id = book.webhook(receiver.url())
-    book.publish(30)
-    drain(book)
-    assert len(receiver.requests) <= 2  # a new webhook may get two at once
-    assert 90 < (book.webhook_row(webhook_id).paused_until - clock.now()).total_seconds() <= 100
-    assert book.leased() == 0
-    drain(book)
-    assert len(receiver.requests) <= 2
-
-
 def test_disabling_a_webhook_stops_what_is_queued_for_it(book: Book, receiver: Receiver) -> None:
     receiver.answer("/", Answer(delay=0.3))
     webhook_id = book.webhook(receiver.url())
@@ -246,18 +229,6 @@ def test_an_idle_look_for_work_takes_no_write_lock(each_book: Book, receiver: Re
     assert words.keys() <= {"SELECT", "BEGIN", "LISTEN", "UNLISTEN"}
     assert writers[False] > 0
     assert writers[True] == 0
-
-
-@pytest.mark.parametrize("each_environ", ["sqlite-journal"], indirect=True)
-def test_a_file_that_stays_locked_is_a_database_that_is_away(each_book: Book) -> None:
-    """In rollback-journal mode even reading the file's version must wait for a writer that commits."""
-    path = str(each_book.engine.url.database)
-    with Poller(each_book.engine) as poller, closing(sqlite3.connect(path, isolation_level=None)) as writer:
-        poller.connection.exec_driver_sql("PRAGMA busy_timeout = 50")
-        poller.connection.rollback()
-        writer.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(OperationalError, match="locked"):
-            poller.mark()
 
 
 def test_a_pass_records_and_claims_little_at_once_while_visitors_write(

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from guestbook.lib.retry_policy import PAUSE_AFTER
 from guestbook.outbound.lanes import START_CAP, START_WINDOW, Lane, ReadyLanes
 from guestbook.outbound.worker_pool import (
     FIRST_THREADS,
@@ -247,14 +246,6 @@ def test_what_waits_for_a_lane_on_hold_is_not_started_and_is_given_back(
 
     wait_for(all_back)
     assert sorted(back + work.started) == names("bad", 10)
-
-
-def test_a_lane_that_was_paused_is_probed_once_and_one_failure_puts_it_on_hold(
-    pool: WorkerPool[str, Result], work: Work
-) -> None:
-    work.results["away"] = UNREACHABLE
-    pool.load("away", names("away", 5), unreachable=PAUSE_AFTER + 2)
-    stays(lambda: len(work.started), 1)
 
 
 def test_a_hold_that_the_database_cannot_know_of_yet_is_not_undone_by_the_next_load(

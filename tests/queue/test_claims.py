@@ -109,14 +109,6 @@ def test_a_final_row_has_no_due_time_and_no_lease(hook: str, status: str) -> Non
     assert row.finished_at is not None
 
 
-def test_a_final_row_is_not_finished_twice(hook: str) -> None:
-    row_id = factories.delivery(hook)
-    take("me")
-    finish([row_id], "processed")
-    finish([row_id], "failed")
-    assert (factories.one().status, factories.one().attempts) == ("processed", 1)
-
-
 def test_a_retry_gives_each_row_its_own_time_and_error(hook: str) -> None:
     one, two = factories.delivery(hook), factories.delivery(hook)
     take("me")

@@ -86,18 +86,6 @@ def test_a_retry_that_a_clock_ahead_has_put_off_goes_out_in_the_next_pass(
     assert (factories.one().status, len(receiver.requests)) == ("processed", 2)
 
 
-@pytest.mark.usefixtures("hook")
-@pytest.mark.parametrize("ahead", [HOUR, 40 * DAY])
-def test_a_comment_that_was_written_while_the_clock_was_ahead_goes_out_in_the_next_pass(
-    turned: Turned, ahead: timedelta
-) -> None:
-    turned.by = ahead
-    factories.sign()
-    turned.by = timedelta()
-    factories.run_pass()
-    assert factories.one().status == "processed"
-
-
 def test_a_lease_that_a_killed_pass_took_while_the_clock_was_ahead_is_mended(
     hook: str, turned: Turned
 ) -> None:

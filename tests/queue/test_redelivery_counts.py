@@ -85,13 +85,6 @@ def test_the_forecast_is_by_owner_and_leaves_out_what_a_pass_has_in_hand(each_ap
 
 
 @pytest.mark.usefixtures("app")
-def test_one_that_a_pass_took_after_somebody_looked_is_left_alone(way: Way) -> None:
-    way.in_hand(way.owner())
-    assert way.run_all() == 0
-    assert [row.claimed_by for row in way.rows()] == ["a pass"]
-
-
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("many", [0, 1, 2, 3, 4, 5])
 def test_it_goes_in_batches_and_misses_none_at_their_ends(
     way: Way, many: int, monkeypatch: pytest.MonkeyPatch

@@ -254,20 +254,6 @@ def test_without_a_socket_a_pass_looks_by_itself(each_book: Book, monkeypatch: p
 
 
 @SERVERS
-def test_a_poller_whose_connection_was_ended_looks_over_another_one_and_is_still_woken(
-    each_book: Book, resting: Poller
-) -> None:
-    paused_webhook()
-    for _ in range(2):
-        databases.end_connections(each_book.engine)
-        each_book.engine.dispose()
-        resting.next_due()
-        each_book.publish()
-        assert is_woken(resting)
-    assert resting.next_due() is not None
-
-
-@SERVERS
 def test_a_poller_takes_another_connection_after_some_minutes(
     each_book: Book, resting: Poller, monkeypatch: pytest.MonkeyPatch
 ) -> None:

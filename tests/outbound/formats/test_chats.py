@@ -13,6 +13,12 @@ ENDED = "\ufeff"
 CARD = "application/vnd.microsoft.card.adaptive"
 
 
+SLACK_ELEMENTS = [
+    {"type": "text", "text": "New comment in My book", "style": {"bold": True}},
+    {"type": "text", "text": "\nAda\nHello"},
+    {"type": "text", "text": "\n"},
+    {"type": "link", "url": LINK},
+]
 BODIES: list[tuple[str, dict[str, Any]]] = [
     (
         "slack",
@@ -22,21 +28,7 @@ BODIES: list[tuple[str, dict[str, Any]]] = [
             "blocks": [
                 {
                     "type": "rich_text",
-                    "elements": [
-                        {
-                            "type": "rich_text_section",
-                            "elements": [
-                                {
-                                    "type": "text",
-                                    "text": "New comment in My book",
-                                    "style": {"bold": True},
-                                },
-                                {"type": "text", "text": "\nAda\nHello"},
-                                {"type": "text", "text": "\n"},
-                                {"type": "link", "url": LINK},
-                            ],
-                        }
-                    ],
+                    "elements": [{"type": "rich_text_section", "elements": SLACK_ELEMENTS}],
                 }
             ],
             "unfurl_links": False,

@@ -9,7 +9,7 @@ import pytest
 
 from guestbook.background import idle_pass
 from guestbook.lib import clock
-from guestbook.outbound import lanes, pull, webhooks
+from guestbook.outbound import lanes, pull
 from guestbook.queries import cron_status
 from guestbook.queue import claims, clock_repair, comment_order
 from guestbook.queue.poller import Poller
@@ -61,15 +61,6 @@ def test_each_event_about_a_comment_has_the_next_number_in_every_webhook_and_in_
     assert factories.the(Comment, first).last_sequence == 7
     for row in factories.deliveries():
         assert row.erased_at or json.loads(row.payload)["data"]["sequence"] == row.sequence
-
-
-@pytest.mark.usefixtures("app")
-def test_an_event_without_a_comment_has_no_number() -> None:
-    hook = factories.webhook(events="ping")
-    with database.writing() as session:
-        webhooks.store_sample(session, session.get_one(Webhook, hook), factories.settings())
-    assert factories.one().sequence is None
-    assert "sequence" not in json.loads(factories.one().payload)["data"]
 
 
 # --- claims
