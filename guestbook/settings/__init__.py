@@ -23,6 +23,7 @@ __all__ = [
 
 TEST_PREFIX = "GUESTBOOK_TEST_"  # read by the test suite alone
 ALIKE = 0.85  # the share that two names have in common when one is a slip
+WEB, AMQP = ("http", "https"), ("amqp", "amqps")  # schemes of addresses
 RETRY_SCHEDULE = "0,5,300,1800,7200,18000,36000,50400,72000,86400"  # seconds
 
 Environ = Mapping[str, str] | None  # None for that of this process
@@ -100,15 +101,15 @@ def load(environ: Environ = None, *, alone: bool = False, for_doctor: bool = Fal
         require_https_webhooks=read("REQUIRE_HTTPS_WEBHOOKS", "false", parsers.true_or_false),
         retry_schedule=read("RETRY_SCHEDULE", RETRY_SCHEDULE, parsers.schedule),
         timeout=read("TIMEOUT", "15", parsers.seconds(0.1, 300)),
-        outbound_proxy=read("OUTBOUND_PROXY", "", parsers.proxy),
+        outbound_proxy=read("OUTBOUND_PROXY", "", parsers.address("http://proxy.example:3128", *WEB)),
         smtp_url=read("SMTP_URL", "", parsers.smtp_url),
         mail_from=read("MAIL_FROM", "", parsers.mail_from),
         keep_processed_days=read("KEEP_PROCESSED_DAYS", "30", parsers.whole_number(0, 36500)),
         keep_failed_days=read("KEEP_FAILED_DAYS", "90", parsers.whole_number(0, 36500)),
         keep_spam_days=read("KEEP_SPAM_DAYS", "30", parsers.whole_number(0, 36500)),
-        broker_url=read("BROKER_URL", "", parsers.broker_url),
+        broker_url=read("BROKER_URL", "", parsers.address("amqp://user:password@host:5672/vhost", *AMQP)),
         send_after_requests=read("SEND_AFTER_REQUESTS", "false", parsers.true_or_false),
-        ping_url=read("PING_URL", "", parsers.ping_url),
+        ping_url=read("PING_URL", "", parsers.address("https://hc-ping.com/your-uuid", *WEB)),
         log_format=read("LOG_FORMAT", "text", parsers.one_of("text", "json")),
         metrics_token=read("METRICS_TOKEN", "", parsers.secret),
     )

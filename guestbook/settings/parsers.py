@@ -46,25 +46,15 @@ def base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def proxy(text: str) -> str | None:
-    """A proxy, or None for none."""
-    if text and _address(text, "http", "https") is None:
-        raise ValueError("it must be an address like http://proxy.example:3128")
-    return text or None
+def address(example: str, *schemes: str) -> Callable[[str], str | None]:
+    """Return a parser of an address with one of these schemes, or of none."""
 
+    def parse(text: str) -> str | None:
+        if text and _address(text, *schemes) is None:
+            raise ValueError(f"it must be an address like {example}")
+        return text or None
 
-def ping_url(text: str) -> str | None:
-    """A monitor's URL, or None for none."""
-    if text and _address(text, "http", "https") is None:
-        raise ValueError("it must be an address like https://hc-ping.com/your-uuid")
-    return text or None
-
-
-def broker_url(text: str) -> str | None:
-    """A RabbitMQ, or None for none."""
-    if text and _address(text, "amqp", "amqps") is None:
-        raise ValueError("it must be an address like amqp://user:password@host:5672/vhost")
-    return text or None
+    return parse
 
 
 def smtp_url(text: str) -> str | None:

@@ -13,9 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import Column, Connection, Engine, Integer, MetaData, String, Table, Text
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.schema import CreateTable
+from sqlalchemy import Connection, Engine, MetaData, Table
 
 from guestbook.lib import clock, encryption
 from guestbook.lib.errors import Refused
@@ -165,23 +163,18 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def copy_tables(
-    engine: Engine,
-    copy: sqlite3.Connection,
-    progress: Progress,
-) -> str:
+def copy_tables(engine: Engine, copy: sqlite3.Connection, progress: Progress) -> str:
     """Copy a book of any version to an empty file, as it is at one moment; return the kind of its database.
 
     The file has columns and primary keys, and nothing else that guards or finds rows.
     """
     with table_copy.snapshot(engine) as book:
-        tables = _reflected(book)
-        plains = [_plain(table) for table in tables]
-        total = sum(table_copy.count(book, table) for table in plains)
+        tables = [_plain(table) for table in _reflected(book)]
+        total = sum(table_copy.count(book, table) for table in tables)
         with progress("Backing up", 2 * total) as step:
-            for table, plain in zip(tables, plains, strict=True):
-                copy.execute(str(CreateTable(_like(table)).compile(dialect=sqlite.dialect())))
-                _copy(book, copy, plain, step)
+            for table in tables:
+                _create(copy, table)
+                _copy(book, copy, table, step)
     return engine.dialect.name
 
 
@@ -200,26 +193,17 @@ def _plain(reflected: Table) -> PlainTable:
     return plain if model is None else replace(plain, at_once=table_copy.plain(model).at_once)
 
 
-def _like(reflected: Table) -> Table:
-    """Return the table with types that SQLite has."""
-    columns = [
-        Column(one.name, _type(one), primary_key=one.primary_key, nullable=one.nullable)
-        for one in reflected.columns
-    ]
-    return Table(reflected.name, MetaData(), *columns)
-
-
-def _type(column: "Column[object]") -> Integer | String:
-    if isinstance(column.type, Integer):
-        return Integer()
-    length = getattr(column.type, "length", None)
-    return Text() if isinstance(column.type, Text) else String(length)
+def _create(copy: sqlite3.Connection, table: PlainTable) -> None:
+    kinds = ["INTEGER" if place in table.integers else "TEXT" for place in range(len(table.names))]
+    columns = ", ".join(f'"{name}" {kind}' for name, kind in zip(table.names, kinds, strict=True))
+    key = quoted([table.names[place] for place in table.key])
+    copy.execute(f'CREATE TABLE "{table.name}" ({columns}, PRIMARY KEY ({key}))')
 
 
 def _copy(book: Connection, copy: sqlite3.Connection, table: PlainTable, step: Callable[[int], None]) -> None:
     """Copy the rows, and read the copy again; raises Refused where it differs."""
     written, again = Checksum(), Checksum()
-    names = ", ".join(f'"{name}"' for name in table.names)
+    names = quoted(table.names)
     places = ", ".join("?" * len(table.names))
     with copy:
         for rows in table_copy.chunks(book, table, written):
