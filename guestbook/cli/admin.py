@@ -47,7 +47,7 @@ def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
             login.set_password(session, password)
             return api_tokens.revoke_all(session) if revoke_tokens else api_tokens.count(session, clock.now())
 
-    count = database.complete(store)  # A pipe with the password can be read only once.
+    count = database.retry_conflicts(store)  # A pipe with the password can be read only once.
     if make:
         click.echo(password)
     if once:

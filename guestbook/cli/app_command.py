@@ -78,7 +78,7 @@ def call(function: Callable[[], R], *, any_version: bool = False) -> R:
         try:
             if not any_version:
                 database.require_version(db.engine)
-            return database.complete(function)
+            return database.retry_conflicts(function)
         except (Refused, SecondHost) as error:
             is_wrong = isinstance(error, Refused) and error.fields and not error.only_here
             # A file or a book of strangers may have a part in the sentence.

@@ -252,7 +252,7 @@ def run(webhook_id: str, rules: BackfillRules, which: BackfillRange = ALL) -> Ba
         for start in range(0, len(comment_ids), STORED_TOGETHER):
             some = comment_ids[start : start + STORED_TOGETHER]
             is_first = not report.deliveries
-            report.add(database.complete(partial(_store, webhook_id, rules, some, is_first=is_first)))
+            report.add(database.retry_conflicts(partial(_store, webhook_id, rules, some, is_first=is_first)))
             if which.is_over(report.deliveries, 0):
                 report.next_after = some[-1]
                 return report

@@ -144,7 +144,7 @@ def run(model: type[M], which: ColumnElement[bool]) -> int:
     count, last = 0, ""
     ahead: set[str] = set()  # ids of rows that are due already, because they follow one of an earlier batch
     while True:
-        row_ids, free = database.complete(partial(_requeue_next, model, which, last, ahead))
+        row_ids, free = database.retry_conflicts(partial(_requeue_next, model, which, last, ahead))
         last = row_ids[-1] if row_ids else last
         count += len(free - ahead)
         ahead = {row_id for row_id in ahead | free if row_id > last}

@@ -248,7 +248,7 @@ def read_with_retry(engine: Engine, do: Callable[[Connection], T]) -> T:
     return once() if engine.dialect.name == "sqlite" else repeat(once)
 
 
-def complete(do: Callable[[], T]) -> T:
+def retry_conflicts(do: Callable[[], T]) -> T:
     """Do a request, a command or a part of it with the session, and again after a conflict.
 
     Where it has several transactions, each may be repeated.

@@ -36,7 +36,7 @@ class Application(Flask):
 
     def dispatch_request(self) -> ResponseReturnValue:
         """Run the view, and again when another transaction was in its way."""
-        return database.complete(super().dispatch_request)
+        return database.retry_conflicts(super().dispatch_request)
 
     def log_exception(
         self,

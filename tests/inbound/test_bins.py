@@ -75,7 +75,7 @@ def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: 
     answers = at_once(
         each_app,
         AT_ONCE,
-        lambda number: database.complete(lambda: catch(bin_id, captured(number))),
+        lambda number: database.retry_conflicts(lambda: catch(bin_id, captured(number))),
     )
     assert Counter(answer.status for answer in answers) == {500: 5, 202: AT_ONCE - 5}
     rows = kept(bin_id)
@@ -95,7 +95,7 @@ def test_no_more_are_kept_than_the_limit_and_the_oldest_go(
     at_once(
         each_app,
         AT_ONCE,
-        lambda number: database.complete(lambda: catch(full, captured(100 + number))),
+        lambda number: database.retry_conflicts(lambda: catch(full, captured(100 + number))),
     )
     rows = kept(full)
     assert len(rows) == 10

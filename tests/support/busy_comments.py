@@ -103,7 +103,7 @@ class BusyComments:
             with database.writing() as session:
                 return do(session)
 
-        comment_id = database.complete(once)
+        comment_id = database.retry_conflicts(once)
         db.session.remove()
         if known is None:
             self._alive.append(comment_id)

@@ -266,7 +266,7 @@ def _check_reply(comment: CheckedComment, settings: Settings) -> None:
 def _store(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[str]:
     """Store those that are not there, all or none; return how many by status."""
     # If another import was faster, its comments are seen at the second try.
-    return database.repeat(lambda: database.complete(lambda: _store_once(comments, rules)))
+    return database.repeat(lambda: database.retry_conflicts(lambda: _store_once(comments, rules)))
 
 
 def _store_once(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[str]:

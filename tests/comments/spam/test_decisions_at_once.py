@@ -63,7 +63,7 @@ def forget() -> object:
         with writing() as session:
             return learned_words.forget_all(session, factories.settings().secret_key)
 
-    return database.complete(once)
+    return database.retry_conflicts(once)
 
 
 def assert_counts_fit(app: Flask) -> None:
@@ -90,7 +90,7 @@ def test_no_two_wait_for_each_others_comments(app: Flask) -> None:
 def test_forgetting_meanwhile_leaves_no_word_without_its_comment(app: Flask) -> None:
     ids = signed(app, 2 * AT_ONCE)
     actions = [decision(one, "spam") for one in ids[:AT_ONCE]]
-    all_at_once(app, [*(lambda do=do: database.complete(do) for do in actions), forget])
+    all_at_once(app, [*(lambda do=do: database.retry_conflicts(do) for do in actions), forget])
     assert_counts_fit(app)
     with app.app_context():
         forget()
