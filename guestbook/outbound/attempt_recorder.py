@@ -28,12 +28,12 @@ class Tally:
 
     processed: int = 0
     retried: int = 0
-    late: int = 0  # outcomes that came after another pass had taken over the lease
-    given_up: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the webhook's name and id
+    late: int = 0  # These outcomes came after another pass had taken over the lease.
+    given_up: Counter[tuple[str, str]] = field(default_factory=Counter)  # By the webhook's name and id.
     disabled: list[str] = field(default_factory=list)
-    local_error: str | None = None  # of our machine or proxy; it ended the pass
-    host_limit: str | None = None  # of this host; at the end a sentence, if it only made the pass slower
-    recorded: list[tuple[Outcome, str]] = field(default_factory=list)  # of a tick, with the result in words
+    local_error: str | None = None  # Our machine or proxy failed, which ended the pass.
+    host_limit: str | None = None  # At the end a sentence, if it only slowed the pass.
+    recorded: list[tuple[Outcome, str]] = field(default_factory=list)  # A tick's, with their results.
     # Of a tick, by webhook, outcome and bound, as in the table `attempt_counts`.
     attempts: Counter[tuple[str, str, int]] = field(default_factory=Counter)
     milliseconds: Counter[tuple[str, str, int]] = field(default_factory=Counter)
@@ -130,7 +130,7 @@ def _record_deliveries(
         last = {"last_status_code": outcome.status_code, "last_error": outcome.error}
         if due_at:
             retries.append({"row_id": task.id, "due_at": due_at, **last})
-            if task.comment_id and task.sequence:  # what follows it waits
+            if task.comment_id and task.sequence:  # What follows it waits.
                 orders[task.comment_id, task.receiver.webhook_id] = task.sequence, due_at
         else:
             status = "processed" if outcome.ok else "failed"
@@ -146,10 +146,10 @@ def _record_deliveries(
 
 def _next_due(outcome: Outcome, schedule: tuple[float, ...], now: datetime) -> datetime | None:
     if outcome.decision.abort:
-        return None  # the receiver wants no further attempt
+        return None  # The receiver wants no further attempt.
     made = outcome.task.attempts + 1 - outcome.task.schedule_start
     if made >= len(schedule) and outcome.decision.gone:
-        return now  # it waits, with the others, until somebody enables the webhook again
+        return now  # It waits with the others until somebody enables the webhook.
     return retry_policy.next_due(
         schedule, made, now, at_least=max(outcome.decision.pause, outcome.decision.delay)
     )

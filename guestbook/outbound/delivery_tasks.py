@@ -23,7 +23,7 @@ TASK_COLUMNS = (
     *("id", "payload", "event_id", "event", "comment_id", "sequence"),
     *("due_at", "attempts", "schedule_start"),
 )
-HANDED_OVER_COLUMNS = ("webhook_id", *TASK_COLUMNS)  # where rows of several webhooks come together
+HANDED_OVER_COLUMNS = ("webhook_id", *TASK_COLUMNS)  # Here rows of several webhooks come together.
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +34,17 @@ class Receiver:
     name: str
     url: str
     headers: dict[str, str]
-    keys: tuple[bytes, ...]  # of Standard Webhooks; none where a key pair signs alone
+    keys: tuple[bytes, ...]  # Standard Webhooks' keys; none where a key pair signs alone.
     secret: bytes
-    error: str | None = None  # why nothing can be sent: somebody edited the row by hand
-    policy: response_policy.Policy = response_policy.standard  # decides what its answers mean
-    mentions: bool = False  # it stands for many websites: none of them is to blame for another
-    seeds: tuple[bytes, ...] = ()  # of the private keys that sign
-    github_headers: bool = False  # GitHub's headers come too
-    is_locked: bool = False  # its secrets cannot be decrypted, so its deliveries wait
+    error: str | None = None  # Nothing can be sent: somebody edited the row by hand.
+    policy: response_policy.Policy = response_policy.standard  # It decides what answers mean.
+    mentions: bool = False  # It stands for many websites: none is to blame for another.
+    seeds: tuple[bytes, ...] = ()  # The private keys that sign are made of these.
+    github_headers: bool = False  # GitHub's headers come too.
+    is_locked: bool = False  # Its secrets cannot be decrypted, so its deliveries wait.
 
 
-@dataclass(slots=True)  # frozen, it would take three times as long to make
+@dataclass(slots=True)  # Frozen, it would take three times as long to make.
 class DeliveryTask:
     """A claimed delivery. Nobody changes it."""
 
@@ -54,14 +54,14 @@ class DeliveryTask:
     body: bytes
     attempts: int
     schedule_start: int
-    due_at: datetime | str  # before the claim, perhaps as it is stored
+    due_at: datetime | str  # It was due then, before the claim.
     token: str
     lease_end: float  # on the monotonic clock
     receiver: Receiver
-    comment_id: str | None = None  # the comment that it is about, if any
-    sequence: int | None = None  # its place among the events about the comment
-    slot: Slot | None = None  # the permission to begin, if the webhook has a rate limit
-    leased_until: datetime | None = None  # as it is stored; None for what no thread sends
+    comment_id: str | None = None  # It is about this comment, if any.
+    sequence: int | None = None  # Its place among the events about the comment.
+    slot: Slot | None = None  # The permission to begin, if the webhook has a rate limit.
+    leased_until: datetime | None = None  # The stored end of the lease; None for what no thread sends.
 
     @property
     def lease(self) -> tuple[str, str]:
@@ -81,13 +81,13 @@ class Outcome:
     """The result of a delivery task, from which the recorder writes rows."""
 
     task: DeliveryTask
-    started_at: datetime | None = None  # None: nothing was sent, and the delivery is given back as it was
+    started_at: datetime | None = None  # None: nothing was sent, so the delivery is given back.
     milliseconds: int = 0
     status_code: int | None = None
     error: str | None = None
     unreachable: bool = False
-    is_local_error: bool = False  # our machine or proxy failed, so nothing was sent
-    host_limit: str | None = None  # the limit of this host that stopped the request
+    is_local_error: bool = False  # Our machine or proxy failed, so nothing was sent.
+    host_limit: str | None = None  # This limit of the host stopped the request.
     decision: response_policy.Decision = response_policy.RETRY
     request_headers: dict[str, str] = field(default_factory=dict)
     response_headers: dict[str, str] | None = None
@@ -158,7 +158,7 @@ RECEIVER_COLUMNS = (
     Webhook.github_headers_since,
 )
 NOTHING_SENT = "Nothing was sent: "
-UNREADABLE_PAUSE = timedelta(minutes=5)  # of a webhook whose secrets cannot be decrypted
+UNREADABLE_PAUSE = timedelta(minutes=5)  # A webhook with unreadable secrets waits so long.
 log = logging.getLogger(__name__)
 
 Change = Callable[[str, Callable[[DeliveryTask], DeliveryTask]], None]
@@ -174,7 +174,7 @@ class Receivers:
         self._keyring = keyring
         self._change = change
         self._known: dict[str, tuple[tuple[Any, ...], Receiver]] = {}
-        self._named: set[str] = set()  # ids of webhooks about which the owner was warned
+        self._named: set[str] = set()  # The owner was warned about these webhooks.
 
     def of(self, row: Row[Any], now: datetime) -> Receiver:
         """Return the receiver for a row with `RECEIVER_COLUMNS`."""
@@ -195,7 +195,7 @@ class Receivers:
         until = now + UNREADABLE_PAUSE
         pause = update(Webhook).where(Webhook.id.in_(ids))
         connection.execute(pause.values(paused_until=until, unreadable_until=until))
-        if ids - self._named:  # the transaction may run twice
+        if ids - self._named:  # The transaction may run twice.
             self._named |= ids
             names, doctor = ", ".join(row.name for row in locked), installation.typed("doctor")
             log.warning("secrets cannot be decrypted, so deliveries wait: %s. See: %s", names, doctor)

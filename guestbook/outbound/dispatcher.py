@@ -37,7 +37,7 @@ from guestbook.transport import Transport
 
 TICK_PAUSE = 0.02  # seconds between two ticks
 LEAST_PAUSE = 0.01  # seconds between two ticks, even if there is nothing to send: others want to write, too
-STEP_BACK = 2.0  # if others write to the same file: send on this many times as long as a tick held the lock
+STEP_BACK = 2.0  # If others write to the file: send on for so many times a tick's lock.
 SMALL_TICK = 128  # rows that a tick records or claims while visitors write
 SMALL_FOR = 0.2  # seconds after a visitor has written
 
@@ -138,7 +138,7 @@ class ClaimedTasks(NamedTuple):
     webhook_id: str
     tasks: list[DeliveryTask]
     unreachable: int  # requests in a row that failed to connect or timed out
-    answered_before: bool  # its receiver answered the last delivery that has ended
+    answered_before: bool  # Its receiver answered the last delivery that has ended.
 
 
 class Dispatcher:
@@ -162,13 +162,13 @@ class Dispatcher:
         self._host = HostLimits(self.pool, transport)
         self._receivers = Receivers(settings.keyring, self.pool.change)
         self._rates = RateLimiter()
-        self._lease = retry_policy.lease(settings.timeout)  # time in which to send
-        self._skew = timedelta() if settings.on_sqlite else claims.CLOCK_SKEW  # of hosts that share it
+        self._lease = retry_policy.lease(settings.timeout)  # So much time is left to send.
+        self._skew = timedelta() if settings.on_sqlite else claims.CLOCK_SKEW
         self._name, self._ticks = ids.new(), 0
         timing = settings.timeout, settings.retry_schedule
         self._repair = clock_repair.PeriodicRepair(engine, *timing, but=self._name)
         self._unrecorded: list[Outcome] = []
-        self._is_lost = False  # the database cannot be used, so nothing more can be recorded
+        self._is_lost = False  # The database cannot be used, so nothing more can be recorded.
         self._tick_took = 0.0  # seconds for which the last tick held the write lock
         self._look_for_erased_at = 0.0  # on the monotonic clock
 
@@ -214,7 +214,7 @@ class Dispatcher:
             self._repair.look()
             self._tick(poller, is_woken=is_woken)
             if is_woken and self.pool.busy:
-                self.pool.wait(TICK_PAUSE)  # a thread has the core alone, to send what woke us
+                self.pool.wait(TICK_PAUSE)  # A thread has the core alone, to send what woke us.
             is_woken = False
             after_tick()
             more = shares.share_time(until, stop)
@@ -226,11 +226,11 @@ class Dispatcher:
                     tick_took=self._tick_took,
                 )
             elif more or self._has_work(poller):
-                stop.wait(TICK_PAUSE)  # the other work has more, or another pass has leased these
+                stop.wait(TICK_PAUSE)  # The other work has more, or another pass has leased these.
             elif stay or (self._limit is NO_LIMIT and poller.slot_opens_soon()):
                 is_woken = poller.rest(until, stop, other_due=shares.next_due, ends=self._repair.is_due)
             else:
-                break  # nothing is due
+                break  # Nothing is due.
 
     def _has_work(self, poller: Poller) -> bool:
         return poller.anything_due(clock.now()) or self._rates.is_behind
@@ -244,13 +244,13 @@ class Dispatcher:
         self._unrecorded += self.pool.collect()
         self._unrecorded += [Outcome(task) for task in self.pool.take_back(on_hold_only=True)]
         if not self._unrecorded and not is_woken and not (poller and self._has_work(poller)):
-            return  # nothing to record and nothing due: an idle look takes no write lock
+            return  # An idle look takes no write lock.
         with self.pool.still():
             try:
                 claimed = self._record_and_claim(claiming=poller is not None)
             except BaseException:
                 self._is_lost = True
-                self.pool.take_back()  # send nothing that could not be recorded
+                self.pool.take_back()  # Nothing is sent that could not be recorded.
                 raise
             self._unrecorded = []
             self._rates.committed()
@@ -286,11 +286,11 @@ class Dispatcher:
         """Lease what is due, as much as the lanes have room for, and make tasks of it."""
         now = clock.now()
         self._ticks += 1
-        token = f"{self._name}.{self._ticks}"  # an outcome counts while its row still carries the token
+        token = f"{self._name}.{self._ticks}"  # An outcome counts while its row still has it.
         self.pool.hold_all_but(lanes.open_ids(connection, now))
         found = self._receivers.readable(connection, lanes.open_with_due(connection, now), now)
         webhooks = self._limit.choose(found)
-        first = self._ticks % len(webhooks) if webhooks else 0  # each webhook is served first in turn
+        first = self._ticks % len(webhooks) if webhooks else 0  # Each webhook is served first in turn.
         webhooks = [*webhooks[first:], *webhooks[:first]]
         rooms = self.pool.rooms([row.id for row in webhooks])
         budgets = self._rates.open(connection, [row.id for row in webhooks if row.rate])
@@ -316,15 +316,15 @@ class Dispatcher:
 
     def _most(self, row: Row[Any], room: int, budget: Budget | None) -> int:
         """Return how many rows of a webhook to claim, if its lane has that much room."""
-        if row.rate:  # what would wait in the lane would use its slot late
+        if row.rate:  # What would wait in the lane would use its slot late.
             room = min(room, budget.log.room, self.pool.startable(row.id)) if budget else 0
-        is_probe = row.unreachable_in_a_row >= retry_policy.PAUSE_AFTER  # its pause has ended: try it once
+        is_probe = row.unreachable_in_a_row >= retry_policy.PAUSE_AFTER  # Its pause has ended: try it once.
         return min(1, room) if is_probe else room
 
     def _drop_erased(self) -> None:
         """Drop claimed deliveries whose comment was deleted for good meanwhile."""
         if not self.pool.busy or time.monotonic() < self._look_for_erased_at:
-            return  # nothing is claimed, or the last look is recent
+            return  # Nothing is claimed, or the last look is recent.
         self._look_for_erased_at = time.monotonic() + ERASURE_LOOK
         with database.read(self._engine) as connection:
             erased = erasure.lately(connection, clock.now() - self._lease - claims.CLOCK_SKEW)

@@ -22,7 +22,7 @@ from guestbook.storage.comment_fields import COMMENT_FIELDS, PUBLIC_FIELDS
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.storage.models.delivery import DISABLED_REASONS
 
-SAMPLE_BOOK = "https://book.example"  # the address of the book in samples
+SAMPLE_BOOK = "https://book.example"  # The address of the book in samples.
 SAMPLE_TIME = datetime(2026, 1, 31, 23, 59, 59, 123_000, UTC)
 SAMPLE_TIME_TEXT = clock.to_text(SAMPLE_TIME)
 
@@ -33,7 +33,7 @@ class DataPart:
 
     schema: Schema
     sample: Any
-    type_name: str | None = None  # of the type that programs make of an object
+    type_name: str | None = None  # Programs make a type of this name.
     is_optional: bool = False
 
     def titled(self) -> Schema:
@@ -117,7 +117,7 @@ def _object(description: str, fields: Schema, optional: tuple[str, ...] = ()) ->
     return described(answer(fields, optional=optional), description)
 
 
-PUBLIC_COMMENT_FIELDS: Schema = {  # also of the API
+PUBLIC_COMMENT_FIELDS: Schema = {  # The API has them too.
     "id": described(ID, "Its id."),
     **{
         name: described(
@@ -294,15 +294,15 @@ DISABLED_PART = _webhook(
     "DisabledWebhook",
     "The other webhook.",
     one_of(
-        *(one for one in DISABLED_REASONS if one != "by_hand"),  # the owner knows of that
+        *(one for one in DISABLED_REASONS if one != "by_hand"),  # The owner knows of that.
         description="It has failed for days, or its receiver is gone.",
     ),
     "failing",
 )
 
 
-ABOUT_COMMENT = {"comment": COMMENT_PART, "sequence": SEQUENCE_PART}  # what all events about a comment have
-BOOK = {"guestbook": GUESTBOOK_PART}  # what every event has
+ABOUT_COMMENT = {"comment": COMMENT_PART, "sequence": SEQUENCE_PART}  # All events about a comment have these.
+BOOK = {"guestbook": GUESTBOOK_PART}  # Every event has it.
 
 EVENTS: dict[str, EventType] = {
     event.name: event

@@ -26,7 +26,7 @@ class Result(Protocol):
     """What a lane needs to know of an attempt."""
 
     unreachable: bool
-    host_limit: str | None  # the limit of this host that stopped the request
+    host_limit: str | None  # This limit of the host stopped the request.
 
     @property
     def ok(self) -> bool:
@@ -52,12 +52,12 @@ class Lane(Generic[T]):
     cap: int = START_CAP  # requests at once
     in_flight: int = 0
     unreachable: int = 0  # requests in a row that failed to connect or timed out
-    answered_before: bool = False  # an attempt was answered in an earlier pass
-    proven: bool = False  # the last attempt was answered in this pass, so the next will probably not hang
-    on_hold: bool = False  # nothing is started
-    hold_is_stored: bool = False  # the database has the reason too, so that claims respect it
+    answered_before: bool = False  # An attempt was answered in an earlier pass.
+    proven: bool = False  # The last attempt in this pass was answered.
+    on_hold: bool = False  # Nothing is started.
+    hold_is_stored: bool = False  # The database has the reason too, so claims respect it.
     listed_in: Optional["Lanes[T]"] = field(default=None, repr=False)  # the list of `ReadyLanes`
-    finished: int = 0  # since the last claim
+    finished: int = 0  # So many ended since the last claim.
     window: int = START_WINDOW  # rows claimed ahead
 
     @classmethod
@@ -79,7 +79,7 @@ class Lane(Generic[T]):
         """Learn from a result before the database does: a bad webhook must not cost a second time-out."""
         self.in_flight -= 1
         if result.host_limit:
-            return  # this host stopped the request, which says nothing about the webhook
+            return  # That says nothing about the webhook.
         self.finished += 1
         self.cap = min(self.cap + 1, cap_limit) if result.ok else 1
         if result.answered:
@@ -106,14 +106,14 @@ class Lane(Generic[T]):
                                                |########### 150 wait ###########|..room 66....|  claim none
         """
         if self.on_hold and not self.hold_is_stored:
-            return 0  # a claim would still find rows: the database does not know of the hold yet
+            return 0  # The database does not know of the hold yet.
         self.window = min(max(2 * self.finished + 2 * self.cap, self.window // 2), MAX_WINDOW)
         self.finished = 0
         room = self.window - len(self.tasks)
         return room if room >= self.window // 2 else 0
 
 
-Lanes = OrderedDict[Lane[T], None]  # in the order of their turns; any of them leaves in constant time
+Lanes = OrderedDict[Lane[T], None]  # In the order of their turns; any leaves in constant time.
 
 
 class ReadyLanes(Generic[T]):
@@ -148,7 +148,7 @@ class ReadyLanes(Generic[T]):
         while (turn := self._turn(threads)) is not None:
             lane, _ = turn.popitem(last=turn is self._untried)
             lane.listed_in = None
-            if lane.may_start():  # else it was held, or its tasks were taken back
+            if lane.may_start():  # Else it was held, or its tasks were taken back.
                 task = lane.tasks.popleft()
                 lane.in_flight += 1
                 self._unproven += not lane.proven
@@ -223,7 +223,7 @@ def open_among(connection: Connection, webhook_ids: Collection[str], now: dateti
 _NOW: Any = bindparam("now", type_=UtcTime)
 _OPEN = select(Webhook.id).where(Webhook.open_at(_NOW))
 # Whether the receiver has answered before: the newest delivery that has ended tells, for nearly all webhooks.
-_BY_DUE = "FORCE INDEX (deliveries_by_due)"  # MariaDB would read the newest rows of all webhooks
+_BY_DUE = "FORCE INDEX (deliveries_by_due)"  # Else MariaDB reads those of all webhooks.
 _ANSWERED_BEFORE = (
     select(Delivery.last_status_code.is_not(None))
     .where(Delivery.webhook_id == Webhook.id, Delivery.due_at.is_(None))

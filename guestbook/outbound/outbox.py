@@ -31,7 +31,7 @@ class BodyInput(NamedTuple):
     format: str
     url: str  # "" if the format does not use it
     template: str | None
-    for_owner: bool = False  # with a link to moderate a held comment, and the note
+    for_owner: bool = False  # With a link to moderate a held comment, and the note.
 
 
 class NewEvent(NamedTuple):
@@ -86,7 +86,7 @@ def _rendered(format_name: str, given: FormatInput, due_at: datetime) -> dict[st
     """Return the columns of a delivery that is due, or has failed because its format could make no body."""
     try:
         return _waiting(formats.render(format_name, given), due_at)
-    except Exception as error:  # a mistake in a format must not cost the visitor's comment
+    except Exception as error:  # A mistake in a format must not cost the visitor's comment.
         return _failed(format_name, given, error)
 
 

@@ -16,10 +16,10 @@ from guestbook.queue import claims
 from guestbook.settings import Settings
 from guestbook.storage.models import Pass, Webhook
 
-DISABLE_AFTER = 10  # failures in a row …
-DISABLE_AFTER_TIME = timedelta(days=5)  # … with no success in between
+# So many failures in a row, over so long a time, disable a webhook.
+DISABLE_AFTER, DISABLE_AFTER_TIME = 10, timedelta(days=5)
 HEALTH_EVENTS = ("webhook.failing", "webhook.recovered")
-LONGEST_GAP = timedelta(hours=30)  # between the starts of two passes; the longest last a day
+LONGEST_GAP = timedelta(hours=30)  # The longest passes last a day.
 
 
 def record_health(
@@ -40,7 +40,7 @@ def record_health(
     if not bad:
         return lines
     query = select(Webhook).where(Webhook.id.in_(bad)).order_by(Webhook.id)
-    query = query.options(defer(Webhook.headers))  # unreadable ones must fail the attempt, not the pass
+    query = query.options(defer(Webhook.headers))  # Unreadable ones must fail the attempt, not the pass.
     with Session(connection, join_transaction_mode="rollback_only") as session:
         # Lock as an UPDATE does: PostgreSQL's stronger lock would stop visitors, whose rows name the webhook.
         for webhook in session.scalars(query.with_for_update(key_share=True)):

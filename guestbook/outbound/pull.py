@@ -30,9 +30,9 @@ from guestbook.queue import claims
 from guestbook.settings import Settings
 from guestbook.storage.models import DELIVERIES, IS_NEXT, Webhook
 
-PULL_LEASE = timedelta(seconds=60)  # in which a receiver commits what it took
-MOST_TAKEN = 20  # deliveries at once
-_TAKER_AT = 16  # characters of a token before those of the taker: the time
+PULL_LEASE = timedelta(seconds=60)  # A receiver commits what it took within this time.
+MOST_TAKEN = 20  # So many deliveries are taken at once.
+_TAKER_AT = 16  # A token begins with so many characters of the time.
 CANNOT_SIGN = "The book cannot decrypt this webhook's secrets, so nothing can be signed. Run doctor there."
 NOT_PULLED = "The book sends to this webhook. Only a webhook with the URL pull: can be fetched from."
 
@@ -139,7 +139,7 @@ def _taker_part(taker: str) -> str:
 def _taken(row: Row[Any], webhook: Webhook, agent: str, now: datetime) -> Taken:
     task, timestamp = _task(row, webhook, ""), int(now.timestamp())
     headers = webhook_signatures.plain_headers(task, agent, timestamp)
-    if not task.receiver.error:  # somebody garbled the secret by hand: then nothing can be signed
+    if not task.receiver.error:  # Else somebody garbled the secret by hand.
         headers |= webhook_signatures.signature_headers(task, timestamp)
     return Taken(row.id, row.event, task.body.decode(), headers)
 

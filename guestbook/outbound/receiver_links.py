@@ -85,4 +85,4 @@ def webhook_moves(session: Session, webhook: Webhook, url: str, format_name: str
 def _has_other_readers(webhook: Webhook, url: str, format_name: str) -> bool:
     if format_name != webhook.format or not webhook_urls.is_same_host(webhook.url, url):
         return True
-    return url != webhook.url and chat_urls.is_known(url)  # on one host each URL leads to other people
+    return url != webhook.url and chat_urls.is_known(url)  # There each URL leads to other people.

@@ -36,7 +36,7 @@ class MailSender:
 
     server: "SmtpServer | None"
     mail_from: str | None
-    host: str  # of the book, for ids of messages
+    host: str  # Ids of messages end with the book's host.
 
     @classmethod
     def of(cls, settings: Settings, *, threads: bool = True) -> "MailSender":
@@ -46,7 +46,7 @@ class MailSender:
 
     def message(self, task: DeliveryTask) -> EmailMessage:
         """Return the message. A repeat has the same Message-ID, so a mail program can drop it."""
-        import email.policy  # here: most books send no mail, and it takes 0.7 MB
+        import email.policy  # Most books send no mail, and it takes 0.7 MB.
 
         subject, text = _written(task)
         message = EmailMessage(policy=email.policy.SMTP)
@@ -88,7 +88,7 @@ def _written(task: DeliveryTask) -> tuple[str, str]:
     return " ".join(printable(subject).split()), text
 
 
-INCOMPLETE = {"body_timeout": "timeout", "body_broken": "connection_lost"}  # by note: the reason word
+INCOMPLETE = {"body_timeout": "timeout", "body_broken": "connection_lost"}
 NO_ENDPOINT = "The website takes no webmentions, so nothing was sent."
 
 
@@ -122,7 +122,7 @@ class MentionSender:
             return page.answer
         endpoint = self._endpoint(page.url, page.answer)
         if endpoint is None:
-            if page.answer.note in INCOMPLETE:  # what is missing may name one
+            if page.answer.note in INCOMPLETE:  # What is missing may name one.
                 raise TransportError(INCOMPLETE[page.answer.note], sent=True)
             raise NoEndpoint(page.answer.status)
         form = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -133,7 +133,7 @@ class MentionSender:
     def _endpoint(self, url: str, answer: ReceiverAnswer) -> str | None:
         try:
             page = page_content.read(url, answer.headers, answer.body, PAGE_LIMIT)
-        except PackedWrongly:  # its headers can be read all the same
+        except PackedWrongly:  # Its headers can be read all the same.
             page = page_content.WebPage(url, "text/plain", answer.headers.get("link", ""), "")
         found = page_content.endpoint(page)
         return urldefrag(found).url if found else None
@@ -178,23 +178,23 @@ class Sender:
         """Send one delivery once. Never raises: whatever goes wrong is this delivery's outcome."""
         try:
             return self._attempt(task)
-        except MemoryError:  # before the request, or for the words about it: give the delivery back
+        except MemoryError:  # It is given back.
             return Outcome(task, host_limit=own_process.MEMORY_LIMIT)
 
     def _attempt(self, task: DeliveryTask) -> Outcome:
         seconds = self._limit.left(self._timeout)
         if not seconds or _lease_left(task) < seconds + MARGIN:
-            return Outcome(task)  # the pass or the lease could end before the request does: give it back
+            return Outcome(task)  # The pass or the lease could end before the request.
         if task.receiver.is_locked:
-            return Outcome(task)  # nothing is ever sent unsigned: it waits for the right secret key
+            return Outcome(task)  # Nothing is ever sent unsigned: it waits.
         started_at, start = clock.now(), time.monotonic()
         if task.slot and not task.slot.begin():
-            return Outcome(task)  # so late, the attempt could exceed the webhook's rate limit
+            return Outcome(task)  # So late, it could exceed the webhook's rate limit.
         outcome = Outcome(task, started_at)
         try:
             self._post(task, outcome, seconds)
         except TransportError as error:
-            if error.is_ours and not (error.limit and error.sent):  # nothing was sent: give the delivery back
+            if error.is_ours and not (error.limit and error.sent):  # Nothing was sent.
                 is_local_error = error.limit is None
                 return Outcome(task, error=str(error), is_local_error=is_local_error, host_limit=error.limit)
             outcome.error, outcome.unreachable = self._why(task, error, seconds), error.unreachable
@@ -203,12 +203,12 @@ class Sender:
             outcome.host_limit = error.limit
         except MemoryError:
             if outcome.status_code is None:
-                raise  # no answer was read
+                raise  # No answer was read.
             outcome.host_limit = own_process.MEMORY_LIMIT
-        except Exception as error:  # a mistake in our code or in the row must not end the thread
+        except Exception as error:  # A mistake of ours must not end the thread.
             outcome.error = f"The request could not be made ({type(error).__name__})."
         outcome.milliseconds = round((time.monotonic() - start) * 1000)
-        return outcome  # sent, with an answer or with the reason why there is none
+        return outcome
 
     def _why(self, task: DeliveryTask, error: TransportError, seconds: float) -> str:
         """Return why there is no answer, and note whether the end of the pass is to blame."""
@@ -285,5 +285,5 @@ def _as_text(body: bytes, *, is_cut: bool) -> str:
             return body.decode()
         except UnicodeDecodeError as error:
             if error.reason == "unexpected end of data" and is_cut:
-                return body[: error.start].decode()  # within a character
+                return body[: error.start].decode()  # The cut is within a character.
     return f"(binary, {len(body)} bytes, begins {body[:64].hex(' ')})"

@@ -23,10 +23,10 @@ LEAST_TIME = 0.2  # seconds: with less left, no attempt begins
 class TimeLimit:
     """When a pass must be over, and which webhooks are known to be slow."""
 
-    until: float = math.inf  # on the monotonic clock; an attempt that still runs then is cut
-    slow: frozenset[str] = frozenset()  # ids of webhooks whose attempts were cut lately
-    skips_slow: bool = False  # nothing is sent to those
-    cut: set[str] = field(default_factory=set)  # ids of webhooks whose attempts this pass has cut
+    until: float = math.inf  # On the monotonic clock; what still runs then is cut.
+    slow: frozenset[str] = frozenset()  # Their attempts were cut lately.
+    skips_slow: bool = False  # Nothing is sent to those.
+    cut: set[str] = field(default_factory=set)  # This pass has cut their attempts.
 
     @property
     def skipped(self) -> frozenset[str]:
@@ -58,7 +58,7 @@ WEBHOOKS: Table = Webhook.__table__
 class Slot:
     """The permission for one attempt. A sender thread uses it."""
 
-    entry: int  # of the sliding log
+    entry: int  # Its entry in the sliding log.
     claimed: float  # on the monotonic clock, just before `at`
     at: float  # the time of the claim by the database, in seconds since 1970
     begun: float | None = None  # by the database's clock
@@ -84,10 +84,10 @@ class Budget:
     """What one webhook may have in this claim. Its row is locked."""
 
     log: SlidingLog
-    stored: str | None  # the log as it is in the row
+    stored: str | None  # The row has the log like this.
     claimed: float
     at: float
-    slots: list[Slot] = field(default_factory=list)  # those whose entries are still to be corrected
+    slots: list[Slot] = field(default_factory=list)  # Their entries are still to be corrected.
 
     def take(self, number: int) -> list[Slot]:
         """Take so many slots, at most the log's room."""
@@ -101,8 +101,8 @@ class RateLimiter:
     """One for a pass or for all threads of a worker; one thread at a time makes claims."""
 
     def __init__(self) -> None:
-        self._slots: dict[str, list[Slot]] = {}  # by webhook
-        self._changed: dict[str, list[Slot]] = {}  # in the transaction that is open
+        self._slots: dict[str, list[Slot]] = {}  # By webhook.
+        self._changed: dict[str, list[Slot]] = {}  # The open transaction has these.
 
     def open(self, connection: Connection, webhook_ids: Collection[str]) -> dict[str, Budget]:
         """Lock the rows of these limited webhooks, and return the budgets of those that nobody else has."""

@@ -14,7 +14,7 @@ from guestbook.storage import audit_log
 from guestbook.storage.models import Webhook
 from guestbook.storage.models.delivery import OLD_SECRET_SIGNS_FOR, UNSIGNED_FORMATS
 
-GITHUB_HEADERS = ("X-GitHub-Event", "X-GitHub-Delivery", "X-GitHub-Hook-ID")  # beside the signature
+GITHUB_HEADERS = ("X-GitHub-Event", "X-GitHub-Delivery", "X-GitHub-Hook-ID")
 
 
 def user_agent(base_url: str) -> str:
@@ -44,7 +44,7 @@ def signature_headers(task: DeliveryTask, timestamp: int) -> dict[str, str]:
     try:
         signed = signing.standard(receiver.keys, task.event_id, timestamp, body, receiver.seeds)
         hub = {"X-Hub-Signature-256": signing.hub(receiver.secret, body)} if receiver.keys else {}
-    except ValueError as error:  # OpenSSL's way to say that it got no memory
+    except ValueError as error:  # OpenSSL says so that it got no memory.
         raise MemoryError from error
     return {"webhook-signature": signed} | hub
 
@@ -83,7 +83,7 @@ def change(webhook: Webhook, wanted: Mapping[str, Any]) -> None:
     webhook.send_github_headers(github_headers)
     if key and webhook.signing_key is None:
         webhook.signing_key = key
-    elif key and key != webhook.signing_key:  # the one before signs beside it for a while
+    elif key and key != webhook.signing_key:  # The one before signs beside it for a while.
         webhook.rotate_key(clock.now(), key=key)
     if sign_with != webhook.sign_with:
         try:

@@ -61,7 +61,7 @@ def warnings(url: str, settings: Settings) -> list[str]:
     It looks up the host, which may take two seconds, so no transaction may be open.
     """
     if settings.outbound_proxy or validate.is_mailto(url) or url in WITHOUT_NETWORK:
-        return []  # the proxy looks up the host, perhaps in another network
+        return []  # The proxy looks up the host, perhaps in another network.
     warning = transport.private_address_warning(url, settings.allow_networks)
     return [warning] if warning else []
 
@@ -91,7 +91,7 @@ def _destination(url: str, settings: Settings) -> str:
         if validate.is_mailto(url):
             return _mailto(url, settings)
         if word := _without_network(url):
-            return word  # each website is checked when something is sent to it; nothing is sent to a listener
+            return word  # Websites are checked with each mention.
     except ValueError as error:
         raise Refused(str(error), field="url") from None
     return web_destination(url, settings)

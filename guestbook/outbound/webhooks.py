@@ -31,7 +31,7 @@ from guestbook.storage import audit_log, preferences, row_changes
 from guestbook.storage.models import DELIVERIES, Attempt, Delivery, Webhook
 from guestbook.storage.models.delivery import UNSIGNED_FORMATS, Template
 
-WITHOUT_HEADERS = {**UNSIGNED_FORMATS, PULL_URL: "A fetched message"}  # formats, and this URL
+WITHOUT_HEADERS = {**UNSIGNED_FORMATS, PULL_URL: "A fetched message"}  # These carry none.
 NO_PULL_RATE = "Its receiver fetches the messages at its own speed: remove the rate limit."
 
 
@@ -142,7 +142,7 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     if links is not None:
         webhook.send_moderation_links(links)
     if values.get("rate", webhook.rate) != webhook.rate:
-        webhook.next_slot_at = None  # the next claim counts from zero
+        webhook.next_slot_at = None  # The next claim counts from zero.
     for name, value in values.items():
         setattr(webhook, name, value)
     row_changes.refuse_taken_name(session, webhook)
@@ -250,7 +250,7 @@ class PayloadPreview:
 
     format: str
     event: str
-    is_real: bool  # made from a comment in the book, not from sample data
+    is_real: bool  # It is made from a comment in the book, not from sample data.
     body: str = ""  # indented JSON
     error: str = ""
 

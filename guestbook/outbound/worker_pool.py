@@ -20,7 +20,7 @@ from guestbook.lib import own_process
 from guestbook.outbound.lanes import START_CAP, START_WINDOW, Lane, ReadyLanes, Result, T
 
 MEASURE_INTERVAL = 0.01  # seconds between two measurements, at least
-CORE_IS_FULL = 0.85  # of a core; beyond that, more threads only pass Python's global lock around
+CORE_IS_FULL = 0.85  # Beyond that share of a core, more threads only wait for Python's global lock.
 FIRST_THREADS = 8
 
 
@@ -35,7 +35,7 @@ class CoreUsage:
         now, used = time.monotonic(), time.process_time()
         measured_at, used_then = self._measured
         if now - measured_at < MEASURE_INTERVAL:
-            return False  # too soon to say
+            return False  # It is too soon to say.
         self._measured = now, used
         return used - used_then < CORE_IS_FULL * (now - measured_at)
 
@@ -54,8 +54,8 @@ class CoreUsage:
 
 
 MAX_QUEUED = 1536  # rows claimed ahead for all webhooks
-KEPT_FOR_PROVEN = MAX_QUEUED // 4  # of them, so that lanes that hang leave room for the others
-MAX_UNRECORDED = 384  # sent and not yet recorded: a kill can make us send so many twice
+KEPT_FOR_PROVEN = MAX_QUEUED // 4  # Lanes that hang leave so much room for the others.
+MAX_UNRECORDED = 384  # A kill can make us send so many a second time.
 
 R = TypeVar("R", bound=Result)
 
@@ -71,12 +71,12 @@ class WorkerPool(Generic[T, R]):
         self._most_unrecorded = self._full_at = unrecorded
         self.most_claimed = MAX_QUEUED
         self._wished = size
-        self.size = size  # as many of them as the host allows
-        self.threads = 0  # that run
-        self.was_short = False  # tasks had to wait for threads that the host does not allow
-        self.was_refused = False  # the host refused to start a thread
+        self.size = size  # The host allows so many.
+        self.threads = 0  # So many run.
+        self.was_short = False  # Tasks had to wait for threads that the host does not allow.
+        self.was_refused = False  # The host refused to start a thread.
         self._lanes: dict[str, Lane[T]] = {}
-        self._ready: ReadyLanes[T] = ReadyLanes()  # those with a task to start
+        self._ready: ReadyLanes[T] = ReadyLanes()  # They have a task to start.
         self._results: list[R] = []
         self._lock = threading.Lock()
         self._has_work = threading.Condition(self._lock)
@@ -89,7 +89,7 @@ class WorkerPool(Generic[T, R]):
         """Use no more threads than that."""
         with self._lock:
             self.size = min(self.size, size)
-            self._has_work.notify(self.threads)  # surplus threads end
+            self._has_work.notify(self.threads)  # Surplus threads end.
 
     def allow(self, size: int) -> None:
         """Use up to so many threads again, after faults of this host."""
@@ -111,7 +111,7 @@ class WorkerPool(Generic[T, R]):
             lane = self._lanes.get(key)
             if lane is None:
                 lane = self._lanes[key] = Lane.opened(self._cap_limit(), unreachable, answered_before)
-            if lane.on_hold and lane.hold_is_stored:  # tasks were claimed all the same: the pause is over
+            if lane.on_hold and lane.hold_is_stored:  # Tasks were claimed, so the pause is over.
                 self._ready.reopen(lane, unreachable)
             before = len(lane.tasks)
             lane.tasks.extend(tasks)
@@ -223,7 +223,7 @@ class WorkerPool(Generic[T, R]):
         with self._lock:
             return bool(self._in_flight or self._results)
 
-    def _is_full(self) -> bool:  # outcomes must be recorded before more may start
+    def _is_full(self) -> bool:  # Outcomes must be recorded before more may start.
         return self._in_flight + len(self._results) >= self._full_at
 
     def _is_sending(self) -> bool:
@@ -231,7 +231,7 @@ class WorkerPool(Generic[T, R]):
         return is_busy and not self._is_full()
 
     def _cap_limit(self) -> int:
-        return max(1, self.size // 4)  # threads that one webhook may have at once
+        return max(1, self.size // 4)  # One webhook may have so many threads at once.
 
     def _start_threads(self) -> None:
         """Start as many threads as help and as the host allows."""
@@ -240,7 +240,7 @@ class WorkerPool(Generic[T, R]):
         self.was_short |= wanted > self.size - self.threads
         for _ in range(min(wanted, self.size - self.threads)):
             if not own_process.start_thread(self._run, f"sender-{self.threads + 1}"):
-                self.size = self.threads  # the host allows no more; fewer threads do the work too
+                self.size = self.threads  # Fewer threads do the work too.
                 self.was_refused = self.was_short = True
                 break
             self.threads += 1
@@ -264,14 +264,14 @@ class WorkerPool(Generic[T, R]):
                 self._has_work.wait()
                 self._idle -= 1
             self.threads -= 1
-            self._has_work.notify()  # this thread may have been woken for a task
-            return None  # the host allows fewer threads than run
+            self._has_work.notify()  # This thread may have been woken for a task.
+            return None  # The host allows fewer threads than run.
 
     def _hand_in(self, lane: Lane[T], result: R) -> None:
         self._results.append(result)
         self._ready.note(lane, result, self._cap_limit())
         self._in_flight -= 1
-        if result.host_limit:  # use one thread fewer; the task, which was not sent, is tried again with that
+        if result.host_limit:  # One thread fewer tries it again.
             self.size = min(self.size, self.threads) - 1
             self.was_short = True
         if len(self._results) == 1 or not self._in_flight or self._is_full():
@@ -280,13 +280,13 @@ class WorkerPool(Generic[T, R]):
     def _take(self) -> tuple[Lane[T], T] | None:
         """Take the next task, if one may start."""
         if self._is_still or self._is_full():
-            return None  # a transaction is under way, or comes first
+            return None  # A transaction is under way, or comes first.
         taken = self._ready.start(self.size)
         if taken is not None:
             self._in_flight += 1
             self._queued -= 1
             if self._idle and self._ready.has_turn(self.size):
-                self._has_work.notify()  # one thread wakes the next while there is work
+                self._has_work.notify()  # One thread wakes the next while there is work.
             if self._is_full():
                 self._has_results.notify()
         return taken
@@ -297,7 +297,7 @@ class SingleWorker(WorkerPool[T, R]):
 
     def __init__(self, work: Callable[[T], R]) -> None:
         super().__init__(work, 1)
-        self.threads = 1  # the caller's
+        self.threads = 1  # It is the caller's.
 
     def wait(self, seconds: float) -> None:
         """Do a task if there is one, and begin others for so many seconds."""

@@ -19,7 +19,7 @@ _LAST_END = (
     select(Pass.finished_at).where(Pass.finished_at <= _LOOKED_AT).order_by(Pass.started_at.desc()).limit(1)
 )
 _DUE = select(FIRST_DUE).where(Webhook.open_at(_LOOKED_AT), FIRST_DUE <= _LOOKED_AT)
-CRON_OVERDUE_AFTER = timedelta(minutes=15)  # the slowest cron that hosts offer
+CRON_OVERDUE_AFTER = timedelta(minutes=15)  # The slowest cron that hosts offer comes so often.
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def _age(moment: datetime | None, now: datetime) -> float | None:
     return None if moment is None else max(0.0, (now - moment).total_seconds())
 
 
-GOOD_WORDS = ("well", "running")  # of a status of cron that sends the deliveries
+GOOD_WORDS = ("well", "running")  # With these, cron sends the deliveries.
 ADVICE = {
     "never": "Give cron this line (crontab -e), and it comes every minute.",
     "late": "See whether your crontab has this line (crontab -l), and whether cron has sent you a mail.",
@@ -102,7 +102,7 @@ class CronStatus:
     word: str  # well, running, late or never
     sentence: str
     advice: str | None = None
-    has_line: bool = True  # the advice goes with a line for the crontab
+    has_line: bool = True  # The advice goes with a line for the crontab.
 
 
 def in_words(session: Session, now: datetime, *, after_requests: bool = False) -> CronStatus:

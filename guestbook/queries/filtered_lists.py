@@ -32,13 +32,13 @@ from guestbook.storage.models import (
     Webhook,
 )
 
-SCANNED_ROWS = 5000  # rows that one page looks at
-SCANNED_PAYLOADS = 500  # rows of the inbox whose payloads it looks at: each may hold a megabyte
+SCANNED_ROWS = 5000  # One page looks at so many rows.
+SCANNED_PAYLOADS = 500  # Each payload in the inbox may hold a megabyte.
 SEARCHED = [getattr(Comment, name) for name in COMMENT_FIELDS]
-LETTERS, WORDS = 200, 10  # of a search that are looked for; each word costs a look at every row
+LETTERS, WORDS = 200, 10  # A search is cut there: each word costs a look at every row.
 
 M = TypeVar("M")
-L = TypeVar("L", AuditEntry, Comment, Delivery, InboundEvent)  # rows of lists
+L = TypeVar("L", AuditEntry, Comment, Delivery, InboundEvent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class RowPage(Generic[M]):
     """Some rows, newest first, and where the next page goes on."""
 
     rows: list[M]
-    older: str | None  # the id before which there may be more; None at the end
-    looked_to: datetime | None = None  # how far back it looked, where that is why the page is not full
+    older: str | None  # Before this id there may be more; None at the end.
+    looked_to: datetime | None = None  # It looked back so far, if that is why the page is not full.
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class QueueFilter(ABC):
     event: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    text: str | None = None  # in the payload, or in what became of it
+    text: str | None = None  # It is looked for in the payload and in what became of it.
     model: ClassVar[type[Delivery] | type[InboundEvent]]
 
     def fast(self) -> ColumnElement[bool]:
@@ -88,7 +88,7 @@ class QueueFilter(ABC):
         self, owner: InstrumentedAttribute[str], owner_id: str | None
     ) -> list[ColumnElement[bool]]:
         of_owner = [owner == owner_id] if owner_id else []
-        if self.status == "processed" and owner_id:  # failed and waiting ones are few, these are not
+        if self.status == "processed" and owner_id:  # There are many of these.
             return [*of_owner, self.model.status == self.status]
         if self.status is None:
             return of_owner
@@ -112,7 +112,7 @@ class Deliveries(QueueFilter):
         if self.event:
             yield Delivery.event == self.event
         if self.text:
-            escaped = json.dumps(self.text, ensure_ascii=False)[1:-1]  # as a word stands in the payload
+            escaped = json.dumps(self.text, ensure_ascii=False)[1:-1]  # It stands so in the payload.
             said = _has(self.text, Delivery.payload, Delivery.last_error)
             yield said | _has(escaped, Delivery.payload)
 
@@ -123,12 +123,12 @@ class InboundEvents(QueueFilter):
 
     source_id: str | None = None
     external_id: str | None = None
-    sender: str | None = None  # or a part of it
+    sender: str | None = None  # A part of it is enough.
     model = InboundEvent
 
     def _indexed(self) -> list[ColumnElement[bool]]:
         conditions = self._by_status_and_owner(InboundEvent.source_id, self.source_id)
-        if self.external_id:  # the index has the sources first, and there are few of them
+        if self.external_id:  # The index has the sources first, and there are few of them.
             every = InboundEvent.source_id.in_(select(Source.id))
             conditions.insert(0, every & (InboundEvent.external_id == self.external_id))
         return conditions
@@ -149,7 +149,7 @@ class AuditFilter:
     """Which entries of the audit log; None is all."""
 
     action: str | None = None
-    actor: str | None = None  # its kind
+    actor: str | None = None  # The kind of the actor.
     since: datetime | None = None
     until: datetime | None = None
 
@@ -187,7 +187,7 @@ def comments(
         query = query.where(Comment.status == status)
     if after:
         query = query.where(Comment.id > after)
-    wanted = clean_line((words or "")[:LETTERS]).split()[:WORDS]  # cleaned, for PostgreSQL refuses a NUL
+    wanted = clean_line((words or "")[:LETTERS]).split()[:WORDS]  # PostgreSQL refuses a NUL.
     slow = [_has(word, *SEARCHED) for word in wanted]
     return _page(session, Comment, query, slow, before, limit)
 
@@ -266,7 +266,7 @@ def row_page(
     if before:
         query = query.where(model.id < before)
     if issubclass(model, BinRequest):
-        query = query.options(defer(model.headers), defer(model.body))  # they may be 300 kB each
+        query = query.options(defer(model.headers), defer(model.body))  # They may be 300 kB each.
     rows = list(session.scalars(query.limit(limit + 1)))
     return RowPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 

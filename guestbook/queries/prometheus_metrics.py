@@ -21,8 +21,8 @@ from guestbook.storage.models.delivery import QUEUE_STATUSES, TIME_BOUNDS
 
 PREFIX = "guestbook_"
 Labels = tuple[tuple[str, str], ...]
-STATES = ("well", "failing", "paused", "disabled")  # of a webhook
-OUTCOMES = ("processed", "retried", "failed")  # of an attempt, for its delivery
+STATES = ("well", "failing", "paused", "disabled")  # A webhook is in one of these.
+OUTCOMES = ("processed", "retried", "failed")  # An attempt has one of these for its delivery.
 COUNTING_ENDS = f"Counting stops at {COUNT_LIMIT + 1}."
 
 

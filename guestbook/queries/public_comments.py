@@ -18,9 +18,9 @@ class PublicComment(NamedTuple):
     website: str | None
     message: str
     reply: str | None
-    origin: str | None  # the name of where it came from
+    origin: str | None  # The name of where it came from.
     origin_url: str | None
-    number: int | None  # its place in the order of signing
+    number: int | None  # Its place in the order of signing.
     place: str | None
 
 
@@ -28,7 +28,7 @@ class PublicPage(NamedTuple):
     """Some comments, newest first, and where the next page goes on."""
 
     rows: list[PublicComment]
-    older: str | None  # the id before which there are more
+    older: str | None  # Before this id there are more.
 
 
 ELSEWHERE = {

@@ -31,9 +31,9 @@ from guestbook.storage import database, row_changes
 from guestbook.storage.models import Attempt, Comment, Day, Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
 
-COUNT_LIMIT = 10_000  # rows that are counted before it is "more than"
-RECENT = timedelta(days=7)  # in which failed ones are counted by webhook or source,
-FAILED_LIMIT = 500  # so many at the most: no index says whose they are, so each has to be looked up
+COUNT_LIMIT = 10_000  # Beyond so many rows, the count says "more than".
+RECENT = timedelta(days=7)  # Failed ones of this time are counted by webhook or source.
+FAILED_LIMIT = 500  # No index says whose they are, so each is looked up.
 
 M = TypeVar("M", Comment, Delivery, InboundEvent)
 
@@ -43,7 +43,7 @@ class Lately:
     """How many rows failed in the last days, by the id of their webhook or source."""
 
     counts: dict[str, int]
-    cut_at: int | None = None  # so many were too many to count: only the newest are
+    cut_at: int | None = None  # More were too many to count: only the newest are.
 
 
 def count_some(session: Session, condition: ColumnElement[bool], model: type[M]) -> int:
@@ -72,13 +72,13 @@ def failed_lately(session: Session, model: type[Delivery] | type[InboundEvent], 
 
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-HOURS = 24  # bars of the last day; the last one is the hour that is not over yet
-DAYS = 30  # bars of the last month; the last one is today
-RECORDED_DAYS = 31  # finished days that are recorded
-RECORD_AFTER = timedelta(days=5)  # with a day's retries; later ones wait for a disabled webhook
+HOURS = 24  # The last bar is the hour that is not over yet.
+DAYS = 30  # The last bar is today.
+RECORDED_DAYS = 31  # So many finished days are recorded.
+RECORD_AFTER = timedelta(days=5)  # The retries of a day end by then, unless the webhook is disabled.
 KEEP_DAYS = timedelta(days=400)
 
-Span = tuple[datetime, datetime]  # from the first moment to before the second
+Span = tuple[datetime, datetime]  # From the first moment to before the second.
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +120,9 @@ def record_days(engine: Engine, keep_processed_days: int, now: datetime) -> None
     row: the chart shows how the day went, and the list of deliveries how things are now.
     """
     midnights = [_midnight(now) - number * DAY for number in range(RECORDED_DAYS, 0, -1)]
-    with engine.connect() as connection:  # this takes no write lock: mostly there is nothing to record
+    with engine.connect() as connection:  # It takes no write lock: mostly nothing is to be recorded.
         _, bars = _kept_and_counted(connection, midnights)
-    record_after = min(RECORD_AFTER, timedelta(days=keep_processed_days))  # then retention takes its rows
+    record_after = min(RECORD_AFTER, timedelta(days=keep_processed_days))  # Then retention takes its rows.
     for bar in bars:
         if not bar.new or now - (bar.since + DAY) >= record_after:
             row = {"day": _name(bar.since), "processed": bar.processed, "failed": bar.failed}
@@ -131,7 +131,7 @@ def record_days(engine: Engine, keep_processed_days: int, now: datetime) -> None
 
 
 def _record(row: dict[str, object], connection: Connection) -> None:
-    row_changes.insert_missing(connection, Day, **row)  # another pass may have just done it
+    row_changes.insert_missing(connection, Day, **row)  # Another pass may have just done it.
 
 
 def _kept_and_counted(source: Session | Connection, midnights: list[datetime]) -> tuple[list[Bar], list[Bar]]:
@@ -156,7 +156,7 @@ def _count(source: Session | Connection, spans: Sequence[Span]) -> list[Bar]:
     ]
 
 
-@cache  # making the statement takes longest
+@cache  # Making the statement takes longest.
 def _counts(spans: int) -> CompoundSelect[int, str, int]:
     """Return the statement that counts by span and status: each of its parts is a range of an index.
 
@@ -191,9 +191,9 @@ def _name(midnight: datetime) -> str:
     return f"{midnight:%Y-%m-%d}"
 
 
-RATED_ATTEMPTS = 100  # of a webhook
+RATED_ATTEMPTS = 100
 SHOWN_WEBHOOKS = 50
-LATEST_ROWS = 5  # comments, and deliveries given up
+LATEST_ROWS = 5  # So many comments, and deliveries given up, are shown.
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ class WebhookActivity:
     webhook: Webhook
     attempts: int
     successes: int
-    milliseconds: int | None  # the median; None without any attempt
+    milliseconds: int | None  # The median; None without any attempt.
     waiting: int
     due: int
 
@@ -215,17 +215,17 @@ class Overview:
     hours: list[Bar]
     days: list[Bar]
     webhooks: list[WebhookActivity]  # the oldest first
-    has_more: bool  # webhooks than those
+    has_more: bool  # There are more webhooks than those.
     waiting: int
     failed: int
     held: int
-    held_since: datetime | None  # the one that has waited longest
+    held_since: datetime | None  # Since then one waits longest.
     comments: list[Comment]  # published, the newest first
     given_up: list[tuple[Delivery, str]]  # the latest first, with the webhook's name
-    has_comments: bool  # of whatever status
+    has_comments: bool  # Their status does not matter.
     has_sources: bool
-    came_in: int  # and waits for a pass
-    came_in_vain: int  # and failed
+    came_in: int  # So many wait for a pass.
+    came_in_vain: int  # So many failed.
 
 
 def overview(session: Session, now: datetime) -> Overview:
@@ -274,7 +274,7 @@ def _attempts(session: Session, condition: ColumnElement[bool]) -> Sequence[Row[
     return session.execute(query.order_by(Attempt.started_at.desc()).limit(RATED_ATTEMPTS)).all()
 
 
-COUNTED_ATTEMPTS = 5000  # of the latest deliveries, and of their latest attempts
+COUNTED_ATTEMPTS = 5000  # So many of the latest deliveries and attempts count.
 LAST_ATTEMPTS = 100
 
 
@@ -310,10 +310,10 @@ class WebhookAttempts:
 
     day: AttemptTimes
     month: AttemptTimes
-    hours: list[Bar]  # of attempts, the oldest first; the last one is not over yet
+    hours: list[Bar]  # The oldest first; the last one is not over yet.
     days: list[Bar]
     last: list[MadeAttempt]  # the oldest first
-    counted_from: datetime | None  # where the figures begin, if 30 days have too many attempts to count
+    counted_from: datetime | None  # Figures begin there, if 30 days have too many attempts.
 
 
 def attempts_of(session: Session, webhook_id: str, now: datetime) -> WebhookAttempts:
@@ -342,7 +342,7 @@ def _made(session: Session, webhook_id: str, since: datetime) -> tuple[list[Made
     made = [MadeAttempt(*row) for row in session.execute(query.limit(COUNTED_ATTEMPTS))][::-1]
     if not made:
         return [], None
-    oldest = session.scalar(newest.offset(COUNTED_ATTEMPTS - 1).limit(1))  # in the index alone
+    oldest = session.scalar(newest.offset(COUNTED_ATTEMPTS - 1).limit(1))  # The index alone answers.
     starts = [ids.moment_of(oldest)] if oldest else []
     starts += [made[0].started_at] if len(made) == COUNTED_ATTEMPTS else []
     return made, max(starts, default=None)

@@ -45,9 +45,9 @@ from guestbook.storage import new_work
 from guestbook.storage.models import DELIVERIES
 from guestbook.storage.plain_sql import IS_NEXT_SQL
 
-IDS_PER_QUERY = 500  # MariaDB treats a thousand in another way
-OWNERS = {"deliveries": "webhook_id", "inbound_events": "source_id"}  # the columns that say whose a row is
-CLOCK_SKEW = timedelta(seconds=60)  # the clocks of two hosts may differ so much
+IDS_PER_QUERY = 500  # MariaDB treats a thousand in another way.
+OWNERS = {"deliveries": "webhook_id", "inbound_events": "source_id"}  # This column says whose a row is.
+CLOCK_SKEW = timedelta(seconds=60)  # The clocks of two hosts may differ so much.
 
 Rows = Sequence[Row[Any]]
 
@@ -239,7 +239,7 @@ def use_index(query: Select[Any], table: Any, hint: str) -> Select[Any]:
     return query.with_hint(table, hint, "mysql").with_hint(table, hint, "mariadb")
 
 
-ONLY_NEXT = f" AND {IS_NEXT_SQL}"  # for `order`, which may be empty
+ONLY_NEXT = f" AND {IS_NEXT_SQL}"  # This is for `order`, which may be empty.
 CLAIM = (
     "SELECT {columns} FROM {table} WHERE {owner} = :owner AND due_at <= :now{order}"
     " ORDER BY due_at, id LIMIT {limit}{skip}"
@@ -255,7 +255,7 @@ TAKE_OVER = (
     " WHERE id {ids} AND due_at IS NOT NULL"
 )
 EXTEND = "UPDATE {table} {by_id} SET due_at = :until WHERE id {ids} AND claimed_by = :token"
-IN_FLIGHT = (  # by a worker, or given back by one so that they are due soon
+IN_FLIGHT = (  # A worker has them, or gave them back so that they are due soon.
     "SELECT id, claimed_by IS NOT NULL AND due_at > :now AS is_leased FROM {table} {by_id}"
     " WHERE id {ids} AND (claimed_by IS NOT NULL AND due_at > :now OR due_at <= :soon)"
 )
@@ -273,7 +273,7 @@ RELEASE = (
 )
 FAILING = "SELECT id FROM webhooks WHERE id {ids} AND failures_in_a_row > 0"
 
-INSERTED = {  # the columns of a table, with PostgreSQL's types
+INSERTED = {  # These are the columns of a table, with PostgreSQL's types.
     "attempts": {
         "delivery_id": "text",
         "number": "int",
@@ -306,7 +306,7 @@ class Words(NamedTuple):
     skip: str = " FOR UPDATE SKIP LOCKED"
     limit: str = ":limit"
     by_id: str = ""
-    added: str = (  # to the count that is there
+    added: str = (
         " ON CONFLICT (webhook_id, outcome, bound) DO UPDATE SET"
         " number = attempt_counts.number + excluded.number,"
         " milliseconds = attempt_counts.milliseconds + excluded.milliseconds"
@@ -323,10 +323,10 @@ MARIADB = Words(
     " milliseconds = milliseconds + VALUES(milliseconds)",
 )
 DIALECTS = {
-    "sqlite": Words("IN (SELECT value FROM json_each(:ids))", lock="", skip=""),  # it has one writer
+    "sqlite": Words("IN (SELECT value FROM json_each(:ids))", lock="", skip=""),  # It has one writer.
     "postgresql": Words(
         "= ANY(ARRAY(SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))",  # psycopg is slow with arrays
-        limit="(SELECT CAST(:limit AS int))",  # one that it does not know: so it reads no more, to sort it
+        limit="(SELECT CAST(:limit AS int))",  # It does not know this limit, so it does not sort.
     ),
     "mysql": MARIADB,
     "mariadb": MARIADB,
@@ -361,7 +361,7 @@ def insert_rows(connection: Connection, table: str, rows: list[tuple[Any, ...]])
     """Store rows, each in the order of `INSERTED`, with its times and JSON as text. Counts are added up."""
     name = connection.dialect.name
     text = _insertion(name, table)
-    if name == "postgresql":  # it would take longer for one statement each, and psycopg to write arrays
+    if name == "postgresql":  # One statement for each row would take longer.
         connection.exec_driver_sql(text, {"rows": json.dumps(rows, ensure_ascii=False)})
     else:
         connection.exec_driver_sql(text, rows)

@@ -25,7 +25,7 @@ from guestbook.storage.models import (
 Schedule = tuple[float, ...]
 
 CLOCK_SLACK = timedelta(seconds=60)
-NO_TOKEN = "-"  # no token begins like this
+NO_TOKEN = "-"  # No token begins like this.
 REPAIR_INTERVAL = 60.0  # seconds
 
 
@@ -82,13 +82,13 @@ class _LatestTimes:
 
     leased: datetime
     untried: datetime
-    waiting: datetime  # of rows tried before, and of paused webhooks
-    inbound: datetime  # of inbound events that are leased, or were not tried before
+    waiting: datetime  # This is for rows tried before, and for paused webhooks.
+    inbound: datetime  # This is for inbound events that are leased or untried.
 
 
 def _limits(timeout: float, schedule: Schedule, now: datetime, went_back: bool) -> _LatestTimes:
     now += claims.CLOCK_SKEW
-    lease = now + retry_policy.longest_lease(timeout) + claims.CLOCK_SKEW  # leases include it
+    lease = now + retry_policy.longest_lease(timeout) + claims.CLOCK_SKEW  # Leases include it.
     inbound = now + retry_policy.RELAY_LEASE
     if went_back:
         return _LatestTimes(lease, now, now, inbound)
@@ -137,6 +137,6 @@ def _fix(connection: Connection, limits: _LatestTimes, now: datetime, went_back:
         late = (InboundEvent.source_id == source_id) & _too_late_inbound(limits)
         claims.make_due(connection, INBOUND, late, now)
     connection.execute(update(Webhook).where(Webhook.paused_until > limits.waiting).values(paused_until=None))
-    if went_back:  # or each later pass would take the old rows for another jump
+    if went_back:  # Else each later pass would take the old rows for another jump.
         of_host = Pass.host == ids.host_name()
         connection.execute(update(Pass).where(Pass.started_at > now, of_host).values(started_at=now))

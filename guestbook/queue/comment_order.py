@@ -18,7 +18,7 @@ from guestbook.queue import claims
 from guestbook.storage.models import BY_COMMENT, DELIVERIES, IS_BEHIND, Comment, Delivery
 from guestbook.storage.models.comment import KNOWN_STATUSES
 
-END = "comment.deleted"  # nothing earlier about the comment is sent after it
+END = "comment.deleted"  # Nothing earlier about the comment is sent after it.
 
 Pair = tuple[str, str]  # the ids of a comment and of a webhook
 
@@ -122,4 +122,4 @@ def _is_over() -> ColumnElement[bool]:
 
 # Its comment was deleted after it. Only the comment says so if the webhook does not get `comment.deleted`.
 IS_OVER = _is_over()
-IS_ALONE = DELIVERIES.c.comment_id.is_(None) | DELIVERIES.c.sequence.is_(None)  # no other one follows it
+IS_ALONE = DELIVERIES.c.comment_id.is_(None) | DELIVERIES.c.sequence.is_(None)  # No other follows it.

@@ -16,7 +16,7 @@ DELIVERY_ERASED = "The comment was deleted after this, so nothing of it is sent 
 SUPERSEDED = "Superseded by comment.deleted before it was delivered. Nothing more is sent."
 NEVER_SENT = "The comment was deleted for good before this was delivered. Nothing more is sent."
 INBOUND_ERASED = "The comment was deleted for good, and this content with it."
-UNDER_WAY = timedelta(minutes=15)  # no request takes longer
+UNDER_WAY = timedelta(minutes=15)  # No request takes longer.
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ def erase(connection: Connection, comment_id: str, now: datetime, lease: timedel
     _empty_deliveries(connection, rows, now, NEVER_SENT)
     erase_inbound(connection, INBOUND.c.comment_id == comment_id, now)
     if event_ids:
-        ours = INBOUND.c.external_id.in_(event_ids)  # our own webhooks, sent to our own sources
-        every = list(connection.scalars(select(Source.id)))  # the index begins with the source
+        ours = INBOUND.c.external_id.in_(event_ids)  # The book may send to its own sources.
+        every = list(connection.scalars(select(Source.id)))  # The index begins with the source.
         erase_inbound(connection, INBOUND.c.source_id.in_(every) & ours, now)
         connection.execute(delete(BinRequest).where(BinRequest.event_id.in_(event_ids)))
-    last = {row.webhook_id: row.status for row in rows if row.event == END}  # the newest of each
+    last = {row.webhook_id: row.status for row in rows if row.event == END}  # The newest of each counts.
     return ErasureResult(
         under_way=_under_way(rows, now, lease),
         unaware={webhook_id for webhook_id, status in last.items() if status != "processed"},
@@ -77,7 +77,7 @@ def erase_inbound(connection: Connection, which: ColumnElement[bool], now: datet
         "sender": None,
         "error": case((rows.status == "failed", INBOUND_ERASED)),
         "note": case((rows.status == "processed", INBOUND_ERASED)),
-        "unproven_bytes": 0,  # the next pass corrects the source's sum
+        "unproven_bytes": 0,  # The next pass corrects the source's sum.
         "erased_at": now,
     }
     connection.execute(claims.by_id(INBOUND, row_ids).values(erased))
@@ -132,5 +132,5 @@ def _empty_deliveries(connection: Connection, emptied: Sequence[Row[Any]], now: 
     connection.execute(claims.by_id(DELIVERIES, row_ids).where(quotes).values(last_error=why))
     claims.end(connection, DELIVERIES, row_ids, "failed", finished_at=now, last_error=why)
     connection.execute(claims.by_id(DELIVERIES, row_ids).values(payload="", erased_at=now))
-    answers = {"response_headers": None, "response_body": None}  # a receiver may repeat the payload
+    answers = {"response_headers": None, "response_body": None}  # A receiver may repeat the payload.
     connection.execute(update(ATTEMPTS).where(ATTEMPTS.c.delivery_id.in_(row_ids)).values(answers))

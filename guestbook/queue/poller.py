@@ -24,7 +24,7 @@ from guestbook.storage.models.delivery import LONGEST_SLOT_WAIT
 # Seconds between two looks of a pass that waits. On SQLite one costs some microseconds until somebody has
 # written; on a server it is a query over the network.
 SQLITE_POLL, SERVER_POLL = 0.25, 0.5
-LONGEST_REST = 5.0  # seconds, then the pass looks for another host over its SQLite file
+LONGEST_REST = 5.0  # After so many seconds the pass looks for another host over its file.
 STOP_LOOK = 0.25  # seconds between two looks whether to stop
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ class Poller:
         self._is_file = engine.dialect.name == "sqlite"
         self._connect()
         self._version = self._mark = self.version()
-        self._due: datetime | None = None  # what the last look returned
-        self._next_slot: datetime | None = None  # of webhooks that only their rate limit holds back
+        self._due: datetime | None = None  # The last look returned this.
+        self._next_slot: datetime | None = None  # Only rate limits hold these back.
 
     def __enter__(self) -> "Poller":
         return self
@@ -137,7 +137,7 @@ class Poller:
         return database.repeat(self._look_anew)
 
     def _look_anew(self) -> Sequence[Row[Any]]:
-        with suppress(SQLAlchemyError):  # closed already, if this is not the first time
+        with suppress(SQLAlchemyError):  # It may be closed already.
             self.connection.invalidate()
             self._close()
         self._connect()
@@ -148,7 +148,7 @@ class Poller:
             self._wakeups.drain()
         self._version = self.version()
         rows = self.connection.execute(_WAITING).all()
-        self.connection.commit()  # it wrote nothing; as in `database.read`
+        self.connection.commit()  # It wrote nothing, as in `database.read`.
         return rows
 
     def _is_woken_within(self, seconds: float, stop: StopFlag) -> bool:
@@ -184,7 +184,7 @@ class Poller:
         try:
             book_file.check(self.connection.info)
             return raw.execute(question).fetchone()
-        except sqlite3.Error as error:  # as SQLAlchemy would raise it
+        except sqlite3.Error as error:  # SQLAlchemy would raise it like this.
             raise OperationalError(question, None, error) from error
 
 
@@ -212,8 +212,8 @@ class Wakeups:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._listening: Any = None  # the driver's connection, if it is psycopg's
-        self._heard = False  # a NOTIFY came while the connection was in use
+        self._listening: Any = None  # This is the driver's connection, if it is psycopg's.
+        self._heard = False  # A NOTIFY came while the connection was in use.
         self._poll = poll()
         if connection.dialect.name == "postgresql":
             self._listen()
@@ -244,7 +244,7 @@ class Wakeups:
             self._socket.close()
         if self._listening:
             self._listening.remove_notify_handler(self._hear)
-            with suppress(SQLAlchemyError):  # the connection is lost, and its LISTEN with it
+            with suppress(SQLAlchemyError):  # A lost connection has no LISTEN any more.
                 self._connection.exec_driver_sql(f"UNLISTEN {new_work.CHANNEL}")
                 self._connection.commit()
 

@@ -31,12 +31,12 @@ class RequeueGroup:
     """The rows of one webhook or source that would be requeued."""
 
     name: str
-    disabled: bool  # they would wait until it is enabled
+    disabled: bool  # They would wait until it is enabled.
     count: int
-    leased: int  # not counted in `count`: somebody is working on them, or on one that follows them
-    erased: int  # not counted in `count`: their comment was deleted
-    later: int = 0  # of `count`, those that were not chosen and follow chosen ones about the same comment
-    pulled: bool = False  # their receiver fetches them, and no pass sends them
+    leased: int  # `count` leaves them out: a pass has them, or one that follows them.
+    erased: int  # `count` leaves them out: their comment was deleted.
+    later: int = 0  # `count` includes them: they follow chosen ones about the same comment.
+    pulled: bool = False  # Their receiver fetches them, and no pass sends them.
 
 
 def forecast(
@@ -55,7 +55,7 @@ def forecast(
         RequeueGroup(
             name,
             disabled_at is not None,
-            count - int(in_work) - int(gone),  # MariaDB sums up decimals, which are text in JSON
+            count - int(in_work) - int(gone),  # MariaDB sums up decimals, which are text in JSON.
             int(in_work),
             int(gone),
             int(later),
@@ -112,7 +112,7 @@ def make_due(session: Session, model: type[M], row_ids: Collection[str], now: da
     """
     query = select(model).options(defer(model.payload))
     if issubclass(model, InboundEvent):
-        query = query.options(defer(model.headers))  # with the payloads they may be half a gigabyte
+        query = query.options(defer(model.headers))  # With the payloads they may be half a gigabyte.
     else:
         row_ids = comment_order.lock_with_later(session, row_ids)
     query = query.where(model.id.in_(row_ids)).order_by(model.id)
@@ -142,7 +142,7 @@ def _line(row: Delivery | InboundEvent) -> tuple[str, ...]:
 def run(model: type[M], which: ColumnElement[bool]) -> int:
     """Requeue in transactions of its own, so that others can write in between; return how many rows."""
     count, last = 0, ""
-    ahead: set[str] = set()  # ids of rows that are due already, because they follow one of an earlier batch
+    ahead: set[str] = set()  # They are due already: they follow one of an earlier batch.
     while True:
         row_ids, free = database.retry_conflicts(partial(_requeue_next, model, which, last, ahead))
         last = row_ids[-1] if row_ids else last

@@ -17,9 +17,9 @@ class Format:
 
     render: Callable[[FormatInput], str]
     is_chat: bool = False
-    has_links: bool = False  # to moderate, unless the owner decides otherwise
-    uses_url: bool = False  # its bodies contain a part of the webhook's URL
-    policy: response_policy.Policy = response_policy.standard  # decides what answers mean
+    has_links: bool = False  # Links to moderate, unless the owner decides otherwise.
+    uses_url: bool = False  # Its bodies contain a part of the webhook's URL.
+    policy: response_policy.Policy = response_policy.standard  # It decides what answers mean.
 
 
 # Whoever reads a message with a link to moderate can moderate. The formats with links go to people whom the

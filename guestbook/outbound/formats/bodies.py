@@ -19,8 +19,8 @@ class FormatInput:
     event: str
     happened_at: datetime
     data: dict[str, Any]
-    url: str = ""  # of the webhook
-    template: str | None = None  # its text
+    url: str = ""
+    template: str | None = None  # The text of the webhook's template.
 
 
 class FormatError(Exception):
@@ -34,7 +34,7 @@ def standard(given: FormatInput) -> str:
 
 
 TEMPLATE_LIMIT = 60_000  # bytes of a body, whatever its characters; the sandbox counts those
-UNTRIED = ("inbound.received", "ping")  # nobody knows what a source will forward; a ping has all parts
+UNTRIED = ("inbound.received", "ping")  # A source may forward anything; a ping has all parts.
 HINT = "For a text, write {{ comment.name|tojson }} without quotes around it."
 
 
@@ -109,7 +109,7 @@ def email(given: FormatInput) -> str:
     return json.dumps(body, ensure_ascii=False)
 
 
-MENTIONING_URL = "webmention:"  # of the webhook
+MENTIONING_URL = "webmention:"
 MENTIONING_EVENTS = ("comment.published", "comment.deleted")
 NO_WEBSITE = "A webmention goes to the website of a comment that was published or deleted; here is none."
 

@@ -17,7 +17,7 @@ RETIRED_SENTENCE = (
     "Microsoft has retired this kind of URL. In Teams, choose Workflows, “Send webhook alerts to a channel”, "
     "and add the URL that it shows."
 )
-TOPIC = re.compile(r"[-_A-Za-z0-9]{1,64}")  # as ntfy allows
+TOPIC = re.compile(r"[-_A-Za-z0-9]{1,64}")  # ntfy allows these.
 TOPIC_SENTENCE = "The URL must name ntfy’s topic, such as https://ntfy.sh/my-topic."
 CHAT_SENTENCE = "The URL must be like https://api.telegram.org/bot<token>/sendMessage?chat_id=<chat>."
 
@@ -100,7 +100,7 @@ def chat(url: str) -> str:
 def _split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
-    except ValueError:  # not a URL
+    except ValueError:  # It is no URL.
         return urlsplit("")
 
 

@@ -11,9 +11,9 @@ from guestbook.outbound.formats import chat_urls, wording
 from guestbook.outbound.formats.bodies import FormatInput
 from guestbook.outbound.formats.wording import MORE, Wording
 
-Size = Callable[[str], int]  # of a text; the size of two texts together is the sum
+Size = Callable[[str], int]  # The size of two texts together is the sum.
 Escape = Callable[[str], str]
-JOINERS = "\u200c\u200d"  # parts of an emoji; at the end of a cut text they would join nothing
+JOINERS = "\u200c\u200d"  # At the end of a cut text they would join nothing.
 BEGUN_URL = re.compile(r"(?:https?://|www\.)\S*\Z", re.IGNORECASE)
 
 
@@ -49,7 +49,7 @@ def cut(text: str, escape: Escape, room: int, size: Size = len) -> str:
     room -= size(MORE)
     fitting = bisect_right(range(len(text) + 1), room, key=lambda n: size(escape(text[:n])))
     kept = _ended(text, fitting - 1) if fitting else ""
-    while kept and size(escape(kept)) > room:  # a shorter URL may be escaped differently
+    while kept and size(escape(kept)) > room:  # A shorter URL may be escaped differently.
         kept = _ended(text, len(kept) - 1)
     return escape(kept) + MORE if fitting else ""
 
@@ -80,7 +80,7 @@ WEB = rf"(?<![\w.+-])https?://{URL_REST}"
 WEB_OR_WWW = rf"{WEB}|(?<!\w)www\d{{0,3}}\.{URL_REST}"
 
 ENCODED = str.maketrans({letter: f"%{ord(letter):02X}" for letter in "()*@"})
-LINE_START = re.compile(r"^(?=[ +=:-]|\d+[.)])", re.MULTILINE)  # of code, lists, underlined headings, tables
+LINE_START = re.compile(r"^(?=[ +=:-]|\d+[.)])", re.MULTILINE)  # Code, lists, tables.
 
 
 class Markdown:

@@ -30,7 +30,7 @@ class Wording:
     who: str = ""
     message: str = ""
     link: str = ""
-    button: str = ""  # what the link does, where a service can show it as a button
+    button: str = ""  # The link does this, where a service can show a button.
 
 
 def of(event: str, data: dict[str, Any]) -> Wording:
