@@ -22,7 +22,7 @@ from flask import current_app
 
 from guestbook import settings
 from guestbook.auth import login
-from guestbook.cli import app_command, upgrade
+from guestbook.cli import app_command, database
 from guestbook.lib import own_process
 from guestbook.lib.text import printable
 from guestbook.settings import environment, installation
@@ -173,7 +173,7 @@ def run(port: str) -> None:
     _require_port(port)
     with suppress(KeyboardInterrupt), own_process.interrupted_by(SIGNALS_FOR_US), _settings_noted(port):
         context = click.get_current_context()
-        app_command.call(partial(context.invoke, upgrade.init_db), any_version=True)
+        app_command.call(partial(context.invoke, database.init_db), any_version=True)
         app_command.call(partial(_serve, port))
 
 

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 import guestbook
-from guestbook.cli import backup, options
+from guestbook.cli import database, options
 from guestbook.storage.database import db
 from tests.cli.conftest import FLASK, Process, Shell
 from tests.conftest import need, settings_for
@@ -109,7 +109,7 @@ def test_a_book_that_was_written_to_meanwhile_ends_with_1(
             factories.sign()
         yield lambda _rows: None
 
-    monkeypatch.setattr(backup, "show_progress", progress)
+    monkeypatch.setattr(database, "show_progress", progress)
     assert shell.refused("migrate-to", target) == (
         "Error: The book has changed meanwhile in book_state, comments. "
         "Stop the web server, cron and workers everywhere, and run this again. Nothing was copied.\n"
