@@ -1,8 +1,9 @@
-"""The page of a webmention: read in threads of its own, reported as plain values, and decided on."""
+"""The page of a webmention: read and decided on in threads of its own, without the database."""
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from threading import Lock
 
 from guestbook.comments import comment_form
@@ -21,7 +22,7 @@ from guestbook.inbound.verify_and_decide import (
 )
 from guestbook.lib import clock, errors, page_content, retry_policy, text
 from guestbook.lib.errors import Refused, Translatable, with_detail
-from guestbook.lib.page_content import HtmlLinks, PackedWrongly, PageEntry, ParserMissing, WebPage
+from guestbook.lib.page_content import PackedWrongly, PageEntry, ParserMissing, WebPage
 from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
 from guestbook.outbound.webhook_signatures import user_agent
 from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
@@ -44,36 +45,24 @@ class PageTask:
 
 
 @dataclass(slots=True)
-class PageReport:
-    """The page as it is now. One of `entry`, `missing`, `error` says what there is."""
+class ReadPage:
+    """What was decided about a webmention, and what a lane of the worker pool needs to know."""
 
     task: PageTask
-    was_read: bool = True  # False: no time was left, so the event is given back as it was
-    entry: PageEntry | None = None  # the page links to the target
-    missing: str | None = None  # the page is gone, or links to the book no more
-    links_elsewhere: bool = False  # whether it links to another page of the book
-    error: str | None = None  # nothing is known of the page
-    may_retry: bool = False
-    retry_after: float = 0.0  # seconds, as the page's server asked for
-
-    # What a lane of the worker pool needs to know.
+    decision: InboundDecision | None  # None: no time was left, so the event is given back as it was
     unreachable: bool = False
     host_limit: str | None = None
+    holds_lane: bool = False  # a failure says nothing about other pages of the host
 
     @property
     def ok(self) -> bool:
         """Whether the page's host may be asked for more pages at once."""
-        return self.error is None
+        return self.decision is None or not self.decision.error
 
     @property
     def answered(self) -> bool:
         """Whether the host has said what there is: an error may mean that the next page hangs, too."""
         return self.ok
-
-    @property
-    def holds_lane(self) -> bool:
-        """Never: a failure says nothing about other pages of the host."""
-        return False
 
 
 def for_sender(error: str) -> tuple[str, str]:
@@ -99,30 +88,24 @@ PHRASES = {
 }
 
 
-def decide(report: PageReport) -> InboundDecision:
-    """Return the decision about the event that the report is about. A failure is the sender's."""
-    request = report.task.request
-    name = text.clean_line(report.entry.name) if report.entry else ""
-    found = Metadata(EVENT_NAME, None, (name or request.host)[:SENDER_LIMIT])
-    if report.error:
-        retry_after = report.retry_after if report.may_retry else None
-        return InboundDecision(found, error=report.error, retry_after=retry_after)
-    if report.entry is None:
-        return _removal(found, report)
-    draft = _draft(report.entry, request)
-    return InboundDecision(found, True, action=WriteMention(draft, request.source, request.host))
+def _comment(entry: PageEntry, request: MentionRequest) -> InboundDecision:
+    name = text.clean_line(entry.name) or request.host
+    action = WriteMention(_draft(entry, request), request.source, request.host)
+    return InboundDecision(_metadata(name), True, action=action)
 
 
-def unreadable(sentence: str) -> InboundDecision:
-    """Return the decision about a stored form that holds no two good addresses."""
-    return InboundDecision(Metadata(EVENT_NAME, None, None), error=sentence)
+def _removal(request: MentionRequest, why: str) -> InboundDecision:
+    action = RemoveMention(request.source, request.host, why)
+    return InboundDecision(_metadata(request.host), True, action=action)
 
 
-def _removal(found: Metadata, report: PageReport) -> InboundDecision:
-    request, why = report.task.request, report.missing or ""
-    if report.links_elsewhere:  # the comment is the page's, and the page still belongs to the book
-        return InboundDecision(found, error=LINKS_ELSEWHERE)
-    return InboundDecision(found, True, action=RemoveMention(request.source, request.host, why))
+def _failure(sender: str | None, why: str, retry_after: float | None = None) -> InboundDecision:
+    """Return the decision about a page of which nothing is known. The failure is the sender's."""
+    return InboundDecision(_metadata(sender), error=why, retry_after=retry_after)
+
+
+def _metadata(sender: str | None) -> Metadata:
+    return Metadata(EVENT_NAME, None, sender and sender[:SENDER_LIMIT])
 
 
 def _draft(entry: PageEntry, request: MentionRequest) -> Draft:
@@ -171,46 +154,58 @@ class PageReader:
     base_url: str
     limit: TimeLimit
 
-    def read(self, task: PageTask) -> PageReport:
-        """Report about one page. Never raises: whatever goes wrong is this webmention's outcome."""
+    def read(self, task: PageTask) -> ReadPage:
+        """Read one page and decide. Never raises: whatever goes wrong is this webmention's outcome."""
         seconds = self.limit.left(self.timeout)
         if not seconds:
-            return PageReport(task, was_read=False)
-        way = _Way(task)
+            return ReadPage(task, None)
+        way, host = _Way(task), task.request.host
         try:
             url = task.request.page_url
             fetched = self.transport.get(url, self._headers(), seconds=seconds, before=way.begin)
-            return way.limited(self._report(task, fetched))
+            return ReadPage(task, way.limited(self._decide(task.request, fetched)))
         except TransportError as error:
-            return way.limited(_failed(task, error))
+            return ReadPage(task, way.limited(_away(host, error)))
         except MemoryError:
-            return _failed(task, TransportError("out_of_memory"))
+            return ReadPage(task, _away(host, TransportError("out_of_memory")))
         except Exception as error:  # a mistake in our code must not end the thread
-            return PageReport(task, error=with_detail(READING_FAILED, type(error).__name__))
+            return ReadPage(task, _failure(host, with_detail(READING_FAILED, type(error).__name__)))
 
     def _headers(self) -> dict[str, str]:
         agent = f"{user_agent(self.base_url)} Webmention"
         return {"User-Agent": agent, "Accept": "text/html, */*;q=0.5", "Accept-Encoding": "identity"}
 
-    def _report(self, task: PageTask, fetched: FetchedPage) -> PageReport:
-        answer = fetched.answer
+    def _decide(self, request: MentionRequest, fetched: FetchedPage) -> InboundDecision:
+        answer, host = fetched.answer, request.host
         if answer.status in PAGE_GONE:
-            return PageReport(task, missing=PAGE_GONE[answer.status])
+            return _removal(request, PAGE_GONE[answer.status])
         if not 200 <= answer.status < 300:
             later = retry_policy.may_pass(answer.status)
-            wait = retry_policy.retry_after(answer.headers.get("retry-after"), clock.now()) if later else 0.0
-            why = with_detail(NOT_SENT, f"HTTP {answer.status}")
-            return PageReport(task, error=why, may_retry=later, retry_after=wait)
+            wait = retry_policy.retry_after(answer.headers.get("retry-after"), clock.now()) if later else None
+            return _failure(host, with_detail(NOT_SENT, f"HTTP {answer.status}"), wait)
         try:
             page = page_content.read(fetched.url, answer.headers, answer.body, PAGE_LIMIT)
-            report = _look(task, page, self.base_url)
+            addresses = [page_content.normal_address(one) for one in page_content.addresses(page)]
+            if page_content.normal_address(request.target) not in addresses:
+                return self._without_link(request, addresses, answer.note)
+            return _comment(_entry(page, request), request)
         except (PackedWrongly, Refused) as error:
-            return PageReport(task, error=str(error))
-        if report.missing and answer.note == "body_cut":
-            return PageReport(task, error=NOT_IN_FIRST_MEGABYTE)
-        if report.missing and answer.note in ("body_timeout", "body_broken"):
-            return PageReport(task, error=NOT_COMPLETE, may_retry=True)
-        return report
+            return _failure(host, str(error))
+        except ParserMissing as error:
+            return _failure(host, f"{READING_FAILED} {error}", 0)
+
+    def _without_link(
+        self, request: MentionRequest, addresses: Sequence[str], note: str | None
+    ) -> InboundDecision:
+        """Decide about a page that does not link to the target, as far as it arrived."""
+        if note == "body_cut":
+            return _failure(request.host, NOT_IN_FIRST_MEGABYTE)
+        if note in ("body_timeout", "body_broken"):
+            return _failure(request.host, NOT_COMPLETE, 0)
+        # The comment is the page's: it stays while the page belongs to the book.
+        if any(mentions.is_page_of(one, self.base_url) for one in addresses):
+            return _failure(request.host, LINKS_ELSEWHERE)
+        return _removal(request, NO_LINK)
 
 
 class HostQuota:
@@ -251,36 +246,27 @@ class _Way:
         self._requests += 1
         self._has_left |= _site(host) != self._named
 
-    def limited(self, report: PageReport) -> PageReport:
-        """Return the report; its attempt is the last after a redirect elsewhere, and the third after any."""
+    def limited(self, decision: InboundDecision) -> InboundDecision:
+        """Return the decision; its attempt is the last after a redirect elsewhere, the third after any."""
         is_last = self._has_left or (self._requests > 1 and self._attempts >= MOST_AFTER_REDIRECT)
-        report.may_retry &= not is_last
-        return report
+        return replace(decision, retry_after=None) if is_last else decision
 
 
 def _site(host: str) -> str:
     return host.removeprefix("www.")
 
 
-def _look(task: PageTask, page: WebPage, base_url: str) -> PageReport:
-    """Look for the link and read the entry; raises Refused if the page is of another kind."""
-    target = page_content.normal_address(task.request.target)
-    addresses = [page_content.normal_address(one) for one in page_content.addresses(page)]
-    if target not in addresses:
-        elsewhere = any(mentions.is_page_of(one, base_url) for one in addresses)
-        return PageReport(task, missing=NO_LINK, links_elsewhere=elsewhere)
-    found = page_content.read_links(page.text, page.url) if page.is_html else HtmlLinks()
-    try:
-        entry = page_content.read_entry(page, found, target) if page.is_html else PageEntry()
-    except ParserMissing as error:
-        return PageReport(task, error=f"{READING_FAILED} {error}", may_retry=True)
-    return PageReport(task, entry=entry)
+def _entry(page: WebPage, request: MentionRequest) -> PageEntry:
+    """Read the entry of a page that links to the target; raises Refused if the page is of another kind."""
+    if not page.is_html:
+        return PageEntry()
+    found = page_content.read_links(page.text, page.url)
+    return page_content.read_entry(page, found, page_content.normal_address(request.target))
 
 
-def _failed(task: PageTask, error: TransportError) -> PageReport:
-    wait = MINUTE if error.reason == "host_busy" else 0.0
-    why = f"{FETCH_FAILED} {error}"
-    return PageReport(task, error=why, may_retry=not error.is_lasting, retry_after=wait)
+def _away(host: str, error: TransportError) -> InboundDecision:
+    wait = MINUTE if error.reason == "host_busy" else 0
+    return _failure(host, f"{FETCH_FAILED} {error}", None if error.is_lasting else wait)
 
 
 PAGE_THREADS = 4
@@ -300,7 +286,7 @@ class PagePool:
         self._unread: list[ReceivedEvent] = []
         self._reading: dict[str, PageTask] = {}  # id of the event → its task
         self._transport: Transport | None = None
-        self._pool: WorkerPool[PageTask, PageReport] | None = None  # made for the first page
+        self._pool: WorkerPool[PageTask, ReadPage] | None = None  # made for the first page
 
     @property
     def room(self) -> int:
@@ -323,7 +309,7 @@ class PagePool:
                 form = body_parser.parse(event.headers, event.body)
                 request = mentions.checked(form if isinstance(form, dict) else {}, self._settings.base_url)
             except (BodyError, Refused) as error:  # the book has another address now
-                self._decided.append((event, source, unreadable(str(error))))
+                self._decided.append((event, source, _failure(None, str(error))))
             else:
                 self._load(PageTask(event, source, request))
         return others
@@ -336,8 +322,8 @@ class PagePool:
         while self._pool and self._reading:
             # Without threads the pages are read in this call.
             self._pool.wait(RESULT_LOOK if wait else 0)
-            for report in self._pool.collect():
-                self._note(report)
+            for page in self._pool.collect():
+                self._note(page)
             if not wait:
                 break
         decided, self._decided = self._decided, []
@@ -348,7 +334,7 @@ class PagePool:
         """Begin no more pages, wait for those that are being read, and return as `collect` does."""
         if self._pool:
             for task in self._pool.take_back():
-                self._note(PageReport(task, was_read=False))
+                self._note(ReadPage(task, None))
         result = self.collect(wait=True)
         if self._pool and self._transport:
             self._pool.limit(0)  # its threads end
@@ -362,7 +348,7 @@ class PagePool:
         self._reading[task.event.id] = task
         self._pool.load(task.request.host, [task], unreachable=0, answered_before=True)
 
-    def _opened(self) -> WorkerPool[PageTask, PageReport]:
+    def _opened(self) -> WorkerPool[PageTask, ReadPage]:
         settings = self._settings
         self._transport = Transport(
             timeout=settings.timeout,
@@ -373,11 +359,11 @@ class PagePool:
         read = PageReader(self._transport, settings.timeout, settings.base_url, self._limit).read
         return WorkerPool(read, PAGE_THREADS) if self._threads else SingleWorker(read)
 
-    def _note(self, report: PageReport) -> None:
-        task = self._reading.pop(report.task.event.id, None)
+    def _note(self, page: ReadPage) -> None:
+        task = self._reading.pop(page.task.event.id, None)
         if task is None:
             return
-        if report.was_read:
-            self._decided.append((task.event, task.source, decide(report)))
+        if page.decision:
+            self._decided.append((task.event, task.source, page.decision))
         else:
             self._unread.append(task.event)
