@@ -3,9 +3,9 @@
 from typing import Any
 
 import click
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from guestbook.cli import app_command, output, row_lookup
+from guestbook.cli import app_command, output, row_commands, row_lookup
 from guestbook.inbound import bin_requests, source_shapes
 from guestbook.inbound import bins as inbound_bins
 from guestbook.lib.text import counted, printable
@@ -44,18 +44,18 @@ def add(as_json: bool, **fields: Any) -> None:
 @output.as_json
 def list_(as_json: bool) -> None:
     """List the bins, with how many requests each holds."""
-    rows = db.session.scalars(select(Bin).order_by(Bin.id)).all()
-    query = select(BinRequest.bin_id, func.count()).group_by(BinRequest.bin_id)
-    counts: dict[str, int] = {row[0]: row[1] for row in db.session.execute(query)}
-    facts = [{**_facts(row), "requests": counts.get(row.id, 0)} for row in rows]
-    if as_json:
-        output.print_json(facts)
-        return
-    ids = row_lookup.shown_ids(Bin, [row.id for row in rows])
-    output.print_table(
-        ("ID", "NAME", "REQUESTS", "ANSWERS", "URL"),
-        [(ids[one["id"]], one["name"], one["requests"], one["answer_status"], one["url"]) for one in facts],
+    held = inbound_bins.held(db.session())
+    row_commands.print_rows(
+        db.session.scalars(select(Bin).order_by(Bin.id)).all(),
+        lambda row: _facts(row) | {"requests": held.get(row.id, (0,))[0]},
+        {
+            "NAME": "name",
+            "REQUESTS": lambda row: held.get(row.id, (0,))[0],
+            "ANSWERS": "answer_status",
+            "URL": lambda row: row.url(app_command.settings().base_url),
+        },
         f"No bins yet. Add one: {app_command.typed('bins add')}",
+        as_json=as_json,
         cut=("NAME",),
     )
 

@@ -73,6 +73,12 @@ def count(session: Session, bin_id: str) -> int:
     return session.scalar(query) or 0
 
 
+def held(session: Session) -> dict[str, tuple[int, str]]:
+    """Return how many requests each bin holds, and the id of its newest one."""
+    query = select(BinRequest.bin_id, func.count(), func.max(BinRequest.id)).group_by(BinRequest.bin_id)
+    return {row[0]: (row[1], row[2]) for row in session.execute(query)}
+
+
 def latest(session: Session, bin_id: str, limit: int, before: str | None = None) -> list[BinRequest]:
     """Return requests of a bin, the newest first; with `before` those before that id."""
     query = select(BinRequest).where(BinRequest.bin_id == bin_id).order_by(BinRequest.id.desc())

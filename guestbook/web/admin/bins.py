@@ -2,7 +2,7 @@
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from guestbook.inbound import bin_requests, bins
 from guestbook.inbound.bin_requests import Replayed
@@ -25,8 +25,7 @@ NEW_BIN = {"name": "", "status": "200", "body": "", "type": bins.ANSWER_TYPES[0]
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """List them with the number of their requests."""
-    query = select(BinRequest.bin_id, func.count(), func.max(BinRequest.id)).group_by(BinRequest.bin_id)
-    held = {row[0]: (row[1], ids.moment_of(row[2])) for row in db.session.execute(query)}
+    held = {key: (count, ids.moment_of(last)) for key, (count, last) in bins.held(db.session()).items()}
     rows = db.session.scalars(select(Bin).order_by(Bin.id)).all()
     return render_template("admin/bins.html", bins=rows, held=held)
 
