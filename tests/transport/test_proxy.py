@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from ipaddress import ip_network
@@ -20,10 +21,15 @@ from tests.transport.conftest import failure
 class Proxy(SocketReceiver):
     """A proxy on loopback: CONNECT leads to the receiver whatever the name, all else is answered itself."""
 
-    def __init__(self, receiver: SocketReceiver | None = None, status: bytes = b"200 Established") -> None:
+    def __init__(
+        self,
+        receiver: SocketReceiver | None = None,
+        status: bytes = b"200 Established",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.receiver = receiver
         self.status = status
-        super().__init__(self.serve)
+        super().__init__(self.serve, tls=tls)
 
     def serve(self, conn: socket.socket) -> None:
         while request := read_request(conn):
@@ -129,13 +135,15 @@ def authority(tmp_path: Path) -> trustme.CA:
     return authority
 
 
-def test_a_tunnel_carries_tls_and_is_used_again(authority: trustme.CA, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_tunnel_carries_tls_and_is_used_again(scheme: str, authority: trustme.CA, tmp_path: Path) -> None:
     names: list[str | None] = []
     tls = server_context(authority.issue_cert("hook.invalid"))
     tls.sni_callback = lambda _, name, __: names.append(name)
-    with SocketReceiver(tls=tls) as receiver, Proxy(receiver) as proxy:
+    outer = server_context(authority.issue_cert("127.0.0.1")) if scheme == "https" else None
+    with SocketReceiver(tls=tls) as receiver, Proxy(receiver, tls=outer) as proxy:
         transport = Transport(
-            timeout=2, proxy=f"http://127.0.0.1:{proxy.port}", ca_file=str(tmp_path / "ca.pem")
+            timeout=2, proxy=f"{scheme}://127.0.0.1:{proxy.port}", ca_file=str(tmp_path / "ca.pem")
         )
         for _ in range(2):
             assert transport.post("https://hook.invalid/x", {"X-A": "b"}, b"{}").status == 200
