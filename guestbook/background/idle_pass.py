@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from guestbook.background import retention_rules
 from guestbook.lib import clock, ids, pass_lock, retry_policy
 from guestbook.lib.clock import REMIND_AFTER
-from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.rate_counters import LONGEST_ROOM_WAIT, SHORT_SLOT_WAIT
+from guestbook.lib.validate import PULL_URL
 from guestbook.settings import Settings, database_url
 from guestbook.storage import book_file, schema_version, sqlite_setup
 from guestbook.storage.book_file import HostNote

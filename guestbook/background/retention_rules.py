@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from guestbook.lib import clock, ids, rate_counters
 from guestbook.lib.clock import MODERATION_LINK_LASTS
-from guestbook.lib.pull_url import PULL_URL
+from guestbook.lib.validate import PULL_URL
 from guestbook.settings import Settings
 
 KEEP_PASSES = timedelta(days=30)

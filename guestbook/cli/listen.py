@@ -19,8 +19,8 @@ import click
 from requests.utils import get_environ_proxies, select_proxy
 
 from guestbook.lib import VERSION, clock, ids, retry_policy
-from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.text import printable
+from guestbook.lib.validate import PULL_URL
 from guestbook.transport import (
     EVERY_NETWORK,
     ReceiverAnswer,

@@ -123,6 +123,7 @@ def too_long(what: str, value: str, limit: int) -> str | None:
     )
 
 
+PULL_URL = "pull:"  # of a webhook whose receiver fetches the deliveries: no pass sends them
 MAILTO = "mailto:"
 MAIL_ADDRESS_LIMIT = 254  # characters, RFC 5321
 MAIL_ADDRESS = re.compile(

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from guestbook import transport
 from guestbook.lib import validate
 from guestbook.lib.errors import Refused
-from guestbook.lib.pull_url import PULL_URL
+from guestbook.lib.validate import PULL_URL
 from guestbook.outbound.formats import FormatError, chat_urls
 from guestbook.outbound.formats.bodies import MENTIONING_URL
 from guestbook.settings import Settings

@@ -12,8 +12,8 @@ from guestbook import transport
 from guestbook.lib import byte_view, clock, ids, validate
 from guestbook.lib.encryption import Unreadable
 from guestbook.lib.errors import Refused, only_here
-from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.redaction import HIDDEN
+from guestbook.lib.validate import PULL_URL
 from guestbook.outbound import (
     formats,
     outbox,

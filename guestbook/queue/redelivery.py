@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, case, func, literal, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, defer
 
 from guestbook.lib import clock
-from guestbook.lib.pull_url import PULL_URL
+from guestbook.lib.validate import PULL_URL
 from guestbook.queue import claims, comment_order
 from guestbook.queue.comment_order import IS_ALONE, IS_OVER
 from guestbook.storage import audit_log, database, new_work

@@ -10,7 +10,7 @@ from sqlalchemy import event, func, insert, select
 
 from guestbook.background import housekeeping
 from guestbook.lib import clock, ids
-from guestbook.lib.pull_url import PULL_URL
+from guestbook.lib.validate import PULL_URL
 from guestbook.storage import database, engine_setup, row_changes
 from guestbook.storage.database import db
 from guestbook.storage.models import (

@@ -13,7 +13,7 @@ from guestbook.background.celery.delivery_consumer import DeliveryConsumer
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock, ed25519
 from guestbook.lib.own_process import StopFlag
-from guestbook.lib.pull_url import PULL_URL
+from guestbook.lib.validate import PULL_URL
 from guestbook.outbound.delivery_tasks import RECEIVER_COLUMNS, Receivers
 from guestbook.queries import webhook_status
 from guestbook.storage import database

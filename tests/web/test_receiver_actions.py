@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from guestbook.lib import clock
-from guestbook.lib.pull_url import PULL_URL
+from guestbook.lib.validate import PULL_URL
 from guestbook.outbound import receiver_links
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import AuditEntry, Delivery, ReceiverLink, Webhook

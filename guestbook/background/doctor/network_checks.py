@@ -11,9 +11,8 @@ from sqlalchemy.orm import Session
 from guestbook.auth import login
 from guestbook.background.doctor.examined_book import DoctorFinding, ExaminedBook, State, ok, problem, warning
 from guestbook.lib import clock, ed25519
-from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.text import counted
-from guestbook.lib.validate import is_mailto
+from guestbook.lib.validate import PULL_URL, is_mailto
 from guestbook.queries import cron_status, statistics, webhook_status
 from guestbook.queries.webhook_status import WebhookStatus
 from guestbook.settings import installation

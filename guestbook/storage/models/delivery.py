@@ -22,8 +22,8 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from guestbook.lib import clock, ed25519, ids, signing
 from guestbook.lib.encryption import Unreadable, readable
-from guestbook.lib.pull_url import PULL_URL
 from guestbook.lib.rate_counters import LONGEST_ROOM_WAIT
+from guestbook.lib.validate import PULL_URL
 from guestbook.storage.column_types import LONG_TEXT, Encrypted, EncryptedValues, bind_secrets
 from guestbook.storage.database import Base
 from guestbook.storage.plain_sql import IS_NEXT_SQL
