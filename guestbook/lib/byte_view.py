@@ -154,7 +154,7 @@ class View:
 
     kind: Kind
     text: str
-    is_whole: bool  # not cut
+    is_whole: bool
 
 
 def view(body: bytes, content_type: str = "") -> View:

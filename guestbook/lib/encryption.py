@@ -24,7 +24,7 @@ KEY_ID_DIGITS = 8
 UNREADABLE_SECRET = "(unreadable)"  # too short for a secret, so nothing is ever signed with it
 EXTRA_OF_ENCRYPTION = "encryption"  # the extra of setup.cfg that has the package
 NO_PACKAGE = "The package cryptography is not installed, so secrets cannot be decrypted."
-NO_MEMORY_WORDS = ("allocate memory", "failed to map segment")  # of the dynamic linker
+NO_MEMORY_WORDS = ("allocate memory", "failed to map segment")  # words of the dynamic linker
 OTHER_KEY = "The secret key is not the one with which this was encrypted."
 DAMAGED_VALUE = "The encrypted value is damaged, or it belongs to another row or column."
 

@@ -58,7 +58,7 @@ def is_read_only(path: Path) -> bool:
     """Whether nobody may write on the file system, be it after a fault of the disk."""
     try:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-    except OSError:  # in a closed folder, of which why_not tells, or not there
+    except OSError:  # a closed folder, which why_not names, or none
         return False
 
 
@@ -129,7 +129,7 @@ def _linked(fresh: Path, path: Path) -> bool:
     return True
 
 
-AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of renameat2(2)
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # constants of renameat2(2)
 FOLDER_ALONE = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 

@@ -17,10 +17,11 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import BaseWSGIServer, create_server
 from waitress.task import WSGITask
 
-CONNECTIONS = 500  # at once
+CONNECTIONS = 500
 IDLE_SECONDS = 30  # seconds for which a connection may stay open between two requests
-GRACE_SECONDS = 20.0  # seconds that a request may take to arrive, and an answer to leave,
-BYTES_PER_SECOND = 2000  # and a second more for so many bytes
+# A request may take so long to arrive, and an answer to leave, plus a second for so many bytes.
+GRACE_SECONDS = 20.0
+BYTES_PER_SECOND = 2000
 CROWDED_SECONDS = 1.0  # seconds that a client may be waited for when all connections are taken
 HEADER_BYTES = 64 * 1024  # bytes of a request's headers
 BODY_BYTES = 11 * 1024 * 1024  # bytes of a request's body, more than any page takes
@@ -111,7 +112,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     task_class = _Task
     tell_at = 0.0  # the next log line may come then, on the monotonic clock
     _since = 0.0  # when the wait for the client began
-    _bytes = 0  # of the request, or of the answer that is to leave
+    _bytes = 0  # bytes of the request, or of the answer that is to leave
     _waits_for: object = "nothing yet"
 
     def received(self, data: bytes) -> Any:

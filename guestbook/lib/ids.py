@@ -12,7 +12,7 @@ from pathlib import Path
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ID = re.compile("[0-9a-f]{32}")
 URL_TOKEN = re.compile("[0-9A-Za-z_-]{1,64}")  # the secret part of the URL of a source, a bin or cron
-URL_TOKEN_BYTES = 24  # of randomness: too many to guess
+URL_TOKEN_BYTES = 24  # random bytes: too many to guess
 
 
 def new() -> str:

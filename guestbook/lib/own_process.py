@@ -161,10 +161,10 @@ THREAD_LIMIT = "threads (ulimit -u)"
 MIB = 1024 * 1024  # bytes
 RESERVED_FILES = 6  # a journal and its folder, temporary files, certificates, a new connection to a server
 FILES_PER_THREAD = 3  # a request's socket, what a look-up opens, a connection that waits for its next request
-RESERVED_MEMORY = 24 * MIB  # beside the Reserve: rows claimed ahead, SQLite's pages, certificates
+RESERVED_MEMORY = 24 * MIB  # bytes for rows claimed ahead, SQLite's pages and certificates
 MEMORY_PER_THREAD = 3 * MIB
-STACK = MIB  # of a thread; the usual 8 MiB are too many where memory is limited
-ARENAS = 2  # of glibc's malloc, each 64 MiB of address space; by default there are eight for each core
+STACK = MIB  # bytes; the usual 8 MiB of a thread are too many where memory is limited
+ARENAS = 2  # glibc's malloc has eight for each core by default, each 64 MiB of address space
 M_ARENA_MAX = -8  # malloc.h
 UNLIMITED = 10**9
 
@@ -175,7 +175,7 @@ class Room(NamedTuple):
     """How much fits, and the limit that allows no more, if there is one."""
 
     threads: int
-    connections: int  # that may be kept open between two requests
+    connections: int  # the most that may be kept open between two requests
     limit: str | None
 
 
@@ -273,7 +273,7 @@ def _spare_memory() -> int:
 
 LEAST_TURN = 0.05  # seconds that the other work gets at a time, even if ours takes less
 MOST_TURN = 1.0  # seconds; the record of a sent delivery may wait so long
-LEAST_PART = 1 / 4  # of the time, for each of the two
+LEAST_PART = 1 / 4  # the share of the time that each of the two gets at least
 
 
 class OtherWork(Protocol):

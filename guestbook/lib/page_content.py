@@ -144,7 +144,7 @@ class HtmlLinks:
     links: list[Link] = field(default_factory=list)
     title: str = ""
     tags: int = 0
-    depth: int = 0  # of the deepest tag
+    depth: int = 0  # how deep the deepest tag is
     class_names: int = 0
     complete: str = ""  # the page up to its last complete tag
 
@@ -299,7 +299,7 @@ def _json_texts(text: str) -> list[str]:
 MOST_TAGS = 10_000
 MOST_DEPTH = 150
 MOST_CLASS_NAMES = 30_000
-MOST_ITEMS = 300  # of microformats that are looked at
+MOST_ITEMS = 300  # microformats that are looked at
 
 # What the author does with the address, the clearest first.
 RELATIONS = ("in-reply-to", "like-of", "repost-of", "bookmark-of")
@@ -314,8 +314,8 @@ class ParserMissing(Exception):
 class PageEntry:
     """What was found; a text is "" where the page says nothing. Nothing is cleaned yet."""
 
-    name: str = ""  # of the author
-    website: str = ""  # of the author
+    name: str = ""  # the author's
+    website: str = ""  # the author's
     title: str = ""
     summary: str = ""
     content: str = ""

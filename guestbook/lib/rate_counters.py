@@ -148,7 +148,7 @@ class WindowCounter:
         }
 
 
-FORGET_TRIES_AFTER = timedelta(days=1)  # without any try
+FORGET_TRIES_AFTER = timedelta(days=1)  # time without any try
 FIRST_TRY_WAIT = 1.0  # seconds after the first try that was not free; it doubles with each further one
 LONGEST_TRY_WAIT = 900.0  # seconds
 

@@ -5,14 +5,14 @@ import random
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-JITTER = 0.2  # of the delay, either way, so that retries do not all arrive at once
+JITTER = 0.2  # a part of the delay, either way, so that retries do not all arrive at once
 PASSING_STATUSES = (408, 425, 429)  # time-out, too early, too many requests
 RETRY_AFTER_CAP = 24 * 3600.0  # seconds
 PAUSE_AFTER = 5  # requests in a row that failed to connect or timed out
 PAUSE_FIRST = 30.0  # seconds until the first probe of an unreachable webhook
 PAUSE_CAP = 3600.0  # seconds
 INBOX_LEASE = timedelta(seconds=60)  # a batch takes some milliseconds; a slow template half a second
-RELAY_LEASE = timedelta(minutes=10)  # that a message may wait in the broker's queue
+RELAY_LEASE = timedelta(minutes=10)  # a message may wait so long in the broker's queue
 
 
 def next_due(

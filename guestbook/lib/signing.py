@@ -13,7 +13,8 @@ SECRET_FORMS = (
     f"{SECRET_PREFIX} and the base64 of 24 to 64 bytes, or "
     f"a text of {SHORTEST_SECRET} to {LONGEST_SECRET} characters in one line"
 )
-MISTAKEN_PREFIXES = (SECRET_PREFIX, ed25519.PRIVATE_KEY_PREFIX, ed25519.PUBLIC_KEY_PREFIX)  # of no text
+# A secret that is a text does not begin like a key.
+MISTAKEN_PREFIXES = (SECRET_PREFIX, ed25519.PRIVATE_KEY_PREFIX, ed25519.PUBLIC_KEY_PREFIX)
 
 
 def new_secret() -> str:

@@ -7,15 +7,15 @@ Pages escape when they show; the stored text is never escaped.
 import re
 import unicodedata
 
-FIRST_MARK = "\u0300"  # of all that Unicode has
+FIRST_MARK = "\u0300"  # the lowest mark of Unicode
 MARKS_IN_A_ROW = 4  # Hebrew with points and accents needs four; towers of marks (zalgo) have more
 BLANK_LINES = 2
 TAB = "    "
 # What drawings are made of: signs of ASCII, lines, blocks and shapes, dots of Braille.
 DRAWING_SIGN = re.compile("[!-/:-@[-`{-~¦¯°´¸·\u2500-\u25ff\u2801-\u28ff]")
 GAP_IN_LINE = re.compile(r"\S {3,}\S")  # as in a table made with spaces
-SIGNS_IN_DRAWING = 0.4  # of a line's visible characters, without a link and the stops at its end
-LINES_OF_DRAWING = 3  # at least, without blank ones; half of them must look drawn
+SIGNS_IN_DRAWING = 0.4  # a part of a line's visible characters, without a link and the stops at its end
+LINES_OF_DRAWING = 3  # at least so many lines are not blank, and half of them look drawn
 
 NONCHARACTERS = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
 LINE_ENDS = re.compile("\r\n|[\r\x85\u2028\u2029]")
@@ -73,7 +73,7 @@ def _looks_drawn(line: str) -> bool:
 
 def _thin_marks(text: str) -> str:
     """Drop the marks of a character after the fourth; joiners between them do not count."""
-    if max(text, default="") < FIRST_MARK:  # as in most comments; the loop takes long
+    if max(text, default="") < FIRST_MARK:  # most comments have no mark, and the loop takes long
         return text
     kept = []
     row = 0
@@ -96,7 +96,7 @@ def shortened(text: str, limit: int) -> str:
 def printable(text: str) -> str:
     """Return a stranger's text with a blank for whatever a terminal would obey."""
     if text.isprintable():
-        return text  # as almost all
+        return text
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
@@ -105,7 +105,7 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-CODE_POINTS = 16  # of one character: a family of four with skin tones has eleven
+CODE_POINTS = 16  # at most in one character: a family of four with skin tones has eleven
 JOINER = "\u200d"
 FLAG = re.compile("[\U0001f1e6-\U0001f1ff]{2}")
 SKIN_TONES_AND_TAGS = re.compile("[\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused, Translatable
 
-ALIKE = 0.75  # of 1, how much a word has in common with the one that was probably meant
+ALIKE = 0.75  # from 0 to 1, how much a word has in common with the one that was probably meant
 NAME_LIMIT = 80  # characters of the owner's name for a thing, as in schema.sql
 TYPED_NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 NOT_STORABLE = re.compile("[\0\ud800-\udfff]")  # no database takes half a character, and PostgreSQL no NUL
@@ -123,7 +123,7 @@ def too_long(what: str, value: str, limit: int) -> str | None:
     )
 
 
-PULL_URL = "pull:"  # of a webhook whose receiver fetches the deliveries: no pass sends them
+PULL_URL = "pull:"  # the URL of a webhook whose receiver fetches the deliveries: no pass sends them
 MAILTO = "mailto:"
 MAIL_ADDRESS_LIMIT = 254  # characters, RFC 5321
 MAIL_ADDRESS = re.compile(

@@ -58,7 +58,7 @@ class WakeupSocket:
 def send(folder: Path) -> None:
     """Wake all processes that wait in the folder."""
     if not (paths := _paths(folder)):
-        return  # as after most comments, where cron starts the passes
+        return  # where cron starts the passes, nobody waits
     with suppress(OSError), _sender() as sender:
         for path in paths:
             with suppress(OSError):  # the process has died, has wake-ups enough, or is another user's

@@ -44,7 +44,7 @@ __all__ = [
 
 HTTP_METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2
 TARGETS_KEPT = 256  # URLs that are taken apart once
-MOST_REDIRECTS = 5  # from one address to the next, for one page
+MOST_REDIRECTS = 5  # for one page
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 EVERY_NETWORK = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 PAGE_LIMIT = 1_000_000  # bytes of a page that are read
@@ -210,7 +210,7 @@ def _target(
 @lru_cache(maxsize=1024)
 def _refusal(method: str, names: tuple[str, ...]) -> str | None:
     """Return the reason word if a request with this method and these names of headers cannot be sent."""
-    if not HTTP_METHOD.fullmatch(method) or method.upper() == "CONNECT":  # for proxies: it opens tunnels
+    if not HTTP_METHOD.fullmatch(method) or method.upper() == "CONNECT":  # CONNECT opens tunnels
         return "bad_method"
     are_names = all(HEADER_NAME_PATTERN.fullmatch(name) for name in names)
     are_ours = FRAMING_HEADERS.isdisjoint(name.lower() for name in names)

@@ -123,7 +123,7 @@ def is_own(address: Address) -> bool:
     except OSError as error:
         if error.errno in LOCAL_ERRORS:
             raise
-        return False  # no route there, so not ours
+        return False  # there is no route to it, so it is not ours
 
 
 LOOKUP_THREADS = 8  # all of them can hang at once

@@ -19,7 +19,8 @@ READ_SIZE = 16 * 1024  # bytes; most answers come whole in one read
 STATUS_LINE = re.compile(rb"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t][^\r\n]*)?\r?\n")
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?\n", re.DOTALL)
 SWITCHING_PROTOCOLS = 101
-NOTES = {"response_too_large": "body_cut", "connection_lost": "body_broken"}  # by the error in a body
+# Why a body ends early, by the reason word of the error. All other errors are about time.
+NOTES = {"response_too_large": "body_cut", "connection_lost": "body_broken"}
 
 
 class Answer:
@@ -28,8 +29,8 @@ class Answer:
     def __init__(self, sock: Any, method: str) -> None:
         """Read the head; raises TransportError and OSError."""
         self._sock = sock
-        self._buffer = b""  # what was received,
-        self._at = 0  # and from where it was not read yet
+        self._buffer = b""  # what was received last
+        self._at = 0  # how much of it was read
         self.is_reusable = False  # whether the connection can carry another request, after `read_body`
         self._read_head()
         while self.status < 200 and self.status != SWITCHING_PROTOCOLS:

@@ -26,8 +26,8 @@ from guestbook.transport.answers import Answer
 from guestbook.transport.budget import AttemptBudget, BudgetSocket, BudgetTLSSocket
 from guestbook.transport.failure import LOCAL_ERRORS, TransportError
 
-IDLE_CONNECTIONS = 256  # that are kept, unless this host is known to allow fewer
-IDLE_PER_ROUTE = 64  # that are kept for each
+IDLE_CONNECTIONS = 256  # kept at most, unless this host is known to allow fewer
+IDLE_PER_ROUTE = 64  # kept at most
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -171,7 +171,7 @@ class Connections:
         """Return the socket over TLS: SNI and the certificate are about the receiver's name."""
         context, name = self._tls_context(), route.host.partition("%")[0]
         try:
-            if isinstance(sock, ssl.SSLSocket):  # to a proxy
+            if isinstance(sock, ssl.SSLSocket):  # TLS to the proxy is there already
                 return SSLTransport(sock, context, name)
             return context.wrap_socket(sock, server_hostname=name)
         except ssl.SSLCertVerificationError as error:
@@ -190,8 +190,7 @@ class Connections:
             sock.sendall(message("CONNECT", place, {"Host": place, **self.proxy_headers}, b""))
             status = Answer(sock, "CONNECT").status
         except TransportError as error:
-            is_wrong = error.reason in ("bad_response", "connection_lost")
-            if is_wrong:
+            if error.reason in ("bad_response", "connection_lost"):
                 raise TransportError("proxy_failed") from None
             # Perhaps the receiver does not answer it.
             raise TransportError("proxy_gave_up", "it did not answer in time") from None
@@ -237,7 +236,7 @@ def _credentials(proxy: str) -> dict[str, str]:
 
 
 def _tls_context(ca_file: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not create_default_context: it obeys SSLKEYLOGFILE
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # create_default_context obeys SSLKEYLOGFILE
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = BudgetTLSSocket
     context.set_alpn_protocols(["http/1.1"])
@@ -271,7 +270,7 @@ def connect(host: str, port: int) -> BudgetSocket:
     attempt = budget.current.get()
     attempt.stage = budget.CONNECTING
     literal = _literal(host)
-    if literal:  # no look-up needed
+    if literal:  # it needs no look-up
         _check(attempt, (literal, port))
     addresses = _resolve(attempt, host, port)
     for _, address in addresses:
@@ -355,7 +354,7 @@ def _literal(host: str) -> str | None:
 def _check(attempt: AttemptBudget, address: Any) -> None:
     try:
         admitted = attempt.policy.admits(address[0])
-    except OSError as error:  # no socket left to find out whether the address is our own
+    except OSError as error:  # there is no socket left to find out whether the address is our own
         raise attempt.error("out_of_sockets", error.strerror or "") from None
     if not admitted:
         raise attempt.error("private_address", address[0])
@@ -382,7 +381,7 @@ def _connect(family: socket.AddressFamily, address: Any, seconds: float) -> Budg
     sock = BudgetSocket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        socket.socket.settimeout(sock, seconds)  # that of BudgetSocket does nothing
+        socket.socket.settimeout(sock, seconds)  # BudgetSocket's own does nothing
         sock.connect(address)
     except BaseException:
         sock.close()

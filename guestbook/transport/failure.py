@@ -5,7 +5,7 @@ import errno
 from guestbook.lib.errors import with_detail
 from guestbook.lib.own_process import FILE_LIMIT, MEMORY_LIMIT
 
-LOCAL_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # of an OSError
+LOCAL_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 FAILURE_SENTENCES = {
     "closed": "The sender was closed before the request was sent.",

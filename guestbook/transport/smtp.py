@@ -19,7 +19,7 @@ from guestbook.transport.failure import TransportError
 
 SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 SMTP_ANSWER_LIMIT = 2000  # bytes of an answer that are kept
-QUIT_SECONDS = 1.0  # for the server's farewell, when it has the message
+QUIT_SECONDS = 1.0  # the server's farewell may take so long, when it has the message
 NO_NAME = "[127.0.0.1]"  # for EHLO, as RFC 5321 wants it from a client without a public name
 LOGIN_REFUSED = b"The server does not accept the user and the password of GUESTBOOK_SMTP_URL."
 
@@ -36,7 +36,7 @@ class SmtpAnswer:
 class SmtpServer:
     """The server of GUESTBOOK_SMTP_URL."""
 
-    url: str = field(repr=False)  # with the password
+    url: str = field(repr=False)  # holds the password
     lookups: Lookups = addresses.shared
 
     def send(self, sender: str, recipient: str, message: bytes, seconds: float) -> SmtpAnswer:
@@ -75,7 +75,7 @@ class _Client(smtplib.SMTP):
 
     def open(self, host: str, port: int) -> None:
         """Connect and read the greeting; raises SMTPConnectError for a bad one."""
-        self._host = host  # for the name in the server's certificate
+        self._host = host  # smtplib compares it with the name in the server's certificate
         code, text = self.connect(host, port)
         if code != 220:
             raise smtplib.SMTPConnectError(code, text)

@@ -44,7 +44,7 @@ NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f-\xa0\\\s]")
 HOST_NAME = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*\.?")
 # Zones: RFC 6874.
 IPV6_NETLOC = re.compile(r"\[([0-9A-Fa-f:.]+)(?:%(?:25)?([0-9A-Za-z._-]{1,32}))?\](?::.*)?")
-UNESCAPED = "!$%&'()*+,/:;=?@~[]"  # in a path or query, besides letters, digits and -._
+UNESCAPED = "!$%&'()*+,/:;=?@~[]"  # a path or query may also hold letters, digits and -._
 
 HEADER_NAME_PATTERN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 HEADER_VALUE_PATTERN = re.compile(r"[\x20-\x7e]*")
@@ -186,7 +186,7 @@ def _check_header(name: str, value: str) -> None:
         raise ValueError(f"The value of {name} must consist of printable ASCII characters.")
 
 
-LOOKUP_SECONDS = 2.0  # for a look-up that only warns
+LOOKUP_SECONDS = 2.0  # a look-up that only warns takes no longer
 
 PRIVATE = (
     "{subject} a private or reserved address, so nothing {will} be sent there. "

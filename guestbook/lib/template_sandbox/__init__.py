@@ -36,7 +36,7 @@ class Rendered:
 
     text: str
     names: Mapping[str, Any]
-    steps: int  # that it took, of TEMPLATE_STEPS
+    steps: int  # how many of TEMPLATE_STEPS it took
 
 
 def check(source: str) -> None:

@@ -10,7 +10,7 @@ from guestbook.lib.template_sandbox.functions import FILTERS, METHODS, TESTS
 from guestbook.lib.template_sandbox.values import BITS, TemplateFault
 
 SOURCE_LIMIT = 8000  # characters of a template
-TREE_DEPTH = 100  # of blocks, brackets, signs and dots in each other; 1 + 1 + 1 nests too
+TREE_DEPTH = 100  # blocks, brackets, signs and dots in each other; 1 + 1 + 1 nests too
 
 COUNTING = "Use loop.index, |length or |join instead of counting in a loop"
 LOOP = "Use a loop: {% for one in list if one.name == 'x' %}"

@@ -7,13 +7,13 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-TEMPLATE_STEPS = 100_000  # of a run: one for each evaluated part of the template and each item read
-OUTPUT_LIMIT = 64_000  # characters that it may give, and that any text that it makes may have
+TEMPLATE_STEPS = 100_000  # a run has one for each evaluated part of the template and each item read
+OUTPUT_LIMIT = 64_000  # characters of its output, and of any text that it makes
 PER_STEP = 20  # characters that are read or made in one step
 SLOW_SEARCH = 30_000  # characters: in longer texts Python searches in another way, which is always quick
 PAIRS_PER_STEP = 4000  # characters that are compared with one another in one step
-VALUE_DEPTH = 50  # of lists in lists that are printed or compared
-BITS = 64  # of a whole number that it counts with
+VALUE_DEPTH = 50  # lists in lists that are printed or compared
+BITS = 64  # in a whole number that it counts with
 
 
 class TemplateFault(Exception):

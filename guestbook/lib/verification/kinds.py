@@ -14,7 +14,7 @@ from guestbook.lib import ed25519, signing
 from guestbook.lib.ed25519 import PUBLIC_KEY_PREFIX
 from guestbook.lib.text import counted
 
-MOST_SIGNATURES = 64  # of one request that are looked at
+MOST_SIGNATURES = 64  # so many of one request are looked at
 TOLERANCE = 300  # seconds between the timestamp and the receipt, both ways: Stripe, Slack, Standard Webhooks
 UNIX_SECONDS = re.compile("[0-9]{1,12}")  # int() would also take other scripts' digits, and any number
 
@@ -169,7 +169,7 @@ SIGNED_CONTENTS = (
 )
 ONE_LENGTH = ("{timestamp}{body}", IN_MILLISECONDS)
 TIMESTAMP = re.compile(r"\{timestamp\}|\{milliseconds\}")
-ED25519 = "ed25519"  # in place of a hash
+ED25519 = "ed25519"  # stands in the place of a hash
 SIGNATURE_BYTES = {"sha1": 20, "sha256": 32, "sha512": 64, ED25519: 64}
 MILLISECONDS = re.compile("[0-9]{13}")  # a timestamp from 2001 to 2286
 
@@ -181,7 +181,7 @@ class SignatureScheme:
     header: str  # carries the signature
     hash_name: str = SIGNATURE_HASHES[0]
     encoding: str = SIGNATURE_ENCODINGS[0]
-    prefix: str = ""  # of the signature in the header
+    prefix: str = ""  # stands before the signature in the header
     timestamp_header: str = ""
     tolerance: int = TOLERANCE  # seconds between the timestamp and the receipt
     content: str = SIGNED_CONTENTS[0]

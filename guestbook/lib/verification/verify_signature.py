@@ -43,7 +43,7 @@ class Verdict:
     ok: bool
     sentence: str
     steps: tuple[Step, ...] = ()
-    mark: str | None = None  # the same for repeats of a request; None where no time is signed
+    mark: str | None = None  # repeats of a request have the same; None where no time is signed
 
 
 def verify(
