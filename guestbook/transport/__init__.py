@@ -4,13 +4,12 @@ Nothing follows a redirect but `Transport.get`, which reads public pages: it che
 """
 
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_network
 from typing import NamedTuple
-from urllib.parse import urldefrag, urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from guestbook.transport import addresses, budget, connections
 from guestbook.transport.addresses import AddressPolicy, Network
@@ -44,8 +43,6 @@ __all__ = [
 
 HTTP_METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2
 TARGETS_KEPT = 256  # URLs that are taken apart once
-MOST_REDIRECTS = 5  # for one page
-REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 EVERY_NETWORK = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 PAGE_LIMIT = 1_000_000  # bytes of a page that are read
 FRAMING_HEADERS = frozenset(("host", "content-length", "transfer-encoding", "connection"))
@@ -133,17 +130,14 @@ class Transport:
         All of them share the time. The address of each is checked as that of the first. `before` gets each
         URL first, and may raise TransportError.
         """
-        until = time.monotonic() + (seconds or self._timeout)
-        for _ in range(MOST_REDIRECTS + 1):
-            before(url)
-            left = max(until - time.monotonic(), 0)
-            attempt = AttemptBudget(left, self._policy, self._lookups, PAGE_LIMIT)
-            answer = self._exchange(attempt, "GET", url, headers, b"")
-            following = _redirect_target(url, answer.status, answer.headers.get("location"))
-            if following is None:
-                return FetchedPage(url, answer)
-            url = following
-        raise TransportError("too_many_redirects", sent=True)
+        from guestbook.transport import pages  # here: deliveries need no requests, which takes long to import
+
+        adapter = pages.PageAdapter(self._page, seconds or self._timeout, before)
+        return FetchedPage(*pages.read(adapter, url, headers))
+
+    def _page(self, url: str, headers: Mapping[str, str], seconds: float) -> ReceiverAnswer:
+        attempt = AttemptBudget(seconds, self._policy, self._lookups, PAGE_LIMIT)
+        return self._exchange(attempt, "GET", url, headers, b"")
 
     def _exchange(
         self, attempt: AttemptBudget, method: str, url: str, headers: Mapping[str, str], body: bytes
@@ -215,24 +209,3 @@ def _refusal(method: str, names: tuple[str, ...]) -> str | None:
     are_names = all(HEADER_NAME_PATTERN.fullmatch(name) for name in names)
     are_ours = FRAMING_HEADERS.isdisjoint(name.lower() for name in names)
     return None if are_names and are_ours else "bad_header"
-
-
-def _redirect_target(url: str, status: int, location: str | None) -> str | None:
-    """Return the address that an answer leads to, without a fragment; None if it leads nowhere.
-
-    The address is as the stranger wrote it: whoever connects to it checks it first.
-    """
-    if status not in REDIRECT_STATUSES or not location:
-        return None
-    try:
-        return urldefrag(urljoin(url, _as_utf8(location.strip()))).url
-    except ValueError:  # brackets that no host has
-        return location
-
-
-def _as_utf8(location: str) -> str:
-    """Return it as most servers mean it. Headers were read as Latin-1, which loses nothing."""
-    try:
-        return location.encode("iso-8859-1").decode()
-    except ValueError:
-        return location
