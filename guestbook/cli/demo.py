@@ -43,13 +43,11 @@ from guestbook.settings import Settings, installation, secret_key
 from guestbook.storage import database, engine_setup
 from guestbook.storage.models import Bin, BinRequest, Delivery
 
-LOCALHOST = "127.0.0.1"
 DATA_DIR = f"{settings.SETTING_PREFIX}DATA_DIR"
 PROGRAM = (sys.executable, "-P", "-c", "import guestbook; guestbook.main()")
 LOG = "output.log"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-START_TIMEOUT = 30.0  # seconds
-SENT_WITHIN = 30.0  # seconds
+PATIENCE = 30.0  # seconds
 LOOK_INTERVAL = 0.05  # seconds
 END_TIMEOUT = 5.0  # seconds
 SAMPLE_COMMENTS = (
@@ -99,7 +97,7 @@ def _go(tour: "Tour", *, wait: bool) -> None:
     _paragraph("""This makes a throwaway book in a temporary folder and serves it on this machine. It uses no
         network and does not touch your own book. At the end everything is removed.""")
     tour.start("run", "--port", tour.address.rpartition(":")[2])
-    tour.wait_for(lambda: _is_served(tour.address), START_TIMEOUT, "The server did not answer")
+    tour.wait_for(lambda: _is_served(tour.address), PATIENCE, "The server did not answer")
     _paragraph(f"The book is ready, and {len(SAMPLE_COMMENTS)} people have signed it: {tour.address}/")
     _paragraph("""Next to the server runs the pass, which sends what is due. On a host, cron starts it. There
         is also a bin, a URL that keeps every request, and a webhook that sends it every new comment.""")
@@ -109,8 +107,7 @@ def _go(tour: "Tour", *, wait: bool) -> None:
     if wait:
         _look_around(tour)
     else:
-        _paragraph("""That was the tour. Without --no-wait the book stays until Ctrl-C, so that you can look
-            around.""")
+        _paragraph("That was the tour. Without --no-wait the book stays until Ctrl-C: look around then.")
 
 
 def _show_delivery(tour: "Tour") -> BinRequest:
@@ -213,14 +210,10 @@ def _attempt(row: BinRequest) -> str:
 
 @contextmanager
 def _made(port: int | None) -> Iterator["Tour"]:
-    """Yield the tour with its book. At the end no process of it runs, and nothing is left.
-
-    While it waits it looks at a flag that signals set. A handler that raised could do so between the start of
-    a process and the note that it must be ended.
-    """
+    """Yield the tour with its book. At the end no process of it runs, and nothing is left."""
     try:
-        with socket.create_server((LOCALHOST, port or 0)) as listener:
-            address = f"http://{LOCALHOST}:{listener.getsockname()[1]}"
+        with socket.create_server(("127.0.0.1", port or 0)) as listener:
+            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     except OSError:
         sentence = f"Port {port} is in use or cannot be used. Take another one, or leave out --port."
         raise Refused(sentence) from None
@@ -229,7 +222,8 @@ def _made(port: int | None) -> Iterator["Tour"]:
     try:
         read = settings.load({settings.SETTING_PREFIX + name: own[name] for name in own}, alone=True)
         read = replace(read, secret_key=secret_key.make(folder))
-        # A signal that nohup ignores stays ignored.
+        # A handler that raised could do so before a started process is noted, so signals set a flag. A signal
+        # that nohup ignores stays ignored.
         caught = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         with own_process.flag_set_by(caught, second_ends=False) as stop, engine_setup.opened(read) as engine:
             tour = Tour(folder, address, stop, engine, read)
@@ -283,11 +277,7 @@ class Tour:
             )
 
     def wait_for(self, look: Callable[[], T | None], seconds: float, otherwise: str) -> T:
-        """Call `look` until it returns something, and return that.
-
-        Raises Stopped, and Refused when the program has ended or the time is over. `otherwise` begins the
-        sentence for that, such as `The server did not answer`.
-        """
+        """Return what `look` finds. Raises Stopped, or Refused in a sentence that `otherwise` begins."""
         give_up = time.monotonic() + seconds
         while (found := look()) is None:
             if self.program and self.program.poll() is not None:
@@ -330,7 +320,7 @@ class Tour:
                 found = [row for row in rows if _header(row, "webhook-id") == sent.event_id]
             return found[number - 1] if len(found) >= number else None
 
-        return self.wait_for(look, SENT_WITHIN, f"Attempt {number} did not arrive at the bin")
+        return self.wait_for(look, PATIENCE, f"Attempt {number} did not arrive at the bin")
 
     def _last_line(self) -> str:
         """Return the last line that the program has printed."""

@@ -10,13 +10,11 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-import guestbook
 from guestbook.cli import database, options
 from guestbook.storage.database import db
-from tests.cli.conftest import FLASK, Process, Shell
-from tests.conftest import need, settings_for
+from tests.cli.conftest import FLASK, Shell
 from tests.storage.hostile_rows import TABLES
-from tests.support import databases, factories
+from tests.support import factories
 from tests.support.forks import Forks
 
 
@@ -47,13 +45,6 @@ def test_programs_get_the_rows_and_a_checksum_of_each_table(shell: Shell, target
     assert (comments["rows"], comments["copied"], len(comments["checksum"])) == (1, 1, 64)
 
 
-def test_it_is_a_process_too_and_silent_but_for_the_table(forked: Process, app: Flask, target: str) -> None:  # noqa: ARG001  it has the tables
-    factories.sign()
-    code, said, complaint = forked("migrate-to", target)
-    assert (code, complaint) == (0, "")
-    assert said.startswith("TABLE ")
-
-
 # --- refusals and failures
 
 
@@ -73,15 +64,6 @@ def test_a_target_that_is_away_is_one_sentence_and_75(shell: Shell, url: str) ->
     assert "hunter2" not in said
 
 
-@pytest.mark.parametrize("mode", ["postgresql", "mariadb"])
-def test_so_is_one_whose_database_was_never_made(shell: Shell, mode: str) -> None:
-    need(mode)
-    url = databases.make_url(databases.server(mode)).set(database="nobody_made_this")
-    said = shell.refused("migrate-to", url.render_as_string(hide_password=False), code=75)
-    assert said.startswith("The target cannot be used now: ")
-    assert "nobody_made_this" in said
-
-
 @pytest.mark.parametrize(
     "url", ["hunter2", "oracle://me:hunter2@host/b", "postgresql+psycopg://me:hunter2", "sqlite://"]
 )
@@ -90,14 +72,6 @@ def test_what_is_no_url_is_2_and_is_not_repeated(shell: Shell, url: str) -> None
     assert (result.exit_code, result.stdout) == (2, "")
     assert "Invalid value for 'URL': " in result.stderr
     assert "hunter2" not in result.stderr
-
-
-def test_without_tables_it_says_how_to_make_them(tmp_path: Path, target: str) -> None:
-    app = guestbook.create_app(settings_for(tmp_path, f"sqlite:///{tmp_path}/bare.db"))
-    result = app.test_cli_runner().invoke(args=["migrate-to", target])
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("The tables are missing. Create them with: ")
-    assert not (tmp_path / "new.db").exists()
 
 
 def test_a_book_that_was_written_to_meanwhile_ends_with_1(
@@ -129,18 +103,6 @@ def test_the_url_may_come_from_standard_input(shell: Shell, target: str) -> None
     assert f"The copy in {target} is complete" in result.stdout
     result = shell.runner.invoke(args=["migrate-to", "-"], input="")
     assert (result.exit_code, result.stderr) == (1, f"Error: {options.EMPTY_INPUT}\n")
-
-
-def test_a_password_is_never_printed(shell: Shell) -> None:
-    need("postgresql")
-    with databases.fresh("postgresql", Path()) as url:
-        parts = databases.make_url(url)
-        password = parts.password or "hunter2"  # where the server wants none, any will do
-        for more in ([], ["--json"]):
-            full = parts.set(password=password).render_as_string(hide_password=False)
-            said = shell("migrate-to", full, *more)
-            assert str(parts.database) in said
-            assert password not in said
 
 
 def test_a_terminal_sees_how_far_it_is(app: Flask, environ: dict[str, str], target: str) -> None:  # noqa: ARG001
