@@ -2,14 +2,17 @@
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from guestbook.cli import terminal_log
 from guestbook.lib import clock
+
+if TYPE_CHECKING:
+    from guestbook.lib.fields import Field
 
 F = TypeVar("F", bound=Callable[..., Any])
 WHEN = "(2026-01-31, 6h, 2d)"  # Help says that `moment` reads this.
@@ -57,6 +60,20 @@ def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
         return function
 
     return decorate
+
+
+def of_field(known: Mapping[str, "Field"], name: str, *words: str, **more: Any) -> Callable[[F], F]:
+    """Return the option for a field: its choices or limits, and the first sentence of its hint."""
+    field, flag = known[name], f"--{name.replace('_', '-')}"
+    if field.schema["type"] == "boolean":
+        flag, more["default"] = f"{flag}/--no-{flag.removeprefix('--')}", None
+    elif field.choices:
+        more["type"] = Choice(tuple(filter(None, field.choices)))
+    elif "minimum" in field.schema:
+        more["type"] = click.IntRange(field.schema["minimum"], field.schema["maximum"])
+    return click.option(
+        *(words or (flag,)), name, help=f"{field.hint.partition('. ')[0].removesuffix('.')}.", **more
+    )
 
 
 period_options = together(

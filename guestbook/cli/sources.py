@@ -1,6 +1,7 @@
 """The commands for sources, which send webhooks to us."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -36,17 +37,7 @@ secret_option = click.option(
 )
 
 
-def _option(name: str, *words: str, **more: Any) -> Callable[[F], F]:
-    """Return the option for a field: its choices or limits, and the first sentence of its hint."""
-    field = SOURCE_FIELDS[name]
-    if field.choices:
-        more["type"] = Choice(tuple(field.choices))
-    elif "minimum" in field.schema:
-        more["type"] = click.IntRange(field.schema["minimum"], field.schema["maximum"])
-    named = words or (f"--{name.replace('_', '-')}",)
-    return click.option(*named, name, help=f"{field.hint.partition('. ')[0].removesuffix('.')}.", **more)
-
-
+_option = partial(options.of_field, SOURCE_FIELDS)
 fields_of_source = together(
     click.option(
         "--preset",

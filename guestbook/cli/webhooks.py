@@ -1,11 +1,12 @@
 """The commands for webhooks."""
 
+from functools import partial
 from typing import Any
 
 import click
 
 from guestbook.cli import app_command, options, output, row_commands, row_lookup
-from guestbook.cli.options import Choice, together
+from guestbook.cli.options import together
 from guestbook.cli.row_commands import Noun
 from guestbook.lib import clock, signing
 from guestbook.lib.text import for_people
@@ -13,12 +14,12 @@ from guestbook.outbound import receiver_links as links
 from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.formats import FORMATS, FORMATS_WITH_LINKS
+from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
 from guestbook.queries import statistics, webhook_status
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, ReceiverLink, Webhook
-from guestbook.storage.models.delivery import SIGN_WITH, UNSIGNED_FORMATS
+from guestbook.storage.models.delivery import UNSIGNED_FORMATS
 
 GROUPS_OF_WEBHOOK = {
     "Messages": (
@@ -46,9 +47,10 @@ signing_key_option = click.option(
     help="Sign with this private key, whsk_ and base64, whose public half the receiver has; or - to read it "
     "from standard input.",
 )
+_option = partial(options.of_field, WEBHOOK_FIELDS)
 fields_of_webhook = together(
-    click.option("--format", type=Choice(list(FORMATS)), help="The format of the body."),
-    click.option("--template", metavar="TEXT", help="A Jinja template of the body, which must be JSON."),
+    _option("format"),
+    _option("template", metavar="TEXT"),
     click.option(
         "--event", "events", multiple=True, help=f"Send this event (repeatable): {', '.join(EVENTS)}."
     ),
@@ -65,23 +67,10 @@ fields_of_webhook = together(
         metavar="N/s|N/m",
         help="Begin at most N attempts in any second or minute, such as 30/m. Not for the URL pull:.",
     ),
-    click.option(
-        "--moderation-links/--no-moderation-links",
-        default=None,
-        help="Put a link into messages about held comments, with which any reader can moderate them; by "
-        f"default for {', '.join(FORMATS_WITH_LINKS)}.",
-    ),
-    click.option(
-        "--sign-with",
-        type=Choice(SIGN_WITH),
-        help="Sign with the secret, with a key pair of Ed25519, or with both; by default with the secret.",
-    ),
+    _option("moderation_links"),
+    _option("sign_with"),
     signing_key_option,
-    click.option(
-        "--github-headers/--no-github-headers",
-        default=None,
-        help="Send X-GitHub-Event and X-GitHub-Delivery too, for receivers written for GitHub.",
-    ),
+    _option("github_headers"),
 )
 
 

@@ -86,9 +86,9 @@ class WebhookFields:
     format: str = fields.select(
         "",
         "Format",
-        "The format of the body: json for programs, template for a template of yours, the others for chat "
-        "services. A new webhook without one gets that of the service at its URL, or json. For ntfy the URL "
-        "names the topic, such as https://ntfy.sh/my-topic. For Telegram it is "
+        "The format of the body. json is for programs, template for a template of yours, the others are for "
+        "chat services. A new webhook without one gets that of the service at its URL, or json. For ntfy the "
+        "URL names the topic, such as https://ntfy.sh/my-topic. For Telegram it is "
         "https://api.telegram.org/bot<token>/sendMessage?chat_id=<chat>.",
         partial(validate.one_of, FORMATS, field="format", noun="format"),
         {"": "automatic, from the URL", **{name: name for name in FORMATS}},
@@ -96,7 +96,7 @@ class WebhookFields:
     template: str = fields.area(
         "",
         "Template",
-        "For the format template: a Jinja template whose result is JSON, such as "
+        "A Jinja template of the body, which must be JSON. It is for the format template, such as "
         '{"text": {{ (comment.name ~ ": " ~ comment.message)|tojson }}}. It can use event, timestamp, '
         "guestbook, and the event’s data: comment, sequence and reply, source and inbound, or webhook.",
         lambda value: text.clean_text(value or "") or None,
@@ -124,9 +124,10 @@ class WebhookFields:
     sign_with: str = fields.select(
         SIGN_WITH[0],
         "Signed with",
-        "The receiver shares the secret with you, so it could sign too. A key pair of Ed25519 has two "
-        "halves: the book signs with the private one, and the receiver verifies with the public one, which "
-        "the webhook’s page shows. The secret alone deletes the key.",
+        "Sign with the secret, with a key pair of Ed25519, or with both; by default with the secret. The "
+        "receiver shares the secret with you, so it could sign too. A key pair has two halves: the book "
+        "signs with the private one, and the receiver verifies with the public one, which the webhook’s "
+        "page shows. The secret alone deletes the key.",
         partial(validate.one_of, SIGN_WITH, field="sign_with", noun="signature"),
         {"secret": "the secret", "key": "a key", "both": "the secret and a key"},
     )
@@ -154,8 +155,8 @@ class WebhookFields:
     github_headers: str = fields.select(
         "no",
         "GitHub’s headers",
-        "Yes also sends X-GitHub-Event, X-GitHub-Delivery and X-GitHub-Hook-ID, for receivers written for "
-        "GitHub.",
+        "Send X-GitHub-Event and X-GitHub-Delivery too, for receivers written for GitHub. X-GitHub-Hook-ID "
+        "comes with them.",
         bool,
         {"no": "no", "yes": "yes"},
         schema={"type": "boolean"},
@@ -163,9 +164,8 @@ class WebhookFields:
     moderation_links: str = fields.select(
         "",
         "Links to moderate",
-        "Messages about held comments have a link to publish or remove the comment without a login, for 7 "
-        f"days. Everybody who reads the message can use it. Automatic means yes for "
-        f"{', '.join(FORMATS_WITH_LINKS)}.",
+        "Put a link into messages about held comments, with which any reader can moderate them; by default "
+        f"for {', '.join(FORMATS_WITH_LINKS)}. It needs no login, and works for 7 days.",
         bool,
         {"": "automatic, by the format", "yes": "yes", "no": "no"},
         schema={"type": "boolean"},
