@@ -87,16 +87,6 @@ def test_what_the_program_refuses_comes_again_later(
     assert factories.one().status == "processed"
 
 
-def test_a_new_listener_takes_over_from_one_that_was_killed(book: str, app: Flask, token: str) -> None:
-    hook = factories.webhook("pull:")
-    factories.sign()
-    killed = ApiClient(app, token).get(f"/webhooks/{hook}/pending")
-    assert len(killed["deliveries"]) == 1
-    assert "comment.created" not in listened(book, new_token(app), "--webhook", hook).stdout
-    assert "comment.created" in listened(book, token, "--webhook", hook).stdout
-    assert factories.one().status == "processed"
-
-
 def test_a_wrong_token_webhook_or_address_is_refused_with_a_sentence(book: str, token: str) -> None:
     other = factories.webhook()
     for options, sentence in (

@@ -107,15 +107,6 @@ def test_a_name_stands_for_the_id_of_what_the_owner_has_named(shell: Shell) -> N
     assert shell.json("inbox", "list", "--source", "My repo") == []
 
 
-def test_a_name_and_the_beginnings_of_other_ids_are_refused_together(shell: Shell) -> None:
-    for start in ("aaa1", "aaa2"):
-        factories.webhook(id=start + "0" * 28)
-    named = factories.webhook(id="b" * 32, name="aaa")
-    said = shell.refused("webhooks", "delete", "aaa", "--yes")
-    assert said.startswith(f"Error: aaa fits more than one webhook: {named} (aaa), aaa1")
-    assert shell.json("webhooks", "show", "bb")["id"] == named
-
-
 def test_a_name_that_several_have_is_refused_with_their_ids(shell: Shell) -> None:
     ids = [factories.webhook(id=letter * 32, name="Chat") for letter in "abc"]
     candidates = ", ".join(f"{one} (Chat)" for one in ids)

@@ -76,17 +76,6 @@ def test_show_tells_all_of_one_and_what_waits_for_it(shell: Shell) -> None:
     assert set(shell.json("webhooks", "show", key)) == COLUMNS
 
 
-def test_an_id_may_be_cut_as_long_as_it_fits_one(shell: Shell) -> None:
-    first = factories.webhook(id="aaaa" + "0" * 28)
-    second = factories.webhook(id="aaab" + "0" * 28)
-    assert shell.json("webhooks", "show", "aaaa")["id"] == first
-    assert shell.json("webhooks", "show", " AAAB0 ")["id"] == second
-    assert shell.refused("webhooks", "show", "aaa") == (
-        f"Error: aaa fits more than one webhook: {first} (one), {second} (one). Give more of the id.\n"
-    )
-    assert shell.refused("webhooks", "show", "f") == "Error: No webhook has the id or the name f.\n"
-
-
 def test_update_changes_what_is_named(shell: Shell) -> None:
     key = added(shell, "--header", "X-Token: a")
     said = shell("webhooks", "update", key[:-1], "--name", "New", "--event", "ping", "--url", URL + "/2")
