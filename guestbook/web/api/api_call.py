@@ -59,14 +59,12 @@ MAX_OVERLAP_HOURS = 24 * 30  # how long an old secret may sign beside the new on
 OVERLAP_FIELD: Schema = {
     "overlap_hours": {"type": "number", "minimum": 0, "maximum": MAX_OVERLAP_HOURS, "default": 24}
 }
-DRY_RUN: Schema = {
-    "dry_run": schema.boolean("Only count them.", default=False),
-}
+DRY_RUN: Schema = {"dry_run": schema.boolean("Only count them.", default=False)}
 
 
 def ids_schema(most: int) -> Schema:
     """Return the schema of a list of ids, each once."""
-    return {"type": "array", "items": schema.ID, "minItems": 1, "maxItems": most, "uniqueItems": True}
+    return schema.array(schema.ID, minItems=1, maxItems=most, uniqueItems=True)
 
 
 MODERATING = ("/comments", "/moderate", "/spam/end-flood")  # paths below which `moderate` is enough
@@ -76,7 +74,7 @@ PENDING = "GET /webhooks/{webhook_id}/pending"  # it leases what it returns
 def list_of(key: str, name: str) -> Schema:
     """Return the schema of a page of a list."""
     following = schema.or_null(schema.url("The address of the next page; null on the last page."))
-    return schema.answer({key: {"type": "array", "items": schema.ref(name)}, "next": following})
+    return schema.answer({key: schema.array(schema.ref(name)), "next": following})
 
 
 NO_PARAMETERS: Schema = {}

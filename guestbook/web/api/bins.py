@@ -183,11 +183,5 @@ def bin_request_in_full(row: BinRequest, check: Check) -> dict[str, Any]:
 
 def replayed(result: Replayed) -> dict[str, Any]:
     """Return the answer to a request that was sent again."""
-    return {
-        "url": result.url,
-        "milliseconds": result.milliseconds,
-        "status": result.status,
-        "headers": dict(result.headers),
-        **authentication.packed("body", result.body),
-        "error": result.error or None,
-    }
+    more = {"headers": dict(result.headers), "error": result.error or None}
+    return schema.of_row(result, REPLAYED_SCHEMA, more | authentication.packed("body", result.body))

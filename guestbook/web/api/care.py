@@ -42,6 +42,7 @@ FINDING_SCHEMA: Schema = {
     "advice": schema.or_null(schema.text("What to do, if there is something.")),
     "command": schema.or_null(schema.text("A command that helps.")),
 }
+CANNOT_REVEAL = "The secret cannot be decrypted with this secret key. Run doctor on the book's host."
 
 calls = Calls(
     "care",
@@ -95,9 +96,6 @@ def forget_words() -> ResponseReturnValue:
     with writing() as session:
         words = learned_words.forget_all(session, request_context.settings().secret_key)
         return idempotency.keep(session, {"words": words})
-
-
-CANNOT_REVEAL = "The secret cannot be decrypted with this secret key. Run doctor on the book's host."
 
 
 @calls.serve("POST /webhooks/{webhook_id}/reveal-secret", {200: "Secret"}, errors=(409, 429), body="Reveal")

@@ -1,7 +1,5 @@
 """/presets and /previews: what forms fill in, and what settings would lead to. Nothing is stored."""
 
-from typing import Any
-
 from flask.typing import ResponseReturnValue
 
 from guestbook.comments.comment_form import DRAFT_FIELDS
@@ -104,26 +102,16 @@ def get_presets() -> ResponseReturnValue:
 def _sender(name: str) -> dict[str, object]:
     preset, settings = SENDER_PRESETS[name], senders.settings_of(name)
     scheme = {key: settings[key] for key in SCHEME_PROPERTIES if key in settings}
-    return {
-        "name": name,
-        "title": preset.title,
-        "verify": preset.verify,
-        "header": preset.header or None,
-        "scheme": {**scheme, "tolerance": int(scheme["tolerance"])} if scheme else None,
-        "template": preset.template or None,
-        "secret_from": preset.secret_from or None,
-    }
+    more = {"name": name, "scheme": {**scheme, "tolerance": int(scheme["tolerance"])} if scheme else None}
+    more |= {one: getattr(preset, one) or None for one in ("header", "template", "secret_from")}
+    return schema.of_row(preset, SENDER_PRESET, more)
 
 
 def _webhook(name: str) -> dict[str, object]:
     preset = REBUILD_PRESETS[name]
-    parts = (line.partition(": ") for line in preset.headers)
-    return {
-        "name": name,
-        "events": list(REBUILD_EVENTS),
-        "headers": {header: value for header, _, value in parts},
-        **schema.of_row(preset, ("title", "url", "template")),
-    }
+    headers = dict(line.split(": ", 1) for line in preset.headers)
+    more = {"name": name, "events": list(REBUILD_EVENTS), "headers": headers}
+    return schema.of_row(preset, WEBHOOK_PRESET, more)
 
 
 @calls.serve("POST /previews/webhook", {200: "PayloadPreview"}, body="WebhookPreview")
@@ -153,10 +141,7 @@ def preview_source() -> ResponseReturnValue:
     base_url = request_context.settings().base_url
     source_id = source.id if source else None
     made = samples.preview_of(db.session(), source_id, name, verify, wording, base_url)
-    draft: dict[str, Any] | None = made.draft.values if made.draft else None
     return {
-        "event": made.what,
-        "comment": draft,
-        "sentence": made.sentence or None,
-        "is_error": made.is_error,
+        **{"event": made.what, "comment": made.draft.values if made.draft else None},
+        **{"sentence": made.sentence or None, "is_error": made.is_error},
     }

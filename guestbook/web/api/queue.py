@@ -131,6 +131,10 @@ calls = Calls(
 )
 
 BEING_SENT = "A pass is sending this delivery now. Try again in a moment."
+BEING_PROCESSED = "A pass is processing this event now. Try again in a moment."
+IDS_OR_FAILED = "Give either ids, or failed for all that failed."
+GOES_WITH_FAILED = "This goes with failed."
+M = TypeVar("M", Delivery, InboundEvent)
 BEING_FETCHED = "Its receiver has fetched this delivery and not answered yet. Try again in a minute."
 
 
@@ -138,7 +142,7 @@ BEING_FETCHED = "Its receiver has fetched this delivery and not answered yet. Tr
 def list_deliveries() -> ResponseReturnValue:
     """List deliveries."""
     query = request_reader.query()
-    wanted = filtered_lists.Deliveries(
+    wanted = Deliveries(
         status=query.get("status"),
         webhook_id=query.get("webhook"),
         event=query.get("event"),
@@ -175,14 +179,11 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
         return idempotency.keep(session, webhook_shapes.delivery(free[0]), 202)
 
 
-BEING_PROCESSED = "A pass is processing this event now. Try again in a moment."
-
-
 @calls.serve("GET /inbox", {200: "InboundEvents"}, query=INBOX_QUERY)
 def list_inbound_events() -> ResponseReturnValue:
     """List inbound events."""
     query = request_reader.query()
-    wanted = filtered_lists.InboundEvents(
+    wanted = InboundEvents(
         status=query.get("status"),
         source_id=query.get("source"),
         since=request_reader.moment(query.get("since")),
@@ -217,11 +218,6 @@ def reprocess_inbound_event(event_id: str) -> ResponseReturnValue:
         return idempotency.keep(session, source_shapes.inbound_event(free[0]), 202)
 
 
-M = TypeVar("M", Delivery, InboundEvent)
-IDS_OR_FAILED = "Give either ids, or failed for all that failed."
-GOES_WITH_FAILED = "This goes with failed."
-
-
 @calls.serve("POST /redeliver", {200: "Requeued", 202: "Requeued"}, body="Redelivery")
 def redeliver_many() -> ResponseReturnValue:
     """Redeliver many deliveries, or all that failed; or only count them.
@@ -247,10 +243,7 @@ def _requeue(model: type[M], given: dict[str, Any]) -> ResponseReturnValue:
 
 
 def _answer(count: int, groups: list[RequeueGroup]) -> dict[str, Any]:
-    return {
-        "count": count,
-        "groups": [schema.of_row(group, REQUEUE_GROUP) for group in groups],
-    }
+    return {"count": count, "groups": [schema.of_row(group, REQUEUE_GROUP) for group in groups]}
 
 
 def _condition(model: type[M], given: dict[str, Any]) -> ColumnElement[bool]:

@@ -153,22 +153,16 @@ def get_webhook_statistics(webhook_id: str) -> ResponseReturnValue:
     """Show the attempts of a webhook, and its next deliveries."""
     session, now = db.session(), clock.now()
     webhook = find(Webhook, webhook_id)
-    made, status = (
-        statistics.attempts_of(session, webhook.id, now),
-        webhook_status.of(session, webhook, now),
-    )
+    made, status = statistics.attempts_of(session, webhook.id, now), webhook_status.of(session, webhook, now)
+    coming = webhook_status.coming_deliveries(session, webhook.id)
     return {
-        "state": status.word,
-        "sentence": status.sentence,
-        "waiting": status.waiting,
+        **{"state": status.word, "sentence": status.sentence, "waiting": status.waiting},
         "day": _times(made.day),
         "month": _times(made.month),
         "hours": _bars(made.hours),
         "days": _bars(made.days),
         "last_attempts": [schema.of_row(one, MADE_ATTEMPT) for one in made.last],
-        "next_deliveries": [
-            webhook_shapes.delivery(row) for row in webhook_status.coming_deliveries(session, webhook.id)
-        ],
+        "next_deliveries": [webhook_shapes.delivery(row) for row in coming],
         "counted_from": made.counted_from and clock.to_text(made.counted_from),
     }
 
@@ -185,46 +179,32 @@ def get_source_statistics(source_id: str) -> ResponseReturnValue:
 def _cron(now: datetime) -> dict[str, Any]:
     after_requests = request_context.settings().send_after_requests
     cron = cron_status.in_words(db.session(), now, after_requests=after_requests)
-    return {"state": cron.word, "sentence": cron.sentence, "advice": cron.advice}
+    return schema.of_row(cron, CRON_FIGURES, {"state": cron.word})
 
 
 def _webhook(doing: WebhookActivity, failed: int, now: datetime) -> dict[str, Any]:
     webhook = doing.webhook
     status = webhook_status.of(db.session(), webhook, now)
-    return {
+    more: dict[str, Any] = {
         "id": webhook.id,
         "name": webhook.name,
         "state": status.word,
         "sentence": status.sentence,
-        "attempts": doing.attempts,
-        "successes": doing.successes,
-        "median_milliseconds": doing.milliseconds,
-        "waiting": doing.waiting,
-        "due": doing.due,
-        "failed_lately": failed,
     }
+    more |= {"median_milliseconds": doing.milliseconds, "failed_lately": failed}
+    return schema.of_row(doing, WEBHOOK_FIGURES, more)
 
 
 def _source(doing: SourceStatus, failed: int) -> dict[str, Any]:
-    return {
-        "id": doing.source.id,
-        "name": doing.source.name,
-        "state": doing.word,
-        "sentence": doing.sentence,
-        "last_received_at": doing.last_at and clock.to_text(doing.last_at),
-        "waiting": doing.waiting,
-        "unproven_bytes": doing.source.unproven_bytes,
-        "failed_lately": failed,
-    }
+    source = schema.of_row(doing.source, ("id", "name", "unproven_bytes"))
+    received = doing.last_at and clock.to_text(doing.last_at)
+    more = {"state": doing.word, "last_received_at": received, "failed_lately": failed}
+    return schema.of_row(doing, SOURCE_FIGURES, source | more)
 
 
 def _times(times: AttemptTimes) -> dict[str, Any]:
-    return {
-        "attempts": times.attempts,
-        "successes": times.successes,
-        "median_milliseconds": times.median,
-        "percentile_95_milliseconds": times.percentile95,
-    }
+    more = {"median_milliseconds": times.median, "percentile_95_milliseconds": times.percentile95}
+    return schema.of_row(times, ATTEMPT_TIMES, more)
 
 
 def _bars(bars: Sequence[Bar]) -> list[dict[str, Any]]:

@@ -100,9 +100,8 @@ def create_webhook() -> ResponseReturnValue:
     """
     fields = request_reader.body(_errors)
     url = webhook_urls.checked(fields["url"], request_context.settings())
-    warnings = webhook_urls.warnings(
-        url, request_context.settings()
-    )  # before the transaction: it may take seconds
+    # It may take seconds, so it comes before the transaction.
+    warnings = webhook_urls.warnings(url, request_context.settings())
     with writing() as session:
         disabled = fields.get("disabled", False)
         webhook = webhooks.add(session, _fields(fields), request_context.settings(), disabled=disabled)
@@ -217,15 +216,8 @@ def backfill_webhook(webhook_id: str) -> ResponseReturnValue:
 
 
 def _answer(made: BackfillReport, found: BackfillReport, *, left: int) -> dict[str, Any]:
-    return {
-        "deliveries": made.deliveries,
-        "comments": made.comments,
-        "events": dict(made.events),
-        "left": left,
-        "next_after": made.next_after,
-        "there_already": found.present,
-        "maybe_pruned": found.pruned,
-    }
+    counted = {"events": dict(made.events), "there_already": found.present, "maybe_pruned": found.pruned}
+    return schema.of_row(made, ("deliveries", "comments", "next_after")) | counted | {"left": left}
 
 
 def _shown(row: Webhook, *, with_secret: bool = False) -> dict[str, Any]:
