@@ -106,7 +106,7 @@ def remind(connection: Connection, settings: Settings) -> int:
     """
     due = select(Hold.comment_id).where(_is_due(timedelta(0))).limit(1).with_for_update()
     if connection.scalar(due) is None:
-        return 0  # another pass was faster
+        return 0  # Another pass was faster.
     oldest = _held(Hold.comment_id, Hold.held_at).where(_is_due(ALONG)).limit(SHOWN_HOLDS)
     rows = connection.execute(oldest).all()
     if rows:

@@ -32,8 +32,8 @@ from guestbook.storage.database import db
 from guestbook.storage.models import BY_COMMENT, Comment, Delivery, Origin, Reply, Webhook
 from guestbook.storage.models.comment import KNOWN_STATUSES
 
-BACKFILLED_EVENTS = ("comment.created", "comment.published", "comment.replied")  # in this order
-READ_TOGETHER = 10_000  # comments of the book, of which few may have events since then
+BACKFILLED_EVENTS = ("comment.created", "comment.published", "comment.replied")
+READ_TOGETHER = 10_000  # comments
 
 
 class PastComment(NamedTuple):
@@ -61,8 +61,9 @@ class BackfillRules:
 
     since: datetime
     settings: Settings
-    pruned_too: bool = False  # also those whose delivery to this webhook may have been pruned
-    after_look: Callable[[int], None] = lambda _comments: None  # with the number of comments that it read
+    pruned_too: bool = False  # Those whose delivery may have been pruned count too.
+    # It gets the number of comments that were read.
+    after_look: Callable[[int], None] = lambda _comments: None
 
     @property
     def pruned_until(self) -> datetime:
@@ -76,7 +77,7 @@ class BackfillReport:
     """What a backfill has sent, or would send."""
 
     events: Counter[str] = field(default_factory=Counter)  # deliveries by event
-    comments: int = 0  # that these are about
+    comments: int = 0
     present: int = 0  # events of which the webhook has a delivery
     pruned: int = 0  # events that were left out because their delivery may have been pruned
     seen: int = 0  # comments with events since then
@@ -111,7 +112,8 @@ def with_events(session: Session, since: datetime, *which: ColumnElement[bool]) 
     columns = Comment.id, Comment.status, announced_at, Reply.created_at, Comment.website
     query = select(*columns, Origin.comment_id.is_not(None)).outerjoin(Origin).outerjoin(Reply)
     happened = or_(announced_at >= since, Reply.created_at >= since)
-    goes_out = or_(Origin.comment_id.is_(None), Origin.told_at.is_not(None))  # as Comment.goes_to_webhooks
+    # It says what Comment.goes_to_webhooks says.
+    goes_out = or_(Origin.comment_id.is_(None), Origin.told_at.is_not(None))
     query = query.where(*which, Comment.status.in_(KNOWN_STATUSES), goes_out, happened)
     return [PastComment(*row) for row in session.execute(query.order_by(Comment.id))]
 
@@ -198,7 +200,7 @@ STORED_TOGETHER = 50  # comments of one transaction: a visitor waits for no more
 class BackfillRange(NamedTuple):
     """Where a forecast or a run begins, and after about how much it ends."""
 
-    after: str = ""  # the id of a comment; what comes before the next one is left out
+    after: str = ""  # the id of the last comment that is left out
     deliveries: int | None = None
     comments: int | None = None  # with events since then
 
@@ -214,9 +216,9 @@ ALL = BackfillRange()
 class _Look(NamedTuple):
     """What a look at the next comments of the book has found."""
 
-    missing: list[list[MissingEvent]]  # of each comment that has events since then
+    missing: list[list[MissingEvent]]  # one list for each comment with events
     last: str  # the last comment that it read
-    comments: int  # how many it read
+    comments: int  # the number that it read
 
 
 def comments_in_book() -> int:
@@ -267,7 +269,7 @@ def _looks(webhook_id: str, rules: BackfillRules, after: str, report: BackfillRe
     """Look through the book in the order of ids, so that each look is a range of the primary key."""
     session = db.session()
     while True:
-        database.end(session)  # a reader would keep SQLite's rollback journal from being written
+        database.end(session)  # A reader would keep SQLite's rollback journal from being written.
         webhook = _webhook(session, webhook_id)
         last, number = next_comments(session, after)
         if last is None:
@@ -306,7 +308,7 @@ def _store(
             announcements.tell(
                 session, one.event, comment, rules.settings, only={webhook_id}, past=one.past, **more
             )
-        if missing and is_first:  # one entry, however many transactions follow
+        if missing and is_first:  # There is one entry, however many transactions follow.
             since = f"since {clock.to_text(rules.since)}"
             audit_log.record(session, "backfilled", "webhook", webhook.id, webhook.name, detail=since)
     return missing

@@ -26,7 +26,7 @@ from guestbook.storage import audit_log, plain_sql, preferences, row_changes
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.models import BookState, Comment, Hold, Origin, Reply
 
-LAST_NUMBER = "last_number"  # the name of the row
+LAST_NUMBER = "last_number"
 LOCKED_LAST = (
     "SELECT value, (SELECT max(number) FROM comments) FROM book_state"
     f" WHERE name = '{LAST_NUMBER}'{plain_sql.FOR_UPDATE}"
@@ -35,7 +35,7 @@ LOCKED_LAST = (
 SET_LAST = [
     f"UPDATE {table} SET value = :number WHERE name = '{LAST_NUMBER}'" for table in ("book_state", "settings")
 ]
-HIGHEST_IMPORTED = 1_000_000_000  # of a file: the book must be able to go on counting behind it
+HIGHEST_IMPORTED = 1_000_000_000  # The book must be able to go on counting behind it.
 
 
 def give_number(connection: Connection, comments: Sequence[Comment]) -> None:
@@ -106,7 +106,7 @@ def reply_excess(comment: Comment, answer: Reply, settings: Settings) -> int:
 
 
 RULES = Actor("rules")  # the spam rules
-LEARNED_KINDS = {"published": "good", "spam": "spam"}  # by the status that the owner decides for
+LEARNED_KINDS = {"published": "good", "spam": "spam"}  # status → kind
 ANSWERED = Translatable(
     "The owner has answered this comment, so its words stay as they are. You may still delete it."
 )
@@ -326,7 +326,7 @@ def delete(session: Session, comment: Comment, settings: Settings) -> None:
             only=only,
             not_before=left.under_way,
         )
-    audit_log.record(session, "deleted", "comment", comment.id)  # its name is the visitor's
+    audit_log.record(session, "deleted", "comment", comment.id)  # The visitor's name must not stay.
     session.delete(comment)
     session.flush()
 

@@ -26,9 +26,9 @@ VISITOR_NAME_LIMIT, WEBSITE_LIMIT = COMMENT_FIELDS["name"].limit, COMMENT_FIELDS
 MESSAGE_LIMIT = COMMENT_FIELDS["message"].limit
 MESSAGE_AND_NOTE_LIMIT = 17_000  # bytes as JSON: the payload for the owner must stay under 20 kB, too
 
-SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:(?!\d)", re.IGNORECASE)  # before a digit it is the port of a host
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:(?!\d)", re.IGNORECASE)  # Before a digit it is a host's port.
 WEBSITE_HOST = re.compile(r"[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)*\.?")
-NEVER_IN_A_URL = re.compile(r"[\s<>\"\\\x00-\x1f\x7f]")  # browsers read \ as /, which hides the real host
+NEVER_IN_A_URL = re.compile(r"[\s<>\"\\\x00-\x1f\x7f]")  # Browsers read \ as /, which hides the host.
 
 NOT_AN_ADDRESS = Translatable("This does not look like the address of a website, such as example.org.")
 NOT_THE_WEB = Translatable("Only addresses that start with http:// or https:// can be linked.")
@@ -107,7 +107,7 @@ def website_error(url: str) -> str | None:
         return sentence
     try:
         return _url_error(url)
-    except ValueError:  # urlsplit raises it for impossible brackets, ports and hosts
+    except ValueError:  # Brackets, a port or a host are impossible.
         return NOT_AN_ADDRESS
 
 
@@ -194,7 +194,7 @@ def _mark(comment: "Comment", names: Iterable[str]) -> str:
 class CommentPicture(NamedTuple):
     """A drawn face, or one of the owner's characters in its place."""
 
-    id: str  # of the face
+    id: str  # the face's id
     glyph: str | None
 
 

@@ -33,7 +33,7 @@ from guestbook.storage.preferences import Preferences
 log = logging.getLogger(__name__)
 Also = Callable[[Session, Comment], object]
 
-RATE_WINDOW = timedelta(minutes=10)  # the owner sets how many comments one network may write in it
+RATE_WINDOW = timedelta(minutes=10)  # The owner sets how many comments a network may write.
 
 
 def waiting_time(seconds: int) -> Translatable:
@@ -76,7 +76,7 @@ class Visitor:
     book: Preferences
     address: str
     now: datetime
-    trap: str = ""  # the content of the hidden field
+    trap: str = ""  # the hidden field's content
     age: float | None = None  # seconds since the form was opened
     earlier_id: str | None = None  # the comment that the browser's cookie names
 
@@ -109,7 +109,7 @@ def submit(draft: Draft, visitor: Visitor, form_key: str | None = None, then: Al
 
     `then` runs in the same transaction. Raises TooManyComments.
     """
-    select = plain_sql.through(db.session())  # before the transaction that writes
+    select = plain_sql.through(db.session())
     facts = _facts(select, draft, visitor, comment_facts.is_known_visitor(select, visitor.earlier_id))
     try:
         return _store(facts, visitor, form_key, then)
@@ -129,7 +129,7 @@ def revise(comment: Comment, draft: Draft, visitor: Visitor, mark: str | None = 
     `mark` is that of the words that the form began with; a form of an older version has none. Raises
     TooManyComments or Refused, and CommentChanged if the words are others by now.
     """
-    known = spam_rules.KNOWN_VISITOR in comment.all_reasons  # for its own sake a comment is not known
+    known = spam_rules.KNOWN_VISITOR in comment.all_reasons  # A comment is not known for its own sake.
     facts = _facts(plain_sql.through(db.session()), draft, visitor, known, comment.id)
     verdict = spam_rules.classify(facts, visitor.book.moderation)
     with writing() as session:
@@ -160,7 +160,7 @@ def _facts(
 
 
 def _store(facts: CommentFacts, visitor: Visitor, form_key: str | None, then: Also | None) -> Comment:
-    found = spam_rules.classify(facts, visitor.book.moderation)  # while others may write
+    found = spam_rules.classify(facts, visitor.book.moderation)  # Others may write meanwhile.
     with writing() as session:
         connection = session.connection()
         visitor.count(connection)
@@ -188,7 +188,7 @@ def _stored_before(form_key: str | None) -> Comment | None:
     return book.signed_with(db.session(), form_key) if form_key else None
 
 
-REFUSAL_REASONS = {  # in the words of the owner's page
+REFUSAL_REASONS = {  # reason → words for the owner
     "unknown": "The form was not ours, or incomplete",
     "expired": "The form was open for more than a day",
     "closed": "The book is closed",
@@ -196,7 +196,7 @@ REFUSAL_REASONS = {  # in the words of the owner's page
     "answer": "The answer to your question was wrong",
     **{name: field.refused for name, field in COMMENT_FIELDS.items()},
 }
-COUNT_WAIT = 0.5  # seconds: a count is not worth more of a visitor's time
+COUNT_WAIT = 0.5  # seconds
 SHOWN_DAYS = 30
 
 
@@ -217,7 +217,7 @@ def count_refusal(*reasons: str) -> None:
     reason = next((one for one in reasons if one in REFUSAL_REASONS), None)
     if reason is None:
         return
-    database.end(db.session())  # a reader would keep SQLite's rollback journal from being written
+    database.end(db.session())  # A reader would keep SQLite's rollback journal from being written.
     try:
         with database.write(db.engine, lock_wait=COUNT_WAIT) as connection:
             day = clock.to_text(clock.now())[:10]

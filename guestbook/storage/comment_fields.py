@@ -18,19 +18,19 @@ class CommentField:
 
     label: Translatable
     limit: int  # characters
-    subject: Translatable  # of the sentence about a text that is too long
+    subject: Translatable  # It begins the sentence about a text that is too long.
     missing: Translatable | None = None  # the sentence about an empty one; None where it may be empty
-    refused: str  # why a comment was refused, for the owner
+    refused: str  # the reason of a refusal, for the owner
     meaning: str  # for programs
-    input_meaning: str = ""  # the same where they send it, if that differs
-    sample: str = ""  # in the events' document
+    input_meaning: str = ""  # for programs that send it, if that differs
+    sample: str = ""  # for the events' document
     is_public: bool = True
     asked_by: str = ""  # the preference that puts it on the form; without one it always stands there
     rows: int = 1  # of the text area; 1 is a single line
     hint: Translatable | None = None
-    owner_label: str = ""  # on the owner's pages, where it is not the label
+    owner_label: str = ""  # for the owner, if it is not the label
     owner_hint: str = ""
-    attributes: Mapping[str, str] = field(default_factory=lambda: {"dir": "auto"})  # of the input, in HTML
+    attributes: Mapping[str, str] = field(default_factory=lambda: {"dir": "auto"})  # attributes of the input
 
 
 COMMENT_FIELDS = {
@@ -41,7 +41,7 @@ COMMENT_FIELDS = {
         missing=Translatable("Please write your name."),
         refused="The name was missing or too long",
         meaning="The visitor’s name; empty after a deletion for good.",
-        sample='Ada "Lace" Lovelace',  # quotes break a template that writes no JSON
+        sample='Ada "Lace" Lovelace',  # Quotes break a template that writes no JSON.
         attributes={"dir": "auto", "autocomplete": "name"},
     ),
     "place": CommentField(
@@ -102,5 +102,6 @@ COMMENT_FIELDS = {
 PUBLIC_FIELDS = tuple(
     dict.fromkeys(("name", "website", *(name for name, one in COMMENT_FIELDS.items() if one.is_public)))
 )
-EMPTIED = {name: "" if COMMENT_FIELDS[name].missing else None for name in PUBLIC_FIELDS}  # after a deletion
+# Nothing else stays after a deletion.
+EMPTIED = {name: "" if COMMENT_FIELDS[name].missing else None for name in PUBLIC_FIELDS}
 OWNER_LABELS = {name: one.owner_label or str(one.label) for name, one in COMMENT_FIELDS.items()}

@@ -42,13 +42,13 @@ def register(app: Flask, only_path: str | None = None) -> None:
     """
     from guestbook.web import (
         database_error_pages,
-        kept_front_page,  # here: an app for readers has no SQLAlchemy
+        kept_front_page,  # An app for readers has no SQLAlchemy.
     )
 
     register_public(app, database_error_pages.require_version)
-    if only_path is None:  # a CGI process answers one request
+    if only_path is None:  # A CGI process answers one request.
         kept_front_page.init_app(app)
-    send_after_requests.init_app(app)  # also after pages that are kept
+    send_after_requests.init_app(app)  # It runs after kept pages too.
     public_pages.init_app(app, partial(_add_hits, app))
     database_error_pages.init_app(app)
     for path, name in PAGES_BELOW.items():

@@ -14,9 +14,9 @@ from guestbook.storage import book_file, observations
 from guestbook.storage.book_file import HostNote
 
 NOTE_AGAIN_AFTER = 3600.0  # seconds
-UNOBSERVED = ("/healthz", "/metrics", "/static/")  # monitors often come from the same host, past the proxy
-MOST_PROXIES = 11  # more than may be set
-HOST_HEADER = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,200}")  # all that may be shown of a stranger's header
+UNOBSERVED = ("/healthz", "/metrics", "/static/")  # Monitors often come past the proxy.
+MOST_PROXIES = 11
+HOST_HEADER = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,200}")  # Nothing else of a stranger's header is shown.
 
 
 def init_app(app: Flask, check_version: Callable[[], None]) -> None:
@@ -69,7 +69,7 @@ class RequestObserver:
 
 DEFAULT_LIMIT_BYTES = 64 * 1024  # 4,000 emoji take 48 kB, each sent as %F0%9F%98%80
 BLUEPRINT_LIMIT_BYTES = {"inbound_webhook": 1024 * 1024, "bins": 10 * 1024 * 1024}
-DISCARDED_BYTES = 11 * 1024 * 1024  # of a body that is too long
+DISCARDED_BYTES = 11 * 1024 * 1024  # bytes
 DISCARD_AT_ONCE = 64 * 1024  # bytes
 
 

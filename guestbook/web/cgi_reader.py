@@ -48,7 +48,7 @@ def make(given: Given, whole: Callable[[Given], Flask]) -> Flask:
     file = database_url.plain_path(settings.database_url)
     if file is None or not (path := settings.data_dir / file).is_file():
         return whole(given)
-    app.config["PROPAGATE_EXCEPTIONS"] = True  # to the whole app
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # The whole app answers errors.
     app.before_request(partial(_select_from, path))
     app.teardown_appcontext(_close)
     web.register_public(app, _require_version)
@@ -65,7 +65,7 @@ def _select_from(path: Path) -> None:
     @cache
     def connection() -> sqlite3.Connection:
         fresh, _ = opened.enter_context(sqlite_setup.opened_plain(path, READER_WAIT))
-        fresh.execute("BEGIN")  # the whole page shows the book as it is at one moment
+        fresh.execute("BEGIN")  # The page shows the book at one moment.
         return fresh
 
     g.select = lambda sql, **parameters: plain_sql.of_sqlite(connection())(sql, **parameters)
@@ -88,7 +88,7 @@ def _or_else(reading: Callable[..., Iterable[bytes]], whole: Callable[[], Flask]
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         try:
             return reading(dict(environ), start_response)
-        except Exception:  # be it of the database, or a lack of memory: the whole app says what it is
+        except Exception:  # The whole app says what is wrong.
             return whole().wsgi_app(environ, start_response)
 
     return answer

@@ -17,13 +17,13 @@ DATABASE_RETRY_SECONDS = 60
 SIGNING_ENDPOINTS = ("public.sign", "embed.sign")
 BOOK_UPDATING = Translatable("The book is being updated. Please try again in a few minutes.")
 TRY_AGAIN = "Please try again in a minute."
-VERSION_ADVICE = {  # for the admin pages
+VERSION_ADVICE = {  # fault → sentence on admin pages
     Fault.OLD_TABLES: "The tables are older than the program. Run this on the server, then reload the page: "
     "{}",
     Fault.TOO_OLD: f"{Fault.TOO_OLD.value}. Upgrade the book with an earlier program first.",
     Fault.NEW_TABLES: "The tables are newer than the program. Update the program and restart it.",
 }
-DATABASE_FAULTS = {  # those that waiting does not repair
+DATABASE_FAULTS = {  # Waiting does not repair these.
     Fault.OLD_TABLES: Translatable("The book was updated: its owner must update the tables."),
     Fault.DAMAGED: Translatable("The book's database is damaged: its owner must repair it."),
     Fault.REFUSED: Translatable("The database refused a value, so nothing was changed."),
@@ -76,7 +76,7 @@ def _page(error: SQLAlchemyError) -> Response:
         reason = _for_owner(fault, error, TRY_AGAIN) if response_headers.is_admin_page() else None
         return error_pages.answer(ServiceUnavailable(reason, retry_after=DATABASE_RETRY_SECONDS))
     reason = DATABASE_FAULTS.get(fault)
-    if fault is Fault.OLD_TABLES:  # a column is missing, though the version is right
+    if fault is Fault.OLD_TABLES:  # A column is missing, though the version is right.
         return error_pages.answer(ServiceUnavailable(reason, retry_after=DATABASE_RETRY_SECONDS))
     if fault is Fault.DAMAGED and response_headers.is_admin_page():
         reason = _for_owner(fault, error, database_errors.advice_on_damage(error))

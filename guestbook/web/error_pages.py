@@ -204,7 +204,7 @@ def _is_reading() -> bool:
 
 
 JSON_PATHS = ("/api/", "/healthz", "/hooks/", "/bin/", "/cron/")
-LOGIN_ENDPOINTS = "admin.login."  # so begin the endpoints that need no login
+LOGIN_ENDPOINTS = "admin.login."  # These endpoints need no login.
 
 
 def init_app(app: Flask) -> None:
@@ -224,7 +224,7 @@ def answer(error: HTTPException) -> Response:
         )
     if request.path.startswith(JSON_PATHS):
         return answer_json(response, error)
-    if isinstance(error, (BadHost, SecurityError)):  # with an invalid Host a page could link nowhere
+    if isinstance(error, (BadHost, SecurityError)):  # A page could link nowhere.
         return response
     title, sentence = _words(error, response.status_code)
     number = response_headers.request_id() if response.status_code >= InternalServerError.code else None

@@ -9,7 +9,7 @@ from guestbook.web import request_context, response_headers
 
 BLUEPRINT = "embed"
 ANCESTORS, NOBODY = "frame-ancestors ", "'none'"
-SITES_FIELD = "sites"  # of the form: the sites, signed, for errors without the database
+SITES_FIELD = "sites"  # The form has the sites, signed, for errors without the database.
 
 
 def is_open() -> bool:

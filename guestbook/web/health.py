@@ -128,8 +128,8 @@ def _text(metric: Metric, is_open: bool) -> str:
 
 pinger_pages = Blueprint("pinger", __name__, url_prefix="/cron")
 
-MOST_CALLS, MOST_WRONG = 10, 20  # calls with the token, and wrong ones of one network, within
-CALLS_WITHIN = timedelta(minutes=1)  # this time
+MOST_CALLS, MOST_WRONG = 10, 20  # The second number is for one network.
+CALLS_WITHIN = timedelta(minutes=1)
 CALLED_TOO_OFTEN = "This address was called too often."
 BUSY = "Another pass is at work; it does what is due."
 
@@ -141,10 +141,10 @@ def run_pass(token: str) -> ResponseReturnValue:
     _count(is_right)
     if not is_right:
         abort(404)
-    db.session.remove()  # the pass has a connection of its own
+    db.session.remove()  # The pass has a connection of its own.
     try:
         report = send_after_requests.of(current_app).run(request.environ)
-    except Refused as error:  # another host uses the same SQLite file
+    except Refused as error:  # Another host uses the same SQLite file.
         return _json({"status": "refused", "message": str(error)}), 503
     return _json({"status": "busy", "message": BUSY} if report is None else _document(report))
 

@@ -33,7 +33,7 @@ from guestbook.web import response_headers, visitor_form
 from guestbook.web.public_pages import ETAG_SECONDS, FAILED, MADE, MadePage
 
 Rows = tuple[tuple[Any, ...], ...]
-READ_BEFORE = "front page"  # under this key a connection of SQLite keeps what it has read, and when
+READ_BEFORE = "front page"  # A connection keeps here what it has read, and when.
 
 
 class FrontPageRows(NamedTuple):
@@ -135,7 +135,7 @@ class KeptPage:
     made_at: float  # seconds since 1970
     headers: list[tuple[str, str]]
     tag: str  # the ETag without its quotes
-    body: Callable[[bytes], bytes]  # of the token
+    body: Callable[[bytes], bytes]  # It takes the token.
 
 
 class FrontPages:
@@ -171,13 +171,13 @@ class FrontPages:
     def _read(self, environ: Environ) -> FrontPageRows | None:
         """Return the rows; None where that fails: the usual way reads again, or answers the error."""
         try:
-            with engine_setup.waiting(self._config["WAITS"]):  # a new connection waits as in a request
+            with engine_setup.waiting(self._config["WAITS"]):  # A new connection waits as in a request.
                 return read(self._engine)
         except sqlite3.Error:
             return None
         except SQLAlchemyError as error:
-            if not getattr(error, "connection_invalidated", False):  # else a new connection may work
-                environ[FAILED] = error  # a visitor must not wait twice for a server that does not answer
+            if not getattr(error, "connection_invalidated", False):  # Else a new connection may work.
+                environ[FAILED] = error  # A visitor must not wait twice.
             return None
 
     def _keep(self, key: Key, made: MadePage, headers: list[tuple[str, str]]) -> None:

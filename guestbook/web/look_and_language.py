@@ -41,7 +41,7 @@ LOOK_NAMES = {
     "1999": "1999",
 }
 LOOK_COOKIE, LANGUAGE_COOKIE = "guestbook_look", "guestbook_language"
-PAGES_TO_RETURN_TO = ("public.comment", "public.privacy")  # the others lead to the front page
+PAGES_TO_RETURN_TO = ("public.comment", "public.privacy")  # The others lead to the front page.
 BUTTON_MAX_AGE = 24 * 3600  # seconds; other sites name it without a version
 ENGLISH = "en"  # the language of all texts in the code
 UNKNOWN_LOOK = Translatable("There is no such look. Go back and choose one from the list.")
@@ -171,7 +171,7 @@ def _of_browser(book: Preferences) -> str:
 
     Werkzeug's own `best_match` would prefer an exact `de` to an earlier `en-GB`.
     """
-    for tag, quality in request.accept_languages:  # the best first
+    for tag, quality in request.accept_languages:  # The best comes first.
         wanted = tag.partition("-")[0].lower()
         if wanted in BOOK_LANGUAGES and quality > 0:
             return wanted

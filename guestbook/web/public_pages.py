@@ -38,7 +38,7 @@ from guestbook.storage import observations, preferences
 from guestbook.web import frame, request_context, response_headers, template_filters, visitor_form
 from guestbook.web.template_filters import translated
 
-if TYPE_CHECKING:  # a reader's page by CGI imports no SQLAlchemy
+if TYPE_CHECKING:  # A reader's page by CGI imports no SQLAlchemy.
     from guestbook.web.kept_front_page import FrontPageRows
 
 pages = Blueprint("public", __name__)
@@ -154,7 +154,7 @@ SCRIPT_MAX_AGE = 24 * 3600  # seconds; other sites name it without a version
 def require_sites() -> None:
     """Answer 404 while no website may show the book."""
     if not frame.sites():
-        request_context.preferences()  # if the database cannot be used, that is the error
+        request_context.preferences()  # If the database cannot be used, that is the error.
         abort(404)
 
 
@@ -193,8 +193,8 @@ def _script() -> str:
     return SCRIPT_FILE.read_text()
 
 
-MADE = "guestbook front page"  # in the environment of a request for a page that may be kept
-FAILED = "guestbook front page error"  # the same for one whose rows could not be read: the error
+MADE = "guestbook front page"  # A request for a page that may be kept has this in its environment.
+FAILED = "guestbook front page error"  # This is the error when the rows could not be read.
 
 
 @dataclass
@@ -228,10 +228,10 @@ def _hand_over(html: str, token: str) -> None:
         made.parts = before, after[0]
 
 
-DIGITS = 6  # at least, as on an odometer
+DIGITS = 6
 # Robots that say what they are have one of these in their name, mostly with an address about themselves.
 ROBOT = re.compile(r"bot|crawl|spider|slurp|preview|monitor|headless|://", re.IGNORECASE)
-BROWSER = "Mozilla/"  # every browser's name begins with it
+BROWSER = "Mozilla/"  # Every browser's name begins with it.
 HITS_EXTENSION = "guestbook hits"
 
 log = logging.getLogger(__name__)
@@ -247,7 +247,7 @@ def _count_view() -> int:
     data_dir, saved = request_context.settings().data_dir, observations.saved_hits(request_context.select())
     if not _is_by_person():
         return saved + observations.pending_hits(data_dir)
-    with suppress(OSError):  # on a full disk the book is still read
+    with suppress(OSError):  # On a full disk the book is still read.
         pending = observations.note_hit(data_dir)
         if pending >= observations.HITS_BATCH:
             after_this_request(_save_when_sent)

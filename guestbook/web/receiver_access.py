@@ -82,7 +82,7 @@ def give_cookie(response: Response, link_id: str) -> Response:
         path=f"{base.path}{RECEIVER_PATH}/{link_id}",
         secure=base.scheme == "https",
         httponly=True,
-        samesite="Lax",  # a strict one would be missing where the link is opened from a chat
+        samesite="Lax",  # A strict one would be missing after a click in a chat.
     )
     return response
 
@@ -92,7 +92,7 @@ def find_cookie(link_id: str) -> ReceiverCookie | None:
     try:
         match _values().loads(request.cookies.get(RECEIVER_COOKIE, "")):
             case [str(mine), str(nonce), int(given)] if mine == link_id:
-                age = abs(clock.now().timestamp() - given)  # two servers have two clocks
+                age = abs(clock.now().timestamp() - given)  # Two servers have two clocks.
                 return ReceiverCookie(mine, nonce) if age <= COOKIE_LASTS.total_seconds() else None
     except (BadData, UnicodeError):
         pass
@@ -104,8 +104,8 @@ def _values() -> URLSafeSerializer:
 
 
 LOG = "receiver_pages.index"
-MOST_ACTIONS = 30  # of all who have a link to one webhook, within
-ACTIONS_WITHIN = timedelta(minutes=10)  # this time
+MOST_ACTIONS = 30  # All who have a link to one webhook share them.
+ACTIONS_WITHIN = timedelta(minutes=10)
 TOO_MANY_ACTIONS = (
     f"Nothing was done: at most {MOST_ACTIONS} actions are possible here in ten minutes. "
     "Please try again later."
@@ -200,7 +200,7 @@ def admit(link_id: str) -> Admission:
         raise NoAdmission("no_cookie")
     link, webhook = _working(link_id)
     if row_changes.is_use_due(link, clock.now()):
-        db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+        db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
         row_changes.note_use(db.engine, ReceiverLink, link_id, clock.now())
         link, webhook = _working(link_id)
     audit_log.act_as(Actor("receiver", link.id, link.name))
@@ -216,7 +216,7 @@ def admit_to_act(link_id: str, *, sends: bool) -> Admission:
         raise NoAdmission("disabled")
     what = f"receiver of {admission.webhook.id}"
     request_limit.count(what, most=MOST_ACTIONS, within=ACTIONS_WITHIN, sentence=TOO_MANY_ACTIONS)
-    return admit(link_id)  # read again, because counting has ended the transaction
+    return admit(link_id)  # Counting has ended the transaction.
 
 
 def page(template: str, admission: Admission, **more: object) -> str:

@@ -116,7 +116,7 @@ def verify(link_id: str, delivery_id: str) -> ResponseReturnValue:
 
 
 DELIVERY = "receiver_pages.show"
-LONGEST_TIME = 40  # characters that can be a time; the sentence about another text repeats it
+LONGEST_TIME = 40  # characters
 PERIODS = {"1h": "hour", "6h": "6 hours", "24h": "24 hours", "3d": "3 days", "7d": "7 days", "30d": "30 days"}
 ONLY_THE_KEY_SIGNS = "Nothing was changed: only a key signs this webhook, so it has no secret in use."
 
@@ -211,7 +211,7 @@ WITHHELD = (
     "Not shown here: messages of this webhook may have notes to the owner of the book, links to moderate,"
     " or a part of its URL."
 )
-OWN_WORDING = (*CHAT_FORMATS, "template")  # their messages may say a note or a link in any way
+OWN_WORDING = (*CHAT_FORMATS, "template")  # Their messages may say a note or a link in any way.
 
 
 def withheld(session: Session, delivery: Delivery, webhook: Webhook) -> str | None:
@@ -228,7 +228,7 @@ def _may_be_for_owner(session: Session, delivery: Delivery, webhook: Webhook) ->
         return True
     comment = session.get(Comment, delivery.comment_id) if delivery.comment_id else None
     note = comment.note if comment else None
-    if webhook.format in OWN_WORDING or not _part(body, "data"):  # perhaps from before a change of the format
+    if webhook.format in OWN_WORDING or not _part(body, "data"):  # The format may have changed.
         return bool(note) or _may_have_more(session, delivery)
     return any(one in payload for one in _spellings(note)) if note else False
 
@@ -259,7 +259,7 @@ def _may_have_more(session: Session, delivery: Delivery) -> bool:
     if delivery.event == "comments.waiting":
         return True
     if delivery.comment_id is None:
-        return delivery.sequence is not None  # the comment is deleted, and its note with it
+        return delivery.sequence is not None  # The comment is deleted, and its note with it.
     return delivery.event == "comment.created" and session.get(Hold, delivery.comment_id) is not None
 
 

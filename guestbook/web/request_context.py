@@ -64,7 +64,7 @@ def _read() -> Preferences:
     except Exception as error:
         if not getattr(error, "connection_invalidated", False):
             raise
-        _end_session()  # the server was restarted, and accepts a new connection
+        _end_session()  # The server was restarted, and accepts a new connection.
         return stored_preferences.selected(select())
 
 

@@ -24,8 +24,8 @@ def count(what: str, address: str | None = None, *, most: int, within: timedelta
         raise TooManyRequests(sentence, retry_after=int(wait) + 1)
 
 
-MOST_WRONG_LINKS = 20  # tries of one network within
-WRONG_WITHIN = timedelta(minutes=1)  # this time
+MOST_WRONG_LINKS = 20  # tries of one network
+WRONG_WITHIN = timedelta(minutes=1)
 TOO_MANY_LINKS = "Too many wrong links came from your network. Please try again in a minute."
 
 

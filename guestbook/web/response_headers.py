@@ -47,7 +47,7 @@ ADMIN_PATH = "/admin"
 # The headers of all answers below a path, also those of errors. Nobody may keep what is the owner's alone.
 SECRET_PAGE = {
     "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",  # the address of the link is a secret
+    "Referrer-Policy": "no-referrer",  # The address of the link is a secret.
     "X-Robots-Tag": "noindex, nofollow",
 }
 HEADERS_BELOW = {
@@ -73,7 +73,7 @@ def finish(response: Response) -> Response:
         if is_below(path):
             response.headers.update(headers)
     if response.status_code >= 400:
-        response.headers["X-Request-Id"] = request_id()  # so that the error can be found in the log
+        response.headers["X-Request-Id"] = request_id()  # The log has it too.
     _compress(response)
     there = {name.lower() for name, _ in response.headers}
     response.headers.extend([one for one in RESPONSE_HEADERS.items() if one[0].lower() not in there])
@@ -119,14 +119,14 @@ def _remove_host(response: Response) -> None:
     assert response.location
     path = "/" + urlunsplit(("", "", *urlsplit(response.location)[2:])).lstrip("/")
     response.location = path
-    response.data = redirect(path).get_data()  # the page in it names the address too
+    response.data = redirect(path).get_data()  # The page in it names the address too.
 
 
 FILE_TYPES = ("text/css", "text/javascript")
 PAGE_TYPE = "text/html"
 PUBLIC_PAGES = "public"  # the blueprint
-GZIP = "gzip"  # every browser takes it
-PAGE_LEVEL = 5  # a page is compressed for each reader: more would save a hundredth, and take twice as long
+GZIP = "gzip"  # Every browser takes it.
+PAGE_LEVEL = 5  # More would save a hundredth, and take twice as long.
 
 
 def _compress(response: Response) -> None:
@@ -136,7 +136,7 @@ def _compress(response: Response) -> None:
     has_both_forms = is_whole or response.status_code == HTTPStatus.NOT_MODIFIED
     if not has_both_forms or not (is_page or response.mimetype in FILE_TYPES):
         return
-    response.vary.add("Accept-Encoding")  # not Cookie: a cache may give either to everybody
+    response.vary.add("Accept-Encoding")  # A cache may give either form to everybody.
     if not is_whole or not request.accept_encodings.quality(GZIP) or "Range" in request.headers:
         return
     if is_page:
@@ -144,7 +144,7 @@ def _compress(response: Response) -> None:
             return
         response.set_data(gzip.compress(response.get_data(), PAGE_LEVEL, mtime=0))
     else:
-        response.direct_passthrough = False  # so that a file can be read here
+        response.direct_passthrough = False  # A file can be read here then.
         response.set_data(_compressed(response.get_data()))
     response.headers["Content-Encoding"] = GZIP
     response.headers.pop("Accept-Ranges", None)

@@ -17,7 +17,7 @@ from guestbook.lib.errors import Refused
 from guestbook.settings import Settings
 from guestbook.web import before_request
 
-if TYPE_CHECKING:  # a pass is imported when one runs: a page by CGI must not wait for it
+if TYPE_CHECKING:  # A page by CGI must not wait for this import.
     from guestbook.background.short_pass import ShortReport
 
 SHORT = 0.5  # seconds of a pass while a visitor may be waiting
@@ -29,7 +29,7 @@ LOOK_EVERY = 60.0  # seconds between two looks for work
 LOOK_AFTER_POST = 1.0  # the same after requests that may have stored something to send
 READS = ("GET", "HEAD", "OPTIONS")
 SENT_FIRST = ("waitress", "gunicorn")  # SERVER_SOFTWARE of servers that close the answer once it has left
-SENT_FIRST_KEYS = ("mod_wsgi.version", "uwsgi.version")  # such servers add these to the environment
+SENT_FIRST_KEYS = ("mod_wsgi.version", "uwsgi.version")  # Such servers add these to the environment.
 EXTENSION = "guestbook short passes"
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class ShortPasses:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._rest_until = 0.0  # all of these on the monotonic clock
+        self._rest_until = 0.0  # All times are on the monotonic clock.
         self._looked_at = self._looked_after_post_at = -LOOK_EVERY
         self._patient_at = time.monotonic() + PATIENT_EVERY
         self._slow: dict[str, float] = {}  # ids of webhooks, and until when they count as slow
@@ -141,7 +141,7 @@ def _after_requests(app: Flask, wsgi: Callable[..., Iterable[bytes]]) -> Any:
 def _work_after(passes: ShortPasses, environ: Environ) -> None:
     """Let the next request on the same connection come in: it would wait for the pass."""
     if environ.get("wsgi.multithread") and _is_sent_first(environ):
-        with suppress(RuntimeError):  # this host allows no further thread
+        with suppress(RuntimeError):  # This host allows no further thread.
             threading.Thread(target=passes.after_request, args=(environ,), name="short-pass").start()
             return
     passes.after_request(environ)

@@ -23,8 +23,8 @@ from guestbook.web import frame, request_context, response_headers, visitor_form
 from guestbook.web.error_pages import NotYours
 from guestbook.web.visitor_form import Form, FormError
 
-HONEYPOT_FIELD = "subject"  # a hidden field: programs fill it in, browsers do not autofill it
-PREVIEW_FIELD = "preview"  # the button that shows the comment and stores nothing
+HONEYPOT_FIELD = "subject"  # Programs fill in this hidden field; browsers do not.
+PREVIEW_FIELD = "preview"  # This button stores nothing.
 BOOK_CLOSED = Translatable(
     "The book is closed for new comments. Nothing was stored, but your text is still here."
 )
@@ -192,7 +192,7 @@ def _own_page(
     present: Draft | None = None,
 ) -> str:
     """Show the form, and the button that deletes. `present` is the comment that others have changed."""
-    seen = None if present else request.form.get("mark")  # the visitor has not read any later words
+    seen = None if present else request.form.get("mark")  # The visitor has not read any later words.
     return render_template(
         "own_comment.html",
         draft=entry,

@@ -26,12 +26,12 @@ from guestbook.web import frame, look_and_language, request_context
 
 LINK_REL = "nofollow noopener ugc"
 WHITESPACE = re.compile(r"(\s+)")
-LINK_LIKE = re.compile(r"://|@|\.\w")  # every address that `urlize` recognises contains one of these
+LINK_LIKE = re.compile(r"://|@|\.\w")  # Every address that `urlize` recognises contains one of these.
 
 
 def article(comment: PublicComment) -> Markup:
     """Return a comment as the book shows it."""
-    if "permalinks" not in g:  # the route is built once per request, because a page links many
+    if "permalinks" not in g:  # A page links many, so the route is built once.
         g.permalinks = url_for("public.comment", comment_id="-").removesuffix("-")
     return _article(comment, f"{g.permalinks}{comment.id}", *_surroundings(comment.name))
 
@@ -61,7 +61,7 @@ def _surroundings(name: str) -> tuple[CommentPicture | None, str, str, str]:
     return picture, g.pictures, look_and_language.language(), look_and_language.zone()
 
 
-@lru_cache(maxsize=256)  # the first pages show the same comments, and this takes most of a page's time
+@lru_cache(maxsize=256)  # This takes most of a page's time.
 def _article(
     comment: PublicComment,
     path: str,
@@ -103,7 +103,7 @@ def weblink(url: str | None) -> str | None:
     return url if url and comment_form.website_error(url) is None else None
 
 
-MONTHS = tuple(calendar.month_name)  # read once: each look at a name formats a date
+MONTHS = tuple(calendar.month_name)  # Each look at a name would format a date.
 
 
 def set_up_translation(app: Flask) -> None:

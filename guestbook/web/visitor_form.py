@@ -101,7 +101,7 @@ def form_line(name: str) -> str:
 
 
 VISITOR_COOKIE = "guestbook_signed"
-VISITOR_LIFETIME = timedelta(days=180)  # from the last comment
+VISITOR_LIFETIME = timedelta(days=180)  # It counts from the last comment.
 
 
 def give_cookie(response: Response, comment: "Comment") -> Response:
@@ -132,12 +132,12 @@ def _cookie_signer() -> Signer:
 
 
 MINUTE = timedelta(minutes=1)
-CHANGE_WINDOW = 15 * MINUTE  # after signing, in which visitors may change or delete their comment
+CHANGE_WINDOW = 15 * MINUTE  # Visitors may change their comment for so long.
 CHANGE_TIME = Translatable.plural("%(count)s minute", "%(count)s minutes", CHANGE_WINDOW // MINUTE)
-HELD = "waiting"  # in an address, in place of the id of a comment that waits
-DELETED = "deleted"  # the same for one that its visitor has deleted
-RECEIPT_FIELD = "receipt"  # in an address: the signed id of a comment that waits
-CHANGED_FIELD = "changed"  # in an address: the comment is an earlier one, with other words
+HELD = "waiting"  # An address has this in place of the id of a waiting comment.
+DELETED = "deleted"  # This stands for one that its visitor has deleted.
+RECEIPT_FIELD = "receipt"  # It has the signed id of a comment that waits.
+CHANGED_FIELD = "changed"  # The comment is an earlier one, with other words.
 
 
 class Receipt(NamedTuple):
@@ -147,13 +147,13 @@ class Receipt(NamedTuple):
     comment_id: str | None = None
     name: str | None = None
     may_change: bool = False
-    is_change: bool = False  # of a comment that was stored before
+    is_change: bool = False  # The comment was stored before.
 
     @property
     def change_time(self) -> str:
         """Return for how long the comment may still be changed, in words."""
         left = ids.moment_of(self.comment_id or "") + CHANGE_WINDOW - clock.now()
-        minutes = -(-left // MINUTE)  # rounded up
+        minutes = -(-left // MINUTE)  # This rounds up.
         return Translatable.plural("%(count)s minute", "%(count)s minutes", max(1, minutes))
 
 

@@ -24,7 +24,7 @@ from guestbook.web.template_filters import translated
 
 pages = Blueprint("webmention", __name__, url_prefix="/webmention")
 
-MOST_MENTIONS = 60  # of one network within the time
+MOST_MENTIONS = 60  # webmentions of one network
 MENTION_WINDOW = timedelta(minutes=10)
 NO_ROOM_RETRY_AFTER = 300  # seconds
 NOT_ACCEPTED = Translatable("This book accepts no webmentions at the moment. Nothing was stored.")
@@ -97,7 +97,7 @@ def _store(mention: MentionRequest) -> str:
     receiver = mentions.source(session)
     try:
         return _insert(receiver, mention)
-    except IntegrityError:  # the same webmention, sent twice at once
+    except IntegrityError:  # The same webmention came twice at once.
         return _insert(receiver, mention)
     except SourceFull:
         mentions.make_room(session, receiver, mention)

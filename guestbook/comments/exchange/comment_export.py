@@ -36,7 +36,7 @@ class ExportedComments:
     status: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    name: str | None = None  # of the visitor, exactly
+    name: str | None = None  # the visitor's exact name
 
     def narrow(self, query: Select[Any]) -> Select[Any]:
         """Return the query for these alone."""

@@ -32,7 +32,7 @@ from guestbook.storage.models import Comment, Origin, Reply
 from guestbook.storage.models.comment import COMMENT_STATUSES, REASON_LIMIT
 
 REASONS_LIMIT = 4000  # characters, of all reasons
-AHEAD = timedelta(days=1)  # that a clock elsewhere may be
+AHEAD = timedelta(days=1)  # A clock elsewhere may be wrong.
 PLAIN_NUMBER = re.compile("[0-9]{1,18}")
 
 
@@ -44,8 +44,8 @@ class CheckedComment:
     draft: Draft
     columns: Mapping[str, Any]
     reply: Mapping[str, Any] | None  # the owner's answer
-    origin: Mapping[str, Any] | None  # where it came from, if no visitor wrote it in the book
-    note: str | None  # what was left out of it
+    origin: Mapping[str, Any] | None  # the source, if no visitor wrote it
+    note: str | None  # a sentence about what was left out
 
     @property
     def id(self) -> str:
@@ -188,7 +188,7 @@ class ImportReport:
     """What an import has done, or would do."""
 
     stored: Counter[str] = field(default_factory=Counter)  # by status
-    there: int = 0  # already, or twice in the file
+    there: int = 0  # comments that the book has, or the file twice
     refused: int = 0
     broken: str | None = None  # why the rest of the file cannot be read
 
@@ -234,7 +234,7 @@ def _chunks(rows: Iterable[FileRow], pace: Pace, report: ImportReport) -> Iterat
             if len(chunk) >= pace.size:
                 yield chunk
                 chunk = []
-    except Refused as error:  # what came before it is good
+    except Refused as error:  # What came before it is good.
         report.broken = str(error)
     if chunk:
         yield chunk
@@ -283,7 +283,7 @@ def _store_once(comments: Sequence[CheckedComment], rules: ImportRules) -> Count
         for row in rows if rules.with_events else ():
             book.announce(session, row, rules.settings, row.reply)
         counts = Counter(row.status for row in rows)
-    session.expunge_all()  # a large file needs no more memory than a small one
+    session.expunge_all()  # A large file needs no more memory than a small one.
     return counts
 
 

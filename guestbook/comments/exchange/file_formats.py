@@ -23,7 +23,7 @@ LATER_FIELDS = ("last_sequence", "origin_source_id")
 FIELDS = (*FIRST_FIELDS, *LATER_FIELDS, *(name for name in COMMENT_FIELDS if name not in FIRST_FIELDS))
 WHOLE_NUMBERS = ("number", "last_sequence")
 LINE_LIMIT = 1_000_000  # bytes; the longest comment with its reply takes a tenth of it
-NOT_UTF8 = re.compile("[\udc80-\udcff]")  # as `lines` decodes such bytes
+NOT_UTF8 = re.compile("[\udc80-\udcff]")  # `lines` decodes such bytes so.
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class FileRow:
     key: str | None = None  # what it is called where it comes from; None for what its content says
     number: int = 0  # its place among the others of the same millisecond
     parent: int = 0  # the number of the comment that it answers, if the program has threads
-    is_owners: bool = False  # and may be a reply, because it is published
+    is_owners: bool = False  # A published comment of the owner may be a reply.
     problem: str | None = None  # why it cannot be read; then it has no fields
 
 
@@ -54,7 +54,7 @@ def lines(file: BinaryIO) -> Iterator[str]:
         mark = ""
 
 
-DELIMITERS = ",;\t"  # the second is what spreadsheets write where the comma is the decimal point
+DELIMITERS = ",;\t"  # Spreadsheets write the second where the comma is the decimal point.
 AS_UTF8 = (
     "Save the file again as UTF-8: in Excel with the file type CSV UTF-8, in LibreOffice with the "
     "character set UTF-8."
@@ -76,7 +76,7 @@ def read_csv(file: BinaryIO, columns: Mapping[str, str], time_format: str | None
     Raises Refused when a heading is missing, or when the quotes of a cell make no sense.
     """
     text = lines(file)
-    csv.field_size_limit(LINE_LIMIT)  # by default a longer cell than a tenth of it would end the reading
+    csv.field_size_limit(LINE_LIMIT)  # By default a cell of a tenth would end the reading.
     first = next(text, "")
     if NOT_UTF8.search(first):
         raise Refused(f"Line 1, with the headings, is not UTF-8. {AS_UTF8}")
@@ -194,7 +194,7 @@ def _json_row(where: str, text: str) -> FileRow:
 
 
 def _whole(digits: str) -> int:
-    return int(digits[:20])  # one of more digits is too large in any case, and Python may refuse to read it
+    return int(digits[:20])  # More digits are too large, and Python may refuse to read them.
 
 
 def _fields(document: Mapping[str, Any]) -> dict[str, str]:

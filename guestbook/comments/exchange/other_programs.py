@@ -36,7 +36,7 @@ def is_wanted(address: str, wanted: str | None) -> bool:
 def _path(address: str) -> str:
     try:
         parts = urlsplit(address.strip())
-    except ValueError:  # impossible brackets
+    except ValueError:  # The brackets are impossible.
         return address
     path = parts.path.strip("/")
     return f"{path}?{parts.query}" if parts.query else path
@@ -105,7 +105,7 @@ def count_isso(path: Path) -> int:
     with closing(_opened_isso(path)) as connection:
         try:
             views = connection.execute(OTHER_KINDS).fetchall()
-            if views:  # one may compute rows without an end
+            if views:  # A view may compute rows without an end.
                 raise Refused(f"{path} is not a database of Isso: {views[0][0]} is not a table.")
             found: int = connection.execute(f"SELECT count(*) FROM ({ISSO_COMMENTS})").fetchone()[0]
         except sqlite3.Error as error:
@@ -147,7 +147,7 @@ def _isso_row(
     fields = {
         "name": author or ANONYMOUS,
         "website": page_content.unescaped(website),
-        "message": text,  # as it was typed, in Markdown
+        "message": text,  # It stays in Markdown.
         "status": MODES[mode],
         "created_at": clock.to_text(moment),
     }
@@ -164,7 +164,7 @@ def _isso_row(
 PARSED_AT_ONCE = 65536  # bytes
 WXR_NAMESPACE = re.compile(r"https?://wordpress\.org/export/[0-9.]+/ ")
 APPROVALS = {"1": "published", "0": "held", "spam": "spam", "trash": "trash", "post-trashed": "trash"}
-COMMENT_TYPES = ("", "comment")  # others are a pingback, a trackback or an order's note
+COMMENT_TYPES = ("", "comment")  # Others are pingbacks, trackbacks and notes of orders.
 NO_TIME = "0000-00-00 00:00:00"
 # Never the IP address. The e-mail address only tells who the owner is: this book does not store it.
 WANTED = frozenset(
@@ -191,7 +191,7 @@ def read_wordpress(file: BinaryIO, page: str | None, owners: Set[str] = frozense
             export.feed(piece, last=is_over)
         except Refused:
             export.end_page()
-            yield from export.take()  # these came before the error
+            yield from export.take()  # These came before the error.
             raise
         if is_over:
             export.end_page()
@@ -205,10 +205,10 @@ class _Export:
         self._page, self._owners = page, owners
         self._authors: set[str] = set()  # the numbers of users who have written posts and pages
         self._link = self._site = ""
-        self._fields: dict[str, str] | None = None  # of the comment that is open
+        self._fields: dict[str, str] | None = None  # the fields of the open comment
         self._text: list[str] = []
         self._size = self._line = 0
-        self._page_rows: list[FileRow] = []  # of the page that is open: an answer may come before or after
+        self._page_rows: list[FileRow] = []  # An answer may come before its comment.
         self._rows: list[FileRow] = []
         self._parser = expat.ParserCreate(namespace_separator=" ")
         self._parser.buffer_text = True
@@ -224,7 +224,7 @@ class _Export:
         except expat.ExpatError as error:
             what = f"Line {error.lineno} is not XML: {expat.ErrorString(error.code)}"
             raise Refused(f"{what}. The rest of the file was not read.") from None
-        except (LookupError, ValueError):  # what Python makes of an encoding that Expat does not know
+        except (LookupError, ValueError):  # Expat does not know the encoding.
             raise Refused("The file names an encoding that cannot be read. Save it as UTF-8.") from None
 
     def end_page(self) -> None:
@@ -248,7 +248,7 @@ class _Export:
             self._fields, self._line = {}, self._parser.CurrentLineNumber
 
     def _add(self, text: str) -> None:
-        if self._size <= LINE_LIMIT:  # what is longer is refused, so it need not be kept
+        if self._size <= LINE_LIMIT:  # What is longer is refused.
             self._text.append(text)
             self._size += len(text)
 
@@ -315,7 +315,7 @@ NO_COMMENTS = (
     "`comments export`, any other CSV with --map, the database of Isso, and the export of WordPress (WXR)."
 )
 WITH_PAGES = ("isso", "wordpress")
-BEGINNING = 1024  # bytes in which the kind of a file shows
+BEGINNING = 1024  # bytes
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -326,7 +326,7 @@ class ImportOptions:
     kind: str = "auto"  # one of IMPORT_FORMATS
     columns: Mapping[str, str] = field(default_factory=dict)  # of a CSV file: field → heading
     time_format: str | None = None  # of a CSV file, as for strptime
-    owners: Set[str] = frozenset()  # names and e-mail addresses of the owner, in lower case; for the same
+    owners: Set[str] = frozenset()  # names and e-mail addresses, in lower case
     page: str | None = None  # of Isso and WordPress: the address or the path of the only page
 
 
@@ -336,7 +336,7 @@ class ImportFile:
 
     rows: Iterator[FileRow]
     size: int  # 0 if nobody knows
-    position: Callable[[], int]  # how much of the size has been read
+    position: Callable[[], int]  # It returns how much has been read.
 
 
 @contextmanager

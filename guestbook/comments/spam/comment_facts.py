@@ -17,10 +17,10 @@ from guestbook.storage import audit_log
 from guestbook.storage.plain_sql import Select
 from guestbook.storage.preferences import Preferences
 
-COMPARED_COMMENTS = 60  # the newest ones say which writing systems a book uses
-COMPARED_LETTERS = 80  # of each
-FEWEST_COMMENTS = 20  # in a younger book every writing system may be the first
-FIRST_LOOK = 3  # of these comments: nearly always they use all writing systems of a new one
+COMPARED_COMMENTS = 60  # The newest ones say which writing systems a book uses.
+COMPARED_LETTERS = 80  # letters of each
+FEWEST_COMMENTS = 20  # In a younger book any writing system may be the first.
+FIRST_LOOK = 3  # Nearly always these use all writing systems of a new comment.
 STATUS_OF = "SELECT status FROM comments WHERE id = :comment_id"
 NEWEST_TEXTS = (
     f"SELECT substr(message, 1, {COMPARED_LETTERS}) FROM comments WHERE status = 'published'"
@@ -40,7 +40,7 @@ def gather(
     own_id: str | None = None,
 ) -> CommentFacts:
     """Return the facts of a comment that a visitor or a source wants to store, or change if it has an id."""
-    if book.moderation == "off":  # then no rule needs the others
+    if book.moderation == "off":  # No rule needs the other facts then.
         return CommentFacts(draft, trap=trap, age=age)
     return CommentFacts(
         draft,
@@ -67,7 +67,7 @@ def _listed_word(draft: Draft, words: str) -> str | None:
     return next((word for word, pattern in patterns if pattern.search(text)), None)
 
 
-@lru_cache(maxsize=2)  # the list changes seldom
+@lru_cache(maxsize=2)  # The list changes seldom.
 def _patterns(words: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
     """Return a pattern for each line of the owner's list: it finds the beginnings of words."""
     lines = dict.fromkeys(line.strip() for line in words.casefold().splitlines())

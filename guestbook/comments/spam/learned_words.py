@@ -25,7 +25,7 @@ from guestbook.storage import audit_log, plain_sql, row_changes
 from guestbook.storage.models import Comment, LearnedWord
 from guestbook.storage.plain_sql import Select
 
-FEATURE_LIMIT = 300  # of one comment, so that a decision changes few rows
+FEATURE_LIMIT = 300  # A decision changes few rows.
 TEXT_READ = 2000  # characters of a message
 WORD_LIMIT = 30  # characters
 ANY_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
@@ -40,7 +40,7 @@ SIGNS = (
     *("(a word of advertising)", "(praise for any page)"),
 )
 NAME_PART = 3  # letters of a name that a host has too
-TOP_LEVEL = re.compile(r"\.[a-z]{2,10}(?=[/:?#\s]|$)")  # says little, and would be in every address
+TOP_LEVEL = re.compile(r"\.[a-z]{2,10}(?=[/:?#\s]|$)")  # It says little, and would be in every address.
 
 
 def features_of(draft: Draft) -> list[str]:
@@ -130,7 +130,7 @@ def of(words: Iterable[str], counts: Mapping[str, Count], decisions: Count) -> S
     weighed = [(_weight(word, counts[word], decisions), word) for word in words if word in counts]
     telling = sorted(weighed, key=lambda one: -abs(one[0]))[:TELLING_WORDS]
     speaking = [(word, counts[word].spam) for weight, word in telling if weight > 0]
-    speaking.sort(key=lambda one: one[0] in SIGNS)  # words say more to a person
+    speaking.sort(key=lambda one: one[0] in SIGNS)  # Words say more to a person.
     return Score(sum(weight for weight, _ in telling), tuple(speaking[:EXPLAINED]))
 
 
@@ -142,17 +142,18 @@ def _weight(word: str, count: Count, decisions: Count) -> float:
     good, spam = count.good + SMOOTHING, count.spam + SMOOTHING
     all_good, all_spam = decisions.good + 2 * SMOOTHING, decisions.spam + 2 * SMOOTHING
     likelier = math.log(spam / all_spam * all_good / good)
-    error = math.sqrt(max(0.0, 1 / spam - 1 / all_spam + 1 / good - 1 / all_good))  # of such a logarithm
+    # the logarithm's standard error
+    error = math.sqrt(max(0.0, 1 / spam - 1 / all_spam + 1 / good - 1 / all_good))
     doubt = error * (CERTAINTY_IN_BOTH if min(shares) else CERTAINTY)
     limit = STRONGEST_SIGN if word in SIGNS else STRONGEST
     return math.copysign(min(limit, max(0.0, abs(likelier) - doubt)), likelier)
 
 
 WORDS_KEPT = 20_000  # rows, a megabyte or two
-FORGOTTEN_AT_ONCE = 2_000  # the rarest and oldest, when there are more
-LEFT_IN_BOOK = 3  # published comments that count as good with each that is marked as spam
-LEFT_SEARCHED = 100  # of the newest ones
-SUMS = ""  # in place of a word: the numbers of comments
+FORGOTTEN_AT_ONCE = 2_000  # the rarest and oldest words
+LEFT_IN_BOOK = 3  # comments that count as good with each spam
+LEFT_SEARCHED = 100  # newest comments
+SUMS = ""  # The numbers of comments stand under this name.
 COUNTS = "SELECT hash, good, spam FROM learned_words WHERE hash IN "
 
 
@@ -202,7 +203,7 @@ def forget_all(session: Session, secret_key: str) -> int:
     connection.execute(delete(LearnedWord))
     connection.execute(update(Comment).where(Comment.learned_as.is_not(None)).values(learned_as=None))
     audit_log.record(session, "cleared", "learned_words")
-    return max(0, count - 1)  # without the sums
+    return max(0, count - 1)  # The row of sums is no word.
 
 
 def _counts(select: Select, names: Collection[str]) -> dict[str, Count]:
@@ -229,7 +230,7 @@ def _add(session: Session, secret_key: str, comment: Comment, kind: str, step: i
         row = rows.get(name)
         if row is None:
             if step < 0:
-                continue  # it was forgotten
+                continue  # It was forgotten.
             row = LearnedWord(hash=name, good=0, spam=0)
             session.add(row)
         setattr(row, kind, max(0, getattr(row, kind) + step))

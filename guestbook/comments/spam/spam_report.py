@@ -20,10 +20,10 @@ class SpamReport(NamedTuple):
     """The state of the spam rules."""
 
     refused: Sequence[RefusalCount]
-    held_until: datetime | None  # because of a flood
+    held_until: datetime | None  # the end of a flood
     good: int  # comments from which the score learned what belongs in the book
-    spam: int  # and what does not
-    words: int  # that it knows
+    spam: int  # comments from which it learned what does not
+    words: int  # words that it knows
 
     def shape(self) -> dict[str, Any]:
         """Return it as JSON, for the API and the command."""
@@ -60,5 +60,5 @@ def read(session: Session, secret_key: str, now: datetime) -> SpamReport:
         comment_facts.held_until(session.connection(), secret_key, now),
         learned.good,
         learned.spam,
-        max(0, words - 1),  # without the row of sums
+        max(0, words - 1),  # The row of sums is no word.
     )

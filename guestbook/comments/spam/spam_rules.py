@@ -15,10 +15,10 @@ from guestbook.lib.text import shortened
 from guestbook.storage.models.comment import REASON_LIMIT
 
 QUICKEST_PERSON = 3.0  # seconds to write a text with a link
-MOST_LINKS = 3  # in a message that is published at once
+MOST_LINKS = 3  # in a message
 MOST_FIRST_LINKS = 1  # in the first comment of a visitor
-MOST_LINK_MARKUP = 3  # a comment with so much of it is no joke
-FEWEST_WORDS = 2  # of advertising, where nothing else is suspicious
+MOST_LINK_MARKUP = 3  # links in markup
+FEWEST_WORDS = 2  # words of advertising
 SHOWN = 40  # characters of a word in a reason
 
 
@@ -27,19 +27,19 @@ class CommentFacts:
     """What the rules know of a comment. None means that it is not known, or does not apply."""
 
     draft: Draft
-    trap: str = ""  # the content of the hidden field
+    trap: str = ""  # the hidden field's content
     age: float | None = None  # seconds from showing the form to sending it
     is_known_visitor: bool | None = None  # whether an earlier comment of this browser stands in the book
     listed_word: str | None = None  # a word of the owner's list that it holds
     foreign_script: str | None = None  # a writing system that no comment of the book has used
     repeated: Repeated | None = None  # an earlier comment with almost the same text
-    score: Score | None = None  # of the words that the owner has judged before
+    score: Score | None = None  # the learned score
     flood_ends: str | None = None  # until when a flood holds every comment, in words
 
     @property
     def has_address(self) -> bool:
         """Whether it leads readers somewhere: a website, a link or an e-mail address."""
-        is_mail = texts.MAIL_LIKE.search(self.draft.message) is not None  # in a note it is for the owner
+        is_mail = texts.MAIL_LIKE.search(self.draft.message) is not None  # In a note it is for the owner.
         return bool(self.draft.website) or is_mail or texts.links(self.draft.texts) > 0
 
 
@@ -142,7 +142,7 @@ def repeated_text(facts: CommentFacts) -> Finding:
 
 def contact(facts: CommentFacts) -> Finding:
     """A number to call does not belong in public, and is what fake support and scams give."""
-    shown = f"{facts.draft.message}\n{facts.draft.place or ''}"  # a note may give one to the owner
+    shown = f"{facts.draft.message}\n{facts.draft.place or ''}"  # A note may give one to the owner.
     if facts.is_known_visitor or not (kind := texts.contact(shown)):
         return None
     return "held", f"It gives {kind}."

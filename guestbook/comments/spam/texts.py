@@ -50,7 +50,7 @@ MONEY = re.compile(
 )
 ACCOUNT = re.compile(r"@\w|\d{5}|信.{0,3}[a-z]+\d")
 MAIL_LIKE = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}\.\w")
-SCRIPT_NAMES = {  # the first word of a letter's name in Unicode; what is written together counts as one
+SCRIPT_NAMES = {  # by the first word of a letter's name in Unicode
     "CJK": "Chinese or Japanese",
     "HIRAGANA": "Chinese or Japanese",
     "KATAKANA": "Chinese or Japanese",
@@ -60,13 +60,13 @@ SCRIPT_NAMES = {  # the first word of a letter's name in Unicode; what is writte
     "GREEK": "Greek",
 }
 LOOKALIKE_SCRIPTS = {"Latin", "Cyrillic", "Greek"}
-FEWEST_LETTERS = 4  # of a script, to count as used
-SHARE = 0.3  # of the letters
-LETTERS_READ = 600  # of a text; the rest looks the same
+FEWEST_LETTERS = 4  # letters of a script that is used
+SHARE = 0.3  # a share of the letters
+LETTERS_READ = 600  # The rest of a text looks the same.
 ONE_WORD = re.compile(r"[^\W\d_]+")
 
 
-@lru_cache(maxsize=16)  # several rules ask for them
+@lru_cache(maxsize=16)  # Several rules ask for them.
 def links(text: str) -> int:
     """Return how many links the page would make of it, roughly."""
     return len(LINK_PATTERN.findall(text))
@@ -116,9 +116,9 @@ def _script(letter: str) -> str:
     return SCRIPT_NAMES.get(first, first.capitalize())
 
 
-FEWEST_LETTERS_MARKED = 40  # shorter greetings are often the same
+FEWEST_LETTERS_MARKED = 40  # Shorter greetings are often the same.
 PART = 8  # letters of the overlapping parts that texts are compared by
-SAME_SHARE = 0.6  # of the parts of both texts, which makes them almost the same
+SAME_SHARE = 0.6  # a share of the parts of both texts
 SECOND_SEED = 0x5EED
 ADDRESSES = re.compile(r"https?://\S+|\bwww\.\S+", re.IGNORECASE)
 NOT_LETTERS = re.compile(r"[\W\d_]+")
@@ -140,11 +140,11 @@ def parts(text: str) -> set[bytes]:
     places = range(len(letters) - PART + 1)
     if letters.isascii():
         text_bytes = letters.encode()
-        return {text_bytes[place : place + PART] for place in places}  # the same, in half the time
+        return {text_bytes[place : place + PART] for place in places}
     return {letters[place : place + PART].encode() for place in places}
 
 
-@lru_cache(maxsize=16)  # a new comment needs them twice: to be compared, and to be compared with
+@lru_cache(maxsize=16)  # A new comment needs them twice.
 def marks_of(text: str) -> tuple[str, str] | None:
     """Return the marks of a text, or None if it is short."""
     return marks(parts(text))
@@ -171,7 +171,7 @@ def _hash(part: bytes) -> str:
     return hashlib.blake2b(part, digest_size=8).hexdigest()
 
 
-COMPARED = 5  # comments for each mark, the newest ones
+COMPARED = 5  # newest comments for each mark
 WITH_MARK = [
     "SELECT comment_id FROM text_marks"
     f" WHERE text_marks.{column} = :mark ORDER BY comment_id DESC LIMIT {COMPARED}"
@@ -313,7 +313,7 @@ PRAISE = (
 SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 
 
-@cache  # here and not when a command starts: it takes longer than all else in this file
+@cache  # This takes longer than all else in the file.
 def _pattern(listed: str) -> re.Pattern[str]:
     """Return a pattern that finds the words at the beginning of words, and anywhere in unspaced scripts."""
     words = sorted((word.strip() for word in listed.split(",")), key=len, reverse=True)
