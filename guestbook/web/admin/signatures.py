@@ -57,23 +57,16 @@ class _Template(string.Template):
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What one secret makes of the delivery. The secret itself is not kept."""
+    """What one secret or private key makes of the delivery. The secret itself is not kept."""
 
-    key_length: int  # bytes
-    value: str  # `v1,` and the digest in base64
+    value: str  # `v1,` and the digest in base64, or `v1a,` and the signature of a private key
+    key_length: int = 0  # bytes of the secret
+    public_key: str = ""  # verifies the signature of a private key
 
     @property
     def digest(self) -> bytes:
         """Return the HMAC-SHA256."""
         return base64.b64decode(self.value.removeprefix("v1,"))
-
-
-@dataclass(frozen=True, slots=True)
-class KeySignature:
-    """What one private key makes of the delivery."""
-
-    public_key: str  # verifies it
-    value: str  # `v1a,` and the signature in base64
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +79,7 @@ class Explanation:
     signatures: tuple[Signature, ...]  # the current secret's first; none if a key signs alone
     hub: str
     is_text: bool  # whether the secret is its own key
-    key_signatures: tuple[KeySignature, ...] = ()  # the current key's first
+    key_signatures: tuple[Signature, ...] = ()  # the current key's first
     problem: str = ""  # why those of the keys are missing
     rotated_until: datetime | None = None  # when the previous secret ends or ended, if it signs too
     is_over: bool = False  # whether it has ended
@@ -94,19 +87,13 @@ class Explanation:
     @property
     def header(self) -> str:
         """Return the value of `webhook-signature`."""
-        values = [one.value for one in self.signatures] + [one.value for one in self.key_signatures]
-        return " ".join(values)
+        return " ".join(one.value for one in (*self.signatures, *self.key_signatures))
 
     @property
     def programs(self) -> list[Snippet]:
         """Return a program for each language that verifies the delivery."""
-        body = self.body.decode(errors="replace")
-        values = {
-            "id": self.event_id,
-            "timestamp": f"{self.timestamp}",
-            "body": body,
-            "signatures": self.header,
-        }
+        values = {"id": self.event_id, "timestamp": f"{self.timestamp}", "signatures": self.header}
+        values["body"] = self.body.decode(errors="replace")
         return [_snippet(name, values) for name in LANGUAGES]
 
 
@@ -133,7 +120,7 @@ def explain(event_id: str, timestamp: int, body: bytes, secret: str, previous: s
     """Sign with the secret, and with the previous one if it is given. ValueError for an unusable secret."""
     keys = tuple(signing.key_of(text) for text in (secret, previous) if text)
     values = signing.standard(keys, event_id, timestamp, body).split(" ")
-    signatures = tuple(Signature(len(key), value) for key, value in zip(keys, values, strict=True))
+    signatures = tuple(Signature(value, key_length=len(key)) for key, value in zip(keys, values, strict=True))
     hub, is_text = signing.hub(secret.encode(), body), signing.is_text(secret)
     return Explanation(event_id, timestamp, body, signatures, hub, is_text)
 
@@ -149,9 +136,11 @@ def _with_keys(explained: Explanation, webhook: Webhook, moment: datetime) -> Ex
     return replace(explained, signatures=signatures, key_signatures=tuple(made))
 
 
-def _key_signature(explained: Explanation, key: str) -> KeySignature:
+def _key_signature(explained: Explanation, key: str) -> Signature:
     parts = explained.event_id, explained.timestamp, explained.body
-    return KeySignature(ed25519.public_key(key), signing.standard((), *parts, (ed25519.seed_of(key),)))
+    return Signature(
+        signing.standard((), *parts, (ed25519.seed_of(key),)), public_key=ed25519.public_key(key)
+    )
 
 
 def _timestamp(attempt: Attempt | None, moment: datetime) -> int:

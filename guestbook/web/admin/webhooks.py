@@ -147,7 +147,7 @@ class PingResult:
     error: str | None  # what the status code does not say
 
 
-def of(webhook: Webhook, delivery_id: str, now: datetime) -> PingResult | None:
+def ping_result(webhook: Webhook, delivery_id: str, now: datetime) -> PingResult | None:
     """Return the ping whose delivery has that id."""
     session = db.session()
     delivery = session.get(Delivery, delivery_id) if ids.ID.fullmatch(delivery_id) else None
@@ -155,7 +155,9 @@ def of(webhook: Webhook, delivery_id: str, now: datetime) -> PingResult | None:
         return None
     attempt = webhooks.last_attempt(session, delivery)
     answer = text.clean_text(attempt.response_body or "")[:ANSWER_EXCERPT] if attempt else ""
-    return PingResult(delivery, attempt, answer, _wait(webhook, delivery, now), _error(delivery, attempt))
+    return PingResult(
+        delivery, attempt, answer, _why_it_waits(webhook, delivery, now), _error(delivery, attempt)
+    )
 
 
 def _error(delivery: Delivery, attempt: Attempt | None) -> str | None:
@@ -163,7 +165,7 @@ def _error(delivery: Delivery, attempt: Attempt | None) -> str | None:
     return None if says_the_code_alone else delivery.last_error
 
 
-def _wait(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
+def _why_it_waits(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
     if hindrance := webhook_status.hindrance(webhook, now):
         return hindrance
     settings = request_context.settings()
@@ -329,7 +331,7 @@ def rotate_key(webhook_id: str) -> ResponseReturnValue:
 
 def _page(webhook: Webhook, **more: object) -> str:
     session, now = db.session(), clock.now()
-    sent = of(webhook, request.args.get("ping", ""), now)
+    sent = ping_result(webhook, request.args.get("ping", ""), now)
     latest = filtered_lists.deliveries(
         session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN
     ).rows
