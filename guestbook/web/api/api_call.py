@@ -1,6 +1,6 @@
 """A call of the API: the view that serves it, and what the document says of it; and what several calls share.
 
-First come the parameters of the query and the headers, then `Calls`, then lists.
+First come the parameters of the query, then `Calls`, then lists.
 """
 
 from collections.abc import Callable
@@ -39,22 +39,6 @@ def word(description: str) -> Schema:
 
 PAGE_QUERY = page_query(20)
 FULL_PAGE_QUERY = page_query(LONGEST_PAGE)  # most books have fewer rows of the kind
-KEY_HEADER = "Idempotency-Key"
-KEY_PATTERN = "^[!-~]([ -~]*[!-~])?$"
-KEY_LIMIT = 255  # characters
-IF_MATCH: dict[str, Any] = {
-    "name": "If-Match",
-    "in": "header",
-    "schema": schema.TEXT,
-    "description": "The `ETag` that you have read. If it changed since, the answer is 412.",
-}
-IDEMPOTENCY_KEY: dict[str, Any] = {
-    "name": KEY_HEADER,
-    "in": "header",
-    "schema": schema.text(pattern=KEY_PATTERN, maxLength=KEY_LIMIT),
-    "description": "Your string for this request, such as a UUID in double quotes. If you repeat the request "
-    "with it within 24 hours, you get the first answer, and nothing changes.",
-}
 MAX_OVERLAP_HOURS = 24 * 30  # how long an old secret may sign beside the new one
 OVERLAP_FIELD: Schema = {
     "overlap_hours": {"type": "number", "minimum": 0, "maximum": MAX_OVERLAP_HOURS, "default": 24}
@@ -130,6 +114,17 @@ class Calls(Blueprint):
             return view
 
         return add
+
+
+def parameters(place: str, schemas: Schema, **more: bool) -> list[dict[str, Any]]:
+    """Return the parameters with these schemas; each description stands beside the schema, not in it."""
+    return [
+        {
+            **{"name": name, "in": place, **more, "description": one["description"]},
+            "schema": {rule: part for rule, part in one.items() if rule != "description"},
+        }
+        for name, one in schemas.items()
+    ]
 
 
 M = TypeVar("M")

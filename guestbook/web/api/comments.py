@@ -22,14 +22,7 @@ from guestbook.storage.models import Comment
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.web import request_context, response_headers, signing
 from guestbook.web.api import api_call, authentication, idempotency, request_reader
-from guestbook.web.api.api_call import (
-    LOOKS_BACK,
-    PAGE_QUERY,
-    Calls,
-    ids_schema,
-    list_of,
-    word,
-)
+from guestbook.web.api.api_call import LOOKS_BACK, PAGE_QUERY, Calls, ids_schema, list_of, word
 from guestbook.web.row_lookup import find, find_locked_comment
 
 NOT_ASKED = "This book asks for no {}."

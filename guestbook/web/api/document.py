@@ -1,23 +1,12 @@
 """The OpenAPI document of the API; requests are checked against it."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from flask.typing import ResponseReturnValue
 
 from guestbook.lib import VERSION
-from guestbook.lib.json_schema import (
-    HEADERS,
-    ID,
-    JSON,
-    TEXT,
-    Schema,
-    answer,
-    described,
-    one_of,
-    ref,
-)
+from guestbook.lib.json_schema import HEADERS, ID, JSON, TEXT, Schema, answer, described, integer, one_of, ref
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.web.api import (
     api_call,
@@ -33,7 +22,8 @@ from guestbook.web.api import (
     statistics,
     webhooks,
 )
-from guestbook.web.api.api_call import API_PATH, IDEMPOTENCY_KEY, IF_MATCH, Call, Calls
+from guestbook.web.api.api_call import API_PATH, Call, Calls
+from guestbook.web.api.idempotency import KEY_HEADER, KEY_LIMIT, KEY_PATTERN
 from guestbook.web.error_pages import ERROR_TEXTS, InsufficientScope
 
 API_DESCRIPTION = (
@@ -76,13 +66,12 @@ ERROR_DESCRIPTIONS = {
     "many wrong passwords; `Retry-After` is the wait in seconds.",
     503: "The database cannot be reached at the moment.",
 }
-STILL_THE_SAME = "The answer is still the one whose `ETag` you sent in `If-None-Match`."
-TAGS = {
-    "redeliver": "deliveries",
-    "reprocess": "inbox",
-    "moderate": "comments",
-    "presets": "previews",
-}  # of other paths
+ANSWER_DESCRIPTIONS = {
+    304: "The answer is still the one whose `ETag` you sent in `If-None-Match`.",
+    **ERROR_DESCRIPTIONS,
+}
+# First part of a path → tag, where they differ.
+TAGS = {"redeliver": "deliveries", "reprocess": "inbox", "moderate": "comments", "presets": "previews"}
 PATH_SCHEMAS = {"event_name": one_of(*EVENTS)}  # of variables that are no ids
 WHO_MAY = {
     "needed": "It needs a token with the scope `{}`.",
@@ -96,6 +85,18 @@ VARIABLES = {  # schema of an answer → variable of paths that is its id
     "Bin": "bin_id",
     "Delivery": "delivery_id",
     "InboundEvent": "event_id",
+}
+IF_MATCH = {
+    "If-Match": described(TEXT, "The `ETag` that you have read. If it changed since, the answer is 412.")
+}
+IDEMPOTENCY_KEY = {
+    KEY_HEADER: described(
+        TEXT,
+        "Your string for this request, such as a UUID in double quotes. If you repeat the request with it "
+        "within 24 hours, you get the first answer, and nothing changes.",
+        pattern=KEY_PATTERN,
+        maxLength=KEY_LIMIT,
+    )
 }
 BODY_ERRORS = (400, 413, 415, 422)
 RATE_LIMIT_HEADERS: dict[str, Any] = {
@@ -111,10 +112,7 @@ RATE_LIMIT_HEADERS: dict[str, Any] = {
 ANSWER_HEADERS = {
     304: {"ETag": {"required": True, "schema": TEXT}},
     201: {"Location": {"required": True, "schema": TEXT}},
-    429: {
-        **RATE_LIMIT_HEADERS,
-        "Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}},
-    },
+    429: {**RATE_LIMIT_HEADERS, "Retry-After": {"required": True, "schema": integer(minimum=1)}},
 }
 
 ERROR_SCHEMA: Schema = {
@@ -178,7 +176,7 @@ def _operation(call: Call) -> dict[str, Any]:
     errors |= ({412} if call.may_match else set()) | ({409} if address.startswith("POST ") else set())
     unchanged: dict[int, str | None] = {304: None} if address.startswith("GET ") else {}
     answers = call.answers | unchanged | dict.fromkeys(sorted(errors), "Error")
-    described: dict[str, Any] = {
+    shown: dict[str, Any] = {
         "tags": [noun if noun in TAG_DESCRIPTIONS else TAGS.get(noun, "document")],
         "operationId": call.name,
         "summary": call.summary,
@@ -186,18 +184,12 @@ def _operation(call: Call) -> dict[str, Any]:
         "security": security,
         "responses": {str(status): _answer(status, schema) for status, schema in answers.items()},
     }
-    in_headers = [IF_MATCH] if call.may_match else [IDEMPOTENCY_KEY] if address.startswith("POST ") else []
-    if parameters := [*_in_query(call.query), *in_headers]:
-        described["parameters"] = parameters
+    in_header = IF_MATCH if call.may_match else IDEMPOTENCY_KEY if address.startswith("POST ") else {}
+    if parameters := api_call.parameters("query", call.query) + api_call.parameters("header", in_header):
+        shown["parameters"] = parameters
     if call.body:
-        described["requestBody"] = {"required": call.needs_body, **_content(call.body)}
-    return described
-
-
-def _in_query(query: Schema) -> Iterator[dict[str, Any]]:
-    for name, described_schema in query.items():
-        shape = {rule: part for rule, part in described_schema.items() if rule != "description"}
-        yield {"name": name, "in": "query", "schema": shape, "description": described_schema["description"]}
+        shown["requestBody"] = {"required": call.needs_body, **_content(call.body)}
+    return shown
 
 
 def _content(schema: str) -> dict[str, Any]:
@@ -205,14 +197,11 @@ def _content(schema: str) -> dict[str, Any]:
 
 
 def _answer(status: int, schema: str | None) -> dict[str, Any]:
-    descriptions = {304: STILL_THE_SAME, **ERROR_DESCRIPTIONS}
-    described = {
-        "description": descriptions.get(status, "Done."),
-        **(_content(schema) if schema else {}),
-    }
-    described |= {"headers": ANSWER_HEADERS[status]} if status in ANSWER_HEADERS else {}
+    shown: dict[str, Any] = {"description": ANSWER_DESCRIPTIONS.get(status, "Done.")}
+    shown |= _content(schema) if schema else {}
+    shown |= {"headers": ANSWER_HEADERS[status]} if status in ANSWER_HEADERS else {}
     made = VARIABLES.get(schema or "") if status in (201, 202) else None
-    return described | ({"links": _links(made)} if made else {})
+    return shown | ({"links": _links(made)} if made else {})
 
 
 def _links(variable: str) -> dict[str, Any]:
@@ -227,16 +216,13 @@ def paths() -> dict[str, dict[str, Any]]:
     for address, call in CALLS.items():
         method, path = address.split()
         names = re.findall("{([a-z_]+)}", path)
-        in_path = [
-            {
-                "name": name,
-                "in": "path",
-                "required": True,
-                "schema": PATH_SCHEMAS.get(name, ID),
-                "description": f"The {name.replace('_', ' ')}, as the list shows it.",
-            }
+        shapes = {
+            name: described(
+                PATH_SCHEMAS.get(name, ID), f"The {name.replace('_', ' ')}, as the list shows it."
+            )
             for name in names
-        ]
+        }
+        in_path = api_call.parameters("path", shapes, required=True)
         item = found.setdefault(path, {"parameters": in_path} if names else {})
         item[method.lower()] = _operation(call)
     return found

@@ -11,32 +11,27 @@ from guestbook.outbound import event_catalogue
 from guestbook.outbound.event_catalogue import EVENTS, EventType
 from guestbook.queries.filtered_lists import RowPage
 from guestbook.web.api import api_call, request_reader
-from guestbook.web.api.api_call import FULL_PAGE_QUERY, Calls, list_of
+from guestbook.web.api.api_call import FULL_PAGE_QUERY, Calls, list_of, parameters
 
 EVENT_QUERY = {
     "limit": FULL_PAGE_QUERY["limit"],
     "before": schema.one_of(*EVENTS, description="Only the events that follow this one in the list."),
 }
 
-RECEIVED_HEADERS: dict[str, tuple[Schema, str]] = {
-    "webhook-id": (
-        schema.TEXT,
-        "The id of the event, the same for all attempts. Ignore an id that you have seen.",
+RECEIVED_HEADERS: Schema = {
+    "webhook-id": schema.text(
+        "The id of the event, the same for all attempts. Ignore an id that you have seen."
     ),
-    "webhook-timestamp": (schema.NUMBER, "When this attempt was made, in seconds since 1970."),
-    "webhook-signature": (
-        schema.TEXT,
+    "webhook-timestamp": schema.number("When this attempt was made, in seconds since 1970."),
+    "webhook-signature": schema.text(
         "`v1,` and the base64 of an HMAC-SHA256, as Standard Webhooks 1.0.0 has it. There are two, separated "
-        "by a space, while an old secret is still valid.",
+        "by a space, while an old secret is still valid."
     ),
-    "X-Hub-Signature-256": (schema.TEXT, "The signature in GitHub's form."),
-    "X-Guestbook-Event": (schema.one_of(*EVENTS), "The name of the event."),
-    "X-Guestbook-Attempt": (schema.integer(minimum=1), "The number of this attempt."),
+    "X-Hub-Signature-256": schema.text("The signature in GitHub's form."),
+    "X-Guestbook-Event": schema.one_of(*EVENTS, description="The name of the event."),
+    "X-Guestbook-Attempt": schema.integer("The number of this attempt.", minimum=1),
 }
-HEADER_PARAMETERS = {
-    name: {"name": name, "in": "header", "required": True, "schema": shape, "description": words}
-    for name, (shape, words) in RECEIVED_HEADERS.items()
-}
+HEADER_PARAMETERS = {one["name"]: one for one in parameters("header", RECEIVED_HEADERS, required=True)}
 PAUSED = "The event is sent again. The webhook pauses for `Retry-After`, a day at the most."
 RECEIVER_ANSWERS = {
     "2XX": "The event is delivered.",

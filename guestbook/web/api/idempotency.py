@@ -30,8 +30,10 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import IdempotencyKey
 from guestbook.web import error_pages, request_context
 from guestbook.web.api import authentication
-from guestbook.web.api.api_call import KEY_HEADER, KEY_LIMIT, KEY_PATTERN
 
+KEY_HEADER = "Idempotency-Key"
+KEY_PATTERN = "^[!-~]([ -~]*[!-~])?$"
+KEY_LIMIT = 255  # characters
 REPLAYED_HEADER = "Idempotent-Replayed"  # as Stripe names it
 BAD_KEY = f"{KEY_HEADER} must have 1 to {KEY_LIMIT} characters of ASCII, such as a UUID in double quotes."
 OTHER_REQUEST = (

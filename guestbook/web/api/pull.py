@@ -17,9 +17,7 @@ from guestbook.lib import clock
 from guestbook.lib import json_schema as schema
 from guestbook.outbound import pull, receiver_links, webhook_shapes
 from guestbook.outbound.pull import PulledResult, Replaced
-from guestbook.outbound.webhook_shapes import (
-    RECEIVER_LINK_SCHEMA,
-)
+from guestbook.outbound.webhook_shapes import RECEIVER_LINK_SCHEMA
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import ReceiverLink, Webhook
 from guestbook.web import request_context

@@ -16,10 +16,7 @@ from guestbook.lib.json_schema import Schema
 from guestbook.lib.text import clean_line
 from guestbook.outbound import webhook_shapes
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.webhook_shapes import (
-    ATTEMPT_SCHEMA,
-    DELIVERY_SCHEMA,
-)
+from guestbook.outbound.webhook_shapes import ATTEMPT_SCHEMA, DELIVERY_SCHEMA
 from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import Deliveries, InboundEvents
 from guestbook.queue import comment_order, erasure, redelivery
@@ -28,15 +25,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook, delivery
 from guestbook.web import request_context
 from guestbook.web.api import api_call, authentication, idempotency, request_reader
-from guestbook.web.api.api_call import (
-    DRY_RUN,
-    LOOKS_BACK,
-    PAGE_QUERY,
-    Calls,
-    ids_schema,
-    list_of,
-    word,
-)
+from guestbook.web.api.api_call import DRY_RUN, LOOKS_BACK, PAGE_QUERY, Calls, ids_schema, list_of, word
 from guestbook.web.row_lookup import find
 
 SHARED_QUERY = {
