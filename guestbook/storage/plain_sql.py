@@ -38,11 +38,16 @@ def of_sqlite(connection: sqlite3.Connection) -> Select:
 
 
 def through(source: "Session | Connection") -> Select:
-    """Return what selects in a transaction of SQLAlchemy."""
+    """Return what selects in a transaction of SQLAlchemy. A session in none does not begin one for it."""
     from sqlalchemy.orm import Session
 
     def select(sql: str, **parameters: object) -> Sequence[tuple[Any, ...]]:
-        return run(source.connection() if isinstance(source, Session) else source, sql, **parameters)
+        if not isinstance(source, Session):
+            return run(source, sql, **parameters)
+        if source.in_transaction():
+            return run(source.connection(), sql, **parameters)
+        with source.get_bind().engine.begin() as connection:
+            return run(connection, sql, **parameters)
 
     return select
 
