@@ -223,8 +223,7 @@ def receiver(
     keyring: Keyring = NO_KEYS_KNOWN,
 ) -> Receiver:
     """Make a receiver from the values of a row, stored or decrypted. A wrong value becomes its `error`."""
-    known = FORMATS.get(format_name)
-    policy = known.policy if known else response_policy.standard
+    policy = FORMATS[format_name].policy if format_name in FORMATS else response_policy.standard
     mentions = format_name == "webmention"
     made = Receiver(
         webhook_id, name, url, {}, (), b"", policy=policy, mentions=mentions, github_headers=github_headers

@@ -44,21 +44,30 @@ def record_health(
     with Session(connection, join_transaction_mode="rollback_only") as session:
         # Lock as an UPDATE does: PostgreSQL's stronger lock would stop visitors, whose rows name the webhook.
         for webhook in session.scalars(query.with_for_update(key_share=True)):
-            was_disabled, was_announced = webhook.disabled_at, webhook.failing_announced_at
-            is_steady = not _has_failed_for_long(webhook, now) or _clock_is_steady(connection, now)
-            for outcome in by_webhook[webhook.id]:
-                _note_outcome(webhook, outcome, now, is_steady)
-            if webhook.disabled_at and not was_disabled:
-                session.flush()
-                reason = webhook.disabled_reason or ""
-                _announce(connection, "webhook.disabled", webhook, reason, settings)
-                lines.append(f"webhook {webhook.name} was disabled: {WHY_DISABLED[reason]}")
-            elif was_announced and not webhook.failing_since:
-                _announce(connection, "webhook.recovered", webhook, None, settings)
-            elif webhook.failing_since and not was_announced and not webhook.disabled_at:
-                _announce_failure(connection, webhook, by_webhook[webhook.id], settings, now)
+            lines += _note_outcomes(session, webhook, by_webhook[webhook.id], settings, now)
         session.flush()
     return lines
+
+
+def _note_outcomes(
+    session: Session, webhook: Webhook, outcomes: Sequence[Outcome], settings: Settings, now: datetime
+) -> list[str]:
+    """Apply the outcomes to a webhook, and publish what became of it; return lines for the owner."""
+    connection = session.connection()
+    was_disabled, was_announced = webhook.disabled_at, webhook.failing_announced_at
+    is_steady = not _has_failed_for_long(webhook, now) or _clock_is_steady(connection, now)
+    for outcome in outcomes:
+        _note_outcome(webhook, outcome, now, is_steady)
+    if webhook.disabled_at and not was_disabled:
+        session.flush()
+        reason = webhook.disabled_reason or ""
+        _announce(connection, "webhook.disabled", webhook, reason, settings)
+        return [f"webhook {webhook.name} was disabled: {WHY_DISABLED[reason]}"]
+    if was_announced and not webhook.failing_since:
+        _announce(connection, "webhook.recovered", webhook, None, settings)
+    elif webhook.failing_since and not was_announced and not webhook.disabled_at:
+        _announce_failure(connection, webhook, outcomes, settings, now)
+    return []
 
 
 def _note_outcome(webhook: Webhook, outcome: Outcome, now: datetime, clock_is_steady: bool) -> None:
