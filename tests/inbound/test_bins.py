@@ -129,6 +129,18 @@ def test_the_oldest_are_found_by_the_index() -> None:
     assert "TEMP B-TREE" not in str(plan)
 
 
+@pytest.mark.usefixtures("each_app")
+def test_a_bin_is_cleared_and_deleted_alone() -> None:
+    one, other = made(), made()
+    for bin_id in (one, one, other):
+        catch(bin_id, captured())
+    with writing() as session:
+        assert bins.clear(session, one) == 2
+        assert bins.delete(session, session.get_one(Bin, one)) == 0
+    assert catch(one, captured()) is None
+    assert [(key, number) for key, (number, _) in bins.held(db.session()).items()] == [(other, 1)]
+
+
 WRONG = {  # by the beginning of the sentence
     "The name must have 1 to 80 characters.": ("name", " \u200b", "x" * 81),
     "The status must be a number from 200 to 599.": ("status", "199", "600", "2e2", "200.5", ""),
