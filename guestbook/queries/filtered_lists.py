@@ -38,7 +38,9 @@ SEARCHED = [getattr(Comment, name) for name in COMMENT_FIELDS]
 LETTERS, WORDS = 200, 10  # A search is cut there: each word costs a look at every row.
 
 M = TypeVar("M")
-L = TypeVar("L", AuditEntry, Comment, Delivery, InboundEvent)
+L = TypeVar(
+    "L", AuditEntry, Bin, BinRequest, Comment, Delivery, InboundEvent, ReceiverLink, Source, Token, Webhook
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,16 @@ def with_webhook_names(
     return [(row, name) for row, name in session.execute(query)]
 
 
+def row_page(
+    session: Session, model: type[L], before: str | None, limit: int, *which: ColumnElement[bool]
+) -> RowPage[L]:
+    """Return a page of those rows."""
+    query = select(model).where(*which)
+    if issubclass(model, BinRequest):
+        query = query.options(defer(model.headers), defer(model.body))  # They may be 300 kB each.
+    return _page(session, model, query, [], before, limit)
+
+
 def _page(
     session: Session,
     model: type[L],
@@ -253,22 +265,6 @@ def _has(
     words: str, *columns: InstrumentedAttribute[str] | InstrumentedAttribute[str | None]
 ) -> ColumnElement[bool]:
     return or_(*(column.icontains(words, autoescape=True) for column in columns))
-
-
-K = TypeVar("K", Bin, BinRequest, ReceiverLink, Source, Token, Webhook)
-
-
-def row_page(
-    session: Session, model: type[K], before: str | None, limit: int, *which: ColumnElement[bool]
-) -> RowPage[K]:
-    """Return a page of those rows."""
-    query = select(model).where(*which).order_by(model.id.desc())
-    if before:
-        query = query.where(model.id < before)
-    if issubclass(model, BinRequest):
-        query = query.options(defer(model.headers), defer(model.body))  # They may be 300 kB each.
-    rows = list(session.scalars(query.limit(limit + 1)))
-    return RowPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 
 
 def oldest_waiting_comment(session: Session) -> datetime | None:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement
 from guestbook.lib import json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.queries import filtered_lists
-from guestbook.queries.filtered_lists import K, RowPage
+from guestbook.queries.filtered_lists import L, RowPage
 from guestbook.storage.database import db
 from guestbook.web import request_context
 
@@ -146,8 +146,8 @@ def page(
 
 def rows(
     key: str,
-    model: type[K],
-    serialize: Callable[[K], dict[str, Any]],
+    model: type[L],
+    serialize: Callable[[L], dict[str, Any]],
     asked: dict[str, Any],
     *conditions: ColumnElement[bool],
 ) -> dict[str, Any]:
