@@ -42,31 +42,10 @@ def browser_name(agent: str) -> str:
     return f"{browser} on {system}" if system else browser
 
 
-ADDRESS_ACTIONS = ("show", "rotate", "remove")
-
-
-def change_address(then: str) -> ResponseReturnValue:
-    """Show the address, make a new one or remove it; raises Refused when the password is wrong.
-
-    No redirect: the next page would have to show the address without the password.
-    """
-    action = request.form.get("action", "show")
-    if action not in ADDRESS_ACTIONS:
-        abort(422, "Nothing was changed. Choose to show the address, to rotate it or to remove it.")
-    responses.confirm_password("address_password")
-    with writing() as session:
-        if action == "remove":
-            cron_token.remove(session)
-            return responses.done("The address is removed. Pingers that call it get 404.", then)
-        token = cron_token.make(session, rotate=action == "rotate")
-    return render_template(
-        "admin/cron_address.html", value=cron_token.url(request_context.settings().base_url, token)
-    )
-
-
 pages = Blueprint("account", __name__, url_prefix="/account")
 
 ACCOUNT_PAGE = "admin.account.index"
+ADDRESS_ACTIONS = ("show", "rotate", "remove")
 EXPIRIES = {"": "never", "30d": "in 30 days", "90d": "in 90 days", "365d": "in a year"}  # of a new token
 SCOPE_MEANINGS = {  # of the scopes
     "read": "read everything in the API",
@@ -155,11 +134,24 @@ def revoke_token(token_id: str) -> ResponseReturnValue:
 
 @pages.post("/cron-address")
 def change_cron_address() -> ResponseReturnValue:
-    """Show the address that runs a pass, make a new one or remove it; each needs the password."""
+    """Show the address that runs a pass, make a new one or remove it; each needs the password.
+
+    No redirect: the next page would have to show the address without the password.
+    """
+    action = request.form.get("action", "show")
+    if action not in ADDRESS_ACTIONS:
+        abort(422, "Nothing was changed. Choose to show the address, to rotate it or to remove it.")
     try:
-        return change_address(ACCOUNT_PAGE)
+        responses.confirm_password("address_password")
     except Refused as error:
         return responses.refused(error, _page(responses.password_reasons(error, "address_password")))
+    with writing() as session:
+        if action == "remove":
+            cron_token.remove(session)
+            return responses.done("The address is removed. Pingers that call it get 404.", ACCOUNT_PAGE)
+        token = cron_token.make(session, rotate=action == "rotate")
+    address = cron_token.url(request_context.settings().base_url, token)
+    return render_template("admin/cron_address.html", value=address)
 
 
 def _changed(password: str, again: str, *, revoke: bool) -> tuple[str, str]:

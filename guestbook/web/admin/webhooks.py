@@ -30,6 +30,8 @@ from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import chart, deliveries, receiver_links, responses, secret_pages
 from guestbook.web.admin.row_actions import RowActions
 
+EVEN_EMPTY = ("url", "name", "events", "headers", "rate", "template")  # an empty one is wrong, or removes it
+
 
 @dataclass(frozen=True, slots=True)
 class WebhookForm(WebhookFields):
@@ -59,7 +61,11 @@ class WebhookForm(WebhookFields):
             name=webhook.name,
             format=webhook.format,
             events=webhook.events.split(),
-            headers="\n".join(f"{name}: {_hidden(name, value)}" for name, value in webhook.headers.items()),
+            # A value may be a password. One that cannot be decrypted says so.
+            headers="\n".join(
+                f"{name}: {value if name == UNREADABLE else HIDDEN}"
+                for name, value in webhook.headers.items()
+            ),
             template=template or "",
             rate=webhook.rate or "",
             moderation_links=fields.as_typed(webhook.moderation_links_since is not None),
@@ -99,20 +105,14 @@ class WebhookForm(WebhookFields):
             if found := webhook_urls.placeholder_in(typed):
                 raise Refused(f"Write yours in place of {found}.", field=field)
         given: dict[str, Any] = {
-            "url": self.url,
-            "name": self.name,
-            "events": self.events,
-            "rate": self.rate,
-            "headers": [line for line in self.headers.splitlines() if line.strip()],
+            name: typed for name in WEBHOOK_FIELDS if (typed := getattr(self, name)) or name in EVEN_EMPTY
         }
+        given["headers"] = [line for line in self.headers.splitlines() if line.strip()]
         for name in ("moderation_links", "github_headers"):
-            if (chosen := getattr(self, name)) in fields.YES_OR_NO:
-                given[name] = chosen == "yes"
-        for name in ("format", "sign_with", "secret", "signing_key"):
-            if typed := getattr(self, name):
-                given[name] = typed
-        if self.format in ("", "template"):
-            given["template"] = self.template
+            if name in given:
+                given[name] = given[name] == "yes"
+        if self.format not in ("", "template"):
+            del given["template"]
         return given
 
     def preview(self) -> PayloadPreview:
@@ -125,11 +125,6 @@ class WebhookForm(WebhookFields):
             events=self.events,
             wording=self.template,
         )
-
-
-def _hidden(name: str, value: str) -> str:
-    """Hide the value of a header, which may be a password, unless it cannot be decrypted."""
-    return value if name == UNREADABLE else HIDDEN
 
 
 ANSWER_EXCERPT = 500  # characters
