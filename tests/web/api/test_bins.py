@@ -91,15 +91,6 @@ def test_it_is_sent_again_to_another_url(program: ApiClient, held: str, receiver
     assert list(program.refused("POST", url, {"url": "ftp://x"})) == ["url"]
 
 
-def test_bytes_come_in_base64(program: ApiClient, held: str) -> None:
-    where = program.get(held)["url"].removeprefix("https://book.example")
-    program.client.post(where, data=b"\xff\0")
-    newest = program.get(f"{held}/requests?limit=1")
-    shown = program.get(f"{held}/requests/{newest['requests'][0]['id']}")
-    assert (base64.b64decode(shown["body"]), shown["encoding"]) == (b"\xff\0", "base64")
-    assert len(program.get(newest["next"])["requests"]) == 1
-
-
 def test_it_is_emptied_and_deleted(program: ApiClient, held: str) -> None:
     [row] = program.get(f"{held}/requests")["requests"]
     other = program.post("/bins", {})["id"]

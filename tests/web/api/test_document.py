@@ -66,20 +66,22 @@ def test_the_headers_of_webhooks_are_those_that_are_sent(
     assert named == ours
 
 
-def test_each_operation_of_webhooks_has_a_name_of_its_own_and_a_tag(read: dict[str, Any]) -> None:
-    operations = [item["post"] for item in read["webhooks"].values()]
-    names = [one["operationId"] for one in operations]
+def test_each_operation_has_a_name_and_a_tag_and_is_described(read: dict[str, Any]) -> None:
+    operations = [item[method] for item in read["paths"].values() for method in METHODS & set(item)]
+    sent = [item["post"] for item in read["webhooks"].values()]
+    names = [one["operationId"] for one in (*operations, *sent)]
     assert len(set(names)) == len(names)
     assert "onCommentCreated" in names
-    assert {tag for one in operations for tag in one["tags"]} == {"events"}
-
-
-def test_each_operation_and_each_parameter_is_described(read: dict[str, Any]) -> None:
-    for item in read["paths"].values():
-        for method in METHODS & set(item):
-            assert item[method]["description"].endswith(".")
-            for parameter in (*item.get("parameters", ()), *item[method].get("parameters", ())):
-                assert parameter["description"].endswith("."), parameter
+    assert all(re.fullmatch("[a-z]+[A-Za-z]*", name) for name in names)
+    assert {tag for one in sent for tag in one["tags"]} == {"events"}
+    assert {tag for one in operations for tag in one["tags"]} == {tag["name"] for tag in read["tags"]}
+    for one in operations:
+        assert one["summary"]
+        assert "401" in one["responses"] or one["security"] == []
+        assert one["description"].endswith(".")
+    in_paths = [one for item in read["paths"].values() for one in item.get("parameters", ())]
+    for parameter in (*in_paths, *(part for one in operations for part in one.get("parameters", ()))):
+        assert parameter["description"].endswith("."), parameter
 
 
 def test_an_answer_that_makes_something_links_to_what_can_be_done_with_it(read: dict[str, Any]) -> None:
@@ -104,13 +106,6 @@ def test_each_schema_is_one_and_each_reference_leads_somewhere(read: dict[str, A
         Draft202012Validator.check_schema(schema)
     for found in re.findall(r"#/components/schemas/(\w+)", str(read)):
         assert found in read["components"]["schemas"]
-
-
-def test_every_operation_has_a_summary_and_says_who_may(read: dict[str, Any]) -> None:
-    for item in read["paths"].values():
-        for method in METHODS & set(item):
-            assert item[method]["summary"]
-            assert "401" in item[method]["responses"] or item[method]["security"] == []
 
 
 def parts(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -147,14 +142,6 @@ def test_the_document_is_text_that_every_tool_reads(anybody: ApiClient) -> None:
     said = anybody.ask("GET", "/openapi.json").text
     assert not re.search(r"\\u[dD][89a-fA-F]", said)
     assert json.loads(said.encode()) == json.loads(said)
-
-
-def test_each_operation_has_a_name_of_its_own_and_a_tag(read: dict[str, Any]) -> None:
-    operations = [item[method] for item in read["paths"].values() for method in METHODS & set(item)]
-    names = [one["operationId"] for one in operations]
-    assert len(set(names)) == len(names)
-    assert all(re.fullmatch("[a-z]+[A-Za-z]*", name) for name in names)
-    assert {tag for one in operations for tag in one["tags"]} == {tag["name"] for tag in read["tags"]}
 
 
 def test_answers_may_get_new_fields_and_requests_are_closed() -> None:

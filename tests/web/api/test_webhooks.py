@@ -154,37 +154,26 @@ def test_an_enabled_one_that_is_enabled_once_more_keeps_its_record(app: Flask, p
 @pytest.mark.parametrize(
     ("changes", "field", "word"),
     [
-        ({"url": "http://user:pass@a.example/"}, "url", "user name"),
-        ({"url": "https://a.example/#part"}, "url", "fragment"),
         ({"url": "ftp://a.example/"}, "url", "https://"),
-        ({"url": "https://a.example:99999/"}, "url", "port"),
-        ({"url": "https://a.example/\ud800"}, "url", "cannot be encoded"),
         ({"url": "http://10.0.0.1/"}, "url", "GUESTBOOK_ALLOW_NETWORKS"),
         ({"url": ""}, "url", "missing"),
         ({"url": "https://a.example/" + "x" * 2000}, "url", "2,018 characters"),
-        ({"url": None}, "url", "text"),
         ({"headers": {"Host": "a"}}, "headers", "Host"),
-        ({"headers": {"Webhook-Id": "a"}}, "headers", "Webhook-Id"),
         ({"headers": {"A: B": "a"}}, "headers", "A: B"),
         ({"headers": {"X-A": "a\r\nX-B: c"}}, "headers", "ASCII"),
-        ({"headers": {"X-A": "é"}}, "headers", "ASCII"),
         ({"headers": {"X-A": 5}}, "headers", "text"),
         ({"headers": {f"X-{number}": "a" for number in range(11)}}, "headers", "10"),
-        ({"headers": ["X-A: a"]}, "headers", "an object"),
         ({"events": []}, "events", "At least one"),
         ({"events": ["comment.*"]}, "events", "comment.created"),
         ({"events": ["ping", "ping"]}, "events", "once"),
-        ({"events": "ping"}, "events", "a list"),
         ({"events": ["ping"] * 100}, "events", "At most 10"),
         ({"format": "xml"}, "format", "json"),
         ({"name": " "}, "name", "1 to 80"),
         ({"rate": "5/h"}, "rate", "such as 5/s or 30/m"),
-        ({"rate": 5}, "rate", "text"),
         ({"name": ""}, "name", "empty"),
         ({"name": "x" * 81}, "name", "81 characters"),
         ({"disabled": "true"}, "disabled", "true or false"),
         ({"public_key": "mine"}, "public_key", "no such field"),
-        ({"id": NOBODY}, "id", "no such field"),
     ],
 )
 def test_what_is_wrong_is_refused_by_name_and_changes_nothing(
@@ -406,16 +395,3 @@ def test_what_is_wrong_is_refused(app: Flask, program: ApiClient) -> None:
     assert program.refused("POST", path, {"since": "yesterday"}).keys() == {"since"}
     assert program.refused("POST", path, {}).keys() == {"since"}
     assert program.ask("POST", f"/webhooks/{NOBODY}/backfill", SINCE).status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("since", "deliveries"), [("0001-01-01T00:00:00+23:59", 1), ("9999-12-31T23:59:59-23:59", 0)]
-)
-def test_the_time_may_be_one_that_utc_cannot_have(
-    app: Flask, program: ApiClient, since: str, deliveries: int
-) -> None:
-    with app.app_context():
-        factories.sign()
-        path = f"/webhooks/{factories.webhook()}/backfill"
-    counted = program.post(path, {"since": since, "dry_run": True}, status=200)
-    assert counted["deliveries"] == deliveries
