@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from guestbook import settings
 from guestbook.lib import clock, encryption, pass_lock
 from guestbook.lib.errors import Refused
-from guestbook.storage import backup, backup_file, database, schema_version
+from guestbook.storage import backup, backup_file, database, engine_setup, schema_version
 from guestbook.storage.database_errors import WrongVersion
 from tests.conftest import running, settings_for
 from tests.repo.test_schema import engine_on
@@ -109,53 +109,13 @@ def test_under_fifty_comments_a_second_none_from_before_is_missing_and_each_has_
     assert deliveries == dict.fromkeys(comments, 1)
 
 
-def test_commits_that_make_sqlite_begin_again_do_not_go_on_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without a write-ahead log, another process's commit between two steps makes the copy begin again."""
-    url = f"sqlite:///{tmp_path}/guestbook.db?journal_mode=delete"
-    with running(settings_for(tmp_path, url)) as app, app.app_context():
-        book = Book(app)
-        book.stock(book.webhook("https://example.org/"), 500)
-        commits = []
-        watch = backup.StepWatch.__call__
-
-        def commit_and_watch(self: backup.StepWatch, *values: int) -> None:
-            if values[1] and not commits[20:]:
-                with closing(sqlite3.connect(tmp_path / "guestbook.db", timeout=0)) as other:
-                    try:
-                        other.execute("UPDATE webhooks SET name = name || '.'")
-                        other.commit()
-                        commits.append(True)
-                    except sqlite3.OperationalError:  # the last way holds the lock
-                        commits.append(False)
-            watch(self, *values)
-
-        monkeypatch.setattr(backup, "STEP_PAGES", 20)
-        monkeypatch.setattr(backup.StepWatch, "__call__", commit_and_watch)
-        path = backup.write(book.settings, tmp_path / "b.db").path
-    assert commits.count(True) > backup.MOST_RESTARTS
-    assert False in commits
-    with closing(sqlite3.connect(path)) as copy:
-        (name,) = copy.execute("SELECT name FROM webhooks").fetchone()
-    assert name == "https://example.org/" + "." * commits.count(True)
-
-
 def test_a_lock_that_nobody_lets_go_of_ends_the_backup(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(engine_setup, "FOR_PASSES", replace(engine_setup.FOR_PASSES, read=0.05))
     url = f"sqlite:///{tmp_path}/guestbook.db?journal_mode=delete"
     with running(settings_for(tmp_path, url)), closing(sqlite3.connect(tmp_path / "guestbook.db")) as other:
-
-        def lock_and_watch(self: backup.StepWatch, *values: int) -> None:
-            if not other.in_transaction:
-                other.execute("BEGIN EXCLUSIVE")
-            watch(self, *values)
-
-        watch = backup.StepWatch.__call__
-        monkeypatch.setattr(backup, "STEP_PAGES", 5)
-        monkeypatch.setattr(backup, "LOCK_PATIENCE", 0.05)
-        monkeypatch.setattr(backup.StepWatch, "__call__", lock_and_watch)
+        other.execute("BEGIN EXCLUSIVE")
         read = settings.load(settings_for(tmp_path, url))
         with pytest.raises(OperationalError, match="database is locked") as caught:
             backup.write(read, tmp_path / "b.db")
@@ -193,7 +153,7 @@ def test_what_cannot_be_written_is_one_sentence_and_leaves_nothing(
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(backup, "_in_one_transaction", full)
+    monkeypatch.setattr(backup, "copy_pages", full)
     assert refused(home, "b.db") == NOT_WRITTEN.format("b.db", "database or disk is full")
 
 

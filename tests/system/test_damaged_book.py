@@ -153,7 +153,7 @@ def test_visitors_keep_their_text_and_only_the_owner_reads_what_to_do(app: Flask
 def test_the_login_names_doctor_and_does_not_lead_back_to_itself(app: Flask, spoil: Spoil) -> None:
     browser = Owner(app)
     key = browser.key("/admin/login")
-    spoil("settings")
+    spoil("book_state")
     answer = browser.open("POST", "/admin/login", data={"csrf_token": key, "password": "wrong"})
     assert answer.status_code == 500
     assert "run this on the server: flask --app guestbook doctor" in answer.text
