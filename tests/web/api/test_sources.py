@@ -99,12 +99,6 @@ def test_its_secret_is_rotated_and_deleted_with_its_events(app: Flask, program: 
     program.get(f"/sources/{row_id}", 404)
 
 
-def test_one_that_verifies_nothing_has_no_secret_to_rotate(app: Flask, program: ApiClient) -> None:
-    with app.app_context():
-        row_id = factories.source()
-    assert list(program.refused("POST", f"/sources/{row_id}/rotate-secret")) == ["secret"]
-
-
 def test_a_secret_is_shown_to_the_one_who_knows_the_password(app: Flask, program: ApiClient) -> None:
     Owner(app)  # which sets the password
     with app.app_context():
