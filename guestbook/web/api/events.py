@@ -83,7 +83,7 @@ def list_event_types() -> ResponseReturnValue:
     last = first + query["limit"]
     older = names[last - 1] if last < len(names) else None
     page = RowPage([EVENTS[name] for name in names[first:last]], older)
-    return api_call.page("events", page, event_type, query)
+    return api_call.page("events", page, _event_type, query)
 
 
 @calls.serve("GET /events/{event_name}", {200: "EventType"}, token="ignored")
@@ -91,10 +91,10 @@ def get_event_type(event_name: str) -> ResponseReturnValue:
     """Show an event with the JSON Schema of its body."""
     if event_name not in EVENTS:
         abort(404, f"There is no such event. The events are {', '.join(EVENTS)}.")
-    return event_type(EVENTS[event_name])
+    return _event_type(EVENTS[event_name])
 
 
-def event_type(event: EventType) -> dict[str, Any]:
+def _event_type(event: EventType) -> dict[str, Any]:
     """Return an event of the catalogue, with a schema that needs no other document."""
     return {
         "name": event.name,

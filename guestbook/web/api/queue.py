@@ -149,7 +149,7 @@ def get_delivery(delivery_id: str) -> ResponseReturnValue:
     """Show a delivery with its attempts."""
     delivery = find(Delivery, delivery_id)
     query = select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number)
-    return delivery_with_attempts(delivery, db.session.scalars(query).all())
+    return _delivery_with_attempts(delivery, db.session.scalars(query).all())
 
 
 @calls.serve("POST /deliveries/{delivery_id}/redeliver", {202: "Delivery"}, errors=(409,))
@@ -190,7 +190,7 @@ def list_inbound_events() -> ResponseReturnValue:
 def get_inbound_event(event_id: str) -> ResponseReturnValue:
     """Show an inbound event with its payload and how it was verified."""
     event = find(InboundEvent, event_id)
-    return inbound_event_in_full(event, find(Source, event.source_id))
+    return _inbound_event_in_full(event, find(Source, event.source_id))
 
 
 @calls.serve("POST /inbox/{event_id}/reprocess", {202: "InboundEvent"}, errors=(409,))
@@ -267,7 +267,7 @@ def _searched_text(query: Mapping[str, Any]) -> str | None:
     return _words(query, "text")
 
 
-def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> dict[str, Any]:
+def _delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> dict[str, Any]:
     """Return a delivery with its body and every attempt. A receiver may repeat the URL or the payload."""
     webhook_url = db.session.get_one(Webhook, row.webhook_id).url
 
@@ -282,7 +282,7 @@ def delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> dict[s
     return shape | {"payload": shown(shape["payload"])}
 
 
-def inbound_event_in_full(row: InboundEvent, sender: Source) -> dict[str, Any]:
+def _inbound_event_in_full(row: InboundEvent, sender: Source) -> dict[str, Any]:
     """Return an inbound event with its exact payload and its verification."""
     shape = source_shapes.inbound_event_in_full(row, sender, request_context.settings())
     return shape | authentication.packed("payload", row.body)

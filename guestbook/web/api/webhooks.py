@@ -210,12 +210,12 @@ def backfill_webhook(webhook_id: str) -> ResponseReturnValue:
     after = given.get("after") or ""
     found = backfill.forecast(webhook_id, rules, BackfillRange(after, COUNT_LIMIT + 1, LOOKED_AT_ONCE))
     if given.get("dry_run") or not found.deliveries:
-        return _answer(found, found, left=0), 200
+        return _backfilled(found, found, left=0), 200
     done = backfill.run(webhook_id, rules, BackfillRange(after, MOST_BACKFILLED, LOOKED_AT_ONCE))
-    return _answer(done, found, left=max(0, found.deliveries - done.deliveries)), 202
+    return _backfilled(done, found, left=max(0, found.deliveries - done.deliveries)), 202
 
 
-def _answer(made: BackfillReport, found: BackfillReport, *, left: int) -> dict[str, Any]:
+def _backfilled(made: BackfillReport, found: BackfillReport, *, left: int) -> dict[str, Any]:
     counted = {"events": dict(made.events), "there_already": found.present, "maybe_pruned": found.pruned}
     return schema.of_row(made, ("deliveries", "comments", "next_after")) | counted | {"left": left}
 
