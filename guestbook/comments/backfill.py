@@ -33,7 +33,7 @@ from guestbook.storage.models import BY_COMMENT, Comment, Delivery, Origin, Repl
 from guestbook.storage.models.comment import KNOWN_STATUSES
 
 BACKFILLED_EVENTS = ("comment.created", "comment.published", "comment.replied")
-READ_TOGETHER = 10_000  # comments
+READ_TOGETHER = 500  # comments
 
 
 class PastComment(NamedTuple):
@@ -193,7 +193,6 @@ def _event_id(rows: Sequence[Row[Any]], webhook_id: str) -> str | None:
 
 
 LOOKED_AT_ONCE = 100_000  # comments with events since then that one request looks at: it must end soon
-COMPARED_TOGETHER = 500  # comments whose deliveries are looked up at once
 STORED_TOGETHER = 50  # comments of one transaction: a visitor waits for no more than that
 
 
@@ -275,14 +274,10 @@ def _looks(webhook_id: str, rules: BackfillRules, after: str, report: BackfillRe
         if last is None:
             database.end(session)
             return
-        which = Comment.id > after, Comment.id <= last
-        comments = with_events(session, rules.since, *which)
-        for start in range(0, len(comments) or 1, COMPARED_TOGETHER):
-            end = start + COMPARED_TOGETHER
-            some, is_end = comments[start:end], end >= len(comments)
-            missing = list(missing_events(session, webhook, some, rules, report))
-            database.end(session)
-            yield _Look(missing, *((last, number) if is_end else (some[-1].id, 0)))
+        comments = with_events(session, rules.since, Comment.id > after, Comment.id <= last)
+        missing = list(missing_events(session, webhook, comments, rules, report))
+        database.end(session)
+        yield _Look(missing, last, number)
         after = last
 
 

@@ -10,7 +10,7 @@ import hmac
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -95,7 +95,7 @@ def draft_of(comment: "Comment") -> Draft:
     return Draft(errors={}, **{name: getattr(comment, name) for name in DRAFT_FIELDS})
 
 
-def not_asked(book: Preferences) -> list[str]:
+def fields_left_out(book: Preferences) -> list[str]:
     """Return the fields that the form of this book does not have."""
     asked_by = {name: field.asked_by for name, field in COMMENT_FIELDS.items() if field.asked_by}
     return [name for name, preference in asked_by.items() if not getattr(book, preference)]
@@ -176,17 +176,12 @@ if TYPE_CHECKING:
     from guestbook.storage.models import Comment
 
 
-def mark_of(comment: "Comment") -> str:
-    """Return the mark of its words and its status."""
-    return _mark(comment, (*DRAFT_FIELDS, "status"))
+def mark_of(comment: "Comment", *, words_alone: bool = False) -> str:
+    """Return the mark of its words and its status.
 
-
-def mark_of_words(comment: "Comment") -> str:
-    """Return the mark of its words alone: its visitor may correct it whatever the owner decides meanwhile."""
-    return _mark(comment, DRAFT_FIELDS)
-
-
-def _mark(comment: "Comment", names: Iterable[str]) -> str:
+    Its visitor may correct it whatever the owner decides meanwhile: then the mark is of the `words_alone`.
+    """
+    names = DRAFT_FIELDS if words_alone else (*DRAFT_FIELDS, "status")
     shown = json.dumps([getattr(comment, name) for name in names])
     return hashlib.sha256(shown.encode()).hexdigest()[:16]
 

@@ -59,13 +59,11 @@ class TooManyComments(Refused):
 class CommentChanged(Refused):
     """Somebody has changed the comment since its form was opened."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            Translatable(
-                "Your comment was changed after you opened this page, so nothing was saved. Your text is "
-                "still here. Save it again to replace the comment."
-            )
-        )
+
+CHANGED_MEANWHILE = Translatable(
+    "Your comment was changed after you opened this page, so nothing was saved. Your text is still here. Save "
+    "it again to replace the comment."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +77,10 @@ class Visitor:
     trap: str = ""  # the hidden field's content
     age: float | None = None  # seconds since the form was opened
     earlier_id: str | None = None  # the comment that the browser's cookie names
+
+    def sent(self, draft: Draft, is_known: bool) -> CommentFacts:
+        """Return what the form says of a comment."""
+        return CommentFacts(draft, self.trap, self.age, is_known)
 
     def left_of_limit(self, connection: Connection) -> tuple[int, float]:
         """Return how many comments are left to the network, and the seconds until it may write all again."""
@@ -100,7 +102,7 @@ def classified(
     select: Select, draft: Draft, book: Preferences, secret_key: str, own_id: str | None = None
 ) -> Classification:
     """Classify a comment that no visitor has typed; one that changes a stored comment has its id."""
-    facts = comment_facts.gather(select, draft, book, secret_key, own_id=own_id)
+    facts = comment_facts.gather(select, CommentFacts(draft), book, secret_key, own_id)
     return spam_rules.classify(facts, book.moderation)
 
 
@@ -110,7 +112,8 @@ def submit(draft: Draft, visitor: Visitor, form_key: str | None = None, then: Al
     `then` runs in the same transaction. Raises TooManyComments.
     """
     select = plain_sql.through(db.session())
-    facts = _facts(select, draft, visitor, comment_facts.is_known_visitor(select, visitor.earlier_id))
+    sent = visitor.sent(draft, comment_facts.is_known_visitor(select, visitor.earlier_id))
+    facts = comment_facts.gather(select, sent, visitor.book, visitor.settings.secret_key)
     try:
         return _store(facts, visitor, form_key, then)
     except IntegrityError:
@@ -130,33 +133,19 @@ def revise(comment: Comment, draft: Draft, visitor: Visitor, mark: str | None = 
     TooManyComments or Refused, and CommentChanged if the words are others by now.
     """
     known = spam_rules.KNOWN_VISITOR in comment.all_reasons  # A comment is not known for its own sake.
-    facts = _facts(plain_sql.through(db.session()), draft, visitor, known, comment.id)
+    select, sent = plain_sql.through(db.session()), visitor.sent(draft, known)
+    facts = comment_facts.gather(select, sent, visitor.book, visitor.settings.secret_key, comment.id)
     verdict = spam_rules.classify(facts, visitor.book.moderation)
     with writing() as session:
         visitor.count(session.connection())
         for locked in book.lock(session, [comment.id]):
             if locked.status != "trash":
                 now = comment_form.draft_of(locked)
-                if mark and mark != comment_form.mark_of_words(locked) and draft != now:
-                    raise CommentChanged
+                if mark and mark != comment_form.mark_of(locked, words_alone=True) and draft != now:
+                    raise CommentChanged(CHANGED_MEANWHILE)
                 book.revise(session, locked, draft, verdict, visitor.settings)
                 return locked
     return None
-
-
-def _facts(
-    select: Select, draft: Draft, visitor: Visitor, is_known: bool, own_id: str | None = None
-) -> CommentFacts:
-    return comment_facts.gather(
-        select,
-        draft,
-        visitor.book,
-        visitor.settings.secret_key,
-        trap=visitor.trap,
-        age=visitor.age,
-        is_known_visitor=is_known,
-        own_id=own_id,
-    )
 
 
 def _store(facts: CommentFacts, visitor: Visitor, form_key: str | None, then: Also | None) -> Comment:

@@ -200,7 +200,7 @@ def _own_page(
         notice=notice,
         preview=preview,
         present=present,
-        mark=seen or comment_form.mark_of_words(comment),
+        mark=seen or comment_form.mark_of(comment, words_alone=True),
         action=url_for(".edit", comment_id=comment.id),
         delete_action=url_for(".delete", comment_id=comment.id),
     )

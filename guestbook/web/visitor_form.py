@@ -89,7 +89,8 @@ def _serializer(keys: list[str]) -> URLSafeSerializer:
 def read_form(stored: Draft | None = None) -> Draft:
     """Return the draft. A field that the book does not ask for counts where the stored comment has it."""
     entry, had = comment_form.read(request.form), stored.values if stored else {}
-    left_out = [name for name in comment_form.not_asked(request_context.preferences()) if not had.get(name)]
+    unwanted = comment_form.fields_left_out(request_context.preferences())
+    left_out = [name for name in unwanted if not had.get(name)]
     errors = {name: reason for name, reason in entry.errors.items() if name not in left_out}
     nothing: dict[str, Any] = dict.fromkeys(left_out)
     return replace(entry, errors=errors, **nothing)

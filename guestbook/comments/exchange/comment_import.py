@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import select
@@ -198,24 +199,15 @@ class ImportReport:
         return self.stored.total() + self.there + self.refused
 
 
-@dataclass(slots=True)
-class Pace:
-    """How many comments the next transaction stores: those with many deliveries take longer."""
-
-    size: int = 1
-
-    def follow(self, count: int, seconds: float) -> None:
-        """Aim at the length of a turn, after a transaction that stored so many in this time."""
-        self.size = max(1, min(MOST_TOGETHER, 2 * self.size, int(count * TURN / max(seconds, 0.001))))
-
-
 def run_import(rows: Iterable[FileRow], rules: ImportRules) -> ImportReport:
     """Import the comments of a file; raises Refused if not one row can be read."""
-    report, pace = ImportReport(), Pace()
-    for chunk in _chunks(rows, pace, report):
+    report, size, unread = ImportReport(), 1, iter(rows)
+    while chunk := _next(unread, size, report):
         comments, began = list(_checked(chunk, rules, report)), time.monotonic()
         stored = _rehearse(comments) if rules.is_rehearsal else _store(comments, rules)
-        pace.follow(len(chunk), time.monotonic() - began)
+        # Comments with many deliveries take longer, so fewer of them are stored together.
+        seconds = max(time.monotonic() - began, 0.001)
+        size = max(1, min(MOST_TOGETHER, 2 * size, int(len(chunk) * TURN / seconds)))
         if stored and not rules.is_rehearsal:
             time.sleep(PAUSE)
         report.stored += stored
@@ -226,18 +218,13 @@ def run_import(rows: Iterable[FileRow], rules: ImportRules) -> ImportReport:
     return report
 
 
-def _chunks(rows: Iterable[FileRow], pace: Pace, report: ImportReport) -> Iterator[list[FileRow]]:
+def _next(rows: Iterator[FileRow], size: int, report: ImportReport) -> list[FileRow]:
     chunk: list[FileRow] = []
     try:
-        for row in rows:
-            chunk.append(row)
-            if len(chunk) >= pace.size:
-                yield chunk
-                chunk = []
+        chunk.extend(islice(rows, size))
     except Refused as error:  # What came before it is good.
         report.broken = str(error)
-    if chunk:
-        yield chunk
+    return chunk
 
 
 def _checked(chunk: Sequence[FileRow], rules: ImportRules, report: ImportReport) -> Iterator[CheckedComment]:

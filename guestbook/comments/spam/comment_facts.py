@@ -2,6 +2,7 @@
 
 import logging
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -29,24 +30,14 @@ NEWEST_TEXTS = (
 
 
 def gather(
-    select: Select,
-    draft: Draft,
-    book: Preferences,
-    secret_key: str,
-    *,
-    trap: str = "",
-    age: float | None = None,
-    is_known_visitor: bool | None = None,
-    own_id: str | None = None,
+    select: Select, sent: CommentFacts, book: Preferences, secret_key: str, own_id: str | None = None
 ) -> CommentFacts:
-    """Return the facts of a comment that a visitor or a source wants to store, or change if it has an id."""
+    """Return the facts of a comment beside those that its form says. One that is changed has an id."""
     if book.moderation == "off":  # No rule needs the other facts then.
-        return CommentFacts(draft, trap=trap, age=age)
-    return CommentFacts(
-        draft,
-        trap=trap,
-        age=age,
-        is_known_visitor=is_known_visitor,
+        return replace(sent, is_known_visitor=None)
+    draft = sent.draft
+    return replace(
+        sent,
         listed_word=_listed_word(draft, book.words),
         foreign_script=_foreign_script(select, draft.message),
         repeated=spam_texts.find_repeated(select, draft.name, draft.message, own_id),

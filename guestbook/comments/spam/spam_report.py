@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from guestbook.comments import submission
 from guestbook.comments.spam import comment_facts, learned_words
 from guestbook.comments.submission import RefusalCount
-from guestbook.lib import clock, json_schema
+from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.storage import plain_sql
 from guestbook.storage.models import LearnedWord
@@ -28,9 +28,7 @@ class SpamReport(NamedTuple):
     def shape(self) -> dict[str, Any]:
         """Return it as JSON, for the API and the command."""
         return {
-            "refused": [
-                json_schema.of_row(one, ("reason", "sentence", "number", "today")) for one in self.refused
-            ],
+            "refused": [one._asdict() for one in self.refused],
             "held_until": self.held_until and clock.to_text(self.held_until),
             "learned_good": self.good,
             "learned_spam": self.spam,

@@ -76,11 +76,8 @@ def repeated_spam(facts: CommentFacts) -> Finding:
 
 def flood(facts: CommentFacts) -> Finding:
     """In a flood every comment waits."""
-    return (
-        ("held", f"Many comments came at once, so all are held until {facts.flood_ends}.")
-        if facts.flood_ends
-        else None
-    )
+    sentence = f"Many comments came at once, so all are held until {facts.flood_ends}."
+    return ("held", sentence) if facts.flood_ends else None
 
 
 def link_markup(facts: CommentFacts) -> Finding:
@@ -118,11 +115,8 @@ def name_with_link(facts: CommentFacts) -> Finding:
 
 def foreign_script(facts: CommentFacts) -> Finding:
     """Spam comes in languages that nobody in a book speaks."""
-    return (
-        ("held", f"It is written in {facts.foreign_script}, which no comment in the book is.")
-        if facts.foreign_script
-        else None
-    )
+    sentence = f"It is written in {facts.foreign_script}, which no comment in the book is."
+    return ("held", sentence) if facts.foreign_script else None
 
 
 def mixed_scripts(facts: CommentFacts) -> Finding:

@@ -1,6 +1,6 @@
-"""What a text holds that spam rules look at, the marks by which almost the same texts are found, and words.
+"""What spam rules look at in a text. Its marks find texts that are almost the same.
 
-The words are those of what spam sells and of how it flatters, in some languages. One alone proves nothing.
+The lists have words of what spam sells and of how it flatters, in some languages. One alone proves nothing.
 They are the beginnings of words: `casino` finds casinos too. Each book learns further words from its owner.
 """
 
@@ -146,16 +146,12 @@ def parts(text: str) -> set[bytes]:
 
 @lru_cache(maxsize=16)  # A new comment needs them twice.
 def marks_of(text: str) -> tuple[str, str] | None:
-    """Return the marks of a text, or None if it is short."""
-    return marks(parts(text))
-
-
-def marks(found: set[bytes]) -> tuple[str, str] | None:
-    """Return the marks of a text's parts, or None without parts.
+    """Return the marks of a text, or None if it is short.
 
     Each is the part with the smallest checksum of one kind. Two texts have the same one as likely as a part
     of both is in each of them (min-wise hashing).
     """
+    found = parts(text)
     if not found:
         return None
     first, second = min(found, key=zlib.crc32), min(found, key=lambda part: zlib.crc32(part, SECOND_SEED))

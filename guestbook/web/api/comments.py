@@ -185,7 +185,7 @@ def _read_comment() -> comment_form.Draft:
     fields = request_reader.body(_errors)
     entry, errors = _draft(fields), {}
     asks = request_context.preferences()
-    for name in comment_form.not_asked(asks):
+    for name in comment_form.fields_left_out(asks):
         if fields.get(name):
             errors[name] = NOT_ASKED.format(name)
     if asks.question and not comment_form.is_right_answer(fields.get("answer") or "", asks.answers):

@@ -90,5 +90,5 @@ def test_a_lookup_in_a_large_book_goes_through_the_indexes_and_stops(engine: Eng
 @given(st.text(max_size=300))
 def test_any_text_has_both_marks_or_none_and_is_the_same_as_itself(text: str) -> None:
     parts = texts.parts(text)
-    assert (texts.marks(parts) is None) == (not parts)
+    assert (texts.marks_of(text) is None) == (not parts)
     assert texts.is_almost_same(parts, parts) == bool(parts)
