@@ -15,9 +15,9 @@ from typing import Any
 
 from guestbook.lib import text
 
-VISIBLE = r"[^\s\x00-\x20\x7f-\xa0]"  # in a JSON Schema, matches a text that is not blank
-YES_OR_NO = ("yes", "no")  # what a form sends for a box that may be ticked
-EXACT_INPUT = {"spellcheck": "false", "autocomplete": "off", "autocapitalize": "none"}  # for what is no prose
+VISIBLE = r"[^\s\x00-\x20\x7f-\xa0]"  # In a JSON Schema, this matches a text that is not blank.
+YES_OR_NO = ("yes", "no")  # A form sends these for a box that may be ticked.
+EXACT_INPUT = {"spellcheck": "false", "autocomplete": "off", "autocapitalize": "none"}  # No prose.
 CODE_INPUT = {"class": "code", **EXACT_INPUT}
 URL_INPUT = {"inputmode": "url", **EXACT_INPUT}
 NUMBER_INPUT = {"inputmode": "numeric", "maxlength": 9, "class": "number-input"}
@@ -30,13 +30,13 @@ class Field:
     """What is known of a field beside its name, type and default."""
 
     label: str
-    hint: str  # for the owner and for programs; beside a box, what ticking it does
-    check: Check  # from what was typed to the value; raises Refused or ValueError with a sentence
-    control: str  # of the page: line, area, choice, select, several or box
-    schema: Mapping[str, Any]  # the keywords of its JSON Schema
-    place: str = ""  # its page and heading, such as `book/Texts`; by default that of the field before
-    choices: Mapping[str, str] = dataclasses.field(default_factory=dict)  # value → words on the page
-    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of the input, in HTML
+    hint: str  # The owner and programs read it. Beside a box it says what ticking it does.
+    check: Check  # Returns the value of what was typed. Raises Refused or ValueError.
+    control: str  # One of line, area, choice, select, several and box.
+    schema: Mapping[str, Any]  # The keywords of its JSON Schema.
+    place: str = ""  # Its page and heading, such as `book/Texts`. By default those of the field before.
+    choices: Mapping[str, str] = dataclasses.field(default_factory=dict)  # Each value has its words.
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # The input's, in HTML.
 
     @property
     def described(self) -> dict[str, Any]:

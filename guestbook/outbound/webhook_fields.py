@@ -96,7 +96,7 @@ class WebhookFields:
     template: str = fields.area(
         "",
         "Template",
-        "A Jinja template of the body, which must be JSON. It is for the format template, such as "
+        "A Jinja template of the body, which must be JSON. It goes with the format template. An example: "
         '{"text": {{ (comment.name ~ ": " ~ comment.message)|tojson }}}. It can use event, timestamp, '
         "guestbook, and the event’s data: comment, sequence and reply, source and inbound, or webhook.",
         lambda value: text.clean_text(value or "") or None,

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 TITLE_LIMIT = 80  # characters
-WORDS_LIMIT = 1000  # characters, of the welcome, the prompt and the accepted answers
-EMBED_SITES_LIMIT = 20  # their names go into a header of each answer
+WORDS_LIMIT = 1000  # characters. It is for the welcome, the prompt and the accepted answers.
+EMBED_SITES_LIMIT = 20  # Their names go into a header of each answer.
 QUESTION_LIMIT = 200  # characters
-WORD_LIST_LIMIT = 10_000  # characters, of the words that hold a comment
-GLYPHS_LIMIT = 50  # characters, one of which stands beside a comment
+WORD_LIST_LIMIT = 10_000  # characters. It is for the words that hold a comment.
+GLYPHS_LIMIT = 50  # characters. One of them stands beside a comment.
 GLYPHS_MISSING = "Please give at least one character, or choose other pictures."
 ANSWERS_MISSING = "Please give at least one answer that you accept, or no question."
 WEBRING_LINK_LIMIT = 500  # characters
-OWN_CSS_LIMIT = 10_000  # bytes: a first visit loads it, and with it must stay below 30 kB
-COMMENTS = range(1, 10_001)  # that a limit may allow
+OWN_CSS_LIMIT = 10_000  # bytes. A first visit loads it, and with it must stay below 30 kB.
+COMMENTS = range(1, 10_001)  # A limit allows so many.
 
-BOOK_LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español"}  # of the public pages
+BOOK_LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español"}
 LOOKS = {
     "paper": "Paper: warm and quiet",
     "plain": "Plain: little more than the browser itself",
@@ -37,8 +37,8 @@ LOOKS = {
     "window": "Grey windows: title bars and bevels of the nineties",
     "1999": "1999: stars, ridges, and an odometer that counts visits",
 }
-COUNTER_LOOK = "1999"  # the one that shows how often the book was opened
-PICTURES = {  # by CGI each drawn one starts a program, so a new book has none
+COUNTER_LOOK = "1999"  # It shows how often the book was opened.
+PICTURES = {  # By CGI each drawn one starts a program, so a new book has none.
     "none": "None",
     "drawn": "Drawn: a small face, the same for the same name",
     "glyphs": "Characters: one of yours, the same for the same name",

@@ -23,7 +23,7 @@ from guestbook.web.admin import (
     webhooks,
 )
 
-ADMIN_MENU = {  # the page that an entry opens, and the pages behind it
+ADMIN_MENU = {  # An entry opens the first of its pages.
     "Overview": (overview.pages, overview.doctor_pages),
     "Comments": (comments.pages,),
     "Webhooks": (webhooks.pages, deliveries.backfill_pages, webhooks.event_pages),
@@ -63,7 +63,7 @@ def _set_up_cookie(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=access.COOKIE_LIFETIME,
-        WTF_CSRF_CHECK_DEFAULT=False,  # `require_login` checks; the public form needs no cookie
+        WTF_CSRF_CHECK_DEFAULT=False,  # `require_login` checks: the public form needs no cookie.
         WTF_CSRF_TIME_LIMIT=None,
-        WTF_CSRF_SSL_STRICT=False,  # some browsers send no Referer; the token is proof enough
+        WTF_CSRF_SSL_STRICT=False,  # Some browsers send no Referer. The token is proof enough.
     )

@@ -16,13 +16,11 @@ from guestbook.web import error_pages
 from guestbook.web.error_pages import PageExpired
 
 COOKIE_LIFETIME = login.LOGIN_LASTS
-DOCTOR_ENDPOINT = (
-    "admin.doctor.examine"  # while the database cannot be asked, the cookie's signature is enough
-)
-SESSION_KEY = "login"  # in Flask's session, which is the cookie; the table has a hash of its value
-SECOND_STEP_KEY = "second_step"  # there too: the mark of the right password, and when it was typed
+# While the database cannot be asked, the cookie's signature is enough for this page.
+DOCTOR_ENDPOINT = "admin.doctor.examine"
+SESSION_KEY = "login"  # It is in Flask's session, the cookie. The table has a hash of its value.
+SECOND_STEP_KEY = "second_step"  # There are the mark of the right password and its time.
 SECOND_STEP_WITHIN = 300  # seconds
-# As for the public pages, plus our own script; every page works without it.
 csrf = CSRFProtect()
 
 

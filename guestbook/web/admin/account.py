@@ -46,8 +46,8 @@ pages = Blueprint("account", __name__, url_prefix="/account")
 
 ACCOUNT_PAGE = "admin.account.index"
 ADDRESS_ACTIONS = ("show", "rotate", "remove")
-EXPIRIES = {"": "never", "30d": "in 30 days", "90d": "in 90 days", "365d": "in a year"}  # of a new token
-SCOPE_MEANINGS = {  # of the scopes
+EXPIRIES = {"": "never", "30d": "in 30 days", "90d": "in 90 days", "365d": "in a year"}
+SCOPE_MEANINGS = {
     "read": "read everything in the API",
     "moderate": "read, and edit, moderate, reply to and delete comments",
     "manage": "do everything that you can do here",
@@ -79,7 +79,7 @@ def change_password() -> ResponseReturnValue:
 def log_out_browser() -> ResponseReturnValue:
     """Log out another browser."""
     login_id = request.form.get("browser", "")
-    if "\0" not in login_id:  # PostgreSQL refuses one, and no login has it
+    if "\0" not in login_id:  # PostgreSQL refuses NUL, and no login has it.
         with writing() as database:
             login.log_out_one(database, login_id)
     return responses.done("That browser is logged out.", ACCOUNT_PAGE)
@@ -107,7 +107,7 @@ def add_token() -> ResponseReturnValue:
     try:
         if typed["expires"] not in EXPIRIES:
             raise Refused("Choose when it expires.", field="expires")
-        api_tokens.check(**typed)  # before an attempt at the password is counted
+        api_tokens.check(**typed)  # This comes before an attempt at the password is counted.
         responses.confirm_password("confirm")
         with writing() as session:
             token, value = api_tokens.add(session, **typed, token_id=known)
@@ -174,7 +174,7 @@ def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = 
         "admin/account.html",
         logins=login.logins(session),
         tokens=api_tokens.all_of(session),
-        this=str(inspect(g.login).identity[0]),  # its id, even if it has just ended
+        this=str(inspect(g.login).identity[0]),  # This is its id, even if it has just ended.
         now=clock.now(),
         reasons=reasons or {},
         typed=typed or {"name": "", "scope": "read", "expires": "90d"},
@@ -203,11 +203,11 @@ def otpauth_url(secret: str, title: str, base_url: str) -> str:
 
 def qr_code(url: str) -> Markup:
     """Return an <svg> element; dark modules on white in every theme, as cameras want it."""
-    import segno  # here: no other page needs it
+    import segno  # No other page needs it.
 
     made = segno.make(url, error="m", micro=False)
     drawn = made.svg_inline(omitsize=True, light="#fff", title=QR_TITLE, svgclass="qr", lineclass=None)
-    return Markup(drawn)  # of our own parts: segno escapes the title
+    return Markup(drawn)  # All parts are our own, and segno escapes the title.
 
 
 factor_pages = Blueprint("second_factor", __name__, url_prefix="/account/second-factor")

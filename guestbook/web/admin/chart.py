@@ -9,9 +9,9 @@ Segments = tuple[tuple[str, str], ...]
 
 OUTCOME_SEGMENTS: Segments = (("processed", "delivered"), ("new", "waiting"), ("failed", "given up"))
 ATTEMPT_SEGMENTS: Segments = (("processed", "succeeded"), ("failed", "failed"))
-HEIGHT = 100.0  # of the scale's number; small segments may lift a bar slightly above it
-STEP, WIDTH = 10, 8  # of a bar with its gap, and of a bar
-MIN_SEGMENT = 2.5  # or one failure among a thousand would be invisible
+HEIGHT = 100.0  # The scale's number has this height. Small segments may lift a bar slightly above it.
+STEP, WIDTH = 10, 8  # A bar with its gap, and a bar alone.
+MIN_SEGMENT = 2.5  # One failure among a thousand stays visible.
 ROUND_NUMBERS = (1, 2, 4, 6, 8, 10)
 HOUR_LABEL = "{:%H}:00"  # 14:00
 DAY_LABEL = "{0.day} {0:%b}"  # 3 Mar

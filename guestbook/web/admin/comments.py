@@ -24,7 +24,7 @@ from guestbook.web import request_context, response_headers, row_lookup
 from guestbook.web.admin import responses, undo
 
 ACTION_LABELS = {"publish": "Publish", "hold": "Hold", "spam": "Spam", "trash": "Trash", "restore": "Restore"}
-ACTIONS_BY_STATUS = {  # the other actions would change nothing
+ACTIONS_BY_STATUS = {  # The other actions would change nothing.
     "published": ("hold", "spam", "trash"),
     "held": ("publish", "spam", "trash"),
     "spam": ("publish", "restore", "trash"),
@@ -181,7 +181,7 @@ def edit(comment_id: str) -> ResponseReturnValue:
     try:
         with writing() as session:
             comment = row_lookup.find_locked_comment(comment_id)
-            is_done = draft == comment_form.draft_of(comment)  # the second click of a double click
+            is_done = draft == comment_form.draft_of(comment)  # This is the second click of a double click.
             changed = [] if is_done else changed_since([comment], request.form)
             notice = changed_sentence(changed)
             if notice is None:

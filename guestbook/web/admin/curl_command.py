@@ -16,7 +16,7 @@ from guestbook.storage.models import Delivery, Webhook
 
 HTTP_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 INLINE_LIMIT = 32_000  # bytes of a body in the command itself; Linux allows 128 KiB for an argument
-BY_CURL = ("accept", "user-agent")  # curl adds these by itself
+BY_CURL = ("accept", "user-agent")  # curl adds these headers by itself.
 FRAME = frozenset(("host", "content-length", "transfer-encoding", "connection", "expect"))
 NEWLINE = " \\\n  "
 
@@ -50,7 +50,7 @@ def is_long(body: bytes) -> bool:
 def _method(method: str, body: bytes) -> list[str]:
     if method == "HEAD" and not body:
         return ["--head"]
-    if method == "HEAD":  # curl would wait for a body of the answer, which HEAD never has
+    if method == "HEAD":  # curl would wait for a body of the answer, which HEAD never has.
         return ["--request HEAD", "--max-time 5"]
     return [f"--request {shlex.quote(method)}"]
 
@@ -113,7 +113,7 @@ def as_curl(delivery: Delivery, webhook: Webhook, base_url: str, file: str, now:
     has_no_request = is_mailto(webhook.url) or receiver.mentions or webhook.is_pulled
     if has_no_request or receiver.error or delivery.erased_at:
         return None
-    claimed = cast("Row[Any]", delivery)  # it has the columns of a claimed row
+    claimed = cast("Row[Any]", delivery)  # It has the columns of a claimed row.
     task = delivery_tasks.delivery_task(claimed, "", 0.0, receiver)
     timestamp = int(now.timestamp())
     plain = webhook_signatures.plain_headers(task, webhook_signatures.user_agent(base_url), timestamp)

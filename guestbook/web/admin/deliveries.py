@@ -40,7 +40,7 @@ def attempt_count(typed: str) -> int:
     return int(typed) if re.fullmatch("[0-9]{1,9}", typed) else abort(404)
 
 
-LIVE_WINDOW = timedelta(minutes=1)  # a page refreshes itself when the result is due this soon
+LIVE_WINDOW = timedelta(minutes=1)  # A page refreshes itself when the result is due this soon.
 
 
 def outlook_of(delivery: Delivery, webhook: Webhook, now: datetime, is_behind: bool) -> str:
@@ -151,7 +151,7 @@ def explain(delivery_id: str) -> ResponseReturnValue:
 
 backfill_pages = Blueprint("backfill", __name__, url_prefix="/webhooks")
 
-SENT_AT_ONCE = 500  # deliveries: a request must end soon, so the rest waits for the next click
+SENT_AT_ONCE = 500  # deliveries. A request must end soon, so the rest waits for the next click.
 
 
 @backfill_pages.get("/<webhook_id>/backfill")

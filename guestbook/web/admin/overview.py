@@ -33,7 +33,7 @@ def index() -> ResponseReturnValue:
         cron=cron,
         crontab_line=installation.crontab_line(settings.data_dir),
         data_dir=settings.data_dir,
-        steps={  # of a new book
+        steps={
             "webhook": bool(overview.webhooks),
             "cron": cron.word != "never",
             "comment": overview.has_comments,

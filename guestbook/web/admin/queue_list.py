@@ -24,7 +24,7 @@ FILTER_LENGTH = 200  # characters of a filter that are read
 MOST_IDS = 500  # in one request
 
 M = TypeVar("M", Delivery, InboundEvent)
-Fields = list[tuple[str, str]]  # of a form
+Fields = list[tuple[str, str]]  # Names and values of a form.
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +35,16 @@ class QueueList(Generic[M]):
     owner: type[Webhook] | type[Source]
     conditions: type[Deliveries] | type[InboundEvents]
     find: Callable[[Session, Any, str | None], RowPage[M]]
-    filters: Mapping[str, Callable[[str], Any]]  # besides those that both have; see `_parsers`
-    statuses: list[tuple[str, str]]  # each with its words
-    payload_suffix: str  # of the file with the exact bytes
+    filters: Mapping[str, Callable[[str], Any]]  # `_parsers` adds those that both lists have.
+    statuses: list[tuple[str, str]]  # Each has its words.
+    payload_suffix: str  # The name of the file with the exact bytes ends so.
     noun: tuple[str, str]
     verb: str  # "redeliver" or "reprocess"
     sends: str  # "sends" or "processes"
     sending: str  # "sending" or "processing"
-    requeued: str  # what happens to a requeued row
-    replaced: str  # and what that replaces, for a row that was waiting already
-    erased: str  # why an erased row stays as it is
+    requeued: str  # This is said of a requeued row.
+    replaced: str  # This is added for a row that was waiting already.
+    erased: str  # This says why an erased row stays as it is.
 
     def add_rules(self, pages: Blueprint) -> None:
         """Add the pages that both lists have."""
@@ -108,7 +108,7 @@ class QueueList(Generic[M]):
     def requeue_all(self, which: ColumnElement[bool]) -> str:
         """Make these rows due now, in transactions of its own, and return what to say about them."""
         are_pulled = redelivery.are_pulled(redelivery.forecast(db.session(), self.model, which, clock.now()))
-        db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+        db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
         count = redelivery.run(self.model, which)
         one, many = self.noun
         number, them = (f"1 {one} is", "it") if count == 1 else (f"{count:,} {many} are", "them")

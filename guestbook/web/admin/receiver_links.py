@@ -38,7 +38,7 @@ def add(webhook_id: str) -> ResponseReturnValue:
     try:
         if typed["expires"] not in LIFETIMES:
             raise Refused("Choose how long it works.", field="expires")
-        receiver_links.check(webhook, **typed)  # before an attempt at the password is counted
+        receiver_links.check(webhook, **typed)  # This comes before an attempt at the password is counted.
         responses.confirm_password()
         with writing() as session:
             webhook = row_lookup.find_locked(Webhook, webhook_id)

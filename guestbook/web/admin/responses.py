@@ -30,7 +30,7 @@ def save(save_once: Callable[[], ResponseReturnValue], form: Callable[[Refused],
     except Refused as error:
         return refused(error, form(error))
     except IntegrityError:
-        return save_once()  # the second click of a double click: now it finds the row
+        return save_once()  # It was the second click of a double click. Now it finds the row.
 
 
 def refused(error: Refused, page: str) -> ResponseReturnValue:

@@ -24,11 +24,11 @@ class RowActions(Generic[R]):
     """The buttons of webhooks or of sources."""
 
     model: type[R]
-    enabled: Callable[[R], str]  # the sentence afterwards
+    enabled: Callable[[R], str]  # Returns the sentence afterwards.
     disabled: str
-    owner_id: InstrumentedAttribute[str]  # of the deliveries or events that are deleted with a row
-    delete_row: Callable[[Engine, str], int]  # returns their number
-    noun: tuple[str, str]  # for one of them and for several
+    owner_id: InstrumentedAttribute[str]  # The rows with this column are deleted with their owner.
+    delete_row: Callable[[Engine, str], int]  # Returns their number.
+    noun: tuple[str, str]  # The words for one and for several of them.
 
     def add_rules(self, pages: Blueprint) -> None:
         """Add the buttons' addresses below the one of their row."""
@@ -67,6 +67,6 @@ class RowActions(Generic[R]):
             count = db.session.scalar(select(func.count()).where(self.owner_id == row.id))
             return render_template(f"admin/{self.model.__name__.lower()}_delete.html", row=row, count=count)
         row_id, name = row.id, row.name
-        db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+        db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
         count = self.delete_row(db.engine, row_id)
         return responses.done(f"“{name}” was deleted with {counted(count, *self.noun)}.", ".index")

@@ -22,7 +22,7 @@ from guestbook.web.admin import responses
 
 OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}  # in hours
 SECRET_PAGE = "admin/secret.html"
-SHOWN_FOR = timedelta(minutes=2)  # for which a new secret is shown without the password
+SHOWN_FOR = timedelta(minutes=2)  # So long is a new secret shown without the password.
 ALREADY_ROTATED = "The secret was rotated already, so nothing was changed."
 KEY_ROTATED_ALREADY = "The key was rotated already, so nothing was changed."
 
@@ -78,7 +78,7 @@ def new_secret(row: Webhook | Source, viewer: str | None = None) -> str | None:
         name, made = _serializer(viewer).loads(request.args.get("shown", ""))
     except (BadData, UnicodeError):
         return None
-    age = abs(clock.now().timestamp() - made)  # two servers have two clocks, so it may be negative
+    age = abs(clock.now().timestamp() - made)  # Two servers have two clocks, so it may be negative.
     return row.secret if name == _marks(row)[0] and age <= SHOWN_FOR.total_seconds() else None
 
 

@@ -15,7 +15,7 @@ from guestbook.web.admin import responses, undo
 
 pages = Blueprint("settings", __name__)
 
-PAGES = {  # page → its view, and what is said when it was saved
+PAGES = {  # Each page has its view, and a sentence for when it was saved.
     "book": (".index", "The settings are saved."),
     "look": (".look", "The look is saved."),
     "embed": (".embed", "The websites are saved."),

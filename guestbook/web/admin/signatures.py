@@ -61,7 +61,7 @@ class Signature:
 
     value: str  # `v1,` and the digest in base64, or `v1a,` and the signature of a private key
     key_length: int = 0  # bytes of the secret
-    public_key: str = ""  # verifies the signature of a private key
+    public_key: str = ""  # It verifies the signature of a private key.
 
     @property
     def digest(self) -> bytes:
@@ -76,12 +76,12 @@ class Explanation:
     event_id: str
     timestamp: int
     body: bytes
-    signatures: tuple[Signature, ...]  # the current secret's first; none if a key signs alone
+    signatures: tuple[Signature, ...]  # The current secret's comes first. There is none if a key signs alone.
     hub: str
     is_text: bool  # whether the secret is its own key
-    key_signatures: tuple[Signature, ...] = ()  # the current key's first
-    problem: str = ""  # why those of the keys are missing
-    rotated_until: datetime | None = None  # when the previous secret ends or ended, if it signs too
+    key_signatures: tuple[Signature, ...] = ()  # The current key's comes first.
+    problem: str = ""  # This says why those of the keys are missing.
+    rotated_until: datetime | None = None  # The previous secret signs too until then.
     is_over: bool = False  # whether it has ended
 
     @property

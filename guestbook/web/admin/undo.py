@@ -24,7 +24,7 @@ from guestbook.web import request_context
 
 pages = Blueprint("undo", __name__, url_prefix="/undo")
 
-UNDO_PREFIX = "undo:"  # of their rows in the book's state
+UNDO_PREFIX = "undo:"  # So begin the names of their rows in the book's state.
 UNDO_LIMIT = 20  # changes that can be undone
 ALREADY_UNDONE = "This was undone already."
 NO_LONGER_POSSIBLE = "This can no longer be undone: only the latest changes can."
@@ -122,7 +122,7 @@ def _set_back(session: Session, settings: Mapping[str, Sequence[str]]) -> str:
         return CHANGED_SINCE
     try:
         preferences.save(session, back)
-    except Refused:  # one of them needs another setting, which has changed since
+    except Refused:  # One of them needs another setting, which has changed since.
         return CHANGED_SINCE
     return "Undone. The settings are as before." if len(back) == len(settings) else PARTLY_UNDONE
 

@@ -30,16 +30,16 @@ from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import chart, deliveries, receiver_links, responses, secret_pages
 from guestbook.web.admin.row_actions import RowActions
 
-EVEN_EMPTY = ("url", "name", "events", "headers", "rate", "template")  # an empty one is wrong, or removes it
+EVEN_EMPTY = ("url", "name", "events", "headers", "rate", "template")  # Empty, it is wrong or removed.
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookForm(WebhookFields):
     """The form of a webhook."""
 
-    key: str = ""  # the id of the new webhook, so that a form sent twice adds one
+    key: str = ""  # The new webhook gets this id, so that a form sent twice adds one.
     disabled: bool = False
-    preset: str = ""  # the name of one that is chosen and not yet filled in
+    preset: str = ""  # It is chosen and not yet filled in.
 
     @classmethod
     def read(cls) -> Self:
@@ -136,10 +136,10 @@ class PingResult:
     """A ping that waits or has an answer."""
 
     delivery: Delivery
-    attempt: Attempt | None  # the latest one
-    answer: str  # its beginning
-    wait: str  # why it waits, or when it is sent
-    error: str | None  # what the status code does not say
+    attempt: Attempt | None
+    answer: str  # Only its beginning is kept.
+    wait: str  # This says why it waits, or when it is sent.
+    error: str | None  # It says what the status code does not.
 
 
 def ping_result(webhook: Webhook, delivery_id: str, now: datetime) -> PingResult | None:
@@ -380,7 +380,7 @@ def _add(typed: WebhookForm) -> ResponseReturnValue:
         if webhook is None:
             values, settings = typed.columns(), request_context.settings()
             if not typed.name:
-                del values["name"]  # then it is named after its host
+                del values["name"]  # Then it is named after its host.
             webhook = webhooks.add(session, values, settings, row_id=typed.key, disabled=typed.disabled)
             then = "enable it" if typed.disabled else "send a ping"
             given = "public key" if webhook.sign_with == "key" else "secret"
