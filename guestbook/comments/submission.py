@@ -61,8 +61,8 @@ class CommentChanged(Refused):
 
 
 CHANGED_MEANWHILE = Translatable(
-    "Your comment was changed after you opened this page, so nothing was saved. Your text is still here. Save "
-    "it again to replace the comment."
+    "Your comment was changed after you opened this page, so nothing was saved. Your text is still here. "
+    "Save it again to replace the comment."
 )
 
 

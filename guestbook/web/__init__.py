@@ -40,10 +40,8 @@ def register(app: Flask, only_path: str | None = None) -> None:
 
     With `only_path` it may leave out pages at other paths.
     """
-    from guestbook.web import (
-        database_error_pages,
-        kept_front_page,  # An app for readers has no SQLAlchemy.
-    )
+    # An app for readers has no SQLAlchemy.
+    from guestbook.web import database_error_pages, kept_front_page
 
     register_public(app, database_error_pages.require_version)
     if only_path is None:  # A CGI process answers one request.
@@ -61,7 +59,7 @@ def register_public(app: Flask, require_version: Callable[[], None]) -> None:
     _trust_proxies(app)
     before_request.init_app(app, require_version)
     response_headers.init_app(app)
-    template_filters.add_filters(app)
+    template_filters.init_app(app)
     error_pages.init_app(app)
     app.register_blueprint(public_pages.pages)
     app.register_blueprint(look_and_language.pages)

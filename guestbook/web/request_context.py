@@ -1,7 +1,5 @@
 """The settings of the app and the owner's preferences, for the current request."""
 
-from typing import Any
-
 from flask import current_app, g
 
 from guestbook.settings import Settings
@@ -51,11 +49,6 @@ def preferences_or_defaults() -> Preferences:
     except _sqlalchemy_error():
         _end_session()
         return Preferences()
-
-
-def template_names() -> dict[str, Any]:
-    """Return the names that every template uses."""
-    return {"book": preferences_or_defaults(), "base_url": settings().base_url}
 
 
 def _read() -> Preferences:

@@ -106,19 +106,6 @@ def weblink(url: str | None) -> str | None:
 MONTHS = tuple(calendar.month_name)  # Each look at a name would format a date.
 
 
-def set_up_translation(app: Flask) -> None:
-    """Let templates write `_("...")` and `{% trans %}`, whose line breaks and indentation do not count."""
-    app.jinja_env.add_extension("jinja2.ext.i18n")
-    app.jinja_env.policies["ext.i18n.trimmed"] = True
-    app.jinja_env.install_gettext_callables(_text, _plural, newstyle=True)  # type: ignore[attr-defined]  # of the extension
-    app.jinja_env.filters.update(translated=translated, number=shown_number)
-    app.jinja_env.globals.update(
-        language=look_and_language.language,
-        languages=BOOK_LANGUAGES,
-        may_choose_language=look_and_language.may_choose_language,
-    )
-
-
 def translated(sentence: str) -> str:
     """Return a sentence in the page's language. Text that is in no catalogue stays as it is."""
     if not sentence or look_and_language.language() == look_and_language.ENGLISH:
@@ -198,56 +185,6 @@ def _flask_babel() -> Any:
 STATIC = Path(__file__).parent.parent / "static"
 
 
-def add_filters(app: Flask) -> None:
-    """Give the templates their filters and names."""
-    _add_filters(app)
-    app.jinja_env.tests["drawn"] = text.is_drawn
-    app.jinja_env.globals.update(
-        in_frame=frame.is_open,
-        frame_site=frame.site,
-        signed_sites=frame.signed_sites,
-        home=frame.home,
-        sign_address=frame.sign_address,
-        asset=asset,
-        look=look_and_language.look,
-        looks=look_and_language.LOOK_NAMES,
-        may_choose_look=look_and_language.may_choose_look,
-        own_css_address=look_and_language.own_css_address,
-        is_in_visitors_zone=look_and_language.is_in_visitors_zone,
-        zone_name=look_and_language.zone,
-        rel=LINK_REL,
-        comment_fields=COMMENT_FIELDS,
-        command=installation.named,
-    )
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    set_up_translation(app)
-    app.context_processor(_names)
-
-
-def _add_filters(app: Flask) -> None:
-    app.jinja_env.filters.update(
-        prose=prose,
-        words=words,
-        weblink=weblink,
-        article=article,
-        preview=preview,
-        outward=outward,
-        visible=visible,
-        day=shown_day,
-        date=shown_date,
-        moment=clock.to_text,
-        ago=clock.ago,
-        mark=comment_form.mark_of,
-        for_people=text.for_people,
-    )
-
-
-def _names() -> dict[str, Any]:
-    """Return the names that every template uses; a default title or welcome has the page's language."""
-    names = request_context.template_names()
-    return {**names, "book": of_book(names["book"])}
-
-
 def visible(foreign: str) -> str:
     r"""Return foreign text with invisible and reordering characters written out, such as `\u{202e}`."""
     return text.UNWANTED.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", foreign.replace("\r\n", "\n"))
@@ -267,3 +204,54 @@ def asset(name: str) -> str:
 @cache
 def _fingerprint(name: str) -> str:
     return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+FUNCTIONS = (prose, words, weblink, article, preview, outward, visible, translated)
+FILTERS = {one.__name__: one for one in FUNCTIONS} | {
+    "number": shown_number,
+    "day": shown_day,
+    "date": shown_date,
+    "moment": clock.to_text,
+    "ago": clock.ago,
+    "mark": comment_form.mark_of,
+    "for_people": text.for_people,
+}
+GLOBALS = {
+    "in_frame": frame.is_open,
+    "frame_site": frame.site,
+    "signed_sites": frame.signed_sites,
+    "home": frame.home,
+    "sign_address": frame.sign_address,
+    "asset": asset,
+    "look": look_and_language.look,
+    "looks": look_and_language.LOOK_NAMES,
+    "may_choose_look": look_and_language.may_choose_look,
+    "own_css_address": look_and_language.own_css_address,
+    "language": look_and_language.language,
+    "languages": BOOK_LANGUAGES,
+    "may_choose_language": look_and_language.may_choose_language,
+    "is_in_visitors_zone": look_and_language.is_in_visitors_zone,
+    "zone_name": look_and_language.zone,
+    "rel": LINK_REL,
+    "comment_fields": COMMENT_FIELDS,
+    "command": installation.named,
+}
+
+
+def init_app(app: Flask) -> None:
+    """Give the templates these, and let them write `_("...")` and `{% trans %}`."""
+    templates = app.jinja_env
+    templates.trim_blocks = templates.lstrip_blocks = True
+    templates.tests["drawn"] = text.is_drawn
+    templates.add_extension("jinja2.ext.i18n")
+    templates.policies["ext.i18n.trimmed"] = True  # Line breaks and indentation of a text do not count.
+    templates.install_gettext_callables(_text, _plural, newstyle=True)  # type: ignore[attr-defined]  # of the extension
+    templates.filters.update(FILTERS)
+    templates.globals.update(GLOBALS)
+    app.context_processor(_names)
+
+
+def _names() -> dict[str, Any]:
+    """Return the names that every template uses; a default title or welcome has the page's language."""
+    book = of_book(request_context.preferences_or_defaults())
+    return {"book": book, "base_url": request_context.settings().base_url}
