@@ -106,10 +106,6 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 CODE_POINTS = 16  # at most in one character: a family of four with skin tones has eleven
-JOINER = "\u200d"
-FLAG = re.compile("[\U0001f1e6-\U0001f1ff]{2}")
-SKIN_TONES_AND_TAGS = re.compile("[\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
-PICTOGRAPHS = ("So", "Cn")  # categories; new emoji are unknown to an older Python
 
 
 def one_character_a_word(value: str, most: int) -> str:
@@ -125,26 +121,14 @@ def one_character_a_word(value: str, most: int) -> str:
 
 
 def is_one_character(word: str) -> bool:
-    """Whether it is one visible character, by UAX 29 without its rules for jamo and Indic conjuncts."""
-    if len(word) > CODE_POINTS or clean_line(word) != word:
+    """Whether it is one visible character, by UAX 29."""
+    import wcwidth  # here: few requests need it
+
+    if not 0 < len(word) <= CODE_POINTS or clean_line(word) != word:
         return False
-    parts = word.split(JOINER)
-    joins = len(parts) == 1 or all(unicodedata.category(part[:1] or " ") in PICTOGRAPHS for part in parts)
-    return joins and all(_is_marked(part) for part in parts)
-
-
-def _is_marked(part: str) -> bool:
-    """Whether it is a flag, or a character with nothing but marks behind it."""
-    if not part or FLAG.fullmatch(part):
-        return bool(part)
-    base = unicodedata.category(part[0])
-    is_seen = base == "Cn" or base[0] not in "CMZ"
-    return is_seen and all(
-        unicodedata.category(one)[0] == "M" or SKIN_TONES_AND_TAGS.match(one) for one in part[1:]
-    )
-
-
-MOST_IN_A_COLUMN = 8  # characters: a letter with four marks has five, a family of emoji seven in two columns
+    base = unicodedata.category(word[0])
+    is_seen = base == "Cn" or base[0] not in "CMZ"  # an older Python does not know new emoji
+    return is_seen and len(list(wcwidth.iter_graphemes(word))) == 1
 
 
 def display_width(text: str) -> int:
@@ -167,10 +151,9 @@ def cut_to_width(text: str, columns: int) -> str:
         return text
     if text.isascii():
         return text[: columns - 1] + "…"
-    text = text[: columns * MOST_IN_A_COLUMN]  # a long text is not measured again and again
-    while display_width(text) > columns - 1:
-        text = text[:-1]
-    return text + "…"
+    import wcwidth
+
+    return wcwidth.clip(text, 0, columns - 1).rstrip() + "…"
 
 
 # A spreadsheet runs a cell that begins so: https://owasp.org/www-community/attacks/CSV_Injection. So an
