@@ -1,6 +1,5 @@
 """Copy as curl: the real curl, run by real shells, sends the same bytes to a real receiver."""
 
-import json
 import random
 import shutil
 import subprocess
@@ -14,21 +13,9 @@ from tests.support.receiver import Receiver, Request
 
 ODD = "'\"$`\\!%&;|<>(){}[]*?~# \t"
 BODIES = [
-    b"",
-    b"hello",
-    b"@/etc/passwd",
-    b"-n",
-    b"-\0",
-    b"\n\nlines\n",
-    b"cr\r\nlf",
-    bytes(range(256)),
-    b"%s%d\\n\\000'",
-    ODD.encode(),
-    "שלום 🐚 \u202e \u200b".encode(),
-    b"\xff\xfe",
-    b'{"a": "it\'s $HOME"}',
-    b"x" * 32_001,
-    bytes(range(256)) * 1000,
+    *(b"", b"hello", b"@/etc/passwd", b"-n", b"-\0", b"\n\nlines\n", b"cr\r\nlf", bytes(range(256))),
+    *(b"%s%d\\n\\000'", ODD.encode(), "שלום 🐚 \u202e \u200b".encode(), b"\xff\xfe", b'{"a": "it\'s $HOME"}'),
+    *(b"x" * 32_001, bytes(range(256)) * 1000),
 ]
 
 
@@ -93,36 +80,17 @@ def test_the_address_is_the_same(shell: str, receiver: Receiver, tmp_path: Path,
 
 
 def test_headers_are_the_same_and_none_is_added(shell: str, receiver: Receiver, tmp_path: Path) -> None:
-    headers = (
+    same = {
+        **{"x-odd": ODD.strip(), "x-empty": "", "x-utf8": "é🐚".encode().decode("latin-1")},
+        **{"x-latin": "caf\xe9", "x-control": "a\x01b", "user-agent": "x/1", "content-type": "a/b"},
+        "webhook-signature": "v1,abc= v1,d+/",
+    }
+    left_out = (
         ("Host", "elsewhere.example"),
-        ("X-Odd", ODD.strip()),
-        ("X-Empty", ""),
-        ("X-Utf8", "é🐚".encode().decode("latin-1")),
-        ("X-Latin", "caf\xe9"),
-        ("X-Control", "a\x01b"),
-        ("User-Agent", "x/1"),
-        ("Content-Type", "a/b"),
         ("Content-Length", "99"),
         ("Connection", "close"),
-        ("@File", "no token"),
+        ("@File", "x"),
     )
-    request = replayed(shell, receiver, tmp_path, b"hello", headers=headers)
+    request = replayed(shell, receiver, tmp_path, b"hello", headers=(*same.items(), *left_out))
     assert request.headers.pop("host") == f"127.0.0.1:{receiver.port}"
-    assert request.headers == {
-        "x-odd": ODD.strip(),
-        "x-empty": "",
-        "x-utf8": "é🐚".encode().decode("latin-1"),
-        "x-latin": "caf\xe9",
-        "x-control": "a\x01b",
-        "user-agent": "x/1",
-        "content-type": "a/b",
-        "content-length": "5",
-    }
-
-
-def test_a_delivery_still_verifies_after_the_detour(shell: str, receiver: Receiver, tmp_path: Path) -> None:
-    body = json.dumps({"message": 'it\'s\n"quoted" \\ 🐚'}).encode()
-    headers = (("Webhook-Signature", "v1,abc= v1,d+/"), ("Content-Type", "application/json"))
-    request = replayed(shell, receiver, tmp_path, body, headers=headers)
-    assert request.body == body
-    assert request.headers["webhook-signature"] == "v1,abc= v1,d+/"
+    assert request.headers == {**same, "content-length": "5"}
