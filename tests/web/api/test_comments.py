@@ -140,10 +140,6 @@ def test_what_is_missing_or_of_another_type_is_said_too(anybody: ApiClient) -> N
     }
 
 
-def test_half_characters_and_nul_are_left_out(anybody: ApiClient) -> None:
-    assert anybody.post("/comments", {"name": "A\ud800d\0a", "message": "Hi\ud83d!"})["name"] == "Ada"
-
-
 def test_a_closed_book_takes_no_comment(app: Flask, anybody: ApiClient, program: ApiClient) -> None:
     with app.app_context(), writing() as session:
         preferences.save(session, {"closed": "yes"})
