@@ -15,7 +15,8 @@ READABLE_HEADERS = (
     "ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 )
 SENDABLE_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match"
-PREFLIGHT_SECONDS = 600  # for which a browser need not ask again
+# A browser need not ask again for so long.
+PREFLIGHT_SECONDS = 600
 
 
 def register(app: Flask) -> None:
@@ -30,7 +31,8 @@ def register(app: Flask) -> None:
     api.after_request(authentication.add_headers)
     api.after_request(idempotency.keep_late)
     api.after_request(_unless_known)
-    api.after_request(authentication.mask)  # it runs first, so that the ETag is of what is shown
+    # The last one runs first, so that the ETag is of what is shown.
+    api.after_request(authentication.mask)
     api.teardown_request(idempotency.stop_running)
     api.register_error_handler(Refused, error_pages.refuse_json)
     api.register_error_handler(AnsweredMeanwhile, idempotency.answer_meanwhile)
@@ -70,5 +72,6 @@ def _allowed_origin() -> str | None:
     origin = request.headers.get("Origin")
     try:
         return origin if origin and origin in frame.sites() else None
-    except SQLAlchemyError:  # the answer says already that the database cannot be used
+    except SQLAlchemyError:
+        # The answer says already that the database cannot be used.
         return None

@@ -38,8 +38,10 @@ def word(description: str) -> Schema:
 
 
 PAGE_QUERY = page_query(20)
-FULL_PAGE_QUERY = page_query(LONGEST_PAGE)  # most books have fewer rows of the kind
-MAX_OVERLAP_HOURS = 24 * 30  # how long an old secret may sign beside the new one
+# Most books have fewer rows of such a kind.
+FULL_PAGE_QUERY = page_query(LONGEST_PAGE)
+# An old secret may sign beside the new one for so long.
+MAX_OVERLAP_HOURS = 24 * 30
 OVERLAP_FIELD: Schema = {
     "overlap_hours": {"type": "number", "minimum": 0, "maximum": MAX_OVERLAP_HOURS, "default": 24}
 }
@@ -51,8 +53,10 @@ def ids_schema(most: int) -> Schema:
     return schema.array(schema.ID, minItems=1, maxItems=most, uniqueItems=True)
 
 
-MODERATING = ("/comments", "/moderate", "/spam/end-flood")  # paths below which `moderate` is enough
-PENDING = "GET /webhooks/{webhook_id}/pending"  # it leases what it returns
+# Below these paths, `moderate` is enough.
+MODERATING = ("/comments", "/moderate", "/spam/end-flood")
+# It leases what it returns, so `read` is not enough.
+PENDING = "GET /webhooks/{webhook_id}/pending"
 
 
 def list_of(key: str, name: str) -> Schema:

@@ -34,7 +34,8 @@ BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 BEARER_CHALLENGE = 'Bearer realm="guestbook"'  # RFC 9110 section 11.6.1, RFC 6750 section 3
 TOKEN_NEEDED = "This needs a token: Authorization: Bearer gbk_…"
 UNKNOWN_TOKEN = "This token is not known: it is mistyped, belongs to another book, or was revoked."
-REQUESTS_PER_MINUTE = 6000  # a hundred in a second: it stops a program that has gone wild
+# A hundred in a second: this stops a program that has gone wild.
+REQUESTS_PER_MINUTE = 6000
 TOO_MANY_REQUESTS = "This token has made too many requests. Wait as long as Retry-After says."
 
 token_requests = WindowCounter(REQUESTS_PER_MINUTE, 60)

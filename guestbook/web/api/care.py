@@ -69,7 +69,8 @@ calls = Calls(
 @calls.serve("GET /doctor", {200: "Examination"})
 def examine() -> ResponseReturnValue:
     """Look for problems, as doctor does."""
-    db.session.rollback()  # it has a connection of its own, and tries to write
+    # Doctor has a connection of its own, and tries to write.
+    db.session.rollback()
     return examination.shape(examination.examine(request_context.settings()))
 
 
@@ -113,7 +114,8 @@ def reveal_source_secret(source_id: str) -> ResponseReturnValue:
 def _reveal(model: type[Webhook] | type[Source], row_id: str) -> ResponseReturnValue:
     password = request_reader.body()["password"]
     find(model, row_id)
-    db.session.rollback()  # the check writes in a transaction of its own
+    # The check writes in a transaction of its own.
+    db.session.rollback()
     try:
         login.confirm(password, address=request.remote_addr, settings=request_context.settings())
     except TooManyTries as error:

@@ -96,7 +96,8 @@ def list_comments() -> ResponseReturnValue:
     query = request_reader.query()
     status = query["status"]
     if (status != "published" or "words" in query) and not authentication.has_token():
-        authentication.refuse()  # a search finds words in notes to the owner, too
+        # A search finds words in notes to the owner, too.
+        authentication.refuse()
     page = filtered_lists.comments(
         db.session(),
         None if status == "all" else status,

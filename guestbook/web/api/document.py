@@ -72,7 +72,8 @@ ANSWER_DESCRIPTIONS = {
 }
 # First part of a path → tag, where they differ.
 TAGS = {"redeliver": "deliveries", "reprocess": "inbox", "moderate": "comments", "presets": "previews"}
-PATH_SCHEMAS = {"event_name": one_of(*EVENTS)}  # of variables that are no ids
+# The variables of paths that are no ids.
+PATH_SCHEMAS = {"event_name": one_of(*EVENTS)}
 WHO_MAY = {
     "needed": "It needs a token with the scope `{}`.",
     "optional": "Everybody may call it. A token with the scope `{}` shows more.",

@@ -34,7 +34,8 @@ from guestbook.web.api import authentication
 KEY_HEADER = "Idempotency-Key"
 KEY_PATTERN = "^[!-~]([ -~]*[!-~])?$"
 KEY_LIMIT = 255  # characters
-REPLAYED_HEADER = "Idempotent-Replayed"  # as Stripe names it
+# Stripe names it so.
+REPLAYED_HEADER = "Idempotent-Replayed"
 BAD_KEY = f"{KEY_HEADER} must have 1 to {KEY_LIMIT} characters of ASCII, such as a UUID in double quotes."
 OTHER_REQUEST = (
     f"Nothing was changed, because this {KEY_HEADER} belongs to another request. Use a new one for each."
@@ -66,8 +67,10 @@ def look_up() -> Response | None:
     if request.method != "POST" or given is None:
         return None
     mine = g.repeatable = _repeatable(given)
-    is_first = _begin(mine.id)  # before the look: else one that ends meanwhile would be missed
-    db.session.rollback()  # for the same reason: SQLite goes on showing what the check of the token saw
+    # This comes before the look, else one that ends meanwhile would be missed.
+    is_first = _begin(mine.id)
+    # For the same reason: SQLite goes on showing what the check of the token saw.
+    db.session.rollback()
     if found := _first_answer(mine):
         g.pop("repeatable")
         return found
@@ -83,7 +86,8 @@ def keep(
     """Return the answer to a POST, and store it for repeats in the transaction of its effect."""
     response = make_response((shown, status, headers or {}))
     if "repeatable" in g:
-        session.flush()  # an error of these rows is not one of the key
+        # An error of these rows is not one of the key.
+        session.flush()
         _store(session, response)
     return response
 
@@ -148,7 +152,8 @@ def _store_late(response: Response) -> None:
     try:
         with writing() as session:
             _store(session, response)
-    except (AnsweredMeanwhile, SQLAlchemyError) as error:  # what was done stays done
+    except (AnsweredMeanwhile, SQLAlchemyError) as error:
+        # What was done stays done.
         log.warning("An answer is not stored for repeats: %s", error)
 
 

@@ -28,7 +28,8 @@ AUDIT_QUERY = {
     "until": schema.time("Only entries before this time."),
 }
 
-LONGEST_SETTING = 20_000  # characters; what a setting really allows, its sentence says
+# In characters. Each setting has a limit of its own, which its sentence names.
+LONGEST_SETTING = 20_000
 SHOWN_SETTINGS: Schema = {name: field.described for name, field in PREFERENCE_FIELDS.items()}
 SETTING_FIELDS: Schema = {
     name: {**schema, "maxLength": LONGEST_SETTING}

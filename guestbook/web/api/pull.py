@@ -25,7 +25,8 @@ from guestbook.web.api import api_call, idempotency, request_reader
 from guestbook.web.api.api_call import FULL_PAGE_QUERY, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
-LONGEST_POLL = 25  # seconds: proxies give up after thirty
+# In seconds. Proxies give up after thirty.
+LONGEST_POLL = 25
 PENDING_QUERY = {
     "limit": schema.integer(
         "The maximum number of deliveries.", minimum=1, maximum=pull.MOST_TAKEN, default=10
@@ -76,9 +77,12 @@ calls = Calls(
     ReceiverLinks=list_of("receiver_links", "ReceiverLink"),
 )
 
-LOOK_AGAIN = 0.5  # seconds between two looks while a request waits
-ASK_AGAIN = 5  # seconds, for those who may not wait here
-MOST_POLLS = 2  # requests of this process that wait at once: each of them occupies a thread
+# In seconds, between two looks while a request waits.
+LOOK_AGAIN = 0.5
+# In seconds, for those who may not wait here.
+ASK_AGAIN = 5
+# So many requests of this process may wait at once: each occupies a thread.
+MOST_POLLS = 2
 DISABLED = "This webhook is disabled. Enable it, and its deliveries can be fetched again."
 may_wait = threading.BoundedSemaphore(MOST_POLLS)
 

@@ -46,7 +46,8 @@ PATTERN_ERRORS = {
 }
 # The functions that views call look for these too, and say in better words what is wrong.
 LEFT_TO_VIEWS = {fields.VISIBLE}  # patterns
-CONDITIONS = ("if", "then", "else")  # of fields that go together
+# Views check which fields go together.
+CONDITIONS = ("if", "then", "else")
 NUMBERS = (int, float)
 PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
     **{"string": str, "integer": int, "number": NUMBERS, "boolean": bool, "null": type(None)},
@@ -59,7 +60,8 @@ RULES: dict[str, type | tuple[type, ...]] = {  # a rule of JSON Schema → the v
     **dict.fromkeys(("minItems", "maxItems", "uniqueItems"), list),
     **dict.fromkeys(("minProperties", "maxProperties"), dict),
 }
-SIZE_RULES = ("maxItems", "maxProperties")  # of what is larger, nothing else is checked
+# If something is larger, nothing else of it is checked.
+SIZE_RULES = ("maxItems", "maxProperties")
 
 
 def call() -> Call:

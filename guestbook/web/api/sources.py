@@ -110,7 +110,8 @@ def delete_source(source_id: str) -> ResponseReturnValue:
     with writing() as session:
         source = find_locked(Source, source_id)
         response_headers.refuse_if_changed(_shown(source))
-        is_gone = sources.begin_delete(session, source.id)  # under the same lock, so no change comes between
+        # The same lock holds, so no change comes between.
+        is_gone = sources.begin_delete(session, source.id)
     if not is_gone:
         sources.delete(db.engine, source.id)
     return "", 204

@@ -29,7 +29,8 @@ from guestbook.web.api import api_call, authentication, idempotency, request_rea
 from guestbook.web.api.api_call import DRY_RUN, FULL_PAGE_QUERY, OVERLAP_FIELD, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
-MOST_BACKFILLED = 1000  # deliveries that a call makes, or a few more
+# A call makes so many deliveries, or a few more.
+MOST_BACKFILLED = 1000
 
 WEBHOOK_CHANGES: Schema = {
     **{name: field.described for name, field in WEBHOOK_FIELDS.items() if name != "secret"},
@@ -142,7 +143,8 @@ def delete_webhook(webhook_id: str) -> ResponseReturnValue:
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         response_headers.refuse_if_changed(_shown(webhook))
-        is_gone = webhooks.begin_delete(session, webhook.id)  # under the same lock: no change comes between
+        # The same lock holds, so no change comes between.
+        is_gone = webhooks.begin_delete(session, webhook.id)
     if not is_gone:
         webhooks.delete(db.engine, webhook.id)
     return "", 204
