@@ -3,9 +3,10 @@
 A noun is a dataclass. Each attribute is made by one of the functions below, so it keeps its type and default.
 `of` returns its label, hint, check and the rest. Forms, JSON Schemas and their texts are made from these.
 
-To add a field, add one attribute. To add a noun, write its dataclass in the room that owns it; save what
-`checked` returns; show it with the macro `control` of `templates/admin/_parts.html`; give programs `schema`
-and `hint`. The settings of the book, in `storage/preferences.py`, are the example.
+To add a field, add one attribute. To add a noun, write its dataclass in the room that owns it, and run the
+checks of its fields before saving. A page reads its form with `typed`, and shows each field with the macro
+`control` of `templates/admin/_parts.html`. A call takes the schema from `described`, and a command its option
+from `cli/options.of_field`. The settings of the book in `storage/preferences.py` are the example.
 """
 
 import dataclasses
@@ -119,22 +120,6 @@ def _typed(control: str, sent: list[str]) -> str | list[str]:
 def as_typed(value: object) -> str:
     """Return a value as a form shows it and sends it back."""
     return YES_OR_NO[not value] if isinstance(value, bool) else str(value)
-
-
-def checked(
-    known: Mapping[str, Field], given: Iterable[tuple[str, str]]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the values of what was typed, and a sentence for each field that is wrong."""
-    values: dict[str, Any] = {}
-    wrong: dict[str, str] = {}
-    for name, value in given:
-        try:
-            values[name] = known[name].check(value)
-        except KeyError:
-            wrong[name] = f"There is no setting {name}."
-        except ValueError as error:
-            wrong[name] = str(error)
-    return values, wrong
 
 
 def _attribute(default: object, label: str, hint: str, check: Check, control: str, **more: Any) -> Any:

@@ -3,10 +3,10 @@
 A setting is one attribute of `Preferences`, which says what its page, the API and the check need.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from guestbook.lib import clock, fields, text, validate
 from guestbook.lib.errors import Refused, Translatable
@@ -294,7 +294,7 @@ def selected(select: Select, query: str = STORED) -> Preferences:
 @lru_cache(maxsize=8)
 def from_rows(rows: tuple[tuple[str, str], ...]) -> Preferences:
     """Return the settings of these rows; cached, because each page needs them."""
-    return Preferences(**fields.checked(PREFERENCE_FIELDS, rows)[0])
+    return Preferences(**_checked(rows)[0])
 
 
 def typed(settings: Preferences) -> dict[str, str]:
@@ -324,7 +324,7 @@ def save(session: "Session", changes: Mapping[str, str]) -> None:
     from guestbook.storage import audit_log
     from guestbook.storage.models import Setting
 
-    kept, wrong = fields.checked(PREFERENCE_FIELDS, changes.items())
+    kept, wrong = _checked(changes.items())
     lock(session)
     before = read(session)
     after = replace(before, **kept)
@@ -339,3 +339,17 @@ def save(session: "Session", changes: Mapping[str, str]) -> None:
     session.flush()
     if changed := [name for name in kept if getattr(before, name) != getattr(after, name)]:
         audit_log.record(session, "changed", "settings", detail=", ".join(changed))
+
+
+def _checked(rows: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the values of their fields' types, and a sentence for the owner for each that is wrong."""
+    kept: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
+    for name, value in rows:
+        try:
+            kept[name] = PREFERENCE_FIELDS[name].check(value)
+        except KeyError:
+            wrong[name] = f"There is no setting {name}."
+        except ValueError as error:
+            wrong[name] = str(error)
+    return kept, wrong

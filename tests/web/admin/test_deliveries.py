@@ -53,23 +53,6 @@ def test_the_list_is_newest_first_and_tells_all(owner: Owner, hook: str, store: 
     assert rows[1].endswith("comment.created Chat Chat given up 10 The receiver answered 500. –")
 
 
-def test_a_rare_word_is_looked_for_further_back_by_a_link(
-    owner: Owner, hook: str, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("guestbook.queries.filtered_lists.SCANNED_ROWS", 10)
-    rare = store(hook, payload='{"word":"rare"}')
-    for _ in range(25):
-        store(hook)
-    url = LIST + "?text=rare"
-    for _ in range(2):
-        page = owner.page(url)
-        assert "Searched back to " in text(page)
-        [further] = by_class(page, "older")
-        assert text(further).startswith("Search further back")
-        url = further.attrib["href"]
-    assert [box.attrib["value"] for box in owner.page(url).findall(".//input[@name='id']")] == [rare]
-
-
 def test_the_list_asks_no_more_questions_when_there_are_more(owner: Owner, app: Flask, store: Store) -> None:
     with app.app_context():
         hooks = [factories.webhook(name=f"hook {number}") for number in range(20)]
@@ -200,17 +183,6 @@ def test_the_next_due_time_is_said_in_words(owner: Owner, app: Flask, store: Sto
 def from_now(values: dict[str, Any]) -> dict[str, Any]:
     now = clock.now()
     return {name: now + value if isinstance(value, timedelta) else value for name, value in values.items()}
-
-
-ODD = ["", "no json", "[" * 50_000, '{"a":"\\ud800"}', "1" * 5000, "NaN", "\n\n{}", HOSTILE.replace("\0", "")]
-
-
-def test_a_payload_that_is_odd_is_shown_as_it_is(owner: Owner, hook: str, store: Store) -> None:
-    for body in ODD:
-        key = store(hook, payload=body)
-        owner.page(LIST + key)
-        owner.page(f"{LIST}{key}/explain")
-        assert owner.get(f"{LIST}{key}/payload").data == body.encode()
 
 
 def test_what_a_receiver_answers_is_inert(owner: Owner, hook: str, store: Store) -> None:
