@@ -202,14 +202,6 @@ def test_a_monitor_hears_of_two_hosts(app: Flask, file: Path, elsewhere: Elsewhe
     assert (answer.status_code, answer.get_json()["status"]) == (503, "two hosts use one SQLite file")
 
 
-def test_requests_and_passes_note_their_host(app: Flask, file: Path) -> None:
-    Visitor(app).get("/")
-    run()
-    (host,) = book_file.hosts(file)
-    assert (host.name, host.boot_id) == (ids.host_name(), ids.boot_id())
-    assert set(host.seen) == {book_file.WEB, book_file.PASS}
-
-
 def test_a_note_is_renewed_every_five_minutes_by_all_processes_together(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,6 @@
 import os
 import signal
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -102,12 +101,6 @@ def test_a_kill_loses_one_batch_at_most(tmp_path: Path) -> None:
     other = count_in_a_process(tmp_path, 300)
     assert os.waitpid(other, 0)[1] == 0
     assert sum(taken(tmp_path)) + observations.pending_hits(tmp_path) == 300  # the killed one had one batch
-
-
-def test_threads_lose_no_view(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda _: observations.note_hit(tmp_path), range(400)))
-    assert observations.take_hits(tmp_path) == 400
 
 
 @pytest.mark.parametrize("fault", ["folder", "link"])

@@ -1,6 +1,5 @@
 """The rows and their rules. They never commit and never talk to the network."""
 
-from guestbook.storage.models.bin import Bin, BinRequest
 from guestbook.storage.models.comment import Comment, Hold, LearnedWord, Origin, Refusal, Reply, TextMark
 from guestbook.storage.models.delivery import (
     ATTEMPTS,
@@ -28,7 +27,15 @@ from guestbook.storage.models.owner import (
     Setting,
     Token,
 )
-from guestbook.storage.models.source import FIRST_INBOUND_DUE, INBOUND, InboundEvent, SeenSignature, Source
+from guestbook.storage.models.source import (
+    FIRST_INBOUND_DUE,
+    INBOUND,
+    Bin,
+    BinRequest,
+    InboundEvent,
+    SeenSignature,
+    Source,
+)
 
 __all__ = [
     "ATTEMPTS",
