@@ -107,13 +107,6 @@ def test_what_is_stored_is_told_unless_it_is_spam_and_publishing_is_told_beside_
 
 
 @pytest.mark.usefixtures("app")
-def test_why_it_was_held_is_not_told() -> None:
-    factories.webhook()
-    factories.sign(verdict=HELD)
-    assert "links" not in factories.one().payload
-
-
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(("verdict", "is_sent"), [(factories.PUBLISHED, True), (HELD, True), (SPAM, False)])
 def test_a_webhook_that_had_a_comment_hears_of_its_end(verdict: Classification, is_sent: bool) -> None:
     factories.webhook(events="comment.deleted")
@@ -227,12 +220,6 @@ def all_sent() -> None:
 
 def events_of(webhook_id: str) -> list[str]:
     return [row.event for row in factories.deliveries() if row.webhook_id == webhook_id]
-
-
-@pytest.mark.usefixtures("app")
-def test_what_was_suspicious_goes_back_to_where_it_waited() -> None:
-    held, fine = factories.sign(verdict=HELD), factories.sign()
-    assert [factories.the(Comment, one).home for one in (held, fine)] == ["held", "published"]
 
 
 def move(comment_id: str, to: str) -> None:

@@ -1,10 +1,8 @@
 """Numbers of comments: each its place in the order of signing, given once, exact whoever signs at once."""
 
-import threading
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from sqlalchemy import delete, select, update
 
 from guestbook.comments import book
@@ -86,24 +84,6 @@ def test_a_comment_that_is_not_stored_takes_no_number() -> None:
         factories.written(stumble)
     factories.sign()
     assert numbers() == [1]
-
-
-def test_those_who_sign_at_the_same_time_get_each_number_once(each_app: Flask) -> None:
-    together = threading.Barrier(4)
-
-    def sign() -> None:
-        with each_app.app_context():
-            together.wait(20)
-            for _ in range(5):
-                factories.sign()
-            db.session.remove()
-
-    threads = [threading.Thread(target=sign) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert sorted(number or 0 for number in numbers()) == list(range(1, 21))
 
 
 @pytest.mark.usefixtures("app")

@@ -78,15 +78,6 @@ def test_only_what_is_told_of_a_held_comment_has_a_link() -> None:
     ]
 
 
-def test_a_webhook_that_hears_of_a_comment_after_the_decision_gets_no_link() -> None:
-    comment_id = factories.sign(verdict=HELD)
-    moved(comment_id, "spam")
-    later = held_webhook()
-    moved(comment_id, "published")
-    [data] = sent("comment.created", later)
-    assert (data["comment"]["status"], "moderation" in data) == ("published", False)
-
-
 def test_with_the_longest_comment_the_payload_stays_under_20_kb() -> None:
     held_webhook()
     factories.sign_draft(LONGEST, HELD)

@@ -12,7 +12,6 @@ from sqlalchemy.exc import OperationalError
 from guestbook.storage import database, engine_setup, preferences
 from guestbook.storage.database import db
 from guestbook.web import visitor_form
-from tests.support.api_client import ApiClient
 from tests.support.visitor import GREETING, Visitor, fields, parse, stored
 
 NUMBER = re.compile("[0-9a-f]{12}")
@@ -37,14 +36,6 @@ def test_a_missing_column_is_503_with_a_number_that_is_in_the_log(
     assert "must update the tables" in answer.text
     assert f"Request {number}: The tables are older than the program" in caplog.text
     assert "Run upgrade." in caplog.text
-
-
-def test_a_program_is_given_the_number_too(outdated: Visitor, caplog: pytest.LogCaptureFixture) -> None:
-    answer = ApiClient(outdated.app).ask("GET", "/comments")
-    assert answer.status_code == 503
-    error = answer.get_json()["error"]
-    assert error["code"] == "service_unavailable"
-    assert f"Request {error['request_id']}: The tables are older" in caplog.text
 
 
 def test_a_visitor_s_text_survives_a_fault_of_the_tables(outdated: Visitor) -> None:

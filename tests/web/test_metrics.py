@@ -17,7 +17,6 @@ from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import VERSION
 from guestbook.lib.own_process import StopFlag
 from guestbook.outbound.dispatcher import Dispatcher
-from guestbook.queries import statistics
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import ATTEMPTS, DELIVERIES
@@ -138,15 +137,6 @@ def test_openmetrics_is_spoken_with_those_who_ask_for_it(measured: Flask) -> Non
     answer = measured.test_client().get("/metrics", headers=headers)
     assert answer.content_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"
     assert samples(openmetrics_families(answer.text)) == figures(measured)
-
-
-def test_counting_ends_at_the_limit(measured: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
-    webhook = factories.webhook()
-    for _ in range(5):
-        factories.delivery(webhook)
-    found = figures(measured)
-    assert (found["deliveries{status=new}"], found["deliveries_due"]) == (3, 3)
 
 
 WRONG = ["", "Bearer", "Bearer x", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \xfc"]

@@ -15,7 +15,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.storage.preferences import LOOKS
 from tests.support import factories
-from tests.support.visitor import GREETING, Visitor, add, by_class, parse, text
+from tests.support.visitor import Visitor, add, by_class, text
 
 FACE = f"/pictures/{'0123456789abcdef'}.svg"
 NAMES = [f"Visitor {number} of Donaueschingen" for number in range(20)]
@@ -112,14 +112,6 @@ def test_a_drawn_one_stands_beside_every_comment_and_not_beside_a_reply(app: Fla
     assert visitor.get(of["Ada"]).status_code == 200
 
 
-def test_a_preview_shows_the_picture_that_the_comment_will_have(app: Flask, visitor: Visitor) -> None:
-    set_(app, pictures="drawn")
-    previewed = addresses(parse(visitor.sign(preview="yes")))
-    assert previewed == [f"/pictures/{comment_form.picture_id_of(GREETING['name'], key(app))}.svg"]
-    visitor.sign()
-    assert addresses(visitor.page()) == previewed
-
-
 def test_what_the_owner_chooses_is_seen_at_once(app: Flask, visitor: Visitor) -> None:
     add(app, ["Hello"])
     set_(app, pictures="glyphs", glyphs="🐚")
@@ -129,13 +121,6 @@ def test_what_the_owner_chooses_is_seen_at_once(app: Flask, visitor: Visitor) ->
     assert text(by_class(visitor.page(), "picture")[0]) == "🌊"
     set_(app, pictures="none")
     assert by_class(visitor.page(), "picture") == []
-
-
-@pytest.mark.parametrize("glyph", ["<", "&", '"', "'", "{"])
-def test_a_character_is_only_text(app: Flask, visitor: Visitor, glyph: str) -> None:
-    set_(app, pictures="glyphs", glyphs=glyph)
-    add(app, ["Hello"])
-    assert [text(one) for one in by_class(visitor.page(), "picture")] == [glyph]
 
 
 def test_a_hostile_name_gets_a_picture_that_tells_nothing_of_it(app: Flask, visitor: Visitor) -> None:

@@ -1,21 +1,17 @@
 """Dates are in the book's time zone, and where its owner allows it a script shows the visitor's."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from xml.etree.ElementTree import Element
 
 import pytest
 from flask import Flask
 
-from guestbook.comments import book
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
-from guestbook.storage.models import Comment, Setting
-from guestbook.storage.preferences import BOOK_LANGUAGES
+from guestbook.storage.models import Setting
 from guestbook.web import look_and_language, response_headers
-from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import TIMES_SCRIPT, Visitor, add, by_class, parse, scripts, text
-from tests.web.conftest import Later
 
 LATE = datetime(2026, 7, 14, 22, 30, tzinfo=UTC)  # the next day in Berlin
 WITHOUT_SCRIPT = response_headers.RESPONSE_HEADERS["Content-Security-Policy"]
@@ -83,31 +79,6 @@ def test_a_comment_has_the_day_on_which_it_was_written_there(
         assert days(page) == [day]
         [time] = page.findall(".//time")
         assert time.attrib["datetime"] == time.attrib["title"] == utc.isoformat()[:19] + ".000Z"
-
-
-def test_a_reply_and_a_preview_have_the_day_there_too(app: Flask, visitor: Visitor, later: Later) -> None:
-    set_(app, timezone="Pacific/Kiritimati")
-    later.stand_still()
-    [comment_id] = add(app, ["Hello"], created_at=LATE)
-    with app.app_context(), writing() as session:
-        book.reply(session, session.get_one(Comment, comment_id), "Welcome", factories.settings())
-    there = (later.now() + timedelta(hours=14)).date()
-    assert days(visitor.page()) == [date(2026, 7, 15), there]
-    assert days(parse(visitor.sign(preview="yes"))) == [there]
-
-
-@pytest.mark.parametrize("code", BOOK_LANGUAGES)
-def test_the_name_of_a_comment_ends_with_the_same_day_in_each_language(
-    app: Flask, visitor: Visitor, code: str
-) -> None:
-    """The script replaces it there."""
-    set_(app, timezone="Europe/Berlin")
-    add(app, ["Hello"], created_at=datetime(2026, 7, 31, 22, 30, tzinfo=UTC))
-    page = parse(visitor.get("/", headers={"Accept-Language": code}))
-    [article], [time] = page.findall(".//article"), page.findall(".//article//time")
-    assert article.attrib["aria-label"].endswith(f", {text(time)}")
-    assert text(time).startswith("1")
-    assert time.attrib["datetime"].startswith("2026-07-31")
 
 
 def test_another_zone_is_seen_at_once_though_comments_are_kept_ready(app: Flask, visitor: Visitor) -> None:

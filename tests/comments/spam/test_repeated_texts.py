@@ -2,8 +2,6 @@
 
 import pytest
 from flask import Flask
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from guestbook.comments.spam import texts
@@ -85,10 +83,3 @@ def test_a_lookup_in_a_large_book_goes_through_the_indexes_and_stops(engine: Eng
         plan = " ".join(row[-1] for row in found)
         assert "SEARCH text_marks USING COVERING INDEX text_marks_by_" in plan
         assert "TEMP B-TREE" not in plan
-
-
-@given(st.text(max_size=300))
-def test_any_text_has_both_marks_or_none_and_is_the_same_as_itself(text: str) -> None:
-    parts = texts.parts(text)
-    assert (texts.marks_of(text) is None) == (not parts)
-    assert texts.is_almost_same(parts, parts) == bool(parts)

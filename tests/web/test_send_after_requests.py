@@ -18,6 +18,7 @@ from guestbook.lib import clock, ids, pass_lock
 from guestbook.storage import book_file, cron_token, database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Pass
+from guestbook.transport import ReceiverAnswer, Transport
 from guestbook.web import health, send_after_requests
 from tests.conftest import running, settings_for
 from tests.support import factories
@@ -265,3 +266,45 @@ def test_a_second_host_is_one_line_in_the_log(
     (warned,) = [one for one in caplog.records if one.name == send_after_requests.__name__]
     assert "next one: Two hosts use one SQLite file" in warned.getMessage()
     assert not warned.exc_info
+
+
+@pytest.fixture
+def granted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that each attempt has until it is cut."""
+    seconds_of_each: list[float] = []
+    post = Transport.post
+
+    def note(self: Transport, *given: Any, seconds: float) -> ReceiverAnswer:
+        seconds_of_each.append(seconds)
+        return post(self, *given, seconds=seconds)
+
+    monkeypatch.setattr(Transport, "post", note)
+    return seconds_of_each
+
+
+def test_all_attempts_of_a_pass_share_its_time_and_a_receiver_that_hung_gets_none_of_the_next(
+    site: Flask, receiver: Receiver, granted: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send_after_requests, "SHORT", 2.0)  # in less, a busy machine might begin no attempt
+    monkeypatch.setattr(send_after_requests, "PATIENT", 3.0)
+    book, known = Book(site), send_after_requests.of(site)
+    receiver.answer("/never", HANG)
+    webhooks = {book.webhook(receiver.url("/never")) for _ in range(3)}
+
+    def seconds_of_next_request() -> float:
+        granted.clear()
+        book.publish()
+        later(site, book)
+        ask(site)
+        return sum(granted)
+
+    for hung in range(len(webhooks)):
+        known._patient_at = time.monotonic() + 1000
+        assert len(known._slow) == hung
+        assert 0 < seconds_of_next_request() <= send_after_requests.SHORT
+    assert known._slow.keys() == webhooks
+    assert seconds_of_next_request() == 0
+    known._patient_at = 0.0
+    assert 0 < seconds_of_next_request() <= send_after_requests.PATIENT
+    assert seconds_of_next_request() == 0  # the next patient pass is ten minutes away
+    book.check()
