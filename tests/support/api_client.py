@@ -52,6 +52,6 @@ class ApiClient:
         return answer.get_json() if answer.text else None
 
 
-def new_token(app: Flask, name: str = "a program") -> str:
+def new_token(app: Flask, name: str = "a program", **how: Any) -> str:
     with app.app_context(), writing() as session:
-        return api_tokens.add(session, row_changes.free_name(session, Token, name))[1]
+        return api_tokens.add(session, row_changes.free_name(session, Token, name), **how)[1]

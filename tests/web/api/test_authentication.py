@@ -13,7 +13,6 @@ from flask import Flask
 from sqlalchemy import insert, select, update
 
 from guestbook import settings
-from guestbook.auth import api_tokens
 from guestbook.lib import clock
 from guestbook.lib.rate_counters import WindowCounter
 from guestbook.outbound import receiver_links
@@ -29,8 +28,7 @@ from tests.support.api_client import NOBODY, ApiClient, new_token
 
 
 def program(app: Flask, **how: Any) -> ApiClient:
-    with app.app_context(), writing() as session:
-        return ApiClient(app, api_tokens.add(session, "a program", **how)[1])
+    return ApiClient(app, new_token(app, **how))
 
 
 def set_token(app: Flask, **values: Any) -> None:
@@ -210,8 +208,7 @@ def test_a_token_sees_no_address_with_which_it_could_do_more(
     app: Flask, filled: tuple[dict[str, str], list[str]], scope: str
 ) -> None:
     ids, secrets = filled
-    with app.app_context(), writing() as session:
-        client = ApiClient(app, api_tokens.add(session, "x", scope=scope)[1])
+    client = ApiClient(app, new_token(app, scope=scope))
     seen = all_that_is_read(client, ids)
     may_see = {"read": [], "moderate": ["0" * 88], "manage": secrets}[scope]
     assert [one for one in secrets if one in seen] == [one for one in secrets if one in may_see]
@@ -222,8 +219,7 @@ def test_a_token_sees_no_address_with_which_it_could_do_more(
 def test_who_may_moderate_may_change_the_version_that_was_shown(app: Flask) -> None:
     with app.app_context():
         comment_id = factories.sign(f"See https://book.example/bin/{'x' * 32}")
-        with writing() as session:
-            client = ApiClient(app, api_tokens.add(session, "x", scope="moderate")[1])
+    client = ApiClient(app, new_token(app, scope="moderate"))
     path = f"/comments/{comment_id}"
     read = client.ask("GET", path)
     assert read.get_json()["message"].endswith("/bin/(hidden)")

@@ -5,9 +5,7 @@ import base64
 import pytest
 from flask import Flask
 
-from guestbook.auth import api_tokens
-from guestbook.storage.database import writing
-from tests.support.api_client import NOBODY, ApiClient
+from tests.support.api_client import NOBODY, ApiClient, new_token
 from tests.support.receiver import Receiver
 
 
@@ -60,8 +58,7 @@ def test_what_arrived_is_listed_and_shown(program: ApiClient, held: str) -> None
 
 
 def test_a_token_that_may_only_read_sees_no_passwords_of_others(app: Flask, held: str) -> None:
-    with app.app_context(), writing() as session:
-        reader = ApiClient(app, api_tokens.add(session, "Reader", scope="read")[1])
+    reader = ApiClient(app, new_token(app, scope="read"))
     [row] = reader.get(f"{held}/requests")["requests"]
     shown = reader.get(f"{held}/requests/{row['id']}")
     assert {"name": "X-Key", "value": "(hidden)"} in shown["headers"]
@@ -69,8 +66,7 @@ def test_a_token_that_may_only_read_sees_no_passwords_of_others(app: Flask, held
 
 
 def test_a_link_to_moderate_is_hidden_in_bytes_too(app: Flask, program: ApiClient, held: str) -> None:
-    with app.app_context(), writing() as session:
-        reader = ApiClient(app, api_tokens.add(session, "Reader", scope="read")[1])
+    reader = ApiClient(app, new_token(app, scope="read"))
     link = b"\xff/moderate/" + b"0" * 88
     program.client.post(program.get(held)["url"], data=link)
     row = program.get(f"{held}/requests")["requests"][0]

@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.auth import api_tokens
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock
 from guestbook.lib.verification import verify_signature
-from guestbook.storage.database import writing
 from guestbook.storage.models import Comment, Delivery, InboundEvent
 from guestbook.storage.models.owner import SCOPES
 from guestbook.web.api import queue
@@ -372,8 +370,7 @@ def test_inbound_events_are_found_by_all_that_the_page_asks_for(app: Flask, prog
 
 @pytest.mark.parametrize("path", ["/deliveries", "/inbox"])
 def test_nobody_finds_out_hidden_addresses_letter_by_letter(app: Flask, path: str) -> None:
-    with app.app_context(), writing() as session:
-        moderator, owner = (ApiClient(app, api_tokens.add(session, one, scope=one)[1]) for one in SCOPES[1:])
+    moderator, owner = (ApiClient(app, new_token(app, scope=one)) for one in SCOPES[1:])
     answer = moderator.ask("GET", f"{path}?text=a")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (403, "insufficient_scope")
     assert 'scope="manage"' in answer.headers["WWW-Authenticate"]
