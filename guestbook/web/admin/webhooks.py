@@ -30,7 +30,8 @@ from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import chart, deliveries, receiver_links, responses, secret_pages
 from guestbook.web.admin.row_actions import RowActions
 
-EVEN_EMPTY = ("url", "name", "events", "headers", "rate", "template")  # Empty, it is wrong or removed.
+# An empty one of these is wrong, or removes what was there.
+EVEN_EMPTY = ("url", "name", "events", "headers", "rate", "template")
 
 
 @dataclass(frozen=True, slots=True)
