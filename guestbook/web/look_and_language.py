@@ -187,13 +187,8 @@ def _kept(
     if chosen not in offered:
         abort(422, unknown)
     response = redirect(_page_before(), 303)
-    base = urlsplit(request_context.settings().base_url)
-    path, secure = f"{base.path}/", base.scheme == "https"
-    if chosen == default:
-        response.delete_cookie(cookie, path=path, secure=secure, httponly=True, samesite="Lax")
-    else:
-        age = response_headers.YEAR_SECONDS
-        response.set_cookie(cookie, chosen, age, path=path, secure=secure, httponly=True, samesite="Lax")
+    kept = None if chosen == default else chosen
+    response_headers.set_cookie(response, cookie, kept, response_headers.YEAR_SECONDS)
     return response
 
 

@@ -10,7 +10,6 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -25,7 +24,7 @@ from guestbook.storage import audit_log, row_changes
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, ReceiverLink, Webhook
-from guestbook.web import request_context, request_limit, row_lookup
+from guestbook.web import request_context, request_limit, response_headers, row_lookup
 from guestbook.web.error_pages import PageExpired
 
 RECEIVER_COOKIE = "guestbook_receiver"
@@ -73,17 +72,9 @@ class ReceiverCookie:
 
 def give_cookie(response: Response, link_id: str) -> Response:
     """Give the browser a cookie for the pages of the link."""
-    base = urlsplit(request_context.settings().base_url)
     value = _values().dumps([link_id, secrets.token_urlsafe(16), int(clock.now().timestamp())])
-    response.set_cookie(
-        RECEIVER_COOKIE,
-        str(value),
-        max_age=COOKIE_LASTS,
-        path=f"{base.path}{RECEIVER_PATH}/{link_id}",
-        secure=base.scheme == "https",
-        httponly=True,
-        samesite="Lax",  # A strict one would be missing after a click in a chat.
-    )
+    age, below = COOKIE_LASTS.total_seconds(), f"{RECEIVER_PATH}/{link_id}"
+    response_headers.set_cookie(response, RECEIVER_COOKIE, str(value), age, below)
     return response
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from flask import Flask, Response, abort, current_app, g, make_response, request, url_for
 from werkzeug.exceptions import PreconditionFailed
 from werkzeug.utils import redirect
+from werkzeug.wrappers import Response as BaseResponse
 
 from guestbook.lib import ids
 from guestbook.lib.signed_links import MODERATION_PATH, RECEIVER_PATH
@@ -120,6 +121,21 @@ def _remove_host(response: Response) -> None:
     path = "/" + urlunsplit(("", "", *urlsplit(response.location)[2:])).lstrip("/")
     response.location = path
     response.data = redirect(path).get_data()  # The page in it names the address too.
+
+
+def set_cookie(response: BaseResponse, name: str, value: str | None, age: float, below: str = "") -> None:
+    """Give the browser a cookie for the addresses below a path, for so many seconds; None removes it."""
+    base = urlsplit(request_context.settings().base_url)
+    response.set_cookie(
+        name,
+        value or "",
+        max_age=int(age) if value else 0,
+        expires=None if value else 0,
+        path=f"{base.path}{below or '/'}",
+        secure=base.scheme == "https",
+        httponly=True,
+        samesite="Lax",  # A strict one would be missing after a click in a chat.
+    )
 
 
 FILE_TYPES = ("text/css", "text/javascript")

@@ -10,7 +10,6 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
 from flask import request
 from itsdangerous import BadSignature, Signer, URLSafeSerializer
@@ -23,7 +22,7 @@ from guestbook.lib.errors import Translatable
 from guestbook.lib.text import clean_line
 from guestbook.queries import public_comments
 from guestbook.queries.public_comments import PublicComment
-from guestbook.web import frame, request_context
+from guestbook.web import frame, request_context, response_headers
 
 if TYPE_CHECKING:
     from guestbook.storage.models import Comment
@@ -107,16 +106,8 @@ VISITOR_LIFETIME = timedelta(days=180)  # It counts from the last comment.
 
 def give_cookie(response: Response, comment: "Comment") -> Response:
     """Let the browser remember its comment. It sends the cookie only to addresses below /comments."""
-    base = urlsplit(request_context.settings().base_url)
-    response.set_cookie(
-        VISITOR_COOKIE,
-        _cookie_signer().sign(comment.id).decode(),
-        max_age=VISITOR_LIFETIME,
-        path=f"{base.path}/comments",
-        secure=base.scheme == "https",
-        httponly=True,
-        samesite="Lax",
-    )
+    value, age = _cookie_signer().sign(comment.id).decode(), VISITOR_LIFETIME.total_seconds()
+    response_headers.set_cookie(response, VISITOR_COOKIE, value, age, "/comments")
     return response
 
 
