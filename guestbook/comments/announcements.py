@@ -50,7 +50,7 @@ class SignedLink:
         return {"url": url, "expires_at": clock.to_text(self.expires_at)}
 
 
-def read(token: str, secret_keys: Sequence[str]) -> SignedLink | None:
+def read_link(token: str, secret_keys: Sequence[str]) -> SignedLink | None:
     """Return what a token says, also when it has expired; None if none of the keys has signed it."""
     if not MODERATION_TOKEN.fullmatch(token):
         return None

@@ -63,7 +63,7 @@ def decide(token: str) -> ResponseReturnValue:
 def _link(token: str) -> SignedLink:
     """Return what the token says; 404 when it is not ours, and 429 for those who guess."""
     settings = request_context.settings()
-    link = announcements.read(token, settings.secret_keys)
+    link = announcements.read_link(token, settings.secret_keys)
     if link is None:
         request_limit.count_wrong_link("moderation")
         abort(404, BROKEN_LINK)

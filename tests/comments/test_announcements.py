@@ -16,7 +16,7 @@ LINK = SignedLink(ids.new(), NOW, NOW + timedelta(days=7))
 
 
 def test_what_a_link_says_comes_back() -> None:
-    assert announcements.read(LINK.token(KEY), (KEY,)) == LINK
+    assert announcements.read_link(LINK.token(KEY), (KEY,)) == LINK
 
 
 @pytest.mark.parametrize(
@@ -30,15 +30,15 @@ def test_what_a_link_says_comes_back() -> None:
 def test_each_part_is_signed(other: SignedLink) -> None:
     signature = LINK.token(KEY)[-signed_links.SIGNATURE_DIGITS :]
     forged = other.token(KEY)[: -signed_links.SIGNATURE_DIGITS] + signature
-    assert announcements.read(forged, (KEY,)) is None
+    assert announcements.read_link(forged, (KEY,)) is None
 
 
 def test_no_altered_or_cut_token_is_one() -> None:
     token, luck = LINK.token(KEY), random.Random(1)
     for place, digit in enumerate(token):
         other = luck.choice([one for one in "0123456789abcdef" if one != digit])
-        assert announcements.read(token[:place] + other + token[place + 1 :], (KEY,)) is None
-        assert announcements.read(token[:place], (KEY,)) is None
+        assert announcements.read_link(token[:place] + other + token[place + 1 :], (KEY,)) is None
+        assert announcements.read_link(token[:place], (KEY,)) is None
     for other in (
         token.upper(),
         token + "0",
@@ -48,4 +48,4 @@ def test_no_altered_or_cut_token_is_one() -> None:
         "٣" * len(token),
         "",
     ):
-        assert announcements.read(other, (KEY,)) is None
+        assert announcements.read_link(other, (KEY,)) is None
