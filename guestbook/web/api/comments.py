@@ -65,8 +65,8 @@ calls = Calls(
     "comments",
     NewComment=schema.request(TYPED_FIELDS | ANSWER_FIELD, required=("name", "message")),
     CommentChanges=schema.request(
-        TYPED_FIELDS,
         status=schema.one_of(*COMMENT_STATUSES),
+        **TYPED_FIELDS,
         reply=schema.or_null(
             schema.text("The owner's reply; null or an empty text removes it.", maxLength=book.REPLY_LIMIT)
         ),

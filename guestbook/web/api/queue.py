@@ -28,30 +28,34 @@ from guestbook.web.api import api_call, authentication, idempotency, request_rea
 from guestbook.web.api.api_call import DRY_RUN, LOOKS_BACK, PAGE_QUERY, Calls, ids_schema, list_of, word
 from guestbook.web.row_lookup import find
 
-SHARED_QUERY = {
-    **PAGE_QUERY,
-    "status": schema.one_of(*delivery.QUEUE_STATUSES, description="Only rows with this status."),
+TEXT_QUERY = {
     "text": word(
         "Only rows with this text in the payload, or in what became of it; needs the scope `manage`, because "
         f"payloads may have addresses that work like passwords. {LOOKS_BACK}"
-    ),
+    )
+}
+QUEUE_QUERY = {
+    **PAGE_QUERY,
+    "status": schema.one_of(*delivery.QUEUE_STATUSES, description="Only rows with this status."),
 }
 DELIVERY_QUERY = {
-    **SHARED_QUERY,
+    **QUEUE_QUERY,
     "webhook": schema.id_("Only deliveries to this webhook."),
     "event": schema.one_of(*EVENTS, description="Only deliveries of this event."),
     "since": schema.time("Only deliveries created at this time or later."),
     "until": schema.time("Only deliveries created before this time."),
     "comment": schema.id_("Only deliveries about this comment."),
+    **TEXT_QUERY,
 }
 INBOX_QUERY = {
-    **SHARED_QUERY,
+    **QUEUE_QUERY,
     "source": schema.id_("Only events of this source."),
     "event": word("Only events of this name; `issues` is `issues.opened` too."),
     "sender": word("Only events whose sender has this in its name."),
     "external_id": word("Only the event with this id of the sender."),
     "since": schema.time("Only events received at this time or later."),
     "until": schema.time("Only events received before this time."),
+    **TEXT_QUERY,
 }
 
 MOST_REQUEUED = 500  # ids in one request

@@ -46,8 +46,6 @@ PATTERN_ERRORS = {
 }
 # The functions that views call look for these too, and say in better words what is wrong.
 LEFT_TO_VIEWS = {fields.VISIBLE}  # patterns
-# Views check which fields go together.
-CONDITIONS = ("if", "then", "else")
 NUMBERS = (int, float)
 PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
     **{"string": str, "integer": int, "number": NUMBERS, "boolean": bool, "null": type(None)},

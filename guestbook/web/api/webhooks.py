@@ -57,12 +57,12 @@ calls = Calls(
     Rotation=schema.request(OVERLAP_FIELD | GIVEN_SECRET),
     KeyRotation=schema.request(OVERLAP_FIELD | GIVEN_KEY),
     Backfill=schema.request(
-        DRY_RUN,
         since=schema.time("Events since then."),
         pruned_too=schema.boolean("Also events whose old deliveries may have been pruned.", default=False),
         after=schema.or_null(
             schema.id_("`next_after` of the last answer: go on after the comment with this id.")
         ),
+        **DRY_RUN,
         required=("since",),
     ),
     Webhook=schema.answer(WEBHOOK_SCHEMA | WARNINGS_SCHEMA, optional=("warnings",)),
