@@ -3,6 +3,7 @@
 Nothing follows a redirect but `Transport.get`, which reads public pages: it checks each address on the way.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,7 +88,8 @@ class Transport:
         ca_file: str | None = None,
         threads: bool = True,  # whether it may start some
     ) -> None:
-        connections.limit_resolver()
+        # Let glibc give up on a dead name server after 2 seconds: getaddrinfo itself takes no time-out.
+        os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
         self._timeout = timeout
         self._lookups = addresses.shared if threads else addresses.without_threads
         self._policy = AddressPolicy(allow_networks)

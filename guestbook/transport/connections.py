@@ -12,7 +12,6 @@ import threading
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
-from ipaddress import ip_address
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -152,7 +151,10 @@ class Connections:
         proxy = self.proxy
         if "https" in (route.scheme, proxy and proxy.scheme):
             self._tls_context()  # a missing file of authorities is no fault of the host
-        sock: Any = connect_to_proxy(*proxy[1:]) if proxy else connect(*route[1:])
+        try:
+            sock: Any = connect_to_own(*proxy[1:], budget.AT_PROXY) if proxy else connect(*route[1:])
+        except TransportError as error:
+            raise budget.current.get().error("proxy_failed", error.detail) if proxy else error from None
         try:
             if (proxy or route).scheme == "https":
                 sock = self._secured(sock, proxy or route)
@@ -162,7 +164,7 @@ class Connections:
         except BaseException as error:
             sock.close()
             if isinstance(error, TransportError):
-                error.sent = False  # nothing of the request was
+                error.sent = False  # no byte of the request was
             raise
         budget.current.get().sent = False
         return Connection(route, sock)
@@ -269,9 +271,8 @@ def connect(host: str, port: int) -> BudgetSocket:
     """Return a socket connected to an admitted address of the host; raises TransportError."""
     attempt = budget.current.get()
     attempt.stage = budget.CONNECTING
-    literal = _literal(host)
-    if literal:  # it needs no look-up
-        _check(attempt, (literal, port))
+    if literal := urls.literal(host):  # it needs no look-up
+        _check(attempt, (str(literal), port))
     addresses = _resolve(attempt, host, port)
     for _, address in addresses:
         _check(attempt, address)
@@ -288,34 +289,17 @@ def connect(host: str, port: int) -> BudgetSocket:
     return sock
 
 
-def connect_to_proxy(host: str, port: int) -> BudgetSocket:
-    """Return a socket connected to the operator's proxy, at any address."""
+def connect_to_own(host: str, port: int, stage: str) -> BudgetSocket:
+    """Return a socket connected to the owner's own proxy or mail server, at any address."""
     attempt = budget.current.get()
-    attempt.stage = budget.AT_PROXY
-    try:
-        return _connect_first(attempt, _resolve(attempt, host, port)[:ADDRESSES_TRIED])
-    except TransportError as error:
-        raise attempt.error("proxy_failed", error.detail) from None
-
-
-def connect_to_mail_server(host: str, port: int) -> BudgetSocket:
-    """Return a socket connected to the owner's mail server, at any address; raises TransportError."""
-    attempt = budget.current.get()
-    attempt.stage = budget.CONNECTING
-    sock = _connect_first(attempt, _resolve(attempt, host, port)[:ADDRESSES_TRIED])
-    attempt.stage = budget.HANDSHAKING  # if there is one
-    return sock
-
-
-def limit_resolver() -> None:
-    """Let glibc give up on a dead name server after 2 seconds: getaddrinfo itself takes no time-out."""
-    os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
+    attempt.stage = stage
+    return _connect_first(attempt, _resolve(attempt, host, port)[:ADDRESSES_TRIED])
 
 
 def _resolve(attempt: AttemptBudget, host: str, port: int) -> list[SocketAddress]:
     seconds = attempt.left()
     try:
-        if _literal(host):  # this cannot block, so it needs no thread
+        if urls.literal(host):  # this cannot block, so it needs no thread
             answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         else:
             answers = attempt.lookups.find(host, port, seconds)
@@ -342,13 +326,6 @@ def _why_not_found(error: OSError) -> str:
     if isinstance(error, socket.gaierror) and error.errno not in unknown:
         return "name_lookup_failed"
     return "name_not_found"
-
-
-def _literal(host: str) -> str | None:
-    try:
-        return str(ip_address(host.partition("%")[0]))
-    except ValueError:
-        return None
 
 
 def _check(attempt: AttemptBudget, address: Any) -> None:

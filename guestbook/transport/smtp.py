@@ -81,7 +81,8 @@ class _Client(smtplib.SMTP):
             raise smtplib.SMTPConnectError(code, text)
 
     def _get_socket(self, host: str, port: int, _timeout: Any) -> Any:
-        sock = connections.connect_to_mail_server(host, port)
+        sock = connections.connect_to_own(host, port, budget.CONNECTING)
+        budget.current.get().stage = budget.HANDSHAKING  # if there is one
         try:
             secured = _context().wrap_socket(sock, server_hostname=host) if self._is_tls else sock
         except BaseException:
