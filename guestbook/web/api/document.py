@@ -11,7 +11,6 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.web.api import (
     api_call,
     bins,
-    care,
     comments,
     events,
     owner,
@@ -138,7 +137,7 @@ def get_document() -> ResponseReturnValue:
 
 SUBJECTS = (
     *(calls, comments.calls, webhooks.calls, pull.calls, queue.calls, sources.calls, bins.calls),
-    *(owner.calls, statistics.calls, care.calls, previews.calls, events.calls),
+    *(owner.calls, statistics.calls, previews.calls, events.calls),
 )
 CALLS = {call.address: call for subject in SUBJECTS for call in subject.described.values()}
 SCHEMAS = {name: schema for subject in SUBJECTS for name, schema in subject.schemas.items()}
