@@ -13,7 +13,7 @@ from guestbook.outbound.event_catalogue import EVENTS, EventField, EventType, ow
 from guestbook.storage import SCHEMA
 from guestbook.transport.failure import UNREACHABLE
 from guestbook.web import error_pages
-from guestbook.web.api import document
+from guestbook.web.api import openapi
 from scripts import event_snapshot
 
 FOLDER = Path(__file__).parents[1] / "docs/reference"
@@ -79,7 +79,7 @@ def calls() -> str:
         ("call", "scope", "what it does"),
         (
             (f"`{method.upper()} {path}`", _scope(call["security"]), call["summary"])
-            for path, item in document.paths().items()
+            for path, item in openapi.paths().items()
             for method, call in item.items()
             if method != "parameters"
         ),
@@ -96,7 +96,7 @@ def codes() -> str:
     own, texts = error_pages.InsufficientScope, error_pages.ERROR_TEXTS
     rows = [*((status, text.code) for status, text in texts.items()), (own.code, own.code_word)]
     for_programs = {status: text.for_programs for status, text in texts.items() if text.for_programs}
-    words = document.ERROR_DESCRIPTIONS | for_programs
+    words = openapi.ERROR_DESCRIPTIONS | for_programs
     sentence = {own.code_word: own.__doc__}
     return _table(
         ("status", "code", "meaning"),

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.comments.comment_form import Draft
 from guestbook.inbound import ingest, verify_and_decide
-from guestbook.inbound.senders import SENDER_PRESETS
+from guestbook.inbound.known_senders import SENDER_PRESETS
 from guestbook.inbound.verify_and_decide import InboundDecision, ReceivedEvent, WriteComment
 from guestbook.lib import VERSION, clock, ids, validate
 from guestbook.lib.errors import Refused, only_here

@@ -5,7 +5,7 @@ from typing import Any
 
 from guestbook.inbound import bins, verify_and_decide
 from guestbook.inbound.bin_requests import Check
-from guestbook.inbound.senders import SCHEME_DEFAULTS
+from guestbook.inbound.known_senders import SCHEME_DEFAULTS
 from guestbook.inbound.sources import SOURCE_FIELDS
 from guestbook.lib import body_encoding
 from guestbook.lib import json_schema as schema

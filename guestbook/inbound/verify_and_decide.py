@@ -12,7 +12,7 @@ from typing import Any
 
 from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
-from guestbook.inbound import body_parser, senders
+from guestbook.inbound import body_parser, known_senders
 from guestbook.inbound.body_parser import BodyError
 from guestbook.lib import clock, ids, template_sandbox, text
 from guestbook.lib.template_sandbox import TemplateFault
@@ -302,9 +302,9 @@ def verify(event: ReceivedEvent | InboundEvent, source: Source, proof_keys: Sequ
 def _decide(
     event: ReceivedEvent, source: Source, found: Metadata, payload: Any, base_url: str
 ) -> InboundDecision:
-    if senders.is_ping(event.headers):
+    if known_senders.is_ping(event.headers):
         return InboundDecision(found, True, note="The sender's test; there is nothing to do.")
-    if senders.is_handshake(source.verify, event.body):
+    if known_senders.is_handshake(source.verify, event.body):
         return InboundDecision(found, True, note="The sender's handshake, which was answered at once.")
     if source.action == "comment":
         return _comment(event, source, found, payload, base_url)

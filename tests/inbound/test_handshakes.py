@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.inbound.senders import (
+from guestbook.inbound.known_senders import (
     discord_answer,
     is_handshake,
     is_ping,

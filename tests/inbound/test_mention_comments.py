@@ -5,7 +5,7 @@ from flask import Flask
 
 from guestbook.comments import book
 from guestbook.comments.spam.spam_rules import Classification
-from guestbook.inbound import mentions, senders
+from guestbook.inbound import known_senders, mentions
 from guestbook.storage import database, preferences
 from guestbook.storage.models import Comment
 from tests.support import factories, inbound_factories, mention_pages
@@ -123,7 +123,7 @@ def test_a_page_that_is_gone_takes_its_comment_along(app: Flask, receiver: Recei
 def test_a_mention_leaves_the_comment_of_a_source_that_has_the_name_of_its_host(
     app: Flask, receiver: Receiver
 ) -> None:
-    inbound_factories.source(name="127.0.0.1", template=senders.PRESETS["guestbook"])
+    inbound_factories.source(name="127.0.0.1", template=known_senders.PRESETS["guestbook"])
     inbound_factories.tell(app.test_client(), "comment.created", receiver.url("/post"))
     inbound_factories.process(app)
     for answer in (page("Other words"), Answer(410)):

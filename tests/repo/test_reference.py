@@ -13,7 +13,7 @@ from flask import Flask
 from guestbook import settings
 from guestbook.background import retention_rules
 from guestbook.inbound import bins
-from guestbook.inbound.senders import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
+from guestbook.inbound.known_senders import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
 from guestbook.lib import clock, retry_policy
 from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.template_sandbox import OUTPUT_LIMIT, TEMPLATE_STEPS, functions

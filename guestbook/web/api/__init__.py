@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.lib.errors import Refused
 from guestbook.web import error_pages, frame, response_headers
-from guestbook.web.api import api_call, authentication, document, idempotency, request_reader
+from guestbook.web.api import api_call, authentication, idempotency, openapi, request_reader
 from guestbook.web.api.idempotency import AnsweredMeanwhile
 
 ALLOW_ORIGIN = "Access-Control-Allow-Origin"
@@ -36,7 +36,7 @@ def register(app: Flask) -> None:
     api.teardown_request(idempotency.stop_running)
     api.register_error_handler(Refused, error_pages.refuse_json)
     api.register_error_handler(AnsweredMeanwhile, idempotency.answer_meanwhile)
-    for calls in document.SUBJECTS:
+    for calls in openapi.SUBJECTS:
         api.register_blueprint(calls)
     app.register_blueprint(api)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.web.api import document
+from guestbook.web.api import openapi
 from tests.conftest import need, run
 from tests.system.interop import npm
 
@@ -31,7 +31,7 @@ Body = dict[str, Any]
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The document in a file."""
     path = tmp_path_factory.mktemp("types") / "openapi.json"
-    path.write_text(json.dumps(document.build("https://book.example/api/v1")))
+    path.write_text(json.dumps(openapi.build("https://book.example/api/v1")))
     return path
 
 
@@ -95,8 +95,8 @@ def test_parts_have_types_for_typescript_too(wrong: set[int]) -> None:
 
 def compiled(packages: Path, document: Path, lines: list[str]) -> set[int]:
     """Make the types, compile a program with these lines, and return the numbers of those with errors."""
-    folder = document.parent
-    made = run("node", MAKE, str(document), "--output", str(folder / "guestbook.ts"), cwd=packages)
+    folder = openapi.parent
+    made = run("node", MAKE, str(openapi), "--output", str(folder / "guestbook.ts"), cwd=packages)
     assert made.returncode == 0, made.stderr
     program = folder / "program.ts"
     program.write_text("\n".join([IMPORT, *lines]) + "\n")

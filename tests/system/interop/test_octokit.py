@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 import pytest
 from flask.testing import FlaskClient
 
-from guestbook.inbound.senders import PRESETS
+from guestbook.inbound.known_senders import PRESETS
 from tests.support import amount
 from tests.support.inbound_sender import InboundSender
 from tests.support.receiver import Receiver

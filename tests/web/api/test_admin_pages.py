@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 from flask import Flask
 
-from guestbook.inbound.senders import SCHEME_DEFAULTS
+from guestbook.inbound.known_senders import SCHEME_DEFAULTS
 from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage.preferences import PREFERENCE_FIELDS
 from guestbook.web.admin.bins import NEW_BIN
@@ -16,7 +16,7 @@ from guestbook.web.admin.inbox import EVENT_LIST
 from guestbook.web.admin.sources import SourceForm
 from guestbook.web.admin.webhooks import WebhookForm
 from guestbook.web.api.bins import FIELDS_OF_COLUMNS
-from guestbook.web.api.document import CALLS, SCHEMAS
+from guestbook.web.api.openapi import CALLS, SCHEMAS
 
 COMMENT, WEBHOOK, SOURCE = "/comments/{comment_id}", "/webhooks/{webhook_id}", "/sources/{source_id}"
 DELIVERY, EVENT, BIN = "/deliveries/{delivery_id}", "/inbox/{event_id}", "/bins/{bin_id}"

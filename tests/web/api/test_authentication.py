@@ -20,9 +20,9 @@ from guestbook.storage import database, engine_setup, preferences, row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token, Webhook
 from guestbook.storage.models.owner import SCOPES
-from guestbook.web.api import authentication, document
+from guestbook.web.api import authentication, openapi
 from guestbook.web.api.api_call import PENDING
-from guestbook.web.api.document import CALLS
+from guestbook.web.api.openapi import CALLS
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient, new_token
 
@@ -45,7 +45,7 @@ def calls() -> list[tuple[str, str, str]]:
     """Method, path and scope of every call that takes a token."""
     return [
         (method, path, role["token"][0])
-        for path, methods in document.paths().items()
+        for path, methods in openapi.paths().items()
         for method in methods.keys() - {"parameters"}
         for role in methods[method]["security"]
         if role

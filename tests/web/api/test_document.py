@@ -13,8 +13,8 @@ from flask import Flask
 from jsonschema import Draft202012Validator, FormatChecker
 
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.web.api import api_call, document, queue, request_reader
-from guestbook.web.api.document import CALLS, SCHEMAS
+from guestbook.web.api import api_call, openapi, queue, request_reader
+from guestbook.web.api.openapi import CALLS, SCHEMAS
 from tests.support import factories
 from tests.support.api_client import ApiClient
 from tests.support.receiver import Receiver
@@ -122,7 +122,7 @@ def request_schemas() -> list[dict[str, Any]]:
     """All schemas of what is asked, in bodies and in queries."""
     queries = [
         one["schema"]
-        for path in document.paths().values()
+        for path in openapi.paths().values()
         for one in path.get("get", {}).get("parameters", [])
     ]
     return [part for schema in [*REQUEST_BODIES.values(), *queries] for part in parts(schema)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from guestbook.web.api import queue
-from guestbook.web.api.document import CALLS
+from guestbook.web.api.openapi import CALLS
 from tests.conftest import run
 
 EXAMPLES = 1  # of each kind for each call; some thousand take minutes

@@ -13,7 +13,7 @@ from guestbook.outbound import receiver_links
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, IdempotencyKey, Webhook
 from guestbook.web.api import idempotency
-from guestbook.web.api.document import CALLS
+from guestbook.web.api.openapi import CALLS
 from tests.conftest import running
 from tests.support import factories
 from tests.support.api_client import ApiClient, new_token

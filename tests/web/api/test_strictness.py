@@ -11,7 +11,7 @@ from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage import row_changes
 from guestbook.web import response_headers
 from guestbook.web.api.api_call import PENDING
-from guestbook.web.api.document import CALLS
+from guestbook.web.api.openapi import CALLS
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient, new_token
 from tests.support.visitor import add, stored

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from guestbook.web.api import document
+from guestbook.web.api import openapi
 from tests.conftest import run
 from tests.support.api_client import NOBODY
 from tests.system.interop import npm
@@ -23,7 +23,7 @@ VALIDATE = str(Path(sys.executable).with_name("openapi-spec-validator"))
 def written(tmp_path: Path) -> str:
     """The document in a file, in ASCII, so that each character outside is an escape."""
     path = tmp_path / "openapi.json"
-    path.write_text(json.dumps(document.build("https://book.example/api/v1")))
+    path.write_text(json.dumps(openapi.build("https://book.example/api/v1")))
     return str(path)
 
 
