@@ -9,8 +9,7 @@ from typing import Any
 import click
 from sqlalchemy import ColumnElement, func, select
 
-from guestbook.background.doctor import examination
-from guestbook.background.doctor.examined_book import DoctorFinding, State
+from guestbook.background.doctor import DoctorFinding, State, examination
 from guestbook.cli import app_command, output
 from guestbook.comments.spam import spam_report
 from guestbook.lib import VERSION, clock

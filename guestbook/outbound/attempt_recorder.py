@@ -95,19 +95,22 @@ def record_each(engine: Engine, outcomes: Sequence[Outcome], settings: Settings)
     That one is left out, and its lease runs out. If it refuses several and takes none, they are not to blame,
     and its error is raised.
     """
-    total, taken = Tally(), 0
-    for number, outcome in enumerate(outcomes, 1):
+    total, refused = Tally(), []
+    for outcome in outcomes:
         try:
             alone = partial(record, outcomes=[outcome], settings=settings)
             tally = database.write_with_retry(engine, alone)
         except DBAPIError as error:
-            if not database_errors.is_refusal(error) or (number > 1 and not taken):
+            if not database_errors.is_refusal(error):
                 raise
-            log.exception(NOT_RECORDED)
+            refused.append(error)
         else:
-            taken += 1
             total.add(tally)
             total.recorded += tally.recorded
+    if 1 < len(refused) == len(outcomes):
+        raise refused[0]
+    for error in refused:
+        log.error(NOT_RECORDED, exc_info=error)
     return total
 
 

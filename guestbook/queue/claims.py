@@ -127,12 +127,6 @@ def locked(connection: Connection, table: Table, ids: Sequence[str]) -> Rows:
     return connection.execute(use_index(query, table, BY_ID)).all() if ids else ()
 
 
-def extend(connection: Connection, table: Table, ids: Sequence[str], *, until: datetime, token: str) -> None:
-    """Extend the leases that are still under the token until that time."""
-    terms = {"until": until, "token": token}
-    run_sql(connection, EXTEND, terms, ids=ids, table=table.name)
-
-
 def in_flight(
     connection: Connection, table: Table, ids: Collection[str], *, now: datetime, soon: datetime
 ) -> tuple[set[str], set[str]]:
@@ -254,7 +248,6 @@ TAKE_OVER = (
     "UPDATE {table} {by_id} SET due_at = :until, claimed_by = :token, claims = claims + 1"
     " WHERE id {ids} AND due_at IS NOT NULL"
 )
-EXTEND = "UPDATE {table} {by_id} SET due_at = :until WHERE id {ids} AND claimed_by = :token"
 IN_FLIGHT = (  # A worker has them, or gave them back so that they are due soon.
     "SELECT id, claimed_by IS NOT NULL AND due_at > :now AS is_leased FROM {table} {by_id}"
     " WHERE id {ids} AND (claimed_by IS NOT NULL AND due_at > :now OR due_at <= :soon)"

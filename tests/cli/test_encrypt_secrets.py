@@ -9,8 +9,7 @@ import pytest
 from flask import Flask
 
 import guestbook
-from guestbook.background.doctor import examination
-from guestbook.background.doctor.examined_book import DoctorFinding
+from guestbook.background.doctor import DoctorFinding, examination
 from guestbook.lib import clock, encryption
 from guestbook.storage.models import Source, Webhook
 from tests.cli.conftest import Shell

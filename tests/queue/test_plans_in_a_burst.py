@@ -90,10 +90,6 @@ def finish(connection: Connection, _: str) -> object:
     return claims.finish(connection, DELIVERIES, IDS, "processed", finished_at=clock.now())
 
 
-def extend(connection: Connection, _: str) -> object:
-    return claims.extend(connection, DELIVERIES, IDS, until=clock.now(), token="a pass")
-
-
 def take_over(connection: Connection, _: str) -> object:
     return claims.take_over(connection, DELIVERIES, IDS, until=clock.now(), token="a pass")
 
@@ -123,7 +119,7 @@ def test_due_rows_are_read_in_their_order_and_no_more_than_wanted(step: Step, mo
 
 
 @pytest.mark.parametrize("mode", [query_plans.CUSTOM, query_plans.GENERIC])
-@pytest.mark.parametrize("step", [lease, owned, finish, extend, take_over])
+@pytest.mark.parametrize("step", [lease, owned, finish, take_over])
 def test_rows_are_found_by_their_ids(step: Step, mode: str, hook: str) -> None:
     said = query_plans.explain_prepared(*last_statement(step, hook), mode)
     assert set(re.findall(r"(?:using|on) (deliveries_\w+)", said)) == {"deliveries_pkey"}, said

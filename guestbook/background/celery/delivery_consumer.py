@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock, ids, own_process, retry_policy
@@ -45,7 +45,7 @@ class TakenOver:
     """The tasks of one transaction."""
 
     tasks: dict[Handover, DeliveryTask] = field(default_factory=dict)
-    webhooks: Mapping[str, Row[Any]] = field(default_factory=dict)  # by id
+    webhooks: Mapping[str, Row[Any]] = field(default_factory=dict)
 
     def load(self, pool: Pool) -> None:
         """Put the tasks into the lanes of their webhooks."""
@@ -62,18 +62,15 @@ class Takeover:
     """Makes tasks of rows that were handed over, for one worker pool."""
 
     def __init__(self, settings: Settings, pool: Pool) -> None:
-        self.lease = retry_policy.lease(settings.timeout)  # in which to send
+        self.lease = retry_policy.lease(settings.timeout)
         self._pool = pool
         self._skew = timedelta() if settings.on_sqlite else claims.CLOCK_SKEW
         self._receivers = Receivers(settings.keyring, self._pool.change)
         self.rates = RateLimiter()
 
-    def take(self, connection: Connection, handed: Collection[Handover], lease_end: float) -> TakenOver:
-        """Lease the rows that are still under their tokens and may be sent, and release the others.
-
-        The lease ends then, on the monotonic clock.
-        """
-        now = clock.now()
+    def take(self, connection: Connection, handed: Collection[Handover]) -> TakenOver:
+        """Lease the rows that are still under their tokens and may be sent, and release the others."""
+        now, lease_end = clock.now(), time.monotonic() + self.lease.total_seconds()
         rows = claims.handed_over(connection, DELIVERIES, handed, delivery_tasks.HANDED_OVER_COLUMNS)
         self._pool.hold_all_but(lanes.open_ids(connection, now))
         found = lanes.open_among(connection, {row.webhook_id for row in rows}, now)
@@ -104,12 +101,12 @@ def _release(connection: Connection, waits: Sequence[tuple[Row[Any], timedelta]]
 def _wait(webhook: Row[Any] | None, budgets: Mapping[str, Budget]) -> tuple[timedelta | None, Slot | None]:
     """Return how long a delivery must wait, or None to send it; and the slot of a limited webhook."""
     if webhook is None:
-        return timedelta(), None  # it was disabled or paused: the relay leaves it alone
+        return timedelta(), None  # It was disabled or paused: the relay leaves it alone.
     if not webhook.rate:
         return None, None
     budget = budgets.get(webhook.id)
     if budget is None:
-        return timedelta(), None  # another worker counts just now
+        return timedelta(), None  # Another worker counts just now.
     if not budget.log.room:
         return timedelta(seconds=budget.log.opens_in), None
     return None, budget.take(1)[0]
@@ -162,13 +159,6 @@ class Transaction:
         """Return the tasks that end with it."""
         return [*(outcome.task for outcome in self.outcomes), *(task for task, _ in self.back)]
 
-    @property
-    def parts(self) -> "list[Transaction]":
-        """Return the same as many small transactions."""
-        outcomes = [Transaction([one]) for one in self.outcomes]
-        back = [Transaction(back=[one]) for one in self.back]
-        return [*outcomes, *back, *(Transaction(batches=[one]) for one in self.batches)]
-
     def release(self, connection: Connection) -> None:
         """Give back rows whose tasks no thread has started."""
         now = clock.now()
@@ -177,10 +167,10 @@ class Transaction:
             claims.release(connection, DELIVERIES, rows, was_begun=False)
 
 
-TRANSACTION_PAUSE = 0.02  # seconds between two transactions, in which outcomes gather and the web can write
+TRANSACTION_PAUSE = 0.02  # seconds between two transactions: outcomes gather, and the web can write
 PAUSE_AFTER_FAULT = 1.0  # seconds, while the database cannot be used
 POOL_LOOK_INTERVAL = 0.25  # seconds between two looks for tasks that should leave the pool
-HELD_FOR = 0.1  # seconds; then Celery may give us another message, if only webhooks that may hang are left
+HELD_FOR = 0.1  # seconds until Celery may give us another message, if only webhooks that may hang are left
 START_WITHIN = 2.0  # seconds; another worker may have a task that has waited longer for a thread
 WAIT_WHEN_BUSY = timedelta(seconds=2)  # until a delivery is published again for which there was no thread
 WAIT_AFTER_FAULT = timedelta(seconds=30)  # the same after a fault of our own machine or proxy
@@ -230,7 +220,7 @@ class DeliveryConsumer:
         return bool(self._open or self._next or self._pool.busy)
 
     def _run(self) -> None:
-        with own_process.one_core():  # the threads that this one starts keep to the core too
+        with own_process.one_core():  # The threads that this one starts keep to the core too.
             self._work()
 
     def _work(self) -> None:
@@ -256,11 +246,10 @@ class DeliveryConsumer:
             return
         with self._pool.still():
             try:
-                self._commit_all()
+                self._commit()
             except Exception:
-                self._give_back(self._pool.take_back(), WAIT_WHEN_BUSY)  # it could not be recorded
+                self._give_back(self._pool.take_back(), WAIT_WHEN_BUSY)  # It could not be recorded.
                 raise
-        self._next = Transaction()
 
     def _take_back(self) -> None:
         """Take from the pool what it should not start any more."""
@@ -272,7 +261,7 @@ class DeliveryConsumer:
             self._drop_erased()
             late = time.monotonic() + self._takeover.lease.total_seconds() - START_WITHIN
             self._give_back(self._pool.take_back(lambda task: task.lease_end < late), WAIT_WHEN_BUSY)
-            self._pool.allow(self._threads)  # it uses fewer after a fault of this host
+            self._pool.allow(self._threads)  # It uses fewer after a fault of this host.
             self._let_go()
 
     def _let_go(self) -> None:
@@ -296,62 +285,38 @@ class DeliveryConsumer:
             batch.fail(WorkerEnds())
         self._next.batches = []
 
-    def _commit_all(self) -> None:
+    def _commit(self) -> None:
         try:
-            self._commit(self._next)
-        except Exception as error:
-            if not _is_of_one_row(error):
+            tally, taken = database.write_with_retry(self._engine, self._write)
+        except DBAPIError as error:
+            if not self._next.outcomes or not database_errors.is_refusal(error):
                 raise
-            self._commit_each(self._next.parts)
-
-    def _commit(self, work: Transaction) -> None:
-        lease_end = time.monotonic() + self._takeover.lease.total_seconds()
-
-        def write(connection: Connection) -> tuple[Tally, TakenOver]:
-            tally = attempt_recorder.record(connection, work.outcomes, self._settings)
-            work.release(connection)
-            handed = {one for batch in work.batches for one in batch.handed}
-            return tally, self._takeover.take(connection, handed, lease_end)
-
-        tally, taken = database.write_with_retry(self._engine, write)
+            _log(attempt_recorder.record_each(self._engine, self._next.outcomes, self._settings))
+            self._end(outcome.task for outcome in self._next.outcomes)
+            self._next.outcomes = []  # The rest is for the next transaction.
+            return
         self._takeover.rates.committed()
         _log(tally)
-        self._note(work.batches, taken)
+        self._note(self._next.batches, taken)
         taken.load(self._pool)
-        self._end(work.tasks)
+        self._end(self._next.tasks)
+        self._next = Transaction()
 
-    def _commit_each(self, parts: Sequence[Transaction]) -> None:
-        """Commit each part alone, after a fault in one of them. The lease of what is refused runs out.
-
-        If several outcomes are refused and none is taken, they are not to blame, and the error is raised.
-        """
-        outcomes = [part for part in parts if part.outcomes]
-        refused = self._refused(outcomes)
-        if 1 < len(refused) == len(outcomes):
-            raise refused[0][1]
-        refused += self._refused([part for part in parts if not part.outcomes])
-        for part, error in refused:
-            if part.tasks:
-                log.error(attempt_recorder.NOT_RECORDED, exc_info=error)
-            self._end(part.tasks)
-            for batch in part.batches:
-                batch.fail(error)
-
-    def _refused(self, parts: Iterable[Transaction]) -> list[tuple[Transaction, Exception]]:
-        """Commit each part alone; return those in which a row is at fault, each with its error."""
-        refused = []
-        for part in parts:
-            try:
-                self._commit(part)
-            except Exception as error:
-                if not _is_of_one_row(error):
-                    raise
-                refused.append((part, error))
-        return refused
+    def _write(self, connection: Connection) -> tuple[Tally, TakenOver]:
+        tally = attempt_recorder.record(connection, self._next.outcomes, self._settings)
+        self._next.release(connection)
+        handed = {one for batch in self._next.batches for one in batch.handed}
+        return tally, self._takeover.take(connection, handed)
 
     def _fail(self, error: Exception) -> None:
-        """Let all messages come again while the database cannot be used. Outcomes are recorded later."""
+        """Let all messages come again while the database cannot be used. Outcomes are recorded later.
+
+        A mistake of ours would come again with the same outcomes, so their leases run out.
+        """
         log.debug("A transaction of the worker failed: %r", error)
+        if self._next.outcomes and not isinstance(error, SQLAlchemyError):
+            log.error(attempt_recorder.NOT_RECORDED, exc_info=error)
+            self._next.outcomes = []
         for batch in {*self._next.batches, *(batch for batch, _ in self._open.values())}:
             batch.fail(error)
         self._next.batches = []
@@ -372,18 +337,13 @@ class DeliveryConsumer:
     def _give_back(self, tasks: Iterable[DeliveryTask], wait: timedelta) -> None:
         for task in tasks:
             if task.slot:
-                task.slot.was_missed = True  # so that it does not count against the webhook's rate limit
+                task.slot.was_missed = True  # It does not count against the webhook's rate limit.
             self._next.back.append((task, wait))
 
     def _end(self, tasks: Iterable[DeliveryTask]) -> None:
         for task in tasks:
             if found := self._open.pop((task.id, task.token), None):
                 found[0].end(1)
-
-
-def _is_of_one_row(error: Exception) -> bool:
-    """Whether it is about a row, or a mistake of ours that one row has shown. Others need no second try."""
-    return not isinstance(error, SQLAlchemyError) or database_errors.fault_of(error).is_of_one_row
 
 
 def _postponed(outcome: Outcome) -> Outcome:

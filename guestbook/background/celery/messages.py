@@ -1,18 +1,20 @@
-"""What goes through the broker: the queues, their messages, Celery's settings, and who publishes."""
+"""What goes through the broker: queues, messages, Celery's settings, and who publishes and accepts them."""
 
+import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from celery import Celery
+from celery.worker import consumer
 from kombu import Queue
 from kombu.exceptions import KombuError
 
 from guestbook.lib import ids
 
-DELIVER = "guestbook.deliver"  # tasks: (the rows' ids, or one id; their token)
+DELIVER = "guestbook.deliver"  # a task: (the rows' ids, or one id; their token)
 PROCESS = "guestbook.process"  # (a row's id, its token)
 TASK_QUEUES = {
     DELIVER: Queue("guestbook.deliveries", routing_key="guestbook.deliveries", durable=True),
@@ -61,7 +63,7 @@ def celery_app(broker_url: str) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,  # a message has work for many threads already
-        worker_consumer="guestbook.background.celery.message_filter:FilteringConsumer",
+        worker_consumer="guestbook.background.celery.messages:FilteringConsumer",
         worker_cancel_long_running_tasks_on_connection_loss=False,
         # RabbitMQ deprecates queues that end with their connection; remote control would need one.
         worker_enable_remote_control=False,
@@ -171,3 +173,60 @@ class Publisher:
 def _reason(error: BaseException) -> str:
     words = getattr(error, "reply_text", None) or getattr(error, "strerror", None) or str(error)
     return str(words).strip().rstrip(".") or "it does not answer"
+
+
+MESSAGE_LIMIT_BYTES = 4096  # Ours have 1,300 at most.
+FORBIDDEN_HEADERS = ("eta", "expires")  # They would let a message wait in the worker, or lapse.
+log = logging.getLogger(__name__)
+
+
+class FilteringConsumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types.
+    """Celery's consumer, but it rejects a message that is not ours, with one line in the log.
+
+    Whoever may publish on this broker is trusted, but a mistake there must not end a worker, or stay with it
+    for ever.
+    """
+
+    def create_task_handler(self, *values: Any, **options: Any) -> Callable[[Any], None]:
+        """Return what is called with each message."""
+        handle = super().create_task_handler(*values, **options)
+
+        def filter_and_handle(message: Any) -> None:
+            if is_ours(message):
+                handle(message)
+            else:
+                log.error(
+                    "Thrown away: a message of %d bytes that no relay has published.", len(message.body)
+                )
+                message.reject_log_error(log, self.connection_errors)
+
+        return filter_and_handle
+
+
+def is_ours(message: Any) -> bool:
+    """Whether it is a task of ours with ids and a token, and asks nothing else of Celery."""
+    headers = message.headers
+    if not isinstance(headers, dict) or len(message.body) > MESSAGE_LIMIT_BYTES:
+        return False
+    task, number, limits = headers.get("task"), headers.get("id"), headers.get("timelimit")
+    if not isinstance(task, str) or task not in TASK_QUEUES or not isinstance(number, str):
+        return False
+    if limits not in (None, [None, None]) or any(headers.get(name) is not None for name in FORBIDDEN_HEADERS):
+        return False
+    try:
+        body = message.decode()
+    except Exception:  # Whatever is wrong, a relay would not have written it.
+        return False
+    match body:  # By Celery's second protocol these are two positional arguments and nothing else.
+        case [[named_rows, str()], dict() as named, dict() as options]:
+            return _names_rows(named_rows, task) and not named and not any(options.values())
+    return False
+
+
+def _names_rows(value: object, task: str) -> bool:
+    """Whether it is an id, or a list of some for the task that takes one."""
+    if not isinstance(value, list):
+        return isinstance(value, str)
+    return (
+        task == DELIVER and 0 < len(value) <= IDS_PER_MESSAGE and all(isinstance(one, str) for one in value)
+    )

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +15,6 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, func, literal, null, select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import aliased
 
 from guestbook.background import cron
@@ -51,9 +50,7 @@ FIRST_SIZE = 8  # rows
 LARGEST_SIZE = 512
 SIZE_WHEN_FAILING = 2
 SIZE_WHEN_UNREACHABLE = 1
-SLOW_GROWTH = 1 / 8  # of a row, for each that is done, once rows have come back from such a size
 REFILL_WITHIN = 0.5  # seconds
-HALVE_INTERVAL = 2.0  # seconds at least between two times that the size is halved
 
 
 @dataclass(slots=True)
@@ -62,19 +59,15 @@ class Window:
 
     size: float = FIRST_SIZE
     in_flight: set[str] = field(default_factory=set)
-    refill_at: float = 0.0  # on the monotonic clock; before that only a half-empty one is filled
-    _too_large: float = LARGEST_SIZE  # from such a size rows have come back
-    _halve_at: float = 0.0  # on the monotonic clock
+    refill_at: float = 0.0  # on the monotonic clock; until then only a half-empty window is filled
 
     def keep(self, still: Set[str], given_back: Set[str] = frozenset()) -> None:
         """Forget the rows that are not in flight any more, and learn from them how many there may be."""
         done = len(self.in_flight - still - given_back)
-        if given_back & self.in_flight and time.monotonic() >= self._halve_at:
-            self._halve_at = time.monotonic() + HALVE_INTERVAL
-            self.size = self._too_large = max(FIRST_SIZE, self.size / 2)
+        if given_back & self.in_flight:
+            self.size = max(FIRST_SIZE, self.size / 2)
+        self.size = min(self.size + done, LARGEST_SIZE)
         self.in_flight &= still
-        growth = done if self.size < self._too_large else done * SLOW_GROWTH
-        self.size = min(self.size + growth, LARGEST_SIZE)
 
     def room(self, failures: int) -> int:
         """Return how many more rows may be published; `failures` is how often it failed in a row.
@@ -95,7 +88,6 @@ class Window:
 
 TOKEN_PREFIX = "relay."  # of the rows that were published and not taken over by a worker
 MOST_IN_FLIGHT = 2048  # rows of all webhooks or sources together
-LEAST_REFILL = 256  # rows; when so many are in flight, a few more can wait for a moment
 # A row without a lease that is due so soon was given back by a worker.
 GIVEN_BACK_WITHIN = timedelta(seconds=3)
 
@@ -112,13 +104,10 @@ class TableRelay:
     table: Table
     ready: Callable[[datetime], Any]
     task: str
-    lease: timedelta
     most: int = 1  # rows in a message
     _name: str = field(default_factory=ids.new)
     _ticks: int = 0
-    _windows: dict[str, Window] = field(default_factory=dict)
-    _short: dict[str, tuple[str, float]] = field(default_factory=dict)  # in flight: token, and when to extend
-    _refill_at: float = 0.0  # on the monotonic clock
+    _windows: defaultdict[str, Window] = field(default_factory=lambda: defaultdict(Window))
 
     @property
     def in_flight(self) -> set[str]:
@@ -130,41 +119,19 @@ class TableRelay:
 
         Raises BrokerAway. The rows that the broker has not confirmed are due again then.
         """
-        self.extend()
         if not self._may_claim():
             return 0
         owners = database.write_with_retry(self.engine, self._claim)
         if not owners:
             return 0
-        extend_at = time.monotonic() + self.lease.total_seconds() / 2
         missing, fault = publisher.publish(self.task, in_messages(owners, self.most))
         if missing:
             database.write_with_retry(self.engine, lambda connection: self._release(connection, missing))
         for row in owners.keys() - set(missing):
             self._windows[owners[row]].in_flight.add(row.id)
-            self._short[row.id] = (row.token, extend_at)
         if fault:
             raise fault
         return len(owners)
-
-    @property
-    def extend_at(self) -> float:
-        """Return when leases must be extended, on the monotonic clock: half a lease after the publishing."""
-        return next(iter(self._short.values()))[1] if self._short else math.inf
-
-    def extend(self, *, at_end: bool = False) -> None:
-        """Lease rows that are in flight for long, or at the end all, for as long as a message may wait."""
-        if not at_end and time.monotonic() < self.extend_at:
-            return
-        self._forget_finished()
-        late, by_token = time.monotonic(), defaultdict(list)
-        for row_id, (token, extend_at) in self._short.items():
-            if at_end or extend_at <= late:
-                by_token[token].append(row_id)
-        if by_token:
-            database.write_with_retry(self.engine, lambda connection: self._extend(connection, by_token))
-        for row_id in chain.from_iterable(by_token.values()):
-            del self._short[row_id]
 
     def _may_claim(self) -> bool:
         """Whether something is due and its window has room. It takes no write lock."""
@@ -184,46 +151,32 @@ class TableRelay:
         still, given_back = database.read_with_retry(self.engine, ask)
         for window in self._windows.values():
             window.keep(still, given_back)
-        for row_id in self._short.keys() - still:
-            del self._short[row_id]
 
     def _claim(self, connection: Connection) -> dict[Handover, str]:
-        """Lease due rows for as long as a pass does: if we die now, others have them soon.
-
-        Return them by owner, each with the owner's id.
-        """
+        """Lease due rows for as long as a message may wait. Return them, each with its owner's id."""
         now = clock.now()
         self._ticks += 1
         token = f"{TOKEN_PREFIX}{self._name}.{self._ticks}"
         owners = connection.execute(self.ready(now)).all()
-        first = self._ticks % len(owners) if owners else 0  # the first to be served changes each time
+        first = self._ticks % len(owners) if owners else 0  # Another one is served first each time.
         limits = {one[0]: self._room(*one) for one in (*owners[first:], *owners[:first])}
-        terms: dict[str, Any] = {"now": now, "until": now + self.lease, "token": token, "counted": False}
+        until = now + retry_policy.RELAY_LEASE
+        terms: dict[str, Any] = {"now": now, "until": until, "token": token, "counted": False}
         columns = ("id", "sequence") if self.table is DELIVERIES else ("id",)
         leased = claims.take(connection, self.table, columns, limits, most=self._spare, **terms)
         for owner_id, rows in leased.items():
-            self._window(owner_id).note_claim(is_full=len(rows) == limits[owner_id])
-            self._refill_at = time.monotonic() + REFILL_WITHIN
+            self._windows[owner_id].note_claim(is_full=len(rows) == limits[owner_id])
         return {Handover(row.id, token): owner_id for owner_id, rows in leased.items() for row in rows}
 
     @property
     def _spare(self) -> int:
-        spare = MOST_IN_FLIGHT - sum(len(window.in_flight) for window in self._windows.values())
-        return spare if spare >= LEAST_REFILL or time.monotonic() >= self._refill_at else 0
+        return MOST_IN_FLIGHT - sum(len(window.in_flight) for window in self._windows.values())
 
     def _room(self, owner_id: str, failures: int, rate: str | None) -> int:
         """Return how many rows to publish; workers would give back what is over the rate limit."""
-        window = self._window(owner_id)
+        window = self._windows[owner_id]
         room = window.room(failures)
         return min(room, max(0, RateLimit.stored(rate).number - len(window.in_flight))) if rate else room
-
-    def _window(self, owner_id: str) -> Window:
-        return self._windows.setdefault(owner_id, Window())
-
-    def _extend(self, connection: Connection, by_token: dict[str, list[str]]) -> None:
-        until = clock.now() + retry_policy.RELAY_LEASE
-        for token, row_ids in by_token.items():
-            claims.extend(connection, self.table, row_ids, until=until, token=token)
 
     def _release(self, connection: Connection, rows: Sequence[Handover]) -> None:
         now = clock.now()
@@ -243,17 +196,12 @@ def in_messages(owners: dict[Handover, str], most: int) -> list[list[Handover]]:
         rows[owner_id].append(row)
     parts = [[some[at : at + size] for at in range(0, len(some), size)] for some in rows.values()]
     messages: list[list[Handover]] = []
-    for part in _round_robin(parts):
+    for part in filter(None, chain.from_iterable(zip_longest(*parts))):
         if messages and len(messages[-1]) + len(part) <= size:
             messages[-1] += part
         else:
             messages.append(part)
     return messages
-
-
-def _round_robin(groups: Sequence[Sequence[list[Handover]]]) -> Iterator[list[Handover]]:
-    """Yield the first part of each group, then the next of each."""
-    return (part for each in zip_longest(*groups) for part in each if part is not None)
 
 
 TICK_SECONDS = 0.05  # between two looks at what workers have done
@@ -275,7 +223,7 @@ def run(engine: Engine, settings: Settings, *, max_seconds: float, stay: bool) -
         if running is None:
             log.info("Another relay is running; it does the work.")
             return None
-        since = _last_end(engine) or clock.now()  # what workers did between two relays counts too
+        since = _last_end(engine) or clock.now()  # What workers did between two relays counts too.
         _publish(engine, settings, publisher, running, stay)
         running.tally = _done_since(engine, since)
         return running.tally
@@ -289,35 +237,10 @@ def take_back(engine: Engine) -> int:
 def _publish(
     engine: Engine, settings: Settings, publisher: Publisher, running: RunningPass, stay: bool
 ) -> None:
-    """Publish what is due. In the end all that is in flight is leased for as long as a message may wait.
-
-    If the database cannot be used, the leases run out, and the rows are published again.
-    """
-    lease = retry_policy.lease(settings.timeout)
-    outbox = TableRelay(engine, DELIVERIES, _open_webhooks, DELIVER, lease, IDS_PER_MESSAGE)
-    inbox = TableRelay(engine, INBOUND, _open_sources, PROCESS, retry_policy.INBOX_LEASE)
+    outbox = TableRelay(engine, DELIVERIES, _open_webhooks, DELIVER, IDS_PER_MESSAGE)
+    inbox = TableRelay(engine, INBOUND, _open_sources, PROCESS)
     repairs = clock_repair.PeriodicRepair(engine, settings.timeout, settings.retry_schedule)
-    is_lost = False
-    try:
-        _loop(publisher, running, inbox, outbox, repairs, stay)
-    except DBAPIError:
-        is_lost = True
-        raise
-    finally:
-        if not is_lost:
-            inbox.extend(at_end=True)
-            outbox.extend(at_end=True)
-
-
-def _loop(
-    publisher: Publisher,
-    running: RunningPass,
-    inbox: TableRelay,
-    outbox: TableRelay,
-    repairs: clock_repair.PeriodicRepair,
-    stay: bool,
-) -> None:
-    engine, published_at = outbox.engine, time.monotonic()
+    published_at = time.monotonic()
     with Poller(engine, wakes=stay) as poller:
         while not running.stop.is_set() and time.monotonic() < running.until:
             repairs.look()
@@ -326,21 +249,18 @@ def _loop(
             if inbound or outbound:
                 published_at = time.monotonic()
                 _log_published(outbound, inbound)
-            is_idle = not (stay or inbound or outbound)
-            is_followed = is_idle and _is_followed(engine, outbox)  # first: its end makes others due
+            # This is asked first, for the end of what others must follow makes them due.
+            is_followed = not stay and bool(outbox.in_flight) and _is_followed(engine)
             next_due = min(filter(None, (poller.next_due(), next_inbound_due(engine))), default=None)
             if next_due and next_due <= clock.now():
-                running.stop.wait(TICK_SECONDS)  # the windows are full, or there is more
+                running.stop.wait(TICK_SECONDS)  # The windows are full, or there is more.
             elif stay:
-                until, due = (
-                    min(running.until, inbox.extend_at, outbox.extend_at),
-                    partial(next_inbound_due, engine),
-                )
-                poller.rest(until, running.stop, other_due=due, ends=repairs.is_due)
-            elif is_idle:
-                if published_at + FOLLOW_WAIT < time.monotonic() or not is_followed:
-                    break
+                due = partial(next_inbound_due, engine)
+                poller.rest(running.until, running.stop, other_due=due, ends=repairs.is_due)
+            elif is_followed and time.monotonic() < published_at + FOLLOW_WAIT:
                 running.stop.wait(TICK_SECONDS)
+            elif not (inbound or outbound):
+                break
 
 
 def _log_published(outbound: int, inbound: int) -> None:
@@ -349,26 +269,19 @@ def _log_published(outbound: int, inbound: int) -> None:
     log.info("Published %s and %s.", *figures, extra=extra)
 
 
-def _is_followed(engine: Engine, outbox: TableRelay) -> bool:
-    """Whether a delivery waits for nothing but the end of one about its comment that we have published."""
-    now, later = clock.now(), aliased(Delivery)
-    same = (later.comment_id == Delivery.comment_id) & (later.webhook_id == Delivery.webhook_id)
-    behind = same & (later.sequence > Delivery.sequence) & (later.due_at <= now)
+def _is_followed(engine: Engine) -> bool:
+    """Whether a delivery waits for nothing but the end of an earlier one about its comment."""
+    now, earlier = clock.now(), aliased(Delivery)
+    same = (earlier.comment_id == Delivery.comment_id) & (earlier.webhook_id == Delivery.webhook_id)
+    is_under_way = (earlier.sequence < Delivery.sequence) & earlier.claimed_by.is_not(None)
     query = (
-        select(later.id)
-        .select_from(Delivery)
-        .join(later, behind)
+        select(Delivery.id)
+        .join(earlier, same & is_under_way)
         .join(Webhook, Delivery.webhook_id == Webhook.id)
     )
-    query = query.where(Delivery.due_at.is_not(None), Webhook.open_at(now), Webhook.has_slot_at(now)).limit(1)
-    published = sorted(outbox.in_flight)
+    query = query.where(Delivery.due_at <= now, Webhook.open_at(now), Webhook.has_slot_at(now))
     with database.read(engine) as connection:
-        return any(
-            connection.execute(
-                query.where(Delivery.id.in_(published[start : start + claims.IDS_PER_QUERY]))
-            ).first()
-            for start in range(0, len(published), claims.IDS_PER_QUERY)
-        )
+        return connection.scalar(query.limit(1)) is not None
 
 
 def _open_webhooks(now: datetime) -> Any:
@@ -377,7 +290,9 @@ def _open_webhooks(now: datetime) -> Any:
 
 
 def _open_sources(now: datetime) -> Any:
-    return processor.sources_with_due(now, Source.id, literal(0), null())  # no failures in a row, no limit
+    return processor.sources_with_due(
+        now, Source.id, literal(0), null()
+    )  # They have no failures in a row and no limit.
 
 
 def _last_end(engine: Engine) -> datetime | None:

@@ -1,1 +1,101 @@
-"""The checks of `doctor`: each looks at one thing that can keep a book from working, and says what to do."""
+"""The checks of `doctor`: each looks at one thing that can keep a book from working, and says what to do.
+
+Here are a check's findings and the book that it looks at, whose connections wait two seconds at most.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url
+
+from guestbook.lib import clock
+from guestbook.settings import Settings, database_url
+from guestbook.storage import column_types, engine_setup
+from guestbook.storage.engine_setup import Waits
+
+
+class State(Enum):
+    """How grave a finding is, the gravest first."""
+
+    PROBLEM = "problem"  # something does not work, or data is in danger
+    WARNING = "warning"
+    OK = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorFinding:
+    """What was looked at, how it is, and in all states but ok what to do; `command` is a line to copy."""
+
+    subject: str  # If it is empty, it is the subject of the check.
+    state: State
+    sentence: str
+    advice: str | None = None
+    command: str | None = None
+
+
+def ok(sentence: str, *, subject: str = "") -> DoctorFinding:
+    """Return a finding that needs nothing."""
+    return DoctorFinding(subject, State.OK, sentence)
+
+
+def warning(sentence: str, advice: str, command: str | None = None, *, subject: str = "") -> DoctorFinding:
+    """Return something that the owner should look at."""
+    return DoctorFinding(subject, State.WARNING, sentence, advice, command)
+
+
+def problem(sentence: str, advice: str, command: str | None = None) -> DoctorFinding:
+    """Return something that does not work."""
+    return DoctorFinding("", State.PROBLEM, sentence, advice, command)
+
+
+PATIENCE = 2  # seconds for a connection, a lock or a statement
+WAITS = Waits(write=PATIENCE, read=PATIENCE, on_server=PATIENCE, at_once=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminedBook:
+    """What the checks look at."""
+
+    settings: Settings
+    engine: Engine
+    now: datetime
+    file: Path | None  # of SQLite
+
+
+@contextmanager
+def opened_book(settings: Settings) -> Iterator[ExaminedBook]:
+    """Give the book; nothing of it is opened before a check does so."""
+    file = database_url.sqlite_file(settings.data_dir, settings.database_url)
+    if settings.on_sqlite:
+        with engine_setup.opened(settings, WAITS) as engine:
+            yield ExaminedBook(settings, engine, clock.now(), file)
+        return
+    engine = _on_server(settings.database_url)
+    column_types.use_keyring(engine, settings.keyring)
+    try:
+        yield ExaminedBook(settings, engine, clock.now(), None)
+    finally:
+        engine.dispose()
+
+
+def _on_server(url: str) -> Engine:
+    options: dict[str, Any] = engine_setup.server_options(url)
+    options["connect_args"]["connect_timeout"] = PATIENCE
+    is_postgresql = make_url(url).get_backend_name() == "postgresql"
+    if not is_postgresql:  # A server that is frozen says nothing more.
+        options["connect_args"] |= {"read_timeout": 2 * PATIENCE, "write_timeout": 2 * PATIENCE}
+    engine = create_engine(url, **options)
+    limit = f"statement_timeout = {PATIENCE * 1000}" if is_postgresql else f"max_statement_time = {PATIENCE}"
+
+    def bound(raw: Any, _record: Any) -> None:
+        with raw.cursor() as cursor:
+            cursor.execute(f"SET {limit}")
+        raw.commit()
+
+    event.listen(engine, "connect", bound)
+    return engine

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from guestbook.background.doctor import host_checks
-from guestbook.background.doctor.examined_book import (
+from guestbook.background.doctor import (
     PATIENCE,
     DoctorFinding,
     ExaminedBook,
+    host_checks,
     ok,
     problem,
     warning,
@@ -53,18 +53,18 @@ BY_CODE = {  # https://www.sqlite.org/rescode.html
 ANY_SQLITE = f"Ask your host about this message. {GOES_ON}"
 
 
-def advice_of(subject: str, error: SQLAlchemyError, book: ExaminedBook) -> DoctorFinding:
+def advice_of(error: SQLAlchemyError, book: ExaminedBook) -> DoctorFinding:
     """Return the problem that an error means."""
     fault = database_errors.fault_of(error)
     sentence = f"{fault.value}: {database_errors.words(error)}."
     if fault.repair:
         advice = EMPTY if fault is Fault.NO_TABLES else "Run this command."
-        return problem(subject, f"{fault.value}.", advice, installation.typed(fault.repair))
+        return problem(f"{fault.value}.", advice, installation.typed(fault.repair))
     if fault is Fault.DAMAGED:
-        return problem(subject, sentence, database_errors.advice_on_damage(error))
+        return problem(sentence, database_errors.advice_on_damage(error))
     if fault is Fault.AWAY:
-        return problem(subject, sentence, _when_away(error) if book.settings.on_sqlite else ON_SERVER)
-    return problem(subject, sentence, "See the log of the web server, and report this fault.")
+        return problem(sentence, _when_away(error) if book.settings.on_sqlite else ON_SERVER)
+    return problem(sentence, "See the log of the web server, and report this fault.")
 
 
 def _when_away(error: SQLAlchemyError) -> str:
@@ -86,23 +86,18 @@ def check_connection(book: ExaminedBook) -> Iterator[DoctorFinding]:
     where = book.engine.url.render_as_string(hide_password=True)
     if book.file and (folder := files.closed_folder(book.file)):
         sentence = f"This user may not enter {folder}, where {book.file} lies."
-        yield problem("database", sentence, CLOSED_ADVICE, files.opening(folder))
+        yield problem(sentence, CLOSED_ADVICE, files.opening(folder))
         return
     if book.file and not book.file.exists():
-        yield problem(
-            "database",
-            f"There is no file {book.file}.",
-            EMPTY,
-            installation.typed("init-db"),
-        )
+        yield problem(f"There is no file {book.file}.", EMPTY, installation.typed("init-db"))
         return
     try:
         with book.engine.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
     except SQLAlchemyError as error:
-        yield advice_of("database", error, book)
+        yield advice_of(error, book)
     else:
-        yield ok("database", f"{where} can be reached.")
+        yield ok(f"{where} can be reached.")
 
 
 def check_writing(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -112,20 +107,17 @@ def check_writing(book: ExaminedBook) -> Iterator[DoctorFinding]:
             raise reason
         with database.write(book.engine, lock_wait=PATIENCE):
             pass
-    except OperationalError as error:
-        if writable.is_busy(error):
+    except DBAPIError as error:
+        if isinstance(error, OperationalError) and writable.is_busy(error):
             yield warning(
-                "writing",
                 f"Another program has kept the database locked for {PATIENCE} seconds or longer.",
                 "Run doctor again. If it stays so, look for a program that has the file open, such as "
                 "sqlite3 or a backup, and end it. Until then comments are refused. Nothing stored is lost.",
             )
-            return
-        yield advice_of("writing", error, book)
-    except DBAPIError as error:
-        yield advice_of("writing", error, book)
+        else:
+            yield advice_of(error, book)
     else:
-        yield ok("writing", "The database can be written.")
+        yield ok("The database can be written.")
 
 
 def check_damage(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -141,14 +133,14 @@ def check_damage(book: ExaminedBook) -> Iterator[DoctorFinding]:
         except OperationalError:
             if time.monotonic() <= until:
                 raise
-            yield ok("damage", f"No damage was found within {PATIENCE} seconds, in which not all was read.")
+            yield ok(f"No damage was found within {PATIENCE} seconds, in which not all was read.")
             return
         finally:
             raw.set_progress_handler(None, 0)
     if said == "ok":
-        yield ok("damage", "SQLite finds no damage in the file.")
+        yield ok("SQLite finds no damage in the file.")
     else:
-        yield problem("damage", f"{Fault.DAMAGED.value}: {said.splitlines()[-1]}.", FILE_DAMAGED)
+        yield problem(f"{Fault.DAMAGED.value}: {said.splitlines()[-1]}.", FILE_DAMAGED)
 
 
 def check_version(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -156,15 +148,15 @@ def check_version(book: ExaminedBook) -> Iterator[DoctorFinding]:
     age, head = schema_version.age(database.stored_version(book.engine)), schema_version.head()
     if age is Age.OLDER:
         command = installation.typed("upgrade")
-        yield problem("tables", f"{Fault.OLD_TABLES.value}.", "Upgrade the book; it makes a backup.", command)
+        yield problem(f"{Fault.OLD_TABLES.value}.", "Upgrade the book; it makes a backup.", command)
     elif age is Age.TOO_OLD:
         advice = "Upgrade the book with an earlier program first: the page on upgrades says how."
-        yield problem("tables", f"{Fault.TOO_OLD.value}.", advice)
+        yield problem(f"{Fault.TOO_OLD.value}.", advice)
     elif age is Age.NEWER:
         advice = "Update the program, or restore a backup from before."
-        yield problem("tables", f"{Fault.NEW_TABLES.value}.", advice)
+        yield problem(f"{Fault.NEW_TABLES.value}.", advice)
     else:
-        yield ok("tables", f"The tables have the version that the program needs, {head}.")
+        yield ok(f"The tables have the version that the program needs, {head}.")
 
 
 def check_journal(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -173,18 +165,17 @@ def check_journal(book: ExaminedBook) -> Iterator[DoctorFinding]:
         return
     kind, mode = host_checks.type_of(book.file.parent), engine_setup.journal_mode(book.engine)
     if not host_checks.is_network(kind):
-        yield ok("journal mode", f"The journal mode is {mode}, on the file system {kind or '(unknown)'}.")
+        yield ok(f"The journal mode is {mode}, on the file system {kind or '(unknown)'}.")
     elif mode == "wal":
         line = f"GUESTBOOK_DATABASE_URL={database_url.of_file(book.file)}?journal_mode=delete"
         yield problem(
-            "journal mode",
             f"The database lies on a network drive ({kind}), and its journal mode is wal. SQLite's WAL is "
             "not safe there.",
             JOURNAL_ADVICE,
             line,
         )
     else:
-        yield ok("journal mode", f"The journal mode is {mode}, which works on a network drive ({kind}).")
+        yield ok(f"The journal mode is {mode}, which works on a network drive ({kind}).")
 
 
 NOUNS = {"webhooks": "webhook", "sources": "source", "book_state": "setting"}
@@ -204,22 +195,22 @@ def check_stored_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
         which = " and ".join(counted(rows[table], noun) for table, noun in NOUNS.items() if rows[table])
         sentence = f"Secrets of {which} cannot be decrypted, so what needs them waits. {found.why}"
         if found.why == NO_PACKAGE:
-            yield problem("secrets", sentence, "Install it.", _install_command())
+            yield problem(sentence, "Install it.", _install_command())
         else:
             path = book.settings.data_dir / secret_key.OLD_KEYS_FILE
-            yield problem("secrets", sentence, OLD_KEY_ADVICE.format(path, SETTING_PREFIX))
+            yield problem(sentence, OLD_KEY_ADVICE.format(path, SETTING_PREFIX))
     if found.total and not has_package():
         if not found.unreadable:
             sentence = "Secrets are stored unencrypted, because the package cryptography is not installed."
-            yield warning("secrets", sentence, "Install it, then run encrypt-secrets.", _install_command())
+            yield warning(sentence, "Install it, then run encrypt-secrets.", _install_command())
     elif found.encrypted:
         again = f"{counted(found.encrypted, 'secret')} must be encrypted again with the present secret key."
         waits = " Until then deliveries or inbound events wait." if found.unbound else ""
         report = problem if waits else warning
-        yield report("secrets", again + waits, "Encrypt them.", installation.typed("encrypt-secrets"))
+        yield report(again + waits, "Encrypt them.", installation.typed("encrypt-secrets"))
     elif not found.unreadable:
         count = counted(found.total, "secret")
-        yield ok("secrets", f"{count} can be decrypted." if found.total else "There is no secret to encrypt.")
+        yield ok(f"{count} can be decrypted." if found.total else "There is no secret to encrypt.")
 
 
 def _install_command() -> str:

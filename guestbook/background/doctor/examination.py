@@ -1,12 +1,20 @@
 """All checks, one after the other: each fails on its own."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from guestbook.background.doctor import database_checks, examined_book, host_checks, network_checks
-from guestbook.background.doctor.examined_book import DoctorFinding, ExaminedBook, State, warning
+from guestbook.background.doctor import (
+    DoctorFinding,
+    ExaminedBook,
+    State,
+    database_checks,
+    host_checks,
+    network_checks,
+    opened_book,
+    warning,
+)
 from guestbook.settings import Settings, installation
 from guestbook.storage import database_errors
 from guestbook.storage.database_errors import Fault
@@ -56,7 +64,7 @@ def examine(settings: Settings) -> list[DoctorFinding]:
     Without the database those that need it are left out: each could only say so once more. Where the settings
     in the data folder cannot be read, what the others look at would not be the owner's book.
     """
-    with examined_book.opened_book(settings) as book:
+    with opened_book(settings) as book:
         folder = _findings(DATA_FOLDER, book)
         if installation.hides_settings(settings.data_dir):
             return folder + _findings(PROGRAMS, book)
@@ -86,16 +94,14 @@ def shape(findings: list[DoctorFinding]) -> dict[str, object]:
 
 def _findings(check: DoctorCheck, book: ExaminedBook) -> list[DoctorFinding]:
     try:
-        return list(check.run(book))
-    except SQLAlchemyError as error:
-        if database_errors.fault_of(error) is not Fault.BROKEN:
-            return [database_checks.advice_of(check.subject, error, book)]
-        return [_failed(check, error)]
-    except Exception as error:  # the other checks must still run
-        return [_failed(check, error)]
+        found = list(check.run(book))
+    except Exception as error:  # The other checks must still run.
+        is_known = isinstance(error, SQLAlchemyError) and database_errors.fault_of(error) is not Fault.BROKEN
+        found = [database_checks.advice_of(error, book) if is_known else _failed(error)]
+    return [replace(one, subject=one.subject or check.subject) for one in found]
 
 
-def _failed(check: DoctorCheck, error: Exception) -> DoctorFinding:
+def _failed(error: Exception) -> DoctorFinding:
     words = next(iter(str(error).splitlines()), "")
     sentence = f"This could not be looked at ({type(error).__name__}: {words})."
-    return warning(check.subject, sentence, "First solve the problems above, then run doctor again.")
+    return warning(sentence, "First solve the problems above, then run doctor again.")

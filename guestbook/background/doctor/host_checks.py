@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from guestbook.background.doctor.examined_book import DoctorFinding, ExaminedBook, ok, problem, warning
+from guestbook.background.doctor import DoctorFinding, ExaminedBook, ok, problem, warning
 from guestbook.lib import VERSION, clock, files, ids, own_process
 from guestbook.lib.own_process import MIB
 from guestbook.settings import installation, secret_key
@@ -39,9 +39,9 @@ def check_hosts_of_file(book: ExaminedBook) -> Iterator[DoctorFinding]:
         is_second = book_file.first(book.file, book.now) is not None
         advice = book_file.TWO_HOSTS_ADVICE + (book_file.GO_ON if is_second else "")
         command = installation.typed(book_file.TAKE_OVER) if is_second else None
-        yield problem("hosts", reason.strip(), advice, command)
+        yield problem(reason.strip(), advice, command)
     else:
-        yield ok("hosts", f"This host is {ids.host_name()}. {_activity(book.file)}")
+        yield ok(f"This host is {ids.host_name()}. {_activity(book.file)}")
 
 
 def check_hosts_of_server(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -50,7 +50,7 @@ def check_hosts_of_server(book: ExaminedBook) -> Iterator[DoctorFinding]:
         lately = select(Pass.host).where(Pass.started_at > book.now - book_file.ACTIVE_FOR).distinct()
         with book.engine.connect() as connection:
             names = sorted(connection.scalars(lately))
-        yield ok("hosts", f"Lately passes ran on {', '.join(names) or 'no host'}.")
+        yield ok(f"Lately passes ran on {', '.join(names) or 'no host'}.")
 
 
 def check_limits(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -65,13 +65,12 @@ def check_limits(book: ExaminedBook) -> Iterator[DoctorFinding]:
     limits += [*_processes(), *_memory()]
     for sentence in limits:
         yield warning(
-            "limits",
             sentence,
             "Give cron's command a smaller --concurrency, such as 4, or ask your host for a higher limit. "
             "Nothing is lost: what does not fit is sent later.",
         )
     if not limits:
-        yield ok("limits", f"Files, memory and processes suffice for a pass with {PASS_THREADS} threads.")
+        yield ok(f"Files, memory and processes suffice for a pass with {PASS_THREADS} threads.")
 
 
 def _activity(file: Path) -> str:
@@ -132,7 +131,7 @@ def check_programs(_book: ExaminedBook) -> Iterator[DoctorFinding]:
         "SQLite": sqlite3.sqlite_version,
         **{name: _version(package) for name, package in LIBRARIES.items()},
     }
-    yield ok("versions", f"{', '.join(f'{name} {number}' for name, number in versions.items())}.")
+    yield ok(f"{', '.join(f'{name} {number}' for name, number in versions.items())}.")
 
 
 def _version(package: str) -> str:
@@ -155,7 +154,7 @@ def check_clock(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Compare the clocks, and look for rows in the future."""
     with book.engine.connect() as connection:
         findings = [*_of_server(connection), *_of_rows(connection)]
-    yield from findings or [ok("clock", f"It is {clock.now():%Y-%m-%d %H:%M} UTC on this host.")]
+    yield from findings or [ok(f"It is {clock.now():%Y-%m-%d %H:%M} UTC on this host.")]
 
 
 def _of_server(connection: Connection) -> Iterator[DoctorFinding]:
@@ -164,9 +163,9 @@ def _of_server(connection: Connection) -> Iterator[DoctorFinding]:
         apart = abs(datetime.fromtimestamp(float(server_time or 0), UTC) - clock.now())
         sentence = f"The clocks of this host and the database server differ by {apart.total_seconds():.0f} s."
         if apart > BAD:
-            yield problem("clock", sentence, SET_CLOCK)
+            yield problem(sentence, SET_CLOCK)
         elif apart > NOTICED:
-            yield warning("clock", sentence, SET_CLOCK)
+            yield warning(sentence, SET_CLOCK)
 
 
 def _of_rows(connection: Connection) -> Iterator[DoctorFinding]:
@@ -174,7 +173,6 @@ def _of_rows(connection: Connection) -> Iterator[DoctorFinding]:
         newest = connection.scalar(query.limit(1))
         if newest and newest > clock.now() + BAD:
             yield warning(
-                "clock",
                 f"The newest {name} is from {clock.to_text(newest)}, which is in the future.",
                 "This host's clock is behind, or it was ahead. Set it by NTP. Passes repair due times.",
             )
@@ -228,13 +226,12 @@ def check_folder(book: ExaminedBook) -> Iterator[DoctorFinding]:
     folder = book.settings.data_dir
     if not os.access(folder, os.F_OK) or not folder.is_dir():
         command = installation.typed("init-db")
-        yield problem("data folder", f"{folder} is no folder that this user can see.", FOLDER_ADVICE, command)
+        yield problem(f"{folder} is no folder that this user can see.", FOLDER_ADVICE, command)
     elif not os.access(folder, os.R_OK | os.X_OK):
         opening = files.opening(folder)
-        yield problem("data folder", f"This user may not read {folder}.", OF_ANOTHER, opening)
+        yield problem(f"This user may not read {folder}.", OF_ANOTHER, opening)
     elif files.is_read_only(folder):
         yield problem(
-            "data folder",
             f"The disk of {folder} is mounted read-only, so nothing can be stored.",
             "Look for a fault of the disk, or ask your host. Nothing stored is lost.",
         )
@@ -252,12 +249,12 @@ def _check_modes(folder: Path) -> Iterator[DoctorFinding]:
         reasons.append(f"{folder} is refused as a data folder: {reason}")
     for reason in reasons:
         sentence, _, helps = reason.partition(". This helps: ")
-        yield problem("data folder", f"{sentence}.", "Run this command.", helps)
+        yield problem(f"{sentence}.", "Run this command.", helps)
     if not os.access(folder, os.W_OK):
         opening = files.opening(folder)
-        yield problem("data folder", f"This user may not write in {folder}.", OF_ANOTHER, opening)
+        yield problem(f"This user may not write in {folder}.", OF_ANOTHER, opening)
     elif not reasons:
-        yield ok("data folder", f"{folder} can be written.")
+        yield ok(f"{folder} can be written.")
 
 
 def check_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -265,24 +262,22 @@ def check_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
     file = book.settings.data_dir / secret_key.KEY_FILE
     if not book.settings.secret_key:
         if not file.exists():  # else the finding on the data folder says who may read it
-            yield problem("secret key", f"There is no secret key: {file} is missing.", KEY_ADVICE)
+            yield problem(f"There is no secret key: {file} is missing.", KEY_ADVICE)
         return
     open_files = [path for path in _secret_files(book.settings.data_dir) if _is_open_to_others(path)]
     for path in open_files:
         yield warning(
-            "secret key",
             f"Other users of this machine can read {path}, which holds secrets.",
             "Close the file to them.",
             f"chmod 600 {shlex.quote(str(path))}",
         )
     if len(book.settings.secret_key) < GOOD_KEY_LENGTH:
         yield warning(
-            "secret key",
             f"The secret key has only {len(book.settings.secret_key)} characters.",
             f"Use a longer one in {SETTING_PREFIX}SECRET_KEY. Without the setting the program makes one.",
         )
     elif not open_files:
-        yield ok("secret key", "The secret key is long, and only its owner can read it.")
+        yield ok("The secret key is long, and only its owner can read it.")
 
 
 def check_disk(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -296,15 +291,15 @@ def check_disk(book: ExaminedBook) -> Iterator[DoctorFinding]:
         usage = shutil.disk_usage(folder)
         sentence = f"{_size(usage.free)} of {_size(usage.total)} are free on the disk of the {name}."
         if usage.free < FULL:
-            yield problem("disk space", sentence, FULL_ADVICE)
+            yield problem(sentence, FULL_ADVICE)
         elif usage.free < SCARCE:
-            yield warning("disk space", sentence, FULL_ADVICE.partition(":")[0] + " soon.")
+            yield warning(sentence, FULL_ADVICE.partition(":")[0] + " soon.")
         else:
-            yield ok("disk space", sentence)
+            yield ok(sentence)
     if book.file and os.access(book.file, os.F_OK):
         beside = [book.file.with_name(f"{book.file.name}{end}") for end in ("", "-wal", "-journal")]
         size = sum(path.stat().st_size for path in beside if path.exists())
-        yield ok("size", f"The database takes {_size(size)}.")
+        yield ok(f"The database takes {_size(size)}.", subject="size")
 
 
 def _is_open_to_others(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """The checks of the network: the base URL, proxies, cron, and what each webhook needs."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from guestbook.auth import login
-from guestbook.background.doctor.examined_book import DoctorFinding, ExaminedBook, State, ok, problem, warning
+from guestbook.background.doctor import DoctorFinding, ExaminedBook, State, ok, problem, warning
 from guestbook.lib import clock, ed25519
 from guestbook.lib.text import counted
 from guestbook.lib.validate import PULL_URL, is_mailto
@@ -19,6 +19,7 @@ from guestbook.settings import installation
 from guestbook.storage import observations
 from guestbook.storage.models import Delivery, InboundEvent, Webhook
 from guestbook.storage.models.delivery import REFUSED_WITH
+from guestbook.storage.observations import Observation
 from guestbook.transport.failure import FAILURE_SENTENCES, UNREACHABLE
 
 REQUESTS_OF = timedelta(days=1)
@@ -28,43 +29,37 @@ RESTART = "Put this line in .env in the data folder, and restart the web server.
 
 def check_base_url(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether visitors reach the book where links lead."""
-    base, seen = book.settings.base_url, observations.read_observations(book.settings.data_dir, REQUESTS_OF)
+    base, seen = book.settings.base_url, _seen(book)
     other = seen.get(observations.OTHER_HOST)
     if other and observations.SAME_HOST not in seen:
         path = urlsplit(base).path
         yield warning(
-            "base URL",
             f"GUESTBOOK_BASE_URL is {base}, and lately all requests came for {other.text}. Links in webhooks "
             "and feeds lead to the first.",
             f"Do this if visitors use the second one. {RESTART}",
             f"GUESTBOOK_BASE_URL={other.text}{path}",
         )
     elif observations.SAME_HOST in seen:
-        yield ok("base URL", f"Requests come for {base}, as the settings say.")
+        yield ok(f"Requests come for {base}, as the settings say.")
     else:
-        yield ok("base URL", f"It is {base}. No request has come in the last day.")
+        yield ok(f"It is {base}. No request has come in the last day.")
 
 
 def check_https(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether the owner's password and comments travel in the open."""
-    base, seen = (
-        urlsplit(book.settings.base_url),
-        observations.read_observations(book.settings.data_dir, REQUESTS_OF),
-    )
+    base, seen = urlsplit(book.settings.base_url), _seen(book)
     if base.scheme == "https":
-        yield ok("HTTPS", "The base URL begins with https, so browsers send the login's cookie encrypted.")
+        yield ok("The base URL begins with https, so browsers send the login's cookie encrypted.")
     elif base.hostname in LOOPBACK:
-        yield ok("HTTPS", "The book is for this machine alone, where it needs no HTTPS.")
+        yield ok("The book is for this machine alone, where it needs no HTTPS.")
     elif observations.HTTPS in seen:
         yield warning(
-            "HTTPS",
             f"Requests come over HTTPS, and GUESTBOOK_BASE_URL is {book.settings.base_url}.",
             RESTART,
             f"GUESTBOOK_BASE_URL=https{book.settings.base_url.removeprefix('http')}",
         )
     else:
         yield warning(
-            "HTTPS",
             "The book is served without HTTPS, so others on the way can read your password.",
             "Get a certificate for the web server; many hosts give one for free. Then let GUESTBOOK_BASE_URL "
             "begin with https.",
@@ -73,15 +68,11 @@ def check_https(book: ExaminedBook) -> Iterator[DoctorFinding]:
 
 def check_proxies(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether the number of trusted proxies fits what requests carry."""
-    count, seen = (
-        book.settings.trusted_proxies,
-        observations.read_observations(book.settings.data_dir, REQUESTS_OF),
-    )
+    count, seen = book.settings.trusted_proxies, _seen(book)
     forwarded, direct = observations.BY_PROXY in seen, observations.NO_PROXY in seen
     # A visitor can send more addresses than the proxies add, but never fewer.
-    numbers = [
-        int(name.removeprefix(observations.ADDRESSES)) for name in seen if observations.ADDRESSES in name
-    ]
+    addresses = observations.ADDRESSES
+    numbers = [int(name.removeprefix(addresses)) for name in seen if addresses in name]
     fewest = min(numbers, default=count or 1) if forwarded else 0
     setting, advice = f"GUESTBOOK_TRUSTED_PROXIES is {count}", "if so many proxies stand before the book."
     if count == 0 and forwarded and not direct:
@@ -99,10 +90,14 @@ def check_proxies(book: ExaminedBook) -> Iterator[DoctorFinding]:
             "address, and all others share one."
         )
     else:
-        yield ok("proxies", f"{setting}, and no request contradicts it.")
+        yield ok(f"{setting}, and no request contradicts it.")
         return
     line = f"GUESTBOOK_TRUSTED_PROXIES={fewest}"
-    yield warning("proxies", sentence, f"Do this {advice} {RESTART}", line)
+    yield warning(sentence, f"Do this {advice} {RESTART}", line)
+
+
+def _seen(book: ExaminedBook) -> Mapping[str, Observation]:
+    return observations.read_observations(book.settings.data_dir, REQUESTS_OF)
 
 
 CRON_ADVICE = "{} Settings that cron needs belong in .env in the data folder."
@@ -112,10 +107,10 @@ def check_password(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether the owner has a password."""
     with Session(book.engine) as session:
         if login.has_password(session):
-            yield ok("password", "The password for the admin pages is set.")
+            yield ok("The password for the admin pages is set.")
         else:
             command = installation.typed("admin set-password")
-            yield warning("password", "Nobody can log in: no password is set.", "Set one.", command)
+            yield warning("Nobody can log in: no password is set.", "Set one.", command)
 
 
 def check_cron(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -126,13 +121,13 @@ def check_cron(book: ExaminedBook) -> Iterator[DoctorFinding]:
         came_in = select(InboundEvent.id).where(InboundEvent.due_at <= book.now).limit(1)
         waits = cron_status.oldest_due(session, book.now) is not None or session.scalar(came_in) is not None
     if status.advice is None:
-        yield ok("cron", status.sentence)
+        yield ok(status.sentence)
         return
     is_grave = waits or (has_work and status.word == "never")
     state = State.PROBLEM if is_grave else State.WARNING
     advice = CRON_ADVICE.format(status.advice) if status.has_line else status.advice
     line = installation.crontab_line(book.settings.data_dir) if status.has_line else None
-    yield DoctorFinding("cron", state, status.sentence, advice, line)
+    yield DoctorFinding("", state, status.sentence, advice, line)
 
 
 def check_backlog(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -144,22 +139,20 @@ def check_backlog(book: ExaminedBook) -> Iterator[DoctorFinding]:
         waiting = statistics.count_some(session, new & ~pulled, Delivery)
         to_fetch = statistics.count_some(session, new & pulled, Delivery)
         came_in = statistics.count_some(session, InboundEvent.status == "new", InboundEvent)
-    waits = []
-    if waiting:
-        waits.append(statistics.waiting_words(waiting, "delivery", "deliveries", "to be sent"))
-    if to_fetch:
-        waits.append(statistics.waiting_words(to_fetch, "delivery", "deliveries", "to be fetched"))
-    if came_in:
-        waits.append(statistics.waiting_words(came_in, "inbound event", "inbound events", "to be processed"))
-    words = ", and ".join(waits)
+    kinds = (
+        (waiting, "delivery", "deliveries", "to be sent"),
+        (to_fetch, "delivery", "deliveries", "to be fetched"),
+        (came_in, "inbound event", "inbound events", "to be processed"),
+    )
+    words = ", and ".join(statistics.waiting_words(*kind) for kind in kinds if kind[0])
     sentence = f"{words[:1].upper()}{words[1:]}."
-    if not waits:
-        yield ok("backlog", "Nothing waits.")
+    if not words:
+        yield ok("Nothing waits.")
     elif oldest is None or book.now - oldest < cron_status.CRON_OVERDUE_AFTER:
-        yield ok("backlog", sentence)
+        yield ok(sentence)
     else:
         advice = "See the findings on cron and webhooks. If cron runs, it needs more time or threads."
-        yield warning("backlog", f"{sentence} The oldest was due {clock.ago(oldest)}.", advice)
+        yield warning(f"{sentence} The oldest was due {clock.ago(oldest)}.", advice)
 
 
 MOST_SHOWN = 20  # webhooks
@@ -213,10 +206,10 @@ def check_webhooks(book: ExaminedBook) -> Iterator[DoctorFinding]:
         findings = [_finding(session, one, book.now) for one in bad[:MOST_SHOWN]]
     yield from findings
     if len(bad) > MOST_SHOWN:
-        yield warning("webhooks", f"{len(bad) - MOST_SHOWN} more webhooks fail.", "See the list of webhooks.")
+        yield warning(f"{len(bad) - MOST_SHOWN} more webhooks fail.", "See the list of webhooks.")
     if not bad:
         count = len(status)
-        yield ok("webhooks", f"No webhook fails; there are {count}." if count else "There is no webhook.")
+        yield ok(f"No webhook fails; there are {count}." if count else "There is no webhook.")
 
 
 def check_keys(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -229,9 +222,9 @@ def check_keys(book: ExaminedBook) -> Iterator[DoctorFinding]:
         ed25519.public_bytes(bytes(ed25519.KEY_LENGTH))
     except ed25519.PackageMissing as missing:
         command = installation.install_command(ed25519.KEY_EXTRA)
-        yield problem("keys", f"{missing} Nothing is sent to: {', '.join(names)}.", "Install it.", command)
+        yield problem(f"{missing} Nothing is sent to: {', '.join(names)}.", "Install it.", command)
     else:
-        yield ok("keys", f"{counted(len(names), 'webhook')} can sign with a key.")
+        yield ok(f"{counted(len(names), 'webhook')} can sign with a key.")
 
 
 def check_outbound_proxy(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -239,10 +232,9 @@ def check_outbound_proxy(book: ExaminedBook) -> Iterator[DoctorFinding]:
     used = book.settings.outbound_proxy
     named = next((os.environ[name] for name in PROXY_VARIABLES if os.environ.get(name)), None)
     if used:
-        yield ok("outbound proxy", f"Webhooks go through {_without_login(used)}.")
+        yield ok(f"Webhooks go through {_without_login(used)}.")
     elif named:
         yield warning(
-            "outbound proxy",
             f"This host has a proxy, {_without_login(named)}, and webhooks do not use it.",
             "If webhooks cannot be reached without it, put this line in .env in the data folder.",
             f"GUESTBOOK_OUTBOUND_PROXY={_without_login(named)}",
@@ -255,12 +247,13 @@ def _is_fine(one: WebhookStatus) -> bool:
 
 
 def _finding(session: Session, one: WebhookStatus, now: datetime) -> DoctorFinding:
+    subject = f"webhook {one.webhook.name}"
     if one.word == "paused" and one.webhook.was_paused_as_unreadable and not one.webhook.is_unreadable(now):
         command = installation.typed(f"webhooks enable {one.webhook.id}")
-        return warning(f"webhook {one.webhook.name}", one.sentence, READABLE_ADVICE, command)
+        return warning(one.sentence, READABLE_ADVICE, command, subject=subject)
     error = _last_error(session, one.webhook)
     said = f"{one.sentence} Last failure: {error}" if error else one.sentence
-    return warning(f"webhook {one.webhook.name}", said, _advice(one, error or "", now))
+    return warning(said, _advice(one, error or "", now), subject=subject)
 
 
 def _advice(one: WebhookStatus, error: str, now: datetime) -> str:

@@ -6,8 +6,7 @@ from datetime import datetime
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from guestbook.background.doctor import examination
-from guestbook.background.doctor.examined_book import State
+from guestbook.background.doctor import State, examination
 from guestbook.comments.spam import comment_facts
 from guestbook.lib import clock
 from guestbook.lib.text import counted

@@ -8,8 +8,7 @@ from werkzeug.exceptions import Conflict, TooManyRequests
 
 from guestbook.auth import api_tokens, login
 from guestbook.auth.login import TooManyTries
-from guestbook.background.doctor import examination
-from guestbook.background.doctor.examined_book import State
+from guestbook.background.doctor import State, examination
 from guestbook.comments.spam import comment_facts, learned_words, spam_report
 from guestbook.comments.submission import REFUSAL_REASONS
 from guestbook.lib import clock, fields

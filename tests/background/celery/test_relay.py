@@ -1,6 +1,5 @@
 """The command: silent when all is well, careful with the database, and it takes back what it gave away."""
 
-import math
 import os
 import time
 from datetime import timedelta
@@ -8,11 +7,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 
 from guestbook.background.celery import relay
-from guestbook.background.celery.messages import DELIVER, IDS_PER_MESSAGE, BrokerAway, Publisher
-from guestbook.background.celery.relay import TableRelay
 from guestbook.lib import clock
 from guestbook.storage.models import DELIVERIES as DELIVERY_ROWS
 from tests.background.celery.works import DELIVERIES, INBOX, Works
@@ -23,7 +19,6 @@ from tests.support.processes import wait_for
 from tests.support.receiver import HANG, Receiver
 
 pytestmark = pytest.mark.needs("rabbitmq")
-LOST = OperationalError("SELECT", None, ConnectionResetError())
 ONCE = pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the database makes no difference
 
 
@@ -97,25 +92,6 @@ def test_a_relay_does_not_wait_for_what_follows_a_delivery_of_others(
     assert works.relay().printed == ""
     [done] = works.book.passes()
     assert (done.finished_at - done.started_at).total_seconds() < relay.FOLLOW_WAIT
-
-
-@ONCE
-def test_the_lease_of_what_waits_for_long_is_extended_while_the_relay_runs(
-    works: Works, receiver: Receiver
-) -> None:
-    lease = timedelta(seconds=8)
-    works.book.webhook(receiver.url())
-    works.book.publish(3)
-    table = TableRelay(
-        works.book.engine, DELIVERY_ROWS, relay._open_webhooks, DELIVER, lease, IDS_PER_MESSAGE
-    )
-    with Publisher(works.vhost.url) as publisher:
-        assert table.work(publisher) == 3
-        assert max(row.due_at for row in works.book.deliveries()) < clock.now() + lease
-        wait_for(lambda: time.monotonic() > table.extend_at, 10)
-        assert table.work(publisher) == 0
-    assert table.extend_at == math.inf
-    assert min(row.due_at for row in works.book.deliveries()) > clock.now() + timedelta(minutes=9)
 
 
 @ONCE
@@ -199,20 +175,3 @@ def test_without_celery_or_with_a_strange_url_a_relay_says_so_in_one_line(
         assert named in said
         assert "hunter2" not in said
         assert len(said.splitlines()) == 1
-
-
-@ONCE
-@pytest.mark.parametrize(("fault", "ends"), [(BrokerAway("it does not answer"), 2), (LOST, 0)])
-def test_at_the_end_leases_are_extended_unless_the_database_is_away(
-    works: Works, monkeypatch: pytest.MonkeyPatch, fault: Exception, ends: int
-) -> None:
-    extended = []
-
-    def fail(*_: object) -> None:
-        raise fault
-
-    monkeypatch.setattr(TableRelay, "work", fail)
-    monkeypatch.setattr(TableRelay, "extend", lambda *_, at_end: extended.append(at_end))
-    with pytest.raises(type(fault)):
-        relay.run(works.book.engine, works.book.settings, max_seconds=10, stay=False)
-    assert extended == [True] * ends

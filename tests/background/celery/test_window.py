@@ -25,21 +25,13 @@ def test_it_doubles_each_time_that_all_is_done_up_to_a_limit() -> None:
     assert sizes == [8, 16, 32, 64, 128, 256, LARGEST_SIZE, LARGEST_SIZE]
 
 
-def test_it_halves_once_for_all_that_comes_back_and_then_grows_slowly(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = 100.0
-    monkeypatch.setattr(relay.time, "monotonic", lambda: now)
+def test_it_halves_when_rows_come_back() -> None:
     one = Window(size=64)
     rows = sorted(publish_all(one))
     one.keep(set(rows[10:]), set(rows[:10]))
-    one.keep(set(rows[20:]), set(rows[10:20]))
     assert (one.size, one.room(0)) == (32, 0)
-    one.keep(set())  # the other 44 are done
-    assert one.size == 32 + 44 / 8
-    now += relay.HALVE_INTERVAL
-    one.keep(set(), publish_all(one))
-    assert one.size == (32 + 44 / 8) / 2
+    one.keep(set())  # the other 54 are done
+    assert one.size == 32 + 54
 
 
 def test_it_keeps_a_few_rows_when_all_comes_back() -> None:

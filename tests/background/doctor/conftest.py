@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.background.doctor import examination
-from guestbook.background.doctor.examined_book import DoctorFinding, State
+from guestbook.background.doctor import DoctorFinding, State, examination
 from tests.support import factories
 
 Look = Callable[..., dict[str, DoctorFinding]]

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from guestbook.background.doctor import host_checks, network_checks
-from guestbook.background.doctor.examined_book import State
+from guestbook.background.doctor import State, host_checks, network_checks
 from guestbook.lib import clock, ed25519, ids, own_process
 from guestbook.queue import erasure
 from guestbook.storage import book_file, observations

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from guestbook.background.doctor import examination
-from guestbook.background.doctor.examined_book import State
+from guestbook.background.doctor import State, examination
 from guestbook.storage import database
 from guestbook.storage.database import db, writing
 from guestbook.storage.database_errors import Fault

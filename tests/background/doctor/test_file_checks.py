@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from guestbook import settings
-from guestbook.background.doctor.examined_book import State
+from guestbook.background.doctor import State
 from tests.background.doctor.conftest import found
 from tests.settings.test_settings import given_to_nobody
 
