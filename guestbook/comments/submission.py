@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select, update
@@ -111,9 +112,10 @@ def submit(draft: Draft, visitor: Visitor, form_key: str | None = None, then: Al
 
     `then` runs in the same transaction. Raises TooManyComments.
     """
-    select = plain_sql.through(db.session())
-    sent = visitor.sent(draft, comment_facts.is_known_visitor(select, visitor.earlier_id))
-    facts = comment_facts.gather(select, sent, visitor.book, visitor.settings.secret_key)
+    with database.read(db.engine) as connection:
+        select = partial(plain_sql.run, connection)
+        sent = visitor.sent(draft, comment_facts.is_known_visitor(select, visitor.earlier_id))
+        facts = comment_facts.gather(select, sent, visitor.book, visitor.settings.secret_key)
     try:
         return _store(facts, visitor, form_key, then)
     except IntegrityError:

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from guestbook.queue import claims
+from guestbook.storage import plain_sql
 from guestbook.storage.models import BY_COMMENT, DELIVERIES, IS_BEHIND, Comment, Delivery
 from guestbook.storage.models.comment import KNOWN_STATUSES
 
@@ -35,7 +36,8 @@ def next_sequence(connection: Connection, comment_id: str) -> int:
 
 def set_sequence(connection: Connection, comment_id: str, sequence: int) -> None:
     """Store how many events a comment has had that is new in this transaction: nobody else can count them."""
-    connection.execute(update(Comment).where(Comment.id == comment_id).values(last_sequence=sequence))
+    sql = "UPDATE comments SET last_sequence = :sequence WHERE id = :comment_id"
+    plain_sql.run(connection, sql, sequence=sequence, comment_id=comment_id)
 
 
 def next_due(connection: Connection, comment_id: str) -> dict[str, datetime]:
