@@ -78,7 +78,7 @@ def _or_later(work: Callable[[], object]) -> None:
         log.error("%s. A message goes back to its queue.", error)
     except (Refused, SecondHost) as error:
         log.error("A message goes back to its queue. %s", error)
-    except SQLAlchemyError as error:  # also that all connections are busy, which no driver says
+    except SQLAlchemyError as error:  # No driver says that all connections are busy.
         if not database.is_away(error):
             raise
         log.error("%s A message goes back to its queue.", _away(error))
@@ -126,7 +126,7 @@ def _check_book(**_: Any) -> None:
     """
     try:
         _host.keep()
-        with engine_setup.opened(_settings) as engine:  # closed again before processes fork
+        with engine_setup.opened(_settings) as engine:  # It is closed before processes fork.
             database.require_version(engine)
     except Refused as error:
         raise SystemExit(f"Error: {error}") from None

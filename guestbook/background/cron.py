@@ -1,7 +1,7 @@
 """A pass: one run of the cron command. First what came in, then what goes out, then housekeeping.
 
-The file begins with a pass's row in the database and its start and end. Then comes `run`, and last the ping
-to a monitor.
+The file begins with a pass's row in the database and its start and end. Then come `run`, which cron starts,
+and `run_short`, which a web request starts where there is no cron. Last is the ping to a monitor.
 """
 
 import logging
@@ -14,14 +14,16 @@ from datetime import datetime, timedelta
 from threading import Thread
 from urllib.parse import urlsplit
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, func, insert, select, update
 
 from guestbook.background import housekeeping as chores
 from guestbook.inbound.inbox import Counts, Inbox
 from guestbook.lib import VERSION, clock, ids, own_process, pass_lock
 from guestbook.lib.own_process import StopFlag
+from guestbook.outbound import lanes
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.dispatcher import Dispatcher
+from guestbook.outbound.throttle import TimeLimit
 from guestbook.queries import statistics
 from guestbook.queue import clock_repair
 from guestbook.settings import Settings
@@ -32,7 +34,7 @@ from guestbook.storage.models import Pass
 from guestbook.transport import Transport, TransportError, check_destination
 
 ROOM = 1_000_000  # bytes: a thousand attempts with the usual answers, or sixty with the longest ones
-STEADY_TIME = timedelta(days=2)  # that passes must have come without such a gap, until we believe the clock
+STEADY_TIME = timedelta(days=2)  # We believe the clock when passes have come so long without such a gap.
 
 
 def require_room(engine: Engine) -> None:
@@ -97,7 +99,7 @@ class RunningPass:
 
     until: float  # of the monotonic clock
     stop: StopFlag
-    host: HostNote  # keep it while the pass lasts
+    host: HostNote  # It is to be kept while the pass lasts.
     tally: Tally = field(default_factory=Tally)
 
 
@@ -129,12 +131,15 @@ def opened_pass(
         running = RunningPass(until, stop, host)
         yield running
         if housekeeping and not stop.is_set() and may_prune(engine, previous):
-            _tidy_up(engine, settings, _prune_end(until, in_request))
-        source_budget.recount(engine)  # verified and deleted events have left room
+            prune_until = _prune_end(until, in_request)
+            # Retention deletes the rows that these figures count.
+            statistics.record_days(engine, settings.keep_processed_days, clock.now())
+            chores.prune(engine, settings, until=prune_until)
         _finish_pass(engine, settings, pass_id, running.tally)
 
 
 def _finish_pass(engine: Engine, settings: Settings, pass_id: str, tally: Tally) -> None:
+    source_budget.recount(engine)  # Verified and deleted events have left room.
     finish_record(engine, pass_id, tally)
     if tally.host_limit:
         observations.note_observations(settings.data_dir, {observations.HOST_LIMIT: tally.host_limit})
@@ -150,12 +155,6 @@ def _prepared_process(in_request: bool) -> Iterator[StopFlag]:
     caught = own_process.flag_set_by((signal.SIGTERM, signal.SIGINT), second_ends=True)
     with caught as stop, own_process.one_core():
         yield stop
-
-
-def _tidy_up(engine: Engine, settings: Settings, until: float) -> None:
-    # Before retention deletes the rows that it counts.
-    statistics.record_days(engine, settings.keep_processed_days, clock.now())
-    chores.prune(engine, settings, until=until)
 
 
 def _prune_end(until: float, in_request: bool) -> float:
@@ -178,10 +177,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class PassReport:
-    """What a pass has done."""
+    """What a pass has done. The last three are of a short pass."""
 
     outbox: Tally
     inbox: Counts
+    seconds: float = 0.0
+    cut: frozenset[str] = frozenset()  # ids of webhooks whose receivers did not answer in this time
+    has_more: bool = False  # Something is still due.
 
 
 def run(
@@ -220,7 +222,7 @@ def _send(
             after_tick(dispatcher.tally)
 
     dispatcher.run(until=running.until, stay=stay, stop=running.stop, after_tick=tick, beside=inbox)
-    if inbox and dispatcher.tally.local_error:  # a fault that stops sending does not concern the inbox
+    if inbox and dispatcher.tally.local_error:  # Such a fault does not concern the inbox.
         inbox.drain(until=running.until, stop=running.stop)
 
 
@@ -234,6 +236,62 @@ def _log_figures(options: Options, report: PassReport) -> None:
         figures = {"processed": outbox.processed, "retried": outbox.retried, "given_up": outbox.failed}
         words = "Processed %(processed)d, to be retried %(retried)d, given up %(given_up)d."
         log.info(words, figures, extra=figures)
+
+
+REST_AFTER_PASS = timedelta(minutes=1)  # after a pass, until the next one at the end of a request
+HOUSEKEEPING_EVERY = timedelta(hours=1)
+
+
+def run_short(
+    settings: Settings, seconds: float, *, slow: frozenset[str] = frozenset(), skips_slow: bool = False
+) -> PassReport | None:
+    """Do what is due within so many seconds, in a web request; None when another pass holds the lock.
+
+    It starts no thread, and does and records the same as a pass of cron. `slow` are the webhooks that come
+    last, or not at all. The database may wait half a second longer. Raises the database's errors.
+    """
+    began = time.monotonic()
+    with (
+        engine_setup.waiting(engine_setup.FOR_SHORT_PASSES),
+        engine_setup.opened(settings) as engine,
+        opened_pass(engine, settings, seconds, housekeeping=True, in_request=True) as running,
+    ):
+        if running is None:
+            return None
+        # Not from the beginning: on a slow host the rest may take half a second, and nothing would be sent.
+        limit = TimeLimit(time.monotonic() + seconds, slow, skips_slow)
+        inbox = Inbox(engine, settings, threads=False, limit=limit)
+        dispatcher = Dispatcher(engine, settings, concurrency=1, limit=limit)
+        running.tally = dispatcher.tally
+        dispatcher.run(until=running.until, stay=False, stop=running.stop, beside=inbox)
+        inbox.close()
+        has_more = _is_due(engine, settings, limit.skipped, clock.now())
+    report = PassReport(
+        dispatcher.tally, inbox.counts, time.monotonic() - began, frozenset(limit.cut), has_more
+    )
+    chores.log_warnings(report.outbox)
+    return report
+
+
+def wait_for_work(settings: Settings, *, skipped: frozenset[str] = frozenset()) -> timedelta | None:
+    """Return how long to wait before a pass: nothing when something is due, None when nothing is.
+
+    It only reads, and takes some milliseconds.
+    """
+    with engine_setup.waiting(engine_setup.FOR_SHORT_PASSES), engine_setup.opened(settings) as engine:
+        now = clock.now()
+        with database.read(engine) as connection:
+            last = connection.scalar(select(func.max(Pass.started_at)).where(Pass.started_at <= now))
+        if last and now - last < REST_AFTER_PASS:
+            return last + REST_AFTER_PASS - now
+        is_late = last is not None and now - last >= HOUSEKEEPING_EVERY
+        return timedelta(0) if is_late or _is_due(engine, settings, skipped, now) else None
+
+
+def _is_due(engine: Engine, settings: Settings, skipped: frozenset[str], now: datetime) -> bool:
+    with database.read(engine) as connection:
+        due = {row.id for row in lanes.open_with_due(connection, now)}
+    return bool(due - skipped) or Inbox(engine, settings).anything_due(now) or chores.are_due(engine)
 
 
 PING_TIMEOUT = 10.0  # seconds
@@ -257,14 +315,14 @@ class CronPing:
     def start(self) -> None:
         """Say that the pass starts, and do not wait for the answer."""
         first = Thread(target=self._post, args=("/start", ""), name="ping", daemon=True)
-        with suppress(RuntimeError, MemoryError):  # this host allows no thread; the end needs none
+        with suppress(RuntimeError, MemoryError):  # This host allows no thread; the end needs none.
             first.start()
             self._first = first
 
     def end(self, failure: str | None) -> None:
         """Say that the pass has ended, or why it failed."""
         if self._first:
-            self._first.join(PING_TIMEOUT)  # else the monitor might get the end first
+            self._first.join(PING_TIMEOUT)  # Else the monitor might get the end first.
         self._post("/fail" if failure else "", (failure or "")[:PING_BODY_LIMIT])
         self._transport.close()
 

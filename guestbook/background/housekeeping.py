@@ -77,7 +77,7 @@ def log_warnings(tally: Tally) -> None:
         )
     if tally.local_error:
         log.warning("the pass ended early, and what is due waits. %s", tally.local_error)
-    elif tally.host_limit:  # after an early end it is the bare name of a limit, and the line above has it
+    elif tally.host_limit:  # After an early end the line above has it.
         log.warning("%s", tally.host_limit)
     for line in tally.disabled:
         log.warning("%s.", line)

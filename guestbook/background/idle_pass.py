@@ -67,11 +67,11 @@ def run(settings: Settings) -> bool:
             if not _is_current(connection) or not _is_idle(connection, settings, now):
                 return False
             with pass_lock.taken(settings.data_dir / pass_lock.PASS) as held:
-                if held:  # else another pass is running, and does the work
+                if held:  # Else another pass is running, and does the work.
                     _record(connection, now)
             book_file.check(info)
             return True
-    except (sqlite3.Error, MemoryError):  # the whole pass says what is wrong
+    except (sqlite3.Error, MemoryError):  # The whole pass says what is wrong.
         return False
 
 

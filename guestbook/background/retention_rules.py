@@ -9,20 +9,21 @@ from guestbook.settings import Settings
 
 KEEP_PASSES = timedelta(days=30)
 KEEP_BIN_REQUESTS = timedelta(days=7)
-KEEP_UNPROVEN = timedelta(days=7)  # inbound events that were refused: only proven ones stay longer
-
+KEEP_UNPROVEN = timedelta(days=7)  # of inbound events that were refused
 KEEP_REFUSALS = timedelta(days=90)
 KEEP_AUDIT = timedelta(days=365)
 KEEP_SEEN_SIGNATURES = timedelta(days=30)
 KEEP_IDEMPOTENCY_KEYS = timedelta(hours=24)
 KEEP_RECEIVER_LINKS = timedelta(days=30)  # after their end
 
-RULES = (  # a table, and which of its rows go
+# A table, and which of its rows go. What was redelivered begins again. The words of spam stay in no payload: a
+# comment that was told of goes when its deliveries are gone.
+RULES = (
     ("deliveries", "status = 'processed' AND finished_at < :keep_processed"),
     ("deliveries", "status = 'failed' AND finished_at < :keep_failed"),
     (
         "deliveries",
-        "status = 'new' AND due_at < :keep_failed"  # one that was redelivered begins again
+        "status = 'new' AND due_at < :keep_failed"
         f" AND webhook_id IN (SELECT id FROM webhooks WHERE disabled_at IS NOT NULL OR url = '{PULL_URL}')",
     ),
     ("inbound_events", "status = 'processed' AND processed_at < :keep_processed"),
@@ -38,7 +39,7 @@ RULES = (  # a table, and which of its rows go
         " AND unproven_bytes > 0 AND id < :keep_unproven_id AND processed_at < :keep_unproven",
     ),
     (
-        "comments",  # their words stay in no payload: one that was told of goes when its deliveries are gone
+        "comments",
         "status = 'spam' AND id < :keep_spam_id AND spam_since < :keep_spam"
         " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.comment_id = comments.id)"
         " AND NOT EXISTS (SELECT 1 FROM inbound_events WHERE inbound_events.comment_id = comments.id)",
@@ -69,13 +70,14 @@ def moments(settings: Settings, now: datetime) -> dict[str, str]:
         "keep_seen_signatures": KEEP_SEEN_SIGNATURES,
         "keep_receiver_links": KEEP_RECEIVER_LINKS,
         "keep_unproven": KEEP_UNPROVEN,
-        "keep_holds": MODERATION_LINK_LASTS,  # after the decision: no link lives longer
+        "keep_holds": MODERATION_LINK_LASTS,  # No link lives longer after the decision.
         "keep_passes": KEEP_PASSES,
         "keep_bin_requests": KEEP_BIN_REQUESTS,
         "keep_limits": rate_counters.FORGET_TRIES_AFTER,
     }
     values = {name: clock.to_text(now - age) for name, age in ages.items()}
-    first = {  # by their ids, which begin with a time, the old rows are found without another index
+    # Ids begin with a time, so they find the old rows without another index.
+    first = {
         "keep_unproven_id": KEEP_UNPROVEN,
         "keep_spam_id": ages["keep_spam"],
         "keep_audit_id": KEEP_AUDIT,

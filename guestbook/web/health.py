@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from guestbook.background.short_pass import ShortReport
+from guestbook.background.cron import PassReport
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.queries import cron_status, prometheus_metrics
@@ -158,7 +158,7 @@ def _count(is_right: bool) -> None:
         request_limit.count("wrong cron", request.remote_addr or "", most=MOST_WRONG, **terms)
 
 
-def _document(report: ShortReport) -> dict[str, object]:
+def _document(report: PassReport) -> dict[str, object]:
     outbox, inbox = report.outbox, report.inbox
     return {
         "status": "done",

@@ -172,10 +172,10 @@ PAUSE_AFTER_FAULT = 1.0  # seconds, while the database cannot be used
 POOL_LOOK_INTERVAL = 0.25  # seconds between two looks for tasks that should leave the pool
 HELD_FOR = 0.1  # seconds until Celery may give us another message, if only webhooks that may hang are left
 START_WITHIN = 2.0  # seconds; another worker may have a task that has waited longer for a thread
-WAIT_WHEN_BUSY = timedelta(seconds=2)  # until a delivery is published again for which there was no thread
-WAIT_AFTER_FAULT = timedelta(seconds=30)  # the same after a fault of our own machine or proxy
-UNRECORDED_PER_THREAD = 12  # sent and not yet recorded: what a kill can make us send twice
-DATABASE_FILES = 45  # that the engine's pool may open on SQLite: three for each connection
+WAIT_WHEN_BUSY = timedelta(seconds=2)  # for a delivery for which there was no thread
+WAIT_AFTER_FAULT = timedelta(seconds=30)  # for one after a fault of our own machine or proxy
+UNRECORDED_PER_THREAD = 12  # A kill can make us send so many a second time.
+DATABASE_FILES = 45  # The engine's pool may open so many on SQLite: three for each connection.
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +200,8 @@ class DeliveryConsumer:
         self._takeover = Takeover(settings, self._pool)
         self._came: SimpleQueue[Batch] = SimpleQueue()
         self._next = Transaction()
-        self._open: dict[tuple[str, str], tuple[Batch, str]] = {}  # and its webhook, by a task's id and token
+        # By a task's id and token: its batch and its webhook.
+        self._open: dict[tuple[str, str], tuple[Batch, str]] = {}
         self._look_at = 0.0  # on the monotonic clock
         threading.Thread(target=self._run, name="delivery consumer", daemon=True).start()
 

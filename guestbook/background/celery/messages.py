@@ -21,7 +21,7 @@ TASK_QUEUES = {
     PROCESS: Queue("guestbook.inbound", routing_key="guestbook.inbound", durable=True),
 }
 IDS_PER_MESSAGE = 32  # of one claim at most; a message costs several times as much as a row
-SHARES = 8  # messages at least that a claim becomes, if it has so many rows: workers share them
+SHARES = 8  # A claim becomes at least so many messages, if it has so many rows: workers share them.
 TOKEN_PATTERN = re.compile(r"[\w.]{1,64}", re.ASCII)
 
 
@@ -62,7 +62,7 @@ def celery_app(broker_url: str) -> Celery:
         # A message is acknowledged when its rows are recorded, not before.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
-        worker_prefetch_multiplier=1,  # a message has work for many threads already
+        worker_prefetch_multiplier=1,  # A message has work for many threads already.
         worker_consumer="guestbook.background.celery.messages:FilteringConsumer",
         worker_cancel_long_running_tasks_on_connection_loss=False,
         # RabbitMQ deprecates queues that end with their connection; remote control would need one.
@@ -114,7 +114,7 @@ class Publisher:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is BrokerAway:  # it would not answer a proper goodbye either
+        if kind is BrokerAway:  # It would not answer a proper goodbye either.
             self._connection.collect()
             return
         with suppress(*self._errors):

@@ -22,7 +22,7 @@ from guestbook.storage.engine_setup import Waits
 class State(Enum):
     """How grave a finding is, the gravest first."""
 
-    PROBLEM = "problem"  # something does not work, or data is in danger
+    PROBLEM = "problem"  # Something does not work, or data is in danger.
     WARNING = "warning"
     OK = "ok"
 

@@ -26,7 +26,7 @@ from guestbook.storage.engine_setup import SECONDS_BY_SERVER
 from guestbook.storage.models import Comment, Delivery, Pass
 
 PASS_THREADS = 32  # of a pass, by default
-PASS_MEMORY = 100 * MIB  # that a pass may need
+PASS_MEMORY = 100 * MIB  # A pass may need so much.
 LIMITS_OF = timedelta(days=1)
 CONTROL_GROUPS = Path("/sys/fs/cgroup")  # of Linux, version 2: see cgroups(7)
 
@@ -141,9 +141,9 @@ def _version(package: str) -> str:
         return "(unknown)"
 
 
-NOTICED, BAD = timedelta(seconds=5), timedelta(minutes=1)  # hosts that share a book must agree to a minute
+NOTICED, BAD = timedelta(seconds=5), timedelta(minutes=1)  # Hosts that share a book must agree to a minute.
 SET_CLOCK = "Set the clock by NTP, or ask your host to. Both machines must agree to within a minute."
-NEWEST = {  # ids are in the order of time
+NEWEST = {  # Ids are in the order of time.
     "comment": select(Comment.created_at).order_by(Comment.id.desc()),
     "delivery": select(Delivery.created_at).order_by(Delivery.id.desc()),
     "pass of cron": select(Pass.started_at).order_by(Pass.started_at.desc()),
@@ -261,7 +261,7 @@ def check_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether the secret key is there and long, and whether other users can read it."""
     file = book.settings.data_dir / secret_key.KEY_FILE
     if not book.settings.secret_key:
-        if not file.exists():  # else the finding on the data folder says who may read it
+        if not file.exists():  # Else the finding on the data folder says who may read it.
             yield problem(f"There is no secret key: {file} is missing.", KEY_ADVICE)
         return
     open_files = [path for path in _secret_files(book.settings.data_dir) if _is_open_to_others(path)]
