@@ -1,7 +1,4 @@
-"""Checks that several forms share; a wrong value raises Refused.
-
-Most return the value to store. That of a template, which is slow, runs while no transaction is open.
-"""
+"""Checks that several forms share: most return the value to store. A wrong value raises Refused."""
 
 import re
 from collections.abc import Callable, Collection, Mapping

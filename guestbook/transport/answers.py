@@ -144,7 +144,8 @@ class Answer:
     def _fill(self) -> bool:
         """Receive more where all was read; return whether there is something to read."""
         if self._at == len(self._buffer):
-            self._buffer, self._at = self._sock.recv(READ_SIZE), 0
+            # Inside TLS to the proxy, urllib3 returns 0 where the other side hangs up.
+            self._buffer, self._at = self._sock.recv(READ_SIZE) or b"", 0
         return self._at < len(self._buffer)
 
 

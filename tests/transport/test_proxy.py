@@ -155,6 +155,31 @@ def test_a_tunnel_carries_tls_and_is_used_again(scheme: str, authority: trustme.
     )
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_end_without_close_notify_is_an_end_inside_a_tunnel(
+    scheme: str, authority: trustme.CA, tmp_path: Path
+) -> None:
+    tls = server_context(authority.issue_cert("hook.invalid"))
+    outer = server_context(authority.issue_cert("127.0.0.1")) if scheme == "https" else None
+    whole = OK.replace(b"Content-Length: 2", b"Connection: close")
+    said = iter([whole, b"HTTP/1.1 200"])
+
+    def behave(conn: socket.socket) -> None:
+        read_request(conn)
+        conn.sendall(next(said))
+        conn.shutdown(socket.SHUT_RDWR)
+
+    with SocketReceiver(behave, tls=tls) as receiver, Proxy(receiver, tls=outer) as proxy:
+        transport = Transport(
+            timeout=2, proxy=f"{scheme}://127.0.0.1:{proxy.port}", ca_file=str(tmp_path / "ca.pem")
+        )
+        answer = transport.post("https://hook.invalid/x", {}, b"{}")
+        error = failure(transport, "https://hook.invalid/x")
+        transport.close()
+    assert (answer.body, answer.note) == (b"ok", None)
+    assert (error.reason, error.sent) == ("connection_lost", True)
+
+
 def test_a_certificate_for_another_name_is_refused_inside_a_tunnel(
     authority: trustme.CA, tmp_path: Path
 ) -> None:
