@@ -16,8 +16,8 @@ KEEP_SEEN_SIGNATURES = timedelta(days=30)
 KEEP_IDEMPOTENCY_KEYS = timedelta(hours=24)
 KEEP_RECEIVER_LINKS = timedelta(days=30)  # after their end
 
-# A table, and which of its rows go. What was redelivered begins again. The words of spam stay in no payload: a
-# comment that was told of goes when its deliveries are gone.
+# A table, and which of its rows go. What was redelivered begins again. The words of spam stay in no payload:
+# a comment that was told of goes when its deliveries are gone.
 RULES = (
     ("deliveries", "status = 'processed' AND finished_at < :keep_processed"),
     ("deliveries", "status = 'failed' AND finished_at < :keep_failed"),
