@@ -39,6 +39,10 @@ SECRET_COLUMNS_OF_BOOK = (
     SecretColumn("book_state", "value", "second factor", "secret", key="name", only="second_factor"),
     SecretColumn("book_state", "value", "cron token", key="name", only="cron_token"),
 )
+# Migration 0031 left these for an older web server. Nobody counts them, but no old key may open them.
+COPIES_IN_SETTINGS = tuple(
+    one._replace(table="settings") for one in SECRET_COLUMNS_OF_BOOK if one.table == "book_state"
+)
 
 
 @dataclass(slots=True)
@@ -60,12 +64,12 @@ def encrypt_all(
     Those that cannot be decrypted stay. It may run again at any time: what is encrypted so already stays too.
     """
     found = StoredSecrets()
-    for one in columns:
+    for one in (*columns, *COPIES_IN_SETTINGS):
         change = text(
             f"UPDATE {one.table} SET {one.column} = :fresh WHERE {one.key} = :key AND {one.column} = :stored"
         )
         for key, stored in _rows(connection, one):
-            fresh = _mapped(one, key, stored, keyring, found)
+            fresh = _mapped(one, key, stored, keyring, found if one in columns else StoredSecrets())
             if fresh != stored:
                 connection.execute(change, {"key": key, "stored": stored, "fresh": fresh})
     return found

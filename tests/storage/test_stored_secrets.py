@@ -121,11 +121,18 @@ def test_a_secret_that_is_copied_to_another_row_cannot_be_read_there() -> None:
 def test_a_rotation_of_the_key_keeps_every_secret_and_needs_the_old_key_no_more() -> None:
     fill()
     before = read()
+    with database.write(db.engine) as connection:  # as an upgrade leaves them for an older web server
+        connection.exec_driver_sql("INSERT INTO settings SELECT * FROM book_state")
     secret_keys.use(NEW_KEY, KEY)
     assert read() == before
     assert renewed().encrypted == 9
     assert renewed().encrypted == 0
     secret_keys.use(NEW_KEY)
+    assert read() == before
+    with database.write(db.engine) as connection:
+        connection.exec_driver_sql("UPDATE book_state SET value = ''")
+        copied = "UPDATE book_state SET value = (SELECT value FROM settings WHERE name = book_state.name)"
+        connection.exec_driver_sql(copied)
     assert read() == before
     secret_keys.use(KEY)
     assert all(isinstance(one, Unreadable) for one in read())
