@@ -78,7 +78,7 @@ class SourceFields:
         "",
         "Secret",
         "The secret that the sender shows. Stripe, Slack, Shopify, Meta and other guestbooks create it, and "
-        "Discord shows a public key. Without it a new one is made, or the present one stays.",
+        "Discord shows a public key. For all others leave it empty to create one or to keep the present one.",
         schema={"type": "string", "minLength": 1, "maxLength": SECRET_LIMIT},
         attributes=fields.CODE_INPUT,
     )
@@ -129,7 +129,7 @@ class SourceFields:
     tolerance: str = fields.line(
         SCHEME_DEFAULTS["tolerance"],
         "Tolerance in seconds",
-        f"How far the signed time may be from the receipt, {TOLERANCE} by default. In seconds.",
+        f"How many seconds the signed time may be from the receipt, {TOLERANCE} by default.",
         schema={"type": "integer", "minimum": 1, "maximum": LONGEST_TOLERANCE},
         attributes=fields.NUMBER_INPUT,
     )

@@ -37,7 +37,8 @@ class Field:
     schema: Mapping[str, Any]  # The keywords of its JSON Schema.
     place: str = ""  # Its page and heading, such as `book/Texts`. By default those of the field before.
     choices: Mapping[str, str] = dataclasses.field(default_factory=dict)  # Each value has its words.
-    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # The input's, in HTML.
+    # The input's, in HTML. By default it is for prose, whose letters say in which direction it runs.
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"dir": "auto"})
 
     @property
     def described(self) -> dict[str, Any]:

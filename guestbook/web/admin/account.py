@@ -294,7 +294,7 @@ def _offer_serializer() -> URLSafeTimedSerializer:
 audit_pages = Blueprint("audit", __name__, url_prefix="/audit")
 
 ACTOR_WORDS = {
-    "admin": "these audit_pages",
+    "admin": "these pages",
     "token": "an API token",
     "command": "a command",
     "receiver": "a receiver with its link",

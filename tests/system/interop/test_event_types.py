@@ -95,8 +95,8 @@ def test_parts_have_types_for_typescript_too(wrong: set[int]) -> None:
 
 def compiled(packages: Path, document: Path, lines: list[str]) -> set[int]:
     """Make the types, compile a program with these lines, and return the numbers of those with errors."""
-    folder = openapi.parent
-    made = run("node", MAKE, str(openapi), "--output", str(folder / "guestbook.ts"), cwd=packages)
+    folder = document.parent
+    made = run("node", MAKE, str(document), "--output", str(folder / "guestbook.ts"), cwd=packages)
     assert made.returncode == 0, made.stderr
     program = folder / "program.ts"
     program.write_text("\n".join([IMPORT, *lines]) + "\n")

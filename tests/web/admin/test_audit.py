@@ -80,6 +80,8 @@ def test_undoing_is_in_it_too(owner: Owner, hook: str) -> None:
 
 
 def test_it_is_filtered_by_action_and_by_actor(app: Flask, owner: Owner) -> None:
+    choices = owner.page(PAGE).findall(".//select[@name='actor']/option")
+    assert [text(one) for one in choices[:3]] == ["everybody", "these pages", "an API token"]
     fill(app, 2)
     assert whats(owner, "?actor=admin") == ["logged in: login"]
     assert whats(owner, "?action=added") == ["added: bin b0", "added: bin b1"]
