@@ -22,28 +22,22 @@ from guestbook.storage.database import db
 from tests.support import (  # noqa: F401  amount sets up hypothesis when it is imported
     amount,
     databases,
-    memory,
     namespaces,
-    quick_apps,
-    quick_hashes,
     rabbitmq,
-    ready_databases,
     sent_payloads,
     servers,
+    speed,
 )
 from tests.support.book import Book
-from tests.support.distribution import (  # noqa: F401  hooks of pytest
+from tests.support.forks import Forks, open_forks
+from tests.support.receiver import Receiver
+from tests.support.speed import (  # noqa: F401  hooks of pytest
+    pytest_collection_finish,
     pytest_collection_modifyitems,
 )
-from tests.support.forks import Forks, open_forks
-from tests.support.memory import pytest_collection_finish  # noqa: F401  a hook of pytest
-from tests.support.receiver import Receiver
 from tests.system.interop import npm
 
-memory.keep_files_in_memory()
-memory.pause_garbage_collection()
-quick_apps.use()
-quick_hashes.use()
+speed.begin()
 sent_payloads.watch()
 
 for number in (signal.SIGINT, signal.SIGHUP):
@@ -114,14 +108,13 @@ def _payloads_fit_their_schemas() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _databases() -> Iterator[None]:
     yield
-    ready_databases.drop_all()
     databases.drop_all()
 
 
 @pytest.fixture
 def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The settings of a book in a folder of its own, on the database the whole suite runs on."""
-    with ready_databases.with_tables(databases.default_mode(), tmp_path) as url:
+    with databases.with_tables(databases.default_mode(), tmp_path) as url:
         yield settings_for(tmp_path, url)
 
 
@@ -129,7 +122,7 @@ def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
 def each_environ(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The same once for each of the four database modes."""
     need_server(request.param)
-    with ready_databases.with_tables(request.param, tmp_path) as url:
+    with databases.with_tables(request.param, tmp_path) as url:
         yield settings_for(tmp_path, url)
 
 
@@ -177,7 +170,7 @@ def running(environ: dict[str, str]) -> Iterator[Flask]:
     app = guestbook.create_app(environ)
     app.testing = True
     with app.app_context():
-        ready_databases.make_tables(db.engine, environ["GUESTBOOK_DATABASE_URL"])
+        databases.make_tables(db.engine, environ["GUESTBOOK_DATABASE_URL"])
     yield app
     with app.app_context():
         db.engine.dispose()

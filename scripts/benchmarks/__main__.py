@@ -9,7 +9,6 @@ from scripts.benchmarks.growth import growth
 from scripts.benchmarks.hostile import hostile
 from scripts.benchmarks.latency import latency
 from scripts.benchmarks.soak import soak
-from scripts.benchmarks.spam import spam
 from scripts.benchmarks.start import start
 from scripts.benchmarks.web import web
 
@@ -41,7 +40,7 @@ def _check_load(*, is_allowed: bool) -> None:
         )
 
 
-for command in (deliver, growth, hostile, latency, soak, spam, start, web):
+for command in (deliver, growth, hostile, latency, soak, start, web):
     bench.add_command(command)
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from guestbook.lib import clock, signing
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source, Webhook
 from scripts.benchmarks.support import outcome, processes, receivers, report, temp_book
-from scripts.benchmarks.support.outcome import Account, Growth, Sampler
+from scripts.benchmarks.support.outcome import Account, Growth, Sample
+from scripts.benchmarks.support.process_usage import memory
 from scripts.benchmarks.support.receivers import Behaviour
 from scripts.benchmarks.support.traffic import HOOK, Crontab, Log, Traffic, repeating
 
@@ -42,13 +43,12 @@ NOT_NEGATIVE = click.FloatRange(0)
 @click.option("--minutes", default=10.0, type=POSITIVE, show_default=True, help="How long.")
 @click.option("--comments", default=20.0, type=NOT_NEGATIVE, show_default=True, help="Comments a second.")
 @click.option("--pass-seconds", default=60.0, type=POSITIVE, show_default=True, help="From pass to pass.")
-@click.option("--kills", default=0.0, type=NOT_NEGATIVE, help="Kill the pass every so many seconds.")
 @temp_book.server_option
-def soak(minutes: float, comments: float, pass_seconds: float, kills: float, server: str | None) -> None:
+def soak(minutes: float, comments: float, pass_seconds: float, server: str | None) -> None:
     """Let people sign and read, programs send, the owner click, and receivers answer well and badly.
 
-    Ends with 1 when something was lost, when something was sent twice and no kill explains it, or when memory
-    has grown by more than a tenth since the first minute.
+    Ends with 1 when something was lost or sent twice, or when memory has grown by more than a tenth since the
+    first minute.
     """
     with (
         receivers.running(*BEHAVIOURS) as receiver,
@@ -63,22 +63,23 @@ def soak(minutes: float, comments: float, pass_seconds: float, kills: float, ser
         webhooks = _webhooks()
         hanging = [webhook for webhook, behaviour in webhooks.items() if not behaviour.is_healthy]
         crontab, traffic = Crontab(app, pass_seconds), Traffic(f"http://127.0.0.1:{port}", secret)
-        sampler = Sampler(db.engine, web, crontab.alive, hanging)
-        explained = [0]
+        engine, start, samples = db.engine, time.monotonic(), list[Sample]()
+
+        def take_sample() -> None:
+            memories = memory(web), sum(map(memory, crontab.alive()))
+            second = time.monotonic() - start
+            samples.append(Sample(second, *memories, outcome.waiting(engine, hanging)[0]))
+
         with crontab.running():
-            with (
-                repeating(sampler, lambda: min(SAMPLE_EVERY, minutes * 5)),
-                crontab.killing(kills, lambda: explained.append(outcome.under_way(db.engine))),
-                traffic.running(comments),
-            ):
+            with repeating(take_sample, lambda: min(SAMPLE_EVERY, minutes * 5)), traffic.running(comments):
                 time.sleep(minutes * 60)
             with suppress(click.ClickException):  # the account shows what is missing
-                processes.until(lambda: outcome.is_empty(db.engine, hanging), every=0.2)
+                processes.until(lambda: not any(outcome.waiting(db.engine, hanging)), every=0.2)
         memories = zip(webhooks.items(), receiver.memories(), strict=True)
-        found = {webhook: (behaviour, memory) for (webhook, behaviour), memory in memories}
-        account = outcome.account(db.engine, traffic.log, found, sum(explained))
-        grown = {name: outcome.growth(sampler.samples, name, minutes) for name in FIGURES}
-        _print(traffic.log, account, grown, crontab)
+        found = {webhook: (behaviour, had) for (webhook, behaviour), had in memories}
+        account = outcome.account(db.engine, traffic.log, found)
+        grown = {name: outcome.growth(samples, name, minutes) for name in FIGURES}
+        _print(traffic.log, account, grown, crontab.started)
         reasons = complaints(account, grown if minutes >= SHORTEST else {}, crontab.output())
     if reasons:
         raise click.ClickException(" ".join(reasons))
@@ -89,10 +90,8 @@ def complaints(account: Account, grown: Mapping[str, Growth], output: str) -> li
     found = [f"{count:,} comments never came to {name}." for name, count in account.lost.items() if count]
     if account.unprocessed:
         found.append(f"{account.unprocessed:,} webhooks to us have become no comment.")
-    if account.unrecorded > account.explained:
-        found.append(
-            f"{account.unrecorded:,} requests are on no record, and kills explain {account.explained:,}."
-        )
+    if account.unrecorded:
+        found.append(f"{account.unrecorded:,} requests are on no record.")
     for name in ("web", "cron"):
         if name in grown and grown[name].share > MOST_GROWTH:
             found.append(f"{FIGURES[name]}: {grown[name].share:.0%} more than after the first minute.")
@@ -118,7 +117,7 @@ def _webhooks() -> dict[str, Behaviour]:
     return dict(zip(webhooks, BEHAVIOURS, strict=True))
 
 
-def _print(log: Log, account: Account, grown: Mapping[str, Growth], crontab: Crontab) -> None:
+def _print(log: Log, account: Account, grown: Mapping[str, Growth], passes: int) -> None:
     report.table(
         ["", "after a minute", "at the end", "more"],
         [[FIGURES[name], one.first, one.last, f"{one.share:.0%}"] for name, one in grown.items()],
@@ -133,11 +132,9 @@ def _print(log: Log, account: Account, grown: Mapping[str, Growth], crontab: Cro
         "webhooks to us accepted": len(log.events),
         "deliveries redelivered by hand": len(log.redelivered),
         **{f"refused: {reason}": many for reason, many in sorted(Counter(log.refused).items())},
-        "passes": crontab.started,
-        "killed": crontab.kills,
+        "passes": passes,
         **{f"lost to: {name}": many for name, many in account.lost.items()},
         "sent without a record": account.unrecorded,
-        "of which kills explain": account.explained,
         "inbound events that made no comment": account.unprocessed,
     }
     report.table(["in the end", ""], counts.items())

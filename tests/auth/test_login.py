@@ -17,7 +17,7 @@ from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import BookState, Limit, Login
-from tests.support import factories, quick_hashes
+from tests.support import factories, speed
 from tests.web.conftest import Later
 
 PASSWORD = "correct horse battery staple"
@@ -95,7 +95,7 @@ def test_a_try_costs_as_much_before_there_is_one(monkeypatch: pytest.MonkeyPatch
         return hashed(*values, salt=salt, **costly)
 
     hashed = hashlib.scrypt
-    monkeypatch.setattr(login, "generate_password_hash", quick_hashes.REAL)
+    monkeypatch.setattr(login, "generate_password_hash", speed.REAL_HASH)
     set_password(PASSWORD)
     monkeypatch.setattr(hashlib, "scrypt", scrypt)
     wrong(None)

@@ -28,8 +28,7 @@ from tests.conftest import run
 from tests.support import databases, factories
 from tests.support.book import Book
 from tests.support.forks import Forks
-from tests.support.measure import quickest
-from tests.support.processes import wait_for
+from tests.support.processes import quickest, wait_for
 from tests.support.receiver import HANG, Answer, Receiver, in_a_process
 
 FLASK = [sys.executable, "-m", "flask", "--app", "guestbook"]

@@ -28,7 +28,7 @@ from guestbook.storage.models import Webhook
 from tests.support import amount, databases
 from tests.support.book import Book
 from tests.support.forks import Forks
-from tests.support.measure import quickest
+from tests.support.processes import quickest
 from tests.support.receiver import HANG, OK, Answer, Receiver, in_a_process, read_log
 
 CONCURRENCY = 32

@@ -17,8 +17,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
 from tests.conftest import running
 from tests.support import factories, mention_pages, socket_receiver
-from tests.support.discovery_pages import DISCOVERY_PAGES, HTML_TYPE, DiscoveryPage
-from tests.support.mention_pages import comments
+from tests.support.mention_pages import DISCOVERY_PAGES, HTML, DiscoveryPage, comments
 from tests.support.receiver import Answer, Receiver
 from tests.support.socket_receiver import SocketReceiver, flood
 
@@ -65,7 +64,7 @@ def test_the_endpoint_of_each_page_is_found(page: DiscoveryPage, receiver: Recei
 
 @pytest.mark.usefixtures("app")
 def test_a_website_without_an_endpoint_gets_nothing(receiver: Receiver) -> None:
-    receiver.answer("/none", Answer(headers=HTML_TYPE, body=b"<a href='/false'>webmention</a>"))
+    receiver.answer("/none", Answer(headers=HTML, body=b"<a href='/false'>webmention</a>"))
     delivery = send(receiver.url("/none"))
     assert (delivery.status, delivery.last_error, delivery.attempts) == ("processed", NO_ENDPOINT, 1)
     assert [request.method for request in receiver.requests] == ["GET"]
@@ -184,7 +183,7 @@ def test_each_step_is_checked_by_the_guard(environ: dict[str, str]) -> None:
 
 @pytest.mark.usefixtures("app")
 def test_huge_and_broken_pages_end(receiver: Receiver) -> None:
-    packed = {**HTML_TYPE, "Content-Encoding": "gzip"}
+    packed = {**HTML, "Content-Encoding": "gzip"}
     receiver.answer("/bomb", Answer(headers=packed, body=gzip.compress(bytes(200_000_000))))
     receiver.answer("/broken", Answer(headers={**packed, "Link": "</endpoint>; rel=webmention"}, body=b"?"))
     with SocketReceiver(

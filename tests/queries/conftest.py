@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import need_server, settings_for
-from tests.support import databases, ready_databases
+from tests.support import databases
 
 
 @pytest.fixture(params=databases.KINDS)
 def each_environ(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The settings of a book on each kind of database."""
     need_server(request.param)
-    with ready_databases.with_tables(request.param, tmp_path) as url:
+    with databases.with_tables(request.param, tmp_path) as url:
         yield settings_for(tmp_path, url)

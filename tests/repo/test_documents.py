@@ -1,4 +1,4 @@
-"""README and docs/ are true: what they name exists, what exists is named, and every link leads somewhere."""
+"""README, docs/ and CONTRIBUTING are true: what they name exists, what exists is named, links lead on."""
 
 import json
 import re
@@ -16,6 +16,7 @@ from guestbook import settings
 from guestbook.cli import run
 from guestbook.lib import VERSION
 from guestbook.outbound.event_catalogue import EVENTS
+from tests.repo.test_imports import FLOORS
 from tests.support import documents
 from tests.support.documents import PAGES, README
 from tests.support.processes import ROOT
@@ -34,6 +35,8 @@ FOREIGN_OPTIONS = {"--pool", "--quick", "--hypothesis-profile", "--from"}  # of 
 BENCH_OPTIONS = {
     *("--apart", "--count", "--database", "--delay", "--hanging", "--peers", "--processes", "--rows")
 }
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+PLACEHOLDERS = ("NAME", "NOUN")
 KINDS = {"tutorial", "howto", "reference", "explanation"}
 CALL = re.compile(r"\bguestbook (?!guestbook )([a-z].*)")  # after `flask --app`, or the program itself
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -76,7 +79,7 @@ def test_every_page_is_of_one_kind_and_the_index_lists_it() -> None:
     assert sorted(listed) == sorted(page for page in PAGES if page not in (README, index))
 
 
-@each_page
+@pytest.mark.parametrize("page", [*PAGES, CONTRIBUTING], ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_to_a_file_and_to_a_heading_in_it(page: Path) -> None:
     for link in documents.links(page):
         path, _, anchor = link.partition("#")
@@ -94,6 +97,20 @@ def test_the_readme_shows_the_book_and_the_admin_pages_in_small_pictures() -> No
 
 
 # --- what they name
+
+
+def test_the_picture_in_contributing_has_the_floors_that_imports_keep() -> None:
+    [picture] = documents.blocks(CONTRIBUTING.read_text(), "text")
+    drawn = [set(line[:26].split()) for line in picture.splitlines()]  # the words before the explanation
+    assert drawn == [set(rooms) for rooms in FLOORS]
+
+
+def test_every_file_that_contributing_names_exists() -> None:
+    text, package = CONTRIBUTING.read_text(), ROOT / "guestbook"
+    named = re.findall(r"`([\w./]+/[\w./]*)`", text) + re.findall(r"(?<=[ \n])tests/[\w./]+", text)
+    assert len(named) > 40
+    named = [name for name in named if not any(word in name for word in PLACEHOLDERS)]
+    assert [name for name in named if not (ROOT / name).exists() and not (package / name).exists()] == []
 
 
 def test_they_name_every_setting_and_no_other() -> None:

@@ -105,10 +105,7 @@ def test_imports_point_down() -> None:
     "source",
     [
         "from guestbook.background import cron",
-        "from guestbook.web import public",
-        "import guestbook.cli.output",
         "import guestbook",
-        "from guestbook.lib import clock\nfrom guestbook.comments import book",
         """
         def late():
             from guestbook.outbound.dispatcher import Dispatch
@@ -118,12 +115,6 @@ def test_imports_point_down() -> None:
 )
 def test_an_import_that_points_up_or_aside_is_seen(source: str) -> None:
     assert faults({"guestbook.queue.claims": textwrap.dedent(source)})
-
-
-def test_the_two_doors_do_not_know_each_other() -> None:
-    assert faults({"guestbook.web.public_pages": "from guestbook.cli import output"})
-    assert faults({"guestbook.cli.output": "from guestbook.web import response_headers"})
-    assert not faults({"guestbook.cli.status": "from guestbook.cli import output"})
 
 
 def test_the_admin_pages_and_the_api_do_not_know_each_other() -> None:

@@ -12,6 +12,9 @@ from flask import Flask
 
 from guestbook import settings
 from guestbook.background import retention_rules
+from guestbook.comments.spam import comment_facts, learned_words, spam_rules, texts
+from guestbook.comments.spam.spam_rules import PROGRAM_RULES, SUSPICION_RULES
+from guestbook.comments.submission import REFUSAL_REASONS
 from guestbook.inbound import bins
 from guestbook.inbound.known_senders import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
 from guestbook.lib import clock, retry_policy
@@ -25,12 +28,14 @@ from guestbook.storage.models import source
 from guestbook.storage.models.owner import SCOPES
 from guestbook.storage.models.source import ACTIONS, VERIFY
 from guestbook.storage.preferences import Preferences
+from guestbook.web.visitor_form import VISITOR_COOKIE, VISITOR_LIFETIME
 from scripts import reference_pages
 from tests.repo.test_documents import commands, options
 from tests.support import factories
 from tests.support.documents import blocks, first_column, read, section
 from tests.support.receiver import Receiver
 
+SPAM_ROW = re.compile(r"^\| (`[^|]+) \|", re.MULTILINE)
 OF_HTTP = {"host", "content-length", "accept-encoding", "connection"}  # every request has them
 
 
@@ -183,3 +188,31 @@ def test_the_exit_codes_are_those_of_the_commands() -> None:
     listed = re.findall(r"(?m)^\| (\d+) \|", section(read("reference/commands"), "Exit codes"))
     used = [0, ClickException.exit_code, UsageError.exit_code, TRY_LATER]
     assert [int(code) for code in listed] == used
+
+
+# --- the spam rules
+
+
+def test_the_spam_rules_stand_in_the_order_of_the_tables_of_the_code() -> None:
+    rules, refusals = read("reference/spam-rules").split("## Refusals")
+    names = [rule.__name__ for rule in PROGRAM_RULES + SUSPICION_RULES]
+    assert [name.strip("`") for name in SPAM_ROW.findall(rules)] == names
+    assert set(re.findall(r"`(\w+)`", " ".join(SPAM_ROW.findall(refusals)))) == set(REFUSAL_REASONS)
+
+
+def test_the_numbers_of_the_spam_rules_are_those_of_the_code() -> None:
+    page = read("reference/spam-rules")
+    text = " ".join(page.split())
+    assert f"less than {spam_rules.QUICKEST_PERSON:g} seconds" in text
+    assert f"more than {spam_rules.MOST_LINKS} links, or more than {spam_rules.MOST_FIRST_LINKS}" in text
+    assert f"newest {comment_facts.COMPARED_COMMENTS} comments" in text
+    assert f"from {comment_facts.FEWEST_COMMENTS} comments on" in text
+    assert f"fewer than {texts.FEWEST_LETTERS_MARKED} letters" in text
+    assert f"the cookie `{VISITOR_COOKIE}` for {VISITOR_LIFETIME.days} days" in text
+    defaults = Preferences()
+    assert f"| comments of one network in ten minutes | {defaults.rate} |" in page
+    assert f"| comments of the whole book in a minute | {defaults.flood} |" in page
+    score = read("explanation/learned-score")
+    assert f"the {learned_words.TELLING_WORDS} strongest words" in " ".join(score.split())
+    assert learned_words.FEWEST_DECISIONS == 30
+    assert "before it knows 30 comments of each kind" in " ".join(score.split())

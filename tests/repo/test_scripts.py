@@ -259,36 +259,6 @@ def test_what_a_run_chose_counts_no_more_when_another_process_has_its_number(tmp
     assert environment.chosen_folder(tmp_path) == {}
 
 
-def test_a_port_that_cannot_be_had_gets_a_sentence(checkout: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        taken = str(listener.getsockname()[1])
-        done = script(checkout, "run", PORT=taken)
-    assert done.returncode == 1
-    sentence = f"Port {taken} is in use or cannot be used. Take another one: PORT="
-    assert re.fullmatch(rf"{sentence}50\d\d scripts/run\n", done.stderr)
-    assert not (checkout / "instance").exists()
-
-
-def test_a_wrong_setting_stops_run_with_one_line(checkout: Path) -> None:
-    done = script(checkout, "run", PORT=str(processes.free_port()), GUESTBOOK_TIMEOUT="soon")
-    assert done.returncode == 1
-    assert "GUESTBOOK_TIMEOUT is 'soon'" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_install_leaves_alone_what_is_up_to_date(bare_checkout: Path) -> None:
-    done = script(bare_checkout, "install")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert not (bare_checkout / "pip.log").exists()
-
-
-def test_install_asks_pip_for_an_extra_that_is_not_there_yet(bare_checkout: Path) -> None:
-    done = script(bare_checkout, "install", "test")
-    assert (bare_checkout / "pip.log").read_text().endswith("--editable .[test]\n")
-    assert done.returncode == 1
-    assert "could not be installed" in done.stderr
-
-
 def test_install_takes_uv_where_it_is(bare_checkout: Path, tmp_path: Path) -> None:
     uv = tmp_path / "bin/uv"
     uv.parent.mkdir()
@@ -301,12 +271,34 @@ def test_install_takes_uv_where_it_is(bare_checkout: Path, tmp_path: Path) -> No
     assert not (bare_checkout / "pip.log").exists()
 
 
-def test_install_takes_an_install_with_an_extra_for_one_without(bare_checkout: Path) -> None:
-    stamp = bare_checkout / ".venv/installed"
-    stamp.write_text(stamp.read_text().rstrip("\n") + "test\n")
+def test_a_port_that_cannot_be_had_or_a_wrong_setting_stops_run_with_one_line(checkout: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        taken = str(listener.getsockname()[1])
+        done = script(checkout, "run", PORT=taken)
+    assert done.returncode == 1
+    sentence = f"Port {taken} is in use or cannot be used. Take another one: PORT="
+    assert re.fullmatch(rf"{sentence}50\d\d scripts/run\n", done.stderr)
+    assert not (checkout / "instance").exists()
+    done = script(checkout, "run", PORT=str(processes.free_port()), GUESTBOOK_TIMEOUT="soon")
+    assert done.returncode == 1
+    assert "GUESTBOOK_TIMEOUT is 'soon'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_install_asks_pip_only_for_what_is_not_installed_yet(bare_checkout: Path) -> None:
+    done = script(bare_checkout, "install")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    stamp, log = bare_checkout / ".venv/installed", bare_checkout / "pip.log"
+    plain = stamp.read_text()
+    stamp.write_text(plain.rstrip("\n") + "test\n")  # an install with an extra does for one without
     assert script(bare_checkout, "install").returncode == 0
     assert script(bare_checkout, "install", "test").returncode == 0
-    assert not (bare_checkout / "pip.log").exists()
+    assert not log.exists()
+    stamp.write_text(plain)
+    done = script(bare_checkout, "install", "test")
+    assert log.read_text().endswith("--editable .[test]\n")
+    assert done.returncode == 1
+    assert "could not be installed" in done.stderr
 
 
 def test_install_asks_again_when_setup_cfg_has_changed_and_again_after_a_failure(bare_checkout: Path) -> None:

@@ -22,13 +22,8 @@ JINJA = re.compile(r"(?s)\{\{.*?\}\}|\{%.*?%\}")
 SPOKEN_ATTRIBUTE = re.compile(r'\b(?:aria-label|alt|title|placeholder)="([^"]*)"')
 ATTRIBUTE = re.compile(r'\b[\w-]+="[^"]*"')
 WORDS = re.compile(r"[A-Za-z]{2,}[^<\n]*")
-FOR_OWNERS = (
-    "admin/*",
-    "moderate.html",
-    "moderated.html",
-    "receiver/*",
-    "snippets/*",
-)  # templates of pages that are English
+# The templates of pages that are English.
+FOR_OWNERS = ("admin/*", "moderate.html", "moderated.html", "receiver/*", "snippets/*")
 ENGLISH_WORDS = {  # of error pages under /admin
     "Guestbook",
     "To find out what is wrong,",
@@ -145,22 +140,13 @@ def test_the_templates_of_public_pages_have_no_words_that_stay_english() -> None
     assert {name: words for name, words in found.items() if words} == {}
 
 
-def test_words_that_stay_english_are_seen() -> None:
-    template = (
-        '<p title="Hello {{ x }}">{{ _("Good") }} Bad words<b>{% trans a=1 %}Fine{% endtrans %}</b></p>'
-    )
-    assert untranslated(template) == {"Hello", "Bad words"}
-
-
 @pytest.mark.parametrize(
     ("english", "given", "said"),
     [
         ("Hello %(name)s", "Hallo", "has other placeholders"),
-        ("Hello %(name)s", "Hallo %(nahme)s", "has other placeholders"),
         ("<b>Hello</b>", "Hallo", "has other markup"),
         ("Hello", "", "is missing"),
         ("Hello", 'Hallo "du"', "has a character that templates would read as their own"),
-        ("Hello", "100 % Hallo", "has a character that templates would read as their own"),
         ("Hello", "Hallo ", "has blanks at an edge, or lines"),
         (("%(count)s day", "%(count)s days"), ("%(count)s Tag", ""), "is missing"),
     ],

@@ -1,21 +1,27 @@
-"""The functions of the pages that verify, with a secret or a public key, accept what we sign, no more."""
+"""The functions and the receiver of the guides that verify accept what we sign, and no more."""
 
 import base64
 import json
+import sqlite3
 import subprocess
 import sys
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+import urllib.error
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask.testing import FlaskCliRunner
 
 from guestbook.lib import ed25519, signing
 from tests.conftest import need
+from tests.support import factories, processes
 from tests.support.documents import blocks, read
 
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BODY = '{"type":"comment.created","data":{"comment":{"name":"Zoë 🦋"}}}'.encode()
 
 # Each reads a case from each line of standard input and answers whether the page's function says yes.
@@ -37,64 +43,46 @@ HARNESSES = {
 NEEDED = {"php": "php", "js": "node", "ruby": "ruby"}
 
 
-class Scheme(ABC):
+def sign_with_secrets(keys: Sequence[str], sent_at: int) -> str:
+    return signing.standard(tuple(map(signing.key_of, keys)), "evt1", sent_at, BODY)
+
+
+def sign_with_key_pairs(keys: Sequence[str], sent_at: int) -> str:
+    """Sign with these, and with the secret that signs beside them."""
+    secret = signing.key_of(signing.new_secret())
+    return signing.standard((secret,), "evt1", sent_at, BODY, tuple(map(ed25519.seed_of, keys)))
+
+
+@dataclass
+class Scheme:
     """One page, and how its senders sign."""
 
     page: str
     version: str
+    new: Callable[[], str]  # makes what signs
+    proof: Callable[[str], str]  # what the receiver verifies with
+    sign: Callable[[Sequence[str], int], str]  # the header
+    key: str = ""
 
-    def __init__(self) -> None:
+    def __post_init__(self) -> None:
         self.key = self.new()
-
-    @abstractmethod
-    def new(self) -> str:
-        """Make what signs."""
-
-    @abstractmethod
-    def proof(self, key: str) -> str:
-        """What the receiver verifies with."""
-
-    @abstractmethod
-    def sign(self, *keys: str, sent_at: int) -> str:
-        """The header."""
 
     def delivery(self, *keys: str, age: int = 0) -> dict[str, str]:
         """The headers that we would send with BODY."""
         sent_at = int(time.time()) - age
-        signature = self.sign(*(keys or (self.key,)), sent_at=sent_at)
+        signature = self.sign(keys or (self.key,), sent_at)
         return {"webhook-id": "evt1", "webhook-timestamp": str(sent_at), "webhook-signature": signature}
 
 
-class Secrets(Scheme):
-    page, version = "howto/verify-a-signature", "v1"
-
-    def new(self) -> str:
-        return signing.new_secret()
-
-    def proof(self, key: str) -> str:
-        return key
-
-    def sign(self, *keys: str, sent_at: int) -> str:
-        return signing.standard(tuple(map(signing.key_of, keys)), "evt1", sent_at, BODY)
+SECRETS = Scheme("howto/verify-a-signature", "v1", signing.new_secret, str, sign_with_secrets)
+KEY_PAIRS = Scheme(
+    "howto/verify-with-a-public-key", "v1a", ed25519.new_key, ed25519.public_key, sign_with_key_pairs
+)
 
 
-class KeyPairs(Scheme):
-    page, version = "howto/verify-with-a-public-key", "v1a"
-
-    def new(self) -> str:
-        return ed25519.new_key()
-
-    def proof(self, key: str) -> str:
-        return ed25519.public_key(key)
-
-    def sign(self, *keys: str, sent_at: int) -> str:
-        secret = signing.key_of(signing.new_secret())  # which signs beside the keys
-        return signing.standard((secret,), "evt1", sent_at, BODY, tuple(map(ed25519.seed_of, keys)))
-
-
-@pytest.fixture(scope="module", params=[Secrets, KeyPairs])
+@pytest.fixture(scope="module", params=[SECRETS, KEY_PAIRS], ids=["secrets", "key pairs"])
 def scheme(request: pytest.FixtureRequest) -> Scheme:
-    made: Scheme = request.param()
+    made: Scheme = request.param
     return made
 
 
@@ -142,35 +130,23 @@ def snippet(
         assert process.wait(10) == 0
 
 
-def test_a_snippet_accepts_what_we_sign(snippet: Snippet, scheme: Scheme) -> None:
+def test_a_snippet_accepts_what_we_sign_also_after_a_rotation(snippet: Snippet, scheme: Scheme) -> None:
     assert snippet.says_yes(scheme.delivery())
     assert snippet.says_yes(scheme.delivery(age=280))
     other = scheme.new()
     assert snippet.says_yes(scheme.delivery(other), key=other)
+    assert snippet.says_yes(scheme.delivery(other, scheme.key))
 
 
-def test_a_snippet_accepts_either_of_two_signatures_after_a_rotation(
-    snippet: Snippet, scheme: Scheme
-) -> None:
-    assert snippet.says_yes(scheme.delivery(scheme.new(), scheme.key))
-
-
-def test_a_snippet_refuses_a_changed_body(snippet: Snippet, scheme: Scheme) -> None:
-    assert not snippet.says_yes(scheme.delivery(), BODY.replace(b"Zo", b"Jo"))
-    assert not snippet.says_yes(scheme.delivery(), BODY + b"\n")
-    assert not snippet.says_yes(scheme.delivery(), b"")
-
-
-def test_a_snippet_refuses_another_key(snippet: Snippet, scheme: Scheme) -> None:
+def test_a_snippet_refuses_another_body_key_or_time(snippet: Snippet, scheme: Scheme) -> None:
+    for body in (BODY.replace(b"Zo", b"Jo"), BODY + b"\n", b""):
+        assert not snippet.says_yes(scheme.delivery(), body)
     assert not snippet.says_yes(scheme.delivery(), key=scheme.new())
     assert not snippet.says_yes(scheme.delivery(scheme.new()))
-
-
-@pytest.mark.parametrize("age", [320, -320, 10 * 365 * 24 * 3600])
-def test_a_snippet_refuses_an_old_timestamp_and_one_from_the_future(
-    snippet: Snippet, scheme: Scheme, age: int
-) -> None:
-    assert not snippet.says_yes(scheme.delivery(age=age))
+    for age in (320, -320, 10 * 365 * 24 * 3600):
+        assert not snippet.says_yes(scheme.delivery(age=age))
+    newer = {"webhook-timestamp": str(int(time.time()))}
+    assert not snippet.says_yes({**scheme.delivery(age=400), **newer})
 
 
 @pytest.mark.parametrize(
@@ -188,20 +164,53 @@ def test_a_snippet_refuses_an_old_timestamp_and_one_from_the_future(
         {"webhook-signature": "VERSION," + "A" * 86 + "=="},
     ],
 )
-def test_a_snippet_refuses_a_header_that_was_changed(
+def test_a_snippet_refuses_a_header_that_was_changed_or_is_missing(
     snippet: Snippet, scheme: Scheme, changes: dict[str, str]
 ) -> None:
     changed = {name: value.replace("VERSION", scheme.version) for name, value in changes.items()}
     assert not snippet.says_yes({**scheme.delivery(), **changed})
+    [name] = changes
+    assert not snippet.says_yes({key: value for key, value in scheme.delivery().items() if key != name})
 
 
-def test_a_snippet_refuses_a_newer_timestamp_than_was_signed(snippet: Snippet, scheme: Scheme) -> None:
-    headers = scheme.delivery(age=400)
-    assert not snippet.says_yes({**headers, "webhook-timestamp": str(int(time.time()))})
+# --- the receiver of the guide, which verifies so
 
 
-@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
-def test_a_snippet_refuses_when_a_header_is_missing(snippet: Snippet, scheme: Scheme, name: str) -> None:
-    headers = scheme.delivery()
-    del headers[name]
-    assert not snippet.says_yes(headers)
+@pytest.fixture
+def receiver(tmp_path: Path) -> Iterator[str]:
+    """Start the guide's program, and give its URL."""
+    (verify,) = blocks(read("howto/verify-a-signature"), "python")
+    (program,) = blocks(read("howto/write-a-receiver"), "python")
+    port = str(processes.free_port())
+    (tmp_path / "verify.py").write_text(verify)
+    (tmp_path / "receiver.py").write_text(program.replace("9000", port))
+    environ = processes.clean_environ(WEBHOOK_SECRET=SECRET)
+    url = f"http://127.0.0.1:{port}/"
+    with processes.started([sys.executable, "-W", "error", "receiver.py"], cwd=tmp_path, env=environ) as run:
+        processes.wait_for(lambda: _listens(url), 20, run.output)
+        yield url
+        assert "Traceback" not in run.output()
+
+
+def _listens(url: str) -> bool:
+    try:
+        return processes.fetch(url)[0] == 501  # it takes no GET
+    except (urllib.error.URLError, ConnectionError):
+        return False
+
+
+def test_the_receiver_of_the_guide_stores_each_webhook_once(
+    runner: FlaskCliRunner, receiver: str, tmp_path: Path
+) -> None:
+    factories.webhook(receiver, secret=SECRET)
+    factories.sign("Grüße from the book")
+    factories.run_pass()
+    sent = factories.one()
+    assert (sent.status, sent.last_status_code) == ("processed", 204)
+    assert runner.invoke(args=["deliveries", "redeliver", sent.id]).exit_code == 0
+    factories.run_pass()
+    assert (factories.one().status, len(factories.attempts(sent.id))) == ("processed", 2)
+    assert processes.fetch(receiver, {"forged": "yes"})[0] == 401
+    with closing(sqlite3.connect(tmp_path / "inbox.db")) as inbox:
+        rows = inbox.execute("SELECT id, body, done_at FROM inbox").fetchall()
+    assert rows == [(sent.event_id, sent.payload, None)]

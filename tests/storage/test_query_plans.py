@@ -22,9 +22,17 @@ from guestbook.storage import database, row_changes
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, INBOUND, Comment, Delivery, InboundEvent, Source, Webhook
 from tests.conftest import need, settings_for
-from tests.support import databases, factories, many_rows
-from tests.support.many_rows import COMMENTS, FINAL, LONG_AGO, WITH_DELIVERIES
-from tests.support.query_plans import explain, explain_prepared, goes_by_index, seen_about
+from tests.support import databases, factories, query_plans
+from tests.support.query_plans import (
+    COMMENTS,
+    FINAL,
+    LONG_AGO,
+    WITH_DELIVERIES,
+    explain,
+    explain_prepared,
+    goes_by_index,
+    seen_about,
+)
 
 MOMENT = clock.now() - timedelta(hours=1)  # between final rows, whose ids are made up, and those that are due
 BY_ID = "PRIMARY|deliveries_pkey|sqlite_autoindex_deliveries_1"
@@ -44,7 +52,7 @@ def hook(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         app = guestbook.create_app(settings_for(folder, url))
         with app.app_context():
             database.create_tables(db.engine)
-            yield many_rows.fill()
+            yield query_plans.fill()
             db.session.remove()
             db.engine.dispose()
 

@@ -4,14 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask
 from sqlalchemy import Row, func, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
-from guestbook.comments import book
-from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.outbound import outbox
 from guestbook.outbound.event_catalogue import EVENTS
@@ -19,6 +17,8 @@ from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import ATTEMPTS, DELIVERIES, Delivery, Pass, Webhook
+from tests.support import factories
+from tests.support.receiver import Line
 
 DEADLOCKS = 20  # in a row, after which something else is wrong
 
@@ -34,12 +34,7 @@ class Book:
 
     def webhook(self, url: str, **columns: Any) -> str:
         """Add a webhook that wants `comment.created`, and return its id."""
-        columns = {"name": url, "events": "comment.created", "headers": {}, **columns}
-        with database.writing() as session:
-            row = Webhook(url=url, **columns)
-            session.add(row)
-            session.flush()
-            return row.id
+        return factories.webhook(url, **{"name": url, **columns})
 
     def publish(self, count: int = 1, event: str = "comment.created") -> list[str]:
         """Store so many events for all webhooks that want them, and return the events' ids."""
@@ -64,9 +59,7 @@ class Book:
 
     def sign(self, message: str = "Hello") -> str:
         """Sign the book as the web does; return the comment's id."""
-        with database.writing() as session:
-            draft, verdict = Draft("Ada", None, message, {}), Classification("published")
-            return book.sign(session, draft, verdict, form_key=None, settings=self.settings).id
+        return factories.sign(message)
 
     def note_passes(self) -> None:
         """Store that passes have come for some days, so that the next one trusts its clock and tidies up."""
@@ -157,6 +150,22 @@ class Book:
             assert row.attempts == made[row.id], row
             assert row.status == "new" or (row.claimed_by is None and row.finished_at), row
         self._check_file()
+
+    def check_arrivals(self, lines: Sequence[Line], unrecorded: int) -> None:
+        """Assert that everything is final and has arrived, and at most so many requests are on no record."""
+        self.check()
+        assert set(self.statuses()) == {"processed"}
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(Webhook.id, Webhook.url)).all()
+        paths = {key: urlsplit(url).path for key, url in rows}
+        arrivals = Counter((line.path, line.event_id) for line in lines)
+        successes = {(line.path, line.event_id) for line in lines if line.status == 200}
+        wanted = {(paths[row.webhook_id], row.event_id): row for row in self.deliveries()}
+        assert arrivals.keys() == successes == wanted.keys()
+        # A claim sends once at the most; what arrived and is no recorded attempt was lost with its sender.
+        for here, row in wanted.items():
+            assert row.attempts <= arrivals[here] <= row.claims, row
+        assert len(lines) - len(self.attempts()) <= unrecorded
 
     def _check_file(self) -> None:
         with self.engine.connect() as connection:

@@ -187,6 +187,11 @@ def inbound_events() -> list[InboundEvent]:
     return _now(select(InboundEvent).order_by(InboundEvent.id))
 
 
+def comments() -> list[Comment]:
+    """Return all comments, oldest first, as they are now."""
+    return _now(select(Comment).order_by(Comment.id))
+
+
 def attempts(delivery_id: str | None = None) -> list[Attempt]:
     """Return the attempts of a delivery, or all."""
     query = select(Attempt).order_by(Attempt.delivery_id, Attempt.number)

@@ -31,7 +31,7 @@ from guestbook.cli import program
 from guestbook.lib.encryption import Keyring
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.storage import database, upgrade  # noqa: F401  likewise
-from tests.support import kill_points, quick_apps
+from tests.support import kill_points, speed
 
 Keyring(("no key of a book",)).encrypt("x", "x")  # which imports what each child would
 OF_CELERY = ("celery.bin.celery", "celery.apps.worker", "celery.worker.worker", "celery.worker.consumer")
@@ -46,7 +46,7 @@ OF_CELERY += ("guestbook.background.celery.relay", "guestbook.inbound.processor"
 def warm_up() -> None:
     """Compile what is compiled once, the first page included, and import what it needs, for all children."""
     program.load_all(program.PROGRAM_SECTIONS)
-    quick_apps.use()
+    speed.share_apps()
     with TemporaryDirectory() as folder:
         app = guestbook.create_app({"GUESTBOOK_DATA_DIR": folder})
         with app.app_context():

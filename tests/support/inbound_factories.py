@@ -12,10 +12,11 @@ from sqlalchemy import Row, select, update
 from werkzeug.test import TestResponse
 
 from guestbook.inbound.processor import Processor
-from guestbook.lib import clock, ids
+from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Comment, Source
+from tests.support import factories
 
 SECRET = "It's a Secret to Everybody"
 PLAIN = "{{ payload.text }}"
@@ -23,12 +24,7 @@ PLAIN = "{{ payload.text }}"
 
 def source(token: str = "tok", **columns: Any) -> str:
     """Add a source that verifies nothing and makes comments of `{"text": …}`; return its id."""
-    given = {"name": "Robot", "verify": "none", "action": "comment", "template": PLAIN, **columns}
-    with database.writing() as session:
-        row = Source(id=ids.new(), token=token, **given)
-        session.add(row)
-        session.flush()
-        return row.id
+    return factories.source(token=token, **{"action": "comment", "template": PLAIN, **columns})
 
 
 def change(source_id: str, **columns: Any) -> None:

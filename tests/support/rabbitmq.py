@@ -194,12 +194,6 @@ def connect(port: int, vhost: str) -> amqp.Connection:
     return connection
 
 
-def copy_of(message: "amqp.Message | None") -> amqp.Message:
-    """The same message, to be put into a queue again."""
-    assert message
-    return amqp.Message(message.body, **message.properties)
-
-
 def is_here() -> bool:
     """Whether Debian's rabbitmq-server is installed."""
     return SERVER.exists()

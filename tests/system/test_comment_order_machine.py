@@ -1,52 +1,36 @@
 """A property test of the order: whatever happens to a comment, its events reach each receiver in order.
 
-As in `test_state_machine`, the functions are the real ones, on SQLite, and the senders are played. A request
-arrives while the lease of its delivery lasts, also when its pass is killed afterwards.
+A request arrives while the lease of its delivery lasts, also when its pass is killed afterwards.
 """
 
 import json
-import time
 from collections import defaultdict
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import invariant, precondition, rule
 from sqlalchemy import select
 
 from guestbook.comments import book
 from guestbook.comments.spam.spam_rules import Classification
-from guestbook.lib import clock, retry_policy
-from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, response_policy
+from guestbook.lib import clock
+from guestbook.outbound import lanes
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
-from guestbook.queue import claims, redelivery
+from guestbook.queue import redelivery
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
+from guestbook.storage.models import Comment, Delivery
 from guestbook.storage.models.comment import KNOWN_STATUSES
 from tests.support import factories
 from tests.support.amount import examples
+from tests.system import outbox_machine
+from tests.system.outbox_machine import VERDICTS, Clock, OutboxMachine
 
-START = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 ALL = "comment.created comment.published comment.replied comment.deleted"
-EVENTS = (ALL, "comment.created comment.deleted", "comment.created comment.published")
-ANSWERS = {
-    "success": response_policy.OK,
-    "failure": response_policy.RETRY,
-    "abort": response_policy.Decision(ok=False, abort=True),
-}
-VERDICTS = [Classification("published"), Classification("held", ("why",)), Classification("spam", ("why",))]
+KINDS = st.sampled_from(["success", "success", "failure", "abort", "unsent"])
 END = "comment.deleted"
 
 
@@ -59,50 +43,20 @@ class Place(NamedTuple):
     event: str
 
 
-@dataclass(frozen=True)
-class Claimed:
-    """What a pass has in hand, until the end of its lease."""
-
-    task: DeliveryTask
-    until: datetime
-
-
-class Clock:
-    """The time, which the rules turn."""
-
-    def __init__(self) -> None:
-        self.moment = START
-
-    def now(self) -> datetime:
-        self.moment += timedelta(milliseconds=1)
-        return self.moment
-
-
-class Order(RuleBasedStateMachine):
+class Order(OutboxMachine):
     """The steps that may happen in any order, and what each receiver has seen."""
 
+    EVENTS = (ALL, "comment.created comment.deleted", "comment.created comment.published")
+
     def __init__(self, turned: Clock) -> None:
-        super().__init__()
-        self.clock = turned
-        self.clock.moment = START
+        super().__init__(turned)
         self.places: dict[str, Place] = {}
-        self.held: list[list[Claimed]] = []  # of passes that live
         self.seen: dict[tuple[str, str], list[Place]] = defaultdict(list)
         self.redelivered: set[tuple[str, str]] = set()
         self.comments: list[str] = []  # as of the last look
         self.gone: set[str] = set()  # comments that were deleted for good
-        self.claims = 0
-        self.lease = retry_policy.lease(factories.settings().timeout)
-        with database.write(db.engine) as connection:
-            for table in reversed(db.metadata.sorted_tables):
-                connection.execute(table.delete())
 
     # --- the steps
-
-    @initialize()
-    def some_webhooks(self) -> None:
-        for events in EVENTS:
-            factories.webhook(events=events)
 
     @rule(verdict=st.sampled_from(VERDICTS))
     def sign(self, verdict: Classification) -> None:
@@ -150,40 +104,16 @@ class Order(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 4))
     def claim(self, limit: int) -> None:
-        self.claims += 1
-        now, token = clock.now(), f"pass {self.claims}"
-        until = now + self.lease
-        with database.write(db.engine) as connection:
-            held: list[Claimed] = []
-            hooks = {hook.id: hook for hook in lanes.open_with_due(connection, now)}
-            limits = dict.fromkeys(hooks, limit)
-            columns = delivery_tasks.TASK_COLUMNS
-            taken = claims.take(
-                connection, DELIVERIES, columns, limits, most=99, now=now, until=until, token=token
-            )
-            for hook_id, due in taken.items():
-                hook = hooks[hook_id]
-                to = delivery_tasks.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)
-                assert due  # a webhook with nothing to claim would keep a pass from its end
-                made = [delivery_tasks.delivery_task(row, token, time.monotonic() + 60, to) for row in due]
-                held += [Claimed(task, until) for task in made]
-        if held:
-            self.held.append(held)
+        with db.engine.connect() as connection:
+            due = {hook.id for hook in lanes.open_with_due(connection, clock.now())}
+        # A webhook with nothing to claim would keep a pass from its end.
+        assert {task.receiver.webhook_id for task in self.take(limit)} == due
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
     def acknowledge(self, data: st.DataObject) -> None:
         """Let a pass record some of what it holds: sent with an answer, or given back unsent."""
-        held = data.draw(st.sampled_from(self.held))
-        some = held[: data.draw(st.integers(1, len(held)))]
-        del held[: len(some)]
-        self.held = [rest for rest in self.held if rest]
-        outcomes = []
-        for one in some:
-            kind = data.draw(st.sampled_from([*ANSWERS, "success", "unsent"]))
-            outcomes.append(self._sent(one, kind))
-        with database.write(db.engine) as connection:
-            attempt_recorder.record(connection, outcomes, factories.settings())
+        self.record([self._sent(task, data.draw(KINDS)) for task in self.some_held(data)])
 
     @precondition(lambda self: self.held)
     @rule(data=st.data(), was_sent=st.booleans())
@@ -197,12 +127,6 @@ class Order(RuleBasedStateMachine):
     def time_goes_on(self, seconds: int) -> None:
         self.clock.moment += timedelta(seconds=seconds)
 
-    @rule(data=st.data())
-    def disable_or_enable(self, data: st.DataObject) -> None:
-        with database.writing() as session:
-            hook = data.draw(st.sampled_from(session.scalars(select(Webhook).order_by(Webhook.id)).all()))
-            hook.enable() if hook.disabled_at else hook.disable(clock.now())
-
     # --- what holds after each
 
     @invariant()
@@ -211,7 +135,7 @@ class Order(RuleBasedStateMachine):
         query = select(Comment.id, Comment.last_sequence, Comment.status).order_by(Comment.id)
         with db.engine.connect() as connection:
             found = connection.execute(query).all()
-        rows = self._rows()
+        rows = self.rows()
         self.comments = [row.id for row in found]
         self._the_numbers_of_a_comment_have_no_gap({row.id: row.last_sequence for row in found})
         self._nothing_waits_that_a_deletion_has_superseded(rows)
@@ -248,20 +172,8 @@ class Order(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In the end each receiver has been sent the newest state last."""
-        for _ in range(100):
-            self.clock.moment += timedelta(hours=2)
-            with database.writing() as session:
-                for hook in session.scalars(select(Webhook)):
-                    hook.enable()
-            self.held.clear()
-            self.claim(100)
-            if not self.held:
-                break
-            outcomes = [self._sent(one, "success") for held in self.held for one in held]
-            with database.write(db.engine) as connection:
-                attempt_recorder.record(connection, outcomes, factories.settings())
-        rows = self._rows()
-        assert {row.status for row in rows.values()} <= {"processed", "failed"}
+        self.send_all(self._deliver, timedelta(hours=2))
+        rows = self.rows()
         newest: dict[tuple[str, str], Place] = {}
         for row in rows.values():
             place = self.places[row.id]
@@ -272,13 +184,16 @@ class Order(RuleBasedStateMachine):
 
     # --- helpers
 
-    def _sent(self, one: Claimed, kind: str) -> Outcome:
+    def _deliver(self, held: list[DeliveryTask]) -> None:
+        self.record([self._sent(task, "success") for task in held])
+
+    def _sent(self, task: DeliveryTask, kind: str) -> Outcome:
         """Let a request arrive, if its lease still lasts, and check that it may."""
-        if kind == "unsent" or clock.now() >= one.until:
-            return Outcome(one.task)
-        place = self.places[one.task.id]
+        if kind == "unsent" or clock.now() >= self.until[task.token]:
+            return Outcome(task)
+        place = self.places[task.id]
         seen = self.seen[place[:2]]
-        for row in self._rows().values():
+        for row in self.rows().values():
             other = self.places[row.id]
             if other[:2] == place[:2] and other.sequence < place.sequence:
                 assert row.status != "new", (other, place)
@@ -289,36 +204,18 @@ class Order(RuleBasedStateMachine):
         if place.comment_id in self.gone and any(past.event == END for past in seen):
             assert place.event == END or place.sequence > ended
         seen.append(place)
-        error = None if ANSWERS[kind].ok else f"It was a {kind}."
-        return Outcome(one.task, clock.now(), 5, 200, error, decision=ANSWERS[kind])
+        return self.outcome(task, kind)
 
     def _learn(self, comment_id: str | None = None) -> None:
         """Note where new deliveries belong. Those of a comment that has just gone do not say it."""
-        for row in self._rows().values():
+        for row in self.rows().values():
             if row.id not in self.places:
                 mine = row.comment_id or comment_id
                 assert mine
                 self.places[row.id] = Place(row.webhook_id, mine, row.sequence, row.event)
 
-    def _rows(self) -> dict[str, Any]:
-        with db.engine.connect() as connection:
-            return {row.id: row for row in connection.execute(select(DELIVERIES))}
 
-
-@pytest.fixture
-def turned(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    turned = Clock()
-    monkeypatch.setattr(clock, "now", turned.now)
-    return turned
-
-
-def test_whatever_happens_the_events_about_a_comment_keep_their_order(app: Flask, turned: Clock) -> None:
-    app.config["GUESTBOOK"] = replace(factories.settings(), retry_schedule=(0.0, 5.0, 300.0))
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # Hypothesis has no types here
-        lambda: Order(turned),
-        settings=settings(
-            max_examples=examples(20),
-            stateful_step_count=50,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+def test_whatever_happens_the_events_about_a_comment_keep_their_order(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox_machine.run(app, monkeypatch, Order, examples=examples(20), steps=50)

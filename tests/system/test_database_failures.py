@@ -12,16 +12,15 @@ from flask import Flask
 import guestbook
 from guestbook.storage import database, engine_setup
 from guestbook.storage.database import db
-from guestbook.storage.database_errors import FILE_DAMAGED
 from guestbook.storage.engine_setup import Waits
 from tests.conftest import running, settings_for
-from tests.support import databases, factories, own_servers, small_disk
+from tests.support import databases, factories, servers, small_disk
 from tests.support.book import Book
 from tests.support.forks import Forks
-from tests.support.own_servers import OwnServer
 from tests.support.owner import Owner
 from tests.support.processes import wait_for
 from tests.support.receiver import Answer, Receiver
+from tests.support.servers import OwnServer
 from tests.support.small_disk import SmallDisk
 from tests.support.visitor import GREETING, Visitor, fields, parse, stored
 
@@ -194,39 +193,12 @@ def test_another_program_that_keeps_the_file_locked(
     site.works_again()
 
 
-def test_a_damaged_page(site: Site, tmp_path: Path) -> None:
-    with site.app.app_context(), db.engine.connect() as connection:
-        query = "SELECT rootpage FROM sqlite_master WHERE name = 'deliveries'"
-        page = connection.exec_driver_sql(query).scalar_one()
-    with site.app.app_context():
-        db.session.remove()
-        db.engine.dispose()
-    file = tmp_path / "guestbook.db"
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    whole = file.read_bytes()
-    file.write_bytes(whole[: (page - 1) * 4096] + b"\xff" * 4096 + whole[page * 4096 :])
-    assert "Something went wrong on our side" in site.refuses_kindly(500)
-    code, said = site.cron()
-    assert code == 1
-    damaged = "The database is damaged, or the file is no database: database disk image is malformed. "
-    assert said == f"{damaged}{FILE_DAMAGED}\n"
-    findings = site.doctor()
-    assert findings["damage"]["state"] == "problem"
-    assert "restore your last backup" in findings["damage"]["advice"]
-    with site.app.app_context():
-        db.engine.dispose()
-    file.with_name("restored").write_bytes(whole)
-    file.with_name("restored").replace(file)
-    site.works_again()
-
-
 @pytest.fixture(params=["postgresql", "mariadb"])
 def server(request: pytest.FixtureRequest) -> Iterator[OwnServer]:
     databases.no_process()
-    if not own_servers.can_be_started(request.param):
+    if not servers.can_be_started(request.param):
         pytest.skip(f"needs root and the programs of {request.param}")
-    with own_servers.own_server(request.param) as server:
+    with servers.own_server(request.param) as server:
         yield server
 
 

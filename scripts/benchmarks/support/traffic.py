@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -190,7 +190,7 @@ class Crontab:
         self._seconds = seconds
         self._passes: list[Process] = []
         self._output = Path(self._environ["GUESTBOOK_DATA_DIR"], "output-of-cron")
-        self.started = self.kills = 0
+        self.started = 0
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -203,21 +203,6 @@ class Crontab:
                 one.terminate()
             for one in self._passes:
                 one.wait()
-
-    @contextmanager
-    def killing(self, seconds: float, after: Callable[[], object]) -> Iterator[None]:
-        """Kill the passes every so many seconds until the block ends; 0 is never."""
-
-        def kill() -> None:
-            for one in list(self._passes):
-                if one.poll() is None:
-                    one.kill()
-                    one.wait()
-                    self.kills += 1
-            after()
-
-        with repeating(kill, lambda: seconds) if seconds else nullcontext():
-            yield
 
     def alive(self) -> list[int]:
         """Return the process ids of the passes."""

@@ -7,7 +7,7 @@ import pytest
 
 from tests.background.celery.works import Works
 from tests.conftest import need, need_server, settings_for
-from tests.support import rabbitmq, ready_databases
+from tests.support import databases, rabbitmq
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.rabbitmq import Node, Vhost
@@ -31,11 +31,12 @@ def vhost(_node: Node) -> Iterator[Vhost]:
         vhost.drop()
 
 
-@pytest.fixture(params=["sqlite-wal", "postgresql"])
+@pytest.fixture
 def environ(request: pytest.FixtureRequest, tmp_path: Path, vhost: Vhost) -> Iterator[dict[str, str]]:
-    """The settings of a book with a broker."""
-    need_server(request.param)
-    with ready_databases.with_tables(request.param, tmp_path) as url:
+    """The settings of a book with a broker, on SQLite unless the test says otherwise."""
+    mode = getattr(request, "param", "sqlite-wal")
+    need_server(mode)
+    with databases.with_tables(mode, tmp_path) as url:
         yield {**settings_for(tmp_path, url), "GUESTBOOK_BROKER_URL": vhost.url}
 
 

@@ -6,28 +6,25 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, insert, select, update
 
-from guestbook.lib import clock
-from guestbook.storage import database
-from guestbook.storage.models import Webhook
-from tests.background.celery.works import DELIVERIES, INBOX, Works
+from guestbook.lib import clock, ids
+from guestbook.storage import database, schema_version
+from guestbook.storage.models import INBOUND, Webhook
+from tests.background.celery.works import DELIVERIES, INBOX, ON_THREE, ON_TWO, Works
 from tests.lib.test_rate_counters import window_of_most
 from tests.support import factories
-from tests.support.measure import quickest
-from tests.support.processes import free_port, wait_for
+from tests.support.processes import free_port, quickest, wait_for
 from tests.support.receiver import HANG, Answer, Receiver
 
-pytestmark = pytest.mark.needs("rabbitmq")
-EVERYWHERE = pytest.mark.parametrize("environ", ["sqlite-wal", "postgresql", "mariadb"], indirect=True)
+OLDER = "The tables are older than the program."
 ROWS_PER_MESSAGE = 8  # of the 64 that eight webhooks let a relay publish at first
-ONCE = pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the database makes no difference
 
 
 # --- the whole way
 
 
-@EVERYWHERE
+@ON_THREE
 def test_a_comment_goes_through_the_broker_to_its_receiver_once(works: Works, receiver: Receiver) -> None:
     works.book.webhook(receiver.url())
     works.book.sign("Grüße 🎈")
@@ -39,7 +36,7 @@ def test_a_comment_goes_through_the_broker_to_its_receiver_once(works: Works, re
     assert timedelta(minutes=9) < waiting.due_at - clock.now() < timedelta(minutes=11)
     with works.worker():
         works.wait_until_final(1)
-        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 10, works.show)
+        works.wait_until_empty()
     works.book.check()
     row = works.book.delivery()
     assert (row.status, row.attempts, row.last_status_code) == ("processed", 1, 200)
@@ -50,7 +47,7 @@ def test_a_comment_goes_through_the_broker_to_its_receiver_once(works: Works, re
     assert request.event_id == row.event_id
 
 
-@EVERYWHERE
+@ON_THREE
 def test_what_comes_in_goes_through_the_broker_and_becomes_one_comment(works: Works) -> None:
     source_id = factories.source(action="comment", template="{{ payload.text }}")
     event_id = factories.inbound(source_id, payload='{"text": "Hello from afar"}')
@@ -60,12 +57,13 @@ def test_what_comes_in_goes_through_the_broker_and_becomes_one_comment(works: Wo
         wait_for(
             lambda: factories.the(factories.InboundEvent, event_id).status == "processed", 20, works.show
         )
-        wait_for(lambda: works.vhost.depth(INBOX) == 0, 10, works.show)
+        works.wait_until_empty()
     event = factories.the(factories.InboundEvent, event_id)
     assert (event.attempts, event.claimed_by, event.error) == (1, None, None)
     assert factories.the(factories.Comment, event.comment_id).message == "Hello from afar"
 
 
+@ON_TWO
 def test_hundreds_go_through_each_once_in_silence(works: Works, receiver: Receiver) -> None:
     paths = works.webhooks(receiver, 4)
     with works.staying_relay() as staying, works.worker() as first, works.worker() as second:
@@ -94,12 +92,9 @@ def test_other_pools_work_too(works: Works, receiver: Receiver, pool: str) -> No
     works.book.check()
 
 
-@ONCE
 def test_a_failed_attempt_is_retried_by_the_schedule(works: Works, receiver: Receiver) -> None:
     receiver.answer("/", Answer(500), Answer(200))
-    works.book.webhook(receiver.url())
-    works.book.publish()
-    works.relay()
+    works.published(receiver)
     with works.worker(RETRY_SCHEDULE="0,300"):
         wait_for(lambda: works.book.delivery().attempts == 1, 20, works.show)
         row = works.book.delivery()
@@ -114,7 +109,6 @@ def test_a_failed_attempt_is_retried_by_the_schedule(works: Works, receiver: Rec
     works.book.check()
 
 
-@ONCE
 def test_what_is_given_up_here_is_told_by_the_next_relay(works: Works, receiver: Receiver) -> None:
     receiver.answer("/", Answer(500))
     webhook_id = works.book.webhook(receiver.url(), name="Chat")
@@ -138,20 +132,17 @@ CLOSED: dict[str, Callable[[], dict[str, object]]] = {
 }
 
 
-@ONCE
 @pytest.mark.parametrize("closed", CLOSED)
 def test_what_a_closed_webhook_has_in_the_queue_is_given_back_and_goes_out_when_it_opens(
     works: Works, receiver: Receiver, closed: str
 ) -> None:
-    webhook_id = works.book.webhook(receiver.url())
-    works.book.publish(3)
-    works.relay()
+    webhook_id = works.published(receiver, 3)
     _set(webhook_id, **CLOSED[closed]())
     with works.worker():
         wait_for(lambda: works.book.leased() == 0, 20, works.show)
         assert max(row.due_at for row in works.book.deliveries()) <= clock.now()
         assert {(row.attempts, row.claimed_by) for row in works.book.deliveries()} == {(0, None)}
-        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 10, works.show)
+        works.wait_until_empty()
         works.relay()
         assert works.vhost.depth(DELIVERIES) == works.book.leased() == 0
         assert receiver.requests == []
@@ -162,24 +153,18 @@ def test_what_a_closed_webhook_has_in_the_queue_is_given_back_and_goes_out_when_
     works.book.check()
 
 
-@ONCE
 def test_a_webhook_that_is_gone_is_disabled_by_the_worker(works: Works, receiver: Receiver) -> None:
     receiver.answer("/", Answer(410))
-    webhook_id = works.book.webhook(receiver.url())
-    works.book.publish()
-    works.relay()
+    webhook_id = works.published(receiver)
     with works.worker():
         wait_for(lambda: works.book.webhook_row(webhook_id).disabled_reason == "gone", 20, works.show)
     works.book.check()
 
 
-@ONCE
 def test_what_our_own_proxy_refuses_is_due_again_soon_and_counts_as_no_attempt(
     works: Works, receiver: Receiver
 ) -> None:
-    works.book.webhook(receiver.url())
-    works.book.publish(2)
-    works.relay()
+    works.published(receiver, 2)
     with works.worker(OUTBOUND_PROXY=f"http://127.0.0.1:{free_port()}") as worker:
         wait_for(lambda: works.book.leased() == 0, 20, works.show)
         wait_for(lambda: worker.complaints, 10, works.show)
@@ -189,9 +174,8 @@ def test_what_our_own_proxy_refuses_is_due_again_soon_and_counts_as_no_attempt(
     works.book.check()
 
 
-@ONCE
 def test_one_webhook_that_hangs_does_not_hold_up_the_others(works: Works, receiver: Receiver) -> None:
-    """It was quick before; `test_first_messages` has one that hangs from the start."""
+    """It was quick before; `test_delivery_consumer` has some that hang from the start."""
     never = works.book.webhook(receiver.url("/never"))
     works.book.webhook(receiver.url("/fast"))
     receiver.answer("/fast", Answer(delay=0.05))
@@ -247,12 +231,6 @@ def test_sigterm_ends_a_worker_after_what_it_has_begun_and_the_rest_goes_to_othe
     assert Counter(request.event_id for request in receiver.requests) == dict.fromkeys(events, 8)
 
 
-def _set(webhook_id: str, **values: object) -> None:
-    with database.writing() as session:
-        session.execute(update(Webhook).where(Webhook.id == webhook_id).values(**values))
-
-
-@ONCE
 def test_workers_keep_the_rate_limit_of_a_webhook(works: Works, receiver: Receiver) -> None:
     works.book.webhook(receiver.url(), rate="2/s")
     works.book.publish(5)
@@ -262,3 +240,106 @@ def test_workers_keep_the_rate_limit_of_a_webhook(works: Works, receiver: Receiv
     begun = [row.started_at.timestamp() for row in works.book.attempts()]
     assert len(begun) == 5
     assert window_of_most(begun, 1) <= 2
+
+
+# --- beside ordinary passes, and before an upgrade
+
+
+@ON_THREE
+def test_two_relays_a_worker_and_an_ordinary_pass_send_each_delivery_once(
+    works: Works, receiver: Receiver
+) -> None:
+    paths = works.webhooks(receiver, 4)
+    for path in paths:
+        receiver.answer(path, Answer(delay=0.005))
+    elsewhere = works.environ["GUESTBOOK_DATA_DIR"] + "-elsewhere"
+    staying = [
+        works.start_relay("--stay"),
+        works.start_relay("--stay", DATA_DIR=elsewhere),
+        works.forks.start(works.environ, "cron", "--stay"),
+    ]
+    # Before they have begun, SIGTERM would end one at once.
+    wait_for(lambda: len(works.book.passes()) == len(staying), 60, works.show)
+    with works.worker(16):
+        events = [event for _ in range(5) for event in works.book.publish(10)]
+        works.wait_until_final(200)
+    for one in staying:
+        one.terminate()
+        assert one.wait() == 0, one.printed
+        assert one.printed == ""
+    for path in paths:
+        assert receiver.event_ids(path) == Counter(events)
+    works.book.check()
+
+
+@pytest.mark.parametrize("environ", ["postgresql"], indirect=True)
+def test_what_waits_in_the_queue_is_left_alone_by_the_ordinary_pass_and_by_another_relay(
+    works: Works, receiver: Receiver
+) -> None:
+    works.published(receiver, 5)
+    waiting = works.book.deliveries()
+    works.forks.run(works.environ, "cron")
+    works.forks.run(works.environ, "cron")
+    works.relay(DATA_DIR=works.environ["GUESTBOOK_DATA_DIR"] + "-elsewhere")
+    assert works.book.deliveries() == waiting
+    assert (len(receiver.requests), works.vhost.depth(DELIVERIES)) == (0, 5)
+    with works.worker():
+        works.wait_until_final(5)
+    assert len(receiver.requests) == 5
+
+
+def test_a_full_inbox_holds_up_no_delivery(works: Works, receiver: Receiver) -> None:
+    source_id = factories.source()
+    now = clock.now()
+    plain = {"source_id": source_id, "headers": {}, "payload": "{}", "encoding": "text", "status": "new"}
+    numbers = {"attempts": 0, "claims": 0, "due_at": now, "received_at": now}
+    with database.write(works.book.engine) as connection:
+        connection.execute(insert(INBOUND), [{"id": ids.new(), **plain, **numbers} for _ in range(2000)])
+    works.book.webhook(receiver.url())
+    with works.staying_relay(), works.worker(8):
+        wait_for(lambda: waiting(works) < 1900, 60, works.show)
+        works.book.publish(10)
+        works.wait_until_final(10)
+        assert waiting(works) > 500
+
+
+def waiting(works: Works) -> int:
+    """How much of the inbox nobody has worked through."""
+    with works.book.engine.connect() as connection:
+        return connection.scalar(select(func.count()).where(INBOUND.c.status == "new")) or 0
+
+
+def test_a_worker_returns_messages_until_the_book_is_upgraded_and_then_does_them(
+    works: Works, receiver: Receiver
+) -> None:
+    works.book.webhook(receiver.url())
+    works.book.publish()
+    factories.inbound(factories.source(action="log"))
+    works.relay()
+    queues = (DELIVERIES, INBOX)
+    messages = {queue: works.take_messages(1, queue) for queue in queues}
+    with works.worker(concurrency=2) as worker:
+        _set_version(works, "0024")
+        for queue, taken in messages.items():
+            works.vhost.put(queue, *taken)
+        # Four lines are told when one of the two messages has come twice.
+        wait_for(lambda: worker.output.count(OLDER) >= 4, 60, works.show)
+        assert [works.vhost.depth(queue) for queue in queues] == [1, 1]
+        assert receiver.requests == []
+        assert "Traceback" not in worker.output, worker.output
+        _set_version(works, schema_version.head())
+        works.wait_until_final(1)
+        works.wait_until_empty()
+    assert len(receiver.requests) == 1
+    assert [event.status for event in factories.inbound_events()] == ["processed"]
+    works.book.check()
+
+
+def _set_version(works: Works, version: str) -> None:
+    with database.write(works.book.engine) as connection:
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{version}'")
+
+
+def _set(webhook_id: str, **values: object) -> None:
+    with database.writing() as session:
+        session.execute(update(Webhook).where(Webhook.id == webhook_id).values(**values))

@@ -5,24 +5,20 @@ from datetime import timedelta
 
 import amqp
 import pytest
-from sqlalchemy import create_engine, make_url, text
 
 from guestbook.lib import clock
 from tests.background.celery import wire
-from tests.background.celery.works import DELIVERIES, Works
-from tests.support import databases, factories, rabbitmq
+from tests.background.celery.works import DELIVERIES, ON_TWO, Works
+from tests.support import databases, factories
 from tests.support.processes import wait_for
 from tests.support.receiver import HANG, OK, Receiver
 
-pytestmark = pytest.mark.needs("rabbitmq")
-ONCE = pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the database makes no difference
 AWAY_FOR = 2.0  # seconds
 WAIT_BEFORE_RETURN = 2.0  # seconds, in the worker
 LETTERS = "letters"  # a queue of nobody's
 PATIENCE = 40  # seconds after which a relay has given up a broker that says nothing
 
 
-@ONCE
 def test_without_a_broker_the_relay_says_so_and_the_ordinary_pass_takes_over_at_once(
     works: Works, receiver: Receiver
 ) -> None:
@@ -41,12 +37,12 @@ def test_without_a_broker_the_relay_says_so_and_the_ordinary_pass_takes_over_at_
     works.book.check()
 
 
-@ONCE
 def test_without_a_broker_and_without_work_the_relay_is_away_too_and_signing_is_not(works: Works) -> None:
     works.book.sign()
     _says_that_the_broker_is_away(works.relay(code=75, BROKER_URL=works.broker_that_is_away).printed)
 
 
+@ON_TWO
 def test_a_broker_that_dies_under_a_relay_that_stays_is_told_and_all_that_waits_goes_out_later(
     works: Works, receiver: Receiver
 ) -> None:
@@ -68,7 +64,6 @@ def test_a_broker_that_dies_under_a_relay_that_stays_is_told_and_all_that_waits_
     works.book.check()
 
 
-@ONCE
 @pytest.mark.parametrize("there", [300, 4_000])
 def test_what_was_not_confirmed_when_the_wire_was_cut_is_due_again_at_once(
     works: Works, receiver: Receiver, there: int
@@ -82,7 +77,6 @@ def test_what_was_not_confirmed_when_the_wire_was_cut_is_due_again_at_once(
     _each_arrives_once(works, receiver, 56)
 
 
-@ONCE
 @pytest.mark.parametrize("back", [1, 700])  # when it is connected to, and in the middle of publishing
 def test_a_broker_that_falls_silent_is_given_up_after_a_while(
     works: Works, receiver: Receiver, back: int
@@ -97,13 +91,10 @@ def test_a_broker_that_falls_silent_is_given_up_after_a_while(
     _each_arrives_once(works, receiver, 56)
 
 
-@ONCE
 def test_a_worker_outlives_its_broker_and_sends_nothing_twice(works: Works, receiver: Receiver) -> None:
     """The broker is killed and started again; what is persistent in a durable queue is there still."""
     receiver.answer("/", HANG, HANG, OK)
-    works.book.webhook(receiver.url())
-    works.book.publish(2)
-    works.relay()
+    works.published(receiver, 2)
     with works.worker() as worker:
         receiver.wait_for(2)
         with works.vhost.channel() as channel:
@@ -122,7 +113,7 @@ def test_a_worker_outlives_its_broker_and_sends_nothing_twice(works: Works, rece
         works.book.publish()
         works.relay()  # the broker has the first two messages still, for nobody could acknowledge them
         works.wait_until_final(3)
-        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
+        works.wait_until_empty()
     assert len(receiver.requests) == 3
     assert "Traceback" not in worker.output
     works.book.check()
@@ -133,23 +124,18 @@ def test_a_worker_outlives_its_broker_and_sends_nothing_twice(works: Works, rece
 
 @pytest.mark.parametrize("environ", ["postgresql"], indirect=True)
 def test_a_worker_whose_database_is_away_does_all_when_it_is_back(works: Works, receiver: Receiver) -> None:
-    works.book.webhook(receiver.url())
-    works.book.publish(8)
-    works.relay()
-    messages = [rabbitmq.copy_of(works.vhost.take(DELIVERIES)) for _ in range(8)]
+    works.published(receiver, 8)
+    messages = works.take_messages(8)
     with works.worker() as worker:
-        _let_nobody_in(works, "false")
-        begun = time.monotonic()
-        for message in messages:
-            works.vhost.put(DELIVERIES, message)
-        works.rest(AWAY_FOR)
-        rounds = 1 + (time.monotonic() - begun) / WAIT_BEFORE_RETURN
-        assert 1 <= len(worker.complaints) <= 8 * rounds  # a line for each time that a message comes
-        assert works.vhost.depth(DELIVERIES) == 8
-        assert works.start_relay().wait() == 75
-        assert receiver.requests == []
-        _let_nobody_in(works, "true")
-        works.book.engine.dispose()
+        with databases.letting_nobody_in(works.book.engine):
+            begun = time.monotonic()
+            works.vhost.put(DELIVERIES, *messages)
+            works.rest(AWAY_FOR)
+            rounds = 1 + (time.monotonic() - begun) / WAIT_BEFORE_RETURN
+            assert 1 <= len(worker.complaints) <= 8 * rounds  # a line for each time that a message comes
+            assert works.vhost.depth(DELIVERIES) == 8
+            works.relay(code=75)
+            assert receiver.requests == []
         with works.staying_relay():
             works.wait_until_final(8)
     assert len(receiver.requests) == 8
@@ -165,17 +151,6 @@ def test_a_relay_that_stays_outlives_the_end_of_its_connections(works: Works, re
         wait_for(lambda count=number: works.vhost.depth(DELIVERIES) == count, 10, lambda: staying.printed)
         databases.end_connections(works.book.engine)
     assert staying.printed == ""
-
-
-def _let_nobody_in(works: Works, allowed: str) -> None:
-    url = make_url(works.environ["GUESTBOOK_DATABASE_URL"])
-    admin = create_engine(databases.server("postgresql"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS {allowed}"))
-        if allowed == "false":
-            everybody = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
-            connection.execute(text(everybody), {"name": url.database})
-    admin.dispose()
 
 
 # --- what all have in common
@@ -201,6 +176,6 @@ def _each_arrives_once(works: Works, receiver: Receiver, count: int) -> None:
     assert len(receiver.requests) == len(nobody)
     with works.staying_relay(), works.worker():
         works.wait_until_final(count)
-        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
+        works.wait_until_empty()
     assert len(receiver.requests) == count
     works.book.check()

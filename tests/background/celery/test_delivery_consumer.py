@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, create_engine, make_url, text, update
+from sqlalchemy import Row, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from guestbook.background.celery import delivery_consumer
@@ -24,7 +24,7 @@ from guestbook.outbound.lanes import START_CAP
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES
 from tests.conftest import settings_for
-from tests.support import databases, ready_databases
+from tests.support import databases
 from tests.support.book import Book
 from tests.support.processes import wait_for
 from tests.support.receiver import HANG, OK, Receiver
@@ -36,7 +36,7 @@ TOKEN = "relay.test.1"
 @pytest.fixture
 def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
     """A book without a broker."""
-    with ready_databases.with_tables("sqlite-wal", tmp_path) as url:
+    with databases.with_tables("sqlite-wal", tmp_path) as url:
         yield settings_for(tmp_path, url)
 
 
@@ -272,24 +272,16 @@ def test_two_rows_that_cannot_be_recorded_do_not_stop_a_third(
 
 @pytest.mark.parametrize("each_environ", ["postgresql"], indirect=True)
 def test_what_was_sent_while_the_database_was_away_is_recorded_when_it_is_back(
-    each_book: Book, each_environ: dict[str, str], receiver: Receiver, celery: ThreadPoolExecutor
+    each_book: Book, receiver: Receiver, celery: ThreadPoolExecutor
 ) -> None:
-    url = make_url(each_environ["GUESTBOOK_DATABASE_URL"])
     rows = hanging(each_book, receiver, 6)
     receiver.answer("/", *[HANG] * START_CAP, OK)
     done: Future[None] = celery.submit(consumer_of(each_book).deliver, rows)
     receiver.wait_for(START_CAP)
-    admin = create_engine(databases.server("postgresql"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false"))
-        everybody = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
-        connection.execute(text(everybody), {"name": url.database})
+    with databases.letting_nobody_in(each_book.engine):
         receiver.release()
         with pytest.raises(DBAPIError):
             done.result(60)
-        connection.execute(text(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS true"))
-    admin.dispose()
-    each_book.engine.dispose()
     wait_for(lambda: each_book.statuses()["processed"] == len(receiver.requests), 60)
     assert each_book.statuses()["new"] == 6 - len(receiver.requests)
     assert {row.claimed_by for row in each_book.deliveries()} == {None}

@@ -8,73 +8,47 @@ import amqp
 import pytest
 
 from guestbook.lib import ids
-from tests.background.celery.works import DELIVERIES, INBOX, Works
-from tests.support import factories, rabbitmq
+from tests.background.celery.works import DELIVERIES, INBOX, ON_TWO, Works
+from tests.support import factories
 from tests.support.processes import wait_for
 from tests.support.receiver import Answer, Receiver
 
-pytestmark = pytest.mark.needs("rabbitmq")
-ONCE = pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the database makes no difference
 
-
-def test_a_message_that_comes_twenty_times_at_once_sends_once(works: Works, receiver: Receiver) -> None:
-    receiver.answer("/", Answer(delay=0.2))
-    works.book.webhook(receiver.url())
-    works.book.publish(2)
-    works.relay()
-    messages = [rabbitmq.copy_of(works.vhost.take(DELIVERIES)) for _ in range(2)]
-    works.vhost.put(DELIVERIES, *20 * messages)
-    with works.worker(8), works.worker(8):
-        works.wait_until_final(2)
-        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
-    assert len(receiver.requests) == 2
-    assert {row.attempts for row in works.book.deliveries()} == {1}
-    works.book.check()
-
-
-@ONCE
 def test_an_inbound_event_that_comes_twenty_times_at_once_becomes_one_comment(works: Works) -> None:
     source_id = factories.source(action="comment", template="{{ payload.text }}")
     factories.inbound(source_id, payload='{"text": "Hello"}')
     works.relay()
-    message = rabbitmq.copy_of(works.vhost.take(INBOX))
-    works.vhost.put(INBOX, *[message] * 20)
+    works.vhost.put(INBOX, *20 * works.take_messages(1, INBOX))
     with works.worker(8), works.worker(8):
         wait_for(lambda: factories.inbound_events()[0].status == "processed", 20, works.show)
-        wait_for(lambda: works.vhost.depth(INBOX) == 0, 20, works.show)
+        works.wait_until_empty()
     [event] = factories.inbound_events()
     assert event.attempts == 1
     assert len(factories._now(factories.select(factories.Comment))) == 1
 
 
-@ONCE
 def test_a_message_that_comes_again_after_all_is_done_does_nothing(works: Works, receiver: Receiver) -> None:
     receiver.answer("/", Answer(500), Answer(200))
-    works.book.webhook(receiver.url())
-    works.book.publish()
-    works.relay()
-    old = rabbitmq.copy_of(works.vhost.take(DELIVERIES))
+    works.published(receiver)
+    [old] = works.take_messages()
     works.vhost.put(DELIVERIES, old)
     with works.worker(RETRY_SCHEDULE="0,0"):
         wait_for(lambda: works.book.delivery().attempts == 1, 20, works.show)
         works.vhost.put(DELIVERIES, old)  # the row is due again, and nobody's
-        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
+        works.wait_until_empty()
         assert len(receiver.requests) == 1
         works.relay()
         works.wait_until_final(1)
         works.vhost.put(DELIVERIES, old)
-        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
+        works.wait_until_empty()
     assert len(receiver.requests) == 2
     works.book.check()
 
 
-@ONCE
 def test_a_message_that_was_lost_is_made_good_when_the_lease_is_over(
     works: Works, receiver: Receiver
 ) -> None:
-    works.book.webhook(receiver.url())
-    works.book.publish(3)
-    works.relay()
+    works.published(receiver, 3)
     assert works.vhost.purge(DELIVERIES) == 3
     works.relay()
     assert works.vhost.depth(DELIVERIES) == 0
@@ -86,26 +60,20 @@ def test_a_message_that_was_lost_is_made_good_when_the_lease_is_over(
     works.book.check()
 
 
-@ONCE
 def test_a_message_whose_lease_ran_out_in_the_queue_does_not_send_beside_the_one_that_replaced_it(
     works: Works, receiver: Receiver
 ) -> None:
-    works.book.webhook(receiver.url())
-    works.book.publish(3)
-    works.relay()
+    works.published(receiver, 3)
     works.book.expire()
     works.relay()
     assert works.vhost.depth(DELIVERIES) == 6
     with works.worker():
-        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
+        works.wait_until_empty()
         works.wait_until_final(3)
     assert len(receiver.requests) == 3
 
 
-# --- messages of several rows
-
-
-@ONCE
+@ON_TWO
 def test_a_message_of_many_rows_that_comes_twenty_times_at_once_sends_each_once(
     works: Works, receiver: Receiver
 ) -> None:
@@ -113,17 +81,16 @@ def test_a_message_of_many_rows_that_comes_twenty_times_at_once_sends_each_once(
         receiver.answer(path, Answer(delay=0.02))
     works.book.publish(8)
     works.relay()
-    messages = [rabbitmq.copy_of(works.vhost.take(DELIVERIES)) for _ in range(8)]
+    messages = works.take_messages(8)
     assert [len(json.loads(message.body)[0][0]) for message in messages] == [4] * 8
     works.vhost.put(DELIVERIES, *20 * messages)
     with works.staying_relay(), works.worker(8), works.worker(8):
         works.wait_until_final(32)
-        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
+        works.wait_until_empty()
     assert len(receiver.requests) == 32
     works.book.check()
 
 
-@ONCE
 def test_a_message_of_an_earlier_version_names_one_row(works: Works, receiver: Receiver) -> None:
     works.webhooks(receiver, 3)
     works.book.publish(8)
@@ -133,7 +100,7 @@ def test_a_message_of_an_earlier_version_names_one_row(works: Works, receiver: R
         works.vhost.put(DELIVERIES, _celery([[row.id, row.claimed_by], {}, {}]))
     with works.staying_relay(), works.worker():
         works.wait_until_final(24)
-        wait_for(lambda: works.vhost.depth(DELIVERIES) == 0, 20, works.show)
+        works.wait_until_empty()
     assert len(receiver.requests) == 24
     works.book.check()
 
@@ -209,7 +176,6 @@ GARBAGE: dict[str, Callable[[], amqp.Message]] = {
 }
 
 
-@ONCE
 @pytest.mark.parametrize("queue", [DELIVERIES, INBOX])
 def test_garbage_neither_ends_a_worker_nor_comes_again(works: Works, receiver: Receiver, queue: str) -> None:
     works.book.webhook(receiver.url())
@@ -219,7 +185,7 @@ def test_garbage_neither_ends_a_worker_nor_comes_again(works: Works, receiver: R
             if number % 5 == 0:
                 works.book.publish()
         works.wait_until_final(len(GARBAGE) // 5)
-        wait_for(lambda: works.vhost.depth(DELIVERIES) + works.vhost.depth(INBOX) == 0, 20, works.show)
+        works.wait_until_empty()
     assert len(receiver.requests) == len(GARBAGE) // 5
     assert len(worker.complaints) <= len(GARBAGE), "a log that anybody can fill"
     works.book.check()

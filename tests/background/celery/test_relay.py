@@ -11,18 +11,17 @@ from sqlalchemy import text
 from guestbook.background.celery import relay
 from guestbook.lib import clock
 from guestbook.storage.models import DELIVERIES as DELIVERY_ROWS
-from tests.background.celery.works import DELIVERIES, INBOX, Works
+from tests.background.celery.works import DELIVERIES, INBOX, ON_TWO, Works
 from tests.cli.conftest import FLASK
 from tests.conftest import run
+from tests.repo import test_crontab
 from tests.support import factories
+from tests.support.book import Book
 from tests.support.processes import wait_for
+from tests.support.rabbitmq import Vhost
 from tests.support.receiver import HANG, Receiver
 
-pytestmark = pytest.mark.needs("rabbitmq")
-ONCE = pytest.mark.parametrize("environ", ["sqlite-wal"], indirect=True)  # the database makes no difference
 
-
-@ONCE
 def test_a_relay_is_silent_is_noted_as_a_pass_and_tells_when_asked(works: Works, receiver: Receiver) -> None:
     assert works.relay().printed == ""
     works.book.webhook(receiver.url(), name="Chat")
@@ -37,7 +36,6 @@ def test_a_relay_is_silent_is_noted_as_a_pass_and_tells_when_asked(works: Works,
     assert "Traceback" not in output
 
 
-@ONCE
 def test_a_second_relay_of_the_same_book_on_this_machine_ends_at_once(works: Works) -> None:
     staying = works.start_relay("--stay")
     wait_for(works.book.passes, 10, lambda: staying.printed)
@@ -49,7 +47,6 @@ def test_a_second_relay_of_the_same_book_on_this_machine_ends_at_once(works: Wor
     assert staying.printed == ""
 
 
-@ONCE
 def test_a_relay_without_work_writes_nothing_and_sees_new_work_at_once(
     works: Works, receiver: Receiver
 ) -> None:
@@ -67,7 +64,6 @@ def test_a_relay_without_work_writes_nothing_and_sees_new_work_at_once(
     assert staying.wait() == 0
 
 
-@ONCE
 def test_a_relay_publishes_the_next_event_about_a_comment_once_the_one_before_it_is_done(
     works: Works, receiver: Receiver
 ) -> None:
@@ -79,7 +75,6 @@ def test_a_relay_publishes_the_next_event_about_a_comment_once_the_one_before_it
     assert [request.json["data"]["sequence"] for request in receiver.requests] == [1, 2]
 
 
-@ONCE
 def test_a_relay_does_not_wait_for_what_follows_a_delivery_of_others(
     works: Works, receiver: Receiver
 ) -> None:
@@ -94,13 +89,13 @@ def test_a_relay_does_not_wait_for_what_follows_a_delivery_of_others(
     assert (done.finished_at - done.started_at).total_seconds() < relay.FOLLOW_WAIT
 
 
-@ONCE
 def test_a_relay_ends_when_its_seconds_are_over(works: Works) -> None:
     begun = time.monotonic()
     works.relay("--stay", "--max-seconds", "1")
     assert 1 <= time.monotonic() - begun < 20
 
 
+@ON_TWO
 def test_what_is_taken_back_goes_out_with_the_ordinary_pass_at_once_and_not_again(
     works: Works, receiver: Receiver
 ) -> None:
@@ -119,17 +114,14 @@ def test_what_is_taken_back_goes_out_with_the_ordinary_pass_at_once_and_not_agai
     assert [event.status for event in factories.inbound_events()] == ["processed"]
     assert (works.vhost.depth(DELIVERIES), works.vhost.depth(INBOX)) == (5, 1)
     with works.worker():
-        wait_for(lambda: works.vhost.depth(DELIVERIES) + works.vhost.depth(INBOX) == 0, 20, works.show)
+        works.wait_until_empty()
     assert len(receiver.requests) == 5
     works.book.check()
 
 
-@ONCE
 def test_what_a_worker_has_begun_is_not_taken_back(works: Works, receiver: Receiver) -> None:
     receiver.answer("/", HANG)
-    works.book.webhook(receiver.url())
-    works.book.publish()
-    works.relay()
+    works.published(receiver)
     with works.worker():
         receiver.wait_for(1)
         begun = works.book.deliveries()
@@ -140,7 +132,6 @@ def test_what_a_worker_has_begun_is_not_taken_back(works: Works, receiver: Recei
     assert len(receiver.requests) == 1
 
 
-@ONCE
 @pytest.mark.parametrize(
     ("change", "code", "why"),
     [
@@ -160,7 +151,6 @@ def test_a_broker_that_cannot_be_used_is_told_in_one_line(
     assert "hunter2" not in said
 
 
-@ONCE
 def test_without_celery_or_with_a_strange_url_a_relay_says_so_in_one_line(
     works: Works, tmp_path: Path
 ) -> None:
@@ -175,3 +165,18 @@ def test_without_celery_or_with_a_strange_url_a_relay_says_so_in_one_line(
         assert named in said
         assert "hunter2" not in said
         assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", test_crontab.relaying)
+def test_the_line_publishes_what_is_due_and_prints_nothing(
+    command: str, book: Book, environ: dict[str, str], vhost: Vhost, tmp_path: Path
+) -> None:
+    book.webhook("http://127.0.0.1:9/hook")
+    book.sign()
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in environ.items()))
+    ended = test_crontab.as_cron(command, home)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert vhost.depth(DELIVERIES) == 1
+    assert book.delivery().claimed_by.startswith("relay.")

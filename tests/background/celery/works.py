@@ -10,6 +10,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import amqp
+import pytest
+
 from tests.support import guard
 from tests.support.book import Book
 from tests.support.forks import Command, Forks
@@ -19,6 +22,9 @@ from tests.support.receiver import Receiver
 
 DELIVERIES = "guestbook.deliveries"  # the queues
 INBOX = "guestbook.inbound"
+# SQLite alone unless the database could make a difference.
+ON_TWO = pytest.mark.parametrize("environ", ["sqlite-wal", "postgresql"], indirect=True)
+ON_THREE = pytest.mark.parametrize("environ", ["sqlite-wal", "postgresql", "mariadb"], indirect=True)
 CELERY = str(Path(sys.executable).with_name("celery"))
 # Without the second in which a worker asks whether there are others, and what these then tell each other.
 ALONE = ("--without-mingle", "--without-gossip")
@@ -87,6 +93,18 @@ class Works:
         for path in paths:
             self.book.webhook(receiver.url(path))
         return paths
+
+    def published(self, receiver: Receiver, count: int = 1) -> str:
+        """Add a webhook, store so many events, and let a relay publish them; return the webhook's id."""
+        webhook_id = self.book.webhook(receiver.url())
+        self.book.publish(count)
+        self.relay()
+        return webhook_id
+
+    def take_messages(self, count: int = 1, queue: str = DELIVERIES) -> list[amqp.Message]:
+        """Take so many messages out of a queue; each can be put back, and often."""
+        taken = [self.vhost.take(queue) for _ in range(count)]
+        return [amqp.Message(one.body, **one.properties) for one in taken if one]
 
     @property
     def broker_that_is_away(self) -> str:
@@ -161,6 +179,10 @@ class Works:
     def wait_until_final(self, count: int, seconds: float = 30) -> None:
         """Wait until so many deliveries are processed and no other waits."""
         wait_for(lambda: self.book.statuses() == {"processed": count}, seconds, self.show)
+
+    def wait_until_empty(self) -> None:
+        """Wait until neither queue has a message, nor a worker one in hand."""
+        wait_for(lambda: self.vhost.depth(DELIVERIES) + self.vhost.depth(INBOX) == 0, 20, self.show)
 
     def rest(self, seconds: float = 0.5) -> None:
         """Give what should not happen a moment to happen."""

@@ -3,18 +3,19 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 
-from guestbook.lib import clock, ids
+from guestbook.lib import clock
 from guestbook.lib.own_process import StopFlag
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.queue import claims
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES
+from tests.support.at_once import at_once
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.receiver import HANG, OK, Answer, Receiver
@@ -28,23 +29,27 @@ def book(each_book: Book) -> Book:
     return each_book
 
 
-def test_two_threads_that_claim_at_once_get_disjoint_rows_a_hundred_times(book: Book) -> None:
+def test_two_threads_that_claim_at_once_get_disjoint_rows_a_hundred_times(
+    each_app: Flask, book: Book
+) -> None:
     webhook_id = book.webhook("http://127.0.0.1:1/")
     book.stock(webhook_id, 2 * BATCH * ROUNDS)
-    got: dict[str, list[list[str]]] = {ids.new(): [], ids.new(): []}
-    together = threading.Barrier(len(got))
+    together = threading.Barrier(2)
 
-    def claim(name: str) -> None:
+    def claim(number: int) -> dict[str, list[str]]:
+        token, rows = f"thread {number}", list[str]()
         for _ in range(ROUNDS):
             together.wait(20)
-            got[name].append(_claim(book, webhook_id, name))
+            rows += _claim(book, webhook_id, token)
+        return {token: rows}
 
-    _at_once(claim, *got)
-    claimed = [row_id for claims in got.values() for rows in claims for row_id in rows]
+    first, second = at_once(each_app, 2, claim)
+    got = first | second
+    claimed = [row_id for rows in got.values() for row_id in rows]
     assert len(claimed) == len(set(claimed)) == 2 * BATCH * ROUNDS
     for row in book.deliveries():
         assert row.claims == 1
-        assert any(row.id in rows for rows in got[row.claimed_by])
+        assert row.id in got[row.claimed_by]
 
 
 # The test above has the other journal of SQLite, whose locks are all that could differ.
@@ -145,12 +150,3 @@ def _claim(book: Book, webhook_id: str, token: str) -> list[str]:
         leased = claims.lease(connection, DELIVERIES, rows, now=now, until=until, token=token)
         assert leased == {row.id for row in rows}
     return [row.id for row in rows]
-
-
-def _at_once(work: Callable[[str], None], *names: str) -> None:
-    threads = [threading.Thread(target=work, args=(name,)) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()

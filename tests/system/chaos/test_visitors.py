@@ -1,9 +1,9 @@
 """Visitors sign while a pass is busy with webhooks that fail: neither costs the other anything."""
 
-import threading
 import time
 
 import pytest
+from flask import Flask
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
@@ -11,7 +11,7 @@ from guestbook.lib.own_process import StopFlag
 from guestbook.outbound import outbox
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.storage import database
+from tests.support.at_once import at_once
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.receiver import Answer, Receiver
@@ -23,7 +23,7 @@ DATA = EVENTS["comment.created"].sample_data()
 
 
 def test_no_event_is_refused_while_a_pass_records_the_health_of_failing_webhooks(
-    each_book: Book, each_environ: dict[str, str], forks: Forks, receiver: Receiver
+    each_app: Flask, each_book: Book, each_environ: dict[str, str], forks: Forks, receiver: Receiver
 ) -> None:
     environ = {**each_environ, "GUESTBOOK_RETRY_SCHEDULE": ",".join(["0"] * 50)}
     for number in range(WEBHOOKS):
@@ -33,11 +33,15 @@ def test_no_event_is_refused_while_a_pass_records_the_health_of_failing_webhooks
     each_book.publish(20)
     running = forks.start(environ, "cron", "--stay")
     receiver.wait_for(1)
-    errors = _publish_in_threads(each_book)
+
+    def visit(_number: int) -> None:
+        for _ in range(COMMENTS):
+            each_book.publish()
+
+    at_once(each_app, VISITORS, visit)
     running.terminate()
     assert running.wait(20) == 0, running.printed
     assert running.printed == ""
-    assert errors == []
     assert each_book.statuses().total() == WEBHOOKS * (20 + VISITORS * COMMENTS)
     each_book.check()
 
@@ -69,22 +73,3 @@ def test_a_visitor_who_comes_just_before_a_tick_commits_need_not_wait_for_it(
     dispatch.run(until=time.monotonic() + 10, stay=False, stop=StopFlag())
     assert visits == [1]
     assert refused == []
-
-
-def _publish_in_threads(book: Book) -> list[Exception]:
-    errors: list[Exception] = []
-
-    def visit() -> None:
-        for _ in range(COMMENTS):
-            try:
-                with database.write(book.engine) as connection:
-                    outbox.publish(connection, "comment.created", DATA, book.settings)
-            except Exception as error:
-                errors.append(error)
-
-    visitors = [threading.Thread(target=visit) for _ in range(VISITORS)]
-    for visitor in visitors:
-        visitor.start()
-    for visitor in visitors:
-        visitor.join(60)
-    return errors

@@ -1,14 +1,42 @@
 """A book whose retries come at once, and the folder of the packages from npm."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
+from guestbook.background import cron
+from guestbook.lib import ids
 from tests.conftest import need
+from tests.support import inbound_factories
 from tests.support.book import Book
-from tests.support.inbound_sender import InboundSender
 from tests.system.interop import npm
+
+
+class InboundSender:
+    """Sends webhooks to a book."""
+
+    def __init__(self, book: Book, client: FlaskClient) -> None:
+        self.book = book
+        self.client = client
+
+    def source(self, verify: str, secret: str, action: str = "log", template: str | None = None) -> str:
+        """Add a source and return the token of its URL."""
+        token, name = ids.new(), f"{verify} {action}"
+        columns = {"verify": verify, "secret": secret, "action": action, "template": template}
+        inbound_factories.source(token, name=name, **columns)
+        return token
+
+    def post(self, token: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Send a webhook to a source, which must be accepted."""
+        headers = {"Content-Type": "application/json", **headers}
+        answer = self.client.post(f"/hooks/{token}", headers=headers, data=body)
+        assert answer.status_code == 202, answer.text
+
+    def work(self) -> None:
+        """Let a pass do all that is due."""
+        assert cron.run(self.book.engine, self.book.settings, cron.Options()) is not None
 
 
 @pytest.fixture

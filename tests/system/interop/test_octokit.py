@@ -13,11 +13,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from guestbook.inbound.known_senders import PRESETS
-from tests.support import amount
-from tests.support.inbound_sender import InboundSender
+from tests.support import amount, inbound_factories
 from tests.support.receiver import Receiver
 from tests.support.visitor import parse
 from tests.system.interop import npm
+from tests.system.interop.conftest import InboundSender
 from tests.system.interop.payloads import BRACES, LINK, PAYLOADS, SCRIPT, TURNED
 
 SECRET = "It's a Secret to Everybody"
@@ -42,11 +42,11 @@ def sent(request: pytest.FixtureRequest) -> Sent:
     return PAYLOADS if request.param == "ours" else real_ones(amount.examples(2))
 
 
-def post(inbound_sender: InboundSender, token: str, event: str, body: bytes, **headers: str) -> str:
+def post(inbound_sender: InboundSender, token: str, event: str, body: bytes, **headers: str) -> None:
     """Send it as GitHub does, signed over the exact bytes."""
     signature = "sha256=" + hmac.new(SECRET.encode(), body, "sha256").hexdigest()
     named = {"X-GitHub-Event": event, "X-GitHub-Delivery": str(uuid.uuid4())}
-    return inbound_sender.post(token, {**named, "X-Hub-Signature-256": signature, **headers}, body)
+    inbound_sender.post(token, {**named, "X-Hub-Signature-256": signature, **headers}, body)
 
 
 def post_all(inbound_sender: InboundSender, token: str, sent: Sent) -> None:
@@ -68,7 +68,7 @@ def test_every_payload_goes_through_each_action_without_a_fault(
     for action, template in (("log", None), ("comment", PRESETS["github"]), ("forward", None)):
         post_all(inbound_sender, inbound_sender.source("github", SECRET, action, template), sent)
     inbound_sender.work()
-    rows = inbound_sender.rows()
+    rows = inbound_factories.rows()
     assert len(rows) == 3 * len(sent)
     assert {(row.status, row.error) for row in rows} == {("processed", None)}
     assert all(row.event and row.external_id for row in rows)
@@ -87,7 +87,7 @@ def test_none_of_their_markup_is_alive_on_the_page(
     post_all(inbound_sender, inbound_sender.source("github", SECRET, "comment", template), sent)
     inbound_sender.work()
     comments = [comment for page in pages(client) for comment in page.iter("article")]
-    assert len(comments) == len([row for row in inbound_sender.rows() if row.comment_id])
+    assert len(comments) == len([row for row in inbound_factories.rows() if row.comment_id])
     assert comments
     assert [fault for comment in comments for fault in faults(comment)] == []
 
@@ -110,7 +110,7 @@ def test_github_sends_forms_unless_told_otherwise_and_they_are_read_as_well(
         post(inbound_sender, token, event, body, **{"Content-Type": "application/x-www-form-urlencoded"})
     post_all(inbound_sender, inbound_sender.source("github", SECRET, "comment", PRESETS["github"]), PAYLOADS)
     inbound_sender.work()
-    rows = [(row.status, row.event, row.sender, bool(row.comment_id)) for row in inbound_sender.rows()]
+    rows = [(row.status, row.event, row.sender, bool(row.comment_id)) for row in inbound_factories.rows()]
     assert rows[: len(PAYLOADS)] == rows[len(PAYLOADS) :]
     assert {row[0] for row in rows} == {"processed"}
 

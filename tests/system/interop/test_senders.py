@@ -10,8 +10,9 @@ from standardwebhooks import Webhook as Signer
 
 from guestbook.lib import signing
 from tests.conftest import run
-from tests.support.inbound_sender import InboundSender
+from tests.support import inbound_factories
 from tests.system.interop import npm
+from tests.system.interop.conftest import InboundSender
 
 SECRET, OTHER_SECRET = signing.new_secret(), signing.new_secret()
 BODY = '{"type":  "thing.made",\n "data": {"name": "Zoë 🦋", "text": "\\u2028 <b>"}}'
@@ -70,7 +71,7 @@ def test_what_a_package_of_others_signs_is_believed(inbound_sender: InboundSende
     token = inbound_sender.source(sender.verify, SECRET)
     inbound_sender.post(token, sender.headers(SECRET), BODY.encode())
     inbound_sender.work()
-    row = inbound_sender.row()
+    row = inbound_factories.row()
     assert (row.status, row.error, row.external_id) == ("processed", None, EVENT_ID)
     assert row.event == ("thing" if sender.verify == "github" else "thing.made")
 
@@ -82,8 +83,8 @@ def test_what_it_signs_with_another_secret_is_not_believed(
         inbound_sender.source(sender.verify, SECRET), sender.headers(OTHER_SECRET), BODY.encode()
     )
     inbound_sender.work()
-    assert inbound_sender.row().status == "failed"
-    assert "secret" in inbound_sender.row().error
+    assert inbound_factories.row().status == "failed"
+    assert "secret" in inbound_factories.row().error
 
 
 def test_a_body_that_was_changed_on_the_way_is_not_believed(
@@ -92,7 +93,7 @@ def test_a_body_that_was_changed_on_the_way_is_not_believed(
     token = inbound_sender.source(sender.verify, SECRET)
     inbound_sender.post(token, sender.headers(SECRET), BODY.replace("Zoë", "Joe").encode())
     inbound_sender.work()
-    assert inbound_sender.row().status == "failed"
+    assert inbound_factories.row().status == "failed"
 
 
 def test_the_same_sent_again_has_one_effect(inbound_sender: InboundSender, sender: Sender) -> None:
@@ -100,7 +101,7 @@ def test_the_same_sent_again_has_one_effect(inbound_sender: InboundSender, sende
     for _ in range(2):
         inbound_sender.post(token, sender.headers(SECRET), BODY.encode())
     inbound_sender.work()
-    first, second = inbound_sender.rows()
+    first, second = inbound_factories.rows()
     assert [first.status, second.status] == ["processed", "processed"]
     assert first.comment_id
     assert second.comment_id == first.comment_id
@@ -115,7 +116,7 @@ def test_two_signatures_while_the_sender_changes_its_secret_are_believed(
         inbound_sender.source("standard", SECRET), sender.headers(OTHER_SECRET, SECRET), BODY.encode()
     )
     inbound_sender.work()
-    assert inbound_sender.row().status == "processed"
+    assert inbound_factories.row().status == "processed"
 
 
 @pytest.mark.parametrize("sender", [("standard", by_python)], indirect=True)
@@ -125,4 +126,4 @@ def test_what_was_signed_long_ago_is_not_believed(inbound_sender: InboundSender,
         inbound_sender.source("standard", SECRET), sender.headers(SECRET, seconds=old), BODY.encode()
     )
     inbound_sender.work()
-    assert inbound_sender.row().status == "failed"
+    assert inbound_factories.row().status == "failed"

@@ -1,0 +1,266 @@
+"""`scripts/bench` measures small books here: each runs, checks what arrived, and refuses in sentences."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import Result
+
+from scripts.benchmarks import __main__ as group
+from scripts.benchmarks import soak, start
+from scripts.benchmarks.deliver import deliver
+from scripts.benchmarks.growth import growth, line
+from scripts.benchmarks.latency import latency
+from scripts.benchmarks.support import outcome, peers, raw_client, receivers
+from scripts.benchmarks.support.outcome import Account, Growth, Sample
+from scripts.benchmarks.support.receivers import Behaviour, Memory
+from scripts.benchmarks.web import COLUMNS, KINDS, web
+from tests.conftest import need
+from tests.support import benches, databases, processes
+
+LOAD = re.compile(r"^- load: \d+\.\d\d in the last minute, before this bench\n")
+NAMED = ("latency", "--database", "oracle://host/name")  # ends before it measures anything
+WANTED = [("/hooks/0", "aa"), ("/hooks/1", "aa"), ("/hooks/0", "bb")]
+TASKS = 29
+FINE = Account(lost={"quick": 0}, unrecorded=0, unprocessed=0)
+FLAT = {"web": Growth(60.0, 62.0), "cron": Growth(50.0, 50.0)}
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "code", "sentence"),
+    [
+        (deliver, ["--processes", "two"], 2, "whole numbers from 1 on"),
+        (deliver, ["--processes", "0"], 2, "whole numbers from 1 on"),
+        (deliver, ["--rounds", "0"], 2, "0 is not in the range"),
+        (deliver, ["--count", "7"], 2, "--count must leave a delivery for each of the webhooks."),
+        (deliver, ["--hanging", "8"], 2, "--hanging must leave a webhook that answers."),
+        (deliver, ["--hanging", "1", "--peers"], 2, "--hanging and --peers are measured apart."),
+        (growth, ["--rows", "1000,,20"], 2, "whole numbers from 1 on"),
+        (growth, ["--rows", "5"], 2, "--rows must be at least 10."),
+        (latency, ["--database", ""], 1, "--database: it is no database URL"),
+        (latency, ["--database", "oracle://host/name"], 1, "--database: the database must be one of"),
+        (latency, ["--database", "sqlite:////tmp/b.db"], 1, "only the URL of a PostgreSQL or MariaDB server"),
+    ],
+)
+def test_wrong_options_are_refused_in_a_sentence(
+    command: click.Command, given: list[str], code: int, sentence: str
+) -> None:
+    done = benches.run(command, *given)
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert sentence in done.stderr
+
+
+def test_a_server_that_is_away_is_no_traceback() -> None:
+    need("postgresql")
+    done = benches.run(latency, "--database", "postgresql+psycopg://nobody@127.0.0.1:1/none")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: --database: the server cannot be used: ")
+
+
+def test_nothing_is_measured_on_a_busy_machine_unless_busy_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group, "MOST_LOAD", -1.0)
+    done = benches.run(group.bench, *NAMED)
+    assert done.exit_code == 1
+    assert LOAD.fullmatch(done.stdout)
+    busy = "Error: This machine is busy: its load is above -1.0. Wait, or start anyway with --busy.\n"
+    assert done.stderr == busy
+    done = benches.run(group.bench, "--busy", *NAMED)
+    assert LOAD.match(done.stdout)
+    assert done.stderr.startswith("Error: --database: ")
+    done = benches.run(group.bench, "latency", "--help")
+    assert (done.exit_code, done.stderr, "load: " in done.stdout) == (0, "", False)
+
+
+# --- deliver, and what arrived at its receivers
+
+
+def bench(*arguments: str) -> Result:
+    done = benches.run(deliver, "--count", "16", "--rounds", "1", *arguments)
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def rows(printed: str) -> dict[tuple[str, str], list[str]]:
+    """The lines of the table below its head, by name and number of processes."""
+    return {(line[0], line[2]): line for line in benches.cells(printed)[1:]}
+
+
+def test_passes_at_once_stand_beside_one() -> None:
+    done = bench("--processes", "1,2")
+    table = rows(done.stdout)
+    assert list(table) == [("pass", "1"), ("pass", "2")]
+    assert all(line[3] == "1" for line in table.values())
+    assert all(int(line[4].replace(",", "")) > 0 for line in table.values())
+    assert all(line[5] == f"{line[4]}–{line[4]}" for line in table.values())
+    assert re.search(r"^- machine: .+ cores, .+\n- versions: guestbook .+ SQLite", done.stdout, re.MULTILINE)
+
+
+def test_slow_and_hanging_receivers_are_compared_with_the_ideal_and_the_others_on_a_server() -> None:
+    need("postgresql")
+    done = bench(
+        *("--webhooks", "4", "--hanging", "1", "--delay", "0.05"),
+        *("--database", databases.server("postgresql")),
+    )
+    assert "PostgreSQL" in done.stdout
+    slower = r"^- 1 × 32 threads each, 1 hang: the others take [\d.]+ × as long$"
+    assert re.search(slower, done.stdout, re.MULTILINE)
+    assert re.search(r"^- 1 × threads ÷ latency = 640/s, of which \d+%$", done.stdout, re.MULTILINE)
+
+
+def test_a_peer_says_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = processes.free_port()
+    away = {name: f"{name}://127.0.0.1:{port}/x" for name in peers.PORTS}
+    graphile, _, bullmq = peers.PEERS
+    monkeypatch.delenv("BENCH_NODE_MODULES", raising=False)
+    assert graphile.missing(away) == "not installed"
+    need("node")
+    monkeypatch.setenv("BENCH_NODE_MODULES", str(tmp_path))
+    for name in ("graphile-worker", "ioredis", *peers.SHARED):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "package.json").write_text('{"version": "1.2.3"}')
+    assert bullmq.missing(away) == "not installed"
+    assert graphile.missing(away) == "no postgresql there"
+    assert graphile.version == "graphile-worker 1.2.3"
+
+
+@pytest.mark.needs("node")
+@pytest.mark.parametrize("path", sorted(peers.PROGRAMS.glob("*.mjs")), ids=lambda path: path.name)
+def test_node_can_read_each_program_of_a_peer(path: Path) -> None:
+    subprocess.run(["node", "--check", path], check=True)
+
+
+def memory(*found: tuple[str, str]) -> Memory:
+    return Memory([(path.encode(), event.encode()) for path, event in found])
+
+
+@pytest.mark.parametrize(
+    ("found", "listed"),
+    [
+        (WANTED[:2], "1 never arrived"),
+        ([*WANTED, WANTED[0], WANTED[0]], "2 arrived again"),
+        ([*WANTED, ("/hooks/2", "aa")], "1 arrived that nobody sent"),
+        ([WANTED[0], WANTED[0], WANTED[2]], "1 never arrived, 1 arrived again"),  # as many as were wanted
+    ],
+)
+def test_what_is_lost_doubled_or_unknown_ends_the_bench(found: list[tuple[str, str]], listed: str) -> None:
+    with pytest.raises(click.ClickException) as raised:
+        receivers.check(memory(*found), WANTED)
+    assert raised.value.message == f"Of 3 deliveries, each must arrive once: {listed}."
+
+
+def test_a_receiver_knows_what_has_arrived_since_its_reset() -> None:
+    with receivers.running(Behaviour()) as receiver:
+        port = receiver.ports[0]
+        sent = [
+            raw_client.request(port, path, {"Webhook-ID": event, "X-Last": "1"}, b"body")
+            for path, event in WANTED
+        ]
+        assert raw_client.exchange(port, sent[:1], 1).statuses == {"200": 1}
+        receiver.reset()
+        assert receiver.count == 0
+        assert raw_client.exchange(port, sent, 2).statuses == {"200": 3}
+        assert receiver.count == 3
+        receivers.check(receiver.memories()[0], WANTED)
+        assert receiver.memories()[0].requests == {"aa": 2, "bb": 1}
+
+
+# --- growth
+
+
+def printed(command: click.Command, *arguments: str) -> list[list[str]]:
+    """The cells of the command's table."""
+    done = benches.run(command, "--times", "1", *arguments)
+    assert done.exit_code == 0, done.output
+    return benches.cells(done.stdout)
+
+
+def test_each_task_is_timed_in_books_of_each_size() -> None:
+    lines = printed(growth, "--rows", "20,10")
+    assert lines[0][:4] == ["ms", "10 rows", "20 rows", "ratio"]
+    timed = [line for line in lines if line[3].endswith("×")]
+    assert len(timed) == TASKS, lines
+    assert all(float(cell.replace(",", "")) > 0 for line in timed for cell in line[1:3])
+    assert lines[-1][0] == "MB on disk"
+
+
+def test_each_task_is_timed_on_a_server() -> None:
+    need("postgresql")
+    assert len(printed(growth, "--rows", "10", "--database", databases.server("postgresql"))) == TASKS + 2
+
+
+def test_growth_beyond_the_goal_is_marked() -> None:
+    assert line("a page", [lambda: 1.0, lambda: 2.0], 3) == ["a page", 1.0, 2.0, "2.00 ×", "GROWS"]
+    assert line("a page", [lambda: 1.0, lambda: 1.4], 3)[-1] == ""
+
+
+# --- soak
+
+
+def test_everything_accepted_in_some_seconds_has_arrived() -> None:
+    done = benches.run(soak.soak, "--minutes", "0.05", "--comments", "10", "--pass-seconds", "4")
+    assert done.exit_code == 0, done.output
+    found = {line[0]: line[1:] for line in benches.cells(done.stdout)}
+    assert int(found["comments accepted"][0]) > 10
+    assert int(found["webhooks to us accepted"][0]) > 3
+    assert int(found["POST"][0]) == int(found["comments accepted"][0])
+    assert found["web, MB"][0] > "10"
+    assert [found[f"lost to: {one.name}"] for one in soak.BEHAVIOURS if one.is_healthy] == [["0"]] * 4
+    assert not [name for name in found if name.startswith("refused")]
+
+
+@pytest.mark.parametrize(
+    ("account", "sentences"),
+    [
+        (FINE, []),
+        (FINE._replace(lost={"quick": 2, "50 ms": 0}), ["2 comments never came to quick."]),
+        (FINE._replace(unprocessed=1), ["1 webhooks to us have become no comment."]),
+        (FINE._replace(unrecorded=3), ["3 requests are on no record."]),
+    ],
+)
+def test_losses_and_doubles_are_complaints_and_what_was_given_up_is_none(
+    account: Account, sentences: list[str]
+) -> None:
+    assert soak.complaints(account, FLAT, "guestbook: 1 delivery was given up.") == sentences
+
+
+def test_growing_memory_and_a_broken_pass_are_complaints() -> None:
+    grown = {**FLAT, "web": Growth(60.0, 67.0)}
+    output = "Traceback (most recent call last):\nValueError: oops\n"
+    expected = ["web, MB: 12% more than after the first minute.", "A pass broke down: ValueError: oops"]
+    assert soak.complaints(FINE, grown, output) == expected
+
+
+def test_growth_is_measured_from_the_first_minute_to_the_last() -> None:
+    taken = [
+        Sample(second, web=40 + min(second, 60) / 3 + second / 60, cron=0, waiting=0)
+        for second in range(10, 601, 10)
+    ]
+    grown = outcome.growth(taken, "web", 10)
+    assert (grown.first, grown.last) == (61.5, 70)
+
+
+# --- start and web
+
+
+def test_all_commands_are_measured() -> None:
+    done = benches.run(start.start, "--times", "1")
+    assert done.exit_code == 0, done.output
+    lines = benches.cells(done.stdout)
+    costs = [line for line in lines if line[0] in start.COMMANDS]
+    assert [line[0] for line in costs] == list(start.COMMANDS)
+    assert all(float(cell.replace(",", "")) > 0 for line in costs for cell in (line[1], line[3]))
+
+
+def test_each_kind_of_answer_stands_beside_the_bare_view() -> None:
+    done = benches.run(
+        web, "--backlog", "0", "--answers", "6", "--rounds", "2", "--at-once", "2", "--server", "waitress"
+    )
+    assert done.exit_code == 0, done.output
+    head, *lines = benches.cells(done.stdout)
+    assert head == ["", *COLUMNS]
+    assert [line[0] for line in lines] == [f"waitress, {kind}" for kind in KINDS]
+    assert {line[1] for line in lines} == {"12"}
+    assert lines[0][4] == "1.00 ×"
+    assert all(float(line[2].replace(",", "")) > 0 for line in lines)

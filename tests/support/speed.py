@@ -1,0 +1,118 @@
+"""What makes the suite quick: the order of tests, files in memory, and what is computed once for all apps."""
+
+import gc
+import os
+import tempfile
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import pytest
+from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
+from werkzeug import security
+from werkzeug.routing import Rule
+
+from guestbook.auth import login
+
+LONG = (  # folders and files that wait much, the longest first
+    "tests/background/celery/",
+    "tests/system/hosts/",
+    "tests/system/chaos/",
+    "tests/system/browser/",
+    "tests/system/deploy/",
+    "tests/system/interop/",
+    "tests/system/",
+    "tests/storage/",
+    "tests/background/",
+    "tests/repo/",
+    "tests/outbound/test_",
+    "tests/inbound/test_killed_passes",
+    "tests/cli/",
+)
+TOGETHER = ("tests/background/celery/", "tests/system/hosts/", "tests/system/browser/")
+MEMORY = "/dev/shm"
+COLLECT_SELDOM = (50_000, 20, 100)  # a twentieth of the tests' time would go into looking for garbage
+ROOM = 2 * 1024**3  # bytes, more than all tests need at a time
+HASH_METHOD = "scrypt:128:1:1"
+REAL_HASH = security.generate_password_hash
+
+
+# --- order and memory; these are hooks of pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long tests first, and let each file, and some folders as a whole, run in one process."""
+    items.sort(key=lambda item: rank(item.nodeid))
+    for item in items:
+        folder = next((folder for folder in TOGETHER if item.nodeid.startswith(folder)), None)
+        item.add_marker(pytest.mark.xdist_group(folder or item.nodeid.partition("::")[0]))
+
+
+def rank(nodeid: str) -> int:
+    """Return the place of a test among the long ones, or one behind them all."""
+    return next((place for place, start in enumerate(LONG) if nodeid.startswith(start)), len(LONG))
+
+
+def pytest_collection_finish() -> None:
+    """Let no garbage collection look again at thousands of tests and modules, which stay to the end."""
+    gc.freeze()
+    gc.set_threshold(*COLLECT_SELDOM)
+    gc.enable()
+
+
+# --- at the start of the suite
+
+
+def begin() -> None:
+    """Keep files in memory, collect no garbage until all tests are known, and share what is computed once."""
+    gc.disable()  # what the collection of tests makes stays to the end
+    keep_files_in_memory()
+    share_apps()
+    login.generate_password_hash = _quick_hash
+
+
+def keep_files_in_memory() -> None:
+    """Make temporary folders in memory where there is room and programs may run, unless TMPDIR says where."""
+    if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
+        return
+    room = os.statvfs(MEMORY)
+    if room.f_bavail * room.f_frsize > ROOM and not room.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = MEMORY
+        tempfile.tempdir = None  # it was found before
+
+
+def share_apps() -> None:
+    """Compile URL rules and templates once for all apps of this process, which is most of an app's start."""
+    Flask.url_rule_class = SharedRule
+    Flask.jinja_options = {"bytecode_cache": SharedTemplates()}
+
+
+class SharedRule(Rule):
+    """A rule that takes over what an equal one of another app was compiled to."""
+
+    _compiled: ClassVar[dict[Any, Callable[..., tuple[str, str]]]] = {}
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        key = (self.rule, tuple((self.defaults or {}).items()), append_unknown)
+        if key not in self._compiled:
+            self._compiled[key] = super()._compile_builder(append_unknown)
+        return self._compiled[key]
+
+
+class SharedTemplates(BytecodeCache):
+    """Compiled templates by the checksum of their source."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Any] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._known.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._known[bucket.key, bucket.checksum] = bucket.code
+
+
+def _quick_hash(password: str, method: str) -> str:
+    """Hash a password at once, as scrypt does with other numbers."""
+    assert method == "scrypt"  # the numbers of Werkzeug, which it raises with the years
+    return REAL_HASH(password, method=HASH_METHOD)
