@@ -149,6 +149,5 @@ def run(
         max_examples=examples,
         stateful_step_count=steps,
         suppress_health_check=list(HealthCheck),
-        phases=[hypothesis.Phase.generate],
     )
     run_state_machine_as_test(lambda: machine(turned), settings=quietly)  # type: ignore[no-untyped-call]  # it has no types
