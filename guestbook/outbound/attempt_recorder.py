@@ -109,8 +109,8 @@ def record_each(engine: Engine, outcomes: Sequence[Outcome], settings: Settings)
             total.recorded += tally.recorded
     if 1 < len(refused) == len(outcomes):
         raise refused[0]
-    for error in refused:
-        log.error(NOT_RECORDED, exc_info=error)
+    for refusal in refused:
+        log.error(NOT_RECORDED, exc_info=refusal)
     return total
 
 

@@ -111,6 +111,8 @@ def test_every_file_that_contributing_names_exists() -> None:
     assert len(named) > 40
     named = [name for name in named if not any(word in name for word in PLACEHOLDERS)]
     assert [name for name in named if not (ROOT / name).exists() and not (package / name).exists()] == []
+    here = {path.name for folder in ("guestbook", "docs", "tests") for path in (ROOT / folder).rglob("*.*")}
+    assert {*re.findall(r"`(\w+\.(?:py|md))`", CONTRIBUTING.read_text())} <= here
 
 
 def test_they_name_every_setting_and_no_other() -> None:

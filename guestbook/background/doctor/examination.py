@@ -96,8 +96,10 @@ def _findings(check: DoctorCheck, book: ExaminedBook) -> list[DoctorFinding]:
     try:
         found = list(check.run(book))
     except Exception as error:  # The other checks must still run.
-        is_known = isinstance(error, SQLAlchemyError) and database_errors.fault_of(error) is not Fault.BROKEN
-        found = [database_checks.advice_of(error, book) if is_known else _failed(error)]
+        if isinstance(error, SQLAlchemyError) and database_errors.fault_of(error) is not Fault.BROKEN:
+            found = [database_checks.advice_of(error, book)]
+        else:
+            found = [_failed(error)]
     return [replace(one, subject=one.subject or check.subject) for one in found]
 
 
