@@ -10,11 +10,11 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "guestbook"
 FILE_LIMIT, FUNCTION_LIMIT = 450, 32  # lines: a file holds a whole subject
 ROOM_LINES = {  # A number is raised on purpose, and another one pays for it.
-    **{"": 250, "auth": 750, "background": 2_800, "cli": 5_160, "comments": 3_550, "inbound": 4_000},
-    **{"lib": 5_540, "outbound": 4_700, "queries": 1_300, "queue": 1_350, "settings": 950},
-    **{"storage": 6_150, "transport": 1_800, "web": 12_000},
+    **{"": 260, "auth": 760, "background": 2_610, "cli": 4_620, "comments": 3_570},
+    **{"inbound": 3_910, "lib": 4_950, "outbound": 4_690, "queries": 1_220, "queue": 1_250},
+    **{"settings": 930, "storage": 5_870, "transport": 1_650, "web": 10_380},
 }
-MOST_FILES = 400
+MOST_FILES = 275
 FIRST_LEVEL = 15  # names beside what Flask and packaging want there
 PRIVATE_WORDS = set(
     re.split(
