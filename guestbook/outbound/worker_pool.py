@@ -183,11 +183,6 @@ class WorkerPool(Generic[T, R]):
             if lane := self._lanes.get(key):
                 lane.tasks = deque(map(renew, lane.tasks))
 
-    def unproven(self) -> set[str]:
-        """Return the keys of the lanes whose requests may hang."""
-        with self._lock:
-            return {key for key, lane in self._lanes.items() if not lane.proven}
-
     def take_back(
         self, only: Callable[[T], bool] = lambda _task: True, *, on_hold_only: bool = False
     ) -> list[T]:
@@ -216,6 +211,12 @@ class WorkerPool(Generic[T, R]):
         """Whether anything waits, is under way, or is to be collected."""
         with self._lock:
             return bool(self._queued or self._in_flight or self._results)
+
+    @property
+    def waiting(self) -> int:
+        """Return how many tasks no thread has started."""
+        with self._lock:
+            return self._queued
 
     @property
     def under_way(self) -> bool:

@@ -66,6 +66,7 @@ def test_a_worker_gives_back_what_it_cannot_sign(receiver: Receiver) -> None:
     secret_keys.use(NEW_KEY)
     consumer = DeliveryConsumer(db.engine, factories.settings(), 4, StopFlag())
     consumer.deliver([Handover(delivery, "relay.x.1")])
+    consumer.finish()
     assert receiver.requests == []
     row = factories.one()
     assert (row.status, row.attempts, row.claimed_by) == ("new", 0, None)

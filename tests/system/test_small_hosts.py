@@ -136,6 +136,7 @@ def test_a_worker_gives_back_what_a_limit_kept_it_from_sending(
     monkeypatch.setattr(Transport, "post", post)
     consumer = DeliveryConsumer(book.engine, book.settings, 4, StopFlag())
     consumer.deliver([Handover(book.delivery().id, "relay.x.1")])
+    consumer.finish()
     row = book.delivery()
     assert (row.status, row.attempts, row.claimed_by) == ("new", 0, None)
     assert caplog.messages == [f"This host limits {FILE_LIMIT}: what could not be sent is tried again."]

@@ -1,15 +1,15 @@
 """Work on messages of deliveries. All messages of a worker share one worker pool, as in a pass:
 
-    message ──deliver──▶ batch ──take over──▶ tasks ──▶ worker pool ──attempt──▶ outcomes ──record──▶ end
-                               └─ one transaction ─┘                                     └─ the next ─┘
+    message ──deliver──▶ take over ──▶ tasks ──▶ worker pool ──attempt──▶ outcomes ──record──▶ end
+                       └─ one transaction ─┘                                     └─ the next ─┘
 
-Celery's threads wait, each with one message, until all of its rows are recorded. A thread of our own takes
-rows over and records outcomes, in the same transactions. A kill at any point loses nothing: the leases run
-out, and an outcome counts only under its own lease. `Takeover` and `Batch`, its parts, come first.
+A thread of our own takes rows over and records outcomes, in the same transactions. A message ends when its
+rows are taken over: from then on it would do nothing if it came again. Celery's threads wait for that, each
+with one message. A kill at any point loses nothing: the leases run out, and an outcome counts only under its
+own lease. `Takeover` comes first.
 """
 
 import logging
-import math
 import threading
 import time
 from collections import defaultdict
@@ -23,12 +23,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from guestbook.background.celery.messages import Handover
+from guestbook.background.celery.messages import IDS_PER_MESSAGE, Handover
 from guestbook.lib import clock, ids, own_process, retry_policy
 from guestbook.lib.own_process import StopFlag
 from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, sender
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
+from guestbook.outbound.dispatcher import ClaimedTasks
 from guestbook.outbound.sender import MailSender
 from guestbook.outbound.throttle import Budget, RateLimiter, Slot
 from guestbook.outbound.worker_pool import MAX_UNRECORDED, WorkerPool
@@ -38,24 +39,6 @@ from guestbook.storage import database, database_errors
 from guestbook.storage.models import DELIVERIES
 
 Pool = WorkerPool[DeliveryTask, Outcome]
-
-
-@dataclass(slots=True)
-class TakenOver:
-    """The tasks of one transaction."""
-
-    tasks: dict[Handover, DeliveryTask] = field(default_factory=dict)
-    webhooks: Mapping[str, Row[Any]] = field(default_factory=dict)
-
-    def load(self, pool: Pool) -> None:
-        """Put the tasks into the lanes of their webhooks."""
-        lanes: defaultdict[str, list[DeliveryTask]] = defaultdict(list)
-        for task in self.tasks.values():
-            lanes[task.receiver.webhook_id].append(task)
-        for webhook_id, some in lanes.items():
-            row = self.webhooks[webhook_id]
-            answered = bool(row.answered_before)
-            pool.load(webhook_id, some, unreachable=row.unreachable_in_a_row, answered_before=answered)
 
 
 class Takeover:
@@ -68,7 +51,7 @@ class Takeover:
         self._receivers = Receivers(settings.keyring, self._pool.change)
         self.rates = RateLimiter()
 
-    def take(self, connection: Connection, handed: Collection[Handover]) -> TakenOver:
+    def take(self, connection: Connection, handed: Collection[Handover]) -> list[ClaimedTasks]:
         """Lease the rows that are still under their tokens and may be sent, and release the others."""
         now, lease_end = clock.now(), time.monotonic() + self.lease.total_seconds()
         rows = claims.handed_over(connection, DELIVERIES, handed, delivery_tasks.HANDED_OVER_COLUMNS)
@@ -83,12 +66,17 @@ class Takeover:
         token, until = f"worker.{ids.new()}", now + self.lease + self._skew
         if kept:
             claims.take_over(connection, DELIVERIES, [row.id for row, _ in kept], until=until, token=token)
-        taken = TakenOver(webhooks=webhooks)
         current = {webhook_id: self._receivers.of(row, now) for webhook_id, row in webhooks.items()}
+        tasks: defaultdict[str, list[DeliveryTask]] = defaultdict(list)
         for row, slot in kept:
-            task = delivery_tasks.delivery_task(row, token, lease_end, current[row.webhook_id], slot, until)
-            taken.tasks[Handover(row.id, row.claimed_by)] = task
-        return taken
+            to = current[row.webhook_id]
+            task = delivery_tasks.delivery_task(row, token, lease_end, to, slot, until)
+            tasks[row.webhook_id].append(task)
+        return [
+            ClaimedTasks(row.id, tasks[row.id], row.unreachable_in_a_row, bool(row.answered_before))
+            for row in webhooks.values()
+            if row.id in tasks
+        ]
 
 
 def _release(connection: Connection, waits: Sequence[tuple[Row[Any], timedelta]]) -> None:
@@ -118,59 +106,15 @@ class WorkerEnds(Exception):
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """The rows of one message."""
+    """The rows of one message, and its end."""
 
     handed: Sequence[Handover]
-    left: int = 0  # rows that this worker has taken over and not yet recorded
-    taken_at: float = math.inf  # on the monotonic clock
     ended: "Future[None]" = field(default_factory=Future)
-
-    def fail(self, error: Exception) -> None:
-        """Let the message come again, or show what is wrong with it."""
-        if not self.ended.done():
-            self.ended.set_exception(error)
-
-    def let_go(self) -> None:
-        """End the message before its rows. Their leases are ours, so it would do nothing if it came again."""
-        if not self.ended.done():
-            self.ended.set_result(None)
-
-    def end(self, rows: int = 0) -> None:
-        """Note that so many rows are recorded; the last one ends the batch."""
-        self.left -= rows
-        if not self.left:
-            self.let_go()
-
-
-@dataclass(slots=True)
-class Transaction:
-    """What the next transaction of a worker has to do."""
-
-    outcomes: list[Outcome] = field(default_factory=list)
-    back: list[tuple[DeliveryTask, timedelta]] = field(default_factory=list)  # to be due so much later
-    batches: list[Batch] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to do."""
-        return bool(self.outcomes or self.back or self.batches)
-
-    @property
-    def tasks(self) -> list[DeliveryTask]:
-        """Return the tasks that end with it."""
-        return [*(outcome.task for outcome in self.outcomes), *(task for task, _ in self.back)]
-
-    def release(self, connection: Connection) -> None:
-        """Give back rows whose tasks no thread has started."""
-        now = clock.now()
-        rows = [{"row_id": task.id, "token": task.token, "due_at": now + wait} for task, wait in self.back]
-        if rows:
-            claims.release(connection, DELIVERIES, rows, was_begun=False)
 
 
 TRANSACTION_PAUSE = 0.02  # seconds between two transactions: outcomes gather, and the web can write
 PAUSE_AFTER_FAULT = 1.0  # seconds, while the database cannot be used
 POOL_LOOK_INTERVAL = 0.25  # seconds between two looks for tasks that should leave the pool
-HELD_FOR = 0.1  # seconds until Celery may give us another message, if only webhooks that may hang are left
 START_WITHIN = 2.0  # seconds; another worker may have a task that has waited longer for a thread
 WAIT_WHEN_BUSY = timedelta(seconds=2)  # for a delivery for which there was no thread
 WAIT_AFTER_FAULT = timedelta(seconds=30)  # for one after a fault of our own machine or proxy
@@ -199,14 +143,16 @@ class DeliveryConsumer:
         self._pool.limit(self._threads)
         self._takeover = Takeover(settings, self._pool)
         self._came: SimpleQueue[Batch] = SimpleQueue()
-        self._next = Transaction()
-        # By a task's id and token: its batch and its webhook.
-        self._open: dict[tuple[str, str], tuple[Batch, str]] = {}
+        self._lock = threading.Lock()  # of a tick, for in the middle of one an outcome may be at no place
+        # The next transaction takes these over, records these, and lets these be due so much later.
+        self._batches: list[Batch] = []
+        self._outcomes: list[Outcome] = []
+        self._back: list[tuple[DeliveryTask, timedelta]] = []
         self._look_at = 0.0  # on the monotonic clock
         threading.Thread(target=self._run, name="delivery consumer", daemon=True).start()
 
     def deliver(self, handed: Sequence[Handover]) -> None:
-        """Send the deliveries that are still leased under their tokens; return when all are recorded."""
+        """Take over the deliveries that are still leased under their tokens. They are sent later."""
         batch = Batch(handed)
         self._came.put(batch)
         batch.ended.result()
@@ -218,7 +164,8 @@ class DeliveryConsumer:
             time.sleep(TRANSACTION_PAUSE)
 
     def _is_busy(self) -> bool:
-        return bool(self._open or self._next or self._pool.busy)
+        with self._lock:
+            return bool(self._batches or self._outcomes or self._back or self._pool.busy)
 
     def _run(self) -> None:
         with own_process.one_core():  # The threads that this one starts keep to the core too.
@@ -227,23 +174,27 @@ class DeliveryConsumer:
     def _work(self) -> None:
         while True:
             if not self._is_busy():
-                self._next.batches.append(self._came.get())
+                self._batches.append(self._came.get())
             pause = TRANSACTION_PAUSE
-            try:
-                self._tick()
-            except Exception as error:
-                self._fail(error)
-                pause = PAUSE_AFTER_FAULT
+            with self._lock:
+                try:
+                    self._tick()
+                except Exception as error:
+                    self._fail(error)
+                    pause = PAUSE_AFTER_FAULT
             time.sleep(pause)
 
     def _tick(self) -> None:
         """Record outcomes and take over what has come, in one transaction; load it into the pool."""
-        self._next.outcomes += map(_postponed, self._pool.collect())
-        self._next.batches += [self._came.get() for _ in range(self._came.qsize())]
+        self._outcomes += map(_postponed, self._pool.collect())
         self._take_back()
+        room = IDS_PER_MESSAGE * self._threads - self._pool.waiting
+        while room > 0 and not self._came.empty():
+            self._batches.append(self._came.get())
+            room -= len(self._batches[-1].handed)
         if self._stop.is_set():
-            self._refuse()
-        if not self._next:
+            self._end_batches(WorkerEnds())
+        if not (self._batches or self._outcomes or self._back):
             return
         with self._pool.still():
             try:
@@ -257,21 +208,12 @@ class DeliveryConsumer:
         if self._stop.is_set():
             self._give_back(self._pool.take_back(), timedelta())
         self._give_back(self._pool.take_back(on_hold_only=True), WAIT_WHEN_BUSY)
-        if time.monotonic() >= self._look_at and self._open:
+        if time.monotonic() >= self._look_at and self._pool.busy:
             self._look_at = time.monotonic() + POOL_LOOK_INTERVAL
             self._drop_erased()
             late = time.monotonic() + self._takeover.lease.total_seconds() - START_WITHIN
             self._give_back(self._pool.take_back(lambda task: task.lease_end < late), WAIT_WHEN_BUSY)
             self._pool.allow(self._threads)  # It uses fewer after a fault of this host.
-            self._let_go()
-
-    def _let_go(self) -> None:
-        """End the messages of which only rows are left whose webhooks may hang: Celery waits for each."""
-        may_hang, before = self._pool.unproven(), time.monotonic() - HELD_FOR
-        held = {batch for batch, webhook_id in self._open.values() if webhook_id not in may_hang}
-        for batch, _ in self._open.values():
-            if batch not in held and batch.taken_at < before:
-                batch.let_go()
 
     def _drop_erased(self) -> None:
         """Drop tasks whose comment was deleted for good meanwhile."""
@@ -279,72 +221,58 @@ class DeliveryConsumer:
         with database.read(self._engine) as connection:
             erased = erasure.lately(connection, since)
         if erased:
-            self._end(self._pool.take_back(lambda task: task.id in erased))
-
-    def _refuse(self) -> None:
-        for batch in self._next.batches:
-            batch.fail(WorkerEnds())
-        self._next.batches = []
+            self._pool.take_back(lambda task: task.id in erased)
 
     def _commit(self) -> None:
         try:
             tally, taken = database.write_with_retry(self._engine, self._write)
         except DBAPIError as error:
-            if not self._next.outcomes or not database_errors.is_refusal(error):
+            if not self._outcomes or not database_errors.is_refusal(error):
                 raise
-            _log(attempt_recorder.record_each(self._engine, self._next.outcomes, self._settings))
-            self._end(outcome.task for outcome in self._next.outcomes)
-            self._next.outcomes = []  # The rest is for the next transaction.
+            _log(attempt_recorder.record_each(self._engine, self._outcomes, self._settings))
+            self._outcomes = []  # The rest is for the next transaction.
             return
         self._takeover.rates.committed()
+        self._outcomes, self._back = [], []
+        for webhook_id, tasks, unreachable, answered_before in taken:
+            self._pool.load(webhook_id, tasks, unreachable=unreachable, answered_before=answered_before)
+        self._end_batches()
         _log(tally)
-        self._note(self._next.batches, taken)
-        taken.load(self._pool)
-        self._end(self._next.tasks)
-        self._next = Transaction()
 
-    def _write(self, connection: Connection) -> tuple[Tally, TakenOver]:
-        tally = attempt_recorder.record(connection, self._next.outcomes, self._settings)
-        self._next.release(connection)
-        handed = {one for batch in self._next.batches for one in batch.handed}
+    def _write(self, connection: Connection) -> tuple[Tally, list[ClaimedTasks]]:
+        tally, now = attempt_recorder.record(connection, self._outcomes, self._settings), clock.now()
+        back = [{"row_id": task.id, "token": task.token, "due_at": now + wait} for task, wait in self._back]
+        if back:
+            claims.release(connection, DELIVERIES, back, was_begun=False)
+        handed = {one for batch in self._batches for one in batch.handed}
         return tally, self._takeover.take(connection, handed)
 
     def _fail(self, error: Exception) -> None:
-        """Let all messages come again while the database cannot be used. Outcomes are recorded later.
+        """Let messages come again while the database cannot be used. Outcomes are recorded later.
 
         A mistake of ours would come again with the same outcomes, so their leases run out.
         """
         log.debug("A transaction of the worker failed: %r", error)
-        if self._next.outcomes and not isinstance(error, SQLAlchemyError):
+        if self._outcomes and not isinstance(error, SQLAlchemyError):
             log.error(attempt_recorder.NOT_RECORDED, exc_info=error)
-            self._next.outcomes = []
-        for batch in {*self._next.batches, *(batch for batch, _ in self._open.values())}:
-            batch.fail(error)
-        self._next.batches = []
-        self._open.clear()
+            self._outcomes = []
+        self._end_batches(error)
         self._give_back(self._pool.take_back(), WAIT_WHEN_BUSY)
 
-    def _note(self, batches: Iterable[Batch], taken: TakenOver) -> None:
-        """Note for which rows each batch waits; a row belongs to the first batch that names it."""
-        waiting = dict(taken.tasks)
-        for batch in batches:
-            for one in batch.handed:
-                if task := waiting.pop(one, None):
-                    self._open[task.id, task.token] = batch, task.receiver.webhook_id
-                    batch.left += 1
-            batch.taken_at = time.monotonic()
-            batch.end()
+    def _end_batches(self, error: Exception | None = None) -> None:
+        """End the messages: well, or let them come again, or show what is wrong with them."""
+        for batch in self._batches:
+            if error:
+                batch.ended.set_exception(error)
+            else:
+                batch.ended.set_result(None)
+        self._batches = []
 
     def _give_back(self, tasks: Iterable[DeliveryTask], wait: timedelta) -> None:
         for task in tasks:
             if task.slot:
                 task.slot.was_missed = True  # It does not count against the webhook's rate limit.
-            self._next.back.append((task, wait))
-
-    def _end(self, tasks: Iterable[DeliveryTask]) -> None:
-        for task in tasks:
-            if found := self._open.pop((task.id, task.token), None):
-                found[0].end(1)
+            self._back.append((task, wait))
 
 
 def _postponed(outcome: Outcome) -> Outcome:

@@ -59,7 +59,7 @@ def celery_app(broker_url: str) -> Celery:
         task_routes={name: {"queue": queue.name} for name, queue in TASK_QUEUES.items()},
         task_default_delivery_mode="persistent",
         task_ignore_result=True,
-        # A message is acknowledged when its rows are recorded, not before.
+        # A message is acknowledged when its rows are taken over, not before.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,  # A message has work for many threads already.

@@ -1,7 +1,7 @@
 """What a worker does with messages, without a broker: it takes rows over, sends, records, and gives back."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from guestbook.background.celery import delivery_consumer
 from guestbook.background.celery.delivery_consumer import (
-    POOL_LOOK_INTERVAL,
     WAIT_WHEN_BUSY,
     DeliveryConsumer,
     WorkerEnds,
@@ -41,17 +40,9 @@ def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def celery() -> Iterator[ThreadPoolExecutor]:
-    """Threads that wait with a message each."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        yield pool
-
-
-@pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let rows wait for a thread as long as they must: a busy machine gives none back. Messages wait too."""
+    """Let rows wait for a thread as long as they must: a busy machine gives none back."""
     monkeypatch.setattr(delivery_consumer, "START_WITHIN", 30.0)
-    monkeypatch.setattr(delivery_consumer, "HELD_FOR", 30.0)
 
 
 def consumer_of(book: Book, stop: StopFlag | None = None) -> DeliveryConsumer:
@@ -88,13 +79,14 @@ def waiting_rows(book: Book) -> Sequence[Row[Any]]:
 
 
 @pytest.mark.usefixtures("patient")
-def test_messages_that_name_the_same_rows_end_when_all_is_recorded_and_each_row_is_sent_once(
-    each_book: Book, receiver: Receiver, celery: ThreadPoolExecutor
+def test_of_messages_that_name_the_same_rows_each_row_is_sent_once(
+    each_book: Book, receiver: Receiver
 ) -> None:
     rows, consumer = to_webhooks(each_book, receiver, 3, events=8), consumer_of(each_book)
-    for done in [celery.submit(consumer.deliver, some) for some in (rows[:10], rows, rows[5:], rows[::2])]:
-        done.result(30)
+    with ThreadPoolExecutor(4) as celery:
+        list(celery.map(consumer.deliver, (rows[:10], rows, rows[5:], rows[::2])))
     consumer.deliver(rows)
+    consumer.finish()
     assert each_book.statuses() == {"processed": 24}
     assert len(receiver.requests) == 24
     assert {(row.claims, row.attempts) for row in each_book.deliveries()} == {(1, 1)}
@@ -106,7 +98,9 @@ def test_a_row_under_another_token_is_left_alone(book: Book, receiver: Receiver)
     book.publish()
     [row] = handed_over(book)
     before = book.deliveries()
-    consumer_of(book).deliver([Handover(row.id, "relay.test.2")])
+    consumer = consumer_of(book)
+    consumer.deliver([Handover(row.id, "relay.test.2")])
+    consumer.finish()
     assert book.deliveries() == before
     assert receiver.requests == []
 
@@ -120,16 +114,15 @@ def hanging(book: Book, receiver: Receiver, count: int) -> list[Handover]:
 
 
 def test_rows_that_wait_too_long_for_a_thread_are_given_back_and_do_not_count_as_claimed(
-    book: Book, receiver: Receiver, celery: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    book: Book, receiver: Receiver
 ) -> None:
-    monkeypatch.setattr(delivery_consumer, "HELD_FOR", 30.0)
-    done = celery.submit(consumer_of(book).deliver, hanging(book, receiver, 12))
+    consumer = consumer_of(book)
+    consumer.deliver(hanging(book, receiver, 12))
     wait_for(lambda: len(waiting_rows(book)) == 12 - START_CAP, 20)
     assert {row.claims for row in waiting_rows(book)} == {0}
     assert max(row.due_at for row in waiting_rows(book)) < clock.now() + WAIT_WHEN_BUSY
-    assert not done.done(), "two requests are under way"
     receiver.release()
-    done.result(20)
+    consumer.finish()
     assert book.statuses() == {"new": 12 - START_CAP, "processed": START_CAP}
     assert len(receiver.requests) == START_CAP
     book.check()
@@ -137,52 +130,30 @@ def test_rows_that_wait_too_long_for_a_thread_are_given_back_and_do_not_count_as
 
 @pytest.mark.usefixtures("patient")
 def test_any_number_of_webhooks_that_hang_leave_threads_to_one_that_has_answered_before(
-    book: Book, receiver: Receiver, celery: ThreadPoolExecutor
+    book: Book, receiver: Receiver
 ) -> None:
-    consumer_of(book).deliver(to_webhooks(book, receiver, 1))
+    consumer = consumer_of(book)
+    consumer.deliver(to_webhooks(book, receiver, 1))
+    consumer.finish()
     for number in range(3 * THREADS):
         receiver.answer(f"/hangs{number}", HANG)
         book.webhook(receiver.url(f"/hangs{number}"))
     book.publish()
-    done = celery.submit(consumer_of(book).deliver, handed_over(book)[::-1])
+    consumer_of(book).deliver(handed_over(book)[::-1])
     receiver.wait_for(2, "/0")
     assert len(receiver.requests) <= 2 + THREADS * 3 // 4, "no time-out was waited for"
     for number in range(3 * THREADS):
         receiver.answer(f"/hangs{number}", OK)
     receiver.release()
-    done.result(30)
-
-
-def test_messages_of_webhooks_that_hang_end_at_once_so_that_celery_gives_others(
-    book: Book, receiver: Receiver, celery: ThreadPoolExecutor
-) -> None:
-    """Celery gives no more messages than there are threads."""
-    stop, hangs = StopFlag(), book.webhook(receiver.url("/hangs"))
-    receiver.answer("/hangs", HANG)
-    rows, consumer = to_webhooks(book, receiver, 1, events=THREADS), consumer_of(book, stop)
-    to = {row.id: row.webhook_id for row in book.deliveries()}
-    for done in [celery.submit(consumer.deliver, [row]) for row in rows if to[row.id] == hangs]:
-        done.result(20)
-    assert book.statuses() == {"new": 2 * THREADS}
-    consumer.deliver([row for row in rows if to[row.id] != hangs][:1])
-    wait_for(lambda: book.statuses()["processed"] == 1)
-    stop.set()
-    finished = celery.submit(consumer.finish)
-    wait_for(lambda: len(waiting_rows(book)) == THREADS - START_CAP, 20)
-    assert not finished.done(), "two requests are under way"
-    receiver.release()
-    finished.result(20)
-    assert book.statuses()["processed"] == 1 + START_CAP
-    book.check()
 
 
 @pytest.mark.usefixtures("patient")
 def test_a_worker_that_ends_finishes_what_it_has_begun_and_gives_the_rest_back_at_once(
-    book: Book, receiver: Receiver, celery: ThreadPoolExecutor
+    book: Book, receiver: Receiver
 ) -> None:
     stop = StopFlag()
     rows, consumer = hanging(book, receiver, 12), consumer_of(book, stop)
-    done = celery.submit(consumer.deliver, rows[:10])
+    consumer.deliver(rows[:10])
     receiver.wait_for(START_CAP)
     stop.set()
     wait_for(lambda: len(waiting_rows(book)) == 10 - START_CAP, 20)
@@ -190,40 +161,39 @@ def test_a_worker_that_ends_finishes_what_it_has_begun_and_gives_the_rest_back_a
     with pytest.raises(WorkerEnds):
         consumer.deliver(rows[10:])
     receiver.release()
-    done.result(20)
+    consumer.finish()
     assert book.statuses() == {"new": 12 - START_CAP, "processed": START_CAP}
     assert [row.claimed_by for row in book.deliveries() if row.id in dict(rows[10:])] == [TOKEN] * 2
 
 
 @pytest.mark.usefixtures("patient")
-def test_what_was_erased_while_it_waited_for_a_thread_is_not_sent(
-    book: Book, receiver: Receiver, celery: ThreadPoolExecutor
-) -> None:
-    done = celery.submit(consumer_of(book).deliver, hanging(book, receiver, 5))
+def test_what_was_erased_while_it_waited_for_a_thread_is_not_sent(book: Book, receiver: Receiver) -> None:
+    consumer = consumer_of(book)
+    consumer.deliver(hanging(book, receiver, 5))
     sent = {request.event_id for request in receiver.wait_for(START_CAP)}
     now = clock.now()
     erased = {"status": "failed", "due_at": None, "claimed_by": None, "finished_at": now, "erased_at": now}
     with database.write(book.engine) as connection:
         others = DELIVERIES.c.event_id.not_in(sent)
         connection.execute(update(DELIVERIES).where(others).values(payload="", **erased))
-    with pytest.raises(TimeoutError):
-        done.result(2 * POOL_LOOK_INTERVAL)
+    wait_for(lambda: not consumer._pool.waiting)
     receiver.release()
-    done.result(20)
+    consumer.finish()
     assert len(receiver.requests) == START_CAP
 
 
 @pytest.mark.usefixtures("patient")
 def test_after_a_clock_was_set_forward_nothing_is_sent_under_the_old_leases(
-    book: Book, receiver: Receiver, celery: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The relay sees them end, and publishes the rows again."""
-    done = celery.submit(consumer_of(book).deliver, hanging(book, receiver, 5))
+    consumer = consumer_of(book)
+    consumer.deliver(hanging(book, receiver, 5))
     receiver.wait_for(START_CAP)
     real = clock.now
     monkeypatch.setattr(clock, "now", lambda: real() + timedelta(hours=1))
     receiver.release()
-    done.result(20)
+    consumer.finish()
     assert len(receiver.requests) == START_CAP
     assert len(waiting_rows(book)) == 5 - START_CAP
 
@@ -233,7 +203,9 @@ def test_a_row_that_cannot_be_recorded_does_not_stop_the_others(
 ) -> None:
     [bad, *good] = rows = to_webhooks(book, receiver, 4)
     refuse_attempts(book, f"new.delivery_id = '{bad.id}'")
-    consumer_of(book).deliver(rows)
+    consumer = consumer_of(book)
+    consumer.deliver(rows)
+    consumer.finish()
     assert book.statuses() == {"new": 1, "processed": len(good)}
     [row] = [row for row in book.deliveries() if row.status == "new"]
     assert (row.id, row.attempts) == (bad.id, 0)
@@ -243,15 +215,15 @@ def test_a_row_that_cannot_be_recorded_does_not_stop_the_others(
 
 
 def test_a_worker_whose_outcomes_are_all_refused_takes_nothing_more_over(
-    book: Book, receiver: Receiver, celery: ThreadPoolExecutor
+    book: Book, receiver: Receiver
 ) -> None:
     rows, consumer = to_webhooks(book, receiver, 4, events=6), consumer_of(book)
     refuse_attempts(book)
-    with pytest.raises(IntegrityError, match="refused"):
-        celery.submit(consumer.deliver, rows[:12]).result(30)
+    consumer.deliver(rows[:12])
+    wait_for(lambda: len(consumer._outcomes) > 1 and not consumer._pool.busy, 20)
     sent = len(receiver.requests)
     with pytest.raises(IntegrityError, match="refused"):
-        celery.submit(consumer.deliver, rows[12:]).result(30)
+        consumer.deliver(rows[12:])
     assert 1 < len(receiver.requests) == sent <= 12
     with database.write(book.engine) as connection:
         connection.exec_driver_sql("DROP TRIGGER refuse")
@@ -266,23 +238,28 @@ def test_two_rows_that_cannot_be_recorded_do_not_stop_a_third(
     rows = to_webhooks(book, receiver, 3)
     good = max(row.id for row in rows)
     refuse_attempts(book, f"new.delivery_id <> '{good}'")
-    consumer_of(book).deliver(rows)
+    consumer = consumer_of(book)
+    consumer.deliver(rows)
+    consumer.finish()
     assert {row.id for row in book.deliveries() if row.status == "processed"} == {good}
 
 
 @pytest.mark.parametrize("each_environ", ["postgresql"], indirect=True)
 def test_what_was_sent_while_the_database_was_away_is_recorded_when_it_is_back(
-    each_book: Book, receiver: Receiver, celery: ThreadPoolExecutor
+    each_book: Book, receiver: Receiver
 ) -> None:
     rows = hanging(each_book, receiver, 6)
     receiver.answer("/", *[HANG] * START_CAP, OK)
-    done: Future[None] = celery.submit(consumer_of(each_book).deliver, rows)
+    consumer = consumer_of(each_book)
+    consumer.deliver(rows[:-1])
     receiver.wait_for(START_CAP)
     with databases.letting_nobody_in(each_book.engine):
         receiver.release()
         with pytest.raises(DBAPIError):
-            done.result(60)
+            consumer.deliver(rows[-1:])
     wait_for(lambda: each_book.statuses()["processed"] == len(receiver.requests), 60)
     assert each_book.statuses()["new"] == 6 - len(receiver.requests)
-    assert {row.claimed_by for row in each_book.deliveries()} == {None}
+    assert {row.claimed_by for row in each_book.deliveries()} == {None, TOKEN}, (
+        "the last one was not taken over"
+    )
     each_book.check()
