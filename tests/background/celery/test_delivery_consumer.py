@@ -139,12 +139,14 @@ def test_any_number_of_webhooks_that_hang_leave_threads_to_one_that_has_answered
         receiver.answer(f"/hangs{number}", HANG)
         book.webhook(receiver.url(f"/hangs{number}"))
     book.publish()
-    consumer_of(book).deliver(handed_over(book)[::-1])
+    consumer = consumer_of(book)
+    consumer.deliver(handed_over(book)[::-1])
     receiver.wait_for(2, "/0")
     assert len(receiver.requests) <= 2 + THREADS * 3 // 4, "no time-out was waited for"
     for number in range(3 * THREADS):
         receiver.answer(f"/hangs{number}", OK)
     receiver.release()
+    consumer.finish()
 
 
 @pytest.mark.usefixtures("patient")
