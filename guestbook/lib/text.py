@@ -157,7 +157,7 @@ def cut_to_width(text: str, columns: int) -> str:
 
 
 # A spreadsheet runs a cell that begins so: https://owasp.org/www-community/attacks/CSV_Injection. So an
-# apostrophe goes before it, also where some are there already: then `plain` can undo it.
+# apostrophe goes before it, also where some are there already: then `plain_cell` can undo it.
 FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")  # some take the wide ones too
 
 
@@ -167,7 +167,7 @@ def inert_cell(text: str) -> str:
 
 
 def plain_cell(cell: str) -> str:
-    """Return the text that `inert` was given."""
+    """Return the text that `inert_cell` was given."""
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 

@@ -1,4 +1,7 @@
-"""/healthz for monitors: is the database there, and does cron run?"""
+"""Addresses for other programs: /healthz and /metrics for monitors, and the one with which a pinger runs a pass.
+
+/healthz says whether the database is there, and whether cron runs.
+"""
 
 import hmac
 from datetime import timedelta

@@ -1,7 +1,7 @@
 """The public pages: the book, one comment, privacy, pictures, and the book in the frame of another website.
 
 A reader's page imports no SQLAlchemy: see cgi_reader. So what signing needs is imported when somebody signs.
-First come the pages, then what a page that front_page keeps needs, then the hit counter.
+First come the pages, then what a page that kept_front_page keeps needs, then the hit counter.
 """
 
 import hashlib
@@ -271,7 +271,7 @@ def _is_by_person() -> bool:
 
 
 def _save_when_sent(response: Response) -> Response:
-    """Let nobody wait for the database: the server closes the answer when it is sent (PEP 3333)."""
+    """Save the batch after the answer was sent: the server closes it then (PEP 3333)."""
     settings, add = request_context.settings(), current_app.extensions[HITS_EXTENSION]
     response.call_on_close(partial(_save, settings, add))
     return response

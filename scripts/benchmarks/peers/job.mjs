@@ -76,7 +76,7 @@ export async function deliver({ id, url, body }) {
 
 const hmac = (key, text) => createHmac("sha256", key).update(text);
 
-// Report that this process is ready and wait at the start line, as start_line.py does: Node has no flock.
+// Report that this process is ready and wait at the start line, as sender_main.py does: Node has no flock.
 async function begin() {
     database = new Client({ connectionString: setting("POSTGRESQL") });
     await database.connect();
