@@ -78,7 +78,7 @@ def count(session: Session, now: datetime) -> int:
 
 
 def revoke(session: Session, token: Token) -> None:
-    """Remove it: what it opened is closed from now on."""
+    """Remove a token, which opens nothing from now on."""
     audit_log.record_row(session, "deleted", token)
     session.delete(token)
     session.flush()

@@ -70,7 +70,7 @@ def set_password(session: Session, password: str) -> None:
 
 
 def change_password(session: Session, password: str, *, known: str, browser: str) -> str:
-    """The same for a browser that stays logged in; returns the value of the new login's cookie.
+    """Set the password, and keep this browser logged in; return the value of the new login's cookie.
 
     `known` is the hash that `confirm` returned: raises WrongPassword when another was set since.
     """
@@ -186,7 +186,7 @@ def _is_right(stored: str, password: str) -> bool:
 
 
 def _checked(password: str) -> str:
-    """Return it as `_normal`; raises Refused."""
+    """Return the password in its normal form; raises Refused for one that will not do."""
     if len(password) > LONGEST or len(_normal(password)) < SHORTEST:
         raise Refused(f"The password must have {SHORTEST} to {LONGEST:,} characters.", field="password")
     if not _is_text(password):
@@ -195,7 +195,7 @@ def _checked(password: str) -> str:
 
 
 def _is_text(password: str) -> bool:
-    """Whether it has no half characters, and no NUL: to HMAC, and so to scrypt, `x` and `x\\0` are one."""
+    """Whether a password has no half characters, and no NUL: to scrypt `x` and `x\\0` are the same."""
     return not any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in password)
 
 

@@ -201,7 +201,7 @@ class BackfillRange(NamedTuple):
 
     after: str = ""  # the id of the last comment that is left out
     deliveries: int | None = None
-    comments: int | None = None  # with events since then
+    comments: int | None = None  # comments with events since then
 
     def is_over(self, deliveries: int, comments: int) -> bool:
         """Whether so much is enough."""

@@ -344,7 +344,7 @@ STATUS_AFTER_LINK = {"publish": "published", "reply": "published", "spam": "spam
 
 
 def act(session: Session, comment: Comment, action: str, settings: Settings) -> None:
-    """Do it to one comment, which the caller has locked."""
+    """Do one of MODERATION_ACTIONS to a comment, which the caller has locked."""
     if action == "delete":
         delete(session, comment, settings)
     elif action == "restore":
@@ -365,16 +365,20 @@ class LinkedComment:
     gone: str | None
 
 
-def find_linked(session: Session, link: SignedLink, now: datetime) -> LinkedComment:
-    """Return what the link leads to; it only reads."""
-    return _state(link, session.get(Comment, link.comment_id), session.get(Hold, link.comment_id), now)
-
-
-def lock_linked(session: Session, link: SignedLink, now: datetime) -> LinkedComment:
-    """The same under a lock, so that the second of two clicks finds the link used."""
-    found = lock(session, [link.comment_id])
-    hold = session.get(Hold, link.comment_id, populate_existing=True)
-    return _state(link, found[0] if found else None, hold, now)
+def find_linked(session: Session, link: SignedLink, now: datetime, *, to_lock: bool = False) -> LinkedComment:
+    """Return what the link leads to. If it is locked, the second of two clicks finds the link used."""
+    key, gone = link.comment_id, None
+    comment = next(iter(lock(session, [key])), None) if to_lock else session.get(Comment, key)
+    hold = session.get(Hold, key, populate_existing=to_lock)
+    if link.expires_at <= now:
+        gone = "expired"
+    elif comment is None:
+        gone = "deleted"
+    elif hold is None or hold.held_at != link.held_at:
+        gone = "older"
+    elif hold.decided_at is not None or comment.status != "held":
+        gone = "decided"
+    return LinkedComment(comment, hold, gone)
 
 
 def decide_by_link(session: Session, comment: Comment, action: str, answer: str, settings: Settings) -> None:
@@ -391,16 +395,3 @@ def decide_by_link(session: Session, comment: Comment, action: str, answer: str,
     session.get_one(Hold, comment.id).action = done
     if publishes and answer:
         reply(session, comment, answer, settings)
-
-
-def _state(link: SignedLink, comment: Comment | None, hold: Hold | None, now: datetime) -> LinkedComment:
-    gone = None
-    if link.expires_at <= now:
-        gone = "expired"
-    elif comment is None:
-        gone = "deleted"
-    elif hold is None or hold.held_at != link.held_at:
-        gone = "older"
-    elif hold.decided_at is not None or comment.status != "held":
-        gone = "decided"
-    return LinkedComment(comment, hold, gone)

@@ -49,7 +49,7 @@ class Draft:
     message: str
     errors: Mapping[str, str]  # field → one sentence for the visitor, in the order of the form
     place: str | None = None
-    note: str | None = None  # to the owner alone
+    note: str | None = None  # a text for the owner alone
 
     @property
     def values(self) -> dict[str, str | None]:

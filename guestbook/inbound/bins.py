@@ -128,7 +128,7 @@ def _delay(value: object) -> int:
     return round(validate.number(value, 0, DELAY_LIMIT, field="delay", what=what, whole=False) * 1000)
 
 
-REQUESTS_KEPT = 200  # for each bin; retention limits their age
+REQUESTS_KEPT = 200  # requests of each bin; retention limits their age
 BODY_KEPT = 256 * 1024  # bytes of a body
 HEADERS_KEPT = 64 * 1024  # bytes of the headers, as JSON: a bin takes at most 100 MB
 FAILING_STATUS = 500  # the status of an answer that fails

@@ -89,7 +89,7 @@ def host_of(url: str) -> str:
 
 
 def is_page_of(url: str, base_url: str) -> bool:
-    """Whether it is the address of the book or of a comment; http and https are the same here."""
+    """Whether a URL is that of the book or of a comment; http and https are the same here."""
     path = _path_below(url, base_url)
     return path is not None and (path in ("", "/") or COMMENT_PATH.fullmatch(path) is not None)
 
@@ -146,7 +146,7 @@ def source(session: Session) -> Source:
 
 
 def store(session: Session, receiver: Source, request: MentionRequest) -> str:
-    """Store it and return its id, in the caller's transaction; raises SourceFull.
+    """Store a request and return its id, in the caller's transaction; raises SourceFull.
 
     One that still waits is not stored again: it is due now, and reads the page as it is then.
     """

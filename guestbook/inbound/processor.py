@@ -115,7 +115,7 @@ def _with_id(session: Session, event_id: str, source_id: str, external_id: str) 
 
 
 def _with_mark(session: Session, event_id: str, mark: str) -> Row[Any] | None:
-    """Return the same of the event with this mark, which a failed one leaves to this one."""
+    """Return the columns of the event with this mark. A failed one leaves the mark to this event."""
     columns = SeenSignature.event_id.label("id"), *EARLIER
     seen = select(*columns).outerjoin(InboundEvent, InboundEvent.id == SeenSignature.event_id)
     before = session.execute(seen.where(SeenSignature.mark == mark)).first()
@@ -180,7 +180,7 @@ BATCH = 20  # events in one transaction, each of a megabyte at most
 BATCH_TIME = 0.1  # seconds after which a batch begins no more events, because the outbox waits
 BATCH_PAUSE = 0.02  # seconds between two batches, in which the web can write
 MOST_LOST_PASSES = 10  # passes that may end in the middle of one event before it is left alone
-UNREADABLE_WAIT = timedelta(minutes=5)  # until the sender may be proven with another secret key
+UNREADABLE_WAIT = timedelta(minutes=5)  # another secret key may prove the sender by then
 RECOUNT_EVERY = 1.0  # seconds at least between two recounts of the budgets
 RECOUNT_SHARE = 20  # a recount takes at most one part in so many of the time
 PASSES_ENDED = Translatable("Too many passes ended in the middle of it, so it is left alone.")
@@ -240,9 +240,8 @@ class Processor:
     def work_on(self, event_id: str, token: str) -> Counts:
         """Process the event that the relay handed over under that token, if it is still under it."""
         batch = database.write_with_retry(self._engine, lambda at: take_over(at, event_id, token))
-        pages = PagePool(
-            self._settings, threads=False
-        )  # threads share the processor, so each call has its own
+        # Threads share the processor, so each call has its own pool.
+        pages = PagePool(self._settings, threads=False)
         counts = self._process(batch, pages, wait=True)
         pages.close()
         self._recount()
@@ -337,7 +336,7 @@ class Processor:
             claims.release(connection, INBOUND, back, was_begun=False)
         ours = claims.owned(connection, INBOUND, {(event.id, event.token) for event, _, _ in decided})
         for event, source, decision in decided:
-            if (event.id, event.token) in ours:  # or its lease has run out, and another pass has it
+            if (event.id, event.token) in ours:  # Else its lease has run out, and another pass has it.
                 counts.count(event.id, source, *self._finish(connection, event, source, decision))
         return counts
 

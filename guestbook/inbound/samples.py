@@ -221,7 +221,7 @@ NEW_HEADERS = {  # sender → headers with a GUID that is new in each request
     "gitlab": ("idempotency-key", "x-gitlab-event-uuid"),
     "shopify": ("x-shopify-webhook-id",),
 }
-SAMPLE_AGENT = f"guestbook/{VERSION} (sample event)"  # so that the owner recognizes it in the inbox
+SAMPLE_AGENT = f"guestbook/{VERSION} (sample event)"  # the owner recognizes it in the inbox
 OF_UNKNOWN_SENDERS = ("plain", *(name for name in SAMPLES if name not in ("plain", "gitea")))
 BUILT_IN = (
     "The book has added this source for webmentions, which have no samples: mention the book on a page."
@@ -305,7 +305,7 @@ def _new_fields(sample: SampleEvent, new_id: str, now: datetime) -> dict[str, An
     return {}
 
 
-EVENTS_TRIED = 5  # until one gives a comment: each may take half a second
+EVENTS_TRIED = 5  # events that are tried until one gives a comment: each may take half a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,8 +321,11 @@ class TemplatePreview:
 def preview_of(
     session: Session, source_id: str | None, name: str, verify: str, template: str, base_url: str
 ) -> TemplatePreview:
-    """Try it with the latest events of a source, the newest first, or with samples if there are none."""
-    trial = Source(name=name, verify="none", action="comment", template=template)  # as if all were genuine
+    """Try a template with the latest events of a source, the newest first, or with samples if it has none.
+
+    All of them count as genuine.
+    """
+    trial = Source(name=name, verify="none", action="comment", template=template)
     latest = list(_latest(session, source_id)) if source_id else []
     samples = (
         ("a sample, because nothing has come yet", ReceivedEvent("", one.headers, one.body, clock.now()))

@@ -49,7 +49,7 @@ def _rate(value: str | None) -> str | None:
 
 
 def _unchecked(value: Any) -> Any:
-    """Return it as it is: what is allowed depends on the settings or on the webhook."""
+    """Return the value as it is: what is allowed depends on the settings or on the webhook."""
     return value
 
 

@@ -62,7 +62,7 @@ class Settings:
 
     @property
     def signing_keys(self) -> list[str]:
-        """Return them as itsdangerous wants them: the last one signs, and each of them verifies."""
+        """Return the keys as itsdangerous wants them: the last one signs, and each of them verifies."""
         return list(reversed(self.secret_keys))
 
     @property

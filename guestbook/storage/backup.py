@@ -32,7 +32,7 @@ from guestbook.storage.backup_file import BackupLabel, DamagedFile
 from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.schema_version import Age
 
-STEP_PAGES = 250  # of 4 KiB each; the progress bar moves after so many
+STEP_PAGES = 250  # pages of 4 KiB, after which the progress bar moves
 
 
 def copy_pages(engine: Engine, copy: sqlite3.Connection, progress: Progress) -> None:

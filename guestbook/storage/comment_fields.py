@@ -21,14 +21,14 @@ class CommentField:
     subject: Translatable  # It begins the sentence about a text that is too long.
     missing: Translatable | None = None  # the sentence about an empty one; None where it may be empty
     refused: str  # the reason of a refusal, for the owner
-    meaning: str  # for programs
-    input_meaning: str = ""  # for programs that send it, if that differs
-    sample: str = ""  # for the events' document
+    meaning: str  # a sentence for programs
+    input_meaning: str = ""  # a sentence for programs that send it, if that differs
+    sample: str = ""  # the value in samples of events
     is_public: bool = True
     asked_by: str = ""  # the preference that puts it on the form; without one it always stands there
-    rows: int = 1  # of the text area; 1 is a single line
+    rows: int = 1  # rows of the text area; 1 is a single line
     hint: Translatable | None = None
-    owner_label: str = ""  # for the owner, if it is not the label
+    owner_label: str = ""  # the label for the owner, if it differs
     owner_hint: str = ""
     attributes: Mapping[str, str] = field(default_factory=lambda: {"dir": "auto"})  # attributes of the input
 

@@ -38,7 +38,7 @@ def make(kind: type[A], given: Mapping[str, object] | None = None, *, for_doctor
 def without_database(
     kind: type[A], given: Mapping[str, object] | None = None, *, for_doctor: bool = False
 ) -> A:
-    """Make it with its settings alone.
+    """Make the application with its settings alone.
 
     A wrong setting ends the process with one line: Flask's command line and all servers know SystemExit,
     where another exception would be a traceback.

@@ -118,7 +118,7 @@ class Waits:
     write: float  # seconds for its turn and for the lock on SQLite together
     read: float  # seconds for another's commit on SQLite, and of a commit for readers
     on_server: int  # seconds for a lock of a server; 0 leaves it to the server
-    at_once: int  # so many writers of a process may wait; others give up at once
+    at_once: int  # writers of a process that may wait; others give up at once
     retry: float = math.inf  # seconds in which a failed transaction is repeated
 
 

@@ -298,7 +298,7 @@ def from_rows(rows: tuple[tuple[str, str], ...]) -> Preferences:
 
 
 def typed(settings: Preferences) -> dict[str, str]:
-    """Return them as a form shows them and sends them back."""
+    """Return the preferences as a form shows them and sends them back."""
     return {name: fields.as_typed(getattr(settings, name)) for name in PREFERENCE_FIELDS}
 
 

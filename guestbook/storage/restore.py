@@ -348,7 +348,7 @@ class _Keeper:
         self.report: BackupReport | None = None
 
     def keep(self) -> Path:
-        """Make it in place of the one of an earlier try, and return where it is."""
+        """Make the backup, in place of the one of an earlier try, and return where it is."""
         if self.report:
             self.report.path.unlink(missing_ok=True)
         path = backup.own_path(self._settings, "before-restore")

@@ -13,7 +13,7 @@ from guestbook.storage import database, database_errors, engine_setup, sqlite_se
 from guestbook.storage.models import ATTEMPTS, DELIVERIES
 
 TEST_ROW = text("INSERT INTO settings (name, value) VALUES (:name, :value)")
-TEST_BYTES = 100_000  # with a cache of one page SQLite must write most of it before a commit
+TEST_BYTES = 100_000  # bytes, most of which SQLite with a cache of one page writes before a commit
 CACHE_KIB = -2000  # KiB, SQLite's default
 ATTEMPT_BYTES = 16_384  # bytes of one with the longest answer
 FIRST_NUMBER = 1_000_000  # the first number of a trial's attempts; no delivery has so many

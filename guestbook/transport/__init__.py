@@ -71,7 +71,7 @@ class RequestTarget(NamedTuple):
     """A URL taken apart."""
 
     route: Route
-    host: str  # for the Host header
+    host: str  # the value of the Host header
     line: str  # the target in the request line
 
 

@@ -285,7 +285,7 @@ def connect(host: str, port: int) -> BudgetSocket:
     except OSError:  # the peer has closed it already
         sock.close()
         raise attempt.error("connect_failed") from None
-    attempt.stage = budget.HANDSHAKING  # if there is one
+    attempt.stage = budget.HANDSHAKING
     return sock
 
 

@@ -82,7 +82,7 @@ class _Client(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, _timeout: Any) -> Any:
         sock = connections.connect_to_own(host, port, budget.CONNECTING)
-        budget.current.get().stage = budget.HANDSHAKING  # if there is one
+        budget.current.get().stage = budget.HANDSHAKING
         try:
             secured = _context().wrap_socket(sock, server_hostname=host) if self._is_tls else sock
         except BaseException:

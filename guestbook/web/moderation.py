@@ -50,7 +50,7 @@ def decide(token: str) -> ResponseReturnValue:
         return _repeated(link, NO_SUCH_ACTION, 422)
     try:
         with writing() as session:
-            found = book.lock_linked(session, link, clock.now())
+            found = book.find_linked(session, link, clock.now(), to_lock=True)
             comment = None if found.gone else found.comment
             if comment and comment_form.mark_of(comment) == request.form.get("mark"):
                 book.decide_by_link(session, comment, action, reply, request_context.settings())

@@ -324,10 +324,10 @@ class ImportOptions:
     """How to read a file."""
 
     kind: str = "auto"  # one of IMPORT_FORMATS
-    columns: Mapping[str, str] = field(default_factory=dict)  # of a CSV file: field → heading
-    time_format: str | None = None  # of a CSV file, as for strptime
+    columns: Mapping[str, str] = field(default_factory=dict)  # field → heading of a CSV file
+    time_format: str | None = None  # the times of a CSV file, as strptime wants it
     owners: Set[str] = frozenset()  # names and e-mail addresses, in lower case
-    page: str | None = None  # of Isso and WordPress: the address or the path of the only page
+    page: str | None = None  # the address or the path of the only page, for Isso and WordPress
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,12 +92,13 @@ def _signs(draft: Draft, text: str) -> list[str]:
     return [sign for sign, is_there in zip(SIGNS, holds, strict=True) if is_there]
 
 
-FEWEST_DECISIONS = 30  # of each kind, before the score says anything: chance rules in fewer
-TIMES_AS_OFTEN = 3  # in one kind as in the other, or a word tells nothing: "with" and "your" are in both
+FEWEST_DECISIONS = 30  # decisions of each kind before the score says anything: chance rules in fewer
+# A word tells something if it is so many times as often in one kind: "with" and "your" are in both.
+TIMES_AS_OFTEN = 3
 CERTAINTY = 0.6  # standard errors that are taken off a weight, so that a word seen once says little
 CERTAINTY_IN_BOTH = 1.5  # the same for a word that was in both kinds, as most common words are
 SMOOTHING = 0.5  # added to each count, so that none is zero
-TELLING_WORDS = 40  # of a comment that count: the strongest
+TELLING_WORDS = 40  # words of a comment that count: the strongest
 STRONGEST = 3.5  # weight of one word, so that none decides alone
 STRONGEST_SIGN = 2.0  # weight of a sign, such as a website, which many good comments have too
 SUSPICIOUS = 5.6  # a sum of weights; e^5.6: about 270 to 1

@@ -26,7 +26,7 @@ class SpamReport(NamedTuple):
     words: int  # words that it knows
 
     def shape(self) -> dict[str, Any]:
-        """Return it as JSON, for the API and the command."""
+        """Return the state as JSON, for the API and the command."""
         return {
             "refused": [one._asdict() for one in self.refused],
             "held_until": self.held_until and clock.to_text(self.held_until),

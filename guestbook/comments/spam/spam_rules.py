@@ -15,8 +15,8 @@ from guestbook.lib.text import shortened
 from guestbook.storage.models.comment import REASON_LIMIT
 
 QUICKEST_PERSON = 3.0  # seconds to write a text with a link
-MOST_LINKS = 3  # in a message
-MOST_FIRST_LINKS = 1  # in the first comment of a visitor
+MOST_LINKS = 3  # links in a message
+MOST_FIRST_LINKS = 1  # links in the first comment of a visitor
 MOST_LINK_MARKUP = 3  # links in markup
 FEWEST_WORDS = 2  # words of advertising
 SHOWN = 40  # characters of a word in a reason
@@ -34,7 +34,7 @@ class CommentFacts:
     foreign_script: str | None = None  # a writing system that no comment of the book has used
     repeated: Repeated | None = None  # an earlier comment with almost the same text
     score: Score | None = None  # the learned score
-    flood_ends: str | None = None  # until when a flood holds every comment, in words
+    flood_ends: str | None = None  # the end of a flood, which holds every comment, in words
 
     @property
     def has_address(self) -> bool:

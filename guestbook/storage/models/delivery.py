@@ -35,7 +35,7 @@ HEADER_PURPOSE, SECRET_PURPOSE, KEY_PURPOSE = "webhook header", "webhook secret"
 UNSIGNED_FORMATS = {"email": "An e-mail", "webmention": "A webmention"}
 DISABLED_REASONS = ("by_hand", "failing", "gone")
 LONGEST_SLOT_WAIT = timedelta(seconds=LONGEST_ROOM_WAIT)
-OLD_SECRET_SIGNS_FOR = timedelta(hours=24)  # so long the old secret still signs after a rotation
+OLD_SECRET_SIGNS_FOR = timedelta(hours=24)  # how long the old secret still signs after a rotation
 
 
 class Webhook(Base):
@@ -192,7 +192,7 @@ class Webhook(Base):
         self.signing_key = fresh
 
     def forget_failures(self) -> None:
-        """Give it a clean record."""
+        """Forget all failures in a row."""
         self.failures_in_a_row = self.unreachable_in_a_row = 0
         self.failing_since = self.failing_announced_at = None
 
@@ -284,7 +284,7 @@ class QueueRow:
         return self.claimed_by is not None and self.due_at is not None and self.due_at > now
 
     def requeue(self, now: datetime) -> None:
-        """Make it due at once, for a person."""
+        """Make the row due at once, for a person."""
         self.status = "new"
         self.due_at = now
         self.claimed_by = None
