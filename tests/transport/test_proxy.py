@@ -145,11 +145,12 @@ def test_a_tunnel_carries_tls_and_is_used_again(scheme: str, authority: trustme.
         transport = Transport(
             timeout=2, proxy=f"{scheme}://127.0.0.1:{proxy.port}", ca_file=str(tmp_path / "ca.pem")
         )
-        for _ in range(2):
-            assert transport.post("https://hook.invalid/x", {"X-A": "b"}, b"{}").status == 200
+        for body in (b"{}", b"x" * 1_000_000):
+            assert transport.post("https://hook.invalid/x", {"X-A": "b"}, body).status == 200
         transport.close()
         assert proxy.connections == receiver.connections == 1
     assert names == ["hook.invalid"]
+    assert receiver.requests[1].endswith(b"\r\n\r\n" + body)
     assert receiver.requests[0] == (
         b"POST /x HTTP/1.1\r\nHost: hook.invalid\r\nX-A: b\r\nContent-Length: 2\r\n\r\n{}"
     )
