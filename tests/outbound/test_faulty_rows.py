@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from guestbook.lib import clock, ids
 from guestbook.storage.database import db
@@ -170,6 +170,19 @@ def test_an_outcome_that_the_database_refuses_costs_no_other_one(receiver: Recei
     assert factories.run_pass().processed == len(good)
     assert len(receiver.requests) == count
     assert [row.id for row in factories.deliveries() if row.status == "new"] == [bad]
+
+
+@pytest.mark.usefixtures("app")
+def test_a_database_that_refuses_all_outcomes_lets_nothing_more_be_sent(receiver: Receiver) -> None:
+    hook = factories.webhook(receiver.url("/hook"))
+    for _ in range(40):
+        factories.delivery(hook)
+    refuse = "CREATE TRIGGER refuse BEFORE INSERT ON attempts BEGIN SELECT RAISE(ABORT, 'refused'); END"
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql(refuse)
+    with pytest.raises(IntegrityError, match="refused"):
+        factories.run_pass()
+    assert len(receiver.requests) <= 16
 
 
 @pytest.mark.usefixtures("app")
