@@ -71,7 +71,9 @@ def test_a_good_certificate_is_accepted_and_the_receiver_is_told_the_name(
     assert f"Host: {name}:{receiver.port}\r\n".encode() in receiver.requests[0]
 
 
-def test_the_connection_is_reused_also_after_a_large_request(transport: Transport, authority: trustme.CA) -> None:
+def test_the_connection_is_reused_and_takes_a_large_request(
+    transport: Transport, authority: trustme.CA
+) -> None:
     with SocketReceiver(tls=server_context(authority.issue_cert(NAME))) as receiver:
         for body in (b"{}", b"x" * 1_000_000, b"{}"):
             assert transport.post(f"https://{NAME}:{receiver.port}/", {}, body).status == 200
