@@ -1,7 +1,5 @@
 """The catalogues in guestbook/translations: one for each language, as text (.po) and compiled (.mo)."""
 
-from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 
 import click
@@ -54,48 +52,23 @@ def read(language: str) -> Catalog:
         return pofile.read_po(file, locale=language)
 
 
-def updated(language: str) -> Catalog:
-    """Return it with the texts that there are now. New ones have no translation, and old ones are gone."""
-    catalogue, texts = read(language), extracted()
-    texts.creation_date = catalogue.creation_date  # so that it changes only with the texts
-    catalogue.update(texts, no_fuzzy_matching=True)
-    catalogue.obsolete.clear()
-    catalogue.header_comment = HEADER
-    return catalogue
-
-
-def as_po(catalogue: Catalog) -> bytes:
-    """Return the catalogue as text."""
-    written = BytesIO()
-    pofile.write_po(written, catalogue, width=WIDTH, include_lineno=False)
-    return written.getvalue()
-
-
-def as_mo(catalogue: Catalog) -> bytes:
-    """Return it compiled."""
-    written = BytesIO()
-    mofile.write_mo(written, catalogue)
-    return written.getvalue()
-
-
-def missing(catalogue: Catalog) -> Iterator[str]:
-    """Return the texts without a translation, or with one that somebody must look at."""
-    for message in catalogue:
-        given = message.string if isinstance(message.string, tuple) else (message.string,)
-        if message.id and (message.fuzzy or not all(given)):
-            yield message.id if isinstance(message.id, str) else message.id[0]
-
-
 @click.command()
 def main() -> None:
     """Write all catalogues, and say which texts have no translation yet."""
     for language in TRANSLATED:
-        catalogue = updated(language)
+        catalogue, texts = read(language), extracted()
+        texts.creation_date = catalogue.creation_date  # so that it changes only with the texts
+        catalogue.update(texts, no_fuzzy_matching=True)
+        catalogue.obsolete.clear()
+        catalogue.header_comment = HEADER
         po_path(language).parent.mkdir(parents=True, exist_ok=True)
-        po_path(language).write_bytes(as_po(catalogue))
-        mo_path(language).write_bytes(as_mo(catalogue))
-        for text in missing(catalogue):
-            click.echo(f"{po_path(language).relative_to(ROOT)} has no translation of: {text}")
+        with po_path(language).open("wb") as text, mo_path(language).open("wb") as compiled:
+            pofile.write_po(text, catalogue, width=WIDTH, include_lineno=False)
+            mofile.write_mo(compiled, catalogue)
+        for message in catalogue:
+            given = message.string if isinstance(message.string, tuple) else (message.string,)
+            if message.id and (message.fuzzy or not all(given)):
+                click.echo(f"{po_path(language).relative_to(ROOT)} has no translation of: {message.id}")
 
 
 if __name__ == "__main__":

@@ -79,16 +79,15 @@ def _cases(
 
 
 def _print(results: dict[Case, list[Usage]], count: int, peer_names: list[str]) -> None:
-    """Print the table, with ratios to the fastest peer and to the one that uses least CPU."""
+    """Print the table, with ratios to the fastest peer."""
     usages = {case: process_usage.medians(some) for case, some in results.items()}
     others = [usage for case, usage in usages.items() if case.name in peer_names]
-    more = ("to the fastest peer", "CPU to the leanest peer") if others else ()
+    more = ("to the fastest peer",) if others else ()
     rows = []
     for case, usage in usages.items():
         row = [*case, *process_usage.cells(results[case], count)]
         if others:
             row.append(report.ratio(min(one.seconds for one in others), usage.seconds))
-            row.append(report.ratio(usage.cpu, min(one.cpu for one in others)))
         rows.append(row)
     report.table([*COLUMNS, *more], rows)
 

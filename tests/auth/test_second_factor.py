@@ -18,7 +18,7 @@ from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import AuditEntry, BookState, Login
 from tests.support import factories
-from tests.support.second_factor_codes import APP_SECRET, code_at, code_of, keep_second_factor
+from tests.support.owner import APP_SECRET, code_at, code_of, keep_second_factor
 from tests.web.conftest import Later
 
 PASSWORD = "correct horse battery staple"

@@ -4,10 +4,12 @@ import re
 import signal
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ from tests.support.receiver import HANG, Answer, Receiver, in_a_process
 
 FLASK = [sys.executable, "-m", "flask", "--app", "guestbook"]
 PLAIN = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
-COMMENTS = 40  # beside a pass, of four visitors at a time
+COMMENTS, VISITORS = 40, 4  # beside a pass
 TEXT = "Grüße aus 東京 🎈"
 
 
@@ -339,7 +341,7 @@ def test_what_is_signed_while_a_pass_stays_is_sent_within_two_seconds(
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 def test_no_comment_is_refused_while_a_pass_sends_at_full_speed_on_sqlite(
-    tmp_path: Path, forks: Forks, app_folder: Book, journal: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, forks: Forks, app_folder: Book, journal: str
 ) -> None:
     url = f"sqlite:///{tmp_path / 'guestbook.db'}?journal_mode={journal}"
     environ = {
@@ -354,7 +356,8 @@ def test_no_comment_is_refused_while_a_pass_sends_at_full_speed_on_sqlite(
             app_folder.stock(app_folder.webhook(f"{base_url}/{number}"), 2000)
         running = forks.start(environ, "cron", "--stay")
         running.is_at_work()
-        waits = [wait for part in in_threads(site, 4, COMMENTS // 4) for wait in part]
+        with ThreadPoolExecutor(VISITORS) as visitors:
+            waits = list(chain(*visitors.map(partial(sign_often, site), range(VISITORS))))
         left = app_folder.statuses()["new"]
         running.terminate()
         assert running.wait(10) == 0
@@ -362,31 +365,21 @@ def test_no_comment_is_refused_while_a_pass_sends_at_full_speed_on_sqlite(
     assert left > 0  # the pass was at it all the while
     with app_folder.engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM comments").scalar() == COMMENTS
-    with capsys.disabled():
-        print(f"\n{journal}: {COMMENTS} comments beside a pass, the slowest in {max(waits) * 1000:.0f} ms")
 
 
-def in_threads(site: str, threads: int, count: int) -> list[list[float]]:
-    """Sign so often in each thread; return the seconds of each POST. All must be answered with 303."""
-    results: list[list[float]] = [[] for _ in range(threads)]
-
-    def sign(waits: list[float]) -> None:
-        with requests.Session() as visitor:
-            token = re.search(r'name="token" value="([^"]+)"', visitor.get(site, timeout=20).text)
-            assert token
-            for number in range(count):
-                form = {"token": token[1], "name": "Ada", "message": f"{TEXT} {id(waits)} {number}"}
-                began = time.monotonic()
-                answer = visitor.post(f"{site}/comments", form, timeout=40, allow_redirects=False)
-                assert answer.status_code == 303, answer.text
-                waits.append(time.monotonic() - began)
-
-    running = [threading.Thread(target=sign, args=(waits,)) for waits in results]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join(100)
-    return results
+def sign_often(site: str, visitor_number: int) -> list[float]:
+    """Sign a quarter of the comments; return the seconds of each POST. All must be answered with 303."""
+    waits = []
+    with requests.Session() as visitor:
+        token = re.search(r'name="token" value="([^"]+)"', visitor.get(site, timeout=20).text)
+        assert token
+        for number in range(COMMENTS // VISITORS):
+            form = {"token": token[1], "name": "Ada", "message": f"{TEXT} {visitor_number} {number}"}
+            began = time.monotonic()
+            answer = visitor.post(f"{site}/comments", form, timeout=40, allow_redirects=False)
+            assert answer.status_code == 303, answer.text
+            waits.append(time.monotonic() - began)
+    return waits
 
 
 # --- others in its way

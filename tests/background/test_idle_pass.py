@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -97,77 +97,42 @@ def store(model: type, **values: object) -> None:
         connection.execute(insert(model).values(**values))
 
 
+def ago(days: float) -> datetime:
+    return clock.now() - days * DAY
+
+
+def first_id(days: float) -> str:
+    """Return the first id of that moment."""
+    return ids.first_of(ago(days))
+
+
 def bin_request() -> None:
-    times = {"created_at": clock.now(), "received_at": clock.now() - 8 * DAY}
-    shared = {"id": ids.new(), "name": "b", "token": "t", "answer_status": 200, "answer_body": ""}
-    store(
-        Bin, **shared, answer_type="", delay_milliseconds=0, failures_left=0, created_at=times["created_at"]
-    )
-    request = {"bin_id": shared["id"], "method": "GET", "path": "", "query": "", "headers": "[]", "body": ""}
-    more = {"encoding": "text", "size": 0, "answered": 200, "received_at": times["received_at"]}
-    with database.write(db.engine) as connection:
-        table = BinRequest.__table__
-        connection.execute(insert(table).values(id=ids.new(), **request, **more))  # type: ignore[arg-type]  # mixed values
+    made = {
+        "id": ids.new(),
+        "name": "b",
+        "token": "t",
+        "answer_status": 200,
+        "answer_body": "",
+        "answer_type": "",
+    }
+    store(Bin, **made, delay_milliseconds=0, failures_left=0, created_at=clock.now())
+    request = {"bin_id": made["id"], "method": "GET", "path": "", "query": "", "headers": "[]", "body": ""}
+    store(BinRequest, id=ids.new(), **request, encoding="text", size=0, answered=200, received_at=ago(8))
 
 
 def refused() -> None:
-    week_ago = clock.now() - 8 * DAY
     asks_for_proof = factories.source(verify="github", secret="s" * 24, unproven_bytes=9)
-    values = {"id": ids.first_of(week_ago), "status": "failed", "processed_at": week_ago}
+    values = {"id": first_id(8), "status": "failed", "processed_at": ago(8)}
     factories.inbound(asks_for_proof, **values, unproven_bytes=9)
 
 
-def budget() -> None:
-    factories.source(unproven_bytes=7)
-
-
-def disabled_webhook_with_an_old_delivery() -> None:
-    hook = factories.webhook(disabled_at=clock.now(), disabled_reason="gone")
-    factories.delivery(hook, due_at=clock.now() - 91 * DAY)
-
-
-def disabled_source_with_an_old_event() -> None:
-    factories.inbound(factories.source(disabled_at=clock.now()), due_at=clock.now() - 91 * DAY)
-
-
-def login() -> None:
-    past = clock.now() - MINUTE
-    store(Login, id="x", browser="b", created_at=past, expires_at=past)
-
-
-def limit() -> None:
-    past = clock.now() - 2 * DAY
-    store(Limit, who="x", hits=1, since=past, last_at=past)
-
-
-def idempotency_key() -> None:
-    store(IdempotencyKey, id="x", request="y", answer="z", created_at=clock.now() - 25 * timedelta(hours=1))
-
-
-def seen_signature() -> None:
-    store(SeenSignature, mark="x", event_id="y", seen_at=clock.now() - 31 * DAY)
-
-
-def receiver_link() -> None:
-    past = clock.now() - 31 * DAY
-    store(ReceiverLink, id="x", webhook_id=factories.webhook(), name="Ada", expires_at=past)
-
-
-def audit_entry() -> None:
-    year_ago = clock.now() - 366 * DAY
-    entry = {"id": ids.first_of(year_ago), "at": year_ago, "actor": "command", "action": "added"}
-    store(AuditEntry, **entry, object="webhook", number=1)
-
-
 def spam() -> None:
-    past = clock.now() - 31 * DAY
-    comment_id = ids.first_of(past)
-    columns = {"name": "Eve", "message": "x", "status": "spam", "created_at": past, "spam_since": past}
-    store(Comment, id=comment_id, **columns)
+    columns = {"name": "Eve", "message": "x", "status": "spam", "created_at": ago(31), "spam_since": ago(31)}
+    store(Comment, id=first_id(31), **columns)
 
 
 def refusal() -> None:
-    day = clock.to_text(clock.now() - 92 * DAY)[:10]
+    day = clock.to_text(ago(92))[:10]
     store(Refusal, id=f"{day} rate", day=day, reason="rate", number=1)
 
 
@@ -188,13 +153,18 @@ WORK: dict[str, Callable[[], None]] = {
     "a pause for years": lambda: factories.webhook(paused_until=clock.now() + 999 * DAY) and None,
     "an inbound event": inbound,
     "an inbound event under a lease": lambda: inbound(due_at=clock.now() + MINUTE, claimed_by="x", claims=1),
-    "a source's budget": budget,
+    "a source's budget": lambda: factories.source(unproven_bytes=7) and None,
     "an old processed delivery": lambda: old(31, status="processed"),
     "an old failed delivery": lambda: old(91, status="failed"),
-    "an old delivery of a disabled webhook": disabled_webhook_with_an_old_delivery,
+    "an old delivery of a disabled webhook": lambda: (
+        factories.delivery(factories.webhook(disabled_at=clock.now(), disabled_reason="gone"), due_at=ago(91))
+        and None
+    ),
     "an old processed event": lambda: inbound(status="processed", processed_at=clock.now() - 31 * DAY),
     "an old failed event": lambda: inbound(status="failed", processed_at=clock.now() - 91 * DAY),
-    "an old event of a disabled source": disabled_source_with_an_old_event,
+    "an old event of a disabled source": lambda: (
+        factories.inbound(factories.source(disabled_at=clock.now()), due_at=ago(91)) and None
+    ),
     "a refused event": refused,
     "an old comment of spam": spam,
     "an old count of refusals": refusal,
@@ -203,12 +173,18 @@ WORK: dict[str, Callable[[], None]] = {
     "a reminder after years": lambda: hold(remind_at=clock.now() + 999 * DAY),
     "an old pass": lambda: pass_at(-31 * DAY),
     "an old bin request": bin_request,
-    "a login that is over": login,
-    "an old rate limit": limit,
-    "an old key of a request": idempotency_key,
-    "an old signature": seen_signature,
-    "an old link for a receiver": receiver_link,
-    "an old entry of the audit log": audit_entry,
+    "a login that is over": lambda: store(Login, id="x", browser="b", created_at=ago(1), expires_at=ago(1)),
+    "an old rate limit": lambda: store(Limit, who="x", hits=1, since=ago(2), last_at=ago(2)),
+    "an old key of a request": lambda: store(
+        IdempotencyKey, id="x", request="y", answer="z", created_at=ago(1.05)
+    ),
+    "an old signature": lambda: store(SeenSignature, mark="x", event_id="y", seen_at=ago(31)),
+    "an old link for a receiver": lambda: store(
+        ReceiverLink, id="x", webhook_id=factories.webhook(), name="Ada", expires_at=ago(31)
+    ),
+    "an old entry of the audit log": lambda: store(
+        AuditEntry, id=first_id(366), at=ago(366), actor="command", action="added", object="webhook", number=1
+    ),
     "a pass in the future": lambda: pass_at(5 * MINUTE),
 }
 

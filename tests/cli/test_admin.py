@@ -20,7 +20,7 @@ from guestbook.storage.models import AUDIT_LOG
 from tests.cli.conftest import FLASK, Shell
 from tests.cli.test_webhooks import TIME
 from tests.support import factories
-from tests.support.second_factor_codes import keep_second_factor
+from tests.support.owner import keep_second_factor
 
 PASSWORD = "correct horse battery"
 MADE = re.compile(r"[a-z]{5}(-[a-z]{5}){4}\n")

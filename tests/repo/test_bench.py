@@ -1,12 +1,14 @@
 """`scripts/bench` measures small books here: each runs, checks what arrived, and refuses in sentences."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
+from unittest import mock
 
 import click
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 
 from scripts.benchmarks import __main__ as group
 from scripts.benchmarks import soak, start
@@ -18,7 +20,7 @@ from scripts.benchmarks.support.outcome import Account, Growth, Sample
 from scripts.benchmarks.support.receivers import Behaviour, Memory
 from scripts.benchmarks.web import COLUMNS, KINDS, web
 from tests.conftest import need
-from tests.support import benches, databases, processes
+from tests.support import databases, processes
 
 LOAD = re.compile(r"^- load: \d+\.\d\d in the last minute, before this bench\n")
 NAMED = ("latency", "--database", "oracle://host/name")  # ends before it measures anything
@@ -26,6 +28,21 @@ WANTED = [("/hooks/0", "aa"), ("/hooks/1", "aa"), ("/hooks/0", "bb")]
 TASKS = 29
 FINE = Account(lost={"quick": 0}, unrecorded=0, unprocessed=0)
 FLAT = {"web": Growth(60.0, 62.0), "cron": Growth(50.0, 50.0)}
+
+
+def run(command: click.Command, *arguments: str) -> Result:
+    """Run it without this process's settings; what it cannot explain is raised.
+
+    Without its group a bench starts at any load.
+    """
+    with mock.patch.dict(os.environ, processes.clean_environ(), clear=True):
+        return CliRunner().invoke(command, arguments, catch_exceptions=False)
+
+
+def cells(printed: str) -> list[list[str]]:
+    """The cells of all tables, without the lines below their heads."""
+    lines = [line.split("|")[1:-1] for line in printed.splitlines() if line[:1] == "|"]
+    return [[cell.strip() for cell in line] for line in lines if not line[0].startswith(" ---")]
 
 
 @pytest.mark.parametrize(
@@ -47,29 +64,29 @@ FLAT = {"web": Growth(60.0, 62.0), "cron": Growth(50.0, 50.0)}
 def test_wrong_options_are_refused_in_a_sentence(
     command: click.Command, given: list[str], code: int, sentence: str
 ) -> None:
-    done = benches.run(command, *given)
+    done = run(command, *given)
     assert (done.exit_code, done.stdout) == (code, "")
     assert sentence in done.stderr
 
 
 def test_a_server_that_is_away_is_no_traceback() -> None:
     need("postgresql")
-    done = benches.run(latency, "--database", "postgresql+psycopg://nobody@127.0.0.1:1/none")
+    done = run(latency, "--database", "postgresql+psycopg://nobody@127.0.0.1:1/none")
     assert done.exit_code == 1
     assert done.stderr.startswith("Error: --database: the server cannot be used: ")
 
 
 def test_nothing_is_measured_on_a_busy_machine_unless_busy_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group, "MOST_LOAD", -1.0)
-    done = benches.run(group.bench, *NAMED)
+    done = run(group.bench, *NAMED)
     assert done.exit_code == 1
     assert LOAD.fullmatch(done.stdout)
     busy = "Error: This machine is busy: its load is above -1.0. Wait, or start anyway with --busy.\n"
     assert done.stderr == busy
-    done = benches.run(group.bench, "--busy", *NAMED)
+    done = run(group.bench, "--busy", *NAMED)
     assert LOAD.match(done.stdout)
     assert done.stderr.startswith("Error: --database: ")
-    done = benches.run(group.bench, "latency", "--help")
+    done = run(group.bench, "latency", "--help")
     assert (done.exit_code, done.stderr, "load: " in done.stdout) == (0, "", False)
 
 
@@ -77,14 +94,14 @@ def test_nothing_is_measured_on_a_busy_machine_unless_busy_is_given(monkeypatch:
 
 
 def bench(*arguments: str) -> Result:
-    done = benches.run(deliver, "--count", "16", "--rounds", "1", *arguments)
+    done = run(deliver, "--count", "16", "--rounds", "1", *arguments)
     assert done.exit_code == 0, done.output
     return done
 
 
 def rows(printed: str) -> dict[tuple[str, str], list[str]]:
     """The lines of the table below its head, by name and number of processes."""
-    return {(line[0], line[2]): line for line in benches.cells(printed)[1:]}
+    return {(line[0], line[2]): line for line in cells(printed)[1:]}
 
 
 def test_passes_at_once_stand_beside_one() -> None:
@@ -171,9 +188,9 @@ def test_a_receiver_knows_what_has_arrived_since_its_reset() -> None:
 
 def printed(command: click.Command, *arguments: str) -> list[list[str]]:
     """The cells of the command's table."""
-    done = benches.run(command, "--times", "1", *arguments)
+    done = run(command, "--times", "1", *arguments)
     assert done.exit_code == 0, done.output
-    return benches.cells(done.stdout)
+    return cells(done.stdout)
 
 
 def test_each_task_is_timed_in_books_of_each_size() -> None:
@@ -199,9 +216,9 @@ def test_growth_beyond_the_goal_is_marked() -> None:
 
 
 def test_everything_accepted_in_some_seconds_has_arrived() -> None:
-    done = benches.run(soak.soak, "--minutes", "0.05", "--comments", "10", "--pass-seconds", "4")
+    done = run(soak.soak, "--minutes", "0.05", "--comments", "10", "--pass-seconds", "4")
     assert done.exit_code == 0, done.output
-    found = {line[0]: line[1:] for line in benches.cells(done.stdout)}
+    found = {line[0]: line[1:] for line in cells(done.stdout)}
     assert int(found["comments accepted"][0]) > 10
     assert int(found["webhooks to us accepted"][0]) > 3
     assert int(found["POST"][0]) == int(found["comments accepted"][0])
@@ -245,20 +262,20 @@ def test_growth_is_measured_from_the_first_minute_to_the_last() -> None:
 
 
 def test_all_commands_are_measured() -> None:
-    done = benches.run(start.start, "--times", "1")
+    done = run(start.start, "--times", "1")
     assert done.exit_code == 0, done.output
-    lines = benches.cells(done.stdout)
+    lines = cells(done.stdout)
     costs = [line for line in lines if line[0] in start.COMMANDS]
     assert [line[0] for line in costs] == list(start.COMMANDS)
     assert all(float(cell.replace(",", "")) > 0 for line in costs for cell in (line[1], line[3]))
 
 
 def test_each_kind_of_answer_stands_beside_the_bare_view() -> None:
-    done = benches.run(
+    done = run(
         web, "--backlog", "0", "--answers", "6", "--rounds", "2", "--at-once", "2", "--server", "waitress"
     )
     assert done.exit_code == 0, done.output
-    head, *lines = benches.cells(done.stdout)
+    head, *lines = cells(done.stdout)
     assert head == ["", *COLUMNS]
     assert [line[0] for line in lines] == [f"waitress, {kind}" for kind in KINDS]
     assert {line[1] for line in lines} == {"12"}

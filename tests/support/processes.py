@@ -1,15 +1,18 @@
 """The guestbook from outside: a copy of the checkout, processes, and a visitor who comes over HTTP."""
 
+import atexit
 import os
 import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, TypeVar
@@ -18,7 +21,7 @@ from urllib.parse import urlencode
 import html5lib
 
 from scripts.benchmarks.support.processes import free_port as free_port
-from tests.support import databases, guard, visitor
+from tests.support import databases, visitor
 
 ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
@@ -60,14 +63,14 @@ def started(command: list[str], **options: Any) -> Iterator["Started"]:
         **options,
     ) as process:
         one = Started(process)
-        guard.add(process.pid)
+        guard(process.pid)
         try:
             yield one
         finally:
             for number in one.members():
                 with suppress(ProcessLookupError):
                     os.kill(number, signal.SIGKILL)
-            guard.discard(process.pid)
+            unguard(process.pid)
 
 
 class Started:
@@ -204,3 +207,44 @@ def log_in(base_url: str, password: str) -> int:
     page = html5lib.parse(fetch(f"{base_url}/admin/login", opener=own)[1], namespaceHTMLElements=False)
     form = visitor.fields(page) | {"password": password}
     return fetch(f"{base_url}/admin/login", form, own)[0]
+
+
+# --- what tests start ends with pytest, even where that is killed
+
+GUARD = """
+import os, signal, sys
+groups = set()
+for line in sys.stdin:
+    (groups.add if line.startswith("+") else groups.discard)(int(line[1:]))
+for number in groups:
+    try:
+        os.killpg(number, signal.SIGKILL)
+    except OSError:
+        pass
+"""
+
+
+def guard(group: int) -> None:
+    """Kill that process group when this process ends, however that comes."""
+    _tell(f"+{group}")
+
+
+def unguard(group: int) -> None:
+    """Leave a group alone that has ended: its number may become another's."""
+    _tell(f"-{group}")
+
+
+def _tell(line: str) -> None:
+    stdin = _guard().stdin
+    assert stdin
+    stdin.write(line + "\n")
+    stdin.flush()
+
+
+@cache
+def _guard() -> "subprocess.Popen[str]":
+    """Start a process that sees the end of this one by the end of its input."""
+    command = [sys.executable, "-S", "-c", GUARD]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+    atexit.register(process.communicate)
+    return process

@@ -27,7 +27,7 @@ from urllib.parse import quote
 
 import amqp
 
-from tests.support import guard
+from tests.support import processes
 from tests.support.processes import browser, started, wait_for
 
 # The one in PATH becomes another user and works in that user's folders alone.
@@ -54,7 +54,7 @@ class Node:
             self._process = subprocess.Popen(
                 [str(SERVER)], env=self._environ(), cwd=self.folder, start_new_session=True, **options
             )
-        guard.add(self._process.pid)
+        processes.guard(self._process.pid)
         wait_for(self._serves, START_LIMIT, self.log)
 
     def kill(self) -> None:
@@ -63,7 +63,7 @@ class Node:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        guard.discard(self._process.pid)
+        processes.unguard(self._process.pid)
         self._process = None
         wait_for(lambda: not self._listens(), 10)
 

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from tests.support import guard
+from tests.support import processes
 from tests.support.processes import free_port, wait_for
 
 DEBIAN_PYTHON = "/usr/bin/python3"
@@ -84,7 +84,7 @@ class OwnServer:
         if self._process:
             self._process.send_signal(how)
             self._process.wait(60)
-            guard.discard(self._process.pid)
+            processes.unguard(self._process.pid)
             self._process = None
 
     def _is_up(self) -> bool:
@@ -95,11 +95,11 @@ class OwnServer:
 
     def _spawn(self) -> None:
         if self._process:
-            guard.discard(self._process.pid)
+            processes.unguard(self._process.pid)
         command = _start_command(self._mode, self._folder, self._port)
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, user=USERS[self._mode], stdout=log, stderr=log)
-        guard.add(self._process.pid)
+        processes.guard(self._process.pid)
 
     def _answers(self) -> bool:
         first = "postgres" if self._mode == "postgresql" else "mysql"

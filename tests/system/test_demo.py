@@ -18,7 +18,6 @@ from tests.support.receiver import Answer, Receiver
 STUBBORN = (
     "import signal, time; signal.signal(15, signal.SIG_IGN); print('I stay.', flush=True); time.sleep(60)"
 )
-BRIEF = "print('It is'); print('over.'); print()"
 
 
 @pytest.fixture
@@ -49,12 +48,6 @@ def test_a_process_that_stays_when_it_should_end_is_killed_and_its_last_line_exp
     assert tour.program.returncode == -signal.SIGKILL
 
 
-def test_a_process_that_ends_by_itself_is_noticed_at_once(tour: Tour) -> None:
-    tour.start(BRIEF)
-    with pytest.raises(Refused, match=r"^The demo's server has ended by itself\. It printed last: over\.$"):
-        tour.wait_for(lambda: None, 60, "Nothing came")
-
-
 @pytest.mark.parametrize("number", demo.SIGNALS)
 def test_a_signal_ends_the_waiting_and_its_old_handler_comes_back(number: int) -> None:
     before = signal.getsignal(number)
@@ -65,16 +58,6 @@ def test_a_signal_ends_the_waiting_and_its_old_handler_comes_back(number: int) -
             made.wait_for(lambda: None, 60, "Nothing came")
     assert signal.getsignal(number) is before
     assert not made.folder.exists()
-
-
-def test_a_signal_that_nohup_has_silenced_stays_silenced() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with demo._made(None) as made:
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert not made.stop.is_set()
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_book_that_takes_no_comment_gets_a_sentence(tour: Tour, receiver: Receiver) -> None:

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from contextlib import closing
@@ -16,7 +17,7 @@ import pytest
 
 from guestbook.settings import environment
 from tests.conftest import run
-from tests.support import fresh_install, processes
+from tests.support import processes
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +27,31 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fresh_install.build_wheel(source, tmp_path_factory.mktemp("wheel"))
+    """The wheel of a fresh checkout, built with the setuptools of this Python."""
+    to = tmp_path_factory.mktemp("wheel")
+    build = f"import setuptools.build_meta as backend; backend.build_wheel({str(to)!r})"
+    succeed(sys.executable, "-c", build, cwd=source)
+    [wheel] = to.glob("guestbook-*.whl")
+    return wheel
 
 
 @pytest.fixture(scope="module")
 def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fresh_install.install(wheel, tmp_path_factory.mktemp("program") / "venv", share_packages=True)
+    """The program `guestbook` in a new virtual environment, which sees the packages of this Python."""
+    folder = tmp_path_factory.mktemp("program") / "venv"
+    succeed(sys.executable, "-m", "venv", "--without-pip", str(folder))
+    packages = Path(sysconfig.get_path("purelib"))
+    # Python reads no .pth of the folder that this names, so no editable install hides the wheel.
+    (folder / packages.relative_to(sys.prefix) / "shared.pth").write_text(f"{packages}\n")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+    alone = ("--no-deps", "--no-index", str(wheel))
+    succeed(*pip, "--python", str(folder / "bin/python"), "install", *alone)
+    return folder / "bin/guestbook"
+
+
+def succeed(*command: str, cwd: Path | None = None) -> None:
+    done = run(*command, cwd=cwd)
+    assert done.returncode == 0, done.stderr
 
 
 class Newcomer:
@@ -42,7 +62,7 @@ class Newcomer:
         self.folder, self.home = folder / "empty", folder / "home"
         self.folder.mkdir()
         self.home.mkdir()
-        self.environ = fresh_install.bare_environ(self.home)
+        self.environ = {"PATH": "/usr/bin:/bin", "HOME": str(self.home)}
 
     def type(self, *words: str) -> str:
         """Run a command that succeeds and complains of nothing; return what it printed."""

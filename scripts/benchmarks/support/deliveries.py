@@ -102,7 +102,7 @@ class Run:
         self, pids: Sequence[int], lock: IO[str], engine: Engine, servers: Iterable[str]
     ) -> Usage:
         """Let go of the lock, and wait until all is received and recorded; the last record ends the time."""
-        meter, began = Meter(pids, servers, self.receiver.pid), clock.now()
+        meter, began = Meter(pids, servers), clock.now()
         lock.close()
         processes.until(lambda: self.receiver.count >= self.answered, "The sending")
         processes.until(lambda: recorded(engine)[0] >= self.answered, "The recording")

@@ -18,16 +18,7 @@ SERVERS = {  # the names of a server's processes
     "mariadb": ("mariadbd", "mysqld"),
     "redis": ("redis-server",),
 }
-COLUMNS = (
-    "n",
-    "per second",
-    "range",
-    "CPU ms each",
-    "servers' CPU ms",
-    "peak MB",
-    "busy cores",
-    "receiver's cores",
-)
+COLUMNS = ("n", "per second", "range", "CPU ms each", "servers' CPU ms", "peak MB", "busy cores")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +30,6 @@ class Usage:
     server: float  # CPU seconds of the servers' own processes
     cores: float  # busy ones on the whole machine
     mb: float  # the sum of the processes' peaks
-    receiver: float  # the part of a core that the receiver was busy; near 1 it was the limit
 
 
 def cells(rounds: Sequence[Usage], count: int) -> list[str | float | None]:
@@ -53,7 +43,6 @@ def cells(rounds: Sequence[Usage], count: int) -> list[str | float | None]:
         middle.server * each or None,
         round(middle.mb),
         f"{middle.cores:.1f}",
-        f"{middle.receiver:.2f}",
     ]
 
 
@@ -63,27 +52,25 @@ def medians(usages: Iterable[Usage]) -> Usage:
 
 
 class Meter:
-    """Measures processes with their children, the named servers and the receiver, from now on."""
+    """Measures processes with their children, and the named servers, from now on."""
 
-    def __init__(self, pids: Sequence[int], servers: Iterable[str] = (), receiver: int | None = None) -> None:
-        self._pids, self._receiver = pids, [receiver] if receiver else []
+    def __init__(self, pids: Sequence[int], servers: Iterable[str] = ()) -> None:
+        self._pids = pids
         self._servers = _roots({name for server in servers for name in SERVERS.get(server, ())})
         self._before, self._start = self._read(), time.monotonic()
 
     def usage(self, seconds: float | None = None) -> Usage:
         """Return the usage until now; `seconds` is the time if it ended earlier. The processes must live."""
         took = time.monotonic() - self._start
-        used, server, received, busy = (
-            now - before for now, before in zip(self._read(), self._before, strict=True)
-        )
+        used, server, busy = (now - before for now, before in zip(self._read(), self._before, strict=True))
         mb = sum(memory(pid, "VmHWM") for pid in family(self._pids))
-        return Usage(seconds or took, used, server, busy / took, mb, received / took)
+        return Usage(seconds or took, used, server, busy / took, mb)
 
-    def _read(self) -> tuple[float, float, float, float]:
-        """Return the CPU seconds of the processes, the servers, the receiver, and of all cores."""
+    def _read(self) -> tuple[float, float, float]:
+        """Return the CPU seconds of the processes, of the servers, and of all cores."""
         cores = psutil.cpu_times()
         all_busy = cores.user + cores.nice + cores.system + cores.irq + cores.softirq
-        return cpu(family(self._pids)), cpu(family(self._servers)), cpu(self._receiver), all_busy
+        return cpu(family(self._pids)), cpu(family(self._servers)), all_busy
 
 
 def cpu(pids: Iterable[int]) -> float:

@@ -108,8 +108,8 @@ def _value(head: bytes, name: bytes) -> bytes:
 class Receivers:
     """The process of the receivers, as the bench sees it."""
 
-    def __init__(self, pipe: Any, count: Any, pid: int) -> None:
-        self._pipe, self._count, self.pid = pipe, count, pid
+    def __init__(self, pipe: Any, count: Any) -> None:
+        self._pipe, self._count = pipe, count
         self.ports: list[int] = pipe.recv()
 
     @property
@@ -137,10 +137,9 @@ def running(*behaviours: Behaviour) -> Iterator[Receivers]:
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(theirs, count, behaviours), daemon=True)
     process.start()
-    assert process.pid is not None
     theirs.close()  # so that a process that dies at once is not waited for
     try:
-        yield Receivers(ours, count, process.pid)
+        yield Receivers(ours, count)
     finally:
         process.terminate()
         process.join()

@@ -22,11 +22,13 @@ PATIENCE = 40  # seconds after which a relay has given up a broker that says not
 def test_without_a_broker_the_relay_says_so_and_the_ordinary_pass_takes_over_at_once(
     works: Works, receiver: Receiver
 ) -> None:
+    away = works.broker_that_is_away
+    works.book.sign()  # to which the broker makes no difference
+    _says_that_the_broker_is_away(works.relay(code=75, BROKER_URL=away).printed)
     works.book.webhook(receiver.url())
     works.book.publish(5)
     factories.inbound(factories.source(action="log"))
     before = works.book.deliveries()
-    away = works.broker_that_is_away
     _says_that_the_broker_is_away(works.relay(code=75, BROKER_URL=away).printed)
     _says_that_the_broker_is_away(works.relay("--stay", code=75, BROKER_URL=away).printed)
     assert _due(works) == [(row.due_at, None) for row in before]
@@ -35,11 +37,6 @@ def test_without_a_broker_the_relay_says_so_and_the_ordinary_pass_takes_over_at_
     assert [event.status for event in factories.inbound_events()] == ["processed"]
     assert len(receiver.requests) == 5
     works.book.check()
-
-
-def test_without_a_broker_and_without_work_the_relay_is_away_too_and_signing_is_not(works: Works) -> None:
-    works.book.sign()
-    _says_that_the_broker_is_away(works.relay(code=75, BROKER_URL=works.broker_that_is_away).printed)
 
 
 @ON_TWO

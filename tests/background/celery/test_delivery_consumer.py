@@ -233,19 +233,6 @@ def test_a_worker_whose_outcomes_are_all_refused_takes_nothing_more_over(
     book.check()
 
 
-def test_two_rows_that_cannot_be_recorded_do_not_stop_a_third(
-    book: Book, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(delivery_consumer, "TRANSACTION_PAUSE", 1.0)  # so that one transaction has all three
-    rows = to_webhooks(book, receiver, 3)
-    good = max(row.id for row in rows)
-    refuse_attempts(book, f"new.delivery_id <> '{good}'")
-    consumer = consumer_of(book)
-    consumer.deliver(rows)
-    consumer.finish()
-    assert {row.id for row in book.deliveries() if row.status == "processed"} == {good}
-
-
 @pytest.mark.parametrize("each_environ", ["postgresql"], indirect=True)
 def test_what_was_sent_while_the_database_was_away_is_recorded_when_it_is_back(
     each_book: Book, receiver: Receiver

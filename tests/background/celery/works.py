@@ -13,7 +13,7 @@ from pathlib import Path
 import amqp
 import pytest
 
-from tests.support import guard
+from tests.support import processes
 from tests.support.book import Book
 from tests.support.forks import Command, Forks
 from tests.support.processes import ROOT, free_port, wait_for
@@ -37,7 +37,7 @@ class Worker:
     def __init__(self, process: "Command | subprocess.Popen[bytes]", output: Callable[[], str]) -> None:
         self._process = process
         self._output = output
-        guard.add(process.pid)
+        processes.guard(process.pid)
 
     @property
     def output(self) -> str:
@@ -60,7 +60,7 @@ class Worker:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        guard.discard(self._process.pid)
+        processes.unguard(self._process.pid)
 
     def terminate(self) -> None:
         """Ask it by SIGTERM to end what it has in hand and no more."""

@@ -88,22 +88,21 @@ def folder() -> Iterator[Path]:
         yield folder
 
 
-def test_a_folder_that_this_user_may_not_read_is_the_only_problem_looked_at(folders: Folders) -> None:
-    first, *others = folders.lines(folders.closed)
-    assert first.startswith(f"data folder: This user may not read {folders.closed}. chmod u+rwx ")
-    assert [line.partition(":")[0] for line in others] == ["versions"]
-
-
-def test_a_folder_behind_a_closed_one_cannot_be_seen(folders: Folders) -> None:
-    first, *others = folders.lines(folders.behind)
-    assert first.startswith(f"data folder: {folders.behind} is no folder that this user can see. ")
-    assert [line.partition(":")[0] for line in others] == ["versions"]
-
-
-def test_settings_that_this_user_may_not_read_are_named_with_what_helps(folders: Folders) -> None:
-    first, *others = folders.lines(folders.settings)
-    assert first.startswith(f"data folder: {folders.settings}/.env belongs to ")
-    assert first.endswith(f" {folders.settings}/.env")
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("closed", "This user may not read {}. chmod u+rwx "),
+        ("behind", "{} is no folder that this user can see. "),
+        ("settings", "{}/.env belongs to "),
+    ],
+)
+def test_a_folder_or_its_settings_that_cannot_be_read_are_the_only_problem_looked_at(
+    folders: Folders, name: str, start: str
+) -> None:
+    folder: Path = getattr(folders, name)
+    first, *others = folders.lines(folder)
+    assert first.startswith("data folder: " + start.format(folder))
+    assert first.endswith(f" {folder}/.env") or name != "settings"
     assert [line.partition(":")[0] for line in others] == ["versions"]
 
 

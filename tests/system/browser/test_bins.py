@@ -9,20 +9,11 @@ from playwright.sync_api import Page, expect
 
 from guestbook.storage.database import db
 from guestbook.storage.models import Bin
-from tests.support.receiver import Receiver
 from tests.system.browser.conftest import Open
 from tests.system.browser.test_admin import WITH_AND_WITHOUT, go_to, reload_page
 
 pytestmark = pytest.mark.needs("chromium")
 
-FAIL_ONCE = """() => new Promise((done) => {
-  const real = window.fetch;
-  window.fetch = () => {
-    window.fetch = real;
-    done();
-    return Promise.reject(new TypeError("Failed to fetch"));  // what a browser says without a network
-  };
-})"""
 
 Post = Callable[[str, bytes], None]
 
@@ -67,32 +58,6 @@ def test_the_link_that_has_the_focus_keeps_it_when_more_comes(open_admin: Open, 
     post("/second", b"2")
     expect(page.get_by_role("link", name="second")).to_be_visible()
     expect(link).to_be_focused()
-
-
-def test_the_page_goes_on_looking_when_the_server_was_away(open_admin: Open, post: Post) -> None:
-    page = open_admin()
-    add_bin(page)
-    page.evaluate(FAIL_ONCE)  # returns when it has
-    post("/after", b"")
-    expect(page.get_by_role("link", name="after")).to_be_visible()
-
-
-@WITH_AND_WITHOUT
-def test_a_request_is_sent_again_from_its_page(
-    open_admin: Open, post: Post, receiver: Receiver, scripts: bool
-) -> None:
-    page = open_admin(java_script_enabled=scripts)
-    add_bin(page)
-    post("/first", b"hello")
-    reload_page(page, scripts)
-    page.get_by_role("link", name="first").click()
-    page.get_by_label("URL").fill(receiver.url("/to"))
-    page.get_by_role("button", name="Send it again").click()
-    expect(page.get_by_role("status")).to_contain_text("The answer was 200 after")
-    assert [request.body for request in receiver.at("/to")] == [b"hello"]
-    page.get_by_label("URL").fill("http://10.0.0.1/")
-    page.get_by_role("button", name="Send it again").click()
-    expect(page.locator("#url-reason")).to_contain_text("is a private or reserved address")
 
 
 def test_the_command_is_copied_as_it_stands(open_admin: Open, post: Post) -> None:

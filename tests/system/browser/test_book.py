@@ -92,21 +92,6 @@ def test_back_and_the_same_is_one_comment_but_other_words_are_another(app: Flask
     assert [comment.message for comment in stored(app)] == ["Hello", "Something else"]
 
 
-def test_no_width_scrolls_sideways(app: Flask, open_book: Open) -> None:
-    add(
-        app,
-        ["W" * 3000, "https://a.example/" + "w" * 900, "Hello"],
-        name="N" * 80,
-        website="https://a.example",
-    )
-    page = open_book()
-    for url in (page.url, page.url + "comments/" + stored(app)[0].id, page.url + "nowhere"):
-        page.goto(url)
-        for width in (320, 390, 768, 1280):
-            page.set_viewport_size({"width": width, "height": 844})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
 def test_a_drawing_stands_as_it_was_typed_and_scrolls_in_its_own_box(app: Flask, open_book: Open) -> None:
     drawing = "\n".join(
         ("+" + "-" * 90 + "+", "|" + " " * 40 + "HELLO" + " " * 45 + "|", "+" + "-" * 90 + "+")
@@ -154,51 +139,6 @@ def test_the_trap_is_out_of_sight_and_of_reach_of_the_keyboard(open_book: Open) 
     assert reached[0] == "skip"
     assert {"name", "website", "message", "button"} < set(reached)
     assert "subject" not in reached
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_text_has_enough_contrast(app: Flask, open_book: Open, scheme: str) -> None:
-    add(app, ["Hello, see https://a.example"], website="https://a.example")
-    page = open_book(color_scheme=scheme)
-    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (luminance(paper) < 0.1) == (scheme == "dark")
-    assert_legible(page)
-    page.get_by_label("Website").fill("javascript:alert(1)")
-    page.get_by_label("Name").fill("Grace")
-    page.get_by_label("Message").fill("Hello")
-    send(page)
-    expect(page.get_by_role("alert")).to_be_visible()
-    assert_legible(page)
-
-
-def assert_legible(page: Page) -> None:
-    """Every text has the contrast of WCAG 2.2 AA against what lies behind it, hints and buttons included."""
-    pairs = page.evaluate(PAIRS)
-    assert len(pairs) > 10
-    for text, front, behind in pairs:
-        light, dark = sorted((luminance(front), luminance(behind)), reverse=True)
-        assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, front, behind)
-
-
-def luminance(color: str) -> float:
-    red, green, blue = (linear(int(part) / 255) for part in re.findall(r"\d+", color)[:3])
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def linear(part: float) -> float:
-    return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)
-
-
-PAIRS = """() => {
-  const behind = element => {
-    const color = getComputedStyle(element).backgroundColor;
-    return color === "rgba(0, 0, 0, 0)" && element.parentElement ? behind(element.parentElement) : color;
-  };
-  const shows = element => element.matches("input:not([type=hidden]), textarea")
-    || [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
-  return [...document.body.querySelectorAll("*")].filter(shows)
-    .map(element => [element.textContent.trim(), getComputedStyle(element).color, behind(element)]);
-}"""
 
 
 @pytest.mark.parametrize("width", [390, 320])

@@ -6,9 +6,8 @@ Pages are found by the routes, and forms by their pages, so that new ones need n
 import pytest
 from flask import Flask
 
-from tests.support.owner import PASSWORD, Owner
+from tests.support.owner import PASSWORD, Owner, turn_second_factor_on
 from tests.support.receiver import Receiver
-from tests.support.second_factor_codes import turn_second_factor_on
 from tests.system.browser import sample
 from tests.system.browser.conftest import OpenContext, be_logged_in
 from tests.system.browser.inspector import Inspector

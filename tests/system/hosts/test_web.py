@@ -1,8 +1,8 @@
 """The site on two machines: whoever comes again may come to the other one, and notices nothing."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from urllib.request import HTTPCookieProcessor, OpenerDirector
 
 import html5lib
@@ -14,6 +14,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import BookState, Comment
 from tests.support import processes, visitor
+from tests.support.at_once import at_once
 from tests.support.owner import PASSWORD, QUICK
 from tests.support.visitor import GREETING
 from tests.system.hosts.fleet import Fleet
@@ -64,17 +65,7 @@ def _a_double_click_at_both_makes_one_comment(app: Flask, *sites: str) -> None:
     before, answers = _comments(), []
     for number in range(CLICKS):
         form = _form(sites[number % 2]) | GREETING | {"message": f"Click {number}"}
-        together = threading.Barrier(2)
-
-        def click(site: str, form: dict[str, str] = form, together: threading.Barrier = together) -> None:
-            together.wait(10)
-            answers.append(processes.fetch(f"{site}/comments", form)[0])
-
-        clicks = [threading.Thread(target=click, args=(site,)) for site in sites]
-        for one in clicks:
-            one.start()
-        for one in clicks:
-            one.join(20)
+        answers += at_once(app, 2, partial(_click, sites, form))
     assert answers == [303] * 2 * CLICKS
     assert _comments() == before + CLICKS
 
@@ -83,6 +74,10 @@ def _a_network_has_one_limit_at_both(app: Flask, first: str, second: str) -> Non
     visitor.let_write(app, _comments() + 2)  # of all that were written until now, by this one network
     answers = [processes.sign(site, message=f"Hello {site}") for site in (first, second, first, second)]
     assert answers == [303, 303, 429, 429]
+
+
+def _click(sites: tuple[str, str], form: dict[str, str], number: int) -> int:
+    return processes.fetch(f"{sites[number]}/comments", form)[0]
 
 
 def _form(url: str, *opener: OpenerDirector) -> dict[str, str]:

@@ -103,58 +103,42 @@ def test_the_package_from_pypi_believes_what_arrives_and_only_that(book: Book, r
 
 
 @contextmanager
-def node_running(folder: Path, kind: str, secret: str = SECRET) -> Iterator[str]:
-    """Run receiver.mjs with the secret; give its URL."""
-    with node_program(folder, kind, secret) as (url, _):
-        yield url
-
-
-@contextmanager
 def node_program(folder: Path, kind: str, secret: str) -> Iterator[tuple[str, Started]]:
-    """The same, with the program, which prints events."""
+    """Run receiver.mjs with the secret; give its URL, and the program, which prints events."""
     with processes.started(["node", "receiver.mjs", kind, secret], cwd=folder) as program:
         said = processes.wait_for(lambda: re.match(r"port (\d+)\n", program.output()), 20, program.output)
         yield f"http://127.0.0.1:{said[1]}/", program
 
 
-@pytest.fixture(params=["standard", "github"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+ROTATED = {"previous_secret": SECRET, "previous_secret_expires_at": clock.now() + timedelta(hours=1)}
+KEYS = {"signing_key": ed25519.new_key(), "previous_signing_key": ed25519.new_key()}
 
 
 @pytest.mark.needs("npm-packages")
-def test_a_package_from_npm_believes_what_arrives(book: Book, packages: Path, kind: str) -> None:
-    with node_running(packages, kind) as url:
-        send(book, url)
-    assert (book.delivery().status, answers(book)) == ("processed", [204])
-
-
-@pytest.mark.needs("npm-packages")
-def test_a_package_from_npm_with_another_secret_refuses_and_gets_it_again(
-    book: Book, packages: Path, kind: str
+@pytest.mark.parametrize(
+    ("kind", "secret", "columns", "status", "codes"),
+    [
+        ("standard", SECRET, {}, "processed", [204]),
+        ("github", SECRET, {}, "processed", [204]),
+        ("standard", OTHER_SECRET, ROTATED, "processed", [204]),
+        ("standard", OTHER_SECRET, {**ROTATED, **KEYS}, "processed", [204]),
+        ("standard", OTHER_SECRET, {}, "failed", [401, 401]),
+        ("github", OTHER_SECRET, {}, "failed", [401, 401]),
+    ],
+    ids=["standard", "github", "rotated", "with keys", "another secret", "another secret, github"],
+)
+def test_a_package_from_npm_believes_its_secret_alone_also_while_we_rotate_it(
+    book: Book,
+    packages: Path,
+    kind: str,
+    secret: str,
+    columns: dict[str, Any],
+    status: str,
+    codes: list[int],
 ) -> None:
-    with node_running(packages, kind) as url:
-        send(book, url, OTHER_SECRET)
-    assert (book.delivery().status, answers(book)) == ("failed", [401, 401])
-
-
-@pytest.mark.needs("npm-packages")
-def test_the_package_for_standard_webhooks_takes_the_old_secret_for_a_while_after_a_rotation(
-    book: Book, packages: Path
-) -> None:
-    until = clock.now() + timedelta(hours=1)
-    with node_running(packages, "standard") as url:
-        send(book, url, OTHER_SECRET, previous_secret=SECRET, previous_secret_expires_at=until)
-    assert (book.delivery().status, answers(book)) == ("processed", [204])
-
-
-@pytest.mark.needs("npm-packages")
-def test_the_package_for_standard_webhooks_skips_the_signatures_of_keys(book: Book, packages: Path) -> None:
-    keys = {"signing_key": ed25519.new_key(), "previous_signing_key": ed25519.new_key()}
-    until = clock.now() + timedelta(hours=1)
-    with node_running(packages, "standard") as url:
-        send(book, url, OTHER_SECRET, previous_secret=SECRET, previous_secret_expires_at=until, **keys)
-    assert (book.delivery().status, answers(book)) == ("processed", [204])
+    with node_program(packages, kind, SECRET) as (url, _):
+        send(book, url, secret, **columns)
+    assert (book.delivery().status, answers(book)) == (status, codes)
 
 
 # --- receivers written for GitHub that want its headers: Octokit's middleware, and gidgethub

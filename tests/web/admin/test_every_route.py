@@ -25,8 +25,7 @@ from guestbook.storage.models import ATTEMPTS, Comment, Day, Limit, Login, Pass,
 from guestbook.web import before_request, response_headers
 from guestbook.web.admin import ADMIN_MENU, access
 from tests.support import factories
-from tests.support.owner import PASSWORD, Owner
-from tests.support.second_factor_codes import code_of, turn_second_factor_on
+from tests.support.owner import PASSWORD, Owner, code_of, turn_second_factor_on
 from tests.support.visitor import Visitor, by_class, fields, parse, text
 
 # All that strangers may do. Whatever else a new rule opens belongs behind the login or behind a token.

@@ -11,8 +11,7 @@ from guestbook.auth import second_factor
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import BookState
 from guestbook.web.admin import access
-from tests.support.owner import PASSWORD, Owner
-from tests.support.second_factor_codes import APP_SECRET, code_of, turn_second_factor_on
+from tests.support.owner import APP_SECRET, PASSWORD, Owner, code_of, turn_second_factor_on
 from tests.support.visitor import by_class, fields, parse, text
 from tests.web.conftest import Later
 
