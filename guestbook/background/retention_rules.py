@@ -7,14 +7,8 @@ from guestbook.lib.clock import MODERATION_LINK_LASTS
 from guestbook.lib.validate import PULL_URL
 from guestbook.settings import Settings
 
-KEEP_PASSES = timedelta(days=30)
 KEEP_BIN_REQUESTS = timedelta(days=7)
 KEEP_UNPROVEN = timedelta(days=7)  # of inbound events that were refused
-KEEP_REFUSALS = timedelta(days=90)
-KEEP_AUDIT = timedelta(days=365)
-KEEP_SEEN_SIGNATURES = timedelta(days=30)
-KEEP_IDEMPOTENCY_KEYS = timedelta(hours=24)
-KEEP_RECEIVER_LINKS = timedelta(days=30)  # after their end
 
 # A table, and which of its rows go. What was redelivered begins again. The words of spam stay in no payload:
 # a comment that was told of goes when its deliveries are gone.
@@ -64,22 +58,18 @@ def moments(settings: Settings, now: datetime) -> dict[str, str]:
         "keep_processed": timedelta(days=settings.keep_processed_days),
         "keep_failed": timedelta(days=settings.keep_failed_days),
         "keep_spam": timedelta(days=settings.keep_spam_days),
-        "keep_refusals": KEEP_REFUSALS,
-        "keep_audit": KEEP_AUDIT,
-        "keep_idempotency_keys": KEEP_IDEMPOTENCY_KEYS,
-        "keep_seen_signatures": KEEP_SEEN_SIGNATURES,
-        "keep_receiver_links": KEEP_RECEIVER_LINKS,
+        "keep_refusals": timedelta(days=90),
+        "keep_audit": timedelta(days=365),
+        "keep_idempotency_keys": timedelta(hours=24),
+        "keep_seen_signatures": timedelta(days=30),
+        "keep_receiver_links": timedelta(days=30),  # after their end
         "keep_unproven": KEEP_UNPROVEN,
         "keep_holds": MODERATION_LINK_LASTS,  # No link lives longer after the decision.
-        "keep_passes": KEEP_PASSES,
+        "keep_passes": timedelta(days=30),
         "keep_bin_requests": KEEP_BIN_REQUESTS,
         "keep_limits": rate_counters.FORGET_TRIES_AFTER,
     }
     values = {name: clock.to_text(now - age) for name, age in ages.items()}
     # Ids begin with a time, so they find the old rows without another index.
-    first = {
-        "keep_unproven_id": KEEP_UNPROVEN,
-        "keep_spam_id": ages["keep_spam"],
-        "keep_audit_id": KEEP_AUDIT,
-    }
-    return values | {name: ids.first_of(now - age) for name, age in first.items()}
+    with_ids = ("keep_unproven", "keep_spam", "keep_audit")
+    return values | {f"{name}_id": ids.first_of(now - ages[name]) for name in with_ids}

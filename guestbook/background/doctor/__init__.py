@@ -71,25 +71,20 @@ class ExaminedBook:
 def opened_book(settings: Settings) -> Iterator[ExaminedBook]:
     """Give the book; nothing of it is opened before a check does so."""
     file = database_url.sqlite_file(settings.data_dir, settings.database_url)
-    if settings.on_sqlite:
-        with engine_setup.opened(settings, WAITS) as engine:
-            yield ExaminedBook(settings, engine, clock.now(), file)
-        return
-    engine = _on_server(settings.database_url)
-    column_types.use_keyring(engine, settings.keyring)
-    try:
-        yield ExaminedBook(settings, engine, clock.now(), None)
-    finally:
-        engine.dispose()
+    with engine_setup.opened(settings, WAITS) if settings.on_sqlite else _on_server(settings) as engine:
+        yield ExaminedBook(settings, engine, clock.now(), file)
 
 
-def _on_server(url: str) -> Engine:
+@contextmanager
+def _on_server(settings: Settings) -> Iterator[Engine]:
+    url = settings.database_url
     options: dict[str, Any] = engine_setup.server_options(url)
     options["connect_args"]["connect_timeout"] = PATIENCE
     is_postgresql = make_url(url).get_backend_name() == "postgresql"
     if not is_postgresql:  # A server that is frozen says nothing more.
         options["connect_args"] |= {"read_timeout": 2 * PATIENCE, "write_timeout": 2 * PATIENCE}
     engine = create_engine(url, **options)
+    column_types.use_keyring(engine, settings.keyring)
     limit = f"statement_timeout = {PATIENCE * 1000}" if is_postgresql else f"max_statement_time = {PATIENCE}"
 
     def bound(raw: Any, _record: Any) -> None:
@@ -98,4 +93,7 @@ def _on_server(url: str) -> Engine:
         raw.commit()
 
     event.listen(engine, "connect", bound)
-    return engine
+    try:
+        yield engine
+    finally:
+        engine.dispose()

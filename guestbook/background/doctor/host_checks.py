@@ -28,6 +28,10 @@ from guestbook.storage.models import Comment, Delivery, Pass
 PASS_THREADS = 32  # of a pass, by default
 PASS_MEMORY = 100 * MIB  # A pass may need so much.
 LIMITS_OF = timedelta(days=1)
+LIMITS_ADVICE = (
+    "Give cron's command a smaller --concurrency, such as 4, or ask your host for a higher limit. "
+    "Nothing is lost: what does not fit is sent later."
+)
 CONTROL_GROUPS = Path("/sys/fs/cgroup")  # of Linux, version 2: see cgroups(7)
 
 
@@ -59,16 +63,11 @@ def check_limits(book: ExaminedBook) -> Iterator[DoctorFinding]:
     limits = [f"A pass of {clock.ago(met.at)} ran into a limit: {met.text}"] if met else []
     room = own_process.room(PASS_THREADS)
     if room.limit:
-        limits.append(
-            f"This host limits {room.limit}: {room.threads} of a pass's {PASS_THREADS} threads fit."
-        )
+        fit = f"{room.threads} of a pass's {PASS_THREADS} threads fit."
+        limits.append(f"This host limits {room.limit}: {fit}")
     limits += [*_processes(), *_memory()]
     for sentence in limits:
-        yield warning(
-            sentence,
-            "Give cron's command a smaller --concurrency, such as 4, or ask your host for a higher limit. "
-            "Nothing is lost: what does not fit is sent later.",
-        )
+        yield warning(sentence, LIMITS_ADVICE)
     if not limits:
         yield ok(f"Files, memory and processes suffice for a pass with {PASS_THREADS} threads.")
 
@@ -120,25 +119,15 @@ def _control(name: str) -> int | None:
     return None
 
 
-LIBRARIES = {"Flask": "flask", "SQLAlchemy": "sqlalchemy"}
-
-
 def check_programs(_book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Name the versions, which a report of a fault should have."""
     versions = {
         "Guestbook": VERSION,
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
-        **{name: _version(package) for name, package in LIBRARIES.items()},
+        **{name: metadata.version(name) for name in ("Flask", "SQLAlchemy")},
     }
     yield ok(f"{', '.join(f'{name} {number}' for name, number in versions.items())}.")
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "(unknown)"
 
 
 NOTICED, BAD = timedelta(seconds=5), timedelta(minutes=1)  # Hosts that share a book must agree to a minute.
