@@ -23,7 +23,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from guestbook.background.celery.messages import IDS_PER_MESSAGE, Handover
+from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock, ids, own_process, retry_policy
 from guestbook.lib.own_process import StopFlag
 from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, sender
@@ -118,6 +118,7 @@ POOL_LOOK_INTERVAL = 0.25  # seconds between two looks for tasks that should lea
 START_WITHIN = 2.0  # seconds; another worker may have a task that has waited longer for a thread
 WAIT_WHEN_BUSY = timedelta(seconds=2)  # for a delivery for which there was no thread
 WAIT_AFTER_FAULT = timedelta(seconds=30)  # for one after a fault of our own machine or proxy
+WAITING_PER_THREAD = 4  # A kill holds so many up until their leases run out.
 UNRECORDED_PER_THREAD = 12  # A kill can make us send so many a second time.
 DATABASE_FILES = 45  # The engine's pool may open so many on SQLite: three for each connection.
 
@@ -188,7 +189,7 @@ class DeliveryConsumer:
         """Record outcomes and take over what has come, in one transaction; load it into the pool."""
         self._outcomes += map(_postponed, self._pool.collect())
         self._take_back()
-        room = IDS_PER_MESSAGE * self._threads - self._pool.waiting
+        room = WAITING_PER_THREAD * self._threads - self._pool.waiting
         while room > 0 and not self._came.empty():
             self._batches.append(self._came.get())
             room -= len(self._batches[-1].handed)
