@@ -112,6 +112,7 @@ def submit(draft: Draft, visitor: Visitor, form_key: str | None = None, then: Al
 
     `then` runs in the same transaction. Raises TooManyComments.
     """
+    database.end(db.session())  # A request that held two connections could wait for itself.
     with database.read(db.engine) as connection:
         select = partial(plain_sql.run, connection)
         sent = visitor.sent(draft, comment_facts.is_known_visitor(select, visitor.earlier_id))

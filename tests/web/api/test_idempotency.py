@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 
 from guestbook.lib import clock, encryption
 from guestbook.outbound import receiver_links
+from guestbook.storage import engine_setup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, IdempotencyKey, Webhook
 from guestbook.web.api import idempotency
@@ -241,6 +242,16 @@ def test_a_request_that_ends_while_its_repeat_begins_is_not_done_twice(
     answers.append(repeat(program, path))
     assert sorted(one.status_code for one in answers) in ([202, 202], [202, 409])
     assert len(program.get("/inbox")["inbound_events"]) == 1
+
+
+def test_a_request_needs_one_connection_at_a_time(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options, one = engine_setup.options, {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.1}
+    monkeypatch.setattr(engine_setup, "options", lambda read: options(read) | one)
+    with running(environ) as app:
+        body, key = {"name": "Ada", "message": "Hello"}, {"Idempotency-Key": "k" * 20}
+        assert ApiClient(app).ask("POST", "/comments", body, headers=key).status_code == 201
 
 
 def test_the_database_alone_shows_no_secret(app: Flask, program: ApiClient) -> None:
