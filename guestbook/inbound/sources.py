@@ -32,10 +32,8 @@ from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import ACTIONS, BUDGET_MB, OLD_SECRET_VALID_FOR, VERIFY
 
 SECRET_LIMIT = 200  # characters, as in schema.sql
-LEAST_MB, MOST_MB = (
-    2,
-    1000,
-)  # megabytes of a budget: one body takes up to 1.4 MB, and INTEGER ends at 2,147 MB
+LEAST_MB = 2  # megabytes of a budget: one body takes up to 1.4 MB
+MOST_MB = 1000  # megabytes of a budget: INTEGER ends at 2,147 MB
 DEFAULTS = {  # kind → the name of its template in PRESETS
     **{"github": "github", "standard": "guestbook", "stripe": "stripe"},
     **dict.fromkeys(("hmac", "ed25519", "token", "none"), "plain"),
