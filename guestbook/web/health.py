@@ -1,4 +1,4 @@
-"""Addresses for other programs: /healthz and /metrics for monitors, and the one with which a pinger runs a pass.
+"""Addresses for other programs: /healthz and /metrics for monitors, and one with which a pinger runs a pass.
 
 /healthz says whether the database is there, and whether cron runs.
 """
