@@ -26,7 +26,7 @@ CROWDED_SECONDS = 1.0  # seconds that a client may be waited for when all connec
 HEADER_BYTES = 64 * 1024  # bytes of a request's headers
 BODY_BYTES = 11 * 1024 * 1024  # bytes of a request's body, more than any page takes
 BODY_IN_MEMORY = 64 * 1024  # bytes of a body; the rest goes into a file, which needs a descriptor
-WANTED_DESCRIPTORS = 2048  # a connection may need three
+WANTED_DESCRIPTORS = 2048  # A connection may need three.
 RESERVED_DESCRIPTORS = 50  # descriptors for the database and Python
 
 LENGTH_FIELD = re.compile(rb"\n(content-length|transfer-encoding):", re.IGNORECASE)
@@ -53,10 +53,10 @@ def listening(app: Wsgi, *, listen: str, threads: int, url_prefix: str) -> tuple
         max_request_header_size=HEADER_BYTES,
         max_request_body_size=BODY_BYTES,
         inbuf_overflow=BODY_IN_MEMORY,
-        asyncore_use_poll=True,  # select() ends at descriptor 1,023
-        clear_untrusted_proxy_headers=False,  # the app knows its proxies
+        asyncore_use_poll=True,  # select() ends at descriptor 1,023.
+        clear_untrusted_proxy_headers=False,  # The app knows its proxies.
     )
-    logging.getLogger("waitress").setLevel(logging.ERROR)  # its warnings would fill a disk
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # Its warnings would fill a disk.
     listeners = [one for one in sockets.values() if isinstance(one, BaseWSGIServer)]
     for one in listeners:
         one.channel_class = _Channel
@@ -88,7 +88,7 @@ class _StrictParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
         """Read the head; refuse one about whose end a proxy may have another opinion (RFC 9112, 6.1)."""
         try:
             super().parse_header(header_plus)
-        except ValueError:  # waitress lets through what int() and urlsplit() raise
+        except ValueError:  # Waitress lets through what int() and urlsplit() raise.
             raise ParsingError("Content-Length or the address is invalid") from None
         fields = {name.lower() for name in LENGTH_FIELD.findall(header_plus)}
         if b"transfer-encoding" in fields and (len(fields) > 1 or self.version != "1.1"):

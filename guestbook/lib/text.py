@@ -42,7 +42,7 @@ def clean_text(text: str) -> str:
     Lines keep their leading spaces and lose those at their ends. There are no blank lines around the message.
     """
     if text.isascii() and text.isprintable():
-        return text.rstrip()  # most lines hold nothing else to clean
+        return text.rstrip()  # Most lines hold nothing else to clean.
     text = LINE_ENDS.sub("\n", text).replace("\t", TAB)
     text = EMOJI_TAGS.sub("", UNWANTED.sub("", text))
     # Thin out before, because normalizing sorts many marks slowly, and after, because it splits some.
@@ -73,7 +73,7 @@ def _looks_drawn(line: str) -> bool:
 
 def _thin_marks(text: str) -> str:
     """Drop the marks of a character after the fourth; joiners between them do not count."""
-    if max(text, default="") < FIRST_MARK:  # most comments have no mark, and the loop takes long
+    if max(text, default="") < FIRST_MARK:  # Most comments have no mark, and the loop takes long.
         return text
     kept = []
     row = 0
@@ -122,12 +122,12 @@ def one_character_a_word(value: str, most: int) -> str:
 
 def is_one_character(word: str) -> bool:
     """Whether it is one visible character, by UAX 29."""
-    import wcwidth  # here: few requests need it
+    import wcwidth  # Few requests need it.
 
     if not 0 < len(word) <= CODE_POINTS or clean_line(word) != word:
         return False
     base = unicodedata.category(word[0])
-    is_seen = base == "Cn" or base[0] not in "CMZ"  # an older Python does not know new emoji
+    is_seen = base == "Cn" or base[0] not in "CMZ"  # An older Python does not know new emoji.
     return is_seen and len(list(wcwidth.iter_graphemes(word))) == 1
 
 
@@ -135,7 +135,7 @@ def display_width(text: str) -> int:
     """Return the columns that a text without controls takes."""
     if text.isascii():
         return len(text)
-    import wcwidth  # here: most of what is printed is ASCII
+    import wcwidth  # Most of what is printed is ASCII.
 
     return max(0, wcwidth.wcswidth(text))
 
@@ -158,7 +158,7 @@ def cut_to_width(text: str, columns: int) -> str:
 
 # A spreadsheet runs a cell that begins so: https://owasp.org/www-community/attacks/CSV_Injection. So an
 # apostrophe goes before it, also where some are there already: then `plain_cell` can undo it.
-FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")  # some take the wide ones too
+FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")  # Some take the wide ones too.
 
 
 def inert_cell(text: str) -> str:

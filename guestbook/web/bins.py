@@ -42,7 +42,7 @@ def capture(token: str, rest: str = "") -> ResponseReturnValue:
         abort(404)
     captured = _captured(token, rest)
     answer = _store(bin_id, captured)
-    db.session.remove()  # do not hold a connection during the delay
+    db.session.remove()  # Do not hold a connection during the delay.
     _wait(answer.delay)
     body = "" if answer.status in NO_BODY else answer.body
     return Response(body, answer.status, content_type=answer.type)
@@ -88,7 +88,7 @@ def _store(bin_id: str, captured: CapturedRequest) -> BinAnswer:
     try:
         with writing() as session:
             answer = bins.capture(session, bin_id, captured)
-    except IntegrityError:  # the owner has just deleted the bin
+    except IntegrityError:  # The owner has just deleted the bin.
         answer = None
     return answer if answer is not None else abort(404)
 

@@ -21,7 +21,7 @@ FULL_RETRY_AFTER = 300  # seconds
 def receive(token: str) -> ResponseReturnValue:
     """Store any body and answer 202; nothing is verified or parsed, but for senders that insist on it."""
     source = _source(token)
-    body = request.get_data()  # Flask keeps it: the view runs again if the transaction had to yield
+    body = request.get_data()  # Flask keeps it: the view runs again if the transaction had to yield.
     packed = ingest.pack(source, dict(request.headers), body, proof_key=request_context.settings().secret_key)
     try:
         event_id = ingest.receive(source, packed, request_context.settings().secret_keys)

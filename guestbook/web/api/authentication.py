@@ -46,7 +46,7 @@ def authenticate() -> None:
     g.token_id = None
     audit_log.act_as(NOBODY)
     if request.method == "OPTIONS" or (call := request_reader.call()).token == "ignored":
-        return  # Flask answers OPTIONS with the allowed methods only
+        return  # Flask answers OPTIONS with the allowed methods only.
     given = BEARER.fullmatch(request.headers.get("Authorization", ""))
     token = api_tokens.find(db.session(), given[1]) if given else None
     if token is not None:
@@ -111,7 +111,7 @@ def _admit(token: Token, scope: str) -> None:
     audit_log.act_as(Actor("token", token.id, token.name))
     _count(token.id)
     if row_changes.is_use_due(token, now):
-        db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+        db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
         row_changes.note_use(db.engine, Token, g.token_id, now)
 
 

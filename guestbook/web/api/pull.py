@@ -137,7 +137,7 @@ def _wait_for_any(webhook_id: str, seconds: float, replaced: Replaced | None) ->
     until = time.monotonic() + seconds
     while True:
         found = pull.anything_pending(db.session(), webhook_id, clock.now(), replaced)
-        db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+        db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
         if found or time.monotonic() + LOOK_AGAIN > until:
             return found
         time.sleep(LOOK_AGAIN)

@@ -231,7 +231,7 @@ def _requeue(model: type[M], given: dict[str, Any]) -> ResponseReturnValue:
     groups = redelivery.forecast(db.session(), model, which, clock.now())
     if given.get("dry_run"):
         return _answer(redelivery.total(groups), groups), 200
-    db.session.rollback()  # a reader would keep SQLite's rollback journal from being written
+    db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
     return _answer(redelivery.run(model, which), groups), 202
 
 

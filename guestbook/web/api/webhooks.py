@@ -130,7 +130,7 @@ def update_webhook(webhook_id: str) -> ResponseReturnValue:
         webhooks.update(session, webhook, _fields(changes), request_context.settings())
         if changes.get("disabled"):
             row_changes.disable(session, webhook)
-        elif "disabled" in changes and (webhook.disabled_at or webhook.paused_until):  # ends a pause, too
+        elif "disabled" in changes and (webhook.disabled_at or webhook.paused_until):  # It ends a pause, too.
             row_changes.enable(session, webhook)
         shown = _shown(webhook)
     warnings = webhook_urls.warnings(shown["url"], request_context.settings()) if "url" in changes else []
