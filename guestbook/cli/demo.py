@@ -107,7 +107,7 @@ def _go(tour: "Tour", *, wait: bool) -> None:
     if wait:
         _look_around(tour)
     else:
-        _paragraph("That was the tour. Without --no-wait the book stays until Ctrl-C: look around then.")
+        _paragraph("That was the tour. Without --no-wait you can look around until you press Ctrl-C.")
 
 
 def _show_delivery(tour: "Tour") -> BinRequest:

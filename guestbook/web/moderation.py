@@ -81,7 +81,6 @@ def _page(found: LinkedComment, link: SignedLink, notice: str | None = None) -> 
     return render_template(
         "moderate.html",
         comment=found.comment,
-        hold=found.hold,
         expires_at=link.expires_at,
         token=visitor_form.new_token(),
         reply=clean_text(request.form.get("reply", "")),
