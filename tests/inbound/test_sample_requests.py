@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 from flask import Flask, current_app
+from sqlalchemy import delete
 
 from guestbook.inbound import ingest, samples, sources
 from guestbook.inbound.known_senders import SENDER_PRESETS
 from guestbook.inbound.samples import SAMPLE_AGENT, SAMPLES, SampleEvent
 from guestbook.lib.errors import Refused
 from guestbook.lib.verification.kinds import ED25519
+from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, InboundEvent, Source
 from tests.support import factories, inbound_factories
@@ -112,7 +114,8 @@ def test_a_source_that_is_full_or_gone_is_said_to_be(monkeypatch: pytest.MonkeyP
         samples.send_sample(find(row), factories.settings())
     with pytest.raises(Refused, match="webhooks of this source wait to be processed"):
         samples.send_sample(find(row), factories.settings())
-    db.session.expunge_all()
-    gone = Source(id="0" * 32, verify="github", secret="s3", action="log", budget_mb=50)
+    gone = find(source("gitea"))
+    with database.write(db.engine) as connection:
+        connection.execute(delete(Source).where(Source.id == gone.id))
     with pytest.raises(Refused, match="has just been deleted"):
         samples.send_sample(gone, factories.settings())
