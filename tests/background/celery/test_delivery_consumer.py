@@ -129,6 +129,20 @@ def test_rows_that_wait_too_long_for_a_thread_are_given_back_and_do_not_count_as
 
 
 @pytest.mark.usefixtures("patient")
+def test_a_worker_takes_over_no_more_than_a_few_rows_for_each_thread(book: Book, receiver: Receiver) -> None:
+    most = delivery_consumer.WAITING_PER_THREAD * THREADS
+    rows, consumer = hanging(book, receiver, most + 10), consumer_of(book)
+    receiver.answer("/", *[HANG] * START_CAP, OK)
+    with ThreadPoolExecutor(most) as celery:
+        done = [celery.submit(consumer.deliver, [row]) for row in rows]
+        wait_for(lambda: sum(one.done() for one in done) >= most)
+        assert sum(one.done() for one in done) <= most + START_CAP, "others may send the rest"
+        receiver.release()
+    consumer.finish()
+    assert book.statuses() == {"processed": most + 10}
+
+
+@pytest.mark.usefixtures("patient")
 def test_any_number_of_webhooks_that_hang_leave_threads_to_one_that_has_answered_before(
     book: Book, receiver: Receiver
 ) -> None:
