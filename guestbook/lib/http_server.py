@@ -41,6 +41,9 @@ def listening(app: Wsgi, *, listen: str, threads: int, url_prefix: str) -> tuple
 
     Raises OSError when it cannot listen there, ValueError when that is no address.
     """
+    ports = [] if listen.startswith("unix:") else re.findall(r":(\d+)(?!\S)", listen)
+    if any(int(port) > 65535 for port in ports):  # The system would take it modulo 65536.
+        raise ValueError("A port is at most 65535.")
     sockets: dict[int, Any] = {}
     server = create_server(
         app,

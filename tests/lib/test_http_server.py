@@ -158,7 +158,7 @@ def test_half_open_connections_keep_no_visitor_out(environ: dict[str, str], tmp_
 def test_a_place_that_cannot_be_had_gets_a_sentence(environ: dict[str, str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken = f"127.0.0.1:{listener.getsockname()[1]}"
-        no_address = [(place, 2, "Listen on an address") for place in ("x:y", "8080")]
+        no_address = [(place, 2, "Listen on an address") for place in ("x:y", "8080", "127.0.0.1:99999")]
         for place, code, why in ((taken, 1, f"Cannot listen on {taken}: Address"), *no_address):
             done = run(*SERVE, place, cwd=tmp_path, env=processes.clean_environ(**environ))
             assert done.returncode == code
