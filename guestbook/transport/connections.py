@@ -6,6 +6,7 @@ here reads the environment, follows a redirect or sends anything twice.
 
 import base64
 import os
+import select
 import socket
 import ssl
 import threading
@@ -17,7 +18,6 @@ from urllib.parse import unquote, urlsplit
 
 from certifi import where
 from urllib3.util.ssltransport import SSLTransport
-from urllib3.util.wait import wait_for_read
 
 from guestbook.lib import own_process
 from guestbook.transport import budget, urls
@@ -48,15 +48,17 @@ class Route(NamedTuple):
 class Connection:
     """An open connection, for one request at a time."""
 
-    __slots__ = ("route", "sock")
+    __slots__ = ("_poll", "route", "sock")
 
     def __init__(self, route: Route, sock: Any) -> None:
         self.route = route
         self.sock = sock
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
 
     def is_waiting(self) -> bool:
         """Whether the other side has neither closed it nor sent something unasked."""
-        return not wait_for_read(self.sock, timeout=0.0)
+        return not self._poll.poll(0)
 
     def exchange(self, message: bytes, method: str) -> Answer:
         """Send one request and read the head of its answer; raises TransportError."""
