@@ -58,5 +58,5 @@ def read(adapter: PageAdapter, url: str, headers: Mapping[str, str]) -> tuple[st
         except requests.TooManyRedirects:
             raise TransportError("too_many_redirects", sent=True) from None
         except ValueError:  # also of requests: an address that is none
-            raise TransportError("bad_url", "a redirect leads to no address") from None
+            raise TransportError("bad_url", "its address, or that of a redirect, is not valid") from None
     return adapter.url, adapter.answer

@@ -47,7 +47,6 @@ class Lan:
 
     def __enter__(self) -> "Lan":
         with ExitStack() as stack:
-            self._folder = Path(stack.enter_context(TemporaryDirectory()))
             self._hub = stack.enter_context(_network())
             _ip(self._hub, "link set lo up", f"link add lan address {HUB_HARDWARE} type bridge")
             _ip(self._hub, f"addr add {HUB}/24 dev lan", "link set lan up")
@@ -99,7 +98,7 @@ class Lan:
     ) -> Iterator[None]:
         """Carry connections between two networks through a socket that is a file, which belongs to none."""
         with ExitStack() as stack:
-            middle = Path(stack.enter_context(TemporaryDirectory(dir=self._folder))) / "socket"
+            middle = Path(stack.enter_context(TemporaryDirectory())) / "socket"
             stack.enter_context(_running(*calling[0], "socat", f"UNIX-LISTEN:{middle},fork", calling[1]))
             wait_for(middle.exists, 10)
             (there, opening) = listening

@@ -183,7 +183,7 @@ STAY = 55 / 60  # of the time until the next pass
 
 
 class Crontab:
-    """Starts a pass every so many seconds, and kills passes on request."""
+    """Starts a pass every so many seconds."""
 
     def __init__(self, app: Flask, seconds: float) -> None:
         self._environ = temp_book.environ_of(app)
