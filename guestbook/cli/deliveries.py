@@ -12,7 +12,7 @@ from guestbook.cli.options import WHEN, Choice, moment
 from guestbook.cli.output import show_progress
 from guestbook.cli.row_commands import Column
 from guestbook.comments import backfill as backfills
-from guestbook.comments.backfill import ALL, BackfillRange, BackfillReport, BackfillRules
+from guestbook.comments.backfill import BackfillReport, BackfillRules
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
@@ -118,9 +118,6 @@ def trigger(event: str, webhook: str | None, as_json: bool) -> None:
             click.echo(f"{counted(number, 'delivery', 'deliveries')} of {event} will be {how}.")
 
 
-SOME = BackfillRange(deliveries=COUNT_LIMIT + 1)  # A dry run counts them all.
-
-
 @deliveries.command()
 @click.argument("webhook", metavar="WEBHOOK")
 @click.option("--since", required=True, callback=moment, metavar="WHEN", help=f"Events since then {WHEN}.")
@@ -140,7 +137,8 @@ def backfill(
     """
     row, rules = row_lookup.find(Webhook, webhook), BackfillRules(since, app_command.settings(), pruned_too)
     webhook_id, name, when = row.id, row.name, _when(row)  # The count ends its transaction.
-    found = backfills.forecast(webhook_id, rules, ALL if dry_run else SOME)
+    counted_ones = rules if dry_run else replace(rules, most_deliveries=COUNT_LIMIT + 1)
+    found = backfills.forecast(webhook_id, counted_ones)
     if not as_json:
         _describe(found)
     sent = 0

@@ -6,9 +6,10 @@
 
 The events have the comment's present words, so nothing that was deleted or corrected goes out, and nothing is
 left out because old deliveries were pruned. An event that another webhook's delivery still has keeps its id.
-Each takes the comment's next sequence. The first half here finds what is missing, the second stores it.
+Each takes the comment's next sequence. First come `forecast` and `run`, then how they find what is missing.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -34,17 +35,8 @@ from guestbook.storage.models.comment import KNOWN_STATUSES
 
 BACKFILLED_EVENTS = ("comment.created", "comment.published", "comment.replied")
 READ_TOGETHER = 500  # comments
-
-
-class PastComment(NamedTuple):
-    """What decides which past events a comment has: far less than the comment."""
-
-    id: str
-    status: str
-    announced_at: datetime
-    replied_at: datetime | None
-    website: str | None
-    has_origin: bool
+LOOKED_AT_ONCE = 100_000  # comments with events since then that one request looks at: it must end soon
+STORED_TOGETHER = 50  # comments of one transaction: a visitor waits for no more than that
 
 
 class MissingEvent(NamedTuple):
@@ -53,23 +45,6 @@ class MissingEvent(NamedTuple):
     comment_id: str
     event: str
     past: PastEvent
-
-
-@dataclass(frozen=True, slots=True)
-class BackfillRules:
-    """Which past events, and what to call meanwhile."""
-
-    since: datetime
-    settings: Settings
-    pruned_too: bool = False  # Those whose delivery may have been pruned count too.
-    # It gets the number of comments that were read.
-    after_look: Callable[[int], None] = lambda _comments: None
-
-    @property
-    def pruned_until(self) -> datetime:
-        """Return until when deliveries may have been pruned."""
-        days = min(self.settings.keep_processed_days, self.settings.keep_failed_days)
-        return clock.now() - timedelta(days=days)
 
 
 @dataclass(slots=True)
@@ -94,130 +69,22 @@ class BackfillReport:
         self.comments += len({one.comment_id for one in missing})
 
 
-def wanted_events(webhook: Any) -> list[str]:
-    """Return the events that a webhook can be sent later, in order."""
-    return [event for event in BACKFILLED_EVENTS if event in webhook.events.split()]
+@dataclass(frozen=True, slots=True)
+class BackfillRules:
+    """Which past events, where in the book to begin and about where to end, and what to call meanwhile."""
 
-
-def next_comments(session: Session, after: str) -> tuple[str | None, int]:
-    """Return the last id of the comments that the next look reads, and their number; (None, 0) at the end."""
-    some = select(Comment.id).where(Comment.id > after).order_by(Comment.id).limit(READ_TOGETHER).subquery()
-    last, number = session.execute(select(func.max(some.c.id), func.count())).one()
-    return last, number
-
-
-def with_events(session: Session, since: datetime, *which: ColumnElement[bool]) -> list[PastComment]:
-    """Return those of the comments that have events since then, by id."""
-    announced_at = func.coalesce(Comment.announced_at, Comment.created_at, type_=Comment.created_at.type)
-    columns = Comment.id, Comment.status, announced_at, Reply.created_at, Comment.website
-    query = select(*columns, Origin.comment_id.is_not(None)).outerjoin(Origin).outerjoin(Reply)
-    happened = or_(announced_at >= since, Reply.created_at >= since)
-    # It says what Comment.goes_to_webhooks says.
-    goes_out = or_(Origin.comment_id.is_(None), Origin.told_at.is_not(None))
-    query = query.where(*which, Comment.status.in_(KNOWN_STATUSES), goes_out, happened)
-    return [PastComment(*row) for row in session.execute(query.order_by(Comment.id))]
-
-
-def missing_events(
-    session: Session,
-    webhook: Any,
-    comments: Sequence[PastComment],
-    rules: BackfillRules,
-    report: BackfillReport,
-    *,
-    with_ids: bool = False,
-) -> Iterator[list[MissingEvent]]:
-    """Give, for each comment, the events that the webhook wants and has not had; count all the others.
-
-    `with_ids` also finds the ids that the events have in deliveries to other webhooks.
-    """
-    stored = _deliveries(session, comments, None if with_ids else webhook.id)
-    pruned_until = rules.pruned_until
-    for comment in comments:
-        report.seen += 1
-        found = []
-        for event, at in _events_of(comment, webhook, rules.since):
-            rows = [row for row in stored[comment.id, event] if _is_of(row, event, at)]
-            mine = [row for row in rows if row.webhook_id == webhook.id]
-            if any(row.last_error != erasure.SUPERSEDED for row in mine):
-                report.present += 1
-            elif not rules.pruned_too and webhook.created_at <= at <= pruned_until:
-                report.pruned += 1
-            else:
-                found.append(MissingEvent(comment.id, event, PastEvent(at, _event_id(rows, webhook.id))))
-        yield found
-
-
-def _events_of(comment: PastComment, webhook: Any, since: datetime) -> Iterator[tuple[str, datetime]]:
-    """Give each event of the comment since then that the webhook wants, and when it happened."""
-    times = {
-        "comment.created": comment.announced_at,
-        "comment.published": comment.announced_at if comment.status == "published" else None,
-        "comment.replied": comment.replied_at,
-    }
-    data = {"comment": {"website": comment.website, "origin": comment.has_origin}}
-    for event in wanted_events(webhook):
-        at = times[event]
-        if at and at >= since and formats.concerns(webhook.format, event, data):
-            yield event, at
-
-
-def _deliveries(
-    session: Session, comments: Sequence[PastComment], webhook_id: str | None
-) -> defaultdict[tuple[str, str], list[Row[Any]]]:
-    """Return the deliveries about the comments, to one webhook or to all, by comment and event.
-
-    They have no order: SQLite would read all deliveries of the webhook to give one.
-    """
-    columns = Delivery.id, Delivery.comment_id, Delivery.event, Delivery.webhook_id, Delivery.event_id
-    query: Any = select(*columns, Delivery.created_at, Delivery.last_error, Delivery.erased_at)
-    about = Delivery.comment_id.in_([comment.id for comment in comments])
-    query = query.where(about, Delivery.event.in_(BACKFILLED_EVENTS))
-    if webhook_id:
-        query = query.where(Delivery.webhook_id == webhook_id)
-    found: defaultdict[tuple[str, str], list[Row[Any]]] = defaultdict(list)
-    for row in session.execute(claims.use_index(query, Delivery, BY_COMMENT)) if comments else ():
-        found[row.comment_id, row.event].append(row)
-    return found
-
-
-def _is_of(row: Row[Any], event: str, at: datetime) -> bool:
-    """Whether a delivery is of this event: an earlier answer was another event."""
-    return event != "comment.replied" or row.created_at >= at
-
-
-def _event_id(rows: Sequence[Row[Any]], webhook_id: str) -> str | None:
-    """Return the id that the event has in the newest delivery to another webhook."""
-    others = [row for row in rows if row.webhook_id != webhook_id and row.erased_at is None]
-    return max(others, key=attrgetter("id")).event_id if others else None
-
-
-LOOKED_AT_ONCE = 100_000  # comments with events since then that one request looks at: it must end soon
-STORED_TOGETHER = 50  # comments of one transaction: a visitor waits for no more than that
-
-
-class BackfillRange(NamedTuple):
-    """Where a forecast or a run begins, and after about how much it ends."""
-
+    since: datetime
+    settings: Settings
+    pruned_too: bool = False  # Those whose delivery may have been pruned count too.
     after: str = ""  # the id of the last comment that is left out
-    deliveries: int | None = None
-    comments: int | None = None  # comments with events since then
+    most_deliveries: float = math.inf
+    most_comments: float = math.inf  # comments with events since then
+    # It gets the number of comments that were read.
+    after_look: Callable[[int], None] = lambda _comments: None
 
-    def is_over(self, deliveries: int, comments: int) -> bool:
-        """Whether so much is enough."""
-        enough = self.deliveries is not None and deliveries >= self.deliveries
-        return enough or (self.comments is not None and comments >= self.comments)
-
-
-ALL = BackfillRange()
-
-
-class _Look(NamedTuple):
-    """What a look at the next comments of the book has found."""
-
-    missing: list[list[MissingEvent]]  # one list for each comment with events
-    last: str  # the last comment that it read
-    comments: int  # the number that it read
+    def is_enough(self, report: BackfillReport) -> bool:
+        """Whether to end here."""
+        return report.deliveries >= self.most_deliveries or report.seen >= self.most_comments
 
 
 def comments_in_book() -> int:
@@ -227,46 +94,50 @@ def comments_in_book() -> int:
     return count
 
 
-def forecast(webhook_id: str, rules: BackfillRules, which: BackfillRange = ALL) -> BackfillReport:
+def forecast(webhook_id: str, rules: BackfillRules) -> BackfillReport:
     """Count what `run` would send.
 
     No transaction is open between two looks and at the end. Raises Refused as `run` does.
     """
     report = BackfillReport()
-    for look in _looks(webhook_id, rules, which.after, report):
-        for missing in look.missing:
-            report.add(missing)
-        if which.is_over(report.deliveries, report.seen):
-            report.next_after = look.last
+    for missing, last, _ in _looks(webhook_id, rules, report):
+        report.add(missing)
+        if rules.is_enough(report):
+            report.next_after = last
             break
     return report
 
 
-def run(webhook_id: str, rules: BackfillRules, which: BackfillRange = ALL) -> BackfillReport:
+def run(webhook_id: str, rules: BackfillRules) -> BackfillReport:
     """Store the deliveries, some comments in a transaction. It may be killed at any time and run again.
 
     Raises Refused if the webhook is deleted meanwhile, or wants none of these events.
     """
-    report, looked = BackfillReport(), BackfillReport()
-    for look in _looks(webhook_id, rules, which.after, looked):
-        comment_ids = [missing[0].comment_id for missing in look.missing if missing]
+    report = BackfillReport()
+    for missing, last, number in _looks(webhook_id, rules, report):
+        comment_ids = list(dict.fromkeys(one.comment_id for one in missing))
         for start in range(0, len(comment_ids), STORED_TOGETHER):
             some = comment_ids[start : start + STORED_TOGETHER]
             is_first = not report.deliveries
             report.add(database.retry_conflicts(partial(_store, webhook_id, rules, some, is_first=is_first)))
-            if which.is_over(report.deliveries, 0):
+            if report.deliveries >= rules.most_deliveries:
                 report.next_after = some[-1]
                 return report
-        rules.after_look(look.comments)
-        if which.is_over(report.deliveries, looked.seen):
-            report.next_after = look.last
-            return report
+        rules.after_look(number)
+        if rules.is_enough(report):
+            report.next_after = last
+            break
     return report
 
 
-def _looks(webhook_id: str, rules: BackfillRules, after: str, report: BackfillReport) -> Iterator[_Look]:
-    """Look through the book in the order of ids, so that each look is a range of the primary key."""
-    session = db.session()
+def _looks(
+    webhook_id: str, rules: BackfillRules, report: BackfillReport
+) -> Iterator[tuple[list[MissingEvent], str, int]]:
+    """Look through the book in the order of ids, so that each look is a range of the primary key.
+
+    Yield what is missing, the last comment that was read, and how many were.
+    """
+    session, after = db.session(), rules.after
     while True:
         database.end(session)  # A reader would keep SQLite's rollback journal from being written.
         webhook = _webhook(session, webhook_id)
@@ -275,9 +146,9 @@ def _looks(webhook_id: str, rules: BackfillRules, after: str, report: BackfillRe
             database.end(session)
             return
         comments = with_events(session, rules.since, Comment.id > after, Comment.id <= last)
-        missing = list(missing_events(session, webhook, comments, rules, report))
+        missing = missing_events(session, webhook, comments, rules, report)
         database.end(session)
-        yield _Look(missing, last, number)
+        yield missing, last, number
         after = last
 
 
@@ -293,16 +164,11 @@ def _store(
         webhook = _webhook(session, webhook_id)
         comments = {comment.id: comment for comment in book.lock(session, comment_ids)}
         still = with_events(session, rules.since, Comment.id.in_(comments))
-        each = missing_events(session, webhook, still, rules, BackfillReport(), with_ids=True)
-        missing = [one for found in each for one in found]
-        for one in missing:
-            comment = comments[one.comment_id]
-            more = (
-                {"reply": comment.reply.public()} if one.event == "comment.replied" and comment.reply else {}
-            )
-            announcements.tell(
-                session, one.event, comment, rules.settings, only={webhook_id}, past=one.past, **more
-            )
+        missing = missing_events(session, webhook, still, rules, BackfillReport(), with_ids=True)
+        for comment_id, event, past in missing:
+            comment = comments[comment_id]
+            more = {"reply": comment.reply.public()} if event == "comment.replied" and comment.reply else {}
+            announcements.tell(session, event, comment, rules.settings, only={webhook_id}, past=past, **more)
         if missing and is_first:  # There is one entry, however many transactions follow.
             since = f"since {clock.to_text(rules.since)}"
             audit_log.record(session, "backfilled", "webhook", webhook.id, webhook.name, detail=since)
@@ -315,7 +181,95 @@ def _webhook(session: Session, webhook_id: str) -> Any:
     webhook = session.execute(select(*columns).where(Webhook.id == webhook_id)).one_or_none()
     if webhook is None:
         raise Refused("The webhook was deleted meanwhile.")
-    if not wanted_events(webhook):
+    if not set(BACKFILLED_EVENTS) & set(webhook.events.split()):
         known = ", ".join(BACKFILLED_EVENTS)
         raise Refused(f"This webhook gets {webhook.events.replace(' ', ', ')}. Past events are {known}.")
     return webhook
+
+
+def next_comments(session: Session, after: str) -> tuple[str | None, int]:
+    """Return the last id of the comments that the next look reads, and their number; (None, 0) at the end."""
+    some = select(Comment.id).where(Comment.id > after).order_by(Comment.id).limit(READ_TOGETHER).subquery()
+    last, number = session.execute(select(func.max(some.c.id), func.count())).one()
+    return last, number
+
+
+def with_events(session: Session, since: datetime, *which: ColumnElement[bool]) -> Sequence[Any]:
+    """Return those of the comments that have events since then, by id, without their words."""
+    announced_at = func.coalesce(Comment.announced_at, Comment.created_at, type_=Comment.created_at.type)
+    columns = Comment.id, Comment.status, announced_at.label("announced_at"), Comment.website
+    origin, replied_at = Origin.comment_id.is_not(None), Reply.created_at.label("replied_at")
+    query = select(*columns, origin.label("has_origin"), replied_at).outerjoin(Origin).outerjoin(Reply)
+    happened = or_(announced_at >= since, Reply.created_at >= since)
+    # It says what Comment.goes_to_webhooks says.
+    goes_out = or_(Origin.comment_id.is_(None), Origin.told_at.is_not(None))
+    query = query.where(*which, Comment.status.in_(KNOWN_STATUSES), goes_out, happened)
+    return session.execute(query.order_by(Comment.id)).all()
+
+
+def missing_events(
+    session: Session,
+    webhook: Any,
+    comments: Sequence[Any],
+    rules: BackfillRules,
+    report: BackfillReport,
+    *,
+    with_ids: bool = False,
+) -> list[MissingEvent]:
+    """Return the events that the webhook wants and has not had, and count all the others.
+
+    `with_ids` also finds the ids that the events have in deliveries to other webhooks.
+    """
+    stored = _deliveries(session, comments, None if with_ids else webhook.id)
+    kept_days = min(rules.settings.keep_processed_days, rules.settings.keep_failed_days)
+    pruned_until = clock.now() - timedelta(days=kept_days)
+    report.seen += len(comments)
+    found = []
+    for comment in comments:
+        for event, at in _events_of(comment, webhook, rules.since):
+            rows = stored[comment.id, event]
+            if event == "comment.replied":  # An earlier answer was another event.
+                rows = [row for row in rows if row.created_at >= at]
+            had = (row for row in rows if row.webhook_id == webhook.id)
+            if any(row.last_error != erasure.SUPERSEDED for row in had):
+                report.present += 1
+            elif not rules.pruned_too and webhook.created_at <= at <= pruned_until:
+                report.pruned += 1
+            else:
+                others = [row for row in rows if row.webhook_id != webhook.id and row.erased_at is None]
+                newest = max(others, key=attrgetter("id"), default=None)
+                found.append(MissingEvent(comment.id, event, PastEvent(at, newest and newest.event_id)))
+    return found
+
+
+def _events_of(comment: Any, webhook: Any, since: datetime) -> Iterator[tuple[str, datetime]]:
+    """Give each event of the comment since then that the webhook wants, and when it happened."""
+    times = {
+        "comment.created": comment.announced_at,
+        "comment.published": comment.announced_at if comment.status == "published" else None,
+        "comment.replied": comment.replied_at,
+    }
+    data = {"comment": {"website": comment.website, "origin": comment.has_origin}}
+    for event, at in times.items():
+        wanted = event in webhook.events.split()
+        if wanted and at and at >= since and formats.concerns(webhook.format, event, data):
+            yield event, at
+
+
+def _deliveries(
+    session: Session, comments: Sequence[Any], webhook_id: str | None
+) -> defaultdict[tuple[str, str], list[Row[Any]]]:
+    """Return the deliveries about the comments, to one webhook or to all, by comment and event.
+
+    They have no order: SQLite would read all deliveries of the webhook to give one.
+    """
+    columns = Delivery.id, Delivery.comment_id, Delivery.event, Delivery.webhook_id, Delivery.event_id
+    query: Any = select(*columns, Delivery.created_at, Delivery.last_error, Delivery.erased_at)
+    about = Delivery.comment_id.in_([comment.id for comment in comments])
+    query = query.where(about, Delivery.event.in_(BACKFILLED_EVENTS))
+    if webhook_id:
+        query = query.where(Delivery.webhook_id == webhook_id)
+    found: defaultdict[tuple[str, str], list[Row[Any]]] = defaultdict(list)
+    for row in session.execute(claims.use_index(query, Delivery, BY_COMMENT)) if comments else ():
+        found[row.comment_id, row.event].append(row)
+    return found

@@ -6,7 +6,6 @@ import pytest
 
 from guestbook.cli import deliveries
 from guestbook.comments import backfill as backfilling
-from guestbook.comments.backfill import BackfillRange
 from guestbook.lib import clock
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.storage import database
@@ -144,7 +143,6 @@ def test_a_question_counts_to_a_limit_and_a_dry_run_all(
 ) -> None:
     monkeypatch.setattr(backfilling, "READ_TOGETHER", 1)
     monkeypatch.setattr(deliveries, "COUNT_LIMIT", 1)
-    monkeypatch.setattr(deliveries, "SOME", BackfillRange(deliveries=2))
     for _ in range(3):
         factories.sign()
     factories.webhook(name="Index")

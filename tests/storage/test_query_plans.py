@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 import guestbook
 from guestbook.background import housekeeping
 from guestbook.comments import backfill
-from guestbook.comments.backfill import BackfillReport, BackfillRules, PastComment
+from guestbook.comments.backfill import BackfillReport, BackfillRules
 from guestbook.lib import clock
 from guestbook.outbound.lanes import open_with_due
 from guestbook.queries import cron_status, filtered_lists, public_comments, statistics
@@ -146,10 +146,10 @@ def events_of_backfill(_: str) -> object:
 
 def sent_before_backfill(webhook_id: str) -> object:
     webhook, rules = db.session.get_one(Webhook, webhook_id), BackfillRules(MOMENT, factories.settings())
-    return list(backfill.missing_events(db.session(), webhook, past_comments(), rules, BackfillReport()))
+    return backfill.missing_events(db.session(), webhook, past_comments(), rules, BackfillReport())
 
 
-def past_comments() -> list[PastComment]:
+def past_comments() -> Any:
     middle = COMMENTS // 2
     some = Comment.id > f"{middle:032d}", Comment.id <= f"{middle + 100:032d}"
     return backfill.with_events(db.session(), clock.from_text(LONG_AGO), *some)

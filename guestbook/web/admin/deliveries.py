@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from guestbook.comments import backfill
-from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillRange, BackfillReport, BackfillRules
+from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillReport, BackfillRules
 from guestbook.lib import byte_view, clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
@@ -161,8 +161,8 @@ def ask(webhook_id: str) -> ResponseReturnValue:
     if not request.args.get("since", "").strip():
         return _backfill_page(webhook)
     try:
-        rules = _rules()
-        found = backfill.forecast(webhook_id, rules, _from(COUNT_LIMIT + 1))
+        rules = _rules(COUNT_LIMIT + 1)
+        found = backfill.forecast(webhook_id, rules)
         # The count has ended the transaction in which the webhook was read.
         return _backfill_page(row_lookup.find(Webhook, webhook_id), rules, found)
     except Refused as error:
@@ -174,8 +174,8 @@ def send(webhook_id: str) -> ResponseReturnValue:
     """Send the first of them. If some are left, the page says so."""
     row_lookup.find(Webhook, webhook_id)
     try:
-        rules = _rules()
-        done = backfill.run(webhook_id, rules, _from(SENT_AT_ONCE))
+        rules = _rules(SENT_AT_ONCE)
+        done = backfill.run(webhook_id, rules)
     except Refused as error:
         return _backfill_page(row_lookup.find(Webhook, webhook_id), error=error), 422
     made = done.deliveries
@@ -187,22 +187,15 @@ def send(webhook_id: str) -> ResponseReturnValue:
     return responses.done(sentence, ".ask", webhook_id=webhook_id, **kept)
 
 
-def _rules() -> BackfillRules:
-    return BackfillRules(_since(), request_context.settings(), bool(request.values.get("pruned_too")))
-
-
-def _from(deliveries: int) -> BackfillRange:
-    """Go on where the last click ended."""
-    after = request.values.get("after", "")
-    return BackfillRange(after if ids.ID.fullmatch(after) else "", deliveries, LOOKED_AT_ONCE)
-
-
-def _since() -> datetime:
-    """Return the typed time; raises Refused."""
+def _rules(most: int) -> BackfillRules:
+    """Return what was typed, to go on where the last click ended; raises Refused."""
     try:
-        return clock.typed(request.values.get("since", "").strip()[:40])
+        since = clock.typed(request.values.get("since", "").strip()[:40])
     except ValueError as error:
         raise Refused(str(error), field="since") from None
+    pruned_too, after = bool(request.values.get("pruned_too")), request.values.get("after", "")
+    after = after if ids.ID.fullmatch(after) else ""
+    return BackfillRules(since, request_context.settings(), pruned_too, after, most, LOOKED_AT_ONCE)
 
 
 def _backfill_page(

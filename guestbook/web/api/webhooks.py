@@ -10,7 +10,6 @@ from guestbook.comments import backfill
 from guestbook.comments.backfill import (
     BACKFILLED_EVENTS,
     LOOKED_AT_ONCE,
-    BackfillRange,
     BackfillReport,
     BackfillRules,
 )
@@ -208,12 +207,12 @@ def backfill_webhook(webhook_id: str) -> ResponseReturnValue:
     given, _ = request_reader.body(), find(Webhook, webhook_id)
     since = request_reader.moment(given["since"])
     assert since
-    rules = BackfillRules(since, request_context.settings(), given.get("pruned_too", False))
-    after = given.get("after") or ""
-    found = backfill.forecast(webhook_id, rules, BackfillRange(after, COUNT_LIMIT + 1, LOOKED_AT_ONCE))
+    pruned_too, after = given.get("pruned_too", False), given.get("after") or ""
+    known = since, request_context.settings(), pruned_too, after
+    found = backfill.forecast(webhook_id, BackfillRules(*known, COUNT_LIMIT + 1, LOOKED_AT_ONCE))
     if given.get("dry_run") or not found.deliveries:
         return _backfilled(found, found, left=0), 200
-    done = backfill.run(webhook_id, rules, BackfillRange(after, MOST_BACKFILLED, LOOKED_AT_ONCE))
+    done = backfill.run(webhook_id, BackfillRules(*known, MOST_BACKFILLED, LOOKED_AT_ONCE))
     return _backfilled(done, found, left=max(0, found.deliveries - done.deliveries)), 202
 
 
