@@ -15,7 +15,7 @@ from guestbook.auth import login, second_factor
 from guestbook.lib import clock, ids
 from guestbook.storage.database import writing
 from guestbook.storage.models import BookState
-from guestbook.web.admin.access import SESSION_KEY
+from guestbook.web.admin.login import SESSION_KEY
 from tests.support.visitor import Visitor, parse
 
 KEY = re.compile('<input type="hidden" name="csrf_token" value="([^"]+)">')

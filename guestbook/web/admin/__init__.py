@@ -3,13 +3,13 @@
 from itertools import chain
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, g
 from flask_wtf.csrf import CSRFError
 
-from guestbook.settings import Settings
+from guestbook.auth.login import LOGIN_LASTS
+from guestbook.lib import VERSION
 from guestbook.web import response_headers
 from guestbook.web.admin import (
-    access,
     account,
     bins,
     comments,
@@ -38,23 +38,8 @@ PAGES_WITHOUT_ENTRY = (login.pages, undo.pages)
 
 
 def register(app: Flask) -> None:
-    """Register the admin pages."""
-    _set_up_cookie(app, app.config["GUESTBOOK"])
-    access.csrf.init_app(app)
-    app.register_error_handler(CSRFError, access.explain)
-    pages = Blueprint("admin", __name__, url_prefix=response_headers.ADMIN_PATH)
-    pages.before_request(access.require_login)
-    pages.context_processor(access.template_names)
-    menu = [(entry, [behind.name for behind in several]) for entry, several in ADMIN_MENU.items()]
-    pages.context_processor(lambda: {"menu": menu})
-    for behind in (*chain.from_iterable(ADMIN_MENU.values()), *PAGES_WITHOUT_ENTRY):
-        pages.register_blueprint(behind)
-    app.register_blueprint(pages)
-
-
-def _set_up_cookie(app: Flask, settings: Settings) -> None:
-    """Limit the cookie to the admin pages: visitors get none."""
-    base = urlsplit(settings.base_url)
+    """Register the admin pages. Their cookie is limited to them: visitors get none."""
+    base = urlsplit(app.config["GUESTBOOK"].base_url)
     app.config.update(
         # An older name for the admin pages; a new one would log every owner out.
         SESSION_COOKIE_NAME="guestbook_admin",
@@ -62,8 +47,19 @@ def _set_up_cookie(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SECURE=base.scheme == "https",
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_REFRESH_EACH_REQUEST=False,
-        PERMANENT_SESSION_LIFETIME=access.COOKIE_LIFETIME,
+        PERMANENT_SESSION_LIFETIME=LOGIN_LASTS,
         WTF_CSRF_CHECK_DEFAULT=False,  # `require_login` checks: the public form needs no cookie.
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_SSL_STRICT=False,  # Some browsers send no Referer. The token is proof enough.
     )
+    login.csrf.init_app(app)
+    app.register_error_handler(CSRFError, login.explain)
+    pages = Blueprint("admin", __name__, url_prefix=response_headers.ADMIN_PATH)
+    pages.before_request(login.require_login)
+    menu = [(entry, [behind.name for behind in several]) for entry, several in ADMIN_MENU.items()]
+    pages.context_processor(
+        lambda: {"menu": menu, "logged_in": g.get("login") is not None, "version": VERSION}
+    )
+    for behind in (*chain.from_iterable(ADMIN_MENU.values()), *PAGES_WITHOUT_ENTRY):
+        pages.register_blueprint(behind)
+    app.register_blueprint(pages)

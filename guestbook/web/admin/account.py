@@ -1,9 +1,10 @@
 """The account: password, browsers, API tokens, the address that runs a pass, second factor, audit log."""
 
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, g, render_template, request
+from flask import session as browser_session
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeTimedSerializer
 from markupsafe import Markup
@@ -20,7 +21,8 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import AuditEntry, Token
 from guestbook.storage.models.owner import ACTORS, AUDITED_ACTIONS, SCOPES
 from guestbook.web import request_context, response_headers, row_lookup
-from guestbook.web.admin import access, responses
+from guestbook.web.admin import responses
+from guestbook.web.admin.login import set_cookie
 
 # Part of a user agent → its usual name. The first match counts, because most claim to be others too.
 BROWSERS = {
@@ -45,7 +47,6 @@ def browser_name(agent: str) -> str:
 pages = Blueprint("account", __name__, url_prefix="/account")
 
 ACCOUNT_PAGE = "admin.account.index"
-ADDRESS_ACTIONS = ("show", "rotate", "remove")
 EXPIRIES = {"": "never", "30d": "in 30 days", "90d": "in 90 days", "365d": "in a year"}
 SCOPE_MEANINGS = {
     "read": "read everything in the API",
@@ -63,14 +64,22 @@ def index() -> ResponseReturnValue:
 @pages.post("/password")
 def change_password() -> ResponseReturnValue:
     """Change the password; only this browser stays logged in."""
+    password, about_tokens = request.form.get("password", ""), ""
     try:
-        value, about_tokens = _changed(
-            **{name: request.form.get(name, "") for name in ("password", "again")},
-            revoke="revoke_tokens" in request.form,
-        )
+        if password != request.form.get("again", ""):
+            raise Refused("The two passwords differ.", field="again")
+        known = responses.confirm_password("old")
+        with writing() as session:
+            browser = request.user_agent.string
+            value = login.change_password(session, password, known=known, browser=browser)
+            revoke = "revoke_tokens" in request.form
+            count = api_tokens.revoke_all(session) if revoke else api_tokens.count(session, clock.now())
     except Refused as error:
-        return responses.refused(error, _page(responses.password_reasons(error, "old")))
-    access.set_cookie(value)
+        return responses.refused(error, _page(error.fields))
+    set_cookie(value)
+    if count:
+        some = text.counted(count, "API token")
+        about_tokens = f" Revoked {some}." if revoke else f" {some} can still be used."
     done = f"The password is changed, and every other browser is logged out.{about_tokens}"
     return responses.done(done, ACCOUNT_PAGE)
 
@@ -88,7 +97,7 @@ def log_out_browser() -> ResponseReturnValue:
 @pages.post("/logout-everywhere")
 def log_out_everywhere() -> ResponseReturnValue:
     """Log out this browser and all others."""
-    access.clear_cookie()
+    browser_session.clear()
     with writing() as session:
         login.log_out_everywhere(session)
     return responses.done("You are logged out everywhere.", "admin.login.log_in")
@@ -102,18 +111,16 @@ def add_token() -> ResponseReturnValue:
     The form contains the token's id, so that reloading the answer adds no second token.
     """
     typed = {name: text.clean_line(request.form.get(name, "")) for name in ("name", "scope", "expires")}
-    token_id = request.form.get("id", "")
-    known = token_id if ids.ID.fullmatch(token_id) else None
     try:
         if typed["expires"] not in EXPIRIES:
             raise Refused("Choose when it expires.", field="expires")
         api_tokens.check(**typed)  # This comes before an attempt at the password is counted.
         responses.confirm_password("confirm")
         with writing() as session:
-            token, value = api_tokens.add(session, **typed, token_id=known)
+            token, value = api_tokens.add(session, **typed, token_id=responses.form_key("id"))
             name, scope = token.name, SCOPE_MEANINGS[token.scope]
     except Refused as error:
-        return responses.refused(error, _page(responses.password_reasons(error, "confirm"), typed))
+        return responses.refused(error, _page(error.fields, typed))
     except IntegrityError:
         return responses.done(
             "This token exists already, and was shown only once. If you did not keep it, revoke it.",
@@ -139,12 +146,12 @@ def change_cron_address() -> ResponseReturnValue:
     No redirect: the next page would have to show the address without the password.
     """
     action = request.form.get("action", "show")
-    if action not in ADDRESS_ACTIONS:
+    if action not in ("show", "rotate", "remove"):
         abort(422, "Nothing was changed. Choose to show the address, to rotate it or to remove it.")
     try:
         responses.confirm_password("address_password")
     except Refused as error:
-        return responses.refused(error, _page(responses.password_reasons(error, "address_password")))
+        return responses.refused(error, _page(error.fields))
     with writing() as session:
         if action == "remove":
             cron_token.remove(session)
@@ -152,20 +159,6 @@ def change_cron_address() -> ResponseReturnValue:
         token = cron_token.make(session, rotate=action == "rotate")
     address = cron_token.url(request_context.settings().base_url, token)
     return render_template("admin/cron_address.html", value=address)
-
-
-def _changed(password: str, again: str, *, revoke: bool) -> tuple[str, str]:
-    """Change the password; return the new cookie's value and a sentence about the tokens."""
-    if password != again:
-        raise Refused("The two passwords differ.", field="again")
-    known = responses.confirm_password("old")
-    with writing() as session:
-        value = login.change_password(session, password, known=known, browser=request.user_agent.string)
-        count = api_tokens.revoke_all(session) if revoke else api_tokens.count(session, clock.now())
-    if not count:
-        return value, ""
-    some = text.counted(count, "API token")
-    return value, f" Revoked {some}." if revoke else f" {some} can still be used."
 
 
 def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = None) -> str:
@@ -187,35 +180,11 @@ def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = 
     )
 
 
-ISSUER_LIMIT = 40  # characters: a long one would make the picture too fine for a camera
-QR_TITLE = "QR code for your authenticator app"
-
-
-def otpauth_url(secret: str, title: str, base_url: str) -> str:
-    """Return the URL as https://github.com/google/google-authenticator/wiki/Key-Uri-Format describes it.
-
-    The app shows the book's host, so that the owner of several books can tell them apart.
-    """
-    issuer = title.replace(":", " ")[:ISSUER_LIMIT].strip()
-    label = quote(f"{issuer}:{urlsplit(base_url).hostname or 'admin'}")
-    return f"otpauth://totp/{label}?{urlencode({'secret': secret, 'issuer': issuer}, quote_via=quote)}"
-
-
-def qr_code(url: str) -> Markup:
-    """Return an <svg> element; dark modules on white in every theme, as cameras want it."""
-    import segno  # No other page needs it.
-
-    made = segno.make(url, error="m", micro=False)
-    drawn = made.svg_inline(omitsize=True, light="#fff", title=QR_TITLE, svgclass="qr", lineclass=None)
-    return Markup(drawn)  # All parts are our own, and segno escapes the title.
-
-
 factor_pages = Blueprint("second_factor", __name__, url_prefix="/account/second-factor")
 
-FACTOR_PAGE = "admin/second_factor.html"
+ISSUER_LIMIT = 40  # characters: a long one would make the picture too fine for a camera
 OFFER_LASTS = 900  # seconds in which the app must be set up
 OFFER_ENDED = "This page was open for too long, or was sent before. Type your password to begin again."
-FACTOR_ACTIONS = ("set-up", "renew", "remove")
 
 
 @factor_pages.get("/")
@@ -231,7 +200,7 @@ def change_factor() -> ResponseReturnValue:
     No redirect where secrets are shown: the next page would have to show them without the password.
     """
     action = request.form.get("action", "set-up")
-    if action not in FACTOR_ACTIONS:
+    if action not in ("set-up", "renew", "remove"):
         abort(422, "Nothing was changed. Choose one of the buttons.")
     try:
         responses.confirm_password()
@@ -269,17 +238,33 @@ def confirm_factor() -> ResponseReturnValue:
 
 def _factor_page(**more: Any) -> str:
     factor = second_factor.read(db.session())
-    return render_template(FACTOR_PAGE, factor=factor, **{"reasons": {}, "notice": None, **more})
+    return render_template(
+        "admin/second_factor.html", factor=factor, **{"reasons": {}, "notice": None, **more}
+    )
 
 
 def _offer(secret: str, reason: str | None = None) -> str:
     """Show a secret for the app; the form brings it back, signed for this login."""
+    import pyotp  # No other page needs them.
+    import segno
+
     if second_factor.read(db.session()):
         raise Refused(second_factor.ALREADY_ON)
-    url = otpauth_url(secret, request_context.preferences().title, request_context.settings().base_url)
+    issuer = request_context.preferences().title.replace(":", " ")[:ISSUER_LIMIT].strip()
+    # The app shows the book's host, so that the owner of several books can tell them apart.
+    host = urlsplit(request_context.settings().base_url).hostname or "admin"
+    url = pyotp.TOTP(secret).provisioning_uri(name=host, issuer_name=issuer)
+    drawn = segno.make(url, error="m", micro=False).svg_inline(
+        # The modules are dark on white in every theme, as cameras want it.
+        omitsize=True,
+        light="#fff",
+        title="QR code for your authenticator app",
+        svgclass="qr",
+        lineclass=None,
+    )
     return render_template(
         "admin/second_factor_setup.html",
-        picture=qr_code(url),
+        picture=Markup(drawn),  # All parts are our own, and segno escapes the title.
         url=url,
         secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
         offer=_offer_serializer().dumps(secret),

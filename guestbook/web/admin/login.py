@@ -1,55 +1,107 @@
-"""Log in and out: the only admin pages that need no login."""
+"""Log in and out; and the login and the CSRF token that all other admin pages require."""
 
 import re
 
-from flask import Blueprint, current_app, g, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    current_app,
+    g,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
-from flask_wtf.csrf import CSRFError
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.auth import login
+from guestbook.lib import clock
 from guestbook.lib.errors import Refused
-from guestbook.storage.database import writing
-from guestbook.web import request_context, response_headers
-from guestbook.web.admin import access, responses
+from guestbook.storage import audit_log, database
+from guestbook.storage.audit_log import NOBODY, Actor
+from guestbook.storage.database import db, writing
+from guestbook.web import error_pages, request_context, response_headers
+from guestbook.web.admin import responses
+from guestbook.web.error_pages import PageExpired
 
-pages = Blueprint("login", __name__)
-
+# While the database cannot be asked, the cookie's signature is enough for this page.
+DOCTOR_ENDPOINT = "admin.doctor.examine"
+SESSION_KEY = "login"  # It is in Flask's session, the cookie. The table has a hash of its value.
+SECOND_STEP_KEY = "second_step"  # There are the mark of the right password and its time.
+SECOND_STEP_WITHIN = 300  # seconds
 # Never another site, and no dots that lead elsewhere on this one.
-ADMIN_ADDRESS = re.compile(r"/admin(?:/[\w-]+)*/?(?:\?[!-~]*)?", re.ASCII)
+ADMIN_ADDRESS = re.compile(r"/admin(?:/[\w-]+)*/?(?:\?[!-~]{0,1900})?", re.ASCII)
 LOGIN_STEPS = {"admin.login.check": "password", "admin.login.check_code": "code"}
 PASSWORD_FIRST = "Type the password again: the code must follow within five minutes."
-NEXT_LIMIT = 2000  # characters
 NO_COOKIE = "Your browser did not send our cookie back. Please allow cookies here, then try again."
-OTHER_ADDRESS = "Your browser did not send our cookie back: it goes to {} only. Open the admin pages there."
+OTHER_ADDRESS = "Your browser did not send our cookie back: it goes to {}/ only. Open the admin pages there."
+
+csrf = CSRFProtect()
+pages = Blueprint("login", __name__)
+
+
+def require_login() -> ResponseReturnValue | None:
+    """Let a logged-in owner pass; redirect readers to the login and refuse all other requests."""
+    value = _login_token()
+    try:
+        g.login = login.find(db.session(), value) if value is not None else None
+    except SQLAlchemyError:
+        if request.endpoint != DOCTOR_ENDPOINT:
+            raise
+        # The page shows no secrets, and an owner without a shell has no other. The cookie is signed.
+        database.end(db.session())
+        g.login = None
+        return None
+    audit_log.act_as(Actor("admin", g.login.id, g.login.browser) if g.login else NOBODY)
+    if g.login is None and not error_pages.needs_no_login():
+        if request.method in ("GET", "HEAD"):
+            return redirect(url_for("admin.login.log_in", next=request.full_path.rstrip("?")), 303)
+        abort(403)
+    csrf.protect()
+    return None
+
+
+def explain(_error: CSRFError) -> Response:
+    """Say that the page with the form has expired."""
+    return error_pages.answer(PageExpired())
+
+
+def set_cookie(value: str) -> None:
+    """Give the browser the cookie of a new login, and nothing of the session before."""
+    session.clear()
+    session.permanent = True
+    session[SESSION_KEY] = value
 
 
 @pages.get("/login")
 def log_in() -> ResponseReturnValue:
     """Show the form for the password."""
-    if g.login is not None:
-        return redirect(_wanted(), 303)
-    return _form()
+    return _form() if g.login is None else redirect(_wanted(), 303)
 
 
 @pages.post("/login")
 def check() -> ResponseReturnValue:
     """Log in with the password."""
+    settings = request_context.settings()
     try:
         value = login.log_in(
             request.form.get("password", ""),
             address=request.remote_addr,
             browser=request.user_agent.string,
-            settings=request_context.settings(),
+            settings=settings,
         )
     except login.CodeNeeded as needed:
         _end_login()
-        access.await_code(login.mark_of_password(needed.password_hash, request_context.settings()))
-        return redirect(_code_address(), 303)
+        mark = login.mark_of_password(needed.password_hash, settings)
+        session[SECOND_STEP_KEY] = [mark, int(clock.now().timestamp())]
+        return redirect(url_for(".ask_code", next=request.values.get("next") or None), 303)
     except Refused as error:
         return responses.refused(error, _form(str(error)))
-    _end_login()
-    access.set_cookie(value)
-    return redirect(_wanted(), 303)
+    return _logged_in(value)
 
 
 @pages.get("/login/code")
@@ -57,17 +109,15 @@ def ask_code() -> ResponseReturnValue:
     """Show the form for the code, some minutes after the right password."""
     if g.login is not None:
         return redirect(_wanted(), 303)
-    if access.awaited_mark() is None:
-        return responses.done(PASSWORD_FIRST, "admin.login.log_in", next=request.values.get("next"))
-    return _form(step="code")
+    return _password_first() if _awaited_mark() is None else _form(step="code")
 
 
 @pages.post("/login/code")
 def check_code() -> ResponseReturnValue:
     """Log in with the code."""
-    mark = access.awaited_mark()
+    mark = _awaited_mark()
     if mark is None:
-        return responses.done(PASSWORD_FIRST, "admin.login.log_in", next=request.values.get("next"))
+        return _password_first()
     try:
         value = login.log_in_by_code(
             request.form.get("code", ""),
@@ -78,40 +128,60 @@ def check_code() -> ResponseReturnValue:
         )
     except Refused as error:
         return responses.refused(error, _form(str(error), "code"))
-    _end_login()
-    access.set_cookie(value)
-    return redirect(_wanted(), 303)
+    return _logged_in(value)
 
 
 @pages.post("/logout")
 def log_out() -> ResponseReturnValue:
     """Log this browser out."""
     _end_login()
-    return responses.done("You are logged out.", "admin.login.log_in")
+    return responses.done("You are logged out.", ".log_in")
 
 
 @pages.errorhandler(CSRFError)
-def explain(error: CSRFError) -> ResponseReturnValue:
+def explain_login(error: CSRFError) -> ResponseReturnValue:
     """Say why this login cannot work, or show a fresh form."""
     step = LOGIN_STEPS.get(request.endpoint or "")
     if step is None:
-        return access.explain(error)
+        return explain(error)
     if current_app.config["SESSION_COOKIE_NAME"] in request.cookies:
         return _form(f"This page has expired. Please type the {step} again.", step), 400
-    base_url = request_context.settings().base_url
-    at_home = request.is_secure or not current_app.config["SESSION_COOKIE_SECURE"]
-    return _form(
-        NO_COOKIE if at_home else OTHER_ADDRESS.format(f"{base_url}{response_headers.ADMIN_PATH}/")
-    ), 400
+    if request.is_secure or not current_app.config["SESSION_COOKIE_SECURE"]:
+        return _form(NO_COOKIE), 400
+    home = request_context.settings().base_url + response_headers.ADMIN_PATH
+    return _form(OTHER_ADDRESS.format(home)), 400
+
+
+def _login_token() -> str | None:
+    value = session.get(SESSION_KEY)
+    return value if isinstance(value, str) else None
+
+
+def _awaited_mark() -> str | None:
+    """Return the mark of the password that this browser has typed some minutes ago."""
+    match session.get(SECOND_STEP_KEY):
+        case [str(mark), int(typed)] if abs(clock.now().timestamp() - typed) <= SECOND_STEP_WITHIN:
+            return mark
+    return None
+
+
+def _password_first() -> ResponseReturnValue:
+    return responses.done(PASSWORD_FIRST, ".log_in", next=request.values.get("next"))
+
+
+def _logged_in(value: str) -> ResponseReturnValue:
+    _end_login()
+    set_cookie(value)
+    return redirect(_wanted(), 303)
 
 
 def _end_login() -> None:
     """End the login of this browser, so that a copy of its cookie is worthless."""
-    value = access.login_token()
+    value = _login_token()
     if value is not None:
-        with writing() as session:
-            login.log_out(session, value)
-    access.clear_cookie()
+        with writing() as database_session:
+            login.log_out(database_session, value)
+    session.clear()
 
 
 def _form(reason: str | None = None, step: str = "password") -> str:
@@ -120,12 +190,7 @@ def _form(reason: str | None = None, step: str = "password") -> str:
     return render_template(page, reason=reason, next=request.values.get("next", ""))
 
 
-def _code_address() -> str:
-    return url_for("admin.login.ask_code", next=request.values.get("next") or None)
-
-
 def _wanted() -> str:
     """Return the page requested before the login, or the Overview."""
     path = request.values.get("next", "")
-    inside = len(path) <= NEXT_LIMIT and ADMIN_ADDRESS.fullmatch(path)
-    return request.script_root + path if inside else url_for("admin.dashboard.index")
+    return request.script_root + path if ADMIN_ADDRESS.fullmatch(path) else url_for("admin.dashboard.index")

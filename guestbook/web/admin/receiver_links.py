@@ -1,5 +1,7 @@
 """The links with which the people behind a webhook's receiver open its page: add, list, revoke."""
 
+from collections.abc import Mapping
+
 from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
@@ -34,7 +36,6 @@ def add(webhook_id: str) -> ResponseReturnValue:
     """
     webhook = row_lookup.find(Webhook, webhook_id)
     typed = {name: clean_line(request.form.get(name, "")) for name in ("name", "expires")}
-    link_id = request.form.get("id", "")
     try:
         if typed["expires"] not in LIFETIMES:
             raise Refused("Choose how long it works.", field="expires")
@@ -42,12 +43,10 @@ def add(webhook_id: str) -> ResponseReturnValue:
         responses.confirm_password()
         with writing() as session:
             webhook = row_lookup.find_locked(Webhook, webhook_id)
-            known = link_id if ids.ID.fullmatch(link_id) else None
-            link = receiver_links.add(session, webhook, **typed, link_id=known)
+            link = receiver_links.add(session, webhook, **typed, link_id=responses.form_key("id"))
             address = receiver_links.url(link, request_context.settings())
     except Refused as error:
-        webhook, reasons = row_lookup.find(Webhook, webhook_id), responses.password_reasons(error)
-        page = _page(webhook, reasons=reasons, notice=str(error), typed=typed)
+        page = _page(row_lookup.find(Webhook, webhook_id), refusal=error, typed=typed)
         return responses.refused(error, page)
     except IntegrityError:
         return responses.done(SHOWN_ONCE, ".show", webhook_id=webhook_id)
@@ -66,14 +65,14 @@ def revoke(webhook_id: str, link_id: str) -> ResponseReturnValue:
     return responses.done(f"The link for {name} is revoked.", ".show", webhook_id=webhook_id)
 
 
-def _page(webhook: Webhook, **more: object) -> str:
-    given = {"reasons": {}, "typed": {"name": webhook.name, "expires": "30d"}, "notice": None, **more}
+def _page(webhook: Webhook, typed: Mapping[str, str] | None = None, **more: object) -> str:
     return render_template(
         "admin/receiver_links.html",
         webhook=webhook,
+        typed=typed or {"name": webhook.name, "expires": "30d"},
         links=receiver_links.of_webhook(db.session(), webhook.id),
         lifetimes=LIFETIMES,
         now=clock.now(),
         new_id=ids.new(),
-        **given,
+        **more,
     )

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from guestbook.auth import login
 from guestbook.auth.login import TooManyTries, WrongPassword
+from guestbook.lib import ids
 from guestbook.lib.errors import Refused
 from guestbook.web import request_context
 
@@ -40,6 +41,12 @@ def refused(error: Refused, page: str) -> ResponseReturnValue:
     return page, 422
 
 
+def form_key(field: str = "key") -> str:
+    """Return the id that a form brings for its new row, so that a form sent twice adds one."""
+    sent = request.form.get(field, "")
+    return sent if ids.ID.fullmatch(sent) else ids.new()
+
+
 def download(content: bytes, name: str) -> Response:
     """Return the exact bytes as a file to save, which no browser takes for a page."""
     response = Response(content, mimetype="application/octet-stream")
@@ -48,11 +55,10 @@ def download(content: bytes, name: str) -> Response:
 
 
 def confirm_password(field: str = "password") -> str:
-    """See that the field has the owner's password, and return its hash; raises as `login.confirm` does."""
+    """Return the hash of the owner's password if the field has it; else raise Refused about this field."""
     password = request.form.get(field, "")
-    return login.confirm(password, address=request.remote_addr, settings=request_context.settings())
-
-
-def password_reasons(error: Refused, field: str = "password") -> dict[str, str]:
-    """Return what is wrong with each field of the form; a wrong password is shown at its field."""
-    return {field: str(error)} if isinstance(error, (TooManyTries, WrongPassword)) else error.fields
+    try:
+        return login.confirm(password, address=request.remote_addr, settings=request_context.settings())
+    except (TooManyTries, WrongPassword) as error:
+        error.fields = {field: str(error)}
+        raise

@@ -23,7 +23,8 @@ from guestbook.outbound import receiver_links
 from guestbook.storage.database import db, write, writing
 from guestbook.storage.models import ATTEMPTS, Comment, Day, Limit, Login, Pass, Reply, Webhook
 from guestbook.web import before_request, response_headers
-from guestbook.web.admin import ADMIN_MENU, access
+from guestbook.web.admin import ADMIN_MENU
+from guestbook.web.admin.login import SESSION_KEY
 from tests.support import factories
 from tests.support.owner import PASSWORD, Owner, code_of, turn_second_factor_on
 from tests.support.visitor import Visitor, by_class, fields, parse, text
@@ -172,7 +173,7 @@ def made_up(app: Flask) -> Visitor:
     """As if somebody had the secret key, but no login."""
     owner = logged_in(app)
     with owner.client.session_transaction("/admin/") as session:
-        session[access.SESSION_KEY] = session[access.SESSION_KEY][:-2] + "xx"
+        session[SESSION_KEY] = session[SESSION_KEY][:-2] + "xx"
     return owner
 
 

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from guestbook.auth import second_factor
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import BookState
-from guestbook.web.admin import access
+from guestbook.web.admin.login import SECOND_STEP_KEY, SECOND_STEP_WITHIN
 from tests.support.owner import APP_SECRET, PASSWORD, Owner, code_of, turn_second_factor_on
 from tests.support.visitor import by_class, fields, parse, text
 from tests.web.conftest import Later
@@ -66,7 +66,7 @@ def test_it_is_set_up_with_a_picture_a_key_and_the_first_code(app: Flask, owner:
     assert not [name for one in picture.iter() for name in one.attrib if name in ("style", "onload")]
     secret = secret_on(setup)
     [link] = [one.attrib["href"] for one in setup.iter("a") if one.attrib["href"].startswith("otpauth:")]
-    assert re.fullmatch(rf"otpauth://totp/Guestbook%3A[\w.]+\?secret={secret}&issuer=Guestbook", link)
+    assert re.fullmatch(rf"otpauth://totp/Guestbook:[\w.]+\?secret={secret}&issuer=Guestbook", link)
     assert re.fullmatch("[A-Z2-7]{32}", secret)
     done = confirm(owner, setup)
     assert done.status_code == 200
@@ -182,7 +182,7 @@ def test_the_second_step_must_follow_within_minutes(app: Flask, later: Later) ->
     owner = Owner(app)
     owner.log_in()
     key = owner.key(CODE_PAGE)
-    later(access.SECOND_STEP_WITHIN + 1)
+    later(SECOND_STEP_WITHIN + 1)
     answer = owner.open("POST", CODE_PAGE, data={"csrf_token": key, "code": code_of(APP_SECRET)})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/login")
     assert owner.get("/admin/").status_code == 303
@@ -193,7 +193,7 @@ def test_a_garbled_cookie_is_no_second_step(app: Flask, kept: object) -> None:
     turn_second_factor_on(app)
     owner = Owner(app)
     with owner.client.session_transaction("/admin/") as session:
-        session[access.SECOND_STEP_KEY] = kept
+        session[SECOND_STEP_KEY] = kept
     assert owner.get(CODE_PAGE).status_code == 303
 
 
