@@ -5,7 +5,7 @@ import json
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from io import BufferedReader, RawIOBase, TextIOWrapper
@@ -22,7 +22,7 @@ from guestbook.cli.output import show_progress
 from guestbook.comments import comment_form
 from guestbook.comments.comment_form import CommentPicture
 from guestbook.comments.exchange import comment_export, comment_import, file_formats, other_programs
-from guestbook.comments.exchange.comment_export import ExportedComments, SitePage
+from guestbook.comments.exchange.comment_export import ExportedComments
 from guestbook.comments.exchange.comment_import import ImportReport, ImportRules
 from guestbook.comments.exchange.file_formats import FIELDS
 from guestbook.comments.exchange.other_programs import ImportOptions
@@ -30,7 +30,9 @@ from guestbook.lib import drawn_face, files
 from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import Step
 from guestbook.lib.text import clean_line, counted, printable
-from guestbook.storage import engine_setup, preferences
+from guestbook.queries import public_comments
+from guestbook.queries.public_comments import PublicComment, PublicPage
+from guestbook.storage import engine_setup, plain_sql, preferences
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.storage.preferences import LOOKS, Preferences
 
@@ -206,7 +208,6 @@ SITE_PICTURES = "pictures"
 LOOK_FILES = {look: (f"look-{look}.css",) for look in LOOKS if look != "paper"} | {
     "1999": ("look-1999.css", "stars.svg")
 }
-Row = Mapping[str, str]
 
 
 @click.command("export-site", cls=app_command.AppCommand)
@@ -236,42 +237,49 @@ def _write(part: Path, connection: Connection) -> int:
     with (part / "comments.json").open("w", encoding="utf-8") as file:
         head = {"title": book.title, "url": f"{base_url}/"}
         file.write(f'{json.dumps(head, ensure_ascii=False)[:-1]}, "comments": [')
-        for page in comment_export.site_pages(connection, book.per_page):
-            _write_page(part, page, book)
-            for row in page.rows:
-                _write_comment(part, row, book)
-                fields = comment_export.public_fields(row, base_url)
+        select, older, number = partial(plain_sql.run, connection), None, 0
+        while older or not number:  # An empty book has one page too.
+            page, number = public_comments.page(select, older, book.per_page), number + 1
+            older = page.older
+            _write_page(part, page, number, book)
+            for comment in page.rows:
+                _write_comment(part, comment, book)
+                fields = comment_export.public_fields(comment, base_url)
                 file.write(f"{',' if total else ''}\n{json.dumps(fields, ensure_ascii=False)}")
                 total += 1
         file.write("\n]}\n")
     return total
 
 
-def _write_page(part: Path, page: SitePage, book: Preferences) -> None:
-    links = [(row, f"comments/{row['id']}/index.html") for row in page.rows]
-    articles = [_article(row, link, _picture(row, book), "") for row, link in links]
-    html = render_template("site/page.html", book=book, page=page, articles=articles, root="")
-    (part / page.name).write_text(html, encoding="utf-8")
+def _write_page(part: Path, page: PublicPage, number: int, book: Preferences) -> None:
+    articles = [_article(one, f"comments/{one.id}/index.html", _picture(one, book), "") for one in page.rows]
+    newer, older = number > 1 and _page_name(number - 1), page.older and _page_name(number + 1)
+    html = render_template("site/page.html", book=book, articles=articles, root="", newer=newer, older=older)
+    (part / _page_name(number)).write_text(html, encoding="utf-8")
 
 
-def _write_comment(part: Path, row: Row, book: Preferences) -> None:
-    folder = part / "comments" / row["id"]
+def _page_name(number: int) -> str:
+    return "index.html" if number == 1 else f"page-{number}.html"
+
+
+def _write_comment(part: Path, comment: PublicComment, book: Preferences) -> None:
+    folder = part / "comments" / comment.id
     folder.mkdir(parents=True)
-    root, picture = "../../", _picture(row, book)
-    article = _article(row, "index.html", picture, root)
-    html = render_template("site/comment.html", book=book, name=row["name"], article=article, root=root)
+    root, picture = "../../", _picture(comment, book)
+    article = _article(comment, "index.html", picture, root)
+    html = render_template("site/comment.html", book=book, name=comment.name, article=article, root=root)
     (folder / "index.html").write_text(html, encoding="utf-8")
     if picture and not picture.glyph:
         (part / SITE_PICTURES).mkdir(exist_ok=True)
         (part / SITE_PICTURES / f"{picture.id}.svg").write_text(drawn_face.svg(picture.id), encoding="utf-8")
 
 
-def _article(row: Row, link: str, picture: CommentPicture | None, root: str) -> str:
+def _article(comment: PublicComment, link: str, picture: CommentPicture | None, root: str) -> str:
     """Return a comment as HTML, as the pages of the book show it."""
     render = get_template_attribute("_comment.html", "article")
-    article: str = render(comment_export.one_comment(row), link, picture, f"{root}{SITE_PICTURES}/")
+    article: str = render(comment, link, picture, f"{root}{SITE_PICTURES}/")
     return article
 
 
-def _picture(row: Row, book: Preferences) -> CommentPicture | None:
-    return comment_form.picture_of(row["name"], book, app_command.settings().secret_key)
+def _picture(comment: PublicComment, book: Preferences) -> CommentPicture | None:
+    return comment_form.picture_of(comment.name, book, app_command.settings().secret_key)

@@ -1,13 +1,11 @@
-"""The comments of the book for files: all as rows of text in one snapshot, or the pages of a site."""
+"""The comments of the book for files: rows of text in one snapshot, or a published one for a site."""
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, func, select
+from sqlalchemy import Connection, Engine, Select, func, select
 
 from guestbook.comments.exchange.file_formats import FIELDS
 from guestbook.lib import clock, ids
@@ -62,83 +60,31 @@ def snapshot(engine: Engine) -> Connection:
     return connection
 
 
-def comment_rows(
-    connection: Connection, wanted: ExportedComments, *, newest_first: bool = False
-) -> Iterator[dict[str, str]]:
-    """Yield the fields of each comment, the oldest first or the newest."""
+def comment_rows(connection: Connection, wanted: ExportedComments) -> Iterator[dict[str, str]]:
+    """Yield the fields of each comment, the oldest first."""
     named: Any = [column.label(f"_{name}") for name, column in COLUMNS.items()]
-    query = select(*named).select_from(Comment).outerjoin(Reply).outerjoin(Origin)
-    query = wanted.narrow(query).order_by(Comment.id.desc() if newest_first else Comment.id)
-    for row in connection.execute(query, execution_options={"yield_per": FETCHED_ROWS}):
-        yield _fields(row)
-
-
-def _fields(row: Row[Any]) -> dict[str, str]:
-    return {name: _text(value) for name, value in zip(COLUMNS, row, strict=True)}
+    query = wanted.narrow(select(*named).select_from(Comment).outerjoin(Reply).outerjoin(Origin))
+    ordered = query.order_by(Comment.id)
+    for row in connection.execute(ordered, execution_options={"yield_per": FETCHED_ROWS}):
+        yield {name: _text(value) for name, value in zip(COLUMNS, row, strict=True)}
 
 
 def _text(value: str | int | datetime | None) -> str:
     return clock.to_text(value) if isinstance(value, datetime) else str(value or "")
 
 
-PUBLISHED_ONES = ExportedComments("published")
-
-
-@dataclass(frozen=True, slots=True)
-class SitePage:
-    """A page of the site; `newer` and `older` are the names of its neighbours."""
-
-    name: str
-    number: int
-    rows: list[dict[str, str]]
-    newer: str | None
-    older: str | None
-
-
-def site_pages(connection: Connection, per_page: int) -> Iterator[SitePage]:
-    """Yield all pages; an empty book has one."""
-    count = max(1, math.ceil(count_comments(connection, PUBLISHED_ONES) / per_page))
-    rows = comment_rows(connection, PUBLISHED_ONES, newest_first=True)
-    for number in range(1, count + 1):
-        yield SitePage(
-            name=_name(number),
-            number=number,
-            rows=list(islice(rows, per_page)),
-            newer=_name(number - 1) if number > 1 else None,
-            older=_name(number + 1) if number < count else None,
-        )
-
-
-def one_comment(row: Mapping[str, str]) -> PublicComment:
-    """Return a comment for its template."""
-    typed: Any = {name: row[name] or None for name in PUBLIC_FIELDS}
-    return PublicComment(
-        id=row["id"],
-        created_at=clock.from_text(row["created_at"]),
-        replied_at=clock.from_text(row["reply_created_at"]) if row["reply_created_at"] else None,
-        reply=row["reply"] or None,
-        origin=row["origin_name"] or None,
-        origin_url=row["origin_url"] or None,
-        number=int(row["number"]) if row["number"] else None,
-        **typed,
-    )
-
-
-def public_fields(row: Mapping[str, str], base_url: str) -> dict[str, Any]:
-    """Return a comment as the API shows it."""
-    shown = {name: row[name] or None for name in ("id", *PUBLIC_FIELDS, "created_at")}
-    number = int(row["number"]) if row["number"] else None
-    reply = {"message": row["reply"], "created_at": row["reply_created_at"]} if row["reply"] else None
-    origin = {"name": row["origin_name"], "url": row["origin_url"] or None}
-    url = f"{base_url}/comments/{row['id']}"
-    return {
-        **shown,
-        "number": number,
-        "url": url,
-        "reply": reply,
-        **({"origin": origin} if row["origin_name"] else {}),
+def public_fields(comment: PublicComment, base_url: str) -> dict[str, Any]:
+    """Return a published comment as the API shows it."""
+    fields = {
+        "id": comment.id,
+        **{name: getattr(comment, name) for name in PUBLIC_FIELDS},
+        "created_at": clock.to_text(comment.created_at),
+        "number": comment.number,
+        "url": f"{base_url}/comments/{comment.id}",
+        "reply": None,
     }
-
-
-def _name(number: int) -> str:
-    return "index.html" if number == 1 else f"page-{number}.html"
+    if comment.reply and comment.replied_at:
+        fields["reply"] = {"message": comment.reply, "created_at": clock.to_text(comment.replied_at)}
+    if comment.origin:
+        fields["origin"] = {"name": comment.origin, "url": comment.origin_url}
+    return fields
