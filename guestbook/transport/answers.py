@@ -16,11 +16,12 @@ from guestbook.transport.failure import TransportError
 HEAD_LIMIT = 16 * 1024  # bytes of a status line and its headers, as in Node.js
 READ_SIZE = 16 * 1024  # bytes; most answers come whole in one read
 
-STATUS_LINE = re.compile(rb"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t][^\r\n]*)?\r?\n")
-CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?\n", re.DOTALL)
+STATUS_LINE = re.compile(rb"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t][^\r\n]*)?\r?(?=\n)")
+HEAD_END = re.compile(rb"\n\r?\n")
+FOLD = re.compile(r"\r?\n[ \t]+")  # RFC 9112 section 5.2
+CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?", re.DOTALL)
+LENGTH = re.compile(r"([0-9]{1,18})(?:\s*,\s*\1)*")  # perhaps repeated, but without a contradiction
 SWITCHING_PROTOCOLS = 101
-# Why a body ends early, by the reason word of the error. All other errors are about time.
-NOTES = {"response_too_large": "body_cut", "connection_lost": "body_broken"}
 
 
 class Answer:
@@ -29,8 +30,7 @@ class Answer:
     def __init__(self, sock: Any, method: str) -> None:
         """Read the head; raises TransportError and OSError."""
         self._sock = sock
-        self._buffer = b""  # what was received last
-        self._at = 0  # how much of it was read
+        self._buffer = b""  # what was received and not read
         self.is_reusable = False  # whether the connection can carry another request, after `read_body`
         self._read_head()
         while self.status < 200 and self.status != SWITCHING_PROTOCOLS:
@@ -46,42 +46,45 @@ class Answer:
                 if len(body) > limit:
                     return bytes(body[:limit]), "body_cut"
         except TransportError as error:
-            note = NOTES.get(error.reason, "body_timeout")
+            note = "body_cut" if error.reason == "response_too_large" else "body_timeout"
         except (OSError, ValueError):
             note = "body_broken"
-        self.is_reusable = note is None and not self._will_close and self._at == len(self._buffer)
+        self.is_reusable = note is None and not self._will_close and not self._buffer
         return bytes(body), note
 
     def _read_head(self) -> None:
-        line = self._line()
-        match = STATUS_LINE.fullmatch(line)
-        if not match:
-            raise budget.current.get().error("bad_response", "no HTTP/1 status line")
-        self._is_1_0, self.status = match[1] == b"0", int(match[2])
-        # Names are as received, and are looked up in any case. Repeated ones are joined.
-        self.fields, name, value = HTTPHeaderDict(), "", ""
-        room = HEAD_LIMIT - len(line)
-        while (line := self._line()) not in (b"\r\n", b"\n"):
-            room -= len(line)
-            if room < 0:
-                raise budget.current.get().error("response_too_large")
-            text = line.decode("iso-8859-1")
-            if text[0] in " \t":  # a folded line, RFC 9112 section 5.2
-                value = f"{value} {text.strip()}"
-                continue
-            if name:
-                self.fields.add(name, value, combine=True)
+        while not (end := HEAD_END.search(self._buffer)):
+            self._check_status_line()
+            if len(self._buffer) > HEAD_LIMIT:
+                break
+            if not self._receive():
+                raise budget.current.get().error("connection_lost")
+        status = self._check_status_line()
+        if not status or not end or end.end() > HEAD_LIMIT:
+            raise budget.current.get().error("response_too_large")
+        self._is_1_0, self.status = status[1] == b"0", int(status[2])
+        text = FOLD.sub(" ", self._buffer[status.end() + 1 : end.start()].decode("iso-8859-1"))
+        self._buffer = self._buffer[end.end() :]
+        self.fields = HTTPHeaderDict()  # Names are as received, and are looked up in any case.
+        for line in text.split("\n"):
             # A line without a colon is no header. The status counts all the same: a retry changes nothing.
-            name, colon, value = text.partition(":")
-            name, value = name.strip() if colon else "", value.strip()
-        if name:
-            self.fields.add(name, value, combine=True)
+            name, colon, value = line.partition(":")
+            if colon and (name := name.strip()):
+                self.fields.add(name, value.strip(), combine=True)
+
+    def _check_status_line(self) -> re.Match[bytes] | None:
+        """Return the status line, None while it is not complete; raises TransportError for another line."""
+        status = STATUS_LINE.match(self._buffer)
+        if not status and b"\n" in self._buffer:
+            raise budget.current.get().error("bad_response", "no HTTP/1 status line")
+        return status
 
     def _frame(self, method: str) -> None:
         """Find out where the body ends, RFC 9112 section 6.3; an unclear one ends with the connection."""
         coding = self._field("transfer-encoding")
         self._is_chunked = coding.rpartition(",")[2].strip() == "chunked"
-        self._length = None if coding else _length(self._field("content-length"))
+        length = None if coding else LENGTH.fullmatch(self._field("content-length"))
+        self._length = int(length[1]) if length else None
         if self.status in (SWITCHING_PROTOCOLS, 204, 304) or method == "HEAD":
             self._is_chunked, self._length = False, 0
         tokens = self._field("connection")
@@ -103,10 +106,11 @@ class Answer:
                 yield from self._exactly(size)
                 if self._line().strip():
                     raise ValueError("a chunk is longer than its size")
-            while self._fill() and self._line().strip():  # trailers; some servers leave out the blank line
+            # Trailers; some servers leave out the blank line.
+            while (self._buffer or self._receive()) and self._line().strip():
                 pass
         elif self._length is None:
-            while part := self._part():
+            while part := self._part(READ_SIZE):
                 yield part
         else:
             yield from self._exactly(self._length)
@@ -125,35 +129,23 @@ class Answer:
             size -= len(part)
             yield part
 
-    def _part(self, most: int = READ_SIZE) -> bytes:
+    def _part(self, most: int) -> bytes:
         """Return the next bytes, none at the end."""
-        self._fill()
-        part = self._buffer[self._at : self._at + most]
-        self._at += len(part)
+        if not self._buffer:
+            self._receive()
+        part, self._buffer = self._buffer[:most], self._buffer[most:]
         return part
 
     def _line(self) -> bytes:
-        """Return the next line with its end; raises TransportError where the other side closes before it."""
-        begun = b""
-        while not (end := self._buffer.find(b"\n", self._at) + 1):
-            begun += self._buffer[self._at :]
-            self._at = len(self._buffer)
-            if not self._fill():
-                raise budget.current.get().error("connection_lost")
-        line = begun + self._buffer[self._at : end]
-        self._at = end
+        """Return the next line without its LF; raises ValueError where the other side closes before it."""
+        while b"\n" not in self._buffer:
+            if not self._receive():
+                raise ValueError("a line ends early")
+        line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
-    def _fill(self) -> bool:
-        """Receive more where all was read; return whether there is something to read."""
-        if self._at == len(self._buffer):
-            # Inside TLS to the proxy, urllib3 returns 0 where the other side hangs up.
-            self._buffer, self._at = self._sock.recv(READ_SIZE) or b"", 0
-        return self._at < len(self._buffer)
-
-
-def _length(text: str) -> int | None:
-    """Return the Content-Length, None when it is missing, garbled or contradicts itself."""
-    values = {value.strip() for value in text.split(",")} if "," in text else {text}
-    value = values.pop()
-    return int(value) if not values and value.isascii() and value.isdigit() and len(value) < 19 else None
+    def _receive(self) -> bool:
+        """Receive more; return whether there was something. urllib3 returns 0 where TLS to the proxy ends."""
+        received: bytes = self._sock.recv(READ_SIZE) or b""
+        self._buffer += received
+        return received != b""
