@@ -5,12 +5,12 @@ Nothing follows a redirect but `Transport.get`, which reads public pages: it che
 
 import os
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_network
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 from guestbook.transport import addresses, budget, connections
 from guestbook.transport.addresses import AddressPolicy, Network
@@ -46,6 +46,7 @@ HTTP_METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section
 TARGETS_KEPT = 256  # URLs that are taken apart once
 EVERY_NETWORK = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 PAGE_LIMIT = 1_000_000  # bytes of a page that are read
+REDIRECTS, MOST_REDIRECTS = (301, 302, 303, 307, 308), 5  # from one address to the next, for one page
 FRAMING_HEADERS = frozenset(("host", "content-length", "transfer-encoding", "connection"))
 
 
@@ -65,14 +66,6 @@ class FetchedPage:
 
     url: str  # after redirects
     answer: ReceiverAnswer
-
-
-class RequestTarget(NamedTuple):
-    """A URL taken apart."""
-
-    route: Route
-    host: str  # the value of the Host header
-    line: str  # the target in the request line
 
 
 class Transport:
@@ -117,7 +110,16 @@ class Transport:
     ) -> ReceiverAnswer:
         """Send one request of any method but CONNECT, otherwise as `post`."""
         attempt = AttemptBudget(seconds or self._timeout, self._policy, self._lookups, body_limit)
-        return self._exchange(attempt, method, url, headers, body)
+        token = budget.current.set(attempt)
+        try:
+            return self._exchange(method, url, headers, body)
+        except (MemoryError, TransportError) as error:
+            failure = attempt.error("out_of_memory") if isinstance(error, MemoryError) else error
+            if failure.limit:
+                self._connections.halve()
+            raise failure from None
+        finally:
+            budget.current.reset(token)
 
     def get(
         self,
@@ -132,40 +134,31 @@ class Transport:
         All of them share the time. The address of each is checked as that of the first. `before` gets each
         URL first, and may raise TransportError.
         """
-        from guestbook.transport import pages  # here: deliveries need no requests, which takes long to import
+        until = time.monotonic() + (seconds or self._timeout)
+        for _ in range(MOST_REDIRECTS + 1):
+            before(url)
+            left = max(until - time.monotonic(), 0.001)
+            answer = self.send("GET", url, headers, b"", seconds=left, body_limit=PAGE_LIMIT)
+            place = answer.headers.get("location")
+            if place is None or answer.status not in REDIRECTS:
+                return FetchedPage(url, answer)
+            try:  # Servers send UTF-8 there, and blanks.
+                place = place.encode("latin-1").decode().replace(" ", "%20")
+                url = urldefrag(urljoin(url, place)).url
+            except ValueError:
+                raise TransportError("bad_url", "the address of a redirect is not valid") from None
+        raise TransportError("too_many_redirects", sent=True)
 
-        adapter = pages.PageAdapter(self._page, seconds or self._timeout, before)
-        return FetchedPage(*pages.read(adapter, url, headers))
-
-    def _page(self, url: str, headers: Mapping[str, str], seconds: float) -> ReceiverAnswer:
-        attempt = AttemptBudget(seconds, self._policy, self._lookups, PAGE_LIMIT)
-        return self._exchange(attempt, "GET", url, headers, b"")
-
-    def _exchange(
-        self, attempt: AttemptBudget, method: str, url: str, headers: Mapping[str, str], body: bytes
-    ) -> ReceiverAnswer:
-        token = budget.current.set(attempt)
-        try:
-            allowed, proxy = self._policy.allow_networks, self._connections.proxy
-            return self._send(method, _target(url, self._require_https, allowed, proxy), headers, body)
-        except (MemoryError, TransportError) as error:
-            failure = attempt.error("out_of_memory") if isinstance(error, MemoryError) else error
-            if failure.limit:
-                self._connections.halve()
-            raise failure from None
-        finally:
-            budget.current.reset(token)
-
-    def _send(
-        self, method: str, target: RequestTarget, headers: Mapping[str, str], body: bytes
-    ) -> ReceiverAnswer:
+    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
+        proxy = self._connections.proxy
+        route, host, line = _target(url, self._require_https, self._policy.allow_networks, proxy)
         if refusal := _refusal(method, tuple(headers)):
             raise TransportError(refusal)
-        complete = {"Host": target.host, **headers, "Content-Length": str(len(body))}
-        if target.route == self._connections.proxy:  # it sees the request
+        complete = {"Host": host, **headers, "Content-Length": str(len(body))}
+        if route == proxy:  # it sees the request
             complete |= self._connections.proxy_headers
-        message = connections.message(method, target.line, complete, body)
-        connection = self._connections.take(target.route)
+        message = connections.message(method, line, complete, body)
+        connection = self._connections.take(route)
         try:
             answer = connection.exchange(message, method)
             content, note = answer.read_body()
@@ -192,15 +185,16 @@ class Transport:
 @lru_cache(TARGETS_KEPT)
 def _target(
     url: str, require_https: bool, allowed: tuple[Network, ...], proxy: Route | None
-) -> RequestTarget:
+) -> tuple[Route, str, str]:
+    """Take a URL apart: the route, the value of the Host header, and the target in the request line."""
     try:
         normal = check_url(url, require_https=require_https, allow_networks=allowed)
     except ValueError as error:
         raise TransportError("bad_url", str(error)) from None
     netloc = urlsplit(normal).netloc
     if proxy and normal.startswith("http:"):
-        return RequestTarget(proxy, netloc, normal)
-    return RequestTarget(Route.of(normal), netloc, normal.partition("://")[2].removeprefix(netloc))
+        return proxy, netloc, normal
+    return Route.of(normal), netloc, normal.partition("://")[2].removeprefix(netloc)
 
 
 @lru_cache(maxsize=1024)

@@ -8,9 +8,7 @@ look-up, and only the resolver's own time-outs bound it.
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
-from concurrent import futures
 from concurrent.futures import Future
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -127,31 +125,16 @@ def is_own(address: Address) -> bool:
 
 
 LOOKUP_THREADS = 8  # all of them can hang at once
-STUCK_AFTER = 5.0  # seconds without a look-up that began or ended; then no name waits for a thread
-POLL_EVERY = 0.5  # seconds between two checks of that
-
-Key = tuple[str, int | None]  # host and port
-
-
-class _Lookup(Future[list[Any]]):
-    """A look-up, waiting for a thread or under way."""
-
-    def __init__(self, key: Key) -> None:
-        super().__init__()
-        self.key = key
-        self.began: float | None = None  # on the monotonic clock
+STUCK_AFTER = 5.0  # seconds for which a name waits at most until a thread is free
 
 
 class Lookups:
-    """The look-ups of all threads of a process."""
+    """The look-ups of all threads of a process, each in a thread of its own."""
 
     def __init__(self, most: int = LOOKUP_THREADS) -> None:
         self._most = most
-        self._lock = threading.Lock()
-        self._lookups: dict[Key, _Lookup] = {}
-        self._waiting: deque[_Lookup] = deque()
-        self._threads = 0
-        self._moved = 0.0  # when a thread was last started, or began or ended a look-up
+        self._changed = threading.Condition()
+        self._under_way: dict[tuple[str, int | None], Future[list[Any]]] = {}  # by host and port
 
     def limit(self, most: int) -> None:
         """Use at most so many threads."""
@@ -159,55 +142,33 @@ class Lookups:
 
     def find(self, host: str, port: int | None, seconds: float) -> list[Any]:
         """Return what getaddrinfo finds; raises what it raises, or TimeoutError."""
-        until = time.monotonic() + seconds
-        lookup = self._join((host, port))
-        while not futures.wait([lookup], min(POLL_EVERY, max(0.0, until - time.monotonic()))).done:
-            if time.monotonic() >= until or self._is_hopeless(lookup, seconds):
+        until, key = time.monotonic() + seconds, (host, port)
+        if not self._most:  # no thread may be started
+            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        with self._changed:
+            is_free = self._changed.wait_for(
+                lambda: key in self._under_way or len(self._under_way) < self._most,
+                min(seconds, STUCK_AFTER),
+            )
+            if not is_free:
                 raise TimeoutError
-        return lookup.result()
+            is_new = key not in self._under_way
+            lookup = self._under_way.setdefault(key, Future())
+            self._changed.notify_all()  # Others may wait for the same name.
+        work = partial(self._look_up, key, lookup)
+        if is_new and not own_process.start_thread(work, f"lookup-{host}"):
+            work()  # The host allows no thread.
+        return lookup.result(max(until - time.monotonic(), 0))
 
-    def _join(self, key: Key) -> _Lookup:
-        with self._lock:
-            if key in self._lookups:
-                return self._lookups[key]
-            self._lookups[key] = lookup = _Lookup(key)
-            self._waiting.append(lookup)
-            alone = not self._call_thread()
-        if alone:  # the host allows no thread, so this one does the work
-            self._work()
-        return lookup
-
-    def _call_thread(self) -> bool:
-        """Start a thread if there may be one more; return whether any is there."""
-        work = partial(self._work, is_thread=True)
-        if self._threads < self._most and own_process.start_thread(work, f"lookup-{self._threads + 1}"):
-            self._threads += 1
-            self._moved = time.monotonic()  # on a busy host it may start late
-        return self._threads > 0
-
-    def _is_hopeless(self, lookup: _Lookup, seconds: float) -> bool:
-        """Whether all threads hang, or this look-up has taken longer than an attempt may."""
-        with self._lock:
-            now = time.monotonic()
-            return now - self._moved > STUCK_AFTER if lookup.began is None else now - lookup.began > seconds
-
-    def _work(self, *, is_thread: bool = False) -> None:
-        """Make the look-ups that wait; a thread ends when there are none."""
-        while True:
-            with self._lock:
-                self._moved = time.monotonic()
-                if not self._waiting:
-                    self._threads -= is_thread
-                    return
-                lookup = self._waiting.popleft()
-                lookup.began = self._moved
-            try:
-                answer = partial(lookup.set_result, socket.getaddrinfo(*lookup.key, type=socket.SOCK_STREAM))
-            except Exception as error:  # the waiting threads raise it
-                answer = partial(lookup.set_exception, error)
-            with self._lock:
-                del self._lookups[lookup.key]
-            answer()
+    def _look_up(self, key: tuple[str, int | None], lookup: Future[list[Any]]) -> None:
+        try:
+            answer = partial(lookup.set_result, socket.getaddrinfo(*key, type=socket.SOCK_STREAM))
+        except Exception as error:  # the waiting threads raise it
+            answer = partial(lookup.set_exception, error)
+        with self._changed:
+            del self._under_way[key]
+            self._changed.notify_all()
+        answer()
 
 
 shared = Lookups()

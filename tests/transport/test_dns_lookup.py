@@ -89,7 +89,6 @@ def test_when_all_hang_another_name_fails_at_once_and_when_they_end_it_is_found(
     resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(addresses, "STUCK_AFTER", 0.2)
-    monkeypatch.setattr(addresses, "POLL_EVERY", 0.02)
     hang_all(Transport(timeout=0.3))
     patient = Transport(timeout=20)
     assert seconds_for(lambda: refused(patient, "another.example")) < 10
@@ -105,7 +104,6 @@ def test_the_first_name_waits_for_its_thread_although_a_busy_host_starts_it_late
         return True
 
     monkeypatch.setattr(own_process, "start_thread", start_late)
-    monkeypatch.setattr(addresses, "POLL_EVERY", 0.02)
     resolver.go.set()
     assert Lookups().find("book.example", 80, 5) == HERE
 
