@@ -13,20 +13,20 @@ from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from guestbook.lib import byte_view, clock, redaction
+from guestbook.lib import clock, redaction
 from guestbook.lib.errors import Refused
 from guestbook.lib.signed_links import RECEIVER_PATH
 from guestbook.outbound import webhook_signatures, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import ADDRESSED, CHAT_FORMATS
 from guestbook.queries import filtered_lists, webhook_status
-from guestbook.queue import comment_order, erasure, redelivery
+from guestbook.queue import erasure, redelivery
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery, Hold, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
 from guestbook.web import receiver_access, request_context, response_headers, row_lookup
-from guestbook.web.admin import deliveries, responses, secret_pages, signatures
-from guestbook.web.admin.deliveries import DELIVERY_LIST
+from guestbook.web.admin import responses, secret_pages, signatures
+from guestbook.web.admin.queue import DELIVERY_LIST, delivery_facts
 from guestbook.web.receiver_access import NoAdmission
 
 pages = Blueprint("receiver_pages", __name__, url_prefix=RECEIVER_PATH)
@@ -67,21 +67,12 @@ def index(link_id: str) -> ResponseReturnValue:
 def show(link_id: str, delivery_id: str) -> ResponseReturnValue:
     """Show one delivery with its payload and every attempt."""
     admission = receiver_access.admit(link_id)
-    session, now, webhook = db.session(), clock.now(), admission.webhook
     delivery = admission.delivery(delivery_id)
-    attempts, earlier = deliveries.latest_attempts(delivery, request.args.get("before"))
-    is_behind = bool(comment_order.behind(session, [delivery.id]))
     return receiver_access.page(
         "delivery",
         admission,
-        delivery=delivery,
-        views=byte_view.views(delivery.body),
-        attempts=attempts,
-        earlier=earlier,
-        outlook=deliveries.outlook_of(delivery, webhook, now, is_behind),
-        is_live=deliveries.is_live(delivery, webhook, now),
         withheld=withheld(db.session(), delivery, admission.webhook),
-        erased=erasure.DELIVERY_ERASED,
+        **delivery_facts(delivery, admission.webhook, clock.now()),
     )
 
 

@@ -27,7 +27,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.storage.models.delivery import REFUSED_WITH, SIGN_WITH
 from guestbook.web import request_context, row_lookup
-from guestbook.web.admin import chart, deliveries, receiver_links, responses, secret_pages
+from guestbook.web.admin import chart, queue, receiver_links, responses, secret_pages
 from guestbook.web.admin.row_actions import RowActions
 
 # An empty one of these is wrong, or removes what was there.
@@ -345,7 +345,7 @@ def _page(webhook: Webhook, **more: object) -> str:
         days=chart.draw(made.days, chart.DAY_LABEL, 6, chart.ATTEMPT_SEGMENTS),
         coming=coming,
         behind=comment_order.behind(session, [row.id for row in coming]),
-        outlook=partial(deliveries.outlook_of, webhook=webhook, now=now),
+        outlook=partial(queue.outlook_of, webhook=webhook, now=now),
         ping=sent,
         events=EVENTS,
         **secret_pages.facts(webhook, now),

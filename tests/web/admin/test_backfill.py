@@ -11,7 +11,7 @@ from guestbook.comments import backfill
 from guestbook.lib import clock
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment
-from guestbook.web.admin import deliveries as backfill_module
+from guestbook.web.admin import queue
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import parse, text
@@ -63,7 +63,7 @@ def test_many_take_several_clicks(
     app: Flask, owner: Owner, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "STORED_TOGETHER", 1)
-    monkeypatch.setattr(backfill_module, "SENT_AT_ONCE", 2)
+    monkeypatch.setattr(queue, "SENT_AT_ONCE", 2)
     assert "Send the first 2 events" in words(owner.page(f"{place}/backfill?since=2d"))
     page = owner.does(f"{place}/backfill", {"since": "2d"})
     assert "2 past events are on the way." in words(page)
@@ -77,13 +77,13 @@ def test_a_long_count_ends_early_and_goes_on_with_later_comments(
     app: Flask, owner: Owner, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "READ_TOGETHER", 1)
-    monkeypatch.setattr(backfill_module, "COUNT_LIMIT", 1)
+    monkeypatch.setattr(queue, "COUNT_LIMIT", 1)
     page = owner.page(f"{place}/backfill?since=2d")
     assert "More than 1 events" in words(page)
     assert "Send 2 events" in words(page)
     monkeypatch.undo()
     monkeypatch.setattr(backfill, "READ_TOGETHER", 1)
-    monkeypatch.setattr(backfill_module, "LOOKED_AT_ONCE", 1)
+    monkeypatch.setattr(queue, "LOOKED_AT_ONCE", 1)
     page = owner.page(f"{place}/backfill?since=2d")
     [link] = [a for a in page.findall(".//a") if a.text == "Go on with later ones"]
     page = owner.page(link.attrib["href"])

@@ -11,7 +11,7 @@ from sqlalchemy import event
 from guestbook.lib import clock
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
-from guestbook.web.admin import deliveries
+from guestbook.web.admin import queue
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver
@@ -212,7 +212,7 @@ def test_long_answers_and_those_without_a_word_are_shown(owner: Owner, hook: str
 def test_many_attempts_come_page_by_page(
     owner: Owner, hook: str, app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "ATTEMPTS_SHOWN", 2)
+    monkeypatch.setattr(queue, "ATTEMPTS_SHOWN", 2)
     key = store(hook, {}, attempts=5, claims=5)
     with app.app_context():
         for number in range(2, 6):

@@ -12,7 +12,7 @@ from flask import Flask
 from guestbook.lib import byte_view, clock
 from guestbook.queue import redelivery
 from guestbook.storage.models import Delivery, InboundEvent
-from guestbook.web.admin import queue_list
+from guestbook.web.admin import queue as queue_pages
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import by_class, parse, text
@@ -279,5 +279,5 @@ def test_a_wrong_choice_gets_a_sentence(owner: Owner, queue: Queue) -> None:
     assert owner.get(f"{url}?id=1").status_code == 404
     assert owner.post(url, {"id": "x' OR '1"}).status_code == 404
     keys = [queue.put(status="failed") for _ in range(3)] + [f"{number:032x}" for number in range(497)]
-    assert len(keys) == queue_list.MOST_IDS
+    assert len(keys) == queue_pages.MOST_IDS
     assert f"3 {nouns} are due now" in text(owner.does(url, {"id": keys}))

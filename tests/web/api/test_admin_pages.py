@@ -11,8 +11,7 @@ from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage.preferences import PREFERENCE_FIELDS
 from guestbook.web.admin.bins import NEW_BIN
 from guestbook.web.admin.comments import CommentFilter
-from guestbook.web.admin.deliveries import DELIVERY_LIST
-from guestbook.web.admin.inbox import EVENT_LIST
+from guestbook.web.admin.queue import DELIVERY_LIST, EVENT_LIST
 from guestbook.web.admin.sources import SourceForm
 from guestbook.web.admin.webhooks import WebhookForm
 from guestbook.web.api.bins import FIELDS_OF_COLUMNS
@@ -157,8 +156,8 @@ def test_every_filter_of_a_list_is_a_parameter() -> None:
     of_audit = {"action", "actor"}
     assert of_audit <= set(AuditFilter.__annotations__)
     for path, wanted in {
-        "/deliveries": set(DELIVERY_LIST._parsers),
-        "/inbox": set(EVENT_LIST._parsers),
+        "/deliveries": set(DELIVERY_LIST.parsers),
+        "/inbox": set(EVENT_LIST.parsers),
         "/comments": {field.name for field in fields(CommentFilter)},
         "/audit": of_audit,
     }.items():

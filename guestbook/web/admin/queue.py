@@ -1,0 +1,423 @@
+"""Deliveries and inbound events: their lists, rows and requeueing; and past events for a webhook.
+
+A `QueueList` is one of the two lists: filters, exact payloads, requeueing one or many rows.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from flask import Blueprint, Response, abort, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import ColumnElement, select
+
+from guestbook.comments import backfill
+from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillReport, BackfillRules
+from guestbook.inbound import body_parser, verify_and_decide
+from guestbook.lib import byte_view, clock, ids, validate
+from guestbook.lib.errors import Refused
+from guestbook.lib.text import clean_line, counted
+from guestbook.outbound import webhooks
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.queries import filtered_lists
+from guestbook.queries.filtered_lists import Deliveries, InboundEvents, RowPage
+from guestbook.queries.statistics import COUNT_LIMIT
+from guestbook.queue import comment_order, erasure, redelivery
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models.delivery import QUEUE_STATUSES
+from guestbook.web import request_context, response_headers, row_lookup
+from guestbook.web.admin import curl_command, responses, signatures
+
+FILTER_LENGTH = 200  # characters of a filter that are read
+MOST_IDS = 500  # in one request
+
+Parser = Callable[[str], Any]  # A Refused or ValueError says what is wrong.
+
+
+def known(choices: Mapping[str, Any] | tuple[str, ...], noun: str) -> Parser:
+    """Return a parser that takes one of these words alone."""
+    return partial(validate.one_of, choices, field=noun, noun=noun)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueList:
+    """One of the two lists."""
+
+    model: type[Any]
+    owner: type[Any]
+    conditions: type[Deliveries] | type[InboundEvents]
+    find: Callable[..., RowPage[Any]]
+    filters: Mapping[str, Parser]  # `parsers` adds those that both lists have.
+    statuses: list[tuple[str, str]]  # Each has its words.
+    payload_suffix: str  # The name of the file with the exact bytes ends so.
+    noun: tuple[str, str]
+    verb: str  # "redeliver" or "reprocess"
+    sends: str  # "sends" or "processes"
+    sending: str  # "sending" or "processing"
+    requeued: str  # This is said of a requeued row.
+    replaced: str  # This is added for a row that was waiting already.
+    erased: str  # This says why an erased row stays as it is.
+
+    def add_rules(self, pages: Blueprint) -> None:
+        """Add the pages that both lists have."""
+        row = f"/<{self.noun[0]}_id>"
+        pages.add_url_rule(f"{row}/payload", view_func=self.payload)
+        pages.add_url_rule(f"{row}/{self.verb}", view_func=self.requeue, methods=["POST"])
+        pages.add_url_rule(f"/{self.verb}", view_func=self.requeue_many, methods=["GET", "POST"])
+
+    @property
+    def owner_name(self) -> str:
+        """Return `webhook` or `source`: the name of the filter; the column adds `_id`."""
+        return self.owner.__name__.lower()
+
+    @property
+    def parsers(self) -> dict[str, Parser]:
+        """Return the function that reads each filter."""
+        first = {"status": known(QUEUE_STATUSES, "status"), self.owner_name: self._owner, **self.filters}
+        return {**first, "since": clock.typed, "until": clock.typed, "text": clean_line}
+
+    def show(self, template: str, **more: Any) -> ResponseReturnValue:
+        """Show the rows that match the filters, newest first, or what is wrong with the filters."""
+        before, reasons = response_headers.page_before(), {}
+        try:
+            wanted = self._read_filters(*self.parsers)
+            page = self.find(db.session(), wanted, before)
+        except Refused as error:
+            wanted, page, reasons = self.conditions(), RowPage([], None), error.fields
+        owners = {
+            row.id: row
+            for row in db.session.scalars(select(self.owner).order_by(self.owner.name, self.owner.id))
+        }
+        waiting = [row.id for row in page.rows if self.model is Delivery and row.due_at and row.sequence]
+        kept = {name: value for name in self.parsers if (value := request.args.get(name))}
+        html = render_template(
+            template,
+            page=page,
+            wanted=wanted,
+            reasons=reasons,
+            statuses=self.statuses,
+            owners=owners,
+            owner_choices=[(owner.id, owner.name) for owner in owners.values()],
+            behind=comment_order.behind(db.session(), waiting),
+            **response_headers.page_links(page.older, **kept),
+            **more,
+        )
+        return html, 422 if reasons else 200
+
+    def payload(self, **address: str) -> Response:
+        """Return the exact bytes that are sent or were received."""
+        row = row_lookup.find(self.model, *address.values())
+        return responses.download(row.body, f"{row.id}.{self.payload_suffix}")
+
+    def requeue(self, **address: str) -> ResponseReturnValue:
+        """Make one row due now, and say so."""
+        return responses.done(self.requeue_row(*address.values()), ".show", **address)
+
+    def requeue_row(self, row_id: str) -> str:
+        """Make one row due now, and return what to say about it."""
+        with writing() as session:
+            row = row_lookup.find(self.model, row_id)
+            was_new = row.status == "new"
+            free = redelivery.make_due(session, self.model, [row.id], clock.now())
+            is_over = row.erased_at is not None or comment_order.is_over(session, row.id)
+            owner = row_lookup.find(self.owner, getattr(row, f"{self.owner_name}_id"))
+            is_disabled, is_pulled = owner.disabled_at is not None, self.owner is Webhook and owner.is_pulled
+        if is_over:
+            return self.erased
+        if not free:
+            busy = "Its receiver has fetched it" if is_pulled else f"A pass is {self.sending} it now"
+            return f"{busy}, so nothing was changed. Look again in a moment."
+        if is_disabled:
+            return f"It is due now, and waits until its {self.owner_name} is enabled."
+        said = "It is due now. Its receiver fetches it." if is_pulled else self.requeued
+        said += self.replaced if was_new else ""
+        return f"{said} The later ones about the same comment follow it." if len(free) > 1 else said
+
+    def requeue_many(self) -> ResponseReturnValue:
+        """Say how many rows it would be, before anything happens; POST makes them due now."""
+        template = f"admin/{self.verb}.html"
+        try:
+            which, fields = self._selection()
+        except Refused as error:
+            return render_template(template, reason=str(error)), 422
+        if request.method == "POST":
+            return responses.done(self.requeue_all(which), ".index")
+        parts = redelivery.forecast(db.session(), self.model, which, clock.now())
+        return render_template(template, parts=parts, total=redelivery.total(parts), fields=fields)
+
+    def requeue_all(self, which: ColumnElement[bool]) -> str:
+        """Make these rows due now, in transactions of its own, and return what to say about them."""
+        are_pulled = redelivery.are_pulled(redelivery.forecast(db.session(), self.model, which, clock.now()))
+        db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
+        count = redelivery.run(self.model, which)
+        one, many = self.noun
+        number, them = (f"1 {one} is", "it") if count == 1 else (f"{count:,} {many} are", "them")
+        who = f"A listener fetches {them}" if are_pulled else f"The next pass {self.sends} {them}"
+        return f"{number} due now. {who}."
+
+    def _selection(self) -> tuple[ColumnElement[bool], list[tuple[str, str]]]:
+        """Return which rows to requeue, and the form fields that select them again.
+
+        They are the chosen ones, or those of one webhook or source, or of all, that failed since a time.
+        """
+        name, many = self.owner_name, self.noun[1]
+        if request.values.get("failed"):
+            wanted = replace(self._read_filters(name, "since"), status="failed")
+            # The exact time, because `2d` would be another time when the form is sent.
+            since = wanted.since.isoformat() if wanted.since else ""
+            owner_id = getattr(wanted, f"{name}_id") or ""
+            return wanted.condition(), [("failed", "1"), (name, owner_id), ("since", since)]
+        row_ids = list(dict.fromkeys(request.values.getlist("id")))
+        if not row_ids:
+            raise Refused(f"First select the {many} to be {self.verb}ed.")
+        if len(row_ids) > MOST_IDS:
+            raise Refused(f"You selected {len(row_ids)} {many}. At most {MOST_IDS} are possible at a time.")
+        if not all(map(ids.ID.fullmatch, row_ids)):
+            abort(404)
+        return self.model.id.in_(row_ids), [("id", row_id) for row_id in row_ids]
+
+    def _read_filters(self, *names: str) -> Deliveries | InboundEvents:
+        """Return the filters with these names; raises Refused with a sentence for each wrong one."""
+        values: dict[str, Any] = {}
+        reasons = {}
+        for name in names:
+            typed = request.values.get(name, "")[:FILTER_LENGTH].strip()
+            try:
+                values[name] = (typed and self.parsers[name](typed)) or None
+            except (Refused, ValueError) as error:
+                reasons[name] = str(error)
+        if reasons:
+            raise Refused.of(reasons)
+        return self.conditions(**{f"{self.owner_name}_id": values.pop(self.owner_name)}, **values)
+
+    def _owner(self, typed: str) -> str:
+        if not ids.ID.fullmatch(typed) or db.session.get(self.owner, typed) is None:
+            raise ValueError(f"This {self.owner_name} no longer exists.")
+        return typed
+
+
+DELIVERY_LIST = QueueList(
+    model=Delivery,
+    owner=Webhook,
+    conditions=Deliveries,
+    find=filtered_lists.deliveries,
+    filters={"event": known(EVENTS, "event")},
+    statuses=[("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")],
+    payload_suffix="json",
+    noun=("delivery", "deliveries"),
+    verb="redeliver",
+    sends="sends",
+    sending="sending",
+    requeued="It is due now. The next pass sends it.",
+    replaced=" This replaces the scheduled retry.",
+    erased=erasure.DELIVERY_ERASED,
+)
+EVENT_LIST = QueueList(
+    model=InboundEvent,
+    owner=Source,
+    conditions=InboundEvents,
+    find=filtered_lists.inbound_events,
+    filters=dict.fromkeys(("event", "sender", "external_id"), clean_line),
+    statuses=[("new", "waiting"), ("processed", "processed"), ("failed", "failed")],
+    payload_suffix="bin",
+    noun=("event", "events"),
+    verb="reprocess",
+    sends="processes",
+    sending="processing",
+    requeued="It is due now: the next pass processes it with the source's present settings.",
+    replaced="",
+    erased=erasure.INBOUND_ERASED,
+)
+delivery_pages = Blueprint("deliveries", __name__, url_prefix="/deliveries")
+DELIVERY_LIST.add_rules(delivery_pages)
+inbox_pages = Blueprint("inbox", __name__, url_prefix="/inbox")
+EVENT_LIST.add_rules(inbox_pages)
+
+ATTEMPTS_SHOWN = 20  # per page; each may hold 16 KiB
+LIVE_WINDOW = timedelta(minutes=1)  # A page refreshes itself when the result is due this soon.
+
+
+@delivery_pages.get("/", endpoint="index")
+def list_deliveries() -> ResponseReturnValue:
+    """List deliveries, newest first, by the filters."""
+    events, outlook = [(name, name) for name in EVENTS], outlook_of
+    return DELIVERY_LIST.show("admin/deliveries.html", events=events, outlook=outlook, now=clock.now())
+
+
+@delivery_pages.get("/<delivery_id>", endpoint="show")
+def show_delivery(delivery_id: str) -> ResponseReturnValue:
+    """Show one delivery with its payload and every attempt."""
+    delivery = row_lookup.find(Delivery, delivery_id)
+    webhook = row_lookup.find(Webhook, delivery.webhook_id)
+    now, file = clock.now(), f"{delivery.id}.json"
+    return render_template(
+        "admin/delivery.html",
+        webhook=webhook,
+        curl=curl_command.as_curl(delivery, webhook, request_context.settings().base_url, file, now),
+        file=file if curl_command.is_long(delivery.body) else None,
+        **delivery_facts(delivery, webhook, now),
+    )
+
+
+def delivery_facts(delivery: Delivery, webhook: Webhook, now: datetime) -> dict[str, Any]:
+    """Return what a page says of a delivery, with the latest attempts, or those `before` a number."""
+    query = select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number.desc())
+    if (before := request.args.get("before")) is not None:
+        query = query.where(Attempt.number < _attempt_number(before))
+    attempts = db.session.scalars(query.limit(ATTEMPTS_SHOWN + 1)).all()
+    until = max(delivery.due_at or now, webhook.paused_until or now)
+    may_end_soon = delivery.due_at and not webhook.disabled_at
+    return {
+        "delivery": delivery,
+        "views": byte_view.views(delivery.body),
+        "attempts": attempts[:ATTEMPTS_SHOWN],
+        "earlier": attempts[ATTEMPTS_SHOWN - 1].number if len(attempts) > ATTEMPTS_SHOWN else None,
+        "outlook": outlook_of(
+            delivery, webhook, now, bool(comment_order.behind(db.session(), [delivery.id]))
+        ),
+        "is_live": may_end_soon and (delivery.is_leased(now) or until <= now + LIVE_WINDOW),
+        "erased": erasure.DELIVERY_ERASED,
+    }
+
+
+def outlook_of(delivery: Delivery, webhook: Webhook, now: datetime, is_behind: bool) -> str:
+    """Say when it is sent next: in short, and details after a comma.
+
+    `is_behind` says that it waits behind an earlier one about the same comment.
+    """
+    if delivery.due_at is None:
+        return ""
+    if delivery.is_leased(now):
+        return "its receiver has fetched it" if webhook.is_pulled else "a pass is sending it now"
+    if webhook.disabled_at:
+        return "waits, because the webhook is disabled"
+    if webhook.paused_until and webhook.paused_until > max(now, delivery.due_at):
+        return f"{clock.ago(webhook.paused_until)}, because the webhook is paused until then"
+    if is_behind:
+        return "after an earlier one, because the events about a comment are sent in order"
+    if delivery.due_at > now:
+        return clock.ago(delivery.due_at)
+    return "waits until its receiver fetches it" if webhook.is_pulled else "due now, sent with the next pass"
+
+
+def _attempt_number(typed: str) -> int:
+    return int(typed) if re.fullmatch("[0-9]{1,9}", typed) else abort(404)
+
+
+@delivery_pages.get("/<delivery_id>/explain")
+def explain(delivery_id: str) -> ResponseReturnValue:
+    """Show how its signature is made, step by step, with programs that verify it."""
+    delivery = row_lookup.find(Delivery, delivery_id)
+    webhook = row_lookup.find(Webhook, delivery.webhook_id)
+    typed = request.args.get("attempt")
+    if typed is None:
+        attempt = webhooks.last_attempt(db.session(), delivery)
+    else:
+        attempt = db.session.get(Attempt, (delivery.id, _attempt_number(typed))) or abort(404)
+    return render_template(
+        "admin/signature_explanation.html",
+        delivery=delivery,
+        webhook=webhook,
+        attempt=attempt,
+        explanation=signatures.of(delivery, webhook, attempt, clock.now()),
+        erased=erasure.DELIVERY_ERASED,
+    )
+
+
+@inbox_pages.get("/", endpoint="index")
+def list_events() -> ResponseReturnValue:
+    """List inbound events, newest first, by the filters."""
+    return EVENT_LIST.show("admin/inbox.html")
+
+
+@inbox_pages.get("/<event_id>", endpoint="show")
+def show_event(event_id: str) -> ResponseReturnValue:
+    """Show one event: its payload, its verification and its result."""
+    event = row_lookup.find(InboundEvent, event_id)
+    source = row_lookup.find(Source, event.source_id)
+    outlook = "waits because the source is disabled" if source.disabled_at else "with the next pass"
+    if event.is_leased(clock.now()):
+        outlook = "a pass is processing it now"
+    return render_template(
+        "admin/inbound_event.html",
+        event=event,
+        source=source,
+        headers=event.shown_headers,
+        views=body_parser.views(event.headers, event.body),
+        verdict=verify_and_decide.verify(event, source, request_context.settings().secret_keys),
+        outlook=outlook if event.due_at else "",
+        is_live=event.status == "new" and not source.disabled_at,
+        is_forwarded=event.status == "processed" and source.action == "forward",
+    )
+
+
+backfill_pages = Blueprint("backfill", __name__, url_prefix="/webhooks")
+
+SENT_AT_ONCE = 500  # deliveries. A request must end soon, so the rest waits for the next click.
+
+
+@backfill_pages.get("/<webhook_id>/backfill")
+def ask(webhook_id: str) -> ResponseReturnValue:
+    """Ask since when, or say how many events it would be."""
+    webhook = row_lookup.find(Webhook, webhook_id)
+    if not request.args.get("since", "").strip():
+        return _backfill_page(webhook)
+    try:
+        rules = _rules(COUNT_LIMIT + 1)
+        found = backfill.forecast(webhook_id, rules)
+        # The count has ended the transaction in which the webhook was read.
+        return _backfill_page(row_lookup.find(Webhook, webhook_id), rules, found)
+    except Refused as error:
+        return _backfill_page(row_lookup.find(Webhook, webhook_id), error=error), 422
+
+
+@backfill_pages.post("/<webhook_id>/backfill")
+def send(webhook_id: str) -> ResponseReturnValue:
+    """Send the first of them. If some are left, the page says so."""
+    row_lookup.find(Webhook, webhook_id)
+    try:
+        rules = _rules(SENT_AT_ONCE)
+        done = backfill.run(webhook_id, rules)
+    except Refused as error:
+        return _backfill_page(row_lookup.find(Webhook, webhook_id), error=error), 422
+    made = done.deliveries
+    sentence = f"{counted(made, 'past event')} {'is' if made == 1 else 'are'} on the way."
+    if done.next_after is None:
+        return responses.done(sentence, "admin.webhooks.show", webhook_id=webhook_id)
+    kept = {"since": rules.since.isoformat(), "pruned_too": "1" if rules.pruned_too else None}
+    kept["after"] = done.next_after
+    return responses.done(sentence, ".ask", webhook_id=webhook_id, **kept)
+
+
+def _rules(most: int) -> BackfillRules:
+    """Return what was typed, to go on where the last click ended; raises Refused."""
+    try:
+        since = clock.typed(request.values.get("since", "").strip()[:40])
+    except ValueError as error:
+        raise Refused(str(error), field="since") from None
+    pruned_too, after = bool(request.values.get("pruned_too")), request.values.get("after", "")
+    after = after if ids.ID.fullmatch(after) else ""
+    return BackfillRules(since, request_context.settings(), pruned_too, after, most, LOOKED_AT_ONCE)
+
+
+def _backfill_page(
+    webhook: Webhook,
+    rules: BackfillRules | None = None,
+    found: BackfillReport | None = None,
+    error: Refused | None = None,
+) -> str:
+    return render_template(
+        "admin/backfill.html",
+        webhook=webhook,
+        rules=rules,
+        found=found,
+        typed=request.values.get("since", ""),
+        problem="" if error is None or error.fields else str(error),
+        reasons=error.fields if error else {},
+        at_once=SENT_AT_ONCE,
+        count_limit=COUNT_LIMIT,
+    )
