@@ -33,11 +33,10 @@ from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import bins
-from guestbook.lib import byte_view, own_process, signing
+from guestbook.lib import byte_view, own_process, signing, verification
 from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import StopFlag
 from guestbook.lib.text import printable
-from guestbook.lib.verification import verify_signature
 from guestbook.outbound import webhooks
 from guestbook.settings import Settings, installation, secret_key
 from guestbook.storage import database, engine_setup
@@ -168,7 +167,7 @@ def _compare(tour: "Tour", request: BinRequest, body: bytes, *, genuine: bool) -
     came = _header(request, "webhook-signature")
     _listing([f"computed  {needed}", f"arrived   {came}"])
     headers = {name.lower(): value for name, value in request.pairs}
-    verdict = verify_signature.verify("standard", (tour.secret,), headers, body, request.received_at)
+    verdict = verification.verify("standard", (tour.secret,), headers, body, request.received_at)
     if not verdict.ok == (needed == came) == genuine:
         raise Refused(f"The signature check went wrong: {verdict.sentence}")
 

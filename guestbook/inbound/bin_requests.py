@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import clock, ids, signing
+from guestbook.lib import clock, ids, signing, verification
 from guestbook.lib.encryption import readable
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line
-from guestbook.lib.verification import kinds, verify_signature
+from guestbook.lib.verification import kinds
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, SignatureClaim, Unproven, VerificationKind
 from guestbook.outbound import sender, webhook_urls
 from guestbook.settings import Settings
@@ -123,7 +123,7 @@ def check(
         return Check(findings or [Finding("", False, UNSIGNED)])
     excess = max(0, len(body) - SIGNED_CONTENT_SHOWN)
     content = claim.content[: len(claim.content) - excess]
-    return Check(findings, verify_signature.clock_problem(claim, received_at), content, excess > 0)
+    return Check(findings, verification.clock_problem(claim, received_at), content, excess > 0)
 
 
 def _finding_of_keys(claim: SignatureClaim, keys: Sequence[Key]) -> Finding:

@@ -11,9 +11,8 @@ from sqlalchemy import Connection, Row, exists, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.lib import body_encoding, clock, ids
+from guestbook.lib import body_encoding, clock, ids, verification
 from guestbook.lib.errors import Refused
-from guestbook.lib.verification import verify_signature
 from guestbook.storage import new_work, source_budget
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import INBOUND, Source
@@ -147,7 +146,7 @@ def kept(headers: Mapping[str, str], source: Source, proof_key: str) -> dict[str
         if name not in signing and name not in secret and not _is_kept(name):
             continue
         if name in secret or name in TOKEN_HEADERS - signing:
-            value = verify_signature.proof(value, proof_key)
+            value = verification.proof(value, proof_key)
         value = value[:KEPT_VALUE_LIMIT]
         room -= len(json.dumps([name, value]))
         if room < 0:

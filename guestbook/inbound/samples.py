@@ -18,10 +18,9 @@ from guestbook.comments.comment_form import Draft
 from guestbook.inbound import ingest, verify_and_decide
 from guestbook.inbound.known_senders import SENDER_PRESETS
 from guestbook.inbound.verify_and_decide import InboundDecision, ReceivedEvent, WriteComment
-from guestbook.lib import VERSION, clock, ids, validate
+from guestbook.lib import VERSION, clock, ids, validate, verification
 from guestbook.lib.errors import Refused, only_here
-from guestbook.lib.verification import verify_signature
-from guestbook.lib.verification.verify_signature import Unsignable
+from guestbook.lib.verification import Unsignable
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.settings import Settings
 from guestbook.storage.models import InboundEvent, Source
@@ -232,7 +231,7 @@ def hindrance(source: Source) -> str | None:
     """Return why no sample can be sent to a source, or None."""
     if source.is_unreadable:
         return UNREADABLE_SOURCE
-    return BUILT_IN if source.is_built_in else verify_signature.hindrance(source.verify, source.secret)
+    return BUILT_IN if source.is_built_in else verification.hindrance(source.verify, source.secret)
 
 
 def choices(source: Source) -> dict[str, SampleEvent]:
@@ -265,7 +264,7 @@ def sample_request(
     body = json.dumps(sample.payload | _new_fields(sample, new_id, now)).encode()
     new_headers = dict.fromkeys(NEW_HEADERS.get(sample.sender, ()), ids.guid(new_id))
     try:
-        proof = verify_signature.sign_request(
+        proof = verification.sign_request(
             source.verify,
             source.secret,
             body,

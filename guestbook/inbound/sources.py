@@ -15,6 +15,7 @@ from guestbook.lib import clock, fields, ids, template_sandbox, text, validate
 from guestbook.lib.errors import Refused, only_here
 from guestbook.lib.json_schema import line
 from guestbook.lib.template_sandbox import TemplateFault
+from guestbook.lib.verification import TOKEN_HEADER
 from guestbook.lib.verification.kinds import (
     ED25519,
     SIGNATURE_ENCODINGS,
@@ -26,7 +27,6 @@ from guestbook.lib.verification.kinds import (
     SignatureClaim,
     Unproven,
 )
-from guestbook.lib.verification.verify_signature import TOKEN_HEADER
 from guestbook.storage import audit_log, row_changes
 from guestbook.storage.models import INBOUND, Source
 from guestbook.storage.models.source import ACTIONS, BUDGET_MB, OLD_SECRET_VALID_FOR, VERIFY

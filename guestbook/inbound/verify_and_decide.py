@@ -17,7 +17,7 @@ from guestbook.inbound.body_parser import BodyError
 from guestbook.lib import clock, ids, template_sandbox, text
 from guestbook.lib.template_sandbox import TemplateFault
 from guestbook.lib.text import clean_line
-from guestbook.lib.verification.verify_signature import Verdict
+from guestbook.lib.verification import Verdict
 from guestbook.queue import erasure
 from guestbook.storage.models import Comment, InboundEvent, Source
 

@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from guestbook.lib import clock
-from guestbook.lib.verification import verify_signature
+from guestbook.lib import clock, verification
 from guestbook.storage.models import InboundEvent
 from tests.cli.conftest import Process, Shell
 from tests.support import factories
@@ -128,7 +127,7 @@ def test_show_says_why_a_signature_does_not_fit(shell: Shell, source: str) -> No
 
 
 def test_what_stands_for_a_secret_is_hidden(shell: Shell) -> None:
-    proof = verify_signature.proof("opensesame", factories.settings().secret_key)
+    proof = verification.proof("opensesame", factories.settings().secret_key)
     source = factories.source(verify="token", header="X-Api-Key", secret="opensesame")
     key = factories.inbound(source, headers={"x-api-key": proof})
     document = shell.json("inbox", "show", key)

@@ -13,8 +13,7 @@ from sqlalchemy import delete, select
 
 from guestbook.inbound import known_senders, processor, verify_and_decide
 from guestbook.inbound.processor import Processor
-from guestbook.lib import clock
-from guestbook.lib.verification import verify_signature
+from guestbook.lib import clock, verification
 from guestbook.queries import filtered_lists
 from guestbook.queue import redelivery
 from guestbook.storage import database
@@ -207,7 +206,7 @@ def at_the_book(each_app: Flask, each_client: FlaskClient) -> Sending:
 
     def send(text: str, ago: int, **headers: str) -> list[str]:
         body = json.dumps({"text": text}).encode()
-        signed = verify_signature.sign_request("slack", "shh", body, event_id="", seconds=began - ago)
+        signed = verification.sign_request("slack", "shh", body, event_id="", seconds=began - ago)
         each_client.post("/hooks/tok", data=body, headers=signed | headers, content_type="application/json")
         inbound_factories.process(each_app)
         return inbound_factories.messages()

@@ -14,10 +14,9 @@ from flask import Flask
 
 from guestbook.inbound import ingest, known_senders, sources
 from guestbook.inbound.known_senders import PRESETS, SENDER_PRESETS
-from guestbook.lib import clock
-from guestbook.lib.verification import verify_signature
+from guestbook.lib import clock, verification
+from guestbook.lib.verification import Unsignable, Verdict
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
-from guestbook.lib.verification.verify_signature import Unsignable, Verdict
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from tests.support import factories
@@ -149,9 +148,9 @@ def test_the_book_signs_as_the_sender_does(name: str) -> None:
     given = {"event_id": "msg_1", "seconds": now(), "header": preset.header, "scheme": scheme}
     if name == "discord":
         with pytest.raises(Unsignable, match="only its sender has the private key"):
-            verify_signature.sign_request(preset.verify, key, BODY, **given)
+            verification.sign_request(preset.verify, key, BODY, **given)
         return
-    made = verify_signature.sign_request(preset.verify, key, BODY, **given)
+    made = verification.sign_request(preset.verify, key, BODY, **given)
     expected = SIGNERS[name](BODY, given["seconds"])
     assert {key.lower(): value for key, value in made.items()} == {
         key.lower(): value for key, value in expected.items()
@@ -163,13 +162,13 @@ def test_the_book_signs_for_every_kind_or_says_why_not(verify: str) -> None:
     scheme = Source(verify=verify, header="X-Sign").signature_scheme
     given = {"event_id": "msg_1", "seconds": now(), "header": "X-Sign", "scheme": scheme}
     if verify == "ed25519":
-        assert verify_signature.hindrance(verify, PUBLIC)
+        assert verification.hindrance(verify, PUBLIC)
     else:
-        assert bool(verify_signature.sign_request(verify, SECRET, BODY, **given)) == (verify != "none")
+        assert bool(verification.sign_request(verify, SECRET, BODY, **given)) == (verify != "none")
     with pytest.raises(Unsignable, match="does not know how this sender signs"):
-        verify_signature.sign_request("fax", SECRET, BODY, **given | {"scheme": None})
+        verification.sign_request("fax", SECRET, BODY, **given | {"scheme": None})
     with pytest.raises(Unsignable, match="has no secret to sign with"):
-        verify_signature.sign_request("github", None, BODY, **given)
+        verification.sign_request("github", None, BODY, **given)
 
 
 @pytest.mark.parametrize("name", SENDER_PRESETS)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from guestbook.lib import ed25519
-from guestbook.lib.verification import kinds
+from guestbook.lib.verification import Verdict, kinds, verify
 from guestbook.lib.verification.kinds import (
     ED25519,
     IN_MILLISECONDS,
@@ -24,7 +24,6 @@ from guestbook.lib.verification.kinds import (
     SIGNED_CONTENTS,
     SignatureScheme,
 )
-from guestbook.lib.verification.verify_signature import Verdict, verify
 from tests.lib.test_ed25519 import RFC_8032
 
 MOMENT = datetime(2021, 2, 25, 15, 2, 10, tzinfo=UTC)

@@ -15,8 +15,8 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from guestbook.lib import signing
+from guestbook.lib.verification import Verdict, proof, verify
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
-from guestbook.lib.verification.verify_signature import Verdict, proof, verify
 
 MOMENT = datetime(2021, 2, 25, 15, 2, 10, tzinfo=UTC)  # 1614265330, as in the vector
 SECONDS = 1614265330

@@ -20,8 +20,7 @@ from werkzeug.test import EnvironBuilder
 
 from guestbook.inbound import ingest, known_senders
 from guestbook.inbound.known_senders import SCHEME_DEFAULTS
-from guestbook.lib import body_encoding, clock, ids
-from guestbook.lib.verification import verify_signature
+from guestbook.lib import body_encoding, clock, ids, verification
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
@@ -176,7 +175,7 @@ def test_of_a_secret_only_the_proof_is_kept(app: Flask, header: str) -> None:
         inbound_factories.source(verify="token", secret="the-secret-itself", header=header)
     app.test_client().post("/hooks/tok", data=b"x", headers={header: "the-secret-itself"})
     _, headers = kept(app)
-    assert headers[header.lower()] == verify_signature.proof("the-secret-itself", KEY)
+    assert headers[header.lower()] == verification.proof("the-secret-itself", KEY)
     with app.app_context():
         assert "the-secret-itself" not in json.dumps(inbound_factories.row().headers)
 

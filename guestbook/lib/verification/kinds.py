@@ -38,37 +38,15 @@ class Unproven(Exception):
 
 
 class MissingHeader(Unproven):
-    """The header that carries the signature or the token is not there."""
-
-    def __init__(self, header: str) -> None:
-        super().__init__(f"There is no header {header}.")
-        self.header = header
+    """A header that is needed is not there."""
 
 
-def header(headers: Mapping[str, str], name: str) -> str:
-    """Return the header that carries the signature; raises Unproven."""
-    if name.lower() not in headers:
-        raise MissingHeader(name)
-    return required(headers, name)
-
-
-def github(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
-    """Read as GitHub says in "Validating webhook deliveries"; Gitea and Forgejo sign the same way."""
-    if name.lower() not in headers and "x-hub-signature" in headers:
-        raise Unproven(
-            "It carries X-Hub-Signature alone, made with SHA-1, which no longer proves anything: "
-            "the sender must sign with SHA-256, in X-Hub-Signature-256."
-        )
-    signature = sole_value(header(headers, name), name, "sha256=")
-    return SignatureClaim(name, body, (signature,), None, (("Header", name),))
-
-
-def standard(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
+def standard(headers: Mapping[str, str], body: bytes) -> SignatureClaim:
     """Read as Standard Webhooks 1.0.0 says; Svix, its origin, sends the same under its own names."""
-    if "svix-signature" in headers and name not in headers:
-        name = "svix-signature"
-    prefix = name.removesuffix("-signature")
-    listed = header(headers, name).split(None, MOST_SIGNATURES)[:MOST_SIGNATURES]
+    is_svix = "svix-signature" in headers and "webhook-signature" not in headers
+    prefix = "svix" if is_svix else "webhook"
+    name = f"{prefix}-signature"
+    listed = required(headers, name).split(None, MOST_SIGNATURES)[:MOST_SIGNATURES]
     event_id = required(headers, f"{prefix}-id")
     if "." in event_id:
         raise Unproven(f"The header {prefix}-id holds a dot, so where the id ends could be chosen by others.")
@@ -85,9 +63,10 @@ def standard(name: str, headers: Mapping[str, str], body: bytes) -> SignatureCla
     return SignatureClaim(name, content, signatures, signed_at, seen, public_signatures)
 
 
-def stripe(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
+def stripe(headers: Mapping[str, str], body: bytes) -> SignatureClaim:
     """Read as Stripe says in "Verify webhook signatures manually"."""
-    listed = header(headers, name).split(",", MOST_SIGNATURES)[:MOST_SIGNATURES]
+    name = "Stripe-Signature"
+    listed = required(headers, name).split(",", MOST_SIGNATURES)[:MOST_SIGNATURES]
     fields = [one.strip().partition("=") for one in listed]
     timestamps, signatures = set(_of_version("t", fields)), _of_version("v1", fields)
     if len(timestamps) != 1:
@@ -101,37 +80,18 @@ def stripe(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim
     return SignatureClaim(name, content, signatures, unix_seconds(timestamp, name), seen)
 
 
-def slack(name: str, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
-    """Read as Slack says in "Verifying requests from Slack"."""
-    beside = "X-Slack-Request-Timestamp"
-    signature = sole_value(header(headers, name), name, "v0=")
-    timestamp = required(headers, beside)
-    content = b":".join((b"v0", as_bytes(timestamp), body))
-    seen = (("Header", f"{name} and {beside}"),)
-    return SignatureClaim(name, content, (signature,), unix_seconds(timestamp, beside), seen)
-
-
 def as_bytes(text: str) -> bytes:
     """Return UTF-8 of any text at all: only ASCII could be compared as text."""
     return text.encode(errors="surrogatepass")
 
 
 def required(headers: Mapping[str, str], name: str) -> str:
-    """Return a header that must stand beside the signature, or is it; raises Unproven."""
-    if value := headers.get(name.lower(), "").strip():
+    """Return a header that carries the signature, or stands beside it; raises Unproven."""
+    if name.lower() not in headers:
+        raise MissingHeader(f"There is no header {name}.")
+    if value := headers[name.lower()].strip():
         return value
-    if name.lower() in headers:
-        raise Unproven(f"The header {name} is empty.")
-    raise Unproven(f"There is no header {name}.")
-
-
-def sole_value(value: str, name: str, prefix: str) -> str:
-    """Return the one signature in a header, without its prefix; raises Unproven."""
-    if "," in value:
-        raise Unproven(f"The header {name} came more than once.")
-    if not value.startswith(prefix):
-        raise Unproven(f"The header {name} does not start with {prefix}")
-    return value.removeprefix(prefix)
+    raise Unproven(f"The header {name} is empty.")
 
 
 def unix_seconds(text: str, name: str) -> int:
@@ -207,8 +167,12 @@ class SignatureScheme:
 
     def claim(self, headers: Mapping[str, str], body: bytes) -> SignatureClaim:
         """Take the signature and what it signs from a request; raises Unproven."""
-        found = header(headers, self.header)
-        signature = self._decoded(sole_value(found, self.header, self.prefix))
+        found = required(headers, self.header)
+        if "," in found:
+            raise Unproven(f"The header {self.header} came more than once.")
+        if not found.startswith(self.prefix):
+            raise Unproven(f"The header {self.header} does not start with {self.prefix}")
+        signature = self._decoded(found.removeprefix(self.prefix))
         timestamp, seconds = self._time(headers)
         return SignatureClaim(
             header=self.header,
@@ -285,16 +249,8 @@ def read_public_key(text: str) -> bytes:
     return key
 
 
-# Takes the header's name, the headers and the body.
-Reader = Callable[[str, Mapping[str, str], bytes], SignatureClaim]
-# Takes the secret; whether it has made one of the signatures. Raises Unproven for an unusable secret.
-Matcher = Callable[[str, SignatureClaim], bool]
-# Takes the secret, the event's id, the time in Unix seconds and the body; returns headers. For samples.
-Signer = Callable[[str, str, int, bytes], dict[str, str]]
-
-
 def text_key(secret: str, claim: SignatureClaim) -> bool:
-    """As GitHub, Stripe and Slack sign: the key is the secret as it is shown, whatever it starts with."""
+    """As most sign: the key is the secret as it is shown, whatever it starts with."""
     expected = hmac.digest(as_bytes(secret), claim.content, claim.hash_name).hex()
     return is_among(expected, claim.signatures)
 
@@ -328,11 +284,6 @@ def is_among(expected: str, signatures: Sequence[str]) -> bool:
     return sum(hmac.compare_digest(as_bytes(expected), as_bytes(one)) for one in signatures) > 0
 
 
-def sign_github(secret: str, _event_id: str, _seconds: int, body: bytes) -> dict[str, str]:
-    """Sign as `github` reads it."""
-    return {"X-Hub-Signature-256": signing.hub(as_bytes(secret), body)}
-
-
 def sign_standard(secret: str, event_id: str, seconds: int, body: bytes) -> dict[str, str]:
     """Sign as `standard` reads it; raises Unproven for an unusable secret."""
     signature = signing.standard((key_inside(secret),), event_id, seconds, body)
@@ -341,17 +292,8 @@ def sign_standard(secret: str, event_id: str, seconds: int, body: bytes) -> dict
 
 def sign_stripe(secret: str, _event_id: str, seconds: int, body: bytes) -> dict[str, str]:
     """Sign as `stripe` reads it."""
-    return {"Stripe-Signature": f"t={seconds},v1={_hex(secret, b'%d.%s' % (seconds, body))}"}
-
-
-def sign_slack(secret: str, _event_id: str, seconds: int, body: bytes) -> dict[str, str]:
-    """Sign as `slack` reads it."""
-    signature = f"v0={_hex(secret, b'v0:%d:%s' % (seconds, body))}"
-    return {"X-Slack-Request-Timestamp": str(seconds), "X-Slack-Signature": signature}
-
-
-def _hex(secret: str, content: bytes) -> str:
-    return hmac.digest(as_bytes(secret), content, "sha256").hex()
+    signature = hmac.digest(as_bytes(secret), b"%d.%s" % (seconds, body), "sha256").hex()
+    return {"Stripe-Signature": f"t={seconds},v1={signature}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,25 +302,28 @@ class VerificationKind:
 
     title: str
     hint: str  # when to choose it
-    header: str = ""  # carries the signature
-    read: Reader | None = None
-    matches: Matcher = text_key
+    scheme: SignatureScheme | None = None  # how all of its senders sign
     has_scheme: bool = False  # whether each source says how its sender signs
+    header: str = ""  # carries the signature; what signs in another way has the next three as well
+    read: Callable[[Mapping[str, str], bytes], SignatureClaim] | None = None
+    # Takes the secret; whether it has made one of the signatures. Raises Unproven for an unusable secret.
+    matches: Callable[[str, SignatureClaim], bool] = text_key
+    # Takes the secret, the event's id, the time in Unix seconds and the body; returns headers. For samples.
+    sign: Callable[[str, str, int, bytes], dict[str, str]] | None = None
     new_secret: Callable[[], str] = lambda: secrets.token_urlsafe(32)
     secret_from: str = ""  # where the owner finds the secret, if the sender makes it
     mistaken: tuple[str, ...] = ()  # beginnings of what people paste instead of it
     mistaken_for: str = ""
-    sign: Signer | None = None
 
     def claim(
         self, headers: Mapping[str, str], body: bytes, scheme: SignatureScheme | None = None
     ) -> SignatureClaim:
         """Take the signatures and what they sign from a request; raises Unproven."""
-        if scheme is not None:
-            return scheme.claim(headers, body)
+        if known := scheme or self.scheme:
+            return known.claim(headers, body)
         if self.read is None:
             raise Unproven("Nothing is signed.")
-        return self.read(self.header, headers, body)
+        return self.read(headers, body)
 
 
 VERIFICATION_KINDS = {
@@ -386,8 +331,7 @@ VERIFICATION_KINDS = {
         title="GitHub",
         hint="signs with a secret; so do Gitea, Forgejo and Meta",
         header="X-Hub-Signature-256",
-        read=github,
-        sign=sign_github,
+        scheme=SignatureScheme("X-Hub-Signature-256", prefix="sha256="),
     ),
     "standard": VerificationKind(
         title="Standard Webhooks",
@@ -412,11 +356,15 @@ VERIFICATION_KINDS = {
         title="Slack",
         hint="with the signing secret of your Slack app",
         header="X-Slack-Signature",
-        read=slack,
+        scheme=SignatureScheme(
+            "X-Slack-Signature",
+            prefix="v0=",
+            timestamp_header="X-Slack-Request-Timestamp",
+            content="v0:{timestamp}:{body}",
+        ),
         secret_from="the signing secret that Slack shows under Basic Information",
         mistaken=("xox", "xapp-"),
         mistaken_for="a token of Slack’s API; the signing secret is another one, of 32 characters",
-        sign=sign_slack,
     ),
     "hmac": VerificationKind(
         title="Any HMAC",

@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from guestbook.lib import body_encoding, clock, ids
+from guestbook.lib import body_encoding, clock, ids, verification
 from guestbook.lib.encryption import Unreadable, readable
 from guestbook.lib.redaction import HIDDEN
-from guestbook.lib.verification import verify_signature
+from guestbook.lib.verification import Verdict
 from guestbook.lib.verification.kinds import ED25519, VERIFICATION_KINDS, SignatureScheme
-from guestbook.lib.verification.verify_signature import Verdict
 from guestbook.storage.column_types import LONG_TEXT, Encrypted, bind_secrets
 from guestbook.storage.database import Base
 from guestbook.storage.models import delivery
@@ -104,7 +103,7 @@ class Source(Base):
         """Verify the sender with this source's settings and the secrets that were valid at the receipt."""
         if self.is_unreadable:
             return Verdict(False, UNREADABLE_SOURCE)
-        return verify_signature.verify(
+        return verification.verify(
             self.verify,
             self.secrets_at(received_at),
             headers,
@@ -179,7 +178,7 @@ class InboundEvent(QueueRow, Base):
     @property
     def shown_headers(self) -> dict[str, str]:
         """Return the kept headers; the proof of a secret is hidden."""
-        is_proof = verify_signature.PROOF
+        is_proof = verification.PROOF
         return {name: HIDDEN if text.startswith(is_proof) else text for name, text in self.headers.items()}
 
     @property

@@ -9,8 +9,7 @@ from xml.etree.ElementTree import Element
 import pytest
 from flask import Flask
 
-from guestbook.lib import clock
-from guestbook.lib.verification import verify_signature
+from guestbook.lib import clock, verification
 from guestbook.storage.models import InboundEvent
 from tests.support import factories
 from tests.support.owner import Owner
@@ -123,7 +122,7 @@ def words(page: Element, name: str) -> str:
 
 
 def test_what_stands_for_a_secret_is_hidden(owner: Owner, inbox: Inbox) -> None:
-    proof = verify_signature.proof("opensesame", owner.app.config["GUESTBOOK"].secret_key)
+    proof = verification.proof("opensesame", owner.app.config["GUESTBOOK"].secret_key)
     source = inbox.add(verify="token", header="X-Api-Key", secret="opensesame")
     key = inbox.put(source, headers={"x-api-key": proof, "user-agent": "curl"})
     page = owner.page(LIST + key)

@@ -10,8 +10,7 @@ from flask import Flask
 
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
-from guestbook.lib import clock
-from guestbook.lib.verification import verify_signature
+from guestbook.lib import clock, verification
 from guestbook.storage.models import Comment, Delivery, InboundEvent
 from guestbook.storage.models.owner import SCOPES
 from guestbook.web.api import queue
@@ -165,7 +164,7 @@ def test_a_list_of_events_has_no_payloads_and_one_has_all(program: ApiClient, ro
 
 def test_bytes_come_in_base64_and_secrets_do_not_come(app: Flask, program: ApiClient) -> None:
     with app.app_context():
-        proof = verify_signature.proof("another", factories.settings().secret_key)
+        proof = verification.proof("another", factories.settings().secret_key)
         source = factories.source(verify="token", header="X-Api-Key", secret="opensesame")
         key = factories.inbound(source, payload="/wAB", encoding="base64", headers={"x-api-key": proof})
     shown = program.get(f"/inbox/{key}")
