@@ -298,7 +298,7 @@ def template_for(verify: str, template: str | None) -> str:
         sentence = f"Write the template that makes the comment, or name a ready-made one: {known}."
         raise Refused(sentence, field="template")
     wording = PRESETS.get(given.strip(), given)
-    validate.template(lambda: template_sandbox.check(wording), TemplateFault)
+    validate.template(lambda: template_sandbox.parse(wording), TemplateFault)
     return validate.storable(wording, field="template")
 
 

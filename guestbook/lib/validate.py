@@ -100,7 +100,7 @@ def storable(value: str, *, field: str) -> str:
     return value
 
 
-def template(check: Callable[[], None], wrong: type[Exception]) -> None:
+def template(check: Callable[[], object], wrong: type[Exception]) -> None:
     """Do the check of a template; refuses what is `wrong`."""
     try:
         check()

@@ -371,7 +371,7 @@ def test_plain_fields_and_plain_text_become_a_comment(
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_no_template_fails_over_what_it_is_not_made_for(name: str) -> None:
-    template_sandbox.check(PRESETS[name])
+    template_sandbox.parse(PRESETS[name])
     book: Case = ("comment.published", "", {"type": "comment.published", "data": {"comment": COMMENT}}, [])
     order: Case = ("orders/create", "", {"line_items": [{}], "customer": {}}, [])
     payment: Case = ("checkout.session.completed", "", paid(amount_total=5), [])

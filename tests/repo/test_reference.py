@@ -19,7 +19,7 @@ from guestbook.inbound import bins
 from guestbook.inbound.known_senders import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
 from guestbook.lib import clock, retry_policy
 from guestbook.lib.errors import TRY_LATER
-from guestbook.lib.template_sandbox import OUTPUT_LIMIT, TEMPLATE_STEPS, functions
+from guestbook.lib.template_sandbox import OUTPUT_LIMIT, TEMPLATE_STEPS, values
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
 from guestbook.outbound.pause_and_disable import DISABLE_AFTER, DISABLE_AFTER_TIME
@@ -176,7 +176,7 @@ def test_the_limits_of_sources_templates_and_bins_are_those_of_the_code() -> Non
     assert f"may take {source.BUDGET_MB} MB of each source" in text
     assert f"may take {TEMPLATE_STEPS:,} steps" in text
     assert f"give {OUTPUT_LIMIT:,} characters" in " ".join(text.split())
-    for names in (functions.FILTERS, functions.METHODS, functions.TESTS):
+    for names in (values.FILTERS, values.METHODS, values.TESTS):
         assert ", ".join(f"`{name}`" for name in sorted(names)) in text
     bins_page = read("reference/bins")
     assert f"the latest {bins.REQUESTS_KEPT} requests, for seven days" in bins_page

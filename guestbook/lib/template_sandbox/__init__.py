@@ -1,33 +1,75 @@
 """Run an owner's template over what a stranger sent: it reaches nothing but that, and it ends. Pure.
 
-The language is a part of Jinja's: Jinja parses the template, `template_parser` refuses what is missing here,
-and `Run` does what the tree says, step by step. `values` counts steps and characters before anything is done,
-so no template takes long or needs much memory, whatever its event holds. A deadline cannot do that: it does
-not stop a call into C.
+The language is a part of Jinja's: Jinja parses the template, `parse` refuses what is missing here, and `Run`
+does what the tree says, step by step. `values` counts steps and characters before anything is done, so no
+template takes long or needs much memory, whatever its event holds. A deadline cannot do that: it does not
+stop a call into C.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
-from jinja2 import nodes
+from jinja2 import Environment, TemplateSyntaxError, nodes
 
-from guestbook.lib.template_sandbox import functions, template_parser, values
-from guestbook.lib.template_sandbox.template_parser import SOURCE_LIMIT
+from guestbook.lib.template_sandbox import values
 from guestbook.lib.template_sandbox.values import (
+    BITS,
+    FILTERS,
+    METHODS,
     OUTPUT_LIMIT,
     TEMPLATE_STEPS,
+    TESTS,
     Missing,
     StepBudget,
     TemplateFault,
 )
 
-__all__ = ["OUTPUT_LIMIT", "SOURCE_LIMIT", "TEMPLATE_STEPS", "Rendered", "TemplateFault", "check", "render"]
+__all__ = ["OUTPUT_LIMIT", "SOURCE_LIMIT", "TEMPLATE_STEPS", "Rendered", "TemplateFault", "parse", "render"]
 
-# Each event of a source has the same template, so the last ones are kept as they were read.
-_read = lru_cache(16)(template_parser.read)
+SOURCE_LIMIT = 8000  # characters of a template
+TREE_DEPTH = 100  # blocks, brackets, signs and dots in each other; 1 + 1 + 1 nests too
+COUNTING = "Use loop.index, |length or |join instead of counting in a loop"
+LOOP = "Use a loop: {% for one in list if one.name == 'x' %}"
+INSTEAD = {
+    nodes.Macro: ("macro", "Write what it gives where it is called, or set a name to a text"),
+    nodes.CallBlock: ("call", "Write what it gives in its place"),
+    nodes.FilterBlock: ("filter blocks", "Write the filter behind each value: {{ x|upper }}"),
+    nodes.AssignBlock: ("set blocks", "Set the name to a value: {% set x = 'a' ~ b %}"),
+    nodes.With: ("with", "Use {% set x = 1 %}"),
+    nodes.Include: ("include", "Write the other template's text in its place"),
+    nodes.Import: ("import", "Write what it gives in its place"),
+    nodes.FromImport: ("import", "Write what it gives in its place"),
+    nodes.Extends: ("extends", "Write the whole template in one piece"),
+    nodes.Block: ("block", "Leave the two tags out, and keep what is between them"),
+    nodes.NSRef: ("namespace", COUNTING),
+    nodes.Scope: ("autoescape", "Leave it out: nothing is escaped"),
+}
+FILTERS_INSTEAD = {
+    **dict.fromkeys(("e", "escape", "forceescape", "safe"), "Leave it out: nothing is escaped"),
+    **dict.fromkeys(("map", "select", "selectattr", "reject", "rejectattr", "groupby"), LOOP),
+    **dict.fromkeys(("batch", "slice"), "Use a slice such as [:5]"),
+    "attr": "Write a dot and the name",
+    "count": "Write |length",
+    "format": "Join the parts with ~",
+    "pprint": "Use |tojson",
+}
+CALLS_INSTEAD = {
+    "range": "Go through a list of the event, and use loop.index",
+    "namespace": COUNTING,
+    "dict": 'Write {"name": value}',
+    "cycle": "Use loop.index % 2",
+    **dict.fromkeys(("index", "find", "count"), "Use `in`"),
+    "format": "Join the parts with ~",
+    "join": "Use the filter: list|join(', ')",
+    "replace": "Use the filter: text|replace('a', 'b')",
+    "encode": "Leave it out",
+}
+
+# Nothing is ever compiled in it.
+_environment = Environment(trim_blocks=True, lstrip_blocks=True, cache_size=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +81,11 @@ class Rendered:
     steps: int  # how many of TEMPLATE_STEPS it took
 
 
-def check(source: str) -> None:
-    """Raise TemplateFault when this is no template."""
-    _read(source)
-
-
 def render(source: str, event: Mapping[str, Any]) -> Rendered:
     """Run a template over plain values (dicts, lists, texts, numbers); raises TemplateFault."""
-    template = _read(source)
-    run = Run(event)
+    template = parse(source)
     try:
-        text = run.template(template)
+        return Run(event).template(template)
     except TemplateFault:
         raise
     except (RecursionError, MemoryError):
@@ -57,7 +93,73 @@ def render(source: str, event: Mapping[str, Any]) -> Rendered:
     except Exception as error:  # whatever Python says of a value that an operation was not made for
         said = str(error).strip().rstrip(".")[:200]
         raise TemplateFault(f"The template failed: {said or type(error).__name__}.") from None
-    return Rendered(text, run.names(), TEMPLATE_STEPS - run.budget.left)
+
+
+@lru_cache(16)  # Each event of a source has the same template.
+def parse(source: str) -> nodes.Template:
+    """Return the template's tree; raises TemplateFault with a sentence that says what to write instead."""
+    if len(source) > SOURCE_LIMIT:
+        raise TemplateFault(f"A template has at most {SOURCE_LIMIT:,} characters.")
+    try:
+        template = _environment.parse(source)
+    except TemplateSyntaxError as error:
+        said = (error.message or "it cannot be read").rstrip(".")
+        raise TemplateFault(f"Line {error.lineno} of the template: {said}.") from None
+    except RecursionError:
+        raise TemplateFault("The template is too deeply nested.") from None
+    except (MemoryError, SyntaxError, ValueError, OverflowError):
+        raise TemplateFault("The template holds what cannot be read, such as a very long number.") from None
+    level: list[nodes.Node] = [template]
+    for _ in range(TREE_DEPTH):  # a level at a time, because recursion could run out of stack
+        for node in level:
+            _check(node)
+        level = [child for node in level for child in node.iter_child_nodes()]
+    if level:
+        raise TemplateFault(f"Line {level[0].lineno} of the template: it is too deeply nested.")
+    return template
+
+
+def _check(node: nodes.Node) -> None:
+    kind = type(node)
+    if kind in INSTEAD:
+        name, instead = INSTEAD[kind]
+        _refuse(node, f"templates here have no {name}", instead)
+    if kind not in KNOWN:
+        _refuse(node, f"templates here have no {kind.__name__.lower()}")
+    if isinstance(node, nodes.For) and node.recursive:
+        _refuse(node, "templates here have no recursive loops", "Write one loop in the other")
+    if isinstance(node, nodes.Const) and isinstance(node.value, int) and node.value.bit_length() > BITS:
+        _refuse(node, "the number is too large")
+    if isinstance(node, nodes.Filter | nodes.Test | nodes.Call):
+        _check_use(node)
+
+
+def _check_use(node: nodes.Filter | nodes.Test | nodes.Call) -> None:
+    if isinstance(node, nodes.Call):
+        is_method = isinstance(node.node, nodes.Getattr)
+        name = getattr(node.node, "attr" if is_method else "name", "this")
+        if not is_method or name not in METHODS:
+            _refuse(node, f"templates here cannot call {name!r}", CALLS_INSTEAD.get(name, ""))
+        function, shown = METHODS[name], f"{name}()"
+    else:
+        is_filter = isinstance(node, nodes.Filter)
+        known, others = (FILTERS, FILTERS_INSTEAD) if is_filter else (TESTS, {})
+        shown = f"{'filter' if is_filter else 'test'} {node.name!r}"
+        if node.name not in known:
+            instead = others.get(node.name, f"There are {', '.join(sorted(known))}")
+            _refuse(node, f"templates here have no {shown}", instead)
+        function, shown = known[node.name], f"the {shown}"
+    if node.dyn_args or node.dyn_kwargs:
+        _refuse(node, f"{shown} cannot take * or **", "Write each argument")
+    try:
+        inspect.signature(function).bind(None, None, *node.args, **{str(one.key): one for one in node.kwargs})
+    except TypeError as error:
+        _refuse(node, f"{shown} is not used like that ({error})")
+
+
+def _refuse(node: nodes.Node, what: str, instead: str = "") -> NoReturn:
+    line = node.lineno or next((child.lineno for child in node.iter_child_nodes() if child.lineno), 1)
+    raise TemplateFault(f"Line {line} of the template: {what}.{f' {instead}.' if instead else ''}")
 
 
 class Run:
@@ -69,14 +171,11 @@ class Run:
         self._parts: list[str] = []
         self._length = 0
 
-    def template(self, template: nodes.Template) -> str:
-        """Return the text that it gives."""
+    def template(self, template: nodes.Template) -> Rendered:
+        """Return what it gives."""
         self._do(template.body)
-        return "".join(self._parts)
-
-    def names(self) -> dict[str, Any]:
-        """Return what was `set` at the top."""
-        return {name: value for name, value in self._scopes[1].items() if not name.startswith("_")}
+        names = {name: value for name, value in self._scopes[1].items() if not name.startswith("_")}
+        return Rendered("".join(self._parts), names, TEMPLATE_STEPS - self.budget.left)
 
     # Statements
 
@@ -100,29 +199,21 @@ class Run:
         return self._do(node.else_)
 
     def _for(self, node: nodes.For) -> None:
-        found = self._chosen(node, values.members(self.budget, self._value(node.iter)))
+        found = values.members(self.budget, self._value(node.iter))
+        if test := node.test:
+            found = [value for value in found if self._within(node.target, value, lambda: self._value(test))]
         for number, value in enumerate(found):
-            with self._scope():
-                self._set(node.target, value)
-                self._scopes[-1]["loop"] = values.loop(found, number)
-                self._do(node.body)
+            self._within(node.target, value, lambda: self._do(node.body), loop=values.loop(found, number))
         if not found:
             self._do(node.else_)
 
-    def _chosen(self, node: nodes.For, found: list[Any]) -> list[Any]:
-        """Return the items of `for … in … if`."""
-        if node.test is None:
-            return found
-        chosen = []
-        for value in found:
-            with self._scope():
-                self._set(node.target, value)
-                if self._value(node.test):
-                    chosen.append(value)
-        return chosen
-
-    def _assign(self, node: nodes.Assign) -> None:
-        self._set(node.target, self._value(node.node))
+    def _within(self, target: nodes.Node, value: Any, act: Callable[[], Any], **known: Any) -> Any:
+        """Act with names that end with this turn of a loop."""
+        self._scopes.append(known)
+        self._set(target, value)
+        result = act()
+        self._scopes.pop()
+        return result
 
     def _set(self, target: nodes.Node, value: Any) -> None:
         if isinstance(target, nodes.Name):
@@ -134,12 +225,6 @@ class Run:
             raise TemplateFault(f"The template unpacks {len(parts):,} values into {len(target.items)} names.")
         for name, part in zip(target.items, parts, strict=True):
             self._set(name, part)
-
-    @contextmanager
-    def _scope(self) -> Iterator[None]:
-        self._scopes.append({})
-        yield
-        self._scopes.pop()
 
     # Expressions
 
@@ -174,17 +259,15 @@ class Run:
 
     def _call(self, node: nodes.Call) -> Any:
         assert isinstance(node.node, nodes.Getattr)
-        value = self._value(node.node.node)
-        name = node.node.attr
-        return functions.call(self.budget, name, value, *self._values(node.args), **self._named(node))
+        value, called = self._value(node.node.node), node.node.attr
+        return values.call(self.budget, called, value, *self._values(node.args), **self._named(node))
 
     def _named(self, node: nodes.Call | nodes.Filter) -> dict[str, Any]:
         return {str(pair.key): self._value(pair.value) for pair in node.kwargs}
 
     def _filter(self, node: nodes.Filter) -> Any:
         assert node.node is not None
-        value = self._value(node.node)
-        apply = functions.FILTERS[node.name]
+        apply, value = FILTERS[node.name], self._value(node.node)
         return apply(self.budget, value, *self._values(node.args), **self._named(node))
 
     def _compare(self, node: nodes.Compare) -> bool:
@@ -214,7 +297,7 @@ _STATEMENTS: dict[type[nodes.Node], Callable[[Run, Any], None]] = {
     nodes.Output: Run._output,
     nodes.If: Run._if,
     nodes.For: Run._for,
-    nodes.Assign: Run._assign,
+    nodes.Assign: lambda run, node: run._set(node.target, run._value(node.node)),
 }
 _EXPRESSIONS: dict[type[nodes.Node], Callable[[Run, Any], Any]] = {
     nodes.Const: lambda _run, node: node.value,
@@ -226,7 +309,7 @@ _EXPRESSIONS: dict[type[nodes.Node], Callable[[Run, Any], Any]] = {
     nodes.Getitem: Run._getitem,
     nodes.Call: Run._call,
     nodes.Filter: Run._filter,
-    nodes.Test: lambda run, node: functions.TESTS[node.name](run.budget, run._value(node.node)),
+    nodes.Test: lambda run, node: TESTS[node.name](run.budget, run._value(node.node)),
     nodes.Compare: Run._compare,
     nodes.And: lambda run, node: run._value(node.left) and run._value(node.right),
     nodes.Or: lambda run, node: run._value(node.left) or run._value(node.right),
@@ -236,3 +319,5 @@ _EXPRESSIONS: dict[type[nodes.Node], Callable[[Run, Any], Any]] = {
     nodes.Concat: Run._concat,
     **dict.fromkeys((nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod), Run._computed),
 }
+_PARTS = (nodes.Template, nodes.TemplateData, nodes.Pair, nodes.Keyword, nodes.Slice, nodes.Operand)
+KNOWN = {*_STATEMENTS, *_EXPRESSIONS, *_PARTS}

@@ -58,7 +58,7 @@ def template(given: FormatInput) -> str:
 def check_template(source: str, events: Sequence[str]) -> None:
     """Raise FormatError when this is not a template, or does not make JSON for one of the events."""
     try:
-        template_sandbox.check(source)
+        template_sandbox.parse(source)
     except template_sandbox.TemplateFault as error:
         raise FormatError(str(error)) from None
     for event in (one for one in events if one in EVENTS and one not in UNTRIED):

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from guestbook.lib import template_sandbox
-from guestbook.lib.template_sandbox import TEMPLATE_STEPS, Run, TemplateFault, template_parser
-from guestbook.lib.template_sandbox.functions import FILTERS, METHODS, TESTS
+from guestbook.lib.template_sandbox import TEMPLATE_STEPS, Run, TemplateFault
+from guestbook.lib.template_sandbox.values import FILTERS, METHODS, TESTS
 from tests.lib.template_sandbox.bombs import BOMBS, event
 from tests.support.amount import examples
 from tests.support.processes import ROOT
@@ -86,7 +86,7 @@ LARGE = {"event": event()}
 def test_whatever_is_written_ends_within_its_steps(source: str) -> None:
     """Python's own count of the calls shows that nothing is done which no step was paid for."""
     try:
-        template = template_parser.read(source)
+        template = template_sandbox.parse(source)
     except TemplateFault:
         return
     run, calls = Run(LARGE), itertools.count()

@@ -7,7 +7,7 @@ from guestbook.lib import template_sandbox
 
 def fault(source: str) -> str:
     with pytest.raises(template_sandbox.TemplateFault) as raised:
-        template_sandbox.check(source)
+        template_sandbox.parse(source)
     return str(raised.value)
 
 
