@@ -136,9 +136,8 @@ def import_(file: Path, notify_webhooks: bool, dry_run: bool, as_json: bool, **o
         other_programs.opened(path, standard_input, ImportOptions(**options)) as opened,
         output.show_position("Importing", opened.size) as move,
     ):
-        rules = ImportRules(
-            app_command.settings(), dry_run, notify_webhooks, say, lambda: move(opened.position())
-        )
+        settings = app_command.settings()
+        rules = ImportRules(settings, dry_run, notify_webhooks, say, lambda rows: move(opened.position(rows)))
         report = comment_import.run_import(opened.rows, rules)
     if not report.rows:
         page = options["page"]

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -41,7 +42,6 @@ PLAIN_NUMBER = re.compile("[0-9]{1,18}")
 class CheckedComment:
     """A comment that can be stored as it is: the columns of its row, and those of its reply and origin."""
 
-    where: str
     draft: Draft
     columns: Mapping[str, Any]
     reply: Mapping[str, Any] | None  # the owner's answer
@@ -92,15 +92,19 @@ def check_row(row: FileRow, now: datetime) -> CheckedComment:
         "number": _whole(row, "number", least=1),
         "last_sequence": _whole(row, "last_sequence", least=0) or 0,
     }
-    return CheckedComment(row.where, draft, columns, _reply(row, created_at, now), _origin(row, now), note)
+    reply = None
+    if message := clean_text(fields.get("reply", "")):
+        reply = {"message": message, "created_at": _moment(row, "reply_created_at", now) or created_at}
+    return CheckedComment(draft, columns, reply, _origin(row, now), note)
 
 
 def _draft(row: FileRow) -> tuple[Draft, str | None]:
     """Return what its visitor typed. A wrong website is no reason to lose a comment: it is left out."""
     draft = comment_form.read(row.fields)
-    for name, about in COMMENT_FIELDS.items():
-        if about.missing:
-            _require(name, draft.values[name] or "", about.limit)
+    for name in (name for name, about in COMMENT_FIELDS.items() if about.missing):
+        if not draft.values[name]:
+            raise Refused(f"it has no {name}")
+        _refuse_long(name, draft.values[name] or "", COMMENT_FIELDS[name].limit)
     for name, sentence in draft.errors.items():
         if name != "website":
             raise Refused(f"its {name} does not fit: {sentence.rstrip('.')}")
@@ -110,9 +114,7 @@ def _draft(row: FileRow) -> tuple[Draft, str | None]:
     return replace(draft, website=None, errors={}), note
 
 
-def _require(name: str, text: str, limit: int) -> None:
-    if not text:
-        raise Refused(f"it has no {name}")
+def _refuse_long(name: str, text: str, limit: int) -> None:
     if len(text) > limit:
         raise Refused(f"its {name} has {len(text):,} characters, and {limit:,} are allowed")
 
@@ -149,13 +151,6 @@ def _id(row: FileRow, draft: Draft, created_at: datetime, now: datetime) -> str:
     return ids.derived(created_at, hashlib.sha256(key.encode(errors="replace")).digest(), number)
 
 
-def _reply(row: FileRow, created_at: datetime, now: datetime) -> dict[str, Any] | None:
-    message = clean_text(row.fields.get("reply", ""))
-    if not message:
-        return None
-    return {"message": message, "created_at": _moment(row, "reply_created_at", now) or created_at}
-
-
 def _origin(row: FileRow, now: datetime) -> dict[str, Any] | None:
     name = clean_line(row.fields.get("origin_name", ""))
     if not name:
@@ -181,7 +176,7 @@ class ImportRules:
     is_rehearsal: bool = False
     with_events: bool = False
     say: Callable[[str], None] = print  # a sentence about a row that is refused or incomplete
-    after_chunk: Callable[[], None] = lambda: None
+    after_chunk: Callable[[int], None] = lambda _rows: None  # It gets the number of rows so far.
 
 
 @dataclass(slots=True)
@@ -204,7 +199,8 @@ def run_import(rows: Iterable[FileRow], rules: ImportRules) -> ImportReport:
     report, size, unread = ImportReport(), 1, iter(rows)
     while chunk := _next(unread, size, report):
         comments, began = list(_checked(chunk, rules, report)), time.monotonic()
-        stored = _rehearse(comments) if rules.is_rehearsal else _store(comments, rules)
+        # If another import was faster, its comments are seen at the second try.
+        stored = database.repeat(partial(database.retry_conflicts, partial(_store, comments, rules)))
         # Comments with many deliveries take longer, so fewer of them are stored together.
         seconds = max(time.monotonic() - began, 0.001)
         size = max(1, min(MOST_TOGETHER, 2 * size, int(len(chunk) * TURN / seconds)))
@@ -212,7 +208,7 @@ def run_import(rows: Iterable[FileRow], rules: ImportRules) -> ImportReport:
             time.sleep(PAUSE)
         report.stored += stored
         report.there += len(comments) - stored.total()
-        rules.after_chunk()
+        rules.after_chunk(report.rows)
     if report.broken and not report.rows:
         raise Refused(report.broken)
     return report
@@ -228,35 +224,28 @@ def _next(rows: Iterator[FileRow], size: int, report: ImportReport) -> list[File
 
 
 def _checked(chunk: Sequence[FileRow], rules: ImportRules, report: ImportReport) -> Iterator[CheckedComment]:
-    for row in chunk:
+    for file_row in chunk:
         try:
-            comment = check_row(row, clock.now())
-            _check_reply(comment, rules.settings)
+            comment = check_row(file_row, clock.now())
+            if (row := comment.row()).reply:
+                _refuse_long("reply", row.reply.message, book.REPLY_LIMIT)
+                if book.reply_excess(row, row.reply, rules.settings) > 0:
+                    raise Refused("comment and reply are together too long for a webhook")
         except Refused as error:
             report.refused += 1
-            rules.say(f"{row.where} was left out: {error}.")
+            rules.say(f"{file_row.where} was left out: {error}.")
         else:
             if comment.note:
-                rules.say(f"{row.where} was {comment.note}.")
+                rules.say(f"{file_row.where} was {comment.note}.")
             yield comment
-
-
-def _check_reply(comment: CheckedComment, settings: Settings) -> None:
-    row = comment.row()
-    if row.reply and len(row.reply.message) > book.REPLY_LIMIT:
-        many = f"{len(row.reply.message):,} characters, and {book.REPLY_LIMIT:,} are allowed"
-        raise Refused(f"its reply has {many}")
-    if row.reply and book.reply_excess(row, row.reply, settings) > 0:
-        raise Refused("comment and reply are together too long for a webhook")
 
 
 def _store(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[str]:
     """Store those that are not there, all or none; return how many by status."""
-    # If another import was faster, its comments are seen at the second try.
-    return database.repeat(lambda: database.retry_conflicts(lambda: _store_once(comments, rules)))
-
-
-def _store_once(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[str]:
+    if rules.is_rehearsal:
+        counts = Counter(one.columns["status"] for one in _new(db.session(), comments))
+        database.end(db.session())
+        return counts
     with database.writing() as session:
         rows = [one.row() for one in _new(session, comments)]
         book.keep_number(session, rows)
@@ -274,20 +263,14 @@ def _store_once(comments: Sequence[CheckedComment], rules: ImportRules) -> Count
     return counts
 
 
-def _rehearse(comments: Sequence[CheckedComment]) -> Counter[str]:
-    session = db.session()
-    counts = Counter(one.columns["status"] for one in _new(session, comments))
-    database.end(session)
-    return counts
-
-
 def _new(session: Session, comments: Sequence[CheckedComment]) -> Iterator[CheckedComment]:
     """Yield those that the book does not have, also not as a comment of another book."""
     urls = [one.url for one in comments if one.url]
-    seen = set(session.scalars(select(Comment.id).where(Comment.id.in_([one.id for one in comments]))))
-    seen_urls = set(session.scalars(select(Origin.url).where(Origin.url.in_(urls)))) if urls else set()
+    seen: set[str | None] = set()
+    seen |= {*session.scalars(select(Comment.id).where(Comment.id.in_([one.id for one in comments])))}
+    if urls:
+        seen |= {*session.scalars(select(Origin.url).where(Origin.url.in_(urls)))}
     for one in comments:
-        if one.id not in seen and (one.url is None or one.url not in seen_urls):
-            seen.add(one.id)
-            seen_urls.add(one.url)
+        if not seen & {one.id, one.url}:
+            seen |= {one.id, one.url} - {None}
             yield one

@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, TextIO
@@ -88,64 +88,50 @@ def read_csv(file: BinaryIO, columns: Mapping[str, str], time_format: str | None
     places = _places(headings, columns)
     # Exports of earlier programs lack some of the last fields.
     is_ours = len(headings) >= len(FIRST_FIELDS) and tuple(headings) == FIELDS[: len(headings)]
+    plain = text_module.plain_cell if is_ours else str
     for line, cells in _cells(csv.reader(text, delimiter=delimiter, strict=True)):
-        where = f"Line {line}"
+        where, fields, problem = f"Line {line}", {}, None
         if len(cells) > len(headings):
             many = f"{len(cells)} cells for {len(headings)} headings"
-            yield FileRow(where, problem=f"it has {many}; is a quote missing?")
+            problem = f"it has {many}; is a quote missing?"
         elif any(map(NOT_UTF8.search, cells)):
-            yield FileRow(where, problem="it is not UTF-8; save the file as CSV UTF-8")
+            problem = "it is not UTF-8; save the file as CSV UTF-8"
         else:
-            values = {name: cells[place] for name, place in places.items() if place < len(cells)}
-            yield _csv_row(
-                where, values, plain=text_module.plain_cell if is_ours else str, time_format=time_format
-            )
+            fields = {name: plain(cells[place]) for name, place in places.items() if place < len(cells)}
+            for name in [name for name in TIMES if time_format and fields.get(name)]:
+                try:
+                    read = datetime.strptime(fields[name].strip(), str(time_format))
+                except ValueError:
+                    problem = f"its {name} is not written as {time_format}"
+                    break
+                fields[name] = clock.to_text(read if read.tzinfo else read.replace(tzinfo=UTC))
+        yield FileRow(where, {} if problem else fields, problem=problem)
 
 
 def _cells(reader: Any) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that are not empty, each with its first line; the headings were line 1."""
-    while True:
-        line = reader.line_num + 2
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            raise Refused(f"Line {line} is not CSV: {error}. The rest of the file was not read.") from None
-        if cells is None:
-            return
-        if any(cells):
-            yield line, cells
-
-
-def _csv_row(
-    where: str, values: Mapping[str, str], *, plain: Callable[[str], str], time_format: str | None
-) -> FileRow:
-    fields = {name: plain(cell) for name, cell in values.items()}
-    if time_format:
-        for name in [name for name in TIMES if fields.get(name)]:
-            try:
-                fields[name] = _in_iso(fields[name], time_format)
-            except ValueError:
-                return FileRow(where, problem=f"its {name} is not written as {time_format}")
-    return FileRow(where, fields)
+    line = 2
+    try:
+        for cells in reader:
+            if any(cells):
+                yield line, cells
+            line = reader.line_num + 2
+    except csv.Error as error:
+        raise Refused(f"Line {line} is not CSV: {error}. The rest of the file was not read.") from None
 
 
 def _places(headings: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
     """Return where each field stands in a row; raises Refused."""
-    named = {name: columns.get(name, name) for name in FIELDS}
     there = ", ".join(headings)
     for heading in columns.values():
         if heading not in headings:
             raise Refused(f"The file has no column {heading}. Its columns are {there}.")
-    missing = [name for name in NEEDED if named[name] not in headings]
-    if missing:
-        example = " ".join(f"--map {name}=COLUMN" for name in missing)
-        raise Refused(f"Say which columns hold what, with {example}. The file's columns are {there}.")
-    return {name: headings.index(heading) for name, heading in named.items() if heading in headings}
-
-
-def _in_iso(text: str, time_format: str) -> str:
-    read = datetime.strptime(text.strip(), time_format)
-    return clock.to_text(read if read.tzinfo else read.replace(tzinfo=UTC))
+    places = {name: headings.index(at) for name in FIELDS if (at := columns.get(name, name)) in headings}
+    if missing := [f"--map {name}=COLUMN" for name in NEEDED if name not in places]:
+        raise Refused(
+            f"Say which columns hold what, with {' '.join(missing)}. The file's columns are {there}."
+        )
+    return places
 
 
 # The objects inside the object: name → key in it → field.
@@ -173,32 +159,25 @@ def read_json_lines(file: BinaryIO) -> Iterator[FileRow]:
     """Yield the comments of a file; other keys of its objects are ignored."""
     for number, text in enumerate(lines(file), 1):
         if text.strip():
-            yield _json_row(f"Line {number}", text)
+            try:
+                yield FileRow(f"Line {number}", _json_fields(text))
+            except TypeError as error:
+                yield FileRow(f"Line {number}", problem=str(error))
 
 
-def _json_row(where: str, text: str) -> FileRow:
+def _json_fields(text: str) -> dict[str, str]:
+    """Return the fields of a comment; raises TypeError with a sentence."""
     if len(text) > LINE_LIMIT / 4 and len(text.encode(errors="surrogateescape")) > LINE_LIMIT:
-        return FileRow(where, problem=f"it has more than {LINE_LIMIT:,} bytes")
+        raise TypeError(f"it has more than {LINE_LIMIT:,} bytes")
     if NOT_UTF8.search(text):
-        return FileRow(where, problem="it is not UTF-8")
+        raise TypeError("it is not UTF-8")
     try:
-        document = json.loads(text, parse_int=_whole)
+        # A number with more digits is too large, and Python may refuse to read it.
+        document = json.loads(text, parse_int=lambda digits: int(digits[:20]))
     except (ValueError, RecursionError):
-        return FileRow(where, problem="it is not JSON")
+        raise TypeError("it is not JSON") from None
     if not isinstance(document, dict):
-        return FileRow(where, problem="it is not a JSON object")
-    try:
-        return FileRow(where, _fields(document))
-    except TypeError as error:
-        return FileRow(where, problem=str(error))
-
-
-def _whole(digits: str) -> int:
-    return int(digits[:20])  # More digits are too large, and Python may refuse to read them.
-
-
-def _fields(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return the fields of an object; raises TypeError with a sentence."""
+        raise TypeError("it is not a JSON object")
     fields = {name: _json_text(document, name) for name in FIELDS if name not in INNER_FIELDS}
     for name, inner in INNER_OBJECTS.items():
         nested = document.get(name) or {}

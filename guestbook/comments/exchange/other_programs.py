@@ -6,9 +6,8 @@ They are Isso's database and a WordPress export (WXR).
 import json
 import re
 import sqlite3
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from io import BufferedReader
@@ -28,9 +27,9 @@ from guestbook.storage.backup_file import SQLITE_HEAD
 ANONYMOUS = "Anonymous"  # the name of a comment without any, which this book does not allow
 
 
-def is_wanted(address: str, wanted: str | None) -> bool:
+def _is_of(address: str, page: str | None) -> bool:
     """Whether an address is that of the page, given as an address or its path; None wants all."""
-    return wanted is None or _path(address) == _path(wanted)
+    return page is None or _path(address) == _path(page)
 
 
 def _path(address: str) -> str:
@@ -53,41 +52,31 @@ def placed(page: Iterable[FileRow]) -> Iterator[FileRow]:
     rows = sorted(page, key=lambda row: row.number)
     places = {row.number: place for place, row in enumerate(rows) if row.number and not row.problem}
     targets: dict[int, int] = {}  # the place of an owner's answer → that of the comment whose reply it is
-    answers: dict[int, list[FileRow]] = defaultdict(list)
+    replies: dict[int, dict[str, str]] = {}  # the fields of a comment's reply
     for place, row in enumerate(rows):
         parent = places.get(row.parent, place)
         target = targets.get(parent, parent)
-        if row.is_owners and target < place and _fits(rows[target], [*answers[target], row]):
-            targets[place] = target
-            answers[target].append(row)
+        if row.is_owners and target < place and (reply := _replied(rows[target], replies.get(target), row)):
+            targets[place], replies[target] = target, reply
     for place, row in enumerate(rows):
+        parent = places.get(row.parent, place)
+        fields = {**row.fields, **replies.get(place, {})}
+        if parent < place and not row.problem:
+            message = f"@{' '.join(rows[parent].fields['name'].split())}:\n{fields['message']}"
+            fields["message"] = message if len(message) <= MESSAGE_LIMIT else fields["message"]
         if place not in targets:
-            parent = places.get(row.parent, place)
-            yield _answered(_naming(row, rows[parent]) if parent < place else row, answers[place])
+            yield replace(row, fields=fields)
 
 
-def _fits(comment: FileRow, answers: Sequence[FileRow]) -> bool:
-    reply = _joined(answers)
-    both = json.dumps([comment.fields["message"], reply], ensure_ascii=False)
-    return len(reply) <= REPLY_LIMIT and len(both.encode(errors="replace")) <= REPLIED_LIMIT - OTHER_FIELDS
-
-
-def _joined(answers: Sequence[FileRow]) -> str:
-    return "\n\n".join(one.fields["message"] for one in answers)
-
-
-def _answered(row: FileRow, answers: Sequence[FileRow]) -> FileRow:
-    if not answers:
-        return row
-    reply = {"reply": _joined(answers), "reply_created_at": answers[0].fields["created_at"]}
-    return replace(row, fields={**row.fields, **reply})
-
-
-def _naming(row: FileRow, parent: FileRow) -> FileRow:
-    if row.problem:
-        return row
-    message = f"@{' '.join(parent.fields['name'].split())}:\n{row.fields['message']}"
-    return replace(row, fields={**row.fields, "message": message}) if len(message) <= MESSAGE_LIMIT else row
+def _replied(comment: FileRow, before: Mapping[str, str] | None, answer: FileRow) -> dict[str, str] | None:
+    """Return the fields of the reply with one more answer; None if it does not fit."""
+    message, at = answer.fields["message"], answer.fields["created_at"]
+    if before:
+        message, at = f"{before['reply']}\n\n{message}", before["reply_created_at"]
+    both = json.dumps([comment.fields["message"], message], ensure_ascii=False)
+    if len(message) > REPLY_LIMIT or len(both.encode(errors="replace")) > REPLIED_LIMIT - OTHER_FIELDS:
+        return None
+    return {"reply": message, "reply_created_at": at}
 
 
 MODES = {1: "published", 2: "held"}  # 4 is a deleted one, which has no words and is kept for its replies
@@ -121,7 +110,7 @@ def read_isso(path: Path, page: str | None, owners: Set[str] = frozenset()) -> I
     with closing(_opened_isso(path)) as connection:
         try:
             rows = connection.execute(ISSO_COMMENTS)
-            wanted = (row for row in rows if row[3] in MODES and is_wanted(str(row[1]), page))
+            wanted = (row for row in rows if row[3] in MODES and _is_of(str(row[1]), page))
             yield from placed(_isso_row(owners, *row) for row in wanted)
         except sqlite3.Error as error:
             raise Refused(f"{path} cannot be read: {error}.") from None
@@ -183,19 +172,24 @@ def read_wordpress(file: BinaryIO, page: str | None, owners: Set[str] = frozense
     addresses, in lower case.
     """
     export = _Export(page, owners)
-    is_over = False
-    while not is_over:
+    piece, fault = b"...", None
+    while piece and not fault:
         piece = file.read(PARSED_AT_ONCE)
-        is_over = not piece
         try:
-            export.feed(piece, last=is_over)
-        except Refused:
+            export.parser.Parse(piece, not piece)
+        except expat.ExpatError as error:
+            what = f"Line {error.lineno} is not XML: {expat.ErrorString(error.code)}"
+            fault = Refused(f"{what}. The rest of the file was not read.")
+        except (LookupError, ValueError):  # Expat does not know the encoding.
+            fault = Refused("The file names an encoding that cannot be read. Save it as UTF-8.")
+        except Refused as error:
+            fault = error
+        if fault or not piece:
             export.end_page()
-            yield from export.take()  # These came before the error.
-            raise
-        if is_over:
-            export.end_page()
-        yield from export.take()
+        yield from export.rows
+        export.rows.clear()
+    if fault:
+        raise fault
 
 
 class _Export:
@@ -209,33 +203,18 @@ class _Export:
         self._text: list[str] = []
         self._size = self._line = 0
         self._page_rows: list[FileRow] = []  # An answer may come before its comment.
-        self._rows: list[FileRow] = []
-        self._parser = expat.ParserCreate(namespace_separator=" ")
-        self._parser.buffer_text = True
-        self._parser.StartDoctypeDeclHandler = self._refuse_doctype
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._add
-
-    def feed(self, piece: bytes, *, last: bool = False) -> None:
-        """Parse a piece; raises Refused."""
-        try:
-            self._parser.Parse(piece, last)
-        except expat.ExpatError as error:
-            what = f"Line {error.lineno} is not XML: {expat.ErrorString(error.code)}"
-            raise Refused(f"{what}. The rest of the file was not read.") from None
-        except (LookupError, ValueError):  # Expat does not know the encoding.
-            raise Refused("The file names an encoding that cannot be read. Save it as UTF-8.") from None
+        self.rows: list[FileRow] = []
+        self.parser = expat.ParserCreate(namespace_separator=" ")
+        self.parser.buffer_text = True
+        self.parser.StartDoctypeDeclHandler = self._refuse_doctype
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._add
 
     def end_page(self) -> None:
         """Make rows of the comments since the last page."""
-        self._rows += placed(self._page_rows)
+        self.rows += placed(self._page_rows)
         self._page_rows = []
-
-    def take(self) -> list[FileRow]:
-        """Return the rows since the last time."""
-        rows, self._rows = self._rows, []
-        return rows
 
     def _refuse_doctype(self, *_: object) -> None:
         raise Refused(
@@ -245,7 +224,7 @@ class _Export:
     def _start(self, name: str, _attributes: object) -> None:
         self._text, self._size = [], 0
         if WXR_NAMESPACE.sub("", name, 1) == "comment" and name != "comment":
-            self._fields, self._line = {}, self._parser.CurrentLineNumber
+            self._fields, self._line = {}, self.parser.CurrentLineNumber
 
     def _add(self, text: str) -> None:
         if self._size <= LINE_LIMIT:  # What is longer is refused.
@@ -263,46 +242,37 @@ class _Export:
             self._authors.add(text.strip())
         elif name == "item":
             self.end_page()
-        elif local == "comment" and self._fields is not None:
-            if self._is_wanted():
-                row = _wordpress_row(
-                    self._line, self._site, self._fields, is_owners=self._is_owners(self._fields)
-                )
-                self._page_rows.append(row)
+        elif self._fields is not None and local == "comment":
+            is_comment = self._fields.get("comment_type", "") in COMMENT_TYPES
+            if is_comment and _is_of(self._link, self._page):
+                self._page_rows.append(self._row(self._fields))
             self._fields = None
         elif self._fields is not None and local in WANTED:
             self._fields[local] = text
 
-    def _is_wanted(self) -> bool:
-        kind = (self._fields or {}).get("comment_type", "")
-        return kind in COMMENT_TYPES and is_wanted(self._link, self._page)
-
-    def _is_owners(self, found: Mapping[str, str]) -> bool:
+    def _row(self, found: Mapping[str, str]) -> FileRow:
+        where, number = f"Line {self._line}", found.get("comment_id", "").strip()
+        approved, gmt = found.get("comment_approved", "").strip(), found.get("comment_date_gmt", NO_TIME)
+        if approved not in APPROVALS:
+            return FileRow(where, problem=f"its comment_approved is {approved!r}")
+        fields = {
+            "name": page_content.of_html(found.get("comment_author", "")).strip() or ANONYMOUS,
+            "website": page_content.of_html(found.get("comment_author_url", "")),
+            "message": page_content.of_html(found.get("comment_content", "")),
+            "status": APPROVALS[approved],
+            "created_at": found.get("comment_date", "") if gmt.strip() == NO_TIME else gmt,
+        }
         user = found.get("comment_user_id", "").strip()
         names = {found.get(f"comment_author{part}", "").strip().lower() for part in ("", "_email")}
-        return user in self._authors - {"", "0"} or not self._owners.isdisjoint(names)
-
-
-def _wordpress_row(line: int, site: str, found: Mapping[str, str], *, is_owners: bool) -> FileRow:
-    where, number = f"Line {line}", found.get("comment_id", "").strip()
-    approved, gmt = found.get("comment_approved", "").strip(), found.get("comment_date_gmt", NO_TIME)
-    if approved not in APPROVALS:
-        return FileRow(where, problem=f"its comment_approved is {approved!r}")
-    fields = {
-        "name": page_content.of_html(found.get("comment_author", "")).strip() or ANONYMOUS,
-        "website": page_content.of_html(found.get("comment_author_url", "")),
-        "message": page_content.of_html(found.get("comment_content", "")),
-        "status": APPROVALS[approved],
-        "created_at": found.get("comment_date", "") if gmt.strip() == NO_TIME else gmt,
-    }
-    return FileRow(
-        where,
-        fields,
-        key=f"wordpress {site} {number}",
-        number=_whole(number),
-        parent=_whole(found.get("comment_parent", "")),
-        is_owners=is_owners and fields["status"] == "published",
-    )
+        is_owners = user in self._authors - {"", "0"} or not self._owners.isdisjoint(names)
+        return FileRow(
+            where,
+            fields,
+            key=f"wordpress {self._site} {number}",
+            number=_whole(number),
+            parent=_whole(found.get("comment_parent", "")),
+            is_owners=is_owners and fields["status"] == "published",
+        )
 
 
 def _whole(text: str) -> int:
@@ -336,50 +306,35 @@ class ImportFile:
 
     rows: Iterator[FileRow]
     size: int  # 0 if nobody knows
-    position: Callable[[], int]  # It returns how much has been read.
+    position: Callable[[int], int]  # how much of the size was read for so many rows
 
 
 @contextmanager
 def opened(path: Path | None, standard_input: BufferedReader, options: ImportOptions) -> Iterator[ImportFile]:
     """Open a file, or standard input for None; raises Refused for one that cannot be a list of comments."""
-    if path is None:
-        yield _text(standard_input, options, size=0)
-        return
     try:
-        file = path.open("rb")
+        file = path.open("rb") if path else standard_input
     except OSError as error:
         raise Refused(f"{path} cannot be read: {error.strerror or error}.") from None
-    with file:
-        if _kind(file, options) == "isso":
-            yield _database(path, options)
+    with file if path else nullcontext():
+        kind = _kind(file, options)
+        if kind != "csv" and (options.columns or options.time_format):
+            raise Refused(f"--map and --time-format are for CSV files, and this one is {kind}.")
+        if kind not in WITH_PAGES and (options.page or options.owners):
+            raise Refused(f"--page and --owner are for {' and '.join(WITH_PAGES)}, and this file is {kind}.")
+        if kind == "isso":
+            if path is None:
+                raise Refused("A database cannot be read from standard input. Name its file.")
+            rows = read_isso(path, options.page, options.owners)
+            yield ImportFile(rows, count_isso(path), lambda done: done)
+            return
+        if kind == "wordpress":
+            rows = read_wordpress(file, options.page, options.owners)
+        elif kind == "csv":
+            rows = file_formats.read_csv(file, options.columns, options.time_format)
         else:
-            yield _text(file, options, path.stat().st_size)
-
-
-def _database(path: Path, options: ImportOptions) -> ImportFile:
-    _refuse_unused(options, "isso")
-    done = 0
-
-    def counted() -> Iterator[FileRow]:
-        nonlocal done
-        for row in read_isso(path, options.page, options.owners):
-            done += 1
-            yield row
-
-    return ImportFile(counted(), count_isso(path), lambda: done)
-
-
-def _text(file: BufferedReader, options: ImportOptions, size: int) -> ImportFile:
-    kind = _kind(file, options)
-    _refuse_unused(options, kind)
-    position = file.tell if size else lambda: 0
-    if kind == "wordpress":
-        return ImportFile(read_wordpress(file, options.page, options.owners), size, position)
-    if kind == "csv":
-        return ImportFile(file_formats.read_csv(file, options.columns, options.time_format), size, position)
-    if kind == "isso":
-        raise Refused("A database cannot be read from standard input. Name its file.")
-    return ImportFile(file_formats.read_json_lines(file), size, position)
+            rows = file_formats.read_json_lines(file)
+        yield ImportFile(rows, path.stat().st_size if path else 0, lambda _: file.tell() if path else 0)
 
 
 def _kind(file: BufferedReader, options: ImportOptions) -> str:
@@ -399,10 +354,3 @@ def _kind(file: BufferedReader, options: ImportOptions) -> str:
     if re.match(rb"<\?xml|<rss|<!--", words):
         return "wordpress"
     return "jsonl" if words.startswith(b"{") or not words else "csv"
-
-
-def _refuse_unused(options: ImportOptions, kind: str) -> None:
-    if kind != "csv" and (options.columns or options.time_format):
-        raise Refused(f"--map and --time-format are for CSV files, and this one is {kind}.")
-    if kind not in WITH_PAGES and (options.page or options.owners):
-        raise Refused(f"--page and --owner are for {' and '.join(WITH_PAGES)}, and this file is {kind}.")

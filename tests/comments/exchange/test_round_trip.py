@@ -199,7 +199,7 @@ def test_an_import_goes_on_where_it_was_killed() -> None:
     class Killed(BaseException):
         pass
 
-    def kill() -> None:
+    def kill(_rows: int) -> None:
         raise Killed
 
     with pytest.raises(Killed):
@@ -222,7 +222,7 @@ def test_an_import_with_events_lets_visitors_sign_in_between(monkeypatch: pytest
 
     monkeypatch.setattr(book, "announce", slowly)
     rules = ImportRules(
-        factories.settings(), with_events=True, after_chunk=lambda: counts.append(len(exported()))
+        factories.settings(), with_events=True, after_chunk=lambda _rows: counts.append(len(exported()))
     )
     comment_import.run_import(rows, rules)
     assert counts[-1] == len(factories.deliveries()) == 12
