@@ -20,7 +20,7 @@ from guestbook.background import housekeeping as chores
 from guestbook.inbound.inbox import Counts, Inbox
 from guestbook.lib import VERSION, clock, ids, own_process, pass_lock
 from guestbook.lib.own_process import StopFlag
-from guestbook.outbound import lanes
+from guestbook.outbound import delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.throttle import TimeLimit
@@ -290,7 +290,7 @@ def wait_for_work(settings: Settings, *, skipped: frozenset[str] = frozenset()) 
 
 def _is_due(engine: Engine, settings: Settings, skipped: frozenset[str], now: datetime) -> bool:
     with database.read(engine) as connection:
-        due = {row.id for row in lanes.open_with_due(connection, now)}
+        due = {row.id for row in delivery_tasks.open_with_due(connection, now)}
     return bool(due - skipped) or Inbox(engine, settings).anything_due(now) or chores.are_due(engine)
 
 

@@ -2,12 +2,12 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, type_coerce, update
+from sqlalchemy import Connection, Row, Text, bindparam, select, type_coerce, update
 
 from guestbook.lib import ed25519, signing
 from guestbook.lib.encryption import NO_KEYS_KNOWN, CannotDecrypt, Keyring, of_row
@@ -15,7 +15,8 @@ from guestbook.outbound import response_policy
 from guestbook.outbound.formats import FORMATS
 from guestbook.outbound.throttle import Slot
 from guestbook.settings import installation
-from guestbook.storage.models import Webhook
+from guestbook.storage.column_types import UtcTime
+from guestbook.storage.models import FIRST_DUE, Delivery, Webhook
 from guestbook.storage.models.delivery import HEADER_PURPOSE, KEY_PURPOSE, SECRET_PURPOSE, needed_secrets
 
 # The columns of a delivery from which a task is made, as they are stored.
@@ -157,6 +158,43 @@ RECEIVER_COLUMNS = (
     Webhook.key_only_since,
     Webhook.github_headers_since,
 )
+# Made once: to make them takes longer than to run them.
+_NOW: Any = bindparam("now", type_=UtcTime)
+_OPEN = select(Webhook.id).where(Webhook.open_at(_NOW))
+# Whether the receiver has answered before: the newest delivery that has ended tells, for nearly all webhooks.
+_BY_DUE = "FORCE INDEX (deliveries_by_due)"  # Else MariaDB reads those of all webhooks.
+_ANSWERED_BEFORE = (
+    select(Delivery.last_status_code.is_not(None))
+    .where(Delivery.webhook_id == Webhook.id, Delivery.due_at.is_(None))
+    .order_by(Delivery.due_at.desc(), Delivery.id.desc())
+    .limit(1)
+    .with_hint(Delivery, _BY_DUE, "mysql")
+    .with_hint(Delivery, _BY_DUE, "mariadb")
+    .scalar_subquery()
+    .label("answered_before")
+)
+_COLUMNS = *RECEIVER_COLUMNS, Webhook.unreachable_in_a_row, Webhook.rate, _ANSWERED_BEFORE
+_OPEN_ROWS = select(*_COLUMNS).where(Webhook.open_at(_NOW))
+_WITH_DUE = _OPEN_ROWS.where(FIRST_DUE <= _NOW)
+
+
+def open_ids(connection: Connection, now: datetime) -> Sequence[str]:
+    """Return the ids of those that are neither disabled, paused nor pulled."""
+    return connection.scalars(_OPEN, {"now": now}).all()
+
+
+def open_with_due(connection: Connection, now: datetime) -> Sequence[Row[Any]]:
+    """Return the open ones that have something due, with `RECEIVER_COLUMNS` and their health."""
+    return connection.execute(_WITH_DUE, {"now": now}).all()
+
+
+def open_among(connection: Connection, webhook_ids: Collection[str], now: datetime) -> Sequence[Row[Any]]:
+    """Return the open ones of these, with the same columns."""
+    if not webhook_ids:
+        return ()
+    return connection.execute(_OPEN_ROWS.where(Webhook.id.in_(webhook_ids)), {"now": now}).all()
+
+
 NOTHING_SENT = "Nothing was sent: "
 UNREADABLE_PAUSE = timedelta(minutes=5)  # A webhook with unreadable secrets waits so long.
 log = logging.getLogger(__name__)

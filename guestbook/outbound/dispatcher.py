@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock, ids, own_process, retry_policy
 from guestbook.lib.own_process import OtherWork, StopFlag, TimeShares
-from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, sender
+from guestbook.outbound import attempt_recorder, delivery_tasks, sender
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
 from guestbook.outbound.sender import MailSender
@@ -287,8 +287,8 @@ class Dispatcher:
         now = clock.now()
         self._ticks += 1
         token = f"{self._name}.{self._ticks}"  # An outcome counts while its row still has it.
-        self.pool.hold_all_but(lanes.open_ids(connection, now))
-        found = self._receivers.readable(connection, lanes.open_with_due(connection, now), now)
+        self.pool.hold_all_but(delivery_tasks.open_ids(connection, now))
+        found = self._receivers.readable(connection, delivery_tasks.open_with_due(connection, now), now)
         webhooks = self._limit.choose(found)
         first = self._ticks % len(webhooks) if webhooks else 0  # Each webhook is served first in turn.
         webhooks = [*webhooks[first:], *webhooks[:first]]

@@ -7,7 +7,7 @@ from functools import partial
 
 from guestbook.lib import clock
 from guestbook.lib.own_process import StopFlag
-from guestbook.outbound import lanes
+from guestbook.outbound import delivery_tasks
 from guestbook.outbound.dispatcher import Dispatcher
 from tests.support.book import Book
 from tests.support.receiver import HANG, OK, Answer, Receiver
@@ -77,6 +77,8 @@ def test_a_webhook_has_answered_before_if_its_newest_delivery_that_has_ended_say
     each_book.webhook(receiver.url("/new"), name="/new")
     each_book.publish()
     with each_book.engine.connect() as connection:
-        found = {row.name: row.answered_before for row in lanes.open_with_due(connection, clock.now())}
+        found = {
+            row.name: row.answered_before for row in delivery_tasks.open_with_due(connection, clock.now())
+        }
     assert {name for name, answered_before in found.items() if answered_before} == {"/fails", "/works"}
     assert len(found) == 4

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from guestbook.outbound.lanes import START_CAP, START_WINDOW, Lane, ReadyLanes
 from guestbook.outbound.worker_pool import (
     FIRST_THREADS,
     KEPT_FOR_PROVEN,
     MAX_QUEUED,
     MAX_UNRECORDED,
     MEASURE_INTERVAL,
+    START_CAP,
+    START_WINDOW,
+    Lane,
+    ReadyLanes,
     WorkerPool,
 )
 from tests.support.processes import wait_for
@@ -178,7 +181,7 @@ def test_one_thread_gives_the_others_as_much_time_as_a_request_that_hung(
 ) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    ready: ReadyLanes[str] = ReadyLanes()
+    ready: ReadyLanes = ReadyLanes()
     hangs = [Lane(deque(names(f"hangs{number}", 9)), cap=1, unreachable=1) for number in range(2)]
     answers = Lane(deque(names("answers", 9)), proven=True)
     for lane in (*hangs, answers):
@@ -202,7 +205,7 @@ def test_one_thread_gives_the_others_as_much_time_as_a_request_that_hung(
 
 
 def test_what_was_not_sent_says_nothing_about_a_webhook() -> None:
-    lane: Lane[str] = Lane(unreachable=3)
+    lane: Lane = Lane(unreachable=3)
     lane.note(NOT_SENT, MOST)
     assert (lane.proven, lane.unreachable) == (False, 3)
     lane.note(FAILED, MOST)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event
 
 import guestbook
 from guestbook.lib import clock
-from guestbook.outbound import delivery_tasks, lanes
+from guestbook.outbound import delivery_tasks
 from guestbook.queue import claims
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -69,7 +69,7 @@ def analyze() -> None:
 
 
 def look(connection: Connection, _: str) -> object:
-    return lanes.open_with_due(connection, clock.now())
+    return delivery_tasks.open_with_due(connection, clock.now())
 
 
 def claim(connection: Connection, hook: str) -> object:

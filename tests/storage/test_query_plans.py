@@ -14,7 +14,7 @@ from guestbook.background import housekeeping
 from guestbook.comments import backfill
 from guestbook.comments.backfill import BackfillReport, BackfillRules
 from guestbook.lib import clock
-from guestbook.outbound.lanes import open_with_due
+from guestbook.outbound.delivery_tasks import open_with_due
 from guestbook.queries import cron_status, filtered_lists, public_comments, statistics
 from guestbook.queue import claims, comment_order, erasure, redelivery
 from guestbook.queue.poller import Poller

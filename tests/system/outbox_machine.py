@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, retry_policy
-from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, response_policy
+from guestbook.outbound import attempt_recorder, delivery_tasks, response_policy
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
 from guestbook.queue import claims
@@ -85,7 +85,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.until[token] = until = now + self.lease
         held: list[DeliveryTask] = []
         with database.write(db.engine) as connection:
-            hooks = {hook.id: hook for hook in lanes.open_with_due(connection, now)}
+            hooks = {hook.id: hook for hook in delivery_tasks.open_with_due(connection, now)}
             limits, columns = dict.fromkeys(hooks, limit), delivery_tasks.TASK_COLUMNS
             taken = claims.take(
                 connection, DELIVERIES, columns, limits, most=999, now=now, until=until, token=token

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from guestbook.comments import book
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
-from guestbook.outbound import lanes
+from guestbook.outbound import delivery_tasks
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
 from guestbook.queue import redelivery
 from guestbook.storage import database
@@ -105,7 +105,7 @@ class Order(OutboxMachine):
     @rule(limit=st.integers(1, 4))
     def claim(self, limit: int) -> None:
         with db.engine.connect() as connection:
-            due = {hook.id for hook in lanes.open_with_due(connection, clock.now())}
+            due = {hook.id for hook in delivery_tasks.open_with_due(connection, clock.now())}
         # A webhook with nothing to claim would keep a pass from its end.
         assert {task.receiver.webhook_id for task in self.take(limit)} == due
 

@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock, ids, own_process, retry_policy
 from guestbook.lib.own_process import StopFlag
-from guestbook.outbound import attempt_recorder, delivery_tasks, lanes, sender
+from guestbook.outbound import attempt_recorder, delivery_tasks, sender
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
 from guestbook.outbound.dispatcher import ClaimedTasks
@@ -55,8 +55,8 @@ class Takeover:
         """Lease the rows that are still under their tokens and may be sent, and release the others."""
         now, lease_end = clock.now(), time.monotonic() + self.lease.total_seconds()
         rows = claims.handed_over(connection, DELIVERIES, handed, delivery_tasks.HANDED_OVER_COLUMNS)
-        self._pool.hold_all_but(lanes.open_ids(connection, now))
-        found = lanes.open_among(connection, {row.webhook_id for row in rows}, now)
+        self._pool.hold_all_but(delivery_tasks.open_ids(connection, now))
+        found = delivery_tasks.open_among(connection, {row.webhook_id for row in rows}, now)
         webhooks = {row.id: row for row in self._receivers.readable(connection, found, now)}
         budgets = self.rates.open(connection, [row.id for row in webhooks.values() if row.rate])
         looked_at = [(row, *_wait(webhooks.get(row.webhook_id), budgets)) for row in rows]

@@ -19,7 +19,7 @@ from guestbook.background.celery.delivery_consumer import (
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock
 from guestbook.lib.own_process import StopFlag
-from guestbook.outbound.lanes import START_CAP
+from guestbook.outbound.worker_pool import START_CAP
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES
 from tests.conftest import settings_for
