@@ -6,8 +6,8 @@ import click
 from sqlalchemy import select
 
 from guestbook.cli import app_command, output, row_commands, row_lookup
-from guestbook.inbound import bin_requests, source_shapes
 from guestbook.inbound import bins as inbound_bins
+from guestbook.inbound import source_shapes
 from guestbook.lib.text import counted, printable
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
@@ -69,7 +69,8 @@ def show_(id_: str, as_json: bool) -> None:
     requests = inbound_bins.latest(db.session(), row.id, SHOWN_REQUESTS)
     if as_json:
         shown = [
-            source_shapes.bin_request_in_full(one, bin_requests.of(db.session(), one)) for one in requests
+            source_shapes.bin_request_in_full(one, inbound_bins.check_of(db.session(), one))
+            for one in requests
         ]
         output.print_json({**_facts(row), "requests": shown})
         return

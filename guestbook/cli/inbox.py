@@ -8,7 +8,7 @@ from guestbook.background import cron
 from guestbook.cli import app_command, options, output, queue_commands, row_lookup, terminal_log
 from guestbook.cli import cron as commands
 from guestbook.cli.row_commands import Column
-from guestbook.inbound import body_parser, source_shapes, verify_and_decide
+from guestbook.inbound import event_reader, source_shapes, verify_and_decide
 from guestbook.storage.database import db
 from guestbook.storage.models import InboundEvent, Source
 
@@ -80,7 +80,7 @@ def reprocess(**options: Any) -> None:
 
 
 def _print_payload(row: InboundEvent) -> None:
-    view = body_parser.views(row.headers, row.body)[0]
+    view = event_reader.views(row.headers, row.body)[0]
     output.print_text(f"Payload ({view.kind}, {len(row.body):,} bytes)", view.text or "-")
     if not view.is_whole:
         click.echo("… (--json shows all of it)")

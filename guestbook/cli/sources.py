@@ -11,7 +11,7 @@ from guestbook.cli.options import Choice, together
 from guestbook.cli.row_commands import Noun
 from guestbook.inbound import samples, source_shapes
 from guestbook.inbound import sources as inbound_sources
-from guestbook.inbound.known_senders import SENDER_PRESETS
+from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.inbound.sources import SOURCE_FIELDS
 from guestbook.lib import clock
 from guestbook.lib.text import for_people

@@ -52,7 +52,8 @@ class Counts:
             self.failed[source.name, source.id] += 1
         else:
             self.refused += 1
-        fate = f"{decision.fate}. {decision.error}" if decision.error else f"processed. {note or ''}".rstrip()
+        fate = f"will be retried at {clock.to_text(decision.retry_at)}" if decision.retry_at else "failed"
+        fate = f"{fate}. {decision.error}" if decision.error else f"processed. {note or ''}".rstrip()
         event = decision.metadata.event
         fields = {"inbound_event_id": event_id, "source_id": source.id, "event": event}
         self.log_lines.append((f"{event_id} {event or 'an event'} of {source.name}: {fate}", fields))

@@ -5,24 +5,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
+from typing import NamedTuple
 
 from guestbook.comments import comment_form
-from guestbook.comments.comment_form import Draft
-from guestbook.inbound import body_parser, mentions
-from guestbook.inbound.body_parser import BodyError
+from guestbook.inbound import event_reader, mentions, verify_and_decide
+from guestbook.inbound.event_reader import SENDER_LIMIT, BodyError, Metadata
 from guestbook.inbound.mentions import MentionRequest
-from guestbook.inbound.verify_and_decide import (
-    SENDER_LIMIT,
-    Claimed,
-    InboundDecision,
-    Metadata,
-    ReceivedEvent,
-    RemoveMention,
-    WriteMention,
-)
+from guestbook.inbound.verify_and_decide import Claimed, InboundDecision, ReceivedEvent, UpdateMention
 from guestbook.lib import clock, errors, page_content, retry_policy, text
 from guestbook.lib.errors import Refused, Translatable, with_detail
-from guestbook.lib.page_content import PackedWrongly, PageEntry, ParserMissing, WebPage
+from guestbook.lib.page_content import PackedWrongly, PageEntry, ParserMissing
 from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
 from guestbook.outbound.webhook_signatures import user_agent
 from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
@@ -35,8 +27,7 @@ FETCH_FAILED = Translatable("The page could not be fetched.")  # before the reas
 READING_FAILED = Translatable("The page could not be read.")  # before the reason, too
 
 
-@dataclass(frozen=True, slots=True)
-class PageTask:
+class PageTask(NamedTuple):
     """A webmention whose page is to be read."""
 
     event: ReceivedEvent
@@ -59,10 +50,7 @@ class ReadPage:
         """Whether the page's host may be asked for more pages at once."""
         return self.decision is None or not self.decision.error
 
-    @property
-    def answered(self) -> bool:
-        """Whether the host has said what there is: an error may mean that the next page hangs, too."""
-        return self.ok
+    answered = ok  # An error may mean that the next page hangs, too.
 
 
 def for_sender(error: str) -> tuple[str, str]:
@@ -89,35 +77,24 @@ PHRASES = {
 
 
 def _comment(entry: PageEntry, request: MentionRequest) -> InboundDecision:
-    name = text.clean_line(entry.name) or request.host
-    action = WriteMention(_draft(entry, request), request.source, request.host)
-    return InboundDecision(_metadata(name), True, action=action)
+    name = text.clean_line(entry.name[:RAW_LIMIT]) or request.host
+    website = text.clean_line(entry.website[:RAW_LIMIT])
+    draft = verify_and_decide.fitting(name, website, _message(entry))
+    return _update(name, UpdateMention(request.source, request.host, draft))
 
 
 def _removal(request: MentionRequest, why: str) -> InboundDecision:
-    action = RemoveMention(request.source, request.host, why)
-    return InboundDecision(_metadata(request.host), True, action=action)
+    return _update(request.host, UpdateMention(request.source, request.host, None, why))
+
+
+def _update(sender: str, action: UpdateMention) -> InboundDecision:
+    return InboundDecision(Metadata(EVENT_NAME, None, sender[:SENDER_LIMIT]), True, action=action)
 
 
 def _failure(sender: str | None, why: str, retry_after: float | None = None) -> InboundDecision:
     """Return the decision about a page of which nothing is known. The failure is the sender's."""
-    return InboundDecision(_metadata(sender), error=why, retry_after=retry_after)
-
-
-def _metadata(sender: str | None) -> Metadata:
-    return Metadata(EVENT_NAME, None, sender and sender[:SENDER_LIMIT])
-
-
-def _draft(entry: PageEntry, request: MentionRequest) -> Draft:
-    """Make a comment of the entry. Long texts are cut, and a website that cannot be linked is left out."""
-    name = text.clean_line(entry.name[:RAW_LIMIT]) or request.host
-    website = text.clean_line(entry.website[:RAW_LIMIT])
-    fields = {
-        "name": text.shortened(name, comment_form.VISITOR_NAME_LIMIT),
-        "website": website if website and not comment_form.website_error(website) else "",
-        "message": _message(entry),
-    }
-    return comment_form.read(fields)
+    found = Metadata(EVENT_NAME, None, sender and sender[:SENDER_LIMIT])
+    return InboundDecision(found, error=why, retry_after=retry_after)
 
 
 def _message(entry: PageEntry) -> str:
@@ -125,7 +102,7 @@ def _message(entry: PageEntry) -> str:
         text.clean_text(one[:RAW_LIMIT]).strip() for one in (entry.title, entry.summary, entry.content)
     )
     if entry.relation == "in-reply-to" and content:
-        return text.shortened(content, comment_form.MESSAGE_LIMIT)
+        return content
     excerpt = text.shortened(summary or content, EXCERPT_LIMIT)
     title = text.shortened(" ".join(title.split()), EXCERPT_LIMIT)
     said = "\n\n".join(part for part in (title, excerpt) if part)
@@ -145,8 +122,7 @@ NOT_IN_FIRST_MEGABYTE = Translatable("The page does not link to the target in it
 NOT_COMPLETE = Translatable("The page did not arrive completely.")
 
 
-@dataclass(frozen=True, slots=True)
-class PageReader:
+class PageReader(NamedTuple):
     """Reads pages; all threads share one."""
 
     transport: Transport
@@ -160,9 +136,10 @@ class PageReader:
         if not seconds:
             return ReadPage(task, None)
         way, host = _Way(task), task.request.host
+        agent = f"{user_agent(self.base_url)} Webmention"
+        headers = {"User-Agent": agent, "Accept": "text/html, */*;q=0.5", "Accept-Encoding": "identity"}
         try:
-            url = task.request.page_url
-            fetched = self.transport.get(url, self._headers(), seconds=seconds, before=way.begin)
+            fetched = self.transport.get(task.request.page_url, headers, seconds=seconds, before=way.begin)
             return ReadPage(task, way.limited(self._decide(task.request, fetched)))
         except TransportError as error:
             return ReadPage(task, way.limited(_away(host, error)))
@@ -170,10 +147,6 @@ class PageReader:
             return ReadPage(task, _away(host, TransportError("out_of_memory")))
         except Exception as error:  # a mistake in our code must not end the thread
             return ReadPage(task, _failure(host, with_detail(READING_FAILED, type(error).__name__)))
-
-    def _headers(self) -> dict[str, str]:
-        agent = f"{user_agent(self.base_url)} Webmention"
-        return {"User-Agent": agent, "Accept": "text/html, */*;q=0.5", "Accept-Encoding": "identity"}
 
     def _decide(self, request: MentionRequest, fetched: FetchedPage) -> InboundDecision:
         answer, host = fetched.answer, request.host
@@ -183,12 +156,16 @@ class PageReader:
             later = retry_policy.may_pass(answer.status)
             wait = retry_policy.retry_after(answer.headers.get("retry-after"), clock.now()) if later else None
             return _failure(host, with_detail(NOT_SENT, f"HTTP {answer.status}"), wait)
+        target = page_content.normal_address(request.target)
         try:
             page = page_content.read(fetched.url, answer.headers, answer.body, PAGE_LIMIT)
             addresses = [page_content.normal_address(one) for one in page_content.addresses(page)]
-            if page_content.normal_address(request.target) not in addresses:
+            if target not in addresses:
                 return self._without_link(request, addresses, answer.note)
-            return _comment(_entry(page, request), request)
+            entry = PageEntry()
+            if page.is_html:
+                entry = page_content.read_entry(page, page_content.read_links(page.text, page.url), target)
+            return _comment(entry, request)
         except (PackedWrongly, Refused) as error:
             return _failure(host, str(error))
         except ParserMissing as error:
@@ -233,7 +210,7 @@ class _Way:
     """The hosts on the way to one page. A stranger may have sent us to a third party, who must not suffer."""
 
     def __init__(self, task: PageTask) -> None:
-        self._named = _site(task.request.host)
+        self._named = task.request.host.removeprefix("www.")
         self._attempts = task.event.attempts + 1
         self._requests = 0
         self._has_left = False
@@ -244,24 +221,12 @@ class _Way:
         if not hosts.take(host):
             raise TransportError("host_busy")
         self._requests += 1
-        self._has_left |= _site(host) != self._named
+        self._has_left |= host.removeprefix("www.") != self._named
 
     def limited(self, decision: InboundDecision) -> InboundDecision:
         """Return the decision; its attempt is the last after a redirect elsewhere, the third after any."""
         is_last = self._has_left or (self._requests > 1 and self._attempts >= MOST_AFTER_REDIRECT)
         return replace(decision, retry_after=None) if is_last else decision
-
-
-def _site(host: str) -> str:
-    return host.removeprefix("www.")
-
-
-def _entry(page: WebPage, request: MentionRequest) -> PageEntry:
-    """Read the entry of a page that links to the target; raises Refused if the page is of another kind."""
-    if not page.is_html:
-        return PageEntry()
-    found = page_content.read_links(page.text, page.url)
-    return page_content.read_entry(page, found, page_content.normal_address(request.target))
 
 
 def _away(host: str, error: TransportError) -> InboundDecision:
@@ -306,12 +271,16 @@ class PagePool:
                 others.append((event, source))
                 continue
             try:
-                form = body_parser.parse(event.headers, event.body)
+                form = event_reader.parse(event.headers, event.body)
                 request = mentions.checked(form if isinstance(form, dict) else {}, self._settings.base_url)
             except (BodyError, Refused) as error:  # the book has another address now
                 self._decided.append((event, source, _failure(None, str(error))))
             else:
-                self._load(PageTask(event, source, request))
+                if self._pool is None:
+                    self._pool = self._opened()
+                self._reading[event.id] = PageTask(event, source, request)
+                tasks = [self._reading[event.id]]
+                self._pool.load(request.host, tasks, unreachable=0, answered_before=True)
         return others
 
     def collect(self, *, wait: bool = False) -> tuple[list[DecidedMention], list[ReceivedEvent]]:
@@ -342,12 +311,6 @@ class PagePool:
             self._pool = self._transport = None
         return result
 
-    def _load(self, task: PageTask) -> None:
-        if self._pool is None:
-            self._pool = self._opened()
-        self._reading[task.event.id] = task
-        self._pool.load(task.request.host, [task], unreachable=0, answered_before=True)
-
     def _opened(self) -> WorkerPool[PageTask, ReadPage]:
         settings = self._settings
         self._transport = Transport(
@@ -361,9 +324,7 @@ class PagePool:
 
     def _note(self, page: ReadPage) -> None:
         task = self._reading.pop(page.task.event.id, None)
-        if task is None:
-            return
-        if page.decision:
+        if task and page.decision:
             self._decided.append((task.event, task.source, page.decision))
-        else:
+        elif task:
             self._unread.append(task.event)

@@ -1,9 +1,7 @@
 """Webmentions that others send us (W3C): a page tells that it links to the book.
 
 First the request, with the checks that cost nothing; then how it is stored, as an inbound event of a source
-that the book adds by itself; then the comment of the page, once the pass has read it (`mention_pages`). A
-page has one comment, however many pages of the book it links to. The origin of the comment has the address
-of the page and, as its name, the host.
+that the book adds by itself. The pass reads the page (`mention_pages`) and writes its comment.
 """
 
 import re
@@ -16,17 +14,12 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.comments import book, comment_form, submission
-from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import ingest
-from guestbook.inbound.verify_and_decide import Effect, RemoveMention, WriteMention
 from guestbook.lib import clock, ids, page_content
 from guestbook.lib.errors import Refused, Translatable
 from guestbook.queue import claims
-from guestbook.settings import Settings
-from guestbook.storage import database, plain_sql, preferences
-from guestbook.storage.audit_log import Actor
-from guestbook.storage.models import INBOUND, Comment, InboundEvent, Origin, Source
+from guestbook.storage import database
+from guestbook.storage.models import INBOUND, InboundEvent, Source
 from guestbook.storage.models.source import MENTIONS, MENTIONS_TOKEN
 
 SOURCE_URL_LIMIT = 500  # characters, as in schema.sql: origins.url
@@ -180,71 +173,3 @@ def _earlier(session: Session, source_id: str, key: str) -> Row[Any] | None:
         InboundEvent.source_id == source_id, InboundEvent.external_id == key
     )
     return session.execute(same).one_or_none()
-
-
-NO_LONGER = "Its page was deleted, or no longer links here."  # A later mention brings such a comment back.
-NOT_OURS = "The book has the comment of this page already, from another source."
-CLOSED = Translatable("The book is closed for new comments.")
-
-
-def write_comment(session: Session, source: Source, action: WriteMention, settings: Settings) -> Effect:
-    """Sign the book for the page, or bring its comment up to date."""
-    kept = preferences.read(session)
-    row = _comment_of(session, action.url)
-    own_id = row.id if row is not None else None
-    found = submission.classified(plain_sql.through(session), action.draft, kept, settings.secret_key, own_id)
-    if row is not None:
-        return _update(session, row, action, found, settings)
-    if kept.closed:
-        return Effect("", error=CLOSED)
-    told_at = clock.now() if source.relayed_since else None
-    origin = Origin(name=action.host[:80], url=action.url, told_at=told_at, source_id=source.id)
-    row = book.sign(session, action.draft, found, form_key=None, settings=settings, origin=origin)
-    return Effect.of_new(row)
-
-
-def remove_comment(session: Session, action: RemoveMention, settings: Settings) -> Effect:
-    """Move the comment of the page to the trash, from where the owner can take it back."""
-    row = _comment_of(session, action.url)
-    if row is None:
-        return Effect("", error=action.why)
-    if not _is_of(session, row, action.host):
-        return Effect(NOT_OURS, row.id)
-    if not row.is_known:
-        return Effect(f"{action.why} Its comment is not in the book.", row.id)
-    book.move(session, row, "trash", settings, by=Actor("source", name=action.host))
-    row.reason = row.reasons = NO_LONGER
-    session.flush()
-    return Effect(f"{action.why} So its comment went into the trash.", row.id)
-
-
-def _update(
-    session: Session, row: Comment, action: WriteMention, found: Classification, settings: Settings
-) -> Effect:
-    """Take the page's present words, unless the owner has removed the comment."""
-    if not _is_of(session, row, action.host):
-        return Effect(NOT_OURS, row.id)
-    is_back = row.status == "trash" and row.reason == NO_LONGER
-    if not row.is_known and not is_back:
-        return Effect("You have removed its comment, so it stays removed.", row.id)
-    if not is_back and comment_form.draft_of(row) == action.draft:
-        return Effect("Its comment is up to date.", row.id)
-    page = Actor("source", name=action.host)
-    book.edit(session, row, action.draft, settings, by=page)
-    if is_back or found.status != "published":  # a held one stays held: new words do not publish it
-        row.reason, row.reasons = found.reason, found.text
-        book.move(session, row, found.status, settings, by=page if is_back else book.RULES)
-    return Effect("Its comment is brought up to date.", row.id)
-
-
-def _comment_of(session: Session, url: str) -> Comment | None:
-    mine = select(Comment).join(Origin).where(Origin.url == url)
-    return session.scalars(mine.with_for_update(of=Comment)).first()
-
-
-def _is_of(session: Session, row: Comment, host: str) -> bool:
-    """Whether a mention brought it. The owner may have deleted the source of mentions since then."""
-    if row.origin is None or row.origin.name != host[:80]:
-        return False
-    source = session.get(Source, row.origin.source_id) if row.origin.source_id else None
-    return source is None or source.is_built_in

@@ -4,14 +4,14 @@
     └─ one transaction ─┘     no transaction open        └─── one transaction ───┘
 
 The main thread does it, a batch at a time. A kill at any point loses nothing: a lease runs out by itself, and
-an event's action commits together with its end. `verify_and_decide` decides what to do, `comment_or_forward`
+an event's action commits together with its end. `verify_and_decide` decides what to do, `event_actions`
 does it. Only the pages of webmentions are read in threads of their own: see `mention_pages`. First comes how
 a row is claimed, which event it repeats and how it ends, in the caller's transaction; then the processor.
 """
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,10 +20,12 @@ from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import comment_or_forward, verify_and_decide
+from guestbook.inbound import event_actions, verify_and_decide
+from guestbook.inbound.event_actions import Effect
+from guestbook.inbound.event_reader import NO_METADATA
 from guestbook.inbound.inbox import Counts
 from guestbook.inbound.mention_pages import PagePool
-from guestbook.inbound.verify_and_decide import NO_METADATA, Claimed, Effect, InboundDecision, ReceivedEvent
+from guestbook.inbound.verify_and_decide import Claimed, InboundDecision, ReceivedEvent
 from guestbook.lib import body_encoding, clock, ids, retry_policy
 from guestbook.lib.errors import Translatable, with_detail
 from guestbook.lib.own_process import StopFlag
@@ -94,41 +96,30 @@ def _received(row: Row[Any], token: str) -> ReceivedEvent:
     )
 
 
-EARLIER: Any = InboundEvent.status, InboundEvent.comment_id, InboundEvent.erased_at
-
-
 def earlier_event(
     session: Session, event_id: str, source_id: str, external_id: str | None, mark: str | None
 ) -> Row[Any] | None:
     """Return id, status, comment and time of erasure of the event that this one repeats.
 
-    It has the same external id, or, because ids may be unsigned, the same mark. A new mark is remembered.
+    It has the same external id, or, because ids may be unsigned, the same mark. A new mark is remembered, and
+    an event that failed leaves its mark to this one.
     """
-    named = _with_id(session, event_id, source_id, external_id) if external_id else None
-    replayed = _with_mark(session, event_id, mark) if mark else None
-    return replayed if replayed and (named is None or replayed.status != "failed") else named
-
-
-def _with_id(session: Session, event_id: str, source_id: str, external_id: str) -> Row[Any] | None:
-    same = (InboundEvent.source_id == source_id) & (InboundEvent.external_id == external_id)
-    return session.execute(select(InboundEvent.id, *EARLIER).where(same, InboundEvent.id != event_id)).first()
-
-
-def _with_mark(session: Session, event_id: str, mark: str) -> Row[Any] | None:
-    """Return the columns of the event with this mark. A failed one leaves the mark to this event."""
-    columns = SeenSignature.event_id.label("id"), *EARLIER
-    seen = select(*columns).outerjoin(InboundEvent, InboundEvent.id == SeenSignature.event_id)
-    before = session.execute(seen.where(SeenSignature.mark == mark)).first()
-    if before is None:
-        session.execute(insert(SeenSignature).values(mark=mark, event_id=event_id, seen_at=clock.now()))
-    elif before.status == "failed":
-        session.execute(update(SeenSignature).where(SeenSignature.mark == mark).values(event_id=event_id))
-    return before if before and before.id != event_id else None
-
-
-def correct(session: Session, failed_id: str, **columns: str | None) -> None:
-    """Change columns of a failed event that another one repeats."""
-    session.execute(update(InboundEvent).where(InboundEvent.id == failed_id).values(**columns))
+    columns: Any = InboundEvent.status, InboundEvent.comment_id, InboundEvent.erased_at
+    named = before = None
+    if external_id:
+        same = (InboundEvent.source_id == source_id) & (InboundEvent.external_id == external_id)
+        query = select(InboundEvent.id, *columns).where(same, InboundEvent.id != event_id)
+        named = session.execute(query).first()
+    if mark:
+        seen = select(SeenSignature.event_id.label("id"), *columns).where(SeenSignature.mark == mark)
+        found = seen.outerjoin(InboundEvent, InboundEvent.id == SeenSignature.event_id)
+        before = session.execute(found).first()
+        if before is None:
+            session.execute(insert(SeenSignature).values(mark=mark, event_id=event_id, seen_at=clock.now()))
+        elif before.status == "failed":
+            session.execute(update(SeenSignature).where(SeenSignature.mark == mark).values(event_id=event_id))
+    is_replay = before and before.id != event_id and (named is None or before.status != "failed")
+    return before if is_replay else named
 
 
 ERROR_LIMIT = NOTE_LIMIT = 500  # characters, as in schema.sql
@@ -159,21 +150,20 @@ def retry_event(
     connection: Connection, event: ReceivedEvent, decision: InboundDecision, schedule: tuple[float, ...]
 ) -> InboundDecision | None:
     """Make the event due again if its error may pass, and the schedule has another attempt; else None."""
-    if decision.retry_after is None or not decision.error:
+    wait, error, found = decision.retry_after, decision.error, decision.metadata
+    if wait is None or not error:
         return None
-    now, made = clock.now(), event.attempts + 1
-    due_at = retry_policy.next_due(schedule, made, now, at_least=decision.retry_after)
-    if due_at is None:
-        return None
-    found = decision.metadata
-    row = {"error": decision.error[:ERROR_LIMIT], "event": found.event, "sender": found.sender}
-    claims.reschedule(connection, INBOUND, [{"row_id": event.id, "due_at": due_at, **row}])
-    return replace(decision, retry_at=due_at)
+    due_at = retry_policy.next_due(schedule, event.attempts + 1, clock.now(), at_least=wait)
+    if due_at:
+        row = {"error": error[:ERROR_LIMIT], "event": found.event, "sender": found.sender}
+        claims.reschedule(connection, INBOUND, [{"row_id": event.id, "due_at": due_at, **row}])
+    return replace(decision, retry_at=due_at) if due_at else None
 
 
 def proof_text(decision: InboundDecision, source: Source) -> dict[str, int]:
-    """Return the value that takes a proven event off its source's budget."""
-    return {"unproven_bytes": 0} if decision.proves(source) else {}
+    """Return the value that takes an event off its source's budget, if its source is proven."""
+    is_proven = decision.is_genuine and decision.was_verified and source.verify != "none"
+    return {"unproven_bytes": 0} if is_proven else {}
 
 
 BATCH = 20  # events in one transaction, each of a megabyte at most
@@ -224,10 +214,15 @@ class Processor:
     def work(self) -> bool:
         """Process one batch; return whether there was one, or pages are being read."""
         batch: Claimed = []
-        if self._may_start_some():  # an idle look takes no write lock
+        room = self._pages.room
+        due = sources_with_due(clock.now(), Source.id).limit(1)
+        if not room:
+            due = due.where(Source.action != MENTIONS)
+        # An idle look takes no write lock.
+        if database.read_with_retry(self._engine, lambda at: at.execute(due).first()):
             self._batches += 1
             token = f"{self._name}.{self._batches}"  # a decision counts while its row still carries the token
-            limits = {"limit": self._size, "mentions": self._pages.room}
+            limits = {"limit": self._size, "mentions": room}
             batch = database.write_with_retry(
                 self._engine, lambda at: claim(at, token, turn=self._batches, **limits)
             )
@@ -250,30 +245,23 @@ class Processor:
     def close(self) -> None:
         """Wait for the pages that are being read, and give back what was not started."""
         decided, left = self._pages.close()
-        self.counts.add(self._record_all(decided, left))
-
-    def _may_start_some(self) -> bool:
-        """Whether an enabled source has something due for which there is room."""
-        query = sources_with_due(clock.now(), Source.id)
-        if not self._pages.room:
-            query = query.where(Source.action != MENTIONS)
-        return database.read_with_retry(
-            self._engine, lambda at: at.execute(query.limit(1)).first() is not None
-        )
+        self.counts.add(self._record_all(decided, left) or Counts())
 
     def _process(self, batch: Claimed, pages: PagePool, *, wait: bool = False) -> Counts | None:
         """Evaluate, act and record; None if there is nothing to record. `wait` for all pages to be read."""
         batch, locked = self._separated(batch)
         others = pages.take(batch, most_lost=MOST_LOST_PASSES)
         decided, left = pages.collect(wait=wait)
-        left = [*left, *locked]
-        evaluated = list(self._decide_in_time(others))
-        late = [event for event, _ in others[len(evaluated) :]]
+        end, evaluated = time.monotonic() + BATCH_TIME, 0
+        for event, source in others:
+            if evaluated and time.monotonic() > end:
+                break  # the others are given back
+            decided.append((event, source, self.decide(event, source)))
+            evaluated += 1
+        late = [event for event, _ in others[evaluated:]]
         if others:
-            self._size = len(evaluated) if late else min(2 * self._size, BATCH)
-        if not others and not decided and not left:
-            return None
-        return self._record_all(decided + evaluated, left + late)
+            self._size = evaluated if late else min(2 * self._size, BATCH)
+        return self._record_all(decided, [*left, *locked, *late])
 
     def _separated(self, batch: Claimed) -> tuple[Claimed, list[ReceivedEvent]]:
         """Return the events that can be verified, and those that wait because of an unreadable secret."""
@@ -288,9 +276,9 @@ class Processor:
         waiting = [replace(event, due_at=later) for event, source in batch if source.id in locked]
         return [(event, source) for event, source in batch if source.id not in locked], waiting
 
-    def _record_all(self, decided: Sequence[Decided], left: Sequence[ReceivedEvent]) -> Counts:
+    def _record_all(self, decided: Sequence[Decided], left: Sequence[ReceivedEvent]) -> Counts | None:
         if not decided and not left:
-            return Counts()
+            return None
         counts = database.write_with_retry(self._engine, lambda at: self._record(at, decided, left))
         self._recount_is_needed = True
         for line, fields in counts.log_lines:
@@ -305,14 +293,6 @@ class Processor:
             source_budget.recount(self._engine)
             ended = time.monotonic()
             self._recount_at = ended + max(RECOUNT_EVERY, RECOUNT_SHARE * (ended - began))
-
-    def _decide_in_time(self, batch: Claimed) -> Iterator[Decided]:
-        """Decide about the first event in any case, and others while there is time."""
-        end = time.monotonic() + BATCH_TIME
-        for number, (event, source) in enumerate(batch):
-            if number and time.monotonic() > end:
-                return  # the others are given back
-            yield event, source, self.decide(event, source)
 
     def decide(self, event: ReceivedEvent, source: Source) -> InboundDecision:
         """Decide about one event. No transaction may be open."""
@@ -374,17 +354,20 @@ class Processor:
             before = earlier_event(session, event.id, source.id, external_id, decision.mark)
             if before and before.status != "failed":  # the sender sent it twice
                 return decision, end_repeat(connection, event, decision, before)
+            failed = update(InboundEvent).where(InboundEvent.id == (before.id if before else None))
             if before:
-                correct(session, before.id, external_id=None)  # the one that repeats it has it now
-            done = Effect("")
+                session.execute(failed.values(external_id=None))  # the one that repeats it has it now
+            done, values = Effect(""), {}
             if not decision.error:
-                done = comment_or_forward.carry_out(session, event.id, source, decision, self._settings)
-                decision = decision.after(done)
-            values = {"note": done.note, "comment_id": done.comment_id} if not decision.error else {}
+                done = event_actions.carry_out(session, event.id, source, decision, self._settings)
+                if done.error:  # the sender is to blame for it
+                    decision = replace(decision, error=done.error, is_genuine=False)
+            if not decision.error:
+                values = {"note": done.note, "comment_id": done.comment_id}
             end_event(connection, event, decision, external_id=external_id, **values, **proof)
             if before and not decision.error:
                 # On the failed event too, so that erasure finds its words there.
-                correct(session, before.id, comment_id=done.comment_id)
+                session.execute(failed.values(comment_id=done.comment_id))
             return decision, done.note or None
 
 

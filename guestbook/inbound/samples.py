@@ -15,8 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, make_transient
 
 from guestbook.comments.comment_form import Draft
-from guestbook.inbound import ingest, verify_and_decide
-from guestbook.inbound.known_senders import SENDER_PRESETS
+from guestbook.inbound import event_reader, ingest, verify_and_decide
+from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.inbound.verify_and_decide import InboundDecision, ReceivedEvent, WriteComment
 from guestbook.lib import VERSION, clock, ids, validate, verification
 from guestbook.lib.errors import Refused, only_here
@@ -49,7 +49,7 @@ class SampleEvent:
     @property
     def name(self) -> str:
         """Return the event as the inbox names it: `issues.opened`. One without a name has its sender's."""
-        return verify_and_decide.extract_metadata(self.headers, self.payload).event or self.sender
+        return event_reader.extract_metadata(self.headers, self.payload).event or self.sender
 
 
 def samples_of(verify: str) -> list[SampleEvent]:

@@ -4,8 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from guestbook.inbound import bins, verify_and_decide
-from guestbook.inbound.bin_requests import Check
-from guestbook.inbound.known_senders import SCHEME_DEFAULTS
+from guestbook.inbound.bins import Check
+from guestbook.inbound.sender_presets import SCHEME_DEFAULTS
 from guestbook.inbound.sources import SOURCE_FIELDS
 from guestbook.lib import body_encoding
 from guestbook.lib import json_schema as schema
@@ -146,7 +146,7 @@ def bin_request_in_full(row: BinRequest, check: Check) -> dict[str, Any]:
         "headers": [{"name": name, "value": value} for name, value in row.pairs],
         "body": body,
         "encoding": encoding,
-        "signatures": [schema.of_row(one, ("header", "matches", "sentence")) for one in check.findings],
+        "signatures": [one._asdict() for one in check.findings],
         "warning": check.warning,
     }
 

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import known_senders
-from guestbook.inbound.known_senders import PRESETS, SCHEME_DEFAULTS
+from guestbook.inbound import sender_presets
+from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS
 from guestbook.lib import clock, fields, ids, template_sandbox, text, validate
 from guestbook.lib.errors import Refused, only_here
 from guestbook.lib.json_schema import line
@@ -233,7 +233,7 @@ def begin_delete(session: Session, source_id: str) -> bool:
 
 
 def _set(source: Source, given: Mapping[str, Any]) -> None:
-    filled = known_senders.filled_in(source, given)
+    filled = sender_presets.filled_in(source, given)
     values = _checked_fields(source, filled)
     now, secret = clock.now(), values.pop("secret")
     if values["verify"] != source.verify:

@@ -1,202 +1,49 @@
 """Decide about one inbound event: is it genuine, what does it say, what is to be done? Pure.
 
-Nothing here uses the database, so no transaction is open while a template runs. First comes what an
-event says of a comment and of itself, then what may be done, then `decide`.
+Nothing here uses the database, so no transaction is open while a template runs.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
-from guestbook.inbound import body_parser, known_senders
-from guestbook.inbound.body_parser import BodyError
+from guestbook.inbound import event_reader
+from guestbook.inbound.event_reader import NO_METADATA, BodyError, Metadata
 from guestbook.lib import clock, ids, template_sandbox, text
 from guestbook.lib.template_sandbox import TemplateFault
-from guestbook.lib.text import clean_line
 from guestbook.lib.verification import Verdict
 from guestbook.queue import erasure
-from guestbook.storage.models import Comment, InboundEvent, Source
+from guestbook.storage.models import InboundEvent, Source
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteComment:
-    """A comment of another book."""
-
-    home: str  # its address in the book in which it was signed
-    is_gone: bool  # the sending book removed it
-    skip: str | None  # why there is nothing to do
-
-
-def read_remote_comment(headers: Mapping[str, str], payload: Any, base_url: str) -> RemoteComment | None:
-    """Return the comment in an event of another guestbook; None for other senders and events."""
-    event = headers.get("x-guestbook-event", "")
-    comment = _dict(_dict(_dict(payload).get("data")).get("comment"))
-    if not event.startswith("comment.") or not comment:
-        return None
-    home = _dict(comment.get("origin")).get("url") or comment.get("url")
-    if not isinstance(home, str) or comment_form.website_error(home):
-        return None
-    if home.startswith(f"{base_url}/"):
-        return RemoteComment(home, False, "It was written in this book.")
-    return RemoteComment(home, event == "comment.deleted", _why_skip(event, comment))
-
-
-def _why_skip(event: str, comment: Mapping[str, Any]) -> str | None:
-    if event not in ("comment.created", "comment.published", "comment.deleted"):
-        return "There is nothing to do for this event of the other book."
-    if event != "comment.deleted" and comment.get("status") != "published":
-        return "It is not published in the other book."
-    return None
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-EVENT_LIMIT, ID_LIMIT, SENDER_LIMIT = 100, 200, 200  # characters, as in schema.sql
-
-# Headers that name the event. Gitea and Forgejo send GitHub's too, and mean the same.
-EVENT_HEADERS = (
-    *("x-github-event", "x-gitea-event", "x-forgejo-event", "x-gogs-event", "x-guestbook-event"),
-    *("x-shopify-topic", "x-wc-webhook-topic", "linear-event"),
-    *("x-event-key", "ce-type"),  # Bitbucket; CloudEvents
-)
-# An id finds repeats. So a header counts only if its value is new with each delivery and the same in all
-# attempts at it. GitLab's Idempotency-Key is; several events share one X-Gitlab-Event-UUID.
-ID_HEADERS = (
-    *("x-github-delivery", "x-gitea-delivery", "x-forgejo-delivery", "x-gogs-delivery"),
-    *("x-shopify-webhook-id", "linear-delivery"),
-    *("webhook-id", "svix-id", "idempotency-key"),
-)
-# Where payloads name a person, the best first.
-SENDER_PATHS = (
-    ("sender", "login"),  # GitHub, Gitea, Forgejo
-    ("sender", "username"),
-    ("user_username",),  # GitLab, push
-    ("user", "username"),  # GitLab, all else; Slack's buttons
-    ("user_name",),  # Slack's commands
-    ("event", "user"),  # Slack
-    ("data", "comment", "name"),  # another guestbook
-    ("pusher", "name"),
-    ("actor", "nickname"),  # Bitbucket
-    ("actor", "name"),  # Bitbucket's own servers; Linear
-    ("sender",),
-    ("user", "name"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Metadata:
-    """Clean, in one line each, and no longer than their columns; None where the sender says nothing."""
-
-    event: str | None
-    external_id: str | None
-    sender: str | None
-
-
-NO_METADATA = Metadata(None, None, None)
-
-
-def extract_metadata(headers: Mapping[str, str], payload: object) -> Metadata:
-    """Read it from the headers, whose names are in lower case, and the parsed body. Never raises."""
-    return Metadata(
-        _cleaned(_event(headers, payload), EVENT_LIMIT),
-        _cleaned(_external_id(headers, payload), ID_LIMIT),
-        next((name for path in SENDER_PATHS if (name := _cleaned(_at(payload, *path), SENDER_LIMIT))), None),
-    )
-
-
-def split_metadata(event: str | None, payload: object) -> tuple[str, str]:
-    """Return the event without its action, and the action or "": `issues.opened` → `issues`, `opened`."""
-    event, action = event or "", _action(payload) or ""
-    if action and event.endswith(f".{action}"):
-        return event.removesuffix(f".{action}"), action
-    return event, ""
-
-
-def _event(headers: Mapping[str, str], payload: object) -> str | None:
-    named = next((headers[name] for name in EVENT_HEADERS if headers.get(name)), None)
-    if named and "x-guestbook-event" in headers:
-        return named
-    named = named or _at(payload, "object_kind") or headers.get("x-gitlab-event")
-    if named:
-        action = _action(payload)
-        return f"{named}.{action}" if action else named
-    said = _at(payload, "event", "type") or _at(payload, "type") or _at(payload, "event")
-    return said or _at(payload, "event_type")  # Typeform, Paddle, PayPal
-
-
-def _action(payload: object) -> str | None:
-    """Return `opened` and the like: of GitHub and its kin, or of GitLab."""
-    action = _at(payload, "action") or _at(payload, "object_attributes", "action")
-    return _cleaned(action, EVENT_LIMIT)
-
-
-def _external_id(headers: Mapping[str, str], payload: object) -> str | None:
-    named = next((headers[name] for name in ID_HEADERS if headers.get(name)), None)
-    if named:
-        return named
-    own = _at(payload, "id")
-    if own and own.startswith("evt_"):  # Stripe; elsewhere `id` is mostly that of a thing, not of the event
-        return own
-    return _at(payload, "event_id")  # Slack
-
-
-def _at(payload: Any, *path: str) -> str | None:
-    """Return the text that stands there, if one does."""
-    for key in path:
-        payload = payload.get(key) if isinstance(payload, dict) else None
-    return payload if isinstance(payload, str) else None
-
-
-def _cleaned(text: str | None, limit: int) -> str | None:
-    # A text that is far too long is also cut before it is cleaned, because cleaning takes time.
-    return clean_line((text or "")[: limit * 8])[:limit].rstrip() or None
-
-
-BECAME = "It became a comment"  # the beginning of the note of an event that made one
-
-
-@dataclass(frozen=True, slots=True)
-class WriteComment:
+class WriteComment(NamedTuple):
     """Write a comment."""
 
     draft: Draft
     is_proven: bool  # whether the sender is known to be the source
-    remote: RemoteComment | None  # None unless another guestbook sent it
+    home: str | None  # its address in the book in which it was signed; None unless that book sent it
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveComment:
+class RemoveComment(NamedTuple):
     """Remove our copy of another book's comment."""
 
     home: str
 
 
-@dataclass(frozen=True, slots=True)
-class WriteMention:
-    """Write the comment of a page that mentions the book, or bring it up to date. The host is the page's."""
-
-    draft: Draft
-    url: str
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveMention:
-    """Remove the comment of a page that mentions the book no more."""
+class UpdateMention(NamedTuple):
+    """Write the comment of a page that mentions the book, or bring it up to date, or remove it."""
 
     url: str
     host: str
-    why: str  # a sentence
+    draft: Draft | None  # None: the page mentions the book no more
+    why: str = ""  # a sentence that says why the comment is removed
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardEvent:
+class ForwardEvent(NamedTuple):
     """Pass the event on as `inbound.received`."""
 
     data: dict[str, Any]
@@ -210,41 +57,12 @@ class InboundDecision:
     is_genuine: bool = False
     error: str | None = None
     note: str | None = None
-    action: WriteComment | RemoveComment | WriteMention | RemoveMention | ForwardEvent | None = None
+    action: WriteComment | RemoveComment | UpdateMention | ForwardEvent | None = None
     was_verified: bool = True  # False if an error of ours came first
     home: str | None = None  # address of the comment that another guestbook tells of
     retry_after: float | None = None  # after an error: try again by the schedule, after so many seconds
     retry_at: datetime | None = None  # the time of that; None if the schedule is used up
     mark: str | None = None  # the same for replays of the event, where its sender signs the time
-
-    def after(self, done: "Effect") -> "InboundDecision":
-        """Return the decision with the error that only the action has met; the sender is to blame for it."""
-        return replace(self, error=done.error, is_genuine=False) if done.error else self
-
-    @property
-    def fate(self) -> str:
-        """Return what becomes of an event with an error."""
-        return f"will be retried at {clock.to_text(self.retry_at)}" if self.retry_at else "failed"
-
-    def proves(self, source: Source) -> bool:
-        """Whether it is known that the source has sent it."""
-        return self.is_genuine and self.was_verified and source.verify != "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What was done, in words, and the comment that it became or is about; or why nothing could be done."""
-
-    note: str
-    comment_id: str | None = None
-    error: str | None = None
-
-    @classmethod
-    def of_new(cls, comment: Comment) -> "Effect":
-        """Return the one of an event that made this comment."""
-        return cls(
-            f"{BECAME}." if comment.status == "published" else f"{BECAME}, {comment.status}.", comment.id
-        )
 
 
 MOST_HOPS = 5  # times that an event may be forwarded from book to book
@@ -277,8 +95,8 @@ def decide(
     verdict = verify(event, source, proof_keys)
     payload, found, unreadable = None, NO_METADATA, None
     try:
-        payload = body_parser.parse(event.headers, event.body)
-        found = extract_metadata(event.headers, payload)
+        payload = event_reader.parse(event.headers, event.body)
+        found = event_reader.extract_metadata(event.headers, payload)
     except BodyError as error:
         unreadable = str(error)
     if not verdict.ok:
@@ -302,9 +120,10 @@ def verify(event: ReceivedEvent | InboundEvent, source: Source, proof_keys: Sequ
 def _decide(
     event: ReceivedEvent, source: Source, found: Metadata, payload: Any, base_url: str
 ) -> InboundDecision:
-    if known_senders.is_ping(event.headers):
+    # https://docs.github.com/en/webhooks/webhook-events-and-payloads#ping
+    if event.headers.get("x-github-event") == "ping":
         return InboundDecision(found, True, note="The sender's test; there is nothing to do.")
-    if known_senders.is_handshake(source.verify, event.body):
+    if event_reader.is_handshake(source.verify, event.body):
         return InboundDecision(found, True, note="The sender's handshake, which was answered at once.")
     if source.action == "comment":
         return _comment(event, source, found, payload, base_url)
@@ -316,39 +135,58 @@ def _decide(
 def _comment(
     event: ReceivedEvent, source: Source, found: Metadata, payload: Any, base_url: str
 ) -> InboundDecision:
-    remote = read_remote_comment(event.headers, payload, base_url)
-    if remote and remote.skip:
-        return InboundDecision(found, True, note=remote.skip, home=remote.home)
-    if remote and remote.is_gone:
-        return InboundDecision(found, True, action=RemoveComment(remote.home))
+    home = None
+    if remote := _remote_comment(event.headers, payload, base_url):
+        home, skip = remote
+        if skip:
+            return InboundDecision(found, True, note=skip, home=home)
+        if event.headers["x-guestbook-event"] == "comment.deleted":
+            return InboundDecision(found, True, action=RemoveComment(home))
+    kind, action = event_reader.split_metadata(found.event, payload)
+    values = {"event": kind, "action": action, "payload": payload, "sender": found.sender or ""}
     try:
-        draft = _draft(source, found, payload)
+        made = template_sandbox.render(source.template or "", values | {"source": source.name})
     except TemplateFault as error:
         return InboundDecision(found, True, error=str(error))
-    if not draft.message:
-        return InboundDecision(found, True, note="The template gave no text, so there is no comment.")
-    return InboundDecision(found, True, action=WriteComment(draft, source.verify != "none", remote))
-
-
-def _draft(source: Source, found: Metadata, payload: Any) -> Draft:
-    """Run the template. Long texts are cut, and a website that cannot be linked is left out."""
-    kind, action = split_metadata(found.event, payload)
-    values = {
-        "event": kind,
-        "action": action,
-        "payload": payload,
-        "sender": found.sender or "",
-        "source": source.name,
-    }
-    made = template_sandbox.render(source.template or "", values)
     name = text.clean_line(str(made.names.get("name") or found.sender or "")) or source.name
     website = made.names.get("website")
+    draft = fitting(name, website if isinstance(website, str) else "", text.clean_text(made.text))
+    if not draft.message:
+        return InboundDecision(found, True, note="The template gave no text, so there is no comment.")
+    return InboundDecision(found, True, action=WriteComment(draft, source.verify != "none", home))
+
+
+def fitting(name: str, website: str, message: str) -> Draft:
+    """Return a comment. Long texts are cut, and a website that cannot be linked is left out."""
     fields = {
         "name": text.shortened(name, comment_form.VISITOR_NAME_LIMIT),
-        "website": website if isinstance(website, str) and not comment_form.website_error(website) else "",
-        "message": text.shortened(text.clean_text(made.text), comment_form.MESSAGE_LIMIT),
+        "website": "" if comment_form.website_error(website) else website,
+        "message": text.shortened(message, comment_form.MESSAGE_LIMIT),
     }
     return comment_form.read(fields)
+
+
+def _remote_comment(headers: Mapping[str, str], payload: Any, base_url: str) -> tuple[str, str | None] | None:
+    """Return the home of the comment in an event of another guestbook, and why there is nothing to do.
+
+    None for other senders and events.
+    """
+    event = headers.get("x-guestbook-event", "")
+    comment = _dict(_dict(_dict(payload).get("data")).get("comment"))
+    home = _dict(comment.get("origin")).get("url") or comment.get("url")
+    if not event.startswith("comment.") or not isinstance(home, str) or comment_form.website_error(home):
+        return None
+    if home.startswith(f"{base_url}/"):
+        return home, "It was written in this book."
+    if event not in ("comment.created", "comment.published", "comment.deleted"):
+        return home, "There is nothing to do for this event of the other book."
+    if event != "comment.deleted" and comment.get("status") != "published":
+        return home, "It is not published in the other book."
+    return home, None
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _forward(

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, abort, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import TooManyRequests
 
-from guestbook.inbound import ingest, known_senders
+from guestbook.inbound import event_reader, ingest
 from guestbook.inbound.ingest import PackedRequest, SourceFull, SourceGone
 from guestbook.lib import ids
 from guestbook.lib.verification.kinds import ED25519
@@ -37,7 +37,7 @@ def greet(token: str) -> ResponseReturnValue:
     """Answer a sender that checks the URL first; Meta does so with a challenge."""
     _source(token)
     if "hub.mode" in request.args:
-        challenge = known_senders.meta_challenge(request.args, token)
+        challenge = event_reader.meta_challenge(request.args, token)
         if challenge is None:
             abort(403, "The hub.verify_token must be the last part of this address.")
         return Response(challenge, mimetype="text/plain")
@@ -51,12 +51,12 @@ def _source(token: str) -> Source:
 
 def _handshake(source: Source, packed: PackedRequest, body: bytes) -> ResponseReturnValue | None:
     """Return the answer that Slack, Zoom or Discord wants at once; those of the last two need a proof."""
-    if source.verify == "slack" and (challenge := known_senders.slack_challenge(body)) is not None:
+    if source.verify == "slack" and (challenge := event_reader.slack_challenge(body)) is not None:
         return Response(challenge, mimetype="text/plain")
     scheme = source.signature_scheme
     header = scheme.header.lower() if scheme else ""
-    is_discord = source.verify == ED25519 and header == known_senders.DISCORD_HEADER
-    zoom = known_senders.zoom_challenge(body) if source.verify == "hmac" else None
+    is_discord = source.verify == ED25519 and header == event_reader.DISCORD_HEADER
+    zoom = event_reader.zoom_challenge(body) if source.verify == "hmac" else None
     if not is_discord and zoom is None:
         return None
     if source.is_unreadable:
@@ -64,8 +64,8 @@ def _handshake(source: Source, packed: PackedRequest, body: bytes) -> ResponseRe
     if not ingest.is_genuine(source, packed, request_context.settings().secret_keys):
         return _unproven() if is_discord else None
     if zoom is not None:
-        return jsonify(known_senders.zoom_answer(zoom, source.secret or ""))
-    answer = known_senders.discord_answer(body)
+        return jsonify(event_reader.zoom_answer(zoom, source.secret or ""))
+    answer = event_reader.discord_answer(body)
     return jsonify(answer) if answer else ("", 204)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from guestbook.inbound.known_senders import PRESETS, SCHEME_DEFAULTS
+from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS
 from guestbook.inbound.source_shapes import SOURCE_SCHEMA
 from guestbook.lib import clock
 from guestbook.queries import statistics

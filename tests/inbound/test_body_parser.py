@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.inbound.body_parser import DEPTH_LIMIT, UNPACKED_LIMIT, BodyError, parse
+from guestbook.inbound.event_reader import DEPTH_LIMIT, UNPACKED_LIMIT, BodyError, parse
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}

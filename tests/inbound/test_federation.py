@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import delete, select
 
-from guestbook.inbound import known_senders
+from guestbook.inbound import sender_presets
 from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -18,7 +18,7 @@ from tests.support import inbound_factories
 def test_a_comment_of_another_book_appears_once_whatever_is_told_of_it(
     app: Flask, client: FlaskClient
 ) -> None:
-    inbound_factories.source(template=known_senders.PRESETS["guestbook"])
+    inbound_factories.source(template=sender_presets.PRESETS["guestbook"])
     for event in ("comment.created", "comment.published", "comment.replied"):
         inbound_factories.tell(client, event, "https://a.example/comments/1")
     inbound_factories.tell(client, "comment.created", "https://a.example/comments/2", status="held")
@@ -35,7 +35,7 @@ def test_a_comment_of_another_book_appears_once_whatever_is_told_of_it(
 
 def test_a_source_with_another_name_still_takes_out_what_it_brought(each_app: Flask) -> None:
     client = each_app.test_client()
-    source_id = inbound_factories.source(template=known_senders.PRESETS["guestbook"])
+    source_id = inbound_factories.source(template=sender_presets.PRESETS["guestbook"])
     inbound_factories.tell(client, "comment.created", "https://a.example/comments/1")
     inbound_factories.process(each_app)
     inbound_factories.change(source_id, name="The neighbours")
@@ -47,7 +47,7 @@ def test_a_source_with_another_name_still_takes_out_what_it_brought(each_app: Fl
 
 
 def test_what_was_written_here_does_not_come_back(app: Flask, client: FlaskClient) -> None:
-    inbound_factories.source(template=known_senders.PRESETS["guestbook"])
+    inbound_factories.source(template=sender_presets.PRESETS["guestbook"])
     origin = {"name": "B", "url": "https://book.example/comments/1"}
     inbound_factories.tell(client, "comment.published", "https://a.example/comments/7", origin=origin)
     inbound_factories.process(app)
@@ -60,7 +60,7 @@ def test_another_source_cannot_take_out_what_it_did_not_bring(
     app: Flask, client: FlaskClient, names: tuple[str, str]
 ) -> None:
     for token, name in zip(("one", "two"), names, strict=True):
-        inbound_factories.source(token, name=name, template=known_senders.PRESETS["guestbook"])
+        inbound_factories.source(token, name=name, template=sender_presets.PRESETS["guestbook"])
     inbound_factories.tell(client, "comment.published", "https://a.example/comments/1", token="one")
     inbound_factories.process(app)
     inbound_factories.tell(client, "comment.deleted", "https://a.example/comments/1", token="two")

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.inbound.known_senders import (
+from guestbook.inbound.event_reader import (
     discord_answer,
     is_handshake,
-    is_ping,
     meta_challenge,
     slack_challenge,
     zoom_challenge,
@@ -53,12 +52,6 @@ def test_metas_question_is_answered_to_who_knows_the_token() -> None:
     for name in args:
         others = {key: value for key, value in args.items() if key != name}
         assert meta_challenge(others, "mëatyhamhock") is None
-
-
-def test_githubs_ping_is_known() -> None:
-    assert is_ping({"x-github-event": "ping"})
-    assert not is_ping({"x-github-event": "push"})
-    assert not is_ping({})
 
 
 def zoom_request(token: object) -> bytes:

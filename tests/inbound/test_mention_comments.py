@@ -5,7 +5,7 @@ from flask import Flask
 
 from guestbook.comments import book
 from guestbook.comments.spam.spam_rules import Classification
-from guestbook.inbound import known_senders, mentions
+from guestbook.inbound import event_actions, sender_presets
 from guestbook.storage import database, preferences
 from guestbook.storage.models import Comment
 from tests.support import factories, inbound_factories, mention_pages
@@ -123,14 +123,14 @@ def test_a_page_that_is_gone_takes_its_comment_along(app: Flask, receiver: Recei
 def test_a_mention_leaves_the_comment_of_a_source_that_has_the_name_of_its_host(
     app: Flask, receiver: Receiver
 ) -> None:
-    inbound_factories.source(name="127.0.0.1", template=known_senders.PRESETS["guestbook"])
+    inbound_factories.source(name="127.0.0.1", template=sender_presets.PRESETS["guestbook"])
     inbound_factories.tell(app.test_client(), "comment.created", receiver.url("/post"))
     inbound_factories.process(app)
     for answer in (page("Other words"), Answer(410)):
         receiver.answer("/post", answer)
         mention(app, receiver)
         assert inbound_factories.messages() == ["Hi!"]
-        assert inbound_factories.rows()[-1].note == mentions.NOT_OURS
+        assert inbound_factories.rows()[-1].note == event_actions.NOT_OURS
 
 
 def test_a_comment_that_the_owner_has_removed_stays_removed(app: Flask, receiver: Receiver) -> None:

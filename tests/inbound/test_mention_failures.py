@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
+from guestbook.inbound import event_actions, processor
 from guestbook.inbound import mention_pages as pages_of_mentions
-from guestbook.inbound import mentions, processor
 from guestbook.lib import body_encoding, page_content
 from guestbook.lib.errors import split_detail, with_detail
 from guestbook.transport import TransportError
@@ -75,7 +75,7 @@ def seen(app: Flask, status: str, language: str) -> str:
         (with_detail(page_content.UNREADABLE_KIND, "x" * 600)[:500], None),
         (with_detail(body_encoding.BROKEN_PACKING, "gzip"), " (gzip)"),
         (with_detail(processor.PASSES_ENDED, 10), " (10)"),
-        (mentions.CLOSED, ""),
+        (event_actions.CLOSED, ""),
         (pages_of_mentions.LINKS_ELSEWHERE, ""),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.inbound.verify_and_decide import Metadata, extract_metadata, split_metadata
+from guestbook.inbound.event_reader import Metadata, extract_metadata, split_metadata
 
 GITHUB = {"x-github-event": "issues", "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958"}
 OPENED = {"action": "opened", "issue": {"id": 1}, "sender": {"login": "ada", "id": 7}}

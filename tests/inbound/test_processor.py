@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import delete, select
 
-from guestbook.inbound import known_senders, processor, verify_and_decide
+from guestbook.inbound import processor, sender_presets, verify_and_decide
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock, verification
 from guestbook.queries import filtered_lists
@@ -31,7 +31,7 @@ ISSUE = {
 }
 
 
-def github_source(template: str = known_senders.PRESETS["github"], **columns: Any) -> str:
+def github_source(template: str = sender_presets.PRESETS["github"], **columns: Any) -> str:
     return inbound_factories.source(
         verify="github", secret=inbound_factories.SECRET, template=template, **columns
     )

@@ -7,8 +7,8 @@ from flask import Flask, current_app
 from sqlalchemy import delete
 
 from guestbook.inbound import ingest, samples, sources
-from guestbook.inbound.known_senders import SENDER_PRESETS
 from guestbook.inbound.samples import SAMPLE_AGENT, SAMPLES, SampleEvent
+from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.lib.errors import Refused
 from guestbook.lib.verification.kinds import ED25519
 from guestbook.storage import database

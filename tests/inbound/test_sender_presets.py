@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
 
-from guestbook.inbound import ingest, known_senders, sources
-from guestbook.inbound.known_senders import PRESETS, SENDER_PRESETS
+from guestbook.inbound import ingest, sender_presets, sources
+from guestbook.inbound.sender_presets import PRESETS, SENDER_PRESETS
 from guestbook.lib import clock, verification
 from guestbook.lib.verification import Unsignable, Verdict
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
@@ -143,7 +143,7 @@ def test_an_old_signature_of_a_sender_who_signs_the_time_proves_nothing(name: st
 def test_the_book_signs_as_the_sender_does(name: str) -> None:
     preset, key = SENDER_PRESETS[name], PUBLIC if name == "discord" else SECRET
     scheme = Source(
-        verify=preset.verify, header=preset.header, scheme=known_senders.settings_of(name)
+        verify=preset.verify, header=preset.header, scheme=sender_presets.settings_of(name)
     ).signature_scheme
     given = {"event_id": "msg_1", "seconds": now(), "header": preset.header, "scheme": scheme}
     if name == "discord":

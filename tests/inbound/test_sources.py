@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from guestbook.inbound import sources
-from guestbook.inbound.known_senders import PRESETS, SCHEME_DEFAULTS
+from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS
 from guestbook.lib import clock, signing
 from guestbook.lib.errors import Refused
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS

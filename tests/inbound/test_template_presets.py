@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from guestbook.inbound.known_senders import PRESETS
 from guestbook.inbound.samples import SAMPLES
+from guestbook.inbound.sender_presets import PRESETS
 from guestbook.lib import template_sandbox
 
 SHAPES: list[Any] = ["", "text", [], [1], 5, None, True, {}]

@@ -16,7 +16,7 @@ from guestbook.comments.spam import comment_facts, learned_words, spam_rules, te
 from guestbook.comments.spam.spam_rules import PROGRAM_RULES, SUSPICION_RULES
 from guestbook.comments.submission import REFUSAL_REASONS
 from guestbook.inbound import bins
-from guestbook.inbound.known_senders import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
+from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
 from guestbook.lib import clock, retry_policy
 from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.template_sandbox import OUTPUT_LIMIT, TEMPLATE_STEPS, values

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from guestbook.background import cron
 from guestbook.cli.queue_commands import DELIVERY_KIND
 from guestbook.comments import book
-from guestbook.inbound import bins, known_senders
+from guestbook.inbound import bins, sender_presets
 from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import clock
 from guestbook.outbound import dispatcher
@@ -293,7 +293,7 @@ def test_what_another_book_tells_of_a_comment_goes_with_it_even_where_there_was_
     app: Flask, place: str
 ) -> None:
     client, ours = app.test_client(), factories.sign("Hello")
-    inbox_stock.source(template=known_senders.PRESETS["guestbook"])
+    inbox_stock.source(template=sender_presets.PRESETS["guestbook"])
     at = "https://a.example/comments/1"
     for event in ("comment.created", "comment.replied"):
         inbox_stock.tell(client, event, at, message=WORD)

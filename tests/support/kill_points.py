@@ -16,7 +16,7 @@ from wsgiref.simple_server import make_server
 from sqlalchemy import Connection, Engine, event
 
 from guestbook.background import housekeeping
-from guestbook.inbound import comment_or_forward, verify_and_decide
+from guestbook.inbound import event_actions, verify_and_decide
 from guestbook.lib import http_server
 from guestbook.outbound import pause_and_disable
 from guestbook.outbound.attempt_recorder import Tally
@@ -117,13 +117,13 @@ def after_inbox_claim() -> None:
 
 def inside_inbox_action() -> None:
     """Die when the comment is written in the transaction, and its event is not finished."""
-    write = comment_or_forward.write_comment
+    write = event_actions.write_comment
 
     def write_and_die(*values: Any) -> Any:
         write(*values)
         die()
 
-    comment_or_forward.write_comment = write_and_die
+    event_actions.write_comment = write_and_die
 
 
 def over_poison() -> None:

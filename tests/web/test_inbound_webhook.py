@@ -18,8 +18,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from werkzeug.test import EnvironBuilder
 
-from guestbook.inbound import ingest, known_senders
-from guestbook.inbound.known_senders import SCHEME_DEFAULTS
+from guestbook.inbound import ingest, sender_presets
+from guestbook.inbound.sender_presets import SCHEME_DEFAULTS
 from guestbook.lib import body_encoding, clock, ids, verification
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -215,7 +215,7 @@ def signed_by(name: str, body: bytes) -> dict[str, str]:
 
 def known_sender(app: Flask, name: str) -> None:
     secret = test_sender_presets.PUBLIC if name == "discord" else test_sender_presets.SECRET
-    preset = known_senders.settings_of(name)
+    preset = sender_presets.settings_of(name)
     scheme = {key: preset.get(key, word) for key, word in SCHEME_DEFAULTS.items()}
     with app.app_context():
         inbound_factories.source(

@@ -4,8 +4,8 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from guestbook.inbound import bin_requests, bins
-from guestbook.inbound.bin_requests import Replayed
+from guestbook.inbound import bins
+from guestbook.inbound.bins import Replayed
 from guestbook.lib import body_encoding, byte_view, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
@@ -170,7 +170,7 @@ def replay_request(request_id: str) -> ResponseReturnValue:
     row = row_lookup.find(BinRequest, request_id)
     typed = request.form.get("url", "")
     try:
-        replayed = bin_requests.replay(row, typed, request_context.settings())
+        replayed = bins.replay(row, typed, request_context.settings())
     except Refused as error:
         return _page(row, typed, error), 422
     return _page(row, typed, replayed=replayed)
@@ -189,7 +189,7 @@ def _page(
         views=byte_view.views(
             content, dict(row.pairs).get("Content-Type", ""), is_cut=len(content) < row.size
         ),
-        check=bin_requests.of(db.session(), row),
+        check=bins.check_of(db.session(), row),
         curl=curl_command.command(row.method, url, row.pairs, content, file),
         is_long=curl_command.is_long(content),
         file=file,

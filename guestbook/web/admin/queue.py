@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, select
 
 from guestbook.comments import backfill
 from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillReport, BackfillRules
-from guestbook.inbound import body_parser, verify_and_decide
+from guestbook.inbound import event_reader, verify_and_decide
 from guestbook.lib import byte_view, clock, ids, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
@@ -347,7 +347,7 @@ def show_event(event_id: str) -> ResponseReturnValue:
         event=event,
         source=source,
         headers=event.shown_headers,
-        views=body_parser.views(event.headers, event.body),
+        views=event_reader.views(event.headers, event.body),
         verdict=verify_and_decide.verify(event, source, request_context.settings().secret_keys),
         outlook=outlook if event.due_at else "",
         is_live=event.status == "new" and not source.disabled_at,

@@ -8,8 +8,8 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import defer
 
-from guestbook.inbound import known_senders, samples, sources
-from guestbook.inbound.known_senders import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
+from guestbook.inbound import samples, sender_presets, sources
+from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
 from guestbook.inbound.sources import SOURCE_FIELDS, SourceFields
 from guestbook.lib import clock, fields, ids
 from guestbook.lib.errors import Refused
@@ -98,7 +98,7 @@ class SourceForm(SourceFields):
         if not self.preset:
             return self
         ready = SENDER_PRESETS[self.preset].template if not self.template else self.ready
-        filled = {"header": "", **SCHEME_DEFAULTS, **known_senders.settings_of(self.preset)}
+        filled = {"header": "", **SCHEME_DEFAULTS, **sender_presets.settings_of(self.preset)}
         return replace(self, **filled, preset="", ready=ready)
 
     def with_template(self) -> Self:

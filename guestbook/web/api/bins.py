@@ -6,8 +6,8 @@ from typing import Any
 from flask import abort
 from flask.typing import ResponseReturnValue
 
-from guestbook.inbound import bin_requests, bins, source_shapes
-from guestbook.inbound.bin_requests import Check, Replayed
+from guestbook.inbound import bins, source_shapes
+from guestbook.inbound.bins import Check, Replayed
 from guestbook.inbound.source_shapes import BIN_REQUEST_IN_FULL, BIN_REQUEST_SCHEMA, BIN_SCHEMA, BODY_SCHEMA
 from guestbook.lib import json_schema as schema
 from guestbook.lib import validate
@@ -140,7 +140,7 @@ def list_bin_requests(bin_id: str) -> ResponseReturnValue:
 def get_bin_request(bin_id: str, request_id: str) -> ResponseReturnValue:
     """Show a request with its body, and check its signatures."""
     row = _find(bin_id, request_id)
-    return bin_request_in_full(row, bin_requests.of(db.session(), row))
+    return bin_request_in_full(row, bins.check_of(db.session(), row))
 
 
 @calls.serve("POST /bins/{bin_id}/requests/{request_id}/replay", {200: "Replayed"}, body="Replay")
@@ -150,7 +150,7 @@ def replay_bin_request(bin_id: str, request_id: str) -> ResponseReturnValue:
     The answer is stored nowhere.
     """
     url, row = request_reader.body()["url"], _find(bin_id, request_id)
-    return replayed(bin_requests.replay(row, url, request_context.settings()))
+    return replayed(bins.replay(row, url, request_context.settings()))
 
 
 def _find(bin_id: str, request_id: str) -> BinRequest:

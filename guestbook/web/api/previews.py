@@ -3,8 +3,8 @@
 from flask.typing import ResponseReturnValue
 
 from guestbook.comments.comment_form import DRAFT_FIELDS
-from guestbook.inbound import known_senders, samples, sources
-from guestbook.inbound.known_senders import PRESETS, SENDER_PRESETS
+from guestbook.inbound import samples, sender_presets, sources
+from guestbook.inbound.sender_presets import PRESETS, SENDER_PRESETS
 from guestbook.inbound.source_shapes import SCHEME_PROPERTIES, SOURCE_SCHEMA
 from guestbook.lib import json_schema as schema
 from guestbook.lib import template_sandbox
@@ -100,7 +100,7 @@ def get_presets() -> ResponseReturnValue:
 
 
 def _sender(name: str) -> dict[str, object]:
-    preset, settings = SENDER_PRESETS[name], known_senders.settings_of(name)
+    preset, settings = SENDER_PRESETS[name], sender_presets.settings_of(name)
     scheme = {key: settings[key] for key in SCHEME_PROPERTIES if key in settings}
     more = {"name": name, "scheme": {**scheme, "tolerance": int(scheme["tolerance"])} if scheme else None}
     more |= {one: getattr(preset, one) or None for one in ("header", "template", "secret_from")}

@@ -7,7 +7,7 @@ from typing import Any
 from flask.typing import ResponseReturnValue
 
 from guestbook.inbound import samples, source_shapes, sources
-from guestbook.inbound.known_senders import SCHEME_DEFAULTS, SENDER_PRESETS
+from guestbook.inbound.sender_presets import SCHEME_DEFAULTS, SENDER_PRESETS
 from guestbook.inbound.source_shapes import SCHEME_PROPERTIES, SOURCE_SCHEMA
 from guestbook.inbound.sources import SOURCE_FIELDS
 from guestbook.lib import clock

@@ -13,7 +13,7 @@ from guestbook.comments import announcements, book
 from guestbook.comments.announcements import SignedLink
 from guestbook.inbound import bins
 from guestbook.inbound.bins import CapturedRequest
-from guestbook.inbound.known_senders import PRESETS
+from guestbook.inbound.sender_presets import PRESETS
 from guestbook.lib import clock, ed25519, signing
 from guestbook.outbound import receiver_links
 from guestbook.outbound import webhooks as outbound_webhooks

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 import pytest
 from flask.testing import FlaskClient
 
-from guestbook.inbound.known_senders import PRESETS
+from guestbook.inbound.sender_presets import PRESETS
 from tests.support import amount, inbound_factories
 from tests.support.receiver import Receiver
 from tests.support.visitor import parse

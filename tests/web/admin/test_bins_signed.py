@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from guestbook.inbound import bin_requests
-from guestbook.inbound.bin_requests import Check, Key
+from guestbook.inbound import bins
+from guestbook.inbound.bins import Check, Key
 from guestbook.lib import clock, ed25519, signing
 from guestbook.outbound import webhooks
 from guestbook.storage.database import writing
@@ -44,7 +44,7 @@ def changed(name: str, value: str | None) -> Headers:
 
 
 def check(headers: Headers, body: bytes = BODY, sent: tuple[bytes, ...] = ()) -> Check:
-    return bin_requests.check(headers, body, NOW, KEYS, sent=sent)
+    return bins.check(headers, body, NOW, KEYS, sent=sent)
 
 
 def said(found: Check) -> str:
@@ -72,7 +72,7 @@ def by_key(key: str, *, secret: str | None = None, body: bytes = BODY) -> Header
 
 def check_keys(headers: Headers, body: bytes = BODY) -> list[tuple[str, bool, str]]:
     public_keys = [Key(ed25519.public_key(PAIR), "the key of “Chat”")]
-    found = bin_requests.check(headers, body, NOW, KEYS, public_keys=public_keys)
+    found = bins.check(headers, body, NOW, KEYS, public_keys=public_keys)
     assert (found.warning, found.signed_content) == (None, b"msg_1.%d.%s" % (STAMP, body))
     return [(one.header, one.matches, one.sentence) for one in found.findings]
 
@@ -82,7 +82,7 @@ def test_it_says_whose_key_fits() -> None:
     assert check_keys(by_key(PAIR)) == [alone]
     beside = ("webhook-signature", True, "It was signed with the secret of “Chat”.")
     assert check_keys(by_key(PAIR, secret=SECRET)) == [beside, alone]
-    another = ("webhook-signature (v1a)", False, bin_requests.NO_KEY_MATCHES)
+    another = ("webhook-signature (v1a)", False, bins.NO_KEY_MATCHES)
     assert check_keys(by_key(ed25519.new_key())) == [another]
     assert check_keys(by_key(PAIR), BODY + b" ") == [another]
     for garbled in ("v1a,AAAA", "v1a," + "A" * 86 + "=="):
@@ -100,16 +100,16 @@ def test_without_the_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_keys_of_webhooks_are_tried_a_rotated_one_while_it_is_valid() -> None:
     rotated = {"previous_signing_key": PAIR, "previous_signing_key_expires_at": NOW + timedelta(hours=1)}
     rows = [Webhook(name="Chat", signing_key=ed25519.new_key(), **rotated), Webhook(name="Other")]
-    assert [one.whose.partition(",")[0] for one in bin_requests.public_keys_of(rows, NOW)] == [
+    assert [one.whose.partition(",")[0] for one in bins.keys_of(rows, NOW)[1]] == [
         "the key of “Chat”",
         "the previous key of “Chat”",
     ]
-    assert len(bin_requests.public_keys_of(rows, NOW + timedelta(hours=2))) == 1
+    assert len(bins.keys_of(rows, NOW + timedelta(hours=2))[1]) == 1
 
 
 def test_a_secret_that_is_a_text_fits_either_header() -> None:
     text = "It's a Secret to Everybody"
-    found = bin_requests.check(standard(secret=text) + hub(secret=text), BODY, NOW, [Key(text, "it")])
+    found = bins.check(standard(secret=text) + hub(secret=text), BODY, NOW, [Key(text, "it")])
     assert [one.matches for one in found.findings] == [True, True]
 
 
@@ -197,7 +197,7 @@ def test_a_previous_secret_counts_while_it_is_good() -> None:
         return Webhook(name=name, secret=name, previous_secret="old", previous_secret_expires_at=until)
 
     hooks = [hook("a", timedelta(seconds=1)), hook("b", -timedelta(seconds=1)), hook("c", None)]
-    keys = bin_requests.secrets_of(hooks, NOW)
+    keys = bins.keys_of(hooks, NOW)[0]
     assert [(key.value, key.whose[:25]) for key in keys] == [
         ("a", "the secret of “a”"), ("b", "the secret of “b”"), ("c", "the secret of “c”"),
         ("old", "the previous secret of “a"),
@@ -206,14 +206,14 @@ def test_a_previous_secret_counts_while_it_is_good() -> None:
 
 def test_a_garbled_secret_is_passed_by() -> None:
     keys = [Key("no secret", "x"), *KEYS]
-    assert bin_requests.check(standard(), BODY, NOW, keys).findings[0].matches
+    assert bins.check(standard(), BODY, NOW, keys).findings[0].matches
 
 
 def test_of_a_long_body_only_the_beginning_of_what_is_signed_is_shown() -> None:
     body = b"x" * 5000
     found = check(standard(body), body)
     assert found.findings[0].matches
-    assert found.signed_content == b"msg_1.%d.%s" % (STAMP, body[: bin_requests.SIGNED_CONTENT_SHOWN])
+    assert found.signed_content == b"msg_1.%d.%s" % (STAMP, body[: bins.SIGNED_CONTENT_SHOWN])
     assert found.is_shortened
 
 

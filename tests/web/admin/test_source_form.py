@@ -3,7 +3,7 @@
 import pytest
 from flask import Flask
 
-from guestbook.inbound.known_senders import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
+from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
 from guestbook.lib import signing
 from guestbook.web.admin.sources import PRESET_NAMES
 from tests.support import factories

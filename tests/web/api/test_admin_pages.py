@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 from flask import Flask
 
-from guestbook.inbound.known_senders import SCHEME_DEFAULTS
+from guestbook.inbound.sender_presets import SCHEME_DEFAULTS
 from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage.preferences import PREFERENCE_FIELDS
 from guestbook.web.admin.bins import NEW_BIN
