@@ -1,66 +1,164 @@
 """A backup: the book, from whatever database, as one SQLite file with the rows of one moment.
 
-First comes the copy of an SQLite file, then `write`, then which older backups go.
+First comes the file itself. It has the tables of a book, and one that says what is in them. The number in
+its header tells a backup from other files, also from a book on SQLite. Then come `write`, and which older
+backups go.
 """
 
+import hashlib
+import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import cast
+from urllib.parse import quote
 
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine, MetaData
+from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import VERSION, clock, encryption, files, pass_lock
 from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import Progress, in_silence
 from guestbook.settings import Settings, database_url
 from guestbook.storage import (
-    backup_file,
     database,
     database_errors,
     engine_setup,
     schema_version,
     sqlite_setup,
+    table_copy,
 )
-from guestbook.storage.backup_file import BackupLabel, DamagedFile
+from guestbook.storage.database import VERSION_TABLE, Base
 from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.schema_version import Age
 
-STEP_PAGES = 250  # pages of 4 KiB, after which the progress bar moves
+APPLICATION_ID = 0x47426B70  # "GBkp"; https://www.sqlite.org/fileformat.html#application_id
+SQLITE_HEAD = b"SQLite format 3\0"
+FILE_HEADER = 100  # bytes; four of them have the number
+ID_PLACE = slice(68, 72)
+LABEL_TABLE = "backup"
+LABEL_FORMAT = 2  # the first one had the secret key itself
+OWN_TABLES = """
+    SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+    AND name <> 'backup' AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name
+"""
 
 
-def copy_pages(engine: Engine, copy: sqlite3.Connection, progress: Progress) -> None:
-    """Copy the book to an empty file as it is at one moment, with all tables that are there.
+class DamagedFile(Refused):
+    """SQLite cannot read all of a backup; `words` say why."""
 
-    With a write-ahead log nobody waits; without it, writers do.
+    def __init__(self, name: Path, words: str) -> None:
+        super().__init__(f"{name} is a damaged backup: {words}.")
+        self.words = words
+
+
+@dataclass(frozen=True, slots=True)
+class TableSum:
+    """The number of a table's rows, and the sum of the SHA-256 of each, in hexadecimal digits."""
+
+    rows: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackupLabel:
+    """What a backup says of itself. `kind` is the database that the book was on.
+
+    `key_id` names the secret key that encrypts its secrets.
     """
-    with closing(engine.raw_connection()) as pooled:
-        book = cast(sqlite3.Connection, pooled.dbapi_connection)
-        try:
-            book.execute("BEGIN")
-            (pages,) = book.execute("PRAGMA page_count").fetchone()
-            book.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-        except sqlite3.OperationalError as error:
-            raise database_errors.from_sqlite(error) from error
-        with progress("Backing up", pages) as advance:
-            left = pages
 
-            def step(_status: int, remaining: int, _total: int) -> None:
-                nonlocal left
-                advance(left - remaining)
-                left = remaining
+    made_at: datetime
+    schema: str
+    program: str
+    kind: str
+    key_id: str
+    tables: dict[str, TableSum]
 
-            try:
-                book.backup(copy, pages=STEP_PAGES, progress=step)
-            finally:
-                book.execute("ROLLBACK")
-    copy.execute("PRAGMA journal_mode = DELETE")  # the copy comes without a write-ahead log
+
+def is_backup(path: Path) -> bool:
+    """Whether the file calls itself a backup of a guestbook; raises OSError."""
+    with path.open("rb") as file:
+        head = file.read(FILE_HEADER)
+    return head.startswith(SQLITE_HEAD) and head[ID_PLACE] == APPLICATION_ID.to_bytes(4, "big")
+
+
+def verify(path: Path, name: Path) -> BackupLabel:
+    """Read a whole backup and return its label; raises Refused, with this name of the file."""
+    try:
+        # Nobody writes to it, and the disk may be read-only.
+        uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            found = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+            if found != "ok":
+                raise ValueError(found.splitlines()[-1])
+            label = _label(connection)
+            now = _sums(connection)
+    except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
+        raise DamagedFile(name, str(error)) from None
+    wrong = sorted(table for table in label.tables.keys() | now if label.tables.get(table) != now.get(table))
+    if wrong:
+        raise Refused(f"{name} was changed or damaged after it was made, in {', '.join(wrong)}.")
+    return label
+
+
+def table_sum(
+    connection: sqlite3.Connection, table: str, columns: Sequence[str] = (), *, of: str = "main"
+) -> TableSum:
+    """Read all rows of a table, or of those of the database attached by that name."""
+    factory, connection.text_factory = connection.text_factory, bytes  # not all text need be UTF-8
+    rows = total = 0
+    try:
+        for row in connection.execute(f'SELECT {quoted(columns)} FROM {of}."{table}"'):
+            rows += 1
+            total += int.from_bytes(hashlib.sha256(repr(row).encode()).digest(), "big")
+    finally:
+        connection.text_factory = factory
+    return TableSum(rows, f"{total % 2**256:064x}")
+
+
+def quoted(columns: Sequence[str]) -> str:
+    """Return the columns as SQL wants them; all of them when none is named."""
+    return ", ".join(f'"{name}"' for name in columns) or "*"
+
+
+def _sums(connection: sqlite3.Connection) -> dict[str, TableSum]:
+    """Read all rows of all tables but the label's."""
+    return {name: table_sum(connection, name) for (name,) in connection.execute(OWN_TABLES).fetchall()}
+
+
+def _label(connection: sqlite3.Connection) -> BackupLabel:
+    """Read the label; raises ValueError, KeyError or TypeError."""
+    rows = connection.execute(f"SELECT label, checksum FROM {LABEL_TABLE}").fetchall()
+    if len(rows) != 1 or _sha256(str(rows[0][0])) != rows[0][1]:
+        raise ValueError("its label was changed")
+    found = json.loads(rows[0][0])
+    if found.pop("format") > LABEL_FORMAT:
+        raise ValueError("a newer program made it")
+    if key := found.pop("secret_key", None):
+        found["key_id"] = encryption.key_id_of(key)
+    found["made_at"] = clock.from_text(found["made_at"])
+    found["tables"] = {name: TableSum(**one) for name, one in found["tables"].items()}
+    return BackupLabel(**found)
+
+
+def _add_label(copy: sqlite3.Connection, made_at: datetime, kind: str, key_id: str) -> None:
+    """Make a backup of a copy of the tables, in the caller's transaction."""
+    (schema,) = copy.execute(schema_version.QUERY).fetchone()
+    label = BackupLabel(made_at, schema, VERSION, kind, key_id, _sums(copy))
+    text = json.dumps({"format": LABEL_FORMAT, **asdict(label), "made_at": clock.to_text(made_at)})
+    copy.execute(f"DROP TABLE IF EXISTS {LABEL_TABLE}")  # a backup that was put in place as a book has one
+    copy.execute(f"CREATE TABLE {LABEL_TABLE} (label TEXT NOT NULL, checksum TEXT NOT NULL)")
+    copy.execute(f"INSERT INTO {LABEL_TABLE} VALUES (?, ?)", (text, _sha256(text)))
+    copy.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 OWN_FOLDER = "backups"  # the folder of backups from before an upgrade or a restore
@@ -68,6 +166,7 @@ NOTHING = "Nothing was changed."
 UNFINISHED = ".unfinished"  # the end of the name of a file that is being written
 JOURNALS = ("", "-journal", "-wal", "-shm")  # SQLite may have put these beside it
 BACKUP_WAIT = 60.0  # seconds for another backup of the same book
+STEP_PAGES = 250  # pages of 4 KiB, after which the progress bar moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +195,10 @@ def write(settings: Settings, path: Path, *, progress: Progress = in_silence) ->
                 with _damage_of_book(settings):
                     label = _written(settings, unfinished, progress)
                 _refuse_other_files(settings, path)
-                _keep(unfinished, path)
+                _wait_for_disk(unfinished)
+                unfinished.replace(path)
+                with suppress(OSError):  # not every file system can do it for folders
+                    _wait_for_disk(path.parent)
             finally:
                 remove(unfinished)
     return BackupReport(path, {name: one.rows for name, one in label.tables.items()})
@@ -125,10 +227,9 @@ def _in_one_sentence(path: Path) -> Iterator[None]:
     """Say why the file cannot be written; errors of the book's database come as SQLAlchemy's."""
     try:
         yield
-    except OSError as error:
-        raise Refused(f"The backup cannot be written to {path} ({error.strerror}). {NOTHING}") from error
-    except sqlite3.Error as error:
-        raise Refused(f"The backup cannot be written to {path} ({error}). {NOTHING}") from error
+    except (OSError, sqlite3.Error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise Refused(f"The backup cannot be written to {path} ({why}). {NOTHING}") from error
 
 
 @contextmanager
@@ -136,65 +237,106 @@ def _damage_of_book(settings: Settings) -> Iterator[None]:
     """Raise what is damaged in the copy of SQLite's pages as the error of the book, which had it first."""
     try:
         yield
-    except DamagedFile as error:
-        if not settings.on_sqlite:
+    except (DamagedFile, sqlite3.DatabaseError) as error:
+        is_damage = (
+            isinstance(error, DamagedFile)
+            or sqlite_setup.primary_code(error) in database_errors.SQLITE_DAMAGED
+        )
+        if not (settings.on_sqlite and is_damage):
             raise
-        raise database_errors.damage(error.words) from error
-    except sqlite3.DatabaseError as error:
-        if not settings.on_sqlite or sqlite_setup.primary_code(error) not in database_errors.SQLITE_DAMAGED:
-            raise
-        raise database_errors.damage(str(error)) from error
+        raise database_errors.damage(getattr(error, "words", str(error))) from error
 
 
 def _refuse_other_files(settings: Settings, path: Path) -> None:
     """Refuse to overwrite what is no backup, and the book itself."""
     files.refuse_link(path)
-    if not path.exists():
-        return
-    book = database_url.plain_path(settings.database_url)
-    is_book = book is not None and path == (settings.data_dir / book).resolve()
-    if is_book or not path.is_file() or not backup_file.is_backup(path):
+    if path.exists() and (_is_book(settings, path) or not path.is_file() or not is_backup(path)):
         raise Refused(f"{path} is there already, and is not a backup of a guestbook. Name another file.")
+
+
+def _is_book(settings: Settings, path: Path) -> bool:
+    book = database_url.plain_path(settings.database_url)
+    return book is not None and path.resolve() == (settings.data_dir / book).resolve()
 
 
 def _written(settings: Settings, unfinished: Path, progress: Progress) -> BackupLabel:
     """Write the file, read all of it again, and return what it says of itself."""
     remove(unfinished)  # a killed run has left it
-    made_at, kind = clock.now(), "sqlite"
+    made_at = clock.now()
     with engine_setup.opened(settings) as engine:
-        _require_book(engine)
+        kind = engine.dialect.name
+        age = schema_version.age(database.stored_version(engine))  # raises an error where there is no book
+        if age is Age.TOO_OLD or (age is Age.NEWER and kind != "sqlite"):  # its tables are not all known
+            raise WrongVersion(database.VERSION_FAULTS[age])
         unfinished.touch(0o600, exist_ok=False)  # it has the secrets of the book
-        with closing(sqlite3.connect(unfinished)) as copy:
-            copy.execute("PRAGMA synchronous = OFF")  # _keep waits for the disk, once
-            if settings.on_sqlite:
-                copy_pages(engine, copy, progress)
-            else:
-                kind = backup_file.copy_tables(engine, copy, progress)
-    schema = _version(unfinished)
+        if settings.on_sqlite:
+            copy_pages(engine, unfinished, progress)
+        else:
+            there = replace(settings, database_url=f"{database_url.of_file(unfinished)}?journal_mode=delete")
+            _copy_tables(engine, there, progress)
     with closing(sqlite3.connect(unfinished)) as copy, copy:
-        key_id = encryption.key_id_of(settings.secret_key)
-        label = BackupLabel(made_at, schema, VERSION, kind, key_id, backup_file.sums(copy))
-        backup_file.add_label(copy, label)
-    return backup_file.verify(unfinished, unfinished)
+        _add_label(copy, made_at, kind, encryption.key_id_of(settings.secret_key))
+    return verify(unfinished, unfinished)
 
 
-def _require_book(engine: Engine) -> None:
-    """Raise the database's error where there is no book, and WrongVersion if its tables are not all known."""
-    age = schema_version.age(database.stored_version(engine))
-    if age is Age.TOO_OLD or (age is Age.NEWER and engine.dialect.name != "sqlite"):
-        raise WrongVersion(database.VERSION_FAULTS[age])
+def copy_pages(engine: Engine, unfinished: Path, progress: Progress) -> None:
+    """Copy the book to an empty file as it is at one moment, with all tables that are there.
+
+    With a write-ahead log nobody waits; without it, writers do.
+    """
+    with closing(engine.raw_connection()) as pooled, closing(sqlite3.connect(unfinished)) as copy:
+        copy.execute("PRAGMA synchronous = OFF")  # `write` waits for the disk, once
+        book = cast(sqlite3.Connection, pooled.dbapi_connection)
+        try:
+            book.execute("BEGIN")
+            (pages,) = book.execute("PRAGMA page_count").fetchone()
+            book.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+        except sqlite3.OperationalError as error:
+            raise database_errors.from_sqlite(error) from error
+        with progress("Backing up", pages) as advance:
+            left = pages
+
+            def step(_status: int, remaining: int, _total: int) -> None:
+                nonlocal left
+                advance(left - remaining)
+                left = remaining
+
+            try:
+                book.backup(copy, pages=STEP_PAGES, progress=step)
+            finally:
+                book.execute("ROLLBACK")
+        copy.execute("PRAGMA journal_mode = DELETE")  # the copy comes without a write-ahead log
 
 
-def _version(copy: Path) -> str:
-    return database.stored_version(create_engine(database_url.of_file(copy), poolclass=NullPool))[0]
+def _copy_tables(engine: Engine, there: Settings, progress: Progress) -> None:
+    """Copy a book of any version from a server to an empty file, as it is at one moment.
 
-
-def _keep(unfinished: Path, path: Path) -> None:
-    """Give the file its name once it is on the disk."""
-    _wait_for_disk(unfinished)
-    unfinished.replace(path)
-    with suppress(OSError):  # not every file system can do it for folders
-        _wait_for_disk(path.parent)
+    The file has columns and primary keys, and nothing else that guards or finds rows. The server's database
+    may have other tables beside the book's.
+    """
+    found, known = MetaData(), {*Base.metadata.tables, VERSION_TABLE}
+    try:
+        with (
+            table_copy.snapshot(engine) as book,
+            engine_setup.opened(there) as file,
+            database.write(file) as copy,
+        ):
+            found.reflect(book, only=lambda name, _metadata: name in known)
+            tables = [table_copy.plain(table) for table in found.sorted_tables]
+            with progress("Backing up", 2 * sum(table_copy.count(book, table) for table in tables)) as step:
+                for table in tables:
+                    kinds = [
+                        "INTEGER" if one in table.integers else "TEXT" for one in range(len(table.names))
+                    ]
+                    columns = [f'"{name}" {kind}' for name, kind in zip(table.names, kinds, strict=True)]
+                    key = quoted([table.names[place] for place in table.key])
+                    create = f'CREATE TABLE "{table.name}" ({", ".join(columns)}, PRIMARY KEY ({key}))'
+                    copy.exec_driver_sql(create)
+                    table_copy.copy(book, copy, table, step)
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error):  # of the file, not of the book
+            raise error.orig from error
+        raise
 
 
 def _wait_for_disk(place: Path) -> None:
@@ -223,24 +365,15 @@ def remove_older(settings: Settings, newest: Path, keep: int) -> list[Path]:
     """
     name = re.escape(newest.name)
     alike = re.compile(re.sub(TIME_IN_NAME, lambda _: TIME_IN_NAME, name))
-    book = database_url.plain_path(settings.database_url)
-    removed = []
     try:
         files = sorted(path for path in newest.parent.iterdir() if alike.fullmatch(path.name))
-        plain = [path for path in files if path.is_file() and not path.is_symlink()]
-        ours = [path for path in plain if backup_file.is_backup(path)]
-        for path in ours[:-keep]:
-            if book is None or path.resolve() != (settings.data_dir / book).resolve():
-                path.unlink()
-                removed.append(path)
-        _remove_unfinished(newest, alike)
+        ours = [path for path in files if path.is_file() and not path.is_symlink() and is_backup(path)]
+        removed = [path for path in ours[:-keep] if not _is_book(settings, path)]
+        for path in removed:
+            path.unlink()
+        for path in newest.parent.glob(f"*{UNFINISHED}"):  # of backups that were killed
+            if alike.fullmatch(path.name.removesuffix(UNFINISHED)):
+                remove(path)
     except OSError as error:
         raise Refused(f"Older backups in {newest.parent} cannot be removed: {error.strerror}.") from None
     return removed
-
-
-def _remove_unfinished(newest: Path, alike: re.Pattern[str]) -> None:
-    """Remove what backups left that were killed."""
-    for path in newest.parent.glob(f"*{UNFINISHED}"):
-        if alike.fullmatch(path.name.removesuffix(UNFINISHED)):
-            remove(path)

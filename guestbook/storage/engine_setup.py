@@ -19,13 +19,7 @@ from guestbook.lib import clock
 from guestbook.lib.encryption import NO_KEYS_KNOWN, Keyring
 from guestbook.lib.json_log import RAISING_LOGGERS
 from guestbook.settings import Settings
-from guestbook.storage import (
-    book_file,
-    column_types,
-    database_errors,
-    new_work,
-    sqlite_setup,
-)
+from guestbook.storage import book_file, column_types, database_errors, new_work, sqlite_setup
 from guestbook.storage.book_file import FirstHost, Opened, OpenFile
 from guestbook.storage.database_errors import SecondHost
 
@@ -165,10 +159,7 @@ def options(settings: Settings) -> dict[str, Any]:
     """Return the keywords of `create_engine` for the database of the settings."""
     if settings.on_sqlite:
         # The connection that wrote last has the pages at hand; all others must read them again.
-        return {
-            "connect_args": {"isolation_level": None, "timeout": FOR_PASSES.read},
-            "pool_use_lifo": True,
-        }
+        return {"connect_args": {"isolation_level": None, "timeout": FOR_PASSES.read}, "pool_use_lifo": True}
     return server_options(settings.database_url)
 
 

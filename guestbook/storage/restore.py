@@ -1,7 +1,8 @@
 """Put a backup in the place of the book, in one transaction, after a backup of the present one.
 
-The backup is staged first: verified, upgraded, and made a book of. Then it can be compared with the present
-book. On SQLite it goes into the book's file, which web servers may have open; on a server, into the tables.
+A copy of the backup is staged first: verified, and brought to the program's version. Then it can be compared
+with the present book. On SQLite it goes into the book's file, which web servers may have open; on a server,
+into the tables.
 """
 
 import shutil
@@ -10,8 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, column, create_engine, delete, event, func, inspect, select, table
+from sqlalchemy import Column, Connection, Engine, create_engine, delete, event, func, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -22,7 +24,6 @@ from guestbook.settings import Settings, database_url
 from guestbook.storage import (
     SCHEMA,
     backup,
-    backup_file,
     database,
     database_errors,
     engine_setup,
@@ -30,12 +31,11 @@ from guestbook.storage import (
     stored_secrets,
     table_copy,
 )
-from guestbook.storage.backup import BackupReport
-from guestbook.storage.backup_file import BackupLabel, quoted
+from guestbook.storage.backup import SQLITE_HEAD, BackupLabel, BackupReport, quoted
 from guestbook.storage.database import VERSION_TABLE
 from guestbook.storage.database_errors import Fault, WrongVersion
+from guestbook.storage.models import DELIVERIES, Comment
 from guestbook.storage.schema_version import Age
-from guestbook.storage.table_copy import Checksum, PlainTable, RefusedRow
 
 COPY_ADVICE = (
     "If it is a copy of a book's database, make a backup of that folder first: the page on backups says how."
@@ -45,12 +45,12 @@ TOO_OLD = (
     "upgrades says what to do."
 )
 STAGING_FOLDER = "restore.unfinished"  # a name in the data folder
-COPY, BOOK = "backup.db", "book.db"  # the files in that folder
+COPY = "backup.db"  # the file in that folder
 
 
 @dataclass(frozen=True, slots=True)
 class StagedBook:
-    """A book that is ready to be put in place, and the label of its backup."""
+    """A backup that is ready to be put in place, and its label."""
 
     path: Path
     label: BackupLabel
@@ -63,15 +63,20 @@ class StagedBook:
 
 @contextmanager
 def staged(settings: Settings, file: Path) -> Iterator[StagedBook]:
-    """Verify a backup and make a book of it, which is gone at the end; raises Refused."""
+    """Verify a copy of a backup and upgrade it; it is gone at the end. Raises Refused."""
     folder = settings.data_dir / STAGING_FOLDER
     with pass_lock.taken(settings.data_dir / pass_lock.RESTORE) as is_alone:
         if not is_alone:
             raise Refused("Another restore is at work.")
         try:
             label = _copied(file, folder)
-            _build(settings, folder, label)
-            yield StagedBook(folder / BOOK, label)
+            if label.schema != schema_version.head():
+                from guestbook.storage import upgrade  # imported here, because Alembic makes a start slower
+
+                url = f"{database_url.of_file(folder / COPY)}?journal_mode=delete"
+                with _fault_of_backup():
+                    upgrade.migrate(replace(settings, database_url=url), label.schema)
+            yield StagedBook(folder / COPY, label)
         except OSError as error:
             raise Refused(f"{file} cannot be restored: {error.strerror}. Nothing was changed.") from None
         finally:
@@ -102,15 +107,16 @@ def _copied(file: Path, folder: Path) -> BackupLabel:
     """Copy the file, and verify the copy: nobody changes that afterwards."""
     if not file.is_file():
         raise Refused(f"There is no file {file}.")
-    if not backup_file.is_backup(file):
-        advice = f" {COPY_ADVICE}" if backup_file.is_database(file) else ""
+    if not backup.is_backup(file):
+        with file.open("rb") as opened:
+            advice = f" {COPY_ADVICE}" if opened.read(len(SQLITE_HEAD)) == SQLITE_HEAD else ""
         raise Refused(f"{file} is not a backup of a guestbook.{advice}")
     if folder.exists():
         _remove(folder)  # a killed run has left it
     folder.mkdir(mode=0o700)
     copy = folder / COPY
     shutil.copyfile(file, copy)
-    label = backup_file.verify(copy, file)
+    label = backup.verify(copy, file)
     age = schema_version.age([label.schema])
     if age is Age.TOO_OLD:
         raise Refused(TOO_OLD.format(file, label.schema, schema_version.known()[0]))
@@ -119,121 +125,26 @@ def _copied(file: Path, folder: Path) -> BackupLabel:
     return label
 
 
-def _remove(folder: Path) -> None:
-    """Remove the folder with what a restore puts there, and no other file; raises OSError for a link."""
-    for name in () if folder.is_symlink() else (COPY, BOOK):
-        backup.remove(folder / name)
-    folder.rmdir()
-
-
-def _build(settings: Settings, folder: Path, label: BackupLabel) -> None:
-    """Bring the copy to the program's version, and make a book with new tables of its rows."""
-    copy, book = (
-        replace(settings, database_url=f"{database_url.of_file(folder / name)}?journal_mode=delete")
-        for name in (COPY, BOOK)
-    )
+@contextmanager
+def _fault_of_backup() -> Iterator[None]:
+    """Say that the backup is at fault for an error, unless the database cannot be used at all."""
     try:
-        if label.schema != schema_version.head():
-            from guestbook.storage import upgrade  # imported here, because Alembic makes a start slower
-
-            upgrade.migrate(copy, label.schema)
-        _fill_staged(book, folder / COPY)
+        yield
     except DBAPIError as error:
+        if database.is_away(error):
+            raise
         raise Refused(f"The backup cannot be restored: {database_errors.words(error)}.") from error
 
 
-def _fill_staged(book: Settings, copy: Path) -> None:
-    """Copy all rows of the tables that both have to new tables."""
-
-    def attach(raw: sqlite3.Connection, _record: object) -> None:
-        raw.execute("PRAGMA foreign_keys = OFF")
-        raw.execute("ATTACH ? AS backup", (str(copy),))
-
-    with engine_setup.opened(book) as engine:
-        database.create_tables(engine)
-        engine.dispose()
-        event.listen(engine, "connect", attach)
-        with database.write(engine) as connection:
-            seen = inspect(connection)
-            there = set(seen.get_table_names(schema="backup"))
-            for table in sorted((set(seen.get_table_names()) & there) - {VERSION_TABLE}):
-                old = {one["name"] for one in seen.get_columns(table, schema="backup")}
-                names = quoted([one["name"] for one in seen.get_columns(table) if one["name"] in old])
-                connection.exec_driver_sql(
-                    f'INSERT INTO main."{table}" ({names}) SELECT {names} FROM backup."{table}"'
-                )
-
-
-TABLES_OF = (
-    "SELECT name FROM {}.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-)
-
-
-def replace_on_sqlite(
-    engine: Engine,
-    staged_book: StagedBook,
-    keep: Callable[[], object],
-    progress: Progress,
-) -> dict[str, int]:
-    """Let the file have the tables and rows of the staged book; return how many rows each table has.
-
-    `keep` makes the backup of what is there, if there are rows. Raises Refused, and what SQLAlchemy raises.
-    """
-
-    def attach(raw: sqlite3.Connection, _record: object) -> None:
-        raw.execute("PRAGMA foreign_keys = OFF")
-        raw.execute("ATTACH ? AS staged", (str(staged_book.path),))
-
-    event.listen(engine, "connect", attach)
-    try:
-        with database.write(engine) as connection:
-            if _has_rows(connection):
-                keep()
-                continue_sequences(engine_setup.sqlite_connection(connection), "staged", "main")
-            _make_anew(connection)
-            names = _tables(connection, "staged")
-            with progress("Restoring", sum(staged_book.rows.values())) as step:
-                return {name: _fill(connection, name, step) for name in names}
-    finally:
-        event.remove(engine, "connect", attach)
-        engine.dispose()
-
-
-def _tables(connection: Connection, of: str) -> list[str]:
-    return list(connection.exec_driver_sql(TABLES_OF.format(of)).scalars())
-
-
-def _has_rows(connection: Connection) -> bool:
-    names = set(_tables(connection, "main")) - {VERSION_TABLE}
-    return any(connection.exec_driver_sql(f'SELECT 1 FROM main."{name}" LIMIT 1').first() for name in names)
-
-
-def _make_anew(connection: Connection) -> None:
-    """Replace all tables: those of another version, and of a backup that was put here by hand, may differ."""
-    for name in _tables(connection, "main"):
-        connection.exec_driver_sql(f'DROP TABLE IF EXISTS main."{name}"')
-    connection.exec_driver_sql("PRAGMA main.application_id = 0")
-    for statement in database.statements(SCHEMA.read_text()):
-        connection.exec_driver_sql(statement)
-
-
-def _fill(connection: Connection, name: str, step: Callable[[int], None]) -> int:
-    """Copy a table's rows, and compare; return how many there are."""
-    raw = engine_setup.sqlite_connection(connection)
-    columns = [row[1] for row in raw.execute(f'PRAGMA main.table_info("{name}")')]
-    if name != VERSION_TABLE:  # schema.sql has filled it
-        names = quoted(columns)
-        connection.exec_driver_sql(f'INSERT INTO main."{name}" ({names}) SELECT {names} FROM staged."{name}"')
-    found = backup_file.table_sum(raw, name, columns)
-    if found != backup_file.table_sum(raw, name, columns, of="staged"):
-        raise Refused(f"The restored book differs from the backup in {name}. Nothing was changed.")
-    step(found.rows)
-    return found.rows
+def _remove(folder: Path) -> None:
+    """Remove the folder with what a restore puts there, and no other file; raises OSError for a link."""
+    if not folder.is_symlink():
+        backup.remove(folder / COPY)
+    folder.rmdir()
 
 
 IDS_AT_ONCE = 500
-COMMENTS = table("comments", column("id"))
-QUEUE = table("deliveries", column("id"), column("status"))
+COMMENTS = Comment.__table__
 
 
 @dataclass(slots=True)
@@ -251,44 +162,30 @@ class Comparison:
 
 def compare(engine: Engine, staged_book: StagedBook) -> Comparison:
     """Compare the book with the backup; a database without tables is an empty book."""
-    found = Comparison()
+    found, in_both = Comparison(), 0
     with closing(sqlite3.connect(staged_book.path)) as copy, engine.connect() as connection:
         has_book = {"comments", "deliveries"} <= set(inspect(connection).get_table_names())
+
+        def beside(wanted: Column[Any], query: str) -> Iterator[tuple[int, list[str]]]:
+            """Yield how many ids of the backup are looked up, and the column of those that are there."""
+            rows = copy.execute(query)
+            while ids := [one for (one,) in rows.fetchmany(IDS_AT_ONCE)]:
+                there = select(wanted).where(wanted.table.c.id.in_(ids))
+                yield len(ids), list(connection.scalars(there)) if has_book else []
+
+        for number, there in beside(COMMENTS.c.id, "SELECT id FROM comments"):
+            in_both += len(there)
+            found.comments_back += number - len(there)
+        for number, statuses in beside(DELIVERIES.c.status, "SELECT id FROM deliveries WHERE status = 'new'"):
+            found.waiting += number
+            found.unknown += number - len(statuses)
+            found.finished_since += len(statuses) - statuses.count("new")
+        if has_book:
+            found.comments = connection.scalar(select(func.count()).select_from(COMMENTS)) or 0
+            found.comments_gone = found.comments - in_both
         waiting = "SELECT count(*) FROM inbound_events WHERE status = 'new'"
         (found.inbound,) = copy.execute(waiting).fetchone()
-        for ids in _ids(copy, "SELECT id FROM deliveries WHERE status = 'new'"):
-            found.waiting += len(ids)
-            statuses = _statuses(connection, ids) if has_book else []
-            found.unknown += len(ids) - len(statuses)
-            found.finished_since += len([one for one in statuses if one != "new"])
-        _compare_comments(copy, connection if has_book else None, found)
     return found
-
-
-def _compare_comments(copy: sqlite3.Connection, connection: Connection | None, found: Comparison) -> None:
-    in_both = 0
-    for ids in _ids(copy, "SELECT id FROM comments"):
-        both = _count(connection, ids) if connection else 0
-        in_both += both
-        found.comments_back += len(ids) - both
-    if connection:
-        found.comments = connection.scalar(select(func.count()).select_from(COMMENTS)) or 0
-        found.comments_gone = found.comments - in_both
-
-
-def _ids(copy: sqlite3.Connection, query: str) -> Iterator[list[str]]:
-    rows = copy.execute(query)
-    while ids := [one for (one,) in rows.fetchmany(IDS_AT_ONCE)]:
-        yield ids
-
-
-def _statuses(connection: Connection, ids: list[str]) -> list[str]:
-    return list(connection.scalars(select(QUEUE.c.status).where(QUEUE.c.id.in_(ids))))
-
-
-def _count(connection: Connection, ids: list[str]) -> int:
-    there = select(func.count()).select_from(COMMENTS).where(COMMENTS.c.id.in_(ids))
-    return connection.scalar(there) or 0
 
 
 NEWER_BOOK = (
@@ -324,36 +221,27 @@ def run(
     A conflict with visitors begins it again.
     Raises Refused, WrongVersion for an older book on a server, and what SQLAlchemy raises.
     """
-    place = replace_on_sqlite if settings.on_sqlite else _replace_on_server
+    place = _replace_on_sqlite if settings.on_sqlite else _replace_on_server
+    before: BackupReport | None = None
+
+    def keep() -> Path:
+        """Make the backup of what is there, in place of the one of an earlier try; return where it is."""
+        nonlocal before
+        if before:
+            before.path.unlink(missing_ok=True)
+        before = backup.write(settings, backup.own_path(settings, "before-restore"), progress=progress)
+        return before.path
+
     with (
         pass_lock.without_passes(settings.data_dir, waiting, "A pass or an upgrade"),
         engine_setup.opened(settings) as engine,
     ):
-        keeper = _Keeper(settings, progress)
         with readable(engine):
-            rows = database.repeat(
-                lambda: place(engine, staged_book, keeper.keep, progress), only_conflicts=True
-            )
+            rows = database.repeat(lambda: place(engine, staged_book, keep, progress), only_conflicts=True)
         engine_setup.clear_wal(engine)
         with engine.connect() as connection:
             locked = stored_secrets.look(connection, settings.keyring).unreadable
-    return RestoreReport(keeper.report, rows, settings.keyring.has(staged_book.label.key_id), len(locked))
-
-
-class _Keeper:
-    """Makes the backup of the present book, when nobody can write to it any more."""
-
-    def __init__(self, settings: Settings, progress: Progress) -> None:
-        self._settings, self._progress = settings, progress
-        self.report: BackupReport | None = None
-
-    def keep(self) -> Path:
-        """Make the backup, in place of the one of an earlier try, and return where it is."""
-        if self.report:
-            self.report.path.unlink(missing_ok=True)
-        path = backup.own_path(self._settings, "before-restore")
-        self.report = backup.write(self._settings, path, progress=self._progress)
-        return self.report.path
+    return RestoreReport(before, rows, settings.keyring.has(staged_book.label.key_id), len(locked))
 
 
 @contextmanager
@@ -367,61 +255,93 @@ def readable(engine: Engine) -> Iterator[None]:
         raise
 
 
-def _replace_on_server(
-    engine: Engine,
-    staged_book: StagedBook,
-    keep: Callable[[], Path],
-    progress: Progress,
-) -> dict[str, int]:
-    """Let the tables have the rows of the staged book; return how many rows each has.
+TABLES_OF = (
+    "SELECT name FROM {}.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+)
 
-    `keep` makes the backup of what is there, if there are rows. Raises Refused, WrongVersion for a book that
-    is older than the program, and what SQLAlchemy raises.
+
+def _replace_on_sqlite(
+    engine: Engine, staged_book: StagedBook, keep: Callable[[], Path], progress: Progress
+) -> dict[str, int]:
+    """Let the file have new tables with the rows of the staged book; return how many rows each has.
+
+    The tables of another version, and of a backup that was put here by hand, may differ.
     """
-    _make_tables(engine)
+
+    def attach(raw: sqlite3.Connection, _record: object) -> None:
+        raw.execute("PRAGMA foreign_keys = OFF")
+        raw.execute("ATTACH ? AS staged", (str(staged_book.path),))
+
+    event.listen(engine, "connect", attach)
+    try:
+        with database.write(engine) as connection:
+            raw = engine_setup.sqlite_connection(connection)
+            old = _tables(connection, "main")
+            if any(raw.execute(f'SELECT 1 FROM main."{name}" LIMIT 1').fetchone() for name in old):
+                keep()
+                continue_sequences(raw, "staged", "main")
+            for name in old:
+                connection.exec_driver_sql(f'DROP TABLE IF EXISTS main."{name}"')
+            connection.exec_driver_sql("PRAGMA main.application_id = 0")
+            for statement in database.statements(SCHEMA.read_text()):
+                connection.exec_driver_sql(statement)
+            there = {*_tables(connection, "staged")}
+            with progress("Restoring", sum(staged_book.rows.values())) as step, _fault_of_backup():
+                return {
+                    name: _fill(connection, name, step)
+                    for name in _tables(connection, "main")
+                    if name in there
+                }
+    finally:
+        event.remove(engine, "connect", attach)
+        engine.dispose()
+
+
+def _tables(connection: Connection, of: str) -> list[str]:
+    return list(connection.exec_driver_sql(TABLES_OF.format(of)).scalars())
+
+
+def _fill(connection: Connection, name: str, step: Callable[[int], None]) -> int:
+    """Copy a table's rows, and compare; return how many there are."""
+    raw = engine_setup.sqlite_connection(connection)
+    columns = [row[1] for row in raw.execute(f'PRAGMA main.table_info("{name}")')]
+    if name != VERSION_TABLE:  # schema.sql has filled it
+        names = quoted(columns)
+        connection.exec_driver_sql(f'INSERT INTO main."{name}" ({names}) SELECT {names} FROM staged."{name}"')
+    found = backup.table_sum(raw, name, columns)
+    if found != backup.table_sum(raw, name, columns, of="staged"):
+        raise Refused(f"The restored book differs from the backup in {name}. Nothing was changed.")
+    step(found.rows)
+    return found.rows
+
+
+def _replace_on_server(
+    engine: Engine, staged_book: StagedBook, keep: Callable[[], Path], progress: Progress
+) -> dict[str, int]:
+    """Let the tables have the rows of the staged book; return how many rows each has."""
+    try:
+        database.create_tables(engine)
+    except WrongVersion as error:
+        raise Refused(NEWER_BOOK) if error.fault is Fault.NEW_TABLES else error from None
+    database.require_version(engine)
     plains = table_copy.of_book()
     if engine.dialect.name != "postgresql":  # DELETE must lock the gaps between rows, too
         engine = engine.execution_options(isolation_level="REPEATABLE READ")
     copy = create_engine(database_url.of_file(staged_book.path), poolclass=NullPool)
     with database.write(engine) as connection, database.alone(connection):
-        if _emptied(connection, plains):
+        if connection.dialect.name == "postgresql":
+            names = ", ".join(plain.name for plain in plains)
+            # A weaker lock would let others lock rows, and then both sides would wait.
+            connection.exec_driver_sql(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
+        # With the rows gone, nobody can insert any.
+        if sum([connection.execute(delete(plain.clause)).rowcount for plain in reversed(plains)]):
             present = keep()  # another connection sees what was there before
             with closing(sqlite3.connect(staged_book.path, isolation_level=None)) as book:
                 book.execute("ATTACH ? AS present", (str(present),))
                 continue_sequences(book, "main", "present")
-        with progress("Restoring", 2 * sum(staged_book.rows.values())) as step, copy.connect() as source:
-            return {plain.name: _refill(source, connection, plain, step) for plain in plains}
-
-
-def _make_tables(engine: Engine) -> None:
-    try:
-        database.create_tables(engine)
-    except WrongVersion as error:
-        if error.fault is Fault.NEW_TABLES:
-            raise Refused(NEWER_BOOK) from None
-        raise
-    database.require_version(engine)
-
-
-def _emptied(connection: Connection, plains: list[PlainTable]) -> bool:
-    """Delete all rows, so that nobody can insert any; say whether there were some."""
-    if connection.dialect.name == "postgresql":
-        names = ", ".join(plain.name for plain in plains)
-        # A weaker lock would let others lock rows, and then both sides would wait.
-        connection.exec_driver_sql(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
-    return sum([connection.execute(delete(plain.clause)).rowcount for plain in reversed(plains)]) > 0
-
-
-def _refill(
-    source: Connection, connection: Connection, plain: PlainTable, step: Callable[[int], None]
-) -> int:
-    """Copy a table's rows, read them again and compare; return how many there are."""
-    written = Checksum()
-    try:
-        again = table_copy.fill(connection, plain, table_copy.chunks(source, plain, written), step)
-    except RefusedRow as error:
-        why = f"{plain.name}: {error.words}"
-        raise Refused(f"The database refuses a row of {why}. Nothing was changed.") from error
-    if again != written:
-        raise Refused(f"The restored book differs from the backup in {plain.name}. Nothing was changed.")
-    return again.rows
+        total = 2 * sum(staged_book.rows.values())
+        with progress("Restoring", total) as step, table_copy.snapshot(copy) as source:
+            return {
+                one.name: table_copy.copy(source, connection, one, step, "Nothing was changed.").rows
+                for one in plains
+            }

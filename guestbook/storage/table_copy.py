@@ -5,7 +5,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from guestbook.lib.errors import Refused
+from guestbook.lib.own_process import Step
 from guestbook.storage import database_errors, engine_setup
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base
@@ -35,10 +36,8 @@ AT_ONCE = 1000  # rows that are read or written together
 LONG_AT_ONCE = 16  # the same where a row may have megabytes
 CHUNK_BYTES = 4_000_000  # bytes, after which a chunk ends before it has so many rows
 INTEGERS = (int, type(None))
-WRONG_VALUE = (
-    "The row {} has a wrong value: text must be UTF-8, and numbers must be whole. "
-    "Fix or remove that row in the book, and run this again."
-)
+FIX_ROW = "Fix or remove that row in the book, and run this again."
+WRONG_VALUE = "The row {} has a wrong value: text must be UTF-8, and numbers must be whole. " + FIX_ROW
 # What a row's values may cause; anything else is about the database as a whole.
 REFUSALS = (exc.DataError, exc.IntegrityError, exc.InternalError, exc.NotSupportedError, exc.ProgrammingError)
 
@@ -65,14 +64,6 @@ class PlainTable:
         return f"{' '.join(str(row[place]) for place in self.key)} of {self.name}"
 
 
-class RefusedRow(Exception):
-    """The database takes all of a table but this row; `words` are its own."""
-
-    def __init__(self, table: PlainTable, row: Row, words: str) -> None:
-        super().__init__(words)
-        self.table, self.row, self.words = table, row, words
-
-
 @dataclass(slots=True)
 class Checksum:
     """Counts rows and adds up the SHA-256 of each, so that the order in which they come does not matter."""
@@ -89,17 +80,18 @@ class Checksum:
         return f"{self.total:064x}"
 
 
-def plain(model: Table) -> PlainTable:
-    """Return a model's table as it is stored."""
-    names = [one.name for one in model.c]
-    numbers = [place for place, one in enumerate(model.c) if isinstance(one.type, Integer)]
+def plain(known: Table) -> PlainTable:
+    """Return a table as it is stored. It is of the models, or was found in a book of another version."""
+    names = [one.name for one in known.c]
+    numbers = [place for place, one in enumerate(known.c) if isinstance(one.type, Integer)]
     columns = [column(name, BigInteger if place in numbers else Text) for place, name in enumerate(names)]
+    is_long = any(one.type is LONG_TEXT for one in Base.metadata.tables.get(known.name, known).c)
     return PlainTable(
-        name=model.name,
-        clause=table(model.name, *columns),
-        key=tuple(names.index(one.name) for one in model.primary_key),
+        name=known.name,
+        clause=table(known.name, *columns),
+        key=tuple(names.index(one.name) for one in known.primary_key),
         integers=tuple(numbers),
-        at_once=LONG_AT_ONCE if any(one.type is LONG_TEXT for one in model.c) else AT_ONCE,
+        at_once=LONG_AT_ONCE if is_long else AT_ONCE,
     )
 
 
@@ -126,13 +118,41 @@ def count(connection: Connection, table: PlainTable) -> int:
     return connection.scalar(select(func.count()).select_from(table.clause)) or 0
 
 
-def chunks(connection: Connection, table: PlainTable, checksum: Checksum) -> Iterator[list[Row]]:
+def copy(
+    source: Connection, target: Connection, table: PlainTable, step: Step, advice: str = FIX_ROW
+) -> Checksum:
+    """Insert a table's rows in the caller's transaction, read them again and compare.
+
+    Raises Refused, with the advice, for a row that the target does not take. The transaction cannot be used
+    after it.
+    """
+    written = Checksum()
+    for rows in _chunks(source, table, written):
+        _insert(target, table, rows, advice)
+        step(len(rows))
+    # Without it passes would read the whole table to find a few rows.
+    if target.dialect.name == "postgresql":
+        target.exec_driver_sql(f"ANALYZE {table.name}")
+    if read(target, table, step) != written:
+        raise Refused(f"The copy of {table.name} differs from what was read. Nothing was changed.")
+    return written
+
+
+def read(connection: Connection, table: PlainTable, step: Step) -> Checksum:
+    """Return the checksum of all rows; raises Refused for what not every database can keep."""
+    found = Checksum()
+    for rows in _chunks(connection, table, found):
+        step(len(rows))
+    return found
+
+
+def _chunks(connection: Connection, table: PlainTable, checksum: Checksum) -> Iterator[list[Row]]:
     """Read all rows in portions that fit into little memory, and add them to the checksum."""
     rows: list[Row] = []
     size = 0
     for found in connection.execute(select(table.clause), execution_options={"yield_per": table.at_once}):
         row = tuple(found)
-        packed = pack(table, row)
+        packed = _pack(table, row)
         checksum.add(packed)
         rows.append(row)
         size += len(packed)
@@ -143,8 +163,8 @@ def chunks(connection: Connection, table: PlainTable, checksum: Checksum) -> Ite
         yield rows
 
 
-def pack(table: PlainTable, row: Row) -> bytes:
-    """Return the bytes that only this row has; raises Refused for what not every database can keep."""
+def _pack(table: PlainTable, row: Row) -> bytes:
+    """Return the bytes that only this row has."""
     try:
         if all(isinstance(row[place], INTEGERS) for place in table.integers):
             return json.dumps(row, ensure_ascii=False).encode()
@@ -153,26 +173,7 @@ def pack(table: PlainTable, row: Row) -> bytes:
     raise Refused(WRONG_VALUE.format(table.describe(row)))
 
 
-def fill(
-    connection: Connection, table: PlainTable, portions: Iterable[list[Row]], step: Callable[[int], None]
-) -> Checksum:
-    """Insert rows in the caller's transaction, and return the checksum of what is there then.
-
-    Raises RefusedRow. The transaction cannot be used after it.
-    """
-    for rows in portions:
-        _insert(connection, table, rows)
-        step(len(rows))
-    # Without it passes would read the whole table to find a few rows.
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"ANALYZE {table.name}")
-    again = Checksum()
-    for rows in chunks(connection, table, again):
-        step(len(rows))
-    return again
-
-
-def _insert(connection: Connection, table: PlainTable, rows: list[Row]) -> None:
+def _insert(connection: Connection, table: PlainTable, rows: list[Row], advice: str) -> None:
     """Insert rows; where one is refused, insert them one by one to find it."""
     values = [dict(zip(table.names, row, strict=True)) for row in rows]
     try:
@@ -183,4 +184,5 @@ def _insert(connection: Connection, table: PlainTable, rows: list[Row]) -> None:
             try:
                 connection.execute(insert(table.clause), one)
             except REFUSALS as error:
-                raise RefusedRow(table, row, database_errors.words(error)) from error
+                why = f"{table.describe(row)} is refused by the target: {database_errors.words(error)}"
+                raise Refused(f"The row {why}. {advice}") from error

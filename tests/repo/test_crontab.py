@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 import guestbook
 from guestbook.lib import clock
 from guestbook.outbound import webhooks
-from guestbook.storage import backup, backup_file, database
+from guestbook.storage import backup, database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Delivery, Webhook
 from tests.support.receiver import Receiver
@@ -114,7 +114,7 @@ def test_the_line_for_backups_keeps_some_and_prints_nothing(
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     *kept, newest = sorted(backups.iterdir())
     assert kept == older[-6:]
-    assert backup_file.verify(newest, newest).tables["deliveries"].rows == 1
+    assert backup.verify(newest, newest).tables["deliveries"].rows == 1
     assert receiver.requests == []
 
 

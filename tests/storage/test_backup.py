@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from guestbook import settings
 from guestbook.lib import clock, encryption, pass_lock
 from guestbook.lib.errors import Refused
-from guestbook.storage import backup, backup_file, database, engine_setup, schema_version
+from guestbook.storage import backup, database, engine_setup, schema_version
 from guestbook.storage.database_errors import WrongVersion
 from tests.conftest import running, settings_for
 from tests.repo.test_schema import engine_on
@@ -56,7 +56,7 @@ def test_it_has_every_row_and_no_secret_key_and_only_its_owner_reads_it(home: Pa
     write(home / "guestbook.db", hostile())
     path = backed_up(home)
     assert dump(path) == dump(home / "guestbook.db")
-    label = backup_file.verify(path, path)
+    label = backup.verify(path, path)
     assert (label.schema, label.kind) == (schema_version.head(), "sqlite")
     assert label.key_id == encryption.key_id_of(KEY)
     assert KEY.encode() not in path.read_bytes()
@@ -99,7 +99,7 @@ def test_under_fifty_comments_a_second_none_from_before_is_missing_and_each_has_
         during = len(signed)
         while len(signed) <= during:  # writers go on
             time.sleep(0.001)
-    backup_file.verify(path, path)
+    backup.verify(path, path)
     with closing(sqlite3.connect(path)) as copy:
         comments = {one for (one,) in copy.execute("SELECT id FROM comments")}
         rows = copy.execute("SELECT comment_id, count(*) FROM deliveries GROUP BY comment_id").fetchall()
@@ -140,8 +140,8 @@ def test_an_earlier_backup_is_replaced_and_nothing_else_ever_is(home: Path) -> N
     assert not (home / "made").exists()
     path.rename(home / "guestbook.db")  # a backup that was put in place by hand is a book
     assert refused(home, "guestbook.db") == sentence.format("HOME/guestbook.db")
-    label = backup_file.verify(backed_up(home), home)
-    assert backup_file.LABEL_TABLE not in label.tables
+    label = backup.verify(backed_up(home), home)
+    assert backup.LABEL_TABLE not in label.tables
 
 
 def test_what_cannot_be_written_is_one_sentence_and_leaves_nothing(
@@ -201,7 +201,7 @@ def test_a_file_that_was_changed_is_found_out(home: Path, harm: str) -> None:
     with pytest.raises(
         Refused, match=r"^b\.db (is a damaged backup: |was changed or damaged after it was made)"
     ):
-        backup_file.verify(path, Path("b.db"))
+        backup.verify(path, Path("b.db"))
 
 
 def test_only_our_older_backups_of_that_name_are_removed(home: Path) -> None:

@@ -22,6 +22,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import in_silence
 from guestbook.settings import Settings
 from guestbook.storage import backup, database, engine_setup, restore, schema_version
+from guestbook.storage.backup import BackupReport
 from guestbook.storage.models import Webhook
 from guestbook.storage.restore import Comparison, RestoreReport, compare
 from tests.conftest import need_server, running, settings_for
@@ -179,15 +180,15 @@ def test_what_is_written_before_the_book_is_replaced_is_in_its_backup(
     file = backup.write(each_book.settings, tmp_path / "b.db").path
     with restore.staged(each_book.settings, file) as staged:
         each_book.sign("late")
-        kept = restore._Keeper.keep
+        kept = backup.write
 
-        def keep(self: Any) -> Path:
-            path = kept(self)
+        def keep(*values: Any, **options: Any) -> BackupReport:
+            report = kept(*values, **options)
             with engine_on(each_book.settings.database_url) as other:
                 assert rows(other)["comments"][0]["message"] == "late"  # readers see the old book
-            return path
+            return report
 
-        monkeypatch.setattr(restore._Keeper, "keep", keep)
+        monkeypatch.setattr(backup, "write", keep)
         report = restore.run(each_book.settings, staged, progress=in_silence, waiting=lambda: None)
     assert report.rows["comments"] == 0
     assert report.before

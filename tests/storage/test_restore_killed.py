@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from guestbook.storage import backup, backup_file
+from guestbook.storage import backup
 from tests.conftest import running
 from tests.repo.test_schema import engine_on
 from tests.storage.earlier_books import rows
@@ -66,6 +66,6 @@ def test_a_backup_that_is_killed_leaves_the_earlier_one_and_no_file_that_looks_l
         assert file.stat().st_ino == before
         forks.run(each_environ, "backup", str(file))
         assert file.stat().st_ino != before
-        assert backup_file.verify(file, file).tables["deliveries"].rows == 3000
+        assert backup.verify(file, file).tables["deliveries"].rows == 3000
         book.check()
     assert not list(tmp_path.glob("*.unfinished*"))

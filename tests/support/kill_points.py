@@ -138,7 +138,7 @@ def over_poison() -> None:
 
 def inside_backup() -> None:
     """Die when the backup is written and has not been read again."""
-    backup.backup_file.verify = lambda *_: die()
+    backup.verify = lambda *_: die()
 
 
 def inside_copy() -> None:
@@ -146,9 +146,9 @@ def inside_copy() -> None:
     insert = table_copy._insert
     portions = 0
 
-    def insert_and_die(connection: Connection, table: Any, rows: Any) -> None:
+    def insert_and_die(connection: Connection, table: Any, *values: Any) -> None:
         nonlocal portions
-        insert(connection, table, rows)
+        insert(connection, table, *values)
         portions += table.name == "deliveries"
         if portions == 2:
             die()

@@ -22,7 +22,7 @@ from guestbook.comments.exchange import file_formats
 from guestbook.comments.exchange.file_formats import LINE_LIMIT, FileRow
 from guestbook.lib import clock, page_content
 from guestbook.lib.errors import Refused
-from guestbook.storage.backup_file import SQLITE_HEAD
+from guestbook.storage.backup import SQLITE_HEAD
 
 ANONYMOUS = "Anonymous"  # the name of a comment without any, which this book does not allow
 
