@@ -25,7 +25,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery, Hold, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
 from guestbook.web import receiver_access, request_context, response_headers, row_lookup
-from guestbook.web.admin import responses, secret_pages, signatures
+from guestbook.web.admin import responses, row_actions, signatures
 from guestbook.web.admin.queue import DELIVERY_LIST, delivery_facts
 from guestbook.web.receiver_access import NoAdmission
 
@@ -58,7 +58,7 @@ def index(link_id: str) -> ResponseReturnValue:
         statuses=DELIVERY_LIST.statuses,
         events=EVENTS,
         periods=PERIODS,
-        **secret_pages.facts(webhook, now, admission.cookie.form_key),
+        **row_actions.secret_facts(webhook, now, admission.cookie.form_key),
         **response_headers.page_links(found.older, link_id=link_id, **kept),
     )
 
@@ -162,15 +162,15 @@ def test(link_id: str) -> ResponseReturnValue:
 def rotate(link_id: str) -> ResponseReturnValue:
     """Rotate the secret and show the new one; a double click must not rotate it twice."""
     admission = receiver_access.admit_to_act(link_id, sends=False)
-    webhook_id, overlap = admission.webhook.id, secret_pages.overlap("keep signing")
+    webhook_id, overlap = admission.webhook.id, row_actions.overlap("keep signing")
     with writing() as session:
         webhook = row_lookup.find_locked(Webhook, webhook_id)
         if webhook.sign_with == "key":
             abort(422, ONLY_THE_KEY_SIGNS)
-        if secret_pages.was_replaced(webhook):
-            return admission.done(secret_pages.ALREADY_ROTATED)
+        if row_actions.was_replaced(webhook):
+            return admission.done(row_actions.ALREADY_ROTATED)
         webhook_signatures.rotate_secret(session, webhook, overlap)
-        shown = secret_pages.seal(webhook, admission.cookie.form_key)
+        shown = row_actions.seal(webhook, admission.cookie.form_key)
     return admission.done("The secret is rotated. Give the new one to your receiver.", shown=shown)
 
 
@@ -178,12 +178,12 @@ def rotate(link_id: str) -> ResponseReturnValue:
 def rotate_key(link_id: str) -> ResponseReturnValue:
     """Rotate the key pair, whose public key the page shows; a double click must not rotate it twice."""
     admission = receiver_access.admit_to_act(link_id, sends=False)
-    webhook_id, overlap = admission.webhook.id, secret_pages.overlap("keep signing", "key")
+    webhook_id, overlap = admission.webhook.id, row_actions.overlap("keep signing", "key")
     try:
         with writing() as session:
             webhook = row_lookup.find_locked(Webhook, webhook_id)
-            if secret_pages.key_was_replaced(webhook):
-                return admission.done(secret_pages.KEY_ROTATED_ALREADY)
+            if row_actions.key_was_replaced(webhook):
+                return admission.done(row_actions.KEY_ROTATED_ALREADY)
             webhook_signatures.rotate_key(session, webhook, overlap)
     except Refused as error:
         abort(422, str(error))

@@ -150,13 +150,13 @@ def change_cron_address() -> ResponseReturnValue:
         abort(422, "Nothing was changed. Choose to show the address, to rotate it or to remove it.")
     try:
         responses.confirm_password("address_password")
+        with writing() as session:
+            if action == "remove":
+                cron_token.remove(session)
+                return responses.done("The address is removed. Pingers that call it get 404.", ACCOUNT_PAGE)
+            token = cron_token.make(session, rotate=action == "rotate")
     except Refused as error:
-        return responses.refused(error, _page(error.fields))
-    with writing() as session:
-        if action == "remove":
-            cron_token.remove(session)
-            return responses.done("The address is removed. Pingers that call it get 404.", ACCOUNT_PAGE)
-        token = cron_token.make(session, rotate=action == "rotate")
+        return responses.refused(error, _page(error.fields or {"address_password": str(error)}))
     address = cron_token.url(request_context.settings().base_url, token)
     return render_template("admin/cron_address.html", value=address)
 

@@ -1,49 +1,65 @@
-"""The buttons that webhooks and sources share: enable, disable, show the secret, delete."""
+"""The buttons that webhooks and sources share, and their secret: shown when new, later with the password.
 
+When it is new, one page hands the next a signed value through the browser. It is part of addresses, which
+servers log. So it contains a name of the secret, never the secret itself.
+"""
+
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from datetime import datetime, timedelta
+from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, abort, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import Engine, func, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from guestbook.lib.text import counted
+from guestbook.lib import clock, signing
+from guestbook.lib.errors import Refused
+from guestbook.lib.text import clean_line, counted
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Source, Webhook
-from guestbook.web import row_lookup
-from guestbook.web.admin import responses, secret_pages, undo
+from guestbook.web import request_context, row_lookup
+from guestbook.web.admin import responses, undo
 
-R = TypeVar("R", Webhook, Source)
+OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}  # in hours
+SHOWN_FOR = timedelta(minutes=2)  # So long is a new secret shown without the password.
+ALREADY_ROTATED = "The secret was rotated already, so nothing was changed."
+KEY_ROTATED_ALREADY = "The key was rotated already, so nothing was changed."
 
 
 @dataclass(frozen=True, slots=True)
-class RowActions(Generic[R]):
-    """The buttons of webhooks or of sources."""
+class RowActions:
+    """The buttons of webhooks or of sources. Each address has the row's id."""
 
-    model: type[R]
-    enabled: Callable[[R], str]  # Returns the sentence afterwards.
+    model: type[Any]  # Webhook or Source
+    show_page: Callable[..., str]
+    enabled: Callable[[Any], str]  # Returns the sentence afterwards.
     disabled: str
+    # It gets the overlap, and what was typed if anything was.
+    rotate_secret: Callable[[Session, Any, timedelta, str | None], None]
+    overlapping: str  # what the old secret does after a rotation
+    partner: str  # "receiver" or "sender"
     owner_id: InstrumentedAttribute[str]  # The rows with this column are deleted with their owner.
     delete_row: Callable[[Engine, str], int]  # Returns their number.
     noun: tuple[str, str]  # The words for one and for several of them.
 
     def add_rules(self, pages: Blueprint) -> None:
         """Add the buttons' addresses below the one of their row."""
-        row = f"/<{self.model.__name__.lower()}_id>"
-        pages.add_url_rule(f"{row}/enable", view_func=self.enable, methods=["POST"])
-        pages.add_url_rule(f"{row}/disable", view_func=self.disable, methods=["POST"])
-        pages.add_url_rule(f"{row}/secret", view_func=self.secret, methods=["GET", "POST"])
-        pages.add_url_rule(f"{row}/delete", view_func=self.delete, methods=["GET", "POST"])
+        for view in (self.enable, self.disable, self.rotate, self.secret, self.delete):
+            methods = ["GET", "POST"] if view.__name__ in ("secret", "delete") else ["POST"]
+            row = f"/<{self.model.__name__.lower()}_id>"
+            pages.add_url_rule(f"{row}/{view.__name__}", view_func=view, methods=methods)
 
     def enable(self, **address: str) -> ResponseReturnValue:
         """Enable a row, even before a pause is over. A secret that its page shows stays on the page."""
         with writing() as session:
             row = row_lookup.find_locked(self.model, *address.values())
             row_changes.enable(session, row)
-            shown, said = secret_pages.keep_shown(row), self.enabled(row)
+            shown, said = keep_shown(row), self.enabled(row)
         return responses.done(said, ".show", **address, shown=shown)
 
     def disable(self, **address: str) -> ResponseReturnValue:
@@ -56,9 +72,40 @@ class RowActions(Generic[R]):
             undo_id = undo.of_disabling(session, row, back) if was_enabled else None
         return responses.done(self.disabled, ".show", undo=undo_id, **address)
 
+    def rotate(self, **address: str) -> ResponseReturnValue:
+        """Use the typed secret, or a new one that it shows; a double click must not rotate it twice."""
+        signs_for, typed = overlap(self.overlapping), clean_line(request.form.get("secret", ""))
+        try:
+            with writing() as session:
+                row = row_lookup.find_locked(self.model, *address.values())
+                if was_replaced(row):
+                    return responses.done(ALREADY_ROTATED, ".show", **address)
+                self.rotate_secret(session, row, signs_for, typed or None)
+                shown = None if typed else seal(row)
+        except Refused as error:
+            row = row_lookup.find(self.model, *address.values())
+            return self.show_page(row, reasons=error.fields, typed=typed), 422
+        advice = "" if typed else f" Give the new one to the {self.partner}."
+        return responses.done(f"The secret is rotated.{advice}", ".show", **address, shown=shown)
+
     def secret(self, **address: str) -> ResponseReturnValue:
-        """Ask for the password, then show the secret."""
-        return secret_pages.show(self.model, *address.values())
+        """Ask for the password, and show the secret in the answer to the right one.
+
+        No redirect: nothing was changed that could happen twice, and the next page would have to show the
+        secret without the password.
+        """
+        row, page = row_lookup.find(self.model, *address.values()), "admin/secret.html"
+        standard_form = signing.standard_form(row.secret) if self.model is Webhook else row.secret
+        shown = {"row": row, "is_webhook": self.model is Webhook, "standard_form": standard_form}
+        if request.method != "POST":
+            return render_template(page, **shown)
+        try:
+            responses.confirm_password()
+        except Refused as error:
+            return responses.refused(error, render_template(page, **shown, reason=str(error)))
+        with writing() as session:
+            row_changes.note_reveal(session, row_lookup.find(self.model, *address.values()))
+        return render_template(page, **shown, may_see=True)
 
     def delete(self, **address: str) -> ResponseReturnValue:
         """Say what is deleted with a row; POST deletes it, and says how many deliveries or events it had."""
@@ -70,3 +117,80 @@ class RowActions(Generic[R]):
         db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
         count = self.delete_row(db.engine, row_id)
         return responses.done(f"“{name}” was deleted with {counted(count, *self.noun)}.", ".index")
+
+
+def seal(row: Webhook | Source, viewer: str | None = None) -> str:
+    """Return a value for an address that lets the next page show the secret, for a while.
+
+    Only the same viewer can use it, by default this login.
+    """
+    return _serializer(viewer).dumps([_marks(row)[0], int(clock.now().timestamp())])
+
+
+def is_new(row: Webhook | Source) -> bool:
+    """Whether the row is so new that its secret may still be shown."""
+    return clock.now() - row.created_at < SHOWN_FOR
+
+
+def new_secret(row: Webhook | Source, viewer: str | None = None) -> str | None:
+    """Return the secret if the address proves that this viewer has just created it."""
+    try:
+        name, made = _serializer(viewer).loads(request.args.get("shown", ""))
+    except (BadData, UnicodeError):
+        return None
+    age = abs(clock.now().timestamp() - made)  # Two servers have two clocks, so it may be negative.
+    return row.secret if name == _marks(row)[0] and age <= SHOWN_FOR.total_seconds() else None
+
+
+def keep_shown(row: Webhook | Source) -> str | None:
+    """Return a value that lets the next page keep showing a secret that this page shows."""
+    return seal(row) if new_secret(row) else None
+
+
+def secret_facts(row: Webhook | Source, now: datetime, viewer: str | None = None) -> dict[str, Any]:
+    """Return what a row's page says of its secret, and what its forms need to rotate it."""
+    return {
+        "secret": new_secret(row, viewer),
+        "overlap_end": overlap_end(row, "secret", now),
+        "key_overlap_end": overlap_end(row, "signing_key", now) if isinstance(row, Webhook) else None,
+        "overlaps": OVERLAPS,
+        "mark": _marks(row)[0],
+    }
+
+
+def overlap_end(row: Webhook | Source, kind: str, moment: datetime) -> datetime | None:
+    """Return when the old `secret` or `signing_key` expires or expired, if it was valid at that moment."""
+    end = getattr(row, f"previous_{kind}") and getattr(row, f"previous_{kind}_expires_at")
+    return end if end and end > moment else None
+
+
+def overlap(then: str, noun: str = "secret") -> timedelta:
+    """Read how long the old secret may do `then`; 422 for a value that the form does not offer."""
+    hours = request.form.get("hours", "")
+    if hours not in OVERLAPS:
+        abort(422, f"Nothing was changed. Choose how long the old {noun} may {then}.")
+    return timedelta(hours=int(hours))
+
+
+def was_replaced(row: Webhook | Source) -> bool:
+    """Whether the form was for another secret: a double click has rotated it already."""
+    return request.form.get("replaces") not in _marks(row)
+
+
+def key_was_replaced(webhook: Webhook) -> bool:
+    """Whether the form was for another key."""
+    return request.form.get("replaces") != webhook.public_key
+
+
+def _marks(row: Webhook | Source) -> list[str]:
+    """Return names for this secret that do not reveal it, one with each secret key.
+
+    With the older keys a page may be open still.
+    """
+    message = f"{row.id} {row.secret}".encode()
+    keys = request_context.settings().secret_keys
+    return [hmac.new(key.encode(), message, "sha256").hexdigest() for key in keys]
+
+
+def _serializer(viewer: str | None) -> URLSafeSerializer:
+    return URLSafeSerializer(request_context.signing_keys(), salt=f"admin {viewer or g.login.id} secret")

@@ -2,7 +2,7 @@
 
 import base64
 import string
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from guestbook.lib import ed25519, signing
 from guestbook.lib.verification.kinds import UNIX_SECONDS
 from guestbook.outbound.formats.chats import JOINERS
 from guestbook.storage.models import Attempt, Delivery, Webhook
-from guestbook.web.admin import secret_pages
+from guestbook.web.admin.row_actions import overlap_end
 
 SNIPPETS = Path(__file__).parents[2] / "templates" / "snippets"
 # By file name: language, name of the program, interpreter, and how to write a character by its number within
@@ -35,18 +35,45 @@ class Snippet:
     text: str
 
 
-def literal(text: str, escape: str) -> str:
-    """Return a literal in single quotes, in one line and with every invisible character escaped."""
-    quoted = text.replace("\\", "\\\\").replace("'", "\\'")
-    visible = (one if one.isprintable() or one in JOINERS else escape.format(ord(one)) for one in quoted)
-    return f"'{''.join(visible)}'"
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The steps from a delivery to the headers that sign it. The secrets themselves are not kept."""
 
+    event_id: str
+    timestamp: int
+    body: bytes
+    signatures: tuple[
+        str, ...
+    ]  # `v1,…` of the current secret comes first. There is none if a key signs alone.
+    key_length: int  # bytes of the current secret
+    hub: str
+    is_text: bool  # whether the secret is its own key
+    key_signatures: tuple[tuple[str, str], ...]  # `v1a,…` with the public key; the current key's comes first
+    problem: str = ""  # This says why those of the keys are missing.
+    rotated_until: datetime | None = None  # The previous secret signs too until then.
+    is_over: bool = False  # whether it has ended
 
-def _snippet(name: str, values: Mapping[str, str]) -> Snippet:
-    language, file, command, escape = LANGUAGES[name]
-    literals = {key: literal(text, escape) for key, text in values.items()}
-    template = _Template((SNIPPETS / f"{name}.txt").read_text(encoding="utf-8"))
-    return Snippet(name, language, file, command, template.substitute(literals))
+    @property
+    def digests(self) -> list[str]:
+        """Return the HMAC-SHA256 of each secret in hex."""
+        return [base64.b64decode(value.removeprefix("v1,")).hex() for value in self.signatures]
+
+    @property
+    def header(self) -> str:
+        """Return the value of `webhook-signature`."""
+        return " ".join((*self.signatures, *(value for value, _ in self.key_signatures)))
+
+    @property
+    def programs(self) -> list[Snippet]:
+        """Return a program for each language that verifies the delivery."""
+        values = {"id": self.event_id, "timestamp": f"{self.timestamp}", "signatures": self.header}
+        values["body"] = self.body.decode(errors="replace")
+        made = []
+        for name, (language, file, command, escape) in LANGUAGES.items():
+            template = _Template((SNIPPETS / f"{name}.txt").read_text(encoding="utf-8"))
+            text = template.substitute({key: _literal(value, escape) for key, value in values.items()})
+            made.append(Snippet(name, language, file, command, text))
+        return made
 
 
 class _Template(string.Template):
@@ -55,95 +82,60 @@ class _Template(string.Template):
     delimiter = "@"
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """What one secret or private key makes of the delivery. The secret itself is not kept."""
-
-    value: str  # `v1,` and the digest in base64, or `v1a,` and the signature of a private key
-    key_length: int = 0  # bytes of the secret
-    public_key: str = ""  # It verifies the signature of a private key.
-
-    @property
-    def digest(self) -> bytes:
-        """Return the HMAC-SHA256."""
-        return base64.b64decode(self.value.removeprefix("v1,"))
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """The steps from a delivery to the headers that sign it."""
-
-    event_id: str
-    timestamp: int
-    body: bytes
-    signatures: tuple[Signature, ...]  # The current secret's comes first. There is none if a key signs alone.
-    hub: str
-    is_text: bool  # whether the secret is its own key
-    key_signatures: tuple[Signature, ...] = ()  # The current key's comes first.
-    problem: str = ""  # This says why those of the keys are missing.
-    rotated_until: datetime | None = None  # The previous secret signs too until then.
-    is_over: bool = False  # whether it has ended
-
-    @property
-    def header(self) -> str:
-        """Return the value of `webhook-signature`."""
-        return " ".join(one.value for one in (*self.signatures, *self.key_signatures))
-
-    @property
-    def programs(self) -> list[Snippet]:
-        """Return a program for each language that verifies the delivery."""
-        values = {"id": self.event_id, "timestamp": f"{self.timestamp}", "signatures": self.header}
-        values["body"] = self.body.decode(errors="replace")
-        return [_snippet(name, values) for name in LANGUAGES]
+def _literal(text: str, escape: str) -> str:
+    """Return a literal in single quotes, in one line and with every invisible character escaped."""
+    quoted = text.replace("\\", "\\\\").replace("'", "\\'")
+    visible = (one if one.isprintable() or one in JOINERS else escape.format(ord(one)) for one in quoted)
+    return f"'{''.join(visible)}'"
 
 
 def of(delivery: Delivery, webhook: Webhook, attempt: Attempt | None, now: datetime) -> Explanation | None:
-    """Explain the attempt, or how it would be sent now. None when the stored secret is unusable.
+    """Explain the attempt, or how it would be sent now. None when a stored secret or key is unusable.
 
     The time of a rotation is not stored, only when the previous secret ends. So both sign what was made
     before that.
     """
     moment = attempt.started_at if attempt else now
-    rotated_until = secret_pages.overlap_end(webhook, moment) if webhook.sign_with != "key" else None
-    previous = webhook.previous_secret if rotated_until else None
-    timestamp = _timestamp(attempt, moment)
+    # The sent time may be a second later than the start of the attempt.
+    sent = attempt.request_headers.get("webhook-timestamp", "") if attempt else ""
+    timestamp = int(sent) if UNIX_SECONDS.fullmatch(sent) else int(moment.timestamp())
+    rotated_until = overlap_end(webhook, "secret", moment) if webhook.sign_with != "key" else None
+    secrets = [webhook.secret if webhook.sign_with != "key" else None]
+    secrets += [webhook.previous_secret if rotated_until else None]
+    keys = [webhook.signing_key]
+    keys += [webhook.previous_signing_key if overlap_end(webhook, "signing_key", moment) else None]
     try:
-        explained = explain(delivery.event_id, timestamp, delivery.body, webhook.secret, previous)
-        explained = _with_keys(explained, webhook, moment)
+        explained = explain(delivery.event_id, timestamp, delivery.body, secrets, keys)
     except ValueError:
         return None
     is_over = rotated_until is not None and rotated_until <= now
     return replace(explained, rotated_until=rotated_until, is_over=is_over)
 
 
-def explain(event_id: str, timestamp: int, body: bytes, secret: str, previous: str | None) -> Explanation:
-    """Sign with the secret, and with the previous one if it is given. ValueError for an unusable secret."""
-    keys = tuple(signing.key_of(text) for text in (secret, previous) if text)
-    values = signing.standard(keys, event_id, timestamp, body).split(" ")
-    signatures = tuple(Signature(value, key_length=len(key)) for key, value in zip(keys, values, strict=True))
-    hub, is_text = signing.hub(secret.encode(), body), signing.is_text(secret)
-    return Explanation(event_id, timestamp, body, signatures, hub, is_text)
-
-
-def _with_keys(explained: Explanation, webhook: Webhook, moment: datetime) -> Explanation:
-    """Add the signatures of the webhook's keys, and leave out those of its secrets if they do not sign."""
-    previous = webhook.previous_signing_key if secret_pages.key_overlap_end(webhook, moment) else None
+def explain(
+    event_id: str,
+    timestamp: int,
+    body: bytes,
+    secrets: Sequence[str | None],
+    keys: Sequence[str | None] = (),
+) -> Explanation:
+    """Sign with the secrets and with the private keys, the current ones first; ValueError for a wrong one."""
+    texts, parts, problem = [secret for secret in secrets if secret], (event_id, timestamp, body), ""
+    made = [signing.key_of(text) for text in texts]
     try:
-        made = [_key_signature(explained, key) for key in (webhook.signing_key, previous) if key]
+        key_signatures = tuple(
+            (signing.standard((), *parts, (ed25519.seed_of(key),)), ed25519.public_key(key))
+            for key in keys
+            if key
+        )
     except ed25519.PackageMissing as missing:
-        return replace(explained, problem=str(missing))
-    signatures = () if webhook.sign_with == "key" else explained.signatures
-    return replace(explained, signatures=signatures, key_signatures=tuple(made))
-
-
-def _key_signature(explained: Explanation, key: str) -> Signature:
-    parts = explained.event_id, explained.timestamp, explained.body
-    return Signature(
-        signing.standard((), *parts, (ed25519.seed_of(key),)), public_key=ed25519.public_key(key)
+        key_signatures, problem = (), str(missing)
+    return Explanation(
+        *parts,
+        signatures=tuple(signing.standard(tuple(made), *parts).split()),
+        key_length=len(made[0]) if made else 0,
+        hub=signing.hub(texts[0].encode(), body) if texts else "",
+        is_text=bool(texts) and signing.is_text(texts[0]),
+        key_signatures=key_signatures,
+        problem=problem,
     )
-
-
-def _timestamp(attempt: Attempt | None, moment: datetime) -> int:
-    """Return the sent Unix time, which may be a second later than the start of the attempt."""
-    sent = attempt.request_headers.get("webhook-timestamp", "") if attempt else ""
-    return int(sent) if UNIX_SECONDS.fullmatch(sent) else int(moment.timestamp())

@@ -21,7 +21,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.storage.models.source import MENTIONS
 from guestbook.web import request_context, row_lookup
-from guestbook.web.admin import responses, secret_pages
+from guestbook.web.admin import responses, row_actions
 from guestbook.web.admin.row_actions import RowActions
 
 ACTION_CHOICES = {
@@ -69,11 +69,11 @@ class SourceForm(SourceFields):
     def read(cls) -> Self:
         """Read the form. The template stays as it is, but for the ends of its lines."""
         sent = request.form
-        key, preset, ready = (sent.get(name, "") for name in ("key", "preset", "ready"))
+        preset, ready = sent.get("preset", ""), sent.get("ready", "")
         template = LINE_ENDS.sub("\n", sent.get("template", ""))
         return cls(
             **fields.typed(SOURCE_FIELDS, sent.getlist) | {"template": template},
-            key=key if ids.ID.fullmatch(key) else ids.new(),
+            key=responses.form_key(),
             preset=preset if preset in SENDER_PRESETS else "",
             ready=ready if ready in PRESETS else "",
         )
@@ -100,10 +100,6 @@ class SourceForm(SourceFields):
         ready = SENDER_PRESETS[self.preset].template if not self.template else self.ready
         filled = {"header": "", **SCHEME_DEFAULTS, **sender_presets.settings_of(self.preset)}
         return replace(self, **filled, preset="", ready=ready)
-
-    def with_template(self) -> Self:
-        """Return the form with the chosen ready-made template in its field."""
-        return replace(self, template=PRESETS[self.ready], ready="") if self.ready else self
 
     def chosen_template(self) -> str:
         """Return the template or the preset; raises Refused where a preset would replace the owner's own."""
@@ -138,15 +134,6 @@ pages = Blueprint("sources", __name__, url_prefix="/sources")
 
 EVENTS_SHOWN = 20  # events on a source's page
 
-RowActions(
-    model=Source,
-    enabled=lambda _: "The source is enabled. The next pass of cron processes its waiting events.",
-    disabled="The source is disabled. Its events are stored, and wait until you enable it.",
-    owner_id=InboundEvent.source_id,
-    delete_row=sources.delete,
-    noun=("event", "events"),
-).add_rules(pages)
-
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
@@ -160,45 +147,46 @@ def index() -> ResponseReturnValue:
     )
 
 
-@pages.get("/new")
-def new() -> ResponseReturnValue:
-    """Show the form for a new source."""
-    return _form(SourceForm(key=ids.new()))
-
-
-@pages.post("/")
-def add() -> ResponseReturnValue:
-    """Add a source, and show what its sender needs."""
-    typed = SourceForm.read()
-    return responses.save(lambda: _add(typed), lambda error: _form(typed, error.fields))
-
-
-@pages.get("/<source_id>")
-def show(source_id: str) -> ResponseReturnValue:
-    """Show a source: what its sender needs, how it is doing, its latest events and its actions."""
-    return _page(row_lookup.find(Source, source_id))
-
-
+@pages.get("/new", endpoint="new")
 @pages.get("/<source_id>/edit")
-def edit(source_id: str) -> ResponseReturnValue:
-    """Show the form with its settings."""
-    source = row_lookup.find(Source, source_id)
-    return _form(SourceForm.of(source), source=source)
+def edit(source_id: str | None = None) -> ResponseReturnValue:
+    """Show the form for a new source, or with the settings of one."""
+    return _form(
+        source_id,
+        SourceForm.of(row_lookup.find(Source, source_id)) if source_id else SourceForm(key=ids.new()),
+    )
 
 
+@pages.post("/", endpoint="add")
 @pages.post("/<source_id>")
-def change(source_id: str) -> ResponseReturnValue:
-    """Change it as the form says."""
+def change(source_id: str | None = None) -> ResponseReturnValue:
+    """Add a source, and show what its sender needs; or change one."""
     typed = SourceForm.read()
-    try:
-        with writing() as session:
-            source = row_lookup.find_locked(Source, source_id)
+    return responses.save(
+        lambda: _save(source_id, typed), lambda error: _form(source_id, typed, reasons=error.fields)
+    )
+
+
+def _save(source_id: str | None, typed: SourceForm) -> ResponseReturnValue:
+    """Save it, unless this form has added it already; the form's key is the new source's id."""
+    with writing() as session:
+        if source_id:
+            source, sentence = row_lookup.find_locked(Source, source_id), "The source is changed."
             before = source.secret
             sources.update(session, source, typed.columns(built_in=source.is_built_in))
-            shown = secret_pages.seal(source) if source.secret not in (before, None) else None
-    except Refused as error:
-        return _form(typed, error.fields, row_lookup.find(Source, source_id)), 422
-    return responses.done("The source is changed.", ".show", source_id=source_id, shown=shown)
+            is_shown = source.secret not in (before, None)
+        else:
+            known, sentence = (
+                session.get(Source, typed.key),
+                "This form was sent before. It added this source.",
+            )
+            if known is None:
+                sentence = "The source is added. Now give its URL to the sender."
+            source = known or sources.add(session, typed.columns(), row_id=typed.key)
+            is_ours = source.secret is not None and not VERIFICATION_KINDS[source.verify].secret_from
+            is_shown = is_ours and row_actions.is_new(source)
+        shown, row_id = row_actions.seal(source) if is_shown else None, source.id
+    return responses.done(sentence, ".show", source_id=row_id, shown=shown)
 
 
 @pages.post("/preview")
@@ -206,19 +194,40 @@ def change(source_id: str) -> ResponseReturnValue:
 def preview(source_id: str | None = None) -> ResponseReturnValue:
     """Show the comment that the form's template would make, of a received event if any, without saving."""
     typed = SourceForm.read()
-    source = row_lookup.find(Source, source_id) if source_id else None
     if request.form.get("fill") == "sender":
-        return _form(typed.with_sender(), None, source, sender=typed.preset)
-    if "fill" in request.form:
-        typed = typed.with_template()
+        return _form(source_id, typed.with_sender(), sender=SENDER_PRESETS.get(typed.preset))
+    if "fill" in request.form and typed.ready:
+        typed = replace(typed, template=PRESETS[typed.ready], ready="")
     try:
         wording = sources.template_for(typed.verify, typed.chosen_template())
     except Refused as error:
-        return _form(typed, error.fields, source), 422
+        return _form(source_id, typed, reasons=error.fields), 422
+    source = row_lookup.find(Source, source_id) if source_id else None
     name = typed.name or (source.name if source else "The name of the source")
     base_url = request_context.settings().base_url
     made = samples.preview_of(db.session(), source_id, name, typed.verify, wording, base_url)
-    return _form(typed, None, source, made)
+    return _form(source_id, typed, preview=made)
+
+
+def _form(source_id: str | None, typed: SourceForm, **more: object) -> str:
+    return render_template(
+        "admin/source_form.html",
+        typed=typed,
+        source=row_lookup.find(Source, source_id) if source_id else None,
+        verifications={name: (kind.title, kind.hint) for name, kind in VERIFICATION_KINDS.items()},
+        actions=ACTION_CHOICES,
+        presets=[(name, PRESET_NAMES.get(name, name)) for name in PRESETS],
+        senders=[(name, preset.title) for name, preset in SENDER_PRESETS.items()],
+        fields=SOURCE_FIELDS,
+        labels={name: field.label for name, field in SOURCE_FIELDS.items()} | {"preset": "Sender"},
+        **{"reasons": {}, **more},
+    )
+
+
+@pages.get("/<source_id>")
+def show(source_id: str) -> ResponseReturnValue:
+    """Show a source: what its sender needs, how it is doing, its latest events and its actions."""
+    return _page(row_lookup.find(Source, source_id))
 
 
 @pages.post("/<source_id>/sample")
@@ -233,23 +242,6 @@ def send_sample(source_id: str) -> ResponseReturnValue:
     return responses.done(sentence, "admin.inbox.show", event_id=event_id)
 
 
-@pages.post("/<source_id>/rotate")
-def rotate(source_id: str) -> ResponseReturnValue:
-    """Use the typed secret, or a new one; a double click must not rotate it twice."""
-    overlap, typed = secret_pages.overlap("stay valid"), clean_line(request.form.get("secret", ""))
-    try:
-        with writing() as session:
-            source = row_lookup.find_locked(Source, source_id)
-            if secret_pages.was_replaced(source):
-                return responses.done(secret_pages.ALREADY_ROTATED, ".show", source_id=source_id)
-            sources.rotate(session, source, clock.now(), typed or None, overlap)
-            shown = None if typed else secret_pages.seal(source)
-    except Refused as error:
-        return _page(row_lookup.find(Source, source_id), reasons=error.fields, typed=typed), 422
-    sentence = "The secret is rotated." if typed else "The secret is rotated. Give the new one to the sender."
-    return responses.done(sentence, ".show", source_id=source_id, shown=shown)
-
-
 def _page(source: Source, **more: object) -> str:
     session, now = db.session(), clock.now()
     query = select(InboundEvent).where(InboundEvent.source_id == source.id)
@@ -259,7 +251,7 @@ def _page(source: Source, **more: object) -> str:
         standing=webhook_status.of_source(session, source),
         url=source.url(request_context.settings().base_url),
         events=session.scalars(query.order_by(InboundEvent.id.desc()).limit(EVENTS_SHOWN)).all(),
-        **secret_pages.facts(source, now),
+        **row_actions.secret_facts(source, now),
         verification=VERIFICATION_KINDS[source.verify],
         scheme=source.signature_scheme,
         action=ACTION_WORDS[source.action][0],
@@ -271,38 +263,17 @@ def _page(source: Source, **more: object) -> str:
     )
 
 
-def _form(
-    typed: SourceForm,
-    reasons: dict[str, str] | None = None,
-    source: Source | None = None,
-    preview: samples.TemplatePreview | None = None,
-    *,
-    sender: str = "",
-) -> str:
-    return render_template(
-        "admin/source_form.html",
-        typed=typed,
-        reasons=reasons or {},
-        source=source,
-        preview=preview,
-        verifications={name: (kind.title, kind.hint) for name, kind in VERIFICATION_KINDS.items()},
-        actions=ACTION_CHOICES,
-        presets=[(name, PRESET_NAMES.get(name, name)) for name in PRESETS],
-        senders=[(name, preset.title) for name, preset in SENDER_PRESETS.items()],
-        sender=SENDER_PRESETS.get(sender),
-        fields=SOURCE_FIELDS,
-        labels={name: field.label for name, field in SOURCE_FIELDS.items()} | {"preset": "Sender"},
-    )
-
-
-def _add(typed: SourceForm) -> ResponseReturnValue:
-    """Add it, unless this form has added it already; the form's key is the source's id."""
-    with writing() as session:
-        source = session.get(Source, typed.key)
-        sentence = "This form was sent before. It added this source."
-        if source is None:
-            source = sources.add(session, typed.columns(), row_id=typed.key)
-            sentence = "The source is added. Now give its URL to the sender."
-        is_ours = source.secret is not None and not VERIFICATION_KINDS[source.verify].secret_from
-        shown = secret_pages.seal(source) if is_ours and secret_pages.is_new(source) else None
-    return responses.done(sentence, ".show", source_id=typed.key, shown=shown)
+RowActions(
+    model=Source,
+    show_page=_page,
+    enabled=lambda _: "The source is enabled. The next pass of cron processes its waiting events.",
+    disabled="The source is disabled. Its events are stored, and wait until you enable it.",
+    rotate_secret=lambda session, source, overlap, typed: sources.rotate(
+        session, source, clock.now(), typed, overlap
+    ),
+    overlapping="stay valid",
+    partner="sender",
+    owner_id=InboundEvent.source_id,
+    delete_row=sources.delete,
+    noun=("event", "events"),
+).add_rules(pages)

@@ -8,26 +8,25 @@ from typing import Any, Self
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, fields, ids, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.redaction import HIDDEN
-from guestbook.lib.text import clean_line
 from guestbook.outbound import webhook_signatures, webhook_urls, webhooks
 from guestbook.outbound.event_catalogue import EVENTS, own_fields, shared_fields
 from guestbook.outbound.formats import CHAT_FORMATS
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS, WebhookFields
 from guestbook.outbound.webhook_urls import REBUILD_PRESETS
-from guestbook.outbound.webhooks import PayloadPreview
 from guestbook.queries import cron_status, filtered_lists, statistics, webhook_status
 from guestbook.queries.filtered_lists import Deliveries
 from guestbook.queue import comment_order
 from guestbook.storage.column_types import UNREADABLE
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, Webhook
-from guestbook.storage.models.delivery import REFUSED_WITH, SIGN_WITH
+from guestbook.storage.models.delivery import REFUSED_WITH
 from guestbook.web import request_context, row_lookup
-from guestbook.web.admin import chart, queue, receiver_links, responses, secret_pages
+from guestbook.web.admin import chart, queue, receiver_links, responses, row_actions
 from guestbook.web.admin.row_actions import RowActions
 
 # An empty one of these is wrong, or removes what was there.
@@ -45,17 +44,16 @@ class WebhookForm(WebhookFields):
     @classmethod
     def read(cls) -> Self:
         """Read the form."""
-        sent = request.form
-        key = sent.get("key", "")
+        preset = request.form.get("preset", "")
         return cls(
-            **fields.typed(WEBHOOK_FIELDS, sent.getlist),
-            key=key if ids.ID.fullmatch(key) else ids.new(),
-            disabled="disabled" in sent,
-            preset=sent.get("preset", "") if sent.get("preset") in REBUILD_PRESETS else "",
+            **fields.typed(WEBHOOK_FIELDS, request.form.getlist),
+            key=responses.form_key(),
+            disabled="disabled" in request.form,
+            preset=preset if preset in REBUILD_PRESETS else "",
         )
 
     @classmethod
-    def of(cls, webhook: Webhook, template: str | None) -> Self:
+    def of(cls, webhook: Webhook) -> Self:
         """Return the form of an existing webhook."""
         return cls(
             url=webhook.url,
@@ -67,18 +65,12 @@ class WebhookForm(WebhookFields):
                 f"{name}: {value if name == UNREADABLE else HIDDEN}"
                 for name, value in webhook.headers.items()
             ),
-            template=template or "",
+            template=webhooks.template_of(db.session(), webhook) or "",
             rate=webhook.rate or "",
             moderation_links=fields.as_typed(webhook.moderation_links_since is not None),
             sign_with=webhook.sign_with,
             github_headers=fields.as_typed(webhook.github_headers_since is not None),
         )
-
-    @property
-    def has_more(self) -> bool:
-        """Whether a field is filled in that most webhooks leave as it is."""
-        typed = (self.headers, self.rate, self.secret, self.signing_key, self.moderation_links)
-        return any(typed) or self.sign_with in SIGN_WITH[1:] or self.github_headers == "yes"
 
     def with_preset(self) -> Self:
         """Return the form with the chosen preset filled in; a URL and headers that are typed already stay."""
@@ -116,17 +108,6 @@ class WebhookForm(WebhookFields):
             del given["template"]
         return given
 
-    def preview(self) -> PayloadPreview:
-        """Return what the form would send."""
-        return webhooks.preview_of(
-            db.session(),
-            request_context.settings().base_url,
-            url=self.url,
-            format_name=self.format,
-            events=self.events,
-            wording=self.template,
-        )
-
 
 ANSWER_EXCERPT = 500  # characters
 CRON_IS_LATE = timedelta(minutes=2)
@@ -143,7 +124,7 @@ class PingResult:
     error: str | None  # It says what the status code does not.
 
 
-def ping_result(webhook: Webhook, delivery_id: str, now: datetime) -> PingResult | None:
+def _ping_result(webhook: Webhook, delivery_id: str, now: datetime) -> PingResult | None:
     """Return the ping whose delivery has that id."""
     session = db.session()
     delivery = session.get(Delivery, delivery_id) if ids.ID.fullmatch(delivery_id) else None
@@ -151,14 +132,9 @@ def ping_result(webhook: Webhook, delivery_id: str, now: datetime) -> PingResult
         return None
     attempt = webhooks.last_attempt(session, delivery)
     answer = text.clean_text(attempt.response_body or "")[:ANSWER_EXCERPT] if attempt else ""
-    return PingResult(
-        delivery, attempt, answer, _why_it_waits(webhook, delivery, now), _error(delivery, attempt)
-    )
-
-
-def _error(delivery: Delivery, attempt: Attempt | None) -> str | None:
     says_the_code_alone = attempt and delivery.last_error == f"{REFUSED_WITH}{attempt.status_code}."
-    return None if says_the_code_alone else delivery.last_error
+    error = None if says_the_code_alone else delivery.last_error
+    return PingResult(delivery, attempt, answer, _why_it_waits(webhook, delivery, now), error)
 
 
 def _why_it_waits(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
@@ -179,22 +155,9 @@ def _why_it_waits(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
 
 
 pages = Blueprint("webhooks", __name__, url_prefix="/webhooks")
+pages.register_blueprint(receiver_links.pages)
 
 DELIVERIES_SHOWN = 20  # deliveries on a webhook's page
-
-RowActions(
-    model=Webhook,
-    enabled=lambda webhook: (
-        "The webhook is enabled. "
-        + ("Its receiver fetches" if webhook.is_pulled else "The next pass of cron sends")
-        + " the deliveries that wait."
-    ),
-    disabled="The webhook is disabled. Its deliveries wait until you enable it.",
-    owner_id=Delivery.webhook_id,
-    delete_row=webhooks.delete,
-    noun=("delivery", "deliveries"),
-).add_rules(pages)
-pages.register_blueprint(receiver_links.pages)
 
 
 @pages.get("/")
@@ -208,17 +171,92 @@ def index() -> ResponseReturnValue:
     )
 
 
-@pages.get("/new")
-def new() -> ResponseReturnValue:
-    """Show the form for a new webhook."""
-    return _form(WebhookForm(key=ids.new()))
+@pages.get("/new", endpoint="new")
+@pages.get("/<webhook_id>/edit")
+def edit(webhook_id: str | None = None) -> ResponseReturnValue:
+    """Show the form for a new webhook, or with the settings of one."""
+    typed = WebhookForm.of(row_lookup.find(Webhook, webhook_id)) if webhook_id else WebhookForm(key=ids.new())
+    return _form(webhook_id, typed)
 
 
-@pages.post("/")
-def add() -> ResponseReturnValue:
-    """Add a webhook, and show its secret."""
+@pages.post("/preview")
+@pages.post("/<webhook_id>/preview")
+def preview(webhook_id: str | None = None) -> ResponseReturnValue:
+    """Show what a new or a changed webhook would receive, or fill in a preset, without saving."""
     typed = WebhookForm.read()
-    return responses.save(lambda: _add(typed), lambda error: _form(typed, error))
+    if "fill" in request.form:
+        return _form(webhook_id, typed.with_preset(), used_preset=REBUILD_PRESETS.get(typed.preset))
+    found = webhooks.preview_of(
+        db.session(),
+        request_context.settings().base_url,
+        url=typed.url,
+        format_name=typed.format,
+        events=typed.events,
+        wording=typed.template,
+    )
+    return _form(webhook_id, typed, preview=found)
+
+
+@pages.post("/", endpoint="add")
+@pages.post("/<webhook_id>")
+def change(webhook_id: str | None = None) -> ResponseReturnValue:
+    """Add a webhook, and show its secret; or change one."""
+    typed = WebhookForm.read()
+    return responses.save(
+        lambda: _save(webhook_id, typed),
+        lambda error: _form(webhook_id, typed, reasons=error.fields),
+    )
+
+
+def _save(webhook_id: str | None, typed: WebhookForm) -> ResponseReturnValue:
+    shown, settings = None, request_context.settings()
+    with writing() as session:
+        if webhook_id:
+            webhook, sentence = row_lookup.find_locked(Webhook, webhook_id), "The webhook is changed."
+            webhooks.update(session, webhook, typed.columns(), settings)
+        else:
+            webhook, sentence = _added(session, typed)
+            needs_secret = webhook.sign_with != "key" and webhooks.is_verified(webhook)
+            if row_actions.is_new(webhook) and not typed.secret and needs_secret:
+                shown = row_actions.seal(webhook)
+        row_id, url = webhook.id, webhook.url
+    saved = responses.done(sentence, ".show", webhook_id=row_id, shown=shown)
+    for warning in webhook_urls.warnings(url, settings):
+        flash(f"Warning: {warning}")
+    return saved
+
+
+def _added(session: Session, typed: WebhookForm) -> tuple[Webhook, str]:
+    """Add it, unless this form has added it already; the form's key is its id. Return what to say, too."""
+    if known := session.get(Webhook, typed.key):
+        return known, "This form was sent before. It added this webhook."
+    values = typed.columns()
+    if not typed.name:
+        del values["name"]  # Then it is named after its host.
+    settings = request_context.settings()
+    webhook = webhooks.add(session, values, settings, row_id=typed.key, disabled=typed.disabled)
+    then = "enable it" if typed.disabled else "send a ping"
+    signs_with_key = webhook.sign_with == "key"
+    if not webhooks.is_verified(webhook):
+        is_guessed = not typed.format and webhook.format in CHAT_FORMATS
+        form = f" in the format {webhook.format}, as its URL suggests" if is_guessed else ""
+        return webhook, f"The webhook is added{form}. Now {then}."
+    if values.get("signing_key" if signs_with_key else "secret"):
+        return webhook, f"The webhook is added with your {'key' if signs_with_key else 'secret'}. Now {then}."
+    given = "public key" if signs_with_key else "secret"
+    return webhook, f"The webhook is added. Give its {given} to the receiver, then {then}."
+
+
+def _form(webhook_id: str | None, typed: WebhookForm, **more: object) -> str:
+    return render_template(
+        "admin/webhook_form.html",
+        typed=typed,
+        webhook=row_lookup.find(Webhook, webhook_id) if webhook_id else None,
+        fields=WEBHOOK_FIELDS,
+        labels={name: field.label for name, field in WEBHOOK_FIELDS.items()} | {"preset": "Preset"},
+        presets=REBUILD_PRESETS,
+        **{"reasons": {}, **more},
+    )
 
 
 @pages.get("/<webhook_id>")
@@ -227,47 +265,13 @@ def show(webhook_id: str) -> ResponseReturnValue:
     return _page(row_lookup.find(Webhook, webhook_id))
 
 
-@pages.get("/<webhook_id>/edit")
-def edit(webhook_id: str) -> ResponseReturnValue:
-    """Show the form with its settings."""
-    webhook = row_lookup.find(Webhook, webhook_id)
-    return _form(WebhookForm.of(webhook, webhooks.template_of(db.session(), webhook)), webhook=webhook)
-
-
-@pages.post("/preview")
-@pages.post("/<webhook_id>/preview")
-def preview(webhook_id: str | None = None) -> ResponseReturnValue:
-    """Show what a new or a changed webhook would receive, or fill in a preset, without saving."""
-    typed = WebhookForm.read()
-    webhook = row_lookup.find(Webhook, webhook_id) if webhook_id else None
-    if "fill" in request.form:
-        return _form(typed.with_preset(), webhook=webhook, used_preset=typed.preset)
-    return _form(typed, webhook=webhook, preview=typed.preview())
-
-
-@pages.post("/<webhook_id>")
-def change(webhook_id: str) -> ResponseReturnValue:
-    """Change it as the form says."""
-    typed = WebhookForm.read()
-    try:
-        with writing() as session:
-            webhook = row_lookup.find_locked(Webhook, webhook_id)
-            webhooks.update(session, webhook, typed.columns(), request_context.settings())
-            url = webhook.url
-    except Refused as error:
-        return _form(typed, error, row_lookup.find(Webhook, webhook_id)), 422
-    changed = responses.done("The webhook is changed.", ".show", webhook_id=webhook_id)
-    _warn(url)
-    return changed
-
-
 @pages.post("/<webhook_id>/ping")
 def ping(webhook_id: str) -> ResponseReturnValue:
     """Queue a ping, and show its result."""
     with writing() as session:
         webhook = row_lookup.find_locked(Webhook, webhook_id)
         delivery_id = webhooks.store_sample(session, webhook, request_context.settings()).id
-        shown = secret_pages.keep_shown(webhook)
+        shown = row_actions.keep_shown(webhook)
     there = url_for(".show", webhook_id=webhook_id, ping=delivery_id, shown=shown, _anchor="ping")
     return redirect(there, 303)
 
@@ -282,64 +286,37 @@ def example(webhook_id: str) -> ResponseReturnValue:
         webhook = row_lookup.find_locked(Webhook, webhook_id)
         delivery_id = webhooks.store_sample(session, webhook, request_context.settings(), event).id
         is_pulled = webhook.is_pulled
-    sentence = (
-        "The example waits until its receiver fetches it."
-        if is_pulled
-        else "The example goes out with the next pass of cron."
-    )
-    return responses.done(sentence, "admin.deliveries.show", delivery_id=delivery_id)
-
-
-@pages.post("/<webhook_id>/rotate")
-def rotate(webhook_id: str) -> ResponseReturnValue:
-    """Use the typed secret, or a new one that it shows; a double click must not rotate it twice."""
-    overlap, typed = secret_pages.overlap("keep signing"), clean_line(request.form.get("new_secret", ""))
-    try:
-        with writing() as session:
-            webhook = row_lookup.find_locked(Webhook, webhook_id)
-            if secret_pages.was_replaced(webhook):
-                return responses.done(secret_pages.ALREADY_ROTATED, ".show", webhook_id=webhook_id)
-            webhook_signatures.rotate_secret(session, webhook, overlap, typed)
-            shown = None if typed else secret_pages.seal(webhook)
-    except Refused as error:
-        return _page(row_lookup.find(Webhook, webhook_id), reasons=error.fields, typed=typed), 422
-    sentence = (
-        "The secret is rotated." if typed else "The secret is rotated. Give the new one to the receiver."
-    )
-    return responses.done(sentence, ".show", webhook_id=webhook_id, shown=shown)
+    what = "waits until its receiver fetches it" if is_pulled else "goes out with the next pass of cron"
+    return responses.done(f"The example {what}.", "admin.deliveries.show", delivery_id=delivery_id)
 
 
 @pages.post("/<webhook_id>/rotate-key")
 def rotate_key(webhook_id: str) -> ResponseReturnValue:
     """Rotate the key pair, whose public key its page shows; a double click must not rotate it twice."""
-    overlap = secret_pages.overlap("keep signing", "key")
+    overlap = row_actions.overlap("keep signing", "key")
     try:
         with writing() as session:
             webhook = row_lookup.find_locked(Webhook, webhook_id)
-            if secret_pages.key_was_replaced(webhook):
-                return responses.done(secret_pages.KEY_ROTATED_ALREADY, ".show", webhook_id=webhook_id)
+            if row_actions.key_was_replaced(webhook):
+                return responses.done(row_actions.KEY_ROTATED_ALREADY, ".show", webhook_id=webhook_id)
             webhook_signatures.rotate_key(session, webhook, overlap)
     except Refused as error:
         return _page(row_lookup.find(Webhook, webhook_id), problem=str(error)), 422
-    sentence = "The key is rotated. Give the new public key to the receiver."
-    return responses.done(sentence, ".show", webhook_id=webhook_id)
+    said = "The key is rotated. Give the new public key to the receiver."
+    return responses.done(said, ".show", webhook_id=webhook_id)
 
 
 def _page(webhook: Webhook, **more: object) -> str:
     session, now = db.session(), clock.now()
-    sent = ping_result(webhook, request.args.get("ping", ""), now)
-    latest = filtered_lists.deliveries(
-        session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN
-    ).rows
-    made, coming = (
-        statistics.attempts_of(session, webhook.id, now),
-        webhook_status.coming_deliveries(session, webhook.id),
-    )
+    sent = _ping_result(webhook, request.args.get("ping", ""), now)
+    latest = filtered_lists.deliveries(session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN)
+    made = statistics.attempts_of(session, webhook.id, now)
+    coming = webhook_status.coming_deliveries(session, webhook.id)
     return render_template(
         "admin/webhook.html",
         standing=webhook_status.of(session, webhook, now),
         template=webhooks.template_of(session, webhook),
-        deliveries=[row for row in latest if sent is None or row is not sent.delivery],
+        deliveries=[row for row in latest.rows if sent is None or row is not sent.delivery],
         made=made,
         hours=chart.draw(made.hours, chart.HOUR_LABEL, 6, chart.ATTEMPT_SEGMENTS),
         days=chart.draw(made.days, chart.DAY_LABEL, 6, chart.ATTEMPT_SEGMENTS),
@@ -348,64 +325,27 @@ def _page(webhook: Webhook, **more: object) -> str:
         outlook=partial(queue.outlook_of, webhook=webhook, now=now),
         ping=sent,
         events=EVENTS,
-        **secret_pages.facts(webhook, now),
+        **row_actions.secret_facts(webhook, now),
         **more,
     )
 
 
-def _form(
-    typed: WebhookForm,
-    error: Refused | None = None,
-    webhook: Webhook | None = None,
-    preview: PayloadPreview | None = None,
-    used_preset: str = "",
-) -> str:
-    return render_template(
-        "admin/webhook_form.html",
-        typed=typed,
-        reasons=error.fields if error else {},
-        webhook=webhook,
-        fields=WEBHOOK_FIELDS,
-        labels={name: field.label for name, field in WEBHOOK_FIELDS.items()} | {"preset": "Preset"},
-        preview=preview,
-        presets=webhook_urls.REBUILD_PRESETS,
-        used_preset=webhook_urls.REBUILD_PRESETS.get(used_preset),
-    )
-
-
-def _add(typed: WebhookForm) -> ResponseReturnValue:
-    """Add it, unless this form has added it already; the form's key is the webhook's id."""
-    with writing() as session:
-        webhook = session.get(Webhook, typed.key)
-        sentence = "This form was sent before. It added this webhook."
-        if webhook is None:
-            values, settings = typed.columns(), request_context.settings()
-            if not typed.name:
-                del values["name"]  # Then it is named after its host.
-            webhook = webhooks.add(session, values, settings, row_id=typed.key, disabled=typed.disabled)
-            then = "enable it" if typed.disabled else "send a ping"
-            given = "public key" if webhook.sign_with == "key" else "secret"
-            sentence = f"The webhook is added. Give its {given} to the receiver, then {then}."
-            if values.get("secret" if given == "secret" else "signing_key"):
-                sentence = f"The webhook is added with your {given.removeprefix('public ')}. Now {then}."
-            if not webhooks.is_verified(webhook):
-                is_guessed = not typed.format and webhook.format in CHAT_FORMATS
-                form = f" in the format {webhook.format}, as its URL suggests" if is_guessed else ""
-                sentence = f"The webhook is added{form}. Now {then}."
-        needs_secret = webhook.sign_with != "key" and webhooks.is_verified(webhook)
-        is_shown = secret_pages.is_new(webhook) and not typed.secret and needs_secret
-        shown = secret_pages.seal(webhook) if is_shown else None
-        url = webhook.url
-    added = responses.done(sentence, ".show", webhook_id=typed.key, shown=shown)
-    _warn(url)
-    return added
-
-
-def _warn(url: str) -> None:
-    """Show warnings about an accepted URL on the next page."""
-    for warning in webhook_urls.warnings(url, request_context.settings()):
-        flash(f"Warning: {warning}")
-
+RowActions(
+    model=Webhook,
+    show_page=_page,
+    enabled=lambda webhook: (
+        "The webhook is enabled. "
+        + ("Its receiver fetches" if webhook.is_pulled else "The next pass of cron sends")
+        + " the deliveries that wait."
+    ),
+    disabled="The webhook is disabled. Its deliveries wait until you enable it.",
+    rotate_secret=webhook_signatures.rotate_secret,
+    overlapping="keep signing",
+    partner="receiver",
+    owner_id=Delivery.webhook_id,
+    delete_row=webhooks.delete,
+    noun=("delivery", "deliveries"),
+).add_rules(pages)
 
 event_pages = Blueprint("events", __name__, url_prefix="/events")
 

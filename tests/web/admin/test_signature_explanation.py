@@ -37,7 +37,7 @@ RUNS = {"python": [sys.executable, "-I"], "php": ["php"], "node": ["node"], "rub
 
 
 def explained(body: str, secret: str = SECRET, previous: str | None = None) -> Explanation:
-    return signatures.explain(EVENT_ID, TIMESTAMP, body.encode(), secret, previous)
+    return signatures.explain(EVENT_ID, TIMESTAMP, body.encode(), [secret, previous])
 
 
 def run(snippet: Snippet, folder: Path, secret: str | None) -> tuple[int, str, str]:

@@ -123,7 +123,7 @@ def rotated(owner: Owner, row: Webhook, name: str, **typed: str) -> Element:
 
 def test_the_typed_secret_replaces_the_old_one_and_is_not_shown(owner: Owner) -> None:
     row = stored(owner, added(owner))
-    page = rotated(owner, row, "rotate", new_secret=TEXT)
+    page = rotated(owner, row, "rotate", secret=TEXT)
     changed = stored(owner, row.id)
     assert (changed.secret, changed.previous_secret) == (TEXT, row.secret)
     assert TEXT not in text(page)
@@ -133,10 +133,10 @@ def test_the_typed_secret_replaces_the_old_one_and_is_not_shown(owner: Owner) ->
 
 def test_a_wrong_new_secret_comes_back_with_its_reason(owner: Owner) -> None:
     row = stored(owner, added(owner))
-    sent = {"hours": "24", "replaces": value(owner.page(PLACE + row.id), "replaces"), "new_secret": "short"}
+    sent = {"hours": "24", "replaces": value(owner.page(PLACE + row.id), "replaces"), "secret": "short"}
     page = owner.refused(f"{PLACE}{row.id}/rotate", sent)
-    assert part(page, "new_secret-reason").startswith("The secret must be whsec_")
-    assert value(page, "new_secret") == "short"
+    assert part(page, "secret-reason").startswith("The secret must be whsec_")
+    assert value(page, "secret") == "short"
     assert stored(owner, row.id).secret == row.secret
 
 
