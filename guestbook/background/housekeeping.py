@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 def are_due(engine: Engine) -> bool:
     """Whether the owner should be reminded now; it only reads."""
     with database.read(engine) as connection:
-        return announcements.anything_to_remind(connection)
+        return announcements.is_reminder_due(connection)
 
 
 def remind(engine: Engine, settings: Settings) -> None:

@@ -44,29 +44,21 @@ class SignedLink:
         times = (signed_links.digits(one) for one in (self.held_at, self.expires_at))
         return signed_links.sign("".join((self.comment_id, *times)), MODERATION, secret_key)
 
-    def public(self, base_url: str, secret_key: str) -> dict[str, str]:
-        """Return its part of a payload."""
-        url = f"{base_url}{signed_links.MODERATION_PATH}/{self.token(secret_key)}"
-        return {"url": url, "expires_at": clock.to_text(self.expires_at)}
-
 
 def read_link(token: str, secret_keys: Sequence[str]) -> SignedLink | None:
     """Return what a token says, also when it has expired; None if none of the keys has signed it."""
-    if not MODERATION_TOKEN.fullmatch(token):
-        return None
-    signed = signed_links.unsign(token, MODERATION, secret_keys)
+    is_token = MODERATION_TOKEN.fullmatch(token)
+    signed = signed_links.unsign(token, MODERATION, secret_keys) if is_token else None
     if signed is None:
         return None
-    times = signed[ID_DIGITS:]
-    held_at, expires_at = ids.moment_of(times[:TIME_DIGITS]), ids.moment_of(times[TIME_DIGITS:])
-    return SignedLink(signed[:ID_DIGITS], held_at, expires_at)
+    comment_id, times = signed[:ID_DIGITS], signed[ID_DIGITS:]
+    return SignedLink(comment_id, ids.moment_of(times[:TIME_DIGITS]), ids.moment_of(times[TIME_DIGITS:]))
 
 
 # A reminder also tells of comments that have waited half that long. So there are at most two a day, however
 # many comments come, and each comment is in one of them.
 ALONG = REMIND_AFTER / 2
 SHOWN_HOLDS = 10  # comments in a reminder: it stays under 20 kB
-COMMENTS_WAITING = "comments.waiting"
 
 Data = dict[str, Any]
 
@@ -88,15 +80,10 @@ def end_hold(session: Session, comment: Comment) -> None:
         session.flush()
 
 
-def hold_link(session: Session, comment: Comment, settings: Settings) -> dict[str, str] | None:
-    """Return the link with which a held comment is moderated, as payloads have it."""
-    hold = session.get(Hold, comment.id) if comment.status == "held" else None
-    return _new_link(hold.comment_id, hold.held_at, settings) if hold else None
-
-
-def anything_to_remind(connection: Connection) -> bool:
+def is_reminder_due(connection: Connection, *, to_lock: bool = False) -> bool:
     """Whether the owner should be reminded now."""
-    return connection.scalar(select(Hold.comment_id).where(_is_due(timedelta(0))).limit(1)) is not None
+    due = select(Hold.comment_id).where(_is_due(timedelta(0))).limit(1)
+    return connection.scalar(due.with_for_update() if to_lock else due) is not None
 
 
 def remind(connection: Connection, settings: Settings) -> int:
@@ -104,14 +91,13 @@ def remind(connection: Connection, settings: Settings) -> int:
 
     Each comment is in one reminder. The event has no words of visitors, so nothing has to be erased in it.
     """
-    due = select(Hold.comment_id).where(_is_due(timedelta(0))).limit(1).with_for_update()
-    if connection.scalar(due) is None:
+    if not is_reminder_due(connection, to_lock=True):
         return 0  # Another pass was faster.
     oldest = _held(Hold.comment_id, Hold.held_at).where(_is_due(ALONG)).limit(SHOWN_HOLDS)
     rows = connection.execute(oldest).all()
     if rows:
         plain, linked = _waiting(connection, rows, settings)
-        outbox.publish(connection, COMMENTS_WAITING, plain, settings, for_owner=linked)
+        outbox.publish(connection, "comments.waiting", plain, settings, for_owner=linked)
     told = connection.execute(update(Hold).where(_is_due(ALONG)).values(remind_at=None))
     return int(told.rowcount)
 
@@ -125,11 +111,8 @@ def _held(*columns: Any) -> Select[Any]:
 def _waiting(connection: Connection, rows: Sequence[Row[Any]], settings: Settings) -> tuple[Data, Data]:
     """Return the event's data, without and with links."""
     count, since = connection.execute(_held(func.count(), func.min(Hold.held_at)).order_by(None)).one()
-    facts = {
-        "count": count,
-        "since": clock.to_text(since),
-        "url": f"{settings.base_url}/admin/comments/?status=held",
-    }
+    url = f"{settings.base_url}/admin/comments/?status=held"
+    facts = {"count": count, "since": clock.to_text(since), "url": url}
     plain = [{"id": row.comment_id, "held_at": clock.to_text(row.held_at)} for row in rows]
     links = [{"moderation": _new_link(row.comment_id, row.held_at, settings)} for row in rows]
     linked = [one | more for one, more in zip(plain, links, strict=True)]
@@ -143,8 +126,10 @@ def _is_due(ahead: timedelta) -> ColumnElement[bool]:
 
 
 def _new_link(comment_id: str, held_at: datetime, settings: Settings) -> dict[str, str]:
-    expires_at = clock.now() + MODERATION_LINK_LASTS
-    return SignedLink(comment_id, held_at, expires_at).public(settings.base_url, settings.secret_key)
+    """Return the link with which a held comment is moderated, as payloads have it."""
+    link = SignedLink(comment_id, held_at, clock.now() + MODERATION_LINK_LASTS)
+    url = f"{settings.base_url}{signed_links.MODERATION_PATH}/{link.token(settings.secret_key)}"
+    return {"url": url, "expires_at": clock.to_text(link.expires_at)}
 
 
 def tell_first(session: Session, comment: Comment, settings: Settings, answer: Reply | None = None) -> None:
@@ -220,8 +205,9 @@ def tell_websites(session: Session, comment: Comment, before: dict[str, Any], se
 
 def _event(session: Session, event: str, comment: Comment, settings: Settings, **more: Any) -> NewEvent:
     data = {"comment": comment.public(settings.base_url), **more}
-    link = hold_link(session, comment, settings) if event == "comment.created" else None
-    if not link and not comment.note:
+    is_held = event == "comment.created" and comment.status == "held"
+    hold = session.get(Hold, comment.id) if is_held else None
+    if not hold and not comment.note:
         return NewEvent(event, data)
-    links = {"moderation": link} if link else {}
+    links = {"moderation": _new_link(comment.id, hold.held_at, settings)} if hold else {}
     return NewEvent(event, data, data | {"comment": comment.for_owner(settings.base_url), **links})

@@ -236,10 +236,14 @@ def missing_events(
             elif not rules.pruned_too and webhook.created_at <= at <= pruned_until:
                 report.pruned += 1
             else:
-                others = [row for row in rows if row.webhook_id != webhook.id and row.erased_at is None]
-                newest = max(others, key=attrgetter("id"), default=None)
-                found.append(MissingEvent(comment.id, event, PastEvent(at, newest and newest.event_id)))
+                found.append(MissingEvent(comment.id, event, PastEvent(at, _event_id(rows, webhook.id))))
     return found
+
+
+def _event_id(rows: Sequence[Row[Any]], webhook_id: str) -> str | None:
+    """Return the id that the event has in the newest delivery to another webhook."""
+    others = [row for row in rows if row.webhook_id != webhook_id and row.erased_at is None]
+    return max(others, key=attrgetter("id")).event_id if others else None
 
 
 def _events_of(comment: Any, webhook: Any, since: datetime) -> Iterator[tuple[str, datetime]]:

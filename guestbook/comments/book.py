@@ -88,18 +88,6 @@ REPLY_LIMIT = 4000  # characters
 REPLIED_LIMIT = 19_000
 
 
-def check_reply_size(comment: Comment, answer: Reply, settings: Settings) -> None:
-    """Raise Refused when the answer is too long, by itself or together with its comment."""
-    if sentence := validate.too_long("Your answer", answer.message, REPLY_LIMIT):
-        raise Refused(sentence, field="reply")
-    too_many = reply_excess(comment, answer, settings)
-    if too_many > 0:
-        sentence = (
-            f"The comment is very long, and webhooks get both. Please remove about {too_many:,} letters here."
-        )
-        raise Refused(sentence, field="reply", only_here=True)
-
-
 def reply_excess(comment: Comment, answer: Reply, settings: Settings) -> int:
     """Return how many bytes the two have more than a payload may hold; not above 0 when they fit."""
     both = json.dumps([comment.for_owner(settings.base_url), answer.public()], ensure_ascii=False)
@@ -111,11 +99,6 @@ LEARNED_KINDS = {"published": "good", "spam": "spam"}  # status → kind
 ANSWERED = Translatable(
     "The owner has answered this comment, so its words stay as they are. You may still delete it."
 )
-
-
-def signed_with(session: Session, form_key: str) -> Comment | None:
-    """Return the comment that this form has already made, whatever its status."""
-    return session.scalars(select(Comment).where(Comment.form_key == form_key)).one_or_none()
 
 
 def sign(
@@ -208,8 +191,12 @@ def move(
     give_number(session.connection(), [comment])
     if status != was:
         learned_words.unlearn(session, settings.secret_key, comment)
+        _note(comment, status, by)
     session.flush()
-    _note_move(session, comment, was, by)
+    if was == "held" != status:
+        announcements.end_hold(session, comment)
+    elif status == "held" != was:
+        announcements.begin_hold(session, comment)
     is_news = was == "spam" or comment.last_announced_at is None
     is_back = comment.is_known and not was_known and comment.goes_to_webhooks
     if is_back:
@@ -220,16 +207,6 @@ def move(
         announcements.tell_missed(session, "comment.replied", comment, settings, reply=comment.reply.public())
     if was_known and not comment.is_known:
         announcements.tell(session, "comment.deleted", comment, settings)
-
-
-def _note_move(session: Session, comment: Comment, was: str, by: Actor | None) -> None:
-    if comment.status == was:
-        return
-    _note(comment, comment.status, by)
-    if was == "held":
-        announcements.end_hold(session, comment)
-    elif comment.status == "held":
-        announcements.begin_hold(session, comment)
 
 
 def decide(session: Session, comment: Comment, status: str, settings: Settings) -> None:
@@ -299,12 +276,16 @@ def reply(session: Session, comment: Comment, message: str, settings: Settings) 
     message = clean_text(message)
     if message == (comment.reply.message if comment.reply else ""):
         return
-    if not message:
-        comment.reply = None
-    else:
+    if message:
         answer = Reply(comment_id=comment.id, message=message, created_at=clock.now())
-        check_reply_size(comment, answer, settings)
+        if sentence := validate.too_long("Your answer", message, REPLY_LIMIT):
+            raise Refused(sentence, field="reply")
+        if (excess := reply_excess(comment, answer, settings)) > 0:
+            said = f"very long, and webhooks get both. Please remove about {excess:,} letters here."
+            raise Refused(f"The comment is {said}", field="reply", only_here=True)
         comment.reply = session.merge(answer)
+    else:
+        comment.reply = None
     _note(comment, "replied" if message else "reply_removed", None)
     session.flush()
     if comment.is_known and comment.reply:

@@ -77,7 +77,9 @@ def read(form: Mapping[str, str]) -> Draft:
     for name, field in COMMENT_FIELDS.items():
         text = (clean_text if field.rows > 1 else clean_line)(form.get(name, ""))
         if name == "website":
-            text, reason = _read_website(text)
+            url = _with_scheme(text)
+            reason = website_error(url) if text else None
+            text = text if reason else url
         elif field.missing and not text:
             reason = field.missing
         else:
@@ -106,17 +108,19 @@ def website_error(url: str) -> str | None:
     if sentence := validate.too_long(COMMENT_FIELDS["website"].subject, url, WEBSITE_LIMIT):
         return sentence
     try:
-        return _url_error(url)
+        parts = urlsplit(url)
+        if parts.scheme and SCHEME.match(url) and parts.scheme not in ("http", "https"):
+            return NOT_THE_WEB
+        if not parts.scheme or not parts.hostname or NEVER_IN_A_URL.search(url) or parts.port == 0:
+            return NOT_AN_ADDRESS
+        if "@" in parts.netloc:
+            return NOT_MAIL
+        is_host = (
+            IPv6Address(parts.hostname) if "[" in parts.netloc else WEBSITE_HOST.fullmatch(parts.hostname)
+        )
+        return None if is_host else NOT_AN_ADDRESS
     except ValueError:  # Brackets, a port or a host are impossible.
         return NOT_AN_ADDRESS
-
-
-def _read_website(typed: str) -> tuple[str, str | None]:
-    if not typed:
-        return "", None
-    url = _with_scheme(typed)
-    reason = website_error(url)
-    return (typed, reason) if reason else (url, None)
 
 
 def _with_scheme(typed: str) -> str:
@@ -127,21 +131,6 @@ def _with_scheme(typed: str) -> str:
         scheme, _, rest = typed.partition(":")
         return f"{scheme.lower()}:{rest}"
     return f"https://{typed}" if "." in typed else typed
-
-
-def _url_error(url: str) -> str | None:
-    parts = urlsplit(url)
-    if parts.scheme and SCHEME.match(url) and parts.scheme not in ("http", "https"):
-        return NOT_THE_WEB
-    if not parts.scheme or not parts.hostname or NEVER_IN_A_URL.search(url) or parts.port == 0:
-        return NOT_AN_ADDRESS
-    if "@" in parts.netloc:
-        return NOT_MAIL
-    if "[" in parts.netloc:
-        IPv6Address(parts.hostname)
-    elif not WEBSITE_HOST.fullmatch(parts.hostname):
-        return NOT_AN_ADDRESS
-    return None
 
 
 def _too_long_together(message: str, note: str) -> str | None:

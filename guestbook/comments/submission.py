@@ -152,32 +152,26 @@ def revise(comment: Comment, draft: Draft, visitor: Visitor, mark: str | None = 
 
 
 def _store(facts: CommentFacts, visitor: Visitor, form_key: str | None, then: Also | None) -> Comment:
+    """Store a comment, and count it for the network; one that would be published also for the flood."""
     found = spam_rules.classify(facts, visitor.book.moderation)  # Others may write meanwhile.
     with writing() as session:
         connection = session.connection()
         visitor.count(connection)
-        verdict = _after_flood(connection, facts, found, visitor)
-        comment = book.sign(session, facts.draft, verdict, form_key=form_key, settings=visitor.settings)
+        if found.status == "published":
+            secret_key, most = visitor.settings.secret_key, visitor.book.flood
+            if ends := comment_facts.pass_one(connection, secret_key, visitor.now, most):
+                facts = replace(facts, flood_ends=f"{ends:%H:%M} UTC")
+                found = spam_rules.classify(facts, visitor.book.moderation)
+        comment = book.sign(session, facts.draft, found, form_key=form_key, settings=visitor.settings)
         if then:
             then(session, comment)
         return comment
 
 
-def _after_flood(
-    connection: Connection, facts: CommentFacts, found: Classification, visitor: Visitor
-) -> Classification:
-    """Count a comment that would be published for the flood, and hold it in one."""
-    if found.status != "published":
-        return found
-    ends = comment_facts.pass_one(connection, visitor.settings.secret_key, visitor.now, visitor.book.flood)
-    if ends is None:
-        return found
-    held = replace(facts, flood_ends=f"{ends:%H:%M} UTC")
-    return spam_rules.classify(held, visitor.book.moderation)
-
-
 def _stored_before(form_key: str | None) -> Comment | None:
-    return book.signed_with(db.session(), form_key) if form_key else None
+    """Return the comment that this form has already made, whatever its status."""
+    made = select(Comment).where(Comment.form_key == form_key)
+    return db.session.scalars(made).one_or_none() if form_key else None
 
 
 REFUSAL_REASONS = {  # reason → words for the owner

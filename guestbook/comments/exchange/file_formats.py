@@ -76,15 +76,7 @@ def read_csv(file: BinaryIO, columns: Mapping[str, str], time_format: str | None
     Raises Refused when a heading is missing, or when the quotes of a cell make no sense.
     """
     text = lines(file)
-    csv.field_size_limit(LINE_LIMIT)  # By default a cell of a tenth would end the reading.
-    first = next(text, "")
-    if NOT_UTF8.search(first):
-        raise Refused(f"Line 1, with the headings, is not UTF-8. {AS_UTF8}")
-    try:
-        delimiter = max(DELIMITERS, key=lambda one: len(next(csv.reader([first], delimiter=one), [])))
-        headings = [one.strip() for one in next(csv.reader([first], delimiter=delimiter), [])]
-    except csv.Error as error:
-        raise Refused(f"Line 1 is not CSV: {error}. Save the file as CSV UTF-8.") from None
+    delimiter, headings = _headings(next(text, ""))
     places = _places(headings, columns)
     # Exports of earlier programs lack some of the last fields.
     is_ours = len(headings) >= len(FIRST_FIELDS) and tuple(headings) == FIELDS[: len(headings)]
@@ -106,6 +98,19 @@ def read_csv(file: BinaryIO, columns: Mapping[str, str], time_format: str | None
                     break
                 fields[name] = clock.to_text(read if read.tzinfo else read.replace(tzinfo=UTC))
         yield FileRow(where, {} if problem else fields, problem=problem)
+
+
+def _headings(line: str) -> tuple[str, list[str]]:
+    """Return what stands between the cells, and the headings."""
+    csv.field_size_limit(LINE_LIMIT)  # By default a cell of a tenth would end the reading.
+    if NOT_UTF8.search(line):
+        raise Refused(f"Line 1, with the headings, is not UTF-8. {AS_UTF8}")
+    try:
+        cells = {one: next(csv.reader([line], delimiter=one), []) for one in DELIMITERS}
+    except csv.Error as error:
+        raise Refused(f"Line 1 is not CSV: {error}. Save the file as CSV UTF-8.") from None
+    delimiter = max(DELIMITERS, key=lambda one: len(cells[one]))
+    return delimiter, [one.strip() for one in cells[delimiter]]
 
 
 def _cells(reader: Any) -> Iterator[tuple[int, list[str]]]:

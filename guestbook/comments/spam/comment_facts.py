@@ -1,17 +1,14 @@
 """What the spam rules know of a comment, and when it is a flood: asked of the database here alone."""
 
 import logging
-import re
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 from sqlalchemy import Connection
 
 from guestbook.auth import rate_limit
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import learned_words, texts
-from guestbook.comments.spam import texts as spam_texts
 from guestbook.comments.spam.spam_rules import CommentFacts
 from guestbook.lib import ids
 from guestbook.storage import audit_log
@@ -40,7 +37,7 @@ def gather(
         sent,
         listed_word=_listed_word(draft, book.words),
         foreign_script=_foreign_script(select, draft.message),
-        repeated=spam_texts.find_repeated(select, draft.name, draft.message, own_id),
+        repeated=texts.find_repeated(select, draft.name, draft.message, own_id),
         score=learned_words.score(select, secret_key, draft) if book.score else None,
     )
 
@@ -53,29 +50,18 @@ def is_known_visitor(select: Select, earlier_id: str | None) -> bool:
 
 
 def _listed_word(draft: Draft, words: str) -> str | None:
-    text = draft.all_words.casefold()
-    patterns = _patterns(words)
-    return next((word for word, pattern in patterns if pattern.search(text)), None)
-
-
-@lru_cache(maxsize=2)  # The list changes seldom.
-def _patterns(words: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Return a pattern for each line of the owner's list: it finds the beginnings of words."""
-    lines = dict.fromkeys(line.strip() for line in words.casefold().splitlines())
-    return tuple((line, texts.beginning_of(line)) for line in lines if line)
+    """Return the first line of the owner's list with which a word begins."""
+    text, lines = draft.all_words.casefold(), map(str.strip, words.casefold().splitlines())
+    return next((line for line in lines if line and texts.beginning_of(line).search(text)), None)
 
 
 def _foreign_script(select: Select, message: str) -> str | None:
     """Return a writing system of the text that none of the newest comments uses."""
-    mine = spam_texts.scripts(message)
-    if not mine:
-        return None
+    foreign, newest = texts.scripts(message), []
     for most in (FIRST_LOOK, COMPARED_COMMENTS):
-        texts = [text for (text,) in select(NEWEST_TEXTS, most=most)]
-        foreign = mine - spam_texts.used_scripts(texts)
-        if not foreign:
-            return None
-    return min(foreign) if len(texts) >= FEWEST_COMMENTS else None
+        newest = [text for (text,) in select(NEWEST_TEXTS, most=most)] if foreign else []
+        foreign -= texts.used_scripts(newest)
+    return min(foreign) if foreign and len(newest) >= FEWEST_COMMENTS else None
 
 
 FLOOD_WINDOW = timedelta(minutes=1)

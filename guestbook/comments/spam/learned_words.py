@@ -8,8 +8,7 @@ import hashlib
 import math
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -34,11 +33,17 @@ UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 URL = re.compile(r"(?:https?://|\bwww\.)(\S{1,200})", re.IGNORECASE)
 NUMBER = re.compile(r"\d+")
 ANY_NUMBER = "(a number)"
-SIGNS = (
-    *("(a website with that name)", "(a website with another name)", "(a link)", "(markup for links)"),
-    *("(money or percent)", "(a contact)", "(an e-mail address)"),
-    *("(a word of advertising)", "(praise for any page)"),
-)
+SIGNS: dict[str, Callable[[str], object]] = {  # A sign → what finds it in a text.
+    "(a link)": texts.links,
+    "(markup for links)": texts.link_markup,
+    "(money or percent)": texts.MONEY.search,
+    "(a contact)": texts.contact,
+    "(an e-mail address)": texts.MAIL_LIKE.search,
+    "(a word of advertising)": texts.sold,
+    "(praise for any page)": texts.praise,
+}
+OWN_WEBSITE, OTHER_WEBSITE = "(a website with that name)", "(a website with another name)"
+ALL_SIGNS = {OWN_WEBSITE, OTHER_WEBSITE, *SIGNS}
 NAME_PART = 3  # letters of a name that a host has too
 TOP_LEVEL = re.compile(r"\.[a-z]{2,10}(?=[/:?#\s]|$)")  # It says little, and would be in every address.
 
@@ -50,7 +55,9 @@ def features_of(draft: Draft) -> list[str]:
     words = _words(URL.sub(" ", text))
     pairs = [f"{one} {two}" for one, two in pairwise(words) if ANY_NUMBER not in (one, two)]
     names = _words(_folded(f"{draft.name} {draft.place or ''}"))
-    found = [*_signs(draft, text), *_address_words(addresses), *names, *words, *pairs]
+    hosts_and_paths = re.sub(r"https?://|\bwww\.|[\d_-]+", " ", TOP_LEVEL.sub(" ", addresses))
+    sold_there = [word[:WORD_LIMIT] for word in ANY_WORD.findall(hosts_and_paths) if len(word) > 2]
+    found = [*_signs(draft, text), *sold_there, *names, *words, *pairs]
     return list(dict.fromkeys(found))[:FEATURE_LIMIT]
 
 
@@ -60,36 +67,18 @@ def _folded(text: str) -> str:
 
 def _words(text: str) -> list[str]:
     """Return words of spaced scripts and pairs of letters of the others; a number counts as any number."""
-    words: list[str] = []
-    for word in ANY_WORD.findall(UNSPACED.sub(" ", text)):
-        words.append(ANY_NUMBER if NUMBER.fullmatch(word) else word[:WORD_LIMIT])
+    spaced = ANY_WORD.findall(UNSPACED.sub(" ", text))
+    words = [ANY_NUMBER if NUMBER.fullmatch(word) else word[:WORD_LIMIT] for word in spaced]
     for run in UNSPACED.findall(text):
         words += [run[place : place + 2] for place in range(len(run) - 1)] or [run]
     return words
 
 
-def _address_words(text: str) -> list[str]:
-    """Return the words in hosts and paths, which say what is sold there."""
-    words = ANY_WORD.findall(re.sub(r"https?://|\bwww\.|[\d_-]+", " ", TOP_LEVEL.sub(" ", text)))
-    return [word[:WORD_LIMIT] for word in words if len(word) > 2]
-
-
 def _signs(draft: Draft, text: str) -> list[str]:
     host = urlsplit(draft.website or "").hostname or ""
-    names = [word for word in _words(_folded(draft.name)) if len(word) >= NAME_PART]
-    is_own = any(word in host for word in names)
-    holds = (
-        bool(host) and is_own,
-        bool(host) and not is_own,
-        bool(texts.links(text)),
-        bool(texts.link_markup(text)),
-        bool(texts.MONEY.search(text)),
-        bool(texts.contact(text)),
-        bool(texts.MAIL_LIKE.search(text)),
-        bool(texts.sold(text)),
-        bool(texts.praise(text)),
-    )
-    return [sign for sign, is_there in zip(SIGNS, holds, strict=True) if is_there]
+    is_own = any(len(word) >= NAME_PART and word in host for word in _words(_folded(draft.name)))
+    website = [OWN_WEBSITE if is_own else OTHER_WEBSITE] if host else []
+    return website + [sign for sign, find in SIGNS.items() if find(text)]
 
 
 FEWEST_DECISIONS = 30  # decisions of each kind before the score says anything: chance rules in fewer
@@ -131,7 +120,7 @@ def of(words: Iterable[str], counts: Mapping[str, Count], decisions: Count) -> S
     weighed = [(_weight(word, counts[word], decisions), word) for word in words if word in counts]
     telling = sorted(weighed, key=lambda one: -abs(one[0]))[:TELLING_WORDS]
     speaking = [(word, counts[word].spam) for weight, word in telling if weight > 0]
-    speaking.sort(key=lambda one: one[0] in SIGNS)  # Words say more to a person.
+    speaking.sort(key=lambda one: one[0] in ALL_SIGNS)  # Words say more to a person.
     return Score(sum(weight for weight, _ in telling), tuple(speaking[:EXPLAINED]))
 
 
@@ -146,7 +135,7 @@ def _weight(word: str, count: Count, decisions: Count) -> float:
     # the logarithm's standard error
     error = math.sqrt(max(0.0, 1 / spam - 1 / all_spam + 1 / good - 1 / all_good))
     doubt = error * (CERTAINTY_IN_BOTH if min(shares) else CERTAINTY)
-    limit = STRONGEST_SIGN if word in SIGNS else STRONGEST
+    limit = STRONGEST_SIGN if word in ALL_SIGNS else STRONGEST
     return math.copysign(min(limit, max(0.0, abs(likelier) - doubt)), likelier)
 
 
@@ -183,8 +172,14 @@ def learn(session: Session, secret_key: str, comment: Comment, kind: str) -> Non
     if comment.learned_as == kind:
         return
     _count_as(session, secret_key, comment, kind)
-    for other in _left_in_book(session, comment.id) if kind == "spam" else ():
-        _count_as(session, secret_key, other, "good")
+    if kind == "spam":
+        query = select(Comment.id).where(Comment.status == "published").order_by(Comment.id.desc())
+        newest = session.scalars(query.limit(LEFT_SEARCHED)).all()
+        fresh = Comment.id.in_(newest), Comment.learned_as.is_(None), Comment.id != comment.id
+        left = select(Comment).where(*fresh).order_by(Comment.id.desc()).limit(LEFT_IN_BOOK)
+        # One that another decision has locked is left out: it waits for the sums, which are locked here.
+        for other in session.scalars(left.with_for_update(skip_locked=True)).all():
+            _count_as(session, secret_key, other, "good")
     _forget_rarest(session, secret_key)
 
 
@@ -229,9 +224,9 @@ def _add(session: Session, secret_key: str, comment: Comment, kind: str, step: i
     now = clock.now()
     for name in hashes:
         row = rows.get(name)
+        if row is None and step < 0:
+            continue  # It was forgotten.
         if row is None:
-            if step < 0:
-                continue  # It was forgotten.
             row = LearnedWord(hash=name, good=0, spam=0)
             session.add(row)
         setattr(row, kind, max(0, getattr(row, kind) + step))
@@ -254,35 +249,17 @@ def _lock(session: Session, hashes: Sequence[str]) -> Sequence[LearnedWord]:
     return session.scalars(query.with_for_update(), execution_options={"populate_existing": True}).all()
 
 
-def _left_in_book(session: Session, but: str) -> Sequence[Comment]:
-    """Return some of the newest published comments that were not counted yet.
-
-    One that another decision has locked is left out: that decision waits for the sums, which are locked here.
-    """
-    query = select(Comment.id).where(Comment.status == "published").order_by(Comment.id.desc())
-    newest = session.scalars(query.limit(LEFT_SEARCHED)).all()
-    fresh = select(Comment).where(Comment.id.in_(newest), Comment.learned_as.is_(None), Comment.id != but)
-    fresh = fresh.order_by(Comment.id.desc()).limit(LEFT_IN_BOOK)
-    return session.scalars(fresh.with_for_update(skip_locked=True)).all()
-
-
 def _forget_rarest(session: Session, secret_key: str) -> None:
     """Keep the table small: forget words that were in few comments, the oldest first."""
     count = session.scalar(select(func.count()).select_from(LearnedWord)) or 0
     if count <= WORDS_KEPT:
         return
     rows = select(LearnedWord.hash).where(LearnedWord.hash != _hash(secret_key, SUMS))
-    rarest = rows.order_by(LearnedWord.good + LearnedWord.spam, LearnedWord.changed_at).limit(
-        FORGOTTEN_AT_ONCE
-    )
-    names = session.scalars(rarest).all()
+    rarest = rows.order_by(LearnedWord.good + LearnedWord.spam, LearnedWord.changed_at)
+    names = session.scalars(rarest.limit(FORGOTTEN_AT_ONCE)).all()
     session.connection().execute(delete(LearnedWord).where(LearnedWord.hash.in_(names)))
 
 
 def _hash(secret_key: str, word: str) -> str:
-    return hashlib.blake2b(word.encode(), key=_key(secret_key), digest_size=8).hexdigest()
-
-
-@lru_cache(maxsize=2)
-def _key(secret_key: str) -> bytes:
-    return hashlib.sha256(f"learned words {secret_key}".encode()).digest()
+    key = hashlib.sha256(f"learned words {secret_key}".encode()).digest()
+    return hashlib.blake2b(word.encode(), key=key, digest_size=8).hexdigest()

@@ -98,11 +98,8 @@ def many_links(facts: CommentFacts) -> Finding:
 
 def listed_word(facts: CommentFacts) -> Finding:
     """The owner's own list."""
-    return (
-        ("held", f"It holds *{facts.listed_word[:SHOWN]}*, which is on your list.")
-        if facts.listed_word
-        else None
-    )
+    sentence = f"It holds *{(facts.listed_word or '')[:SHOWN]}*, which is on your list."
+    return ("held", sentence) if facts.listed_word else None
 
 
 def name_with_link(facts: CommentFacts) -> Finding:

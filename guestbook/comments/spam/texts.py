@@ -9,9 +9,8 @@ import re
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache, lru_cache
-from types import MappingProxyType
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete
@@ -66,17 +65,15 @@ LETTERS_READ = 600  # The rest of a text looks the same.
 ONE_WORD = re.compile(r"[^\W\d_]+")
 
 
-@lru_cache(maxsize=16)  # Several rules ask for them.
 def links(text: str) -> int:
     """Return how many links the page would make of it, roughly."""
     return len(LINK_PATTERN.findall(text))
 
 
-@lru_cache(maxsize=16)
-def link_markup(text: str) -> Mapping[str, int]:
+def link_markup(text: str) -> dict[str, int]:
     """Return how many links it writes in BBCode, HTML and Markdown."""
     found = {kind: len(pattern.findall(text)) for kind, pattern in LINK_MARKUP.items()}
-    return MappingProxyType({kind: count for kind, count in found.items() if count})
+    return {kind: count for kind, count in found.items() if count}
 
 
 def contact(text: str) -> str | None:
@@ -138,9 +135,6 @@ def parts(text: str) -> set[bytes]:
     if len(letters) < FEWEST_LETTERS_MARKED:
         return set()
     places = range(len(letters) - PART + 1)
-    if letters.isascii():
-        text_bytes = letters.encode()
-        return {text_bytes[place : place + PART] for place in places}
     return {letters[place : place + PART].encode() for place in places}
 
 
@@ -205,13 +199,8 @@ def remember_new_text(connection: Connection, comment: Comment) -> None:
 
 def remember_text(session: Session, comment: Comment) -> None:
     """Store the marks of a comment that is new or has another text, in the caller's transaction."""
-    forget_text(session, comment)
-    remember_new_text(session.connection(), comment)
-
-
-def forget_text(session: Session, comment: Comment) -> None:
-    """Remove the marks of a comment."""
     session.execute(delete(TextMark).where(TextMark.comment_id == comment.id))
+    remember_new_text(session.connection(), comment)
 
 
 SOLD = (
@@ -318,6 +307,7 @@ def _pattern(listed: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![^\W_])(?:{spaced})|{unspaced}")
 
 
+@lru_cache(maxsize=2_000)
 def beginning_of(word: str) -> re.Pattern[str]:
     """Return a pattern that finds a word or phrase of the owner's list in the same way."""
     return re.compile(re.escape(word) if SPACELESS.search(word) else rf"(?<![^\W_]){re.escape(word)}")
