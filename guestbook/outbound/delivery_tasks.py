@@ -17,7 +17,13 @@ from guestbook.outbound.throttle import Slot
 from guestbook.settings import installation
 from guestbook.storage.column_types import UtcTime
 from guestbook.storage.models import FIRST_DUE, Delivery, Webhook
-from guestbook.storage.models.delivery import HEADER_PURPOSE, KEY_PURPOSE, SECRET_PURPOSE, needed_secrets
+from guestbook.storage.models.delivery import (
+    HEADER_PURPOSE,
+    KEY_PURPOSE,
+    SECRET_PURPOSE,
+    NeededSecrets,
+    needed_secrets,
+)
 
 # The columns of a delivery from which a task is made, as they are stored.
 TASK_COLUMNS = (
@@ -119,21 +125,10 @@ def delivery_task(
     leased_until: datetime | None = None,
 ) -> DeliveryTask:
     """Make a task from a claimed row of `deliveries`; its lease ends then, on the monotonic clock."""
+    body = row.payload.encode() if isinstance(row.payload, str) else bytes(row.payload)
     return DeliveryTask(
-        id=row.id,
-        event_id=row.event_id,
-        event=row.event,
-        body=row.payload.encode() if isinstance(row.payload, str) else bytes(row.payload),
-        attempts=row.attempts,
-        schedule_start=row.schedule_start,
-        due_at=row.due_at,
-        token=token,
-        lease_end=lease_end,
-        receiver=receiver,
-        comment_id=row.comment_id,
-        sequence=row.sequence,
-        slot=slot,
-        leased_until=leased_until,
+        *(row.id, row.event_id, row.event, body, row.attempts, row.schedule_start, row.due_at),
+        *(token, lease_end, receiver, row.comment_id, row.sequence, slot, leased_until),
     )
 
 
@@ -199,8 +194,6 @@ NOTHING_SENT = "Nothing was sent: "
 UNREADABLE_PAUSE = timedelta(minutes=5)  # A webhook with unreadable secrets waits so long.
 log = logging.getLogger(__name__)
 
-Change = Callable[[str, Callable[[DeliveryTask], DeliveryTask]], None]
-
 
 class Receivers:
     """The receivers made so far, each made again only when its row has changed.
@@ -208,7 +201,7 @@ class Receivers:
     `change` gives tasks that wait for a webhook another receiver: `WorkerPool.change`.
     """
 
-    def __init__(self, keyring: Keyring, change: Change = lambda *_: None) -> None:
+    def __init__(self, keyring: Keyring, change: Callable[..., None] = lambda *_: None) -> None:
         self._keyring = keyring
         self._change = change
         self._known: dict[str, tuple[tuple[Any, ...], Receiver]] = {}
@@ -250,11 +243,8 @@ def receiver(
     name: str,
     url: str,
     headers: str,
-    secret: str | None,
-    previous: str | None,
+    needed: NeededSecrets,
     format_name: str = "json",
-    signing_key: str | None = None,
-    previous_signing_key: str | None = None,
     key_only: bool = False,
     github_headers: bool = False,
     *,
@@ -269,24 +259,20 @@ def receiver(
     try:
         own = _headers(headers, keyring, of_row(HEADER_PURPOSE, webhook_id))
         signs, seals = of_row(SECRET_PURPOSE, webhook_id), of_row(KEY_PURPOSE, webhook_id)
-        text, old = (one and keyring.decrypt(one, signs) for one in (secret, previous))
-        private = (one and keyring.decrypt(one, seals) for one in (signing_key, previous_signing_key))
+        text, old = (one and keyring.decrypt(one, signs) for one in needed[:2])
+        private = (one and keyring.decrypt(one, seals) for one in needed[2:])
         keys = () if key_only else _keys(text, old)
         return replace(made, headers=own, keys=keys, secret=(text or "").encode(), seeds=_seeds(*private))
-    except CannotDecrypt as reason:
-        return replace(made, error=f"{NOTHING_SENT}{reason}", is_locked=True)
     except ValueError as reason:
-        return replace(made, error=f"{NOTHING_SENT}{reason}")
+        is_locked = isinstance(reason, CannotDecrypt)
+        return replace(made, error=f"{NOTHING_SENT}{reason}", is_locked=is_locked)
 
 
 def _values(row: Row[Any] | Webhook, headers: str, now: datetime) -> tuple[Any, ...]:
     """Return what `receiver` takes after the id."""
+    is_github = row.github_headers_since is not None
     needed = needed_secrets(row, now)
-    return (
-        *(row.name, row.url, headers, needed.secret, needed.previous_secret),
-        *(row.format, needed.signing_key, needed.previous_signing_key),
-        *(row.key_only_since is not None, row.github_headers_since is not None),
-    )
+    return row.name, row.url, headers, needed, row.format, row.key_only_since is not None, is_github
 
 
 def _headers(stored: str, keyring: Keyring, purpose: str) -> dict[str, str]:

@@ -25,7 +25,6 @@ from guestbook.lib.own_process import OtherWork, StopFlag, TimeShares
 from guestbook.outbound import attempt_recorder, delivery_tasks, sender
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
-from guestbook.outbound.sender import MailSender
 from guestbook.outbound.throttle import LEAST_TIME, NO_LIMIT, Budget, RateLimiter, TimeLimit
 from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
 from guestbook.queue import claims, clock_repair, erasure
@@ -148,10 +147,7 @@ class Dispatcher:
         self, engine: Engine, settings: Settings, *, concurrency: int, limit: TimeLimit = NO_LIMIT
     ) -> None:
         transport = sender.transport(settings, threads=concurrency > 1)
-        mail, base_url = MailSender.of(settings, threads=concurrency > 1), settings.base_url
-        one = sender.Sender(
-            transport, timeout=settings.timeout, base_url=base_url, mail=mail, limit=limit
-        ).attempt
+        one = sender.Sender(transport, settings, threads=concurrency > 1, limit=limit).attempt
         self.pool: WorkerPool[DeliveryTask, Outcome] = (
             WorkerPool(one, concurrency) if concurrency > 1 else SingleWorker(one)
         )

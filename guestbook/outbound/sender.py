@@ -5,10 +5,8 @@ It runs in the sender threads, without a database.
 
 import json
 import time
-from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate
-from typing import TYPE_CHECKING
 from urllib.parse import urldefrag, urlencode, urlsplit
 
 from guestbook.lib import clock, own_process, page_content, retry_policy, validate
@@ -22,123 +20,57 @@ from guestbook.outbound.response_policy import Decision
 from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
 from guestbook.settings import Settings
 from guestbook.storage.models.delivery import REFUSED_WITH
-from guestbook.transport import PAGE_LIMIT, ReceiverAnswer, Transport, TransportError, addresses
-
-if TYPE_CHECKING:
-    from guestbook.transport.smtp import SmtpServer
+from guestbook.transport import PAGE_LIMIT, FetchedPage, ReceiverAnswer, Transport, TransportError, addresses
 
 MAIL_HEADERS = ("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted")
 
 
-@dataclass(frozen=True, slots=True)
 class MailSender:
     """Makes messages and hands them over; without a server each attempt fails with a sentence."""
 
-    server: "SmtpServer | None"
-    mail_from: str | None
-    host: str  # Ids of messages end with the book's host.
+    def __init__(self, settings: Settings, *, threads: bool = True) -> None:
+        self._from, self._server = settings.mail_from, None
+        self._host = urlsplit(settings.base_url).hostname or "localhost"
+        if settings.smtp_url:
+            import email.policy  # noqa: F401  before a message needs it: by then this host may allow no more files
 
-    @classmethod
-    def of(cls, settings: Settings, *, threads: bool = True) -> "MailSender":
-        """Return the one that the settings describe; it may start threads or not."""
-        server = _server(settings.smtp_url, threads=threads) if settings.smtp_url else None
-        return cls(server, settings.mail_from, urlsplit(settings.base_url).hostname or "localhost")
+            from guestbook.transport.smtp import SmtpServer
+
+            lookups = addresses.shared if threads else addresses.without_threads
+            self._server = SmtpServer(settings.smtp_url, lookups)
 
     def message(self, task: DeliveryTask) -> EmailMessage:
-        """Return the message. A repeat has the same Message-ID, so a mail program can drop it."""
+        """Return the message. A repeat has the same Message-ID, so a mail program can drop it.
+
+        A delivery is sent as it is when it was stored for a webhook that had another format then.
+        """
         import email.policy  # Most books send no mail, and it takes 0.7 MB.
 
-        subject, text = _written(task)
+        try:
+            body = json.loads(task.body)
+            subject, text = str(body["subject"]), str(body["text"])
+        except (ValueError, LookupError, TypeError):
+            subject, text = task.event, task.body.decode(errors="replace")
         message = EmailMessage(policy=email.policy.SMTP)
-        message["From"] = self.mail_from or ""
+        message["From"] = self._from or ""
         message["To"] = validate.address_of_mailto(task.receiver.url)
-        message["Subject"] = subject
+        message["Subject"] = " ".join(printable(subject).split())
         message["Date"] = formatdate()
-        message["Message-ID"] = f"<{task.event_id}.{task.receiver.webhook_id}@{self.host}>"
+        message["Message-ID"] = f"<{task.event_id}.{task.receiver.webhook_id}@{self._host}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answering machine answers
         message.set_content(text, cte="quoted-printable")
         return message
 
     def send(self, message: EmailMessage, seconds: float) -> ReceiverAnswer:
         """Hand it over and return the server's answer; raises TransportError."""
-        if not self.server or not self.mail_from:
+        if not self._server or not self._from:
             raise TransportError("no_mail_server")
-        answer = self.server.send(self.mail_from, message["To"], message.as_bytes(), seconds)
+        answer = self._server.send(self._from, message["To"], message.as_bytes(), seconds)
         return ReceiverAnswer(answer.code, {}, answer.text, None)
-
-
-def _server(url: str, *, threads: bool) -> "SmtpServer":
-    import email.policy  # noqa: F401  before a message needs it: by then this host may allow no more files
-
-    from guestbook.transport.smtp import SmtpServer
-
-    return SmtpServer(url, addresses.shared if threads else addresses.without_threads)
-
-
-def _written(task: DeliveryTask) -> tuple[str, str]:
-    """Return the subject, as one line, and the text.
-
-    A delivery is sent as it is when it was stored for a webhook that had another format then.
-    """
-    try:
-        body = json.loads(task.body)
-        subject, text = str(body["subject"]), str(body["text"])
-    except (ValueError, LookupError, TypeError):
-        subject, text = task.event, task.body.decode(errors="replace")
-    return " ".join(printable(subject).split()), text
 
 
 INCOMPLETE = {"body_timeout": "timeout", "body_broken": "connection_lost"}
 NO_ENDPOINT = "The website takes no webmentions, so nothing was sent."
-
-
-class NoEndpoint(Exception):
-    """The website was read and names no endpoint. There is nothing to do, and nothing to try again."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(NO_ENDPOINT)
-        self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class MentionSender:
-    """Sends webmentions; all threads share one."""
-
-    transport: Transport
-    agent: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Return what the website and its endpoint get."""
-        return {"User-Agent": f"{self.agent} Webmention", "Accept": "*/*", "Accept-Encoding": "identity"}
-
-    def send(self, task: DeliveryTask, seconds: float) -> ReceiverAnswer:
-        """Return the endpoint's answer, or the website's if it failed; raises TransportError, NoEndpoint."""
-        until = time.monotonic() + seconds
-        mention = json.loads(task.body)
-        website = urldefrag(str(mention["target"])).url
-        page = self.transport.get(website, self.headers, seconds=seconds)
-        if retry_policy.may_pass(page.answer.status):
-            return page.answer
-        endpoint = self._endpoint(page.url, page.answer)
-        if endpoint is None:
-            if page.answer.note in INCOMPLETE:  # What is missing may name one.
-                raise TransportError(INCOMPLETE[page.answer.note], sent=True)
-            raise NoEndpoint(page.answer.status)
-        form = {"Content-Type": "application/x-www-form-urlencoded"}
-        left = max(until - time.monotonic(), 0.001)
-        body = urlencode({"source": mention["source"], "target": mention["target"]}).encode()
-        return self.transport.post(endpoint, {**self.headers, **form}, body, seconds=left)
-
-    def _endpoint(self, url: str, answer: ReceiverAnswer) -> str | None:
-        try:
-            page = page_content.read(url, answer.headers, answer.body, PAGE_LIMIT)
-        except PackedWrongly:  # Its headers can be read all the same.
-            page = page_content.WebPage(url, "text/plain", answer.headers.get("link", ""), "")
-        found = page_content.endpoint(page)
-        return urldefrag(found).url if found else None
-
-
 MARGIN = 2.0  # seconds of lease that must be left beyond the deadline of an attempt
 ATTEMPT_ERROR_LIMIT = 300  # characters
 NO_MORE = "asked for no further attempt (webhook-delivery: abort-message)"
@@ -159,20 +91,13 @@ class Sender:
     """Makes attempts; all threads share one."""
 
     def __init__(
-        self,
-        transport: Transport,
-        *,
-        timeout: float,
-        base_url: str,
-        mail: MailSender,
-        limit: TimeLimit = NO_LIMIT,
+        self, transport: Transport, settings: Settings, *, threads: bool = True, limit: TimeLimit = NO_LIMIT
     ) -> None:
         self._transport = transport
-        self._mail = mail
-        self._timeout = timeout
+        self._mail = MailSender(settings, threads=threads)
+        self._timeout = settings.timeout
         self._limit = limit
-        self._agent = webhook_signatures.user_agent(base_url)
-        self._mentions = MentionSender(transport, self._agent)
+        self._agent = webhook_signatures.user_agent(settings.base_url)
 
     def attempt(self, task: DeliveryTask) -> Outcome:
         """Send one delivery once. Never raises: whatever goes wrong is this delivery's outcome."""
@@ -239,15 +164,35 @@ class Sender:
         _note_answer(answer, outcome, receiver.policy)
 
     def _mention(self, task: DeliveryTask, outcome: Outcome, seconds: float) -> None:
-        outcome.request_headers = self._mentions.headers
-        try:
-            _note_answer(self._mentions.send(task, seconds), outcome, task.receiver.policy)
-        except NoEndpoint as error:
-            outcome.status_code, outcome.error, outcome.decision = (
-                error.status,
-                str(error),
-                response_policy.OK,
-            )
+        """Send a webmention to the endpoint that the website names; note the answer, if there is one."""
+        until, mention, policy = time.monotonic() + seconds, json.loads(task.body), task.receiver.policy
+        headers = {"User-Agent": f"{self._agent} Webmention", "Accept": "*/*", "Accept-Encoding": "identity"}
+        outcome.request_headers = headers
+        website = urldefrag(str(mention["target"])).url
+        page = self._transport.get(website, headers, seconds=seconds)
+        if retry_policy.may_pass(page.answer.status):
+            _note_answer(page.answer, outcome, policy)
+        elif endpoint := _endpoint(page):
+            form = {"Content-Type": "application/x-www-form-urlencoded"}
+            left = max(until - time.monotonic(), 0.001)
+            body = urlencode({"source": mention["source"], "target": mention["target"]}).encode()
+            answer = self._transport.post(endpoint, {**headers, **form}, body, seconds=left)
+            _note_answer(answer, outcome, policy)
+        elif page.answer.note in INCOMPLETE:  # What is missing may name one.
+            raise TransportError(INCOMPLETE[page.answer.note], sent=True)
+        else:  # There is nothing to do, and nothing to try again.
+            outcome.status_code, outcome.error = page.answer.status, NO_ENDPOINT
+            outcome.decision = response_policy.OK
+
+
+def _endpoint(page: FetchedPage) -> str | None:
+    """Return where a website takes webmentions, if it does."""
+    try:
+        content = page_content.read(page.url, page.answer.headers, page.answer.body, PAGE_LIMIT)
+    except PackedWrongly:  # Its headers can be read all the same.
+        content = page_content.WebPage(page.url, "text/plain", page.answer.headers.get("link", ""), "")
+    found = page_content.endpoint(content)
+    return urldefrag(found).url if found else None
 
 
 def _lease_left(task: DeliveryTask) -> float:

@@ -7,6 +7,7 @@ import pytest
 
 from guestbook.outbound import delivery_tasks, response_policy
 from guestbook.outbound.response_policy import Decision, Policy
+from guestbook.storage.models.delivery import NeededSecrets
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
@@ -50,7 +51,7 @@ def read_as(name: str, status: int, body: bytes, **headers: str) -> Decision:
 
 def policy_of(name: str) -> Policy:
     """The policy that a webhook of that format has."""
-    return delivery_tasks.receiver("1", "Chat", "https://chat.example/", "{}", "", None, name).policy
+    return delivery_tasks.receiver("1", "Chat", "https://chat.example/", "{}", NeededSecrets(), name).policy
 
 
 @pytest.mark.parametrize("name", ["json", "template", "teams", "mattermost", "ntfy", "odd"])

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import ip_network
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from guestbook.lib.own_process import MEMORY_LIMIT
 from guestbook.lib.verification import kinds
 from guestbook.outbound import delivery_tasks, sender
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
-from guestbook.outbound.sender import MailSender, Sender
+from guestbook.outbound.sender import Sender
+from guestbook.storage.models.delivery import NeededSecrets
 from guestbook.transport import Transport
 from tests.support.receiver import Answer, Receiver, Request
 
@@ -29,8 +31,8 @@ LIMIT = 16 * 1024
 @pytest.fixture
 def send(receiver: Receiver) -> Iterator["Send"]:
     transport = Transport(timeout=3, allow_networks=(ip_network("127.0.0.0/8"),))
-    mail = MailSender(None, None, "book.example")
-    yield Send(Sender(transport, timeout=3, base_url="https://book.example", mail=mail), receiver)
+    settings: Any = SimpleNamespace(timeout=3, base_url="https://book.example", smtp_url=None, mail_from=None)
+    yield Send(Sender(transport, settings), receiver)
     transport.close()
 
 
@@ -41,15 +43,17 @@ class Send:
         self.one, self.receiver = one, receiver
 
     def __call__(self, **values: Any) -> Outcome:
-        row = {"url": self.receiver.url("/hook"), "headers": "{}", "secret": SECRET, "previous": None}
-        row |= {"format_name": "json", "signing_key": None, "previous_signing_key": None}
+        row = {"url": self.receiver.url("/hook"), "headers": "{}", "format_name": "json"}
         row |= {"key_only": False, "github_headers": False}
         row |= {name: values.pop(name) for name in list(values) if name in row}
+        secrets = {"secret": SECRET} | {
+            name: values.pop(name) for name in NeededSecrets._fields if name in values
+        }
+        receiver = delivery_tasks.receiver("3" * 32, "chat", needed=NeededSecrets(**secrets), **row)
         task = {
             "id": "1" * 32, "event_id": "2" * 32, "event": "comment.created", "body": b'{"type":"x"}',
             "attempts": 0, "schedule_start": 0, "due_at": clock.now(), "token": "me",
-            "lease_end": time.monotonic() + 60, "receiver": delivery_tasks.receiver("3" * 32, "chat", **row),
-            **values,
+            "lease_end": time.monotonic() + 60, "receiver": receiver, **values,
         }  # fmt: skip
         return self.one.attempt(DeliveryTask(**task))
 
@@ -129,7 +133,7 @@ def test_a_key_that_signs_alone_leaves_nothing_to_verify_with_the_secret(
 
 
 def test_while_a_rotated_key_is_valid_both_keys_sign(send: Send, receiver: Receiver) -> None:
-    send(signing_key=KEY, previous_signing_key=OLD_KEY, previous=OLD_SECRET)
+    send(signing_key=KEY, previous_signing_key=OLD_KEY, previous_secret=OLD_SECRET)
     [request] = receiver.requests
     assert verified(request, KEY) == [True, False]
     assert verified(request, OLD_KEY) == [False, True]
@@ -215,7 +219,7 @@ def test_a_receiver_that_is_not_there_is_unreachable(send: Send, receiver: Recei
         ({"headers": '{"Content-Length": "1"}'}, "A header cannot be sent."),
         ({"secret": "hunter2"}, "the webhook's stored secret is not whsec_"),
         ({"secret": "whsec_ключ"}, "the webhook's stored secret is not whsec_"),
-        ({"previous": "hunter2"}, "the webhook's stored secret is not whsec_"),
+        ({"previous_secret": "hunter2"}, "the webhook's stored secret is not whsec_"),
         ({"signing_key": "hunter2"}, "the webhook's stored signing key is not a private key."),
         ({"signing_key": KEY, "previous_signing_key": "x"}, "the webhook's stored signing key is not a"),
     ],

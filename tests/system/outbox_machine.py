@@ -26,6 +26,7 @@ from guestbook.queue import claims
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Webhook
+from guestbook.storage.models.delivery import NeededSecrets
 from tests.support import factories
 
 START = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
@@ -92,7 +93,9 @@ class OutboxMachine(RuleBasedStateMachine):
             )
             for hook_id, due in taken.items():
                 hook = hooks[hook_id]
-                to = delivery_tasks.receiver(hook.id, hook.name, hook.url, hook.headers, hook.secret, None)
+                to = delivery_tasks.receiver(
+                    hook.id, hook.name, hook.url, hook.headers, NeededSecrets(hook.secret)
+                )
                 held += [delivery_tasks.delivery_task(row, token, time.monotonic() + 60, to) for row in due]
         if held:
             self.held.append(held)

@@ -30,7 +30,6 @@ from guestbook.outbound import attempt_recorder, delivery_tasks, sender
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
 from guestbook.outbound.dispatcher import ClaimedTasks
-from guestbook.outbound.sender import MailSender
 from guestbook.outbound.throttle import Budget, RateLimiter, Slot
 from guestbook.outbound.worker_pool import MAX_UNRECORDED, WorkerPool
 from guestbook.queue import claims, erasure
@@ -137,8 +136,7 @@ class DeliveryConsumer:
         self._threads = max(1, room.threads)
         transport = sender.transport(settings)
         transport.limit(connections=room.connections, lookups=room.threads if room.limit else None)
-        mail, base_url = MailSender.of(settings), settings.base_url
-        one = sender.Sender(transport, timeout=settings.timeout, base_url=base_url, mail=mail)
+        one = sender.Sender(transport, settings)
         unrecorded = min(MAX_UNRECORDED, UNRECORDED_PER_THREAD * threads)
         self._pool = WorkerPool(one.attempt, threads, unrecorded)
         self._pool.limit(self._threads)
