@@ -19,12 +19,11 @@ from sqlalchemy import Connection
 from guestbook.cli import app_command, output
 from guestbook.cli.options import Choice, period_options
 from guestbook.cli.output import show_progress
-from guestbook.comments import comment_form
+from guestbook.comments import comment_form, comment_shape
 from guestbook.comments.comment_form import CommentPicture
-from guestbook.comments.exchange import comment_export, comment_import, file_formats, other_programs
-from guestbook.comments.exchange.comment_export import ExportedComments
+from guestbook.comments.exchange import comment_import, file_formats, other_programs
 from guestbook.comments.exchange.comment_import import ImportReport, ImportRules
-from guestbook.comments.exchange.file_formats import FIELDS
+from guestbook.comments.exchange.file_formats import FIELDS, ExportedComments
 from guestbook.comments.exchange.other_programs import ImportOptions
 from guestbook.lib import drawn_face, files
 from guestbook.lib.errors import Refused
@@ -75,13 +74,13 @@ def export(file: Path, kind: str | None, bom: bool, name: str | None, **filters:
         raise click.UsageError("--bom is for --format csv.")
     wanted = ExportedComments(name=None if name is None else clean_line(name), **filters)
     # An engine of its own: a server ends idle transactions of the others, and a slow pipe leaves this idle.
-    with engine_setup.opened(app_command.settings()) as engine, comment_export.snapshot(engine) as connection:
-        total = comment_export.count_comments(connection, wanted)
+    with engine_setup.opened(app_command.settings()) as engine, file_formats.snapshot(engine) as connection:
+        total = file_formats.count_comments(connection, wanted)
         with (
             _target(file, "utf-8-sig" if bom else "utf-8") as target,
             show_progress("Exporting", total) as step,
         ):
-            rows = _watched(comment_export.comment_rows(connection, wanted), step)
+            rows = _watched(file_formats.comment_rows(connection, wanted), step)
             if kind == "csv":
                 file_formats.write_csv(target, rows)
             else:
@@ -217,7 +216,7 @@ def export_site(folder: Path) -> None:
     FOLDER is made, or replaced in one step. It has index.html, a page for each comment, comments.json and the
     stylesheet, and no form. Its links are relative. The same book gives the same files.
     """
-    with engine_setup.opened(app_command.settings()) as engine, comment_export.snapshot(engine) as connection:
+    with engine_setup.opened(app_command.settings()) as engine, file_formats.snapshot(engine) as connection:
         try:
             with files.replacing_folder(folder, SITE_MARK) as part:
                 total = _write(part, connection)
@@ -243,7 +242,7 @@ def _write(part: Path, connection: Connection) -> int:
             _write_page(part, page, number, book)
             for comment in page.rows:
                 _write_comment(part, comment, book)
-                fields = comment_export.public_fields(comment, base_url)
+                fields = comment_shape.on_page(comment, base_url)
                 file.write(f"{',' if total else ''}\n{json.dumps(fields, ensure_ascii=False)}")
                 total += 1
         file.write("\n]}\n")

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from guestbook.lib import clock
 from guestbook.lib import json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.outbound.event_catalogue import ORIGIN_SCHEMA, PUBLIC_COMMENT_FIELDS, REPLY_PART
+from guestbook.queries.public_comments import PublicComment
+from guestbook.storage.comment_fields import PUBLIC_FIELDS
 from guestbook.storage.models import Comment
 from guestbook.storage.models.comment import DECIDERS, DECISIONS
 
@@ -45,3 +48,20 @@ def for_owner(row: Comment, base_url: str) -> dict[str, Any]:
         "reasons": row.all_reasons,
         "decisions": [one.public() for one in row.all_decisions],
     }
+
+
+def on_page(comment: PublicComment, base_url: str) -> dict[str, Any]:
+    """Return a published comment of a page, without its status, in the same shape."""
+    fields = {
+        "id": comment.id,
+        **{name: getattr(comment, name) for name in PUBLIC_FIELDS},
+        "created_at": clock.to_text(comment.created_at),
+        "number": comment.number,
+        "url": f"{base_url}/comments/{comment.id}",
+        "reply": None,
+    }
+    if comment.reply and comment.replied_at:
+        fields["reply"] = {"message": comment.reply, "created_at": clock.to_text(comment.replied_at)}
+    if comment.origin:
+        fields["origin"] = {"name": comment.origin, "url": comment.origin_url}
+    return fields

@@ -1,4 +1,7 @@
-"""Comments in files, as text: a row, CSV (RFC 4180) that is safe in a spreadsheet, and JSON lines."""
+"""Comments in files: the book's rows as text, written and read as CSV or as JSON lines.
+
+CSV (RFC 4180) is safe in a spreadsheet: no cell of it is a formula.
+"""
 
 import csv
 import json
@@ -8,10 +11,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, TextIO
 
-from guestbook.lib import clock
+from sqlalchemy import Connection, Engine, Select, func, select
+
+from guestbook.lib import clock, ids
 from guestbook.lib import text as text_module
 from guestbook.lib.errors import Refused
 from guestbook.storage.comment_fields import COMMENT_FIELDS
+from guestbook.storage.models import Comment, Origin, Reply
 
 # In the order of the CSV's columns; those that were added later stand at the end. An empty text is none.
 FIRST_FIELDS = (
@@ -22,6 +28,66 @@ FIRST_FIELDS = (
 LATER_FIELDS = ("last_sequence", "origin_source_id")
 FIELDS = (*FIRST_FIELDS, *LATER_FIELDS, *(name for name in COMMENT_FIELDS if name not in FIRST_FIELDS))
 WHOLE_NUMBERS = ("number", "last_sequence")
+FETCHED_ROWS = 500  # at once
+
+# A field of a file → its column.
+OTHER_TABLES = {
+    "reply": Reply.message,
+    "reply_created_at": Reply.created_at,
+    "origin_name": Origin.name,
+    "origin_url": Origin.url,
+    "origin_told_at": Origin.told_at,
+    "origin_source_id": Origin.source_id,
+}
+COLUMNS = {name: OTHER_TABLES[name] if name in OTHER_TABLES else getattr(Comment, name) for name in FIELDS}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedComments:
+    """Which comments; None is all."""
+
+    status: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    name: str | None = None  # the visitor's exact name
+
+    def narrow(self, query: Select[Any]) -> Select[Any]:
+        """Return the query for these alone."""
+        if self.status:
+            query = query.where(Comment.status == self.status)
+        if self.name is not None:
+            query = query.where(Comment.name == self.name)
+        if self.since:
+            query = query.where(Comment.id >= ids.first_of(self.since))
+        return query.where(Comment.id < ids.first_of(self.until)) if self.until else query
+
+
+def count_comments(connection: Connection, wanted: ExportedComments) -> int:
+    """Return how many comments those are."""
+    return connection.scalar(wanted.narrow(select(func.count()).select_from(Comment))) or 0
+
+
+def snapshot(engine: Engine) -> Connection:
+    """Return a connection that sees the book as it is at its first read, whatever is written meanwhile."""
+    connection = engine.connect()
+    if engine.dialect.name != "sqlite":
+        connection.execution_options(isolation_level="REPEATABLE READ")
+    return connection
+
+
+def comment_rows(connection: Connection, wanted: ExportedComments) -> Iterator[dict[str, str]]:
+    """Yield the fields of each comment, the oldest first."""
+    named: Any = [column.label(f"_{name}") for name, column in COLUMNS.items()]
+    query = wanted.narrow(select(*named).select_from(Comment).outerjoin(Reply).outerjoin(Origin))
+    ordered = query.order_by(Comment.id)
+    for row in connection.execute(ordered, execution_options={"yield_per": FETCHED_ROWS}):
+        yield {name: _text(value) for name, value in zip(COLUMNS, row, strict=True)}
+
+
+def _text(value: str | int | datetime | None) -> str:
+    return clock.to_text(value) if isinstance(value, datetime) else str(value or "")
+
+
 LINE_LIMIT = 1_000_000  # bytes; the longest comment with its reply takes a tenth of it
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # `lines` decodes such bytes so.
 

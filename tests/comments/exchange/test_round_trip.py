@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
 from guestbook.comments import book, comment_form
-from guestbook.comments.exchange import comment_export, comment_import, file_formats
-from guestbook.comments.exchange.comment_export import ExportedComments
+from guestbook.comments.exchange import comment_import, file_formats
 from guestbook.comments.exchange.comment_import import ImportReport, ImportRules, check_row
-from guestbook.comments.exchange.file_formats import FIELDS, FileRow
+from guestbook.comments.exchange.file_formats import FIELDS, ExportedComments, FileRow
 from guestbook.lib import clock, ids
 from guestbook.lib.text import clean_line, clean_text
 from guestbook.storage.database import db, writing
@@ -104,7 +103,7 @@ def test_the_rules_of_the_form_change_nothing_of_a_comment_that_obeys_them(field
 
 
 def test_an_export_has_each_column_of_a_comment_that_another_book_can_use() -> None:
-    exported = {column.property.columns[0] for column in comment_export.COLUMNS.values()}
+    exported = {column.property.columns[0] for column in file_formats.COLUMNS.values()}
     left_out = {
         f"{table.name}.{column.name}"
         for table in (Comment.__table__, Reply.__table__, Origin.__table__)
@@ -119,13 +118,13 @@ def test_an_export_has_each_column_of_a_comment_that_another_book_can_use() -> N
         "replies.comment_id",
         "origins.comment_id",
     }
-    assert tuple(comment_export.COLUMNS) == FIELDS
+    assert tuple(file_formats.COLUMNS) == FIELDS
 
 
 def exported() -> list[dict[str, str]]:
     db.session.remove()
-    with comment_export.snapshot(db.engine) as connection:
-        return list(comment_export.comment_rows(connection, ExportedComments()))
+    with file_formats.snapshot(db.engine) as connection:
+        return list(file_formats.comment_rows(connection, ExportedComments()))
 
 
 def imported(data: bytes, kind: str) -> ImportReport:
@@ -178,11 +177,11 @@ def test_an_export_from_before_the_last_field_is_ours_too() -> None:
 def test_an_export_is_one_snapshot(each_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     if "journal_mode=delete" in each_app.config["GUESTBOOK"].database_url:
         pytest.skip("in this mode a reader keeps writers out")
-    monkeypatch.setattr(comment_export, "FETCHED_ROWS", 1)
+    monkeypatch.setattr(file_formats, "FETCHED_ROWS", 1)
     keys = [factories.sign(str(number)) for number in range(4)]
     db.session.remove()
-    with comment_export.snapshot(db.engine) as connection:
-        rows = comment_export.comment_rows(connection, ExportedComments())
+    with file_formats.snapshot(db.engine) as connection:
+        rows = file_formats.comment_rows(connection, ExportedComments())
         first = next(rows)
         factories.sign("late")
         with writing() as session:
