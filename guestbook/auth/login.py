@@ -104,13 +104,13 @@ def confirm(password: str, *, address: str | None, settings: Settings) -> str:
     """See that this is the owner's password, and return its hash; raises WrongPassword or TooManyTries."""
     limit = GuessLimit(settings.secret_key, "login", address)
     with writing() as session:
-        wait = limit.begin(session, clock.now())
+        wait = limit.begin(session.connection(), clock.now())
         stored = password_hash(session) or UNUSABLE_HASH
     if wait:
         raise TooManyTries(wait)
     if _is_right(stored, password):
         with writing() as session:
-            limit.was_right(session)
+            limit.was_right(session.connection())
         return stored
     with writing() as session:
         limit.was_wrong(session, clock.now(), "password")
@@ -225,7 +225,7 @@ def log_in_by_code(code: str, *, after: str, address: str | None, browser: str, 
     """
     limit, now = GuessLimit(settings.secret_key, "second step", address), clock.now()
     with writing() as session:
-        if wait := limit.begin(session, now):
+        if wait := limit.begin(session.connection(), now):
             raise TooManyTries(wait, "codes")
     app_codes = rate_limit.who(settings.secret_key, "codes of the app")
     with writing() as session:
@@ -233,14 +233,14 @@ def log_in_by_code(code: str, *, after: str, address: str | None, browser: str, 
             mark_of_password(password_hash(session, lock=True) or "", settings), after
         ):
             raise Refused(PASSWORD_CHANGED, field="code")
-        is_spent = rate_limit.count(session.connection(), app_codes, now, within=DAY) >= CODES_A_DAY
+        is_spent = rate_limit.count(session.connection(), app_codes, now, DAY) >= CODES_A_DAY
         typed = code[:CODE_LIMIT]
         is_barred = is_spent and second_factor.is_app_code(typed)
         kind = None if is_barred else second_factor.use(session, typed, now)
         if kind is not None or second_factor.read(session) is None:  # it was removed meanwhile
-            limit.was_right(session)
+            limit.was_right(session.connection())
             return open_for(session, browser, f"with a {kind}" if kind else None)
         if not is_barred:
-            rate_limit.take(session.connection(), app_codes, now, most=CODES_A_DAY, within=DAY)
+            rate_limit.take(session.connection(), app_codes, now, CODES_A_DAY, DAY)
         limit.was_wrong(session, now, second_factor.FACTOR_NAME)
     raise Refused(ONLY_RECOVERY if is_barred else second_factor.WRONG_CODE, field="code")

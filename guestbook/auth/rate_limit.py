@@ -15,26 +15,20 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete
 from sqlalchemy.orm import Session
 
-from guestbook.lib import clock, rate_counters
+from guestbook.lib import clock
+from guestbook.lib.rate_counters import FORGET_TRIES_AFTER
 from guestbook.storage import audit_log, plain_sql, row_changes
 from guestbook.storage.models import Limit
 
+FIRST_TRY_WAIT = 1.0  # seconds after the first try that was not free; it doubles with each further one
+LONGEST_TRY_WAIT = 900.0  # seconds
 LIMITS_SKEW = timedelta(seconds=60)  # a row may be ahead: the clock was read before the wait for it
-ROTATION = timedelta(days=1)  # the key of a network's hash is another one each day
 # By the bits of an IPv6 network, how many times the limit is its own. A visitor usually has all addresses of
 # a /64, and one with a server may have all of a /48, in which others live too.
 IPV6_NETWORKS = {64: 1, 48: 10}
 LIMIT_ROW = "SELECT hits, since, last_at FROM limits WHERE who = :name"
-LOCKED_LIMIT_ROW = LIMIT_ROW + plain_sql.FOR_UPDATE
 SET_LIMIT = "UPDATE limits SET hits = :hits, since = :since, last_at = :last_at WHERE who = :name"
 WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([0-9.]+))(?::\d+)?")  # some proxies pass an address on like this
-
-
-class CountedNetwork(NamedTuple):
-    """The name of a network's row, and how many times the limit is its own."""
-
-    name: str
-    times: int
 
 
 class LimitCount(NamedTuple):
@@ -48,91 +42,71 @@ class LimitCount(NamedTuple):
 def who(secret_key: str, what: str, address: str | None = None) -> str:
     """Return the name under which an address's network is counted for `what`; everybody's without one."""
     if address is not None:
-        return networks(secret_key, what, address)[0].name
+        return networks(secret_key, what, address)[0][0]
     return hmac.new(secret_key.encode(), what.encode(), "sha256").hexdigest()
 
 
-def networks(secret_key: str, what: str, address: str) -> list[CountedNetwork]:
-    """Return the networks of an address that are counted for `what`, the smallest first."""
-    return [CountedNetwork(who(secret_key, f"{what} {one}"), times) for one, times in _networks(address)]
+def networks(secret_key: str, what: str, address: str) -> list[tuple[str, int]]:
+    """Return the names of an address's networks, the smallest first, each with its share of the limit."""
+    return [(who(secret_key, f"{what} {one}"), times) for one, times in _networks(address)]
 
 
-def take_of(
-    connection: Connection,
-    secret_key: str,
-    what: str,
-    address: str,
-    now: datetime,
-    *,
-    most: int,
-    within: timedelta,
-) -> float:
-    """Do as `take` for the networks of an address, the larger of which may do more."""
-    counted = networks(secret_key, what, address)
-    waits = (take(connection, one.name, now, most=one.times * most, within=within) for one in counted)
-    return next(filter(None, waits), 0.0)
+class NetworkLimit(NamedTuple):
+    """How often the networks of an address may do something within a time. The larger ones may do more."""
+
+    secret_key: str
+    what: str
+    address: str
+    most: int
+    within: timedelta
+
+    def take(self, connection: Connection, now: datetime) -> float:
+        """Do as the function `take` for each network."""
+        counted = networks(*self[:3])
+        waits = (take(connection, name, now, self.most * times, self.within) for name, times in counted)
+        return next(filter(None, waits), 0.0)
+
+    def take_by_day(self, connection: Connection, now: datetime) -> float:
+        """Do as `take`, under names that are other ones each day.
+
+        A stretch of time that began under yesterday's name ends under it, so the limit is exact at midnight
+        too. Where two servers' clocks differ, one may be at tomorrow's name already: both look at both, in
+        this order.
+        """
+        for days in self._by_day(now):
+            several = days if len(set(days)) > 1 else ()
+            rows = ((one, _row(connection, one[0], now)) for one in several)
+            present = (one for one, row in rows if _is_present(row, now, self.within))
+            name, times = next(present, days[1])
+            if wait := take(connection, name, now, times * self.most, self.within):
+                return wait
+        return 0.0
+
+    def left_by_day(self, connection: Connection, now: datetime) -> tuple[int, float]:
+        """Return how many `take_by_day` would count now, and the seconds until there may be `most` again."""
+        left = [(self.most, self.within.total_seconds())]
+        for days in self._by_day(now):
+            for name, times in days:
+                if row := _present(connection, name, now, self.within):
+                    seconds = (row.since + self.within - now).total_seconds()
+                    left.append((max(0, times * self.most - row.hits), seconds))
+                    break
+        return min(left)
+
+    def _by_day(self, now: datetime) -> Iterator[tuple[tuple[str, int], ...]]:
+        """Yield each network with its names when the stretch may have started, now, and by a clock ahead."""
+        days = (one.timestamp() // 86400 for one in (now - self.within, now, now + LIMITS_SKEW))
+        keys = (f"{self.secret_key} {day:.0f}" for day in days)
+        return zip(*(networks(key, self.what, self.address) for key in keys), strict=True)
 
 
-def take_of_network(
-    connection: Connection,
-    secret_key: str,
-    what: str,
-    address: str,
-    now: datetime,
-    *,
-    most: int,
-    within: timedelta,
-) -> float:
-    """Do as `take_of`, under names that are other ones each day.
-
-    A stretch of time that began under yesterday's name ends under it, so the limit is exact at midnight too.
-    Where two servers' clocks differ, one may be at tomorrow's name already: both look at both, in this order.
-    """
-    for days in _by_day(secret_key, what, address, now, within):
-        several = days if len(set(days)) > 1 else ()
-        present = (one for one in several if _is_present(_row(connection, one.name, now), now, within))
-        name, times = next(present, days[1])
-        if wait := take(connection, name, now, most=times * most, within=within):
-            return wait
-    return 0.0
-
-
-def left_of_network(
-    connection: Connection,
-    secret_key: str,
-    what: str,
-    address: str,
-    now: datetime,
-    *,
-    most: int,
-    within: timedelta,
-) -> tuple[int, float]:
-    """Return how many `take_of_network` would count now, and the seconds until there may be `most` again."""
-    left = [(most, within.total_seconds())]
-    for days in _by_day(secret_key, what, address, now, within):
-        for name, times in days:
-            row = _unlocked(connection, name)
-            if row and _is_present(row, now, within):
-                left.append((max(0, times * most - row.hits), (row.since + within - now).total_seconds()))
-                break
-    return min(left)
-
-
-def _by_day(
-    secret_key: str, what: str, address: str, now: datetime, within: timedelta
-) -> Iterator[tuple[CountedNetwork, ...]]:
-    """Yield each network with its names when the stretch may have started, now, and by a clock ahead."""
-    moments = (now - within, now, now + LIMITS_SKEW)
-    return zip(*(networks(f"{secret_key} {_day(one)}", what, address) for one in moments), strict=True)
-
-
-def ends_at(connection: Connection, name: str, now: datetime, *, within: timedelta) -> datetime | None:
+def ends_at(connection: Connection, name: str, now: datetime, within: timedelta) -> datetime | None:
     """Return when the present stretch of time of `take` ends; None when there is none."""
-    row = _unlocked(connection, name)
-    return row.since + within if row and _is_present(row, now, within) else None
+    row = _present(connection, name, now, within)
+    return row.since + within if row else None
 
 
-def take(connection: Connection, name: str, now: datetime, *, most: int, within: timedelta) -> float:
+def take(connection: Connection, name: str, now: datetime, most: int, within: timedelta) -> float:
     """Count one more and return 0, or count nothing and return the seconds until there may be one again."""
     row = _row(connection, name, now)
     hits, since = (row.hits, row.since) if _is_present(row, now, within) else (0, now)
@@ -142,10 +116,10 @@ def take(connection: Connection, name: str, now: datetime, *, most: int, within:
     return 0.0
 
 
-def count(connection: Connection, name: str, now: datetime, *, within: timedelta) -> int:
+def count(connection: Connection, name: str, now: datetime, within: timedelta) -> int:
     """Return how often `take` has counted since its present stretch of that time began."""
-    row = _unlocked(connection, name)
-    return row.hits if row and _is_present(row, now, within) else 0
+    row = _present(connection, name, now, within)
+    return row.hits if row else 0
 
 
 def knock(connection: Connection, name: str, now: datetime, *, free: int) -> float:
@@ -154,9 +128,10 @@ def knock(connection: Connection, name: str, now: datetime, *, free: int) -> flo
     The first `free` ones need not wait; from then on the waits double, up to a quarter of an hour.
     """
     row = _row(connection, name, now)
-    hits = 0 if now - row.last_at >= rate_counters.FORGET_TRIES_AFTER else row.hits
+    hits = 0 if now - row.last_at >= FORGET_TRIES_AFTER else row.hits
     last_at = min(row.last_at, now)  # a clock that ran ahead and was put right must not cost years
-    left = (last_at + timedelta(seconds=rate_counters.wait_after_tries(hits, free)) - now).total_seconds()
+    wait = 0.0 if hits < free else min(FIRST_TRY_WAIT * 2.0 ** min(hits - free, 20), LONGEST_TRY_WAIT)
+    left = wait - (now - last_at).total_seconds()
     if left <= 0:
         hits, last_at = hits + 1, now
     _set(connection, name, LimitCount(hits, row.since, last_at))
@@ -173,21 +148,18 @@ def _is_present(row: LimitCount, now: datetime, within: timedelta) -> bool:
     return bool(row.hits) and now - within < row.since <= now + LIMITS_SKEW
 
 
-def _day(moment: datetime) -> int:
-    return int(moment.timestamp() // ROTATION.total_seconds())
-
-
-def _unlocked(connection: Connection, name: str) -> LimitCount | None:
-    return _read(connection, LIMIT_ROW, name)
+def _present(connection: Connection, name: str, now: datetime, within: timedelta) -> LimitCount | None:
+    """Return the row of a stretch of time that has not ended, without a lock."""
+    row = _read(connection, LIMIT_ROW, name)
+    return row if row and _is_present(row, now, within) else None
 
 
 def _row(connection: Connection, name: str, now: datetime) -> LimitCount:
     """Return the row under a lock; a new one where there is none, be it another process that makes it."""
-    while True:  # another process may delete the row that it has made
-        row = _read(connection, LOCKED_LIMIT_ROW, name)
-        if row:
-            return row
+    while not (row := _read(connection, LIMIT_ROW + plain_sql.FOR_UPDATE, name)):
+        # In a loop, because another process may delete the row that it has made.
         row_changes.insert_missing(connection, Limit, who=name, hits=0, since=now, last_at=now)
+    return row
 
 
 def _read(connection: Connection, query: str, name: str) -> LimitCount | None:
@@ -229,20 +201,20 @@ class GuessLimit:
         self.everybody = who(secret_key, what)
         self.networks = networks(secret_key, what, address or "")
 
-    def begin(self, session: Session, now: datetime) -> float:
+    def begin(self, connection: Connection, now: datetime) -> float:
         """Count a try and return 0, or return the seconds until the network may try again."""
-        attacked = count(session.connection(), self.everybody, now, within=HOUR) >= UNDER_ATTACK
-        free, connection = FREE_UNDER_ATTACK if attacked else FREE_TRIES, session.connection()
-        waits = (knock(connection, one.name, now, free=one.times * free) for one in self.networks)
+        is_attacked = count(connection, self.everybody, now, HOUR) >= UNDER_ATTACK
+        free = FREE_UNDER_ATTACK if is_attacked else FREE_TRIES
+        waits = (knock(connection, name, now, free=times * free) for name, times in self.networks)
         return next(filter(None, waits), 0.0)
 
-    def was_right(self, session: Session) -> None:
+    def was_right(self, connection: Connection) -> None:
         """Forget the tries of its networks."""
-        for one in self.networks:
-            forget(session.connection(), one.name)
+        for name, _ in self.networks:
+            forget(connection, name)
 
     def was_wrong(self, session: Session, now: datetime, noun: str) -> None:
         """Count a wrong one of everybody's, and write it down under its noun."""
-        connection, everybody = session.connection(), self.everybody
-        take(connection, everybody, now, most=UNDER_ATTACK, within=HOUR)  # it locks the row of all networks
+        # It locks the row of all networks.
+        take(session.connection(), self.everybody, now, UNDER_ATTACK, HOUR)
         audit_log.record_failure(session, noun)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from guestbook.auth import rate_limit
+from guestbook.auth.rate_limit import NetworkLimit
 from guestbook.comments import book, comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import comment_facts, spam_rules
@@ -85,18 +85,16 @@ class Visitor:
 
     def left_of_limit(self, connection: Connection) -> tuple[int, float]:
         """Return how many comments are left to the network, and the seconds until it may write all again."""
-        return rate_limit.left_of_network(connection, *self._limit, most=self.book.rate, within=RATE_WINDOW)
+        return self._limit.left_by_day(connection, self.now)
 
     def count(self, connection: Connection) -> None:
         """Count a comment for the network; raises TooManyComments."""
-        if wait := rate_limit.take_of_network(
-            connection, *self._limit, most=self.book.rate, within=RATE_WINDOW
-        ):
+        if wait := self._limit.take_by_day(connection, self.now):
             raise TooManyComments(wait)
 
     @property
-    def _limit(self) -> tuple[str, str, str, datetime]:
-        return self.settings.secret_key, "comment", self.address, self.now
+    def _limit(self) -> NetworkLimit:
+        return NetworkLimit(self.settings.secret_key, "comment", self.address, self.book.rate, RATE_WINDOW)
 
 
 def classified(

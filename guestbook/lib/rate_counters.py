@@ -1,8 +1,9 @@
-"""Counting against limits: a sliding log, a counter in memory, the wait after wrong tries. Pure."""
+"""Counting against limits: a sliding log of moments, and a counter in memory. Pure."""
 
 import math
 import re
 import threading
+from collections import Counter
 from datetime import timedelta
 from typing import NamedTuple, Self
 
@@ -57,11 +58,11 @@ class SlidingLog:
         self._limit = limit
         self._now = now
         self._step = max(50, limit.seconds * 1000 // 120)  # milliseconds
-        self._counts: dict[int, int] = {}
+        self._counts: Counter[int] = Counter()
         latest = self._rounded(now + BEGIN_WITHIN + STATEMENT_SKEW)  # a later one is from before a clock jump
         for moment, number in ENTRY.findall(text):
             if int(moment) + 1000 * limit.seconds > 1000 * now:
-                self._add(min(int(moment), latest), int(number))
+                self._counts[min(int(moment), latest)] += int(number)
 
     @property
     def room(self) -> int:
@@ -71,14 +72,13 @@ class SlidingLog:
     @property
     def opens_in(self) -> float:
         """Return in how many seconds there is room again; 0 when there is now."""
-        left = sum(self._counts.values())
-        if left < self._limit.number:
-            return 0.0
+        excess = sum(self._counts.values()) - self._limit.number + 1  # so many must leave the window
+        opens_at = self._now
         for moment in sorted(self._counts):
-            left -= self._counts[moment]
-            if left < self._limit.number:
-                return max(0.0, moment / 1000 + self._limit.seconds - self._now)
-        raise AssertionError("a limit is at least 1")
+            if excess > 0:
+                opens_at = moment / 1000 + self._limit.seconds
+            excess -= self._counts[moment]
+        return max(0.0, opens_at - self._now)
 
     @property
     def text(self) -> str:
@@ -88,7 +88,7 @@ class SlidingLog:
     def enter(self, moment: float, number: int = 1) -> int:
         """Count so many attempts that begin at that moment at the latest; return their entry."""
         entry = self._rounded(moment)
-        self._add(entry, number)
+        self._counts[entry] += number
         return entry
 
     def move(self, entry: int, begun: float | None) -> None:
@@ -101,58 +101,29 @@ class SlidingLog:
         if begun is not None and self._rounded(begun) + 1000 * self._limit.seconds > 1000 * self._now:
             self.enter(begun)
 
-    def _add(self, entry: int, number: int) -> None:
-        self._counts[entry] = self._counts.get(entry, 0) + number
-
     def _rounded(self, moment: float) -> int:
         """Round up to a step; the extra millisecond is what clocks cut off."""
         return math.ceil((1000 * moment + 1) / self._step) * self._step
 
 
-MOST_NAMES = 1000  # then those go whose stretch is over
-
-
-class WindowCount(NamedTuple):
-    """What is left after one was counted."""
-
-    left: int  # -1 if there was nothing left
-    seconds: float  # until the stretch ends
-
-
 class WindowCounter:
-    """At most so many of each name in so many seconds from the first one. Threads may share it."""
+    """At most so many of each name in each stretch of so many seconds. Threads may share it."""
 
     def __init__(self, most: int, seconds: float) -> None:
         self.most = most
         self.seconds = seconds
-        self._counts: dict[str, tuple[float, int]] = {}  # name → when its stretch began, and how often since
+        self._window = 0.0
+        self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def take(self, name: str, now: float) -> WindowCount:
-        """Count one, if there is one left; `now` is of the monotonic clock."""
+    def take(self, name: str, now: float) -> tuple[int, float]:
+        """Count one; return how many are left, -1 for none, and the seconds until the stretch ends."""
+        window, since = divmod(now, self.seconds)
         with self._lock:
-            began, count = self._counts.get(name, (now, 0))
-            if now - began >= self.seconds:
-                began, count = now, 0
-            left = self.most - count - 1
-            self._counts[name] = (began, min(count + 1, self.most))
-            if len(self._counts) > MOST_NAMES:
-                self._forget(now)
-        return WindowCount(max(-1, left), began + self.seconds - now)
-
-    def _forget(self, now: float) -> None:
-        self._counts = {
-            name: (began, count)
-            for name, (began, count) in self._counts.items()
-            if now - began < self.seconds
-        }
+            if window != self._window:
+                self._window, self._counts = window, Counter()
+            self._counts[name] += 1
+            return max(-1, self.most - self._counts[name]), self.seconds - since
 
 
-FORGET_TRIES_AFTER = timedelta(days=1)  # time without any try
-FIRST_TRY_WAIT = 1.0  # seconds after the first try that was not free; it doubles with each further one
-LONGEST_TRY_WAIT = 900.0  # seconds
-
-
-def wait_after_tries(tries: int, free: int) -> float:
-    """Return the seconds until the next try may come."""
-    return 0.0 if tries < free else min(FIRST_TRY_WAIT * 2.0 ** min(tries - free, 20), LONGEST_TRY_WAIT)
+FORGET_TRIES_AFTER = timedelta(days=1)  # without a wrong try of a network, its tries are forgotten

@@ -6,6 +6,7 @@ from flask import request
 from werkzeug.exceptions import TooManyRequests
 
 from guestbook.auth import rate_limit
+from guestbook.auth.rate_limit import NetworkLimit
 from guestbook.lib import clock
 from guestbook.storage.database import writing
 from guestbook.web import request_context
@@ -17,9 +18,9 @@ def count(what: str, address: str | None = None, *, most: int, within: timedelta
     with writing() as session:
         connection = session.connection()
         if address is None:
-            wait = rate_limit.take(connection, rate_limit.who(key, what), now, most=most, within=within)
+            wait = rate_limit.take(connection, rate_limit.who(key, what), now, most, within)
         else:
-            wait = rate_limit.take_of(connection, key, what, address, now, most=most, within=within)
+            wait = NetworkLimit(key, what, address, most, within).take(connection, now)
     if wait:
         raise TooManyRequests(sentence, retry_after=int(wait) + 1)
 

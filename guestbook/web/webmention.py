@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import TooManyRequests
 
-from guestbook.auth import rate_limit
+from guestbook.auth.rate_limit import NetworkLimit
 from guestbook.inbound import mention_pages, mentions
 from guestbook.inbound.ingest import SourceFull
 from guestbook.inbound.mentions import MentionRequest
@@ -109,10 +109,9 @@ def _store(mention: MentionRequest) -> str:
 
 def _insert(receiver: Source, mention: MentionRequest) -> str:
     with writing() as session:
-        key, address, now = request_context.settings().secret_key, request.remote_addr or "", clock.now()
-        if wait := rate_limit.take_of(
-            session.connection(), key, "webmention", address, now, most=MOST_MENTIONS, within=MENTION_WINDOW
-        ):
+        key, address = request_context.settings().secret_key, request.remote_addr or ""
+        limit = NetworkLimit(key, "webmention", address, MOST_MENTIONS, MENTION_WINDOW)
+        if wait := limit.take(session.connection(), clock.now()):
             raise TooManyRequests(TOO_MANY, retry_after=math.ceil(wait))
         return mentions.store(session, receiver, mention)
 

@@ -1,14 +1,12 @@
 """Limits: counted by network, in the database, and right whatever the clock does."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from flask import Flask
 
 from guestbook.auth import rate_limit
-from guestbook.auth.rate_limit import GuessLimit
-from guestbook.lib import rate_counters
+from guestbook.auth.rate_limit import GuessLimit, NetworkLimit
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Limit
 
@@ -28,11 +26,11 @@ def knock(seconds: float, free: int = 3, name: str = "a" * 64) -> float:
 
 def take(seconds: float, most: int = 2, name: str = "a" * 64) -> float:
     with writing() as session:
-        return rate_limit.take(session.connection(), name, at(seconds), most=most, within=HOUR)
+        return rate_limit.take(session.connection(), name, at(seconds), most, HOUR)
 
 
 def count(seconds: float) -> int:
-    return rate_limit.count(db.session().connection(), "a" * 64, at(seconds), within=HOUR)
+    return rate_limit.count(db.session().connection(), "a" * 64, at(seconds), HOUR)
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +53,7 @@ def test_no_wait_is_longer_than_a_quarter_of_an_hour() -> None:
     seconds = 0.0
     for _ in range(41):
         seconds += knock(seconds)
-    assert knock(seconds) == rate_counters.LONGEST_TRY_WAIT == 900
+    assert knock(seconds) == rate_limit.LONGEST_TRY_WAIT == 900
 
 
 def test_a_day_of_silence_is_a_new_beginning() -> None:
@@ -131,23 +129,20 @@ TEN_MINUTES = timedelta(minutes=10)
 def visit(seconds: float, address: str = "203.0.113.9") -> float:
     """Take one of three in ten minutes, so many seconds after midnight."""
     with writing() as session:
-        now = MIDNIGHT + timedelta(seconds=seconds)
-        return rate_limit.take_of_network(
-            session.connection(), KEY, "comment", address, now, most=3, within=TEN_MINUTES
-        )
+        limit = NetworkLimit(KEY, "comment", address, 3, TEN_MINUTES)
+        return limit.take_by_day(session.connection(), MIDNIGHT + timedelta(seconds=seconds))
 
 
 def test_a_larger_ipv6_network_may_do_ten_times_as_much_as_each_within_it() -> None:
-    terms: Any = {"most": 2, "within": TEN_MINUTES}
-
     def taken(address: str) -> tuple[bool, ...]:
+        by_day = NetworkLimit(KEY, "day", address, 2, TEN_MINUTES)
         with writing() as session:
             at = session.connection()
-            left, _ = rate_limit.left_of_network(at, KEY, "day", address, MIDNIGHT, **terms)
+            left, _ = by_day.left_by_day(at, MIDNIGHT)
             waits = (
-                rate_limit.take_of(at, KEY, "take", address, MIDNIGHT, **terms),
-                rate_limit.take_of_network(at, KEY, "day", address, MIDNIGHT, **terms),
-                GuessLimit(KEY, "guess", address).begin(session, MIDNIGHT),
+                NetworkLimit(KEY, "take", address, 2, TEN_MINUTES).take(at, MIDNIGHT),
+                by_day.take_by_day(at, MIDNIGHT),
+                GuessLimit(KEY, "guess", address).begin(at, MIDNIGHT),
             )
         assert (left == 0) == bool(waits[1])
         return tuple(bool(wait) for wait in waits)

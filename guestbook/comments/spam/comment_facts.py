@@ -79,9 +79,9 @@ def pass_one(connection: Connection, secret_key: str, now: datetime, most: int) 
     if ends := held_until(connection, secret_key, now):
         return ends
     count, hold = rate_limit.who(secret_key, FLOOD), rate_limit.who(secret_key, FLOOD_HOLD)
-    if not rate_limit.take(connection, count, now, most=most, within=FLOOD_WINDOW):
+    if not rate_limit.take(connection, count, now, most, FLOOD_WINDOW):
         return None
-    rate_limit.take(connection, hold, now, most=1, within=HOLD_FOR)
+    rate_limit.take(connection, hold, now, 1, HOLD_FOR)
     log.warning(
         "More than %s comments came within a minute, so new ones are held for an hour. Look at them under "
         "Comments, and at the page Spam.",
@@ -92,7 +92,7 @@ def pass_one(connection: Connection, secret_key: str, now: datetime, most: int) 
 
 def held_until(connection: Connection, secret_key: str, now: datetime) -> datetime | None:
     """Return until when comments are held because of a flood, None while there is none."""
-    return rate_limit.ends_at(connection, rate_limit.who(secret_key, FLOOD_HOLD), now, within=HOLD_FOR)
+    return rate_limit.ends_at(connection, rate_limit.who(secret_key, FLOOD_HOLD), now, HOLD_FOR)
 
 
 def end_flood(connection: Connection, secret_key: str) -> None:
