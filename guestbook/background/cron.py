@@ -18,7 +18,7 @@ from sqlalchemy import Engine, func, insert, select, update
 
 from guestbook.background import housekeeping as chores
 from guestbook.inbound.inbox import Counts, Inbox
-from guestbook.lib import VERSION, clock, ids, own_process, pass_lock
+from guestbook.lib import VERSION, clock, ids, locks, own_process
 from guestbook.lib.own_process import StopFlag
 from guestbook.outbound import delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
@@ -110,7 +110,7 @@ def opened_pass(
     max_seconds: float,
     *,
     housekeeping: bool,
-    lock: str = pass_lock.PASS,
+    lock: str = locks.PASS,
     in_request: bool = False,
 ) -> Iterator[RunningPass | None]:
     """Begin a pass, and end it after the work; None when another process holds the data folder's lock.
@@ -119,7 +119,7 @@ def opened_pass(
     """
     until, host = time.monotonic() + max_seconds, HostNote(settings, book_file.PASS)
     host.keep()
-    with pass_lock.taken(settings.data_dir / lock) as held, _prepared_process(in_request) as stop:
+    with locks.taken(settings.data_dir / lock) as held, _prepared_process(in_request) as stop:
         if not held:
             yield None
             return

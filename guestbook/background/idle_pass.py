@@ -9,7 +9,7 @@ import time
 from datetime import datetime, timedelta
 
 from guestbook.background import retention_rules
-from guestbook.lib import clock, ids, pass_lock, retry_policy
+from guestbook.lib import clock, ids, locks, retry_policy
 from guestbook.lib.clock import REMIND_AFTER
 from guestbook.lib.rate_counters import LONGEST_ROOM_WAIT, SHORT_SLOT_WAIT
 from guestbook.lib.validate import PULL_URL
@@ -66,7 +66,7 @@ def run(settings: Settings) -> bool:
             now = clock.now()
             if not _is_current(connection) or not _is_idle(connection, settings, now):
                 return False
-            with pass_lock.taken(settings.data_dir / pass_lock.PASS) as held:
+            with locks.taken(settings.data_dir / locks.PASS) as held:
                 if held:  # Else another pass is running, and does the work.
                     _record(connection, now)
             book_file.check(info)

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
@@ -96,40 +95,23 @@ def _end_with_stdin() -> None:
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """Keep this thread and those that it starts on one core, if the system can: one that is free."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    with ExitStack() as stack:
-        with suppress(OSError):  # some hosts forbid it
-            cores = sorted(os.sched_getaffinity(0))
-            name = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-            os.sched_setaffinity(0, {_taken(name, cores)})
-            stack.callback(_set, cores)
-        yield
+    """Keep this thread and those that it starts on one core, if the system can: one that is free.
 
-
-def _set(cores: list[int]) -> None:
-    with suppress(OSError):
-        os.sched_setaffinity(0, cores)
-
-
-def _taken(name: socket.socket, cores: list[int]) -> int:
-    """Take a core by binding a name, which the kernel gives to one process at a time and frees when it dies.
-
-    If all are taken, or the system has no such names (unix(7), "abstract"), chance decides.
+    A core is taken by binding a name, which the kernel gives to one process at a time and frees when it dies
+    (unix(7), "abstract"). If all are taken, or the system has no such names, chance decides.
     """
-    first = os.getpid() % len(cores)
-    order = cores[first:] + cores[:first]
-    return next((core for core in order if _is_free(name, core)), order[0])
-
-
-def _is_free(name: socket.socket, core: int) -> bool:
-    try:
-        name.bind(f"\0guestbook.core.{core}")
-    except OSError:
-        return False
-    return True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as name, ExitStack() as stack:
+        with suppress(OSError, AttributeError):  # some hosts forbid it, and some systems cannot do it
+            cores = sorted(os.sched_getaffinity(0))
+            first = os.getpid() % len(cores)
+            for core in cores[first:] + cores[:first]:
+                with suppress(OSError):
+                    name.bind(f"\0guestbook.core.{core}")
+                    first = cores.index(core)
+                    break
+            os.sched_setaffinity(0, {cores[first]})
+            stack.callback(os.sched_setaffinity, 0, cores)
+        yield
 
 
 @contextmanager
@@ -145,13 +127,9 @@ def paused_gc() -> Iterator[None]:
     try:
         yield
     finally:
-        _freeze_once()
+        if not gc.get_freeze_count():
+            gc.freeze()
         gc.enable()
-
-
-@cache
-def _freeze_once() -> None:
-    gc.freeze()  # asking Python whether that was done takes longer
 
 
 FILE_LIMIT = "open files (ulimit -n)"
@@ -190,16 +168,11 @@ def room(threads: int, *, files: int = 0) -> Room:
 
 def files_are_used_up() -> bool:
     """Whether this process can open no two files more."""
-    opened: list[int] = []
     try:
-        for _ in range(2):
-            opened.append(os.open(os.devnull, os.O_RDONLY))
+        with Path(os.devnull).open(), Path(os.devnull).open():
+            return False
     except OSError as error:
         return error.errno in (errno.EMFILE, errno.ENFILE)
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)
-    return False
 
 
 def why_no_thread() -> str:
@@ -207,18 +180,11 @@ def why_no_thread() -> str:
     return THREAD_LIMIT if _spare_memory() > 0 else MEMORY_LIMIT
 
 
-class Reserve:
-    """Some memory to give up when there is none left, so that outcomes can still be recorded."""
-
-    def __init__(self, size: int = 16 * MIB) -> None:
-        self._memory: mmap.mmap | None = None
-        with suppress(OSError):
-            self._memory = mmap.mmap(-1, size)  # address space; nothing of it is in use
-
-    def give_up(self) -> None:
-        """Let others have it."""
-        if self._memory is not None:
-            self._memory.close()
+def reserve_memory() -> Callable[[], None]:
+    """Reserve some memory, so that outcomes can be recorded when there is none left; return what frees it."""
+    with suppress(OSError):
+        return mmap.mmap(-1, 16 * MIB).close  # address space; nothing of it is in use
+    return lambda: None
 
 
 def start_thread(work: Callable[[], None], name: str) -> bool:
@@ -246,14 +212,10 @@ def _spare_files() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return UNLIMITED
-    return soft - _open_files() - RESERVED_FILES
-
-
-def _open_files() -> int:
-    for folder in ("/proc/self/fd", "/dev/fd"):
-        with suppress(OSError):
-            return len(list(Path(folder).iterdir()))
-    return 16  # what a pass on SQLite has open
+    opened = 16  # what a pass on SQLite has open
+    with suppress(OSError):
+        opened = len(list(Path("/dev/fd").iterdir()))
+    return soft - opened - RESERVED_FILES
 
 
 def _spare_memory() -> int:

@@ -87,7 +87,7 @@ class HostLimits:
         self._transport = transport
         self._wished = pool.size
         self._limit: str | None = None
-        self._reserve = own_process.Reserve()
+        self._free_reserve = own_process.reserve_memory()
 
     def fit(self) -> None:
         """Use what the host allows beside the database, whose files must be open by now."""
@@ -101,7 +101,7 @@ class HostLimits:
     def free_memory(self) -> None:
         """Give up what the pass can do without, after a MemoryError."""
         self._limit = own_process.MEMORY_LIMIT
-        self._reserve.give_up()
+        self._free_reserve()
         self._pool.limit(max(1, self._pool.threads // 2))
         self._pool.was_short = True
         self._transport.limit(connections=0)
@@ -119,7 +119,7 @@ class HostLimits:
     def close(self) -> None:
         """Free what a pass holds."""
         self._transport.close()
-        self._reserve.give_up()
+        self._free_reserve()
 
     def _name(self, met: str | None) -> str:
         refused = own_process.why_no_thread() if self._pool.was_refused else None

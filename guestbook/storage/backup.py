@@ -21,7 +21,7 @@ from urllib.parse import quote
 from sqlalchemy import Engine, MetaData
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.lib import VERSION, clock, encryption, files, pass_lock
+from guestbook.lib import VERSION, clock, encryption, files, locks
 from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import Progress, in_silence
 from guestbook.settings import Settings, database_url
@@ -186,7 +186,7 @@ def write(settings: Settings, path: Path, *, progress: Progress = in_silence) ->
     """
     path = path.parent.resolve() / path.name
     unfinished = path.with_name(path.name + UNFINISHED)
-    with pass_lock.taken(settings.data_dir / pass_lock.BACKUP, patience=BACKUP_WAIT) as is_alone:
+    with locks.taken(settings.data_dir / locks.BACKUP, patience=BACKUP_WAIT) as is_alone:
         if not is_alone:
             raise Refused("Another backup of this book is at work. Run this again when it is done.")
         with _in_one_sentence(path):

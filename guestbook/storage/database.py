@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, Table, inspect, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 
-from guestbook.lib.fair_lock import FairLock
+from guestbook.lib.locks import FairLock
 from guestbook.settings import Settings
 from guestbook.storage import (
     SCHEMA,

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, event, inspect
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.lib import pass_lock
+from guestbook.lib import locks
 from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import Progress
 from guestbook.settings import Settings
@@ -49,7 +49,7 @@ def run(settings: Settings, url: str, *, progress: Progress, waiting: Callable[[
     """
     of_book: list[BaseException | None] = []  # the book's own errors, which are not the target's
     with (
-        pass_lock.without_passes(settings.data_dir, waiting),
+        locks.without_passes(settings.data_dir, waiting),
         engine_setup.opened(settings) as book,
         engine_setup.opened(replace(settings, database_url=url)) as target,
     ):

@@ -17,7 +17,7 @@ from sqlalchemy import Column, Connection, Engine, create_engine, delete, event,
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from guestbook.lib import clock, pass_lock
+from guestbook.lib import clock, locks
 from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import Progress
 from guestbook.settings import Settings, database_url
@@ -65,7 +65,7 @@ class StagedBook:
 def staged(settings: Settings, file: Path) -> Iterator[StagedBook]:
     """Verify a copy of a backup and upgrade it; it is gone at the end. Raises Refused."""
     folder = settings.data_dir / STAGING_FOLDER
-    with pass_lock.taken(settings.data_dir / pass_lock.RESTORE) as is_alone:
+    with locks.taken(settings.data_dir / locks.RESTORE) as is_alone:
         if not is_alone:
             raise Refused("Another restore is at work.")
         try:
@@ -233,7 +233,7 @@ def run(
         return before.path
 
     with (
-        pass_lock.without_passes(settings.data_dir, waiting, "A pass or an upgrade"),
+        locks.without_passes(settings.data_dir, waiting, "A pass or an upgrade"),
         engine_setup.opened(settings) as engine,
     ):
         with readable(engine):

@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.lib import pass_lock
+from guestbook.lib import locks
 from guestbook.lib.own_process import Progress, in_silence
 from guestbook.settings import Settings, installation
 from guestbook.storage import backup, book_file, database, engine_setup, schema_version
@@ -56,7 +56,7 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
     SQLAlchemy raises.
     """
     with (
-        pass_lock.without_passes(settings.data_dir, waiting, "A pass or another upgrade"),
+        locks.without_passes(settings.data_dir, waiting, "A pass or another upgrade"),
         engine_setup.opened(settings) as engine,
     ):
         _suspend_foreign_keys(engine)

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import insert, select, text, update
 
 from guestbook.background import cron, idle_pass, retention_rules
-from guestbook.lib import clock, ids, pass_lock
+from guestbook.lib import clock, ids, locks
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import (
@@ -243,7 +243,7 @@ def test_servers_and_databases_with_options_are_left_to_the_whole_pass(url: str)
 
 
 def test_a_pass_beside_a_running_one_leaves_no_row(tmp_path: Path) -> None:
-    with pass_lock.taken(tmp_path / pass_lock.PASS):
+    with locks.taken(tmp_path / locks.PASS):
         assert is_idle()
     assert len(passes()) == 1
 

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from guestbook.lib import fair_lock
-from guestbook.lib.fair_lock import FairLock
+from guestbook.lib import locks
+from guestbook.lib.locks import FairLock
 from tests.support.processes import wait_for
 
 
@@ -63,7 +63,7 @@ def test_two_never_have_the_turn_at_once() -> None:
 
 
 def test_only_so_many_wait_at_once_while_the_turn_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fair_lock, "BRIEF", 0.05)
+    monkeypatch.setattr(locks, "BRIEF", 0.05)
     one, left = FairLock(), []
 
     def write() -> None:

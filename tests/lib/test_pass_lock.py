@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from guestbook.lib import pass_lock
+from guestbook.lib import locks
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.processes import given_away
@@ -16,23 +16,23 @@ from tests.support.receiver import Receiver
 
 @pytest.mark.parametrize("before", [None, 0o644, 0o666])
 def test_nobody_else_can_open_it(tmp_path: Path, before: int | None) -> None:
-    path = tmp_path / pass_lock.PASS
+    path = tmp_path / locks.PASS
     if before:
         path.touch()
         path.chmod(before)
-    with pass_lock.taken(path) as held:
+    with locks.taken(path) as held:
         assert held
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        with pass_lock.taken(path) as second:
+        with locks.taken(path) as second:
             assert not second
 
 
 def test_where_it_cannot_be_opened_a_line_says_so_and_the_work_is_done(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = tmp_path / pass_lock.PASS
+    path = tmp_path / locks.PASS
     path.mkdir()
-    with caplog.at_level(logging.WARNING), pass_lock.taken(path) as held:
+    with caplog.at_level(logging.WARNING), locks.taken(path) as held:
         assert held
     assert [one.message for one in caplog.records] == [
         f"Without a lock: {path} cannot be opened (Is a directory)."
@@ -46,7 +46,7 @@ def test_a_lock_of_roots_stops_no_pass_of_another_user_and_is_told_of_once(
 ) -> None:
     book.stock(book.webhook(receiver.url("/hook")), 3)
     environ = {**environ, **given_away(tmp_path)}
-    lock = tmp_path / pass_lock.PASS
+    lock = tmp_path / locks.PASS
     lock.touch(mode=0o600)
     os.chown(lock, 0, 0)
     said = []

@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from guestbook import settings
-from guestbook.lib import clock, encryption, pass_lock
+from guestbook.lib import clock, encryption, locks
 from guestbook.lib.errors import Refused
 from guestbook.storage import backup, database, engine_setup, schema_version
 from guestbook.storage.database_errors import WrongVersion
@@ -159,7 +159,7 @@ def test_what_cannot_be_written_is_one_sentence_and_leaves_nothing(
 
 def test_one_backup_at_a_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backup, "BACKUP_WAIT", 0.0)
-    with pass_lock.taken(home / pass_lock.BACKUP):
+    with locks.taken(home / locks.BACKUP):
         assert refused(home, "b.db").startswith("Another backup of this book is at work.")
 
 

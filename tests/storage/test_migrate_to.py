@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, make_url, text
 from guestbook import settings
 from guestbook.auth import login
 from guestbook.background import cron
-from guestbook.lib import pass_lock
+from guestbook.lib import locks
 from guestbook.lib.errors import Refused
 from guestbook.storage import database, migrate_to, preferences
 from guestbook.storage.database import db
@@ -218,8 +218,8 @@ def test_no_pass_of_this_host_is_at_work_meanwhile(
 
         migrate(home, there, at=run_pass)
         assert found == [None]
-    monkeypatch.setattr(pass_lock, "PASS_WAIT", 0.2)
-    with pass_lock.taken(home / pass_lock.PASS):
+    monkeypatch.setattr(locks, "PASS_WAIT", 0.2)
+    with locks.taken(home / locks.PASS):
         assert refused(home, there) == "A pass is still at work. Stop cron, and run this again."
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from guestbook import settings
-from guestbook.lib import pass_lock
+from guestbook.lib import locks
 from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import in_silence
 from guestbook.settings import Settings
@@ -277,7 +277,7 @@ def test_it_asks_and_waits_for_a_pass(home: Path, tmp_path: Path, forks: Forks) 
     assert "7 comments, 2 webhooks, 4 deliveries, " in asked.printed
     assert "The backup has 2 deliveries to send." in asked.printed
     assert "Add --yes to restore without a question." in asked.printed
-    with pass_lock.taken(home / pass_lock.PASS):
+    with locks.taken(home / locks.PASS):
         waiting = forks.start(at(home), "restore", file, "--yes", "--hold", "--json")
         said = waiting.folder / "stderr"
         wait_for(lambda: said.exists() and "waiting for its end" in said.read_text())

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 import guestbook
 from guestbook import settings
-from guestbook.lib import pass_lock
+from guestbook.lib import locks
 from guestbook.storage import database, schema_version, upgrade
 from guestbook.storage.database import db
 from tests.conftest import need_server, settings_for
@@ -90,7 +90,7 @@ def test_of_two_upgrades_at_once_one_waits_and_finds_nothing_to_do(
 
 def test_an_upgrade_waits_for_the_pass_that_is_running(forks: Forks, tmp_path: Path) -> None:
     with earlier_books.earlier("sqlite-wal", tmp_path) as url, engine_on(url) as engine:
-        with pass_lock.taken(tmp_path / pass_lock.PASS):
+        with locks.taken(tmp_path / locks.PASS):
             waiting = forks.start(settings_for(tmp_path, url), "upgrade")
             said = waiting.folder / "stderr"
             while not (said.exists() and "waiting for its end" in said.read_text()):

@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from guestbook.background import cron
-from guestbook.lib import clock, ids, pass_lock
+from guestbook.lib import clock, ids, locks
 from guestbook.storage import book_file, cron_token, database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import InboundEvent, Pass
@@ -191,7 +191,7 @@ def test_beside_another_pass_nothing_is_sent_and_nobody_waits(
     book = Book(site)
     book.webhook(receiver.url())
     book.publish()
-    with pass_lock.taken(Path(environ["GUESTBOOK_DATA_DIR"]) / pass_lock.PASS) as held:
+    with locks.taken(Path(environ["GUESTBOOK_DATA_DIR"]) / locks.PASS) as held:
         assert held
         assert ask(site) < MUCH_TOO_LONG
         with writing() as session:

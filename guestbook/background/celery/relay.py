@@ -28,7 +28,7 @@ from guestbook.background.celery.messages import (
 )
 from guestbook.background.cron import RunningPass
 from guestbook.inbound import processor
-from guestbook.lib import clock, ids, pass_lock, retry_policy
+from guestbook.lib import clock, ids, locks, retry_policy
 from guestbook.lib.rate_counters import RateLimit
 from guestbook.lib.text import counted
 from guestbook.outbound.attempt_recorder import Tally
@@ -218,7 +218,7 @@ def run(engine: Engine, settings: Settings, *, max_seconds: float, stay: bool) -
     assert settings.broker_url
     with (
         Publisher(settings.broker_url) as publisher,
-        cron.opened_pass(engine, settings, max_seconds, housekeeping=True, lock=pass_lock.RELAY) as running,
+        cron.opened_pass(engine, settings, max_seconds, housekeeping=True, lock=locks.RELAY) as running,
     ):
         if running is None:
             log.info("Another relay is running; it does the work.")
