@@ -5,9 +5,9 @@ The pass verifies and parses it later: the sender does not have to wait, and a w
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, exists, insert, select
+from sqlalchemy import Connection, exists, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -43,14 +43,13 @@ class SourceGone(Refused):
         super().__init__("The source has just been deleted.")
 
 
-@dataclass(frozen=True, slots=True)
-class PackedRequest:
+class PackedRequest(NamedTuple):
     """A request as it is stored."""
 
     headers: dict[str, str]
     payload: str
     encoding: str
-    size: int  # bytes of the source's budget
+    unproven_bytes: int  # what it takes of the source's budget
 
 
 def find(session: Session, token: str) -> Source | None:
@@ -96,7 +95,7 @@ def make_room(session: Session, source: Source, packed: PackedRequest) -> None:
     if source_budget.may_make_room(session.connection(), source.id):
         with writing(session):
             most = source.budget_mb * source_budget.MEGABYTE
-            source_budget.make_room(session.connection(), source.id, packed.size, most)
+            source_budget.make_room(session.connection(), source.id, packed.unproven_bytes, most)
 
 
 def is_genuine(source: Source, packed: PackedRequest, proof_keys: Sequence[str]) -> bool:
@@ -120,17 +119,17 @@ def store(
     A genuine one may use the reserve.
     """
     reserve = GENUINE_RESERVE if is_genuine else 1
-    if _is_full(connection, source.id, reserve * MOST_WAITING):
+    # The same index as the claim's answers this.
+    waiting = select(INBOUND.c.id).where(INBOUND.c.source_id == source.id, INBOUND.c.due_at.is_not(None))
+    if connection.execute(waiting.offset(reserve * MOST_WAITING - 1).limit(1)).first():
         raise SourceFull(f"More than {MOST_WAITING:,} webhooks of this source wait to be processed.")
     most = reserve * source.budget_mb * source_budget.MEGABYTE
-    if not source_budget.take(connection, source.id, packed.size, most):
+    if not source_budget.take(connection, source.id, packed.unproven_bytes, most):
         sentence = "The unverified webhooks of this source fill the {} MB that they may take."
         raise SourceFull(sentence.format(source.budget_mb))
     event_id, now = ids.new(), clock.now()
-    when = {"due_at": now, "received_at": now}
-    stored = {"headers": packed.headers, "payload": packed.payload, "encoding": packed.encoding}
-    row = {"id": event_id, "source_id": source.id, "external_id": external_id, **stored, **when}
-    connection.execute(insert(INBOUND).values(row | {"unproven_bytes": packed.size}))
+    row = {"id": event_id, "source_id": source.id, "external_id": external_id, "due_at": now}
+    connection.execute(insert(INBOUND).values(row | {"received_at": now} | packed._asdict()))
     new_work.note(connection)
     return event_id
 
@@ -143,7 +142,10 @@ def kept(headers: Mapping[str, str], source: Source, proof_key: str) -> dict[str
     chosen: dict[str, str] = {}
     room = KEPT_HEADERS_LIMIT
     for name, value in ((name.lower(), value) for name, value in headers.items()):
-        if name not in signing and name not in secret and not _is_kept(name):
+        is_wanted = name in KEPT_HEADERS or name.startswith(KEPT_PREFIXES)
+        is_wanted = is_wanted or any(part in name for part in KEPT_PARTS)
+        is_ours = name in signing or name in secret
+        if not is_ours and (not is_wanted or name.startswith(DROPPED_PREFIXES)):
             continue
         if name in secret or name in TOKEN_HEADERS - signing:
             value = verification.proof(value, proof_key)
@@ -153,16 +155,3 @@ def kept(headers: Mapping[str, str], source: Source, proof_key: str) -> dict[str
             break
         chosen[name] = value
     return chosen
-
-
-def _is_kept(name: str) -> bool:
-    is_wanted = name in KEPT_HEADERS or name.startswith(KEPT_PREFIXES)
-    is_of_signature = any(part in name for part in KEPT_PARTS)
-    return (is_wanted or is_of_signature) and not name.startswith(DROPPED_PREFIXES)
-
-
-def _is_full(connection: Connection, source_id: str, most: int) -> bool:
-    """Whether so many events wait. It uses the same index as the claim."""
-    waiting = select(INBOUND.c.id).where(INBOUND.c.source_id == source_id, INBOUND.c.due_at.is_not(None))
-    last: Row[tuple[str]] | None = connection.execute(waiting.offset(most - 1).limit(1)).first()
-    return last is not None

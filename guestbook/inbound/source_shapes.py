@@ -156,12 +156,5 @@ def _scheme(row: Source) -> dict[str, Any] | None:
     scheme = row.signature_scheme
     if scheme is None:
         return None
-    hash_name = {} if scheme.hash_name == ED25519 else {"hash": scheme.hash_name}
-    return {
-        **hash_name,
-        "encoding": scheme.encoding,
-        "prefix": scheme.prefix,
-        "content": scheme.content,
-        "timestamp_header": scheme.timestamp_header,
-        "tolerance": scheme.tolerance,
-    }
+    names = [name for name in SCHEME_DEFAULTS if name != "hash" or scheme.hash_name != ED25519]
+    return schema.of_row(scheme, names, {"hash": scheme.hash_name})

@@ -242,15 +242,12 @@ def _set(source: Source, given: Mapping[str, Any]) -> None:
         source.rotate_secret(secret, now)
     for name, value in values.items():
         setattr(source, name, value)
-    source.relayed_since = _since(source.relayed_since, filled.get("relayed"), now)
-    source.forwarded_in_full_since = _since(source.forwarded_in_full_since, filled.get("in_full"), now)
-
-
-def _since(before: datetime | None, is_wanted: bool | None, now: datetime) -> datetime | None:
-    """Return the time since which something is wanted; None for `is_wanted` leaves it."""
-    if is_wanted is None:
-        return before
-    return before or now if is_wanted else None
+    for column, is_wanted in (
+        ("relayed_since", filled.get("relayed")),
+        ("forwarded_in_full_since", filled.get("in_full")),
+    ):
+        if is_wanted is not None:
+            setattr(source, column, (getattr(source, column) or now) if is_wanted else None)
 
 
 def _checked_fields(source: Source, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,11 +272,8 @@ def _choice(source: Source, field: str, known: Collection[str], chosen: str, nou
     if not source.is_built_in:
         return validate.one_of(known, chosen, field=field, noun=noun)
     if chosen != getattr(source, field):
-        raise Refused(
-            f"The book has added this source for webmentions, so its {noun} stays.",
-            field=field,
-            only_here=True,
-        )
+        sentence = f"The book has added this source for webmentions, so its {noun} stays."
+        raise Refused(sentence, field=field, only_here=True)
     return chosen
 
 
@@ -291,12 +285,10 @@ def preset_name(template: str | None) -> str | None:
 def template_for(verify: str, template: str | None) -> str:
     """Return the text of a template, given as a text, as a name or not at all; refuses a wrong one."""
     given = text.LINE_ENDS.sub("\n", template or "")
-    if not given.strip():
-        given = DEFAULTS.get(verify, "")
+    given = given if given.strip() else DEFAULTS.get(verify, "")
     if not given:
-        known = ", ".join(PRESETS)
-        sentence = f"Write the template that makes the comment, or name a ready-made one: {known}."
-        raise Refused(sentence, field="template")
+        sentence = "Write the template that makes the comment, or name a ready-made one: "
+        raise Refused(f"{sentence}{', '.join(PRESETS)}.", field="template")
     wording = PRESETS.get(given.strip(), given)
     validate.template(lambda: template_sandbox.parse(wording), TemplateFault)
     return validate.storable(wording, field="template")
@@ -340,9 +332,8 @@ def _template(source: Source, verify: str, action: str, given: str | None) -> st
     if action == "comment":
         return template_for(verify, source.template if given is None else given)
     if given and given.strip():
-        raise Refused(
-            f"The action {action} needs no template. Only the action comment does.", field="template"
-        )
+        sentence = f"The action {action} needs no template. Only the action comment does."
+        raise Refused(sentence, field="template")
     return source.template
 
 
@@ -351,9 +342,8 @@ def _header(source: Source, verify: str, given: str | None) -> str | None:
     has_scheme = verify in VERIFICATION_KINDS and VERIFICATION_KINDS[verify].has_scheme
     if verify != "token" and not has_scheme:
         if given:
-            raise Refused(
-                "Only a source that is verified by a token, hmac or ed25519 has a header.", field="header"
-            )
+            sentence = "Only a source that is verified by a token, hmac or ed25519 has a header."
+            raise Refused(sentence, field="header")
         return None
     present = source.header if verify == source.verify else None
     name = (present or "") if given is None else given.strip()
@@ -376,7 +366,9 @@ def _scheme(source: Source, verify: str, wanted: Mapping[str, Any]) -> dict[str,
     """Return how the sender signs, as the column has it; None where the kind says it."""
     given = {name: str(wanted[name]).strip() for name in SCHEME_DEFAULTS if wanted.get(name) is not None}
     if verify not in VERIFICATION_KINDS or not VERIFICATION_KINDS[verify].has_scheme:
-        _refuse_all({name for name, value in given.items() if value})
+        if names := sorted(name for name, value in given.items() if value):
+            sentence = "Only a source that is verified by hmac or ed25519 says how its sender signs."
+            raise Refused.of(dict.fromkeys(names, sentence))
         return None
     present = (source.scheme or {}) if verify == source.verify else {}
     values = {**SCHEME_DEFAULTS, **present, **{name: value for name, value in given.items() if value}}
@@ -395,12 +387,6 @@ def _scheme(source: Source, verify: str, wanted: Mapping[str, Any]) -> dict[str,
     return validate.all_of(checks)
 
 
-def _refuse_all(names: set[str]) -> None:
-    if names:
-        sentence = "Only a source that is verified by hmac or ed25519 says how its sender signs."
-        raise Refused.of(dict.fromkeys(sorted(names), sentence))
-
-
 def _hash(verify: str, name: str, given: str | None) -> str:
     if verify != ED25519:
         return validate.one_of(SIGNATURE_HASHES, name, field="hash", noun="hash")
@@ -411,9 +397,8 @@ def _hash(verify: str, name: str, given: str | None) -> str:
 
 def _prefix(prefix: str) -> str:
     if not SIGNATURE_PREFIX.fullmatch(prefix):
-        raise Refused(
-            "A prefix has at most 20 ASCII characters, and neither commas nor spaces.", field="prefix"
-        )
+        sentence = "A prefix has at most 20 ASCII characters, and neither commas nor spaces."
+        raise Refused(sentence, field="prefix")
     return prefix
 
 
@@ -428,8 +413,6 @@ def _timestamp_header(values: Mapping[str, str]) -> str:
 def _content(values: Mapping[str, str]) -> str:
     content = validate.one_of(SIGNED_CONTENTS, values["content"], field="content", noun="signed content")
     if values["timestamp_header"] and not TIMESTAMP.search(content):
-        sentence = (
-            "The timestamp is not signed, so it proves nothing. Choose signed content with {timestamp}."
-        )
-        raise Refused(sentence, field="content")
+        advice = "Choose signed content with {timestamp}."
+        raise Refused(f"The timestamp is not signed, so it proves nothing. {advice}", field="content")
     return content
