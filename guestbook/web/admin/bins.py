@@ -15,7 +15,6 @@ from guestbook.web import request_context, response_headers, row_lookup
 from guestbook.web.admin import curl_command, responses
 
 pages = Blueprint("bins", __name__, url_prefix="/bins")
-request_pages = Blueprint("requests", __name__, url_prefix="/requests")
 
 LATEST_REQUESTS = 50  # requests on a bin's page
 BODY_EXCERPT = 120  # characters of a body in the list
@@ -30,18 +29,58 @@ def index() -> ResponseReturnValue:
     return render_template("admin/bins.html", bins=rows, held=held)
 
 
-@pages.get("/new")
-def new() -> ResponseReturnValue:
-    """Show the form for a new one."""
-    return _form(NEW_BIN, key=ids.new())
+@pages.get("/new", endpoint="new")
+@pages.get("/<bin_id>/edit")
+def edit(bin_id: str | None = None) -> ResponseReturnValue:
+    """Show the form for a new one, or with the present values of one."""
+    if bin_id is None:
+        return _form(None, NEW_BIN | {"key": ids.new()})
+    bin_ = row_lookup.find(Bin, bin_id)
+    present = {
+        "name": bin_.name,
+        "status": str(bin_.answer_status),
+        "body": bin_.answer_body,
+        "type": bin_.answer_type.partition(";")[0],
+        "delay": f"{bin_.delay_milliseconds / 1000:g}",
+        "fail": str(bin_.failures_left),
+    }
+    return _form(bin_id, present)
 
 
-@pages.post("/")
-def add() -> ResponseReturnValue:
-    """Add one, and show it."""
-    typed, sent_key = _typed(), request.form.get("key", "")
-    key = sent_key if ids.ID.fullmatch(sent_key) else ids.new()
-    return responses.save(lambda: _add(key, typed), lambda error: _form(typed, error, key=key))
+@pages.post("/", endpoint="add")
+@pages.post("/<bin_id>")
+def change(bin_id: str | None = None) -> ResponseReturnValue:
+    """Add one, or change one, and show it."""
+    typed = {name: clean_line(request.form.get(name, "")) for name in NEW_BIN}
+    typed["body"] = request.form.get("body", "").replace("\r\n", "\n")
+    typed["key"] = responses.form_key()
+    return responses.save(lambda: _save(bin_id, typed), lambda error: _form(bin_id, typed, error.fields))
+
+
+def _save(bin_id: str | None, typed: dict[str, str]) -> ResponseReturnValue:
+    """Save it, unless this form was sent before; its key is the new bin's id."""
+    # Without a name, a bin gets or keeps one.
+    given = {name: typed[name] for name in NEW_BIN if name != "name" or typed[name]}
+    with writing() as session:
+        if bin_id:
+            bins.update(session, row_lookup.find_locked(Bin, bin_id), given)
+            sentence = "The bin is changed."
+        elif session.get(Bin, typed["key"]):
+            sentence = "This form was sent before. Here is its bin."
+        else:
+            bins.add(session, given, row_id=typed["key"])
+            sentence = "The bin is added. Send something to its URL, and it appears here."
+    return responses.done(sentence, ".show", bin_id=bin_id or typed["key"])
+
+
+def _form(bin_id: str | None, typed: dict[str, str], reasons: dict[str, str] | None = None) -> str:
+    return render_template(
+        "admin/bin_form.html",
+        typed=typed,
+        reasons=reasons or {},
+        bin=row_lookup.find(Bin, bin_id) if bin_id else None,
+        types=[(name, name) for name in bins.ANSWER_TYPES],
+    )
 
 
 @pages.get("/<bin_id>")
@@ -54,7 +93,7 @@ def show(bin_id: str) -> ResponseReturnValue:
         "admin/bin.html",
         bin=bin_,
         rows=rows[:LATEST_REQUESTS],
-        excerpt=_excerpt,
+        excerpt=excerpt,
         count=bins.count(db.session(), bin_.id),
         before=before,
         older=rows[LATEST_REQUESTS - 1].id if len(rows) > LATEST_REQUESTS else None,
@@ -62,33 +101,11 @@ def show(bin_id: str) -> ResponseReturnValue:
     )
 
 
-@pages.get("/<bin_id>/edit")
-def edit(bin_id: str) -> ResponseReturnValue:
-    """Show the form with its present values."""
-    bin_ = row_lookup.find(Bin, bin_id)
-    return _form(
-        {
-            "name": bin_.name,
-            "status": str(bin_.answer_status),
-            "body": bin_.answer_body,
-            "type": bin_.answer_type.partition(";")[0],
-            "delay": f"{bin_.delay_milliseconds / 1000:g}",
-            "fail": str(bin_.failures_left),
-        },
-        bin_=bin_,
-    )
-
-
-@pages.post("/<bin_id>")
-def change(bin_id: str) -> ResponseReturnValue:
-    """Change it."""
-    typed = _typed()
-    try:
-        with writing() as session:
-            bins.update(session, row_lookup.find_locked(Bin, bin_id), _given(typed))
-    except Refused as error:
-        return _form(typed, error, row_lookup.find(Bin, bin_id)), 422
-    return responses.done("The bin is changed.", ".show", bin_id=bin_id)
+def excerpt(row: BinRequest) -> str:
+    """Return the beginning of the body in one line."""
+    if row.encoding == body_encoding.BASE64:
+        return "binary"
+    return " ".join(row.kept[: 4 * BODY_EXCERPT].decode(errors="replace").split())[:BODY_EXCERPT]
 
 
 @pages.route("/<bin_id>/<any(clear, delete):action>", methods=["GET", "POST"])
@@ -107,61 +124,20 @@ def remove(bin_id: str, action: str) -> ResponseReturnValue:
     return responses.done(f"“{name}” is deleted.", ".index")
 
 
-def _typed() -> dict[str, str]:
-    """Read the sent form; the lines of the body end in LF."""
-    sent = {name: clean_line(request.form.get(name, "")) for name in NEW_BIN}
-    return sent | {"body": request.form.get("body", "").replace("\r\n", "\n")}
-
-
-def _given(typed: dict[str, str]) -> dict[str, str]:
-    """Return the fields for `bins.add` and `bins.update`: without a name, a bin gets or keeps one."""
-    return {name: value for name, value in typed.items() if name != "name" or value}
-
-
-def _form(
-    typed: dict[str, str], error: Refused | None = None, bin_: Bin | None = None, *, key: str = ""
-) -> str:
-    return render_template(
-        "admin/bin_form.html",
-        typed=typed,
-        key_of_bin=key,
-        reasons=error.fields if error else {},
-        bin=bin_,
-        types=[(name, name) for name in bins.ANSWER_TYPES],
-    )
-
-
-def _add(key: str, typed: dict[str, str]) -> ResponseReturnValue:
-    """Add it, unless this form was sent before; its key is the bin's id."""
-    with writing() as session:
-        sentence = "This form was sent before. Here is its bin."
-        if session.get(Bin, key) is None:
-            bins.add(session, _given(typed), row_id=key)
-            sentence = "The bin is added. Send something to its URL, and it appears here."
-    return responses.done(sentence, ".show", bin_id=key)
-
-
-def _excerpt(row: BinRequest) -> str:
-    """Return the beginning of the body in one line."""
-    if row.encoding == body_encoding.BASE64:
-        return "binary"
-    return " ".join(row.kept[: 4 * BODY_EXCERPT].decode(errors="replace").split())[:BODY_EXCERPT]
-
-
-@request_pages.get("/<request_id>", endpoint="show")
+@pages.get("/requests/<request_id>")
 def show_request(request_id: str) -> ResponseReturnValue:
     """Show it as inert text."""
     return _page(row_lookup.find(BinRequest, request_id))
 
 
-@request_pages.get("/<request_id>/body", endpoint="body")
+@pages.get("/requests/<request_id>/body")
 def request_body(request_id: str) -> ResponseReturnValue:
     """Return the exact bytes that were kept."""
     row = row_lookup.find(BinRequest, request_id)
     return responses.download(row.kept, f"{row.id}.bin")
 
 
-@request_pages.post("/<request_id>/replay")
+@pages.post("/requests/<request_id>/replay")
 def replay_request(request_id: str) -> ResponseReturnValue:
     """Send it to the typed URL and show the answer.
 
@@ -197,6 +173,3 @@ def _page(
         reasons=error.fields if error else {},
         replayed=replayed,
     )
-
-
-pages.register_blueprint(request_pages)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from flask import Blueprint, abort, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select, true
 from sqlalchemy.orm import Session
@@ -47,65 +47,46 @@ STATUS_SENTENCES = {
 }
 
 
-def run_many(session: Session, comments: Sequence[Comment], action: str, back: str) -> str | None:
-    """Do it to each comment; return the undo's id, None where nothing can be undone."""
-    statuses = {comment.id: comment.status for comment in comments}
-    for comment in comments:
-        book.act(session, comment, action, request_context.settings())
-    if action == "delete":
-        return None
-    changes = [(comment.id, statuses[comment.id], comment.status) for comment in comments]
-    return undo.of_comments(session, changes, back)
+class ChangedSince(Exception):
+    """Comments are not as the page of the form showed them."""
+
+    def __init__(self, comments: Sequence[Comment]) -> None:
+        names = ", ".join(comment.name for comment in comments)
+        one = "The comment by {} has changed since you opened this page, so it stays. Read it again."
+        many = "The comments by {} have changed since you opened this page, so they stay. Read them again."
+        super().__init__((one if len(comments) == 1 else many).format(names))
 
 
-def changed_since(comments: Sequence[Comment], form: Mapping[str, str], action: str = "") -> list[Comment]:
+def changed_since(comments: Sequence[Comment], action: str = "") -> list[Comment]:
     """Return those that are not as the page of the form showed them.
 
     One that is already where the action leads is not among them: that is the second click of a double click.
     A form without marks names ids alone, as programs do.
     """
-    marks = {comment.id: comment_form.mark_of(comment) for comment in comments}
-    return [
-        comment
-        for comment in comments
-        if form.get(f"mark-{comment.id}", marks[comment.id]) != marks[comment.id]
-        and not _is_done(comment, action)
-    ]
+    changed = []
+    for comment in comments:
+        mark = comment_form.mark_of(comment)
+        is_done = comment.is_known if action == "restore" else comment.status == STATUS_AFTER.get(action)
+        if request.form.get(f"mark-{comment.id}", mark) != mark and not is_done:
+            changed.append(comment)
+    return changed
 
 
-def changed_sentence(comments: Sequence[Comment]) -> str | None:
-    """Say which comments have changed since the page showed them, if any."""
-    if not comments:
-        return None
-    names = ", ".join(comment.name for comment in comments)
-    if len(comments) == 1:
-        return f"The comment by {names} has changed since you opened this page, so it stays. Read it again."
-    return f"The comments by {names} have changed since you opened this page, so they stay. Read them again."
+def find_as_shown(comment_id: str, action: str = "") -> Comment:
+    """Return the comment, locked; raises ChangedSince."""
+    comment = row_lookup.find_locked_comment(comment_id)
+    if changed := changed_since([comment], action):
+        raise ChangedSince(changed)
+    return comment
 
 
-def objection(row_ids: Sequence[str], action: str) -> str | None:
-    """Say why a bulk action cannot run."""
-    if action not in PAST_TENSE:
-        return "Nothing was changed. Choose what to do with the selected comments."
-    if not row_ids:
-        return "Nothing was changed. Select the comments first."
-    if len(row_ids) > BULK_LIMIT:
-        return f"Nothing was changed. Select at most {BULK_LIMIT} comments at a time, not {len(row_ids):,}."
-    return None
-
-
-def result(action: str, count: int, requested: int) -> str:
-    """Say how many comments it was, and how many no longer existed."""
-    sentence = f"{PAST_TENSE[action]} {counted(count, 'comment')}."
-    gone = requested - count
-    return f"{sentence} {gone} no longer {'exists' if gone == 1 else 'exist'}." if gone else sentence
-
-
-def _is_done(comment: Comment, action: str) -> bool:
-    return comment.is_known if action == "restore" else comment.status == STATUS_AFTER.get(action)
-
-
-TABS = ("published", "held", "spam", "trash", "all")
+def run_many(session: Session, comments: Sequence[Comment], action: str, back: str) -> str | None:
+    """Do it to each comment; return the undo's id, None where nothing can be undone."""
+    statuses = {comment.id: comment.status for comment in comments}
+    for comment in comments:
+        book.act(session, comment, action, request_context.settings())
+    changes = [(comment.id, statuses[comment.id], comment.status) for comment in comments]
+    return undo.of_comments(session, changes, back) if action != "delete" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +101,7 @@ class CommentFilter:
     def read(cls, values: Mapping[str, str]) -> "CommentFilter":
         """Read it from an address or a form; 404 for impossible values."""
         status, before = values.get("status", ""), values.get("before") or None
-        if status not in ("", *TABS) or (before and not ids.ID.fullmatch(before)):
+        if status not in ("", *ACTIONS_BY_STATUS) or (before and not ids.ID.fullmatch(before)):
             abort(404)
         return cls(status, clean_line(values.get("words", "")[: filtered_lists.LETTERS]), before)
 
@@ -140,7 +121,7 @@ def show_list(chosen: CommentFilter, notice: str | None = None) -> str:
     session = db.session()
     counts = {
         tab: statistics.count_some(session, true() if tab == "all" else Comment.status == tab, Comment)
-        for tab in TABS
+        for tab in ACTIONS_BY_STATUS
     }
     if not chosen.status:
         chosen = replace(chosen, status="held" if counts["held"] else "published")
@@ -171,7 +152,7 @@ def index() -> ResponseReturnValue:
 @pages.get("/comments/<comment_id>")
 def show(comment_id: str) -> ResponseReturnValue:
     """Show a comment with everything known about it."""
-    return _page(row_lookup.find(Comment, comment_id))
+    return _page(comment_id)
 
 
 @pages.post("/comments/<comment_id>")
@@ -181,43 +162,33 @@ def edit(comment_id: str) -> ResponseReturnValue:
     try:
         with writing() as session:
             comment = row_lookup.find_locked_comment(comment_id)
-            is_done = draft == comment_form.draft_of(comment)  # This is the second click of a double click.
-            changed = [] if is_done else changed_since([comment], request.form)
-            notice = changed_sentence(changed)
-            if notice is None:
-                book.edit(session, comment, draft, request_context.settings())
+            if draft != comment_form.draft_of(comment):  # else the second click of a double click
+                comment = find_as_shown(comment_id)
+            book.edit(session, comment, draft, request_context.settings())
     except Refused as error:
-        return _page(row_lookup.find(Comment, comment_id), draft=draft, reasons=error.fields), 422
-    if notice:
-        shown = row_lookup.find(Comment, comment_id)
-        return _page(shown, draft=draft, notice=notice, reasons=draft.errors), 409
+        return _page(comment_id, draft=draft, reasons=error.fields), 422
+    except ChangedSince as changed:
+        return _page(comment_id, draft=draft, notice=str(changed), reasons=draft.errors), 409
     return responses.done("The comment is changed.", ".show", comment_id=comment_id)
 
 
 @pages.post("/comments/<comment_id>/reply")
 def reply(comment_id: str) -> ResponseReturnValue:
     """Add, change or remove the reply."""
-    text = request.form.get("reply", "")
+    text, sentence = request.form.get("reply", ""), "Your reply is in the book."
     try:
         with writing() as session:
-            comment = row_lookup.find_locked_comment(comment_id)
-            notice = changed_sentence(changed_since([comment], request.form))
-            if notice is None:
-                book.reply(session, comment, text, request_context.settings())
-            sentence = _reply_sentence(comment)
+            comment = find_as_shown(comment_id)
+            book.reply(session, comment, text, request_context.settings())
+            if not comment.reply:
+                sentence = "The comment has no reply now."
+            elif comment.status != "published":
+                sentence = "Your reply is saved. It appears in the book when you publish the comment."
     except Refused as error:
-        return _page(row_lookup.find(Comment, comment_id), reply=text, reasons=error.fields), 422
-    if notice:
-        return _page(row_lookup.find(Comment, comment_id), reply=text, notice=notice), 409
+        return _page(comment_id, reply=text, reasons=error.fields), 422
+    except ChangedSince as changed:
+        return _page(comment_id, reply=text, notice=str(changed)), 409
     return responses.done(sentence, ".show", comment_id=comment_id)
-
-
-def _reply_sentence(comment: Comment) -> str:
-    if not comment.reply:
-        return "The comment has no reply now."
-    if comment.status != "published":
-        return "Your reply is saved. It appears in the book when you publish the comment."
-    return "Your reply is in the book."
 
 
 @pages.post("/comments/<comment_id>/<any(publish, hold, spam, trash, restore):action>")
@@ -225,19 +196,16 @@ def move(comment_id: str, action: str) -> ResponseReturnValue:
     """Change the status of a comment."""
     is_from_list, chosen = "status" in request.form, CommentFilter.read(request.form)
     back = chosen.address if is_from_list else url_for(".show", comment_id=comment_id)
-    with writing() as session:
-        comment = row_lookup.find_locked_comment(comment_id)
-        changed = changed_since([comment], request.form, action)
-        notice = changed_sentence(changed)
-        undo_id = None if changed else run_many(session, [comment], action, back)
-        sentence = f"The comment by {comment.name} {STATUS_SENTENCES[comment.status]}."
-    if notice:
-        if is_from_list:
-            return show_list(chosen, notice), 409
-        return _page(row_lookup.find(Comment, comment_id), notice=notice), 409
-    if is_from_list:
-        return responses.done(sentence, ".index", undo=undo_id, **chosen.values)
-    return responses.done(sentence, ".show", undo=undo_id, comment_id=comment_id)
+    try:
+        with writing() as session:
+            comment = find_as_shown(comment_id, action)
+            undo_id = run_many(session, [comment], action, back)
+            sentence = f"The comment by {comment.name} {STATUS_SENTENCES[comment.status]}."
+    except ChangedSince as changed:
+        notice = str(changed)
+        return show_list(chosen, notice) if is_from_list else _page(comment_id, notice=notice), 409
+    responses.say(sentence, undo_id)
+    return redirect(back, 303)
 
 
 @pages.route("/comments/<comment_id>/delete", methods=["GET", "POST"])
@@ -247,14 +215,13 @@ def delete(comment_id: str) -> ResponseReturnValue:
     target = url_for(".delete", comment_id=comment_id)
     if request.method != "POST":
         return _confirm([row_lookup.find(Comment, comment_id)], chosen, target)
-    with writing() as session:
-        comment = row_lookup.find_locked_comment(comment_id)
-        sentence = f"The comment by {comment.name} is deleted."
-        notice = changed_sentence(changed_since([comment], request.form))
-        if notice is None:
+    try:
+        with writing() as session:
+            comment = find_as_shown(comment_id)
+            sentence = f"The comment by {comment.name} is deleted."
             book.delete(session, comment, request_context.settings())
-    if notice:
-        return _confirm([row_lookup.find(Comment, comment_id)], chosen, target, notice), 409
+    except ChangedSince as changed:
+        return _confirm([row_lookup.find(Comment, comment_id)], chosen, target, str(changed)), 409
     engine_setup.clear_wal(db.engine)
     return responses.done(sentence, ".index", **chosen.values)
 
@@ -264,50 +231,53 @@ def bulk() -> ResponseReturnValue:
     """Do the same to all selected comments; ask before deleting."""
     chosen = CommentFilter.read(request.form)
     row_ids, action = list(dict.fromkeys(request.form.getlist("id"))), request.form.get("action", "")
-    if notice := objection(row_ids, action):
-        return show_list(chosen, notice), 422
+    if advice := _objection(row_ids, action):
+        return show_list(chosen, f"Nothing was changed. {advice}"), 422
     known = [row_id for row_id in row_ids if ids.ID.fullmatch(row_id)]
     if action == "delete" and "sure" not in request.form:
         query = select(Comment).where(Comment.id.in_(known)).order_by(Comment.id.desc())
         return _confirm(db.session.scalars(query).all(), chosen, url_for(".bulk"))
     with writing() as session:
         found = book.lock(session, known)
-        changed = changed_since(found, request.form, action)
+        changed = changed_since(found, action)
         done = [comment for comment in found if comment not in changed]
         undo_id = run_many(session, done, action, chosen.address)
-        notice = changed_sentence(changed)
+        notice = str(ChangedSince(changed))
     if action == "delete":
         engine_setup.clear_wal(db.engine)
-    sentence = result(action, len(done), len(row_ids) - len(changed))
-    if notice:
-        if len(row_ids) > len(changed):
-            responses.say(sentence, undo_id)
-        return show_list(chosen, notice), 409
-    return responses.done(sentence, ".index", undo=undo_id, **chosen.values)
+    sentence = f"{PAST_TENSE[action]} {counted(len(done), 'comment')}."
+    if gone := len(row_ids) - len(found):
+        sentence += f" {gone} no longer {'exists' if gone == 1 else 'exist'}."
+    if len(row_ids) > len(changed):
+        responses.say(sentence, undo_id)
+    return (show_list(chosen, notice), 409) if changed else redirect(chosen.address, 303)
 
 
-def _page(
-    comment: Comment,
-    *,
-    draft: Draft | None = None,
-    reply: str | None = None,
-    notice: str | None = None,
-    reasons: Mapping[str, str] | None = None,
-) -> str:
+def _objection(row_ids: Sequence[str], action: str) -> str | None:
+    """Return what to do if a bulk action cannot run."""
+    if action not in PAST_TENSE:
+        return "Choose what to do with the selected comments."
+    if not row_ids:
+        return "Select the comments first."
+    too_many = f"Select at most {BULK_LIMIT} comments at a time, not {len(row_ids):,}."
+    return too_many if len(row_ids) > BULK_LIMIT else None
+
+
+def _page(comment_id: str, *, draft: Draft | None = None, reply: str | None = None, **more: object) -> str:
     """Show a comment; refused input is shown again with the reasons."""
+    comment = row_lookup.find(Comment, comment_id)
     stored = comment.reply.message if comment.reply else ""
     return render_template(
         "admin/comment.html",
         comment=comment,
         draft=draft or comment_form.draft_of(comment),
         reply_text=stored if reply is None else reply,
-        notice=notice,
-        reasons=reasons or {},
         deliveries=filtered_lists.with_webhook_names(db.session(), Delivery.comment_id == comment.id),
         labels=ACTION_LABELS,
         labels_of_fields=OWNER_LABELS | {"reply": "Your reply"},
         actions=ACTIONS_BY_STATUS[comment.status],
         reply_limit=book.REPLY_LIMIT,
+        **{"reasons": {}, **more},
     )
 
 
@@ -323,10 +293,12 @@ def _confirm(
 @pages.get("/spam/")
 def show_spam() -> ResponseReturnValue:
     """Show how the spam rules are doing."""
-    report = spam_report.read(db.session(), request_context.settings().secret_key, clock.now())
-    days = request_context.settings().keep_spam_days
+    settings = request_context.settings()
     return render_template(
-        "admin/spam.html", report=report, is_on=request_context.preferences().score, days=days
+        "admin/spam.html",
+        report=spam_report.read(db.session(), settings.secret_key, clock.now()),
+        is_on=request_context.preferences().score,
+        days=settings.keep_spam_days,
     )
 
 

@@ -19,7 +19,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
 from guestbook.storage import audit_log, preferences
 from guestbook.storage.database import writing
-from guestbook.storage.models import BookState, Comment, Source, Webhook
+from guestbook.storage.models import BookState, Source, Webhook
 from guestbook.web import request_context
 
 pages = Blueprint("undo", __name__, url_prefix="/undo")
@@ -39,14 +39,13 @@ StatusChange = tuple[str, str, str]  # a comment's id, its status before and aft
 def of_comments(session: Session, moved: Sequence[StatusChange], back: str) -> str | None:
     """Store the statuses before, in the caller's transaction; return the change's id, if any."""
     changed = [row for row in moved if row[1] != row[2]]
-    at = clock.to_text(clock.now())
-    return _keep(session, {"moved": changed, "at": at, "back": back}) if changed else None
+    return _keep(session, back, moved=changed, at=clock.to_text(clock.now())) if changed else None
 
 
 def of_disabling(session: Session, row: Webhook | Source, back: str) -> str:
     """Store that the row was enabled until now."""
     assert row.disabled_at
-    return _keep(session, {type(row).__name__: row.id, "at": clock.to_text(row.disabled_at), "back": back})
+    return _keep(session, back, at=clock.to_text(row.disabled_at), **{type(row).__name__: row.id})
 
 
 def save_settings(session: Session, typed: Mapping[str, str], back: str) -> str | None:
@@ -55,7 +54,20 @@ def save_settings(session: Session, typed: Mapping[str, str], back: str) -> str 
     preferences.save(session, typed)
     after = preferences.typed(preferences.read(session))
     changed = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
-    return _keep(session, {"settings": changed, "back": back}) if changed else None
+    return _keep(session, back, settings=changed) if changed else None
+
+
+def _keep(session: Session, back: str, **change: Any) -> str:
+    change_id = ids.new()
+    # As UTF-8, where a stylesheet of full length, before and after, fits into MariaDB's 64 kB.
+    value = json.dumps({**change, "back": back}, ensure_ascii=False)
+    session.add(BookState(name=UNDO_PREFIX + change_id, value=value))
+    session.flush()
+    kept = select(BookState.name).where(BookState.name.like(f"{UNDO_PREFIX}%"))
+    old = list(session.scalars(kept.order_by(BookState.name.desc()).offset(UNDO_LIMIT).limit(UNDO_LIMIT)))
+    if old:
+        session.connection().execute(delete(BookState).where(BookState.name.in_(old)))
+    return change_id
 
 
 @pages.post("/")
@@ -80,39 +92,30 @@ def _undone(session: Session, change: Mapping[str, Any]) -> str:
     if "undone" in change:
         return ALREADY_UNDONE
     if "moved" in change:
-        return _move_back(session, change["moved"], change.get("at"))
+        return _move_back(session, change["moved"], change.get("at", ""))
     if "settings" in change:
         return _set_back(session, change["settings"])
     model = Webhook if "Webhook" in change else Source
     return _enable(session, model, change[model.__name__], change["at"])
 
 
-def _move_back(session: Session, moved: Sequence[StatusChange], at: str | None) -> str:
+def _move_back(session: Session, moved: Sequence[StatusChange], at: str) -> str:
     """Move comments back, but those that have another status or other words since: nobody has read them."""
+    found = []
     steps = {comment_id: (was, is_now) for comment_id, was, is_now in moved}
-    found = [
-        comment
-        for comment in book.lock(session, list(steps))
-        if comment.status == steps[comment.id][1] and not _is_edited_since(comment, at)
-    ]
-    for comment in found:
-        book.move(session, comment, steps[comment.id][0], request_context.settings())
+    for comment in book.lock(session, list(steps)):
+        was, is_now = steps[comment.id]
+        is_edited_since = comment.edited_at and clock.to_text(comment.edited_at) >= at
+        if comment.status == is_now and not is_edited_since:
+            book.move(session, comment, was, request_context.settings())
+            found.append(comment)
     if not found:
         return CHANGED_SINCE
     left = len(moved) - len(found)
     rest = f" {counted(left, 'comment')} changed since and stayed as they are." if left else ""
-    return f"Undone. {_as_before(found)}{rest}"
-
-
-def _is_edited_since(comment: Comment, at: str | None) -> bool:
-    """Whether somebody edited it then or later; changes that older versions stored have no time."""
-    return bool(at and comment.edited_at and clock.to_text(comment.edited_at) >= at)
-
-
-def _as_before(comments: Sequence[Comment]) -> str:
-    if len(comments) == 1:
-        return f"The comment by {comments[0].name} is {STATUS_PHRASES[comments[0].status]} again."
-    return f"{counted(len(comments), 'comment')} are as before."
+    if len(found) > 1:
+        return f"Undone. {counted(len(found), 'comment')} are as before.{rest}"
+    return f"Undone. The comment by {found[0].name} is {STATUS_PHRASES[found[0].status]} again.{rest}"
 
 
 def _set_back(session: Session, settings: Mapping[str, Sequence[str]]) -> str:
@@ -138,16 +141,3 @@ def _enable(session: Session, model: type[Webhook] | type[Source], row_id: str, 
     session.flush()
     audit_log.record_row(session, "enabled", row)
     return f"Undone. “{row.name}” is enabled again."
-
-
-def _keep(session: Session, change: Mapping[str, Any]) -> str:
-    change_id = ids.new()
-    # As UTF-8, where a stylesheet of full length, before and after, fits into MariaDB's 64 kB.
-    value = json.dumps(change, ensure_ascii=False)
-    session.add(BookState(name=UNDO_PREFIX + change_id, value=value))
-    session.flush()
-    kept = select(BookState.name).where(BookState.name.like(f"{UNDO_PREFIX}%"))
-    old = list(session.scalars(kept.order_by(BookState.name.desc()).offset(UNDO_LIMIT).limit(UNDO_LIMIT)))
-    if old:
-        session.connection().execute(delete(BookState).where(BookState.name.in_(old)))
-    return change_id
