@@ -41,9 +41,17 @@ def require_room(engine: Engine) -> None:
     """Raise the database's error if the last pass did not come to its end, and there is no room for this one.
 
     An almost full disk may have room for a claim and none for its outcomes. Then each pass would send the
-    same deliveries again.
+    same deliveries again. A pass without anything to do counts only if it was killed or could not store its
+    end. On a server those of other hosts may be running now.
     """
-    if _was_cut_off(engine) and (full := writable.error_of_attempts(engine, ROOM)):
+    did = Pass.processed + Pass.retried + Pass.failed > 0
+    query = select(Pass.finished_at).where(did | Pass.finished_at.is_(None)).order_by(Pass.started_at.desc())
+    if engine.dialect.name != "sqlite":
+        query = query.where(Pass.host == ids.host_name())
+    with database.read(engine) as connection:
+        last = connection.execute(query.limit(1)).first()
+    was_cut_off = last is not None and last.finished_at is None
+    if was_cut_off and (full := writable.error_of_attempts(engine, ROOM)):
         raise full
 
 
@@ -55,11 +63,15 @@ def begin_record(engine: Engine) -> str:
     return pass_id
 
 
-def finish_record(engine: Engine, pass_id: str, tally: Tally) -> None:
-    """Store that the pass has ended, and what it did."""
+def finish(engine: Engine, settings: Settings, pass_id: str, tally: Tally) -> None:
+    """Store that the pass has ended, what it did, and which limit of the host it met."""
+    source_budget.recount(engine)  # Verified and deleted events have left room.
     counts = {"processed": tally.processed, "retried": tally.retried, "failed": tally.failed}
     change = update(Pass).where(Pass.id == pass_id).values(finished_at=clock.now(), **counts)
     database.write_with_retry(engine, lambda connection: connection.execute(change))
+    if tally.host_limit:
+        observations.note_observations(settings.data_dir, {observations.HOST_LIMIT: tally.host_limit})
+    engine_setup.clear_wal(engine)
 
 
 def may_prune(engine: Engine, previous: datetime | None) -> bool:
@@ -72,24 +84,9 @@ def may_prune(engine: Engine, previous: datetime | None) -> bool:
         return connection.scalar(select(Pass.id).where(earlier).limit(1)) is not None
 
 
-def _was_cut_off(engine: Engine) -> bool:
-    """Whether the last pass with anything to do was killed, or could not store what it had done.
-
-    On a server those of other hosts may be running now.
-    """
-    did = Pass.processed + Pass.retried + Pass.failed > 0
-    query = select(Pass.finished_at).where(did | Pass.finished_at.is_(None)).order_by(Pass.started_at.desc())
-    if engine.dialect.name != "sqlite":
-        query = query.where(Pass.host == ids.host_name())
-    with database.read(engine) as connection:
-        last = connection.execute(query.limit(1)).first()
-    return last is not None and last.finished_at is None
-
-
 log = logging.getLogger(__name__)
 
-PRUNE_TIME = 1.0  # seconds that a pass may prune
-LATE_PRUNE_TIME = 0.5  # the same when the time of the pass is over
+PRUNE_TIME = 0.5  # seconds that a pass may prune, also when its time is over
 SHORT_PRUNE_TIME = 0.1  # seconds for a pass inside a web request
 
 
@@ -98,8 +95,8 @@ class RunningPass:
     """How long a pass may work, and what it has done."""
 
     until: float  # of the monotonic clock
-    stop: StopFlag
     host: HostNote  # It is to be kept while the pass lasts.
+    stop: StopFlag = field(default_factory=StopFlag)
     tally: Tally = field(default_factory=Tally)
 
 
@@ -117,8 +114,8 @@ def opened_pass(
 
     Raises Refused while another host, which came first, uses the same SQLite file.
     """
-    until, host = time.monotonic() + max_seconds, HostNote(settings, book_file.PASS)
-    host.keep()
+    running = RunningPass(time.monotonic() + max_seconds, HostNote(settings, book_file.PASS))
+    running.host.keep()
     with locks.taken(settings.data_dir / lock) as held, _prepared_process(in_request) as stop:
         if not held:
             yield None
@@ -128,22 +125,14 @@ def opened_pass(
         pass_id = begin_record(engine)
         if housekeeping:
             chores.remind(engine, settings)
-        running = RunningPass(until, stop, host)
+        running.stop = stop
         yield running
         if housekeeping and not stop.is_set() and may_prune(engine, previous):
-            prune_until = _prune_end(until, in_request)
             # Retention deletes the rows that these figures count.
+            prune_until = time.monotonic() + (SHORT_PRUNE_TIME if in_request else PRUNE_TIME)
             statistics.record_days(engine, settings.keep_processed_days, clock.now())
             chores.prune(engine, settings, until=prune_until)
-        _finish_pass(engine, settings, pass_id, running.tally)
-
-
-def _finish_pass(engine: Engine, settings: Settings, pass_id: str, tally: Tally) -> None:
-    source_budget.recount(engine)  # Verified and deleted events have left room.
-    finish_record(engine, pass_id, tally)
-    if tally.host_limit:
-        observations.note_observations(settings.data_dir, {observations.HOST_LIMIT: tally.host_limit})
-    engine_setup.clear_wal(engine)
+        finish(engine, settings, pass_id, running.tally)
 
 
 @contextmanager
@@ -155,12 +144,6 @@ def _prepared_process(in_request: bool) -> Iterator[StopFlag]:
     caught = own_process.flag_set_by((signal.SIGTERM, signal.SIGINT), second_ends=True)
     with caught as stop, own_process.one_core():
         yield stop
-
-
-def _prune_end(until: float, in_request: bool) -> float:
-    """Return when to stop pruning: a pass that stays to the end of its time prunes too."""
-    now = time.monotonic()
-    return now + SHORT_PRUNE_TIME if in_request else max(min(until, now + PRUNE_TIME), now + LATE_PRUNE_TIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +158,9 @@ class Options:
     housekeeping: bool = True
 
 
+AfterTick = Callable[[Tally], None]
+
+
 @dataclass(frozen=True, slots=True)
 class PassReport:
     """What a pass has done. The last three are of a short pass."""
@@ -187,7 +173,7 @@ class PassReport:
 
 
 def run(
-    engine: Engine, settings: Settings, options: Options, *, after_tick: Callable[[Tally], None] | None = None
+    engine: Engine, settings: Settings, options: Options, *, after_tick: AfterTick = lambda _tally: None
 ) -> PassReport | None:
     """Do everything that is due; None when another pass holds the lock."""
     with opened_pass(engine, settings, options.max_seconds, housekeeping=options.housekeeping) as running:
@@ -196,34 +182,26 @@ def run(
             return None
         inbox = Inbox(engine, settings, threads=options.concurrency > 1)
         dispatcher = Dispatcher(engine, settings, concurrency=options.concurrency)
-        running.tally = dispatcher.tally
+        tally = running.tally = dispatcher.tally
+        beside, until, stop, host = (
+            inbox if options.inbox else None,
+            running.until,
+            running.stop,
+            running.host,
+        )
+
+        def tick() -> None:
+            host.keep()
+            after_tick(tally)
+
         if options.outbox:
-            _send(running, dispatcher, inbox if options.inbox else None, options.stay, after_tick)
-        else:
-            inbox.drain(until=running.until, stop=running.stop)
+            dispatcher.run(until=until, stay=options.stay, stop=stop, after_tick=tick, beside=beside)
+        if beside and (not options.outbox or tally.local_error):  # Such a fault does not concern the inbox.
+            inbox.drain(until=until, stop=stop)
         inbox.close()
-    report = PassReport(dispatcher.tally, inbox.counts)
+    report = PassReport(tally, inbox.counts)
     _log_figures(options, report)
     return report
-
-
-def _send(
-    running: RunningPass,
-    dispatcher: Dispatcher,
-    inbox: Inbox | None,
-    stay: bool,
-    after_tick: Callable[[Tally], None] | None,
-) -> None:
-    """Send what is due, and let the inbox have its share of the time."""
-
-    def tick() -> None:
-        running.host.keep()
-        if after_tick:
-            after_tick(dispatcher.tally)
-
-    dispatcher.run(until=running.until, stay=stay, stop=running.stop, after_tick=tick, beside=inbox)
-    if inbox and dispatcher.tally.local_error:  # Such a fault does not concern the inbox.
-        inbox.drain(until=running.until, stop=running.stop)
 
 
 def _log_figures(options: Options, report: PassReport) -> None:

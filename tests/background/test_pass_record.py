@@ -100,6 +100,6 @@ def test_the_end_of_a_pass_is_stored_after_a_failover(each_book: Book) -> None:
     with each_book.engine.connect() as connection:
         connection.exec_driver_sql(READS_ONLY[connection.dialect.name])
         connection.commit()
-    cron_pass.finish_record(each_book.engine, pass_id, Tally(processed=3))
+    cron_pass.finish(each_book.engine, each_book.settings, pass_id, Tally(processed=3))
     (row,) = each_book.passes()
     assert (row.finished_at is not None, row.processed) == (True, 3)
