@@ -285,13 +285,9 @@ def _replace_on_sqlite(
             connection.exec_driver_sql("PRAGMA main.application_id = 0")
             for statement in database.statements(SCHEMA.read_text()):
                 connection.exec_driver_sql(statement)
-            there = {*_tables(connection, "staged")}
+            names = sorted({*_tables(connection, "main")} & {*_tables(connection, "staged")})
             with progress("Restoring", sum(staged_book.rows.values())) as step, _fault_of_backup():
-                return {
-                    name: _fill(connection, name, step)
-                    for name in _tables(connection, "main")
-                    if name in there
-                }
+                return {name: _fill(connection, name, step) for name in names}
     finally:
         event.remove(engine, "connect", attach)
         engine.dispose()
