@@ -26,8 +26,8 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.json_log import JsonFormatter
 from guestbook.lib.own_process import StopFlag
 from guestbook.settings import Settings
-from guestbook.storage import book_file, configured_app, database, engine_setup
-from guestbook.storage.book_file import HostNote
+from guestbook.storage import active_hosts, configured_app, database, engines
+from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
 
@@ -46,7 +46,7 @@ _flask = configured_app.make(Flask)
 _settings: Settings = _flask.config["GUESTBOOK"]
 if not _settings.broker_url:
     raise SystemExit(WITHOUT_BROKER)
-_host = HostNote(_settings, book_file.PASS)
+_host = HostNote(_settings, active_hosts.PASS)
 app = celery_app(_settings.broker_url)
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -126,7 +126,7 @@ def _check_book(**_: Any) -> None:
     """
     try:
         _host.keep()
-        with engine_setup.opened(_settings) as engine:  # It is closed before processes fork.
+        with engines.opened(_settings) as engine:  # It is closed before processes fork.
             database.require_version(engine)
     except Refused as error:
         raise SystemExit(f"Error: {error}") from None

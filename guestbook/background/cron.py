@@ -28,8 +28,8 @@ from guestbook.queries import statistics
 from guestbook.queue import clock_repair
 from guestbook.settings import Settings
 from guestbook.settings.parsers import Network
-from guestbook.storage import book_file, database, engine_setup, observations, source_budget, writable
-from guestbook.storage.book_file import HostNote
+from guestbook.storage import active_hosts, database, engines, observations, source_budget, writable
+from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.models import Pass
 from guestbook.transport import Transport, TransportError, check_destination
 
@@ -71,7 +71,7 @@ def finish(engine: Engine, settings: Settings, pass_id: str, tally: Tally) -> No
     database.write_with_retry(engine, lambda connection: connection.execute(change))
     if tally.host_limit:
         observations.note_observations(settings.data_dir, {observations.HOST_LIMIT: tally.host_limit})
-    engine_setup.clear_wal(engine)
+    engines.clear_wal(engine)
 
 
 def may_prune(engine: Engine, previous: datetime | None) -> bool:
@@ -114,7 +114,7 @@ def opened_pass(
 
     Raises Refused while another host, which came first, uses the same SQLite file.
     """
-    running = RunningPass(time.monotonic() + max_seconds, HostNote(settings, book_file.PASS))
+    running = RunningPass(time.monotonic() + max_seconds, HostNote(settings, active_hosts.PASS))
     running.host.keep()
     with locks.taken(settings.data_dir / lock) as held, _prepared_process(in_request) as stop:
         if not held:
@@ -230,8 +230,8 @@ def run_short(
     """
     began = time.monotonic()
     with (
-        engine_setup.waiting(engine_setup.FOR_SHORT_PASSES),
-        engine_setup.opened(settings) as engine,
+        engines.waiting(engines.FOR_SHORT_PASSES),
+        engines.opened(settings) as engine,
         opened_pass(engine, settings, seconds, housekeeping=True, in_request=True) as running,
     ):
         if running is None:
@@ -256,7 +256,7 @@ def wait_for_work(settings: Settings, *, skipped: frozenset[str] = frozenset()) 
 
     It only reads, and takes some milliseconds.
     """
-    with engine_setup.waiting(engine_setup.FOR_SHORT_PASSES), engine_setup.opened(settings) as engine:
+    with engines.waiting(engines.FOR_SHORT_PASSES), engines.opened(settings) as engine:
         now = clock.now()
         with database.read(engine) as connection:
             last = connection.scalar(select(func.max(Pass.started_at)).where(Pass.started_at <= now))

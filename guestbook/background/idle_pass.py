@@ -14,8 +14,8 @@ from guestbook.lib.clock import REMIND_AFTER
 from guestbook.lib.rate_counters import LONGEST_ROOM_WAIT, SHORT_SLOT_WAIT
 from guestbook.lib.validate import PULL_URL
 from guestbook.settings import Settings, database_url
-from guestbook.storage import book_file, schema_version, sqlite_setup
-from guestbook.storage.book_file import HostNote
+from guestbook.storage import active_hosts, schema_version, sqlite_file
+from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.plain_sql import IS_NEXT_SQL
 from guestbook.storage.schema_version import Age
 
@@ -58,18 +58,18 @@ def run(settings: Settings) -> bool:
     file = database_url.plain_path(settings.database_url)
     if file is None or not (path := settings.data_dir / file).is_file():
         return False
-    if book_file.two_hosts(path, clock.now()):
+    if active_hosts.two_hosts(path, clock.now()):
         return False
-    HostNote(settings, book_file.PASS).renew()
+    HostNote(settings, active_hosts.PASS).renew()
     try:
-        with sqlite_setup.opened_plain(path, LOCK_WAIT) as (connection, info):
+        with sqlite_file.opened_plain(path, LOCK_WAIT) as (connection, info):
             now = clock.now()
             if not _is_current(connection) or not _is_idle(connection, settings, now):
                 return False
             with locks.taken(settings.data_dir / locks.PASS) as held:
                 if held:  # Else another pass is running, and does the work.
                     _record(connection, now)
-            book_file.check(info)
+            sqlite_file.check(info)
             return True
     except (sqlite3.Error, MemoryError):  # The whole pass says what is wrong.
         return False
@@ -96,7 +96,7 @@ def _is_idle(connection: sqlite3.Connection, settings: Settings, now: datetime) 
 
 
 def _record(connection: sqlite3.Connection, started_at: datetime) -> None:
-    sqlite_setup.begin_immediate(connection, time.monotonic() + LOCK_WAIT)
+    sqlite_file.begin_immediate(connection, time.monotonic() + LOCK_WAIT)
     row = ids.new(), clock.to_text(started_at), clock.to_text(clock.now()), ids.host_name()
     connection.execute(
         "INSERT INTO passes (id, started_at, finished_at, host, processed, retried, failed)"
@@ -104,4 +104,4 @@ def _record(connection: sqlite3.Connection, started_at: datetime) -> None:
         row,
     )
     connection.execute("COMMIT")
-    sqlite_setup.clear_wal(connection)
+    sqlite_file.clear_wal(connection)

@@ -31,7 +31,7 @@ from guestbook.lib.own_process import Step
 from guestbook.lib.text import clean_line, counted, printable
 from guestbook.queries import public_comments
 from guestbook.queries.public_comments import PublicComment, PublicPage
-from guestbook.storage import engine_setup, plain_sql, preferences
+from guestbook.storage import engines, plain_sql, preferences
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.storage.preferences import LOOKS, Preferences
 
@@ -74,7 +74,7 @@ def export(file: Path, kind: str | None, bom: bool, name: str | None, **filters:
         raise click.UsageError("--bom is for --format csv.")
     wanted = ExportedComments(name=None if name is None else clean_line(name), **filters)
     # An engine of its own: a server ends idle transactions of the others, and a slow pipe leaves this idle.
-    with engine_setup.opened(app_command.settings()) as engine, file_formats.snapshot(engine) as connection:
+    with engines.opened(app_command.settings()) as engine, file_formats.snapshot(engine) as connection:
         total = file_formats.count_comments(connection, wanted)
         with (
             _target(file, "utf-8-sig" if bom else "utf-8") as target,
@@ -216,7 +216,7 @@ def export_site(folder: Path) -> None:
     FOLDER is made, or replaced in one step. It has index.html, a page for each comment, comments.json and the
     stylesheet, and no form. Its links are relative. The same book gives the same files.
     """
-    with engine_setup.opened(app_command.settings()) as engine, file_formats.snapshot(engine) as connection:
+    with engines.opened(app_command.settings()) as engine, file_formats.snapshot(engine) as connection:
         try:
             with files.replacing_folder(folder, SITE_MARK) as part:
                 total = _write(part, connection)

@@ -15,7 +15,7 @@ from guestbook.comments.spam import comment_facts, learned_words, spam_report
 from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.queries import filtered_lists, statistics
-from guestbook.storage import engine_setup
+from guestbook.storage import engines
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
 from guestbook.storage.models.comment import COMMENT_STATUSES
@@ -116,7 +116,7 @@ def delete(ids: tuple[str, ...], yes: bool, as_json: bool) -> None:
         found = book.lock(session, list(chosen))
         for comment in found:
             book.delete(session, comment, app_command.settings())
-    engine_setup.clear_wal(db.engine)
+    engines.clear_wal(db.engine)
     done = f"Deleted {counted(len(found), 'comment')}."
     output.print_done(done, {"deleted": [comment.id for comment in found]}, as_json)
 

@@ -17,7 +17,7 @@ from guestbook.lib.encryption import EXTRA_OF_ENCRYPTION, Keyring
 from guestbook.lib.errors import TRY_LATER, Refused
 from guestbook.lib.text import counted, printable
 from guestbook.settings import Settings, database_url, installation, secret_key
-from guestbook.storage import audit_log, book_file, database, engine_setup, stored_secrets
+from guestbook.storage import active_hosts, audit_log, database, engines, stored_secrets
 from guestbook.storage import backup as backups
 from guestbook.storage import migrate_to as migrating
 from guestbook.storage import restore as restoring
@@ -138,7 +138,7 @@ def restore(file: Path, hold: bool, yes: bool, as_json: bool) -> None:
     """
     settings = app_command.settings()
     with restoring.staged(settings, file) as staged_book:
-        with engine_setup.opened(settings) as engine, restoring.readable(engine):
+        with engines.opened(settings) as engine, restoring.readable(engine):
             found = restoring.compare(engine, staged_book)
         if not as_json:
             _describe(file, staged_book, found, hold)
@@ -319,7 +319,7 @@ def take_over() -> None:
     if file is None or not file.exists():
         raise Refused(f"{file} is not there: copy the book to it first." if file else ANY_HOSTS)
     try:
-        others = book_file.take_over(file)
+        others = active_hosts.take_over(file)
     except OSError as error:
         raise Refused(f"{file.parent} cannot be written: {error.strerror}.") from None
     names = ", ".join(host.name for host in others)

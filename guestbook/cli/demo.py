@@ -39,7 +39,7 @@ from guestbook.lib.own_process import StopFlag
 from guestbook.lib.text import printable
 from guestbook.outbound import webhooks
 from guestbook.settings import Settings, installation, secret_key
-from guestbook.storage import database, engine_setup
+from guestbook.storage import database, engines
 from guestbook.storage.models import Bin, BinRequest, Delivery
 
 DATA_DIR = f"{settings.SETTING_PREFIX}DATA_DIR"
@@ -224,7 +224,7 @@ def _made(port: int | None) -> Iterator["Tour"]:
         # A handler that raised could do so before a started process is noted, so signals set a flag. A signal
         # that nohup ignores stays ignored.
         caught = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-        with own_process.flag_set_by(caught, second_ends=False) as stop, engine_setup.opened(read) as engine:
+        with own_process.flag_set_by(caught, second_ends=False) as stop, engines.opened(read) as engine:
             tour = Tour(folder, address, stop, engine, read)
             try:
                 tour.fill()

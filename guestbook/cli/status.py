@@ -16,7 +16,7 @@ from guestbook.lib import VERSION, clock
 from guestbook.lib.text import counted, printable
 from guestbook.queries import cron_status, filtered_lists, statistics
 from guestbook.settings import installation
-from guestbook.storage import engine_setup, writable
+from guestbook.storage import engines, writable
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook
 from guestbook.storage.models.comment import COMMENT_STATUSES
@@ -53,7 +53,7 @@ def _facts(now: datetime, *, to_the_end: bool) -> dict[str, Any]:
         "version": VERSION,
         "data folder": str(read.data_dir),
         "database": db.engine.url.render_as_string(hide_password=True),
-        "journal mode": engine_setup.journal_mode(db.engine),
+        "journal mode": engines.journal_mode(db.engine),
         "comments": _counts(Comment, COMMENT_STATUSES, to_the_end),
         "oldest held seconds": held_since and round((now - held_since).total_seconds()),
         "refused comments in 30 days": {one.reason: one.number for one in spam.refused},

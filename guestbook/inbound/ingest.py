@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.lib import body_encoding, clock, ids, verification
 from guestbook.lib.errors import Refused
-from guestbook.storage import new_work, source_budget
+from guestbook.storage import database, source_budget
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import INBOUND, Source
 
@@ -130,7 +130,7 @@ def store(
     event_id, now = ids.new(), clock.now()
     row = {"id": event_id, "source_id": source.id, "external_id": external_id, "due_at": now}
     connection.execute(insert(INBOUND).values(row | {"received_at": now} | packed._asdict()))
-    new_work.note(connection)
+    database.note_new_work(connection)
     return event_id
 
 

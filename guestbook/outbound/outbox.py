@@ -16,7 +16,7 @@ from guestbook.outbound import formats
 from guestbook.outbound.formats import ADDRESSED, FormatError, FormatInput
 from guestbook.queue import comment_order, erasure
 from guestbook.settings import Settings
-from guestbook.storage import new_work, preferences
+from guestbook.storage import database, preferences
 from guestbook.storage.models import DELIVERIES, Delivery, Webhook
 from guestbook.storage.models.delivery import Template
 
@@ -260,4 +260,4 @@ def store(
 
 def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     connection.execute(insert(DELIVERIES), rows)
-    new_work.note(connection)
+    database.note_new_work(connection)

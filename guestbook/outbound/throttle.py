@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Table, literal_column, select, update
 from guestbook.lib import clock
 from guestbook.lib.rate_counters import BEGIN_WITHIN, LONGEST_ROOM_WAIT, RateLimit, SlidingLog
 from guestbook.queue import claims
-from guestbook.storage.engine_setup import SECONDS_BY_SERVER
+from guestbook.storage.engines import SECONDS_BY_SERVER
 from guestbook.storage.models import Webhook
 
 LEAST_TIME = 0.2  # seconds: with less left, no attempt begins

@@ -41,7 +41,7 @@ from sqlalchemy import (
 )
 
 from guestbook.lib import clock
-from guestbook.storage import new_work
+from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES
 from guestbook.storage.plain_sql import IS_NEXT_SQL
 
@@ -218,7 +218,7 @@ def release(
 
 def make_due(connection: Connection, table: Table, waiting: ColumnElement[bool], now: datetime) -> int:
     """Make those waiting rows due now, leased or not; return how many."""
-    new_work.note(connection)
+    database.note_new_work(connection)
     return connection.execute(update(table).where(waiting).values(due_at=now, claimed_by=None)).rowcount
 
 

@@ -17,7 +17,7 @@ from guestbook.lib import clock
 from guestbook.lib.own_process import StopFlag
 from guestbook.lib.rate_counters import SHORT_SLOT_WAIT
 from guestbook.lib.wakeup_socket import WakeupSocket
-from guestbook.storage import book_file, database, engine_setup, new_work
+from guestbook.storage import database, engines, sqlite_file
 from guestbook.storage.models import FIRST_DUE, FIRST_INBOUND_DUE, Source, Webhook
 from guestbook.storage.models.delivery import LONGEST_SLOT_WAIT
 
@@ -126,7 +126,7 @@ class Poller:
 
     def _look(self) -> Sequence[Row[Any]]:
         """Read what waits, if need be over a new connection. That may take as long as a write is retried."""
-        if not self._is_file and time.monotonic() - self._connected_at >= engine_setup.RENEW_AFTER:
+        if not self._is_file and time.monotonic() - self._connected_at >= engines.RENEW_AFTER:
             return database.repeat(self._look_anew)
         try:
             return self._read_waiting()
@@ -180,9 +180,9 @@ class Poller:
         """Return the row that answers, past SQLAlchemy, which would take longer; on a server a zero."""
         if not self._is_file:
             return (0,)
-        raw = engine_setup.sqlite_connection(self.connection)
+        raw = engines.sqlite_connection(self.connection)
         try:
-            book_file.check(self.connection.info)
+            sqlite_file.check(self.connection.info)
             return raw.execute(question).fetchone()
         except sqlite3.Error as error:  # SQLAlchemy would raise it like this.
             raise OperationalError(question, None, error) from error
@@ -235,7 +235,7 @@ class Wakeups:
                 while raw.pgconn.notifies():
                     pass
             except raw.OperationalError as error:
-                raise OperationalError(f"LISTEN {new_work.CHANNEL}", None, error) from error
+                raise OperationalError(f"LISTEN {database.CHANNEL}", None, error) from error
         self._heard = False
 
     def close(self) -> None:
@@ -245,11 +245,11 @@ class Wakeups:
         if self._listening:
             self._listening.remove_notify_handler(self._hear)
             with suppress(SQLAlchemyError):  # A lost connection has no LISTEN any more.
-                self._connection.exec_driver_sql(f"UNLISTEN {new_work.CHANNEL}")
+                self._connection.exec_driver_sql(f"UNLISTEN {database.CHANNEL}")
                 self._connection.commit()
 
     def _listen(self) -> None:
-        self._connection.exec_driver_sql(f"LISTEN {new_work.CHANNEL}")
+        self._connection.exec_driver_sql(f"LISTEN {database.CHANNEL}")
         self._connection.commit()
         self._listening = self._connection.connection.dbapi_connection
         self._listening.add_notify_handler(self._hear)
@@ -260,7 +260,7 @@ class Wakeups:
 
 
 def _socket_for(connection: Connection) -> WakeupSocket | None:
-    folder = new_work.folder_of(connection)
+    folder = database.wakeup_folder(connection)
     with suppress(OSError):
         return WakeupSocket(folder) if folder else None
     return None

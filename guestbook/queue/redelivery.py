@@ -17,7 +17,7 @@ from guestbook.lib import clock
 from guestbook.lib.validate import PULL_URL
 from guestbook.queue import claims, comment_order
 from guestbook.queue.comment_order import IS_ALONE, IS_OVER
-from guestbook.storage import audit_log, database, new_work
+from guestbook.storage import audit_log, database
 from guestbook.storage.database import writing
 from guestbook.storage.models import Delivery, InboundEvent, Source, Webhook
 
@@ -125,7 +125,7 @@ def make_due(session: Session, model: type[M], row_ids: Collection[str], now: da
         row.requeue(now)
     session.flush()
     if free:
-        new_work.note(session.connection())
+        database.note_new_work(session.connection())
         action = "redelivered" if issubclass(model, Delivery) else "reprocessed"
         row_id = free[0].id if len(free) == 1 else None
         audit_log.record(session, action, audit_log.noun_of(model), row_id, number=len(free))

@@ -28,9 +28,9 @@ from guestbook.settings import Settings, database_url
 from guestbook.storage import (
     database,
     database_errors,
-    engine_setup,
+    engines,
     schema_version,
-    sqlite_setup,
+    sqlite_file,
     table_copy,
 )
 from guestbook.storage.database import VERSION_TABLE, Base
@@ -240,7 +240,7 @@ def _damage_of_book(settings: Settings) -> Iterator[None]:
     except (DamagedFile, sqlite3.DatabaseError) as error:
         is_damage = (
             isinstance(error, DamagedFile)
-            or sqlite_setup.primary_code(error) in database_errors.SQLITE_DAMAGED
+            or sqlite_file.primary_code(error) in database_errors.SQLITE_DAMAGED
         )
         if not (settings.on_sqlite and is_damage):
             raise
@@ -263,7 +263,7 @@ def _written(settings: Settings, unfinished: Path, progress: Progress) -> Backup
     """Write the file, read all of it again, and return what it says of itself."""
     remove(unfinished)  # a killed run has left it
     made_at = clock.now()
-    with engine_setup.opened(settings) as engine:
+    with engines.opened(settings) as engine:
         kind = engine.dialect.name
         age = schema_version.age(database.stored_version(engine))  # raises an error where there is no book
         if age is Age.TOO_OLD or (age is Age.NEWER and kind != "sqlite"):  # its tables are not all known
@@ -318,7 +318,7 @@ def _copy_tables(engine: Engine, there: Settings, progress: Progress) -> None:
     try:
         with (
             table_copy.snapshot(engine) as book,
-            engine_setup.opened(there) as file,
+            engines.opened(there) as file,
             database.write(file) as copy,
         ):
             found.reflect(book, only=lambda name, _metadata: name in known)

@@ -66,7 +66,7 @@ def _first_key(read: Settings) -> str:
     """Make the secret key of a new book; raises SettingsError where the database has secrets of another."""
     from sqlalchemy.exc import SQLAlchemyError  # imported here, because a start with a key asks no database
 
-    from guestbook.storage import database_errors, engine_setup, stored_secrets
+    from guestbook.storage import database_errors, engines, stored_secrets
 
     path, file = (
         read.data_dir / secret_key.KEY_FILE,
@@ -74,7 +74,7 @@ def _first_key(read: Settings) -> str:
     )
     try:
         if file is None or file.exists():
-            with engine_setup.opened(read) as engine:
+            with engines.opened(read) as engine:
                 if stored_secrets.are_locked(engine, read.keyring):
                     raise settings.SettingsError(KEY_MISSING.format(path))
     except SQLAlchemyError as error:

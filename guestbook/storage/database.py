@@ -1,12 +1,12 @@
 """The database: its transactions, what is tried again, its tables from schema.sql and their version."""
 
 import random
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from flask import Flask, current_app, has_request_context
@@ -15,31 +15,21 @@ from sqlalchemy import Connection, Engine, Table, inspect, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 
+from guestbook.lib import wakeup_socket
 from guestbook.lib.locks import FairLock
 from guestbook.settings import Settings
-from guestbook.storage import (
-    SCHEMA,
-    book_file,
-    database_errors,
-    engine_setup,
-    new_work,
-    schema_version,
-    sqlite_setup,
-)
-from guestbook.storage.book_file import FileReplaced
+from guestbook.storage import SCHEMA, database_errors, engines, schema_version, sqlite_file
 from guestbook.storage.column_types import Json, UtcTime
 from guestbook.storage.database_errors import Fault, WrongVersion
-from guestbook.storage.engine_setup import Waits
+from guestbook.storage.engines import Waits
 from guestbook.storage.schema_version import Age
+from guestbook.storage.sqlite_file import FileReplaced
 
 # Every claim and every end leaves a dead entry at the front of the index that the next claim reads; by itself
 # PostgreSQL would wait until they are a fifth of the table, which in a large one are a million.
 AUTOVACUUM = (
     "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, vacuum_index_cleanup = on"
 )
-AUTOVACUUM_STATEMENTS = [
-    f"ALTER TABLE {table} SET ({AUTOVACUUM})" for table in ("deliveries", "inbound_events")
-]
 TABLES_WAIT = 60  # seconds for another process that makes the tables just now
 
 
@@ -59,14 +49,12 @@ def init_app(app: Flask, settings: Settings) -> None:
     """Give the app its engine, set up for the database that the settings name."""
     url = make_url(settings.database_url)
     app.config["SQLALCHEMY_DATABASE_URI"] = url.difference_update_query(["journal_mode"])
-    app.config["WAITS"] = engine_setup.FOR_REQUESTS
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_setup.options(settings)
+    app.config["WAITS"] = engines.FOR_REQUESTS
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engines.options(settings)
     db.init_app(app)
     app.teardown_appcontext(_close_session)  # before Flask-SQLAlchemy's own, which has no answer to an error
     with app.app_context():
-        journal = str(url.query.get("journal_mode", "wal"))
-        engine_setup.set_up(db.engine, journal, keyring=settings.keyring, waits=present_waits)
-        new_work.use_folder(db.engine, settings.data_dir)
+        engines.set_up(db.engine, settings, waits=present_waits)
 
 
 @contextmanager
@@ -77,7 +65,7 @@ def writing(session: Session | None = None) -> Iterator[Session]:
     with _holding_write_lock(session.get_bind().dialect.name) as options:
         try:
             info = session.connection(execution_options=options).info
-            new_work.begin(info)
+            _forget_notes(info)
             yield session
             info = dict(info)  # with the commit the connection goes back, and another thread may take it
             session.commit()
@@ -85,7 +73,7 @@ def writing(session: Session | None = None) -> Iterator[Session]:
         except BaseException:
             end(session)
             raise
-    new_work.announce(session.get_bind(), info)  # others may write meanwhile
+    _announce(session.get_bind(), info)  # others may write meanwhile
 
 
 @contextmanager
@@ -98,12 +86,12 @@ def write(engine: Engine, *, lock_wait: float | None = None) -> Iterator[Connect
         _holding_write_lock(engine.dialect.name, lock_wait) as options,
         engine.connect().execution_options(**options) as connection,
     ):
-        new_work.begin(connection.info)
+        _forget_notes(connection.info)
         with connection.begin():
             yield connection
         _check_file(connection.info)
         info = dict(connection.info)  # another thread may take the connection
-    new_work.announce(engine, info)
+    _announce(engine, info)
 
 
 @contextmanager
@@ -122,15 +110,14 @@ def create_tables(engine: Engine) -> None:
 
     Raises WrongVersion for a book of another version, and changes nothing of it.
     """
-    schema = SCHEMA.read_text()
     with write(engine) as connection, alone(connection):
-        if has_all_tables(connection, schema):
+        if _has_all_tables(connection):
             return  # even a statement that changes nothing takes locks, on which visitors would wait
-        for statement in statements(schema):
+        for statement in statements(SCHEMA.read_text()):
             connection.exec_driver_sql(statement)
         if engine.dialect.name == "postgresql":
-            for statement in AUTOVACUUM_STATEMENTS:
-                connection.exec_driver_sql(statement)
+            for table in ("deliveries", "inbound_events"):
+                connection.exec_driver_sql(f"ALTER TABLE {table} SET ({AUTOVACUUM})")
 
 
 @contextmanager
@@ -183,15 +170,15 @@ def _close_session(_error: BaseException | None) -> None:
 def _check_file(info: dict[Any, Any]) -> None:
     """Check that the commit went to the file at the path; raises OperationalError."""
     try:
-        book_file.check(info)
+        sqlite_file.check(info)
     except FileReplaced as error:
         raise OperationalError("COMMIT", None, error) from error
 
 
 def present_waits() -> Waits:
     """Return how long to wait for others: a visitor waits less than a command or a pass."""
-    usual: Waits = current_app.config["WAITS"] if has_request_context() else engine_setup.FOR_PASSES
-    return engine_setup.waits_or(usual)
+    usual: Waits = current_app.config["WAITS"] if has_request_context() else engines.FOR_PASSES
+    return engines.chosen_waits.get() or usual
 
 
 @contextmanager
@@ -207,7 +194,7 @@ def _holding_write_lock(dialect: str, lock_wait: float | None = None) -> Iterato
     try:
         _write_lock.acquire(waits.write, at_once=waits.at_once)
     except TimeoutError as error:
-        raise OperationalError(sqlite_setup.TAKE_TURN, None, error) from error
+        raise OperationalError(sqlite_file.TAKE_TURN, None, error) from error
     in_vain = False
     try:
         yield options
@@ -216,6 +203,49 @@ def _holding_write_lock(dialect: str, lock_wait: float | None = None) -> Iterato
         raise
     finally:
         _write_lock.release(in_vain=in_vain)
+
+
+CHANNEL = "guestbook_new_work"  # the channel of LISTEN and NOTIFY
+NOTED = "has_new_work"  # a key in the `info` of a connection
+LOOKED = "has_looked_who_waits"  # another: the NOTIFY is sent, if there must be one
+
+
+def note_new_work(connection: Connection) -> None:
+    """Note that this transaction stores something that may be due at once, so that a waiting pass starts it.
+
+        transaction: store a delivery, note it ── commit ──▶ sockets in the data folder
+                              └─ PostgreSQL, if nobody waits on this host ──▶ NOTIFY, sent by the commit
+
+    A pass that hears nothing looks by itself now and then, so nothing depends on this.
+    """
+    connection.info[NOTED] = True
+    if connection.dialect.name != "postgresql" or LOOKED in connection.info:
+        return
+    if not connection.in_nested_transaction():  # with a savepoint its NOTIFY may be rolled back
+        connection.info[LOOKED] = True
+    folder = wakeup_folder(connection)
+    # A NOTIFY makes commits wait for each other, so it is kept for passes on other hosts.
+    if folder is None or not wakeup_socket.somebody_waits(folder):
+        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
+
+def wakeup_folder(bind: Engine | Connection) -> Path | None:
+    """Return the data folder in which passes wait; None if the engine has none."""
+    folder: Path | None = bind.get_execution_options().get(engines.WAKEUP_FOLDER)
+    return folder
+
+
+def _forget_notes(info: dict[Any, Any]) -> None:
+    """Forget what an earlier transaction of the connection noted and did not commit."""
+    info.pop(NOTED, None)
+    info.pop(LOOKED, None)
+
+
+def _announce(bind: Engine | Connection, info: dict[Any, Any]) -> None:
+    """Wake the passes of this host if the transaction, which is committed, has noted new work."""
+    folder = wakeup_folder(bind)
+    if info.pop(NOTED, False) and folder is not None:
+        wakeup_socket.send(folder)
 
 
 PERMANENT_FAULTS = (Fault.NO_TABLES, Fault.OLD_TABLES, Fault.DAMAGED)  # no retry helps against these
@@ -289,8 +319,6 @@ def repeat(do: Callable[[], T], *, only_conflicts: bool = False) -> T:
 
 
 VERSION_TABLE = "alembic_version"
-CREATE_TABLE = re.compile(r"(?ms)^CREATE TABLE IF NOT EXISTS (\w+) \(\n(.*?)\n\)")
-COLUMN = re.compile(r"(?m)^ +([a-z_]+) ")  # constraints begin with a capital letter
 VERSION_FAULTS = {Age.OLDER: Fault.OLD_TABLES, Age.TOO_OLD: Fault.TOO_OLD, Age.NEWER: Fault.NEW_TABLES}
 
 
@@ -298,20 +326,6 @@ def require_version(engine: Engine) -> None:
     """Return when the version is right; raises WrongVersion, and the database's error without any tables."""
     if fault := VERSION_FAULTS.get(schema_version.age(stored_version(engine))):
         raise WrongVersion(fault)
-
-
-def has_all_tables(connection: Connection, schema: str) -> bool:
-    """Whether the tables of schema.sql are there. If not, its text may be run.
-
-    Raises WrongVersion for a book of another version.
-    """
-    tables = set(inspect(connection).get_table_names())
-    stored = _version_on(connection) if VERSION_TABLE in tables else ()
-    if not stored and _are_new(connection, schema):
-        return False
-    if fault := VERSION_FAULTS.get(schema_version.age(stored)):
-        raise WrongVersion(fault)
-    return tables >= dict(_columns(schema)).keys()
 
 
 def stored_version(engine: Engine) -> Sequence[str]:
@@ -326,9 +340,23 @@ def stored_version(engine: Engine) -> Sequence[str]:
         if database_errors.fault_of(error) is not Fault.NO_TABLES:
             raise
         with engine.connect() as connection:
-            if _are_new(connection, SCHEMA.read_text()):
+            if _are_new(connection):
                 raise
     return ()
+
+
+def _has_all_tables(connection: Connection) -> bool:
+    """Whether the tables of schema.sql are there. If not, its text may be run.
+
+    Raises WrongVersion for a book of another version.
+    """
+    tables = set(inspect(connection).get_table_names())
+    stored = _version_on(connection) if VERSION_TABLE in tables else ()
+    if not stored and _are_new(connection):
+        return False
+    if fault := VERSION_FAULTS.get(schema_version.age(stored)):
+        raise WrongVersion(fault)
+    return tables >= Base.metadata.tables.keys()
 
 
 def _version_on(connection: Connection) -> Sequence[str]:
@@ -336,18 +364,15 @@ def _version_on(connection: Connection) -> Sequence[str]:
     return connection.exec_driver_sql(schema_version.QUERY).scalars().all()
 
 
-def _columns(schema: str) -> Iterator[tuple[str, set[str]]]:
-    """Yield each table of schema.sql with the names of its columns."""
-    for found in CREATE_TABLE.finditer(schema):
-        yield found[1], set(COLUMN.findall(found[2]))
-
-
-def _are_new(connection: Connection, schema: str) -> bool:
+def _are_new(connection: Connection) -> bool:
     """Whether nothing is there yet, or MariaDB was interrupted when it made the tables."""
-    tables = set(inspect(connection).get_table_names())
-    return all(_is_as_new(connection, *one) for one in _columns(schema) if one[0] in tables)
+    import guestbook.storage.models  # noqa: F401  imported here, because models need the Base above
 
-
-def _is_as_new(connection: Connection, table: str, columns: set[str]) -> bool:
-    there = {column["name"] for column in inspect(connection).get_columns(table)}
-    return columns <= there and not connection.exec_driver_sql(f"SELECT 1 FROM {table} LIMIT 1").all()
+    seen = inspect(connection)
+    there = set(seen.get_table_names())
+    return all(
+        {*model.c.keys()} <= {column["name"] for column in seen.get_columns(name)}
+        and not connection.exec_driver_sql(f"SELECT 1 FROM {name} LIMIT 1").all()
+        for name, model in Base.metadata.tables.items()
+        if name in there
+    )

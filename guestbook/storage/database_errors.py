@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import exc
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from guestbook.storage import sqlite_setup
+from guestbook.storage import sqlite_file
 
 
 class Fault(Enum):
@@ -141,7 +141,7 @@ def is_conflict(error: SQLAlchemyError) -> bool:
     """
     said = getattr(error, "orig", None)
     if isinstance(said, sqlite3.Error):
-        return sqlite_setup.is_locked(said) and getattr(error, "statement", "") != sqlite_setup.TAKE_TURN
+        return sqlite_file.is_locked(said) and getattr(error, "statement", "") != sqlite_file.TAKE_TURN
     return _server_code(said) in CONFLICT_CODES
 
 
@@ -193,7 +193,7 @@ def _by_code(error: DBAPIError) -> Fault:
 
 
 def _of_sqlite(error: sqlite3.Error) -> Fault:
-    code, said = sqlite_setup.primary_code(error), str(error)
+    code, said = sqlite_file.primary_code(error), str(error)
     if code in SQLITE_AWAY:
         return Fault.AWAY
     if code in SQLITE_DAMAGED:

@@ -14,7 +14,7 @@ from guestbook.lib import locks
 from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import Progress
 from guestbook.settings import Settings
-from guestbook.storage import database, database_errors, engine_setup, table_copy
+from guestbook.storage import database, database_errors, engines, table_copy
 from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.table_copy import Checksum
 
@@ -50,8 +50,8 @@ def run(settings: Settings, url: str, *, progress: Progress, waiting: Callable[[
     of_book: list[BaseException | None] = []  # the book's own errors, which are not the target's
     with (
         locks.without_passes(settings.data_dir, waiting),
-        engine_setup.opened(settings) as book,
-        engine_setup.opened(replace(settings, database_url=url)) as target,
+        engines.opened(settings) as book,
+        engines.opened(replace(settings, database_url=url)) as target,
     ):
         if place(book) == place(target):
             raise Refused(f"The book is in {place(target)} already.")

@@ -56,12 +56,12 @@ def run(connection: "Connection", sql: str, **parameters: object) -> Sequence[tu
     """Run a statement in a transaction of SQLAlchemy, whose errors it raises; return the rows."""
     from sqlalchemy import text
 
-    from guestbook.storage import database_errors, engine_setup
+    from guestbook.storage import database_errors, engines
 
     if connection.dialect.name != "sqlite":
         done = connection.execute(text(sql), parameters)
         return [tuple(row) for row in done] if done.returns_rows else ()
-    select = of_sqlite(engine_setup.sqlite_connection(connection))
+    select = of_sqlite(engines.sqlite_connection(connection))
     try:
         # SQLite has one writer at a time, so it locks no rows.
         return select(sql.removesuffix(FOR_UPDATE), **parameters)

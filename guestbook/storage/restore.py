@@ -26,7 +26,7 @@ from guestbook.storage import (
     backup,
     database,
     database_errors,
-    engine_setup,
+    engines,
     schema_version,
     stored_secrets,
     table_copy,
@@ -234,11 +234,11 @@ def run(
 
     with (
         locks.without_passes(settings.data_dir, waiting, "A pass or an upgrade"),
-        engine_setup.opened(settings) as engine,
+        engines.opened(settings) as engine,
     ):
         with readable(engine):
             rows = database.repeat(lambda: place(engine, staged_book, keep, progress), only_conflicts=True)
-        engine_setup.clear_wal(engine)
+        engines.clear_wal(engine)
         with engine.connect() as connection:
             locked = stored_secrets.look(connection, settings.keyring).unreadable
     return RestoreReport(before, rows, settings.keyring.has(staged_book.label.key_id), len(locked))
@@ -275,7 +275,7 @@ def _replace_on_sqlite(
     event.listen(engine, "connect", attach)
     try:
         with database.write(engine) as connection:
-            raw = engine_setup.sqlite_connection(connection)
+            raw = engines.sqlite_connection(connection)
             old = _tables(connection, "main")
             if any(raw.execute(f'SELECT 1 FROM main."{name}" LIMIT 1').fetchone() for name in old):
                 keep()
@@ -299,7 +299,7 @@ def _tables(connection: Connection, of: str) -> list[str]:
 
 def _fill(connection: Connection, name: str, step: Callable[[int], None]) -> int:
     """Copy a table's rows, and compare; return how many there are."""
-    raw = engine_setup.sqlite_connection(connection)
+    raw = engines.sqlite_connection(connection)
     columns = [row[1] for row in raw.execute(f'PRAGMA main.table_info("{name}")')]
     if name != VERSION_TABLE:  # schema.sql has filled it
         names = quoted(columns)

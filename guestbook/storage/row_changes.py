@@ -23,7 +23,7 @@ from sqlalchemy.orm.attributes import get_history
 
 from guestbook.lib import clock, validate
 from guestbook.lib.errors import Refused
-from guestbook.storage import audit_log, database, new_work
+from guestbook.storage import audit_log, database
 from guestbook.storage.database import Base
 from guestbook.storage.models import Bin, ReceiverLink, Source, Token, Webhook
 
@@ -54,7 +54,7 @@ def enable(session: Session, row: Webhook | Source) -> None:
     """Enable a row; a webhook also before its pause is over."""
     row.enable()
     session.flush()
-    new_work.note(session.connection())  # deliveries and events have waited for this
+    database.note_new_work(session.connection())  # deliveries and events have waited for this
     audit_log.record_row(session, "enabled", row)
 
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import Step
-from guestbook.storage import database_errors, engine_setup
+from guestbook.storage import database_errors, engines
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base
 
@@ -105,7 +105,7 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
     """Give a connection that sees the database as it was at its first read, whatever is written meanwhile."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
-            raw = engine_setup.sqlite_connection(connection)
+            raw = engines.sqlite_connection(connection)
             # By itself SQLite would not say in which row it found bytes that are not UTF-8.
             raw.text_factory = lambda stored: stored.decode(errors="surrogateescape")
         else:

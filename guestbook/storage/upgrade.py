@@ -20,9 +20,9 @@ from sqlalchemy.exc import DBAPIError
 from guestbook.lib import locks
 from guestbook.lib.own_process import Progress, in_silence
 from guestbook.settings import Settings, installation
-from guestbook.storage import backup, book_file, database, engine_setup, schema_version
+from guestbook.storage import active_hosts, backup, database, engines, schema_version
+from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.backup import BackupReport
-from guestbook.storage.book_file import HostNote
 from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.schema_version import Age
 
@@ -57,7 +57,7 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
     """
     with (
         locks.without_passes(settings.data_dir, waiting, "A pass or another upgrade"),
-        engine_setup.opened(settings) as engine,
+        engines.opened(settings) as engine,
     ):
         _suspend_foreign_keys(engine)
         with _alone(engine):
@@ -67,7 +67,7 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
                 return UpgradeReport(schema_version.head(), schema_version.head())
             if age is not Age.OLDER:
                 raise WrongVersion(database.VERSION_FAULTS[age])
-            HostNote(settings, book_file.PASS).keep()  # a second host would fail after a useless backup
+            HostNote(settings, active_hosts.PASS).keep()  # a second host would fail after a useless backup
             report = UpgradeReport(stored[0], schema_version.head())
             began = time.monotonic()
             path = backup.own_path(settings, f"guestbook-{report.before}")
@@ -79,7 +79,7 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
 
 def migrate(settings: Settings, before: str) -> None:
     """Run the migrations after that version, on a file of SQLite that nobody else uses."""
-    with engine_setup.opened(settings) as engine:
+    with engines.opened(settings) as engine:
         _suspend_foreign_keys(engine)
         _migrate(engine, UpgradeReport(before, schema_version.head()), in_silence)
 

@@ -2,14 +2,12 @@
 
 import secrets
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, func, insert, select, text
+from sqlalchemy import Engine, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock, ids
-from guestbook.storage import database, database_errors, engine_setup, sqlite_setup
+from guestbook.storage import database, database_errors, engines, sqlite_file
 from guestbook.storage.models import ATTEMPTS, DELIVERIES
 
 TEST_ROW = text("INSERT INTO settings (name, value) VALUES (:name, :value)")
@@ -32,10 +30,17 @@ def error(engine: Engine, size: int = TEST_BYTES) -> DBAPIError | None:
     """
     try:
         with database.write(engine, lock_wait=0.0) as connection:
-            value = "x" * (size if engine.dialect.name == "sqlite" else 1)
-            with _small_cache(connection):
-                connection.execute(TEST_ROW, {"name": f"try {ids.new()}", "value": value})
+            on_file = engine.dialect.name == "sqlite"
+            raw = engines.sqlite_connection(connection) if on_file else None
+            if raw:
+                raw.execute("PRAGMA cache_size = 1")
+            try:
+                row = {"name": f"try {ids.new()}", "value": "x" * (size if on_file else 1)}
+                connection.execute(TEST_ROW, row)
                 connection.rollback()
+            finally:
+                if raw:
+                    raw.execute(f"PRAGMA cache_size = {CACHE_KIB}")
     except DBAPIError as failure:
         return None if is_busy(failure) else failure
     return None
@@ -44,55 +49,28 @@ def error(engine: Engine, size: int = TEST_BYTES) -> DBAPIError | None:
 def error_of_attempts(engine: Engine, size: int) -> DBAPIError | None:
     """Return the error of a trial to store attempts of so many bytes.
 
-    A server's table keeps what it has taken from the disk, so only a trial in this table shows its room.
+    A server's table keeps what it has taken from the disk, so only a trial in this table shows its room. The
+    attempts are of the oldest delivery, which nobody has in hand. Their text cannot be compressed.
     """
     if engine.dialect.name == "sqlite":
         return error(engine, size)
+    same = {"triggered_by": "schedule", "started_at": clock.now(), "milliseconds": 0, "request_headers": {}}
     try:
         with database.write(engine) as connection:
-            _store_attempts(connection, size)
+            if oldest := connection.scalar(select(func.min(DELIVERIES.c.id))):  # else nothing can be due
+                same |= {"delivery_id": oldest}
+                rows = [
+                    {**same, "number": number, "response_body": secrets.token_hex(ATTEMPT_BYTES // 2)}
+                    for number in range(FIRST_NUMBER, FIRST_NUMBER + size // ATTEMPT_BYTES)
+                ]
+                connection.execute(insert(ATTEMPTS), rows)
             connection.rollback()
     except DBAPIError as failure:
         return failure if database.is_away(failure) else None  # the delivery has just been pruned
     return None
 
 
-def _store_attempts(connection: Connection, size: int) -> None:
-    """Store attempts for the oldest delivery, which nobody has in hand. Their text cannot be compressed."""
-    oldest = connection.scalar(select(func.min(DELIVERIES.c.id)))
-    if oldest is None:
-        return  # nothing can be due
-    rows = [
-        {
-            "delivery_id": oldest,
-            "number": FIRST_NUMBER + number,
-            "triggered_by": "schedule",
-            "started_at": clock.now(),
-            "milliseconds": 0,
-            "request_headers": {},
-            "response_body": secrets.token_hex(ATTEMPT_BYTES // 2),
-        }
-        for number in range(size // ATTEMPT_BYTES)
-    ]
-    connection.execute(insert(ATTEMPTS), rows)
-
-
 def is_busy(failure: DBAPIError) -> bool:
     """Whether another process has SQLite's write lock, or another thread of ours."""
     said = failure.orig
-    if isinstance(said, sqlite3.Error):
-        return sqlite_setup.is_locked(said)
-    return isinstance(said, TimeoutError)
-
-
-@contextmanager
-def _small_cache(connection: Connection) -> Iterator[None]:
-    if connection.engine.dialect.name != "sqlite":
-        yield
-        return
-    raw = engine_setup.sqlite_connection(connection)
-    raw.execute("PRAGMA cache_size = 1")
-    try:
-        yield
-    finally:
-        raw.execute(f"PRAGMA cache_size = {CACHE_KIB}")
+    return sqlite_file.is_locked(said) if isinstance(said, sqlite3.Error) else isinstance(said, TimeoutError)

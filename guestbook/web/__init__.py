@@ -76,11 +76,11 @@ def _add(app: Flask, name: str) -> None:
 
 def _add_hits(app: Flask, number: int) -> None:
     """Add a batch of views, with short waits: nobody looks, but the thread serves visitors."""
-    from guestbook.storage import database, engine_setup, observations
+    from guestbook.storage import database, engines, observations
 
     with (
         app.app_context(),
-        engine_setup.waiting(engine_setup.FOR_SHORT_PASSES),
+        engines.waiting(engines.FOR_SHORT_PASSES),
         database.write(database.db.engine) as connection,
     ):
         observations.add_hits(connection, number)

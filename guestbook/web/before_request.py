@@ -10,8 +10,8 @@ from flask import Flask, abort, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from guestbook.settings import Settings
-from guestbook.storage import book_file, observations
-from guestbook.storage.book_file import HostNote
+from guestbook.storage import active_hosts, observations
+from guestbook.storage.active_hosts import HostNote
 
 NOTE_AGAIN_AFTER = 3600.0  # seconds
 UNOBSERVED = ("/healthz", "/metrics", "/static/")  # Monitors often come past the proxy.
@@ -36,7 +36,7 @@ class RequestObserver:
     def __init__(self, settings: Settings) -> None:
         self._data_dir = settings.data_dir
         self._base = urlsplit(settings.base_url).netloc.lower()
-        self._host = HostNote(settings, book_file.WEB)
+        self._host = HostNote(settings, active_hosts.WEB)
         self._next: dict[str, float] = {}
 
     def observe(self) -> None:

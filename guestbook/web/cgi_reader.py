@@ -17,7 +17,7 @@ from flask import Flask, g
 
 from guestbook import web
 from guestbook.settings import Settings, database_url
-from guestbook.storage import configured_app, observations, plain_sql, schema_version, sqlite_setup
+from guestbook.storage import configured_app, observations, plain_sql, schema_version, sqlite_file
 from guestbook.storage.schema_version import Age
 from guestbook.web import public_pages, request_context, send_after_requests
 
@@ -64,7 +64,7 @@ def _select_from(path: Path) -> None:
 
     @cache
     def connection() -> sqlite3.Connection:
-        fresh, _ = opened.enter_context(sqlite_setup.opened_plain(path, READER_WAIT))
+        fresh, _ = opened.enter_context(sqlite_file.opened_plain(path, READER_WAIT))
         fresh.execute("BEGIN")  # The page shows the book at one moment.
         return fresh
 

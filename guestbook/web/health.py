@@ -18,8 +18,8 @@ from guestbook.lib.errors import Refused
 from guestbook.queries import cron_status, prometheus_metrics
 from guestbook.queries.cron_status import Health
 from guestbook.queries.prometheus_metrics import Metric
-from guestbook.storage import book_file, cron_token, database_errors, writable
-from guestbook.storage.book_file import HostNote
+from guestbook.storage import active_hosts, cron_token, database_errors, writable
+from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
 from guestbook.web import (
@@ -54,8 +54,8 @@ def healthz() -> ResponseReturnValue:
     cron_status.require_columns(db.session())
     read = cron_status.read(db.session(), clock.now())
     db.session.rollback()
-    file = HostNote(request_context.settings(), book_file.WEB).file
-    if file and book_file.two_hosts(file, clock.now()):
+    file = HostNote(request_context.settings(), active_hosts.WEB).file
+    if file and active_hosts.two_hosts(file, clock.now()):
         return _answer(DATABASE_STATES[Fault.SECOND_HOST], read, 503)
     if failure := writable.error(db.engine):
         is_damaged = database_errors.fault_of(failure) is Fault.DAMAGED

@@ -26,7 +26,7 @@ from werkzeug.http import parse_etags
 from guestbook.lib import clock
 from guestbook.queries import public_comments
 from guestbook.settings import Settings
-from guestbook.storage import engine_setup, plain_sql, preferences, sqlite_setup
+from guestbook.storage import engines, plain_sql, preferences, sqlite_file
 from guestbook.storage.database import db
 from guestbook.storage.plain_sql import Select
 from guestbook.web import response_headers, visitor_form
@@ -58,7 +58,7 @@ def read(engine: Engine) -> FrontPageRows:
 def _of_sqlite(connection: PoolProxiedConnection) -> FrontPageRows:
     raw: Any = connection.dbapi_connection
     # Behind a commit without a WAL the usual way waits, and has an answer.
-    sqlite_setup.set_busy_timeout(raw, 0)
+    sqlite_file.set_busy_timeout(raw, 0)
     # The first number tells of commits by other connections, the second of those by this one.
     version = raw.execute("PRAGMA data_version").fetchone()[0], raw.total_changes
     known_version, known = connection.info.get(READ_BEFORE, (None, None))
@@ -171,7 +171,7 @@ class FrontPages:
     def _read(self, environ: Environ) -> FrontPageRows | None:
         """Return the rows; None where that fails: the usual way reads again, or answers the error."""
         try:
-            with engine_setup.waiting(self._config["WAITS"]):  # A new connection waits as in a request.
+            with engines.waiting(self._config["WAITS"]):  # A new connection waits as in a request.
                 return read(self._engine)
         except sqlite3.Error:
             return None

@@ -16,7 +16,7 @@ from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, ids
 from guestbook.lib.validate import PULL_URL
 from guestbook.outbound.attempt_recorder import Tally
-from guestbook.storage import database, engine_setup, row_changes
+from guestbook.storage import database, engines, row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import (
     Comment,
@@ -158,7 +158,7 @@ def test_a_row_that_was_redelivered_after_the_look_stays() -> None:
 @pytest.mark.usefixtures("app")
 def test_when_nothing_is_old_no_write_lock_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     factories.delivery(factories.webhook(), status="failed")
-    monkeypatch.setattr(engine_setup, "FOR_PASSES", replace(engine_setup.FOR_PASSES, write=0.0))
+    monkeypatch.setattr(engines, "FOR_PASSES", replace(engines.FOR_PASSES, write=0.0))
     with database.write(db.engine):
         assert prune() == 0
 

@@ -20,7 +20,7 @@ from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queue import poller, redelivery
 from guestbook.queue.poller import Poller
-from guestbook.storage import database, engine_setup, row_changes
+from guestbook.storage import database, engines, row_changes
 from guestbook.storage.database import db
 from guestbook.storage.models import Delivery, InboundEvent, Webhook
 from tests.support import databases, factories, inbound_factories, visitor
@@ -60,7 +60,7 @@ def elsewhere(each_app: Flask, tmp_path: Path) -> Iterator[Engine]:  # noqa: ARG
     """The same database, with the data folder of another host."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
-    with engine_setup.opened(replace(factories.settings(), data_dir=folder)) as engine:
+    with engines.opened(replace(factories.settings(), data_dir=folder)) as engine:
         yield engine
 
 
@@ -263,7 +263,7 @@ def test_a_poller_takes_another_connection_after_some_minutes(
     own_id = text(f"SELECT {own}")
     numbers = [resting.connection.scalar(own_id)]
     for renew_after in (NEVER, 0.0):
-        monkeypatch.setattr(engine_setup, "RENEW_AFTER", renew_after)
+        monkeypatch.setattr(engines, "RENEW_AFTER", renew_after)
         resting.next_due()
         numbers.append(resting.connection.scalar(own_id))
         resting.connection.commit()

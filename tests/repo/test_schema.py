@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text
+from sqlalchemy import Connection, Engine, inspect, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from guestbook import settings
-from guestbook.storage import SCHEMA, database, engine_setup, models
+from guestbook.storage import SCHEMA, database, engines, models
 from guestbook.storage.database import Base
 from tests.conftest import need, need_server, settings_for
 from tests.support import databases
@@ -31,13 +31,8 @@ Description = dict[str, dict[str, Any]]
 @contextmanager
 def engine_on(url: str) -> Iterator[Engine]:
     read = settings.load(settings_for(Path("/nowhere"), url))
-    bare = make_url(url).difference_update_query(["journal_mode"])
-    engine = create_engine(bare, **engine_setup.options(read))
-    engine_setup.set_up(engine, "delete" if "journal_mode" in url else "wal")
-    try:
+    with engines.opened(read) as engine:
         yield engine
-    finally:
-        engine.dispose()
 
 
 @pytest.fixture(scope="module", params=KINDS)

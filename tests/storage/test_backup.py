@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from guestbook import settings
 from guestbook.lib import clock, encryption, locks
 from guestbook.lib.errors import Refused
-from guestbook.storage import backup, database, engine_setup, schema_version
+from guestbook.storage import backup, database, engines, schema_version
 from guestbook.storage.database_errors import WrongVersion
 from tests.conftest import running, settings_for
 from tests.repo.test_schema import engine_on
@@ -112,7 +112,7 @@ def test_under_fifty_comments_a_second_none_from_before_is_missing_and_each_has_
 def test_a_lock_that_nobody_lets_go_of_ends_the_backup(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_setup, "FOR_PASSES", replace(engine_setup.FOR_PASSES, read=0.05))
+    monkeypatch.setattr(engines, "FOR_PASSES", replace(engines.FOR_PASSES, read=0.05))
     url = f"sqlite:///{tmp_path}/guestbook.db?journal_mode=delete"
     with running(settings_for(tmp_path, url)), closing(sqlite3.connect(tmp_path / "guestbook.db")) as other:
         other.execute("BEGIN EXCLUSIVE")

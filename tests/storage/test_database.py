@@ -19,15 +19,15 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 import guestbook
 from guestbook import settings
-from guestbook.storage import column_types, database, database_errors, engine_setup, sqlite_setup
+from guestbook.storage import column_types, database, database_errors, engines, sqlite_file
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
 from tests.conftest import need, running, settings_for
 from tests.support import databases, factories
 from tests.support.databases import default_mode
 
-PRAGMAS = {"foreign_keys": 1, "synchronous": 2, "busy_timeout": engine_setup.FOR_PASSES.read * 1000}
-PRAGMAS["journal_size_limit"] = sqlite_setup.JOURNAL_LIMIT
+PRAGMAS = {"foreign_keys": 1, "synchronous": 2, "busy_timeout": engines.FOR_PASSES.read * 1000}
+PRAGMAS["journal_size_limit"] = sqlite_file.JOURNAL_LIMIT
 on_sqlite = pytest.mark.skipif(default_mode() != "sqlite-wal", reason="SQLite's own")
 
 
@@ -80,7 +80,7 @@ def test_the_pragmas_are_in_force_on_every_connection(book: Engine) -> None:
 def test_a_journal_that_has_grown_shrinks_when_nobody_reads_it_any_more(
     book: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_setup, "JOURNAL_LIMIT", 100_000)
+    monkeypatch.setattr(sqlite_file, "JOURNAL_LIMIT", 100_000)
     book.dispose()
     wal = tmp_path / "book.db-wal"
     with book.connect() as reader:
@@ -161,7 +161,7 @@ def test_two_writers_take_turns_and_lose_nothing(kind: str, request: pytest.Fixt
 
 
 def test_a_writer_whose_turn_never_comes_says_so(book: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_setup, "FOR_PASSES", replace(engine_setup.FOR_PASSES, write=0.05))
+    monkeypatch.setattr(engines, "FOR_PASSES", replace(engines.FOR_PASSES, write=0.05))
     with database.write(book), pytest.raises(OperationalError, match="took too long"), database.write(book):
         pass
     with database.write(book) as connection:
@@ -182,7 +182,7 @@ def test_an_error_leaves_nothing_and_the_lock_free(book: Engine) -> None:
 
 
 def test_a_rollback_journal_is_kept_where_it_is_asked_for(journal_book: Engine) -> None:
-    assert engine_setup.journal_mode(journal_book) == "delete"
+    assert engines.journal_mode(journal_book) == "delete"
     with journal_book.connect() as connection:
         found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PRAGMAS}
     assert found == PRAGMAS
@@ -200,7 +200,7 @@ def test_a_book_whose_mode_cannot_be_changed_now_is_used_as_it_is(tmp_path: Path
         other.execute("BEGIN EXCLUSIVE")
         raw = sqlite3.connect(path, isolation_level=None)
         raw.execute("PRAGMA busy_timeout = 0")
-        sqlite_setup.set_journal(raw, "wal")
+        sqlite_file.set_journal(raw, "wal")
         other.rollback()
         assert raw.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         raw.close()
@@ -222,11 +222,12 @@ def test_a_file_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-def test_a_database_without_a_wal_works_and_says_so() -> None:
+def test_a_database_without_a_wal_works_and_says_so(tmp_path: Path) -> None:
+    read = settings.load(settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db"))
     engine = create_engine("sqlite://", connect_args={"isolation_level": None})
-    engine_setup.set_up(engine)  # one in memory has none to be had
+    engines.set_up(engine, read)  # one in memory has none to be had
     database.create_tables(engine)
-    assert engine_setup.journal_mode(engine) == "memory"
+    assert engines.journal_mode(engine) == "memory"
     with database.write(engine) as connection:
         connection.execute(text("INSERT INTO passes VALUES ('1', 'a', 'b', 'c', 0, 0, 0)"))
     with engine.connect() as connection:
@@ -250,7 +251,7 @@ def test_five_may_make_the_tables_at_once(each_environ: dict[str, str]) -> None:
     start = threading.Barrier(5, timeout=30)
 
     def make(_number: int) -> list[str]:
-        with engine_setup.opened(read) as engine:
+        with engines.opened(read) as engine:
             engine.connect().close()
             start.wait()
             database.create_tables(engine)

@@ -21,7 +21,7 @@ from guestbook.lib import locks
 from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import in_silence
 from guestbook.settings import Settings
-from guestbook.storage import backup, database, engine_setup, restore, schema_version
+from guestbook.storage import backup, database, engines, restore, schema_version
 from guestbook.storage.backup import BackupReport
 from guestbook.storage.models import Webhook
 from guestbook.storage.restore import Comparison, RestoreReport, compare
@@ -197,7 +197,7 @@ def test_what_is_written_before_the_book_is_replaced_is_in_its_backup(
 
 def test_without_the_key_the_secrets_stay_locked_until_it_is_there(home: Path, tmp_path: Path) -> None:
     read = settings.load(at(home))
-    with engine_setup.opened(read) as engine, Session(engine) as session:
+    with engines.opened(read) as engine, Session(engine) as session:
         session.add(Webhook(name="A", url="https://a.example", events="ping", headers={"X-Key": "hidden"}))
         session.commit()
     file = backup.write(read, tmp_path / "b.db").path

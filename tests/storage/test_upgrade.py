@@ -19,8 +19,8 @@ from guestbook.lib.encryption import PREFIX_OF_ENCRYPTED, Keyring, of_row
 from guestbook.lib.errors import Refused
 from guestbook.storage import (
     SCHEMA,
+    active_hosts,
     backup,
-    book_file,
     database,
     database_errors,
     schema_version,
@@ -345,7 +345,7 @@ def test_a_book_that_moved_to_a_newer_program_is_taken_over_and_then_upgraded(
         with monkeypatch.context() as there:
             there.setattr(ids, "host_name", lambda: "old")
             there.setattr(ids, "boot_id", lambda: "another-kernel")
-            book_file._write(Path(str(make_url(url).database)), book_file.WEB, clock.now())
+            active_hosts._write(Path(str(make_url(url).database)), active_hosts.WEB, clock.now())
         with pytest.raises(Refused, match="old came first"):
             upgraded(tmp_path, url)
         assert not (tmp_path / "backups").exists()

@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 
 import guestbook
-from guestbook.storage import database, engine_setup
+from guestbook.storage import database, engines
 from guestbook.storage.database import db
-from guestbook.storage.engine_setup import Waits
+from guestbook.storage.engines import Waits
 from tests.conftest import running, settings_for
 from tests.support import databases, factories, servers, small_disk
 from tests.support.book import Book
@@ -181,7 +181,7 @@ def test_another_program_that_keeps_the_file_locked(
 ) -> None:
     short = Waits(write=0.2, read=0.2, on_server=1, at_once=4)
     site.app.config["WAITS"] = short
-    monkeypatch.setattr(engine_setup, "FOR_PASSES", short)
+    monkeypatch.setattr(engines, "FOR_PASSES", short)
     with closing(sqlite3.connect(tmp_path / "guestbook.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         site.refuses_kindly()

@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from guestbook.storage import database, engine_setup, preferences
+from guestbook.storage import database, engines, preferences
 from guestbook.storage.database import db
 from guestbook.web import visitor_form
 from tests.support.visitor import GREETING, Visitor, fields, parse, stored
@@ -74,7 +74,7 @@ def test_health_keeps_its_shape_whatever_is_wrong(app: Flask) -> None:
 
 def test_a_request_that_always_has_to_yield_ends_in_time_and_keeps_the_text(app: Flask) -> None:
     tries: list[str] = []
-    app.config["WAITS"] = replace(engine_setup.FOR_REQUESTS, retry=0.2)
+    app.config["WAITS"] = replace(engines.FOR_REQUESTS, retry=0.2)
 
     def give_way() -> None:
         if request.method == "POST":

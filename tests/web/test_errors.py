@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.serving import make_server
 
 import guestbook
-from guestbook.storage import database, sqlite_setup
+from guestbook.storage import database, sqlite_file
 from guestbook.storage.database import db
 from guestbook.web import before_request
 from tests.support.visitor import Visitor, by_class, parse, stored, text
@@ -249,7 +249,7 @@ def test_a_writer_that_has_waited_for_its_turn_does_not_wait_a_second_time(app: 
 
     def act() -> str:
         tries.append("begin")
-        raise OperationalError(sqlite_setup.TAKE_TURN, None, busy())
+        raise OperationalError(sqlite_file.TAKE_TURN, None, busy())
 
     app.add_url_rule("/act", "act", act, methods=["POST"])
     assert Visitor(app).open("POST", "/act").status_code == 503

@@ -10,12 +10,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, create_engine, event, make_url, text
 
-from guestbook.storage import engine_setup
+from guestbook.storage import engines
 from guestbook.storage.database import db
 from tests.support.visitor import Visitor, fields, parse, stored
 from tests.web.test_database_faults import form_of
 
-REQUESTS = engine_setup.FOR_REQUESTS
+REQUESTS = engines.FOR_REQUESTS
 WAITS = replace(REQUESTS, write=0.4, read=0.2, on_server=1, retry=REQUESTS.retry / REQUESTS.on_server)
 LONGEST = 10.0  # seconds; half of what a pass would wait, and much for a machine that has much else to do
 

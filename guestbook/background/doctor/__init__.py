@@ -15,8 +15,8 @@ from sqlalchemy import Engine, create_engine, event, make_url
 
 from guestbook.lib import clock
 from guestbook.settings import Settings, database_url
-from guestbook.storage import column_types, engine_setup
-from guestbook.storage.engine_setup import Waits
+from guestbook.storage import column_types, engines
+from guestbook.storage.engines import Waits
 
 
 class State(Enum):
@@ -71,14 +71,14 @@ class ExaminedBook:
 def opened_book(settings: Settings) -> Iterator[ExaminedBook]:
     """Give the book; nothing of it is opened before a check does so."""
     file = database_url.sqlite_file(settings.data_dir, settings.database_url)
-    with engine_setup.opened(settings, WAITS) if settings.on_sqlite else _on_server(settings) as engine:
+    with engines.opened(settings, WAITS) if settings.on_sqlite else _on_server(settings) as engine:
         yield ExaminedBook(settings, engine, clock.now(), file)
 
 
 @contextmanager
 def _on_server(settings: Settings) -> Iterator[Engine]:
     url = settings.database_url
-    options: dict[str, Any] = engine_setup.server_options(url)
+    options: dict[str, Any] = engines.options(settings)
     options["connect_args"]["connect_timeout"] = PATIENCE
     is_postgresql = make_url(url).get_backend_name() == "postgresql"
     if not is_postgresql:  # A server that is frozen says nothing more.

@@ -25,9 +25,9 @@ from guestbook.settings.environment import SETTING_PREFIX
 from guestbook.storage import (
     database,
     database_errors,
-    engine_setup,
+    engines,
     schema_version,
-    sqlite_setup,
+    sqlite_file,
     stored_secrets,
     writable,
 )
@@ -69,7 +69,7 @@ def advice_of(error: SQLAlchemyError, book: ExaminedBook) -> DoctorFinding:
 
 def _when_away(error: SQLAlchemyError) -> str:
     said = getattr(error, "orig", None)
-    code = sqlite_setup.primary_code(said) if isinstance(said, sqlite3.Error) else -1
+    code = sqlite_file.primary_code(said) if isinstance(said, sqlite3.Error) else -1
     return BY_CODE.get(code, ANY_SQLITE)
 
 
@@ -126,7 +126,7 @@ def check_damage(book: ExaminedBook) -> Iterator[DoctorFinding]:
         return
     until = time.monotonic() + PATIENCE
     with book.engine.connect() as connection:
-        raw = engine_setup.sqlite_connection(connection)
+        raw = engines.sqlite_connection(connection)
         raw.set_progress_handler(lambda: time.monotonic() > until, STEPS)
         try:
             said = str(connection.execute(text("PRAGMA quick_check(1)")).scalar())
@@ -163,7 +163,7 @@ def check_journal(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether the journal mode suits the file system."""
     if not book.file:
         return
-    kind, mode = host_checks.type_of(book.file.parent), engine_setup.journal_mode(book.engine)
+    kind, mode = host_checks.type_of(book.file.parent), engines.journal_mode(book.engine)
     if not host_checks.is_network(kind):
         yield ok(f"The journal mode is {mode}, on the file system {kind or '(unknown)'}.")
     elif mode == "wal":

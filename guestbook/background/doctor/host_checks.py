@@ -21,8 +21,8 @@ from guestbook.lib import VERSION, clock, files, ids, own_process
 from guestbook.lib.own_process import MIB
 from guestbook.settings import installation, secret_key
 from guestbook.settings.environment import SETTING_PREFIX
-from guestbook.storage import book_file, observations
-from guestbook.storage.engine_setup import SECONDS_BY_SERVER
+from guestbook.storage import active_hosts, observations
+from guestbook.storage.engines import SECONDS_BY_SERVER
 from guestbook.storage.models import Comment, Delivery, Pass
 
 PASS_THREADS = 32  # of a pass, by default
@@ -39,10 +39,10 @@ def check_hosts_of_file(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Say which hosts use the SQLite file: two may not."""
     if not book.file:
         return
-    if reason := book_file.two_hosts(book.file, book.now):
-        is_second = book_file.first(book.file, book.now) is not None
-        advice = book_file.TWO_HOSTS_ADVICE + (book_file.GO_ON if is_second else "")
-        command = installation.typed(book_file.TAKE_OVER) if is_second else None
+    if reason := active_hosts.two_hosts(book.file, book.now):
+        is_second = active_hosts.first(book.file, book.now) is not None
+        advice = active_hosts.TWO_HOSTS_ADVICE + (active_hosts.GO_ON if is_second else "")
+        command = installation.typed(active_hosts.TAKE_OVER) if is_second else None
         yield problem(reason.strip(), advice, command)
     else:
         yield ok(f"This host is {ids.host_name()}. {_activity(book.file)}")
@@ -51,7 +51,7 @@ def check_hosts_of_file(book: ExaminedBook) -> Iterator[DoctorFinding]:
 def check_hosts_of_server(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Say which hosts ran passes lately: with PostgreSQL and MariaDB any number may."""
     if book.file is None and not book.settings.on_sqlite:
-        lately = select(Pass.host).where(Pass.started_at > book.now - book_file.ACTIVE_FOR).distinct()
+        lately = select(Pass.host).where(Pass.started_at > book.now - active_hosts.ACTIVE_FOR).distinct()
         with book.engine.connect() as connection:
             names = sorted(connection.scalars(lately))
         yield ok(f"Lately passes ran on {', '.join(names) or 'no host'}.")
@@ -76,7 +76,7 @@ def _activity(file: Path) -> str:
     """Say what hosts did with the SQLite file."""
     noted = [
         f"{does} on {host.name} ({clock.ago(moment)})"
-        for host in book_file.hosts(file)
+        for host in active_hosts.hosts(file)
         for does, moment in sorted(host.seen.items(), reverse=True)
     ]
     return f"Last seen: {', '.join(noted)}." if noted else "Neither web server nor passes were seen yet."

@@ -16,7 +16,7 @@ from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
 from guestbook.queries import filtered_lists, statistics
-from guestbook.storage import engine_setup
+from guestbook.storage import engines
 from guestbook.storage.comment_fields import OWNER_LABELS
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
@@ -222,7 +222,7 @@ def delete(comment_id: str) -> ResponseReturnValue:
             book.delete(session, comment, request_context.settings())
     except ChangedSince as changed:
         return _confirm([row_lookup.find(Comment, comment_id)], chosen, target, str(changed)), 409
-    engine_setup.clear_wal(db.engine)
+    engines.clear_wal(db.engine)
     return responses.done(sentence, ".index", **chosen.values)
 
 
@@ -244,7 +244,7 @@ def bulk() -> ResponseReturnValue:
         undo_id = run_many(session, done, action, chosen.address)
         notice = str(ChangedSince(changed))
     if action == "delete":
-        engine_setup.clear_wal(db.engine)
+        engines.clear_wal(db.engine)
     sentence = f"{PAST_TENSE[action]} {counted(len(done), 'comment')}."
     if gone := len(row_ids) - len(found):
         sentence += f" {gone} no longer {'exists' if gone == 1 else 'exist'}."

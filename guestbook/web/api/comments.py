@@ -15,7 +15,7 @@ from guestbook.lib import json_schema as schema
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import Schema
 from guestbook.queries import filtered_lists
-from guestbook.storage import engine_setup
+from guestbook.storage import engines
 from guestbook.storage.comment_fields import COMMENT_FIELDS, CommentField
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
@@ -168,7 +168,7 @@ def delete_comment(comment_id: str) -> ResponseReturnValue:
         comment = find_locked_comment(comment_id)
         response_headers.refuse_if_changed(authentication.mask(make_response(_shown(comment))))
         book.delete(session, comment, request_context.settings())
-    engine_setup.clear_wal(db.engine)
+    engines.clear_wal(db.engine)
     return "", 204
 
 
@@ -217,7 +217,7 @@ def moderate_comments() -> ResponseReturnValue:
         missing = [row_id for row_id in given["ids"] if row_id not in done]
         answer = idempotency.keep(session, {"done": done, "missing": missing})
     if given["action"] == "delete":
-        engine_setup.clear_wal(db.engine)
+        engines.clear_wal(db.engine)
     return answer
 
 

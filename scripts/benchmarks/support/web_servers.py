@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 
 import guestbook
 from guestbook.lib import clock, http_server, ids
-from guestbook.storage import sqlite_setup
+from guestbook.storage import sqlite_file
 from guestbook.storage.database import db
 
 PATH = "/bare"
@@ -32,7 +32,7 @@ def app(database: str) -> Flask:
     with closing(sqlite3.connect(database)) as book:
         book.execute("VACUUM INTO ?", (copy,))
     connection = sqlite3.connect(copy, isolation_level=None, check_same_thread=False)
-    sqlite_setup.set_pragmas(connection, "wal", 5.0)
+    sqlite_file.set_pragmas(connection, "wal", 5.0)
     webhooks = [row[0] for row in connection.execute("SELECT id FROM webhooks")]
 
     @bare.get(PATH)

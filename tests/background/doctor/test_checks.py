@@ -11,7 +11,7 @@ import pytest
 from guestbook.background.doctor import State, host_checks, network_checks
 from guestbook.lib import clock, ed25519, ids, own_process
 from guestbook.queue import erasure
-from guestbook.storage import book_file, observations
+from guestbook.storage import active_hosts, observations
 from guestbook.storage.database import db
 from guestbook.transport.failure import FAILURE_SENTENCES, SENDER_FAILURES, UNREACHABLE
 from tests.background.doctor.conftest import Look, is_fine
@@ -270,7 +270,7 @@ def test_two_hosts_over_one_file_are_a_problem_until_one_was_quiet_for_a_quarter
 def test_the_host_that_may_write_is_not_told_to_take_over(
     look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    book_file._write(tmp_path / "guestbook.db", book_file.WEB, clock.now())
+    active_hosts._write(tmp_path / "guestbook.db", active_hosts.WEB, clock.now())
     note_of_another_host(tmp_path / "guestbook.db", monkeypatch)
     finding = look()["hosts"]
     assert (finding.state, finding.command) == (State.PROBLEM, None)
@@ -304,7 +304,7 @@ def note_of_another_host(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as there:
         there.setattr(ids, "host_name", lambda: "other")
         there.setattr(ids, "boot_id", lambda: "another-kernel")
-        book_file._write(file, book_file.PASS, clock.now())
+        active_hosts._write(file, active_hosts.PASS, clock.now())
 
 
 # --- keys that sign

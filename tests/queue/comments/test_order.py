@@ -13,7 +13,7 @@ from guestbook.outbound import delivery_tasks, pull
 from guestbook.queries import cron_status
 from guestbook.queue import claims, clock_repair, comment_order
 from guestbook.queue.poller import Poller
-from guestbook.storage import database, sqlite_setup
+from guestbook.storage import database, sqlite_file
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
 from tests.queue.comments.steps import ALL, change, claimed, move, reply, rows_of, stored
@@ -200,7 +200,7 @@ def test_a_row_behind_a_retry_leaves_a_pass_idle() -> None:
 
     def work() -> list[bool]:
         file = factories.settings().data_dir / "guestbook.db"
-        with sqlite_setup.opened_plain(file, 1.0) as (connection, _):
+        with sqlite_file.opened_plain(file, 1.0) as (connection, _):
             names = ("send", "repair due times after a clock jump")
             return [
                 connection.execute(idle_pass.WORK[name], moments).fetchone() is not None for name in names

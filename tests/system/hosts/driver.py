@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from guestbook.inbound import processor
 from guestbook.lib import clock
-from guestbook.storage import database, engine_setup
+from guestbook.storage import database, engines
 from tests.support import fork_server, kill_points
 
 APART = timedelta(seconds=30)
@@ -22,8 +22,8 @@ def clock_behind() -> None:
 
 def hasty() -> None:
     """Give a server up much sooner; a busy machine takes a second or two to connect."""
-    engine_setup.SILENCE = 3
-    engine_setup.CONNECT_WAIT = 3
+    engines.SILENCE = 3
+    engines.CONNECT_WAIT = 3
     database.RETRY_FOR = 1.0
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock
 from guestbook.queue import claims
-from guestbook.storage import database, engine_setup
+from guestbook.storage import database, engines
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Webhook
 from tests.conftest import running
@@ -27,7 +27,7 @@ SOON = 3  # seconds, in place of half a minute
 @pytest.fixture
 def hasty(each_environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """The engine of a host to which the server has less patience."""
-    monkeypatch.setattr(engine_setup, "SILENCE", SOON)
+    monkeypatch.setattr(engines, "SILENCE", SOON)
     with running(each_environ) as app, app.app_context():
         yield db.engine
 
@@ -69,7 +69,7 @@ def test_what_a_frozen_host_has_locked_is_free_again_and_it_hears_of_that(
 
 
 def test_a_copy_of_a_book_may_look_at_one_side_for_as_long_as_it_likes(each_book: Book) -> None:
-    with engine_setup.opened(each_book.settings) as engine, engine.connect() as connection:
+    with engines.opened(each_book.settings) as engine, engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             assert connection.scalar(text("SHOW idle_in_transaction_session_timeout")) == "0"
         else:

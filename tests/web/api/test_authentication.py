@@ -16,7 +16,7 @@ from guestbook import settings
 from guestbook.lib import clock
 from guestbook.lib.rate_counters import WindowCounter
 from guestbook.outbound import receiver_links
-from guestbook.storage import database, engine_setup, preferences, row_changes
+from guestbook.storage import database, engines, preferences, row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token, Webhook
 from guestbook.storage.models.owner import SCOPES
@@ -131,7 +131,7 @@ def test_noting_a_use_neither_waits_nor_fails(tmp_path: Path, kind: str) -> None
     url = f"sqlite:///{tmp_path}/book.db?journal_mode=delete"
     at = {"GUESTBOOK_DATA_DIR": str(tmp_path), "GUESTBOOK_DATABASE_URL": url}
     row = {"id": NOBODY, "name": "One", "hash": "x", "created_at": clock.now()}
-    with engine_setup.opened(settings.load(at)) as engine:
+    with engines.opened(settings.load(at)) as engine:
         database.create_tables(engine)
         with database.write(engine) as connection:
             connection.execute(insert(Token).values(row))
@@ -151,7 +151,7 @@ def test_noting_a_use_neither_waits_nor_fails(tmp_path: Path, kind: str) -> None
         other.close()
         with engine.connect() as connection:
             wait = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
-            assert wait == engine_setup.FOR_PASSES.read * 1000
+            assert wait == engines.FOR_PASSES.read * 1000
             if kind != "gone":
                 assert connection.scalar(select(Token.last_used_at)) is None
 

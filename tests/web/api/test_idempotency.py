@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from guestbook.lib import clock, encryption
 from guestbook.outbound import receiver_links
-from guestbook.storage import engine_setup
+from guestbook.storage import engines
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, IdempotencyKey, Webhook
 from guestbook.web.api import idempotency
@@ -247,8 +247,8 @@ def test_a_request_that_ends_while_its_repeat_begins_is_not_done_twice(
 def test_a_request_needs_one_connection_at_a_time(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options, one = engine_setup.options, {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.1}
-    monkeypatch.setattr(engine_setup, "options", lambda read: options(read) | one)
+    options, one = engines.options, {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.1}
+    monkeypatch.setattr(engines, "options", lambda read: options(read) | one)
     with running(environ) as app:
         body, key = {"name": "Ada", "message": "Hello"}, {"Idempotency-Key": "k" * 20}
         assert ApiClient(app).ask("POST", "/comments", body, headers=key).status_code == 201

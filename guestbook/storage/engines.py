@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,13 +16,14 @@ from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, even
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
 
 from guestbook.lib import clock
-from guestbook.lib.encryption import NO_KEYS_KNOWN, Keyring
 from guestbook.lib.json_log import RAISING_LOGGERS
 from guestbook.settings import Settings
-from guestbook.storage import book_file, column_types, database_errors, new_work, sqlite_setup
-from guestbook.storage.book_file import FirstHost, Opened, OpenFile
+from guestbook.storage import active_hosts, column_types, database_errors, sqlite_file
+from guestbook.storage.active_hosts import FirstHost
 from guestbook.storage.database_errors import SecondHost
+from guestbook.storage.sqlite_file import Opened, OpenFile
 
+WAKEUP_FOLDER = "guestbook_data_dir"  # a key among the execution options of an engine
 CONNECT_WAIT = 10  # seconds for a new connection
 # A server's own clock, in seconds since 1970, whatever the clocks of its clients say.
 SECONDS_BY_SERVER = {
@@ -37,52 +38,44 @@ RENEW_AFTER = 300  # seconds; after a failover an old connection may lead to a s
 SILENCE = 30  # seconds without a sign of life, after which each side takes the other for lost
 
 
-def server_options(url: str) -> dict[str, Any]:
-    """Return the keywords of `create_engine`."""
-    connect_args: dict[str, Any] = {"connect_timeout": CONNECT_WAIT}
-    more: dict[str, Any] = {}
-    if url.partition(":")[0].endswith("pymysql"):
-        connect_args["charset"] = "utf8mb4"
-    else:  # libpq's words for what _notice_silence does
-        connect_args |= {f"keepalives_{name}": value for name, value in _probes().items()}
-        connect_args["tcp_user_timeout"] = SILENCE * 1000
-        more["use_native_hstore"] = False  # each process would look for a type that no column has
+def options(settings: Settings) -> dict[str, Any]:
+    """Return the keywords of `create_engine` for the database of the settings."""
+    if settings.on_sqlite:
+        # The connection that wrote last has the pages at hand; all others must read them again.
+        connect_args = {"isolation_level": None, "timeout": FOR_PASSES.read}
+        return {"connect_args": connect_args, "pool_use_lifo": True}
     # MariaDB's default takes gap locks, under which even an empty claim blocks the visitor's INSERT.
-    more |= {"pool_pre_ping": True, "pool_recycle": RENEW_AFTER}
-    return {"isolation_level": "READ COMMITTED", "connect_args": connect_args} | more
+    kept = {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "pool_recycle": RENEW_AFTER}
+    connect_args = {"connect_timeout": CONNECT_WAIT}
+    if settings.database_url.partition(":")[0].endswith("pymysql"):
+        return {**kept, "connect_args": {**connect_args, "charset": "utf8mb4"}}
+    # libpq's words for what _notice_silence does
+    connect_args |= {f"keepalives_{name}": value for name, value in _probes().items()}
+    connect_args["tcp_user_timeout"] = SILENCE * 1000
+    # With hstore each process would look for a type that no column has.
+    return {**kept, "connect_args": connect_args, "use_native_hstore": False}
 
 
-def silence_raising_loggers() -> None:
-    """Let libraries log no traceback of a lost connection, unless somebody has chosen their level."""
-    for logger in map(logging.getLogger, RAISING_LOGGERS):
-        if logger.level == logging.NOTSET:
-            logger.setLevel(logging.CRITICAL)
-
-
-def set_limits(raw: Any, *, is_postgresql: bool, may_idle: bool, lock_wait: int) -> None:
+def _set_limits(raw: Any, *, is_postgresql: bool, may_idle: bool, lock_wait: int) -> None:
     """Set on a new connection what no URL can: the server ends idle transactions, which frees their locks.
 
     So it does with statements that wait longer than `lock_wait` seconds for a lock, unless that is 0. In the
     middle of a statement PostgreSQL waits for the rest of it, but not for a host that TCP finds gone.
     """
     idle = 0 if may_idle else SILENCE
+    if is_postgresql:
+        values = {"idle_in_transaction_session_timeout": f"{idle}s", "lock_timeout": f"{lock_wait}s"}
+        values |= {f"tcp_keepalives_{name}": str(value) for name, value in _probes().items()}
+        calls = (f"set_config('{name}', '{value}', false)" for name, value in values.items())
+        limits = f"SELECT {', '.join(calls)}"
+    else:  # net_read_timeout is 30 by default.
+        waits = f", innodb_lock_wait_timeout = {lock_wait}, lock_wait_timeout = {lock_wait}"
+        limits = f"SET idle_transaction_timeout = {idle}{waits if lock_wait else ''}{READ_NEWEST}"
     with closing(raw.cursor()) as cursor:
-        cursor.execute(_of_postgresql(idle, lock_wait) if is_postgresql else _of_mariadb(idle, lock_wait))
+        cursor.execute(limits)
     raw.commit()
     if isinstance(own := getattr(raw, "_sock", None), socket.socket):  # PyMySQL's
         _notice_silence(own)
-
-
-def _of_postgresql(idle: int, lock_wait: int) -> str:
-    values = {"idle_in_transaction_session_timeout": f"{idle}s", "lock_timeout": f"{lock_wait}s"}
-    values |= {f"tcp_keepalives_{name}": str(value) for name, value in _probes().items()}
-    return "SELECT " + ", ".join(f"set_config('{name}', '{value}', false)" for name, value in values.items())
-
-
-def _of_mariadb(idle: int, lock_wait: int) -> str:
-    locks = f", innodb_lock_wait_timeout = {lock_wait}, lock_wait_timeout = {lock_wait}" if lock_wait else ""
-    # net_read_timeout is 30 by default.
-    return f"SET idle_transaction_timeout = {idle}{locks}{READ_NEWEST}"
 
 
 def _probes() -> dict[str, int]:
@@ -120,22 +113,17 @@ FOR_PASSES = Waits(write=20.0, read=10.0, on_server=0, at_once=1_000_000)
 # Half of the README's threads may wait. A request waits only once for a lock on a server.
 FOR_REQUESTS = Waits(write=5.0, read=1.0, on_server=5, at_once=4, retry=5.0)
 FOR_SHORT_PASSES = Waits(write=0.5, read=0.5, on_server=1, at_once=4, retry=0.5)  # they are inside a request
-_chosen: ContextVar[Waits | None] = ContextVar("waits", default=None)
+chosen_waits: ContextVar[Waits | None] = ContextVar("waits", default=None)  # how long this thread waits now
 
 
 @contextmanager
 def waiting(waits: Waits) -> Iterator[None]:
     """Let all transactions of this thread wait so long meanwhile, whoever makes them."""
-    token = _chosen.set(waits)
+    token = chosen_waits.set(waits)
     try:
         yield
     finally:
-        _chosen.reset(token)
-
-
-def waits_or(usual: Waits) -> Waits:
-    """Return how long this thread waits now, if that is not as usual."""
-    return _chosen.get() or usual
+        chosen_waits.reset(token)
 
 
 @contextmanager
@@ -145,50 +133,43 @@ def opened(settings: Settings, waits: Waits = FOR_PASSES) -> Iterator[Engine]:
     if settings.on_sqlite and "uri" not in url.query:  # as for the app, a path begins in the data folder
         url = url.set(database=str(settings.data_dir / (url.database or "")))
     engine = create_engine(url.difference_update_query(["journal_mode"]), **options(settings))
-    journal = str(url.query.get("journal_mode", "wal"))
     # It idles while the other side is read.
-    set_up(engine, journal, keyring=settings.keyring, may_idle=True, waits=lambda: waits)
-    new_work.use_folder(engine, settings.data_dir)
+    set_up(engine, settings, may_idle=True, waits=lambda: waits)
     try:
         yield engine
     finally:
         engine.dispose()
 
 
-def options(settings: Settings) -> dict[str, Any]:
-    """Return the keywords of `create_engine` for the database of the settings."""
-    if settings.on_sqlite:
-        # The connection that wrote last has the pages at hand; all others must read them again.
-        return {"connect_args": {"isolation_level": None, "timeout": FOR_PASSES.read}, "pool_use_lifo": True}
-    return server_options(settings.database_url)
-
-
 def set_up(
     engine: Engine,
-    journal: str = "wal",
+    settings: Settings,
     *,
-    keyring: Keyring = NO_KEYS_KNOWN,
     may_idle: bool = False,
-    waits: Callable[[], Waits] = lambda: waits_or(FOR_PASSES),
+    waits: Callable[[], Waits] = lambda: chosen_waits.get() or FOR_PASSES,
 ) -> None:
-    """Set up the connections that an engine makes. With the keyring they encrypt and decrypt secrets.
+    """Set up the connections that an engine makes: they encrypt secrets, and wake passes in the data folder.
 
     If they `may_idle`, transactions that do nothing last for as long as they like. `waits` says how long one
     that begins now may wait; on a server, one of a connection that is made now.
     """
-    column_types.use_keyring(engine, keyring)
-    if engine.dialect.name == "sqlite":
+    column_types.use_keyring(engine, settings.keyring)
+    engine.update_execution_options(**{WAKEUP_FOLDER: settings.data_dir})
+    if settings.on_sqlite:
+        journal = str(make_url(settings.database_url).query.get("journal_mode", "wal"))
         event.listen(
-            engine, "connect", lambda raw, _record: sqlite_setup.set_pragmas(raw, journal, waits().read)
+            engine, "connect", lambda raw, _record: sqlite_file.set_pragmas(raw, journal, waits().read)
         )
         first = FirstHost(_watch_file(engine))
         event.listen(engine, "begin", lambda connection: _begin(connection, waits(), first))
         return
-    silence_raising_loggers()
-    limits = {"is_postgresql": engine.dialect.name == "postgresql", "may_idle": may_idle}
+    for logger in map(logging.getLogger, RAISING_LOGGERS):  # They would log tracebacks of lost connections.
+        if logger.level == logging.NOTSET:  # Nobody has chosen one.
+            logger.setLevel(logging.CRITICAL)
+    is_postgresql = engine.dialect.name == "postgresql"
 
     def connect(raw: Any, _record: Any) -> None:
-        set_limits(raw, **limits, lock_wait=waits().on_server)
+        _set_limits(raw, is_postgresql=is_postgresql, may_idle=may_idle, lock_wait=waits().on_server)
 
     event.listen(engine, "connect", connect)
     event.listen(engine, "handle_error", _leave_read_only_server)
@@ -212,7 +193,7 @@ def clear_wal(engine: Engine) -> bool:
     if engine.dialect.name != "sqlite":
         return True
     with engine.connect() as connection:
-        return sqlite_setup.clear_wal(sqlite_connection(connection))
+        return sqlite_file.clear_wal(sqlite_connection(connection))
 
 
 def _watch_file(engine: Engine) -> Path | None:
@@ -250,20 +231,22 @@ def _begin(connection: Connection, waits: Waits, first: FirstHost) -> None:
     """
     raw, options = sqlite_connection(connection), connection.get_execution_options()
     if "write_until" not in options:
-        sqlite_setup.set_busy_timeout(raw, waits.read)
+        sqlite_file.set_busy_timeout(raw, waits.read)
         connection.exec_driver_sql("BEGIN")
         return
     deadline: float = options["write_until"]
     if first.file and (host := first.other()):
-        seconds = math.ceil((host.last_at + book_file.ACTIVE_FOR - clock.now()).total_seconds())
-        raise SecondHost(book_file.why_second(first.file, host), max(1, seconds))
+        seconds = math.ceil((host.last_at + active_hosts.ACTIVE_FOR - clock.now()).total_seconds())
+        raise SecondHost(active_hosts.why_second(first.file, host), max(1, seconds))
     try:
-        sqlite_setup.begin_immediate(raw, deadline)
+        sqlite_file.begin_immediate(raw, deadline)
     except sqlite3.OperationalError as error:
-        book_file.note_error(connection.info, error)
-        raise OperationalError(sqlite_setup.TAKE_TURN, None, error) from error
+        if "file" in connection.info and sqlite_file.primary_code(error) == sqlite3.SQLITE_READONLY:
+            # It lasts as long as other connections of the process have the file open.
+            connection.info["file"] = replace(connection.info["file"], was_read_only=True)
+        raise OperationalError(sqlite_file.TAKE_TURN, None, error) from error
     finally:
-        sqlite_setup.set_busy_timeout(raw, max(options["commit_wait"], deadline - time.monotonic()))
+        sqlite_file.set_busy_timeout(raw, max(options["commit_wait"], deadline - time.monotonic()))
 
 
 def _leave_read_only_server(context: ExceptionContext) -> None:
