@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ from guestbook.storage.models import Delivery, Webhook
 
 HTTP_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 INLINE_LIMIT = 32_000  # bytes of a body in the command itself; Linux allows 128 KiB for an argument
-BY_CURL = ("accept", "user-agent")  # curl adds these headers by itself.
+BY_CURL = ("Accept", "User-Agent", "Content-Type")  # curl adds these by itself, the last with a body.
 FRAME = frozenset(("host", "content-length", "transfer-encoding", "connection", "expect"))
 NEWLINE = " \\\n  "
 
@@ -27,18 +27,26 @@ def command(method: str, url: str, headers: Sequence[tuple[str, str]], body: byt
     It has no invisible characters: `printf` makes them from octal numbers. A long body is read from that
     file, where it must be saved first.
     """
-    words = ["curl", *_method(method, body), *_address(url)]
+    words = ["curl", f"--request {shlex.quote(method)}"]
+    if method == "HEAD":  # curl would wait for a body of the answer, which HEAD never has.
+        words = ["curl", "--request HEAD", "--max-time 5"] if body else ["curl", "--head"]
+    # These keep curl from expanding ranges, sets and `..` in the URL.
+    words += ["--globoff"] if re.search(r"[\[\]{}]", url) else []
+    words += ["--path-as-is"] if re.search(r"/\.", url) else []
+    words.append(shlex.quote(url))
     sent = [pair for pair in headers if pair[0].lower() not in FRAME and HTTP_TOKEN.fullmatch(pair[0])]
     words += [f"--header {_header(name, value)}" for name, value in sent]
-    words += [f"--header {name}:" for name in _left_out(headers, body)]
+    # curl would add these headers, which the request did not have.
+    came, added = {name.lower() for name, _ in headers}, BY_CURL if body else BY_CURL[:2]
+    words += [f"--header {name}:" for name in added if name.lower() not in came]
     before = ""
     if is_long(body):
         words.append(f"--data-binary @{shlex.quote(file)}")
-    elif _can_be_seen(body):
-        words += [f"--data-raw {_quoted(body)}"] if body else []
-    else:
+    elif not _can_be_seen(body):
         before = f"{_printf(body)} |{NEWLINE}"
         words.append("--data-binary @-")
+    elif body:
+        words.append(f"--data-raw {shlex.quote(body.decode())}")
     return before + NEWLINE.join(words)
 
 
@@ -47,34 +55,12 @@ def is_long(body: bytes) -> bool:
     return len(body) > INLINE_LIMIT
 
 
-def _method(method: str, body: bytes) -> list[str]:
-    if method == "HEAD" and not body:
-        return ["--head"]
-    if method == "HEAD":  # curl would wait for a body of the answer, which HEAD never has.
-        return ["--request HEAD", "--max-time 5"]
-    return [f"--request {shlex.quote(method)}"]
-
-
-def _address(url: str) -> list[str]:
-    """Return the URL, with options that keep curl from expanding ranges, sets and `..` in it."""
-    globs = ["--globoff"] if re.search(r"[\[\]{}]", url) else []
-    dots = ["--path-as-is"] if re.search(r"/\.", url) else []
-    return [*globs, *dots, shlex.quote(url)]
-
-
-def _left_out(headers: Iterable[tuple[str, str]], body: bytes) -> list[str]:
-    """Return the headers that curl would add, but that the request did not have."""
-    came = {name.lower() for name, _ in headers}
-    added = [*BY_CURL, "content-type"] if body else BY_CURL
-    return [name.title() for name in added if name not in came]
-
-
 def _header(name: str, value: str) -> str:
     """Return `Name: value`, or `Name;` for a header without a value, as curl writes it."""
     if not value:
         return shlex.quote(f"{name};")
     line = f"{name}: {value}".encode("latin-1", "replace")
-    return _quoted(line) if _can_be_seen(line) else f'"$({_printf(line)})"'
+    return shlex.quote(line.decode()) if _can_be_seen(line) else f'"$({_printf(line)})"'
 
 
 def _can_be_seen(data: bytes) -> bool:
@@ -83,10 +69,6 @@ def _can_be_seen(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return not UNWANTED.search(text) and "\r" not in text
-
-
-def _quoted(data: bytes) -> str:
-    return shlex.quote(data.decode())
 
 
 def _printf(data: bytes) -> str:

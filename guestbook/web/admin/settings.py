@@ -51,7 +51,6 @@ def _form(page: str, values: Mapping[str, str], reasons: Mapping[str, str] | Non
         f"admin/settings_{page}.html",
         page=page,
         fields=_fields(page),
-        labels={name: field.label for name, field in PREFERENCE_FIELDS.items()},
         values=values,
         reasons=reasons or {},
         zones=clock.suggested_zones,

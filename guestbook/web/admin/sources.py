@@ -219,7 +219,6 @@ def _form(source_id: str | None, typed: SourceForm, **more: object) -> str:
         presets=[(name, PRESET_NAMES.get(name, name)) for name in PRESETS],
         senders=[(name, preset.title) for name, preset in SENDER_PRESETS.items()],
         fields=SOURCE_FIELDS,
-        labels={name: field.label for name, field in SOURCE_FIELDS.items()} | {"preset": "Sender"},
         **{"reasons": {}, **more},
     )
 

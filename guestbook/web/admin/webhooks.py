@@ -8,12 +8,14 @@ from typing import Any, Self
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from guestbook.lib import clock, fields, ids, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.redaction import HIDDEN
-from guestbook.outbound import webhook_signatures, webhook_urls, webhooks
+from guestbook.lib.text import clean_line
+from guestbook.outbound import receiver_links, webhook_signatures, webhook_urls, webhooks
 from guestbook.outbound.event_catalogue import EVENTS, own_fields, shared_fields
 from guestbook.outbound.formats import CHAT_FORMATS
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS, WebhookFields
@@ -23,10 +25,10 @@ from guestbook.queries.filtered_lists import Deliveries
 from guestbook.queue import comment_order
 from guestbook.storage.column_types import UNREADABLE
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Attempt, Delivery, Webhook
+from guestbook.storage.models import Attempt, Delivery, ReceiverLink, Webhook
 from guestbook.storage.models.delivery import REFUSED_WITH
 from guestbook.web import request_context, row_lookup
-from guestbook.web.admin import chart, queue, receiver_links, responses, row_actions
+from guestbook.web.admin import chart, queue, responses, row_actions
 from guestbook.web.admin.row_actions import RowActions
 
 # An empty one of these is wrong, or removes what was there.
@@ -155,7 +157,6 @@ def _why_it_waits(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
 
 
 pages = Blueprint("webhooks", __name__, url_prefix="/webhooks")
-pages.register_blueprint(receiver_links.pages)
 
 DELIVERIES_SHOWN = 20  # deliveries on a webhook's page
 
@@ -253,7 +254,6 @@ def _form(webhook_id: str | None, typed: WebhookForm, **more: object) -> str:
         typed=typed,
         webhook=row_lookup.find(Webhook, webhook_id) if webhook_id else None,
         fields=WEBHOOK_FIELDS,
-        labels={name: field.label for name, field in WEBHOOK_FIELDS.items()} | {"preset": "Preset"},
         presets=REBUILD_PRESETS,
         **{"reasons": {}, **more},
     )
@@ -346,6 +346,67 @@ RowActions(
     delete_row=webhooks.delete,
     noun=("delivery", "deliveries"),
 ).add_rules(pages)
+
+LIFETIMES = {"1d": "1 day", "7d": "7 days", "30d": "30 days", "90d": "90 days", "365d": "a year"}
+SHOWN_ONCE = "This link exists already, and was shown only once. If you did not keep it, revoke it."
+
+
+@pages.get("/<webhook_id>/receiver-links")
+def show_links(webhook_id: str) -> ResponseReturnValue:
+    """List the links of a webhook, and offer a new one."""
+    return _links_page(row_lookup.find(Webhook, webhook_id))
+
+
+@pages.post("/<webhook_id>/receiver-links")
+def add_link(webhook_id: str) -> ResponseReturnValue:
+    """Add a link and show it in this answer only.
+
+    It needs the password, because a link outlives a stolen login. The form contains the link's id, so that
+    reloading the answer adds no second link.
+    """
+    webhook = row_lookup.find(Webhook, webhook_id)
+    typed = {name: clean_line(request.form.get(name, "")) for name in ("name", "expires")}
+    try:
+        if typed["expires"] not in LIFETIMES:
+            raise Refused("Choose how long it works.", field="expires")
+        receiver_links.check(webhook, **typed)  # This comes before an attempt at the password is counted.
+        responses.confirm_password()
+        with writing() as session:
+            webhook = row_lookup.find_locked(Webhook, webhook_id)
+            link = receiver_links.add(session, webhook, **typed, link_id=responses.form_key("id"))
+            address = receiver_links.url(link, request_context.settings())
+    except Refused as error:
+        page = _links_page(row_lookup.find(Webhook, webhook_id), refusal=error, typed=typed)
+        return responses.refused(error, page)
+    except IntegrityError:
+        return responses.done(SHOWN_ONCE, ".show_links", webhook_id=webhook_id)
+    return _links_page(webhook, address=address)
+
+
+@pages.post("/<webhook_id>/receiver-links/<link_id>/revoke")
+def revoke_link(webhook_id: str, link_id: str) -> ResponseReturnValue:
+    """Revoke a link."""
+    with writing() as session:
+        link = row_lookup.find_locked(ReceiverLink, link_id)
+        if link.webhook_id != webhook_id:
+            abort(404)
+        receiver_links.revoke(session, link)
+        name = link.name
+    return responses.done(f"The link for {name} is revoked.", ".show_links", webhook_id=webhook_id)
+
+
+def _links_page(webhook: Webhook, typed: dict[str, str] | None = None, **more: object) -> str:
+    return render_template(
+        "admin/receiver_links.html",
+        webhook=webhook,
+        typed=typed or {"name": webhook.name, "expires": "30d"},
+        links=receiver_links.of_webhook(db.session(), webhook.id),
+        lifetimes=LIFETIMES,
+        now=clock.now(),
+        new_id=ids.new(),
+        **more,
+    )
+
 
 event_pages = Blueprint("events", __name__, url_prefix="/events")
 
