@@ -74,7 +74,10 @@ def record(connection: Connection, outcomes: Sequence[Outcome], settings: Settin
     now = clock.now()
     tally.local_error = next((outcome.error for outcome in outcomes if outcome.is_local_error), None)
     tally.host_limit = next((outcome.host_limit for outcome in outcomes if outcome.host_limit), None)
-    _release(connection, [outcome for outcome in outcomes if outcome.started_at is None])
+    back = [outcome.task for outcome in outcomes if outcome.started_at is None]
+    if back:
+        rows = [{"row_id": task.id, "token": task.token, "due_at": task.due_at} for task in back]
+        claims.release(connection, DELIVERIES, rows)
     sent = [outcome for outcome in outcomes if outcome.started_at is not None]
     ours = claims.owned(connection, DELIVERIES, {outcome.task.lease for outcome in sent})
     owned = [outcome for outcome in sent if outcome.task.lease in ours]
@@ -112,13 +115,6 @@ def record_each(engine: Engine, outcomes: Sequence[Outcome], settings: Settings)
     for refusal in refused:
         log.error(NOT_RECORDED, exc_info=refusal)
     return total
-
-
-def _release(connection: Connection, outcomes: Sequence[Outcome]) -> None:
-    tasks = [outcome.task for outcome in outcomes]
-    rows = [{"row_id": task.id, "token": task.token, "due_at": task.due_at} for task in tasks]
-    if rows:
-        claims.release(connection, DELIVERIES, rows)
 
 
 def _record_deliveries(
@@ -178,26 +174,20 @@ def _count(outcome: Outcome, due_at: datetime | None, tally: Tally) -> None:
 
 def log_outcomes(log: logging.Logger, tally: Tally) -> None:
     """Log what was recorded, after the commit. Few passes log it, so its lines are made only here."""
-    if log.isEnabledFor(logging.INFO):
-        for outcome, result in tally.recorded:
-            line, fields = _log_line(outcome, result)
-            log.info(line, extra=fields)
-
-
-def _log_line(outcome: Outcome, result: str) -> tuple[str, dict[str, object]]:
-    """Return what the log says of a recorded outcome, and the fields of its record."""
-    task = outcome.task
-    why = "" if outcome.ok else f" {outcome.error}"
-    line = f"{task.id} {task.event} to {task.receiver.name}: {result} ({outcome.milliseconds} ms).{why}"
-    fields = {
-        "delivery_id": task.id,
-        "webhook_id": task.receiver.webhook_id,
-        "event": task.event,
-        "attempt": task.attempts + 1,
-        "status_code": outcome.status_code,
-        "milliseconds": outcome.milliseconds,
-    }
-    return line, fields
+    if not log.isEnabledFor(logging.INFO):
+        return
+    for outcome, result in tally.recorded:
+        task, why = outcome.task, "" if outcome.ok else f" {outcome.error}"
+        line = f"{task.id} {task.event} to {task.receiver.name}: {result} ({outcome.milliseconds} ms).{why}"
+        fields = {
+            "delivery_id": task.id,
+            "webhook_id": task.receiver.webhook_id,
+            "event": task.event,
+            "attempt": task.attempts + 1,
+            "status_code": outcome.status_code,
+            "milliseconds": outcome.milliseconds,
+        }
+        log.info(line, extra=fields)
 
 
 def _attempt(outcome: Outcome) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError
@@ -57,19 +57,16 @@ class TickPace:
         outcome is waited for, for `outcome_wait` seconds at most.
         """
         self._poller.mark()
-        self._fit_ticks()
+        newest, now = self._poller.newest_from_visitors(), time.monotonic()
+        if newest != self._newest:
+            self._newest, self._small_until = newest, now + SMALL_FOR
+        self._pool.limit_ticks(SMALL_TICK if now < self._small_until else None)
         stop.wait(LEAST_PAUSE)
         self._pool.wait_while_sending(max(TICK_PAUSE, owed) - LEAST_PAUSE)
         if self._poller.others_wrote() and not stop.is_set():
             self._pool.wait_while_sending(STEP_BACK * tick_took)
         if not stop.is_set():
             self._pool.wait(outcome_wait)
-
-    def _fit_ticks(self) -> None:
-        newest, now = self._poller.newest_from_visitors(), time.monotonic()
-        if newest != self._newest:
-            self._newest, self._small_until = newest, now + SMALL_FOR
-        self._pool.limit_ticks(SMALL_TICK if now < self._small_until else None)
 
 
 SLOWED = (
@@ -131,13 +128,9 @@ ERASURE_LOOK = 0.5  # seconds between two looks for claimed deliveries whose com
 log = logging.getLogger(__name__)
 
 
-class ClaimedTasks(NamedTuple):
-    """What a tick has claimed for one webhook."""
-
-    webhook_id: str
-    tasks: list[DeliveryTask]
-    unreachable: int  # requests in a row that failed to connect or timed out
-    answered_before: bool  # Its receiver answered the last delivery that has ended.
+# What a tick has claimed for a webhook, as the pool loads it: its id, its tasks, how many requests in a row
+# failed to connect or timed out, and whether its receiver answered the last delivery that has ended.
+ClaimedTasks = tuple[str, list[DeliveryTask], int, bool]
 
 
 class Dispatcher:
@@ -250,8 +243,8 @@ class Dispatcher:
                 raise
             self._unrecorded = []
             self._rates.committed()
-            for webhook_id, some, unreachable, answered_before in claimed:
-                self.pool.load(webhook_id, some, unreachable=unreachable, answered_before=answered_before)
+            for tasks in claimed:
+                self.pool.load(*tasks)
         self.tally.local_error = self.tally.local_error or self._host.no_room(self.tally.host_limit)
 
     def _record_and_claim(self, *, claiming: bool) -> list[ClaimedTasks]:
@@ -299,14 +292,11 @@ class Dispatcher:
             if row.id in leased:
                 due, to, budget = leased[row.id], self._receivers.of(row, now), budgets.get(row.id)
                 slots = budget.take(len(due)) if budget else [None] * len(due)
-                pairs = zip(due, slots, strict=True)
+                make = partial(delivery_tasks.delivery_task, token=token, receiver=to, leased_until=until)
                 made = [
-                    delivery_tasks.delivery_task(one, token, lease_end, to, slot, until)
-                    for one, slot in pairs
+                    make(one, lease_end=lease_end, slot=slot) for one, slot in zip(due, slots, strict=True)
                 ]
-                claimed.append(
-                    ClaimedTasks(row.id, made, row.unreachable_in_a_row, bool(row.answered_before))
-                )
+                claimed.append((row.id, made, row.unreachable_in_a_row, bool(row.answered_before)))
         self._rates.store(connection, budgets)
         return claimed
 

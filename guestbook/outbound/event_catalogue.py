@@ -6,18 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from guestbook.lib import clock, json_schema
-from guestbook.lib.json_schema import (
-    ID,
-    TEXT,
-    TIME,
-    URL,
-    Schema,
-    answer,
-    described,
-    one_of,
-    or_null,
-)
+from guestbook.lib import clock
+from guestbook.lib import json_schema as schema
+from guestbook.lib.json_schema import TEXT, Schema, answer, described, or_null
 from guestbook.storage.comment_fields import COMMENT_FIELDS, PUBLIC_FIELDS
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.storage.models.delivery import DISABLED_REASONS
@@ -75,8 +66,8 @@ class EventType:
         optional = tuple(name for name, part in self.data.items() if part.is_optional)
         body = {
             "type": {"type": "string", "const": self.name, "description": "The name of the event."},
-            "timestamp": described(TIME, "When it happened."),
-            "data": _object("The parts of the event.", parts, optional),
+            "timestamp": schema.time("When it happened."),
+            "data": _object("The parts of the event.", parts, *optional),
         }
         return {"title": self.type_name, "description": f"Sent when {self.when}.", **answer(body)}
 
@@ -85,10 +76,10 @@ class EventType:
         return [
             EventField(
                 one.path,
-                json_schema.in_words(one.schema) + ("" if one.is_required else ", may be missing"),
+                schema.in_words(one.schema) + ("" if one.is_required else ", may be missing"),
                 one.schema.get("description", ""),
             )
-            for one in json_schema.fields(self.schema())
+            for one in schema.fields(self.schema())
         ]
 
     def sample_data(self, book: str = SAMPLE_BOOK) -> dict[str, Any]:
@@ -113,64 +104,45 @@ def _copied(value: Any, book: str) -> Any:
 SAMPLE_ID = "0" * 31 + "1"
 
 
-def _object(description: str, fields: Schema, optional: tuple[str, ...] = ()) -> Schema:
+def _object(description: str, fields: Schema, *optional: str) -> Schema:
     return described(answer(fields, optional=optional), description)
 
 
 PUBLIC_COMMENT_FIELDS: Schema = {  # The API has them too.
-    "id": described(ID, "Its id."),
+    "id": schema.id_("Its id."),
     **{
-        name: described(
-            TEXT if COMMENT_FIELDS[name].missing else or_null(TEXT),
-            COMMENT_FIELDS[name].meaning,
-        )
-        for name in PUBLIC_FIELDS
+        name: described(TEXT if field.missing else or_null(TEXT), field.meaning)
+        for name, field in ((name, COMMENT_FIELDS[name]) for name in PUBLIC_FIELDS)
     },
-    "status": one_of(*COMMENT_STATUSES, description="Only a published comment is in the book."),
-    "url": described(URL, "Its page."),
-    "created_at": described(TIME, "When it was signed."),
-    "number": described(
-        {"type": ["integer", "null"], "minimum": 1}, "Its place in the order of signing; null for spam."
-    ),
+    "status": schema.one_of(*COMMENT_STATUSES, description="Only a published comment is in the book."),
+    "url": schema.url("Its page."),
+    "created_at": schema.time("When it was signed."),
+    "number": or_null(schema.integer("Its place in the order of signing; null for spam.", minimum=1)),
 }
-ORIGIN_SCHEMA: Schema = _object(
+ORIGIN_SCHEMA = _object(
     "Where it comes from; missing where a visitor wrote it.",
-    {
-        "name": described(TEXT, "The source."),
-        "url": described(or_null(TEXT), "The address there."),
-    },
+    {"name": schema.text("The source."), "url": or_null(schema.text("The address there."))},
 )
-LINK_SCHEMA: Schema = _object(
+LINK_SCHEMA = _object(
     "A link to moderate the held comment; only for webhooks with links to moderate.",
-    {
-        "url": described(URL, "The link."),
-        "expires_at": described(TIME, "When it stops working."),
-    },
+    {"url": schema.url("The link."), "expires_at": schema.time("When it stops working.")},
 )
 SAMPLE_LINK = {"url": f"{SAMPLE_BOOK}/moderate/{'0' * 87}1", "expires_at": SAMPLE_TIME_TEXT}
+NOTE_SCHEMA = schema.text("The visitor’s note to the owner; only for webhooks with links to moderate.")
+GUESTBOOK_SCHEMA = {"title": schema.text("Its title."), "url": schema.url("Its address.")}
 
-GUESTBOOK_PART = DataPart(
-    _object(
-        "The guestbook that sends the event.",
-        {
-            "title": described(TEXT, "Its title."),
-            "url": described(URL, "Its address."),
-        },
-    ),
-    {"title": "Guestbook", "url": SAMPLE_BOOK},
-    "EventGuestbook",
-)
+BOOK = {  # Every event has it.
+    "guestbook": DataPart(
+        _object("The guestbook that sends the event.", GUESTBOOK_SCHEMA),
+        {"title": "Guestbook", "url": SAMPLE_BOOK},
+        "EventGuestbook",
+    )
+}
 COMMENT_PART = DataPart(
     _object(
         "The comment as it was at that moment.",
-        PUBLIC_COMMENT_FIELDS
-        | {
-            "origin": ORIGIN_SCHEMA,
-            "note": described(
-                TEXT, "The visitor’s note to the owner; only for webhooks with links to moderate."
-            ),
-        },
-        ("origin", "note"),
+        {**PUBLIC_COMMENT_FIELDS, "origin": ORIGIN_SCHEMA, "note": NOTE_SCHEMA},
+        *("origin", "note"),
     ),
     {
         "id": SAMPLE_ID,
@@ -182,44 +154,41 @@ COMMENT_PART = DataPart(
     },
     "EventComment",
 )
-SEQUENCE_PART = DataPart(
-    described({"type": "integer", "minimum": 1}, "Counts the events about this comment, from 1."),
-    1,
-)
+ABOUT_COMMENT = {  # All events about a comment have these.
+    "comment": COMMENT_PART,
+    "sequence": DataPart(schema.integer("Counts the events about this comment, from 1.", minimum=1), 1),
+}
 TRASHED_PART = replace(COMMENT_PART, sample=COMMENT_PART.sample | {"status": "trash"})
 MODERATION_PART = DataPart(LINK_SCHEMA, SAMPLE_LINK, "ModerationLink", is_optional=True)
 REPLY_PART = DataPart(
     _object(
         "The owner’s answer.",
         {
-            "message": described(TEXT, "Plain text with line breaks."),
-            "created_at": described(TIME, "When it was written or last changed."),
+            "message": schema.text("Plain text with line breaks."),
+            "created_at": schema.time("When it was written or last changed."),
         },
     ),
     {"message": 'Thank you, "Lace".', "created_at": SAMPLE_TIME_TEXT},
     "EventReply",
 )
-HELD_COMMENT_SCHEMA: Schema = _object(
+HELD_COMMENT_SCHEMA = _object(
     "One of them.",
     {
-        "id": described(ID, "The id of the comment."),
-        "held_at": described(TIME, "Since when it waits."),
+        "id": schema.id_("The id of the comment."),
+        "held_at": schema.time("Since when it waits."),
         "moderation": LINK_SCHEMA,
     },
-    ("moderation",),
+    "moderation",
 )
+NEWLY_HELD = "Those that no reminder has named before, at most ten, the oldest first."
 WAITING_PART = DataPart(
     _object(
         "The held comments, without words of visitors.",
         {
-            "count": {"type": "integer", "minimum": 1, "description": "How many comments wait in all."},
-            "since": described(TIME, "Since when the oldest waits."),
-            "url": described(URL, "The admin page that lists them."),
-            "comments": {
-                "type": "array",
-                "items": HELD_COMMENT_SCHEMA,
-                "description": "Those that no reminder has named before, at most ten, the oldest first.",
-            },
+            "count": schema.integer("How many comments wait in all.", minimum=1),
+            "since": schema.time("Since when the oldest waits."),
+            "url": schema.url("The admin page that lists them."),
+            "comments": schema.array(HELD_COMMENT_SCHEMA, NEWLY_HELD),
         },
     ),
     {
@@ -233,7 +202,7 @@ WAITING_PART = DataPart(
 SOURCE_PART = DataPart(
     _object(
         "The source that received the webhook.",
-        {"id": described(ID, "Its id."), "name": described(TEXT, "Its name.")},
+        {"id": schema.id_("Its id."), "name": schema.text("Its name.")},
     ),
     {"id": SAMPLE_ID, "name": "GitHub"},
     "EventSource",
@@ -242,21 +211,17 @@ INBOUND_PART = DataPart(
     _object(
         "The webhook that came in.",
         {
-            "id": described(ID, "Its id in the inbox."),
-            "event": described(or_null(TEXT), "The sender’s name for it."),
-            "external_id": described(or_null(TEXT), "The sender’s id for it."),
-            "sender": described(or_null(TEXT), "The person or program that the payload names."),
-            "received_at": described(TIME, "When it arrived."),
-            "hops": {
-                "type": "integer",
-                "minimum": 1,
-                "description": "How many guestbooks have forwarded it.",
-            },
+            "id": schema.id_("Its id in the inbox."),
+            "event": or_null(schema.text("The sender’s name for it.")),
+            "external_id": or_null(schema.text("The sender’s id for it.")),
+            "sender": or_null(schema.text("The person or program that the payload names.")),
+            "received_at": schema.time("When it arrived."),
+            "hops": schema.integer("How many guestbooks have forwarded it.", minimum=1),
             "payload": {"description": "The sender’s data, read from JSON or a form."},
-            "left_out": described(TEXT, "Why the payload is null, and where to find it."),
-            "payload_url": described(URL, "Where the API has a payload that was left out."),
+            "left_out": schema.text("Why the payload is null, and where to find it."),
+            "payload_url": schema.url("Where the API has a payload that was left out."),
         },
-        ("left_out", "payload_url"),
+        *("left_out", "payload_url"),
     ),
     {
         "id": SAMPLE_ID,
@@ -273,98 +238,84 @@ INBOUND_PART = DataPart(
 
 def _webhook(type_name: str, description: str, reason: Schema | None = None, sample: Any = None) -> DataPart:
     """Return the part about a webhook, with a reason or without the field."""
-    shape = {"id": described(ID, "Its id."), "name": described(TEXT, "Its name.")}
+    shape = {"id": schema.id_("Its id."), "name": schema.text("Its name.")}
     facts = {"id": SAMPLE_ID, "name": "Chat"}
     if reason:
         shape, facts = {**shape, "reason": reason}, {**facts, "reason": sample}
-    return DataPart(described(answer(shape), description), facts, type_name)
+    return DataPart(_object(description, shape), facts, type_name)
 
 
 TESTED_PART = _webhook("TestedWebhook", "The webhook that is tested.")
 FAILING_PART = _webhook(
     "FailingWebhook",
     "The other webhook.",
-    described(TEXT, "Why its latest attempt failed: a sentence."),
+    schema.text("Why its latest attempt failed: a sentence."),
     "The receiver answered 500.",
 )
-RECOVERED_PART = _webhook(
-    "RecoveredWebhook", "The other webhook.", {"type": "null", "description": "There is none."}
-)
+NO_REASON: Schema = {"type": "null", "description": "There is none."}
+RECOVERED_PART = _webhook("RecoveredWebhook", "The other webhook.", NO_REASON)
+# The owner knows of one that was disabled by hand.
+DISABLED_BY_US = [one for one in DISABLED_REASONS if one != "by_hand"]
 DISABLED_PART = _webhook(
     "DisabledWebhook",
     "The other webhook.",
-    one_of(
-        *(one for one in DISABLED_REASONS if one != "by_hand"),  # The owner knows of that.
-        description="It has failed for days, or its receiver is gone.",
-    ),
+    schema.one_of(*DISABLED_BY_US, description="It has failed for days, or its receiver is gone."),
     "failing",
 )
 
 
-ABOUT_COMMENT = {"comment": COMMENT_PART, "sequence": SEQUENCE_PART}  # All events about a comment have these.
-BOOK = {"guestbook": GUESTBOOK_PART}  # Every event has it.
-
-EVENTS: dict[str, EventType] = {
-    event.name: event
-    for event in (
-        EventType(
-            "comment.created",
-            "a comment was stored and is not spam, published or held",
-            {**ABOUT_COMMENT, "moderation": MODERATION_PART, **BOOK},
-        ),
-        EventType("comment.published", "a comment became visible", {**ABOUT_COMMENT, **BOOK}),
-        EventType(
-            "comment.deleted",
-            "a comment went into the trash or the spam, or was deleted for good",
-            {**ABOUT_COMMENT, "comment": TRASHED_PART, **BOOK},
-        ),
-        EventType(
-            "comment.replied",
-            "the owner answered a comment, or changed the answer",
-            {**ABOUT_COMMENT, "reply": REPLY_PART, **BOOK},
-        ),
-        EventType(
-            "comments.waiting",
-            "comments have waited for the owner for a day; each comment is in one reminder",
-            {"waiting": WAITING_PART, **BOOK},
-        ),
-        EventType(
-            "inbound.received",
-            "one of the book’s sources forwarded a webhook",
-            {"source": SOURCE_PART, "inbound": INBOUND_PART, **BOOK},
-        ),
-        EventType(
-            "webhook.failing",
-            "an attempt to another webhook failed, and it had been healthy; once, until it recovers",
-            {"webhook": FAILING_PART, **BOOK},
-        ),
-        EventType(
-            "webhook.recovered",
-            "another webhook that was failing has had a success again",
-            {"webhook": RECOVERED_PART, **BOOK},
-        ),
-        EventType(
-            "webhook.disabled",
-            "another webhook was disabled: it failed for days, or its receiver is gone",
-            {"webhook": DISABLED_PART, **BOOK},
-        ),
-        EventType(
-            "ping",
-            "a webhook is tested, whatever events it wants",
-            {"webhook": TESTED_PART, **BOOK},
-        ),
-    )
-}
+_EVENTS = (
+    EventType(
+        "comment.created",
+        "a comment was stored and is not spam, published or held",
+        {**ABOUT_COMMENT, "moderation": MODERATION_PART, **BOOK},
+    ),
+    EventType("comment.published", "a comment became visible", {**ABOUT_COMMENT, **BOOK}),
+    EventType(
+        "comment.deleted",
+        "a comment went into the trash or the spam, or was deleted for good",
+        {**ABOUT_COMMENT, "comment": TRASHED_PART, **BOOK},
+    ),
+    EventType(
+        "comment.replied",
+        "the owner answered a comment, or changed the answer",
+        {**ABOUT_COMMENT, "reply": REPLY_PART, **BOOK},
+    ),
+    EventType(
+        "comments.waiting",
+        "comments have waited for the owner for a day; each comment is in one reminder",
+        {"waiting": WAITING_PART, **BOOK},
+    ),
+    EventType(
+        "inbound.received",
+        "one of the book’s sources forwarded a webhook",
+        {"source": SOURCE_PART, "inbound": INBOUND_PART, **BOOK},
+    ),
+    EventType(
+        "webhook.failing",
+        "an attempt to another webhook failed, and it had been healthy; once, until it recovers",
+        {"webhook": FAILING_PART, **BOOK},
+    ),
+    EventType(
+        "webhook.recovered",
+        "another webhook that was failing has had a success again",
+        {"webhook": RECOVERED_PART, **BOOK},
+    ),
+    EventType(
+        "webhook.disabled",
+        "another webhook was disabled: it failed for days, or its receiver is gone",
+        {"webhook": DISABLED_PART, **BOOK},
+    ),
+    EventType("ping", "a webhook is tested, whatever events it wants", {"webhook": TESTED_PART, **BOOK}),
+)
+EVENTS = {event.name: event for event in _EVENTS}
 
 
 def shared_fields() -> dict[str, list[EventField]]:
     """Return the fields that every event has, and those of all events about a comment, by a heading."""
     every = EventType("its name", "", BOOK).fields()
     about = EventType("", "", {**ABOUT_COMMENT, **BOOK}).fields()[1:]
-    return {
-        "Every event": every,
-        "Events about a comment": [one for one in about if one not in every],
-    }
+    return {"Every event": every, "Events about a comment": [one for one in about if one not in every]}
 
 
 def own_fields(event: EventType) -> list[EventField]:
@@ -375,13 +326,12 @@ def own_fields(event: EventType) -> list[EventField]:
 
 def sample_parts() -> dict[str, Any]:
     """Return a new sample of each part that the data of an event can have; where several differ, one."""
-    return {name: copy.deepcopy(part.sample) for name, part in _parts()}
+    return {
+        name: copy.deepcopy(part.sample) for event in EVENTS.values() for name, part in event.data.items()
+    }
 
 
 def types() -> dict[str, DataPart]:
     """Return the parts that have a type, by its name."""
-    return {part.type_name: part for _, part in _parts() if part.type_name}
-
-
-def _parts() -> list[tuple[str, DataPart]]:
-    return [item for event in EVENTS.values() for item in event.data.items()]
+    parts = [part for event in EVENTS.values() for part in event.data.values()]
+    return {part.type_name: part for part in parts if part.type_name}

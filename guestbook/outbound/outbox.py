@@ -21,7 +21,6 @@ from guestbook.storage.models import DELIVERIES, Delivery, Webhook
 from guestbook.storage.models.delivery import Template
 
 FORMAT_ERROR_LIMIT = 250  # characters of a format's error, stored with the delivery
-NOT_TRIED = {"attempts": 0, "claims": 0, "schedule_start": 0}
 NO_DELAY: Mapping[str, datetime] = MappingProxyType({})
 
 
@@ -68,36 +67,29 @@ def _new_rows(
         one: _rendered(one.format, given(both[one.for_owner], one.url, one.template), due_at)
         for one in set(inputs.values())
     }
-    same = {"event": event.name, **same, **NOT_TRIED}
-    return [
-        {"id": ids.new(), "webhook_id": key, **same, **_postponed(columns[one], not_before.get(key))}
-        for key, one in inputs.items()
-    ]
-
-
-def _postponed(columns: dict[str, Any], earliest: datetime | None) -> dict[str, Any]:
-    """Return the columns with a due time that is not before the earliest; a final row has none."""
-    if earliest is None or columns["due_at"] is None:
-        return columns
-    return {**columns, "due_at": max(columns["due_at"], earliest)}
+    same = {"event": event.name, **same, "attempts": 0, "claims": 0, "schedule_start": 0}
+    rows = [{"id": ids.new(), "webhook_id": key, **same, **columns[one]} for key, one in inputs.items()]
+    for row in rows:
+        if row["due_at"]:  # A final row has none.
+            row["due_at"] = max(row["due_at"], not_before.get(row["webhook_id"], row["due_at"]))
+    return rows
 
 
 def _rendered(format_name: str, given: FormatInput, due_at: datetime) -> dict[str, Any]:
     """Return the columns of a delivery that is due, or has failed because its format could make no body."""
     try:
-        return _waiting(formats.render(format_name, given), due_at)
-    except Exception as error:  # A mistake in a format must not cost the visitor's comment.
-        return _failed(format_name, given, error)
-
-
-def _waiting(payload: str, due_at: datetime) -> dict[str, Any]:
-    return {"payload": payload, "status": "new", "due_at": due_at, "finished_at": None, "last_error": None}
-
-
-def _failed(format_name: str, given: FormatInput, error: Exception) -> dict[str, Any]:
-    why = f"The format {format_name} failed ({type(error).__name__}), so nothing was sent; kept as json."
-    if isinstance(error, FormatError):
+        payload = formats.render(format_name, given)
+        return {
+            "payload": payload,
+            "status": "new",
+            "due_at": due_at,
+            "finished_at": None,
+            "last_error": None,
+        }
+    except FormatError as error:
         why = f"{str(error)[:FORMAT_ERROR_LIMIT]} Nothing was sent; kept as json."
+    except Exception as error:  # A mistake in a format must not cost the visitor's comment.
+        why = f"The format {format_name} failed ({type(error).__name__}), so nothing was sent; kept as json."
     final = {"status": "failed", "due_at": None, "finished_at": clock.now(), "last_error": why}
     return {"payload": formats.render("json", given), **final}
 

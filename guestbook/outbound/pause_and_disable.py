@@ -57,7 +57,15 @@ def _note_outcomes(
     was_disabled, was_announced = webhook.disabled_at, webhook.failing_announced_at
     is_steady = not _has_failed_for_long(webhook, now) or _clock_is_steady(connection, now)
     for outcome in outcomes:
-        _note_outcome(webhook, outcome, now, is_steady)
+        if outcome.ok:
+            note_success(webhook)
+        else:
+            pause = outcome.decision.pause
+            note_failure(
+                webhook, now, unreachable=outcome.unreachable, pause=pause, clock_is_steady=is_steady
+            )
+        if outcome.decision.gone:
+            webhook.disable(now, "gone")
     if webhook.disabled_at and not was_disabled:
         session.flush()
         reason = webhook.disabled_reason or ""
@@ -66,18 +74,12 @@ def _note_outcomes(
     if was_announced and not webhook.failing_since:
         _announce(connection, "webhook.recovered", webhook, None, settings)
     elif webhook.failing_since and not was_announced and not webhook.disabled_at:
-        _announce_failure(connection, webhook, outcomes, settings, now)
+        # Failures of such events announce nothing, or some webhooks would never come to rest.
+        errors = [one.error for one in outcomes if not one.ok and one.task.event not in HEALTH_EVENTS]
+        if errors:  # It is announced once, until it recovers.
+            webhook.failing_announced_at = now
+            _announce(connection, "webhook.failing", webhook, errors[-1], settings)
     return []
-
-
-def _note_outcome(webhook: Webhook, outcome: Outcome, now: datetime, clock_is_steady: bool) -> None:
-    if outcome.ok:
-        note_success(webhook)
-    else:
-        unreachable, pause = outcome.unreachable, outcome.decision.pause
-        note_failure(webhook, now, unreachable=unreachable, pause=pause, clock_is_steady=clock_is_steady)
-    if outcome.decision.gone:
-        webhook.disable(now, "gone")
 
 
 def note_success(webhook: Webhook) -> None:
@@ -125,19 +127,6 @@ def _pause_end(webhook: Webhook, now: datetime, pause: float) -> datetime | None
     if webhook.paused_until and webhook.paused_until > now:
         ends.append(webhook.paused_until)
     return max(ends, default=None)
-
-
-def _announce_failure(
-    connection: Connection, webhook: Webhook, outcomes: Sequence[Outcome], settings: Settings, now: datetime
-) -> None:
-    """Publish `webhook.failing` once, until it recovers.
-
-    Failures of such events announce nothing, or webhooks that fail now and then would never come to rest.
-    """
-    errors = [one.error for one in outcomes if not one.ok and one.task.event not in HEALTH_EVENTS]
-    if errors:
-        webhook.failing_announced_at = now
-        _announce(connection, "webhook.failing", webhook, errors[-1], settings)
 
 
 def _announce(

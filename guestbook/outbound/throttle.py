@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, literal_column, select, update
+from sqlalchemy import Connection, Row, literal_column, select, update
 
 from guestbook.lib import clock
 from guestbook.lib.rate_counters import BEGIN_WITHIN, LONGEST_ROOM_WAIT, RateLimit, SlidingLog
@@ -49,9 +49,6 @@ class TimeLimit:
 
 
 NO_LIMIT = TimeLimit()
-
-
-WEBHOOKS: Table = Webhook.__table__
 
 
 @dataclass(slots=True, eq=False)
@@ -125,8 +122,8 @@ class RateLimiter:
             self._changed[webhook_id] = budget.slots
             text, opens_in = budget.log.text, budget.log.opens_in
             next_at = clock.now() + timedelta(seconds=opens_in) if opens_in else None
-            change = update(WEBHOOKS).where(WEBHOOKS.c.id == webhook_id)
             if text != budget.stored or opens_in:
+                change = update(Webhook).where(Webhook.id == webhook_id)
                 connection.execute(change.values(rate_log=text, next_slot_at=next_at))
 
     @property

@@ -218,7 +218,7 @@ class WorkerPool(Generic[T, R]):
             if self._full_at > before:
                 self._has_work.notify(self.size)
 
-    def load(self, key: str, tasks: Iterable[T], *, unreachable: int, answered_before: bool = False) -> None:
+    def load(self, key: str, tasks: Iterable[T], unreachable: int = 0, answered_before: bool = False) -> None:
         """Put claimed tasks into a lane. The rest is what the database knows of its webhook."""
         with self._lock:
             lane = self._lanes.get(key)

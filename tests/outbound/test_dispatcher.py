@@ -245,7 +245,7 @@ def test_a_pass_records_and_claims_little_at_once_while_visitors_write(
 
     def count_claim(self: Dispatcher, connection: Connection) -> list[ClaimedTasks]:
         claims = claim(self, connection)
-        claimed.append(sum(len(one.tasks) for one in claims))
+        claimed.append(sum(len(tasks) for _, tasks, *_ in claims))
         return claims
 
     monkeypatch.setattr(attempt_recorder, "record", count_record)

@@ -114,15 +114,15 @@ def stays(count: Callable[[], int], value: int) -> None:
 
 
 def test_a_new_lane_starts_with_two_at_once(pool: WorkerPool[str, Result], work: Work) -> None:
-    pool.load("slow", names("slow", 10), unreachable=0)
+    pool.load("slow", names("slow", 10))
     stays(lambda: work.under_way["slow"], START_CAP)
 
 
 def test_a_short_lane_is_not_kept_waiting_by_a_long_one(work: Work) -> None:
     pool = WorkerPool(work, 1)  # one thread, so that the order is certain
     with pool.still():
-        pool.load("long", names("long", 300), unreachable=0)
-        pool.load("short", names("short", 5), unreachable=0)
+        pool.load("long", names("long", 300))
+        pool.load("short", names("short", 5))
     collect(pool, 305)
     assert sorted(work.started[:2]) == ["long-0", "short-0"]  # what nobody has tried yet comes first
     assert sorted(work.started[2:4]) == ["long-1", "short-1"]
@@ -154,10 +154,10 @@ def hang(
 def test_lanes_that_hang_leave_a_quarter_of_the_threads_to_those_that_have_answered(
     pool: WorkerPool[str, Result], work: Work
 ) -> None:
-    pool.load("a", ["a-0"], unreachable=0)
+    pool.load("a", ["a-0"])
     collect(pool, 1)
     assert hang(pool, work, 2 * SIZE) == SIZE - SIZE // 4
-    pool.load("a", names("a", 9), unreachable=0)
+    pool.load("a", names("a", 9))
     pool.load("b", names("b", 9), unreachable=0, answered_before=True)
     assert Counter(result.task[0] for result in collect(pool, 18)) == {"a": 9, "b": 9}
     assert max(work.most[lane] for lane in work.most if lane.startswith("slow")) == 1
@@ -166,11 +166,11 @@ def test_lanes_that_hang_leave_a_quarter_of_the_threads_to_those_that_have_answe
 def test_a_new_lane_need_not_wait_for_all_that_hang_before_it(work: Work) -> None:
     pool: WorkerPool[str, Result] = WorkerPool(work, 4)
     for number in range(3):
-        pool.load(f"first{number}", [f"first{number}-0"], unreachable=0)
+        pool.load(f"first{number}", [f"first{number}-0"])
     wait_for(lambda: len(work.started) == 3)
     for number in range(SIZE):
-        pool.load(f"slow{number}", [f"slow{number}-0"], unreachable=0)
-    pool.load("new", ["new-0"], unreachable=0)
+        pool.load(f"slow{number}", [f"slow{number}-0"])
+    pool.load("new", ["new-0"])
     stays(lambda: len(work.started), 3)
     work.first.set()
     assert "new-0" in {result.task for result in collect(pool, 4)}
@@ -217,16 +217,16 @@ def test_what_was_not_sent_says_nothing_about_a_webhook() -> None:
 
 
 def test_lanes_that_hang_leave_room_for_rows_of_the_others(pool: WorkerPool[str, Result]) -> None:
-    pool.load("a", names("a", 50), unreachable=0)
+    pool.load("a", names("a", 50))
     collect(pool, 50)
     rooms = pool.rooms([f"slow{number}" for number in range(100)])
     assert sum(rooms.values()) <= MAX_QUEUED - KEPT_FOR_PROVEN
     assert len(set(rooms.values())) == 1, "an equal share for each"
     with pool.still():
         for lane, room in rooms.items():
-            pool.load(lane, names(lane, room), unreachable=0)
+            pool.load(lane, names(lane, room))
         for number in range(KEPT_FOR_PROVEN // 2):
-            pool.load(f"more{number}", ["more"], unreachable=0)
+            pool.load(f"more{number}", ["more"])
         rooms = pool.rooms(["slow0", "new", "a"])
     assert (rooms["slow0"], rooms["new"]) == (0, 1)
     assert rooms["a"] > START_WINDOW
@@ -239,7 +239,7 @@ def test_what_waits_for_a_lane_on_hold_is_not_started_and_is_given_back(
     pool: WorkerPool[str, Result], work: Work
 ) -> None:
     work.results["bad"] = HOLD
-    pool.load("bad", names("bad", 10), unreachable=0)
+    pool.load("bad", names("bad", 10))
     wait_for(lambda: work.started != [] and not work.under_way["bad"])
     back: list[str] = []
 
@@ -255,30 +255,30 @@ def test_a_hold_that_the_database_cannot_know_of_yet_is_not_undone_by_the_next_l
     pool: WorkerPool[str, Result], work: Work
 ) -> None:
     work.results["slow"] = HOLD
-    pool.load("slow", ["slow-0"], unreachable=0)
+    pool.load("slow", ["slow-0"])
     wait_for(lambda: work.under_way["slow"] == 1)
     assert pool.collect() == []  # a tick begins, and claims …
     work.go.set()
     wait_for(lambda: pool.under_way and not work.under_way["slow"])
     pool.wait(5)  # … and while its transaction runs the lane is put on hold
-    pool.load("slow", ["slow-1", "slow-2"], unreachable=0)
+    pool.load("slow", ["slow-1", "slow-2"])
     stays(lambda: len(work.started), 1)
     assert pool.rooms(["slow"]) == {"slow": 0}
     assert len(pool.collect()) == 1
     assert pool.take_back(on_hold_only=True) == ["slow-1", "slow-2"]
-    pool.load("slow", ["slow-3", "slow-4"], unreachable=0)  # its pause is over
+    pool.load("slow", ["slow-3", "slow-4"])  # its pause is over
     stays(lambda: len(work.started), 2)
 
 
 def test_nothing_starts_while_a_tick_wants_stillness(pool: WorkerPool[str, Result], work: Work) -> None:
     with pool.still():
-        pool.load("a", names("a", 5), unreachable=0)
+        pool.load("a", names("a", 5))
         stays(lambda: len(work.started), 0)
     collect(pool, 5)
 
 
 def test_what_is_sent_and_not_collected_is_bounded(pool: WorkerPool[str, Result], work: Work) -> None:
-    pool.load("a", names("a", 2 * MAX_UNRECORDED), unreachable=0)
+    pool.load("a", names("a", 2 * MAX_UNRECORDED))
     stays(lambda: len(work.started), MAX_UNRECORDED)
     assert len(collect(pool, 2 * MAX_UNRECORDED)) == 2 * MAX_UNRECORDED
 
@@ -287,21 +287,21 @@ def test_rooms_are_small_for_new_lanes_grow_with_what_was_done_and_end_at_the_li
     pool: WorkerPool[str, Result],
 ) -> None:
     assert pool.rooms(["a"]) == {"a": START_WINDOW}
-    pool.load("a", names("a", 100), unreachable=0)
+    pool.load("a", names("a", 100))
     collect(pool, 100)
     assert pool.rooms(["a"])["a"] >= 2 * 100
-    pool.load("slow", names("slow", MAX_QUEUED), unreachable=0)
+    pool.load("slow", names("slow", MAX_QUEUED))
     assert sum(pool.rooms(["a", "b", "slow"]).values()) <= START_CAP
 
 
 def test_limited_ticks_leave_few_rows_to_record_and_to_claim(work: Work) -> None:
     pool: WorkerPool[str, Result] = WorkerPool(work, 4)
-    pool.load("slow", names("slow", 1), unreachable=0)
+    pool.load("slow", names("slow", 1))
     wait_for(lambda: len(work.started) == 1)
     pool.limit_ticks(5)
     assert pool.most_claimed == 5
     for number in range(10):
-        pool.load(f"{number}", names(f"{number}", 1), unreachable=0)
+        pool.load(f"{number}", names(f"{number}", 1))
     began = time.monotonic()
     pool.wait_while_sending(10)
     assert time.monotonic() - began < 5, "no more may start"
@@ -320,7 +320,7 @@ def test_threads_are_added_as_long_as_the_processor_is_not_full(
     monkeypatch.setattr(time, "process_time", lambda: of_a_core * time.monotonic())
     pool: WorkerPool[str, Result] = WorkerPool(work, SIZE)
     for number in range(SIZE):
-        pool.load(f"slow{number}", names(f"slow{number}", 2), unreachable=0)
+        pool.load(f"slow{number}", names(f"slow{number}", 2))
     for _ in range(20):
         time.sleep(MEASURE_INTERVAL)
         pool.collect()

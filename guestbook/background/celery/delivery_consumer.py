@@ -72,7 +72,7 @@ class Takeover:
             task = delivery_tasks.delivery_task(row, token, lease_end, to, slot, until)
             tasks[row.webhook_id].append(task)
         return [
-            ClaimedTasks(row.id, tasks[row.id], row.unreachable_in_a_row, bool(row.answered_before))
+            (row.id, tasks[row.id], row.unreachable_in_a_row, bool(row.answered_before))
             for row in webhooks.values()
             if row.id in tasks
         ]
@@ -233,8 +233,8 @@ class DeliveryConsumer:
             return
         self._takeover.rates.committed()
         self._outcomes, self._back = [], []
-        for webhook_id, tasks, unreachable, answered_before in taken:
-            self._pool.load(webhook_id, tasks, unreachable=unreachable, answered_before=answered_before)
+        for tasks in taken:
+            self._pool.load(*tasks)
         self._end_batches()
         _log(tally)
 
