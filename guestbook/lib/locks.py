@@ -110,11 +110,6 @@ class FairLock:
         self._useful_since = 0.0  # when the lock was taken, or last released after a success
         self._waiting: deque[threading.Lock] = deque()
 
-    @property
-    def waiting(self) -> int:
-        """Return how many threads wait."""
-        return len(self._waiting)
-
     def acquire(self, seconds: float, *, at_once: int = 1_000_000) -> None:
         """Wait for the lock for so long at most; raises TimeoutError. The holder must call `release`.
 

@@ -1,32 +1,33 @@
 """Every GUESTBOOK_ setting: its type, its default, its meaning."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from guestbook.lib.encryption import Keyring
 from guestbook.settings import database_url, environment, installation, parsers, secret_key
 from guestbook.settings.environment import SETTING_PREFIX, NotNow, SettingsError
 from guestbook.settings.installation import DATA_DIR
 
-__all__ = [
-    "RETRY_SCHEDULE",
-    "SETTING_NAMES",
-    "SETTING_PREFIX",
-    "NotNow",
-    "Settings",
-    "SettingsError",
-    "load",
-    "read_all",
-]
+__all__ = ["SETTING_PREFIX", "NotNow", "Settings", "SettingsError", "load", "read_all"]
 
 TEST_PREFIX = "GUESTBOOK_TEST_"  # read by the test suite alone
 ALIKE = 0.85  # the share that two names have in common when one is a slip
-WEB, AMQP = ("http", "https"), ("amqp", "amqps")  # schemes of addresses
-RETRY_SCHEDULE = "0,5,300,1800,7200,18000,36000,50400,72000,86400"  # seconds
+RETRY_SCHEDULE = "0,5,300,1800,7200,18000,36000,50400,72000,86400"  # seconds before attempt 1, 2, …
 
 Environ = Mapping[str, str] | None  # None for that of this process
+_days = partial(parsers.whole_number, low=0, high=36500)
+
+
+def _address(example: str, *schemes: str) -> Any:
+    return _setting("", partial(parsers.address, example=example, schemes=schemes))
+
+
+def _setting(default: str, parse: Callable[[str], Any]) -> Any:
+    return field(metadata={"default": default, "parse": parse})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +38,23 @@ class Settings:
     database_url: str
     secret_key: str  # signs cookies and forms, encrypts secrets; secret_key_file names its file
     secret_key_fallbacks: tuple[str, ...]  # older keys, which still verify and decrypt
-    base_url: str  # where visitors see the book; links begin with it
-    trusted_proxies: int  # the number of proxies before this server
-    allow_networks: tuple[parsers.Network, ...]  # private ones that webhooks may reach
-    require_https_webhooks: bool
-    retry_schedule: tuple[float, ...]  # seconds before attempt 1, 2, …
-    timeout: float  # seconds, for a whole attempt
-    outbound_proxy: str | None  # the proxy of all webhooks
-    smtp_url: str | None  # the server that takes e-mail to the owner
-    mail_from: str | None  # the address that it comes from
-    keep_processed_days: int
-    keep_failed_days: int
-    keep_spam_days: int
-    broker_url: str | None  # the RabbitMQ of `relay`
-    send_after_requests: bool  # for hosts without cron: web requests do its work at their end
-    ping_url: str | None  # a monitor that notices each pass of cron
-    log_format: str  # text or json
-    metrics_token: str  # the token of /metrics, which is not there without one
+    base_url: str = _setting("http://127.0.0.1:5000", parsers.base_url)  # where visitors see the book
+    trusted_proxies: int = _setting("0", partial(parsers.whole_number, low=0, high=10))  # before this server
+    allow_networks: tuple[parsers.Network, ...] = _setting("", parsers.networks)  # that webhooks may reach
+    require_https_webhooks: bool = _setting("false", parsers.true_or_false)
+    retry_schedule: tuple[float, ...] = _setting(RETRY_SCHEDULE, parsers.schedule)
+    timeout: float = _setting("15", partial(parsers.seconds, low=0.1, high=300))  # for a whole attempt
+    outbound_proxy: str | None = _address("http://proxy.example:3128", "http", "https")  # of all webhooks
+    smtp_url: str | None = _setting("", parsers.smtp_url)  # the server that takes e-mail to the owner
+    mail_from: str | None = _setting("", parsers.mail_from)  # the address that it comes from
+    keep_processed_days: int = _setting("30", _days)
+    keep_failed_days: int = _setting("90", _days)
+    keep_spam_days: int = _setting("30", _days)
+    broker_url: str | None = _address("amqp://user:password@host:5672/vhost", "amqp", "amqps")  # of `relay`
+    send_after_requests: bool = _setting("false", parsers.true_or_false)  # for hosts without cron
+    ping_url: str | None = _address("https://hc-ping.com/your-uuid", "http", "https")  # hears of each pass
+    log_format: str = _setting("text", partial(parsers.one_of, words=("text", "json")))
+    metrics_token: str = _setting("", parsers.secret)  # the token of /metrics, which is not there without one
 
     @property
     def secret_keys(self) -> tuple[str, ...]:
@@ -77,7 +78,7 @@ class Settings:
 
 
 SETTING_NAMES = {
-    SETTING_PREFIX + field.upper() for field in (*Settings.__dataclass_fields__, "secret_key_file")
+    SETTING_PREFIX + name.upper() for name in (*Settings.__dataclass_fields__, "secret_key_file")
 }
 
 
@@ -89,30 +90,18 @@ def load(environ: Environ = None, *, alone: bool = False, for_doctor: bool = Fal
     """
     values = _known(read_all(environ, alone=alone, for_doctor=for_doctor))
     data_dir = Path(values[DATA_DIR])
-    read = environment.Reader({**environment.chosen_folder(data_dir), **values})
-    return Settings(
-        data_dir=data_dir,
-        database_url=_database(read, data_dir, for_doctor),
-        secret_key=secret_key.read(read, data_dir, for_doctor=for_doctor),
-        secret_key_fallbacks=secret_key.fallbacks(read, data_dir, for_doctor=for_doctor),
-        base_url=read("BASE_URL", "http://127.0.0.1:5000", parsers.base_url),
-        trusted_proxies=read("TRUSTED_PROXIES", "0", parsers.whole_number(0, 10)),
-        allow_networks=read("ALLOW_NETWORKS", "", parsers.networks),
-        require_https_webhooks=read("REQUIRE_HTTPS_WEBHOOKS", "false", parsers.true_or_false),
-        retry_schedule=read("RETRY_SCHEDULE", RETRY_SCHEDULE, parsers.schedule),
-        timeout=read("TIMEOUT", "15", parsers.seconds(0.1, 300)),
-        outbound_proxy=read("OUTBOUND_PROXY", "", parsers.address("http://proxy.example:3128", *WEB)),
-        smtp_url=read("SMTP_URL", "", parsers.smtp_url),
-        mail_from=read("MAIL_FROM", "", parsers.mail_from),
-        keep_processed_days=read("KEEP_PROCESSED_DAYS", "30", parsers.whole_number(0, 36500)),
-        keep_failed_days=read("KEEP_FAILED_DAYS", "90", parsers.whole_number(0, 36500)),
-        keep_spam_days=read("KEEP_SPAM_DAYS", "30", parsers.whole_number(0, 36500)),
-        broker_url=read("BROKER_URL", "", parsers.address("amqp://user:password@host:5672/vhost", *AMQP)),
-        send_after_requests=read("SEND_AFTER_REQUESTS", "false", parsers.true_or_false),
-        ping_url=read("PING_URL", "", parsers.address("https://hc-ping.com/your-uuid", *WEB)),
-        log_format=read("LOG_FORMAT", "text", parsers.one_of("text", "json")),
-        metrics_token=read("METRICS_TOKEN", "", parsers.secret),
-    )
+    values = {**environment.chosen_folder(data_dir), **values}
+    default = database_url.of_file(data_dir / "guestbook.db")
+    url = environment.parsed(values, "DATABASE_URL", default, database_url.parse)
+    if not for_doctor:
+        database_url.check_access(data_dir, url)
+    key, older = secret_key.read(values, data_dir, for_doctor=for_doctor)
+    others = {
+        one.name: environment.parsed(values, one.name.upper(), **one.metadata)
+        for one in fields(Settings)
+        if one.metadata
+    }
+    return Settings(data_dir, url, key, older, **others)
 
 
 def read_all(environ: Environ = None, *, alone: bool = False, for_doctor: bool = False) -> dict[str, str]:
@@ -126,25 +115,14 @@ def read_all(environ: Environ = None, *, alone: bool = False, for_doctor: bool =
     return {**inner, **outer, DATA_DIR: str(data_dir)}
 
 
-def _database(read: environment.Reader, data_dir: Path, for_doctor: bool) -> str:
-    url = read("DATABASE_URL", database_url.of_file(data_dir / "guestbook.db"), database_url.parse)
-    if not for_doctor:
-        database_url.check_access(data_dir, url)
-    return url
-
-
 def _known(values: dict[str, str]) -> dict[str, str]:
     """Return the values; raises SettingsError where one is not a setting."""
     unknown = [name for name in sorted(set(values) - SETTING_NAMES) if not name.startswith(TEST_PREFIX)]
-    if unknown:
-        known = f"Known are {', '.join(sorted(SETTING_NAMES))}."
-        raise SettingsError(f"Unknown setting {', '.join(unknown)}. {_suggestion(unknown) or known}")
-    return values
-
-
-def _suggestion(unknown: list[str]) -> str:
-    """Ask for the settings that are written much alike, or return nothing where one has none."""
+    if not unknown:
+        return values
     from difflib import get_close_matches  # imported here, because cron starts each minute
 
     close = [get_close_matches(name.upper(), SETTING_NAMES, n=1, cutoff=ALIKE) for name in unknown]
-    return f"Did you mean {', '.join(one[0] for one in close)}?" if all(close) else ""
+    known = f"Known are {', '.join(sorted(SETTING_NAMES))}."
+    advice = f"Did you mean {', '.join(one[0] for one in close)}?" if all(close) else known
+    raise SettingsError(f"Unknown setting {', '.join(unknown)}. {advice}")

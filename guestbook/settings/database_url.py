@@ -20,12 +20,6 @@ EXTRAS = {  # the extra that pip must install, by driver
     "mysql+pymysql": "mariadb",
     "mariadb+pymysql": "mariadb",
 }
-DRIVERS = {  # the driver that a URL of another program means
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "mysql": "mysql+pymysql",
-    "mariadb": "mariadb+pymysql",
-}
 SQLITE_SUFFIXES = ("-wal", "-shm", "-journal")  # the ends of the names of the files beside a database
 
 
@@ -38,7 +32,8 @@ def parse(text: str) -> str:
         return text
     url = _parts(text)
     if url.drivername not in EXTRAS:
-        named = DRIVERS.get(url.drivername.partition("+")[0])
+        program = url.drivername.partition("+")[0]  # as another program names it, such as postgres
+        named = next((one for one in EXTRAS if one.startswith(program)), None)
         raise ValueError(
             f"it must begin with {named}:// in place of {url.drivername}://"
             if named

@@ -19,16 +19,10 @@ from guestbook.lib import files
 SETTING_PREFIX = "GUESTBOOK_"
 BYTE_ORDER_MARK = "\ufeff"  # some editors begin a file with it
 SETTING_LINE = f"{SETTING_PREFIX}NAME=value, or a quote has no end"
-SECRET_SETTINGS = (
-    "DATABASE_URL",
-    "SECRET_KEY",
-    "SECRET_KEY_FALLBACKS",
-    "OUTBOUND_PROXY",
-    "BROKER_URL",
-    "METRICS_TOKEN",
-    "SMTP_URL",
-    "PING_URL",
-)  # no message shows these
+SECRET_SETTINGS = (  # no message shows these
+    *("DATABASE_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "OUTBOUND_PROXY"),
+    *("BROKER_URL", "METRICS_TOKEN", "SMTP_URL", "PING_URL"),
+)
 
 T = TypeVar("T")
 
@@ -41,20 +35,14 @@ class NotNow(SettingsError):
     """Something cannot be used now. The same start works when somebody has repaired it."""
 
 
-class Reader:
-    """Reads one setting at a time with the parser of its type."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self.values = values
-
-    def __call__(self, name: str, default: str, parse: Callable[[str], T]) -> T:
-        """Return the parsed value, or the parsed default; raises SettingsError."""
-        text = self.values.get(SETTING_PREFIX + name, default).strip()
-        try:
-            return parse(text)
-        except ValueError as error:
-            shown = "wrong" if name in SECRET_SETTINGS else repr(text)
-            raise SettingsError(f"{SETTING_PREFIX}{name} is {shown}: {error}.") from None
+def parsed(values: Mapping[str, str], name: str, default: str, parse: Callable[[str], T]) -> T:
+    """Return the value of a setting, or its default, read by the parser of its type; raises SettingsError."""
+    text = values.get(SETTING_PREFIX + name, default).strip()
+    try:
+        return parse(text)
+    except ValueError as error:
+        shown = "wrong" if name in SECRET_SETTINGS else repr(text)
+        raise SettingsError(f"{SETTING_PREFIX}{name} is {shown}: {error}.") from None
 
 
 def of_process(environ: Mapping[str, str], *, with_dotenv: bool) -> dict[str, str]:
@@ -76,7 +64,11 @@ def of_file(path: Path) -> dict[str, str]:
         raise SettingsError(f"{path} cannot be read: it is not UTF-8. Save it as UTF-8 text.") from None
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from None
-    _require_pairs(path, text)
+    for one in parse_stream(StringIO(text)):  # dotenv would leave out a line that is wrong
+        if one.error and SETTING_PREFIX in one.original.string:
+            line = one.original.string.strip().partition("\n")[0]
+            number = one.original.line + one.original.string.partition(line)[0].count("\n")
+            raise SettingsError(f"{path} cannot be read: line {number} is not {SETTING_LINE}.")
     values = dotenv_values(stream=StringIO(text))
     if any("\0" in (value or "") for value in values.values()):
         raise SettingsError(f"{path} cannot be read: a value has a NUL byte.")
@@ -84,31 +76,20 @@ def of_file(path: Path) -> dict[str, str]:
     return {name: values[name] or "" for name in ours}
 
 
-def _require_pairs(path: Path, text: str) -> None:
-    """Refuse a line of ours that dotenv would leave out; lines of other programs do not matter."""
-    for one in parse_stream(StringIO(text)):
-        if one.error and SETTING_PREFIX in one.original.string:
-            line = one.original.string.strip().partition("\n")[0]
-            number = one.original.line + one.original.string.partition(line)[0].count("\n")
-            raise SettingsError(f"{path} cannot be read: line {number} is not {SETTING_LINE}.")
-
-
 RUN_FILE = "run.json"
 
 
 def note_run(values: Mapping[str, str], port: str, pid: int) -> Path:
-    """Let all commands use the settings of this run while it lives. The owner's settings win."""
+    """Let all commands use the settings of this run while it lives. The owner's settings win.
+
+    Return the file, which the process removes at its end.
+    """
     chosen = {
         SETTING_PREFIX + "BASE_URL": f"http://127.0.0.1:{port}",
         SETTING_PREFIX + "ALLOW_NETWORKS": "127.0.0.0/8,::1/128",  # a receiver on this machine can be tried
     }
     chosen = {name: values.get(name, value) for name, value in chosen.items()}
-    return note_settings(Path(values[SETTING_PREFIX + "DATA_DIR"]), pid, chosen)
-
-
-def note_settings(data_dir: Path, pid: int, chosen: Mapping[str, str]) -> Path:
-    """Write down the settings of that process; return the file, which the process removes at its end."""
-    path = data_dir / RUN_FILE
+    path = Path(values[SETTING_PREFIX + "DATA_DIR"], RUN_FILE)
     noted = {"pid": int(pid), "began": _started_at(int(pid)), "settings": chosen}
     files.replace_file(path, json.dumps(noted))  # a command typed just now must not read half of it
     return path

@@ -42,19 +42,9 @@ class GivenConfig:
     """The argument of create_app: our settings, Flask's own, and the folder that was made for a test."""
 
     environ: Mapping[str, str] | None = None
-    config: dict[str, Any] = field(default_factory=dict)
+    for_flask: dict[str, Any] = field(default_factory=dict)
+    is_alone: bool = False  # The environment and the files `.env` do not count.
     folder: Path | None = None
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether the environment and the files `.env` do not count."""
-        return self.environ is not None and bool(self.config)
-
-    @property
-    def for_flask(self) -> dict[str, Any]:
-        """Return the part that goes unchanged into the app's configuration."""
-        changed = "SQLALCHEMY_DATABASE_URI"  # storage.database sets it
-        return {name: value for name, value in self.config.items() if name != changed}
 
 
 def read(given: Mapping[str, object] | None) -> GivenConfig:
@@ -67,19 +57,6 @@ def read(given: Mapping[str, object] | None) -> GivenConfig:
     }
     if not others:
         return GivenConfig(ours)
-    _refuse_unusable(others)
-    testing = bool(others.get("TESTING"))
-    if DATA_DIR not in ours and not testing:
-        raise SettingsError(NO_FOLDER)
-    for name in EQUAL_SETTINGS.keys() & others.keys():
-        ours.setdefault(SETTING_PREFIX + EQUAL_SETTINGS[name], _text(others[name]))
-    config = GivenConfig(ours, others)
-    if testing:
-        _isolate(config, ours)
-    return config
-
-
-def _refuse_unusable(others: Mapping[str, object]) -> None:
     for name in others:
         if name not in FLASK_KEYS and name not in EQUAL_SETTINGS:
             hint = f": use {SETTING_PREFIX}{SUGGESTIONS[name]}" if name in SUGGESTIONS else ""
@@ -87,6 +64,16 @@ def _refuse_unusable(others: Mapping[str, object]) -> None:
                 f"The guestbook cannot honour {name} in its configuration{hint}. "
                 f"It takes {', '.join((*EQUAL_SETTINGS, *FLASK_KEYS))} and the {SETTING_PREFIX}… settings."
             )
+    testing = bool(others.get("TESTING"))
+    if DATA_DIR not in ours and not testing:
+        raise SettingsError(NO_FOLDER)
+    for name in EQUAL_SETTINGS.keys() & others.keys():
+        ours.setdefault(SETTING_PREFIX + EQUAL_SETTINGS[name], _text(others[name]))
+    others.pop("SQLALCHEMY_DATABASE_URI", None)  # storage.database sets it
+    config = GivenConfig(ours, others, is_alone=True)
+    if testing:
+        _isolate(config, ours)
+    return config
 
 
 def _isolate(config: GivenConfig, ours: dict[str, str]) -> None:

@@ -37,25 +37,17 @@ def named(words: str) -> str:
     return _call(FLASK_PROGRAM if in_checkout() else PROGRAM, words)
 
 
-def crontab_command() -> str:
-    """Return the command of this installation for the crontab, with its whole path."""
-    return _call(str(Path(sys.prefix, "bin", FLASK_PROGRAM) if in_checkout() else _program_path()), "cron")
-
-
 def install_command(extra: str) -> str:
     """Return what installs the packages of an extra beside this program."""
     if not in_checkout():
-        return f"{_pip()} {' '.join(map(shlex.quote, _packages(extra)))}"  # no index has the guestbook itself
+        python = shlex.quote(str(Path(sys.prefix, "bin/python")))
+        # uv's environments have no pip.
+        pip = f"{python} -m pip install" if find_spec("pip") else f"uv pip install --python {python}"
+        return f"{pip} {' '.join(map(shlex.quote, _packages(extra)))}"  # no index has the guestbook itself
     if Path(sys.prefix) == CHECKOUT / ".venv":
         return f"{shlex.quote(str(CHECKOUT / 'scripts/install'))} {extra}"
     pip = shlex.quote(str(Path(sys.prefix, "bin/pip")))
     return f"{pip} install --editable {shlex.quote(f'{CHECKOUT}[{extra}]')}"
-
-
-def _pip() -> str:
-    """Return what installs into this Python; uv's environments have no pip."""
-    python = shlex.quote(str(Path(sys.prefix, "bin/python")))
-    return f"{python} -m pip install" if find_spec("pip") else f"uv pip install --python {python}"
 
 
 def _packages(extra: str) -> list[str]:
@@ -110,23 +102,12 @@ def _default_folder(environ: Mapping[str, str]) -> Path:
         return CHECKOUT / "instance"
     data_home = Path(environ.get("XDG_DATA_HOME", ""))
     if not data_home.is_absolute():  # the specification ignores such a path
-        data_home = _home(environ) / ".local/share"
+        try:
+            home = environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            raise SettingsError(NO_HOME) from None
+        data_home = Path(home, ".local/share")
     return (data_home / PROGRAM).resolve()
-
-
-def is_found_by_cron(path: Path) -> bool:
-    """Whether a command finds this folder without any setting in the environment that cron gives it."""
-    try:
-        return path == _default_folder({})
-    except SettingsError:
-        return False
-
-
-def _home(environ: Mapping[str, str]) -> Path:
-    try:
-        return Path(environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError:
-        raise SettingsError(NO_HOME) from None
 
 
 def hides_settings(path: Path) -> bool:
@@ -156,6 +137,10 @@ def make_folder(path: Path) -> None:
 
 def crontab_line(data_dir: Path) -> str:
     """Return this installation's line for the crontab, in which % would end a command."""
-    is_found = is_found_by_cron(data_dir)
+    try:
+        is_found = data_dir == _default_folder({})  # cron gives a command no settings
+    except SettingsError:
+        is_found = False
     named = "" if is_found else f"GUESTBOOK_DATA_DIR={shlex.quote(str(data_dir))} "
-    return f"* * * * * {named}{crontab_command()}".replace("%", "\\%")
+    program = Path(sys.prefix, "bin", FLASK_PROGRAM) if in_checkout() else _program_path()
+    return f"* * * * * {named}{_call(str(program), 'cron')}".replace("%", "\\%")

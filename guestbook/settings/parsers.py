@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -46,15 +45,11 @@ def base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def address(example: str, *schemes: str) -> Callable[[str], str | None]:
-    """Return a parser of an address with one of these schemes, or of none."""
-
-    def parse(text: str) -> str | None:
-        if text and _address(text, *schemes) is None:
-            raise ValueError(f"it must be an address like {example}")
-        return text or None
-
-    return parse
+def address(text: str, example: str, schemes: tuple[str, ...]) -> str | None:
+    """An address with one of these schemes, or None for none."""
+    if text and _address(text, *schemes) is None:
+        raise ValueError(f"it must be an address like {example}")
+    return text or None
 
 
 def smtp_url(text: str) -> str | None:
@@ -84,26 +79,18 @@ def _address(text: str, *schemes: str) -> SplitResult | None:
     return parts if usable else None
 
 
-def whole_number(low: int, high: int) -> Callable[[str], int]:
-    """Return a parser of whole numbers within limits."""
-
-    def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and low <= int(text[:9]) <= high and len(text) < 9):
-            raise ValueError(f"it must be a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
+def whole_number(text: str, low: int, high: int) -> int:
+    """A whole number within limits."""
+    if not (text.isascii() and text.isdigit() and low <= int(text[:9]) <= high and len(text) < 9):
+        raise ValueError(f"it must be a whole number from {low} to {high}")
+    return int(text)
 
 
-def seconds(low: float, high: float) -> Callable[[str], float]:
-    """Return a parser of seconds within limits."""
-
-    def parse(text: str) -> float:
-        if not (SECONDS_TEXT.fullmatch(text) and low <= float(text) <= high):
-            raise ValueError(f"it must be a number of seconds from {low:g} to {high:.0f}")
-        return float(text)
-
-    return parse
+def seconds(text: str, low: float, high: float) -> float:
+    """Seconds within limits."""
+    if not (SECONDS_TEXT.fullmatch(text) and low <= float(text) <= high):
+        raise ValueError(f"it must be a number of seconds from {low:g} to {high:.0f}")
+    return float(text)
 
 
 def schedule(text: str) -> tuple[float, ...]:
@@ -117,20 +104,16 @@ def schedule(text: str) -> tuple[float, ...]:
     return tuple(map(float, steps))
 
 
-def one_of(*words: str) -> Callable[[str], str]:
-    """Return a parser that takes one of these words."""
-
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"it must be {' or '.join(words)}")
-        return text
-
-    return parse
+def one_of(text: str, words: tuple[str, ...]) -> str:
+    """One of these words."""
+    if text not in words:
+        raise ValueError(f"it must be {' or '.join(words)}")
+    return text
 
 
 def true_or_false(text: str) -> bool:
     """A switch."""
-    return one_of("true", "false")(text) == "true"
+    return one_of(text, ("true", "false")) == "true"
 
 
 def networks(text: str) -> tuple[Network, ...]:

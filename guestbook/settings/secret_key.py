@@ -5,29 +5,36 @@ After a rotation older keys still verify links and decrypt secrets: those of a s
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from guestbook.lib import files
 from guestbook.settings import parsers
-from guestbook.settings.environment import SETTING_PREFIX, Reader, SettingsError
+from guestbook.settings.environment import SETTING_PREFIX, SettingsError, parsed
 
 KEY_FILE = "secret_key"  # a name in the data folder
 NAME = "the secret key's file"
 OLD_KEYS_FILE = "secret_key_fallbacks"  # older keys beside it, one a line, the latest first
 
 
-def read(reader: Reader, data_dir: Path, *, for_doctor: bool = False) -> str:
-    """Return the key; raises SettingsError. One that is missing from the data folder is empty.
+def read(
+    values: Mapping[str, str], data_dir: Path, *, for_doctor: bool = False
+) -> tuple[str, tuple[str, ...]]:
+    """Return the key, and the older ones; raises SettingsError. One missing from the data folder is empty.
 
-    For doctor so is one that is closed to this user.
+    For doctor a file of the data folder that is closed to this user is as one that is missing.
     """
-    key = reader("SECRET_KEY", "", parsers.secret)
-    path = reader("SECRET_KEY_FILE", "", Path)
-    if key or str(path) != ".":
-        return key or _of_file(path, f"{SETTING_PREFIX}SECRET_KEY_FILE")
-    file = data_dir / KEY_FILE
-    return _of_file(file, NAME) if os.access(file, os.R_OK if for_doctor else os.F_OK) else ""
+    key = parsed(values, "SECRET_KEY", "", parsers.secret)
+    named = parsed(values, "SECRET_KEY_FILE", "", str)
+    older = parsed(values, "SECRET_KEY_FALLBACKS", "", parsers.secrets)
+    mode, file = os.R_OK if for_doctor else os.F_OK, data_dir / KEY_FILE
+    if named and not key:
+        key = _of_file(Path(named), f"{SETTING_PREFIX}SECRET_KEY_FILE")
+    elif not key and os.access(file, mode):
+        key = _of_file(file, NAME)
+    path = data_dir / OLD_KEYS_FILE
+    lines = _lines(path) if os.access(path, mode) else []
+    return key, tuple(dict.fromkeys((*older, *lines)))
 
 
 def make(data_dir: Path) -> str:
@@ -38,18 +45,6 @@ def make(data_dir: Path) -> str:
     except OSError as error:
         raise SettingsError(f"{SETTING_PREFIX}DATA_DIR is {data_dir}: {error.strerror}.") from None
     return _of_file(path, NAME)
-
-
-def fallbacks(reader: Reader, data_dir: Path, *, for_doctor: bool = False) -> tuple[str, ...]:
-    """Return the older keys, those of the setting first; raises SettingsError.
-
-    For doctor a file that is closed to this user is no error.
-    """
-    named = reader("SECRET_KEY_FALLBACKS", "", parsers.secrets)
-    path = data_dir / OLD_KEYS_FILE
-    if not os.access(path, os.R_OK if for_doctor else os.F_OK):
-        return named
-    return tuple(dict.fromkeys((*named, *_lines(path))))
 
 
 def replace(data_dir: Path, key: str, old: str) -> None:

@@ -19,7 +19,7 @@ def test_whoever_came_first_is_served_first() -> None:
         lock.release()
 
     def has_more_than(count: int) -> bool:
-        return lock.waiting > count
+        return len(lock._waiting) > count
 
     lock.acquire(1)
     threads = [threading.Thread(target=write, args=(number,)) for number in range(20)]

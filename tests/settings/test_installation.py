@@ -61,6 +61,7 @@ def test_an_extra_is_installed_beside_the_program(tmp_path: Path, monkeypatch: p
     checkout = tmp_path / "my book"
     monkeypatch.setattr(installation, "CHECKOUT", checkout)
     monkeypatch.setattr(sys, "prefix", "/home/me/my book")
+    monkeypatch.setattr(installation, "find_spec", str)
     pip = "'/home/me/my book/bin/python' -m pip install"  # for no index has the guestbook itself
     assert installation.install_command("postgres") == f"{pip} 'psycopg[binary]>=3.2'"
     assert installation.install_command("encryption") == f"{pip} 'cryptography>=42'"
