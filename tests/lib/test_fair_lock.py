@@ -78,7 +78,7 @@ def test_only_so_many_wait_at_once_while_the_turn_is_stuck(monkeypatch: pytest.M
     for thread in threads:
         thread.start()
     wait_for(lambda: len(left) == 5)  # of four, one has the lock and three wait for it
-    assert one.waiting == 3
+    assert len(one._waiting) == 3
     with pytest.raises(TimeoutError):
         one.acquire(10, at_once=4)  # the holder is stuck by now, so nobody waits in vain
     one.release(in_vain=True)
