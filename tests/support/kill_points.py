@@ -52,10 +52,10 @@ def after_claim() -> None:
     """Die when the claim is committed and no thread has it yet."""
     load = WorkerPool.load
 
-    def die_with_work(self: Any, key: str, tasks: Iterable[Any], **options: Any) -> None:
+    def die_with_work(self: Any, key: str, tasks: Iterable[Any], *more: Any) -> None:
         if work := list(tasks):
             die()
-        load(self, key, work, **options)
+        load(self, key, work, *more)
 
     WorkerPool.load = die_with_work  # type: ignore[method-assign]  # in this process alone
 
@@ -210,7 +210,7 @@ def measured() -> None:
     def claim_measured(self: Dispatcher, connection: Connection) -> Any:
         began = time.thread_time()  # SQLite works in this thread
         claimed = claim(self, connection)
-        if rows := sum(len(one.tasks) for one in claimed):
+        if rows := sum(len(tasks) for _, tasks, *_ in claimed):
             costs.append((time.thread_time() - began) * 1000 / rows)
         return claimed
 
