@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from flask import current_app
-from sqlalchemy import insert, select, update
+from sqlalchemy import Table, insert, select, update
 from sqlalchemy.orm import Session
 
 from guestbook.background import cron
@@ -70,26 +70,19 @@ def written(do: Callable[[Session], T]) -> T:
 
 def delivery(webhook_id: str, **values: Any) -> str:
     """Store a delivery that is due now, or as the values say, and return its id."""
+    made = {"event_id": ids.new(), "webhook_id": webhook_id, "event": "comment.created", "payload": "{}"}
+    return _queued(DELIVERIES, "created_at", "finished_at", made | {"schedule_start": 0} | values)
+
+
+def _queued(table: Table, since: str, end: str, values: dict[str, Any]) -> str:
+    """Store a row of a queue that is due now, or as the values say; the id has the time that they name."""
     now = clock.now()
-    made = ids.first_of(values["created_at"])[:12] if "created_at" in values else ""
-    row = {
-        "id": made + ids.new()[len(made) :],
-        "event_id": ids.new(),
-        "webhook_id": webhook_id,
-        "event": "comment.created",
-        "payload": "{}",
-        "status": "new",
-        "attempts": 0,
-        "claims": 0,
-        "schedule_start": 0,
-        "due_at": now,
-        "created_at": now,
-        **values,
-    }
+    made = ids.first_of(values[since])[:12] if since in values else ""
+    row = {"id": made + ids.new()[len(made) :], since: now, "due_at": now, "status": "new", **values}
     if row["status"] != "new":
-        row |= {"due_at": None, "finished_at": values.get("finished_at", now)}
+        row |= {"due_at": None, end: values.get(end, now)}
     with database.write(db.engine) as connection:
-        connection.execute(insert(DELIVERIES).values(**row))
+        connection.execute(insert(table).values(**{"attempts": 0, "claims": 0, **row}))
     return str(row["id"])
 
 
@@ -124,26 +117,9 @@ def source(**values: Any) -> str:
 
 def inbound(source_id: str, **values: Any) -> str:
     """Store an inbound event that is due now, or as the values say, and return its id."""
-    now = clock.now()
-    made = ids.first_of(values["received_at"])[:12] if "received_at" in values else ""
-    row = {
-        "id": made + ids.new()[len(made) :],
-        "source_id": source_id,
-        "headers": {"content-type": "application/json"},
-        "payload": "{}",
-        "encoding": "text",
-        "status": "new",
-        "attempts": 0,
-        "claims": 0,
-        "due_at": now,
-        "received_at": now,
-        **values,
-    }
-    if row["status"] != "new":
-        row |= {"due_at": None, "processed_at": values.get("processed_at", now)}
-    with database.write(db.engine) as connection:
-        connection.execute(insert(INBOUND).values(**row))
-    return str(row["id"])
+    given = {"source_id": source_id, "headers": {"content-type": "application/json"}}
+    body = {"payload": "{}", "encoding": "text"}
+    return _queued(INBOUND, "received_at", "processed_at", given | body | values)
 
 
 def run_pass(**options: Any) -> Tally:

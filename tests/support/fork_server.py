@@ -129,7 +129,7 @@ def _become(order: dict[str, Any]) -> NoReturn:
     os.environ.update(order["environ"])
     _announce(folder / "name")
     if order["point"]:
-        kill_points.POINTS[order["point"]]()
+        getattr(kill_points, order["point"])()
     sys.argv = [order["program"], "--app", *order["command"]]
     if order["program"] == "celery":
         sys.exit(import_module("celery.bin.celery").main())

@@ -1,4 +1,7 @@
-"""The points at which a forked command kills itself, by SIGKILL, in the middle of its work."""
+"""The points at which a forked command kills itself, by SIGKILL, in the middle of its work.
+
+The name of a function here is the name of the point.
+"""
 
 import json
 import os
@@ -8,7 +11,7 @@ import signal
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 from wsgiref.simple_server import make_server
@@ -262,28 +265,3 @@ def _memory(line: str) -> float:
     """Return the MB of `VmRSS`, in use now, or `VmHWM`, the most that was ever in use."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition(f"{line}:")[2].split()[0]) / 1024
-
-
-POINTS: dict[str, Callable[[], None]] = {
-    function.__name__: function
-    for function in (
-        inside_backup,
-        inside_copy,
-        inside_upgrade,
-        inside_restore,
-        after_inbox_claim,
-        inside_inbox_action,
-        over_poison,
-        before_claim_commits,
-        after_claim,
-        after_post,
-        inside_acknowledgement,
-        after_acknowledgement,
-        between_batches_of_prune,
-        inside_prune,
-        measured,
-        limited,
-        by_another_user,
-        without_threads,
-    )
-}

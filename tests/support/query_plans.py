@@ -70,17 +70,14 @@ def _literal(value: object) -> str:
 
 def goes_by_index(plan: str, table: str, index: str) -> bool:
     if db.engine.dialect.name == "sqlite":
-        return re.search(rf"SEARCH {table} USING (COVERING )?INDEX ({index}) ", plan) is not None and (
-            f"SCAN {table}" not in plan
-        )
+        uses = re.search(rf"SEARCH {table} USING (COVERING )?INDEX ({index}) ", plan)
+        return bool(uses) and f"SCAN {table}" not in plan
     if db.engine.dialect.name == "postgresql":
-        return re.search(rf"using ({index})\b|on ({index})\b", plan) is not None and (
-            f"Seq Scan on {table}" not in plan
-        )
+        uses = re.search(rf"(using|on) ({index})\b", plan)
+        return bool(uses) and f"Seq Scan on {table}" not in plan
     mine = [line for line in plan.splitlines() if f"table={table} " in line]
-    return (
-        all(re.search(rf" key=({index}) ", line) and " type=ALL " not in line for line in mine) and mine != []
-    )
+    uses_all = all(re.search(rf" key=({index}) ", line) and " type=ALL " not in line for line in mine)
+    return bool(mine) and uses_all
 
 
 # --- the rows
@@ -119,18 +116,12 @@ def fill() -> str:
         f"CASE WHEN i <= {2 * FAILED} THEN '{LONG_AGO}' ELSE '{clock.to_text(clock.now())}' END, "
         f"{COMMENT_ID[dialect]}, {SEQUENCE[dialect]}"
     )
+    _insert("comments (id, name, message, status, created_at)", COMMENTS, comment)
     columns = (
-        "id, event_id, webhook_id, event, payload, status, attempts, claims, schedule_start, "
-        "created_at, finished_at, comment_id, sequence"
+        "deliveries (id, event_id, webhook_id, event, payload, status, attempts, claims, schedule_start, "
+        "created_at, finished_at, comment_id, sequence)"
     )
-    with database.write(db.engine) as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO comments (id, name, message, status, created_at) "
-            + NUMBERS[dialect].format(COMMENTS, comment)
-        )
-        connection.exec_driver_sql(
-            f"INSERT INTO deliveries ({columns}) " + NUMBERS[dialect].format(FINAL, final)
-        )
+    _insert(columns, FINAL, final)
     _fill_inbox(dialect)
     for _ in range(3):
         factories.delivery(webhook_id, comment_id=WITH_DELIVERIES, status="processed")
@@ -145,6 +136,12 @@ def fill() -> str:
     return webhook_id
 
 
+def _insert(columns: str, count: int, values: str) -> None:
+    with database.write(db.engine) as connection:
+        numbered = NUMBERS[db.engine.dialect.name].format(count, values)
+        connection.exec_driver_sql(f"INSERT INTO {columns} {numbered}")
+
+
 def _fill_inbox(dialect: str) -> None:
     """As many inbound events of one source, some with its own number for each, and a few that wait."""
     source_id = factories.source(name="ours")
@@ -156,12 +153,9 @@ def _fill_inbox(dialect: str) -> None:
         f"'{LONG_AGO}', '{LONG_AGO}'"
     )
     columns = (
-        "id, source_id, external_id, event, headers, payload, encoding, status, attempts, claims, "
-        "received_at, processed_at"
+        "inbound_events (id, source_id, external_id, event, headers, payload, encoding, status, attempts, "
+        "claims, received_at, processed_at)"
     )
-    with database.write(db.engine) as connection:
-        connection.exec_driver_sql(
-            f"INSERT INTO inbound_events ({columns}) " + NUMBERS[dialect].format(FINAL, final)
-        )
+    _insert(columns, FINAL, final)
     for _ in range(20):
         factories.inbound(source_id)

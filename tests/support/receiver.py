@@ -30,7 +30,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http import HTTPStatus
+from http.client import responses
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,14 @@ class Receiver:
 
     def release(self, answer: Answer = OK, most: int | None = None) -> None:
         """Answer all requests that hang, or so many of them, the oldest first."""
-        self._loop.call_soon_threadsafe(self._release, answer, most)
+
+        def reply() -> None:
+            hanging = self._hanging[:most]
+            del self._hanging[: len(hanging)]
+            for connection in hanging:
+                connection.reply(answer)
+
+        self._loop.call_soon_threadsafe(reply)
 
     def at(self, path: str) -> list[Request]:
         """Return the requests to a path."""
@@ -176,12 +183,6 @@ class Receiver:
         await asyncio.sleep(0)  # the transports close their sockets in the loop's next round
         while self._connections:
             await asyncio.sleep(0.001)
-
-    def _release(self, answer: Answer, most: int | None) -> None:
-        hanging = self._hanging[:most]
-        del self._hanging[: len(hanging)]
-        for connection in hanging:
-            connection.reply(answer)
 
     def _note(self, request: Request) -> Answer:
         """Record a request and say what to do with it."""
@@ -232,9 +233,8 @@ class _Connection(asyncio.Protocol):
             return
         method, path, _ = first.split(" ", 2)
         self._read, self._current = rest[length:], path
-        self._act(self._receiver._note(Request(path, headers, rest[:length], time.monotonic(), method)))
-
-    def _act(self, answer: Answer) -> None:
+        request = Request(path, headers, rest[:length], time.monotonic(), method)
+        answer = self._receiver._note(request)
         if answer.hang:
             self._receiver._hanging.append(self)
         elif answer.delay:
@@ -249,7 +249,8 @@ class _Connection(asyncio.Protocol):
         if answer.drop:
             self.transport.abort()
             return
-        lines = [f"HTTP/1.1 {answer.status} {_phrase(answer.status)}", f"Content-Length: {len(answer.body)}"]
+        phrase = responses.get(answer.status, "Unknown")
+        lines = [f"HTTP/1.1 {answer.status} {phrase}", f"Content-Length: {len(answer.body)}"]
         lines += [f"{name}: {value}" for name, value in answer.headers.items()]
         self.transport.write("\r\n".join([*lines, "", ""]).encode("latin-1") + answer.body)
         if self._read:
@@ -259,20 +260,6 @@ class _Connection(asyncio.Protocol):
         if self._current is not None:
             self._receiver._in_flight[self._current] -= 1
             self._current = None
-
-
-def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
-
-
-def at_random(seed: int, latency: tuple[float, float], failing: float) -> Program:
-    """Return a program whose answers come after a random latency and are 500 with that probability."""
-    luck = random.Random(seed)
-
-    def answer(_: Request) -> Answer:
-        return Answer(500 if luck.random() < failing else 200, delay=luck.uniform(*latency))
-
-    return answer
 
 
 # --- as a process of its own
@@ -318,11 +305,12 @@ def main() -> None:
     for name, kind in (("low", float), ("high", float), ("failing", float), ("seed", int)):
         parser.add_argument(name, type=kind)
     wanted = parser.parse_args()
-    answer = at_random(wanted.seed, (wanted.low, wanted.high), wanted.failing)
+    luck = random.Random(wanted.seed)
     descriptor = os.open(wanted.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def write_down(request: Request) -> Answer:
-        given = answer(request)
+        status = 500 if luck.random() < wanted.failing else 200
+        given = Answer(status, delay=luck.uniform(wanted.low, wanted.high))
         line = f"{request.path}\t{request.event_id}\t{given.status}\t{request.at}\n"
         os.write(descriptor, line.encode())
         return given

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -66,14 +66,16 @@ class OwnServer:
 
     def set_up(self) -> None:
         """Make its files, and an empty database."""
-        self._run(_set_up_command(self._mode, self._folder))
+        command = _set_up_command(self._mode, self._folder)
+        subprocess.run(command, user=USERS[self._mode], check=True, capture_output=True, cwd=self._folder)
         self.start()
-        first = "postgres" if self._mode == "postgresql" else "mysql"
-        engine = create_engine(
-            f"{self._server_url}/{first}", isolation_level="AUTOCOMMIT", poolclass=NullPool
-        )
-        with engine.connect() as connection:
+        with self._engine().connect() as connection:
             connection.execute(text("CREATE DATABASE book"))
+
+    def _engine(self) -> Engine:
+        first = "postgres" if self._mode == "postgresql" else "mysql"
+        url = f"{self._server_url}/{first}"
+        return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -102,15 +104,11 @@ class OwnServer:
         processes.guard(self._process.pid)
 
     def _answers(self) -> bool:
-        first = "postgres" if self._mode == "postgresql" else "mysql"
         try:
-            with create_engine(f"{self._server_url}/{first}", poolclass=NullPool).connect():
+            with self._engine().connect():
                 return True
         except DBAPIError:
             return False
-
-    def _run(self, command: list[str]) -> None:
-        subprocess.run(command, user=USERS[self._mode], check=True, capture_output=True, cwd=self._folder)
 
 
 @contextmanager

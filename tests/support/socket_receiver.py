@@ -1,12 +1,13 @@
 """Raw socket servers: receivers that do exactly what they are told, well or badly."""
 
 import contextlib
+import re
 import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
-from types import TracebackType
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 
 import trustme
 
@@ -38,9 +39,7 @@ class SocketReceiver:
     def __enter__(self) -> "SocketReceiver":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -102,18 +101,12 @@ def read_request(conn: socket.socket) -> bytes:
             return b""
         data += more
     head, _, body = data.partition(b"\r\n\r\n")
-    while len(body) < content_length(head):
+    length = re.search(rb"(?i)\ncontent-length: *(\d+)", head)
+    while len(body) < (int(length[1]) if length else 0):
         if not (more := conn.recv(65536)):
             return b""
         body += more
     return head + b"\r\n\r\n" + body
-
-
-def content_length(head: bytes) -> int:
-    for line in head.lower().split(b"\r\n"):
-        if line.startswith(b"content-length:"):
-            return int(line.partition(b":")[2])
-    return 0
 
 
 def wait_for_hang_up(conn: socket.socket) -> None:
@@ -121,77 +114,57 @@ def wait_for_hang_up(conn: socket.socket) -> None:
         pass
 
 
-def say(*parts: bytes) -> Behaviour:
-    """Read a request, say this, hang up."""
-
-    def behave(conn: socket.socket) -> None:
-        read_request(conn)
-        conn.sendall(b"".join(parts))
-        conn.shutdown(socket.SHUT_WR)
-        wait_for_hang_up(conn)
-
-    return behave
-
-
-def hold(*parts: bytes) -> Behaviour:
+def hold(*parts: bytes, reads: bool = True, ends: bool = False) -> Behaviour:
     """Read a request, say this, then nothing more."""
 
     def behave(conn: socket.socket) -> None:
-        read_request(conn)
+        if reads:
+            read_request(conn)
         conn.sendall(b"".join(parts))
+        if ends:
+            conn.shutdown(socket.SHUT_WR)
         wait_for_hang_up(conn)
 
     return behave
+
+
+def say(*parts: bytes) -> Behaviour:
+    """Read a request, say this, hang up."""
+    return hold(*parts, ends=True)
 
 
 def blurt(*parts: bytes) -> Behaviour:
     """Say this without waiting for a request, then nothing more."""
+    return hold(*parts, reads=False)
+
+
+def _paced(start: bytes, drops: Iterable[bytes], end: bytes = b"", pause: float = PAUSE) -> Behaviour:
+    """Read a request, say the start, then each drop after a pause, and the end."""
 
     def behave(conn: socket.socket) -> None:
-        conn.sendall(b"".join(parts))
-        wait_for_hang_up(conn)
+        read_request(conn)
+        conn.sendall(start)
+        for drop in drops:
+            conn.sendall(drop)
+            threading.Event().wait(pause)
+        conn.sendall(end)
 
     return behave
 
 
 def drip(start: bytes, drop: bytes) -> Behaviour:
     """Read a request, say the start, then a drop every now and then, for ever."""
-
-    def behave(conn: socket.socket) -> None:
-        read_request(conn)
-        conn.sendall(start)
-        while True:
-            conn.sendall(drop)
-            threading.Event().wait(PAUSE)
-
-    return behave
+    return _paced(start, repeat(drop))
 
 
 def spell(text: bytes, rest: bytes = b"") -> Behaviour:
     """Read a request, then spell the text out, a byte every now and then."""
-
-    def behave(conn: socket.socket) -> None:
-        read_request(conn)
-        for byte in text:
-            conn.sendall(bytes((byte,)))
-            threading.Event().wait(PAUSE)
-        conn.sendall(rest)
-
-    return behave
+    return _paced(b"", [bytes((byte,)) for byte in text], rest)
 
 
 def flood(start: bytes, unit: bytes, end: bytes = b"") -> Behaviour:
     """Read a request, say the start, then the unit as fast as it can, 64 MB of it, and the end."""
-
-    def behave(conn: socket.socket) -> None:
-        read_request(conn)
-        conn.sendall(start)
-        block = unit * max(1, 65536 // len(unit))
-        for _ in range(1024):
-            conn.sendall(block)
-        conn.sendall(end)
-
-    return behave
+    return _paced(start, [unit * max(1, 65536 // len(unit))] * 1024, end, pause=0)
 
 
 def silent(conn: socket.socket) -> None:

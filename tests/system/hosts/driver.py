@@ -38,7 +38,7 @@ def _turn(by: timedelta) -> None:
 
 
 if __name__ == "__main__":
-    changes = (clock_ahead, clock_behind, hasty, small_batches)
-    kill_points.POINTS.update({change.__name__: change for change in changes})
+    for change in (clock_ahead, clock_behind, hasty, small_batches):
+        setattr(kill_points, change.__name__, change)
     fork_server.warm_up()
     fork_server.serve()

@@ -1,4 +1,4 @@
-"""GitHub's payloads go through the inbox whatever they hold: Octokit's real ones, and a sample of ours."""
+"""GitHub's payloads go through the inbox whatever they hold: Octokit's real ones, and hostile ones of ours."""
 
 import hmac
 import json
@@ -12,13 +12,13 @@ from xml.etree.ElementTree import Element
 import pytest
 from flask.testing import FlaskClient
 
+from guestbook.inbound.samples import SAMPLES
 from guestbook.inbound.sender_presets import PRESETS
 from tests.support import amount, inbound_factories
 from tests.support.receiver import Receiver
 from tests.support.visitor import parse
 from tests.system.interop import npm
 from tests.system.interop.conftest import InboundSender
-from tests.system.interop.payloads import BRACES, LINK, PAYLOADS, SCRIPT, TURNED
 
 SECRET = "It's a Secret to Everybody"
 EVERYTHING = "{{ payload|string }}"  # a template that leaves nothing out
@@ -26,7 +26,32 @@ MADE_HERE = {"article", "p", "footer", "span", "a", "bdi", "time"}  # the elemen
 HARMLESS = ("", "http", "https", "mailto")
 TURNING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
+SCRIPT, LINK, BRACES = (
+    "<script>alert(1)</script>",
+    "[click](javascript:alert(1))",
+    "{{ 7*7 }}{% for x in y %}",
+)
+TURNED = "\u202egnp.exe\u202c \u2066inner\u2069"  # characters that turn the direction of what follows
+HOSTILE = f'{SCRIPT} "><img src=x onerror=alert(1)> {LINK} {BRACES} {TURNED}'
+FIXED = {"action", "ref", "state", "conclusion", "privacy_level"}  # no stranger chooses what stands there
+
 Sent = tuple[tuple[str, Any], ...]
+
+
+def hostile(value: Any) -> Any:
+    """Put hostile text wherever a stranger may put some."""
+    if isinstance(value, dict):
+        return {key: inner if key in FIXED else hostile(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [hostile(inner) for inner in value]
+    is_address = isinstance(value, str) and value.startswith("https:")
+    return "javascript:alert(1)//" if is_address else HOSTILE if isinstance(value, str) else value
+
+
+PAYLOADS: Sent = (
+    ("ping", {"zen": f"Speak {LINK}", "hook_id": 1}),
+    *((one.headers["x-github-event"], hostile(one.payload)) for one in SAMPLES["github"]),
+)
 
 
 def real_ones(most: int | None = None) -> Sent:
