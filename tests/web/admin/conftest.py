@@ -20,6 +20,13 @@ def owner(app: Flask) -> Owner:
 
 
 @pytest.fixture
+def each_owner(each_app: Flask) -> Owner:
+    owner = Owner(each_app)
+    owner.be_logged_in()
+    return owner
+
+
+@pytest.fixture
 def hook(app: Flask) -> str:
     """A webhook named Chat."""
     with app.app_context():

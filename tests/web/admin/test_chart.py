@@ -1,6 +1,6 @@
 """Charts: every number is there, whatever the numbers are."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -38,10 +38,3 @@ def test_a_bar_is_said_in_words() -> None:
     full, empty = chart.draw([bar(1200, 0, 3), bar()], chart.HOUR_LABEL, 1).columns
     assert full.description == "12:00: 1,200 delivered, 3 waiting"
     assert (empty.description, empty.parts) == ("12:00: none", [])
-
-
-def test_the_axis_names_each_so_many_th_bar() -> None:
-    bars = [Bar(NOON + timedelta(days=number), 1, 0) for number in range(30)]
-    drawn = chart.draw(bars, chart.DAY_LABEL, 6)
-    assert drawn.marks == ["5 Mar", "11 Mar", "17 Mar", "23 Mar", "29 Mar"]
-    assert [total for _, _, total in drawn.legend] == [30, 0, 0]

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from guestbook.storage.database import db
-from guestbook.storage.models import Limit, Login
+from guestbook.storage.models import Login
 from tests.conftest import running
 from tests.support.owner import PASSWORD, Owner
 from tests.support.visitor import Visitor, by_class, fields, parse, text
@@ -96,12 +96,6 @@ def test_what_a_trusted_proxy_says_does(environ: dict[str, str]) -> None:
             headers = {"X-Forwarded-For": f"10.0.0.{number}, 198.51.100.1"}
             assert owner.log_in("wrong", headers=headers).status_code == (422 if number < 5 else 429)
         assert owner.log_in(headers={"X-Forwarded-For": "198.51.100.2"}).status_code == 303
-
-
-def test_no_address_is_stored(app: Flask, newcomer: Owner) -> None:
-    newcomer.log_in("wrong", environ_base={"REMOTE_ADDR": "198.51.100.7"})
-    with app.app_context():
-        assert all(set(row.who) <= set("0123456789abcdef") for row in db.session.scalars(select(Limit)))
 
 
 def test_a_server_on_a_socket_has_no_address_to_tell(newcomer: Owner) -> None:
@@ -214,13 +208,6 @@ def test_a_wrong_password_while_logged_in_ends_nothing(owner: Owner) -> None:
 
 
 # --- out
-
-
-def test_a_stolen_cookie_is_dead_after_fourteen_days(app: Flask, owner: Owner, later: Later) -> None:
-    later(14 * 86_400 - 5)
-    assert replay(app, value_of(owner)) == 200
-    later(6)
-    assert replay(app, value_of(owner)) == 303
 
 
 def test_logging_out_twice_does_no_harm(newcomer: Owner) -> None:

@@ -154,17 +154,6 @@ def test_a_wrong_code_is_said_and_a_recovery_code_opens(app: Flask) -> None:
     assert owner.get("/admin/").status_code == 200
 
 
-def test_too_many_wrong_codes_have_to_wait(app: Flask) -> None:
-    turn_second_factor_on(app)
-    owner = Owner(app)
-    owner.log_in()
-    for _ in range(5):
-        assert second_step(owner, "abcdef").status_code == 422
-    answer = second_step(owner, code_of(APP_SECRET))
-    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
-    assert reason(answer) == "There were too many wrong codes. Please wait a second."
-
-
 def test_without_the_password_there_is_no_second_step(app: Flask) -> None:
     turn_second_factor_on(app)
     stranger = Owner(app)

@@ -208,9 +208,8 @@ def test_the_characters_stay_while_pictures_are_drawn(app: Flask, owner: Owner) 
     assert kept(app).glyphs == ""
 
 
-def test_a_stylesheet_of_full_length_can_be_undone(each_app: Flask) -> None:
-    owner = Owner(each_app)
-    owner.be_logged_in()
+def test_a_stylesheet_of_full_length_can_be_undone(each_app: Flask, each_owner: Owner) -> None:
+    owner = each_owner
     long = {"own_css": '"\\' * (OWN_CSS_LIMIT // 2)}
     owner.does(LOOK, NEW_LOOK | long, on=LOOK)
     page = owner.does(LOOK, NEW_LOOK | {"own_css": "é" * (OWN_CSS_LIMIT // 2)}, on=LOOK)
@@ -219,11 +218,9 @@ def test_a_stylesheet_of_full_length_can_be_undone(each_app: Flask) -> None:
     assert kept(each_app).own_css == long["own_css"]
 
 
-def test_two_first_clicks_at_once_are_no_fault(each_app: Flask) -> None:
-    owner = Owner(each_app)
-    owner.be_logged_in()
-    form = {"csrf_token": owner.key(BOOK), **DEFAULTS}
-    cookie = owner.client.get_cookie("guestbook_admin", path="/admin")
+def test_two_first_clicks_at_once_are_no_fault(each_app: Flask, each_owner: Owner) -> None:
+    form = {"csrf_token": each_owner.key(BOOK), **DEFAULTS}
+    cookie = each_owner.client.get_cookie("guestbook_admin", path="/admin")
     assert cookie
     both, answers = Barrier(2, timeout=0.5), []
 

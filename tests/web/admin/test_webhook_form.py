@@ -80,25 +80,6 @@ def test_what_is_wrong_comes_back_with_its_reason_and_all_that_was_typed(
     assert "A webhook is the URL" in text(owner.page(PLACE)), "nothing was added"
 
 
-def test_all_that_is_wrong_is_said_at_once(owner: Owner) -> None:
-    page = parse(owner.post(PLACE, form(owner, url="", events=[], headers="?")))
-    links = [link.attrib["href"] for link in by_class(page, "summary")[0].findall(".//a")]
-    assert links == ["#url", "#events", "#headers"]
-
-
-def test_the_second_click_of_two_adds_nothing(owner: Owner) -> None:
-    sent = form(owner)
-    first, second = owner.post(PLACE, sent), owner.post(PLACE, sent)
-    assert first.headers["Location"].partition("?")[0] == second.headers["Location"].partition("?")[0]
-    assert "This form was sent before" in text(owner.page(second.headers["Location"]))
-    assert len(owner.page(PLACE).findall(".//tbody/tr")) == 1
-
-
-def test_a_form_without_its_key_adds_one_all_the_same(owner: Owner) -> None:
-    for key in ("", "x", "../../etc", "F" * 32):
-        assert stored(owner, added(owner, key=key)).url == URL
-
-
 def test_a_url_or_a_header_that_was_copied_with_invisible_characters_is_the_one_that_is_seen(
     owner: Owner,
 ) -> None:
@@ -150,15 +131,3 @@ def test_headers_that_somebody_broke_by_hand_can_be_mended(app: Flask, owner: Ow
         connection.exec_driver_sql("UPDATE webhooks SET headers = '[\"geheim\"'")
     assert "geheim" not in text(owner.page(PLACE + row_id))
     assert '(not JSON): ["geheim"' in value(owner.page(f"{PLACE}{row_id}/edit"), "headers")
-
-
-def test_links_to_moderate_are_chosen_by_the_format_until_the_owner_chooses(owner: Owner) -> None:
-    row_id = added(owner, format="slack")
-    since = stored(owner, row_id).moderation_links_since
-    assert since is not None
-    edit = owner.page(f"{PLACE}{row_id}/edit")
-    chosen = [one.attrib["value"] for one in edit.findall(".//select[@name='moderation_links']/option")]
-    assert chosen == ["yes", "no"]
-    other = added(owner, url="https://other.example/", format="slack", moderation_links="no")
-    assert stored(owner, other).moderation_links_since is None
-    assert "Links to moderate" in text(owner.page(f"{PLACE}{other}"))

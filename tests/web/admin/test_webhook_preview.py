@@ -10,7 +10,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
 from tests.support import factories
 from tests.support.owner import Owner
-from tests.support.visitor import attributes, parse, text
+from tests.support.visitor import parse, text
 from tests.support.webhook_pages import PLACE, URL, added, form, part, stored, ticked, value
 
 GOOD = '{"text": {{ comment.message|tojson }}}'
@@ -125,10 +125,3 @@ def test_a_template_is_saved_shown_edited_and_left_where_another_format_is_chose
     assert wording(app, row_id) == "[1]"
     owner.does(PLACE + row_id, sent | {"format": "json"})
     assert (stored(owner, row_id).format, wording(app, row_id)) == ("json", None)
-
-
-def test_a_template_that_is_wrong_comes_back_with_its_reason(owner: Owner) -> None:
-    page = owner.refused(PLACE, form(owner, format="template", template="Hello <b>"))
-    assert part(page, "template-reason").startswith("For comment.created: The template does not give JSON")
-    assert value(page, "template") == "Hello <b>"
-    assert "open" in attributes(page, ".//details[summary='Custom template']")

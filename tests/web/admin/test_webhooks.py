@@ -1,9 +1,6 @@
 """The webhooks in the admin pages: all that a person does with them, in a browser without scripts."""
 
-import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import pytest
@@ -12,13 +9,12 @@ from flask import Flask
 from guestbook.lib import clock
 from guestbook.queries import statistics
 from guestbook.storage import database
-from guestbook.storage.database import db
 from guestbook.storage.models import Pass
 from tests.support import factories, secret_keys
 from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver
 from tests.support.visitor import attributes, by_class, text
-from tests.support.webhook_pages import PLACE, added, form, part, store, stored, value
+from tests.support.webhook_pages import PLACE, added, part, store, stored
 
 UNKNOWN = "0" * 32
 
@@ -31,32 +27,9 @@ def came(app: Flask, seconds_ago: float) -> None:
         session.add(Pass(id=UNKNOWN, started_at=moment, finished_at=moment, host="here", **numbers))
 
 
-def at_once(owner: Owner, url: str, sent: dict[str, Any]) -> list[str]:
-    """Send a form twice at the same moment, and return where both answers lead."""
-    browsers = [Owner(owner.app) for _ in range(2)]
-    for browser in browsers:
-        browser.log_in()
-    keys = [browser.key() for browser in browsers]
-    with ThreadPoolExecutor(2) as pool:
-        send = [
-            partial(one.open, "POST", url, data={**sent, "csrf_token": key})
-            for one, key in zip(browsers, keys, strict=True)
-        ]
-        answers = list(pool.map(lambda ask: ask(), send))
-    assert [answer.status_code for answer in answers] == [303, 303]
-    return [answer.headers["Location"].partition("?")[0] for answer in answers]
-
-
 def run_pass(app: Flask) -> None:
     with app.app_context():
         factories.run_pass()
-
-
-def test_an_empty_list_explains_what_a_webhook_is_and_offers_one(owner: Owner) -> None:
-    page = owner.page(PLACE)
-    assert "A webhook is the URL" in text(page)
-    [offer] = by_class(page, "button")
-    assert (text(offer), offer.attrib["href"]) == ("Add a webhook", PLACE + "new")
 
 
 def test_the_list_tells_how_each_is_doing(app: Flask, owner: Owner) -> None:
@@ -100,32 +73,6 @@ def test_what_the_owner_has_disabled_is_not_red_like_a_fault(app: Flask, owner: 
         ("badge off", "disabled"),
         ("badge disabled", "disabled"),
     ]
-
-
-def test_of_too_many_that_failed_the_newest_are_counted_and_the_list_says_so(
-    app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(statistics, "FAILED_LIMIT", 1)
-    row = store(app)
-    sentence = "More than 1 were given up in 7 days; only the newest are counted."
-    for is_said in (False, True):
-        with app.app_context():
-            factories.delivery(row, status="failed")
-        assert (sentence in text(owner.page(PLACE))) == is_said
-
-
-def test_a_webhook_is_disabled_and_enabled(app: Flask, owner: Owner) -> None:
-    row_id = added(owner)
-    with app.app_context():
-        factories.delivery(row_id)
-    page = owner.does(f"{PLACE}{row_id}/disable")
-    assert "Disabled by hand just now. Its one delivery waits until it is enabled." in text(page)
-    owner.does(f"{PLACE}{row_id}/disable")
-    assert stored(owner, row_id).disabled_reason == "by_hand"
-    for _ in range(2):
-        page = owner.does(f"{PLACE}{row_id}/enable")
-        assert "Nothing is wrong, and one delivery waits to be sent." in text(page)
-    assert stored(owner, row_id).disabled_at is None
 
 
 def test_a_pause_can_be_ended(app: Flask, owner: Owner) -> None:
@@ -187,15 +134,6 @@ def test_a_ping_goes_through_queue_and_sender_and_its_answer_is_shown(
     assert " ms." in text(done)
     assert text(done.find(".//pre")) == "<script>thanks</script>"
     assert "Look again" not in text(done)
-
-
-def test_beside_a_ping_a_first_pass_that_is_at_work_counts_as_cron(app: Flask, owner: Owner) -> None:
-    with app.app_context(), database.writing() as session:
-        numbers = {"processed": 0, "retried": 0, "failed": 0}
-        session.add(Pass(id=UNKNOWN, started_at=clock.now(), finished_at=None, host="here", **numbers))
-    page = owner.page(pinged(owner, store(app)))
-    assert "Cron has never run" not in text(page)
-    assert "It goes out with the next pass of cron" in part(page, "ping-result")
 
 
 def test_what_the_page_says_beside_a_ping_does_not_grow_old(app: Flask, owner: Owner) -> None:
@@ -270,21 +208,6 @@ def test_the_ping_of_another_webhook_is_not_shown(app: Flask, owner: Owner) -> N
         assert owner.page(f"{PLACE}{row_id}?{query}").find(".//*[@id='ping-result']") is None
 
 
-def test_a_webhook_is_deleted_after_saying_what_goes_with_it(app: Flask, owner: Owner) -> None:
-    row_id, other = store(app, name="Chat <b>"), store(app)
-    with app.app_context():
-        kept = factories.delivery(other)
-        for _ in range(3):
-            factories.delivery(row_id, status="processed")
-    assert "This also deletes its 3 deliveries" in text(owner.page(f"{PLACE}{row_id}/delete"))
-    page = owner.does(f"{PLACE}{row_id}/delete")
-    assert "“Chat <b>” was deleted with 3 deliveries." in text(page)
-    assert len(page.findall(".//tbody/tr")) == 1
-    assert owner.post(f"{PLACE}{row_id}/delete").status_code == 404
-    with app.app_context():
-        assert [delivery.id for delivery in factories.deliveries()] == [kept]
-
-
 HOSTILE = "</title><script>alert(1)</script>{{7*7}}\"'><img src=x onerror=alert(1)> مرحبا"
 
 
@@ -306,41 +229,6 @@ def test_hostile_names_urls_and_headers_are_inert_on_every_page(app: Flask, owne
         assert not [link for link in page.iter("a") if link.attrib["href"].startswith("javascript")]
         assert HOSTILE[:80] in text(page)
         assert "49" not in text(page.find(".//main"))
-
-
-def test_every_database_takes_it(each_app: Flask) -> None:
-    owner = Owner(each_app)
-    owner.log_in()
-    row_id = added(owner, name="Größe 🎉")
-    pinged(owner, row_id)
-    assert "one delivery waits" in text(owner.page(PLACE))
-    assert "was deleted with 1 delivery." in text(owner.does(f"{PLACE}{row_id}/delete"))
-
-
-def test_two_clicks_at_the_same_moment_are_one_on_every_database(each_app: Flask) -> None:
-    owner = Owner(each_app)
-    owner.log_in()
-    first, second = at_once(owner, PLACE, form(owner))
-    assert first == second
-    row_id = first.rpartition("/")[2]
-    old = stored(owner, row_id).secret
-    at_once(owner, first + "/rotate", {"hours": "24", "replaces": value(owner.page(first), "replaces")})
-    assert stored(owner, row_id).previous_secret == old
-
-
-def test_a_secret_that_is_being_replaced_is_not_replaced_again(each_app: Flask) -> None:
-    owner = Owner(each_app)
-    owner.log_in()
-    row_id = added(owner)
-    mark, key = value(owner.page(PLACE + row_id), "replaces"), owner.key()
-    sent = {"hours": "24", "replaces": mark, "csrf_token": key}
-    with ThreadPoolExecutor(1) as pool, each_app.app_context():
-        with database.write(db.engine) as connection:
-            connection.exec_driver_sql(f"UPDATE webhooks SET secret = 'whsec_{'A' * 32}'")
-            rotating = pool.submit(owner.open, "POST", f"{PLACE}{row_id}/rotate", data=sent)
-            time.sleep(0.3)  # so that it meets the row before the other change is there to be seen
-        assert rotating.result().status_code == 303
-    assert stored(owner, row_id).secret == "whsec_" + "A" * 32
 
 
 def test_its_page_shows_how_its_attempts_went_and_what_comes_next(owner: Owner, app: Flask) -> None:
