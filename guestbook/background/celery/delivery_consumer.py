@@ -60,7 +60,12 @@ class Takeover:
         budgets = self.rates.open(connection, [row.id for row in webhooks.values() if row.rate])
         looked_at = [(row, *_wait(webhooks.get(row.webhook_id), budgets)) for row in rows]
         kept = [(row, slot) for row, wait, slot in looked_at if wait is None]
-        _release(connection, [(row, wait) for row, wait, _ in looked_at if wait is not None])
+        if back := [
+            {"row_id": row.id, "token": row.claimed_by, "due_at": now + wait}
+            for row, wait, _ in looked_at
+            if wait is not None
+        ]:
+            claims.release(connection, DELIVERIES, back)
         self.rates.store(connection, budgets)
         token, until = f"worker.{ids.new()}", now + self.lease + self._skew
         if kept:
@@ -68,21 +73,13 @@ class Takeover:
         current = {webhook_id: self._receivers.of(row, now) for webhook_id, row in webhooks.items()}
         tasks: defaultdict[str, list[DeliveryTask]] = defaultdict(list)
         for row, slot in kept:
-            to = current[row.webhook_id]
-            task = delivery_tasks.delivery_task(row, token, lease_end, to, slot, until)
-            tasks[row.webhook_id].append(task)
+            terms = token, lease_end, current[row.webhook_id], slot, until
+            tasks[row.webhook_id].append(delivery_tasks.delivery_task(row, *terms))
         return [
             (row.id, tasks[row.id], row.unreachable_in_a_row, bool(row.answered_before))
             for row in webhooks.values()
             if row.id in tasks
         ]
-
-
-def _release(connection: Connection, waits: Sequence[tuple[Row[Any], timedelta]]) -> None:
-    now = clock.now()
-    back = [{"row_id": row.id, "token": row.claimed_by, "due_at": now + wait} for row, wait in waits]
-    if back:
-        claims.release(connection, DELIVERIES, back)
 
 
 def _wait(webhook: Row[Any] | None, budgets: Mapping[str, Budget]) -> tuple[timedelta | None, Slot | None]:
@@ -168,20 +165,17 @@ class DeliveryConsumer:
 
     def _run(self) -> None:
         with own_process.one_core():  # The threads that this one starts keep to the core too.
-            self._work()
-
-    def _work(self) -> None:
-        while True:
-            if not self._is_busy():
-                self._batches.append(self._came.get())
-            pause = TRANSACTION_PAUSE
-            with self._lock:
-                try:
-                    self._tick()
-                except Exception as error:
-                    self._fail(error)
-                    pause = PAUSE_AFTER_FAULT
-            time.sleep(pause)
+            while True:
+                if not self._is_busy():
+                    self._batches.append(self._came.get())
+                pause = TRANSACTION_PAUSE
+                with self._lock:
+                    try:
+                        self._tick()
+                    except Exception as error:
+                        self._fail(error)
+                        pause = PAUSE_AFTER_FAULT
+                time.sleep(pause)
 
     def _tick(self) -> None:
         """Record outcomes and take over what has come, in one transaction; load it into the pool."""
@@ -209,18 +203,14 @@ class DeliveryConsumer:
         self._give_back(self._pool.take_back(on_hold_only=True), WAIT_WHEN_BUSY)
         if time.monotonic() >= self._look_at and self._pool.busy:
             self._look_at = time.monotonic() + POOL_LOOK_INTERVAL
-            self._drop_erased()
+            with database.read(self._engine) as connection:
+                since = clock.now() - self._takeover.lease - claims.CLOCK_SKEW
+                erased = erasure.lately(connection, since)
+            if erased:  # Their comments were deleted for good meanwhile.
+                self._pool.take_back(lambda task: task.id in erased)
             late = time.monotonic() + self._takeover.lease.total_seconds() - START_WITHIN
             self._give_back(self._pool.take_back(lambda task: task.lease_end < late), WAIT_WHEN_BUSY)
             self._pool.allow(self._threads)  # It uses fewer after a fault of this host.
-
-    def _drop_erased(self) -> None:
-        """Drop tasks whose comment was deleted for good meanwhile."""
-        since = clock.now() - self._takeover.lease - claims.CLOCK_SKEW
-        with database.read(self._engine) as connection:
-            erased = erasure.lately(connection, since)
-        if erased:
-            self._pool.take_back(lambda task: task.id in erased)
 
     def _commit(self) -> None:
         try:

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from celery import Celery
@@ -105,8 +106,8 @@ class Publisher:
             for queue in TASK_QUEUES.values():
                 queue(channel).declare()
             channel.confirm_select()
-            channel.events["basic_ack"].add(self._note_ack)
-            channel.events["basic_nack"].add(self._note_nack)
+            channel.events["basic_ack"].add(partial(self._note, is_refusal=False))
+            channel.events["basic_nack"].add(partial(self._note, is_refusal=True))
             self._producer = self._app.amqp.Producer(channel)
         except self._errors as error:
             self._connection.collect()
@@ -157,17 +158,11 @@ class Publisher:
             except TimeoutError:
                 return
 
-    def _note_ack(self, number: int, multiple: bool) -> None:
-        self._unconfirmed -= self._numbers(number, multiple)
-
-    def _note_nack(self, number: int, multiple: bool) -> None:
-        refused = self._numbers(number, multiple)
-        self._unconfirmed -= refused
-        self._refused |= refused
-
-    def _numbers(self, number: int, multiple: bool) -> set[int]:
-        """Return which messages a confirmation means: one, or all up to it."""
-        return {one for one in self._unconfirmed if one <= number} if multiple else {number}
+    def _note(self, number: int, multiple: bool, *, is_refusal: bool) -> None:
+        """Note a confirmation or a refusal, of one message or of all up to it."""
+        meant = {one for one in self._unconfirmed if one <= number} if multiple else {number}
+        self._unconfirmed -= meant
+        self._refused |= meant if is_refusal else set()
 
 
 def _reason(error: BaseException) -> str:
@@ -218,15 +213,9 @@ def is_ours(message: Any) -> bool:
     except Exception:  # Whatever is wrong, a relay would not have written it.
         return False
     match body:  # By Celery's second protocol these are two positional arguments and nothing else.
-        case [[named_rows, str()], dict() as named, dict() as options]:
-            return _names_rows(named_rows, task) and not named and not any(options.values())
+        case [[str(), str()], dict() as named, dict() as options]:
+            return not named and not any(options.values())
+        case [[[*row_ids], str()], dict() as named, dict() as options] if task == DELIVER:
+            are_ids = 0 < len(row_ids) <= IDS_PER_MESSAGE and all(isinstance(one, str) for one in row_ids)
+            return are_ids and not named and not any(options.values())
     return False
-
-
-def _names_rows(value: object, task: str) -> bool:
-    """Whether it is an id, or a list of some for the task that takes one."""
-    if not isinstance(value, list):
-        return isinstance(value, str)
-    return (
-        task == DELIVER and 0 < len(value) <= IDS_PER_MESSAGE and all(isinstance(one, str) for one in value)
-    )

@@ -119,8 +119,12 @@ class TableRelay:
 
         Raises BrokerAway. The rows that the broker has not confirmed are due again then.
         """
-        if not self._may_claim():
-            return 0
+        ready = self.ready(clock.now())
+        due = database.read_with_retry(self.engine, lambda connection: connection.execute(ready).all())
+        if due:
+            self._forget_finished()
+        if self._spare <= 0 or not any(self._room(*owner) for owner in due):
+            return 0  # No write lock was taken.
         owners = database.write_with_retry(self.engine, self._claim)
         if not owners:
             return 0
@@ -133,21 +137,10 @@ class TableRelay:
             raise fault
         return len(owners)
 
-    def _may_claim(self) -> bool:
-        """Whether something is due and its window has room. It takes no write lock."""
-        ready = self.ready(clock.now())
-        owners = database.read_with_retry(self.engine, lambda connection: connection.execute(ready).all())
-        if owners:
-            self._forget_finished()
-        return self._spare > 0 and any(self._room(*owner) for owner in owners)
-
     def _forget_finished(self) -> None:
         now = clock.now()
-
-        def ask(connection: Connection) -> tuple[set[str], set[str]]:
-            times = {"now": now, "soon": now + GIVEN_BACK_WITHIN}
-            return claims.in_flight(connection, self.table, self.in_flight, **times)
-
+        soon = now + GIVEN_BACK_WITHIN
+        ask = partial(claims.in_flight, table=self.table, ids=self.in_flight, now=now, soon=soon)
         still, given_back = database.read_with_retry(self.engine, ask)
         for window in self._windows.values():
             window.keep(still, given_back)
@@ -223,7 +216,10 @@ def run(engine: Engine, settings: Settings, *, max_seconds: float, stay: bool) -
         if running is None:
             log.info("Another relay is running; it does the work.")
             return None
-        since = _last_end(engine) or clock.now()  # What workers did between two relays counts too.
+        ended_here = Pass.finished_at <= clock.now(), Pass.host == ids.host_name()
+        with database.read(engine) as connection:
+            last_end = connection.scalar(select(func.max(Pass.finished_at)).where(*ended_here))
+        since = last_end or clock.now()  # What workers did between two relays counts too.
         _publish(engine, settings, publisher, running, stay)
         running.tally = _done_since(engine, since)
         return running.tally
@@ -231,7 +227,20 @@ def run(engine: Engine, settings: Settings, *, max_seconds: float, stay: bool) -
 
 def take_back(engine: Engine) -> int:
     """Make due at once what was published and not started. Workers ignore the messages of these rows then."""
-    return database.write_with_retry(engine, _take_back)
+
+    def once(connection: Connection) -> int:
+        now, count = clock.now(), 0
+        for table, owner, owners in (
+            (DELIVERIES, "webhook_id", Webhook.id),
+            (INBOUND, "source_id", Source.id),
+        ):
+            for owner_id in connection.scalars(select(owners)).all():
+                mine = (table.c[owner] == owner_id) & (table.c.due_at > now)
+                published = mine & table.c.claimed_by.startswith(TOKEN_PREFIX)
+                count += claims.make_due(connection, table, published, now)
+        return count
+
+    return database.write_with_retry(engine, once)
 
 
 def _publish(
@@ -248,7 +257,9 @@ def _publish(
             inbound, outbound = inbox.work(publisher), outbox.work(publisher)
             if inbound or outbound:
                 published_at = time.monotonic()
-                _log_published(outbound, inbound)
+                figures = counted(outbound, "delivery", "deliveries"), counted(inbound, "inbound event")
+                extra = {"deliveries": outbound, "inbound_events": inbound}
+                log.info("Published %s and %s.", *figures, extra=extra)
             # This is asked first, for the end of what others must follow makes them due.
             is_followed = not stay and bool(outbox.in_flight) and _is_followed(engine)
             next_due = min(filter(None, (poller.next_due(), next_inbound_due(engine))), default=None)
@@ -263,22 +274,13 @@ def _publish(
                 break
 
 
-def _log_published(outbound: int, inbound: int) -> None:
-    figures = counted(outbound, "delivery", "deliveries"), counted(inbound, "inbound event")
-    extra = {"deliveries": outbound, "inbound_events": inbound}
-    log.info("Published %s and %s.", *figures, extra=extra)
-
-
 def _is_followed(engine: Engine) -> bool:
     """Whether a delivery waits for nothing but the end of an earlier one about its comment."""
     now, earlier = clock.now(), aliased(Delivery)
     same = (earlier.comment_id == Delivery.comment_id) & (earlier.webhook_id == Delivery.webhook_id)
     is_under_way = (earlier.sequence < Delivery.sequence) & earlier.claimed_by.is_not(None)
-    query = (
-        select(Delivery.id)
-        .join(earlier, same & is_under_way)
-        .join(Webhook, Delivery.webhook_id == Webhook.id)
-    )
+    query = select(Delivery.id).join(earlier, same & is_under_way)
+    query = query.join(Webhook, Delivery.webhook_id == Webhook.id)
     query = query.where(Delivery.due_at <= now, Webhook.open_at(now), Webhook.has_slot_at(now))
     with database.read(engine) as connection:
         return connection.scalar(query.limit(1)) is not None
@@ -290,15 +292,8 @@ def _open_webhooks(now: datetime) -> Any:
 
 
 def _open_sources(now: datetime) -> Any:
-    return processor.sources_with_due(
-        now, Source.id, literal(0), null()
-    )  # They have no failures in a row and no limit.
-
-
-def _last_end(engine: Engine) -> datetime | None:
-    on_this_host = Pass.finished_at <= clock.now(), Pass.host == ids.host_name()
-    with database.read(engine) as connection:
-        return connection.scalar(select(func.max(Pass.finished_at)).where(*on_this_host))
+    # They have no failures in a row and no limit.
+    return processor.sources_with_due(now, Source.id, literal(0), null())
 
 
 def _done_since(engine: Engine, since: datetime) -> Tally:
@@ -315,13 +310,3 @@ def _done_since(engine: Engine, since: datetime) -> Tally:
         gone = select(Webhook.name).where(Webhook.disabled_at > since, Webhook.disabled_reason != "by_hand")
         tally.disabled = [f"webhook {name} was disabled" for name in connection.scalars(gone)]
     return tally
-
-
-def _take_back(connection: Connection) -> int:
-    now, count = clock.now(), 0
-    for table, group, groups in ((DELIVERIES, "webhook_id", Webhook.id), (INBOUND, "source_id", Source.id)):
-        for group_id in connection.scalars(select(groups)).all():
-            mine = (table.c[group] == group_id) & (table.c.due_at > now)
-            published = mine & table.c.claimed_by.startswith(TOKEN_PREFIX)
-            count += claims.make_due(connection, table, published, now)
-    return count

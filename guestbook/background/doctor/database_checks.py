@@ -63,17 +63,18 @@ def advice_of(error: SQLAlchemyError, book: ExaminedBook) -> DoctorFinding:
     if fault is Fault.DAMAGED:
         return problem(sentence, database_errors.advice_on_damage(error))
     if fault is Fault.AWAY:
-        return problem(sentence, _when_away(error) if book.settings.on_sqlite else ON_SERVER)
+        said = getattr(error, "orig", None)
+        code = sqlite_file.primary_code(said) if isinstance(said, sqlite3.Error) else -1
+        return problem(sentence, BY_CODE.get(code, ANY_SQLITE) if book.settings.on_sqlite else ON_SERVER)
     return problem(sentence, "See the log of the web server, and report this fault.")
 
 
-def _when_away(error: SQLAlchemyError) -> str:
-    said = getattr(error, "orig", None)
-    code = sqlite_file.primary_code(said) if isinstance(said, sqlite3.Error) else -1
-    return BY_CODE.get(code, ANY_SQLITE)
-
-
 CLOSED_ADVICE = "Let the user that runs the guestbook enter the folder, or keep the database in another one."
+VERSION_FAULTS = {
+    Age.OLDER: (Fault.OLD_TABLES, "Upgrade the book; it makes a backup."),
+    Age.TOO_OLD: (Fault.TOO_OLD, "Upgrade with an earlier program first: the page on upgrades says how."),
+    Age.NEWER: (Fault.NEW_TABLES, "Update the program, or restore a backup from before."),
+}
 STEPS = 10_000  # of SQLite's machine between two looks at the clock
 JOURNAL_ADVICE = (
     "Put this line in .env in the data folder and restart the web server. Better still, use PostgreSQL or "
@@ -146,17 +147,12 @@ def check_damage(book: ExaminedBook) -> Iterator[DoctorFinding]:
 def check_version(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Compare the tables with the program."""
     age, head = schema_version.age(database.stored_version(book.engine)), schema_version.head()
-    if age is Age.OLDER:
-        command = installation.typed("upgrade")
-        yield problem(f"{Fault.OLD_TABLES.value}.", "Upgrade the book; it makes a backup.", command)
-    elif age is Age.TOO_OLD:
-        advice = "Upgrade the book with an earlier program first: the page on upgrades says how."
-        yield problem(f"{Fault.TOO_OLD.value}.", advice)
-    elif age is Age.NEWER:
-        advice = "Update the program, or restore a backup from before."
-        yield problem(f"{Fault.NEW_TABLES.value}.", advice)
-    else:
+    if age is Age.CURRENT:
         yield ok(f"The tables have the version that the program needs, {head}.")
+    else:
+        fault, advice = VERSION_FAULTS[age]
+        command = installation.typed("upgrade") if age is Age.OLDER else None
+        yield problem(f"{fault.value}.", advice, command)
 
 
 def check_journal(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -164,7 +160,7 @@ def check_journal(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if not book.file:
         return
     kind, mode = host_checks.type_of(book.file.parent), engines.journal_mode(book.engine)
-    if not host_checks.is_network(kind):
+    if not host_checks.NETWORK_TYPES.fullmatch(kind or ""):
         yield ok(f"The journal mode is {mode}, on the file system {kind or '(unknown)'}.")
     elif mode == "wal":
         line = f"GUESTBOOK_DATABASE_URL={database_url.of_file(book.file)}?journal_mode=delete"
@@ -195,14 +191,15 @@ def check_stored_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
         which = " and ".join(counted(rows[table], noun) for table, noun in NOUNS.items() if rows[table])
         sentence = f"Secrets of {which} cannot be decrypted, so what needs them waits. {found.why}"
         if found.why == NO_PACKAGE:
-            yield problem(sentence, "Install it.", _install_command())
+            yield problem(sentence, "Install it.", installation.install_command(EXTRA_OF_ENCRYPTION))
         else:
             path = book.settings.data_dir / secret_key.OLD_KEYS_FILE
             yield problem(sentence, OLD_KEY_ADVICE.format(path, SETTING_PREFIX))
     if found.total and not has_package():
         if not found.unreadable:
             sentence = "Secrets are stored unencrypted, because the package cryptography is not installed."
-            yield warning(sentence, "Install it, then run encrypt-secrets.", _install_command())
+            command = installation.install_command(EXTRA_OF_ENCRYPTION)
+            yield warning(sentence, "Install it, then run encrypt-secrets.", command)
     elif found.encrypted:
         again = f"{counted(found.encrypted, 'secret')} must be encrypted again with the present secret key."
         waits = " Until then deliveries or inbound events wait." if found.unbound else ""
@@ -211,7 +208,3 @@ def check_stored_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
     elif not found.unreadable:
         count = counted(found.total, "secret")
         yield ok(f"{count} can be decrypted." if found.total else "There is no secret to encrypt.")
-
-
-def _install_command() -> str:
-    return installation.install_command(EXTRA_OF_ENCRYPTION)

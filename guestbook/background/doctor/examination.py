@@ -99,11 +99,7 @@ def _findings(check: DoctorCheck, book: ExaminedBook) -> list[DoctorFinding]:
         if isinstance(error, SQLAlchemyError) and database_errors.fault_of(error) is not Fault.BROKEN:
             found = [database_checks.advice_of(error, book)]
         else:
-            found = [_failed(error)]
+            words = next(iter(str(error).splitlines()), "")
+            sentence = f"This could not be looked at ({type(error).__name__}: {words})."
+            found = [warning(sentence, "First solve the problems above, then run doctor again.")]
     return [replace(one, subject=one.subject or check.subject) for one in found]
-
-
-def _failed(error: Exception) -> DoctorFinding:
-    words = next(iter(str(error).splitlines()), "")
-    sentence = f"This could not be looked at ({type(error).__name__}: {words})."
-    return warning(sentence, "First solve the problems above, then run doctor again.")

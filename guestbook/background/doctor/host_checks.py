@@ -14,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from jinja2.filters import do_filesizeformat as size_in_words
+from sqlalchemy import select
 
 from guestbook.background.doctor import DoctorFinding, ExaminedBook, ok, problem, warning
 from guestbook.lib import VERSION, clock, files, ids, own_process
@@ -44,8 +45,14 @@ def check_hosts_of_file(book: ExaminedBook) -> Iterator[DoctorFinding]:
         advice = active_hosts.TWO_HOSTS_ADVICE + (active_hosts.GO_ON if is_second else "")
         command = installation.typed(active_hosts.TAKE_OVER) if is_second else None
         yield problem(reason.strip(), advice, command)
-    else:
-        yield ok(f"This host is {ids.host_name()}. {_activity(book.file)}")
+        return
+    seen = ", ".join(
+        f"{does} on {host.name} ({clock.ago(moment)})"
+        for host in active_hosts.hosts(book.file)
+        for does, moment in sorted(host.seen.items(), reverse=True)
+    )
+    activity = f"Last seen: {seen}." if seen else "Neither web server nor passes were seen yet."
+    yield ok(f"This host is {ids.host_name()}. {activity}")
 
 
 def check_hosts_of_server(book: ExaminedBook) -> Iterator[DoctorFinding]:
@@ -65,25 +72,15 @@ def check_limits(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if room.limit:
         fit = f"{room.threads} of a pass's {PASS_THREADS} threads fit."
         limits.append(f"This host limits {room.limit}: {fit}")
-    limits += [*_processes(), *_memory()]
+    limits += limits_of_processes_and_memory()
     for sentence in limits:
         yield warning(sentence, LIMITS_ADVICE)
     if not limits:
         yield ok(f"Files, memory and processes suffice for a pass with {PASS_THREADS} threads.")
 
 
-def _activity(file: Path) -> str:
-    """Say what hosts did with the SQLite file."""
-    noted = [
-        f"{does} on {host.name} ({clock.ago(moment)})"
-        for host in active_hosts.hosts(file)
-        for does, moment in sorted(host.seen.items(), reverse=True)
-    ]
-    return f"Last seen: {', '.join(noted)}." if noted else "Neither web server nor passes were seen yet."
-
-
-def _processes() -> Iterator[str]:
-    """Compare the user's threads with the limit, which does not count for root."""
+def limits_of_processes_and_memory() -> Iterator[str]:
+    """Compare the user's threads with the limit, which does not count for root, then those of a container."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     if soft != resource.RLIM_INFINITY and os.geteuid() != 0:
         spare = soft - _threads_of_this_user()
@@ -92,12 +89,10 @@ def _processes() -> Iterator[str]:
     most, used = _control("pids.max"), _control("pids.current")
     if most is not None and used is not None and most - used < PASS_THREADS:
         yield f"This container may have {most} processes and threads; {max(0, most - used)} are free."
-
-
-def _memory() -> Iterator[str]:
-    most, used = _control("memory.max"), _control("memory.current")
-    if most is not None and used is not None and most < PASS_MEMORY:
-        yield f"This container may use {most // MIB} MiB of memory, and a pass may need {PASS_MEMORY // MIB}."
+    memory = _control("memory.max")
+    if memory is not None and memory < PASS_MEMORY:
+        said = f"{memory // MIB} MiB of memory, and a pass may need {PASS_MEMORY // MIB}."
+        yield f"This container may use {said}"
 
 
 def _threads_of_this_user() -> int:
@@ -141,30 +136,25 @@ NEWEST = {  # Ids are in the order of time.
 
 def check_clock(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Compare the clocks, and look for rows in the future."""
+    now, is_fine = clock.now(), True
     with book.engine.connect() as connection:
-        findings = [*_of_server(connection), *_of_rows(connection)]
-    yield from findings or [ok(f"It is {clock.now():%Y-%m-%d %H:%M} UTC on this host.")]
-
-
-def _of_server(connection: Connection) -> Iterator[DoctorFinding]:
-    if seconds := SECONDS_BY_SERVER.get(connection.dialect.name):
-        server_time = connection.exec_driver_sql(f"SELECT {seconds}").scalar()
-        apart = abs(datetime.fromtimestamp(float(server_time or 0), UTC) - clock.now())
-        sentence = f"The clocks of this host and the database server differ by {apart.total_seconds():.0f} s."
-        if apart > BAD:
-            yield problem(sentence, SET_CLOCK)
-        elif apart > NOTICED:
-            yield warning(sentence, SET_CLOCK)
-
-
-def _of_rows(connection: Connection) -> Iterator[DoctorFinding]:
-    for name, query in NEWEST.items():
-        newest = connection.scalar(query.limit(1))
-        if newest and newest > clock.now() + BAD:
-            yield warning(
-                f"The newest {name} is from {clock.to_text(newest)}, which is in the future.",
-                "This host's clock is behind, or it was ahead. Set it by NTP. Passes repair due times.",
-            )
+        if seconds := SECONDS_BY_SERVER.get(connection.dialect.name):
+            server_time = connection.exec_driver_sql(f"SELECT {seconds}").scalar()
+            apart = abs(datetime.fromtimestamp(float(server_time or 0), UTC) - clock.now())
+            differ = f"differ by {apart.total_seconds():.0f} s."
+            if apart > NOTICED:
+                is_fine, report = False, problem if apart > BAD else warning
+                yield report(f"The clocks of this host and the database server {differ}", SET_CLOCK)
+        for name, query in NEWEST.items():
+            newest = connection.scalar(query.limit(1))
+            if newest and newest > now + BAD:
+                is_fine = False
+                yield warning(
+                    f"The newest {name} is from {clock.to_text(newest)}, which is in the future.",
+                    "This host's clock is behind, or it was ahead. Set it by NTP. Passes repair due times.",
+                )
+    if is_fine:
+        yield ok(f"It is {now:%Y-%m-%d %H:%M} UTC on this host.")
 
 
 MOUNTS = Path("/proc/self/mounts")  # Linux's, see proc_pid_mounts(5) and fstab(5)
@@ -185,11 +175,6 @@ def type_of(folder: Path, mounts: Path = MOUNTS) -> str | None:
             if folder.resolve().is_relative_to(place) and len(place.parts) >= deepest:
                 found, deepest = kind, len(place.parts)
     return found
-
-
-def is_network(kind: str | None) -> bool:
-    """Whether other hosts can have such a file system mounted too."""
-    return kind is not None and NETWORK_TYPES.fullmatch(kind) is not None
 
 
 SECRET_FILES = (secret_key.KEY_FILE, secret_key.OLD_KEYS_FILE, ".env")  # in the data folder
@@ -253,7 +238,14 @@ def check_secrets(book: ExaminedBook) -> Iterator[DoctorFinding]:
         if not file.exists():  # Else the finding on the data folder says who may read it.
             yield problem(f"There is no secret key: {file} is missing.", KEY_ADVICE)
         return
-    open_files = [path for path in _secret_files(book.settings.data_dir) if _is_open_to_others(path)]
+    paths = [book.settings.data_dir / name for name in SECRET_FILES]
+    if named := os.environ.get(f"{SETTING_PREFIX}SECRET_KEY_FILE"):
+        paths.append(Path(named))
+    open_files = [  # Others reach only what lies in a folder that lets them pass.
+        path
+        for path in paths
+        if path.is_file() and path.stat().st_mode & OTHERS and path.parent.stat().st_mode & PASSING
+    ]
     for path in open_files:
         yield warning(
             f"Other users of this machine can read {path}, which holds secrets.",
@@ -278,7 +270,9 @@ def check_disk(book: ExaminedBook) -> Iterator[DoctorFinding]:
         if files.type_of(folder) != stat.S_IFDIR:
             continue
         usage = shutil.disk_usage(folder)
-        sentence = f"{_size(usage.free)} of {_size(usage.total)} are free on the disk of the {name}."
+        sentence = (
+            f"{size_in_words(usage.free)} of {size_in_words(usage.total)} are free on the disk of the {name}."
+        )
         if usage.free < FULL:
             yield problem(sentence, FULL_ADVICE)
         elif usage.free < SCARCE:
@@ -288,24 +282,4 @@ def check_disk(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if book.file and os.access(book.file, os.F_OK):
         beside = [book.file.with_name(f"{book.file.name}{end}") for end in ("", "-wal", "-journal")]
         size = sum(path.stat().st_size for path in beside if path.exists())
-        yield ok(f"The database takes {_size(size)}.", subject="size")
-
-
-def _is_open_to_others(path: Path) -> bool:
-    """Whether its mode lets others in, and its folder's mode lets them reach it."""
-    return bool(path.stat().st_mode & OTHERS and path.parent.stat().st_mode & PASSING)
-
-
-def _secret_files(data_dir: Path) -> list[Path]:
-    named = os.environ.get(f"{SETTING_PREFIX}SECRET_KEY_FILE")
-    paths = [data_dir / name for name in SECRET_FILES] + ([Path(named)] if named else [])
-    return [path for path in paths if path.is_file()]
-
-
-def _size(count: float) -> str:
-    """Return bytes as `12.3 MB`."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:,.1f} TB"
+        yield ok(f"The database takes {size_in_words(size)}.", subject="size")

@@ -202,7 +202,12 @@ def check_webhooks(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Say why each webhook fails that does."""
     with Session(book.engine) as session:
         status = webhook_status.all_of(session, book.now)
-        bad = [one for one in status if not _is_fine(one)]
+        bad = [
+            one
+            for one in status
+            if one.word not in ("well", "disabled")
+            or (one.word == "disabled" and one.webhook.disabled_reason not in (None, "by_hand"))
+        ]
         findings = [_finding(session, one, book.now) for one in bad[:MOST_SHOWN]]
     yield from findings
     if len(bad) > MOST_SHOWN:
@@ -239,11 +244,6 @@ def check_outbound_proxy(book: ExaminedBook) -> Iterator[DoctorFinding]:
             "If webhooks cannot be reached without it, put this line in .env in the data folder.",
             f"GUESTBOOK_OUTBOUND_PROXY={_without_login(named)}",
         )
-
-
-def _is_fine(one: WebhookStatus) -> bool:
-    by_hand = one.word == "disabled" and (one.webhook.disabled_reason or "by_hand") == "by_hand"
-    return one.word == "well" or by_hand
 
 
 def _finding(session: Session, one: WebhookStatus, now: datetime) -> DoctorFinding:
@@ -283,8 +283,7 @@ def _last_error(session: Session, webhook: Webhook) -> str | None:
     waiting = mine.where(Delivery.due_at.is_not(None)).order_by(Delivery.due_at)
     for query in (mine.order_by(Delivery.id.desc()), waiting):
         for status, error, erased_at in session.execute(query.limit(MOST_READ)):
-            is_note = status == "processed" or erased_at is not None
-            if error and not is_note:
+            if error and status != "processed" and erased_at is None:  # Else it is a note.
                 return error
     return None
 

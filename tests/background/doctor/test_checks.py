@@ -42,7 +42,7 @@ def test_the_deepest_mount_says_on_which_file_system_a_folder_lies(
 ) -> None:
     (tmp_path / "mounts").write_text(MOUNTS)
     assert host_checks.type_of(Path(folder), tmp_path / "mounts") == kind
-    assert host_checks.is_network(kind) is network
+    assert bool(host_checks.NETWORK_TYPES.fullmatch(kind)) is network
 
 
 def test_wal_on_a_network_drive_is_a_problem_and_the_line_for_the_settings_solves_it(
@@ -293,10 +293,9 @@ def test_the_limits_of_a_container_are_read(tmp_path: Path, monkeypatch: pytest.
     for name, value in {"pids.max": 40, "pids.current": 30, "memory.max": 2**26, "memory.current": 0}.items():
         (tmp_path / name).write_text(f"{value}\n")
     monkeypatch.setattr(host_checks, "_control", lambda name: int((tmp_path / name).read_text()))
-    assert "40 processes and threads; 10 are free" in " ".join(host_checks._processes())
-    assert list(host_checks._memory()) == [
-        "This container may use 64 MiB of memory, and a pass may need 100."
-    ]
+    *_, processes, memory = host_checks.limits_of_processes_and_memory()
+    assert "40 processes and threads; 10 are free" in processes
+    assert memory == "This container may use 64 MiB of memory, and a pass may need 100."
 
 
 def note_of_another_host(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
