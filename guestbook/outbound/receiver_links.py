@@ -12,7 +12,7 @@ from guestbook.lib import clock, ids, signed_links, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.signed_links import RECEIVER_PATH
 from guestbook.outbound import webhook_urls
-from guestbook.outbound.formats import chat_urls
+from guestbook.outbound.formats import chats
 from guestbook.settings import Settings
 from guestbook.storage import audit_log
 from guestbook.storage.models import ReceiverLink, Webhook
@@ -85,4 +85,4 @@ def webhook_moves(session: Session, webhook: Webhook, url: str, format_name: str
 def _has_other_readers(webhook: Webhook, url: str, format_name: str) -> bool:
     if format_name != webhook.format or not webhook_urls.is_same_host(webhook.url, url):
         return True
-    return url != webhook.url and chat_urls.is_known(url)  # There each URL leads to other people.
+    return url != webhook.url and chats.is_known(url)  # There each URL leads to other people.

@@ -7,7 +7,7 @@ from guestbook import transport
 from guestbook.lib import validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.validate import PULL_URL
-from guestbook.outbound.formats import FormatError, chat_urls
+from guestbook.outbound.formats import FormatError, chats
 from guestbook.outbound.formats.bodies import MENTIONING_URL
 from guestbook.settings import Settings
 
@@ -18,7 +18,7 @@ WITHOUT_NETWORK = (MENTIONING_URL, PULL_URL)
 def checked(value: str, settings: Settings) -> str:
     """Return a webhook's URL in its normal form; raises Refused when no webhook may have it."""
     url = _destination(value, settings)
-    if sentence := chat_urls.refusal(url):
+    if sentence := chats.refusal(url):
         raise Refused(sentence, field="url")
     return url
 
@@ -33,10 +33,10 @@ def for_format(format_name: str, url: str, settings: Settings) -> str:
         raise Refused(
             "The format webmention needs the URL webmention: and only it has this URL.", field="url"
         )
-    if format_name != "template" and chat_urls.lacks_topic(url):
-        raise Refused(chat_urls.TOPIC_SENTENCE, field="url")
+    if format_name != "template" and chats.lacks_topic(url):
+        raise Refused(chats.TOPIC_SENTENCE, field="url")
     try:
-        normal = chat_urls.normalize(format_name, url)
+        normal = chats.normalize(format_name, url)
     except FormatError as error:
         raise Refused(str(error), field="url") from None
     return url if normal == url else checked(normal, settings)

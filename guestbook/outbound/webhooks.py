@@ -22,7 +22,7 @@ from guestbook.outbound import (
     webhook_urls,
 )
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.formats import FORMATS, FORMATS_WITH_LINKS, FormatError, bodies, chat_urls
+from guestbook.outbound.formats import FORMATS, FORMATS_WITH_LINKS, FormatError, bodies, chats
 from guestbook.outbound.formats.bodies import MENTIONING_EVENTS, MENTIONING_URL
 from guestbook.outbound.webhook_fields import DEFAULT_EVENTS, WEBHOOK_FIELDS
 from guestbook.queries import filtered_lists
@@ -103,7 +103,7 @@ def add(
     events = MENTIONING_EVENTS if values["url"] == MENTIONING_URL else DEFAULT_EVENTS
     wording, links = values.pop("template", None), values.pop("moderation_links", None)
     signatures = webhook_signatures.taken_from(values)
-    guess = "template" if wording else chat_urls.suggest(values["url"]) or DEFAULT_FORMAT
+    guess = "template" if wording else chats.suggest(values["url"]) or DEFAULT_FORMAT
     name = row_changes.free_name(session, Webhook, webhook_urls.name_of(values["url"]))
     values = {"name": name, "format": guess, "events": " ".join(events), "headers": {}, **values}
     webhook = Webhook(id=row_id or ids.new(), **values)
@@ -168,7 +168,7 @@ def _fitting_url(
 
 def is_verified(webhook: Webhook) -> bool:
     """Whether its receiver may verify signatures. Chat services, mailboxes and websites do not."""
-    return webhook.format in ("json", "template") and not chat_urls.is_known(webhook.url)
+    return webhook.format in ("json", "template") and not chats.is_known(webhook.url)
 
 
 def field_errors(fields: Mapping[str, Any], settings: Settings) -> Mapping[str, str]:
@@ -262,7 +262,7 @@ def preview_of(
     known = [name for name in events if name in EVENTS]
     event = next(iter(known), DEFAULT_EVENTS[0])
     data, is_real = _preview_data(session, base_url, event)
-    name = format_name or ("template" if wording else chat_urls.suggest(url) or DEFAULT_FORMAT)
+    name = format_name or ("template" if wording else chats.suggest(url) or DEFAULT_FORMAT)
     if name not in FORMATS:
         return PayloadPreview(name, event, is_real, error=f"There is no format {name!r}.")
     given = formats.FormatInput(event, clock.now(), data, url=url, template=wording or None)

@@ -69,29 +69,27 @@ def check_template(source: str, events: Sequence[str]) -> None:
 
 
 def _check_body(body: str) -> None:
+    def refuse(word: str) -> NoReturn:
+        raise ValueError(f"JSON has no number {word}")
+
     try:
         size = len(body.encode())
-        json.loads(body, parse_constant=_refuse, parse_int=float)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"The template does not give JSON: {_where(error)}. {HINT}") from None
-    if size > TEMPLATE_LIMIT:
-        raise FormatError(
-            f"The template gives {size:,} bytes. Please let it give at most {TEMPLATE_LIMIT:,}."
-        )
-
-
-def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"JSON has no number {word}")
-
-
-def _where(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        if not error.doc:
-            return "it gives nothing"
-        return f"{error.msg.removesuffix(' at')} in line {error.lineno}, column {error.colno}"
-    if isinstance(error, UnicodeEncodeError):
-        return "it has half a character"
-    return "it is too deeply nested" if isinstance(error, RecursionError) else str(error)
+        json.loads(body, parse_constant=refuse, parse_int=float)
+    except json.JSONDecodeError as error:
+        place = f"{error.msg.removesuffix(' at')} in line {error.lineno}, column {error.colno}"
+        why = place if error.doc else "it gives nothing"
+    except UnicodeEncodeError:
+        why = "it has half a character"
+    except RecursionError:
+        why = "it is too deeply nested"
+    except ValueError as error:
+        why = str(error)
+    else:
+        if size <= TEMPLATE_LIMIT:
+            return
+        most = f"{TEMPLATE_LIMIT:,}"
+        raise FormatError(f"The template gives {size:,} bytes. Please let it give at most {most}.")
+    raise FormatError(f"The template does not give JSON: {why}. {HINT}")
 
 
 BY_LINK = "Publish it, reply to it or remove it, without a login (the link works for 7 days):"

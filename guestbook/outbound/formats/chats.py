@@ -1,4 +1,7 @@
-"""Messages for chats: text cut to the service's limit, without markup, and the body of each service. Pure."""
+"""Chat services: what their URLs say, and the body of each: text cut to its limit, without markup. Pure.
+
+The URLs are checked and normalized by `transport.check_destination`.
+"""
 
 import json
 import re
@@ -6,10 +9,116 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
-from guestbook.outbound.formats import chat_urls, wording
-from guestbook.outbound.formats.bodies import FormatInput
+from guestbook.outbound.formats import wording
+from guestbook.outbound.formats.bodies import FormatError, FormatInput
 from guestbook.outbound.formats.wording import MORE, Wording
+
+DISCORD_HOST = r"(?:(?:canary|ptb)\.)?discord(?:app)?\.com"
+DISCORD_PATH = r"/api/(?:v\d+/)?webhooks/\d+/[^/]+(/slack/?|/)?"
+SERVICES = {  # The scheme, the host and the path of their URLs.
+    "email": r"mailto:.*",
+    "webmention": r"webmention:.*",
+    "slack": r"https?:hooks\.slack(?:-gov)?\.com/.*",
+    "discord": rf"https?:{DISCORD_HOST}{DISCORD_PATH}",
+    "teams": r"https?:.*\.(?:logic\.azure|powerplatform|powerautomate)\.com/.*",
+    "telegram": r"https?:api\.telegram\.org/.*",
+}
+RETIRED_HOST = r"(?:.*\.)?webhook\.office\.com|outlook\.office(?:365)?\.com"
+RETIRED_SENTENCE = (
+    "Microsoft has retired this kind of URL. In Teams, choose Workflows, “Send webhook alerts to a channel”, "
+    "and add the URL that it shows."
+)
+TOPIC = re.compile(r"[-_A-Za-z0-9]{1,64}")  # ntfy allows these.
+TOPIC_SENTENCE = "The URL must name ntfy’s topic, such as https://ntfy.sh/my-topic."
+CHAT_SENTENCE = "The URL must be like https://api.telegram.org/bot<token>/sendMessage?chat_id=<chat>."
+
+
+def suggest(url: str) -> str | None:
+    """Return the format of the service to which the URL belongs, or None when it is not known."""
+    parts = _split(url)
+    if parts.hostname == "ntfy.sh":
+        return "ntfy" if _topic_of(parts) else None
+    place = f"{parts.scheme}:{parts.hostname or ''}/{parts.path.removeprefix('/')}"
+    return next((name for name, pattern in SERVICES.items() if re.fullmatch(pattern, place)), None)
+
+
+def is_known(url: str) -> bool:
+    """Whether the URL belongs to such a service, also in a form that fits none of our formats."""
+    return bool(suggest(url) or re.fullmatch(DISCORD_HOST, _split(url).hostname or ""))
+
+
+def refusal(url: str) -> str | None:
+    """Return in one sentence why nothing sent there would arrive, or None."""
+    return RETIRED_SENTENCE if re.fullmatch(RETIRED_HOST, _split(url).hostname or "") else None
+
+
+def lacks_topic(url: str) -> bool:
+    """Whether it is a URL of ntfy.sh without a topic: only a template can name one there."""
+    parts = _split(url)
+    return parts.hostname == "ntfy.sh" and not _topic_of(parts)
+
+
+def normalize(format_name: str, url: str) -> str:
+    """Return the URL to which the format is sent; raises FormatError when a part is missing.
+
+    ntfy takes JSON at the root of its server, so `https://ntfy.sh/my-topic` becomes
+    `https://ntfy.sh/?topic=my-topic`. ntfy ignores the query, and the body's topic is read from it. Discord
+    confirms a message only with `?wait=true`; without its ending `/slack` a URL takes Discord's own format.
+    Telegram's `?chat_id=` stays as it is.
+    """
+    parts = _split(url)
+    if format_name == "discord":
+        if match := re.fullmatch(DISCORD_PATH, parts.path):
+            parts = parts._replace(path=parts.path.removesuffix(match[1] or ""))
+        return _with(parts, "wait", "true")
+    if format_name == "ntfy":
+        root = parts.path if _query_value(parts, "topic") else parts.path.rstrip("/").rpartition("/")[0] + "/"
+        return _with(parts._replace(path=root), "topic", topic(url))
+    if format_name == "telegram":
+        telegram_chat(url)
+    return url
+
+
+def topic(url: str) -> str:
+    """Return the ntfy topic that a URL names, normalized or not; raises FormatError."""
+    if found := _topic_of(_split(url)):
+        return found
+    raise FormatError(TOPIC_SENTENCE)
+
+
+def telegram_chat(url: str) -> str:
+    """Return the Telegram chat that a URL names; raises FormatError."""
+    parts = _split(url)
+    found = _query_value(parts, "chat_id").strip()
+    if found and parts.path.endswith("/sendMessage"):
+        return found
+    raise FormatError(CHAT_SENTENCE)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # It is no URL.
+        return urlsplit("")
+
+
+def _topic_of(parts: SplitResult) -> str:
+    found = _query_value(parts, "topic") or parts.path.rstrip("/").rpartition("/")[2]
+    return found if TOPIC.fullmatch(found) else ""
+
+
+def _query_value(parts: SplitResult, name: str) -> str:
+    return dict(parse_qsl(parts.query)).get(name, "")
+
+
+def _with(parts: SplitResult, name: str, value: str) -> str:
+    if _query_value(parts, name) == value:
+        return urlunsplit(parts)
+    others = [(key, text) for key, text in parse_qsl(parts.query, keep_blank_values=True) if key != name]
+    return urlunsplit(parts._replace(query=urlencode([*others, (name, value)])))
+
 
 Size = Callable[[str], int]  # The size of two texts together is the sum.
 Escape = Callable[[str], str]
@@ -165,7 +274,7 @@ def ntfy(given: FormatInput) -> str:
     words = wording.of(given.event, given.data)
     rest = replace(words, title="", link="")
     body = {
-        "topic": chat_urls.topic(given.url),
+        "topic": topic(given.url),
         "title": cut(words.title, str, NTFY_TITLE_LIMIT, utf8),
         "message": lines(rest, str, limit=NTFY_LIMIT, size=utf8),
     }
@@ -250,7 +359,7 @@ LINKED = re.compile(rf"{WEB}|(?<![^\W_])(?<!/)[@#$/](?=\w)", re.IGNORECASE)
 
 def telegram(given: FormatInput) -> str:
     """Return the body, for the chat that the webhook's URL names. Its links get no preview."""
-    chat = chat_urls.chat(given.url)
+    chat = telegram_chat(given.url)
     words = wording.of(given.event, given.data)
     text = lines(words, _escape_for_telegram, limit=TELEGRAM_LIMIT, size=utf16)
     body: dict[str, Any] = {"chat_id": int(chat) if CHAT_NUMBER.fullmatch(chat) else chat, "text": text}

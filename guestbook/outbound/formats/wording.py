@@ -36,10 +36,7 @@ class Wording:
 def of(event: str, data: dict[str, Any]) -> Wording:
     """Put an event into words; missing data is left out."""
     facts = EventFacts(data)
-    say = SAID.get(event)
-    if say is None:
-        return _wording(f"{event} in {facts.book}", link=facts.home)
-    return say(facts)
+    return SAID[event](facts) if event in SAID else _wording(f"{event} in {facts.book}", link=facts.home)
 
 
 class EventFacts:
@@ -102,9 +99,9 @@ def _comment(title: str, facts: EventFacts, link: str | None = None, button: str
 def _created(facts: EventFacts) -> Wording:
     if facts.raw("comment", "status") != "held":
         return _comment("New comment in", facts)
-    if link := facts.line("moderation", "url"):
-        return _comment("A comment waits for you in", facts, link, MODERATE)
-    return _comment("A comment waits for you in", facts, facts.admin_link("comments", "comment", "id"))
+    link = facts.line("moderation", "url")
+    place = link or facts.admin_link("comments", "comment", "id")
+    return _comment("A comment waits for you in", facts, place, MODERATE if link else "")
 
 
 def _waiting(facts: EventFacts) -> Wording:
@@ -142,25 +139,18 @@ def _received(facts: EventFacts) -> Wording:
 
 def _disabled(facts: EventFacts) -> Wording:
     why = WHY_DISABLED.get(facts.line("webhook", "reason"), "nothing more is sent to it")
-    return _wording(
-        f"A webhook of {facts.book} was disabled",
-        message=f"“{facts.line('webhook', 'name')}”: {why}.",
-        link=facts.admin_link("webhooks", "webhook", "id"),
-    )
+    return _about_webhook(facts, "was disabled", f"{why}.")
 
 
 def _failing(facts: EventFacts) -> Wording:
     why = shortened(facts.line("webhook", "reason"), WHO_LIMIT) or "The last attempt failed."
-    return _about_webhook(facts, f"A webhook of {facts.book} fails", why)
+    return _about_webhook(facts, "fails", why)
 
 
-def _recovered(facts: EventFacts) -> Wording:
-    return _about_webhook(facts, f"A webhook of {facts.book} has recovered", "It has had a success again.")
-
-
-def _about_webhook(facts: EventFacts, title: str, sentence: str) -> Wording:
+def _about_webhook(facts: EventFacts, what: str, sentence: str) -> Wording:
     message = f"“{facts.line('webhook', 'name')}”: {sentence}"
-    return _wording(title, message=message, link=facts.admin_link("webhooks", "webhook", "id"))
+    link = facts.admin_link("webhooks", "webhook", "id")
+    return _wording(f"A webhook of {facts.book} {what}", message=message, link=link)
 
 
 def _ping(facts: EventFacts) -> Wording:
@@ -176,7 +166,7 @@ SAID: dict[str, Callable[[EventFacts], Wording]] = {
     "comments.waiting": _waiting,
     "inbound.received": _received,
     "webhook.failing": _failing,
-    "webhook.recovered": _recovered,
+    "webhook.recovered": lambda facts: _about_webhook(facts, "has recovered", "It has had a success again."),
     "webhook.disabled": _disabled,
     "ping": _ping,
 }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guestbook.outbound.formats import CHAT_FORMATS, FormatError, chat_urls
+from guestbook.outbound.formats import CHAT_FORMATS, FormatError, chats
 
 ANY_HOST = ("mattermost",)  # services that people run at addresses of their own
 BOT = "https://api.telegram.org/bot123:a-B_c/sendMessage"
@@ -43,7 +43,7 @@ def test_every_service_whose_urls_can_be_recognised_has_one_here() -> None:
 
 @pytest.mark.parametrize(("url", "format_name"), PLACES)
 def test_the_url_of_a_known_service_suggests_its_format(url: str, format_name: str | None) -> None:
-    assert chat_urls.suggest(url) == format_name
+    assert chats.suggest(url) == format_name
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_url_of_a_known_service_suggests_its_format(url: str, format_name: s
     ],
 )
 def test_retired_connectors_of_teams_are_refused_with_what_to_do_instead(url: str) -> None:
-    sentence = chat_urls.refusal(url)
+    sentence = chats.refusal(url)
     assert sentence
     assert "has retired" in sentence
     assert "choose Workflows" in sentence
@@ -67,7 +67,7 @@ def test_retired_connectors_of_teams_are_refused_with_what_to_do_instead(url: st
     ["https://receiver.example/", "https://www.office.com/", "https://evilwebhook.office.com/", "https://["],
 )
 def test_other_urls_are_not_refused(url: str) -> None:
-    assert chat_urls.refusal(url) is None
+    assert chats.refusal(url) is None
 
 
 @pytest.mark.parametrize(
@@ -85,20 +85,20 @@ def test_other_urls_are_not_refused(url: str) -> None:
     ],
 )
 def test_a_url_becomes_the_one_that_works_and_stays_it(format_name: str, url: str, normal: str) -> None:
-    assert chat_urls.normalize(format_name, url) == normal
-    assert chat_urls.normalize(format_name, normal) == normal
+    assert chats.normalize(format_name, url) == normal
+    assert chats.normalize(format_name, normal) == normal
 
 
 def test_ntfy_without_a_topic_is_recognised() -> None:
-    assert chat_urls.lacks_topic("https://ntfy.sh")
-    assert not chat_urls.lacks_topic("https://ntfy.sh/topic")
-    assert not chat_urls.lacks_topic("https://ntfy.example/")
+    assert chats.lacks_topic("https://ntfy.sh")
+    assert not chats.lacks_topic("https://ntfy.sh/topic")
+    assert not chats.lacks_topic("https://ntfy.example/")
 
 
 @pytest.mark.parametrize("url", ["https://ntfy.sh/", "https://ntfy.sh/a.b", "https://ntfy.sh/" + "x" * 65])
 def test_ntfy_needs_a_topic(url: str) -> None:
     with pytest.raises(FormatError, match="must name ntfy’s topic"):
-        chat_urls.normalize("ntfy", url)
+        chats.normalize("ntfy", url)
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,4 @@ def test_ntfy_needs_a_topic(url: str) -> None:
 )
 def test_telegram_needs_a_chat_and_its_method(url: str) -> None:
     with pytest.raises(FormatError, match="must be like https"):
-        chat_urls.normalize("telegram", url)
+        chats.normalize("telegram", url)
