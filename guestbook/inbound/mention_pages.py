@@ -13,8 +13,9 @@ from guestbook.inbound.event_reader import SENDER_LIMIT, BodyError, Metadata
 from guestbook.inbound.mentions import MentionRequest
 from guestbook.inbound.verify_and_decide import Claimed, InboundDecision, ReceivedEvent, UpdateMention
 from guestbook.lib import clock, errors, page_content, retry_policy, text
+from guestbook.lib.body_encoding import PackedWrongly
 from guestbook.lib.errors import Refused, Translatable, with_detail
-from guestbook.lib.page_content import PackedWrongly, PageEntry, ParserMissing
+from guestbook.lib.page_content import PageEntry
 from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
 from guestbook.outbound.webhook_signatures import user_agent
 from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
@@ -168,8 +169,6 @@ class PageReader(NamedTuple):
             return _comment(entry, request)
         except (PackedWrongly, Refused) as error:
             return _failure(host, str(error))
-        except ParserMissing as error:
-            return _failure(host, f"{READING_FAILED} {error}", 0)
 
     def _without_link(
         self, request: MentionRequest, addresses: Sequence[str], note: str | None

@@ -36,11 +36,6 @@ WINDOWS_NAMES = re.compile(r"iso-?8859-?1|us-ascii", re.IGNORECASE)
 NAMED_ENCODING = re.compile(r"""charset\s*=\s*["']?([\w-]{1,40})""", re.IGNORECASE)
 
 
-def is_encoding_named(text: str) -> bool:
-    """Whether a text names an encoding at all."""
-    return bool(NAMED_ENCODING.search(text))
-
-
 def named_encoding(text: str) -> str | None:
     """Return Python's name of the encoding that `charset=` names; None for none, or for an unknown one."""
     found = NAMED_ENCODING.search(text)

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from guestbook.lib import body_encoding
-from guestbook.lib.body_encoding import PackedWrongly
 from guestbook.lib.errors import Refused, Translatable, with_detail
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
@@ -41,33 +40,38 @@ def read(url: str, headers: Mapping[str, str], body: bytes, most: int) -> WebPag
     """Return the page that an answer holds, unpacked up to `most` bytes; raises PackedWrongly."""
     unpacked = body_encoding.unpacked_beginning(headers.get("content-encoding", ""), body, most)[:most]
     kind, _, parameters = headers.get("content-type", "").partition(";")
-    return WebPage(url, kind.strip().lower(), headers.get("link", ""), _decoded(unpacked, parameters))
+    beginning = unpacked[:LOOKED_AT].decode("ascii", "replace")
+    encoding = body_encoding.named_encoding(parameters) or body_encoding.named_encoding(beginning) or "utf-8"
+    return WebPage(url, kind.strip().lower(), headers.get("link", ""), unpacked.decode(encoding, "replace"))
 
 
-def _decoded(body: bytes, parameters: str) -> str:
-    beginning = body[:LOOKED_AT].decode("ascii", "replace")
-    named = body_encoding.named_encoding(
-        parameters if body_encoding.is_encoding_named(parameters) else beginning
-    )
-    return body.decode(named or "utf-8", "replace")
-
-
-__all__ = ["PackedWrongly", "WebPage", "read"]
-
-
-HTML_BLOCKS = frozenset(("p", "div", "blockquote", "ul", "ol", "pre", "h1", "h2", "h3", "h4", "h5", "h6"))
-HTML_UNSEEN = frozenset(("script", "style"))
+HTML_BLOCKS = ("p", "div", "blockquote", "ul", "ol", "pre", "h1", "h2", "h3", "h4", "h5", "h6")
 LONG_NUMBER = re.compile("&#([0-9]{8,})")
 HTML_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")
 
 
 def of_html(html: str) -> str:
     """Return the text without tags; a link keeps its address, paragraphs and line breaks stay."""
-    reader = _Words()
-    # Without `close`: that would look at an unclosed tag again for each character of it.
-    reader.feed(with_short_numbers(html))
-    reader.handle_data(unescape(reader.rawdata))
-    return HTML_BLANK_LINES.sub("\n\n", "".join(reader.parts)).strip("\n").rstrip()
+    from bs4 import BeautifulSoup  # imported here, because only imports of comments need it
+
+    # A parser would look at a tag without an end again for each character of it.
+    tags, end, rest = with_short_numbers(html).rpartition(">")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has opinions about texts that look like an address
+        tree = BeautifulSoup(tags + end, "html.parser")
+    for unseen in tree(("script", "style")):
+        unseen.decompose()
+    for one in tree("br"):
+        one.replace_with("\n")
+    for one in tree("li"):
+        one.insert(0, "\n- ")
+    for one in tree(HTML_BLOCKS):
+        one.insert_before("\n\n")
+        one.insert_after("\n\n")
+    for one in tree("a", href=True):
+        if one.get_text().strip() != one["href"]:
+            one.append(f" ({one['href']})")
+    return HTML_BLANK_LINES.sub("\n\n", tree.get_text() + unescape(rest)).strip("\n").rstrip()
 
 
 def unescaped(text: str) -> str:
@@ -78,46 +82,6 @@ def unescaped(text: str) -> str:
 def with_short_numbers(html: str) -> str:
     """Return the same HTML without numbers of thousands of digits, of which Python makes an error."""
     return LONG_NUMBER.sub(lambda found: f"&#{found[1].lstrip('0')[:8] or 0}", html)
-
-
-class _Words(HTMLParser):
-    """Collects the text between the tags."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._unseen: str | None = None
-        self._link: tuple[str, int] | None = None  # its address, and the part at which its text begins
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin a line, a paragraph or a link."""
-        if tag in HTML_UNSEEN:
-            self._unseen = tag
-        elif tag == "br":
-            self.parts.append("\n")
-        elif tag == "li":
-            self.parts.append("\n- ")
-        elif tag in HTML_BLOCKS:
-            self.parts.append("\n\n" if self.parts else "")
-        elif tag == "a":
-            self._link = (dict(attrs).get("href") or "", len(self.parts))
-
-    def handle_endtag(self, tag: str) -> None:
-        """End a paragraph, or say where a link leads."""
-        if tag == self._unseen:
-            self._unseen = None
-        elif tag in HTML_BLOCKS:
-            self.parts.append("\n\n")
-        elif tag == "a" and self._link:
-            address, start = self._link
-            self._link = None
-            if address and "".join(self.parts[start:]).strip() != address:
-                self.parts.append(f" ({address})")
-
-    def handle_data(self, data: str) -> None:
-        """Take the text."""
-        if self._unseen is None:
-            self.parts.append(data)
 
 
 LINKING = ("href", "src", "cite", "data", "poster")  # attributes that hold the address of something
@@ -303,11 +267,6 @@ MOST_ITEMS = 300  # microformats that are looked at
 
 # What the author does with the address, the clearest first.
 RELATIONS = ("in-reply-to", "like-of", "repost-of", "bookmark-of")
-NO_PARSER = "The package mf2py is not installed, so the page's author and text cannot be read."
-
-
-class ParserMissing(Exception):
-    """The installation lacks the package, in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,34 +282,27 @@ class PageEntry:
 
 
 def read_entry(page: WebPage, found: HtmlLinks, target: str) -> PageEntry:
-    """Return the entry that links to the target, or the first one of the page; raises ParserMissing."""
-    entry = next(iter(_ranked(page, found, target)), None)
-    if entry is None:
+    """Return the entry that links to the target, or the first one of the page."""
+    entries = [one for one in _items(_parsed(page, found)) if "h-entry" in one.get("type", ())]
+    if not entries:
         return PageEntry(title=found.title)
-    title, content = _text(entry, "name"), _text(entry, "content")
+    entry = next((one for one in entries if _names(one, target)), entries[0])
+    title, content, summary = (_text(entry, name) for name in ("name", "content", "summary"))
     return PageEntry(
         name=_author(entry, "name"),
         website=_author(entry, "url"),
         title="" if content.startswith(title.rstrip("….")[:100]) else title,
-        summary=_text(entry, "summary"),
+        summary=summary,
         content=content,
         relation=next((one for one in RELATIONS if target in _addresses(entry, one)), ""),
     )
 
 
-def _ranked(page: WebPage, found: HtmlLinks, target: str) -> list[Any]:
-    """Return the entries of the page, those first that name the target."""
-    entries = [one for one in _items(_parsed(page, found)) if "h-entry" in one.get("type", ())]
-    return sorted(entries, key=lambda entry: not _names(entry, target))
-
-
 def _parsed(page: WebPage, found: HtmlLinks) -> list[Any]:
     if found.tags > MOST_TAGS or found.depth > MOST_DEPTH or found.class_names > MOST_CLASS_NAMES:
         return []
-    try:
-        import mf2py
-    except ImportError:
-        raise ParserMissing(NO_PARSER) from None
+    import mf2py  # imported here, because only webmentions need it
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its parser has opinions about pages
@@ -388,7 +340,7 @@ def _author(entry: Any, name: str) -> str:
     """Return a property of the author's h-card. An author may also be a bare name or address."""
     for author in _values(entry, "author"):
         if isinstance(author, dict):
-            return next(iter(_entry_texts(author, name)), "")
+            return _text(author, name)
         is_address = str(author).startswith(("http://", "https://"))
         return str(author) if is_address == (name == "url") else ""
     return ""

@@ -10,7 +10,7 @@ from email.utils import formatdate
 from urllib.parse import urldefrag, urlencode, urlsplit
 
 from guestbook.lib import clock, own_process, page_content, retry_policy, validate
-from guestbook.lib.page_content import PackedWrongly
+from guestbook.lib.body_encoding import PackedWrongly
 from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.text import printable
 from guestbook.lib.validate import is_mailto

@@ -69,7 +69,6 @@ def seen(app: Flask, status: str, language: str) -> str:
     ("error", "told"),
     [
         (f"{pages_of_mentions.FETCH_FAILED} {TransportError('private_address', '10.0.0.1')}", ""),
-        (f"{pages_of_mentions.READING_FAILED} {page_content.NO_PARSER}", ""),
         (with_detail(pages_of_mentions.READING_FAILED, "ZeroDivisionError"), ""),
         (with_detail(pages_of_mentions.NOT_SENT, "HTTP 500"), " (HTTP 500)"),
         (with_detail(page_content.UNREADABLE_KIND, "x" * 600)[:500], None),

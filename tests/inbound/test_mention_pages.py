@@ -1,7 +1,6 @@
 """Pages that are away, slow, huge or elsewhere: each is read within limits, and tried again if it may."""
 
 import gzip
-import sys
 import time
 from datetime import timedelta
 
@@ -267,15 +266,6 @@ def test_a_slow_page_delays_no_other(environ: dict[str, str], receiver: Receiver
         inbox.close()
         assert not [row for row in inbound_factories.rows() if row.claimed_by]
         db.session.remove()
-
-
-def test_without_mf2py_it_says_so(app: Flask, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "mf2py", None)
-    receiver.answer("/post", page())
-    mention(app, receiver)
-    row = inbound_factories.row()
-    assert row.status == "new"
-    assert row.error.startswith("The page could not be read. The package mf2py is not installed")
 
 
 def test_a_page_over_which_ten_passes_ended_is_left_alone(app: Flask, receiver: Receiver) -> None:
