@@ -1,4 +1,4 @@
-"""GitHub's payloads go through the inbox whatever they hold: Octokit's real ones, and hostile ones of ours."""
+"""GitHub's payloads go through the inbox whatever they hold: real ones of Octokit, hostile ones of ours."""
 
 import hmac
 import json
