@@ -244,7 +244,9 @@ def _damage_of_book(settings: Settings) -> Iterator[None]:
         )
         if not (settings.on_sqlite and is_damage):
             raise
-        raise database_errors.damage(getattr(error, "words", str(error))) from error
+        fault = sqlite3.DatabaseError(getattr(error, "words", str(error)))
+        fault.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise database_errors.from_sqlite(fault) from error
 
 
 def _refuse_other_files(settings: Settings, path: Path) -> None:

@@ -9,7 +9,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Engine, String, Text, TypeDecorator, event, type_coerce
+from sqlalchemy import Connection, Engine, ForeignKey, String, Text, TypeDecorator, event, type_coerce
+from sqlalchemy.orm import MappedColumn, mapped_column
 
 from guestbook.lib import clock, ids
 from guestbook.lib.encryption import NO_KEYS_KNOWN, Keyring, Unreadable, of_row
@@ -17,6 +18,13 @@ from guestbook.lib.encryption import NO_KEYS_KNOWN, Keyring, Unreadable, of_row
 UNREADABLE = "(not JSON)"  # the name under which a broken object shows its text
 KEYRING = "guestbook_keyring"  # the attribute of an engine's dialect, the only part of it that types see
 LONG_TEXT = Text().with_variant(Text(4_000_000), "mysql", "mariadb")  # on MariaDB TEXT alone ends at 64 KiB
+
+
+def belongs_to(
+    table: str, name: str, *, primary_key: bool = False, ondelete: str = "CASCADE"
+) -> MappedColumn[Any]:
+    """Return a column with the id of a row of another table; with that row it is deleted."""
+    return mapped_column(ForeignKey(f"{table}.id", name=name, ondelete=ondelete), primary_key=primary_key)
 
 
 class UtcTime(TypeDecorator[datetime]):

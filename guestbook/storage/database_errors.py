@@ -73,21 +73,19 @@ SQLITE_AWAY = {
     sqlite3.SQLITE_READONLY,  # a disk mounted read-only after an error, or a file of another user
 }
 SQLITE_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_NOTADB}
-NO_TABLE = re.compile("no such table")
-NO_COLUMN = re.compile("no such column|has no column named")
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: classes, and codes of other classes.
-POSTGRESQL_AWAY = re.compile(
+POSTGRESQL_AWAY = (
     "08|28|3D|53|57|58"  # connection, login, no such database, full, shutdown, the system
     "|25006|25P0[34]"  # a server that only reads, as after a failover; idle for too long
     "|40001|40P01|55006|55P03"  # locks
 )
-POSTGRESQL_FAULTS = (
-    (POSTGRESQL_AWAY, Fault.AWAY),
-    (re.compile("XX00[12]"), Fault.DAMAGED),
-    (re.compile("42P01"), Fault.NO_TABLES),
-    (re.compile("42703"), Fault.OLD_TABLES),
-)
+POSTGRESQL_FAULTS = {
+    POSTGRESQL_AWAY: Fault.AWAY,
+    "XX00[12]": Fault.DAMAGED,
+    "42P01": Fault.NO_TABLES,
+    "42703": Fault.OLD_TABLES,
+}
 
 # https://mariadb.com/docs/server/reference/error-codes: 2000 to 2999 are the client's.
 MARIADB_AWAY = {
@@ -126,7 +124,27 @@ def fault_of(error: SQLAlchemyError) -> Fault:
         return Fault.AWAY
     if isinstance(error, exc.IntegrityError | exc.DataError):
         return Fault.REFUSED
-    return _by_code(error)
+    if isinstance(error.orig, sqlite3.Error):
+        return _of_sqlite(sqlite_file.primary_code(error.orig), str(error.orig))
+    code = _server_code(error.orig)
+    if isinstance(code, int):
+        return MARIADB_FAULTS.get(code, Fault.BROKEN)
+    if code:
+        found = (fault for codes, fault in POSTGRESQL_FAULTS.items() if re.match(codes, code))
+        return next(found, Fault.BROKEN)
+    # A driver's own errors have no code, and are mostly about the connection.
+    return Fault.AWAY if isinstance(error, exc.OperationalError | exc.InterfaceError) else Fault.BROKEN
+
+
+def _of_sqlite(code: int, said: str) -> Fault:
+    if code in SQLITE_AWAY:
+        return Fault.AWAY
+    if code in SQLITE_DAMAGED:
+        return Fault.DAMAGED
+    if "no such table" in said:
+        return Fault.NO_TABLES
+    is_old = "no such column" in said or "has no column named" in said
+    return Fault.OLD_TABLES if is_old else Fault.BROKEN
 
 
 def is_refusal(error: SQLAlchemyError) -> bool:
@@ -162,13 +180,6 @@ def words(error: SQLAlchemyError) -> str:
     return lines[0].rstrip(".") if lines else type(said).__name__
 
 
-def damage(said: str) -> DBAPIError:
-    """Make the error that SQLite gives for a damaged file, with these words."""
-    error = sqlite3.DatabaseError(said)
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return exc.DatabaseError("", None, error)
-
-
 def advice_on_damage(error: SQLAlchemyError) -> str:
     """Return what to do about a damaged database."""
     return FILE_DAMAGED if isinstance(getattr(error, "orig", None), sqlite3.Error) else SERVER_DAMAGED
@@ -178,26 +189,3 @@ def _server_code(said: Any) -> int | str | None:
     """Return PyMySQL's number, whose `sqlstate` is often the same for different errors, or psycopg's code."""
     first = next(iter(getattr(said, "args", ())), None)
     return first if isinstance(first, int) else getattr(said, "sqlstate", None)
-
-
-def _by_code(error: DBAPIError) -> Fault:
-    if isinstance(error.orig, sqlite3.Error):
-        return _of_sqlite(error.orig)
-    code = _server_code(error.orig)
-    if isinstance(code, int):
-        return MARIADB_FAULTS.get(code, Fault.BROKEN)
-    if code:
-        return next((fault for codes, fault in POSTGRESQL_FAULTS if codes.match(code)), Fault.BROKEN)
-    # A driver's own errors have no code, and are mostly about the connection.
-    return Fault.AWAY if isinstance(error, exc.OperationalError | exc.InterfaceError) else Fault.BROKEN
-
-
-def _of_sqlite(error: sqlite3.Error) -> Fault:
-    code, said = sqlite_file.primary_code(error), str(error)
-    if code in SQLITE_AWAY:
-        return Fault.AWAY
-    if code in SQLITE_DAMAGED:
-        return Fault.DAMAGED
-    if NO_TABLE.search(said):
-        return Fault.NO_TABLES
-    return Fault.OLD_TABLES if NO_COLUMN.search(said) else Fault.BROKEN

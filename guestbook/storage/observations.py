@@ -71,16 +71,15 @@ def give_back_hits(data_dir: Path, number: int) -> None:
 
 def add_hits(connection: "Connection", number: int) -> None:
     """Add views to the number in the database, in the caller's transaction."""
-    from sqlalchemy import insert, select, update  # imported here, because a page by CGI needs none of it
+    from sqlalchemy import select, update  # imported here, because a page by CGI needs none of it
 
+    from guestbook.storage import row_changes
     from guestbook.storage.models import BookState
 
+    row_changes.insert_missing(connection, BookState, name=HITS_NAME, value="0")
     row = BookState.name == HITS_NAME
-    before = connection.scalar(select(BookState.value).where(row).with_for_update())
-    if before is None:
-        connection.execute(insert(BookState).values(name=HITS_NAME, value=str(number)))
-    else:
-        connection.execute(update(BookState).where(row).values(value=str(_number(before) + number)))
+    before = connection.scalars(select(BookState.value).where(row).with_for_update()).one()
+    connection.execute(update(BookState).where(row).values(value=str(_number(before) + number)))
 
 
 def add_hits_to_file(path: Path, number: int) -> None:

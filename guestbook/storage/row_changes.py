@@ -2,21 +2,12 @@
 
 import logging
 from datetime import datetime, timedelta
+from functools import partial
+from importlib import import_module
 from itertools import count
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    Insert,
-    Table,
-    TextClause,
-    delete,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Engine, Table, TextClause, delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import get_history
@@ -28,6 +19,7 @@ from guestbook.storage.database import Base
 from guestbook.storage.models import Bin, ReceiverLink, Source, Token, Webhook
 
 Named = Webhook | Source | Bin | Token
+Owner = type[Webhook] | type[Source]
 
 
 def refuse_taken_name(session: Session, row: Named) -> None:
@@ -113,31 +105,22 @@ def delete_batch(engine: Engine, table: Table, condition: ColumnElement[bool] | 
 
 
 def delete_with_rows(
-    engine: Engine,
-    model: type[Webhook] | type[Source],
-    owner_id: str,
-    table: Table,
-    mine: ColumnElement[bool],
+    engine: Engine, model: Owner, owner_id: str, table: Table, mine: ColumnElement[bool]
 ) -> int:
     """Delete the rows that belong to a webhook or source in batches, so that others can write, then it.
 
     Return how many rows belonged to it.
     """
     count, is_gone = 0, False
+    delete_some = partial(delete_next, model=model, owner_id=owner_id, table=table, mine=mine)
     while not is_gone:
-        removed, is_gone = database.write_with_retry(
-            engine, lambda connection: delete_next(connection, model, owner_id, table, mine)
-        )
+        removed, is_gone = database.write_with_retry(engine, delete_some)
         count += removed
     return count
 
 
 def delete_next(
-    connection: Connection,
-    model: type[Webhook] | type[Source],
-    owner_id: str,
-    table: Table,
-    mine: ColumnElement[bool],
+    connection: Connection, model: Owner, owner_id: str, table: Table, mine: ColumnElement[bool]
 ) -> tuple[int, bool]:
     """Delete up to 500 rows that belong to a webhook or source, and it with the last of them.
 
@@ -159,21 +142,11 @@ def delete_next(
 
 def insert_missing(connection: Connection, model: type[Base], **values: Any) -> None:
     """Insert a row, unless there is one with its primary key."""
-    connection.execute(_statement(connection.dialect.name, model, values))
-
-
-def _statement(dialect: str, model: type[Base], values: dict[str, Any]) -> Insert:
-    # Imported here: the modules of the two databases that are not in use would take longer than the row.
-    if dialect in ("mysql", "mariadb"):
-        from sqlalchemy.dialects import mysql
-
+    name = connection.dialect.name.replace("mariadb", "mysql")
+    # The modules of the two databases that are not in use would take longer than the row.
+    row = import_module(f"sqlalchemy.dialects.{name}").insert(model).values(**values)
+    if name == "mysql":
         [key] = model.__table__.primary_key.columns
-        same = {key.name: values[key.name]}
-        return mysql.insert(model).values(**values).on_duplicate_key_update(**same)
-    if dialect == "postgresql":
-        from sqlalchemy.dialects import postgresql
-
-        return postgresql.insert(model).values(**values).on_conflict_do_nothing()
-    from sqlalchemy.dialects import sqlite
-
-    return sqlite.insert(model).values(**values).on_conflict_do_nothing()
+        connection.execute(row.on_duplicate_key_update(**{key.name: values[key.name]}))
+    else:
+        connection.execute(row.on_conflict_do_nothing())

@@ -8,12 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, inspect, text
 
 from guestbook.lib.encryption import CannotDecrypt, Keyring, of_row
-from guestbook.storage import database_errors
-from guestbook.storage.database_errors import Fault
 
 
 class SecretColumn(NamedTuple):
@@ -75,10 +72,12 @@ def encrypt_all(
     return found
 
 
-def look(connection: Connection, keyring: Keyring) -> StoredSecrets:
+def look(
+    connection: Connection, keyring: Keyring, columns: Sequence[SecretColumn] = SECRET_COLUMNS_OF_BOOK
+) -> StoredSecrets:
     """Read every secret and change nothing."""
     found = StoredSecrets()
-    for one in SECRET_COLUMNS_OF_BOOK:
+    for one in columns:
         for key, stored in _rows(connection, one):
             _mapped(one, key, stored, keyring, found)
     return found
@@ -86,16 +85,12 @@ def look(connection: Connection, keyring: Keyring) -> StoredSecrets:
 
 def are_locked(engine: Engine, keyring: Keyring) -> bool:
     """Whether a secret cannot be decrypted. A table or a column that an older book lacks has none."""
-    found = StoredSecrets()
-    for one in SECRET_COLUMNS_OF_BOOK:
-        try:
-            with engine.connect() as connection:
-                for key, stored in _rows(connection, one):
-                    _mapped(one, key, stored, keyring, found)
-        except DBAPIError as error:
-            if database_errors.fault_of(error) not in (Fault.NO_TABLES, Fault.OLD_TABLES):
-                raise
-    return bool(found.unreadable)
+    with engine.connect() as connection:
+        seen = inspect(connection)
+        tables = {one.table for one in SECRET_COLUMNS_OF_BOOK if seen.has_table(one.table)}
+        there = {(table, column["name"]) for table in tables for column in seen.get_columns(table)}
+        known = [one for one in SECRET_COLUMNS_OF_BOOK if (one.table, one.column) in there]
+        return bool(look(connection, keyring, known).unreadable)
 
 
 def _rows(connection: Connection, one: SecretColumn) -> list[tuple[str, str]]:

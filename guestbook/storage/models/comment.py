@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from guestbook.lib import clock, ids
+from guestbook.storage.column_types import belongs_to
 from guestbook.storage.comment_fields import COMMENT_FIELDS, EMPTIED, PUBLIC_FIELDS
 from guestbook.storage.database import Base
 
@@ -60,9 +61,7 @@ class Reply(Base):
 
     __tablename__ = "replies"
 
-    comment_id: Mapped[str] = mapped_column(
-        ForeignKey("comments.id", name="replies_comment", ondelete="CASCADE"), primary_key=True
-    )
+    comment_id: Mapped[str] = belongs_to("comments", "replies_comment", primary_key=True)
     message: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
 
@@ -77,9 +76,7 @@ class Origin(Base):
     __tablename__ = "origins"
     __table_args__ = (UniqueConstraint("url", name="origins_url"),)
 
-    comment_id: Mapped[str] = mapped_column(
-        ForeignKey("comments.id", name="origins_comment", ondelete="CASCADE"), primary_key=True
-    )
+    comment_id: Mapped[str] = belongs_to("comments", "origins_comment", primary_key=True)
     name: Mapped[str] = mapped_column(String(80))
     url: Mapped[str | None] = mapped_column(String(500))
     told_at: Mapped[datetime | None]
@@ -99,9 +96,7 @@ class Hold(Base):
         Index("holds_by_decision", "decided_at", "held_at"),
     )
 
-    comment_id: Mapped[str] = mapped_column(
-        ForeignKey("comments.id", name="holds_comment", ondelete="CASCADE"), primary_key=True
-    )
+    comment_id: Mapped[str] = belongs_to("comments", "holds_comment", primary_key=True)
     held_at: Mapped[datetime]
     remind_at: Mapped[datetime | None]
     decided_at: Mapped[datetime | None]
@@ -176,8 +171,7 @@ class Comment(Base):
         """Return who decided about it, the newest first."""
         lines = [f"{line}   ".split(" ", 3) for line in reversed((self.decisions or "").splitlines())]
         return [
-            CommentDecision(clock.stored(at), what, who, name.strip() or None)
-            for at, what, who, name in lines
+            CommentDecision(clock.stored(at), what, who, of.strip() or None) for at, what, who, of in lines
         ]
 
     def note_decision(self, action: str, actor: str, name: str | None, now: datetime) -> None:
@@ -244,9 +238,7 @@ class TextMark(Base):
         Index("text_marks_by_second", "second", "comment_id"),
     )
 
-    comment_id: Mapped[str] = mapped_column(
-        ForeignKey("comments.id", name="text_marks_comment", ondelete="CASCADE"), primary_key=True
-    )
+    comment_id: Mapped[str] = belongs_to("comments", "text_marks_comment", primary_key=True)
     first: Mapped[str] = mapped_column(String(16))
     second: Mapped[str] = mapped_column(String(16))
 

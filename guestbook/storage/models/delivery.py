@@ -7,7 +7,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ColumnElement,
-    ForeignKey,
     Index,
     ScalarSelect,
     String,
@@ -24,7 +23,7 @@ from guestbook.lib import clock, ed25519, ids, signing
 from guestbook.lib.encryption import Unreadable, readable
 from guestbook.lib.rate_counters import LONGEST_ROOM_WAIT
 from guestbook.lib.validate import PULL_URL
-from guestbook.storage.column_types import LONG_TEXT, Encrypted, EncryptedValues, bind_secrets
+from guestbook.storage.column_types import LONG_TEXT, Encrypted, EncryptedValues, belongs_to, bind_secrets
 from guestbook.storage.database import Base
 from guestbook.storage.plain_sql import IS_NEXT_SQL
 
@@ -239,9 +238,7 @@ class Template(Base):
 
     __tablename__ = "templates"
 
-    webhook_id: Mapped[str] = mapped_column(
-        ForeignKey("webhooks.id", name="templates_webhook", ondelete="CASCADE"), primary_key=True
-    )
+    webhook_id: Mapped[str] = belongs_to("webhooks", "templates_webhook", primary_key=True)
     text: Mapped[str] = mapped_column(Text)
 
 
@@ -252,9 +249,7 @@ class ReceiverLink(Base):
     __table_args__ = (Index("receiver_links_by_webhook", "webhook_id", "id"),)
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
-    webhook_id: Mapped[str] = mapped_column(
-        ForeignKey("webhooks.id", name="receiver_links_webhook", ondelete="CASCADE")
-    )
+    webhook_id: Mapped[str] = belongs_to("webhooks", "receiver_links_webhook")
     name: Mapped[str] = mapped_column(String(80))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     expires_at: Mapped[datetime]
@@ -343,12 +338,8 @@ class Delivery(QueueRow, Base):
 
     event_id: Mapped[str] = mapped_column(String(32))
     event: Mapped[str] = mapped_column(String(60))
-    webhook_id: Mapped[str] = mapped_column(
-        ForeignKey("webhooks.id", name="deliveries_webhook", ondelete="CASCADE")
-    )
-    comment_id: Mapped[str | None] = mapped_column(
-        ForeignKey("comments.id", name="deliveries_comment", ondelete="SET NULL")
-    )
+    webhook_id: Mapped[str] = belongs_to("webhooks", "deliveries_webhook")
+    comment_id: Mapped[str | None] = belongs_to("comments", "deliveries_comment", ondelete="SET NULL")
     sequence: Mapped[int | None]
     created_at: Mapped[datetime]
 
@@ -390,9 +381,7 @@ class Attempt(Base):
     __tablename__ = "attempts"
     __table_args__ = (CheckConstraint(f"triggered_by IN {TRIGGERS}", name="attempts_triggered_by"),)
 
-    delivery_id: Mapped[str] = mapped_column(
-        ForeignKey("deliveries.id", name="attempts_delivery", ondelete="CASCADE"), primary_key=True
-    )
+    delivery_id: Mapped[str] = belongs_to("deliveries", "attempts_delivery", primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     triggered_by: Mapped[str] = mapped_column(String(12))
     started_at: Mapped[datetime]
@@ -416,9 +405,7 @@ class AttemptCount(Base):
 
     __tablename__ = "attempt_counts"
 
-    webhook_id: Mapped[str] = mapped_column(
-        ForeignKey("webhooks.id", name="attempt_counts_webhook", ondelete="CASCADE"), primary_key=True
-    )
+    webhook_id: Mapped[str] = belongs_to("webhooks", "attempt_counts_webhook", primary_key=True)
     outcome: Mapped[str] = mapped_column(String(9), primary_key=True)
     bound: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[int] = mapped_column(BigInteger)
@@ -432,6 +419,5 @@ BY_COMMENT = "FORCE INDEX (deliveries_by_comment)"
 # No earlier delivery about its comment is on its way to its webhook, so it may be sent as soon as it is due.
 IS_NEXT = text(IS_NEXT_SQL)
 IS_BEHIND = text(f"NOT {IS_NEXT_SQL}")
-IS_NEXT_OF_WEBHOOK = and_(Delivery.webhook_id == Webhook.id, IS_NEXT)
 # The due time is of the query's webhook.
-FIRST_DUE = Delivery.first_due(IS_NEXT_OF_WEBHOOK, "deliveries_by_due")
+FIRST_DUE = Delivery.first_due(and_(Delivery.webhook_id == Webhook.id, IS_NEXT), "deliveries_by_due")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from guestbook.lib import body_encoding, clock, ids, verification
@@ -12,7 +12,7 @@ from guestbook.lib.encryption import Unreadable, readable
 from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.verification import Verdict
 from guestbook.lib.verification.kinds import ED25519, VERIFICATION_KINDS, SignatureScheme
-from guestbook.storage.column_types import LONG_TEXT, Encrypted, bind_secrets
+from guestbook.storage.column_types import LONG_TEXT, Encrypted, belongs_to, bind_secrets
 from guestbook.storage.database import Base
 from guestbook.storage.models import delivery
 from guestbook.storage.models.delivery import QueueRow
@@ -146,9 +146,7 @@ class InboundEvent(QueueRow, Base):
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
-    source_id: Mapped[str] = mapped_column(
-        ForeignKey("sources.id", name="inbound_events_source", ondelete="CASCADE")
-    )
+    source_id: Mapped[str] = belongs_to("sources", "inbound_events_source")
     external_id: Mapped[str | None] = mapped_column(String(200))
     event: Mapped[str | None] = mapped_column(String(100))
     sender: Mapped[str | None] = mapped_column(String(200))
@@ -163,9 +161,7 @@ class InboundEvent(QueueRow, Base):
     claimed_by: Mapped[str | None] = mapped_column(String(64))
     error: Mapped[str | None] = mapped_column(String(500))
     note: Mapped[str | None] = mapped_column(String(500))
-    comment_id: Mapped[str | None] = mapped_column(
-        ForeignKey("comments.id", name="inbound_events_comment", ondelete="SET NULL")
-    )
+    comment_id: Mapped[str | None] = belongs_to("comments", "inbound_events_comment", ondelete="SET NULL")
     received_at: Mapped[datetime]
     processed_at: Mapped[datetime | None]
     erased_at: Mapped[datetime | None]
@@ -231,7 +227,7 @@ class BinRequest(Base):
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=ids.new)
-    bin_id: Mapped[str] = mapped_column(ForeignKey("bins.id", name="bin_requests_bin", ondelete="CASCADE"))
+    bin_id: Mapped[str] = belongs_to("bins", "bin_requests_bin")
     method: Mapped[str] = mapped_column(String(20))
     path: Mapped[str] = mapped_column(Text)
     query: Mapped[str] = mapped_column(Text)
