@@ -126,12 +126,13 @@ def in_words(session: Session, now: datetime, *, after_requests: bool = False) -
 
 
 def _of_passes(session: Session, now: datetime) -> CronStatus:
-    ended, running = last_pass(session, Pass.finished_at <= now), _running(session, now)
+    ended, last = last_pass(session, Pass.finished_at <= now), last_pass(session, Pass.started_at <= now)
+    running = last if last and last.finished_at is None else None  # It is at work, or was killed.
     if ended is None and running is None:
         return CronStatus("never", "Cron has never come, so nothing is sent.", ADVICE["never"])
-    said = [_at_work(running, now)] if running else []
-    said += [_what_it_did(ended)] if ended else []
-    words = " ".join(said)
+    words = " ".join(
+        [*([_at_work(running, now)] if running else ()), *([_what_it_did(ended)] if ended else ())]
+    )
     state = read(session, now)
     if not state.is_well:
         late = "Deliveries are due, and no pass of cron has come to its end for a quarter of an hour."
@@ -146,12 +147,6 @@ def what_passes_did(one: Pass) -> str:
     """Say what a pass did."""
     counts = ((one.processed, "delivered"), (one.retried, "to be retried"), (one.failed, "given up"))
     return ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing was due"
-
-
-def _running(session: Session, now: datetime) -> Pass | None:
-    """Return the last pass if it has not ended: it is at work, or was killed."""
-    last = last_pass(session, Pass.started_at <= now)
-    return last if last and last.finished_at is None else None
 
 
 def _at_work(running: Pass, now: datetime) -> str:

@@ -65,10 +65,7 @@ class QueueFilter(ABC):
 
     def fast(self) -> ColumnElement[bool]:
         """Return the conditions that one index answers."""
-        conditions = [self.model.id >= ids.first_of(self.since)] if self.since else []
-        if self.until:
-            conditions.append(self.model.id < ids.first_of(self.until))
-        return and_(True, *conditions, *self._indexed()[:1])
+        return and_(True, *_between(self.model, self.since, self.until), *self._indexed()[:1])
 
     def slow(self) -> list[ColumnElement[bool]]:
         """Return the conditions for which rows must be looked at."""
@@ -198,15 +195,9 @@ def audit(
     session: Session, wanted: AuditFilter, before: str | None = None, limit: int = 50
 ) -> RowPage[AuditEntry]:
     """Return a page of the audit log."""
-    query, slow = select(AuditEntry), []
-    if wanted.since:
-        query = query.where(AuditEntry.id >= ids.first_of(wanted.since))
-    if wanted.until:
-        query = query.where(AuditEntry.id < ids.first_of(wanted.until))
-    if wanted.action:
-        slow.append(AuditEntry.action == wanted.action)
-    if wanted.actor:
-        slow.append(AuditEntry.actor == wanted.actor)
+    query = select(AuditEntry).where(*_between(AuditEntry, wanted.since, wanted.until))
+    slow = [AuditEntry.action == wanted.action] if wanted.action else []
+    slow += [AuditEntry.actor == wanted.actor] if wanted.actor else []
     return _page(session, AuditEntry, query, slow, before, limit)
 
 
@@ -253,6 +244,12 @@ def _page(
     if len(rows) > limit:
         return RowPage(rows[:limit], rows[limit - 1].id)
     return RowPage(rows, edge, ids.moment_of(edge) if edge else None)
+
+
+def _between(model: Any, since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    """Return the conditions for rows of that time, which the ids answer."""
+    begun = [model.id >= ids.first_of(since)] if since else []
+    return begun + ([model.id < ids.first_of(until)] if until else [])
 
 
 def _spellings(text: str) -> set[str]:

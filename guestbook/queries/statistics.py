@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 from operator import attrgetter
 from statistics import median
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -98,7 +98,7 @@ class Bar:
 
 def hours(session: Session, now: datetime) -> list[Bar]:
     """Return the last 24 hours by the clock of UTC, oldest first."""
-    first = now.replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * HOUR
+    first = _first_hour(now)
     return _count(session, [(first + number * HOUR, first + (number + 1) * HOUR) for number in range(HOURS)])
 
 
@@ -110,7 +110,9 @@ def days(session: Session, now: datetime, by_hour: Sequence[Bar]) -> list[Bar]:
     *midnights, today = [_midnight(now) - number * DAY for number in reversed(range(DAYS))]
     kept, counted = _kept_and_counted(session, midnights)
     over = sorted((*kept, *counted), key=attrgetter("since"))
-    return [*over, _sum(today, [bar for bar in by_hour if bar.since >= today])]
+    bars = [bar for bar in by_hour if bar.since >= today]
+    sums = {status: sum(getattr(bar, status) for bar in bars) for status in QUEUE_STATUSES}
+    return [*over, Bar(today, **sums)]
 
 
 def record_days(engine: Engine, keep_processed_days: int, now: datetime) -> None:
@@ -125,13 +127,11 @@ def record_days(engine: Engine, keep_processed_days: int, now: datetime) -> None
     record_after = min(RECORD_AFTER, timedelta(days=keep_processed_days))  # Then retention takes its rows.
     for bar in bars:
         if not bar.new or now - (bar.since + DAY) >= record_after:
-            row = {"day": _name(bar.since), "processed": bar.processed, "failed": bar.failed}
-            database.write_with_retry(engine, partial(_record, row))
+            # Another pass may have just done it.
+            counts: dict[str, Any] = {"processed": bar.processed, "failed": bar.failed}
+            record = partial(row_changes.insert_missing, model=Day, day=_name(bar.since), **counts)
+            database.write_with_retry(engine, record)
     row_changes.delete_batch(engine, Day.__table__, Day.day < _name(now - KEEP_DAYS))
-
-
-def _record(row: dict[str, object], connection: Connection) -> None:
-    row_changes.insert_missing(connection, Day, **row)  # Another pass may have just done it.
 
 
 def _kept_and_counted(source: Session | Connection, midnights: list[datetime]) -> tuple[list[Bar], list[Bar]]:
@@ -179,8 +179,8 @@ def _counts(spans: int) -> CompoundSelect[int, str, int]:
     )
 
 
-def _sum(since: datetime, bars: Sequence[Bar]) -> Bar:
-    return Bar(since, **{status: sum(getattr(bar, status) for bar in bars) for status in QUEUE_STATUSES})
+def _first_hour(now: datetime) -> datetime:
+    return now.replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * HOUR
 
 
 def _midnight(now: datetime) -> datetime:
@@ -267,10 +267,9 @@ def _activity(session: Session, webhook: Webhook, now: datetime) -> WebhookActiv
 
 def _attempts(session: Session, condition: ColumnElement[bool]) -> Sequence[Row[int, bool]]:
     """Return the last attempts among those made for the newest of these deliveries."""
-    newest = (
-        select(Delivery.id).where(condition).order_by(Delivery.id.desc()).limit(RATED_ATTEMPTS).subquery()
-    )
-    query = select(Attempt.milliseconds, Attempt.succeeded).join(newest, Attempt.delivery_id == newest.c.id)
+    newest = select(Delivery.id).where(condition).order_by(Delivery.id.desc())
+    some = newest.limit(RATED_ATTEMPTS).subquery()
+    query = select(Attempt.milliseconds, Attempt.succeeded).join(some, Attempt.delivery_id == some.c.id)
     return session.execute(query.order_by(Attempt.started_at.desc()).limit(RATED_ATTEMPTS)).all()
 
 
@@ -294,17 +293,6 @@ class AttemptTimes:
 
 
 @dataclass(frozen=True, slots=True)
-class MadeAttempt:
-    """An attempt of the last ones."""
-
-    delivery_id: str
-    started_at: datetime
-    milliseconds: int
-    status_code: int | None
-    succeeded: bool
-
-
-@dataclass(frozen=True, slots=True)
 class WebhookAttempts:
     """The figures of one webhook. Its deliveries of the last 30 days count."""
 
@@ -312,26 +300,25 @@ class WebhookAttempts:
     month: AttemptTimes
     hours: list[Bar]  # The oldest first; the last one is not over yet.
     days: list[Bar]
-    last: list[MadeAttempt]  # the oldest first
+    last: Sequence[Row[Any]]  # the oldest first, with the columns of `_made`
     counted_from: datetime | None  # Figures begin there, if 30 days have too many attempts.
 
 
 def attempts_of(session: Session, webhook_id: str, now: datetime) -> WebhookAttempts:
     """Return the figures of a webhook."""
-    first_day = now.replace(hour=0, minute=0, second=0, microsecond=0) - (DAYS - 1) * DAY
-    first_hour = now.replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * HOUR
+    first_day = _midnight(now) - (DAYS - 1) * DAY
     made, counted_from = _made(session, webhook_id, first_day)
     return WebhookAttempts(
         day=_times([one for one in made if one.started_at >= now - DAY]),
         month=_times(made),
-        hours=_bars(made, first_hour, HOUR, HOURS),
+        hours=_bars(made, _first_hour(now), HOUR, HOURS),
         days=_bars(made, first_day, DAY, DAYS),
         last=made[-LAST_ATTEMPTS:],
         counted_from=counted_from,
     )
 
 
-def _made(session: Session, webhook_id: str, since: datetime) -> tuple[list[MadeAttempt], datetime | None]:
+def _made(session: Session, webhook_id: str, since: datetime) -> tuple[Sequence[Any], datetime | None]:
     """Return the attempts since then, the oldest first, and where they begin if there were too many."""
     newest = select(Delivery.id).where(Delivery.webhook_id == webhook_id, Delivery.id >= ids.first_of(since))
     newest = newest.order_by(Delivery.id.desc())
@@ -339,7 +326,7 @@ def _made(session: Session, webhook_id: str, since: datetime) -> tuple[list[Made
     columns = Attempt.delivery_id, Attempt.started_at, Attempt.milliseconds, Attempt.status_code
     query = select(*columns, Attempt.succeeded).join(some, Attempt.delivery_id == some.c.id)
     query = query.order_by(Attempt.started_at.desc())
-    made = [MadeAttempt(*row) for row in session.execute(query.limit(COUNTED_ATTEMPTS))][::-1]
+    made = session.execute(query.limit(COUNTED_ATTEMPTS)).all()[::-1]
     if not made:
         return [], None
     oldest = session.scalar(newest.offset(COUNTED_ATTEMPTS - 1).limit(1))  # The index alone answers.
@@ -348,11 +335,9 @@ def _made(session: Session, webhook_id: str, since: datetime) -> tuple[list[Made
     return made, max(starts, default=None)
 
 
-def _times(made: Sequence[MadeAttempt]) -> AttemptTimes:
-    times = sorted(one.milliseconds for one in made)
-    return AttemptTimes(
-        len(times), sum(one.succeeded for one in made), _percentile(times, 50), _percentile(times, 95)
-    )
+def _times(made: Sequence[Row[Any]]) -> AttemptTimes:
+    times, successes = sorted(one.milliseconds for one in made), sum(one.succeeded for one in made)
+    return AttemptTimes(len(times), successes, _percentile(times, 50), _percentile(times, 95))
 
 
 def _percentile(times: Sequence[int], percent: int) -> int | None:
@@ -360,7 +345,7 @@ def _percentile(times: Sequence[int], percent: int) -> int | None:
     return times[-(-len(times) * percent // 100) - 1] if times else None
 
 
-def _bars(made: Iterable[MadeAttempt], first: datetime, step: timedelta, count: int) -> list[Bar]:
+def _bars(made: Iterable[Row[Any]], first: datetime, step: timedelta, count: int) -> list[Bar]:
     numbers = [[0, 0] for _ in range(count)]
     for one in made:
         place = (one.started_at - first) // step

@@ -41,58 +41,65 @@ def of(session: Session, webhook: Webhook, now: datetime) -> WebhookStatus:
 
 def word(webhook: Webhook, now: datetime) -> str:
     """Return its status in one word: well, failing, paused or disabled."""
+    return _state(webhook, now).replace("unreadable", "paused")
+
+
+def _state(webhook: Webhook, now: datetime) -> str:
     if webhook.disabled_at:
         return "disabled"
-    if webhook.is_unreadable(now) or webhook.is_paused(now):
+    if webhook.is_unreadable(now):
+        return "unreadable"
+    if webhook.is_paused(now):
         return "paused"
     return "failing" if webhook.failing_since else "well"
 
 
 def in_short(webhook: Webhook, now: datetime) -> str:
     """Return its status in a few words."""
-    if webhook.disabled_at:
-        return {
-            "by_hand": "disabled by hand",
-            "failing": "disabled: no success for days",
-            "gone": "disabled: the receiver said it is gone",
-        }[webhook.disabled_reason or "by_hand"]
-    if webhook.is_unreadable(now):
-        return "paused: wrong secret key"
-    if webhook.is_paused(now):
-        return f"paused until {clock.to_text(webhook.paused_until or now)}"
-    if webhook.failing_since:
-        return f"failing since {clock.to_text(webhook.failing_since)}"
-    return "well"
+    why_disabled = {
+        "by_hand": "disabled by hand",
+        "failing": "disabled: no success for days",
+        "gone": "disabled: the receiver said it is gone",
+    }
+    return {
+        "disabled": why_disabled[webhook.disabled_reason or "by_hand"],
+        "unreadable": "paused: wrong secret key",
+        "paused": f"paused until {clock.to_text(webhook.paused_until or now)}",
+        "failing": f"failing since {clock.to_text(webhook.failing_since or now)}",
+        "well": "well",
+    }[_state(webhook, now)]
 
 
 def hindrance(webhook: Webhook, now: datetime, what: str = "ping") -> str | None:
     """Say why a ping, or what it is, has to wait, and for how long; None if it is sent now."""
-    if webhook.disabled_at:
-        return f"The webhook is disabled: the {what} waits until it is enabled."
-    if webhook.is_unreadable(now):
-        return f"{UNREADABLE_WEBHOOK}. The {what} waits for the right one."
-    if webhook.is_paused(now):
-        return f"The webhook is paused: the {what} waits until {_clock_time(webhook.paused_until)}."
-    return f"The {what} waits until its receiver fetches it." if webhook.is_pulled else None
+    why = {
+        "disabled": f"The webhook is disabled: the {what} waits until it is enabled.",
+        "unreadable": f"{UNREADABLE_WEBHOOK}. The {what} waits for the right one.",
+        "paused": f"The webhook is paused: the {what} waits until {_clock_time(webhook.paused_until)}.",
+    }
+    fetched = f"The {what} waits until its receiver fetches it." if webhook.is_pulled else None
+    return why.get(_state(webhook, now), fetched)
 
 
 def _status(session: Session, webhook: Webhook, now: datetime, first_due: datetime | None) -> WebhookStatus:
     mine = (Delivery.webhook_id == webhook.id) & Delivery.due_at.is_not(None)
-    waiting = statistics.count_some(session, mine, Delivery)
-    if webhook.disabled_at:
-        return WebhookStatus(webhook, "disabled", _why_disabled(webhook, waiting), waiting)
-    if webhook.is_unreadable(now):
+    waiting, state = statistics.count_some(session, mine, Delivery), _state(webhook, now)
+    if state == "disabled":
+        sentence = _why_disabled(webhook, waiting)
+    elif state == "unreadable":
         waits = f": {_wait(waiting, 'for the right secret key')}" if waiting else ", and nothing waits"
-        return WebhookStatus(webhook, "paused", f"{UNREADABLE_WEBHOOK}{waits}.", waiting)
-    if webhook.is_paused(now):
-        return WebhookStatus(webhook, "paused", _why_paused(webhook, waiting), waiting)
-    if webhook.failing_since:
-        return WebhookStatus(webhook, "failing", _why_failing(webhook, now, first_due), waiting)
-    if webhook.is_pulled:
-        waits = f"and {_wait(waiting, 'to be fetched')}" if waiting else "and nothing waits"
-        return WebhookStatus(webhook, "well", f"Its receiver fetches the deliveries, {waits}.", waiting)
-    waits = "nothing waits for it" if not waiting else _wait(waiting, "to be sent")
-    return WebhookStatus(webhook, "well", f"Nothing is wrong, and {waits}.", waiting)
+        sentence = f"{UNREADABLE_WEBHOOK}{waits}."
+    elif state == "paused":
+        sentence = _why_paused(webhook, waiting)
+    elif state == "failing":
+        sentence = _why_failing(webhook, now, first_due)
+    elif webhook.is_pulled:
+        waits = _wait(waiting, "to be fetched") if waiting else "nothing waits"
+        sentence = f"Its receiver fetches the deliveries, and {waits}."
+    else:
+        waits = _wait(waiting, "to be sent") if waiting else "nothing waits for it"
+        sentence = f"Nothing is wrong, and {waits}."
+    return WebhookStatus(webhook, word(webhook, now), sentence, waiting)
 
 
 def _why_disabled(webhook: Webhook, waiting: int) -> str:

@@ -30,6 +30,9 @@ from guestbook.storage.sqlite_file import FileReplaced
 AUTOVACUUM = (
     "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, vacuum_index_cleanup = on"
 )
+AUTOVACUUM_STATEMENTS = [
+    f"ALTER TABLE {table} SET ({AUTOVACUUM})" for table in ("deliveries", "inbound_events")
+]
 TABLES_WAIT = 60  # seconds for another process that makes the tables just now
 
 
@@ -116,8 +119,8 @@ def create_tables(engine: Engine) -> None:
         for statement in statements(SCHEMA.read_text()):
             connection.exec_driver_sql(statement)
         if engine.dialect.name == "postgresql":
-            for table in ("deliveries", "inbound_events"):
-                connection.exec_driver_sql(f"ALTER TABLE {table} SET ({AUTOVACUUM})")
+            for statement in AUTOVACUUM_STATEMENTS:
+                connection.exec_driver_sql(statement)
 
 
 @contextmanager
