@@ -130,9 +130,8 @@ def _of_passes(session: Session, now: datetime) -> CronStatus:
     running = last if last and last.finished_at is None else None  # It is at work, or was killed.
     if ended is None and running is None:
         return CronStatus("never", "Cron has never come, so nothing is sent.", ADVICE["never"])
-    words = " ".join(
-        [*([_at_work(running, now)] if running else ()), *([_what_it_did(ended)] if ended else ())]
-    )
+    said = _at_work(running, now) if running else "", _what_it_did(ended) if ended else ""
+    words = " ".join(filter(None, said))
     state = read(session, now)
     if not state.is_well:
         late = "Deliveries are due, and no pass of cron has come to its end for a quarter of an hour."

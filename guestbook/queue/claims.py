@@ -267,25 +267,11 @@ RELEASE = (
 FAILING = "SELECT id FROM webhooks WHERE id {ids} AND failures_in_a_row > 0"
 
 INSERTED = {  # These are the columns of a table, with PostgreSQL's types.
-    "attempts": {
-        "delivery_id": "text",
-        "number": "int",
-        "triggered_by": "text",
-        "started_at": "text",
-        "milliseconds": "int",
-        "status_code": "int",
-        "error": "text",
-        "request_headers": "text",
-        "response_headers": "text",
-        "response_body": "text",
-    },
-    "attempt_counts": {
-        "webhook_id": "text",
-        "outcome": "text",
-        "bound": "int",
-        "number": "bigint",
-        "milliseconds": "bigint",
-    },
+    "attempts": (
+        "delivery_id text, number int, triggered_by text, started_at text, milliseconds int, status_code int,"
+        " error text, request_headers text, response_headers text, response_body text"
+    ),
+    "attempt_counts": "webhook_id text, outcome text, bound int, number bigint, milliseconds bigint",
 }
 
 NAMED_PARAMETER = re.compile(r":([a-z_]+)")
@@ -380,7 +366,7 @@ def _worded(dialect: str, statement: str, **parts: str) -> str:
 
 @cache
 def _insertion(dialect: str, table: str) -> str:
-    columns = INSERTED[table]
+    columns = dict(column.split() for column in INSERTED[table].split(", "))
     if dialect == "postgresql":
         casts = (f"CAST(row ->> {place} AS {kind})" for place, kind in enumerate(columns.values()))
         rows = f"SELECT {', '.join(casts)} FROM jsonb_array_elements(CAST(%(rows)s AS jsonb)) AS row"

@@ -73,9 +73,8 @@ class Poller:
 
     def slot_opens_soon(self) -> bool:
         """Whether, at the last look, a rate limit alone held back a delivery, and for a short time."""
-        return self._next_slot is not None and self._next_slot <= clock.now() + timedelta(
-            seconds=SHORT_SLOT_WAIT
-        )
+        soon = clock.now() + timedelta(seconds=SHORT_SLOT_WAIT)
+        return self._next_slot is not None and self._next_slot <= soon
 
     def mark(self) -> None:
         """Remember the state of the SQLite file now, after a write of our own."""
@@ -103,11 +102,14 @@ class Poller:
         look_at = now + interval
         until = min(until, now + LONGEST_REST) if self._is_file else until
         while now < min(wake, until) and not stop.is_set() and not ends():
-            if self._is_woken_within(min(wake, until, look_at, now + STOP_LOOK) - now, stop):
+            seconds = min(wake, until, look_at, now + STOP_LOOK) - now
+            if self._wakeups is None:
+                stop.wait(seconds)
+            elif self._wakeups.wait(seconds):
                 return True
             now = time.monotonic()
             if look_at <= now < wake:
-                if self._may_be_new():
+                if not self._is_file or self.version() != self._version:
                     self.next_due()
                     wake = self._moment(other_due())
                 look_at = time.monotonic() + interval
@@ -119,9 +121,9 @@ class Poller:
             self._wakeups = Wakeups(self.connection)
 
     def _close(self) -> None:
-        wakeups, self._wakeups = self._wakeups, None
-        if wakeups:
-            wakeups.close()
+        if self._wakeups:
+            self._wakeups.close()
+        self._wakeups = None
         self.connection.close()
 
     def _look(self) -> Sequence[Row[Any]]:
@@ -150,15 +152,6 @@ class Poller:
         rows = self.connection.execute(_WAITING).all()
         self.connection.commit()  # It wrote nothing, as in `database.read`.
         return rows
-
-    def _is_woken_within(self, seconds: float, stop: StopFlag) -> bool:
-        if self._wakeups:
-            return self._wakeups.wait(seconds)
-        stop.wait(seconds)
-        return False
-
-    def _may_be_new(self) -> bool:
-        return not self._is_file or bool(self.version() != self._version)
 
     def _moment(self, other_due: datetime | None) -> float:
         """Return when the next work is due, on the monotonic clock."""
@@ -217,7 +210,10 @@ class Wakeups:
         self._poll = poll()
         if connection.dialect.name == "postgresql":
             self._listen()
-        self._socket = _socket_for(connection)
+        self._socket: WakeupSocket | None = None
+        folder = database.wakeup_folder(connection)
+        with suppress(OSError):
+            self._socket = WakeupSocket(folder) if folder else None
         if self._socket:
             self._poll.register(self._socket, POLLIN)
 
@@ -257,10 +253,3 @@ class Wakeups:
 
     def _hear(self, _notify: Any) -> None:
         self._heard = True
-
-
-def _socket_for(connection: Connection) -> WakeupSocket | None:
-    folder = database.wakeup_folder(connection)
-    with suppress(OSError):
-        return WakeupSocket(folder) if folder else None
-    return None

@@ -52,10 +52,6 @@ class ActiveHost:
         """What sorts first the host that came first."""
         return self.since, self.name
 
-    def is_active(self, now: datetime) -> bool:
-        """Whether that was lately; a time far in the future is from before a clock was set right."""
-        return any(abs(now - at) <= ACTIVE_FOR for at in self.seen.values())
-
     def is_this_one(self) -> bool:
         """Whether it is this host: containers share the kernel's id, a restart keeps the host's name."""
         has_same_kernel = self.boot_id is not None and self.boot_id == ids.boot_id()
@@ -125,8 +121,8 @@ def take_over(file: Path) -> list[ActiveHost]:
     """Make this host the first one, and return those that were active. One that goes on comes after it."""
     now = clock.now()
     _, others = _active(file, now)
-    for path in _notes(file):
-        if (host := _read(path)) and not host.is_this_one():
+    for path, host in _notes(file).items():
+        if not host.is_this_one():
             path.unlink(missing_ok=True)
     _write(file, TAKE_OVER, now)
     return others
@@ -134,13 +130,13 @@ def take_over(file: Path) -> list[ActiveHost]:
 
 def hosts(file: Path) -> list[ActiveHost]:
     """Return all hosts that have used the file, the latest first."""
-    found = [host for path in _notes(file) if (host := _read(path))]
-    return sorted(found, key=lambda host: host.last_at, reverse=True)
+    return sorted(_notes(file).values(), key=lambda host: host.last_at, reverse=True)
 
 
 def _active(file: Path, now: datetime) -> tuple[list[ActiveHost], list[ActiveHost]]:
     """Return the notes of this host and of others that were active lately."""
-    active = [host for host in hosts(file) if host.is_active(now)]
+    # A time far in the future is from before a clock was set right.
+    active = [host for host in hosts(file) if any(abs(now - at) <= ACTIVE_FOR for at in host.seen.values())]
     ours = [host for host in active if host.is_this_one()]
     return ours, [host for host in active if host not in ours]
 
@@ -151,11 +147,11 @@ def _two_hosts(file: Path, host: ActiveHost, came: str) -> str:
     return (TWO_HOSTS + came).format(file=file, name=host.name, does=does, ago=ago, here=here, until=until)
 
 
-def _notes(file: Path) -> list[Path]:
-    prefix = f"{file.name}-host-"
+def _notes(file: Path) -> dict[Path, ActiveHost]:
     with suppress(OSError):
-        return [path for path in file.parent.iterdir() if path.name.startswith(prefix)]
-    return []
+        paths = [path for path in file.parent.iterdir() if path.name.startswith(f"{file.name}-host-")]
+        return {path: host for path in paths if (host := _read(path))}
+    return {}
 
 
 def _read(path: Path) -> ActiveHost | None:
@@ -186,6 +182,6 @@ def _write(file: Path, does: str, now: datetime) -> None:
     texts = {what: clock.to_text(moment) for what, moment in seen.items()}
     noted = {"name": name, "boot_id": boot_id, "seen": texts, "since": clock.to_text(since)}
     files.replace_file(path, json.dumps(noted))
-    for other in _notes(file):
-        if (host := _read(other)) and now - host.last_at > GONE_AFTER:
+    for other, host in _notes(file).items():
+        if now - host.last_at > GONE_AFTER:
             other.unlink(missing_ok=True)

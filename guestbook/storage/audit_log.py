@@ -41,6 +41,7 @@ class Actor:
     name: str | None = None
 
 
+NamedRow = Webhook | Source | Bin | Token | ReceiverLink
 NOBODY = Actor("nobody")
 
 
@@ -78,12 +79,7 @@ def record(
     where.execute(insert(AUDIT_LOG).values(entry))
 
 
-def record_row(
-    session: Session,
-    action: str,
-    row: Webhook | Source | Bin | Token | ReceiverLink,
-    detail: str | None = None,
-) -> None:
+def record_row(session: Session, action: str, row: NamedRow, detail: str | None = None) -> None:
     """Add an entry about a row with a name."""
     record(session, action, noun_of(type(row)), row.id, row.name, detail=detail)
 
@@ -93,8 +89,10 @@ def record_changes(session: Session, row: Webhook | Source | Bin, also: Iterable
     state: InstanceState[Base] = inspect(row)
     changed = [one.key for one in state.attrs if one.history.has_changes()]
     names = [name for name in (*changed, *also) if name not in NOT_SETTINGS]
-    if names:
-        record_row(session, "changed", row, ", ".join(_described(row, name) for name in names))
+    host = urlsplit(row.url).hostname if isinstance(row, Webhook) else None  # the rest may be a secret
+    said = [f"url (now at {host})" if name == "url" and host else name for name in names]
+    if said:
+        record_row(session, "changed", row, ", ".join(said))
 
 
 def record_failure(session: Session, noun: str) -> None:
@@ -117,13 +115,5 @@ def noun_of(model: type[Base]) -> str:
 
 def acting() -> Actor:
     """Return who acts in this request or command."""
-    if not has_app_context():
-        return NOBODY
-    actor: Actor = g.get("actor", NOBODY)
+    actor: Actor = g.get("actor", NOBODY) if has_app_context() else NOBODY
     return actor
-
-
-def _described(row: Webhook | Source | Bin, name: str) -> str:
-    """Return the name of a field; with a URL its host, because the rest may be a secret."""
-    host = urlsplit(row.url).hostname if name == "url" and isinstance(row, Webhook) else None
-    return f"url (now at {host})" if host else name

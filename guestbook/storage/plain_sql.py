@@ -42,10 +42,8 @@ def through(source: "Session | Connection") -> Select:
     from sqlalchemy.orm import Session
 
     def select(sql: str, **parameters: object) -> Sequence[tuple[Any, ...]]:
-        if not isinstance(source, Session):
-            return run(source, sql, **parameters)
-        if source.in_transaction():
-            return run(source.connection(), sql, **parameters)
+        if not isinstance(source, Session) or source.in_transaction():
+            return run(source.connection() if isinstance(source, Session) else source, sql, **parameters)
         with source.get_bind().engine.begin() as connection:
             return run(connection, sql, **parameters)
 
