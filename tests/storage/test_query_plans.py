@@ -112,7 +112,7 @@ def past_comments() -> Any:
 
 def sent_before_backfill(webhook_id: str) -> object:
     webhook, rules = db.session.get_one(Webhook, webhook_id), BackfillRules(MOMENT, factories.settings())
-    return backfill.missing_events(db.session(), webhook, past_comments(), rules, BackfillReport())
+    return [backfill.missing_events(db.session(), webhook, past_comments(), rules, BackfillReport())]
 
 
 def old_deliveries(connection: Connection) -> object:
