@@ -72,6 +72,16 @@ def text(element: Element | None) -> str:
     return "".join(element.itertext())
 
 
+def plain(element: Element | None) -> str:
+    """The text in one line."""
+    return " ".join(text(element).split())
+
+
+def hrefs(element: Element) -> list[str]:
+    """Where its links lead."""
+    return [link.attrib["href"] for link in element.iter("a")]
+
+
 def attributes(page: Element, path: str) -> dict[str, str]:
     """Return the attributes of an element that must be there."""
     found = page.find(path)

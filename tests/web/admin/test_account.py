@@ -18,7 +18,7 @@ from guestbook.storage.models import Token
 from guestbook.storage.models.owner import SCOPES
 from guestbook.web.admin import account
 from tests.support.owner import PASSWORD, Owner
-from tests.support.visitor import by_class, fields, parse, text
+from tests.support.visitor import by_class, fields, parse, plain, text
 
 PAGE = "/admin/account/"
 NEW = "a new password"
@@ -63,9 +63,7 @@ def change(owner: Owner, old: str = PASSWORD, password: str = NEW, again: str | 
     return owner.post("/admin/account/password", data)
 
 
-def test_the_password_is_changed_and_whoever_else_is_logged_in_is_not_any_more(
-    app: Flask, owner: Owner
-) -> None:
+def test_a_new_password_logs_every_other_browser_out(app: Flask, owner: Owner) -> None:
     other, key = logged_in(app, FIREFOX), owner.key()
     before = owner.client.get_cookie("guestbook_admin", path="/admin")
     page = owner.does("/admin/account/password", {"old": PASSWORD, "password": NEW, "again": NEW})
@@ -92,7 +90,7 @@ def test_the_password_is_changed_and_whoever_else_is_logged_in_is_not_any_more(
         ({"password": "\0" * 10}, "password", "The password must be text in UTF-8, without NUL."),
     ],
 )
-def test_what_will_not_do_comes_back_with_its_reason_and_changes_nothing(
+def test_a_wrong_password_form_says_why(
     app: Flask, owner: Owner, typed: dict[str, str], field: str, sentence: str
 ) -> None:
     answer = change(owner, **typed)
@@ -126,7 +124,7 @@ def test_it_says_in_words_where_the_owner_is_logged_in_and_which_one_this_is(app
     for browser in (FIREFOX, SAFARI, "curl/8.9.1 <script>", ""):
         logged_in(app, browser)
     page = logged_in(app, EDGE).page(PAGE)
-    rows = [" ".join(text(row).split()) for row in page.findall(".//tbody/tr/th")]
+    rows = [plain(row) for row in page.findall(".//tbody/tr/th")]
     assert rows == [
         "Edge on Windows this browser", "Unknown browser", "curl/8.9.1", "Safari on an iPhone",
         "Firefox on Linux",
@@ -240,7 +238,7 @@ def test_a_token_gets_the_scope_and_the_end_that_were_chosen(app: Flask, owner: 
         ({"expires": "1000d"}, "expires", "Choose when it expires."),
     ],
 )
-def test_a_token_takes_a_name_the_password_a_scope_and_an_end(
+def test_a_wrong_token_says_why(
     app: Flask, owner: Owner, typed: dict[str, object], field: str, sentence: str
 ) -> None:
     answer = add(owner, **typed)
@@ -256,7 +254,7 @@ def test_a_token_takes_a_name_the_password_a_scope_and_an_end(
     ("ticked", "left", "sentence"),
     [({}, 2, "2 API tokens can still be used."), ({"revoke_tokens": "on"}, 0, "Revoked 2 API tokens.")],
 )
-def test_a_new_password_revokes_the_tokens_when_the_owner_says_so(
+def test_a_new_password_may_revoke_tokens(
     app: Flask, owner: Owner, ticked: dict[str, object], left: int, sentence: str
 ) -> None:
     assert "revoke_tokens" not in owner.get(PAGE).text, "there is nothing to revoke"
@@ -291,7 +289,7 @@ def test_a_browser_of_no_possible_name_is_no_mistake_of_ours(each_app: Flask) ->
     assert owner.get(PAGE).status_code == 200
 
 
-def test_who_confirmed_a_password_that_was_replaced_meanwhile_is_late(
+def test_a_password_replaced_meanwhile_stays(
     owner: Owner, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     confirm = login.confirm
@@ -311,9 +309,7 @@ def test_who_confirmed_a_password_that_was_replaced_meanwhile_is_late(
 # --- the address for a pinger
 
 
-def test_the_address_for_a_pinger_is_made_shown_rotated_and_removed_with_the_password_alone(
-    app: Flask, owner: Owner
-) -> None:
+def test_the_address_for_a_pinger_needs_the_password(app: Flask, owner: Owner) -> None:
     def shown(action: str, password: str = PASSWORD) -> TestResponse:
         form = {"address_password": password, "action": action}
         return owner.post("/admin/account/cron-address", form)

@@ -8,7 +8,7 @@ from guestbook.lib import clock, ids
 from guestbook.storage.database import db, write
 from guestbook.storage.models import AUDIT_LOG
 from tests.support.owner import PASSWORD, Owner
-from tests.support.visitor import parse, text
+from tests.support.visitor import parse, plain, text
 
 PAGE = "/admin/audit/"
 
@@ -16,7 +16,7 @@ PAGE = "/admin/audit/"
 def rows(owner: Owner, query: str = "") -> list[list[str]]:
     """The cells of the list, in one line each."""
     lines = owner.page(PAGE + query).findall(".//tbody/tr")
-    return [[" ".join(text(cell).split()) for cell in line] for line in lines]
+    return [[plain(cell) for cell in line] for line in lines]
 
 
 def whats(owner: Owner, query: str = "") -> list[str]:

@@ -12,7 +12,7 @@ from guestbook.lib import clock
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 from tests.support.owner import Owner
-from tests.support.visitor import attributes, by_class, fields, text
+from tests.support.visitor import attributes, by_class, fields, plain, text
 
 PLACE = "/admin/bins/"
 HOSTILE = "</pre><script>alert(1)</script>\u202e{{ 7*7 }}"
@@ -42,14 +42,14 @@ def stored(app: Flask, bin_id: str) -> Bin:
 
 
 def request_text(owner: Owner, request_id: str) -> str:
-    return " ".join(text(owner.page(f"{PLACE}requests/{request_id}").find(".//main")).split())
+    return plain(owner.page(f"{PLACE}requests/{request_id}").find(".//main"))
 
 
 def test_the_first_bin_is_explained_and_then_there_is_a_list(app: Flask, owner: Owner) -> None:
     assert "See what a webhook sends" in owner.get(PLACE).text
     bin_id = added(owner, name="Mine", fail="2")
     send(app, bin_id)
-    page = " ".join(text(owner.page(PLACE).find(".//main")).split())
+    page = plain(owner.page(PLACE).find(".//main"))
     assert "Mine" in page
     assert f"https://book.example/bin/{stored(app, bin_id).token}" in page
     assert "200, after 1 × 500" in page

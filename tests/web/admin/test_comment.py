@@ -8,7 +8,7 @@ from flask import Flask
 from guestbook.comments.comment_form import DRAFT_FIELDS
 from tests.support import factories
 from tests.support.owner import Owner
-from tests.support.visitor import add, by_class, fields, messages, stored, text
+from tests.support.visitor import add, by_class, fields, hrefs, messages, stored, text
 from tests.web.admin.test_comments import COMMENTS, answer, events, listen, notice, status
 
 MOVES = [
@@ -34,10 +34,10 @@ def test_its_page_has_all_that_is_known_of_it(app: Flask, owner: Owner) -> None:
     said = text(page)
     facts = ("Ada", "published", "Hello", "Thank you", "https://ada.example", "It holds 9 links.", comment_id)
     assert [fact for fact in facts if fact not in said] == []
-    links = {link.attrib["href"] for link in page.findall(".//a")}
+    links = hrefs(page)
     with app.app_context():
         delivery = factories.one()
-    assert {f"/comments/{comment_id}", f"/admin/deliveries/{delivery.id}"} <= links
+    assert {f"/comments/{comment_id}", f"/admin/deliveries/{delivery.id}"} <= {*links}
     assert "comment.replied" in said
     assert "Slack" in said
     form = fields(page)
@@ -47,7 +47,7 @@ def test_its_page_has_all_that_is_known_of_it(app: Flask, owner: Owner) -> None:
 
 def test_what_is_not_published_has_no_link_into_the_book(app: Flask, owner: Owner) -> None:
     [comment_id] = add(app, ["Hello"], status="held")
-    links = {link.attrib["href"] for link in owner.page(COMMENTS + comment_id).findall(".//a")}
+    links = hrefs(owner.page(COMMENTS + comment_id))
     assert f"/comments/{comment_id}" not in links
 
 

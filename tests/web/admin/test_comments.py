@@ -13,7 +13,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery, Reply
 from tests.support import factories
 from tests.support.owner import Owner
-from tests.support.visitor import add, by_class, fields, parse, stored, text
+from tests.support.visitor import add, by_class, fields, hrefs, parse, stored, text
 from tests.web.test_hostile import HOSTILE
 
 COMMENTS = "/admin/comments/"
@@ -82,9 +82,7 @@ def test_each_tab_has_its_own_comments_and_says_how_many(app: Flask, owner: Owne
     assert len(letters(owner.page(COMMENTS + "?status=all"))) == 10
 
 
-def test_many_are_more_than_the_limit_of_counting(
-    app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_counting_ends_at_a_limit(app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
     add(app, ["1", "2", "3"], status="spam")
     add(app, ["1", "2"], status="trash")
@@ -107,7 +105,7 @@ def test_a_search_takes_signs_as_they_are_and_stays_in_its_box_and_its_tabs(app:
         assert parse_qs(urlsplit(tab.attrib["href"]).query)["words"] == ["100% good"]
 
 
-def test_a_search_that_has_not_looked_at_all_says_so_and_leads_on(
+def test_a_long_search_says_so_and_leads_on(
     app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(filtered_lists, "SCANNED_ROWS", 3)
@@ -137,7 +135,7 @@ def test_hostile_text_is_inert(app: Flask, owner: Owner) -> None:
             assert hostile.strip()[:100] in text(page)
             assert len(page.findall(".//script")) == len(page.findall(".//img")) == 1  # our own
             assert not page.findall(".//b")
-            links = {link.attrib["href"] for link in page.findall(".//a")}
+            links = hrefs(page)
             assert not [link for link in links if link == "None" or link.startswith("javascript:")]
     searched = owner.page(f"{COMMENTS}?words=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")
     assert len(searched.findall(".//script")) == 1
@@ -151,9 +149,7 @@ def test_all_can_be_ticked_without_a_script(app: Flask, owner: Owner) -> None:
     assert not owner.page(COMMENTS).findall(".//input[@checked]")
 
 
-def test_everything_to_fill_in_or_to_press_has_a_name_that_says_whose_comment_it_is(
-    app: Flask, owner: Owner
-) -> None:
+def test_every_control_has_a_name_that_says_whose_comment_it_is(app: Flask, owner: Owner) -> None:
     for name in ("published", "held", "spam", "trash"):
         add(app, ["Hello"], name=f"Ada the {name}", status=name)
     page = owner.page(COMMENTS + "?status=all")
@@ -197,9 +193,7 @@ def test_it_says_how_many_were_done_and_that_others_had_gone(app: Flask, owner: 
         ("trash", 201, "200"),
     ],
 )
-def test_what_is_unclear_or_too_much_changes_nothing_and_says_why(
-    app: Flask, owner: Owner, action: str, count: int, reason: str
-) -> None:
+def test_an_unclear_click_says_why(app: Flask, owner: Owner, action: str, count: int, reason: str) -> None:
     [comment_id] = add(app, ["Hello"], status="held")
     ids = [comment_id, *(f"{number:032x}" for number in range(count))][:count]
     page = owner.refused(COMMENTS + "bulk", {"action": action, "id": ids, "status": "held", "words": "hell"})

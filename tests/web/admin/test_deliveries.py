@@ -15,7 +15,7 @@ from guestbook.web.admin import queue
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.receiver import Answer, Receiver
-from tests.support.visitor import by_class, parse, text
+from tests.support.visitor import by_class, hrefs, parse, plain, text
 from tests.web.admin.conftest import Store
 
 LIST = "/admin/deliveries/"
@@ -48,7 +48,7 @@ def test_the_list_is_newest_first_and_tells_all(owner: Owner, hook: str, store: 
     old = store(hook, status="failed", last_error="The receiver answered 500.", attempts=10, claims=10)
     new = store(hook, due_at=clock.now() + 5.5 * HOUR, event="ping")
     assert listed(owner) == [new, old]
-    rows = [" ".join(text(row).split()) for row in owner.page(LIST).findall(".//tbody/tr")]
+    rows = [plain(row) for row in owner.page(LIST).findall(".//tbody/tr")]
     assert rows[0].endswith("ping Chat Chat waiting 0 none yet in 5 hours")
     assert rows[1].endswith("comment.created Chat Chat given up 10 The receiver answered 500. –")
 
@@ -93,20 +93,18 @@ def test_a_delivery_tells_all_that_is_known(owner: Owner, app: Flask, receiver: 
         [key] = [row.id for row in factories.deliveries()]
         event_id = factories.one().event_id
     page = owner.page(LIST + key)
-    said = " ".join(text(page).split())
+    said = plain(page)
     for fact in (
         "Chat", event_id, "delivered", "Hello 🎈", "Triggered by the schedule", "oops", "taken",
         "Server theirs", "X-Guestbook-Attempt 2", "The receiver answered 500.", "Signatures are not stored",
     ):  # fmt: skip
         assert fact in said, fact
     assert said.index("Attempt 2") < said.index("Attempt 1")
-    assert f"/admin/comments/{comment}" in [link.attrib["href"] for link in page.findall(".//a")]
+    assert f"/admin/comments/{comment}" in hrefs(page)
     assert "v1," not in said.partition("As a command")[0]
 
 
-def test_what_is_remarkable_about_a_success_is_a_note_and_no_error(
-    owner: Owner, hook: str, store: Store
-) -> None:
+def test_a_remark_about_a_success_is_no_error(owner: Owner, hook: str, store: Store) -> None:
     key = store(hook, status="processed", attempts=1, claims=1)
     note = "Delivered; the rest of the answer was left unread (too long)."
     with owner.app.app_context():
@@ -126,7 +124,7 @@ def test_what_is_remarkable_about_a_success_is_a_note_and_no_error(
         ({"status": "failed"}, "given up"),
     ],
 )
-def test_a_status_is_a_word_that_people_understand(
+def test_a_status_is_a_plain_word(
     owner: Owner, hook: str, store: Store, values: dict[str, Any], word: str
 ) -> None:
     key = store(hook, **values)
@@ -134,9 +132,7 @@ def test_a_status_is_a_word_that_people_understand(
         assert word in [text(badge) for badge in by_class(owner.page(url), "badge")]
 
 
-def test_an_attempt_tells_its_time_as_people_do_and_exactly_beside_it(
-    owner: Owner, hook: str, store: Store
-) -> None:
+def test_an_attempt_shows_its_time_in_words_and_exactly(owner: Owner, hook: str, store: Store) -> None:
     started = clock.now() - 5 * HOUR
     key = store(hook, {"started_at": started})
     summary = owner.page(LIST + key).find(".//summary")
@@ -174,7 +170,7 @@ def test_the_next_due_time_is_said_in_words(owner: Owner, app: Flask, store: Sto
         with app.app_context():
             key = store(factories.webhook(**from_now(hook_values)), **from_now(values))
         [progress] = owner.page(LIST + key).findall(".//div[@id='progress']")
-        said = " ".join(text(progress).split())
+        said = plain(progress)
         assert ("Next due" in said) is (words != "")
         assert words in said
         assert ("data-live" in progress.attrib) is ("Refresh" in said) is live, words
@@ -209,7 +205,7 @@ def test_long_answers_and_those_without_a_word_are_shown(owner: Owner, hook: str
     assert "The answer had no body." in text(owner.page(LIST + key))
 
 
-def test_many_attempts_come_page_by_page(
+def test_attempts_have_pages(
     owner: Owner, hook: str, app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "ATTEMPTS_SHOWN", 2)
@@ -249,9 +245,7 @@ def test_a_listener_fetches_what_is_redelivered_to_it(owner: Owner, app: Flask, 
     assert "pass" not in said
 
 
-def test_redelivered_ones_are_sent_with_the_same_id_and_body(
-    owner: Owner, app: Flask, receiver: Receiver
-) -> None:
+def test_a_redelivery_has_the_same_id_and_body(owner: Owner, app: Flask, receiver: Receiver) -> None:
     with app.app_context():
         factories.webhook(receiver.url())
         factories.sign()

@@ -22,9 +22,7 @@ def commands(owner: Owner, row_id: str) -> list[str]:
     return [html.unescape(found) for found in COMMAND.findall(owner.get(LIST + row_id).text)]
 
 
-def test_the_command_sends_the_delivery_as_the_next_attempt_would(
-    owner: Owner, app: Flask, receiver: Receiver
-) -> None:
+def test_the_command_sends_what_the_next_attempt_would(owner: Owner, app: Flask, receiver: Receiver) -> None:
     with app.app_context():
         hook = factories.webhook(receiver.url(), headers={"Authorization": "Bearer their-token"})
         factories.sign("It's $HOME 🎈\n`id`")

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 from guestbook.lib import json_schema
 from guestbook.outbound.event_catalogue import EVENTS
 from tests.support.owner import Owner
-from tests.support.visitor import text
+from tests.support.visitor import hrefs, text
 
 EVENTS_PAGE = "/admin/events/"
 
@@ -23,9 +23,7 @@ def test_it_shows_each_event_with_when_it_is_sent_and_an_example(owner: Owner) -
         assert json.loads(str(example.text)) == event.example()
 
 
-def test_each_field_of_an_event_is_with_it_or_among_the_shared_ones_and_none_is_said_twice(
-    owner: Owner,
-) -> None:
+def test_each_field_of_an_event_is_said_once(owner: Owner) -> None:
     every, about, *sections = [rows(one) for one in owner.page(EVENTS_PAGE).findall(".//section")]
     assert all(row[2] != "–" for row in [*every, *about])
     for event, own in zip(EVENTS.values(), sections, strict=True):
@@ -45,9 +43,9 @@ def rows(section: Element) -> list[list[str]]:
 
 def test_pages_of_webhooks_lead_to_it(owner: Owner) -> None:
     for address in ("/admin/webhooks/", "/admin/webhooks/new"):
-        links = [link.get("href") for link in owner.page(address).findall(".//a")]
+        links = hrefs(owner.page(address))
         assert EVENTS_PAGE in links, address
 
 
 def test_it_leads_to_the_schemas_for_programs(owner: Owner) -> None:
-    assert "/api/v1/events" in [link.get("href") for link in owner.page(EVENTS_PAGE).findall(".//a")]
+    assert "/api/v1/events" in hrefs(owner.page(EVENTS_PAGE))

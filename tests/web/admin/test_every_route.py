@@ -249,9 +249,7 @@ def with_cookie(app: Flask, value: str) -> Visitor:
         with_the_old_password, with_the_password_but_no_code, logged_in_before_the_second_factor,
     ],
 )  # fmt: skip
-def test_without_a_login_reading_leads_to_the_login_and_all_else_is_refused(
-    app: Flask, filled: dict[str, str], somebody: Any
-) -> None:
+def test_without_a_login_nothing_is_open(app: Flask, filled: dict[str, str], somebody: Any) -> None:
     visitor: Visitor = somebody(app)
     before = dump(app)
     for method, url in walk(app, filled):
@@ -292,9 +290,7 @@ def test_without_its_key_no_form_is_taken(app: Flask, filled: dict[str, str], ow
     assert dump(app) == before
 
 
-def test_reading_changes_nothing_and_what_acts_cannot_be_read(
-    app: Flask, filled: dict[str, str], owner: Owner
-) -> None:
+def test_a_get_changes_nothing(app: Flask, filled: dict[str, str], owner: Owner) -> None:
     read = {url for method, url in walk(app, filled) if method in READS}
     act = {url for method, url in walk(app, filled) if method not in READS} - read
     assert owner.page("/admin/")  # what the first look makes is no change by the others
@@ -306,9 +302,7 @@ def test_reading_changes_nothing_and_what_acts_cannot_be_read(
     assert dump(app) == before
 
 
-def test_every_page_is_valid_html_without_a_script_or_a_style_of_its_own(
-    app: Flask, filled: dict[str, str], owner: Owner
-) -> None:
+def test_no_page_has_an_inline_script_or_style(app: Flask, filled: dict[str, str], owner: Owner) -> None:
     for url in sorted({url for method, url in walk(app, filled) if method == "GET"}):
         answer = owner.get(url)
         if answer.mimetype != "text/html" or answer.status_code != 200:
@@ -332,9 +326,7 @@ def test_the_menu_leads_to_the_page_of_every_noun(app: Flask, owner: Owner) -> N
         assert current.text == link.text
 
 
-def test_on_each_page_the_menu_names_the_part_that_it_belongs_to(
-    app: Flask, filled: dict[str, str], owner: Owner
-) -> None:
+def test_on_each_page_the_menu_names_its_part(app: Flask, filled: dict[str, str], owner: Owner) -> None:
     shown = 0
     for url in sorted({url for method, url in walk(app, filled) if method == "GET"}):
         answer = owner.get(url)
@@ -346,9 +338,7 @@ def test_on_each_page_the_menu_names_the_part_that_it_belongs_to(
 
 
 @pytest.mark.parametrize("wrong", ["0" * 32, "f" * 31, "F" * 32, "x", "%00", "é", "0" * 5000])
-def test_what_is_no_id_of_ours_is_not_found(
-    app: Flask, filled: dict[str, str], owner: Owner, wrong: str
-) -> None:
+def test_an_unknown_id_is_not_found(app: Flask, filled: dict[str, str], owner: Owner, wrong: str) -> None:
     before, key = dump(app), owner.key()
     for method, url in walk(app, dict.fromkeys(filled, "WRONG")):
         if "WRONG" in url and method != "OPTIONS":  # which says what there is, and asks nobody
@@ -359,9 +349,7 @@ def test_what_is_no_id_of_ours_is_not_found(
     assert dump(app) == before
 
 
-def test_errors_of_the_admin_pages_are_kept_by_nobody_either(
-    app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_errors_are_kept_by_nobody_either(app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     monkeypatch.setitem(app.view_functions, "admin.dashboard.index", lambda: str(1 / 0))
     too_long = {"csrf_token": owner.key(), "old": "x" * before_request.DEFAULT_LIMIT_BYTES}

@@ -13,7 +13,7 @@ from guestbook.lib import clock, verification
 from guestbook.storage.models import InboundEvent
 from tests.support import factories
 from tests.support.owner import Owner
-from tests.support.visitor import by_class, text
+from tests.support.visitor import by_class, plain, text
 
 LIST = "/admin/inbox/"
 HOUR = timedelta(hours=1)
@@ -66,7 +66,7 @@ def links(page: Element) -> list[str]:
 
 def test_an_empty_inbox_says_how_something_comes_into_it(owner: Owner) -> None:
     page = owner.page(LIST)
-    assert "No events yet. Add a source" in " ".join(text(page).split())
+    assert "No events yet. Add a source" in plain(page)
     assert "/admin/sources/new" in links(page)
     assert "No event matches" in text(owner.page(LIST + "?status=failed"))
 
@@ -75,7 +75,7 @@ def test_the_list_is_newest_first_and_tells_what_became_of_each(owner: Owner, in
     old = inbox.put(status="failed", error="There is no header X-Hub-Signature-256.", event="push")
     new = inbox.put(event="issues.opened", sender="octocat")
     assert listed(owner) == [new, old]
-    rows = [" ".join(text(row).split()) for row in owner.page(LIST).findall(".//tbody/tr")]
+    rows = [plain(row) for row in owner.page(LIST).findall(".//tbody/tr")]
     assert rows[0].endswith("issues.opened GitHub GitHub octocat waiting nothing yet")
     assert rows[1].endswith(" push GitHub GitHub – failed There is no header X-Hub-Signature-256.")
 
@@ -118,7 +118,7 @@ def test_an_event_tells_how_it_was_verified(owner: Owner, inbox: Inbox) -> None:
 
 
 def words(page: Element, name: str) -> str:
-    return " ".join(text(page.find(f".//section[@aria-labelledby='{name}']")).split())
+    return plain(page.find(f".//section[@aria-labelledby='{name}']"))
 
 
 def test_what_stands_for_a_secret_is_hidden(owner: Owner, inbox: Inbox) -> None:
@@ -176,7 +176,7 @@ def test_when_it_is_worked_through_is_said_in_words(owner: Owner, inbox: Inbox) 
         due = {"due_at": clock.now() + values["due_at"]} if "due_at" in values else {}
         page = owner.page(LIST + inbox.put(source, **{**values, **due}))
         [progress] = page.findall(".//div[@id='progress']")
-        said = " ".join(text(progress).split())
+        said = plain(progress)
         assert ("Next" in said) is (outlook != "")
         assert outlook in said
         assert ("data-live" in progress.attrib) is ("Refresh" in said) is live
@@ -206,9 +206,7 @@ def test_what_others_send_is_inert(owner: Owner, inbox: Inbox) -> None:
 # --- reprocess
 
 
-def test_the_overview_counts_what_waits_and_what_failed_where_there_is_a_source(
-    owner: Owner, app: Flask
-) -> None:
+def test_the_overview_counts_what_waits_and_what_failed(owner: Owner, app: Flask) -> None:
     assert len(tiles(owner)) == 3
     inbox = Inbox(app)
     assert tiles(owner)[3] == "0 in the inbox Nothing is waiting or has failed."
@@ -223,7 +221,7 @@ def test_the_overview_counts_what_waits_and_what_failed_where_there_is_a_source(
 
 def tiles(owner: Owner) -> list[str]:
     [row] = by_class(owner.page("/admin/"), "tiles")
-    return [" ".join(text(tile).split()) for tile in row.findall("li")]
+    return [plain(tile) for tile in row.findall("li")]
 
 
 def test_a_source_leads_to_its_events(owner: Owner, inbox: Inbox) -> None:

@@ -169,9 +169,7 @@ def test_the_cookie_is_for_the_admin_pages_alone_and_no_script_reads_it(newcomer
         ("HTTPS://book.example/guestbook/", "Path=/guestbook/admin", True),
     ],
 )
-def test_it_is_as_the_books_address_wants_it(
-    environ: dict[str, str], base_url: str, path: str, secure: bool
-) -> None:
+def test_it_is_as_the_address_wants(environ: dict[str, str], base_url: str, path: str, secure: bool) -> None:
     with running({**environ, "GUESTBOOK_BASE_URL": base_url}) as app:
         parts = set_cookie(Visitor(app).get("/admin/login"))
     assert path in parts
@@ -250,9 +248,7 @@ def without_tables(environ: dict[str, str]) -> Iterator[Visitor]:
         yield Visitor(app)
 
 
-def test_a_book_from_before_the_admin_has_a_login_and_an_error_that_says_what_is_missing(
-    without_tables: Visitor,
-) -> None:
+def test_a_login_without_tables_says_what_is_missing(without_tables: Visitor) -> None:
     form = fields(without_tables.page("/admin/login")) | {"password": PASSWORD}
     answer = without_tables.open("POST", "/admin/login", data=form)
     assert answer.status_code == 503

@@ -15,7 +15,7 @@ from guestbook.storage.models import Delivery, InboundEvent
 from guestbook.web.admin import queue as queue_pages
 from tests.support import factories
 from tests.support.owner import Owner
-from tests.support.visitor import by_class, parse, text
+from tests.support.visitor import by_class, parse, plain, text
 
 HOUR = timedelta(hours=1)
 HOSTILE = '</pre><script>alert(1)</script> {{ 7*7 }} \u202eback \x1b[31m it\'s "x" 🎈\r\nsecond\rthird'
@@ -101,10 +101,6 @@ def sent_by(page: Element) -> dict[str, object]:
     for one in page.findall(".//main//form[@method='post']/input"):
         fields.setdefault(one.attrib["name"], []).append(one.attrib["value"])
     return dict(fields)
-
-
-def words(page: Element) -> str:
-    return " ".join(text(page).split())
 
 
 def test_each_filter_narrows_the_list_and_two_do_so_together(owner: Owner, queue: Queue) -> None:
@@ -237,7 +233,7 @@ def test_a_selection_is_counted_before_anything_happens(owner: Owner, queue: Que
     verb, nouns = queue.kind.verb, queue.kind.nouns
     query = "&".join(f"id={key}" for key in (*keys, leased, keys[0], "0" * 32))
     page = owner.page(f"{queue.url}{verb}?{query}")
-    said = words(page)
+    said = plain(page)
     assert f"{verb.title()} 3 {nouns}?" in said
     assert f"Asleep <b> 1 Disabled: its {nouns} wait until you enable it." in said
     assert f"Chat 2 1 more is skipped: a {queue.kind.busy}." in said
@@ -247,9 +243,7 @@ def test_a_selection_is_counted_before_anything_happens(owner: Owner, queue: Que
     assert queue.the(leased).claimed_by == "a pass"
 
 
-def test_all_that_failed_since_are_counted_and_go_in_batches(
-    owner: Owner, queue: Queue, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_that_failed_go_in_batches(owner: Owner, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redelivery, "REQUEUE_BATCH", 2)
     mine = [queue.put(status="failed", ago=(hours + 0.5) * HOUR) for hours in range(5)]
     other, done = queue.add(name="Other"), queue.put(status="processed")

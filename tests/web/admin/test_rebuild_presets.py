@@ -9,7 +9,7 @@ from guestbook.outbound.event_catalogue import EVENTS, SAMPLE_TIME
 from guestbook.outbound.formats import FormatInput, bodies
 from guestbook.outbound.webhook_urls import REBUILD_EVENTS, REBUILD_PRESETS
 from tests.support.owner import Owner
-from tests.support.visitor import by_class, fields, parse, text
+from tests.support.visitor import by_class, fields, hrefs, parse, text
 from tests.support.webhook_pages import PLACE, added, form, stored, ticked
 
 WANTED = {
@@ -76,13 +76,13 @@ def test_a_completed_one_is_added(owner: Owner, name: str) -> None:
         ({"preset": "github"}, "preset", "Press “Use preset” first"),
     ],
 )
-def test_one_that_is_not_completed_is_refused(
+def test_an_incomplete_one_is_refused(
     owner: Owner, wrong: dict[str, object], field: str, sentence: str
 ) -> None:
     page = owner.refused(PLACE, form(owner, **(complete("github") | wrong)), on=PLACE + "new")
     reasons = [text(reason) for reason in by_class(page, "reason")]
     assert [one for one in reasons if sentence in one]
-    assert [link.attrib["href"] for link in by_class(page, "summary")[0].iter("a")] == [f"#{field}"]
+    assert hrefs(by_class(page, "summary")[0]) == [f"#{field}"]
 
 
 def test_what_is_typed_already_stays_and_an_unknown_preset_is_none(owner: Owner) -> None:

@@ -12,7 +12,7 @@ from guestbook.storage.models import ReceiverLink
 from tests.support import factories
 from tests.support.owner import PASSWORD, Owner
 from tests.support.receiver_person import BASE, add_link
-from tests.support.visitor import Visitor, attributes, parse, text
+from tests.support.visitor import Visitor, attributes, hrefs, parse, text
 
 ADDRESS = re.compile(rf"{BASE}(/receiver/[0-9a-f]{{76}})")
 
@@ -32,10 +32,8 @@ def form(owner: Owner, place: str, **typed: str) -> dict[str, object]:
     return {"id": new, "name": "Ada", "expires": "7d", "password": PASSWORD, **typed}
 
 
-def test_a_link_is_made_with_the_password_and_shown_once(
-    app: Flask, owner: Owner, hook: str, place: str
-) -> None:
-    links = [one.attrib["href"] for one in owner.page(f"/admin/webhooks/{hook}").iter("a")]
+def test_a_link_needs_the_password_and_is_shown_once(app: Flask, owner: Owner, hook: str, place: str) -> None:
+    links = hrefs(owner.page(f"/admin/webhooks/{hook}"))
     assert place in links
     sent = form(owner, place)
     answer = owner.post(place, sent)
@@ -59,7 +57,7 @@ def test_a_link_is_made_with_the_password_and_shown_once(
         ({"name": "x" * 81}, "name"),
     ],
 )
-def test_wrong_input_makes_no_link_and_says_why(
+def test_a_wrong_link(
     app: Flask, owner: Owner, hook: str, place: str, wrong: dict[str, str], field: str
 ) -> None:
     page = owner.refused(place, form(owner, place, **wrong))
@@ -76,9 +74,7 @@ def test_a_webhook_without_a_receiver_gets_none(app: Flask, owner: Owner) -> Non
     assert "An e-mail is not signed" in answer.text
 
 
-def test_a_link_is_revoked_on_the_page_of_its_webhook_alone(
-    app: Flask, owner: Owner, hook: str, place: str
-) -> None:
+def test_a_link_is_revoked_on_its_page_alone(app: Flask, owner: Owner, hook: str, place: str) -> None:
     with app.app_context():
         link_id, address = add_link(hook)
         other = factories.webhook(name="Other")

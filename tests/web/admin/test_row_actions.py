@@ -1,4 +1,4 @@
-"""What the pages of webhooks and of sources have alike: lists, buttons, the secret, the end, each database."""
+"""What the pages of webhooks and of sources have alike: lists, buttons, secrets, the end, each database."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from tests.support import factories, source_pages, webhook_pages
 from tests.support.owner import Owner
-from tests.support.visitor import by_class, parse, text
+from tests.support.visitor import by_class, parse, plain, text
 from tests.support.webhook_pages import part, value
 
 
@@ -57,7 +57,7 @@ def test_one_is_deleted_after_saying_what_goes_with_it(owner: Owner, pages: Modu
     kept, *_ = put(owner, pages, other), *(put(owner, pages, row_id) for _ in range(3))
     what = "deliveries" if pages is webhook_pages else "events"
     url = f"{pages.PLACE}{row_id}/delete"
-    assert f"This also deletes its 3 {what}" in " ".join(text(owner.page(url)).split())
+    assert f"This also deletes its 3 {what}" in plain(owner.page(url))
     page = owner.does(url)
     assert f"“Robot <b>” was deleted with 3 {what}." in text(page)
     assert len(page.findall(".//tbody/tr")) == 1
@@ -67,9 +67,7 @@ def test_one_is_deleted_after_saying_what_goes_with_it(owner: Owner, pages: Modu
         assert [row.id for row in rows] == [kept]
 
 
-def test_a_secret_is_rotated_once_by_two_clicks_and_a_new_one_is_shown(
-    owner: Owner, pages: ModuleType
-) -> None:
+def test_a_secret_is_rotated_once_by_two_clicks_and_shown(owner: Owner, pages: ModuleType) -> None:
     row_id = pages.added(owner, name="Robot")
     old, url = pages.stored(owner, row_id).secret, f"{pages.PLACE}{row_id}/rotate"
     sent = {"hours": "24", "replaces": value(owner.page(pages.PLACE + row_id), "replaces")}
@@ -83,9 +81,7 @@ def test_a_secret_is_rotated_once_by_two_clicks_and_a_new_one_is_shown(
     assert pages.stored(owner, row_id).secret == row.secret
 
 
-def test_a_typed_secret_is_taken_and_not_shown_and_a_wrong_one_comes_back(
-    owner: Owner, pages: ModuleType
-) -> None:
+def test_a_typed_secret_is_taken_and_a_wrong_one_comes_back(owner: Owner, pages: ModuleType) -> None:
     row_id, theirs = pages.added(owner, name="Robot", verify="standard"), signing.new_secret()
     url, replaces = f"{pages.PLACE}{row_id}/rotate", value(owner.page(pages.PLACE + row_id), "replaces")
     for typed, hours, sentence in (

@@ -12,7 +12,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import BookState
 from guestbook.web.admin.login import SECOND_STEP_KEY, SECOND_STEP_WITHIN
 from tests.support.owner import APP_SECRET, PASSWORD, Owner, code_of, turn_second_factor_on
-from tests.support.visitor import by_class, fields, parse, text
+from tests.support.visitor import by_class, fields, parse, plain, text
 from tests.web.conftest import Later
 
 PAGE = "/admin/account/second-factor/"
@@ -73,7 +73,7 @@ def test_it_is_set_up_with_a_picture_a_key_and_the_first_code(app: Flask, owner:
     assert is_on(app)
     assert len(re.findall(r"(?m)^(?:[a-z2-7]{4}-){3}[a-z2-7]{4}$", text(parse(done)))) >= 9
     assert owner.get("/admin/").status_code == 200, "this browser stays logged in"
-    assert "10 of 10 recovery codes are left" in " ".join(text(owner.page(PAGE)).split())
+    assert "10 of 10 recovery codes are left" in plain(owner.page(PAGE))
     later(60)
 
 
@@ -202,7 +202,7 @@ def test_the_forms_key_of_the_code_is_checked_too(app: Flask) -> None:
 def test_new_recovery_codes_replace_the_old(app: Flask, owner: Owner) -> None:
     codes = turn_second_factor_on(app)
     page = parse(act(owner, "renew"))
-    assert "old recovery codes no longer work" in " ".join(text(page).split())
+    assert "old recovery codes no longer work" in plain(page)
     fresh = text(next(one for one in page.iter("code") if one.attrib.get("id") == "recovery")).split()
     assert len(fresh) == 10
     assert not set(fresh) & set(codes)

@@ -16,7 +16,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Setting
 from guestbook.storage.preferences import LOOKS, OWN_CSS_LIMIT, PREFERENCE_FIELDS, Preferences
 from tests.support.owner import Owner
-from tests.support.visitor import Visitor, by_class, parse, text
+from tests.support.visitor import Visitor, by_class, hrefs, parse, text
 
 BOOK, LOOK, EMBED = "/admin/book/", "/admin/look/", "/admin/embed/"
 UNTICKED = ("closed", "asks_place", "asks_note")  # in a new book
@@ -69,10 +69,10 @@ def chosen(page: Element) -> dict[str, str]:
         (EMBED, SITES, "The websites are saved."),
     ],
 )
-def test_each_page_saves_its_settings_alone_and_shows_them(
+def test_each_page_saves_its_settings(
     app: Flask, owner: Owner, url: str, new: dict[str, str], said: str
 ) -> None:
-    assert url in [link.attrib["href"] for link in owner.page(BOOK).iter("a")]
+    assert url in hrefs(owner.page(BOOK))
     page = owner.does(url, new, on=url)
     assert said in text(page)
     assert chosen(page) == new
@@ -96,16 +96,14 @@ def test_a_new_book_shows_what_holds(owner: Owner) -> None:
 @pytest.mark.parametrize(
     ("url", "typed", "box"), [(BOOK, DEFAULTS, "closed"), (LOOK, NEW_LOOK, "visitor_looks")]
 )
-def test_a_box_that_is_not_ticked_is_off(
-    app: Flask, owner: Owner, url: str, typed: dict[str, str], box: str
-) -> None:
+def test_an_unticked_box_is_off(app: Flask, owner: Owner, url: str, typed: dict[str, str], box: str) -> None:
     owner.does(url, typed | {box: "yes"}, on=url)
     assert getattr(kept(app), box)
     owner.does(url, {name: value for name, value in typed.items() if name != box}, on=url)
     assert not getattr(kept(app), box)
 
 
-def test_what_is_wrong_comes_back_with_its_reason_and_all_that_was_typed(app: Flask, owner: Owner) -> None:
+def test_what_is_wrong_comes_back(app: Flask, owner: Owner) -> None:
     wrong = {
         "title": " ",
         "welcome": "<b>" + "x" * 1000,
@@ -114,7 +112,7 @@ def test_what_is_wrong_comes_back_with_its_reason_and_all_that_was_typed(app: Fl
         "moderation": "some",
     }
     page = owner.refused(BOOK, DEFAULTS | wrong | {"closed": "yes"}, on=BOOK)
-    links = [link.attrib["href"] for link in by_class(page, "summary")[0].iter("a")]
+    links = hrefs(by_class(page, "summary")[0])
     assert links == ["#title", "#welcome", "#per_page", "#moderation"]
     for link in links:
         [field] = page.findall(f".//*[@id='{link[1:]}']")
@@ -160,7 +158,7 @@ def test_a_wrong_value_comes_back_with_its_reason(
     page = owner.refused(url, typed | {field: wrong}, on=url)
     [reason] = by_class(page, "reason")
     assert (sentence in text(reason), reason.attrib["id"]) == (True, f"{field}-reason")
-    assert [link.attrib["href"] for link in by_class(page, "summary")[0].iter("a")] == [f"#{field}"]
+    assert hrefs(by_class(page, "summary")[0]) == [f"#{field}"]
     assert field in ("look", "pictures") or "\0" in wrong or chosen(page)[field] == wrong.strip()
     assert kept(app) == Preferences()
 

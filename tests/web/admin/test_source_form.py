@@ -130,9 +130,7 @@ def test_a_preview_shows_the_comment_that_the_newest_event_would_become(app: Fla
         ("{{ ''.__class__.__mro__ }}", "The template asks for what templates cannot reach."),
     ],
 )
-def test_a_preview_says_why_there_is_no_comment(
-    app: Flask, owner: Owner, template: str, sentence: str
-) -> None:
+def test_a_preview_may_say_why_not(app: Flask, owner: Owner, template: str, sentence: str) -> None:
     row_id = added(owner, action="comment")
     issue(app, row_id)
     answer = owner.post(f"{PLACE}{row_id}/preview", form(owner, action="comment", template=template))

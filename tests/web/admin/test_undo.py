@@ -126,9 +126,7 @@ def test_the_settings_are_as_they_were(app: Flask, owner: Owner) -> None:
     assert kept(app) == before
 
 
-def test_settings_that_changed_since_stay_and_the_notice_tells_whether_others_came_back(
-    app: Flask, owner: Owner
-) -> None:
+def test_settings_that_changed_since_stay_and_others_come_back(app: Flask, owner: Owner) -> None:
     english = {**GOOD, "language": "en", "title": "Before"}
     owner.does("/admin/book/", english)
     for more, told in (({}, undo.CHANGED_SINCE), ({"theme": "dark"}, undo.PARTLY_UNDONE)):

@@ -45,9 +45,7 @@ def summary(owner: Owner, url: str, form: dict[str, object]) -> str:
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("on", ["", "?status=held"])
-def test_a_comment_that_changed_under_the_page_is_not_published(
-    app: Flask, owner: Owner, on: str, change: str
-) -> None:
+def test_a_comment_changed_meanwhile_is_not_published(app: Flask, owner: Owner, on: str, change: str) -> None:
     [comment_id] = add(app, ["Hello"], status="held")
     form: dict[str, object] = {**fields(owner.page(COMMENTS + (on or comment_id)))}
     CHANGES[change](app, comment_id)

@@ -93,9 +93,7 @@ def test_the_first_event_that_was_ticked_is_shown(app: Flask, owner: Owner) -> N
         ({"format": "<b>"}, "There is no format '<b>'."),
     ],
 )
-def test_a_fault_is_a_sentence_and_nothing_is_saved(
-    owner: Owner, typed: dict[str, object], sentence: str
-) -> None:
+def test_a_fault_is_a_sentence(owner: Owner, typed: dict[str, object], sentence: str) -> None:
     assert sentence in preview(owner, **typed)
     assert "A webhook is the URL" in text(owner.page(PLACE)), "nothing was added"
 
@@ -110,9 +108,7 @@ def test_a_preview_loses_nothing_that_was_typed(owner: Owner) -> None:
     assert chosen.attrib["value"] == "template"
 
 
-def test_a_template_is_saved_shown_edited_and_left_where_another_format_is_chosen(
-    app: Flask, owner: Owner
-) -> None:
+def test_a_template_is_saved_shown_and_edited(app: Flask, owner: Owner) -> None:
     row_id = added(owner, format="template", template=GOOD)
     assert GOOD in text(owner.page(PLACE + row_id))
     page = owner.page(f"{PLACE}{row_id}/edit")

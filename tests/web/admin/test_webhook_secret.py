@@ -107,9 +107,7 @@ def test_the_second_click_of_two_shows_it_too_while_it_is_new(owner: Owner, late
     assert not shows(owner, owner.post(PLACE, sent).headers["Location"], secret)
 
 
-def test_it_stands_on_no_other_page_and_in_no_cookie_and_no_log(
-    owner: Owner, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_it_is_on_no_other_page_and_in_no_log(owner: Owner, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     row_id, _ = add(owner)
     owner.open("GET", rotate(owner, row_id))
@@ -147,9 +145,7 @@ def test_a_wrong_password_does_not_show_it(owner: Owner) -> None:
 
 
 @pytest.mark.parametrize(("hours", "seconds"), [("1", 3600), ("168", 604800)])
-def test_the_old_one_signs_until_the_overlap_is_over(
-    owner: Owner, later: Later, hours: str, seconds: float
-) -> None:
+def test_the_old_one_signs_for_the_overlap(owner: Owner, later: Later, hours: str, seconds: float) -> None:
     row_id, _ = add(owner)
     before = stored(owner, row_id)
     place = rotate(owner, row_id, hours)

@@ -9,7 +9,7 @@ import pytest
 from guestbook.lib import ed25519, signing
 from guestbook.storage.models import Webhook
 from tests.support.owner import PASSWORD, Owner
-from tests.support.visitor import parse, text
+from tests.support.visitor import parse, plain, text
 from tests.support.webhook_pages import PLACE, added, form, part, stored, value
 from tests.web.conftest import Later
 
@@ -19,10 +19,6 @@ TEXT = "It's a Secret to Everybody"
 def chosen(page: Element, name: str) -> str:
     options = page.findall(f".//select[@name='{name}']/option")
     return next(option.attrib["value"] for option in options if "selected" in option.attrib)
-
-
-def plain(page: Element) -> str:
-    return " ".join(text(page).split())
 
 
 def test_the_form_begins_with_a_secret_and_without_githubs_headers(owner: Owner) -> None:
@@ -61,9 +57,7 @@ def test_the_page_of_a_secret_that_is_a_text_shows_its_form_for_packages(owner: 
 
 
 @pytest.mark.parametrize(("sign_with", "words"), [("key", "the key"), ("both", "the secret and the key")])
-def test_a_webhook_that_signs_with_a_key_shows_its_public_key(
-    owner: Owner, sign_with: str, words: str
-) -> None:
+def test_a_webhook_with_a_key_shows_its_public_key(owner: Owner, sign_with: str, words: str) -> None:
     answer = owner.post(PLACE, form(owner, sign_with=sign_with))
     row_id = answer.headers["Location"].partition("?")[0].rpartition("/")[2]
     row, page = stored(owner, row_id), owner.page(answer.headers["Location"])
