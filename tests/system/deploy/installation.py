@@ -10,15 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from venv import EnvBuilder
 
 from flask import Flask
 
 from tests.conftest import running
-from tests.support import inbound_factories, processes, servers
+from tests.support import factories, inbound_factories, processes, servers
 from tests.support.api_client import new_token
-from tests.support.book import Book
 from tests.support.owner import Owner
 from tests.support.processes import ROOT, Started
 
@@ -50,18 +49,15 @@ class Installation:
         self.user = 0
         if os.geteuid() == 0 and (debian or _is_open_to_all(Path(sys.base_prefix), Path(sys.prefix))):
             self.user = pwd.getpwnam("nobody").pw_uid  # Passenger wants one that has a name
-        self._make_debian_venv() if debian else self._make_venv()
-
-    def _make_debian_venv(self) -> None:
-        """Make .venv of /usr/bin/python3, which sees the packages that apt has installed."""
-        options = ["--without-pip", "--system-site-packages"]
-        subprocess.run(
-            [servers.DEBIAN_PYTHON, "-m", "venv", *options, str(self.checkout / ".venv")], check=True
-        )
-
-    def _make_venv(self) -> None:
-        """Make .venv as scripts/install does, with the packages of this Python."""
         venv = self.checkout / ".venv"
+        if debian:  # It sees the packages that apt has installed.
+            options = ["--without-pip", "--system-site-packages"]
+            subprocess.run([servers.DEBIAN_PYTHON, "-m", "venv", *options, str(venv)], check=True)
+        else:
+            self._make_venv(venv)
+
+    def _make_venv(self, venv: Path) -> None:
+        """Make .venv as scripts/install does, with the packages of this Python."""
         EnvBuilder(symlinks=True).create(venv)
         packages = Path(sysconfig.get_path("purelib"))
         shared = venv / packages.relative_to(sys.prefix) / "shared.pth"
@@ -101,7 +97,7 @@ class Installation:
         }
         with running(environ) as app, app.app_context():
             Owner(app)
-            Book(app).webhook(receiver)
+            factories.webhook(receiver)
             inbound_factories.source()
             token = new_token(app)
             for path in (self.data, *self.data.iterdir(), self.run, *self.run.iterdir()):
@@ -119,15 +115,11 @@ class Installation:
             yield program
 
 
-class Installed:
+class Installed(NamedTuple):
     """The book in it, seen from the tests' process."""
 
-    def __init__(self, app: Flask, token: str) -> None:
-        self.app, self.token = app, token
-
-    def sign(self, message: str) -> None:
-        """Sign the book as the web does."""
-        Book(self.app).sign(message)
+    app: Flask
+    token: str
 
 
 @cache

@@ -1,16 +1,15 @@
 """Apache with mod_wsgi, with Passenger, and with CGI alone, on Debian's own Python and packages."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from tests.support.processes import free_port, wait_for
+from tests.support.processes import Started, free_port, wait_for
 from tests.support.receiver import Receiver
 from tests.system.deploy import visit
 from tests.system.deploy.installation import Installation
-from tests.system.deploy.visit import Browser
 
 MAIN = """ServerRoot {run}
 ServerName 127.0.0.1
@@ -30,14 +29,14 @@ def load(*names: str) -> str:
 
 
 @contextmanager
-def apache(host: Installation, port: int, site: str) -> Iterator[None]:
+def apache(host: Installation, port: int, site: str) -> Iterator[Started]:
     text = MAIN.format(run=host.run, port=port, modules=MODULES, site=site)
     main = host.write("apache.conf", text)
     with host.started("apache2", "-D", "FOREGROUND", "-f", str(main)) as server:
         log = host.run / "error.log"
         wait_for(lambda: log.exists() and "resuming normal" in log.read_text(), 30, server.output)
         try:
-            yield
+            yield server
         except BaseException as error:
             error.add_note(log.read_text())  # Apache says why there
             raise
@@ -46,7 +45,6 @@ def apache(host: Installation, port: int, site: str) -> Iterator[None]:
 @pytest.mark.needs("mod_wsgi")
 def test_mod_wsgi_serves_the_book(debian_host: Installation, receiver: Receiver, path: str) -> None:
     port = free_port()
-    browser = Browser(f"http://127.0.0.1:{port}{path}")
     conf = debian_host.file(
         "apache/guestbook.conf",
         ("user=guestbook group=guestbook ", ""),  # Apache's own user: only root can become another
@@ -55,30 +53,21 @@ def test_mod_wsgi_serves_the_book(debian_host: Installation, receiver: Receiver,
     )
     debian_host.file("apache/guestbook.wsgi")
     site = f"{load('wsgi')}WSGISocketPrefix {debian_host.run}/wsgi\nInclude {conf}\n"
-    with (
-        debian_host.book(browser.base_url, receiver.url("/")) as installed,
-        browser.session,
-        apache(debian_host, port, site),
-    ):
-        visit.whole(browser, installed, receiver)
+    server = apache(debian_host, port, site)
+    visit.whole(debian_host, f"http://127.0.0.1:{port}{path}", receiver, server)
 
 
 @pytest.mark.needs("passenger")
 def test_passenger_serves_the_book(debian_host: Installation, receiver: Receiver, path: str) -> None:
     port = free_port()
-    browser = Browser(f"http://127.0.0.1:{port}{path}")
     below = [(f"# {line}", line) for line in ("Alias", "<Location", "    Passenger", "</Location")]
     conf = debian_host.file("passenger/apache.conf", *(below if path else []))
     debian_host.file("passenger/passenger_wsgi.py")
     site = load("passenger", "alias") + PASSENGER.format(
         run=debian_host.run, static=debian_host.checkout / "guestbook/static", conf=conf
     )
-    with (
-        debian_host.book(browser.base_url, receiver.url("/")) as installed,
-        browser.session,
-        apache(debian_host, port, site),
-    ):
-        visit.whole(browser, installed, receiver)
+    server = apache(debian_host, port, site)
+    visit.whole(debian_host, f"http://127.0.0.1:{port}{path}", receiver, server)
 
 
 PASSENGER = """PassengerRoot /usr/lib/ruby/vendor_ruby/phusion_passenger/locations.ini
@@ -94,18 +83,14 @@ Include {conf}
 @pytest.mark.needs("cgi")
 def test_plain_cgi_serves_the_book(debian_host: Installation, receiver: Receiver, path: str) -> None:
     port = free_port()
-    browser = Browser(f"http://127.0.0.1:{port}{path}")
     root = debian_host.run / "www"
     folder = root / path.lstrip("/")
     folder.mkdir(parents=True)
-    for name in (".htaccess", "index.cgi"):
-        _copy(debian_host, name, folder)
+    for name in (".htaccess", "index.cgi"):  # as executable as in the checkout
+        shutil.copy(debian_host.file(f"cgi/{name}"), folder)
     site = load("cgid", "mime", "rewrite", "dir", "env") + CGI.format(run=debian_host.run, root=root)
-    with (
-        debian_host.book(browser.base_url, receiver.url("/")) as installed,
-        browser.session,
-        apache(debian_host, port, site),
-    ):
+    server, url = apache(debian_host, port, site), f"http://127.0.0.1:{port}{path}"
+    with visit.served(debian_host, url, receiver, server) as (browser, installed):
         page = visit.read(browser)
         if path:  # each page starts Python anew, so one place has to do
             visit.sign(browser, installed, page)
@@ -123,10 +108,3 @@ TypesConfig /dev/null
     Require all granted
 </Directory>
 """
-
-
-def _copy(host: Installation, name: str, folder: Path) -> None:
-    """Put a filled-in file where visitors come, as executable as it is in the checkout."""
-    source = host.file(f"cgi/{name}")
-    (folder / name).write_text(source.read_text())
-    (folder / name).chmod(source.stat().st_mode & 0o777)

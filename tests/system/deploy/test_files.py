@@ -18,6 +18,7 @@ from guestbook import settings
 from guestbook.cli import program
 from guestbook.storage import database
 from tests.conftest import run
+from tests.support import factories
 from tests.support.documents import PAGES, blocks
 from tests.support.processes import ROOT, answers, clean_environ, free_port, started, wait_for
 from tests.support.receiver import Receiver
@@ -92,8 +93,8 @@ def test_the_timer_starts_a_pass_each_minute_that_sends(
     assert units("systemd/guestbook-cron.timer")["Timer"]["OnCalendar"] == "minutely"
     unit = units("systemd/guestbook-cron.service")["Service"]
     command = unit["ExecStart"].replace("/path/to/guestbook", str(installation.checkout))
-    with installation.book("https://example.org", receiver.url("/")) as installed:
-        installed.sign("By the timer")
+    with installation.book("https://example.org", receiver.url("/")):
+        factories.sign("By the timer")
         done = run(*shlex.split(command), cwd=installation.checkout, env=clean_environ())
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert receiver.requests[-1].json["data"]["comment"]["message"] == "By the timer"

@@ -10,11 +10,10 @@ from contextlib import contextmanager
 import pytest
 import trustme
 
-from tests.support.processes import Started, free_port, wait_for
+from tests.support.processes import Started, free_port
 from tests.support.receiver import Receiver
 from tests.system.deploy import visit
 from tests.system.deploy.installation import Installation
-from tests.system.deploy.visit import Browser
 
 pytestmark = pytest.mark.needs("nginx")
 
@@ -86,15 +85,9 @@ def test_nginx_passes_the_book_on_over_https(
     else:
         listen = ("listen 80;", f"listen 127.0.0.1:{port} ssl; {certificate}")
         site = f"include {installation.file('nginx/guestbook.conf', ('127.0.0.1:8080', backend), listen)};"
-    browser = Browser(f"https://127.0.0.1:{port}{path}", ca=str(installation.run / "ca.pem"))
-    with (
-        installation.book(browser.base_url, receiver.url("/"), TRUSTED_PROXIES="1") as installed,
-        browser.session,
-        installation.started(*server(installation, kind, backend, path)) as behind,
-        nginx(installation, site) as front,
-    ):
-        wait_for(browser.home, 60, lambda: front.output() + behind.output())
-        visit.whole(browser, installed, receiver)
+    behind = installation.started(*server(installation, kind, backend, path))
+    programs, url = (behind, nginx(installation, site)), f"https://127.0.0.1:{port}{path}"
+    visit.whole(installation, url, receiver, *programs, TRUSTED_PROXIES="1")
 
 
 def test_yunohost_s_files_pass_the_book_on(
@@ -107,13 +100,8 @@ def test_yunohost_s_files_pass_the_book_on(
     part = installation.write("yunohost.conf", filled_in(installation, "nginx.conf", values))
     unit = filled_in(installation, "systemd.service", values).replace("HERE/venv/bin/guestbook", flask)
     command = shlex.split(next(line for line in unit.splitlines() if line.startswith("ExecStart=")))
-    browser = Browser(f"https://127.0.0.1:{port}{path}", ca=str(installation.run / "ca.pem"))
     environ = {"GUESTBOOK_DATA_DIR": str(installation.data)}
-    with (
-        installation.book(browser.base_url, receiver.url("/"), TRUSTED_PROXIES="1") as installed,
-        browser.session,
-        installation.started(command[0].partition("=")[2], *command[1:], env=environ) as behind,
-        nginx(installation, SITE.format(port=port, certificate=certificate, part=part)) as front,
-    ):
-        wait_for(browser.home, 60, lambda: front.output() + behind.output())
-        visit.whole(browser, installed, receiver)
+    behind = installation.started(command[0].partition("=")[2], *command[1:], env=environ)
+    front = nginx(installation, SITE.format(port=port, certificate=certificate, part=part))
+    url = f"https://127.0.0.1:{port}{path}"
+    visit.whole(installation, url, receiver, behind, front, TRUSTED_PROXIES="1")
