@@ -76,13 +76,9 @@ def revoke(session: Session, link: ReceiverLink) -> None:
 
 def webhook_moves(session: Session, webhook: Webhook, url: str, format_name: str) -> None:
     """Revoke the links that work if other people may read what goes to that URL in that format."""
-    if _has_other_readers(webhook, url, format_name):
-        for link in of_webhook(session, webhook.id):
-            if link.state(clock.now()) == "works":
-                revoke(session, link)
-
-
-def _has_other_readers(webhook: Webhook, url: str, format_name: str) -> bool:
-    if format_name != webhook.format or not webhook_urls.is_same_host(webhook.url, url):
-        return True
-    return url != webhook.url and chats.is_known(url)  # There each URL leads to other people.
+    is_same = format_name == webhook.format and webhook_urls.is_same_host(webhook.url, url)
+    if is_same and (url == webhook.url or not chats.is_known(url)):
+        return  # At a chat service each URL leads to other people.
+    for link in of_webhook(session, webhook.id):
+        if link.state(clock.now()) == "works":
+            revoke(session, link)

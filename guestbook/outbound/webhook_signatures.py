@@ -32,7 +32,10 @@ def plain_headers(task: DeliveryTask, agent: str, timestamp: int) -> dict[str, s
         "webhook-id": task.event_id,
         "webhook-timestamp": str(timestamp),
     }
-    return headers | _github(task) if task.receiver.github_headers else headers
+    if task.receiver.github_headers:  # All attempts of a delivery have one GUID.
+        values = task.event, ids.guid(task.id), task.receiver.webhook_id
+        headers |= dict(zip(GITHUB_HEADERS, values, strict=True))
+    return headers
 
 
 def signature_headers(task: DeliveryTask, timestamp: int) -> dict[str, str]:
@@ -47,12 +50,6 @@ def signature_headers(task: DeliveryTask, timestamp: int) -> dict[str, str]:
     except ValueError as error:  # OpenSSL says so that it got no memory.
         raise MemoryError from error
     return {"webhook-signature": signed} | hub
-
-
-def _github(task: DeliveryTask) -> dict[str, str]:
-    """Return GitHub's headers. All attempts of a delivery have one GUID."""
-    values = task.event, ids.guid(task.id), task.receiver.webhook_id
-    return dict(zip(GITHUB_HEADERS, values, strict=True))
 
 
 SET_FOR_GITHUB = frozenset(name.lower() for name in GITHUB_HEADERS)
@@ -72,10 +69,7 @@ def change(webhook: Webhook, wanted: Mapping[str, Any]) -> None:
     default = "key" if key and webhook.sign_with == "secret" else webhook.sign_with
     sign_with = wanted.get("sign_with") or default
     github_headers = wanted.get("github_headers", webhook.github_headers_since is not None)
-    if webhook.format in UNSIGNED_FORMATS:
-        _refuse_unsigned(UNSIGNED_FORMATS[webhook.format], sign_with, github_headers)
-    if github_headers:
-        _refuse_for_github(webhook.headers, sign_with)
+    _refuse_contradiction(webhook, sign_with, github_headers)
     if key and sign_with == "secret":
         raise Refused("To use this key, sign with the key or with both.", field="sign_with")
     if wanted.get("secret"):
@@ -90,6 +84,20 @@ def change(webhook: Webhook, wanted: Mapping[str, Any]) -> None:
             webhook.use_for_signing(sign_with)
         except ed25519.PackageMissing as missing:
             raise _refusal(missing) from None
+
+
+def _refuse_contradiction(webhook: Webhook, sign_with: str, github_headers: bool) -> None:
+    what = UNSIGNED_FORMATS.get(webhook.format)
+    if what and sign_with != "secret":
+        raise Refused(f"{what} is not signed, so choose the secret, which is not used.", field="sign_with")
+    if what and github_headers:
+        raise Refused(f"{what} carries no headers of GitHub.", field="github_headers")
+    if github_headers and sign_with == "key":
+        sentence = "Receivers written for GitHub verify with the secret, so sign with it or with both."
+        raise Refused(sentence, field="sign_with")
+    own = [name for name in webhook.headers if name.lower() in SET_FOR_GITHUB]
+    if github_headers and own:
+        raise Refused(f"Remove {', '.join(own)}, because GitHub’s headers come already.", field="headers")
 
 
 def rotate_secret(
@@ -149,21 +157,6 @@ def given_key(given: str | None) -> str | None:
         raise _refusal(missing, "signing_key") from None
     except ValueError:
         raise Refused(f"The signing key must be {ed25519.KEY_FORMS}.", field="signing_key") from None
-
-
-def _refuse_unsigned(what: str, sign_with: str, github_headers: bool) -> None:
-    if sign_with != "secret":
-        raise Refused(f"{what} is not signed, so choose the secret, which is not used.", field="sign_with")
-    if github_headers:
-        raise Refused(f"{what} carries no headers of GitHub.", field="github_headers")
-
-
-def _refuse_for_github(own_headers: Mapping[str, str], sign_with: str) -> None:
-    if sign_with == "key":
-        sentence = "Receivers written for GitHub verify with the secret, so sign with it or with both."
-        raise Refused(sentence, field="sign_with")
-    if own := [name for name in own_headers if name.lower() in SET_FOR_GITHUB]:
-        raise Refused(f"Remove {', '.join(own)}, because GitHub’s headers come already.", field="headers")
 
 
 def _refusal(missing: ed25519.PackageMissing, field: str = "sign_with") -> Refused:

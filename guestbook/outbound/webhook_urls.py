@@ -11,13 +11,18 @@ from guestbook.outbound.formats import FormatError, chats
 from guestbook.outbound.formats.bodies import MENTIONING_URL
 from guestbook.settings import Settings
 
-NAMES_WITHOUT_HOST = {MENTIONING_URL: "Webmentions", PULL_URL: "Listener"}
-WITHOUT_NETWORK = (MENTIONING_URL, PULL_URL)
+WITHOUT_HOST = {MENTIONING_URL: "Webmentions", PULL_URL: "Listener"}  # Names for webhooks with such a URL.
 
 
 def checked(value: str, settings: Settings) -> str:
     """Return a webhook's URL in its normal form; raises Refused when no webhook may have it."""
-    url = _destination(value, settings)
+    word = value.strip().lower()
+    for scheme in WITHOUT_HOST:
+        if word == scheme:
+            return word  # Websites are checked with each mention.
+        if word.startswith(scheme) or word == scheme.rstrip(":"):
+            raise Refused(f"Write {scheme} and nothing else.", field="url")
+    url = _mailto(value, settings) if validate.is_mailto(value) else web_destination(value, settings)
     if sentence := chats.refusal(url):
         raise Refused(sentence, field="url")
     return url
@@ -25,16 +30,15 @@ def checked(value: str, settings: Settings) -> str:
 
 def for_format(format_name: str, url: str, settings: Settings) -> str:
     """Return the URL as the format needs it."""
+    sentence = None
     if (format_name == "email") != validate.is_mailto(url):
-        raise Refused(
-            "The format email needs a URL like mailto:you@example.org, and only it has one.", field="url"
-        )
-    if (format_name == "webmention") != (url == MENTIONING_URL):
-        raise Refused(
-            "The format webmention needs the URL webmention: and only it has this URL.", field="url"
-        )
-    if format_name != "template" and chats.lacks_topic(url):
-        raise Refused(chats.TOPIC_SENTENCE, field="url")
+        sentence = "The format email needs a URL like mailto:you@example.org, and only it has one."
+    elif (format_name == "webmention") != (url == MENTIONING_URL):
+        sentence = "The format webmention needs the URL webmention: and only it has this URL."
+    elif format_name != "template" and chats.lacks_topic(url):
+        sentence = chats.TOPIC_SENTENCE
+    if sentence:
+        raise Refused(sentence, field="url")
     try:
         normal = chats.normalize(format_name, url)
     except FormatError as error:
@@ -45,7 +49,7 @@ def for_format(format_name: str, url: str, settings: Settings) -> str:
 def name_of(url: str) -> str:
     """Return a name for a new webhook."""
     parts = urlsplit(url)
-    return (NAMES_WITHOUT_HOST.get(url) or parts.hostname or parts.path)[: validate.NAME_LIMIT]
+    return (WITHOUT_HOST.get(url) or parts.hostname or parts.path)[: validate.NAME_LIMIT]
 
 
 def is_same_host(old: str, new: str) -> bool:
@@ -60,7 +64,7 @@ def warnings(url: str, settings: Settings) -> list[str]:
 
     It looks up the host, which may take two seconds, so no transaction may be open.
     """
-    if settings.outbound_proxy or validate.is_mailto(url) or url in WITHOUT_NETWORK:
+    if settings.outbound_proxy or validate.is_mailto(url) or url in WITHOUT_HOST:
         return []  # The proxy looks up the host, perhaps in another network.
     warning = transport.private_address_warning(url, settings.allow_networks)
     return [warning] if warning else []
@@ -75,26 +79,11 @@ def web_destination(url: str, settings: Settings) -> str:
     except ValueError as error:
         is_mail = validate.MAIL_ADDRESS.fullmatch(url)
         question = f" Did you mean {validate.MAILTO}{url}?" if is_mail else ""
-        raise Refused(f"{error}{question}", field="url", only_here=_is_url(url)) from None
-
-
-def _is_url(url: str) -> bool:
-    """Whether a book that may reach every network would take it."""
-    try:
-        return bool(transport.check_url(url, allow_networks=transport.EVERY_NETWORK))
-    except ValueError:
-        return False
-
-
-def _destination(url: str, settings: Settings) -> str:
-    try:
-        if validate.is_mailto(url):
-            return _mailto(url, settings)
-        if word := _without_network(url):
-            return word  # Websites are checked with each mention.
-    except ValueError as error:
-        raise Refused(str(error), field="url") from None
-    return web_destination(url, settings)
+        try:  # A book that may reach every network would perhaps take it.
+            is_url = bool(transport.check_url(url, allow_networks=transport.EVERY_NETWORK))
+        except ValueError:
+            is_url = False
+        raise Refused(f"{error}{question}", field="url", only_here=is_url) from None
 
 
 def _mailto(url: str, settings: Settings) -> str:
@@ -104,18 +93,7 @@ def _mailto(url: str, settings: Settings) -> str:
     try:
         return validate.MAILTO + validate.address_of_mailto(url)
     except ValueError:
-        raise ValueError("The URL must be like mailto:you@example.org.") from None
-
-
-def _without_network(url: str) -> str | None:
-    """Return the URL that is only a word, whatever its case; None for another one."""
-    word = url.strip().lower()
-    if word in WITHOUT_NETWORK:
-        return word
-    for scheme in WITHOUT_NETWORK:
-        if word.startswith(scheme) or word == scheme.rstrip(":"):
-            raise ValueError(f"Write {scheme} and nothing else.")
-    return None
+        raise Refused("The URL must be like mailto:you@example.org.", field="url") from None
 
 
 # An edit makes no event: the next build shows it.

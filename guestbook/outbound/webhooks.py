@@ -14,13 +14,7 @@ from guestbook.lib.encryption import Unreadable
 from guestbook.lib.errors import Refused, only_here
 from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.validate import PULL_URL
-from guestbook.outbound import (
-    formats,
-    outbox,
-    receiver_links,
-    webhook_signatures,
-    webhook_urls,
-)
+from guestbook.outbound import formats, outbox, receiver_links, webhook_signatures, webhook_urls
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS, FORMATS_WITH_LINKS, FormatError, bodies, chats
 from guestbook.outbound.formats.bodies import MENTIONING_EVENTS, MENTIONING_URL
@@ -32,7 +26,6 @@ from guestbook.storage.models import DELIVERIES, Attempt, Delivery, Webhook
 from guestbook.storage.models.delivery import UNSIGNED_FORMATS, Template
 
 WITHOUT_HEADERS = {**UNSIGNED_FORMATS, PULL_URL: "A fetched message"}  # These carry none.
-NO_PULL_RATE = "Its receiver fetches the messages at its own speed: remove the rate limit."
 
 
 def refuse_unused(format_name: str, url: str, webhook: Webhook, changes: Mapping[str, Any]) -> None:
@@ -42,7 +35,7 @@ def refuse_unused(format_name: str, url: str, webhook: Webhook, changes: Mapping
     if what and headers:
         wrong["headers"] = f"{what} carries no headers of yours: remove {', '.join(headers)}."
     if url == PULL_URL and changes.get("rate", webhook.rate):
-        wrong["rate"] = NO_PULL_RATE
+        wrong["rate"] = "Its receiver fetches the messages at its own speed: remove the rate limit."
     if wrong:
         raise Refused.of(wrong)
 
@@ -71,16 +64,11 @@ def read_headers(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]
 
 def refuse_kept_headers(lines: Sequence[str] | None, old: Mapping[str, str]) -> None:
     """Refuse to keep old header values: all of them if `lines` is None, else the `(hidden)` ones."""
-    if lines is None:
-        kept = list(old)
-    else:
-        pairs = (line.partition(":") for line in lines)
-        kept = [name.strip() for name, _, value in pairs if value.strip() == HIDDEN]
+    pairs = (line.partition(":") for line in lines or ())
+    kept = old if lines is None else [name.strip() for name, _, value in pairs if value.strip() == HIDDEN]
     if kept:
-        raise Refused(
-            f"The new URL is on another host. Give the value of {', '.join(kept)} again, or remove it.",
-            field="headers",
-        )
+        sentence = f"The new URL is on another host. Give the value of {', '.join(kept)} again, or remove it."
+        raise Refused(sentence, field="headers")
 
 
 DEFAULT_FORMAT = "json"
@@ -122,17 +110,19 @@ def add(
 
 
 def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settings: Settings) -> None:
-    """Change the given fields: all of them, or none when one is wrong.
-
-    Another host gets no `(hidden)` header. Another format has other links to moderate.
-    """
+    """Change the given fields: all of them, or none when one is wrong."""
     values = _checked(fields, settings, webhook.headers)
     old_wording = template_of(session, webhook)
     wording = values.pop("template", None if "template" in fields else old_wording)
     links, signatures = values.pop("moderation_links", None), webhook_signatures.taken_from(values)
     format_name = values.setdefault("format", "template" if wording else webhook.format)
+    url: str = values.pop("url", webhook.url)
     with only_here():
-        url = _fitting_url(webhook, fields, values, settings)
+        if "url" in fields or format_name != webhook.format:
+            url = webhook_urls.for_format(format_name, url, settings)
+        refuse_unused(format_name, url, webhook, values)
+        if not webhook_urls.is_same_host(webhook.url, url):
+            refuse_kept_headers(fields.get("headers"), webhook.headers)
     if format_name == "template" or wording != old_wording:
         _check_template(format_name, values.get("events", webhook.events), wording)
     if links is None and format_name != webhook.format:
@@ -152,20 +142,6 @@ def update(session: Session, webhook: Webhook, fields: Mapping[str, Any], settin
     _keep_template(session, webhook, wording)
 
 
-def _fitting_url(
-    webhook: Webhook, fields: Mapping[str, Any], values: dict[str, Any], settings: Settings
-) -> str:
-    """Take the new URL out of the values, or the present one; refuse one that does not fit the rest."""
-    url: str = values.pop("url", webhook.url)
-    format_name = values["format"]
-    if "url" in fields or format_name != webhook.format:
-        url = webhook_urls.for_format(format_name, url, settings)
-    refuse_unused(format_name, url, webhook, values)
-    if not webhook_urls.is_same_host(webhook.url, url):
-        refuse_kept_headers(fields.get("headers"), webhook.headers)
-    return url
-
-
 def is_verified(webhook: Webhook) -> bool:
     """Whether its receiver may verify signatures. Chat services, mailboxes and websites do not."""
     return webhook.format in ("json", "template") and not chats.is_known(webhook.url)
@@ -182,9 +158,7 @@ def field_errors(fields: Mapping[str, Any], settings: Settings) -> Mapping[str, 
 
 def template_of(session: Session, webhook: Webhook) -> str | None:
     """Return the text of a webhook's template, or None if it has another format."""
-    if webhook.format != "template":
-        return None
-    row = session.get(Template, webhook.id)
+    row = session.get(Template, webhook.id) if webhook.format == "template" else None
     return row.text if row else None
 
 
