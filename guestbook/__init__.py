@@ -53,9 +53,8 @@ def _app_with_commands(given: Mapping[str, object] | None) -> Flask:
 def _app_with_pages(given: Mapping[str, object] | None, only_path: str | None = None) -> Flask:
     from guestbook import web
     from guestbook.storage import configured_app
-    from guestbook.web.application import Application
 
-    app = configured_app.make(Application, given)
+    app = configured_app.make(web.Application, given)
     web.register(app, only_path)
     return app
 

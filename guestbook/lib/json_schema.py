@@ -126,8 +126,5 @@ def in_words(schema: Schema) -> str:
 def of_row(row: object, properties: Iterable[str], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the attributes with these names; `more` has those that are no plain columns."""
     given = more or {}
-    return {name: given[name] if name in given else _plain(getattr(row, name)) for name in properties}
-
-
-def _plain(value: object) -> object:
-    return clock.to_text(value) if isinstance(value, datetime) else value
+    values = ((name, given[name] if name in given else getattr(row, name)) for name in properties)
+    return {name: clock.to_text(one) if isinstance(one, datetime) else one for name, one in values}

@@ -203,7 +203,7 @@ class WebhookActivity:
     webhook: Webhook
     attempts: int
     successes: int
-    milliseconds: int | None  # The median; None without any attempt.
+    median_milliseconds: int | None  # None without any attempt.
     waiting: int
     due: int
 
@@ -283,8 +283,8 @@ class AttemptTimes:
 
     attempts: int
     successes: int
-    median: int | None
-    percentile95: int | None
+    median_milliseconds: int | None
+    percentile_95_milliseconds: int | None
 
     @property
     def rate(self) -> int | None:

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
+from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, request
+from flask.typing import ResponseReturnValue
 
+from guestbook.lib import redaction
 from guestbook.web import (
     before_request,
     error_pages,
@@ -35,6 +38,21 @@ PAGES_BELOW = {
 }
 
 
+class Application(Flask):
+    """An app whose views may run twice: they commit last, and can read the request repeatedly."""
+
+    def dispatch_request(self) -> ResponseReturnValue:
+        """Run the view, and again when another transaction was in its way."""
+        from guestbook.storage import database
+
+        return database.retry_conflicts(super().dispatch_request)
+
+    def log_exception(self, exc_info: Any, /) -> None:
+        """Log an exception as Flask does, but without the secret of a link."""
+        path = redaction.addresses(request.path)
+        self.logger.error("Exception on %s [%s]", path, request.method, exc_info=exc_info)
+
+
 def register(app: Flask, only_path: str | None = None) -> None:
     """Give the app its pages, its error pages and the headers of every answer.
 
@@ -51,27 +69,27 @@ def register(app: Flask, only_path: str | None = None) -> None:
     database_error_pages.init_app(app)
     for path, name in PAGES_BELOW.items():
         if only_path is None or only_path.startswith(path):
-            _add(app, name)
+            module, attribute = name.split(".")
+            found = getattr(import_module(f"{__name__}.{module}"), attribute)
+            if isinstance(found, Blueprint):
+                app.register_blueprint(found)
+            else:
+                found(app)
 
 
 def register_public(app: Flask, require_version: Callable[[], None]) -> None:
     """Give the app the public pages, and what every answer needs."""
-    _trust_proxies(app)
+    if hops := app.config["GUESTBOOK"].trusted_proxies:
+        from werkzeug.middleware.proxy_fix import ProxyFix
+
+        # A visitor's address and scheme come from as many proxies as the owner has named.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Flask's documented way
     before_request.init_app(app, require_version)
     response_headers.init_app(app)
     template_filters.init_app(app)
     error_pages.init_app(app)
     app.register_blueprint(public_pages.pages)
     app.register_blueprint(look_and_language.pages)
-
-
-def _add(app: Flask, name: str) -> None:
-    module, _, attribute = name.partition(".")
-    found = getattr(import_module(f"{__name__}.{module}"), attribute)
-    if isinstance(found, Blueprint):
-        app.register_blueprint(found)
-    else:
-        found(app)
 
 
 def _add_hits(app: Flask, number: int) -> None:
@@ -84,11 +102,3 @@ def _add_hits(app: Flask, number: int) -> None:
         database.write(database.db.engine) as connection,
     ):
         observations.add_hits(connection, number)
-
-
-def _trust_proxies(app: Flask) -> None:
-    """Take a visitor's address and scheme from as many proxies as the owner has named."""
-    if hops := app.config["GUESTBOOK"].trusted_proxies:
-        from werkzeug.middleware.proxy_fix import ProxyFix
-
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Flask's documented way

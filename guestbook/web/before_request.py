@@ -3,7 +3,8 @@
 import io
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, request
@@ -24,53 +25,45 @@ def init_app(app: Flask, check_version: Callable[[], None]) -> None:
 
     `check_version` raises WrongVersion, or the error of a database that cannot be read.
     """
-    app.before_request(RequestObserver(app.config["GUESTBOOK"]).observe)
+    settings: Settings = app.config["GUESTBOOK"]
+    app.before_request(partial(observe, settings, HostNote(settings, active_hosts.WEB), {}))
     app.before_request(limit_body)
     app.extensions[VERSION_CHECK] = check_version
     app.before_request(_require_version_for_page)
 
 
-class RequestObserver:
-    """Notes that this host serves the book, and how requests reach it."""
+def observe(settings: Settings, host: HostNote, noted_until: dict[str, float]) -> None:
+    """Note that this host serves the book, and how the current request reached it, each fact once an hour."""
+    host.renew()
+    if request.path.startswith(UNOBSERVED):
+        return
+    now = time.monotonic()
+    if facts := {name: text for name, text in _facts(settings).items() if now >= noted_until.get(name, 0)}:
+        noted_until |= dict.fromkeys(facts, now + NOTE_AGAIN_AFTER)
+        observations.note_observations(settings.data_dir, facts)
 
-    def __init__(self, settings: Settings) -> None:
-        self._data_dir = settings.data_dir
-        self._base = urlsplit(settings.base_url).netloc.lower()
-        self._host = HostNote(settings, active_hosts.WEB)
-        self._next: dict[str, float] = {}
 
-    def observe(self) -> None:
-        """Look at the current request."""
-        self._host.renew()
-        if request.path.startswith(UNOBSERVED):
-            return
-        now = time.monotonic()
-        facts = {name: text for name, text in self._facts().items() if now >= self._next.get(name, 0)}
-        if facts:
-            self._next |= dict.fromkeys(facts, now + NOTE_AGAIN_AFTER)
-            observations.note_observations(self._data_dir, facts)
-
-    def _facts(self) -> dict[str, str]:
-        headers, before_proxy = request.headers, request.environ.get("werkzeug.proxy_fix.orig", {})
-        scheme = before_proxy.get("wsgi.url_scheme", request.environ["wsgi.url_scheme"])
-        scheme = headers.get("X-Forwarded-Proto", scheme).rpartition(",")[2].strip().lower()
-        names = [name.lower() for key in ("Host", "X-Forwarded-Host") if (name := headers.get(key))]
-        addresses = headers.get("X-Forwarded-For")
-        facts = {observations.NO_PROXY if addresses is None else observations.BY_PROXY: ""}
-        if addresses is not None:
-            facts[f"{observations.ADDRESSES}{min(addresses.count(',') + 1, MOST_PROXIES)}"] = ""
-        facts[observations.HTTPS if scheme == "https" else observations.PLAIN_HTTP] = ""
-        if self._base in names:
-            facts[observations.SAME_HOST] = ""
-        elif names and HOST_HEADER.fullmatch(names[-1]):
-            facts[observations.OTHER_HOST] = f"{'https' if scheme == 'https' else 'http'}://{names[-1]}"
-        return facts
+def _facts(settings: Settings) -> dict[str, str]:
+    headers, before_proxy = request.headers, request.environ.get("werkzeug.proxy_fix.orig", {})
+    scheme = before_proxy.get("wsgi.url_scheme", request.environ["wsgi.url_scheme"])
+    scheme = headers.get("X-Forwarded-Proto", scheme).rpartition(",")[2].strip().lower()
+    names = [name.lower() for key in ("Host", "X-Forwarded-Host") if (name := headers.get(key))]
+    addresses = headers.get("X-Forwarded-For")
+    facts = {observations.NO_PROXY if addresses is None else observations.BY_PROXY: ""}
+    if addresses is not None:
+        facts[f"{observations.ADDRESSES}{min(addresses.count(',') + 1, MOST_PROXIES)}"] = ""
+    facts[observations.HTTPS if scheme == "https" else observations.PLAIN_HTTP] = ""
+    if urlsplit(settings.base_url).netloc.lower() in names:
+        facts[observations.SAME_HOST] = ""
+    elif names and HOST_HEADER.fullmatch(names[-1]):
+        facts[observations.OTHER_HOST] = f"{'https' if scheme == 'https' else 'http'}://{names[-1]}"
+    return facts
 
 
 DEFAULT_LIMIT_BYTES = 64 * 1024  # 4,000 emoji take 48 kB, each sent as %F0%9F%98%80
 BLUEPRINT_LIMIT_BYTES = {"inbound_webhook": 1024 * 1024, "bins": 10 * 1024 * 1024}
 DISCARDED_BYTES = 11 * 1024 * 1024  # bytes
-DISCARD_AT_ONCE = 64 * 1024  # bytes
+READ_AT_ONCE = 64 * 1024  # bytes
 
 
 def limit_body() -> None:
@@ -82,31 +75,22 @@ def limit_body() -> None:
     request.max_content_length = limit
     if request.content_length is not None:
         if request.content_length > limit:
-            _discard(request.environ["wsgi.input"], min(request.content_length, DISCARDED_BYTES))
-        return
-    if "wsgi.input_terminated" not in request.environ:
-        return
-    body = _read(request.environ["wsgi.input"], limit + 1)
-    if len(body) > limit:
-        abort(RequestEntityTooLarge.code)
-    request.environ["wsgi.input"] = io.BytesIO(body)
+            # Some servers, such as gunicorn, break the connection on an unread body. A proxy in front would
+            # then answer 502, and the sender would try again and again.
+            for _ in _parts(request.environ["wsgi.input"], min(request.content_length, DISCARDED_BYTES)):
+                pass
+    elif "wsgi.input_terminated" in request.environ:
+        body = b"".join(_parts(request.environ["wsgi.input"], limit + 1))
+        if len(body) > limit:
+            abort(RequestEntityTooLarge.code)
+        request.environ["wsgi.input"] = io.BytesIO(body)
 
 
-def _discard(stream: io.RawIOBase, size: int) -> None:
-    """Read so much and forget it: some servers, such as gunicorn, break the connection on an unread body.
-
-    A proxy in front would then answer 502, and the sender would try again and again.
-    """
-    while size > 0 and (part := stream.read(min(size, DISCARD_AT_ONCE))):
+def _parts(stream: io.RawIOBase, size: int) -> Iterator[bytes]:
+    """Yield up to `size` bytes; a dechunking stream may give fewer than requested at a time."""
+    while size > 0 and (part := stream.read(min(size, READ_AT_ONCE))):
         size -= len(part)
-
-
-def _read(stream: io.RawIOBase, size: int) -> bytes:
-    """Read up to `size` bytes; a dechunking stream may give fewer than requested at a time."""
-    body = b""
-    while len(body) < size and (part := stream.read(size - len(body))):
-        body += part
-    return body
+        yield part
 
 
 ANY_VERSION = ("static", "public.picture", "admin.doctor.examine")  # endpoints that answer on any book
@@ -123,5 +107,5 @@ def require_version() -> None:
 
 
 def _require_version_for_page() -> None:
-    if request.endpoint not in ANY_VERSION + AFTER_TOKEN:
+    if request.endpoint not in (*ANY_VERSION, *AFTER_TOKEN):
         require_version()

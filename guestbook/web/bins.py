@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from contextlib import suppress
 from urllib.parse import quote
 
 from flask import Blueprint, Response, abort, request
@@ -12,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from werkzeug.routing import BaseConverter, Rule
 
 from guestbook.inbound import bins
-from guestbook.inbound.bins import BinAnswer, CapturedRequest
+from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import clock, ids
 from guestbook.storage.database import db, writing
 
@@ -40,10 +41,18 @@ def capture(token: str, rest: str = "") -> ResponseReturnValue:
     bin_id = bins.find(db.session(), token) if ids.URL_TOKEN.fullmatch(token) else None
     if bin_id is None:
         abort(404)
-    captured = _captured(token, rest)
-    answer = _store(bin_id, captured)
+    captured, answer = _captured(token, rest), None
+    with suppress(IntegrityError), writing() as session:  # The owner may just have deleted the bin.
+        answer = bins.capture(session, bin_id, captured)
+    if answer is None:
+        abort(404)
     db.session.remove()  # Do not hold a connection during the delay.
-    _wait(answer.delay)
+    # So many may wait at once that a thread is left.
+    if answer.delay > 0 and _waiters.acquire(blocking=False):
+        try:
+            time.sleep(answer.delay)
+        finally:
+            _waiters.release()
     body = "" if answer.status in NO_BODY else answer.body
     return Response(body, answer.status, content_type=answer.type)
 
@@ -59,9 +68,11 @@ def add_rules(state: BlueprintSetupState) -> None:
 
 def _captured(token: str, rest: str) -> CapturedRequest:
     environ, now = request.environ, clock.now()
-    method = environ["REQUEST_METHOD"]
-    path = _path(token, rest)
-    query = _plain(environ.get("QUERY_STRING", ""))
+    method, path, query = (
+        environ["REQUEST_METHOD"],
+        _path(token, rest),
+        _plain(environ.get("QUERY_STRING", "")),
+    )
     if not BIN_METHOD.fullmatch(method):
         abort(400, "A method has at most 20 letters. Nothing was kept.")
     if max(len(path), len(query)) > ADDRESS_LIMIT:
@@ -82,21 +93,3 @@ def _path(token: str, rest: str) -> str:
 def _plain(text: str) -> str:
     """Encode characters that a request line must not hold; WSGI gives its bytes as Latin-1."""
     return UNUSUAL.sub(lambda found: quote(found[0].encode("latin-1", "replace")), text)
-
-
-def _store(bin_id: str, captured: CapturedRequest) -> BinAnswer:
-    try:
-        with writing() as session:
-            answer = bins.capture(session, bin_id, captured)
-    except IntegrityError:  # The owner has just deleted the bin.
-        answer = None
-    return answer if answer is not None else abort(404)
-
-
-def _wait(seconds: float) -> None:
-    """Wait before the answer, unless so many wait already that no thread would be left."""
-    if seconds > 0 and _waiters.acquire(blocking=False):
-        try:
-            time.sleep(seconds)
-        finally:
-            _waiters.release()

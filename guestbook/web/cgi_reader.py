@@ -50,11 +50,19 @@ def make(given: Given, whole: Callable[[Given], Flask]) -> Flask:
         return whole(given)
     app.config["PROPAGATE_EXCEPTIONS"] = True  # The whole app answers errors.
     app.before_request(partial(_select_from, path))
-    app.teardown_appcontext(_close)
+    app.teardown_appcontext(lambda _error: g.opened.close() if "opened" in g else None)
     web.register_public(app, _require_version)
     send_after_requests.init_app(app)
     public_pages.init_app(app, partial(observations.add_hits_to_file, path))
-    app.wsgi_app = _or_else(app.wsgi_app, partial(whole, given))  # type: ignore[method-assign]  # Flask's documented way
+    reading = app.wsgi_app
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        try:
+            return reading(dict(environ), start_response)
+        except Exception:  # The whole app says what is wrong.
+            return whole(given).wsgi_app(environ, start_response)
+
+    app.wsgi_app = answer  # type: ignore[method-assign]  # Flask's documented way
     return app
 
 
@@ -71,24 +79,7 @@ def _select_from(path: Path) -> None:
     g.select = lambda sql, **parameters: plain_sql.of_sqlite(connection())(sql, **parameters)
 
 
-def _close(_error: BaseException | None) -> None:
-    if "opened" in g:
-        g.opened.close()
-
-
 def _require_version() -> None:
     stored = [version for (version,) in request_context.select()(schema_version.QUERY)]
     if schema_version.age(stored) is not Age.CURRENT:
         raise OtherVersion
-
-
-def _or_else(reading: Callable[..., Iterable[bytes]], whole: Callable[[], Flask]) -> Any:
-    """Return the WSGI application that answers by the whole app where the other raises anything."""
-
-    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        try:
-            return reading(dict(environ), start_response)
-        except Exception:  # The whole app says what is wrong.
-            return whole().wsgi_app(environ, start_response)
-
-    return answer

@@ -28,6 +28,8 @@ DATABASE_FAULTS = {  # Waiting does not repair these.
     Fault.DAMAGED: Translatable("The book's database is damaged: its owner must repair it."),
     Fault.REFUSED: Translatable("The database refused a value, so nothing was changed."),
 }
+# A column is missing for OLD_TABLES, though the version is right.
+MAY_PASS = (Fault.NO_TABLES, Fault.AWAY, Fault.OLD_TABLES)
 
 
 def init_app(app: Flask) -> None:
@@ -61,33 +63,26 @@ def _page(error: SQLAlchemyError) -> Response:
     fault = log(error)
     if fault is Fault.BROKEN:
         raise error
+    is_admin = response_headers.is_admin_page()
     if isinstance(error, WrongVersion):
-        command = installation.named(fault.repair or "")
-        is_admin = response_headers.is_admin_page()
-        sentence = VERSION_ADVICE[fault].format(command) if is_admin else BOOK_UPDATING
+        advice = VERSION_ADVICE[fault].format(installation.named(fault.repair or ""))
+        sentence = advice if is_admin else BOOK_UPDATING
         return error_pages.answer(BookUpdating(sentence, retry_after=DATABASE_RETRY_SECONDS))
     if isinstance(error, SecondHost):
-        is_owner = response_headers.is_admin_page() and g.get("login") is not None
-        sentence = str(error) if is_owner else _elsewhere(error)
+        sentence = str(error) if is_admin and g.get("login") is not None else _elsewhere(error)
         return error_pages.answer(ServiceUnavailable(sentence, retry_after=error.seconds))
+    reason: str | None = DATABASE_FAULTS.get(fault)
     if fault is Fault.NO_TABLES:
-        return error_pages.answer(ServiceUnavailable(_not_set_up(), retry_after=DATABASE_RETRY_SECONDS))
-    if fault is Fault.AWAY:
-        reason = _for_owner(fault, error, TRY_AGAIN) if response_headers.is_admin_page() else None
+        reason = Translatable(
+            "The book is not set up yet. Its owner must run this on the server: %(command)s",
+            command=installation.named(fault.repair or ""),
+        )
+    elif is_admin and fault in (Fault.AWAY, Fault.DAMAGED):
+        advice = TRY_AGAIN if fault is Fault.AWAY else database_errors.advice_on_damage(error)
+        reason = _for_owner(fault, error, advice)
+    if fault in MAY_PASS:
         return error_pages.answer(ServiceUnavailable(reason, retry_after=DATABASE_RETRY_SECONDS))
-    reason = DATABASE_FAULTS.get(fault)
-    if fault is Fault.OLD_TABLES:  # A column is missing, though the version is right.
-        return error_pages.answer(ServiceUnavailable(reason, retry_after=DATABASE_RETRY_SECONDS))
-    if fault is Fault.DAMAGED and response_headers.is_admin_page():
-        reason = _for_owner(fault, error, database_errors.advice_on_damage(error))
     return error_pages.answer(InternalServerError(reason))
-
-
-def _not_set_up() -> Translatable:
-    return Translatable(
-        "The book is not set up yet. Its owner must run this on the server: %(command)s",
-        command=installation.named(Fault.NO_TABLES.repair or ""),
-    )
 
 
 def _elsewhere(error: SecondHost) -> Translatable:

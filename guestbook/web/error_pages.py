@@ -132,14 +132,12 @@ UNCHANGED = (Translatable("Nothing was changed."), NOTHING_STORED)
 
 def refuse_json(error: Refused) -> Response:
     """Answer that the request is refused, with a sentence for each wrong field."""
-    return fill_json(Response(status=422), _about_fields(error) or fitting(str(error)), error.fields)
-
-
-def answer_json(response: Response, error: HTTPException) -> Response:
-    """Give the answer to an HTTP error its body."""
-    text = ERROR_TEXTS.get(response.status_code)
-    message = own_description(error) or (text and text.for_programs) or error.name
-    return fill_json(response, fitting(message), code=getattr(error, "code_word", None))
+    names = ", ".join(error.fields)
+    if not names:
+        return fill_json(Response(status=422), fitting(str(error)))
+    wrong = f"the field {names} is wrong" if len(error.fields) == 1 else f"these fields are wrong: {names}"
+    message = f"T{wrong[1:]}." if _is_reading() else f"Nothing was changed, because {wrong}."
+    return fill_json(Response(status=422), message, error.fields)
 
 
 def fill_json(
@@ -149,11 +147,13 @@ def fill_json(
     text = ERROR_TEXTS.get(response.status_code)
     code = code or (text.code if text else f"http_{response.status_code}")
     error: dict[str, object] = {"code": code, "message": message, "request_id": response_headers.request_id()}
-    if fields:
-        error["fields"] = fields
-    response.data = json.dumps({"error": error})
+    response.data = json.dumps({"error": error | ({"fields": fields} if fields else {})})
     response.content_type = "application/json"
-    _log(response.status_code, code)
+    # Other paths have secrets in them, and our own mistakes are logged already.
+    if request.path.startswith("/api/") and response.status_code < 500:
+        level = logging.WARNING if g.get("token_id") else logging.INFO  # The owner's programs have a token.
+        facts = response_headers.request_id(), request.method, quote(request.path), response.status_code, code
+        log.log(level, "Request %s: %s %s got %s %s.", *facts)
     return response
 
 
@@ -169,34 +169,6 @@ def fitting(sentence: str, unchanged: Iterable[str] = UNCHANGED) -> str:
     for phrase in unchanged:
         sentence = sentence.replace(f"{phrase} ", "").replace(phrase, "")
     return sentence.strip()
-
-
-def _about_fields(error: Refused) -> str | None:
-    """Name the wrong fields; each has its own sentence."""
-    if not error.fields:
-        return None
-    names = ", ".join(error.fields)
-    wrong = f"the field {names} is wrong" if len(error.fields) == 1 else f"these fields are wrong: {names}"
-    return f"T{wrong[1:]}." if _is_reading() else f"Nothing was changed, because {wrong}."
-
-
-def _log(status: int, code: str) -> None:
-    """Log an error of the API; the owner's programs have a token. Our own mistakes are logged already.
-
-    Other paths have secrets in them.
-    """
-    if request.path.startswith("/api/") and status < 500:
-        level = logging.WARNING if g.get("token_id") else logging.INFO
-        path = quote(request.path)
-        log.log(
-            level,
-            "Request %s: %s %s got %s %s.",
-            response_headers.request_id(),
-            request.method,
-            path,
-            status,
-            code,
-        )
 
 
 def _is_reading() -> bool:
@@ -218,15 +190,15 @@ def answer(error: HTTPException) -> Response:
     if response.status_code < 400:
         return response
     if response.status_code == InternalServerError.code:
-        path = redaction.addresses(request.path)
-        current_app.logger.error(
-            "Request %s: %s %s failed.", response_headers.request_id(), request.method, path
-        )
+        facts = response_headers.request_id(), request.method, redaction.addresses(request.path)
+        current_app.logger.error("Request %s: %s %s failed.", *facts)
+    text = ERROR_TEXTS.get(response.status_code)
     if request.path.startswith(JSON_PATHS):
-        return answer_json(response, error)
+        message = own_description(error) or (text and text.for_programs) or error.name
+        return fill_json(response, fitting(message), code=getattr(error, "code_word", None))
     if isinstance(error, (BadHost, SecurityError)):  # A page could link nowhere.
         return response
-    title, sentence = _words(error, response.status_code)
+    title, sentence = _words(error, text)
     number = response_headers.request_id() if response.status_code >= InternalServerError.code else None
     response.data = render_template(
         "error.html",
@@ -245,10 +217,9 @@ def needs_no_login() -> bool:
     return (request.endpoint or "").startswith(LOGIN_ENDPOINTS)
 
 
-def _words(error: HTTPException, status: int) -> tuple[str, str]:
+def _words(error: HTTPException, text: ErrorText | None) -> tuple[str, str]:
     if isinstance(error, BookUpdating | PageExpired | NotYours):
         return translated(error.title), translated(error.description or "")
-    text = ERROR_TEXTS.get(status)
     title, sentence = (text.title, text.for_people) if text and text.title else (error.name, "")
     sentence = own_description(error) or sentence or error.description or ""
     unchanged = [translated(phrase) for phrase in UNCHANGED]

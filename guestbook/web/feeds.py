@@ -30,7 +30,9 @@ def _item(comment: Comment, base_url: str) -> dict[str, Any]:
     """
     name, message = inert(comment.name), inert(comment.message)
     reply = inert(comment.reply.message) if comment.reply else None
-    website = _iri(comment.website)
+    safe = template_filters.weblink(comment.website)
+    # An IRI may have any script (RFC 3987).
+    website = safe and NOT_IN_AN_IRI.sub(lambda found: quote(found[0]), inert(safe))
     return {
         "id": uuid.UUID(comment.id).urn,
         "url": comment.url(base_url),
@@ -56,12 +58,6 @@ def _content(kind: str, message: str, reply: str | None) -> str:
     return str(content).strip("\n")
 
 
-def _iri(website: str | None) -> str | None:
-    """Return a safe website as an IRI (RFC 3987), which may have any script."""
-    safe = template_filters.weblink(website)
-    return NOT_IN_AN_IRI.sub(lambda found: quote(found[0]), inert(safe)) if safe else None
-
-
 pages = Blueprint("feeds", __name__)
 
 FEED_LENGTH = 50  # comments on a page
@@ -78,13 +74,11 @@ def atom() -> ResponseReturnValue:
 @pages.get("/feed.json")
 def json() -> ResponseReturnValue:
     """Return the feed as a JSON Feed."""
-    feed = _feed("/feed.json")
-    of_atom = ("id", "updated")
-    for_json = {name: value for name, value in feed.items() if value is not None and name not in of_atom}
-    document = {"version": JSON_FEED_VERSION, **for_json}
-    return response_headers.public(
-        response_headers.json_text(document), "application/feed+json; charset=utf-8"
-    )
+    feed = {name: value for name, value in _feed("/feed.json").items() if value is not None}
+    document = {"version": JSON_FEED_VERSION, **feed}
+    del document["id"], document["updated"]  # They are for Atom.
+    body = response_headers.json_text(document)
+    return response_headers.public(body, "application/feed+json; charset=utf-8")
 
 
 def _feed(path: str) -> dict[str, Any]:
@@ -94,7 +88,8 @@ def _feed(path: str) -> dict[str, Any]:
     address = base_url + path
     updated_at = max((comment.updated_at for comment in page.rows), default=ids.EPOCH)
     return {
-        "id": _identity(base_url),
+        # Not a `tag:`, which allows no port and must not change with the year.
+        "id": uuid.uuid5(uuid.NAMESPACE_URL, f"{base_url}/").urn,
         "updated": clock.to_text(updated_at),
         "title": inert(request_context.preferences().title),
         "home_page_url": f"{base_url}/",
@@ -102,8 +97,3 @@ def _feed(path: str) -> dict[str, Any]:
         "next_url": f"{address}?before={page.older}" if page.older else None,
         "items": [_item(comment, base_url) for comment in page.rows],
     }
-
-
-def _identity(base_url: str) -> str:
-    """Return the id of the feed. Not a `tag:`, which allows no port and must not change with the year."""
-    return uuid.uuid5(uuid.NAMESPACE_URL, f"{base_url}/").urn

@@ -1,5 +1,6 @@
 """The book in a frame on another website: which sites may show it, and where its links lead."""
 
+from contextlib import suppress
 from typing import Any
 
 from flask import g, request, url_for
@@ -48,7 +49,9 @@ def sites() -> list[str]:
         except Exception:
             if "preferences_are_away" not in g:
                 raise
-            g.embed_sites = _sites_of_form()
+            g.embed_sites = []
+            with suppress(BadSignature):
+                g.embed_sites = _serializer().loads(request.form.get(SITES_FIELD, ""))
     allowed: list[str] = g.embed_sites
     return allowed
 
@@ -62,14 +65,6 @@ def content_policy() -> str:
     """Return the policy of a page in a frame, which the allowed sites may show and which runs our scripts."""
     ancestors = " ".join(sites()) or NOBODY
     return response_headers.WITH_SCRIPT.replace(ANCESTORS + NOBODY, ANCESTORS + ancestors)
-
-
-def _sites_of_form() -> list[str]:
-    try:
-        signed: list[str] = _serializer().loads(request.form.get(SITES_FIELD, ""))
-    except BadSignature:
-        return []
-    return signed
 
 
 def _serializer() -> URLSafeSerializer:

@@ -5,14 +5,12 @@
 
 import hmac
 from datetime import timedelta
-from typing import Any
 
-from flask import Blueprint, Response, abort, current_app, jsonify, request
+from flask import Blueprint, Response, abort, current_app, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from guestbook.background.cron import PassReport
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.queries import cron_status, prometheus_metrics
@@ -46,6 +44,7 @@ DATABASE_STATES = {
     Fault.BROKEN: "something broke",
 }
 CANNOT_BE_WRITTEN = "database cannot be written"
+NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 @health_pages.get("/healthz")
@@ -60,15 +59,10 @@ def healthz() -> ResponseReturnValue:
     if failure := writable.error(db.engine):
         is_damaged = database_errors.fault_of(failure) is Fault.DAMAGED
         return _answer(DATABASE_STATES[Fault.DAMAGED] if is_damaged else CANNOT_BE_WRITTEN, read, 503)
-    is_well = read.is_well or _is_sent_after_this()
+    # The end of this very request may send what is due, if the last such end did not fail.
+    sends = request_context.settings().send_after_requests
+    is_well = read.is_well or (sends and send_after_requests.of(current_app).problem is None)
     return _answer("ok" if is_well else "cron is late", read, 200 if is_well else 503)
-
-
-def _is_sent_after_this() -> bool:
-    """Whether the end of this very request sends what is due, and the last such end did not fail."""
-    return (
-        request_context.settings().send_after_requests and send_after_requests.of(current_app).problem is None
-    )
 
 
 @health_pages.errorhandler(Exception)
@@ -83,9 +77,8 @@ def broken(error: Exception) -> ResponseReturnValue:
 
 
 def _answer(status: str, read: Health, code: int) -> ResponseReturnValue:
-    answer = jsonify(status=status, last_pass_age=read.last_pass_age, oldest_due_age=read.oldest_due_age)
-    answer.headers["Cache-Control"] = "no-store"
-    return answer, code
+    ages = {"last_pass_age": read.last_pass_age, "oldest_due_age": read.oldest_due_age}
+    return {"status": status, **ages}, code, NOT_KEPT
 
 
 metrics_pages = Blueprint("metrics", __name__)
@@ -101,22 +94,16 @@ ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 @metrics_pages.get("/metrics")
 def show() -> Response:
     """Answer with all figures; 404 without the right token, whatever state the book is in."""
-    if not _has_token():
+    token = request_context.settings().metrics_token
+    kind, _, given = request.headers.get("Authorization", "").partition(" ")
+    is_right = hmac.compare_digest(given.strip().encode(), token.encode())
+    if not token or kind.lower() != "bearer" or not is_right:
         abort(404)
     before_request.require_version()
     is_open = any(kind.partition(";")[0] == OPENMETRICS and q for kind, q in request.accept_mimetypes)
     text = "".join(_text(one, is_open) for one in prometheus_metrics.read(db.session(), clock.now()))
-    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
-    return Response(
-        text + "# EOF\n" * is_open, content_type=OPENMETRICS_TYPE if is_open else TEXT_TYPE, headers=headers
-    )
-
-
-def _has_token() -> bool:
-    token = request_context.settings().metrics_token
-    kind, _, given = request.headers.get("Authorization", "").partition(" ")
-    is_right = hmac.compare_digest(given.strip().encode(), token.encode())
-    return bool(token) and kind.lower() == "bearer" and is_right
+    kind = OPENMETRICS_TYPE if is_open else TEXT_TYPE
+    return Response(text + "# EOF\n" * is_open, content_type=kind, headers=NOT_KEPT | {"Vary": "Accept"})
 
 
 def _text(metric: Metric, is_open: bool) -> str:
@@ -133,37 +120,28 @@ pinger_pages = Blueprint("pinger", __name__, url_prefix="/cron")
 
 MOST_CALLS, MOST_WRONG = 10, 20  # The second number is for one network.
 CALLS_WITHIN = timedelta(minutes=1)
-CALLED_TOO_OFTEN = "This address was called too often."
+TOO_OFTEN = "This address was called too often."
+NOT_SHOWN = NOT_KEPT | {"X-Robots-Tag": "noindex"}
 BUSY = "Another pass is at work; it does what is due."
 
 
 @pinger_pages.route("/<token>", methods=["POST", "GET"])
 def run_pass(token: str) -> ResponseReturnValue:
     """Run a pass for some seconds, and say what it did."""
-    is_right = ids.URL_TOKEN.fullmatch(token) is not None and cron_token.matches(db.session(), token)
-    _count(is_right)
-    if not is_right:
+    if not ids.URL_TOKEN.fullmatch(token) or not cron_token.matches(db.session(), token):
+        address = request.remote_addr or ""
+        request_limit.count("wrong cron", address, most=MOST_WRONG, within=CALLS_WITHIN, sentence=TOO_OFTEN)
         abort(404)
+    request_limit.count("cron", most=MOST_CALLS, within=CALLS_WITHIN, sentence=TOO_OFTEN)
     db.session.remove()  # The pass has a connection of its own.
     try:
         report = send_after_requests.of(current_app).run(request.environ)
     except Refused as error:  # Another host uses the same SQLite file.
-        return _json({"status": "refused", "message": str(error)}), 503
-    return _json({"status": "busy", "message": BUSY} if report is None else _document(report))
-
-
-def _count(is_right: bool) -> None:
-    """Count the call; 429 when there were too many."""
-    terms: dict[str, Any] = {"within": CALLS_WITHIN, "sentence": CALLED_TOO_OFTEN}
-    if is_right:
-        request_limit.count("cron", most=MOST_CALLS, **terms)
-    else:
-        request_limit.count("wrong cron", request.remote_addr or "", most=MOST_WRONG, **terms)
-
-
-def _document(report: PassReport) -> dict[str, object]:
+        return {"status": "refused", "message": str(error)}, 503, NOT_SHOWN
+    if report is None:
+        return {"status": "busy", "message": BUSY}, NOT_SHOWN
     outbox, inbox = report.outbox, report.inbox
-    return {
+    document = {
         "status": "done",
         "delivered": outbox.processed,
         "to_be_retried": outbox.retried,
@@ -174,10 +152,4 @@ def _document(report: PassReport) -> dict[str, object]:
         "has_more": report.has_more,
         "problem": outbox.local_error,
     }
-
-
-def _json(document: dict[str, object]) -> Response:
-    answer = jsonify(document)
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["X-Robots-Tag"] = "noindex"
-    return answer
+    return document, NOT_SHOWN

@@ -114,11 +114,8 @@ DIFFERING = (
     *("HTTP_HOST", "HTTP_X_FORWARDED_HOST", "wsgi.url_scheme", "HTTP_X_FORWARDED_PROTO"),
 )
 UNUSUAL_HEADERS = (
-    "HTTP_COOKIE",
-    "HTTP_RANGE",
-    "HTTP_IF_MATCH",
-    "HTTP_IF_UNMODIFIED_SINCE",
-    "HTTP_IF_MODIFIED_SINCE",
+    *("HTTP_COOKIE", "HTTP_RANGE"),
+    *("HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_MODIFIED_SINCE"),
 )
 OF_BODY = ("content-length", "content-type", "content-encoding")  # RFC 9110, 15.4.5: a 304 has none of these
 
@@ -133,6 +130,7 @@ class KeptPage:
 
     rows: FrontPageRows
     made_at: float  # seconds since 1970
+    until: float
     headers: list[tuple[str, str]]
     tag: str  # the ETag without its quotes
     body: Callable[[bytes], bytes]  # It takes the token.
@@ -150,11 +148,13 @@ class FrontPages:
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         """Answer one request."""
-        if not _is_usual(environ) or (rows := self._read(environ)) is None:
+        is_page = environ["REQUEST_METHOD"] == "GET" and environ.get("PATH_INFO") == "/"
+        is_usual = is_page and not environ.get("QUERY_STRING") and environ.keys().isdisjoint(UNUSUAL_HEADERS)
+        if not is_usual or (rows := self._read(environ)) is None:
             return self._app(environ, start)
         key = *(environ.get(name, "") for name in DIFFERING), "HTTP_X_FORWARDED_FOR" in environ
-        kept = self._kept.get(key)
-        if kept and kept.rows == rows and _is_fresh(kept):
+        kept, now = self._kept.get(key), clock.now().timestamp()
+        if kept and kept.rows == rows and kept.made_at <= now < kept.until:
             return self._answer(kept, environ, start)
         made = environ[MADE] = MadePage(rows)
         said: list[tuple[str, list[tuple[str, str]]]] = []
@@ -188,13 +188,15 @@ class FrontPages:
         if named.get("content-encoding") == response_headers.GZIP:
             body = GzipParts(before, after, response_headers.PAGE_LEVEL).around
         else:
-            body = partial(_around, before, after)
+            body = lambda middle: b"".join((before, middle, after))  # noqa: E731
         lasting = [one for one in headers if one[0].lower() not in ("content-length", "date")]
         tag = named["etag"].removeprefix("W/").strip('"')
         if key not in self._kept and len(self._kept) >= MOST_KEPT:
             # The one that was kept first. The copy is made at once, while no other thread adds one.
             self._kept.pop(next(iter(tuple(self._kept))), None)
-        self._kept[key] = KeptPage(made.rows, clock.now().timestamp(), lasting, tag, body)
+        now = clock.now().timestamp()
+        until = min(now + KEEP_SECONDS, (now // ETAG_SECONDS + 1) * ETAG_SECONDS)  # Then the ETag changes.
+        self._kept[key] = KeptPage(made.rows, now, until, lasting, tag, body)
 
     def _answer(self, kept: KeptPage, environ: Environ, start: Start) -> Iterable[bytes]:
         if parse_etags(environ.get("HTTP_IF_NONE_MATCH")).contains_weak(kept.tag):
@@ -209,21 +211,3 @@ def init_app(app: Flask) -> None:
     """Keep the front page of an app that has a database."""
     with app.app_context():
         app.wsgi_app = FrontPages(app, db.engine)  # type: ignore[method-assign,assignment]  # Flask's documented way
-
-
-def _is_fresh(kept: KeptPage) -> bool:
-    """Whether it may still be sent; its ETag changes with the hours."""
-    now = clock.now().timestamp()
-    is_same_time = now // ETAG_SECONDS == kept.made_at // ETAG_SECONDS
-    return is_same_time and 0 <= now - kept.made_at < KEEP_SECONDS
-
-
-def _around(before: bytes, after: bytes, token: bytes) -> bytes:
-    return b"".join((before, token, after))
-
-
-def _is_usual(environ: Environ) -> bool:
-    is_page = environ["REQUEST_METHOD"] == "GET" and environ.get("PATH_INFO") == "/"
-    return (
-        is_page and not environ.get("QUERY_STRING") and not any(name in environ for name in UNUSUAL_HEADERS)
-    )

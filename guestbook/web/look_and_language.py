@@ -7,8 +7,7 @@ look, English and UTC.
 
 import hashlib
 from collections.abc import Collection
-from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from flask import (
@@ -17,7 +16,6 @@ from flask import (
     abort,
     after_this_request,
     current_app,
-    g,
     has_request_context,
     redirect,
     request,
@@ -52,10 +50,10 @@ UNKNOWN_LANGUAGE = Translatable(
 
 def look() -> str:
     """Return the look of the current page."""
-    if "look" not in g:
-        g.look = _look()
-    shown: str = g.look
-    return shown
+    if response_headers.has_admin_look():
+        return Preferences().look
+    owners = request_context.preferences_or_defaults().look
+    return _chosen(LOOK_COOKIE, LOOKS, owners) if may_choose_look() else owners
 
 
 def may_choose_look() -> bool:
@@ -66,10 +64,7 @@ def may_choose_look() -> bool:
 
 def language() -> str:
     """Return the language of the current page; the owner's for the pages of a static site."""
-    if "language" not in g:
-        g.language = _language() if has_request_context() else request_context.preferences().language
-    shown: str = g.language
-    return shown
+    return request_context.once("language", _language)
 
 
 def may_choose_language() -> bool:
@@ -84,16 +79,17 @@ def zone() -> str:
     return clock.UTC_NAME if is_admin_page else request_context.preferences_or_defaults().timezone
 
 
-def local(moment: datetime) -> datetime:
-    """Return the moment by the clock of that zone."""
-    return clock.in_zone(moment, zone())
-
-
 def is_in_visitors_zone() -> bool:
     """Whether this page runs the script that shows its dates in the visitor's zone; then let it run."""
     if not request_context.preferences_or_defaults().visitor_times or response_headers.is_for_owner():
         return False
-    after_this_request(_allow_script)
+
+    @after_this_request
+    def allow_script(response: Response) -> Response:
+        if response.status_code < 400:  # Else an error took the place of the page.
+            response.headers["Content-Security-Policy"] = response_headers.WITH_SCRIPT
+        return response
+
     return True
 
 
@@ -141,27 +137,22 @@ def button() -> Response:
     return response
 
 
-def _look() -> str:
-    if response_headers.has_admin_look():
-        return Preferences().look
-    book = request_context.preferences_or_defaults()
-    return _chosen(LOOK_COOKIE, LOOKS, book.look) if may_choose_look() else book.look
-
-
 def _language() -> str:
+    if not has_request_context():
+        return request_context.preferences().language
     if response_headers.is_for_owner():
         return ENGLISH
     book = request_context.preferences_or_defaults()
     if not book.visitor_languages or request.blueprint == "feeds":
         return book.language
-    after_this_request(partial(_vary, header="Accept-Language"))
+    _vary("Accept-Language")
     language = _of_browser(book)
     return _chosen(LANGUAGE_COOKIE, BOOK_LANGUAGES, language) if may_choose_language() else language
 
 
 def _chosen(cookie: str, offered: Collection[str], default: str) -> str:
     """Return what this visitor has chosen. Caches must know that the page depends on the cookie."""
-    after_this_request(partial(_vary, header="Cookie"))
+    _vary("Cookie")
     chosen = request.cookies.get(cookie, "")
     return chosen if chosen in offered else default
 
@@ -186,32 +177,23 @@ def _kept(
         abort(404)
     if chosen not in offered:
         abort(422, unknown)
-    response = redirect(_page_before(), 303)
+    try:  # Lead to the book's page that the visitor comes from.
+        path = urlsplit(request.referrer or "").path.removeprefix(request.script_root)
+        endpoint, values = current_app.create_url_adapter(request).match(path, "GET")  # type: ignore[union-attr]  # there is one in a request
+    except (HTTPException, ValueError):
+        endpoint, values = "", {}
+    there = url_for(endpoint, **values) if endpoint in PAGES_TO_RETURN_TO else url_for("public.index")
+    response = redirect(there, 303)
     kept = None if chosen == default else chosen
     response_headers.set_cookie(response, cookie, kept, response_headers.YEAR_SECONDS)
     return response
 
 
-def _page_before() -> str:
-    """Return the address of the book's page that the visitor comes from, else that of the front page."""
-    try:
-        path = urlsplit(request.referrer or "").path.removeprefix(request.script_root)
-        endpoint, values = current_app.create_url_adapter(request).match(path, "GET")  # type: ignore[union-attr]  # there is one in a request
-    except (HTTPException, ValueError):
-        return url_for("public.index")
-    return url_for(endpoint, **values) if endpoint in PAGES_TO_RETURN_TO else url_for("public.index")
-
-
-def _vary(response: Response, header: str) -> Response:
-    response.vary.add(header)
-    return response
-
-
-def _allow_script(response: Response) -> Response:
-    """Allow it, unless an error took the place of the page."""
-    if response.status_code < 400:
-        response.headers["Content-Security-Policy"] = response_headers.WITH_SCRIPT
-    return response
+def _vary(header: str) -> None:
+    @after_this_request
+    def vary(response: Response) -> Response:
+        response.vary.add(header)
+        return response
 
 
 @lru_cache(maxsize=2)

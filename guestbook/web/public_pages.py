@@ -1,7 +1,7 @@
 """The public pages: the book, one comment, privacy, pictures, and the book in the frame of another website.
 
 A reader's page imports no SQLAlchemy: see cgi_reader. So what signing needs is imported when somebody signs.
-First come the pages, then what a page that kept_front_page keeps needs, then the hit counter.
+First come the pages, then the hit counter.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,15 +45,26 @@ pages = Blueprint("public", __name__)
 
 ETAG_SECONDS = visitor_form.MAX_AGE_SECONDS / 4  # how long a browser may show the form that it has
 EMPTY_DRAFT = Draft("", None, "", {})
+MADE = "guestbook front page"  # A request for a page that may be kept has this in its environment.
+FAILED = "guestbook front page error"  # This is the error when the rows could not be read.
+
+
+@dataclass
+class MadePage:
+    """A page that is to be made of these rows, and its parts around the form's token when that is done."""
+
+    rows: "FrontPageRows"
+    parts: tuple[bytes, bytes] | None = None
 
 
 @pages.get("/")
 def index() -> ResponseReturnValue:
     """Show a page of the book; the first one has the form."""
-    rows, before, token = _rows_to_keep(), response_headers.page_before(), visitor_form.new_token()
-    book = request_context.preferences()
-    if rows:
-        page = public_comments.page_of(rows.comments, book.per_page)
+    made = _page_to_keep()
+    book, before = request_context.preferences(), response_headers.page_before()
+    token = visitor_form.new_token()
+    if made:
+        page = public_comments.page_of(made.rows.comments, book.per_page)
     else:
         page = public_comments.page(request_context.select(), before, book.per_page)
     counts = before is None and book.counts_hits
@@ -68,9 +79,21 @@ def index() -> ResponseReturnValue:
         token=token,
         odometer=digits,
     )
-    if not counts:
-        _hand_over(html, token)
+    if made and not counts:
+        first, *after = html.encode().split(token.encode())
+        made.parts = (first, after[0]) if len(after) == 1 else None  # A page without a form is not kept.
     return _unless_cached(html, token=token, odometer=digits)
+
+
+def _page_to_keep() -> MadePage | None:
+    """Return the page to make, where it may be kept: its rows have been read, or raised an error."""
+    if error := request.environ.get(FAILED):
+        g.preferences_are_away = True
+        raise error
+    made: MadePage | None = request.environ.get(MADE)
+    if made:
+        g.preferences = preferences.from_rows(made.rows.settings)
+    return made
 
 
 @pages.get("/favicon.ico")
@@ -94,9 +117,8 @@ def comment(comment_id: str) -> ResponseReturnValue:
     found = public_comments.find(select(), comment_id) if ids.ID.fullmatch(comment_id) else None
     if found is None:
         abort(404)
-    return _unless_cached(
-        render_template("comment.html", comment=found, receipt=visitor_form.receipt_of_own(found))
-    )
+    receipt = visitor_form.receipt_of_own(found)
+    return _unless_cached(render_template("comment.html", comment=found, receipt=receipt))
 
 
 @pages.get("/privacy")
@@ -181,51 +203,10 @@ def sign_in_frame() -> ResponseReturnValue:
 def script() -> Response:
     """Return the script that makes the frame, for any page: the browser asks the book who may show it."""
     title = json.dumps(template_filters.of_book(request_context.preferences()).title)
-    response = response_headers.public(
-        _script().replace(TITLE_IN_SCRIPT, title), "text/javascript; charset=utf-8"
-    )
+    code = SCRIPT_FILE.read_text().replace(TITLE_IN_SCRIPT, title)
+    response = response_headers.public(code, "text/javascript; charset=utf-8")
     response.headers["Cache-Control"] = f"public, max-age={SCRIPT_MAX_AGE}"
     return response
-
-
-@cache
-def _script() -> str:
-    return SCRIPT_FILE.read_text()
-
-
-MADE = "guestbook front page"  # A request for a page that may be kept has this in its environment.
-FAILED = "guestbook front page error"  # This is the error when the rows could not be read.
-
-
-@dataclass
-class MadePage:
-    """A page that is to be made of these rows, and its parts around the form's token when that is done."""
-
-    rows: "FrontPageRows"
-    parts: tuple[bytes, bytes] | None = None
-
-
-def _rows_to_keep() -> "FrontPageRows | None":
-    """Return the rows to make this page of, where it may be kept; the preferences are among them.
-
-    Raises the error with which the database has not given them.
-    """
-    if error := request.environ.get(FAILED):
-        g.preferences_are_away = True
-        raise error
-    made: MadePage | None = request.environ.get(MADE)
-    if made is None:
-        return None
-    g.preferences = preferences.from_rows(made.rows.settings)
-    return made.rows
-
-
-def _hand_over(html: str, token: str) -> None:
-    """Let the page be kept, if it may be. One without a form is made each time."""
-    made: MadePage | None = request.environ.get(MADE)
-    before, *after = html.encode().split(token.encode())
-    if made and len(after) == 1:
-        made.parts = before, after[0]
 
 
 DIGITS = 6
@@ -244,13 +225,22 @@ def init_app(app: Flask, add: Callable[[int], None]) -> None:
 
 def _count_view() -> int:
     """Count this view if a person seems to look, and return the number with it."""
-    data_dir, saved = request_context.settings().data_dir, observations.saved_hits(request_context.select())
-    if not _is_by_person():
-        return saved + observations.pending_hits(data_dir)
+    settings, saved = request_context.settings(), observations.saved_hits(request_context.select())
+    name, headers = request.headers.get("User-Agent", ""), request.headers
+    purpose = headers.get("Sec-Purpose", "") + headers.get("Purpose", "")
+    is_browser = name.startswith(BROWSER) and not ROBOT.search(name)
+    if request.method != "GET" or not is_browser or "prefetch" in purpose:
+        return saved + observations.pending_hits(settings.data_dir)
     with suppress(OSError):  # On a full disk the book is still read.
-        pending = observations.note_hit(data_dir)
+        pending = observations.note_hit(settings.data_dir)
         if pending >= observations.HITS_BATCH:
-            after_this_request(_save_when_sent)
+            save = partial(_save, settings, current_app.extensions[HITS_EXTENSION])
+
+            @after_this_request
+            def save_when_sent(response: Response) -> Response:
+                response.call_on_close(save)  # The server closes it when it is sent (PEP 3333).
+                return response
+
         return saved + pending
     return saved
 
@@ -261,20 +251,6 @@ def odometer(number: int) -> Markup:
     return Markup('<span class="odometer" role="img" aria-label="{}">{}</span>').format(
         template_filters.shown_number(number), digits
     )
-
-
-def _is_by_person() -> bool:
-    name = request.headers.get("User-Agent", "")
-    purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
-    is_browser = name.startswith(BROWSER) and not ROBOT.search(name)
-    return request.method == "GET" and is_browser and "prefetch" not in purpose
-
-
-def _save_when_sent(response: Response) -> Response:
-    """Save the batch after the answer was sent: the server closes it then (PEP 3333)."""
-    settings, add = request_context.settings(), current_app.extensions[HITS_EXTENSION]
-    response.call_on_close(partial(_save, settings, add))
-    return response
 
 
 def _save(settings: Settings, add: Callable[[int], None]) -> None:

@@ -1,56 +1,206 @@
 """The page of a webhook's receiver: its log, redelivery, tests and its secret, by a link of the owner's.
 
 It shows one webhook alone, and nothing of the admin pages: no hidden header, no note to the owner, no link to
-moderate, no secret URL. Opening it changes nothing; each action needs our form. First come the log, the
-deliveries with their attempts and how to verify them, then the actions, then what of a payload is shown.
+moderate, no secret URL. Opening it changes nothing; each action needs our form.
+
+A cookie takes the place of the link, whose address is a secret that no later request has to carry. It is for
+the pages of that link alone, and ends after some hours. Its random part is in the forms, signed, so no other
+site can send them. First comes who may see the pages, then the log, the deliveries with their attempts and
+how to verify them, then the actions, then what of a payload is shown.
 """
 
 import json
-from datetime import datetime
-from typing import Any
+import secrets
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-from flask import Blueprint, abort, request
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from itsdangerous import BadData, URLSafeSerializer
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import clock, redaction
+from guestbook.lib import clock, redaction, signed_links
 from guestbook.lib.errors import Refused
 from guestbook.lib.signed_links import RECEIVER_PATH
 from guestbook.outbound import webhook_signatures, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import ADDRESSED, CHAT_FORMATS
 from guestbook.queries import filtered_lists, webhook_status
+from guestbook.queries.filtered_lists import Deliveries
 from guestbook.queue import erasure, redelivery
+from guestbook.storage import audit_log, row_changes
+from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Comment, Delivery, Hold, Webhook
+from guestbook.storage.models import Comment, Delivery, Hold, ReceiverLink, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
-from guestbook.web import receiver_access, request_context, response_headers, row_lookup
+from guestbook.web import request_context, request_limit, response_headers, row_lookup
 from guestbook.web.admin import responses, row_actions, signatures
 from guestbook.web.admin.queue import DELIVERY_LIST, delivery_facts
-from guestbook.web.receiver_access import NoAdmission
+from guestbook.web.error_pages import PageExpired
 
 pages = Blueprint("receiver_pages", __name__, url_prefix=RECEIVER_PATH)
-pages.register_error_handler(NoAdmission, receiver_access.closed)
+
+RECEIVER_COOKIE = "guestbook_receiver"
+COOKIE_LASTS = timedelta(hours=12)
+LOG, DELIVERY = "receiver_pages.index", "receiver_pages.show"
+MOST_ACTIONS = 30  # All who have a link to one webhook share them.
+ACTIONS_WITHIN = timedelta(minutes=10)
+TOO_MANY_ACTIONS = (
+    f"Nothing was done: at most {MOST_ACTIONS} actions are possible here in ten minutes. "
+    "Please try again later."
+)
+CLOSED_TEXTS = {  # why the pages stay closed → status, title and sentence
+    "broken": (
+        404,
+        "This link does not work",
+        "It is incomplete or was changed. Open it from the message again, or ask the owner of the book for a "
+        "new one.",
+    ),
+    "no_cookie": (
+        403,
+        "Open your link again",
+        "This page stays open for 12 hours after you open its link, in the same browser. The browser must "
+        "accept a cookie from here. Nothing was changed.",
+    ),
+    "expired": (410, "This link has expired", "Ask the owner of the book for a new one."),
+    "revoked": (410, "This link was revoked", "Ask the owner of the book if you still need one."),
+    "deleted": (410, "This webhook was deleted", "Its log was deleted too, and nothing more is sent."),
+    "disabled": (
+        403,
+        "This webhook is disabled",
+        "Nothing was changed, because nothing is sent while it is disabled. Ask the owner of the book to "
+        "enable it.",
+    ),
+}
+
+
+class NoAdmission(Exception):
+    """The pages stay closed; the argument is a key of CLOSED_TEXTS."""
+
+
+class Admission(NamedTuple):
+    """A browser that may see the pages of one webhook, with the random part of its cookie."""
+
+    nonce: str
+    link: ReceiverLink
+    webhook: Webhook
+
+    def deliveries(self, status: str | None = None, since: datetime | None = None) -> Deliveries:
+        """Return which deliveries the pages show: none from before a change of the webhook's URL or format.
+
+        Those may have been for other people, and have a part of the old URL.
+        """
+        moments = [moment for moment in (since, self.webhook.moved_at) if moment]
+        return Deliveries(webhook_id=self.webhook.id, status=status, since=max(moments, default=None))
+
+    def delivery(self, delivery_id: str) -> Delivery:
+        """Return a delivery that the pages show; 404 for any other."""
+        found = row_lookup.find(Delivery, delivery_id)
+        shown = self.deliveries().condition() & (Delivery.id == found.id)
+        return found if db.session.scalar(select(Delivery.id).where(shown)) else abort(404)
+
+    def page(self, template: str, **more: object) -> str:
+        """Return a page with what all of them show."""
+        match _unsigned("said", request.args.get("said", "")):
+            case [str(nonce), str(sentence)] if nonce == self.nonce:
+                more["said"] = sentence
+        form_key = _serializer("form").dumps(self.nonce)
+        facts = {"link": self.link, "webhook": self.webhook, "form_key": form_key}
+        return render_template(f"receiver/{template}.html", **facts, **more)
+
+    def done(self, sentence: str, endpoint: str = LOG, **values: str) -> ResponseReturnValue:
+        """Redirect to a page that says what was done."""
+        said = str(_serializer("said").dumps([self.nonce, sentence]))
+        address: dict[str, Any] = {"link_id": self.link.id, "said": said, **values}
+        return redirect(url_for(endpoint, **address), 303)
+
+
+def _serializer(what: str) -> URLSafeSerializer:
+    return URLSafeSerializer(request_context.signing_keys(), salt=f"guestbook receiver {what}")
+
+
+def _unsigned(what: str, value: str) -> Any:
+    """Return what we have signed; None if the value is not ours."""
+    with suppress(BadData, UnicodeError):
+        return _serializer(what).loads(value)
+    return None
+
+
+def _admitted(link_id: str) -> Admission:
+    """Let a browser in that has opened the link, as long as the link works; raises NoAdmission."""
+    now, cookie = clock.now(), _unsigned("cookie", request.cookies.get(RECEIVER_COOKIE, ""))
+    mine, nonce, given = cookie or ("", "", 0)
+    # Two servers have two clocks.
+    if mine != link_id or abs(now.timestamp() - given) > COOKIE_LASTS.total_seconds():
+        raise NoAdmission("no_cookie")
+    link, webhook = _working(link_id)
+    if row_changes.is_use_due(link, now):
+        db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
+        row_changes.note_use(db.engine, ReceiverLink, link_id, now)
+        link, webhook = _working(link_id)
+    audit_log.act_as(Actor("receiver", link.id, link.name))
+    return Admission(nonce, link, webhook)
+
+
+def _admitted_to_act(link_id: str, *, sends: bool) -> Admission:
+    """Do the same for a form, and count it: 429 after too many. With `sends` the webhook must be enabled."""
+    admission = _admitted(link_id)
+    if _unsigned("form", request.form.get("form_key", "")) != admission.nonce:
+        raise PageExpired
+    if sends and admission.webhook.disabled_at:
+        raise NoAdmission("disabled")
+    what = f"receiver of {admission.webhook.id}"
+    request_limit.count(what, most=MOST_ACTIONS, within=ACTIONS_WITHIN, sentence=TOO_MANY_ACTIONS)
+    return _admitted(link_id)  # Counting has ended the transaction.
+
+
+def _working(link_id: str, expires_at: datetime | None = None) -> tuple[ReceiverLink, Webhook]:
+    """Return a link that works with its webhook; a row that is gone was deleted, or expired long ago."""
+    now = clock.now()
+    link = db.session.get(ReceiverLink, link_id)
+    webhook = db.session.get(Webhook, link.webhook_id) if link else None
+    if link is None or webhook is None:
+        raise NoAdmission("expired" if expires_at and expires_at <= now else "deleted")
+    if (state := link.state(now)) != "works":
+        raise NoAdmission(state)
+    return link, webhook
+
+
+@pages.errorhandler(NoAdmission)
+def closed(error: NoAdmission) -> ResponseReturnValue:
+    """Say why the pages stay closed."""
+    status, title, sentence = CLOSED_TEXTS[error.args[0]]
+    return render_template("receiver/closed.html", title=title, sentence=sentence), status
 
 
 @pages.get("/<receiver_token>")
 def open_link(receiver_token: str) -> ResponseReturnValue:
-    """Exchange a link for a cookie, and lead to the page."""
-    return receiver_access.exchange(receiver_token)
+    """Give the browser a cookie in place of a link that works, and lead it to the page."""
+    signed = signed_links.read_receiver_token(receiver_token, request_context.settings().secret_keys)
+    if signed is None:
+        request_limit.count_wrong_link(signed_links.RECEIVER)
+        raise NoAdmission("broken")
+    link_id = signed.link_id
+    _working(link_id, signed.expires_at)
+    value = _serializer("cookie").dumps([link_id, secrets.token_urlsafe(16), int(clock.now().timestamp())])
+    answer, below = redirect(url_for(LOG, link_id=link_id), 303), f"{RECEIVER_PATH}/{link_id}"
+    response_headers.set_cookie(answer, RECEIVER_COOKIE, str(value), COOKIE_LASTS.total_seconds(), below)
+    return answer
 
 
 @pages.get("/<link_id>/")
 def index(link_id: str) -> ResponseReturnValue:
     """Show how the webhook is doing and its deliveries, newest first, and offer its actions."""
-    admission = receiver_access.admit(link_id)
+    admission = _admitted(link_id)
     session, now, webhook = db.session(), clock.now(), admission.webhook
     status = request.args.get("status", "")
     wanted = admission.deliveries(status if status in QUEUE_STATUSES else None)
     found = filtered_lists.deliveries(session, wanted, response_headers.page_before())
     kept = {"status": wanted.status} if wanted.status else {}
-    return receiver_access.page(
+    return admission.page(
         "log",
-        admission,
         standing=webhook_status.of(session, webhook, now),
         url=redaction.url(webhook.url),
         page=found,
@@ -58,7 +208,7 @@ def index(link_id: str) -> ResponseReturnValue:
         statuses=DELIVERY_LIST.statuses,
         events=EVENTS,
         periods=PERIODS,
-        **row_actions.secret_facts(webhook, now, admission.cookie.form_key),
+        **row_actions.secret_facts(webhook, now, admission.nonce),
         **response_headers.page_links(found.older, link_id=link_id, **kept),
     )
 
@@ -66,11 +216,10 @@ def index(link_id: str) -> ResponseReturnValue:
 @pages.get("/<link_id>/deliveries/<delivery_id>/")
 def show(link_id: str, delivery_id: str) -> ResponseReturnValue:
     """Show one delivery with its payload and every attempt."""
-    admission = receiver_access.admit(link_id)
+    admission = _admitted(link_id)
     delivery = admission.delivery(delivery_id)
-    return receiver_access.page(
+    return admission.page(
         "delivery",
-        admission,
         withheld=withheld(db.session(), delivery, admission.webhook),
         **delivery_facts(delivery, admission.webhook, clock.now()),
     )
@@ -79,7 +228,7 @@ def show(link_id: str, delivery_id: str) -> ResponseReturnValue:
 @pages.get("/<link_id>/deliveries/<delivery_id>/payload")
 def payload(link_id: str, delivery_id: str) -> ResponseReturnValue:
     """Return the exact bytes that are sent."""
-    admission = receiver_access.admit(link_id)
+    admission = _admitted(link_id)
     delivery = admission.delivery(delivery_id)
     if withheld(db.session(), delivery, admission.webhook):
         abort(404)
@@ -89,16 +238,15 @@ def payload(link_id: str, delivery_id: str) -> ResponseReturnValue:
 @pages.get("/<link_id>/deliveries/<delivery_id>/verify")
 def verify(link_id: str, delivery_id: str) -> ResponseReturnValue:
     """Show how its signature is made, step by step, with programs that verify it."""
-    admission = receiver_access.admit(link_id)
+    admission = _admitted(link_id)
     delivery, webhook = admission.delivery(delivery_id), admission.webhook
     attempt = webhooks.last_attempt(db.session(), delivery)
     explained = signatures.of(delivery, webhook, attempt, clock.now())
     why = (
         erasure.DELIVERY_ERASED if delivery.erased_at else withheld(db.session(), delivery, admission.webhook)
     )
-    return receiver_access.page(
+    return admission.page(
         "signature",
-        admission,
         delivery=delivery,
         attempt=attempt,
         explanation=None if why else explained,
@@ -106,7 +254,6 @@ def verify(link_id: str, delivery_id: str) -> ResponseReturnValue:
     )
 
 
-DELIVERY = "receiver_pages.show"
 LONGEST_TIME = 40  # characters
 PERIODS = {"1h": "hour", "6h": "6 hours", "24h": "24 hours", "3d": "3 days", "7d": "7 days", "30d": "30 days"}
 ONLY_THE_KEY_SIGNS = "Nothing was changed: only a key signs this webhook, so it has no secret in use."
@@ -115,7 +262,7 @@ ONLY_THE_KEY_SIGNS = "Nothing was changed: only a key signs this webhook, so it 
 @pages.post("/<link_id>/deliveries/<delivery_id>/redeliver")
 def redeliver(link_id: str, delivery_id: str) -> ResponseReturnValue:
     """Make one delivery due now, and say so."""
-    admission = receiver_access.admit_to_act(link_id, sends=True)
+    admission = _admitted_to_act(link_id, sends=True)
     row_id = admission.delivery(delivery_id).id
     sentence = DELIVERY_LIST.requeue_row(row_id)
     return admission.done(sentence, DELIVERY, delivery_id=row_id)
@@ -124,19 +271,19 @@ def redeliver(link_id: str, delivery_id: str) -> ResponseReturnValue:
 @pages.get("/<link_id>/redeliver")
 def ask_redelivery(link_id: str) -> ResponseReturnValue:
     """Say how many deliveries it would be that were given up lately, before anything happens."""
-    admission = receiver_access.admit(link_id)
+    admission = _admitted(link_id)
     if admission.webhook.disabled_at:
         raise NoAdmission("disabled")
     since = _since()
     which = admission.deliveries("failed", since).condition()
     parts = redelivery.forecast(db.session(), Delivery, which, clock.now())
-    return receiver_access.page("redeliver", admission, part=parts[0] if parts else None, since=since)
+    return admission.page("redeliver", part=parts[0] if parts else None, since=since)
 
 
 @pages.post("/<link_id>/redeliver")
 def redeliver_failed(link_id: str) -> ResponseReturnValue:
     """Make all deliveries due now that were given up since a time, and say how many."""
-    admission = receiver_access.admit_to_act(link_id, sends=True)
+    admission = _admitted_to_act(link_id, sends=True)
     sentence = DELIVERY_LIST.requeue_all(admission.deliveries("failed", _since()).condition())
     return admission.done(sentence)
 
@@ -144,7 +291,7 @@ def redeliver_failed(link_id: str) -> ResponseReturnValue:
 @pages.post("/<link_id>/test")
 def test(link_id: str) -> ResponseReturnValue:
     """Queue a ping or an example of an event, and show its delivery."""
-    admission = receiver_access.admit_to_act(link_id, sends=True)
+    admission = _admitted_to_act(link_id, sends=True)
     webhook_id = admission.webhook.id
     try:
         with writing() as session:
@@ -161,7 +308,7 @@ def test(link_id: str) -> ResponseReturnValue:
 @pages.post("/<link_id>/rotate")
 def rotate(link_id: str) -> ResponseReturnValue:
     """Rotate the secret and show the new one; a double click must not rotate it twice."""
-    admission = receiver_access.admit_to_act(link_id, sends=False)
+    admission = _admitted_to_act(link_id, sends=False)
     webhook_id, overlap = admission.webhook.id, row_actions.overlap("keep signing")
     with writing() as session:
         webhook = row_lookup.find_locked(Webhook, webhook_id)
@@ -170,14 +317,14 @@ def rotate(link_id: str) -> ResponseReturnValue:
         if row_actions.was_replaced(webhook):
             return admission.done(row_actions.ALREADY_ROTATED)
         webhook_signatures.rotate_secret(session, webhook, overlap)
-        shown = row_actions.seal(webhook, admission.cookie.form_key)
+        shown = row_actions.seal(webhook, admission.nonce)
     return admission.done("The secret is rotated. Give the new one to your receiver.", shown=shown)
 
 
 @pages.post("/<link_id>/rotate-key")
 def rotate_key(link_id: str) -> ResponseReturnValue:
     """Rotate the key pair, whose public key the page shows; a double click must not rotate it twice."""
-    admission = receiver_access.admit_to_act(link_id, sends=False)
+    admission = _admitted_to_act(link_id, sends=False)
     webhook_id, overlap = admission.webhook.id, row_actions.overlap("keep signing", "key")
     try:
         with writing() as session:
@@ -215,20 +362,16 @@ def _may_be_for_owner(session: Session, delivery: Delivery, webhook: Webhook) ->
     payload = delivery.body.decode(errors="replace")
     if webhook.moderation_links_since or webhook.format in ADDRESSED:
         return True
-    if redaction.addresses(payload) != payload or _has_more(body := _read(payload)):
+    body: Any = None
+    with suppress(ValueError, RecursionError):
+        body = json.loads(payload)
+    if redaction.addresses(payload) != payload or _has_more(body):
         return True
     comment = session.get(Comment, delivery.comment_id) if delivery.comment_id else None
     note = comment.note if comment else None
     if webhook.format in OWN_WORDING or not _part(body, "data"):  # The format may have changed.
         return bool(note) or _may_have_more(session, delivery)
     return any(one in payload for one in _spellings(note)) if note else False
-
-
-def _read(payload: str) -> Any:
-    try:
-        return json.loads(payload)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _has_more(body: Any) -> bool:

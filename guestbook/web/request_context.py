@@ -1,5 +1,8 @@
 """The settings of the app and the owner's preferences, for the current request."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from flask import current_app, g
 
 from guestbook.settings import Settings
@@ -7,6 +10,8 @@ from guestbook.storage import plain_sql
 from guestbook.storage import preferences as stored_preferences
 from guestbook.storage.plain_sql import Select
 from guestbook.storage.preferences import Preferences
+
+T = TypeVar("T")
 
 
 def settings() -> Settings:
@@ -18,6 +23,14 @@ def settings() -> Settings:
 def signing_keys() -> list[str]:
     """Return the secret keys as itsdangerous wants them: the last one signs, and each of them verifies."""
     return settings().signing_keys
+
+
+def once(name: str, make: Callable[[], T]) -> T:
+    """Return what `make` returns; it is called once in a request."""
+    if name not in g:
+        setattr(g, name, make())
+    made: T = getattr(g, name)
+    return made
 
 
 def select() -> Select:
@@ -46,7 +59,12 @@ def preferences_or_defaults() -> Preferences:
     """Return the owner's preferences, or the defaults where an error page cannot read them."""
     try:
         return Preferences() if "preferences_are_away" in g else preferences()
-    except _sqlalchemy_error():
+    except Exception as error:
+        # A reader's app does without SQLAlchemy, until there is an error.
+        from sqlalchemy.exc import SQLAlchemyError
+
+        if not isinstance(error, SQLAlchemyError):
+            raise
         _end_session()
         return Preferences()
 
@@ -59,13 +77,6 @@ def _read() -> Preferences:
             raise
         _end_session()  # The server was restarted, and accepts a new connection.
         return stored_preferences.selected(select())
-
-
-def _sqlalchemy_error() -> type[Exception]:
-    """Return the class, which Python asks for only when there is an error: a reader's app does without."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    return SQLAlchemyError
 
 
 def _end_session() -> None:

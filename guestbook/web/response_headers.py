@@ -4,12 +4,12 @@ import gzip
 import hashlib
 import json
 import secrets
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from flask import Flask, Response, abort, current_app, g, make_response, request, url_for
+from flask import Flask, Response, abort, current_app, make_response, request, url_for
 from werkzeug.exceptions import PreconditionFailed
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response as BaseResponse
@@ -35,15 +35,9 @@ RESPONSE_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-# The same for the owner and receivers, plus our own script; every page works without it.
-ADMIN_CONTENT_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 # For pages that run a file of ours. All work the same without it.
 WITH_SCRIPT = f"{RESPONSE_HEADERS['Content-Security-Policy']}; script-src 'self'"
-
-
+ADMIN_CONTENT_POLICY = f"{WITH_SCRIPT}; connect-src 'self'"  # for the owner and receivers
 ADMIN_PATH = "/admin"
 # The headers of all answers below a path, also those of errors. Nobody may keep what is the owner's alone.
 SECRET_PAGE = {
@@ -78,12 +72,15 @@ def finish(response: Response) -> Response:
     _compress(response)
     there = {name.lower() for name, _ in response.headers}
     response.headers.extend([one for one in RESPONSE_HEADERS.items() if one[0].lower() not in there])
-    if _is_https(request_context.settings().base_url):
+    base = urlsplit(request_context.settings().base_url)
+    if base.scheme == "https" and base.port in (None, 443):  # Browsers look for it there in place of http.
         response.headers["Strict-Transport-Security"] = HTTPS_ONLY  # RFC 6797; over http browsers ignore it
     if request.endpoint == "static" and "v" in request.args and response.status_code in (200, 304):
         response.headers["Cache-Control"] = FOR_A_YEAR
     if response.status_code == HTTPStatus.PERMANENT_REDIRECT and response.location:
-        _remove_host(response)
+        # Flask took the host from the request, where a stranger may choose it. The page names it too.
+        path = "/" + urlunsplit(("", "", *urlsplit(response.location)[2:])).lstrip("/")
+        response.location, response.data = path, redirect(path).get_data()
     # A browser may keep a page for its Back button, but must revalidate it before showing it as new.
     response.headers.setdefault("Cache-Control", "no-cache")
     return response
@@ -107,20 +104,6 @@ def has_admin_look() -> bool:
 def is_for_owner() -> bool:
     """Whether no visitor opens it: an admin page, or one behind a link for the owner or a receiver."""
     return is_below(*HEADERS_BELOW)
-
-
-def _is_https(base_url: str) -> bool:
-    """Whether https is at its usual port, where browsers look for it in place of http."""
-    parts = urlsplit(base_url)
-    return parts.scheme == "https" and parts.port in (None, 443)
-
-
-def _remove_host(response: Response) -> None:
-    """Redirect within this site; Flask took the host from the request, where a stranger may choose it."""
-    assert response.location
-    path = "/" + urlunsplit(("", "", *urlsplit(response.location)[2:])).lstrip("/")
-    response.location = path
-    response.data = redirect(path).get_data()  # The page in it names the address too.
 
 
 def set_cookie(response: BaseResponse, name: str, value: str | None, age: float, below: str = "") -> None:
@@ -155,17 +138,16 @@ def _compress(response: Response) -> None:
     response.vary.add("Accept-Encoding")  # A cache may give either form to everybody.
     if not is_whole or not request.accept_encodings.quality(GZIP) or "Range" in request.headers:
         return
+    if is_page and ("Cookie" in request.headers or "Set-Cookie" in response.headers):
+        return
     if is_page:
-        if "Cookie" in request.headers or "Set-Cookie" in response.headers:
-            return
         response.set_data(gzip.compress(response.get_data(), PAGE_LEVEL, mtime=0))
     else:
         response.direct_passthrough = False  # A file can be read here then.
         response.set_data(_compressed(response.get_data()))
     response.headers["Content-Encoding"] = GZIP
     response.headers.pop("Accept-Ranges", None)
-    etag, _ = response.get_etag()
-    if etag:
+    if etag := response.get_etag()[0]:
         response.set_etag(etag, weak=True)
 
 
@@ -176,10 +158,7 @@ def _compressed(file: bytes) -> bytes:
 
 def request_id() -> str:
     """Return the number of this request."""
-    if "request_id" not in g:
-        g.request_id = secrets.token_hex(6)
-    number: str = g.request_id
-    return number
+    return request_context.once("request_id", partial(secrets.token_hex, 6))
 
 
 FROM_ANY_SITE = {

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
@@ -49,12 +50,10 @@ class ShortPasses:
 
     def may_be_due(self, method: str) -> bool:
         """Whether to look for work after a request. This uses memory alone, for each request asks it."""
-        now = time.monotonic()
-        if now < self._rest_until:
-            return False
+        looked, wait = self._looked_after_post_at, LOOK_AFTER_POST
         if method in READS:
-            return now - self._looked_at >= LOOK_EVERY
-        return now - self._looked_after_post_at >= LOOK_AFTER_POST
+            looked, wait = self._looked_at, LOOK_EVERY
+        return time.monotonic() >= max(self._rest_until, looked + wait)
 
     def after_request(self, environ: Environ) -> None:
         """Do what is due, unless a pass came in the last minute. Never raises: the answer has been given."""
@@ -85,15 +84,13 @@ class ShortPasses:
         is_patient = not is_long and bool(slow) and now >= self._patient_at
         skips_slow = not is_long and not is_patient
         wait = cron.wait_for_work(self._settings, skipped=slow if skips_slow else frozenset())
-        if wait is None:
-            return
         if wait:
             self._rest(wait.total_seconds())
-            return
-        if is_patient:
-            self._patient_at = now + PATIENT_EVERY
-        seconds = LONG if is_long else PATIENT if is_patient else SHORT
-        self._noted(cron.run_short(self._settings, seconds, slow=slow, skips_slow=skips_slow))
+        elif wait is not None:
+            if is_patient:
+                self._patient_at = now + PATIENT_EVERY
+            seconds = LONG if is_long else PATIENT if is_patient else SHORT
+            self._noted(cron.run_short(self._settings, seconds, slow=slow, skips_slow=skips_slow))
 
     def _noted(self, report: "PassReport | None") -> "PassReport | None":
         self._rest(LOOK_EVERY)
@@ -133,18 +130,18 @@ def _after_requests(app: Flask, wsgi: Callable[..., Iterable[bytes]]) -> Any:
         body = wsgi(environ, start_response)
         if not passes.may_be_due(environ["REQUEST_METHOD"]) or before_request.CHECKED not in app.extensions:
             return body
-        return ClosingIterator(body, [lambda: _work_after(passes, environ)])
+        work = partial(passes.after_request, environ)
+
+        def close() -> None:
+            # Else the next request on the same connection would wait for the pass.
+            if environ.get("wsgi.multithread") and _is_sent_first(environ):
+                with suppress(RuntimeError):  # This host allows no further thread.
+                    return threading.Thread(target=work, name="short-pass").start()
+            return work()
+
+        return ClosingIterator(body, [close])
 
     return answer
-
-
-def _work_after(passes: ShortPasses, environ: Environ) -> None:
-    """Let the next request on the same connection come in: it would wait for the pass."""
-    if environ.get("wsgi.multithread") and _is_sent_first(environ):
-        with suppress(RuntimeError):  # This host allows no further thread.
-            threading.Thread(target=passes.after_request, args=(environ,), name="short-pass").start()
-            return
-    passes.after_request(environ)
 
 
 def _others_serve(environ: Environ) -> bool:

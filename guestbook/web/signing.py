@@ -36,8 +36,11 @@ DATABASE_AWAY = Translatable(
 
 def sign() -> ResponseReturnValue:
     """Store what the form holds, and lead the visitor to it."""
-    entry, token = _read_form(), visitor_form.form_line("token")
-    if request_context.preferences().closed:
+    entry, book = visitor_form.read_form(), request_context.preferences()
+    token, answer = visitor_form.form_line("token"), visitor_form.form_line("answer")
+    if book.question and not comment_form.is_right_answer(answer, book.answers):
+        entry = replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
+    if book.closed:
         return _refused("closed", entry, token, 403, BOOK_CLOSED)
     try:
         form = visitor_form.read_token(token)
@@ -53,11 +56,10 @@ def sign() -> ResponseReturnValue:
         comment = submission.submit(entry, visitor(form), form.key(entry))
     except TooManyComments as error:
         return *_refused("rate", entry, token, 429, error.sentence), {"Retry-After": str(error.seconds)}
-    answer = redirect(
-        visitor_form.receipt_address(comment.id, is_published=comment.status == "published"), 303
-    )
+    is_published = comment.status == "published"
+    led = redirect(visitor_form.receipt_address(comment.id, is_published=is_published), 303)
     # Browsers refuse such a cookie inside another website.
-    return answer if frame.is_open() else visitor_form.give_cookie(answer, comment)
+    return led if frame.is_open() else visitor_form.give_cookie(led, comment)
 
 
 def visitor(form: Form | None = None) -> submission.Visitor:
@@ -76,26 +78,14 @@ def visitor(form: Form | None = None) -> submission.Visitor:
 def with_text(response: Response, notice: str | None = None) -> Response:
     """Return the answer to an error of the database, with the form and the text in it."""
     is_away = response.status_code == ServiceUnavailable.code
-    notice = notice or (DATABASE_AWAY if is_away else _server_error(response_headers.request_id()))
-    response.data = _page(comment_form.read(request.form), visitor_form.form_line("token"), notice)
-    return response
-
-
-def _server_error(number: str) -> str:
-    return Translatable(
+    failed = Translatable(
         "Something went wrong on our side. Your text is still here. Please send it again later; "
         "it will not appear twice. If it happens again, give the owner this number: %(number)s.",
-        number=number,
+        number=response_headers.request_id(),
     )
-
-
-def _read_form() -> Draft:
-    """Read the form; a wrong answer to the owner's question is an error like that of a field."""
-    entry, preferences = visitor_form.read_form(), request_context.preferences()
-    answer = visitor_form.form_line("answer")
-    if not preferences.question or comment_form.is_right_answer(answer, preferences.answers):
-        return entry
-    return replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
+    notice = notice or (DATABASE_AWAY if is_away else failed)
+    response.data = _page(comment_form.read(request.form), visitor_form.form_line("token"), notice)
+    return response
 
 
 def _refused(

@@ -5,11 +5,11 @@ import hashlib
 import re
 from dataclasses import replace
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, current_app, g, get_template_attribute, url_for
+from flask import Flask, current_app, get_template_attribute, url_for
 from jinja2.utils import urlize
 from markupsafe import Markup, escape
 
@@ -31,34 +31,25 @@ LINK_LIKE = re.compile(r"://|@|\.\w")  # Every address that `urlize` recognises 
 
 def article(comment: PublicComment) -> Markup:
     """Return a comment as the book shows it."""
-    if "permalinks" not in g:  # A page links many, so the route is built once.
-        g.permalinks = url_for("public.comment", comment_id="-").removesuffix("-")
-    return _article(comment, f"{g.permalinks}{comment.id}", *_surroundings(comment.name))
+    # A page links many, so the route is built once.
+    permalink = request_context.once("permalink", partial(url_for, "public.comment", comment_id="-"))
+    return _article(comment, permalink.removesuffix("-") + comment.id, *_surroundings(comment.name))
 
 
 def preview(draft: Draft) -> Markup:
     """Return a comment as the book would show it. It is not kept, because nobody else asks for it."""
     typed: Any = {name: draft.values[name] for name in PUBLIC_FIELDS}
-    shown = PublicComment(
-        id="preview",
-        created_at=clock.now(),
-        replied_at=None,
-        reply=None,
-        origin=None,
-        origin_url=None,
-        number=None,
-        **typed,
-    )
+    nothing: Any = dict.fromkeys(("replied_at", "reply", "origin", "origin_url", "number"))
+    shown = PublicComment(id="preview", created_at=clock.now(), **nothing, **typed)
     return _article.__wrapped__(shown, "#c-preview", *_surroundings(shown.name))
 
 
 def _surroundings(name: str) -> tuple[CommentPicture | None, str, str, str]:
     """Return the picture for a name, the folder of the drawn ones, and the language and zone of the page."""
-    if "pictures" not in g:
-        g.pictures = url_for("public.picture", face_id="-").removesuffix("-.svg")
+    drawn = request_context.once("picture", partial(url_for, "public.picture", face_id="-"))
     book, key = request_context.preferences(), request_context.settings().secret_key
     picture = comment_form.picture_of(name, book, key)
-    return picture, g.pictures, look_and_language.language(), look_and_language.zone()
+    return picture, drawn.removesuffix("-.svg"), look_and_language.language(), look_and_language.zone()
 
 
 @lru_cache(maxsize=256)  # This takes most of a page's time.
@@ -106,9 +97,13 @@ def weblink(url: str | None) -> str | None:
 MONTHS = tuple(calendar.month_name)  # Each look at a name would format a date.
 
 
+def _is_english() -> bool:
+    return look_and_language.language() == look_and_language.ENGLISH
+
+
 def translated(sentence: str) -> str:
     """Return a sentence in the page's language. Text that is in no catalogue stays as it is."""
-    if not sentence or look_and_language.language() == look_and_language.ENGLISH:
+    if not sentence or _is_english():
         return sentence
     if not isinstance(sentence, Translatable):
         return _text(sentence)
@@ -116,26 +111,20 @@ def translated(sentence: str) -> str:
         template = _plural(sentence.english, sentence.many, sentence.amount)
     else:
         template = _text(sentence.english)
-    if not sentence.values:
-        return template
-    shown = {
-        name: shown_number(value) if isinstance(value, int) else translated(value)
-        for name, value in sentence.values.items()
-    }
-    return template % shown
+    values = sentence.values.items()
+    shown = {name: shown_number(one) if isinstance(one, int) else translated(one) for name, one in values}
+    return template % shown if shown else template
 
 
 def shown_number(value: int) -> str:
     """Return `4,000` as the page's language writes it."""
-    if look_and_language.language() == look_and_language.ENGLISH:
-        return f"{value:,}"
-    return str(_flask_babel().format_decimal(value))
+    return f"{value:,}" if _is_english() else str(_flask_babel().format_decimal(value))
 
 
 def shown_day(when: datetime) -> str:
     """Return `3 March 2026`, the day in the page's time zone; the exact moment stays in the tooltip."""
-    when = look_and_language.local(when)
-    if look_and_language.language() == look_and_language.ENGLISH:
+    when = clock.in_zone(when, look_and_language.zone())
+    if _is_english():
         return f"{when.day} {MONTHS[when.month]} {when.year}"
     written = str(_flask_babel().format_date(when.date(), "long"))
     # The Unicode data that Babel has says `1 mars`.
@@ -145,7 +134,7 @@ def shown_day(when: datetime) -> str:
 
 def of_book(book: Preferences) -> Preferences:
     """Return the preferences; a title or a welcome that the owner left as it was has the page's language."""
-    if look_and_language.language() == look_and_language.ENGLISH:
+    if _is_english():
         return book
     default = Preferences()
     title = translated(book.title) if book.title == default.title else book.title
@@ -163,13 +152,11 @@ def title_for_sites(book: Preferences) -> str:
 
 
 def _text(english: str) -> str:
-    if look_and_language.language() == look_and_language.ENGLISH:
-        return english
-    return str(_flask_babel().get_translations().ugettext(english))
+    return english if _is_english() else str(_flask_babel().get_translations().ugettext(english))
 
 
 def _plural(one: str, many: str, count: int) -> str:
-    if look_and_language.language() == look_and_language.ENGLISH:
+    if _is_english():
         return one if count == 1 else many
     return str(_flask_babel().get_translations().ungettext(one, many, count))
 

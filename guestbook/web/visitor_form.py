@@ -7,6 +7,7 @@ does not prevent forged requests; nobody is logged in here.
 import hashlib
 import json
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -160,8 +161,13 @@ def receipt_address(comment_id: str, *, is_published: bool, is_change: bool = Fa
 
 def receipt_of_request() -> Receipt | None:
     """Return what the address of this request says, or None if nobody has just signed."""
-    found = _of_comment(request.args.get("signed", ""))
-    return found and found._replace(is_change=CHANGED_FIELD in request.args)
+    signed, is_change = request.args.get("signed", ""), CHANGED_FIELD in request.args
+    if signed == DELETED:
+        return Receipt(DELETED)
+    if signed == HELD:
+        return _of_waiting()._replace(is_change=is_change)
+    found = public_comments.find(request_context.select(), signed) if ids.ID.fullmatch(signed) else None
+    return found and Receipt("published", found.id, found.name, is_changeable(found.id), is_change)
 
 
 def receipt_of_own(comment: PublicComment) -> Receipt | None:
@@ -171,30 +177,19 @@ def receipt_of_own(comment: PublicComment) -> Receipt | None:
     return Receipt("published", comment.id, comment.name, may_change=True)
 
 
-def _of_comment(signed: str) -> Receipt | None:
-    if signed == DELETED:
-        return Receipt(DELETED)
-    if signed == HELD:
-        return _of_waiting(request.args.get(RECEIPT_FIELD, ""))
-    found = public_comments.find(request_context.select(), signed) if ids.ID.fullmatch(signed) else None
-    return found and Receipt("published", found.id, found.name, is_changeable(found.id))
-
-
 def is_changeable(comment_id: str) -> bool:
     """Whether its visitor may still change a comment, for its age. A page in a frame has no cookie for it."""
     return _is_recent(comment_id) and not frame.is_open()
 
 
-def _of_waiting(signature: str) -> Receipt:
+def _of_waiting() -> Receipt:
     """Return the receipt with the name, for as long as its visitor may change the comment."""
-    try:
-        comment_id = _receipt_signer().unsign(signature).decode()
-    except BadSignature:
-        return Receipt(HELD)
-    name = public_comments.name_of(request_context.select(), comment_id)
-    if name is None or not _is_recent(comment_id):
-        return Receipt(HELD)
-    return Receipt(HELD, comment_id, name, is_changeable(comment_id))
+    with suppress(BadSignature):
+        comment_id = _receipt_signer().unsign(request.args.get(RECEIPT_FIELD, "")).decode()
+        name = public_comments.name_of(request_context.select(), comment_id)
+        if name is not None and _is_recent(comment_id):
+            return Receipt(HELD, comment_id, name, is_changeable(comment_id))
+    return Receipt(HELD)
 
 
 def _is_recent(comment_id: str) -> bool:

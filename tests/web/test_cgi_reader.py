@@ -17,8 +17,7 @@ from guestbook.comments import book
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Origin
-from guestbook.web import cgi_reader
-from guestbook.web.application import Application
+from guestbook.web import Application, cgi_reader
 from tests.conftest import running, settings_for
 from tests.support import databases, factories
 from tests.support.processes import ROOT

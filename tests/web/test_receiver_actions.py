@@ -11,7 +11,7 @@ from guestbook.lib.validate import PULL_URL
 from guestbook.outbound import receiver_links
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import AuditEntry, Delivery, ReceiverLink, Webhook
-from guestbook.web import receiver_access, receiver_pages
+from guestbook.web import receiver_pages
 from tests.support import factories
 from tests.support.receiver_person import ReceiverPerson
 from tests.support.visitor import attributes, by_class, parse, text
@@ -261,7 +261,7 @@ def test_too_many_actions_have_to_wait_whatever_the_link(
     mark = ada.log().find(".//input[@name='form_key']")
     assert mark is not None
     sent = {"form_key": mark.attrib["value"], "event": "nothing"}
-    for _ in range(receiver_access.MOST_ACTIONS):
+    for _ in range(receiver_pages.MOST_ACTIONS):
         assert ada.open("POST", f"{ada.home}test", data=sent).status_code == 422
     for person in (ada, ReceiverPerson(app, ada.webhook_id).come_in()):
         answer = person.act("test", event="ping")

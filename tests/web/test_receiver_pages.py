@@ -13,7 +13,7 @@ from guestbook.lib import clock, ids, signed_links
 from guestbook.outbound import receiver_links, webhooks
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import AuditEntry, ReceiverLink
-from guestbook.web import receiver_access, request_limit, response_headers
+from guestbook.web import receiver_pages, request_limit, response_headers
 from tests.support import factories
 from tests.support.receiver_person import ReceiverPerson, add_link, update_webhook
 from tests.support.visitor import Visitor, parse, text
@@ -69,7 +69,7 @@ def test_a_made_up_cookie_opens_nothing(app: Flask, value: str) -> None:
 def test_the_cookie_ends_after_some_hours_and_the_link_gives_another(
     ada: ReceiverPerson, later: Later
 ) -> None:
-    later(receiver_access.COOKIE_LASTS.total_seconds() + 1)
+    later(receiver_pages.COOKIE_LASTS.total_seconds() + 1)
     assert ada.get(ada.home).status_code == 403
     assert ada.come_in().log() is not None
 

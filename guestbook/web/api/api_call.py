@@ -1,21 +1,14 @@
-"""A call of the API: the view that serves it, and what the document says of it; and what several calls share.
-
-First come the parameters of the query, then `Calls`, then lists.
-"""
+"""A call of the API: its view, and what the document says of it; and what several calls share."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urlencode
 
-from flask import Blueprint, request
+from flask import Blueprint, current_app, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import ColumnElement
 
 from guestbook.lib import json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.queries import filtered_lists
-from guestbook.queries.filtered_lists import L, RowPage
-from guestbook.storage.database import db
 from guestbook.web import request_context
 
 API_PATH = "/api/v1"
@@ -108,16 +101,36 @@ class Calls(Blueprint):
         """
 
         def add(view: View) -> View:
-            method, path = address.split()
-            rule = path.replace("{", "<").replace("}", ">")
-            self.add_url_rule(rule, view.__name__, view, methods=[method])
-            first, *rest = view.__name__.split("_")
-            name = first + "".join(map(str.title, rest))
-            summary = (view.__doc__ or "").partition("\n")[0].removesuffix(".")
-            self.described[view.__name__] = Call(name, address, summary, answers, **more)
+            self.add(view, view.__name__, view.__doc__ or "", address, answers, **more)
             return view
 
         return add
+
+    def add(self, view: View, name: str, summary: str, address: str, *answers: Any, **more: Any) -> None:
+        """Serve a view under a name such as `get_webhook`, with the first line of its summary."""
+        method, path = address.split()
+        rule = path.replace("{", "<").replace("}", ">")
+        self.add_url_rule(rule, name, view, methods=[method])
+        first, *rest = name.split("_")
+        operation, line = first + "".join(map(str.title, rest)), summary.partition("\n")[0]
+        self.described[name] = Call(operation, address, line.removesuffix("."), *answers, **more)
+
+
+def current() -> Call:
+    """Return what the document says of this request."""
+    return _calls().described[(request.endpoint or "").rpartition(".")[2]]
+
+
+def schema_of_body() -> Schema:
+    """Return the schema of this request's body."""
+    found: Schema = _calls().schemas[current().body or ""]
+    return found
+
+
+def _calls() -> Calls:
+    found = current_app.blueprints[request.blueprint or ""]
+    assert isinstance(found, Calls)
+    return found
 
 
 def parameters(place: str, schemas: Schema, **more: bool) -> list[dict[str, Any]]:
@@ -131,30 +144,6 @@ def parameters(place: str, schemas: Schema, **more: bool) -> list[dict[str, Any]
     ]
 
 
-M = TypeVar("M")
-
-
 def address(path: str) -> str:
     """Return the absolute address of a path of the API."""
     return f"{request_context.settings().base_url}{API_PATH}{path}"
-
-
-def page(
-    key: str, found: RowPage[M], serialize: Callable[[M], dict[str, Any]], asked: dict[str, Any]
-) -> dict[str, Any]:
-    """Return a page of a list with the address of the next page, which keeps the other parameters."""
-    this = f"{request_context.settings().base_url}{request.path}"
-    following = f"{this}?{urlencode(asked | {'before': found.older})}" if found.older else None
-    return {key: [serialize(row) for row in found.rows], "next": following}
-
-
-def rows(
-    key: str,
-    model: type[L],
-    serialize: Callable[[L], dict[str, Any]],
-    asked: dict[str, Any],
-    *conditions: ColumnElement[bool],
-) -> dict[str, Any]:
-    """Return a page of the rows of a table that meet the conditions."""
-    found = filtered_lists.row_page(db.session(), model, asked.get("before"), asked["limit"], *conditions)
-    return page(key, found, serialize, asked)

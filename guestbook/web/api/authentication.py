@@ -11,6 +11,7 @@ and what base64 would carry past the mask.
 import math
 import re
 import time
+from contextlib import suppress
 from typing import NoReturn
 
 from flask import Response, g, request
@@ -27,7 +28,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Token
 from guestbook.storage.models.owner import SCOPES
 from guestbook.web import response_headers, signing
-from guestbook.web.api import request_reader
+from guestbook.web.api import api_call
 from guestbook.web.error_pages import InsufficientScope
 
 BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
@@ -45,12 +46,13 @@ def authenticate() -> None:
     """Check that the request is allowed; raise Unauthorized."""
     g.token_id = None
     audit_log.act_as(NOBODY)
-    if request.method == "OPTIONS" or (call := request_reader.call()).token == "ignored":
+    if request.method == "OPTIONS" or (call := api_call.current()).token == "ignored":
         return  # Flask answers OPTIONS with the allowed methods only.
     given = BEARER.fullmatch(request.headers.get("Authorization", ""))
     token = api_tokens.find(db.session(), given[1]) if given else None
-    if token is not None:
+    if given and token:
         _admit(token, call.scope)
+        g.token_value = given[1]
     elif given:
         refuse("invalid_token", UNKNOWN_TOKEN)
     elif call.token == "needed":
@@ -62,12 +64,6 @@ def has_token() -> bool:
     return g.get("token_id") is not None
 
 
-def token_value() -> str | None:
-    """Return the valid token of the request."""
-    given = BEARER.fullmatch(request.headers.get("Authorization", "")) if has_token() else None
-    return given[1] if given else None
-
-
 def may(scope: str) -> bool:
     """Whether the request has a valid token with that scope."""
     return has_token() and scope in g.token_scopes
@@ -76,8 +72,12 @@ def may(scope: str) -> bool:
 def require(scope: str, what: str) -> None:
     """Answer 403 unless the token has that scope; `what` begins the sentence."""
     if not may(scope):
-        g.challenge = f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
-        raise InsufficientScope(f"{what} needs a token with the scope {scope}.")
+        _refuse_scope(scope, f"{what} needs a token with the scope {scope}.")
+
+
+def _refuse_scope(scope: str, sentence: str) -> NoReturn:
+    g.challenge = f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
+    raise InsufficientScope(sentence)
 
 
 def refuse(error: str | None = None, sentence: str = TOKEN_NEEDED) -> NoReturn:
@@ -90,7 +90,7 @@ def add_headers(response: Response) -> Response:
     """Let any website read public answers, and let no cache keep the others."""
     if "challenge" in g:
         response.headers["WWW-Authenticate"] = g.challenge
-    if request.method in ("GET", "HEAD") and not has_token() and request_reader.call().token != "needed":
+    if request.method in ("GET", "HEAD") and not has_token() and api_call.current().token != "needed":
         response.headers.update(response_headers.FROM_ANY_SITE)
         response.vary.add("Authorization")
     else:
@@ -105,44 +105,31 @@ def _admit(token: Token, scope: str) -> None:
         sentence = f"This token expired on {token.expires_at:%Y-%m-%d}. The owner can make another."
         refuse("invalid_token", sentence)
     if not token.may(scope):
-        g.challenge = f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
-        raise InsufficientScope(f"This needs a token with the scope {scope}; yours has {token.scope}.")
+        _refuse_scope(scope, f"This needs a token with the scope {scope}; yours has {token.scope}.")
     g.token_id, g.token_scopes = token.id, {one for one in SCOPES if token.may(one)}
     audit_log.act_as(Actor("token", token.id, token.name))
-    _count(token.id)
+    left, seconds = token_requests.take(token.id, time.monotonic())
+    g.token_limit = _limit("token", token_requests.most, token_requests.seconds, max(0, left), seconds)
+    if left < 0:
+        raise TooManyRequests(TOO_MANY_REQUESTS, retry_after=math.ceil(seconds))
     if row_changes.is_use_due(token, now):
         db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
         row_changes.note_use(db.engine, Token, g.token_id, now)
 
 
-def _count(token_id: str) -> None:
-    """Count a request with this token; raise TooManyRequests."""
-    left, seconds = token_requests.take(token_id, time.monotonic())
-    g.token_limit = _limit("token", token_requests.most, token_requests.seconds, max(0, left), seconds)
-    if left < 0:
-        raise TooManyRequests(TOO_MANY_REQUESTS, retry_after=math.ceil(seconds))
-
-
 def add_limits(response: Response) -> Response:
     """Name the limits that this request counts for, and what is left of each."""
     limits = [g.token_limit] if "token_limit" in g else []
-    if request.method == "POST" and request_reader.call().address == "POST /comments":
-        limits += _limits_of_comments(response)
+    is_comment = request.method == "POST" and api_call.current().address == "POST /comments"
+    if is_comment and response.status_code < 500:
+        with suppress(SQLAlchemyError):
+            visitor, window = signing.visitor(), submission.RATE_WINDOW.total_seconds()
+            left = visitor.left_of_limit(db.session().connection())
+            limits.append(_limit("comments", visitor.book.rate, window, *left))
     if limits:
         response.headers["RateLimit-Policy"] = ", ".join(policy for policy, _ in limits)
         response.headers["RateLimit"] = ", ".join(state for _, state in limits)
     return response
-
-
-def _limits_of_comments(response: Response) -> list[tuple[str, str]]:
-    if response.status_code >= 500:
-        return []
-    try:
-        visitor = signing.visitor()
-        left, seconds = visitor.left_of_limit(db.session().connection())
-    except SQLAlchemyError:
-        return []
-    return [_limit("comments", visitor.book.rate, submission.RATE_WINDOW.total_seconds(), left, seconds)]
 
 
 def _limit(name: str, most: int, window: float, left: int, seconds: float) -> tuple[str, str]:

@@ -5,9 +5,9 @@ from typing import Any
 
 from flask import abort
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from guestbook.inbound import bins, source_shapes
-from guestbook.inbound.bins import Check, Replayed
 from guestbook.inbound.source_shapes import BIN_REQUEST_IN_FULL, BIN_REQUEST_SCHEMA, BIN_SCHEMA, BODY_SCHEMA
 from guestbook.lib import json_schema as schema
 from guestbook.lib import validate
@@ -17,8 +17,8 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
 from guestbook.transport import urls
 from guestbook.web import request_context, response_headers
-from guestbook.web.api import api_call, authentication, idempotency, request_reader
-from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Calls, list_of
+from guestbook.web.api import api_call, authentication, idempotency, request_reader, row_calls
+from guestbook.web.api.api_call import PAGE_QUERY, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
 BIN_FIELDS: Schema = {
@@ -65,47 +65,37 @@ FIELDS_OF_COLUMNS = {  # column → field of `inbound.bins`
 COLUMNS_OF_FIELDS = {field: column for column, field in FIELDS_OF_COLUMNS.items()}
 
 
-@calls.serve("GET /bins", {200: "Bins"}, query=FULL_PAGE_QUERY)
-def list_bins() -> ResponseReturnValue:
-    """List the bins."""
-    return api_call.rows("bins", Bin, _shown, request_reader.query())
+def _shown(row: Bin) -> dict[str, Any]:
+    return source_shapes.bin_(row, request_context.settings())
+
+
+def _begin_delete(session: Session, bin_id: str) -> bool:
+    bins.delete(session, session.get_one(Bin, bin_id))
+    return True  # It holds too few requests to go in several steps.
+
+
+row_calls.serve(calls, Bin, _shown, "its requests", _begin_delete)
 
 
 @calls.serve("POST /bins", {201: "Bin"}, body="NewBin")
 def create_bin() -> ResponseReturnValue:
     """Add a bin."""
     fields = request_reader.body()
-    with writing() as session, request_reader.renamed(_as_field):
+    with writing() as session, request_reader.renamed(COLUMNS_OF_FIELDS):
         bin_ = bins.add(session, _fields(fields))
         location = api_call.address(f"/bins/{bin_.id}")
         return idempotency.keep(session, _shown(bin_), 201, {"Location": location})
-
-
-@calls.serve("GET /bins/{bin_id}", {200: "Bin"})
-def get_bin(bin_id: str) -> ResponseReturnValue:
-    """Show a bin."""
-    return _shown(find(Bin, bin_id))
 
 
 @calls.serve("PATCH /bins/{bin_id}", {200: "Bin"}, body="BinChanges", may_match=True)
 def update_bin(bin_id: str) -> ResponseReturnValue:
     """Change a bin; other fields stay."""
     changes = request_reader.body()
-    with writing() as session, request_reader.renamed(_as_field):
+    with writing() as session, request_reader.renamed(COLUMNS_OF_FIELDS):
         bin_ = find_locked(Bin, bin_id)
         response_headers.refuse_if_changed(_shown(bin_))
         bins.update(session, bin_, _fields(changes))
         return _shown(bin_)
-
-
-@calls.serve("DELETE /bins/{bin_id}", {204: None}, may_match=True)
-def delete_bin(bin_id: str) -> ResponseReturnValue:
-    """Delete a bin with its requests."""
-    with writing() as session:
-        bin_ = find_locked(Bin, bin_id)
-        response_headers.refuse_if_changed(_shown(bin_))
-        bins.delete(session, bin_)
-    return "", 204
 
 
 @calls.serve("DELETE /bins/{bin_id}/requests", {204: None})
@@ -124,23 +114,21 @@ def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _as_field(column: str, sentence: str) -> tuple[str, str]:
-    """Name an error as the API names the field."""
-    return COLUMNS_OF_FIELDS.get(column, column), sentence
-
-
 @calls.serve("GET /bins/{bin_id}/requests", {200: "BinRequests"}, query=PAGE_QUERY)
 def list_bin_requests(bin_id: str) -> ResponseReturnValue:
     """List the requests that a bin holds."""
-    mine = BinRequest.bin_id == find(Bin, bin_id).id
-    return api_call.rows("requests", BinRequest, bin_request, request_reader.query(), mine)
+    return row_calls.rows("requests", BinRequest, bin_request, BinRequest.bin_id == find(Bin, bin_id).id)
 
 
 @calls.serve("GET /bins/{bin_id}/requests/{request_id}", {200: "BinRequestInFull"})
 def get_bin_request(bin_id: str, request_id: str) -> ResponseReturnValue:
     """Show a request with its body, and check its signatures."""
     row = _find(bin_id, request_id)
-    return bin_request_in_full(row, bins.check_of(db.session(), row))
+    shape = source_shapes.bin_request_in_full(row, bins.check_of(db.session(), row)) | bin_request(row)
+    if not authentication.may("manage"):
+        # They may have passwords of others, also those that a webhook of the book sends.
+        shape["headers"] = [{**pair, "value": HIDDEN} for pair in shape["headers"]]
+    return shape | authentication.packed("body", row.kept)
 
 
 @calls.serve("POST /bins/{bin_id}/requests/{request_id}/replay", {200: "Replayed"}, body="Replay")
@@ -150,7 +138,9 @@ def replay_bin_request(bin_id: str, request_id: str) -> ResponseReturnValue:
     The answer is stored nowhere.
     """
     url, row = request_reader.body()["url"], _find(bin_id, request_id)
-    return replayed(bins.replay(row, url, request_context.settings()))
+    result = bins.replay(row, url, request_context.settings())
+    more = {"headers": dict(result.headers), "error": result.error or None}
+    return schema.of_row(result, REPLAYED_SCHEMA, more | authentication.packed("body", result.body))
 
 
 def _find(bin_id: str, request_id: str) -> BinRequest:
@@ -158,30 +148,8 @@ def _find(bin_id: str, request_id: str) -> BinRequest:
     return row if row.bin_id == bin_id else abort(404)
 
 
-def _shown(row: Bin) -> dict[str, Any]:
-    """Return a bin."""
-    return source_shapes.bin_(row, request_context.settings())
-
-
 def bin_request(row: BinRequest) -> dict[str, Any]:
     """Return a request as a list shows it. Like its headers, its query may have passwords of others."""
     shape = source_shapes.bin_request(row)
     is_hidden = row.query and not authentication.may("manage")
     return shape | {"query": HIDDEN} if is_hidden else shape
-
-
-def bin_request_in_full(row: BinRequest, check: Check) -> dict[str, Any]:
-    """Return a request with its headers, its body and what its signatures prove.
-
-    Its headers may have passwords of others, also those that a webhook of the book sends.
-    """
-    shape = source_shapes.bin_request_in_full(row, check) | bin_request(row)
-    if not authentication.may("manage"):
-        shape["headers"] = [{**pair, "value": HIDDEN} for pair in shape["headers"]]
-    return shape | authentication.packed("body", row.kept)
-
-
-def replayed(result: Replayed) -> dict[str, Any]:
-    """Return the answer to a request that was sent again."""
-    more = {"headers": dict(result.headers), "error": result.error or None}
-    return schema.of_row(result, REPLAYED_SCHEMA, more | authentication.packed("body", result.body))

@@ -21,7 +21,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.web import request_context, response_headers, signing
-from guestbook.web.api import api_call, authentication, idempotency, request_reader
+from guestbook.web.api import api_call, authentication, idempotency, request_reader, row_calls
 from guestbook.web.api.api_call import LOOKS_BACK, PAGE_QUERY, Calls, ids_schema, list_of, word
 from guestbook.web.row_lookup import find, find_locked_comment
 
@@ -106,7 +106,7 @@ def list_comments() -> ResponseReturnValue:
         after=query.get("after"),
         limit=query["limit"],
     )
-    return api_call.page("comments", page, _shown, query)
+    return row_calls.page("comments", page, _shown)
 
 
 @calls.serve(
@@ -183,16 +183,13 @@ def _answer_signed(session: Session, comment: Comment) -> None:
 
 def _read_comment() -> comment_form.Draft:
     """Return the comment in the body; raises Refused, also for a wrong answer to the owner's question."""
-    fields = request_reader.body(_errors)
-    entry, errors = _draft(fields), {}
-    asks = request_context.preferences()
-    for name in comment_form.fields_left_out(asks):
-        if fields.get(name):
-            errors[name] = NOT_ASKED.format(name)
+    fields, asks = request_reader.body(_errors), request_context.preferences()
+    entry, left_out = _draft(fields), comment_form.fields_left_out(asks)
+    errors = {**entry.errors, **{name: NOT_ASKED.format(name) for name in left_out if fields.get(name)}}
     if asks.question and not comment_form.is_right_answer(fields.get("answer") or "", asks.answers):
         errors["answer"] = WRONG_ANSWER_OF_PROGRAM.format(asks.question)
-    if entry.errors or errors:
-        raise Refused.of({**entry.errors, **errors})
+    if errors:
+        raise Refused.of(errors)
     return entry
 
 

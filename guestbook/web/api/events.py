@@ -10,7 +10,7 @@ from guestbook.lib.json_schema import JSON, JSON_SCHEMA_DIALECT, Schema
 from guestbook.outbound import event_catalogue
 from guestbook.outbound.event_catalogue import EVENTS, EventType
 from guestbook.queries.filtered_lists import RowPage
-from guestbook.web.api import api_call, request_reader
+from guestbook.web.api import request_reader, row_calls
 from guestbook.web.api.api_call import FULL_PAGE_QUERY, Calls, list_of, parameters
 
 EVENT_QUERY = {
@@ -83,7 +83,7 @@ def list_event_types() -> ResponseReturnValue:
     last = first + query["limit"]
     older = names[last - 1] if last < len(names) else None
     page = RowPage([EVENTS[name] for name in names[first:last]], older)
-    return api_call.page("events", page, _event_type, query)
+    return row_calls.page("events", page, _event_type)
 
 
 @calls.serve("GET /events/{event_name}", {200: "EventType"}, token="ignored")

@@ -14,8 +14,7 @@ import logging
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Response, g, make_response, request
 from sqlalchemy import insert
@@ -29,7 +28,6 @@ from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import IdempotencyKey
 from guestbook.web import error_pages, request_context
-from guestbook.web.api import authentication
 
 KEY_HEADER = "Idempotency-Key"
 KEY_PATTERN = "^[!-~]([ -~]*[!-~])?$"
@@ -52,8 +50,7 @@ class AnsweredMeanwhile(Exception):
     """Another process has answered the same request, and the work of this one was rolled back."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class RepeatableRequest:
+class RepeatableRequest(NamedTuple):
     """A request with a key. Both hashes and the secret are made of the key and the token, or the network."""
 
     id: str
@@ -68,16 +65,18 @@ def look_up() -> Response | None:
         return None
     mine = g.repeatable = _repeatable(given)
     # This comes before the look, else one that ends meanwhile would be missed.
-    is_first = _begin(mine.id)
+    with _running_lock:
+        is_first = mine.id not in _running
+        _running.add(mine.id)
+    if is_first:
+        g.running_id = mine.id
     # For the same reason: SQLite goes on showing what the check of the token saw.
     db.session.rollback()
-    if found := _first_answer(mine):
+    if (found := _first_answer(mine)) or not is_first:
         g.pop("repeatable")
-        return found
-    if not is_first:
-        g.pop("repeatable")
+    if not found and not is_first:
         raise Conflict(STILL_RUNNING)
-    return None
+    return found
 
 
 def keep(
@@ -95,7 +94,12 @@ def keep(
 def keep_late(response: Response) -> Response:
     """Store an answer that no transaction has stored: of a view that changes nothing, or in many steps."""
     if "repeatable" in g and not g.get("is_kept") and response.status_code < 300:
-        _store_late(response)
+        try:
+            with writing() as session:
+                _store(session, response)
+        except (AnsweredMeanwhile, SQLAlchemyError) as error:
+            # What was done stays done.
+            log.warning("An answer is not stored for repeats: %s", error)
     return response
 
 
@@ -111,23 +115,13 @@ def stop_running(_error: BaseException | None) -> None:
             _running.discard(running_id)
 
 
-def _begin(key_id: str) -> bool:
-    """Note that a request with this key runs; return whether no other one does."""
-    with _running_lock:
-        if key_id in _running:
-            return False
-        _running.add(key_id)
-    g.running_id = key_id
-    return True
-
-
 def _repeatable(given: str) -> RepeatableRequest:
     """Read the header: a string of RFC 8941, or its characters without the quotes as many programs send."""
     if len(given) > KEY_LIMIT or not re.fullmatch(KEY_PATTERN, given):
         raise BadRequest(BAD_KEY)
     key = given[1:-1] if len(given) > 2 and given[0] == given[-1] == '"' else given
     secret_key, address = request_context.settings().secret_key, request.remote_addr or ""
-    caller = authentication.token_value() or rate_limit.who(secret_key, KEY_HEADER, address)
+    caller = g.get("token_value") or rate_limit.who(secret_key, KEY_HEADER, address)
     root = hmac.digest(caller.encode(), f"{KEY_HEADER} {key}".encode(), "sha256")
     asked = f"{request.method} {request.full_path}\n".encode() + request.get_data()
     return RepeatableRequest(
@@ -146,15 +140,6 @@ def _first_answer(mine: RepeatableRequest) -> Response | None:
         return error_pages.refuse_json(Refused(OTHER_REQUEST))
     stored: dict[str, Any] = json.loads(encryption.unseal(mine.secret, row.answer))
     return Response(stored["body"], stored["status"], stored["headers"] | {REPLAYED_HEADER: "true"})
-
-
-def _store_late(response: Response) -> None:
-    try:
-        with writing() as session:
-            _store(session, response)
-    except (AnsweredMeanwhile, SQLAlchemyError) as error:
-        # What was done stays done.
-        log.warning("An answer is not stored for repeats: %s", error)
 
 
 def _store(session: Session, response: Response) -> None:

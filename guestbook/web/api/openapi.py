@@ -65,9 +65,8 @@ ERROR_DESCRIPTIONS = {
     "many wrong passwords; `Retry-After` is the wait in seconds.",
     503: "The database cannot be reached at the moment.",
 }
-ANSWER_DESCRIPTIONS = {
-    304: "The answer is still the one whose `ETag` you sent in `If-None-Match`.",
-    **ERROR_DESCRIPTIONS,
+ANSWER_DESCRIPTIONS = ERROR_DESCRIPTIONS | {
+    304: "The answer is still the one whose `ETag` you sent in `If-None-Match`."
 }
 # First part of a path → tag, where they differ.
 TAGS = {"redeliver": "deliveries", "reprocess": "inbox", "moderate": "comments", "presets": "previews"}
@@ -201,13 +200,11 @@ def _answer(status: int, schema: str | None) -> dict[str, Any]:
     shown |= _content(schema) if schema else {}
     shown |= {"headers": ANSWER_HEADERS[status]} if status in ANSWER_HEADERS else {}
     made = VARIABLES.get(schema or "") if status in (201, 202) else None
-    return shown | ({"links": _links(made)} if made else {})
-
-
-def _links(variable: str) -> dict[str, Any]:
-    """Return the calls that take the id of what an answer shows, and nothing else from a path."""
-    names = (call.name for address, call in CALLS.items() if re.findall("{(.*?)}", address) == [variable])
-    return {name: {"operationId": name, "parameters": {variable: "$response.body#/id"}} for name in names}
+    if made:  # The calls that take the id of what it shows, and nothing else from a path.
+        names = [call.name for address, call in CALLS.items() if re.findall("{(.*?)}", address) == [made]]
+        parameters = {made: "$response.body#/id"}
+        shown["links"] = {name: {"operationId": name, "parameters": parameters} for name in names}
+    return shown
 
 
 def paths() -> dict[str, dict[str, Any]]:
@@ -215,14 +212,11 @@ def paths() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for address, call in CALLS.items():
         method, path = address.split()
-        names = re.findall("{([a-z_]+)}", path)
-        shapes = {
-            name: described(
-                PATH_SCHEMAS.get(name, ID), f"The {name.replace('_', ' ')}, as the list shows it."
-            )
-            for name in names
-        }
-        in_path = api_call.parameters("path", shapes, required=True)
-        item = found.setdefault(path, {"parameters": in_path} if names else {})
+        shapes: Schema = {}
+        for name in re.findall("{([a-z_]+)}", path):
+            what = f"The {name.replace('_', ' ')}, as the list shows it."
+            shapes[name] = described(PATH_SCHEMAS.get(name, ID), what)
+        in_path = {"parameters": api_call.parameters("path", shapes, required=True)} if shapes else {}
+        item = found.setdefault(path, in_path)
         item[method.lower()] = _operation(call)
     return found

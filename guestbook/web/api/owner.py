@@ -1,5 +1,6 @@
 """The calls for the owner: settings, tokens, the audit log, spam, doctor and secrets shown again."""
 
+from functools import partial
 from typing import Any
 
 from flask import request
@@ -23,7 +24,7 @@ from guestbook.storage.models import Source, Token, Webhook, owner
 from guestbook.storage.models.owner import AUDIT_ENTRY_SCHEMA
 from guestbook.storage.preferences import PREFERENCE_FIELDS, Preferences
 from guestbook.web import request_context, response_headers
-from guestbook.web.api import api_call, idempotency, request_reader
+from guestbook.web.api import idempotency, request_reader, row_calls
 from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
@@ -119,21 +120,14 @@ def _document(kept: Preferences) -> dict[str, Any]:
 @calls.serve("GET /audit", {200: "AuditEntries"}, query=AUDIT_QUERY)
 def list_audit_entries() -> ResponseReturnValue:
     """List the entries of the audit log."""
-    query = request_reader.query()
-    wanted = AuditFilter(
-        action=query.get("action"),
-        actor=query.get("actor"),
-        since=request_reader.moment(query.get("since")),
-        until=request_reader.moment(query.get("until")),
-    )
-    page = filtered_lists.audit(db.session(), wanted, before=query.get("before"), limit=query["limit"])
-    return api_call.page("audit", page, lambda row: schema.of_row(row, AUDIT_ENTRY_SCHEMA), query)
+    wanted, shape = AuditFilter(**row_calls.filters()), partial(schema.of_row, properties=AUDIT_ENTRY_SCHEMA)
+    return row_calls.filtered("audit", filtered_lists.audit, wanted, shape)
 
 
 @calls.serve("GET /tokens", {200: "Tokens"}, query=FULL_PAGE_QUERY)
 def list_tokens() -> ResponseReturnValue:
     """List the tokens, without their values."""
-    return api_call.rows("tokens", Token, api_tokens.shape, request_reader.query())
+    return row_calls.rows("tokens", Token, api_tokens.shape)
 
 
 @calls.serve("DELETE /tokens/{token_id}", {204: None})

@@ -108,10 +108,9 @@ def _sender(name: str) -> dict[str, object]:
 
 
 def _webhook(name: str) -> dict[str, object]:
-    preset = REBUILD_PRESETS[name]
-    headers = dict(line.split(": ", 1) for line in preset.headers)
+    headers = dict(line.split(": ", 1) for line in REBUILD_PRESETS[name].headers)
     more = {"name": name, "events": list(REBUILD_EVENTS), "headers": headers}
-    return schema.of_row(preset, WEBHOOK_PRESET, more)
+    return schema.of_row(REBUILD_PRESETS[name], WEBHOOK_PRESET, more)
 
 
 @calls.serve("POST /previews/webhook", {200: "PayloadPreview"}, body="WebhookPreview")
@@ -137,11 +136,8 @@ def preview_source() -> ResponseReturnValue:
     source = find(Source, given["source"]) if "source" in given else None
     verify = given.get("verify", source.verify if source else "none")
     wording = sources.template_for(verify, given.get("template", source.template if source else None))
-    name = source.name if source else "The name of the source"
+    source_id, name = (source.id, source.name) if source else (None, "The name of the source")
     base_url = request_context.settings().base_url
-    source_id = source.id if source else None
     made = samples.preview_of(db.session(), source_id, name, verify, wording, base_url)
-    return {
-        **{"event": made.what, "comment": made.draft.values if made.draft else None},
-        **{"sentence": made.sentence or None, "is_error": made.is_error},
-    }
+    comment, sentence = made.draft.values if made.draft else None, made.sentence or None
+    return {"event": made.what, "comment": comment, "sentence": sentence, "is_error": made.is_error}

@@ -16,12 +16,12 @@ from werkzeug.exceptions import Conflict
 from guestbook.lib import clock
 from guestbook.lib import json_schema as schema
 from guestbook.outbound import pull, receiver_links, webhook_shapes
-from guestbook.outbound.pull import PulledResult, Replaced
+from guestbook.outbound.pull import PulledResult, Replaced, Taken
 from guestbook.outbound.webhook_shapes import RECEIVER_LINK_SCHEMA
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import ReceiverLink, Webhook
 from guestbook.web import request_context
-from guestbook.web.api import api_call, idempotency, request_reader
+from guestbook.web.api import idempotency, request_reader, row_calls
 from guestbook.web.api.api_call import FULL_PAGE_QUERY, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
@@ -94,12 +94,17 @@ def take_deliveries(webhook_id: str) -> ResponseReturnValue:
     """Fetch the next deliveries of a pull: webhook and lease them."""
     token, query = pull.new_token(g.token_id), request_reader.query()
     _require_pulled(find(Webhook, webhook_id))
-    first = query.get("first_token")
-    replaced = Replaced(g.token_id, first) if first else None
+    replaced = Replaced(g.token_id, query["first_token"]) if "first_token" in query else None
     with _turn_to_wait(query["wait"]) as seconds:
-        found = _wait_for_any(webhook_id, seconds, replaced)
-    may_take = found and request.method == "GET"  # HEAD could not hand them over
-    taken = _take(webhook_id, token, query["limit"], replaced) if may_take else []
+        until = time.monotonic() + seconds
+        while not (found := _is_pending(webhook_id, replaced)) and time.monotonic() + LOOK_AGAIN <= until:
+            time.sleep(LOOK_AGAIN)
+    taken: list[Taken] = []
+    if found and request.method == "GET":  # HEAD could not hand them over.
+        with writing() as session:
+            webhook, settings = find_locked(Webhook, webhook_id), request_context.settings()
+            _require_pulled(webhook)
+            taken = pull.take(session.connection(), webhook, settings, token, query["limit"], replaced)
     return {
         "token": token,
         "lease_seconds": int(pull.PULL_LEASE.total_seconds()),
@@ -125,22 +130,10 @@ def commit_deliveries(webhook_id: str) -> ResponseReturnValue:
         return idempotency.keep(session, {"recorded": recorded, "late": late})
 
 
-def _take(webhook_id: str, token: str, limit: int, replaced: Replaced | None) -> list[pull.Taken]:
-    with writing() as session:
-        webhook = find_locked(Webhook, webhook_id)
-        _require_pulled(webhook)
-        return pull.take(session.connection(), webhook, request_context.settings(), token, limit, replaced)
-
-
-def _wait_for_any(webhook_id: str, seconds: float, replaced: Replaced | None) -> bool:
-    """Whether something may be taken, looking again and again for so many seconds."""
-    until = time.monotonic() + seconds
-    while True:
-        found = pull.anything_pending(db.session(), webhook_id, clock.now(), replaced)
-        db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
-        if found or time.monotonic() + LOOK_AGAIN > until:
-            return found
-        time.sleep(LOOK_AGAIN)
+def _is_pending(webhook_id: str, replaced: Replaced | None) -> bool:
+    found = pull.anything_pending(db.session(), webhook_id, clock.now(), replaced)
+    db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
+    return found
 
 
 @contextmanager
@@ -167,8 +160,8 @@ def _require_pulled(webhook: Webhook) -> None:
 @calls.serve("GET /webhooks/{webhook_id}/receiver-links", {200: "ReceiverLinks"}, query=FULL_PAGE_QUERY)
 def list_receiver_links(webhook_id: str) -> ResponseReturnValue:
     """List the links to the page of its receiver, without their addresses."""
-    mine, shown = ReceiverLink.webhook_id == find(Webhook, webhook_id).id, webhook_shapes.receiver_link
-    return api_call.rows("receiver_links", ReceiverLink, shown, request_reader.query(), mine)
+    mine = ReceiverLink.webhook_id == find(Webhook, webhook_id).id
+    return row_calls.rows("receiver_links", ReceiverLink, webhook_shapes.receiver_link, mine)
 
 
 @calls.serve("POST /webhooks/{webhook_id}/receiver-links/{link_id}/revoke", {200: "ReceiverLink"})

@@ -1,6 +1,6 @@
 """/deliveries and /inbox: list, show, redeliver, reprocess; /redeliver and /reprocess do it to many rows."""
 
-from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from flask.typing import ResponseReturnValue
@@ -24,7 +24,7 @@ from guestbook.queue.redelivery import RequeueGroup
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook, delivery
 from guestbook.web import request_context
-from guestbook.web.api import api_call, authentication, idempotency, request_reader
+from guestbook.web.api import authentication, idempotency, request_reader, row_calls
 from guestbook.web.api.api_call import DRY_RUN, LOOKS_BACK, PAGE_QUERY, Calls, ids_schema, list_of, word
 from guestbook.web.row_lookup import find
 
@@ -134,26 +134,23 @@ BEING_FETCHED = "Its receiver has fetched this delivery and not answered yet. Tr
 @calls.serve("GET /deliveries", {200: "Deliveries"}, query=DELIVERY_QUERY)
 def list_deliveries() -> ResponseReturnValue:
     """List deliveries."""
-    query = request_reader.query()
-    wanted = Deliveries(
-        status=query.get("status"),
-        webhook_id=query.get("webhook"),
-        event=query.get("event"),
-        since=request_reader.moment(query.get("since")),
-        until=request_reader.moment(query.get("until")),
-        text=_searched_text(query),
-        comment_id=query.get("comment"),
-    )
-    page = filtered_lists.deliveries(db.session(), wanted, before=query.get("before"), limit=query["limit"])
-    return api_call.page("deliveries", page, webhook_shapes.delivery, query)
+    wanted = Deliveries(**_filters(webhook="webhook_id", comment="comment_id"))
+    return row_calls.filtered("deliveries", filtered_lists.deliveries, wanted, webhook_shapes.delivery)
 
 
 @calls.serve("GET /deliveries/{delivery_id}", {200: "DeliveryWithAttempts"})
 def get_delivery(delivery_id: str) -> ResponseReturnValue:
     """Show a delivery with its attempts."""
-    delivery = find(Delivery, delivery_id)
-    query = select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number)
-    return _delivery_with_attempts(delivery, db.session.scalars(query).all())
+    row = find(Delivery, delivery_id)
+    query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
+    shape = webhook_shapes.delivery_with_attempts(row, db.session.scalars(query))
+    # A receiver may repeat the URL or the payload.
+    shown = partial(authentication.shown_text, whole=db.session.get_one(Webhook, row.webhook_id).url)
+    for made in shape["attempts_made"]:
+        body, headers = made["response_body"], made["response_headers"]
+        made["response_headers"] = headers and {name: shown(value) for name, value in headers.items()}
+        made["response_body"] = body and shown(body)
+    return shape | {"payload": shown(shape["payload"])}
 
 
 @calls.serve("POST /deliveries/{delivery_id}/redeliver", {202: "Delivery"}, errors=(409,))
@@ -175,26 +172,19 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
 @calls.serve("GET /inbox", {200: "InboundEvents"}, query=INBOX_QUERY)
 def list_inbound_events() -> ResponseReturnValue:
     """List inbound events."""
-    query = request_reader.query()
-    wanted = InboundEvents(
-        status=query.get("status"),
-        source_id=query.get("source"),
-        since=request_reader.moment(query.get("since")),
-        until=request_reader.moment(query.get("until")),
-        text=_searched_text(query),
-        **{name: _words(query, name) for name in ("event", "sender", "external_id")},
+    wanted = InboundEvents(**_filters(source="source_id"))
+    return row_calls.filtered(
+        "inbound_events", filtered_lists.inbound_events, wanted, source_shapes.inbound_event
     )
-    page = filtered_lists.inbound_events(
-        db.session(), wanted, before=query.get("before"), limit=query["limit"]
-    )
-    return api_call.page("inbound_events", page, source_shapes.inbound_event, query)
 
 
 @calls.serve("GET /inbox/{event_id}", {200: "InboundEventInFull"})
 def get_inbound_event(event_id: str) -> ResponseReturnValue:
     """Show an inbound event with its payload and how it was verified."""
     event = find(InboundEvent, event_id)
-    return _inbound_event_in_full(event, find(Source, event.source_id))
+    source, settings = find(Source, event.source_id), request_context.settings()
+    shape = source_shapes.inbound_event_in_full(event, source, settings)
+    return shape | authentication.packed("payload", event.body)
 
 
 @calls.serve("POST /inbox/{event_id}/reprocess", {202: "InboundEvent"}, errors=(409,))
@@ -248,7 +238,7 @@ def _condition(model: type[M], given: dict[str, Any]) -> ColumnElement[bool]:
         if wrong := {name: GOES_WITH_FAILED for name in (owner, "since") if name in given}:
             raise Refused.of(wrong)
         return model.id.in_(given["ids"])
-    since, owner_id = request_reader.moment(given.get("since")), given.get(owner)
+    since, owner_id = given.get("since"), given.get(owner)
     if owner_id and db.session.get(Webhook if model is Delivery else Source, owner_id) is None:
         raise Refused(f"No {owner} has this id.", field=owner)
     if model is Delivery:
@@ -256,37 +246,10 @@ def _condition(model: type[M], given: dict[str, Any]) -> ColumnElement[bool]:
     return InboundEvents(status="failed", since=since, source_id=owner_id).condition()
 
 
-def _words(query: Mapping[str, Any], name: str) -> str | None:
-    """Return the words of a parameter; None if it has no visible ones."""
-    return clean_line(query.get(name, "")) or None
-
-
-def _searched_text(query: Mapping[str, Any]) -> str | None:
-    """Return what payloads must have; 403 for a token that may not see all that is in them.
-
-    Such a token could find out a hidden address, letter by letter.
-    """
-    if "text" in query:
+def _filters(**names: str) -> dict[str, Any]:
+    """Return what the query wants, by the names of the filter. Words without visible letters want nothing."""
+    wanted = row_calls.filters(**names)
+    if "text" in wanted:
+        # A token that may not see all that is in payloads could find out an address, letter by letter.
         authentication.require("manage", "The parameter text")
-    return _words(query, "text")
-
-
-def _delivery_with_attempts(row: Delivery, attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """Return a delivery with its body and every attempt. A receiver may repeat the URL or the payload."""
-    webhook_url = db.session.get_one(Webhook, row.webhook_id).url
-
-    def shown(text: str) -> str:
-        return authentication.shown_text(text, webhook_url)
-
-    shape = webhook_shapes.delivery_with_attempts(row, attempts)
-    for made in shape["attempts_made"]:
-        body, headers = made["response_body"], made["response_headers"]
-        made["response_headers"] = headers and {name: shown(value) for name, value in headers.items()}
-        made["response_body"] = body and shown(body)
-    return shape | {"payload": shown(shape["payload"])}
-
-
-def _inbound_event_in_full(row: InboundEvent, sender: Source) -> dict[str, Any]:
-    """Return an inbound event with its exact payload and its verification."""
-    shape = source_shapes.inbound_event_in_full(row, sender, request_context.settings())
-    return shape | authentication.packed("payload", row.body)
+    return {name: clean_line(one) or None if isinstance(one, str) else one for name, one in wanted.items()}

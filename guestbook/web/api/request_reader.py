@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from flask import current_app, g, request
+from flask import g, request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from guestbook.lib import ed25519, fields, json_schema
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import Schema
 from guestbook.outbound.webhook_fields import HEADER_NAME, HEADER_VALUE, SIGNING_KEY
-from guestbook.web.api.api_call import Call, Calls
+from guestbook.web.api import api_call
 
 Rules = Callable[[dict[str, Any]], Mapping[str, str]]  # checks beyond the schema: field → sentence
 Place = tuple[str | int, ...]  # the names and numbers that lead to a value in a body
@@ -62,35 +62,22 @@ RULES: dict[str, type | tuple[type, ...]] = {  # a rule of JSON Schema → the v
 SIZE_RULES = ("maxItems", "maxProperties")
 
 
-def call() -> Call:
-    """Return what the document says of this request."""
-    return _calls().described[(request.endpoint or "").rpartition(".")[2]]
-
-
-def _calls() -> Calls:
-    found = current_app.blueprints[request.blueprint or ""]
-    assert isinstance(found, Calls)
-    return found
-
-
 def check() -> None:
     """Refuse unknown query parameters, and fields where the call takes none; views read the other bodies."""
     if request.method == "OPTIONS":
         return
-    query()
-    if call().body is None and request.method not in ("GET", "HEAD") and request.get_data():
+    g.api_query = _read_query()
+    if api_call.current().body is None and request.method not in ("GET", "HEAD") and request.get_data():
         _object_in_body(NO_FIELDS)
 
 
 def query() -> dict[str, Any]:
-    """Return the query parameters, with defaults for missing ones."""
-    if "api_query" not in g:
-        g.api_query = _read_query()
+    """Return the query parameters, with defaults for missing ones; times are moments in UTC."""
     return dict(g.api_query)
 
 
 def _read_query() -> dict[str, Any]:
-    shapes = call().query
+    shapes = api_call.current().query
     given: dict[str, Any] = {}
     for name, values in request.args.lists():
         if len(values) > 1:
@@ -99,25 +86,27 @@ def _read_query() -> dict[str, Any]:
         given[name] = int(values[0]) if is_number and INTEGER.fullmatch(values[0]) else values[0]
     _check(given, {"type": "object", "properties": shapes, "additionalProperties": False})
     defaults = {name: shape["default"] for name, shape in shapes.items() if "default" in shape}
-    return defaults | given
+    return defaults | _with_moments(given, shapes)
 
 
 def body(rules: Rules | None = None) -> dict[str, Any]:
-    """Return the object in the body; an empty one where a body is optional and missing.
+    """Return the object in the body, its times as moments in UTC; an empty one for a missing optional body.
 
     Errors of the schema are reported together with those that `rules` find in the other fields.
     """
-    wanted = call()
-    if not wanted.needs_body and not request.get_data():
+    if not api_call.current().needs_body and not request.get_data():
         return {}
-    assert wanted.body
-    return _object_in_body(_calls().schemas[wanted.body], rules)
+    schema = api_call.schema_of_body()
+    return _with_moments(_object_in_body(schema, rules), schema["properties"])
 
 
-def moment(text: str | None) -> datetime | None:
+def _with_moments(given: dict[str, Any], shapes: Schema) -> dict[str, Any]:
+    times = {name for name in given if shapes[name].get("format") == "date-time"}
+    return given | {name: _moment(given[name]) for name in times}
+
+
+def _moment(text: str) -> datetime:
     """Return the time of a valid text in UTC; the first or last one for a time that UTC cannot have."""
-    if not text:
-        return None
     found = datetime.fromisoformat(text.upper())
     try:
         return found.astimezone(UTC)
@@ -136,29 +125,19 @@ def _object_in_body(schema: Schema, rules: Rules | None = None) -> dict[str, Any
     except RecursionError:  # from parsing, or from comparing the items of a list
         raise BadRequest("The body nests lists or objects too deeply.") from None
     except Refused as error:
-        raise _complete(error, found, schema, rules) from None
+        if rules is None or not error.fields or not isinstance(found, dict):
+            raise
+        fitting = schema["properties"].keys() - error.fields.keys()
+        rest = {name: value for name, value in found.items() if name in fitting}
+        raise Refused.of({**rules(rest), **error.fields}) from None
     assert isinstance(found, dict)
     return found
 
 
-def _complete(error: Refused, found: object, schema: Schema, rules: Rules | None) -> Refused:
-    """Add the rules' errors for the fields that fit the schema."""
-    if rules is None or not error.fields or not isinstance(found, dict):
-        return error
-    rest = {name: found[name] for name in schema["properties"] if name in found and name not in error.fields}
-    return Refused.of({**rules(rest), **error.fields})
-
-
 def _parse(sent: bytes) -> object:
     try:
-        text = sent.decode("utf-8-sig")
-        return json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_no_constant,
-            parse_float=_number,
-            parse_int=_whole_number,
-        )
+        hooks: Any = {"parse_constant": _no_constant, "parse_float": _number, "parse_int": _whole_number}
+        return json.loads(sent.decode("utf-8-sig"), object_pairs_hook=_object, **hooks)
     except UnicodeDecodeError as error:
         raise BadRequest(f"The body is not UTF-8: byte {error.start + 1:,} is wrong.") from None
     except ValueError as error:
@@ -235,11 +214,9 @@ def _faults_of_object(found: dict[str, Any], schema: Schema, place: Place) -> It
 def _fits(rule: str, found: Any, wanted: Any) -> bool:
     if rule == "type":  # In Python, True and False are numbers.
         kinds = json_schema.types({"type": wanted})
-        return (
-            "boolean" in kinds
-            if isinstance(found, bool)
-            else any(isinstance(found, PYTHON_TYPES[kind]) for kind in kinds)
-        )
+        if isinstance(found, bool):
+            return "boolean" in kinds
+        return any(isinstance(found, PYTHON_TYPES[kind]) for kind in kinds)
     if rule == "enum":
         return found in wanted
     if rule == "pattern":  # As in JSON Schema, `$` does not match before a final line feed.
@@ -254,7 +231,7 @@ def _fits(rule: str, found: Any, wanted: Any) -> bool:
 
 def _is_moment(text: str) -> bool:
     try:
-        return bool(RFC3339_TIME.fullmatch(text) and moment(text))
+        return bool(RFC3339_TIME.fullmatch(text) and _moment(text))
     except ValueError:
         return False
 
@@ -277,16 +254,15 @@ def _short(name: str) -> str:
     return name if len(name) <= 60 else f"{name[:60]}…"
 
 
-Rename = Callable[[str, str], tuple[str, str]]  # a field's name and its sentence, before and after
-
-
 @contextmanager
-def renamed(rename: Rename) -> Iterator[None]:
-    """Raise a Refused again with the names and sentences that `rename` returns, one for each name."""
+def renamed(names: Mapping[str, str]) -> Iterator[None]:
+    """Raise a Refused again with these names of fields; one for several has the first sentence."""
     try:
         yield
     except Refused as error:
         fields: dict[str, str] = {}
-        for name, sentence in (rename(*pair) for pair in error.fields.items()):
-            fields.setdefault(name, sentence)
+        for name, sentence in error.fields.items():
+            other = names.get(name, name)
+            is_within = list(names.values()).count(other) > 1
+            fields.setdefault(other, f"{name}: {sentence}" if is_within else sentence)
         raise (Refused.of(fields) if fields else error) from None

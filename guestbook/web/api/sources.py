@@ -14,11 +14,11 @@ from guestbook.lib import clock
 from guestbook.lib import json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.storage import row_changes
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import writing
 from guestbook.storage.models import InboundEvent, Source
 from guestbook.web import request_context, response_headers
-from guestbook.web.api import api_call, idempotency, request_reader
-from guestbook.web.api.api_call import FULL_PAGE_QUERY, OVERLAP_FIELD, Calls, list_of
+from guestbook.web.api import api_call, idempotency, request_reader, row_calls
+from guestbook.web.api.api_call import OVERLAP_FIELD, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
 SOURCE_SCHEMAS: Schema = {name: field.described for name, field in SOURCE_FIELDS.items()}
@@ -34,6 +34,7 @@ FIELDS_OF_SOURCE: Schema = {
     "forwarded_in_full": SOURCE_SCHEMAS["in_full"],
     "disabled": schema.boolean("Store its events; they wait until it is enabled."),
 }
+IN_SCHEME = dict.fromkeys(SCHEME_DEFAULTS, "scheme")
 NEW_SECRET: Schema = {
     "secret": schema.or_null(
         schema.text("The sender signs with it. It is shown only in the answer that makes it.")
@@ -56,10 +57,13 @@ calls = Calls(
 )
 
 
-@calls.serve("GET /sources", {200: "Sources"}, query=FULL_PAGE_QUERY)
-def list_sources() -> ResponseReturnValue:
-    """List the sources."""
-    return api_call.rows("sources", Source, _shown, request_reader.query())
+def _shown(row: Source, *, with_secret: bool = False) -> dict[str, Any]:
+    """Return a source; its secret only when new."""
+    shape = source_shapes.source(row, request_context.settings())
+    return shape | {"secret": row.secret} if with_secret else shape
+
+
+row_calls.serve(calls, Source, _shown, "all its events", sources.begin_delete, sources.delete)
 
 
 @calls.serve("POST /sources", {201: "SourceWithSecret"}, body="NewSource")
@@ -69,19 +73,13 @@ def create_source() -> ResponseReturnValue:
     Only this answer shows its secret.
     """
     fields = request_reader.body()
-    with writing() as session, request_reader.renamed(_in_scheme):
+    with writing() as session, request_reader.renamed(IN_SCHEME):
         source = sources.add(session, _fields(fields))
         if fields.get("disabled"):
             row_changes.disable(session, source)
         shown = _shown(source, with_secret=True)
         location = api_call.address(f"/sources/{source.id}")
         return idempotency.keep(session, shown, 201, {"Location": location})
-
-
-@calls.serve("GET /sources/{source_id}", {200: "Source"})
-def get_source(source_id: str) -> ResponseReturnValue:
-    """Show a source."""
-    return _shown(find(Source, source_id))
 
 
 @calls.serve("PATCH /sources/{source_id}", {200: "Source"}, body="SourceChanges", may_match=True)
@@ -91,30 +89,15 @@ def update_source(source_id: str) -> ResponseReturnValue:
     The answer shows a secret that this call has made.
     """
     changes = request_reader.body()
-    with writing() as session, request_reader.renamed(_in_scheme):
+    with writing() as session, request_reader.renamed(IN_SCHEME):
         source = find_locked(Source, source_id)
         response_headers.refuse_if_changed(_shown(source))
         before = source.secret
         sources.update(session, source, _fields(changes))
-        if "disabled" in changes:
-            act = row_changes.disable if changes["disabled"] else row_changes.enable
-            if changes["disabled"] == (source.disabled_at is None):
-                act(session, source)
+        if changes.get("disabled", bool(source.disabled_at)) != bool(source.disabled_at):
+            (row_changes.disable if changes["disabled"] else row_changes.enable)(session, source)
         is_new = source.secret not in (before, None, changes.get("secret"))
         return _shown(source, with_secret=is_new)
-
-
-@calls.serve("DELETE /sources/{source_id}", {204: None}, may_match=True)
-def delete_source(source_id: str) -> ResponseReturnValue:
-    """Delete a source with all its events."""
-    with writing() as session:
-        source = find_locked(Source, source_id)
-        response_headers.refuse_if_changed(_shown(source))
-        # The same lock holds, so no change comes between.
-        is_gone = sources.begin_delete(session, source.id)
-    if not is_gone:
-        sources.delete(db.engine, source.id)
-    return "", 204
 
 
 @calls.serve("POST /sources/{source_id}/test", {202: "InboundEvent"}, body="SourceTest", needs_body=False)
@@ -148,14 +131,3 @@ def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
     if "forwarded_in_full" in fields:
         fields["in_full"] = fields.pop("forwarded_in_full")
     return fields | scheme
-
-
-def _in_scheme(name: str, sentence: str) -> tuple[str, str]:
-    """Name an error within the scheme as one of the field `scheme`."""
-    return ("scheme", f"{name}: {sentence}") if name in SCHEME_DEFAULTS else (name, sentence)
-
-
-def _shown(row: Source, *, with_secret: bool = False) -> dict[str, Any]:
-    """Return a source; its secret only when new."""
-    shape = source_shapes.source(row, request_context.settings())
-    return shape | {"secret": row.secret} if with_secret else shape

@@ -1,7 +1,8 @@
 """/statistics: how the book is doing, its webhooks and its sources."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from flask.typing import ResponseReturnValue
@@ -11,7 +12,7 @@ from guestbook.lib import json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.outbound import webhook_shapes
 from guestbook.queries import cron_status, prometheus_metrics, statistics, webhook_status
-from guestbook.queries.statistics import COUNT_LIMIT, SHOWN_WEBHOOKS, AttemptTimes, Bar, WebhookActivity
+from guestbook.queries.statistics import COUNT_LIMIT, SHOWN_WEBHOOKS, Bar, WebhookActivity
 from guestbook.queries.webhook_status import SourceStatus
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Source, Webhook
@@ -127,25 +128,24 @@ def get_statistics() -> ResponseReturnValue:
     """Show how the book, its oldest webhooks and its oldest sources are doing."""
     session, now = db.session(), clock.now()
     found = statistics.overview(session, now)
-    sources = webhook_status.all_sources(session, limit=SHOWN_SOURCES)
+    cron = cron_status.in_words(session, now, after_requests=request_context.settings().send_after_requests)
+    count = partial(statistics.count_some, session, model=Comment)
     lately = statistics.failed_lately(session, Delivery, now).counts
     lately_in = statistics.failed_lately(session, InboundEvent, now).counts
-    return {
-        "cron": _cron(now),
-        "comments": {
-            status: statistics.count_some(session, Comment.status == status, Comment)
-            for status in COMMENT_STATUSES
-        },
-        "held_since": found.held_since and clock.to_text(found.held_since),
+    sources = webhook_status.all_sources(session, limit=SHOWN_SOURCES)
+    more = {
+        "cron": schema.of_row(cron, CRON_FIGURES, {"state": cron.word}),
+        "comments": {status: count(Comment.status == status) for status in COMMENT_STATUSES},
         "deliveries_waiting": found.waiting,
         "deliveries_failed": found.failed,
         "inbound_events_waiting": found.came_in,
         "inbound_events_failed": found.came_in_vain,
         "hours": _bars(found.hours),
         "days": _bars(found.days),
-        "webhooks": [_webhook(one, lately.get(one.webhook.id, 0), now) for one in found.webhooks],
-        "sources": [_source(one, lately_in.get(one.source.id, 0)) for one in sources],
+        "webhooks": [_webhook(one, lately, now) for one in found.webhooks],
+        "sources": [_source(one, lately_in) for one in sources],
     }
+    return schema.of_row(found, STATISTICS_SCHEMA, more)
 
 
 @calls.serve("GET /webhooks/{webhook_id}/statistics", {200: "WebhookStatistics"})
@@ -154,17 +154,16 @@ def get_webhook_statistics(webhook_id: str) -> ResponseReturnValue:
     session, now = db.session(), clock.now()
     webhook = find(Webhook, webhook_id)
     made, status = statistics.attempts_of(session, webhook.id, now), webhook_status.of(session, webhook, now)
-    coming = webhook_status.coming_deliveries(session, webhook.id)
-    return {
+    more = {
         **{"state": status.word, "sentence": status.sentence, "waiting": status.waiting},
-        "day": _times(made.day),
-        "month": _times(made.month),
-        "hours": _bars(made.hours),
-        "days": _bars(made.days),
+        **{name: schema.of_row(getattr(made, name), ATTEMPT_TIMES) for name in ("day", "month")},
+        **{name: _bars(getattr(made, name)) for name in ("hours", "days")},
         "last_attempts": [schema.of_row(one, MADE_ATTEMPT) for one in made.last],
-        "next_deliveries": [webhook_shapes.delivery(row) for row in coming],
-        "counted_from": made.counted_from and clock.to_text(made.counted_from),
+        "next_deliveries": list(
+            map(webhook_shapes.delivery, webhook_status.coming_deliveries(session, webhook.id))
+        ),
     }
+    return schema.of_row(made, WEBHOOK_STATISTICS, more)
 
 
 @calls.serve("GET /sources/{source_id}/statistics", {200: "SourceFigures"})
@@ -173,38 +172,20 @@ def get_source_statistics(source_id: str) -> ResponseReturnValue:
     session, now = db.session(), clock.now()
     source = find(Source, source_id)
     lately = statistics.failed_lately(session, InboundEvent, now).counts
-    return _source(webhook_status.of_source(session, source), lately.get(source.id, 0))
+    return _source(webhook_status.of_source(session, source), lately)
 
 
-def _cron(now: datetime) -> dict[str, Any]:
-    after_requests = request_context.settings().send_after_requests
-    cron = cron_status.in_words(db.session(), now, after_requests=after_requests)
-    return schema.of_row(cron, CRON_FIGURES, {"state": cron.word})
+def _webhook(doing: WebhookActivity, failed_lately: Mapping[str, int], now: datetime) -> dict[str, Any]:
+    webhook, status = doing.webhook, webhook_status.of(db.session(), doing.webhook, now)
+    more = {"id": webhook.id, "name": webhook.name, "state": status.word, "sentence": status.sentence}
+    return schema.of_row(doing, WEBHOOK_FIGURES, more | {"failed_lately": failed_lately.get(webhook.id, 0)})
 
 
-def _webhook(doing: WebhookActivity, failed: int, now: datetime) -> dict[str, Any]:
-    webhook = doing.webhook
-    status = webhook_status.of(db.session(), webhook, now)
-    more: dict[str, Any] = {
-        "id": webhook.id,
-        "name": webhook.name,
-        "state": status.word,
-        "sentence": status.sentence,
-    }
-    more |= {"median_milliseconds": doing.milliseconds, "failed_lately": failed}
-    return schema.of_row(doing, WEBHOOK_FIGURES, more)
-
-
-def _source(doing: SourceStatus, failed: int) -> dict[str, Any]:
+def _source(doing: SourceStatus, failed_lately: Mapping[str, int]) -> dict[str, Any]:
     source = schema.of_row(doing.source, ("id", "name", "unproven_bytes"))
-    received = doing.last_at and clock.to_text(doing.last_at)
-    more = {"state": doing.word, "last_received_at": received, "failed_lately": failed}
-    return schema.of_row(doing, SOURCE_FIGURES, source | more)
-
-
-def _times(times: AttemptTimes) -> dict[str, Any]:
-    more = {"median_milliseconds": times.median, "percentile_95_milliseconds": times.percentile95}
-    return schema.of_row(times, ATTEMPT_TIMES, more)
+    source |= {"state": doing.word, "last_received_at": doing.last_at}
+    source |= {"failed_lately": failed_lately.get(doing.source.id, 0)}
+    return schema.of_row(doing, SOURCE_FIGURES, source)
 
 
 def _bars(bars: Sequence[Bar]) -> list[dict[str, Any]]:

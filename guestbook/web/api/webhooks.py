@@ -24,8 +24,8 @@ from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
 from guestbook.web import request_context, response_headers
-from guestbook.web.api import api_call, authentication, idempotency, request_reader
-from guestbook.web.api.api_call import DRY_RUN, FULL_PAGE_QUERY, OVERLAP_FIELD, Calls, list_of
+from guestbook.web.api import api_call, authentication, idempotency, request_reader, row_calls
+from guestbook.web.api.api_call import DRY_RUN, OVERLAP_FIELD, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
 # A call makes so many deliveries, or a few more.
@@ -86,10 +86,13 @@ calls = Calls(
 )
 
 
-@calls.serve("GET /webhooks", {200: "Webhooks"}, query=FULL_PAGE_QUERY)
-def list_webhooks() -> ResponseReturnValue:
-    """List the webhooks."""
-    return api_call.rows("webhooks", Webhook, _shown, request_reader.query())
+def _shown(row: Webhook, *, with_secret: bool = False) -> dict[str, Any]:
+    """Return a webhook; its secret only when new, and never the values of its headers."""
+    shape = webhook_shapes.webhook(db.session(), row) | {"url": authentication.shown_url(row.url)}
+    return shape | {"secret": row.secret} if with_secret else shape
+
+
+row_calls.serve(calls, Webhook, _shown, "all its deliveries", webhooks.begin_delete, webhooks.delete)
 
 
 @calls.serve("POST /webhooks", {201: "WebhookWithSecret"}, body="NewWebhook")
@@ -110,12 +113,6 @@ def create_webhook() -> ResponseReturnValue:
         return idempotency.keep(session, shown, 201, {"Location": location})
 
 
-@calls.serve("GET /webhooks/{webhook_id}", {200: "Webhook"})
-def get_webhook(webhook_id: str) -> ResponseReturnValue:
-    """Show a webhook."""
-    return _shown(find(Webhook, webhook_id))
-
-
 @calls.serve("PATCH /webhooks/{webhook_id}", {200: "Webhook"}, body="WebhookChanges", may_match=True)
 def update_webhook(webhook_id: str) -> ResponseReturnValue:
     """Change a webhook; other fields stay.
@@ -134,19 +131,6 @@ def update_webhook(webhook_id: str) -> ResponseReturnValue:
         shown = _shown(webhook)
     warnings = webhook_urls.warnings(shown["url"], request_context.settings()) if "url" in changes else []
     return shown | {"warnings": warnings}
-
-
-@calls.serve("DELETE /webhooks/{webhook_id}", {204: None}, may_match=True)
-def delete_webhook(webhook_id: str) -> ResponseReturnValue:
-    """Delete a webhook with all its deliveries."""
-    with writing() as session:
-        webhook = find_locked(Webhook, webhook_id)
-        response_headers.refuse_if_changed(_shown(webhook))
-        # The same lock holds, so no change comes between.
-        is_gone = webhooks.begin_delete(session, webhook.id)
-    if not is_gone:
-        webhooks.delete(db.engine, webhook.id)
-    return "", 204
 
 
 @calls.serve("POST /webhooks/{webhook_id}/test", {202: "Delivery"}, body="Test", needs_body=False)
@@ -205,10 +189,8 @@ def _fields(given: dict[str, Any]) -> dict[str, Any]:
 def backfill_webhook(webhook_id: str) -> ResponseReturnValue:
     """Send a webhook past events that it has not had, or only count them."""
     given, _ = request_reader.body(), find(Webhook, webhook_id)
-    since = request_reader.moment(given["since"])
-    assert since
     pruned_too, after = given.get("pruned_too", False), given.get("after") or ""
-    known = since, request_context.settings(), pruned_too, after
+    known = given["since"], request_context.settings(), pruned_too, after
     found = backfill.forecast(webhook_id, BackfillRules(*known, COUNT_LIMIT + 1, LOOKED_AT_ONCE))
     if given.get("dry_run") or not found.deliveries:
         return _backfilled(found, found, left=0), 200
@@ -219,9 +201,3 @@ def backfill_webhook(webhook_id: str) -> ResponseReturnValue:
 def _backfilled(made: BackfillReport, found: BackfillReport, *, left: int) -> dict[str, Any]:
     counted = {"events": dict(made.events), "there_already": found.present, "maybe_pruned": found.pruned}
     return schema.of_row(made, ("deliveries", "comments", "next_after")) | counted | {"left": left}
-
-
-def _shown(row: Webhook, *, with_secret: bool = False) -> dict[str, Any]:
-    """Return a webhook; its secret only when new, and never the values of its headers."""
-    shape = webhook_shapes.webhook(db.session(), row) | {"url": authentication.shown_url(row.url)}
-    return shape | {"secret": row.secret} if with_secret else shape

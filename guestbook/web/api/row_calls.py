@@ -1,0 +1,81 @@
+"""Lists of rows, and the calls that list, show and delete those of a noun."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from flask import request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import ColumnElement, Engine
+from sqlalchemy.orm import Session
+
+from guestbook.queries import filtered_lists
+from guestbook.queries.filtered_lists import L, M, RowPage
+from guestbook.storage.database import db, writing
+from guestbook.web import request_context, response_headers
+from guestbook.web.api import request_reader
+from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Calls
+from guestbook.web.row_lookup import find, find_locked
+
+W = TypeVar("W")
+Shape = Callable[[M], dict[str, Any]]
+
+
+def page(key: str, found: RowPage[M], shape: Shape[M]) -> dict[str, Any]:
+    """Return a page of a list with the address of the next page, which keeps the other parameters."""
+    following = urlencode(request.args.to_dict() | {"before": found.older}) if found.older else None
+    this = f"{request_context.settings().base_url}{request.path}"
+    return {key: [shape(row) for row in found.rows], "next": following and f"{this}?{following}"}
+
+
+def rows(key: str, model: type[L], shape: Shape[L], *conditions: ColumnElement[bool]) -> dict[str, Any]:
+    """Return a page of the rows of a table that meet the conditions."""
+    query = request_reader.query()
+    found = filtered_lists.row_page(db.session(), model, query.get("before"), query["limit"], *conditions)
+    return page(key, found, shape)
+
+
+def filtered(
+    key: str, read: Callable[[Session, W, str | None, int], RowPage[M]], wanted: W, shape: Shape[M]
+) -> dict[str, Any]:
+    """Return a page of the rows that are wanted."""
+    query = request_reader.query()
+    return page(key, read(db.session(), wanted, query.get("before"), query["limit"]), shape)
+
+
+def filters(**names: str) -> dict[str, Any]:
+    """Return what the query wants of rows, by these names."""
+    given = request_reader.query().items()
+    return {names.get(name, name): value for name, value in given if name not in PAGE_QUERY}
+
+
+Deletion = Callable[[Session, str], bool]  # It says whether the row is gone; if not, the next one goes on.
+RestOfDeletion = Callable[[Engine, str], int] | None
+
+
+def serve(
+    calls: Calls, model: type[L], shape: Shape[L], also: str, begin: Deletion, end: RestOfDeletion = None
+) -> None:
+    """Serve the calls that list the rows of a noun, show one, and delete one with what belongs to it."""
+
+    def remove(**address: str) -> ResponseReturnValue:
+        [row_id] = address.values()
+        with writing() as session:
+            response_headers.refuse_if_changed(shape(find_locked(model, row_id)))
+            # The same lock holds, so no change comes between.
+            is_gone = begin(session, row_id)
+        if not is_gone and end:
+            end(db.engine, row_id)
+        return "", 204
+
+    def get(**address: str) -> ResponseReturnValue:
+        return shape(find(model, *address.values()))
+
+    name, noun = model.__name__, model.__name__.lower()
+    many, one = f"GET /{noun}s", f"/{noun}s/{{{noun}_id}}"
+    see_all, answers = partial(rows, f"{noun}s", model, shape), {200: f"{name}s"}
+    calls.add(see_all, f"list_{noun}s", f"List the {noun}s.", many, answers, query=FULL_PAGE_QUERY)
+    calls.add(get, f"get_{noun}", f"Show a {noun}.", f"GET {one}", {200: name})
+    summary = f"Delete a {noun} with {also}."
+    calls.add(remove, f"delete_{noun}", summary, f"DELETE {one}", {204: None}, may_match=True)
