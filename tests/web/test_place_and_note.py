@@ -54,15 +54,6 @@ def test_the_note_is_on_no_public_page_and_in_no_feed(app: Flask, visitor: Visit
         assert "the cat" not in answer.text, url
 
 
-def test_what_is_too_long_comes_back_with_its_reason(app: Flask, visitor: Visitor) -> None:
-    ask(app)
-    answer = visitor.sign(place="x" * 61, note="y" * 1001)
-    assert answer.status_code == 422
-    assert "at most 60" in answer.text
-    assert "at most 1,000" in answer.text
-    assert "y" * 1001 in answer.text
-
-
 def test_only_webhooks_whose_readers_act_for_the_owner_get_the_note(app: Flask, visitor: Visitor) -> None:
     ask(app)
     with app.app_context():

@@ -16,10 +16,9 @@ def words(visitor: Visitor) -> str:
 
 def test_the_form_says_in_a_sentence_what_is_kept_and_links_the_page(visitor: Visitor) -> None:
     form = visitor.page().find(".//form")
-    assert "keeps what you write until its owner deletes it, and never your IP address" in " ".join(
-        text(form).split()
-    )
     assert form is not None
+    said = " ".join(text(form).split())
+    assert "keeps what you write until its owner deletes it, and never your IP address" in said
     assert attributes(form, ".//a")["href"] == "/privacy"
 
 

@@ -2,10 +2,9 @@
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
 
 from guestbook.comments import book
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import writing
 from guestbook.storage.models import Comment
 from tests.support import factories
 from tests.support.visitor import Visitor, add, by_class, messages, text
@@ -44,27 +43,3 @@ def test_the_answer_to_a_comment_that_is_not_published_is_nowhere(
     for url in ("/", f"/?signed={hidden}", f"/comments/{hidden}", f"/?before={'f' * 32}"):
         assert "secret" not in visitor.get(url).text
     assert visitor.get(f"/comments/{hidden}").status_code == 404
-
-
-def test_the_etag_of_a_comment_changes_with_its_answer(app: Flask, visitor: Visitor) -> None:
-    [comment_id] = add(app, ["Hello"])
-    url = f"/comments/{comment_id}"
-    tags: list[str] = []
-    for message in ("", "One", "Two", ""):
-        answer(app, comment_id, message)
-        seen = visitor.get(url, headers={"If-None-Match": tags[-1] if tags else '"none"'})
-        assert seen.status_code == 200
-        tags.append(seen.headers["ETag"])
-        assert visitor.get(url, headers={"If-None-Match": tags[-1]}).status_code == 304
-    assert len(set(tags)) == 3
-    assert tags[0] == tags[-1]
-
-
-def test_a_page_asks_for_all_its_answers_at_once(app: Flask, visitor: Visitor) -> None:
-    for comment_id in add(app, [str(number) for number in range(20)]):
-        answer(app, comment_id, f"Answer {comment_id}")
-    executed: list[str] = []
-    with app.app_context():
-        event.listen(db.engine, "checkout", lambda raw, *_: raw.set_trace_callback(executed.append))
-    assert len(answers(visitor, "/?again")) == 20  # no page that is kept
-    assert len([sql for sql in executed if "replies" in sql]) == 1

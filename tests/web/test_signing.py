@@ -31,10 +31,6 @@ def test_signing_leads_to_the_book_with_the_comment_in_it(app: Flask, visitor: V
     assert "Thank you, Grace!" in text(by_class(page, "success")[0])
 
 
-def test_a_form_that_is_refused_sets_no_cookie(visitor: Visitor) -> None:
-    assert "Set-Cookie" not in visitor.sign(name="").headers
-
-
 def test_what_is_wrong_comes_back_beside_its_field_with_the_text(app: Flask, visitor: Visitor) -> None:
     answer = visitor.sign(name=" ", website="javascript:alert(1)", message="x" * 4001)
     assert answer.status_code == 422
@@ -173,11 +169,6 @@ def test_spam_is_answered_exactly_like_a_held_comment(app: Flask, visitor: Visit
         assert re.fullmatch(RECEIPT, answer.location)
     first, *others = [anonymous(visitor.get(answer.location).text) for answer in (held, trapped, quick)]
     assert others == [first] * 2
-
-
-def test_quick_without_a_link_is_a_browser_that_fills_in_forms(app: Flask, visitor: Visitor) -> None:
-    visitor.sign()
-    assert [comment.status for comment in stored(app)] == ["published"]
 
 
 def test_when_the_database_is_away_the_text_comes_back(environ: dict[str, str]) -> None:

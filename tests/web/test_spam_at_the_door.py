@@ -8,8 +8,6 @@ from flask import Flask
 
 from guestbook.comments import submission
 from guestbook.lib import clock
-from guestbook.lib.errors import Refused
-from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.web.visitor_form import VISITOR_COOKIE
@@ -103,14 +101,6 @@ def test_programs_are_asked_too_and_the_error_has_the_question(app: Flask, visit
     assert post(answer="blue")[0] == 422
     assert post(answer="red")[0] == 201
     assert refused(app) == {"answer": 2}
-
-
-def test_a_question_without_an_answer_is_refused(app: Flask) -> None:
-    with app.app_context(), writing() as session, pytest.raises(Refused) as error:
-        preferences.save(session, {"question": "Why?"})
-    assert error.value.fields == {
-        "answers": "Please give at least one answer that you accept, or no question."
-    }
 
 
 def test_each_refusal_is_counted_with_its_reason(app: Flask, visitor: Visitor, later: Later) -> None:

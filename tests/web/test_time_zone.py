@@ -163,7 +163,7 @@ def test_an_error_in_the_middle_of_a_page_has_the_strict_policy(
 ) -> None:
     [comment_id] = add(app, ["Hello"])
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    monkeypatch.setattr(look_and_language, "local", lambda *_: 1 / 0)
+    monkeypatch.setattr(look_and_language, "zone", lambda: 1 / 0)
     answer = visitor.get(f"/comments/{comment_id}")
     assert (answer.status_code, answer.headers["Content-Security-Policy"]) == (500, WITHOUT_SCRIPT)
 

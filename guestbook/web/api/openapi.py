@@ -15,7 +15,6 @@ from guestbook.web.api import (
     events,
     owner,
     previews,
-    pull,
     queue,
     sources,
     statistics,
@@ -135,7 +134,7 @@ def get_document() -> ResponseReturnValue:
 
 
 SUBJECTS = (
-    *(calls, comments.calls, webhooks.calls, pull.calls, queue.calls, sources.calls, bins.calls),
+    *(calls, comments.calls, webhooks.calls, queue.calls, sources.calls, bins.calls),
     *(owner.calls, statistics.calls, previews.calls, events.calls),
 )
 CALLS = {call.address: call for subject in SUBJECTS for call in subject.described.values()}

@@ -153,13 +153,6 @@ def test_a_long_text_that_almost_fits_a_pattern_costs_no_time(program: ApiClient
         assert shape(program.ask("POST", "/comments", {"website": url})) == (422, "invalid")
 
 
-def test_a_mistake_of_ours(app: Flask, anybody: ApiClient, caplog: pytest.LogCaptureFixture) -> None:
-    app.config["PROPAGATE_EXCEPTIONS"] = False
-    app.add_url_rule("/api/v1/broken", "broken", lambda: str(1 / 0))
-    assert shape(anybody.ask("GET", "/broken")) == (500, "internal_server_error")
-    assert "ZeroDivisionError" in caplog.text
-
-
 def test_every_error_stands_in_the_log_under_its_number(
     anybody: ApiClient, program: ApiClient, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from guestbook.outbound.pull import NOT_PULLED
-from guestbook.web.api import pull, queue
+from guestbook.web.api import queue, webhooks
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient, new_token
 from tests.support.receiver_person import BASE, add_link
@@ -99,14 +99,14 @@ def test_a_request_that_waits_gets_what_comes_meanwhile(program: ApiClient, app:
 def test_where_waiting_would_stop_visitors_it_answers_at_once(program: ApiClient, hook: str) -> None:
     began = time.monotonic()
     found = program.ask("GET", f"/webhooks/{hook}/pending?wait=20", multithread=False)
-    assert found.get_json()["retry_after"] == pull.ASK_AGAIN
-    for _ in range(pull.MOST_POLLS):
-        assert pull.may_wait.acquire(blocking=False)
+    assert found.get_json()["retry_after"] == webhooks.ASK_AGAIN
+    for _ in range(webhooks.MOST_POLLS):
+        assert webhooks.may_wait.acquire(blocking=False)
     try:
         found = program.ask("GET", f"/webhooks/{hook}/pending?wait=20", multithread=True)
-        assert found.get_json()["retry_after"] == pull.ASK_AGAIN
+        assert found.get_json()["retry_after"] == webhooks.ASK_AGAIN
     finally:
-        pull.may_wait.release(pull.MOST_POLLS)
+        webhooks.may_wait.release(webhooks.MOST_POLLS)
     assert time.monotonic() - began < 15
 
 
@@ -121,7 +121,7 @@ def test_other_and_disabled_webhooks_are_refused(program: ApiClient, app: Flask,
         assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, NOT_PULLED)
     program.patch(f"/webhooks/{hook}", {"disabled": True})
     answer = program.ask("GET", f"/webhooks/{hook}/pending")
-    assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, pull.DISABLED)
+    assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, webhooks.DISABLED)
     assert program.ask("GET", f"/webhooks/{NOBODY}/pending").status_code == 404
 
 
@@ -161,11 +161,6 @@ def test_an_error_that_no_database_takes_is_cleaned(program: ApiClient, app: Fla
     result = {"id": one["id"], "ok": False, "error": "a\x00b\ud800c"}
     assert committed(program, hook, found["token"], result) == {"recorded": 1, "late": 0}
     assert program.get(f"/deliveries/{one['id']}")["last_error"]
-
-
-def test_headers_of_the_owners_are_refused(program: ApiClient) -> None:
-    refused = program.refused("POST", "/webhooks", {"url": "pull:", "headers": {"X-One": "1"}})
-    assert refused["headers"] == "A fetched message carries no headers of yours: remove X-One."
 
 
 def test_the_links_are_listed_without_their_addresses_and_revoked(app: Flask, program: ApiClient) -> None:

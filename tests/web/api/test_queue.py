@@ -249,15 +249,6 @@ def test_deliveries_are_redelivered(
     assert (entry["action"], entry["number"], entry["actor_name"]) == ("redelivered", count, "a program")
 
 
-@pytest.mark.usefixtures("deliveries")
-def test_the_answer_says_which_wait_for_a_disabled_webhook(program: ApiClient) -> None:
-    groups = program.post("/redeliver", {"failed": True}, status=202)["groups"]
-    assert {group["name"]: (group["disabled"], group["count"]) for group in groups} == {
-        "one": (False, 2),
-        "off": (True, 1),
-    }
-
-
 @pytest.mark.parametrize(
     ("body", "fields"),
     [
@@ -301,11 +292,6 @@ def test_many_comments_are_moderated(app: Flask, program: ApiClient) -> None:
     program.post("/moderate", {"action": "delete", "ids": rows[:1]}, status=200)
     program.get(f"/comments/{rows[0]}", 404)
     assert program.get("/audit?action=deleted")["audit"][0]["object_id"] == rows[0]
-
-
-def test_an_action_that_there_is_not_is_refused(program: ApiClient) -> None:
-    assert list(program.refused("POST", "/moderate", {"action": "burn", "ids": [NOBODY]})) == ["action"]
-    assert list(program.refused("POST", "/moderate", {"action": "hold"})) == ["ids"]
 
 
 @pytest.mark.parametrize(

@@ -34,11 +34,6 @@ def test_the_scheme_goes_in_and_comes_out_alike(program: ApiClient) -> None:
     assert "secret" not in changed
 
 
-def test_a_preset_fills_in_how_its_sender_signs(program: ApiClient) -> None:
-    made = program.post("/sources", {"name": "Shop", "preset": "shopify", "secret": "x"})
-    assert (made["verify"], made["scheme"]["encoding"]) == ("hmac", "base64")
-
-
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook as Verifier
 
 from guestbook.comments import backfill as backfilling
 from guestbook.comments import backfill as backfills
-from guestbook.lib import clock, ed25519, signing
+from guestbook.lib import clock, ed25519
 from guestbook.storage.models import Webhook
 from guestbook.web.api import webhooks
 from tests.support import factories
@@ -154,20 +154,15 @@ def test_an_enabled_one_that_is_enabled_once_more_keeps_its_record(app: Flask, p
     [
         ({"url": "ftp://a.example/"}, "url", "https://"),
         ({"url": "http://10.0.0.1/"}, "url", "GUESTBOOK_ALLOW_NETWORKS"),
-        ({"url": ""}, "url", "missing"),
         ({"url": "https://a.example/" + "x" * 2000}, "url", "2,018 characters"),
         ({"headers": {"Host": "a"}}, "headers", "Host"),
         ({"headers": {"A: B": "a"}}, "headers", "A: B"),
-        ({"headers": {"X-A": "a\r\nX-B: c"}}, "headers", "ASCII"),
         ({"headers": {"X-A": 5}}, "headers", "text"),
         ({"headers": {f"X-{number}": "a" for number in range(11)}}, "headers", "10"),
         ({"events": []}, "events", "At least one"),
         ({"events": ["comment.*"]}, "events", "comment.created"),
         ({"events": ["ping", "ping"]}, "events", "once"),
-        ({"events": ["ping"] * 100}, "events", "At most 10"),
         ({"format": "xml"}, "format", "json"),
-        ({"name": " "}, "name", "1 to 80"),
-        ({"rate": "5/h"}, "rate", "such as 5/s or 30/m"),
         ({"name": ""}, "name", "empty"),
         ({"name": "x" * 81}, "name", "81 characters"),
         ({"disabled": "true"}, "disabled", "true or false"),
@@ -186,33 +181,6 @@ def test_what_is_wrong_is_refused_by_name_and_changes_nothing(
     assert program.get("/webhooks")["webhooks"] == [before]
 
 
-def test_a_rate_limit_is_set_changed_and_removed(program: ApiClient) -> None:
-    webhook = program.post("/webhooks", {"url": URL, "rate": "30/m"})
-    assert (webhook["rate"], webhook["next_slot_at"]) == ("30/m", None)
-    path = f"/webhooks/{webhook['id']}"
-    assert program.patch(path, {"rate": "5/s"})["rate"] == "5/s"
-    assert program.patch(path, {"rate": None})["rate"] is None
-
-
-def test_a_deleted_one_takes_its_deliveries_along(program: ApiClient) -> None:
-    webhook = program.post("/webhooks", {"url": URL})
-    ping = program.post(f"/webhooks/{webhook['id']}/test", status=202)
-    program.delete(f"/webhooks/{webhook['id']}")
-    assert program.get("/webhooks") == {"webhooks": [], "next": None}
-    program.get(f"/deliveries/{ping['id']}", 404)
-
-
-def test_a_template_is_kept_shown_and_changed(program: ApiClient) -> None:
-    wording = '{"text": {{ comment.message|tojson }}}'
-    webhook = program.post("/webhooks", {"url": URL, "format": "template", "template": wording})
-    place = f"/webhooks/{webhook['id']}"
-    assert program.get(place)["template"] == wording
-    assert program.get("/webhooks")["webhooks"][0]["template"] == wording
-    assert program.patch(place, {"template": "[1]"})["template"] == "[1]"
-    assert program.refused("PATCH", place, {"template": None}).keys() == {"template"}
-    assert program.patch(place, {"format": "json", "template": None})["template"] is None
-
-
 def test_an_example_of_an_event_is_sent_in_place_of_a_ping(program: ApiClient, app: Flask) -> None:
     with app.app_context():
         hook = factories.webhook()
@@ -224,18 +192,6 @@ def test_an_example_of_an_event_is_sent_in_place_of_a_ping(program: ApiClient, a
 
 
 TEXT = "It's a Secret to Everybody"
-
-
-def test_a_given_secret_signs_in_both_schemes(app: Flask, program: ApiClient, receiver: Receiver) -> None:
-    webhook = program.post("/webhooks", {"url": receiver.url(), "secret": TEXT, "github_headers": True})
-    assert (webhook["secret"], stored(app, webhook["id"]).secret) == (TEXT, TEXT)
-    program.post(f"/webhooks/{webhook['id']}/test", status=202)
-    with app.app_context():
-        factories.run_pass()
-    [request] = receiver.requests
-    assert request.headers["x-hub-signature-256"] == signing.hub(TEXT.encode(), request.body)
-    assert request.headers["x-github-event"] == "ping"
-    Verifier(signing.standard_form(TEXT)).verify(request.body, request.headers)
 
 
 def test_a_key_pair_is_made_shown_by_half_and_rotated(app: Flask, program: ApiClient) -> None:
