@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any
 
 from guestbook.transport.addresses import AddressPolicy, Lookups
 from guestbook.transport.failure import TransportError
@@ -17,8 +17,6 @@ from guestbook.transport.failure import TransportError
 RECEIVED_BODY_LIMIT = 16 * 1024  # bytes of a receiver's body that are kept
 BESIDE_BODY_LIMIT = 48 * 1024  # bytes that may be received besides the kept body
 TIMEOUT_SLACK = 0.02  # seconds that a socket's time-out may be off: setting it is a system call
-
-T = TypeVar("T")
 
 # The stages of an attempt. Each is also the reason word when the deadline comes in it.
 CONNECTING = "connect_timeout"
@@ -77,17 +75,25 @@ class BudgetSocket(socket.socket):
         """Do nothing: only the budget sets time-outs."""
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        sent = _sent_at_once(self, data)
+        budget = current.get()
+        budget.left()
+        budget.sent = True
+        # First comes what the system takes without waiting. Sockets with time-outs do not block. `send` would
+        # wait with `poll` first, and hand Python's global lock to another thread twice.
+        try:
+            sent = os.write(self.fileno(), data)
+        except BlockingIOError:
+            sent = 0
         if sent < len(data):
             _in_time(self, super().sendall, data[sent:], flags, sends=True)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        count = _in_time(self, super().recv_into, buffer, nbytes, flags)
+        count: int = _in_time(self, super().recv_into, buffer, nbytes, flags)
         current.get().take(count)
         return count
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        data = _in_time(self, super().recv, bufsize, flags)
+        data: bytes = _in_time(self, super().recv, bufsize, flags)
         current.get().take(len(data))
         return data
 
@@ -106,30 +112,16 @@ class BudgetTLSSocket(ssl.SSLSocket):
             raise
 
     def send(self, data: Any, flags: int = 0) -> int:
-        return _in_time(self, super().send, data, flags, sends=True)
+        sent: int = _in_time(self, super().send, data, flags, sends=True)
+        return sent
 
     def read(self, length: int = 1024, buffer: Any = None) -> Any:
-        result: Any = _in_time(self, super().read, length, buffer)
+        result = _in_time(self, super().read, length, buffer)
         current.get().take(len(result) if buffer is None else result)
         return result
 
 
-def _sent_at_once(sock: socket.socket, data: bytes) -> int:
-    """Send what the system takes without waiting, and return how much.
-
-    Its sockets have time-outs, so Python has set them not to block. `send` would wait with `poll` first, and
-    hand Python's global lock to another thread twice.
-    """
-    budget = current.get()
-    budget.left()
-    budget.sent = True
-    try:
-        return os.write(sock.fileno(), data)
-    except BlockingIOError:
-        return 0
-
-
-def _in_time(sock: socket.socket, call: Callable[..., T], *arguments: Any, sends: bool = False) -> T:
+def _in_time(sock: socket.socket, call: Callable[..., Any], *arguments: Any, sends: bool = False) -> Any:
     """Make a call that may wait, with the time that is left as the time-out; raises TransportError."""
     budget = current.get()
     left = budget.left()

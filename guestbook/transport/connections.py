@@ -26,7 +26,6 @@ from guestbook.transport.budget import AttemptBudget, BudgetSocket, BudgetTLSSoc
 from guestbook.transport.failure import LOCAL_ERRORS, TransportError
 
 IDLE_CONNECTIONS = 256  # kept at most, unless this host is known to allow fewer
-IDLE_PER_ROUTE = 64  # kept at most
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -48,17 +47,13 @@ class Route(NamedTuple):
 class Connection:
     """An open connection, for one request at a time."""
 
-    __slots__ = ("_poll", "route", "sock")
+    __slots__ = ("poll", "route", "sock")
 
     def __init__(self, route: Route, sock: Any) -> None:
         self.route = route
         self.sock = sock
-        self._poll = select.poll()
-        self._poll.register(sock, select.POLLIN)
-
-    def is_waiting(self) -> bool:
-        """Whether the other side has neither closed it nor sent something unasked."""
-        return not self._poll.poll(0)
+        self.poll = select.poll()
+        self.poll.register(sock, select.POLLIN)
 
     def exchange(self, message: bytes, method: str) -> Answer:
         """Send one request and read the head of its answer; raises TransportError."""
@@ -86,27 +81,22 @@ class Connections:
         self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
         self._most = IDLE_CONNECTIONS
-        self._idle: dict[Connection, None] = {}  # oldest first
-        self._by_route: dict[Route, list[Connection]] = {}
+        self._idle: list[Connection] = []  # oldest first
         self._is_closed = False
         weakref.finalize(self, _close_all, self._idle)
 
     def take(self, route: Route) -> Connection:
         """Return an open connection, the newest of those that wait; raises TransportError."""
         while connection := self._newest(route):
-            if connection.is_waiting():
+            if not connection.poll.poll(0):  # Else the other side has closed it, or sent something unasked.
                 return connection
             connection.sock.close()
         return self._open(route)
 
     def keep(self, connection: Connection) -> None:
-        """Keep a connection for another request, if there are not enough."""
+        """Keep a connection for another request."""
         with self._lock:
-            waiting = self._by_route.setdefault(connection.route, [])
-            waiting.append(connection)
-            self._idle[connection] = None
-            if len(waiting) > IDLE_PER_ROUTE:
-                self._close(waiting[0])
+            self._idle.append(connection)
             self._close_oldest()
 
     def limit(self, most: int) -> None:
@@ -128,26 +118,15 @@ class Connections:
         with self._lock:
             if self._is_closed:
                 raise TransportError("closed")
-            if route not in self._by_route:
-                return None
-            connection = self._by_route[route][-1]
-            self._forget(connection)
-            return connection
+            for connection in reversed(self._idle):
+                if connection.route == route:
+                    self._idle.remove(connection)
+                    return connection
+        return None
 
     def _close_oldest(self) -> None:
         while len(self._idle) > self._most:
-            self._close(next(iter(self._idle)))
-
-    def _close(self, connection: Connection) -> None:
-        self._forget(connection)
-        connection.sock.close()
-
-    def _forget(self, connection: Connection) -> None:
-        del self._idle[connection]
-        waiting = self._by_route[connection.route]
-        waiting.remove(connection)
-        if not waiting:
-            del self._by_route[connection.route]
+            self._idle.pop(0).sock.close()
 
     def _open(self, route: Route) -> Connection:
         proxy = self.proxy
@@ -213,7 +192,7 @@ class Connections:
             return self._context
 
 
-def _close_all(idle: dict[Connection, None]) -> None:
+def _close_all(idle: list[Connection]) -> None:
     """Close what is left of a transport that nobody has closed."""
     for connection in idle:
         connection.sock.close()

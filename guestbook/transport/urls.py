@@ -26,14 +26,6 @@ BAD_PORTS = frozenset((
 REFUSED_PORT = BAD_PORTS | {6379, 11211}
 
 
-def port_refusal(port: int) -> str:
-    """Return the sentence for a port that is refused."""
-    return (
-        f"Port {port} belongs to another service than the web, so nothing is sent there. Use another port, "
-        "or allow the receiver's network in GUESTBOOK_ALLOW_NETWORKS."
-    )
-
-
 URL_LIMIT = 2000  # characters
 OWN_HEADERS_LIMIT = 10
 HEADER_NAME_LIMIT = 64  # characters
@@ -79,8 +71,7 @@ def check_url(url: str, *, require_https: bool = False, allow_networks: Sequence
     if "#" in url:
         raise ValueError("The URL must not contain a fragment (#…), because it would never be sent.")
     path, query = _escaped(parts.path) or "/", _escaped(parts.query)
-    netloc = _netloc(parts)
-    _check_port(netloc, allow_networks)
+    netloc = _netloc(parts, allow_networks)
     normal = urlunsplit((parts.scheme, netloc, path, query, ""))
     if len(normal) > URL_LIMIT:
         raise ValueError(f"The URL is longer than {URL_LIMIT} characters once it is encoded.")
@@ -116,7 +107,7 @@ def _split(url: str) -> SplitResult:
         raise ValueError("The URL’s host is not valid.") from None
 
 
-def _netloc(parts: SplitResult) -> str:
+def _netloc(parts: SplitResult, allow_networks: Sequence[Network]) -> str:
     host = _host(parts)
     try:
         port = parts.port
@@ -124,15 +115,14 @@ def _netloc(parts: SplitResult) -> str:
         port = 0
     if port == 0:
         raise ValueError("The URL’s port must be a number from 1 to 65535.")
+    # A name's addresses are checked later, when a request is sent.
+    if port in REFUSED_PORT and not AddressPolicy(allow_networks).may_allow(host.strip("[]")):
+        raise ValueError(
+            f"Port {port} belongs to another service than the web, so nothing is sent there. Use another "
+            "port, or allow the receiver's network in GUESTBOOK_ALLOW_NETWORKS."
+        )
     default = 443 if parts.scheme == "https" else 80
     return host if port in (None, default) else f"{host}:{port}"
-
-
-def _check_port(netloc: str, allow_networks: Sequence[Network]) -> None:
-    """Refuse a port of another service. A name's addresses are checked later, when a request is sent."""
-    parts = urlsplit(f"//{netloc}")
-    if parts.port in REFUSED_PORT and not AddressPolicy(allow_networks).may_allow(parts.hostname or ""):
-        raise ValueError(port_refusal(parts.port))
 
 
 def _host(parts: SplitResult) -> str:

@@ -1,14 +1,12 @@
 """Connections that wait for their next request: no more than the host allows, and the newest."""
 
 import errno
-import socket
-import threading
 
 import pytest
 
 from guestbook.transport import Transport, connections
-from tests.support.socket_receiver import OK, SocketReceiver, read_request
-from tests.transport.conftest import LOOPBACK, failure
+from tests.support.socket_receiver import SocketReceiver
+from tests.transport.conftest import failure
 
 
 def made(transport: Transport, *receivers: SocketReceiver) -> list[int]:
@@ -28,29 +26,6 @@ def test_the_connection_that_waits_longest_is_closed_when_there_are_too_many(tra
         assert made(transport, one, two) == [1, 1]
         transport.limit(connections=0)
         assert made(transport, two, two) == [2, 2]
-
-
-def test_more_to_one_host_than_are_kept_are_closed_and_nobody_is_warned(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(connections, "IDLE_PER_ROUTE", 1)
-    all_here = threading.Barrier(3, timeout=10)
-
-    def behave(conn: socket.socket) -> None:
-        while read_request(conn):
-            all_here.wait()
-            conn.sendall(OK)
-
-    transport = Transport(timeout=10, allow_networks=LOOPBACK)
-    with SocketReceiver(behave) as receiver:
-        threads = [threading.Thread(target=made, args=(transport, receiver)) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(transport._connections._idle) == 1
-    transport.close()
-    assert caplog.records == []
 
 
 @pytest.mark.parametrize("shortage", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])
