@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.web.api import openapi
-from tests.conftest import need, run
+from tests.conftest import run
 from tests.system.interop import npm
 
 GENERATE = Path(sys.executable).with_name("datamodel-codegen")
@@ -63,34 +62,18 @@ def bad_bodies() -> list[tuple[str, Body]]:
 # --- TypeScript
 
 
-@pytest.fixture(scope="module")
-def wrong(written: Path) -> set[int]:
-    """The lines of TypeScript with errors, counted over the good bodies, the bad ones and a part.
-
-    One program has them all, for each program takes seconds.
-    """
-    need("npm-packages")
-    folder = npm.installed()
+@pytest.mark.needs("npm-packages")
+def test_types_for_typescript_fit_the_bodies_of_every_event_and_a_part_and_no_others(written: Path) -> None:
+    """One program has them all, for each program takes seconds."""
+    folder, good, bad = npm.installed(), good_bodies(), bad_bodies()
     assert folder
-    lines = [
-        f"export const body{number}: {BODY_TYPE.format(name)} = {json.dumps(body)};"
-        for number, (name, body) in enumerate(good_bodies() + bad_bodies())
-    ]
     comment = json.dumps(EVENTS["comment.created"].example()["data"]["comment"])
-    return compiled(folder, written, [*lines, f"export const part: {PART_TYPE} = {comment};"])
-
-
-def test_types_for_typescript_fit_the_bodies_of_every_event(wrong: set[int]) -> None:
-    assert wrong.isdisjoint(range(len(good_bodies())))
-
-
-def test_types_for_typescript_fit_no_other_bodies(wrong: set[int]) -> None:
-    first = len(good_bodies())
-    assert wrong >= set(range(first, first + len(bad_bodies())))
-
-
-def test_parts_have_types_for_typescript_too(wrong: set[int]) -> None:
-    assert len(good_bodies() + bad_bodies()) not in wrong
+    lines = [f"export const part: {PART_TYPE} = {comment};"]
+    lines += [
+        f"export const body{number}: {BODY_TYPE.format(name)} = {json.dumps(body)};"
+        for number, (name, body) in enumerate(good + bad)
+    ]
+    assert compiled(folder, written, lines) == set(range(1 + len(good), len(lines)))
 
 
 def compiled(packages: Path, document: Path, lines: list[str]) -> set[int]:
@@ -110,19 +93,15 @@ def compiled(packages: Path, document: Path, lines: list[str]) -> set[int]:
 # --- Python
 
 
-@pytest.fixture(scope="module")
-def types(written: Path) -> Iterator[Any]:
-    """The module that datamodel-code-generator has made of the document."""
+def test_types_for_python_fit_the_bodies_of_every_event_and_no_others(
+    written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = written.with_name("made_types.py")
     options = ("--input-file-type", "openapi", "--output-model-type", "pydantic_v2.BaseModel")
     done = run(str(GENERATE), "--input", str(written), *options, "--output", str(place))
     assert done.returncode == 0, done.stderr
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(written.parent))
-        yield import_module("made_types")
-
-
-def test_types_for_python_fit_the_bodies_of_every_event_and_no_others(types: Any) -> None:
+    monkeypatch.syspath_prepend(str(written.parent))
+    types = import_module("made_types")
     for name, body in good_bodies():
         made = getattr(types, EVENTS[name].type_name).model_validate(body)
         assert made.type == name
@@ -130,9 +109,6 @@ def test_types_for_python_fit_the_bodies_of_every_event_and_no_others(types: Any
     for name, body in bad_bodies():
         with pytest.raises(ValueError, match="validation error"):
             getattr(types, EVENTS[name].type_name).model_validate(body)
-
-
-def test_fields_of_later_versions_do_no_harm_there(types: Any) -> None:
-    body = EVENTS["comment.created"].example()
+    body = EVENTS["comment.created"].example()  # fields of later versions do no harm
     body["data"]["comment"]["later"] = body["data"]["later"] = body["later"] = 1
     assert types.CommentCreatedEvent.model_validate(body).data.comment.number == 73

@@ -47,27 +47,20 @@ def webhook_running(folder: Path, **more: object) -> Iterator[str]:
     command, hooks, port = folder / "command", folder / "hooks.json", processes.free_port()
     command.write_text('#!/bin/sh\nprintf %s "$1" >believed\n')
     command.chmod(0o755)
-    hooks.write_text(json.dumps([hook(command) | more]))
+    header = {"source": "header", "name": "X-Hub-Signature-256"}
+    hook: dict[str, object] = {
+        "id": "guestbook",
+        "execute-command": str(command),
+        "command-working-directory": str(folder),
+        "include-command-output-in-response": True,  # so it answers when the command is through
+        "pass-arguments-to-command": [{"source": "raw-request-body"}],
+        "trigger-rule": {"match": {"type": "payload-hmac-sha256", "secret": SECRET, "parameter": header}},
+    }
+    hooks.write_text(json.dumps([hook | more]))
     options = ["-verbose", "-ip", "127.0.0.1", "-port", str(port), "-hooks", str(hooks)]
     with processes.started(["webhook", *options], cwd=folder) as program:
         processes.wait_for(lambda: processes.answers(f"http://127.0.0.1:{port}/"), 10, program.output)
         yield f"http://127.0.0.1:{port}/hooks/guestbook"
-
-
-def hook(command: Path) -> dict[str, object]:
-    believes = {
-        "type": "payload-hmac-sha256",
-        "secret": SECRET,
-        "parameter": {"source": "header", "name": "X-Hub-Signature-256"},
-    }
-    return {
-        "id": "guestbook",
-        "execute-command": str(command),
-        "command-working-directory": str(command.parent),
-        "include-command-output-in-response": True,  # so it answers when the command is through
-        "pass-arguments-to-command": [{"source": "raw-request-body"}],
-        "trigger-rule": {"match": believes},
-    }
 
 
 @pytest.mark.needs("webhook")
@@ -116,29 +109,25 @@ KEYS = {"signing_key": ed25519.new_key(), "previous_signing_key": ed25519.new_ke
 
 @pytest.mark.needs("npm-packages")
 @pytest.mark.parametrize(
-    ("kind", "secret", "columns", "status", "codes"),
+    ("kind", "secret", "columns"),
     [
-        ("standard", SECRET, {}, "processed", [204]),
-        ("github", SECRET, {}, "processed", [204]),
-        ("standard", OTHER_SECRET, ROTATED, "processed", [204]),
-        ("standard", OTHER_SECRET, {**ROTATED, **KEYS}, "processed", [204]),
-        ("standard", OTHER_SECRET, {}, "failed", [401, 401]),
-        ("github", OTHER_SECRET, {}, "failed", [401, 401]),
+        ("standard", SECRET, {}),
+        ("github", SECRET, {}),
+        ("standard", OTHER_SECRET, ROTATED),
+        ("standard", OTHER_SECRET, {**ROTATED, **KEYS}),
+        ("standard", OTHER_SECRET, {}),
+        ("github", OTHER_SECRET, {}),
     ],
     ids=["standard", "github", "rotated", "with keys", "another secret", "another secret, github"],
 )
 def test_a_package_from_npm_believes_its_secret_alone_also_while_we_rotate_it(
-    book: Book,
-    packages: Path,
-    kind: str,
-    secret: str,
-    columns: dict[str, Any],
-    status: str,
-    codes: list[int],
+    book: Book, packages: Path, kind: str, secret: str, columns: dict[str, Any]
 ) -> None:
     with node_program(packages, kind, SECRET) as (url, _):
         send(book, url, secret, **columns)
-    assert (book.delivery().status, answers(book)) == (status, codes)
+    is_good = secret == SECRET or columns
+    expected = ("processed", [204]) if is_good else ("failed", [401, 401])
+    assert (book.delivery().status, answers(book)) == expected
 
 
 # --- receivers written for GitHub that want its headers: Octokit's middleware, and gidgethub
