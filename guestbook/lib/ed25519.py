@@ -7,6 +7,8 @@ imported with the first signature, because that takes as long as a request.
 import base64
 import binascii
 import secrets
+from importlib import import_module
+from typing import Any
 
 PRIVATE_KEY_PREFIX, PUBLIC_KEY_PREFIX = "whsk_", "whpk_"
 KEY_LENGTH = 32  # bytes of a seed, from which the private key is made, and of a public key
@@ -19,9 +21,6 @@ NO_KEYS = "The package cryptography is not installed, so nothing can be signed o
 
 class PackageMissing(Exception):
     """The package cryptography is not here; the sentence says so."""
-
-    def __init__(self) -> None:
-        super().__init__(NO_KEYS)
 
 
 def new_key() -> str:
@@ -61,34 +60,34 @@ def written(public: bytes) -> str:
 
 def public_bytes(seed: bytes) -> bytes:
     """Return the public key of a seed; raises PackageMissing."""
-    try:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    except ImportError:
-        raise PackageMissing from None
-    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    public: bytes = _package().Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    return public
 
 
 def sign(seed: bytes, content: bytes) -> bytes:
     """Return the signature, 64 bytes; raises PackageMissing."""
-    try:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    except ImportError:
-        raise PackageMissing from None
-    return Ed25519PrivateKey.from_private_bytes(seed).sign(content)
+    signature: bytes = _package().Ed25519PrivateKey.from_private_bytes(seed).sign(content)
+    return signature
 
 
 def verify(public: bytes, content: bytes, signature: bytes) -> bool:
     """Whether the key's owner has signed the content; raises PackageMissing."""
+    package = _package()
+    from cryptography.exceptions import InvalidSignature
+
     try:
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    except ImportError:
-        raise PackageMissing from None
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, content)
+        package.Ed25519PublicKey.from_public_bytes(public).verify(signature, content)
     except (InvalidSignature, ValueError):  # a key or a signature of another length
         return False
     return True
+
+
+def _package() -> Any:
+    try:
+        import_module("cryptography.exceptions")
+        return import_module("cryptography.hazmat.primitives.asymmetric.ed25519")
+    except ImportError:
+        raise PackageMissing(NO_KEYS) from None
 
 
 def _private_key(seed: bytes) -> str:

@@ -8,7 +8,6 @@ host without a wheel of it stores secrets as they are, and doctor says so.
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 import secrets
@@ -87,9 +86,8 @@ class Keyring:
 
         try:
             sealed = base64.urlsafe_b64decode(found[2] + "=" * (-len(found[2]) % 4))
-            opened: bytes = _cipher(key).decrypt(
-                sealed[:NONCE_LENGTH], sealed[NONCE_LENGTH:], purpose.encode()
-            )
+            nonce, text = sealed[:NONCE_LENGTH], sealed[NONCE_LENGTH:]
+            opened: bytes = _cipher(key).decrypt(nonce, text, purpose.encode())
             return opened.decode()
         except (InvalidTag, binascii.Error, UnicodeDecodeError):
             raise CannotDecrypt(DAMAGED_VALUE) from None
@@ -146,41 +144,3 @@ def _cipher(secret_key: str) -> Any:
 
     derived = HKDF(SHA256(), CIPHER_KEY_LENGTH, salt=None, info=b"guestbook secrets 1")
     return AESGCM(derived.derive(secret_key.encode()))
-
-
-NONCE_BYTES = 16
-TAG_BYTES = 32
-
-
-class SealBroken(ValueError):
-    """The key is another one, or the sealed text was changed."""
-
-
-def seal(key: bytes, text: str) -> str:
-    """Return the text encrypted, as ASCII."""
-    nonce, plain = secrets.token_bytes(NONCE_BYTES), text.encode()
-    sealed = nonce + _combined(plain, key, nonce)
-    return base64.b64encode(_tag(key, sealed) + sealed).decode()
-
-
-def unseal(key: bytes, sealed: str) -> str:
-    """Return the text; raises SealBroken."""
-    found = base64.b64decode(sealed)
-    tag, rest = found[:TAG_BYTES], found[TAG_BYTES:]
-    if not hmac.compare_digest(tag, _tag(key, rest)):
-        raise SealBroken
-    return _combined(rest[NONCE_BYTES:], key, rest[:NONCE_BYTES]).decode()
-
-
-def _combined(text: bytes, key: bytes, nonce: bytes) -> bytes:
-    """Encrypt or decrypt: both are the same."""
-    stream = hashlib.shake_256(_derived(key, b"stream") + nonce).digest(len(text))
-    return (int.from_bytes(text) ^ int.from_bytes(stream)).to_bytes(len(text))
-
-
-def _tag(key: bytes, sealed: bytes) -> bytes:
-    return hmac.digest(_derived(key, b"tag"), sealed, "sha256")
-
-
-def _derived(key: bytes, purpose: bytes) -> bytes:
-    return hmac.digest(key, purpose, "sha256")

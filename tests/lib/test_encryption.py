@@ -89,28 +89,3 @@ def test_without_the_package_secrets_are_stored_as_they_are(monkeypatch: pytest.
     finally:
         encryption.has_package.cache_clear()
     assert RING.decrypt(stored, "p") == "whsec_1"
-
-
-SEAL_KEY = b"k" * 32
-
-
-@pytest.mark.parametrize("text", ["", "a", "Zoë 🦋\0", "x" * 100_000])
-def test_a_text_comes_back(text: str) -> None:
-    sealed = encryption.seal(SEAL_KEY, text)
-    assert sealed.isascii()
-    assert encryption.unseal(SEAL_KEY, sealed) == text
-
-
-def test_the_same_text_is_sealed_differently_each_time() -> None:
-    assert encryption.seal(SEAL_KEY, "hello") != encryption.seal(SEAL_KEY, "hello")
-
-
-def test_another_key_and_any_change_are_noticed() -> None:
-    sealed = base64.b64decode(encryption.seal(SEAL_KEY, "hello"))
-    for place in range(len(sealed)):
-        changed = bytearray(sealed)
-        changed[place] ^= 1
-        with pytest.raises(encryption.SealBroken):
-            encryption.unseal(SEAL_KEY, base64.b64encode(changed).decode())
-    with pytest.raises(encryption.SealBroken):
-        encryption.unseal(b"l" * 32, base64.b64encode(sealed).decode())

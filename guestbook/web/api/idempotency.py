@@ -23,7 +23,8 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest, Conflict
 
 from guestbook.auth import rate_limit
-from guestbook.lib import clock, encryption
+from guestbook.lib import clock
+from guestbook.lib.encryption import Keyring
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import IdempotencyKey
@@ -39,6 +40,8 @@ OTHER_REQUEST = (
     f"Nothing was changed, because this {KEY_HEADER} belongs to another request. Use a new one for each."
 )
 STILL_RUNNING = f"A request with this {KEY_HEADER} is still running. Repeat it in a moment."
+UNREADABLE_ANSWER = "The first answer cannot be read any more. Look whether its work was done."
+ANSWER_PURPOSE = "answer"  # of the encryption
 STORED_HEADERS = ("Content-Type", "Location")
 
 log = logging.getLogger(__name__)
@@ -51,11 +54,11 @@ class AnsweredMeanwhile(Exception):
 
 
 class RepeatableRequest(NamedTuple):
-    """A request with a key. Both hashes and the secret are made of the key and the token, or the network."""
+    """A request with a key. Both hashes and the keyring are made of the key and the token, or the network."""
 
     id: str
     request: str  # a hash of the method, the address and the body
-    secret: bytes  # encrypts the answer, which may show a webhook's secret
+    keyring: Keyring  # encrypts the answer, which may show a webhook's secret
 
 
 def look_up() -> Response | None:
@@ -127,7 +130,7 @@ def _repeatable(given: str) -> RepeatableRequest:
     return RepeatableRequest(
         hmac.new(root, b"id", "sha256").hexdigest(),
         hmac.new(root, b"request " + asked, "sha256").hexdigest(),
-        hmac.digest(root, b"answer", "sha256"),
+        Keyring((hmac.new(root, b"answer", "sha256").hexdigest(),)),
     )
 
 
@@ -138,7 +141,10 @@ def _first_answer(mine: RepeatableRequest) -> Response | None:
         return None
     if row.request != mine.request:
         return error_pages.refuse_json(Refused(OTHER_REQUEST))
-    stored: dict[str, Any] = json.loads(encryption.unseal(mine.secret, row.answer))
+    try:
+        stored: dict[str, Any] = json.loads(mine.keyring.decrypt(row.answer, ANSWER_PURPOSE))
+    except ValueError:
+        raise Conflict(UNREADABLE_ANSWER) from None
     return Response(stored["body"], stored["status"], stored["headers"] | {REPLAYED_HEADER: "true"})
 
 
@@ -147,7 +153,7 @@ def _store(session: Session, response: Response) -> None:
     headers = {name: response.headers[name] for name in STORED_HEADERS if name in response.headers}
     answer = {"status": response.status_code, "headers": headers, "body": response.get_data(as_text=True)}
     row = {"id": mine.id, "request": mine.request, "created_at": clock.now()}
-    row["answer"] = encryption.seal(mine.secret, json.dumps(answer))
+    row["answer"] = mine.keyring.encrypt(json.dumps(answer), ANSWER_PURPOSE)
     try:
         session.execute(insert(IdempotencyKey).values(**row))
     except IntegrityError:

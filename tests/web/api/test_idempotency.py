@@ -168,7 +168,7 @@ def test_effect_and_answer_are_stored_together_or_not_at_all(
 ) -> None:
     app.config["PROPAGATE_EXCEPTIONS"] = False
     with monkeypatch.context() as patched:
-        patched.setattr(encryption, "seal", lambda *_: 1 / 0)
+        patched.setattr(encryption.Keyring, "encrypt", lambda *_: 1 / 0)
         assert repeat(program, "/webhooks", {"url": URL}).status_code == 500
         assert repeat(program, "/comments", COMMENT, "two").status_code == 500
     with app.app_context():
@@ -194,14 +194,14 @@ def test_a_repeat_of_a_request_that_still_runs_gets_409(
     app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    seal = encryption.seal
+    encrypt = encryption.Keyring.encrypt
 
-    def slow(key: bytes, answer: str) -> str:
+    def slow(*given: Any) -> str:
         begun.set()
         assert go_on.wait(20)
-        return seal(key, answer)
+        return encrypt(*given)
 
-    monkeypatch.setattr(encryption, "seal", slow)
+    monkeypatch.setattr(encryption.Keyring, "encrypt", slow)
     answers: list[TestResponse] = []
     sender = threading.Thread(target=lambda: answers.append(repeat(program, "/bins", {})))
     sender.start()
@@ -258,6 +258,6 @@ def test_the_database_alone_shows_no_secret(app: Flask, program: ApiClient) -> N
         [row] = db.session.scalars(select(IdempotencyKey)).all()
     assert secret not in row.answer
     assert clock.now() >= row.created_at
-    with pytest.raises(encryption.SealBroken):
-        encryption.unseal(b"0" * 32, row.answer)
+    with pytest.raises(encryption.CannotDecrypt):
+        encryption.Keyring(("0" * 64,)).decrypt(row.answer, "answer")
     assert repeat(program, "/webhooks", {"url": URL}).get_json()["secret"] == secret
