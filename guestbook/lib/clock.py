@@ -4,18 +4,12 @@
 """
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-TIME_UNITS = (
-    (86400 * 365, "year"),
-    (86400 * 30, "month"),
-    (86400, "day"),
-    (3600, "hour"),
-    (60, "minute"),
-    (1, "second"),
-)  # seconds
+TIME_UNITS = {"year": 31_536_000, "month": 2_592_000, "day": 86_400, "hour": 3600, "minute": 60, "second": 1}
 
 
 def now() -> datetime:
@@ -69,7 +63,7 @@ def ago(moment: datetime) -> str:
     A time to come is rounded: a link that was made for 30 days a moment ago does not end in 29.
     """
     seconds = (now() - moment).total_seconds()
-    for size, unit in TIME_UNITS:
+    for unit, size in TIME_UNITS.items():
         if abs(seconds) >= size:
             count = int(seconds // size) if seconds > 0 else round(-seconds / size)
             words = f"{count} {unit}{'s' if count > 1 else ''}"
@@ -81,17 +75,19 @@ UTC_NAME = "UTC"
 # Files such as `localtime`, `posix/…` and `right/…` stand beside the zones, in small letters.
 ZONE_NAME = re.compile(r"[A-Z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,32}){0,2}")
 NO_ZONE = "Factory"  # the file for machines on which nobody has chosen one
-REGIONS = (
-    *("Africa/", "America/", "Antarctica/", "Asia/", "Atlantic/"),
-    *("Australia/", "Europe/", "Indian/", "Pacific/"),
-)
+REGIONS = re.compile("(Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific)/")
 
 
 def checked_zone(typed: str) -> str:
     """Return the name of a zone that this machine knows, UTC for none; raises ValueError with a sentence."""
     name = typed.strip() or UTC_NAME
-    if name == UTC_NAME or (ZONE_NAME.fullmatch(name) and name != NO_ZONE and _exists(name)):
+    if name == UTC_NAME:
         return name
+    from zoneinfo import ZoneInfo
+
+    with suppress(OSError, ValueError, LookupError):  # a folder; no file of a zone; no such file
+        if ZONE_NAME.fullmatch(name) and name != NO_ZONE:
+            return ZoneInfo(name).key
     raise ValueError(
         f"There is no time zone {name[:60]!r}. Use a name such as Europe/Berlin, America/New_York or UTC."
     )
@@ -113,17 +109,7 @@ def suggested_zones() -> list[str]:
     """Return UTC, and the zones that are named after a place."""
     from zoneinfo import available_timezones
 
-    return [UTC_NAME, *sorted(name for name in available_timezones() if name.startswith(REGIONS))]
-
-
-def _exists(name: str) -> bool:
-    from zoneinfo import ZoneInfo
-
-    try:
-        ZoneInfo(name)
-    except (OSError, ValueError, LookupError):  # a folder; no file of a zone; no such file
-        return False
-    return True
+    return [UTC_NAME, *sorted(filter(REGIONS.match, available_timezones()))]
 
 
 REMIND_AFTER = timedelta(days=1)  # the owner is reminded then

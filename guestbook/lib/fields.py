@@ -46,34 +46,35 @@ class Field:
         return {"description": self.hint or self.label, **self.schema}
 
 
-def line(default: str, label: str, hint: str, check: Check = str, **more: Any) -> Any:
-    """Return the attribute for a text in one line."""
-    return _attribute(default, label, hint, check, "line", **more)
+def _attribute(control: str, default: object, label: str, hint: str, check: Check = str, **more: Any) -> Any:
+    schema = more.pop("schema", {"type": "string"})
+    field = Field(label=label, hint=hint, check=check, control=control, schema=schema, **more)
+    return dataclasses.field(default=default, metadata={"field": field})
 
 
-def area(default: str, label: str, hint: str, check: Check = str, **more: Any) -> Any:
-    """Return the attribute for a text in several lines."""
-    return _attribute(default, label, hint, check, "area", **more)
+# Each takes the default, the label, the hint, the check and more.
+line = partial(_attribute, "line")
+area = partial(_attribute, "area")
 
 
 def number(default: int, label: str, hint: str, limits: range, **more: Any) -> Any:
     """Return the attribute for a whole number."""
     schema = {"type": "integer", "minimum": limits[0], "maximum": limits[-1]}
     check = partial(_number, limits=limits)
-    return _attribute(default, label, hint, check, "line", schema=schema, attributes=NUMBER_INPUT, **more)
+    return line(default, label, hint, check, schema=schema, attributes=NUMBER_INPUT, **more)
 
 
 def choice(default: str, label: str, hint: str, choices: Mapping[str, str], **more: Any) -> Any:
     """Return the attribute for one of a few values, whose words are on the page in place of the hint."""
     check = partial(_choice, choices=choices)
     more = {"schema": {"type": "string", "enum": list(choices)}, "choices": choices} | more
-    return _attribute(default, label, hint, check, "choice", **more)
+    return _attribute("choice", default, label, hint, check, **more)
 
 
 def select(default: str, label: str, hint: str, check: Check, choices: Mapping[str, str], **more: Any) -> Any:
     """Return the attribute for one of several values in a drop-down list; the value "" is none of them."""
     more = {"schema": {"type": "string", "enum": list(filter(None, choices))}, "choices": choices} | more
-    return _attribute(default, label, hint, check, "select", **more)
+    return _attribute("select", default, label, hint, check, **more)
 
 
 def several(
@@ -82,12 +83,15 @@ def several(
     """Return the attribute for some of several values, each with its box."""
     items = {"type": "string", "enum": list(choices)}
     schema = {"type": "array", "items": items, **more.pop("schema", {})}
-    return _attribute(default, label, hint, check, "several", schema=schema, choices=choices, **more)
+    return _attribute("several", default, label, hint, check, schema=schema, choices=choices, **more)
 
 
 def box(default: bool, label: str, hint: str, **more: Any) -> Any:
     """Return the attribute for a yes or no."""
-    return _attribute(default, label, hint, _yes_or_no, "box", schema={"type": "boolean"}, **more)
+    schema = {"type": "boolean"}
+    return _attribute(
+        "box", default, label, hint, lambda value: _choice(value, YES_OR_NO) == "yes", schema=schema, **more
+    )
 
 
 def of(noun: type) -> dict[str, Field]:
@@ -123,12 +127,6 @@ def as_typed(value: object) -> str:
     return YES_OR_NO[not value] if isinstance(value, bool) else str(value)
 
 
-def _attribute(default: object, label: str, hint: str, check: Check, control: str, **more: Any) -> Any:
-    schema = more.pop("schema", {"type": "string"})
-    field = Field(label=label, hint=hint, check=check, control=control, schema=schema, **more)
-    return dataclasses.field(default=default, metadata={"field": field})
-
-
 def _number(value: str, limits: range) -> int:
     if not value.isascii() or not value.strip().isdigit() or int(value[:9]) not in limits or len(value) > 9:
         raise ValueError(f"Please use a whole number from {limits[0]} to {limits[-1]:,}.")
@@ -139,7 +137,3 @@ def _choice(value: str, choices: Iterable[str]) -> str:
     if value not in choices:
         raise ValueError(f"Please choose one of {', '.join(choices)}.")
     return value
-
-
-def _yes_or_no(value: str) -> bool:
-    return _choice(value, YES_OR_NO) == "yes"

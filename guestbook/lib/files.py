@@ -10,6 +10,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import TextIO
 
@@ -18,13 +19,14 @@ from guestbook.lib.errors import Refused
 
 def why_not(path: Path, *, write: bool = True) -> str | None:
     """Say why a file that is there cannot be read (and written), and what helps; None when it can."""
+    me = _name(os.geteuid())
     if folder := closed_folder(path):
-        return _no_entry(folder)
+        owner, helps = _name(folder.stat().st_uid), opening(folder) or "name a file in another folder"
+        return f"{folder} belongs to {owner}, and {me} may not enter it. This helps: {helps}"
     mode = os.R_OK | os.W_OK if write else os.R_OK
     if not path.exists() or os.access(path, mode):
         return None
-    owner, me = _name(path.stat().st_uid), _name(os.geteuid())
-    what = "write" if write else "read"
+    owner, what = _name(path.stat().st_uid), "write" if write else "read"
     helps = f"{'chmod u+rw' if owner == me else f'sudo chown {me}'} {shlex.quote(str(path))}"
     return f"{path} belongs to {owner}, and {me} may not {what} it. This helps: {helps}"
 
@@ -67,12 +69,6 @@ def open_to_all(folder: Path) -> str | None:
     if not folder.stat().st_mode & stat.S_IWOTH:
         return None
     return f"every user of this machine may write there. This helps: chmod o-w {shlex.quote(str(folder))}"
-
-
-def _no_entry(folder: Path) -> str:
-    owner, me = _name(folder.stat().st_uid), _name(os.geteuid())
-    helps = opening(folder) or "name a file in another folder"
-    return f"{folder} belongs to {owner}, and {me} may not enter it. This helps: {helps}"
 
 
 def _name(number: int) -> str:
@@ -186,21 +182,16 @@ def _fresh(folder: Path) -> Path:
 
 def _remove_left(folder: Path, mark: str) -> None:
     """Remove the folders of runs that were killed: marked ones of this user that no program has locked."""
-    for left in folder.parent.iterdir():
-        if not (left.name.startswith(f".{folder.name}.") and left.suffix == ".part" and left.is_dir()):
-            continue
+    for left in folder.parent.glob(f".{escape(folder.name)}.*.part"):
         try:
             held = os.open(left, FOLDER_ALONE)
-        except OSError:
+        except OSError:  # a file or a link
             continue
-        try:
+        with suppress(OSError):  # another program is at work
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(held).st_uid == os.geteuid():
                 _remove(left, mark)
-        except OSError:  # another program is at work
-            pass
-        finally:
-            os.close(held)
+        os.close(held)
 
 
 def _remove(part: Path, mark: str) -> None:

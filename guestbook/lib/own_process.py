@@ -60,11 +60,8 @@ def flag_set_by(signals: Iterable[int], *, second_ends: bool) -> Iterator[StopFl
 @contextmanager
 def interrupted_by(signals: Iterable[int]) -> Iterator[None]:
     """Raise KeyboardInterrupt for each of these signals; one that nohup ignores stays ignored."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    with _handled([one for one in signals if signal.getsignal(one) is not signal.SIG_IGN], interrupt):
+    caught = [one for one in signals if signal.getsignal(one) is not signal.SIG_IGN]
+    with _handled(caught, signal.default_int_handler):
         yield
 
 

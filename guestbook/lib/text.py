@@ -171,9 +171,6 @@ def plain_cell(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
-FOR_PEOPLE = {"well": "healthy"}
-
-
 def for_people(word: str) -> str:
     """Return the word that pages and terminals show for a state; JSON and metrics keep the program's word."""
-    return FOR_PEOPLE.get(word, word)
+    return "healthy" if word == "well" else word

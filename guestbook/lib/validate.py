@@ -36,10 +36,8 @@ def all_of(checks: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
 
 def given(fields: Mapping[str, Any], checks: Mapping[str, tuple[str, Check]]) -> dict[str, Any]:
     """Check the given fields alone; `checks` is field → column and check. Return column → value."""
-    named = (
-        (column, partial(check, fields[name])) for name, (column, check) in checks.items() if name in fields
-    )
-    return all_of(dict(named))
+    named = {name: of for name, of in checks.items() if name in fields}
+    return all_of({column: partial(check, fields[name]) for name, (column, check) in named.items()})
 
 
 def name(value: str) -> str:

@@ -23,9 +23,10 @@ class WakeupSocket:
     """
 
     def __init__(self, folder: Path) -> None:
-        for stale in _stale(folder):
-            with suppress(OSError):
-                stale.unlink()
+        for path in _paths(folder):
+            if _is_stale(path):
+                with suppress(OSError):
+                    path.unlink()
         self._path = folder / f"{SOCKET_PREFIX}{secrets.token_hex(4)}"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
@@ -74,17 +75,14 @@ def somebody_waits(folder: Path) -> bool:
     return False
 
 
-def _stale(folder: Path) -> Iterator[Path]:
-    """Yield the sockets of processes that were killed."""
-    for path in _paths(folder):
-        with _sender() as sender:
-            try:
-                sender.connect(str(path))
-            except ConnectionRefusedError:
-                if path.is_socket():
-                    yield path
-            except OSError:
-                pass
+def _is_stale(path: Path) -> bool:
+    """Whether it is the socket of a process that was killed."""
+    with _sender() as sender, suppress(OSError):
+        try:
+            sender.connect(str(path))
+        except ConnectionRefusedError:
+            return path.is_socket()
+    return False
 
 
 def _paths(folder: Path) -> list[Path]:
