@@ -5,6 +5,7 @@ import math
 import secrets
 import threading
 import unicodedata
+from contextlib import suppress
 from datetime import timedelta
 
 from sqlalchemy import delete, select
@@ -15,6 +16,7 @@ from guestbook.auth import rate_limit, second_factor
 from guestbook.auth.rate_limit import GuessLimit
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
+from guestbook.lib.text import counted
 from guestbook.settings import Settings
 from guestbook.storage import audit_log
 from guestbook.storage.audit_log import Actor
@@ -49,10 +51,9 @@ class TooManyTries(Refused):
 
     def __init__(self, seconds: float, things: str = "passwords") -> None:
         self.seconds = max(1, math.ceil(seconds))
-        unit = f"{self.seconds} seconds" if self.seconds < 90 else f"{round(self.seconds / 60)} minutes"
-        super().__init__(
-            f"There were too many wrong {things}. Please wait {'a second' if self.seconds == 1 else unit}."
-        )
+        minutes = round(self.seconds / 60)
+        wait = counted(self.seconds, "second") if self.seconds < 90 else counted(minutes, "minute")
+        super().__init__(f"There were too many wrong {things}. Please wait {wait}.")
 
 
 def has_password(session: Session) -> bool:
@@ -178,11 +179,9 @@ def _open(session: Session, browser: str) -> tuple[Login, str]:
 def _is_right(stored: str, password: str) -> bool:
     if len(password) > LONGEST or not _is_text(password):
         return False
-    with _one_at_a_time:
-        try:
-            return check_password_hash(stored, _normal(password))
-        except ValueError:  # a hash that was broken by hand
-            return False
+    with _one_at_a_time, suppress(ValueError):  # a hash that was broken by hand
+        return check_password_hash(stored, _normal(password))
+    return False
 
 
 def _checked(password: str) -> str:
@@ -213,9 +212,8 @@ PASSWORD_CHANGED = "The password was changed meanwhile. Log in again."
 
 def mark_of_password(password_hash: str, settings: Settings) -> str:
     """Return a name for a password that the browser may keep until the second step."""
-    return hmac.new(
-        settings.secret_key.encode(), f"second step {password_hash}".encode(), "sha256"
-    ).hexdigest()
+    message = f"second step {password_hash}"
+    return hmac.digest(settings.secret_key.encode(), message.encode(), "sha256").hex()
 
 
 def log_in_by_code(code: str, *, after: str, address: str | None, browser: str, settings: Settings) -> str:
@@ -229,9 +227,8 @@ def log_in_by_code(code: str, *, after: str, address: str | None, browser: str, 
             raise TooManyTries(wait, "codes")
     app_codes = rate_limit.who(settings.secret_key, "codes of the app")
     with writing() as session:
-        if not hmac.compare_digest(
-            mark_of_password(password_hash(session, lock=True) or "", settings), after
-        ):
+        mark = mark_of_password(password_hash(session, lock=True) or "", settings)
+        if not hmac.compare_digest(mark, after):
             raise Refused(PASSWORD_CHANGED, field="code")
         is_spent = rate_limit.count(session.connection(), app_codes, now, DAY) >= CODES_A_DAY
         typed = code[:CODE_LIMIT]

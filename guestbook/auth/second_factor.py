@@ -86,11 +86,10 @@ def set_up(session: Session, secret: str, code: str, now: datetime) -> list[str]
     if read(session, lock=True):
         raise Refused(ALREADY_ON, field="code")
     factor = SecondFactor(secret, 0, (), clock.to_text(now))
-    step = factor.matching_step(_bare(code), now)
-    if step is None:
+    if (step := factor.matching_step(_bare(code), now)) is None:
         raise Refused(WRONG_CODE, field="code")
-    codes = _new_codes()
-    _keep(session, replace(factor, last_step=step, recovery=_hashes(codes)))
+    factor, codes = _with_new_codes(replace(factor, last_step=step))
+    _keep(session, factor)
     audit_log.record(session, "enabled", FACTOR_NAME)
     return codes
 
@@ -101,10 +100,10 @@ def use(session: Session, code: str, now: datetime) -> str | None:
     if factor is None:
         return None
     if is_app_code(typed):
-        step = factor.matching_step(typed, now)
-        if step is not None:
-            _keep(session, replace(factor, last_step=step))
-        return None if step is None else "code"
+        if (step := factor.matching_step(typed, now)) is None:
+            return None
+        _keep(session, replace(factor, last_step=step))
+        return "code"
     mark = ids.of_secret(typed)
     if mark not in factor.recovery:
         return None
@@ -114,11 +113,10 @@ def use(session: Session, code: str, now: datetime) -> str | None:
 
 def renew_recovery_codes(session: Session) -> list[str]:
     """Make ten new recovery codes, which replace the old ones; raises Refused when it is off."""
-    factor = read(session, lock=True)
-    if factor is None:
+    if (factor := read(session, lock=True)) is None:
         raise Refused("The second factor is off, so there are no recovery codes.", field="password")
-    codes = _new_codes()
-    _keep(session, replace(factor, recovery=_hashes(codes)))
+    factor, codes = _with_new_codes(factor)
+    _keep(session, factor)
     audit_log.record(session, "rotated", FACTOR_NAME, detail="recovery codes")
     return codes
 
@@ -140,14 +138,11 @@ def _keep(session: Session, factor: SecondFactor) -> None:
     session.flush()
 
 
-def _new_codes() -> list[str]:
-    """Make recovery codes such as `k3fq-7xwz-m2ap-q5ld`."""
+def _with_new_codes(factor: SecondFactor) -> tuple[SecondFactor, list[str]]:
+    """Return it with new recovery codes, such as `k3fq-7xwz-m2ap-q5ld`, of which it has the hashes alone."""
     letters = [base64.b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode() for _ in range(RECOVERY_CODES)]
-    return ["-".join(re.findall("....", one.lower())) for one in letters]
-
-
-def _hashes(codes: list[str]) -> tuple[str, ...]:
-    return tuple(ids.of_secret(_bare(code)) for code in codes)
+    codes = ["-".join(re.findall("....", one.lower())) for one in letters]
+    return replace(factor, recovery=tuple(ids.of_secret(_bare(code)) for code in codes)), codes
 
 
 def _bare(code: str) -> str:

@@ -216,7 +216,7 @@ def test_what_a_browser_calls_itself_is_kept_short_and_plain() -> None:
 
 def test_after_five_wrong_ones_a_network_waits_longer_and_longer_and_then_may_try_again(later: Later) -> None:
     assert [wrong() for _ in range(6)] == [0, 0, 0, 0, 0, 1]
-    with pytest.raises(TooManyTries, match="Please wait a second"):
+    with pytest.raises(TooManyTries, match="Please wait 1 second"):
         log_in()
     later(1)
     assert (wrong(), wrong()) == (0, 2)

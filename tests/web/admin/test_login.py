@@ -74,7 +74,7 @@ def test_who_tries_too_often_is_told_how_long_to_wait(newcomer: Owner, later: La
         assert newcomer.log_in("wrong").status_code == 422
     answer = newcomer.log_in()
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
-    assert reason(answer) == "There were too many wrong passwords. Please wait a second."
+    assert reason(answer) == "There were too many wrong passwords. Please wait 1 second."
     elsewhere = Owner(app)
     assert elsewhere.log_in(environ_base={"REMOTE_ADDR": "198.51.100.7"}).status_code == 303
     later(1)
