@@ -12,7 +12,6 @@ from sqlalchemy import event, func, select, update
 
 from guestbook.background import housekeeping
 from guestbook.comments import book, submission
-from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, ids
 from guestbook.lib.validate import PULL_URL
 from guestbook.outbound.attempt_recorder import Tally
@@ -222,11 +221,10 @@ def test_the_owner_sets_for_how_long_spam_is_kept() -> None:
 def test_spam_with_deliveries_stays_as_long_as_its_deliveries() -> None:
     factories.webhook(events="comment.created comment.deleted")
     comment_id = factories.sign(LONG)
-    with writing() as session:
-        comment = session.get_one(Comment, comment_id)
-        book.move(session, comment, "spam", factories.settings())
-        old = clock.now() - 50 * DAY
-        session.execute(update(Comment).values(spam_since=old))
+    factories.change(comment_id, book.move, "spam")
+    factories.written(
+        lambda session: session.execute(update(Comment).values(spam_since=clock.now() - 50 * DAY))
+    )
     assert comments_left(0) == {comment_id}
     with writing() as session:
         session.connection().exec_driver_sql("DELETE FROM deliveries")
@@ -235,7 +233,7 @@ def test_spam_with_deliveries_stays_as_long_as_its_deliveries() -> None:
 
 @pytest.mark.usefixtures("each_app")
 def test_a_comment_that_becomes_spam_again_starts_its_time_again() -> None:
-    comment_id = factories.sign(LONG, verdict=Classification("spam", ("x",)))
+    comment_id = factories.sign(LONG, verdict=factories.SPAM)
     with writing() as session:
         comment = session.get_one(Comment, comment_id)
         assert comment.spam_since == comment.created_at
@@ -263,7 +261,7 @@ def test_counts_of_refusals_go_after_ninety_days() -> None:
 def test_passes_at_once_remind_the_owner_once() -> None:
     factories.webhook(events="comments.waiting")
     for _ in range(2):
-        factories.sign(verdict=Classification("held", ("It holds 9 links.",)))
+        factories.sign(verdict=factories.HELD)
     with database.write(db.engine) as connection:
         connection.execute(update(Hold).values(remind_at=clock.now() - HOUR))
     engine, settings = db.engine, factories.settings()

@@ -132,8 +132,7 @@ def test_every_link_is_relative_and_leads_to_a_file(shell: Shell, tmp_path: Path
 
 def test_json_has_the_comments_as_the_api_shows_them(shell: Shell, tmp_path: Path) -> None:
     comment_id = factories.sign("Grüße 🎈")
-    with writing() as session:
-        book.reply(session, session.get_one(Comment, comment_id), "Welcome", factories.settings())
+    factories.change(comment_id, book.reply, "Welcome")
     shell("export-site", str(tmp_path / "site"))
     document = json.loads((tmp_path / "site" / "comments.json").read_text())
     [shown] = document["comments"]

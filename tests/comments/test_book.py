@@ -25,8 +25,7 @@ from guestbook.storage.models import DELIVERIES, Comment, Delivery, Webhook
 from tests.support import factories
 from tests.support.amount import examples
 
-HELD = Classification("held", ("It holds 9 links.",))
-SPAM = Classification("spam", ("The hidden field was filled in.",))
+HELD, SPAM = factories.HELD, factories.SPAM
 DRAFT = Draft("Ada", None, "Hello", {})
 
 
@@ -111,8 +110,7 @@ def test_what_is_stored_is_told_unless_it_is_spam_and_publishing_is_told_beside_
 def test_a_webhook_that_had_a_comment_hears_of_its_end(verdict: Classification, is_sent: bool) -> None:
     factories.webhook(events="comment.deleted")
     comment_id = factories.sign(verdict=verdict)
-    with database.writing() as session:
-        book.delete(session, session.get_one(Comment, comment_id), factories.settings())
+    factories.change(comment_id, book.delete)
     assert count(Comment) == 0
     assert events() == (["comment.deleted"] if is_sent else [])
     for row in factories.deliveries():
@@ -142,7 +140,7 @@ def test_a_move_tells_what_changes_for_the_receivers(
 ) -> None:
     comment_id = factories.sign(verdict=verdict)
     factories.webhook(events="comment.created comment.published comment.deleted")
-    move(comment_id, to)
+    factories.change(comment_id, book.move, to)
     assert events() == sent_events
     assert factories.the(Comment, comment_id).status == to
 
@@ -152,18 +150,14 @@ def test_a_restored_comment_is_new_to_those_alone_that_have_not_heard_of_it() ->
     early = factories.webhook(events="comment.created comment.published comment.deleted")
     comment_id = factories.sign()
     all_sent()  # what has not gone out would be superseded
-    move(comment_id, "spam")
+    factories.change(comment_id, book.move, "spam")
     late = factories.webhook(events="comment.created")
-    restore(comment_id)
-    assert events_of(early) == [
-        "comment.created",
-        "comment.published",
-        "comment.deleted",
-        "comment.published",
-    ]
+    factories.change(comment_id, book.restore)
+    last = [f"comment.{name}" for name in ("created", "published", "deleted", "published")]
+    assert events_of(early) == last
     assert events_of(late) == ["comment.created"]
-    move(comment_id, "trash")
-    restore(comment_id)
+    factories.change(comment_id, book.move, "trash")
+    factories.change(comment_id, book.restore)
     assert events_of(late) == ["comment.created"] * 2  # the first was superseded before it went out
 
 
@@ -171,14 +165,14 @@ def test_a_restored_comment_is_new_to_those_alone_that_have_not_heard_of_it() ->
 def test_who_has_heard_of_a_comment_is_remembered_after_its_deliveries_are_pruned() -> None:
     early = factories.webhook()
     comment_id = factories.sign()
-    move(comment_id, "spam")
+    factories.change(comment_id, book.move, "spam")
     late = factories.webhook()
     with database.write(db.engine) as connection:
         connection.execute(DELIVERIES.delete())
         long_ago = clock.now() - timedelta(days=100)
         connection.execute(update(Comment).values(announced_at=long_ago, reason="held once"))
         connection.execute(update(Webhook).where(Webhook.id == early).values(created_at=long_ago))
-    restore(comment_id)
+    factories.change(comment_id, book.restore)
     assert (events_of(early), events_of(late)) == ([], ["comment.created"])
 
 
@@ -201,9 +195,9 @@ def test_whatever_becomes_of_a_comment_no_webhook_hears_of_it_as_new_twice(
         elif to == "a pass":
             all_sent()
         elif to == "restore":
-            restore(comment_id)
+            factories.change(comment_id, book.restore)
         else:
-            move(comment_id, to)
+            factories.change(comment_id, book.move, to)
     kept = [row.webhook_id for row in factories.deliveries() if not row.erased_at]
     times = [kept.count(hook) for hook in hooks]  # without those that a deletion has superseded
     assert max(times) <= 1
@@ -222,11 +216,6 @@ def events_of(webhook_id: str) -> list[str]:
     return [row.event for row in factories.deliveries() if row.webhook_id == webhook_id]
 
 
-def move(comment_id: str, to: str) -> None:
-    with database.writing() as session:
-        book.move(session, session.get_one(Comment, comment_id), to, factories.settings())
-
-
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(
     ("verdict", "thrown", "back"),
@@ -239,14 +228,9 @@ def move(comment_id: str, to: str) -> None:
 )
 def test_a_comment_is_restored_to_where_it_was(verdict: Classification, thrown: str, back: str) -> None:
     comment_id = factories.sign(verdict=verdict)
-    move(comment_id, thrown)
-    restore(comment_id)
+    factories.change(comment_id, book.move, thrown)
+    factories.change(comment_id, book.restore)
     assert factories.the(Comment, comment_id).status == back
-
-
-def restore(comment_id: str) -> None:
-    with database.writing() as session:
-        book.restore(session, session.get_one(Comment, comment_id), factories.settings())
 
 
 def test_two_who_publish_at_the_same_time_tell_it_once(each_app: Flask) -> None:

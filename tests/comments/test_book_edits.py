@@ -19,15 +19,7 @@ def events() -> list[str]:
 
 
 def edit(comment_id: str, **fields: str) -> None:
-    with database.writing() as session:
-        [comment] = book.lock(session, [comment_id])
-        book.edit(session, comment, comment_form.read(fields), factories.settings())
-
-
-def reply(comment_id: str, message: str) -> None:
-    with database.writing() as session:
-        [comment] = book.lock(session, [comment_id])
-        book.reply(session, comment, message, factories.settings())
+    factories.change(comment_id, book.edit, comment_form.read(fields))
 
 
 def said(comment_id: str) -> str | None:
@@ -58,7 +50,7 @@ def test_a_wrong_correction_changes_nothing_and_names_every_field() -> None:
 def test_an_answer_is_stored_with_its_event() -> None:
     comment_id = factories.sign()
     factories.webhook(events=ALL)
-    reply(comment_id, "Thank you 🦋\r\n")
+    factories.change(comment_id, book.reply, "Thank you 🦋\r\n")
     row = factories.the(Comment, comment_id)
     assert row.reply.message == "Thank you 🦋"
     delivery = factories.one()
@@ -76,7 +68,7 @@ def test_there_is_one_answer_and_each_change_of_it_is_told_once() -> None:
     comment_id = factories.sign()
     factories.webhook(events=ALL)
     for message in ("One", "One", "One ", "Two", "", "", "Two"):
-        reply(comment_id, message)
+        factories.change(comment_id, book.reply, message)
     sent = [json.loads(row.payload)["data"]["reply"]["message"] for row in factories.deliveries()]
     assert sent == ["One", "Two", "Two"]
     assert said(comment_id) == "Two"
@@ -87,7 +79,7 @@ def test_there_is_one_answer_and_each_change_of_it_is_told_once() -> None:
 def test_an_answer_reaches_webhooks_that_know_the_comment(status: str, sent: int) -> None:
     comment_id = factories.sign(verdict=Classification(status))
     factories.webhook(events=ALL)
-    reply(comment_id, "Hm.")
+    factories.change(comment_id, book.reply, "Hm.")
     assert events() == ["comment.replied"] * sent
     assert said(comment_id) == "Hm."
 
@@ -95,9 +87,9 @@ def test_an_answer_reaches_webhooks_that_know_the_comment(status: str, sent: int
 @pytest.mark.usefixtures("app")
 def test_an_answer_that_is_too_long_is_refused_and_the_old_one_stays() -> None:
     comment_id = factories.sign()
-    reply(comment_id, "x" * book.REPLY_LIMIT)
+    factories.change(comment_id, book.reply, "x" * book.REPLY_LIMIT)
     with pytest.raises(Refused, match="4,001 characters") as refused:
-        reply(comment_id, "y" * (book.REPLY_LIMIT + 1))
+        factories.change(comment_id, book.reply, "y" * (book.REPLY_LIMIT + 1))
     assert list(refused.value.fields) == ["reply"]
     assert said(comment_id) == "x" * book.REPLY_LIMIT
 
@@ -114,7 +106,7 @@ def test_the_longest_comment_can_be_answered_and_the_webhook_stays_under_20_kb(l
     answer = letter * book.REPLY_LIMIT
     while said(comment_id) is None:
         try:
-            reply(comment_id, answer)
+            factories.change(comment_id, book.reply, answer)
         except Refused:
             answer = answer[: -max(1, len(answer) // 10)]
     assert len(said(comment_id) or "") >= 50

@@ -9,14 +9,11 @@ from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.exchange import comment_import, file_formats
 from guestbook.comments.exchange.comment_import import ImportRules
-from guestbook.comments.spam.spam_rules import Classification
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import BookState, Comment, Setting
 from tests.support import factories
 
-HELD = Classification("held", ("It holds 9 links.",))
-SPAM = Classification("spam", ("It filled in the hidden field.",))
 LINE = '{{"id": "{:032x}", "name": "Ada", "message": "Hello", "created_at": "2020-01-31", "number": {}}}\n'
 
 
@@ -33,51 +30,30 @@ def imported(tmp_path: Path, *given: object) -> None:
         comment_import.run_import(file_formats.read_json_lines(file), ImportRules(factories.settings()))
 
 
-def move(comment_id: str, status: str) -> None:
-    def do(session: database.Session) -> None:
-        for comment in book.lock(session, [comment_id]):
-            book.move(session, comment, status, factories.settings())
-
-    factories.written(do)
-
-
-def erase(*comment_ids: str) -> None:
-    def do(session: database.Session) -> None:
-        for comment in book.lock(session, comment_ids):
-            book.delete(session, comment, factories.settings())
-
-    factories.written(do)
-
-
 @pytest.mark.usefixtures("each_app")
 def test_comments_are_counted_in_the_order_of_signing_and_keep_their_number() -> None:
     first = factories.sign()
-    factories.sign(verdict=HELD)
+    factories.sign(verdict=factories.HELD)
     factories.sign()
     for status in ("trash", "spam", "published"):
-        move(first, status)
+        factories.change(first, book.move, status)
         assert numbers() == [1, 2, 3]
 
 
 @pytest.mark.usefixtures("each_app")
 def test_spam_has_no_number_until_the_owner_takes_it_out() -> None:
-    spam = factories.sign(verdict=SPAM)
+    spam = factories.sign(verdict=factories.SPAM)
     factories.sign()
     assert numbers() == [None, 1]
-    move(spam, "published")
+    factories.change(spam, book.move, "published")
     assert numbers() == [2, 1]
 
 
 @pytest.mark.usefixtures("app")
 def test_a_comment_that_is_not_stored_takes_no_number() -> None:
     def stumble(session: database.Session) -> None:
-        book.sign(
-            session,
-            Draft("Ada", None, "Hello", {}),
-            factories.PUBLISHED,
-            form_key=None,
-            settings=factories.settings(),
-        )
+        draft, read = Draft("Ada", None, "Hello", {}), factories.settings()
+        book.sign(session, draft, factories.PUBLISHED, form_key=None, settings=read)
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -89,7 +65,7 @@ def test_a_comment_that_is_not_stored_takes_no_number() -> None:
 @pytest.mark.usefixtures("app")
 def test_a_lost_counter_goes_on_behind_the_highest_number() -> None:
     first, *_ = (factories.sign() for _ in range(3))
-    erase(first)
+    factories.change(first, book.delete)
     factories.written(lambda session: session.execute(delete(BookState)))
     factories.sign()
     assert numbers() == [2, 3, 4]
@@ -107,7 +83,7 @@ def test_an_older_web_server_counts_among_the_settings_and_no_number_is_given_tw
 
 @pytest.mark.usefixtures("app")
 def test_an_import_of_low_numbers_does_not_take_the_count_back(tmp_path: Path) -> None:
-    erase([factories.sign() for _ in range(3)][1])
+    factories.change([factories.sign() for _ in range(3)][1], book.delete)
     imported(tmp_path, 2, 2)
     factories.sign()
     assert sorted(number or 0 for number in numbers()) == [1, 2, 3, 4, 5]

@@ -10,14 +10,13 @@ from sqlalchemy import select, update
 from guestbook.background import housekeeping
 from guestbook.comments import announcements, book
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import Comment, Hold
+from guestbook.storage.models import Hold
 from tests.support import factories
 
-HELD = Classification("held", ("It holds 9 links.",))
+HELD = factories.HELD
 LONGEST = Draft("😀" * 80, "https://a.example/" + "a" * 400, "😀" * 4000, {})
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -34,11 +33,8 @@ def held_webhook(**values: Any) -> str:
 
 
 def moved(comment_id: str, *statuses: str) -> None:
-    def move(session: Any) -> None:
-        for status in statuses:
-            book.move(session, session.get_one(Comment, comment_id), status, factories.settings())
-
-    factories.written(move)
+    for status in statuses:
+        factories.change(comment_id, book.move, status)
 
 
 def hold_of(comment_id: str) -> Hold:
@@ -71,11 +67,8 @@ def test_only_what_is_told_of_a_held_comment_has_a_link() -> None:
     held_webhook()
     comment_id = factories.sign()
     moved(comment_id, "held", "published")
-    assert [one.keys() & {"moderation"} for one in sent("comment.created") + sent("comment.published")] == [
-        set(),
-        set(),
-        set(),
-    ]
+    told = sent("comment.created") + sent("comment.published")
+    assert (len(told), any("moderation" in one for one in told)) == (3, False)
 
 
 def test_with_the_longest_comment_the_payload_stays_under_20_kb() -> None:
@@ -141,10 +134,8 @@ def test_the_next_reminder_tells_of_those_alone_that_were_in_none() -> None:
     waited(timedelta(days=1), first, second)
     factories.run_pass()
     told = [one["waiting"] for one in sent("comments.waiting")]
-    assert [(one["count"], [row["id"] for row in one["comments"]]) for one in told] == [
-        (2, [first]),
-        (2, [second]),
-    ]
+    named = [(one["count"], [row["id"] for row in one["comments"]]) for one in told]
+    assert named == [(2, [first]), (2, [second])]
 
 
 def test_of_what_was_decided_or_deleted_nobody_is_reminded() -> None:
@@ -152,9 +143,7 @@ def test_of_what_was_decided_or_deleted_nobody_is_reminded() -> None:
     decided, deleted = factories.sign(verdict=HELD), factories.sign(verdict=HELD)
     waited(timedelta(days=2), decided, deleted)
     moved(decided, "trash")
-    factories.written(
-        lambda session: book.delete(session, session.get_one(Comment, deleted), factories.settings())
-    )
+    factories.change(deleted, book.delete)
     factories.run_pass()
     assert sent("comments.waiting") == []
     assert hold_of(decided).remind_at is None

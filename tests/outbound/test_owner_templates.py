@@ -70,8 +70,7 @@ def test_an_old_template_that_is_no_template_any_more_fails_with_what_to_write_i
 def test_an_answer_is_told_with_the_time_that_it_has_in_the_book() -> None:
     listener(events="comment.replied")
     comment_id = factories.sign()
-    with database.writing() as session:
-        book.reply(session, session.get_one(Comment, comment_id), "Thanks", factories.settings())
+    factories.change(comment_id, book.reply, "Thanks")
     sent = json.loads(factories.one().payload)["data"]["reply"]
     kept = factories.the(Comment, comment_id).reply
     assert sent == kept.public()

@@ -78,8 +78,7 @@ def test_only_published_comments_with_a_website_are_told(receiver: Receiver) -> 
     held = sign(website, "held")
     sign(website, "spam")
     assert factories.deliveries() == []
-    with database.writing() as session:
-        book.move(session, session.get_one(Comment, held), "published", factories.settings())
+    factories.change(held, book.move, "published")
     assert [row.event for row in factories.deliveries()] == ["comment.published"]
 
 
@@ -110,11 +109,9 @@ def test_a_removed_comment_is_told_and_one_deleted_for_good_leaves_no_words(rece
     website = ONE.serve(receiver)
     switch_on()
     comment_id = sign(website)
-    with database.writing() as session:
-        book.move(session, session.get_one(Comment, comment_id), "trash", factories.settings())
+    factories.change(comment_id, book.move, "trash")
     assert [row.event for row in factories.deliveries()] == ["comment.published", "comment.deleted"]
-    with database.writing() as session:
-        book.delete(session, session.get_one(Comment, comment_id), factories.settings())
+    factories.change(comment_id, book.delete)
     assert not [row for row in factories.deliveries() if website in row.payload]
 
 

@@ -24,7 +24,6 @@ from guestbook.storage.models import (
     AUDIT_LOG,
     AuditEntry,
     BookState,
-    Comment,
     Delivery,
     InboundEvent,
 )
@@ -244,8 +243,7 @@ def test_deleting_a_comment_for_good_leaves_none_of_its_words(app: Flask) -> Non
     assert app
     comment_id = factories.sign("Very private words", "Ada")
     assert entries() == [], "moderation has its own trail, and visitors are not in the log"
-    with writing() as session:
-        book.delete(session, session.get_one(Comment, comment_id), factories.settings())
+    factories.change(comment_id, book.delete)
     [entry] = entries()
     assert (entry.action, entry.object, entry.object_id) == ("deleted", "comment", comment_id)
     assert not_in_the_log("Very private", "Ada")

@@ -47,9 +47,7 @@ def delete(comment_id: str) -> None:
 
 
 def move(comment_id: str, status: str) -> None:
-    with database.writing() as session:
-        [comment] = book.lock(session, [comment_id])
-        book.move(session, comment, status, factories.settings())
+    factories.change(comment_id, book.move, status)
 
 
 def tables_with(word: str) -> set[str]:

@@ -31,6 +31,8 @@ from guestbook.storage.models import (
 )
 
 PUBLISHED = Classification("published")
+HELD = Classification("held", ("It holds 9 links.",))
+SPAM = Classification("spam", ("It filled in the hidden field.",))
 OPTIONS = cron.Options(max_seconds=20, concurrency=8)
 
 
@@ -66,6 +68,16 @@ def written(do: Callable[[Session], T]) -> T:
     """Do it in a transaction that writes."""
     with database.writing() as session:
         return do(session)
+
+
+def change(comment_id: str, do: Callable[..., object], *values: Any) -> None:
+    """Let a function of the book, such as `book.move`, do it to a comment."""
+
+    def once(session: Session) -> None:
+        [comment] = book.lock(session, [comment_id])
+        do(session, comment, *values, settings())
+
+    written(once)
 
 
 def delivery(webhook_id: str, **values: Any) -> str:

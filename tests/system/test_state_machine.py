@@ -147,8 +147,7 @@ class Outbox(OutboxMachine):
     def delete_for_good(self, data: st.DataObject) -> None:
         comment_id = data.draw(st.sampled_from(sorted(self._ids(Comment))))
         before = self.rows()
-        with database.writing() as session:
-            book.delete(session, session.get_one(Comment, comment_id), factories.settings())
+        factories.change(comment_id, book.delete)
         rows = self.rows()
         for key in (key for key, row in before.items() if row.comment_id == comment_id):
             assert rows[key].payload == ""

@@ -50,12 +50,7 @@ def signed(app: Flask, count: int) -> list[str]:
 
 
 def decision(comment_id: str, status: str) -> Callable[[], object]:
-    def decide() -> None:
-        with writing() as session:
-            for comment in book.lock(session, [comment_id]):
-                book.decide(session, comment, status, factories.settings())
-
-    return decide
+    return lambda: factories.change(comment_id, book.decide, status)
 
 
 def forget() -> object:

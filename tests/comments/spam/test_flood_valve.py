@@ -4,7 +4,6 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from flask import Flask
 
 from guestbook.comments.spam import comment_facts
 from guestbook.storage.database import db, writing
@@ -12,11 +11,7 @@ from guestbook.storage.database import db, writing
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 KEY = "a secret key"
 
-
-@pytest.fixture(autouse=True)
-def _context(app: Flask) -> None:
-    """The app's context is around each test."""
-    assert app
+pytestmark = pytest.mark.usefixtures("app")
 
 
 def pass_one(seconds: float, most: int = 3) -> datetime | None:

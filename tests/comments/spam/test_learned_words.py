@@ -1,7 +1,6 @@
 """The learned score: counts follow the owner's decisions, explain themselves, and can be forgotten."""
 
 import pytest
-from flask import Flask
 from sqlalchemy import func, select
 
 from guestbook.comments import book
@@ -16,20 +15,11 @@ from tests.support import factories
 LANTERNS = "Wonderful lanterns for every garden, order lanterns today from our lantern house"
 GREETING = "We met at the harbour and talked about herring until the ferry came"
 
-
-@pytest.fixture(autouse=True)
-def _context(app: Flask) -> None:
-    """The app's context is around each test."""
-    assert app
+pytestmark = pytest.mark.usefixtures("app")
 
 
 def key() -> str:
     return factories.settings().secret_key
-
-
-def decide(comment_id: str, status: str) -> None:
-    with writing() as session:
-        book.decide(session, session.get_one(Comment, comment_id), status, factories.settings())
 
 
 def decisions() -> Count:
@@ -47,13 +37,13 @@ def score(message: str) -> Score | None:
 
 def teach(times: int = learned_words.FEWEST_DECISIONS) -> None:
     for number in range(times):
-        decide(factories.sign(f"{LANTERNS} {number}"), "spam")
-        decide(factories.sign(f"{GREETING} {number}"), "published")
+        factories.change(factories.sign(f"{LANTERNS} {number}"), book.decide, "spam")
+        factories.change(factories.sign(f"{GREETING} {number}"), book.decide, "published")
 
 
 def test_a_decision_counts_each_word_once_and_no_word_is_stored() -> None:
     comment_id = factories.sign("Lantern lantern boat")
-    decide(comment_id, "spam")
+    factories.change(comment_id, book.decide, "spam")
     words = learned_words.features_of(Draft("Ada", None, "Lantern lantern boat", {}))
     assert decisions() == (0, 1)
     assert list(rows().values()) == [Count(0, 1)] * (len(words) + 1)
@@ -63,15 +53,15 @@ def test_a_decision_counts_each_word_once_and_no_word_is_stored() -> None:
 
 def test_another_decision_takes_back_the_one_before() -> None:
     comment_id = factories.sign(LANTERNS)
-    decide(comment_id, "spam")
-    decide(comment_id, "spam")
+    factories.change(comment_id, book.decide, "spam")
+    factories.change(comment_id, book.decide, "spam")
     assert decisions() == (0, 1)
-    decide(comment_id, "published")
+    factories.change(comment_id, book.decide, "published")
     assert decisions() == (1, 0)
     assert set(rows().values()) == {Count(1, 0)}
     for status in ("held", "trash"):
-        decide(comment_id, "published")
-        decide(comment_id, status)
+        factories.change(comment_id, book.decide, "published")
+        factories.change(comment_id, book.decide, status)
         assert rows() == {}
         assert db.session.get_one(Comment, comment_id, populate_existing=True).learned_as is None
 
@@ -79,25 +69,23 @@ def test_another_decision_takes_back_the_one_before() -> None:
 def test_restoring_and_deleting_take_it_back_too() -> None:
     for undo in (book.delete, book.restore):
         comment_id = factories.sign(LANTERNS)
-        decide(comment_id, "spam")
-        with writing() as session:
-            undo(session, session.get_one(Comment, comment_id), factories.settings())
+        factories.change(comment_id, book.decide, "spam")
+        factories.change(comment_id, undo)
         assert rows() == {}
 
 
 def test_a_correction_moves_the_counts_to_the_new_words() -> None:
     comment_id = factories.sign(LANTERNS)
-    decide(comment_id, "spam")
-    with writing() as session:
-        draft = Draft("Ada", None, "Short", {})
-        book.edit(session, session.get_one(Comment, comment_id), draft, factories.settings())
+    factories.change(comment_id, book.decide, "spam")
+    draft = Draft("Ada", None, "Short", {})
+    factories.change(comment_id, book.edit, draft)
     assert decisions() == (0, 1)
     assert len(rows()) == len(learned_words.features_of(draft)) + 1
 
 
 def test_what_the_owner_left_in_the_book_counts_as_good() -> None:
     standing = [factories.sign(f"{GREETING} {number}") for number in range(4)]
-    decide(factories.sign(LANTERNS), "spam")
+    factories.change(factories.sign(LANTERNS), book.decide, "spam")
     assert decisions() == (3, 1)
     kinds = [db.session.get_one(Comment, one, populate_existing=True).learned_as for one in standing]
     assert kinds == [None, "good", "good", "good"]
@@ -121,8 +109,8 @@ def test_forgetting_leaves_nothing_and_later_decisions_begin_anew() -> None:
     assert rows() == {}
     assert db.session.scalar(select(func.count()).where(Comment.learned_as.is_not(None))) == 0
     comment_id = factories.sign(LANTERNS)
-    decide(comment_id, "spam")
-    decide(comment_id, "trash")
+    factories.change(comment_id, book.decide, "spam")
+    factories.change(comment_id, book.decide, "trash")
     assert min(decisions()) >= 0
 
 
@@ -131,6 +119,6 @@ def test_the_table_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learned_words, "FORGOTTEN_AT_ONCE", 30)
     for number in range(12):
         words = " ".join(f"word{number}x{place}" for place in range(8))
-        decide(factories.sign(f"lantern {words}"), "spam")
+        factories.change(factories.sign(f"lantern {words}"), book.decide, "spam")
         assert len(rows()) <= 61
     assert decisions().spam == 12  # the sums stay

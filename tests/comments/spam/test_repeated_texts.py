@@ -1,7 +1,6 @@
 """Almost the same text again, under another name: found with small changes, and never by chance."""
 
 import pytest
-from flask import Flask
 from sqlalchemy import Engine
 
 from guestbook.comments.spam import texts
@@ -18,11 +17,7 @@ TEXT = (
 )
 CHANGED = TEXT.replace("two hundred", "300").replace("/1", "/22").replace("Sunday", "SUNDAY!!!")
 
-
-@pytest.fixture(autouse=True)
-def _context(app: Flask) -> None:
-    """The app's context is around each test."""
-    assert app
+pytestmark = pytest.mark.usefixtures("app")
 
 
 def find(message: str, name: str = "Bob") -> Repeated | None:

@@ -5,9 +5,8 @@ from flask import Flask
 
 from guestbook.comments import book
 from guestbook.outbound import webhooks
-from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import Comment, Webhook
+from guestbook.storage.models import Webhook
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import parse, text
@@ -66,8 +65,7 @@ def test_an_empty_book_has_a_sample(owner: Owner) -> None:
 def test_the_first_event_that_was_ticked_is_shown(app: Flask, owner: Owner) -> None:
     with app.app_context():
         comment_id = factories.sign("Hello")
-        with database.writing() as session:
-            book.reply(session, session.get_one(Comment, comment_id), "Welcome", factories.settings())
+        factories.change(comment_id, book.reply, "Welcome")
     seen = preview(owner, format="json", events=["comment.replied", "ping"])
     assert "This is comment.replied in the format json, with the newest comment" in seen
     assert '"message": "Welcome"' in seen
