@@ -126,7 +126,7 @@ def add_token() -> ResponseReturnValue:
             "This token exists already, and was shown only once. If you did not keep it, revoke it.",
             ACCOUNT_PAGE,
         )
-    return render_template("admin/token.html", name=name, value=value, scope=scope)
+    return render_template("admin/shown_once.html", what="token", name=name, value=value, scope=scope)
 
 
 @pages.post("/tokens/<token_id>/revoke")
@@ -158,7 +158,7 @@ def change_cron_address() -> ResponseReturnValue:
     except Refused as error:
         return responses.refused(error, _page(error.fields or {"address_password": str(error)}))
     address = cron_token.url(request_context.settings().base_url, token)
-    return render_template("admin/cron_address.html", value=address)
+    return render_template("admin/shown_once.html", what="address", value=address)
 
 
 def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = None) -> str:
@@ -213,7 +213,7 @@ def change_factor() -> ResponseReturnValue:
     except Refused as error:
         return responses.refused(error, _factor_page(reasons={"password": str(error)}))
     if action == "renew":
-        return render_template("admin/recovery_codes.html", codes=codes, is_new=False)
+        return render_template("admin/shown_once.html", what="codes", value="\n".join(codes))
     return responses.done("The second factor is removed. The password is enough now.", ".show_factor")
 
 
@@ -233,7 +233,7 @@ def confirm_factor() -> ResponseReturnValue:
         is_on = second_factor.read(db.session()) is not None
         page = _factor_page(notice=str(error)) if is_on else _offer(secret, str(error))
         return responses.refused(error, page)
-    return render_template("admin/recovery_codes.html", codes=codes, is_new=True)
+    return render_template("admin/shown_once.html", what="codes", value="\n".join(codes), is_new=True)
 
 
 def _factor_page(**more: Any) -> str:

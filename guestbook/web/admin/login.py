@@ -186,8 +186,8 @@ def _end_login() -> None:
 
 def _form(reason: str | None = None, step: str = "password") -> str:
     """Show the form for the password or for the code."""
-    page = "admin/login.html" if step == "password" else "admin/login_code.html"
-    return render_template(page, reason=reason, next=request.values.get("next", ""))
+    next_page = request.values.get("next", "")
+    return render_template("admin/login.html", step=step, reason=reason, next=next_page)
 
 
 def _wanted() -> str:

@@ -216,7 +216,7 @@ def _form(source_id: str | None, typed: SourceForm, **more: object) -> str:
         source=row_lookup.find(Source, source_id) if source_id else None,
         verifications={name: (kind.title, kind.hint) for name, kind in VERIFICATION_KINDS.items()},
         actions=ACTION_CHOICES,
-        presets=[(name, PRESET_NAMES.get(name, name)) for name in PRESETS],
+        ready_templates=[(name, PRESET_NAMES.get(name, name)) for name in PRESETS],
         senders=[(name, preset.title) for name, preset in SENDER_PRESETS.items()],
         fields=SOURCE_FIELDS,
         **{"reasons": {}, **more},

@@ -254,7 +254,7 @@ def _form(webhook_id: str | None, typed: WebhookForm, **more: object) -> str:
         typed=typed,
         webhook=row_lookup.find(Webhook, webhook_id) if webhook_id else None,
         fields=WEBHOOK_FIELDS,
-        presets=REBUILD_PRESETS,
+        presets_of_hosts=[(name, preset.title) for name, preset in REBUILD_PRESETS.items()],
         **{"reasons": {}, **more},
     )
 

@@ -177,7 +177,7 @@ def test_a_token_is_shown_once_and_opens_the_api_until_it_is_revoked(app: Flask,
     answer = add(owner, name=" My  backup ", id=ids.new())
     assert answer.status_code == 200
     [value] = set(re.findall(r"gbk_[\w-]{43}", answer.text))
-    assert text(parse(answer).find(".//code[@id='token']")) == value
+    assert text(parse(answer).find(".//code[@id='shown']")) == value
     with app.app_context():
         token = api_tokens.find(db.session(), value)
         assert token is not None
