@@ -4,8 +4,9 @@ import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 from urllib.parse import unquote_plus
 
 from werkzeug.http import parse_options_header
@@ -21,14 +22,9 @@ TOKEN = re.compile(r'"(?:[^"\\]+|\\.)*"?|[][{},:]|[^][{},:"\s]+', re.DOTALL)
 PLAIN_VALUE = re.compile(
     r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null|NaN|-?Infinity"
 )
-BROKEN_ESCAPE = 6  # characters, of \ud83d
 
 
-class Beginning(NamedTuple):
-    """The shown part of a body."""
-
-    text: str
-    is_whole: bool
+Beginning = tuple[str, bool]  # The shown part of a body, and whether it is the whole.
 
 
 def indented(text: str, limit: int, *, is_cut: bool = False) -> Beginning | None:
@@ -57,7 +53,7 @@ def indented(text: str, limit: int, *, is_cut: bool = False) -> Beginning | None
         size, last = size + len(piece), token
         if size > limit:
             break
-    return Beginning("".join(pieces)[:limit], not is_cut and size <= limit)
+    return "".join(pieces)[:limit], not is_cut and size <= limit
 
 
 def _is_json(text: str) -> bool:
@@ -71,26 +67,20 @@ def _is_json(text: str) -> bool:
 def _written(token: str, is_last: bool) -> str | None:
     """Return a token with its letters instead of their escapes; None for what is not JSON.
 
-    Of one that was cut, return the part that is there.
+    One that was cut stays as it is.
     """
     if token[0] != '"':
         is_right = is_last or token in "[]{},:" or PLAIN_VALUE.fullmatch(token)
         return token if is_right else None
-    for less in range(BROKEN_ESCAPE + 1 if is_last else 1):
-        try:
-            whole = json.loads(token if not less else token[: len(token) - less + 1] + '"')
-        except ValueError:
-            continue
-        written = json.dumps(whole, ensure_ascii=False)
-        return written[:-1] if less else written
-    return None
+    try:
+        return json.dumps(json.loads(token), ensure_ascii=False)
+    except ValueError:
+        return token if is_last else None
 
 
 URLENCODED = "application/x-www-form-urlencoded"
 MOST_PARTS = 200
 PAIR = re.compile("[^&]+")
-
-Pairs = Iterable[tuple[str, str]]
 
 
 def form_fields(
@@ -104,11 +94,13 @@ def form_fields(
     if kind.lower() == URLENCODED and text is not None:
         return _form_lines(_urlencoded(text), limit, is_cut)
     if kind.lower() == MULTIPART and not is_cut:  # only readable with its end
-        return _form_lines(_multipart(body, options.get("boundary", "")), limit, is_cut)
+        with suppress(ValueError):
+            parts = body_encoding.form_parts(body, options.get("boundary", ""), MOST_PARTS)
+            return _form_lines(((part.name, _shown(part)) for part in parts), limit, is_cut)
     return None
 
 
-def _form_lines(pairs: Pairs, limit: int, is_cut: bool) -> Beginning | None:
+def _form_lines(pairs: Iterable[tuple[str, str]], limit: int, is_cut: bool) -> Beginning | None:
     lines: list[str] = []
     size = -1  # there is no line feed before the first
     for name, value in pairs:
@@ -116,9 +108,9 @@ def _form_lines(pairs: Pairs, limit: int, is_cut: bool) -> Beginning | None:
         if room < 0:
             break
         structured = indented(value, room)
-        lines.append(f"{name}: {structured.text if structured else value}")
+        lines.append(f"{name}: {structured[0] if structured else value}")
         size += len(lines[-1]) + 1
-    return Beginning("\n".join(lines)[:limit], not is_cut and size <= limit) if lines else None
+    return ("\n".join(lines)[:limit], not is_cut and size <= limit) if lines else None
 
 
 def _urlencoded(text: str) -> Iterator[tuple[str, str]]:
@@ -127,23 +119,13 @@ def _urlencoded(text: str) -> Iterator[tuple[str, str]]:
         yield unquote_plus(name), unquote_plus(value)
 
 
-def _multipart(body: bytes, boundary: str) -> Pairs:
-    """Return the fields; for files the name and the size."""
-    try:
-        parts = body_encoding.form_parts(body, boundary, MOST_PARTS)
-    except ValueError:
-        return []
-    return [(part.name, part.text if part.filename is None else _file(part)) for part in parts]
-
-
-def _file(part: Part) -> str:
-    return f"file {part.filename}, {len(part.content):,} bytes"
+def _shown(part: Part) -> str:
+    return part.text if part.filename is None else f"file {part.filename}, {len(part.content):,} bytes"
 
 
 SHOWN_CHARACTERS = 50_000  # on a page; to read more, save the bytes
 READ_BYTES = 6 * SHOWN_CHARACTERS  # JSON may write each character as \u0041
 HEX_LIMIT = 4096  # bytes
-HEX_ROW = 16  # bytes in a line of hex
 
 Kind = Literal["JSON", "form", "text", "hex"]
 
@@ -178,10 +160,12 @@ def views(body: bytes, content_type: str = "", *, is_cut: bool = False) -> list[
 
 def hex_dump(body: bytes) -> str:
     """Return offset, bytes and letters of the first 4,096 bytes, 16 a line, as `hexdump -C` does."""
-    shown = body[:HEX_LIMIT]
-    return "\n".join(
-        _row(offset, shown[offset : offset + HEX_ROW]) for offset in range(0, len(shown), HEX_ROW)
-    )
+    lines = []
+    for offset in range(0, min(len(body), HEX_LIMIT), 16):
+        row = body[offset : min(offset + 16, HEX_LIMIT)]
+        letters = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
+        lines.append(f"{offset:04x}  {row[:8].hex(' '):23}  {row[8:].hex(' '):23}  {letters}")
+    return "\n".join(lines)
 
 
 def _text(read: bytes, is_all: bool) -> str | None:
@@ -190,8 +174,3 @@ def _text(read: bytes, is_all: bool) -> str | None:
         return codecs.utf_8_decode(read, "strict", is_all)[0]
     except UnicodeDecodeError:
         return None
-
-
-def _row(offset: int, row: bytes) -> str:
-    letters = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
-    return f"{offset:04x}  {row[:8].hex(' '):23}  {row[8:].hex(' '):23}  {letters}"

@@ -97,8 +97,9 @@ def one_core() -> Iterator[None]:
     A core is taken by binding a name, which the kernel gives to one process at a time and frees when it dies
     (unix(7), "abstract"). If all are taken, or the system has no such names, chance decides.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as name, ExitStack() as stack:
+    with ExitStack() as stack:
         with suppress(OSError, AttributeError):  # some hosts forbid it, and some systems cannot do it
+            name = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
             cores = sorted(os.sched_getaffinity(0))
             first = os.getpid() % len(cores)
             for core in cores[first:] + cores[:first]:

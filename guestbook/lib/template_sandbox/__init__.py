@@ -188,8 +188,7 @@ class Run:
         for part in node.nodes:
             text = part.data if isinstance(part, nodes.TemplateData) else self.budget.text(self._value(part))
             self._length += len(text)
-            self.budget.limit(self._length)
-            self.budget.read(len(text))
+            self.budget.room(len(text), self._length)
             self._parts.append(text)
 
     def _if(self, node: nodes.If) -> None:

@@ -4,11 +4,12 @@ Values are plain: dicts, lists, texts, numbers, and Missing for what the event d
 methods and tests are those of Jinja and Python that ready-made templates need. None pads or repeats a text.
 """
 
-import json
 import operator
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+
+from jinja2.utils import htmlsafe_json_dumps
 
 TEMPLATE_STEPS = 100_000  # a run has one for each evaluated part of the template and each item read
 OUTPUT_LIMIT = 64_000  # characters of its output, and of any text that it makes
@@ -18,7 +19,6 @@ PAIRS_PER_STEP = 4000  # characters that are compared with one another in one st
 VALUE_DEPTH = 50  # lists in lists that are printed or compared
 BITS = 64  # in a whole number that it counts with
 STRIPPED_LIMIT = 50  # characters that are taken from the ends of a text
-IN_SCRIPTS = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "'": "\\u0027"}  # as Jinja's own filter has it
 
 
 class TemplateFault(Exception):
@@ -41,9 +41,8 @@ class Missing:
 
     def fault(self) -> TemplateFault:
         """Return what is wrong with a template that goes on with it."""
-        return TemplateFault(
-            f"The template asks for what this event does not have: {self.name[:100]!r} is undefined."
-        )
+        missing = f"{self.name[:100]!r} is undefined"
+        return TemplateFault(f"The template asks for what this event does not have: {missing}.")
 
 
 class StepBudget:
@@ -58,9 +57,8 @@ class StepBudget:
         """Take so many steps; raises TemplateFault when there are too few."""
         self.left -= steps
         if self.left < 0:
-            raise TemplateFault(
-                f"The template does too much with this event: more than {TEMPLATE_STEPS:,} steps."
-            )
+            too_many = f"more than {TEMPLATE_STEPS:,} steps"
+            raise TemplateFault(f"The template does too much with this event: {too_many}.")
 
     def read(self, characters: int) -> None:
         """Read so many characters."""
@@ -71,15 +69,11 @@ class StepBudget:
         self.read(len(whole))
         self.spend(min(len(whole), SLOW_SEARCH) * min(len(part), len(whole)) // PAIRS_PER_STEP)
 
-    def room(self, characters: int) -> None:
-        """Make a text of so many characters."""
-        self.limit(characters)
-        self.read(characters)
-
-    def limit(self, characters: int) -> None:
-        """Refuse a text of so many characters when it is too long."""
-        if characters > OUTPUT_LIMIT:
+    def room(self, characters: int, whole: int = 0) -> None:
+        """Make a text of so many characters, as a part of a whole of so many."""
+        if max(characters, whole) > OUTPUT_LIMIT:
             raise TemplateFault(f"The template makes more than {OUTPUT_LIMIT:,} characters.")
+        self.read(characters)
 
     def made(self, text: str) -> str:
         """Return a text that was made, where it could not be much longer than what was read."""
@@ -98,9 +92,8 @@ class StepBudget:
             characters += length
             if isinstance(one, list | dict):
                 if depth == VALUE_DEPTH:
-                    raise TemplateFault(
-                        f"The template prints or compares lists more than {VALUE_DEPTH} deep."
-                    )
+                    deep = f"more than {VALUE_DEPTH} deep"
+                    raise TemplateFault(f"The template prints or compares lists {deep}.")
                 self.spend(len(one))
                 parts = [*one, *one.values()] if isinstance(one, dict) else one
                 todo += [(part, depth + 1) for part in parts]
@@ -248,12 +241,8 @@ COMPARE: dict[str, Callable[[StepBudget, Any, Any], bool]] = {
     "notin": lambda budget, left, right: not within(budget, left, right),
 }
 _SIGNS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-    "//": operator.floordiv,
-    "%": operator.mod,
+    **{"+": operator.add, "-": operator.sub, "*": operator.mul},
+    **{"/": operator.truediv, "//": operator.floordiv, "%": operator.mod},
 }
 
 
@@ -314,10 +303,7 @@ def _tojson(budget: StepBudget, value: Any) -> str:
     budget.room(budget.weigh(value))
     if isinstance(value, Missing):
         raise value.fault()
-    made = json.dumps(value, sort_keys=True)
-    for sign, escaped in IN_SCRIPTS.items():
-        made = made.replace(sign, escaped)
-    return budget.made(made)
+    return budget.made(str(htmlsafe_json_dumps(value, sort_keys=True)))
 
 
 def _truncate(
