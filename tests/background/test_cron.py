@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,6 @@ from tests.support.processes import quickest, wait_for
 from tests.support.receiver import HANG, Answer, Receiver, in_a_process
 
 FLASK = [sys.executable, "-m", "flask", "--app", "guestbook"]
-PLAIN = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
 COMMENTS, VISITORS = 40, 4  # beside a pass
 TEXT = "Grüße aus 東京 🎈"
 
@@ -300,7 +298,7 @@ def test_a_second_signal_ends_a_pass_within_half_a_second(
 
 def test_a_wish_to_end_may_be_set_by_a_signal_at_any_moment() -> None:
     """With threading.Event in place of StopFlag this locks up within a second."""
-    done = run(sys.executable, "-c", RESTLESS, env=PLAIN)
+    done = run(sys.executable, "-c", RESTLESS, env={"PATH": "/usr/bin:/bin"})
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -343,12 +341,8 @@ def test_what_is_signed_while_a_pass_stays_is_sent_within_two_seconds(
 def test_no_comment_is_refused_while_a_pass_sends_at_full_speed_on_sqlite(
     tmp_path: Path, forks: Forks, app_folder: Book, journal: str
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'guestbook.db'}?journal_mode={journal}"
-    environ = {
-        "GUESTBOOK_DATA_DIR": str(tmp_path),
-        "GUESTBOOK_DATABASE_URL": url,
-        "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.0/8",
-    }
+    environ = {"GUESTBOOK_DATA_DIR": str(tmp_path), "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.0/8"}
+    environ["GUESTBOOK_DATABASE_URL"] = f"sqlite:///{tmp_path / 'guestbook.db'}?journal_mode={journal}"
     with database.writing() as session:
         preferences.save(session, {"rate": "10000", "flood": "10000"})  # one network is all the visitors here
     with in_a_process(tmp_path / "log") as base_url, forks.serving(environ) as (site, _):
@@ -357,29 +351,24 @@ def test_no_comment_is_refused_while_a_pass_sends_at_full_speed_on_sqlite(
         running = forks.start(environ, "cron", "--stay")
         running.is_at_work()
         with ThreadPoolExecutor(VISITORS) as visitors:
-            waits = list(chain(*visitors.map(partial(sign_often, site), range(VISITORS))))
+            list(visitors.map(partial(sign_often, site), range(VISITORS)))
         left = app_folder.statuses()["new"]
         running.terminate()
         assert running.wait(10) == 0
-    assert len(waits) == COMMENTS
     assert left > 0  # the pass was at it all the while
     with app_folder.engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM comments").scalar() == COMMENTS
 
 
-def sign_often(site: str, visitor_number: int) -> list[float]:
-    """Sign a quarter of the comments; return the seconds of each POST. All must be answered with 303."""
-    waits = []
+def sign_often(site: str, visitor_number: int) -> None:
+    """Sign a quarter of the comments. All must be answered with 303."""
     with requests.Session() as visitor:
         token = re.search(r'name="token" value="([^"]+)"', visitor.get(site, timeout=20).text)
         assert token
         for number in range(COMMENTS // VISITORS):
             form = {"token": token[1], "name": "Ada", "message": f"{TEXT} {visitor_number} {number}"}
-            began = time.monotonic()
             answer = visitor.post(f"{site}/comments", form, timeout=40, allow_redirects=False)
             assert answer.status_code == 303, answer.text
-            waits.append(time.monotonic() - began)
-    return waits
 
 
 # --- others in its way

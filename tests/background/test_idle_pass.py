@@ -84,10 +84,6 @@ def delivery(**values: object) -> None:
     factories.delivery(factories.webhook(), **values)
 
 
-def old(days: int, **values: object) -> None:
-    delivery(finished_at=clock.now() - days * DAY, **values)
-
-
 def inbound(**values: object) -> None:
     factories.inbound(factories.source(), **values)
 
@@ -101,34 +97,23 @@ def ago(days: float) -> datetime:
     return clock.now() - days * DAY
 
 
-def first_id(days: float) -> str:
-    """Return the first id of that moment."""
-    return ids.first_of(ago(days))
-
-
 def bin_request() -> None:
-    made = {
-        "id": ids.new(),
-        "name": "b",
-        "token": "t",
-        "answer_status": 200,
-        "answer_body": "",
-        "answer_type": "",
-    }
-    store(Bin, **made, delay_milliseconds=0, failures_left=0, created_at=clock.now())
-    request = {"bin_id": made["id"], "method": "GET", "path": "", "query": "", "headers": "[]", "body": ""}
+    answer = {"answer_status": 200, "answer_body": "", "answer_type": ""}
+    times = {"delay_milliseconds": 0, "failures_left": 0, "created_at": clock.now()}
+    store(Bin, id="b", name="b", token="t", **answer, **times)
+    request = {"bin_id": "b", "method": "GET", "path": "", "query": "", "headers": "[]", "body": ""}
     store(BinRequest, id=ids.new(), **request, encoding="text", size=0, answered=200, received_at=ago(8))
 
 
 def refused() -> None:
     asks_for_proof = factories.source(verify="github", secret="s" * 24, unproven_bytes=9)
-    values = {"id": first_id(8), "status": "failed", "processed_at": ago(8)}
+    values = {"id": ids.first_of(ago(8)), "status": "failed", "processed_at": ago(8)}
     factories.inbound(asks_for_proof, **values, unproven_bytes=9)
 
 
 def spam() -> None:
     columns = {"name": "Eve", "message": "x", "status": "spam", "created_at": ago(31), "spam_since": ago(31)}
-    store(Comment, id=first_id(31), **columns)
+    store(Comment, id=ids.first_of(ago(31)), **columns)
 
 
 def refusal() -> None:
@@ -145,30 +130,29 @@ def pass_at(distance: timedelta) -> None:
     store(Pass, id=ids.new(), started_at=at, host="h", processed=0, retried=0, failed=0)
 
 
-WORK: dict[str, Callable[[], None]] = {
+WORK: dict[str, Callable[[], object]] = {
     "a due delivery": delivery,
     "a lease": lambda: delivery(due_at=clock.now() + MINUTE, claimed_by="x", claims=1),
     "a first attempt in the future": lambda: delivery(due_at=clock.now() + MINUTE),
     "a retry after years": lambda: delivery(due_at=clock.now() + 999 * DAY, attempts=1, claims=1),
-    "a pause for years": lambda: factories.webhook(paused_until=clock.now() + 999 * DAY) and None,
+    "a pause for years": lambda: factories.webhook(paused_until=clock.now() + 999 * DAY),
     "an inbound event": inbound,
     "an inbound event under a lease": lambda: inbound(due_at=clock.now() + MINUTE, claimed_by="x", claims=1),
-    "a source's budget": lambda: factories.source(unproven_bytes=7) and None,
-    "an old processed delivery": lambda: old(31, status="processed"),
-    "an old failed delivery": lambda: old(91, status="failed"),
-    "an old delivery of a disabled webhook": lambda: (
-        factories.delivery(factories.webhook(disabled_at=clock.now(), disabled_reason="gone"), due_at=ago(91))
-        and None
+    "a source's budget": lambda: factories.source(unproven_bytes=7),
+    "an old processed delivery": lambda: delivery(status="processed", finished_at=ago(31)),
+    "an old failed delivery": lambda: delivery(status="failed", finished_at=ago(91)),
+    "an old delivery of a disabled webhook": lambda: factories.delivery(
+        factories.webhook(disabled_at=clock.now(), disabled_reason="gone"), due_at=ago(91)
     ),
-    "an old processed event": lambda: inbound(status="processed", processed_at=clock.now() - 31 * DAY),
-    "an old failed event": lambda: inbound(status="failed", processed_at=clock.now() - 91 * DAY),
-    "an old event of a disabled source": lambda: (
-        factories.inbound(factories.source(disabled_at=clock.now()), due_at=ago(91)) and None
+    "an old processed event": lambda: inbound(status="processed", processed_at=ago(31)),
+    "an old failed event": lambda: inbound(status="failed", processed_at=ago(91)),
+    "an old event of a disabled source": lambda: factories.inbound(
+        factories.source(disabled_at=clock.now()), due_at=ago(91)
     ),
     "a refused event": refused,
     "an old comment of spam": spam,
     "an old count of refusals": refusal,
-    "an old decision": lambda: hold(decided_at=clock.now() - 8 * DAY),
+    "an old decision": lambda: hold(decided_at=ago(8)),
     "a held comment of which to remind": lambda: hold(remind_at=clock.now()),
     "a reminder after years": lambda: hold(remind_at=clock.now() + 999 * DAY),
     "an old pass": lambda: pass_at(-31 * DAY),
@@ -183,7 +167,13 @@ WORK: dict[str, Callable[[], None]] = {
         ReceiverLink, id="x", webhook_id=factories.webhook(), name="Ada", expires_at=ago(31)
     ),
     "an old entry of the audit log": lambda: store(
-        AuditEntry, id=first_id(366), at=ago(366), actor="command", action="added", object="webhook", number=1
+        AuditEntry,
+        id=ids.first_of(ago(366)),
+        at=ago(366),
+        actor="command",
+        action="added",
+        object="webhook",
+        number=1,
     ),
     "a pass in the future": lambda: pass_at(5 * MINUTE),
 }

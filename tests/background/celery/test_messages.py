@@ -60,19 +60,6 @@ def test_a_message_that_was_lost_is_made_good_when_the_lease_is_over(
     works.book.check()
 
 
-def test_a_message_whose_lease_ran_out_in_the_queue_does_not_send_beside_the_one_that_replaced_it(
-    works: Works, receiver: Receiver
-) -> None:
-    works.published(receiver, 3)
-    works.book.expire()
-    works.relay()
-    assert works.vhost.depth(DELIVERIES) == 6
-    with works.worker():
-        works.wait_until_empty()
-        works.wait_until_final(3)
-    assert len(receiver.requests) == 3
-
-
 @ON_TWO
 def test_a_message_of_many_rows_that_comes_twenty_times_at_once_sends_each_once(
     works: Works, receiver: Receiver
@@ -88,20 +75,6 @@ def test_a_message_of_many_rows_that_comes_twenty_times_at_once_sends_each_once(
         works.wait_until_final(32)
         works.wait_until_empty()
     assert len(receiver.requests) == 32
-    works.book.check()
-
-
-def test_a_message_of_an_earlier_version_names_one_row(works: Works, receiver: Receiver) -> None:
-    works.webhooks(receiver, 3)
-    works.book.publish(8)
-    works.relay()
-    assert works.vhost.purge(DELIVERIES)
-    for row in works.book.deliveries():
-        works.vhost.put(DELIVERIES, _celery([[row.id, row.claimed_by], {}, {}]))
-    with works.staying_relay(), works.worker():
-        works.wait_until_final(24)
-        works.wait_until_empty()
-    assert len(receiver.requests) == 24
     works.book.check()
 
 
