@@ -209,10 +209,7 @@ class Dispatcher:
             more = shares.share_time(until, stop)
             if self.pool.busy or self._unrecorded:
                 pace.let_threads_send(
-                    stop,
-                    owed=shares.owed,
-                    outcome_wait=0 if more else RESULT_WAIT,
-                    tick_took=self._tick_took,
+                    stop, owed=shares.owed, outcome_wait=0 if more else RESULT_WAIT, tick_took=self._tick_took
                 )
             elif more or self._has_work(poller):
                 stop.wait(TICK_PAUSE)  # The other work has more, or another pass has leased these.

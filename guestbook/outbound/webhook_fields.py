@@ -24,11 +24,7 @@ HEADERS = {
     "description": "All extra headers of the webhook. Later, the values are shown as (hidden). "
     "Of names that differ only in case, the last counts.",
     "propertyNames": {"type": "string", "pattern": HEADER_NAME, "maxLength": urls.HEADER_NAME_LIMIT},
-    "additionalProperties": {
-        "type": "string",
-        "pattern": HEADER_VALUE,
-        "maxLength": urls.HEADER_VALUE_LIMIT,
-    },
+    "additionalProperties": {"type": "string", "pattern": HEADER_VALUE, "maxLength": urls.HEADER_VALUE_LIMIT},
     "maxProperties": urls.OWN_HEADERS_LIMIT,
 }
 
@@ -145,11 +141,7 @@ class WebhookFields:
         "Secret",
         f"The secret that the receiver has already: {signing.SECRET_FORMS}. Without it a new one is made.",
         webhook_signatures.given_secret,
-        schema={
-            "type": "string",
-            "minLength": signing.SHORTEST_SECRET,
-            "maxLength": signing.LONGEST_SECRET,
-        },
+        schema={"type": "string", "minLength": signing.SHORTEST_SECRET, "maxLength": signing.LONGEST_SECRET},
         attributes=fields.CODE_INPUT,
     )
     github_headers: str = fields.select(

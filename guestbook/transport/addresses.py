@@ -147,8 +147,7 @@ class Lookups:
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         with self._changed:
             is_free = self._changed.wait_for(
-                lambda: key in self._under_way or len(self._under_way) < self._most,
-                min(seconds, STUCK_AFTER),
+                lambda: key in self._under_way or len(self._under_way) < self._most, min(seconds, STUCK_AFTER)
             )
             if not is_free:
                 raise TimeoutError

@@ -32,11 +32,7 @@ class AttemptBudget:
     __slots__ = ("body_limit", "bytes_left", "deadline", "lookups", "policy", "sent", "stage")
 
     def __init__(
-        self,
-        seconds: float,
-        policy: AddressPolicy,
-        lookups: Lookups,
-        body_limit: int = RECEIVED_BODY_LIMIT,
+        self, seconds: float, policy: AddressPolicy, lookups: Lookups, body_limit: int = RECEIVED_BODY_LIMIT
     ) -> None:
         self.deadline = time.monotonic() + seconds
         self.body_limit = body_limit

@@ -118,15 +118,6 @@ def test_a_schedule_that_is_used_up_ends_as_failed_and_is_counted(
     assert (tally.failed, dict(tally.given_up)) == (1, {("one", hook): 1})
 
 
-@pytest.mark.usefixtures("hook")
-def test_a_redirect_is_a_failure_and_its_target_is_never_visited(receiver: Receiver) -> None:
-    for status in (301, 302, 303, 307, 308):
-        answered(receiver, Answer(status, headers={"Location": receiver.url("/elsewhere")}))
-    assert [row.last_status_code for row in factories.deliveries()] == [301, 302, 303, 307, 308]
-    assert {row.status for row in factories.deliveries()} == {"new"}
-    assert receiver.at("/elsewhere") == []
-
-
 @pytest.mark.parametrize("answer", [Answer(410), Answer(400, headers={"Webhook-Delivery": "disable"})])
 def test_a_receiver_that_is_gone_disables_its_webhook_and_the_delivery_waits(
     hook: str, receiver: Receiver, answer: Answer
@@ -273,18 +264,6 @@ def test_of_two_outcomes_of_a_delivery_only_that_under_its_lease_is_recorded(hoo
         attempt_recorder.record(connection, [late, mine], factories.settings())
     assert (factories.one().status, factories.one().attempts) == ("processed", 1)
     assert [attempt.status_code for attempt in factories.attempts(row_id)] == [200]
-
-
-POISON = {
-    "a bad url": "url = 'http://[::1/'",
-    "an empty url": "url = ''",
-    "headers that are no JSON": "headers = 'nonsense'",
-    "headers that are a list": "headers = '[1]'",
-    "headers deeper than Python": f"headers = '{'[' * 50_000}'",
-    "a header that no request may have": 'headers = \'{"X Y": "a"}\'',
-    "a bad secret": "secret = 'hunter2'",
-    "a bad old secret": "previous_secret = 'x', previous_secret_expires_at = '2999-01-01T00:00:00.000Z'",
-}
 
 
 @pytest.mark.usefixtures("each_app")

@@ -12,20 +12,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 import trustme
 from flask import current_app
-from sqlalchemy import update
 
 from guestbook.comments.spam.spam_rules import Classification
-from guestbook.lib.errors import Refused
-from guestbook.outbound import webhooks
 from guestbook.storage.models import Delivery, Webhook
 from tests.support import factories
 from tests.support.book import Book
 from tests.support.mail_server import MailServer
+from tests.support.owned_webhooks import add, refused, update
 
 OWNER = "mailto:owner@example.org"
 HELD = Classification("held", ("links",))
+
+
+@pytest.fixture(autouse=True)
+def book(book: Book) -> Book:
+    """Webhooks are added in its app."""
+    return book
 
 
 @pytest.fixture
@@ -40,10 +45,6 @@ def use(url: str, **changes: Any) -> None:
     current_app.config["GUESTBOOK"] = changed
 
 
-def add(url: str = OWNER) -> str:
-    return factories.written(lambda session: webhooks.add(session, {"url": url}, factories.settings()).id)
-
-
 def sent(server: MailServer) -> EmailMessage:
     [(_, _, text)] = server.messages
     message = email.message_from_bytes(text, policy=email.policy.default)
@@ -53,7 +54,7 @@ def sent(server: MailServer) -> EmailMessage:
 
 def test_a_comment_that_waits_comes_as_e_mail(book: Book, server: MailServer) -> None:
     use(f"smtp://127.0.0.1:{server.port}")
-    add()
+    add(OWNER)
     comment = factories.sign("Grüße 🎈\n.\nBcc: all@example.org", "Zoë\r\nBcc: x@example.org", HELD)
     assert factories.run_pass().processed == 1, factories.one().last_error
     [(sender, recipient, text)] = server.messages
@@ -86,7 +87,7 @@ def test_a_refusal_is_a_failed_attempt(
     book: Book, server: MailServer, command: str, answer: str, status: int, disabled: str | None
 ) -> None:
     use(f"smtp://127.0.0.1:{server.port}")
-    hook = add()
+    hook = add(OWNER).id
     server.answers[command] = answer
     factories.sign()
     factories.run_pass()
@@ -98,9 +99,9 @@ def test_a_refusal_is_a_failed_attempt(
     book.check()
 
 
-def test_a_server_that_hangs_costs_no_more_than_the_time_out(book: Book, server: MailServer) -> None:  # noqa: ARG001  webhooks are added in its app
+def test_a_server_that_hangs_costs_no_more_than_the_time_out(server: MailServer) -> None:
     use(f"smtp://127.0.0.1:{server.port}", timeout=0.5)
-    add()
+    add(OWNER)
     server.answers["RCPT"] = ""
     factories.sign()
     begin = time.monotonic()
@@ -109,9 +110,9 @@ def test_a_server_that_hangs_costs_no_more_than_the_time_out(book: Book, server:
     assert factories.one().last_error == "The receiver did not answer in time."
 
 
-def test_a_refused_login_shows_none_of_the_servers_words(book: Book, server: MailServer) -> None:  # noqa: ARG001  webhooks are added in its app
+def test_a_refused_login_shows_none_of_the_servers_words(server: MailServer) -> None:
     use(f"smtp://me:hunter2@127.0.0.1:{server.port}")
-    add()
+    add(OWNER)
     server.answers["AUTH"] = "535 5.7.8 not with hunter2"
     factories.sign()
     factories.run_pass()
@@ -121,15 +122,15 @@ def test_a_refused_login_shows_none_of_the_servers_words(book: Book, server: Mai
     assert "hunter2" not in str(vars(attempt))
 
 
-def test_a_subject_stays_one_header(book: Book, server: MailServer) -> None:  # noqa: ARG001  webhooks are added in its app
+def test_a_subject_stays_one_header(server: MailServer) -> None:
     use(f"smtp://127.0.0.1:{server.port}")
-    add()
+    add(OWNER)
     factories.sign()
     payload = {
         "subject": "Hi\r\nBcc: x@example.org\u2028\x85\x0bCc: y\0" + " long" * 99,
         "text": "\r\n.\r\nQUIT\r",
     }
-    change = update(Delivery).values(payload=json.dumps(payload))
+    change = sqlalchemy.update(Delivery).values(payload=json.dumps(payload))
     factories.written(lambda session: session.execute(change))
     factories.run_pass()
     message = sent(server)
@@ -138,17 +139,11 @@ def test_a_subject_stays_one_header(book: Book, server: MailServer) -> None:  # 
     assert "QUIT" in message.get_content()
 
 
-def test_a_delivery_from_before_the_change_of_format_is_sent_as_it_is(
-    book: Book,  # noqa: ARG001  webhooks are added in its app
-    server: MailServer,
-) -> None:
+def test_a_delivery_from_before_the_change_of_format_is_sent_as_it_is(server: MailServer) -> None:
     use(f"smtp://127.0.0.1:{server.port}")
     hook = factories.webhook()
     factories.sign("Hello")
-    fields = {"url": OWNER, "format": "email"}
-    factories.written(
-        lambda session: webhooks.update(session, session.get_one(Webhook, hook), fields, factories.settings())
-    )
+    update(factories.the(Webhook, hook), url=OWNER, format="email")
     factories.run_pass()
     message = sent(server)
     assert message["Subject"] == "comment.created"
@@ -156,18 +151,13 @@ def test_a_delivery_from_before_the_change_of_format_is_sent_as_it_is(
 
 
 @pytest.mark.parametrize("scheme", ["smtps", "smtp+starttls"])
-def test_a_password_goes_over_tls_alone(
-    book: Book,  # noqa: ARG001  webhooks are added in its app
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    scheme: str,
-) -> None:
+def test_a_password_goes_over_tls_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     with MailServer(context, at_once=scheme == "smtps") as server:
         use(f"{scheme}://me:p%40ss@localhost:{server.port}")
-        add()
+        add(OWNER)
         factories.sign()
         factories.run_pass()
         assert "certificate is not valid" in (factories.one().last_error or "")
@@ -184,15 +174,12 @@ def test_a_password_goes_over_tls_alone(
 @pytest.mark.parametrize(
     "url", ["mailto:", "mailto:owner", "mailto:a@b.example?bcc=x@y", "mailto:a%0Ab@c.example"]
 )
-def test_another_address_is_refused(book: Book, url: str) -> None:  # noqa: ARG001  webhooks are added in its app
+def test_another_address_is_refused(url: str) -> None:
     use("smtp://127.0.0.1:1")
-    with pytest.raises(Refused, match=r"like mailto:you@example\.org"):
-        add(url)
+    assert refused(url=url) == {"url": "The URL must be like mailto:you@example.org."}
 
 
-def test_headers_of_ones_own_are_refused_for_no_e_mail_carries_them(book: Book) -> None:  # noqa: ARG001  webhooks are added in its app
+def test_headers_of_ones_own_are_refused_for_no_e_mail_carries_them() -> None:
     use("smtp://127.0.0.1:1")
-    settings, headers = factories.settings(), ["X-Room: 1"]
-    with pytest.raises(Refused, match="An e-mail carries no headers of yours: remove X-Room") as raised:
-        factories.written(lambda session: webhooks.add(session, {"url": OWNER, "headers": headers}, settings))
-    assert list(raised.value.fields) == ["headers"]
+    sentence = "An e-mail carries no headers of yours: remove X-Room."
+    assert refused(url=OWNER, headers=["X-Room: 1"]) == {"headers": sentence}

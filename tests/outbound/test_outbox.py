@@ -27,8 +27,7 @@ FAILING = Answer(500)
 def publish(event: str = "comment.created", leave_out: tuple[str, ...] = ()) -> str:
     settings, data = factories.settings(), EVENTS[event].sample_data()
     return database.write_with_retry(
-        db.engine,
-        lambda connection: outbox.publish(connection, event, data, settings, leave_out=leave_out),
+        db.engine, lambda connection: outbox.publish(connection, event, data, settings, leave_out=leave_out)
     )
 
 

@@ -16,10 +16,7 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def webhook() -> Webhook:
     return Webhook(
-        url="https://old.example/",
-        events="comment.created ping",
-        failures_in_a_row=0,
-        unreachable_in_a_row=0,
+        url="https://old.example/", events="comment.created ping", failures_in_a_row=0, unreachable_in_a_row=0
     )
 
 

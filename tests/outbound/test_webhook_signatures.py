@@ -7,17 +7,14 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
 
 from guestbook.lib import clock, ed25519
 from guestbook.lib.errors import Refused
-from guestbook.outbound import webhook_signatures, webhooks
-from guestbook.storage import database
-from guestbook.storage.database import db
+from guestbook.outbound import webhook_signatures
 from guestbook.storage.models import Webhook
 from tests.support import factories
+from tests.support.owned_webhooks import add, changed, refused, update
 
-URL = "https://receiver.example/hook"
 GIVEN = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 TEXT = "It's a Secret to Everybody"
 HOUR = timedelta(hours=1)
@@ -28,39 +25,12 @@ def _app(app: Flask) -> None:
     pass
 
 
-def add(**fields: Any) -> Webhook:
-    with database.writing() as session:
-        row_id = webhooks.add(session, {"url": URL, **fields}, factories.settings()).id
-    found: Webhook = factories.the(Webhook, row_id)
-    return found
-
-
-def update(row: Webhook, **fields: Any) -> Webhook:
-    with database.writing() as session:
-        webhooks.update(session, session.get_one(Webhook, row.id), fields, factories.settings())
-    found: Webhook = factories.the(Webhook, row.id)
-    return found
-
-
 def rotated(row: Webhook, *how: Any) -> Webhook:
-    with database.writing() as session:
-        webhook_signatures.rotate_secret(session, session.get_one(Webhook, row.id), *how)
-    found: Webhook = factories.the(Webhook, row.id)
-    return found
+    return changed(row, webhook_signatures.rotate_secret, *how)
 
 
 def rotated_key(row: Webhook, *how: Any) -> Webhook:
-    with database.writing() as session:
-        webhook_signatures.rotate_key(session, session.get_one(Webhook, row.id), *how)
-    found: Webhook = factories.the(Webhook, row.id)
-    return found
-
-
-def refusal(**fields: Any) -> dict[str, str]:
-    with pytest.raises(Refused) as raised:
-        add(**fields)
-    assert db.session.scalars(select(Webhook)).all() == []
-    return raised.value.fields
+    return changed(row, webhook_signatures.rotate_key, *how)
 
 
 # --- a secret that the receiver has already
@@ -90,12 +60,12 @@ def test_what_is_no_secret_is_refused_in_a_sentence(secret: str) -> None:
         "The secret must be whsec_ and the base64 of 24 to 64 bytes, "
         "or a text of 16 to 100 characters in one line."
     )
-    assert refusal(secret=secret) == {"secret": sentence}
+    assert refused(secret=secret) == {"secret": sentence}
 
 
 def test_a_private_key_in_place_of_a_secret_is_refused_with_the_place_where_it_belongs() -> None:
     sentence = "This is a private key. Give it as the signing key, not here."
-    assert refusal(secret=ed25519.new_key()) == {"secret": sentence}
+    assert refused(secret=ed25519.new_key()) == {"secret": sentence}
 
 
 def test_a_given_secret_is_taken_by_a_rotation_and_the_old_one_signs_beside_it() -> None:
@@ -183,12 +153,13 @@ def test_a_key_given_later_lets_the_one_before_sign_beside_it() -> None:
 )
 def test_what_is_no_private_key_is_refused_in_a_sentence(key: str) -> None:
     sentence = "The signing key must be whsk_ and the base64 of 32 bytes, or of 64 with the public key."
-    assert refusal(signing_key=key) == {"signing_key": sentence}
+    assert refused(signing_key=key) == {"signing_key": sentence}
 
 
 def test_a_key_for_a_webhook_that_signs_with_the_secret_is_refused() -> None:
-    fields = refusal(signing_key=ed25519.new_key(), sign_with="secret")
-    assert fields == {"sign_with": "To use this key, sign with the key or with both."}
+    assert refused(signing_key=ed25519.new_key(), sign_with="secret") == {
+        "sign_with": "To use this key, sign with the key or with both."
+    }
 
 
 def test_no_key_is_rotated_where_there_is_none() -> None:
@@ -205,9 +176,9 @@ def test_without_the_package_a_key_is_refused_with_the_command_that_installs_it(
 ) -> None:
     row, keyed = add(), add(sign_with="both")
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.ed25519", None)
-    for refused in (lambda: update(row, sign_with="key"), lambda: rotated_key(keyed)):
+    for act in (lambda: update(row, sign_with="key"), lambda: rotated_key(keyed)):
         with pytest.raises(Refused, match=r"cryptography is not installed.* Install it with: .*ed25519"):
-            refused()
+            act()
     assert update(keyed, name="Two").sign_with == "both", "other changes need no package"
     assert update(keyed, sign_with="secret").signing_key is None
 
@@ -226,7 +197,7 @@ def test_github_headers_come_where_the_owner_wants_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "refused"),
+    ("fields", "sentences"),
     [
         (
             {"github_headers": True, "sign_with": "key"},
@@ -249,8 +220,8 @@ def test_github_headers_come_where_the_owner_wants_them() -> None:
         ),
     ],
 )
-def test_what_contradicts_is_refused(fields: dict[str, Any], refused: dict[str, str]) -> None:
-    assert refusal(**fields) == refused
+def test_what_contradicts_is_refused(fields: dict[str, Any], sentences: dict[str, str]) -> None:
+    assert refused(**fields) == sentences
 
 
 def test_an_update_that_contradicts_changes_nothing() -> None:

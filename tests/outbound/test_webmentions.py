@@ -16,7 +16,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
 from tests.conftest import running
-from tests.support import factories, mention_pages, socket_receiver
+from tests.support import factories, mention_pages, owned_webhooks, socket_receiver
 from tests.support.mention_pages import DISCOVERY_PAGES, HTML, DiscoveryPage, comments
 from tests.support.receiver import Answer, Receiver
 from tests.support.socket_receiver import SocketReceiver, flood
@@ -26,8 +26,7 @@ ONE = DISCOVERY_PAGES[2]
 
 def switch_on() -> str:
     """Let the book send webmentions."""
-    with database.writing() as session:
-        return webhooks.add(session, {"url": "webmention:"}, factories.settings()).id
+    return owned_webhooks.add("webmention:").id
 
 
 def sign(website: str | None, status: str = "published") -> str:
@@ -213,13 +212,10 @@ def test_a_page_that_breaks_off_before_its_endpoint_is_read_again() -> None:
 
 @pytest.mark.usefixtures("app")
 def test_a_test_says_that_there_is_no_website() -> None:
+    webhook = factories.the(Webhook, switch_on())
+    kept = webhook.name, webhook.format, webhook.events
+    assert kept == ("Webmentions", "webmention", "comment.published comment.deleted")
     with database.writing() as session:
-        row = webhooks.add(session, {"url": "webmention:"}, factories.settings())
-        assert (row.name, row.format, row.events) == (
-            "Webmentions",
-            "webmention",
-            "comment.published comment.deleted",
-        )
-        delivery = webhooks.store_sample(session, row, factories.settings())
+        delivery = webhooks.store_sample(session, webhook, factories.settings())
         assert delivery.status == "failed"
         assert "here is none" in (delivery.last_error or "")

@@ -96,18 +96,6 @@ def test_when_all_hang_another_name_fails_at_once_and_when_they_end_it_is_found(
     assert addresses.shared.find("another.example", 80, 5) == HERE
 
 
-def test_the_first_name_waits_for_its_thread_although_a_busy_host_starts_it_late(
-    resolver: Resolver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def start_late(work: Callable[[], None], _name: str) -> bool:
-        threading.Timer(0.2, work).start()
-        return True
-
-    monkeypatch.setattr(own_process, "start_thread", start_late)
-    resolver.go.set()
-    assert Lookups().find("book.example", 80, 5) == HERE
-
-
 def test_a_name_that_many_want_is_looked_up_once(resolver: Resolver) -> None:
     with ThreadPoolExecutor(10) as pool:
         found = [pool.submit(addresses.shared.find, "book.example", 80, 20) for _ in range(10)]

@@ -320,9 +320,7 @@ def test_many_threads_share_it_and_a_stuck_one_holds_nobody_up() -> None:
     transport.close()
 
 
-def test_more_hosts_than_are_remembered_leave_no_connections_behind(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_more_hosts_than_are_remembered_leave_no_connections_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     def here(_: str, port: int, *__: Any, **___: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 

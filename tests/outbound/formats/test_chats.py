@@ -26,10 +26,7 @@ BODIES: list[tuple[str, dict[str, Any]]] = [
             "text": f"New comment in My book\nAda\nHello\n{LINK}",
             "mrkdwn": False,
             "blocks": [
-                {
-                    "type": "rich_text",
-                    "elements": [{"type": "rich_text_section", "elements": SLACK_ELEMENTS}],
-                }
+                {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": SLACK_ELEMENTS}]}
             ],
             "unfurl_links": False,
             "unfurl_media": False,
@@ -46,12 +43,7 @@ BODIES: list[tuple[str, dict[str, Any]]] = [
     ("mattermost", {"text": f"**New comment in My book**\nAda\nHello\n{LINK}"}),
     (
         "ntfy",
-        {
-            "topic": "my-topic",
-            "title": "New comment in My book",
-            "message": "Ada\nHello",
-            "click": LINK,
-        },
+        {"topic": "my-topic", "title": "New comment in My book", "message": "Ada\nHello", "click": LINK},
     ),
     (
         "telegram",

@@ -1,15 +1,12 @@
 """Deliveries in each format, to a receiver that answers as the service does."""
 
-from typing import Any
-
 import pytest
 
-from guestbook.outbound import webhooks
 from guestbook.outbound.formats import CHAT_FORMATS
-from guestbook.storage import database
 from guestbook.storage.models import Webhook
 from tests.outbound.formats.cases import said
 from tests.support import factories
+from tests.support.owned_webhooks import add, update
 from tests.support.receiver import Answer, Receiver
 
 TEMPLATE = '{"note": {{ comment.message|tojson }}}'
@@ -27,12 +24,6 @@ SERVICES: dict[str, tuple[str, str, Answer]] = {
         Answer(200, body=b'{"ok":true,"result":{}}'),
     ),
 }
-
-
-def add(url: str, **fields: Any) -> str:
-    return factories.written(
-        lambda session: webhooks.add(session, {"url": url, **fields}, factories.settings()).id
-    )
 
 
 @pytest.mark.usefixtures("app")
@@ -57,7 +48,7 @@ def test_each_service_gets_the_comment_at_its_address_in_its_format(receiver: Re
 
 @pytest.mark.usefixtures("app")
 def test_a_deleted_webhook_of_discord_is_disabled_at_once(receiver: Receiver) -> None:
-    hook, other = (add(receiver.url("/gone"), format=name) for name in ("discord", "json"))
+    hook, other = (add(receiver.url("/gone"), format=name).id for name in ("discord", "json"))
     for place in ("/gone", "/gone?wait=true"):
         receiver.answer(place, Answer(404, body=b'{"code": 10015}'))
     factories.sign()
@@ -67,25 +58,13 @@ def test_a_deleted_webhook_of_discord_is_disabled_at_once(receiver: Receiver) ->
 
 
 @pytest.mark.usefixtures("app")
-def test_a_throttled_service_is_left_alone_for_as_long_as_its_body_says(receiver: Receiver) -> None:
-    hook = add(receiver.url("/hook"), format="discord")
-    receiver.answer("/hook?wait=true", Answer(429, body=b'{"retry_after": 300.5}'))
-    factories.sign()
-    factories.run_pass()
-    row = factories.the(Webhook, hook)
-    [attempt] = factories.attempts()
-    assert 295 < (row.paused_until - attempt.started_at).total_seconds() < 310
-
-
-@pytest.mark.usefixtures("app")
 def test_a_pass_reads_the_answers_in_the_format_that_a_webhook_has_now(receiver: Receiver) -> None:
     hook = add(receiver.url("/bot1:a/sendMessage?chat_id=5"), format="telegram")
     receiver.answer("/bot1:a/sendMessage?chat_id=5", Answer(200, body=b'{"ok":false}'))
     factories.sign()
     factories.run_pass()
     assert factories.one().last_error == 'The receiver answered 200, but not that it is "ok".'
-    with database.writing() as session:
-        webhooks.update(session, session.get_one(Webhook, hook), {"format": "json"}, factories.settings())
+    update(hook, format="json")
     factories.all_due()
     factories.run_pass()
     assert factories.one().status == "processed"

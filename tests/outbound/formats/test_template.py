@@ -63,10 +63,7 @@ def test_a_ping_has_a_sample_of_what_it_lacks_so_that_a_receiver_can_be_tried() 
         ("{{ comment.name }", "Line 1 of the template: "),
         ('{"a": {{ source.name|tojson }}}', "The template asks for what this event does not have: "),
         ("{{ comment.name.__class__.__mro__|tojson }}", "The template "),
-        (
-            " {# nothing #} ",
-            "The template does not give JSON: it gives nothing. For a text, write {{",
-        ),
+        (" {# nothing #} ", "The template does not give JSON: it gives nothing. For a text, write {{"),
         (
             '{"text": "{{ comment.message }}"}',
             "The template does not give JSON: Expecting ',' delimiter in line 1",
