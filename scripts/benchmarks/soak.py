@@ -3,19 +3,19 @@
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 import click
-from sqlalchemy import select
+from sqlalchemy import Engine, func, select
 
 from guestbook.lib import clock, signing
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Source, Webhook
-from scripts.benchmarks.support import outcome, processes, receivers, report, temp_book
-from scripts.benchmarks.support.outcome import Account, Growth, Sample
+from guestbook.storage.models import DELIVERIES, INBOUND, Source, Webhook
+from scripts.benchmarks.support import processes, receivers, report, temp_book
 from scripts.benchmarks.support.process_usage import memory
-from scripts.benchmarks.support.receivers import Behaviour
+from scripts.benchmarks.support.receivers import Behaviour, Memory
 from scripts.benchmarks.support.traffic import HOOK, Crontab, Log, Traffic, repeating
 
 BEHAVIOURS = (
@@ -39,6 +39,35 @@ POSITIVE = click.FloatRange(0, min_open=True)
 NOT_NEGATIVE = click.FloatRange(0)
 
 
+class Account(NamedTuple):
+    """How many of each; none may be above zero."""
+
+    lost: Mapping[str, int]  # comments that a healthy receiver never accepted, by its name
+    unrecorded: int  # requests without an attempt on record: they were sent twice, or will be
+    unprocessed: int  # inbound events that were accepted and are not processed
+
+
+class Sample(NamedTuple):
+    """The figures at that second of the run."""
+
+    second: float
+    web: float  # MB in memory, as the next
+    cron: float  # of the passes together; 0 between two
+    waiting: int  # deliveries to healthy receivers that are not final
+
+
+class Growth(NamedTuple):
+    """A figure after the first minute and at the end."""
+
+    first: float
+    last: float
+
+    @property
+    def share(self) -> float:
+        """Return the growth as a part of the first."""
+        return self.last / self.first - 1 if self.first else 0.0
+
+
 @click.command()
 @click.option("--minutes", default=10.0, type=POSITIVE, show_default=True, help="How long.")
 @click.option("--comments", default=20.0, type=NOT_NEGATIVE, show_default=True, help="Comments a second.")
@@ -60,7 +89,9 @@ def soak(minutes: float, comments: float, pass_seconds: float, server: str | Non
         load = f"{minutes:g} minutes of up to {comments:g} comments a second, a pass every {pass_seconds:g} s"
         names = ", ".join(behaviour.name for behaviour in BEHAVIOURS)
         report.heading(db.engine, {"load": load, "receivers": names})
-        webhooks = _webhooks()
+        with writing() as session:
+            ids = session.scalars(select(Webhook.id).order_by(Webhook.id)).all()
+        webhooks = dict(zip(ids, BEHAVIOURS, strict=True))
         hanging = [webhook for webhook, behaviour in webhooks.items() if not behaviour.is_healthy]
         crontab, traffic = Crontab(app, pass_seconds), Traffic(f"http://127.0.0.1:{port}", secret)
         engine, start, samples = db.engine, time.monotonic(), list[Sample]()
@@ -68,17 +99,17 @@ def soak(minutes: float, comments: float, pass_seconds: float, server: str | Non
         def take_sample() -> None:
             memories = memory(web), sum(map(memory, crontab.alive()))
             second = time.monotonic() - start
-            samples.append(Sample(second, *memories, outcome.waiting(engine, hanging)[0]))
+            samples.append(Sample(second, *memories, waiting(engine, hanging)[0]))
 
         with crontab.running():
             with repeating(take_sample, lambda: min(SAMPLE_EVERY, minutes * 5)), traffic.running(comments):
                 time.sleep(minutes * 60)
             with suppress(click.ClickException):  # the account shows what is missing
-                processes.until(lambda: not any(outcome.waiting(db.engine, hanging)), every=0.2)
+                processes.until(lambda: not any(waiting(db.engine, hanging)), every=0.2)
         memories = zip(webhooks.items(), receiver.memories(), strict=True)
         found = {webhook: (behaviour, had) for (webhook, behaviour), had in memories}
-        account = outcome.account(db.engine, traffic.log, found)
-        grown = {name: outcome.growth(samples, name, minutes) for name in FIGURES}
+        account = account_of(db.engine, traffic.log, found)
+        grown = {name: growth(samples, name, minutes) for name in FIGURES}
         _print(traffic.log, account, grown, crontab.started)
         reasons = complaints(account, grown if minutes >= SHORTEST else {}, crontab.output())
     if reasons:
@@ -100,6 +131,43 @@ def complaints(account: Account, grown: Mapping[str, Growth], output: str) -> li
     return found
 
 
+def account_of(engine: Engine, log: Log, receivers: Mapping[str, tuple[Behaviour, Memory]]) -> Account:
+    """Compare what was accepted with what arrived and is on record; `receivers` are by the webhook's id."""
+    made, sent = INBOUND.c.comment_id, DELIVERIES.c
+    with engine.connect() as connection:
+        comment_of = dict(connection.execute(select(INBOUND.c.id, made).where(made.is_not(None))).all())
+        rows = connection.execute(select(sent.webhook_id, sent.event_id, sent.attempts)).all()
+    attempts = {(webhook, event): number for webhook, event, number in rows}
+    comments = {*log.comments, *(comment_of[one] for one in log.events if one in comment_of)}
+    lost = {
+        behaviour.name: len(comments - memory.accepted.keys())
+        for behaviour, memory in receivers.values()
+        if behaviour.is_healthy
+    }
+    unrecorded = sum(
+        max(0, count - attempts.get((webhook, event), 0))
+        for webhook, (_, memory) in receivers.items()
+        for event, count in memory.requests.items()
+    )
+    return Account(lost, unrecorded, sum(one not in comment_of for one in log.events))
+
+
+def waiting(engine: Engine, hanging: Sequence[str]) -> tuple[int, int]:
+    """Return how many deliveries wait, but for the webhooks that hang, and how many inbound events."""
+    others = DELIVERIES.c.status == "new", DELIVERIES.c.webhook_id.not_in(hanging)
+    with engine.connect() as connection:
+        deliveries = connection.scalar(select(func.count()).where(*others)) or 0
+        return deliveries, connection.scalar(select(func.count()).where(INBOUND.c.status == "new")) or 0
+
+
+def growth(samples: Sequence[Sample], name: str, minutes: float) -> Growth:
+    """Return the growth of one of the figures; passes come and go, so the most of each stretch counts."""
+    warm = min(60.0, minutes * 60 / 4)
+    first = [getattr(one, name) for one in samples if warm / 2 <= one.second <= warm * 1.5]
+    last = [getattr(one, name) for one in samples if one.second >= minutes * 60 - warm]
+    return Growth(max(first, default=0.0), max(last, default=0.0))
+
+
 def _add_source() -> str:
     """Add a source whose comments go to the webhooks; return its secret."""
     secret = signing.new_secret()
@@ -108,13 +176,6 @@ def _add_source() -> str:
         source.template, source.relayed_since = TEMPLATE, clock.now()
         session.add(source)
     return secret
-
-
-def _webhooks() -> dict[str, Behaviour]:
-    """Return the receivers' behaviours by the ids of their webhooks."""
-    with writing() as session:
-        webhooks = session.scalars(select(Webhook.id).order_by(Webhook.id)).all()
-    return dict(zip(webhooks, BEHAVIOURS, strict=True))
 
 
 def _print(log: Log, account: Account, grown: Mapping[str, Growth], passes: int) -> None:

@@ -13,8 +13,8 @@ from scripts.benchmarks import soak, start
 from scripts.benchmarks.deliver import deliver
 from scripts.benchmarks.growth import growth, line
 from scripts.benchmarks.latency import latency
+from scripts.benchmarks.soak import Account, Growth
 from scripts.benchmarks.support import raw_client, receivers
-from scripts.benchmarks.support.outcome import Account, Growth
 from scripts.benchmarks.support.receivers import Behaviour, Memory
 from scripts.benchmarks.web import COLUMNS, KINDS, web
 from tests.conftest import need

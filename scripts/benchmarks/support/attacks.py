@@ -66,9 +66,8 @@ class Victim:
 
     def submit(self, path: str, form: Mapping[str, str]) -> str:
         """Send a form as the owner; return the status and the size in kB."""
-        token = temp_book.hidden_field(
-            self.owner.get(f"{self.url}/admin/", timeout=TIMEOUT).text, "csrf_token"
-        )
+        page = self.owner.get(f"{self.url}/admin/", timeout=TIMEOUT).text
+        token = temp_book.hidden_field(page, "csrf_token")
         return _summary(self.owner.post(self.url + path, data={"csrf_token": token, **form}, timeout=TIMEOUT))
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str] = JSON) -> str:
