@@ -120,54 +120,13 @@ def test_an_optional_part_fits_too(event: EventType) -> None:
     assert sent_payloads.faults(json.dumps(every)) == []
 
 
-MISSING = object()
-
-
-def changed(event: EventType, path: str, value: object) -> Any:
-    """The example with another value for a field, or without it."""
-    body = copy.deepcopy(event.example())
-    *places, name = path.replace("[]", ".0").split(".")
-    below: Any = body
-    for place in places:
-        below = below[int(place)] if isinstance(below, list) else below[place]
-    if value is MISSING:
-        del below[name]
-    else:
-        below[name] = value
-    return body
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("timestamp", "2026-01-31T23:59:59Z"),  # ours have milliseconds
-        ("timestamp", "2026-01-31T23:59:59.123+00:00"),
-        ("data.comment.id", "1"),
-        ("data.comment.id", "A" * 32),
-        ("data.comment.status", "gone"),
-        ("data.comment.url", "/comments/1"),
-        ("data.comment.number", 0),
-        ("data.guestbook.url", "https://bücher.example"),
-    ],
-)
-def test_what_a_receiver_could_not_read_does_not_fit(path: str, value: object) -> None:
-    [fault] = sent_payloads.faults(json.dumps(changed(EVENTS["comment.created"], path, value)))
-    assert fault.startswith(f"comment.created: {path}: ")
-
-
-@pytest.mark.parametrize("path", ["later", "data.later", "data.comment.later"])
-def test_a_field_that_the_catalogue_lacks_is_noticed(path: str) -> None:
-    body = json.dumps(changed(EVENTS["comment.created"], path, 1))
-    [fault] = sent_payloads.faults(body)
-    assert "'later' was unexpected" in fault
-
-
 @pytest.mark.usefixtures("app")
 def test_a_body_that_does_not_fit_is_noticed_when_it_is_stored_and_when_it_arrives(
     receiver: Receiver,
 ) -> None:
     factories.webhook(receiver.url("/"))
-    body = changed(EVENTS["comment.created"], "data.comment.name", MISSING)
+    body = copy.deepcopy(EVENTS["comment.created"].example())
+    del body["data"]["comment"]["name"]
     factories.delivery(factories.webhook(receiver.url("/")), payload=json.dumps(body, separators=(",", ":")))
     fault = "comment.created: data.comment: 'name' is a required property"
     assert sent_payloads.take_faults() == [fault]

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection, select
 
+from guestbook.comments import book
 from guestbook.lib import clock
 from guestbook.outbound import outbox, webhooks
 from guestbook.outbound.event_catalogue import EVENTS
@@ -245,3 +246,16 @@ def test_a_webhook_that_is_deleted_meanwhile_costs_nobody_the_event(monkeypatch:
         publish()
         assert [one.result(timeout=20) for one in deleting]
     assert db.session.scalars(select(Delivery)).all() == []
+
+
+@pytest.mark.usefixtures("app")
+def test_a_template_says_of_an_answer_what_is_kept_of_it() -> None:
+    text = '{"event": {{ event|tojson }}, "reply": {{ reply|tojson }}}'
+    hook = factories.webhook(format="template", events="comment.replied")
+    with database.writing() as session:
+        session.add(Template(webhook_id=hook, text=text))
+    comment_id = factories.sign()
+    with database.writing() as session:
+        book.reply(session, session.get_one(Comment, comment_id), "Thanks", factories.settings())
+    kept = factories.the(Comment, comment_id).reply.public()
+    assert json.loads(factories.one().payload) == {"event": "comment.replied", "reply": kept}

@@ -1,7 +1,10 @@
 """A transport that reaches this machine, and what becomes of a POST that gets no answer."""
 
-from collections.abc import Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
@@ -29,3 +32,23 @@ def failure(transport: Transport, url: str, headers: Mapping[str, str] | None = 
     with pytest.raises(TransportError) as raised:
         transport.post(url, headers or {}, b"{}")
     return raised.value
+
+
+def answers(*found: str) -> Callable[..., list[Any]]:
+    """A look-up that finds these addresses, in place of getaddrinfo."""
+    return lambda _host, port, *_, **__: [_entry(address, port or 0) for address in found]
+
+
+def _entry(address: str, port: int) -> tuple[Any, ...]:
+    if ":" in address:
+        return (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, port, 0, 0))
+    return (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+
+
+@contextmanager
+def through(proxy: Any, seconds: float = 2, *, user: str = "", **more: Any) -> Iterator[Transport]:
+    """A transport that sends through a proxy on loopback."""
+    scheme = "https" if proxy.tls else "http"
+    transport = Transport(timeout=seconds, proxy=f"{scheme}://{user}127.0.0.1:{proxy.port}", **more)
+    yield transport
+    transport.close()

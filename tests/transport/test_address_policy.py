@@ -1,7 +1,6 @@
 """Whom a stranger's URL may make us connect to: nobody but public hosts, whatever it is called."""
 
 import socket
-from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from guestbook.transport import Transport, addresses, connections
 from guestbook.transport.addresses import AddressPolicy
 from tests.support.socket_receiver import SocketReceiver
-from tests.transport.conftest import failure
+from tests.transport.conftest import answers, failure
 
 REFUSED = [
     # IPv4: the first and the last address of each network, and the famous ones between
@@ -80,23 +79,6 @@ PUBLIC = [
     *("::ffff:8.8.8.8", "64:ff9b::8.8.8.8"),
 ]
 
-Answers = Callable[..., list[Any]]
-
-
-def answers(*found: str) -> Answers:
-    """A look-up that finds these addresses."""
-
-    def look_up(_: str, port: int, *__: Any, **___: Any) -> list[Any]:
-        return [_entry(address, port) for address in found]
-
-    return look_up
-
-
-def _entry(address: str, port: int) -> tuple[Any, ...]:
-    if ":" in address:
-        return (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, port, 0, 0))
-    return (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
-
 
 @pytest.mark.parametrize("address", REFUSED)
 def test_a_name_with_a_private_or_special_address_is_refused_also_beside_public_ones(
@@ -153,7 +135,7 @@ def test_a_name_that_changes_between_look_ups_is_checked_by_the_one_that_is_used
 
     def rebinding(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
         looked_up.append(host)
-        return [_entry("127.0.0.1" if len(looked_up) > 1 else "127.0.0.2", port)]
+        return answers("127.0.0.1" if len(looked_up) > 1 else "127.0.0.2")(host, port)
 
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     transport = Transport(timeout=2, allow_networks=[ip_network("127.0.0.2/32")])

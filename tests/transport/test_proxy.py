@@ -15,7 +15,7 @@ import trustme
 from guestbook.transport import Transport
 from tests.support import socket_receiver
 from tests.support.socket_receiver import OK, SocketReceiver, read_request, server_context
-from tests.transport.conftest import failure
+from tests.transport.conftest import failure, through
 
 
 class Proxy(SocketReceiver):
@@ -59,11 +59,9 @@ def pipe(left: socket.socket, right: socket.socket) -> None:
 
 
 def test_a_proxy_gets_the_whole_url_and_resolves_the_name() -> None:
-    with Proxy() as proxy:
-        transport = Transport(timeout=2, proxy=f"http://127.0.0.1:{proxy.port}")
+    with Proxy() as proxy, through(proxy) as transport:
         for _ in range(2):
             assert transport.post("http://hook.invalid/x?y", {"X-A": "b"}, b"{}").status == 200
-        transport.close()
         assert proxy.connections == 1
     assert proxy.requests[0] == (
         b"POST http://hook.invalid/x?y HTTP/1.1\r\n"
@@ -72,11 +70,9 @@ def test_a_proxy_gets_the_whole_url_and_resolves_the_name() -> None:
 
 
 def test_a_proxy_gets_its_credentials_and_errors_do_not() -> None:
-    with Proxy(status=b"407 Who Are You") as proxy:
-        transport = Transport(timeout=2, proxy=f"http://me:s3cret@127.0.0.1:{proxy.port}")
+    with Proxy(status=b"407 Who Are You") as proxy, through(proxy, user="me:s3cret@") as transport:
         assert transport.post("http://hook.invalid/", {}, b"{}").status == 200
         error = failure(transport, "https://hook.invalid/")
-        transport.close()
     expected = b"Proxy-Authorization: Basic " + base64.b64encode(b"me:s3cret")
     assert [expected in request for request in proxy.requests] == [True, True]
     assert (error.reason, error.detail) == ("proxy_failed", "it answered 407")
@@ -92,10 +88,8 @@ def test_a_proxy_gets_its_credentials_and_errors_do_not() -> None:
     ],
 )
 def test_a_tunnel_that_is_refused_says_so(status: bytes, reason: str) -> None:
-    with Proxy(status=status) as proxy:
-        transport = Transport(timeout=2, proxy=f"http://127.0.0.1:{proxy.port}")
+    with Proxy(status=status) as proxy, through(proxy) as transport:
         error = failure(transport, "https://hook.invalid/secret")
-        transport.close()
     assert (error.reason, error.sent) == (reason, False)
     assert (error.unreachable, error.is_ours) == (reason == "proxy_gave_up", False)
     assert proxy.requests[0].startswith(b"CONNECT hook.invalid:443 HTTP/1.")
@@ -119,35 +113,38 @@ def test_a_proxy_that_is_away_is_not_charged_to_the_webhook(scheme: str) -> None
 def test_a_proxy_that_stalls_before_the_tunnel_may_wait_for_the_receiver(
     behave: socket_receiver.Behaviour,
 ) -> None:
-    with SocketReceiver(behave) as proxy:
-        transport = Transport(timeout=0.3, proxy=f"http://127.0.0.1:{proxy.port}")
+    with SocketReceiver(behave) as proxy, through(proxy, 0.3) as transport:
         start = time.monotonic()
         error = failure(transport, "https://hook.invalid/")
         assert time.monotonic() - start < 5  # the drip goes on for ever
-        transport.close()
     assert (error.reason, error.sent, error.is_ours) == ("proxy_gave_up", False, False)
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> trustme.CA:
+def ca_file(tmp_path: Path) -> str:
+    return str(tmp_path / "ca.pem")
+
+
+@pytest.fixture
+def authority(ca_file: str) -> trustme.CA:
     authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    authority.cert_pem.write_to_path(ca_file)
     return authority
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_tunnel_carries_tls_and_is_used_again(scheme: str, authority: trustme.CA, tmp_path: Path) -> None:
+def test_a_tunnel_carries_tls_and_is_used_again(scheme: str, authority: trustme.CA, ca_file: str) -> None:
     names: list[str | None] = []
     tls = server_context(authority.issue_cert("hook.invalid"))
     tls.sni_callback = lambda _, name, __: names.append(name)
     outer = server_context(authority.issue_cert("127.0.0.1")) if scheme == "https" else None
-    with SocketReceiver(tls=tls) as receiver, Proxy(receiver, tls=outer) as proxy:
-        transport = Transport(
-            timeout=2, proxy=f"{scheme}://127.0.0.1:{proxy.port}", ca_file=str(tmp_path / "ca.pem")
-        )
+    with (
+        SocketReceiver(tls=tls) as receiver,
+        Proxy(receiver, tls=outer) as proxy,
+        through(proxy, ca_file=ca_file) as transport,
+    ):
         for body in (b"{}", b"x" * 1_000_000):
             assert transport.post("https://hook.invalid/x", {"X-A": "b"}, body).status == 200
-        transport.close()
         assert proxy.connections == receiver.connections == 1
     assert names == ["hook.invalid"]
     assert receiver.requests[1].endswith(b"\r\n\r\n" + body)
@@ -158,7 +155,7 @@ def test_a_tunnel_carries_tls_and_is_used_again(scheme: str, authority: trustme.
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_an_end_without_close_notify_is_an_end_inside_a_tunnel(
-    scheme: str, authority: trustme.CA, tmp_path: Path
+    scheme: str, authority: trustme.CA, ca_file: str
 ) -> None:
     tls = server_context(authority.issue_cert("hook.invalid"))
     outer = server_context(authority.issue_cert("127.0.0.1")) if scheme == "https" else None
@@ -170,55 +167,49 @@ def test_an_end_without_close_notify_is_an_end_inside_a_tunnel(
         conn.sendall(next(said))
         conn.shutdown(socket.SHUT_RDWR)
 
-    with SocketReceiver(behave, tls=tls) as receiver, Proxy(receiver, tls=outer) as proxy:
-        transport = Transport(
-            timeout=2, proxy=f"{scheme}://127.0.0.1:{proxy.port}", ca_file=str(tmp_path / "ca.pem")
-        )
+    with (
+        SocketReceiver(behave, tls=tls) as receiver,
+        Proxy(receiver, tls=outer) as proxy,
+        through(proxy, ca_file=ca_file) as transport,
+    ):
         answer = transport.post("https://hook.invalid/x", {}, b"{}")
         error = failure(transport, "https://hook.invalid/x")
-        transport.close()
     assert (answer.body, answer.note) == (b"ok", None)
     assert (error.reason, error.sent) == ("connection_lost", True)
 
 
 def test_a_certificate_for_another_name_is_refused_inside_a_tunnel(
-    authority: trustme.CA, tmp_path: Path
+    authority: trustme.CA, ca_file: str
 ) -> None:
     tls = server_context(authority.issue_cert("other.invalid"))
-    with SocketReceiver(tls=tls) as receiver, Proxy(receiver) as proxy:
-        transport = Transport(
-            timeout=2, proxy=f"http://127.0.0.1:{proxy.port}", ca_file=str(tmp_path / "ca.pem")
-        )
+    with (
+        SocketReceiver(tls=tls) as receiver,
+        Proxy(receiver) as proxy,
+        through(proxy, ca_file=ca_file) as transport,
+    ):
         error = failure(transport, "https://hook.invalid/x")
-        transport.close()
     assert (error.reason, error.sent, error.unreachable) == ("tls_failed", False, True)
     assert receiver.requests == []
 
 
 def test_a_receiver_that_stalls_inside_a_tunnel_is_charged_to_itself() -> None:
-    with SocketReceiver(socket_receiver.silent) as receiver, Proxy(receiver) as proxy:
-        transport = Transport(timeout=0.3, proxy=f"http://127.0.0.1:{proxy.port}")
+    with (
+        SocketReceiver(socket_receiver.silent) as receiver,
+        Proxy(receiver) as proxy,
+        through(proxy, 0.3) as transport,
+    ):
         error = failure(transport, "https://hook.invalid/x")
-        transport.close()
     assert (error.reason, error.sent, error.unreachable) == ("tls_timeout", False, True)
 
 
-def test_a_proxy_may_itself_be_reached_over_tls(authority: trustme.CA, tmp_path: Path) -> None:
+def test_a_proxy_may_itself_be_reached_over_tls(authority: trustme.CA, ca_file: str) -> None:
     tls = server_context(authority.issue_cert("127.0.0.1"))
-    with SocketReceiver(tls=tls) as proxy:
-        transport = Transport(
-            timeout=2, proxy=f"https://me:s3cret@127.0.0.1:{proxy.port}", ca_file=str(tmp_path / "ca.pem")
-        )
+    with SocketReceiver(tls=tls) as proxy, through(proxy, user="me:s3cret@", ca_file=ca_file) as transport:
         assert transport.post("http://hook.invalid/x", {}, b"{}").status == 200
-        transport.close()
     assert proxy.requests[0].startswith(b"POST http://hook.invalid/x HTTP/1.1\r\n")
     assert b"Proxy-Authorization: Basic " in proxy.requests[0]
 
 
 def test_allowed_networks_and_the_address_policy_play_no_part() -> None:
-    with Proxy() as proxy:
-        transport = Transport(
-            timeout=2, proxy=f"http://127.0.0.1:{proxy.port}", allow_networks=[ip_network("10.0.0.0/8")]
-        )
+    with Proxy() as proxy, through(proxy, allow_networks=[ip_network("10.0.0.0/8")]) as transport:
         assert transport.post("http://127.0.0.1/x", {}, b"{}").status == 200
-        transport.close()

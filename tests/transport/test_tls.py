@@ -23,7 +23,7 @@ from tests.support.socket_receiver import (
     server_context,
     silent,
 )
-from tests.transport.conftest import LOOPBACK, failure
+from tests.transport.conftest import LOOPBACK, answers, failure
 
 NAME = "hook.example"
 
@@ -38,14 +38,10 @@ def transport(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyP
     """A transport that trusts the authority; every name is this machine's."""
     ca_file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
-    monkeypatch.setattr(socket, "getaddrinfo", _here)
+    monkeypatch.setattr(socket, "getaddrinfo", answers("127.0.0.1"))
     transport = Transport(timeout=2, allow_networks=LOOPBACK, ca_file=str(ca_file))
     yield transport
     transport.close()
-
-
-def _here(_: str, port: int, *__: Any, **___: Any) -> list[Any]:
-    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
 
 def refusal(transport: Transport, certificate: trustme.LeafCert, host: str = NAME) -> TransportError:
@@ -125,7 +121,7 @@ def test_a_self_signed_certificate_is_refused(transport: Transport, tmp_path: Pa
 def test_without_an_authority_of_our_own_only_the_public_ones_count(
     authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", _here)
+    monkeypatch.setattr(socket, "getaddrinfo", answers("127.0.0.1"))
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     transport = Transport(timeout=2, allow_networks=LOOPBACK)
     assert refusal(transport, authority.issue_cert(NAME)).reason == "tls_failed"
@@ -135,7 +131,7 @@ def test_without_an_authority_of_our_own_only_the_public_ones_count(
 def test_ssl_cert_file_names_the_authorities(
     authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", _here)
+    monkeypatch.setattr(socket, "getaddrinfo", answers("127.0.0.1"))
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     transport = Transport(timeout=2, allow_networks=LOOPBACK)

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,7 +22,7 @@ from guestbook.transport import (
 from guestbook.transport.failure import UNREACHABLE
 from tests.support import socket_receiver
 from tests.support.socket_receiver import OK, SocketReceiver, hold, read_request, say
-from tests.transport.conftest import LOOPBACK, failure
+from tests.transport.conftest import LOOPBACK, answers, failure
 
 WHOLE = b"HTTP/1.1 201 Created\r\nX-A: b\r\nx-a: c\r\nContent-Length: 4\r\n\r\nokay"
 
@@ -262,12 +261,9 @@ def test_each_address_has_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch)
     """The first address is a listener whose backlog is full, which on Linux swallows connections."""
     transport, brief = (Transport(timeout=seconds, allow_networks=LOOPBACK) for seconds in (4, 0.5))
     with SocketReceiver() as receiver, _full_backlog(receiver.port) as deaf:
-        addresses = [
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, receiver.port)) for host in (deaf, "127.0.0.1")
-        ]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+        monkeypatch.setattr(socket, "getaddrinfo", answers(deaf, "127.0.0.1"))
         assert transport.post(f"http://hook.example:{receiver.port}/", {}, b"{}").status == 200
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses[:1])
+        monkeypatch.setattr(socket, "getaddrinfo", answers(deaf))
         error = failure(brief, f"http://deaf.example:{receiver.port}/")
     transport.close()
     brief.close()
@@ -321,10 +317,7 @@ def test_many_threads_share_it_and_a_stuck_one_holds_nobody_up() -> None:
 
 
 def test_more_hosts_than_are_remembered_leave_no_connections_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    def here(_: str, port: int, *__: Any, **___: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", here)
+    monkeypatch.setattr(socket, "getaddrinfo", answers("127.0.0.1"))
     transport = Transport(timeout=2, allow_networks=LOOPBACK)
     before = _open_files()
     with SocketReceiver() as receiver:
@@ -362,12 +355,6 @@ def test_closing_hangs_up(transport: Transport) -> None:
         assert not hung_up.is_set()
         transport.close()
         assert hung_up.wait(5)
-
-
-def test_a_pass_over_http_alone_never_loads_tls_authorities(transport: Transport) -> None:
-    with SocketReceiver() as receiver:
-        transport.post(receiver.url, {}, b"{}")
-    assert transport._connections._context is None
 
 
 def test_a_dead_name_server_is_given_up_soon() -> None:

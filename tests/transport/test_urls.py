@@ -4,7 +4,6 @@ import socket
 import threading
 import time
 from ipaddress import ip_network
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,8 +21,8 @@ from guestbook.transport import (
     urls,
 )
 from guestbook.transport.budget import AttemptBudget
-from tests.transport.conftest import failure
-from tests.transport.test_address_policy import LITERALS, PUBLIC, REFUSED, answers
+from tests.transport.conftest import answers, failure
+from tests.transport.test_address_policy import LITERALS, PUBLIC, REFUSED
 
 GOOD_URLS = [
     ("https://example.com", "https://example.com/"),
@@ -148,16 +147,12 @@ def test_no_text_raises_anything_but_a_sentence(text: str) -> None:
 def test_whatever_the_url_its_post_has_an_outcome(text: str, host: str) -> None:
     transport = Transport(timeout=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket, "getaddrinfo", _at_home)
+        patch.setattr(socket, "getaddrinfo", answers("127.0.0.1"))
         for url in (text, f"http://{host}", f"https://[::1%25{host}]/", f"http://a.example/{text}"):
             with pytest.raises(TransportError) as raised:
                 transport.post(url, {}, b"{}")
             assert raised.value.reason in ("bad_url", "private_address")
     transport.close()
-
-
-def _at_home(_: str, port: int, *__: Any, **___: Any) -> list[Any]:
-    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
 
 def _url_or_sentence(url: str) -> None:
@@ -288,16 +283,12 @@ def test_the_sentence_names_the_network_that_allows_it() -> None:
 
 
 def test_names_are_not_looked_up_to_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", leads_to("10.0.0.1"))
+    monkeypatch.setattr(socket, "getaddrinfo", answers("10.0.0.1"))
     assert check_destination("http://inner.example/") == "http://inner.example/"
 
 
-def leads_to(*found: str) -> Any:
-    return lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 0)) for one in found]
-
-
 def test_a_name_that_leads_to_a_private_address_gets_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", leads_to("1.1.1.1", "10.0.0.1"))
+    monkeypatch.setattr(socket, "getaddrinfo", answers("1.1.1.1", "10.0.0.1"))
     warning = private_address_warning("http://inner.example/hook")
     assert warning
     assert warning.startswith("inner.example leads to 10.0.0.1, a private or reserved address")
@@ -306,7 +297,7 @@ def test_a_name_that_leads_to_a_private_address_gets_a_warning(monkeypatch: pyte
 
 
 def test_a_public_name_and_a_name_of_nobody_get_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", leads_to("1.1.1.1"))
+    monkeypatch.setattr(socket, "getaddrinfo", answers("1.1.1.1"))
     assert private_address_warning("http://outer.example/") is None
     monkeypatch.undo()
     assert private_address_warning("http://nobody.invalid/") is None
@@ -325,7 +316,7 @@ def test_a_slow_name_server_holds_nobody_and_few_threads(monkeypatch: pytest.Mon
     released.set()
     for thread in lookups():
         thread.join(5)
-    monkeypatch.setattr(socket, "getaddrinfo", leads_to("10.0.0.1"))
+    monkeypatch.setattr(socket, "getaddrinfo", answers("10.0.0.1"))
     assert private_address_warning("http://inner.example/")
 
 
