@@ -75,67 +75,50 @@ class RowSecrets(dict[str, str]):
     row_id: str
 
 
-class Encrypted(TypeDecorator[str]):
-    """A secret in Python, its encrypted form in the table. One that cannot be decrypted is an Unreadable."""
+class Encrypted(TypeDecorator[Any]):
+    """A secret in Python, its encrypted form in the table. One that cannot be decrypted is an Unreadable.
+
+    With `values` it is a flat object of names and secrets, in the table JSON text with encrypted values.
+    """
 
     impl = Text
     cache_ok = True
 
-    def __init__(self, purpose: str) -> None:
+    def __init__(self, purpose: str, *, values: bool = False) -> None:
         super().__init__()
-        self.purpose = purpose
+        self.purpose, self.values = purpose, values
 
     def column_expression(self, column: Any) -> Any:
         """Select the row's id before the secret."""
-        return type_coerce(_with_id(column), self)
+        return type_coerce(column.table.c.id.concat(":").concat(type_coerce(column, Text)), self)
 
     def process_bind_param(self, value: Any, dialect: Any) -> str | None:
-        """Encrypt a secret to which a flush has given its row."""
-        if not value or isinstance(value, Unreadable):
-            return value.stored if value else value
-        return _keyring(dialect).encrypt(value, of_row(self.purpose, value.row_id))
+        """Encrypt what a flush has given its row."""
+        seal = _keyring(dialect).encrypt
+        if not self.values:
+            if not value or isinstance(value, Unreadable):
+                return value.stored if value else value
+            return seal(value, of_row(self.purpose, value.row_id))
+        if value and UNREADABLE not in value:
+            value = {name: seal(text, of_row(self.purpose, value.row_id)) for name, text in value.items()}
+        return Json().process_bind_param(value, dialect)
 
-    def process_result_value(self, value: str | None, dialect: Any) -> str | None:
+    def process_result_value(self, value: str | None, dialect: Any) -> Any:
         """Decrypt the table's text; one that was never encrypted stays as it is."""
         if value is None:
             return None
         row_id, _, stored = value.partition(":")
-        return _keyring(dialect).read(stored, of_row(self.purpose, row_id))
-
-
-class EncryptedValues(Json):
-    """A flat object of names and secret values in Python, JSON text with encrypted values in the table."""
-
-    cache_ok = True
-
-    def __init__(self, purpose: str) -> None:
-        super().__init__()
-        self.purpose = purpose
-
-    def column_expression(self, column: Any) -> Any:
-        """Select the row's id before the values."""
-        return type_coerce(_with_id(column), self)
-
-    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
-        """Encrypt the values."""
-        if not value or UNREADABLE in value:
-            return super().process_bind_param(value, dialect)
-        purpose = of_row(self.purpose, value.row_id)
-        sealed = {name: _keyring(dialect).encrypt(text, purpose) for name, text in value.items()}
-        return super().process_bind_param(sealed, dialect)
-
-    def process_result_value(self, value: str | None, dialect: Any) -> dict[str, str] | None:
-        """Decrypt the values."""
-        row_id, _, stored = (value or "").partition(":")
-        found = super().process_result_value(value and stored, dialect)
-        purpose = of_row(self.purpose, row_id)
-        return found and {name: _keyring(dialect).read(text, purpose) for name, text in found.items()}
+        read, purpose = _keyring(dialect).read, of_row(self.purpose, row_id)
+        if not self.values:
+            return read(stored, purpose)
+        found = Json().process_result_value(stored, dialect) or {}
+        return {name: read(text, purpose) for name, text in found.items()}
 
 
 def bind_secrets(model: Any) -> None:
     """Let each flush of the model's rows give its secrets the id of their row."""
     columns = model.__table__.columns
-    secret = [one.key for one in columns if isinstance(one.type, Encrypted | EncryptedValues)]
+    secret = [one.key for one in columns if isinstance(one.type, Encrypted)]
     for moment in ("before_insert", "before_update"):
         event.listen(model, moment, partial(_bind, secret))
 
@@ -149,10 +132,6 @@ def _bind(names: list[str], _mapper: object, _connection: object, row: Any) -> N
             made: RowSecret | RowSecrets = RowSecrets(value) if isinstance(value, dict) else RowSecret(value)
             made.row_id = row.id
             setattr(row, name, made)
-
-
-def _with_id(column: Any) -> Any:
-    return column.table.c.id.concat(":").concat(type_coerce(column, Text))
 
 
 def use_keyring(engine: Engine, keyring: Keyring) -> None:

@@ -14,7 +14,7 @@ from guestbook.lib.encryption import DAMAGED_VALUE, Unreadable
 from guestbook.lib.errors import Refused
 from guestbook.outbound.delivery_tasks import NOTHING_SENT, RECEIVER_COLUMNS, Receivers
 from guestbook.storage import backup, cron_token, database, stored_secrets
-from guestbook.storage.column_types import Encrypted, EncryptedValues
+from guestbook.storage.column_types import Encrypted
 from guestbook.storage.database import db
 from guestbook.storage.models import Source, Webhook
 from guestbook.storage.stored_secrets import SECRET_COLUMNS_OF_BOOK, StoredSecrets
@@ -45,7 +45,7 @@ def test_each_secret_column_is_encrypted_again_under_its_own_purpose() -> None:
         (table.name, column.name): column.type.purpose
         for table in database.Base.metadata.sorted_tables
         for column in table.columns
-        if isinstance(column.type, (Encrypted, EncryptedValues))
+        if isinstance(column.type, Encrypted)
     }
     rows = {("book_state", second_factor.FACTOR_NAME): second_factor.FACTOR_PURPOSE}
     rows |= {("book_state", cron_token.CRON_TOKEN_NAME): cron_token.CRON_PURPOSE}

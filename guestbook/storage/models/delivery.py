@@ -23,7 +23,7 @@ from guestbook.lib import clock, ed25519, ids, signing
 from guestbook.lib.encryption import Unreadable, readable
 from guestbook.lib.rate_counters import LONGEST_ROOM_WAIT
 from guestbook.lib.validate import PULL_URL
-from guestbook.storage.column_types import LONG_TEXT, Encrypted, EncryptedValues, belongs_to, bind_secrets
+from guestbook.storage.column_types import LONG_TEXT, Encrypted, belongs_to, bind_secrets
 from guestbook.storage.database import Base
 from guestbook.storage.plain_sql import IS_NEXT_SQL
 
@@ -51,7 +51,7 @@ class Webhook(Base):
     url: Mapped[str] = mapped_column(String(2000))
     format: Mapped[str] = mapped_column(String(20), default="json")
     events: Mapped[str] = mapped_column(String(500))
-    headers: Mapped[dict[str, str]] = mapped_column(EncryptedValues(HEADER_PURPOSE))
+    headers: Mapped[dict[str, str]] = mapped_column(Encrypted(HEADER_PURPOSE, values=True))
     secret: Mapped[str] = mapped_column(Encrypted(SECRET_PURPOSE))
     previous_secret: Mapped[str | None] = mapped_column(Encrypted(SECRET_PURPOSE))
     previous_secret_expires_at: Mapped[datetime | None]
