@@ -33,7 +33,7 @@ from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import bins
-from guestbook.lib import byte_view, own_process, signing, verification
+from guestbook.lib import byte_view, own_process, signatures, verification
 from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import StopFlag
 from guestbook.lib.text import printable
@@ -152,7 +152,7 @@ def _show_signature(tour: "Tour", request: BinRequest) -> None:
     _title("3. A signature check")
     _paragraph("""Anybody can send something to the bin. The signature proves that Ada's webhook came from the
         book. It covers the id, the timestamp and the exact body, joined by dots:""")
-    _listing([signing.signed_content(*_stamp(request), request.kept).decode()])
+    _listing([signatures.signed_content(*_stamp(request), request.kept).decode()])
     _paragraph("This is the HMAC-SHA256 of that in base64, with the webhook's secret as the key:")
     _compare(tour, request, request.kept, genuine=True)
     _paragraph("They are equal: the webhook is genuine. Now one letter changes on the way, Hello to Jello:")
@@ -163,7 +163,7 @@ def _show_signature(tour: "Tour", request: BinRequest) -> None:
 
 def _compare(tour: "Tour", request: BinRequest, body: bytes, *, genuine: bool) -> None:
     """Show the signature that a body needs and the one that arrived; Refused when our verdict is wrong."""
-    needed = signing.standard((signing.key_of(tour.secret),), *_stamp(request), body)
+    needed = signatures.standard((signatures.key_of(tour.secret),), *_stamp(request), body)
     came = _header(request, "webhook-signature")
     _listing([f"computed  {needed}", f"arrived   {came}"])
     headers = {name.lower(): value for name, value in request.pairs}

@@ -8,7 +8,7 @@ import click
 from guestbook.cli import app_command, options, output, row_commands, row_lookup
 from guestbook.cli.options import together
 from guestbook.cli.row_commands import Noun
-from guestbook.lib import clock, signing
+from guestbook.lib import clock, signatures
 from guestbook.lib.text import for_people
 from guestbook.outbound import receiver_links as links
 from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls
@@ -225,7 +225,7 @@ def _secret_in_words(row: Webhook, *, is_given: bool) -> str | None:
     if not outbound_webhooks.is_verified(row):
         is_private = row.format not in UNSIGNED_FORMATS
         return f"It needs no secret{', but keep its URL like one' if is_private else ''}."
-    if is_given and signing.is_text(row.secret):
+    if is_given and signatures.is_text(row.secret):
         return "Packages of Standard Webhooks take this secret as whsec_ and the base64 of its text."
     is_shown = not is_given and row.sign_with != "key"
     return f"Its secret, with which the receiver verifies: {row.secret}" if is_shown else None

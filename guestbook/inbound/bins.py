@@ -16,7 +16,7 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from guestbook.lib import body_encoding, clock, ids, signing, validate, verification
+from guestbook.lib import body_encoding, clock, ids, signatures, validate, verification
 from guestbook.lib.encryption import readable
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
@@ -350,7 +350,7 @@ def _finding(
 def _signer(kind: VerificationKind, claim: SignatureClaim, secrets: Sequence[Key]) -> Key | None:
     for key in secrets:
         with suppress(Unproven):  # somebody has garbled the secret by hand
-            if kind.matches(signing.standard_form(key.value) if kind is STANDARD else key.value, claim):
+            if kind.matches(signatures.standard_form(key.value) if kind is STANDARD else key.value, claim):
                 return key
     return None
 

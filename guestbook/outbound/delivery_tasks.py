@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Text, bindparam, select, type_coerce, update
 
-from guestbook.lib import ed25519, signing
+from guestbook.lib import signatures
 from guestbook.lib.encryption import NO_KEYS_KNOWN, CannotDecrypt, Keyring, of_row
 from guestbook.outbound import response_policy
 from guestbook.outbound.formats import FORMATS
@@ -286,16 +286,16 @@ def _headers(stored: str, keyring: Keyring, purpose: str) -> dict[str, str]:
 
 def _keys(*secrets: str | None) -> tuple[bytes, ...]:
     try:
-        return tuple(signing.key_of(text) for text in secrets if text)
+        return tuple(signatures.key_of(text) for text in secrets if text)
     except ValueError:
-        raise ValueError(f"the webhook's stored secret is not {signing.SECRET_FORMS}.") from None
+        raise ValueError(f"the webhook's stored secret is not {signatures.SECRET_FORMS}.") from None
 
 
 def _seeds(*signing_keys: str | None) -> tuple[bytes, ...]:
     try:
-        return tuple(ed25519.seed_of(key) for key in signing_keys if key)
-    except ed25519.PackageMissing:
-        command = installation.install_command(ed25519.KEY_EXTRA)
+        return tuple(signatures.seed_of(key) for key in signing_keys if key)
+    except signatures.PackageMissing:
+        command = installation.install_command(signatures.KEY_EXTRA)
         sentence = f"the package for signing with a key is missing. Install it with: {command}"
         raise ValueError(sentence) from None
     except ValueError:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from guestbook.lib import ed25519, fields, signing, template_sandbox, text, validate
+from guestbook.lib import fields, signatures, template_sandbox, text, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import URL, line
 from guestbook.lib.rate_counters import RateLimit
@@ -130,8 +130,8 @@ class WebhookFields:
     signing_key: str = fields.line(
         "",
         "Private key",
-        f"The private key whose public half the receiver has already: {ed25519.KEY_FORMS}. Leave it empty to "
-        "keep the present key, or to create one. It signs alone, unless both sign.",
+        f"The private key whose public half the receiver has already: {signatures.KEY_FORMS}. Leave it empty "
+        "to keep the present key, or to create one. It signs alone, unless both sign.",
         webhook_signatures.given_key,
         schema={"type": "string", "pattern": SIGNING_KEY, "maxLength": 100},
         attributes=fields.CODE_INPUT,
@@ -139,9 +139,9 @@ class WebhookFields:
     secret: str = fields.line(
         "",
         "Secret",
-        f"The secret that the receiver has already: {signing.SECRET_FORMS}. Without it a new one is made.",
+        f"The secret that the receiver has already: {signatures.SECRET_FORMS}. Without it a new one is made.",
         webhook_signatures.given_secret,
-        schema={"type": "string", "minLength": signing.SHORTEST_SECRET, "maxLength": signing.LONGEST_SECRET},
+        schema={"type": "string", "minLength": signatures.SHORTEST_SECRET, "maxLength": signatures.LONGEST_SECRET},
         attributes=fields.CODE_INPUT,
     )
     github_headers: str = fields.select(

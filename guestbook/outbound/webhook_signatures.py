@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from guestbook.lib import VERSION, clock, ed25519, ids, signing
+from guestbook.lib import VERSION, clock, ids, signatures
 from guestbook.lib.errors import Refused
 from guestbook.outbound.delivery_tasks import DeliveryTask
 from guestbook.settings import installation
@@ -45,8 +45,8 @@ def signature_headers(task: DeliveryTask, timestamp: int) -> dict[str, str]:
     """
     receiver, body = task.receiver, task.body
     try:
-        signed = signing.standard(receiver.keys, task.event_id, timestamp, body, receiver.seeds)
-        hub = {"X-Hub-Signature-256": signing.hub(receiver.secret, body)} if receiver.keys else {}
+        signed = signatures.standard(receiver.keys, task.event_id, timestamp, body, receiver.seeds)
+        hub = {"X-Hub-Signature-256": signatures.hub(receiver.secret, body)} if receiver.keys else {}
     except ValueError as error:  # OpenSSL says so that it got no memory.
         raise MemoryError from error
     return {"webhook-signature": signed} | hub
@@ -82,7 +82,7 @@ def change(webhook: Webhook, wanted: Mapping[str, Any]) -> None:
     if sign_with != webhook.sign_with:
         try:
             webhook.use_for_signing(sign_with)
-        except ed25519.PackageMissing as missing:
+        except signatures.PackageMissing as missing:
             raise _refusal(missing) from None
 
 
@@ -123,7 +123,7 @@ def rotate_key(
         raise Refused("The webhook has this key already.", field="signing_key", only_here=True)
     try:
         webhook.rotate_key(clock.now(), overlap, fresh)
-    except ed25519.PackageMissing as missing:
+    except signatures.PackageMissing as missing:
         raise _refusal(missing) from None
     session.flush()
     audit_log.record_row(session, "rotated", webhook, "key")
@@ -137,12 +137,12 @@ def given_secret(given: str | None) -> str | None:
     typed = (given or "").strip()
     if not typed:
         return None
-    if typed.startswith(ed25519.PRIVATE_KEY_PREFIX):
+    if typed.startswith(signatures.PRIVATE_KEY_PREFIX):
         raise Refused("This is a private key. Give it as the signing key, not here.", field="secret")
     try:
-        signing.key_of(typed)
+        signatures.key_of(typed)
     except ValueError:
-        raise Refused(f"The secret must be {signing.SECRET_FORMS}.", field="secret") from None
+        raise Refused(f"The secret must be {signatures.SECRET_FORMS}.", field="secret") from None
     return typed
 
 
@@ -152,13 +152,13 @@ def given_key(given: str | None) -> str | None:
     if not typed:
         return None
     try:
-        return ed25519.completed(typed)
-    except ed25519.PackageMissing as missing:
+        return signatures.completed_key(typed)
+    except signatures.PackageMissing as missing:
         raise _refusal(missing, "signing_key") from None
     except ValueError:
-        raise Refused(f"The signing key must be {ed25519.KEY_FORMS}.", field="signing_key") from None
+        raise Refused(f"The signing key must be {signatures.KEY_FORMS}.", field="signing_key") from None
 
 
-def _refusal(missing: ed25519.PackageMissing, field: str = "sign_with") -> Refused:
-    command = installation.install_command(ed25519.KEY_EXTRA)
+def _refusal(missing: signatures.PackageMissing, field: str = "sign_with") -> Refused:
+    command = installation.install_command(signatures.KEY_EXTRA)
     return Refused(f"{missing} Install it with: {command}", field=field, only_here=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import click
 from sqlalchemy import Engine, func, select
 
-from guestbook.lib import clock, signing
+from guestbook.lib import clock, signatures
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import DELIVERIES, INBOUND, Source, Webhook
 from scripts.benchmarks.support import processes, receivers, report, temp_book
@@ -170,7 +170,7 @@ def growth(samples: Sequence[Sample], name: str, minutes: float) -> Growth:
 
 def _add_source() -> str:
     """Add a source whose comments go to the webhooks; return its secret."""
-    secret = signing.new_secret()
+    secret = signatures.new_secret()
     with writing() as session:
         source = Source(name="The roof", token=HOOK, verify="standard", secret=secret, action="comment")
         source.template, source.relayed_since = TEMPLATE, clock.now()

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from guestbook.lib import clock, ed25519, signed_links
+from guestbook.lib import clock, signatures, signed_links
 from guestbook.lib.verification import kinds
 from guestbook.outbound.webhook_shapes import WEBHOOK_SCHEMA
 from guestbook.settings import environment
@@ -240,13 +240,13 @@ def test_update_changes_what_signs(shell: Shell) -> None:
 
 
 def test_a_key_that_signed_elsewhere_is_read_from_standard_input_and_not_printed(shell: Shell) -> None:
-    key = ed25519.new_key()
+    key = signatures.new_key()
     given = shell.runner.invoke(args=["webhooks", "add", URL, "--signing-key", "-"], input=f"{key}\n")
     assert (given.exit_code, "whsk_" in given.output) == (0, False)
-    assert f"Its public key, with which the receiver verifies: {ed25519.public_key(key)}\n" in given.output
+    assert f"Its public key, with which the receiver verifies: {signatures.public_key(key)}\n" in given.output
     [row] = shell.json("webhooks", "list")
     assert (factories.the(Webhook, row["id"]).signing_key, row["sign_with"]) == (key, "key")
-    said = shell("webhooks", "rotate-key", row["id"], "--signing-key", ed25519.new_key())
+    said = shell("webhooks", "rotate-key", row["id"], "--signing-key", signatures.new_key())
     assert said.startswith("The new public key: whpk_")
     refused = shell.refused("webhooks", "update", row["id"], "--signing-key", "whpk_x", code=2)
     assert refused.startswith("Error: The signing key must be whsk_ and the base64 of 32 bytes")

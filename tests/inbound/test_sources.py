@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.inbound import sources
 from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS
-from guestbook.lib import clock, signing
+from guestbook.lib import clock, signatures
 from guestbook.lib.errors import Refused
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 from guestbook.storage import database, row_changes
@@ -83,7 +83,7 @@ def test_a_source_gets_an_address_that_nobody_guesses() -> None:
 def test_a_secret_is_made_where_the_sender_does_not_make_it() -> None:
     assert len(add().secret or "") >= 40
     assert len(add(verify="token").secret or "") >= 40
-    assert len(signing.key_of(add(verify="standard").secret or "")) == 32
+    assert len(signatures.key_of(add(verify="standard").secret or "")) == 32
     assert add().secret != add().secret
 
 
@@ -249,7 +249,7 @@ def test_another_secret_of_the_same_kind_is_good_beside_the_old_one_for_a_day() 
 def test_another_way_to_verify_ends_the_old_secrets() -> None:
     row = update(add(secret="old"), secret="newer")
     row = update(row, verify="standard")
-    assert len(signing.key_of(row.secret or "")) == 32
+    assert len(signatures.key_of(row.secret or "")) == 32
     assert (row.previous_secret, row.previous_secret_expires_at) == (None, None)
     row = update(row, verify="none")
     assert (row.secret, row.previous_secret) == (None, None)
@@ -306,7 +306,7 @@ def test_a_rotated_secret_is_good_beside_the_old_one_for_as_long_as_was_said() -
 
 
 def test_a_secret_of_the_sender_takes_the_place_of_ours() -> None:
-    row_id, theirs = add(verify="standard").id, signing.new_secret()
+    row_id, theirs = add(verify="standard").id, signatures.new_secret()
     with database.writing() as session:
         sources.rotate(session, session.get_one(Source, row_id), clock.now(), theirs)
     assert the(row_id).secret == theirs

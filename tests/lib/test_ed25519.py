@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.lib import ed25519
+from guestbook.lib import signatures
 from guestbook.lib.verification import kinds
 
 # RFC 8032, section 7.1: seed, public key, message, signature.
@@ -50,38 +50,42 @@ PUBLIC_KEY = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
 @pytest.mark.parametrize("name", RFC_8032)
 def test_the_vectors_of_the_rfc(name: str) -> None:
     seed, public, message, signature = RFC_8032[name]
-    assert ed25519.public_bytes(bytes.fromhex(seed)).hex() == public
-    assert ed25519.sign(bytes.fromhex(seed), message).hex() == signature
-    assert ed25519.verify(bytes.fromhex(public), message, bytes.fromhex(signature))
-    assert not ed25519.verify(bytes.fromhex(public), message + b"!", bytes.fromhex(signature))
+    assert signatures.public_bytes(bytes.fromhex(seed)).hex() == public
+    assert signatures.ed25519_sign(bytes.fromhex(seed), message).hex() == signature
+    assert signatures.ed25519_verify(bytes.fromhex(public), message, bytes.fromhex(signature))
+    assert not signatures.ed25519_verify(bytes.fromhex(public), message + b"!", bytes.fromhex(signature))
 
 
 def test_the_key_pair_of_svix() -> None:
     seed = base64.b64decode(KEY.removeprefix("whsk_"))[:32]
-    assert ed25519.seed_of(KEY) == seed
-    assert ed25519.public_key(KEY) == ed25519.written(ed25519.public_bytes(seed)) == PUBLIC_KEY
-    assert ed25519.written(kinds.read_public_key(PUBLIC_KEY)) == PUBLIC_KEY
+    assert signatures.seed_of(KEY) == seed
+    assert signatures.public_key(KEY) == signatures.written_key(signatures.public_bytes(seed)) == PUBLIC_KEY
+    assert signatures.written_key(kinds.read_public_key(PUBLIC_KEY)) == PUBLIC_KEY
 
 
 @given(st.binary(max_size=200))
 def test_a_new_key_signs_and_its_public_key_alone_verifies(content: bytes) -> None:
-    key, other = ed25519.new_key(), ed25519.new_key()
-    signature = ed25519.sign(ed25519.seed_of(key), content)
-    public = kinds.read_public_key(ed25519.public_key(key))
-    assert ed25519.verify(public, content, signature)
-    assert not ed25519.verify(kinds.read_public_key(ed25519.public_key(other)), content, signature)
-    assert not ed25519.verify(public, content + b".", signature)
-    assert not ed25519.verify(public, content, signature[::-1])
+    key, other = signatures.new_key(), signatures.new_key()
+    signature = signatures.ed25519_sign(signatures.seed_of(key), content)
+    public = kinds.read_public_key(signatures.public_key(key))
+    assert signatures.ed25519_verify(public, content, signature)
+    assert not signatures.ed25519_verify(
+        kinds.read_public_key(signatures.public_key(other)), content, signature
+    )
+    assert not signatures.ed25519_verify(public, content + b".", signature)
+    assert not signatures.ed25519_verify(public, content, signature[::-1])
 
 
 @pytest.mark.parametrize("signature", [b"", b"x", b"\0" * 64, b"\xff" * 64, b"\0" * 65])
 def test_what_is_no_signature_is_refused(signature: bytes) -> None:
-    assert not ed25519.verify(kinds.read_public_key(PUBLIC_KEY), b"content", signature)
+    assert not signatures.ed25519_verify(kinds.read_public_key(PUBLIC_KEY), b"content", signature)
 
 
 @pytest.mark.parametrize("public", [b"", b"\xff" * 31, b"\xff" * 32, b"\0" * 33])
 def test_what_is_no_public_key_verifies_nothing(public: bytes) -> None:
-    assert not ed25519.verify(public, b"content", ed25519.sign(ed25519.seed_of(KEY), b"content"))
+    assert not signatures.ed25519_verify(
+        public, b"content", signatures.ed25519_sign(signatures.seed_of(KEY), b"content")
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,22 +96,26 @@ def test_what_is_no_public_key_verifies_nothing(public: bytes) -> None:
     ],
 )
 def test_what_is_no_private_key_is_refused(text: str) -> None:
-    for read in (ed25519.seed_of, ed25519.public_key):
+    for read in (signatures.seed_of, signatures.public_key):
         with pytest.raises(ValueError, match="A key is whsk_ and the base64 of 64 bytes"):
             read(text)
 
 
 def test_a_private_key_beside_another_public_key_is_refused() -> None:
-    mixed = base64.b64encode(ed25519.seed_of(KEY) + ed25519.public_bytes(b"k" * 32)).decode()
+    mixed = base64.b64encode(signatures.seed_of(KEY) + signatures.public_bytes(b"k" * 32)).decode()
     with pytest.raises(ValueError, match="no pair"):
-        ed25519.seed_of("whsk_" + mixed)
+        signatures.seed_of("whsk_" + mixed)
 
 
 def test_without_the_package_a_sentence_says_so_and_the_public_key_can_still_be_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.ed25519", None)
-    for use in (ed25519.new_key, lambda: ed25519.sign(b"k" * 32, b""), lambda: ed25519.verify(b"", b"", b"")):
-        with pytest.raises(ed25519.PackageMissing, match="The package cryptography is not installed"):
+    for use in (
+        signatures.new_key,
+        lambda: signatures.ed25519_sign(b"k" * 32, b""),
+        lambda: signatures.ed25519_verify(b"", b"", b""),
+    ):
+        with pytest.raises(signatures.PackageMissing, match="The package cryptography is not installed"):
             use()
-    assert ed25519.public_key(KEY) == PUBLIC_KEY
+    assert signatures.public_key(KEY) == PUBLIC_KEY

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from guestbook.lib import ed25519
+from guestbook.lib import signatures
 from guestbook.lib.verification import Verdict, kinds, verify
 from guestbook.lib.verification.kinds import (
     ED25519,
@@ -206,7 +206,7 @@ def test_a_key_that_is_none_has_a_sentence(key: str) -> None:
 def test_without_its_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
     verdict = verified(DISCORD, sent(DISCORD))
-    assert (verdict.ok, verdict.sentence) == (False, f"{ed25519.NO_KEYS} It comes with the extra ed25519.")
+    assert (verdict.ok, verdict.sentence) == (False, f"{signatures.NO_KEYS} It comes with the extra ed25519.")
     assert verified(PLAIN, sent(PLAIN)).ok, "nothing else needs it"
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from guestbook.lib import signing
+from guestbook.lib import signatures
 from guestbook.lib.verification import Verdict, proof, verify
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS
 
@@ -89,7 +89,7 @@ def test_one_byte_more_in_the_body_proves_nothing(kind: str) -> None:
 @pytest.mark.parametrize("kind", PROVING)
 def test_the_previous_secret_is_good_beside_the_current_one_and_the_steps_say_which(kind: str) -> None:
     secret, headers, body = good(kind)
-    verdict = verify(kind, (signing.new_secret(), secret), headers, body, MOMENT, proof_keys=(KEY,))
+    verdict = verify(kind, (signatures.new_secret(), secret), headers, body, MOMENT, proof_keys=(KEY,))
     assert verdict.ok
     assert "the previous secret" in verdict.sentence
     assert verdict.steps[-1].value == "the previous secret matches"
@@ -117,7 +117,7 @@ def test_the_explanation_shows_what_was_signed_and_how_old_it_was() -> None:
 
 def test_a_long_body_is_shortened_in_the_explanation() -> None:
     body = "ü".encode() * 100_000
-    verdict = verified("github", "s", {"x-hub-signature-256": signing.hub(b"s", body)}, body)
+    verdict = verified("github", "s", {"x-hub-signature-256": signatures.hub(b"s", body)}, body)
     assert verdict.ok
     assert len(verdict.steps[0].value) < 200
     assert "(200,000 bytes)" in verdict.steps[0].value
@@ -155,7 +155,7 @@ GARBAGE = [
 def test_a_senseless_timestamp_is_refused_even_when_it_was_signed(kind: str, seconds: str) -> None:
     secret = {"standard": SECRET}.get(kind, "secret")
     content = f"{ID}.{seconds}.".encode() + BODY
-    digest = base64.b64encode(hmac.digest(signing.key_of(SECRET), content, "sha256")).decode()
+    digest = base64.b64encode(hmac.digest(signatures.key_of(SECRET), content, "sha256")).decode()
     headers = {
         "standard": {**STANDARD, "webhook-timestamp": seconds, "webhook-signature": f"v1,{digest}"},
         "stripe": {"stripe-signature": stripe_header(secret, BODY, seconds)},

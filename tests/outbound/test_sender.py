@@ -13,7 +13,7 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from guestbook.lib import VERSION, clock, ed25519, signing
+from guestbook.lib import VERSION, clock, signatures
 from guestbook.lib.own_process import MEMORY_LIMIT
 from guestbook.lib.verification import kinds
 from guestbook.outbound import delivery_tasks, sender
@@ -23,8 +23,8 @@ from guestbook.storage.models.delivery import NeededSecrets
 from guestbook.transport import Transport
 from tests.support.receiver import Answer, Receiver, Request
 
-SECRET, OLD_SECRET = signing.new_secret(), signing.new_secret()
-KEY, OLD_KEY = ed25519.new_key(), ed25519.new_key()
+SECRET, OLD_SECRET = signatures.new_secret(), signatures.new_secret()
+KEY, OLD_KEY = signatures.new_key(), signatures.new_key()
 LIMIT = 16 * 1024
 
 
@@ -72,7 +72,7 @@ def test_the_receiver_gets_what_the_contract_says(send: Send, receiver: Receiver
     assert (headers["x-guestbook-event"], headers["x-guestbook-attempt"]) == ("comment.created", "3")
     assert headers["webhook-id"] == "2" * 32
     assert abs(int(headers["webhook-timestamp"]) - time.time()) < 10
-    assert headers["x-hub-signature-256"] == signing.hub(SECRET.encode(), request.body)
+    assert headers["x-hub-signature-256"] == signatures.hub(SECRET.encode(), request.body)
     assert (outcome.ok, outcome.status_code, outcome.error, outcome.response_body) == (True, 200, None, "ok")
 
 
@@ -94,9 +94,11 @@ def verified(request: Request, key: str) -> list[bool]:
     content = (
         f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
     )
-    public = kinds.read_public_key(ed25519.public_key(key))
+    public = kinds.read_public_key(signatures.public_key(key))
     return [
-        ed25519.verify(public, content, base64.b64decode(value)) for kind, _, value in listed if kind == "v1a"
+        signatures.ed25519_verify(public, content, base64.b64decode(value))
+        for kind, _, value in listed
+        if kind == "v1a"
     ]
 
 
@@ -106,7 +108,7 @@ def test_a_key_signs_beside_the_secret(send: Send, receiver: Receiver) -> None:
     Verifier(SECRET).verify(request.body, request.headers)
     assert verified(request, KEY) == [True]
     assert verified(request, OLD_KEY) == [False]
-    assert request.headers["x-hub-signature-256"] == signing.hub(SECRET.encode(), request.body)
+    assert request.headers["x-hub-signature-256"] == signatures.hub(SECRET.encode(), request.body)
     assert not [name for name in outcome.request_headers if "signature" in name.lower()]
 
 
@@ -134,8 +136,8 @@ def test_a_secret_that_is_a_text_signs_in_both_schemes(send: Send, receiver: Rec
     text = "It's a Secret to Everybody"
     send(secret=text)
     [request] = receiver.requests
-    assert request.headers["x-hub-signature-256"] == signing.hub(text.encode(), request.body)
-    Verifier(signing.standard_form(text)).verify(request.body, request.headers)
+    assert request.headers["x-hub-signature-256"] == signatures.hub(text.encode(), request.body)
+    Verifier(signatures.standard_form(text)).verify(request.body, request.headers)
 
 
 def test_githubs_headers_come_where_they_are_wanted(send: Send, receiver: Receiver) -> None:
@@ -149,7 +151,7 @@ def test_githubs_headers_come_where_they_are_wanted(send: Send, receiver: Receiv
         "x-github-delivery": "01234567-89ab-cdef-0123-456789abcdef",
         "x-github-hook-id": "3" * 32,
     }
-    assert request.headers["x-hub-signature-256"] == signing.hub(SECRET.encode(), request.body)
+    assert request.headers["x-hub-signature-256"] == signatures.hub(SECRET.encode(), request.body)
     assert outcome.request_headers["X-GitHub-Event"] == "comment.created"
 
 

@@ -11,7 +11,7 @@ from standardwebhooks import Webhook as Verifier
 
 from guestbook.background.celery.delivery_consumer import DeliveryConsumer
 from guestbook.background.celery.messages import Handover
-from guestbook.lib import clock, ed25519
+from guestbook.lib import clock, signatures
 from guestbook.lib.own_process import StopFlag
 from guestbook.lib.validate import PULL_URL
 from guestbook.outbound.delivery_tasks import RECEIVER_COLUMNS, Receivers
@@ -25,7 +25,7 @@ from tests.support.receiver import Receiver
 from tests.support.secret_keys import KEY, NEW_KEY
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-SIGNING_KEY = ed25519.new_key()
+SIGNING_KEY = signatures.new_key()
 
 
 def test_deliveries_wait_unsent_and_go_out_signed_with_the_right_key(

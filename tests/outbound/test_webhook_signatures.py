@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.lib import clock, ed25519
+from guestbook.lib import clock, signatures
 from guestbook.lib.errors import Refused
 from guestbook.outbound import webhook_signatures
 from guestbook.storage.models import Webhook
@@ -52,7 +52,7 @@ def test_a_given_secret_is_taken(secret: str) -> None:
         "whsec_short",
         GIVEN + "!",
         GIVEN.replace("whsec_", "WHSEC_"),
-        pytest.param(ed25519.public_key(ed25519.new_key()), id="a public key"),
+        pytest.param(signatures.public_key(signatures.new_key()), id="a public key"),
     ],
 )
 def test_what_is_no_secret_is_refused_in_a_sentence(secret: str) -> None:
@@ -65,7 +65,7 @@ def test_what_is_no_secret_is_refused_in_a_sentence(secret: str) -> None:
 
 def test_a_private_key_in_place_of_a_secret_is_refused_with_the_place_where_it_belongs() -> None:
     sentence = "This is a private key. Give it as the signing key, not here."
-    assert refused(secret=ed25519.new_key()) == {"secret": sentence}
+    assert refused(secret=signatures.new_key()) == {"secret": sentence}
 
 
 def test_a_given_secret_is_taken_by_a_rotation_and_the_old_one_signs_beside_it() -> None:
@@ -87,7 +87,7 @@ def test_a_given_secret_is_taken_by_a_rotation_and_the_old_one_signs_beside_it()
 def test_a_key_pair_is_made_for_those_who_want_one(sign_with: str) -> None:
     row = add(sign_with=sign_with)
     assert row.sign_with == sign_with
-    assert row.public_key == ed25519.public_key(row.signing_key or "")
+    assert row.public_key == signatures.public_key(row.signing_key or "")
     assert row.public_key != add(sign_with=sign_with).public_key
 
 
@@ -114,11 +114,11 @@ def test_a_rotated_key_signs_beside_the_new_one_for_a_while() -> None:
     assert row.previous_signing_key == old != row.signing_key
     assert row.previous_signing_key_expires_at
     assert timedelta() <= row.previous_signing_key_expires_at - before - HOUR < timedelta(minutes=1)
-    assert row.previous_public_key == ed25519.public_key(old or "")
+    assert row.previous_public_key == signatures.public_key(old or "")
 
 
 def test_a_given_key_signs_alone_unless_both_are_wanted() -> None:
-    key = ed25519.new_key()
+    key = signatures.new_key()
     row = add(signing_key=f" {key}\n")
     assert (row.signing_key, row.sign_with) == (key, "key")
     row = add(signing_key=key, sign_with="both")
@@ -128,13 +128,13 @@ def test_a_given_key_signs_alone_unless_both_are_wanted() -> None:
 
 def test_a_seed_alone_is_a_key_too() -> None:
     """Standard Webhooks, "Asymmetric signatures": some programs write the seed, others the public key too."""
-    key = ed25519.new_key()
-    seed = ed25519.PRIVATE_KEY_PREFIX + base64.b64encode(ed25519.seed_of(key)).decode()
+    key = signatures.new_key()
+    seed = signatures.PRIVATE_KEY_PREFIX + base64.b64encode(signatures.seed_of(key)).decode()
     assert add(signing_key=seed).signing_key == key
 
 
 def test_a_key_given_later_lets_the_one_before_sign_beside_it() -> None:
-    old, new = ed25519.new_key(), ed25519.new_key()
+    old, new = signatures.new_key(), signatures.new_key()
     row = update(add(signing_key=old, sign_with="both"), signing_key=new)
     assert (row.signing_key, row.previous_signing_key, row.sign_with) == (new, old, "both")
     assert row.previous_signing_key_expires_at > clock.now() + 23 * HOUR
@@ -148,7 +148,7 @@ def test_a_key_given_later_lets_the_one_before_sign_beside_it() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["whsk_", "whsk_short", ed25519.new_key()[:-8] + "AAAAAA==", ed25519.new_key()[5:], "whsk_é"],
+    ["whsk_", "whsk_short", signatures.new_key()[:-8] + "AAAAAA==", signatures.new_key()[5:], "whsk_é"],
     ids=["nothing", "short", "another public key", "no prefix", "no ASCII"],
 )
 def test_what_is_no_private_key_is_refused_in_a_sentence(key: str) -> None:
@@ -157,7 +157,7 @@ def test_what_is_no_private_key_is_refused_in_a_sentence(key: str) -> None:
 
 
 def test_a_key_for_a_webhook_that_signs_with_the_secret_is_refused() -> None:
-    assert refused(signing_key=ed25519.new_key(), sign_with="secret") == {
+    assert refused(signing_key=signatures.new_key(), sign_with="secret") == {
         "sign_with": "To use this key, sign with the key or with both."
     }
 

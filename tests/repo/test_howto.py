@@ -9,7 +9,7 @@ import pytest
 from flask import current_app
 from flask.testing import FlaskCliRunner
 
-from guestbook.lib import ed25519, template_sandbox
+from guestbook.lib import signatures, template_sandbox
 from guestbook.outbound.event_catalogue import EVENTS
 from tests.repo.test_documents import CALL
 from tests.support import comment_files, factories
@@ -53,7 +53,7 @@ def test_the_commands_of_a_guide_work(
     comment_id = factories.sign()
     for words in calls(page):
         typed = [comment_id if word == "01…" else word for word in words]
-        line = ed25519.new_key() if "--signing-key" in words else SECRET
+        line = signatures.new_key() if "--signing-key" in words else SECRET
         done = runner.invoke(args=typed, input=f"{line}\n" * 2)
         assert done.exit_code == 0, (words, done.output)
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskCliRunner
 
-from guestbook.lib import ed25519, signing
+from guestbook.lib import signatures
 from tests.conftest import need
 from tests.support import factories, processes
 from tests.support.documents import blocks, read
@@ -44,13 +44,13 @@ NEEDED = {"php": "php", "js": "node", "ruby": "ruby"}
 
 
 def sign_with_secrets(keys: Sequence[str], sent_at: int) -> str:
-    return signing.standard(tuple(map(signing.key_of, keys)), "evt1", sent_at, BODY)
+    return signatures.standard(tuple(map(signatures.key_of, keys)), "evt1", sent_at, BODY)
 
 
 def sign_with_key_pairs(keys: Sequence[str], sent_at: int) -> str:
     """Sign with these, and with the secret that signs beside them."""
-    secret = signing.key_of(signing.new_secret())
-    return signing.standard((secret,), "evt1", sent_at, BODY, tuple(map(ed25519.seed_of, keys)))
+    secret = signatures.key_of(signatures.new_secret())
+    return signatures.standard((secret,), "evt1", sent_at, BODY, tuple(map(signatures.seed_of, keys)))
 
 
 @dataclass
@@ -74,9 +74,9 @@ class Scheme:
         return {"webhook-id": "evt1", "webhook-timestamp": str(sent_at), "webhook-signature": signature}
 
 
-SECRETS = Scheme("howto/verify-a-signature", "v1", signing.new_secret, str, sign_with_secrets)
+SECRETS = Scheme("howto/verify-a-signature", "v1", signatures.new_secret, str, sign_with_secrets)
 KEY_PAIRS = Scheme(
-    "howto/verify-with-a-public-key", "v1a", ed25519.new_key, ed25519.public_key, sign_with_key_pairs
+    "howto/verify-with-a-public-key", "v1a", signatures.new_key, signatures.public_key, sign_with_key_pairs
 )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 import guestbook
 from guestbook.auth import second_factor
-from guestbook.lib import clock, ed25519
+from guestbook.lib import clock, signatures
 from guestbook.lib.encryption import DAMAGED_VALUE, Unreadable
 from guestbook.lib.errors import Refused
 from guestbook.outbound.delivery_tasks import NOTHING_SENT, RECEIVER_COLUMNS, Receivers
@@ -27,7 +27,7 @@ LONGEST = "🦋" * 100
 
 def fill() -> dict[str, str]:
     """Store every kind of secret; return what must not lie open."""
-    key, old_key = ed25519.new_key(), ed25519.new_key()
+    key, old_key = signatures.new_key(), signatures.new_key()
     hook = {"secret": LONGEST, "previous_secret": "whsec_previous", "headers": {"X-Key": "hidden value"}}
     factories.webhook(**hook, signing_key=key, previous_signing_key=old_key)
     factories.source(verify="github", secret="of the source", previous_secret="of the source before")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from guestbook.lib import signing
+from guestbook.lib import signatures
 from tests.support import processes
 from tests.support.forks import Forks
 from tests.support.receiver import Answer, Receiver, Request
@@ -82,7 +82,7 @@ def test_a_comment_becomes_a_webhook_that_its_receiver_can_verify(
     assert (body["type"], comment["name"], comment["message"]) == ("comment.created", "Zoë", MESSAGE)
     assert comment["website"] == "https://example.org"
     assert comment["url"] == f"https://book.example/comments/{comment['id']}"
-    assert request.headers["x-hub-signature-256"] == signing.hub(secret.encode(), request.body)
+    assert request.headers["x-hub-signature-256"] == signatures.hub(secret.encode(), request.body)
     assert request.headers["authorization"] == "Bearer me"
     assert request.headers["x-guestbook-attempt"] == "1"
     assert health["status"] == "ok"
@@ -119,5 +119,5 @@ def test_the_log_of_the_server_and_the_answers_never_hold_the_secret(
     for row in flask.json("deliveries", "list"):
         said += flask("deliveries", "show", row["id"])
     assert secret not in said
-    assert secret.removeprefix(signing.SECRET_PREFIX) not in said
+    assert secret.removeprefix(signatures.SECRET_PREFIX) not in said
     assert receiver.requests

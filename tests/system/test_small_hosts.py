@@ -171,7 +171,7 @@ def test_openssl_without_memory_is_not_the_receivers_fault(
         raise ValueError("[digital envelope routines] malloc failure")
 
     with monkeypatch.context() as patch:
-        patch.setattr("guestbook.lib.signing.hub", digest)
+        patch.setattr("guestbook.lib.signatures.hub", digest)
         assert factories.run_pass().local_error is not None
     assert (book.delivery().status, book.delivery().attempts) == ("new", 0)
     assert (factories.run_pass().processed, len(receiver.requests)) == (1, 1)

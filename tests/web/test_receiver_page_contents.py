@@ -8,7 +8,7 @@ from flask import Flask
 
 from guestbook.comments.announcements import SignedLink
 from guestbook.comments.spam.spam_rules import Classification
-from guestbook.lib import clock, ids, signing
+from guestbook.lib import clock, ids, signatures
 from guestbook.storage.database import writing
 from guestbook.storage.models import Comment, Webhook
 from tests.support import factories
@@ -58,7 +58,7 @@ def test_a_delivery_shows_its_payload_its_attempts_and_how_to_verify_it(
     verifying = text(ada.page(f"{place}verify"))
     at = int(clock.now().timestamp())
     signed = [
-        signing.standard((signing.key_of(secret),), row.event_id, moment, row.body)
+        signatures.standard((signatures.key_of(secret),), row.event_id, moment, row.body)
         for moment in range(at - 9, at + 2)
     ]
     assert any(one in verifying for one in signed)

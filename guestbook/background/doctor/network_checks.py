@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.auth import login
 from guestbook.background.doctor import DoctorFinding, ExaminedBook, State, ok, problem, warning
-from guestbook.lib import clock, ed25519
+from guestbook.lib import clock, signatures
 from guestbook.lib.text import counted
 from guestbook.lib.validate import PULL_URL, is_mailto
 from guestbook.queries import cron_status, statistics, webhook_status
@@ -224,9 +224,9 @@ def check_keys(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if not names:
         return
     try:
-        ed25519.public_bytes(bytes(ed25519.KEY_LENGTH))
-    except ed25519.PackageMissing as missing:
-        command = installation.install_command(ed25519.KEY_EXTRA)
+        signatures.public_bytes(bytes(signatures.KEY_LENGTH))
+    except signatures.PackageMissing as missing:
+        command = installation.install_command(signatures.KEY_EXTRA)
         yield problem(f"{missing} Nothing is sent to: {', '.join(names)}.", "Install it.", command)
     else:
         yield ok(f"{counted(len(names), 'webhook')} can sign with a key.")

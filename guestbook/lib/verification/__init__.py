@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from guestbook.lib.ed25519 import PUBLIC_KEY_PREFIX
+from guestbook.lib.signatures import PUBLIC_KEY_PREFIX
 from guestbook.lib.text import counted
 from guestbook.lib.verification import kinds
 from guestbook.lib.verification.kinds import (

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
-from guestbook.lib import ed25519, signing
-from guestbook.lib.ed25519 import PUBLIC_KEY_PREFIX
+from guestbook.lib import signatures
+from guestbook.lib.signatures import PUBLIC_KEY_PREFIX
 from guestbook.lib.text import counted
 
 MOST_SIGNATURES = 64  # so many of one request are looked at
@@ -240,11 +240,11 @@ NO_KEY = "The public key must have 64 hexadecimal digits, or be the base64 of 32
 
 def read_public_key(text: str) -> bytes:
     """Return the bytes of a public key in hex or in base64, with whpk_ or without; raises Unproven."""
-    bare = text.removeprefix(ed25519.PUBLIC_KEY_PREFIX)
+    bare = text.removeprefix(signatures.PUBLIC_KEY_PREFIX)
     if HEX_KEY.fullmatch(bare):
         return bytes.fromhex(bare)
     key = _base64(bare)
-    if len(key) != ed25519.KEY_LENGTH:
+    if len(key) != signatures.KEY_LENGTH:
         raise Unproven(NO_KEY)
     return key
 
@@ -267,14 +267,14 @@ def public_key(secret: str, claim: SignatureClaim) -> bool:
     """As Discord signs: with a private key, and our secret is its public key."""
     key = read_public_key(secret)
     try:
-        return any(ed25519.verify(key, claim.content, one) for one in claim.public_signatures)
-    except ed25519.PackageMissing as missing:
-        raise Unproven(f"{missing} It comes with the extra {ed25519.KEY_EXTRA}.") from None
+        return any(signatures.ed25519_verify(key, claim.content, one) for one in claim.public_signatures)
+    except signatures.PackageMissing as missing:
+        raise Unproven(f"{missing} It comes with the extra {signatures.KEY_EXTRA}.") from None
 
 
 def key_inside(secret: str) -> bytes:
     """Take a key of any length, with whsec_ and padding or without: senders make them so; raises Unproven."""
-    if key := _base64(secret.removeprefix(signing.SECRET_PREFIX)):
+    if key := _base64(secret.removeprefix(signatures.SECRET_PREFIX)):
         return key
     raise Unproven("The secret is not one of Standard Webhooks: it must be whsec_ and base64.")
 
@@ -286,7 +286,7 @@ def is_among(expected: str, signatures: Sequence[str]) -> bool:
 
 def sign_standard(secret: str, event_id: str, seconds: int, body: bytes) -> dict[str, str]:
     """Sign as `standard` reads it; raises Unproven for an unusable secret."""
-    signature = signing.standard((key_inside(secret),), event_id, seconds, body)
+    signature = signatures.standard((key_inside(secret),), event_id, seconds, body)
     return {"webhook-id": event_id, "webhook-timestamp": str(seconds), "webhook-signature": signature}
 
 
@@ -339,7 +339,7 @@ VERIFICATION_KINDS = {
         header="webhook-signature",
         read=standard,
         matches=standard_key,
-        new_secret=signing.new_secret,
+        new_secret=signatures.new_secret,
         sign=sign_standard,
     ),
     "stripe": VerificationKind(

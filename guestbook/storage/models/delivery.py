@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
-from guestbook.lib import clock, ed25519, ids, signing
+from guestbook.lib import clock, ids, signatures
 from guestbook.lib.encryption import Unreadable, readable
 from guestbook.lib.rate_counters import LONGEST_ROOM_WAIT
 from guestbook.lib.validate import PULL_URL
@@ -76,7 +76,7 @@ class Webhook(Base):
     unreadable_until: Mapped[datetime | None]
 
     def __init__(self, **values: Any) -> None:
-        super().__init__(**{"secret": signing.new_secret(), **values})
+        super().__init__(**{"secret": signatures.new_secret(), **values})
 
     @property
     def sign_with(self) -> str:
@@ -164,7 +164,7 @@ class Webhook(Base):
     ) -> None:
         """Take a new secret, given or made here; the old one signs beside it until the overlap is over."""
         self.previous_secret, self.previous_secret_expires_at = readable(self.secret), now + overlap
-        self.secret = secret or signing.new_secret()
+        self.secret = secret or signatures.new_secret()
 
     def send_github_headers(self, wanted: bool) -> None:
         """Send GitHub's headers too, or leave them out."""
@@ -178,14 +178,14 @@ class Webhook(Base):
         if chosen == "secret":
             self.signing_key = self.previous_signing_key = self.previous_signing_key_expires_at = None
         elif self.signing_key is None:
-            self.signing_key = ed25519.new_key()
+            self.signing_key = signatures.new_key()
         self.key_only_since = (self.key_only_since or clock.now()) if chosen == "key" else None
 
     def rotate_key(
         self, now: datetime, overlap: timedelta = OLD_SECRET_SIGNS_FOR, key: str | None = None
     ) -> None:
         """Take a new key pair, given or made here; the old one signs beside it until the overlap is over."""
-        fresh = key or ed25519.new_key()
+        fresh = key or signatures.new_key()
         self.previous_signing_key = readable(self.signing_key)
         self.previous_signing_key_expires_at = now + overlap
         self.signing_key = fresh
@@ -228,7 +228,7 @@ def _unexpired(value: str | None, expires: datetime | None, now: datetime) -> st
 
 def _public_key(key: str | None) -> str | None:
     try:
-        return key and ed25519.public_key(key)
+        return key and signatures.public_key(key)
     except ValueError:  # somebody has garbled it by hand: its deliveries say so
         return None
 

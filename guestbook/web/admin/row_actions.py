@@ -16,7 +16,7 @@ from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from guestbook.lib import clock, signing
+from guestbook.lib import clock, signatures
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
 from guestbook.storage import row_changes
@@ -95,7 +95,7 @@ class RowActions:
         secret without the password.
         """
         row, page = row_lookup.find(self.model, *address.values()), "admin/secret.html"
-        standard_form = signing.standard_form(row.secret) if self.model is Webhook else row.secret
+        standard_form = signatures.standard_form(row.secret) if self.model is Webhook else row.secret
         shown = {"row": row, "is_webhook": self.model is Webhook, "standard_form": standard_form}
         if request.method != "POST":
             return render_template(page, **shown)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from guestbook.lib import ed25519, signing
+from guestbook.lib import signatures
 from guestbook.lib.verification.kinds import UNIX_SECONDS
 from guestbook.outbound.formats.chats import JOINERS
 from guestbook.storage.models import Attempt, Delivery, Webhook
@@ -121,21 +121,21 @@ def explain(
 ) -> Explanation:
     """Sign with the secrets and with the private keys, the current ones first; ValueError for a wrong one."""
     texts, parts, problem = [secret for secret in secrets if secret], (event_id, timestamp, body), ""
-    made = [signing.key_of(text) for text in texts]
+    made = [signatures.key_of(text) for text in texts]
     try:
         key_signatures = tuple(
-            (signing.standard((), *parts, (ed25519.seed_of(key),)), ed25519.public_key(key))
+            (signatures.standard((), *parts, (signatures.seed_of(key),)), signatures.public_key(key))
             for key in keys
             if key
         )
-    except ed25519.PackageMissing as missing:
+    except signatures.PackageMissing as missing:
         key_signatures, problem = (), str(missing)
     return Explanation(
         *parts,
-        signatures=tuple(signing.standard(tuple(made), *parts).split()),
+        signatures=tuple(signatures.standard(tuple(made), *parts).split()),
         key_length=len(made[0]) if made else 0,
-        hub=signing.hub(texts[0].encode(), body) if texts else "",
-        is_text=bool(texts) and signing.is_text(texts[0]),
+        hub=signatures.hub(texts[0].encode(), body) if texts else "",
+        is_text=bool(texts) and signatures.is_text(texts[0]),
         key_signatures=key_signatures,
         problem=problem,
     )

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from flask import g, request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from guestbook.lib import ed25519, fields, json_schema
+from guestbook.lib import fields, json_schema, signatures
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import Schema
 from guestbook.outbound.webhook_fields import HEADER_NAME, HEADER_VALUE, SIGNING_KEY
@@ -40,7 +40,7 @@ SCHEMA_ERRORS = {
 }
 PATTERN_ERRORS = {
     json_schema.ID_PATTERN: "This is not an id: an id has 32 characters, 0 to 9 and a to f.",
-    SIGNING_KEY: f"The signing key must be {ed25519.KEY_FORMS}.",
+    SIGNING_KEY: f"The signing key must be {signatures.KEY_FORMS}.",
     HEADER_NAME: "{found!r} is not a valid header name.",
     HEADER_VALUE: "The value of a header must consist of printable ASCII characters.",
 }

@@ -18,7 +18,7 @@ from typing import Any
 import requests
 from flask import Flask
 
-from guestbook.lib import ids, signing
+from guestbook.lib import ids, signatures
 from scripts.benchmarks.support import temp_book
 from scripts.benchmarks.support.processes import FLASK, Process
 
@@ -77,7 +77,7 @@ class Traffic:
     def __init__(self, site: str, secret: str) -> None:
         self.log = Log()
         self._site = site
-        self._key = signing.key_of(secret)
+        self._key = signatures.key_of(secret)
         self._numbers = itertools.count()
 
     @contextmanager
@@ -142,7 +142,7 @@ class Traffic:
                 "Content-Type": "application/json",
                 "webhook-id": event_id,
                 "webhook-timestamp": str(now),
-                "webhook-signature": signing.standard((self._key,), event_id, now, body),
+                "webhook-signature": signatures.standard((self._key,), event_id, now, body),
             }
             answer = self._ask("webhook to us", session, f"/hooks/{HOOK}", 202, data=body, headers=headers)
             if answer:

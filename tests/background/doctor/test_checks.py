@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from guestbook.background.doctor import State, host_checks, network_checks
-from guestbook.lib import clock, ed25519, ids, own_process
+from guestbook.lib import clock, ids, own_process, signatures
 from guestbook.queue import erasure
 from guestbook.storage import active_hosts, observations
 from guestbook.storage.database import db
@@ -312,7 +312,7 @@ def note_of_another_host(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_webhooks_that_sign_with_a_key_need_the_package(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     factories.webhook(name="Plain")
     assert "keys" not in look()
-    factories.webhook(name="Keyed", signing_key=ed25519.new_key())
+    factories.webhook(name="Keyed", signing_key=signatures.new_key())
     assert look()["keys"].sentence == "1 webhook can sign with a key."
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.ed25519", None)
     finding = look()["keys"]

@@ -14,7 +14,7 @@ from guestbook.comments.announcements import SignedLink
 from guestbook.inbound import bins
 from guestbook.inbound.bins import CapturedRequest
 from guestbook.inbound.sender_presets import PRESETS
-from guestbook.lib import clock, ed25519, signing
+from guestbook.lib import clock, signatures
 from guestbook.outbound import receiver_links
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.storage import preferences
@@ -126,8 +126,8 @@ def _add_webhooks(receiver: Receiver) -> list[str]:
             receiver.url("/broken/" + "path/" * 60),
             name="דוד " + "N" * 76,
             events=events,
-            signing_key=ed25519.new_key(),
-            previous_signing_key=ed25519.new_key(),
+            signing_key=signatures.new_key(),
+            previous_signing_key=signatures.new_key(),
             previous_signing_key_expires_at=clock.now() + timedelta(days=1),
             github_headers_since=clock.now(),
         ),
@@ -254,7 +254,11 @@ def _add_sources() -> list[str]:
         inbox.source("shop", name="S" * 80, verify="stripe", secret="whsec_abc", action="log", template=None),
         inbox.source("chat", name="דוד", verify="slack", secret="s" * 32, action="forward", template=None),
         inbox.source(
-            "book", name="Harbour", verify="standard", secret=signing.new_secret(), relayed_since=clock.now()
+            "book",
+            name="Harbour",
+            verify="standard",
+            secret=signatures.new_secret(),
+            relayed_since=clock.now(),
         ),
         inbox.source(
             "bank",

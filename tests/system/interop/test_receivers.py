@@ -15,14 +15,14 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from guestbook.background import cron
-from guestbook.lib import clock, ed25519, ids, signing
+from guestbook.lib import clock, ids, signatures
 from tests.support import processes
 from tests.support.book import Book
 from tests.support.processes import Started
 from tests.support.receiver import Receiver
 
 MESSAGE = "Grüße aus Görlitz & <b>Łódź</b> 🦋\u2028\nשלום 'x' \\ $(id)"
-SECRET, OTHER_SECRET = signing.new_secret(), signing.new_secret()
+SECRET, OTHER_SECRET = signatures.new_secret(), signatures.new_secret()
 TEXT = "It's a Secret to Everybody"
 
 
@@ -104,7 +104,7 @@ def node_program(folder: Path, kind: str, secret: str) -> Iterator[tuple[str, St
 
 
 ROTATED = {"previous_secret": SECRET, "previous_secret_expires_at": clock.now() + timedelta(hours=1)}
-KEYS = {"signing_key": ed25519.new_key(), "previous_signing_key": ed25519.new_key()}
+KEYS = {"signing_key": signatures.new_key(), "previous_signing_key": signatures.new_key()}
 
 
 @pytest.mark.needs("npm-packages")

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 import pytest
 from standardwebhooks import Webhook as Signer
 
-from guestbook.lib import signing
+from guestbook.lib import signatures
 from tests.conftest import run
 from tests.support import inbound_factories
 from tests.system.interop import npm
 from tests.system.interop.conftest import InboundSender
 
-SECRET, OTHER_SECRET = signing.new_secret(), signing.new_secret()
+SECRET, OTHER_SECRET = signatures.new_secret(), signatures.new_secret()
 BODY = '{"type":  "thing.made",\n "data": {"name": "Zoë 🦋", "text": "\\u2028 <b>"}}'
 EVENT_ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"
 

@@ -9,7 +9,7 @@ from flask import Flask
 
 from guestbook.inbound import bins
 from guestbook.inbound.bins import Check, Key
-from guestbook.lib import clock, ed25519, signing
+from guestbook.lib import clock, signatures
 from guestbook.outbound import webhooks
 from guestbook.storage.database import writing
 from guestbook.storage.models import Webhook
@@ -18,8 +18,8 @@ from tests.support.owner import Owner
 from tests.support.receiver import Receiver
 from tests.web.admin.test_bins import PLACE, added, request_text, send
 
-SECRET, OTHER = signing.new_secret(), signing.new_secret()
-PAIR = ed25519.new_key()
+SECRET, OTHER = signatures.new_secret(), signatures.new_secret()
+PAIR = signatures.new_key()
 NOW = clock.now().replace(microsecond=0)
 STAMP = int(NOW.timestamp())
 BODY = b'{"a":1,"b":"\xc3\xa9"}'
@@ -28,12 +28,12 @@ Headers = list[tuple[str, str]]
 
 
 def standard(body: bytes = BODY, stamp: int = STAMP, secret: str = SECRET) -> Headers:
-    signature = signing.standard((signing.key_of(secret),), "msg_1", stamp, body)
+    signature = signatures.standard((signatures.key_of(secret),), "msg_1", stamp, body)
     return [("Webhook-Id", "msg_1"), ("Webhook-Timestamp", str(stamp)), ("Webhook-Signature", signature)]
 
 
 def hub(body: bytes = BODY, secret: str = SECRET) -> Headers:
-    return [("X-Hub-Signature-256", signing.hub(secret.encode(), body))]
+    return [("X-Hub-Signature-256", signatures.hub(secret.encode(), body))]
 
 
 def changed(name: str, value: str | None) -> Headers:
@@ -64,13 +64,13 @@ def test_it_says_whose_secret_fits_either_header() -> None:
 
 def by_key(key: str, *, secret: str | None = None, body: bytes = BODY) -> Headers:
     """Headers that a key signs, alone or beside a secret."""
-    keys = (signing.key_of(secret),) if secret else ()
-    signature = signing.standard(keys, "msg_1", STAMP, body, (ed25519.seed_of(key),))
+    keys = (signatures.key_of(secret),) if secret else ()
+    signature = signatures.standard(keys, "msg_1", STAMP, body, (signatures.seed_of(key),))
     return [*standard()[:2], ("Webhook-Signature", signature)]
 
 
 def check_keys(headers: Headers, body: bytes = BODY) -> list[tuple[str, bool, str]]:
-    public_keys = [Key(ed25519.public_key(PAIR), "the key of “Chat”")]
+    public_keys = [Key(signatures.public_key(PAIR), "the key of “Chat”")]
     found = bins.check(headers, body, NOW, KEYS, public_keys=public_keys)
     assert (found.warning, found.signed_content) == (None, b"msg_1.%d.%s" % (STAMP, body))
     return [(one.header, one.matches, one.sentence) for one in found.findings]
@@ -82,7 +82,7 @@ def test_it_says_whose_key_fits() -> None:
     beside = ("webhook-signature", True, "It was signed with the secret of “Chat”.")
     assert check_keys(by_key(PAIR, secret=SECRET)) == [beside, alone]
     another = ("webhook-signature (v1a)", False, bins.NO_KEY_MATCHES)
-    assert check_keys(by_key(ed25519.new_key())) == [another]
+    assert check_keys(by_key(signatures.new_key())) == [another]
     assert check_keys(by_key(PAIR), BODY + b" ") == [another]
     for garbled in ("v1a,AAAA", "v1a," + "A" * 86 + "=="):
         assert check_keys(changed("Webhook-Signature", garbled)) == [another]
@@ -92,13 +92,17 @@ def test_without_the_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     headers = by_key(PAIR)
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.ed25519", None)
     assert check_keys(headers) == [
-        ("webhook-signature (v1a)", False, f"{ed25519.NO_KEYS} It comes with the extra {ed25519.KEY_EXTRA}.")
+        (
+            "webhook-signature (v1a)",
+            False,
+            f"{signatures.NO_KEYS} It comes with the extra {signatures.KEY_EXTRA}.",
+        )
     ]
 
 
 def test_the_keys_of_webhooks_are_tried_a_rotated_one_while_it_is_valid() -> None:
     rotated = {"previous_signing_key": PAIR, "previous_signing_key_expires_at": NOW + timedelta(hours=1)}
-    rows = [Webhook(name="Chat", signing_key=ed25519.new_key(), **rotated), Webhook(name="Other")]
+    rows = [Webhook(name="Chat", signing_key=signatures.new_key(), **rotated), Webhook(name="Other")]
     assert [one.whose.partition(",")[0] for one in bins.keys_of(rows, NOW)[1]] == [
         "the key of “Chat”",
         "the previous key of “Chat”",
@@ -147,7 +151,7 @@ NONE_OF_VERSION_1 = "holds no signature of version 1"
         (changed("Webhook-Signature", "v1,\xe9"), f"{NO_SECRET}: the sender used another one"),
         (changed("Webhook-Id", "\xe9\u20ac"), "or the id, the timestamp or the body changed."),
         ([("X-Hub-Signature-256", "sha1=abc")], "The header X-Hub-Signature-256 does not start with sha256="),
-        (hub(secret=signing.new_secret()), "the sender used another one, or the body changed."),
+        (hub(secret=signatures.new_secret()), "the sender used another one, or the body changed."),
     ],
 )
 def test_it_says_what_is_wrong(headers: Headers, words: str) -> None:
@@ -240,8 +244,8 @@ def test_the_page_tells_nobody_what_would_be_right(app: Flask, owner: Owner) -> 
     headers = [*changed("Webhook-Signature", "v1,AAAA"), ("X-Hub-Signature-256", "sha256=" + "0" * 64)]
     page = owner.get(f"{PLACE}requests/{send(app, bin_id, body, headers=headers)}").text
     assert "pay me" in page
-    right = signing.standard((signing.key_of(secret),), "msg_1", STAMP, body)
-    for word in (secret, right, right[3:], signing.hub(secret.encode(), body)[7:]):
+    right = signatures.standard((signatures.key_of(secret),), "msg_1", STAMP, body)
+    for word in (secret, right, right[3:], signatures.hub(secret.encode(), body)[7:]):
         assert word not in page
 
 

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
-from guestbook.lib import clock, ed25519, signing
+from guestbook.lib import clock, signatures
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Webhook
 from tests.conftest import need
@@ -73,12 +73,12 @@ def test_the_steps_lead_to_the_headers_that_were_sent(owner: Owner, sent: tuple[
 
 def test_a_key_has_its_own_step(app: Flask, owner: Owner, sent: tuple[str, list[Request]]) -> None:
     key, requests = sent
-    pair = ed25519.new_key()
+    pair = signatures.new_key()
     row = change(app, signing_key=pair)
     steps = shown(owner.page(f"{LIST}{key}/explain"))
     stamp, body = int(requests[-1].headers["webhook-timestamp"]), requests[-1].body
-    keys, seeds = (signing.key_of(row.secret),), (ed25519.seed_of(pair),)
-    both = signing.standard(keys, requests[-1].event_id, stamp, body, seeds)
+    keys, seeds = (signatures.key_of(row.secret),), (signatures.seed_of(pair),)
+    both = signatures.standard(keys, requests[-1].event_id, stamp, body, seeds)
     assert f"webhook-signature: {both}" in steps
     assert row.public_key in steps
     change(app, key_only_since=clock.now())
@@ -126,14 +126,14 @@ def test_an_attempt_without_a_stamp_of_its_own_has_its_start(owner: Owner, hook:
 def test_no_secret_is_on_the_page(owner: Owner, app: Flask, sent: tuple[str, list[Request]]) -> None:
     key, _ = sent
     old = change(app).secret
-    new = signing.new_secret()
+    new = signatures.new_secret()
     change(app, previous_secret=old, secret=new, previous_secret_expires_at=clock.now())
     said = html.unescape(owner.get(f"{LIST}{key}/explain").text)
     assert "whsec_••••••••" in said
     assert "32 bytes" in said
     for secret in (old, new):
         assert secret.removeprefix("whsec_").rstrip("=") not in said
-        assert signing.key_of(secret).hex() not in said
+        assert signatures.key_of(secret).hex() not in said
 
 
 @pytest.mark.parametrize(("ends", "word"), [(20 * HOUR, "also signs"), (-HOUR / 60, "also signed")])
@@ -142,7 +142,7 @@ def test_a_rotation_since_shows_both(
 ) -> None:
     sent = {"webhook-timestamp": "1764000000"}
     key = store(hook, {"started_at": clock.now() - HOUR, "request_headers": sent})
-    old, new = change(app).secret, signing.new_secret()
+    old, new = change(app).secret, signatures.new_secret()
     change(app, previous_secret=old, secret=new, previous_secret_expires_at=clock.now() + ends)
     page = owner.page(f"{LIST}{key}/explain")
     assert f"The old one {word} until" in plain(page)
@@ -150,15 +150,15 @@ def test_a_rotation_since_shows_both(
         text(page).split()
     )
     event_id = shown(page)[1].split(".")[0]
-    keys = (signing.key_of(new), signing.key_of(old))
-    expected = signing.standard(keys, event_id, 1764000000, b"{}")
+    keys = (signatures.key_of(new), signatures.key_of(old))
+    expected = signatures.standard(keys, event_id, 1764000000, b"{}")
     assert f"webhook-signature: {expected}" in shown(page)
 
 
 def test_a_rotation_over_before_plays_no_part(owner: Owner, app: Flask, hook: str, store: Store) -> None:
     key = store(hook, {"started_at": clock.now() - HOUR})
     ended = clock.now() - 2 * HOUR
-    change(app, previous_secret=signing.new_secret(), previous_secret_expires_at=ended)
+    change(app, previous_secret=signatures.new_secret(), previous_secret_expires_at=ended)
     page = owner.page(f"{LIST}{key}/explain")
     assert "rotated" not in text(page)
     [header] = [line for line in shown(page) if line.startswith("webhook-signature: ")]
@@ -187,7 +187,10 @@ def test_a_program_copied_from_the_page_verifies_what_was_sent(
     assert request.headers["webhook-signature"] in text(pre)
     program = tmp_path / "program.js"
     program.write_text(text(pre), encoding="utf-8")
-    for secret, answer in ((change(app).secret, (0, "valid\n")), (signing.new_secret(), (1, "not valid\n"))):
+    for secret, answer in (
+        (change(app).secret, (0, "valid\n")),
+        (signatures.new_secret(), (1, "not valid\n")),
+    ):
         done = subprocess.run(
             [sys.executable if language == "python" else language, program],
             env={"PATH": os.environ["PATH"], "WEBHOOK_SECRET": secret},

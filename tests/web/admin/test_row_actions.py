@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from guestbook.lib import signing
+from guestbook.lib import signatures
 from guestbook.storage import database
 from guestbook.storage.database import db
 from tests.support import factories, source_pages, webhook_pages
@@ -82,7 +82,7 @@ def test_a_secret_is_rotated_once_by_two_clicks_and_shown(owner: Owner, pages: M
 
 
 def test_a_typed_secret_is_taken_and_a_wrong_one_comes_back(owner: Owner, pages: ModuleType) -> None:
-    row_id, theirs = pages.added(owner, name="Robot", verify="standard"), signing.new_secret()
+    row_id, theirs = pages.added(owner, name="Robot", verify="standard"), signatures.new_secret()
     url, replaces = f"{pages.PLACE}{row_id}/rotate", value(owner.page(pages.PLACE + row_id), "replaces")
     for typed, hours, sentence in (
         ("not base64!", "24", "The secret "),

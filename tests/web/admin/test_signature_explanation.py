@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook as Verifier
 
-from guestbook.lib import signing
+from guestbook.lib.signatures import new_secret
 from guestbook.outbound.formats import chats
 from guestbook.web.admin import signatures
 from guestbook.web.admin.signatures import Explanation, Snippet
 from tests.conftest import need
 
-SECRET, OTHER = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", signing.new_secret()
+SECRET, OTHER = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", new_secret()
 EVENT_ID, TIMESTAMP = "019a2b3c4d5e7f60819a2b3c4d5e7f60", 1614265330
 HOSTILE = [
     '{"test": 2432232314}',

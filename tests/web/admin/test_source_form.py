@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 
 from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
-from guestbook.lib import signing
+from guestbook.lib import signatures
 from guestbook.web.admin.sources import PRESET_NAMES
 from tests.support import factories
 from tests.support.owner import Owner
@@ -80,7 +80,7 @@ def test_another_way_to_verify_shows_its_new_secret(owner: Owner) -> None:
     row_id = added(owner)
     page = owner.does(PLACE + row_id, form(owner, verify="standard"))
     secret = stored(owner, row_id).secret
-    assert len(signing.key_of(secret or "")) == 32
+    assert len(signatures.key_of(secret or "")) == 32
     assert part(page, "shown-secret") == secret
 
 

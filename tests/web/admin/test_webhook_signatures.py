@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from guestbook.lib import ed25519, signing
+from guestbook.lib import signatures
 from guestbook.storage.models import Webhook
 from tests.support.owner import PASSWORD, Owner
 from tests.support.visitor import parse, plain, text
@@ -38,11 +38,11 @@ def test_a_secret_that_the_receiver_has_is_taken_and_not_shown(owner: Owner) -> 
 
 
 def test_a_key_whose_public_half_the_receiver_has_is_taken_and_not_shown(owner: Owner) -> None:
-    key = ed25519.new_key()
+    key = signatures.new_key()
     answer = owner.post(PLACE, form(owner, signing_key=key, sign_with="key"))
     page = owner.page(answer.headers["Location"])
     assert "The webhook is added with your key." in text(page)
-    assert ed25519.public_key(key) in text(page)
+    assert signatures.public_key(key) in text(page)
     assert "whsk_" not in text(page)
     page = owner.refused(PLACE, form(owner, signing_key="whsk_x", sign_with="key"))
     assert part(page, "signing_key-reason").startswith("The signing key must be whsk_")
@@ -51,7 +51,7 @@ def test_a_key_whose_public_half_the_receiver_has_is_taken_and_not_shown(owner: 
 def test_the_page_of_a_secret_that_is_a_text_shows_its_form_for_packages(owner: Owner) -> None:
     row_id = added(owner, secret=TEXT)
     page = parse(owner.post(f"{PLACE}{row_id}/secret", {"password": PASSWORD}))
-    assert f"Packages of Standard Webhooks take it as {signing.standard_form(TEXT)}" in plain(page)
+    assert f"Packages of Standard Webhooks take it as {signatures.standard_form(TEXT)}" in plain(page)
     other = parse(owner.post(f"{PLACE}{added(owner)}/secret", {"password": PASSWORD}))
     assert "Packages" not in text(other)
 

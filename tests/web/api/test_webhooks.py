@@ -10,7 +10,7 @@ from standardwebhooks import Webhook as Verifier
 
 from guestbook.comments import backfill as backfilling
 from guestbook.comments import backfill as backfills
-from guestbook.lib import clock, ed25519
+from guestbook.lib import clock, signatures
 from guestbook.storage.models import Webhook
 from guestbook.web.api import webhooks
 from tests.support import factories
@@ -197,7 +197,7 @@ TEXT = "It's a Secret to Everybody"
 def test_a_key_pair_is_made_shown_by_half_and_rotated(app: Flask, program: ApiClient) -> None:
     webhook = program.post("/webhooks", {"url": URL, "sign_with": "both"})
     place, first = f"/webhooks/{webhook['id']}", webhook["public_key"]
-    assert first == ed25519.public_key(stored(app, webhook["id"]).signing_key or "")
+    assert first == signatures.public_key(stored(app, webhook["id"]).signing_key or "")
     turned = program.post(f"{place}/rotate-key", {"overlap_hours": 2}, 200)
     assert (turned["previous_public_key"], turned["public_key"] != first) == (first, True)
     assert turned["previous_signing_key_expires_at"] > webhook["created_at"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook as Verifier
 
-from guestbook.lib import ed25519, signing
+from guestbook.lib import signatures
 from tests.lib.test_ed25519 import KEY, PUBLIC_KEY
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -17,21 +17,23 @@ SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
 def test_the_vector_of_standard_webhooks() -> None:
-    keys = (signing.key_of(SECRET),)
-    assert signing.standard(keys, EVENT_ID, TIMESTAMP, BODY) == SIGNATURE
+    keys = (signatures.key_of(SECRET),)
+    assert signatures.standard(keys, EVENT_ID, TIMESTAMP, BODY) == SIGNATURE
 
 
 def test_the_vector_of_svix_for_a_key_pair() -> None:
-    signature = signing.standard((), EVENT_ID, TIMESTAMP, BODY, (ed25519.seed_of(KEY),))
+    signature = signatures.standard((), EVENT_ID, TIMESTAMP, BODY, (signatures.seed_of(KEY),))
     assert signature == (
         "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
     )
-    both = signing.standard((signing.key_of(SECRET),), EVENT_ID, TIMESTAMP, BODY, (ed25519.seed_of(KEY),))
+    both = signatures.standard(
+        (signatures.key_of(SECRET),), EVENT_ID, TIMESTAMP, BODY, (signatures.seed_of(KEY),)
+    )
     assert both == f"{SIGNATURE} {signature}"
 
 
 def test_the_vector_of_github() -> None:
-    signature = signing.hub(b"It's a Secret to Everybody", b"Hello, World!")
+    signature = signatures.hub(b"It's a Secret to Everybody", b"Hello, World!")
     assert signature == "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
 
 
@@ -40,27 +42,27 @@ def test_the_library_of_the_standard_computes_the_same(body: bytes, key: bytes) 
     body = body.decode("latin-1").encode()
     verifier = Verifier("whsec_" + base64.b64encode(key).decode())
     moment = datetime.fromtimestamp(TIMESTAMP, UTC)
-    assert verifier.sign(EVENT_ID, moment, body.decode()) == signing.standard(
+    assert verifier.sign(EVENT_ID, moment, body.decode()) == signatures.standard(
         (key,), EVENT_ID, TIMESTAMP, body
     )
 
 
 def test_a_new_secret_is_what_the_standard_asks_for_and_never_the_same() -> None:
-    made = {signing.new_secret() for _ in range(100)}
+    made = {signatures.new_secret() for _ in range(100)}
     assert len(made) == 100
-    assert {len(signing.key_of(secret)) for secret in made} == {32}
+    assert {len(signatures.key_of(secret)) for secret in made} == {32}
 
 
 @pytest.mark.parametrize(
     "text", ["It's a Secret to Everybody", SECRET.removeprefix("whsec_"), "ключ 🦋 " * 3]
 )
 def test_a_text_is_its_own_key_and_the_packages_of_the_standard_take_it_too(text: str) -> None:
-    assert signing.key_of(text) == text.encode()
-    assert signing.key_of(signing.standard_form(text)) == text.encode()
+    assert signatures.key_of(text) == text.encode()
+    assert signatures.key_of(signatures.standard_form(text)) == text.encode()
     moment = datetime.fromtimestamp(TIMESTAMP, UTC)
-    assert Verifier(signing.standard_form(text)).sign(EVENT_ID, moment, BODY.decode()) == signing.standard(
-        (signing.key_of(text),), EVENT_ID, TIMESTAMP, BODY
-    )
+    assert Verifier(signatures.standard_form(text)).sign(
+        EVENT_ID, moment, BODY.decode()
+    ) == signatures.standard((signatures.key_of(text),), EVENT_ID, TIMESTAMP, BODY)
 
 
 @pytest.mark.parametrize(
@@ -73,4 +75,4 @@ def test_a_text_is_its_own_key_and_the_packages_of_the_standard_take_it_too(text
 )
 def test_what_is_no_secret_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match="A secret is whsec_ and the base64"):
-        signing.key_of(secret)
+        signatures.key_of(secret)
