@@ -141,7 +141,11 @@ class WebhookFields:
         "Secret",
         f"The secret that the receiver has already: {signatures.SECRET_FORMS}. Without it a new one is made.",
         webhook_signatures.given_secret,
-        schema={"type": "string", "minLength": signatures.SHORTEST_SECRET, "maxLength": signatures.LONGEST_SECRET},
+        schema={
+            "type": "string",
+            "minLength": signatures.SHORTEST_SECRET,
+            "maxLength": signatures.LONGEST_SECRET,
+        },
         attributes=fields.CODE_INPUT,
     )
     github_headers: str = fields.select(
