@@ -19,12 +19,11 @@ from guestbook.lib.text import counted, printable
 from guestbook.settings import Settings, database_url, installation, secret_key
 from guestbook.storage import active_hosts, audit_log, database, engines, stored_secrets
 from guestbook.storage import backup as backups
-from guestbook.storage import migrate_to as migrating
 from guestbook.storage import restore as restoring
 from guestbook.storage.database import db
-from guestbook.storage.migrate_to import MoveReport, TargetAway
 from guestbook.storage.restore import Comparison, RestoreReport, StagedBook
 from guestbook.storage.stored_secrets import StoredSecrets
+from guestbook.storage.table_copy import MoveReport, TargetAway, move_book
 
 
 @click.command("init-db", cls=app_command.AnyVersionCommand)
@@ -218,7 +217,7 @@ def migrate_to(url: str, as_json: bool) -> None:
     the book changes meanwhile, the database stays empty: run it again.
     """
     try:
-        report = migrating.run(app_command.settings(), url, progress=show_progress, waiting=say_waiting)
+        report = move_book(app_command.settings(), url, progress=show_progress, waiting=say_waiting)
     except TargetAway as error:
         click.echo(f"The target cannot be used now: {printable(str(error))}.", err=True)
         sys.exit(TRY_LATER)

@@ -12,7 +12,7 @@ from guestbook.outbound.delivery_tasks import DeliveryTask
 from guestbook.settings import installation
 from guestbook.storage import audit_log
 from guestbook.storage.models import Webhook
-from guestbook.storage.models.delivery import OLD_SECRET_SIGNS_FOR, UNSIGNED_FORMATS
+from guestbook.storage.models.delivery import OVERLAP, UNSIGNED_FORMATS
 
 GITHUB_HEADERS = ("X-GitHub-Event", "X-GitHub-Delivery", "X-GitHub-Hook-ID")
 
@@ -101,7 +101,7 @@ def _refuse_contradiction(webhook: Webhook, sign_with: str, github_headers: bool
 
 
 def rotate_secret(
-    session: Session, webhook: Webhook, overlap: timedelta = OLD_SECRET_SIGNS_FOR, given: str | None = None
+    session: Session, webhook: Webhook, overlap: timedelta = OVERLAP, given: str | None = None
 ) -> None:
     """Take a new secret, given or made here; the old one signs beside it for a while."""
     fresh = given_secret(given)
@@ -113,7 +113,7 @@ def rotate_secret(
 
 
 def rotate_key(
-    session: Session, webhook: Webhook, overlap: timedelta = OLD_SECRET_SIGNS_FOR, given: str | None = None
+    session: Session, webhook: Webhook, overlap: timedelta = OVERLAP, given: str | None = None
 ) -> None:
     """Take a new key pair, given or made here; the old key signs beside the new one for a while."""
     if webhook.signing_key is None:

@@ -15,9 +15,8 @@ from guestbook.storage.models import FIRST_DUE, Comment, Pass, Webhook
 
 # Made once: monitors ask every few seconds.
 _LOOKED_AT: Any = bindparam("now", type_=UtcTime)
-_LAST_END = (
-    select(Pass.finished_at).where(Pass.finished_at <= _LOOKED_AT).order_by(Pass.started_at.desc()).limit(1)
-)
+_ENDS = select(Pass.finished_at).where(Pass.finished_at <= _LOOKED_AT)
+_LAST_END = _ENDS.order_by(Pass.started_at.desc()).limit(1)
 _DUE = select(FIRST_DUE).where(Webhook.open_at(_LOOKED_AT), FIRST_DUE <= _LOOKED_AT)
 CRON_OVERDUE_AFTER = timedelta(minutes=15)  # The slowest cron that hosts offer comes so often.
 

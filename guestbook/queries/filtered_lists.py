@@ -37,6 +37,7 @@ SCANNED_PAYLOADS = 500  # Each payload in the inbox may hold a megabyte.
 SEARCHED = [getattr(Comment, name) for name in COMMENT_FIELDS]
 LETTERS, WORDS = 200, 10  # A search is cut there: each word costs a look at every row.
 
+Condition = ColumnElement[bool]
 M = TypeVar("M")
 L = TypeVar(
     "L", AuditEntry, Bin, BinRequest, Comment, Delivery, InboundEvent, ReceiverLink, Source, Token, Webhook
@@ -63,29 +64,29 @@ class QueueFilter(ABC):
     text: str | None = None  # It is looked for in the payload and in what became of it.
     model: ClassVar[type[Delivery] | type[InboundEvent]]
 
-    def fast(self) -> ColumnElement[bool]:
+    def fast(self) -> Condition:
         """Return the conditions that one index answers."""
         return and_(True, *_between(self.model, self.since, self.until), *self._indexed()[:1])
 
-    def slow(self) -> list[ColumnElement[bool]]:
+    def slow(self) -> list[Condition]:
         """Return the conditions for which rows must be looked at."""
         return [*self._indexed()[1:], *self._searched()]
 
-    def condition(self) -> ColumnElement[bool]:
+    def condition(self) -> Condition:
         """Return all conditions as one."""
         return and_(self.fast(), *self.slow())
 
     @abstractmethod
-    def _indexed(self) -> list[ColumnElement[bool]]:
+    def _indexed(self) -> list[Condition]:
         """Return the conditions that have an index; the index of the first one is used."""
 
     @abstractmethod
-    def _searched(self) -> Iterator[ColumnElement[bool]]:
+    def _searched(self) -> Iterator[Condition]:
         """Yield the conditions that have no index."""
 
     def _by_status_and_owner(
         self, owner: InstrumentedAttribute[str], owner_id: str | None
-    ) -> list[ColumnElement[bool]]:
+    ) -> list[Condition]:
         of_owner = [owner == owner_id] if owner_id else []
         if self.status == "processed" and owner_id:  # There are many of these.
             return [*of_owner, self.model.status == self.status]
@@ -103,11 +104,11 @@ class Deliveries(QueueFilter):
     comment_id: str | None = None
     model = Delivery
 
-    def _indexed(self) -> list[ColumnElement[bool]]:
+    def _indexed(self) -> list[Condition]:
         about_comment = [Delivery.comment_id == self.comment_id] if self.comment_id else []
         return [*about_comment, *self._by_status_and_owner(Delivery.webhook_id, self.webhook_id)]
 
-    def _searched(self) -> Iterator[ColumnElement[bool]]:
+    def _searched(self) -> Iterator[Condition]:
         if self.event:
             yield Delivery.event == self.event
         if self.text:
@@ -125,14 +126,14 @@ class InboundEvents(QueueFilter):
     sender: str | None = None  # A part of it is enough.
     model = InboundEvent
 
-    def _indexed(self) -> list[ColumnElement[bool]]:
+    def _indexed(self) -> list[Condition]:
         conditions = self._by_status_and_owner(InboundEvent.source_id, self.source_id)
         if self.external_id:  # The index has the sources first, and there are few of them.
             every = InboundEvent.source_id.in_(select(Source.id))
             conditions.insert(0, every & (InboundEvent.external_id == self.external_id))
         return conditions
 
-    def _searched(self) -> Iterator[ColumnElement[bool]]:
+    def _searched(self) -> Iterator[Condition]:
         if self.event:
             with_action = InboundEvent.event.istartswith(f"{self.event}.", autoescape=True)
             yield (InboundEvent.event == self.event) | with_action
@@ -202,10 +203,7 @@ def audit(
 
 
 def with_webhook_names(
-    session: Session,
-    which: ColumnElement[bool],
-    limit: int = 20,
-    last: InstrumentedAttribute[Any] = Delivery.id,
+    session: Session, which: Condition, limit: int = 20, last: InstrumentedAttribute[Any] = Delivery.id
 ) -> list[tuple[Delivery, str]]:
     """Return the latest of these deliveries by that column, each with the name of its webhook."""
     query = select(Delivery, Webhook.name).join(Webhook, Webhook.id == Delivery.webhook_id).where(which)
@@ -214,7 +212,7 @@ def with_webhook_names(
 
 
 def row_page(
-    session: Session, model: type[L], before: str | None, limit: int, *which: ColumnElement[bool]
+    session: Session, model: type[L], before: str | None, limit: int, *which: Condition
 ) -> RowPage[L]:
     """Return a page of those rows."""
     query = select(model).where(*which)
@@ -227,7 +225,7 @@ def _page(
     session: Session,
     model: type[L],
     query: Select[L],
-    slow: list[ColumnElement[bool]],
+    slow: list[Condition],
     before: str | None,
     limit: int,
     look: int | None = None,
@@ -246,7 +244,7 @@ def _page(
     return RowPage(rows, edge, ids.moment_of(edge) if edge else None)
 
 
-def _between(model: Any, since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+def _between(model: Any, since: datetime | None, until: datetime | None) -> list[Condition]:
     """Return the conditions for rows of that time, which the ids answer."""
     begun = [model.id >= ids.first_of(since)] if since else []
     return begun + ([model.id < ids.first_of(until)] if until else [])
@@ -258,9 +256,7 @@ def _spellings(text: str) -> set[str]:
     return {text, quote_plus(text, errors="replace"), *in_json}
 
 
-def _has(
-    words: str, *columns: InstrumentedAttribute[str] | InstrumentedAttribute[str | None]
-) -> ColumnElement[bool]:
+def _has(words: str, *columns: InstrumentedAttribute[Any]) -> Condition:
     return or_(*(column.icontains(words, autoescape=True) for column in columns))
 
 

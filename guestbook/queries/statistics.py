@@ -351,6 +351,4 @@ def _bars(made: Iterable[Row[Any]], first: datetime, step: timedelta, count: int
         place = (one.started_at - first) // step
         if 0 <= place < count:
             numbers[place][one.succeeded] += 1
-    return [
-        Bar(first + place * step, processed=good, failed=bad) for place, (bad, good) in enumerate(numbers)
-    ]
+    return [Bar(first + at * step, processed=good, failed=bad) for at, (bad, good) in enumerate(numbers)]

@@ -50,6 +50,7 @@ OWNERS = {"deliveries": "webhook_id", "inbound_events": "source_id"}  # This col
 CLOCK_SKEW = timedelta(seconds=60)  # The clocks of two hosts may differ so much.
 
 Rows = Sequence[Row[Any]]
+Changes = Sequence[dict[str, Any]]  # one of a row each
 
 
 def take(
@@ -190,7 +191,7 @@ def end(connection: Connection, table: Table, ids: Sequence[str], status: str, *
     connection.execute(change.values(status=status, due_at=None, claimed_by=None, **values))
 
 
-def reschedule(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+def reschedule(connection: Connection, table: Table, rows: Changes) -> None:
     """Give owned rows their next due time after an attempt.
 
     Each dict has `row_id`, `due_at`, and the same further columns, such as `last_error`.
@@ -199,15 +200,13 @@ def reschedule(connection: Connection, table: Table, rows: Sequence[dict[str, An
     run_sql_each(connection, RESCHEDULE, rows, table=table.name, values=values)
 
 
-def postpone(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+def postpone(connection: Connection, table: Table, rows: Changes) -> None:
     """Give waiting rows that nobody has in hand another due time; each dict has `row_id` and `due_at`."""
     change = update(table).where(table.c.id == bindparam("row_id"), table.c.status == "new")
     connection.execute(change.where(table.c.claimed_by.is_(None)), rows)
 
 
-def release(
-    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, was_begun: bool = True
-) -> None:
+def release(connection: Connection, table: Table, rows: Changes, *, was_begun: bool = True) -> None:
     """Give back rows for which nothing was sent; each dict has `row_id`, `token` and the earlier `due_at`.
 
     With `was_begun=False` the claim does not count.
@@ -352,9 +351,7 @@ def assigned(names: Iterable[str]) -> str:
 
 
 def _stored(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: clock.to_text(value) if isinstance(value, datetime) else value for name, value in row.items()
-    }
+    return {name: clock.to_text(one) if isinstance(one, datetime) else one for name, one in row.items()}
 
 
 @cache

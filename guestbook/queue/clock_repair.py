@@ -1,6 +1,7 @@
 """Fix due times that a clock jump has left far in the future, beyond any wait or lease."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -113,9 +114,8 @@ def _wrong_sources(limits: _LatestTimes) -> Any:
     return select(Source.id).where(select(InboundEvent.id).where(late).exists())
 
 
-def _too_late(
-    limits: _LatestTimes, but: str
-) -> tuple[ColumnElement[bool], ColumnElement[bool], ColumnElement[bool]]:
+def _too_late(limits: _LatestTimes, but: str) -> Sequence[ColumnElement[bool]]:
+    """Return the conditions for rows that are leased, untried and waiting."""
     due, free = Delivery.due_at, Delivery.claimed_by.is_(None)
     return (
         Delivery.claimed_by.not_like(f"{but}%") & (due > limits.leased),

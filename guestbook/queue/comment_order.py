@@ -56,9 +56,8 @@ def hold_back(connection: Connection, retries: Mapping[Pair, tuple[int, datetime
         return
     rows = DELIVERIES.c
     query = select(rows.id, rows.comment_id, rows.webhook_id, rows.sequence, rows.due_at).order_by(rows.id)
-    query = query.where(*_waiting({comment_id for comment_id, _ in retries})).with_for_update(
-        skip_locked=True
-    )
+    waiting = _waiting({comment_id for comment_id, _ in retries})
+    query = query.where(*waiting).with_for_update(skip_locked=True)
     later = []
     for row in connection.execute(claims.use_index(query, DELIVERIES, BY_COMMENT)):
         sequence, due_at = retries.get((row.comment_id, row.webhook_id), (row.sequence, row.due_at))

@@ -193,9 +193,8 @@ def _slot(row: Any, now: datetime) -> datetime | None:
     return row.next_slot_at if row.next_slot_at and row.next_slot_at <= now + LONGEST_SLOT_WAIT else None
 
 
-_WAITING = select(Webhook.id, FIRST_DUE.label("due_at"), Webhook.paused_until, Webhook.next_slot_at).where(
-    Webhook.sends()
-)
+_WAITING = select(Webhook.id, FIRST_DUE.label("due_at"), Webhook.paused_until, Webhook.next_slot_at)
+_WAITING = _WAITING.where(Webhook.sends())
 # Not by id: one of a clock that ran ahead would hide all that follow.
 _NEWEST = "SELECT (SELECT max(rowid) FROM comments), (SELECT max(rowid) FROM inbound_events)"
 

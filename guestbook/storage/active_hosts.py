@@ -176,9 +176,8 @@ def _write(file: Path, does: str, now: datetime) -> None:
         return  # another process has just noted it
     seen = {**(before.seen if before else {}), does: now}
     ours, others = _active(file, now)
-    since = min(
-        (host.since for host in ours), default=max([now, *(host.since + JUST_AFTER for host in others)])
-    )
+    last = max([now, *(host.since + JUST_AFTER for host in others)])
+    since = min((host.since for host in ours), default=last)
     texts = {what: clock.to_text(moment) for what, moment in seen.items()}
     noted = {"name": name, "boot_id": boot_id, "seen": texts, "since": clock.to_text(since)}
     files.replace_file(path, json.dumps(noted))

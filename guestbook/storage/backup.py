@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from sqlite3 import SQLITE_CORRUPT
 from typing import cast
 from urllib.parse import quote
 
@@ -25,14 +26,7 @@ from guestbook.lib import VERSION, clock, encryption, files, locks
 from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import Progress, in_silence
 from guestbook.settings import Settings, database_url
-from guestbook.storage import (
-    database,
-    database_errors,
-    engines,
-    schema_version,
-    sqlite_file,
-    table_copy,
-)
+from guestbook.storage import database, database_errors, engines, schema_version, sqlite_file, table_copy
 from guestbook.storage.database import VERSION_TABLE, Base
 from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.schema_version import Age
@@ -238,14 +232,11 @@ def _damage_of_book(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (DamagedFile, sqlite3.DatabaseError) as error:
-        is_damage = (
-            isinstance(error, DamagedFile)
-            or sqlite_file.primary_code(error) in database_errors.SQLITE_DAMAGED
-        )
-        if not (settings.on_sqlite and is_damage):
+        code = SQLITE_CORRUPT if isinstance(error, DamagedFile) else sqlite_file.primary_code(error)
+        if not settings.on_sqlite or code not in database_errors.SQLITE_DAMAGED:
             raise
         fault = sqlite3.DatabaseError(getattr(error, "words", str(error)))
-        fault.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        fault.sqlite_errorcode = SQLITE_CORRUPT
         raise database_errors.from_sqlite(fault) from error
 
 
@@ -318,19 +309,15 @@ def _copy_tables(engine: Engine, there: Settings, progress: Progress) -> None:
     """
     found, known = MetaData(), {*Base.metadata.tables, VERSION_TABLE}
     try:
-        with (
-            table_copy.snapshot(engine) as book,
-            engines.opened(there) as file,
-            database.write(file) as copy,
-        ):
+        with table_copy.snapshot(engine) as book, engines.opened(there) as file, database.write(file) as copy:
             found.reflect(book, only=lambda name, _metadata: name in known)
             tables = [table_copy.plain(table) for table in found.sorted_tables]
             with progress("Backing up", 2 * sum(table_copy.count(book, table) for table in tables)) as step:
                 for table in tables:
-                    kinds = [
-                        "INTEGER" if one in table.integers else "TEXT" for one in range(len(table.names))
+                    columns = [
+                        f'"{name}" {"INTEGER" if place in table.integers else "TEXT"}'
+                        for place, name in enumerate(table.names)
                     ]
-                    columns = [f'"{name}" {kind}' for name, kind in zip(table.names, kinds, strict=True)]
                     key = quoted([table.names[place] for place in table.key])
                     create = f'CREATE TABLE "{table.name}" ({", ".join(columns)}, PRIMARY KEY ({key}))'
                     copy.exec_driver_sql(create)

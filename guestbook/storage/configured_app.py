@@ -21,9 +21,10 @@ NOT_SEEN = (
 )
 
 A = TypeVar("A", bound=Flask)
+Given = Mapping[str, object] | None  # settings of the environment, or configuration of Flask
 
 
-def make(kind: type[A], given: Mapping[str, object] | None = None, *, for_doctor: bool = False) -> A:
+def make(kind: type[A], given: Given = None, *, for_doctor: bool = False) -> A:
     """Make the application from the environment, or from the given settings or configuration of Flask.
 
     For doctor it makes no data folder and no secret key. A wrong setting ends the process, as below.
@@ -35,9 +36,7 @@ def make(kind: type[A], given: Mapping[str, object] | None = None, *, for_doctor
     return app
 
 
-def without_database(
-    kind: type[A], given: Mapping[str, object] | None = None, *, for_doctor: bool = False
-) -> A:
+def without_database(kind: type[A], given: Given = None, *, for_doctor: bool = False) -> A:
     """Make the application with its settings alone.
 
     A wrong setting ends the process with one line: Flask's command line and all servers know SystemExit,
@@ -68,10 +67,8 @@ def _first_key(read: Settings) -> str:
 
     from guestbook.storage import database_errors, engines, stored_secrets
 
-    path, file = (
-        read.data_dir / secret_key.KEY_FILE,
-        database_url.sqlite_file(read.data_dir, read.database_url),
-    )
+    path = read.data_dir / secret_key.KEY_FILE
+    file = database_url.sqlite_file(read.data_dir, read.database_url)
     try:
         if file is None or file.exists():
             with engines.opened(read) as engine:

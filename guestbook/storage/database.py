@@ -30,9 +30,7 @@ from guestbook.storage.sqlite_file import FileReplaced
 AUTOVACUUM = (
     "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, vacuum_index_cleanup = on"
 )
-AUTOVACUUM_STATEMENTS = [
-    f"ALTER TABLE {table} SET ({AUTOVACUUM})" for table in ("deliveries", "inbound_events")
-]
+AUTOVACUUM_STATEMENTS = [f"ALTER TABLE {one} SET ({AUTOVACUUM})" for one in ("deliveries", "inbound_events")]
 TABLES_WAIT = 60  # seconds for another process that makes the tables just now
 
 

@@ -157,9 +157,7 @@ def set_up(
     engine.update_execution_options(**{WAKEUP_FOLDER: settings.data_dir})
     if settings.on_sqlite:
         journal = str(make_url(settings.database_url).query.get("journal_mode", "wal"))
-        event.listen(
-            engine, "connect", lambda raw, _record: sqlite_file.set_pragmas(raw, journal, waits().read)
-        )
+        event.listen(engine, "connect", lambda raw, _: sqlite_file.set_pragmas(raw, journal, waits().read))
         first = FirstHost(_watch_file(engine))
         event.listen(engine, "begin", lambda connection: _begin(connection, waits(), first))
         return

@@ -310,9 +310,8 @@ def lock(session: "Session") -> None:
     from guestbook.storage.models import Setting
 
     # A row that is always there then, with a number that needs no translation.
-    row_changes.insert_missing(
-        session.connection(), Setting, name="per_page", value=str(Preferences().per_page)
-    )
+    value = str(Preferences().per_page)
+    row_changes.insert_missing(session.connection(), Setting, name="per_page", value=value)
     session.execute(select(Setting.name).where(Setting.name == "per_page").with_for_update())
 
 

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -337,7 +338,5 @@ def _replace_on_server(
                 continue_sequences(book, "main", "present")
         total = 2 * sum(staged_book.rows.values())
         with progress("Restoring", total) as step, table_copy.snapshot(copy) as source:
-            return {
-                one.name: table_copy.copy(source, connection, one, step, "Nothing was changed.").rows
-                for one in plains
-            }
+            copy_one = partial(table_copy.copy, source, connection, step=step, advice="Nothing was changed.")
+            return {one.name: copy_one(one).rows for one in plains}

@@ -20,6 +20,7 @@ from guestbook.storage.models import Bin, ReceiverLink, Source, Token, Webhook
 
 Named = Webhook | Source | Bin | Token
 Owner = type[Webhook] | type[Source]
+Condition = ColumnElement[bool]
 
 
 def refuse_taken_name(session: Session, row: Named) -> None:
@@ -92,7 +93,7 @@ def note_use(engine: Engine, model: type[Token] | type[ReceiverLink], row_id: st
 BATCH_SIZE = 500  # rows a transaction: 12 ms on SQLite, where 200,000 would hold the lock for half a second
 
 
-def delete_batch(engine: Engine, table: Table, condition: ColumnElement[bool] | TextClause) -> int:
+def delete_batch(engine: Engine, table: Table, condition: Condition | TextClause) -> int:
     """Delete up to 500 rows of the table that meet the condition; return how many were found."""
     [key] = table.primary_key.columns
     old = select(key).where(condition).limit(BATCH_SIZE)
@@ -104,9 +105,7 @@ def delete_batch(engine: Engine, table: Table, condition: ColumnElement[bool] | 
     return len(row_ids)
 
 
-def delete_with_rows(
-    engine: Engine, model: Owner, owner_id: str, table: Table, mine: ColumnElement[bool]
-) -> int:
+def delete_with_rows(engine: Engine, model: Owner, owner_id: str, table: Table, mine: Condition) -> int:
     """Delete the rows that belong to a webhook or source in batches, so that others can write, then it.
 
     Return how many rows belonged to it.
@@ -120,7 +119,7 @@ def delete_with_rows(
 
 
 def delete_next(
-    connection: Connection, model: Owner, owner_id: str, table: Table, mine: ColumnElement[bool]
+    connection: Connection, model: Owner, owner_id: str, table: Table, mine: Condition
 ) -> tuple[int, bool]:
     """Delete up to 500 rows that belong to a webhook or source, and it with the last of them.
 

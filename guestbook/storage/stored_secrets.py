@@ -62,9 +62,8 @@ def encrypt_all(
     """
     found = StoredSecrets()
     for one in (*columns, *COPIES_IN_SETTINGS):
-        change = text(
-            f"UPDATE {one.table} SET {one.column} = :fresh WHERE {one.key} = :key AND {one.column} = :stored"
-        )
+        same = f"{one.key} = :key AND {one.column} = :stored"
+        change = text(f"UPDATE {one.table} SET {one.column} = :fresh WHERE {same}")
         for key, stored in _rows(connection, one):
             fresh = _mapped(one, key, stored, keyring, found if one in columns else StoredSecrets())
             if fresh != stored:

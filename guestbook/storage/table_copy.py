@@ -1,13 +1,14 @@
 """Copy tables from one database to another: each value as it is stored, with a checksum of all rows.
 
-`backup`, `restore` and `migrate-to` read and write rows with these.
+`backup` and `restore` read and write rows with these. `migrate-to` is at the end.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -19,18 +20,24 @@ from sqlalchemy import (
     TableClause,
     Text,
     column,
+    event,
     exc,
     func,
     insert,
+    inspect,
     select,
     table,
 )
+from sqlalchemy.exc import DBAPIError
 
+from guestbook.lib import locks
 from guestbook.lib.errors import Refused
-from guestbook.lib.own_process import Step
-from guestbook.storage import database_errors, engines
+from guestbook.lib.own_process import Progress, Step
+from guestbook.settings import Settings
+from guestbook.storage import database, database_errors, engines
 from guestbook.storage.column_types import LONG_TEXT
 from guestbook.storage.database import Base
+from guestbook.storage.database_errors import WrongVersion
 
 AT_ONCE = 1000  # rows that are read or written together
 LONG_AT_ONCE = 16  # the same where a row may have megabytes
@@ -186,3 +193,99 @@ def _insert(connection: Connection, table: PlainTable, rows: list[Row], advice: 
             except REFUSALS as error:
                 why = f"{table.describe(row)} is refused by the target: {database_errors.words(error)}"
                 raise Refused(f"The row {why}. {advice}") from error
+
+
+PORTS = {"postgresql": 5432, "mysql": 3306}  # the ports where a URL names none
+BACKENDS = {"mariadb": "mysql"}  # two names for one
+# The options of a URL that say where the database is.
+PLACE_OPTIONS = ("dbname", "host", "hostaddr", "options", "port", "service", "unix_socket")
+NAMED_TABLES = 3  # tables that a sentence names
+NAME_AN_EMPTY_ONE = "Name an empty database, or a file that is not there yet."
+CHANGED = (
+    "The book has changed meanwhile in {}. Stop the web server, cron and workers everywhere, and run this "
+    "again. Nothing was copied."
+)
+
+
+class TargetAway(Exception):
+    """The target cannot be used now; the text says why, without a password."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveReport:
+    """Where the book is now, without its password, and the checksum of each table."""
+
+    place: str
+    tables: dict[str, Checksum]
+
+
+def move_book(settings: Settings, url: str, *, progress: Progress, waiting: Callable[[], None]) -> MoveReport:
+    """Copy the book of the settings to the database of a URL, which must be empty: each row is compared.
+
+    All rows are in one transaction, so a run that was killed or refused can be repeated.
+
+    Raises Refused, TargetAway, and what SQLAlchemy raises for the book's own database.
+    """
+    of_book: list[BaseException | None] = []  # the book's own errors, which are not the target's
+    with (
+        locks.without_passes(settings.data_dir, waiting),
+        engines.opened(settings) as book,
+        engines.opened(replace(settings, database_url=url)) as target,
+    ):
+        if place(book) == place(target):
+            raise Refused(f"The book is in {place(target)} already.")
+        event.listen(book, "handle_error", lambda context: of_book.append(context.sqlalchemy_exception))
+        try:
+            with snapshot(book) as source:
+                return MoveReport(place(target), _move(book, source, target, progress))
+        except DBAPIError as error:
+            if error in of_book:
+                raise
+            raise TargetAway(database_errors.words(error)) from error
+
+
+def place(engine: Engine) -> str:
+    """Return where a database is, without user and password, the same however its URL was typed."""
+    url = engine.url
+    backend = BACKENDS.get(engine.dialect.name, engine.dialect.name)
+    if backend == "sqlite":
+        return f"sqlite:///{Path(url.database or '').resolve()}"
+    more = "&".join(f"{name}={url.query[name]}" for name in PLACE_OPTIONS if name in url.query)
+    end = f"?{more}" if more else ""
+    return f"{backend}://{url.host or ''}:{url.port or PORTS[backend]}/{url.database or ''}{end}"
+
+
+def _move(book: Engine, source: Connection, target: Engine, progress: Progress) -> dict[str, Checksum]:
+    """Copy all rows, then read the book again: it must not have changed meanwhile."""
+    tables = of_book()
+    rows = sum(count(source, table) for table in tables)
+    _make_tables(target)
+    with (
+        progress("Copying", 2 * rows) as step,
+        database.write(target) as connection,
+        database.alone(connection),
+    ):
+        if filled := [table.name for table in tables if count(connection, table)]:
+            some = ", ".join(filled[:NAMED_TABLES]) + (" and more" if len(filled) > NAMED_TABLES else "")
+            raise Refused(f"{place(target)} holds a book already, in {some}. {NAME_AN_EMPTY_ONE}")
+        copied = {table.name: copy(source, connection, table, step) for table in tables}
+        with progress("Checking", rows) as step, snapshot(book) as again:
+            changed = [one.name for one in tables if read(again, one, step) != copied[one.name]]
+        if changed:
+            raise Refused(CHANGED.format(", ".join(changed)))
+    return copied
+
+
+def _make_tables(target: Engine) -> None:
+    """Make the tables; raises Refused where there are others of the same names."""
+    with target.connect() as connection:
+        seen = inspect(connection)
+        there = set(seen.get_table_names())
+        for name, model in Base.metadata.tables.items():
+            if name in there and {one["name"] for one in seen.get_columns(name)} != {*model.c.keys()}:
+                why = f"The target has a table {name} that is not of this guestbook."
+                raise Refused(f"{why} {NAME_AN_EMPTY_ONE}")
+    try:
+        database.create_tables(target)
+    except WrongVersion:
+        raise Refused(f"{place(target)} holds a book of another version. {NAME_AN_EMPTY_ONE}") from None

@@ -76,11 +76,7 @@ def test_each_delivery_stands_in_its_hour_with_what_became_of_it() -> None:
     made(now_hour - 23 * HOUR - timedelta(milliseconds=1))
     assert len(hours()) == 24
     assert hours()[0].since == now_hour - 23 * HOUR
-    assert some(hours()) == {
-        now_hour - 23 * HOUR: (1, 0, 0),
-        now_hour - HOUR: (0, 1, 0),
-        now_hour: (1, 0, 1),
-    }
+    assert some(hours()) == {now_hour - 23 * HOUR: (1, 0, 0), now_hour - HOUR: (0, 1, 0), now_hour: (1, 0, 1)}
 
 
 @pytest.mark.usefixtures("app")

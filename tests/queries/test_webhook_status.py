@@ -143,8 +143,7 @@ def test_in_short_it_is_told_in_some_words(values: dict[str, Any], words: str) -
 
 
 @pytest.mark.parametrize(
-    ("waiting", "rest"),
-    [(0, ", and nothing waits."), (2, ": 2 deliveries wait for the right secret key.")],
+    ("waiting", "rest"), [(0, ", and nothing waits."), (2, ": 2 deliveries wait for the right secret key.")]
 )
 def test_a_webhook_whose_secret_cannot_be_decrypted_waits_for_the_key(waiting: int, rest: str) -> None:
     webhook_id = of(waiting).webhook.id

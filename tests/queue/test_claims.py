@@ -166,10 +166,7 @@ def test_the_table_itself_refuses_a_state_that_cannot_be(hook: str) -> None:
         {"attempts": 1},  # more than claims
     ]
     for values in wrong:
-        with (
-            pytest.raises(DBAPIError) as raised,
-            database.write(db.engine) as connection,
-        ):
+        with pytest.raises(DBAPIError) as raised, database.write(db.engine) as connection:
             connection.execute(DELIVERIES.update().where(DELIVERIES.c.id == row_id).values(**values))
         assert "deliveries_" in str(raised.value) or "CONSTRAINT" in str(raised.value).upper()
     assert factories.the(Delivery, row_id).status == "new"

@@ -146,12 +146,7 @@ def test_a_quiet_host_does_not_count_so_that_a_book_can_move(
 
 
 @pytest.mark.parametrize(
-    ("name", "kernel"),
-    [
-        (None, "before-the-restart"),
-        ("another-container", "this"),
-        (None, None),
-    ],
+    ("name", "kernel"), [(None, "before-the-restart"), ("another-container", "this"), (None, None)]
 )
 def test_a_restart_and_containers_on_one_kernel_are_one_host(
     file: Path, elsewhere: Elsewhere, name: str | None, kernel: str | None

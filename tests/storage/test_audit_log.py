@@ -20,13 +20,7 @@ from guestbook.queue import redelivery
 from guestbook.storage import audit_log, cron_token, preferences, row_changes
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, write, writing
-from guestbook.storage.models import (
-    AUDIT_LOG,
-    AuditEntry,
-    BookState,
-    Delivery,
-    InboundEvent,
-)
+from guestbook.storage.models import AUDIT_LOG, AuditEntry, BookState, Delivery, InboundEvent
 from tests.support import factories
 from tests.web.conftest import Later
 

@@ -14,11 +14,10 @@ from guestbook.auth import login
 from guestbook.background import cron
 from guestbook.lib import locks
 from guestbook.lib.errors import Refused
-from guestbook.storage import database, migrate_to, preferences
+from guestbook.storage import database, preferences, table_copy
 from guestbook.storage.database import db
-from guestbook.storage.migrate_to import MoveReport, TargetAway
 from guestbook.storage.models import Delivery
-from guestbook.storage.table_copy import AT_ONCE
+from guestbook.storage.table_copy import AT_ONCE, MoveReport, TargetAway
 from tests.conftest import need, running, settings_for
 from tests.storage import hostile_rows
 from tests.storage.hostile_rows import Dump, change, dump, hostile, row, write
@@ -70,7 +69,7 @@ def migrate(
         return nullcontext(lambda _rows: None)
 
     read = settings.load(settings_for(folder, of or url_of(folder)))
-    return migrate_to.run(read, to, progress=progress, waiting=lambda: None)
+    return table_copy.move_book(read, to, progress=progress, waiting=lambda: None)
 
 
 def refused(folder: Path, to: str, of: str | None = None, **more: Any) -> str:
@@ -199,7 +198,7 @@ def test_a_book_that_is_written_to_meanwhile_is_not_moved(home: Path, there: str
         if label == "Copying":
             write(home / "guestbook.db", [row("comments", id="late", status="held")])
 
-    assert refused(home, there, at=sign) == migrate_to.CHANGED.format("comments")
+    assert refused(home, there, at=sign) == table_copy.CHANGED.format("comments")
     assert is_empty(there)
     migrate(home, there)
     assert back(home, there) == dump(home / "guestbook.db")

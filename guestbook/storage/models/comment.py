@@ -92,8 +92,7 @@ class Hold(Base):
 
     __tablename__ = "holds"
     __table_args__ = (
-        Index("holds_by_reminder", "remind_at"),
-        Index("holds_by_decision", "decided_at", "held_at"),
+        *(Index("holds_by_reminder", "remind_at"), Index("holds_by_decision", "decided_at", "held_at")),
     )
 
     comment_id: Mapped[str] = belongs_to("comments", "holds_comment", primary_key=True)
@@ -101,6 +100,10 @@ class Hold(Base):
     remind_at: Mapped[datetime | None]
     decided_at: Mapped[datetime | None]
     action: Mapped[str | None] = mapped_column(String(10))
+
+
+# Rows that are read with the comments, in one query for all of them, so that no template has to ask.
+WITH_COMMENT: Any = {"lazy": "selectin", "cascade": "all, delete-orphan", "passive_deletes": True}
 
 
 class Comment(Base):
@@ -132,13 +135,8 @@ class Comment(Base):
     note: Mapped[str | None] = mapped_column(Text)
     decisions: Mapped[str | None] = mapped_column(Text)
     last_sequence: Mapped[int] = mapped_column(default=0, server_default=text("0"))
-    # Read with the comments, in one query for all of them, so that no template has to ask.
-    reply: Mapped[Reply | None] = relationship(
-        lazy="selectin", cascade="all, delete-orphan", passive_deletes=True
-    )
-    origin: Mapped[Origin | None] = relationship(
-        lazy="selectin", cascade="all, delete-orphan", passive_deletes=True
-    )
+    reply: Mapped[Reply | None] = relationship(**WITH_COMMENT)
+    origin: Mapped[Origin | None] = relationship(**WITH_COMMENT)
 
     @property
     def is_known(self) -> bool:
@@ -170,9 +168,7 @@ class Comment(Base):
     def all_decisions(self) -> list[CommentDecision]:
         """Return who decided about it, the newest first."""
         lines = [f"{line}   ".split(" ", 3) for line in reversed((self.decisions or "").splitlines())]
-        return [
-            CommentDecision(clock.stored(at), what, who, of.strip() or None) for at, what, who, of in lines
-        ]
+        return [CommentDecision(clock.stored(at), do, by, of.strip() or None) for at, do, by, of in lines]
 
     def note_decision(self, action: str, actor: str, name: str | None, now: datetime) -> None:
         """Write down who did what. Only a token, a command and a source have a name."""

@@ -34,7 +34,7 @@ HEADER_PURPOSE, SECRET_PURPOSE, KEY_PURPOSE = "webhook header", "webhook secret"
 UNSIGNED_FORMATS = {"email": "An e-mail", "webmention": "A webmention"}
 DISABLED_REASONS = ("by_hand", "failing", "gone")
 LONGEST_SLOT_WAIT = timedelta(seconds=LONGEST_ROOM_WAIT)
-OLD_SECRET_SIGNS_FOR = timedelta(hours=24)  # how long the old secret still signs after a rotation
+OVERLAP = timedelta(hours=24)  # how long the old secret still signs after a rotation
 
 
 class Webhook(Base):
@@ -159,9 +159,7 @@ class Webhook(Base):
         """Put links to moderate into its messages about held comments, or leave them out."""
         self.moderation_links_since = (self.moderation_links_since or clock.now()) if wanted else None
 
-    def rotate_secret(
-        self, now: datetime, overlap: timedelta = OLD_SECRET_SIGNS_FOR, secret: str | None = None
-    ) -> None:
+    def rotate_secret(self, now: datetime, overlap: timedelta = OVERLAP, secret: str | None = None) -> None:
         """Take a new secret, given or made here; the old one signs beside it until the overlap is over."""
         self.previous_secret, self.previous_secret_expires_at = readable(self.secret), now + overlap
         self.secret = secret or signatures.new_secret()
@@ -181,9 +179,7 @@ class Webhook(Base):
             self.signing_key = signatures.new_key()
         self.key_only_since = (self.key_only_since or clock.now()) if chosen == "key" else None
 
-    def rotate_key(
-        self, now: datetime, overlap: timedelta = OLD_SECRET_SIGNS_FOR, key: str | None = None
-    ) -> None:
+    def rotate_key(self, now: datetime, overlap: timedelta = OVERLAP, key: str | None = None) -> None:
         """Take a new key pair, given or made here; the old one signs beside it until the overlap is over."""
         fresh = key or signatures.new_key()
         self.previous_signing_key = readable(self.signing_key)
