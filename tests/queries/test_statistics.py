@@ -154,17 +154,14 @@ def test_two_passes_that_keep_the_same_day_do_not_fail() -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_a_pass_keeps_the_days(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("by", ["pass", "command"])
+def test_a_pass_and_the_command_that_prunes_keep_the_days(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("guestbook.background.cron.may_prune", lambda *_: True)
     made(TODAY - 2 * DAY)
-    factories.run_pass()
-    assert kept()["2026-03-15"] == (1, 0)
-
-
-@pytest.mark.usefixtures("app")
-def test_so_does_the_command_that_prunes() -> None:
-    made(TODAY - 2 * DAY)
-    assert current_app.test_cli_runner().invoke(args=["prune"]).exit_code == 0
+    if by == "pass":
+        factories.run_pass()
+    else:
+        assert current_app.test_cli_runner().invoke(args=["prune"]).exit_code == 0
     assert kept()["2026-03-15"] == (1, 0)
 
 

@@ -45,13 +45,8 @@ def test_an_entry_says_who_did_what_to_what(each_app: Flask) -> None:
         one = webhooks.add(session, {"url": "https://a.example/x", "name": "Chat"}, factories.settings()).id
     [entry] = entries()
     assert (entry.actor, entry.actor_id, entry.actor_name) == ("token", "t" * 32, "Robot")
-    assert (entry.action, entry.object, entry.object_id, entry.object_name) == (
-        "added",
-        "webhook",
-        one,
-        "Chat",
-    )
-    assert (entry.detail, entry.number) == (None, 1)
+    assert (entry.action, entry.object, entry.object_id) == ("added", "webhook", one)
+    assert (entry.object_name, entry.detail, entry.number) == ("Chat", None, 1)
     assert before <= entry.at <= clock.now()
 
 

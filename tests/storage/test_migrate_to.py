@@ -20,7 +20,7 @@ from guestbook.storage.models import Delivery
 from guestbook.storage.table_copy import AT_ONCE, MoveReport, TargetAway
 from tests.conftest import need, running, settings_for
 from tests.storage import hostile_rows
-from tests.storage.hostile_rows import Dump, change, dump, hostile, row, write
+from tests.storage.hostile_rows import Dump, change, dump, row, write
 from tests.support import databases, factories
 from tests.support.book import Book
 from tests.support.forks import Forks
@@ -31,16 +31,6 @@ IN_ENGLISH = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en' LOCALE 'C.U
 each = pytest.mark.parametrize("there", ["sqlite-journal", "postgresql", "mariadb", IN_WORDS], indirect=True)
 servers = pytest.mark.parametrize("there", ["postgresql", "mariadb"], indirect=True)
 on_file = pytest.mark.parametrize("there", ["sqlite-journal"], indirect=True)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """The data folder of a book on SQLite with a row of everything."""
-    folder = tmp_path / "home"
-    folder.mkdir()
-    with running(settings_for(folder, url_of(folder))):
-        write(folder / "guestbook.db", hostile())
-        return folder
 
 
 @pytest.fixture

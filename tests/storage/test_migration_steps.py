@@ -13,18 +13,16 @@ from sqlalchemy.exc import DBAPIError
 from guestbook.storage import SCHEMA, database, upgrade
 from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.migrations import steps
-from tests.conftest import need_server
-from tests.repo.test_schema import KINDS, described, engine_on
+from tests.repo.test_schema import described, engine_on
 from tests.storage import earlier_books
 from tests.storage.earlier_books import ROWS, rows
 from tests.storage.test_upgrade import by_name, fresh, upgraded
 
 
-@pytest.fixture(params=KINDS)
-def book(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+@pytest.fixture
+def book(kind: str, tmp_path: Path) -> Iterator[Engine]:
     """A book with rows in every table, whose connections are those of an upgrade."""
-    need_server(request.param)
-    with earlier_books.earlier(request.param, tmp_path) as url, engine_on(url) as engine:
+    with earlier_books.earlier(kind, tmp_path) as url, engine_on(url) as engine:
         upgrade._suspend_foreign_keys(engine)
         yield engine
 

@@ -25,11 +25,12 @@ from guestbook.storage import backup, database, engines, restore, schema_version
 from guestbook.storage.backup import BackupReport
 from guestbook.storage.models import Webhook
 from guestbook.storage.restore import Comparison, RestoreReport, compare
-from tests.conftest import need_server, running, settings_for
-from tests.repo.test_schema import KINDS, engine_on
+from tests.conftest import settings_for
+from tests.repo.test_schema import engine_on
 from tests.storage import earlier_books
+from tests.storage.conftest import on_sqlite as at
 from tests.storage.earlier_books import rows
-from tests.storage.hostile_rows import dump, hostile, write
+from tests.storage.hostile_rows import dump
 from tests.storage.test_upgrade import assert_kept, by_name, fresh
 from tests.support import databases
 from tests.support.book import Book
@@ -38,27 +39,12 @@ from tests.support.processes import wait_for
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """The data folder of a book on SQLite with a row of everything."""
-    folder = tmp_path / "home"
-    folder.mkdir()
-    with running(at(folder)):
-        write(folder / "guestbook.db", hostile())
-        return folder
-
-
-@pytest.fixture(params=KINDS)
-def there(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+def there(kind: str, tmp_path: Path) -> Iterator[Settings]:
     """A data folder, and an empty database of each kind."""
-    need_server(request.param)
     folder = tmp_path / "there"
     folder.mkdir()
-    with databases.fresh(request.param, folder) as url:
+    with databases.fresh(kind, folder) as url:
         yield settings.load(settings_for(folder, url))
-
-
-def at(folder: Path) -> dict[str, str]:
-    return settings_for(folder, f"sqlite:///{folder}/guestbook.db")
 
 
 def restored(read: Settings, file: Path, *, hold: bool = False) -> RestoreReport:
@@ -118,9 +104,7 @@ def test_a_restore_that_begins_again_keeps_one_backup_of_the_book(
     assert list(report.before.path.parent.iterdir()) == [report.before.path]
 
 
-@pytest.mark.parametrize("kind", ["sqlite-wal", "postgresql", "mariadb"])
 def test_a_backup_of_an_earlier_book_is_upgraded_on_the_way(kind: str, tmp_path: Path) -> None:
-    need_server(kind)
     old = tmp_path / "old"
     old.mkdir()
     with earlier_books.earlier(kind, old) as url, engine_on(url) as engine:

@@ -32,20 +32,14 @@ from guestbook.storage.database_errors import Fault, WrongVersion
 from guestbook.storage.models import Setting
 from guestbook.storage.stored_secrets import SECRET_COLUMNS_OF_BOOK
 from guestbook.storage.upgrade import UpgradeReport
-from tests.conftest import need_server, running, settings_for
-from tests.repo.test_schema import KINDS, VERSION, Description, described, engine_on
+from tests.conftest import running, settings_for
+from tests.repo.test_schema import VERSION, Description, described, engine_on
 from tests.storage import earlier_books
 from tests.storage.earlier_books import ROWS, WHEN, rows
 from tests.support import databases, factories
 from tests.support.receiver import Receiver
 from tests.support.secret_keys import KEY
 from tests.support.visitor import Visitor
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    need_server(request.param)
-    return str(request.param)
 
 
 def upgraded(folder: Path, url: str) -> UpgradeReport:

@@ -16,11 +16,11 @@ from guestbook import settings
 from guestbook.lib import locks
 from guestbook.storage import database, schema_version, upgrade
 from guestbook.storage.database import db
-from tests.conftest import need_server, settings_for
-from tests.repo.test_schema import KINDS, engine_on
+from tests.conftest import settings_for
+from tests.repo.test_schema import engine_on
 from tests.storage import earlier_books
 from tests.storage.earlier_books import rows
-from tests.storage.test_upgrade import assert_kept, by_name, fresh
+from tests.storage.test_upgrade import assert_kept, by_name, fresh, upgraded
 from tests.support import databases
 from tests.support.forks import Forks
 from tests.support.visitor import Visitor
@@ -28,12 +28,6 @@ from tests.support.visitor import Visitor
 # After how many changes of the tables a run dies, run after run.
 CHANGES = (1, 3, 1, 4, 2, 3, 5, 3, 2)
 FEWEST_DEATHS = 8  # MariaDB keeps more of each run, so a later one may come to its end
-
-
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    need_server(request.param)
-    return str(request.param)
 
 
 @pytest.fixture
@@ -141,13 +135,11 @@ def conflicts(most: int, where: str = "seen_signatures (") -> Iterator[None]:
 
 
 def test_a_step_that_meets_other_transactions_is_repeated(
-    first_book: tuple[dict[str, str], Engine], kind: str
+    first_book: tuple[dict[str, str], Engine], kind: str, tmp_path: Path
 ) -> None:
     environ, engine = first_book
     with conflicts(3):
-        report = upgrade.run(
-            settings.load(environ), progress=lambda *_: nullcontext(lambda _: None), waiting=lambda: None
-        )
+        report = upgraded(tmp_path, environ["GUESTBOOK_DATABASE_URL"])
     assert report.after == schema_version.head()
     assert by_name(engine) == fresh(kind)
 

@@ -92,7 +92,8 @@ class Hold(Base):
 
     __tablename__ = "holds"
     __table_args__ = (
-        *(Index("holds_by_reminder", "remind_at"), Index("holds_by_decision", "decided_at", "held_at")),
+        Index("holds_by_reminder", "remind_at"),
+        Index("holds_by_decision", "decided_at", "held_at"),
     )
 
     comment_id: Mapped[str] = belongs_to("comments", "holds_comment", primary_key=True)
