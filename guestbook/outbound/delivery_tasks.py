@@ -168,8 +168,8 @@ _ANSWERED_BEFORE = (
     .scalar_subquery()
     .label("answered_before")
 )
-_COLUMNS = *RECEIVER_COLUMNS, Webhook.unreachable_in_a_row, Webhook.rate, _ANSWERED_BEFORE
-_OPEN_ROWS = select(*_COLUMNS).where(Webhook.open_at(_NOW))
+_HEALTH = Webhook.unreachable_in_a_row, Webhook.rate, _ANSWERED_BEFORE
+_OPEN_ROWS = select(*RECEIVER_COLUMNS, *_HEALTH).where(Webhook.open_at(_NOW))
 _WITH_DUE = _OPEN_ROWS.where(FIRST_DUE <= _NOW)
 
 

@@ -102,8 +102,14 @@ def take(
     leased = claims.take(
         connection, DELIVERIES, columns, limits, most=limit, now=now, until=until, token=token
     )
-    agent = webhook_signatures.user_agent(settings.base_url)
-    return [_taken(row, webhook, agent, now) for row in leased.get(webhook.id, ())]
+    agent, timestamp, taken = webhook_signatures.user_agent(settings.base_url), int(now.timestamp()), []
+    for row in leased.get(webhook.id, ()):
+        task = _task(row, webhook, "")
+        headers = webhook_signatures.plain_headers(task, agent, timestamp)
+        if not task.receiver.error:  # Else somebody garbled the secret by hand.
+            headers |= webhook_signatures.signature_headers(task, timestamp)
+        taken.append(Taken(row.id, row.event, task.body.decode(), headers))
+    return taken
 
 
 def commit(
@@ -134,14 +140,6 @@ def _leased_to(replaced: Replaced, webhook_id: str, now: datetime) -> ColumnElem
 
 def _taker_part(taker: str) -> str:
     return hashlib.sha256(taker.encode()).hexdigest()[:8]
-
-
-def _taken(row: Row[Any], webhook: Webhook, agent: str, now: datetime) -> Taken:
-    task, timestamp = _task(row, webhook, ""), int(now.timestamp())
-    headers = webhook_signatures.plain_headers(task, agent, timestamp)
-    if not task.receiver.error:  # Else somebody garbled the secret by hand.
-        headers |= webhook_signatures.signature_headers(task, timestamp)
-    return Taken(row.id, row.event, task.body.decode(), headers)
 
 
 def _outcome(row: Row[Any], result: PulledResult, webhook: Webhook, token: str) -> Outcome:

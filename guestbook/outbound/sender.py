@@ -65,8 +65,8 @@ class MailSender:
         """Hand it over and return the server's answer; raises TransportError."""
         if not self._server or not self._from:
             raise TransportError("no_mail_server")
-        answer = self._server.send(self._from, message["To"], message.as_bytes(), seconds)
-        return ReceiverAnswer(answer.code, {}, answer.text, None)
+        code, text = self._server.send(self._from, message["To"], message.as_bytes(), seconds)
+        return ReceiverAnswer(code, {}, text, None)
 
 
 INCOMPLETE = {"body_timeout": "timeout", "body_broken": "connection_lost"}
@@ -108,7 +108,12 @@ class Sender:
 
     def _attempt(self, task: DeliveryTask) -> Outcome:
         seconds = self._limit.left(self._timeout)
-        if not seconds or _lease_left(task) < seconds + MARGIN:
+        left = (
+            task.lease_end - time.monotonic()
+        )  # This clock stops while the host sleeps, and nobody sets it.
+        if task.leased_until:  # By this one the delivery is due again, and our own pass may claim it again.
+            left = min(left, (task.leased_until - clock.now()).total_seconds())
+        if not seconds or left < seconds + MARGIN:
             return Outcome(task)  # The pass or the lease could end before the request.
         if task.receiver.is_locked:
             return Outcome(task)  # Nothing is ever sent unsigned: it waits.
@@ -193,16 +198,6 @@ def _endpoint(page: FetchedPage) -> str | None:
         content = page_content.WebPage(page.url, "text/plain", page.answer.headers.get("link", ""), "")
     found = page_content.endpoint(content)
     return urldefrag(found).url if found else None
-
-
-def _lease_left(task: DeliveryTask) -> float:
-    """Return the seconds that are left of a lease, by the clock that says less.
-
-    The monotonic clock stops while the host sleeps, and nobody sets it. But the delivery is due again once
-    the other clock is past the end of the lease, and our own pass may have claimed it a second time.
-    """
-    left = task.lease_end - time.monotonic()
-    return min(left, (task.leased_until - clock.now()).total_seconds()) if task.leased_until else left
 
 
 def _note_answer(answer: ReceiverAnswer, outcome: Outcome, policy: response_policy.Policy) -> None:

@@ -17,7 +17,7 @@ from guestbook.transport import urls
 
 DEFAULT_EVENTS = ("comment.created",)
 SIGNING_KEY = "^whsk_[0-9A-Za-z+/]{43,86}={1,2}$"
-HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 section 5.6.2
+HEADER_NAME = f"^{urls.HEADER_NAME_PATTERN.pattern}$"
 HEADER_VALUE = "^[ -~]*$"
 HEADERS = {
     "type": "object",

@@ -83,7 +83,8 @@ class Connections:
         self._most = IDLE_CONNECTIONS
         self._idle: list[Connection] = []  # oldest first
         self._is_closed = False
-        weakref.finalize(self, _close_all, self._idle)
+        # What is left of a transport that nobody has closed.
+        weakref.finalize(self, lambda idle: [connection.sock.close() for connection in idle], self._idle)
 
     def take(self, route: Route) -> Connection:
         """Return an open connection, the newest of those that wait; raises TransportError."""
@@ -190,12 +191,6 @@ class Connections:
             if self._context is None:
                 self._context = _tls_context(self._ca_file or os.environ.get("SSL_CERT_FILE") or where())
             return self._context
-
-
-def _close_all(idle: list[Connection]) -> None:
-    """Close what is left of a transport that nobody has closed."""
-    for connection in idle:
-        connection.sock.close()
 
 
 def message(method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:

@@ -24,12 +24,9 @@ NO_NAME = "[127.0.0.1]"  # for EHLO, as RFC 5321 wants it from a client without 
 LOGIN_REFUSED = b"The server does not accept the user and the password of GUESTBOOK_SMTP_URL."
 
 
-@dataclass(frozen=True, slots=True)
-class SmtpAnswer:
-    """The last answer of the server: 250 when it has taken the message."""
-
-    code: int
-    text: bytes
+SmtpAnswer = tuple[
+    int, bytes
+]  # the code of the server's last answer, 250 when it has the message, and its text
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +131,7 @@ def _refusal(code: int, text: bytes) -> SmtpAnswer:
 def _answer(code: int, text: bytes, *, least: int = 200) -> SmtpAnswer:
     if not least <= code < 600:
         raise TransportError("mail_server_unfit", sent=True)
-    return SmtpAnswer(code, text[:SMTP_ANSWER_LIMIT])
+    return code, text[:SMTP_ANSWER_LIMIT]
 
 
 def _is_this_machine(host: str) -> bool:

@@ -23,7 +23,7 @@ def server() -> Iterator[MailServer]:
 
 def send(server: MailServer, seconds: float = 10.0, *, user: str = "") -> int:
     client = SmtpServer(f"smtp://{user}127.0.0.1:{server.port}", addresses.without_threads)
-    return client.send("book@example.org", "owner@example.org", MESSAGE, seconds).code
+    return client.send("book@example.org", "owner@example.org", MESSAGE, seconds)[0]
 
 
 @pytest.mark.parametrize(("command", "code"), [("", 220), ("EHLO", 250), ("RCPT", 250), ("DATA", 250)])

@@ -1,5 +1,6 @@
 """Make the body of a request from an event: `json` for programs, the other formats for chats. Pure."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ __all__ = ["ADDRESSED", "CHAT_FORMATS", "FORMATS", "FORMATS_WITH_LINKS", "Format
 class Format:
     """How a format makes its body, and what else depends on it."""
 
-    render: Callable[[FormatInput], str]
+    make: Callable[[FormatInput], str | dict[str, Any]]
     is_chat: bool = False
     has_links: bool = False  # Links to moderate, unless the owner decides otherwise.
     uses_url: bool = False  # Its bodies contain a part of the webhook's URL.
@@ -51,4 +52,5 @@ def concerns(name: str, event: str, data: dict[str, Any]) -> bool:
 
 def render(name: str, given: FormatInput) -> str:
     """Return the exact body, which is JSON, in the format of that name; raises FormatError."""
-    return FORMATS[name].render(given)
+    body = FORMATS[name].make(given)
+    return body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)

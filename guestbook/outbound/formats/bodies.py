@@ -22,6 +22,11 @@ class FormatInput:
     url: str = ""
     template: str | None = None  # The text of the webhook's template.
 
+    @property
+    def words(self) -> wording.Wording:
+        """Return the event in words."""
+        return wording.of(self.event, self.data)
+
 
 class FormatError(Exception):
     """Why there can be no body, in one sentence."""
@@ -95,16 +100,15 @@ def _check_body(body: str) -> None:
 BY_LINK = "Publish it, reply to it or remove it, without a login (the link works for 7 days):"
 
 
-def email(given: FormatInput) -> str:
+def email(given: FormatInput) -> dict[str, Any]:
     """Return the body; the sender makes a message of it."""
-    words = wording.of(given.event, given.data)
+    words = given.words
     facts = wording.EventFacts(given.data)
     admin = facts.admin_link("comments", "comment", "id")
     lines = [f"Moderate it: {admin}"] if admin and admin != words.link else []
     link = f"{BY_LINK}\n{words.link}" if words.button else words.link
     parts = (words.who, words.message, link, *lines, f"-- \n{facts.book} {facts.home}".rstrip())
-    body = {"subject": words.title, "text": "\n\n".join(part for part in parts if part) + "\n"}
-    return json.dumps(body, ensure_ascii=False)
+    return {"subject": words.title, "text": "\n\n".join(part for part in parts if part) + "\n"}
 
 
 MENTIONING_URL = "webmention:"
@@ -123,9 +127,9 @@ def website_of(event: str, data: dict[str, Any]) -> str | None:
     return comment.get("website") or None
 
 
-def webmention(given: FormatInput) -> str:
+def webmention(given: FormatInput) -> dict[str, Any]:
     """Return the two addresses; raises FormatError when there is no website."""
     website = website_of(given.event, given.data)
     if website is None:
         raise FormatError(NO_WEBSITE)
-    return json.dumps({"source": given.data["comment"]["url"], "target": website})
+    return {"source": given.data["comment"]["url"], "target": website}

@@ -223,18 +223,17 @@ SUPPRESS_EMBEDS = 4  # a flag of Discord's messages: links get no preview
 DISCORD_MARKDOWN = Markdown(r"[\\*_~`|><#\[\]@]|:(?!\s)", lambda match: "\\" + match[0], WEB)
 
 
-def discord(given: FormatInput) -> str:
+def discord(given: FormatInput) -> dict[str, Any]:
     """Return the body. It mentions nobody, whatever the text says, and its links get no preview."""
     content = lines(
-        wording.of(given.event, given.data),
+        given.words,
         DISCORD_MARKDOWN.text,
         limit=DISCORD_LIMIT,
         size=utf16,
         title=DISCORD_MARKDOWN.bold,
         link="<{}>",
     )
-    body = {"content": content, "allowed_mentions": {"parse": []}, "flags": SUPPRESS_EMBEDS}
-    return json.dumps(body, ensure_ascii=False)
+    return {"content": content, "allowed_mentions": {"parse": []}, "flags": SUPPRESS_EMBEDS}
 
 
 MATTERMOST_LIMIT = 16_383  # characters of a post
@@ -248,11 +247,10 @@ PARTED_ALONE = re.compile(r"[@&:]|[.w].+", re.IGNORECASE)
 ENTITIES = {"<": "&lt;", "$": "&#36;"}
 
 
-def mattermost(given: FormatInput) -> str:
+def mattermost(given: FormatInput) -> dict[str, Any]:
     """Return the body."""
-    words = wording.of(given.event, given.data)
-    text = lines(words, MATTERMOST_MARKDOWN.text, limit=MATTERMOST_LIMIT, title=MATTERMOST_MARKDOWN.bold)
-    return json.dumps({"text": text}, ensure_ascii=False)
+    markdown = MATTERMOST_MARKDOWN
+    return {"text": lines(given.words, markdown.text, limit=MATTERMOST_LIMIT, title=markdown.bold)}
 
 
 def _escape_for_mattermost(match: re.Match[str]) -> str:
@@ -269,9 +267,9 @@ NTFY_LIMIT = 4096  # bytes of a message
 NTFY_TITLE_LIMIT = 1024  # bytes
 
 
-def ntfy(given: FormatInput) -> str:
+def ntfy(given: FormatInput) -> dict[str, Any]:
     """Return the body, for the topic that the webhook's URL names."""
-    words = wording.of(given.event, given.data)
+    words = given.words
     rest = replace(words, title="", link="")
     body = {
         "topic": topic(given.url),
@@ -280,7 +278,7 @@ def ntfy(given: FormatInput) -> str:
     }
     click = {"click": words.link} if words.link else {}
     button = [{"action": "view", "label": words.button, "url": words.link}] if words.button else []
-    return json.dumps(body | click | ({"actions": button} if button else {}), ensure_ascii=False)
+    return body | click | ({"actions": button} if button else {})
 
 
 SLACK_LIMIT = 40_000  # characters of a text; Slack cuts a longer one, even within an escape
@@ -291,12 +289,12 @@ PIECE = re.compile(rf".{{1,{ELEMENT_LIMIT - 1}}}(?:\s|\Z)|.{{1,{ELEMENT_LIMIT}}}
 HTML_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
-def slack(given: FormatInput) -> str:
+def slack(given: FormatInput) -> dict[str, Any]:
     """Return the body. Nothing in it is markup, and its links get no preview."""
-    words = wording.of(given.event, given.data)
+    words = given.words
     text = lines(replace(words, link=_escape_for_slack(words.link)), _escape_for_slack, limit=SLACK_LIMIT)
     body = {"text": text, "mrkdwn": False, "blocks": _slack_blocks(words), "unfurl_links": False}
-    return json.dumps(body | {"unfurl_media": False}, ensure_ascii=False)
+    return body | {"unfurl_media": False}
 
 
 def _escape_for_slack(text: str) -> str:
@@ -324,14 +322,14 @@ def _slack_block(words: Wording) -> dict[str, Any]:
 TEAMS_LIMIT = 28_000  # bytes of the whole body
 
 
-def teams(given: FormatInput) -> str:
+def teams(given: FormatInput) -> dict[str, Any]:
     """Return the body."""
-    words = wording.of(given.event, given.data)
-    room = TEAMS_LIMIT - utf8(_teams_body(words, wording.MORE))
+    words = given.words
+    room = TEAMS_LIMIT - utf8(json.dumps(_teams_body(words, wording.MORE), ensure_ascii=False))
     return _teams_body(words, cut(words.message, str, room, _json_size))
 
 
-def _teams_body(words: Wording, message: str) -> str:
+def _teams_body(words: Wording, message: str) -> dict[str, Any]:
     texts = [words.title, words.who, message]
     runs: list[dict[str, str]] = [{"type": "TextRun", "text": text} for text in texts if text]
     runs[0]["weight"] = "Bolder"
@@ -340,7 +338,7 @@ def _teams_body(words: Wording, message: str) -> str:
     if words.link:
         card["actions"] = [{"type": "Action.OpenUrl", "title": words.button or "Look", "url": words.link}]
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
-    return json.dumps({"type": "message", "attachments": [attachment]}, ensure_ascii=False)
+    return {"type": "message", "attachments": [attachment]}
 
 
 def _json_size(text: str) -> int:
@@ -357,16 +355,16 @@ TELEGRAM_BUTTON = re.compile(r"https?://(?:[^/:.]+\.)+[^/:.]+[/:]")
 LINKED = re.compile(rf"{WEB}|(?<![^\W_])(?<!/)[@#$/](?=\w)", re.IGNORECASE)
 
 
-def telegram(given: FormatInput) -> str:
+def telegram(given: FormatInput) -> dict[str, Any]:
     """Return the body, for the chat that the webhook's URL names. Its links get no preview."""
     chat = telegram_chat(given.url)
-    words = wording.of(given.event, given.data)
+    words = given.words
     text = lines(words, _escape_for_telegram, limit=TELEGRAM_LIMIT, size=utf16)
     body: dict[str, Any] = {"chat_id": int(chat) if CHAT_NUMBER.fullmatch(chat) else chat, "text": text}
     body |= {"link_preview_options": {"is_disabled": True}}
     if words.button and TELEGRAM_BUTTON.match(words.link):
         body["reply_markup"] = {"inline_keyboard": [[{"text": words.button, "url": words.link}]]}
-    return json.dumps(body, ensure_ascii=False)
+    return body
 
 
 def _escape_for_telegram(text: str) -> str:

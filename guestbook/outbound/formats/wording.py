@@ -44,6 +44,8 @@ class EventFacts:
 
     def __init__(self, data: dict[str, Any]) -> None:
         self._data = data
+        self.book = self.line("guestbook", "title") or "the guestbook"
+        self.home = self.line("guestbook", "url")
 
     def raw(self, *path: str) -> Any:
         """Return the value at that path, or None."""
@@ -61,16 +63,6 @@ class EventFacts:
         """Return the value with its line breaks, or ""."""
         value = self.raw(*path)
         return "" if value is None else text.clean_text(str(value)).strip()
-
-    @property
-    def book(self) -> str:
-        """Return the title of the guestbook."""
-        return self.line("guestbook", "title") or "the guestbook"
-
-    @property
-    def home(self) -> str:
-        """Return the address of the guestbook."""
-        return self.line("guestbook", "url")
 
     def admin_link(self, page: str, *path: str) -> str:
         """Return the address of the admin page of the thing with that id."""
