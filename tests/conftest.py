@@ -22,7 +22,6 @@ from guestbook.storage.database import db
 from tests.support import (  # noqa: F401  amount sets up hypothesis when it is imported
     amount,
     databases,
-    namespaces,
     rabbitmq,
     sent_payloads,
     servers,
@@ -61,7 +60,7 @@ NEEDS = {
     "npm-packages": lambda: npm.installed() is not None,
     "octokit": lambda: npm.examples() is not None,
     "validator": lambda: npm.validator() is not None,
-    "namespaces": namespaces.can_be_made,
+    "unshare": lambda: os.geteuid() == 0 and shutil.which("unshare") is not None,
     "rabbitmq": rabbitmq.is_here,
     "nginx": lambda: shutil.which("nginx") is not None,
     "mod_wsgi": lambda: servers.apache_has("wsgi"),

@@ -12,6 +12,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 from wsgiref.simple_server import make_server
@@ -19,8 +20,8 @@ from wsgiref.simple_server import make_server
 from sqlalchemy import Connection, Engine, event
 
 from guestbook.background import housekeeping
-from guestbook.inbound import event_actions, verify_and_decide
-from guestbook.lib import http_server
+from guestbook.inbound import event_actions, processor, verify_and_decide
+from guestbook.lib import clock, http_server
 from guestbook.outbound import pause_and_disable
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.dispatcher import Dispatcher
@@ -259,6 +260,26 @@ def limited() -> None:
     if kind == "threads":  # root has as many as it likes, and other processes of one's own count too
         by_another_user()
     resource.setrlimit(limits[kind], (int(number), int(number)))
+
+
+APART = timedelta(seconds=30)
+
+
+def clock_ahead() -> None:
+    """Run on a machine whose clock is ahead."""
+    now = clock.now
+    clock.now = lambda: now() + APART
+
+
+def clock_behind() -> None:
+    """Run on a machine whose clock is behind."""
+    now = clock.now
+    clock.now = lambda: now() - APART
+
+
+def small_batches() -> None:
+    """Take so few inbound events at a time that each of four machines comes to some of a small number."""
+    processor.BATCH = 5
 
 
 def _memory(line: str) -> float:

@@ -16,7 +16,7 @@ from guestbook.auth import login
 
 LONG = (  # folders and files that wait much, the longest first
     "tests/background/celery/",
-    "tests/system/hosts/",
+    "tests/system/test_several_machines",
     "tests/system/chaos/",
     "tests/system/browser/",
     "tests/system/deploy/",
@@ -29,7 +29,7 @@ LONG = (  # folders and files that wait much, the longest first
     "tests/inbound/test_killed_passes",
     "tests/cli/",
 )
-TOGETHER = ("tests/background/celery/", "tests/system/hosts/", "tests/system/browser/")
+TOGETHER = ("tests/background/celery/", "tests/system/browser/")
 MEMORY = "/dev/shm"
 COLLECT_SELDOM = (50_000, 20, 100)  # a twentieth of the tests' time would go into looking for garbage
 ROOM = 2 * 1024**3  # bytes, more than all tests need at a time

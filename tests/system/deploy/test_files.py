@@ -122,7 +122,7 @@ def test_a_stopped_pass_has_time_for_the_requests_under_way_and_for_their_outcom
     assert int(units("systemd/guestbook-cron.service")["Service"]["TimeoutStopSec"]) > least
 
 
-@pytest.mark.needs("namespaces")
+@pytest.mark.needs("unshare")
 @pytest.mark.usefixtures("app")  # it makes the tables
 def test_the_image_ends_its_first_process_by_a_signal_that_it_obeys(environ: dict[str, str]) -> None:
     """The kernel keeps from the first process of a container what it has no handler for, as SIGTERM."""
