@@ -17,7 +17,7 @@ from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage import cron_token, database
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import AUDIT_LOG, AuditEntry, Token
+from guestbook.storage.models import AUDIT_LOG, Token
 from guestbook.storage.models.owner import ACTORS, AUDIT_ENTRY_SCHEMA, AUDITED_ACTIONS, SCOPES
 
 PASSWORD_LINE_LIMIT = 4 * login.LONGEST + 3  # bytes
@@ -98,8 +98,8 @@ def tokens() -> None:
 @click.option(
     "--expires", metavar="WHEN", help="When it expires, such as 90d or 2027-01-31; by default never."
 )
-@output.as_json
-def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
+@output.json_option
+def add(name: str, scope: str, expires: str | None) -> None:
     """Add a token for a program and print it.
 
     NAME helps you to know later which one to revoke.
@@ -107,13 +107,12 @@ def add(name: str, scope: str, expires: str | None, as_json: bool) -> None:
     with writing() as session:
         token, value = api_tokens.add(session, name, scope=scope, expires=expires)
         facts = {**api_tokens.shape(token), "token": value}
-    done = f"Added token {facts['id']}. Keep it safe: it is shown only once.\n{value}"
-    output.print_done(done, facts, as_json)
+    output.print_done(facts, f"Added token {facts['id']}. Keep it safe: it is shown only once.", value)
 
 
 @tokens.command("list")
-@output.as_json
-def list_(as_json: bool) -> None:
+@output.json_option
+def list_() -> None:
     """List the tokens, what each may do and when it was last used. The list never shows their values."""
     row_commands.print_rows(
         api_tokens.all_of(db.session()),
@@ -126,23 +125,19 @@ def list_(as_json: bool) -> None:
             "NAME": "name",
         },
         f"No tokens yet. Add one: {app_command.typed('tokens add NAME')}",
-        as_json=as_json,
     )
 
 
-row_commands.add_revocation(
-    Noun(tokens, Token, api_tokens.shape),
-    "token",
-    api_tokens.revoke,
-    "Revoke a token. It stops working at once. On a terminal it says when it was last used, and asks.",
-)
+TOKEN = Noun(tokens, Token, api_tokens.shape)
+REVOKE = "Revoke a token. It stops working at once. On a terminal it says when it was last used, and asks."
+row_commands.add_revocation(TOKEN, "token", api_tokens.revoke, REVOKE)
 
 
 @click.command("cron-url", cls=app_command.AppCommand)
 @click.option("--rotate", is_flag=True, help="Make a new address. The old one stops working at once.")
 @click.option("--off", is_flag=True, help="Remove the address.")
-@output.as_json
-def cron_url(rotate: bool, off: bool, as_json: bool) -> None:
+@output.json_option
+def cron_url(rotate: bool, off: bool) -> None:
     """Print the secret address that does the work of cron when a pinger calls it. The first call makes it.
 
     Use it where the host has no cron. The address answers GET, HEAD and POST with what it did, as JSON.
@@ -152,11 +147,9 @@ def cron_url(rotate: bool, off: bool, as_json: bool) -> None:
     with writing() as session:
         if off:
             cron_token.remove(session)
-            output.print_done("The address is removed.", {"url": None}, as_json)
-            return
-        token = cron_token.make(session, rotate=rotate)
-    url = cron_token.url(app_command.settings().base_url, token)
-    output.print_done(url, {"url": url}, as_json)
+        token = None if off else cron_token.make(session, rotate=rotate)
+    url = token and cron_token.url(app_command.settings().base_url, token)
+    output.print_done({"url": url}, url or "The address is removed.")
 
 
 SHOWN_ENTRIES = 50  # An export has all.
@@ -171,16 +164,16 @@ ALL_ENTRIES = 1_000_000_000
     "--limit", type=click.IntRange(1), help=f"How many; by default {SHOWN_ENTRIES}, and all in an export."
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV for a spreadsheet.")
-@output.as_json
-def audit(limit: int | None, as_csv: bool, as_json: bool, **filters: Any) -> None:
+@output.json_option
+def audit(limit: int | None, as_csv: bool, **filters: Any) -> None:
     """Show who did what on the admin pages, by the API and by commands, newest first."""
-    if as_csv and as_json:
+    if as_csv and output.is_json():
         raise click.UsageError("Choose --csv or --json.")
     wanted = AuditFilter(**filters)
-    most = limit or (ALL_ENTRIES if as_csv or as_json else SHOWN_ENTRIES)
+    most = limit or (ALL_ENTRIES if as_csv or output.is_json() else SHOWN_ENTRIES)
     rows = row_commands.newest(partial(filtered_lists.audit, db.session(), wanted), most)
     facts = [json_schema.of_row(row, AUDIT_ENTRY_SCHEMA) for row in rows]
-    if as_json:
+    if output.is_json():
         output.print_json(facts)
     elif as_csv:
         names = [column.name for column in AUDIT_LOG.columns]
@@ -188,15 +181,13 @@ def audit(limit: int | None, as_csv: bool, as_json: bool, **filters: Any) -> Non
         writer.writerow(names)
         writer.writerows([text.inert_cell(str(row[name] or "")) for name in names] for row in facts)
     else:
+        by = [f"{'' if row.actor == 'command' else row.actor} {row.actor_name or ''}".strip() for row in rows]
         output.print_table(
             ("WHEN", "BY", "ACTION", "OBJECT", "NAME", "DETAIL"),
-            [(row.at, _by(row), row.action, row.object, row.object_name, row.remark) for row in rows],
+            [
+                (row.at, name, row.action, row.object, row.object_name, row.remark)
+                for row, name in zip(rows, by, strict=True)
+            ],
             "No such entry." if wanted != AuditFilter() else "No entries yet.",
             cut=("BY", "NAME", "DETAIL"),
         )
-
-
-def _by(row: AuditEntry) -> str:
-    """Return the command, or the kind of actor with its name."""
-    name = row.actor_name or ""
-    return name if row.actor == "command" else f"{row.actor} {name}".strip()

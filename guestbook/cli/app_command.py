@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn
 
 import click
 from flask import current_app
@@ -29,12 +29,8 @@ REPAIRS = {
     Fault.TOO_OLD: "Upgrade the book with an earlier program first, as the page on upgrades says.",
     Fault.NEW_TABLES: "Update the program, or restore a backup from before.",
 }
-OUT_OF_MEMORY = "This host's limit on memory (ulimit -v) is too low for this command."
-
-R = TypeVar("R")
 
 typed = installation.typed
-
 log = logging.getLogger(__name__)
 
 
@@ -49,9 +45,9 @@ class AppCommand(click.Command):
 
     any_version = False
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> None:
         """Run it as `call` does."""
-        return call(partial(super().invoke, ctx), any_version=self.any_version)
+        call(partial(super().invoke, ctx), any_version=self.any_version)
 
 
 class AnyVersionCommand(AppCommand):
@@ -67,7 +63,7 @@ class Group(click.Group):
 
 
 @with_appcontext
-def call(function: Callable[[], R], *, any_version: bool = False) -> R:
+def call(function: Callable[[], object], *, any_version: bool = False) -> None:
     """Call a function in the application, on a book of the program's version or of any.
 
     Exit with 2 when no book could accept what was typed, with 1 when this one refuses it or the version is
@@ -78,14 +74,14 @@ def call(function: Callable[[], R], *, any_version: bool = False) -> R:
         try:
             if not any_version:
                 database.require_version(db.engine)
-            return database.retry_conflicts(function)
+            database.retry_conflicts(function)
         except (Refused, SecondHost) as error:
             is_wrong = isinstance(error, Refused) and error.fields and not error.only_here
             # A file or a book of strangers may have a part in the sentence.
             said = shortened(printable(str(error)), LONGEST_SENTENCE)
             raise (WrongInput if is_wrong else click.ClickException)(said) from None
         except MemoryError:
-            log.error(OUT_OF_MEMORY)
+            log.error("This host's limit on memory (ulimit -v) is too low for this command.")
             sys.exit(TRY_LATER)
         except (DBAPIError, PoolTimeout, WrongVersion) as error:
             _exit(error)

@@ -5,12 +5,12 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-from guestbook.cli import app_command, output, row_commands, row_lookup
+from guestbook.cli import app_command, output, row_commands
 from guestbook.inbound import bins as inbound_bins
 from guestbook.inbound import source_shapes
 from guestbook.lib.text import counted, printable
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Bin, BinRequest
+from guestbook.storage.models import Bin
 
 SHOWN_REQUESTS = 20
 
@@ -27,22 +27,18 @@ def bins() -> None:
 @click.option("--type", help=f"The content type of that text: {', '.join(inbound_bins.ANSWER_TYPES)}.")
 @click.option("--delay", metavar="SECONDS", help="How long it waits before it answers, at most 5.")
 @click.option("--fail", metavar="TIMES", help="How many requests it answers with 500 first.")
-@output.as_json
-def add(as_json: bool, **fields: Any) -> None:
+@output.json_option
+def add(**fields: Any) -> None:
     """Add a bin and print its URL, which takes any request."""
     with writing() as session:
         facts = _facts(inbound_bins.add(session, output.given(fields)))
-    if as_json:
-        output.print_json(facts)
-        return
-    click.echo(f"Added bin {facts['id']}. Send something to it:")
-    click.echo(facts["url"])
-    click.echo(f"See what arrived: {app_command.typed('bins show ' + facts['id'])}")
+    seen = f"See what arrived: {app_command.typed('bins show ' + facts['id'])}"
+    output.print_done(facts, f"Added bin {facts['id']}. Send something to it:", facts["url"], seen)
 
 
 @bins.command("list")
-@output.as_json
-def list_(as_json: bool) -> None:
+@output.json_option
+def list_() -> None:
     """List the bins, with how many requests each holds."""
     held = inbound_bins.held(db.session())
     row_commands.print_rows(
@@ -55,84 +51,70 @@ def list_(as_json: bool) -> None:
             "URL": lambda row: row.url(app_command.settings().base_url),
         },
         f"No bins yet. Add one: {app_command.typed('bins add')}",
-        as_json=as_json,
         cut=("NAME",),
     )
 
 
 @bins.command("show")
-@row_lookup.id_argument
-@output.as_json
-def show_(id_: str, as_json: bool) -> None:
+@row_commands.id_argument
+@output.json_option
+def show_(id_: str) -> None:
     """Show a bin and its latest requests, newest first."""
-    row = row_lookup.find(Bin, id_)
+    row = row_commands.find(Bin, id_)
     requests = inbound_bins.latest(db.session(), row.id, SHOWN_REQUESTS)
-    if as_json:
-        shown = [
-            source_shapes.bin_request_in_full(one, inbound_bins.check_of(db.session(), one))
-            for one in requests
-        ]
+    if output.is_json():
+        in_full = source_shapes.bin_request_in_full
+        shown = [in_full(one, inbound_bins.check_of(db.session(), one)) for one in requests]
         output.print_json({**_facts(row), "requests": shown})
         return
-    answer = ("answer_status", "answer_type", "answer_body", "delay_milliseconds", "failures_left")
+    answer = "answer_status answer_type answer_body delay_milliseconds failures_left"
     output.print_groups(_facts(row), {"Answer": answer})
     output.print_heading("Requests")
-    output.print_table(
-        ("RECEIVED", "METHOD", "PATH", "SIZE", "ANSWERED", "BODY"),
-        [
-            (one.received_at, one.method, _address(one), one.size, one.answered, _excerpt(one))
-            for one in requests
-        ],
-        "No requests yet.",
-        cut=("PATH",),
-    )
+    rows = [
+        (
+            *(one.received_at, one.method, f"{one.path}?{one.query}" if one.query else one.path),
+            *(one.size, one.answered, one.kept[:400].decode(errors="replace")),
+        )
+        for one in requests
+    ]
+    headings = ("RECEIVED", "METHOD", "PATH", "SIZE", "ANSWERED", "BODY")
+    output.print_table(headings, rows, "No requests yet.", cut=("PATH",))
 
 
 @bins.command()
-@row_lookup.id_argument
+@row_commands.id_argument
 @output.yes_option
-@output.as_json
-def clear(id_: str, yes: bool, as_json: bool) -> None:
+@output.json_option
+def clear(id_: str, yes: bool) -> None:
     """Delete the requests of a bin and keep the bin. On a terminal it says how many, and asks."""
     row = _to_change(id_, yes, "Clear")
     with writing() as session:
         count = inbound_bins.clear(session, row.id)
     done = f"Removed {counted(count, 'request')} from bin {row.id}."
-    output.print_done(done, {**_facts(row), "requests": 0}, as_json)
+    output.print_done({**_facts(row), "requests": 0}, done)
 
 
 @bins.command()
-@row_lookup.id_argument
+@row_commands.id_argument
 @output.yes_option
-@output.as_json
-def delete(id_: str, yes: bool, as_json: bool) -> None:
+@output.json_option
+def delete(id_: str, yes: bool) -> None:
     """Delete a bin and its requests. Its URL stops working. On a terminal it says what goes, and asks."""
     row_id = _to_change(id_, yes, "Delete").id
     with writing() as session:
-        count = inbound_bins.delete(session, row_lookup.find(Bin, row_id))
+        count = inbound_bins.delete(session, row_commands.find(Bin, row_id))
     done = f"Deleted bin {row_id} and {counted(count, 'request')}."
-    output.print_done(done, {"deleted": [row_id], "requests": count}, as_json)
+    output.print_done({"deleted": [row_id], "requests": count}, done)
 
 
 def _to_change(id_: str, yes: bool, verb: str) -> Bin:
     """Return the bin whose requests are to go, unless the answer to the question is no."""
-    row = row_lookup.find(Bin, id_)
+    row = row_commands.find(Bin, id_)
     row_id, name = row.id, printable(row.name)
-    output.ask_on_terminal(
-        lambda: f"The bin {name} has {counted(inbound_bins.count(db.session(), row_id), 'request')}.",
-        yes,
-        verb,
-    )
+    held = inbound_bins.count(db.session(), row_id)
+    output.ask_on_terminal(lambda: f"The bin {name} has {counted(held, 'request')}.", yes, verb)
     return row
 
 
 def _facts(row: Bin) -> dict[str, Any]:
     return source_shapes.bin_(row, app_command.settings())
-
-
-def _address(row: BinRequest) -> str:
-    return f"{row.path}?{row.query}" if row.query else row.path
-
-
-def _excerpt(row: BinRequest) -> str:
-    return row.kept[:400].decode(errors="replace")

@@ -18,11 +18,9 @@ from sqlalchemy import Connection
 
 from guestbook.cli import app_command, output
 from guestbook.cli.options import Choice, period_options
-from guestbook.cli.output import show_progress
 from guestbook.comments import comment_form, comment_shape
-from guestbook.comments.comment_form import CommentPicture
 from guestbook.comments.exchange import comment_import, file_formats, other_programs
-from guestbook.comments.exchange.comment_import import ImportReport, ImportRules
+from guestbook.comments.exchange.comment_import import ImportRules
 from guestbook.comments.exchange.file_formats import FIELDS, ExportedComments
 from guestbook.comments.exchange.other_programs import ImportOptions
 from guestbook.lib import drawn_face, files
@@ -30,7 +28,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import Step
 from guestbook.lib.text import clean_line, counted, printable
 from guestbook.queries import public_comments
-from guestbook.queries.public_comments import PublicComment, PublicPage
+from guestbook.queries.public_comments import PublicComment
 from guestbook.storage import engines, plain_sql, preferences
 from guestbook.storage.models.comment import COMMENT_STATUSES
 from guestbook.storage.preferences import LOOKS, Preferences
@@ -49,9 +47,8 @@ def _columns(_context: object, _parameter: object, given: Sequence[str]) -> dict
     for one in given:
         field, equals, column = one.partition("=")
         if not equals or field not in FIELDS:
-            raise click.BadParameter(
-                f"{one!r} is not FIELD=COLUMN with one of the fields {', '.join(FIELDS)}."
-            )
+            wanted = f"FIELD=COLUMN with one of the fields {', '.join(FIELDS)}"
+            raise click.BadParameter(f"{one!r} is not {wanted}.")
         columns[field] = column.strip()
     return columns
 
@@ -75,11 +72,8 @@ def export(file: Path, kind: str | None, bom: bool, name: str | None, **filters:
     wanted = ExportedComments(name=None if name is None else clean_line(name), **filters)
     # An engine of its own: a server ends idle transactions of the others, and a slow pipe leaves this idle.
     with engines.opened(app_command.settings()) as engine, file_formats.snapshot(engine) as connection:
-        total = file_formats.count_comments(connection, wanted)
-        with (
-            _target(file, "utf-8-sig" if bom else "utf-8") as target,
-            show_progress("Exporting", total) as step,
-        ):
+        total, encoding = file_formats.count_comments(connection, wanted), "utf-8-sig" if bom else "utf-8"
+        with _target(file, encoding) as target, output.show_progress("Exporting", total) as step:
             rows = _watched(file_formats.comment_rows(connection, wanted), step)
             if kind == "csv":
                 file_formats.write_csv(target, rows)
@@ -121,8 +115,8 @@ def export(file: Path, kind: str | None, bom: bool, name: str | None, **filters:
 )
 @click.option("--notify-webhooks", is_flag=True, help="Send events of the new comments to the webhooks.")
 @click.option("--dry-run", is_flag=True, help="Store nothing; say what would happen.")
-@output.as_json
-def import_(file: Path, notify_webhooks: bool, dry_run: bool, as_json: bool, **options: Any) -> None:
+@output.json_option
+def import_(file: Path, notify_webhooks: bool, dry_run: bool, **options: Any) -> None:
     """Add the comments of a file: from `export`, Isso, WordPress or any CSV file.
 
     FILE may be - for standard input. Comments keep their time and status. The owner's answers become replies,
@@ -133,19 +127,23 @@ def import_(file: Path, notify_webhooks: bool, dry_run: bool, as_json: bool, **o
     standard_input: Any = BufferedReader(cast(RawIOBase, sys.stdin.buffer))
     with (
         other_programs.opened(path, standard_input, ImportOptions(**options)) as opened,
-        output.show_position("Importing", opened.size) as move,
+        output.show_progress("Importing", opened.size, to_position=True) as move,
     ):
         settings = app_command.settings()
         rules = ImportRules(settings, dry_run, notify_webhooks, say, lambda rows: move(opened.position(rows)))
         report = comment_import.run_import(opened.rows, rules)
     if not report.rows:
-        page = options["page"]
-        raise Refused(f"The file has no comment of the page {page}." if page else other_programs.NO_COMMENTS)
-    if as_json:
-        left = {"there_already": report.there, "left_out": report.refused}
-        output.print_json({"imported": dict(report.stored), **left})
-    else:
-        _print(report, is_rehearsal=dry_run)
+        none = f"The file has no comment of the page {options['page']}."
+        raise Refused(none if options["page"] else other_programs.NO_COMMENTS)
+    total, did = report.stored.total(), "Would import" if dry_run else "Imported"
+    counts = [(name, report.stored[name]) for name in COMMENT_STATUSES]
+    by_status = ", ".join(f"{count:,} {name}" for name, count in counts if count)
+    output.print_done(
+        {"imported": dict(report.stored), "there_already": report.there, "left_out": report.refused},
+        f"{did} {counted(total, 'comment')}{f': {by_status}' if total else ''}.",
+        report.there and f"There already: {report.there:,}.",
+        report.refused and f"Left out: {report.refused:,}.",
+    )
     if report.broken:
         raise Refused(report.broken)
     if report.refused:
@@ -189,17 +187,6 @@ def _say(sentence: str, numbers: Iterator[int]) -> None:
         click.echo("There are more; they are counted below.", err=True)
 
 
-def _print(report: ImportReport, *, is_rehearsal: bool) -> None:
-    total, did = report.stored.total(), "Would import" if is_rehearsal else "Imported"
-    counts = [(name, report.stored[name]) for name in COMMENT_STATUSES]
-    by_status = ", ".join(f"{count:,} {name}" for name, count in counts if count)
-    click.echo(f"{did} {counted(total, 'comment')}{f': {by_status}' if total else ''}.")
-    if report.there:
-        click.echo(f"There already: {report.there:,}.")
-    if report.refused:
-        click.echo(f"Left out: {report.refused:,}.")
-
-
 SITE_MARK = ".guestbook-site"  # A folder with it was written by this command, which may replace it.
 SITE_FILES = ("book.css", "mark.svg")
 SITE_PICTURES = "pictures"
@@ -227,57 +214,48 @@ def export_site(folder: Path) -> None:
 
 def _write(part: Path, connection: Connection) -> int:
     """Write all files; return how many comments they have."""
-    book, base_url, total = preferences.read(connection), app_command.settings().base_url, 0
+    book, read, total = preferences.read(connection), app_command.settings(), 0
     for name in (*SITE_FILES, *LOOK_FILES.get(book.look, ())):
         shutil.copyfile(Path(str(current_app.static_folder), name), part / name)
     if book.own_css:
         (part / "own.css").write_text(book.own_css, encoding="utf-8")
     with (part / "comments.json").open("w", encoding="utf-8") as file:
-        head = {"title": book.title, "url": f"{base_url}/"}
+        head = {"title": book.title, "url": f"{read.base_url}/"}
         file.write(f'{json.dumps(head, ensure_ascii=False)[:-1]}, "comments": [')
         select, older, number = partial(plain_sql.run, connection), None, 0
         while older or not number:  # An empty book has one page too.
-            page, number = public_comments.page(select, older, book.per_page), number + 1
-            older = page.older
-            _write_page(part, page, number, book)
+            page, newer, number = public_comments.page(select, older, book.per_page), number, number + 1
+            older, articles = page.older, []
             for comment in page.rows:
-                _write_comment(part, comment, book)
-                fields = comment_shape.on_page(comment, base_url)
+                articles.append(_write_comment(part, comment, book, read.secret_key))
+                fields = comment_shape.on_page(comment, read.base_url)
                 file.write(f"{',' if total else ''}\n{json.dumps(fields, ensure_ascii=False)}")
                 total += 1
+            links = {"newer": newer and _page_name(newer), "older": older and _page_name(number + 1)}
+            path = part / _page_name(number)
+            _render(path, "site/page.html", book=book, articles=articles, root="", **links)
         file.write("\n]}\n")
     return total
-
-
-def _write_page(part: Path, page: PublicPage, number: int, book: Preferences) -> None:
-    articles = [_article(one, f"comments/{one.id}/index.html", _picture(one, book), "") for one in page.rows]
-    newer, older = number > 1 and _page_name(number - 1), page.older and _page_name(number + 1)
-    html = render_template("site/page.html", book=book, articles=articles, root="", newer=newer, older=older)
-    (part / _page_name(number)).write_text(html, encoding="utf-8")
 
 
 def _page_name(number: int) -> str:
     return "index.html" if number == 1 else f"page-{number}.html"
 
 
-def _write_comment(part: Path, comment: PublicComment, book: Preferences) -> None:
-    folder = part / "comments" / comment.id
+def _write_comment(part: Path, comment: PublicComment, book: Preferences, key: str) -> str:
+    """Write the page of a comment; return its article for the page that lists it, as the book shows it."""
+    name, picture = comment.name, comment_form.picture_of(comment.name, book, key)
+    folder, root = part / "comments" / comment.id, "../../"
     folder.mkdir(parents=True)
-    root, picture = "../../", _picture(comment, book)
-    article = _article(comment, "index.html", picture, root)
-    html = render_template("site/comment.html", book=book, name=comment.name, article=article, root=root)
-    (folder / "index.html").write_text(html, encoding="utf-8")
+    article = get_template_attribute("_comment.html", "article")
+    html = article(comment, "index.html", picture, f"{root}{SITE_PICTURES}/")
+    _render(folder / "index.html", "site/comment.html", book=book, name=name, article=html, root=root)
     if picture and not picture.glyph:
         (part / SITE_PICTURES).mkdir(exist_ok=True)
         (part / SITE_PICTURES / f"{picture.id}.svg").write_text(drawn_face.svg(picture.id), encoding="utf-8")
+    listed: str = article(comment, f"comments/{comment.id}/index.html", picture, f"{SITE_PICTURES}/")
+    return listed
 
 
-def _article(comment: PublicComment, link: str, picture: CommentPicture | None, root: str) -> str:
-    """Return a comment as HTML, as the pages of the book show it."""
-    render = get_template_attribute("_comment.html", "article")
-    article: str = render(comment, link, picture, f"{root}{SITE_PICTURES}/")
-    return article
-
-
-def _picture(comment: PublicComment, book: Preferences) -> CommentPicture | None:
-    return comment_form.picture_of(comment.name, book, app_command.settings().secret_key)
+def _render(path: Path, template: str, **values: Any) -> None:
+    path.write_text(render_template(template, **values), encoding="utf-8")

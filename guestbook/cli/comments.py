@@ -8,23 +8,17 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from guestbook.cli import app_command, comment_files, output, row_commands, row_lookup
+from guestbook.cli import app_command, comment_files, output, row_commands
 from guestbook.cli.options import Choice
 from guestbook.comments import book, comment_shape
 from guestbook.comments.spam import comment_facts, learned_words, spam_report
 from guestbook.lib import clock
-from guestbook.lib.text import counted
+from guestbook.lib.text import counted, printable, shortened
 from guestbook.queries import filtered_lists, statistics
 from guestbook.storage import engines
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
 from guestbook.storage.models.comment import COMMENT_STATUSES
-
-
-def _or_standard_input(_context: object, _parameter: object, given: str | None) -> str | None:
-    """Read - from standard input. A callback does it, because the command may run more than once."""
-    return sys.stdin.read() if given == "-" else given
-
 
 NAMED_COMMENTS = 10
 RESTORE_HELP = """Bring comments back from trash or spam.
@@ -42,8 +36,8 @@ def comments() -> None:
 @click.option("--status", type=Choice(COMMENT_STATUSES), help="Only those with this status.")
 @click.option("--search", metavar="WORDS", help="Only those with these words in what the visitor typed.")
 @row_commands.limit_option
-@output.as_json
-def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> None:
+@output.json_option
+def list_(status: str | None, search: str | None, limit: int) -> None:
     """List comments, newest first."""
     rows = row_commands.newest(partial(filtered_lists.comments, db.session(), status, search), limit)
     row_commands.print_rows(
@@ -51,7 +45,6 @@ def list_(status: str | None, search: str | None, limit: int, as_json: bool) -> 
         _document,
         {"WHEN": "created_at", "STATUS": "status", "NAME": "name", "MESSAGE": "message"},
         "There is no such comment." if status or search else "No comments yet.",
-        as_json=as_json,
         cut=("NAME",),
     )
 
@@ -61,17 +54,18 @@ def _add_move(name: str, status: str | None, did: str, help_text: str) -> None:
 
     @comments.command(name, help=help_text)
     @several
-    @output.as_json
-    def move(ids: tuple[str, ...], as_json: bool) -> None:
+    @output.json_option
+    def move(ids: tuple[str, ...]) -> None:
+        settings = app_command.settings()
         with writing() as session:
             found = _locked(session, ids)
             for comment in found:
                 if status:
-                    book.decide(session, comment, status, app_command.settings())
+                    book.decide(session, comment, status, settings)
                 else:
-                    book.restore(session, comment, app_command.settings())
+                    book.restore(session, comment, settings)
             facts = list(map(_document, found))
-        output.print_done(f"{did} {counted(len(found), 'comment')}.", facts, as_json)
+        output.print_done(facts, f"{did} {counted(len(found), 'comment')}.")
 
 
 _add_move("approve", "published", "Published", "Publish comments that were held or wrongly marked as spam.")
@@ -83,10 +77,13 @@ _add_move("restore", None, "Restored", RESTORE_HELP)
 
 @comments.command()
 @click.argument("short_id", metavar="ID")
-@click.argument("text", required=False, callback=_or_standard_input)
+# A callback reads -, because the command may run more than once.
+@click.argument(
+    "text", required=False, callback=lambda _context, _, given: sys.stdin.read() if given == "-" else given
+)
 @click.option("--remove", is_flag=True, help="Remove the reply.")
-@output.as_json
-def reply(short_id: str, text: str | None, remove: bool, as_json: bool) -> None:
+@output.json_option
+def reply(short_id: str, text: str | None, remove: bool) -> None:
     """Reply to a comment; a new reply replaces the old one.
 
     The reply stands under the comment. With - as TEXT it is read from standard input.
@@ -98,27 +95,27 @@ def reply(short_id: str, text: str | None, remove: bool, as_json: bool) -> None:
         [comment] = _locked(session, [short_id])
         book.reply(session, comment, message, app_command.settings())
         facts = _document(comment)
-    output.print_done("Removed the reply." if remove else "Replied.", facts, as_json)
+    output.print_done(facts, "Removed the reply." if remove else "Replied.")
 
 
 @comments.command()
 @several
 @output.yes_option
-@output.as_json
-def delete(ids: tuple[str, ...], yes: bool, as_json: bool) -> None:
+@output.json_option
+def delete(ids: tuple[str, ...], yes: bool) -> None:
     """Delete comments for good.
 
     Webhooks that want `comment.deleted` get it. On a terminal it says what goes, and asks.
     """
-    chosen = {row.id: row for row in (row_lookup.find(Comment, one) for one in ids)}
+    chosen = {row.id: row for row in (row_commands.find(Comment, one) for one in ids)}
     output.ask_on_terminal(lambda: _going(list(chosen.values())), yes)
     with writing() as session:
         found = book.lock(session, list(chosen))
         for comment in found:
             book.delete(session, comment, app_command.settings())
     engines.clear_wal(db.engine)
-    done = f"Deleted {counted(len(found), 'comment')}."
-    output.print_done(done, {"deleted": [comment.id for comment in found]}, as_json)
+    gone = {"deleted": [comment.id for comment in found]}
+    output.print_done(gone, f"Deleted {counted(len(found), 'comment')}.")
 
 
 comments.add_command(comment_files.export)
@@ -127,20 +124,21 @@ comments.add_command(comment_files.import_)
 
 @comments.command()
 @click.argument("short_id", metavar="ID")
-@output.as_json
-def show(short_id: str, as_json: bool) -> None:
+@output.json_option
+def show(short_id: str) -> None:
     """Show a comment with the reasons for its status."""
-    row = row_lookup.find(Comment, short_id)
-    if as_json:
-        output.print_json(_document(row))
+    row = row_commands.find(Comment, short_id)
+    facts = _document(row)
+    if output.is_json():
+        output.print_json(facts)
         return
     parts = ("reply", "message", "note", "reason", "reasons", "decisions")
-    output.print_groups(_document(row) | dict.fromkeys(parts), {})
+    output.print_groups(facts | dict.fromkeys(parts), {})
     output.print_text("Reasons", "\n".join(row.all_reasons))
     output.print_part("Decisions", {clock.to_text(one.at): one.sentence for one in row.all_decisions})
     output.print_text("Message", row.message)
-    output.print_text("Note to you", row.note or "")
-    output.print_text("Reply", row.reply.message if row.reply else "")
+    output.print_text("Note to you", row.note)
+    output.print_text("Reply", row.reply.message if row.reply else None)
 
 
 def _document(row: Comment) -> dict[str, Any]:
@@ -149,10 +147,7 @@ def _document(row: Comment) -> dict[str, Any]:
 
 def _going(chosen: Sequence[Comment]) -> str:
     """Say what is deleted with these comments."""
-    lines = [
-        f"{output.shorten(one.name, 24)}: {output.shorten(one.message, 60)}"
-        for one in chosen[:NAMED_COMMENTS]
-    ]
+    lines = [f"{_shortened(one.name, 24)}: {_shortened(one.message, 60)}" for one in chosen[:NAMED_COMMENTS]]
     waits = Delivery.comment_id.in_([one.id for one in chosen]) & Delivery.due_at.is_not(None)
     waiting = statistics.count_some(db.session(), waits, Delivery)
     replies = sum(one.reply is not None for one in chosen)
@@ -162,8 +157,12 @@ def _going(chosen: Sequence[Comment]) -> str:
     return "\n".join([*lines, f"{going}, with {' and '.join(parts)}." if parts else f"{going}."])
 
 
+def _shortened(text: str, limit: int) -> str:
+    return shortened(" ".join(printable(text).split()), limit)
+
+
 def _locked(session: Session, ids: Sequence[str]) -> list[Comment]:
-    return book.lock(session, [row_lookup.find(Comment, short_id).id for short_id in ids])
+    return book.lock(session, [row_commands.find(Comment, short_id).id for short_id in ids])
 
 
 @click.group(cls=app_command.Group)
@@ -172,11 +171,11 @@ def spam() -> None:
 
 
 @spam.command("show")
-@output.as_json
-def show_spam(as_json: bool) -> None:
+@output.json_option
+def show_spam() -> None:
     """Show comments refused at the form, a flood, and what the score has learned."""
     report = spam_report.read(db.session(), app_command.settings().secret_key, clock.now())
-    if as_json:
+    if output.is_json():
         output.print_json(report.shape())
         return
     output.print_table(
@@ -184,26 +183,26 @@ def show_spam(as_json: bool) -> None:
         [(one.sentence, f"{one.number:,}", f"{one.today:,}") for one in report.refused],
         "No comment was refused at the form in the last 30 days.",
     )
-    if report.held_until:
-        click.echo(f"\nA flood came, so all comments are held until {clock.to_text(report.held_until)}.")
-    click.echo(f"\n{report.score_sentence}")
+    until = report.held_until and clock.to_text(report.held_until)
+    flood = until and f"\nA flood came, so all comments are held until {until}."
+    output.say(flood, f"\n{report.score_sentence}")
 
 
 @spam.command()
-@output.as_json
-def end_flood(as_json: bool) -> None:
+@output.json_option
+def end_flood() -> None:
     """Stop holding all comments because of a flood."""
     with writing() as session:
         comment_facts.end_flood(session.connection(), app_command.settings().secret_key)
-    output.print_done("New comments are published again.", {"held_until": None}, as_json)
+    output.print_done({"held_until": None}, "New comments are published again.")
 
 
 @spam.command()
 @output.yes_option
-@output.as_json
-def forget(yes: bool, as_json: bool) -> None:
+@output.json_option
+def forget(yes: bool) -> None:
     """Erase what the score has learned from your decisions. A terminal asks first."""
     output.ask_on_terminal(lambda: "You cannot undo this.", yes, "Forget all words")
     with writing() as session:
         count = learned_words.forget_all(session, app_command.settings().secret_key)
-    output.print_done(f"Forgot {counted(count, 'word')}.", {"forgotten": count}, as_json)
+    output.print_done({"forgotten": count}, f"Forgot {counted(count, 'word')}.")

@@ -3,9 +3,6 @@
 import logging
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 import click
 from flask.cli import with_appcontext
@@ -16,7 +13,6 @@ from guestbook.background import housekeeping
 from guestbook.background.cron import CronPing
 from guestbook.cli import app_command, options, output, terminal_log
 from guestbook.cli.options import pass_options, ping_option
-from guestbook.inbound.inbox import Counts
 from guestbook.lib import clock
 from guestbook.lib.errors import TRY_LATER
 from guestbook.lib.text import counted
@@ -33,9 +29,29 @@ log = logging.getLogger(__name__)
 class PingedCommand(app_command.AppCommand):
     """A command that tells a monitor of its start and its end, also when the database cannot be used."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    @with_appcontext
+    def invoke(self, ctx: click.Context) -> None:
         """Run it between two pings, if the option or the setting has a URL for them."""
-        return _pinged(ctx.params.pop("ping_url"), partial(super().invoke, ctx))
+        read, wanted = app_command.settings(), ctx.params.pop("ping_url")
+        url = wanted or read.ping_url
+        if not url:
+            super().invoke(ctx)
+            return
+        with terminal_log.shown(read.log_format):
+            ping = CronPing(url, allow_networks=read.allow_networks, proxy=read.outbound_proxy)
+        ping.start()
+        failure: str | None = "The pass broke."
+        try:
+            super().invoke(ctx)
+            failure = None
+        except SystemExit as error:
+            failure = f"The pass ended with exit code {error.code}." if error.code else None
+            raise
+        except click.ClickException as error:
+            failure = f"The pass was refused: {error.message}"
+            raise
+        finally:
+            ping.end(failure)
 
 
 @click.command(cls=PingedCommand)
@@ -65,58 +81,21 @@ def prune() -> None:
     log.info("Removed %s.", counted(removed, "row"), extra={"rows": removed})
 
 
-@with_appcontext
-def _pinged(wanted: str | None, do: Callable[[], Any]) -> Any:
-    """Do the work of a pass between two pings."""
-    read = app_command.settings()
-    url = wanted or read.ping_url
-    if not url:
-        return do()
-    with terminal_log.shown(read.log_format):
-        ping = CronPing(url, allow_networks=read.allow_networks, proxy=read.outbound_proxy)
-    ping.start()
-    failure: str | None = "The pass broke."
-    try:
-        done = do()
-        failure = None
-    except SystemExit as error:
-        failure = f"The pass ended with exit code {error.code}." if error.code else None
-        raise
-    except click.ClickException as error:
-        failure = f"The pass was refused: {error.message}"
-        raise
-    finally:
-        ping.end(failure)
-    return done
-
-
 def run(options: background_cron.Options) -> None:
     """Run a pass; on a terminal a bar shows the progress of a long one."""
     is_shown = sys.stderr.isatty() and not terminal_log.is_verbose() and not options.stay
-    with output.show_position("Sending", _due() if is_shown else 0) as move:
+    with output.show_progress("Sending", _due() if is_shown else 0, to_position=True) as move:
         report = background_cron.run(
             db.engine,
             app_command.settings(),
             options,
             after_tick=lambda tally: move(tally.processed + tally.retried + tally.failed),
         )
-    if report:
-        housekeeping.log_warnings(report.outbox)
-        _warn_of_inbound_events(report.inbox)
-
-
-def _due() -> int:
-    """Return how many deliveries are due, or none where they are too few for a bar."""
-    open_now = select(Webhook.id).where(Webhook.disabled_at.is_(None))
-    due = select(func.count()).where(Delivery.due_at <= clock.now(), Delivery.webhook_id.in_(open_now))
-    length = db.session.scalar(due) or 0
-    db.session.rollback()
-    return length if length >= FEWEST_FOR_A_BAR else 0
-
-
-def _warn_of_inbound_events(counts: Counts) -> None:
-    """Log what the owner can fix. Forged events are left out, or anybody could fill a mailbox."""
-    for (name, source_id), count in sorted(counts.failed.items()):
+    if not report:
+        return
+    housekeeping.log_warnings(report.outbox)
+    # The owner can fix these. Forged events are left out, or anybody could fill a mailbox.
+    for (name, source_id), count in sorted(report.inbox.failed.items()):
         log.warning(
             "%s of source %s failed. See: %s",
             counted(count, "inbound event"),
@@ -124,6 +103,15 @@ def _warn_of_inbound_events(counts: Counts) -> None:
             app_command.typed(f"inbox list --status failed --source {source_id}"),
             extra={"source_id": source_id, "inbound_events": count},
         )
+
+
+def _due() -> int:
+    """Return how many deliveries are due, or none where they are too few for a bar."""
+    open_now = select(Webhook.id).where(Webhook.disabled_at.is_(None))
+    due = select(func.count()).where(Delivery.due_at <= clock.now(), Delivery.webhook_id.in_(open_now))
+    length: int = db.session.scalars(due).one()
+    db.session.rollback()
+    return length if length >= FEWEST_FOR_A_BAR else 0
 
 
 BROKER_MISSING = (

@@ -5,7 +5,6 @@ import stat
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 from sqlalchemy import Connection
@@ -13,7 +12,7 @@ from sqlalchemy import Connection
 from guestbook.cli import app_command, options, output
 from guestbook.cli.output import say_waiting, show_progress
 from guestbook.lib import clock, files, ids
-from guestbook.lib.encryption import EXTRA_OF_ENCRYPTION, Keyring
+from guestbook.lib.encryption import EXTRA_OF_ENCRYPTION
 from guestbook.lib.errors import TRY_LATER, Refused
 from guestbook.lib.text import counted, printable
 from guestbook.settings import Settings, database_url, installation, secret_key
@@ -23,7 +22,9 @@ from guestbook.storage import restore as restoring
 from guestbook.storage.database import db
 from guestbook.storage.restore import Comparison, RestoreReport, StagedBook
 from guestbook.storage.stored_secrets import StoredSecrets
-from guestbook.storage.table_copy import MoveReport, TargetAway, move_book
+from guestbook.storage.table_copy import TargetAway, move_book
+
+file_argument = click.argument("file", type=click.Path(path_type=Path))
 
 
 @click.command("init-db", cls=app_command.AnyVersionCommand)
@@ -35,8 +36,8 @@ def init_db() -> None:
 
 
 @click.command(cls=app_command.AnyVersionCommand)
-@output.as_json
-def upgrade(as_json: bool) -> None:
+@output.json_option
+def upgrade() -> None:
     """Bring an older book to this version of the program. It makes a backup first.
 
     Run it after each update of the program. If it is interrupted, run it again. Pages answer that the book is
@@ -46,23 +47,21 @@ def upgrade(as_json: bool) -> None:
 
     report = storage_upgrade.run(app_command.settings(), progress=show_progress, waiting=say_waiting)
     copy, now = report.backup, f"The book is up to date: it has version {report.after}"
-    if as_json:
-        migrations = [
-            {"version": one.version, "title": one.title, "seconds": round(one.seconds, 3)}
-            for one in report.migrations
-        ]
-        path = str(copy.path) if copy else None
-        facts = {"before": report.before, "after": report.after, "backup": path, "migrations": migrations}
-        output.print_json(facts)
-    elif not copy:
-        click.echo(f"{now}.")
-    else:
-        rows = counted(sum(copy.rows.values()), "row")
-        output.say(
-            f"The backup is in {copy.path}: {rows}, read again and compared.",
-            *(f"{one.version}  {one.title} ({one.seconds:.1f} s)" for one in report.migrations),
-            f"{now} now. It was {report.before}.",
-        )
+    rows = counted(sum(copy.rows.values()), "row") if copy else ""
+    output.print_done(
+        {
+            "before": report.before,
+            "after": report.after,
+            "backup": str(copy.path) if copy else None,
+            "migrations": [
+                {"version": one.version, "title": one.title, "seconds": round(one.seconds, 3)}
+                for one in report.migrations
+            ],
+        },
+        copy and f"The backup is in {copy.path}: {rows}, read again and compared.",
+        *(f"{one.version}  {one.title} ({one.seconds:.1f} s)" for one in report.migrations),
+        f"{now} now. It was {report.before}." if copy else f"{now}.",
+    )
 
 
 HAS_NO_KEY = (
@@ -72,15 +71,15 @@ HAS_SECRETS = "It holds every secret of the book unencrypted, so keep it where o
 
 
 @click.command(cls=app_command.AnyVersionCommand)
-@click.argument("file", type=click.Path(path_type=Path))
+@file_argument
 @click.option(
     "--keep",
     type=click.IntRange(min=1),
     metavar="NUMBER",
     help="Add the time to the name, and remove all but this many such backups.",
 )
-@output.as_json
-def backup(file: Path, keep: int | None, as_json: bool) -> None:
+@output.json_option
+def backup(file: Path, keep: int | None) -> None:
     """Write the whole book to one file, while it is in use.
 
     The file has the rows of one moment, from whatever database, but not the secret key. If FILE is an earlier
@@ -91,20 +90,17 @@ def backup(file: Path, keep: int | None, as_json: bool) -> None:
         file = backups.dated(file, clock.now())
     report = backups.write(settings, file, progress=show_progress)
     removed = backups.remove_older(settings, report.path, keep) if keep else []
-    if as_json:
-        removed_names = [str(path) for path in removed]
-        output.print_json({"file": str(report.path), "rows": report.rows, "removed": removed_names})
-        return
     is_ours = secret_key.is_in_data_folder(settings.data_dir, settings.secret_key)
     where = f" ({settings.data_dir / secret_key.KEY_FILE})" if is_ours else ""
-    output.say(
-        f"The backup is in {report.path}: {contents(report.rows)}, read again and compared.",
+    output.print_done(
+        {"file": str(report.path), "rows": report.rows, "removed": list(map(str, removed))},
+        f"The backup is in {report.path}: {_contents(report.rows)}, read again and compared.",
         removed and f"Removed {counted(len(removed), 'older backup')}.",
         HAS_NO_KEY.format(where) if settings.keyring.can_encrypt else HAS_SECRETS,
     )
 
 
-def contents(rows: dict[str, int]) -> str:
+def _contents(rows: dict[str, int]) -> str:
     """Return how many rows a book has, in words."""
     nouns = (("comment", "comments"), ("webhook", "webhooks"), ("delivery", "deliveries"))
     parts = [counted(rows.get(many, 0), one, many) for one, many in nouns]
@@ -123,13 +119,13 @@ LOCKED = (
 
 
 @click.command(cls=app_command.AnyVersionCommand)
-@click.argument("file", type=click.Path(path_type=Path))
+@file_argument
 @click.option(
     "--hold", is_flag=True, help="Disable all webhooks, so that nothing is sent until you enable them."
 )
 @output.yes_option
-@output.as_json
-def restore(file: Path, hold: bool, yes: bool, as_json: bool) -> None:
+@output.json_option
+def restore(file: Path, hold: bool, yes: bool) -> None:
     """Put a backup in the place of the book, and check it.
 
     It verifies FILE, says what would change, and asks. The book's database may be of another kind than that
@@ -139,16 +135,13 @@ def restore(file: Path, hold: bool, yes: bool, as_json: bool) -> None:
     with restoring.staged(settings, file) as staged_book:
         with engines.opened(settings) as engine, restoring.readable(engine):
             found = restoring.compare(engine, staged_book)
-        if not as_json:
+        if not output.is_json():
             _describe(file, staged_book, found, hold)
         if not yes:
-            output.ask("Replace the present book?", "Nothing was changed.", "restore", as_json=as_json)
+            output.ask("Replace the present book?", "Nothing was changed.", "restore")
         held = restoring.hold(staged_book) if hold else 0
         report = restoring.run(settings, staged_book, progress=show_progress, waiting=say_waiting)
-    if as_json:
-        output.print_json(_document(staged_book, found, report, held))
-    else:
-        _print(report, held)
+    _print(staged_book, found, report, held)
 
 
 def _describe(file: Path, staged_book: StagedBook, found: Comparison, hold: bool) -> None:
@@ -156,7 +149,7 @@ def _describe(file: Path, staged_book: StagedBook, found: Comparison, hold: bool
     sent = "They will be sent, some for the second time. With --hold all webhooks are disabled first."
     held = "All webhooks will be disabled, so nothing is sent until you enable them."
     output.say(
-        f"{file} was made at {made_at}: {contents(staged_book.rows)}.",
+        f"{file} was made at {made_at}: {_contents(staged_book.rows)}.",
         f"The present book has {counted(found.comments, 'comment')}: {gone:,} that the backup does not have "
         f"would go. {back:,} that the present book does not have would come.",
         f"The backup has {counted(found.waiting, 'delivery', 'deliveries')} to send. The present book has "
@@ -166,33 +159,33 @@ def _describe(file: Path, staged_book: StagedBook, found: Comparison, hold: bool
     )
 
 
-def _print(report: RestoreReport, held: int) -> None:
+def _print(staged_book: StagedBook, found: Comparison, report: RestoreReport, held: int) -> None:
     before, enable = report.before, app_command.typed("webhooks enable ID")
-    output.say(
-        before and f"The book from before is in {before.path}: {contents(before.rows)}.",
-        f"The book is restored: {contents(report.rows)}, each compared.",
+    old_keys = app_command.settings().data_dir / secret_key.OLD_KEYS_FILE
+    output.print_done(
+        {
+            "made_at": clock.to_text(staged_book.label.made_at),
+            "rows": report.rows,
+            "comments_gone": found.comments_gone,
+            "comments_back": found.comments_back,
+            "deliveries_to_send": found.waiting,
+            "finished_since": found.finished_since,
+            "webhooks_disabled": held,
+            "secret_key": "same" if report.has_key else "different",
+            "rows_with_unreadable_secrets": report.unreadable,
+            "before": str(before.path) if before else None,
+        },
+        before and f"The book from before is in {before.path}: {_contents(before.rows)}.",
+        f"The book is restored: {_contents(report.rows)}, each compared.",
         held and f"{counted(held, 'webhook')} disabled. Enable each with: {enable}",
         not report.has_key and OTHER_KEY,
-        report.unreadable and LOCKED.format(app_command.settings().data_dir / secret_key.OLD_KEYS_FILE),
+        report.unreadable and LOCKED.format(old_keys),
     )
 
 
-def _document(staged_book: StagedBook, found: Comparison, report: RestoreReport, held: int) -> dict[str, Any]:
-    return {
-        "made_at": clock.to_text(staged_book.label.made_at),
-        "rows": report.rows,
-        "comments_gone": found.comments_gone,
-        "comments_back": found.comments_back,
-        "deliveries_to_send": found.waiting,
-        "finished_since": found.finished_since,
-        "webhooks_disabled": held,
-        "secret_key": "same" if report.has_key else "different",
-        "rows_with_unreadable_secrets": report.unreadable,
-        "before": str(report.before.path) if report.before else None,
-    }
-
-
 CHECKSUM_LENGTH = 12  # characters
+# The target was empty, and what differs was refused.
+ALWAYS = {"there_already": 0, "removed": 0, "is_whole": True, "is_still": True}
 NEXT = """\
 Now set GUESTBOOK_DATABASE_URL to it, and start the web server, cron and workers again. Keep the data folder:
 the book needs the secret_key in it. If you have several hosts, set the same GUESTBOOK_SECRET_KEY on all."""
@@ -208,8 +201,8 @@ def _url(context: click.Context, param: click.Parameter, value: str) -> str:
 
 @click.command("migrate-to", cls=app_command.AppCommand)
 @click.argument("url", callback=_url)
-@output.as_json
-def migrate_to(url: str, as_json: bool) -> None:
+@output.json_option
+def migrate_to(url: str) -> None:
     """Copy the book to another database, and check the copy.
 
     Stop the web server, cron and workers first. URL is like GUESTBOOK_DATABASE_URL; with - it is read from
@@ -221,26 +214,16 @@ def migrate_to(url: str, as_json: bool) -> None:
     except TargetAway as error:
         click.echo(f"The target cannot be used now: {printable(str(error))}.", err=True)
         sys.exit(TRY_LATER)
-    if as_json:
-        output.print_json(_moved_document(report))
+    tables = [(name, one.rows, str(one)) for name, one in report.tables.items()]
+    if output.is_json():
+        keys = ("table", "rows", "checksum")
+        moved = [dict(zip(keys, one, strict=True)) | {"copied": one[1]} | ALWAYS for one in tables]
+        output.print_json({"target": report.place, "tables": moved})
         return
-    rows = [(name, one.rows, str(one)[:CHECKSUM_LENGTH]) for name, one in report.tables.items()]
-    output.print_table(("TABLE", "ROWS", "CHECKSUM"), rows, "")
-    total = counted(sum(one.rows for one in report.tables.values()), "row")
-    click.echo(f"\nThe copy in {report.place} is complete: {total}, each compared.")
-    click.echo(NEXT)
-
-
-def _moved_document(report: MoveReport) -> dict[str, Any]:
-    """Return the report as JSON. The target was empty, and what differs was refused."""
-    always = {"there_already": 0, "removed": 0, "is_whole": True, "is_still": True}
-    return {
-        "target": report.place,
-        "tables": [
-            {"table": name, "rows": one.rows, "checksum": str(one), "copied": one.rows, **always}
-            for name, one in report.tables.items()
-        ],
-    }
+    shown = [(name, rows, checksum[:CHECKSUM_LENGTH]) for name, rows, checksum in tables]
+    output.print_table(("TABLE", "ROWS", "CHECKSUM"), shown, "")
+    total = counted(sum(rows for _, rows, _ in tables), "row")
+    output.say(f"\nThe copy in {report.place} is complete: {total}, each compared.", NEXT)
 
 
 KEY_BYTES = 32
@@ -253,8 +236,6 @@ NEW_KEY = (
     "The data folder has a new secret key. Restart the web server and workers now. Keep a copy of {} "
     "elsewhere. The old key is in {}: remove that file when links and logins from before may end."
 )
-
-STILL_OLD = "The secret key is still the old one."
 
 
 @click.command("encrypt-secrets", cls=app_command.AppCommand)
@@ -273,7 +254,14 @@ def encrypt_secrets(new_key: bool) -> None:
         read = _with_new_key(read)
         files = read.data_dir / secret_key.KEY_FILE, read.data_dir / secret_key.OLD_KEYS_FILE
         click.echo(NEW_KEY.format(*files))  # The rest may fail.
-    found = _encrypted(read.keyring)
+
+    def encrypt(connection: Connection) -> StoredSecrets:
+        found = stored_secrets.encrypt_all(connection, read.keyring)
+        if found.encrypted:
+            audit_log.record(connection, "rotated", "encryption", number=found.encrypted)
+        return found
+
+    found = database.write_with_retry(db.engine, encrypt)
     click.echo(f"Encrypted {counted(found.encrypted, 'secret')} again, of {found.total:,}.")
     if found.unreadable:
         rows = ", ".join(f"{table} {key}" for table, key in sorted(found.unreadable))
@@ -285,22 +273,12 @@ def _with_new_key(read: Settings) -> Settings:
     """Put a new key into the data folder, and return the settings that a program reads from now on."""
     if not secret_key.is_in_data_folder(read.data_dir, read.secret_key):
         raise Refused(KEY_IS_SET)
-    fresh = secrets.token_hex(KEY_BYTES)
+    fresh, still_old = secrets.token_hex(KEY_BYTES), "The secret key is still the old one."
     try:
         secret_key.replace(read.data_dir, fresh, read.secret_key)
     except OSError as error:
-        raise Refused(f"{read.data_dir} cannot be written: {error.strerror}. {STILL_OLD}") from None
+        raise Refused(f"{read.data_dir} cannot be written: {error.strerror}. {still_old}") from None
     return replace(read, secret_key=fresh, secret_key_fallbacks=read.secret_keys)
-
-
-def _encrypted(keyring: Keyring) -> StoredSecrets:
-    def encrypt(connection: Connection) -> StoredSecrets:
-        found = stored_secrets.encrypt_all(connection, keyring)
-        if found.encrypted:
-            audit_log.record(connection, "rotated", "encryption", number=found.encrypted)
-        return found
-
-    return database.write_with_retry(db.engine, encrypt)
 
 
 ANY_HOSTS = "Any number of hosts may use a book on PostgreSQL or MariaDB, so there is nothing to take over."

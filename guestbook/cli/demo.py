@@ -25,6 +25,7 @@ import requests
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import Headers
 
 from guestbook import settings
 from guestbook.auth import login
@@ -119,9 +120,10 @@ def _show_delivery(tour: "Tour") -> BinRequest:
     request = tour.request(sent, 1)
     seconds = (request.received_at - sent.created_at).total_seconds()
     _paragraph(f"{seconds:.2f} seconds later the bin has this request:")
-    headers = [f"{name}: {_header(request, name)}" for name in SHOWN_HEADERS]
-    body = byte_view.view(request.kept, _header(request, "Content-Type")).text
-    _listing([f"{request.method} (the bin's address)", *headers, "", *body.split("\n")])
+    headers = Headers(request.pairs)
+    body = byte_view.view(request.kept, headers["Content-Type"]).text
+    shown = [f"{name}: {headers.get(name, '')}" for name in SHOWN_HEADERS]
+    _listing([f"{request.method} (the bin's address)", *shown, "", *body.split("\n")])
     _paragraph(f"The bin answered {request.answered}: delivered.")
     return request
 
@@ -152,7 +154,9 @@ def _show_signature(tour: "Tour", request: BinRequest) -> None:
     _title("3. A signature check")
     _paragraph("""Anybody can send something to the bin. The signature proves that Ada's webhook came from the
         book. It covers the id, the timestamp and the exact body, joined by dots:""")
-    _listing([signatures.signed_content(*_stamp(request), request.kept).decode()])
+    headers = {name.lower(): value for name, value in request.pairs}
+    stamp = headers["webhook-id"], int(headers["webhook-timestamp"])
+    _listing([signatures.signed_content(*stamp, request.kept).decode()])
     _paragraph("This is the HMAC-SHA256 of that in base64, with the webhook's secret as the key:")
     _compare(tour, request, request.kept, genuine=True)
     _paragraph("They are equal: the webhook is genuine. Now one letter changes on the way, Hello to Jello:")
@@ -163,10 +167,10 @@ def _show_signature(tour: "Tour", request: BinRequest) -> None:
 
 def _compare(tour: "Tour", request: BinRequest, body: bytes, *, genuine: bool) -> None:
     """Show the signature that a body needs and the one that arrived; Refused when our verdict is wrong."""
-    needed = signatures.standard((signatures.key_of(tour.secret),), *_stamp(request), body)
-    came = _header(request, "webhook-signature")
-    _listing([f"computed  {needed}", f"arrived   {came}"])
     headers = {name.lower(): value for name, value in request.pairs}
+    stamp, came = (headers["webhook-id"], int(headers["webhook-timestamp"])), headers["webhook-signature"]
+    needed = signatures.standard((signatures.key_of(tour.secret),), *stamp, body)
+    _listing([f"computed  {needed}", f"arrived   {came}"])
     verdict = verification.verify("standard", (tour.secret,), headers, body, request.received_at)
     if not verdict.ok == (needed == came) == genuine:
         raise Refused(f"The signature check went wrong: {verdict.sentence}")
@@ -175,9 +179,9 @@ def _compare(tour: "Tour", request: BinRequest, body: bytes, *, genuine: bool) -
 def _look_around(tour: "Tour") -> None:
     """Name what the visitor can open and type, and wait for Ctrl-C."""
     _title("Now look around")
-    book_, admin = f"{tour.address}/", f"{tour.address}/admin/"
-    bin_page = f"{admin}bins/{tour.bin_id}"
-    addresses = {"The book": book_, "Admin": admin, "Password": tour.password, "The bin": bin_page}
+    admin = f"{tour.address}/admin/"
+    addresses = {"The book": f"{tour.address}/", "Admin": admin, "Password": tour.password}
+    addresses["The bin"] = f"{admin}bins/{tour.bin_id}"
     _copyable(f"{name:<9} {value}" for name, value in addresses.items())
     _paragraph("""Sign the book in your browser, and see what the bin gets. Or type this in another terminal,
         in this folder:""")
@@ -193,17 +197,9 @@ def _look_around(tour: "Tour") -> None:
         tour.wait_for(lambda: None, math.inf, "")  # It also ends when the program does.
 
 
-def _header(row: BinRequest, name: str) -> str:
-    """Return a header of a request; the case of its name does not matter."""
-    return next((value for key, value in row.pairs if key.lower() == name.lower()), "")
-
-
-def _stamp(row: BinRequest) -> tuple[str, int]:
-    return _header(row, "webhook-id"), int(_header(row, "webhook-timestamp"))
-
-
 def _attempt(row: BinRequest) -> str:
-    number, event_id = _header(row, "X-Guestbook-Attempt"), _header(row, "webhook-id")
+    headers = Headers(row.pairs)
+    number, event_id = headers["X-Guestbook-Attempt"], headers["webhook-id"]
     return f"attempt {number}  answered {row.answered}  webhook-id {event_id}"
 
 
@@ -270,10 +266,9 @@ class Tour:
         env |= {DATA_DIR: str(self.folder), "FLASK_SKIP_DOTENV": "1"}
         env["PYTHONPATH"] = os.pathsep.join([str(installation.CHECKOUT), env.get("PYTHONPATH", "")])
         with (self.folder / LOG).open("wb") as log:
-            output: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-            self.program = subprocess.Popen(
-                [*PROGRAM, *command], cwd=self.folder, env=env, start_new_session=True, **output
-            )
+            apart: dict[str, Any] = {"cwd": self.folder, "env": env, "start_new_session": True}
+            apart |= {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            self.program = subprocess.Popen([*PROGRAM, *command], **apart)
 
     def wait_for(self, look: Callable[[], T | None], seconds: float, otherwise: str) -> T:
         """Return what `look` finds. Raises Stopped, or Refused in a sentence that `otherwise` begins."""
@@ -316,16 +311,15 @@ class Tour:
         def look() -> BinRequest | None:
             with Session(self.engine) as session:
                 rows = reversed(bins.latest(session, self.bin_id, bins.REQUESTS_KEPT))
-                found = [row for row in rows if _header(row, "webhook-id") == sent.event_id]
+                found = [row for row in rows if Headers(row.pairs)["webhook-id"] == sent.event_id]
             return found[number - 1] if len(found) >= number else None
 
         return self.wait_for(look, PATIENCE, f"Attempt {number} did not arrive at the bin")
 
     def _last_line(self) -> str:
         """Return the last line that the program has printed."""
-        lines = (self.folder / LOG).read_text(errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return f" It printed last: {last[:200]}" if last else ""
+        lines = (self.folder / LOG).read_text(errors="replace").strip().split("\n")
+        return f" It printed last: {lines[-1].strip()[:200]}" if lines[-1] else ""
 
 
 _browser = requests.Session()

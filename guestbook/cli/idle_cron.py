@@ -27,18 +27,18 @@ class IdleCron(click.Command):
         """Run the pass and return a context with nothing left to do, or else the other command's context."""
         assert parent
         info = parent.ensure_object(ScriptInfo)
-        if not _is_ours(info):
+        make = info.create_app
+        if not (make.__module__ == "guestbook" if make else info.app_import_path in GUESTBOOK):
             app = info.load_app()  # Another application may have a command of this name.
             parent.with_resource(app.app_context())
             command = app.cli.get_command(parent, "cron") or parent.fail("No such command 'cron'.")
             return command.make_context(info_name, args, parent, **extra)
         try:
             context = super().make_context(info_name, [*args], parent, **extra)
-        except click.UsageError:  # The other command answers that, and --help.
-            pass
-        else:
             if _is_done(context):
                 return context
+        except click.UsageError:  # The other command answers that, and --help.
+            pass
         with paused_gc():
             from guestbook.cli import cron as whole_pass
             from guestbook.storage import configured_app
@@ -46,13 +46,6 @@ class IdleCron(click.Command):
             app = configured_app.make(Flask)
         parent.with_resource(app.app_context())
         return whole_pass.cron.make_context(info_name, args, parent, **extra)
-
-
-def _is_ours(info: ScriptInfo) -> bool:
-    """Whether the command line is that of a guestbook, and not of another application of Flask's."""
-    if info.create_app is not None:
-        return getattr(info.create_app, "__module__", None) == "guestbook"
-    return info.app_import_path in GUESTBOOK
 
 
 def _is_done(context: click.Context) -> bool:
@@ -70,4 +63,4 @@ def _is_done(context: click.Context) -> bool:
             return idle_pass.run(read)
 
 
-cron = pass_options(ping_option(IdleCron("cron", add_help_option=False, hidden=True)))
+cron: click.Command = pass_options(ping_option(IdleCron("cron", add_help_option=False, hidden=True)))

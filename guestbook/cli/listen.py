@@ -10,9 +10,10 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from itertools import chain, repeat
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import click
@@ -38,7 +39,6 @@ MOST_WAIT = 60  # seconds
 PAUSES = (1, 2, 5, 10, 30)  # seconds
 FORWARD_SECONDS = 10
 SENT_ERROR_LIMIT = 300  # characters
-T = TypeVar("T")
 SHOWN_TEXT = 200  # characters
 # Any other header could replace the host or the framing of the request, or log in as somebody.
 DELIVERY_HEADERS = (
@@ -60,9 +60,7 @@ class Unreachable(Exception):
 
 @click.command()
 @click.argument("book")
-@click.option(
-    "--webhook", "webhook_id", metavar="ID", help="Fetch from this webhook. Without it, a new one is added."
-)
+@click.option("--webhook", metavar="ID", help="Fetch from this webhook. Without it, a new one is added.")
 @click.option("--event", "events", multiple=True, help="Event of the new webhook (repeatable).")
 @click.option("--forward", metavar="URL", help="POST each message to this URL, as the book would send it.")
 @click.option("--once", is_flag=True, help="End when nothing waits any more.")
@@ -73,12 +71,7 @@ class Unreachable(Exception):
     "A terminal asks for it.",
 )
 def listen(
-    book: str,
-    webhook_id: str | None,
-    events: Sequence[str],
-    forward: str | None,
-    once: bool,
-    token: str | None,
+    book: str, webhook: str | None, events: Sequence[str], forward: str | None, once: bool, token: str | None
 ) -> None:
     """Fetch a webhook's messages here, without a public address.
 
@@ -89,16 +82,16 @@ def listen(
     printed. Else it comes again later. Nothing is lost while this command does not run.
     """
     address = _address(book)
-    if webhook_id and events:
+    if webhook and events:
         raise click.UsageError("--event is for a new webhook. Leave it out, or leave out --webhook.")
     if forward and not _is_url(forward):
         example = "--forward must be a URL like http://127.0.0.1:8000/hook."
         raise click.UsageError(example + scheme_question(forward, "http"))
     there = Book(address, _token_of(token))
     try:
-        webhook = PulledWebhook(there, webhook_id or _add(there, events))
+        row_id = webhook or _add(there, events)
         click.echo(f"Listening to {address}. Ctrl-C stops.")
-        _follow(webhook, forward, once=once)
+        _follow(there, f"/webhooks/{quote(row_id, safe='', errors='replace')}", forward, once=once)
     except CallRefused as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
@@ -115,6 +108,13 @@ def _address(book: str) -> str:
     return book.rstrip("/")
 
 
+def _is_url(text: str) -> bool:
+    try:
+        return bool(check_url(text, allow_networks=EVERY_NETWORK))
+    except ValueError:
+        return False
+
+
 def _token_of(token: str | None) -> str:
     """Return the token that was given or, on a terminal, asked for."""
     if token is None and not sys.stdin.isatty():
@@ -127,47 +127,52 @@ def _token_of(token: str | None) -> str:
     return token
 
 
-def _is_url(text: str) -> bool:
-    try:
-        return bool(check_url(text, allow_networks=EVERY_NETWORK))
-    except ValueError:
-        return False
-
-
 def _add(there: "Book", events: Sequence[str]) -> str:
     name = f"Listener on {socket.gethostname()[:40]} since {clock.to_text(clock.now())}"
-    wanted: dict[str, Any] = {"url": PULL_URL, "name": name}
-    if events:
-        wanted["events"] = list(dict.fromkeys(events))
+    wanted = {"url": PULL_URL, "name": name} | ({"events": list(dict.fromkeys(events))} if events else {})
     try:
         added = there.call("POST", "/webhooks", wanted)
     except Unreachable as error:  # It may have arrived, so it is not repeated.
         raise CallRefused(f"The book cannot be reached ({error}).") from None
-    row_id, secret = added.get("id"), added.get("secret")
-    if not _is_id(row_id) or not isinstance(secret, str):
-        raise there.is_odd()
+    there.check(added, id=str, secret=str)
+    row_id = str(added["id"])
     click.echo(f"Added the webhook {row_id}. Next time: --webhook {row_id}")
-    click.echo(f"Its secret, to verify the messages: {printable(secret)}")
-    return str(row_id)
+    click.echo(f"Its secret, to verify the messages: {printable(added['secret'])}")
+    return row_id
 
 
-def _follow(webhook: "PulledWebhook", forward: str | None, *, once: bool) -> None:
+def _follow(there: "Book", place: str, forward: str | None, *, once: bool) -> None:
     """Fetch, hand on and commit, until stopped or, with `once`, until nothing waits."""
     behind = Transport(timeout=FORWARD_SECONDS, allow_networks=EVERY_NETWORK)
     while True:
-        taken = webhook.fetch(0 if once else LONG_POLL)
+        taken = _patiently(partial(there.fetch, place, 0 if once else LONG_POLL))
         for delivery in taken["deliveries"]:
             payload = delivery["payload"][:SHOWN_TEXT] if forward else delivery["payload"]
             event = printable(delivery["event"][:SHOWN_TEXT])
             click.echo(f"{clock.now():%H:%M:%S} {event} {printable(payload)}")
             result = _forwarded(behind, forward, delivery) if forward else {"ok": True}
-            if not webhook.commit(taken["token"], delivery["id"], result):
+            body = {"token": taken["token"], "results": [{"id": delivery["id"], **result}]}
+            done = _patiently(partial(there.call, "POST", f"{place}/commit", body))
+            there.check(done, late=int)
+            if done["late"]:
                 click.echo(NOT_COUNTED, err=True)
                 break
         if not taken["deliveries"]:
             if once:
                 return
             time.sleep(taken["retry_after"])
+
+
+def _patiently(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Make a call again until the book can be reached."""
+    pauses = chain(PAUSES, repeat(PAUSES[-1]))
+    while True:
+        try:
+            return call()
+        except Unreachable as error:
+            seconds = next(pauses)
+            click.echo(f"The book cannot be reached ({error}). Next try in {seconds} s.", err=True)
+            time.sleep(seconds)
 
 
 def _forwarded(behind: Transport, url: str, delivery: dict[str, Any]) -> dict[str, Any]:
@@ -198,12 +203,10 @@ class Book:
     def __init__(self, address: str, token: str) -> None:
         self._address = address
         self._headers = {"Authorization": f"Bearer {token}", "User-Agent": f"guestbook/{VERSION}"}
-        self._transport = Transport(
-            timeout=ANSWER_SECONDS,
-            allow_networks=EVERY_NETWORK,
-            proxy=_proxy(address),
-            ca_file=os.environ.get("REQUESTS_CA_BUNDLE"),
-        )
+        ca_file = os.environ.get("REQUESTS_CA_BUNDLE")
+        limits: dict[str, Any] = {"timeout": ANSWER_SECONDS, "allow_networks": EVERY_NETWORK}
+        self._transport = Transport(proxy=_proxy(address), ca_file=ca_file, **limits)
+        self._first_token = ""
 
     def call(self, method: str, path: str, body: object = None, **query: str | int) -> dict[str, Any]:
         """Make a call and return the answer; raises CallRefused or Unreachable."""
@@ -218,107 +221,56 @@ class Book:
             raise self.is_odd()
         if answer.note or retry_policy.may_pass(answer.status):
             raise Unreachable(f"it answered {answer.status}{' and broke off' if answer.note else ''}")
-        found = _object(answer.body)
+        try:
+            found = json.loads(answer.body)
+        except (ValueError, RecursionError):
+            found = None
+        found = found if isinstance(found, dict) else {}
         if answer.status == HTTPStatus.NOT_FOUND or (answer.status < 300 and not found):
             raise CallRefused(NO_GUESTBOOK.format(self._address))
         if answer.status >= 300:
             raise CallRefused(_refusal(answer, found))
         return found
 
+    def fetch(self, place: str, wait: int) -> dict[str, Any]:
+        """Lease the next `deliveries` under a `token`; wait so many seconds for the first one.
+
+        If there are none, ask again after the seconds of `retry_after`. The first call, and one after a lost
+        answer, also gets what was leased before.
+        """
+        since, self._first_token = self._first_token, ""
+        asked: dict[str, Any] = {"first_token": since, "wait": wait} if since else {"wait": 0}
+        taken = self.call("GET", f"{place}/pending", limit=FETCHED_AT_ONCE, **asked)
+        self.check(taken, token=str, deliveries=list, retry_after=int | float)
+        for one in taken["deliveries"]:
+            self.check(one, id=str, event=str, payload=str, headers=dict)
+        if not 0 <= taken["retry_after"] <= MOST_WAIT:
+            raise self.is_odd()
+        self._first_token = since or taken["token"]
+        return taken if since or taken["deliveries"] else self.fetch(place, wait)
+
+    def check(self, found: Any, **types: Any) -> None:
+        """Refuse an answer without these parts. An id and a token look like ours."""
+        is_fit = isinstance(found, dict) and all(isinstance(found.get(name), types[name]) for name in types)
+        if not is_fit or not all(ids.ID.fullmatch(found[name]) for name in types.keys() & {"id", "token"}):
+            raise self.is_odd()
+
     def is_odd(self) -> CallRefused:
         """Return the error for an answer that no guestbook gives."""
         return CallRefused(f"The answer of {self._address} is not that of a guestbook.")
 
 
-class PulledWebhook:
-    """A webhook of a book, whose deliveries are fetched. While the book cannot be reached, all calls wait."""
-
-    def __init__(self, there: Book, row_id: str) -> None:
-        self._there = there
-        self._place = f"/webhooks/{quote(row_id, safe='', errors='replace')}"
-        self._first_token = ""
-
-    def fetch(self, wait: int) -> dict[str, Any]:
-        """Lease the next `deliveries` under a `token`; wait so many seconds for the first one.
-
-        If there are none, ask again after the seconds of `retry_after`.
-
-        Those that an earlier run had leased are among them, and those that came with a lost answer.
-        """
-
-        def ask() -> dict[str, Any]:
-            since, self._first_token = self._first_token, ""
-            asked: dict[str, str | int] = {"first_token": since} if since else {}
-            asked |= {"wait": wait if since else 0, "limit": FETCHED_AT_ONCE}
-            taken = self._there.call("GET", f"{self._place}/pending", **asked)
-            if not _are_deliveries(taken):
-                raise self._there.is_odd()
-            self._first_token = since or taken["token"]
-            return taken if since or taken["deliveries"] else ask()
-
-        return _patiently(ask)
-
-    def commit(self, token: str, row_id: str, result: dict[str, Any]) -> bool:
-        """Say what came of a delivery; return whether it counts."""
-        body = {"token": token, "results": [{"id": row_id, **result}]}
-        late = _patiently(lambda: self._there.call("POST", f"{self._place}/commit", body)).get("late")
-        if not isinstance(late, int):
-            raise self._there.is_odd()
-        return not late
-
-
-def _patiently(call: Callable[[], T]) -> T:
-    """Make a call again until the book can be reached."""
-    pauses = chain(PAUSES, repeat(PAUSES[-1]))
-    while True:
-        try:
-            return call()
-        except Unreachable as error:
-            seconds = next(pauses)
-            click.echo(f"The book cannot be reached ({error}). Next try in {seconds} s.", err=True)
-            time.sleep(seconds)
-
-
-def _are_deliveries(answer: dict[str, Any]) -> bool:
-    """Whether an answer has the parts that a guestbook's has, with their types."""
-    found, wait = answer.get("deliveries"), answer.get("retry_after")
-    if not (isinstance(found, list) and isinstance(wait, int | float) and 0 <= wait <= MOST_WAIT):
-        return False
-    return _is_id(answer.get("token")) and all(map(_is_delivery, found))
-
-
-def _is_delivery(one: Any) -> bool:
-    types = {"event": str, "payload": str, "headers": dict}
-    if not isinstance(one, dict) or not _is_id(one.get("id")):
-        return False
-    return all(isinstance(one.get(name), kind) for name, kind in types.items())
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, str) and ids.ID.fullmatch(value) is not None
-
-
 def _proxy(address: str) -> str | None:
     """Return the proxy that the environment names for the book, as curl and others understand it."""
     proxy = select_proxy(address, get_environ_proxies(address))
-    if not proxy or proxy.lower().startswith(("http://", "https://")):
-        return proxy
-    if "://" in proxy:
+    proxy = f"http://{proxy}" if proxy and "://" not in proxy else proxy
+    if proxy and not proxy.lower().startswith(("http://", "https://")):
         raise click.ClickException("The proxy that this machine's settings name must speak HTTP.")
-    return f"http://{proxy}"
+    return proxy
 
 
 def _in_words(error: TransportError) -> str:
     return printable(f"{error.reason.replace('_', ' ')}{': ' if error.detail else ''}{error.detail}")
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of an answer; an empty one if it has none."""
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _refusal(answer: ReceiverAnswer, found: dict[str, Any]) -> str:

@@ -4,7 +4,8 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import reduce
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -14,7 +15,7 @@ from guestbook.lib import clock
 if TYPE_CHECKING:
     from guestbook.lib.fields import Field
 
-F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[Any], Any]
 WHEN = "(2026-01-31, 6h, 2d)"  # Help says that `moment` reads this.
 
 
@@ -51,18 +52,12 @@ def moment(_context: click.Context, _param: click.Parameter, value: str | None) 
         raise click.BadParameter(str(error)) from None
 
 
-def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+def together(*options: Decorator) -> Decorator:
     """Return a decorator that adds all these options, in the order of --help."""
-
-    def decorate(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
+    return lambda function: reduce(lambda done, option: option(done), reversed(options), function)
 
 
-def of_field(known: Mapping[str, "Field"], name: str, *words: str, **more: Any) -> Callable[[F], F]:
+def of_field(known: Mapping[str, "Field"], name: str, *words: str, **more: Any) -> Decorator:
     """Return the option for a field: its choices or limits, and the first sentence of its hint."""
     field, flag = known[name], f"--{name.replace('_', '-')}"
     if field.schema["type"] == "boolean":
@@ -71,9 +66,8 @@ def of_field(known: Mapping[str, "Field"], name: str, *words: str, **more: Any) 
         more["type"] = Choice(tuple(filter(None, field.choices)))
     elif "minimum" in field.schema:
         more["type"] = click.IntRange(field.schema["minimum"], field.schema["maximum"])
-    return click.option(
-        *(words or (flag,)), name, help=f"{field.hint.partition('. ')[0].removesuffix('.')}.", **more
-    )
+    more.setdefault("help", f"{field.hint.partition('. ')[0].removesuffix('.')}.")
+    return click.option(*(words or (flag,)), name, **more)
 
 
 period_options = together(
@@ -82,7 +76,7 @@ period_options = together(
 )
 
 
-def max_seconds(does: str) -> Callable[[F], F]:
+def max_seconds(does: str) -> Decorator:
     """Return --max-seconds of a pass; `does` is the verb for its work."""
     limit, words = FiniteRange(0.1, 86400), f"{does} nothing new after this many seconds."
     return click.option("--max-seconds", type=limit, default=50, show_default=True, help=words)
@@ -112,7 +106,6 @@ ping_option = click.option(
 STDIN = "-"
 SECRET_LINE_LIMIT = 4096  # bytes
 MOST_LINES = 20
-EMPTY_INPUT = "Standard input is empty."
 
 
 def secret(_context: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -120,16 +113,23 @@ def secret(_context: click.Context, param: click.Parameter, value: str | None) -
     return _line(str(param.name).replace("_", " ").capitalize()) if value == STDIN else value
 
 
-def header_lines(_context: click.Context, _param: click.Parameter, lines: Sequence[str]) -> tuple[str, ...]:
+def secret_option(whose: str) -> Decorator:
+    """Return --secret; `whose` completes “The secret that the …”."""
+    words = f"The secret that the {whose}, or - to read it from standard input. By default a new one."
+    return click.option("--secret", callback=secret, help=words)
+
+
+def header_lines(_context: click.Context, _param: click.Parameter, given: Sequence[str]) -> tuple[str, ...]:
     """Read headers. `NAME: -` takes its value from standard input, and `-` alone takes all lines there.
 
     The callback of an option that may be repeated. Several such values take a line each, in their order.
     """
     read: list[str] = []
-    for line in lines:
+    for line in given:
         name, colon, value = line.partition(":")
         if line.strip() == STDIN:
-            read += _lines()
+            lines = sys.stdin.buffer.readlines(MOST_LINES * SECRET_LINE_LIMIT)
+            read += list(filter(None, map(_decoded, lines))) or _refuse("Standard input is empty.")
         elif colon and value.strip() == STDIN:
             read.append(f"{name}: {_line(name.strip())}")
         else:
@@ -141,24 +141,18 @@ def _line(prompt: str) -> str:
     """Return the next line of standard input; a terminal prompts for it and shows nothing."""
     if sys.stdin.isatty():
         return str(click.prompt(prompt, hide_input=True))
-    line = _decoded(sys.stdin.buffer.readline(SECRET_LINE_LIMIT + 1))
-    if not line:
-        raise click.ClickException(EMPTY_INPUT)
-    return line
-
-
-def _lines() -> list[str]:
-    """Return all lines of standard input that are not empty."""
-    lines = list(filter(None, map(_decoded, sys.stdin.buffer.readlines(MOST_LINES * SECRET_LINE_LIMIT))))
-    if not lines:
-        raise click.ClickException(EMPTY_INPUT)
-    return lines
+    line = sys.stdin.buffer.readline(SECRET_LINE_LIMIT + 1)
+    return _decoded(line) or _refuse("Standard input is empty.")
 
 
 def _decoded(line: bytes) -> str:
     if len(line) > SECRET_LINE_LIMIT:
-        raise click.ClickException(f"A line on standard input is longer than {SECRET_LINE_LIMIT:,} bytes.")
+        _refuse(f"A line on standard input is longer than {SECRET_LINE_LIMIT:,} bytes.")
     try:
         return line.decode().strip()
     except UnicodeDecodeError:
-        raise click.ClickException("Standard input is not UTF-8.") from None
+        _refuse("Standard input is not UTF-8.")
+
+
+def _refuse(sentence: str) -> NoReturn:
+    raise click.ClickException(sentence)

@@ -33,7 +33,21 @@ STYLES: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("failed", "failing", "disabled", "spam", "expired", "revoked"), BAD),
 }
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+JSON = "guestbook.json"  # A key in click's context.
+
+json_option = click.option(
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _param, value: context.meta.update({JSON: value}),
+    help="Print one JSON document.",
+)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def is_json() -> bool:
+    """Whether the running command has --json."""
+    return bool(click.get_current_context().meta.get(JSON))
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,21 +57,22 @@ def given(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def print_json(value: object) -> None:
     """Print one JSON document."""
-    click.echo(NOT_ASCII.sub(_escape, json.dumps(value, ensure_ascii=False, indent=2)))
-
-
-def print_done(sentence: str, facts: object, as_json: bool) -> None:
-    """Say what a command has done, in a sentence or as what `--json` prints of it."""
-    if as_json:
-        print_json(facts)
-    else:
-        click.echo(sentence)
+    document = json.dumps(value, ensure_ascii=False, indent=2)
+    click.echo(NOT_ASCII.sub(lambda it: it[0] if it[0].isprintable() else json.dumps(it[0])[1:-1], document))
 
 
 def say(*sentences: object) -> None:
     """Print the sentences that apply, one a line."""
     for sentence in filter(None, sentences):
         click.echo(sentence)
+
+
+def print_done(facts: object, *sentences: object) -> None:
+    """Say what a command has done: in the sentences that apply, or as what `--json` prints of it."""
+    if is_json():
+        print_json(facts)
+    else:
+        say(*sentences)
 
 
 def is_terminal() -> bool:
@@ -76,7 +91,7 @@ def print_table(
     if len(lines) == 1:
         click.echo(empty)
         return
-    widths = [max(text.display_width(line[place]) for line in lines) for place in range(len(headings))]
+    widths = [max(map(text.display_width, column)) for column in zip(*lines, strict=True)]
     if is_terminal():
         _narrow(widths, {len(headings) - 1, *map(headings.index, cut)})
     states = [place for place, heading in enumerate(headings) if heading in STATE_HEADINGS]
@@ -107,30 +122,29 @@ def _coloured(cell: str, word: str) -> str:
     return click.style(cell, **style) if style and is_wanted else cell
 
 
-def print_groups(facts: Mapping[str, object], groups: Mapping[str, Sequence[str]]) -> None:
+def print_groups(facts: Mapping[str, object], groups: Mapping[str, str]) -> None:
     """Print the fields that no group names, and then each group under its heading; nothing that is empty."""
-    named = {name for names in groups.values() for name in names}
-    first = [name for name, value in facts.items() if name not in named and value]
-    print_fields({name.replace("_", " "): facts[name] for name in first})
-    for heading, names in groups.items():
-        print_part(heading, {name.replace("_", " "): facts[name] for name in names})
+    named = " ".join(groups.values()).split()
+    for heading, names in {"": " ".join(name for name in facts if name not in named), **groups}.items():
+        print_part(heading, {name.replace("_", " "): facts[name] for name in names.split()})
+
+
+def print_part(heading: str, fields: Mapping[str, object]) -> None:
+    """Print the fields that are not empty under a heading, if there is one; nothing where all are."""
+    if filled := {name: value for name, value in fields.items() if value}:
+        if heading:
+            print_heading(heading)
+        print_fields(filled)
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
     """Print names and values, one a line."""
-    widest = max((text.display_width(printable(name)) for name in fields), default=0)
+    widest = max(text.display_width(printable(name)) for name in fields)
     for name, value in fields.items():
         click.echo(f"{text.fill_to_width(printable(name), widest)}  {_cell(value)}")
 
 
-def print_part(heading: str, fields: Mapping[str, object]) -> None:
-    """Print a blank line, a heading, and the fields that are not empty; nothing where all are."""
-    if filled := {name: value for name, value in fields.items() if value}:
-        print_heading(heading)
-        print_fields(filled)
-
-
-def print_text(heading: str, text: str) -> None:
+def print_text(heading: str, text: str | None) -> None:
     """Print a text of several lines under its heading, if there is one."""
     if text:
         print_heading(heading)
@@ -140,17 +154,6 @@ def print_text(heading: str, text: str) -> None:
 def print_heading(heading: str) -> None:
     """Print a blank line and a heading."""
     click.echo(f"\n{_coloured(printable(heading), 'heading')}")
-
-
-def shorten(text: str, limit: int) -> str:
-    """Return the text in one line, cut with an ellipsis."""
-    line = " ".join(printable(text).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def _escape(match: re.Match[str]) -> str:
-    letter = match[0]
-    return letter if letter.isprintable() else json.dumps(letter)[1:-1]
 
 
 def _cell(value: object) -> str:
@@ -172,9 +175,9 @@ def up_to_limit(count: int, more: str = ">") -> str:
     return str(count) if count <= statistics.COUNT_LIMIT else f"{more} {statistics.COUNT_LIMIT:,}"
 
 
-def print_limit(failed: statistics.Lately, as_json: bool) -> None:
+def print_limit(failed: statistics.Lately) -> None:
     """Print a sentence below a table if there were too many failed rows to count them all."""
-    if failed.cut_at and not as_json:
+    if failed.cut_at and not is_json():
         click.echo(f"More than {failed.cut_at:,} failed in 7 days; only the newest are counted.")
 
 
@@ -185,27 +188,14 @@ def by_status(model: type[Delivery] | type[InboundEvent], which: ColumnElement[b
 
 
 @contextmanager
-def show_progress(label: str, rows: int) -> Iterator[Step]:
-    """Show a progress bar on a terminal."""
-    if not rows or not sys.stderr.isatty():
+def show_progress(label: str, length: int, *, to_position: bool = False) -> Iterator[Step]:
+    """Show a progress bar on a terminal; give the function that moves it on, or to a position."""
+    if not length or not sys.stderr.isatty():
         yield lambda _rows: None
         return
-    bar: Any = click.progressbar(length=rows, label=label, file=sys.stderr)
-    with bar:
-        yield bar.update
-
-
-@contextmanager
-def show_position(label: str, length: int) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on a terminal; give the function that moves it to a position."""
-    positions = [0]
-    with show_progress(label, length) as step:
-
-        def move(position: int) -> None:
-            step(position - positions.pop())
-            positions.append(position)
-
-        yield move
+    bar: Any
+    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
+        yield (lambda position: bar.update(position - bar.pos)) if to_position else bar.update
 
 
 def say_waiting() -> None:
@@ -213,18 +203,14 @@ def say_waiting() -> None:
     click.echo("A pass is running; waiting for its end.", err=True)
 
 
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
-
-
-def ask(question: str, nothing: str, verb: str, *, as_json: bool) -> None:
+def ask(question: str, nothing: str, verb: str) -> None:
     """Ask on a terminal; raises Refused where the answer is no, and elsewhere.
 
     `nothing` says that nothing was done, and `verb` completes “Add --yes to …”.
     """
-    if as_json or not sys.stdin.isatty():
+    if is_json() or not sys.stdin.isatty():
         raise Refused(f"{nothing} Add --yes to {verb} without a question.")
-    if not _is_confirmed(question):
-        raise Refused(nothing)
+    _require_yes(question, nothing)
 
 
 def ask_on_terminal(what_goes: Callable[[], str], yes: bool, verb: str = "Delete") -> None:
@@ -232,17 +218,16 @@ def ask_on_terminal(what_goes: Callable[[], str], yes: bool, verb: str = "Delete
 
     Elsewhere nothing is asked, because scripts delete too.
     """
-    if yes or not sys.stdin.isatty():
-        return
-    question = f"{what_goes()} {verb}?"
-    db.session.rollback()  # Nobody waits in a transaction for an answer.
-    if not _is_confirmed(question, err=True):
-        raise Refused("Nothing was changed.")
+    if not yes and sys.stdin.isatty():
+        question = f"{what_goes()} {verb}?"
+        db.session.rollback()  # Nobody waits in a transaction for an answer.
+        _require_yes(question, "Nothing was changed.", err=True)
 
 
-def _is_confirmed(question: str, *, err: bool = False) -> bool:
+def _require_yes(question: str, nothing: str, *, err: bool = False) -> None:
     """Ask once, even if the command runs again because another transaction was in its way."""
     answers = click.get_current_context().meta.setdefault(__name__, {})
     if question not in answers:
         answers[question] = click.confirm(question, err=err)
-    return bool(answers[question])
+    if not answers[question]:
+        raise Refused(nothing)

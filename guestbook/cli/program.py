@@ -1,11 +1,10 @@
 """The program `guestbook`: the same commands as `flask --app guestbook`, and `run`.
 
-First comes the layout of its help, then the table of commands, then the program.
+First comes the table of commands, then the layout of its help, then the program.
 """
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from itertools import chain
 
 import click
 from flask import Flask
@@ -15,53 +14,6 @@ from guestbook.cli import idle_cron
 from guestbook.lib import VERSION
 from guestbook.lib.own_process import paused_gc
 from guestbook.settings.installation import PROGRAM
-
-HELP_WIDTH = 78  # columns
-SENTENCE_LIMIT = 10_000  # Click cuts sentences at 45 characters.
-Sections = Mapping[str, Sequence[click.Command]]
-
-
-def first_sentence(command: click.Command) -> str:
-    """Return the first sentence of a command's help, with its full stop."""
-    text = command.get_short_help_str(SENTENCE_LIMIT)
-    return text if text.endswith((".", "…")) else f"{text}."
-
-
-def register(app: Flask, only_command: str | None = None) -> None:
-    """Add the commands to the app, or the one that was typed."""
-    if only_command:
-        app.cli.add_command(load(only_command))
-        return
-    sections = load_all(SECTIONS)
-    for command in chain.from_iterable(sections.values()):
-        app.cli.add_command(command)
-    _show_help(sections)
-
-
-def _show_help(sections: Sections) -> None:
-    """Let `flask --help` show these commands in sections, which have titles.
-
-    Flask's own commands stay in its own list, which cuts sentences. Ours follow below it.
-    """
-    context = click.get_current_context(silent=True)
-    top = context.find_root().command if context else None
-    if isinstance(top, FlaskGroup):
-        for command in chain.from_iterable(sections.values()):
-            command.hidden = True  # This hides it in Flask's own list alone.
-            top.add_command(command)  # Click suggests it for a misspelt name.
-        formatter = click.HelpFormatter(width=HELP_WIDTH)
-        _write(sections, formatter)
-        # Click leaves the lines of a paragraph as they are where it begins with \b.
-        top.epilog = "\b\n" + formatter.getvalue().strip().replace("\n\n", "\n\n\b\n")
-
-
-def _write(sections: Sections, formatter: click.HelpFormatter) -> None:
-    widest = max(len(str(command.name)) for command in chain.from_iterable(sections.values()))
-    for title, commands in sections.items():
-        with formatter.section(title):
-            rows = [(str(command.name).ljust(widest), first_sentence(command)) for command in commands]
-            formatter.write_dl(rows, col_max=widest)
-
 
 EVERY_DAY = "Every day"
 SECTIONS: dict[str, dict[str, str]] = {  # Each name has its module of this folder.
@@ -97,6 +49,38 @@ SECTIONS: dict[str, dict[str, str]] = {  # Each name has its module of this fold
 PROGRAM_SECTIONS = {**SECTIONS, EVERY_DAY: {"run": "run", **SECTIONS[EVERY_DAY]}}
 NEEDING_PAGES = {"run", "serve", "export-site"}  # These need all pages.
 COMMAND_MODULES = {name: module for section in PROGRAM_SECTIONS.values() for name, module in section.items()}
+HELP_WIDTH = 78  # columns
+SENTENCE_LIMIT = 10_000  # Click cuts sentences at 45 characters.
+Sections = Mapping[str, Sequence[click.Command]]
+
+
+def register(app: Flask, only_command: str | None = None) -> None:
+    """Add the commands to the app, or the one that was typed.
+
+    `flask --help` shows ours in sections, below Flask's own list, which cuts sentences.
+    """
+    if only_command:
+        app.cli.add_command(load(only_command))
+        return
+    sections = load_all(SECTIONS)
+    context = click.get_current_context(silent=True)
+    top = context.find_root().command if context else None
+    for commands in sections.values():
+        for command in commands:
+            app.cli.add_command(command)
+            if isinstance(top, FlaskGroup):
+                command.hidden = True  # This hides it in Flask's own list alone.
+                top.add_command(command)  # Click suggests it for a misspelt name.
+    if isinstance(top, FlaskGroup):
+        formatter = click.HelpFormatter(width=HELP_WIDTH)
+        _write(sections, formatter)
+        # Click leaves the lines of a paragraph as they are where it begins with \b.
+        top.epilog = "\b\n" + formatter.getvalue().strip().replace("\n\n", "\n\n\b\n")
+
+
+def load_all(sections: dict[str, dict[str, str]]) -> Sections:
+    """Import the commands of all sections."""
+    return {title: tuple(map(load, names)) for title, names in sections.items()}
 
 
 def load(name: str) -> click.Command:
@@ -108,9 +92,18 @@ def load(name: str) -> click.Command:
     return command
 
 
-def load_all(sections: dict[str, dict[str, str]]) -> dict[str, tuple[click.Command, ...]]:
-    """Import the commands of all sections."""
-    return {title: tuple(map(load, names)) for title, names in sections.items()}
+def first_sentence(command: click.Command) -> str:
+    """Return the first sentence of a command's help, with its full stop."""
+    text = command.get_short_help_str(SENTENCE_LIMIT)
+    return text if text.endswith((".", "…")) else f"{text}."
+
+
+def _write(sections: Sections, formatter: click.HelpFormatter) -> None:
+    widest = max(map(len, COMMAND_MODULES))
+    for title, commands in sections.items():
+        with formatter.section(title):
+            rows = [(str(command.name).ljust(widest), first_sentence(command)) for command in commands]
+            formatter.write_dl(rows, col_max=widest)
 
 
 class _Program(click.Group):

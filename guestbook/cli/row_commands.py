@@ -1,8 +1,10 @@
-"""What the commands of several nouns share: lists, and the commands that are alike for all nouns.
+"""Find the row that somebody means, list rows, and the commands that are alike for all nouns.
 
-Each noun gives its group, its model, and how the API shows a row.
+A row is known by a part of its id, or by its name. Ids begin with the time, so rows of one day share their
+beginnings. Lists on a terminal print the ends.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,21 +12,97 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 import click
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
-from guestbook.cli import output, row_lookup
-from guestbook.cli.options import FiniteRange
+from guestbook.cli import output
+from guestbook.cli.options import Decorator, FiniteRange
 from guestbook.lib import clock
-from guestbook.lib.text import counted, printable
+from guestbook.lib.text import clean_line, counted, printable
 from guestbook.queries import statistics
 from guestbook.queries.filtered_lists import RowPage
 from guestbook.storage import row_changes
-from guestbook.storage.database import db, writing
-from guestbook.storage.models import AuditEntry, Comment, Delivery, InboundEvent
+from guestbook.storage.database import Base, db, writing
+from guestbook.storage.models import (
+    AuditEntry,
+    Bin,
+    Comment,
+    Delivery,
+    InboundEvent,
+    ReceiverLink,
+    Source,
+    Token,
+    Webhook,
+)
 
-LONGEST_OVERLAP = 30 * 24  # hours
-F = TypeVar("F", bound=Callable[..., Any])
+# The owner chose their names; a visitor chose that of a comment.
+NAMED = (Webhook, Source, Bin, Token, ReceiverLink)
+PLAIN_ID = re.compile("[0-9A-Za-z]{1,32}")  # Messages quote anything else.
+MOST_CANDIDATES = 5
+ID_LENGTH = 32
+SHORTEST_END = 6  # characters
+MOST_ENDS = 20_000  # No index knows ends, so only the newest rows are looked at.
+M = TypeVar("M", bound=Base)
+
+id_argument = click.argument("id_", metavar="ID")
+
+
+def find(model: type[M], given: str) -> M:
+    """Return the row whose id begins or ends like that, or that has the name; refuse none and several.
+
+    A whole id never means a name.
+    """
+    rows: list[M] = _matching(model, given)
+    if len(rows) == 1:
+        return rows[0]
+    noun = re.sub("(?<=[a-z])(?=[A-Z])", " ", model.__name__).lower()
+    shown, is_named = given if PLAIN_ID.fullmatch(given) else repr(given), model in NAMED
+    if not rows:
+        raise click.ClickException(f"No {noun} has the id{' or the name' if is_named else ''} {shown}.")
+    some: Sequence[Any] = rows[:MOST_CANDIDATES]
+    names = ", ".join(f"{row.id} ({printable(row.name)})" if is_named else row.id for row in some)
+    others = " and others" if len(rows) > MOST_CANDIDATES else ""
+    raise click.ClickException(f"{shown} fits more than one {noun}: {names}{others}. Give more of the id.")
+
+
+def _matching(model: Any, given: str) -> list[Any]:
+    part, name, found = given.strip().lower(), clean_line(given), []
+    if part.isascii() and part.isalnum() and len(part) <= ID_LENGTH:
+        # The letter g follows all digits of an id.
+        found = _first(model, (model.id >= part) & (model.id < part + "g"))
+        if SHORTEST_END <= len(part) < ID_LENGTH:
+            newest = _newest(model).subquery().c.id
+            found += _first(model, model.id.in_(select(newest).where(newest.endswith(part))))
+    if model in NAMED and name and not (found and len(part) == ID_LENGTH):
+        found = _first(model, model.name == name) + found
+    return list(dict.fromkeys(found))
+
+
+def _first(model: Any, condition: ColumnElement[bool]) -> list[Any]:
+    query = select(model).where(condition).order_by(model.id).limit(MOST_CANDIDATES + 1)
+    return list(db.session.scalars(query))
+
+
+def _newest(model: Any) -> Select[str]:
+    """Select the newest ids, which takes milliseconds in a table of any size."""
+    return select(model.id).order_by(model.id.desc()).limit(MOST_ENDS)
+
+
+def shown_ids(model: Any, ids: Sequence[str]) -> dict[str, str]:
+    """Return each id as a list prints it: whole, or on a terminal the shortest end that only it has.
+
+    An id that is not among the newest stays whole.
+    """
+    if not output.is_terminal() or not ids:
+        return {one: one for one in ids}
+    ends = {one[-SHORTEST_END:] for one in ids}
+    known = {one for one in db.session.scalars(_newest(model)) if one[-SHORTEST_END:] in ends}
+    length = SHORTEST_END
+    while len({one[-length:] for one in known}) < len(known):
+        length += 1
+    return {one: one[-length:] if one in known else one for one in ids}
+
+
 Q = TypeVar("Q", AuditEntry, Comment, Delivery, InboundEvent)
 Column = str | Callable[[Any], object]  # The name may have dots.
 
@@ -48,17 +126,15 @@ def print_rows(
     facts: Callable[[Any], dict[str, Any]],
     columns: Mapping[str, Column],
     empty: str,
-    *,
-    as_json: bool,
     cut: Sequence[str] = (),
     key: str = "",
 ) -> None:
     """Print rows as JSON, or as a table with their ids; `key` is the attribute with the row of the table."""
     models = [attrgetter(key)(row) if key else row for row in rows]
-    if as_json:
+    if output.is_json():
         output.print_json(list(map(facts, models)))
         return
-    ids = row_lookup.shown_ids(type(models[0]), [one.id for one in models]) if models else {}
+    ids = shown_ids(type(models[0]), [one.id for one in models]) if models else {}
     values = [attrgetter(column) if isinstance(column, str) else column for column in columns.values()]
     cells = [(ids[one.id], *(of(row) for of in values)) for one, row in zip(models, rows, strict=True)]
     output.print_table(("ID", *columns), cells, empty, cut=cut)
@@ -78,75 +154,56 @@ class Noun:
         return self.model.__name__.lower()
 
 
-def add_switches(noun: Noun, *, enable: str, disable: str) -> None:
-    """Add the commands enable and disable with these texts of help."""
-    _add_switch(noun, "enable", row_changes.enable, enable)
-    _add_switch(noun, "disable", row_changes.disable, disable)
+def add_switch(noun: Noun, verb: str, help_text: str) -> None:
+    """Add the command enable or disable."""
+    change = row_changes.enable if verb == "enable" else row_changes.disable
 
-
-def _add_switch(noun: Noun, verb: str, change: Callable[[Session, Any], None], help_text: str) -> None:
     @noun.group.command(verb, help=help_text)
-    @row_lookup.id_argument
-    @output.as_json
-    def switch(id_: str, as_json: bool) -> None:
+    @id_argument
+    @output.json_option
+    def switch(id_: str) -> None:
         with writing() as session:
-            row = row_lookup.find(noun.model, id_)
+            row = find(noun.model, id_)
             change(session, row)
             facts = noun.facts(row)
-        output.print_done(f"{verb.capitalize()}d {noun.word} {row.id}.", facts, as_json)
+        output.print_done(facts, f"{verb.capitalize()}d {noun.word} {row.id}.")
 
 
-@dataclass(frozen=True)
-class Rotation:
-    """What `rotate-secret` or `rotate-key` makes again, and how it is called."""
-
-    what: str
-    shown: str
-    field: str
-    old_end: str
-
-
-SECRET = Rotation("secret", "secret", "secret", "previous_secret_expires_at")
-KEY = Rotation("key", "public key", "public_key", "previous_signing_key_expires_at")
+LONGEST_OVERLAP = 30 * 24  # hours
+ROTATED = {  # How each is called, its field, and the field with the end of the old one.
+    "secret": ("secret", "secret", "previous_secret_expires_at"),
+    "key": ("public key", "public_key", "previous_signing_key_expires_at"),
+}
 
 
 def add_rotation(
     noun: Noun,
-    kind: Rotation,
+    what: str,
     rotate: Callable[[Session, Any, timedelta, str | None], None],
-    given: Callable[[Any], Any],
-    *,
-    is_valid: str,
+    given: Decorator,
+    valid: str,
     help_text: str,
 ) -> None:
-    """Add rotate-secret or rotate-key. `given` is its option, and `is_valid` the verb for the old one."""
+    """Add rotate-secret or rotate-key. `given` is its option, and `valid` the verb for the old one."""
+    shown, field, old_end = ROTATED[what]
+    limit, words = FiniteRange(0, LONGEST_OVERLAP), f"How long the old {what} {valid} beside the new one."
 
-    @noun.group.command(f"rotate-{kind.what}", help=help_text)
-    @row_lookup.id_argument
+    @noun.group.command(f"rotate-{what}", help=help_text)
+    @id_argument
     @given
-    @_overlap_option(kind, is_valid)
-    @output.as_json
-    def rotation(id_: str, overlap_hours: float, as_json: bool, **option: str | None) -> None:
+    @click.option("--overlap-hours", type=limit, default=24, show_default=True, help=words)
+    @output.json_option
+    def rotation(id_: str, overlap_hours: float, **option: str | None) -> None:
         (value,) = option.values()
         with writing() as session:
-            row = row_lookup.find(noun.model, id_)
+            row = find(noun.model, id_)
             rotate(session, row, timedelta(hours=overlap_hours), value)
-            # What was given is not printed again.
-            made: Any = {kind.field: getattr(row, kind.field)} if kind is KEY or not value else {}
+            # A secret that was given is not printed again.
+            made = {} if value and what == "secret" else {field: getattr(row, field)}
             facts = noun.facts(row) | made
-        new = f": {made[kind.field]}" if made else " is set."
-        end = f"beside it until {facts[kind.old_end]}" if overlap_hours else "no more"
-        output.print_done(f"The new {kind.shown}{new}\nThe old one {is_valid} {end}.", facts, as_json)
-
-
-def _overlap_option(kind: Rotation, is_valid: str) -> Callable[[F], F]:
-    return click.option(
-        "--overlap-hours",
-        type=FiniteRange(0, LONGEST_OVERLAP),
-        default=24,
-        show_default=True,
-        help=f"How long the old {kind.what} {is_valid} beside the new one.",
-    )
+        new = f": {made[field]}" if made else " is set."
+        end = f"beside it until {facts[old_end]}" if overlap_hours else "no more"
+        output.print_done(facts, f"The new {shown}{new}", f"The old one {valid} {end}.")
 
 
 def add_deletion(
@@ -159,18 +216,18 @@ def add_deletion(
     """Add the command that deletes a row with its children; `words` are the noun for one and for many."""
 
     @noun.group.command("delete", help=help_text)
-    @row_lookup.id_argument
+    @id_argument
     @output.yes_option
-    @output.as_json
-    def deletion(id_: str, yes: bool, as_json: bool) -> None:
-        row = row_lookup.find(noun.model, id_)
+    @output.json_option
+    def deletion(id_: str, yes: bool) -> None:
+        row = find(noun.model, id_)
         row_id, name = row.id, f"{noun.word} {row.name}"
         mine = getattr(children, f"{noun.word}_id") == row_id
         output.ask_on_terminal(lambda: _going(children, mine, name, *words), yes)
         db.session.rollback()  # A reader would keep SQLite's journal from being written.
         count = delete(db.engine, row_id)
         done = f"Deleted {noun.word} {row_id} and {counted(count, *words)}."
-        output.print_done(done, {"deleted": [row_id], words[1]: count}, as_json)
+        output.print_done({"deleted": [row_id], words[1]: count}, done)
 
 
 def _going(model: Any, which: ColumnElement[bool], owner: str, one: str, many: str) -> str:
@@ -191,14 +248,14 @@ def add_revocation(noun: Noun, word: str, revoke: Callable[[Session, Any], None]
     """Add the command revoke. On a terminal it says when the token or link was last used, and asks."""
 
     @noun.group.command("revoke", help=help_text)
-    @row_lookup.id_argument
+    @id_argument
     @output.yes_option
-    @output.as_json
-    def revocation(id_: str, yes: bool, as_json: bool) -> None:
-        row = row_lookup.find(noun.model, id_)
+    @output.json_option
+    def revocation(id_: str, yes: bool) -> None:
+        row = find(noun.model, id_)
         row_id, name, used = row.id, printable(row.name), row.last_used_at
         last = f"was last used {clock.ago(used)}" if used else "was never used"
         output.ask_on_terminal(lambda: f"The {word} {name} {last}.", yes, "Revoke")
         with writing() as session:
-            revoke(session, row_lookup.find(noun.model, row_id))
-        output.print_done(f"Revoked {word} {row_id}.", {"revoked": [row_id]}, as_json)
+            revoke(session, find(noun.model, row_id))
+        output.print_done({"revoked": [row_id]}, f"Revoked {word} {row_id}.")

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any, NoReturn
 
@@ -64,9 +64,8 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
     try:
         serving, where = listening(listen, threads, url_prefix)
     except OSError as error:
-        raise click.ClickException(
-            f"Cannot listen on {printable(listen)}: {error.strerror or error}."
-        ) from None
+        why = f"Cannot listen on {printable(listen)}: {error.strerror or error}."
+        raise click.ClickException(why) from None
     except ValueError:
         raise click.UsageError(BAD_ADDRESS) from None
     click.echo(f"Serving on {where}", err=True)
@@ -104,49 +103,46 @@ PASS_COMMAND = (sys.executable, "-P", "-c", PASS_CODE, "cron", "--stay")
 log = logging.getLogger(__name__)
 
 
-class PassSupervisor:
-    """Starts a pass, and another one when it has ended. Use it as a context manager: at its end none runs."""
+@contextmanager
+def passes_beside() -> Iterator[None]:
+    """Start a pass, and another one when it has ended.
 
-    def __init__(self) -> None:
-        self._read_end, self._write_end = os.pipe()  # The pass watches it: see own_process.
-        self._stopping = threading.Event()
-        self._pass: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._run, name="passes", daemon=True)
-
-    def __enter__(self) -> "PassSupervisor":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Let the pass finish and record what is under way. A second Ctrl-C ends it at once."""
-        self._stopping.set()
-        if self._pass:
-            self._pass.terminate()  # One that has begun waits for the end of the pipe.
-        os.close(self._write_end)
+    At the end the pass may finish and record what is under way. A second Ctrl-C ends it at once.
+    """
+    read_end, write_end = os.pipe()  # The pass watches it: see own_process.
+    stopping = threading.Event()
+    running: list[subprocess.Popen[bytes]] = []
+    arguments = (read_end, stopping, running)
+    thread = threading.Thread(target=_run_passes, args=arguments, name="passes", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        for one in running:
+            one.terminate()  # One that has begun waits for the end of the pipe.
+        os.close(write_end)
         try:
-            self._thread.join()
+            thread.join()
         except KeyboardInterrupt:
-            if self._pass:
-                self._pass.kill()
-            self._thread.join()
-        os.close(self._read_end)
+            for one in running:
+                one.kill()
+            thread.join()
+        os.close(read_end)
 
-    def _run(self) -> None:
-        # Of this thread; its children inherit it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS_OF_TERMINAL)
-        rest = 0.0
-        while not self._stopping.wait(rest):
-            began = time.monotonic()
-            self._run_pass()
-            rest = REST if time.monotonic() - began >= EARLY else LONG_REST
 
-    def _run_pass(self) -> None:
+def _run_passes(read_end: int, stopping: threading.Event, running: "list[subprocess.Popen[bytes]]") -> None:
+    # Of this thread; its children inherit it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS_OF_TERMINAL)
+    rest = 0.0
+    while not stopping.wait(rest):
+        began = time.monotonic()
         try:
-            self._pass = subprocess.Popen(PASS_COMMAND, stdin=self._read_end)
+            running[:] = [subprocess.Popen(PASS_COMMAND, stdin=read_end)]
+            running[0].wait()
         except OSError as error:
             log.warning("no pass could be started, so what is due waits: %s.", error.strerror)
-        else:
-            self._pass.wait()
+        rest = REST if time.monotonic() - began >= EARLY else LONG_REST
 
 
 HOST = "127.0.0.1"
@@ -170,7 +166,10 @@ def run(port: str) -> None:
     The first start makes the data folder, the tables and a password for the admin pages, which it prints.
     Ctrl-C stops everything. The next start keeps your data. While it runs, webhooks may reach this machine.
     """
-    _require_port(port)
+    if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= HIGHEST_PORT):
+        _refuse(port, f"is not a number from 1 to {HIGHEST_PORT}", code=2)
+    if not _is_free(int(port)):
+        _refuse(port)  # Before anything is made.
     with suppress(KeyboardInterrupt), own_process.interrupted_by(SIGNALS_FOR_US), _settings_noted(port):
         context = click.get_current_context()
         app_command.call(partial(context.invoke, database.init_db), any_version=True)
@@ -178,37 +177,21 @@ def run(port: str) -> None:
 
 
 def _serve(port: str) -> None:
-    """Serve the site until a signal comes."""
-    password = _first_password()
+    """Serve the site until a signal comes. The first time, set a password."""
+    password = None if login.has_password(db.session()) else login.random_password()
+    if password:
+        with writing() as session:
+            login.set_password(session, password)
     try:
         server, _ = listening(f"{HOST}:{port}")
     except OSError:
         _refuse(port)
     address = f"http://{HOST}:{port}"
-    with PassSupervisor():
+    with passes_beside():
         click.echo(f"The guestbook is at {address}/ and Ctrl-C stops it.")
         said = f" and their password is {password}" if password else ""
         click.echo(f"The admin pages are at {address}/admin/{said}")
         server.run()
-
-
-def _first_password() -> str | None:
-    """Set a password if there is none yet, and return it."""
-    if login.has_password(db.session()):
-        return None
-    password = login.random_password()
-    with writing() as session:
-        login.set_password(session, password)
-    return password
-
-
-def _require_port(port: str) -> None:
-    """Refuse a port that cannot be had, before anything is made."""
-    is_number = port.isascii() and port.isdecimal() and len(port) <= 5
-    if not (is_number and 0 < int(port) <= HIGHEST_PORT):
-        _refuse(port, f"is not a number from 1 to {HIGHEST_PORT}", code=2)
-    if not _is_free(int(port)):
-        _refuse(port)
 
 
 def _refuse(port: str, why: str = "is in use or cannot be used", code: int = 1) -> NoReturn:
@@ -235,11 +218,7 @@ def _settings_noted(port: str) -> Iterator[None]:
         values = settings.read_all()
     except settings.SettingsError as error:
         raise click.ClickException(str(error)) from None
-    noted = None
-    with suppress(OSError):  # Commands themselves say that the disk is full.
-        noted = environment.note_run(values, port, os.getpid())
-    try:
+    with ExitStack() as stack:
+        with suppress(OSError):  # Commands themselves say that the disk is full.
+            stack.callback(environment.note_run(values, port, os.getpid()).unlink, missing_ok=True)
         yield
-    finally:
-        if noted:
-            noted.unlink(missing_ok=True)

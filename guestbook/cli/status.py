@@ -2,12 +2,12 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 import click
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 
 from guestbook.background.doctor import DoctorFinding, State, examination
 from guestbook.cli import app_command, output
@@ -24,29 +24,30 @@ from guestbook.storage.models.delivery import QUEUE_STATUSES
 
 
 @click.command(cls=app_command.AppCommand)
-@output.as_json
-def status(as_json: bool) -> None:
+@output.json_option
+def status() -> None:
     """Show whether cron runs, what waits and what failed. Counting stops at 10,000, except with --json."""
     cron_status.require_columns(db.session())
     now, read, why_not = clock.now(), app_command.settings(), writable.why_not(db.engine)
     cron = cron_status.in_words(db.session(), now, after_requests=read.send_after_requests)
-    facts = _facts(now, to_the_end=as_json)
+    facts = _facts(now, to_the_end=output.is_json())
     facts |= {"can be written": not why_not, "well": not why_not and cron.word in cron_status.GOOD_WORDS}
-    if as_json:
+    if output.is_json():
         output.print_json({name.replace(" ", "_"): value for name, value in facts.items()})
         return
     output.print_fields({name: _in_words(value) for name, value in facts.items()})
-    if why_not:
-        click.echo(f"\nNothing can be stored now: {printable(why_not)}. So nothing is sent.")
-    click.echo(f"\n{cron.sentence}")
-    if cron.advice:
-        line = f"\n\n    {installation.crontab_line(read.data_dir)}" if cron.has_line else ""
-        click.echo(f"{cron.advice}{line}")
+    line = f"\n\n    {installation.crontab_line(read.data_dir)}" if cron.has_line else ""
+    output.say(
+        why_not and f"\nNothing can be stored now: {printable(why_not)}. So nothing is sent.",
+        f"\n{cron.sentence}",
+        cron.advice and f"{cron.advice}{line}",
+    )
 
 
 def _facts(now: datetime, *, to_the_end: bool) -> dict[str, Any]:
     last = db.session.scalars(select(Pass).order_by(Pass.started_at.desc()).limit(1)).first()
     read, session = app_command.settings(), db.session()
+    disabled, did = Webhook.disabled_at.is_not(None), cron_status.what_passes_did
     state, held_since = cron_status.read(session, now), filtered_lists.oldest_waiting_comment(session)
     spam = spam_report.read(session, read.secret_key, now)
     return {
@@ -58,27 +59,25 @@ def _facts(now: datetime, *, to_the_end: bool) -> dict[str, Any]:
         "oldest held seconds": held_since and round((now - held_since).total_seconds()),
         "refused comments in 30 days": {one.reason: one.number for one in spam.refused},
         "held by a flood until": clock.to_text(spam.held_until) if spam.held_until else None,
-        "webhooks": _count(Webhook),
-        "disabled webhooks": _count(Webhook, Webhook.disabled_at.is_not(None)),
-        "paused webhooks": _count(Webhook, Webhook.disabled_at.is_(None), Webhook.paused_until > now),
+        "webhooks": session.query(Webhook).count(),
+        "disabled webhooks": session.query(Webhook).where(disabled).count(),
+        "paused webhooks": session.query(Webhook).where(~disabled, Webhook.paused_until > now).count(),
         "deliveries": _counts(Delivery, QUEUE_STATUSES, to_the_end),
-        "sources": _count(Source),
+        "sources": session.query(Source).count(),
         "inbound events": _counts(InboundEvent, QUEUE_STATUSES, to_the_end),
         "oldest due seconds": None if state.oldest_due_age is None else round(state.oldest_due_age),
         "last pass": clock.to_text(last.started_at) if last else None,
-        "last pass did": last
-        and (cron_status.what_passes_did(last) if last.finished_at else "(running, or killed)"),
+        "last pass did": last and (did(last) if last.finished_at else "(running, or killed)"),
     }
 
 
 def _counts(model: type[statistics.M], statuses: Iterable[str], to_the_end: bool) -> dict[str, int]:
     """Count by status; stop after `statistics.COUNT_LIMIT` if not to the end, which may take seconds."""
-    if not to_the_end:
-        session = db.session()
-        some = {name: statistics.count_some(session, model.status == name, model) for name in statuses}
-        return {name: count for name, count in some.items() if count}
-    rows = db.session.execute(select(model.status, func.count()).group_by(model.status))
-    return {name: count for name, count in rows}  # noqa: C416  a Result is no mapping
+    if to_the_end:
+        rows = db.session.execute(select(model.status, func.count()).group_by(model.status))
+        return {name: count for name, count in rows}  # noqa: C416  a Result is no mapping
+    some = {name: statistics.count_some(db.session(), model.status == name, model) for name in statuses}
+    return {name: count for name, count in some.items() if count}
 
 
 def _in_words(value: Any) -> Any:
@@ -88,38 +87,31 @@ def _in_words(value: Any) -> Any:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
-def _count(model: type[Source] | type[Webhook], *conditions: ColumnElement[bool]) -> int:
-    return db.session.scalar(select(func.count()).select_from(model).where(*conditions)) or 0
-
-
 INDENT = " " * 9
 
 
 @click.command(cls=app_command.AnyVersionCommand)
-@output.as_json
-def doctor(as_json: bool) -> None:
+@output.json_option
+def doctor() -> None:
     """Find out why something does not work, and say what to do. Exit with 1 if there is a problem.
 
     It looks at the data folder, the database, cron, the webhooks, the address of the book and the limits of
     this host. It also works when the database does not, and it changes nothing in the book.
     """
     findings = examination.examine(app_command.settings())
-    if as_json:
-        output.print_json(examination.shape(findings))
-    else:
-        _print(findings)
+    output.print_done(examination.shape(findings), *_in_lines(findings))
     if examination.worst(findings) is State.PROBLEM:
         sys.exit(1)
 
 
-def _print(findings: list[DoctorFinding]) -> None:
+def _in_lines(findings: list[DoctorFinding]) -> Iterator[str]:
     for finding in findings:
         label = finding.state.value.ljust(len(INDENT))
-        click.echo(f"{label}{printable(finding.subject)}: {printable(finding.sentence)}")
+        yield f"{label}{printable(finding.subject)}: {printable(finding.sentence)}"
         if finding.advice:
-            click.echo(f"{INDENT}What to do: {printable(finding.advice)}")
+            yield f"{INDENT}What to do: {printable(finding.advice)}"
         if finding.command:
-            click.echo(f"\n{INDENT}    {printable(finding.command)}\n")
+            yield f"\n{INDENT}    {printable(finding.command)}\n"
     counts = Counter(finding.state for finding in findings)
     problems, warnings = counted(counts[State.PROBLEM], "problem"), counted(counts[State.WARNING], "warning")
-    click.echo(f"\n{problems} and {warnings}.")
+    yield f"\n{problems} and {warnings}."

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO, TypeVar
+from typing import Any
 
 import click
 
@@ -13,18 +13,12 @@ from guestbook.lib.json_log import RAISING_LOGGERS, JsonFormatter
 from guestbook.lib.text import printable
 
 VERBOSE = "guestbook.verbose"  # A key in click's context.
-F = TypeVar("F", bound=Callable[..., object])
 
 
-def verbose_option(help_text: str) -> Callable[[F], F]:
+def verbose_option(help_text: str) -> Callable[[Any], Any]:
     """Return the -v of a command. The command does not read it: it only logs."""
-    return click.option(
-        "-v", "--verbose", is_flag=True, expose_value=False, callback=_note_verbose, help=help_text
-    )
-
-
-def _note_verbose(context: click.Context, _param: click.Parameter, value: bool) -> None:
-    context.meta[VERBOSE] = value
+    words, note = ("-v", "--verbose"), lambda context, _, value: context.meta.update({VERBOSE: value})
+    return click.option(*words, is_flag=True, expose_value=False, callback=note, help=help_text)
 
 
 def is_verbose() -> bool:
@@ -67,11 +61,7 @@ class _Handler(logging.Handler):
         is_error = record.levelno >= logging.WARNING
         try:
             click.echo(self.format(record), err=is_error)
-        except OSError:
-            _discard(sys.stderr if is_error else sys.stdout)
-
-
-def _discard(stream: TextIO) -> None:
-    """Discard the rest of the output, and what Python flushes at its end."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except OSError:  # The rest is discarded, and so is what Python flushes at its end.
+            with suppress(OSError):
+                stream = sys.stderr if is_error else sys.stdout
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

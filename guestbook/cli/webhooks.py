@@ -5,16 +5,17 @@ from typing import Any
 
 import click
 
-from guestbook.cli import app_command, options, output, row_commands, row_lookup
+from guestbook.cli import app_command, options, output, row_commands
 from guestbook.cli.options import together
 from guestbook.cli.row_commands import Noun
 from guestbook.lib import clock, signatures
 from guestbook.lib.text import for_people
 from guestbook.outbound import receiver_links as links
-from guestbook.outbound import webhook_shapes, webhook_signatures, webhook_urls
+from guestbook.outbound import webhook_shapes, webhook_urls
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
+from guestbook.outbound.webhook_signatures import rotate_key, rotate_secret
 from guestbook.queries import statistics, webhook_status
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
@@ -22,24 +23,15 @@ from guestbook.storage.models import Delivery, ReceiverLink, Webhook
 from guestbook.storage.models.delivery import UNSIGNED_FORMATS
 
 GROUPS_OF_WEBHOOK = {
-    "Messages": (
-        *("events", "format", "template", "headers", "rate", "next_slot_at"),
-        *("moderation_links_since", "github_headers_since"),
-    ),
-    "Signatures": (
-        *("sign_with", "secret", "previous_secret", "previous_secret_expires_at"),
-        *("public_key", "previous_public_key", "previous_signing_key_expires_at"),
-    ),
-    "Failures": (
-        *("disabled_at", "disabled_reason", "paused_until", "failing_since"),
-        *("failures_in_a_row", "unreachable_in_a_row"),
-    ),
+    "Messages": "events format template headers rate next_slot_at moderation_links_since "
+    "github_headers_since",
+    "Signatures": "sign_with secret previous_secret previous_secret_expires_at public_key "
+    "previous_public_key previous_signing_key_expires_at",
+    "Failures": "disabled_at disabled_reason paused_until failing_since failures_in_a_row "
+    "unreachable_in_a_row",
 }
-secret_option = click.option(
-    "--secret",
-    callback=options.secret,
-    help="The secret that the receiver has, or - to read it from standard input. By default a new one.",
-)
+PUBLIC_KEY = "Its public key, with which the receiver verifies: {}"
+secret_option = options.secret_option("receiver has")
 signing_key_option = click.option(
     "--signing-key",
     callback=options.secret,
@@ -85,8 +77,8 @@ def webhooks() -> None:
 @fields_of_webhook
 @secret_option
 @click.option("--disabled", is_flag=True, help="Send nothing yet; deliveries wait until you enable it.")
-@output.as_json
-def add(as_json: bool, disabled: bool, **fields: Any) -> None:
+@output.json_option
+def add(disabled: bool, **fields: Any) -> None:
     """Send events to URL, and print its secret.
 
     With - the URL is read from standard input: the URL of a chat service works like a password. If more is
@@ -99,23 +91,21 @@ def add(as_json: bool, disabled: bool, **fields: Any) -> None:
         )
         facts = _facts(webhook)
     _warn(webhook.url)
-    if as_json:
-        output.print_json(facts | ({} if fields["secret"] else {"secret": webhook.secret}))
-        return
     is_guessed = not fields["format"] and webhook.format not in ("json", "template")
-    output.say(
+    output.print_done(
+        facts | ({} if fields["secret"] else {"secret": webhook.secret}),
         f"Added webhook {webhook.id} for {webhook.events}.",
         is_guessed and f"Its format is {webhook.format}, as its URL suggests; --format chooses another.",
         webhook.url != fields["url"] and f"It is sent to {webhook.url}",
         _secret_in_words(webhook, is_given=bool(fields["secret"])),
-        _public_key_in_words(webhook),
+        webhook.public_key and PUBLIC_KEY.format(webhook.public_key),
         f"Try it: {app_command.typed('webhooks test ' + webhook.id)}",
     )
 
 
 @webhooks.command("list")
-@output.as_json
-def list_(as_json: bool) -> None:
+@output.json_option
+def list_() -> None:
     """List the webhooks, how they are doing, and how many deliveries wait or failed in seven days."""
     failed = statistics.failed_lately(db.session(), Delivery, clock.now())
     row_commands.print_rows(
@@ -130,32 +120,31 @@ def list_(as_json: bool) -> None:
             "URL": "webhook.url",
         },
         f"No webhooks yet. Add one: {app_command.typed('webhooks add URL')}",
-        as_json=as_json,
         cut=("NAME", "EVENTS"),
         key="webhook",
     )
-    output.print_limit(failed, as_json)
+    output.print_limit(failed)
 
 
 @webhooks.command("show")
-@row_lookup.id_argument
-@output.as_json
-def show_(id_: str, as_json: bool) -> None:
+@row_commands.id_argument
+@output.json_option
+def show_(id_: str) -> None:
     """Show a webhook with its secret, and count its deliveries."""
     with writing() as session:
-        row = row_lookup.find(Webhook, id_)
+        row = row_commands.find(Webhook, id_)
         row_changes.note_reveal(session, row)
-    if as_json:
-        output.print_json(_revealed(row))
+    facts = _facts(row) | {name: getattr(row, name) for name in ("headers", "secret", "previous_secret")}
+    if output.is_json():
+        output.print_json(facts)
         return
     state = for_people(webhook_status.in_short(row, clock.now()))
     counts = output.by_status(Delivery, Delivery.webhook_id == row.id)
-    facts = _revealed(row) | {"state": state, "deliveries": counts}
-    output.print_groups(facts, GROUPS_OF_WEBHOOK)
+    output.print_groups(facts | {"state": state, "deliveries": counts}, GROUPS_OF_WEBHOOK)
 
 
 @webhooks.command()
-@row_lookup.id_argument
+@row_commands.id_argument
 @click.option(
     "--url", callback=options.secret, help="Send to this URL from now on, also the deliveries that wait."
 )
@@ -163,56 +152,47 @@ def show_(id_: str, as_json: bool) -> None:
 @fields_of_webhook
 @click.option("--no-headers", is_flag=True, help="Remove its own headers.")
 @click.option("--no-rate", is_flag=True, help="Remove its rate limit.")
-@output.as_json
-def update(id_: str, no_headers: bool, no_rate: bool, as_json: bool, **fields: Any) -> None:
+@output.json_option
+def update(id_: str, no_headers: bool, no_rate: bool, **fields: Any) -> None:
     """Change the named settings of a webhook. --event and --header replace the whole list."""
     wanted = output.given(fields)
     if no_headers and "headers" in wanted:
         raise click.UsageError("Give --header or --no-headers: each replaces all headers.")
-    if no_headers:
-        wanted["headers"] = ()
     if no_rate and "rate" in wanted:
         raise click.UsageError("Give --rate or --no-rate.")
-    if no_rate:
-        wanted["rate"] = None
+    wanted |= ({"headers": ()} if no_headers else {}) | ({"rate": None} if no_rate else {})
     if not wanted:
         raise click.UsageError(f"Say what to change: see {app_command.typed('webhooks update --help')}")
     with writing() as session:
-        webhook = row_lookup.find(Webhook, id_)
+        webhook = row_commands.find(Webhook, id_)
         outbound_webhooks.update(session, webhook, wanted, app_command.settings())
         facts = _facts(webhook)
-    output.print_done(f"Updated webhook {webhook.id}.", facts, as_json)
-    if not as_json and ("sign_with" in wanted or "signing_key" in wanted):
-        output.say(_public_key_in_words(webhook))
+    shows_key = webhook.public_key and not wanted.keys().isdisjoint(("sign_with", "signing_key"))
+    shown_key = shows_key and PUBLIC_KEY.format(webhook.public_key)
+    output.print_done(facts, f"Updated webhook {webhook.id}.", shown_key)
     if "url" in wanted:
         _warn(webhook.url)
 
 
 @webhooks.command()
-@row_lookup.id_argument
-@output.as_json
-def test(id_: str, as_json: bool) -> None:
+@row_commands.id_argument
+@output.json_option
+def test(id_: str) -> None:
     """Queue a `ping` for a webhook.
 
     The next pass sends it like any other delivery, or a listener fetches it.
     """
     with writing() as session:
-        webhook = row_lookup.find(Webhook, id_)
+        webhook = row_commands.find(Webhook, id_)
         delivery = outbound_webhooks.store_sample(session, webhook, app_command.settings())
         facts, hindrance = webhook_shapes.delivery(delivery), webhook_status.hindrance(webhook, clock.now())
     then = hindrance or app_command.next_pass("It goes out by itself at once.", "Send it now")
-    output.print_done(f"Queued delivery {facts['id']}. {then}", facts, as_json)
+    output.print_done(facts, f"Queued delivery {facts['id']}. {then}")
 
 
 def _warn(url: str) -> None:
     for warning in webhook_urls.warnings(url, app_command.settings()):
         click.echo(f"Warning: {warning}", err=True)
-
-
-def _revealed(row: Webhook) -> dict[str, Any]:
-    """Return what `show` prints: all that `_facts` has, with the secrets and the values of the headers."""
-    secret = {"secret": row.secret, "previous_secret": row.previous_secret}
-    return _facts(row) | {"headers": row.headers} | secret
 
 
 def _facts(row: Webhook) -> dict[str, Any]:
@@ -231,49 +211,24 @@ def _secret_in_words(row: Webhook, *, is_given: bool) -> str | None:
     return f"Its secret, with which the receiver verifies: {row.secret}" if is_shown else None
 
 
-def _public_key_in_words(row: Webhook) -> str | None:
-    """Return the public key, if a key signs."""
-    return row.public_key and f"Its public key, with which the receiver verifies: {row.public_key}"
-
-
 WEBHOOK = Noun(webhooks, Webhook, _facts)
-row_commands.add_switches(
-    WEBHOOK,
-    enable="""Enable a webhook.
+ENABLE = """Enable a webhook.
 
-    The next pass sends the deliveries that wait for it, or a listener fetches them.""",
-    disable="Disable a webhook. Its deliveries wait.",
-)
-row_commands.add_rotation(
-    WEBHOOK,
-    row_commands.SECRET,
-    webhook_signatures.rotate_secret,
-    secret_option,
-    is_valid="signs",
-    help_text="""Set a new secret and print it.
+The next pass sends the deliveries that wait for it, or a listener fetches them."""
+NEW_SECRET = """Set a new secret and print it.
 
-    For a while both secrets sign, so that no delivery is refused.""",
-)
-row_commands.add_rotation(
-    WEBHOOK,
-    row_commands.KEY,
-    webhook_signatures.rotate_key,
-    signing_key_option,
-    is_valid="signs",
-    help_text="""Set a new key pair and print its public key.
+For a while both secrets sign, so that no delivery is refused."""
+NEW_KEY = """Set a new key pair and print its public key.
 
-    For a while both keys sign, so that no delivery is refused.""",
-)
-row_commands.add_deletion(
-    WEBHOOK,
-    outbound_webhooks.delete,
-    Delivery,
-    ("delivery", "deliveries"),
-    """Delete a webhook and all its deliveries.
+For a while both keys sign, so that no delivery is refused."""
+row_commands.add_switch(WEBHOOK, "enable", ENABLE)
+row_commands.add_switch(WEBHOOK, "disable", "Disable a webhook. Its deliveries wait.")
+row_commands.add_rotation(WEBHOOK, "secret", rotate_secret, secret_option, "signs", NEW_SECRET)
+row_commands.add_rotation(WEBHOOK, "key", rotate_key, signing_key_option, "signs", NEW_KEY)
+DELETE = """Delete a webhook and all its deliveries.
 
-    Deliveries that wait are lost. To keep them, disable it instead. On a terminal it says what goes, and
-    asks.""",
-)
+Deliveries that wait are lost. To keep them, disable it instead. On a terminal it says what goes, and asks."""
+row_commands.add_deletion(WEBHOOK, outbound_webhooks.delete, Delivery, ("delivery", "deliveries"), DELETE)
 
 
 @click.group("receiver-links", cls=app_command.Group)
@@ -291,30 +246,28 @@ def receiver_links() -> None:
     show_default=True,
     help="When it stops working, such as 7d or 2027-01-31; after a year at most.",
 )
-@output.as_json
-def add_link(webhook: str, name: str | None, expires: str, as_json: bool) -> None:
+@output.json_option
+def add_link(webhook: str, name: str | None, expires: str) -> None:
     """Add a link to the page of WEBHOOK's receiver, and print it.
 
     Anyone with the link can see and redeliver the webhook's deliveries, send tests and rotate its secret or
     key.
     """
     with writing() as session:
-        row = row_lookup.find(Webhook, webhook)
+        row = row_commands.find(Webhook, webhook)
         link = links.add(session, row, name=name, expires=expires)
         address = links.url(link, app_command.settings())
         facts = webhook_shapes.receiver_link(link) | {"url": address}
-    done = (
-        f"Added link {facts['id']}. It works until {facts['expires_at']} and is shown only once.\n{address}"
-    )
-    output.print_done(done, facts, as_json)
+    done = f"Added link {facts['id']}. It works until {facts['expires_at']} and is shown only once."
+    output.print_done(facts, done, address)
 
 
 @receiver_links.command("list")
 @click.argument("webhook")
-@output.as_json
-def list_links(webhook: str, as_json: bool) -> None:
+@output.json_option
+def list_links(webhook: str) -> None:
     """List the links to the page of WEBHOOK's receiver. The list never shows the links themselves."""
-    rows = links.of_webhook(db.session(), row_lookup.find(Webhook, webhook).id)
+    rows = links.of_webhook(db.session(), row_commands.find(Webhook, webhook).id)
     row_commands.print_rows(
         rows,
         webhook_shapes.receiver_link,
@@ -326,15 +279,11 @@ def list_links(webhook: str, as_json: bool) -> None:
             "NAME": "name",
         },
         f"No links yet. Add one: {app_command.typed('receiver-links add WEBHOOK')}",
-        as_json=as_json,
     )
 
 
-row_commands.add_revocation(
-    Noun(receiver_links, ReceiverLink, webhook_shapes.receiver_link),
-    "link",
-    links.revoke,
-    """Revoke a link. It stops working at once, also where its page is open.
+LINK = Noun(receiver_links, ReceiverLink, webhook_shapes.receiver_link)
+REVOKE = """Revoke a link. It stops working at once, also where its page is open.
 
-    On a terminal it says when the link was last used, and asks.""",
-)
+On a terminal it says when the link was last used, and asks."""
+row_commands.add_revocation(LINK, "link", links.revoke, REVOKE)

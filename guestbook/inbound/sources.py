@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Engine
@@ -202,11 +202,7 @@ def update(session: Session, source: Source, given: Mapping[str, Any]) -> None:
 
 
 def rotate(
-    session: Session,
-    source: Source,
-    now: datetime,
-    secret: str | None = None,
-    overlap: timedelta = OLD_SECRET_VALID_FOR,
+    session: Session, source: Source, overlap: timedelta = OLD_SECRET_VALID_FOR, secret: str | None = None
 ) -> None:
     """Take a new secret, given or made here; the old one stays valid for a while."""
     if source.verify == "none":
@@ -215,7 +211,7 @@ def rotate(
         fresh = checked_secret(source.verify, secret)
     if fresh == source.secret:
         raise Refused("The source already has this secret.", field="secret", only_here=True)
-    source.rotate_secret(fresh, now, overlap)
+    source.rotate_secret(fresh, clock.now(), overlap)
     session.flush()
     audit_log.record_row(session, "rotated", source, "secret")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from guestbook.cli import database, options
+from guestbook.cli import database
 from guestbook.storage.database import db
 from tests.cli.conftest import FLASK, Shell
 from tests.storage.hostile_rows import TABLES
@@ -102,7 +102,7 @@ def test_the_url_may_come_from_standard_input(shell: Shell, target: str) -> None
     assert (result.exit_code, result.stderr) == (0, "")
     assert f"The copy in {target} is complete" in result.stdout
     result = shell.runner.invoke(args=["migrate-to", "-"], input="")
-    assert (result.exit_code, result.stderr) == (1, f"Error: {options.EMPTY_INPUT}\n")
+    assert (result.exit_code, result.stderr) == (1, "Error: Standard input is empty.\n")
 
 
 def test_a_terminal_sees_how_far_it_is(app: Flask, environ: dict[str, str], target: str) -> None:  # noqa: ARG001

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from guestbook.cli import output, row_lookup
+from guestbook.cli import output, row_commands
 from guestbook.lib import ids
 from guestbook.storage.models import Bin, Delivery, Webhook
 from tests.cli.conftest import Shell
@@ -26,7 +26,7 @@ def test_the_end_that_a_list_prints_finds_its_row(shell: Shell) -> None:
     hook = factories.webhook()
     rows = [factories.delivery(hook) for _ in range(30)]
     rows += [factories.delivery(hook, id=row_id("01", end + END)) for end in "12"]
-    parts = row_lookup.shown_ids(Delivery, rows)
+    parts = row_commands.shown_ids(Delivery, rows)
     assert {len(part) for part in parts.values()} == {7}
     for whole, part in parts.items():
         assert shell.json("deliveries", "show", part)["id"] == whole
@@ -40,7 +40,7 @@ def test_an_end_that_is_a_name_or_a_beginning_too_is_refused(shell: Shell) -> No
     begun = factories.webhook(id=row_id(END, "d0d1d2"))
     said = shell.refused("webhooks", "delete", END)
     assert all(row in said for row in (ending, named, begun))
-    assert row_lookup.shown_ids(Webhook, [named])[named] == "c0c1c2"
+    assert row_commands.shown_ids(Webhook, [named])[named] == "c0c1c2"
 
 
 def test_a_name_that_is_the_beginning_of_another_id_is_refused(shell: Shell) -> None:
@@ -58,8 +58,8 @@ def test_a_name_that_is_the_beginning_of_another_id_is_refused(shell: Shell) -> 
 def test_an_end_is_looked_for_among_the_newest_rows(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     hook = factories.webhook()
     old, new = factories.delivery(hook), factories.delivery(hook)
-    monkeypatch.setattr(row_lookup, "MOST_ENDS", 1)
-    assert row_lookup.shown_ids(Delivery, [old, new]) == {old: old, new: new[-6:]}
+    monkeypatch.setattr(row_commands, "MOST_ENDS", 1)
+    assert row_commands.shown_ids(Delivery, [old, new]) == {old: old, new: new[-6:]}
     assert shell.json("deliveries", "show", new[-6:])["id"] == new
     assert "No delivery has the id" in shell.refused("deliveries", "show", old[-6:])
 

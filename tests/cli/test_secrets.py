@@ -5,7 +5,6 @@ import json
 import pytest
 from flask.testing import FlaskCliRunner
 
-from guestbook.cli import options
 from guestbook.storage.database import db
 from tests.cli.conftest import Shell, Terminal
 
@@ -94,8 +93,8 @@ def test_a_lone_dash_stands_for_all_headers_on_standard_input(shell: Shell) -> N
 @pytest.mark.parametrize(
     ("sent", "sentence"),
     [
-        ("", options.EMPTY_INPUT),
-        ("\n", options.EMPTY_INPUT),
+        ("", "Standard input is empty."),
+        ("\n", "Standard input is empty."),
         (b"\xff\n", "Standard input is not UTF-8."),
         ("x" * 5000, "A line on standard input is longer than 4,096 bytes."),
     ],

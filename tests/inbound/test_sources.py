@@ -298,7 +298,7 @@ def test_the_time_since_which_something_is_wanted_stays_until_it_is_not(field: s
 def test_a_rotated_secret_is_good_beside_the_old_one_for_as_long_as_was_said() -> None:
     row_id, old, now = (row := add()).id, row.secret, clock.now()
     with database.writing() as session:
-        sources.rotate(session, session.get_one(Source, row_id), now, overlap=timedelta(hours=2))
+        sources.rotate(session, session.get_one(Source, row_id), timedelta(hours=2))
     row = the(row_id)
     assert row.secret != old
     assert row.secrets_at(now + timedelta(minutes=119)) == (row.secret, old)
@@ -308,7 +308,7 @@ def test_a_rotated_secret_is_good_beside_the_old_one_for_as_long_as_was_said() -
 def test_a_secret_of_the_sender_takes_the_place_of_ours() -> None:
     row_id, theirs = add(verify="standard").id, signatures.new_secret()
     with database.writing() as session:
-        sources.rotate(session, session.get_one(Source, row_id), clock.now(), theirs)
+        sources.rotate(session, session.get_one(Source, row_id), secret=theirs)
     assert the(row_id).secret == theirs
 
 
@@ -325,7 +325,7 @@ def test_a_rotation_that_makes_no_sense_is_refused(verify: str, secret: str | No
     row = add(verify=verify, secret=GIVEN.get(verify))
     before = columns(row)
     with pytest.raises(Refused, match=sentence), database.writing() as session:
-        sources.rotate(session, session.get_one(Source, before["id"]), clock.now(), secret)
+        sources.rotate(session, session.get_one(Source, before["id"]), secret=secret)
     assert columns(the(before["id"])) == before
 
 

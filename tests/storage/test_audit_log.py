@@ -121,7 +121,7 @@ def change_a_source(session: Session) -> str:
     source = sources.add(session, {"name": "Robot", "verify": "github", "secret": "secret-" + "1" * 20})
     sources.update(session, source, {"action": "comment", "template": "github"})
     sources.update(session, source, {"secret": "secret-" + "2" * 20})
-    sources.rotate(session, source, clock.now(), "secret-" + "3" * 20)
+    sources.rotate(session, source, secret="secret-" + "3" * 20)
     row_changes.disable(session, source)
     row_changes.enable(session, source)
     return source.id

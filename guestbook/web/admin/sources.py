@@ -267,9 +267,7 @@ RowActions(
     show_page=_page,
     enabled=lambda _: "The source is enabled. The next pass of cron processes its waiting events.",
     disabled="The source is disabled. Its events are stored, and wait until you enable it.",
-    rotate_secret=lambda session, source, overlap, typed: sources.rotate(
-        session, source, clock.now(), typed, overlap
-    ),
+    rotate_secret=sources.rotate,
     overlapping="stay valid",
     partner="sender",
     owner_id=InboundEvent.source_id,

@@ -10,7 +10,6 @@ from guestbook.inbound import samples, source_shapes, sources
 from guestbook.inbound.sender_presets import SCHEME_DEFAULTS, SENDER_PRESETS
 from guestbook.inbound.source_shapes import SCHEME_PROPERTIES, SOURCE_SCHEMA
 from guestbook.inbound.sources import SOURCE_FIELDS
-from guestbook.lib import clock
 from guestbook.lib import json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.storage import row_changes
@@ -120,7 +119,7 @@ def rotate_source_secret(source_id: str) -> ResponseReturnValue:
     overlap = timedelta(hours=given.get("overlap_hours", 24))
     with writing() as session:
         source = find_locked(Source, source_id)
-        sources.rotate(session, source, clock.now(), given.get("secret"), overlap)
+        sources.rotate(session, source, overlap, given.get("secret"))
         return idempotency.keep(session, _shown(source, with_secret=True))
 
 
