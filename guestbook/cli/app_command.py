@@ -12,7 +12,7 @@ from flask.cli import FlaskGroup, with_appcontext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from guestbook.cli import program, terminal_log
+from guestbook.cli import options, program
 from guestbook.lib.errors import TRY_LATER, Refused
 from guestbook.lib.text import printable, shortened
 from guestbook.settings import Settings, environment, installation
@@ -69,7 +69,7 @@ def call(function: Callable[[], object], *, any_version: bool = False) -> None:
     Exit with 2 when no book could accept what was typed, with 1 when this one refuses it or the version is
     wrong, with 75 when the database cannot be used.
     """
-    with terminal_log.shown(settings().log_format):
+    with options.log_shown(settings().log_format):
         audit_log.act_as(Actor("command", name=" ".join(_typed_words()) or None))
         try:
             if not any_version:
@@ -95,7 +95,7 @@ def _exit(error: DBAPIError | PoolTimeout | WrongVersion) -> NoReturn:
     advice = database_errors.advice_on_damage(error) if fault is Fault.DAMAGED else REPAIRS.get(fault)
     said = [f"{sentence}. {advice.format(typed(fault.repair or ''))}" if advice else sentence]
     said += getattr(error, "__notes__", ())  # A command may add a sentence.
-    shows_code = terminal_log.is_verbose() and not is_clear
+    shows_code = options.is_verbose() and not is_clear
     log.error(". ".join(said), exc_info=error if shows_code else None)
     sys.exit(TRY_LATER if fault is Fault.AWAY else 1)
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from guestbook.background import cron as background_cron
 from guestbook.background import housekeeping
 from guestbook.background.cron import CronPing
-from guestbook.cli import app_command, options, output, terminal_log
+from guestbook.cli import app_command, options, output
 from guestbook.cli.options import pass_options, ping_option
 from guestbook.lib import clock
 from guestbook.lib.errors import TRY_LATER
@@ -37,7 +37,7 @@ class PingedCommand(app_command.AppCommand):
         if not url:
             super().invoke(ctx)
             return
-        with terminal_log.shown(read.log_format):
+        with options.log_shown(read.log_format):
             ping = CronPing(url, allow_networks=read.allow_networks, proxy=read.outbound_proxy)
         ping.start()
         failure: str | None = "The pass broke."
@@ -73,7 +73,7 @@ def deliver(max_seconds: float, stay: bool, concurrency: int) -> None:
 
 
 @click.command(cls=app_command.AppCommand)
-@terminal_log.verbose_option("Print how much was removed.")
+@options.verbose_option("Print how much was removed.")
 def prune() -> None:
     """Delete rows that are older than the retention (GUESTBOOK_KEEP_…_DAYS)."""
     statistics.record_days(db.engine, app_command.settings().keep_processed_days, clock.now())
@@ -81,14 +81,14 @@ def prune() -> None:
     log.info("Removed %s.", counted(removed, "row"), extra={"rows": removed})
 
 
-def run(options: background_cron.Options) -> None:
+def run(wanted: background_cron.Options) -> None:
     """Run a pass; on a terminal a bar shows the progress of a long one."""
-    is_shown = sys.stderr.isatty() and not terminal_log.is_verbose() and not options.stay
+    is_shown = sys.stderr.isatty() and not options.is_verbose() and not wanted.stay
     with output.show_progress("Sending", _due() if is_shown else 0, to_position=True) as move:
         report = background_cron.run(
             db.engine,
             app_command.settings(),
-            options,
+            wanted,
             after_tick=lambda tally: move(tally.processed + tally.retried + tally.failed),
         )
     if not report:
@@ -124,7 +124,7 @@ CELERY_MISSING = "Celery is not installed here. Install it with: {}"
 @options.max_seconds("Publish")
 @click.option("--stay", is_flag=True, help="Stay for --max-seconds and publish new rows at once.")
 @click.option("--take-back", is_flag=True, help="Make rows due again that were published but not started.")
-@terminal_log.verbose_option("Print what is published.")
+@options.verbose_option("Print what is published.")
 def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
     """Hand due work to Celery's workers through RabbitMQ, and prune. Use it instead of cron.
 

@@ -11,8 +11,7 @@ from flask.cli import ScriptInfo
 
 from guestbook import settings
 from guestbook.background import idle_pass
-from guestbook.cli import terminal_log
-from guestbook.cli.options import pass_options, ping_option
+from guestbook.cli import options
 from guestbook.lib.own_process import paused_gc
 
 GUESTBOOK = ("guestbook", "guestbook:create_app", "guestbook:create_app()")  # What --app may name.
@@ -51,7 +50,7 @@ class IdleCron(click.Command):
 def _is_done(context: click.Context) -> bool:
     """Run the pass if nothing is due and nobody wants to see, hear or wait for more."""
     with context.scope(cleanup=False):
-        if context.params["stay"] or context.params["ping_url"] or terminal_log.is_verbose():
+        if context.params["stay"] or context.params["ping_url"] or options.is_verbose():
             return False
         try:
             read = settings.load()
@@ -59,8 +58,10 @@ def _is_done(context: click.Context) -> bool:
             return False
         if read.ping_url or not read.secret_key:
             return False
-        with terminal_log.shown(read.log_format):
+        with options.log_shown(read.log_format):
             return idle_pass.run(read)
 
 
-cron: click.Command = pass_options(ping_option(IdleCron("cron", add_help_option=False, hidden=True)))
+cron: click.Command = options.pass_options(
+    options.ping_option(IdleCron("cron", add_help_option=False, hidden=True))
+)

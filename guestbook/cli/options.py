@@ -1,21 +1,26 @@
-"""Types of options that Click lacks, secrets from standard input, and the options that passes have."""
+"""Types of options that Click lacks, secrets from standard input, options of passes, and -v with its log."""
 
+import logging
 import math
+import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from guestbook.cli import terminal_log
 from guestbook.lib import clock
+from guestbook.lib.json_log import RAISING_LOGGERS, JsonFormatter
+from guestbook.lib.text import printable
 
 if TYPE_CHECKING:
     from guestbook.lib.fields import Field
 
 Decorator = Callable[[Any], Any]
+VERBOSE = "guestbook.verbose"  # A key in click's context.
 WHEN = "(2026-01-31, 6h, 2d)"  # Help says that `moment` reads this.
 
 
@@ -70,6 +75,18 @@ def of_field(known: Mapping[str, "Field"], name: str, *words: str, **more: Any) 
     return click.option(*(words or (flag,)), name, **more)
 
 
+def verbose_option(help_text: str) -> Decorator:
+    """Return the -v of a command. The command does not read it: it only logs."""
+    words, note = ("-v", "--verbose"), lambda context, _, value: context.meta.update({VERBOSE: value})
+    return click.option(*words, is_flag=True, expose_value=False, callback=note, help=help_text)
+
+
+def is_verbose() -> bool:
+    """Whether the running command has -v."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.meta.get(VERBOSE))
+
+
 period_options = together(
     click.option("--since", callback=moment, metavar="WHEN", help=f"Only those since then {WHEN}."),
     click.option("--until", callback=moment, metavar="WHEN", help=f"Only those before then {WHEN}."),
@@ -92,7 +109,7 @@ pass_options = together(
         show_default=True,
         help="How many requests at once; at most a quarter of them to one webhook.",
     ),
-    terminal_log.verbose_option("Print what happens to each delivery."),
+    verbose_option("Print what happens to each delivery."),
 )
 
 ping_option = click.option(
@@ -156,3 +173,43 @@ def _decoded(line: bytes) -> str:
 
 def _refuse(sentence: str) -> NoReturn:
     raise click.ClickException(sentence)
+
+
+@contextmanager
+def log_shown(log_format: str) -> Iterator[None]:
+    """Show warnings of the log on stderr as long as a command runs, and with -v what it does on stdout."""
+    root, ours, handler = logging.getLogger(), logging.getLogger("guestbook"), _Handler()
+    handler.setFormatter(JsonFormatter() if log_format == "json" else _TextFormatter())
+    level = ours.level
+    root.addHandler(handler)
+    if is_verbose():
+        ours.setLevel(logging.INFO)
+    for name in RAISING_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING if is_verbose() else logging.CRITICAL)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        ours.setLevel(level)
+
+
+class _TextFormatter(logging.Formatter):
+    """Writes the message alone, below the traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        traceback = f"{self.formatException(record.exc_info)}\n" if record.exc_info else ""
+        prefix = "guestbook: " if record.levelno == logging.WARNING else ""  # Cron mails these.
+        return traceback + prefix + printable(record.getMessage())
+
+
+class _Handler(logging.Handler):
+    """Writes to the streams that Python has at this moment. A full disk or a closed pipe stops no pass."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        is_error = record.levelno >= logging.WARNING
+        try:
+            click.echo(self.format(record), err=is_error)
+        except OSError:  # The rest is discarded, and so is what Python flushes at its end.
+            with suppress(OSError):
+                stream = sys.stderr if is_error else sys.stdout
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -21,13 +21,13 @@ SECTIONS: dict[str, dict[str, str]] = {  # Each name has its module of this fold
     "Webhooks that the book sends": {
         "webhooks": "webhooks",
         "receiver-links": "webhooks",
-        "deliveries": "deliveries",
+        "deliveries": "queue",
         "deliver": "cron",
         "relay": "cron",
-        "trigger": "deliveries",
+        "trigger": "queue",
         "listen": "listen",
     },
-    "Webhooks that the book receives": {"sources": "sources", "inbox": "inbox", "bins": "bins"},
+    "Webhooks that the book receives": {"sources": "sources", "inbox": "queue", "bins": "bins"},
     "Comments": {"comments": "comments", "spam": "comments", "export-site": "comment_files"},
     "Set-up": {
         "init-db": "database",

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from guestbook.cli import deliveries
+from guestbook.cli import queue
 from guestbook.comments import backfill as backfilling
 from guestbook.lib import clock
 from guestbook.outbound.event_catalogue import EVENTS
@@ -142,7 +142,7 @@ def test_a_question_counts_to_a_limit_and_a_dry_run_all(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfilling, "READ_TOGETHER", 1)
-    monkeypatch.setattr(deliveries, "COUNT_LIMIT", 1)
+    monkeypatch.setattr(queue, "COUNT_LIMIT", 1)
     for _ in range(3):
         factories.sign()
     factories.webhook(name="Index")

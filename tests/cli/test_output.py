@@ -11,7 +11,7 @@ import pytest
 import wcwidth
 from flask import Flask
 
-from guestbook.cli import output, terminal_log
+from guestbook.cli import options, output
 from guestbook.lib import clock
 from guestbook.storage.database import db
 from tests.cli.conftest import FLASK, Process, Shell, Terminal
@@ -188,7 +188,7 @@ def test_what_a_library_logs_of_a_lost_connection_is_not_shown_beside_the_senten
     logger = logging.getLogger(library)
     level = logger.level
     try:
-        with terminal_log.shown("text"):
+        with options.log_shown("text"):
             logger.warning("error ignored terminating a pipeline")
             logging.getLogger("guestbook.test").warning("a sentence")
     finally:

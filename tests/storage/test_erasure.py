@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from guestbook.background import cron
-from guestbook.cli.queue_commands import DELIVERY_KIND
+from guestbook.cli.queue import DELIVERY_KIND
 from guestbook.comments import book
 from guestbook.inbound import bins, sender_presets
 from guestbook.inbound.bins import CapturedRequest

@@ -1,0 +1,394 @@
+"""The commands for deliveries and for inbound events; and `trigger`, which stores example deliveries.
+
+First comes what both have, then the commands for deliveries, then those for inbound events.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from functools import partial
+from operator import attrgetter
+from typing import Any
+
+import click
+from sqlalchemy import select
+
+from guestbook.background import cron
+from guestbook.cli import app_command, options, output, row_commands
+from guestbook.cli import cron as cron_commands
+from guestbook.cli.options import WHEN, Choice, Decorator, moment, period_options, together
+from guestbook.comments import backfill as backfills
+from guestbook.comments.backfill import BackfillReport, BackfillRules
+from guestbook.inbound import event_reader, source_shapes, verify_and_decide
+from guestbook.lib import clock, text
+from guestbook.lib.errors import Refused
+from guestbook.lib.text import counted
+from guestbook.outbound import outbox, webhook_shapes
+from guestbook.outbound.event_catalogue import EVENTS
+from guestbook.queries import filtered_lists
+from guestbook.queries.statistics import COUNT_LIMIT
+from guestbook.queue import erasure, redelivery
+from guestbook.queue.redelivery import RequeueGroup
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models.delivery import QUEUE_STATUSES
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueKind:
+    """Deliveries or inbound events, and the words for them."""
+
+    model: type[Any]
+    owner: type[Any]
+    owner_name: str  # The option; with _id it is the column and the filter.
+    filters: type[Any]
+    read: Callable[..., Any]
+    facts: Callable[[Any], dict[str, Any]]
+    verb: str
+    nouns: tuple[str, str]
+    all_failed: str  # It completes "all that …".
+    since: str
+    busy: str  # It completes "because a pass …".
+    held: str  # It completes "is disabled: … waits".
+    erased: str
+    none_found: str
+
+    def counted(self, number: int) -> str:
+        """Return the number with its noun."""
+        return text.counted(number, *self.nouns)
+
+
+DELIVERY_KIND = QueueKind(
+    model=Delivery,
+    owner=Webhook,
+    owner_name="webhook",
+    filters=filtered_lists.Deliveries,
+    read=filtered_lists.deliveries,
+    facts=webhook_shapes.delivery,
+    verb="redeliver",
+    nouns=("delivery", "deliveries"),
+    all_failed="were given up",
+    since="made",
+    busy="is sending it now",
+    held="what is for it",
+    erased="the comment was deleted, and nothing earlier about it is sent any more",
+    none_found="No such delivery.",
+)
+INBOUND_KIND = QueueKind(
+    model=InboundEvent,
+    owner=Source,
+    owner_name="source",
+    filters=filtered_lists.InboundEvents,
+    read=filtered_lists.inbound_events,
+    facts=source_shapes.inbound_event,
+    verb="reprocess",
+    nouns=("inbound event", "inbound events"),
+    all_failed="failed",
+    since="received",
+    busy="is processing it now",
+    held="what it sent",
+    erased="the comment was deleted for good, and what was sent for it too",
+    none_found="No such event.",
+)
+
+
+list_options = together(
+    click.option("--status", type=Choice(QUEUE_STATUSES), help="Only those with this status."),
+    period_options,
+    click.option("--text", help="Only those with this in the payload or the last answer."),
+    row_commands.limit_option,
+)
+
+
+def _print_list(
+    kind: QueueKind, columns: Mapping[str, Any], *cut: str, owner: str | None, limit: int, **filters: Any
+) -> None:
+    """Print the rows that the options choose. In the column of the owner stands its name."""
+    # PostgreSQL refuses a NUL, so text is cleaned like stored text.
+    cleaned = {name: text.clean_line(one) if isinstance(one, str) else one for name, one in filters.items()}
+    wanted = _filters(kind, owner, **cleaned)
+    rows = row_commands.newest(partial(kind.read, db.session(), wanted), limit)
+    names = {row.id: row.name for row in db.session.execute(select(kind.owner.id, kind.owner.name))}
+    of_owner = attrgetter(f"{kind.owner_name}_id")
+    empty = kind.none_found if wanted != kind.filters() else f"No {kind.nouns[1]} yet."
+    columns = {**columns, kind.owner_name.upper(): lambda row: names.get(of_owner(row))}
+    row_commands.print_rows(rows, kind.facts, columns, empty, cut)
+
+
+def _status_in_words(row: Delivery | InboundEvent) -> str:
+    """Return the status for a table, and whether the row was erased."""
+    return f"{row.status}, erased" if row.erased_at else row.status
+
+
+def _requeue_options(kind: QueueKind) -> Decorator:
+    """Return a decorator that adds the options of redeliver or reprocess."""
+    since = f"With --failed: only those {kind.since} since then {WHEN}."
+    owner = f"With --failed: only those of one {kind.owner_name}."
+    return together(
+        click.argument("ids", nargs=-1, metavar="[ID]..."),
+        click.option("--failed", is_flag=True, help=f"All that {kind.all_failed}."),
+        click.option(f"--{kind.owner_name}", "owner", metavar="ID", help=owner),
+        click.option("--since", callback=moment, metavar="WHEN", help=since),
+        click.option("--dry-run", is_flag=True, help="Only print how many it would be."),
+        output.json_option,
+    )
+
+
+def _requeue(kind: QueueKind, *, dry_run: bool, **chosen: Any) -> None:
+    """Make the chosen rows due again, or only count them, and print which stay as they are."""
+    which = _condition(kind, **chosen)
+    groups = redelivery.forecast(db.session(), kind.model, which, clock.now())
+    due = redelivery.total(groups)
+    if any(group.erased for group in groups) and not due + sum(group.leased for group in groups):
+        raise Refused(f"This cannot be done: {kind.erased}.")
+    count = due if dry_run else redelivery.run(kind.model, which)
+    all_pulled = redelivery.are_pulled(groups)
+    how = "to a listener" if all_pulled else "with the next pass"
+    number, pulled = kind.counted(count), sum(group.count for group in groups if group.pulled)
+    output.print_done(
+        {"count": count, "groups": [asdict(group) for group in groups]},
+        f"Would {kind.verb} {number}." if dry_run else f"Will {kind.verb} {number} {how}.",
+        *_notes(kind, groups, 0 if dry_run or all_pulled else pulled),
+    )
+
+
+def _notes(kind: QueueKind, groups: Sequence[RequeueGroup], pulled: int) -> list[str]:
+    """Say what is special about some of the rows; `pulled` are for a listener."""
+    among, left = "Among them, because", "Left alone, because"
+    notes = {
+        f"{among} a listener fetches them": pulled,
+        f"{among} they follow others about the same comment": sum(group.later for group in groups),
+        f"{left} a pass {kind.busy}": sum(group.leased for group in groups if not group.pulled),
+        f"{left} a listener has it now": sum(group.leased for group in groups if group.pulled),
+        f"{left} {kind.erased}": sum(group.erased for group in groups),
+    }
+    waits = f"is disabled: {kind.held} waits until it is enabled."
+    disabled = [text.printable(group.name) for group in groups if group.disabled and group.count]
+    said = [f"{note}: {kind.counted(count)}." for note, count in notes.items() if count]
+    return said + [f"The {kind.owner_name} {name} {waits}" for name in disabled]
+
+
+def _condition(
+    kind: QueueKind, ids: Sequence[str], failed: bool, owner: str | None, since: datetime | None
+) -> Any:
+    """Return the condition for the chosen rows; refuses options that do not go together."""
+    if bool(ids) == failed:
+        raise click.UsageError(f"Give ids, or --failed for all that {kind.all_failed}.")
+    if not failed and (owner or since):
+        raise click.UsageError(f"--{kind.owner_name} and --since go with --failed.")
+    if ids:
+        return kind.model.id.in_([row_commands.find(kind.model, one).id for one in ids])
+    return _filters(kind, owner, status="failed", since=since).condition()
+
+
+def _filters(kind: QueueKind, owner: str | None, **filters: Any) -> Any:
+    """Return what selects these rows; refuses an owner that is not there."""
+    filters[f"{kind.owner_name}_id"] = None if owner is None else row_commands.find(kind.owner, owner).id
+    return kind.filters(**filters)
+
+
+GROUPS_OF_DELIVERY = {"Result": "status attempts due_at finished_at last_status_code last_error"}
+# Only programs read these, in --json; the attempts and the payload follow below.
+NOT_SHOWN = ("claims", "claimed_by", "schedule_start", "attempts_made", "payload")
+NOUNS = ("delivery", "deliveries")
+SHOWN_OF_ATTEMPT = ("started_at", "milliseconds", "status_code", "error")
+
+
+@click.group(cls=app_command.Group)
+def deliveries() -> None:
+    """See which deliveries were sent, wait or failed, and redeliver them."""
+
+
+@deliveries.command("list")
+@list_options
+@click.option("--webhook", "owner", metavar="ID", help="Only those of one webhook.")
+@click.option("--event", type=Choice(list(EVENTS)), help="Only those of this event.")
+@output.json_option
+def list_deliveries(**options: Any) -> None:
+    """List deliveries, newest first."""
+    columns = {
+        "EVENT": "event",
+        "WEBHOOK": "webhook_id",
+        "STATUS": _status_in_words,
+        "ATTEMPTS": "attempts",
+        "DUE": "due_at",
+        "LAST ANSWER": lambda row: row.last_error or row.last_status_code,
+    }
+    _print_list(DELIVERY_KIND, columns, "WEBHOOK", **options)
+
+
+@deliveries.command("show")
+@row_commands.id_argument
+@output.json_option
+def show_delivery(id_: str) -> None:
+    """Show a delivery with all its attempts and answers."""
+    row = row_commands.find(Delivery, id_)
+    query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
+    attempts = db.session.scalars(query).all()
+    facts = webhook_shapes.delivery_with_attempts(row, attempts)
+    if output.is_json():
+        output.print_json(facts)
+        return
+    webhook = db.session.get_one(Webhook, row.webhook_id).name
+    output.print_groups(facts | {"webhook": webhook} | dict.fromkeys(NOT_SHOWN), GROUPS_OF_DELIVERY)
+    for attempt in facts["attempts_made"]:
+        heading = f"Attempt {attempt['number']} ({attempt['triggered_by']})"
+        output.print_part(heading, {name: attempt[name] for name in SHOWN_OF_ATTEMPT})
+        output.print_part("Request headers", attempt["request_headers"])
+        output.print_part("Response headers", attempt["response_headers"] or {})
+        output.print_text("Response", attempt["response_body"])
+    output.print_text("Payload", erasure.DELIVERY_ERASED if row.erased_at else facts["payload"])
+
+
+@deliveries.command()
+@_requeue_options(DELIVERY_KIND)
+def redeliver(**options: Any) -> None:
+    """Make deliveries due again.
+
+    The next pass sends them, or a listener fetches them, with the same id and payload. All later ones about
+    the same comment to the same webhook follow, so the receiver ends with the newest state. Give ids, or
+    --failed.
+    """
+    _requeue(DELIVERY_KIND, **options)
+
+
+@click.command(cls=app_command.AppCommand, epilog=f"Events: {', '.join(EVENTS)}.")
+@click.argument("event", type=Choice(list(EVENTS)), metavar="EVENT")
+@click.option("--webhook", metavar="ID", help="Send it to this webhook alone, whatever events it wants.")
+@output.json_option
+def trigger(event: str, webhook: str | None) -> None:
+    """Send an example of EVENT to every webhook that wants it.
+
+    The example goes through the queue like a real event: the next pass sends it, or a listener fetches it. No
+    comment is written. Its comment has the id 00…01, so that receivers can tell it from a real one.
+    """
+    only = None if webhook is None else row_commands.find(Webhook, webhook).id
+    with writing() as session:
+        rows = session.scalars(select(Webhook))
+        wanted = [row for row in rows if (row.id == only if only else event in row.events.split())]
+        if not wanted:
+            raise Refused(f"No webhook wants {event}. Name one with --webhook.")
+        settings = app_command.settings()
+        sample = EVENTS[event].sample_data(settings.base_url)
+        event_id = outbox.send(session.connection(), event, sample, wanted, settings)
+        pulled = sum(row.is_pulled for row in wanted)
+    made = db.session.scalars(select(Delivery).where(Delivery.event_id == event_id).order_by(Delivery.id))
+    ways = {"sent with the next pass": len(wanted) - pulled, "fetched by a listener": pulled}
+    said = [f"{counted(ways[how], *NOUNS)} of {event} will be {how}." for how in ways if ways[how]]
+    output.print_done(list(map(webhook_shapes.delivery, made)), *said)
+
+
+@deliveries.command()
+@click.argument("webhook", metavar="WEBHOOK")
+@click.option("--since", required=True, callback=moment, metavar="WHEN", help=f"Events since then {WHEN}.")
+@click.option("--pruned-too", is_flag=True, help="Also events whose old deliveries may have been pruned.")
+@click.option("--dry-run", is_flag=True, help="Only print how many it would be, and count them all.")
+@output.yes_option
+@output.json_option
+def backfill(webhook: str, since: datetime, pruned_too: bool, dry_run: bool, yes: bool) -> None:
+    """Send a webhook the past events that it has not had.
+
+    They are comment.created, comment.published and comment.replied, as far as the webhook wants them. They
+    are made from the comments that the book has now, with their present words. So nothing of a deleted
+    comment is sent. An event of which the webhook has a delivery is left out; redeliver sends it. The command
+    prints how many events there are, and asks.
+    """
+    row, rules = row_commands.find(Webhook, webhook), BackfillRules(since, app_command.settings(), pruned_too)
+    when = "A listener fetches what waits." if row.is_pulled else "Sending begins with the next pass."
+    if row.disabled_at:
+        when = "Sending begins when the webhook is enabled."
+    webhook_id, name, sent = row.id, row.name, 0  # The count ends its transaction.
+    to_count = rules if dry_run else replace(rules, most_deliveries=COUNT_LIMIT + 1)
+    found = backfills.forecast(webhook_id, to_count)
+    if not output.is_json():
+        output.say(*_described(found))
+    if found.deliveries and not dry_run:
+        if not yes:
+            number = "all of them" if found.next_after else counted(found.deliveries, "event")
+            output.ask(f"Send {number} to {name}?", "Nothing was sent.", "send them")
+        with output.show_progress("Comments", backfills.comments_in_book()) as step:
+            sent = backfills.run(webhook_id, replace(rules, after_look=step)).deliveries
+    done = found.deliveries and not dry_run and f"Made {counted(sent, *NOUNS)}. {when}"
+    facts = {"webhook_id": webhook_id, "since": clock.to_text(since), "comments": found.comments}
+    numbers = {"events": dict(found.events), "there_already": found.present, "maybe_pruned": found.pruned}
+    output.print_done(facts | numbers | {"more": found.next_after is not None, "created": sent}, done)
+
+
+def _described(found: BackfillReport) -> tuple[object, ...]:
+    if found.next_after:  # It has counted only a part of the book.
+        return (f"There are more than {COUNT_LIMIT:,} events that the webhook has not had.",)
+    about = f"{counted(found.deliveries, 'event')} about {counted(found.comments, 'comment')}"
+    by_event = ", ".join(f"{number:,} {event}" for event, number in found.events.items())
+    pruned = f"because their deliveries to it may have been pruned: {counted(found.pruned, 'event')}."
+    return (
+        f"The webhook has not had {about}: {by_event}." if found.deliveries else "There is nothing to send.",
+        found.present and f"Left out, because it has deliveries of them: {counted(found.present, 'event')}.",
+        found.pruned and f"Left out, {pruned}\n--pruned-too sends them as well.",
+    )
+
+
+GROUPS_OF_EVENT = {"Result": "status attempts due_at processed_at error note comment_id"}
+NOT_SHOWN_OF_EVENT = ("claims", "claimed_by", "unproven_bytes")  # Only --json has these.
+
+
+@click.group(cls=app_command.Group)
+def inbox() -> None:
+    """See what sources have sent and what was done with it, and reprocess it."""
+
+
+@inbox.command()
+@options.max_seconds("Start")
+@options.verbose_option("Print what happens to each event.")
+def process(max_seconds: float) -> None:
+    """Process due inbound events and do nothing else. It prints nothing when all is well."""
+    cron_commands.run(cron.Options(max_seconds, outbox=False, housekeeping=False))
+
+
+@inbox.command("list")
+@list_options
+@click.option("--source", "owner", metavar="ID", help="Only those of one source.")
+@click.option("--event", help="Only those of this event. One such as issues means issues.opened too.")
+@click.option("--sender", help="Only those with this text in their sender.")
+@click.option("--external-id", help="Only those to which the sender gave this id.")
+@output.json_option
+def list_events(**options: Any) -> None:
+    """List inbound events, newest first."""
+    columns = {
+        "RECEIVED": "received_at",
+        "SOURCE": "source_id",
+        "EVENT": "event",
+        "SENDER": "sender",
+        "STATUS": _status_in_words,
+        "RESULT": lambda row: row.error or row.note,
+    }
+    _print_list(INBOUND_KIND, columns, "SOURCE", "EVENT", "SENDER", **options)
+
+
+@inbox.command("show")
+@row_commands.id_argument
+@output.json_option
+def show_event(id_: str) -> None:
+    """Show an inbound event: what arrived, how it was verified, what was done with it."""
+    row = row_commands.find(InboundEvent, id_)
+    source = db.session.get_one(Source, row.source_id)
+    if output.is_json():
+        output.print_json(source_shapes.inbound_event_in_full(row, source, app_command.settings()))
+        return
+    verdict = verify_and_decide.verify(row, source, app_command.settings().secret_keys)
+    facts = source_shapes.inbound_event(row) | {"source": source.name} | dict.fromkeys(NOT_SHOWN_OF_EVENT)
+    output.print_groups(facts, GROUPS_OF_EVENT)
+    output.print_part("Headers", row.shown_headers)
+    output.print_part(f"Verification: {verdict.sentence}", {step.name: step.value for step in verdict.steps})
+    view = event_reader.views(row.headers, row.body)[0]
+    output.print_text(f"Payload ({view.kind}, {len(row.body):,} bytes)", view.text or "-")
+    output.say(not view.is_whole and "… (--json shows all of it)")
+
+
+@inbox.command()
+@_requeue_options(INBOUND_KIND)
+def reprocess(**options: Any) -> None:
+    """Make inbound events due again.
+
+    The next pass processes them with the settings that their source has then. Give ids, or --failed.
+    """
+    _requeue(INBOUND_KIND, **options)
