@@ -64,7 +64,9 @@ def run(settings: Settings) -> bool:
     try:
         with sqlite_file.opened_plain(path, LOCK_WAIT) as (connection, info):
             now = clock.now()
-            if not _is_current(connection) or not _is_idle(connection, settings, now):
+            stored = [version for (version,) in connection.execute(schema_version.QUERY)]
+            is_current = schema_version.age(stored) is Age.CURRENT  # The whole pass complains of others.
+            if not is_current or not _is_idle(connection, settings, now):
                 return False
             with locks.taken(settings.data_dir / locks.PASS) as held:
                 if held:  # Else another pass is running, and does the work.
@@ -73,12 +75,6 @@ def run(settings: Settings) -> bool:
             return True
     except (sqlite3.Error, MemoryError):  # The whole pass says what is wrong.
         return False
-
-
-def _is_current(connection: sqlite3.Connection) -> bool:
-    """Whether the book has the program's version; about another one the whole pass complains."""
-    stored = [version for (version,) in connection.execute(schema_version.QUERY)]
-    return schema_version.age(stored) is Age.CURRENT
 
 
 def _is_idle(connection: sqlite3.Connection, settings: Settings, now: datetime) -> bool:

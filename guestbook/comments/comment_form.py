@@ -84,8 +84,12 @@ def read(form: Mapping[str, str]) -> Draft:
             reason = field.missing
         else:
             reason = validate.too_long(field.subject, text, field.limit)
-        if name == "note":
-            reason = reason or _too_long_together(typed["message"], text)
+        if name == "note" and text and not reason:
+            together = json.dumps([typed["message"], text], ensure_ascii=False).encode()
+            if (number := len(together) - MESSAGE_AND_NOTE_LIMIT) > 0:
+                reason = Translatable(
+                    "Your message is very long. Please remove about %(number)s letters here.", number=number
+                )
         typed[name] = text if field.missing else text or None
         if reason:
             errors[name] = reason
@@ -131,16 +135,6 @@ def _with_scheme(typed: str) -> str:
         scheme, _, rest = typed.partition(":")
         return f"{scheme.lower()}:{rest}"
     return f"https://{typed}" if "." in typed else typed
-
-
-def _too_long_together(message: str, note: str) -> str | None:
-    size = len(json.dumps([message, note], ensure_ascii=False).encode())
-    if not note or size <= MESSAGE_AND_NOTE_LIMIT:
-        return None
-    return Translatable(
-        "Your message is very long. Please remove about %(number)s letters here.",
-        number=size - MESSAGE_AND_NOTE_LIMIT,
-    )
 
 
 ANSWER_LIMIT = 200  # characters that are looked at

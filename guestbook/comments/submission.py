@@ -6,6 +6,7 @@ reason, so the owner sees why visitors gave up.
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -79,10 +80,6 @@ class Visitor:
     age: float | None = None  # seconds since the form was opened
     earlier_id: str | None = None  # the comment that the browser's cookie names
 
-    def sent(self, draft: Draft, is_known: bool) -> CommentFacts:
-        """Return what the form says of a comment."""
-        return CommentFacts(draft, self.trap, self.age, is_known)
-
     def left_of_limit(self, connection: Connection) -> tuple[int, float]:
         """Return how many comments are left to the network, and the seconds until it may write all again."""
         return self._limit.left_by_day(connection, self.now)
@@ -113,7 +110,8 @@ def submit(draft: Draft, visitor: Visitor, form_key: str | None = None, then: Al
     database.end(db.session())  # A request that held two connections could wait for itself.
     with database.read(db.engine) as connection:
         select = partial(plain_sql.run, connection)
-        sent = visitor.sent(draft, comment_facts.is_known_visitor(select, visitor.earlier_id))
+        known = comment_facts.is_known_visitor(select, visitor.earlier_id)
+        sent = CommentFacts(draft, visitor.trap, visitor.age, known)
         facts = comment_facts.gather(select, sent, visitor.book, visitor.settings.secret_key)
     try:
         return _store(facts, visitor, form_key, then)
@@ -134,7 +132,7 @@ def revise(comment: Comment, draft: Draft, visitor: Visitor, mark: str | None = 
     TooManyComments or Refused, and CommentChanged if the words are others by now.
     """
     known = spam_rules.KNOWN_VISITOR in comment.all_reasons  # A comment is not known for its own sake.
-    select, sent = plain_sql.through(db.session()), visitor.sent(draft, known)
+    select, sent = plain_sql.through(db.session()), CommentFacts(draft, visitor.trap, visitor.age, known)
     facts = comment_facts.gather(select, sent, visitor.book, visitor.settings.secret_key, comment.id)
     verdict = spam_rules.classify(facts, visitor.book.moderation)
     with writing() as session:
@@ -218,11 +216,11 @@ def refused_lately(session: Session, now: datetime) -> Sequence[RefusalCount]:
     today, since = clock.to_text(now)[:10], clock.to_text(now - timedelta(days=SHOWN_DAYS))[:10]
     query = select(Refusal.reason, Refusal.day, func.sum(Refusal.number).label("number"))
     rows = session.execute(query.where(Refusal.day > since).group_by(Refusal.reason, Refusal.day)).all()
-    sums = {row.reason: 0 for row in rows}
-    for row in rows:
-        sums[row.reason] += int(row.number)
-    todays = {row.reason: int(row.number) for row in rows if row.day == today}
+    sums, todays = Counter[str](), Counter[str]()
+    for reason, day, number in rows:
+        sums[reason] += int(number)
+        todays[reason] += int(number) if day == today else 0
     return [
-        RefusalCount(reason, REFUSAL_REASONS.get(reason, reason), number, todays.get(reason, 0))
-        for reason, number in sorted(sums.items(), key=lambda item: -item[1])
+        RefusalCount(reason, REFUSAL_REASONS.get(reason, reason), number, todays[reason])
+        for reason, number in sums.most_common()
     ]

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -130,7 +130,9 @@ class TableRelay:
             return 0
         missing, fault = publisher.publish(self.task, in_messages(owners, self.most))
         if missing:
-            database.write_with_retry(self.engine, lambda connection: self._release(connection, missing))
+            back = [{"row_id": row.id, "token": row.token, "due_at": clock.now()} for row in sorted(missing)]
+            release = partial(claims.release, table=self.table, rows=back)
+            database.write_with_retry(self.engine, release)
         for row in owners.keys() - set(missing):
             self._windows[owners[row]].in_flight.add(row.id)
         if fault:
@@ -170,11 +172,6 @@ class TableRelay:
         window = self._windows[owner_id]
         room = window.room(failures)
         return min(room, max(0, RateLimit.stored(rate).number - len(window.in_flight))) if rate else room
-
-    def _release(self, connection: Connection, rows: Sequence[Handover]) -> None:
-        now = clock.now()
-        back = [{"row_id": row.id, "token": row.token, "due_at": now} for row in sorted(rows)]
-        claims.release(connection, self.table, back)
 
 
 def in_messages(owners: dict[Handover, str], most: int) -> list[list[Handover]]:

@@ -31,14 +31,9 @@ WHOLE_NUMBERS = ("number", "last_sequence")
 FETCHED_ROWS = 500  # at once
 
 # A field of a file → its column.
-OTHER_TABLES = {
-    "reply": Reply.message,
-    "reply_created_at": Reply.created_at,
-    "origin_name": Origin.name,
-    "origin_url": Origin.url,
-    "origin_told_at": Origin.told_at,
-    "origin_source_id": Origin.source_id,
-}
+ORIGIN_FIELDS = {name: f"origin_{name}" for name in ("name", "url", "told_at", "source_id")}
+OTHER_TABLES = {"reply": Reply.message, "reply_created_at": Reply.created_at}
+OTHER_TABLES |= {field: getattr(Origin, name) for name, field in ORIGIN_FIELDS.items()}
 COLUMNS = {name: OTHER_TABLES[name] if name in OTHER_TABLES else getattr(Comment, name) for name in FIELDS}
 
 
@@ -208,10 +203,7 @@ def _places(headings: Sequence[str], columns: Mapping[str, str]) -> dict[str, in
 # The objects inside the object: name → key in it → field.
 INNER_OBJECTS = {
     "reply": {"message": "reply", "created_at": "reply_created_at"},
-    "origin": {
-        **{"name": "origin_name", "url": "origin_url", "told_at": "origin_told_at"},
-        "source_id": "origin_source_id",
-    },
+    "origin": ORIGIN_FIELDS,
 }
 INNER_FIELDS = {one for inner in INNER_OBJECTS.values() for one in inner.values()}
 

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from guestbook.auth import rate_limit
-from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import learned_words, texts
 from guestbook.comments.spam.spam_rules import CommentFacts
 from guestbook.lib import ids
@@ -32,10 +31,11 @@ def gather(
     """Return the facts of a comment beside those that its form says. One that is changed has an id."""
     if book.moderation == "off":  # No rule needs the other facts then.
         return replace(sent, is_known_visitor=None)
-    draft = sent.draft
+    draft, text = sent.draft, sent.draft.all_words.casefold()
+    lines = filter(None, map(str.strip, book.words.casefold().splitlines()))
     return replace(
         sent,
-        listed_word=_listed_word(draft, book.words),
+        listed_word=next((line for line in lines if texts.beginning_of(line).search(text)), None),
         foreign_script=_foreign_script(select, draft.message),
         repeated=texts.find_repeated(select, draft.name, draft.message, own_id),
         score=learned_words.score(select, secret_key, draft) if book.score else None,
@@ -47,12 +47,6 @@ def is_known_visitor(select: Select, earlier_id: str | None) -> bool:
     if earlier_id is None or not ids.ID.fullmatch(earlier_id):
         return False
     return list(select(STATUS_OF, comment_id=earlier_id)) == [("published",)]
-
-
-def _listed_word(draft: Draft, words: str) -> str | None:
-    """Return the first line of the owner's list with which a word begins."""
-    text, lines = draft.all_words.casefold(), map(str.strip, words.casefold().splitlines())
-    return next((line for line in lines if line and texts.beginning_of(line).search(text)), None)
 
 
 def _foreign_script(select: Select, message: str) -> str | None:

@@ -57,7 +57,11 @@ def features_of(draft: Draft) -> list[str]:
     names = _words(_folded(f"{draft.name} {draft.place or ''}"))
     hosts_and_paths = re.sub(r"https?://|\bwww\.|[\d_-]+", " ", TOP_LEVEL.sub(" ", addresses))
     sold_there = [word[:WORD_LIMIT] for word in ANY_WORD.findall(hosts_and_paths) if len(word) > 2]
-    found = [*_signs(draft, text), *sold_there, *names, *words, *pairs]
+    host = urlsplit(draft.website or "").hostname or ""
+    is_own = any(len(word) >= NAME_PART and word in host for word in _words(_folded(draft.name)))
+    signs = [OWN_WEBSITE if is_own else OTHER_WEBSITE] if host else []
+    signs += [sign for sign, find in SIGNS.items() if find(text)]
+    found = [*signs, *sold_there, *names, *words, *pairs]
     return list(dict.fromkeys(found))[:FEATURE_LIMIT]
 
 
@@ -72,13 +76,6 @@ def _words(text: str) -> list[str]:
     for run in UNSPACED.findall(text):
         words += [run[place : place + 2] for place in range(len(run) - 1)] or [run]
     return words
-
-
-def _signs(draft: Draft, text: str) -> list[str]:
-    host = urlsplit(draft.website or "").hostname or ""
-    is_own = any(len(word) >= NAME_PART and word in host for word in _words(_folded(draft.name)))
-    website = [OWN_WEBSITE if is_own else OTHER_WEBSITE] if host else []
-    return website + [sign for sign, find in SIGNS.items() if find(text)]
 
 
 FEWEST_DECISIONS = 30  # decisions of each kind before the score says anything: chance rules in fewer

@@ -49,14 +49,11 @@ MONEY = re.compile(
 )
 ACCOUNT = re.compile(r"@\w|\d{5}|信.{0,3}[a-z]+\d")
 MAIL_LIKE = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}\.\w")
-SCRIPT_NAMES = {  # by the first word of a letter's name in Unicode
+SCRIPT_NAMES = {  # by the first word of a letter's name in Unicode, if they differ
     "CJK": "Chinese or Japanese",
     "HIRAGANA": "Chinese or Japanese",
     "KATAKANA": "Chinese or Japanese",
     "HANGUL": "Korean",
-    "LATIN": "Latin",
-    "CYRILLIC": "Cyrillic",
-    "GREEK": "Greek",
 }
 LOOKALIKE_SCRIPTS = {"Latin", "Cyrillic", "Greek"}
 FEWEST_LETTERS = 4  # letters of a script that is used
