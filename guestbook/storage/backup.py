@@ -12,7 +12,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from sqlite3 import SQLITE_CORRUPT
@@ -30,6 +30,7 @@ from guestbook.storage import database, database_errors, engines, schema_version
 from guestbook.storage.database import VERSION_TABLE, Base
 from guestbook.storage.database_errors import WrongVersion
 from guestbook.storage.schema_version import Age
+from guestbook.storage.table_copy import Checksum
 
 APPLICATION_ID = 0x47426B70  # "GBkp"; https://www.sqlite.org/fileformat.html#application_id
 SQLITE_HEAD = b"SQLite format 3\0"
@@ -52,14 +53,6 @@ class DamagedFile(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class TableSum:
-    """The number of a table's rows, and the sum of the SHA-256 of each, in hexadecimal digits."""
-
-    rows: int
-    checksum: str
-
-
-@dataclass(frozen=True, slots=True)
 class BackupLabel:
     """What a backup says of itself. `kind` is the database that the book was on.
 
@@ -71,7 +64,7 @@ class BackupLabel:
     program: str
     kind: str
     key_id: str
-    tables: dict[str, TableSum]
+    tables: dict[str, Checksum]
 
 
 def is_backup(path: Path) -> bool:
@@ -102,17 +95,16 @@ def verify(path: Path, name: Path) -> BackupLabel:
 
 def table_sum(
     connection: sqlite3.Connection, table: str, columns: Sequence[str] = (), *, of: str = "main"
-) -> TableSum:
+) -> Checksum:
     """Read all rows of a table, or of those of the database attached by that name."""
     factory, connection.text_factory = connection.text_factory, bytes  # not all text need be UTF-8
-    rows = total = 0
+    found = Checksum()
     try:
         for row in connection.execute(f'SELECT {quoted(columns)} FROM {of}."{table}"'):
-            rows += 1
-            total += int.from_bytes(hashlib.sha256(repr(row).encode()).digest(), "big")
+            found.add(repr(row).encode())
     finally:
         connection.text_factory = factory
-    return TableSum(rows, f"{total % 2**256:064x}")
+    return found
 
 
 def quoted(columns: Sequence[str]) -> str:
@@ -120,7 +112,7 @@ def quoted(columns: Sequence[str]) -> str:
     return ", ".join(f'"{name}"' for name in columns) or "*"
 
 
-def _sums(connection: sqlite3.Connection) -> dict[str, TableSum]:
+def _sums(connection: sqlite3.Connection) -> dict[str, Checksum]:
     """Read all rows of all tables but the label's."""
     return {name: table_sum(connection, name) for (name,) in connection.execute(OWN_TABLES).fetchall()}
 
@@ -136,15 +128,16 @@ def _label(connection: sqlite3.Connection) -> BackupLabel:
     if key := found.pop("secret_key", None):
         found["key_id"] = encryption.key_id_of(key)
     found["made_at"] = clock.from_text(found["made_at"])
-    found["tables"] = {name: TableSum(**one) for name, one in found["tables"].items()}
-    return BackupLabel(**found)
+    sums = {name: Checksum(one["rows"], int(one["checksum"], 16)) for name, one in found["tables"].items()}
+    return BackupLabel(**found | {"tables": sums})
 
 
 def _add_label(copy: sqlite3.Connection, made_at: datetime, kind: str, key_id: str) -> None:
     """Make a backup of a copy of the tables, in the caller's transaction."""
     (schema,) = copy.execute(schema_version.QUERY).fetchone()
-    label = BackupLabel(made_at, schema, VERSION, kind, key_id, _sums(copy))
-    text = json.dumps({"format": LABEL_FORMAT, **asdict(label), "made_at": clock.to_text(made_at)})
+    sums = {name: {"rows": one.rows, "checksum": str(one)} for name, one in _sums(copy).items()}
+    label = {"format": LABEL_FORMAT, "made_at": clock.to_text(made_at), "schema": schema, "program": VERSION}
+    text = json.dumps({**label, "kind": kind, "key_id": key_id, "tables": sums})
     copy.execute(f"DROP TABLE IF EXISTS {LABEL_TABLE}")  # a backup that was put in place as a book has one
     copy.execute(f"CREATE TABLE {LABEL_TABLE} (label TEXT NOT NULL, checksum TEXT NOT NULL)")
     copy.execute(f"INSERT INTO {LABEL_TABLE} VALUES (?, ?)", (text, _sha256(text)))

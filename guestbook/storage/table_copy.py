@@ -79,7 +79,7 @@ class Checksum:
     total: int = 0
 
     def add(self, packed: bytes) -> None:
-        """Count a row that `pack` has packed."""
+        """Count a row, of which these bytes have all."""
         self.rows += 1
         self.total = (self.total + int.from_bytes(hashlib.sha256(packed).digest(), "big")) % 2**256
 

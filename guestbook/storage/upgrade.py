@@ -5,8 +5,8 @@ On MariaDB, which commits each change of a table, each step looks what is done a
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -45,7 +45,6 @@ class UpgradeReport:
     before: str
     after: str
     backup: BackupReport | None = None
-    backup_seconds: float = 0.0
     migrations: list[Migration] = field(default_factory=list)
 
 
@@ -60,7 +59,9 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
         engines.opened(settings) as engine,
     ):
         _suspend_foreign_keys(engine)
-        with _alone(engine):
+        with ExitStack() as stack:
+            if not settings.on_sqlite:  # other machines may share the book
+                stack.enter_context(database.alone(stack.enter_context(engine.begin())))
             stored = database.stored_version(engine)
             age = schema_version.age(stored)
             if age is Age.CURRENT:
@@ -69,10 +70,8 @@ def run(settings: Settings, *, progress: Progress, waiting: Callable[[], None]) 
                 raise WrongVersion(database.VERSION_FAULTS[age])
             HostNote(settings, active_hosts.PASS).keep()  # a second host would fail after a useless backup
             report = UpgradeReport(stored[0], schema_version.head())
-            began = time.monotonic()
             path = backup.own_path(settings, f"guestbook-{report.before}")
             report.backup = backup.write(settings, path, progress=progress)
-            report.backup_seconds = time.monotonic() - began
             _migrate(engine, report, progress)
             return report
 
@@ -88,16 +87,6 @@ def _suspend_foreign_keys(engine: Engine) -> None:
     """Where SQLite copies a table and drops the old one, rows that refer to it would go along."""
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", lambda raw, _record: raw.execute("PRAGMA foreign_keys = OFF"))
-
-
-@contextmanager
-def _alone(engine: Engine) -> Iterator[None]:
-    """Hold the server's lock too: other machines may share the book."""
-    if engine.dialect.name == "sqlite":
-        yield
-        return
-    with engine.begin() as connection, database.alone(connection):
-        yield
 
 
 def _migrate(engine: Engine, report: UpgradeReport, progress: Progress) -> None:
