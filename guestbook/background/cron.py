@@ -28,7 +28,7 @@ from guestbook.queries import statistics
 from guestbook.queue import clock_repair
 from guestbook.settings import Settings
 from guestbook.settings.parsers import Network
-from guestbook.storage import active_hosts, database, engines, observations, source_budget, writable
+from guestbook.storage import active_hosts, database, engines, observations, source_budget, write_trial
 from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.models import Pass
 from guestbook.transport import Transport, TransportError, check_destination
@@ -51,7 +51,7 @@ def require_room(engine: Engine) -> None:
     with database.read(engine) as connection:
         last = connection.execute(query.limit(1)).first()
     was_cut_off = last is not None and last.finished_at is None
-    if was_cut_off and (full := writable.error_of_attempts(engine, ROOM)):
+    if was_cut_off and (full := write_trial.error_of_attempts(engine, ROOM)):
         raise full
 
 

@@ -16,7 +16,7 @@ from guestbook.lib.errors import Refused
 from guestbook.queries import cron_status, prometheus_metrics
 from guestbook.queries.cron_status import Health
 from guestbook.queries.prometheus_metrics import Metric
-from guestbook.storage import active_hosts, cron_token, database_errors, writable
+from guestbook.storage import active_hosts, cron_token, database_errors, write_trial
 from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
@@ -56,7 +56,7 @@ def healthz() -> ResponseReturnValue:
     file = HostNote(request_context.settings(), active_hosts.WEB).file
     if file and active_hosts.two_hosts(file, clock.now()):
         return _answer(DATABASE_STATES[Fault.SECOND_HOST], read, 503)
-    if failure := writable.error(db.engine):
+    if failure := write_trial.error(db.engine):
         is_damaged = database_errors.fault_of(failure) is Fault.DAMAGED
         return _answer(DATABASE_STATES[Fault.DAMAGED] if is_damaged else CANNOT_BE_WRITTEN, read, 503)
     # The end of this very request may send what is due, if the last such end did not fail.
