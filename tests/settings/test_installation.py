@@ -3,7 +3,6 @@
 import pwd
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,31 +114,25 @@ def test_a_user_without_a_home_folder_is_asked_for_one(
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(SettingsError, match="GUESTBOOK_DATA_DIR is not set, and this user has no home"):
         load({})
-    settings = load({"GUESTBOOK_DATA_DIR": str(by_name)})
-    assert installation.crontab_line(settings.data_dir).startswith(f"* * * * * GUESTBOOK_DATA_DIR={by_name} ")
+    assert installation.crontab_line(by_name).startswith(f"* * * * * GUESTBOOK_DATA_DIR={by_name} ")
 
 
 def test_the_line_for_crontab_names_the_program_and_only_a_folder_that_cron_would_not_find(
     by_name: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = load({"GUESTBOOK_DATA_DIR": str(by_name / "mine")})
-    program = f"{by_name}/bin/guestbook cron"
+    cron = f"{by_name}/bin/guestbook cron"
     home = Path(pwd.getpwuid(by_name.stat().st_uid).pw_dir).resolve()
-    found = replace(settings, data_dir=home / ".local/share/guestbook")
-    assert installation.crontab_line(found.data_dir) == f"* * * * * {program}"
-    assert (
-        installation.crontab_line(settings.data_dir)
-        == f"* * * * * GUESTBOOK_DATA_DIR={by_name}/mine {program}"
-    )
+    assert installation.crontab_line(home / ".local/share/guestbook") == f"* * * * * {cron}"
+    mine = installation.crontab_line(by_name / "mine")
+    assert mine == f"* * * * * GUESTBOOK_DATA_DIR={by_name}/mine {cron}"
     monkeypatch.setenv("XDG_DATA_HOME", str(by_name / "data"))  # cron does not have this
-    moved = replace(settings, data_dir=installation.choose_folder({}))
-    assert f"GUESTBOOK_DATA_DIR={by_name}/data/guestbook " in installation.crontab_line(moved.data_dir)
+    moved = installation.crontab_line(installation.choose_folder({}))
+    assert f"GUESTBOOK_DATA_DIR={by_name}/data/guestbook " in moved
 
 
 def test_the_line_for_crontab_names_this_very_installation(tmp_path: Path) -> None:
     folder = tmp_path / "100 % mine"
-    settings = load({"GUESTBOOK_DATA_DIR": str(folder)})
-    line = installation.crontab_line(settings.data_dir)
+    line = installation.crontab_line(folder)
     assert line.startswith("* * * * * GUESTBOOK_DATA_DIR='")
     assert line.endswith("/bin/flask --app guestbook cron")
     assert "100 \\% mine'" in line  # cron takes a bare % for the end of the command
@@ -149,11 +142,6 @@ def test_the_line_for_crontab_names_this_very_installation(tmp_path: Path) -> No
     assert (folder / "guestbook.db").exists()
 
 
-def test_the_line_for_crontab_names_no_folder_where_the_default_holds(tmp_path: Path) -> None:
-    settings = replace(
-        load({"GUESTBOOK_DATA_DIR": str(tmp_path)}), data_dir=installation.CHECKOUT / "instance"
-    )
-    assert (
-        installation.crontab_line(settings.data_dir)
-        == f"* * * * * {sys.prefix}/bin/flask --app guestbook cron"
-    )
+def test_the_line_for_crontab_names_no_folder_where_the_default_holds() -> None:
+    line = installation.crontab_line(installation.CHECKOUT / "instance")
+    assert line == f"* * * * * {sys.prefix}/bin/flask --app guestbook cron"
