@@ -1,15 +1,13 @@
 """The login: one password, random cookies that end, tries that are counted before they are checked."""
 
 import hashlib
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import select, text
-from werkzeug.security import generate_password_hash
 
 from guestbook.auth import login
 from guestbook.auth.login import TooManyTries, WrongPassword
@@ -18,26 +16,13 @@ from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import BookState, Limit, Login
 from tests.support import factories, speed
+from tests.support.at_once import at_once
+from tests.support.owner import PASSWORD
 from tests.web.conftest import Later
 
-PASSWORD = "correct horse battery staple"
-QUICK = generate_password_hash(PASSWORD, method="scrypt:128:1:1")  # as set_password stores it, but at once
 HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
-
-
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Later:
-    return Later(monkeypatch)
-
-
-@pytest.fixture(autouse=True)
-def _context(request: pytest.FixtureRequest) -> Iterator[None]:
-    """An app with a password around each test, on each database where the test asks for it."""
-    request.getfixturevalue("each_app" if "each_app" in request.fixturenames else "app")
-    with writing() as session:
-        session.add(BookState(name="password", value=QUICK))
-    yield
-    db.session.rollback()
+pytestmark = pytest.mark.usefixtures("has_password")
+EACH = pytest.mark.usefixtures("each_app")
 
 
 def set_password(password: str) -> None:
@@ -68,8 +53,8 @@ def found(value: str) -> bool:
 # --- the password
 
 
-def test_the_right_one_opens_and_no_other(each_app: Flask) -> None:
-    assert each_app
+@EACH
+def test_the_right_one_opens_and_no_other() -> None:
     assert found(log_in())
     for password in ("", PASSWORD[:-1], PASSWORD + " ", PASSWORD.upper(), PASSWORD + "\0", "x" * 60_000):
         with pytest.raises(WrongPassword):
@@ -109,9 +94,7 @@ def test_a_try_costs_as_much_before_there_is_one(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("broken", ["", "plain", "scrypt:0:0:0$a$b", "md5$a$b", "scrypt:x$a$b"])
 def test_a_hash_that_somebody_broke_opens_to_nobody(broken: str) -> None:
     with writing() as session:
-        session.execute(
-            text("UPDATE book_state SET value = :value WHERE name = 'password'"), {"value": broken}
-        )
+        session.merge(BookState(name="password", value=broken))
     assert wrong() == 0
 
 
@@ -168,11 +151,11 @@ def test_a_login_ends_by_logging_out_and_others_go_on() -> None:
     assert (found(one), found(other)) == (False, True)
 
 
+@EACH
 @pytest.mark.parametrize(
     "end", [login.log_out_everywhere, lambda session: login.set_password(session, PASSWORD)]
 )
-def test_all_logins_end_at_once(end: Callable[[object], None], each_app: Flask) -> None:
-    assert each_app
+def test_all_logins_end_at_once(end: Callable[[object], None]) -> None:
     values = [log_in(), log_in()]
     with writing() as session:
         end(session)
@@ -250,23 +233,9 @@ def test_nor_does_any_number_from_many_networks(later: Later) -> None:
 
 
 def test_many_at_once_gain_nothing(each_app: Flask) -> None:
-    checked, lock = [], threading.Lock()
-
-    def attempt() -> None:
-        with each_app.app_context():
-            if wrong() == 0:
-                with lock:
-                    checked.append(1)
-            db.session.remove()
-
     db.session.rollback()
-    threads = [threading.Thread(target=attempt) for _ in range(30)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
     # The sixth is due a second after the fifth, which thirty threads may take.
-    assert len(checked) in (5, 6)
+    assert at_once(each_app, 30, lambda _: wrong()).count(0) in (5, 6)
 
 
 @pytest.mark.parametrize("jump", [-10 * 365 * 86_400, 365 * 86_400])

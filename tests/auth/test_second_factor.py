@@ -1,8 +1,6 @@
 """The second factor: codes that are good once and for a short time, recovery codes, tries that are slowed."""
 
 import itertools
-import threading
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
@@ -18,42 +16,30 @@ from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import AuditEntry, BookState, Login
 from tests.support import factories
-from tests.support.owner import APP_SECRET, code_at, code_of, keep_second_factor
+from tests.support.at_once import at_once
+from tests.support.owner import APP_SECRET, PASSWORD, code_at, code_of, keep_second_factor
 from tests.web.conftest import Later
 
-PASSWORD = "correct horse battery staple"
-QUICK = generate_password_hash(PASSWORD, method="scrypt:128:1:1")
 HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
 NEVER = "abcdef"  # no app shows letters
 
 
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Later:
-    found = Later(monkeypatch)
-    found.stand_still()
-    return found
-
-
 @pytest.fixture(autouse=True)
-def recovery(request: pytest.FixtureRequest, later: Later) -> Iterator[list[str]]:
+def recovery(request: pytest.FixtureRequest, later: Later) -> list[str]:
     """A book with a password and a second factor around each test; its recovery codes."""
-    assert later
-    request.getfixturevalue("each_app" if "each_app" in request.fixturenames else "app")
-    with writing() as session:
-        session.add(BookState(name="password", value=QUICK))
-    yield keep_second_factor()
-    db.session.rollback()
+    request.getfixturevalue("has_password")
+    later.stand_still()
+    return keep_second_factor()
 
 
 def take(code: str, address: str | None = HERE) -> bool:
     """Whether password and code open a login."""
+    how = {"after": mark(), "browser": "Firefox", "settings": factories.settings()}
     try:
-        login.log_in_by_code(
-            code, after=mark(), address=address, browser="Firefox", settings=factories.settings()
-        )
-    except Refused as error:
-        if isinstance(error, TooManyTries):
-            raise
+        login.log_in_by_code(code, address=address, **how)
+    except TooManyTries:
+        raise
+    except Refused:
         return False
     return True
 
@@ -82,28 +68,22 @@ def wrong(address: str | None = HERE) -> float:
 # --- codes
 
 
-def test_the_password_alone_opens_nothing(each_app: Flask) -> None:
-    assert each_app
+@pytest.mark.usefixtures("each_app")
+def test_the_password_alone_opens_nothing() -> None:
     assert mark()
     assert logins() == 0
     assert take(code_of(APP_SECRET))
     assert logins() == 1
 
 
-@pytest.mark.parametrize("steps", [-1, 0, 1])
+@pytest.mark.parametrize("steps", range(-3, 4))
 def test_a_phone_s_clock_may_be_one_step_off(later: Later, steps: int) -> None:
-    later(60)  # away from the code of the set-up
-    assert take(code_of(APP_SECRET, steps))
+    later(120)  # away from the code of the set-up
+    assert take(code_of(APP_SECRET, steps)) == (abs(steps) <= 1)
 
 
-@pytest.mark.parametrize("steps", [-3, -2, 2, 3])
-def test_and_no_more(later: Later, steps: int) -> None:
-    later(120)
-    assert not take(code_of(APP_SECRET, steps))
-
-
-def test_a_code_is_good_once(each_app: Flask, later: Later) -> None:
-    assert each_app
+@pytest.mark.usefixtures("each_app")
+def test_a_code_is_good_once(later: Later) -> None:
     code = code_of(APP_SECRET)
     assert take(code)
     assert not take(code)
@@ -155,26 +135,20 @@ def test_of_two_browsers_at_the_same_moment_one_gets_in(each_app: Flask, recover
     with writing() as session:
         session.execute(text("DELETE FROM limits"))
 
-    def attempt(code: str, number: int) -> None:
-        with each_app.app_context():
-            address = f"192.0.2.{number}"
-            with suppress(Refused):
-                login.log_in_by_code(code, after=after, address=address, browser="", settings=settings)
-            db.session.remove()
+    def attempt(number: int) -> None:
+        address = f"192.0.2.{number}"
+        with suppress(Refused):
+            login.log_in_by_code(codes[number], after=after, address=address, browser="", settings=settings)
 
-    threads = [threading.Thread(target=attempt, args=(code, number)) for number, code in enumerate(codes)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(each_app, len(codes), attempt)
     assert logins() == 2
 
 
 # --- recovery codes
 
 
-def test_there_are_ten_and_each_opens_once(each_app: Flask, recovery: list[str]) -> None:
-    assert each_app
+@pytest.mark.usefixtures("each_app")
+def test_there_are_ten_and_each_opens_once(recovery: list[str]) -> None:
     assert len(set(recovery)) == 10
     for number, code in enumerate(recovery[:3]):
         assert take(code)

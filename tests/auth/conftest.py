@@ -1,0 +1,25 @@
+"""A book with the owner's password."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from guestbook.storage.database import db, writing
+from guestbook.storage.models import BookState
+from tests.support.owner import QUICK
+from tests.web.conftest import Later
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    return Later(monkeypatch)
+
+
+@pytest.fixture
+def has_password(request: pytest.FixtureRequest) -> Iterator[None]:
+    """An app with a password around each test, on each database where the test asks for it."""
+    request.getfixturevalue("each_app" if "each_app" in request.fixturenames else "app")
+    with writing() as session:
+        session.add(BookState(name="password", value=QUICK))
+    yield
+    db.session.rollback()
