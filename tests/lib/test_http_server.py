@@ -182,20 +182,6 @@ def test_it_listens_on_a_socket_file_too(environ: dict[str, str], tmp_path: Path
             assert connection.recv(100).startswith(b"HTTP/1.0 200")
 
 
-# --- the limits are said once
-
-
-def test_every_way_to_serve_that_is_documented_has_the_limits() -> None:
-    places = [*documents.PAGES, *(ROOT / name for name in ("crontab.example", "scripts/run"))]
-    for place in (*places, *(ROOT / "scripts/benchmarks").rglob("site.py")):
-        text = place.read_text()
-        for other in ("waitress-serve", "-m waitress", "connection-limit", "channel-timeout"):
-            assert other not in text, (place, other)
-    for name in ("README.md", "crontab.example"):
-        assert "--app guestbook serve" in (ROOT / name).read_text()
-    assert "listening(f" in (ROOT / "guestbook/cli/run.py").read_text()
-
-
 def test_the_reference_says_the_limits_as_they_are() -> None:
     text = documents.read("reference/server")
     assert f"| connections at once | {http_server.CONNECTIONS};" in text

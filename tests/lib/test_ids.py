@@ -2,9 +2,9 @@
 
 import subprocess
 import sys
-import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,14 +35,10 @@ def test_later_ids_sort_after_earlier_ones() -> None:
 
 
 def test_ids_from_many_threads_and_processes_are_all_different() -> None:
-    made: list[str] = []
-    threads = [
-        threading.Thread(target=lambda: made.extend([ids.new() for _ in range(2000)])) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        made = [
+            one for some in pool.map(lambda _: [ids.new() for _ in range(2000)], range(4)) for one in some
+        ]
     code = "from guestbook.lib import ids\nfor _ in range(2000): print(ids.new())"
     processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(2)]
     for process in processes:
