@@ -113,10 +113,8 @@ class Sender:
         )  # This clock stops while the host sleeps, and nobody sets it.
         if task.leased_until:  # By this one the delivery is due again, and our own pass may claim it again.
             left = min(left, (task.leased_until - clock.now()).total_seconds())
-        if not seconds or left < seconds + MARGIN:
-            return Outcome(task)  # The pass or the lease could end before the request.
-        if task.receiver.is_locked:
-            return Outcome(task)  # Nothing is ever sent unsigned: it waits.
+        if task.receiver.is_locked or not seconds or left < seconds + MARGIN:
+            return Outcome(task)  # Nothing is sent unsigned, or beyond the end of the pass or the lease.
         started_at, start = clock.now(), time.monotonic()
         if task.slot and not task.slot.begin():
             return Outcome(task)  # So late, it could exceed the webhook's rate limit.
