@@ -76,8 +76,7 @@ def test_our_webhooks_hear_of_what_a_source_brought_only_if_it_is_relayed(
     with database.writing() as session:
         session.add(Webhook(name="w", url="http://127.0.0.1:9/", events="comment.published", headers={}))
     inbound_factories.post(client, {"text": "a"}, "still")
-    inbound_factories.post(client, {"text": "b"}, "loud")
-    inbound_factories.process(app)
+    inbound_factories.arrive(app, {"text": "b"}, "loud")
     payload = db.session.scalars(select(Delivery.payload)).one()
     comment = json.loads(payload)["data"]["comment"]
     assert comment["message"] == "b"

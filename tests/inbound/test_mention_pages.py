@@ -3,6 +3,7 @@
 import gzip
 import time
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 from flask import Flask
@@ -18,9 +19,8 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND
 from guestbook.transport import FAILURE_SENTENCES, PAGE_LIMIT
-from tests.conftest import running
-from tests.support import inbound_factories, mention_pages, socket_receiver
-from tests.support.mention_pages import comments, html, mention, page
+from tests.support import factories, inbound_factories, mention_pages, socket_receiver
+from tests.support.mention_pages import comments, html, mention, mention_url, page
 from tests.support.receiver import Answer, Receiver
 from tests.support.socket_receiver import SocketReceiver, drip, flood, hold
 
@@ -51,16 +51,15 @@ def test_a_page_that_is_away_is_tried_again_by_the_schedule(app: Flask, receiver
     assert len(comments()) == 1
 
 
-def test_a_used_up_schedule_is_a_failure(environ: dict[str, str], receiver: Receiver) -> None:
-    with running({**environ, "GUESTBOOK_RETRY_SCHEDULE": "0,1,1"}) as app, app.app_context():
-        receiver.answer("/post", Answer(500))
-        mention(app, receiver)
-        for _ in range(2):
-            mention_pages.make_due()
-            mention_pages.read(app)
-        row = inbound_factories.row()
-        assert (row.status, row.attempts, len(receiver.requests)) == ("failed", 3, 3)
-        db.session.remove()
+def test_a_used_up_schedule_is_a_failure(app: Flask, receiver: Receiver) -> None:
+    factories.change_settings(retry_schedule=(0.0, 1.0, 1.0))
+    receiver.answer("/post", Answer(500))
+    mention(app, receiver)
+    for _ in range(2):
+        mention_pages.make_due()
+        mention_pages.read(app)
+    row = inbound_factories.row()
+    assert (row.status, row.attempts, len(receiver.requests)) == ("failed", 3, 3)
 
 
 def test_a_comment_outlives_a_page_that_is_only_away(app: Flask, receiver: Receiver) -> None:
@@ -73,8 +72,7 @@ def test_a_comment_outlives_a_page_that_is_only_away(app: Flask, receiver: Recei
 def test_a_connection_that_cannot_be_made_is_tried_again(app: Flask) -> None:
     with Receiver() as closed:
         url = closed.url("/post")
-    status = mention_pages.send(app.test_client(), url)
-    mention_pages.read(app)
+    status = mention_url(app, url)
     row = inbound_factories.row()
     assert (row.status, row.attempts) == ("new", 1)
     assert row.error.startswith("The page could not be fetched. The connection could not be made.")
@@ -92,14 +90,13 @@ def test_redirects_are_followed(status: int, app: Flask, receiver: Receiver) -> 
     assert comment.origin.url == receiver.url("/post")
 
 
-def test_links_are_relative_to_the_page_after_redirects(environ: dict[str, str], receiver: Receiver) -> None:
-    with running({**environ, "GUESTBOOK_BASE_URL": f"{receiver.url('')}/book"}) as app, app.app_context():
-        with Receiver() as other:
-            other.answer("/post", Answer(302, headers={"Location": receiver.url("/blog/post")}))
-            receiver.answer("/blog/post", html('<a href="../book/">the book</a>'))
-            mention(app, other)
-        assert len(comments()) == 1
-        db.session.remove()
+def test_links_are_relative_to_the_page_after_redirects(app: Flask, receiver: Receiver) -> None:
+    factories.change_settings(base_url=f"{receiver.url('')}/book")
+    with Receiver() as other:
+        other.answer("/post", Answer(302, headers={"Location": receiver.url("/blog/post")}))
+        receiver.answer("/blog/post", html('<a href="../book/">the book</a>'))
+        mention(app, other)
+    assert len(comments()) == 1
 
 
 def test_redirects_end_after_five(app: Flask, receiver: Receiver) -> None:
@@ -138,23 +135,17 @@ def test_a_host_gets_so_many_requests_a_minute_whoever_redirects_there(
         for number in range(3):
             with Receiver(address=f"127.0.1.{number}") as named:
                 named.answer("/post", Answer(302, headers={"Location": f"http://127.0.0.2:{third.port}/"}))
-                mention_pages.send(app.test_client(), f"http://127.0.1.{number}:{named.port}/post")
-                mention_pages.read(app)
+                mention_url(app, f"http://127.0.1.{number}:{named.port}/post")
         assert len(third.requests) == 2
     row = inbound_factories.rows()[-1]
     assert (row.status, row.error) == ("new", f"{FETCH_FAILED} {FAILURE_SENTENCES['host_busy']}")
     assert 50 < (row.due_at - clock.now()).total_seconds() < 70
 
 
-def test_each_redirect_is_checked_by_the_guard(environ: dict[str, str]) -> None:
+def test_each_redirect_is_checked_by_the_guard(app: Flask) -> None:
     """The book may reach 127.0.0.1; its neighbour 127.0.0.2 is as private as any address."""
-    allowed = {**environ, "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.1/32"}
-    with (
-        running(allowed) as app,
-        app.app_context(),
-        Receiver() as open_,
-        Receiver(address="127.0.0.2") as inner,
-    ):
+    factories.change_settings(allow_networks=(ip_network("127.0.0.1/32"),))
+    with Receiver() as open_, Receiver(address="127.0.0.2") as inner:
         places = [
             f"http://127.0.0.2:{inner.port}/",
             f"http://[::ffff:127.0.0.2]:{inner.port}/",
@@ -171,14 +162,12 @@ def test_each_redirect_is_checked_by_the_guard(environ: dict[str, str]) -> None:
             assert failure(app, open_, f"/far{number}").startswith("The page could not be fetched. ")
         assert inner.requests == []
         assert open_.at("/ok") == []
-        db.session.remove()
 
 
-def test_a_private_source_is_never_asked(environ: dict[str, str], receiver: Receiver) -> None:
-    with running({**environ, "GUESTBOOK_ALLOW_NETWORKS": ""}) as app, app.app_context():
-        assert "private or reserved" in failure(app, receiver)
-        assert receiver.requests == []
-        db.session.remove()
+def test_a_private_source_is_never_asked(app: Flask, receiver: Receiver) -> None:
+    factories.change_settings(allow_networks=())
+    assert "private or reserved" in failure(app, receiver)
+    assert receiver.requests == []
 
 
 @pytest.mark.parametrize(
@@ -190,27 +179,20 @@ def test_a_private_source_is_never_asked(environ: dict[str, str], receiver: Rece
     ],
     ids=["silent", "stalls", "drips"],
 )
-def test_a_slow_page_ends_in_time(behave: socket_receiver.Behaviour, environ: dict[str, str]) -> None:
-    with (
-        running({**environ, "GUESTBOOK_TIMEOUT": "1"}) as app,
-        app.app_context(),
-        SocketReceiver(behave) as slow,
-    ):
-        mention_pages.send(app.test_client(), slow.url)
+def test_a_slow_page_ends_in_time(behave: socket_receiver.Behaviour, app: Flask) -> None:
+    factories.change_settings(timeout=1.0)
+    with SocketReceiver(behave) as slow:
         began = time.monotonic()
-        mention_pages.read(app)
+        mention_url(app, slow.url)
         assert time.monotonic() - began < 20  # it would last for ever
         row = inbound_factories.row()
         assert (row.status, row.attempts) == ("new", 1)
-        db.session.remove()
 
 
 def test_an_endless_page_is_cut(app: Flask) -> None:
-    with SocketReceiver(
-        flood(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", b"<p>words " * 999)
-    ) as endless:
-        mention_pages.send(app.test_client(), endless.url)
-        mention_pages.read(app)
+    start = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"
+    with SocketReceiver(flood(start, b"<p>words " * 999)) as endless:
+        mention_url(app, endless.url)
     assert inbound_factories.row().error == "The page does not link to the target in its first megabyte."
 
 
@@ -248,14 +230,15 @@ def test_other_kinds_of_pages_may_link_too(kind: str, body: str, app: Flask, rec
     assert comment.message == "mentioned this book."
 
 
-def test_a_slow_page_delays_no_other(environ: dict[str, str], receiver: Receiver) -> None:
-    with running(environ) as app, app.app_context(), SocketReceiver(socket_receiver.silent) as silent:
+def test_a_slow_page_delays_no_other(app: Flask, receiver: Receiver) -> None:
+    with SocketReceiver(socket_receiver.silent) as silent:
         mention_pages.send(app.test_client(), silent.url)
         receiver.answer("/post", page())
         # Pages of one host wait for each other.
         elsewhere = receiver.url("/post").replace("127.0.0.1", "localhost")
         mention_pages.send(app.test_client(), elsewhere)
-        inbox = Processor(db.engine, app.config["GUESTBOOK"])
+        db.session.rollback()
+        inbox = Processor(db.engine, factories.settings())
         until = time.monotonic() + 10  # the silent one is given up after 15
         while not comments():
             assert time.monotonic() < until
@@ -265,7 +248,6 @@ def test_a_slow_page_delays_no_other(environ: dict[str, str], receiver: Receiver
         silent.close()
         inbox.close()
         assert not [row for row in inbound_factories.rows() if row.claimed_by]
-        db.session.remove()
 
 
 def test_a_page_over_which_ten_passes_ended_is_left_alone(app: Flask, receiver: Receiver) -> None:

@@ -70,8 +70,7 @@ def test_an_event_of_github_becomes_a_comment_that_says_where_it_came_from(
 def test_a_logged_event_is_kept_and_nothing_else_happens(app: Flask, client: FlaskClient) -> None:
     inbound_factories.source(action="log", template=None)
     client.post("/hooks/tok", data=b"\xff\x00 no text")
-    inbound_factories.post(client, {"type": "thing.made"})
-    inbound_factories.process(app)
+    inbound_factories.arrive(app, {"type": "thing.made"})
     assert [one.status for one in inbound_factories.rows()] == ["processed", "processed"]
     assert [one.event for one in inbound_factories.rows()] == [None, "thing.made"]
     assert inbound_factories.messages() == []
@@ -87,14 +86,11 @@ def test_a_form_with_a_file_becomes_a_comment_of_its_fields(app: Flask, client: 
     assert (comment.name, comment.message) == ("Zoë", "Hello!")
 
 
-def test_a_forwarded_event_goes_to_the_webhooks_that_want_it(
-    each_app: Flask, each_client: FlaskClient
-) -> None:
+def test_a_forwarded_event_goes_to_the_webhooks_that_want_it(each_app: Flask) -> None:
     source_id = forwarding_source()
     with writing() as session:
         session.add(Webhook(name="v", url="http://127.0.0.1:9/", events="comment.created", headers={}))
-    inbound_factories.post(each_client, {"type": "thing.made", "n": 1})
-    inbound_factories.process(each_app)
+    inbound_factories.arrive(each_app, {"type": "thing.made", "n": 1})
     delivery = db.session.scalars(select(Delivery)).one()
     assert delivery.event == "inbound.received"
     data = json.loads(delivery.payload)["data"]
@@ -104,12 +100,9 @@ def test_a_forwarded_event_goes_to_the_webhooks_that_want_it(
     assert inbound_factories.row().note == "Passed on to 1 webhook."
 
 
-def test_a_payload_that_is_too_long_to_be_passed_on_is_left_out_and_the_rest_goes(
-    app: Flask, client: FlaskClient
-) -> None:
+def test_a_payload_that_is_too_long_to_be_passed_on_is_left_out_and_the_rest_goes(app: Flask) -> None:
     forwarding_source()
-    inbound_factories.post(client, {"text": "x" * 20_000})
-    inbound_factories.process(app)
+    inbound_factories.arrive(app, {"text": "x" * 20_000})
     payload = db.session.scalars(select(Delivery.payload)).one()
     assert len(payload.encode()) < 20_000
     inbound = json.loads(payload)["data"]["inbound"]
@@ -134,12 +127,11 @@ def test_a_large_payload_is_passed_on_in_full_if_the_owner_wants_it(
     assert cut["payload_url"].endswith(inbound_factories.rows()[1].id)
 
 
-def test_what_is_forwarded_in_a_circle_ends(app: Flask, client: FlaskClient) -> None:
+def test_what_is_forwarded_in_a_circle_ends(app: Flask) -> None:
     inbound_factories.source(action="forward", template=None)
     for hops in (4, 5, 6, -1, "many"):
         payload = {"type": "inbound.received", "data": {"inbound": {"hops": hops}}}
-        inbound_factories.post(client, payload, **{"X-Guestbook-Event": "inbound.received"})
-    inbound_factories.process(app)
+        inbound_factories.arrive(app, payload, **{"X-Guestbook-Event": "inbound.received"})
     assert [one.status for one in inbound_factories.rows()] == ["processed", *["failed"] * 4]
     assert "circle" in inbound_factories.rows()[1].error
 
@@ -152,8 +144,7 @@ def test_what_is_not_signed_well_fails_with_a_reason_and_does_nothing(
 ) -> None:
     github_source()
     inbound_factories.github(each_client, ISSUE, "d1", secret="another")
-    inbound_factories.post(each_client, ISSUE, **{"X-GitHub-Event": "issues"})
-    inbox = inbound_factories.process(each_app)
+    inbox = inbound_factories.arrive(each_app, ISSUE, **{"X-GitHub-Event": "issues"})
     assert [one.status for one in inbound_factories.rows()] == ["failed", "failed"]
     assert all("X-Hub-Signature-256" in one.error for one in inbound_factories.rows())
     assert (inbox.counts.refused, inbox.counts.failed.total()) == (2, 0)
@@ -255,13 +246,10 @@ def test_what_failed_for_our_sake_works_when_it_is_sent_again_or_reprocessed(
     assert inbound_factories.messages() == ["It rains in"]
 
 
-def test_a_template_from_when_all_of_jinja_was_there_fails_with_what_to_write_instead(
-    app: Flask, client: FlaskClient
-) -> None:
+def test_a_template_from_when_all_of_jinja_was_there_fails_with_what_to_write_instead(app: Flask) -> None:
     macro = "{% macro who(x) %}{{ x }}{% endmacro %}{{ who(payload.text) }}"
     source_id = inbound_factories.source(template=macro)
-    inbound_factories.post(client, {"text": "Hello"})
-    inbound_factories.process(app)
+    inbound_factories.arrive(app, {"text": "Hello"})
     assert (inbound_factories.row().status, inbound_factories.row().error) == (
         "failed",
         "Line 1 of the template: templates here have no macro. Write what it gives where it is called, or "
@@ -274,21 +262,17 @@ def test_a_template_from_when_all_of_jinja_was_there_fails_with_what_to_write_in
     assert (inbound_factories.row().status, inbound_factories.messages()) == ("processed", ["Hello"])
 
 
-def test_a_template_without_text_makes_no_comment(app: Flask, client: FlaskClient) -> None:
+def test_a_template_without_text_makes_no_comment(app: Flask) -> None:
     inbound_factories.source(template="{% if payload.text == 'x' %}X{% endif %}")
-    inbound_factories.post(client, {"text": "y"})
-    inbound_factories.process(app)
+    inbound_factories.arrive(app, {"text": "y"})
     assert (inbound_factories.row().status, inbound_factories.row().comment_id) == ("processed", None)
     assert "no text" in inbound_factories.row().note
 
 
-def test_what_is_too_long_is_cut_and_a_website_that_cannot_be_linked_is_left_out(
-    app: Flask, client: FlaskClient
-) -> None:
+def test_what_is_too_long_is_cut_and_a_website_that_cannot_be_linked_is_left_out(app: Flask) -> None:
     template = "{% set name = payload.name %}{% set website = payload.website %}{{ payload.text }}"
     inbound_factories.source(template=template)
-    inbound_factories.post(client, {"name": "n" * 200, "website": "javascript:alert(1)", "text": "é" * 5000})
-    inbound_factories.process(app)
+    inbound_factories.arrive(app, {"name": "n" * 200, "website": "javascript:alert(1)", "text": "é" * 5000})
     comment = db.session.scalars(select(Comment)).one()
     assert (len(comment.name), comment.website) == (80, None)
     assert len(comment.message) == 4000
@@ -302,8 +286,7 @@ def test_what_anybody_can_send_is_checked_like_a_visitor(app: Flask, client: Fla
         "sure", name="sure", verify="token", secret="a token of the sender", header="X-Token"
     )
     inbound_factories.post(client, {"text": links}, "open")
-    inbound_factories.post(client, {"text": links}, "sure", **{"X-Token": "a token of the sender"})
-    inbound_factories.process(app)
+    inbound_factories.arrive(app, {"text": links}, "sure", **{"X-Token": "a token of the sender"})
     statuses = dict(db.session.execute(select(Origin.name, Comment.status).join(Comment)).all())
     assert statuses == {"open": "held", "sure": "published"}
 

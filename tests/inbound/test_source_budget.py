@@ -12,12 +12,12 @@ from werkzeug.test import TestResponse
 
 from guestbook.background import cron, housekeeping, retention_rules
 from guestbook.inbound import ingest
-from guestbook.lib import clock, ids
+from guestbook.lib import clock
 from guestbook.queries import webhook_status
 from guestbook.storage import database, source_budget
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
-from tests.support import inbound_factories
+from tests.support import factories, inbound_factories
 from tests.support.at_once import at_once
 
 KB300 = 300_000  # of which three fit into a megabyte
@@ -200,19 +200,10 @@ def test_refused_events_go_after_a_week_and_proven_ones_stay() -> None:
         (signed, "processed", 0, week + DAY),
         (open_, "processed", 900, week + DAY),
     ):
-        put(source_id, status, unproven, now - age)
+        times = {"received_at": now - age, "processed_at": now - age}
+        factories.inbound(source_id, status=status, unproven_bytes=unproven, **times)
     assert housekeeping.prune(db.engine, current_app.config["GUESTBOOK"], until=time.monotonic() + 60) == 2
     assert sorted(row.unproven_bytes for row in inbound_factories.rows()) == [0, 0, 900, 900]
-
-
-def put(source_id: str, status: str, unproven: int, moment: Any) -> None:
-    """Store an event that came and was worked through at that moment."""
-    row_id = ids.first_of(moment)[:12] + ids.new()[12:]
-    times = {"received_at": moment, "processed_at": moment}
-    plain = {"headers": {}, "payload": "{}", "encoding": "text", "attempts": 1, "claims": 1}
-    values = {"id": row_id, "source_id": source_id, "status": status, "unproven_bytes": unproven}
-    with database.write(db.engine) as connection:
-        connection.execute(INBOUND.insert().values(**plain, **times, **values))
 
 
 @pytest.mark.usefixtures("app")

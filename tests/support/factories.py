@@ -1,6 +1,7 @@
 """Rows for tests: webhooks, comments and deliveries as the book makes them, and a pass that sends them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -43,6 +44,13 @@ def settings() -> Settings:
     """Return the settings of the app around the test."""
     read: Settings = current_app.config["GUESTBOOK"]
     return read
+
+
+def change_settings(**values: Any) -> Settings:
+    """Let the app around the test have other settings; return them."""
+    changed = replace(settings(), **values)
+    current_app.config["GUESTBOOK"] = changed
+    return changed
 
 
 def webhook(url: str = "https://receiver.example/hook", **values: Any) -> str:

@@ -77,6 +77,12 @@ def process(app: Flask) -> Processor:
     return inbox
 
 
+def arrive(app: Flask, payload: Any, token: str = "tok", **headers: str) -> Processor:
+    """Post JSON, unsigned, and work through it."""
+    post(app.test_client(), payload, token, **headers)
+    return process(app)
+
+
 def rows() -> Sequence[Row[Any]]:
     """Return all inbound events, the oldest first."""
     with db.engine.connect() as connection:

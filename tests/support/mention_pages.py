@@ -52,7 +52,12 @@ def read(app: Flask) -> Processor:
 
 def mention(app: Flask, receiver: Receiver, path: str = "/post", target: str | None = None) -> str:
     """Send a webmention for a page of the receiver and read the page; return the path of its status page."""
-    status = send(app.test_client(), receiver.url(path), target)
+    return mention_url(app, receiver.url(path), target)
+
+
+def mention_url(app: Flask, url: str, target: str | None = None) -> str:
+    """Do the same for any page."""
+    status = send(app.test_client(), url, target)
     read(app)
     return status
 
