@@ -8,7 +8,7 @@ from flask import Flask
 
 from guestbook.lib import clock
 from guestbook.queries import statistics, webhook_status
-from guestbook.queries.statistics import AttemptTimes, WebhookAttempts
+from guestbook.queries.statistics import AttemptTimes, Bar, WebhookAttempts
 from guestbook.storage.database import db
 from tests.support import factories
 
@@ -94,13 +94,9 @@ def test_bars_have_each_attempt_at_its_own_time(hook: str) -> None:
     row_id = made(hook, BAD, ago=2 * DAY)
     factories.attempt(row_id, number=2, started_at=NOW - 5 * MINUTE, **GOOD)
     found = read(hook)
-    assert [(bar.since, bar.processed, bar.failed) for bar in found.hours if bar.total] == [
-        (NOW.replace(minute=0), 1, 0)
-    ]
-    assert [(bar.since.day, bar.processed, bar.failed) for bar in found.days if bar.total] == [
-        (15, 0, 1),
-        (17, 1, 0),
-    ]
+    assert [bar for bar in found.hours if bar.total] == [Bar(NOW.replace(minute=0), processed=1, failed=0)]
+    days = [(bar.since.day, bar.processed, bar.failed) for bar in found.days if bar.total]
+    assert days == [(15, 0, 1), (17, 1, 0)]
 
 
 def test_the_last_hundred_stand_in_order(hook: str) -> None:

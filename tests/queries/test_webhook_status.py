@@ -115,9 +115,8 @@ def test_a_ping_that_has_to_wait_says_why() -> None:
     assert webhook_status.hindrance(Webhook(headers={}, disabled_at=now), now) == (
         "The webhook is disabled: the ping waits until it is enabled."
     )
-    paused = webhook_status.hindrance(
-        Webhook(headers={}, paused_until=now + timedelta(minutes=5, seconds=1)), now
-    )
+    until = now + timedelta(minutes=5, seconds=1)
+    paused = webhook_status.hindrance(Webhook(headers={}, paused_until=until), now)
     assert paused is not None
     assert paused.startswith("The webhook is paused: the ping waits until ")
     assert paused.endswith(" UTC (in 5 minutes).")

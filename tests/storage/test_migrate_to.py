@@ -97,9 +97,8 @@ def test_there_and_back_is_the_same_book_byte_for_byte(home: Path, there: str) -
     before = dump(home / "guestbook.db")
     assert all(before.values())
     report = migrate(home, there)
-    assert {name: one.rows for name, one in report.tables.items()} == {
-        name: len(stored) for name, stored in before.items()
-    }
+    counts = {name: len(stored) for name, stored in before.items()}
+    assert {name: one.rows for name, one in report.tables.items()} == counts
     assert back(home, there) == before == dump(home / "guestbook.db")
 
 

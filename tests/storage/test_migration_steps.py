@@ -92,6 +92,4 @@ def test_schema_sql_over_an_older_book_does_not_hide_its_age(
             with pytest.raises(WrongVersion, match="from before version 0024"):
                 upgraded(tmp_path, url)
         after = rows(engine)
-        assert {table: len(after[table]) for table in before} == {
-            table: len(found) for table, found in before.items()
-        }
+        assert all(len(after[table]) == len(found) for table, found in before.items())

@@ -173,11 +173,8 @@ def test_comments_from_elsewhere_know_their_source_where_that_is_certain(kind: s
         database.create_tables(engine)
         with database.write(engine) as connection:
             for key, (name, since) in sources.items():
-                store(
-                    connection,
-                    "sources",
-                    ROWS["sources"] | {"id": key, "token": key, "name": name, "created_at": since},
-                )
+                row = {"id": key, "token": key, "name": name, "created_at": since}
+                store(connection, "sources", ROWS["sources"] | row)
             for key, name in origins.items():
                 store(connection, "comments", ROWS["comments"] | {"id": key, "form_key": key})
                 store(connection, "origins", ROWS["origins"] | {"comment_id": key, "name": name, "url": key})
