@@ -121,7 +121,7 @@ def _show_delivery(tour: "Tour") -> BinRequest:
     seconds = (request.received_at - sent.created_at).total_seconds()
     _paragraph(f"{seconds:.2f} seconds later the bin has this request:")
     headers = Headers(request.pairs)
-    body = byte_view.view(request.kept, headers["Content-Type"]).text
+    body = byte_view.views(request.kept, headers["Content-Type"])[0].text
     shown = [f"{name}: {headers.get(name, '')}" for name in SHOWN_HEADERS]
     _listing([f"{request.method} (the bin's address)", *shown, "", *body.split("\n")])
     _paragraph(f"The bin answered {request.answered}: delivered.")

@@ -12,7 +12,7 @@ from guestbook.inbound import event_reader, mentions, verify_and_decide
 from guestbook.inbound.event_reader import SENDER_LIMIT, BodyError, Metadata
 from guestbook.inbound.mentions import MentionRequest
 from guestbook.inbound.verify_and_decide import Claimed, InboundDecision, ReceivedEvent, UpdateMention
-from guestbook.lib import clock, errors, page_content, retry_policy, text
+from guestbook.lib import clock, page_content, retry_policy, text
 from guestbook.lib.body_encoding import PackedWrongly
 from guestbook.lib.errors import Refused, Translatable, with_detail
 from guestbook.lib.page_content import PageEntry
@@ -62,7 +62,8 @@ def for_sender(error: str) -> tuple[str, str]:
     for sentence in (FETCH_FAILED, READING_FAILED):
         if error.startswith(sentence):
             return sentence, ""
-    return errors.split_detail(error)
+    words, bracket, detail = error.partition(" (")
+    return words, bracket + detail
 
 
 EVENT_NAME = "webmention"

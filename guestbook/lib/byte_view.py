@@ -139,11 +139,6 @@ class View:
     is_whole: bool
 
 
-def view(body: bytes, content_type: str = "") -> View:
-    """Return the best way to read the bytes: their content counts more than their content type."""
-    return views(body, content_type)[0]
-
-
 def views(body: bytes, content_type: str = "", *, is_cut: bool = False) -> list[View]:
     """Return each way to read the bytes, the best first; `is_cut` if there were more."""
     found: list[View] = []

@@ -42,12 +42,6 @@ def with_detail(sentence: str, detail: object) -> str:
     return f"{sentence} ({detail})" if detail else sentence
 
 
-def split_detail(text: str) -> tuple[str, str]:
-    """Return the sentence, and what stands behind it, with its blank."""
-    sentence, bracket, detail = text.partition(" (")
-    return sentence, bracket + detail
-
-
 class Translatable(str):
     """A text in English, and what a translation needs: the text with `%(name)s` in it, and the values.
 

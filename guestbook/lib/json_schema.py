@@ -126,5 +126,5 @@ def in_words(schema: Schema) -> str:
 def of_row(row: object, properties: Iterable[str], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the attributes with these names; `more` has those that are no plain columns."""
     given = more or {}
-    values = ((name, given[name] if name in given else getattr(row, name)) for name in properties)
-    return {name: clock.to_text(one) if isinstance(one, datetime) else one for name, one in values}
+    values = {name: given[name] if name in given else getattr(row, name) for name in properties}
+    return {name: clock.to_text(one) if isinstance(one, datetime) else one for name, one in values.items()}

@@ -233,7 +233,6 @@ def _spare_memory() -> int:
 
 LEAST_TURN = 0.05  # seconds that the other work gets at a time, even if ours takes less
 MOST_TURN = 1.0  # seconds; the record of a sent delivery may wait so long
-LEAST_PART = 1 / 4  # the share of the time that each of the two gets at least
 
 
 class OtherWork(Protocol):
@@ -262,7 +261,7 @@ class TimeShares:
         turn = min(max(began - self._ended, LEAST_TURN), MOST_TURN)
         more = self._beside.drain(until=min(until, began + turn), stop=stop)
         self._ended = time.monotonic()
-        self.owed = (self._ended - began) * LEAST_PART / (1 - LEAST_PART)
+        self.owed = (self._ended - began) / 3  # so each of the two gets a quarter of the time at least
         return more
 
     def next_due(self) -> datetime | None:

@@ -2,6 +2,7 @@
 
 import math
 import random
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -39,11 +40,6 @@ def lease(timeout: float) -> timedelta:
     return timedelta(seconds=2 * timeout + 30)
 
 
-def longest_lease(timeout: float) -> timedelta:
-    """Return how far in the future a claimed row can be due, whether a pass or the relay claimed it."""
-    return max(lease(timeout), RELAY_LEASE)
-
-
 def pause_until(now: datetime, pauses: int, luck: float | None = None) -> datetime:
     """Return when to probe a webhook that was paused `pauses` times in a row: waits double up to a cap."""
     wait = min(PAUSE_FIRST * 2.0 ** min(pauses, 20), PAUSE_CAP)
@@ -60,19 +56,15 @@ def may_pass(status: int) -> bool:
 
 def retry_after(text: str | None, now: datetime) -> float:
     """Return the seconds a `Retry-After` asks for (RFC 9110 section 10.2.3, or float seconds), else 0."""
+    seconds = 0.0
     try:
         seconds = float(text or "")
     except ValueError:
-        seconds = _seconds_to(text or "", now)
+        with suppress(ValueError, TypeError, OverflowError, IndexError):  # it is no date either
+            moment = parsedate_to_datetime(text or "")
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            seconds = moment.timestamp() - now.timestamp()
     return min(seconds, RETRY_AFTER_CAP) if seconds > 0 and not math.isnan(seconds) else 0.0
-
-
-def _seconds_to(http_date: str, now: datetime) -> float:
-    try:
-        moment = parsedate_to_datetime(http_date)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return 0.0
 
 
 def _jittered(seconds: float, luck: float | None) -> float:

@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SOCKET_PREFIX = "wakeup-"
-SOCKET_MODE = 0o600
 
 
 class WakeupSocket:
@@ -31,10 +30,8 @@ class WakeupSocket:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             self._socket.setblocking(False)
-            with suppress(OSError):  # Linux gives the file this mode; others cannot, and chmod follows
-                os.fchmod(self._socket.fileno(), SOCKET_MODE)
             self._socket.bind(str(self._path))
-            self._path.chmod(SOCKET_MODE)
+            self._path.chmod(0o600)
         except OSError:
             self.close()
             raise

@@ -246,7 +246,7 @@ def preview_of(
             bodies.check_template(wording, known)
     except FormatError as error:
         return PayloadPreview(name, event, is_real, error=str(error))
-    return PayloadPreview(name, event, is_real, byte_view.view(body.encode()).text)
+    return PayloadPreview(name, event, is_real, byte_view.views(body.encode())[0].text)
 
 
 def _preview_data(session: Session, base_url: str, event: str) -> tuple[dict[str, Any], bool]:

@@ -89,7 +89,9 @@ class _LatestTimes:
 
 def _limits(timeout: float, schedule: Schedule, now: datetime, went_back: bool) -> _LatestTimes:
     now += claims.CLOCK_SKEW
-    lease = now + retry_policy.longest_lease(timeout) + claims.CLOCK_SKEW  # Leases include it.
+    lease = (
+        now + max(retry_policy.lease(timeout), retry_policy.RELAY_LEASE) + claims.CLOCK_SKEW
+    )  # Leases include it.
     inbound = now + retry_policy.RELAY_LEASE
     if went_back:
         return _LatestTimes(lease, now, now, inbound)

@@ -17,7 +17,6 @@ from dotenv.parser import parse_stream
 from guestbook.lib import files
 
 SETTING_PREFIX = "GUESTBOOK_"
-BYTE_ORDER_MARK = "\ufeff"  # some editors begin a file with it
 SETTING_LINE = f"{SETTING_PREFIX}NAME=value, or a quote has no end"
 SECRET_SETTINGS = (  # no message shows these
     *("DATABASE_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "OUTBOUND_PROXY"),
@@ -59,7 +58,7 @@ def of_file(path: Path) -> dict[str, str]:
     if problem := files.why_not(path, write=False):
         raise SettingsError(problem)
     try:
-        text = path.read_text("utf-8").removeprefix(BYTE_ORDER_MARK) if path.is_file() else ""
+        text = path.read_text("utf-8-sig") if path.is_file() else ""
     except UnicodeDecodeError:
         raise SettingsError(f"{path} cannot be read: it is not UTF-8. Save it as UTF-8 text.") from None
     except OSError as error:
@@ -97,22 +96,14 @@ def note_run(values: Mapping[str, str], port: str, pid: int) -> Path:
 
 def chosen_folder(data_dir: Path) -> dict[str, str]:
     """Return the settings of the run that lives now; nothing when there is none."""
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         noted = json.loads((data_dir / RUN_FILE).read_text())
         pid = int(noted["pid"])
-        if _lives(pid) and _started_at(pid) == noted["began"]:
+        with suppress(PermissionError):  # it is another user's
+            os.kill(pid, 0)
+        if pid > 0 and _started_at(pid) == noted["began"]:
             return {str(name): str(value) for name, value in noted["settings"].items()}
     return {}
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True  # it is another user's
-    except (OSError, OverflowError):
-        return False
-    return pid > 0
 
 
 def _started_at(pid: int) -> str | None:

@@ -8,7 +8,7 @@ from flask import Flask
 from guestbook.inbound import event_actions, processor
 from guestbook.inbound import mention_pages as pages_of_mentions
 from guestbook.lib import body_encoding, page_content
-from guestbook.lib.errors import split_detail, with_detail
+from guestbook.lib.errors import with_detail
 from guestbook.transport import TransportError
 from scripts import message_catalogues
 from tests.support import inbound_factories, mention_pages
@@ -50,12 +50,12 @@ def test_the_sender_reads_the_reason_in_each_language(app: Flask, receiver: Rece
     receiver.answer("/post", replace(ANSWERS[said], body=body))
     status = mention(app, receiver)
     assert (inbound_factories.row().status, inbound_factories.row().error) == ("failed", said)
-    sentence, detail = split_detail(said)
+    sentence, bracket, detail = said.partition(" (")
     for code in message_catalogues.TRANSLATED:
         page = seen(app, status, code)
         known = message_catalogues.read(code).get(sentence)
         assert known
-        assert f"{known.string}{detail} " in page
+        assert f"{known.string}{bracket}{detail} " in page
         assert sentence not in page
     assert f"{said} Nothing was stored." in seen(app, status, "en")
 

@@ -22,6 +22,10 @@ MOST_CALLS = 12 * byte_view.SHOWN_CHARACTERS
 MOST_MEMORY = 30_000_000  # bytes
 
 
+def view(body: bytes, content_type: str = "") -> byte_view.View:
+    return byte_view.views(body, content_type)[0]
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "kind", "text"),
     [
@@ -41,14 +45,14 @@ MOST_MEMORY = 30_000_000  # bytes
     ],
 )  # fmt: skip
 def test_each_kind_is_shown_in_its_own_way(body: bytes, content_type: str, kind: Kind, text: str) -> None:
-    assert byte_view.view(body, content_type) == byte_view.View(kind, text, True)
+    assert view(body, content_type) == byte_view.View(kind, text, True)
 
 
 @pytest.mark.parametrize(
     "body", [b"[" * 50_000, b"[" + b"1" * 5000 + b"]", b'{"a":"\\ud800"}', b"&" * 5000, b"a=1&" * 2000, b"\0"]
 )
 def test_what_is_odd_is_shown_all_the_same(body: bytes) -> None:
-    assert byte_view.view(body, FORM).text
+    assert view(body, FORM).text
 
 
 def test_what_is_long_is_cut_and_says_so() -> None:
@@ -57,11 +61,11 @@ def test_what_is_long_is_cut_and_says_so() -> None:
         (b"[" + b"1," * byte_view.SHOWN_CHARACTERS + b"1]", byte_view.SHOWN_CHARACTERS),
         (b"\xff" * byte_view.HEX_LIMIT, 73 * byte_view.HEX_LIMIT // 16 - 1),
     ):
-        assert len(byte_view.view(body).text) == length
-    assert byte_view.view(b"x" * byte_view.SHOWN_CHARACTERS).is_whole
-    assert not byte_view.view(b"x" * (byte_view.SHOWN_CHARACTERS + 1)).is_whole
-    assert byte_view.view(b"\xff" * byte_view.HEX_LIMIT).is_whole
-    assert not byte_view.view(b"\xff" * (byte_view.HEX_LIMIT + 1)).is_whole
+        assert len(view(body).text) == length
+    assert view(b"x" * byte_view.SHOWN_CHARACTERS).is_whole
+    assert not view(b"x" * (byte_view.SHOWN_CHARACTERS + 1)).is_whole
+    assert view(b"\xff" * byte_view.HEX_LIMIT).is_whole
+    assert not view(b"\xff" * (byte_view.HEX_LIMIT + 1)).is_whole
     assert not byte_view.views(b"short", is_cut=True)[0].is_whole
 
 

@@ -1,6 +1,5 @@
 """A wake-up reaches every process that waits, and costs the sender nothing, whoever listens."""
 
-import errno
 import os
 import select
 import signal
@@ -68,23 +67,6 @@ def test_its_file_is_for_its_owner_and_goes_at_the_end(tmp_path: Path) -> None:
     one.close()
     assert names(tmp_path) == []
     assert not wakeup_socket.somebody_waits(tmp_path)
-
-
-def test_it_is_also_had_where_a_socket_without_a_file_has_no_mode(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On macOS and the BSDs fchmod refuses a socket with EINVAL."""
-
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-
-    monkeypatch.setattr(os, "fchmod", refuse)
-    one = WakeupSocket(tmp_path)
-    (path,) = tmp_path.iterdir()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    wakeup_socket.send(tmp_path)
-    assert is_woken(one)
-    one.close()
 
 
 def test_a_killed_process_does_not_count_and_the_next_one_clears_its_file(
