@@ -25,7 +25,6 @@ from guestbook.lib import clock, redaction, signed_links
 from guestbook.lib.errors import Refused
 from guestbook.lib.signed_links import RECEIVER_PATH
 from guestbook.outbound import webhook_signatures, webhooks
-from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import ADDRESSED, CHAT_FORMATS
 from guestbook.queries import filtered_lists, webhook_status
 from guestbook.queries.filtered_lists import Deliveries
@@ -37,7 +36,7 @@ from guestbook.storage.models import Comment, Delivery, Hold, ReceiverLink, Webh
 from guestbook.storage.models.delivery import QUEUE_STATUSES
 from guestbook.web import request_context, request_limit, response_headers, row_lookup
 from guestbook.web.admin import responses, row_actions, signatures
-from guestbook.web.admin.queue import DELIVERY_LIST, delivery_facts
+from guestbook.web.admin.queue import DELIVERY_LIST, EVENT_CHOICES, delivery_facts
 from guestbook.web.error_pages import PageExpired
 
 pages = Blueprint("receiver_pages", __name__, url_prefix=RECEIVER_PATH)
@@ -206,7 +205,7 @@ def index(link_id: str) -> ResponseReturnValue:
         page=found,
         wanted=wanted,
         statuses=DELIVERY_LIST.statuses,
-        events=EVENTS,
+        event_choices=EVENT_CHOICES,
         periods=PERIODS,
         **row_actions.secret_facts(webhook, now, admission.nonce),
         **response_headers.page_links(found.older, link_id=link_id, **kept),

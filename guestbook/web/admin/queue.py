@@ -34,6 +34,7 @@ from guestbook.web.admin import curl_command, responses, signatures
 
 FILTER_LENGTH = 200  # characters of a filter that are read
 MOST_IDS = 500  # in one request
+EVENT_CHOICES = [(name, name) for name in EVENTS]
 
 Parser = Callable[[str], Any]  # A Refused or ValueError says what is wrong.
 
@@ -244,8 +245,8 @@ LIVE_WINDOW = timedelta(minutes=1)  # A page refreshes itself when the result is
 @delivery_pages.get("/", endpoint="index")
 def list_deliveries() -> ResponseReturnValue:
     """List deliveries, newest first, by the filters."""
-    events, outlook = [(name, name) for name in EVENTS], outlook_of
-    return DELIVERY_LIST.show("admin/deliveries.html", events=events, outlook=outlook, now=clock.now())
+    shown = {"events": EVENT_CHOICES, "outlook": outlook_of, "now": clock.now()}
+    return DELIVERY_LIST.show("admin/deliveries.html", **shown)
 
 
 @delivery_pages.get("/<delivery_id>", endpoint="show")

@@ -324,7 +324,7 @@ def _page(webhook: Webhook, **more: object) -> str:
         behind=comment_order.behind(session, [row.id for row in coming]),
         outlook=partial(queue.outlook_of, webhook=webhook, now=now),
         ping=sent,
-        events=EVENTS,
+        event_choices=queue.EVENT_CHOICES,
         **row_actions.secret_facts(webhook, now),
         **more,
     )

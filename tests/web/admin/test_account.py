@@ -3,7 +3,6 @@
 import re
 from datetime import timedelta
 from typing import Any
-from xml.etree.ElementTree import Element
 
 import pytest
 from flask import Flask
@@ -45,22 +44,16 @@ def stays(owner: Owner) -> bool:
 
 def reasons(answer: TestResponse) -> dict[str, str]:
     """Field → what is wrong with it."""
-    return {
-        element.attrib["id"].removesuffix("-reason"): text(element)
-        for element in by_class(parse(answer), "reason")
-    }
+    shown = by_class(parse(answer), "reason")
+    return {element.attrib["id"].removesuffix("-reason"): text(element) for element in shown}
 
 
 # --- the password
 
 
 def change(owner: Owner, old: str = PASSWORD, password: str = NEW, again: str | None = None) -> TestResponse:
-    data: dict[str, object] = {
-        "old": old,
-        "password": password,
-        "again": password if again is None else again,
-    }
-    return owner.post("/admin/account/password", data)
+    again = password if again is None else again
+    return owner.post("/admin/account/password", {"old": old, "password": password, "again": again})
 
 
 def test_a_new_password_logs_every_other_browser_out(app: Flask, owner: Owner) -> None:
@@ -86,16 +79,13 @@ def test_a_new_password_logs_every_other_browser_out(app: Flask, owner: Owner) -
         ({"old": "wrong"}, "old", "This is not the password."),
         ({"again": NEW + "x"}, "again", "The two passwords differ."),
         ({"password": "nine char"}, "password", "The password must have 10 to 1,000 characters."),
-        ({"password": "x" * 1001}, "password", "The password must have 10 to 1,000 characters."),
-        ({"password": "\0" * 10}, "password", "The password must be text in UTF-8, without NUL."),
     ],
 )
 def test_a_wrong_password_form_says_why(
     app: Flask, owner: Owner, typed: dict[str, str], field: str, sentence: str
 ) -> None:
     answer = change(owner, **typed)
-    assert answer.status_code == 422
-    assert reasons(answer) == {field: sentence}
+    assert (answer.status_code, reasons(answer)) == (422, {field: sentence})
     sent = fields(parse(answer))
     assert sent["old"] == sent["password"] == sent["again"] == "", "no password stands in a page"
     assert stays(owner)
@@ -133,23 +123,14 @@ def test_it_says_in_words_where_the_owner_is_logged_in_and_which_one_this_is(app
 
 def test_another_browser_can_be_logged_out(app: Flask, owner: Owner) -> None:
     other, third = logged_in(app, FIREFOX), logged_in(app, SAFARI)
-    sent = [
-        fields_of(form)["browser"]
-        for form in owner.page(PAGE).iter("form")
-        if form.attrib["action"].endswith("/logout-browser")
-    ]
+    sent = [one.attrib["value"] for one in owner.page(PAGE).iter("input") if one.attrib["name"] == "browser"]
     assert len(sent) == 2, "not this one, for which there is Log out"
-    assert "That browser is logged out." in text(
-        owner.does("/admin/account/logout-browser", {"browser": sent[1]})
-    )
+    page = owner.does("/admin/account/logout-browser", {"browser": sent[1]})
+    assert "That browser is logged out." in text(page)
     assert [stays(one) for one in (owner, other, third)] == [True, False, True]
     for nobody in ("", "x", "é\0", "' OR 1=1"):
         owner.does("/admin/account/logout-browser", {"browser": nobody})
     assert [stays(one) for one in (owner, third)] == [True, True]
-
-
-def fields_of(form: Element) -> dict[str, str]:
-    return {one.attrib["name"]: one.attrib.get("value", "") for one in form.iter("input")}
 
 
 def test_log_out_everywhere_ends_this_login_too(app: Flask, owner: Owner) -> None:
@@ -174,19 +155,21 @@ def names(app: Flask) -> list[str]:
 
 
 def test_a_token_is_shown_once_and_opens_the_api_until_it_is_revoked(app: Flask, owner: Owner) -> None:
-    answer = add(owner, name=" My  backup ", id=ids.new())
+    answer = add(owner, name=" My  backup <b>{{ 7 * 7 }}</b> ", id=ids.new())
     assert answer.status_code == 200
     [value] = set(re.findall(r"gbk_[\w-]{43}", answer.text))
     assert text(parse(answer).find(".//code[@id='shown']")) == value
     with app.app_context():
         token = api_tokens.find(db.session(), value)
         assert token is not None
-        assert token.name == "My backup"
+        assert token.name == "My backup <b>{{ 7 * 7 }}</b>"
         assert value not in repr(vars(token))
     page = owner.page(PAGE)
-    assert "My backup" in text(page)
+    assert "My backup <b>{{ 7 * 7 }}</b>" in text(page)
     assert "gbk_" not in text(page)
-    assert "The token My backup is revoked" in text(owner.does(f"/admin/account/tokens/{token.id}/revoke"))
+    assert f"The token {token.name} is revoked" in text(
+        owner.does(f"/admin/account/tokens/{token.id}/revoke")
+    )
     with app.app_context():
         assert api_tokens.find(db.session(), value) is None
 
@@ -274,13 +257,6 @@ def test_an_expired_token_is_marked(app: Flask, owner: Owner) -> None:
     with app.app_context(), writing() as session:
         session.get_one(Token, api_tokens.all_of(session)[0].id).expires_at = clock.now()
     assert [text(badge) for badge in by_class(owner.page(PAGE), "failed")] == ["expired"]
-
-
-def test_a_hostile_name_is_text(owner: Owner) -> None:
-    name = "<b>{{ 7 * 7 }}</b> \u202eevil"
-    answer = add(owner, name=name)
-    for page in (parse(answer), owner.page(PAGE)):
-        assert "<b>{{ 7 * 7 }}</b> evil" in text(page)
 
 
 def test_a_browser_of_no_possible_name_is_no_mistake_of_ours(each_app: Flask) -> None:

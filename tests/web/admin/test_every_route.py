@@ -5,13 +5,12 @@ A new one is in it by itself, unless its address has a variable of a new name: t
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from itertools import product
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 from werkzeug.routing import AnyConverter, Rule
 from werkzeug.test import TestResponse
 
@@ -21,7 +20,7 @@ from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import clock, ids
 from guestbook.outbound import receiver_links
 from guestbook.storage.database import db, write, writing
-from guestbook.storage.models import ATTEMPTS, Comment, Day, Limit, Login, Pass, Reply, Webhook
+from guestbook.storage.models import ATTEMPTS, Comment, Day, Limit, Pass, Reply, Webhook
 from guestbook.web import before_request, response_headers
 from guestbook.web.admin import ADMIN_MENU
 from guestbook.web.admin.login import SESSION_KEY
@@ -161,10 +160,6 @@ def stranger(app: Flask) -> Visitor:
     return Visitor(app)
 
 
-def garbled(app: Flask) -> Visitor:
-    return with_cookie(app, "é; garbled.cookie.value")
-
-
 def forged(app: Flask) -> Visitor:
     return with_cookie(app, cookie_of(logged_in(app))[:-4] + "AAAA")
 
@@ -174,13 +169,6 @@ def made_up(app: Flask) -> Visitor:
     owner = logged_in(app)
     with owner.client.session_transaction("/admin/") as session:
         session[SESSION_KEY] = session[SESSION_KEY][:-2] + "xx"
-    return owner
-
-
-def over(app: Flask) -> Visitor:
-    owner = logged_in(app)
-    with app.app_context(), writing() as session:
-        session.execute(update(Login).values(expires_at=clock.now() - timedelta(seconds=1)))
     return owner
 
 
@@ -245,7 +233,7 @@ def with_cookie(app: Flask, value: str) -> Visitor:
 @pytest.mark.parametrize(
     "somebody",
     [
-        stranger, garbled, forged, made_up, over, logged_out, logged_out_from_elsewhere,
+        stranger, forged, made_up, logged_out, logged_out_from_elsewhere,
         with_the_old_password, with_the_password_but_no_code, logged_in_before_the_second_factor,
     ],
 )  # fmt: skip

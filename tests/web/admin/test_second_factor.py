@@ -58,6 +58,10 @@ def second_step(owner: Owner, code: str, **how: object) -> TestResponse:
 
 def test_it_is_set_up_with_a_picture_a_key_and_the_first_code(app: Flask, owner: Owner, later: Later) -> None:
     assert "It is off." in text(owner.page(PAGE))
+    wrong = act(owner, "set-up", "wrong")
+    assert (wrong.status_code, reason(wrong)) == (422, "This is not the password.")
+    assert not by_class(parse(wrong), "key")
+    assert act(owner, "explode").status_code == 422
     answer = act(owner, "set-up")
     assert answer.status_code == 200
     assert not is_on(app)
@@ -75,14 +79,6 @@ def test_it_is_set_up_with_a_picture_a_key_and_the_first_code(app: Flask, owner:
     assert owner.get("/admin/").status_code == 200, "this browser stays logged in"
     assert "10 of 10 recovery codes are left" in plain(owner.page(PAGE))
     later(60)
-
-
-def test_a_wrong_password_shows_no_secret(app: Flask, owner: Owner) -> None:
-    answer = act(owner, "set-up", "wrong")
-    assert answer.status_code == 422
-    assert reason(answer) == "This is not the password."
-    assert not by_class(parse(answer), "key")
-    assert not is_on(app)
 
 
 def test_a_wrong_first_code_asks_once_more_for_the_same_app(app: Flask, owner: Owner) -> None:
@@ -120,10 +116,6 @@ def test_an_offer_is_for_one_login_alone(app: Flask, owner: Owner) -> None:
     assert not is_on(app)
 
 
-def test_an_action_that_does_not_exist_is_refused(owner: Owner) -> None:
-    assert act(owner, "explode").status_code == 422
-
-
 # --- the login
 
 
@@ -157,10 +149,8 @@ def test_a_wrong_code_is_said_and_a_recovery_code_opens(app: Flask) -> None:
 def test_without_the_password_there_is_no_second_step(app: Flask) -> None:
     turn_second_factor_on(app)
     stranger = Owner(app)
-    for answer in (
-        stranger.get(CODE_PAGE),
-        stranger.post(CODE_PAGE, {"code": code_of(APP_SECRET)}, "/admin/login"),
-    ):
+    code = {"code": code_of(APP_SECRET)}
+    for answer in (stranger.get(CODE_PAGE), stranger.post(CODE_PAGE, code, "/admin/login")):
         assert answer.status_code == 303
         assert answer.headers["Location"].startswith("/admin/login")
     assert stranger.get("/admin/").status_code == 303

@@ -36,22 +36,50 @@ def shows(owner: Owner, place: str, secret: str) -> bool:
     return found is not None
 
 
-def test_it_is_shown_once_it_is_made(owner: Owner) -> None:
+def test_it_is_shown_once_it_is_made_by_an_address_that_does_not_hold_it(owner: Owner) -> None:
     row_id, place = add(owner)
     secret = stored(owner, row_id).secret
     assert shows(owner, place, secret)
-    assert "Later you need your password to see it." in text(owner.page(place))
-    [button] = [
-        one for one in owner.page(place).iter("button") if one.attrib.get("data-copy") == "shown-secret"
-    ]
+    assert secret.removeprefix("whsec_") not in place
+    page = owner.page(place)
+    assert "Later you need your password to see it." in text(page)
+    [button] = [one for one in page.iter("button") if one.attrib.get("data-copy") == "shown-secret"]
     assert "hidden" in button.attrib, "without a script it could not copy"
     assert not shows(owner, PLACE + row_id, secret)
 
 
-def test_the_address_that_shows_it_does_not_hold_it(owner: Owner) -> None:
-    row_id, place = add(owner)
-    assert stored(owner, row_id).secret.removeprefix("whsec_") not in place
-    assert "whsec" not in place
+def test_the_address_opens_no_other_secret_and_nothing_for_another_login(app: Flask, owner: Owner) -> None:
+    (one, place), (other, _) = add(owner), add(owner)
+    assert not shows(owner, place.replace(one, other), stored(owner, other).secret)
+    newer = rotate(owner, one)
+    secret = stored(owner, one).secret
+    assert not shows(owner, place, secret)
+    assert shows(owner, newer, secret)
+    for shown in ("", ".", "x", "é", "W10.x", "WyJhIiwxXQ.x", "%00", "%ff", "\u202e", "x" * 60_000):
+        assert not shows(owner, f"{PLACE}{one}?shown={shown}", secret), shown
+    elsewhere = Owner(app)
+    elsewhere.log_in()
+    assert not shows(elsewhere, newer, secret)
+    owner.does("/admin/logout")
+    owner.log_in()
+    assert not shows(owner, newer, secret)
+
+
+def test_the_password_shows_it_in_the_answer_alone(owner: Owner) -> None:
+    row_id, _ = add(owner)
+    secret, url = stored(owner, row_id).secret, f"{PLACE}{row_id}/secret"
+    field = attributes(owner.page(url), ".//input[@name='password']")
+    assert field["autocomplete"] == "current-password"
+    for password in ("", "wrong", PASSWORD.upper(), "x" * 2000):
+        answer = owner.post(url, {"password": password})
+        assert answer.status_code == 422
+        assert part(parse(answer), "password-reason") == "This is not the password."
+        assert value(parse(answer), "password") == ""
+        assert "whsec_" not in answer.text
+    answer = owner.post(url, {"password": PASSWORD})
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert text(parse(answer).find(".//*[@id='shown-secret']")) == secret
+    assert not shows(owner, url, secret)
 
 
 def test_two_minutes_later_it_is_not_shown(owner: Owner, later: Later) -> None:
@@ -62,40 +90,6 @@ def test_two_minutes_later_it_is_not_shown(owner: Owner, later: Later) -> None:
     for clock_moves in (12, -3600):
         later(clock_moves)
         assert not shows(owner, place, secret)
-
-
-def test_after_a_logout_it_is_not_shown(owner: Owner) -> None:
-    row_id, place = add(owner)
-    owner.does("/admin/logout")
-    assert owner.get(place).status_code == 303
-    owner.log_in()
-    assert not shows(owner, place, stored(owner, row_id).secret)
-
-
-def test_another_browser_of_the_owner_is_not_shown_it(app: Flask, owner: Owner) -> None:
-    row_id, place = add(owner)
-    other = Owner(app)
-    other.log_in()
-    assert not shows(other, place, stored(owner, row_id).secret)
-
-
-def test_the_address_opens_no_other_webhook(owner: Owner) -> None:
-    (one, place), (other, _) = add(owner), add(owner)
-    assert not shows(owner, place.replace(one, other), stored(owner, other).secret)
-
-
-def test_the_address_opens_no_later_secret(owner: Owner) -> None:
-    row_id, place = add(owner)
-    newer = rotate(owner, row_id)
-    secret = stored(owner, row_id).secret
-    assert not shows(owner, place, secret)
-    assert shows(owner, newer, secret)
-
-
-def test_no_other_address_shows_it(owner: Owner) -> None:
-    row_id, _ = add(owner)
-    for shown in ("", ".", "x", "é", "W10.x", "WyJhIiwxXQ.x", "%00", "%ff", "\u202e", "x" * 60_000):
-        assert not shows(owner, f"{PLACE}{row_id}?shown={shown}", stored(owner, row_id).secret), shown
 
 
 def test_the_second_click_of_two_shows_it_too_while_it_is_new(owner: Owner, later: Later) -> None:
@@ -120,28 +114,6 @@ def test_it_is_on_no_other_page_and_in_no_log(owner: Owner, caplog: pytest.LogCa
         assert row.secret not in seen
         assert row.previous_secret not in seen
         assert "whsec_" not in seen
-
-
-def test_who_says_the_password_sees_it(owner: Owner) -> None:
-    row_id, _ = add(owner)
-    secret = stored(owner, row_id).secret
-    page = owner.page(f"{PLACE}{row_id}/secret")
-    assert attributes(page, ".//input[@name='password']")["autocomplete"] == "current-password"
-    answer = owner.post(f"{PLACE}{row_id}/secret", {"password": PASSWORD})
-    assert answer.status_code == 200
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert text(parse(answer).find(".//*[@id='shown-secret']")) == secret
-    assert not shows(owner, f"{PLACE}{row_id}/secret", secret)
-
-
-def test_a_wrong_password_does_not_show_it(owner: Owner) -> None:
-    row_id, _ = add(owner)
-    for password in ("", "wrong", PASSWORD.upper(), "x" * 2000):
-        answer = owner.post(f"{PLACE}{row_id}/secret", {"password": password})
-        assert answer.status_code == 422
-        assert part(parse(answer), "password-reason") == "This is not the password."
-        assert value(parse(answer), "password") == ""
-        assert "whsec_" not in answer.text
 
 
 @pytest.mark.parametrize(("hours", "seconds"), [("1", 3600), ("168", 604800)])

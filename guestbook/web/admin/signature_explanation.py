@@ -1,7 +1,7 @@
 """How the signature of one attempt is made, step by step, and programs that verify it."""
 
 import base64
-import string
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -70,16 +70,12 @@ class Explanation:
         values["body"] = self.body.decode(errors="replace")
         made = []
         for name, (language, file, command, escape) in LANGUAGES.items():
-            template = _Template((SNIPPETS / f"{name}.txt").read_text(encoding="utf-8"))
-            text = template.substitute({key: _literal(value, escape) for key, value in values.items()})
+            literals = {key: _literal(value, escape) for key, value in values.items()}
+            template = (SNIPPETS / f"{name}.txt").read_text(encoding="utf-8")
+            parts = re.split(f"@({'|'.join(values)})", template)  # Every second one is a name.
+            text = "".join(literals[part] if at % 2 else part for at, part in enumerate(parts))
             made.append(Snippet(name, language, file, command, text))
         return made
-
-
-class _Template(string.Template):
-    """Placeholders are written @id, because two of the languages use the dollar sign."""
-
-    delimiter = "@"
 
 
 def _literal(text: str, escape: str) -> str:
