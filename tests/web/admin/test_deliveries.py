@@ -115,33 +115,23 @@ def test_a_remark_about_a_success_is_no_error(owner: Owner, hook: str, store: St
     assert [text(name) for name in attempt.findall("dl[1]/dt")] == ["Triggered by", "Note"]
 
 
-@pytest.mark.parametrize(
-    ("values", "word"),
-    [
+def test_a_status_is_a_plain_word(owner: Owner, hook: str, store: Store) -> None:
+    for values, word in (
         ({}, "waiting"),
         ({"attempts": 1, "claims": 1}, "retrying"),
         ({"status": "processed"}, "delivered"),
         ({"status": "failed"}, "given up"),
-    ],
-)
-def test_a_status_is_a_plain_word(
-    owner: Owner, hook: str, store: Store, values: dict[str, Any], word: str
-) -> None:
-    key = store(hook, **values)
-    for url in (LIST, LIST + key, f"/admin/webhooks/{hook}"):
-        assert word in [text(badge) for badge in by_class(owner.page(url), "badge")]
+    ):
+        key = store(hook, **values)
+        for url in (LIST, LIST + key, f"/admin/webhooks/{hook}"):
+            assert word in [text(badge) for badge in by_class(owner.page(url), "badge")]
 
 
 def test_an_attempt_shows_its_time_in_words_and_exactly(owner: Owner, hook: str, store: Store) -> None:
-    started = clock.now() - 5 * HOUR
-    key = store(hook, {"started_at": started})
-    summary = owner.page(LIST + key).find(".//summary")
-    assert summary is not None
-    time = summary.find(".//time")
-    assert time is not None
-    exact = clock.to_text(started)
+    exact = clock.to_text(started := clock.now() - 5 * HOUR)
+    page = owner.page(LIST + store(hook, {"started_at": started}))
+    [time] = page.findall(".//summary//time")
     assert (text(time), time.attrib["datetime"], time.attrib["title"]) == ("5 hours ago", exact, exact)
-    assert exact not in text(summary)
 
 
 OUTLOOKS: list[tuple[dict[str, Any], dict[str, Any], str, bool]] = [
@@ -151,12 +141,7 @@ OUTLOOKS: list[tuple[dict[str, Any], dict[str, Any], str, bool]] = [
     ({"claimed_by": "a", "claims": 1, "due_at": HOUR}, {}, "a pass is sending it now", True),
     ({"claimed_by": "a", "claims": 1, "due_at": HOUR}, {"url": "pull:"}, "its receiver has fetched it", True),
     ({"claimed_by": "a", "claims": 1, "due_at": -HOUR}, {}, "due now", True),
-    (
-        {},
-        {"disabled_at": 0 * HOUR, "disabled_reason": "gone"},
-        "waits, because the webhook is disabled",
-        False,
-    ),
+    ({}, {"disabled_at": -HOUR, "disabled_reason": "gone"}, "waits, because the webhook is disabled", False),
     ({}, {"paused_until": 2.5 * HOUR}, "in 2 hours, because the webhook is paused until then", False),
     ({}, {"paused_until": HOUR / 120}, "because the webhook is paused", True),
     ({}, {"paused_until": -HOUR}, "due now", True),

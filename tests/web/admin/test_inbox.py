@@ -10,7 +10,6 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock, verification
-from guestbook.storage.models import InboundEvent
 from tests.support import factories
 from tests.support.owner import Owner
 from tests.support.visitor import by_class, plain, text
@@ -35,15 +34,6 @@ class Inbox:
     def put(self, source: str | None = None, **values: Any) -> str:
         with self.app.app_context():
             return factories.inbound(source or self.source, **values)
-
-    def the(self, key: str) -> InboundEvent:
-        with self.app.app_context():
-            row: InboundEvent = factories.the(InboundEvent, key)
-            return row
-
-    def statuses(self) -> list[str]:
-        with self.app.app_context():
-            return [row.status for row in factories.inbound_events()]
 
 
 @pytest.fixture
@@ -133,8 +123,7 @@ def test_what_stands_for_a_secret_is_hidden(owner: Owner, inbox: Inbox) -> None:
 
 
 def test_what_became_of_it_is_told_with_a_link(owner: Owner, app: Flask, inbox: Inbox) -> None:
-    failed = inbox.put(status="failed", error="The template cannot be used: line 1.")
-    page = owner.page(LIST + failed)
+    page = owner.page(LIST + inbox.put(status="failed", error="The template cannot be used: line 1."))
     assert "failed Error The template cannot be used: line 1." in words(page, "state")
     assert f"/admin/sources/{inbox.source}/edit" in links(page)
     with app.app_context():

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Setting
-from guestbook.storage.preferences import LOOKS, OWN_CSS_LIMIT, PREFERENCE_FIELDS, Preferences
+from guestbook.storage.preferences import OWN_CSS_LIMIT, PREFERENCE_FIELDS, Preferences
 from tests.support.owner import Owner
-from tests.support.visitor import Visitor, by_class, hrefs, parse, text
+from tests.support.visitor import by_class, hrefs, text
 
 BOOK, LOOK, EMBED = "/admin/book/", "/admin/look/", "/admin/embed/"
 UNTICKED = ("closed", "asks_place", "asks_note")  # in a new book
@@ -34,11 +34,8 @@ NEW_BOOK = {
 }
 NEW_LOOK = {
     **{"look": "1999", "visitor_looks": "yes", "pictures": "glyphs", "glyphs": "🐚 👩‍🚀 ⭐"},
-    **{
-        "webring_previous": "https://a.example/?x=1&y=2",
-        "webring_home": "",
-        "webring_next": "http://b.example",
-    },
+    **{"webring_previous": "https://a.example/?x=1&y=2", "webring_home": ""},
+    **{"webring_next": "http://b.example"},
     "own_css": "body {\n  color: red\n}",
 }
 SITES = {"embed_sites": "https://one.example"}
@@ -73,6 +70,7 @@ def test_each_page_saves_its_settings(
     app: Flask, owner: Owner, url: str, new: dict[str, str], said: str
 ) -> None:
     assert url in hrefs(owner.page(BOOK))
+    assert chosen(owner.page(BOOK)) == DEFAULTS, "a new book shows what holds"
     page = owner.does(url, new, on=url)
     assert said in text(page)
     assert chosen(page) == new
@@ -80,17 +78,6 @@ def test_each_page_saves_its_settings(
     other = LOOK if url == BOOK else BOOK
     owner.does(other, chosen(owner.page(other)), on=other)
     assert preferences.typed(kept(app)) == preferences.typed(Preferences()) | new
-
-
-def test_the_book_looks_as_it_was_set(app: Flask, owner: Owner) -> None:
-    assert owner.does(BOOK, NEW_BOOK, on=BOOK).attrib["data-theme"] == "dark"
-    owner.does(LOOK, NEW_LOOK, on=LOOK)
-    assert text(Visitor(app).page().find(".//h1")) == "Our island"
-    assert parse(Visitor(app).get("/")).attrib["data-look"] == "1999"
-
-
-def test_a_new_book_shows_what_holds(owner: Owner) -> None:
-    assert chosen(owner.page(BOOK)) == DEFAULTS
 
 
 @pytest.mark.parametrize(
@@ -104,13 +91,8 @@ def test_an_unticked_box_is_off(app: Flask, owner: Owner, url: str, typed: dict[
 
 
 def test_what_is_wrong_comes_back(app: Flask, owner: Owner) -> None:
-    wrong = {
-        "title": " ",
-        "welcome": "<b>" + "x" * 1000,
-        "per_page": "200",
-        "rate": "9",
-        "moderation": "some",
-    }
+    wrong = {"title": " ", "welcome": "<b>" + "x" * 1000, "per_page": "200", "moderation": "some"}
+    wrong |= {"rate": "9"}
     page = owner.refused(BOOK, DEFAULTS | wrong | {"closed": "yes"}, on=BOOK)
     links = hrefs(by_class(page, "summary")[0])
     assert links == ["#title", "#welcome", "#per_page", "#moderation"]
@@ -134,15 +116,12 @@ NO_SITE = "is not the address of a website"
     [
         *((BOOK, "timezone", zone, NO_ZONE) for zone in ("../../etc/passwd", "Berlin", "<b>", "x" * 50_000)),
         (LOOK, "look", "pink", "choose one of paper, plain, terminal, window, 1999"),
-        (LOOK, "look", "", "choose one of"),
         (LOOK, "pictures", "photo", "choose one of none, drawn, glyphs"),
         (LOOK, "glyphs", "", "at least one character"),
         (LOOK, "glyphs", "\x00 \u202e", "at least one character"),
         (LOOK, "glyphs", "⭐ " * 51, "These are 51 characters. Please use at most 50."),
         (LOOK, "glyphs", "⭐ 🐚🌊", "“🐚🌊” is not one character."),
-        (LOOK, "glyphs", "x" * 40_000, "is not one character."),
         (LOOK, "webring_home", "javascript:alert(1)", NO_SITE),
-        (LOOK, "webring_home", "ring.example", NO_SITE),
         (LOOK, "webring_next", "https://b.example/a b", "as %20"),
         (LOOK, "webring_next", "https://b.example/" + "x" * 500, "at most 500"),
         (LOOK, "own_css", "é" * (OWN_CSS_LIMIT // 2 + 1), "has 10,002 bytes. Please use at most 10,000."),
@@ -160,12 +139,6 @@ def test_a_wrong_value_comes_back_with_its_reason(
     assert (sentence in text(reason), reason.attrib["id"]) == (True, f"{field}-reason")
     assert hrefs(by_class(page, "summary")[0]) == [f"#{field}"]
     assert field in ("look", "pictures") or "\0" in wrong or chosen(page)[field] == wrong.strip()
-    assert kept(app) == Preferences()
-
-
-@pytest.mark.parametrize("form", [{}, {"title": "x" * 50_000}, {"per_page": "\x00"}, {"theme": ["a", "b"]}])
-def test_bad_input_is_refused_in_words(app: Flask, owner: Owner, form: dict[str, object]) -> None:
-    assert by_class(owner.refused(BOOK, form, on=BOOK), "reason")
     assert kept(app) == Preferences()
 
 
@@ -189,21 +162,6 @@ def test_hostile_settings_are_only_text_on_the_admin_pages_too(app: Flask, owner
     page = owner.page(LOOK)
     assert chosen(page)["own_css"] == kept(app).own_css == "a {}\nb {}</textarea><script>"
     assert len(page.findall(".//script")) == 1
-
-
-def test_every_choice_says_what_it_means(owner: Owner) -> None:
-    labels = {text(label).strip() for label in by_class(owner.page(BOOK), "option")}
-    assert len(labels) == 17
-    assert any(label.startswith("Suspicious comments: what looks like advertising") for label in labels)
-    boxes = owner.page(LOOK).findall(".//input[@name='look']")
-    assert [box.attrib["value"] for box in boxes] == list(LOOKS)
-
-
-def test_the_characters_stay_while_pictures_are_drawn(app: Flask, owner: Owner) -> None:
-    owner.does(LOOK, NEW_LOOK | {"pictures": "drawn"}, on=LOOK)
-    assert (kept(app).pictures, kept(app).glyphs) == ("drawn", NEW_LOOK["glyphs"])
-    owner.does(LOOK, NEW_LOOK | {"pictures": "drawn", "glyphs": ""}, on=LOOK)
-    assert kept(app).glyphs == ""
 
 
 def test_a_stylesheet_of_full_length_can_be_undone(each_app: Flask, each_owner: Owner) -> None:
