@@ -35,7 +35,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery, Hold, ReceiverLink, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
 from guestbook.web import request_context, request_limit, response_headers, row_lookup
-from guestbook.web.admin import responses, row_actions, signatures
+from guestbook.web.admin import responses, row_actions, signature_explanation
 from guestbook.web.admin.queue import DELIVERY_LIST, EVENT_CHOICES, delivery_facts
 from guestbook.web.error_pages import PageExpired
 
@@ -240,7 +240,7 @@ def verify(link_id: str, delivery_id: str) -> ResponseReturnValue:
     admission = _admitted(link_id)
     delivery, webhook = admission.delivery(delivery_id), admission.webhook
     attempt = webhooks.last_attempt(db.session(), delivery)
-    explained = signatures.of(delivery, webhook, attempt, clock.now())
+    explained = signature_explanation.of(delivery, webhook, attempt, clock.now())
     why = (
         erasure.DELIVERY_ERASED if delivery.erased_at else withheld(db.session(), delivery, admission.webhook)
     )

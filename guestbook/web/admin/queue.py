@@ -30,7 +30,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Attempt, Delivery, InboundEvent, Source, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
 from guestbook.web import request_context, response_headers, row_lookup
-from guestbook.web.admin import curl_command, responses, signatures
+from guestbook.web.admin import curl_command, responses, signature_explanation
 
 FILTER_LENGTH = 200  # characters of a filter that are read
 MOST_IDS = 500  # in one request
@@ -324,7 +324,7 @@ def explain(delivery_id: str) -> ResponseReturnValue:
         delivery=delivery,
         webhook=webhook,
         attempt=attempt,
-        explanation=signatures.of(delivery, webhook, attempt, clock.now()),
+        explanation=signature_explanation.of(delivery, webhook, attempt, clock.now()),
         erased=erasure.DELIVERY_ERASED,
     )
 

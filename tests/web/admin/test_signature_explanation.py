@@ -14,8 +14,8 @@ from standardwebhooks import Webhook as Verifier
 
 from guestbook.lib.signatures import new_secret
 from guestbook.outbound.formats import chats
-from guestbook.web.admin import signatures
-from guestbook.web.admin.signatures import Explanation, Snippet
+from guestbook.web.admin import signature_explanation
+from guestbook.web.admin.signature_explanation import Explanation, Snippet
 from tests.conftest import need
 
 SECRET, OTHER = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", new_secret()
@@ -37,7 +37,7 @@ RUNS = {"python": [sys.executable, "-I"], "php": ["php"], "node": ["node"], "rub
 
 
 def explained(body: str, secret: str = SECRET, previous: str | None = None) -> Explanation:
-    return signatures.explain(EVENT_ID, TIMESTAMP, body.encode(), [secret, previous])
+    return signature_explanation.explain(EVENT_ID, TIMESTAMP, body.encode(), [secret, previous])
 
 
 def run(snippet: Snippet, folder: Path, secret: str | None) -> tuple[int, str, str]:
@@ -49,7 +49,7 @@ def run(snippet: Snippet, folder: Path, secret: str | None) -> tuple[int, str, s
     return done.returncode, done.stdout, done.stderr
 
 
-@pytest.fixture(params=signatures.LANGUAGES)
+@pytest.fixture(params=signature_explanation.LANGUAGES)
 def language(request: pytest.FixtureRequest) -> str:
     if request.param != "python":
         need(request.param)
