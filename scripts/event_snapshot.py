@@ -26,8 +26,7 @@ def current() -> dict[str, Schema]:
 
 def stored() -> dict[str, Schema]:
     """Return the snapshot; an empty one where it was deleted."""
-    found: dict[str, Schema] = json.loads(SNAPSHOT.read_text()) if SNAPSHOT.exists() else {}
-    return found
+    return dict(json.loads(SNAPSHOT.read_text())) if SNAPSHOT.exists() else {}
 
 
 def renew() -> None:
@@ -55,20 +54,15 @@ def _reason(was: SchemaField, now: SchemaField | None) -> str | None:
         return "is gone"
     if was.is_required and not now.is_required:
         return "may now be missing"
-    if not (
-        _fits(_types(now.schema), _types(was.schema)) and _fits(_values(now.schema), _values(was.schema))
-    ):
+    # All that comes now could come before; None stands for anything.
+    sets = [(one(now.schema), one(was.schema)) for one in (_types, _values)]
+    if any(before is not None and (after is None or not after <= before) for after, before in sets):
         return f"was {json_schema.in_words(was.schema)} and is now {json_schema.in_words(now.schema)}"
     for limit in LIMITS:
         before, after = was.schema.get(limit), now.schema.get(limit)
         if before is not None and before != after:
             return f"had the {limit} {before} and now has {'none' if after is None else after}"
     return None
-
-
-def _fits(now: set[Any] | None, was: set[Any] | None) -> bool:
-    """Whether all that comes now could come before; None stands for anything."""
-    return was is None or (now is not None and now <= was)
 
 
 def _types(schema: Schema) -> set[Any] | None:

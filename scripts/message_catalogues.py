@@ -28,17 +28,10 @@ def po_path(language: str) -> Path:
     return PACKAGE / "translations" / language / "LC_MESSAGES" / "messages.po"
 
 
-def mo_path(language: str) -> Path:
-    """Return the compiled file, which the book reads."""
-    return po_path(language).with_suffix(".mo")
-
-
 def extracted() -> Catalog:
     """Return all texts of templates and code, with the files that have them."""
     found = Catalog()
-    for file, _line, text, _comments, context in extract.extract_from_dir(
-        PACKAGE, METHODS, OPTIONS, KEYWORDS
-    ):
+    for file, _, text, _, context in extract.extract_from_dir(PACKAGE, METHODS, OPTIONS, KEYWORDS):
         found.add(text, None, [(f"guestbook/{file}", 1)], context=context)
     return found
 
@@ -62,7 +55,10 @@ def main() -> None:
         catalogue.obsolete.clear()
         catalogue.header_comment = HEADER
         po_path(language).parent.mkdir(parents=True, exist_ok=True)
-        with po_path(language).open("wb") as text, mo_path(language).open("wb") as compiled:
+        with (
+            po_path(language).open("wb") as text,
+            po_path(language).with_suffix(".mo").open("wb") as compiled,
+        ):
             pofile.write_po(text, catalogue, width=WIDTH, include_lineno=False)
             mofile.write_mo(compiled, catalogue)
         for message in catalogue:

@@ -98,24 +98,16 @@ def codes() -> str:
     for_programs = {status: text.for_programs for status, text in texts.items() if text.for_programs}
     words = openapi.ERROR_DESCRIPTIONS | for_programs
     sentence = {own.code_word: own.__doc__}
-    return _table(
-        ("status", "code", "meaning"),
-        (
-            (str(status), f"`{code}`", sentence.get(code) or words.get(status, ""))
-            for status, code in sorted(rows)
-        ),
-    )
+    meanings = ((status, code, sentence.get(code) or words.get(status, "")) for status, code in sorted(rows))
+    listed = ((str(status), f"`{code}`", meaning) for status, code, meaning in meanings)
+    return _table(("status", "code", "meaning"), listed)
 
 
 def failures() -> str:
     """Return the sentences about requests without an answer."""
-    return _table(
-        ("sentence", "pauses"),
-        (
-            (sentence, "yes" if reason in UNREACHABLE else "no")
-            for reason, sentence in transport.FAILURE_SENTENCES.items()
-        ),
-    )
+    sentences = transport.FAILURE_SENTENCES.items()
+    rows = ((sentence, "yes" if reason in UNREACHABLE else "no") for reason, sentence in sentences)
+    return _table(("sentence", "pauses"), rows)
 
 
 def tables() -> str:
@@ -128,15 +120,12 @@ def tables() -> str:
 
 def _columns(body: str) -> str:
     refers_to = {column: f" → `{table}`" for column, table in FOREIGN_KEY.findall(body)}
-    rows = (COLUMN.fullmatch(line) for line in body.splitlines())
-    return _table(
-        ("column", "type", "meaning"),
-        (
-            (f"`{row[1]}`{refers_to.get(row[1], '')}", re.sub(r" /\*.*?\*/", "", row[2]), row[3] or "")
-            for row in rows
-            if row
-        ),
+    found = filter(None, map(COLUMN.fullmatch, body.splitlines()))
+    rows = (
+        (f"`{row[1]}`{refers_to.get(row[1], '')}", re.sub(r" /\*.*?\*/", "", row[2]), row[3] or "")
+        for row in found
     )
+    return _table(("column", "type", "meaning"), rows)
 
 
 def _table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -151,12 +140,7 @@ def _words(text: str | None) -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
-    "commands": commands,
-    "calls": calls,
-    "events": events,
-    "codes": codes,
-    "failures": failures,
-    "tables": tables,
+    one.__name__: one for one in (commands, calls, events, codes, failures, tables)
 }
 
 if __name__ == "__main__":

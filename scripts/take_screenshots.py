@@ -4,7 +4,7 @@ import random
 import subprocess
 import sys
 import tempfile
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from flask import Flask
@@ -63,33 +63,21 @@ def fill(app: Flask) -> None:
             at = now - timedelta(days=(len(COMMENTS) - number) * 1.4, hours=3)
             url = website and f"https://{website}"
             columns = {"name": name, "website": url, "message": message, "number": 80 + number}
-            _add(Comment(id=ids.first_of(at), status="published", created_at=at, **columns))
-        with writing() as session:
-            book.reply(
-                session,
-                session.query(Comment).filter_by(number=81).one(),
-                "Next time: more salt.",
-                factories.settings(),
-            )
+            with writing() as session:
+                session.add(Comment(id=ids.first_of(at), status="published", created_at=at, **columns))
+            if number == 1:
+                factories.change(ids.first_of(at), book.reply, "Next time: more salt.")
         webhook = factories.webhook(name="Chat")
         for hour in range(30 * 24):
             for _ in range(luck.choice((1, 2, 3, 3, 4))):
-                _send(webhook, now - timedelta(hours=hour), "failed" if luck.random() < 0.01 else "processed")
+                at, status = now - timedelta(hours=hour), "failed" if luck.random() < 0.01 else "processed"
+                times = {"created_at": at, "finished_at": at}
+                factories.delivery(webhook, **times, status=status, attempts=1, claims=1)
         for minutes in (1, 2, 4):
             later = now + timedelta(hours=minutes)
-            factories.delivery(
-                webhook, created_at=now - timedelta(minutes=minutes), attempts=1, claims=1, due_at=later
-            )
+            at = now - timedelta(minutes=minutes)
+            factories.delivery(webhook, created_at=at, attempts=1, claims=1, due_at=later)
         factories.past_pass(timedelta(seconds=20), processed=12, retried=3)
-
-
-def _add(comment: Comment) -> None:
-    with writing() as session:
-        session.add(comment)
-
-
-def _send(webhook: str, at: datetime, status: str) -> None:
-    factories.delivery(webhook, created_at=at, finished_at=at, status=status, attempts=1, claims=1)
 
 
 def _look(address: str, folder: Path) -> None:
@@ -103,14 +91,11 @@ def _look(address: str, folder: Path) -> None:
         for name, (path, width, height) in PICTURES.items():
             page.set_viewport_size({"width": width, "height": height})
             page.goto(path)
-            (folder / f"{name}.png").write_bytes(_smaller(page.screenshot()))
+            # Pages have few colors.
+            command = ("pngquant", "--nofs", "--speed", "1", "--strip", "64", "-")
+            done = subprocess.run(command, input=page.screenshot(), capture_output=True, check=True)
+            (folder / f"{name}.png").write_bytes(done.stdout)
         browser.close()
-
-
-def _smaller(png: bytes) -> bytes:
-    """Return a picture of Chromium in at most 64 colors; pages have few."""
-    command = ("pngquant", "--nofs", "--speed", "1", "--strip", "64", "-")
-    return subprocess.run(command, input=png, capture_output=True, check=True).stdout
 
 
 if __name__ == "__main__":

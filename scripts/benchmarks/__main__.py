@@ -21,7 +21,11 @@ class BenchGroup(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run the bench that was named."""
         if "--help" not in ctx.args:
-            _check_load(is_allowed=ctx.params["_is_busy"])
+            load = os.getloadavg()[0]
+            click.echo(f"- load: {load:.2f} in the last minute, before this bench")
+            if load > MOST_LOAD and not ctx.params["_is_busy"]:
+                busy = f"This machine is busy: its load is above {MOST_LOAD}."
+                raise click.ClickException(f"{busy} Wait, or start anyway with --busy.")
         return super().invoke(ctx)
 
 
@@ -29,15 +33,6 @@ class BenchGroup(click.Group):
 @click.option("--busy", "_is_busy", is_flag=True, help="Start even if other programs keep this machine busy.")
 def bench(_is_busy: bool) -> None:
     """Measure the guestbook on this machine, against loopback only."""
-
-
-def _check_load(*, is_allowed: bool) -> None:
-    load = os.getloadavg()[0]
-    click.echo(f"- load: {load:.2f} in the last minute, before this bench")
-    if load > MOST_LOAD and not is_allowed:
-        raise click.ClickException(
-            f"This machine is busy: its load is above {MOST_LOAD}. Wait, or start anyway with --busy."
-        )
 
 
 for command in (deliver, growth, hostile, latency, soak, start, web):

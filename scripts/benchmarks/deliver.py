@@ -75,7 +75,8 @@ def _cases(
             setup = f"{run.concurrency} threads each" + (f", {silent} hang" if silent else "")
             yield Case(OURS, setup, number), partial(run.passes, number, silent=bool(silent))
         for peer in found:
-            yield Case(peer.name, peer.setup, number), partial(peer.measure, run, number, urls)
+            setup = f"{peers.CONCURRENCY} at once each, PostgreSQL"
+            yield Case(peer.name, setup, number), partial(peer.measure, run, number, urls)
 
 
 def _print(results: dict[Case, list[Usage]], count: int, peer_names: list[str]) -> None:
@@ -85,10 +86,8 @@ def _print(results: dict[Case, list[Usage]], count: int, peer_names: list[str]) 
     more = ("to the fastest peer",) if others else ()
     rows = []
     for case, usage in usages.items():
-        row = [*case, *process_usage.cells(results[case], count)]
-        if others:
-            row.append(report.ratio(min(one.seconds for one in others), usage.seconds))
-        rows.append(row)
+        ratios = [report.ratio(min(one.seconds for one in others), usage.seconds)] if others else []
+        rows.append([*case, *process_usage.cells(results[case], count), *ratios])
     report.table([*COLUMNS, *more], rows)
 
 

@@ -11,14 +11,7 @@ import click
 import requests
 
 from guestbook.storage.database import db
-from scripts.benchmarks.support import (
-    processes,
-    raw_client,
-    receivers,
-    report,
-    temp_book,
-    web_servers,
-)
+from scripts.benchmarks.support import processes, raw_client, receivers, report, temp_book, web_servers
 from scripts.benchmarks.support.process_usage import Meter
 from scripts.benchmarks.support.receivers import Behaviour
 
@@ -151,9 +144,8 @@ def _round(kind: str, pid: int, port: int, sent: Sequence[bytes], at_once: int) 
     usage = meter.usage(done.seconds)
     if set(done.statuses) != {KINDS[kind]}:
         raise click.ClickException(f"{kind}: {dict(done.statuses)} in place of {KINDS[kind]}.")
-    return Round(
-        len(sent) / done.seconds, usage.cpu / len(sent) * 1000, sorted(done.times)[len(sent) * 99 // 100]
-    )
+    p99 = sorted(done.times)[len(sent) * 99 // 100]
+    return Round(len(sent) / done.seconds, usage.cpu / len(sent) * 1000, p99)
 
 
 def _medians(rounds: Sequence[Round]) -> Round:
@@ -161,7 +153,6 @@ def _medians(rounds: Sequence[Round]) -> Round:
 
 
 def _row(name: str, count: int, rounds: Sequence[Round], bare: Round) -> list[report.Cell]:
-    own, rates = _medians(rounds), [one.rate for one in rounds]
+    own, ranging = _medians(rounds), report.spread([one.rate for one in rounds])
     ratios = report.ratio(own.rate, bare.rate), report.ratio(own.cpu, bare.cpu)
-    ranging = report.spread(rates)
     return [name, count * len(rounds), own.rate, ranging, ratios[0], own.cpu, ratios[1], own.p99]

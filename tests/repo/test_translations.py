@@ -94,7 +94,7 @@ def test_every_translation_is_complete_and_has_the_placeholders_of_its_text(code
 
 @pytest.mark.parametrize("code", TRANSLATED)
 def test_the_compiled_catalogue_is_that_of_the_text(code: str) -> None:
-    compiled = mofile.read_mo(BytesIO(message_catalogues.mo_path(code).read_bytes()))
+    compiled = mofile.read_mo(BytesIO(message_catalogues.po_path(code).with_suffix(".mo").read_bytes()))
     assert pairs(compiled) == pairs(message_catalogues.read(code)), "Run scripts/translations."
 
 

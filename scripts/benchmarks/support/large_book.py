@@ -28,12 +28,6 @@ SIZE = {
 }
 
 
-def tidy(engine: Engine) -> None:
-    """Do the work that the database does by itself when so many rows come over weeks."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(TIDY[_kind(engine)]))
-
-
 def megabytes(engine: Engine) -> float:
     """Return the size of tables and indexes; of SQLite the size of its files."""
     if engine.dialect.name == "sqlite":
@@ -82,7 +76,9 @@ def fill(count: int, settings: Settings) -> None:
         _store((COMMENTS, comments), (DELIVERIES, deliveries), (ATTEMPTS, attempts), (INBOUND, events))
         click.echo(f"stored {numbers.stop:,} of {count:,} …", err=True)
     _store((DELIVERIES, [_waiting(number, webhooks, luck) for number in range(DUE + LATER)]))
-    tidy(db.engine)
+    # The work that the database does by itself when so many rows come over weeks.
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(TIDY[_kind(db.engine)]))
     statistics.record_days(db.engine, settings.keep_processed_days, clock.now())  # as each pass does
 
 
@@ -120,13 +116,12 @@ def _comment(moment: datetime, number: int, luck: Random) -> Row:
 
 
 def _delivery(moment: datetime, luck: Random, webhook: str, *, failed: bool = False) -> Row:
-    new_id = _id(moment, luck)
-    row: Row = {"id": new_id, "event_id": new_id, "webhook_id": webhook, "created_at": moment}
-    row |= {"comment_id": None, "sequence": None, "due_at": None, "finished_at": moment}
+    row: Row = {"id": (new_id := _id(moment, luck)), "event_id": new_id, "webhook_id": webhook}
+    row |= {"comment_id": None, "sequence": None, "due_at": None, "finished_at": moment, "created_at": moment}
     row |= {"event": "comment.created", "payload": '{"type": "comment.created"}'}
     row |= {"status": "failed" if failed else "processed", "last_status_code": 500 if failed else 200}
-    row |= {"attempts": 1, "claims": 1, "schedule_start": 0}
-    return row | {"last_error": "The receiver answered 500." if failed else None}
+    error = "The receiver answered 500." if failed else None
+    return row | {"attempts": 1, "claims": 1, "schedule_start": 0, "last_error": error}
 
 
 def _attempt(delivery: Row) -> Row:

@@ -54,20 +54,14 @@ class Peer:
     servers: tuple[str, ...] = ("postgresql",)
 
     @property
-    def setup(self) -> str:
-        """Return its set-up as the table shows it."""
-        return f"{CONCURRENCY} at once each, PostgreSQL"
-
-    @property
     def version(self) -> str:
         """Return `pg-boss 10.4.2`."""
         return f"{self.packages[0]} {json.loads(_description(self.packages[0]).read_text())['version']}"
 
     def missing(self, urls: Mapping[str, str]) -> str:
         """Return what it lacks here, or an empty text."""
-        if not shutil.which("node") or not os.environ.get("BENCH_NODE_MODULES"):
-            return "not installed"
-        if not all(_description(package).is_file() for package in (*self.packages, *SHARED)):
+        has_node = shutil.which("node") and os.environ.get("BENCH_NODE_MODULES")
+        if not has_node or not all(_description(one).is_file() for one in (*self.packages, *SHARED)):
             return "not installed"
         away = [name for name in self.servers if _is_away(name, urls[name])]
         return f"no {' and no '.join(away)} there" if away else ""

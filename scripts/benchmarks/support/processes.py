@@ -67,8 +67,7 @@ def served(environ: Environ) -> Iterator[tuple[int, int]]:
 def free_port() -> int:
     """Return a port that nobody uses, for a server that is yet to start.
 
-    The kernel gives its own choice (port 0) to any other program too, also as the near end of a connection.
-    So it might be taken again before the server starts.
+    The kernel's own choice (port 0) might be taken again before the server starts, also by a connection.
     """
     for port in _shuffled_ports:
         with suppress(OSError):
@@ -86,14 +85,14 @@ def listens(port: int) -> bool:
 @contextmanager
 def draining(environ: Environ) -> Iterator[None]:
     """Run a pass on the book around us until the block ends."""
+
+    def has_begun() -> bool:
+        with db.engine.connect() as connection:  # a new one, for an open transaction sees only old rows
+            return connection.scalar(select(Pass.id).limit(1)) is not None
+
     with running(PASS, environ):
-        until(_has_begun, "The pass", every=0.1)
+        until(has_begun, "The pass", every=0.1)
         yield
-
-
-def _has_begun() -> bool:
-    with db.engine.connect() as connection:  # a new one, for an open transaction sees only old rows
-        return connection.scalar(select(Pass.id).limit(1)) is not None
 
 
 @contextmanager

@@ -21,10 +21,11 @@ Cell = str | float | None  # a number is shown with three figures, None as nothi
 def heading(engine: Engine | None = None, more: Mapping[str, str] | None = None) -> None:
     """Print machine and versions, with those of the engine's server, and more lines."""
     packages = [f"{name} {metadata.version(name)}" for name in ("requests", "urllib3", "SQLAlchemy")]
+    model = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    cores = len(os.sched_getaffinity(0))
+    cpu, cores = model[1] if model else platform.machine(), len(os.sched_getaffinity(0))
     lines = {
-        "machine": f"{_cpu()}, {cores} cores, {memory:.0f} GB, Linux {platform.release()}",
+        "machine": f"{cpu}, {cores} cores, {memory:.0f} GB, Linux {platform.release()}",
         "versions": ", ".join([_ours(), f"Python {platform.python_version()}", _database(engine), *packages]),
         **(more or {}),
     }
@@ -65,12 +66,6 @@ def _shown(cell: Cell) -> str:
     if isinstance(cell, int) or abs(cell) >= 100:
         return f"{cell:,.0f}"
     return f"{cell:.{1 if abs(cell) >= 10 else 2 if abs(cell) >= 1 else 3}f}"
-
-
-def _cpu() -> str:
-    """Return the model's name, as Linux gives it."""
-    found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return found[1] if found else platform.machine()
 
 
 def _ours() -> str:

@@ -48,12 +48,8 @@ HOOK = "soak"  # the last part of the source's URL
 VISITORS = 4  # threads that share the rate of the comments, so that a slow answer does not delay the rest
 NETWORKS = 200  # of the visitors; each may write only so much
 ADMIN_PAGES = (
-    "/admin/",
-    "/admin/deliveries/",
-    "/admin/deliveries/?status=failed",
-    "/admin/comments/",
-    "/admin/webhooks/",
-    "/admin/inbox/",
+    *("/admin/", "/admin/deliveries/", "/admin/deliveries/?status=failed"),
+    *("/admin/comments/", "/admin/webhooks/", "/admin/inbox/"),
 )
 TIMEOUT = 60  # seconds
 READS, WEBHOOKS, CLICKS = 10.0, 5.0, 1.0  # a second
@@ -101,17 +97,15 @@ class Traffic:
         """Send a GET, or a POST with what is sent, and log its time; None when the answer is another one."""
         start, method = time.perf_counter(), "POST" if sent else "GET"
         try:
-            answer = session.request(
-                method, self._site + path, timeout=TIMEOUT, allow_redirects=False, **sent
-            )
+            url = self._site + path
+            answer = session.request(method, url, timeout=TIMEOUT, allow_redirects=False, **sent)
         except requests.RequestException as error:
             self.log.refused.append(type(error).__name__)
             return None
         self.log.answers.append((kind, (time.perf_counter() - start) * 1000))
-        if answer.status_code == wanted:
-            return answer
-        self.log.refused.append(f"{kind} {answer.status_code}")
-        return None
+        if answer.status_code != wanted:
+            self.log.refused.append(f"{kind} {answer.status_code}")
+        return answer if answer.status_code == wanted else None
 
     def _visitor(self, session: requests.Session) -> Action:
         token = temp_book.hidden_field(session.get(self._site, timeout=TIMEOUT).text, "token")

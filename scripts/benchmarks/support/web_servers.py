@@ -59,15 +59,8 @@ MODULE = "scripts.benchmarks.support.web_servers"
 FACTORY = f"{MODULE}:application"
 COMMANDS: dict[str, Sequence[str]] = {  # by the package; each ends with the port
     "waitress": (MODULE,),
-    "gunicorn": ("gunicorn", "--worker-class=gthread", f"--threads={THREADS}", f"{FACTORY}()", "-b"),
-    "granian": (
-        "granian",
-        "--interface=wsgi",
-        f"--blocking-threads={THREADS}",
-        "--factory",
-        FACTORY,
-        "--port",
-    ),
+    "gunicorn": f"gunicorn --worker-class=gthread --threads={THREADS} {FACTORY}() -b".split(),
+    "granian": f"granian --interface=wsgi --blocking-threads={THREADS} --factory {FACTORY} --port".split(),
 }
 
 
