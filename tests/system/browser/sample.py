@@ -28,15 +28,8 @@ Rows = dict[str, list[str]]  # by the name of the variable in an address
 
 # Endpoints. Two of them are pages only with a cookie, or of a webmention.
 NO_PAGES = (
-    *(
-        "static",
-        "public.picture",
-        "looks.own_css",
-        "inbound_webhook.greet",
-        "pinger.run_pass",
-        "metrics.show",
-    ),
-    *("own_comment.show", "webmention.status"),
+    *("static", "public.picture", "looks.own_css", "inbound_webhook.greet", "pinger.run_pass"),
+    *("metrics.show", "own_comment.show", "webmention.status"),
     *(f"receiver_pages.{name}" for name in ("open_link", "index", "show", "payload", "verify")),
     "receiver_pages.ask_redelivery",
 )
@@ -118,25 +111,14 @@ def _filled(rule: Rule, rows: Rows) -> Iterator[str]:
 def _add_webhooks(receiver: Receiver) -> list[str]:
     events = "comment.created comment.published comment.deleted comment.replied"
     factories.webhook(receiver.url("/gone"), name="Chat of the harbour office", events="webhook.disabled")
+    now, headers, broken = clock.now(), {"Authorization": "Bearer 1"}, receiver.url("/broken/" + "path/" * 60)
+    rotated = {"signing_key": signatures.new_key(), "previous_signing_key": signatures.new_key()}
+    rotated |= {"previous_signing_key_expires_at": now + timedelta(days=1), "github_headers_since": now}
+    disabled = {"disabled_at": now - timedelta(days=3), "disabled_reason": "failing"}
     return [
-        factories.webhook(
-            receiver.url("/hook"), name="Chat", events=events, headers={"Authorization": "Bearer 1"}
-        ),
-        factories.webhook(
-            receiver.url("/broken/" + "path/" * 60),
-            name="דוד " + "N" * 76,
-            events=events,
-            signing_key=signatures.new_key(),
-            previous_signing_key=signatures.new_key(),
-            previous_signing_key_expires_at=clock.now() + timedelta(days=1),
-            github_headers_since=clock.now(),
-        ),
-        factories.webhook(
-            receiver.url("/off"),
-            name=HOSTILE[:80],
-            disabled_at=clock.now() - timedelta(days=3),
-            disabled_reason="failing",
-        ),
+        factories.webhook(receiver.url("/hook"), name="Chat", events=events, headers=headers),
+        factories.webhook(broken, name="דוד " + "N" * 76, events=events, **rotated),
+        factories.webhook(receiver.url("/off"), name=HOSTILE[:80], **disabled),
     ]
 
 
@@ -155,14 +137,8 @@ def _sign(app: Flask) -> list[str]:
     for name, message in zip(NAMES, MESSAGES, strict=True):
         factories.sign(message, name)
     comments = [comment for comment in visitor.stored(app) if not comment.message.startswith("Hello")]
-    held = visitor.add(
-        app,
-        [HOSTILE],
-        name=NAMES[4],
-        status="held",
-        reason="It has many links. " * 9,
-        website="javascript:alert(5)",
-    )
+    by_rules = {"status": "held", "reason": "It has many links. " * 9}
+    held = visitor.add(app, [HOSTILE], name=NAMES[4], website="javascript:alert(5)", **by_rules)
     visitor.add(app, ["Buy now"], status="spam", reason="It was written in less than a second.")
     visitor.add(app, ["Never mind"], status="trash")
     return [comments[-1].id, *held]
@@ -198,20 +174,10 @@ def _set_up() -> None:
 
 def _deliveries(webhooks: list[str]) -> list[str]:
     """Return one that was delivered, one that waits for its retry, and one that was never tried."""
-    ping = outbound_webhooks.store_sample
-    factories.written(
-        lambda session: ping(session, session.get_one(Webhook, webhooks[0]), factories.settings()).id
-    )
-    found = [
-        next(
-            row.id
-            for row in reversed(factories.deliveries())
-            if row.webhook_id == webhook_id and row.comment_id
-        )
-        for webhook_id in webhooks
-    ]
-    db.session.rollback()
-    return found
+    ping, settings = outbound_webhooks.store_sample, factories.settings()
+    factories.written(lambda session: ping(session, session.get_one(Webhook, webhooks[0]), settings).id)
+    newest = {row.webhook_id: row.id for row in factories.deliveries() if row.comment_id}
+    return [newest[webhook_id] for webhook_id in webhooks]
 
 
 def _open_to_receiver(webhook_id: str) -> tuple[list[str], list[str]]:
@@ -248,41 +214,21 @@ def _catch(receiver: Receiver) -> tuple[list[str], list[str]]:
 
 def _add_sources() -> list[str]:
     """Add one of each kind, some of them hostile; return them."""
-    paste = {"verify": "github", "secret": inbox.SECRET, "action": "comment", "template": PRESETS["github"]}
+    template = {"action": "comment", "template": PRESETS["github"]}
+    bank = {"verify": "hmac", "header": "X-" + "Bank-" * 12, "action": "forward", "template": None}
+    bank["scheme"] = {"prefix": "sha256=", "timestamp_header": "X-Time", "content": "{timestamp}.{body}"}
+    lamp = {"verify": "token", "header": "X-Token", "template": "{{ no.thing }}"}
+    guild = {"verify": "ed25519", "header": "X-Signature-Ed25519", "scheme": {}}
+    key, now = signatures.new_secret(), clock.now()
     return [
-        inbox.source("github", name="GitHub", **paste),
+        inbox.source("github", name="GitHub", verify="github", secret=inbox.SECRET, **template),
         inbox.source("shop", name="S" * 80, verify="stripe", secret="whsec_abc", action="log", template=None),
         inbox.source("chat", name="דוד", verify="slack", secret="s" * 32, action="forward", template=None),
-        inbox.source(
-            "book",
-            name="Harbour",
-            verify="standard",
-            secret=signatures.new_secret(),
-            relayed_since=clock.now(),
-        ),
-        inbox.source(
-            "bank",
-            name="Bank",
-            verify="hmac",
-            secret="s" * 200,
-            header="X-" + "Bank-" * 12,
-            scheme={"prefix": "sha256=", "timestamp_header": "X-Time", "content": "{timestamp}.{body}"},
-            action="forward",
-            forwarded_in_full_since=clock.now(),
-            template=None,
-        ),
-        inbox.source(
-            "guild", name="Guild", verify="ed25519", secret="3b" * 32, header="X-Signature-Ed25519", scheme={}
-        ),
-        inbox.source(
-            "machine",
-            name="Lamp",
-            verify="token",
-            secret="t" * 32,
-            header="X-Token",
-            template="{{ no.thing }}",
-        ),
-        inbox.source("open", name=HOSTILE[:80], template=HOSTILE, disabled_at=clock.now()),
+        inbox.source("book", name="Harbour", verify="standard", secret=key, relayed_since=now),
+        inbox.source("bank", name="Bank", secret="s" * 200, forwarded_in_full_since=now, **bank),
+        inbox.source("guild", name="Guild", secret="3b" * 32, **guild),
+        inbox.source("machine", name="Lamp", secret="t" * 32, **lamp),
+        inbox.source("open", name=HOSTILE[:80], template=HOSTILE, disabled_at=now),
     ]
 
 

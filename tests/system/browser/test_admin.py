@@ -7,7 +7,7 @@ from flask import Flask
 from playwright.sync_api import Locator, Page, expect
 
 from guestbook.outbound.event_catalogue import EVENTS
-from tests.support import factories, visitor
+from tests.support import factories
 from tests.support.owner import PASSWORD
 from tests.support.receiver import OK, Answer, Receiver
 from tests.system.browser.conftest import DESKTOP, PHONE, Open
@@ -154,31 +154,6 @@ def test_the_menu_and_each_delivery_take_one_line_and_no_word_is_broken(app: Fla
     expect(page.get_by_role("button", name="Redeliver…").first).to_be_in_viewport()
 
 
-def test_choosing_what_happens_to_comments_stays_in_sight_on_a_phone(app: Flask, open_admin: Open) -> None:
-    visitor.add(app, [f"Hello {number}" for number in range(20)], status="held")
-    page = open_admin(viewport=PHONE)
-    page.goto("/admin/comments/?status=held")
-    page.get_by_role("link", name="Edit or reply").last.scroll_into_view_if_needed()
-    expect(page.get_by_label("Selected:")).to_be_in_viewport()
-    expect(page.get_by_role("button", name="Apply")).to_be_in_viewport()
-    assert page.eval_on_selector_all(".bulk", HEIGHTS)[0] < 80
-
-
-def test_the_page_of_a_sample_event_gets_its_name_when_a_pass_has_read_it(
-    app: Flask, open_admin: Open
-) -> None:
-    page = open_admin()
-    page.goto("/admin/sources/new")
-    page.get_by_label("Name").fill("Forge")
-    page.get_by_role("button", name="Add the source").click()
-    page.get_by_role("button", name="Send a sample").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Unnamed event")
-    let_cron_come(app)
-    expect(page.get_by_role("heading", level=1)).to_have_text("issues.opened")
-    expect(page.locator("#event-facts")).to_contain_text("ada")
-    expect(page.locator("#progress")).to_contain_text("processed")
-
-
 def add_webhook(page: Page, url: str) -> None:
     go_to(page, "Webhooks")
     page.get_by_role("link", name="Add a webhook").click()
@@ -231,16 +206,6 @@ def reached(page: Page, address: str | None = None) -> set[str]:
             return set(names)
         assert focus["shows"], focus
         names.append(focus["name"])
-
-
-def test_facts_with_several_values_stand_one_below_the_other(app: Flask, open_admin: Open) -> None:
-    reasons = "It holds 9 links.\nIt came twice."
-    [comment] = visitor.add(app, ["Hello"], status="held", reason="It holds 9 links.", reasons=reasons)
-    page = open_admin(viewport=DESKTOP)
-    page.goto(f"/admin/comments/{comment}")
-    places = [box["x"] for one in page.locator(".facts dd").all() if (box := one.bounding_box())]
-    assert len(places) > 3
-    assert len(set(places)) == 1
 
 
 # The outline of `:focus-visible`, on something that is there to be seen. In a field for a time the browser

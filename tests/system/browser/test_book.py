@@ -7,8 +7,6 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
-from guestbook.storage import preferences
-from guestbook.storage.database import writing
 from tests.support.visitor import add, stored
 from tests.system.browser.conftest import PHONE, Open
 
@@ -139,23 +137,3 @@ def test_the_trap_is_out_of_sight_and_of_reach_of_the_keyboard(open_book: Open) 
     assert reached[0] == "skip"
     assert {"name", "website", "message", "button"} < set(reached)
     assert "subject" not in reached
-
-
-@pytest.mark.parametrize("width", [390, 320])
-def test_on_a_phone_the_date_stands_beside_the_picture_and_a_finger_hits_it(
-    app: Flask, open_book: Open, width: int
-) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"pictures": "drawn"})
-    for name in ("I", "Hannes Brückner", "Somebody with a name that takes more than one line"):
-        add(app, ["Hello"], name=name, website="https://a.example", place="Görlitz", created_at=WHEN)
-    page = open_book(viewport={"width": width, "height": 800})
-    boxes = [one.bounding_box() or {} for one in page.locator(".signature a").all()]
-    assert len(boxes) == 6
-    assert all(box["width"] >= 24 and box["height"] >= 24 for box in boxes)  # WCAG 2.5.8
-    for signature in page.locator(".signature").all():
-        picture = signature.locator(".picture").bounding_box() or {}
-        for part in signature.locator("a, .place").all():
-            assert (part.bounding_box() or {})["x"] >= picture["x"] + picture["width"]
-    link = page.get_by_role("link", name="Comment by Hannes Brückner, 30 November 2026", exact=True)
-    expect(link).to_have_text("30 November 2026")

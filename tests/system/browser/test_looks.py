@@ -116,16 +116,6 @@ def test_buttons_have_an_edge_where_the_system_chooses_the_colours(
     assert all(edges), edges
 
 
-@pytest.mark.parametrize("look", ["window", "1999"])
-def test_in_a_frame_the_title_has_room_within_its_box(
-    app: Flask, open_to_look: OpenContext, look: str
-) -> None:
-    set_(app, look=look, embed_sites="https://friend.example")
-    page = open_to_look().new_page()
-    page.goto("/embed")
-    assert page.locator(".hero").evaluate("box => parseFloat(getComputedStyle(box).paddingLeft)") >= 4
-
-
 def test_on_paper_all_looks_are_black_on_white(app: Flask, open_book: Open) -> None:
     add(app, ["Hello"])
     set_(app, look="1999", pictures="drawn")

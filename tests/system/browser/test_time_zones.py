@@ -19,12 +19,8 @@ from tests.system.browser.conftest import OpenContext
 pytestmark = pytest.mark.needs("chromium")
 
 LATE = datetime(2026, 7, 31, 22, 30, tzinfo=UTC)
-ZONES = {
-    "Europe/Berlin": 1,
-    "America/New_York": 31,
-    "Pacific/Kiritimati": 1,
-    "UTC": 31,
-}  # and LATE's day there
+# And LATE's day there.
+ZONES = {"Europe/Berlin": 1, "America/New_York": 31, "Pacific/Kiritimati": 1, "UTC": 31}
 FIRST_OF_AUGUST = {
     "en": "1 August 2026",
     "de": "1. August 2026",
@@ -91,14 +87,3 @@ def test_the_device_s_zone_counts_whatever_the_book_s_is(
     there = datetime.fromisoformat(reply.get_attribute("datetime") or "")
     number = page.evaluate("moment => new Date(moment).getDate()", there.isoformat())
     expect(reply).to_have_text(f"{number} {reply.inner_text().partition(' ')[2]}")
-
-
-def test_an_owner_who_wants_no_script_has_the_book_s_zone_everywhere(
-    app: Flask, open_context: OpenContext
-) -> None:
-    filled(app, "Asia/Tokyo")
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"visitor_times": "no"})
-    page = opened(open_context, "/", locale="en", timezone_id="America/New_York")
-    assert_shown(page, FIRST_OF_AUGUST["en"])
-    expect(page.locator(".site-footer")).to_contain_text("No scripts run here.")
