@@ -158,7 +158,7 @@ def test_lanes_that_hang_leave_a_quarter_of_the_threads_to_those_that_have_answe
     collect(pool, 1)
     assert hang(pool, work, 2 * SIZE) == SIZE - SIZE // 4
     pool.load("a", names("a", 9))
-    pool.load("b", names("b", 9), unreachable=0, answered_before=True)
+    pool.load("b", names("b", 9), answered_before=True)
     assert Counter(result.task[0] for result in collect(pool, 18)) == {"a": 9, "b": 9}
     assert max(work.most[lane] for lane in work.most if lane.startswith("slow")) == 1
 
