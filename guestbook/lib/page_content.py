@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from guestbook.lib import body_encoding
 from guestbook.lib.errors import Refused, Translatable, with_detail
+from guestbook.lib.validate import DEFAULT_PORTS
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 LOOKED_AT = 1024  # bytes in which a page names its encoding
@@ -200,7 +201,6 @@ def header_links(header: str) -> Iterator[tuple[str, frozenset[str]]]:
 
 
 REL = "webmention"
-ENDPOINT_TAGS = ("link", "a")
 
 
 def endpoint(page: WebPage) -> str | None:
@@ -211,7 +211,7 @@ def endpoint(page: WebPage) -> str | None:
     if not page.is_html:
         return None
     for link in read_links(page.text, page.url).links:
-        if REL in link.rel and link.tag in ENDPOINT_TAGS:
+        if REL in link.rel and link.tag in ("link", "a"):
             return link.url
     return None
 
@@ -236,12 +236,10 @@ def normal_address(url: str) -> str:
     """Return an address in the form in which two of them are compared; "" if it cannot be read."""
     try:
         parts = urlsplit(url)
-        port = (
-            f":{parts.port}" if parts.port not in (None, {"http": 80, "https": 443}.get(parts.scheme)) else ""
-        )
+        is_usual = parts.port in (None, DEFAULT_PORTS.get(parts.scheme))
     except ValueError:
         return ""
-    host = (parts.hostname or "") + port
+    host = (parts.hostname or "") + ("" if is_usual else f":{parts.port}")
     return urlunsplit((parts.scheme, host, parts.path or "/", parts.query, parts.fragment))
 
 
@@ -330,10 +328,8 @@ def _names(entry: Any, target: str) -> bool:
 
 def _addresses(entry: Any, name: str) -> list[str]:
     """Return the addresses of a property in their normal form; it may be an h-cite with an address."""
-    nested = [
-        _entry_texts(one, "url") if isinstance(one, dict) else [str(one)] for one in _values(entry, name)
-    ]
-    return [normal_address(one) for some in nested for one in some]
+    found = [_entry_texts(one, "url") if isinstance(one, dict) else [one] for one in _values(entry, name)]
+    return [normal_address(str(one)) for some in found for one in some]
 
 
 def _author(entry: Any, name: str) -> str:

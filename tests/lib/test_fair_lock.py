@@ -1,6 +1,7 @@
 """The writers of one process queue."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -53,11 +54,8 @@ def test_two_never_have_the_turn_at_once() -> None:
             inside[0] -= 1
             lock.release()
 
-    threads = [threading.Thread(target=write) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: write(), range(8)))
     assert most == [1]
     assert inside == [0]
 

@@ -6,7 +6,6 @@ import hmac
 import itertools
 import re
 import sys
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -156,13 +155,6 @@ def test_no_digit_moves_between_timestamp_and_body() -> None:
         assert f"with the signed content {content} it is in" in verdict.sentence
 
 
-@pytest.mark.parametrize(
-    "timestamp", ["", "0", "-1", "9" * 14, "9" * 5000, "now", "1e9", "١٦١٤٢٦٥٣٣٠", "161426533012é"]
-)
-def test_a_senseless_timestamp_is_refused_even_when_it_was_signed(timestamp: str) -> None:
-    assert not verified(TIMED, sent(TIMED, timestamp=timestamp)).ok
-
-
 @pytest.mark.parametrize("scheme", [PLAIN, TIMED, SignatureScheme("X-Signature", encoding="base64"), DISCORD])
 @pytest.mark.parametrize(
     "value",
@@ -180,8 +172,6 @@ def test_a_header_that_came_twice_proves_nothing() -> None:
     headers = sent(PLAIN)
     twice = {"x-signature": f"{headers['x-signature']}, {headers['x-signature']}"}
     assert verified(PLAIN, twice).sentence == "The header X-Signature came more than once."
-    timed = sent(TIMED)
-    assert not verified(TIMED, {**timed, "x-time": f"{SECONDS}, {SECONDS}"}).ok
 
 
 def test_a_signature_that_is_written_in_another_way_is_said_to_be() -> None:
@@ -208,15 +198,6 @@ def test_without_its_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     verdict = verified(DISCORD, sent(DISCORD))
     assert (verdict.ok, verdict.sentence) == (False, f"{signatures.NO_KEYS} It comes with the extra ed25519.")
     assert verified(PLAIN, sent(PLAIN)).ok, "nothing else needs it"
-
-
-@pytest.mark.parametrize("piece", ["a", "ab ", ",", "é", "="])
-def test_a_megabyte_in_a_header_takes_no_time(piece: str) -> None:
-    for scheme in (TIMED, DISCORD):
-        flood = dict.fromkeys(sent(scheme), piece * (1_000_000 // len(piece)))
-        start = time.thread_time()
-        assert not verified(scheme, flood).ok
-        assert time.thread_time() - start < 0.5
 
 
 def test_what_is_missing_or_garbled_in_the_column_becomes_the_default() -> None:

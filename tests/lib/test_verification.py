@@ -145,8 +145,8 @@ def test_a_missing_or_senseless_header_has_a_sentence(kind: str, value: str | No
 
 
 GARBAGE = [
-    *("", "0", "-1", "9" * 5000, "١٦١٤٢٦٥٣٣٠", "1614265330.0", "1e9", "+1614265330", "now"),
-    *("1_614_265_330", "²"),
+    *("", "0", "-1", "9" * 14, "9" * 5000, "١٦١٤٢٦٥٣٣٠", "1614265330.0", "1e9", "+1614265330", "now"),
+    *("1_614_265_330", "²", "161426533012é"),
 ]
 
 
@@ -174,30 +174,19 @@ def test_a_header_that_came_twice_never_raises(kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp"])
-def test_an_id_or_timestamp_that_came_twice_proves_nothing(name: str) -> None:
-    assert not verified(
-        "standard", SECRET, {**STANDARD, name: f"{STANDARD[name]}, {STANDARD[name]}"}, BODY
-    ).ok
-
-
-@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp"])
-def test_standard_webhooks_needs_an_id_and_a_timestamp(name: str) -> None:
+def test_standard_webhooks_needs_one_id_and_one_timestamp(name: str) -> None:
+    twice = {**STANDARD, name: f"{STANDARD[name]}, {STANDARD[name]}"}
+    assert not verified("standard", SECRET, twice, BODY).ok
     headers = {key: value for key, value in STANDARD.items() if key != name}
     assert verified("standard", SECRET, headers, BODY).sentence == f"There is no header {name}."
 
 
 @pytest.mark.parametrize(
-    "value",
-    [
-        f"v1,{'A' * 43}= {SIGNATURE}",
-        f"{SIGNATURE} v1a,xyz",
-        f"v9,abc  v2 {SIGNATURE}",
-        f"v1,é {SIGNATURE}",
-        f"{SIGNATURE}, v1,AA",
-    ],
+    "before_or_after",
+    [f"v1,{'A' * 43}= {{}}", "{} v1a,xyz", "v9,abc  v2 {}", "v1,é {}", "{}, v1,AA"],
 )
-def test_one_good_signature_among_others_is_enough(value: str) -> None:
-    assert verified("standard", SECRET, {**STANDARD, "webhook-signature": value}, BODY).ok
+def test_one_good_signature_among_others_is_enough(before_or_after: str) -> None:
+    assert verified("standard", SECRET, with_signature(before_or_after.format(SIGNATURE)), BODY).ok
 
 
 def test_only_so_many_signatures_are_looked_at() -> None:

@@ -31,14 +31,8 @@ BOMBS = {
     **{
         f"a list of lists with {name}": f"{{{{ event.lists|{name} }}}}"
         for name in (
-            "string",
-            "tojson",
-            "replace('0', '1')",
-            "upper",
-            "trim",
-            "join",
-            "truncate(9)",
-            "default(0)",
+            *("string", "tojson", "replace('0', '1')", "upper", "trim", "join"),
+            *("truncate(9)", "default(0)"),
         )
     },
     "a list of lists in an object": "{{ {'1': event.lists} }}",
