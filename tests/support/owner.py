@@ -16,7 +16,7 @@ from guestbook.lib import clock, ids
 from guestbook.storage.database import writing
 from guestbook.storage.models import BookState
 from guestbook.web.admin.login import SESSION_KEY
-from tests.support.visitor import Visitor, parse
+from tests.support.visitor import Visitor, hrefs, parse, text
 
 KEY = re.compile('<input type="hidden" name="csrf_token" value="([^"]+)">')
 PASSWORD = "correct horse battery staple"
@@ -70,6 +70,17 @@ class Owner(Visitor):
         answer = self.post(url, data, **how)
         assert answer.status_code == 303, (answer.status, answer.text)
         return self.page(answer.headers["Location"])
+
+    def inert(self, page: str | TestResponse) -> str:
+        """See that nothing on a page with hostile words runs or hides; return its text."""
+        answer = self.get(page) if isinstance(page, str) else page
+        seen = parse(answer)
+        assert all(one.attrib["src"].startswith("/static/") and not one.text for one in seen.iter("script"))
+        assert not [
+            one for name in ("img[@src='x']", "main//b", "main//i") for one in seen.findall(f".//{name}")
+        ]
+        assert not [link for link in hrefs(seen) if link == "None" or link.startswith("javascript")]
+        return text(seen)
 
     def refused(self, url: str, data: dict[str, object] | None = None, **how: object) -> Element:
         """Send a form that must be refused with its reasons, and return the page that shows them."""

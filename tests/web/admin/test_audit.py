@@ -8,7 +8,7 @@ from guestbook.lib import clock, ids
 from guestbook.storage.database import db, write
 from guestbook.storage.models import AUDIT_LOG
 from tests.support.owner import PASSWORD, Owner
-from tests.support.visitor import parse, plain, text
+from tests.support.visitor import plain, text
 
 PAGE = "/admin/audit/"
 
@@ -51,12 +51,8 @@ def test_it_says_what_the_owner_did_and_with_which_browser(app: Flask, hook: str
     shown = owner.post(f"/admin/webhooks/{hook}/secret", {"password": PASSWORD})
     assert shown.status_code == 200
     assert owner.post(f"/admin/webhooks/{hook}/delete").status_code == 303
-    assert (
-        owner.post(
-            "/admin/account/cron-address", {"action": "show", "address_password": PASSWORD}
-        ).status_code
-        == 200
-    )
+    form: dict[str, object] = {"action": "show", "address_password": PASSWORD}
+    assert owner.post("/admin/account/cron-address", form).status_code == 200
     assert owner.post("/admin/embed/", {"embed_sites": "https://example.org"}).status_code == 303
     found = rows(owner)
     assert [row[:2] + row[3:] for row in found] == [
@@ -105,14 +101,8 @@ def test_older_entries_are_on_further_pages(app: Flask, owner: Owner) -> None:
 
 def test_names_are_inert(app: Flask, owner: Owner) -> None:
     name = "<script>alert(1)</script>"
-    assert owner.post("/admin/bins/", {"key": ids.new(), "name": name, "status": "200"}).status_code in (
-        303,
-        422,
-    )
     entry = {"actor": "token", "actor_name": name, "object_name": name, "detail": name, "number": 2}
     with app.app_context(), write(db.engine) as connection:
         added = AUDIT_LOG.insert().values(id=ids.new(), at=clock.now(), action="added", object="bin", **entry)
         connection.execute(added)
-    answer = owner.get(PAGE)
-    assert "<script>alert" not in answer.text
-    assert parse(answer) is not None
+    assert name in owner.inert(PAGE)

@@ -139,13 +139,7 @@ def test_everything_of_a_request_is_shown_as_text(app: Flask, owner: Owner) -> N
     body = HOSTILE.encode()
     request_id = send(app, bin_id, body, headers=headers, path="/<img>", query="<b>", method="<I>")
     for address in (PLACE, PLACE + bin_id, f"{PLACE}requests/{request_id}", f"{PLACE}{bin_id}/delete"):
-        page = owner.page(address)
-        scripts = [
-            script for script in page.iter("script") if not script.attrib["src"].startswith("/static/")
-        ]
-        assert scripts == []
-        assert list(page.iter("img"))[1:] == []
-        assert "\u202e" not in owner.get(address).text
+        assert "\u202e" not in owner.inert(address)
     said = request_text(owner, request_id)
     assert "</pre><script>alert(1)</script>\\u{202e}{{ 7*7 }}" in said
     assert "/<img>" in said

@@ -13,7 +13,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery, Reply
 from tests.support import factories
 from tests.support.owner import Owner
-from tests.support.visitor import add, by_class, fields, hrefs, parse, stored, text
+from tests.support.visitor import add, by_class, fields, parse, stored, text
 from tests.web.test_hostile import HOSTILE
 
 COMMENTS = "/admin/comments/"
@@ -131,12 +131,7 @@ def test_hostile_text_is_inert(app: Flask, owner: Owner) -> None:
         [comment_id] = add(app, [hostile], status="spam", **short)
         answer(app, comment_id, hostile)
         for url in (f"{COMMENTS}?status=spam", f"{COMMENTS}{comment_id}", f"{COMMENTS}{comment_id}/delete"):
-            page = owner.page(url)
-            assert hostile.strip()[:100] in text(page)
-            assert len(page.findall(".//script")) == len(page.findall(".//img")) == 1  # our own
-            assert not page.findall(".//b")
-            links = hrefs(page)
-            assert not [link for link in links if link == "None" or link.startswith("javascript:")]
+            assert hostile.strip()[:100] in owner.inert(url)
     searched = owner.page(f"{COMMENTS}?words=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")
     assert len(searched.findall(".//script")) == 1
 

@@ -184,12 +184,9 @@ def test_what_others_send_is_inert(owner: Owner, inbox: Inbox) -> None:
     foul = dict.fromkeys(("event", "sender", "external_id", "error", "note"), HOSTILE[:90])
     key = inbox.put(headers={HOSTILE: HOSTILE}, payload=HOSTILE, status="failed", **foul)
     for url in (LIST + key, LIST, f"/admin/sources/{inbox.source}"):
-        page = owner.page(url)
-        said = text(page)
-        assert [script.text for script in page.findall(".//script")] == [None]
-        assert "\u202e" not in said
-        assert "\x1b" not in said
+        said = owner.inert(url)
         assert "{{ 7*7 }}" in said
+        assert not {"\u202e", "\x1b"} & {*said}
 
 
 # --- reprocess
