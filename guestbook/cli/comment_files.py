@@ -23,7 +23,7 @@ from guestbook.comments.exchange import comment_import, file_formats, other_prog
 from guestbook.comments.exchange.comment_import import ImportRules
 from guestbook.comments.exchange.file_formats import FIELDS, ExportedComments
 from guestbook.comments.exchange.other_programs import ImportOptions
-from guestbook.lib import drawn_face, files
+from guestbook.lib import avatar, files
 from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import Step
 from guestbook.lib.text import clean_line, counted, printable
@@ -252,7 +252,7 @@ def _write_comment(part: Path, comment: PublicComment, book: Preferences, key: s
     _render(folder / "index.html", "site/comment.html", book=book, name=name, article=html, root=root)
     if picture and not picture.glyph:
         (part / SITE_PICTURES).mkdir(exist_ok=True)
-        (part / SITE_PICTURES / f"{picture.id}.svg").write_text(drawn_face.svg(picture.id), encoding="utf-8")
+        (part / SITE_PICTURES / f"{picture.id}.svg").write_text(avatar.svg(picture.id), encoding="utf-8")
     listed: str = article(comment, f"comments/{comment.id}/index.html", picture, f"{SITE_PICTURES}/")
     return listed
 

@@ -34,7 +34,7 @@ from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import bins
-from guestbook.lib import byte_view, own_process, signatures, verification
+from guestbook.lib import body_view, own_process, signatures, verification
 from guestbook.lib.errors import Refused
 from guestbook.lib.own_process import StopFlag
 from guestbook.lib.text import printable
@@ -121,7 +121,7 @@ def _show_delivery(tour: "Tour") -> BinRequest:
     seconds = (request.received_at - sent.created_at).total_seconds()
     _paragraph(f"{seconds:.2f} seconds later the bin has this request:")
     headers = Headers(request.pairs)
-    body = byte_view.views(request.kept, headers["Content-Type"])[0].text
+    body = body_view.views(request.kept, headers["Content-Type"])[0].text
     shown = [f"{name}: {headers.get(name, '')}" for name in SHOWN_HEADERS]
     _listing([f"{request.method} (the bin's address)", *shown, "", *body.split("\n")])
     _paragraph(f"The bin answered {request.answered}: delivered.")

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from guestbook import transport
-from guestbook.lib import byte_view, clock, ids, validate
+from guestbook.lib import body_view, clock, ids, validate
 from guestbook.lib.encryption import Unreadable
 from guestbook.lib.errors import Refused, only_here
 from guestbook.lib.redaction import HIDDEN
@@ -246,7 +246,7 @@ def preview_of(
             bodies.check_template(wording, known)
     except FormatError as error:
         return PayloadPreview(name, event, is_real, error=str(error))
-    return PayloadPreview(name, event, is_real, byte_view.views(body.encode())[0].text)
+    return PayloadPreview(name, event, is_real, body_view.views(body.encode())[0].text)
 
 
 def _preview_data(session: Session, base_url: str, event: str) -> tuple[dict[str, Any], bool]:

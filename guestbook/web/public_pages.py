@@ -30,7 +30,7 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from guestbook.comments.comment_form import Draft
-from guestbook.lib import clock, drawn_face, ids, rate_counters
+from guestbook.lib import avatar, clock, ids, rate_counters
 from guestbook.lib.errors import Translatable
 from guestbook.queries import public_comments
 from guestbook.settings import Settings
@@ -142,9 +142,9 @@ def privacy() -> ResponseReturnValue:
 @pages.get("/pictures/<face_id>.svg")
 def picture(face_id: str) -> ResponseReturnValue:
     """Return a face, whether anybody has it or not."""
-    if not drawn_face.FACE_ID.fullmatch(face_id):
+    if not avatar.FACE_ID.fullmatch(face_id):
         abort(404)
-    response = current_app.response_class(drawn_face.svg(face_id), mimetype="image/svg+xml")
+    response = current_app.response_class(avatar.svg(face_id), mimetype="image/svg+xml")
     response.headers["Cache-Control"] = response_headers.FOR_A_YEAR
     return response_headers.unless_known(response)
 

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import event
 
 from guestbook.comments import book, comment_form
-from guestbook.lib import drawn_face
+from guestbook.lib import avatar
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
@@ -59,7 +59,7 @@ def test_a_face_is_kept_for_a_year_and_not_sent_again(visitor: Visitor) -> None:
 def test_any_id_has_a_face_whether_anybody_has_it_or_not(app: Flask, visitor: Visitor, setting: str) -> None:
     set_(app, pictures=setting)
     for face_id in ("0" * 16, "f" * 16, "1" * 16, "0" * 15 + "a"):
-        assert visitor.get(f"/pictures/{face_id}.svg").text == drawn_face.svg(face_id)
+        assert visitor.get(f"/pictures/{face_id}.svg").text == avatar.svg(face_id)
 
 
 def test_what_is_no_id_is_not_found(visitor: Visitor) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from guestbook.inbound import bins
 from guestbook.inbound.bins import Replayed
-from guestbook.lib import body_encoding, byte_view, ids
+from guestbook.lib import body_encoding, body_view, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
 from guestbook.storage.database import db, writing
@@ -162,7 +162,7 @@ def _page(
         bin=bin_,
         row=row,
         kept=len(content),
-        views=byte_view.views(
+        views=body_view.views(
             content, dict(row.pairs).get("Content-Type", ""), is_cut=len(content) < row.size
         ),
         check=bins.check_of(db.session(), row),

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, select
 from guestbook.comments import backfill
 from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillReport, BackfillRules
 from guestbook.inbound import event_reader, verify_and_decide
-from guestbook.lib import byte_view, clock, ids, validate
+from guestbook.lib import body_view, clock, ids, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
 from guestbook.outbound import webhooks
@@ -274,7 +274,7 @@ def delivery_facts(delivery: Delivery, webhook: Webhook, now: datetime) -> dict[
     may_end_soon = delivery.due_at and not webhook.disabled_at
     return {
         "delivery": delivery,
-        "views": byte_view.views(delivery.body),
+        "views": body_view.views(delivery.body),
         "attempts": attempts[:ATTEMPTS_SHOWN],
         "earlier": attempts[ATTEMPTS_SHOWN - 1].number if len(attempts) > ATTEMPTS_SHOWN else None,
         "outlook": outlook_of(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import guestbook
-from guestbook.lib import drawn_face
+from guestbook.lib import avatar
 
 STATIC = Path(guestbook.__file__).parent / "static"
 FACE_IDS = st.integers(0, 2**64 - 1).map("{:016x}".format)
@@ -45,17 +45,17 @@ def backgrounds() -> dict[str, str]:
 
 @given(FACE_IDS)
 def test_each_is_valid_and_small_and_the_same_each_time(face_id: str) -> None:
-    svg = drawn_face.svg(face_id)
+    svg = avatar.svg(face_id)
     root = ElementTree.fromstring(svg)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert {one.tag.partition("}")[2] for one in root.iter()} == {"svg", "g", "path"}
     assert not {"style", "class", "onload", "href"} & {name for one in root.iter() for name in one.attrib}
     assert all(PATH.fullmatch(one.attrib["d"]) for one in root.iter() if "d" in one.attrib)
     assert len(svg.encode()) <= MOST_BYTES
-    assert drawn_face.svg(face_id) == svg
+    assert avatar.svg(face_id) == svg
 
 
-@pytest.mark.parametrize("color", drawn_face.FACE_COLORS)
+@pytest.mark.parametrize("color", avatar.FACE_COLORS)
 def test_a_color_has_enough_contrast_on_every_background(color: str) -> None:
     weak = {place: round(contrast(color, other), 2) for place, other in backgrounds().items()}
     assert {place: ratio for place, ratio in weak.items() if ratio < 3} == {}
