@@ -47,10 +47,15 @@ class Visitor:
         return self.send(self.form() | GREETING | typed)
 
 
+def set_(app: Flask, **changes: str) -> None:
+    """Change the owner's preferences."""
+    with app.app_context(), writing() as session:
+        preferences.save(session, changes)
+
+
 def let_write(app: Flask, rate: int = 10_000) -> None:
     """Let one network write so many comments in ten minutes."""
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"rate": str(rate), "flood": "10000"})
+    set_(app, rate=str(rate), flood="10000")
 
 
 def parse(response: TestResponse) -> Element:

@@ -5,10 +5,8 @@ import gzip
 import pytest
 from flask import Flask
 
-from guestbook.storage import preferences
-from guestbook.storage.database import writing
 from tests.support import factories
-from tests.support.visitor import Visitor
+from tests.support.visitor import Visitor, set_
 
 AS_BROWSERS = {"Accept-Encoding": "gzip, deflate, br, zstd"}
 
@@ -16,8 +14,7 @@ AS_BROWSERS = {"Accept-Encoding": "gzip, deflate, br, zstd"}
 @pytest.fixture
 def own_css(app: Flask) -> str:
     css = "body { color: red }\n" * 50
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"own_css": css})
+    set_(app, own_css=css)
     return css.strip()
 
 

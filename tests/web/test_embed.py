@@ -8,8 +8,6 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
-from guestbook.storage import preferences
-from guestbook.storage.database import writing
 from guestbook.web import request_context, response_headers
 from tests.support.visitor import (
     GREETING,
@@ -22,6 +20,7 @@ from tests.support.visitor import (
     messages,
     parse,
     scripts,
+    set_,
     stored,
     text,
 )
@@ -32,8 +31,7 @@ INSIDE = "/embed?site=https://one.example"
 
 @pytest.fixture
 def allowed(app: Flask) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"embed_sites": SITES})
+    set_(app, embed_sites=SITES)
 
 
 def ancestors(answer: TestResponse) -> str:
@@ -83,8 +81,7 @@ def test_its_script_tells_the_height_to_the_site_around_it_alone(visitor: Visito
 def test_it_shows_the_book_and_its_links_lead_out_of_the_frame_or_stay_in_it(
     app: Flask, visitor: Visitor
 ) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"per_page": "2"})
+    set_(app, per_page="2")
     add(app, ["See <a href=x>", "https://a.example", "three"], website="https://ada.example")
     page = visitor.page(INSIDE)
     assert messages(page) == ["three", "https://a.example"]
@@ -167,8 +164,7 @@ def test_the_frame_s_title_is_the_book_s_in_its_language(app: Flask, visitor: Vi
         assert frame_title(answer) == title
         assert "Accept-Language" in answer.vary
     own = '"; alert(1) //\u2028</script>'
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"title": own})
+    set_(app, title=own)
     answer = visitor.get("/embed.js", headers={"Accept-Language": "de"})
     assert frame_title(answer) == own.replace("\u2028", " ")
     assert answer.text.isascii()

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from guestbook.storage import observations, preferences
-from guestbook.storage.database import db, writing
+from guestbook.storage import observations
+from guestbook.storage.database import db
 from guestbook.storage.plain_sql import through
 from guestbook.web import cgi_reader, public_pages
 from tests.conftest import running, settings_for
-from tests.support.visitor import Visitor, by_class, parse
+from tests.support.visitor import Visitor, by_class, parse, set_
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SAFARI = (
@@ -22,11 +22,6 @@ SAFARI = (
 def counting(app: Flask) -> Flask:
     set_(app, look="1999")
     return app
-
-
-def set_(app: Flask, **changes: str) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, changes)
 
 
 def data_dir(app: Flask) -> Path:

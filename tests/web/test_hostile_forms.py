@@ -6,9 +6,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from guestbook.storage import preferences
-from guestbook.storage.database import writing
-from tests.support.visitor import GREETING, Visitor, by_class, fields, let_write, parse, stored
+from tests.support.visitor import GREETING, Visitor, by_class, fields, let_write, parse, set_, stored
 from tests.web.test_hostile import encoded
 
 FORM = "application/x-www-form-urlencoded"
@@ -35,8 +33,7 @@ STRANGE = {  # what browsers do not send
 def asking(app: Flask) -> Visitor:
     """A visitor of a book that asks for all that it can ask for."""
     let_write(app)
-    with app.app_context(), writing() as session:
-        preferences.save(session, ASKING)
+    set_(app, **ASKING)
     return Visitor(app)
 
 
@@ -91,8 +88,7 @@ def test_a_change_of_one_s_own_comment_too(app: Flask, asking: Visitor, strange:
 @pytest.mark.parametrize("strange", STRANGE)
 def test_a_closed_book_gives_the_text_back(app: Flask, asking: Visitor, strange: str) -> None:
     form = asking.form() | TYPED
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"closed": "yes"})
+    set_(app, closed="yes")
     for field in (*TYPED, "token", "subject", "preview"):
         answer = send(asking, "/comments", form | {field: STRANGE[strange]})
         assert answer.status_code == 403

@@ -7,13 +7,12 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from guestbook.comments import book
-from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.storage.preferences import BOOK_LANGUAGES
 from tests.support import factories
 from tests.support.owner import Owner
-from tests.support.visitor import GREETING, Visitor, add, by_class, parse, text
+from tests.support.visitor import GREETING, Visitor, add, by_class, parse, set_, text
 
 HEADINGS = {
     "en": "What visitors wrote",
@@ -24,11 +23,6 @@ HEADINGS = {
 DAYS = {"en": "5 March 2026", "de": "5. März 2026", "fr": "5 mars 2026", "es": "5 de marzo de 2026"}
 LIMITS = {"en": "4,000", "de": "4.000", "fr": "4\u202f000", "es": "4.000"}
 CHOICE = "guestbook_language"
-
-
-def set_(app: Flask, **changes: str) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, changes)
 
 
 def asking(visitor: Visitor, accepted: str, url: str = "/") -> TestResponse:

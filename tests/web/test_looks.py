@@ -6,20 +6,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from guestbook.storage import preferences
-from guestbook.storage.database import writing
 from guestbook.storage.preferences import LOOKS
 from guestbook.web import look_and_language
 from tests.support.owner import Owner
-from tests.support.visitor import Visitor, add, by_class, parse, text
+from tests.support.visitor import Visitor, add, by_class, parse, set_, text
 
 STATIC = Path(look_and_language.__file__).parents[1] / "static"
 CSS = "body { color: #123 }"
-
-
-def set_(app: Flask, **changes: str) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, changes)
 
 
 def look(visitor: Visitor, url: str = "/") -> str:

@@ -11,7 +11,6 @@ from werkzeug.test import TestResponse
 from guestbook.comments import book, submission
 from guestbook.comments.comment_form import Draft
 from guestbook.lib.errors import Translatable
-from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
 from guestbook.web import signing, visitor_form
@@ -25,6 +24,7 @@ from tests.support.visitor import (
     fields,
     messages,
     parse,
+    set_,
     stored,
     text,
 )
@@ -113,8 +113,7 @@ def test_a_comment_is_not_like_its_own_earlier_words(app: Flask, visitor: Visito
 
 
 def test_changes_count_for_the_limit(app: Flask, visitor: Visitor) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"rate": "2"})
+    set_(app, rate="2")
     comment_id, _ = signed(app, visitor)
     form = visitor.form(path(comment_id))
     assert send(visitor, comment_id, form | {"message": "1"}).status_code == 303

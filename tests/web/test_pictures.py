@@ -15,16 +15,11 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.storage.preferences import LOOKS
 from tests.support import factories
-from tests.support.visitor import Visitor, add, by_class, text
+from tests.support.visitor import Visitor, add, by_class, set_, text
 
 FACE = f"/pictures/{'0123456789abcdef'}.svg"
 NAMES = [f"Visitor {number} of Donaueschingen" for number in range(20)]
 HOSTILE_NAMES = ['"><script>alert(1)</script>', "../../etc/passwd", "{{ 7*7 }}", "\u0335a", "דוד", "N" * 80]
-
-
-def set_(app: Flask, **changes: str) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, changes)
 
 
 def addresses(page: Element) -> list[str]:

@@ -7,20 +7,18 @@ from flask import Flask
 
 from guestbook.comments import book
 from guestbook.lib import clock
-from guestbook.storage import preferences
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery
 from tests.support import factories
 from tests.support.api_client import ApiClient, new_token
-from tests.support.visitor import Visitor, by_class, fields, stored, text
+from tests.support.visitor import Visitor, by_class, fields, set_, stored, text
 
 NOTE = "Only for you: I was the cat."
 TYPED = {"place": "Görlitz", "note": NOTE}
 
 
 def ask(app: Flask, wants: str = "yes") -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"asks_place": wants, "asks_note": wants})
+    set_(app, asks_place=wants, asks_note=wants)
 
 
 def payloads(app: Flask) -> dict[str, str]:

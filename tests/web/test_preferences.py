@@ -4,16 +4,22 @@ import pytest
 from flask import Flask
 
 from guestbook.storage import preferences
-from guestbook.storage.database import db, writing
-from tests.support.visitor import GREETING, Visitor, add, by_class, fields, messages, parse, stored, text
+from guestbook.storage.database import db
+from tests.support.visitor import (
+    GREETING,
+    Visitor,
+    add,
+    by_class,
+    fields,
+    messages,
+    parse,
+    set_,
+    stored,
+    text,
+)
 from tests.web.test_hostile import HOSTILE
 
 CLOSED = "The book is closed for new comments."
-
-
-def set_(app: Flask, **changes: str) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, changes)
 
 
 def test_the_title_is_on_the_page_in_the_tab_and_on_every_page(app: Flask, visitor: Visitor) -> None:

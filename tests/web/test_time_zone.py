@@ -6,22 +6,16 @@ from xml.etree.ElementTree import Element
 import pytest
 from flask import Flask
 
-from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from guestbook.storage.models import Setting
 from guestbook.web import look_and_language, response_headers
 from tests.support.owner import Owner
-from tests.support.visitor import TIMES_SCRIPT, Visitor, add, by_class, parse, scripts, text
+from tests.support.visitor import TIMES_SCRIPT, Visitor, add, by_class, parse, scripts, set_, text
 
 LATE = datetime(2026, 7, 14, 22, 30, tzinfo=UTC)  # the next day in Berlin
 WITHOUT_SCRIPT = response_headers.RESPONSE_HEADERS["Content-Security-Policy"]
 NO_SCRIPTS = "No scripts run here."
 ONE_SCRIPT = "One small script shows dates in your time zone."
-
-
-def set_(app: Flask, **changes: str) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, changes)
 
 
 def days(page: Element) -> list[date]:

@@ -12,11 +12,11 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from guestbook.storage import preferences
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import db
 from guestbook.storage.models import Setting
 from guestbook.storage.preferences import OWN_CSS_LIMIT, PREFERENCE_FIELDS, Preferences
 from tests.support.owner import Owner
-from tests.support.visitor import by_class, hrefs, text
+from tests.support.visitor import Visitor, by_class, hrefs, parse, set_, text
 
 BOOK, LOOK, EMBED = "/admin/book/", "/admin/look/", "/admin/embed/"
 UNTICKED = ("closed", "asks_place", "asks_note")  # in a new book
@@ -225,8 +225,7 @@ def test_a_saved_website_gives_the_code_to_copy(app: Flask, owner: Owner) -> Non
 
 def test_the_code_is_safe_to_paste_whatever_the_title(app: Flask, owner: Owner) -> None:
     title = '"><b onclick="x">&amp;'
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"title": title, **SITES})
+    set_(app, **{"title": title, **SITES})
     [element] = html5lib.parseFragment(code(owner)[1], namespaceHTMLElements=False)
     assert element.attrib["title"] == title
     link, script = html5lib.parseFragment(code(owner)[0], namespaceHTMLElements=False)

@@ -16,7 +16,7 @@ from guestbook import settings
 from guestbook.lib import clock
 from guestbook.lib.rate_counters import WindowCounter
 from guestbook.outbound import receiver_links
-from guestbook.storage import database, engines, preferences, row_changes
+from guestbook.storage import database, engines, row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token, Webhook
 from guestbook.storage.models.owner import SCOPES
@@ -25,6 +25,7 @@ from guestbook.web.api.api_call import PENDING
 from guestbook.web.api.openapi import CALLS
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient, new_token
+from tests.support.visitor import set_
 
 
 def program(app: Flask, **how: Any) -> ApiClient:
@@ -252,8 +253,7 @@ def test_each_request_with_a_token_counts_for_it(
 
 
 def test_a_comment_counts_for_its_network_and_a_refused_one_does_not(app: Flask, anybody: ApiClient) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"rate": "2"})
+    set_(app, rate="2")
     first = anybody.ask("POST", "/comments", COMMENT)
     refused = anybody.ask("POST", "/comments", {"name": ""})
     second, third = (anybody.ask("POST", "/comments", COMMENT) for _ in range(2))

@@ -6,12 +6,10 @@ import pytest
 from flask import Flask
 
 from guestbook.comments.comment_form import DRAFT_FIELDS
-from guestbook.storage import preferences
 from guestbook.storage.comment_fields import PUBLIC_FIELDS
-from guestbook.storage.database import writing
 from tests.support import factories
 from tests.support.api_client import ApiClient
-from tests.support.visitor import add, stored
+from tests.support.visitor import add, set_, stored
 
 GREETING = {"name": "Ada", "message": "Hello"}
 LINKS = "http://a.example " * 4
@@ -141,8 +139,7 @@ def test_what_is_missing_or_of_another_type_is_said_too(anybody: ApiClient) -> N
 
 
 def test_a_closed_book_takes_no_comment(app: Flask, anybody: ApiClient, program: ApiClient) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"closed": "yes"})
+    set_(app, closed="yes")
     for one in (anybody, program):
         assert "closed" in one.post("/comments", GREETING, 403)["error"]["message"]
     assert stored(app) == []

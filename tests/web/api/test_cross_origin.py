@@ -4,9 +4,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from guestbook.storage import preferences
-from guestbook.storage.database import writing
 from tests.support.api_client import NOBODY, ApiClient
+from tests.support.visitor import set_
 
 SITE, STRANGER = "https://one.example", "https://two.example"
 COMMENT = {"name": "Ada", "message": "Hello"}
@@ -14,8 +13,7 @@ COMMENT = {"name": "Ada", "message": "Hello"}
 
 @pytest.fixture(autouse=True)
 def _allowed(app: Flask) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"embed_sites": SITE})
+    set_(app, embed_sites=SITE)
 
 
 def preflight(anybody: ApiClient, path: str, method: str, origin: str) -> TestResponse:
