@@ -22,6 +22,7 @@ from guestbook.storage.database import db
 from tests.support import (  # noqa: F401  amount sets up hypothesis when it is imported
     amount,
     databases,
+    factories,
     rabbitmq,
     sent_payloads,
     servers,
@@ -170,7 +171,9 @@ def running(environ: dict[str, str]) -> Iterator[Flask]:
     app.testing = True
     with app.app_context():
         databases.make_tables(db.engine, environ["GUESTBOOK_DATABASE_URL"])
+    factories.books.append(app)
     yield app
+    factories.books.remove(app)
     with app.app_context():
         db.engine.dispose()
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-from flask import current_app
+from flask import Flask, current_app, has_app_context
 from sqlalchemy import Table, insert, select, update
 from sqlalchemy.orm import Session
 
@@ -37,9 +38,25 @@ SPAM = Classification("spam", ("It filled in the hidden field.",))
 OPTIONS = cron.Options(max_seconds=20, concurrency=8)
 
 
+P = ParamSpec("P")
 T = TypeVar("T")
+books: list[Flask] = []  # the apps that run, the newest last
 
 
+def in_book(do: Callable[P, T]) -> Callable[P, T]:
+    """Let a function be called where no app is around, too: it works in the book that was opened last."""
+
+    @wraps(do)
+    def run(*given: P.args, **named: P.kwargs) -> T:
+        if has_app_context():
+            return do(*given, **named)
+        with books[-1].app_context():
+            return do(*given, **named)
+
+    return run
+
+
+@in_book
 def settings() -> Settings:
     """Return the settings of the app around the test."""
     read: Settings = current_app.config["GUESTBOOK"]
@@ -53,6 +70,7 @@ def change_settings(**values: Any) -> Settings:
     return changed
 
 
+@in_book
 def webhook(url: str = "https://receiver.example/hook", **values: Any) -> str:
     """Store a webhook and return its id."""
     row = Webhook(**{"name": "one", "url": url, "events": "comment.created", "headers": {}, **values})
@@ -67,17 +85,20 @@ def sign(message: str = "Hello", name: str = "Ada", verdict: Classification = PU
     return sign_draft(Draft(name, None, message, {}), verdict)
 
 
+@in_book
 def sign_draft(draft: Draft, verdict: Classification = PUBLISHED) -> str:
     """The same from a draft."""
     return written(lambda session: book.sign(session, draft, verdict, form_key=None, settings=settings()).id)
 
 
+@in_book
 def written(do: Callable[[Session], T]) -> T:
     """Do it in a transaction that writes."""
     with database.writing() as session:
         return do(session)
 
 
+@in_book
 def change(comment_id: str, do: Callable[..., object], *values: Any) -> None:
     """Let a function of the book, such as `book.move`, do it to a comment."""
 
@@ -88,6 +109,7 @@ def change(comment_id: str, do: Callable[..., object], *values: Any) -> None:
     written(once)
 
 
+@in_book
 def delivery(webhook_id: str, **values: Any) -> str:
     """Store a delivery that is due now, or as the values say, and return its id."""
     made = {"event_id": ids.new(), "webhook_id": webhook_id, "event": "comment.created", "payload": "{}"}
@@ -106,6 +128,7 @@ def _queued(table: Table, since: str, end: str, values: dict[str, Any]) -> str:
     return str(row["id"])
 
 
+@in_book
 def attempt(delivery_id: str, **values: Any) -> None:
     """Store an attempt that the receiver answered with 500, or as the values say."""
     row = {
@@ -125,6 +148,7 @@ def attempt(delivery_id: str, **values: Any) -> None:
         connection.execute(insert(ATTEMPTS).values(**row))
 
 
+@in_book
 def source(**values: Any) -> str:
     """Store a source that verifies nothing and logs, or as the values say, and return its id."""
     row = {"name": "Robot", "token": ids.new(), "verify": "none", "action": "log", **values}
@@ -135,6 +159,7 @@ def source(**values: Any) -> str:
         return stored.id
 
 
+@in_book
 def inbound(source_id: str, **values: Any) -> str:
     """Store an inbound event that is due now, or as the values say, and return its id."""
     given = {"source_id": source_id, "headers": {"content-type": "application/json"}}
@@ -142,6 +167,7 @@ def inbound(source_id: str, **values: Any) -> str:
     return _queued(INBOUND, "received_at", "processed_at", given | body | values)
 
 
+@in_book
 def run_pass(**options: Any) -> Tally:
     """Run one pass in this process."""
     db.session.rollback()
@@ -150,6 +176,7 @@ def run_pass(**options: Any) -> Tally:
     return report.outbox
 
 
+@in_book
 def all_due() -> None:
     """Let the time come for all that waits."""
     past = clock.now() - timedelta(seconds=1)
@@ -158,6 +185,7 @@ def all_due() -> None:
         connection.execute(update(Webhook).values(paused_until=None))
 
 
+@in_book
 def past_pass(ago: timedelta, *, ended: bool = True, **did: int) -> None:
     """Store a pass that came so long ago, and ended at once or is at work."""
     db.session.rollback()
@@ -167,6 +195,7 @@ def past_pass(ago: timedelta, *, ended: bool = True, **did: int) -> None:
         connection.execute(insert(Pass).values(**row, finished_at=started if ended else None))
 
 
+@in_book
 def deliveries() -> list[Delivery]:
     """Return all deliveries, oldest first, as they are now."""
     return _now(select(Delivery).order_by(Delivery.id))
@@ -178,22 +207,26 @@ def one() -> Delivery:
     return row
 
 
+@in_book
 def inbound_events() -> list[InboundEvent]:
     """Return all inbound events, oldest first, as they are now."""
     return _now(select(InboundEvent).order_by(InboundEvent.id))
 
 
+@in_book
 def comments() -> list[Comment]:
     """Return all comments, oldest first, as they are now."""
     return _now(select(Comment).order_by(Comment.id))
 
 
+@in_book
 def attempts(delivery_id: str | None = None) -> list[Attempt]:
     """Return the attempts of a delivery, or all."""
     query = select(Attempt).order_by(Attempt.delivery_id, Attempt.number)
     return _now(query.where(Attempt.delivery_id == delivery_id) if delivery_id else query)
 
 
+@in_book
 def the(model: type[Webhook | Comment | Delivery | InboundEvent | Source], row_id: str) -> Any:
     """Return a row as it is now."""
     [row] = _now(select(model).where(model.id == row_id))

@@ -17,6 +17,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
 from tests.support import factories
+from tests.support.factories import in_book
 
 SECRET = "It's a Secret to Everybody"
 PLAIN = "{{ payload.text }}"
@@ -27,6 +28,7 @@ def source(token: str = "tok", **columns: Any) -> str:
     return factories.source(token=token, **{"action": "comment", "template": PLAIN, **columns})
 
 
+@in_book
 def change(source_id: str, **columns: Any) -> None:
     """Change a source by hand."""
     with database.writing() as session:
@@ -68,6 +70,7 @@ def signed(payload: Any, delivery: str, *, secret: str = SECRET, event: str = "i
     return {"data": body, "headers": headers}
 
 
+@in_book
 def process(app: Flask) -> Processor:
     """Work through all that is due, in this process."""
     db.session.rollback()
@@ -83,6 +86,7 @@ def arrive(app: Flask, payload: Any, token: str = "tok", **headers: str) -> Proc
     return process(app)
 
 
+@in_book
 def rows() -> Sequence[Row[Any]]:
     """Return all inbound events, the oldest first."""
     with db.engine.connect() as connection:
@@ -100,6 +104,7 @@ def messages() -> list[str]:
     return [comment.message for comment in factories.comments() if comment.status == "published"]
 
 
+@in_book
 def expire() -> None:
     """Let all leases run out."""
     leased = INBOUND.c.claimed_by.is_not(None)
@@ -107,6 +112,7 @@ def expire() -> None:
         connection.execute(update(INBOUND).where(leased).values(due_at=clock.now()))
 
 
+@in_book
 def check() -> None:
     """Assert the invariants of all rows."""
     for one in rows():

@@ -285,24 +285,6 @@ def test_delays_never_take_all_threads(app: Flask, port: int) -> None:
     assert len(kept(app)) == 8
 
 
-def test_what_had_to_yield_is_stored_once_and_whole(
-    app: Flask, client: FlaskClient, place: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The whole view runs again, when the body has been read."""
-    from sqlalchemy.exc import OperationalError
-
-    real, fates = bins_module.capture, iter([True] * 3 + [False])
-
-    def catch(*args: Any) -> Any:
-        if next(fates):
-            raise OperationalError("INSERT", None, Exception(1213, "Deadlock found"))
-        return real(*args)
-
-    monkeypatch.setattr(bins_module, "capture", catch)
-    assert client.post(place, data=b"hello").status_code == 200
-    assert only(app).kept == b"hello"
-
-
 def test_who_sends_while_the_bin_is_deleted_finds_none(
     app: Flask, client: FlaskClient, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

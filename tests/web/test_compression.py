@@ -44,9 +44,8 @@ def test_one_that_the_browser_has_is_not_sent_again(visitor: Visitor, url: str) 
 
 
 @pytest.mark.parametrize("url", ["/", "/privacy"])
-def test_a_browser_without_a_cookie_gets_a_page_compressed(app: Flask, visitor: Visitor, url: str) -> None:
-    with app.app_context():
-        factories.sign("Grüße 🎈 " * 20)
+def test_a_browser_without_a_cookie_gets_a_page_compressed(visitor: Visitor, url: str) -> None:
+    factories.sign("Grüße 🎈 " * 20)
     plain = visitor.get(url)
     small = visitor.get(url, headers=AS_BROWSERS)
     assert small.headers["Content-Encoding"] == "gzip"

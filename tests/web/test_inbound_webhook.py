@@ -35,15 +35,13 @@ KEY = "a secret key for tests alone"
 
 @pytest.fixture
 def sender(app: Flask) -> Visitor:
-    with app.app_context():
-        inbound_factories.source()
+    inbound_factories.source()
     return Visitor(app)
 
 
-def kept(app: Flask) -> tuple[bytes, dict[str, str]]:
+def kept() -> tuple[bytes, dict[str, str]]:
     """Return the body and the headers of the only event."""
-    with app.app_context():
-        row = inbound_factories.row()
+    row = inbound_factories.row()
     return body_encoding.unpack(row.payload, row.encoding), row.headers
 
 
@@ -64,12 +62,11 @@ HOSTILE = {
 
 
 def test_what_is_posted_is_stored_byte_for_byte_on_every_database(each_app: Flask) -> None:
-    with each_app.app_context():
-        inbound_factories.source()
+    inbound_factories.source()
     for name, sent in HOSTILE.items():
         answer = each_app.test_client().post("/hooks/tok", data=sent, content_type="x/strange")
         assert answer.status_code == 202, name
-        body, headers = kept(each_app)
+        body, headers = kept()
         assert body == sent, name
         assert headers["content-type"] == "x/strange"
         with each_app.app_context():
@@ -80,37 +77,33 @@ def test_what_is_posted_is_stored_byte_for_byte_on_every_database(each_app: Flas
                 connection.execute(INBOUND.delete())
 
 
-def test_a_compressed_body_is_stored_as_it_came(app: Flask, sender: Visitor) -> None:
+def test_a_compressed_body_is_stored_as_it_came(sender: Visitor) -> None:
     body, headers = b"\x1f\x8b\x08\x00 not really gzip", {"Content-Encoding": "gzip"}
     assert sender.client.post("/hooks/tok", data=body, headers=headers).status_code == 202
-    assert (kept(app)[0], kept(app)[1]["content-encoding"]) == (body, "gzip")
+    assert (kept()[0], kept()[1]["content-encoding"]) == (body, "gzip")
 
 
 def test_a_disabled_source_s_webhooks_are_stored_too(app: Flask) -> None:
-    with app.app_context():
-        inbound_factories.source(disabled_at=clock.now(), verify="github", secret="x" * 20)
+    inbound_factories.source(disabled_at=clock.now(), verify="github", secret="x" * 20)
     assert app.test_client().post("/hooks/tok", data=b"unsigned").status_code == 202
-    assert kept(app)[0] == b"unsigned"
+    assert kept()[0] == b"unsigned"
 
 
-def test_too_much_is_refused_and_nothing_of_it_is_stored(app: Flask, sender: Visitor) -> None:
+def test_too_much_is_refused_and_nothing_of_it_is_stored(sender: Visitor) -> None:
     answer = sender.client.post("/hooks/tok", data=b"x" * (LIMIT + 1))
     assert answer.status_code == 413
     assert answer.json["error"]["code"] == "content_too_large"
-    with app.app_context():
-        assert inbound_factories.rows() == []
+    assert inbound_factories.rows() == []
 
 
-def test_a_chunked_body_over_the_limit_is_refused_and_one_below_it_is_stored(
-    app: Flask, sender: Visitor
-) -> None:
+def test_a_chunked_body_over_the_limit_is_refused_and_one_below_it_is_stored(sender: Visitor) -> None:
     for size, status in ((LIMIT + 1, 413), (LIMIT - 5, 202)):
         builder = EnvironBuilder("/hooks/tok", method="POST", input_stream=None, data=b"y" * size)
         environ = builder.get_environ()
         del environ["CONTENT_LENGTH"]
         environ["wsgi.input_terminated"] = True
         assert sender.client.open(environ).status_code == status
-    assert kept(app)[0] == b"y" * (LIMIT - 5)
+    assert kept()[0] == b"y" * (LIMIT - 5)
 
 
 @pytest.mark.parametrize("token", ["nope", "TOK", "tok ", "é", "x" * 65, "..%2f", "%00", "tok%00"])
@@ -124,8 +117,7 @@ def test_a_source_with_too_much_unprocessed_has_to_wait_and_others_have_not(
     app: Flask, sender: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingest, "MOST_WAITING", 3)
-    with app.app_context():
-        inbound_factories.source("other")
+    inbound_factories.source("other")
     for _ in range(3):
         assert sender.client.post("/hooks/tok", data=b"x").status_code == 202
     answer = sender.client.post("/hooks/tok", data=b"x")
@@ -145,31 +137,28 @@ def test_ten_thousand_is_the_limit_that_is_promised() -> None:
 # --- headers
 
 
-def test_headers_of_the_sender_are_kept_and_those_of_proxies_are_not(app: Flask, sender: Visitor) -> None:
+def test_headers_of_the_sender_are_kept_and_those_of_proxies_are_not(sender: Visitor) -> None:
     ours = {"x-github-event": "push", "webhook-id": "1", "stripe-signature": "t=1", "user-agent": "Hookshot"}
     others = {"X-Forwarded-For": "192.0.2.1", "X-Real-IP": "192.0.2.1", "Accept": "*/*", "Cookie": "a=b"}
     others |= {"Authorization": "Bearer no source asked for it"}
     sender.client.post("/hooks/tok", data=b"x", headers=ours | others)
-    assert kept(app)[1] == ours
+    assert kept()[1] == ours
 
 
 @pytest.mark.parametrize("header", ["X-Webhook-Token", "Authorization", "Secret-Of-Mine", "X-Gitlab-Token"])
 def test_of_a_secret_only_the_proof_is_kept(app: Flask, header: str) -> None:
-    with app.app_context():
-        inbound_factories.source(verify="token", secret="the-secret-itself", header=header)
+    inbound_factories.source(verify="token", secret="the-secret-itself", header=header)
     app.test_client().post("/hooks/tok", data=b"x", headers={header: "the-secret-itself"})
-    _, headers = kept(app)
+    _, headers = kept()
     assert headers[header.lower()] == verification.proof("the-secret-itself", KEY)
-    with app.app_context():
-        assert "the-secret-itself" not in json.dumps(inbound_factories.row().headers)
+    assert "the-secret-itself" not in json.dumps(inbound_factories.row().headers)
 
 
 def test_headers_without_end_are_cut_and_fit_into_every_database(each_app: Flask) -> None:
-    with each_app.app_context():
-        inbound_factories.source()
+    inbound_factories.source()
     many = {f"X-{number}": "é" * 3000 for number in range(50)} | {"X-Long": "y" * 20_000}
     assert each_app.test_client().post("/hooks/tok", data=b"x", headers=many).status_code == 202
-    _, headers = kept(each_app)
+    _, headers = kept()
     assert headers
     assert len(json.dumps(headers)) <= ingest.KEPT_HEADERS_LIMIT + 1000
     assert max(map(len, headers.values())) <= ingest.KEPT_VALUE_LIMIT
@@ -179,13 +168,12 @@ def test_headers_without_end_are_cut_and_fit_into_every_database(each_app: Flask
 
 
 def test_slack_s_challenge_is_answered_at_once_and_stored_like_the_rest(app: Flask) -> None:
-    with app.app_context():
-        inbound_factories.source(verify="slack", secret="s" * 32)
+    inbound_factories.source(verify="slack", secret="s" * 32)
     body = {"type": "url_verification", "challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}
     answer = app.test_client().post("/hooks/tok", json=body)
     assert (answer.status_code, answer.text) == (200, body["challenge"])
     assert answer.content_type == "text/plain; charset=utf-8"
-    assert json.loads(kept(app)[0]) == body
+    assert json.loads(kept()[0]) == body
 
 
 def test_a_challenge_is_no_way_to_make_other_sources_answer(sender: Visitor) -> None:
@@ -197,18 +185,15 @@ def signed_by(name: str, body: bytes) -> dict[str, str]:
     return test_sender_presets.SIGNERS[name](body, int(clock.now().timestamp()))
 
 
-def known_sender(app: Flask, name: str) -> None:
+def known_sender(name: str) -> None:
     secret = test_sender_presets.PUBLIC if name == "discord" else test_sender_presets.SECRET
     preset = sender_presets.settings_of(name)
     scheme = {key: preset.get(key, word) for key, word in SCHEME_DEFAULTS.items()}
-    with app.app_context():
-        inbound_factories.source(
-            verify=preset["verify"], secret=secret, header=preset["header"], scheme=scheme
-        )
+    inbound_factories.source(verify=preset["verify"], secret=secret, header=preset["header"], scheme=scheme)
 
 
 def test_zoom_s_question_is_answered_if_zoom_has_signed_it(app: Flask) -> None:
-    known_sender(app, "zoom")
+    known_sender("zoom")
     client = app.test_client()
     body = b'{"event": "endpoint.url_validation", "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}}'
     answer = client.post("/hooks/tok", data=body, headers=signed_by("zoom", body))
@@ -230,7 +215,7 @@ def test_zoom_s_question_is_answered_if_zoom_has_signed_it(app: Flask) -> None:
 
 
 def test_discord_gets_the_answers_that_it_insists_on(app: Flask) -> None:
-    known_sender(app, "discord")
+    known_sender("discord")
     client = app.test_client()
     for body, status, expected in (
         (b'{"type": 1, "id": "1"}', 200, {"type": 1}),
@@ -242,8 +227,7 @@ def test_discord_gets_the_answers_that_it_insists_on(app: Flask) -> None:
         assert (answer.status_code, answer.get_json(silent=True)) == (status, expected)
         for headers in ({}, signed_by("discord", body + b" "), {"X-Signature-Ed25519": "00" * 64}):
             assert client.post("/hooks/tok", data=body, headers=headers).status_code == 401
-    with app.app_context():
-        assert len(inbound_factories.rows()) == 16, "all are stored"
+    assert len(inbound_factories.rows()) == 16, "all are stored"
 
 
 def test_meta_s_challenge_is_answered_only_with_the_token(sender: Visitor) -> None:
@@ -255,13 +239,12 @@ def test_meta_s_challenge_is_answered_only_with_the_token(sender: Visitor) -> No
         assert sender.client.get("/hooks/tok", query_string=challenge_request | wrong).status_code == 403
 
 
-def test_a_browser_sees_what_the_address_is_for(app: Flask, sender: Visitor) -> None:
+def test_a_browser_sees_what_the_address_is_for(sender: Visitor) -> None:
     assert sender.client.get("/hooks/tok").text == "This address takes webhooks, by POST.\n"
     assert sender.client.head("/hooks/tok").status_code == 200
     assert sender.client.get("/hooks/nope").status_code == 404
     assert sender.client.put("/hooks/tok", data=b"x").status_code == 405
-    with app.app_context():
-        assert inbound_factories.rows() == []
+    assert inbound_factories.rows() == []
 
 
 # --- what goes wrong on our side
@@ -312,9 +295,8 @@ def test_the_door_looks_along_an_index_however_many_wait(app: Flask) -> None:
 
 
 @pytest.fixture
-def site(environ: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[int]:
-    with app.app_context():
-        inbound_factories.source()
+def site(environ: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[int]:  # noqa: ARG001  the factories fill it
+    inbound_factories.source()
     port = processes.free_port()
     command = [sys.executable, "-m", "flask", "--app", "guestbook", "serve", f"--listen=127.0.0.1:{port}"]
     with processes.started(command, cwd=tmp_path, env=processes.clean_environ(**environ)) as server:
@@ -323,18 +305,21 @@ def site(environ: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[int]:
         assert "Traceback" not in server.output()
 
 
-def test_a_body_shorter_than_it_says_is_not_stored_and_costs_nobody_else(site: int, app: Flask) -> None:
+def test_a_body_shorter_than_it_says_is_not_stored_and_costs_nobody_else(
+    site: int,
+) -> None:
     with socket.create_connection(("127.0.0.1", site)) as broken:
         broken.sendall(b"POST /hooks/tok HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nshort")
         assert post(site, b"whole") == 202
         broken.shutdown(socket.SHUT_WR)
         broken.settimeout(10)
         broken.recv(1000)
-    with app.app_context():
-        assert inbound_factories.row().payload == "whole"
+    assert inbound_factories.row().payload == "whole"
 
 
-def test_many_senders_at_once_are_all_answered_and_none_is_lost(site: int, app: Flask) -> None:
+def test_many_senders_at_once_are_all_answered_and_none_is_lost(
+    site: int,
+) -> None:
     statuses: list[int] = []
 
     def send() -> None:
@@ -346,8 +331,7 @@ def test_many_senders_at_once_are_all_answered_and_none_is_lost(site: int, app: 
     for thread in threads:
         thread.join(60)
     assert statuses == [202] * 300
-    with app.app_context():
-        assert len({row.payload for row in inbound_factories.rows()}) == 300
+    assert len({row.payload for row in inbound_factories.rows()}) == 300
 
 
 def post(port: int, body: bytes) -> int:
@@ -356,9 +340,7 @@ def post(port: int, body: bytes) -> int:
         return connection.getresponse().status
 
 
-def test_what_had_to_yield_is_stored_once_and_whole(
-    app: Flask, sender: Visitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_had_to_yield_is_stored_once_and_whole(sender: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole view runs again, when the body has been read."""
     real, fates = ingest.store, iter([True] * 3 + [False])
 
@@ -369,4 +351,4 @@ def test_what_had_to_yield_is_stored_once_and_whole(
 
     monkeypatch.setattr(ingest, "store", store)
     assert sender.client.post("/hooks/tok", data=b"hello").status_code == 202
-    assert kept(app)[0] == b"hello"
+    assert kept()[0] == b"hello"

@@ -9,7 +9,7 @@ from flask import Flask
 from guestbook.storage.preferences import LOOKS
 from guestbook.web import look_and_language
 from tests.support.owner import Owner
-from tests.support.visitor import Visitor, add, by_class, parse, set_, text
+from tests.support.visitor import Visitor, add, by_class, parse, set_
 
 STATIC = Path(look_and_language.__file__).parents[1] / "static"
 CSS = "body { color: #123 }"
@@ -128,14 +128,6 @@ def test_caches_keep_the_looks_apart(app: Flask, visitor: Visitor) -> None:
         choose(other, "terminal")
         assert other.get(url, headers=known).status_code == 200
     assert "Cookie" not in visitor.get("/feed.atom").headers.get("Vary", "")
-
-
-def test_the_page_says_when_it_sets_a_cookie(app: Flask, visitor: Visitor) -> None:
-    sentence = "If you choose a look, one remembers it."
-    assert sentence not in text(by_class(visitor.page(), "site-footer")[0])
-    set_(app, visitor_looks="yes")
-    foot = text(by_class(visitor.page(), "site-footer")[0])
-    assert f"{sentence} If you choose a language" in " ".join(foot.split())
 
 
 # --- own CSS, button, webring, Open Graph

@@ -54,10 +54,9 @@ def test_the_note_is_on_no_public_page_and_in_no_feed(app: Flask, visitor: Visit
 
 def test_only_webhooks_whose_readers_act_for_the_owner_get_the_note(app: Flask, visitor: Visitor) -> None:
     ask(app)
-    with app.app_context():
-        others = factories.webhook(format="json")
-        mine = factories.webhook(name="two", moderation_links_since=clock.now())
-        chat = factories.webhook(name="mail", format="email", moderation_links_since=clock.now())
+    others = factories.webhook(format="json")
+    mine = factories.webhook(name="two", moderation_links_since=clock.now())
+    chat = factories.webhook(name="mail", format="email", moderation_links_since=clock.now())
     visitor.sign(**TYPED)
     sent = payloads(app)
     assert json.loads(sent[mine])["data"]["comment"]["note"] == NOTE
@@ -70,8 +69,7 @@ def test_only_webhooks_whose_readers_act_for_the_owner_get_the_note(app: Flask, 
 
 def test_nothing_of_either_stays_after_a_deletion_for_good(app: Flask, visitor: Visitor) -> None:
     ask(app)
-    with app.app_context():
-        factories.webhook(events="comment.created comment.deleted", moderation_links_since=clock.now())
+    factories.webhook(events="comment.created comment.deleted", moderation_links_since=clock.now())
     visitor.sign(**TYPED)
     with app.app_context():
         factories.written(

@@ -32,13 +32,11 @@ def audited(app: Flask) -> list[AuditEntry]:
 
 
 def test_redelivering_makes_it_due_and_is_in_the_audit_log(app: Flask, ada: ReceiverPerson) -> None:
-    with app.app_context():
-        delivery_id = factories.delivery(ada.webhook_id, status="failed")
+    delivery_id = factories.delivery(ada.webhook_id, status="failed")
     answer = ada.act(f"deliveries/{delivery_id}/redeliver")
     assert answer.status_code == 303
     assert "It is due now. The next pass sends it." in text(ada.page(answer.headers["Location"]))
-    with app.app_context():
-        row = factories.the(Delivery, delivery_id)
+    row = factories.the(Delivery, delivery_id)
     assert (row.status, row.due_at is not None) == ("new", True)
     [entry] = audited(app)
     assert (entry.action, entry.object, entry.object_id) == ("redelivered", "delivery", delivery_id)
@@ -49,24 +47,23 @@ def test_everything_that_was_given_up_lately_is_redelivered_after_a_look(
     app: Flask, ada: ReceiverPerson
 ) -> None:
     hours = {number: clock.now() - timedelta(hours=number) for number in (1, 20, 30)}
-    with app.app_context():
-        other = factories.webhook(name="Other")
-        rows = {
-            number: factories.delivery(ada.webhook_id, status="failed", created_at=created)
-            for number, created in hours.items()
-        }
-        foreign = factories.delivery(other, status="failed")
-        done = factories.delivery(ada.webhook_id, status="processed")
+    other = factories.webhook(name="Other")
+    rows = {
+        number: factories.delivery(ada.webhook_id, status="failed", created_at=created)
+        for number, created in hours.items()
+    }
+    foreign = factories.delivery(other, status="failed")
+    done = factories.delivery(ada.webhook_id, status="processed")
     choices = ada.log().findall(".//select[@id='since']/option")
     assert [one.attrib["value"] for one in choices] == list(receiver_pages.PERIODS)
     page = ada.page(f"{ada.home}redeliver?since=24h")
     assert text(page.find(".//h1")) == "Redeliver 2 deliveries?"
-    assert {row.status for row in all_of(app).values()} == {"failed", "processed"}
+    assert {row.status for row in all_of().values()} == {"failed", "processed"}
     since = attributes(page, ".//input[@name='since']")["value"]
     answer = ada.act("redeliver", since=since)
     assert answer.status_code == 303
     assert "2 deliveries are due now. The next pass sends them." in text(ada.page(answer.headers["Location"]))
-    status = {row_id: row.status for row_id, row in all_of(app).items()}
+    status = {row_id: row.status for row_id, row in all_of().items()}
     assert status == {
         rows[1]: "new",
         rows[20]: "new",
@@ -84,16 +81,14 @@ def test_everything_that_was_given_up_lately_is_redelivered_after_a_look(
     assert text(ada.page(f"{ada.home}redeliver?since=24h").find(".//h1")) == "Nothing to redeliver"
 
 
-def all_of(app: Flask) -> dict[str, Delivery]:
-    with app.app_context():
-        return {row.id: row for row in factories.deliveries()}
+def all_of() -> dict[str, Delivery]:
+    return {row.id: row for row in factories.deliveries()}
 
 
 def test_what_is_skipped_and_who_fetches_is_said_before(app: Flask) -> None:
-    with app.app_context():
-        pulled = factories.webhook(PULL_URL)
-        factories.delivery(pulled, status="failed")
-        factories.delivery(pulled, status="failed", payload="", erased_at=clock.now())
+    pulled = factories.webhook(PULL_URL)
+    factories.delivery(pulled, status="failed")
+    factories.delivery(pulled, status="failed", payload="", erased_at=clock.now())
     person = ReceiverPerson(app, pulled).come_in()
     shown = text(person.page(f"{person.home}redeliver?since=1h"))
     assert "Redeliver 1 delivery?" in shown
@@ -102,35 +97,32 @@ def test_what_is_skipped_and_who_fetches_is_said_before(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("since", ["", "soon", "2027-13-01", "0001-01-01T00:00+23:00"])
-def test_without_a_time_nothing_is_redelivered(app: Flask, ada: ReceiverPerson, since: str) -> None:
-    with app.app_context():
-        factories.delivery(ada.webhook_id, status="failed")
+def test_without_a_time_nothing_is_redelivered(ada: ReceiverPerson, since: str) -> None:
+    factories.delivery(ada.webhook_id, status="failed")
     assert ada.get(f"{ada.home}redeliver", query_string={"since": since}).status_code == 422
     answer = ada.act("redeliver", since=since)
     assert answer.status_code == 422
     assert "is no time such as" in answer.text
-    assert [row.status for row in all_of(app).values()] == ["failed"]
+    assert [row.status for row in all_of().values()] == ["failed"]
 
 
 @pytest.mark.parametrize("event", ["ping", "comment.replied"])
-def test_a_test_is_sent_through_the_queue(app: Flask, ada: ReceiverPerson, event: str) -> None:
+def test_a_test_is_sent_through_the_queue(ada: ReceiverPerson, event: str) -> None:
     answer = ada.act("test", event=event)
     assert answer.status_code == 303
     page = ada.page(answer.headers["Location"])
     assert text(page.find(".//h1")) == event
     assert "The next pass sends it." in text(page)
-    with app.app_context():
-        row = factories.one()
+    row = factories.one()
     assert (row.event, row.webhook_id, row.status) == (event, ada.webhook_id, "new")
 
 
-def test_an_event_that_does_not_exist_is_refused(app: Flask, ada: ReceiverPerson) -> None:
+def test_an_event_that_does_not_exist_is_refused(ada: ReceiverPerson) -> None:
     for event in ("", "nothing", "<b>"):
         answer = ada.act("test", event=event)
         assert answer.status_code == 422
     assert "There is no event" in answer.text
-    with app.app_context():
-        assert factories.deliveries() == []
+    assert factories.deliveries() == []
 
 
 def rotating(person: ReceiverPerson, **more: str) -> dict[str, str]:
@@ -209,8 +201,7 @@ def test_a_key_is_rotated_and_the_old_one_signs_for_a_while(
 
 
 def test_without_the_mark_of_its_own_page_no_form_is_taken(app: Flask, ada: ReceiverPerson) -> None:
-    with app.app_context():
-        delivery_id = factories.delivery(ada.webhook_id, status="failed")
+    delivery_id = factories.delivery(ada.webhook_id, status="failed")
     form = rotating(ada)
     other = ReceiverPerson(app, ada.webhook_id).come_in()
     foreign = other.log().find(".//input[@name='form_key']")
@@ -221,8 +212,7 @@ def test_without_the_mark_of_its_own_page_no_form_is_taken(app: Flask, ada: Rece
             answer = ada.open("POST", ada.home + path, data=sent)
             assert (answer.status_code, text(parse(answer).find(".//h1"))) == (400, "This page has expired")
     assert audited(app) == []
-    with app.app_context():
-        assert len(factories.deliveries()) == 1
+    assert len(factories.deliveries()) == 1
 
 
 def test_a_link_that_was_revoked_does_nothing_more(app: Flask, ada: ReceiverPerson) -> None:
@@ -250,8 +240,7 @@ def test_nothing_is_sent_to_a_disabled_webhook_but_its_log_stays_open(
     for path in ("test", "redeliver", f"deliveries/{delivery_id}/redeliver"):
         answer = ada.act(path, event="ping", since="1h")
         assert (answer.status_code, text(parse(answer).find(".//h1"))) == (403, "This webhook is disabled")
-    with app.app_context():
-        assert factories.one().status == "failed"
+    assert factories.one().status == "failed"
 
 
 def test_too_many_actions_have_to_wait_whatever_the_link(

@@ -16,14 +16,13 @@ from tests.support.receiver_person import ReceiverPerson, update_webhook
 from tests.support.visitor import parse, scripts, text
 
 
-def test_the_log_has_this_webhook_alone_and_can_be_filtered(app: Flask, ada: ReceiverPerson) -> None:
+def test_the_log_has_this_webhook_alone_and_can_be_filtered(ada: ReceiverPerson) -> None:
     assert "No deliveries yet." in text(ada.log())
-    with app.app_context():
-        other = factories.webhook(name="Secret club")
-        foreign = factories.delivery(other, event="comment.replied")
-        for number in range(51):
-            factories.delivery(ada.webhook_id, status="failed", last_error=f"Error {number}.")
-        factories.delivery(ada.webhook_id, status="processed", event="ping")
+    other = factories.webhook(name="Secret club")
+    foreign = factories.delivery(other, event="comment.replied")
+    for number in range(51):
+        factories.delivery(ada.webhook_id, status="failed", last_error=f"Error {number}.")
+    factories.delivery(ada.webhook_id, status="processed", event="ping")
     page = ada.log()
     rows = page.findall(".//tbody/tr")
     assert len(rows) == 50
@@ -42,14 +41,11 @@ def test_the_log_has_this_webhook_alone_and_can_be_filtered(app: Flask, ada: Rec
     assert ada.act(f"deliveries/{foreign}/redeliver").status_code == 404
 
 
-def test_a_delivery_shows_its_payload_its_attempts_and_how_to_verify_it(
-    app: Flask, ada: ReceiverPerson
-) -> None:
-    with app.app_context():
-        delivery_id = factories.delivery(ada.webhook_id, payload='{"a": "<b>"}', attempts=1, claims=1)
-        factories.attempt(delivery_id, request_headers={"webhook-id": "x", "Authorization": "(hidden)"})
-        secret = factories.the(Webhook, ada.webhook_id).secret
-        row = factories.one()
+def test_a_delivery_shows_its_payload_its_attempts_and_how_to_verify_it(ada: ReceiverPerson) -> None:
+    delivery_id = factories.delivery(ada.webhook_id, payload='{"a": "<b>"}', attempts=1, claims=1)
+    factories.attempt(delivery_id, request_headers={"webhook-id": "x", "Authorization": "(hidden)"})
+    secret = factories.the(Webhook, ada.webhook_id).secret
+    row = factories.one()
     place = f"{ada.home}deliveries/{delivery_id}/"
     shown = text(ada.page(place))
     for words in ('"a": "<b>"', "Attempt 1", "The receiver answered 500.", "oops", "Authorization"):
@@ -67,14 +63,13 @@ def test_a_delivery_shows_its_payload_its_attempts_and_how_to_verify_it(
 
 
 def test_nothing_on_the_pages_is_for_the_owner_alone(app: Flask) -> None:
-    with app.app_context():
-        webhook_id = factories.webhook(
-            "https://user:pass@receiver.example:8443/hook?key=letmein",
-            name="Shop",
-            headers={"Authorization": "Bearer letmein"},
-        )
-        delivery_id = factories.delivery(webhook_id, comment_id=factories.sign())
-        secret = factories.the(Webhook, webhook_id).secret
+    webhook_id = factories.webhook(
+        "https://user:pass@receiver.example:8443/hook?key=letmein",
+        name="Shop",
+        headers={"Authorization": "Bearer letmein"},
+    )
+    delivery_id = factories.delivery(webhook_id, comment_id=factories.sign())
+    secret = factories.the(Webhook, webhook_id).secret
     person = ReceiverPerson(app, webhook_id).come_in()
     for path in ("", f"deliveries/{delivery_id}/", f"deliveries/{delivery_id}/verify"):
         answer = person.get(person.home + path)
@@ -97,8 +92,7 @@ def test_nothing_on_the_pages_is_for_the_owner_alone(app: Flask) -> None:
     ],
 )
 def test_a_path_that_may_be_a_password_is_hidden(app: Flask, url: str, format_name: str) -> None:
-    with app.app_context():
-        webhook_id = factories.webhook(url, format=format_name)
+    webhook_id = factories.webhook(url, format=format_name)
     shown = text(ReceiverPerson(app, webhook_id).come_in().log())
     assert f"{url[: url.index('/', 8)]}/(hidden)" in shown
     assert "letmein" not in shown
@@ -138,15 +132,12 @@ def test_what_is_for_the_owner_is_in_no_payload_that_is_shown(
         '{"waiting": {"comments": [{"moderation": {}}]}}',
     ],
 )
-def test_what_a_payload_says_counts_whatever_the_book_has_now(
-    app: Flask, ada: ReceiverPerson, data: str
-) -> None:
+def test_what_a_payload_says_counts_whatever_the_book_has_now(ada: ReceiverPerson, data: str) -> None:
     for payload, status in (
         (f'{{"data": {data}}}', 404),
         ('{"data": {"comment": {}, "waiting": {"comments": [1]}}}', 200),
     ):
-        with app.app_context():
-            delivery_id = factories.delivery(ada.webhook_id, payload=payload)
+        delivery_id = factories.delivery(ada.webhook_id, payload=payload)
         assert ada.get(f"{ada.home}deliveries/{delivery_id}/payload").status_code == status
 
 
@@ -178,9 +169,8 @@ def test_of_a_template_only_what_is_surely_for_all_is_shown(
 
 
 def test_a_payload_with_a_part_of_the_url_is_not_shown(app: Flask) -> None:
-    with app.app_context():
-        webhook_id = factories.webhook("https://ntfy.sh/?topic=letmein", format="ntfy")
-        delivery_id = factories.delivery(webhook_id, payload='{"topic": "letmein"}', event="ping")
+    webhook_id = factories.webhook("https://ntfy.sh/?topic=letmein", format="ntfy")
+    delivery_id = factories.delivery(webhook_id, payload='{"topic": "letmein"}', event="ping")
     person = ReceiverPerson(app, webhook_id).come_in()
     for end in ("", "payload", "verify"):
         assert "letmein" not in person.get(f"{person.home}deliveries/{delivery_id}/{end}").text
@@ -223,13 +213,11 @@ def test_what_was_made_before_a_change_of_the_url_or_format_is_not_shown(
     assert person.get(f"{person.home}deliveries/{new}/").status_code == 200
     assert person.act(f"deliveries/{old}/redeliver").status_code == 404
     assert person.act("redeliver", since="2020-01-01").status_code == 303
-    with app.app_context():
-        assert {row.id: row.status for row in factories.deliveries()} == {old: "failed", new: "new"}
+    assert {row.id: row.status for row in factories.deliveries()} == {old: "failed", new: "new"}
 
 
-def test_of_an_erased_delivery_only_the_attempts_are_left(app: Flask, ada: ReceiverPerson) -> None:
-    with app.app_context():
-        delivery_id = factories.delivery(ada.webhook_id, status="failed", payload="", erased_at=clock.now())
+def test_of_an_erased_delivery_only_the_attempts_are_left(ada: ReceiverPerson) -> None:
+    delivery_id = factories.delivery(ada.webhook_id, status="failed", payload="", erased_at=clock.now())
     place = f"{ada.home}deliveries/{delivery_id}/"
     assert "erased" in text(ada.page(place))
     assert "verify.py" not in text(ada.page(f"{place}verify"))

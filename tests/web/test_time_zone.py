@@ -162,14 +162,4 @@ def test_an_error_in_the_middle_of_a_page_has_the_strict_policy(
     assert (answer.status_code, answer.headers["Content-Security-Policy"]) == (500, WITHOUT_SCRIPT)
 
 
-def test_it_is_below_1_kb_and_kept_by_browsers(visitor: Visitor) -> None:
-    page = visitor.get("/").text
-    [address] = [part for part in page.split('"') if part.startswith("/static/times.js?v=")]
-    script = visitor.get(address)
-    assert script.content_type.startswith("text/javascript")
-    assert "immutable" in script.headers["Cache-Control"]
-    assert len(script.data) < 1024
-    assert f'<script src="{address}" defer></script>' in page
-
-
 # --- what visitors read of it

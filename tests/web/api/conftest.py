@@ -28,7 +28,6 @@ def served(environ: dict[str, str]) -> Iterator[tuple[str, str]]:
         address = site.address(listening)
         with running(environ | {"GUESTBOOK_BASE_URL": address}) as app:
             let_write(app)
-            with app.app_context():
-                factories.inbound(factories.source(), status="failed", error="The body is not UTF-8.")
+            factories.inbound(factories.source(), status="failed", error="The body is not UTF-8.")
             with site.serving(app, listening, threads=2):
                 yield address, new_token(app)

@@ -28,9 +28,8 @@ def test_a_flood_is_seen_and_ended(app: Flask, program: ApiClient) -> None:
     assert (entry["object"], entry["actor_name"]) == ("flood", "a program")
 
 
-def test_the_score_forgets_what_it_has_learned(app: Flask, program: ApiClient) -> None:
-    with app.app_context():
-        row = factories.sign("Cheap watches here")
+def test_the_score_forgets_what_it_has_learned(program: ApiClient) -> None:
+    row = factories.sign("Cheap watches here")
     program.patch(f"/comments/{row}", {"status": "spam"})
     found = program.get("/spam")
     assert (found["learned_spam"], found["learned_words"] > 2) == (1, True)
@@ -72,10 +71,9 @@ def test_doctor_says_what_is_wrong(program: ApiClient) -> None:
     ],
 )
 def test_a_webhook_s_body_is_seen_before(
-    app: Flask, program: ApiClient, body: dict[str, object], format_name: str, inside: str
+    program: ApiClient, body: dict[str, object], format_name: str, inside: str
 ) -> None:
-    with app.app_context():
-        factories.sign()
+    factories.sign()
     found = program.post("/previews/webhook", body, status=200)
     assert (found["format"], found["error"]) == (format_name, None)
     assert inside in found["body"]
@@ -101,10 +99,9 @@ def test_a_template_that_fails_says_why(program: ApiClient) -> None:
     assert list(program.refused("POST", "/previews/source", {"template": "{{"})) == ["template"]
 
 
-def test_a_source_s_comment_is_seen_before(app: Flask, program: ApiClient) -> None:
-    with app.app_context():
-        source = factories.source()
-        factories.inbound(source, payload='{"name": "Robot", "message": "Beep"}')
+def test_a_source_s_comment_is_seen_before(program: ApiClient) -> None:
+    source = factories.source()
+    factories.inbound(source, payload='{"name": "Robot", "message": "Beep"}')
     found = program.post("/previews/source", {"source": source, "template": "plain"}, status=200)
     assert (found["comment"]["name"], found["comment"]["message"]) == ("Robot", "Beep")
     assert program.post("/previews/source", {"verify": "github"}, status=200)["comment"]

@@ -67,18 +67,17 @@ def stored_keys(app: Flask) -> int:
 def rows(app: Flask) -> dict[str, str]:
     """Ids for the paths."""
     Owner(app)  # which sets the password
-    with app.app_context():
-        webhook_id = factories.webhook(secret="whsec_" + "A" * 32)
-        source_id = factories.source(verify="github", secret="s" * 24)
-        return {
-            "webhook_id": webhook_id,
-            "link_id": _receiver_link(webhook_id),
-            "pulled_id": factories.webhook("pull:"),
-            "source_id": source_id,
-            "delivery_id": factories.delivery(webhook_id, status="failed"),
-            "event_id": factories.inbound(source_id, status="failed", due_at=None),
-            "comment_id": factories.sign(),
-        }
+    webhook_id = factories.webhook(secret="whsec_" + "A" * 32)
+    source_id = factories.source(verify="github", secret="s" * 24)
+    return {
+        "webhook_id": webhook_id,
+        "link_id": _receiver_link(webhook_id),
+        "pulled_id": factories.webhook("pull:"),
+        "source_id": source_id,
+        "delivery_id": factories.delivery(webhook_id, status="failed"),
+        "event_id": factories.inbound(source_id, status="failed", due_at=None),
+        "comment_id": factories.sign(),
+    }
 
 
 def _receiver_link(webhook_id: str) -> str:
@@ -220,8 +219,7 @@ def test_a_repeat_of_a_request_that_still_runs_gets_409(
 def test_a_request_that_ends_while_its_repeat_begins_is_not_done_twice(
     app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    with app.app_context():
-        path = f"/sources/{factories.source()}/test"  # works in several transactions
+    path = f"/sources/{factories.source()}/test"  # works in several transactions
     program.get("/inbox")  # the first use of a token is noted, and a later one only read
     other = ApiClient(app)
     other.headers = program.headers

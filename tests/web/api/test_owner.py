@@ -10,7 +10,6 @@ from guestbook.auth import api_tokens
 from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from guestbook.storage.preferences import PREFERENCE_FIELDS
-from tests.support import factories
 from tests.support.api_client import ApiClient, new_token
 
 
@@ -102,22 +101,6 @@ def test_it_has_what_a_program_did_under_its_token_s_name(program: ApiClient) ->
     assert {(row["object"], row["object_id"], row["object_name"]) for row in found} == {
         ("webhook", hook, "Chat")
     }
-
-
-def test_redelivering_and_deleting_a_comment_are_in_it(app: Flask, program: ApiClient) -> None:
-    with app.app_context():
-        delivery = factories.delivery(factories.webhook(), status="failed", attempts=1, claims=1)
-        event = factories.inbound(factories.source(), status="failed", error="x")
-        comment = factories.sign()
-    program.post(f"/deliveries/{delivery}/redeliver", status=202)
-    program.post(f"/inbox/{event}/reprocess", status=202)
-    program.delete(f"/comments/{comment}")
-    found = program.get("/audit?limit=3")["audit"]
-    assert [(row["action"], row["object"], row["object_id"]) for row in found] == [
-        ("deleted", "comment", comment),
-        ("reprocessed", "inbound_event", event),
-        ("redelivered", "delivery", delivery),
-    ]
 
 
 def test_the_list_has_pages_and_filters(app: Flask, program: ApiClient) -> None:

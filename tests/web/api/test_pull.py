@@ -16,14 +16,12 @@ from tests.support.visitor import Visitor
 
 
 @pytest.fixture
-def hook(app: Flask) -> str:
-    with app.app_context():
-        return factories.webhook("pull:")
+def hook(app: Flask) -> str:  # noqa: ARG001  the factories fill it
+    return factories.webhook("pull:")
 
 
-def signed(app: Flask) -> None:
-    with app.app_context():
-        factories.sign()
+def signed() -> None:
+    factories.sign()
 
 
 def taken(program: ApiClient, hook: str, query: str = "") -> dict[str, Any]:
@@ -44,8 +42,8 @@ def test_a_webhook_to_fetch_from_is_added_by_its_url(program: ApiClient) -> None
     assert added["secret"].startswith("whsec_")
 
 
-def test_a_delivery_is_fetched_and_committed(program: ApiClient, app: Flask, hook: str) -> None:
-    signed(app)
+def test_a_delivery_is_fetched_and_committed(program: ApiClient, hook: str) -> None:
+    signed()
     found = taken(program, hook)
     [one] = found["deliveries"]
     assert (found["lease_seconds"], one["event"]) == (60, "comment.created")
@@ -56,8 +54,8 @@ def test_a_delivery_is_fetched_and_committed(program: ApiClient, app: Flask, hoo
     assert taken(program, hook)["deliveries"] == []
 
 
-def test_a_look_at_the_headers_takes_nothing(program: ApiClient, app: Flask, hook: str) -> None:
-    signed(app)
+def test_a_look_at_the_headers_takes_nothing(program: ApiClient, hook: str) -> None:
+    signed()
     assert program.ask("HEAD", f"/webhooks/{hook}/pending").status_code == 200
     assert len(taken(program, hook)["deliveries"]) == 1
 
@@ -65,7 +63,7 @@ def test_a_look_at_the_headers_takes_nothing(program: ApiClient, app: Flask, hoo
 def test_after_a_new_start_the_first_token_gets_what_was_leased_before(
     program: ApiClient, app: Flask, hook: str
 ) -> None:
-    signed(app)
+    signed()
     old = taken(program, hook)
     begun = taken(program, hook)
     assert begun["deliveries"] == []
@@ -81,15 +79,15 @@ def test_after_a_new_start_the_first_token_gets_what_was_leased_before(
     assert "first_token" in program.refused("GET", f"/webhooks/{hook}/pending?first_token=x")
 
 
-def test_at_most_so_many_are_fetched(program: ApiClient, app: Flask, hook: str) -> None:
+def test_at_most_so_many_are_fetched(program: ApiClient, hook: str) -> None:
     for _ in range(3):
-        signed(app)
+        signed()
     assert len(taken(program, hook, "?limit=2")["deliveries"]) == 2
     assert len(taken(program, hook, "?limit=2")["deliveries"]) == 1
 
 
 def test_a_request_that_waits_gets_what_comes_meanwhile(program: ApiClient, app: Flask, hook: str) -> None:
-    late = threading.Timer(0.3, signed, (app,))
+    late = threading.Timer(0.3, signed)
     late.start()
     answer = program.ask("GET", f"/webhooks/{hook}/pending?wait=20", multithread=True)
     late.join()
@@ -110,9 +108,8 @@ def test_where_waiting_would_stop_visitors_it_answers_at_once(program: ApiClient
     assert time.monotonic() - began < 15
 
 
-def test_other_and_disabled_webhooks_are_refused(program: ApiClient, app: Flask, hook: str) -> None:
-    with app.app_context():
-        other = factories.webhook()
+def test_other_and_disabled_webhooks_are_refused(program: ApiClient, hook: str) -> None:
+    other = factories.webhook()
     body = {"token": NOBODY, "results": [{"id": NOBODY, "ok": True}]}
     for answer in (
         program.ask("GET", f"/webhooks/{other}/pending"),
@@ -147,15 +144,15 @@ def test_a_wrong_field_of_a_result_is_named(program: ApiClient, hook: str) -> No
     assert fields == {"results": "status_code: This must be at most 999."}
 
 
-def test_what_a_receiver_has_is_not_redelivered_meanwhile(program: ApiClient, app: Flask, hook: str) -> None:
-    signed(app)
+def test_what_a_receiver_has_is_not_redelivered_meanwhile(program: ApiClient, hook: str) -> None:
+    signed()
     [one] = taken(program, hook)["deliveries"]
     answer = program.ask("POST", f"/deliveries/{one['id']}/redeliver")
     assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, queue.BEING_FETCHED)
 
 
-def test_an_error_that_no_database_takes_is_cleaned(program: ApiClient, app: Flask, hook: str) -> None:
-    signed(app)
+def test_an_error_that_no_database_takes_is_cleaned(program: ApiClient, hook: str) -> None:
+    signed()
     found = taken(program, hook)
     [one] = found["deliveries"]
     result = {"id": one["id"], "ok": False, "error": "a\x00b\ud800c"}

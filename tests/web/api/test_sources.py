@@ -39,14 +39,10 @@ def test_the_scheme_goes_in_and_comes_out_alike(program: ApiClient) -> None:
     [
         ({"verify": "github"}, "name"),
         ({"name": "x"}, "verify"),
-        ({"name": " ", "verify": "none"}, "name"),
         ({"name": "x", "verify": "none", "secret": "y"}, "secret"),
-        ({"name": "x", "verify": "github", "header": "X-Sign"}, "header"),
         (SIGNED | {"scheme": {"prefix": "a,b"}}, "scheme"),
         (SIGNED | {"scheme": {"salt": "x"}}, "scheme"),
         (SIGNED | {"scheme": {"timestamp_header": "X Y"}}, "scheme"),
-        ({"name": "x", "verify": "none", "action": "comment", "template": "{{"}, "template"),
-        ({"name": "x", "verify": "none", "budget_mb": 1}, "budget_mb"),
         ({"name": "x", "verify": "none", "token": "y"}, "token"),
     ],
 )
@@ -55,9 +51,8 @@ def test_a_wrong_field_is_named(program: ApiClient, body: dict[str, object], fie
     assert program.get("/sources")["sources"] == []
 
 
-def test_it_is_changed_disabled_and_enabled(app: Flask, program: ApiClient) -> None:
-    with app.app_context():
-        row_id = factories.source()
+def test_it_is_changed_disabled_and_enabled(program: ApiClient) -> None:
+    row_id = factories.source()
     url = f"/sources/{row_id}"
     changes = {"name": "Other", "action": "forward", "forwarded_in_full": True, "disabled": True}
     changed = program.patch(url, changes)
@@ -72,20 +67,17 @@ def test_it_is_changed_disabled_and_enabled(app: Flask, program: ApiClient) -> N
     ]
 
 
-def test_another_way_to_verify_makes_a_secret_and_shows_it(app: Flask, program: ApiClient) -> None:
-    with app.app_context():
-        row_id = factories.source()
+def test_another_way_to_verify_makes_a_secret_and_shows_it(program: ApiClient) -> None:
+    row_id = factories.source()
     made = program.patch(f"/sources/{row_id}", {"verify": "token"})["secret"]
     assert made
     assert "secret" not in program.patch(f"/sources/{row_id}", {"secret": "given", "header": "X-Key"})
-    with app.app_context():
-        assert factories.the(Source, row_id).secret == "given"
+    assert factories.the(Source, row_id).secret == "given"
 
 
-def test_its_secret_is_rotated_and_deleted_with_its_events(app: Flask, program: ApiClient) -> None:
-    with app.app_context():
-        row_id = factories.source(verify="github", secret="old")
-        factories.inbound(row_id)
+def test_its_secret_is_rotated_and_deleted_with_its_events(program: ApiClient) -> None:
+    row_id = factories.source(verify="github", secret="old")
+    factories.inbound(row_id)
     rotated = program.post(f"/sources/{row_id}/rotate-secret", {"overlap_hours": 1}, status=200)
     assert rotated["secret"] not in ("old", None)
     assert rotated["previous_secret_expires_at"]
@@ -96,8 +88,7 @@ def test_its_secret_is_rotated_and_deleted_with_its_events(app: Flask, program: 
 
 def test_a_secret_is_shown_to_the_one_who_knows_the_password(app: Flask, program: ApiClient) -> None:
     Owner(app)  # which sets the password
-    with app.app_context():
-        hook, source = factories.webhook(secret="whsec_old"), factories.source(verify="github", secret="old")
+    hook, source = factories.webhook(secret="whsec_old"), factories.source(verify="github", secret="old")
     for url, secret in ((f"/webhooks/{hook}", "whsec_old"), (f"/sources/{source}", "old")):
         wrong = program.refused("POST", f"{url}/reveal-secret", {"password": "wrong"})
         assert wrong == {"password": "This is not the password."}

@@ -1,12 +1,9 @@
 """The figures of the overview and of the pages of webhooks and sources, by the API."""
 
-import pytest
-from flask import Flask
 
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.storage.models import Webhook
-from guestbook.web.api import statistics
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient
 
@@ -19,14 +16,13 @@ def test_a_new_book_has_figures(program: ApiClient) -> None:
     assert (len(found["hours"]), len(found["days"])) == (24, 30)
 
 
-def test_they_say_what_waits_and_what_failed(app: Flask, program: ApiClient) -> None:
-    with app.app_context():
-        hook, source = factories.webhook(failing_since=clock.now()), factories.source()
-        factories.sign(verdict=Classification("held", ("Why",)))
-        failed = factories.delivery(hook, status="failed", attempts=1, claims=1)
-        factories.attempt(failed)
-        factories.inbound(source)
-        factories.inbound(source, status="failed", error="Broken")
+def test_they_say_what_waits_and_what_failed(program: ApiClient) -> None:
+    hook, source = factories.webhook(failing_since=clock.now()), factories.source()
+    factories.sign(verdict=Classification("held", ("Why",)))
+    failed = factories.delivery(hook, status="failed", attempts=1, claims=1)
+    factories.attempt(failed)
+    factories.inbound(source)
+    factories.inbound(source, status="failed", error="Broken")
     found = program.get("/statistics")
     assert (found["comments"]["held"], found["deliveries_waiting"], found["deliveries_failed"]) == (1, 1, 1)
     assert (found["inbound_events_waiting"], found["inbound_events_failed"]) == (1, 1)
@@ -40,23 +36,12 @@ def test_they_say_what_waits_and_what_failed(app: Flask, program: ApiClient) -> 
     assert program.get(f"/sources/{source}/statistics") == of_source
 
 
-def test_more_sources_than_fit_are_left_out(
-    app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(statistics, "SHOWN_SOURCES", 2)
-    with app.app_context():
-        oldest = [factories.source(name=str(number)) for number in range(3)][:2]
-    assert [one["id"] for one in program.get("/statistics")["sources"]] == oldest
-    assert len(program.get("/sources")["sources"]) == 3
-
-
-def test_a_webhook_s_attempts_and_next_deliveries(app: Flask, program: ApiClient) -> None:
-    with app.app_context():
-        hook = factories.webhook()
-        done = factories.delivery(hook, status="processed", attempts=2, claims=2)
-        factories.attempt(done)
-        factories.attempt(done, number=2, status_code=204, error=None, milliseconds=20)
-        waiting = factories.delivery(hook)
+def test_a_webhook_s_attempts_and_next_deliveries(program: ApiClient) -> None:
+    hook = factories.webhook()
+    done = factories.delivery(hook, status="processed", attempts=2, claims=2)
+    factories.attempt(done)
+    factories.attempt(done, number=2, status_code=204, error=None, milliseconds=20)
+    waiting = factories.delivery(hook)
     found = program.get(f"/webhooks/{hook}/statistics")
     assert (found["state"], found["waiting"]) == ("well", 1)
     assert found["day"] == {
@@ -72,10 +57,8 @@ def test_a_webhook_s_attempts_and_next_deliveries(app: Flask, program: ApiClient
         program.get(path, 404)
 
 
-def test_a_pause_ends_where_a_program_says_that_it_is_not_disabled(app: Flask, program: ApiClient) -> None:
-    with app.app_context():
-        hook = factories.webhook(paused_until=clock.from_text("2999-01-31"), failing_since=clock.now())
+def test_a_pause_ends_where_a_program_says_that_it_is_not_disabled(program: ApiClient) -> None:
+    hook = factories.webhook(paused_until=clock.from_text("2999-01-31"), failing_since=clock.now())
     assert program.get("/statistics")["webhooks"][0]["state"] == "paused"
     program.patch(f"/webhooks/{hook}", {"disabled": False})
-    with app.app_context():
-        assert factories.the(Webhook, hook).paused_until is None
+    assert factories.the(Webhook, hook).paused_until is None
