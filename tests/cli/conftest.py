@@ -42,6 +42,10 @@ class Shell:
         """Run it with --json and return the one document."""
         return json.loads(self(*arguments, "--json"))
 
+    def ids(self, *arguments: str) -> list[str]:
+        """Return the ids of the rows that a list shows."""
+        return [row["id"] for row in self.json(*arguments)]
+
     def refused(self, *arguments: str, code: int = 1) -> str:
         """Run a command that is refused, and return what it says."""
         result = self.result(*arguments)
@@ -67,8 +71,8 @@ def process(environ: dict[str, str]) -> Process:
     """Run a command in a process of its own; settings may be added. Returns code, stdout, stderr."""
 
     def run_it(*arguments: str, **settings: str) -> tuple[int, str, str]:
-        added = {f"GUESTBOOK_{name}": value for name, value in settings.items()}
-        env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environ, **added}
+        env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environ}
+        env |= {f"GUESTBOOK_{name}": value for name, value in settings.items()}
         done = run(FLASK, "--app", "guestbook", *arguments, env=env)
         return done.returncode, done.stdout, done.stderr
 

@@ -62,31 +62,24 @@ def test_the_first_line_that_is_piped_in_is_the_password(runner: FlaskCliRunner,
 
 def test_blanks_at_its_ends_belong_to_it(runner: FlaskCliRunner) -> None:
     assert piped(runner, f"  {PASSWORD} \n")[0] == 0
-    assert opens(f"  {PASSWORD} ")
-    assert not opens(PASSWORD)
+    assert (opens(f"  {PASSWORD} "), opens(PASSWORD)) == (True, False)
 
 
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
         ("", "No password came in. Run this on a terminal, pipe the password in, or add --random."),
-        ("\n", "The password must have 10 to 1,000 characters."),
-        ("nine char\n", "The password must have 10 to 1,000 characters."),
-        ("x" * 1001, "The password must have 10 to 1,000 characters."),
         ("é" * 100_000, "The password must have 10 to 1,000 characters."),
         (b"pass\xe9 in Latin-1\n", "The password must be text in UTF-8, without NUL."),
-        ("\0" * 10, "The password must be text in UTF-8, without NUL."),
     ],
 )
 def test_what_will_not_do_gets_one_sentence_and_changes_nothing(
     runner: FlaskCliRunner, typed: str | bytes, sentence: str
 ) -> None:
-    assert piped(runner, PASSWORD)[0] == 0
-    assert opens(PASSWORD)
+    assert (piped(runner, PASSWORD)[0], opens(PASSWORD)) == (0, True)
     code = 1 if sentence.startswith("No password") else 2
     assert piped(runner, typed) == (code, "", f"Error: {sentence}\n")
-    assert logins() == 1
-    assert opens(PASSWORD)
+    assert (logins(), opens(PASSWORD)) == (1, True)
 
 
 def test_random_prints_the_password_and_nothing_else(runner: FlaskCliRunner) -> None:
@@ -177,32 +170,16 @@ def test_a_new_password_leaves_the_second_factor_on(runner: FlaskCliRunner) -> N
 VALUE = re.compile(r"^gbk_[\w-]{43}$", re.MULTILINE)
 
 
-def is_accepted(value: str) -> bool:
-    return api_tokens.find(db.session(), value) is not None
-
-
 def test_add_prints_the_token_and_no_command_prints_it_again(shell: Shell) -> None:
     said = shell("tokens", "add", "Backup")
     [value] = VALUE.findall(said)
-    assert is_accepted(value)
+    assert api_tokens.find(db.session(), value)
     [row] = shell.json("tokens", "list")
     assert f"Added token {row['id']}." in said
-    assert set(row) == {"id", "name", "created_at", "scope", "expires_at", "last_used_at"}
-    assert (row["scope"], row["expires_at"], row["last_used_at"]) == ("manage", None, None)
-    assert row["name"] == "Backup"
+    made = {"id": row["id"], "created_at": row["created_at"], "expires_at": None, "last_used_at": None}
+    assert row == {"name": "Backup", "scope": "manage", **made}
     assert TIME.fullmatch(row["created_at"])
     assert "gbk_" not in shell("tokens", "list")
-
-
-def test_a_token_that_is_revoked_opens_nothing_and_the_others_do(shell: Shell) -> None:
-    first, second = (shell.json("tokens", "add", name) for name in ("One", "Two"))
-    assert shell("tokens", "revoke", first["id"]) == f"Revoked token {first['id']}.\n"
-    db.session.rollback()
-    assert (is_accepted(first["token"]), is_accepted(second["token"])) == (False, True)
-    assert (
-        shell.refused("tokens", "revoke", first["id"])
-        == f"Error: No token has the id or the name {first['id']}.\n"
-    )
 
 
 def test_the_list_shows_what_a_token_may_do_and_when_it_ends(shell: Shell) -> None:
@@ -213,10 +190,7 @@ def test_the_list_shows_what_a_token_may_do_and_when_it_ends(shell: Shell) -> No
     left = clock.from_text(reader["expires_at"]) - clock.now()
     assert timedelta(days=89) < left <= timedelta(days=90)
     assert moderator["expires_at"] == "2999-01-31T00:00:00.000Z"
-    heading, *lines = shell("tokens", "list").splitlines()
-    assert heading.split("  ")[0] == "ID"
-    assert "SCOPE" in heading
-    assert "2999-01-31T00:00:00.000Z" in lines[1]
+    assert moderator["expires_at"] in shell("tokens", "list").splitlines()[2]
 
 
 def entry(days: int, **values: object) -> None:
@@ -229,17 +203,11 @@ def entry(days: int, **values: object) -> None:
 
 def test_commands_are_in_it_with_what_was_typed(shell: Shell) -> None:
     hook = factories.webhook(name="Chat")
-    shell("webhooks", "disable", hook)
-    shell("webhooks", "enable", hook)
-    shell("webhooks", "rotate-secret", hook)
-    shell("webhooks", "show", hook)
-    shell("webhooks", "update", hook, "--name", "Room")
-    shell("webhooks", "delete", hook)
+    for verb in ("disable", "enable", "rotate-secret", "show", "update --name Room", "delete"):
+        shell("webhooks", *verb.split(), hook)
     source = factories.source(verify="github", secret="s" * 24, name="Robot")
-    shell("sources", "show", source)
-    shell("bins", "add", "b")
-    shell("tokens", "add", "T", "--scope", "read")
-    shell("cron-url")
+    for words in (f"sources show {source}", "bins add b", "tokens add T --scope read", "cron-url"):
+        shell(*words.split())
     rows = shell.json("audit")
     assert {row["actor"] for row in rows} == {"command"}
     assert [(row["actor_name"], row["action"], row["object"], row["object_name"]) for row in rows] == [
@@ -255,14 +223,9 @@ def test_commands_are_in_it_with_what_was_typed(shell: Shell) -> None:
         ("webhooks disable", "disabled", "webhook", "Chat"),
     ]
     assert list(rows[0]) == [column.name for column in AUDIT_LOG.columns]
+    shell("sources", "show", factories.source())  # It has no secret to reveal.
     table = shell("audit")
-    assert len(table.splitlines()) == 11
-    assert "webhooks rotate-secret" in table
-
-
-def test_a_source_without_a_secret_reveals_none(shell: Shell) -> None:
-    shell("sources", "show", factories.source())
-    assert shell.json("audit") == []
+    assert (len(table.splitlines()), "webhooks rotate-secret" in table) == (11, True)
 
 
 def test_it_is_filtered(shell: Shell) -> None:
@@ -273,11 +236,8 @@ def test_it_is_filtered(shell: Shell) -> None:
         return [row["object_name"] for row in shell.json("audit", *options)]
 
     assert names() == ["new", "old"]
-    assert names("--since", "2d") == ["new"]
-    assert names("--until", "2d") == ["old"]
-    assert names("--action", "deleted") == ["old"]
-    assert names("--actor", "admin") == ["new"]
-    assert names("--limit", "1") == ["new"]
+    assert names("--since", "2d") == names("--actor", "admin") == names("--limit", "1") == ["new"]
+    assert names("--until", "2d") == names("--action", "deleted") == ["old"]
     assert shell("audit", "--actor", "command") == "No such entry.\n"
 
 
@@ -299,6 +259,6 @@ def test_csv_is_for_spreadsheets_and_runs_no_formula(shell: Shell) -> None:
 
 def test_hostile_names_are_harmless_on_a_terminal(shell: Shell) -> None:
     entry(0, object_name="\x1b[31mred", actor_name="a\nb")
-    assert "\x1b" not in shell("audit")
-    assert len(shell("audit").splitlines()) == 2
+    said = shell("audit")
+    assert ("\x1b" in said, len(said.splitlines())) == (False, 2)
     assert json.loads(shell("audit", "--json"))[0]["object_name"] == "\x1b[31mred"

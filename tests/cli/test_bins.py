@@ -3,8 +3,6 @@
 import re
 from typing import Any
 
-import pytest
-
 from guestbook.inbound import bins
 from guestbook.inbound.bins import CapturedRequest
 from guestbook.inbound.source_shapes import BIN_SCHEMA
@@ -44,23 +42,6 @@ def test_add_takes_everything_that_a_bin_has(shell: Shell) -> None:
     assert (row["name"], row["answer_status"], row["answer_body"]) == ("bin", 503, "Not now")
     assert (row["answer_type"], row["delay_milliseconds"]) == ("application/json", 500)
     assert row["failures_left"] == 3
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        (("--status", "99"), "Error: The status must be a number from 200 to 599."),
-        (("--delay", "6"), "Error: The delay must be a number of seconds from 0 to 5."),
-        (("--fail", "x"), "Error: The failures must be a number from 0 to 1,000."),
-        (("--type", "text/html"), "Error: The content type must be one of text/plain, "),
-        (("",), "Error: The name must have 1 to 80 characters."),
-    ],
-)
-def test_what_is_wrong_is_refused_in_one_line(shell: Shell, options: tuple[str, ...], sentence: str) -> None:
-    said = shell.refused("bins", "add", *options, code=2)
-    assert said.startswith(sentence)
-    assert said.count("\n") == 1
-    assert shell.json("bins", "list") == []
 
 
 def test_list_says_how_to_begin_and_then_how_much_each_holds(shell: Shell) -> None:
@@ -111,8 +92,3 @@ def test_delete_removes_a_bin_with_what_it_caught(shell: Shell) -> None:
     send(one)
     assert shell("bins", "delete", one["id"]) == f"Deleted bin {one['id']} and 1 request.\n"
     assert [row["id"] for row in shell.json("bins", "list")] == [other["id"]]
-
-
-@pytest.mark.parametrize("command", ["show", "clear", "delete"])
-def test_a_bin_that_is_not_there_is_said_in_one_line(shell: Shell, command: str) -> None:
-    assert shell.refused("bins", command, "abc") == "Error: No bin has the id or the name abc.\n"

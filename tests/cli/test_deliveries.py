@@ -1,6 +1,7 @@
 """deliveries: list, show, redeliver, backfill; and trigger."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_the_list_is_newest_first_with_the_last_answer(shell: Shell, hook: str) 
     assert lines[1].split() == [new, "comment.created", "Chat", "processed", "0", "-", "202"]
     assert lines[2].startswith(old)
     assert lines[2].endswith("The receiver answered 500.")
-    assert [row["id"] for row in shell.json("deliveries", "list")] == [new, old]
+    assert shell.ids("deliveries", "list") == [new, old]
     assert set(shell.json("deliveries", "list")[0]) == COLUMNS - {"payload"}
 
 
@@ -46,14 +47,9 @@ def test_the_list_has_the_filters_of_the_page(shell: Shell, hook: str) -> None:
     ping = factories.delivery(hook, event="ping", status="failed", last_error="The receiver is 100% off.")
     other = factories.delivery(hook, created_at=old, payload='{"message": "Gr\u00fc\u00dfe"}')
 
-    def ids(*options: str) -> list[str]:
-        return [row["id"] for row in shell.json("deliveries", "list", *options)]
-
-    assert ids("--event", "ping") == [ping]
-    assert ids("--since", "2d") == [ping]
-    assert ids("--until", "2d") == [other]
-    assert ids("--text", "100%") == [ping]
-    assert ids("--text", "Gr\u00fc\u00dfe", "--webhook", hook) == [other]
+    ids = partial(shell.ids, "deliveries", "list")
+    assert ids("--event", "ping") == ids("--since", "2d") == ids("--text", "100%") == [ping]
+    assert ids("--until", "2d") == ids("--text", "Gr\u00fc\u00dfe", "--webhook", hook) == [other]
     assert ids("--text", "x\0y") == ids("--event", "ping", "--until", "2d") == []
 
 
@@ -62,11 +58,9 @@ def test_show_tells_the_payload_and_every_attempt(shell: Shell, hook: str) -> No
     factories.attempt(key)
     factories.attempt(key, number=2, triggered_by="redelivery", status_code=None, error="Lost.")
     said = shell("deliveries", "show", key[:31])
-    assert "\nAttempt 1 (schedule)\n" in said
-    assert "\nAttempt 2 (redelivery)\n" in said
-    assert "oops" in said
+    for part in ("\nAttempt 1 (schedule)\n", "\nAttempt 2 (redelivery)\n", "oops", "\nPayload\n{"):
+        assert part in said
     assert said.count("\nResponse headers\nServer  s\n") == 2
-    assert "\nPayload\n{" in said
     document = shell.json("deliveries", "show", key)
     assert set(document) == COLUMNS | {"attempts_made"}
     assert [made["number"] for made in document["attempts_made"]] == [1, 2]
@@ -100,14 +94,14 @@ def test_it_says_how_many_and_asks_on_a_terminal_alone(shell: Shell) -> None:
     assert (result.exit_code, result.stdout) == (1, counted)
     assert result.stderr == "Error: Nothing was sent. Add --yes to send them without a question.\n"
     assert factories.deliveries() == []
-    assert shell("deliveries", "backfill", "Index", "--since", "1d", "--dry-run") == counted
+    given = ("deliveries", "backfill", "Index", "--since", "1d")
+    assert shell(*given, "--dry-run") == counted
     assert factories.deliveries() == []
-    said = shell("deliveries", "backfill", "Index", "--since", "1d", "--yes")
+    said = shell(*given, "--yes")
     assert said == f"{counted}Made 2 deliveries. Sending begins with the next pass.\n"
     assert [row.event for row in factories.deliveries()] == BOTH.split()
-    assert shell("deliveries", "backfill", "Index", "--since", "1d", "--yes") == (
-        "There is nothing to send.\nLeft out, because it has deliveries of them: 2 events.\n"
-    )
+    left = "Left out, because it has deliveries of them: 2 events.\n"
+    assert shell(*given, "--yes") == f"There is nothing to send.\n{left}"
 
 
 @pytest.mark.parametrize(("answer", "code", "count"), [("n", 1, 0), ("y", 0, 1)])
@@ -177,11 +171,13 @@ def test_it_says_where_they_wait_and_what_is_left_out(shell: Shell) -> None:
 
 def test_wrong_words_are_refused(shell: Shell) -> None:
     factories.webhook(name="Pings", events="ping")
-    assert "Missing option '--since'" in shell.refused("deliveries", "backfill", "Pings", code=2)
-    assert "is no time such as" in shell.refused("deliveries", "backfill", "Pings", "--since", "soon", code=2)
-    assert "No webhook has the id" in shell.refused("deliveries", "backfill", "Nobody", "--since", "1d")
-    said = shell.refused("deliveries", "backfill", "Pings", "--since", "1d")
-    assert said.startswith("Error: This webhook gets ping. Past events are comment.created, ")
+    for words, code, sentence in (
+        (("Pings",), 2, "Missing option '--since'"),
+        (("Pings", "--since", "soon"), 2, "is no time such as"),
+        (("Nobody", "--since", "1d"), 1, "No webhook has the id"),
+        (("Pings", "--since", "1d"), 1, "Error: This webhook gets ping. Past events are comment.created, "),
+    ):
+        assert sentence in shell.refused("deliveries", "backfill", *words, code=code)
 
 
 @pytest.mark.parametrize("event", EVENTS)
@@ -214,15 +210,10 @@ def test_a_listener_fetches_its_example(shell: Shell) -> None:
 
 def test_what_nobody_wants_is_refused(shell: Shell) -> None:
     factories.webhook(events="ping")
-    assert "No webhook wants comment.deleted. Name one with --webhook." in shell.refused(
-        "trigger", "comment.deleted"
-    )
+    said = shell.refused("trigger", "comment.deleted")
+    assert "No webhook wants comment.deleted. Name one with --webhook." in said
     assert "No webhook has the id" in shell.refused("trigger", "ping", "--webhook", "0" * 32)
-    assert "comment.created" in shell.refused("trigger", "comment.x", code=2)
-    assert factories.deliveries() == []
-
-
-def test_an_event_that_there_is_not_is_answered_with_all_that_there_are(shell: Shell) -> None:
     said = shell.refused("trigger", "comment.nope", code=2)
     assert "trigger [OPTIONS] EVENT" in said
     assert all(event in said for event in EVENTS)
+    assert factories.deliveries() == []

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -41,10 +42,8 @@ def test_process_is_silent_when_all_is_well_and_tells_all_with_v(shell: Shell, s
     assert factories.the(InboundEvent, key).status == "processed"
     other = factories.inbound(source, headers=signed(), payload=BODY)
     lines = shell("inbox", "process", "-v", "--max-seconds", "5").splitlines()
-    assert lines == [
-        f"{other} issues.opened of GitHub: processed. Logged.",
-        "Inbox: processed 1, failed 0.",
-    ]
+    assert lines[0] == f"{other} issues.opened of GitHub: processed. Logged."
+    assert lines[1:] == ["Inbox: processed 1, failed 0."]
 
 
 def test_process_sends_nothing(shell: Shell) -> None:
@@ -74,15 +73,12 @@ def test_the_list_is_newest_first_with_what_became_of_each(shell: Shell, source:
         source, status="processed", note="Logged.", event="issues.opened", sender="octocat"
     )
     lines = shell("inbox", "list").splitlines()
-    assert lines[0].split() == [
-        "ID", "RECEIVED", "SOURCE", "EVENT", "SENDER", "STATUS", "RESULT",
-    ]  # fmt: skip
-    row = factories.the(InboundEvent, new)
-    received = clock.to_text(row.received_at)
+    assert " ".join(lines[0].split()) == "ID RECEIVED SOURCE EVENT SENDER STATUS RESULT"
+    received = clock.to_text(factories.the(InboundEvent, new).received_at)
     assert lines[1].split() == [new, received, "GitHub", "issues.opened", "octocat", "processed", "Logged."]
     assert lines[2].startswith(old)
     assert lines[2].endswith(" ".join(["The signature does not fit."] * 9))
-    assert [row["id"] for row in shell.json("inbox", "list")] == [new, old]
+    assert shell.ids("inbox", "list") == [new, old]
     assert set(shell.json("inbox", "list")[0]) == COLUMNS - {"payload", "headers", "encoding"}
 
 
@@ -90,9 +86,7 @@ def test_the_list_has_the_filters_of_the_page(shell: Shell, source: str) -> None
     one = factories.inbound(source, event="issues.opened", sender="octocat", external_id="id1", note="Kept.")
     two = factories.inbound(source, event="push", sender="hubot", received_at=clock.now() - timedelta(days=3))
 
-    def ids(*options: str) -> list[str]:
-        return [row["id"] for row in shell.json("inbox", "list", *options)]
-
+    ids = partial(shell.ids, "inbox", "list")
     assert ids("--event", "issues") == ids("--sender", "octo") == ids("--external-id", "id1") == [one]
     assert ids("--since", "2d") == ids("--text", "kept") == [one]
     assert ids("--until", "2d") == [two]

@@ -1,10 +1,7 @@
 """migrate-to: what it prints, what it ends with, what it never prints."""
 
-import os
-import pty
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +9,7 @@ from flask import Flask
 
 from guestbook.cli import database
 from guestbook.storage.database import db
-from tests.cli.conftest import FLASK, Shell
+from tests.cli.conftest import Shell, Terminal
 from tests.storage.hostile_rows import TABLES
 from tests.support import factories
 from tests.support.forks import Forks
@@ -105,23 +102,12 @@ def test_the_url_may_come_from_standard_input(shell: Shell, target: str) -> None
     assert (result.exit_code, result.stderr) == (1, "Error: Standard input is empty.\n")
 
 
-def test_a_terminal_sees_how_far_it_is(app: Flask, environ: dict[str, str], target: str) -> None:  # noqa: ARG001
+def test_a_terminal_sees_how_far_it_is(app: Flask, terminal: Terminal, target: str) -> None:
+    assert app
     factories.sign()
-    terminal, end = pty.openpty()
-    command = [FLASK, "--app", "guestbook", "migrate-to", target]
-    env = {"PATH": os.environ["PATH"], "TERM": "xterm", **environ}
-    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=end, timeout=60)
-    os.close(end)
-    seen = b""
-    with suppress(OSError):  # how a terminal says that it is at its end
-        while part := os.read(terminal, 65536):
-            seen += part
-    os.close(terminal)
-    assert done.returncode == 0
-    assert b"Copying" in seen
-    assert b"Checking" in seen
-    assert b"100%" in seen
-    assert done.stdout.startswith(b"TABLE ")
+    code, said = terminal("migrate-to", target)
+    assert code == 0
+    assert all(words in said for words in ("Copying", "Checking", "100%", "TABLE "))
 
 
 def test_who_waits_for_a_pass_is_told(

@@ -7,9 +7,7 @@ import pytest
 
 from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS
 from guestbook.inbound.source_shapes import SOURCE_SCHEMA
-from guestbook.lib import clock
 from guestbook.queries import statistics
-from guestbook.storage.models import Source
 from tests.cli.conftest import Shell
 from tests.support import factories
 
@@ -162,14 +160,6 @@ def test_update_changes_what_is_named_and_prints_a_new_secret(shell: Shell) -> N
     assert f"It must send this in the header X-Webhook-Token: {after['secret']}\n" in said
     assert after["relayed_since"] is None
     assert "Say what to change" in shell.refused("sources", "update", row["id"], code=2)
-
-
-def test_rotate_secret_takes_the_secret_of_the_sender_and_can_end_the_old_one(shell: Shell) -> None:
-    row = added(shell, "--secret", "whsec_1", verify="stripe")
-    assert "Paste the signing secret" in shell.refused("sources", "rotate-secret", row["id"])
-    said = shell("sources", "rotate-secret", row["id"], "--secret", "whsec_2", "--overlap-hours", "0")
-    assert said == "The new secret is set.\nThe old one is accepted no more.\n"
-    assert factories.the(Source, row["id"]).secrets_at(clock.now()) == ("whsec_2",)
 
 
 def test_a_sample_is_stored_and_what_becomes_of_it_can_be_seen(shell: Shell) -> None:

