@@ -17,7 +17,7 @@ from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import AuditFilter
 from guestbook.storage import cron_token, database
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import AUDIT_LOG, Token
+from guestbook.storage.models import AUDIT_LOG, AuditEntry, Token
 from guestbook.storage.models.owner import ACTORS, AUDIT_ENTRY_SCHEMA, AUDITED_ACTIONS, SCOPES
 
 PASSWORD_LINE_LIMIT = 4 * login.LONGEST + 3  # bytes
@@ -173,21 +173,19 @@ def audit(limit: int | None, as_csv: bool, **filters: Any) -> None:
     most = limit or (ALL_ENTRIES if as_csv or output.is_json() else SHOWN_ENTRIES)
     rows = row_commands.newest(partial(filtered_lists.audit, db.session(), wanted), most)
     facts = [json_schema.of_row(row, AUDIT_ENTRY_SCHEMA) for row in rows]
-    if output.is_json():
-        output.print_json(facts)
-    elif as_csv:
+    output.end_with_json(facts)
+    if as_csv:
         names = [column.name for column in AUDIT_LOG.columns]
         writer = csv.writer(sys.stdout, quoting=csv.QUOTE_ALL)
         writer.writerow(names)
         writer.writerows([text.inert_cell(str(row[name] or "")) for name in names] for row in facts)
     else:
-        by = [f"{'' if row.actor == 'command' else row.actor} {row.actor_name or ''}".strip() for row in rows]
-        output.print_table(
-            ("WHEN", "BY", "ACTION", "OBJECT", "NAME", "DETAIL"),
-            [
-                (row.at, name, row.action, row.object, row.object_name, row.remark)
-                for row, name in zip(rows, by, strict=True)
-            ],
-            "No such entry." if wanted != AuditFilter() else "No entries yet.",
-            cut=("BY", "NAME", "DETAIL"),
-        )
+        headings = ("WHEN", "BY", "ACTION", "OBJECT", "NAME", "DETAIL")
+        empty = "No such entry." if wanted != AuditFilter() else "No entries yet."
+        output.print_table(headings, map(_cells, rows), empty, cut=("BY", "NAME", "DETAIL"))
+
+
+def _cells(row: AuditEntry) -> tuple[object, ...]:
+    """Return what the table shows; of a command its name, of others their kind too."""
+    by = f"{'' if row.actor == 'command' else row.actor} {row.actor_name or ''}".strip()
+    return row.at, by, row.action, row.object, row.object_name, row.remark

@@ -10,7 +10,7 @@ from guestbook.inbound import bins as inbound_bins
 from guestbook.inbound import source_shapes
 from guestbook.lib.text import counted, printable
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Bin
+from guestbook.storage.models import Bin, BinRequest
 
 SHOWN_REQUESTS = 20
 
@@ -62,23 +62,19 @@ def show_(id_: str) -> None:
     """Show a bin and its latest requests, newest first."""
     row = row_commands.find(Bin, id_)
     requests = inbound_bins.latest(db.session(), row.id, SHOWN_REQUESTS)
-    if output.is_json():
-        in_full = source_shapes.bin_request_in_full
-        shown = [in_full(one, inbound_bins.check_of(db.session(), one)) for one in requests]
-        output.print_json({**_facts(row), "requests": shown})
-        return
+    checks = [inbound_bins.check_of(db.session(), one) for one in requests]
+    whole = list(map(source_shapes.bin_request_in_full, requests, checks))
+    output.end_with_json({**_facts(row), "requests": whole})
     answer = "answer_status answer_type answer_body delay_milliseconds failures_left"
     output.print_groups(_facts(row), {"Answer": answer})
     output.print_heading("Requests")
-    rows = [
-        (
-            *(one.received_at, one.method, f"{one.path}?{one.query}" if one.query else one.path),
-            *(one.size, one.answered, one.kept[:400].decode(errors="replace")),
-        )
-        for one in requests
-    ]
     headings = ("RECEIVED", "METHOD", "PATH", "SIZE", "ANSWERED", "BODY")
-    output.print_table(headings, rows, "No requests yet.", cut=("PATH",))
+    output.print_table(headings, map(_cells, requests), "No requests yet.", cut=("PATH",))
+
+
+def _cells(one: BinRequest) -> tuple[object, ...]:
+    path, body = f"{one.path}?{one.query}" if one.query else one.path, one.kept[:400].decode(errors="replace")
+    return one.received_at, one.method, path, one.size, one.answered, body
 
 
 @bins.command()

@@ -129,9 +129,7 @@ def show(short_id: str) -> None:
     """Show a comment with the reasons for its status."""
     row = row_commands.find(Comment, short_id)
     facts = _document(row)
-    if output.is_json():
-        output.print_json(facts)
-        return
+    output.end_with_json(facts)
     parts = ("reply", "message", "note", "reason", "reasons", "decisions")
     output.print_groups(facts | dict.fromkeys(parts), {})
     output.print_text("Reasons", "\n".join(row.all_reasons))
@@ -175,9 +173,7 @@ def spam() -> None:
 def show_spam() -> None:
     """Show comments refused at the form, a flood, and what the score has learned."""
     report = spam_report.read(db.session(), app_command.settings().secret_key, clock.now())
-    if output.is_json():
-        output.print_json(report.shape())
-        return
+    output.end_with_json(report.shape())
     output.print_table(
         ("REFUSED", "30 DAYS", "TODAY"),
         [(one.sentence, f"{one.number:,}", f"{one.today:,}") for one in report.refused],

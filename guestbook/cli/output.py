@@ -61,6 +61,13 @@ def print_json(value: object) -> None:
     click.echo(NOT_ASCII.sub(lambda it: it[0] if it[0].isprintable() else json.dumps(it[0])[1:-1], document))
 
 
+def end_with_json(value: object) -> None:
+    """With --json, print the document and end the command there."""
+    if is_json():
+        print_json(value)
+        click.get_current_context().exit()
+
+
 def say(*sentences: object) -> None:
     """Print the sentences that apply, one a line."""
     for sentence in filter(None, sentences):
@@ -177,7 +184,7 @@ def up_to_limit(count: int, more: str = ">") -> str:
 
 def print_limit(failed: statistics.Lately) -> None:
     """Print a sentence below a table if there were too many failed rows to count them all."""
-    if failed.cut_at and not is_json():
+    if failed.cut_at:
         click.echo(f"More than {failed.cut_at:,} failed in 7 days; only the newest are counted.")
 
 

@@ -51,7 +51,6 @@ class QueueKind:
     busy: str  # It completes "because a pass …".
     held: str  # It completes "is disabled: … waits".
     erased: str
-    none_found: str
 
     def counted(self, number: int) -> str:
         """Return the number with its noun."""
@@ -72,7 +71,6 @@ DELIVERY_KIND = QueueKind(
     busy="is sending it now",
     held="what is for it",
     erased="the comment was deleted, and nothing earlier about it is sent any more",
-    none_found="No such delivery.",
 )
 INBOUND_KIND = QueueKind(
     model=InboundEvent,
@@ -88,7 +86,6 @@ INBOUND_KIND = QueueKind(
     busy="is processing it now",
     held="what it sent",
     erased="the comment was deleted for good, and what was sent for it too",
-    none_found="No such event.",
 )
 
 
@@ -110,7 +107,9 @@ def _print_list(
     rows = row_commands.newest(partial(kind.read, db.session(), wanted), limit)
     names = {row.id: row.name for row in db.session.execute(select(kind.owner.id, kind.owner.name))}
     of_owner = attrgetter(f"{kind.owner_name}_id")
-    empty = kind.none_found if wanted != kind.filters() else f"No {kind.nouns[1]} yet."
+    empty = (
+        f"No such {kind.nouns[0].split()[-1]}." if wanted != kind.filters() else f"No {kind.nouns[1]} yet."
+    )
     columns = {**columns, kind.owner_name.upper(): lambda row: names.get(of_owner(row))}
     row_commands.print_rows(rows, kind.facts, columns, empty, cut)
 
@@ -226,9 +225,7 @@ def show_delivery(id_: str) -> None:
     query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
     attempts = db.session.scalars(query).all()
     facts = webhook_shapes.delivery_with_attempts(row, attempts)
-    if output.is_json():
-        output.print_json(facts)
-        return
+    output.end_with_json(facts)
     webhook = db.session.get_one(Webhook, row.webhook_id).name
     output.print_groups(facts | {"webhook": webhook} | dict.fromkeys(NOT_SHOWN), GROUPS_OF_DELIVERY)
     for attempt in facts["attempts_made"]:
@@ -371,9 +368,7 @@ def show_event(id_: str) -> None:
     """Show an inbound event: what arrived, how it was verified, what was done with it."""
     row = row_commands.find(InboundEvent, id_)
     source = db.session.get_one(Source, row.source_id)
-    if output.is_json():
-        output.print_json(source_shapes.inbound_event_in_full(row, source, app_command.settings()))
-        return
+    output.end_with_json(source_shapes.inbound_event_in_full(row, source, app_command.settings()))
     verdict = verify_and_decide.verify(row, source, app_command.settings().secret_keys)
     facts = source_shapes.inbound_event(row) | {"source": source.name} | dict.fromkeys(NOT_SHOWN_OF_EVENT)
     output.print_groups(facts, GROUPS_OF_EVENT)

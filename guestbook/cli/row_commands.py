@@ -129,11 +129,10 @@ def print_rows(
     cut: Sequence[str] = (),
     key: str = "",
 ) -> None:
-    """Print rows as JSON, or as a table with their ids; `key` is the attribute with the row of the table."""
+    """Print rows as JSON and end, or a table with ids. `key` is the attribute with the row of the table."""
     models = [attrgetter(key)(row) if key else row for row in rows]
     if output.is_json():
-        output.print_json(list(map(facts, models)))
-        return
+        output.end_with_json(list(map(facts, models)))
     ids = shown_ids(type(models[0]), [one.id for one in models]) if models else {}
     values = [attrgetter(column) if isinstance(column, str) else column for column in columns.values()]
     cells = [(ids[one.id], *(of(row) for of in values)) for one, row in zip(models, rows, strict=True)]

@@ -115,9 +115,7 @@ def show_(id_: str) -> None:
         row = row_commands.find(Source, id_)
         row_changes.note_reveal(session, row)
     facts = _facts(row) | {"secret": row.secret, "previous_secret": row.previous_secret}
-    if output.is_json():
-        output.print_json(facts)
-        return
+    output.end_with_json(facts)
     state = webhook_status.of_source(db.session(), row).sentence
     counts = output.by_status(InboundEvent, InboundEvent.source_id == row.id)
     output.print_groups(facts | {"state": state, "events": counts}, GROUPS_OF_SOURCE)

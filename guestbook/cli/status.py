@@ -32,9 +32,7 @@ def status() -> None:
     cron = cron_status.in_words(db.session(), now, after_requests=read.send_after_requests)
     facts = _facts(now, to_the_end=output.is_json())
     facts |= {"can be written": not why_not, "well": not why_not and cron.word in cron_status.GOOD_WORDS}
-    if output.is_json():
-        output.print_json({name.replace(" ", "_"): value for name, value in facts.items()})
-        return
+    output.end_with_json({name.replace(" ", "_"): value for name, value in facts.items()})
     output.print_fields({name: _in_words(value) for name, value in facts.items()})
     line = f"\n\n    {installation.crontab_line(read.data_dir)}" if cron.has_line else ""
     output.say(

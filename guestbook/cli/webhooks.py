@@ -135,9 +135,7 @@ def show_(id_: str) -> None:
         row = row_commands.find(Webhook, id_)
         row_changes.note_reveal(session, row)
     facts = _facts(row) | {name: getattr(row, name) for name in ("headers", "secret", "previous_secret")}
-    if output.is_json():
-        output.print_json(facts)
-        return
+    output.end_with_json(facts)
     state = for_people(webhook_status.in_short(row, clock.now()))
     counts = output.by_status(Delivery, Delivery.webhook_id == row.id)
     output.print_groups(facts | {"state": state, "deliveries": counts}, GROUPS_OF_WEBHOOK)
@@ -167,9 +165,9 @@ def update(id_: str, no_headers: bool, no_rate: bool, **fields: Any) -> None:
         webhook = row_commands.find(Webhook, id_)
         outbound_webhooks.update(session, webhook, wanted, app_command.settings())
         facts = _facts(webhook)
-    shows_key = webhook.public_key and not wanted.keys().isdisjoint(("sign_with", "signing_key"))
-    shown_key = shows_key and PUBLIC_KEY.format(webhook.public_key)
-    output.print_done(facts, f"Updated webhook {webhook.id}.", shown_key)
+    has_key = webhook.public_key and not wanted.keys().isdisjoint(("sign_with", "signing_key"))
+    key = has_key and PUBLIC_KEY.format(webhook.public_key)
+    output.print_done(facts, f"Updated webhook {webhook.id}.", key)
     if "url" in wanted:
         _warn(webhook.url)
 

@@ -1,10 +1,10 @@
 """comments: list, show, approve, hold, spam, trash, restore, reply, delete; and what spam shows."""
 
 import json
+import re
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskCliRunner
 
 from guestbook.comments import submission
 from guestbook.comments.spam import comment_facts
@@ -26,11 +26,8 @@ def test_the_list_is_newest_first_in_one_line_each(shell: Shell) -> None:
     old, new = factories.sign("Hello\n\nagain"), factories.sign("x" * 100, verdict=HELD)
     lines = shell("comments", "list").splitlines()
     assert lines[0].split() == ["ID", "WHEN", "STATUS", "NAME", "MESSAGE"]
-    assert lines[1].startswith(new)
-    assert lines[1].endswith("x" * 100)
-    assert " held " in lines[1]
-    assert lines[2].startswith(old)
-    assert lines[2].endswith("Hello again")
+    assert re.fullmatch(f"{new} .* held .*{'x' * 100}", lines[1])
+    assert re.fullmatch(f"{old} .* Hello again", lines[2])
     rows = shell.json("comments", "list")
     assert [set(row) for row in rows] == [COLUMNS, COLUMNS]
     assert rows[0]["reason"] == "It holds 9 links."
@@ -39,7 +36,7 @@ def test_the_list_is_newest_first_in_one_line_each(shell: Shell) -> None:
 def test_the_list_can_be_narrowed(shell: Shell) -> None:
     held = factories.sign(verdict=HELD)
     factories.sign()
-    assert [row["id"] for row in shell.json("comments", "list", "--status", "held")] == [held]
+    assert shell.ids("comments", "list", "--status", "held") == [held]
     assert len(shell.json("comments", "list", "--limit", "1")) == 1
     for wrong in (("--status", "new"), ("--limit", "0")):
         assert "Usage: " in shell.refused("comments", "list", *wrong, code=2)
@@ -48,8 +45,7 @@ def test_the_list_can_be_narrowed(shell: Shell) -> None:
 def test_the_list_can_be_searched(shell: Shell) -> None:
     factories.sign("Hello")
     one, two = factories.sign("100% good"), factories.sign("good", name="100% Ada")
-    found = shell.json("comments", "list", "--search", "100% GOOD")
-    assert [row["id"] for row in found] == [two, one]
+    assert shell.ids("comments", "list", "--search", "100% GOOD") == [two, one]
     assert shell.json("comments", "list", "--search", "good", "--status", "spam") == []
     assert shell("comments", "list", "--search", "nothing") == "There is no such comment.\n"
 
@@ -58,8 +54,8 @@ def test_a_search_looks_back_until_it_has_enough(shell: Shell, monkeypatch: pyte
     monkeypatch.setattr(filtered_lists, "SCANNED_ROWS", 2)
     made = [factories.sign("needle" if number % 3 == 0 else "hay") for number in range(10)]
     for limit, wanted in ((50, [9, 6, 3, 0]), (3, [9, 6, 3])):
-        found = shell.json("comments", "list", "--search", "needle", "--limit", str(limit))
-        assert [row["id"] for row in found] == [made[number] for number in wanted]
+        found = shell.ids("comments", "list", "--search", "needle", "--limit", str(limit))
+        assert found == [made[number] for number in wanted]
 
 
 def test_what_somebody_wrote_is_inert_on_a_terminal(shell: Shell) -> None:
@@ -74,7 +70,7 @@ def test_delete_removes_and_tells(shell: Shell) -> None:
     factories.webhook(events="comment.deleted")
     one, two, three = (factories.sign(str(number)) for number in range(3))
     assert shell("comments", "delete", one[:31], one, two) == "Deleted 2 comments.\n"
-    assert [row["id"] for row in shell.json("comments", "list")] == [three]
+    assert shell.ids("comments", "list") == [three]
     sent = [json.loads(row.payload)["data"]["comment"]["id"] for row in factories.deliveries()]
     assert sorted(sent) == sorted([one, two])
     assert shell("comments", "delete", three) == "Deleted 1 comment.\n"
@@ -113,13 +109,13 @@ def reply_to(shell: Shell, comment_id: str) -> str | None:
 def test_reply_answers_changes_the_answer_and_takes_it_away(shell: Shell) -> None:
     comment_id = factories.sign()
     factories.webhook(events="comment.replied")
-    assert reply_to(shell, comment_id) is None
-    assert shell("comments", "reply", comment_id[:31], "Thank you") == "Replied.\n"
-    assert reply_to(shell, comment_id) == "Thank you"
-    assert shell("comments", "reply", comment_id, "Thanks") == "Replied.\n"
-    assert reply_to(shell, comment_id) == "Thanks"
-    assert shell("comments", "reply", comment_id, "--remove") == "Removed the reply.\n"
-    assert reply_to(shell, comment_id) is None
+    for words, said, kept in (
+        ("Thank you", "Replied.", "Thank you"),
+        ("Thanks", "Replied.", "Thanks"),
+        ("--remove", "Removed the reply.", None),
+    ):
+        assert shell("comments", "reply", comment_id[:31], words) == f"{said}\n"
+        assert reply_to(shell, comment_id) == kept
     sent = [json.loads(row.payload)["data"]["reply"]["message"] for row in factories.deliveries()]
     assert sent == ["Thank you", "Thanks"]
 
@@ -142,57 +138,46 @@ def test_reply_wants_a_text_or_remove_and_not_both(shell: Shell, wrong: tuple[st
 REASONS = ("It gives a telephone number.", "It is written in Greek, which no comment in the book is.")
 
 
-def out(runner: FlaskCliRunner, *words: str) -> str:
-    done = runner.invoke(args=words)
-    assert done.exit_code == 0, done.output
-    return done.stdout
-
-
-def test_an_empty_book(runner: FlaskCliRunner) -> None:
-    assert out(runner, "spam", "show") == (
+def test_an_empty_book(shell: Shell) -> None:
+    assert shell("spam", "show") == (
         "No comment was refused at the form in the last 30 days.\n\nThe score has learned nothing yet.\n"
     )
-    assert json.loads(out(runner, "spam", "show", "--json")) == {
-        "refused": [],
-        "held_until": None,
-        "learned_good": 0,
-        "learned_spam": 0,
-        "learned_words": 0,
-    }
+    learned = dict.fromkeys(("learned_good", "learned_spam", "learned_words"), 0)
+    assert shell.json("spam", "show") == {"refused": [], "held_until": None, **learned}
 
 
-def test_what_was_refused_and_learned_is_shown_and_can_be_forgotten(runner: FlaskCliRunner) -> None:
+def test_what_was_refused_and_learned_is_shown_and_can_be_forgotten(shell: Shell) -> None:
     submission.count_refusal("rate")
-    runner.invoke(args=["comments", "spam", factories.sign("Lanterns for sale")])
-    runner.invoke(args=["comments", "approve", factories.sign("Herring")])
-    shown = out(runner, "spam", "show")
+    shell("comments", "spam", factories.sign("Lanterns for sale"))
+    shell("comments", "approve", factories.sign("Herring"))
+    shown = shell("spam", "show")
     assert "Too many comments from one network" in shown
     assert (
         "from 1 comment of spam and 1 other comment. It holds comments once it knows 30 of each kind."
         in shown
     )
-    assert json.loads(out(runner, "status", "--json"))["refused_comments_in_30_days"] == {"rate": 1}
-    assert "1 rate" in out(runner, "status")
-    assert out(runner, "spam", "forget").startswith("Forgot ")
-    assert "nothing yet" in out(runner, "spam", "show")
+    assert shell.json("status")["refused_comments_in_30_days"] == {"rate": 1}
+    assert "1 rate" in shell("status")
+    assert shell("spam", "forget").startswith("Forgot ")
+    assert "nothing yet" in shell("spam", "show")
 
 
-def test_a_flood_can_be_seen_and_ended(runner: FlaskCliRunner) -> None:
+def test_a_flood_can_be_seen_and_ended(shell: Shell) -> None:
     with writing() as session:
         for _ in range(2):
             comment_facts.pass_one(session.connection(), factories.settings().secret_key, clock.now(), 1)
-    assert "A flood came, so all comments are held until 20" in out(runner, "spam", "show")
-    assert json.loads(out(runner, "status", "--json"))["held_by_a_flood_until"]
-    assert out(runner, "spam", "end-flood") == "New comments are published again.\n"
-    assert json.loads(out(runner, "spam", "show", "--json"))["held_until"] is None
+    assert "A flood came, so all comments are held until 20" in shell("spam", "show")
+    assert shell.json("status")["held_by_a_flood_until"]
+    assert shell("spam", "end-flood") == "New comments are published again.\n"
+    assert shell.json("spam", "show")["held_until"] is None
 
 
 @pytest.mark.parametrize("status", ["published", "held", "spam"])
-def test_a_comment_is_shown_with_every_reason(runner: FlaskCliRunner, status: str) -> None:
+def test_a_comment_is_shown_with_every_reason(shell: Shell, status: str) -> None:
     comment_id = factories.sign("Hello\nthere", verdict=Classification(status, REASONS))
-    shown = out(runner, "comments", "show", comment_id[:30])
+    shown = shell("comments", "show", comment_id[:30])
     assert all(line in shown.splitlines() for line in (*REASONS, "Hello", "there"))
-    document = json.loads(out(runner, "comments", "show", comment_id, "--json"))
+    document = shell.json("comments", "show", comment_id)
     assert (document["reasons"], document["status"]) == (list(REASONS), status)
-    [listed] = json.loads(out(runner, "comments", "list", "--json"))
+    [listed] = shell.json("comments", "list")
     assert listed["reasons"] == list(REASONS)

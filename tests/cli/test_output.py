@@ -96,12 +96,10 @@ def test_show_has_groups_without_empty_rows_and_nothing_that_a_terminal_obeys(
     assert wide_terminal
     assert re.search("\n\nResult\nstatus +failed\n", said)
     assert " (just now)" in said
-    for absent in ("None", " -\n", "claims", "\x1b"):
-        assert absent not in said
-    [comment] = shell.json("comments", "list")
-    said = shell("comments", "show", comment["id"])
-    assert "\nMessage\n" in said
-    assert "Note to you" not in said
+    assert not [absent for absent in ("None", " -\n", "claims", "\x1b") if absent in said]
+    [comment_id] = shell.ids("comments", "list")
+    said = shell("comments", "show", comment_id)
+    assert ("\nMessage\n" in said, "Note to you" in said) == (True, False)
     assert not set(said) & set("\x1b\x07\x9b\u202e\r")
 
 
@@ -131,25 +129,23 @@ def lines(text: str) -> list[dict[str, object]]:
 def test_json_is_one_object_a_line_with_fields_and_without_secrets(forked: Process, hook: str) -> None:
     factories.sign()
     code, said, complained = forked("cron", "-v", LOG_FORMAT="json")
-    assert (code, complained) == (0, "")
+    assert (code, complained, "hunter2" in said) == (0, "", False)
     attempt, summary = lines(said)
-    assert (attempt["level"], attempt["logger"]) == ("info", "guestbook.outbound.dispatcher")
-    assert (attempt["delivery_id"], attempt["webhook_id"]) == (factories.one().id, hook)
-    assert (attempt["event"], attempt["attempt"], attempt["status_code"]) == ("comment.created", 1, 200)
-    assert summary["message"] == "Processed 1, to be retried 0, given up 0."
-    assert (summary["processed"], summary["retried"], summary["given_up"]) == (1, 0, 0)
-    assert "hunter2" not in said
+    sent = {"delivery_id": factories.one().id, "webhook_id": hook, "event": "comment.created"}
+    logger = {"level": "info", "logger": "guestbook.outbound.dispatcher"}
+    assert attempt.items() >= {**logger, **sent, "attempt": 1, "status_code": 200}.items()
+    counts = {"processed": 1, "retried": 0, "given_up": 0}
+    assert summary.items() >= {"message": "Processed 1, to be retried 0, given up 0.", **counts}.items()
 
 
 def test_without_v_json_has_the_warnings_alone_on_stderr(forked: Process, hook: str) -> None:
     for _ in range(2):
         factories.sign()
         code, said, complained = forked("cron", LOG_FORMAT="json")
-        assert (code, said) == (0, "")
+        assert (code, said, "hunter2" in complained) == (0, "", False)
     [warning] = lines(complained)
     assert (warning["level"], warning["webhook_id"], warning["deliveries"]) == ("warning", hook, 1)
     assert str(warning["message"]).startswith("1 delivery was given up for webhook Chat. See: ")
-    assert "hunter2" not in complained
 
 
 @pytest.mark.needs("postgresql")
