@@ -19,10 +19,10 @@ def create_app(given: Mapping[str, object] | None = None) -> Flask:
         only_path = _path_by_cgi()
         if only_path is None:
             return _app_with_commands(given)
-        from guestbook.web import cgi_reader
+        from guestbook.web import cgi_app
 
-        if cgi_reader.is_for_readers(only_path):
-            return cgi_reader.make(given, partial(_app_with_pages, only_path=only_path))
+        if cgi_app.is_for_readers(only_path):
+            return cgi_app.make(given, partial(_app_with_pages, only_path=only_path))
         return _app_with_pages(given, only_path)
 
 

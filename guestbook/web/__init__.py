@@ -22,7 +22,7 @@ from guestbook.web import (
 # Pages below a path of their own: a blueprint, or what registers several. A CGI process answers one request,
 # and imports what that needs.
 PAGES_BELOW = {
-    "/comments/": "signing.pages",
+    "/comments/": "book_signing.pages",
     "/embed": "public_pages.frame_pages",
     "/feed": "feeds.pages",
     "/healthz": "health.health_pages",
@@ -59,11 +59,11 @@ def register(app: Flask, only_path: str | None = None) -> None:
     With `only_path` it may leave out pages at other paths.
     """
     # An app for readers has no SQLAlchemy.
-    from guestbook.web import database_error_pages, kept_front_page
+    from guestbook.web import database_error_pages, front_page_cache
 
     register_public(app, database_error_pages.require_version)
     if only_path is None:  # A CGI process answers one request.
-        kept_front_page.init_app(app)
+        front_page_cache.init_app(app)
     send_after_requests.init_app(app)  # It runs after kept pages too.
     public_pages.init_app(app, partial(_add_hits, app))
     database_error_pages.init_app(app)

@@ -10,7 +10,7 @@ from guestbook.settings import installation
 from guestbook.storage import database, database_errors
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault, SecondHost, WrongVersion
-from guestbook.web import error_pages, response_headers, signing
+from guestbook.web import book_signing, error_pages, response_headers
 from guestbook.web.error_pages import BookUpdating
 
 DATABASE_RETRY_SECONDS = 60
@@ -47,7 +47,7 @@ def answer(error: SQLAlchemyError) -> Response:
     response = _page(error)
     if request.endpoint not in SIGNING_ENDPOINTS:
         return response
-    return signing.with_text(response, _elsewhere(error) if isinstance(error, SecondHost) else None)
+    return book_signing.with_text(response, _elsewhere(error) if isinstance(error, SecondHost) else None)
 
 
 def log(error: SQLAlchemyError) -> Fault:

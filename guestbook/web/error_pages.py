@@ -21,7 +21,7 @@ from werkzeug.exceptions import (
 
 from guestbook.lib import redaction
 from guestbook.lib.errors import Refused, Translatable
-from guestbook.web import response_headers, visitor_form
+from guestbook.web import response_headers, visitor_tokens
 from guestbook.web.template_filters import translated
 
 
@@ -60,7 +60,7 @@ class NotYours(Forbidden):
     description = Translatable(
         "You can change a comment for %(time)s, in the browser that wrote it. Later, ask the owner of the "
         "book to change or delete it.",
-        time=visitor_form.CHANGE_TIME,
+        time=visitor_tokens.CHANGE_TIME,
     )
 
 

@@ -27,7 +27,7 @@ from werkzeug.exceptions import HTTPException
 from guestbook.lib import clock
 from guestbook.lib.errors import Translatable
 from guestbook.storage.preferences import BOOK_LANGUAGES, LOOKS, Preferences
-from guestbook.web import frame, request_context, response_headers
+from guestbook.web import embed, request_context, response_headers
 
 pages = Blueprint("looks", __name__)
 
@@ -59,7 +59,7 @@ def look() -> str:
 def may_choose_look() -> bool:
     """Whether this page lets its visitor choose. A frame does not: browsers keep cookies from it."""
     book = request_context.preferences_or_defaults()
-    return book.visitor_looks and not frame.is_open() and not response_headers.has_admin_look()
+    return book.visitor_looks and not embed.is_open() and not response_headers.has_admin_look()
 
 
 def language() -> str:
@@ -70,7 +70,7 @@ def language() -> str:
 def may_choose_language() -> bool:
     """Whether this page lets its visitor choose, as with looks."""
     book = request_context.preferences_or_defaults()
-    return book.visitor_languages and not frame.is_open() and not response_headers.is_for_owner()
+    return book.visitor_languages and not embed.is_open() and not response_headers.is_for_owner()
 
 
 def zone() -> str:

@@ -17,8 +17,8 @@ from guestbook.lib.text import clean_text
 from guestbook.storage import audit_log
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, writing
-from guestbook.web import request_context, request_limit, visitor_form
-from guestbook.web.visitor_form import FormError
+from guestbook.web import request_context, request_limit, visitor_tokens
+from guestbook.web.visitor_tokens import FormError
 
 pages = Blueprint("moderation", __name__, url_prefix=MODERATION_PATH)
 
@@ -42,7 +42,7 @@ def decide(token: str) -> ResponseReturnValue:
     """Do what the button says, and show what was done."""
     link, reply = _link(token), request.form.get("reply", "")
     try:
-        visitor_form.read_token(request.form.get("token", ""))
+        visitor_tokens.read_token(request.form.get("token", ""))
     except FormError as error:
         return _repeated(link, str(error), 422)
     action = request.form.get("action", "")
@@ -82,7 +82,7 @@ def _page(found: LinkedComment, link: SignedLink, notice: str | None = None) -> 
         "moderate.html",
         comment=found.comment,
         expires_at=link.expires_at,
-        token=visitor_form.new_token(),
+        token=visitor_tokens.new_token(),
         reply=clean_text(request.form.get("reply", "")),
         reply_limit=book.REPLY_LIMIT,
         notice=notice,

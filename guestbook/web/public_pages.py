@@ -1,6 +1,6 @@
 """The public pages: the book, one comment, privacy, pictures, and the book in the frame of another website.
 
-A reader's page imports no SQLAlchemy: see cgi_reader. So what signing needs is imported when somebody signs.
+A reader's page imports no SQLAlchemy: see cgi_app. So what signing needs is imported when somebody signs.
 First come the pages, then the hit counter.
 """
 
@@ -35,15 +35,15 @@ from guestbook.lib.errors import Translatable
 from guestbook.queries import public_comments
 from guestbook.settings import Settings
 from guestbook.storage import observations, preferences
-from guestbook.web import frame, request_context, response_headers, template_filters, visitor_form
+from guestbook.web import embed, request_context, response_headers, template_filters, visitor_tokens
 from guestbook.web.template_filters import translated
 
 if TYPE_CHECKING:  # A reader's page by CGI imports no SQLAlchemy.
-    from guestbook.web.kept_front_page import FrontPageRows
+    from guestbook.web.front_page_cache import FrontPageRows
 
 pages = Blueprint("public", __name__)
 
-ETAG_SECONDS = visitor_form.MAX_AGE_SECONDS / 4  # how long a browser may show the form that it has
+ETAG_SECONDS = visitor_tokens.MAX_AGE_SECONDS / 4  # how long a browser may show the form that it has
 EMPTY_DRAFT = Draft("", None, "", {})
 MADE = "guestbook front page"  # A request for a page that may be kept has this in its environment.
 FAILED = "guestbook front page error"  # This is the error when the rows could not be read.
@@ -62,7 +62,7 @@ def index() -> ResponseReturnValue:
     """Show a page of the book; the first one has the form."""
     made = _page_to_keep()
     book, before = request_context.preferences(), response_headers.page_before()
-    token = visitor_form.new_token()
+    token = visitor_tokens.new_token()
     if made:
         page = public_comments.page_of(made.rows.comments, book.per_page)
     else:
@@ -73,8 +73,8 @@ def index() -> ResponseReturnValue:
         "book.html",
         page=page,
         before=before,
-        **response_headers.page_links(page.older, **frame.parameters()),
-        receipt=visitor_form.receipt_of_request(),
+        **response_headers.page_links(page.older, **embed.parameters()),
+        receipt=visitor_tokens.receipt_of_request(),
         draft=EMPTY_DRAFT,
         token=token,
         odometer=digits,
@@ -105,9 +105,9 @@ def icon() -> ResponseReturnValue:
 @pages.post("/comments")
 def sign() -> ResponseReturnValue:
     """Sign the book."""
-    from guestbook.web import signing
+    from guestbook.web import book_signing
 
-    return signing.sign()
+    return book_signing.sign()
 
 
 @pages.get("/comments/<comment_id>")
@@ -117,7 +117,7 @@ def comment(comment_id: str) -> ResponseReturnValue:
     found = public_comments.find(select(), comment_id) if ids.ID.fullmatch(comment_id) else None
     if found is None:
         abort(404)
-    receipt = visitor_form.receipt_of_own(found)
+    receipt = visitor_tokens.receipt_of_own(found)
     return _unless_cached(render_template("comment.html", comment=found, receipt=receipt))
 
 
@@ -130,13 +130,13 @@ def privacy() -> ResponseReturnValue:
         "delivered": settings.keep_processed_days,
         "failed": settings.keep_failed_days,
         "network": rate_counters.FORGET_TRIES_AFTER.days,
-        "cookie": visitor_form.VISITOR_LIFETIME.days,
+        "cookie": visitor_tokens.VISITOR_LIFETIME.days,
     }
     kept = {
         name: translated(Translatable.plural("%(count)s day", "%(count)s days", n))
         for name, n in days.items()
     }
-    return _unless_cached(render_template("privacy.html", kept=kept, change_time=visitor_form.CHANGE_TIME))
+    return _unless_cached(render_template("privacy.html", kept=kept, change_time=visitor_tokens.CHANGE_TIME))
 
 
 @pages.get("/pictures/<face_id>.svg")
@@ -165,7 +165,7 @@ def _unless_cached(html: str, *, token: str = "", odometer: str = "") -> Respons
     return response.make_conditional(request)
 
 
-frame_pages = Blueprint(frame.BLUEPRINT, __name__)
+frame_pages = Blueprint(embed.BLUEPRINT, __name__)
 
 SCRIPT_FILE = Path(__file__).parent.parent / "static" / "embed.js"
 TITLE_IN_SCRIPT = '"Guestbook"'
@@ -175,7 +175,7 @@ SCRIPT_MAX_AGE = 24 * 3600  # seconds; other sites name it without a version
 @frame_pages.before_request
 def require_sites() -> None:
     """Answer 404 while no website may show the book."""
-    if not frame.sites():
+    if not embed.sites():
         request_context.preferences()  # If the database cannot be used, that is the error.
         abort(404)
 
@@ -183,7 +183,7 @@ def require_sites() -> None:
 @frame_pages.after_request
 def let_sites_show(response: Response) -> Response:
     """Let the allowed sites show the answer, be it an error; all other pages forbid every site."""
-    response.headers["Content-Security-Policy"] = frame.content_policy()
+    response.headers["Content-Security-Policy"] = embed.content_policy()
     return response
 
 

@@ -22,7 +22,7 @@ from guestbook.queries.public_comments import PublicComment
 from guestbook.settings import installation
 from guestbook.storage.comment_fields import COMMENT_FIELDS, PUBLIC_FIELDS
 from guestbook.storage.preferences import BOOK_LANGUAGES, Preferences
-from guestbook.web import frame, look_and_language, request_context
+from guestbook.web import embed, look_and_language, request_context
 
 LINK_REL = "nofollow noopener ugc"
 WHITESPACE = re.compile(r"(\s+)")
@@ -204,11 +204,11 @@ FILTERS = {one.__name__: one for one in FUNCTIONS} | {
     "for_people": text.for_people,
 }
 GLOBALS = {
-    "in_frame": frame.is_open,
-    "frame_site": frame.site,
-    "signed_sites": frame.signed_sites,
-    "home": frame.home,
-    "sign_address": frame.sign_address,
+    "in_frame": embed.is_open,
+    "frame_site": embed.site,
+    "signed_sites": embed.signed_sites,
+    "home": embed.home,
+    "sign_address": embed.sign_address,
     "asset": asset,
     "look": look_and_language.look,
     "looks": look_and_language.LOOK_NAMES,

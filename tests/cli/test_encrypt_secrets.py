@@ -129,15 +129,15 @@ def test_without_the_package_it_says_how_to_install_it(shell: Shell, monkeypatch
 def test_forms_and_logins_from_before_a_rotation_work_while_the_old_key_is_named(
     environ: dict[str, str],
 ) -> None:
-    from guestbook.web import visitor_form
+    from guestbook.web import visitor_tokens
 
     def in_app(**changes: str) -> Flask:
         return guestbook.create_app({**environ, **changes})
 
     new = {"GUESTBOOK_SECRET_KEY": NEW_KEY}
     with in_app().test_request_context():
-        token = visitor_form.new_token()
+        token = visitor_tokens.new_token()
     with in_app(**new, GUESTBOOK_SECRET_KEY_FALLBACKS=KEY).test_request_context():
-        assert visitor_form.read_token(token).nonce
-    with in_app(**new).test_request_context(), pytest.raises(visitor_form.FormError):
-        visitor_form.read_token(token)
+        assert visitor_tokens.read_token(token).nonce
+    with in_app(**new).test_request_context(), pytest.raises(visitor_tokens.FormError):
+        visitor_tokens.read_token(token)

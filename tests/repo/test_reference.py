@@ -28,7 +28,7 @@ from guestbook.storage.models import source
 from guestbook.storage.models.owner import SCOPES
 from guestbook.storage.models.source import ACTIONS, VERIFY
 from guestbook.storage.preferences import Preferences
-from guestbook.web.visitor_form import VISITOR_COOKIE, VISITOR_LIFETIME
+from guestbook.web.visitor_tokens import VISITOR_COOKIE, VISITOR_LIFETIME
 from scripts import reference_pages
 from tests.repo.test_documents import commands, options
 from tests.support import factories

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from guestbook.storage import database, engines, preferences
 from guestbook.storage.database import db
-from guestbook.web import visitor_form
+from guestbook.web import visitor_tokens
 from tests.support.visitor import GREETING, Visitor, fields, parse, stored
 
 NUMBER = re.compile("[0-9a-f]{12}")
@@ -108,7 +108,7 @@ def cut(engine: Engine) -> None:
 def form_of(app: Flask) -> dict[str, str]:
     """The form with its token, as a browser has it that opened the page before."""
     with app.app_context():
-        return GREETING | {"token": visitor_form.new_token()}
+        return GREETING | {"token": visitor_tokens.new_token()}
 
 
 SERVERS = pytest.mark.parametrize("each_environ", ["postgresql", "mariadb"], indirect=True)

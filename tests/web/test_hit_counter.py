@@ -8,7 +8,7 @@ from flask import Flask
 from guestbook.storage import observations
 from guestbook.storage.database import db
 from guestbook.storage.plain_sql import through
-from guestbook.web import cgi_reader, public_pages
+from guestbook.web import cgi_app, public_pages
 from tests.conftest import running, settings_for
 from tests.support.visitor import Visitor, by_class, parse, set_
 
@@ -124,7 +124,7 @@ def test_a_page_by_cgi_counts_in_the_same_batches(tmp_path: Path) -> None:
     with running(environ) as app:
         set_(app, look="1999")
         for number in range(1, observations.HITS_BATCH + 3):
-            reader = cgi_reader.make(environ, lambda _given: pytest.fail("left to the whole app"))
+            reader = cgi_app.make(environ, lambda _given: pytest.fail("left to the whole app"))
             assert shown(reader) == str(number)
         assert observations.pending_hits(data_dir(app)) == 2
         assert counted(app) == observations.HITS_BATCH + 2

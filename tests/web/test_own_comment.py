@@ -11,7 +11,7 @@ from guestbook.comments import book, submission
 from guestbook.comments.comment_form import Draft
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery
-from guestbook.web import signing, visitor_form
+from guestbook.web import book_signing, visitor_tokens
 from tests.conftest import running
 from tests.support import factories
 from tests.support.visitor import (
@@ -175,7 +175,7 @@ def test_nobody_else_changes_or_deletes_it(app: Flask, visitor: Visitor) -> None
     stranger, other = Visitor(app), Visitor(app)
     other.sign(name="Eve")
     forged = Visitor(app)
-    forged.client.set_cookie(visitor_form.VISITOR_COOKIE, f"{comment_id}.xxx", path="/comments")
+    forged.client.set_cookie(visitor_tokens.VISITOR_COOKIE, f"{comment_id}.xxx", path="/comments")
     for one in (stranger, other, forged):
         for answer in (one.get(path(comment_id)), send(one, comment_id, form), delete(one, comment_id, form)):
             assert answer.status_code == 403
@@ -203,7 +203,7 @@ def test_the_owner_who_throws_it_away_meanwhile_is_faster(app: Flask, visitor: V
             book.delete(session, comment, factories.settings())
     changed = Draft("Ada", None, "Changed", {})
     with app.test_request_context():
-        assert submission.revise(seen, changed, signing.visitor()) is None
+        assert submission.revise(seen, changed, book_signing.visitor()) is None
     assert "Changed" not in [comment.message for comment in stored(app)]
 
 

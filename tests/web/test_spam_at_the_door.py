@@ -10,7 +10,7 @@ from guestbook.comments import submission
 from guestbook.lib import clock
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web.visitor_form import VISITOR_COOKIE
+from guestbook.web.visitor_tokens import VISITOR_COOKIE
 from tests.support.visitor import GREETING, Visitor, by_class, fields, let_write, parse, stored, text
 from tests.web.conftest import Later
 from tests.web.test_preferences import set_

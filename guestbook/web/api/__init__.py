@@ -7,7 +7,7 @@ from flask import Blueprint, Flask, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from guestbook.lib.errors import Refused
-from guestbook.web import error_pages, frame, response_headers
+from guestbook.web import embed, error_pages, response_headers
 from guestbook.web.api import api_call, authentication, idempotency, openapi, request_reader
 from guestbook.web.api.idempotency import AnsweredMeanwhile
 
@@ -59,7 +59,7 @@ def _allow_origin(response: Response) -> Response:
         response.vary.add("Origin")
         origin, allowed = request.headers.get("Origin"), []
         with suppress(SQLAlchemyError):  # The answer says already that the database cannot be used.
-            allowed = frame.sites() if origin else []
+            allowed = embed.sites() if origin else []
         if origin not in allowed:
             return response
         response.headers[ALLOW_ORIGIN] = origin

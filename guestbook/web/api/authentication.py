@@ -27,7 +27,7 @@ from guestbook.storage.audit_log import NOBODY, Actor
 from guestbook.storage.database import db
 from guestbook.storage.models import Token
 from guestbook.storage.models.owner import SCOPES
-from guestbook.web import response_headers, signing
+from guestbook.web import book_signing, response_headers
 from guestbook.web.api import api_call
 from guestbook.web.error_pages import InsufficientScope
 
@@ -123,7 +123,7 @@ def add_limits(response: Response) -> Response:
     is_comment = request.method == "POST" and api_call.current().address == "POST /comments"
     if is_comment and response.status_code < 500:
         with suppress(SQLAlchemyError):
-            visitor, window = signing.visitor(), submission.RATE_WINDOW.total_seconds()
+            visitor, window = book_signing.visitor(), submission.RATE_WINDOW.total_seconds()
             left = visitor.left_of_limit(db.session().connection())
             limits.append(_limit("comments", visitor.book.rate, window, *left))
     if limits:

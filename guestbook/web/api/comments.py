@@ -20,7 +20,7 @@ from guestbook.storage.comment_fields import COMMENT_FIELDS, CommentField
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
 from guestbook.storage.models.comment import COMMENT_STATUSES
-from guestbook.web import request_context, response_headers, signing
+from guestbook.web import book_signing, request_context, response_headers
 from guestbook.web.api import api_call, authentication, idempotency, request_reader, row_calls
 from guestbook.web.api.api_call import LOOKS_BACK, PAGE_QUERY, Calls, ids_schema, list_of, word
 from guestbook.web.row_lookup import find, find_locked_comment
@@ -121,7 +121,7 @@ def create_comment() -> ResponseReturnValue:
         submission.count_refusal("closed")
         raise Forbidden("The book is closed for new comments.")
     try:
-        submission.submit(_read_comment(), signing.visitor(), then=_answer_signed)
+        submission.submit(_read_comment(), book_signing.visitor(), then=_answer_signed)
     except submission.TooManyComments as error:
         submission.count_refusal("rate")
         raise TooManyRequests(str(error), retry_after=error.seconds) from None

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from guestbook.lib import clock, encryption
 from guestbook.outbound import receiver_links
 from guestbook.storage import engines
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import db
 from guestbook.storage.models import Comment, IdempotencyKey, Webhook
 from guestbook.web.api import idempotency
 from guestbook.web.api.openapi import CALLS
@@ -81,9 +81,9 @@ def rows(app: Flask) -> dict[str, str]:
 
 
 def _receiver_link(webhook_id: str) -> str:
-    with writing() as session:
-        webhook = session.get_one(Webhook, webhook_id)
-        return receiver_links.add(session, webhook).id
+    return factories.written(
+        lambda session: receiver_links.add(session, session.get_one(Webhook, webhook_id)).id
+    )
 
 
 def test_every_post_answers_a_repeat_as_before_and_most_store_the_answer_with_the_effect(

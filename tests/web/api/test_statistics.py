@@ -1,6 +1,5 @@
 """The figures of the overview and of the pages of webhooks and sources, by the API."""
 
-
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.storage.models import Webhook

@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 import guestbook
 from guestbook.comments.comment_form import DRAFT_FIELDS
-from guestbook.web import visitor_form
+from guestbook.web import visitor_tokens
 from tests.support.visitor import GREETING, Visitor, by_class, fields, messages, parse, stored, text
 from tests.web.conftest import Later
 
@@ -82,7 +82,7 @@ def test_a_token_signed_with_another_key_is_refused(
 ) -> None:
     foreign = guestbook.create_app(environ | {"GUESTBOOK_SECRET_KEY": "somebody else's secret key"})
     with foreign.app_context():
-        token = visitor_form.new_token()
+        token = visitor_tokens.new_token()
     assert visitor.send(GREETING | {"token": token}).status_code == 422
     assert stored(app) == []
 
@@ -180,7 +180,7 @@ def test_when_the_database_is_away_the_text_comes_back(environ: dict[str, str]) 
 
 def the_text_comes_back(app: Flask) -> TestResponse:
     with app.app_context():
-        token = visitor_form.new_token()
+        token = visitor_tokens.new_token()
     typed = GREETING | {"message": "Please keep me", "place": "Görlitz", "note": "For you", "token": token}
     answer = Visitor(app).send(typed)
     assert fields(parse(answer)) == dict.fromkeys(DRAFT_FIELDS, "") | typed | {"subject": ""}

@@ -17,7 +17,7 @@ from guestbook.comments import book
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Origin
-from guestbook.web import Application, cgi_reader
+from guestbook.web import Application, cgi_app
 from tests.conftest import running, settings_for
 from tests.support import databases, factories
 from tests.support.processes import ROOT
@@ -63,7 +63,7 @@ def by_cgi(environ: dict[str, str]) -> Flask:
     def whole(_given: object) -> Flask:
         raise AssertionError("this was left to the whole app")
 
-    return cgi_reader.make(environ, whole)
+    return cgi_app.make(environ, whole)
 
 
 def same(one: TestResponse, other: TestResponse) -> bool:
@@ -168,7 +168,7 @@ def test_a_book_that_is_locked_is_away(environ: dict[str, str], monkeypatch: pyt
     with running(environ):
         pass
     reader = guestbook.create_app(environ)
-    monkeypatch.setattr(cgi_reader, "READER_WAIT", 0.01)
+    monkeypatch.setattr(cgi_app, "READER_WAIT", 0.01)
     with closing(sqlite3.connect(_file(environ), isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("PRAGMA journal_mode = DELETE")
@@ -200,7 +200,7 @@ def test_only_pages_for_readers_have_this_app(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("REQUEST_METHOD", method)
         for path in (*pages.split(), *others.split()):
             is_page = path in pages.split() and method in ("GET", "HEAD")
-            assert cgi_reader.is_for_readers(path) == is_page, (method, path)
+            assert cgi_app.is_for_readers(path) == is_page, (method, path)
 
 
 @pytest.mark.parametrize("page", ["front", "older", "one", "signed", "missing"])

@@ -8,22 +8,20 @@ import hashlib
 import json
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from flask import request
 from itsdangerous import BadSignature, Signer, URLSafeSerializer
 from werkzeug.wrappers import Response
 
-from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Translatable
-from guestbook.lib.text import clean_line
 from guestbook.queries import public_comments
 from guestbook.queries.public_comments import PublicComment
-from guestbook.web import frame, request_context, response_headers
+from guestbook.web import embed, request_context, response_headers
 
 if TYPE_CHECKING:
     from guestbook.storage.models import Comment
@@ -86,21 +84,6 @@ def _serializer(keys: list[str]) -> URLSafeSerializer:
     return URLSafeSerializer(keys, salt="guestbook form")
 
 
-def read_form(stored: Draft | None = None) -> Draft:
-    """Return the draft. A field that the book does not ask for counts where the stored comment has it."""
-    entry, had = comment_form.read(request.form), stored.values if stored else {}
-    unwanted = comment_form.fields_left_out(request_context.preferences())
-    left_out = [name for name in unwanted if not had.get(name)]
-    errors = {name: reason for name, reason in entry.errors.items() if name not in left_out}
-    nothing: dict[str, Any] = dict.fromkeys(left_out)
-    return replace(entry, errors=errors, **nothing)
-
-
-def form_line(name: str) -> str:
-    """Return another field than those of the comment, without characters that a page must not hold."""
-    return clean_line(request.form.get(name, ""))
-
-
 VISITOR_COOKIE = "guestbook_signed"
 VISITOR_LIFETIME = timedelta(days=180)  # It counts from the last comment.
 
@@ -154,9 +137,9 @@ def receipt_address(comment_id: str, *, is_published: bool, is_change: bool = Fa
     """Return where visitors find out what became of their comment. Spam looks like a held comment."""
     change = {CHANGED_FIELD: "yes"} if is_change else {}
     if is_published:
-        return frame.home(signed=comment_id, **change, _anchor=f"c-{comment_id}")
+        return embed.home(signed=comment_id, **change, _anchor=f"c-{comment_id}")
     signature = _receipt_signer().sign(comment_id).decode()
-    return frame.home(signed=HELD, **change, **{RECEIPT_FIELD: signature}, _anchor="thanks")
+    return embed.home(signed=HELD, **change, **{RECEIPT_FIELD: signature}, _anchor="thanks")
 
 
 def receipt_of_request() -> Receipt | None:
@@ -179,7 +162,7 @@ def receipt_of_own(comment: PublicComment) -> Receipt | None:
 
 def is_changeable(comment_id: str) -> bool:
     """Whether its visitor may still change a comment, for its age. A page in a frame has no cookie for it."""
-    return _is_recent(comment_id) and not frame.is_open()
+    return _is_recent(comment_id) and not embed.is_open()
 
 
 def _of_waiting() -> Receipt:

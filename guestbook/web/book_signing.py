@@ -4,6 +4,7 @@ Then come the pages on which visitors change or delete the comment of their brow
 """
 
 from dataclasses import replace
+from typing import Any
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -15,13 +16,14 @@ from guestbook.comments.spam import spam_rules
 from guestbook.comments.submission import CommentChanged, TooManyComments
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused, Translatable
+from guestbook.lib.text import clean_line
 from guestbook.storage import audit_log
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
-from guestbook.web import frame, request_context, response_headers, visitor_form
+from guestbook.web import embed, request_context, response_headers, visitor_tokens
 from guestbook.web.error_pages import NotYours
-from guestbook.web.visitor_form import Form, FormError
+from guestbook.web.visitor_tokens import Form, FormError
 
 HONEYPOT_FIELD = "subject"  # Programs fill in this hidden field; browsers do not.
 PREVIEW_FIELD = "preview"  # This button stores nothing.
@@ -36,17 +38,17 @@ DATABASE_AWAY = Translatable(
 
 def sign() -> ResponseReturnValue:
     """Store what the form holds, and lead the visitor to it."""
-    entry, book = visitor_form.read_form(), request_context.preferences()
-    token, answer = visitor_form.form_line("token"), visitor_form.form_line("answer")
+    entry, book = _read_form(), request_context.preferences()
+    token, answer = _line("token"), _line("answer")
     if book.question and not comment_form.is_right_answer(answer, book.answers):
         entry = replace(entry, errors={**entry.errors, "answer": WRONG_ANSWER})
     if book.closed:
         return _refused("closed", entry, token, 403, BOOK_CLOSED)
     try:
-        form = visitor_form.read_token(token)
+        form = visitor_tokens.read_token(token)
     except FormError as error:
         # An expired form was open long enough: sending it again quickly does not suggest a program.
-        fresh = visitor_form.new_token(age=spam_rules.QUICKEST_PERSON if error.reason == "expired" else 0)
+        fresh = visitor_tokens.new_token(age=spam_rules.QUICKEST_PERSON if error.reason == "expired" else 0)
         return _refused(error.reason, entry, fresh, 422, error.sentence)
     if entry.errors:
         return _refused(next(iter(entry.errors)), entry, token, 422)
@@ -57,9 +59,24 @@ def sign() -> ResponseReturnValue:
     except TooManyComments as error:
         return *_refused("rate", entry, token, 429, error.sentence), {"Retry-After": str(error.seconds)}
     is_published = comment.status == "published"
-    led = redirect(visitor_form.receipt_address(comment.id, is_published=is_published), 303)
+    led = redirect(visitor_tokens.receipt_address(comment.id, is_published=is_published), 303)
     # Browsers refuse such a cookie inside another website.
-    return led if frame.is_open() else visitor_form.give_cookie(led, comment)
+    return led if embed.is_open() else visitor_tokens.give_cookie(led, comment)
+
+
+def _read_form(stored: Draft | None = None) -> Draft:
+    """Return the draft. A field that the book does not ask for counts where the stored comment has it."""
+    entry, had = comment_form.read(request.form), stored.values if stored else {}
+    unwanted = comment_form.fields_left_out(request_context.preferences())
+    left_out = [name for name in unwanted if not had.get(name)]
+    errors = {name: reason for name, reason in entry.errors.items() if name not in left_out}
+    nothing: dict[str, Any] = dict.fromkeys(left_out)
+    return replace(entry, errors=errors, **nothing)
+
+
+def _line(name: str) -> str:
+    """Return another field than those of the comment, without characters that a page must not hold."""
+    return clean_line(request.form.get(name, ""))
 
 
 def visitor(form: Form | None = None) -> submission.Visitor:
@@ -71,7 +88,7 @@ def visitor(form: Form | None = None) -> submission.Visitor:
         clock.now(),
         trap=request.form.get(HONEYPOT_FIELD, "") if form else "",
         age=form.age if form else None,
-        earlier_id=visitor_form.earlier_comment() if form else None,
+        earlier_id=visitor_tokens.earlier_comment() if form else None,
     )
 
 
@@ -84,7 +101,7 @@ def with_text(response: Response, notice: str | None = None) -> Response:
         number=response_headers.request_id(),
     )
     notice = notice or (DATABASE_AWAY if is_away else failed)
-    response.data = _page(comment_form.read(request.form), visitor_form.form_line("token"), notice)
+    response.data = _page(comment_form.read(request.form), _line("token"), notice)
     return response
 
 
@@ -98,7 +115,7 @@ def _refused(
 
 def _page(entry: Draft, token: str, notice: str | None = None, *, preview: Draft | None = None) -> str:
     """Show the form alone: this needs no database, and the reasons stand out."""
-    answer = visitor_form.form_line("answer")
+    answer = _line("answer")
     return render_template(
         "sign.html", draft=entry, answer=answer, token=token, notice=notice, preview=preview
     )
@@ -115,18 +132,18 @@ OPEN_TOO_LONG = Translatable(
 def show(comment_id: str) -> ResponseReturnValue:
     """Show the form with the visitor's own words."""
     comment = _own(comment_id)
-    return _own_page(comment, comment_form.draft_of(comment), visitor_form.new_token())
+    return _own_page(comment, comment_form.draft_of(comment), visitor_tokens.new_token())
 
 
 @pages.post("/edit")
 def edit(comment_id: str) -> ResponseReturnValue:
     """Change the comment under the rules for new ones."""
     comment, token = _own(comment_id), request.form.get("token", "")
-    entry = visitor_form.read_form(comment_form.draft_of(comment))
+    entry = _read_form(comment_form.draft_of(comment))
     try:
-        form = visitor_form.read_token(token)
+        form = visitor_tokens.read_token(token)
     except FormError as error:
-        return _own_page(comment, entry, visitor_form.new_token(), error.sentence), 422
+        return _own_page(comment, entry, visitor_tokens.new_token(), error.sentence), 422
     if entry.errors:
         return _own_page(comment, entry, token), 422
     if PREVIEW_FIELD in request.form:
@@ -143,7 +160,9 @@ def edit(comment_id: str) -> ResponseReturnValue:
     if changed is None:
         raise NotYours
     is_published = changed.status == "published"
-    return redirect(visitor_form.receipt_address(comment_id, is_published=is_published, is_change=True), 303)
+    return redirect(
+        visitor_tokens.receipt_address(comment_id, is_published=is_published, is_change=True), 303
+    )
 
 
 @pages.post("/delete")
@@ -151,19 +170,19 @@ def delete(comment_id: str) -> ResponseReturnValue:
     """Move the comment to the trash, as the owner would."""
     comment = _own(comment_id)
     try:
-        visitor_form.read_token(request.form.get("token", ""))
+        visitor_tokens.read_token(request.form.get("token", ""))
     except FormError:
         now = comment_form.draft_of(comment)
-        return _own_page(comment, now, visitor_form.new_token(), OPEN_TOO_LONG), 422
+        return _own_page(comment, now, visitor_tokens.new_token(), OPEN_TOO_LONG), 422
     with writing() as session:
         for locked in book.lock(session, [comment_id]):
             book.move(session, locked, "trash", request_context.settings())
-    return redirect(frame.home(signed=visitor_form.DELETED, _anchor="thanks"), 303)
+    return redirect(embed.home(signed=visitor_tokens.DELETED, _anchor="thanks"), 303)
 
 
 def _own(comment_id: str) -> Comment:
     """Return the comment if this browser has written it lately."""
-    if visitor_form.earlier_comment() != comment_id or not visitor_form.is_changeable(comment_id):
+    if visitor_tokens.earlier_comment() != comment_id or not visitor_tokens.is_changeable(comment_id):
         raise NotYours
     audit_log.act_as(Actor("visitor"))
     comment = db.session.get(Comment, comment_id)

@@ -29,7 +29,7 @@ from guestbook.settings import Settings
 from guestbook.storage import engines, plain_sql, preferences, sqlite_file
 from guestbook.storage.database import db
 from guestbook.storage.plain_sql import Select
-from guestbook.web import response_headers, visitor_form
+from guestbook.web import response_headers, visitor_tokens
 from guestbook.web.public_pages import ETAG_SECONDS, FAILED, MADE, MadePage
 
 Rows = tuple[tuple[Any, ...], ...]
@@ -142,7 +142,7 @@ class FrontPages:
     def __init__(self, app: Flask, engine: Engine) -> None:
         self._app, self._config = app.wsgi_app, app.config
         settings: Settings = app.config["GUESTBOOK"]
-        self._token = partial(visitor_form.signed, settings.signing_keys)
+        self._token = partial(visitor_tokens.signed, settings.signing_keys)
         self._engine = engine
         self._kept: dict[Key, KeptPage] = {}
 
