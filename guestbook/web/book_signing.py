@@ -115,10 +115,8 @@ def _refused(
 
 def _page(entry: Draft, token: str, notice: str | None = None, *, preview: Draft | None = None) -> str:
     """Show the form alone: this needs no database, and the reasons stand out."""
-    answer = _line("answer")
-    return render_template(
-        "sign.html", draft=entry, answer=answer, token=token, notice=notice, preview=preview
-    )
+    typed = {"draft": entry, "answer": _line("answer"), "token": token}
+    return render_template("sign.html", **typed, notice=notice, preview=preview)
 
 
 pages = Blueprint("own_comment", __name__, url_prefix="/comments/<comment_id>")

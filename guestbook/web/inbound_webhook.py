@@ -1,6 +1,6 @@
 """The receiver of webhooks: stored and answered at once, verified later by the pass."""
 
-from flask import Blueprint, Response, abort, jsonify, request
+from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import TooManyRequests
 
@@ -29,7 +29,7 @@ def receive(token: str) -> ResponseReturnValue:
         raise TooManyRequests(str(error), retry_after=FULL_RETRY_AFTER) from None
     except SourceGone:
         abort(404)
-    return _handshake(source, packed, body) or (jsonify(id=event_id, status="new"), 202)
+    return _handshake(source, packed, body) or ({"id": event_id, "status": "new"}, 202)
 
 
 @pages.get("/<token>")
@@ -62,13 +62,8 @@ def _handshake(source: Source, packed: PackedRequest, body: bytes) -> ResponseRe
     if source.is_unreadable:
         abort(503, "The book cannot prove the sender now.")
     if not ingest.is_genuine(source, packed, request_context.settings().secret_keys):
-        return _unproven() if is_discord else None
+        # Discord tries it out, and takes a URL away that does not answer 401.
+        return ({"error": "The signature is not valid."}, 401) if is_discord else None
     if zoom is not None:
-        return jsonify(event_reader.zoom_answer(zoom, source.secret or ""))
-    answer = event_reader.discord_answer(body)
-    return jsonify(answer) if answer else ("", 204)
-
-
-def _unproven() -> ResponseReturnValue:
-    """Refuse a stored request: Discord tries it out, and takes a URL away that does not answer 401."""
-    return jsonify(error="The signature is not valid."), 401
+        return event_reader.zoom_answer(zoom, source.secret or "")
+    return event_reader.discord_answer(body) or ("", 204)

@@ -18,7 +18,6 @@ from guestbook.storage import audit_log
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, writing
 from guestbook.web import request_context, request_limit, visitor_tokens
-from guestbook.web.visitor_tokens import FormError
 
 pages = Blueprint("moderation", __name__, url_prefix=MODERATION_PATH)
 
@@ -32,23 +31,17 @@ def show(token: str) -> ResponseReturnValue:
     """Show the comment with its buttons, or what was decided."""
     link = _link(token)
     found = book.find_linked(db.session(), link, clock.now())
-    if found.gone:
-        return _gone(found, is_done="done" in request.args)
-    return _page(found, link)
+    return _gone(found, is_done="done" in request.args) if found.gone else _page(found, link)
 
 
 @pages.post("/<token>")
 def decide(token: str) -> ResponseReturnValue:
     """Do what the button says, and show what was done."""
-    link, reply = _link(token), request.form.get("reply", "")
+    link, reply, action = _link(token), request.form.get("reply", ""), request.form.get("action", "")
     try:
         visitor_tokens.read_token(request.form.get("token", ""))
-    except FormError as error:
-        return _repeated(link, str(error), 422)
-    action = request.form.get("action", "")
-    if action not in STATUS_AFTER_LINK:
-        return _repeated(link, NO_SUCH_ACTION, 422)
-    try:
+        if action not in STATUS_AFTER_LINK:
+            raise Refused(NO_SUCH_ACTION)
         with writing() as session:
             found = book.find_linked(session, link, clock.now(), to_lock=True)
             comment = None if found.gone else found.comment

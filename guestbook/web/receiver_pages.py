@@ -219,7 +219,7 @@ def show(link_id: str, delivery_id: str) -> ResponseReturnValue:
     delivery = admission.delivery(delivery_id)
     return admission.page(
         "delivery",
-        withheld=withheld(db.session(), delivery, admission.webhook),
+        withheld=withheld(delivery, admission.webhook),
         **delivery_facts(delivery, admission.webhook, clock.now()),
     )
 
@@ -229,7 +229,7 @@ def payload(link_id: str, delivery_id: str) -> ResponseReturnValue:
     """Return the exact bytes that are sent."""
     admission = _admitted(link_id)
     delivery = admission.delivery(delivery_id)
-    if withheld(db.session(), delivery, admission.webhook):
+    if withheld(delivery, admission.webhook):
         abort(404)
     return responses.download(delivery.body, f"{delivery.id}.json")
 
@@ -241,15 +241,9 @@ def verify(link_id: str, delivery_id: str) -> ResponseReturnValue:
     delivery, webhook = admission.delivery(delivery_id), admission.webhook
     attempt = webhooks.last_attempt(db.session(), delivery)
     explained = signature_explanation.of(delivery, webhook, attempt, clock.now())
-    why = (
-        erasure.DELIVERY_ERASED if delivery.erased_at else withheld(db.session(), delivery, admission.webhook)
-    )
+    why = erasure.DELIVERY_ERASED if delivery.erased_at else withheld(delivery, admission.webhook)
     return admission.page(
-        "signature",
-        delivery=delivery,
-        attempt=attempt,
-        explanation=None if why else explained,
-        withheld=why,
+        "signature", delivery=delivery, attempt=attempt, explanation=None if why else explained, withheld=why
     )
 
 
@@ -351,40 +345,30 @@ WITHHELD = (
 OWN_WORDING = (*CHAT_FORMATS, "template")  # Their messages may say a note or a link in any way.
 
 
-def withheld(session: Session, delivery: Delivery, webhook: Webhook) -> str | None:
-    """Return why the payload is not shown, if it is not."""
-    return WITHHELD if _may_be_for_owner(session, delivery, webhook) else None
+def withheld(delivery: Delivery, webhook: Webhook) -> str | None:
+    """Return why the payload is not shown, if it may have what is meant for the owner alone.
 
+    A receiver may repeat it, so its answers are not shown then either.
+    """
+    session, payload = db.session(), delivery.body.decode(errors="replace")
+    names, body = set[str](), None
 
-def _may_be_for_owner(session: Session, delivery: Delivery, webhook: Webhook) -> bool:
-    """Whether the payload may have what is meant for the owner alone; a receiver may repeat it."""
-    payload = delivery.body.decode(errors="replace")
-    if webhook.moderation_links_since or webhook.format in ADDRESSED:
-        return True
-    body: Any = None
+    def note_names(part: dict[str, Any]) -> dict[str, Any]:
+        names.update(part)
+        return part
+
     with suppress(ValueError, RecursionError):
-        body = json.loads(payload)
-    if redaction.addresses(payload) != payload or _has_more(body):
-        return True
+        body = json.loads(payload, object_hook=note_names)
+    has_data = isinstance(body, dict) and bool(body.get("data"))
+    is_for_owner = bool(webhook.moderation_links_since) or webhook.format in ADDRESSED
+    if is_for_owner or redaction.addresses(payload) != payload or names & {"note", "moderation"}:
+        return WITHHELD
     comment = session.get(Comment, delivery.comment_id) if delivery.comment_id else None
-    note = comment.note if comment else None
-    if webhook.format in OWN_WORDING or not _part(body, "data"):  # The format may have changed.
-        return bool(note) or _may_have_more(session, delivery)
-    return any(one in payload for one in _spellings(note)) if note else False
-
-
-def _has_more(body: Any) -> bool:
-    """Whether a body in the format json has the data for the owner, as it was when the event happened."""
-    data = _part(body, "data")
-    waiting = _part(data, "waiting").get("comments")
-    held = waiting if isinstance(waiting, list) else []
-    links = [one for one in (data, *held) if isinstance(one, dict) and "moderation" in one]
-    return "note" in _part(data, "comment") or bool(links)
-
-
-def _part(whole: Any, name: str) -> dict[str, Any]:
-    part = whole.get(name) if isinstance(whole, dict) else None
-    return part if isinstance(part, dict) else {}
+    note = (comment.note if comment else None) or ""
+    if webhook.format in OWN_WORDING or not has_data:  # The format may have changed.
+        return WITHHELD if note or _may_have_more(session, delivery) else None
+    spellings = {note, *(json.dumps(note, ensure_ascii=ascii_alone)[1:-1] for ascii_alone in (True, False))}
+    return WITHHELD if note and any(one in payload for one in spellings) else None
 
 
 def _may_have_more(session: Session, delivery: Delivery) -> bool:
@@ -394,8 +378,3 @@ def _may_have_more(session: Session, delivery: Delivery) -> bool:
     if delivery.comment_id is None:
         return delivery.sequence is not None  # The comment is deleted, and its note with it.
     return delivery.event == "comment.created" and session.get(Hold, delivery.comment_id) is not None
-
-
-def _spellings(note: str) -> set[str]:
-    """Return how the note may stand in a payload."""
-    return {note, *(json.dumps(note, ensure_ascii=ascii_alone)[1:-1] for ascii_alone in (True, False))}

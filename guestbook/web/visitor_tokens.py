@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response
 
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock, ids
-from guestbook.lib.errors import Translatable
+from guestbook.lib.errors import Refused, Translatable
 from guestbook.queries import public_comments
 from guestbook.queries.public_comments import PublicComment
 from guestbook.web import embed, request_context, response_headers
@@ -35,12 +35,12 @@ FORM_ERRORS = {
 }
 
 
-class FormError(Exception):
+class FormError(Refused):
     """The token is not one of ours (`unknown`) or too old (`expired`)."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(FORM_ERRORS[reason])
-        self.reason, self.sentence = reason, FORM_ERRORS[reason]
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,8 @@ def receive() -> ResponseReturnValue:
         return _form(request.form, error.fields), 400
     event_id = _store(mention)
     status_url = f"{base_url}/webmention/{event_id}"
-    response = make_response(_page(mention, MENTION_WAITS, status_url), 202)
+    page = render_template("webmention.html", mention=mention, words=MENTION_WAITS, status_url=status_url)
+    response = make_response(page, 202)
     response.headers["Location"] = status_url
     response.autocorrect_location_header = False
     return response
@@ -72,7 +73,7 @@ def status(event_id: str) -> ResponseReturnValue:
         abort(404)
     found = db.session().get(Comment, event.comment_id) if event.comment_id else None
     comment = found if found and found.status == "published" else None
-    return _page(None, _words(event, found), comment=comment)
+    return render_template("webmention.html", words=_words(event, found), comment=comment)
 
 
 def _words(event: InboundEvent, comment: Comment | None) -> str:
@@ -119,11 +120,3 @@ def _insert(receiver: Source, mention: MentionRequest) -> str:
 def _form(values: Mapping[str, str], reasons: Mapping[str, str]) -> str:
     shown = {name: clean_line(values.get(name, "")) for name in ("source", "target")}
     return render_template("webmention_form.html", values=shown, reasons=reasons)
-
-
-def _page(
-    mention: MentionRequest | None, words: str, status_url: str = "", comment: Comment | None = None
-) -> str:
-    return render_template(
-        "webmention.html", mention=mention, words=words, status_url=status_url, comment=comment
-    )

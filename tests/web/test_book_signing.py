@@ -10,7 +10,17 @@ from werkzeug.test import TestResponse
 import guestbook
 from guestbook.comments.comment_form import DRAFT_FIELDS
 from guestbook.web import visitor_tokens
-from tests.support.visitor import GREETING, Visitor, by_class, fields, messages, parse, stored, text
+from tests.support.visitor import (
+    GREETING,
+    Visitor,
+    attributes,
+    by_class,
+    fields,
+    messages,
+    parse,
+    stored,
+    text,
+)
 from tests.web.conftest import Later
 
 RECEIPT = r"/\?signed=waiting&receipt=[0-9a-f]{32}\.[\w-]+#thanks"
@@ -39,10 +49,9 @@ def test_what_is_wrong_comes_back_beside_its_field_with_the_text(app: Flask, vis
     sent = fields(page)
     assert (sent["website"], sent["message"]) == ("javascript:alert(1)", "x" * 4001)
     for name in ("name", "website", "message"):
-        field = page.find(f".//*[@id='{name}']")
-        assert field is not None
-        assert field.attrib["aria-invalid"] == "true"
-        assert f"{name}-reason" in field.attrib["aria-describedby"].split()
+        field = attributes(page, f".//*[@id='{name}']")
+        assert field["aria-invalid"] == "true"
+        assert f"{name}-reason" in field["aria-describedby"].split()
         assert page.find(f".//*[@id='{name}-reason']") is not None
         assert page.find(f".//*[@class='summary']//a[@href='#{name}']") is not None
     assert "autofocus" in by_class(page, "summary")[0].attrib

@@ -16,7 +16,7 @@ import guestbook
 from guestbook.comments import book
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Comment, Origin
+from guestbook.storage.models import Origin
 from guestbook.web import Application, cgi_app
 from tests.conftest import running, settings_for
 from tests.support import databases, factories
@@ -82,8 +82,8 @@ def ids(app: Flask) -> list[str]:
     made = add(
         app, [f"Comment {number} of https://example.org" for number in range(25)], website="https://a.example"
     )
+    factories.change(made[-1], book.reply, "Thank you")
     with app.app_context(), writing() as session:
-        book.reply(session, session.get_one(Comment, made[-1]), "Thank you", factories.settings())
         session.add(Origin(comment_id=made[-2], name="elsewhere", url="https://elsewhere.example"))
         preferences.save(session, {"title": "Our <island>", "theme": "dark"})
     return [*made, *add(app, ["unseen"], status="held")]

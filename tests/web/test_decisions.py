@@ -63,11 +63,7 @@ def test_a_comment_names_the_rules_the_link_the_token_the_owner_and_the_command(
         in_json = shell.json("comments", "show", comment)["decisions"]
     assert all(sentence in printed for sentence in told)
     [newest, *_] = program.get(f"/comments/{comment}")["decisions"]
-    assert (newest["action"], newest["actor"], newest["name"]) == (
-        "held",
-        "admin",
-        None,
-    )
+    assert (newest["action"], newest["actor"], newest["name"]) == ("held", "admin", None)
     assert in_json[0] == newest
 
 

@@ -14,11 +14,9 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
 from sqlalchemy import insert
-from sqlalchemy.orm import Session
 
 from guestbook.comments import book, comment_form
 from guestbook.lib import clock
-from guestbook.settings import Settings
 from guestbook.storage import preferences
 from guestbook.storage.database import db, write, writing
 from guestbook.storage.models import Comment
@@ -116,8 +114,7 @@ def test_the_owners_reply_is_in_it_and_makes_it_new(app: Flask, visitor: Visitor
     later.stand_still()
     (comment_id,) = add(app, ["Hello"], created_at=clock.now())
     later(60)
-    with app.app_context(), writing() as session:
-        book.reply(session, session.get_one(Comment, comment_id), "<b>Thank\nyou", factories.settings())
+    factories.change(comment_id, book.reply, "<b>Thank\nyou")
     feed = atom(visitor)
     [entry] = feed.entries
     assert "<p>The owner replied:</p><p>&lt;b&gt;Thank<br />you</p>" in entry.content[0].value
@@ -133,11 +130,7 @@ def test_an_edited_comment_is_new_too(app: Flask, visitor: Visitor, later: Later
     (comment_id,) = add(app, ["Hello"], created_at=clock.now())
     for message, minutes in (("Hello", 0), ("Hello you", 60)):
         later(60)
-        with app.app_context(), writing() as session:
-            comment = session.get_one(Comment, comment_id)
-            book.edit(
-                session, comment, comment_form.read({"name": "Ada", "message": message}), factories.settings()
-            )
+        factories.change(comment_id, book.edit, comment_form.read({"name": "Ada", "message": message}))
         [entry] = atom(visitor).entries
         assert entry.updated == clock.to_text(clock.now() - timedelta(seconds=60 if not minutes else 0))
 
@@ -228,10 +221,8 @@ def test_it_is_sent_again_only_when_it_has_changed(app: Flask, visitor: Visitor,
     (comment_id,) = add(app, ["Hello"])
     seen: list[str] = []
 
-    def edit(session: Session, comment: Comment, message: str, settings: Settings) -> None:
-        book.edit(session, comment, comment_form.read({"name": "Ada", "message": message}), settings)
-
-    steps: list[tuple[Any, str]] = [(edit, "Hello"), (edit, "Hello you"), (book.reply, "Welcome")]
+    same, other = (comment_form.read({"name": "Ada", "message": words}) for words in ("Hello", "Hello you"))
+    steps: list[tuple[Any, Any]] = [(book.edit, same), (book.edit, other), (book.reply, "Welcome")]
     steps += [(book.reply, "Welcome!"), (book.reply, ""), (book.move, "trash")]
     for number, (do, words) in enumerate(steps):
         answer = visitor.get(url)
@@ -243,8 +234,7 @@ def test_it_is_sent_again_only_when_it_has_changed(app: Flask, visitor: Visitor,
             assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", etag)
         assert visitor.open("HEAD", url).headers["ETag"] == etag
         assert all(visitor.get(url, headers={"If-None-Match": old}).status_code == 200 for old in seen[-1:])
-        with app.app_context(), writing() as session:
-            do(session, session.get_one(Comment, comment_id), words, factories.settings())
+        factories.change(comment_id, do, words)
         is_same = number == 0
         assert (visitor.get(url).headers["ETag"] == etag) == is_same
         seen += [] if is_same else [etag]

@@ -305,9 +305,7 @@ def site(environ: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[int]: 
         assert "Traceback" not in server.output()
 
 
-def test_a_body_shorter_than_it_says_is_not_stored_and_costs_nobody_else(
-    site: int,
-) -> None:
+def test_a_body_shorter_than_it_says_is_not_stored_and_costs_nobody_else(site: int) -> None:
     with socket.create_connection(("127.0.0.1", site)) as broken:
         broken.sendall(b"POST /hooks/tok HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nshort")
         assert post(site, b"whole") == 202
@@ -317,9 +315,7 @@ def test_a_body_shorter_than_it_says_is_not_stored_and_costs_nobody_else(
     assert inbound_factories.row().payload == "whole"
 
 
-def test_many_senders_at_once_are_all_answered_and_none_is_lost(
-    site: int,
-) -> None:
+def test_many_senders_at_once_are_all_answered_and_none_is_lost(site: int) -> None:
     statuses: list[int] = []
 
     def send() -> None:

@@ -7,8 +7,6 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from guestbook.comments import book
-from guestbook.storage.database import db, writing
-from guestbook.storage.models import Comment
 from guestbook.storage.preferences import BOOK_LANGUAGES
 from tests.support import factories
 from tests.support.owner import Owner
@@ -131,8 +129,7 @@ def test_default_texts_are_translated_and_the_owner_s_are_not(app: Flask, visito
 
 def test_feeds_have_the_owner_s_language(app: Flask, visitor: Visitor) -> None:
     [comment_id] = add(app, ["Hello"])
-    with app.app_context(), writing() as session:
-        book.reply(session, db.session.get_one(Comment, comment_id), "Thank you", factories.settings())
+    factories.change(comment_id, book.reply, "Thank you")
     set_(app, language="es")
     for url in ("/feed.atom", "/feed.json"):
         answer = asking(visitor, "de", url)

@@ -151,16 +151,14 @@ def test_a_link_works_once(moderator: Moderator) -> None:
     assert moderator.events() == events
 
 
-def test_a_decision_elsewhere_ends_the_link_and_another_hold_does_not_revive_it(
-    app: Flask, moderator: Moderator
-) -> None:
+def test_a_decision_elsewhere_ends_the_link_and_another_hold_does_not_revive_it(moderator: Moderator) -> None:
     form = fields(moderator.page(moderator.path))
-    _move(app, moderator.comment_id, "trash")
+    factories.change(moderator.comment_id, book.move, "trash")
     seen = moderator.press("publish", form=form)
     assert seen.status_code == 410
     assert "This comment was decided elsewhere" in seen.text
     assert "in the trash" in seen.text
-    _move(app, moderator.comment_id, "held")
+    factories.change(moderator.comment_id, book.move, "held")
     assert moderator.press("publish", form=form).status_code == 410
     assert "This link no longer works" in moderator.get(moderator.path).text
     assert moderator.stored().status == "held"
@@ -176,13 +174,8 @@ def test_after_seven_days_it_has_expired(moderator: Moderator, later: Later) -> 
     assert moderator.stored().status == "held"
 
 
-def test_of_a_deleted_comment_it_says_so(app: Flask, moderator: Moderator) -> None:
-    with app.app_context():
-        factories.written(
-            lambda session: book.delete(
-                session, session.get_one(Comment, moderator.comment_id), factories.settings()
-            )
-        )
+def test_of_a_deleted_comment_it_says_so(moderator: Moderator) -> None:
+    factories.change(moderator.comment_id, book.delete)
     seen = moderator.get(moderator.path)
     assert seen.status_code == 410
     assert "This comment was deleted" in seen.text
@@ -290,12 +283,3 @@ def test_on_each_database_the_first_button_decides(each_app: Flask) -> None:
     answers = [moderator.press(action, form=form).status_code for action in ("publish", "trash", "publish")]
     assert answers == [303, 410, 410]
     assert moderator.events() == ["comment.created", "comment.published"]
-
-
-def _move(app: Flask, comment_id: str, status: str) -> None:
-    with app.app_context():
-        factories.written(
-            lambda session: book.move(
-                session, session.get_one(Comment, comment_id), status, factories.settings()
-            )
-        )

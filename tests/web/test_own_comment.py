@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from guestbook.comments import book, submission
 from guestbook.comments.comment_form import Draft
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery
 from guestbook.web import book_signing, visitor_tokens
 from tests.conftest import running
@@ -195,12 +195,7 @@ def test_the_owner_who_throws_it_away_meanwhile_is_faster(app: Flask, visitor: V
     comment_id, _ = signed(app, visitor)
     with app.app_context():
         seen = db.session.get_one(Comment, comment_id)
-    with app.app_context(), writing() as session:
-        [comment] = book.lock(session, [comment_id])
-        if how == "trash":
-            book.decide(session, comment, "trash", factories.settings())
-        else:
-            book.delete(session, comment, factories.settings())
+    factories.change(comment_id, *((book.decide, "trash") if how == "trash" else (book.delete,)))
     changed = Draft("Ada", None, "Changed", {})
     with app.test_request_context():
         assert submission.revise(seen, changed, book_signing.visitor()) is None
@@ -212,7 +207,7 @@ def test_a_correction_by_the_owner_is_not_overwritten_unread(app: Flask, visitor
     form = visitor.form(path(comment_id)) | {"message": "Hello, all"}
     preview = parse(send(visitor, comment_id, form | {"preview": "yes"}))
     assert fields(preview)["mark"] == form["mark"]
-    correct(app, comment_id, "Hello, owner")
+    correct(comment_id, "Hello, owner")
     assert fields(parse(send(visitor, comment_id, form | {"name": ""})))["mark"] == form["mark"]
     answer = send(visitor, comment_id, form)
     page = parse(answer)
@@ -227,8 +222,7 @@ def test_a_correction_by_the_owner_is_not_overwritten_unread(app: Flask, visitor
 def test_a_double_click_and_a_decision_of_the_owners_are_no_other_words(app: Flask, visitor: Visitor) -> None:
     comment_id, _ = signed(app, visitor)
     form = visitor.form(path(comment_id)) | {"message": "Hello, all"}
-    with app.app_context(), writing() as session:
-        book.decide(session, session.get_one(Comment, comment_id), "held", factories.settings())
+    factories.change(comment_id, book.decide, "held")
     assert [send(visitor, comment_id, form).status_code for _ in range(2)] == [303, 303]
     assert [comment.message for comment in stored(app)] == ["Hello, all"]
 
@@ -236,8 +230,7 @@ def test_a_double_click_and_a_decision_of_the_owners_are_no_other_words(app: Fla
 def test_an_answered_comment_keeps_its_words(app: Flask, visitor: Visitor) -> None:
     comment_id, _ = signed(app, visitor)
     form = visitor.form(path(comment_id))
-    with app.app_context(), writing() as session:
-        book.reply(session, session.get_one(Comment, comment_id), "Welcome!", factories.settings())
+    factories.change(comment_id, book.reply, "Welcome!")
     answer = send(visitor, comment_id, form | {"message": "I hate you"})
     assert answer.status_code == 422
     assert "The owner has answered" in answer.text
@@ -266,14 +259,8 @@ def path(comment_id: str) -> str:
     return f"/comments/{comment_id}/edit"
 
 
-def correct(app: Flask, comment_id: str, message: str) -> None:
-    with app.app_context(), writing() as session:
-        book.edit(
-            session,
-            session.get_one(Comment, comment_id),
-            Draft("Ada", None, message, {}),
-            factories.settings(),
-        )
+def correct(comment_id: str, message: str) -> None:
+    factories.change(comment_id, book.edit, Draft("Ada", None, message, {}))
 
 
 def send(visitor: Visitor, comment_id: str, form: dict[str, str]) -> TestResponse:

@@ -15,12 +15,11 @@ from markupsafe import escape
 from guestbook.comments import book
 from guestbook.storage import preferences
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Comment
 from guestbook.web import template_filters
 from tests.support import factories
 from tests.support.amount import examples
 from tests.support.owner import Owner
-from tests.support.visitor import GREETING, Visitor, add, by_class, messages, stored, text
+from tests.support.visitor import GREETING, Visitor, add, attributes, by_class, messages, set_, stored, text
 from tests.web.conftest import Later
 
 PARTS = ["https://", "http://", "www.", "mailto:", "ada@", "example", ".com", ".x.info", "[::1]", "1.2.3.4"]
@@ -42,9 +41,8 @@ def test_a_drawing_is_one_on_every_page_that_shows_it(app: Flask, visitor: Visit
     cat = "    /\\_/\\\n   ( o.o )\n    > ^ <"
     visitor.sign(message="\r\n" + cat.replace("    ", "\t").replace("\n", " \r\n") + "  \r\n\r\n")
     [comment_id] = [one.id for one in stored(app)]
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"embed_sites": "https://one.example"})
-        book.reply(session, session.get_one(Comment, comment_id), cat, factories.settings())
+    set_(app, embed_sites="https://one.example")
+    factories.change(comment_id, book.reply, cat)
     owner = Owner(app)
     owner.be_logged_in()
     paths = ("/", f"/comments/{comment_id}", "/embed?site=https://one.example")
@@ -69,9 +67,8 @@ def test_the_links_lead_through_the_whole_book_and_back(app: Flask, visitor: Vis
         url = next((link.attrib["href"] for link in page.findall(".//nav/a[@rel='next']")), "")
     assert seen == [str(number) for number in reversed(range(45))]
     assert url == ""
-    first = page.find(".//nav/a[@rel='first']")
-    assert first is not None
-    assert messages(visitor.page(first.attrib["href"])) == seen[:20]
+    first = attributes(page, ".//nav/a[@rel='first']")
+    assert messages(visitor.page(first["href"])) == seen[:20]
 
 
 def test_an_older_page_leads_to_the_form_on_the_first(app: Flask, visitor: Visitor) -> None:
@@ -163,9 +160,8 @@ def test_browsers_may_fill_in_what_they_know_and_never_the_trap(visitor: Visitor
         field.attrib["name"]: field.attrib.get("autocomplete") for field in page.findall(".//form//input")
     }
     assert known.items() >= {"name": "name", "website": "url", "subject": "off", "token": None}.items()
-    trap = page.find(".//input[@name='subject']")
-    assert trap is not None
-    assert trap.attrib["tabindex"] == "-1"
+    trap = attributes(page, ".//input[@name='subject']")
+    assert trap["tabindex"] == "-1"
     assert by_class(page, "offscreen")[0].attrib["aria-hidden"] == "true"
 
 
@@ -215,13 +211,10 @@ def test_whatever_changes_the_page_is_seen_at_once(app: Flask, visitor: Visitor)
         return new
 
     assert is_new()
-    for change in (
-        lambda session, _: preferences.save(session, {"title": "Our island"}),
-        lambda session, comment: book.reply(session, comment, "Thank you", factories.settings()),
-        lambda session, comment: book.move(session, comment, "spam", factories.settings()),
-    ):
-        with app.app_context(), writing() as session:
-            change(session, session.get_one(Comment, comment_id))
+    set_(app, title="Our island")
+    assert is_new()
+    for do, words in ((book.reply, "Thank you"), (book.move, "spam")):
+        factories.change(comment_id, do, words)
         assert is_new()
 
 
@@ -238,9 +231,8 @@ def test_a_form_that_the_browser_kept_can_be_sent_for_hours(visitor: Visitor, la
 
 def test_the_page_is_read_in_two_queries(app: Flask, visitor: Visitor) -> None:
     ids = add(app, map(str, range(20)))
-    with app.app_context(), writing() as session:
-        for comment_id in ids:
-            book.reply(session, session.get_one(Comment, comment_id), "Thank you", factories.settings())
+    for comment_id in ids:
+        factories.change(comment_id, book.reply, "Thank you")
     with app.app_context(), closing(db.engine.raw_connection()) as connection:
         raw = connection.dbapi_connection
     assert isinstance(raw, sqlite3.Connection)

@@ -11,8 +11,7 @@ from sqlalchemy import event
 from guestbook.comments import book, comment_form
 from guestbook.lib import avatar
 from guestbook.storage import database, preferences
-from guestbook.storage.database import db, writing
-from guestbook.storage.models import Comment
+from guestbook.storage.database import db
 from guestbook.storage.preferences import LOOKS
 from tests.support import factories
 from tests.support.visitor import Visitor, add, by_class, set_, text
@@ -82,8 +81,7 @@ def test_a_drawn_one_stands_beside_every_comment_and_not_beside_a_reply(app: Fla
     set_(app, pictures="drawn", embed_sites="https://one.example")
     ada, *_ = add(app, ["One", "Two"])
     add(app, ["Three"], name="Grace")
-    with app.app_context(), writing() as session:
-        book.reply(session, session.get_one(Comment, ada), "Thank you", factories.settings())
+    factories.change(ada, book.reply, "Thank you")
     of = {name: f"/pictures/{comment_form.picture_id_of(name, key(app))}.svg" for name in ("Ada", "Grace")}
     for url in ("/", "/embed"):
         assert addresses(visitor.page(url)) == [of["Grace"], of["Ada"], of["Ada"]]

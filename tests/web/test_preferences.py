@@ -9,6 +9,7 @@ from tests.support.visitor import (
     GREETING,
     Visitor,
     add,
+    attributes,
     by_class,
     fields,
     messages,
@@ -63,9 +64,8 @@ def test_the_theme_is_the_owners(
     set_(app, theme=theme)
     page = visitor.page()
     assert page.attrib.get("data-theme") == given
-    meta = page.find(".//meta[@name='color-scheme']")
-    assert meta is not None
-    assert meta.attrib["content"] == scheme
+    meta = attributes(page, ".//meta[@name='color-scheme']")
+    assert meta["content"] == scheme
 
 
 def test_a_closed_book_has_a_sentence_instead_of_the_form_and_the_way_to_it(

@@ -127,9 +127,8 @@ def test_an_event_that_does_not_exist_is_refused(ada: ReceiverPerson) -> None:
 
 def rotating(person: ReceiverPerson, **more: str) -> dict[str, str]:
     """The fields of the form."""
-    mark = person.log().find(".//input[@name='replaces']")
-    assert mark is not None
-    return {"replaces": mark.attrib["value"], "hours": "24", **more}
+    mark = attributes(person.log(), ".//input[@name='replaces']")
+    return {"replaces": mark["value"], "hours": "24", **more}
 
 
 def test_the_new_secret_is_shown_once_and_the_old_one_signs_for_a_while(
@@ -204,9 +203,8 @@ def test_without_the_mark_of_its_own_page_no_form_is_taken(app: Flask, ada: Rece
     delivery_id = factories.delivery(ada.webhook_id, status="failed")
     form = rotating(ada)
     other = ReceiverPerson(app, ada.webhook_id).come_in()
-    foreign = other.log().find(".//input[@name='form_key']")
-    assert foreign is not None
-    for mark in ({}, {"form_key": ""}, {"form_key": "é"}, {"form_key": foreign.attrib["value"]}):
+    foreign = attributes(other.log(), ".//input[@name='form_key']")
+    for mark in ({}, {"form_key": ""}, {"form_key": "é"}, {"form_key": foreign["value"]}):
         for path in ("rotate", "rotate-key", "test", "redeliver", f"deliveries/{delivery_id}/redeliver"):
             sent = form | {"event": "ping", "since": "1h"} | mark
             answer = ada.open("POST", ada.home + path, data=sent)
@@ -217,11 +215,10 @@ def test_without_the_mark_of_its_own_page_no_form_is_taken(app: Flask, ada: Rece
 
 def test_a_link_that_was_revoked_does_nothing_more(app: Flask, ada: ReceiverPerson) -> None:
     form = rotating(ada)
-    mark = ada.log().find(".//input[@name='form_key']")
-    assert mark is not None
+    mark = attributes(ada.log(), ".//input[@name='form_key']")
     with app.app_context(), writing() as session:
         receiver_links.revoke(session, session.get_one(ReceiverLink, ada.link_id))
-    answer = ada.open("POST", f"{ada.home}rotate", data=form | {"form_key": mark.attrib["value"]})
+    answer = ada.open("POST", f"{ada.home}rotate", data=form | {"form_key": mark["value"]})
     assert answer.status_code == 410
     assert the(app, ada).previous_secret is None
 
@@ -247,9 +244,8 @@ def test_too_many_actions_have_to_wait_whatever_the_link(
     app: Flask, ada: ReceiverPerson, later: Later
 ) -> None:
     later.stand_still()
-    mark = ada.log().find(".//input[@name='form_key']")
-    assert mark is not None
-    sent = {"form_key": mark.attrib["value"], "event": "nothing"}
+    mark = attributes(ada.log(), ".//input[@name='form_key']")
+    sent = {"form_key": mark["value"], "event": "nothing"}
     for _ in range(receiver_pages.MOST_ACTIONS):
         assert ada.open("POST", f"{ada.home}test", data=sent).status_code == 422
     for person in (ada, ReceiverPerson(app, ada.webhook_id).come_in()):

@@ -13,7 +13,7 @@ from guestbook.storage.database import writing
 from guestbook.storage.models import Comment, Webhook
 from tests.support import factories
 from tests.support.receiver_person import ReceiverPerson, update_webhook
-from tests.support.visitor import parse, scripts, text
+from tests.support.visitor import attributes, parse, scripts, text
 
 
 def test_the_log_has_this_webhook_alone_and_can_be_filtered(ada: ReceiverPerson) -> None:
@@ -28,9 +28,8 @@ def test_the_log_has_this_webhook_alone_and_can_be_filtered(ada: ReceiverPerson)
     assert len(rows) == 50
     assert "delivered" in text(rows[0])
     assert "Secret club" not in text(page)
-    older = page.find(".//a[@rel='next']")
-    assert older is not None
-    assert len(ada.page(older.attrib["href"]).findall(".//tbody/tr")) == 2
+    older = attributes(page, ".//a[@rel='next']")
+    assert len(ada.page(older["href"]).findall(".//tbody/tr")) == 2
     failed = ada.page(f"{ada.home}?status=failed")
     assert "delivered" not in {text(one) for one in failed.findall(".//tbody//span")}
     assert len(ada.page(f"{ada.home}?status=processed").findall(".//tbody/tr")) == 1

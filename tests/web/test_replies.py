@@ -4,15 +4,12 @@ import pytest
 from flask import Flask
 
 from guestbook.comments import book
-from guestbook.storage.database import writing
-from guestbook.storage.models import Comment
 from tests.support import factories
 from tests.support.visitor import Visitor, add, by_class, messages, text
 
 
-def answer(app: Flask, comment_id: str, message: str) -> None:
-    with app.app_context(), writing() as session:
-        book.reply(session, session.get_one(Comment, comment_id), message, factories.settings())
+def answer(comment_id: str, message: str) -> None:
+    factories.change(comment_id, book.reply, message)
 
 
 def answers(visitor: Visitor, url: str = "/") -> list[str]:
@@ -21,7 +18,7 @@ def answers(visitor: Visitor, url: str = "/") -> list[str]:
 
 def test_an_answer_stands_under_its_comment_on_both_pages(app: Flask, visitor: Visitor) -> None:
     first, second = add(app, ["One", "Two"])
-    answer(app, first, "Thank you.\nCome again!")
+    answer(first, "Thank you.\nCome again!")
     for url in ("/", f"/?signed={first}", f"/comments/{first}"):
         [letter] = [one for one in by_class(visitor.page(url), "comment") if one.attrib["id"] == f"c-{first}"]
         assert messages(letter) == ["One"]
@@ -39,7 +36,7 @@ def test_the_answer_to_a_comment_that_is_not_published_is_nowhere(
     app: Flask, visitor: Visitor, status: str
 ) -> None:
     [hidden] = add(app, ["Hello"], status=status)
-    answer(app, hidden, "A secret answer")
+    answer(hidden, "A secret answer")
     for url in ("/", f"/?signed={hidden}", f"/comments/{hidden}", f"/?before={'f' * 32}"):
         assert "secret" not in visitor.get(url).text
     assert visitor.get(f"/comments/{hidden}").status_code == 404

@@ -76,10 +76,7 @@ def test_under_a_foreign_lock_readers_read_and_a_writer_soon_has_the_text_back(
 
 @pytest.mark.parametrize(
     ("each_environ", "statement"),
-    [
-        ("postgresql", "LOCK TABLE comments IN EXCLUSIVE MODE"),
-        ("mariadb", "UPDATE limits SET hits = 0"),
-    ],
+    [("postgresql", "LOCK TABLE comments IN EXCLUSIVE MODE"), ("mariadb", "UPDATE limits SET hits = 0")],
     indirect=["each_environ"],
 )
 def test_who_has_waited_for_a_lock_does_not_wait_for_it_again(waiter: Visitor, statement: str) -> None:

@@ -58,7 +58,7 @@ ANSWER_FIELD: Schema = {
             "The error for a wrong answer has the question.",
             maxLength=comment_form.ANSWER_LIMIT,
         )
-    ),
+    )
 }
 
 calls = Calls(

@@ -58,8 +58,7 @@ calls = Calls(
         senders=schema.array(schema.answer(SENDER_PRESET)),
         templates=schema.array(schema.answer(TEMPLATE_PRESET)),
         webhooks=schema.array(
-            schema.answer(WEBHOOK_PRESET),
-            "Webhooks that let a host of static sites build a site again.",
+            schema.answer(WEBHOOK_PRESET), "Webhooks that let a host of static sites build a site again."
         ),
     ),
     WebhookPreview=schema.request(

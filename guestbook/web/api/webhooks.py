@@ -17,12 +17,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict
 
 from guestbook.comments import backfill
-from guestbook.comments.backfill import (
-    BACKFILLED_EVENTS,
-    LOOKED_AT_ONCE,
-    BackfillReport,
-    BackfillRules,
-)
+from guestbook.comments.backfill import BACKFILLED_EVENTS, LOOKED_AT_ONCE, BackfillReport, BackfillRules
 from guestbook.lib import clock
 from guestbook.lib import json_schema as schema
 from guestbook.lib.json_schema import Schema

@@ -86,7 +86,7 @@ def test_at_most_so_many_are_fetched(program: ApiClient, hook: str) -> None:
     assert len(taken(program, hook, "?limit=2")["deliveries"]) == 1
 
 
-def test_a_request_that_waits_gets_what_comes_meanwhile(program: ApiClient, app: Flask, hook: str) -> None:
+def test_a_request_that_waits_gets_what_comes_meanwhile(program: ApiClient, hook: str) -> None:
     late = threading.Timer(0.3, signed)
     late.start()
     answer = program.ask("GET", f"/webhooks/{hook}/pending?wait=20", multithread=True)

@@ -286,11 +286,7 @@ def test_many_comments_are_moderated(program: ApiClient) -> None:
 
 @pytest.mark.parametrize(
     ("query", "names"),
-    [
-        ("words=hello+world", ["Ada"]),
-        ("words=secret", ["Bob"]),
-        ("words=%00", ["Bob", "Ada"]),
-    ],
+    [("words=hello+world", ["Ada"]), ("words=secret", ["Bob"]), ("words=%00", ["Bob", "Ada"])],
 )
 def test_comments_are_found_by_their_words(program: ApiClient, query: str, names: list[str]) -> None:
     factories.sign("Hello, world", "Ada")

@@ -176,9 +176,7 @@ def test_what_is_wrong_is_refused_by_name_and_changes_nothing(
     assert program.get("/webhooks")["webhooks"] == [before]
 
 
-def test_an_example_of_an_event_is_sent_in_place_of_a_ping(
-    program: ApiClient,
-) -> None:
+def test_an_example_of_an_event_is_sent_in_place_of_a_ping(program: ApiClient) -> None:
     hook = factories.webhook()
     sent = program.post(f"/webhooks/{hook}/test", {"event": "comment.published"}, 202)
     assert sent["event"] == "comment.published"
