@@ -16,7 +16,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import Setting
 from guestbook.storage.preferences import OWN_CSS_LIMIT, PREFERENCE_FIELDS, Preferences
 from tests.support.owner import Owner
-from tests.support.visitor import Visitor, by_class, hrefs, parse, set_, text
+from tests.support.visitor import by_class, hrefs, set_, text
 
 BOOK, LOOK, EMBED = "/admin/book/", "/admin/look/", "/admin/embed/"
 UNTICKED = ("closed", "asks_place", "asks_note")  # in a new book
