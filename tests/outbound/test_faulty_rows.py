@@ -1,6 +1,5 @@
 """Errors that are not the receiver's: a full log, a broken connection, few threads, a proxy, garbled rows."""
 
-import logging
 import subprocess
 import sys
 import threading
@@ -42,28 +41,6 @@ def test_a_log_on_a_full_disk_stops_no_delivery(environ: dict[str, str], receive
     assert {row.status for row in factories.deliveries()} == {"processed"}
 
 
-@pytest.mark.usefixtures("app")
-def test_an_attempt_is_logged_after_the_commit(receiver: Receiver) -> None:
-    factories.webhook(receiver.url("/hook"))
-    factories.sign()
-    seen: list[str] = []
-    dispatcher = logging.getLogger("guestbook.outbound.dispatcher")
-
-    class Look(logging.Handler):
-        def emit(self, _record: logging.LogRecord) -> None:
-            seen.extend(row.status for row in factories.deliveries())
-
-    handler = Look()
-    dispatcher.addHandler(handler)
-    dispatcher.setLevel(logging.INFO)
-    try:
-        factories.run_pass()
-    finally:
-        dispatcher.removeHandler(handler)
-        dispatcher.setLevel(logging.NOTSET)
-    assert seen == ["processed"]
-
-
 @pytest.mark.needs("postgresql")
 @pytest.mark.parametrize("each_environ", ["postgresql"], indirect=True)
 @pytest.mark.usefixtures("each_app")
@@ -88,24 +65,6 @@ def test_a_connection_that_breaks_costs_no_second_request(receiver: Receiver) ->
     factories.run_pass()
     assert [row.status for row in factories.deliveries()] == ["processed"] * 4 * len(hooks)
     assert len(receiver.requests) == 4 * len(hooks)
-
-
-@pytest.mark.usefixtures("app")
-def test_a_host_with_little_memory_sends_with_the_threads_it_allows(
-    environ: dict[str, str], receiver: Receiver
-) -> None:
-    for number in range(6):
-        factories.webhook(receiver.url(f"/{number}"))
-    for _ in range(20):
-        factories.sign()
-    db.session.remove()
-    command = f"ulimit -v 400000; exec {' '.join(CRON)}"
-    done = subprocess.run(
-        ["sh", "-c", command], capture_output=True, text=True, env=bare(environ), timeout=60
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert {row.status for row in factories.deliveries()} == {"processed"}
-    assert len(receiver.requests) == 120
 
 
 @pytest.mark.usefixtures("app")

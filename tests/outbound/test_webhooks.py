@@ -1,6 +1,5 @@
 """Webhooks are managed: wrong input is refused in one sentence and changes nothing."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ from flask import Flask
 from guestbook.lib.errors import Refused
 from guestbook.outbound import webhooks
 from guestbook.outbound.formats.bodies import MENTIONING_EVENTS
-from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
 from tests.support import factories
@@ -92,12 +90,6 @@ def test_each_wrong_field_gets_its_sentence() -> None:
     assert list(raised.value.fields) == ["url", "name", "format", "events", "headers"]
     assert raised.value.fields["url"] == "The URL is missing."
     assert str(raised.value).startswith("The URL is missing. The name must have 1 to 80 characters. There is")
-
-
-def test_http_is_refused_where_https_is_required() -> None:
-    strict = replace(factories.settings(), require_https_webhooks=True)
-    with pytest.raises(Refused, match="must start with https://"), database.writing() as session:
-        webhooks.add(session, {"url": "http://receiver.example/"}, strict)
 
 
 def test_an_update_changes_what_is_named_and_nothing_else() -> None:

@@ -132,37 +132,6 @@ def test_a_short_lane_is_not_kept_waiting_by_a_long_one(work: Work) -> None:
 # --- many lanes that hang
 
 
-def hang(
-    pool: WorkerPool[str, Result],
-    work: Work,
-    lanes: int,
-    *,
-    unreachable: int = 0,
-    answered_before: bool = False,
-) -> int:
-    """Load so many lanes whose requests hang; return how many of them are under way in the end."""
-    before = work.under_way.total()
-    with pool.still():  # as in a tick
-        for lane in (f"slow{unreachable}{number}" for number in range(lanes)):
-            pool.load(lane, names(lane, 2), unreachable=unreachable, answered_before=answered_before)
-    for _ in range(10):
-        time.sleep(MEASURE_INTERVAL)
-        pool.collect()  # each look at the lanes may start more threads
-    return work.under_way.total() - before
-
-
-def test_lanes_that_hang_leave_a_quarter_of_the_threads_to_those_that_have_answered(
-    pool: WorkerPool[str, Result], work: Work
-) -> None:
-    pool.load("a", ["a-0"])
-    collect(pool, 1)
-    assert hang(pool, work, 2 * SIZE) == SIZE - SIZE // 4
-    pool.load("a", names("a", 9))
-    pool.load("b", names("b", 9), answered_before=True)
-    assert Counter(result.task[0] for result in collect(pool, 18)) == {"a": 9, "b": 9}
-    assert max(work.most[lane] for lane in work.most if lane.startswith("slow")) == 1
-
-
 def test_a_new_lane_need_not_wait_for_all_that_hang_before_it(work: Work) -> None:
     pool: WorkerPool[str, Result] = WorkerPool(work, 4)
     for number in range(3):
@@ -292,25 +261,6 @@ def test_rooms_are_small_for_new_lanes_grow_with_what_was_done_and_end_at_the_li
     assert pool.rooms(["a"])["a"] >= 2 * 100
     pool.load("slow", names("slow", MAX_QUEUED))
     assert sum(pool.rooms(["a", "b", "slow"]).values()) <= START_CAP
-
-
-def test_limited_ticks_leave_few_rows_to_record_and_to_claim(work: Work) -> None:
-    pool: WorkerPool[str, Result] = WorkerPool(work, 4)
-    pool.load("slow", names("slow", 1))
-    wait_for(lambda: len(work.started) == 1)
-    pool.limit_ticks(5)
-    assert pool.most_claimed == 5
-    for number in range(10):
-        pool.load(f"{number}", names(f"{number}", 1))
-    began = time.monotonic()
-    pool.wait_while_sending(10)
-    assert time.monotonic() - began < 5, "no more may start"
-    assert len(work.started) == 5
-    pool.limit_ticks(None)
-    wait_for(lambda: len(work.started) == 11)
-    assert pool.most_claimed == MAX_QUEUED
-    work.go.set()
-    collect(pool, 11)
 
 
 @pytest.mark.parametrize(("of_a_core", "threads"), [(0.1, SIZE), (0.99, FIRST_THREADS)])

@@ -98,12 +98,6 @@ def test_a_certificate_for_another_name_or_time_is_refused(
     assert detail in error.detail
 
 
-def test_a_certificate_of_a_stranger_is_refused(transport: Transport) -> None:
-    error = refusal(transport, trustme.CA().issue_cert(NAME))
-    assert (error.reason, error.sent) == ("tls_failed", False)
-    assert "issuer" in error.detail
-
-
 def test_a_self_signed_certificate_is_refused(transport: Transport, tmp_path: Path) -> None:
     """An authority's own certificate, used as a receiver's, is signed by itself."""
     stranger = trustme.CA()

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -314,23 +313,6 @@ def test_many_threads_share_it_and_a_stuck_one_holds_nobody_up() -> None:
         assert receiver.connections <= 17
         stuck.join()
     transport.close()
-
-
-def test_more_hosts_than_are_remembered_leave_no_connections_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", answers("127.0.0.1"))
-    transport = Transport(timeout=2, allow_networks=LOOPBACK)
-    before = _open_files()
-    with SocketReceiver() as receiver:
-        for number in range(500):
-            transport.post(f"http://h{number}.example:{receiver.port}/", {}, b"{}")
-        assert receiver.connections == 500
-        assert _open_files() - before < 800  # each connection that is kept has two ends here
-        transport.close()
-    assert _open_files() <= before
-
-
-def _open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_a_post_that_is_overtaken_by_the_closing_is_an_outcome(transport: Transport) -> None:
