@@ -1,8 +1,13 @@
 """Numbers of comments: each its place in the order of signing, given once, exact whoever signs at once."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from sqlalchemy import delete, select, update
 
 from guestbook.comments import book
@@ -14,6 +19,7 @@ from guestbook.storage.database import db
 from guestbook.storage.models import BookState, Comment, Setting
 from tests.support import factories
 
+SERVERS, EACH = 4, 6  # that sign at once, and comments of each
 LINE = '{{"id": "{:032x}", "name": "Ada", "message": "Hello", "created_at": "2020-01-31", "number": {}}}\n'
 
 
@@ -95,3 +101,27 @@ def test_imported_comments_keep_free_numbers_and_the_book_counts_on_behind_them(
     imported(tmp_path, 7, 1, "null", '"5"')
     factories.sign()
     assert numbers() == [7, 8, 9, 5, 1, 10]
+
+
+def test_signed_at_once_each_number_is_given_once_and_in_the_order_of_signing(each_app: Flask) -> None:
+    together, spans = threading.Barrier(SERVERS), dict[str, tuple[float, float]]()
+
+    def sign(place: int) -> list[str]:
+        signed = []
+        with each_app.app_context():
+            together.wait(60)
+            for number in range(EACH):
+                began = time.monotonic()
+                signed.append(factories.sign(f"lantern{place}x{number} and boat{place}y{number}"))
+                spans[signed[-1]] = began, time.monotonic()
+            db.session.remove()
+        return signed
+
+    with ThreadPoolExecutor(SERVERS) as servers:
+        of_servers = list(servers.map(sign, range(SERVERS)))
+    number_of = {row.id: row.number or 0 for row in factories.comments()}
+    in_order = sorted(spans, key=lambda one: number_of[one])
+    assert [number_of[one] for one in in_order] == list(range(1, SERVERS * EACH + 1))
+    for earlier, later in combinations(in_order, 2):
+        assert spans[later][1] > spans[earlier][0]  # It did not end before the earlier one began.
+    assert [sorted(signed, key=lambda one: number_of[one]) for signed in of_servers] == of_servers
