@@ -1,11 +1,10 @@
 """The page of a webmention: read and decided on in threads of its own, without the database."""
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from threading import Lock
 from typing import NamedTuple
+from urllib.parse import urldefrag
 
 from guestbook.comments import comment_form
 from guestbook.inbound import event_reader, mentions, verify_and_decide
@@ -16,6 +15,7 @@ from guestbook.lib import clock, page_content, retry_policy, text
 from guestbook.lib.body_encoding import PackedWrongly
 from guestbook.lib.errors import Refused, Translatable, with_detail
 from guestbook.lib.page_content import PageEntry
+from guestbook.lib.rate_counters import WindowCounter
 from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
 from guestbook.outbound.webhook_signatures import user_agent
 from guestbook.outbound.worker_pool import SingleWorker, WorkerPool
@@ -141,7 +141,9 @@ class PageReader(NamedTuple):
         agent = f"{user_agent(self.base_url)} Webmention"
         headers = {"User-Agent": agent, "Accept": "text/html, */*;q=0.5", "Accept-Encoding": "identity"}
         try:
-            fetched = self.transport.get(task.request.page_url, headers, seconds=seconds, before=way.begin)
+            fetched = self.transport.get(
+                urldefrag(task.request.source).url, headers, seconds=seconds, before=way.begin
+            )
             return ReadPage(task, way.limited(self._decide(task.request, fetched)))
         except TransportError as error:
             return ReadPage(task, way.limited(_away(host, error)))
@@ -185,25 +187,8 @@ class PageReader(NamedTuple):
         return _removal(request, NO_LINK)
 
 
-class HostQuota:
-    """How many requests a host may get from this process in a minute, whoever sends us there."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._minute = 0.0
-        self._asked: Counter[str] = Counter()
-
-    def take(self, host: str) -> bool:
-        """Count a request, unless the host has had enough of them."""
-        with self._lock:
-            minute = time.monotonic() // MINUTE
-            if minute != self._minute:
-                self._minute, self._asked = minute, Counter()
-            self._asked[host] += 1
-            return self._asked[host] <= MOST_OF_HOST
-
-
-hosts = HostQuota()
+# How many requests a host may get from this process in a minute, whoever sends us there.
+hosts = WindowCounter(MOST_OF_HOST, MINUTE)
 
 
 class _Way:
@@ -218,7 +203,7 @@ class _Way:
     def begin(self, url: str) -> None:
         """Note the host of the next request; raises TransportError where it has had too many."""
         host = mentions.host_of(url)
-        if not hosts.take(host):
+        if hosts.take(host, time.monotonic())[0] < 0:
             raise TransportError("host_busy")
         self._requests += 1
         self._has_left |= host.removeprefix("www.") != self._named

@@ -6,11 +6,10 @@ that the book adds by itself. The pass reads the page (`mention_pages`) and writ
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import SplitResult, urldefrag, urlencode, urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult, urlencode, urlsplit
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -29,8 +28,7 @@ NOT_IN_AN_ADDRESS = re.compile(r"[\x00-\x20\x7f-\xa0\\\s\ud800-\udfff]")
 COMMENT_PATH = re.compile(r"/comments/[0-9a-f]{32}")
 
 
-@dataclass(frozen=True, slots=True)
-class MentionRequest:
+class MentionRequest(NamedTuple):
     """A page, and the page of the book that it says it links to."""
 
     source: str
@@ -39,17 +37,12 @@ class MentionRequest:
     @property
     def body(self) -> bytes:
         """Return the form that is stored."""
-        return urlencode({"source": self.source, "target": self.target}).encode()
+        return urlencode(self._asdict()).encode()
 
     @property
     def key(self) -> str:
         """Return what is the same for the same two addresses."""
         return ids.of_secret(f"{self.source}\n{self.target}")
-
-    @property
-    def page_url(self) -> str:
-        """Return the address to read: a fragment is not sent."""
-        return urldefrag(self.source).url
 
     @property
     def host(self) -> str:
@@ -120,9 +113,6 @@ def _split(url: str) -> SplitResult | None:
     return parts
 
 
-SOURCE_NAME = "Webmention"
-
-
 def source(session: Session) -> Source:
     """Return the source of all webmentions. The first webmention adds it."""
     if found := ingest.find(session, MENTIONS_TOKEN):
@@ -130,7 +120,9 @@ def source(session: Session) -> Source:
     now = clock.now()
     try:
         with database.writing(session):
-            row = Source(id=ids.new(), name=SOURCE_NAME, token=MENTIONS_TOKEN, verify="none", action=MENTIONS)
+            row = Source(
+                id=ids.new(), name="Webmention", token=MENTIONS_TOKEN, verify="none", action=MENTIONS
+            )
             row.created_at = row.relayed_since = now  # the owner's webhooks get the events of these comments
             session.add(row)
     except IntegrityError:  # another process was a moment quicker
@@ -143,16 +135,15 @@ def store(session: Session, receiver: Source, request: MentionRequest) -> str:
 
     One that still waits is not stored again: it is due now, and reads the page as it is then.
     """
-    before = _earlier(session, receiver.id, request.key)
+    mine: Any = (InboundEvent.source_id == receiver.id) & (InboundEvent.external_id == request.key)
+    before = session.execute(select(InboundEvent.id, InboundEvent.status).where(mine)).one_or_none()
     if before and before.status == "new":
         connection, now = session.connection(), clock.now()
         waiting = (InboundEvent.id == before.id) & InboundEvent.claimed_by.is_(None)
         claims.make_due(connection, INBOUND, waiting & (InboundEvent.due_at > now), now)
         return str(before.id)
-    if before:
-        # The new event gets the external id.
-        has_it = update(InboundEvent).where(InboundEvent.id == before.id)
-        session.execute(has_it.values(external_id=None))
+    if before:  # the new event gets the external id
+        session.execute(update(InboundEvent).where(mine).values(external_id=None))
     packed = ingest.pack(receiver, {"Content-Type": FORM}, request.body, proof_key="")
     return ingest.store(session.connection(), receiver, packed, external_id=request.key)
 
@@ -166,10 +157,3 @@ def find(session: Session, event_id: str) -> InboundEvent | None:
     """Return a stored webmention, and nothing that another source has sent."""
     query = select(InboundEvent).join(Source).where(InboundEvent.id == event_id, Source.action == MENTIONS)
     return session.scalars(query).one_or_none()
-
-
-def _earlier(session: Session, source_id: str, key: str) -> Row[Any] | None:
-    same: Any = select(InboundEvent.id, InboundEvent.status).where(
-        InboundEvent.source_id == source_id, InboundEvent.external_id == key
-    )
-    return session.execute(same).one_or_none()

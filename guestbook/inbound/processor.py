@@ -273,7 +273,7 @@ class Processor:
             names, doctor = ", ".join(sorted(locked[one] for one in new)), installation.typed("doctor")
             log.warning("secrets cannot be decrypted, so inbound events wait: %s. See: %s", names, doctor)
         later = clock.now() + UNREADABLE_WAIT
-        waiting = [replace(event, due_at=later) for event, source in batch if source.id in locked]
+        waiting = [event._replace(due_at=later) for event, source in batch if source.id in locked]
         return [(event, source) for event, source in batch if source.id not in locked], waiting
 
     def _record_all(self, decided: Sequence[Decided], left: Sequence[ReceivedEvent]) -> Counts | None:

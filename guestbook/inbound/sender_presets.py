@@ -4,8 +4,8 @@ Events that a sender marks as confidential or private give no text.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from guestbook.lib import validate
 from guestbook.lib.errors import Refused
@@ -283,77 +283,51 @@ SCHEME_DEFAULTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SenderPreset:
+class SenderPreset(NamedTuple):
     """The settings of a source for one sender."""
 
     title: str
     verify: str
-    template: str = ""  # the ready-made one that makes comments of its events
     header: str = ""
-    scheme: Mapping[str, str] = field(default_factory=dict)  # what differs from SCHEME_DEFAULTS
+    template: str = ""  # the ready-made one that makes comments of its events
+    scheme: Mapping[str, str] = MappingProxyType({})  # what differs from SCHEME_DEFAULTS
     secret_from: str = ""  # where the owner finds the secret, if the sender makes it
 
 
+_IN_BASE64 = {"encoding": "base64"}
+_OF_TYPEFORM = {**_IN_BASE64, "prefix": "sha256="}
+_OF_ZOOM = {"prefix": "v0=", "timestamp_header": "X-Zm-Request-Timestamp", "content": "v0:{timestamp}:{body}"}
+_OF_DISCORD = {"timestamp_header": "X-Signature-Timestamp", "content": "{timestamp}{body}"}
+_AT_SHOPIFY = "the secret that Shopify shows below its webhooks, or the client secret of your app"
+_AT_LINEAR = "the signing secret that Linear shows on the page of the webhook"
+_AT_ZOOM = "the secret token that Zoom shows on the page of your app"
+_AT_DISCORD = "the public key that Discord shows under General Information"
 SENDER_PRESETS = {
     # https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
-    "github": SenderPreset("GitHub", "github", "github"),
+    "github": SenderPreset("GitHub", "github", template="github"),
     # https://docs.gitea.com/usage/webhooks
-    "gitea": SenderPreset("Gitea or Forgejo", "hmac", "gitea", header="X-Gitea-Signature"),
+    "gitea": SenderPreset("Gitea or Forgejo", "hmac", "X-Gitea-Signature", "gitea"),
     # https://docs.gitlab.com/user/project/integrations/webhooks/
-    "gitlab": SenderPreset("GitLab", "token", "gitlab", header="X-Gitlab-Token"),
+    "gitlab": SenderPreset("GitLab", "token", "X-Gitlab-Token", "gitlab"),
     # https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/
-    "bitbucket": SenderPreset("Bitbucket", "hmac", header="X-Hub-Signature", scheme={"prefix": "sha256="}),
-    "guestbook": SenderPreset("Another guestbook", "standard", "guestbook"),
+    "bitbucket": SenderPreset("Bitbucket", "hmac", "X-Hub-Signature", scheme={"prefix": "sha256="}),
+    "guestbook": SenderPreset("Another guestbook", "standard", template="guestbook"),
     # https://docs.stripe.com/webhooks
-    "stripe": SenderPreset("Stripe", "stripe", "stripe"),
+    "stripe": SenderPreset("Stripe", "stripe", template="stripe"),
     # https://shopify.dev/docs/apps/build/webhooks/verify-deliveries
-    "shopify": SenderPreset(
-        "Shopify",
-        "hmac",
-        "shopify",
-        header="X-Shopify-Hmac-Sha256",
-        scheme={"encoding": "base64"},
-        secret_from="the secret that Shopify shows below its webhooks, or the client secret of your app",
-    ),
+    "shopify": SenderPreset("Shopify", "hmac", "X-Shopify-Hmac-Sha256", "shopify", _IN_BASE64, _AT_SHOPIFY),
     # https://woocommerce.com/document/webhooks/
-    "woocommerce": SenderPreset(
-        "WooCommerce", "hmac", header="X-WC-Webhook-Signature", scheme={"encoding": "base64"}
-    ),
+    "woocommerce": SenderPreset("WooCommerce", "hmac", "X-WC-Webhook-Signature", scheme=_IN_BASE64),
     # https://linear.app/developers/webhooks
-    "linear": SenderPreset(
-        "Linear",
-        "hmac",
-        header="Linear-Signature",
-        secret_from="the signing secret that Linear shows on the page of the webhook",
-    ),
+    "linear": SenderPreset("Linear", "hmac", "Linear-Signature", secret_from=_AT_LINEAR),
     # https://www.typeform.com/developers/webhooks/secure-your-webhooks/
-    "typeform": SenderPreset(
-        "Typeform", "hmac", header="Typeform-Signature", scheme={"encoding": "base64", "prefix": "sha256="}
-    ),
+    "typeform": SenderPreset("Typeform", "hmac", "Typeform-Signature", scheme=_OF_TYPEFORM),
     # https://developers.zoom.us/docs/api/webhooks/
-    "zoom": SenderPreset(
-        "Zoom",
-        "hmac",
-        header="X-Zm-Signature",
-        scheme={
-            "prefix": "v0=",
-            "timestamp_header": "X-Zm-Request-Timestamp",
-            "content": "v0:{timestamp}:{body}",
-        },
-        secret_from="the secret token that Zoom shows on the page of your app",
-    ),
+    "zoom": SenderPreset("Zoom", "hmac", "X-Zm-Signature", scheme=_OF_ZOOM, secret_from=_AT_ZOOM),
     # https://api.slack.com/authentication/verifying-requests-from-slack
     "slack": SenderPreset("Slack", "slack"),
     # https://docs.discord.com/developers/interactions/overview
-    "discord": SenderPreset(
-        "Discord",
-        "ed25519",
-        "discord",
-        header="X-Signature-Ed25519",
-        scheme={"timestamp_header": "X-Signature-Timestamp", "content": "{timestamp}{body}"},
-        secret_from="the public key that Discord shows under General Information",
-    ),
+    "discord": SenderPreset("Discord", "ed25519", "X-Signature-Ed25519", "discord", _OF_DISCORD, _AT_DISCORD),
 }
 
 

@@ -71,8 +71,7 @@ FULL_FORWARD_LIMIT = 1_000_000  # bytes of a forwarded payload, where the owner 
 LOGGED = "Logged."
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedEvent:
+class ReceivedEvent(NamedTuple):
     """An inbound event as plain values."""
 
     id: str
@@ -192,7 +191,10 @@ def _dict(value: Any) -> dict[str, Any]:
 def _forward(
     event: ReceivedEvent, source: Source, found: Metadata, payload: Any, base_url: str
 ) -> InboundDecision:
-    hops = _hops(event, payload) + 1
+    hops = 1  # so often it was forwarded, this time included
+    if event.headers.get("x-guestbook-event") == "inbound.received":
+        before = _dict(_dict(_dict(payload).get("data")).get("inbound")).get("hops", 0)
+        hops += before if isinstance(before, int) and 0 <= before <= MOST_HOPS else MOST_HOPS
     if hops > MOST_HOPS:
         circle = f"It was forwarded {MOST_HOPS} times: some guestbooks send it round in a circle."
         return InboundDecision(found, True, error=circle)
@@ -212,14 +214,3 @@ def _forward(
         inbound |= {"payload": None, "left_out": why, "payload_url": where}
     data = {"source": {"id": source.id, "name": source.name}, "inbound": inbound}
     return InboundDecision(found, True, action=ForwardEvent(data))
-
-
-def _hops(event: ReceivedEvent, payload: Any) -> int:
-    """Return how often it was forwarded before it reached us."""
-    if event.headers.get("x-guestbook-event") != "inbound.received":
-        return 0
-    try:
-        hops = payload["data"]["inbound"]["hops"]
-    except (KeyError, TypeError, IndexError):
-        return 0
-    return hops if isinstance(hops, int) and 0 <= hops <= MOST_HOPS else MOST_HOPS

@@ -129,7 +129,7 @@ def test_a_page_that_redirects_has_three_attempts(app: Flask, receiver: Receiver
 def test_a_host_gets_so_many_requests_a_minute_whoever_redirects_there(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages_of_mentions, "MOST_OF_HOST", 2)
+    monkeypatch.setattr(pages_of_mentions.hosts, "most", 2)
     with Receiver(address="127.0.0.2") as third:
         third.answer("/", page())
         for number in range(3):
