@@ -374,23 +374,14 @@ def test_without_a_token_the_api_is_for_reading_and_signing_alone(app: Flask, fi
             row, _ = api_tokens.add(session, "Another")
             stored = row.hash
     visitor, before = Visitor(app), dump(app)
+    wrong = ("", "Bearer", "Bearer é", "Basic eDp5", f"Bearer {revoked}", f"Bearer {stored}")
     for rule in app.url_map.iter_rules():
         if not under("/api/v1", rule) or rule.endpoint in OPEN_API:
             continue
         for method, url in product(rule.methods - {"OPTIONS"}, addresses(app, rule, filled)):
-            for value in (
-                None,
-                "",
-                "Bearer",
-                "Bearer é",
-                "Basic eDp5",
-                f"Bearer {revoked}",
-                f"Bearer {stored}",
-            ):
-                answer = visitor.open(
-                    method, url, headers={"Authorization": value} if value is not None else {}
-                )
-                assert answer.status_code == 401, (method, url, value, answer.status)
+            for headers in ({}, *({"Authorization": value} for value in wrong)):
+                answer = visitor.open(method, url, headers=headers)
+                assert answer.status_code == 401, (method, url, headers, answer.status)
     assert dump(app) == before
 
 
@@ -403,14 +394,8 @@ def test_a_login_opens_nothing_of_the_api(app: Flask, filled: dict[str, str], ow
 
 def test_who_reads_the_book_gets_no_cookie(app: Flask, filled: dict[str, str]) -> None:
     visitor = Visitor(app)
-    for url in (
-        "/",
-        f"/comments/{filled['comment_id']}",
-        "/healthz",
-        "/nowhere",
-        "/api/v1/comments",
-        "/admins",
-    ):
+    comment = f"/comments/{filled['comment_id']}"
+    for url in ("/", comment, "/healthz", "/nowhere", "/api/v1/comments", "/admins"):
         answer = visitor.get(url)
         assert "Set-Cookie" not in answer.headers, url
         strict = response_headers.RESPONSE_HEADERS["Content-Security-Policy"]
