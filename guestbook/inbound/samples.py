@@ -18,7 +18,7 @@ from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.inbound.verify_and_decide import ReceivedEvent, WriteComment
 from guestbook.lib import VERSION, clock, ids, validate, verification
 from guestbook.lib.errors import Refused, only_here
-from guestbook.lib.verification import Unsignable
+from guestbook.lib.verification.kinds import Unproven
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.settings import Settings
 from guestbook.storage.models import InboundEvent, Source
@@ -223,7 +223,7 @@ def sample_request(
             header=source.header,
             scheme=source.signature_scheme,
         )
-    except Unsignable as error:
+    except Unproven as error:
         raise Refused(str(error)) from None
     return {**sample.headers, **new_headers, "user-agent": SAMPLE_AGENT, **proof}, body
 

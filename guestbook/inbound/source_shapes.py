@@ -1,6 +1,5 @@
 """Sources, inbound events and bins as JSON, for the API and the commands, with their schemas."""
 
-from dataclasses import asdict
 from typing import Any
 
 from guestbook.inbound import bins, verify_and_decide
@@ -119,7 +118,7 @@ def inbound_event_in_full(row: InboundEvent, sender: Source, settings: Settings)
     """Return an inbound event with its exact payload and its verification."""
     payload, encoding = body_encoding.pack(row.body)
     verdict = verify_and_decide.verify(row, sender, settings.secret_keys)
-    steps = {"steps": [asdict(step) for step in verdict.steps]}
+    steps = {"steps": [step._asdict() for step in verdict.steps]}
     return inbound_event(row) | {
         "headers": row.shown_headers,
         "payload": payload,

@@ -9,7 +9,7 @@ import codecs
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import (
@@ -62,8 +62,7 @@ class TooManyParts(ValueError):
     """It has more parts than the caller takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A field, or a file if it has a file name."""
 
     name: str

@@ -5,8 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import unquote_plus
 
 from werkzeug.http import parse_options_header
@@ -130,8 +129,7 @@ HEX_LIMIT = 4096  # bytes
 Kind = Literal["JSON", "form", "text", "hex"]
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """One way to read a body. The text is foreign and may hold invisible or reordering characters."""
 
     kind: Kind

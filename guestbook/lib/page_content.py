@@ -22,8 +22,7 @@ HTML_TYPES = ("text/html", "application/xhtml+xml")
 LOOKED_AT = 1024  # bytes in which a page names its encoding
 
 
-@dataclass(frozen=True, slots=True)
-class WebPage:
+class WebPage(NamedTuple):
     """A page that was read."""
 
     url: str  # after redirects
@@ -267,8 +266,7 @@ MOST_ITEMS = 300  # microformats that are looked at
 RELATIONS = ("in-reply-to", "like-of", "repost-of", "bookmark-of")
 
 
-@dataclass(frozen=True, slots=True)
-class PageEntry:
+class PageEntry(NamedTuple):
     """What was found; a text is "" where the page says nothing. Nothing is cleaned yet."""
 
     name: str = ""  # the author's

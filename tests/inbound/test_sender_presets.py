@@ -15,8 +15,8 @@ from flask import Flask
 from guestbook.inbound import ingest, sender_presets, sources
 from guestbook.inbound.sender_presets import PRESETS, SENDER_PRESETS
 from guestbook.lib import clock, verification
-from guestbook.lib.verification import Unsignable, Verdict
-from guestbook.lib.verification.kinds import VERIFICATION_KINDS
+from guestbook.lib.verification import Verdict
+from guestbook.lib.verification.kinds import VERIFICATION_KINDS, Unproven
 from guestbook.storage.database import db
 from guestbook.storage.models import Source
 from tests.support import factories
@@ -147,7 +147,7 @@ def test_the_book_signs_as_the_sender_does(name: str) -> None:
     ).signature_scheme
     given = {"event_id": "msg_1", "seconds": now(), "header": preset.header, "scheme": scheme}
     if name == "discord":
-        with pytest.raises(Unsignable, match="only its sender has the private key"):
+        with pytest.raises(Unproven, match="only its sender has the private key"):
             verification.sign_request(preset.verify, key, BODY, **given)
         return
     made = verification.sign_request(preset.verify, key, BODY, **given)
@@ -165,9 +165,9 @@ def test_the_book_signs_for_every_kind_or_says_why_not(verify: str) -> None:
         assert verification.hindrance(verify, PUBLIC)
     else:
         assert bool(verification.sign_request(verify, SECRET, BODY, **given)) == (verify != "none")
-    with pytest.raises(Unsignable, match="does not know how this sender signs"):
+    with pytest.raises(Unproven, match="does not know how this sender signs"):
         verification.sign_request("fax", SECRET, BODY, **given | {"scheme": None})
-    with pytest.raises(Unsignable, match="has no secret to sign with"):
+    with pytest.raises(Unproven, match="has no secret to sign with"):
         verification.sign_request("github", None, BODY, **given)
 
 

@@ -8,9 +8,8 @@ stop a call into C.
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
@@ -72,8 +71,7 @@ CALLS_INSTEAD = {
 _environment = Environment(trim_blocks=True, lstrip_blocks=True, cache_size=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """The output of a template: its text, and the names that it has `set` at its top level."""
 
     text: str

@@ -6,11 +6,11 @@ entry for each way to verify.
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from guestbook.lib.signatures import PUBLIC_KEY_PREFIX
-from guestbook.lib.text import counted
+from guestbook.lib.text import counted, shortened
 from guestbook.lib.verification import kinds
 from guestbook.lib.verification.kinds import (
     VERIFICATION_KINDS,
@@ -25,16 +25,14 @@ TOKEN_HEADER = "X-Webhook-Token"
 PROOF = "hmac-sha256:"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One line of the explanation. It holds neither a secret nor a signature of ours."""
 
     name: str
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether the sender is proven, one sentence for the owner, and the steps to it."""
 
     ok: bool
@@ -96,9 +94,9 @@ def clock_problem(claim: SignatureClaim, received_at: datetime) -> str | None:
 def _verdict(
     claim: SignatureClaim, secrets: Sequence[str], matching: list[bool], received_at: datetime
 ) -> Verdict:
-    beginning = _cut(claim.content[: SHOWN_STEP_LIMIT * 4].decode(errors="replace"))
+    beginning = shortened(claim.content[: SHOWN_STEP_LIMIT * 4].decode(errors="replace"), SHOWN_STEP_LIMIT)
     steps = [Step("What was signed", f"{beginning} ({len(claim.content):,} bytes)")]
-    steps += [Step(name, _cut(value)) for name, value in claim.seen]
+    steps += [Step(name, shortened(value, SHOWN_STEP_LIMIT)) for name, value in claim.seen]
     if claim.timestamp is not None:
         steps.append(Step("Timestamp", f"{claim.timestamp}, {_distance(claim.timestamp, received_at)}"))
     steps.append(_secret_step(matching))
@@ -176,14 +174,6 @@ def _distance(timestamp: int, received_at: datetime) -> str:
     return f"{counted(round(abs(age)), 'second')} {'before' if age >= 0 else 'after'} it arrived"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN_STEP_LIMIT else text[:SHOWN_STEP_LIMIT] + "…"
-
-
-class Unsignable(Exception):
-    """A sentence for the owner: why only the sender itself can sign."""
-
-
 def sign_request(
     verify: str,
     secret: str | None,
@@ -196,10 +186,10 @@ def sign_request(
 ) -> dict[str, str]:
     """Return the headers that prove a request to a source; none where it verifies nothing.
 
-    `header` and `scheme` are those of the source. Raises Unsignable.
+    `header` and `scheme` are those of the source. Raises Unproven.
     """
     if why := hindrance(verify, secret):
-        raise Unsignable(why)
+        raise Unproven(why)
     key = secret or ""
     if verify == "none":
         return {}
@@ -209,11 +199,8 @@ def sign_request(
     if known and (how := scheme or known.scheme):
         return how.sign(key, seconds, body)
     if known is None or known.sign is None:
-        raise Unsignable("The book does not know how this sender signs. Let the sender send a test.")
-    try:
-        return known.sign(key, event_id, seconds, body)
-    except Unproven as error:  # somebody has garbled the secret
-        raise Unsignable(str(error)) from None
+        raise Unproven("The book does not know how this sender signs. Let the sender send a test.")
+    return known.sign(key, event_id, seconds, body)  # raises Unproven if somebody has garbled the secret
 
 
 def hindrance(verify: str, secret: str | None) -> str | None:

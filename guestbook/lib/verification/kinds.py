@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from guestbook.lib import signatures
 from guestbook.lib.signatures import PUBLIC_KEY_PREFIX
@@ -19,8 +19,7 @@ TOLERANCE = 300  # seconds between the timestamp and the receipt, both ways: Str
 UNIX_SECONDS = re.compile("[0-9]{1,12}")  # int() would also take other scripts' digits, and any number
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureClaim:
+class SignatureClaim(NamedTuple):
     """The bare signatures, and the content that they should be of."""
 
     header: str
