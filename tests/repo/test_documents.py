@@ -21,20 +21,12 @@ from tests.support import documents
 from tests.support.documents import PAGES, README
 from tests.support.processes import ROOT
 
-FOR_THE_TESTS = {
-    "GUESTBOOK_TEST_DATABASE_URL",
-    "GUESTBOOK_TEST_REQUIRE",
-    "GUESTBOOK_TEST_SCREENSHOTS",
-    "GUESTBOOK_TEST_POSTGRESQL",
-    "GUESTBOOK_TEST_MARIADB",
-    "GUESTBOOK_TEST_KILLS",
-    "GUESTBOOK_TEST_BACKLOG",
-}
+OF_TESTS = ("DATABASE_URL", "REQUIRE", "SCREENSHOTS", "POSTGRESQL", "MARIADB", "KILLS", "BACKLOG")
+FOR_THE_TESTS = {f"GUESTBOOK_TEST_{name}" for name in OF_TESTS}
 WITHOUT_DATABASE = {"TESTING": True, "SQLALCHEMY_DATABASE_URI": "sqlite://"}
 FOREIGN_OPTIONS = {"--pool", "--quick", "--hypothesis-profile", "--from"}  # of Celery, the tests and uvx
-BENCH_OPTIONS = {
-    *("--apart", "--count", "--database", "--delay", "--hanging", "--peers", "--processes", "--rows")
-}
+BENCH_OPTIONS = {"--apart", "--count", "--database", "--delay", "--hanging"}
+BENCH_OPTIONS |= {"--peers", "--processes", "--rows"}
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 PLACEHOLDERS = ("NAME", "NOUN")
 KINDS = {"tutorial", "howto", "reference", "explanation"}
@@ -184,9 +176,7 @@ def test_a_call_in_a_block_is_understood(page: str, call: str) -> None:  # noqa:
 
 def test_every_line_for_cron_is_in_the_example() -> None:
     example = (ROOT / "crontab.example").read_text()
-    lines = [
-        line for block in documents.blocks(documents.everything(), "crontab") for line in block.splitlines()
-    ]
+    lines = "\n".join(documents.blocks(documents.everything(), "crontab")).splitlines()
     assert lines
     assert [line for line in lines if line not in example] == []
 
@@ -201,10 +191,7 @@ def test_a_block_of_settings_is_understood(text: str, tmp_path: Path) -> None:
     for line in text.splitlines():
         name, _, value = line.partition("=")
         if name.startswith("GUESTBOOK_"):
-            bare = {
-                "GUESTBOOK_DATA_DIR": str(tmp_path),
-                "GUESTBOOK_SECRET_KEY": "a secret key for tests alone",
-            }
+            bare = {"GUESTBOOK_DATA_DIR": str(tmp_path), "GUESTBOOK_SECRET_KEY": "for the tests alone"}
             settings.load(bare | {name: value})
 
 

@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,7 @@ def test_create_tables_may_be_run_again_and_touches_nothing(empty: str) -> None:
         database.create_tables(engine)
         assert described(engine) == first
         assert set(first) == TABLES
-        with engine.connect() as connection:
-            assert connection.scalar(text("SELECT name FROM comments")) == "Zoë 🦋"
+        assert asked(engine, "SELECT name FROM comments") == [("Zoë 🦋",)]
 
 
 def test_deliveries_begins_with_the_simplest_possible_queue_as_early_as_the_databases_allow() -> None:
@@ -135,30 +134,21 @@ def described(on: Engine | Connection, without: str = VERSION) -> Description:
     indexes, checks = seen.get_multi_indexes(), seen.get_multi_check_constraints()
     return {
         at[1]: {
-            "columns": [
-                (column["name"], type_of(column), column["nullable"], column["default"])
-                for column in columns[at]
-            ],
+            "columns": [(one["name"], type_of(one), one["nullable"], one["default"]) for one in columns[at]],
             "primary key": keys[at]["constrained_columns"],
             "unique": {one["name"]: one["column_names"] for one in unique[at]},
-            "foreign keys": {
-                key["name"]: (
-                    key["constrained_columns"],
-                    key["referred_table"],
-                    key["referred_columns"],
-                    key["options"],
-                )
-                for key in foreign[at]
-            },
+            "foreign keys": {one["name"]: [one[part] for part in OF_KEY] for one in foreign[at]},
             "indexes": {
-                index["name"]: (index["column_names"], bool(index["unique"]), partial(index))
-                for index in indexes[at]
+                one["name"]: (one["column_names"], bool(one["unique"]), partial(one)) for one in indexes[at]
             },
-            "checks": {check["name"]: check["sqltext"] for check in checks[at]},
+            "checks": {one["name"]: one["sqltext"] for one in checks[at]},
         }
         for at in columns
         if at[1] != without
     }
+
+
+OF_KEY = ("constrained_columns", "referred_table", "referred_columns", "options")
 
 
 def type_of(column: Mapping[str, Any]) -> str:
@@ -173,39 +163,14 @@ def partial(index: Mapping[str, Any]) -> str:
 
 # --- the rules that the tables themselves keep
 
-COMMENT = {
-    "id": "c" * 32,
-    "name": "Zoë 🦋",
-    "message": "Hello",
-    "status": "published",
-    "created_at": "2026-01-31T23:59:59.123Z",
-}
-WEBHOOK = {
-    "id": "w" * 32,
-    "name": "w",
-    "url": "https://example.org/",
-    "format": "json",
-    "events": "ping",
-    "headers": "{}",
-    "secret": "s",
-    "created_at": "2026-01-31T23:59:59.123Z",
-    "failures_in_a_row": 0,
-    "unreachable_in_a_row": 0,
-}
-DELIVERY = {
-    "id": "d" * 32,
-    "event_id": "e" * 32,
-    "webhook_id": "w" * 32,
-    "comment_id": "c" * 32,
-    "event": "ping",
-    "payload": "{}",
-    "status": "new",
-    "attempts": 0,
-    "claims": 0,
-    "schedule_start": 0,
-    "due_at": "2026-01-31T23:59:59.123Z",
-    "created_at": "2026-01-31T23:59:59.123Z",
-}
+NOW = "2026-01-31T23:59:59.123Z"
+COMMENT = {"id": "c" * 32, "name": "Zoë 🦋", "message": "Hello", "status": "published", "created_at": NOW}
+WEBHOOK = {"id": "w" * 32, "name": "w", "url": "https://example.org/", "format": "json", "events": "ping"}
+WEBHOOK |= {"headers": "{}", "secret": "s", "created_at": NOW}
+WEBHOOK |= {"failures_in_a_row": 0, "unreachable_in_a_row": 0}
+DELIVERY = {"id": "d" * 32, "event_id": "e" * 32, "webhook_id": "w" * 32, "comment_id": "c" * 32}
+DELIVERY |= {"event": "ping", "payload": "{}", "status": "new", "attempts": 0, "claims": 0}
+DELIVERY |= {"schedule_start": 0, "due_at": NOW, "created_at": NOW}
 OF = {"comments": COMMENT, "webhooks": WEBHOOK, "deliveries": DELIVERY}
 
 
@@ -230,9 +195,9 @@ def filled(kind: str, tmp_path: Path) -> Iterator[Engine]:
     ("table", "changes"),
     [
         ("comments", {"status": "deleted"}),
-        ("webhooks", {"disabled_at": "2026-01-31T23:59:59.123Z"}),
+        ("webhooks", {"disabled_at": NOW}),
         ("webhooks", {"disabled_reason": "gone"}),
-        ("webhooks", {"disabled_at": "2026-01-31T23:59:59.123Z", "disabled_reason": "tired"}),
+        ("webhooks", {"disabled_at": NOW, "disabled_reason": "tired"}),
         ("deliveries", {"status": "sending"}),
         ("deliveries", {"due_at": None}),
         ("deliveries", {"status": "processed"}),
@@ -250,7 +215,7 @@ def test_a_row_that_breaks_a_rule_is_refused(filled: Engine, table: str, changes
 
 
 def test_a_row_that_keeps_the_rules_is_taken(filled: Engine) -> None:
-    gone = {"id": "1" * 32, "disabled_at": "2026-01-31T23:59:59.123Z", "disabled_reason": "gone"}
+    gone = {"id": "1" * 32, "disabled_at": NOW, "disabled_reason": "gone"}
     insert(filled, {**WEBHOOK, **gone}, "webhooks")
     sent = {"id": "2" * 32, "status": "processed", "due_at": None, "attempts": 2, "claims": 3}
     insert(filled, {**DELIVERY, **sent}, "deliveries")
@@ -267,19 +232,20 @@ def test_a_webhook_takes_its_deliveries_along_and_a_comment_does_not(filled: Eng
 
 
 def count(engine: Engine, table: str) -> int:
+    return int(asked(engine, f"SELECT count(*) FROM {table}")[0][0])
+
+
+def asked(engine: Engine, query: str) -> Sequence[Any]:
     with engine.connect() as connection:
-        return int(connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
+        return connection.execute(text(query)).all()
 
 
 @pytest.mark.needs("mariadb")
 def test_on_mariadb_each_text_is_compared_letter_by_letter(tmp_path: Path) -> None:
-    query = "SELECT table_name, column_name, collation_name FROM information_schema.columns WHERE"
+    query = "SELECT table_name, column_name, collation_name FROM information_schema.columns"
     with databases.fresh("mariadb", tmp_path) as url, engine_on(url) as engine:
         database.create_tables(engine)
-        with engine.connect() as connection:
-            columns = connection.execute(
-                text(f"{query} table_schema = DATABASE() AND collation_name IS NOT NULL")
-            ).all()
+        columns = asked(engine, f"{query} WHERE table_schema = DATABASE() AND collation_name IS NOT NULL")
     assert {row.table_name for row in columns} == TABLES | {VERSION}
     assert {row.collation_name for row in columns} == {COLLATION}
 
@@ -294,9 +260,7 @@ def test_postgresql_tidies_the_queues_after_so_many_dead_rows_however_large_they
     with databases.fresh("postgresql", tmp_path) as url, engine_on(url) as engine:
         for _ in range(2):
             database.create_tables(engine)
-        own = "reloptions IS NOT NULL AND relkind = 'r'"
-        options_query = text(f"SELECT relname, reloptions FROM pg_class WHERE {own}")
-        with engine.connect() as connection:
-            found = {row.relname: set(row.reloptions) for row in connection.execute(options_query)}
+        query = "SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL AND relkind = 'r'"
+        found = {row.relname: set(row.reloptions) for row in asked(engine, query)}
     wanted = set(database.AUTOVACUUM.replace(" = ", "=").split(", "))
     assert found == {"deliveries": wanted, "inbound_events": wanted}
