@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from guestbook.cli import app_command, comment_files, output, row_commands
 from guestbook.cli.options import Choice
 from guestbook.comments import book, comment_shape
-from guestbook.comments.spam import comment_facts, learned_words, spam_report
+from guestbook.comments.spam import learned_words, spam_report
 from guestbook.lib import clock
 from guestbook.lib.text import counted, printable, shortened
 from guestbook.queries import filtered_lists, statistics
@@ -189,7 +189,7 @@ def show_spam() -> None:
 def end_flood() -> None:
     """Stop holding all comments because of a flood."""
     with writing() as session:
-        comment_facts.end_flood(session.connection(), app_command.settings().secret_key)
+        spam_report.end_flood(session.connection(), app_command.settings().secret_key)
     output.print_done({"held_until": None}, "New comments are published again.")
 
 

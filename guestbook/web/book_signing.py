@@ -12,7 +12,7 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from guestbook.comments import book, comment_form, submission
 from guestbook.comments.comment_form import WRONG_ANSWER, Draft
-from guestbook.comments.spam import spam_rules
+from guestbook.comments.spam import spam_report, spam_rules
 from guestbook.comments.submission import CommentChanged, TooManyComments
 from guestbook.lib import clock
 from guestbook.lib.errors import Refused, Translatable
@@ -109,7 +109,7 @@ def _refused(
     reason: str, entry: Draft, token: str, status: int, notice: str | None = None
 ) -> tuple[str, int]:
     """Show the form again with its text and the reason, which is counted for the owner."""
-    submission.count_refusal(reason)
+    spam_report.count_refusal(reason)
     return _page(entry, token, notice), status
 
 

@@ -6,8 +6,7 @@ import re
 import pytest
 from flask import Flask
 
-from guestbook.comments import submission
-from guestbook.comments.spam import comment_facts
+from guestbook.comments.spam import spam_report
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.queries import filtered_lists
@@ -147,7 +146,7 @@ def test_an_empty_book(shell: Shell) -> None:
 
 
 def test_what_was_refused_and_learned_is_shown_and_can_be_forgotten(shell: Shell) -> None:
-    submission.count_refusal("rate")
+    spam_report.count_refusal("rate")
     shell("comments", "spam", factories.sign("Lanterns for sale"))
     shell("comments", "approve", factories.sign("Herring"))
     shown = shell("spam", "show")
@@ -165,7 +164,7 @@ def test_what_was_refused_and_learned_is_shown_and_can_be_forgotten(shell: Shell
 def test_a_flood_can_be_seen_and_ended(shell: Shell) -> None:
     with writing() as session:
         for _ in range(2):
-            comment_facts.pass_one(session.connection(), factories.settings().secret_key, clock.now(), 1)
+            spam_report.pass_one(session.connection(), factories.settings().secret_key, clock.now(), 1)
     assert "A flood came, so all comments are held until 20" in shell("spam", "show")
     assert shell.json("status")["held_by_a_flood_until"]
     assert shell("spam", "end-flood") == "New comments are published again.\n"

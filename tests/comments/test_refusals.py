@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from flask import Flask
 
-from guestbook.comments import submission
-from guestbook.comments.submission import RefusalCount
+from guestbook.comments.spam import spam_report
+from guestbook.comments.spam.spam_report import RefusalCount
 from guestbook.lib import clock
 from guestbook.storage.database import db
 
@@ -25,9 +25,9 @@ def test_each_reason_has_its_number_of_thirty_days_and_of_today(
         for day in DAYS:
             at(monkeypatch, day)
             for reason in ("rate", "rate", "answer"):
-                submission.count_refusal(reason)
-        submission.count_refusal("rate")
-        found = submission.refused_lately(db.session(), DAYS[-1])
+                spam_report.count_refusal(reason)
+        spam_report.count_refusal("rate")
+        found = spam_report.refused_lately(db.session(), DAYS[-1])
     assert found == [
         RefusalCount("rate", "Too many comments from one network", 5, 3),
         RefusalCount("answer", "The answer to your question was wrong", 2, 1),
@@ -38,14 +38,14 @@ def test_many_at_once_are_all_counted(each_app: Flask) -> None:
     def count() -> None:
         with each_app.app_context():
             for _ in range(5):
-                submission.count_refusal("message")
+                spam_report.count_refusal("message")
 
     threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    [found] = submission.refused_lately(db.session(), clock.now())
+    [found] = spam_report.refused_lately(db.session(), clock.now())
     assert found.number == 20
 
 
@@ -56,5 +56,5 @@ def test_without_the_table_the_visitor_is_answered_all_the_same(
     with app.app_context():
         with db.engine.begin() as connection:
             connection.exec_driver_sql("DROP TABLE refusals")
-        submission.count_refusal("rate")
+        spam_report.count_refusal("rate")
     assert "A refusal (rate) was not counted" in caplog.text

@@ -12,9 +12,9 @@ from flask import Flask
 
 from guestbook import settings
 from guestbook.background import retention_rules
-from guestbook.comments.spam import comment_facts, learned_words, spam_rules, texts
+from guestbook.comments.spam import learned_words, spam_rules, texts
+from guestbook.comments.spam.spam_report import REFUSAL_REASONS
 from guestbook.comments.spam.spam_rules import PROGRAM_RULES, SUSPICION_RULES
-from guestbook.comments.submission import REFUSAL_REASONS
 from guestbook.inbound import bins
 from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS, SENDER_PRESETS
 from guestbook.lib import clock, retry_policy
@@ -205,8 +205,8 @@ def test_the_numbers_of_the_spam_rules_are_those_of_the_code() -> None:
     text = " ".join(page.split())
     assert f"less than {spam_rules.QUICKEST_PERSON:g} seconds" in text
     assert f"more than {spam_rules.MOST_LINKS} links, or more than {spam_rules.MOST_FIRST_LINKS}" in text
-    assert f"newest {comment_facts.COMPARED_COMMENTS} comments" in text
-    assert f"from {comment_facts.FEWEST_COMMENTS} comments on" in text
+    assert f"newest {spam_rules.COMPARED_COMMENTS} comments" in text
+    assert f"from {spam_rules.FEWEST_COMMENTS} comments on" in text
     assert f"fewer than {texts.FEWEST_LETTERS_MARKED} letters" in text
     assert f"the cookie `{VISITOR_COOKIE}` for {VISITOR_LIFETIME.days} days" in text
     defaults = Preferences()

@@ -10,7 +10,7 @@ import pytest
 import requests
 from flask import Flask
 
-from guestbook.comments import submission
+from guestbook.comments.spam import spam_report
 from guestbook.lib import clock
 from guestbook.storage.database import db
 from tests.support import processes
@@ -65,6 +65,6 @@ def test_nothing_is_lost_and_the_limits_are_exact(app: Flask, addresses: list[st
     assert Counter(row.name for row in rows) == {f"N{network}": LIMIT for network in range(NETWORKS)}
     assert {row.status for row in rows} == {"published"}
     with app.app_context():
-        [refused] = submission.refused_lately(db.session(), clock.now())
+        [refused] = spam_report.refused_lately(db.session(), clock.now())
     assert refused.reason == "rate"
     assert 0 < refused.number <= NETWORKS * (EACH - LIMIT)  # a count does not let a visitor wait

@@ -6,7 +6,7 @@ from http.cookies import SimpleCookie
 import pytest
 from flask import Flask
 
-from guestbook.comments import submission
+from guestbook.comments.spam import spam_report
 from guestbook.lib import clock
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
@@ -21,7 +21,7 @@ QUESTION = {"question": "What colour is the <b>cat</b>?", "answers": "Red\nginge
 
 def refused(app: Flask) -> dict[str, int]:
     with app.app_context():
-        return {one.reason: one.number for one in submission.refused_lately(db.session(), clock.now())}
+        return {one.reason: one.number for one in spam_report.refused_lately(db.session(), clock.now())}
 
 
 def mark_last_as_spam(app: Flask) -> None:

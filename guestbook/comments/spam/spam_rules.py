@@ -1,18 +1,23 @@
-"""The spam rules decide whether a comment is published, held or spam, and why. Pure.
+"""The spam rules decide whether a comment is published, held or spam, and why.
 
-A rule is a function in one of the two tables. It looks at the facts of a comment, which `comment_facts`
-gathers, and may object. Only suspicious comments wait: an owner who must approve everything gives up.
+A rule is a pure function in one of the two tables. It looks at the facts of a comment, which `gather` at the
+end asks of the database, and may object. Only suspicious comments wait: an owner who must approve everything
+gives up.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam import texts
 from guestbook.comments.spam.learned_words import Score
+from guestbook.comments.spam.learned_words import score as learned_score
 from guestbook.comments.spam.texts import Repeated
+from guestbook.lib import ids
 from guestbook.lib.text import shortened
 from guestbook.storage.models.comment import REASON_LIMIT
+from guestbook.storage.plain_sql import Select
+from guestbook.storage.preferences import Preferences
 
 QUICKEST_PERSON = 3.0  # seconds to write a text with a link
 MOST_LINKS = 3  # links in a message
@@ -238,3 +243,47 @@ def classify(facts: CommentFacts, moderation: str = "suspicious") -> Classificat
     found.sort(key=lambda finding: -SEVERITY.index(finding[0]))
     reasons = tuple(shortened(sentence, REASON_LIMIT) for _, sentence in found)
     return Classification(found[0][0], reasons)
+
+
+COMPARED_COMMENTS = 60  # The newest ones say which writing systems a book uses.
+COMPARED_LETTERS = 80  # letters of each
+FEWEST_COMMENTS = 20  # In a younger book any writing system may be the first.
+FIRST_LOOK = 3  # Nearly always these use all writing systems of a new comment.
+STATUS_OF = "SELECT status FROM comments WHERE id = :comment_id"
+NEWEST_TEXTS = (
+    f"SELECT substr(message, 1, {COMPARED_LETTERS}) FROM comments WHERE status = 'published'"
+    " ORDER BY id DESC LIMIT :most"
+)
+
+
+def gather(
+    select: Select, sent: CommentFacts, book: Preferences, secret_key: str, own_id: str | None = None
+) -> CommentFacts:
+    """Ask the database for the facts that the form does not say. A comment that is changed has an id."""
+    if book.moderation == "off":  # No rule needs the other facts then.
+        return replace(sent, is_known_visitor=None)
+    draft, text = sent.draft, sent.draft.all_words.casefold()
+    lines = filter(None, map(str.strip, book.words.casefold().splitlines()))
+    return replace(
+        sent,
+        listed_word=next((line for line in lines if texts.beginning_of(line).search(text)), None),
+        foreign_script=_foreign_script(select, draft.message),
+        repeated=texts.find_repeated(select, draft.name, draft.message, own_id),
+        score=learned_score(select, secret_key, draft) if book.score else None,
+    )
+
+
+def is_known_visitor(select: Select, earlier_id: str | None) -> bool:
+    """Whether the earlier comment of a browser stands in the book."""
+    if earlier_id is None or not ids.ID.fullmatch(earlier_id):
+        return False
+    return list(select(STATUS_OF, comment_id=earlier_id)) == [("published",)]
+
+
+def _foreign_script(select: Select, message: str) -> str | None:
+    """Return a writing system of the text that none of the newest comments uses."""
+    foreign, newest = texts.scripts(message), []
+    for most in (FIRST_LOOK, COMPARED_COMMENTS):
+        newest = [text for (text,) in select(NEWEST_TEXTS, most=most)] if foreign else []
+        foreign -= texts.used_scripts(newest)
+    return min(foreign) if foreign and len(newest) >= FEWEST_COMMENTS else None

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from guestbook.comments import book, comment_form
 from guestbook.comments.book import BULK_LIMIT, STATUS_AFTER
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import comment_facts, learned_words, spam_report
+from guestbook.comments.spam import learned_words, spam_report
 from guestbook.lib import clock, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
@@ -306,7 +306,7 @@ def show_spam() -> ResponseReturnValue:
 def end_flood() -> ResponseReturnValue:
     """End the hour in which a flood holds all comments."""
     with writing() as session:
-        comment_facts.end_flood(session.connection(), request_context.settings().secret_key)
+        spam_report.end_flood(session.connection(), request_context.settings().secret_key)
     said = "New comments are published again. Those that were held still wait for you."
     return responses.done(said, ".show_spam")
 

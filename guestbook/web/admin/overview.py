@@ -7,7 +7,7 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from guestbook.background.doctor import State, examination
-from guestbook.comments.spam import comment_facts
+from guestbook.comments.spam import spam_report
 from guestbook.lib import clock
 from guestbook.lib.text import counted
 from guestbook.queries import cron_status, statistics, webhook_status
@@ -42,7 +42,7 @@ def index() -> ResponseReturnValue:
         days=chart.draw(overview.days, chart.DAY_LABEL, every=6),
         words={doing.webhook.id: webhook_status.word(doing.webhook, now) for doing in overview.webhooks},
         most=statistics.COUNT_LIMIT,
-        held_until=comment_facts.held_until(session.connection(), settings.secret_key, now),
+        held_until=spam_report.held_until(session.connection(), settings.secret_key, now),
     )
 
 

@@ -11,6 +11,7 @@ from guestbook.comments import book, comment_form, comment_shape, submission
 from guestbook.comments.book import MODERATION_ACTIONS
 from guestbook.comments.comment_form import DRAFT_FIELDS, WRONG_ANSWER_OF_PROGRAM
 from guestbook.comments.comment_shape import COMMENT_SCHEMA
+from guestbook.comments.spam import spam_report
 from guestbook.lib import json_schema as schema
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import Schema
@@ -118,15 +119,15 @@ def create_comment() -> ResponseReturnValue:
     Spam looks like a held comment, so that a program learns nothing.
     """
     if request_context.preferences().closed:
-        submission.count_refusal("closed")
+        spam_report.count_refusal("closed")
         raise Forbidden("The book is closed for new comments.")
     try:
         submission.submit(_read_comment(), book_signing.visitor(), then=_answer_signed)
     except submission.TooManyComments as error:
-        submission.count_refusal("rate")
+        spam_report.count_refusal("rate")
         raise TooManyRequests(str(error), retry_after=error.seconds) from None
     except Refused as error:
-        submission.count_refusal(*error.fields)
+        spam_report.count_refusal(*error.fields)
         raise
     signed: Response = g.signed
     return signed

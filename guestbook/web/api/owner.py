@@ -10,8 +10,8 @@ from werkzeug.exceptions import Conflict, TooManyRequests
 from guestbook.auth import api_tokens, login
 from guestbook.auth.login import TooManyTries
 from guestbook.background.doctor import State, examination
-from guestbook.comments.spam import comment_facts, learned_words, spam_report
-from guestbook.comments.submission import REFUSAL_REASONS
+from guestbook.comments.spam import learned_words, spam_report
+from guestbook.comments.spam.spam_report import REFUSAL_REASONS
 from guestbook.lib import clock, fields
 from guestbook.lib import json_schema as schema
 from guestbook.lib.encryption import Unreadable
@@ -162,7 +162,7 @@ def end_flood() -> ResponseReturnValue:
     Those that were held stay held.
     """
     with writing() as session:
-        comment_facts.end_flood(session.connection(), request_context.settings().secret_key)
+        spam_report.end_flood(session.connection(), request_context.settings().secret_key)
         return idempotency.keep(session, "", 204)
 
 

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from guestbook.comments import book
-from guestbook.comments.spam import comment_facts, learned_words
+from guestbook.comments.spam import learned_words, spam_report
 from guestbook.lib import clock
 from guestbook.storage import database, plain_sql
 from guestbook.storage.database import db, writing
@@ -95,11 +95,11 @@ def test_forgetting_meanwhile_leaves_no_word_without_its_comment(app: Flask) -> 
 def test_a_flood_can_be_ended_while_comments_come(app: Flask) -> None:
     def pass_one() -> None:
         with writing() as session:
-            comment_facts.pass_one(session.connection(), factories.settings().secret_key, clock.now(), 2)
+            spam_report.pass_one(session.connection(), factories.settings().secret_key, clock.now(), 2)
 
     def end() -> None:
         with writing() as session:
-            comment_facts.end_flood(session.connection(), factories.settings().secret_key)
+            spam_report.end_flood(session.connection(), factories.settings().secret_key)
 
     for _ in range(3):
         all_at_once(app, [*[pass_one] * AT_ONCE, end, end, end])

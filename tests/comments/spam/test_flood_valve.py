@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guestbook.comments.spam import comment_facts
+from guestbook.comments.spam import spam_report
 from guestbook.storage.database import db, writing
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -16,11 +16,11 @@ pytestmark = pytest.mark.usefixtures("app")
 
 def pass_one(seconds: float, most: int = 3) -> datetime | None:
     with writing() as session:
-        return comment_facts.pass_one(session.connection(), KEY, NOW + timedelta(seconds=seconds), most)
+        return spam_report.pass_one(session.connection(), KEY, NOW + timedelta(seconds=seconds), most)
 
 
 def held_until(seconds: float) -> datetime | None:
-    return comment_facts.held_until(db.session().connection(), KEY, NOW + timedelta(seconds=seconds))
+    return spam_report.held_until(db.session().connection(), KEY, NOW + timedelta(seconds=seconds))
 
 
 def test_the_limit_is_exact_and_then_all_are_held_for_an_hour(caplog: pytest.LogCaptureFixture) -> None:
@@ -32,7 +32,7 @@ def test_the_limit_is_exact_and_then_all_are_held_for_an_hour(caplog: pytest.Log
     assert held_until(3629) == end
     assert held_until(3631) is None
     assert pass_one(3631) is None
-    [line] = [record.getMessage() for record in caplog.records if record.name == comment_facts.__name__]
+    [line] = [record.getMessage() for record in caplog.records if record.name == spam_report.__name__]
     assert line.startswith("More than 3 comments came within a minute, so new ones are held for an hour.")
 
 
@@ -41,6 +41,6 @@ def test_the_owner_can_end_it() -> None:
         last = pass_one(0)
     assert last
     with writing() as session:
-        comment_facts.end_flood(session.connection(), KEY)
+        spam_report.end_flood(session.connection(), KEY)
     assert held_until(1) is None
     assert pass_one(1) is None

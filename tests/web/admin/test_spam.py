@@ -4,8 +4,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from guestbook.comments import book, submission
-from guestbook.comments.spam import comment_facts
+from guestbook.comments import book
+from guestbook.comments.spam import spam_report
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock
 from guestbook.storage.database import db, writing
@@ -27,7 +27,7 @@ def test_an_empty_book_has_nothing_to_tell(owner: Owner) -> None:
 def test_refusals_are_shown_with_their_numbers(app: Flask, owner: Owner) -> None:
     with app.app_context():
         for reason in ("expired", "rate", "rate"):
-            submission.count_refusal(reason)
+            spam_report.count_refusal(reason)
     rows = [plain(row) for row in owner.page(SPAM).findall(".//tbody/tr")]
     assert rows == ["Too many comments from one network 2 2", "The form was open for more than a day 1 1"]
 
@@ -35,7 +35,7 @@ def test_refusals_are_shown_with_their_numbers(app: Flask, owner: Owner) -> None
 def test_a_flood_is_on_the_overview_and_can_be_ended(app: Flask, owner: Owner) -> None:
     with app.app_context(), writing() as session:
         for _ in range(2):
-            comment_facts.pass_one(session.connection(), factories.settings().secret_key, clock.now(), 1)
+            spam_report.pass_one(session.connection(), factories.settings().secret_key, clock.now(), 1)
     for page in ("/admin/", SPAM):
         assert "so all new ones are held" in plain(owner.page(page).find(".//main"))
     assert owner.post(f"{SPAM}end-flood").status_code == 303

@@ -4,8 +4,7 @@ import pytest
 from flask import Flask
 
 from guestbook.auth import api_tokens
-from guestbook.comments import submission
-from guestbook.comments.spam import comment_facts
+from guestbook.comments.spam import spam_report
 from guestbook.lib import clock
 from guestbook.storage.database import writing
 from tests.support import factories, secret_keys
@@ -16,9 +15,9 @@ from tests.support.owner import PASSWORD, Owner
 def test_a_flood_is_seen_and_ended(app: Flask, program: ApiClient) -> None:
     with app.app_context():
         key = factories.settings().secret_key
-        submission.count_refusal("rate")
+        spam_report.count_refusal("rate")
         with writing() as session:
-            comment_facts.pass_one(session.connection(), key, clock.now(), most=0)
+            spam_report.pass_one(session.connection(), key, clock.now(), most=0)
     found = program.get("/spam")
     assert [(one["reason"], one["number"], one["today"]) for one in found["refused"]] == [("rate", 1, 1)]
     assert found["held_until"]
