@@ -139,18 +139,10 @@ def _stored(column: Any) -> Any:
 # The headers and secrets come as stored text: broken headers must fail their own attempts, not the pass, and
 # a secret is decrypted once for many ticks.
 RECEIVER_COLUMNS = (
-    Webhook.id,
-    Webhook.name,
-    Webhook.url,
-    _stored(Webhook.headers),
-    _stored(Webhook.secret),
-    _stored(Webhook.previous_secret),
-    Webhook.previous_secret_expires_at,
-    Webhook.format,
-    _stored(Webhook.signing_key),
-    _stored(Webhook.previous_signing_key),
-    Webhook.previous_signing_key_expires_at,
-    Webhook.key_only_since,
+    *(Webhook.id, Webhook.name, Webhook.url, Webhook.format, _stored(Webhook.headers)),
+    *(_stored(Webhook.secret), _stored(Webhook.signing_key), Webhook.key_only_since),
+    *(_stored(Webhook.previous_secret), Webhook.previous_secret_expires_at),
+    *(_stored(Webhook.previous_signing_key), Webhook.previous_signing_key_expires_at),
     Webhook.github_headers_since,
 )
 # Made once: to make them takes longer than to run them.

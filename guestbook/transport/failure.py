@@ -69,26 +69,10 @@ class TransportError(Exception):
         self.reason = reason
         self.detail = detail  # short; never the path or the query of a URL, which are secret
         self.sent = sent  # False when no byte of the request can have reached the receiver
-
-    @property
-    def unreachable(self) -> bool:
-        """Whether this counts for the pause of the webhook."""
-        return self.reason in UNREACHABLE
-
-    @property
-    def is_lasting(self) -> bool:
-        """Whether another attempt would end in the same way."""
-        return self.reason in LASTING
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether no receiver is to blame."""
-        return self.reason in SENDER_FAILURES
-
-    @property
-    def limit(self) -> str | None:
-        """The limit of this machine that the request ran into, if any."""
-        return HOST_LIMITS.get(self.reason)
+        self.unreachable = reason in UNREACHABLE  # It counts for the pause of the webhook.
+        self.is_lasting = reason in LASTING  # Another attempt would end in the same way.
+        self.is_ours = reason in SENDER_FAILURES  # No receiver is to blame.
+        self.limit = HOST_LIMITS.get(reason)  # The limit of this machine that the request ran into, if any.
 
     def __str__(self) -> str:
         return with_detail(FAILURE_SENTENCES[self.reason], self.detail)

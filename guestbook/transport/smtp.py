@@ -70,14 +70,8 @@ class _Client(smtplib.SMTP):
         super().__init__(local_hostname=NO_NAME)
         self._is_tls = is_tls
 
-    def open(self, host: str, port: int) -> None:
-        """Connect and read the greeting; raises SMTPConnectError for a bad one."""
-        self._host = host  # smtplib compares it with the name in the server's certificate
-        code, text = self.connect(host, port)
-        if code != 220:
-            raise smtplib.SMTPConnectError(code, text)
-
     def _get_socket(self, host: str, port: int, _timeout: Any) -> Any:
+        self._host = host  # smtplib compares it with the name in the server's certificate
         sock = connections.connect_to_own(host, port, budget.CONNECTING)
         budget.current.get().stage = budget.HANDSHAKING
         try:
@@ -92,7 +86,9 @@ class _Client(smtplib.SMTP):
 def _greet(client: _Client, parts: SplitResult) -> None:
     """Connect, turn on TLS and log in, as far as the URL asks for it."""
     host = parts.hostname or ""
-    client.open(host, parts.port or SMTP_PORTS[parts.scheme])
+    code, text = client.connect(host, parts.port or SMTP_PORTS[parts.scheme])
+    if code != 220:
+        raise smtplib.SMTPConnectError(code, text)
     client.ehlo_or_helo_if_needed()
     is_private = parts.scheme == "smtp" and _is_this_machine(host)
     needs_tls = parts.scheme == "smtp+starttls" or (parts.username is not None and not is_private)

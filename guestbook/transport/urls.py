@@ -132,7 +132,10 @@ def _host(parts: SplitResult) -> str:
     if "[" in parts.netloc or "]" in parts.netloc:
         return _ipv6_host(parts.netloc)
     if not host.isascii():
-        host = _idn_host(host)
+        try:
+            host = idna.encode(host, uts46=True).decode("ascii")
+        except (idna.IDNAError, UnicodeError):
+            raise ValueError("The URL’s host is not a valid international domain name.") from None
     if not HOST_NAME.fullmatch(host):
         raise ValueError("The URL’s host is not valid.")
     return host
@@ -147,13 +150,6 @@ def _ipv6_host(netloc: str) -> str:
         return f"[{IPv6Address(address)}%25{zone}]" if zone else f"[{IPv6Address(address)}]"
     except ValueError:
         raise ValueError("The URL’s host is not a valid IPv6 address.") from None
-
-
-def _idn_host(host: str) -> str:
-    try:
-        return idna.encode(host, uts46=True).decode("ascii")
-    except (idna.IDNAError, UnicodeError):
-        raise ValueError("The URL’s host is not a valid international domain name.") from None
 
 
 def _escaped(text: str) -> str:
@@ -204,7 +200,11 @@ def private_address_warning(url: str, allow_networks: Sequence[Network] = ()) ->
     if literal(host):
         return None
     policy = AddressPolicy(allow_networks)
-    refused = (found for found in _look_up(host) if not policy.admits(found))
+    try:
+        answers = addresses.shared.find(host, None, LOOKUP_SECONDS)
+    except (OSError, ValueError):  # No such name, or not in time; an over-long label is a UnicodeError.
+        return None
+    refused = (str(found[0]) for *_, found in answers if not policy.admits(str(found[0])))
     return next((_sentence(ip_address(found.partition("%")[0]), host) for found in refused), None)
 
 
@@ -226,11 +226,3 @@ def _sentence(address: Address, host: str = "") -> str:
     shown = str(address) if inner == address else f"{address} (which is {inner})"
     subject, will = (f"{host} leads to {shown},", "will") if host else (f"{shown} is", "would")
     return PRIVATE.format(subject=subject, will=will, network=f"{inner}/{inner.max_prefixlen}")
-
-
-def _look_up(host: str) -> Sequence[str]:
-    """Return the addresses of a name, none when it has none or the look-up takes too long."""
-    try:
-        return [str(address[0]) for *_, address in addresses.shared.find(host, None, LOOKUP_SECONDS)]
-    except (OSError, ValueError):  # no such name, or not in time; an over-long label is a UnicodeError
-        return ()
