@@ -76,15 +76,10 @@ def test_export_to_a_file_takes_the_format_from_its_name(shell: Shell, tmp_path:
     assert file.read_bytes().startswith(b'\xef\xbb\xbf"id","name"')
     assert '"\'=1+1"' in file.read_text()
     assert shell("comments", "import", str(file)) == "Imported 0 comments.\nThere already: 1.\n"
-    nowhere = str(tmp_path / "no" / "book.csv")
-    assert shell.refused("comments", "export", nowhere) == (
-        f"Error: {nowhere} cannot be written: No such file or directory.\n"
-    )
+    for place, why in (("no/book.csv", "No such file or directory"), ("x" * 300, "File name too long")):
+        said = shell.refused("comments", "export", f"{tmp_path}/{place}")
+        assert said == f"Error: {tmp_path}/{place} cannot be written: {why}.\n"
     assert [one.name for one in tmp_path.glob("book*")] == ["book.csv"]
-    too_long = str(tmp_path / ("x" * 300))
-    assert shell.refused("comments", "export", too_long) == (
-        f"Error: {too_long} cannot be written: File name too long.\n"
-    )
 
 
 @pytest.mark.parametrize("name", ["comments.db", "wordpress.xml"])
@@ -191,10 +186,9 @@ def test_no_terminal_obeys_the_names_of_columns_in_a_file(shell: Shell, tmp_path
     given = tmp_path / "given.csv"
     given.write_text("na\x1b[31mme,\x1b]0;x\x07b," + "c" * 5000 + "\n1,2,3\n")
     refused = shell.result("comments", "import", str(given))
-    assert refused.exit_code == 1
+    assert (refused.exit_code, len(refused.stderr) < 2100) == (1, True)
     assert "columns are na [31mme,  ]0;x b, ccc" in refused.stderr
     assert refused.stderr.rstrip("\n").isprintable()
-    assert len(refused.stderr) < 2100
 
 
 def test_a_large_book_is_exported_and_imported_in_little_memory(shell: Shell, tmp_path: Path) -> None:

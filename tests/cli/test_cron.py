@@ -130,7 +130,4 @@ def test_the_address_stays_until_it_is_rotated_or_removed(shell: Shell) -> None:
     assert shell("cron-url") == second
     shell("cron-url", "--off")
     assert cron_token.read(db.session()) is None
-
-
-def test_rotating_and_removing_at_once_is_refused(shell: Shell) -> None:
     assert "Choose --rotate or --off." in shell.refused("cron-url", "--rotate", "--off", code=2)

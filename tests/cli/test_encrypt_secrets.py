@@ -20,6 +20,14 @@ from tests.support.secret_keys import KEY, NEW_KEY
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
+@pytest.fixture
+def own_key(tmp_path: Path) -> dict[str, str]:
+    """The environment of a book whose secret key is in the data folder."""
+    environ = settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")
+    del environ["GUESTBOOK_SECRET_KEY"]
+    return environ
+
+
 def finding() -> DoctorFinding:
     """Return what doctor says about the secrets."""
     return next(one for one in examination.examine(factories.settings()) if one.subject == "secrets")
@@ -71,33 +79,30 @@ def test_a_lost_key_is_made_good_by_new_secrets(shell: Shell) -> None:
     assert factories.the(Source, source).previous_secret is None
 
 
-def test_a_new_key_goes_into_the_data_folder_and_the_old_one_beside_it(tmp_path: Path) -> None:
-    environ = settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")
-    del environ["GUESTBOOK_SECRET_KEY"]
-    with running(environ) as app, app.app_context():
+def test_a_new_key_goes_into_the_data_folder_and_the_old_one_beside_it(
+    tmp_path: Path, own_key: dict[str, str]
+) -> None:
+    with running(own_key) as app, app.app_context():
         old = (tmp_path / "secret_key").read_text()
         hook = factories.webhook(secret=SECRET)
         said = Shell(app.test_cli_runner())("encrypt-secrets", "--new-key")
         assert "Restart the web server and workers now." in said
         assert said.endswith("Encrypted 1 secret again, of 1.\n")
-    new = (tmp_path / "secret_key").read_text()
-    assert new != old
-    assert (tmp_path / "secret_key_fallbacks").read_text() == f"{old}\n"
-    assert (tmp_path / "secret_key_fallbacks").stat().st_mode & 0o777 == 0o600
-    (tmp_path / "secret_key_fallbacks").unlink()
-    with running(environ) as app, app.app_context():
+    assert (tmp_path / "secret_key").read_text() != old
+    older = tmp_path / "secret_key_fallbacks"
+    assert (older.read_text(), older.stat().st_mode & 0o777) == (f"{old}\n", 0o600)
+    older.unlink()
+    with running(own_key) as app, app.app_context():
         assert factories.the(Webhook, hook).secret == SECRET
 
 
 def test_on_a_full_disk_the_old_key_stays_and_a_sentence_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, own_key: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def is_full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    environ = settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")
-    del environ["GUESTBOOK_SECRET_KEY"]
-    with running(environ) as app, app.app_context():
+    with running(own_key) as app, app.app_context():
         old = (tmp_path / "secret_key").read_text()
         monkeypatch.setattr(os, "fsync", is_full)
         said = Shell(app.test_cli_runner()).refused("encrypt-secrets", "--new-key")

@@ -1,6 +1,7 @@
 """init-db, and what every command says when something is not there."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,9 +29,8 @@ def test_init_db_says_where_the_tables_are_and_may_be_run_again(
 ) -> None:
     for _ in range(2):
         code, said, complaint = forked("init-db")
-        assert (code, complaint) == (0, "")
-        assert said.splitlines()[0].startswith("The tables are ready in ")
-        assert said.splitlines()[1] == f"The data folder is {environ['GUESTBOOK_DATA_DIR']}."
+        assert (code, complaint, said.startswith("The tables are ready in ")) == (0, "", True)
+        assert said.splitlines()[1:] == [f"The data folder is {environ['GUESTBOOK_DATA_DIR']}."]
 
 
 @pytest.fixture
@@ -63,10 +63,8 @@ def test_a_database_that_is_away_ends_with_75_and_one_line_without_its_password(
     for arguments in (*COMMANDS, ("init-db",)):
         result = app.test_cli_runner().invoke(args=list(arguments))
         assert (result.exit_code, result.stdout) == (75, ""), (arguments, result.output)
-        assert result.stderr.startswith("The database cannot be used now: ")
-        assert result.stderr.count("\n") == 1
+        assert re.fullmatch(r"The database cannot be used now: .*\n", result.stderr)
         assert "hunter2" not in result.stderr
-        assert "Traceback" not in result.stderr
     result = app.test_cli_runner().invoke(args=["cron", "-v"])
     assert (result.exit_code, result.stdout) == (75, "")
     assert result.stderr.startswith("Traceback (most recent call last):\n")
@@ -90,9 +88,9 @@ def test_a_book_older_than_the_program_ends_with_1_and_what_to_do(forked: Proces
     for arguments in (("status",), ("cron",)):
         code, said, complaint = forked(*arguments)
         assert (code, said) == (1, "")
-        assert complaint.startswith("The tables are older than the program: ")
-        assert complaint.endswith("flask --app guestbook upgrade\n")
-        assert complaint.count("\n") == 1
+        assert re.fullmatch(
+            "The tables are older than the program: .*flask --app guestbook upgrade\n", complaint
+        )
 
 
 @pytest.mark.usefixtures("app")
@@ -103,17 +101,15 @@ def test_a_value_that_the_database_refuses_ends_with_1_and_one_line(forked: Proc
     assert forked(*add)[0] == 0
     code, said, complaint = forked(*add)
     assert (code, said) == (1, "")
-    assert complaint.startswith("The database refused a value, so nothing was changed: ")
-    assert complaint.count("\n") == 1
+    assert re.fullmatch(r"The database refused a value, so nothing was changed: .*\n", complaint)
 
 
 @pytest.mark.parametrize("arguments", [("status",), ("--help",), ("webhooks", "list"), ("cron", "--help")])
 def test_a_wrong_setting_ends_with_1_and_one_line(forked: Process, arguments: tuple[str, ...]) -> None:
     code, said, complaint = forked(*arguments, TIMEOUT="soon")
     assert (code, said) == (1, "")
-    assert complaint == (
-        "Error: GUESTBOOK_TIMEOUT is 'soon': it must be a number of seconds from 0.1 to 300.\n"
-    )
+    why = "GUESTBOOK_TIMEOUT is 'soon': it must be a number of seconds from 0.1 to 300."
+    assert complaint == f"Error: {why}\n"
 
 
 def test_a_webhook_can_be_deleted_on_a_rollback_journal(tmp_path: Path) -> None:
@@ -136,17 +132,12 @@ def everything(
             yield from everything(command, (*path, name))
 
 
-def test_every_command_and_every_option_has_help(app: Flask) -> None:
+def test_every_command_and_option_has_help_and_every_list_and_show_takes_json(app: Flask) -> None:
     assert len(list(everything(app.cli))) >= 20
     for path, command in everything(app.cli):
         assert command.help, path
-        assert command.get_short_help_str().strip(), path
         for option in command.params:
             assert not isinstance(option, click.Option) or option.help, (path, option.name)
-
-
-def test_every_list_and_show_takes_json(app: Flask) -> None:
-    for path, command in everything(app.cli):
         if path[-1] in ("list", "show"):
             assert "--json" in [name for option in command.params for name in option.opts], path
 

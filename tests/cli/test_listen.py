@@ -51,9 +51,8 @@ def test_messages_are_printed_and_count_as_delivered(book: str, token: str) -> N
     hook = factories.webhook("pull:")
     factories.sign("Grüße 🎈\x1b[31m")
     found = listened(book, token, "--webhook", hook)
-    assert found.exit_code == 0, found.output
+    assert (found.exit_code, "\x1b" in found.stdout) == (0, False), found.output
     assert re.search(r"^\d\d:\d\d:\d\d comment\.created \{.*Grüße 🎈.*\}$", found.stdout, re.MULTILINE)
-    assert "\x1b" not in found.stdout
     assert factories.one().status == "processed"
 
 
@@ -69,9 +68,7 @@ def test_they_are_forwarded_as_the_book_would_send_them(book: str, token: str, r
     assert (row.status, row.last_status_code) == ("processed", 200)
 
 
-@pytest.mark.parametrize(
-    "answer", [Answer(status=500), Answer(status=302), Answer(status=999), Answer(drop=True)]
-)
+@pytest.mark.parametrize("answer", [*map(Answer, (500, 302, 999)), Answer(drop=True)])
 def test_what_the_program_refuses_comes_again_later(
     book: str, token: str, receiver: Receiver, answer: Answer
 ) -> None:
@@ -118,10 +115,7 @@ def test_a_wrong_token_webhook_or_address_is_refused_with_a_sentence(book: str, 
     [
         (Answer(body=b"welcome"), "or it is no guestbook."),
         (Answer(body=b"[1]"), "or it is no guestbook."),
-        (
-            Answer(status=301, headers={"Location": "https://book.example/"}),
-            "redirects to https://book.example/.",
-        ),
+        (Answer(status=301, headers={"Location": "https://b.example/"}), "redirects to https://b.example/."),
         (Answer(status=418, body=b'{"error": ["\x1b"]}'), "The book answered 418."),
         (Answer(drop=True), "The book cannot be reached (connection lost)."),
         *((Answer(status=code), f"cannot be reached (it answered {code})") for code in (408, 429, 503, 599)),
@@ -148,17 +142,10 @@ class HostileBook(Receiver):
     """Hands out one delivery, or gives one odd answer, and takes every commit."""
 
     def __init__(self, odd: dict[str, object] | None = None) -> None:
-        self._waiting: list[dict[str, object]] = [
-            {
-                "id": "0" * 32,
-                "event": "comment.created\x1b]0;title\x07",
-                "payload": "{}",
-                "headers": {
-                    **{"Host": "other.example", "Authorization": "Basic eA==", "Cookie": "a=b"},
-                    **{"Transfer-Encoding": "chunked", "Webhook-Id": "1", "X-Forwarded-For": "::1"},
-                },
-            }
-        ]
+        headers = {"Host": "other.example", "Authorization": "Basic eA==", "Cookie": "a=b"}
+        headers |= {"Transfer-Encoding": "chunked", "Webhook-Id": "1", "X-Forwarded-For": "::1"}
+        hostile = {"event": "comment.created\x1b]0;title\x07", "payload": "{}", "headers": headers}
+        self._waiting: list[dict[str, object]] = [{"id": "0" * 32, **hostile}]
         self._odd = odd or {}
         super().__init__(program=self._play)
 
@@ -173,10 +160,9 @@ class HostileBook(Receiver):
 def test_nothing_of_a_hostile_book_reaches_the_terminal_or_the_program_raw(
     token: str, receiver: Receiver
 ) -> None:
+    forward = ("--forward", receiver.url("/hook"))
     with HostileBook() as book:
-        found = listened(
-            book.url("").rstrip("/"), token, "--webhook", "1", "--forward", receiver.url("/hook")
-        )
+        found = listened(book.url("").rstrip("/"), token, "--webhook", "1", *forward)
     assert found.exit_code == 0, found.output
     assert "comment.created ]0;title  {}" in found.stdout
     [request] = receiver.requests
@@ -187,25 +173,17 @@ def test_nothing_of_a_hostile_book_reaches_the_terminal_or_the_program_raw(
 @pytest.mark.parametrize(
     "odd",
     [
-        {"token": None},
-        {"token": "\ud800"},
-        {"deliveries": 1},
-        {"deliveries": [1]},
+        *({"token": None}, {"token": "\ud800"}, {"deliveries": 1}, {"deliveries": [1]}),
         {"deliveries": [{"id": "1", "event": 1, "payload": None, "headers": []}]},
-        {"retry_after": -1},
-        {"retry_after": "1"},
-        {"retry_after": float("nan")},
-        {"retry_after": 1e300},
+        *({"retry_after": wrong} for wrong in (-1, "1", float("nan"), 1e300)),
     ],
 )
 def test_an_answer_with_wrong_types_ends_with_one_sentence(token: str, odd: dict[str, object]) -> None:
     with HostileBook(odd) as book:
         address = book.url("").rstrip("/")
         found = listened(address, token, "--webhook", "1")
-    assert (found.exit_code, found.stderr) == (
-        1,
-        f"Error: The answer of {address} is not that of a guestbook.\n",
-    )
+    said = f"Error: The answer of {address} is not that of a guestbook.\n"
+    assert (found.exit_code, found.stderr) == (1, said)
 
 
 def test_every_header_of_a_delivery_reaches_the_program(app: Flask) -> None:

@@ -1,5 +1,6 @@
 """migrate-to: what it prints, what it ends with, what it never prints."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +30,7 @@ def test_it_prints_each_table_and_the_next_step(shell: Shell, target: str) -> No
     [comments] = [line.split() for line in lines if line.startswith("comments")]
     assert (comments[1], len(comments[2])) == ("2", 12)
     said = " ".join(lines[len(TABLES) + 1 :])
-    assert f"The copy in {target} is complete: 3 rows, each compared." in said
-    assert "Now set GUESTBOOK_DATABASE_URL" in said
+    assert f"The copy in {target} is complete: 3 rows, each compared. Now set GUESTBOOK_DATABASE_URL" in said
     assert "GUESTBOOK_SECRET_KEY" in said
 
 
@@ -42,13 +42,9 @@ def test_programs_get_the_rows_and_a_checksum_of_each_table(shell: Shell, target
     assert (comments["rows"], comments["copied"], len(comments["checksum"])) == (1, 1, 64)
 
 
-# --- refusals and failures
-
-
 def test_what_is_refused_is_one_sentence_and_1(shell: Shell, environ: dict[str, str]) -> None:
     said = shell.refused("migrate-to", environ["GUESTBOOK_DATABASE_URL"])
-    assert said.startswith("Error: The book is in ")
-    assert said.count("\n") == 1
+    assert re.fullmatch("Error: The book is in .*\n", said)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +52,7 @@ def test_what_is_refused_is_one_sentence_and_1(shell: Shell, environ: dict[str, 
 )
 def test_a_target_that_is_away_is_one_sentence_and_75(shell: Shell, url: str) -> None:
     said = shell.refused("migrate-to", url, code=75)
-    assert said.startswith("The target cannot be used now: ")
-    assert said.count("\n") == 1
+    assert re.fullmatch("The target cannot be used now: .*\n", said)
     assert "hunter2" not in said
 
 
@@ -65,10 +60,8 @@ def test_a_target_that_is_away_is_one_sentence_and_75(shell: Shell, url: str) ->
     "url", ["hunter2", "oracle://me:hunter2@host/b", "postgresql+psycopg://me:hunter2", "sqlite://"]
 )
 def test_what_is_no_url_is_2_and_is_not_repeated(shell: Shell, url: str) -> None:
-    result = shell.result("migrate-to", url)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert "Invalid value for 'URL': " in result.stderr
-    assert "hunter2" not in result.stderr
+    said = shell.refused("migrate-to", url, code=2)
+    assert ("Invalid value for 'URL': " in said, "hunter2" in said) == (True, False)
 
 
 def test_a_book_that_was_written_to_meanwhile_ends_with_1(
@@ -87,9 +80,6 @@ def test_a_book_that_was_written_to_meanwhile_ends_with_1(
     )
     monkeypatch.undo()
     shell("migrate-to", target)
-
-
-# --- what the owner types and sees
 
 
 def test_the_url_may_come_from_standard_input(shell: Shell, target: str) -> None:

@@ -81,12 +81,12 @@ def test_rotate_takes_a_secret_and_may_end_the_old_one_at_once(
 def test_delete_says_how_much_went(shell: Shell, noun: str, row: dict[str, Any]) -> None:
     add = factories.delivery if noun == "webhooks" else factories.inbound
     one, many = {"webhooks": ("delivery", "deliveries"), "sources": ("event", "events")}[noun]
-    second = shell.json(
-        noun, "add", *(f"{part}2" if part == ADD[noun][1] else part for part in ADD[noun][1:])
-    )
+    _, first, *more = ADD[noun]
+    second = shell.json(noun, "add", f"{first}2", *more)
     add(row["id"])
-    assert shell(noun, "delete", second["id"]) == f"Deleted {noun[:-1]} {second['id']} and 0 {many}.\n"
-    assert shell(noun, "delete", row["id"][:31]) == f"Deleted {noun[:-1]} {row['id']} and 1 {one}.\n"
+    for deleted, number in ((second, f"0 {many}"), (row, f"1 {one}")):
+        said = shell(noun, "delete", deleted["id"][:31])
+        assert said == f"Deleted {noun[:-1]} {deleted['id']} and {number}.\n"
     assert shell.json(noun, "list") == factories.deliveries() == factories.inbound_events() == []
 
 
@@ -99,10 +99,8 @@ def test_what_is_no_id_is_refused_by_every_command(shell: Shell, noun: str, key:
 
 @pytest.mark.parametrize(("noun", "word"), [("tokens", "token"), ("receiver-links", "link")])
 def test_revoke_takes_an_id_or_a_name(shell: Shell, noun: str, word: str) -> None:
-    hook = () if noun == "tokens" else (factories.webhook(name="Shop"),)
-    name = ("Ada",) if noun == "tokens" else (*hook, "--name", "Ada")
-    other = ("Bob",) if noun == "tokens" else (*hook, "--name", "Bob")
-    first, second = (shell.json(noun, "add", *one)["id"] for one in (name, other))
+    before = () if noun == "tokens" else (factories.webhook(name="Shop"), "--name")
+    first, second = (shell.json(noun, "add", *before, name)["id"] for name in ("Ada", "Bob"))
     assert shell(noun, "revoke", first[:31]) == f"Revoked {word} {first}.\n"
     assert shell.json(noun, "revoke", "Bob") == {"revoked": [second]}
     model = "token" if noun == "tokens" else "receiver link"
@@ -111,18 +109,13 @@ def test_revoke_takes_an_id_or_a_name(shell: Shell, noun: str, word: str) -> Non
         assert said == f"Error: No {model} has the id or the name {key!r}.\n"
 
 
+NAMES = {"bins": "Mine", "tokens": "Shop"}
 DELETING = [
-    (
-        ("webhooks", "delete"),
-        "3 waiting deliveries and 2 old ones go with the webhook Chat. Delete? [y/N]: ",
-    ),
-    (("sources", "delete"), "1 waiting event goes with the source Forge. Delete? [y/N]: "),
-    (
-        ("comments", "delete"),
-        "Ada: Hello [31mthere\r\n1 comment goes for good, with 1 reply. Delete? [y/N]: ",
-    ),
-    (("bins", "delete"), "The bin Mine has 0 requests. Delete? [y/N]: "),
-    (("tokens", "revoke"), "The token Shop was never used. Revoke? [y/N]: "),
+    (("webhooks", "delete"), "3 waiting deliveries and 2 old ones go with the webhook Chat. Delete?"),
+    (("sources", "delete"), "1 waiting event goes with the source Forge. Delete?"),
+    (("comments", "delete"), "Ada: Hello [31mthere\r\n1 comment goes for good, with 1 reply. Delete?"),
+    (("bins", "delete"), "The bin Mine has 0 requests. Delete?"),
+    (("tokens", "revoke"), "The token Shop was never used. Revoke?"),
 ]
 
 
@@ -135,10 +128,8 @@ def row_ids(shell: Shell) -> dict[str, str]:
     for status in ("new", "new", "new", "failed", "processed"):
         factories.delivery(hook, status=status)
     factories.inbound(source)
-    added = {
-        noun: shell.json(noun, "add", name)["id"] for noun, name in (("bins", "Mine"), ("tokens", "Shop"))
-    }
-    return {"webhooks": hook, "sources": source, "comments": comment, **added}
+    ids = {"webhooks": hook, "sources": source, "comments": comment}
+    return ids | {noun: shell.json(noun, "add", NAMES[noun])["id"] for noun in NAMES}
 
 
 @pytest.mark.parametrize(("command", "question"), DELETING)
@@ -147,7 +138,9 @@ def test_a_terminal_is_told_what_goes_and_asked(
 ) -> None:
     noun, row_id = command[0], row_ids[command[0]]
     code, said = terminal(*command, row_id, typed="n\n")
-    assert (code, question in said, "Error: Nothing was changed." in said) == (1, True, True), said
+    assert (code, f"{question} [y/N]: " in said, "Error: Nothing was changed." in said) == (1, True, True), (
+        said
+    )
     assert ("\x1b" in said, len(shell.json(noun, "list"))) == (False, 1)
     code, said = terminal(*command, row_id, typed="y\n")
     assert (code, shell.json(noun, "list")) == (0, []), said

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from flask.testing import FlaskCliRunner
 
 from guestbook.storage.database import db
 from tests.cli.conftest import Shell, Terminal
@@ -13,9 +12,8 @@ ADD = ("sources", "add", "Feed", "--verify", "token")
 
 
 def piped(shell: Shell, sent: str | bytes, *arguments: str) -> tuple[int, str, str]:
-    runner: FlaskCliRunner = shell.runner
     db.session.remove()
-    result = runner.invoke(args=list(arguments), input=sent)
+    result = shell.runner.invoke(args=list(arguments), input=sent)
     db.session.remove()
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
     return result.exit_code, result.stdout, result.stderr
@@ -33,20 +31,17 @@ def test_the_secret_of_a_source_is_read_from_standard_input(shell: Shell, sent: 
     assert (code, said) == (0, "")
     row = secret_of(shell, "sources")
     assert row["secret"] == "s3cret word"
-    for command in (("update",), ("rotate-secret",)):
-        assert (
-            piped(shell, f"for {command[0]}\n", "sources", *command, str(row["id"]), "--secret", "-")[0] == 0
-        )
-        assert secret_of(shell, "sources")["secret"] == f"for {command[0]}"
+    for command in ("update", "rotate-secret"):
+        given = ("sources", command, str(row["id"]), "--secret", "-")
+        assert piped(shell, f"for {command}\n", *given)[0] == 0
+        assert secret_of(shell, "sources")["secret"] == f"for {command}"
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_a_secret_that_was_given_is_not_printed_again(shell: Shell, form: tuple[str, ...]) -> None:
     for kind, add in (("sources", ADD), ("webhooks", ("webhooks", "add", URL))):
-        assert (
-            "geheim und lang genug"
-            not in piped(shell, "geheim und lang genug\n", *add, "--secret", "-", *form)[1]
-        )
+        given = "geheim und lang genug"
+        assert given not in piped(shell, f"{given}\n", *add, "--secret", "-", *form)[1]
         row_id = str(secret_of(shell, kind)["id"])
         for command in ("update", "rotate-secret")[kind == "webhooks" :]:
             given = f"geheim for {command}"
@@ -100,11 +95,8 @@ def test_a_lone_dash_stands_for_all_headers_on_standard_input(shell: Shell) -> N
     ],
 )
 def test_what_is_no_secret_is_refused_in_one_sentence(shell: Shell, sent: str | bytes, sentence: str) -> None:
-    for arguments in (
-        (*ADD, "--secret", "-"),
-        ("webhooks", "add", URL, "--header", "-"),
-        ("webhooks", "add", URL, "--header", "X: -"),
-    ):
+    header = ("webhooks", "add", URL, "--header")
+    for arguments in ((*ADD, "--secret", "-"), (*header, "-"), (*header, "X: -")):
         assert piped(shell, sent, *arguments) == (1, "", f"Error: {sentence}\n")
     assert shell.json("sources", "list") == shell.json("webhooks", "list") == []
 

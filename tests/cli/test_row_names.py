@@ -72,9 +72,8 @@ def test_a_taken_name_is_refused_and_an_older_book_with_two_says_so(shell: Shell
         ("token", ("tokens", "add", "Twice")),
     ):
         shell(*arguments)
-        assert shell.refused(*arguments) == (
-            f"Error: Another {noun} has this name. Choose one that says which is which.\n"
-        )
+        why = f"Another {noun} has this name. Choose one that says which is which."
+        assert shell.refused(*arguments) == f"Error: {why}\n"
     older = factories.written(lambda session: session.merge(Bin(id=ids.new(), name="Twice", token="t")).id)
     assert "Twice fits more than one bin" in shell.refused("bins", "show", "Twice")
     assert shell.json("bins", "show", older[-6:])["name"] == "Twice"
@@ -95,10 +94,11 @@ def test_a_name_stands_for_the_id_of_what_the_owner_has_named(shell: Shell) -> N
     source = shell.json("sources", "add", "My repo", "--verify", "github")["id"]
     bin_id = shell.json("bins", "add", "Catch all")["id"]
     token = shell.json("tokens", "add", "Backup")["id"]
-    assert shell.json("webhooks", "show", "Team chat")["id"] == hook
-    assert shell.json("webhooks", "show", "  Team  chat ")["id"] == hook
-    assert shell.json("sources", "show", "My repo")["id"] == source
-    assert shell.json("bins", "show", "Catch all")["id"] == bin_id
+    for noun, name, row_id in (
+        *(("webhooks", "Team chat", hook), ("webhooks", "  Team  chat ", hook)),
+        *(("sources", "My repo", source), ("bins", "Catch all", bin_id)),
+    ):
+        assert shell.json(noun, "show", name)["id"] == row_id
     assert shell("webhooks", "disable", "Team chat") == f"Disabled webhook {hook}.\n"
     assert shell("tokens", "revoke", "Backup") == f"Revoked token {token}.\n"
     factories.delivery(hook, status="failed")
@@ -110,9 +110,8 @@ def test_a_name_stands_for_the_id_of_what_the_owner_has_named(shell: Shell) -> N
 def test_a_name_that_several_have_is_refused_with_their_ids(shell: Shell) -> None:
     ids = [factories.webhook(id=letter * 32, name="Chat") for letter in "abc"]
     candidates = ", ".join(f"{one} (Chat)" for one in ids)
-    assert shell.refused("webhooks", "delete", "Chat") == (
-        f"Error: Chat fits more than one webhook: {candidates}. Give more of the id.\n"
-    )
+    several = f"Error: Chat fits more than one webhook: {candidates}. Give more of the id.\n"
+    assert shell.refused("webhooks", "delete", "Chat") == several
     for letter in "def":
         factories.webhook(id=letter * 32, name="Chat")
     said = shell.refused("webhooks", "delete", "Chat")
