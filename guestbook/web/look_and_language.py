@@ -5,9 +5,7 @@ browser asks for. Feeds have the owner's language, because they are for everybod
 look, English and UTC.
 """
 
-import hashlib
 from collections.abc import Collection
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from flask import (
@@ -116,7 +114,7 @@ def own_css() -> ResponseReturnValue:
     if not css:
         abort(404)
     response = current_app.response_class(css, content_type="text/css; charset=utf-8")
-    if request.args.get("v") == _fingerprint_of(css):
+    if request.args.get("v") == response_headers.fingerprint(css.encode()):
         response.headers["Cache-Control"] = response_headers.FOR_A_YEAR
     return response_headers.unless_known(response)
 
@@ -125,7 +123,7 @@ def own_css_address() -> str | None:
     """Return the address of the owner's stylesheet, which changes with its text; None without one."""
     css = request_context.preferences_or_defaults().own_css
     is_shown = css and not response_headers.has_admin_look()
-    return url_for("looks.own_css", v=_fingerprint_of(css)) if is_shown else None
+    return url_for("looks.own_css", v=response_headers.fingerprint(css.encode())) if is_shown else None
 
 
 @pages.get("/button.svg")
@@ -194,8 +192,3 @@ def _vary(header: str) -> None:
     def vary(response: Response) -> Response:
         response.vary.add(header)
         return response
-
-
-@lru_cache(maxsize=2)
-def _fingerprint_of(css: str) -> str:
-    return hashlib.sha256(css.encode()).hexdigest()[:12]

@@ -4,7 +4,6 @@ A reader's page imports no SQLAlchemy: see cgi_app. So what signing needs is imp
 First come the pages, then the hit counter.
 """
 
-import hashlib
 import json
 import logging
 import re
@@ -161,7 +160,7 @@ def _unless_cached(html: str, *, token: str = "", odometer: str = "") -> Respons
     response = current_app.make_response(html)
     if request_context.preferences().accepts_mentions:
         response.headers["Link"] = f'<{request_context.settings().base_url}/webmention>; rel="webmention"'
-    response.set_etag(hashlib.sha256(content.encode()).hexdigest()[:32], weak=True)
+    response.set_etag(response_headers.fingerprint(content.encode()), weak=True)
     return response.make_conditional(request)
 
 

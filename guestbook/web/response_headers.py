@@ -177,7 +177,7 @@ def public(body: str, content_type: str) -> Response:
 
 def unless_known(response: Response) -> Response:
     """Give the answer an ETag of its content; make it 304 for a reader that has it already."""
-    response.set_etag(_etag(response))
+    response.set_etag(fingerprint(response.get_data()))
     response.make_conditional(request)
     return response
 
@@ -188,7 +188,7 @@ def refuse_if_changed(document: dict[str, object] | Response) -> None:
     A weak ETag counts too: a proxy makes it so when it compresses the answer.
     """
     given = request.headers.get("If-Match", "").strip()
-    if given and not request.if_match.contains_weak(_etag(make_response(document))):
+    if given and not request.if_match.contains_weak(fingerprint(make_response(document).get_data())):
         raise PreconditionFailed
 
 
@@ -197,8 +197,9 @@ def json_text(document: object) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
-def _etag(response: Response) -> str:
-    return hashlib.sha256(response.get_data()).hexdigest()[:32]
+def fingerprint(content: bytes) -> str:
+    """Return what stands for this content, and for no other."""
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def page_before() -> str | None:

@@ -1,7 +1,6 @@
 """The filters and global names of the templates; texts, dates and numbers in the page's language."""
 
 import calendar
-import hashlib
 import re
 from dataclasses import replace
 from datetime import datetime
@@ -22,7 +21,7 @@ from guestbook.queries.public_comments import PublicComment
 from guestbook.settings import installation
 from guestbook.storage.comment_fields import COMMENT_FIELDS, PUBLIC_FIELDS
 from guestbook.storage.preferences import BOOK_LANGUAGES, Preferences
-from guestbook.web import embed, look_and_language, request_context
+from guestbook.web import embed, look_and_language, request_context, response_headers
 
 LINK_REL = "nofollow noopener ugc"
 WHITESPACE = re.compile(r"(\s+)")
@@ -190,7 +189,7 @@ def asset(name: str) -> str:
 
 @cache
 def _fingerprint(name: str) -> str:
-    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return response_headers.fingerprint((STATIC / name).read_bytes())[:12]
 
 
 FUNCTIONS = (prose, words, weblink, article, preview, outward, visible, translated)

@@ -13,7 +13,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
-from guestbook.inbound import bins as bins_module
 from guestbook.inbound import bins as inbound_bins
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
@@ -67,8 +66,9 @@ def only(app: Flask) -> BinRequest:
     return row
 
 
-def send(port: int, head: str, body: bytes = b"") -> bytes:
+def send(port: int, line: str, headers: str = "", body: bytes = b"") -> bytes:
     """Send bytes as they are and return all of the answer."""
+    head = f"{line} HTTP/1.1\nHost: h\n{headers}Connection: close\n\n"
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(head.replace("\n", "\r\n").encode("latin-1") + body)
         answer = b""
@@ -79,7 +79,7 @@ def send(port: int, head: str, body: bytes = b"") -> bytes:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_any_method_is_caught_on_a_real_server(app: Flask, port: int, place: str, method: str) -> None:
-    answer = send(port, f"{method} {place}/a%2fb/../c;d?x=%20&y HTTP/1.1\nHost: h\nConnection: close\n\n")
+    answer = send(port, f"{method} {place}/a%2fb/../c;d?x=%20&y")
     if b" 501 " in answer.splitlines()[0]:  # http.server knows none but those it has a function for
         pytest.fail(f"{method} did not reach the app")
     assert answer.split(b" ")[1] == b"200"
@@ -95,9 +95,7 @@ def test_any_method_is_caught_on_a_real_server(app: Flask, port: int, place: str
     ],
 )
 def test_whatever_follows_the_token_is_caught(app: Flask, port: int, place: str, path: str) -> None:
-    answer = send(
-        port, f"POST {place}{path} HTTP/1.1\nHost: h\nContent-Length: 2\nConnection: close\n\n", b"hi"
-    )
+    answer = send(port, f"POST {place}{path}", "Content-Length: 2\n", b"hi")
     assert answer.split(b" ")[1] == b"200", answer
     row = only(app)
     assert row.kept == b"hi"
@@ -119,8 +117,8 @@ def test_without_the_request_line_the_path_is_encoded_anew(
 
 
 def test_headers_stand_in_the_order_in_which_they_came(app: Flask, port: int, place: str) -> None:
-    head = f"POST {place} HTTP/1.1\nHost: h\nX-Zebra: 1\nAuthorization: Bearer x\nX-Ape: caf\xe9\nX-Empty:\n"
-    send(port, f"{head}Content-Type: a/b\nContent-Length: 0\nConnection: close\n\n")
+    headers = "X-Zebra: 1\nAuthorization: Bearer x\nX-Ape: caf\xe9\nX-Empty:\n"
+    send(port, f"POST {place}", f"{headers}Content-Type: a/b\nContent-Length: 0\n")
     pairs = [(name, value) for name, value in only(app).pairs if name not in ("Connection", "Content-Length")]
     ours = [pair for pair in pairs if pair[0] not in ("Content-Type",)]
     assert ours == [
@@ -143,7 +141,7 @@ def test_any_body_of_any_kind_is_caught_byte_for_byte(
     assert (row.kept, row.size) == (body, len(body))
 
 
-@pytest.mark.parametrize("size", [0, 5, bins_module.BODY_KEPT + 1, 3 * MEGABYTE])
+@pytest.mark.parametrize("size", [0, 5, inbound_bins.BODY_KEPT + 1, 3 * MEGABYTE])
 def test_a_body_in_chunks_is_caught(app: Flask, port: int, place: str, size: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     parts = [b"x" * 65536] * (size // 65536) + [b"y" * (size % 65536)]
@@ -152,7 +150,7 @@ def test_a_body_in_chunks_is_caught(app: Flask, port: int, place: str, size: int
     assert connection.getresponse().status == 200
     connection.close()
     row = only(app)
-    assert (row.kept, row.size) == (b"".join(parts)[: bins_module.BODY_KEPT], size)
+    assert (row.kept, row.size) == (b"".join(parts)[: inbound_bins.BODY_KEPT], size)
 
 
 def test_a_body_above_the_limit_is_refused_and_the_answer_says_so(
@@ -183,7 +181,7 @@ def test_a_wrong_content_length_breaks_nothing(
 def test_a_sender_who_goes_away_in_the_middle_leaves_nothing(app: Flask, port: int, place: str) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(f"POST {place} HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhello".encode())
-    assert send(port, f"GET {place}/after HTTP/1.1\nHost: h\nConnection: close\n\n").split(b" ")[1] == b"200"
+    assert send(port, f"GET {place}/after").split(b" ")[1] == b"200"
     assert [row.path for row in kept(app)] == ["/after"]
 
 
@@ -253,12 +251,10 @@ def test_strangers_get_no_cookie_and_other_sites_no_leave(
 def test_what_came_is_kept_before_the_delay_and_no_lock_is_held_meanwhile(app: Flask, port: int) -> None:
     slow, quick = made(app, delay="3"), made(app)
     start = time.monotonic()
-    thread = threading.Thread(
-        target=send, args=(port, f"GET {slow} HTTP/1.1\nHost: h\nConnection: close\n\n")
-    )
+    thread = threading.Thread(target=send, args=(port, f"GET {slow}"))
     thread.start()
     wait_for(lambda: kept(app), 20)
-    send(port, f"GET {quick} HTTP/1.1\nHost: h\nConnection: close\n\n")
+    send(port, f"GET {quick}")
     assert thread.is_alive()  # the slow one is not answered yet
     thread.join(20)
     assert time.monotonic() - start >= 3
@@ -270,14 +266,14 @@ def test_delays_never_take_all_threads(app: Flask, port: int) -> None:
 
     def ask() -> None:
         start = time.monotonic()
-        send(port, f"GET {slow} HTTP/1.1\nHost: h\nConnection: close\n\n")
+        send(port, f"GET {slow}")
         took.append(time.monotonic() - start)
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
     wait_for(lambda: len(took) == 8 - bins.WAITERS, 20)
-    assert send(port, "GET /healthz HTTP/1.1\nHost: h\nConnection: close\n\n").startswith(b"HTTP/1.")
+    assert send(port, "GET /healthz").startswith(b"HTTP/1.")
     assert len(took) == 8 - bins.WAITERS  # those that wait still do
     for thread in threads:
         thread.join(20)
@@ -302,4 +298,4 @@ def test_headers_without_end_are_cut(app: Flask, client: FlaskClient, place: str
     assert client.post(place, headers=many).status_code == 200
     kept_ones = only(app).headers
     assert "X-5" in kept_ones
-    assert len(kept_ones) <= bins_module.HEADERS_KEPT
+    assert len(kept_ones) <= inbound_bins.HEADERS_KEPT

@@ -116,14 +116,6 @@ def test_a_clock_set_back_does_not_turn_a_visitor_away(app: Flask, visitor: Visi
     assert [comment.status for comment in stored(app)] == ["published"]
 
 
-def test_the_same_form_sent_twice_is_one_comment_with_one_answer(app: Flask, visitor: Visitor) -> None:
-    form = visitor.form() | GREETING
-    first, second = visitor.send(form), visitor.send(form)
-    assert first.status_code == second.status_code == 303
-    assert first.location == second.location
-    assert len(stored(app)) == 1
-
-
 def test_going_back_and_writing_something_else_is_another_comment(app: Flask, visitor: Visitor) -> None:
     form = visitor.form() | GREETING
     visitor.send(form)

@@ -120,8 +120,8 @@ def _document(kept: Preferences) -> dict[str, Any]:
 @calls.serve("GET /audit", {200: "AuditEntries"}, query=AUDIT_QUERY)
 def list_audit_entries() -> ResponseReturnValue:
     """List the entries of the audit log."""
-    wanted, shape = AuditFilter(**row_calls.filters()), partial(schema.of_row, properties=AUDIT_ENTRY_SCHEMA)
-    return row_calls.filtered("audit", filtered_lists.audit, wanted, shape)
+    shape = partial(schema.of_row, properties=AUDIT_ENTRY_SCHEMA)
+    return row_calls.filtered("audit", filtered_lists.audit, AuditFilter, shape)
 
 
 @calls.serve("GET /tokens", {200: "Tokens"}, query=FULL_PAGE_QUERY)

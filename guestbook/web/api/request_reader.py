@@ -85,24 +85,23 @@ def _read_query() -> dict[str, Any]:
         is_number = shapes.get(name, {}).get("type") == "integer"
         given[name] = int(values[0]) if is_number and INTEGER.fullmatch(values[0]) else values[0]
     _check(given, {"type": "object", "properties": shapes, "additionalProperties": False})
-    defaults = {name: shape["default"] for name, shape in shapes.items() if "default" in shape}
-    return defaults | _with_moments(given, shapes)
+    return _completed(given, shapes)
 
 
 def body(rules: Rules | None = None) -> dict[str, Any]:
-    """Return the object in the body, its times as moments in UTC; an empty one for a missing optional body.
+    """Return the object in the body, with defaults for missing fields; times are moments in UTC.
 
     Errors of the schema are reported together with those that `rules` find in the other fields.
     """
-    if not api_call.current().needs_body and not request.get_data():
-        return {}
     schema = api_call.schema_of_body()
-    return _with_moments(_object_in_body(schema, rules), schema["properties"])
+    is_missing = not api_call.current().needs_body and not request.get_data()
+    return _completed({} if is_missing else _object_in_body(schema, rules), schema["properties"])
 
 
-def _with_moments(given: dict[str, Any], shapes: Schema) -> dict[str, Any]:
+def _completed(given: dict[str, Any], shapes: Schema) -> dict[str, Any]:
+    defaults = {name: shape["default"] for name, shape in shapes.items() if "default" in shape}
     times = {name for name in given if shapes[name].get("format") == "date-time"}
-    return given | {name: _moment(given[name]) for name in times}
+    return defaults | given | {name: _moment(given[name]) for name in times}
 
 
 def _moment(text: str) -> datetime:

@@ -10,12 +10,13 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, Engine
 from sqlalchemy.orm import Session
 
+from guestbook.lib.text import clean_line
 from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import L, M, RowPage
 from guestbook.storage.database import db, writing
 from guestbook.web import request_context, response_headers
 from guestbook.web.api import request_reader
-from guestbook.web.api.api_call import FULL_PAGE_QUERY, PAGE_QUERY, Calls
+from guestbook.web.api.api_call import FULL_PAGE_QUERY, Calls
 from guestbook.web.row_lookup import find, find_locked
 
 W = TypeVar("W")
@@ -37,17 +38,21 @@ def rows(key: str, model: type[L], shape: Shape[L], *conditions: ColumnElement[b
 
 
 def filtered(
-    key: str, read: Callable[[Session, W, str | None, int], RowPage[M]], wanted: W, shape: Shape[M]
+    key: str,
+    read: Callable[[Session, W, str | None, int], RowPage[M]],
+    wanted: Callable[..., W],
+    shape: Shape[M],
+    **names: str,
 ) -> dict[str, Any]:
-    """Return a page of the rows that are wanted."""
+    """Return a page of the rows that the query wants; some parameters have these names in the filter.
+
+    Words without visible letters want nothing.
+    """
     query = request_reader.query()
-    return page(key, read(db.session(), wanted, query.get("before"), query["limit"]), shape)
-
-
-def filters(**names: str) -> dict[str, Any]:
-    """Return what the query wants of rows, by these names."""
-    given = request_reader.query().items()
-    return {names.get(name, name): value for name, value in given if name not in PAGE_QUERY}
+    before, limit = query.pop("before", None), query.pop("limit")
+    given = {name: clean_line(one) or None if isinstance(one, str) else one for name, one in query.items()}
+    filters = wanted(**{names.get(name, name): one for name, one in given.items()})
+    return page(key, read(db.session(), filters, before, limit), shape)
 
 
 Deletion = Callable[[Session, str], bool]  # It says whether the row is gone; if not, the next one goes on.

@@ -116,7 +116,7 @@ def test_source(source_id: str) -> ResponseReturnValue:
 def rotate_source_secret(source_id: str) -> ResponseReturnValue:
     """Rotate the secret; the old one also counts for some hours."""
     given = request_reader.body()
-    overlap = timedelta(hours=given.get("overlap_hours", 24))
+    overlap = timedelta(hours=given["overlap_hours"])
     with writing() as session:
         source = find_locked(Source, source_id)
         sources.rotate(session, source, overlap, given.get("secret"))

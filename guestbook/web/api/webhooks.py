@@ -6,8 +6,7 @@ Making such a link needs the owner's password, so that stays on the admin pages.
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -202,7 +201,7 @@ def update_webhook(webhook_id: str) -> ResponseReturnValue:
 @calls.serve("POST /webhooks/{webhook_id}/test", {202: "Delivery"}, body="Test", needs_body=False)
 def test_webhook(webhook_id: str) -> ResponseReturnValue:
     """Send a ping, or an example of an event: its delivery is due at once."""
-    event = request_reader.body().get("event", webhooks.PING)
+    event = request_reader.body()["event"]
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         delivery = webhooks.store_sample(session, webhook, request_context.settings(), event)
@@ -217,7 +216,8 @@ def rotate_webhook_secret(webhook_id: str) -> ResponseReturnValue:
     given = request_reader.body()
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
-        webhook_signatures.rotate_secret(session, webhook, _overlap(given), given.get("secret"))
+        overlap = timedelta(hours=given["overlap_hours"])
+        webhook_signatures.rotate_secret(session, webhook, overlap, given.get("secret"))
         return idempotency.keep(session, _shown(webhook, with_secret=True))
 
 
@@ -227,12 +227,9 @@ def rotate_webhook_key(webhook_id: str) -> ResponseReturnValue:
     given = request_reader.body()
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
-        webhook_signatures.rotate_key(session, webhook, _overlap(given), given.get("signing_key"))
+        overlap = timedelta(hours=given["overlap_hours"])
+        webhook_signatures.rotate_key(session, webhook, overlap, given.get("signing_key"))
         return idempotency.keep(session, _shown(webhook))
-
-
-def _overlap(given: Mapping[str, Any]) -> timedelta:
-    return timedelta(hours=given.get("overlap_hours", 24))
 
 
 def _errors(fields: dict[str, Any]) -> Mapping[str, str]:
@@ -255,10 +252,9 @@ def _fields(given: dict[str, Any]) -> dict[str, Any]:
 def backfill_webhook(webhook_id: str) -> ResponseReturnValue:
     """Send a webhook past events that it has not had, or only count them."""
     given, _ = request_reader.body(), find(Webhook, webhook_id)
-    pruned_too, after = given.get("pruned_too", False), given.get("after") or ""
-    known = given["since"], request_context.settings(), pruned_too, after
+    known = given["since"], request_context.settings(), given["pruned_too"], given.get("after") or ""
     found = backfill.forecast(webhook_id, BackfillRules(*known, COUNT_LIMIT + 1, LOOKED_AT_ONCE))
-    if given.get("dry_run") or not found.deliveries:
+    if given["dry_run"] or not found.deliveries:
         return _backfilled(found, found, left=0), 200
     done = backfill.run(webhook_id, BackfillRules(*known, MOST_BACKFILLED, LOOKED_AT_ONCE))
     return _backfilled(done, found, left=max(0, found.deliveries - done.deliveries)), 202
@@ -277,10 +273,7 @@ def take_deliveries(webhook_id: str) -> ResponseReturnValue:
     token, query = pull.new_token(g.token_id), request_reader.query()
     _require_pulled(find(Webhook, webhook_id))
     replaced = Replaced(g.token_id, query["first_token"]) if "first_token" in query else None
-    with _turn_to_wait(query["wait"]) as seconds:
-        until = time.monotonic() + seconds
-        while not (found := _is_pending(webhook_id, replaced)) and time.monotonic() + LOOK_AGAIN <= until:
-            time.sleep(LOOK_AGAIN)
+    found, has_waited = _wait_for_any(webhook_id, query["wait"], replaced)
     taken: list[Taken] = []
     if found and request.method == "GET":  # HEAD could not hand them over.
         with writing() as session:
@@ -291,7 +284,7 @@ def take_deliveries(webhook_id: str) -> ResponseReturnValue:
         "token": token,
         "lease_seconds": int(pull.PULL_LEASE.total_seconds()),
         # Another listener may have been faster. Then asking again at once could go on and on.
-        "retry_after": 0 if taken or (seconds and not found) else ASK_AGAIN,
+        "retry_after": 0 if taken or (has_waited and not found) else ASK_AGAIN,
         "deliveries": [asdict(one) for one in taken],
     }
 
@@ -312,19 +305,22 @@ def commit_deliveries(webhook_id: str) -> ResponseReturnValue:
         return idempotency.keep(session, {"recorded": recorded, "late": late})
 
 
-def _is_pending(webhook_id: str, replaced: Replaced | None) -> bool:
-    found = pull.anything_pending(db.session(), webhook_id, clock.now(), replaced)
-    db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
-    return found
+def _wait_for_any(webhook_id: str, seconds: int, replaced: Replaced | None) -> tuple[bool, bool]:
+    """Whether something may be taken, after so many seconds at the most, and whether the request might wait.
 
-
-@contextmanager
-def _turn_to_wait(seconds: int) -> Iterator[int]:
-    """Give the seconds for which this request may wait: none where it would keep visitors from the book."""
-    has_threads = request.environ.get("wsgi.multithread", False)
-    waits = seconds > 0 and has_threads and may_wait.acquire(blocking=False)
+    It might not where it would keep visitors from the book.
+    """
+    waits = (
+        seconds > 0 and request.environ.get("wsgi.multithread", False) and may_wait.acquire(blocking=False)
+    )
+    until = time.monotonic() + (seconds if waits else 0)
     try:
-        yield seconds if waits else 0
+        while True:
+            found = pull.anything_pending(db.session(), webhook_id, clock.now(), replaced)
+            db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
+            if found or time.monotonic() + LOOK_AGAIN > until:
+                return found, waits
+            time.sleep(LOOK_AGAIN)
     finally:
         if waits:
             may_wait.release()
