@@ -11,8 +11,9 @@ import signal
 import statistics
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
 from wsgiref.simple_server import make_server
@@ -40,16 +41,30 @@ def die() -> NoReturn:
     raise AssertionError("nobody survives SIGKILL")
 
 
+def die_after(owner: Any, name: str, when: Callable[..., object]) -> None:
+    """Die after a call of that function of which this is true: of its result, and its arguments."""
+    real = getattr(owner, name)
+
+    def call(*values: Any, **options: Any) -> Any:
+        result = real(*values, **options)
+        return die() if when(result, *values) else result
+
+    setattr(owner, name, call)
+
+
+def die_after_statement(when: Callable[[Connection, str], object]) -> None:
+    """Die after a statement of which this is true."""
+
+    def look(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if when(connection, statement):
+            die()
+
+    event.listen(Engine, "after_cursor_execute", look)
+
+
 def before_claim_commits() -> None:
     """Die when the rows are signed and nothing is committed."""
-    lease = claims.lease
-
-    def lease_and_die(*values: Any, **options: Any) -> int:
-        if lease(*values, **options):
-            die()
-        return 0
-
-    claims.lease = lease_and_die
+    die_after(claims, "lease", lambda leased, *_: leased)
 
 
 def after_claim() -> None:
@@ -66,13 +81,7 @@ def after_claim() -> None:
 
 def after_post() -> None:
     """Die when the receiver has answered and no transaction has begun to say so."""
-    collect = WorkerPool.collect
-
-    def die_with_results(self: Any) -> Any:
-        outcomes = collect(self)
-        return die() if any(outcome.started_at for outcome in outcomes) else outcomes
-
-    WorkerPool.collect = die_with_results  # type: ignore[method-assign]  # in this process alone
+    die_after(WorkerPool, "collect", lambda outcomes, _: any(one.started_at for one in outcomes))
 
 
 def inside_acknowledgement() -> None:
@@ -82,14 +91,7 @@ def inside_acknowledgement() -> None:
 
 def after_acknowledgement() -> None:
     """Die right after the acknowledgement's commit."""
-    add = Tally.add
-
-    def add_and_die(self: Tally, other: Tally) -> None:
-        add(self, other)
-        if other.processed:
-            die()
-
-    Tally.add = add_and_die  # type: ignore[method-assign]  # in this process alone
+    die_after(Tally, "add", lambda _, _tally, other: other.processed)
 
 
 def between_batches_of_prune() -> None:
@@ -106,12 +108,7 @@ def between_batches_of_prune() -> None:
 def inside_prune() -> None:
     """Die when a bite's rows are deleted in the transaction."""
     row_changes.BATCH_SIZE = BATCH
-
-    def die_after_delete(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith("DELETE FROM deliveries"):
-            die()
-
-    event.listen(Engine, "after_cursor_execute", die_after_delete)
+    die_after_statement(lambda _, statement: statement.startswith("DELETE FROM deliveries"))
 
 
 def after_inbox_claim() -> None:
@@ -121,13 +118,7 @@ def after_inbox_claim() -> None:
 
 def inside_inbox_action() -> None:
     """Die when the comment is written in the transaction, and its event is not finished."""
-    write = event_actions.write_comment
-
-    def write_and_die(*values: Any) -> Any:
-        write(*values)
-        die()
-
-    event_actions.write_comment = write_and_die
+    die_after(event_actions, "write_comment", lambda *_: True)
 
 
 def over_poison() -> None:
@@ -147,31 +138,23 @@ def inside_backup() -> None:
 
 def inside_copy() -> None:
     """Die when the second portion of deliveries is written in the transaction of migrate-to."""
-    insert = table_copy._insert
-    portions = 0
-
-    def insert_and_die(connection: Connection, table: Any, *values: Any) -> None:
-        nonlocal portions
-        insert(connection, table, *values)
-        portions += table.name == "deliveries"
-        if portions == 2:
-            die()
-
-    table_copy._insert = insert_and_die
+    portions = count(1)
+    die_after(
+        table_copy,
+        "_insert",
+        lambda _, _connection, table, *_rest: table.name == "deliveries" and next(portions) == 2,
+    )
 
 
 def inside_upgrade() -> None:
     """Die after so many changes of the tables or the version, as GUESTBOOK_TEST_CHANGES has it."""
-    left = int(os.environ["GUESTBOOK_TEST_CHANGES"])
+    changes, most = count(1), int(os.environ["GUESTBOOK_TEST_CHANGES"])
 
-    def die_after_change(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
-        nonlocal left
+    def is_last(connection: Connection, statement: str) -> bool:
         is_backup = backup.UNFINISHED in str(connection.engine.url.database)
-        left -= bool(CHANGE_OF_TABLES.match(statement) and not is_backup)
-        if left <= 0:
-            die()
+        return bool(CHANGE_OF_TABLES.match(statement)) and not is_backup and next(changes) >= most
 
-    event.listen(Engine, "after_cursor_execute", die_after_change)
+    die_after_statement(is_last)
 
 
 def inside_restore() -> None:
@@ -179,24 +162,20 @@ def inside_restore() -> None:
 
     With 0 die right before the last commit.
     """
-    left = int(os.environ["GUESTBOOK_TEST_CHANGES"])
+    writes, most = count(1), int(os.environ["GUESTBOOK_TEST_CHANGES"])
 
     def is_book(connection: Connection) -> bool:
         name = str(connection.engine.url.database)
         return restore.STAGING_FOLDER not in name and backup.UNFINISHED not in name
 
-    def die_after_write(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
-        nonlocal left
-        left -= bool(WRITE.match(statement)) and is_book(connection)
-        if left == 0:
-            die()
-
     def die_before_commit(connection: Connection) -> None:
         if is_book(connection) and list(Path(os.environ["GUESTBOOK_DATA_DIR"]).glob("backups/*.db")):
             die()
 
-    if left:
-        event.listen(Engine, "after_cursor_execute", die_after_write)
+    if most:
+        die_after_statement(
+            lambda at, statement: WRITE.match(statement) and is_book(at) and next(writes) == most
+        )
     else:
         event.listen(Engine, "commit", die_before_commit)
 
