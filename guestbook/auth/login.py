@@ -230,9 +230,9 @@ def log_in_by_code(code: str, *, after: str, address: str | None, browser: str, 
         mark = mark_of_password(password_hash(session, lock=True) or "", settings)
         if not hmac.compare_digest(mark, after):
             raise Refused(PASSWORD_CHANGED, field="code")
-        is_spent = rate_limit.count(session.connection(), app_codes, now, DAY) >= CODES_A_DAY
+        wrong = rate_limit.counted(session.connection(), app_codes, now, DAY)
         typed = code[:CODE_LIMIT]
-        is_barred = is_spent and second_factor.is_app_code(typed)
+        is_barred = wrong is not None and wrong.hits >= CODES_A_DAY and second_factor.is_app_code(typed)
         kind = None if is_barred else second_factor.use(session, typed, now)
         if kind is not None or second_factor.read(session) is None:  # it was removed meanwhile
             limit.was_right(session.connection())

@@ -38,6 +38,10 @@ class LimitCount(NamedTuple):
     since: datetime
     last_at: datetime
 
+    def is_present(self, now: datetime, within: timedelta) -> bool:
+        """Whether something was counted in a stretch of time that has not ended."""
+        return bool(self.hits) and now - within < self.since <= now + LIMITS_SKEW
+
 
 def who(secret_key: str, what: str, address: str | None = None) -> str:
     """Return the name under which an address's network is counted for `what`; everybody's without one."""
@@ -76,7 +80,7 @@ class NetworkLimit(NamedTuple):
         for days in self._by_day(now):
             several = days if len(set(days)) > 1 else ()
             rows = ((one, _row(connection, one[0], now)) for one in several)
-            present = (one for one, row in rows if _is_present(row, now, self.within))
+            present = (one for one, row in rows if row.is_present(now, self.within))
             name, times = next(present, days[1])
             if wait := take(connection, name, now, times * self.most, self.within):
                 return wait
@@ -87,7 +91,7 @@ class NetworkLimit(NamedTuple):
         left = [(self.most, self.within.total_seconds())]
         for days in self._by_day(now):
             for name, times in days:
-                if row := _present(connection, name, now, self.within):
+                if row := counted(connection, name, now, self.within):
                     seconds = (row.since + self.within - now).total_seconds()
                     left.append((max(0, times * self.most - row.hits), seconds))
                     break
@@ -100,26 +104,20 @@ class NetworkLimit(NamedTuple):
         return zip(*(networks(key, self.what, self.address) for key in keys), strict=True)
 
 
-def ends_at(connection: Connection, name: str, now: datetime, within: timedelta) -> datetime | None:
-    """Return when the present stretch of time of `take` ends; None when there is none."""
-    row = _present(connection, name, now, within)
-    return row.since + within if row else None
+def counted(connection: Connection, name: str, now: datetime, within: timedelta) -> LimitCount | None:
+    """Return what `take` has counted since its present stretch of that time began; None if there is none."""
+    row = _read(connection, LIMIT_ROW, name)
+    return row if row and row.is_present(now, within) else None
 
 
 def take(connection: Connection, name: str, now: datetime, most: int, within: timedelta) -> float:
     """Count one more and return 0, or count nothing and return the seconds until there may be one again."""
     row = _row(connection, name, now)
-    hits, since = (row.hits, row.since) if _is_present(row, now, within) else (0, now)
+    hits, since = (row.hits, row.since) if row.is_present(now, within) else (0, now)
     if hits >= most:
         return max(1.0, (since + within - now).total_seconds())
-    _set(connection, name, LimitCount(hits + 1, since, now))
+    _set(connection, name, hits + 1, since, now)
     return 0.0
-
-
-def count(connection: Connection, name: str, now: datetime, within: timedelta) -> int:
-    """Return how often `take` has counted since its present stretch of that time began."""
-    row = _present(connection, name, now, within)
-    return row.hits if row else 0
 
 
 def knock(connection: Connection, name: str, now: datetime, *, free: int) -> float:
@@ -134,24 +132,13 @@ def knock(connection: Connection, name: str, now: datetime, *, free: int) -> flo
     left = wait - (now - last_at).total_seconds()
     if left <= 0:
         hits, last_at = hits + 1, now
-    _set(connection, name, LimitCount(hits, row.since, last_at))
+    _set(connection, name, hits, row.since, last_at)
     return max(0.0, left)
 
 
 def forget(connection: Connection, name: str) -> None:
     """Start the count again."""
     connection.execute(delete(Limit).where(Limit.who == name))
-
-
-def _is_present(row: LimitCount, now: datetime, within: timedelta) -> bool:
-    """Whether something was counted in a stretch of time that has not ended."""
-    return bool(row.hits) and now - within < row.since <= now + LIMITS_SKEW
-
-
-def _present(connection: Connection, name: str, now: datetime, within: timedelta) -> LimitCount | None:
-    """Return the row of a stretch of time that has not ended, without a lock."""
-    row = _read(connection, LIMIT_ROW, name)
-    return row if row and _is_present(row, now, within) else None
 
 
 def _row(connection: Connection, name: str, now: datetime) -> LimitCount:
@@ -168,9 +155,9 @@ def _read(connection: Connection, query: str, name: str) -> LimitCount | None:
     return None
 
 
-def _set(connection: Connection, name: str, row: LimitCount) -> None:
-    moments = {"since": clock.to_text(row.since), "last_at": clock.to_text(row.last_at)}
-    plain_sql.run(connection, SET_LIMIT, name=name, hits=row.hits, **moments)
+def _set(connection: Connection, name: str, hits: int, since: datetime, last_at: datetime) -> None:
+    moments = {"since": clock.to_text(since), "last_at": clock.to_text(last_at)}
+    plain_sql.run(connection, SET_LIMIT, name=name, hits=hits, **moments)
 
 
 def _networks(address: str) -> list[tuple[str, int]]:
@@ -203,8 +190,8 @@ class GuessLimit:
 
     def begin(self, connection: Connection, now: datetime) -> float:
         """Count a try and return 0, or return the seconds until the network may try again."""
-        is_attacked = count(connection, self.everybody, now, HOUR) >= UNDER_ATTACK
-        free = FREE_UNDER_ATTACK if is_attacked else FREE_TRIES
+        wrong = counted(connection, self.everybody, now, HOUR)
+        free = FREE_UNDER_ATTACK if wrong and wrong.hits >= UNDER_ATTACK else FREE_TRIES
         waits = (knock(connection, name, now, free=times * free) for name, times in self.networks)
         return next(filter(None, waits), 0.0)
 

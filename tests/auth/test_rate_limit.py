@@ -30,7 +30,8 @@ def take(seconds: float, most: int = 2, name: str = "a" * 64) -> float:
 
 
 def count(seconds: float) -> int:
-    return rate_limit.count(db.session().connection(), "a" * 64, at(seconds), HOUR)
+    row = rate_limit.counted(db.session().connection(), "a" * 64, at(seconds), HOUR)
+    return row.hits if row else 0
 
 
 @pytest.fixture(autouse=True)

@@ -106,7 +106,8 @@ def pass_one(connection: Connection, secret_key: str, now: datetime, most: int) 
 
 def held_until(connection: Connection, secret_key: str, now: datetime) -> datetime | None:
     """Return until when comments are held because of a flood, None while there is none."""
-    return rate_limit.ends_at(connection, rate_limit.who(secret_key, FLOOD_HOLD), now, HOLD_FOR)
+    hold = rate_limit.counted(connection, rate_limit.who(secret_key, FLOOD_HOLD), now, HOLD_FOR)
+    return hold.since + HOLD_FOR if hold else None
 
 
 def end_flood(connection: Connection, secret_key: str) -> None:
