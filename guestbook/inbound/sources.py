@@ -28,7 +28,7 @@ from guestbook.lib.verification.kinds import (
     Unproven,
 )
 from guestbook.storage import audit_log, row_changes
-from guestbook.storage.models import INBOUND, Source
+from guestbook.storage.models import Source
 from guestbook.storage.models.source import ACTIONS, BUDGET_MB, OLD_SECRET_VALID_FOR, VERIFY
 
 SECRET_LIMIT = 200  # characters, as in schema.sql
@@ -218,14 +218,12 @@ def rotate(
 
 def delete(engine: Engine, source_id: str) -> int:
     """Delete a source with its events; return how many. Their comments and deliveries stay."""
-    mine = INBOUND.c.source_id == source_id
-    return row_changes.delete_with_rows(engine, Source, source_id, INBOUND, mine)
+    return row_changes.delete_with_rows(engine, Source, source_id)
 
 
 def begin_delete(session: Session, source_id: str) -> bool:
     """Delete a source with its events, or the first 500 of them; return whether it is gone."""
-    mine = INBOUND.c.source_id == source_id
-    return row_changes.delete_next(session.connection(), Source, source_id, INBOUND, mine)[1]
+    return row_changes.delete_next(session.connection(), Source, source_id)[1]
 
 
 def _set(source: Source, given: Mapping[str, Any]) -> None:

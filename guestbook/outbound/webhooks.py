@@ -22,7 +22,7 @@ from guestbook.outbound.webhook_fields import DEFAULT_EVENTS, WEBHOOK_FIELDS
 from guestbook.queries import filtered_lists
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, preferences, row_changes
-from guestbook.storage.models import DELIVERIES, Attempt, Delivery, Webhook
+from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.storage.models.delivery import UNSIGNED_FORMATS, Template
 
 WITHOUT_HEADERS = {**UNSIGNED_FORMATS, PULL_URL: "A fetched message"}  # These carry none.
@@ -174,14 +174,12 @@ def store_sample(session: Session, webhook: Webhook, settings: Settings, event: 
 
 def delete(engine: Engine, webhook_id: str) -> int:
     """Delete a webhook with its deliveries; return how many."""
-    mine = DELIVERIES.c.webhook_id == webhook_id
-    return row_changes.delete_with_rows(engine, Webhook, webhook_id, DELIVERIES, mine)
+    return row_changes.delete_with_rows(engine, Webhook, webhook_id)
 
 
 def begin_delete(session: Session, webhook_id: str) -> bool:
     """Delete a webhook with its deliveries, or the first 500 of them; return whether it is gone."""
-    mine = DELIVERIES.c.webhook_id == webhook_id
-    return row_changes.delete_next(session.connection(), Webhook, webhook_id, DELIVERIES, mine)[1]
+    return row_changes.delete_next(session.connection(), Webhook, webhook_id)[1]
 
 
 def last_attempt(session: Session, delivery: Delivery) -> Attempt | None:

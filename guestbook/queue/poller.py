@@ -60,13 +60,12 @@ class Poller:
 
     def next_due(self, now: datetime | None = None) -> datetime | None:
         """Return when the next delivery may be sent, or None when none waits."""
-        rows = self._look()
+        rows = [row for row in self._look() if row.due_at and row.id not in self._but]
         now = now or clock.now()
-        waiting = [
-            (max(row.due_at, row.paused_until or row.due_at), _slot(row, now))
-            for row in rows
-            if row.due_at and row.id not in self._but
-        ]
+        latest = now + LONGEST_SLOT_WAIT  # A later slot is from a clock jump.
+        slots = (row.next_slot_at if (row.next_slot_at or now) <= latest else None for row in rows)
+        dues = (max(row.due_at, row.paused_until or row.due_at) for row in rows)
+        waiting = list(zip(dues, slots, strict=True))
         self._next_slot = min((slot for due, slot in waiting if slot and due <= now < slot), default=None)
         self._due = min((max(due, slot or due) for due, slot in waiting), default=None)
         return self._due
@@ -186,11 +185,6 @@ def next_inbound_due(engine: Engine) -> datetime | None:
     query = select(FIRST_INBOUND_DUE).where(Source.disabled_at.is_(None))
     dues = database.read_with_retry(engine, lambda connection: connection.scalars(query).all())
     return min(filter(None, dues), default=None)
-
-
-def _slot(row: Any, now: datetime) -> datetime | None:
-    """Return when the webhook's rate limit has room again. A moment that is too late is from a clock jump."""
-    return row.next_slot_at if row.next_slot_at and row.next_slot_at <= now + LONGEST_SLOT_WAIT else None
 
 
 _WAITING = select(Webhook.id, FIRST_DUE.label("due_at"), Webhook.paused_until, Webhook.next_slot_at)

@@ -5,7 +5,7 @@ import sqlite3
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import exc
+from sqlalchemy import ExceptionContext, exc
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from guestbook.storage import sqlite_file
@@ -156,9 +156,10 @@ def is_conflict(error: SQLAlchemyError) -> bool:
     return _server_code(said) in CONFLICT_CODES
 
 
-def is_of_read_only_server(error: BaseException) -> bool:
-    """Whether a driver says that its server only reads, as one does that was replaced by another."""
-    return _server_code(error) in READ_ONLY_CODES
+def leave_read_only_server(context: ExceptionContext) -> None:
+    """Make new connections after a failover: the old ones may lead to a server that only reads now."""
+    if _server_code(context.original_exception) in READ_ONLY_CODES:
+        context.is_disconnect = True
 
 
 def from_sqlite(error: sqlite3.Error) -> SQLAlchemyError:

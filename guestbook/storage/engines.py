@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
 
 from guestbook.lib import clock
@@ -170,7 +170,7 @@ def set_up(
         _set_limits(raw, is_postgresql=is_postgresql, may_idle=may_idle, lock_wait=waits().on_server)
 
     event.listen(engine, "connect", connect)
-    event.listen(engine, "handle_error", _leave_read_only_server)
+    event.listen(engine, "handle_error", database_errors.leave_read_only_server)
 
 
 def sqlite_connection(connection: Connection) -> sqlite3.Connection:
@@ -245,9 +245,3 @@ def _begin(connection: Connection, waits: Waits, first: FirstHost) -> None:
         raise OperationalError(sqlite_file.TAKE_TURN, None, error) from error
     finally:
         sqlite_file.set_busy_timeout(raw, max(options["commit_wait"], deadline - time.monotonic()))
-
-
-def _leave_read_only_server(context: ExceptionContext) -> None:
-    """Make new connections after a failover: the old ones may lead to a server that only reads now."""
-    if database_errors.is_of_read_only_server(context.original_exception):
-        context.is_disconnect = True

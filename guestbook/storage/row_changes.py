@@ -16,11 +16,10 @@ from guestbook.lib import clock, validate
 from guestbook.lib.errors import Refused
 from guestbook.storage import audit_log, database
 from guestbook.storage.database import Base
-from guestbook.storage.models import Bin, ReceiverLink, Source, Token, Webhook
+from guestbook.storage.models import Bin, Delivery, InboundEvent, ReceiverLink, Source, Token, Webhook
 
 Named = Webhook | Source | Bin | Token
 Owner = type[Webhook] | type[Source]
-Condition = ColumnElement[bool]
 
 
 def refuse_taken_name(session: Session, row: Named) -> None:
@@ -71,29 +70,29 @@ USE_NOTED = timedelta(hours=1)  # how exact the last use is
 log = logging.getLogger(__name__)
 
 
-def is_use_due(row: Token | ReceiverLink, now: datetime) -> bool:
-    """Whether a use of the row is to be noted: the last one was noted an hour ago, or never."""
-    return row.last_used_at is None or now - row.last_used_at >= USE_NOTED
-
-
-def note_use(engine: Engine, model: type[Token] | type[ReceiverLink], row_id: str, now: datetime) -> None:
-    """Remember that a row was used, where that can be written at once; no transaction may be open.
+def note_use(session: Session, row: Token | ReceiverLink, now: datetime) -> bool:
+    """Remember that a row was used, where that can be written at once; return whether it was time to.
 
     A read must not wait for a writer, nor fail because nothing can be written: then the next use is noted.
+    The session's transaction ends, for a reader would keep SQLite's rollback journal from being written.
     """
-    mine = model.id == row_id
+    if row.last_used_at is not None and now - row.last_used_at < USE_NOTED:
+        return False
+    model, mine = type(row), type(row).id == row.id
+    session.rollback()
     try:
-        with database.write(engine, lock_wait=0) as connection:
+        with database.write(session.get_bind().engine, lock_wait=0) as connection:
             if connection.scalar(select(model.id).where(mine).with_for_update(skip_locked=True)):
                 connection.execute(update(model).where(mine).values(last_used_at=now))
     except SQLAlchemyError as error:
         log.debug("The use of a row of %s was not noted: %s", model.__tablename__, error)
+    return True
 
 
 BATCH_SIZE = 500  # rows a transaction: 12 ms on SQLite, where 200,000 would hold the lock for half a second
 
 
-def delete_batch(engine: Engine, table: Table, condition: Condition | TextClause) -> int:
+def delete_batch(engine: Engine, table: Table, condition: ColumnElement[bool] | TextClause) -> int:
     """Delete up to 500 rows of the table that meet the condition; return how many were found."""
     [key] = table.primary_key.columns
     old = select(key).where(condition).limit(BATCH_SIZE)
@@ -105,34 +104,33 @@ def delete_batch(engine: Engine, table: Table, condition: Condition | TextClause
     return len(row_ids)
 
 
-def delete_with_rows(engine: Engine, model: Owner, owner_id: str, table: Table, mine: Condition) -> int:
+def delete_with_rows(engine: Engine, model: Owner, owner_id: str) -> int:
     """Delete the rows that belong to a webhook or source in batches, so that others can write, then it.
 
     Return how many rows belonged to it.
     """
     count, is_gone = 0, False
-    delete_some = partial(delete_next, model=model, owner_id=owner_id, table=table, mine=mine)
     while not is_gone:
-        removed, is_gone = database.write_with_retry(engine, delete_some)
+        some = partial(delete_next, model=model, owner_id=owner_id)
+        removed, is_gone = database.write_with_retry(engine, some)
         count += removed
     return count
 
 
-def delete_next(
-    connection: Connection, model: Owner, owner_id: str, table: Table, mine: Condition
-) -> tuple[int, bool]:
+def delete_next(connection: Connection, model: Owner, owner_id: str) -> tuple[int, bool]:
     """Delete up to 500 rows that belong to a webhook or source, and it with the last of them.
 
     This is in the caller's write transaction. Return how many rows were deleted, and whether it is gone.
     """
-    [key] = table.primary_key.columns
-    row_ids = connection.scalars(select(key).where(mine).limit(BATCH_SIZE)).all()
-    connection.execute(delete(table).where(key.in_(row_ids)))
+    rows = Delivery if model is Webhook else InboundEvent
+    mine = (Delivery.webhook_id if model is Webhook else InboundEvent.source_id) == owner_id
+    row_ids = connection.scalars(select(rows.id).where(mine).limit(BATCH_SIZE)).all()
+    connection.execute(delete(rows).where(rows.id.in_(row_ids)))
     if len(row_ids) == BATCH_SIZE:
         return BATCH_SIZE, False
     name = connection.scalar(select(model.name).where(model.id == owner_id).with_for_update())
     # On a server, others may have stored rows since: they go with it.
-    left = connection.scalar(select(func.count()).select_from(table).where(mine)) or 0
+    left = connection.scalar(select(func.count()).select_from(rows).where(mine)) or 0
     connection.execute(delete(model).where(model.id == owner_id))
     if name is not None:  # without a name, another click was faster
         audit_log.record(connection, "deleted", audit_log.noun_of(model), owner_id, name)

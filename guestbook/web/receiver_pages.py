@@ -135,9 +135,7 @@ def _admitted(link_id: str) -> Admission:
     if mine != link_id or abs(now.timestamp() - given) > COOKIE_LASTS.total_seconds():
         raise NoAdmission("no_cookie")
     link, webhook = _working(link_id)
-    if row_changes.is_use_due(link, now):
-        db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
-        row_changes.note_use(db.engine, ReceiverLink, link_id, now)
+    if row_changes.note_use(db.session(), link, now):
         link, webhook = _working(link_id)
     audit_log.act_as(Actor("receiver", link.id, link.name))
     return Admission(nonce, link, webhook)

@@ -98,5 +98,5 @@ def test_an_end_comes_when_it_was_set_to() -> None:
 
 def test_the_last_use_is_remembered() -> None:
     token_id, now = add()[0], clock.now()
-    row_changes.note_use(db.engine, Token, token_id, now)
+    assert row_changes.note_use(db.session(), db.session.get_one(Token, token_id), now)
     assert db.session.get_one(Token, token_id).last_used_at == now

@@ -104,9 +104,7 @@ def _admit(token: Token, scope: str) -> None:
     g.token_limit = _limit("token", token_requests.most, token_requests.seconds, max(0, left), seconds)
     if left < 0:
         raise TooManyRequests(TOO_MANY_REQUESTS, retry_after=math.ceil(seconds))
-    if row_changes.is_use_due(token, now):
-        db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
-        row_changes.note_use(db.engine, Token, g.token_id, now)
+    row_changes.note_use(db.session(), token, now)
 
 
 def add_limits(response: Response) -> Response:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
 
 from guestbook import settings
 from guestbook.lib import clock
@@ -124,10 +125,12 @@ def test_noting_a_use_neither_waits_nor_fails(tmp_path: Path, kind: str) -> None
     url = f"sqlite:///{tmp_path}/book.db?journal_mode=delete"
     at = {"GUESTBOOK_DATA_DIR": str(tmp_path), "GUESTBOOK_DATABASE_URL": url}
     row = {"id": NOBODY, "name": "One", "hash": "x", "created_at": clock.now()}
-    with engines.opened(settings.load(at)) as engine:
+    with engines.opened(settings.load(at)) as engine, Session(engine, expire_on_commit=False) as session:
         database.create_tables(engine)
         with database.write(engine) as connection:
             connection.execute(insert(Token).values(row))
+        token = session.get_one(Token, NOBODY)
+        session.commit()
         other = sqlite3.connect(tmp_path / "book.db", isolation_level=None)
         if kind == "read only":
             with engine.connect() as connection:
@@ -139,7 +142,7 @@ def test_noting_a_use_neither_waits_nor_fails(tmp_path: Path, kind: str) -> None
         }.get(kind, []):
             other.execute(statement)
         began = time.monotonic()
-        row_changes.note_use(engine, Token, NOBODY, clock.now())
+        row_changes.note_use(session, token, clock.now())
         assert time.monotonic() - began < 10  # a pass would wait for twenty seconds
         other.close()
         with engine.connect() as connection:
