@@ -101,21 +101,36 @@ def test_a_long_pass_that_still_runs_is_well_while_nothing_waits_long() -> None:
 # --- in words
 
 
-@pytest.mark.usefixtures("each_app")
-def test_cron_that_has_never_come_is_said_with_what_to_do() -> None:
-    assert cron().word == "never"
-    assert "crontab -e" in str(cron().advice)
+WORK = {"processed": 1200, "retried": 1}
+PLAIN = r"A pass ended (59 seconds|1 minute) ago after 0.0 seconds: 1,200 delivered, 1 to be retried\.$"
+BESIDE = r"A pass is at work; it began [5-7] seconds ago. A pass ended 1 minute"
+DUE = "Deliveries are due, and no pass of cron"
 
 
 @pytest.mark.usefixtures("each_app")
-def test_the_last_pass_is_told_in_plain_words() -> None:
-    factories.past_pass(2 * MINUTE, processed=99)
-    factories.past_pass(timedelta(seconds=59), processed=1200, retried=1)
-    assert (cron().word, cron().advice) == ("well", None)
-    assert re.fullmatch(
-        r"A pass ended (59 seconds|1 minute) ago after 0.0 seconds: 1,200 delivered, 1 to be retried.",
-        cron().sentence,
-    )
+@pytest.mark.parametrize(
+    ("passes", "due", "word", "sentence", "advice"),
+    [
+        ([], None, "never", "Cron has never come", "crontab -e"),
+        ([(2, True, {"processed": 99}), (0.98, True, WORK)], None, "well", PLAIN, ""),
+        ([(1, True, {"failed": 2}), (5 / 60, False, {})], None, "running", BESIDE, ""),
+        ([(180, False, {})], None, "running", ".*began 3 hours ago and has not come to its end", ""),
+        ([(16, True, {})], 20, "late", DUE, "crontab -l"),
+        ([(16, False, {})], 20, "late", DUE, "crontab -l"),
+        ([(16, True, {})], None, "late", r".*Nothing has had to wait so far\.$", "crontab -l"),
+    ],
+)
+def test_the_passes_are_told_in_plain_words_with_what_to_do(
+    passes: list[tuple[float, bool, dict[str, int]]], due: int | None, word: str, sentence: str, advice: str
+) -> None:
+    if due:
+        factories.delivery(factories.webhook(), due_at=clock.now() - due * MINUTE)
+    for minutes, ended, did in passes:
+        factories.past_pass(minutes * MINUTE, ended=ended, **did)
+    found = cron()
+    assert found.word == word
+    assert re.match(sentence, found.sentence), found.sentence
+    assert advice in str(found.advice) if advice else found.advice is None
 
 
 @pytest.mark.usefixtures("app")
@@ -124,38 +139,6 @@ def test_a_pass_with_nothing_to_do_says_so_and_how_long_it_took() -> None:
     with database.write(db.engine) as connection:
         connection.execute(update(Pass).values(finished_at=clock.now() - timedelta(seconds=8)))
     assert re.search(r"ended (8|9) seconds ago after 42 seconds: nothing was due.$", cron().sentence)
-
-
-@pytest.mark.usefixtures("app")
-def test_a_pass_that_is_at_work_just_now_is_said_beside_the_last_that_ended() -> None:
-    factories.past_pass(MINUTE, failed=2)
-    factories.past_pass(timedelta(seconds=5), ended=False)
-    assert cron().word == "running"
-    assert re.match(r"A pass is at work; it began [5-7] seconds ago. A pass ended 1 minute", cron().sentence)
-
-
-@pytest.mark.usefixtures("app")
-def test_a_pass_that_began_long_ago_may_have_been_killed() -> None:
-    factories.past_pass(180 * MINUTE, ended=False)
-    assert cron().word == "running"
-    assert "began 3 hours ago and has not come to its end" in cron().sentence
-
-
-@pytest.mark.usefixtures("app")
-@pytest.mark.parametrize("ended", [True, False])
-def test_when_deliveries_have_been_due_for_long_cron_is_late(ended: bool) -> None:
-    factories.delivery(factories.webhook(), due_at=clock.now() - 20 * MINUTE)
-    factories.past_pass(16 * MINUTE, ended=ended)
-    assert cron().word == "late"
-    assert cron().sentence.startswith("Deliveries are due, and no pass of cron")
-    assert "crontab -l" in str(cron().advice)
-
-
-@pytest.mark.usefixtures("app")
-def test_cron_that_stays_away_is_late_even_when_nothing_waits() -> None:
-    factories.past_pass(16 * MINUTE)
-    assert cron().word == "late"
-    assert cron().sentence.endswith("Nothing has had to wait so far.")
 
 
 # --- where requests or a pinger do the work of cron

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, select, text, update
+from sqlalchemy.orm import Session
 
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock, wakeup_socket
@@ -79,45 +80,22 @@ def is_woken(one: Poller, seconds: float = LONG) -> bool:
 # --- who wakes
 
 
-def sign_on_the_page(app: Flask) -> None:
-    assert Visitor(app).sign().status_code == 303
+def enable(session: Session) -> Webhook:
+    webhook = session.scalars(select(Webhook).where(Webhook.disabled_at.is_not(None))).one()
+    row_changes.enable(session, webhook)
+    return webhook
 
 
-def sign_by_the_api(app: Flask) -> None:
-    ApiClient(app, new_token(app)).post("/comments", {"name": "Ada", "message": "Hello"})
-
-
-def receive_a_webhook(app: Flask) -> None:
-    assert inbound_factories.post(app.test_client(), {"text": "Hello"}).status_code == 202
-
-
-def process_an_inbound_event(_app: Flask) -> None:
-    assert Processor(db.engine, factories.settings()).work()
-
-
-def redeliver(_app: Flask) -> None:
-    assert redelivery.run(Delivery, Delivery.status == "failed") == 1
-
-
-def reprocess(_app: Flask) -> None:
-    assert redelivery.run(InboundEvent, InboundEvent.status == "failed") == 1
-
-
-def enable_a_webhook(_app: Flask) -> None:
-    with database.writing() as session:
-        disabled = select(Webhook).where(Webhook.disabled_at.is_not(None))
-        row_changes.enable(session, session.scalars(disabled).one())
-
-
-WRITERS: tuple[Writer, ...] = (
-    sign_on_the_page,
-    sign_by_the_api,
-    receive_a_webhook,
-    process_an_inbound_event,
-    redeliver,
-    reprocess,
-    enable_a_webhook,
-)
+SIGNED = {"name": "Ada", "message": "Hello"}
+WRITERS: dict[str, Writer] = {
+    "a comment on the page": lambda app: Visitor(app).sign().status_code == 303,
+    "a comment by the API": lambda app: ApiClient(app, new_token(app)).post("/comments", SIGNED),
+    "a webhook from elsewhere": lambda app: inbound_factories.post(app.test_client(), {"text": "Hello"}),
+    "an inbound event": lambda _: Processor(db.engine, factories.settings()).work(),
+    "a redelivery": lambda _: redelivery.run(Delivery, Delivery.status == "failed") == 1,
+    "a reprocessed event": lambda _: redelivery.run(InboundEvent, InboundEvent.status == "failed") == 1,
+    "an enabled webhook": lambda _: factories.written(enable),
+}
 
 
 def test_each_writer_wakes_a_pass(each_app: Flask, resting: Poller) -> None:
@@ -130,10 +108,10 @@ def test_each_writer_wakes_a_pass(each_app: Flask, resting: Poller) -> None:
         failed = {"status": "failed", "due_at": None, "processed_at": clock.now()}
         connection.execute(update(InboundEvent).values(**failed))
     resting.next_due()
-    for write in WRITERS:
-        assert not is_woken(resting, SHORT), write.__name__
-        write(each_app)
-        assert is_woken(resting), write.__name__
+    for name, write in WRITERS.items():
+        assert not is_woken(resting, SHORT), name
+        assert write(each_app), name
+        assert is_woken(resting), name
 
 
 def test_a_command_in_another_process_wakes_all_passes(

@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
 
 from guestbook.background import cron
 from guestbook.cli.queue import DELIVERY_KIND
-from guestbook.comments import book
 from guestbook.inbound import bins, sender_presets
 from guestbook.inbound.bins import CapturedRequest
 from guestbook.lib import clock
@@ -23,31 +21,18 @@ from guestbook.queue import claims, erasure
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Comment
+from tests.queue.comments.steps import ALL, ENDS, delete, move, reply
 from tests.support import factories
 from tests.support import inbound_factories as inbox_stock
 from tests.support.receiver import Answer, Receiver, Request
 
 WORD = "Xylokarpos"
-ALL = "comment.created comment.published comment.replied comment.deleted"
-ENDS = "comment.created comment.deleted"
 
 
 def echo(request: Request) -> Answer:
     """A receiver that answers with what it was sent, in the body and in a header."""
     status = 500 if request.path == "/fails" else 200
     return Answer(status, body=request.body, headers={"X-Said": WORD})
-
-
-def delete(comment_id: str) -> None:
-    def once(session: Session) -> None:
-        [comment] = book.lock(session, [comment_id])
-        book.delete(session, comment, factories.settings())
-
-    factories.written(once)
-
-
-def move(comment_id: str, status: str) -> None:
-    factories.change(comment_id, book.move, status)
 
 
 def tables_with(word: str) -> set[str]:
@@ -83,11 +68,7 @@ def test_no_table_and_no_file_holds_a_word_of_a_comment_that_was_deleted_for_goo
         factories.webhook(receiver.url("/waits"), events=ALL, **disabled)
         factories.webhook(events=ALL, format="template")  # without a template, so its format fails
         comment_id = factories.sign(f"Words about {WORD} " * 40, name=WORD)
-        factories.written(
-            lambda session: book.reply(
-                session, session.get_one(Comment, comment_id), f"Thank you, {WORD}", factories.settings()
-            )
-        )
+        reply(comment_id, f"Thank you, {WORD}")
         factories.run_pass()
         catch(receiver.requests[0])
         event_id = receiver.requests[0].event_id

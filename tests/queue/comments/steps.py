@@ -14,6 +14,7 @@ from guestbook.storage.models import DELIVERIES, Delivery
 from tests.support import factories
 
 ALL = "comment.created comment.published comment.replied comment.deleted"
+ENDS = "comment.created comment.deleted"
 HOUR = timedelta(hours=1)
 
 
@@ -38,19 +39,15 @@ def change(row_id: str, **values: Any) -> None:
 
 
 def move(comment_id: str, status: str) -> None:
-    def once(session: Any) -> None:
-        for comment in book.lock(session, [comment_id]):
-            book.move(session, comment, status, factories.settings())
-
-    factories.written(once)
+    factories.change(comment_id, book.move, status)
 
 
 def reply(comment_id: str, words: str) -> None:
-    def once(session: Any) -> None:
-        for comment in book.lock(session, [comment_id]):
-            book.reply(session, comment, words, factories.settings())
+    factories.change(comment_id, book.reply, words)
 
-    factories.written(once)
+
+def delete(comment_id: str) -> None:
+    factories.change(comment_id, book.delete)
 
 
 def rows_of(hook: str) -> dict[int, Delivery]:

@@ -1,22 +1,11 @@
 """What comment.deleted does to the deliveries about a comment, on each kind of database."""
 
-from typing import Any
-
 import pytest
 
-from guestbook.comments import book
 from guestbook.lib import clock, retry_policy
 from guestbook.queue import erasure
-from tests.queue.comments.steps import change, claimed, move, rows_of
+from tests.queue.comments.steps import change, claimed, delete, move, rows_of
 from tests.support import factories
-
-
-def delete(comment_id: str) -> None:
-    def once(session: Any) -> None:
-        for comment in book.lock(session, [comment_id]):
-            book.delete(session, comment, factories.settings())
-
-    factories.written(once)
 
 
 def test_the_deletion_takes_the_place_of_what_has_not_gone_out(hook: str) -> None:
