@@ -112,7 +112,7 @@ DUE = "Deliveries are due, and no pass of cron"
     ("passes", "due", "word", "sentence", "advice"),
     [
         ([], None, "never", "Cron has never come", "crontab -e"),
-        ([(2, True, {"processed": 99}), (0.98, True, WORK)], None, "well", PLAIN, ""),
+        ([(2, True, {"processed": 99}), (59 / 60, True, WORK)], None, "well", PLAIN, ""),
         ([(1, True, {"failed": 2}), (5 / 60, False, {})], None, "running", BESIDE, ""),
         ([(180, False, {})], None, "running", ".*began 3 hours ago and has not come to its end", ""),
         ([(16, True, {})], 20, "late", DUE, "crontab -l"),
