@@ -6,7 +6,7 @@ A request arrives while the lease of its delivery lasts, also when its pass is k
 import json
 from collections import defaultdict
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from flask import Flask
@@ -137,37 +137,23 @@ class Order(OutboxMachine):
             found = connection.execute(query).all()
         rows = self.rows()
         self.comments = [row.id for row in found]
-        self._the_numbers_of_a_comment_have_no_gap({row.id: row.last_sequence for row in found})
-        self._nothing_waits_that_a_deletion_has_superseded(rows)
-        known = {row.id for row in found if row.status in KNOWN_STATUSES}
-        self._nothing_waits_about_a_deleted_comment_but_its_deletion(rows, known)
-        self._what_is_stored_holds_the_number(rows)
-
-    def _the_numbers_of_a_comment_have_no_gap(self, last: dict[str, int]) -> None:
-        for comment_id, number in last.items():
-            mine = {place.sequence for place in self.places.values() if place.comment_id == comment_id}
-            assert mine == set(range(1, number + 1))
-
-    def _nothing_waits_that_a_deletion_has_superseded(self, rows: dict[str, Any]) -> None:
+        for comment in found:  # the numbers of a comment have no gap
+            mine = {place.sequence for place in self.places.values() if place.comment_id == comment.id}
+            assert mine == set(range(1, comment.last_sequence + 1))
         ended: dict[tuple[str, str], int] = defaultdict(int)
         for place in self.places.values():
             if place.event == END:
                 ended[place[:2]] = max(ended[place[:2]], place.sequence)
-        for key, place in self.places.items():
+        for key, place in self.places.items():  # nothing waits that a deletion has superseded
             if place.sequence < ended[place[:2]]:
                 assert rows[key].status != "new", place
                 assert rows[key].status == "processed" or not rows[key].payload, place
-
-    def _nothing_waits_about_a_deleted_comment_but_its_deletion(
-        self, rows: dict[str, Any], known: set[str]
-    ) -> None:
-        for row in rows.values():
+        known = {row.id for row in found if row.status in KNOWN_STATUSES}
+        for (
+            row
+        ) in rows.values():  # of a deleted comment only its deletion waits; what is stored has its number
             place = self.places[row.id]
             assert row.status != "new" or place.event == END or place.comment_id in known, place
-
-    def _what_is_stored_holds_the_number(self, rows: dict[str, Any]) -> None:
-        for row in rows.values():
-            place = self.places[row.id]
             assert row.erased_at or json.loads(row.payload)["data"]["sequence"] == place.sequence
 
     def teardown(self) -> None:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from tests.conftest import running, settings_for
 from tests.support import databases, factories
 from tests.support.book import Book
 from tests.support.forks import Forks
-from tests.support.processes import given_away, wait_for
+from tests.support.processes import given_away
 from tests.support.receiver import Answer, Receiver
 
 HOSTS = 24  # each with connections of its own
@@ -201,16 +200,6 @@ def test_without_a_socket_left_nothing_is_said_of_an_address_or_a_name(host: str
         transport.post(f"http://{host}/", {}, b"")
     transport.close()
     assert (raised.value.reason, raised.value.unreachable) == ("out_of_sockets", False)
-
-
-def test_idle_connections_are_bounded_for_all_hosts_together(hosts: Receiver) -> None:
-    transport = Transport(timeout=2, allow_networks=[ip_network("127.0.0.0/8")])
-    transport.limit(connections=3)
-    before = open_files()
-    for number in (*range(10), *range(10)):
-        transport.post(f"http://127.0.0.{number + 1}:{hosts.port}/{number}", {}, b"")
-    wait_for(lambda: open_files() <= before + 2 * 3, 10)  # of the other ends too, which are the receiver's
-    transport.close()
 
 
 def test_a_command_without_memory_ends_with_a_sentence_and_75(
