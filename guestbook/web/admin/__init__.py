@@ -57,7 +57,7 @@ def register(app: Flask) -> None:
     pages.before_request(login.require_login)
     menu = [(entry, [behind.name for behind in several]) for entry, several in ADMIN_MENU.items()]
     pages.context_processor(
-        lambda: {"menu": menu, "logged_in": g.get("login") is not None, "version": VERSION}
+        lambda: {"menu": menu, "logged_in": g.get("login") is not None, "version": VERSION, "reasons": {}}
     )
     for behind in (*chain.from_iterable(ADMIN_MENU.values()), *PAGES_WITHOUT_ENTRY):
         pages.register_blueprint(behind)

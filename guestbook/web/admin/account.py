@@ -1,6 +1,5 @@
 """The account: password, browsers, API tokens, the address that runs a pass, second factor, audit log."""
 
-from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, g, render_template, request
@@ -75,7 +74,7 @@ def change_password() -> ResponseReturnValue:
             revoke = "revoke_tokens" in request.form
             count = api_tokens.revoke_all(session) if revoke else api_tokens.count(session, clock.now())
     except Refused as error:
-        return responses.refused(error, _page(error.fields))
+        return responses.refused(error, _page(reasons=error.fields))
     set_cookie(value)
     if count:
         some = text.counted(count, "API token")
@@ -120,7 +119,7 @@ def add_token() -> ResponseReturnValue:
             token, value = api_tokens.add(session, **typed, token_id=responses.form_key("id"))
             name, scope = token.name, SCOPE_MEANINGS[token.scope]
     except Refused as error:
-        return responses.refused(error, _page(error.fields, typed))
+        return responses.refused(error, _page(typed, reasons=error.fields))
     except IntegrityError:
         return responses.done(
             "This token exists already, and was shown only once. If you did not keep it, revoke it.",
@@ -156,12 +155,12 @@ def change_cron_address() -> ResponseReturnValue:
                 return responses.done("The address is removed. Pingers that call it get 404.", ACCOUNT_PAGE)
             token = cron_token.make(session, rotate=action == "rotate")
     except Refused as error:
-        return responses.refused(error, _page(error.fields or {"address_password": str(error)}))
+        return responses.refused(error, _page(reasons=error.fields or {"address_password": str(error)}))
     address = cron_token.url(request_context.settings().base_url, token)
     return render_template("admin/shown_once.html", what="address", value=address)
 
 
-def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = None) -> str:
+def _page(typed: dict[str, str] | None = None, **more: object) -> str:
     session = db.session()
     return render_template(
         "admin/account.html",
@@ -169,7 +168,6 @@ def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = 
         tokens=api_tokens.all_of(session),
         this=str(inspect(g.login).identity[0]),  # This is its id, even if it has just ended.
         now=clock.now(),
-        reasons=reasons or {},
         typed=typed or {"name": "", "scope": "read", "expires": "90d"},
         browser_name=browser_name,
         second_factor=second_factor.read(session),
@@ -177,12 +175,14 @@ def _page(reasons: dict[str, str] | None = None, typed: dict[str, str] | None = 
         new_id=ids.new(),
         scopes=[(scope, f"{scope}: {SCOPE_MEANINGS[scope]}") for scope in SCOPES],
         ends=list(EXPIRIES.items()),
+        **more,
     )
 
 
 factor_pages = Blueprint("second_factor", __name__, url_prefix="/account/second-factor")
 
 ISSUER_LIMIT = 40  # characters: a long one would make the picture too fine for a camera
+QR_TITLE = "QR code for your authenticator app"
 OFFER_LASTS = 900  # seconds in which the app must be set up
 OFFER_ENDED = "This page was open for too long, or was sent before. Type your password to begin again."
 
@@ -236,11 +236,8 @@ def confirm_factor() -> ResponseReturnValue:
     return render_template("admin/shown_once.html", what="codes", value="\n".join(codes), is_new=True)
 
 
-def _factor_page(**more: Any) -> str:
-    factor = second_factor.read(db.session())
-    return render_template(
-        "admin/second_factor.html", factor=factor, **{"reasons": {}, "notice": None, **more}
-    )
+def _factor_page(**more: object) -> str:
+    return render_template("admin/second_factor.html", factor=second_factor.read(db.session()), **more)
 
 
 def _offer(secret: str, reason: str | None = None) -> str:
@@ -254,14 +251,9 @@ def _offer(secret: str, reason: str | None = None) -> str:
     # The app shows the book's host, so that the owner of several books can tell them apart.
     host = urlsplit(request_context.settings().base_url).hostname or "admin"
     url = pyotp.TOTP(secret).provisioning_uri(name=host, issuer_name=issuer)
-    drawn = segno.make(url, error="m", micro=False).svg_inline(
-        # The modules are dark on white in every theme, as cameras want it.
-        omitsize=True,
-        light="#fff",
-        title="QR code for your authenticator app",
-        svgclass="qr",
-        lineclass=None,
-    )
+    # The modules are dark on white in every theme, as cameras want it.
+    look = {"omitsize": True, "light": "#fff", "svgclass": "qr", "lineclass": None}
+    drawn = segno.make(url, error="m", micro=False).svg_inline(title=QR_TITLE, **look)
     return render_template(
         "admin/second_factor_setup.html",
         picture=Markup(drawn),  # All parts are our own, and segno escapes the title.
@@ -290,12 +282,10 @@ ACTOR_WORDS = {
 @audit_pages.get("/")
 def show_audit() -> ResponseReturnValue:
     """Show the entries that match the filters; a filter that does not exist matches everything."""
-    action, actor = request.args.get("action", ""), request.args.get("actor", "")
-    wanted = AuditFilter(
-        action=action if action in AUDITED_ACTIONS else None, actor=actor if actor in ACTORS else None
-    )
+    known = {"action": AUDITED_ACTIONS, "actor": ACTORS}
+    kept = {name: value for name, some in known.items() if (value := request.args.get(name)) in some}
+    wanted = AuditFilter(action=kept.get("action"), actor=kept.get("actor"))
     page = filtered_lists.audit(db.session(), wanted, response_headers.page_before())
-    kept = {name: value for name in ("action", "actor") if (value := getattr(wanted, name))}
     return render_template(
         "admin/audit.html",
         page=page,

@@ -5,8 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from guestbook.inbound import bins
-from guestbook.inbound.bins import Replayed
-from guestbook.lib import body_encoding, body_view, ids
+from guestbook.lib import body_view, ids
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
 from guestbook.storage.database import db, writing
@@ -17,7 +16,6 @@ from guestbook.web.admin import curl_command, responses
 pages = Blueprint("bins", __name__, url_prefix="/bins")
 
 LATEST_REQUESTS = 50  # requests on a bin's page
-BODY_EXCERPT = 120  # characters of a body in the list
 NEW_BIN = {"name": "", "status": "200", "body": "", "type": bins.ANSWER_TYPES[0], "delay": "0", "fail": "0"}
 
 
@@ -54,7 +52,9 @@ def change(bin_id: str | None = None) -> ResponseReturnValue:
     typed = {name: clean_line(request.form.get(name, "")) for name in NEW_BIN}
     typed["body"] = request.form.get("body", "").replace("\r\n", "\n")
     typed["key"] = responses.form_key()
-    return responses.save(lambda: _save(bin_id, typed), lambda error: _form(bin_id, typed, error.fields))
+    return responses.save(
+        lambda: _save(bin_id, typed), lambda error: _form(bin_id, typed, reasons=error.fields)
+    )
 
 
 def _save(bin_id: str | None, typed: dict[str, str]) -> ResponseReturnValue:
@@ -73,11 +73,11 @@ def _save(bin_id: str | None, typed: dict[str, str]) -> ResponseReturnValue:
     return responses.done(sentence, ".show", bin_id=bin_id or typed["key"])
 
 
-def _form(bin_id: str | None, typed: dict[str, str], reasons: dict[str, str] | None = None) -> str:
+def _form(bin_id: str | None, typed: dict[str, str], **more: object) -> str:
     return render_template(
         "admin/bin_form.html",
         typed=typed,
-        reasons=reasons or {},
+        **more,
         bin=row_lookup.find(Bin, bin_id) if bin_id else None,
         types=[(name, name) for name in bins.ANSWER_TYPES],
     )
@@ -93,19 +93,11 @@ def show(bin_id: str) -> ResponseReturnValue:
         "admin/bin.html",
         bin=bin_,
         rows=rows[:LATEST_REQUESTS],
-        excerpt=excerpt,
         count=bins.count(db.session(), bin_.id),
         before=before,
         older=rows[LATEST_REQUESTS - 1].id if len(rows) > LATEST_REQUESTS else None,
         limit=bins.REQUESTS_KEPT,
     )
-
-
-def excerpt(row: BinRequest) -> str:
-    """Return the beginning of the body in one line."""
-    if row.encoding == body_encoding.BASE64:
-        return "binary"
-    return " ".join(row.kept[: 4 * BODY_EXCERPT].decode(errors="replace").split())[:BODY_EXCERPT]
 
 
 @pages.route("/<bin_id>/<any(clear, delete):action>", methods=["GET", "POST"])
@@ -148,13 +140,11 @@ def replay_request(request_id: str) -> ResponseReturnValue:
     try:
         replayed = bins.replay(row, typed, request_context.settings())
     except Refused as error:
-        return _page(row, typed, error), 422
+        return _page(row, typed, reasons=error.fields), 422
     return _page(row, typed, replayed=replayed)
 
 
-def _page(
-    row: BinRequest, typed: str = "", error: Refused | None = None, replayed: Replayed | None = None
-) -> str:
+def _page(row: BinRequest, typed: str = "", **more: object) -> str:
     content, file, bin_ = row.kept, f"{row.id}.bin", row_lookup.find(Bin, row.bin_id)
     url = bin_.url(request_context.settings().base_url) + row.path + (f"?{row.query}" if row.query else "")
     return render_template(
@@ -170,6 +160,5 @@ def _page(
         is_long=curl_command.is_long(content),
         file=file,
         typed=typed,
-        reasons=error.fields if error else {},
-        replayed=replayed,
+        **more,
     )

@@ -277,7 +277,7 @@ def _page(comment_id: str, *, draft: Draft | None = None, reply: str | None = No
         labels_of_fields=OWNER_LABELS | {"reply": "Your reply"},
         actions=ACTIONS_BY_STATUS[comment.status],
         reply_limit=book.REPLY_LIMIT,
-        **{"reasons": {}, **more},
+        **more,
     )
 
 

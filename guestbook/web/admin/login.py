@@ -1,6 +1,7 @@
 """Log in and out; and the login and the CSRF token that all other admin pages require."""
 
 import re
+from typing import Any
 
 from flask import (
     Blueprint,
@@ -86,17 +87,11 @@ def log_in() -> ResponseReturnValue:
 @pages.post("/login")
 def check() -> ResponseReturnValue:
     """Log in with the password."""
-    settings = request_context.settings()
     try:
-        value = login.log_in(
-            request.form.get("password", ""),
-            address=request.remote_addr,
-            browser=request.user_agent.string,
-            settings=settings,
-        )
+        value = login.log_in(request.form.get("password", ""), **_asking())
     except login.CodeNeeded as needed:
         _end_login()
-        mark = login.mark_of_password(needed.password_hash, settings)
+        mark = login.mark_of_password(needed.password_hash, request_context.settings())
         session[SECOND_STEP_KEY] = [mark, int(clock.now().timestamp())]
         return redirect(url_for(".ask_code", next=request.values.get("next") or None), 303)
     except Refused as error:
@@ -119,13 +114,7 @@ def check_code() -> ResponseReturnValue:
     if mark is None:
         return _password_first()
     try:
-        value = login.log_in_by_code(
-            request.form.get("code", ""),
-            after=mark,
-            address=request.remote_addr,
-            browser=request.user_agent.string,
-            settings=request_context.settings(),
-        )
+        value = login.log_in_by_code(request.form.get("code", ""), after=mark, **_asking())
     except Refused as error:
         return responses.refused(error, _form(str(error), "code"))
     return _logged_in(value)
@@ -150,6 +139,12 @@ def explain_login(error: CSRFError) -> ResponseReturnValue:
         return _form(NO_COOKIE), 400
     home = request_context.settings().base_url + response_headers.ADMIN_PATH
     return _form(OTHER_ADDRESS.format(home)), 400
+
+
+def _asking() -> dict[str, Any]:
+    """Return who wants to log in."""
+    who = {"address": request.remote_addr, "browser": request.user_agent.string}
+    return {**who, "settings": request_context.settings()}
 
 
 def _login_token() -> str | None:

@@ -15,7 +15,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, select
 
 from guestbook.comments import backfill
-from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillReport, BackfillRules
+from guestbook.comments.backfill import LOOKED_AT_ONCE, BackfillRules
 from guestbook.inbound import event_reader, verify_and_decide
 from guestbook.lib import body_view, clock, ids, validate
 from guestbook.lib.errors import Refused
@@ -37,11 +37,6 @@ MOST_IDS = 500  # in one request
 EVENT_CHOICES = [(name, name) for name in EVENTS]
 
 Parser = Callable[[str], Any]  # A Refused or ValueError says what is wrong.
-
-
-def known(choices: Mapping[str, Any] | tuple[str, ...], noun: str) -> Parser:
-    """Return a parser that takes one of these words alone."""
-    return partial(validate.one_of, choices, field=noun, noun=noun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +73,9 @@ class QueueList:
     @property
     def parsers(self) -> dict[str, Parser]:
         """Return the function that reads each filter."""
-        first = {"status": known(QUEUE_STATUSES, "status"), self.owner_name: self._owner, **self.filters}
-        return {**first, "since": clock.typed, "until": clock.typed, "text": clean_line}
+        status = partial(validate.one_of, QUEUE_STATUSES, field="status", noun="status")
+        times = {"since": clock.typed, "until": clock.typed}
+        return {"status": status, self.owner_name: self._owner, **self.filters, **times, "text": clean_line}
 
     def show(self, template: str, **more: Any) -> ResponseReturnValue:
         """Show the rows that match the filters, newest first, or what is wrong with the filters."""
@@ -206,7 +202,7 @@ DELIVERY_LIST = QueueList(
     owner=Webhook,
     conditions=Deliveries,
     find=filtered_lists.deliveries,
-    filters={"event": known(EVENTS, "event")},
+    filters={"event": partial(validate.one_of, EVENTS, field="event", noun="event")},
     statuses=[("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")],
     payload_suffix="json",
     noun=("delivery", "deliveries"),
@@ -371,9 +367,9 @@ def ask(webhook_id: str) -> ResponseReturnValue:
         rules = _rules(COUNT_LIMIT + 1)
         found = backfill.forecast(webhook_id, rules)
         # The count has ended the transaction in which the webhook was read.
-        return _backfill_page(row_lookup.find(Webhook, webhook_id), rules, found)
+        return _backfill_page(row_lookup.find(Webhook, webhook_id), rules=rules, found=found)
     except Refused as error:
-        return _backfill_page(row_lookup.find(Webhook, webhook_id), error=error), 422
+        return _backfill_refused(webhook_id, error)
 
 
 @backfill_pages.post("/<webhook_id>/backfill")
@@ -384,7 +380,7 @@ def send(webhook_id: str) -> ResponseReturnValue:
         rules = _rules(SENT_AT_ONCE)
         done = backfill.run(webhook_id, rules)
     except Refused as error:
-        return _backfill_page(row_lookup.find(Webhook, webhook_id), error=error), 422
+        return _backfill_refused(webhook_id, error)
     made = done.deliveries
     sentence = f"{counted(made, 'past event')} {'is' if made == 1 else 'are'} on the way."
     if done.next_after is None:
@@ -405,20 +401,12 @@ def _rules(most: int) -> BackfillRules:
     return BackfillRules(since, request_context.settings(), pruned_too, after, most, LOOKED_AT_ONCE)
 
 
-def _backfill_page(
-    webhook: Webhook,
-    rules: BackfillRules | None = None,
-    found: BackfillReport | None = None,
-    error: Refused | None = None,
-) -> str:
-    return render_template(
-        "admin/backfill.html",
-        webhook=webhook,
-        rules=rules,
-        found=found,
-        typed=request.values.get("since", ""),
-        problem="" if error is None or error.fields else str(error),
-        reasons=error.fields if error else {},
-        at_once=SENT_AT_ONCE,
-        count_limit=COUNT_LIMIT,
-    )
+def _backfill_page(webhook: Webhook, **more: object) -> str:
+    typed = request.values.get("since", "")
+    limits = {"at_once": SENT_AT_ONCE, "count_limit": COUNT_LIMIT}
+    return render_template("admin/backfill.html", webhook=webhook, typed=typed, **limits, **more)
+
+
+def _backfill_refused(webhook_id: str, error: Refused) -> ResponseReturnValue:
+    page = _backfill_page(row_lookup.find(Webhook, webhook_id), error=error, reasons=error.fields)
+    return page, 422

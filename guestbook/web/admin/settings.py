@@ -35,26 +35,25 @@ def show(page: str) -> ResponseReturnValue:
 @pages.post("/embed/", defaults={"page": "embed"})
 def save(page: str) -> ResponseReturnValue:
     """Save all settings of a page."""
-    typed = fields.typed(_fields(page), request.form.getlist)
-    return responses.save(lambda: _save(page, typed), lambda error: _form(page, typed, error.fields))
+    typed, (view, said) = fields.typed(_fields(page), request.form.getlist), PAGES[page]
+
+    def save_once() -> ResponseReturnValue:
+        with writing() as session:
+            undo_id = undo.save_settings(session, typed, url_for(view))
+        return responses.done(said, view, undo=undo_id)
+
+    return responses.save(save_once, lambda error: _form(page, typed, reasons=error.fields))
 
 
-def _save(page: str, typed: Mapping[str, str]) -> ResponseReturnValue:
-    view, said = PAGES[page]
-    with writing() as session:
-        undo_id = undo.save_settings(session, typed, url_for(view))
-    return responses.done(said, view, undo=undo_id)
-
-
-def _form(page: str, values: Mapping[str, str], reasons: Mapping[str, str] | None = None) -> str:
+def _form(page: str, values: Mapping[str, str], **more: object) -> str:
     return render_template(
         f"admin/settings_{page}.html",
         page=page,
         fields=_fields(page),
         values=values,
-        reasons=reasons or {},
         zones=clock.suggested_zones,
         frame_title=template_filters.title_for_sites(request_context.preferences()),
+        **more,
     )
 
 

@@ -219,7 +219,7 @@ def _form(source_id: str | None, typed: SourceForm, **more: object) -> str:
         ready_templates=[(name, PRESET_NAMES.get(name, name)) for name in PRESETS],
         senders=[(name, preset.title) for name, preset in SENDER_PRESETS.items()],
         fields=SOURCE_FIELDS,
-        **{"reasons": {}, **more},
+        **more,
     )
 
 

@@ -25,7 +25,7 @@ from guestbook.queries.filtered_lists import Deliveries
 from guestbook.queue import comment_order
 from guestbook.storage.column_types import UNREADABLE
 from guestbook.storage.database import db, writing
-from guestbook.storage.models import Attempt, Delivery, ReceiverLink, Webhook
+from guestbook.storage.models import Delivery, ReceiverLink, Webhook
 from guestbook.storage.models.delivery import REFUSED_WITH
 from guestbook.web import request_context, row_lookup
 from guestbook.web.admin import chart, queue, responses, row_actions
@@ -115,19 +115,8 @@ ANSWER_EXCERPT = 500  # characters
 CRON_IS_LATE = timedelta(minutes=2)
 
 
-@dataclass(frozen=True, slots=True)
-class PingResult:
-    """A ping that waits or has an answer."""
-
-    delivery: Delivery
-    attempt: Attempt | None
-    answer: str  # Only its beginning is kept.
-    wait: str  # This says why it waits, or when it is sent.
-    error: str | None  # It says what the status code does not.
-
-
-def _ping_result(webhook: Webhook, delivery_id: str, now: datetime) -> PingResult | None:
-    """Return the ping whose delivery has that id."""
+def _ping_result(webhook: Webhook, delivery_id: str, now: datetime) -> dict[str, Any] | None:
+    """Return the ping whose delivery has that id, with its answer or why it waits."""
     session = db.session()
     delivery = session.get(Delivery, delivery_id) if ids.ID.fullmatch(delivery_id) else None
     if delivery is None or delivery.webhook_id != webhook.id:
@@ -136,7 +125,8 @@ def _ping_result(webhook: Webhook, delivery_id: str, now: datetime) -> PingResul
     answer = text.clean_text(attempt.response_body or "")[:ANSWER_EXCERPT] if attempt else ""
     says_the_code_alone = attempt and delivery.last_error == f"{REFUSED_WITH}{attempt.status_code}."
     error = None if says_the_code_alone else delivery.last_error
-    return PingResult(delivery, attempt, answer, _why_it_waits(webhook, delivery, now), error)
+    wait = _why_it_waits(webhook, delivery, now)
+    return {"delivery": delivery, "attempt": attempt, "answer": answer, "wait": wait, "error": error}
 
 
 def _why_it_waits(webhook: Webhook, delivery: Delivery, now: datetime) -> str:
@@ -255,7 +245,7 @@ def _form(webhook_id: str | None, typed: WebhookForm, **more: object) -> str:
         webhook=row_lookup.find(Webhook, webhook_id) if webhook_id else None,
         fields=WEBHOOK_FIELDS,
         presets_of_hosts=[(name, preset.title) for name, preset in REBUILD_PRESETS.items()],
-        **{"reasons": {}, **more},
+        **more,
     )
 
 
@@ -316,7 +306,7 @@ def _page(webhook: Webhook, **more: object) -> str:
         "admin/webhook.html",
         standing=webhook_status.of(session, webhook, now),
         template=webhooks.template_of(session, webhook),
-        deliveries=[row for row in latest.rows if sent is None or row is not sent.delivery],
+        deliveries=[row for row in latest.rows if sent is None or row is not sent["delivery"]],
         made=made,
         hours=chart.draw(made.hours, chart.HOUR_LABEL, 6, chart.ATTEMPT_SEGMENTS),
         days=chart.draw(made.days, chart.DAY_LABEL, 6, chart.ATTEMPT_SEGMENTS),
