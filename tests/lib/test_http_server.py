@@ -48,6 +48,12 @@ def impatient(rate: int = 2000, idle: int = 60, answer: int = 2) -> Iterator[int
         yield int(found[1])
 
 
+@contextmanager
+def connected(**how: int) -> Iterator[socket.socket]:
+    with impatient(**how) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        yield connection
+
+
 def seconds_until_closed(connection: socket.socket, drip: Callable[[], object], limit: float = 15) -> float:
     """Do something every tenth of a second until the server ends the connection."""
     connection.settimeout(0.1)
@@ -66,13 +72,13 @@ def seconds_until_closed(connection: socket.socket, drip: Callable[[], object], 
 
 @pytest.mark.parametrize("start", [HEAD, BODY], ids=["headers", "a body"])
 def test_a_request_that_comes_a_byte_at_a_time_is_ended(start: bytes) -> None:
-    with impatient() as port, socket.create_connection(("127.0.0.1", port)) as connection:
+    with connected() as connection:
         connection.sendall(start)
         assert seconds_until_closed(connection, lambda: connection.send(b"a")) < 12
 
 
 def test_a_connection_on_which_nothing_comes_is_ended() -> None:
-    with impatient(idle=1) as port, socket.create_connection(("127.0.0.1", port)) as connection:
+    with connected(idle=1) as connection:
         assert seconds_until_closed(connection, lambda: None) < 12
 
 
@@ -99,7 +105,7 @@ def receive(connection: socket.socket) -> bytes:
 
 
 def test_after_a_304_the_connection_stays_open_unless_the_client_wants_it_closed() -> None:
-    with impatient() as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with connected() as connection:
         for _ in range(2):
             connection.sendall(b"GET /same HTTP/1.1\r\nHost: x\r\n\r\n")
             answer = receive(connection)
@@ -121,7 +127,7 @@ def test_after_a_304_the_connection_stays_open_unless_the_client_wants_it_closed
     ],
 )
 def test_a_request_whose_end_is_not_certain_is_refused_and_its_connection_ends(head: bytes) -> None:
-    with impatient() as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with connected() as connection:
         connection.sendall(head + b"\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
         answers = b"".join(iter(lambda: receive(connection), b""))
         assert answers.count(b"Content-Type:") == 1
@@ -129,7 +135,7 @@ def test_a_request_whose_end_is_not_certain_is_refused_and_its_connection_ends(h
 
 
 def test_a_slow_but_steady_sender_is_waited_for() -> None:
-    with impatient() as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with connected() as connection:
         connection.sendall(HEAD + b"Content-Length: 10000\r\n\r\n")
         for _ in range(10):
             connection.sendall(b"x" * 1000)
@@ -167,12 +173,8 @@ def test_a_place_that_cannot_be_had_gets_a_sentence(environ: dict[str, str], tmp
 
 def test_it_listens_on_a_socket_file_too(environ: dict[str, str], tmp_path: Path) -> None:
     place = tmp_path / "socket"
-    with (
-        running(environ),
-        processes.started(
-            [*SERVE, f"unix:{place}"], cwd=tmp_path, env=processes.clean_environ(**environ)
-        ) as one,
-    ):
+    command, env = [*SERVE, f"unix:{place}"], processes.clean_environ(**environ)
+    with running(environ), processes.started(command, cwd=tmp_path, env=env) as one:
         processes.wait_for(place.exists, 30, one.output)
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(10)
