@@ -28,7 +28,7 @@ def admin() -> None:
     """Set the password of the admin pages, or remove the second factor."""
 
 
-@admin.command("set-password")
+@admin.command("set-password", cls=app_command.AppCommand)
 @click.option("--random", "make", is_flag=True, help="Make a password and print only that.")
 @click.option("--once", is_flag=True, help="Do nothing if there is a password already.")
 @click.option("--revoke-tokens", is_flag=True, help="Revoke all API tokens too.")
@@ -60,7 +60,7 @@ def set_password(make: bool, once: bool, revoke_tokens: bool) -> None:
         click.echo(f"{some} can still be used. To revoke all of them, add --revoke-tokens.", err=make)
 
 
-@admin.command("reset-second-factor")
+@admin.command("reset-second-factor", cls=app_command.AppCommand)
 def reset_second_factor() -> None:
     """Remove the second factor, for an owner who lost the phone and the recovery codes.
 
@@ -98,7 +98,6 @@ def tokens() -> None:
 @click.option(
     "--expires", metavar="WHEN", help="When it expires, such as 90d or 2027-01-31; by default never."
 )
-@output.json_option
 def add(name: str, scope: str, expires: str | None) -> None:
     """Add a token for a program and print it.
 
@@ -111,7 +110,6 @@ def add(name: str, scope: str, expires: str | None) -> None:
 
 
 @tokens.command("list")
-@output.json_option
 def list_() -> None:
     """List the tokens, what each may do and when it was last used. The list never shows their values."""
     row_commands.print_rows(

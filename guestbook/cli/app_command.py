@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from flask import current_app
@@ -12,7 +12,7 @@ from flask.cli import FlaskGroup, with_appcontext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from guestbook.cli import options, program
+from guestbook.cli import options, output, program
 from guestbook.lib.errors import TRY_LATER, Refused
 from guestbook.lib.text import printable, shortened
 from guestbook.settings import Settings, environment, installation
@@ -56,10 +56,18 @@ class AnyVersionCommand(AppCommand):
     any_version = True
 
 
-class Group(click.Group):
-    """The commands of one noun, each of which runs in the application."""
+class NounCommand(AppCommand):
+    """A command of a noun, which takes --json."""
 
-    command_class = AppCommand
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        output.json_option(self)
+
+
+class Group(click.Group):
+    """The commands of one noun."""
+
+    command_class = NounCommand
 
 
 @with_appcontext

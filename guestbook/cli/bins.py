@@ -27,7 +27,6 @@ def bins() -> None:
 @click.option("--type", help=f"The content type of that text: {', '.join(inbound_bins.ANSWER_TYPES)}.")
 @click.option("--delay", metavar="SECONDS", help="How long it waits before it answers, at most 5.")
 @click.option("--fail", metavar="TIMES", help="How many requests it answers with 500 first.")
-@output.json_option
 def add(**fields: Any) -> None:
     """Add a bin and print its URL, which takes any request."""
     with writing() as session:
@@ -37,7 +36,6 @@ def add(**fields: Any) -> None:
 
 
 @bins.command("list")
-@output.json_option
 def list_() -> None:
     """List the bins, with how many requests each holds."""
     held = inbound_bins.held(db.session())
@@ -57,7 +55,6 @@ def list_() -> None:
 
 @bins.command("show")
 @row_commands.id_argument
-@output.json_option
 def show_(id_: str) -> None:
     """Show a bin and its latest requests, newest first."""
     row = row_commands.find(Bin, id_)
@@ -80,7 +77,6 @@ def _cells(one: BinRequest) -> tuple[object, ...]:
 @bins.command()
 @row_commands.id_argument
 @output.yes_option
-@output.json_option
 def clear(id_: str, yes: bool) -> None:
     """Delete the requests of a bin and keep the bin. On a terminal it says how many, and asks."""
     row = _to_change(id_, yes, "Clear")
@@ -93,7 +89,6 @@ def clear(id_: str, yes: bool) -> None:
 @bins.command()
 @row_commands.id_argument
 @output.yes_option
-@output.json_option
 def delete(id_: str, yes: bool) -> None:
     """Delete a bin and its requests. Its URL stops working. On a terminal it says what goes, and asks."""
     row_id = _to_change(id_, yes, "Delete").id

@@ -36,7 +36,6 @@ def comments() -> None:
 @click.option("--status", type=Choice(COMMENT_STATUSES), help="Only those with this status.")
 @click.option("--search", metavar="WORDS", help="Only those with these words in what the visitor typed.")
 @row_commands.limit_option
-@output.json_option
 def list_(status: str | None, search: str | None, limit: int) -> None:
     """List comments, newest first."""
     rows = row_commands.newest(partial(filtered_lists.comments, db.session(), status, search), limit)
@@ -54,7 +53,6 @@ def _add_move(name: str, status: str | None, did: str, help_text: str) -> None:
 
     @comments.command(name, help=help_text)
     @several
-    @output.json_option
     def move(ids: tuple[str, ...]) -> None:
         settings = app_command.settings()
         with writing() as session:
@@ -82,7 +80,6 @@ _add_move("restore", None, "Restored", RESTORE_HELP)
     "text", required=False, callback=lambda _context, _, given: sys.stdin.read() if given == "-" else given
 )
 @click.option("--remove", is_flag=True, help="Remove the reply.")
-@output.json_option
 def reply(short_id: str, text: str | None, remove: bool) -> None:
     """Reply to a comment; a new reply replaces the old one.
 
@@ -101,7 +98,6 @@ def reply(short_id: str, text: str | None, remove: bool) -> None:
 @comments.command()
 @several
 @output.yes_option
-@output.json_option
 def delete(ids: tuple[str, ...], yes: bool) -> None:
     """Delete comments for good.
 
@@ -124,7 +120,6 @@ comments.add_command(comment_files.import_)
 
 @comments.command()
 @click.argument("short_id", metavar="ID")
-@output.json_option
 def show(short_id: str) -> None:
     """Show a comment with the reasons for its status."""
     row = row_commands.find(Comment, short_id)
@@ -169,7 +164,6 @@ def spam() -> None:
 
 
 @spam.command("show")
-@output.json_option
 def show_spam() -> None:
     """Show comments refused at the form, a flood, and what the score has learned."""
     report = spam_report.read(db.session(), app_command.settings().secret_key, clock.now())
@@ -185,7 +179,6 @@ def show_spam() -> None:
 
 
 @spam.command()
-@output.json_option
 def end_flood() -> None:
     """Stop holding all comments because of a flood."""
     with writing() as session:
@@ -195,7 +188,6 @@ def end_flood() -> None:
 
 @spam.command()
 @output.yes_option
-@output.json_option
 def forget(yes: bool) -> None:
     """Erase what the score has learned from your decisions. A terminal asks first."""
     output.ask_on_terminal(lambda: "You cannot undo this.", yes, "Forget all words")

@@ -129,7 +129,6 @@ def _requeue_options(kind: QueueKind) -> Decorator:
         click.option(f"--{kind.owner_name}", "owner", metavar="ID", help=owner),
         click.option("--since", callback=moment, metavar="WHEN", help=since),
         click.option("--dry-run", is_flag=True, help="Only print how many it would be."),
-        output.json_option,
     )
 
 
@@ -202,7 +201,6 @@ def deliveries() -> None:
 @list_options
 @click.option("--webhook", "owner", metavar="ID", help="Only those of one webhook.")
 @click.option("--event", type=Choice(list(EVENTS)), help="Only those of this event.")
-@output.json_option
 def list_deliveries(**options: Any) -> None:
     """List deliveries, newest first."""
     columns = {
@@ -218,7 +216,6 @@ def list_deliveries(**options: Any) -> None:
 
 @deliveries.command("show")
 @row_commands.id_argument
-@output.json_option
 def show_delivery(id_: str) -> None:
     """Show a delivery with all its attempts and answers."""
     row = row_commands.find(Delivery, id_)
@@ -281,7 +278,6 @@ def trigger(event: str, webhook: str | None) -> None:
 @click.option("--pruned-too", is_flag=True, help="Also events whose old deliveries may have been pruned.")
 @click.option("--dry-run", is_flag=True, help="Only print how many it would be, and count them all.")
 @output.yes_option
-@output.json_option
 def backfill(webhook: str, since: datetime, pruned_too: bool, dry_run: bool, yes: bool) -> None:
     """Send a webhook the past events that it has not had.
 
@@ -333,7 +329,7 @@ def inbox() -> None:
     """See what sources have sent and what was done with it, and reprocess it."""
 
 
-@inbox.command()
+@inbox.command(cls=app_command.AppCommand)
 @options.max_seconds("Start")
 @options.verbose_option("Print what happens to each event.")
 def process(max_seconds: float) -> None:
@@ -347,7 +343,6 @@ def process(max_seconds: float) -> None:
 @click.option("--event", help="Only those of this event. One such as issues means issues.opened too.")
 @click.option("--sender", help="Only those with this text in their sender.")
 @click.option("--external-id", help="Only those to which the sender gave this id.")
-@output.json_option
 def list_events(**options: Any) -> None:
     """List inbound events, newest first."""
     columns = {
@@ -363,7 +358,6 @@ def list_events(**options: Any) -> None:
 
 @inbox.command("show")
 @row_commands.id_argument
-@output.json_option
 def show_event(id_: str) -> None:
     """Show an inbound event: what arrived, how it was verified, what was done with it."""
     row = row_commands.find(InboundEvent, id_)

@@ -159,7 +159,6 @@ def add_switch(noun: Noun, verb: str, help_text: str) -> None:
 
     @noun.group.command(verb, help=help_text)
     @id_argument
-    @output.json_option
     def switch(id_: str) -> None:
         with writing() as session:
             row = find(noun.model, id_)
@@ -191,7 +190,6 @@ def add_rotation(
     @id_argument
     @given
     @click.option("--overlap-hours", type=limit, default=24, show_default=True, help=words)
-    @output.json_option
     def rotation(id_: str, overlap_hours: float, **option: str | None) -> None:
         (value,) = option.values()
         with writing() as session:
@@ -217,7 +215,6 @@ def add_deletion(
     @noun.group.command("delete", help=help_text)
     @id_argument
     @output.yes_option
-    @output.json_option
     def deletion(id_: str, yes: bool) -> None:
         row = find(noun.model, id_)
         row_id, name = row.id, f"{noun.word} {row.name}"
@@ -249,7 +246,6 @@ def add_revocation(noun: Noun, word: str, revoke: Callable[[Session, Any], None]
     @noun.group.command("revoke", help=help_text)
     @id_argument
     @output.yes_option
-    @output.json_option
     def revocation(id_: str, yes: bool) -> None:
         row = find(noun.model, id_)
         row_id, name, used = row.id, printable(row.name), row.last_used_at

@@ -66,7 +66,6 @@ def sources() -> None:
 @fields_of_source
 @notify("--notify-webhooks", "--relay", "Let our webhooks know about comments that come from this source.")
 @click.option("--forward-in-full", "in_full", is_flag=True, default=None, help=IN_FULL)
-@output.json_option
 def add(**fields: Any) -> None:
     """Add a source and print its URL and its secret. Name its --preset or how to --verify it."""
     if not fields["verify"] and not fields["preset"]:
@@ -83,7 +82,6 @@ def add(**fields: Any) -> None:
 
 
 @sources.command("list")
-@output.json_option
 def list_() -> None:
     """List the sources and how they are doing."""
     failed = statistics.failed_lately(db.session(), InboundEvent, clock.now())
@@ -108,7 +106,6 @@ def list_() -> None:
 
 @sources.command("show")
 @row_commands.id_argument
-@output.json_option
 def show_(id_: str) -> None:
     """Show a source with its URL and secret, and count its events."""
     with writing() as session:
@@ -131,7 +128,6 @@ def show_(id_: str) -> None:
     "Whether our webhooks get to know about comments from this source.",
 )
 @click.option("--forward-in-full/--no-forward-in-full", "in_full", default=None, help=IN_FULL)
-@output.json_option
 def update(id_: str, **fields: Any) -> None:
     """Change the named settings of a source."""
     wanted = output.given(fields)
@@ -151,7 +147,6 @@ def update(id_: str, **fields: Any) -> None:
 @sources.command()
 @row_commands.id_argument
 @click.option("--event", help="The sample, such as issues.opened; by default the first of its sender.")
-@output.json_option
 def test(id_: str, event: str | None) -> None:
     """Send a sample event to a source, signed as its sender signs.
 

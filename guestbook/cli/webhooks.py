@@ -77,7 +77,6 @@ def webhooks() -> None:
 @fields_of_webhook
 @secret_option
 @click.option("--disabled", is_flag=True, help="Send nothing yet; deliveries wait until you enable it.")
-@output.json_option
 def add(disabled: bool, **fields: Any) -> None:
     """Send events to URL, and print its secret.
 
@@ -104,7 +103,6 @@ def add(disabled: bool, **fields: Any) -> None:
 
 
 @webhooks.command("list")
-@output.json_option
 def list_() -> None:
     """List the webhooks, how they are doing, and how many deliveries wait or failed in seven days."""
     failed = statistics.failed_lately(db.session(), Delivery, clock.now())
@@ -128,7 +126,6 @@ def list_() -> None:
 
 @webhooks.command("show")
 @row_commands.id_argument
-@output.json_option
 def show_(id_: str) -> None:
     """Show a webhook with its secret, and count its deliveries."""
     with writing() as session:
@@ -150,7 +147,6 @@ def show_(id_: str) -> None:
 @fields_of_webhook
 @click.option("--no-headers", is_flag=True, help="Remove its own headers.")
 @click.option("--no-rate", is_flag=True, help="Remove its rate limit.")
-@output.json_option
 def update(id_: str, no_headers: bool, no_rate: bool, **fields: Any) -> None:
     """Change the named settings of a webhook. --event and --header replace the whole list."""
     wanted = output.given(fields)
@@ -174,7 +170,6 @@ def update(id_: str, no_headers: bool, no_rate: bool, **fields: Any) -> None:
 
 @webhooks.command()
 @row_commands.id_argument
-@output.json_option
 def test(id_: str) -> None:
     """Queue a `ping` for a webhook.
 
@@ -244,7 +239,6 @@ def receiver_links() -> None:
     show_default=True,
     help="When it stops working, such as 7d or 2027-01-31; after a year at most.",
 )
-@output.json_option
 def add_link(webhook: str, name: str | None, expires: str) -> None:
     """Add a link to the page of WEBHOOK's receiver, and print it.
 
@@ -262,7 +256,6 @@ def add_link(webhook: str, name: str | None, expires: str) -> None:
 
 @receiver_links.command("list")
 @click.argument("webhook")
-@output.json_option
 def list_links(webhook: str) -> None:
     """List the links to the page of WEBHOOK's receiver. The list never shows the links themselves."""
     rows = links.of_webhook(db.session(), row_commands.find(Webhook, webhook).id)
