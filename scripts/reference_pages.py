@@ -7,11 +7,10 @@ from pathlib import Path
 
 import click
 
-from guestbook import transport
 from guestbook.cli import program
 from guestbook.outbound.event_catalogue import EVENTS, EventField, EventType, own_fields, shared_fields
 from guestbook.storage import SCHEMA
-from guestbook.transport.failure import UNREACHABLE
+from guestbook.transport.failure import FAILURE_SENTENCES, UNREACHABLE
 from guestbook.web import error_pages
 from guestbook.web.api import openapi
 from scripts import event_snapshot
@@ -105,7 +104,7 @@ def codes() -> str:
 
 def failures() -> str:
     """Return the sentences about requests without an answer."""
-    sentences = transport.FAILURE_SENTENCES.items()
+    sentences = FAILURE_SENTENCES.items()
     rows = ((sentence, "yes" if reason in UNREACHABLE else "no") for reason, sentence in sentences)
     return _table(("sentence", "pauses"), rows)
 

@@ -31,7 +31,8 @@ from guestbook.settings.parsers import Network
 from guestbook.storage import active_hosts, database, engines, observations, source_budget, write_trial
 from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.models import Pass
-from guestbook.transport import Transport, TransportError, check_destination
+from guestbook.transport import Transport, TransportError
+from guestbook.transport.urls import check_destination
 
 ROOM = 1_000_000  # bytes: a thousand attempts with the usual answers, or sixty with the longest ones
 STEADY_TIME = timedelta(days=2)  # We believe the clock when passes have come so long without such a gap.

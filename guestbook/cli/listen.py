@@ -22,14 +22,8 @@ from requests.utils import get_environ_proxies, select_proxy
 from guestbook.lib import VERSION, clock, ids, retry_policy
 from guestbook.lib.text import printable
 from guestbook.lib.validate import PULL_URL
-from guestbook.transport import (
-    EVERY_NETWORK,
-    ReceiverAnswer,
-    Transport,
-    TransportError,
-    check_url,
-    scheme_question,
-)
+from guestbook.transport import ReceiverAnswer, Transport, TransportError
+from guestbook.transport.urls import EVERY_NETWORK, check_url, scheme_question
 
 LONG_POLL = 20  # seconds
 ANSWER_SECONDS = 60  # After that the book counts as lost.

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from guestbook import transport
 from guestbook.lib import validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.validate import PULL_URL
 from guestbook.outbound.formats import FormatError, chats
 from guestbook.outbound.formats.bodies import MENTIONING_URL
 from guestbook.settings import Settings
+from guestbook.transport import urls
 
 WITHOUT_HOST = {MENTIONING_URL: "Webmentions", PULL_URL: "Listener"}  # Names for webhooks with such a URL.
 
@@ -66,21 +66,21 @@ def warnings(url: str, settings: Settings) -> list[str]:
     """
     if settings.outbound_proxy or validate.is_mailto(url) or url in WITHOUT_HOST:
         return []  # The proxy looks up the host, perhaps in another network.
-    warning = transport.private_address_warning(url, settings.allow_networks)
+    warning = urls.private_address_warning(url, settings.allow_networks)
     return [warning] if warning else []
 
 
 def web_destination(url: str, settings: Settings) -> str:
     """Return a URL of HTTP in its normal form; raises Refused when nothing may be sent there."""
     try:
-        return transport.check_destination(
+        return urls.check_destination(
             url, require_https=settings.require_https_webhooks, allow_networks=settings.allow_networks
         )
     except ValueError as error:
         is_mail = validate.MAIL_ADDRESS.fullmatch(url)
         question = f" Did you mean {validate.MAILTO}{url}?" if is_mail else ""
         try:  # A book that may reach every network would perhaps take it.
-            is_url = bool(transport.check_url(url, allow_networks=transport.EVERY_NETWORK))
+            is_url = bool(urls.check_url(url, allow_networks=urls.EVERY_NETWORK))
         except ValueError:
             is_url = False
         raise Refused(f"{error}{question}", field="url", only_here=is_url) from None

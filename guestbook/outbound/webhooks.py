@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from guestbook import transport
 from guestbook.lib import body_view, clock, ids, validate
 from guestbook.lib.encryption import Unreadable
 from guestbook.lib.errors import Refused, only_here
@@ -24,6 +23,7 @@ from guestbook.settings import Settings
 from guestbook.storage import audit_log, preferences, row_changes
 from guestbook.storage.models import Attempt, Delivery, Webhook
 from guestbook.storage.models.delivery import UNSIGNED_FORMATS, Template
+from guestbook.transport import urls
 
 WITHOUT_HEADERS = {**UNSIGNED_FORMATS, PULL_URL: "A fetched message"}  # These carry none.
 
@@ -54,7 +54,7 @@ def read_headers(lines: Sequence[str], old: Mapping[str, str]) -> dict[str, str]
             raise Refused(sentence, field="headers", only_here=True)
         pairs.append((name, known[name.lower()] if value == HIDDEN else value))
     try:
-        checked = transport.check_headers(pairs)
+        checked = urls.check_headers(pairs)
     except ValueError as error:
         raise Refused(str(error), field="headers") from None
     # One that cannot be decrypted now is kept as it is stored.

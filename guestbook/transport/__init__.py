@@ -9,42 +9,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_network
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from guestbook.transport import addresses, budget, connections
 from guestbook.transport.addresses import AddressPolicy, Network
 from guestbook.transport.budget import RECEIVED_BODY_LIMIT, AttemptBudget
 from guestbook.transport.connections import Connections, Route
-from guestbook.transport.failure import FAILURE_SENTENCES, TransportError
-from guestbook.transport.urls import (
-    HEADER_NAME_PATTERN,
-    check_destination,
-    check_headers,
-    check_url,
-    private_address_warning,
-    scheme_question,
-)
+from guestbook.transport.failure import TransportError
+from guestbook.transport.urls import HEADER_NAME_PATTERN, check_url
 
-__all__ = [
-    "EVERY_NETWORK",
-    "FAILURE_SENTENCES",
-    "PAGE_LIMIT",
-    "RECEIVED_BODY_LIMIT",
-    "FetchedPage",
-    "ReceiverAnswer",
-    "Transport",
-    "TransportError",
-    "check_destination",
-    "check_headers",
-    "check_url",
-    "private_address_warning",
-    "scheme_question",
-]
+__all__ = ["FetchedPage", "ReceiverAnswer", "Transport", "TransportError"]
 
 HTTP_METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 5.6.2
 TARGETS_KEPT = 256  # URLs that are taken apart once
-EVERY_NETWORK = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 PAGE_LIMIT = 1_000_000  # bytes of a page that are read
 REDIRECTS, MOST_REDIRECTS = (301, 302, 303, 307, 308), 5  # from one address to the next, for one page
 FRAMING_HEADERS = frozenset(("host", "content-length", "transfer-encoding", "connection"))

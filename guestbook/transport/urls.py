@@ -6,7 +6,7 @@ Commands, pages and the API check a URL here. Sending checks it again.
 import re
 import socket
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 import idna
@@ -172,6 +172,7 @@ def _check_header(name: str, value: str) -> None:
         raise ValueError(f"The value of {name} must consist of printable ASCII characters.")
 
 
+EVERY_NETWORK = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 LOOKUP_SECONDS = 2.0  # a look-up that only warns takes no longer
 
 PRIVATE = (

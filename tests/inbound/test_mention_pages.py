@@ -18,7 +18,8 @@ from guestbook.queue import clock_repair
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND
-from guestbook.transport import FAILURE_SENTENCES, PAGE_LIMIT
+from guestbook.transport import PAGE_LIMIT
+from guestbook.transport.failure import FAILURE_SENTENCES
 from tests.support import factories, inbound_factories, mention_pages, socket_receiver
 from tests.support.mention_pages import comments, html, mention, mention_url, page
 from tests.support.receiver import Answer, Receiver

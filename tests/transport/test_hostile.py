@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from guestbook.transport import RECEIVED_BODY_LIMIT, ReceiverAnswer, Transport, TransportError
+from guestbook.transport import ReceiverAnswer, Transport, TransportError
+from guestbook.transport.budget import RECEIVED_BODY_LIMIT
 from tests.support import socket_receiver
 from tests.support.socket_receiver import Behaviour, SocketReceiver, blurt, drip, flood, hold, say, spell
 from tests.transport.conftest import LOOPBACK

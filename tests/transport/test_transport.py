@@ -11,14 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from guestbook.transport import (
-    FAILURE_SENTENCES,
-    RECEIVED_BODY_LIMIT,
-    ReceiverAnswer,
-    Transport,
-    TransportError,
-)
-from guestbook.transport.failure import UNREACHABLE
+from guestbook.transport import ReceiverAnswer, Transport, TransportError
+from guestbook.transport.budget import RECEIVED_BODY_LIMIT
+from guestbook.transport.failure import FAILURE_SENTENCES, UNREACHABLE
 from tests.support import socket_receiver
 from tests.support.socket_receiver import OK, SocketReceiver, hold, read_request, say
 from tests.transport.conftest import LOOPBACK, answers, failure

@@ -9,18 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.transport import (
-    Transport,
-    TransportError,
-    addresses,
-    check_destination,
-    check_headers,
-    check_url,
-    connections,
-    private_address_warning,
-    urls,
-)
+from guestbook.transport import Transport, TransportError, addresses, connections, urls
 from guestbook.transport.budget import AttemptBudget
+from guestbook.transport.urls import check_destination, check_headers, check_url, private_address_warning
 from tests.transport.conftest import answers, failure
 from tests.transport.test_address_policy import LITERALS, PUBLIC, REFUSED
 

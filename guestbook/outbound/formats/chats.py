@@ -1,6 +1,6 @@
 """Chat services: what their URLs say, and the body of each: text cut to its limit, without markup. Pure.
 
-The URLs are checked and normalized by `transport.check_destination`.
+The URLs are checked and normalized by `transport.urls`.
 """
 
 import json
