@@ -1,7 +1,7 @@
 """A pass with nothing to do, on SQLite. It is the usual one, so it needs neither an app nor SQLAlchemy.
 
-Anything due, unusual or broken is left to the whole pass in cron.py. So is the first pass of each hour, which
-does the rest of the housekeeping.
+Anything due, unusual or broken is left to whole_pass.py. So is the first pass of each hour, which does the
+rest of the housekeeping.
 """
 
 import sqlite3

@@ -8,9 +8,8 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy import func, select
 
-from guestbook.background import cron as background_cron
-from guestbook.background import housekeeping
-from guestbook.background.cron import CronPing
+from guestbook.background import whole_pass
+from guestbook.background.whole_pass import CronPing
 from guestbook.cli import app_command, options, output
 from guestbook.cli.options import pass_options, ping_option
 from guestbook.lib import clock
@@ -62,14 +61,14 @@ def cron(max_seconds: float, stay: bool, concurrency: int) -> None:
 
     If another cron is running, it ends at once. It prints nothing when all is well.
     """
-    run(background_cron.Options(max_seconds, stay, concurrency))
+    run(whole_pass.Options(max_seconds, stay, concurrency))
 
 
 @click.command(cls=app_command.AppCommand)
 @pass_options
 def deliver(max_seconds: float, stay: bool, concurrency: int) -> None:
     """Send due deliveries and do nothing else."""
-    run(background_cron.Options(max_seconds, stay, concurrency, inbox=False, housekeeping=False))
+    run(whole_pass.Options(max_seconds, stay, concurrency, inbox=False, housekeeping=False))
 
 
 @click.command(cls=app_command.AppCommand)
@@ -77,15 +76,15 @@ def deliver(max_seconds: float, stay: bool, concurrency: int) -> None:
 def prune() -> None:
     """Delete rows that are older than the retention (GUESTBOOK_KEEP_…_DAYS)."""
     statistics.record_days(db.engine, app_command.settings().keep_processed_days, clock.now())
-    removed = housekeeping.prune(db.engine, app_command.settings(), until=time.monotonic() + FOREVER)
+    removed = whole_pass.prune(db.engine, app_command.settings(), until=time.monotonic() + FOREVER)
     log.info("Removed %s.", counted(removed, "row"), extra={"rows": removed})
 
 
-def run(wanted: background_cron.Options) -> None:
+def run(wanted: whole_pass.Options) -> None:
     """Run a pass; on a terminal a bar shows the progress of a long one."""
     is_shown = sys.stderr.isatty() and not options.is_verbose() and not wanted.stay
     with output.show_progress("Sending", _due() if is_shown else 0, to_position=True) as move:
-        report = background_cron.run(
+        report = whole_pass.run(
             db.engine,
             app_command.settings(),
             wanted,
@@ -93,7 +92,7 @@ def run(wanted: background_cron.Options) -> None:
         )
     if not report:
         return
-    housekeeping.log_warnings(report.outbox)
+    whole_pass.log_warnings(report.outbox)
     # The owner can fix these. Forged events are left out, or anybody could fill a mailbox.
     for (name, source_id), count in sorted(report.inbox.failed.items()):
         log.warning(
@@ -148,4 +147,4 @@ def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
         log.error("The broker cannot be used now: %s. Everything due waits.", error)
         sys.exit(TRY_LATER)
     if done:
-        housekeeping.log_warnings(done)
+        whole_pass.log_warnings(done)

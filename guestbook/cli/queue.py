@@ -13,7 +13,7 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-from guestbook.background import cron
+from guestbook.background import whole_pass
 from guestbook.cli import app_command, options, output, row_commands
 from guestbook.cli import cron as cron_commands
 from guestbook.cli.options import WHEN, Choice, Decorator, moment, period_options, together
@@ -334,7 +334,7 @@ def inbox() -> None:
 @options.verbose_option("Print what happens to each event.")
 def process(max_seconds: float) -> None:
     """Process due inbound events and do nothing else. It prints nothing when all is well."""
-    cron_commands.run(cron.Options(max_seconds, outbox=False, housekeeping=False))
+    cron_commands.run(whole_pass.Options(max_seconds, outbox=False, housekeeping=False))
 
 
 @inbox.command("list")

@@ -19,7 +19,7 @@ from guestbook.settings import Settings
 from guestbook.web import before_request
 
 if TYPE_CHECKING:  # A page by CGI must not wait for this import.
-    from guestbook.background.cron import PassReport
+    from guestbook.background.whole_pass import PassReport
 
 SHORT = 0.5  # seconds of a pass while a visitor may be waiting
 PATIENT = 5.0  # seconds of one that also sends to slow receivers, where no other worker serves visitors
@@ -71,26 +71,26 @@ class ShortPasses:
 
     def run(self, environ: Environ) -> "PassReport | None":
         """Do what is due for a pinger, who waits for it; None when another pass is at work."""
-        from guestbook.background import cron
+        from guestbook.background import whole_pass
 
         seconds = LONG if _others_serve(environ) else PATIENT
-        return self._noted(cron.run_short(self._settings, seconds, slow=self._known_slow()))
+        return self._noted(whole_pass.run_short(self._settings, seconds, slow=self._known_slow()))
 
     def _drain(self, environ: Environ) -> None:
-        from guestbook.background import cron
+        from guestbook.background import whole_pass
 
         slow, now = self._known_slow(), time.monotonic()
         is_long = _others_serve(environ) and _is_sent_first(environ)
         is_patient = not is_long and bool(slow) and now >= self._patient_at
         skips_slow = not is_long and not is_patient
-        wait = cron.wait_for_work(self._settings, skipped=slow if skips_slow else frozenset())
+        wait = whole_pass.wait_for_work(self._settings, skipped=slow if skips_slow else frozenset())
         if wait:
             self._rest(wait.total_seconds())
         elif wait is not None:
             if is_patient:
                 self._patient_at = now + PATIENT_EVERY
             seconds = LONG if is_long else PATIENT if is_patient else SHORT
-            self._noted(cron.run_short(self._settings, seconds, slow=slow, skips_slow=skips_slow))
+            self._noted(whole_pass.run_short(self._settings, seconds, slow=slow, skips_slow=skips_slow))
 
     def _noted(self, report: "PassReport | None") -> "PassReport | None":
         self._rest(LOOK_EVERY)

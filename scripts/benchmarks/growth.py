@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from guestbook.auth import api_tokens
-from guestbook.background import cron, housekeeping
+from guestbook.background import whole_pass
 from guestbook.lib import clock, ids
 from guestbook.outbound import delivery_tasks
 from guestbook.queue import claims
@@ -201,15 +201,15 @@ def _prune(app: Flask) -> float:
     with app.app_context():
         large_book.add_old()
         until = time.monotonic() + 60
-        took, removed = _timed(lambda: housekeeping.prune(db.engine, app.config["GUESTBOOK"], until=until))
+        took, removed = _timed(lambda: whole_pass.prune(db.engine, app.config["GUESTBOOK"], until=until))
     assert removed >= large_book.OLD, removed
     return took
 
 
 def _pass(app: Flask) -> float:
     with app.app_context():
-        options = cron.Options(inbox=False, outbox=False)
-        return _timed(lambda: cron.run(db.engine, app.config["GUESTBOOK"], options))[0]
+        options = whole_pass.Options(inbox=False, outbox=False)
+        return _timed(lambda: whole_pass.run(db.engine, app.config["GUESTBOOK"], options))[0]
 
 
 def _get(client: FlaskClient, url: str, headers: Mapping[str, str] | None = None) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, select, update
 
-from guestbook.background import housekeeping
+from guestbook.background import whole_pass
 from guestbook.comments import book
 from guestbook.lib import clock, ids
 from guestbook.lib.validate import PULL_URL
@@ -38,7 +38,7 @@ HOUR = timedelta(hours=1)
 
 def prune(**changes: Any) -> int:
     settings = replace(factories.settings(), **changes)
-    return housekeeping.prune(db.engine, settings, until=time.monotonic() + 60)
+    return whole_pass.prune(db.engine, settings, until=time.monotonic() + 60)
 
 
 def left() -> set[str]:
@@ -128,7 +128,7 @@ def test_it_goes_on_batch_by_batch_until_all_is_gone_or_its_time_is_over(
     hook = factories.webhook()
     for _ in range(5):
         factories.delivery(hook, status="processed", finished_at=clock.now() - 31 * DAY)
-    assert housekeeping.prune(db.engine, factories.settings(), until=time.monotonic()) == 0
+    assert whole_pass.prune(db.engine, factories.settings(), until=time.monotonic()) == 0
     assert len(left()) == 5
     assert prune() == 5
 
@@ -246,11 +246,11 @@ def test_passes_at_once_remind_the_owner_once() -> None:
     with database.write(db.engine) as connection:
         connection.execute(update(Hold).values(remind_at=clock.now() - HOUR))
     engine, settings = db.engine, factories.settings()
-    assert housekeeping.are_due(engine)
+    assert whole_pass.is_reminder_due(engine)
     with ThreadPoolExecutor(4) as threads:
-        for done in [threads.submit(housekeeping.remind, engine, settings) for _ in range(8)]:
+        for done in [threads.submit(whole_pass.remind, engine, settings) for _ in range(8)]:
             done.result()
-    assert not housekeeping.are_due(engine)
+    assert not whole_pass.is_reminder_due(engine)
     assert [row.event for row in factories.deliveries()] == ["comments.waiting"]
 
 
@@ -258,7 +258,7 @@ def test_each_webhook_and_each_fault_has_one_line(caplog: pytest.LogCaptureFixtu
     tally = Tally(host_limit="Few files.", disabled=["webhook Bea was disabled"])
     tally.given_up.update({("Bea", "2"): 1, ("Ada", "1"): 3})
     with caplog.at_level(logging.WARNING):
-        housekeeping.log_warnings(tally)
+        whole_pass.log_warnings(tally)
     ada, bea, *others = caplog.messages
     assert ada.startswith("3 deliveries were given up for webhook Ada. See: ")
     assert ada.endswith("deliveries list --status failed --webhook 1")
@@ -268,5 +268,5 @@ def test_each_webhook_and_each_fault_has_one_line(caplog: pytest.LogCaptureFixtu
 
 def test_a_pass_that_ended_early_has_one_line(caplog: pytest.LogCaptureFixture) -> None:
     sentence = "This host allows not a single request: it limits open files."
-    housekeeping.log_warnings(Tally(local_error=sentence, host_limit="open files"))
+    whole_pass.log_warnings(Tally(local_error=sentence, host_limit="open files"))
     assert caplog.messages == [f"the pass ended early, and what is due waits. {sentence}"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from guestbook.background import cron, idle_pass, retention_rules
+from guestbook.background import idle_pass, retention_rules, whole_pass
 from guestbook.lib import clock, ids, locks
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -46,7 +46,7 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
     monkeypatch.setattr(clock, "now", lambda: noon)  # no hour ends during a test
     environ = settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")
     with running(environ) as app, app.app_context():
-        cron.run(db.engine, factories.settings(), cron.Options())
+        whole_pass.run(db.engine, factories.settings(), whole_pass.Options())
         yield environ
         db.session.remove()
 

@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine
 
-from guestbook.background import cron as cron_pass
+from guestbook.background import whole_pass
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.storage import database, write_trial
 from tests.support.book import Book
@@ -79,14 +79,14 @@ def test_a_pass_of_another_host_that_runs_is_no_reason_for_a_trial(
 ) -> None:
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr("guestbook.lib.ids.host_name", lambda: "another")
-        cron_pass.begin_record(each_book.engine)
+        whole_pass.begin_record(each_book.engine)
     monkeypatch.setattr(write_trial, "error_of_attempts", _never)
     each_book.webhook(receiver.url())
     each_book.publish()
     assert cron(each_app) == (0, "")
-    cron_pass.begin_record(each_book.engine)
+    whole_pass.begin_record(each_book.engine)
     with pytest.raises(AssertionError):
-        cron_pass.require_room(each_book.engine)
+        whole_pass.require_room(each_book.engine)
 
 
 def _never(*_: object) -> None:
@@ -96,10 +96,10 @@ def _never(*_: object) -> None:
 @SERVERS
 def test_the_end_of_a_pass_is_stored_after_a_failover(each_book: Book) -> None:
     """The connections from before it lead to a server that only reads by now."""
-    pass_id = cron_pass.begin_record(each_book.engine)
+    pass_id = whole_pass.begin_record(each_book.engine)
     with each_book.engine.connect() as connection:
         connection.exec_driver_sql(READS_ONLY[connection.dialect.name])
         connection.commit()
-    cron_pass.finish(each_book.engine, each_book.settings, pass_id, Tally(processed=3))
+    whole_pass.finish(each_book.engine, each_book.settings, pass_id, Tally(processed=3))
     (row,) = each_book.passes()
     assert (row.finished_at is not None, row.processed) == (True, 3)

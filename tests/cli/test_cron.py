@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from guestbook.background import cron
+from guestbook.background import whole_pass
 from guestbook.lib import clock
 from guestbook.storage import cron_token
 from guestbook.storage.database import db
@@ -108,7 +108,7 @@ def test_a_host_that_allows_no_thread_tells_the_end_of_the_pass(
         def start(self) -> None:
             raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(cron, "Thread", Refused)
+    monkeypatch.setattr(whole_pass, "Thread", Refused)
     assert shell("cron", "--ping-url", receiver.url("/ping")) == ""
     assert pings(receiver) == ["/ping"]
 

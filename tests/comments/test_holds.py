@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from guestbook.background import housekeeping
+from guestbook.background import whole_pass
 from guestbook.comments import announcements, book
 from guestbook.comments.comment_form import Draft
 from guestbook.lib import clock
@@ -177,5 +177,5 @@ def test_rows_of_retention_go_seven_days_after_the_decision() -> None:
     with database.write(db.engine) as connection:
         ago: datetime = clock.now() - timedelta(days=7, minutes=1)
         connection.execute(update(Hold).where(Hold.comment_id == old).values(decided_at=ago))
-    housekeeping.prune(db.engine, factories.settings(), until=float("inf"))
+    whole_pass.prune(db.engine, factories.settings(), until=float("inf"))
     assert set(db.session.scalars(select(Hold.comment_id))) == {kept, held}

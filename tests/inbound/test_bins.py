@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from guestbook.background import housekeeping
+from guestbook.background import whole_pass
 from guestbook.inbound import bins
 from guestbook.inbound.bins import BinAnswer, CapturedRequest
 from guestbook.lib import clock
@@ -109,7 +109,7 @@ def test_what_is_older_than_seven_days_is_pruned() -> None:
     for days in (8, 6):
         catch(bin_id, captured(days, received_at=clock.now() - timedelta(days=days)))
     db.session.remove()
-    assert housekeeping.prune(db.engine, factories.settings(), until=time.monotonic() + 60) == 1
+    assert whole_pass.prune(db.engine, factories.settings(), until=time.monotonic() + 60) == 1
     assert [row.path for row in kept(bin_id)] == ["/6"]
 
 

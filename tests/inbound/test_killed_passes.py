@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from guestbook.background import cron
+from guestbook.background import whole_pass
 from guestbook.inbound import processor
 from guestbook.inbound.processor import Processor
 from guestbook.inbound.verify_and_decide import InboundDecision, ReceivedEvent
@@ -147,7 +147,7 @@ def test_a_clock_that_ran_ahead_leaves_nothing_behind(app: Flask, client: FlaskC
     inbound_factories.post(client, {"text": "early"})
     with database.write(db.engine) as connection:
         connection.execute(update(INBOUND).values(due_at=clock.now() + timedelta(days=3)))
-    report = cron.run(db.engine, app.config["GUESTBOOK"], cron.Options())
+    report = whole_pass.run(db.engine, app.config["GUESTBOOK"], whole_pass.Options())
     assert report
     assert report.inbox.processed == 1
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from guestbook.background import cron, housekeeping, retention_rules
+from guestbook.background import retention_rules, whole_pass
 from guestbook.inbound import ingest
 from guestbook.lib import clock
 from guestbook.queries import webhook_status
@@ -43,7 +43,7 @@ def genuine(client: FlaskClient, delivery: str, size: int = KB300) -> TestRespon
 def work(app: Flask) -> None:
     """Run a pass."""
     db.session.rollback()
-    cron.run(db.engine, app.config["GUESTBOOK"], cron.Options(max_seconds=20))
+    whole_pass.run(db.engine, app.config["GUESTBOOK"], whole_pass.Options(max_seconds=20))
 
 
 def used(source_id: str) -> int:
@@ -202,7 +202,7 @@ def test_refused_events_go_after_a_week_and_proven_ones_stay() -> None:
     ):
         times = {"received_at": now - age, "processed_at": now - age}
         factories.inbound(source_id, status=status, unproven_bytes=unproven, **times)
-    assert housekeeping.prune(db.engine, current_app.config["GUESTBOOK"], until=time.monotonic() + 60) == 2
+    assert whole_pass.prune(db.engine, current_app.config["GUESTBOOK"], until=time.monotonic() + 60) == 2
     assert sorted(row.unproven_bytes for row in inbound_factories.rows()) == [0, 0, 900, 900]
 
 

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert
 
-from guestbook.background import cron
+from guestbook.background import whole_pass
 from guestbook.lib import clock, ids
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -15,7 +15,7 @@ from tests.support import factories
 from tests.support.book import Book
 from tests.support.receiver import Receiver
 
-OPTIONS = cron.Options(max_seconds=60, concurrency=8, housekeeping=False)
+OPTIONS = whole_pass.Options(max_seconds=60, concurrency=8, housekeeping=False)
 
 
 def fill_inbox(count: int) -> None:
@@ -31,7 +31,7 @@ def fill_inbox(count: int) -> None:
 def story(app: Flask, caplog: pytest.LogCaptureFixture) -> str:
     """Run a pass to its end; return a letter for each row it logged: i for an event, d for a delivery."""
     with caplog.at_level("INFO", "guestbook"):
-        cron.run(db.engine, app.config["GUESTBOOK"], OPTIONS)
+        whole_pass.run(db.engine, app.config["GUESTBOOK"], OPTIONS)
     letters = {"guestbook.inbound.processor": "i", "guestbook.outbound.dispatcher": "d"}
     return "".join(letters.get(record.name, "") for record in caplog.records)
 
@@ -61,9 +61,9 @@ def test_a_pass_that_stays_to_the_end_of_its_time_tidies_up_too(app: Flask) -> N
     Book(app).note_passes()
     old = clock.now() - timedelta(days=31)
     factories.delivery(factories.webhook(), status="processed", finished_at=old, created_at=old)
-    options = cron.Options(max_seconds=0.2, stay=True)
+    options = whole_pass.Options(max_seconds=0.2, stay=True)
     for _ in range(5):  # on a busy machine the little time that is left may be too short
-        cron.run(db.engine, app.config["GUESTBOOK"], options)
+        whole_pass.run(db.engine, app.config["GUESTBOOK"], options)
         if not factories.deliveries():
             break
     assert factories.deliveries() == []

@@ -156,7 +156,7 @@ def test_two_passes_that_keep_the_same_day_do_not_fail() -> None:
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("by", ["pass", "command"])
 def test_a_pass_and_the_command_that_prunes_keep_the_days(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guestbook.background.cron.may_prune", lambda *_: True)
+    monkeypatch.setattr("guestbook.background.whole_pass.may_prune", lambda *_: True)
     made(TODAY - 2 * DAY)
     if by == "pass":
         factories.run_pass()

@@ -12,8 +12,8 @@ from flask import Flask
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from guestbook.background import cron
-from guestbook.background.cron import Options
+from guestbook.background import whole_pass
+from guestbook.background.whole_pass import Options
 from guestbook.comments import book
 from guestbook.lib import clock, retry_policy
 from guestbook.outbound.attempt_recorder import Tally
@@ -189,7 +189,7 @@ def test_a_long_pass_notices_at_once_that_the_clock_went_back_and_sends_what_wai
             os.kill(os.getpid(), signal.SIGTERM)
 
     stays = Options(max_seconds=20, stay=True, concurrency=8)
-    cron.run(db.engine, settings, stays, after_tick=turn_back)
+    whole_pass.run(db.engine, settings, stays, after_tick=turn_back)
     assert (factories.one().status, len(receiver.requests)) == ("processed", 2)
     assert app.testing
 

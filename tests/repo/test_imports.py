@@ -104,7 +104,7 @@ def test_imports_point_down() -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "from guestbook.background import cron",
+        "from guestbook.background import whole_pass",
         "import guestbook",
         """
         def late():

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 import guestbook
-from guestbook.background import cron, idle_pass
+from guestbook.background import idle_pass, whole_pass
 from guestbook.lib import clock, files, ids
 from guestbook.lib.errors import Refused
 from guestbook.storage import active_hosts
@@ -71,7 +71,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
 
 
 def run() -> object:
-    return cron.run(db.engine, factories.settings(), cron.Options())
+    return whole_pass.run(db.engine, factories.settings(), whole_pass.Options())
 
 
 def test_a_pass_does_nothing_while_another_host_uses_the_file_and_says_why(
@@ -129,7 +129,7 @@ def test_a_pass_that_stays_ends_when_another_host_has_taken_over(file: Path, els
     began = time.monotonic()
     threading.Timer(1.0, elsewhere.take_over, (file, "web-2", "another-kernel")).start()
     with pytest.raises(Refused, match="web-2 came first"):
-        cron.run(db.engine, factories.settings(), cron.Options(max_seconds=60, stay=True))
+        whole_pass.run(db.engine, factories.settings(), whole_pass.Options(max_seconds=60, stay=True))
     assert time.monotonic() - began < 30
 
 

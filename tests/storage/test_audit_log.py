@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.security import generate_password_hash
 
 from guestbook.auth import api_tokens, login
-from guestbook.background import housekeeping
+from guestbook.background import whole_pass
 from guestbook.comments import book
 from guestbook.comments.spam import learned_words
 from guestbook.inbound import bins, sources
@@ -247,5 +247,5 @@ def test_entries_go_after_a_year(each_app: Flask) -> None:
             then = now - timedelta(days=days)
             made = ids.first_of(then)[:12] + ids.new()[12:]
             connection.execute(AUDIT_LOG.insert().values(id=made, at=then, detail=str(days), **shared))
-    housekeeping.prune(db.engine, factories.settings(), until=float("inf"))
+    whole_pass.prune(db.engine, factories.settings(), until=float("inf"))
     assert [row.detail for row in entries()] == ["364", "0"]

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from guestbook.background import cron
+from guestbook.background import whole_pass
 from guestbook.cli.queue import DELIVERY_KIND
 from guestbook.inbound import bins, sender_presets
 from guestbook.inbound.bins import CapturedRequest
@@ -298,6 +298,6 @@ def run_in(app: Flask) -> Callable[[], None]:
 
     def run() -> None:
         with app.app_context():
-            cron.run(db.engine, factories.settings(), replace(factories.OPTIONS, max_seconds=15))
+            whole_pass.run(db.engine, factories.settings(), replace(factories.OPTIONS, max_seconds=15))
 
     return run

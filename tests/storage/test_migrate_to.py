@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from guestbook import settings
 from guestbook.auth import login
-from guestbook.background import cron
+from guestbook.background import whole_pass
 from guestbook.lib import locks
 from guestbook.lib.errors import Refused
 from guestbook.storage import database, preferences, table_copy
@@ -202,7 +202,9 @@ def test_no_pass_of_this_host_is_at_work_meanwhile(
 
         def run_pass(label: str) -> None:
             if label == "Copying":
-                found.append(cron.run(db.engine, factories.settings(), cron.Options(max_seconds=1)))
+                found.append(
+                    whole_pass.run(db.engine, factories.settings(), whole_pass.Options(max_seconds=1))
+                )
 
         migrate(home, there, at=run_pass)
         assert found == [None]

@@ -10,7 +10,7 @@ from flask import current_app
 from sqlalchemy import Connection, select, text
 
 import guestbook
-from guestbook.background import housekeeping
+from guestbook.background import whole_pass
 from guestbook.comments import backfill
 from guestbook.comments.backfill import BackfillReport, BackfillRules
 from guestbook.lib import clock
@@ -116,7 +116,7 @@ def sent_before_backfill(webhook_id: str) -> object:
 
 
 def old_deliveries(connection: Connection) -> object:
-    [(table, processed), *_rest] = housekeeping.conditions(factories.settings(), clock.now())
+    [(table, processed), *_rest] = whole_pass.conditions(factories.settings(), clock.now())
     return connection.execute(table.select().where(processed).limit(row_changes.BATCH_SIZE)).all()
 
 

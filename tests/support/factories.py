@@ -10,7 +10,7 @@ from flask import Flask, current_app, has_app_context
 from sqlalchemy import Table, insert, select, update
 from sqlalchemy.orm import Session
 
-from guestbook.background import cron
+from guestbook.background import whole_pass
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
@@ -35,7 +35,7 @@ from guestbook.storage.models import (
 PUBLISHED = Classification("published")
 HELD = Classification("held", ("It holds 9 links.",))
 SPAM = Classification("spam", ("It filled in the hidden field.",))
-OPTIONS = cron.Options(max_seconds=20, concurrency=8)
+OPTIONS = whole_pass.Options(max_seconds=20, concurrency=8)
 
 
 P = ParamSpec("P")
@@ -171,7 +171,7 @@ def inbound(source_id: str, **values: Any) -> str:
 def run_pass(**options: Any) -> Tally:
     """Run one pass in this process."""
     db.session.rollback()
-    report = cron.run(db.engine, settings(), OPTIONS, **options)
+    report = whole_pass.run(db.engine, settings(), OPTIONS, **options)
     assert report is not None
     return report.outbox
 

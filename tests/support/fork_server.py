@@ -26,7 +26,7 @@ from sqlalchemy import create_engine
 import guestbook
 import guestbook.cli.idle_cron  # likewise
 import guestbook.web
-from guestbook.background import cron  # noqa: F401  likewise
+from guestbook.background import whole_pass  # noqa: F401  likewise
 from guestbook.cli import program
 from guestbook.lib.encryption import Keyring
 from guestbook.outbound.dispatcher import Dispatcher

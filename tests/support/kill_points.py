@@ -20,7 +20,7 @@ from wsgiref.simple_server import make_server
 
 from sqlalchemy import Connection, Engine, event
 
-from guestbook.background import housekeeping
+from guestbook.background import whole_pass
 from guestbook.inbound import event_actions, processor, verify_and_decide
 from guestbook.lib import clock, http_server
 from guestbook.outbound import pause_and_disable
@@ -98,11 +98,11 @@ def between_batches_of_prune() -> None:
     """Die when the first bite is committed."""
 
     class Clock:
-        monotonic = staticmethod(housekeeping.time.monotonic)
+        monotonic = staticmethod(whole_pass.time.monotonic)
         sleep = staticmethod(lambda _seconds: die())
 
     row_changes.BATCH_SIZE = BATCH
-    housekeeping.time = Clock  # type: ignore[assignment]  # in this process alone
+    whole_pass.time = Clock  # type: ignore[assignment]  # in this process alone
 
 
 def inside_prune() -> None:
@@ -182,7 +182,7 @@ def inside_restore() -> None:
 
 def measured() -> None:
     """Do not die, but write to stdout at the end what memory and claims have cost."""
-    begin, claim, tidy = Dispatcher.__init__, Dispatcher.claim, housekeeping.prune
+    begin, claim, tidy = Dispatcher.__init__, Dispatcher.claim, whole_pass.prune
     at_start: list[float] = []
     costs: list[float] = []  # milliseconds a row, claim by claim
 
@@ -205,7 +205,7 @@ def measured() -> None:
 
     Dispatcher.__init__ = begin_measured  # type: ignore[method-assign]  # in this process alone
     Dispatcher.claim = claim_measured  # type: ignore[method-assign]  # in this process alone
-    housekeeping.prune = tidy_and_tell
+    whole_pass.prune = tidy_and_tell
 
 
 def without_threads() -> None:

@@ -208,7 +208,7 @@ def test_a_command_without_memory_ends_with_a_sentence_and_75(
     def run(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("guestbook.background.cron.run", run)
+    monkeypatch.setattr("guestbook.background.whole_pass.run", run)
     done = app.test_cli_runner().invoke(args=["cron"])
     assert (done.exit_code, done.stderr) == (
         75,

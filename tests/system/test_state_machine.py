@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 from sqlalchemy import select
 
-from guestbook.background import cron, housekeeping
+from guestbook.background import whole_pass
 from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
@@ -118,7 +118,7 @@ class Outbox(OutboxMachine):
     @rule()
     def repair(self) -> None:
         clock_repair.repair(db.engine, factories.settings().timeout, factories.settings().retry_schedule)
-        cron.begin_record(db.engine)
+        whole_pass.begin_record(db.engine)
         farthest = (
             clock.now() + retry_policy.longest_wait(factories.settings().retry_schedule) + claims.CLOCK_SKEW
         )
@@ -160,7 +160,7 @@ class Outbox(OutboxMachine):
     def prune(self) -> None:
         before = self.rows()
         now = self.clock.moment
-        housekeeping.prune(db.engine, factories.settings(), until=time.monotonic() + 10)
+        whole_pass.prune(db.engine, factories.settings(), until=time.monotonic() + 10)
         for key in set(before) - set(self.rows()):
             row = before[key]
             if row.status == "new":

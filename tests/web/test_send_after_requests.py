@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from guestbook.background import cron
+from guestbook.background import whole_pass
 from guestbook.lib import clock, ids, locks
 from guestbook.storage import active_hosts, cron_token, database
 from guestbook.storage.database import db, writing
@@ -113,8 +113,8 @@ def test_an_idle_look_stores_nothing_and_later_requests_do_not_look(
     book, looks = Book(site), []
     factories.run_pass()
     later(site, book)
-    look = cron.wait_for_work
-    monkeypatch.setattr(cron, "wait_for_work", lambda *a, **k: looks.append(1) or look(*a, **k))
+    look = whole_pass.wait_for_work
+    monkeypatch.setattr(whole_pass, "wait_for_work", lambda *a, **k: looks.append(1) or look(*a, **k))
     for _ in range(5):
         ask(site)
     assert (len(looks), len(book.passes())) == (1, 1)
@@ -179,7 +179,7 @@ def test_a_pass_that_cannot_be_made_changes_no_answer_and_healthz_tells_of_it(
     def fail(*_: object, **__: object) -> None:
         raise OSError("no disk")
 
-    monkeypatch.setattr(cron, "run_short", fail)
+    monkeypatch.setattr(whole_pass, "run_short", fail)
     ask(site, "/healthz")  # it is well: its end is going to send
     assert "waits for the next one" in caplog.text
     assert site.test_client().get("/healthz").json["status"] == "cron is late"

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, func, literal, null, select
 from sqlalchemy.orm import aliased
 
-from guestbook.background import cron
+from guestbook.background import whole_pass
 from guestbook.background.celery.messages import (
     DELIVER,
     IDS_PER_MESSAGE,
@@ -26,7 +26,7 @@ from guestbook.background.celery.messages import (
     Handover,
     Publisher,
 )
-from guestbook.background.cron import RunningPass
+from guestbook.background.whole_pass import RunningPass
 from guestbook.inbound import processor
 from guestbook.lib import clock, ids, locks, retry_policy
 from guestbook.lib.rate_counters import RateLimit
@@ -208,7 +208,7 @@ def run(engine: Engine, settings: Settings, *, max_seconds: float, stay: bool) -
     assert settings.broker_url
     with (
         Publisher(settings.broker_url) as publisher,
-        cron.opened_pass(engine, settings, max_seconds, housekeeping=True, lock=locks.RELAY) as running,
+        whole_pass.opened_pass(engine, settings, max_seconds, housekeeping=True, lock=locks.RELAY) as running,
     ):
         if running is None:
             log.info("Another relay is running; it does the work.")

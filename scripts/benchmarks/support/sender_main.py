@@ -8,7 +8,7 @@ from pathlib import Path
 
 import flask
 
-from guestbook.background import cron
+from guestbook.background import whole_pass
 from guestbook.cli import program
 from guestbook.lib.own_process import paused_gc
 from guestbook.storage import bare_app
@@ -28,8 +28,8 @@ def main(threads: str) -> None:
     with (folder / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
     with app.app_context():
-        options = cron.Options(max_seconds=600, concurrency=int(threads))
-        if cron.run(db.engine, app.config["GUESTBOOK"], options) is None:
+        options = whole_pass.Options(max_seconds=600, concurrency=int(threads))
+        if whole_pass.run(db.engine, app.config["GUESTBOOK"], options) is None:
             sys.exit("Another pass has this data folder.")
     signal.pause()
 

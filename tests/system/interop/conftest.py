@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from guestbook.background import cron
+from guestbook.background import whole_pass
 from guestbook.lib import ids
 from tests.conftest import need
 from tests.support import inbound_factories
@@ -36,7 +36,7 @@ class InboundSender:
 
     def work(self) -> None:
         """Let a pass do all that is due."""
-        assert cron.run(self.book.engine, self.book.settings, cron.Options()) is not None
+        assert whole_pass.run(self.book.engine, self.book.settings, whole_pass.Options()) is not None
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from gidgethub.sansio import Event
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from guestbook.background import cron
+from guestbook.background import whole_pass
 from guestbook.lib import clock, ids, signatures
 from tests.support import processes
 from tests.support.book import Book
@@ -30,7 +30,7 @@ def send(book: Book, url: str, secret: str = SECRET, **columns: Any) -> None:
     """Somebody signs the book, whose webhook has that URL, and cron comes."""
     book.webhook(url, secret=secret, **columns)
     book.sign(MESSAGE)
-    cron.run(book.engine, book.settings, cron.Options())
+    whole_pass.run(book.engine, book.settings, whole_pass.Options())
 
 
 def answers(book: Book) -> Sequence[int]:

@@ -1,7 +1,8 @@
 """A pass: one run of the cron command. First what came in, then what goes out, then housekeeping.
 
 The file begins with a pass's row in the database and its start and end. Then come `run`, which cron starts,
-and `run_short`, which a web request starts where there is no cron. Last is the ping to a monitor.
+and `run_short`, which a web request starts where there is no cron. Last are housekeeping (prune old rows,
+remind the owner, log what cron mails) and the ping to a monitor. A pass without work is in idle_pass.py.
 """
 
 import logging
@@ -14,22 +15,33 @@ from datetime import datetime, timedelta
 from threading import Thread
 from urllib.parse import urlsplit
 
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import Engine, Table, TextClause, func, insert, select, text, update
 
-from guestbook.background import housekeeping as chores
+from guestbook.background import retention_rules
+from guestbook.comments import announcements
 from guestbook.inbound.inbox import Counts, Inbox
 from guestbook.lib import VERSION, clock, ids, locks, own_process
 from guestbook.lib.own_process import StopFlag
+from guestbook.lib.text import counted
 from guestbook.outbound import delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.throttle import TimeLimit
 from guestbook.queries import statistics
 from guestbook.queue import clock_repair
-from guestbook.settings import Settings
+from guestbook.settings import Settings, installation
 from guestbook.settings.parsers import Network
-from guestbook.storage import active_hosts, database, engines, observations, source_budget, write_trial
+from guestbook.storage import (
+    active_hosts,
+    database,
+    engines,
+    observations,
+    row_changes,
+    source_budget,
+    write_trial,
+)
 from guestbook.storage.active_hosts import HostNote
+from guestbook.storage.database import Base
 from guestbook.storage.models import Pass
 from guestbook.transport import Transport, TransportError
 from guestbook.transport.urls import check_destination
@@ -125,14 +137,14 @@ def opened_pass(
         require_room(engine)
         pass_id = begin_record(engine)
         if housekeeping:
-            chores.remind(engine, settings)
+            remind(engine, settings)
         running.stop = stop
         yield running
         if housekeeping and not stop.is_set() and may_prune(engine, previous):
             # Retention deletes the rows that these figures count.
             prune_until = time.monotonic() + (SHORT_PRUNE_TIME if in_request else PRUNE_TIME)
             statistics.record_days(engine, settings.keep_processed_days, clock.now())
-            chores.prune(engine, settings, until=prune_until)
+            prune(engine, settings, until=prune_until)
         finish(engine, settings, pass_id, running.tally)
 
 
@@ -248,7 +260,7 @@ def run_short(
     report = PassReport(
         dispatcher.tally, inbox.counts, time.monotonic() - began, frozenset(limit.cut), has_more
     )
-    chores.log_warnings(report.outbox)
+    log_warnings(report.outbox)
     return report
 
 
@@ -270,7 +282,68 @@ def wait_for_work(settings: Settings, *, skipped: frozenset[str] = frozenset()) 
 def _is_due(engine: Engine, settings: Settings, skipped: frozenset[str], now: datetime) -> bool:
     with database.read(engine) as connection:
         due = {row.id for row in delivery_tasks.open_with_due(connection, now)}
-    return bool(due - skipped) or Inbox(engine, settings).anything_due(now) or chores.are_due(engine)
+    return bool(due - skipped) or Inbox(engine, settings).anything_due(now) or is_reminder_due(engine)
+
+
+PRUNE_PAUSE = 0.03  # seconds between two batches, which are so small that nobody waits for them
+
+
+def prune(engine: Engine, settings: Settings, *, until: float) -> int:
+    """Remove old deliveries, inbound events and the like; stop at that moment of the monotonic clock.
+
+    Returns how many rows went, attempts not counted. Rows that wait for a disabled webhook or source go when
+    they are as old as failed ones may become; all other waiting rows stay.
+    """
+    removed = 0
+    for table, condition in conditions(settings, clock.now()):
+        while time.monotonic() < until:
+            count = row_changes.delete_batch(engine, table, condition)
+            removed += count
+            if count < row_changes.BATCH_SIZE:
+                break
+            time.sleep(PRUNE_PAUSE)
+    return removed
+
+
+def conditions(settings: Settings, now: datetime) -> Iterator[tuple[Table, TextClause]]:
+    """Return the tables with the rules that say which of their rows go."""
+    moments = retention_rules.moments(settings, now)
+    for table, rule in retention_rules.RULES:
+        used = {name: moments[name] for name in moments if f":{name}" in rule.split()}
+        yield Base.metadata.tables[table], text(rule).bindparams(**used)
+
+
+def is_reminder_due(engine: Engine) -> bool:
+    """Whether the owner should be reminded now; it only reads."""
+    with database.read(engine) as connection:
+        return announcements.is_reminder_due(connection)
+
+
+def remind(engine: Engine, settings: Settings) -> None:
+    """Store the reminder, if one is due; the same pass sends it."""
+    if not is_reminder_due(engine):
+        return
+    count = database.write_with_retry(engine, lambda connection: announcements.remind(connection, settings))
+    if count:
+        log.info("Reminded of %s.", counted(count, "held comment"), extra={"held_comments": count})
+
+
+def log_warnings(tally: Tally) -> None:
+    """Log what cron mails to the owner: one line a webhook, however many deliveries it cost."""
+    for (name, webhook_id), count in sorted(tally.given_up.items()):
+        log.warning(
+            "%s given up for webhook %s. See: %s",
+            "1 delivery was" if count == 1 else f"{count} deliveries were",
+            name,
+            installation.typed(f"deliveries list --status failed --webhook {webhook_id}"),
+            extra={"webhook_id": webhook_id, "deliveries": count},
+        )
+    if tally.local_error:
+        log.warning("the pass ended early, and what is due waits. %s", tally.local_error)
+    elif tally.host_limit:  # After an early end the line above has it.
+        log.warning("%s", tally.host_limit)
+    for line in tally.disabled:
+        log.warning("%s.", line)
 
 
 PING_TIMEOUT = 10.0  # seconds

@@ -20,7 +20,7 @@ from sqlalchemy import event, insert
 from sqlalchemy.exc import OperationalError
 
 import guestbook
-from guestbook.background import cron
+from guestbook.background import whole_pass
 from guestbook.lib import clock
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db
@@ -377,7 +377,7 @@ def sign_often(site: str, visitor_number: int) -> None:
 def test_a_deadlock_in_any_transaction_of_a_pass_is_repeated(
     each_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cron, "PRUNE_TIME", 30.0)
+    monkeypatch.setattr(whole_pass, "PRUNE_TIME", 30.0)
     day_ago = clock.now() - timedelta(days=1)
     with each_app.app_context():
         factories.delivery(factories.webhook(), attempts=1, claims=1, due_at=clock.now() + timedelta(days=99))
@@ -395,6 +395,6 @@ def test_a_deadlock_in_any_transaction_of_a_pass_is_repeated(
                 raise OperationalError(statement, None, pymysql.OperationalError(1213, "Deadlock found"))
 
         event.listen(db.engine, "before_cursor_execute", meet)
-        assert cron.run(db.engine, factories.settings(), cron.Options())
+        assert whole_pass.run(db.engine, factories.settings(), whole_pass.Options())
         tables = set(re.findall(r"(?:INTO|UPDATE|FROM) (\w+)", " ".join(met)))
         assert tables >= {"deliveries", "passes", "limits", "sources", "days"}
