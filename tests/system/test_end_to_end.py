@@ -1,6 +1,6 @@
 """The main job on real input: somebody signs the book, cron comes, a receiver has a signed webhook.
 
-Server and commands are forked. `test_installed` and `tests.background.test_whole_pass` start them as a host does.
+Server and commands are forked. `test_installed` and `background.test_whole_pass` start them as a host does.
 """
 
 import json
