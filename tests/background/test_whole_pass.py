@@ -30,7 +30,7 @@ from tests.support import databases, factories
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.processes import quickest, wait_for
-from tests.support.receiver import HANG, Answer, Receiver, in_a_process
+from tests.support.receiver import HANG, Answer, Receiver
 
 FLASK = [sys.executable, "-m", "flask", "--app", "guestbook"]
 COMMENTS, VISITORS = 40, 4  # beside a pass
@@ -345,9 +345,9 @@ def test_no_comment_is_refused_while_a_pass_sends_at_full_speed_on_sqlite(
     environ["GUESTBOOK_DATABASE_URL"] = f"sqlite:///{tmp_path / 'guestbook.db'}?journal_mode={journal}"
     with database.writing() as session:
         preferences.save(session, {"rate": "10000", "flood": "10000"})  # one network is all the visitors here
-    with in_a_process(tmp_path / "log") as base_url, forks.serving(environ) as (site, _):
+    with Receiver() as receiver, forks.serving(environ) as (site, _):
         for number in range(8):
-            app_folder.stock(app_folder.webhook(f"{base_url}/{number}"), 2000)
+            app_folder.stock(app_folder.webhook(receiver.url(f"/{number}")), 2000)
         running = forks.start(environ, "cron", "--stay")
         running.is_at_work()
         with ThreadPoolExecutor(VISITORS) as visitors:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, event, update
@@ -29,7 +28,7 @@ from tests.support import amount, databases
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.processes import quickest
-from tests.support.receiver import HANG, OK, Answer, Receiver, in_a_process, read_log
+from tests.support.receiver import HANG, OK, Answer, Receiver
 
 CONCURRENCY = 32
 CAP = CONCURRENCY // 4  # requests at once to one webhook
@@ -260,20 +259,18 @@ def test_a_pass_records_and_claims_little_at_once_while_visitors_write(
 
 @pytest.mark.timeout(200)
 def test_a_long_backlog_costs_little_memory_and_its_claims_stay_as_fast(
-    book: Book, environ: dict[str, str], forks: Forks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    book: Book, environ: dict[str, str], forks: Forks, receiver: Receiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows, webhooks = amount.backlog(), 8
     book.note_passes()  # or this pass would not prune
-    with in_a_process(tmp_path / "log") as base_url:
-        for number in range(webhooks):
-            book.stock(book.webhook(f"{base_url}/{number}"), rows // webhooks)
-        began = time.monotonic()
-        running = forks.start(environ, "cron", "--max-seconds", "150", point="measured")
-        assert running.wait(180) == 0
-        seconds = time.monotonic() - began
-        lines = read_log(tmp_path / "log")
+    for number in range(webhooks):
+        book.stock(book.webhook(receiver.url(f"/{number}")), rows // webhooks)
+    began = time.monotonic()
+    running = forks.start(environ, "cron", "--max-seconds", "150", point="measured")
+    assert running.wait(180) == 0
+    seconds = time.monotonic() - began
     assert book.statuses() == {"processed": rows}
-    assert Counter(line.path for line in lines).most_common()[-1][1] == rows // webhooks
+    assert Counter(request.path for request in receiver.requests).most_common()[-1][1] == rows // webhooks
     measured = json.loads(running.printed)
     with capsys.disabled():
         print(

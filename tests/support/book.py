@@ -18,7 +18,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import ATTEMPTS, DELIVERIES, Delivery, Pass, Webhook
 from tests.support import factories
-from tests.support.receiver import Line
+from tests.support.receiver import Request
 
 DEADLOCKS = 20  # in a row, after which something else is wrong
 
@@ -151,7 +151,7 @@ class Book:
             assert row.status == "new" or (row.claimed_by is None and row.finished_at), row
         self._check_file()
 
-    def check_arrivals(self, lines: Sequence[Line], unrecorded: int) -> None:
+    def check_arrivals(self, lines: Sequence[Request], unrecorded: int) -> None:
         """Assert that everything is final and has arrived, and at most so many requests are on no record."""
         self.check()
         assert set(self.statuses()) == {"processed"}

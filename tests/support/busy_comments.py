@@ -16,7 +16,7 @@ from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Webhook
 from tests.support.book import Book
-from tests.support.receiver import Line
+from tests.support.receiver import Receiver, Request
 
 ALL = "comment.created comment.published comment.replied comment.deleted"
 END = "comment.deleted"
@@ -60,7 +60,7 @@ class BusyComments:
             connection.execute(update(DELIVERIES).where(waits).values(due_at=clock.now(), claimed_by=None))
             connection.execute(update(Webhook).values(paused_until=None))
 
-    def check(self, lines: Iterable[Line], webhooks: dict[str, str]) -> int:
+    def check(self, lines: Iterable[Request], webhooks: dict[str, str]) -> int:
         """Assert that each receiver heard of each comment in order; return how many events arrived.
 
         `webhooks` has the webhooks' ids by path.
@@ -117,6 +117,7 @@ class BusyComments:
                 self.events[event_id] = comment_id, Arrival(sequence, event)
 
 
-def webhooks(store: Book, base_url: str, count: int) -> dict[str, str]:
+def webhooks(store: Book, receiver: Receiver, count: int) -> dict[str, str]:
     """Add webhooks that hear of everything; return their ids by path."""
-    return {f"/{number}": store.webhook(f"{base_url}/{number}", events=ALL) for number in range(count)}
+    paths = [f"/{number}" for number in range(count)]
+    return {path: store.webhook(receiver.url(path), events=ALL) for path in paths}

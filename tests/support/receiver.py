@@ -1,41 +1,29 @@
 """A real HTTP receiver on 127.0.0.1 for tests: it keeps connections alive, does as it is told, remembers all.
 
-In the test's own process:
-
-    with Receiver() as receiver:
-        receiver.answer("/slow", Answer(delay=0.05))  # each request
-        receiver.answer("/flaky", Answer(500), Answer(500), Answer(200))  # in turn; the last stays
-        receiver.answer("/never", HANG)
-        … receiver.url("/slow") …
-        receiver.wait_for(3)
-        receiver.requests, receiver.at("/slow"), receiver.most_at_once("/slow")
-
-As a process of its own, which writes a line for each request to a file:
-
-    with in_a_process(tmp_path / "log", latency=(0.005, 0.03), failing=0.02) as base_url:
-        …
-    lines = read_log(tmp_path / "log")
+with Receiver() as receiver:
+    receiver.answer("/slow", Answer(delay=0.05))  # each request
+    receiver.answer("/flaky", Answer(500), Answer(500), Answer(200))  # in turn; the last stays
+    receiver.answer("/never", HANG)
+    … receiver.url("/slow") …
+    receiver.wait_for(3)
+    receiver.requests, receiver.at("/slow"), receiver.most_at_once("/slow")
 """
 
-import argparse
 import asyncio
 import json
-import os
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from http.client import responses
 from pathlib import Path
 from typing import Any
 
+from tests.support import sent_payloads
+
 HEAD_LIMIT = 65536  # bytes
-START_LIMIT = 20.0  # seconds until a receiver of its own process listens
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -48,6 +36,7 @@ class Request:
     body: bytes
     at: float  # on the monotonic clock, when it was complete
     method: str = "POST"
+    status: int = 0  # of the answer that it is going to get
 
     @property
     def event_id(self) -> str:
@@ -110,8 +99,6 @@ class Receiver:
 
     def close(self) -> None:
         """Close the port and all connections: whoever connects from now on is refused."""
-        from tests.support import sent_payloads  # here: a receiver of its own process needs no database
-
         ours = [request for request in self.requests if "x-guestbook-event" in request.headers]
         sent_payloads.note(request.body for request in ours)
         if not self._loop.is_closed():
@@ -188,13 +175,15 @@ class Receiver:
         """Record a request and say what to do with it."""
         self._in_flight[request.path] += 1
         self._most[request.path] = max(self._most[request.path], self._in_flight[request.path])
-        with self._changed:
-            self.requests.append(request)
-            self._changed.notify_all()
-        if self._program:
-            return self._program(request)
         answers = self._answers.get(request.path, [OK])
-        return answers.pop(0) if len(answers) > 1 else answers[0]
+        if self._program:
+            answer = self._program(request)
+        else:
+            answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        with self._changed:
+            self.requests.append(replace(request, status=answer.status))
+            self._changed.notify_all()
+        return answer
 
 
 class _Connection(asyncio.Protocol):
@@ -262,63 +251,11 @@ class _Connection(asyncio.Protocol):
             self._current = None
 
 
-# --- as a process of its own
+def at_random(seed: int, latency: tuple[float, float], failing: float) -> Program:
+    """Return a program whose answers come after a random latency and are 500 with that probability."""
+    luck = random.Random(seed)
 
+    def answer(_: Request) -> Answer:
+        return Answer(500 if luck.random() < failing else 200, delay=luck.uniform(*latency))
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What the process wrote of one request."""
-
-    path: str
-    event_id: str
-    status: int  # of the answer that it was going to give
-    at: float  # on the monotonic clock, which all processes share
-
-
-@contextmanager
-def in_a_process(
-    log: Path, *, latency: tuple[float, float] = (0.0, 0.0), failing: float = 0.0, seed: int = 1
-) -> Iterator[str]:
-    """Run a receiver in a process of its own and give its base URL, without a slash at the end."""
-    options = [str(log), str(latency[0]), str(latency[1]), str(failing), str(seed)]
-    command = [sys.executable, "-m", "tests.support.receiver", *options]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.kill()
-
-
-def read_log(log: Path) -> list[Line]:
-    """Return the requests that have been written so far."""
-    if not log.exists():
-        return []
-    rows = (line.split("\t") for line in log.read_text().splitlines(keepends=True) if line.endswith("\n"))
-    return [Line(path, event_id, int(status), float(at)) for path, event_id, status, at in rows]
-
-
-def main() -> None:
-    """Serve until standard input ends: so it outlives nobody who started it."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("log", type=Path)
-    for name, kind in (("low", float), ("high", float), ("failing", float), ("seed", int)):
-        parser.add_argument(name, type=kind)
-    wanted = parser.parse_args()
-    luck = random.Random(wanted.seed)
-    descriptor = os.open(wanted.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-
-    def write_down(request: Request) -> Answer:
-        status = 500 if luck.random() < wanted.failing else 200
-        given = Answer(status, delay=luck.uniform(wanted.low, wanted.high))
-        line = f"{request.path}\t{request.event_id}\t{given.status}\t{request.at}\n"
-        os.write(descriptor, line.encode())
-        return given
-
-    with Receiver(program=write_down) as receiver:
-        print(receiver.port, flush=True)
-        sys.stdin.read()
-
-
-if __name__ == "__main__":
-    main()
+    return answer

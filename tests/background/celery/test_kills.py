@@ -4,9 +4,8 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
@@ -21,7 +20,7 @@ from tests.support import amount, busy_comments, factories
 from tests.support.busy_comments import BusyComments
 from tests.support.forks import Command
 from tests.support.processes import wait_for
-from tests.support.receiver import in_a_process, read_log
+from tests.support.receiver import Receiver, at_random
 
 SEED = 20261125
 KILLS = amount.kills(5)
@@ -39,7 +38,7 @@ class Chaos:
     """What is alive, and how often what was killed."""
 
     works: Works
-    log: Path
+    receiver: Receiver
     source: str
     luck: random.Random = field(default_factory=lambda: random.Random(SEED))
     workers: list[Worker] = field(default_factory=list)
@@ -69,7 +68,7 @@ class Chaos:
 
     @property
     def requests(self) -> int:
-        return len(read_log(self.log))
+        return len(self.receiver.requests)
 
     def kill(self, kind: str) -> None:
         """Kill one of that kind; a relay ends by itself when it misses its broker."""
@@ -107,26 +106,30 @@ class Chaos:
         return not self.works.book.statuses()["new"] and came == {"processed"}
 
 
+@pytest.fixture
+def busy_receiver() -> Iterator[Receiver]:
+    with Receiver(program=at_random(SEED, (0.005, 0.03), 0.03)) as receiver:
+        yield receiver
+
+
 @ON_TWO
 @pytest.mark.timeout(200)
 def test_random_kills_of_broker_workers_and_relay_lose_nothing_and_repeat_little(
-    works: Works, tmp_path: Path, request: pytest.FixtureRequest
+    works: Works, busy_receiver: Receiver, request: pytest.FixtureRequest
 ) -> None:
     works.environ |= HASTY
-    log = tmp_path / "log"
-    chaos = Chaos(works, log, factories.source(action="comment", template="{{ payload.text }}"))
+    chaos = Chaos(works, busy_receiver, factories.source(action="comment", template="{{ payload.text }}"))
     # A start of the broker costs more than all else. test_broker_outage has one that goes away on each.
     kinds = VICTIMS if request.node.callspec.params["environ"] == "sqlite-wal" else VICTIMS[1:]
     victims = chaos.luck.sample(kinds, len(kinds))
-    with in_a_process(log, latency=(0.005, 0.03), failing=0.03, seed=SEED) as base_url:
-        for number in range(4):
-            works.book.webhook(f"{base_url}/{number}")
-        for victim in victims:
-            chaos.start_what_is_missing()
-            chaos.let_them_work()
-            chaos.kill(victim)
-        chaos.finish()
-    works.book.check_arrivals(read_log(log), chaos.kills["worker"] * MOST_REPEATED)
+    for number in range(4):
+        works.book.webhook(busy_receiver.url(f"/{number}"))
+    for victim in victims:
+        chaos.start_what_is_missing()
+        chaos.let_them_work()
+        chaos.kill(victim)
+    chaos.finish()
+    works.book.check_arrivals(busy_receiver.requests, chaos.kills["worker"] * MOST_REPEATED)
     _check_what_came_in()
 
 
@@ -142,22 +145,20 @@ def _check_what_came_in() -> None:
 
 @ON_TWO
 @pytest.mark.timeout(200)
-def test_kills_of_workers_and_relays_change_nothing_of_the_order_of_a_comments_events(
-    works: Works, tmp_path: Path
-) -> None:
+def test_kills_of_workers_and_relays_change_nothing_of_the_order_of_a_comments_events(works: Works) -> None:
     """The leases of the killed run out when nobody sends any more: a token does not name its worker."""
     works.environ |= HASTY
-    luck, comments, log = random.Random(SEED), BusyComments(works.book, SEED), tmp_path / "log"
+    luck, comments = random.Random(SEED), BusyComments(works.book, SEED)
     kills, steps = amount.kills(4), 12
-    with in_a_process(log, latency=(0.002, 0.05), failing=0.1, seed=SEED) as base_url:
-        paths = busy_comments.webhooks(works.book, base_url, 3)
+    with Receiver(program=at_random(SEED, (0.002, 0.05), 0.1)) as receiver:
+        paths = busy_comments.webhooks(works.book, receiver, 3)
         relay, workers = works.start_relay("--stay"), [works.start_worker(CONCURRENCY) for _ in range(2)]
         for number in range(kills):
             for _ in range(steps):
                 comments.act()
                 time.sleep(luck.uniform(0, 0.02))
-            before = len(read_log(log))
-            wait_for(partial(_has_more_than, log, before), 40, works.show)
+            before = len(receiver.requests)
+            receiver.wait_for(before + 1, seconds=40)
             if number % 2:
                 relay.kill()
                 relay = works.start_relay("--stay")
@@ -172,8 +173,4 @@ def test_kills_of_workers_and_relays_change_nothing_of_the_order_of_a_comments_e
         with works.worker(CONCURRENCY), works.staying_relay():
             wait_for(lambda: not works.book.statuses()["new"], 60, works.show)
     works.book.check()
-    assert comments.check(read_log(log), paths) > kills * steps / 2
-
-
-def _has_more_than(log: Path, count: int) -> bool:
-    return len(read_log(log)) > count
+    assert comments.check(receiver.requests, paths) > kills * steps / 2

@@ -15,7 +15,7 @@ from tests.support import amount, busy_comments
 from tests.support.book import Book
 from tests.support.busy_comments import BusyComments
 from tests.support.forks import Command, Forks
-from tests.support.receiver import Answer, Line, Receiver, in_a_process, read_log
+from tests.support.receiver import Answer, Receiver, at_random
 
 SEED = 20261125
 HASTY = {"GUESTBOOK_TIMEOUT": "5", "GUESTBOOK_RETRY_SCHEDULE": ",".join(["0"] * 40)}
@@ -74,14 +74,12 @@ def passes(each_book: Book, each_environ: dict[str, str], forks: Forks, tmp_path
 
 
 @pytest.mark.timeout(200)
-def test_random_kills_of_overlapping_passes_lose_nothing_and_repeat_little(
-    passes: Passes, tmp_path: Path
-) -> None:
+def test_random_kills_of_overlapping_passes_lose_nothing_and_repeat_little(passes: Passes) -> None:
     webhooks, ahead = 4, 25  # so many events wait before each kill, for each webhook
-    log, begun, book = tmp_path / "log", time.monotonic(), passes.book
-    with in_a_process(log, latency=(0.005, 0.03), failing=0.03, seed=SEED) as base_url:
+    begun, book = time.monotonic(), passes.book
+    with Receiver(program=at_random(SEED, (0.005, 0.03), 0.03)) as receiver:
         for number in range(webhooks):
-            book.webhook(f"{base_url}/{number}")
+            book.webhook(receiver.url(f"/{number}"))
         for _ in range(amount.kills(6)):
             assert time.monotonic() - begun < MOST_SECONDS, f"only {len(passes.killed)} kills"
             if book.statuses()["new"] < ahead * webhooks:
@@ -90,19 +88,19 @@ def test_random_kills_of_overlapping_passes_lose_nothing_and_repeat_little(
             passes.kill_one()
         passes.end()
         assert passes.forks.run(passes.environ, "cron").printed == ""
-    book.check_arrivals(read_log(log), passes.leased_at_kills)
+    book.check_arrivals(receiver.requests, passes.leased_at_kills)
 
 
 # How a file of SQLite keeps its journal matters to a kill, as above, not to the order of events.
 @pytest.mark.parametrize("each_environ", ["sqlite-wal", "postgresql", "mariadb"], indirect=True)
 @pytest.mark.timeout(200)
 def test_random_kills_and_failures_change_nothing_of_the_order_of_a_comments_events(
-    passes: Passes, tmp_path: Path
+    passes: Passes,
 ) -> None:
-    kills, steps, log = amount.kills(4), 15, tmp_path / "log"
+    kills, steps = amount.kills(4), 15
     comments = BusyComments(passes.book, SEED)
-    with in_a_process(log, latency=(0.002, 0.08), failing=0.15, seed=SEED) as base_url:
-        paths = busy_comments.webhooks(passes.book, base_url, 3)
+    with Receiver(program=at_random(SEED, (0.002, 0.08), 0.15)) as receiver:
+        paths = busy_comments.webhooks(passes.book, receiver, 3)
         for _ in range(kills):
             passes.start_what_is_missing(2)
             for _ in range(steps):
@@ -112,7 +110,7 @@ def test_random_kills_and_failures_change_nothing_of_the_order_of_a_comments_eve
         passes.end()
         _send_the_rest(passes.book, passes.forks, passes.environ, comments)
     passes.book.check()
-    assert comments.check(read_log(log), paths) > kills * steps / 2
+    assert comments.check(receiver.requests, paths) > kills * steps / 2
 
 
 def test_a_slow_receiver_gets_the_events_of_a_comment_one_at_a_time(
@@ -121,7 +119,7 @@ def test_a_slow_receiver_gets_the_events_of_a_comment_one_at_a_time(
     """On one database: how a pass waits for an answer is the same on all, and the test above has the rest."""
     comments = BusyComments(book, SEED)
     receiver.answer("/0", Answer(delay=0.1))
-    paths = busy_comments.webhooks(book, receiver.url().rstrip("/"), 1)
+    paths = busy_comments.webhooks(book, receiver, 1)
     one = forks.start(environ, *STAY)
     one.is_at_work()
     for _ in range(30):
@@ -130,8 +128,7 @@ def test_a_slow_receiver_gets_the_events_of_a_comment_one_at_a_time(
     one.terminate()
     assert one.wait() == 0, one.printed
     _send_the_rest(book, forks, environ, comments)
-    lines = [Line(request.path, request.event_id, 200, request.at) for request in receiver.requests]
-    assert comments.check(lines, paths) >= 15
+    assert comments.check(receiver.requests, paths) >= 15
 
 
 def _send_the_rest(book: Book, forks: Forks, environ: dict[str, str], comments: BusyComments) -> None:
