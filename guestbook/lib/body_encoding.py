@@ -16,7 +16,6 @@ from werkzeug.sansio.multipart import (
     BLANK_LINE_RE,
     Data,
     Epilogue,
-    Event,
     Field,
     File,
     MultipartDecoder,
@@ -97,7 +96,12 @@ def form_parts(body: bytes, boundary: str, most: int) -> list[Part]:
 def _form_parts(decoder: MultipartDecoder) -> Iterator[Part]:
     head: Field | File | None = None
     pieces: list[bytes] = []
-    while not isinstance(event := _next_event(decoder), Epilogue):
+    while True:
+        if decoder.state is State.PART and not BLANK_LINE_RE.search(decoder.buffer, 0, PART_HEAD_LIMIT):
+            raise NotMultipart
+        event = decoder.next_event()
+        if isinstance(event, Epilogue):
+            return
         if isinstance(event, Field | File):
             head, pieces = event, []
         elif isinstance(event, Data) and head:
@@ -105,12 +109,6 @@ def _form_parts(decoder: MultipartDecoder) -> Iterator[Part]:
             if not event.more_data:
                 filename = head.filename if isinstance(head, File) else None
                 yield Part(head.name, b"".join(pieces), head.headers.get("content-type", ""), filename)
-
-
-def _next_event(decoder: MultipartDecoder) -> Event:
-    if decoder.state is State.PART and not BLANK_LINE_RE.search(decoder.buffer, 0, PART_HEAD_LIMIT):
-        raise NotMultipart
-    return decoder.next_event()
 
 
 # Some senders leave out zlib's header with deflate.

@@ -3,7 +3,7 @@
 import codecs
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Literal, NamedTuple
 from urllib.parse import unquote_plus
@@ -91,7 +91,9 @@ def form_fields(
     """
     kind, options = parse_options_header(content_type)
     if kind.lower() == URLENCODED and text is not None:
-        return _form_lines(_urlencoded(text), limit, is_cut)
+        pairs = (pair[0].partition("=") for pair in PAIR.finditer(text))
+        fields = ((unquote_plus(name), unquote_plus(value)) for name, _, value in pairs)
+        return _form_lines(fields, limit, is_cut)
     if kind.lower() == MULTIPART and not is_cut:  # only readable with its end
         with suppress(ValueError):
             parts = body_encoding.form_parts(body, options.get("boundary", ""), MOST_PARTS)
@@ -110,12 +112,6 @@ def _form_lines(pairs: Iterable[tuple[str, str]], limit: int, is_cut: bool) -> B
         lines.append(f"{name}: {structured[0] if structured else value}")
         size += len(lines[-1]) + 1
     return ("\n".join(lines)[:limit], not is_cut and size <= limit) if lines else None
-
-
-def _urlencoded(text: str) -> Iterator[tuple[str, str]]:
-    for pair in PAIR.finditer(text):
-        name, _, value = pair[0].partition("=")
-        yield unquote_plus(name), unquote_plus(value)
 
 
 def _shown(part: Part) -> str:

@@ -126,8 +126,11 @@ class FairLock:
             self._waiting.append(called)
         while not called.acquire(timeout=self._patience(called, give_up, at_once)):
             if self._patience(called, give_up, at_once) == 0:
-                self._leave(called)
-                return  # called in the very moment of leaving
+                with self._lock:
+                    if called not in self._waiting:
+                        return  # called in this very moment
+                    self._waiting.remove(called)
+                    raise TimeoutError("other writers of this process took too long")
 
     def release(self, *, in_vain: bool = False) -> None:
         """Give the lock to the next thread. After a failure, say `in_vain`: the next may fail as well."""
@@ -147,9 +150,3 @@ class FairLock:
             if called not in self._waiting or self._waiting.index(called) + 1 < at_once:
                 return left
             return min(left, max(0.0, self._useful_since + BRIEF - now))
-
-    def _leave(self, called: threading.Lock) -> None:
-        with self._lock:
-            if called in self._waiting:
-                self._waiting.remove(called)
-                raise TimeoutError("other writers of this process took too long")

@@ -210,10 +210,10 @@ def _spare_files() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return UNLIMITED
-    opened = 16  # what a pass on SQLite has open
-    with suppress(OSError):
-        opened = len(list(Path("/dev/fd").iterdir()))
-    return soft - opened - RESERVED_FILES
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        with suppress(OSError):
+            return soft - len(list(Path(folder).iterdir())) - RESERVED_FILES
+    return soft - 16 - RESERVED_FILES  # a pass on SQLite has so many open
 
 
 def _spare_memory() -> int:

@@ -106,7 +106,10 @@ def load(environ: Environ = None, *, alone: bool = False, for_doctor: bool = Fal
 
 def read_all(environ: Environ = None, *, alone: bool = False, for_doctor: bool = False) -> dict[str, str]:
     """Return the text of all that is set. The data folder is always in it, and is made if it is missing."""
-    outer = environment.of_process(os.environ if environ is None else environ, with_dotenv=not alone)
+    # Cron can start in a folder that this user may not read.
+    outer = {} if alone or not os.access(".env", os.R_OK) else environment.of_file(Path(".env"))
+    given = os.environ if environ is None else environ
+    outer |= {name: value for name, value in given.items() if name.startswith(SETTING_PREFIX)}
     data_dir = installation.choose_folder(outer)
     if not for_doctor:
         installation.make_folder(data_dir)

@@ -44,15 +44,6 @@ def parsed(values: Mapping[str, str], name: str, default: str, parse: Callable[[
         raise SettingsError(f"{SETTING_PREFIX}{name} is {shown}: {error}.") from None
 
 
-def of_process(environ: Mapping[str, str], *, with_dotenv: bool) -> dict[str, str]:
-    """Return the settings of the environment and, behind them, those of the working directory's `.env`.
-
-    It counts if this user may read it: cron can start in a folder that this user may not read.
-    """
-    dotenv = of_file(Path(".env")) if with_dotenv and os.access(".env", os.R_OK) else {}
-    return dotenv | {name: value for name, value in environ.items() if name.startswith(SETTING_PREFIX)}
-
-
 def of_file(path: Path) -> dict[str, str]:
     """Return the settings of a file `.env`, none when it is missing; raises SettingsError."""
     if problem := files.why_not(path, write=False):

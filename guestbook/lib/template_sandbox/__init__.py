@@ -286,9 +286,6 @@ class Run:
         self.budget.room(sum(map(len, texts)))
         return "".join(texts)
 
-    def _computed(self, node: nodes.BinExpr) -> Any:
-        return values.compute(self.budget, node.operator, self._value(node.left), self._value(node.right))
-
 
 _STATEMENTS: dict[type[nodes.Node], Callable[[Run, Any], None]] = {
     nodes.Output: Run._output,
@@ -314,7 +311,12 @@ _EXPRESSIONS: dict[type[nodes.Node], Callable[[Run, Any], Any]] = {
     nodes.Neg: lambda run, node: -values.number(run._value(node.node)),
     nodes.CondExpr: Run._choice,
     nodes.Concat: Run._concat,
-    **dict.fromkeys((nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod), Run._computed),
+    **dict.fromkeys(
+        (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod),
+        lambda run, one: values.compute(
+            run.budget, one.operator, run._value(one.left), run._value(one.right)
+        ),
+    ),
 }
 _PARTS = (nodes.Template, nodes.TemplateData, nodes.Pair, nodes.Keyword, nodes.Slice, nodes.Operand)
 KNOWN = {*_STATEMENTS, *_EXPRESSIONS, *_PARTS}
