@@ -135,36 +135,31 @@ def test_the_bytes_the_id_and_the_time_of_an_event_stay_the_same_in_all_attempts
     assert {request.event_id for request in requests} == {factories.one().event_id}
 
 
+def made() -> list[tuple[int, str]]:
+    """The number of each attempt, and its cause."""
+    return [(row.number, row.triggered_by) for row in factories.attempts()]
+
+
 @pytest.mark.usefixtures("app")
-def test_a_redelivery_while_a_retry_is_pending_replaces_it(receiver: Receiver) -> None:
+def test_a_redelivery_replaces_a_retry_that_is_pending_and_repeats_what_is_processed(
+    receiver: Receiver,
+) -> None:
     factories.webhook(receiver.url("/hook"))
     receiver.answer("/hook", FAILING, Answer(200))
     factories.sign()
     factories.run_pass()
-    assert factories.one().status == "new"
-    assert redeliver(factories.one().id) == [factories.one().id]
-    factories.run_pass()
-    factories.all_due()
-    factories.run_pass()
-    assert len(receiver.requests) == 2
-    assert [row.triggered_by for row in factories.attempts()] == ["schedule", "redelivery"]
-    assert factories.one().status == "processed"
-
-
-@pytest.mark.usefixtures("app")
-def test_a_processed_one_is_redelivered_with_an_attempt_marked_so(receiver: Receiver) -> None:
-    factories.webhook(receiver.url("/hook"))
-    factories.sign()
-    factories.run_pass()
     before = factories.one()
+    assert before.status == "new"
+    assert redeliver(before.id) == [before.id]
+    for _ in range(2):
+        factories.run_pass()
+        factories.all_due()
+    assert (factories.one().status, made()) == ("processed", [(1, "schedule"), (2, "redelivery")])
     redeliver(before.id)
     factories.run_pass()
     after = factories.one()
-    assert [(row.number, row.triggered_by) for row in factories.attempts()] == [
-        (1, "schedule"),
-        (2, "redelivery"),
-    ]
-    assert (after.status, after.attempts, after.payload) == ("processed", 2, before.payload)
+    assert made()[2:] == [(3, "redelivery")]
+    assert (after.status, after.attempts, after.payload) == ("processed", 3, before.payload)
 
 
 def test_a_failed_one_that_is_redelivered_gets_the_whole_schedule(app: Flask, receiver: Receiver) -> None:
@@ -181,8 +176,7 @@ def test_a_failed_one_that_is_redelivered_gets_the_whole_schedule(app: Flask, re
         factories.run_pass()
         factories.all_due()
     assert (factories.one().status, len(receiver.requests)) == ("failed", 4)
-    made = [(row.number, row.triggered_by) for row in factories.attempts()]
-    assert made == [(1, "schedule"), (2, "schedule"), (3, "redelivery"), (4, "schedule")]
+    assert made() == [(1, "schedule"), (2, "schedule"), (3, "redelivery"), (4, "schedule")]
 
 
 @pytest.mark.usefixtures("each_app")

@@ -100,13 +100,6 @@ def test_a_literal_is_refused_however_it_is_written(host: str, strict: Transport
     assert "token" not in str(error)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
-def test_https_is_refused_alike(host: str, strict: Transport) -> None:
-    with SocketReceiver() as canary:
-        assert failure(strict, f"https://{host}:{canary.port}/").reason == "private_address"
-        assert canary.connections == 0
-
-
 @pytest.mark.parametrize("address", PUBLIC)
 def test_a_public_address_is_admitted(address: str) -> None:
     assert AddressPolicy().admits(address)

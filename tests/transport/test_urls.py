@@ -1,15 +1,13 @@
 """What people may type as a webhook's URL and headers, and where the URL may lead."""
 
 import socket
-import threading
-import time
 from ipaddress import ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestbook.transport import Transport, TransportError, addresses, connections, urls
+from guestbook.transport import Transport, TransportError, connections, urls
 from guestbook.transport.budget import AttemptBudget
 from guestbook.transport.urls import check_destination, check_headers, check_url, private_address_warning
 from tests.transport.conftest import answers, failure
@@ -295,26 +293,6 @@ def test_a_public_name_and_a_name_of_nobody_get_none(monkeypatch: pytest.MonkeyP
     assert private_address_warning(f"http://{'a' * 63}.{'b' * 63}/") is None
 
 
-def test_a_slow_name_server_holds_nobody_and_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addresses, "shared", addresses.Lookups())
-    released = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(20) and [])
-    monkeypatch.setattr(urls, "LOOKUP_SECONDS", 0.05)
-    start = time.monotonic()
-    assert [private_address_warning(f"http://slow{n}.example/") for n in range(20)] == [None] * 20
-    assert time.monotonic() - start < 20  # the name server holds one for as long
-    assert len(lookups()) == addresses.LOOKUP_THREADS
-    released.set()
-    for thread in lookups():
-        thread.join(5)
-    monkeypatch.setattr(socket, "getaddrinfo", answers("10.0.0.1"))
-    assert private_address_warning("http://inner.example/")
-
-
-def lookups() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("lookup-")]
-
-
 # --- ports
 
 ALLOWED = (ip_network("10.1.0.0/16"), ip_network("::1/128"))
@@ -363,9 +341,3 @@ def test_a_name_is_checked_again_by_the_address_that_it_has_when_it_is_sent_to(
     monkeypatch.setattr(socket, "getaddrinfo", answers("10.1.2.3"))
     assert failure(transport, "http://hook.example:6379/").reason == "connect_failed"
     assert reached, "the operator's own network"
-
-
-def test_a_url_that_was_stored_before_is_an_outcome_of_its_post(strict: Transport) -> None:
-    error = failure(strict, "http://example.org:25/")
-    assert (error.reason, error.sent) == ("bad_url", False)
-    assert "Port 25 belongs to another service" in str(error)

@@ -84,14 +84,6 @@ def test_what_gives_no_body_says_why_in_a_sentence(source: str | None, sentence:
     assert said.endswith(".")
 
 
-def test_what_is_saved_is_tried_on_each_event_that_is_wanted() -> None:
-    bodies.check_template(GOOD, ["comment.created", "comment.deleted"])
-    with pytest.raises(FormatError, match=r"^For webhook\.disabled: The template asks for what"):
-        bodies.check_template(GOOD, ["comment.created", "webhook.disabled"])
-    with pytest.raises(FormatError, match=r"^Line 2 of the template"):
-        bodies.check_template("\n{% if %}", [])
-
-
 def test_what_nobody_can_foresee_is_not_tried() -> None:
     bodies.check_template(
         '{"x": {{ inbound.payload.repository.full_name|tojson }}}', ["inbound.received", "ping"]
