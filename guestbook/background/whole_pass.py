@@ -196,14 +196,9 @@ def run(
         inbox = Inbox(engine, settings, threads=options.concurrency > 1)
         dispatcher = Dispatcher(engine, settings, concurrency=options.concurrency)
         tally = running.tally = dispatcher.tally
-        beside, until, stop, host = (
-            inbox if options.inbox else None,
-            running.until,
-            running.stop,
-            running.host,
-        )
+        beside, until, stop = inbox if options.inbox else None, running.until, running.stop
 
-        def tick() -> None:
+        def tick(host: HostNote = running.host) -> None:
             host.keep()
             after_tick(tally)
 
