@@ -127,23 +127,17 @@ def test_a_terminal_is_asked_twice_and_shows_nothing(environ: dict[str, str]) ->
 
 
 def test_tokens_stay_good_and_are_named_unless_they_are_revoked_too(runner: FlaskCliRunner) -> None:
-    def left() -> int:
-        return len(api_tokens.all_of(db.session()))
-
     for name in ("One", "Two"):
         with writing() as session:
             api_tokens.add(session, name)
     said = piped(runner, PASSWORD)[1]
     assert "2 API tokens can still be used. To revoke all of them, add --revoke-tokens.\n" in said
-    assert left() == 2
+    assert len(api_tokens.all_of(db.session())) == 2
     assert "Revoked 2 API tokens.\n" in piped(runner, PASSWORD, "--revoke-tokens")[1]
-    assert left() == 0
+    assert api_tokens.all_of(db.session()) == []
     code, made, said = piped(runner, "", "--random", "--revoke-tokens")
     assert (code, "Revoked 0 API tokens.\n" in said) == (0, True)
     assert MADE.fullmatch(made), "the password alone, so that a script can read it"
-
-
-# --- the second factor
 
 
 def test_an_owner_who_lost_phone_and_recovery_codes_removes_it_in_a_shell(

@@ -29,15 +29,13 @@ def hook(shell: Shell) -> str:  # noqa: ARG001
 
 
 def test_the_list_is_newest_first_with_the_last_answer(shell: Shell, hook: str) -> None:
-    old = factories.delivery(
-        hook, status="failed", last_error="The receiver answered 500.", last_status_code=500
-    )
+    why = "The receiver answered 500."
+    old = factories.delivery(hook, status="failed", last_error=why, last_status_code=500)
     new = factories.delivery(hook, status="processed", last_status_code=202)
     lines = shell("deliveries", "list").splitlines()
-    assert lines[0].split() == ["ID", "EVENT", "WEBHOOK", "STATUS", "ATTEMPTS", "DUE", "LAST", "ANSWER"]
+    assert " ".join(lines[0].split()) == "ID EVENT WEBHOOK STATUS ATTEMPTS DUE LAST ANSWER"
     assert lines[1].split() == [new, "comment.created", "Chat", "processed", "0", "-", "202"]
-    assert lines[2].startswith(old)
-    assert lines[2].endswith("The receiver answered 500.")
+    assert (lines[2].startswith(old), lines[2].endswith(why)) == (True, True)
     assert shell.ids("deliveries", "list") == [new, old]
     assert set(shell.json("deliveries", "list")[0]) == COLUMNS - {"payload"}
 
@@ -60,13 +58,13 @@ def test_show_tells_the_payload_and_every_attempt(shell: Shell, hook: str) -> No
     said = shell("deliveries", "show", key[:31])
     for part in ("\nAttempt 1 (schedule)\n", "\nAttempt 2 (redelivery)\n", "oops", "\nPayload\n{"):
         assert part in said
-    assert said.count("\nResponse headers\nServer  s\n") == 2
+    for part in ("\nResponse headers\nServer  s\n", "\nRequest headers\nwebhook-id  x\n"):
+        assert said.count(part) == 2
     document = shell.json("deliveries", "show", key)
     assert set(document) == COLUMNS | {"attempts_made"}
-    assert [made["number"] for made in document["attempts_made"]] == [1, 2]
-    assert document["attempts_made"][0]["response_headers"] == {"Server": "s"}
-    assert document["attempts_made"][0]["request_headers"] == {"webhook-id": "x"}
-    assert said.count("\nRequest headers\nwebhook-id  x\n") == 2
+    first, second = document["attempts_made"]
+    assert (first["number"], second["number"]) == (1, 2)
+    assert (first["response_headers"], first["request_headers"]) == ({"Server": "s"}, {"webhook-id": "x"})
 
 
 def test_redeliver_says_what_a_listener_fetches(shell: Shell, hook: str) -> None:
@@ -118,16 +116,9 @@ def test_as_json_it_names_the_numbers(shell: Shell) -> None:
     hook = factories.webhook(events=BOTH, disabled_at=clock.now(), disabled_reason="by_hand")
     given = ("deliveries", "backfill", hook, "--since", "2020-01-01")
     found = shell.json(*given, "--dry-run")
-    assert found == {
-        "webhook_id": hook,
-        "since": "2020-01-01T00:00:00.000Z",
-        "comments": 1,
-        "events": {"comment.created": 1, "comment.published": 1},
-        "there_already": 0,
-        "maybe_pruned": 0,
-        "more": False,
-        "created": 0,
-    }
+    events = {"comment.created": 1, "comment.published": 1}
+    about = {"webhook_id": hook, "since": "2020-01-01T00:00:00.000Z", "comments": 1, "events": events}
+    assert found == about | {"there_already": 0, "maybe_pruned": 0, "more": False, "created": 0}
     assert "Add --yes" in shell.refused(*given, "--json")
     assert shell.json(*given, "--yes") == found | {"created": 2}
 
@@ -155,9 +146,8 @@ def test_it_says_where_they_wait_and_what_is_left_out(shell: Shell) -> None:
     factories.webhook(name="Old", created_at=clock.now() - timedelta(days=100))
     said = shell("deliveries", "backfill", "Off", "--since", "1d", "--yes")
     assert said.endswith("\nMade 1 delivery. Sending begins when the webhook is enabled.\n")
-    assert "A listener fetches what waits." in shell(
-        "deliveries", "backfill", "Pulled", "--since", "1d", "--yes"
-    )
+    said = shell("deliveries", "backfill", "Pulled", "--since", "1d", "--yes")
+    assert "A listener fetches what waits." in said
     with database.writing() as session:
         comment = session.get_one(Comment, comment_id)
         comment.created_at = comment.announced_at = clock.now() - timedelta(days=50)
@@ -184,8 +174,9 @@ def test_wrong_words_are_refused(shell: Shell) -> None:
 def test_an_example_of_each_event_arrives_where_it_is_wanted(
     shell: Shell, receiver: Receiver, event: str
 ) -> None:
-    factories.webhook(receiver.url("/wants"), events=event)
-    factories.webhook(receiver.url("/else"), events="ping" if event != "ping" else "comment.created")
+    other = "ping" if event != "ping" else "comment.created"
+    for place, wanted in {"/wants": event, "/else": other}.items():
+        factories.webhook(receiver.url(place), events=wanted)
     assert shell("trigger", event) == f"1 delivery of {event} will be sent with the next pass.\n"
     factories.run_pass()
     [request] = receiver.requests

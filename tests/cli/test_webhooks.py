@@ -39,31 +39,26 @@ def test_add_prints_the_secret_and_what_to_do_next(shell: Shell) -> None:
 
 
 def test_add_takes_everything_that_a_webhook_has(shell: Shell) -> None:
-    row = shell.json(
-        "webhooks", "add", URL, "--name", "Chat", "--format", "json", "--event", "comment.deleted",
-        "--event", "ping", "--header", "X-Token: a:b", "--header", "X-Other: c", "--disabled",
-        "--rate", "30/M",
-    )  # fmt: skip
+    given = ("--name", "Chat", "--format", "json", "--event", "comment.deleted", "--event", "ping")
+    more = ("--header", "X-Token: a:b", "--header", "X-Other: c", "--disabled", "--rate", "30/M")
+    row = shell.json("webhooks", "add", URL, *given, *more)
     assert set(row) == COLUMNS - {"previous_secret"}
     assert (row["name"], row["url"], row["format"]) == ("Chat", URL, "json")
     assert row["events"] == ["comment.deleted", "ping"]
     assert shell.json("webhooks", "show", "Chat")["headers"] == {"X-Token": "a:b", "X-Other": "c"}
-    assert (row["disabled_reason"], row["rate"]) == ("by_hand", "30/m")
-    assert TIME.fullmatch(row["created_at"])
-    assert TIME.fullmatch(row["disabled_at"])
-    assert row["secret"].startswith("whsec_")
+    assert (row["disabled_reason"], row["rate"], row["secret"][:6]) == ("by_hand", "30/m", "whsec_")
+    assert all(TIME.fullmatch(row[name]) for name in ("created_at", "disabled_at"))
 
 
 def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:
     key = added(shell, "--name", "Chat")
     for status in ("new", "new", "failed"):
         factories.delivery(key, status=status)
-    lines = shell("webhooks", "list").splitlines()
-    assert lines[0].split() == ["ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"]
-    assert lines[1].split() == [key, "Chat", "healthy", "2", "1", "comment.created", URL]
-    [row] = shell.json("webhooks", "list")
-    assert set(row) == COLUMNS - {"secret", "previous_secret"}
-    assert "whsec_" not in "".join(lines)
+    headings, row = (line.split() for line in shell("webhooks", "list").splitlines())
+    assert headings == ["ID", "NAME", "STATE", "WAITING", "FAILED", "EVENTS", "URL"]
+    assert row == [key, "Chat", "healthy", "2", "1", "comment.created", URL]
+    [shown] = shell.json("webhooks", "list")
+    assert set(shown) == COLUMNS - {"secret", "previous_secret"}
 
 
 def test_show_tells_all_of_one_and_what_waits_for_it(shell: Shell) -> None:
@@ -95,16 +90,13 @@ def test_update_changes_what_is_named(shell: Shell) -> None:
 
 def test_update_switches_on_and_off(shell: Shell) -> None:
     key = added(shell, "--moderation-links", "--github-headers")
-    switched = ("moderation_links_since", "github_headers_since")
-    assert all(shell.json("webhooks", "show", key)[name] for name in switched)
+    switched = ("moderation_links_since", "github_headers_since", "rate")
     said = shell.refused("webhooks", "update", key, "--sign-with", "key")
     assert said.startswith("Error: Receivers written for GitHub verify with the secret")
-    shell("webhooks", "update", key, "--no-moderation-links", "--no-github-headers")
-    assert [shell.json("webhooks", "show", key)[name] for name in switched] == [None, None]
     shell("webhooks", "update", key, "--rate", "5/s")
-    assert "5/s" in shell("webhooks", "show", key)
-    shell("webhooks", "update", key, "--no-rate")
-    assert shell.json("webhooks", "show", key)["rate"] is None
+    assert all(shell.json("webhooks", "show", key)[name] for name in switched)
+    shell("webhooks", "update", key, "--no-moderation-links", "--no-github-headers", "--no-rate")
+    assert [shell.json("webhooks", "show", key)[name] for name in switched] == [None, None, None]
     for options, sentence in (
         (("--no-rate", "--rate", "1/s"), "Give --rate or --no-rate."),
         (("--no-headers", "--header", "A: b"), "each replaces all headers"),
@@ -156,29 +148,25 @@ def test_add_takes_the_format_of_the_url_and_says_so(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "options", "is_private"),
+    ("given", "but"),
     [
-        ("https://hooks.slack.com/services/T/B/x", (), True),
-        ("https://chat.example/hooks/x", ("--format", "mattermost"), True),
-        ("webmention:", (), False),
+        ("https://hooks.slack.com/services/T/B/x", ", but keep its URL like one"),
+        ("https://chat.example/hooks/x --format mattermost", ", but keep its URL like one"),
+        ("webmention:", ""),
     ],
 )
-def test_no_secret_is_printed_where_none_is_verified(
-    shell: Shell, url: str, options: tuple[str, ...], is_private: bool
-) -> None:
-    said = shell("webhooks", "add", url, *options)
-    [row] = shell.json("webhooks", "list")
-    assert "whsec_" not in said
-    assert f"It needs no secret{', but keep its URL like one' if is_private else ''}.\n" in said
-    assert said.endswith(f"Try it: flask --app guestbook webhooks test {row['id']}\n")
+def test_no_secret_is_printed_where_none_is_verified(shell: Shell, given: str, but: str) -> None:
+    said = shell("webhooks", "add", *given.split())
+    [row_id] = shell.ids("webhooks", "list")
+    assert ("whsec_" in said, f"It needs no secret{but}.\n" in said) == (False, True)
+    assert said.endswith(f"Try it: flask --app guestbook webhooks test {row_id}\n")
 
 
 def test_a_test_beside_run_goes_out_by_itself(shell: Shell, app: Flask) -> None:
-    key = added(shell)
     source = shell.json("sources", "add", "Forge", "--verify", "github")["id"]
     noted = {"GUESTBOOK_DATA_DIR": str(app.config["GUESTBOOK"].data_dir)}
     path = environment.note_run(noted, "5000", os.getpid())
-    said = shell("webhooks", "test", key), shell("sources", "test", source)
+    said = shell("webhooks", "test", added(shell)), shell("sources", "test", source)
     path.unlink()
     assert "It goes out by itself at once." in said[0]
     assert "It is processed by itself at once." in said[1]
@@ -227,7 +215,7 @@ def test_update_changes_what_signs(shell: Shell) -> None:
     key = added(shell)
     said = shell("webhooks", "update", key, "--sign-with", "both")
     public = shell.json("webhooks", "show", key)["public_key"]
-    assert said == (f"Updated webhook {key}.\nIts public key, with which the receiver verifies: {public}\n")
+    assert said == f"Updated webhook {key}.\nIts public key, with which the receiver verifies: {public}\n"
     assert shell("webhooks", "update", key, "--sign-with", "secret") == f"Updated webhook {key}.\n"
     assert shell.json("webhooks", "show", key)["public_key"] is None
 
@@ -237,11 +225,12 @@ def test_a_key_that_signed_elsewhere_is_read_from_standard_input_and_not_printed
     given = shell.runner.invoke(args=["webhooks", "add", URL, "--signing-key", "-"], input=f"{key}\n")
     assert (given.exit_code, "whsk_" in given.output) == (0, False)
     assert f"Its public key, with which the receiver verifies: {signatures.public_key(key)}\n" in given.output
-    [row] = shell.json("webhooks", "list")
-    assert (factories.the(Webhook, row["id"]).signing_key, row["sign_with"]) == (key, "key")
-    said = shell("webhooks", "rotate-key", row["id"], "--signing-key", signatures.new_key())
+    [row_id] = shell.ids("webhooks", "list")
+    stored = factories.the(Webhook, row_id)
+    assert (stored.signing_key, stored.sign_with) == (key, "key")
+    said = shell("webhooks", "rotate-key", row_id, "--signing-key", signatures.new_key())
     assert said.startswith("The new public key: whpk_")
-    refused = shell.refused("webhooks", "update", row["id"], "--signing-key", "whpk_x", code=2)
+    refused = shell.refused("webhooks", "update", row_id, "--signing-key", "whpk_x", code=2)
     assert refused.startswith("Error: The signing key must be whsk_ and the base64 of 32 bytes")
 
 
