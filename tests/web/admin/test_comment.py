@@ -45,12 +45,6 @@ def test_its_page_has_all_that_is_known_of_it(app: Flask, owner: Owner) -> None:
     assert {*DRAFT_FIELDS} <= {*form}  # or a correction would empty what the form leaves out
 
 
-def test_what_is_not_published_has_no_link_into_the_book(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Hello"], status="held")
-    links = hrefs(owner.page(COMMENTS + comment_id))
-    assert f"/comments/{comment_id}" not in links
-
-
 @pytest.mark.parametrize(("was", "action", "becomes", "sent_events"), MOVES)
 def test_each_button_makes_exactly_its_events_and_a_second_click_none(
     app: Flask, owner: Owner, was: str, action: str, becomes: str, sent_events: list[str]
@@ -147,6 +141,7 @@ def test_an_answer_is_told_changed_and_taken_away(app: Flask, owner: Owner) -> N
 def test_an_answer_waits_for_a_comment_that_is_not_published(app: Flask, owner: Owner) -> None:
     for where in ("held", "spam", "trash"):
         [comment_id] = add(app, ["Hello"], status=where)
+        assert f"/comments/{comment_id}" not in hrefs(owner.page(COMMENTS + comment_id))
         said = notice(owner.does(f"{COMMENTS}{comment_id}/reply", {"reply": "Thank you"}))
         assert said == "Your reply is saved. It appears in the book when you publish the comment."
 

@@ -208,10 +208,3 @@ def test_the_overview_counts_what_waits_and_what_failed(owner: Owner, app: Flask
 def tiles(owner: Owner) -> list[str]:
     [row] = by_class(owner.page("/admin/"), "tiles")
     return [plain(tile) for tile in row.findall("li")]
-
-
-def test_a_source_leads_to_its_events(owner: Owner, inbox: Inbox) -> None:
-    key = inbox.put(event="push")
-    page = owner.page(f"/admin/sources/{inbox.source}")
-    assert {LIST + key, f"{LIST}?source={inbox.source}"} <= set(links(page))
-    assert "push" in words(page, "latest")

@@ -81,35 +81,25 @@ def test_it_is_set_up_with_a_picture_a_key_and_the_first_code(app: Flask, owner:
     later(60)
 
 
-def test_a_wrong_first_code_asks_once_more_for_the_same_app(app: Flask, owner: Owner) -> None:
+def test_a_wrong_first_code_asks_once_more_and_the_second_form_of_two_changes_nothing(
+    app: Flask, owner: Owner
+) -> None:
     setup = parse(act(owner, "set-up"))
     answer = confirm(owner, setup, "abcdef")
     assert answer.status_code == 422
     assert secret_on(parse(answer)) == secret_on(setup)
     assert not is_on(app)
     assert confirm(owner, parse(answer)).status_code == 200
-    assert is_on(app)
-
-
-def test_sent_twice_it_is_on_once_and_the_codes_stay(app: Flask, owner: Owner) -> None:
-    setup = parse(act(owner, "set-up"))
-    assert confirm(owner, setup).status_code == 200
-    answer = confirm(owner, setup)
-    assert answer.status_code == 422
-    assert "on already" in answer.text
+    again = confirm(owner, setup)
+    assert (again.status_code, "on already" in again.text) == (422, True)
     assert act(owner, "set-up").status_code == 422
     assert is_on(app)
 
 
-@pytest.mark.parametrize("offer", ["", "x", "é", "IkFBQUEi.aaaaaa.bbbbbbbb"])
-def test_no_other_secret_than_the_offered_one_is_taken(app: Flask, owner: Owner, offer: str) -> None:
-    owner.refused(f"{PAGE}confirm", {"offer": offer, "code": "123456"}, on=PAGE)
-    assert not is_on(app)
-
-
-def test_an_offer_is_for_one_login_alone(app: Flask, owner: Owner) -> None:
-    setup = parse(act(owner, "set-up"))
-    other = Owner(app)
+def test_only_the_secret_that_was_offered_to_this_login_is_taken(app: Flask, owner: Owner) -> None:
+    for offer in ("", "x", "é", "IkFBQUEi.aaaaaa.bbbbbbbb"):
+        owner.refused(f"{PAGE}confirm", {"offer": offer, "code": "123456"}, on=PAGE)
+    setup, other = parse(act(owner, "set-up")), Owner(app)
     other.log_in()
     data = fields(setup) | {"code": code_of(secret_on(setup)), "csrf_token": other.key()}
     assert other.open("POST", f"{PAGE}confirm", data=data).status_code == 422
@@ -134,13 +124,23 @@ def test_after_the_password_comes_the_code_and_then_the_page_that_was_wanted(app
     assert owner.get("/admin/bins/").status_code == 200
 
 
-def test_a_wrong_code_is_said_and_a_recovery_code_opens(app: Flask) -> None:
+@pytest.fixture
+def halfway(app: Flask) -> Owner:
+    """The owner with a second factor, after the password."""
+    turn_second_factor_on(app)
+    owner = Owner(app)
+    owner.log_in()
+    return owner
+
+
+def test_a_wrong_code_or_a_form_without_its_key_opens_nothing_and_a_recovery_code_does(app: Flask) -> None:
     codes = turn_second_factor_on(app)
     owner = Owner(app)
     owner.log_in()
     answer = second_step(owner, "abcdef")
-    assert answer.status_code == 422
-    assert "not right" in reason(answer)
+    assert (answer.status_code, "not right" in reason(answer)) == (422, True)
+    answer = owner.open("POST", CODE_PAGE, data={"code": code_of(APP_SECRET)})
+    assert (answer.status_code, "type the code again" in answer.text) == (400, True)
     assert owner.get("/admin/").status_code == 303
     assert second_step(owner, codes[0]).status_code == 303
     assert owner.get("/admin/").status_code == 200
@@ -156,53 +156,31 @@ def test_without_the_password_there_is_no_second_step(app: Flask) -> None:
     assert stranger.get("/admin/").status_code == 303
 
 
-def test_the_second_step_must_follow_within_minutes(app: Flask, later: Later) -> None:
-    turn_second_factor_on(app)
-    owner = Owner(app)
-    owner.log_in()
-    key = owner.key(CODE_PAGE)
+def test_the_second_step_must_follow_within_minutes(halfway: Owner, later: Later) -> None:
+    key = halfway.key(CODE_PAGE)
     later(SECOND_STEP_WITHIN + 1)
-    answer = owner.open("POST", CODE_PAGE, data={"csrf_token": key, "code": code_of(APP_SECRET)})
+    answer = halfway.open("POST", CODE_PAGE, data={"csrf_token": key, "code": code_of(APP_SECRET)})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/login")
-    assert owner.get("/admin/").status_code == 303
+    assert halfway.get("/admin/").status_code == 303
 
 
 @pytest.mark.parametrize("kept", [None, "", [], ["x"], ["x", "y"], [1, 2], {"a": 1}, ["x" * 64, 10**12]])
-def test_a_garbled_cookie_is_no_second_step(app: Flask, kept: object) -> None:
-    turn_second_factor_on(app)
-    owner = Owner(app)
-    with owner.client.session_transaction("/admin/") as session:
+def test_a_garbled_cookie_is_no_second_step(halfway: Owner, kept: object) -> None:
+    with halfway.client.session_transaction("/admin/") as session:
         session[SECOND_STEP_KEY] = kept
-    assert owner.get(CODE_PAGE).status_code == 303
-
-
-def test_the_forms_key_of_the_code_is_checked_too(app: Flask) -> None:
-    turn_second_factor_on(app)
-    owner = Owner(app)
-    owner.log_in()
-    answer = owner.open("POST", CODE_PAGE, data={"code": code_of(APP_SECRET)})
-    assert answer.status_code == 400
-    assert "type the code again" in answer.text
-    assert owner.get("/admin/").status_code == 303
+    assert halfway.get(CODE_PAGE).status_code == 303
 
 
 # --- recovery codes, and off
 
 
-def test_new_recovery_codes_replace_the_old(app: Flask, owner: Owner) -> None:
+def test_new_recovery_codes_and_the_removal_need_the_password_alone(app: Flask, owner: Owner) -> None:
     codes = turn_second_factor_on(app)
+    assert act(owner, "renew", "wrong").status_code == act(owner, "remove", "wrong").status_code == 422
     page = parse(act(owner, "renew"))
     assert "old recovery codes no longer work" in plain(page)
     fresh = text(next(one for one in page.iter("code") if one.attrib.get("id") == "shown")).split()
-    assert len(fresh) == 10
-    assert not set(fresh) & set(codes)
-    assert act(owner, "renew", "wrong").status_code == 422
-
-
-def test_it_is_removed_with_the_password_alone(app: Flask, owner: Owner) -> None:
-    turn_second_factor_on(app)
-    assert act(owner, "remove", "wrong").status_code == 422
-    assert is_on(app)
+    assert (len(fresh), set(fresh) & set(codes), is_on(app)) == (10, set(), True)
     assert act(owner, "remove").status_code == 303
     assert not is_on(app)
     assert Owner(app).log_in().headers["Location"] == "/admin/"
