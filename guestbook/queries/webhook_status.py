@@ -29,14 +29,31 @@ class WebhookStatus:
 
 def all_of(session: Session, now: datetime) -> list[WebhookStatus]:
     """Return the status of all webhooks, the oldest first."""
-    rows = session.execute(select(Webhook, FIRST_DUE).order_by(Webhook.id))
-    return [_status(session, webhook, now, first_due) for webhook, first_due in rows]
+    webhooks = session.scalars(select(Webhook).order_by(Webhook.id)).all()
+    return [of(session, webhook, now) for webhook in webhooks]
 
 
 def of(session: Session, webhook: Webhook, now: datetime) -> WebhookStatus:
     """Return the status of one webhook."""
-    first_due = session.scalar(select(FIRST_DUE).where(Webhook.id == webhook.id))
-    return _status(session, webhook, now, first_due)
+    mine = (Delivery.webhook_id == webhook.id) & Delivery.due_at.is_not(None)
+    waiting, state = statistics.count_some(session, mine, Delivery), _state(webhook, now)
+    if state == "disabled":
+        sentence = _why_disabled(webhook, waiting)
+    elif state == "unreadable":
+        waits = f": {_wait(waiting, 'for the right secret key')}" if waiting else ", and nothing waits"
+        sentence = f"{UNREADABLE_WEBHOOK}{waits}."
+    elif state == "paused":
+        sentence = _why_paused(webhook, waiting)
+    elif state == "failing":
+        first_due = session.scalar(select(FIRST_DUE).where(Webhook.id == webhook.id))
+        sentence = _why_failing(webhook, now, first_due)
+    elif webhook.is_pulled:
+        waits = _wait(waiting, "to be fetched") if waiting else "nothing waits"
+        sentence = f"Its receiver fetches the deliveries, and {waits}."
+    else:
+        waits = _wait(waiting, "to be sent") if waiting else "nothing waits for it"
+        sentence = f"Nothing is wrong, and {waits}."
+    return WebhookStatus(webhook, word(webhook, now), sentence, waiting)
 
 
 def word(webhook: Webhook, now: datetime) -> str:
@@ -79,27 +96,6 @@ def hindrance(webhook: Webhook, now: datetime, what: str = "ping") -> str | None
     }
     fetched = f"The {what} waits until its receiver fetches it." if webhook.is_pulled else None
     return why.get(_state(webhook, now), fetched)
-
-
-def _status(session: Session, webhook: Webhook, now: datetime, first_due: datetime | None) -> WebhookStatus:
-    mine = (Delivery.webhook_id == webhook.id) & Delivery.due_at.is_not(None)
-    waiting, state = statistics.count_some(session, mine, Delivery), _state(webhook, now)
-    if state == "disabled":
-        sentence = _why_disabled(webhook, waiting)
-    elif state == "unreadable":
-        waits = f": {_wait(waiting, 'for the right secret key')}" if waiting else ", and nothing waits"
-        sentence = f"{UNREADABLE_WEBHOOK}{waits}."
-    elif state == "paused":
-        sentence = _why_paused(webhook, waiting)
-    elif state == "failing":
-        sentence = _why_failing(webhook, now, first_due)
-    elif webhook.is_pulled:
-        waits = _wait(waiting, "to be fetched") if waiting else "nothing waits"
-        sentence = f"Its receiver fetches the deliveries, and {waits}."
-    else:
-        waits = _wait(waiting, "to be sent") if waiting else "nothing waits for it"
-        sentence = f"Nothing is wrong, and {waits}."
-    return WebhookStatus(webhook, word(webhook, now), sentence, waiting)
 
 
 def _why_disabled(webhook: Webhook, waiting: int) -> str:

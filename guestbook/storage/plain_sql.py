@@ -30,11 +30,7 @@ IS_NEXT_SQL = """(
 
 def of_sqlite(connection: sqlite3.Connection) -> Select:
     """Return what selects through a connection of SQLite's own module."""
-
-    def select(sql: str, **parameters: object) -> Sequence[tuple[Any, ...]]:
-        return connection.execute(sql, parameters).fetchall()
-
-    return select
+    return lambda sql, **parameters: connection.execute(sql, parameters).fetchall()
 
 
 def through(source: "Session | Connection") -> Select:
