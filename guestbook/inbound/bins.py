@@ -22,7 +22,7 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
 from guestbook.lib.verification import kinds
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, SignatureClaim, Unproven, VerificationKind
-from guestbook.outbound import sender, webhook_urls
+from guestbook.outbound import attempt_sender, webhook_urls
 from guestbook.queue import erasure
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, row_changes
@@ -401,7 +401,7 @@ def replay(row: BinRequest, typed_url: str, settings: Settings) -> Replayed:
     headers = {name: value for name, value in row.pairs if name.lower() not in LEFT_OUT}
     result: tuple[int | None, Mapping[str, str], bytes, str]
     start = time.monotonic()
-    with closing(sender.transport(settings)) as transport:
+    with closing(attempt_sender.transport(settings)) as transport:
         try:
             answer = transport.send(row.method, url, headers, row.kept)
             result = answer.status, answer.headers, answer.body, NOTES.get(answer.note or "", "")

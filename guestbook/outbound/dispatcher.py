@@ -6,7 +6,7 @@
 The main thread alone uses the database, in ticks. The sender threads start no request during a tick. With a
 concurrency of one there are none: the main thread sends between the ticks.
 A kill at any point loses nothing: a lease runs out by itself, and an outcome counts only under its own lease.
-`worker_pool` tells how a task waits for a thread, `sender` how the request is made. `TickPace` and
+`worker_pool` tells how a task waits for a thread, `attempt_sender` how the request is made. `TickPace` and
 `HostLimits`, which come first, keep ticks short and threads within the limits of the host.
 """
 
@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock, ids, own_process, retry_policy
 from guestbook.lib.own_process import OtherWork, StopFlag, TimeShares
-from guestbook.outbound import attempt_recorder, delivery_tasks, sender
+from guestbook.outbound import attempt_recorder, attempt_sender, delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
 from guestbook.outbound.throttle import LEAST_TIME, NO_LIMIT, Budget, RateLimiter, TimeLimit
@@ -139,8 +139,8 @@ class Dispatcher:
     def __init__(
         self, engine: Engine, settings: Settings, *, concurrency: int, limit: TimeLimit = NO_LIMIT
     ) -> None:
-        transport = sender.transport(settings, threads=concurrency > 1)
-        one = sender.Sender(transport, settings, threads=concurrency > 1, limit=limit).attempt
+        transport = attempt_sender.transport(settings, threads=concurrency > 1)
+        one = attempt_sender.Sender(transport, settings, threads=concurrency > 1, limit=limit).attempt
         self.pool: WorkerPool[DeliveryTask, Outcome] = (
             WorkerPool(one, concurrency) if concurrency > 1 else SingleWorker(one)
         )

@@ -117,7 +117,7 @@ class Transport:
             left = max(until - time.monotonic(), 0.001)
             answer = self.send("GET", url, headers, b"", seconds=left, body_limit=PAGE_LIMIT)
             place = answer.headers.get("location")
-            if place is None or answer.status not in REDIRECTS:
+            if not place or answer.status not in REDIRECTS:
                 return FetchedPage(url, answer)
             try:  # Servers send UTF-8 there, and blanks.
                 place = place.encode("latin-1").decode().replace(" ", "%20")

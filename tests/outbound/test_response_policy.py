@@ -63,33 +63,26 @@ def test_most_formats_are_answered_as_http_says(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body"),
+    ("name", "status", "body", "decision"),
     [
-        (404, b"no_service"),
-        (404, b"no_team\n"),
-        (403, b"no_active_hooks"),
-        (404, b"channel_not_found"),
-        (403, b"channel_is_archived"),
-        (410, b""),
+        ("slack", 404, b"no_service", GONE),
+        ("slack", 404, b"no_team\n", GONE),
+        ("slack", 403, b"no_active_hooks", GONE),
+        ("slack", 404, b"channel_not_found", GONE),
+        ("slack", 403, b"channel_is_archived", GONE),
+        ("slack", 410, b"", GONE),
+        ("slack", 400, b"invalid_payload", FAILED),
+        ("slack", 404, b"<html>no_service", FAILED),
+        ("slack", 500, b"", FAILED),
+        ("slack", 200, b"ok", OK),
+        ("discord", 404, b'{"message": "Unknown Webhook", "code": 10015}', GONE),
+        ("discord", 200, b'{"id": "1"}', OK),
     ],
 )
-def test_slack_says_in_a_word_that_its_webhook_is_gone(status: int, body: bytes) -> None:
-    assert read_as("slack", status, body) == Decision(ok=False, gone=True)
-
-
-@pytest.mark.parametrize(
-    ("status", "body"), [(400, b"invalid_payload"), (404, b"<html>no_service"), (500, b"")]
-)
-def test_slack_may_fail_and_not_be_gone(status: int, body: bytes) -> None:
-    assert read_as("slack", status, body) == Decision(ok=False)
-    assert read_as("slack", 200, b"ok") == Decision(ok=True)
-
-
-def test_discord_says_by_404_that_the_webhook_was_deleted() -> None:
-    assert read_as("discord", 404, b'{"message": "Unknown Webhook", "code": 10015}') == Decision(
-        ok=False, gone=True
-    )
-    assert read_as("discord", 200, b'{"id": "1"}') == Decision(ok=True)
+def test_a_chat_service_says_that_its_webhook_is_gone(
+    name: str, status: int, body: bytes, decision: Decision
+) -> None:
+    assert read_as(name, status, body) == decision
 
 
 @pytest.mark.parametrize(

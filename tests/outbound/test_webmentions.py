@@ -11,7 +11,7 @@ from guestbook.comments import book, comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.outbound import webhooks
-from guestbook.outbound.sender import NO_ENDPOINT
+from guestbook.outbound.attempt_sender import NO_ENDPOINT
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook

@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock, ids, own_process, retry_policy
 from guestbook.lib.own_process import StopFlag
-from guestbook.outbound import attempt_recorder, delivery_tasks, sender
+from guestbook.outbound import attempt_recorder, attempt_sender, delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
 from guestbook.outbound.dispatcher import ClaimedTasks
@@ -131,9 +131,9 @@ class DeliveryConsumer:
         own_process.bound_arenas()
         room = own_process.room(threads, files=DATABASE_FILES)
         self._threads = max(1, room.threads)
-        transport = sender.transport(settings)
+        transport = attempt_sender.transport(settings)
         transport.limit(connections=room.connections, lookups=room.threads if room.limit else None)
-        one = sender.Sender(transport, settings)
+        one = attempt_sender.Sender(transport, settings)
         unrecorded = min(MAX_UNRECORDED, UNRECORDED_PER_THREAD * threads)
         self._pool = WorkerPool(one.attempt, threads, unrecorded)
         self._pool.limit(self._threads)

@@ -21,7 +21,7 @@ from guestbook.lib import clock
 from guestbook.lib import json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.outbound import (
-    pull,
+    pulled_deliveries,
     receiver_links,
     webhook_shapes,
     webhook_signatures,
@@ -29,7 +29,7 @@ from guestbook.outbound import (
     webhooks,
 )
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.pull import PulledResult, Replaced, Taken
+from guestbook.outbound.pulled_deliveries import PulledResult, Replaced, Taken
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
 from guestbook.outbound.webhook_shapes import RECEIVER_LINK_SCHEMA, WEBHOOK_SCHEMA
 from guestbook.queries.statistics import COUNT_LIMIT
@@ -60,7 +60,7 @@ WARNINGS_SCHEMA: Schema = {"warnings": schema.array(schema.TEXT, WARNED)}
 LONGEST_POLL = 25
 PENDING_QUERY = {
     "limit": schema.integer(
-        "The maximum number of deliveries.", minimum=1, maximum=pull.MOST_TAKEN, default=10
+        "The maximum number of deliveries.", minimum=1, maximum=pulled_deliveries.MOST_TAKEN, default=10
     ),
     "wait": schema.number("Wait so many seconds for the first one.", maximum=LONGEST_POLL, default=0),
     "first_token": schema.id_(
@@ -127,7 +127,7 @@ calls = Calls(
     ),
     Commit=schema.request(
         token=schema.id_("The one that came with the deliveries."),
-        results=schema.array(RESULT_SCHEMA, minItems=1, maxItems=pull.MOST_TAKEN),
+        results=schema.array(RESULT_SCHEMA, minItems=1, maxItems=pulled_deliveries.MOST_TAKEN),
         required=("token", "results"),
     ),
     TakenDelivery=schema.answer(
@@ -270,7 +270,7 @@ def _backfilled(made: BackfillReport, found: BackfillReport, *, left: int) -> di
 )
 def take_deliveries(webhook_id: str) -> ResponseReturnValue:
     """Fetch the next deliveries of a pull: webhook and lease them."""
-    token, query = pull.new_token(g.token_id), request_reader.query()
+    token, query = pulled_deliveries.new_token(g.token_id), request_reader.query()
     _require_pulled(find(Webhook, webhook_id))
     replaced = Replaced(g.token_id, query["first_token"]) if "first_token" in query else None
     found, has_waited = _wait_for_any(webhook_id, query["wait"], replaced)
@@ -279,10 +279,12 @@ def take_deliveries(webhook_id: str) -> ResponseReturnValue:
         with writing() as session:
             webhook, settings = find_locked(Webhook, webhook_id), request_context.settings()
             _require_pulled(webhook)
-            taken = pull.take(session.connection(), webhook, settings, token, query["limit"], replaced)
+            taken = pulled_deliveries.take(
+                session.connection(), webhook, settings, token, query["limit"], replaced
+            )
     return {
         "token": token,
-        "lease_seconds": int(pull.PULL_LEASE.total_seconds()),
+        "lease_seconds": int(pulled_deliveries.PULL_LEASE.total_seconds()),
         # Another listener may have been faster. Then asking again at once could go on and on.
         "retry_after": 0 if taken or (has_waited and not found) else ASK_AGAIN,
         "deliveries": [asdict(one) for one in taken],
@@ -297,8 +299,8 @@ def commit_deliveries(webhook_id: str) -> ResponseReturnValue:
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         if not webhook.is_pulled:
-            raise Conflict(pull.NOT_PULLED)
-        recorded = pull.commit(
+            raise Conflict(pulled_deliveries.NOT_PULLED)
+        recorded = pulled_deliveries.commit(
             session.connection(), webhook, request_context.settings(), body["token"], results
         )
         late = len({one.id for one in results}) - recorded
@@ -316,7 +318,7 @@ def _wait_for_any(webhook_id: str, seconds: int, replaced: Replaced | None) -> t
     until = time.monotonic() + (seconds if waits else 0)
     try:
         while True:
-            found = pull.anything_pending(db.session(), webhook_id, clock.now(), replaced)
+            found = pulled_deliveries.anything_pending(db.session(), webhook_id, clock.now(), replaced)
             db.session.rollback()  # A reader would keep SQLite's rollback journal from being written.
             if found or time.monotonic() + LOOK_AGAIN > until:
                 return found, waits
@@ -328,11 +330,11 @@ def _wait_for_any(webhook_id: str, seconds: int, replaced: Replaced | None) -> t
 
 def _require_pulled(webhook: Webhook) -> None:
     if not webhook.is_pulled:
-        raise Conflict(pull.NOT_PULLED)
+        raise Conflict(pulled_deliveries.NOT_PULLED)
     if webhook.disabled_at:
         raise Conflict(DISABLED)
     if webhook.is_unreadable(clock.now()):
-        raise Conflict(pull.CANNOT_SIGN)
+        raise Conflict(pulled_deliveries.CANNOT_SIGN)
 
 
 @calls.serve("GET /webhooks/{webhook_id}/receiver-links", {200: "ReceiverLinks"}, query=FULL_PAGE_QUERY)

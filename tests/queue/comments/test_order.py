@@ -9,7 +9,7 @@ import pytest
 
 from guestbook.background import idle_pass
 from guestbook.lib import clock
-from guestbook.outbound import delivery_tasks, pull
+from guestbook.outbound import delivery_tasks, pulled_deliveries
 from guestbook.queries import cron_status
 from guestbook.queue import claims, clock_repair, comment_order
 from guestbook.queue.poller import Poller
@@ -148,7 +148,7 @@ def test_what_waits_behind_another_is_not_due_for_anybody(hook: str, comment_id:
     with db.engine.connect() as connection:
         assert delivery_tasks.open_with_due(connection, now) == []
     assert cron_status.read(db.session(), now).oldest_due_age is None
-    assert not pull.anything_pending(db.session(), hook, now, None)
+    assert not pulled_deliveries.anything_pending(db.session(), hook, now, None)
     assert comment_order.behind(db.session(), [row.id for row in factories.deliveries()]) == {later}
 
 

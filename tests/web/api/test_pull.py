@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.outbound.pull import NOT_PULLED
+from guestbook.outbound.pulled_deliveries import NOT_PULLED
 from guestbook.web.api import queue, webhooks
 from tests.support import factories
 from tests.support.api_client import NOBODY, ApiClient, new_token

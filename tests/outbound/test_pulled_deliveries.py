@@ -7,8 +7,8 @@ from flask import Flask
 from standardwebhooks import Webhook as Verifier
 
 from guestbook.lib import clock
-from guestbook.outbound import pull
-from guestbook.outbound.pull import PulledResult, Replaced, Taken
+from guestbook.outbound import pulled_deliveries
+from guestbook.outbound.pulled_deliveries import PulledResult, Replaced, Taken
 from guestbook.queries import cron_status
 from guestbook.storage import database
 from guestbook.storage.database import db
@@ -29,14 +29,16 @@ def take(
 ) -> tuple[str, list[Taken]]:
     with database.writing() as session:
         webhook = session.get_one(Webhook, hook)
-        token = pull.new_token(taker)
-        return token, pull.take(session.connection(), webhook, factories.settings(), token, limit, replaced)
+        token = pulled_deliveries.new_token(taker)
+        return token, pulled_deliveries.take(
+            session.connection(), webhook, factories.settings(), token, limit, replaced
+        )
 
 
 def commit(hook: str, token: str, *results: PulledResult) -> int:
     with database.writing() as session:
         webhook = session.get_one(Webhook, hook)
-        return pull.commit(session.connection(), webhook, factories.settings(), token, results)
+        return pulled_deliveries.commit(session.connection(), webhook, factories.settings(), token, results)
 
 
 def pass_time(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
@@ -97,7 +99,7 @@ def test_a_receiver_that_was_started_again_takes_over_at_once(hook: str) -> None
     factories.sign()
     factories.sign()
     old_token, [first] = take(hook, limit=1)
-    again = Replaced("laptop", pull.new_token("laptop"))
+    again = Replaced("laptop", pulled_deliveries.new_token("laptop"))
     late_token, [second] = take(hook)  # a request that began after the new start is nobody's past
     token, [taken] = take(hook, replaced=again)
     assert (taken.id, taken.headers["X-Guestbook-Attempt"]) == (first.id, "1")
@@ -107,14 +109,14 @@ def test_a_receiver_that_was_started_again_takes_over_at_once(hook: str) -> None
 
 
 def test_a_request_that_began_before_the_new_start_is_taken_over_from_too(hook: str) -> None:
-    waiting = pull.new_token("laptop")
-    again = Replaced("laptop", pull.new_token("laptop"))
+    waiting = pulled_deliveries.new_token("laptop")
+    again = Replaced("laptop", pulled_deliveries.new_token("laptop"))
     factories.sign()
     with database.writing() as session:
         webhook = session.get_one(Webhook, hook)
-        assert pull.take(session.connection(), webhook, factories.settings(), waiting, 5)
-    assert not pull.anything_pending(db.session(), hook, clock.now(), None)
-    assert pull.anything_pending(db.session(), hook, clock.now(), again)
+        assert pulled_deliveries.take(session.connection(), webhook, factories.settings(), waiting, 5)
+    assert not pulled_deliveries.anything_pending(db.session(), hook, clock.now(), None)
+    assert pulled_deliveries.anything_pending(db.session(), hook, clock.now(), again)
     db.session.rollback()
     assert len(take(hook, replaced=again)[1]) == 1
 
@@ -122,7 +124,7 @@ def test_a_request_that_began_before_the_new_start_is_taken_over_from_too(hook: 
 def test_nobody_takes_over_from_others_or_before_a_retry_is_due(hook: str) -> None:
     factories.sign()
     token, [taken] = take(hook, taker="raspberry")
-    again = Replaced("laptop", pull.new_token("laptop"))
+    again = Replaced("laptop", pulled_deliveries.new_token("laptop"))
     assert take(hook, replaced=again)[1] == []
     other = factories.webhook(PULL_URL)
     assert take(other, taker="raspberry", replaced=Replaced("raspberry", "f" * 32))[1] == []

@@ -16,9 +16,9 @@ from standardwebhooks import WebhookVerificationError
 from guestbook.lib import VERSION, clock, signatures
 from guestbook.lib.own_process import MEMORY_LIMIT
 from guestbook.lib.verification import kinds
-from guestbook.outbound import delivery_tasks, sender
+from guestbook.outbound import attempt_sender, delivery_tasks
+from guestbook.outbound.attempt_sender import Sender
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
-from guestbook.outbound.sender import Sender
 from guestbook.storage.models.delivery import NeededSecrets
 from guestbook.transport import Transport
 from tests.support.receiver import Answer, Receiver, Request
@@ -226,7 +226,7 @@ def test_a_poisoned_row_is_that_attempts_outcome(
 def test_a_lease_too_short_for_the_deadline_sends_nothing(
     send: Send, receiver: Receiver, clock_is_set: bool
 ) -> None:
-    left = 3 + sender.MARGIN - 0.1
+    left = 3 + attempt_sender.MARGIN - 0.1
     if clock_is_set:
         outcome = send(leased_until=clock.now() + timedelta(seconds=left))
     else:

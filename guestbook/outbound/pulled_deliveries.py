@@ -24,8 +24,8 @@ from sqlalchemy.orm import Session
 from guestbook.lib import clock, ids
 from guestbook.lib.text import clean_line
 from guestbook.outbound import attempt_recorder, delivery_tasks, response_policy, webhook_signatures
+from guestbook.outbound.attempt_sender import ATTEMPT_ERROR_LIMIT
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome
-from guestbook.outbound.sender import ATTEMPT_ERROR_LIMIT
 from guestbook.queue import claims
 from guestbook.settings import Settings
 from guestbook.storage.models import DELIVERIES, IS_NEXT, Webhook
