@@ -114,13 +114,26 @@ def test_a_comment_tells_its_time_for_people_and_for_programs(app: Flask, visito
 @pytest.mark.parametrize("status", ["held", "spam", "trash"])
 def test_what_is_not_published_is_nowhere_to_be_seen(app: Flask, visitor: Visitor, status: str) -> None:
     [hidden] = add(app, ["you must not read this"], name="Mallory", status=status, reason="because")
+    factories.change(hidden, book.reply, "A secret answer")
     add(app, ["fine"])
     for url in ("/", f"/?signed={hidden}", f"/?before={'f' * 32}", f"/comments/{hidden}", "/healthz"):
         answer = visitor.get(url).text
-        assert "must not read" not in answer
-        assert "Mallory" not in answer
-        assert "because" not in answer
+        assert not [one for one in ("must not read", "Mallory", "because", "secret") if one in answer]
     assert visitor.get(f"/comments/{hidden}").status_code == 404
+
+
+def test_a_reply_stands_under_its_comment_on_both_pages(app: Flask, visitor: Visitor) -> None:
+    first, second = add(app, ["One", "Two"])
+    factories.change(first, book.reply, "Thank you.\nCome again!")
+    for url in ("/", f"/?signed={first}", f"/comments/{first}"):
+        [letter] = [one for one in by_class(visitor.page(url), "comment") if one.attrib["id"] == f"c-{first}"]
+        assert messages(letter) == ["One"]
+        [reply] = by_class(letter, "reply")
+        assert text(reply).split("\n")[1].strip().startswith("The owner replied")
+        assert text(by_class(reply, "comment-text")[0]) == "Thank you.\nCome again!"
+        assert attributes(reply, ".//time")["datetime"].endswith("Z")
+    assert by_class(visitor.page(f"/comments/{second}"), "comment-text") == []
+    assert len(by_class(visitor.page(), "comment-text")) == 1
 
 
 def test_each_comment_has_a_name_of_its_own(app: Flask, visitor: Visitor) -> None:
