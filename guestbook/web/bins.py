@@ -24,7 +24,6 @@ BIN_METHOD = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}")  # RFC 9110 section 
 UNUSUAL = re.compile("[^\x21-\x7e]")
 ADDRESS_LIMIT = 32_000  # characters of a path, and of a query
 WAITERS = 2  # delayed answers at once in one process: a server has few threads, often four
-NO_BODY = (204, 205, 304)
 
 _waiters = threading.BoundedSemaphore(WAITERS)
 
@@ -53,7 +52,7 @@ def capture(token: str, rest: str = "") -> ResponseReturnValue:
             time.sleep(answer.delay)
         finally:
             _waiters.release()
-    body = "" if answer.status in NO_BODY else answer.body
+    body = "" if answer.status in (204, 205, 304) else answer.body
     return Response(body, answer.status, content_type=answer.type)
 
 

@@ -6,10 +6,9 @@ from typing import Any
 from flask import g, request, url_for
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from guestbook.web import request_context, response_headers
+from guestbook.web import request_context
 
 BLUEPRINT = "embed"
-ANCESTORS, NOBODY = "frame-ancestors ", "'none'"
 SITES_FIELD = "sites"  # The form has the sites, signed, for errors without the database.
 
 
@@ -59,12 +58,6 @@ def sites() -> list[str]:
 def signed_sites() -> str:
     """Return them for a hidden field: a visitor's text must come back into the frame in any case."""
     return str(_serializer().dumps(sites()))
-
-
-def content_policy() -> str:
-    """Return the policy of a page in a frame, which the allowed sites may show and which runs our scripts."""
-    ancestors = " ".join(sites()) or NOBODY
-    return response_headers.WITH_SCRIPT.replace(ANCESTORS + NOBODY, ANCESTORS + ancestors)
 
 
 def _serializer() -> URLSafeSerializer:

@@ -176,7 +176,6 @@ def _is_reading() -> bool:
 
 
 JSON_PATHS = ("/api/", "/healthz", "/hooks/", "/bin/", "/cron/")
-LOGIN_ENDPOINTS = "admin.login."  # These endpoints need no login.
 
 
 def init_app(app: Flask) -> None:
@@ -214,7 +213,7 @@ def answer(error: HTTPException) -> Response:
 
 def needs_no_login() -> bool:
     """Whether it is the page of the login, or another that strangers may see under /admin."""
-    return (request.endpoint or "").startswith(LOGIN_ENDPOINTS)
+    return (request.endpoint or "").startswith("admin.login.")
 
 
 def _words(error: HTTPException, text: ErrorText | None) -> tuple[str, str]:

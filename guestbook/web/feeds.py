@@ -5,6 +5,7 @@ Both are paged as RFC 5005 says, so that a program can read the whole book.
 
 import re
 import uuid
+from json import dumps
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +21,6 @@ from guestbook.storage.models import Comment
 from guestbook.web import request_context, response_headers, template_filters
 
 NOT_IN_AN_IRI = re.compile(r"[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~\x80-\U0010ffff]")
-TITLE_LENGTH = 60  # characters of the message that stand in the title
 
 
 def _item(comment: Comment, base_url: str) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def _item(comment: Comment, base_url: str) -> dict[str, Any]:
     return {
         "id": uuid.UUID(comment.id).urn,
         "url": comment.url(base_url),
-        "title": f"{name}: {shortened(' '.join(message.split()), TITLE_LENGTH)}",
+        "title": f"{name}: {shortened(' '.join(message.split()), 60)}",
         "content_html": _content("html", message, reply),
         "content_text": _content("text", message, reply),
         "date_published": clock.to_text(comment.created_at),
@@ -61,7 +61,6 @@ def _content(kind: str, message: str, reply: str | None) -> str:
 pages = Blueprint("feeds", __name__)
 
 FEED_LENGTH = 50  # comments on a page
-JSON_FEED_VERSION = "https://jsonfeed.org/version/1.1"
 
 
 @pages.get("/feed.atom")
@@ -75,9 +74,11 @@ def atom() -> ResponseReturnValue:
 def json() -> ResponseReturnValue:
     """Return the feed as a JSON Feed."""
     feed = {name: value for name, value in _feed("/feed.json").items() if value is not None}
-    document = {"version": JSON_FEED_VERSION, **feed}
+    document = {"version": "https://jsonfeed.org/version/1.1", **feed}
     del document["id"], document["updated"]  # They are for Atom.
-    body = response_headers.json_text(document)
+    body = dumps(
+        document, ensure_ascii=False, separators=(",", ":")
+    )  # Other scripts than Latin stay readable.
     return response_headers.public(body, "application/feed+json; charset=utf-8")
 
 

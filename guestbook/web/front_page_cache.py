@@ -80,8 +80,6 @@ def _through(select: Select) -> FrontPageRows:
 
 
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time, no system
-RAW_DEFLATE = -zlib.MAX_WBITS
-SIZE_MASK = 0xFFFFFFFF
 
 
 class GzipParts:
@@ -96,13 +94,13 @@ class GzipParts:
     def around(self, middle: bytes) -> bytes:
         """Return the whole text, compressed."""
         checksum = zlib.crc32(self._end, zlib.crc32(middle, self._checksum))
-        size = (self._size + len(middle)) & SIZE_MASK
+        size = (self._size + len(middle)) & 0xFFFFFFFF
         small_middle = self._compress(middle, zlib.Z_FULL_FLUSH)
         trailer = struct.pack("<LL", checksum, size)
         return b"".join((GZIP_HEADER, self._small_beginning, small_middle, self._small_end, trailer))
 
     def _compress(self, part: bytes, ending: int) -> bytes:
-        compressor = zlib.compressobj(self._level, zlib.DEFLATED, RAW_DEFLATE)
+        compressor = zlib.compressobj(self._level, zlib.DEFLATED, -zlib.MAX_WBITS)
         return compressor.compress(part) + compressor.flush(ending)
 
 

@@ -43,7 +43,6 @@ DATABASE_STATES = {
     Fault.REFUSED: "database refused a value",
     Fault.BROKEN: "something broke",
 }
-CANNOT_BE_WRITTEN = "database cannot be written"
 NOT_KEPT = {"Cache-Control": "no-store"}
 
 
@@ -58,7 +57,8 @@ def healthz() -> ResponseReturnValue:
         return _answer(DATABASE_STATES[Fault.SECOND_HOST], read, 503)
     if failure := write_trial.error(db.engine):
         is_damaged = database_errors.fault_of(failure) is Fault.DAMAGED
-        return _answer(DATABASE_STATES[Fault.DAMAGED] if is_damaged else CANNOT_BE_WRITTEN, read, 503)
+        word = DATABASE_STATES[Fault.DAMAGED] if is_damaged else "database cannot be written"
+        return _answer(word, read, 503)
     # The end of this very request may send what is due, if the last such end did not fail.
     sends = request_context.settings().send_after_requests
     is_well = read.is_well or (sends and send_after_requests.of(current_app).problem is None)

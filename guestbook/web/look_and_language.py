@@ -38,7 +38,6 @@ LOOK_NAMES = {
 }
 LOOK_COOKIE, LANGUAGE_COOKIE = "guestbook_look", "guestbook_language"
 PAGES_TO_RETURN_TO = ("public.comment", "public.privacy")  # The others lead to the front page.
-BUTTON_MAX_AGE = 24 * 3600  # seconds; other sites name it without a version
 ENGLISH = "en"  # the language of all texts in the code
 UNKNOWN_LOOK = Translatable("There is no such look. Go back and choose one from the list.")
 UNKNOWN_LANGUAGE = Translatable(
@@ -131,7 +130,7 @@ def button() -> Response:
     """Return the button of 88 × 31 pixels with which other sites link the book."""
     response = current_app.send_static_file("button.svg")
     response.headers.update(response_headers.FROM_ANY_SITE)
-    response.headers["Cache-Control"] = f"public, max-age={BUTTON_MAX_AGE}"
+    response.headers["Cache-Control"] = f"public, max-age={24 * 3600}"
     return response
 
 

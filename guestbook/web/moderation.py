@@ -22,7 +22,6 @@ from guestbook.web import request_context, request_limit, visitor_tokens
 pages = Blueprint("moderation", __name__, url_prefix=MODERATION_PATH)
 
 BROKEN_LINK = "The link is incomplete or was changed. Open it from the message again, or log in."
-NO_SUCH_ACTION = "Nothing was changed. Choose one of the buttons."
 COMMENT_CHANGED = "The comment was changed after you opened this page. Nothing was done. Read it again."
 
 
@@ -41,7 +40,7 @@ def decide(token: str) -> ResponseReturnValue:
     try:
         visitor_tokens.read_token(request.form.get("token", ""))
         if action not in STATUS_AFTER_LINK:
-            raise Refused(NO_SUCH_ACTION)
+            raise Refused("Nothing was changed. Choose one of the buttons.")
         with writing() as session:
             found = book.find_linked(session, link, clock.now(), to_lock=True)
             comment = None if found.gone else found.comment

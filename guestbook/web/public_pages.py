@@ -167,7 +167,6 @@ def _unless_cached(html: str, *, token: str = "", odometer: str = "") -> Respons
 frame_pages = Blueprint(embed.BLUEPRINT, __name__)
 
 SCRIPT_FILE = Path(__file__).parent.parent / "static" / "embed.js"
-TITLE_IN_SCRIPT = '"Guestbook"'
 SCRIPT_MAX_AGE = 24 * 3600  # seconds; other sites name it without a version
 
 
@@ -182,7 +181,11 @@ def require_sites() -> None:
 @frame_pages.after_request
 def let_sites_show(response: Response) -> Response:
     """Let the allowed sites show the answer, be it an error; all other pages forbid every site."""
-    response.headers["Content-Security-Policy"] = embed.content_policy()
+    nobody, ancestors = "frame-ancestors 'none'", f"frame-ancestors {' '.join(embed.sites())}"
+    policy = response_headers.WITH_SCRIPT
+    response.headers["Content-Security-Policy"] = (
+        policy.replace(nobody, ancestors) if embed.sites() else policy
+    )
     return response
 
 
@@ -202,16 +205,14 @@ def sign_in_frame() -> ResponseReturnValue:
 def script() -> Response:
     """Return the script that makes the frame, for any page: the browser asks the book who may show it."""
     title = json.dumps(template_filters.of_book(request_context.preferences()).title)
-    code = SCRIPT_FILE.read_text().replace(TITLE_IN_SCRIPT, title)
+    code = SCRIPT_FILE.read_text().replace('"Guestbook"', title)
     response = response_headers.public(code, "text/javascript; charset=utf-8")
     response.headers["Cache-Control"] = f"public, max-age={SCRIPT_MAX_AGE}"
     return response
 
 
-DIGITS = 6
 # Robots that say what they are have one of these in their name, mostly with an address about themselves.
 ROBOT = re.compile(r"bot|crawl|spider|slurp|preview|monitor|headless|://", re.IGNORECASE)
-BROWSER = "Mozilla/"  # Every browser's name begins with it.
 HITS_EXTENSION = "guestbook hits"
 
 log = logging.getLogger(__name__)
@@ -227,7 +228,7 @@ def _count_view() -> int:
     settings, saved = request_context.settings(), observations.saved_hits(request_context.select())
     name, headers = request.headers.get("User-Agent", ""), request.headers
     purpose = headers.get("Sec-Purpose", "") + headers.get("Purpose", "")
-    is_browser = name.startswith(BROWSER) and not ROBOT.search(name)
+    is_browser = name.startswith("Mozilla/") and not ROBOT.search(name)
     if request.method != "GET" or not is_browser or "prefetch" in purpose:
         return saved + observations.pending_hits(settings.data_dir)
     with suppress(OSError):  # On a full disk the book is still read.
@@ -246,7 +247,7 @@ def _count_view() -> int:
 
 def odometer(number: int) -> Markup:
     """Return the number as the digits of an odometer, which screen readers read as one number."""
-    digits = Markup("").join(Markup("<i>{}</i>").format(digit) for digit in f"{number:0{DIGITS}}")
+    digits = Markup("").join(Markup("<i>{}</i>").format(digit) for digit in f"{number:06}")
     return Markup('<span class="odometer" role="img" aria-label="{}">{}</span>').format(
         template_filters.shown_number(number), digits
     )

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import json
 import secrets
 from functools import lru_cache, partial
 from http import HTTPStatus
@@ -121,19 +120,16 @@ def set_cookie(response: BaseResponse, name: str, value: str | None, age: float,
     )
 
 
-FILE_TYPES = ("text/css", "text/javascript")
-PAGE_TYPE = "text/html"
-PUBLIC_PAGES = "public"  # the blueprint
 GZIP = "gzip"  # Every browser takes it.
 PAGE_LEVEL = 5  # More would save a hundredth, and take twice as long.
 
 
 def _compress(response: Response) -> None:
     """Compress an answer for a browser that takes it so. Its ETag becomes weak: the bytes differ."""
-    is_page = response.mimetype == PAGE_TYPE and request.blueprint == PUBLIC_PAGES
+    is_page = response.mimetype == "text/html" and request.blueprint == "public"
     is_whole = response.status_code == HTTPStatus.OK
     has_both_forms = is_whole or response.status_code == HTTPStatus.NOT_MODIFIED
-    if not has_both_forms or not (is_page or response.mimetype in FILE_TYPES):
+    if not has_both_forms or not (is_page or response.mimetype in ("text/css", "text/javascript")):
         return
     response.vary.add("Accept-Encoding")  # A cache may give either form to everybody.
     if not is_whole or not request.accept_encodings.quality(GZIP) or "Range" in request.headers:
@@ -190,11 +186,6 @@ def refuse_if_changed(document: dict[str, object] | Response) -> None:
     given = request.headers.get("If-Match", "").strip()
     if given and not request.if_match.contains_weak(fingerprint(make_response(document).get_data())):
         raise PreconditionFailed
-
-
-def json_text(document: object) -> str:
-    """Return a document as JSON. Other scripts than Latin stay readable."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 def fingerprint(content: bytes) -> str:

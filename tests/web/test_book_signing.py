@@ -29,12 +29,8 @@ RECEIPT = r"/\?signed=waiting&receipt=[0-9a-f]{32}\.[\w-]+#thanks"
 def test_signing_leads_to_the_book_with_the_comment_in_it(app: Flask, visitor: Visitor) -> None:
     answer = visitor.sign(name="Grace", website="example.org", message="Hello\r\nthere")
     [comment] = stored(app)
-    assert (comment.name, comment.website, comment.message, comment.status) == (
-        "Grace",
-        "https://example.org",
-        "Hello\nthere",
-        "published",
-    )
+    assert (comment.name, comment.website) == ("Grace", "https://example.org")
+    assert (comment.message, comment.status) == ("Hello\nthere", "published")
     assert (answer.status_code, answer.location) == (303, f"/?signed={comment.id}#c-{comment.id}")
     page = visitor.page(answer.location)
     assert page.find(f".//article[@id='c-{comment.id}']") is not None

@@ -64,20 +64,11 @@ def test_everything_that_was_given_up_lately_is_redelivered_after_a_look(
     assert answer.status_code == 303
     assert "2 deliveries are due now. The next pass sends them." in text(ada.page(answer.headers["Location"]))
     status = {row_id: row.status for row_id, row in all_of().items()}
-    assert status == {
-        rows[1]: "new",
-        rows[20]: "new",
-        rows[30]: "failed",
-        foreign: "failed",
-        done: "processed",
-    }
+    waiting, others = dict.fromkeys((rows[1], rows[20]), "new"), dict.fromkeys((rows[30], foreign), "failed")
+    assert status == {**waiting, **others, done: "processed"}
     [entry] = audited(app)
-    assert (entry.action, entry.number, entry.actor, entry.actor_name) == (
-        "redelivered",
-        2,
-        "receiver",
-        "Ada",
-    )
+    assert (entry.action, entry.number) == ("redelivered", 2)
+    assert (entry.actor, entry.actor_name) == ("receiver", "Ada")
     assert text(ada.page(f"{ada.home}redeliver?since=24h").find(".//h1")) == "Nothing to redeliver"
 
 

@@ -34,10 +34,7 @@ PAGE_QUERY = page_query(20)
 # Most books have fewer rows of such a kind.
 FULL_PAGE_QUERY = page_query(LONGEST_PAGE)
 # An old secret may sign beside the new one for so long.
-MAX_OVERLAP_HOURS = 24 * 30
-OVERLAP_FIELD: Schema = {
-    "overlap_hours": {"type": "number", "minimum": 0, "maximum": MAX_OVERLAP_HOURS, "default": 24}
-}
+OVERLAP_FIELD: Schema = {"overlap_hours": {"type": "number", "minimum": 0, "maximum": 24 * 30, "default": 24}}
 DRY_RUN: Schema = {"dry_run": schema.boolean("Only count them.", default=False)}
 
 

@@ -26,8 +26,6 @@ from guestbook.web.api import api_call, authentication, idempotency, request_rea
 from guestbook.web.api.api_call import LOOKS_BACK, PAGE_QUERY, Calls, ids_schema, list_of, word
 from guestbook.web.row_lookup import find, find_locked_comment
 
-NOT_ASKED = "This book asks for no {}."
-
 COMMENT_QUERY = {
     **PAGE_QUERY,
     "after": schema.id_("Only rows newer than the one with this id."),
@@ -186,7 +184,8 @@ def _read_comment() -> comment_form.Draft:
     """Return the comment in the body; raises Refused, also for a wrong answer to the owner's question."""
     fields, asks = request_reader.body(_errors), request_context.preferences()
     entry, left_out = _draft(fields), comment_form.fields_left_out(asks)
-    errors = {**entry.errors, **{name: NOT_ASKED.format(name) for name in left_out if fields.get(name)}}
+    unasked = {name: f"This book asks for no {name}." for name in left_out if fields.get(name)}
+    errors = {**entry.errors, **unasked}
     if asks.question and not comment_form.is_right_answer(fields.get("answer") or "", asks.answers):
         errors["answer"] = WRONG_ANSWER_OF_PROGRAM.format(asks.question)
     if errors:

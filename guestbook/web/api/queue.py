@@ -124,8 +124,6 @@ calls = Calls(
 
 BEING_SENT = "A pass is sending this delivery now. Try again in a moment."
 BEING_PROCESSED = "A pass is processing this event now. Try again in a moment."
-IDS_OR_FAILED = "Give either ids, or failed for all that failed."
-GOES_WITH_FAILED = "This goes with failed."
 M = TypeVar("M", Delivery, InboundEvent)
 BEING_FETCHED = "Its receiver has fetched this delivery and not answered yet. Try again in a minute."
 
@@ -230,9 +228,9 @@ def _condition(model: type[M], given: dict[str, Any]) -> ColumnElement[bool]:
     """Return the condition for the chosen rows; refuses fields that do not go together."""
     owner = "webhook" if model is Delivery else "source"
     if ("ids" in given) == given.get("failed", False):
-        raise Refused(IDS_OR_FAILED, field="ids")
+        raise Refused("Give either ids, or failed for all that failed.", field="ids")
     if "ids" in given:
-        if wrong := {name: GOES_WITH_FAILED for name in (owner, "since") if name in given}:
+        if wrong := {name: "This goes with failed." for name in (owner, "since") if name in given}:
             raise Refused.of(wrong)
         return model.id.in_(given["ids"])
     since, owner_id = given.get("since"), given.get(owner)

@@ -21,7 +21,6 @@ from guestbook.web.api.api_call import OVERLAP_FIELD, Calls, list_of
 from guestbook.web.row_lookup import find, find_locked
 
 SOURCE_SCHEMAS: Schema = {name: field.described for name, field in SOURCE_FIELDS.items()}
-SECRET_FIELD = {"secret": SOURCE_SCHEMAS["secret"]}
 FIELDS_OF_SOURCE: Schema = {
     **{name: schema for name, schema in SOURCE_SCHEMAS.items() if name not in (*SCHEME_DEFAULTS, "in_full")},
     "preset": schema.one_of(
@@ -49,7 +48,7 @@ calls = Calls(
             "The sample, such as issues.opened; by default the first of the sender.", maxLength=100
         )
     ),
-    SourceRotation=schema.request(OVERLAP_FIELD | SECRET_FIELD),
+    SourceRotation=schema.request(OVERLAP_FIELD | {"secret": SOURCE_SCHEMAS["secret"]}),
     Source=schema.answer(SOURCE_SCHEMA | NEW_SECRET, optional=("secret",)),
     SourceWithSecret=schema.answer(SOURCE_SCHEMA | NEW_SECRET),
     Sources=list_of("sources", "Source"),

@@ -49,7 +49,6 @@ WEBHOOK_CHANGES: Schema = {
     "disabled": schema.boolean("Send nothing; deliveries wait until it is enabled. false ends a pause, too."),
 }
 GIVEN_SECRET: Schema = {"secret": WEBHOOK_FIELDS["secret"].described}
-GIVEN_KEY: Schema = {"signing_key": WEBHOOK_FIELDS["signing_key"].described}
 SECRET_SCHEMA: Schema = {
     "secret": schema.text("The receiver verifies with it. It is shown in this answer only.")
 }
@@ -68,14 +67,12 @@ PENDING_QUERY = {
     ),
 }
 
-LONGEST_ATTEMPT = 24 * 3600 * 1000  # milliseconds
-ERROR_TEXT_LIMIT = 300  # characters
 RESULT_SCHEMA = schema.request(
     id=schema.ID,
     ok=schema.boolean("True if the receiver has it and needs no other attempt."),
     status_code=schema.or_null(schema.integer(minimum=100, maximum=999)),
-    error=schema.or_null(schema.text("Why it failed.", maxLength=ERROR_TEXT_LIMIT)),
-    milliseconds=schema.number(maximum=LONGEST_ATTEMPT, default=0),
+    error=schema.or_null(schema.text("Why it failed.", maxLength=300)),
+    milliseconds=schema.number(maximum=24 * 3600 * 1000, default=0),
     required=("id", "ok"),
 )
 
@@ -96,7 +93,7 @@ calls = Calls(
         event=schema.one_of(*EVENTS, default="ping", description="Send an example of this event.")
     ),
     Rotation=schema.request(OVERLAP_FIELD | GIVEN_SECRET),
-    KeyRotation=schema.request(OVERLAP_FIELD | GIVEN_KEY),
+    KeyRotation=schema.request(OVERLAP_FIELD | {"signing_key": WEBHOOK_FIELDS["signing_key"].described}),
     Backfill=schema.request(
         since=schema.time("Events since then."),
         pruned_too=schema.boolean("Also events whose old deliveries may have been pruned.", default=False),
