@@ -30,9 +30,8 @@ def fill(app: Flask, count: int) -> None:
             at = now - timedelta(minutes=number)
             made = ids.first_of(at)[:12] + ids.new()[12:]
             entry = {"actor": "command", "actor_name": "bins add", "action": "added", "object": "bin"}
-            connection.execute(
-                AUDIT_LOG.insert().values(id=made, at=at, number=1, object_name=f"b{number}", **entry)
-            )
+            row = {"id": made, "at": at, "number": 1, "object_name": f"b{number}", **entry}
+            connection.execute(AUDIT_LOG.insert().values(row))
 
 
 def test_the_account_leads_to_it_and_it_begins_with_the_login(owner: Owner) -> None:
@@ -48,14 +47,12 @@ def test_it_says_what_the_owner_did_and_with_which_browser(app: Flask, hook: str
     assert owner.log_in(headers=firefox).status_code == 303
     assert owner.post(f"/admin/webhooks/{hook}/disable").status_code == 303
     assert owner.post(f"/admin/webhooks/{hook}/enable").status_code == 303
-    shown = owner.post(f"/admin/webhooks/{hook}/secret", {"password": PASSWORD})
-    assert shown.status_code == 200
+    assert owner.post(f"/admin/webhooks/{hook}/secret", {"password": PASSWORD}).status_code == 200
     assert owner.post(f"/admin/webhooks/{hook}/delete").status_code == 303
     form: dict[str, object] = {"action": "show", "address_password": PASSWORD}
     assert owner.post("/admin/account/cron-address", form).status_code == 200
     assert owner.post("/admin/embed/", {"embed_sites": "https://example.org"}).status_code == 303
-    found = rows(owner)
-    assert [row[:2] + row[3:] for row in found] == [
+    assert [row[:2] + row[3:] for row in rows(owner)] == [
         ["changed: settings", "Firefox on Linux", "embed_sites"],
         ["added: cron address", "Firefox on Linux", "–"],
         ["deleted: webhook Chat", "Firefox on Linux", "–"],

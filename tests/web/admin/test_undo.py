@@ -71,11 +71,9 @@ def test_a_second_click_changes_nothing_more(app: Flask, owner: Owner) -> None:
     [comment_id] = add(app, ["Hello"])
     change = offered(owner, f"{LIST}{comment_id}/spam")
     undone(owner, change)
-    second_change = offered(owner, f"{LIST}{comment_id}/spam")
+    owner.does(f"{LIST}{comment_id}/spam")
     assert undone(owner, change) == undo.ALREADY_UNDONE
     assert statuses(app) == ["spam"]
-    undone(owner, second_change)
-    assert statuses(app) == ["published"]
 
 
 def test_what_changed_nothing_or_cannot_come_back_offers_no_undo(app: Flask, owner: Owner) -> None:
@@ -167,9 +165,8 @@ def test_the_secret_is_still_there_after_the_next_step(owner: Owner, then: str) 
     answer = owner.post("/admin/webhooks/", {**form, "url": "https://chat.example/", **more})
     page = owner.page(answer.headers["Location"])
     [secret] = [one.text for one in page.iter("code") if one.attrib.get("id") == "shown-secret"]
-    [action] = [
-        form.attrib["action"] for form in page.findall(".//form") if f"/{then}" in form.attrib["action"]
-    ]
+    actions = [form.attrib["action"] for form in page.findall(".//form")]
+    [action] = [one for one in actions if f"/{then}" in one]
     page = owner.does(action)
     assert [one.text for one in page.iter("code") if one.attrib.get("id") == "shown-secret"] == [secret]
     page = owner.does(action.partition("?")[0])

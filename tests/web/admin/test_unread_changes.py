@@ -87,17 +87,6 @@ def test_of_many_what_changed_stays_and_the_rest_is_done(app: Flask, owner: Owne
     assert by_class(owner.page(COMMENTS), "notice") == []
 
 
-def test_of_many_that_all_changed_nothing_is_done(app: Flask, owner: Owner) -> None:
-    ids = add(app, ["1", "2"], status="held")
-    form = {**fields(owner.page(COMMENTS)), "id": ids, "action": "trash"}
-    for one in ids:
-        rewrite(app, one)
-    answered = owner.post(COMMENTS + "bulk", form)
-    assert answered.status_code == 409
-    assert by_class(parse(answered), "notice") == []
-    assert {status(app, one) for one in ids} == {"held"}
-
-
 def test_what_changed_after_the_question_is_not_deleted(app: Flask, owner: Owner) -> None:
     ids = add(app, ["1", "2"], status="spam")
     asked = owner.post(COMMENTS + "bulk", {"id": ids, "action": "delete", "status": "spam"})
