@@ -7,7 +7,6 @@ import hmac
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from guestbook.lib import ids
 
@@ -44,21 +43,14 @@ RECEIVER = "receiver"  # the purpose of the signature
 RECEIVER_TOKEN = re.compile(f"[0-9a-f]{{{ID_DIGITS + TIME_DIGITS + SIGNATURE_DIGITS}}}")
 
 
-class SignedReceiverLink(NamedTuple):
-    """What a link says."""
-
-    link_id: str
-    expires_at: datetime
-
-
 def receiver_token(link_id: str, expires_at: datetime, secret_key: str) -> str:
     """Return the token of a link."""
     return sign(link_id + digits(expires_at), RECEIVER, secret_key)
 
 
-def read_receiver_token(token: str, secret_keys: Sequence[str]) -> SignedReceiverLink | None:
-    """Return what a token says, also when its link no longer works; None if it is not ours."""
+def read_receiver_token(token: str, secret_keys: Sequence[str]) -> tuple[str, datetime] | None:
+    """Return the link's id and when it expires, also when it no longer works; None if it is not ours."""
     if not RECEIVER_TOKEN.fullmatch(token):
         return None
     signed = unsign(token, RECEIVER, secret_keys)
-    return SignedReceiverLink(signed[:ID_DIGITS], ids.moment_of(signed[ID_DIGITS:])) if signed else None
+    return (signed[:ID_DIGITS], ids.moment_of(signed[ID_DIGITS:])) if signed else None

@@ -149,8 +149,6 @@ def cut_to_width(text: str, columns: int) -> str:
     """Return the text, cut with an ellipsis where it is wider than that."""
     if display_width(text) <= columns:
         return text
-    if text.isascii():
-        return text[: columns - 1] + "…"
     import wcwidth
 
     return wcwidth.clip(text, 0, columns - 1).rstrip() + "…"

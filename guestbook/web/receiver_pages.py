@@ -179,8 +179,8 @@ def open_link(receiver_token: str) -> ResponseReturnValue:
     if signed is None:
         request_limit.count_wrong_link(signed_links.RECEIVER)
         raise NoAdmission("broken")
-    link_id = signed.link_id
-    _working(link_id, signed.expires_at)
+    link_id, expires_at = signed
+    _working(link_id, expires_at)
     value = _serializer("cookie").dumps([link_id, secrets.token_urlsafe(16), int(clock.now().timestamp())])
     answer, below = redirect(url_for(LOG, link_id=link_id), 303), f"{RECEIVER_PATH}/{link_id}"
     response_headers.set_cookie(answer, RECEIVER_COOKIE, str(value), COOKIE_LASTS.total_seconds(), below)
