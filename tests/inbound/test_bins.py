@@ -38,6 +38,13 @@ def catch(bin_id: str, request: CapturedRequest) -> BinAnswer | None:
         return bins.capture(session, bin_id, request)
 
 
+def many_at_once(app: Flask, bin_id: str, first: int = 0) -> list[BinAnswer | None]:
+    def one(number: int) -> BinAnswer | None:
+        return database.retry_conflicts(lambda: catch(bin_id, captured(first + number)))
+
+    return at_once(app, AT_ONCE, one)
+
+
 def kept(bin_id: str) -> list[BinRequest]:
     db.session.rollback()
     rows = bins.latest(db.session(), bin_id, 1000)
@@ -72,11 +79,7 @@ def test_of_a_long_body_the_beginning_is_kept_and_the_size_counts_all(filling: b
 
 def test_so_many_fail_and_the_rest_succeed_also_when_all_come_at_once(each_app: Flask) -> None:
     bin_id = made(fail=5, status=202)
-    answers = at_once(
-        each_app,
-        AT_ONCE,
-        lambda number: database.retry_conflicts(lambda: catch(bin_id, captured(number))),
-    )
+    answers = many_at_once(each_app, bin_id)
     assert Counter(answer.status for answer in answers) == {500: 5, 202: AT_ONCE - 5}
     rows = kept(bin_id)
     assert Counter(row.answered for row in rows) == {500: 5, 202: AT_ONCE - 5}
@@ -92,11 +95,7 @@ def test_no_more_are_kept_than_the_limit_and_the_oldest_go(
     catch(other, captured())
     for number in range(9):
         catch(full, captured(number))
-    at_once(
-        each_app,
-        AT_ONCE,
-        lambda number: database.retry_conflicts(lambda: catch(full, captured(100 + number))),
-    )
+    many_at_once(each_app, full, 100)
     rows = kept(full)
     assert len(rows) == 10
     assert all(int(row.path[1:]) >= 100 for row in rows)

@@ -100,6 +100,13 @@ def test_the_secret_of_a_sender_is_taken_as_it_is() -> None:
 PASTE, LONG_PREFIX = "Paste the ", "A prefix has at most 20 ASCII characters"
 TIMED = {**SIGNED, "content": "{timestamp}.{body}"}
 BY_KEY = {"verify": "ed25519", "header": "X-S"}
+COMMENT, TOKEN, HMAC = {"action": "comment"}, {"verify": "token"}, {"verify": "hmac"}
+BAD_KEYS = [{"verify": "standard", "secret": "whpk_AAAA"}, {**BY_KEY, "secret": "abc"}]
+BAD_SECRETS = [{"secret": text} for text in ("s" * 201, "a\nb", "a\0b", "\ud800")]
+BAD_HEADERS = [{**HMAC, "header": "X_S"}, {**TOKEN, "header": "X_Token"}, {**TOKEN, "header": "X-" * 33}]
+OWN_HASHES: list[dict[str, Any]] = [{**BY_KEY, "secret": "0" * 64, "hash": "sha256"}]
+OWN_HASHES += [{"verify": "", "preset": "discord", "secret": "0" * 64, "hash": "sha512"}]
+WITHOUT_TEMPLATE = {**COMMENT, "verify": "slack", "secret": "8f742231b1"}
 WRONG: list[tuple[str, str, list[dict[str, Any]]]] = [
     ("name", "The name must have 1 to 80 characters.", [{"name": ""}, {"name": "n" * 81}]),
     ("verify", "Choose the way to verify: github, ", [{"verify": ""}]),
@@ -114,69 +121,31 @@ WRONG: list[tuple[str, str, list[dict[str, Any]]]] = [
     ("secret", "This is a key of Stripe’s API", [{"verify": "stripe", "secret": "sk_live_1"}]),
     ("secret", "This is a token of Slack’s API", [{"verify": "slack", "secret": "xoxb-1"}]),
     ("secret", "The secret is not one of", [{"verify": "standard", "secret": "not base64!"}]),
-    (
-        "secret",
-        "The public key must have 64",
-        [{"verify": "standard", "secret": "whpk_AAAA"}, {**BY_KEY, "secret": "abc"}],
-    ),
+    ("secret", "The public key must have 64", BAD_KEYS),
     ("secret", "A source that verifies nothing has no secret", [{"verify": "none", "secret": "x"}]),
-    (
-        "secret",
-        "The secret must have 1 to 200 characters",
-        [{"secret": text} for text in ("s" * 201, "a\nb", "a\0b", "\ud800")],
-    ),
+    ("secret", "The secret must have 1 to 200 characters", BAD_SECRETS),
     ("secret", "A token is sent in a header", [{"verify": "token", "secret": "é"}]),
     ("header", "Name the header that carries the signature", [{"verify": "hmac"}]),
-    (
-        "header",
-        "A header’s name has at most 64 letters",
-        [
-            {"verify": "hmac", "header": "X_S"},
-            {"verify": "token", "header": "X_Token"},
-            {"verify": "token", "header": "X-" * 33},
-        ],
-    ),
+    ("header", "A header’s name has at most 64 letters", BAD_HEADERS),
     ("header", "Every request has the header Content-Type", [{"verify": "hmac", "header": "Content-Type"}]),
     ("header", "Every request has the header Host", [{"verify": "token", "header": "Host"}]),
     ("header", "Only a source that is verified by a token", [{"header": "X-Token"}]),
     ("hash", "There is no hash 'md5'. Choose one of: sha256, sha1, sha512.", [{**SIGNED, "hash": "md5"}]),
-    (
-        "hash",
-        "Ed25519 has a hash of its own, so none can be chosen. Leave it out.",
-        [
-            {**BY_KEY, "secret": "0" * 64, "hash": "sha256"},
-            {"verify": "", "preset": "discord", "secret": "0" * 64, "hash": "sha512"},
-        ],
-    ),
+    ("hash", "Ed25519 has a hash of its own, so none can be chosen. Leave it out.", OWN_HASHES),
     ("hash", "Only a source that is verified by hmac or ed25519", [{"hash": "sha1"}]),
     ("encoding", "There is no encoding 'base32'.", [{**SIGNED, "encoding": "base32"}]),
     ("prefix", LONG_PREFIX, [{**SIGNED, "prefix": text} for text in ("a b", "a,b", "é", "x" * 21)]),
-    (
-        "tolerance",
-        "The tolerance must be a number of seconds from 1 to 86,400",
-        [{**SIGNED, "tolerance": text} for text in ("0", "soon")],
-    ),
+    ("tolerance", "The tolerance must be a number of seconds from 1 to", [{**SIGNED, "tolerance": "0"}]),
+    ("tolerance", "The tolerance must be a number of seconds", [{**SIGNED, "tolerance": "soon"}]),
     ("content", "There is no signed content '{id}{body}'.", [{**SIGNED, "content": "{id}{body}"}]),
     ("content", "The timestamp is not signed, so it proves", [{**SIGNED, "timestamp_header": "X-Time"}]),
     ("timestamp_header", "Name the header with the timestamp", [TIMED]),
-    (
-        "timestamp_header",
-        "A header’s name has at most 64 letters",
-        [{**TIMED, "timestamp_header": "X Time"}],
-    ),
+    ("timestamp_header", "A header’s name has at most 64", [{**TIMED, "timestamp_header": "X Time"}]),
     ("template", "The action log needs no template", [{"template": "{{ payload }}"}]),
     ("template", "Line 1 of the template: ", [{"action": "comment", "template": "{% if %}"}]),
-    (
-        "template",
-        "The template must be text without NUL",
-        [{"action": "comment", "template": text} for text in ("a\0", "\udfff")],
-    ),
+    ("template", "The template must be text", [{**COMMENT, "template": text} for text in ("a\0", "\udfff")]),
     ("template", "A template has at most 8,000", [{"action": "comment", "template": "x" * 8001}]),
-    (
-        "template",
-        "Write the template that makes the comment, or name a ready-made one: github",
-        [{"action": "comment", "verify": "slack", "secret": "8f742231b1"}],
-    ),
+    ("template", "Write the template that makes the comment, or name a ready-made", [WITHOUT_TEMPLATE]),
 ]
 
 

@@ -289,15 +289,13 @@ def test_what_another_guestbook_does_not_show_gives_no_text() -> None:
         assert lines("guestbook", event, {"type": event, "data": {"comment": COMMENT}}) == []
 
 
+ZOE = {"name": "Zoë", "website": "https://zoe.example", "message": "Hello"}
+
+
 @pytest.mark.parametrize(
     ("payload", "text", "name", "website"),
     [
-        (
-            {"name": "Zoë", "website": "https://zoe.example", "message": "Hello"},
-            "Hello",
-            "Zoë",
-            "https://zoe.example",
-        ),
+        (ZOE, "Hello", "Zoë", "https://zoe.example"),
         ({"text": "Hello"}, "Hello", "ada", ""),
         ({"content": "Hello"}, "Hello", "ada", ""),
         ({"title": "Hello"}, "Hello", "ada", ""),
