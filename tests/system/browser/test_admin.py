@@ -60,24 +60,6 @@ def test_a_webhook_from_its_form_to_a_failure_and_back(
 
 
 @WITH_AND_WITHOUT
-def test_a_ping_says_what_became_of_it(
-    app: Flask, receiver: Receiver, open_admin: Open, scripts: bool
-) -> None:
-    receiver.answer("/hook", Answer(404, body=b"Nobody lives here"))
-    page = open_admin(java_script_enabled=scripts)
-    add_webhook(page, receiver.url("/hook"))
-    page.get_by_role("button", name="Send a ping").click()
-    result = page.locator("#ping-result")
-    expect(result).to_contain_text("Cron has never run")
-    let_cron_come(app)
-    if not scripts:
-        page.get_by_role("link", name="Refresh").click()
-    expect(result).to_contain_text("answered 404")
-    expect(result).to_contain_text("Nobody lives here")
-    assert receiver.at("/hook")[0].json["type"] == "ping"
-
-
-@WITH_AND_WITHOUT
 def test_a_comment_is_held_published_and_answered(open_admin: Open, scripts: bool) -> None:
     page = open_admin(java_script_enabled=scripts)
     go_to(page, "Settings")

@@ -60,34 +60,12 @@ def test_a_mistake_keeps_the_text_and_says_why(app: Flask, open_book: Open, scri
     assert [comment.message for comment in stored(app)] == ["Hello"]
 
 
-def test_the_browser_itself_asks_for_what_is_required(app: Flask, open_book: Open) -> None:
-    page = open_book()
-    send(page)
-    expect(page.get_by_label("Name")).to_be_focused()
-    assert page.get_by_label("Name").evaluate("field => field.validity.valueMissing")
-    assert stored(app) == []
-
-
 def test_a_double_click_is_one_comment(app: Flask, open_book: Open) -> None:
     page = open_book()
     fill_in(page, "Grace", "Hello")
     page.get_by_role("button", name="Sign the book").dblclick()
     expect(page.get_by_role("status")).to_contain_text("Thank you")
     assert len(stored(app)) == 1
-
-
-def test_back_and_the_same_is_one_comment_but_other_words_are_another(app: Flask, open_book: Open) -> None:
-    page = open_book()
-    fill_in(page, "Grace", "Hello")
-    for _ in range(2):
-        send(page)
-        expect(page.get_by_role("status")).to_contain_text("Thank you")
-        page.go_back()
-    assert len(stored(app)) == 1
-    fill_in(page, "Grace", "Something else")
-    send(page)
-    expect(page.get_by_role("status")).to_contain_text("Thank you")
-    assert [comment.message for comment in stored(app)] == ["Hello", "Something else"]
 
 
 def test_a_drawing_stands_as_it_was_typed_and_scrolls_in_its_own_box(app: Flask, open_book: Open) -> None:

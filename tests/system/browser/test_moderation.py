@@ -1,7 +1,5 @@
 """A phone: a comment is held, the chat's message has the link, and one tap on its page publishes it."""
 
-import re
-
 import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
@@ -64,23 +62,3 @@ def test_one_tap_on_a_phone_publishes_and_the_link_is_used_up(app: Flask, open_b
     assert page.request.get(link).status == 410
     page.goto(link)
     expect(page.get_by_role("heading", name="The comment was published")).to_be_visible()
-
-
-def test_a_reply_from_the_phone_stands_below_the_comment(app: Flask, open_book: Open, link: str) -> None:
-    page = opened(open_book, link)
-    page.get_by_role("button", name="Publish with this reply").click()
-    expect(page.get_by_role("alert")).to_contain_text("Write your reply first")
-    page.get_by_label("Your reply").fill("Welcome!")
-    page.get_by_role("button", name="Publish with this reply").click()
-    expect(page.get_by_role("heading", name="published with your reply")).to_be_visible()
-    page.get_by_role("link", name="See it in the book").click()
-    expect(page.locator(".reply")).to_contain_text("Welcome!")
-    assert stored(app)[0].status == "published"
-
-
-def test_a_link_that_was_cut_off_says_so(open_book: Open, link: str) -> None:
-    page = open_book(viewport=PHONE)
-    answer = page.goto(re.sub(r".{5}$", "", link))
-    assert answer is not None
-    assert answer.status == 404
-    expect(page.get_by_text("The link is incomplete or was changed.")).to_be_visible()
