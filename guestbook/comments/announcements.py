@@ -11,7 +11,7 @@ gets a new one. Then come holds, reminders, and the events about one comment.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from guestbook.lib import clock, ids, signed_links
 from guestbook.lib.clock import MODERATION_LINK_LASTS, REMIND_AFTER
 from guestbook.lib.signed_links import ID_DIGITS, SIGNATURE_DIGITS, TIME_DIGITS
 from guestbook.outbound import outbox
-from guestbook.outbound.outbox import NewEvent, PastEvent
+from guestbook.outbound.outbox import NewEvent
 from guestbook.settings import Settings
 from guestbook.storage.models import Comment, Hold, Reply, Webhook
 
@@ -138,7 +138,7 @@ def tell_first(session: Session, comment: Comment, settings: Settings, answer: R
     if comment.status == "published":
         events.append(_event(session, "comment.published", comment, settings))
     if answer:
-        events.append(_event(session, "comment.replied", comment, settings, reply=answer.public()))
+        events.append(_event(session, "comment.replied", comment, settings, answer))
     outbox.publish_first(session.connection(), events, settings, comment.id, comment.last_sequence)
 
 
@@ -147,26 +147,14 @@ def tell(
     event: str,
     comment: Comment,
     settings: Settings,
-    *,
-    leave_out: Collection[str] = (),
-    only: Collection[str] | None = None,
-    past: PastEvent | None = None,
-    **more: Any,
+    reply: Reply | None = None,
+    **which: Any,
 ) -> None:
-    """Publish an event of a comment, `past` or new. `leave_out` and `only` narrow the webhooks down by id."""
+    """Publish an event of a comment. `which` is for outbox.publish: which webhooks get it, or the past event."""
     if comment.goes_to_webhooks:
-        _, data, for_owner = _event(session, event, comment, settings, **more)
-        outbox.publish(
-            session.connection(),
-            event,
-            data,
-            settings,
-            comment_id=comment.id,
-            leave_out=leave_out,
-            only=only,
-            for_owner=for_owner,
-            past=past,
-        )
+        _, data, for_owner = _event(session, event, comment, settings, reply)
+        about = {"comment_id": comment.id, "for_owner": for_owner, **which}
+        outbox.publish(session.connection(), event, data, settings, **about)
 
 
 def announce_restored(session: Session, comment: Comment, settings: Settings, *, is_news: bool) -> None:
@@ -183,11 +171,13 @@ def announce_restored(session: Session, comment: Comment, settings: Settings, *,
     comment.announced_at = clock.now()
 
 
-def tell_missed(session: Session, event: str, comment: Comment, settings: Settings, **more: Any) -> None:
+def tell_missed(
+    session: Session, event: str, comment: Comment, settings: Settings, reply: Reply | None = None
+) -> None:
     """Publish an event of a comment that is back, for webhooks where `comment.deleted` has superseded it."""
     missed = outbox.webhooks_superseded(session.connection(), event, comment.id)
     if missed:
-        tell(session, event, comment, settings, only=missed, **more)
+        tell(session, event, comment, settings, reply, only=missed)
 
 
 def tell_websites(session: Session, comment: Comment, before: dict[str, Any], settings: Settings) -> None:
@@ -203,8 +193,10 @@ def tell_websites(session: Session, comment: Comment, before: dict[str, Any], se
             )
 
 
-def _event(session: Session, event: str, comment: Comment, settings: Settings, **more: Any) -> NewEvent:
-    data = {"comment": comment.public(settings.base_url), **more}
+def _event(
+    session: Session, event: str, comment: Comment, settings: Settings, reply: Reply | None = None
+) -> NewEvent:
+    data = {"comment": comment.public(settings.base_url)} | ({"reply": reply.public()} if reply else {})
     is_held = event == "comment.created" and comment.status == "held"
     hold = session.get(Hold, comment.id) if is_held else None
     if not hold and not comment.note:

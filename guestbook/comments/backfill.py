@@ -167,8 +167,8 @@ def _store(
         missing = missing_events(session, webhook, still, rules, BackfillReport(), with_ids=True)
         for comment_id, event, past in missing:
             comment = comments[comment_id]
-            more = {"reply": comment.reply.public()} if event == "comment.replied" and comment.reply else {}
-            announcements.tell(session, event, comment, rules.settings, only={webhook_id}, past=past, **more)
+            reply = comment.reply if event == "comment.replied" else None
+            announcements.tell(session, event, comment, rules.settings, reply, only={webhook_id}, past=past)
         if missing and is_first:  # There is one entry, however many transactions follow.
             since = f"since {clock.to_text(rules.since)}"
             audit_log.record(session, "backfilled", "webhook", webhook.id, webhook.name, detail=since)

@@ -204,7 +204,7 @@ def move(
     if status == "published" != was:
         announcements.tell(session, "comment.published", comment, settings)
     if is_back and comment.reply:
-        announcements.tell_missed(session, "comment.replied", comment, settings, reply=comment.reply.public())
+        announcements.tell_missed(session, "comment.replied", comment, settings, reply=comment.reply)
     if was_known and not comment.is_known:
         announcements.tell(session, "comment.deleted", comment, settings)
 
@@ -289,7 +289,7 @@ def reply(session: Session, comment: Comment, message: str, settings: Settings) 
     _note(comment, "replied" if message else "reply_removed", None)
     session.flush()
     if comment.is_known and comment.reply:
-        announcements.tell(session, "comment.replied", comment, settings, reply=comment.reply.public())
+        announcements.tell(session, "comment.replied", comment, settings, reply=comment.reply)
 
 
 def delete(session: Session, comment: Comment, settings: Settings) -> None:
