@@ -150,7 +150,7 @@ def tell(
     reply: Reply | None = None,
     **which: Any,
 ) -> None:
-    """Publish an event of a comment. `which` is for outbox.publish: which webhooks get it, or the past event."""
+    """Publish an event of a comment. `which` is for outbox.publish: the webhooks, or the past event."""
     if comment.goes_to_webhooks:
         _, data, for_owner = _event(session, event, comment, settings, reply)
         about = {"comment_id": comment.id, "for_owner": for_owner, **which}
