@@ -74,12 +74,8 @@ def test_headers_are_the_same_and_none_is_added(shell: str, receiver: Receiver, 
         **{"x-latin": "caf\xe9", "x-control": "a\x01b", "user-agent": "x/1", "content-type": "a/b"},
         "webhook-signature": "v1,abc= v1,d+/",
     }
-    left_out = (
-        ("Host", "elsewhere.example"),
-        ("Content-Length", "99"),
-        ("Connection", "close"),
-        ("@File", "x"),
-    )
+    left_out = (("Host", "elsewhere.example"), ("Content-Length", "99"), ("Connection", "close"))
+    left_out += (("@File", "x"),)
     request = replayed(shell, receiver, tmp_path, b"hello", headers=(*same.items(), *left_out))
     assert request.headers.pop("host") == f"127.0.0.1:{receiver.port}"
     assert request.headers == {**same, "content-length": "5"}

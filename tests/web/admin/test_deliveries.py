@@ -65,18 +65,18 @@ def test_the_list_asks_no_more_questions_when_there_are_more(owner: Owner, app: 
 
 
 def questions(owner: Owner, app: Flask) -> int:
-    """How many SELECT statements the list takes."""
-    seen: list[str] = []
+    """How many statements the list takes."""
+    seen: list[Any] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.append(statement)
+    def note(*what: Any) -> None:
+        seen.append(what)
 
     with app.app_context():
         engine = db.engine
     event.listen(engine, "before_cursor_execute", note)
     owner.page(LIST)
     event.remove(engine, "before_cursor_execute", note)
-    return sum(statement.startswith("SELECT") for statement in seen)
+    return len(seen)
 
 
 # --- one delivery
@@ -105,11 +105,8 @@ def test_a_delivery_tells_all_that_is_known(owner: Owner, app: Flask, receiver: 
 
 
 def test_a_remark_about_a_success_is_no_error(owner: Owner, hook: str, store: Store) -> None:
-    key = store(hook, status="processed", attempts=1, claims=1)
     note = "Delivered; the rest of the answer was left unread (too long)."
-    with owner.app.app_context():
-        factories.attempt(key, status_code=200, error=note)
-    page = owner.page(LIST + key)
+    page = owner.page(LIST + store(hook, {"status_code": 200, "error": note}, status="processed"))
     [attempt] = by_class(page, "attempt")
     assert [text(badge) for badge in by_class(attempt, "processed")] == ["200"]
     assert [text(name) for name in attempt.findall("dl[1]/dt")] == ["Triggered by", "Note"]

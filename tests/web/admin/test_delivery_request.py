@@ -41,13 +41,15 @@ def test_the_command_sends_what_the_next_attempt_would(owner: Owner, app: Flask,
 
 def test_what_is_no_plain_request_or_cannot_be_signed_has_none(owner: Owner, app: Flask) -> None:
     with app.app_context():
-        rows = [
-            factories.delivery(factories.webhook("mailto:ada@example.org", format="email")),
-            factories.delivery(factories.webhook("https://book.example/", format="webmention")),
-            factories.delivery(factories.webhook("pull:")),
-            factories.delivery(factories.webhook(secret="garbled")),
-            factories.delivery(factories.webhook(), status="failed", erased_at=clock.now()),
+        hooks = [
+            *(factories.webhook("mailto:ada@example.org", format="email"), factories.webhook("pull:")),
+            *(
+                factories.webhook("https://book.example/", format="webmention"),
+                factories.webhook(secret="garbled"),
+            ),
         ]
+        rows = [factories.delivery(hook) for hook in hooks]
+        rows.append(factories.delivery(factories.webhook(), status="failed", erased_at=clock.now()))
     assert [commands(owner, row_id) for row_id in rows] == [[]] * len(rows)
 
 

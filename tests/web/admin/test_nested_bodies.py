@@ -26,12 +26,8 @@ def test_an_inbound_event(app: Flask, owner: Owner) -> None:
     packed = gzip.compress(NESTED)
     assert len(packed) < 3000
     with app.app_context():
-        key = factories.inbound(
-            factories.source(),
-            payload=base64.b64encode(packed).decode(),
-            encoding="base64",
-            headers={"content-encoding": "gzip"},
-        )
+        sent = {"payload": base64.b64encode(packed).decode(), "encoding": "base64"}
+        key = factories.inbound(factories.source(), headers={"content-encoding": "gzip"}, **sent)
     check(owner, f"/admin/inbox/{key}")
 
 
@@ -46,9 +42,8 @@ def test_a_request_in_a_bin(app: Flask, owner: Owner, kind: str) -> None:
 
 
 def test_a_delivery(owner: Owner, hook: str, store: Store) -> None:
-    key = store(
-        hook, payload=NESTED[: 30 * 1801 + 1].decode() + "[]]"
-    )  # nearly as much as a template may write
+    # nearly as much as a template may write
+    key = store(hook, payload=NESTED[: 30 * 1801 + 1].decode() + "[]]")
     check(owner, f"/admin/deliveries/{key}")
 
 
