@@ -9,8 +9,8 @@ import hmac
 import json
 import re
 import secrets
-from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -31,8 +31,7 @@ WRONG_CODE = "This code is not right, or was used already. Wait for the next one
 ALREADY_ON = "The second factor is on already. Remove it first to set up another app."
 
 
-@dataclass(frozen=True, slots=True)
-class SecondFactor:
+class SecondFactor(NamedTuple):
     """The row's value."""
 
     secret: str  # base32, as apps want it
@@ -88,7 +87,7 @@ def set_up(session: Session, secret: str, code: str, now: datetime) -> list[str]
     factor = SecondFactor(secret, 0, (), clock.to_text(now))
     if (step := factor.matching_step(_bare(code), now)) is None:
         raise Refused(WRONG_CODE, field="code")
-    factor, codes = _with_new_codes(replace(factor, last_step=step))
+    factor, codes = _with_new_codes(factor._replace(last_step=step))
     _keep(session, factor)
     audit_log.record(session, "enabled", FACTOR_NAME)
     return codes
@@ -102,12 +101,12 @@ def use(session: Session, code: str, now: datetime) -> str | None:
     if is_app_code(typed):
         if (step := factor.matching_step(typed, now)) is None:
             return None
-        _keep(session, replace(factor, last_step=step))
+        _keep(session, factor._replace(last_step=step))
         return "code"
     mark = ids.of_secret(typed)
     if mark not in factor.recovery:
         return None
-    _keep(session, replace(factor, recovery=tuple(one for one in factor.recovery if one != mark)))
+    _keep(session, factor._replace(recovery=tuple(one for one in factor.recovery if one != mark)))
     return "recovery code"
 
 
@@ -134,7 +133,7 @@ def remove(session: Session) -> bool:
 
 def _keep(session: Session, factor: SecondFactor) -> None:
     sealed = column_types.keyring_of(session.connection()).encrypt(factor.secret, FACTOR_PURPOSE)
-    session.merge(BookState(name=FACTOR_NAME, value=json.dumps(asdict(factor) | {"secret": sealed})))
+    session.merge(BookState(name=FACTOR_NAME, value=json.dumps(factor._asdict() | {"secret": sealed})))
     session.flush()
 
 
@@ -142,7 +141,7 @@ def _with_new_codes(factor: SecondFactor) -> tuple[SecondFactor, list[str]]:
     """Return it with new recovery codes, such as `k3fq-7xwz-m2ap-q5ld`, of which it has the hashes alone."""
     letters = [base64.b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode() for _ in range(RECOVERY_CODES)]
     codes = ["-".join(re.findall("....", one.lower())) for one in letters]
-    return replace(factor, recovery=tuple(ids.of_secret(_bare(code)) for code in codes)), codes
+    return factor._replace(recovery=tuple(ids.of_secret(_bare(code)) for code in codes)), codes
 
 
 def _bare(code: str) -> str:

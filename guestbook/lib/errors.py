@@ -55,19 +55,17 @@ class Translatable(str):
     amount: int | None  # the number that decides which of the two it is
     values: dict[str, str | int]
 
-    def __new__(cls, english: str, **values: str | int) -> Self:
+    def __new__(
+        cls, english: str, *, many: str | None = None, amount: int | None = None, **values: str | int
+    ) -> Self:
         """Return the text with its values."""
-        return cls._made(english, None, None, values)
+        template = english if many is None or amount == 1 else many
+        shown = {name: f"{value:,}" if isinstance(value, int) else value for name, value in values.items()}
+        text = super().__new__(cls, template % shown if values else template)
+        text.english, text.many, text.amount, text.values = english, many, amount, values
+        return text
 
     @classmethod
     def plural(cls, one: str, many: str, count: int, **values: str | int) -> Self:
         """Return the text for so many; both forms may hold `%(count)s`."""
-        return cls._made(one, many, count, {"count": count, **values})
-
-    @classmethod
-    def _made(cls, english: str, many: str | None, count: int | None, values: dict[str, str | int]) -> Self:
-        template = english if many is None or count == 1 else many
-        shown = {name: f"{value:,}" if isinstance(value, int) else value for name, value in values.items()}
-        text = super().__new__(cls, template % shown if values else template)
-        text.english, text.many, text.amount, text.values = english, many, count, values
-        return text
+        return cls(one, many=many, amount=count, count=count, **values)
