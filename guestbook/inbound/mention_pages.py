@@ -7,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import urldefrag
 
 from guestbook.comments import comment_form
+from guestbook.comments.comment_form import Draft
 from guestbook.inbound import event_reader, mentions, verify_and_decide
 from guestbook.inbound.event_reader import SENDER_LIMIT, BodyError, Metadata
 from guestbook.inbound.mentions import MentionRequest
@@ -78,18 +79,8 @@ PHRASES = {
 }
 
 
-def _comment(entry: PageEntry, request: MentionRequest) -> InboundDecision:
-    name = text.clean_line(entry.name[:RAW_LIMIT]) or request.host
-    website = text.clean_line(entry.website[:RAW_LIMIT])
-    draft = verify_and_decide.fitting(name, website, _message(entry))
-    return _update(name, UpdateMention(request.source, request.host, draft))
-
-
-def _removal(request: MentionRequest, why: str) -> InboundDecision:
-    return _update(request.host, UpdateMention(request.source, request.host, None, why))
-
-
-def _update(sender: str, action: UpdateMention) -> InboundDecision:
+def _update(request: MentionRequest, sender: str, draft: Draft | None, why: str = "") -> InboundDecision:
+    action = UpdateMention(request.source, request.host, draft, why)
     return InboundDecision(Metadata(EVENT_NAME, None, sender[:SENDER_LIMIT]), True, action=action)
 
 
@@ -155,7 +146,7 @@ class PageReader(NamedTuple):
     def _decide(self, request: MentionRequest, fetched: FetchedPage) -> InboundDecision:
         answer, host = fetched.answer, request.host
         if answer.status in PAGE_GONE:
-            return _removal(request, PAGE_GONE[answer.status])
+            return _update(request, host, None, PAGE_GONE[answer.status])
         if not 200 <= answer.status < 300:
             later = retry_policy.may_pass(answer.status)
             wait = retry_policy.retry_after(answer.headers.get("retry-after"), clock.now()) if later else None
@@ -169,7 +160,9 @@ class PageReader(NamedTuple):
             entry = PageEntry()
             if page.is_html:
                 entry = page_content.read_entry(page, page_content.read_links(page.text, page.url), target)
-            return _comment(entry, request)
+            name = text.clean_line(entry.name[:RAW_LIMIT]) or host
+            website = text.clean_line(entry.website[:RAW_LIMIT])
+            return _update(request, name, verify_and_decide.fitting(name, website, _message(entry)))
         except (PackedWrongly, Refused) as error:
             return _failure(host, str(error))
 
@@ -184,7 +177,7 @@ class PageReader(NamedTuple):
         # The comment is the page's: it stays while the page belongs to the book.
         if any(mentions.is_page_of(one, self.base_url) for one in addresses):
             return _failure(request.host, LINKS_ELSEWHERE)
-        return _removal(request, NO_LINK)
+        return _update(request, request.host, None, NO_LINK)
 
 
 # How many requests a host may get from this process in a minute, whoever sends us there.
@@ -222,7 +215,7 @@ def _away(host: str, error: TransportError) -> InboundDecision:
 PAGE_THREADS = 4
 RESULT_LOOK = 0.25  # seconds in one look for a result
 
-DecidedMention = tuple[ReceivedEvent, Source, InboundDecision]
+Decided = tuple[ReceivedEvent, Source, InboundDecision]
 
 
 class PagePool:
@@ -232,7 +225,7 @@ class PagePool:
         self._settings = settings
         self._threads = threads
         self._limit = limit
-        self._decided: list[DecidedMention] = []
+        self._decided: list[Decided] = []
         self._unread: list[ReceivedEvent] = []
         self._reading: dict[str, PageTask] = {}  # id of the event → its task
         self._transport: Transport | None = None
@@ -268,7 +261,7 @@ class PagePool:
                 self._pool.load(request.host, tasks, unreachable=0, answered_before=True)
         return others
 
-    def collect(self, *, wait: bool = False) -> tuple[list[DecidedMention], list[ReceivedEvent]]:
+    def collect(self, *, wait: bool = False) -> tuple[list[Decided], list[ReceivedEvent]]:
         """Return what is decided, and the events for whose pages no time was left.
 
         With `wait`, all pages that were taken are read first.
@@ -284,7 +277,7 @@ class PagePool:
         unread, self._unread = self._unread, []
         return decided, unread
 
-    def close(self) -> tuple[list[DecidedMention], list[ReceivedEvent]]:
+    def close(self) -> tuple[list[Decided], list[ReceivedEvent]]:
         """Begin no more pages, wait for those that are being read, and return as `collect` does."""
         if self._pool:
             for task in self._pool.take_back():

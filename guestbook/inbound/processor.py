@@ -24,7 +24,7 @@ from guestbook.inbound import event_actions, verify_and_decide
 from guestbook.inbound.event_actions import Effect
 from guestbook.inbound.event_reader import NO_METADATA
 from guestbook.inbound.inbox import Counts
-from guestbook.inbound.mention_pages import PagePool
+from guestbook.inbound.mention_pages import Decided, PagePool
 from guestbook.inbound.verify_and_decide import Claimed, InboundDecision, ReceivedEvent
 from guestbook.lib import body_encoding, clock, ids, retry_policy
 from guestbook.lib.errors import Translatable, with_detail
@@ -37,8 +37,6 @@ from guestbook.storage import database, database_errors, source_budget
 from guestbook.storage.models import FIRST_INBOUND_DUE, INBOUND, InboundEvent, SeenSignature, Source
 from guestbook.storage.models.source import MENTIONS
 
-LEASE_COLUMNS = ("id", "claims", "attempts")
-
 
 def sources_with_due(now: datetime, *what: Any) -> Any:
     """Select the enabled sources that have something due."""
@@ -47,14 +45,14 @@ def sources_with_due(now: datetime, *what: Any) -> Any:
 
 def claim(connection: Connection, token: str, *, turn: int, limit: int, mentions: int = 0) -> Claimed:
     """Lease up to `limit` due events, among them so many webmentions; each source is served first in turn."""
-    now = clock.now()
+    now, columns = clock.now(), ("id", "claims", "attempts")
     sources = _detached(connection, sources_with_due(now, Source))
     first = turn % len(sources) if sources else 0
     taken: list[tuple[Row[Any], Source]] = []
     for source in (*sources[first:], *sources[:first]):
         room = limit - len(taken)
         if room := min(room, mentions) if source.action == MENTIONS else room:
-            due = claims.claim(connection, INBOUND, LEASE_COLUMNS, source.id, now=now, limit=room)
+            due = claims.claim(connection, INBOUND, columns, source.id, now=now, limit=room)
             taken += [(row, source) for row in due]
     # An event that a pass has ended over goes without others: if it kills this pass too, it fails alone.
     suspects = [(row, source) for row, source in taken if row.claims > row.attempts]
@@ -177,8 +175,6 @@ PASSES_ENDED = Translatable("Too many passes ended in the middle of it, so it is
 NOT_PROCESSED = Translatable("It could not be processed.")
 NOT_TAKEN = Translatable("The database refused what came of it.")
 log = logging.getLogger(__name__)
-
-Decided = tuple[ReceivedEvent, Source, InboundDecision]
 
 
 class Processor:

@@ -76,18 +76,6 @@ def test_what_a_package_of_others_signs_is_believed(inbound_sender: InboundSende
     assert row.event == ("thing" if sender.verify == "github" else "thing.made")
 
 
-def test_the_same_sent_again_has_one_effect(inbound_sender: InboundSender, sender: Sender) -> None:
-    token = inbound_sender.source(sender.verify, SECRET, "comment", "{{ payload.data.name }}")
-    for _ in range(2):
-        inbound_sender.post(token, sender.headers(SECRET), BODY.encode())
-    inbound_sender.work()
-    first, second = inbound_factories.rows()
-    assert [first.status, second.status] == ["processed", "processed"]
-    assert first.comment_id
-    assert second.comment_id == first.comment_id
-    assert (second.note or "").startswith(f"A repeat of {first.id}")
-
-
 def test_another_secret_or_body_is_not_believed(inbound_sender: InboundSender, sender: Sender) -> None:
     token = inbound_sender.source(sender.verify, SECRET)
     inbound_sender.post(token, sender.headers(OTHER_SECRET), BODY.encode())
