@@ -1,6 +1,5 @@
 """What the pass makes of inbound events, and why some fail."""
 
-import io
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -74,16 +73,6 @@ def test_a_logged_event_is_kept_and_nothing_else_happens(app: Flask, client: Fla
     assert [one.status for one in inbound_factories.rows()] == ["processed", "processed"]
     assert [one.event for one in inbound_factories.rows()] == [None, "thing.made"]
     assert inbound_factories.messages() == []
-
-
-def test_a_form_with_a_file_becomes_a_comment_of_its_fields(app: Flask, client: FlaskClient) -> None:
-    inbound_factories.source(template='{% set name = payload.sender %}{{ payload["body-plain"] }}')
-    photo = (io.BytesIO(b"\x89PNG\r\n\xff"), "cat.png")
-    form = {"sender": "Zoë", "body-plain": "Hello!", "attachment-1": photo}
-    client.post("/hooks/tok", data=form, content_type="multipart/form-data")
-    inbound_factories.process(app)
-    comment = db.session.scalars(select(Comment)).one()
-    assert (comment.name, comment.message) == ("Zoë", "Hello!")
 
 
 def test_a_forwarded_event_goes_to_the_webhooks_that_want_it(each_app: Flask) -> None:
@@ -244,22 +233,6 @@ def test_what_failed_for_our_sake_works_when_it_is_sent_again_or_reprocessed(
     inbound_factories.process(app)
     assert [one.status for one in inbound_factories.rows()] == ["failed", "processed"]
     assert inbound_factories.messages() == ["It rains in"]
-
-
-def test_a_template_from_when_all_of_jinja_was_there_fails_with_what_to_write_instead(app: Flask) -> None:
-    macro = "{% macro who(x) %}{{ x }}{% endmacro %}{{ who(payload.text) }}"
-    source_id = inbound_factories.source(template=macro)
-    inbound_factories.arrive(app, {"text": "Hello"})
-    assert (inbound_factories.row().status, inbound_factories.row().error) == (
-        "failed",
-        "Line 1 of the template: templates here have no macro. Write what it gives where it is called, or "
-        "set a name to a text.",
-    )
-    inbound_factories.change(source_id, template="{{ payload.text }}")
-    with writing() as session:
-        redelivery.make_due(session, InboundEvent, [inbound_factories.row().id], clock.now())
-    inbound_factories.process(app)
-    assert (inbound_factories.row().status, inbound_factories.messages()) == ("processed", ["Hello"])
 
 
 def test_a_template_without_text_makes_no_comment(app: Flask) -> None:

@@ -59,14 +59,6 @@ def test_the_commands_of_a_guide_work(
         assert done.exit_code == 0, (words, done.output)
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
-def test_who_becomes_a_user_without_sudo_becomes_himself_again_before_the_next(page: Path) -> None:
-    may_not = False
-    for line in "\n".join(blocks(page.read_text(), "sh")).splitlines():
-        assert not (may_not and "sudo " in line), line
-        may_not = line.startswith("sudo -iu ") or (may_not and line != "exit")
-
-
 def test_the_templates_of_the_guide_work() -> None:
     first, second, body = blocks(read("howto/write-a-template"), "jinja")
     payload = {"customer": "Ada", "shop_url": "https://ada.example", "text": "It works!"}

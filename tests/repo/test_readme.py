@@ -3,17 +3,14 @@
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import requests
 from standardwebhooks.webhooks import Webhook
 
-from tests.conftest import running
 from tests.support import processes
 from tests.support.documents import README, blocks, first_column, read, section
-from tests.support.processes import ROOT, Started
+from tests.support.processes import Started
 
 PLACEHOLDER = re.compile(r"http://127\.0\.0\.1:5000/(bin|hooks)/…")
 
@@ -138,26 +135,3 @@ def receive_a_webhook(terminal: Terminal, address: str) -> None:
     assert "Trust me." not in processes.fetch(address)[1]
     terminal.type(fix)
     processes.wait_for(lambda: "Trust me." in processes.fetch(address)[1], 20)
-
-
-def test_behind_a_proxy_the_server_of_the_readme_tells_its_visitors_apart(environ: dict[str, str]) -> None:
-    (command,) = re.findall(r"(?m)^\.venv/bin/flask (--app guestbook serve .+)$", README.read_text())
-    port = str(processes.free_port())
-    serve = [sys.executable, "-m", "flask", *command.replace(":8080", f":{port}").split()]
-    login = f"http://127.0.0.1:{port}/admin/login"
-    proxied = processes.clean_environ(**environ, GUESTBOOK_TRUSTED_PROXIES="1")
-    with (
-        processes.started(serve, cwd=ROOT, env=proxied) as server,
-        running(environ),
-        requests.Session() as browser,
-    ):
-        processes.wait_for(lambda: processes.answers(f"http://127.0.0.1:{port}"), 20, server.output)
-        browser.headers["X-Forwarded-Proto"] = "https"
-        for number in range(7):
-            browser.headers["X-Forwarded-For"] = f"198.51.100.{number}"
-            page = browser.get(login).text
-            key = re.findall(r'name="csrf_token"[^>]* value="([^"]+)"', page)[0]
-            cookie = "; ".join(f"{one.name}={one.value}" for one in browser.cookies)  # secure ones too
-            sent = {"csrf_token": key, "password": "wrong"}
-            answer = browser.post(login, sent, headers={"Cookie": cookie, "Referer": login})
-            assert answer.status_code == 422, answer.text

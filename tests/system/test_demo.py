@@ -1,6 +1,5 @@
 """The demo's parts: processes that end, waiting that ends, and sentences for what goes wrong."""
 
-import os
 import signal
 import sys
 import tempfile
@@ -11,7 +10,7 @@ import pytest
 from flask import Flask
 
 from guestbook.cli import demo
-from guestbook.cli.demo import Stopped, Tour
+from guestbook.cli.demo import Tour
 from guestbook.lib.errors import Refused
 from tests.support.receiver import Answer, Receiver
 
@@ -46,18 +45,6 @@ def test_a_process_that_stays_when_it_should_end_is_killed_and_its_last_line_exp
         tour.wait_for(lambda: None, 0.2, "Nothing came")
     tour.end()
     assert tour.program.returncode == -signal.SIGKILL
-
-
-@pytest.mark.parametrize("number", demo.SIGNALS)
-def test_a_signal_ends_the_waiting_and_its_old_handler_comes_back(number: int) -> None:
-    before = signal.getsignal(number)
-    with demo._made(None) as made:
-        os.kill(os.getpid(), number)
-        os.kill(os.getpid(), number)
-        with pytest.raises(Stopped):
-            made.wait_for(lambda: None, 60, "Nothing came")
-    assert signal.getsignal(number) is before
-    assert not made.folder.exists()
 
 
 def test_a_book_that_takes_no_comment_gets_a_sentence(tour: Tour, receiver: Receiver) -> None:

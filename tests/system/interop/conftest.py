@@ -6,37 +6,25 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from guestbook.background import whole_pass
 from guestbook.lib import ids
 from tests.conftest import need
 from tests.support import inbound_factories
-from tests.support.book import Book
 from tests.system.interop import npm
 
 
-class InboundSender:
-    """Sends webhooks to a book."""
+def add_source(verify: str, secret: str, action: str = "log", template: str | None = None) -> str:
+    """Add a source and return its address."""
+    token, name = ids.new(), f"{verify} {action}"
+    columns = {"verify": verify, "secret": secret, "action": action, "template": template}
+    inbound_factories.source(token, name=name, **columns)
+    return f"/hooks/{token}"
 
-    def __init__(self, book: Book, client: FlaskClient) -> None:
-        self.book = book
-        self.client = client
 
-    def source(self, verify: str, secret: str, action: str = "log", template: str | None = None) -> str:
-        """Add a source and return the token of its URL."""
-        token, name = ids.new(), f"{verify} {action}"
-        columns = {"verify": verify, "secret": secret, "action": action, "template": template}
-        inbound_factories.source(token, name=name, **columns)
-        return token
-
-    def post(self, token: str, headers: Mapping[str, str], body: bytes) -> None:
-        """Send a webhook to a source, which must be accepted."""
-        headers = {"Content-Type": "application/json", **headers}
-        answer = self.client.post(f"/hooks/{token}", headers=headers, data=body)
-        assert answer.status_code == 202, answer.text
-
-    def work(self) -> None:
-        """Let a pass do all that is due."""
-        assert whole_pass.run(self.book.engine, self.book.settings, whole_pass.Options()) is not None
+def post(client: FlaskClient, address: str, headers: Mapping[str, str], body: bytes) -> None:
+    """Send a webhook to a source, which must be accepted."""
+    headers = {"Content-Type": "application/json", **headers}
+    answer = client.post(address, headers=headers, data=body)
+    assert answer.status_code == 202, answer.text
 
 
 @pytest.fixture
@@ -51,8 +39,3 @@ def packages() -> Path:
     folder = npm.installed()
     assert folder
     return folder
-
-
-@pytest.fixture
-def inbound_sender(book: Book, client: FlaskClient) -> InboundSender:
-    return InboundSender(book, client)

@@ -3,6 +3,7 @@
 import hmac
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from flask.testing import FlaskClient
 
 from guestbook.inbound.samples import SAMPLES
 from guestbook.inbound.sender_presets import PRESETS
-from tests.support import amount, inbound_factories
+from tests.support import amount, factories, inbound_factories
 from tests.support.receiver import Receiver
 from tests.support.visitor import parse
 from tests.system.interop import npm
-from tests.system.interop.conftest import InboundSender
+from tests.system.interop.conftest import add_source, post
 
 SECRET = "It's a Secret to Everybody"
 EVERYTHING = "{{ payload|string }}"  # a template that leaves nothing out
@@ -67,16 +68,16 @@ def sent(request: pytest.FixtureRequest) -> Sent:
     return PAYLOADS if request.param == "ours" else real_ones(amount.examples(2))
 
 
-def post(inbound_sender: InboundSender, token: str, event: str, body: bytes, **headers: str) -> None:
+def post_signed(client: FlaskClient, token: str, event: str, body: bytes, **headers: str) -> None:
     """Send it as GitHub does, signed over the exact bytes."""
     signature = "sha256=" + hmac.new(SECRET.encode(), body, "sha256").hexdigest()
     named = {"X-GitHub-Event": event, "X-GitHub-Delivery": str(uuid.uuid4())}
-    inbound_sender.post(token, {**named, "X-Hub-Signature-256": signature, **headers}, body)
+    post(client, token, {**named, "X-Hub-Signature-256": signature, **headers}, body)
 
 
-def post_all(inbound_sender: InboundSender, token: str, sent: Sent) -> None:
+def post_all(client: FlaskClient, token: str, sent: Sent) -> None:
     for event, payload in sent:
-        post(inbound_sender, token, event, json.dumps(payload).encode())
+        post_signed(client, token, event, json.dumps(payload).encode())
 
 
 @pytest.mark.needs("octokit")
@@ -87,18 +88,18 @@ def test_the_collection_is_whole() -> None:
 
 
 def test_every_payload_goes_through_each_action_without_a_fault(
-    inbound_sender: InboundSender, receiver: Receiver, sent: Sent
+    client: FlaskClient, receiver: Receiver, sent: Sent
 ) -> None:
-    inbound_sender.book.webhook(receiver.url(), events="inbound.received")
+    factories.webhook(receiver.url(), events="inbound.received")
     for action, template in (("log", None), ("comment", PRESETS["github"]), ("forward", None)):
-        post_all(inbound_sender, inbound_sender.source("github", SECRET, action, template), sent)
-    inbound_sender.work()
+        post_all(client, add_source("github", SECRET, action, template), sent)
+    factories.run_pass()
     rows = inbound_factories.rows()
     assert len(rows) == 3 * len(sent)
     assert {(row.status, row.error) for row in rows} == {("processed", None)}
     assert all(row.event and row.external_id for row in rows)
     forwarded = [event for event, _ in sent if event != "ping"]
-    assert inbound_sender.book.statuses() == {"processed": len(forwarded)}
+    assert Counter(row.status for row in factories.deliveries()) == {"processed": len(forwarded)}
     event_names = [
         request.json["data"]["inbound"]["event"].partition(".")[0] for request in receiver.requests
     ]
@@ -106,20 +107,18 @@ def test_every_payload_goes_through_each_action_without_a_fault(
 
 
 @pytest.mark.parametrize("template", [PRESETS["github"], EVERYTHING], ids=["ready", "everything"])
-def test_none_of_their_markup_is_alive_on_the_page(
-    inbound_sender: InboundSender, client: FlaskClient, sent: Sent, template: str
-) -> None:
-    post_all(inbound_sender, inbound_sender.source("github", SECRET, "comment", template), sent)
-    inbound_sender.work()
+def test_none_of_their_markup_is_alive_on_the_page(client: FlaskClient, sent: Sent, template: str) -> None:
+    post_all(client, add_source("github", SECRET, "comment", template), sent)
+    factories.run_pass()
     comments = [comment for page in pages(client) for comment in page.iter("article")]
     assert len(comments) == len([row for row in inbound_factories.rows() if row.comment_id])
     assert comments
     assert [fault for comment in comments for fault in faults(comment)] == []
 
 
-def test_what_looks_like_markup_is_there_as_text(inbound_sender: InboundSender, client: FlaskClient) -> None:
-    post_all(inbound_sender, inbound_sender.source("github", SECRET, "comment", PRESETS["github"]), PAYLOADS)
-    inbound_sender.work()
+def test_what_looks_like_markup_is_there_as_text(client: FlaskClient) -> None:
+    post_all(client, add_source("github", SECRET, "comment", PRESETS["github"]), PAYLOADS)
+    factories.run_pass()
     shown = "".join(words for page in pages(client) for words in page.itertext())
     assert all(words in shown for words in (SCRIPT, LINK, BRACES))
     assert TURNED not in shown
@@ -127,14 +126,14 @@ def test_what_looks_like_markup_is_there_as_text(inbound_sender: InboundSender, 
 
 
 def test_github_sends_forms_unless_told_otherwise_and_they_are_read_as_well(
-    inbound_sender: InboundSender,
+    client: FlaskClient,
 ) -> None:
-    token = inbound_sender.source("github", SECRET, "comment", PRESETS["github"])
+    token = add_source("github", SECRET, "comment", PRESETS["github"])
     for event, payload in PAYLOADS:
         body = urlencode({"payload": json.dumps(payload)}).encode()
-        post(inbound_sender, token, event, body, **{"Content-Type": "application/x-www-form-urlencoded"})
-    post_all(inbound_sender, inbound_sender.source("github", SECRET, "comment", PRESETS["github"]), PAYLOADS)
-    inbound_sender.work()
+        post_signed(client, token, event, body, **{"Content-Type": "application/x-www-form-urlencoded"})
+    post_all(client, add_source("github", SECRET, "comment", PRESETS["github"]), PAYLOADS)
+    factories.run_pass()
     rows = [(row.status, row.event, row.sender, bool(row.comment_id)) for row in inbound_factories.rows()]
     assert rows[: len(PAYLOADS)] == rows[len(PAYLOADS) :]
     assert {row[0] for row in rows} == {"processed"}

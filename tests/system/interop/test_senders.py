@@ -6,13 +6,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from flask.testing import FlaskClient
 from standardwebhooks import Webhook as Signer
 
 from guestbook.lib import signatures
 from tests.conftest import run
-from tests.support import inbound_factories
+from tests.support import factories, inbound_factories
 from tests.system.interop import npm
-from tests.system.interop.conftest import InboundSender
+from tests.system.interop.conftest import add_source, post
 
 SECRET, OTHER_SECRET = signatures.new_secret(), signatures.new_secret()
 BODY = '{"type":  "thing.made",\n "data": {"name": "Zoë 🦋", "text": "\\u2028 <b>"}}'
@@ -67,20 +68,20 @@ def sender(request: pytest.FixtureRequest) -> Sender:
     return Sender(*request.param)
 
 
-def test_what_a_package_of_others_signs_is_believed(inbound_sender: InboundSender, sender: Sender) -> None:
-    token = inbound_sender.source(sender.verify, SECRET)
-    inbound_sender.post(token, sender.headers(SECRET), BODY.encode())
-    inbound_sender.work()
+def test_what_a_package_of_others_signs_is_believed(client: FlaskClient, sender: Sender) -> None:
+    token = add_source(sender.verify, SECRET)
+    post(client, token, sender.headers(SECRET), BODY.encode())
+    factories.run_pass()
     row = inbound_factories.row()
     assert (row.status, row.error, row.external_id) == ("processed", None, EVENT_ID)
     assert row.event == ("thing" if sender.verify == "github" else "thing.made")
 
 
-def test_another_secret_or_body_is_not_believed(inbound_sender: InboundSender, sender: Sender) -> None:
-    token = inbound_sender.source(sender.verify, SECRET)
-    inbound_sender.post(token, sender.headers(OTHER_SECRET), BODY.encode())
-    inbound_sender.post(token, sender.headers(SECRET), BODY.replace("Zoë", "Joe").encode())
-    inbound_sender.work()
+def test_another_secret_or_body_is_not_believed(client: FlaskClient, sender: Sender) -> None:
+    token = add_source(sender.verify, SECRET)
+    post(client, token, sender.headers(OTHER_SECRET), BODY.encode())
+    post(client, token, sender.headers(SECRET), BODY.replace("Zoë", "Joe").encode())
+    factories.run_pass()
     first, second = inbound_factories.rows()
     assert [first.status, second.status] == ["failed", "failed"]
     assert "secret" in first.error
@@ -88,10 +89,10 @@ def test_another_secret_or_body_is_not_believed(inbound_sender: InboundSender, s
 
 @pytest.mark.parametrize("sender", [("standard", by_python)], indirect=True)
 def test_two_signatures_are_believed_while_the_secret_changes_and_an_old_one_is_not(
-    inbound_sender: InboundSender, sender: Sender
+    client: FlaskClient, sender: Sender
 ) -> None:
-    token, old = inbound_sender.source("standard", SECRET), int(time.time()) - 3600
-    inbound_sender.post(token, sender.headers(OTHER_SECRET, SECRET), BODY.encode())
-    inbound_sender.post(token, sender.headers(SECRET, seconds=old), BODY.encode())
-    inbound_sender.work()
+    token, old = add_source("standard", SECRET), int(time.time()) - 3600
+    post(client, token, sender.headers(OTHER_SECRET, SECRET), BODY.encode())
+    post(client, token, sender.headers(SECRET, seconds=old), BODY.encode())
+    factories.run_pass()
     assert [row.status for row in inbound_factories.rows()] == ["processed", "failed"]
