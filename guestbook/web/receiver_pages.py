@@ -305,8 +305,8 @@ def rotate(link_id: str) -> ResponseReturnValue:
         webhook = row_lookup.find_locked(Webhook, webhook_id)
         if webhook.sign_with == "key":
             abort(422, ONLY_THE_KEY_SIGNS)
-        if row_actions.was_replaced(webhook):
-            return admission.done(row_actions.ALREADY_ROTATED)
+        if said := row_actions.rotated_already(webhook):
+            return admission.done(said)
         webhook_signatures.rotate_secret(session, webhook, overlap)
         shown = row_actions.seal(webhook, admission.nonce)
     return admission.done("The secret is rotated. Give the new one to your receiver.", shown=shown)
@@ -320,8 +320,8 @@ def rotate_key(link_id: str) -> ResponseReturnValue:
     try:
         with writing() as session:
             webhook = row_lookup.find_locked(Webhook, webhook_id)
-            if row_actions.key_was_replaced(webhook):
-                return admission.done(row_actions.KEY_ROTATED_ALREADY)
+            if said := row_actions.rotated_already(webhook, "key"):
+                return admission.done(said)
             webhook_signatures.rotate_key(session, webhook, overlap)
     except Refused as error:
         abort(422, str(error))

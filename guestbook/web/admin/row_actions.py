@@ -27,8 +27,6 @@ from guestbook.web.admin import responses, undo
 
 OVERLAPS = {"0": "no time", "1": "1 hour", "24": "24 hours", "72": "3 days", "168": "7 days"}  # in hours
 SHOWN_FOR = timedelta(minutes=2)  # So long is a new secret shown without the password.
-ALREADY_ROTATED = "The secret was rotated already, so nothing was changed."
-KEY_ROTATED_ALREADY = "The key was rotated already, so nothing was changed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +76,8 @@ class RowActions:
         try:
             with writing() as session:
                 row = row_lookup.find_locked(self.model, *address.values())
-                if was_replaced(row):
-                    return responses.done(ALREADY_ROTATED, ".show", **address)
+                if said := rotated_already(row):
+                    return responses.done(said, ".show", **address)
                 self.rotate_secret(session, row, signs_for, typed or None)
                 shown = None if typed else seal(row)
         except Refused as error:
@@ -172,14 +170,11 @@ def overlap(then: str, noun: str = "secret") -> timedelta:
     return timedelta(hours=int(hours))
 
 
-def was_replaced(row: Webhook | Source) -> bool:
-    """Whether the form was for another secret: a double click has rotated it already."""
-    return request.form.get("replaces") not in _marks(row)
-
-
-def key_was_replaced(webhook: Webhook) -> bool:
-    """Whether the form was for another key."""
-    return request.form.get("replaces") != webhook.public_key
+def rotated_already(row: Webhook | Source, noun: str = "secret") -> str | None:
+    """Return what to say if the form was for another secret or `key`: a double click has rotated it."""
+    present = [row.public_key] if isinstance(row, Webhook) and noun == "key" else _marks(row)
+    is_replaced = request.form.get("replaces") not in present
+    return f"The {noun} was rotated already, so nothing was changed." if is_replaced else None
 
 
 def _marks(row: Webhook | Source) -> list[str]:

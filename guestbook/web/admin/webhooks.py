@@ -287,8 +287,8 @@ def rotate_key(webhook_id: str) -> ResponseReturnValue:
     try:
         with writing() as session:
             webhook = row_lookup.find_locked(Webhook, webhook_id)
-            if row_actions.key_was_replaced(webhook):
-                return responses.done(row_actions.KEY_ROTATED_ALREADY, ".show", webhook_id=webhook_id)
+            if said := row_actions.rotated_already(webhook, "key"):
+                return responses.done(said, ".show", webhook_id=webhook_id)
             webhook_signatures.rotate_key(session, webhook, overlap)
     except Refused as error:
         return _page(row_lookup.find(Webhook, webhook_id), problem=str(error)), 422
