@@ -186,12 +186,11 @@ def journal_mode(engine: Engine) -> str | None:
         return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
 
 
-def clear_wal(engine: Engine) -> bool:
-    """Empty SQLite's write-ahead log, which still has what was deleted; False while others read it."""
-    if engine.dialect.name != "sqlite":
-        return True
-    with engine.connect() as connection:
-        return sqlite_file.clear_wal(sqlite_connection(connection))
+def clear_wal(engine: Engine) -> None:
+    """Empty SQLite's write-ahead log, which still has what was deleted, unless others read it."""
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            sqlite_file.clear_wal(sqlite_connection(connection))
 
 
 def _watch_file(engine: Engine) -> Path | None:

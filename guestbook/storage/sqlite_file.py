@@ -238,13 +238,11 @@ def begin_immediate(connection: sqlite3.Connection, deadline: float) -> None:
             time.sleep(LOCK_POLL)
 
 
-def clear_wal(connection: sqlite3.Connection) -> bool:
-    """Empty the write-ahead log, which still holds deleted data; False while others read it."""
+def clear_wal(connection: sqlite3.Connection) -> None:
+    """Empty the write-ahead log, which still holds deleted data, unless others read it."""
     set_busy_timeout(connection, 0)  # it must not wait for readers; each BEGIN sets its own
-    try:
-        return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
-    except sqlite3.OperationalError:
-        return False
+    with suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def is_locked(error: sqlite3.Error) -> bool:
