@@ -107,10 +107,8 @@ def test_rows_in_the_future_are_a_warning(look: Look) -> None:
 
 def test_cron_that_never_came_is_a_problem_once_something_could_be_sent(look: Look) -> None:
     finding = look()["cron"]
-    assert (finding.state, finding.sentence) == (
-        State.WARNING,
-        "Cron has never come, so nothing is sent.",
-    )
+    assert finding.state is State.WARNING
+    assert finding.sentence == "Cron has never come, so nothing is sent."
     assert str(finding.command).startswith("* * * * * ")
     hook = factories.webhook()
     assert look()["cron"].state is State.PROBLEM
@@ -168,10 +166,8 @@ def test_what_a_listener_fetches_needs_no_cron_and_other_advice(look: Look) -> N
     factories.delivery(hook, due_at=since, last_error="The receiver answered 404.")
     findings = look()
     assert findings["cron"].state is State.WARNING
-    assert (findings["backlog"].state, findings["backlog"].sentence) == (
-        State.OK,
-        "One delivery waits to be fetched.",
-    )
+    assert is_fine(findings, "backlog")
+    assert findings["backlog"].sentence == "One delivery waits to be fetched."
     assert "its receiver may fetch the next one now." in findings["webhook Laptop"].sentence
     assert findings["webhook Laptop"].advice == network_checks.PULLED_ADVICE
 
@@ -223,17 +219,13 @@ def test_a_proxy_of_the_host_that_webhooks_do_not_use_is_named(
 
 def test_an_address_that_differs_from_the_settings_is_a_warning(look: Look, tmp_path: Path) -> None:
     assert "No request has come" in look()["base URL"].sentence
-    observations.note_observations(
-        tmp_path, {observations.OTHER_HOST: "https://real.example", observations.HTTPS: ""}
-    )
-    finding = look(base_url="http://guess.example/book")["base URL"]
-    assert finding.state is State.WARNING
-    assert finding.command == "GUESTBOOK_BASE_URL=https://real.example/book"
-    https = look(base_url="http://guess.example/book")["HTTPS"]
-    assert https.command == "GUESTBOOK_BASE_URL=https://guess.example/book"
-    observations.note_observations(
-        tmp_path, {observations.SAME_HOST: ""}
-    )  # so the other was a stranger's mistake
+    seen = {observations.OTHER_HOST: "https://real.example", observations.HTTPS: ""}
+    observations.note_observations(tmp_path, seen)
+    findings = look(base_url="http://guess.example/book")
+    assert findings["base URL"].state is State.WARNING
+    assert findings["base URL"].command == "GUESTBOOK_BASE_URL=https://real.example/book"
+    assert findings["HTTPS"].command == "GUESTBOOK_BASE_URL=https://guess.example/book"
+    observations.note_observations(tmp_path, {observations.SAME_HOST: ""})  # The other was a mistake.
     assert is_fine(look(), "base URL")
 
 

@@ -127,12 +127,10 @@ def test_a_check_that_breaks_leaves_the_others(look: Look, monkeypatch: pytest.M
 
 
 def test_no_secret_is_shown(app: Flask, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("https_proxy", "http://me:proxy-password@proxy.example:3128")
+    monkeypatch.setenv("https_proxy", proxy := "http://me:proxy-password@proxy.example:3128")
     factories.webhook("https://receiver.example/secret-path", name="Chat", failures_in_a_row=1)
     key = secrets.token_hex(32)
-    shown = str(look(secret_key=key)) + str(
-        look(outbound_proxy="http://me:proxy-password@proxy.example:3128")
-    )
+    shown = str(look(secret_key=key)) + str(look(outbound_proxy=proxy))
     assert "proxy.example:3128" in shown
     for hidden in (key, "proxy-password", "secret-path", str(app.secret_key)):
         assert hidden not in shown
