@@ -39,10 +39,7 @@ _GITHUB: dict[str, dict[str, Any]] = {  # event → what differs between events
         "compare": f"{_LIGHTHOUSE}/compare/1…2",
     },
     "pull_request": {"action": "closed", "pull_request": {**_PULL, "merged": True}},
-    "release": {
-        "action": "published",
-        "release": {"name": "1.0", "html_url": f"{_LIGHTHOUSE}/releases/1.0"},
-    },
+    "release": {"action": "published", "release": {"name": "1.0", "html_url": f"{_LIGHTHOUSE}/releases/1.0"}},
     "star": {"action": "created"},
     "issue_comment": {
         "action": "created",
@@ -62,9 +59,7 @@ _GITHUB: dict[str, dict[str, Any]] = {  # event → what differs between events
         "review": {"state": "approved", "body": "It shines.", "html_url": f"{_LIGHTHOUSE}/pull/8#review"},
         "pull_request": _PULL,
     },
-    "fork": {
-        "forkee": {"full_name": "grace/lighthouse", "html_url": "https://github.com/grace/lighthouse"},
-    },
+    "fork": {"forkee": {"full_name": "grace/lighthouse", "html_url": "https://github.com/grace/lighthouse"}},
     "sponsorship": {
         "action": "created",
         "sponsorship": {"privacy_level": "public", "sponsorable": {"login": "lighthouse"}},

@@ -84,9 +84,7 @@ def test_an_event_that_kills_each_pass_is_left_alone_in_the_end_and_keeps_nobody
 @pytest.mark.timeout(200)
 @pytest.mark.usefixtures("each_app")
 def test_random_kills_of_overlapping_passes_make_one_comment_of_each_event(
-    each_environ: dict[str, str],
-    forks: Forks,
-    tmp_path_factory: pytest.TempPathFactory,
+    each_environ: dict[str, str], forks: Forks, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     luck, stored, killed = random.Random(20261125), 0, 0
     source_id = inbound_factories.source()

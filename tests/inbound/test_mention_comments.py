@@ -108,10 +108,7 @@ def test_a_page_that_is_gone_takes_its_comment_along(app: Flask, receiver: Recei
         receiver.answer(path, gone)
         mention(app, receiver, path)
         comment = comments()[-1]
-        assert (comment.status, comment.reason) == (
-            "trash",
-            "Its page was deleted, or no longer links here.",
-        )
+        assert (comment.status, comment.reason) == ("trash", "Its page was deleted, or no longer links here.")
         row = inbound_factories.rows()[-1]
         assert (row.status, row.comment_id) == ("processed", comment.id)
         receiver.answer(path, page("Back again"))

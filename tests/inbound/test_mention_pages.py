@@ -147,16 +147,10 @@ def test_each_redirect_is_checked_by_the_guard(app: Flask) -> None:
     """The book may reach 127.0.0.1; its neighbour 127.0.0.2 is as private as any address."""
     factories.change_settings(allow_networks=(ip_network("127.0.0.1/32"),))
     with Receiver() as open_, Receiver(address="127.0.0.2") as inner:
-        places = [
-            f"http://127.0.0.2:{inner.port}/",
-            f"http://[::ffff:127.0.0.2]:{inner.port}/",
-            f"http://2130706434:{inner.port}/",
-            "http://169.254.169.254/latest/meta-data",
-            "file:///etc/passwd",
-            "ftp://127.0.0.1/",
-            f"http://a:b@127.0.0.1:{open_.port}/ok",
-            "http://[",
-        ]
+        hosts = ("127.0.0.2", "[::ffff:127.0.0.2]", "2130706434")
+        places = [f"http://{host}:{inner.port}/" for host in hosts]
+        places += ["http://169.254.169.254/latest/meta-data", "file:///etc/passwd", "ftp://127.0.0.1/"]
+        places += [f"http://a:b@127.0.0.1:{open_.port}/ok", "http://["]
         for number, place in enumerate(places):
             open_.answer(f"/far{number}", Answer(302, headers={"Location": f"/near{number}"}))
             open_.answer(f"/near{number}", Answer(307, headers={"Location": place}))

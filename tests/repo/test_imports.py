@@ -1,7 +1,6 @@
 """Imports point down: nobody needs to know what stands above."""
 
 import ast
-import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -101,20 +100,15 @@ def test_imports_point_down() -> None:
     assert faults(sources()) == []
 
 
+LATE = "def late():\n    from guestbook.outbound.dispatcher import Dispatch"
+NEIGHBOUR = "from guestbook.queries import listing"  # on its own floor
+
+
 @pytest.mark.parametrize(
-    "source",
-    [
-        "from guestbook.background import whole_pass",
-        "import guestbook",
-        """
-        def late():
-            from guestbook.outbound.dispatcher import Dispatch
-        """,
-        "from guestbook.queries import listing",  # a neighbour on its own floor
-    ],
+    "source", ["from guestbook.background import cron", "import guestbook", LATE, NEIGHBOUR]
 )
 def test_an_import_that_points_up_or_aside_is_seen(source: str) -> None:
-    assert faults({"guestbook.queue.claims": textwrap.dedent(source)})
+    assert faults({"guestbook.queue.claims": source})
 
 
 def test_the_admin_pages_and_the_api_do_not_know_each_other() -> None:

@@ -29,13 +29,8 @@ T = TypeVar("T")
 
 def copy_of_the_checkout(to: Path) -> Path:
     """Copy what a clone of this tree would hold, changes that are not committed yet included."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     there = (name for name in listed.stdout.split("\0") if name and os.path.lexists(ROOT / name))
     to.mkdir(parents=True, exist_ok=True)
     subprocess.run(["cp", "--archive", "--parents", "--target-directory", to, *there], cwd=ROOT, check=True)
@@ -54,14 +49,8 @@ def clean_environ(**more: str) -> dict[str, str]:
 def started(command: list[str], **options: Any) -> Iterator["Started"]:
     """Start a process in a group of its own, as a terminal does; whatever is left at the end is killed."""
     databases.no_process()
-    with subprocess.Popen(
-        command,
-        start_new_session=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        **options,
-    ) as process:
+    options |= {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, start_new_session=True, **options) as process:
         one = Started(process)
         guard(process.pid)
         try:

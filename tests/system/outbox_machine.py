@@ -149,8 +149,6 @@ def run(
     turned = Clock()
     monkeypatch.setattr(clock, "now", turned.now)
     quietly = settings(
-        max_examples=examples,
-        stateful_step_count=steps,
-        suppress_health_check=list(HealthCheck),
+        max_examples=examples, stateful_step_count=steps, suppress_health_check=list(HealthCheck)
     )
     run_state_machine_as_test(lambda: machine(turned), settings=quietly)  # type: ignore[no-untyped-call]  # it has no types

@@ -94,9 +94,7 @@ def test_random_kills_of_overlapping_passes_lose_nothing_and_repeat_little(passe
 # How a file of SQLite keeps its journal matters to a kill, as above, not to the order of events.
 @pytest.mark.parametrize("each_environ", ["sqlite-wal", "postgresql", "mariadb"], indirect=True)
 @pytest.mark.timeout(200)
-def test_random_kills_and_failures_change_nothing_of_the_order_of_a_comments_events(
-    passes: Passes,
-) -> None:
+def test_random_kills_and_failures_change_nothing_of_the_order_of_a_comments_events(passes: Passes) -> None:
     kills, steps = amount.kills(4), 15
     comments = BusyComments(passes.book, SEED)
     with Receiver(program=at_random(SEED, (0.002, 0.08), 0.15)) as receiver:

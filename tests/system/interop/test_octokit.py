@@ -125,9 +125,7 @@ def test_what_looks_like_markup_is_there_as_text(client: FlaskClient) -> None:
     assert "gnp.exe inner" in shown
 
 
-def test_github_sends_forms_unless_told_otherwise_and_they_are_read_as_well(
-    client: FlaskClient,
-) -> None:
+def test_github_sends_forms_unless_told_otherwise_and_they_are_read_as_well(client: FlaskClient) -> None:
     token = add_source("github", SECRET, "comment", PRESETS["github"])
     for event, payload in PAYLOADS:
         body = urlencode({"payload": json.dumps(payload)}).encode()
