@@ -7,7 +7,6 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from guestbook.lib import signatures
@@ -133,8 +132,7 @@ SIGNATURE_BYTES = {"sha1": 20, "sha256": 32, "sha512": 64, ED25519: 64}
 MILLISECONDS = re.compile("[0-9]{13}")  # a timestamp from 2001 to 2286
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureScheme:
+class SignatureScheme(NamedTuple):
     """What to know about a sender's signature."""
 
     header: str  # carries the signature
@@ -295,8 +293,7 @@ def sign_stripe(secret: str, _event_id: str, seconds: int, body: bytes) -> dict[
     return {"Stripe-Signature": f"t={seconds},v1={signature}"}
 
 
-@dataclass(frozen=True, slots=True)
-class VerificationKind:
+class VerificationKind(NamedTuple):
     """One way to verify, and what the owner reads about it."""
 
     title: str
