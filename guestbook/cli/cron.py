@@ -113,12 +113,6 @@ def _due() -> int:
     return length if length >= FEWEST_FOR_A_BAR else 0
 
 
-BROKER_MISSING = (
-    "GUESTBOOK_BROKER_URL is not set. Set it to your RabbitMQ, as in amqp://user:password@host:5672/vhost."
-)
-CELERY_MISSING = "Celery is not installed here. Install it with: {}"
-
-
 @click.command(cls=app_command.AppCommand)
 @options.max_seconds("Publish")
 @click.option("--stay", is_flag=True, help="Stay for --max-seconds and publish new rows at once.")
@@ -133,14 +127,19 @@ def relay(max_seconds: float, stay: bool, take_back: bool) -> None:
         from guestbook.background.celery import relay as the_relay
         from guestbook.background.celery.messages import BrokerAway
     except ModuleNotFoundError:
-        raise click.ClickException(CELERY_MISSING.format(installation.install_command("celery"))) from None
+        command = installation.install_command("celery")
+        sentence = f"Celery is not installed here. Install it with: {command}"
+        raise click.ClickException(sentence) from None
     if take_back:
         count = the_relay.take_back(db.engine)
         click.echo(f"Took back {counted(count, 'row')}.")
         return
     settings = app_command.settings()
     if not settings.broker_url:
-        raise click.ClickException(BROKER_MISSING)
+        raise click.ClickException(
+            "GUESTBOOK_BROKER_URL is not set. Set it to your RabbitMQ, as in "
+            "amqp://user:password@host:5672/vhost."
+        )
     try:
         done = the_relay.run(db.engine, settings, max_seconds=max_seconds, stay=stay)
     except BrokerAway as error:

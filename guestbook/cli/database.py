@@ -183,7 +183,6 @@ def _print(staged_book: StagedBook, found: Comparison, report: RestoreReport, he
     )
 
 
-CHECKSUM_LENGTH = 12  # characters
 # The target was empty, and what differs was refused.
 ALWAYS = {"there_already": 0, "removed": 0, "is_whole": True, "is_still": True}
 NEXT = """\
@@ -220,13 +219,12 @@ def migrate_to(url: str) -> None:
         moved = [dict(zip(keys, one, strict=True)) | {"copied": one[1]} | ALWAYS for one in tables]
         output.print_json({"target": report.place, "tables": moved})
         return
-    shown = [(name, rows, checksum[:CHECKSUM_LENGTH]) for name, rows, checksum in tables]
+    shown = [(name, rows, checksum[:12]) for name, rows, checksum in tables]
     output.print_table(("TABLE", "ROWS", "CHECKSUM"), shown, "")
     total = counted(sum(rows for _, rows, _ in tables), "row")
     output.say(f"\nThe copy in {report.place} is complete: {total}, each compared.", NEXT)
 
 
-KEY_BYTES = 32
 KEY_IS_SET = (
     "The secret key comes from a setting. Set GUESTBOOK_SECRET_KEY_FALLBACKS to the present key and "
     "GUESTBOOK_SECRET_KEY, or the file of GUESTBOOK_SECRET_KEY_FILE, to a new one, restart everything, and "
@@ -273,7 +271,7 @@ def _with_new_key(read: Settings) -> Settings:
     """Put a new key into the data folder, and return the settings that a program reads from now on."""
     if not secret_key.is_in_data_folder(read.data_dir, read.secret_key):
         raise Refused(KEY_IS_SET)
-    fresh, still_old = secrets.token_hex(KEY_BYTES), "The secret key is still the old one."
+    fresh, still_old = secrets.token_hex(32), "The secret key is still the old one."
     try:
         secret_key.replace(read.data_dir, fresh, read.secret_key)
     except OSError as error:
