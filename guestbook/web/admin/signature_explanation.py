@@ -109,11 +109,7 @@ def of(delivery: Delivery, webhook: Webhook, attempt: Attempt | None, now: datet
 
 
 def explain(
-    event_id: str,
-    timestamp: int,
-    body: bytes,
-    secrets: Sequence[str | None],
-    keys: Sequence[str | None] = (),
+    event_id: str, timestamp: int, body: bytes, secrets: Sequence[str | None], keys: Sequence[str | None] = ()
 ) -> Explanation:
     """Sign with the secrets and with the private keys, the current ones first; ValueError for a wrong one."""
     texts, parts, problem = [secret for secret in secrets if secret], (event_id, timestamp, body), ""

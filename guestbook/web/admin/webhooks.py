@@ -194,8 +194,7 @@ def change(webhook_id: str | None = None) -> ResponseReturnValue:
     """Add a webhook, and show its secret; or change one."""
     typed = WebhookForm.read()
     return responses.save(
-        lambda: _save(webhook_id, typed),
-        lambda error: _form(webhook_id, typed, reasons=error.fields),
+        lambda: _save(webhook_id, typed), lambda error: _form(webhook_id, typed, reasons=error.fields)
     )
 
 
