@@ -114,22 +114,6 @@ def test_the_answer_leads_into_the_book_wherever_the_visitor_comes_from(app: Fla
         assert choose(visitor, "1999", f"http://localhost{path}") == "/"
 
 
-def test_caches_keep_the_looks_apart(app: Flask, visitor: Visitor) -> None:
-    set_(app, visitor_looks="yes")
-    [comment_id] = add(app, ["Hello"])
-    for url in ("/", f"/comments/{comment_id}"):
-        plain = visitor.get(url)
-        assert "Cookie" in plain.headers["Vary"]
-        assert "Set-Cookie" not in plain.headers
-        known = {"If-None-Match": plain.headers["ETag"]}
-        again = visitor.get(url, headers=known)
-        assert (again.status_code, "Cookie" in again.headers["Vary"]) == (304, True)
-        other = Visitor(app)
-        choose(other, "terminal")
-        assert other.get(url, headers=known).status_code == 200
-    assert "Cookie" not in visitor.get("/feed.atom").headers.get("Vary", "")
-
-
 # --- own CSS, button, webring, Open Graph
 
 
