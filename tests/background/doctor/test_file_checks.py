@@ -16,7 +16,7 @@ from tests.settings.test_settings import given_to_nobody
 
 # What examines a book is imported before file modes count, for this user may not read the program's folder.
 AS_NOBODY = """
-import json, os, sys
+import encodings.utf_8_sig, json, os, sys
 from guestbook import settings
 from guestbook.background.doctor import examination
 def look(folder):
