@@ -37,9 +37,6 @@ def test_an_event_that_does_not_exist_is_no_filter(owner: Owner) -> None:
     assert answer.status_code == 422
     assert r"There is no event '\x00'." in text(parse(answer))
     assert listed(owner, "?event=ping&text=_") == []
-
-
-def test_an_empty_book_says_when_deliveries_appear(owner: Owner) -> None:
     assert "No deliveries yet" in text(owner.page(LIST))
     assert "No delivery matches" in text(owner.page(LIST + "?status=failed"))
 

@@ -10,7 +10,7 @@ from guestbook.lib import signatures
 from guestbook.storage.models import Webhook
 from tests.support.owner import PASSWORD, Owner
 from tests.support.visitor import parse, plain, text
-from tests.support.webhook_pages import PLACE, added, form, part, stored, value
+from tests.support.webhook_pages import PLACE, added, form, part, stored
 from tests.web.conftest import Later
 
 TEXT = "It's a Secret to Everybody"
@@ -19,12 +19,6 @@ TEXT = "It's a Secret to Everybody"
 def chosen(page: Element, name: str) -> str:
     options = page.findall(f".//select[@name='{name}']/option")
     return next(option.attrib["value"] for option in options if "selected" in option.attrib)
-
-
-def test_the_form_begins_with_a_secret_and_without_githubs_headers(owner: Owner) -> None:
-    page = owner.page(PLACE + "new")
-    assert (chosen(page, "sign_with"), chosen(page, "github_headers")) == ("secret", "no")
-    assert value(page, "secret") == ""
 
 
 def test_a_secret_that_the_receiver_has_is_taken_and_not_shown(owner: Owner) -> None:
@@ -69,6 +63,8 @@ def test_a_webhook_with_a_key_shows_its_public_key(owner: Owner, sign_with: str,
 
 
 def test_the_form_changes_what_signs_and_keeps_what_it_does_not_name(owner: Owner) -> None:
+    page = owner.page(PLACE + "new")
+    assert (chosen(page, "sign_with"), chosen(page, "github_headers")) == ("secret", "no")
     row_id = added(owner, sign_with="both", github_headers="yes")
     page = owner.page(f"{PLACE}{row_id}/edit")
     assert (chosen(page, "sign_with"), chosen(page, "github_headers")) == ("both", "yes")
