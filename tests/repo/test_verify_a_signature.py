@@ -149,28 +149,19 @@ def test_a_snippet_refuses_another_body_key_or_time(snippet: Snippet, scheme: Sc
     assert not snippet.says_yes({**scheme.delivery(age=400), **newer})
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"webhook-id": "evt2"},
-        {"webhook-timestamp": "soon"},
-        {"webhook-timestamp": "9" * 5000},
-        {"webhook-timestamp": "-1"},
-        {"webhook-timestamp": "1e9"},
-        {"webhook-signature": ""},
-        {"webhook-signature": "VERSION,"},
-        {"webhook-signature": "VERSION,ü"},
-        {"webhook-signature": "VERSION," + "A" * 43 + "="},
-        {"webhook-signature": "VERSION," + "A" * 86 + "=="},
-    ],
-)
+WRONG = {
+    "webhook-id": ("evt2",),
+    "webhook-timestamp": ("soon", "9" * 5000, "-1", "1e9"),
+    "webhook-signature": ("", *(f"VERSION,{end}" for end in ("", "ü", "A" * 43 + "=", "A" * 86 + "=="))),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, one) for name in WRONG for one in WRONG[name]])
 def test_a_snippet_refuses_a_header_that_was_changed_or_is_missing(
-    snippet: Snippet, scheme: Scheme, changes: dict[str, str]
+    snippet: Snippet, scheme: Scheme, name: str, value: str
 ) -> None:
-    changed = {name: value.replace("VERSION", scheme.version) for name, value in changes.items()}
-    assert not snippet.says_yes({**scheme.delivery(), **changed})
-    [name] = changes
-    assert not snippet.says_yes({key: value for key, value in scheme.delivery().items() if key != name})
+    assert not snippet.says_yes({**scheme.delivery(), name: value.replace("VERSION", scheme.version)})
+    assert not snippet.says_yes({key: one for key, one in scheme.delivery().items() if key != name})
 
 
 # --- the receiver of the guide, which verifies so

@@ -72,26 +72,17 @@ def says(app: Flask, home: Path, *words: str) -> tuple[int, str]:
     return done.exit_code, done.stderr
 
 
-@pytest.mark.parametrize(
-    ("damaged", "words"),
-    [
-        (TABLE, ("backup", "new.db")),
-        (INDEX, ("backup", "new.db")),
-        (QUEUE, ("backup", "new.db")),
-        (TABLE, ("comments", "export", "new.jsonl")),
-        (IDS, ("comments", "import", "whole.jsonl")),
-        (TABLE, ("comments", "list")),
-        (INDEX, ("status",)),
-        (QUEUE, ("cron",)),
-        (QUEUE, ("deliveries", "list")),
-    ],
-    ids=lambda part: part if isinstance(part, str) else " ".join(part[:2]),
-)
+COMMANDS = [(TABLE, "backup new.db"), (INDEX, "backup new.db"), (QUEUE, "backup new.db")]
+COMMANDS += [(TABLE, "comments export new.jsonl"), (IDS, "comments import whole.jsonl")]
+COMMANDS += [(TABLE, "comments list"), (INDEX, "status"), (QUEUE, "cron"), (QUEUE, "deliveries list")]
+
+
+@pytest.mark.parametrize(("damaged", "words"), COMMANDS)
 def test_a_command_says_so_in_one_line(
-    app: Flask, tmp_path: Path, spoil: Spoil, damaged: str, words: tuple[str, ...]
+    app: Flask, tmp_path: Path, spoil: Spoil, damaged: str, words: str
 ) -> None:
     spoil(damaged)
-    code, said = says(app, tmp_path, *words)
+    code, said = says(app, tmp_path, *words.split())
     assert (code, said.count("\n")) == (1, 1), said
     assert said.startswith(DAMAGED)
     assert said.endswith(f". {FILE_DAMAGED}\n")

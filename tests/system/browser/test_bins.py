@@ -49,17 +49,6 @@ def test_a_request_that_comes_while_the_page_is_open_is_shown(
     expect(page.get_by_role("group").filter(has_text="Form")).to_contain_text("a: <b>1</b>")
 
 
-def test_the_link_that_has_the_focus_keeps_it_when_more_comes(open_admin: Open, post: Post) -> None:
-    page = open_admin()
-    add_bin(page)
-    post("/first", b"1")
-    link = page.get_by_role("link", name="first")
-    link.focus()
-    post("/second", b"2")
-    expect(page.get_by_role("link", name="second")).to_be_visible()
-    expect(link).to_be_focused()
-
-
 def test_the_command_is_copied_as_it_stands(open_admin: Open, post: Post) -> None:
     page = open_admin(permissions=["clipboard-read", "clipboard-write"])
     add_bin(page)
