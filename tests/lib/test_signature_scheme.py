@@ -22,7 +22,7 @@ from guestbook.lib.verification.kinds import (
     SIGNED_CONTENTS,
     SignatureScheme,
 )
-from tests.lib.test_ed25519 import RFC_8032
+from tests.lib.test_signatures import RFC_8032
 
 MOMENT = datetime(2021, 2, 25, 15, 2, 10, tzinfo=UTC)
 SECONDS = "1614265330"  # the same
