@@ -70,16 +70,11 @@ def wordpress(path: Path, **pages: Sequence[dict[str, object]]) -> Path:
     """Write an export: the comments of each page, by what differs from an approved one of Ada's."""
     usual = {"author": "Ada", "url": "", "gmt": "2020-05-01 12:00:00", "content": "Hello"}
     usual |= {"approved": "1", "type": "comment", "parent": "0", "user": "0"}
-    items = [
-        ITEM.format(
-            page=page,
-            comments="".join(
-                WP_COMMENT.format(**{"id": number, **usual, **one}) for number, one in enumerate(comments, 1)
-            ),
-        )
-        for page, comments in pages.items()
-    ]
-    path.write_text(WXR.format(items="".join(items)))
+    items = ""
+    for page, some in pages.items():
+        given = ({"id": number, **usual, **one} for number, one in enumerate(some, 1))
+        items += ITEM.format(page=page, comments="".join(WP_COMMENT.format(**one) for one in given))
+    path.write_text(WXR.format(items=items))
     return path
 
 

@@ -131,19 +131,10 @@ def _queued(table: Table, since: str, end: str, values: dict[str, Any]) -> str:
 @in_book
 def attempt(delivery_id: str, **values: Any) -> None:
     """Store an attempt that the receiver answered with 500, or as the values say."""
-    row = {
-        "delivery_id": delivery_id,
-        "number": 1,
-        "triggered_by": "schedule",
-        "started_at": clock.now(),
-        "milliseconds": 12,
-        "status_code": 500,
-        "error": "The receiver answered 500.",
-        "request_headers": {"webhook-id": "x"},
-        "response_headers": {"Server": "s"},
-        "response_body": "oops",
-        **values,
-    }
+    row = {"delivery_id": delivery_id, "number": 1, "triggered_by": "schedule", "started_at": clock.now()}
+    row |= {"milliseconds": 12, "status_code": 500, "error": "The receiver answered 500."}
+    row |= {"request_headers": {"webhook-id": "x"}, "response_headers": {"Server": "s"}}
+    row |= {"response_body": "oops", **values}
     with database.write(db.engine) as connection:
         connection.execute(insert(ATTEMPTS).values(**row))
 

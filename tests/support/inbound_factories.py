@@ -61,12 +61,8 @@ def signed(payload: Any, delivery: str, *, secret: str = SECRET, event: str = "i
     """Return the body and the headers of a request of GitHub's."""
     body = json.dumps(payload).encode()
     digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    headers = {
-        "Content-Type": "application/json",
-        "X-GitHub-Event": event,
-        "X-GitHub-Delivery": delivery,
-        "X-Hub-Signature-256": f"sha256={digest}",
-    }
+    headers = {"Content-Type": "application/json", "X-GitHub-Event": event, "X-GitHub-Delivery": delivery}
+    headers["X-Hub-Signature-256"] = f"sha256={digest}"
     return {"data": body, "headers": headers}
 
 

@@ -25,6 +25,9 @@ from guestbook.comments.spam.spam_rules import Classification, CommentFacts
 CORPUS = Path(__file__).parents[1] / "comments" / "spam" / "corpus"
 
 
+KINDS = ("good", "spam")
+
+
 @dataclass(frozen=True, slots=True)
 class Verdicts:
     """What became of the comments of one kind; the wrong ones have their reasons."""
@@ -94,12 +97,8 @@ def _score(draft: Draft, side: int | None, split: int = 0) -> Score | None:
 @cache
 def _learned(side: int | None, split: int) -> tuple[dict[str, Count], Count]:
     """Count the words of one half, or of all without one."""
-    return _counted(
-        {
-            kind: [draft for draft in read(kind) if side is None or half(draft, split) == side]
-            for kind in ("good", "spam")
-        }
-    )
+    good, spam = ([one for one in read(kind) if side in (None, half(one, split))] for kind in KINDS)
+    return _counted({"good": good, "spam": spam})
 
 
 def _counted(decided: Mapping[str, Sequence[Draft]]) -> tuple[dict[str, Count], Count]:

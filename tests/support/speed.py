@@ -14,7 +14,8 @@ from werkzeug.routing import Rule
 
 from guestbook.auth import login
 
-LONG = (  # folders and files that wait much, the longest first
+# Folders and files that wait much, the longest first.
+LONG = (
     "tests/background/celery/",
     "tests/system/test_several_machines",
     "tests/system/chaos/",
