@@ -91,13 +91,16 @@ def _suspend_foreign_keys(engine: Engine) -> None:
 
 def _migrate(engine: Engine, report: UpgradeReport, progress: Progress) -> None:
     """Run what the book has not had."""
-    scripts = ScriptDirectory.from_config(_config())
+    config = Config()
+    config.set_main_option("script_location", str(schema_version.VERSIONS.parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    scripts = ScriptDirectory.from_config(config)
     pending = [one for one in scripts.walk_revisions() if one.revision > report.before]
     with progress("Upgrading", len(pending)) as step:
         for script in reversed(pending):
             began = time.monotonic()
             try:
-                database.write_with_retry(engine, partial(_run, scripts, script.revision))
+                database.write_with_retry(engine, partial(_run, config, scripts, script.revision))
             except DBAPIError as error:
                 is_half = report.migrations or engine.dialect.name not in ("sqlite", "postgresql")
                 state = "The book is half upgraded" if is_half else "Nothing was changed"
@@ -107,19 +110,12 @@ def _migrate(engine: Engine, report: UpgradeReport, progress: Progress) -> None:
             step(1)
 
 
-def _run(scripts: ScriptDirectory, version: str, connection: Connection) -> None:
+def _run(config: Config, scripts: ScriptDirectory, version: str, connection: Connection) -> None:
     """Migrate to a version as Alembic's `upgrade` does, which would load all files again for each."""
-    config = _config(connection=connection)
 
     def way(stored: Any, _context: object) -> Any:
         return scripts._upgrade_revs(version, stored)  # Alembic has no public name for it
 
+    config.attributes["connection"] = connection
     with EnvironmentContext(config, scripts, fn=way, destination_rev=version):
         scripts.run_env()
-
-
-def _config(**attributes: Any) -> Config:
-    config = Config(attributes=attributes)
-    config.set_main_option("script_location", str(schema_version.VERSIONS.parent).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
