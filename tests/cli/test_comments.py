@@ -171,12 +171,11 @@ def test_a_flood_can_be_seen_and_ended(shell: Shell) -> None:
     assert shell.json("spam", "show")["held_until"] is None
 
 
-@pytest.mark.parametrize("status", ["published", "held", "spam"])
-def test_a_comment_is_shown_with_every_reason(shell: Shell, status: str) -> None:
-    comment_id = factories.sign("Hello\nthere", verdict=Classification(status, REASONS))
+def test_a_comment_is_shown_with_every_reason(shell: Shell) -> None:
+    comment_id = factories.sign("Hello\nthere", verdict=Classification("spam", REASONS))
     shown = shell("comments", "show", comment_id[:30])
     assert all(line in shown.splitlines() for line in (*REASONS, "Hello", "there"))
     document = shell.json("comments", "show", comment_id)
-    assert (document["reasons"], document["status"]) == (list(REASONS), status)
+    assert (document["reasons"], document["status"]) == (list(REASONS), "spam")
     [listed] = shell.json("comments", "list")
     assert listed["reasons"] == list(REASONS)

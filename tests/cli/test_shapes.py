@@ -21,9 +21,8 @@ def ids(shell: Shell) -> dict[str, str]:
     webhook_id = factories.webhook(headers={"X-Key": "hidden value"}, events="comment.created ping")
     delivery_id = factories.delivery(webhook_id, status="failed", attempts=1, claims=1)
     factories.attempt(delivery_id)
-    source_id = factories.source(
-        verify="hmac", secret="a secret", header="X-Signature", scheme={"hash": "sha512"}
-    )
+    signed = {"header": "X-Signature", "scheme": {"hash": "sha512"}}
+    source_id = factories.source(verify="hmac", secret="a secret", **signed)
     return {
         "webhooks": webhook_id,
         "deliveries": delivery_id,
@@ -70,8 +69,7 @@ def test_a_row_in_full_has_one_shape_and_beside_it_only_secrets(
         shown, public = shell.json(noun, "show", ids[noun]), program.get(f"/{noun}/{ids[noun]}")
         assert shown.keys() - public.keys() == {"secret", "previous_secret"}
         assert {name for name in public if shown[name] != public[name]} <= {"headers"}
-    app.test_client().post(
-        shell.json("bins", "show", ids["bins"])["url"].removeprefix("http://localhost"), data=b"\xff"
-    )
+    url = shell.json("bins", "show", ids["bins"])["url"]
+    app.test_client().post(url.removeprefix("http://localhost"), data=b"\xff")
     (request,) = shell.json("bins", "show", ids["bins"])["requests"]
     assert request == program.get(f"/bins/{ids['bins']}/requests/{request['id']}")
