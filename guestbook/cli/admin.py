@@ -126,9 +126,9 @@ def list_() -> None:
     )
 
 
-TOKEN = Noun(tokens, Token, api_tokens.shape)
+TOKEN = Noun(tokens, Token, "token", api_tokens.shape)
 REVOKE = "Revoke a token. It stops working at once. On a terminal it says when it was last used, and asks."
-row_commands.add_revocation(TOKEN, "token", api_tokens.revoke, REVOKE)
+row_commands.add_revocation(TOKEN, api_tokens.revoke, REVOKE)
 
 
 @click.command("cron-url", cls=app_command.AppCommand)

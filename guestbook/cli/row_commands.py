@@ -6,10 +6,9 @@ beginnings. Lists on a terminal print the ends.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 from sqlalchemy import ColumnElement, Select, select
@@ -104,7 +103,8 @@ def shown_ids(model: Any, ids: Sequence[str]) -> dict[str, str]:
 
 
 Q = TypeVar("Q", AuditEntry, Comment, Delivery, InboundEvent)
-Column = str | Callable[[Any], object]  # The name may have dots.
+Facts = Callable[[Any], dict[str, Any]]
+Columns = Mapping[str, Any]  # Each is the name of an attribute, which may have dots, or a function.
 
 limit_option = click.option(
     "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many."
@@ -122,12 +122,7 @@ def newest(read_page: Callable[[str | None, int], RowPage[Q]], limit: int) -> li
 
 
 def print_rows(
-    rows: Sequence[Any],
-    facts: Callable[[Any], dict[str, Any]],
-    columns: Mapping[str, Column],
-    empty: str,
-    cut: Sequence[str] = (),
-    key: str = "",
+    rows: Sequence[Any], facts: Facts, columns: Columns, empty: str, cut: Sequence[str] = (), key: str = ""
 ) -> None:
     """Print rows as JSON and end, or a table with ids. `key` is the attribute with the row of the table."""
     models = [attrgetter(key)(row) if key else row for row in rows]
@@ -139,18 +134,13 @@ def print_rows(
     output.print_table(("ID", *columns), cells, empty, cut=cut)
 
 
-@dataclass(frozen=True)
-class Noun:
-    """A noun with commands, and how the API shows a row of it, without secrets."""
+class Noun(NamedTuple):
+    """A noun with commands, the word for one, and how the API shows a row of it, without secrets."""
 
     group: click.Group
     model: type[Any]
-    facts: Callable[[Any], dict[str, Any]]
-
-    @property
-    def word(self) -> str:
-        """Return `webhook`."""
-        return self.model.__name__.lower()
+    word: str
+    facts: Facts
 
 
 def add_switch(noun: Noun, verb: str, help_text: str) -> None:
@@ -175,12 +165,7 @@ ROTATED = {  # How each is called, its field, and the field with the end of the 
 
 
 def add_rotation(
-    noun: Noun,
-    what: str,
-    rotate: Callable[[Session, Any, timedelta, str | None], None],
-    given: Decorator,
-    valid: str,
-    help_text: str,
+    noun: Noun, what: str, rotate: Callable[..., None], given: Decorator, valid: str, help_text: str
 ) -> None:
     """Add rotate-secret or rotate-key. `given` is its option, and `valid` the verb for the old one."""
     shown, field, old_end = ROTATED[what]
@@ -204,11 +189,7 @@ def add_rotation(
 
 
 def add_deletion(
-    noun: Noun,
-    delete: Callable[[Any, str], int],
-    children: type[Delivery] | type[InboundEvent],
-    words: tuple[str, str],
-    help_text: str,
+    noun: Noun, delete: Callable[[Any, str], int], children: type[Any], words: tuple[str, str], help_text: str
 ) -> None:
     """Add the command that deletes a row with its children; `words` are the noun for one and for many."""
 
@@ -240,7 +221,7 @@ def _going(model: Any, which: ColumnElement[bool], owner: str, one: str, many: s
     return f"{' and '.join(parts)} {verb} with the {name}." if parts else f"The {name} has no {many}."
 
 
-def add_revocation(noun: Noun, word: str, revoke: Callable[[Session, Any], None], help_text: str) -> None:
+def add_revocation(noun: Noun, revoke: Callable[[Session, Any], None], help_text: str) -> None:
     """Add the command revoke. On a terminal it says when the token or link was last used, and asks."""
 
     @noun.group.command("revoke", help=help_text)
@@ -250,7 +231,7 @@ def add_revocation(noun: Noun, word: str, revoke: Callable[[Session, Any], None]
         row = find(noun.model, id_)
         row_id, name, used = row.id, printable(row.name), row.last_used_at
         last = f"was last used {clock.ago(used)}" if used else "was never used"
-        output.ask_on_terminal(lambda: f"The {word} {name} {last}.", yes, "Revoke")
+        output.ask_on_terminal(lambda: f"The {noun.word} {name} {last}.", yes, "Revoke")
         with writing() as session:
             revoke(session, find(noun.model, row_id))
-        output.print_done({"revoked": [row_id]}, f"Revoked {word} {row_id}.")
+        output.print_done({"revoked": [row_id]}, f"Revoked {noun.word} {row_id}.")

@@ -183,7 +183,7 @@ def _facts(row: Source) -> dict[str, Any]:
     return source_shapes.source(row, app_command.settings())
 
 
-SOURCE = Noun(sources, Source, _facts)
+SOURCE = Noun(sources, Source, "source", _facts)
 NEW_SECRET = """Set a new secret and print it.
 
 For a while both secrets are accepted, so that nothing is refused."""

@@ -204,7 +204,7 @@ def _secret_in_words(row: Webhook, *, is_given: bool) -> str | None:
     return f"Its secret, with which the receiver verifies: {row.secret}" if is_shown else None
 
 
-WEBHOOK = Noun(webhooks, Webhook, _facts)
+WEBHOOK = Noun(webhooks, Webhook, "webhook", _facts)
 ENABLE = """Enable a webhook.
 
 The next pass sends the deliveries that wait for it, or a listener fetches them."""
@@ -273,8 +273,8 @@ def list_links(webhook: str) -> None:
     )
 
 
-LINK = Noun(receiver_links, ReceiverLink, webhook_shapes.receiver_link)
+LINK = Noun(receiver_links, ReceiverLink, "link", webhook_shapes.receiver_link)
 REVOKE = """Revoke a link. It stops working at once, also where its page is open.
 
 On a terminal it says when the link was last used, and asks."""
-row_commands.add_revocation(LINK, "link", links.revoke, REVOKE)
+row_commands.add_revocation(LINK, links.revoke, REVOKE)
