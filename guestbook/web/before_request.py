@@ -29,7 +29,8 @@ def init_app(app: Flask, check_version: Callable[[], None]) -> None:
     app.before_request(partial(observe, settings, HostNote(settings, active_hosts.WEB), {}))
     app.before_request(limit_body)
     app.extensions[VERSION_CHECK] = check_version
-    app.before_request(_require_version_for_page)
+    others = (*ANY_VERSION, *AFTER_TOKEN)
+    app.before_request(lambda: None if request.endpoint in others else require_version())
 
 
 def observe(settings: Settings, host: HostNote, noted_until: dict[str, float]) -> None:
@@ -104,8 +105,3 @@ def require_version() -> None:
     if CHECKED not in extensions:
         extensions[VERSION_CHECK]()
         extensions[CHECKED] = True
-
-
-def _require_version_for_page() -> None:
-    if request.endpoint not in (*ANY_VERSION, *AFTER_TOKEN):
-        require_version()

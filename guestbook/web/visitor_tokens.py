@@ -90,7 +90,7 @@ VISITOR_LIFETIME = timedelta(days=180)  # It counts from the last comment.
 
 def give_cookie(response: Response, comment: "Comment") -> Response:
     """Let the browser remember its comment. It sends the cookie only to addresses below /comments."""
-    value, age = _cookie_signer().sign(comment.id).decode(), VISITOR_LIFETIME.total_seconds()
+    value, age = _signer("signed").sign(comment.id).decode(), VISITOR_LIFETIME.total_seconds()
     response_headers.set_cookie(response, VISITOR_COOKIE, value, age, "/comments")
     return response
 
@@ -98,13 +98,13 @@ def give_cookie(response: Response, comment: "Comment") -> Response:
 def earlier_comment() -> str | None:
     """Return the id of the comment that this browser has written, or None."""
     try:
-        return _cookie_signer().unsign(request.cookies.get(VISITOR_COOKIE, "")).decode()
+        return _signer("signed").unsign(request.cookies.get(VISITOR_COOKIE, "")).decode()
     except BadSignature:
         return None
 
 
-def _cookie_signer() -> Signer:
-    return Signer(request_context.signing_keys(), salt="guestbook signed")
+def _signer(what: str) -> Signer:
+    return Signer(request_context.signing_keys(), salt=f"guestbook {what}")
 
 
 MINUTE = timedelta(minutes=1)
@@ -138,7 +138,7 @@ def receipt_address(comment_id: str, *, is_published: bool, is_change: bool = Fa
     change = {CHANGED_FIELD: "yes"} if is_change else {}
     if is_published:
         return embed.home(signed=comment_id, **change, _anchor=f"c-{comment_id}")
-    signature = _receipt_signer().sign(comment_id).decode()
+    signature = _signer("receipt").sign(comment_id).decode()
     return embed.home(signed=HELD, **change, **{RECEIPT_FIELD: signature}, _anchor="thanks")
 
 
@@ -168,7 +168,7 @@ def is_changeable(comment_id: str) -> bool:
 def _of_waiting() -> Receipt:
     """Return the receipt with the name, for as long as its visitor may change the comment."""
     with suppress(BadSignature):
-        comment_id = _receipt_signer().unsign(request.args.get(RECEIPT_FIELD, "")).decode()
+        comment_id = _signer("receipt").unsign(request.args.get(RECEIPT_FIELD, "")).decode()
         name = public_comments.name_of(request_context.select(), comment_id)
         if name is not None and _is_recent(comment_id):
             return Receipt(HELD, comment_id, name, is_changeable(comment_id))
@@ -177,7 +177,3 @@ def _of_waiting() -> Receipt:
 
 def _is_recent(comment_id: str) -> bool:
     return comment_id > ids.first_of(clock.now() - CHANGE_WINDOW)
-
-
-def _receipt_signer() -> Signer:
-    return Signer(request_context.signing_keys(), salt="guestbook receipt")

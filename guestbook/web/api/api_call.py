@@ -115,16 +115,11 @@ class Calls(Blueprint):
 
 def current() -> Call:
     """Return what the document says of this request."""
-    return _calls().described[(request.endpoint or "").rpartition(".")[2]]
+    return subject().described[(request.endpoint or "").rpartition(".")[2]]
 
 
-def schema_of_body() -> Schema:
-    """Return the schema of this request's body."""
-    found: Schema = _calls().schemas[current().body or ""]
-    return found
-
-
-def _calls() -> Calls:
+def subject() -> Calls:
+    """Return the calls among which this request's is."""
     found = current_app.blueprints[request.blueprint or ""]
     assert isinstance(found, Calls)
     return found

@@ -145,11 +145,6 @@ def shown_url(whole: str) -> str:
     return whole if may("manage") else redaction.url(whole)
 
 
-def shown_text(text: str, whole: str) -> str:
-    """Return a text that may repeat the URL of a webhook, or a part of it."""
-    return text if may("manage") else redaction.parts_of_url(text, whole)
-
-
 def _masked(text: str) -> str:
     if may("manage"):
         return text

@@ -1,5 +1,6 @@
 """/deliveries and /inbox: list, show, redeliver, reprocess; /redeliver and /reprocess do it to many rows."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -9,7 +10,7 @@ from werkzeug.exceptions import Conflict
 
 from guestbook.inbound import source_shapes
 from guestbook.inbound.source_shapes import INBOUND_EVENT_SCHEMA, VERIFICATION_SCHEMA
-from guestbook.lib import body_encoding, clock
+from guestbook.lib import body_encoding, clock, redaction
 from guestbook.lib import json_schema as schema
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import Schema
@@ -142,7 +143,8 @@ def get_delivery(delivery_id: str) -> ResponseReturnValue:
     query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
     shape = webhook_shapes.delivery_with_attempts(row, db.session.scalars(query))
     # A receiver may repeat the URL or the payload.
-    shown = partial(authentication.shown_text, whole=db.session.get_one(Webhook, row.webhook_id).url)
+    url, may_see_all = db.session.get_one(Webhook, row.webhook_id).url, authentication.may("manage")
+    shown: Callable[[str], str] = str if may_see_all else partial(redaction.parts_of_url, whole=url)
     for made in shape["attempts_made"]:
         body, headers = made["response_body"], made["response_headers"]
         made["response_headers"] = headers and {name: shown(value) for name, value in headers.items()}

@@ -65,8 +65,16 @@ def check() -> None:
     """Refuse unknown query parameters, and fields where the call takes none; views read the other bodies."""
     if request.method == "OPTIONS":
         return
-    g.api_query = _read_query()
-    if api_call.current().body is None and request.method not in ("GET", "HEAD") and request.get_data():
+    call, shapes = api_call.current(), api_call.current().query
+    given: dict[str, Any] = {}
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise Refused("This may be given only once.", field=_short(name))
+        is_number = shapes.get(name, {}).get("type") == "integer"
+        given[name] = int(values[0]) if is_number and INTEGER.fullmatch(values[0]) else values[0]
+    _check(given, {"type": "object", "properties": shapes, "additionalProperties": False})
+    g.api_query = _completed(given, shapes)
+    if call.body is None and request.method not in ("GET", "HEAD") and request.get_data():
         _object_in_body(json_schema.request({}))
 
 
@@ -75,25 +83,14 @@ def query() -> dict[str, Any]:
     return dict(g.api_query)
 
 
-def _read_query() -> dict[str, Any]:
-    shapes = api_call.current().query
-    given: dict[str, Any] = {}
-    for name, values in request.args.lists():
-        if len(values) > 1:
-            raise Refused("This may be given only once.", field=_short(name))
-        is_number = shapes.get(name, {}).get("type") == "integer"
-        given[name] = int(values[0]) if is_number and INTEGER.fullmatch(values[0]) else values[0]
-    _check(given, {"type": "object", "properties": shapes, "additionalProperties": False})
-    return _completed(given, shapes)
-
-
 def body(rules: Rules | None = None) -> dict[str, Any]:
     """Return the object in the body, with defaults for missing fields; times are moments in UTC.
 
     Errors of the schema are reported together with those that `rules` find in the other fields.
     """
-    schema = api_call.schema_of_body()
-    is_missing = not api_call.current().needs_body and not request.get_data()
+    call = api_call.current()
+    schema = api_call.subject().schemas[call.body or ""]
+    is_missing = not call.needs_body and not request.get_data()
     return _completed({} if is_missing else _object_in_body(schema, rules), schema["properties"])
 
 
