@@ -1,6 +1,5 @@
 """The catalogue of events: each is declared here, once, with the schema of its body and a sample. Pure."""
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -322,13 +321,6 @@ def own_fields(event: EventType) -> list[EventField]:
     """Return the fields of an event that are not among the shared ones, or say something else."""
     shared = [one for some in shared_fields().values() for one in some]
     return [one for one in event.fields()[1:] if one not in shared]
-
-
-def sample_parts() -> dict[str, Any]:
-    """Return a new sample of each part that the data of an event can have; where several differ, one."""
-    return {
-        name: copy.deepcopy(part.sample) for event in EVENTS.values() for name, part in event.data.items()
-    }
 
 
 def types() -> dict[str, DataPart]:

@@ -1,5 +1,6 @@
 """Bodies that are not for chats: Standard Webhooks' JSON, the owner's template, e-mail, webmention."""
 
+import copy
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,6 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from guestbook.lib import clock, template_sandbox
-from guestbook.outbound import event_catalogue
 from guestbook.outbound.event_catalogue import EVENTS, SAMPLE_TIME
 from guestbook.outbound.formats import wording
 
@@ -50,7 +50,10 @@ def template(given: FormatInput) -> str:
     """
     if not given.template:
         raise FormatError("The webhook has no template.")
-    data = {**event_catalogue.sample_parts(), **given.data} if given.event == "ping" else given.data
+    data = given.data
+    if given.event == "ping":
+        parts = (part for event in EVENTS.values() for part in event.data.items())
+        data = {**{name: copy.deepcopy(part.sample) for name, part in parts}, **data}
     values = {**data, "event": given.event, "timestamp": clock.to_text(given.happened_at), "data": data}
     try:
         body = template_sandbox.render(given.template, values).text.strip()

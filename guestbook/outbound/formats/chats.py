@@ -202,14 +202,13 @@ class Markdown:
 
     def text(self, text: str) -> str:
         """Return the text with nothing in it special but its links."""
-        return LINE_START.sub(APART, self._in_text.sub(self._url_or_escape, text))
+        escape = self._escape
+        apart = self._in_text.sub(lambda match: _url(match) if match["url"] else escape(match), text)
+        return LINE_START.sub(APART, apart)
 
     def bold(self, title: str) -> str:
         """Return a title in bold type; a URL in it is no link."""
         return f"**{self._in_title.sub(self._escape, title)}**"
-
-    def _url_or_escape(self, match: re.Match[str]) -> str:
-        return _url(match) if match["url"] else self._escape(match)
 
 
 def _url(match: re.Match[str]) -> str:
