@@ -94,10 +94,7 @@ def _is_idle(connection: sqlite3.Connection, settings: Settings, now: datetime) 
 def _record(connection: sqlite3.Connection, started_at: datetime) -> None:
     sqlite_file.begin_immediate(connection, time.monotonic() + LOCK_WAIT)
     row = ids.new(), clock.to_text(started_at), clock.to_text(clock.now()), ids.host_name()
-    connection.execute(
-        "INSERT INTO passes (id, started_at, finished_at, host, processed, retried, failed)"
-        " VALUES (?, ?, ?, ?, 0, 0, 0)",
-        row,
-    )
+    columns = "id, started_at, finished_at, host, processed, retried, failed"
+    connection.execute(f"INSERT INTO passes ({columns}) VALUES (?, ?, ?, ?, 0, 0, 0)", row)
     connection.execute("COMMIT")
     sqlite_file.clear_wal(connection)

@@ -277,7 +277,8 @@ def wait_for_work(settings: Settings, *, skipped: frozenset[str] = frozenset()) 
 def _is_due(engine: Engine, settings: Settings, skipped: frozenset[str], now: datetime) -> bool:
     with database.read(engine) as connection:
         due = {row.id for row in delivery_tasks.open_with_due(connection, now)}
-    return bool(due - skipped) or Inbox(engine, settings).anything_due(now) or is_reminder_due(engine)
+        reminds = announcements.is_reminder_due(connection)
+    return bool(due - skipped) or reminds or Inbox(engine, settings).anything_due(now)
 
 
 PRUNE_PAUSE = 0.03  # seconds between two batches, which are so small that nobody waits for them
@@ -308,16 +309,11 @@ def conditions(settings: Settings, now: datetime) -> Iterator[tuple[Table, TextC
         yield Base.metadata.tables[table], text(rule).bindparams(**used)
 
 
-def is_reminder_due(engine: Engine) -> bool:
-    """Whether the owner should be reminded now; it only reads."""
-    with database.read(engine) as connection:
-        return announcements.is_reminder_due(connection)
-
-
 def remind(engine: Engine, settings: Settings) -> None:
     """Store the reminder, if one is due; the same pass sends it."""
-    if not is_reminder_due(engine):
-        return
+    with database.read(engine) as connection:
+        if not announcements.is_reminder_due(connection):
+            return
     count = database.write_with_retry(engine, lambda connection: announcements.remind(connection, settings))
     if count:
         log.info("Reminded of %s.", counted(count, "held comment"), extra={"held_comments": count})
@@ -352,7 +348,7 @@ class CronPing:
     def __init__(self, url: str, *, allow_networks: Sequence[Network], proxy: str | None) -> None:
         self._url: str | None = url
         self._transport = Transport(timeout=PING_TIMEOUT, allow_networks=allow_networks, proxy=proxy)
-        self._first: Thread | None = None
+        self._first = Thread(target=self._post, args=("/start", ""), name="ping", daemon=True)
         try:
             check_destination(url, allow_networks=allow_networks)
         except ValueError as error:
@@ -361,14 +357,12 @@ class CronPing:
 
     def start(self) -> None:
         """Say that the pass starts, and do not wait for the answer."""
-        first = Thread(target=self._post, args=("/start", ""), name="ping", daemon=True)
         with suppress(RuntimeError, MemoryError):  # This host allows no thread; the end needs none.
-            first.start()
-            self._first = first
+            self._first.start()
 
     def end(self, failure: str | None) -> None:
         """Say that the pass has ended, or why it failed."""
-        if self._first:
+        if self._first.is_alive():
             self._first.join(PING_TIMEOUT)  # Else the monitor might get the end first.
         self._post("/fail" if failure else "", (failure or "")[:PING_BODY_LIMIT])
         self._transport.close()

@@ -253,7 +253,7 @@ class Tour:
             login.set_password(session, self.password)
             for name, message in SAMPLE_COMMENTS:
                 draft, published = Draft(name, None, message, {}), Classification("published")
-                comment = book.sign(session, draft, published, form_key=None, settings=self.read)
+                comment = book.sign(session, draft, published, settings=self.read)
             book.reply(session, comment, REPLY, self.read)
             bin_ = bins.add(session, {"name": "demo", "body": "Thank you!\n"})
             fields = {"url": bin_.url(self.address), "name": "the bin"}

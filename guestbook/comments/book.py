@@ -106,7 +106,7 @@ def sign(
     draft: Draft,
     verdict: Classification,
     *,
-    form_key: str | None,
+    form_key: str | None = None,
     settings: Settings,
     origin: Origin | None = None,
 ) -> Comment:

@@ -90,7 +90,7 @@ def _signed(
 ) -> Effect:
     told_at = clock.now() if source.relayed_since else None
     origin = Origin(name=name, url=home, told_at=told_at, source_id=source.id)
-    row = book.sign(session, draft, found, form_key=None, settings=settings, origin=origin)
+    row = book.sign(session, draft, found, settings=settings, origin=origin)
     return Effect(f"{BECAME}." if row.status == "published" else f"{BECAME}, {row.status}.", row.id)
 
 

@@ -48,4 +48,4 @@ def _sign(app: Flask) -> str:
     draft = Draft(name="Ada", website=None, message=temp_book.MESSAGE, errors={})
     with writing() as session:
         settings = app.config["GUESTBOOK"]
-        return book.sign(session, draft, Classification("published"), form_key=None, settings=settings).id
+        return book.sign(session, draft, Classification("published"), settings=settings).id

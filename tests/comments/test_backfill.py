@@ -192,7 +192,7 @@ def test_comments_of_sources_go_where_their_events_go(is_relayed: bool, count: i
 
     def sign(session: Any) -> None:
         draft, settings = Draft("Ada", None, "Hi", {}), factories.settings()
-        book.sign(session, draft, verdict, form_key=None, settings=settings, origin=origin)
+        book.sign(session, draft, verdict, settings=settings, origin=origin)
 
     factories.written(sign)
     assert run(factories.webhook()).deliveries == count

@@ -50,14 +50,14 @@ def test_a_comment_and_its_deliveries_commit_together() -> None:
 
 def sign_and_stumble_after_all() -> None:
     with database.writing() as session:
-        book.sign(session, DRAFT, factories.PUBLISHED, form_key=None, settings=factories.settings())
+        book.sign(session, DRAFT, factories.PUBLISHED, settings=factories.settings())
         raise ZeroDivisionError
 
 
 def sign_and_stumble_in_between() -> None:
     """Let the database refuse a delivery, because its webhook is not there."""
     with database.writing() as session:
-        book.sign(session, DRAFT, factories.PUBLISHED, form_key=None, settings=factories.settings())
+        book.sign(session, DRAFT, factories.PUBLISHED, settings=factories.settings())
         gone = {"nobody": outbox.BodyInput("json", "", None)}
         ping = outbox.NewEvent("ping", EVENTS["ping"].sample_data())
         outbox.store(session.connection(), ping, factories.settings(), gone)
@@ -78,7 +78,7 @@ def test_an_error_in_between_leaves_neither(stumble: Callable[[], None]) -> None
 def test_nothing_is_seen_before_the_commit() -> None:
     factories.webhook()
     with database.writing() as session:
-        book.sign(session, DRAFT, factories.PUBLISHED, form_key=None, settings=factories.settings())
+        book.sign(session, DRAFT, factories.PUBLISHED, settings=factories.settings())
         with Session(db.engine) as other:
             assert other.scalars(select(Comment)).all() == []
             assert other.scalars(select(Delivery)).all() == []

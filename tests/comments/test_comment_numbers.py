@@ -59,7 +59,7 @@ def test_spam_has_no_number_until_the_owner_takes_it_out() -> None:
 def test_a_comment_that_is_not_stored_takes_no_number() -> None:
     def stumble(session: database.Session) -> None:
         draft, read = Draft("Ada", None, "Hello", {}), factories.settings()
-        book.sign(session, draft, factories.PUBLISHED, form_key=None, settings=read)
+        book.sign(session, draft, factories.PUBLISHED, settings=read)
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

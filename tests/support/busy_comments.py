@@ -84,7 +84,7 @@ class BusyComments:
     def _sign(self, session: Session, verdict: Classification) -> str:
         self._words += 1
         draft = Draft("Ada", None, f"Hello {self._words}", {})
-        signed = book.sign(session, draft, verdict, form_key=None, settings=self._store.settings)
+        signed = book.sign(session, draft, verdict, settings=self._store.settings)
         return signed.id
 
     def _change(self, session: Session, comment_id: str, what: str) -> str:

@@ -88,7 +88,7 @@ def sign(message: str = "Hello", name: str = "Ada", verdict: Classification = PU
 @in_book
 def sign_draft(draft: Draft, verdict: Classification = PUBLISHED) -> str:
     """The same from a draft."""
-    return written(lambda session: book.sign(session, draft, verdict, form_key=None, settings=settings()).id)
+    return written(lambda session: book.sign(session, draft, verdict, settings=settings()).id)
 
 
 @in_book

@@ -68,7 +68,7 @@ class Outbox(OutboxMachine):
         before = set(self.rows())
         try:
             with database.writing() as session:
-                book.sign(session, DRAFT, verdict, form_key=None, settings=factories.settings())
+                book.sign(session, DRAFT, verdict, settings=factories.settings())
                 if breaks:
                     raise ZeroDivisionError
         except ZeroDivisionError:

@@ -33,13 +33,6 @@ class Handover(NamedTuple):
     token: str
 
 
-def arguments(rows: Sequence[Handover]) -> tuple[str | list[str], str]:
-    """Return what the message for these rows of one claim says."""
-    if len(rows) == 1:
-        return rows[0]
-    return [row.id for row in rows], rows[0].token
-
-
 def handovers(row_ids: object, token: object) -> list[Handover]:
     """Return the rows that a message names, without what cannot mean one: anybody at the broker can publish.
 
@@ -146,9 +139,10 @@ class Publisher:
         return [row for rows in (*lost, *messages[len(numbers) :]) for row in rows], fault
 
     def _send(self, task: str, rows: Sequence[Handover]) -> None:
+        token, row_ids = rows[0].token, rows[0].id if len(rows) == 1 else [row.id for row in rows]
         options: dict[str, Any] = {"producer": self._producer, "queue": TASK_QUEUES[task], "retry": False}
         # By default Celery writes all arguments a second time, for those who look into the queue.
-        self._app.send_task(task, arguments(rows), argsrepr=f"{len(rows)} of {rows[0].token}", **options)
+        self._app.send_task(task, (row_ids, token), argsrepr=f"{len(rows)} of {token}", **options)
 
     def _wait(self) -> None:
         give_up = time.monotonic() + CONFIRM_TIMEOUT

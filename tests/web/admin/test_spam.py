@@ -63,9 +63,7 @@ def test_the_pages_of_a_comment_show_all_reasons(app: Flask, owner: Owner, statu
     reasons = ("First <b>reason</b>.", "Second reason.")
     with app.app_context(), writing() as session:
         draft = factories.Draft("Ada", None, "Hello", {})
-        comment = book.sign(
-            session, draft, Classification(status, reasons), form_key=None, settings=factories.settings()
-        )
+        comment = book.sign(session, draft, Classification(status, reasons), settings=factories.settings())
         comment_id = comment.id
     said = text(owner.page(f"/admin/comments/{comment_id}"))
     assert all(reason in said for reason in reasons)
