@@ -19,7 +19,7 @@ RARE = {
     *("guestbook.web", "guestbook.comments.book"),
     *("guestbook.inbound.processor", "guestbook.inbound.verify_and_decide"),
     "guestbook.transport.smtp",
-    *("alembic", "babel", "celery", "jsonschema", "mf2py", "waitress", "wtforms"),
+    *("alembic", "babel", "bs4", "celery", "jsonschema", "mf2py", "waitress", "wtforms"),
     *("email.policy", "smtplib"),
 }
 
