@@ -6,16 +6,14 @@ from flask import Flask
 from guestbook.comments import book
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import event_actions, sender_presets
-from guestbook.storage import database, preferences
-from guestbook.storage.models import Comment
 from tests.support import factories, inbound_factories, mention_pages
 from tests.support.mention_pages import comments, html, mention, page
 from tests.support.receiver import Answer, Receiver
+from tests.support.visitor import set_
 
 
 def test_an_answer_on_another_site_becomes_a_comment(app: Flask, receiver: Receiver) -> None:
-    receiver.answer("/post", page("What a <b>lovely</b> book!"))
-    status = mention(app, receiver)
+    status = mention(app, receiver, page("What a <b>lovely</b> book!"))
     (comment,) = comments()
     assert (comment.name, comment.website) == ("Ada", "https://ada.example/")
     assert comment.message == "What a lovely book!"
@@ -30,8 +28,7 @@ def test_an_answer_on_another_site_becomes_a_comment(app: Flask, receiver: Recei
 
 
 def test_the_pages_server_hears_who_asks(app: Flask, receiver: Receiver) -> None:
-    receiver.answer("/post", page())
-    mention(app, receiver)
+    mention(app, receiver, page())
     (request,) = receiver.requests
     assert (request.method, request.body) == ("GET", b"")
     assert request.headers["user-agent"].startswith("guestbook/")
@@ -49,8 +46,7 @@ def test_the_pages_server_hears_who_asks(app: Flask, receiver: Receiver) -> None
 def test_a_page_without_words_of_its_own_becomes_a_comment_too(
     app: Flask, receiver: Receiver, text: str, message: str
 ) -> None:
-    receiver.answer("/post", html(text.format(home=mention_pages.home())))
-    mention(app, receiver)
+    mention(app, receiver, html(text.format(home=mention_pages.home())))
     (comment,) = comments()
     assert (comment.name, comment.website, comment.message) == ("127.0.0.1", None, message)
 
@@ -58,8 +54,7 @@ def test_a_page_without_words_of_its_own_becomes_a_comment_too(
 def test_an_article_is_shortened_and_keeps_its_title(app: Flask, receiver: Receiver) -> None:
     text = f"""<div class="h-entry"><h1 class="p-name">Books I like</h1>
     <div class="e-content">{"word " * 500}<a href="{mention_pages.home()}">one</a></div></div>"""
-    receiver.answer("/post", html(text))
-    mention(app, receiver)
+    mention(app, receiver, html(text))
     (comment,) = comments()
     assert comment.message.startswith("Books I like\n\nword word")
     assert comment.message.endswith("…")
@@ -67,10 +62,8 @@ def test_an_article_is_shortened_and_keeps_its_title(app: Flask, receiver: Recei
 
 
 def test_a_second_mention_brings_the_comment_up_to_date(app: Flask, receiver: Receiver) -> None:
-    receiver.answer("/post", page("First"))
-    mention(app, receiver)
-    receiver.answer("/post", page("Second"))
-    mention(app, receiver)
+    mention(app, receiver, page("First"))
+    mention(app, receiver, page("Second"))
     (comment,) = comments()
     assert comment.message == "Second"
     assert [row.comment_id for row in inbound_factories.rows()] == [comment.id] * 2
@@ -83,16 +76,14 @@ def test_a_page_that_changes_its_words_is_compared_with_all_comments_but_its_own
     mine = "We walked along the shore the whole day, and at last we found the old lighthouse."
     factories.sign(spam, verdict=Classification("spam"))
     for text, status in ((mine, "published"), (f"{mine} Hooray!", "published"), (spam, "spam")):
-        receiver.answer("/post", page(text))
-        mention(app, receiver)
+        mention(app, receiver, page(text))
         comment = comments()[-1]
         assert (comment.message, comment.status) == (text, status)
 
 
 def test_a_page_has_one_comment_whatever_it_links_to(app: Flask, receiver: Receiver) -> None:
     other = f"{mention_pages.home()}comments/{factories.sign()}"
-    receiver.answer("/post", html(f'<a href="{mention_pages.home()}">a</a><a href="{other}">b</a>'))
-    mention(app, receiver)
+    mention(app, receiver, html(f'<a href="{mention_pages.home()}">a</a><a href="{other}">b</a>'))
     mention(app, receiver, target=other)
     assert len(comments()) == 2
     receiver.answer("/post", html(f'<a href="{mention_pages.home()}">a</a>'))
@@ -103,16 +94,13 @@ def test_a_page_has_one_comment_whatever_it_links_to(app: Flask, receiver: Recei
 def test_a_page_that_is_gone_takes_its_comment_along(app: Flask, receiver: Receiver) -> None:
     for number, gone in enumerate((Answer(410), Answer(404), html("Nothing here."))):
         path = f"/post{number}"
-        receiver.answer(path, page())
-        mention(app, receiver, path)
-        receiver.answer(path, gone)
-        mention(app, receiver, path)
+        mention(app, receiver, page(), path=path)
+        mention(app, receiver, gone, path=path)
         comment = comments()[-1]
         assert (comment.status, comment.reason) == ("trash", "Its page was deleted, or no longer links here.")
         row = inbound_factories.rows()[-1]
         assert (row.status, row.comment_id) == ("processed", comment.id)
-        receiver.answer(path, page("Back again"))
-        mention(app, receiver, path)
+        mention(app, receiver, page("Back again"), path=path)
         comment = comments()[-1]
         assert (comment.status, comment.message, comment.reason) == ("published", "Back again", None)
 
@@ -124,30 +112,23 @@ def test_a_mention_leaves_the_comment_of_a_source_that_has_the_name_of_its_host(
     inbound_factories.tell(app.test_client(), "comment.created", receiver.url("/post"))
     inbound_factories.process(app)
     for answer in (page("Other words"), Answer(410)):
-        receiver.answer("/post", answer)
-        mention(app, receiver)
+        mention(app, receiver, answer)
         assert inbound_factories.messages() == ["Hi!"]
         assert inbound_factories.rows()[-1].note == event_actions.NOT_OURS
 
 
 def test_a_comment_that_the_owner_has_removed_stays_removed(app: Flask, receiver: Receiver) -> None:
-    receiver.answer("/post", page())
-    mention(app, receiver)
+    mention(app, receiver, page())
     for status in ("trash", "spam"):
-        with database.writing() as session:
-            row = session.get_one(Comment, comments()[0].id)
-            book.move(session, row, status, factories.settings())
-        receiver.answer("/post", page(f"Again, though in the {status}"))
-        mention(app, receiver)
+        factories.change(comments()[0].id, book.move, status)
+        mention(app, receiver, page(f"Again, though in the {status}"))
         (comment,) = comments()
         assert (comment.status, comment.message) == (status, "What a lovely book!")
 
 
 def test_the_rules_for_comments_hold(app: Flask, receiver: Receiver) -> None:
-    with database.writing() as session:
-        preferences.save(session, {"moderation": "all"})
-    receiver.answer("/post", page())
-    status = mention(app, receiver)
+    set_(app, moderation="all")
+    status = mention(app, receiver, page())
     (comment,) = comments()
     assert comment.status == "held"
     told = app.test_client().get(status).text
@@ -156,22 +137,17 @@ def test_the_rules_for_comments_hold(app: Flask, receiver: Receiver) -> None:
 
 
 def test_new_words_of_a_held_comment_do_not_publish_it(app: Flask, receiver: Receiver) -> None:
-    with database.writing() as session:
-        preferences.save(session, {"moderation": "all"})
-    receiver.answer("/post", page("Held"))
-    mention(app, receiver)
-    with database.writing() as session:
-        preferences.save(session, {"moderation": "off"})
-    receiver.answer("/post", page("Other words"))
-    mention(app, receiver)
+    set_(app, moderation="all")
+    mention(app, receiver, page("Held"))
+    set_(app, moderation="off")
+    mention(app, receiver, page("Other words"))
     (comment,) = comments()
     assert (comment.status, comment.message) == ("held", "Other words")
 
 
 def test_the_owners_webhooks_hear_of_it(app: Flask, receiver: Receiver) -> None:
     factories.webhook(receiver.url("/hook"))
-    receiver.answer("/post", page())
-    mention(app, receiver)
+    mention(app, receiver, page())
     factories.run_pass()
     (request,) = receiver.at("/hook")
     assert request.json["data"]["comment"]["origin"]["url"] == receiver.url("/post")
@@ -182,8 +158,7 @@ def test_hostile_pages_are_inert(app: Flask, receiver: Receiver) -> None:
     <a class="p-author h-card" href="javascript:alert(1)">&lt;script&gt;\u202eevil</a>
     <a class="u-in-reply-to" href="{mention_pages.home()}"></a>
     <div class="e-content">&lt;script&gt;alert(1)&lt;/script&gt; {{{{ 7 * 7 }}}} \ud83d</div></div>"""
-    receiver.answer("/post", Answer(headers=mention_pages.HTML, body=text.encode("utf-8", "surrogatepass")))
-    mention(app, receiver)
+    mention(app, receiver, Answer(headers=mention_pages.HTML, body=text.encode("utf-8", "surrogatepass")))
     (comment,) = comments()
     assert (comment.name, comment.website) == ("<script>evil", None)
     shown = app.test_client().get("/").text

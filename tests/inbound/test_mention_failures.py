@@ -47,8 +47,7 @@ ANSWERS = {
 @pytest.mark.parametrize("said", ANSWERS)
 def test_the_sender_reads_the_reason_in_each_language(app: Flask, receiver: Receiver, said: str) -> None:
     body = ANSWERS[said].body.replace(b"{home}", mention_pages.home().encode())
-    receiver.answer("/post", replace(ANSWERS[said], body=body))
-    status = mention(app, receiver)
+    status = mention(app, receiver, replace(ANSWERS[said], body=body))
     assert (inbound_factories.row().status, inbound_factories.row().error) == ("failed", said)
     sentence, bracket, detail = said.partition(" (")
     for code in message_catalogues.TRANSLATED:

@@ -28,7 +28,7 @@ from tests.support.socket_receiver import SocketReceiver, drip, flood, hold
 
 def failure(app: Flask, receiver: Receiver, path: str = "/post") -> str:
     """Send a webmention that fails at once, and return why."""
-    mention(app, receiver, path)
+    mention(app, receiver, path=path)
     row = inbound_factories.rows()[-1]
     assert row.status == "failed"
     inbound_factories.check()
@@ -36,8 +36,7 @@ def failure(app: Flask, receiver: Receiver, path: str = "/post") -> str:
 
 
 def test_a_page_that_is_away_is_tried_again_by_the_schedule(app: Flask, receiver: Receiver) -> None:
-    receiver.answer("/post", Answer(503, headers={"Retry-After": "3000"}), Answer(500), page())
-    status = mention(app, receiver)
+    status = mention(app, receiver, Answer(503, headers={"Retry-After": "3000"}), Answer(500), page())
     row = inbound_factories.row()
     assert (row.status, row.attempts, row.claims) == ("new", 1, 1)
     assert row.error == "The page’s server did not send the page. (HTTP 503)"
@@ -54,8 +53,7 @@ def test_a_page_that_is_away_is_tried_again_by_the_schedule(app: Flask, receiver
 
 def test_a_used_up_schedule_is_a_failure(app: Flask, receiver: Receiver) -> None:
     factories.change_settings(retry_schedule=(0.0, 1.0, 1.0))
-    receiver.answer("/post", Answer(500))
-    mention(app, receiver)
+    mention(app, receiver, Answer(500))
     for _ in range(2):
         mention_pages.make_due()
         mention_pages.read(app)
@@ -64,8 +62,7 @@ def test_a_used_up_schedule_is_a_failure(app: Flask, receiver: Receiver) -> None
 
 
 def test_a_comment_outlives_a_page_that_is_only_away(app: Flask, receiver: Receiver) -> None:
-    receiver.answer("/post", page(), Answer(500))
-    mention(app, receiver)
+    mention(app, receiver, page(), Answer(500))
     mention(app, receiver)
     assert [one.status for one in comments()] == ["published"]
 
@@ -193,15 +190,13 @@ def test_an_endless_page_is_cut(app: Flask) -> None:
 
 def test_a_link_in_the_first_megabyte_counts(app: Flask, receiver: Receiver) -> None:
     link = f'<a href="{mention_pages.home()}">book</a>'
-    receiver.answer("/post", html(link + "x" * (2 * PAGE_LIMIT)))
-    mention(app, receiver)
+    mention(app, receiver, html(link + "x" * (2 * PAGE_LIMIT)))
     assert len(comments()) == 1
 
 
 def test_a_compressed_page_is_unpacked_up_to_the_limit(app: Flask, receiver: Receiver) -> None:
     packed = gzip.compress(page().body)
-    receiver.answer("/post", Answer(headers={**mention_pages.HTML, "Content-Encoding": "gzip"}, body=packed))
-    mention(app, receiver)
+    mention(app, receiver, Answer(headers={**mention_pages.HTML, "Content-Encoding": "gzip"}, body=packed))
     assert len(comments()) == 1
     bomb = gzip.compress(bytes(30 * PAGE_LIMIT))
     receiver.answer("/bomb", Answer(headers={**mention_pages.HTML, "Content-Encoding": "gzip"}, body=bomb))
@@ -219,8 +214,7 @@ def test_a_compressed_page_is_unpacked_up_to_the_limit(app: Flask, receiver: Rec
 )
 def test_other_kinds_of_pages_may_link_too(kind: str, body: str, app: Flask, receiver: Receiver) -> None:
     text = body.format(home=mention_pages.home())
-    receiver.answer("/post", Answer(headers={"Content-Type": kind}, body=text.encode()))
-    mention(app, receiver)
+    mention(app, receiver, Answer(headers={"Content-Type": kind}, body=text.encode()))
     (comment,) = comments()
     assert comment.message == "mentioned this book."
 
@@ -288,8 +282,7 @@ def test_a_pass_without_threads_reads_pages_in_its_time(app: Flask, receiver: Re
 
 
 def test_retries_survive_the_repair_of_the_clock(app: Flask, receiver: Receiver) -> None:
-    receiver.answer("/post", Answer(503, headers={"Retry-After": "80000"}))
-    mention(app, receiver)
+    mention(app, receiver, Answer(503, headers={"Retry-After": "80000"}))
     before = inbound_factories.row().due_at
     settings = app.config["GUESTBOOK"]
     clock_repair.repair(db.engine, settings.timeout, settings.retry_schedule)

@@ -83,8 +83,7 @@ def test_only_published_comments_with_a_website_are_told(receiver: Receiver) -> 
 
 def test_comments_that_came_by_webmention_are_told_to_nobody(app: Flask, receiver: Receiver) -> None:
     switch_on()
-    receiver.answer("/post", mention_pages.page())
-    mention_pages.mention(app, receiver)
+    mention_pages.mention(app, receiver, mention_pages.page())
     (comment,) = comments()
     assert (comment.status, comment.website) == ("published", "https://ada.example/")
     assert factories.deliveries() == []

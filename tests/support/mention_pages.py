@@ -52,8 +52,15 @@ def read(app: Flask) -> Processor:
     return inbox
 
 
-def mention(app: Flask, receiver: Receiver, path: str = "/post", target: str | None = None) -> str:
-    """Send a webmention for a page of the receiver and read the page; return the path of its status page."""
+def mention(
+    app: Flask, receiver: Receiver, *answers: Answer, path: str = "/post", target: str | None = None
+) -> str:
+    """Send a webmention for a page of the receiver and read the page; return the path of its status page.
+
+    With `answers` the page is served so from now on.
+    """
+    if answers:
+        receiver.answer(path, *answers)
     return mention_url(app, receiver.url(path), target)
 
 

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from flask import Flask
 from playwright.sync_api import Locator, Page, expect
 
 from guestbook.outbound.event_catalogue import EVENTS
@@ -23,7 +22,7 @@ WITH_AND_WITHOUT = pytest.mark.parametrize("scripts", [True, False], ids=["with 
 
 @WITH_AND_WITHOUT
 def test_a_webhook_from_its_form_to_a_failure_and_back(
-    app: Flask, receiver: Receiver, open_admin: Open, scripts: bool
+    receiver: Receiver, open_admin: Open, scripts: bool
 ) -> None:
     page = open_admin(java_script_enabled=scripts)
     add_webhook(page, receiver.url("/hook"))
@@ -32,7 +31,7 @@ def test_a_webhook_from_its_form_to_a_failure_and_back(
     sign(page, "Grace", "Hello")
     open_newest_delivery(page)
     expect(state(page)).to_contain_text("waiting")
-    let_cron_come(app)
+    factories.run_pass()
     reload_page(page, scripts)
     expect(state(page)).to_contain_text("delivered")
     assert [request.json["data"]["comment"]["message"] for request in receiver.at("/hook")] == ["Hello"]
@@ -40,7 +39,7 @@ def test_a_webhook_from_its_form_to_a_failure_and_back(
     receiver.answer("/hook", BROKEN)
     sign(page, "Grace", "Are you there?")
     open_newest_delivery(page)
-    let_cron_come(app)
+    factories.run_pass()
     reload_page(page, scripts)
     expect(state(page)).to_contain_text("500")
     expect(state(page)).to_contain_text(re.compile("Next due.*in [0-9] seconds", re.DOTALL))
@@ -49,7 +48,7 @@ def test_a_webhook_from_its_form_to_a_failure_and_back(
     receiver.answer("/hook", OK)
     page.get_by_role("button", name="Redeliver").click()
     expect(page.get_by_role("status")).to_contain_text("The next pass sends it")
-    let_cron_come(app)
+    factories.run_pass()
     reload_page(page, scripts)
     expect(state(page)).to_contain_text("delivered")
     expect(page.get_by_role("heading", name=re.compile("^Attempt [0-9]"))).to_have_text(
@@ -84,28 +83,23 @@ def test_a_comment_is_held_published_and_answered(open_admin: Open, scripts: boo
     expect(page.get_by_role("article")).to_contain_text("Come in!")
 
 
-def test_the_box_above_the_list_ticks_all_and_the_number_comes_before_the_action(
-    app: Flask, open_admin: Open
-) -> None:
-    with app.app_context():
-        webhook_id = factories.webhook()
-        for _ in range(3):
-            factories.delivery(webhook_id, status="failed")
+def test_the_box_above_the_list_ticks_all_and_the_number_comes_before_the_action(open_admin: Open) -> None:
+    webhook_id = factories.webhook()
+    for _ in range(3):
+        factories.delivery(webhook_id, status="failed")
     page = open_admin()
     go_to(page, "Deliveries")
     page.get_by_label("Select all on this page").check()
     page.get_by_role("button", name="Redeliver…").first.click()
     page.get_by_role("button", name="Redeliver 3 deliveries").click()
     expect(page.get_by_role("status")).to_contain_text("3 deliveries")
-    with app.app_context():
-        assert {row.status for row in factories.deliveries()} == {"new"}
+    assert {row.status for row in factories.deliveries()} == {"new"}
 
 
-def test_the_keyboard_alone_reaches_everything_and_shows_where_it_is(app: Flask, open_admin: Open) -> None:
-    with app.app_context():
-        webhook_id = factories.webhook()
-        delivery_id = factories.delivery(webhook_id, status="failed")
-        comment_id = factories.sign("Hello", "Grace")
+def test_the_keyboard_alone_reaches_everything_and_shows_where_it_is(open_admin: Open) -> None:
+    webhook_id = factories.webhook()
+    delivery_id = factories.delivery(webhook_id, status="failed")
+    comment_id = factories.sign("Hello", "Grace")
     page = open_admin(logged_in=False, reduced_motion="reduce")
     expect(page.get_by_label("Password")).to_be_focused()
     page.keyboard.type(PASSWORD)
@@ -120,11 +114,10 @@ def test_the_keyboard_alone_reaches_everything_and_shows_where_it_is(app: Flask,
     assert {"Show", "Redeliver…"} < reached(page, "/admin/deliveries/")
 
 
-def test_the_menu_and_each_delivery_take_one_line_and_no_word_is_broken(app: Flask, open_admin: Open) -> None:
-    with app.app_context():
-        hook = factories.webhook(name="N" * 80)
-        for name in (*EVENTS, *EVENTS):
-            factories.delivery(hook, event=name, status="failed", last_error="It was too long. " * 9)
+def test_the_menu_and_each_delivery_take_one_line_and_no_word_is_broken(open_admin: Open) -> None:
+    hook = factories.webhook(name="N" * 80)
+    for name in (*EVENTS, *EVENTS):
+        factories.delivery(hook, event=name, status="failed", last_error="It was too long. " * 9)
     page = open_admin()
     page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]  # width and height
     go_to(page, "Deliveries")
@@ -154,11 +147,6 @@ def sign(page: Page, name: str, message: str) -> None:
 def open_newest_delivery(page: Page) -> None:
     go_to(page, "Deliveries")
     page.get_by_role("link", name="comment.created").first.click()
-
-
-def let_cron_come(app: Flask) -> None:
-    with app.app_context():
-        factories.run_pass()
 
 
 def reload_page(page: Page, scripts: bool) -> None:

@@ -30,8 +30,7 @@ def link(app: Flask, open_context: OpenContext, receiver: Receiver) -> str:
     send(page)
     expect(page.get_by_text("Thank you")).to_be_visible()
     assert [comment.status for comment in stored(app)] == ["held"]
-    with app.app_context():
-        factories.run_pass()
+    factories.run_pass()
     [request] = receiver.requests
     url: str = request.json["blocks"][1]["elements"][0]["url"]
     return url
