@@ -9,7 +9,7 @@ import click
 
 from guestbook.auth import api_tokens, login, second_factor
 from guestbook.cli import app_command, output, row_commands
-from guestbook.cli.options import Choice, period_options
+from guestbook.cli.options import Choice, period_options, with_default
 from guestbook.cli.row_commands import Noun
 from guestbook.lib import clock, json_schema, text
 from guestbook.lib.errors import Refused
@@ -88,11 +88,10 @@ def tokens() -> None:
 
 @tokens.command()
 @click.argument("name")
-@click.option(
+@with_default(
     "--scope",
     type=Choice(SCOPES),
     default="manage",
-    show_default=True,
     help="Its rights: read everything, also moderate comments, or manage everything.",
 )
 @click.option(

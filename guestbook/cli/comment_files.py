@@ -17,7 +17,7 @@ from flask import current_app, get_template_attribute, render_template
 from sqlalchemy import Connection
 
 from guestbook.cli import app_command, output
-from guestbook.cli.options import Choice, period_options
+from guestbook.cli.options import Choice, period_options, with_default
 from guestbook.comments import comment_form, comment_shape
 from guestbook.comments.exchange import comment_import, file_formats, other_programs
 from guestbook.comments.exchange.comment_import import ImportRules
@@ -85,13 +85,8 @@ def export(file: Path, kind: str | None, bom: bool, name: str | None, **filters:
 
 @click.command("import", cls=app_command.AppCommand)
 @click.argument("file", type=file_type)
-@click.option(
-    "--format",
-    "kind",
-    type=Choice(other_programs.IMPORT_FORMATS),
-    default="auto",
-    show_default=True,
-    help="The kind of file.",
+@with_default(
+    "--format", "kind", type=Choice(other_programs.IMPORT_FORMATS), default="auto", help="The kind of file."
 )
 @click.option(
     "--map",

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from guestbook.lib.fields import Field
 
 Decorator = Callable[[Any], Any]
+with_default = partial(click.option, show_default=True)
 VERBOSE = "guestbook.verbose"  # A key in click's context.
 WHEN = "(2026-01-31, 6h, 2d)"  # Help says that `moment` reads this.
 
@@ -96,17 +97,16 @@ period_options = together(
 def max_seconds(does: str) -> Decorator:
     """Return --max-seconds of a pass; `does` is the verb for its work."""
     limit, words = FiniteRange(0.1, 86400), f"{does} nothing new after this many seconds."
-    return click.option("--max-seconds", type=limit, default=50, show_default=True, help=words)
+    return with_default("--max-seconds", type=limit, default=50, help=words)
 
 
 pass_options = together(
     max_seconds("Start"),
     click.option("--stay", is_flag=True, help="Stay for --max-seconds and send new deliveries at once."),
-    click.option(
+    with_default(
         "--concurrency",
         type=click.IntRange(1, 256),
         default=32,
-        show_default=True,
         help="How many requests at once; at most a quarter of them to one webhook.",
     ),
     verbose_option("Print what happens to each delivery."),

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from guestbook.cli import output
-from guestbook.cli.options import Decorator, FiniteRange
+from guestbook.cli.options import Decorator, FiniteRange, with_default
 from guestbook.lib import clock
 from guestbook.lib.text import clean_line, counted, printable
 from guestbook.queries import statistics
@@ -106,9 +106,7 @@ Q = TypeVar("Q", AuditEntry, Comment, Delivery, InboundEvent)
 Facts = Callable[[Any], dict[str, Any]]
 Columns = Mapping[str, Any]  # Each is the name of an attribute, which may have dots, or a function.
 
-limit_option = click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many."
-)
+limit_option = with_default("--limit", type=click.IntRange(1, 10_000), default=50, help="How many.")
 
 
 def newest(read_page: Callable[[str | None, int], RowPage[Q]], limit: int) -> list[Q]:
@@ -174,7 +172,7 @@ def add_rotation(
     @noun.group.command(f"rotate-{what}", help=help_text)
     @id_argument
     @given
-    @click.option("--overlap-hours", type=limit, default=24, show_default=True, help=words)
+    @with_default("--overlap-hours", type=limit, default=24, help=words)
     def rotation(id_: str, overlap_hours: float, **option: str | None) -> None:
         (value,) = option.values()
         with writing() as session:

@@ -23,6 +23,7 @@ from flask import current_app
 from guestbook import settings
 from guestbook.auth import login
 from guestbook.cli import app_command, database
+from guestbook.cli.options import with_default
 from guestbook.lib import own_process
 from guestbook.lib.text import printable
 from guestbook.settings import environment, installation
@@ -33,19 +34,9 @@ BAD_ADDRESS = "Listen on an address and a port, as in 127.0.0.1:8080, or on unix
 
 
 @click.command(cls=app_command.AnyVersionCommand)  # Its pages say what to do.
-@click.option(
-    "--listen",
-    metavar="PLACE",
-    default="127.0.0.1:8080",
-    show_default=True,
-    help="Host and port, or unix:/path.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 64),
-    default=THREADS,
-    show_default=True,
-    help="How many requests it handles at once.",
+@with_default("--listen", metavar="PLACE", default="127.0.0.1:8080", help="Host and port, or unix:/path.")
+@with_default(
+    "--threads", type=click.IntRange(1, 64), default=THREADS, help="How many requests it handles at once."
 )
 @click.option(
     "--url-prefix",

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from guestbook.cli import app_command, options, output, row_commands
-from guestbook.cli.options import together
+from guestbook.cli.options import together, with_default
 from guestbook.cli.row_commands import Noun
 from guestbook.lib import clock, signatures
 from guestbook.lib.text import for_people
@@ -232,11 +232,10 @@ def receiver_links() -> None:
 @receiver_links.command("add")
 @click.argument("webhook")
 @click.option("--name", help="The person or team that gets the link, by default the webhook's name.")
-@click.option(
+@with_default(
     "--expires",
     metavar="WHEN",
     default=links.DEFAULT_LIFETIME,
-    show_default=True,
     help="When it stops working, such as 7d or 2027-01-31; after a year at most.",
 )
 def add_link(webhook: str, name: str | None, expires: str) -> None:
