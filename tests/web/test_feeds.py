@@ -18,7 +18,7 @@ from sqlalchemy import insert
 from guestbook.comments import book, comment_form
 from guestbook.lib import clock
 from guestbook.storage import preferences
-from guestbook.storage.database import db, write, writing
+from guestbook.storage.database import db, write
 from guestbook.storage.models import Comment
 from guestbook.web import feeds
 from tests.support import factories
@@ -139,8 +139,7 @@ def test_hostile_comments_are_inert_and_well_formed(app: Flask, visitor: Visitor
     for words in HOSTILE:
         visitor.sign(name=words[:80], message=words)
     add(app, [BROKEN, *HOSTILE], name=BROKEN, website="javascript:alert(1)")
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"title": "<script>]]>&amp;{{ 7*7 }}"})
+    factories.written(lambda session: preferences.save(session, {"title": "<script>]]>&amp;{{ 7*7 }}"}))
     feed, items = atom(visitor), json_feed(visitor)["items"]
     assert feed.feed.title == "<script>]]>&amp;{{ 7*7 }}" == json_feed(visitor)["title"]
     assert len(feed.entries) == len(items) > len(HOSTILE)

@@ -155,8 +155,7 @@ def test_wrong_rotations_change_nothing(app: Flask, ada: ReceiverPerson) -> None
     old, form = the(app, ada).secret, rotating(ada)
     for hours in ("", "5", "-1", "é"):
         assert ada.act("rotate", **form | {"hours": hours}).status_code == 422
-    with app.app_context(), writing() as session:
-        session.get_one(Webhook, ada.webhook_id).use_for_signing("key")
+    factories.written(lambda session: session.get_one(Webhook, ada.webhook_id).use_for_signing("key"))
     answer = ada.act("rotate", **form)
     assert answer.status_code == 422
     assert "only a key signs" in answer.text
@@ -167,8 +166,7 @@ def test_wrong_rotations_change_nothing(app: Flask, ada: ReceiverPerson) -> None
 def test_a_key_is_rotated_and_the_old_one_signs_for_a_while(
     app: Flask, ada: ReceiverPerson, sign_with: str
 ) -> None:
-    with app.app_context(), writing() as session:
-        session.get_one(Webhook, ada.webhook_id).use_for_signing(sign_with)
+    factories.written(lambda session: session.get_one(Webhook, ada.webhook_id).use_for_signing(sign_with))
     before, page = the(app, ada), ada.log()
     assert before.public_key
     assert f"{ada.home}rotate-key" in [form.attrib.get("action") for form in page.iter("form")]

@@ -109,8 +109,7 @@ def test_a_link_that_is_over_closes_its_open_pages_too(
         with app.app_context():
             webhooks.delete(db.engine, ada.webhook_id)
     if reason == "long ago":  # retention has deleted the row
-        with app.app_context(), writing() as session:
-            session.delete(session.get_one(ReceiverLink, ada.link_id))
+        factories.written(lambda session: session.delete(session.get_one(ReceiverLink, ada.link_id)))
         later(timedelta(days=8).total_seconds())
     words = {
         "expired": "This link has expired",

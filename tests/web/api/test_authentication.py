@@ -33,9 +33,8 @@ def program(app: Flask, **how: Any) -> ApiClient:
     return ApiClient(app, new_token(app, **how))
 
 
-def set_token(app: Flask, **values: Any) -> None:
-    with app.app_context(), writing() as session:
-        session.execute(update(Token).values(**values))
+def set_token(**values: Any) -> None:
+    factories.written(lambda session: session.execute(update(Token).values(**values)))
 
 
 def last_used(app: Flask) -> Any:
@@ -83,7 +82,7 @@ def test_every_get_needs_read_and_comments_need_moderate() -> None:
 def test_a_token_that_has_expired_opens_nothing_and_says_so(app: Flask) -> None:
     one = program(app, expires="90d")
     one.get("/webhooks")
-    set_token(app, expires_at=clock.from_text("2026-01-31"))
+    set_token(expires_at=clock.from_text("2026-01-31"))
     for path in ("/webhooks", "/comments"):
         answer = one.ask("GET", path)
         assert answer.status_code == 401
@@ -115,7 +114,7 @@ def test_the_last_use_is_noted_once_an_hour(app: Flask) -> None:
     assert clock.now() - first < timedelta(minutes=1)
     one.get("/webhooks")
     assert last_used(app) == first
-    set_token(app, last_used_at=first - timedelta(minutes=61))
+    set_token(last_used_at=first - timedelta(minutes=61))
     one.get("/webhooks")
     assert last_used(app) >= first
 
