@@ -6,10 +6,8 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
-from guestbook.storage import preferences
-from guestbook.storage.database import writing
 from tests.support import site
-from tests.support.visitor import add, stored
+from tests.support.visitor import add, set_, stored
 from tests.system.browser.conftest import PHONE, OpenContext
 
 pytestmark = pytest.mark.needs("chromium")
@@ -38,8 +36,7 @@ def elsewhere(address: str) -> Iterator[str]:
 
 
 def allow(app: Flask, *sites: str) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"embed_sites": "\n".join(sites)})
+    set_(app, embed_sites="\n".join(sites))
 
 
 def inside(page: Page) -> FrameLocator:

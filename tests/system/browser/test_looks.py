@@ -6,12 +6,11 @@ import pytest
 from flask import Flask, request
 from playwright.sync_api import Browser, Page, expect
 
-from guestbook.storage import preferences
 from guestbook.storage.database import writing
 from guestbook.storage.models import Origin
 from guestbook.storage.preferences import LOOKS
 from tests.support import site
-from tests.support.visitor import add
+from tests.support.visitor import add, set_
 from tests.system.browser import sample
 from tests.system.browser.conftest import Open, OpenContext
 from tests.system.browser.inspector import FILL_WITH_NONSENSE, Inspector
@@ -33,11 +32,6 @@ EDGES = """buttons => buttons.map(getComputedStyle)
   .map(style => style.borderStyle !== "none" && parseFloat(style.borderWidth) > 0)"""
 
 
-def set_(app: Flask, **changes: str) -> None:
-    with app.app_context(), writing() as session:
-        preferences.save(session, changes)
-
-
 def shown_pages(page: Page, comment_id: str) -> Iterator[str]:
     """Open the front page, a comment, the page about privacy, and the form that came back."""
     for url in ("/", f"/comments/{comment_id}", "/privacy"):
@@ -53,16 +47,9 @@ def shown_pages(page: Page, comment_id: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_every_look_is_accessible_and_fits(app: Flask, open_to_look: OpenContext, look: str) -> None:
-    set_(
-        app,
-        look=look,
-        title=LONG_TITLE[:80],
-        visitor_looks="yes",
-        pictures="drawn",
-        webring_previous="https://a.example",
-        webring_home="https://ring.example",
-        webring_next="https://b.example",
-    )
+    webring = {"webring_previous": "https://a.example", "webring_next": "https://b.example"}
+    webring["webring_home"] = "https://ring.example"
+    set_(app, look=look, title=LONG_TITLE[:80], visitor_looks="yes", pictures="drawn", **webring)
     comment_id, *_, newest = add(app, sample.MESSAGES, website="https://a.example")
     add(app, ["Hello"], name="N" * 80)
     with app.app_context(), writing() as session:

@@ -5,11 +5,9 @@ from flask import Flask
 from playwright.sync_api import Page, expect
 
 from guestbook.outbound import webhooks
-from guestbook.storage import preferences
-from guestbook.storage.database import writing
 from tests.support import factories
 from tests.support.receiver import Receiver
-from tests.support.visitor import stored
+from tests.support.visitor import set_, stored
 from tests.system.browser.conftest import PHONE, Open, OpenContext
 from tests.system.browser.test_book import fill_in, send
 
@@ -20,10 +18,9 @@ WORDS = "Greetings from the lighthouse"
 @pytest.fixture
 def link(app: Flask, open_context: OpenContext, receiver: Receiver) -> str:
     """The link in the message of a chat about a comment that a visitor has just written."""
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"moderation": "all"})
-        fields = {"url": receiver.url(), "format": "slack"}
-        webhooks.add(session, fields, factories.settings())
+    set_(app, moderation="all")
+    fields = {"url": receiver.url(), "format": "slack"}
+    factories.written(lambda session: webhooks.add(session, fields, factories.settings()))
     page = open_context(viewport=PHONE).new_page()
     page.goto("/")
     fill_in(page, "Grace", WORDS)

@@ -8,12 +8,9 @@ from flask import Flask
 from playwright.sync_api import Page, expect
 
 from guestbook.comments import book
-from guestbook.storage import preferences
-from guestbook.storage.database import writing
-from guestbook.storage.models import Comment
 from guestbook.storage.preferences import BOOK_LANGUAGES
 from tests.support import factories
-from tests.support.visitor import add
+from tests.support.visitor import add, set_
 from tests.system.browser.conftest import OpenContext
 
 pytestmark = pytest.mark.needs("chromium")
@@ -38,9 +35,8 @@ LAST_OF_JULY = {
 def filled(app: Flask, zone: str) -> str:
     """Fill a book in this zone; return the id of its comment."""
     [comment_id] = add(app, ["Hello"], created_at=LATE)
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"timezone": zone})
-        book.reply(session, session.get_one(Comment, comment_id), "Welcome", factories.settings())
+    set_(app, timezone=zone)
+    factories.change(comment_id, book.reply, "Welcome")
     return comment_id
 
 
@@ -68,8 +64,7 @@ def test_the_visitor_s_day_is_written_as_the_book_writes_its_own(
     assert_shown(at_home, LAST_OF_JULY[code], f"{LAST_OF_JULY[code]}, 22:30 UTC")
     away = opened(open_context, url, locale=code, timezone_id="Europe/Berlin")
     assert_shown(away, FIRST_OF_AUGUST[code], f"{FIRST_OF_AUGUST[code]}, 00:30 ")
-    with app.app_context(), writing() as session:
-        preferences.save(session, {"timezone": "Europe/Berlin"})
+    set_(app, timezone="Europe/Berlin")
     page = opened(open_context, url, locale=code, java_script_enabled=False, timezone_id="UTC")
     assert_shown(page, FIRST_OF_AUGUST[code])
 
