@@ -1,6 +1,7 @@
 """The account page: the password, the browsers that are logged in, the tokens of programs."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,11 +12,12 @@ from werkzeug.test import TestResponse
 
 from guestbook.auth import api_tokens, login
 from guestbook.lib import clock, ids
-from guestbook.storage import cron_token
+from guestbook.storage import column_types, cron_token
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.storage.models.owner import SCOPES
 from guestbook.web.admin import account
+from tests.support import factories
 from tests.support.owner import PASSWORD, Owner
 from tests.support.visitor import by_class, fields, parse, plain, text
 
@@ -274,8 +276,14 @@ def test_the_address_for_a_pinger_needs_the_password(app: Flask, owner: Owner) -
     addresses = [re.findall(r"https://book.example/cron/[\w-]+", shown("show").text) for _ in range(2)]
     assert addresses[0] == addresses[1] != []
     assert addresses[0][0] not in owner.get(PAGE).text
-    rotated = shown("rotate").text
-    assert addresses[0][0] not in rotated
+    assert addresses[0][0] not in shown("rotate").text
+    with app.app_context():
+        keyring = column_types.keyring_of(db.session.connection())
+        column_types.use_keyring(db.engine, replace(factories.settings(), secret_key="another").keyring)
+    answer = shown("show")
+    assert (answer.status_code, "cannot be decrypted" in answer.text) == (422, True)
+    with app.app_context():
+        column_types.use_keyring(db.engine, keyring)
     assert shown("remove").status_code == 303
     assert shown("else").status_code == 422
     with app.app_context():
