@@ -166,10 +166,12 @@ class ReadyLanes:
         """Return the list to take the next lane from. Each kind may use one thread, however few there are."""
         if threads == 1 and self._proven and time.monotonic() < self._proven_until:
             return self._proven
-        kept = threads // 16, max(1, threads // 4), threads - threads // 2  # threads that each leaves free
-        for lanes, number in zip((self._answered_before, self._untried, self._in_doubt), kept, strict=True):
-            if lanes and self._unproven < max(1, threads - number):
-                return lanes
+        if self._answered_before and self._unproven < max(1, threads - threads // 16):
+            return self._answered_before
+        if self._untried and self._unproven < max(1, threads - max(1, threads // 4)):
+            return self._untried
+        if self._in_doubt and self._unproven < max(1, threads // 2):
+            return self._in_doubt
         return self._proven or None
 
 
@@ -183,8 +185,7 @@ class WorkerPool(Generic[T, R]):
         self._work = work
         self._most_unrecorded = self._full_at = unrecorded
         self.most_claimed = MAX_QUEUED
-        self._wished = size
-        self.size = size  # The host allows so many.
+        self._wished = self.size = size  # `size` may become less: the host allows so many.
         self.threads = 0  # So many run.
         self.was_short = False  # Tasks had to wait for threads that the host does not allow.
         self.was_refused = False  # The host refused to start a thread.
@@ -256,9 +257,7 @@ class WorkerPool(Generic[T, R]):
     def startable(self, key: str) -> int:
         """Return how many more tasks of a lane a thread could start at once."""
         with self._lock:
-            lane = self._lanes.get(key)
-            if lane is None:
-                return min(START_CAP, self._cap_limit())
+            lane = self._lanes.get(key, Lane(cap=min(START_CAP, self._cap_limit())))
             return max(0, lane.cap - lane.in_flight - len(lane.tasks))
 
     @contextmanager
