@@ -54,12 +54,6 @@ SCOPE_MEANINGS = {
 }
 
 
-@pages.get("/")
-def index() -> ResponseReturnValue:
-    """Show the logged-in browsers and the tokens."""
-    return _page()
-
-
 @pages.post("/password")
 def change_password() -> ResponseReturnValue:
     """Change the password; only this browser stays logged in."""
@@ -74,7 +68,7 @@ def change_password() -> ResponseReturnValue:
             revoke = "revoke_tokens" in request.form
             count = api_tokens.revoke_all(session) if revoke else api_tokens.count(session, clock.now())
     except Refused as error:
-        return responses.refused(error, _page(reasons=error.fields))
+        return responses.refused(error, index(reasons=error.fields))
     set_cookie(value)
     if count:
         some = text.counted(count, "API token")
@@ -119,7 +113,7 @@ def add_token() -> ResponseReturnValue:
             token, value = api_tokens.add(session, **typed, token_id=responses.form_key("id"))
             name, scope = token.name, SCOPE_MEANINGS[token.scope]
     except Refused as error:
-        return responses.refused(error, _page(typed, reasons=error.fields))
+        return responses.refused(error, index(typed, reasons=error.fields))
     except IntegrityError:
         return responses.done(
             "This token exists already, and was shown only once. If you did not keep it, revoke it.",
@@ -155,12 +149,14 @@ def change_cron_address() -> ResponseReturnValue:
                 return responses.done("The address is removed. Pingers that call it get 404.", ACCOUNT_PAGE)
             token = cron_token.make(session, rotate=action == "rotate")
     except Refused as error:
-        return responses.refused(error, _page(reasons=error.fields or {"address_password": str(error)}))
+        return responses.refused(error, index(reasons=error.fields or {"address_password": str(error)}))
     address = cron_token.url(request_context.settings().base_url, token)
     return render_template("admin/shown_once.html", what="address", value=address)
 
 
-def _page(typed: dict[str, str] | None = None, **more: object) -> str:
+@pages.get("/")
+def index(typed: dict[str, str] | None = None, **more: object) -> str:
+    """Show the logged-in browsers and the tokens; or a refused form again, with its reasons."""
     session = db.session()
     return render_template(
         "admin/account.html",
@@ -188,9 +184,9 @@ OFFER_ENDED = "This page was open for too long, or was sent before. Type your pa
 
 
 @factor_pages.get("/")
-def show_factor() -> ResponseReturnValue:
-    """Say whether it is on, and how many recovery codes are left."""
-    return _factor_page()
+def show_factor(**more: object) -> str:
+    """Say whether it is on, how many recovery codes are left, and what was refused."""
+    return render_template("admin/second_factor.html", factor=second_factor.read(db.session()), **more)
 
 
 @factor_pages.post("/")
@@ -211,7 +207,7 @@ def change_factor() -> ResponseReturnValue:
             if action == "remove":
                 second_factor.remove(session)
     except Refused as error:
-        return responses.refused(error, _factor_page(reasons={"password": str(error)}))
+        return responses.refused(error, show_factor(reasons={"password": str(error)}))
     if action == "renew":
         return render_template("admin/shown_once.html", what="codes", value="\n".join(codes))
     return responses.done("The second factor is removed. The password is enough now.", ".show_factor")
@@ -224,20 +220,16 @@ def confirm_factor() -> ResponseReturnValue:
     try:
         secret = str(_offer_serializer().loads(offer, max_age=OFFER_LASTS))
     except (BadData, UnicodeError):
-        return responses.refused(Refused(OFFER_ENDED), _factor_page(notice=OFFER_ENDED))
+        return responses.refused(Refused(OFFER_ENDED), show_factor(notice=OFFER_ENDED))
     try:
         with writing() as session:
             codes = second_factor.set_up(session, secret, request.form.get("code", ""), clock.now())
             login.log_out_others(session, g.login.id)
     except Refused as error:
         is_on = second_factor.read(db.session()) is not None
-        page = _factor_page(notice=str(error)) if is_on else _offer(secret, str(error))
+        page = show_factor(notice=str(error)) if is_on else _offer(secret, str(error))
         return responses.refused(error, page)
     return render_template("admin/shown_once.html", what="codes", value="\n".join(codes), is_new=True)
-
-
-def _factor_page(**more: object) -> str:
-    return render_template("admin/second_factor.html", factor=second_factor.read(db.session()), **more)
 
 
 def _offer(secret: str, reason: str | None = None) -> str:

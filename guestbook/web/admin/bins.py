@@ -116,12 +116,6 @@ def remove(bin_id: str, action: str) -> ResponseReturnValue:
     return responses.done(f"“{name}” is deleted.", ".index")
 
 
-@pages.get("/requests/<request_id>")
-def show_request(request_id: str) -> ResponseReturnValue:
-    """Show it as inert text."""
-    return _page(row_lookup.find(BinRequest, request_id))
-
-
 @pages.get("/requests/<request_id>/body")
 def request_body(request_id: str) -> ResponseReturnValue:
     """Return the exact bytes that were kept."""
@@ -140,11 +134,14 @@ def replay_request(request_id: str) -> ResponseReturnValue:
     try:
         replayed = bins.replay(row, typed, request_context.settings())
     except Refused as error:
-        return _page(row, typed, reasons=error.fields), 422
-    return _page(row, typed, replayed=replayed)
+        return show_request(request_id, typed, reasons=error.fields), 422
+    return show_request(request_id, typed, replayed=replayed)
 
 
-def _page(row: BinRequest, typed: str = "", **more: object) -> str:
+@pages.get("/requests/<request_id>")
+def show_request(request_id: str, typed: str = "", **more: object) -> str:
+    """Show it as inert text, with the answer if it was sent again."""
+    row = row_lookup.find(BinRequest, request_id)
     content, file, bin_ = row.kept, f"{row.id}.bin", row_lookup.find(Bin, row.bin_id)
     url = bin_.url(request_context.settings().base_url) + row.path + (f"?{row.query}" if row.query else "")
     return render_template(

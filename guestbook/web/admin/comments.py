@@ -149,12 +149,6 @@ def index() -> ResponseReturnValue:
     return show_list(CommentFilter.read(request.args))
 
 
-@pages.get("/comments/<comment_id>")
-def show(comment_id: str) -> ResponseReturnValue:
-    """Show a comment with everything known about it."""
-    return _page(comment_id)
-
-
 @pages.post("/comments/<comment_id>")
 def edit(comment_id: str) -> ResponseReturnValue:
     """Correct a comment."""
@@ -166,9 +160,9 @@ def edit(comment_id: str) -> ResponseReturnValue:
                 comment = find_as_shown(comment_id)
             book.edit(session, comment, draft, request_context.settings())
     except Refused as error:
-        return _page(comment_id, draft=draft, reasons=error.fields), 422
+        return show(comment_id, draft=draft, reasons=error.fields), 422
     except ChangedSince as changed:
-        return _page(comment_id, draft=draft, notice=str(changed), reasons=draft.errors), 409
+        return show(comment_id, draft=draft, notice=str(changed), reasons=draft.errors), 409
     return responses.done("The comment is changed.", ".show", comment_id=comment_id)
 
 
@@ -185,9 +179,9 @@ def reply(comment_id: str) -> ResponseReturnValue:
             elif comment.status != "published":
                 sentence = "Your reply is saved. It appears in the book when you publish the comment."
     except Refused as error:
-        return _page(comment_id, reply=text, reasons=error.fields), 422
+        return show(comment_id, reply=text, reasons=error.fields), 422
     except ChangedSince as changed:
-        return _page(comment_id, reply=text, notice=str(changed)), 409
+        return show(comment_id, reply=text, notice=str(changed)), 409
     return responses.done(sentence, ".show", comment_id=comment_id)
 
 
@@ -203,7 +197,7 @@ def move(comment_id: str, action: str) -> ResponseReturnValue:
             sentence = f"The comment by {comment.name} {STATUS_SENTENCES[comment.status]}."
     except ChangedSince as changed:
         notice = str(changed)
-        return show_list(chosen, notice) if is_from_list else _page(comment_id, notice=notice), 409
+        return show_list(chosen, notice) if is_from_list else show(comment_id, notice=notice), 409
     responses.say(sentence, undo_id)
     return redirect(back, 303)
 
@@ -263,8 +257,9 @@ def _objection(row_ids: Sequence[str], action: str) -> str | None:
     return too_many if len(row_ids) > BULK_LIMIT else None
 
 
-def _page(comment_id: str, *, draft: Draft | None = None, reply: str | None = None, **more: object) -> str:
-    """Show a comment; refused input is shown again with the reasons."""
+@pages.get("/comments/<comment_id>")
+def show(comment_id: str, *, draft: Draft | None = None, reply: str | None = None, **more: object) -> str:
+    """Show a comment with everything known about it; refused input is shown again with the reasons."""
     comment = row_lookup.find(Comment, comment_id)
     stored = comment.reply.message if comment.reply else ""
     return render_template(

@@ -49,6 +49,7 @@ class QueueList:
     find: Callable[..., RowPage[Any]]
     filters: Mapping[str, Parser]  # `parsers` adds those that both lists have.
     statuses: list[tuple[str, str]]  # Each has its words.
+    template: str
     payload_suffix: str  # The name of the file with the exact bytes ends so.
     noun: tuple[str, str]
     verb: str  # "redeliver" or "reprocess"
@@ -61,6 +62,7 @@ class QueueList:
     def add_rules(self, pages: Blueprint) -> None:
         """Add the pages that both lists have."""
         row = f"/<{self.noun[0]}_id>"
+        pages.add_url_rule("/", "index", self.show)
         pages.add_url_rule(f"{row}/payload", view_func=self.payload)
         pages.add_url_rule(f"{row}/{self.verb}", view_func=self.requeue, methods=["POST"])
         pages.add_url_rule(f"/{self.verb}", view_func=self.requeue_many, methods=["GET", "POST"])
@@ -77,7 +79,7 @@ class QueueList:
         times = {"since": clock.typed, "until": clock.typed}
         return {"status": status, self.owner_name: self._owner, **self.filters, **times, "text": clean_line}
 
-    def show(self, template: str, **more: Any) -> ResponseReturnValue:
+    def show(self) -> ResponseReturnValue:
         """Show the rows that match the filters, newest first, or what is wrong with the filters."""
         before, reasons = response_headers.page_before(), {}
         try:
@@ -92,7 +94,7 @@ class QueueList:
         waiting = [row.id for row in page.rows if self.model is Delivery and row.due_at and row.sequence]
         kept = {name: value for name in self.parsers if (value := request.args.get(name))}
         html = render_template(
-            template,
+            self.template,
             page=page,
             wanted=wanted,
             reasons=reasons,
@@ -100,8 +102,10 @@ class QueueList:
             owners=owners,
             owner_choices=[(owner.id, owner.name) for owner in owners.values()],
             behind=comment_order.behind(db.session(), waiting),
+            events=EVENT_CHOICES,
+            outlook=outlook_of,
+            now=clock.now(),
             **response_headers.page_links(page.older, **kept),
-            **more,
         )
         return html, 422 if reasons else 200
 
@@ -204,6 +208,7 @@ DELIVERY_LIST = QueueList(
     find=filtered_lists.deliveries,
     filters={"event": partial(validate.one_of, EVENTS, field="event", noun="event")},
     statuses=[("new", "waiting or retrying"), ("processed", "delivered"), ("failed", "given up")],
+    template="admin/deliveries.html",
     payload_suffix="json",
     noun=("delivery", "deliveries"),
     verb="redeliver",
@@ -220,6 +225,7 @@ EVENT_LIST = QueueList(
     find=filtered_lists.inbound_events,
     filters=dict.fromkeys(("event", "sender", "external_id"), clean_line),
     statuses=[("new", "waiting"), ("processed", "processed"), ("failed", "failed")],
+    template="admin/inbox.html",
     payload_suffix="bin",
     noun=("event", "events"),
     verb="reprocess",
@@ -236,13 +242,6 @@ EVENT_LIST.add_rules(inbox_pages)
 
 ATTEMPTS_SHOWN = 20  # per page; each may hold 16 KiB
 LIVE_WINDOW = timedelta(minutes=1)  # A page refreshes itself when the result is due this soon.
-
-
-@delivery_pages.get("/", endpoint="index")
-def list_deliveries() -> ResponseReturnValue:
-    """List deliveries, newest first, by the filters."""
-    shown = {"events": EVENT_CHOICES, "outlook": outlook_of, "now": clock.now()}
-    return DELIVERY_LIST.show("admin/deliveries.html", **shown)
 
 
 @delivery_pages.get("/<delivery_id>", endpoint="show")
@@ -323,12 +322,6 @@ def explain(delivery_id: str) -> ResponseReturnValue:
         explanation=signature_explanation.of(delivery, webhook, attempt, clock.now()),
         erased=erasure.DELIVERY_ERASED,
     )
-
-
-@inbox_pages.get("/", endpoint="index")
-def list_events() -> ResponseReturnValue:
-    """List inbound events, newest first, by the filters."""
-    return EVENT_LIST.show("admin/inbox.html")
 
 
 @inbox_pages.get("/<event_id>", endpoint="show")

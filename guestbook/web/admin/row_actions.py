@@ -81,8 +81,7 @@ class RowActions:
                 self.rotate_secret(session, row, signs_for, typed or None)
                 shown = None if typed else seal(row)
         except Refused as error:
-            row = row_lookup.find(self.model, *address.values())
-            return self.show_page(row, reasons=error.fields, typed=typed), 422
+            return self.show_page(*address.values(), reasons=error.fields, typed=typed), 422
         advice = "" if typed else f" Give the new one to the {self.partner}."
         return responses.done(f"The secret is rotated.{advice}", ".show", **address, shown=shown)
 

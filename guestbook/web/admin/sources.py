@@ -223,12 +223,6 @@ def _form(source_id: str | None, typed: SourceForm, **more: object) -> str:
     )
 
 
-@pages.get("/<source_id>")
-def show(source_id: str) -> ResponseReturnValue:
-    """Show a source: what its sender needs, how it is doing, its latest events and its actions."""
-    return _page(row_lookup.find(Source, source_id))
-
-
 @pages.post("/<source_id>/sample")
 def send_sample(source_id: str) -> ResponseReturnValue:
     """Send a sample event to it, and show what becomes of it."""
@@ -236,13 +230,15 @@ def send_sample(source_id: str) -> ResponseReturnValue:
     try:
         event_id = samples.send_sample(source, request_context.settings(), event)
     except Refused as error:
-        return _page(row_lookup.find(Source, source_id), problem=str(error)), 422
+        return show(source_id, problem=str(error)), 422
     sentence = "The sample is stored. The next pass of cron processes it like a real event."
     return responses.done(sentence, "admin.inbox.show", event_id=event_id)
 
 
-def _page(source: Source, **more: object) -> str:
-    session, now = db.session(), clock.now()
+@pages.get("/<source_id>")
+def show(source_id: str, **more: object) -> str:
+    """Show a source: what its sender needs, its latest events and its actions; and what was refused."""
+    session, now, source = db.session(), clock.now(), row_lookup.find(Source, source_id)
     query = select(InboundEvent).where(InboundEvent.source_id == source.id)
     query = query.options(defer(InboundEvent.payload), defer(InboundEvent.headers))
     return render_template(
@@ -264,7 +260,7 @@ def _page(source: Source, **more: object) -> str:
 
 RowActions(
     model=Source,
-    show_page=_page,
+    show_page=show,
     enabled=lambda _: "The source is enabled. The next pass of cron processes its waiting events.",
     disabled="The source is disabled. Its events are stored, and wait until you enable it.",
     rotate_secret=sources.rotate,

@@ -248,12 +248,6 @@ def _form(webhook_id: str | None, typed: WebhookForm, **more: object) -> str:
     )
 
 
-@pages.get("/<webhook_id>")
-def show(webhook_id: str) -> ResponseReturnValue:
-    """Show a webhook: how it is doing, its latest deliveries and its actions."""
-    return _page(row_lookup.find(Webhook, webhook_id))
-
-
 @pages.post("/<webhook_id>/ping")
 def ping(webhook_id: str) -> ResponseReturnValue:
     """Queue a ping, and show its result."""
@@ -290,13 +284,15 @@ def rotate_key(webhook_id: str) -> ResponseReturnValue:
                 return responses.done(said, ".show", webhook_id=webhook_id)
             webhook_signatures.rotate_key(session, webhook, overlap)
     except Refused as error:
-        return _page(row_lookup.find(Webhook, webhook_id), problem=str(error)), 422
+        return show(webhook_id, problem=str(error)), 422
     said = "The key is rotated. Give the new public key to the receiver."
     return responses.done(said, ".show", webhook_id=webhook_id)
 
 
-def _page(webhook: Webhook, **more: object) -> str:
-    session, now = db.session(), clock.now()
+@pages.get("/<webhook_id>")
+def show(webhook_id: str, **more: object) -> str:
+    """Show a webhook: how it is doing, its latest deliveries and its actions; and what was refused."""
+    session, now, webhook = db.session(), clock.now(), row_lookup.find(Webhook, webhook_id)
     sent = _ping_result(webhook, request.args.get("ping", ""), now)
     latest = filtered_lists.deliveries(session, Deliveries(webhook_id=webhook.id), limit=DELIVERIES_SHOWN)
     made = statistics.attempts_of(session, webhook.id, now)
@@ -321,7 +317,7 @@ def _page(webhook: Webhook, **more: object) -> str:
 
 RowActions(
     model=Webhook,
-    show_page=_page,
+    show_page=show,
     enabled=lambda webhook: (
         "The webhook is enabled. "
         + ("Its receiver fetches" if webhook.is_pulled else "The next pass of cron sends")
@@ -338,12 +334,6 @@ RowActions(
 
 LIFETIMES = {"1d": "1 day", "7d": "7 days", "30d": "30 days", "90d": "90 days", "365d": "a year"}
 SHOWN_ONCE = "This link exists already, and was shown only once. If you did not keep it, revoke it."
-
-
-@pages.get("/<webhook_id>/receiver-links")
-def show_links(webhook_id: str) -> ResponseReturnValue:
-    """List the links of a webhook, and offer a new one."""
-    return _links_page(row_lookup.find(Webhook, webhook_id))
 
 
 @pages.post("/<webhook_id>/receiver-links")
@@ -365,11 +355,10 @@ def add_link(webhook_id: str) -> ResponseReturnValue:
             link = receiver_links.add(session, webhook, **typed, link_id=responses.form_key("id"))
             address = receiver_links.url(link, request_context.settings())
     except Refused as error:
-        page = _links_page(row_lookup.find(Webhook, webhook_id), refusal=error, typed=typed)
-        return responses.refused(error, page)
+        return responses.refused(error, show_links(webhook_id, typed, refusal=error))
     except IntegrityError:
         return responses.done(SHOWN_ONCE, ".show_links", webhook_id=webhook_id)
-    return _links_page(webhook, address=address)
+    return show_links(webhook_id, address=address)
 
 
 @pages.post("/<webhook_id>/receiver-links/<link_id>/revoke")
@@ -384,7 +373,10 @@ def revoke_link(webhook_id: str, link_id: str) -> ResponseReturnValue:
     return responses.done(f"The link for {name} is revoked.", ".show_links", webhook_id=webhook_id)
 
 
-def _links_page(webhook: Webhook, typed: dict[str, str] | None = None, **more: object) -> str:
+@pages.get("/<webhook_id>/receiver-links")
+def show_links(webhook_id: str, typed: dict[str, str] | None = None, **more: object) -> str:
+    """List the links of a webhook, and offer a new one."""
+    webhook = row_lookup.find(Webhook, webhook_id)
     return render_template(
         "admin/receiver_links.html",
         webhook=webhook,
