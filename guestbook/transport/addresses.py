@@ -125,7 +125,7 @@ def is_own(address: Address) -> bool:
 
 
 LOOKUP_THREADS = 8  # all of them can hang at once
-STUCK_AFTER = 5.0  # seconds for which a name waits at most until a thread is free
+STUCK_AFTER = 5.0  # seconds without a look-up that began or ended; then no name waits for a thread
 
 
 class Lookups:
@@ -146,14 +146,13 @@ class Lookups:
         if not self._most:  # no thread may be started
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         with self._changed:
-            is_free = self._changed.wait_for(
-                lambda: key in self._under_way or len(self._under_way) < self._most, min(seconds, STUCK_AFTER)
-            )
-            if not is_free:
-                raise TimeoutError
+            while key not in self._under_way and len(self._under_way) >= self._most:
+                if not self._changed.wait(min(until - time.monotonic(), STUCK_AFTER)):
+                    raise TimeoutError  # The time is over, or all threads hang.
             is_new = key not in self._under_way
             lookup = self._under_way.setdefault(key, Future())
-            self._changed.notify_all()  # Others may wait for the same name.
+            if is_new:
+                self._changed.notify_all()  # Others may wait for the same name.
         work = partial(self._look_up, key, lookup)
         if is_new and not own_process.start_thread(work, f"lookup-{host}"):
             work()  # The host allows no thread.
