@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 from celery.exceptions import Reject
 from celery.signals import (
@@ -49,7 +49,6 @@ if not _settings.broker_url:
 _host = HostNote(_settings, active_hosts.PASS)
 app = celery_app(_settings.broker_url)
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 _first_use = threading.Lock()
 _stop = StopFlag()
 
@@ -57,20 +56,22 @@ _stop = StopFlag()
 def deliver(delivery_ids: object, token: object) -> None:
     """Send the deliveries of a message."""
     if rows := handovers(delivery_ids, token):
-        _or_later(lambda: _shared(_delivery_consumer).deliver(rows))
+        _or_later(_delivery_consumer, lambda consumer: consumer.deliver(rows))
 
 
 def process(event_id: object, token: object) -> None:
     """Process one inbound event."""
     if rows := handovers(event_id, token):
-        _or_later(lambda: _shared(_inbox).work_on(*rows[0]))
+        _or_later(_inbox, lambda inbox: inbox.work_on(*rows[0]))
 
 
-def _or_later(work: Callable[[], object]) -> None:
+def _or_later(make: Callable[[], Any], work: Callable[[Any], object]) -> None:
     """Do the work, or return the message to its queue while the database cannot be used."""
     try:
         _host.keep()
-        work()
+        with _first_use:  # All threads share it. Its limits count for all, so no second one is made.
+            shared = make()
+        work(shared)
         return
     except WorkerEnds:
         raise Reject("another worker gets it", requeue=True) from None
@@ -96,12 +97,6 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     """Let a log line go out without its traceback."""
     record.exc_info = None
     return True
-
-
-def _shared(make: Callable[[], T]) -> T:
-    """Return what all threads of a process share. Its limits count for all, so no second one is made."""
-    with _first_use:
-        return make()
 
 
 @cache
@@ -144,10 +139,6 @@ def _note_size(instance: Any, **_: Any) -> None:
     app.conf.worker_concurrency = instance.concurrency
 
 
-def _note_end(**_: Any) -> None:
-    _stop.set()
-
-
 def _finish(**_: Any) -> None:
     if _delivery_consumer.cache_info().currsize:
         _delivery_consumer().finish()
@@ -165,7 +156,7 @@ app.task(deliver, name=DELIVER)
 app.task(process, name=PROCESS)
 celeryd_init.connect(_check_book)
 celeryd_after_setup.connect(_note_size)
-worker_shutting_down.connect(_note_end)
+worker_shutting_down.connect(lambda **_: _stop.set(), weak=False)
 worker_shutdown.connect(_finish)
 worker_process_shutdown.connect(_finish)
 if _settings.log_format == "json":

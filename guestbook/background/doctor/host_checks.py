@@ -116,13 +116,9 @@ def _control(name: str) -> int | None:
 
 def check_programs(_book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Name the versions, which a report of a fault should have."""
-    versions = {
-        "Guestbook": VERSION,
-        "Python": platform.python_version(),
-        "SQLite": sqlite3.sqlite_version,
-        **{name: metadata.version(name) for name in ("Flask", "SQLAlchemy")},
-    }
-    yield ok(f"{', '.join(f'{name} {number}' for name, number in versions.items())}.")
+    versions = {name: metadata.version(name) for name in ("Flask", "SQLAlchemy")}
+    ours = {"Guestbook": VERSION, "Python": platform.python_version(), "SQLite": sqlite3.sqlite_version}
+    yield ok(f"{', '.join(f'{name} {number}' for name, number in (ours | versions).items())}.")
 
 
 NOTICED, BAD = timedelta(seconds=5), timedelta(minutes=1)  # Hosts that share a book must agree to a minute.
