@@ -29,20 +29,21 @@ def index() -> ResponseReturnValue:
 
 @pages.get("/new", endpoint="new")
 @pages.get("/<bin_id>/edit")
-def edit(bin_id: str | None = None) -> ResponseReturnValue:
-    """Show the form for a new one, or with the present values of one."""
-    if bin_id is None:
-        return _form(None, NEW_BIN | {"key": ids.new()})
-    bin_ = row_lookup.find(Bin, bin_id)
-    present = {
-        "name": bin_.name,
-        "status": str(bin_.answer_status),
-        "body": bin_.answer_body,
-        "type": bin_.answer_type.partition(";")[0],
-        "delay": f"{bin_.delay_milliseconds / 1000:g}",
-        "fail": str(bin_.failures_left),
-    }
-    return _form(bin_id, present)
+def edit(bin_id: str | None = None, typed: dict[str, str] | None = None, **more: object) -> str:
+    """Show the form for a new one, or with the present values of one; or a sent form again."""
+    bin_, present = None, NEW_BIN | {"key": ids.new()}
+    if bin_id:
+        bin_ = row_lookup.find(Bin, bin_id)
+        present = {
+            "name": bin_.name,
+            "status": str(bin_.answer_status),
+            "body": bin_.answer_body,
+            "type": bin_.answer_type.partition(";")[0],
+            "delay": f"{bin_.delay_milliseconds / 1000:g}",
+            "fail": str(bin_.failures_left),
+        }
+    types = [(name, name) for name in bins.ANSWER_TYPES]
+    return render_template("admin/bin_form.html", typed=typed or present, bin=bin_, types=types, **more)
 
 
 @pages.post("/", endpoint="add")
@@ -53,7 +54,7 @@ def change(bin_id: str | None = None) -> ResponseReturnValue:
     typed["body"] = request.form.get("body", "").replace("\r\n", "\n")
     typed["key"] = responses.form_key()
     return responses.save(
-        lambda: _save(bin_id, typed), lambda error: _form(bin_id, typed, reasons=error.fields)
+        lambda: _save(bin_id, typed), lambda error: edit(bin_id, typed, reasons=error.fields)
     )
 
 
@@ -71,16 +72,6 @@ def _save(bin_id: str | None, typed: dict[str, str]) -> ResponseReturnValue:
             bins.add(session, given, row_id=typed["key"])
             sentence = "The bin is added. Send something to its URL, and it appears here."
     return responses.done(sentence, ".show", bin_id=bin_id or typed["key"])
-
-
-def _form(bin_id: str | None, typed: dict[str, str], **more: object) -> str:
-    return render_template(
-        "admin/bin_form.html",
-        typed=typed,
-        **more,
-        bin=row_lookup.find(Bin, bin_id) if bin_id else None,
-        types=[(name, name) for name in bins.ANSWER_TYPES],
-    )
 
 
 @pages.get("/<bin_id>")

@@ -25,9 +25,17 @@ PAGES = {  # Each page has its view, and a sentence for when it was saved.
 @pages.get("/book/", endpoint="index", defaults={"page": "book"})
 @pages.get("/look/", endpoint="look", defaults={"page": "look"})
 @pages.get("/embed/", endpoint="embed", defaults={"page": "embed"})
-def show(page: str) -> ResponseReturnValue:
-    """Show a page of settings."""
-    return _form(page, preferences.typed(request_context.preferences()))
+def show(page: str, values: Mapping[str, str] | None = None, **more: object) -> str:
+    """Show a page of settings, or a sent form again."""
+    return render_template(
+        f"admin/settings_{page}.html",
+        page=page,
+        fields=_fields(page),
+        values=values or preferences.typed(request_context.preferences()),
+        zones=clock.suggested_zones,
+        frame_title=template_filters.title_for_sites(request_context.preferences()),
+        **more,
+    )
 
 
 @pages.post("/book/", defaults={"page": "book"})
@@ -42,19 +50,7 @@ def save(page: str) -> ResponseReturnValue:
             undo_id = undo.save_settings(session, typed, url_for(view))
         return responses.done(said, view, undo=undo_id)
 
-    return responses.save(save_once, lambda error: _form(page, typed, reasons=error.fields))
-
-
-def _form(page: str, values: Mapping[str, str], **more: object) -> str:
-    return render_template(
-        f"admin/settings_{page}.html",
-        page=page,
-        fields=_fields(page),
-        values=values,
-        zones=clock.suggested_zones,
-        frame_title=template_filters.title_for_sites(request_context.preferences()),
-        **more,
-    )
+    return responses.save(save_once, lambda error: show(page, typed, reasons=error.fields))
 
 
 def _fields(page: str) -> dict[str, Field]:

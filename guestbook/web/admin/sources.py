@@ -149,11 +149,19 @@ def index() -> ResponseReturnValue:
 
 @pages.get("/new", endpoint="new")
 @pages.get("/<source_id>/edit")
-def edit(source_id: str | None = None) -> ResponseReturnValue:
-    """Show the form for a new source, or with the settings of one."""
-    return _form(
-        source_id,
-        SourceForm.of(row_lookup.find(Source, source_id)) if source_id else SourceForm(key=ids.new()),
+def edit(source_id: str | None = None, typed: SourceForm | None = None, **more: object) -> str:
+    """Show the form for a new source, or with the settings of one; or a sent form again."""
+    source = row_lookup.find(Source, source_id) if source_id else None
+    return render_template(
+        "admin/source_form.html",
+        typed=typed or (SourceForm.of(source) if source else SourceForm(key=ids.new())),
+        source=source,
+        verifications={name: (kind.title, kind.hint) for name, kind in VERIFICATION_KINDS.items()},
+        actions=ACTION_CHOICES,
+        ready_templates=[(name, PRESET_NAMES.get(name, name)) for name in PRESETS],
+        senders=[(name, preset.title) for name, preset in SENDER_PRESETS.items()],
+        fields=SOURCE_FIELDS,
+        **more,
     )
 
 
@@ -163,7 +171,7 @@ def change(source_id: str | None = None) -> ResponseReturnValue:
     """Add a source, and show what its sender needs; or change one."""
     typed = SourceForm.read()
     return responses.save(
-        lambda: _save(source_id, typed), lambda error: _form(source_id, typed, reasons=error.fields)
+        lambda: _save(source_id, typed), lambda error: edit(source_id, typed, reasons=error.fields)
     )
 
 
@@ -195,32 +203,18 @@ def preview(source_id: str | None = None) -> ResponseReturnValue:
     """Show the comment that the form's template would make, of a received event if any, without saving."""
     typed = SourceForm.read()
     if request.form.get("fill") == "sender":
-        return _form(source_id, typed.with_sender(), sender=SENDER_PRESETS.get(typed.preset))
+        return edit(source_id, typed.with_sender(), sender=SENDER_PRESETS.get(typed.preset))
     if "fill" in request.form and typed.ready:
         typed = replace(typed, template=PRESETS[typed.ready], ready="")
     try:
         wording = sources.template_for(typed.verify, typed.chosen_template())
     except Refused as error:
-        return _form(source_id, typed, reasons=error.fields), 422
+        return edit(source_id, typed, reasons=error.fields), 422
     source = row_lookup.find(Source, source_id) if source_id else None
     name = typed.name or (source.name if source else "The name of the source")
     base_url = request_context.settings().base_url
     made = samples.preview_of(db.session(), source_id, name, typed.verify, wording, base_url)
-    return _form(source_id, typed, preview=made)
-
-
-def _form(source_id: str | None, typed: SourceForm, **more: object) -> str:
-    return render_template(
-        "admin/source_form.html",
-        typed=typed,
-        source=row_lookup.find(Source, source_id) if source_id else None,
-        verifications={name: (kind.title, kind.hint) for name, kind in VERIFICATION_KINDS.items()},
-        actions=ACTION_CHOICES,
-        ready_templates=[(name, PRESET_NAMES.get(name, name)) for name in PRESETS],
-        senders=[(name, preset.title) for name, preset in SENDER_PRESETS.items()],
-        fields=SOURCE_FIELDS,
-        **more,
-    )
+    return edit(source_id, typed, preview=made)
 
 
 @pages.post("/<source_id>/sample")

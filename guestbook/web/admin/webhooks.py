@@ -164,10 +164,17 @@ def index() -> ResponseReturnValue:
 
 @pages.get("/new", endpoint="new")
 @pages.get("/<webhook_id>/edit")
-def edit(webhook_id: str | None = None) -> ResponseReturnValue:
-    """Show the form for a new webhook, or with the settings of one."""
-    typed = WebhookForm.of(row_lookup.find(Webhook, webhook_id)) if webhook_id else WebhookForm(key=ids.new())
-    return _form(webhook_id, typed)
+def edit(webhook_id: str | None = None, typed: WebhookForm | None = None, **more: object) -> str:
+    """Show the form for a new webhook, or with the settings of one; or a sent form again."""
+    webhook = row_lookup.find(Webhook, webhook_id) if webhook_id else None
+    return render_template(
+        "admin/webhook_form.html",
+        typed=typed or (WebhookForm.of(webhook) if webhook else WebhookForm(key=ids.new())),
+        webhook=webhook,
+        fields=WEBHOOK_FIELDS,
+        presets_of_hosts=[(name, preset.title) for name, preset in REBUILD_PRESETS.items()],
+        **more,
+    )
 
 
 @pages.post("/preview")
@@ -176,7 +183,7 @@ def preview(webhook_id: str | None = None) -> ResponseReturnValue:
     """Show what a new or a changed webhook would receive, or fill in a preset, without saving."""
     typed = WebhookForm.read()
     if "fill" in request.form:
-        return _form(webhook_id, typed.with_preset(), used_preset=REBUILD_PRESETS.get(typed.preset))
+        return edit(webhook_id, typed.with_preset(), used_preset=REBUILD_PRESETS.get(typed.preset))
     found = webhooks.preview_of(
         db.session(),
         request_context.settings().base_url,
@@ -185,7 +192,7 @@ def preview(webhook_id: str | None = None) -> ResponseReturnValue:
         events=typed.events,
         wording=typed.template,
     )
-    return _form(webhook_id, typed, preview=found)
+    return edit(webhook_id, typed, preview=found)
 
 
 @pages.post("/", endpoint="add")
@@ -194,7 +201,7 @@ def change(webhook_id: str | None = None) -> ResponseReturnValue:
     """Add a webhook, and show its secret; or change one."""
     typed = WebhookForm.read()
     return responses.save(
-        lambda: _save(webhook_id, typed), lambda error: _form(webhook_id, typed, reasons=error.fields)
+        lambda: _save(webhook_id, typed), lambda error: edit(webhook_id, typed, reasons=error.fields)
     )
 
 
@@ -235,17 +242,6 @@ def _added(session: Session, typed: WebhookForm) -> tuple[Webhook, str]:
         return webhook, f"The webhook is added with your {'key' if signs_with_key else 'secret'}. Now {then}."
     given = "public key" if signs_with_key else "secret"
     return webhook, f"The webhook is added. Give its {given} to the receiver, then {then}."
-
-
-def _form(webhook_id: str | None, typed: WebhookForm, **more: object) -> str:
-    return render_template(
-        "admin/webhook_form.html",
-        typed=typed,
-        webhook=row_lookup.find(Webhook, webhook_id) if webhook_id else None,
-        fields=WEBHOOK_FIELDS,
-        presets_of_hosts=[(name, preset.title) for name, preset in REBUILD_PRESETS.items()],
-        **more,
-    )
 
 
 @pages.post("/<webhook_id>/ping")
