@@ -3,12 +3,12 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from guestbook.background import whole_pass
 from guestbook.cli.queue import DELIVERY_KIND
@@ -24,6 +24,7 @@ from guestbook.storage.models import DELIVERIES, Comment
 from tests.queue.comments.steps import ALL, ENDS, delete, move, reply
 from tests.support import factories
 from tests.support import inbound_factories as inbox_stock
+from tests.support.processes import wait_for
 from tests.support.receiver import Answer, Receiver, Request
 
 WORD = "Xylokarpos"
@@ -157,6 +158,14 @@ def test_the_end_of_a_comment_without_words_has_a_body_in_every_format(name: str
 def test_what_a_pass_holds_is_dropped_and_what_is_under_way_is_recorded_nowhere(
     each_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looks: list[set[str]] = []
+
+    def look(connection: Connection, since: datetime) -> set[str]:
+        looks.append(lately(connection, since))
+        return looks[-1]
+
+    lately = erasure.lately
+    monkeypatch.setattr(erasure, "lately", look)
     monkeypatch.setattr(dispatcher, "ERASURE_LOOK", 0.05)
     begun, go_on = threading.Event(), threading.Event()
 
@@ -166,9 +175,8 @@ def test_what_a_pass_holds_is_dropped_and_what_is_under_way_is_recorded_nowhere(
         return Answer(500, body=request.body)
 
     with Receiver(program=slow) as receiver:
-        hook = factories.webhook(
-            receiver.url("/hook"), events=ENDS, unreachable_in_a_row=1
-        )  # so one at a time
+        one_at_a_time = {"unreachable_in_a_row": 1}
+        hook = factories.webhook(receiver.url("/hook"), events=ENDS, **one_at_a_time)
         comments = [factories.sign(f"{WORD} {number}") for number in range(4)]
         db.session.remove()
         work = threading.Thread(target=run_in(each_app), daemon=True)
@@ -176,8 +184,9 @@ def test_what_a_pass_holds_is_dropped_and_what_is_under_way_is_recorded_nowhere(
         assert begun.wait(10)
         for comment_id in comments:
             delete(comment_id)
-        look = threading.Timer(0.5, go_on.set)  # seconds in which the pass looks several times
-        look.start()
+        # The pass has dropped them before it looks a second time.
+        wait_for(lambda: [len(found) for found in looks[-2:]] == [4, 4])
+        go_on.set()
         work.join(20)
         assert not work.is_alive()
         assert [request.json["type"] for request in receiver.requests].count("comment.created") == 1

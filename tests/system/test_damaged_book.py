@@ -103,7 +103,7 @@ def test_upgrade_says_so_and_changes_nothing(app: Flask, tmp_path: Path, spoil: 
     assert list((tmp_path / "backups").iterdir()) == []
 
 
-@pytest.mark.parametrize("damaged", [TABLE, INDEX, QUEUE])
+@pytest.mark.parametrize("damaged", [TABLE, INDEX, QUEUE, "sqlite_autoindex_webhooks_1"])
 def test_restore_says_what_to_move_away_and_works_after_that(
     app: Flask, tmp_path: Path, spoil: Spoil, damaged: str
 ) -> None:
