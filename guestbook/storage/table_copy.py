@@ -157,15 +157,17 @@ def _chunks(connection: Connection, table: PlainTable, checksum: Checksum) -> It
     """Read all rows in portions that fit into little memory, and add them to the checksum."""
     rows: list[Row] = []
     size = 0
-    for found in connection.execute(select(table.clause), execution_options={"yield_per": table.at_once}):
-        row = tuple(found)
-        packed = _pack(table, row)
-        checksum.add(packed)
-        rows.append(row)
-        size += len(packed)
-        if len(rows) == AT_ONCE or size >= CHUNK_BYTES:
-            yield rows
-            rows, size = [], 0
+    some = {"yield_per": table.at_once}
+    with connection.execute(select(table.clause), execution_options=some) as result:
+        for found in result:
+            row = tuple(found)
+            packed = _pack(table, row)
+            checksum.add(packed)
+            rows.append(row)
+            size += len(packed)
+            if len(rows) == AT_ONCE or size >= CHUNK_BYTES:
+                yield rows
+                rows, size = [], 0
     if rows:
         yield rows
 
@@ -183,16 +185,19 @@ def _pack(table: PlainTable, row: Row) -> bytes:
 def _insert(connection: Connection, table: PlainTable, rows: list[Row], advice: str) -> None:
     """Insert rows; where one is refused, insert them one by one to find it."""
     values = [dict(zip(table.names, row, strict=True)) for row in rows]
+    savepoint = connection.begin_nested()
     try:
-        with connection.begin_nested():
-            connection.execute(insert(table.clause), values)
-    except REFUSALS:
+        connection.execute(insert(table.clause), values)
+    except REFUSALS:  # after others SQLite may have no savepoint any more
+        savepoint.rollback()
         for row, one in zip(rows, values, strict=True):
             try:
                 connection.execute(insert(table.clause), one)
             except REFUSALS as error:
                 why = f"{table.describe(row)} is refused by the target: {database_errors.words(error)}"
                 raise Refused(f"The row {why}. {advice}") from error
+    else:
+        savepoint.commit()
 
 
 PORTS = {"postgresql": 5432, "mysql": 3306}  # the ports where a URL names none

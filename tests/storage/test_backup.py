@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy import insert
 from sqlalchemy.exc import OperationalError
 
 from guestbook import settings
@@ -18,9 +19,11 @@ from guestbook.lib import clock, encryption, locks
 from guestbook.lib.errors import Refused
 from guestbook.storage import backup, database, engines, schema_version
 from guestbook.storage.database_errors import WrongVersion
+from guestbook.storage.models import Setting
 from tests.conftest import running, settings_for
 from tests.repo.test_schema import engine_on
 from tests.storage.hostile_rows import dump, hostile, write
+from tests.storage.test_write_trial import full_disk
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.secret_keys import KEY
@@ -153,6 +156,15 @@ def test_what_cannot_be_written_is_one_sentence_and_leaves_nothing(
 
     monkeypatch.setattr(backup, "copy_pages", full)
     assert refused(home, "b.db") == NOT_WRITTEN.format("b.db", "database or disk is full")
+
+
+def test_a_disk_that_is_full_in_the_middle_is_the_reason(each_book: Book, tmp_path: Path) -> None:
+    long = [{"name": str(number), "value": "x" * 4000} for number in range(1000)]
+    with engine_on(each_book.settings.database_url) as engine, database.write(engine) as connection:
+        connection.execute(insert(Setting), long)
+    with full_disk(1_000_000), pytest.raises(Refused, match=r"\(disk I/O error\)\. Nothing was changed\.$"):
+        backup.write(each_book.settings, tmp_path / "made.db")
+    assert not list(tmp_path.glob("made*"))
 
 
 def test_one_backup_at_a_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,10 @@ from guestbook.storage.database import db
 
 
 @contextmanager
-def full_disk() -> Iterator[None]:
-    """Let no file of this process grow beyond 4 KiB, which to SQLite looks like a broken disk."""
+def full_disk(size: int = 4096) -> Iterator[None]:
+    """Let no file of this process grow beyond so many bytes, which to SQLite looks like a broken disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # Python ignores the signal
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))  # Python ignores the signal
     try:
         yield
     finally:
