@@ -116,6 +116,6 @@ def _run(config: Config, scripts: ScriptDirectory, version: str, connection: Con
     def way(stored: Any, _context: object) -> Any:
         return scripts._upgrade_revs(version, stored)  # Alembic has no public name for it
 
-    config.attributes["connection"] = connection
-    with EnvironmentContext(config, scripts, fn=way, destination_rev=version):
-        scripts.run_env()
+    with EnvironmentContext(config, scripts, fn=way, destination_rev=version) as environment:
+        environment.configure(connection=connection, transactional_ddl=True)
+        environment.run_migrations()
