@@ -55,8 +55,9 @@ def _reason(was: SchemaField, now: SchemaField | None) -> str | None:
     if was.is_required and not now.is_required:
         return "may now be missing"
     # All that comes now could come before; None stands for anything.
-    sets = [(one(now.schema), one(was.schema)) for one in (_types, _values)]
-    if any(before is not None and (after is None or not after <= before) for after, before in sets):
+    for before, after in zip(_allowed(was.schema), _allowed(now.schema), strict=True):
+        if before is None or (after is not None and after <= before):
+            continue
         return f"was {json_schema.in_words(was.schema)} and is now {json_schema.in_words(now.schema)}"
     for limit in LIMITS:
         before, after = was.schema.get(limit), now.schema.get(limit)
@@ -65,12 +66,10 @@ def _reason(was: SchemaField, now: SchemaField | None) -> str | None:
     return None
 
 
-def _types(schema: Schema) -> set[Any] | None:
-    return set(json_schema.types(schema)) or None
-
-
-def _values(schema: Schema) -> set[Any] | None:
-    return {schema["const"]} if "const" in schema else set(schema["enum"]) if "enum" in schema else None
+def _allowed(schema: Schema) -> tuple[set[Any] | None, set[Any] | None]:
+    """Return the types and the values of a field; None stands for any."""
+    values = [schema["const"]] if "const" in schema else schema.get("enum")
+    return set(json_schema.types(schema)) or None, None if values is None else set(values)
 
 
 def _without_words(schema: Schema) -> Schema:

@@ -49,22 +49,19 @@ def read(language: str) -> Catalog:
 def main() -> None:
     """Write all catalogues, and say which texts have no translation yet."""
     for language in TRANSLATED:
-        catalogue, texts = read(language), extracted()
+        path, catalogue, texts = po_path(language), read(language), extracted()
         texts.creation_date = catalogue.creation_date  # so that it changes only with the texts
         catalogue.update(texts, no_fuzzy_matching=True)
         catalogue.obsolete.clear()
         catalogue.header_comment = HEADER
-        po_path(language).parent.mkdir(parents=True, exist_ok=True)
-        with (
-            po_path(language).open("wb") as text,
-            po_path(language).with_suffix(".mo").open("wb") as compiled,
-        ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as text, path.with_suffix(".mo").open("wb") as compiled:
             pofile.write_po(text, catalogue, width=WIDTH, include_lineno=False)
             mofile.write_mo(compiled, catalogue)
         for message in catalogue:
             given = message.string if isinstance(message.string, tuple) else (message.string,)
             if message.id and (message.fuzzy or not all(given)):
-                click.echo(f"{po_path(language).relative_to(ROOT)} has no translation of: {message.id}")
+                click.echo(f"{path.relative_to(ROOT)} has no translation of: {message.id}")
 
 
 if __name__ == "__main__":

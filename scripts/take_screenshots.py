@@ -74,9 +74,8 @@ def fill(app: Flask) -> None:
                 times = {"created_at": at, "finished_at": at}
                 factories.delivery(webhook, **times, status=status, attempts=1, claims=1)
         for minutes in (1, 2, 4):
-            later = now + timedelta(hours=minutes)
-            at = now - timedelta(minutes=minutes)
-            factories.delivery(webhook, created_at=at, attempts=1, claims=1, due_at=later)
+            times = {"created_at": now - timedelta(minutes=minutes), "due_at": now + timedelta(hours=minutes)}
+            factories.delivery(webhook, **times, attempts=1, claims=1)
         factories.past_pass(timedelta(seconds=20), processed=12, retried=3)
 
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -14,6 +14,7 @@ from scripts.benchmarks.support.process_usage import Usage
 
 COLUMNS = ("", "set-up", "processes", *process_usage.COLUMNS)
 OURS = "pass"
+POSITIVE = click.IntRange(min=1)
 
 
 class Case(NamedTuple):
@@ -28,7 +29,12 @@ Measure = Callable[[], Usage]
 
 
 @click.command()
-@deliveries.options
+@click.option("--count", type=POSITIVE, default=5000, show_default=True, help="Deliveries.")
+@click.option("--webhooks", type=POSITIVE, default=8, show_default=True, help="Share the deliveries.")
+@click.option("--rounds", type=POSITIVE, default=3, show_default=True, help="Rounds, interleaved.")
+@click.option("--concurrency", type=POSITIVE, default=32, show_default=True, help="Threads of a process.")
+@click.option("--delay", default=0.0, show_default=True, help="Seconds until a receiver answers.")
+@click.option("--hanging", default=0, help="How many of the webhooks never answer.")
 @click.option(
     "--processes",
     multiple=True,
@@ -40,7 +46,7 @@ Measure = Callable[[], Usage]
 @click.option("--peers", "with_peers", is_flag=True, help="Measure other task queues too.")
 @click.option("--postgresql", default=peers.POSTGRESQL, show_default=True, help="For the peers.")
 @click.option("--redis", default=peers.REDIS, show_default=True, help="For the peers.")
-def deliver(run: Run, processes: list[int], with_peers: bool, **urls: str) -> None:
+def deliver(processes: list[int], with_peers: bool, postgresql: str, redis: str, **given: Any) -> None:
     """Drain queued deliveries to a local receiver, with signatures, address checks, limits and attempt rows.
 
     Passes that run at once have their own data folders and begin together; each delivery must arrive
@@ -49,6 +55,7 @@ def deliver(run: Run, processes: list[int], with_peers: bool, **urls: str) -> No
     Peers are measured with a full queue where they are installed: BENCH_NODE_MODULES names their folder, such
     as DIR/node_modules after npm install --prefix DIR graphile-worker pg-boss bullmq ioredis undici pg
     """
+    run, urls = Run(**given), {"postgresql": postgresql, "redis": redis}
     if run.hanging and with_peers:
         raise click.UsageError("--hanging and --peers are measured apart.")
     missing = {peer: peer.missing(urls) for peer in peers.PEERS} if with_peers else {}
@@ -63,8 +70,14 @@ def deliver(run: Run, processes: list[int], with_peers: bool, **urls: str) -> No
         for _ in range(run.rounds):
             for case, measure in _cases(run, processes, found, urls):
                 results[case].append(measure())
-    _print(results, run.answered, [peer.name for peer in found])
-    _print_slow(results, run)
+    usages = {case: process_usage.medians(some) for case, some in results.items()}
+    others = [usage.seconds for case, usage in usages.items() if case.name != OURS]
+    rows = []
+    for case, usage in usages.items():
+        ratios = [report.ratio(min(others), usage.seconds)] if others else []
+        rows.append([*case, *process_usage.cells(results[case], run.answered), *ratios])
+    report.table([*COLUMNS, *(("to the fastest peer",) if others else ())], rows)
+    _print_slow({case: usage.seconds for case, usage in usages.items() if case.name == OURS}, run)
 
 
 def _cases(
@@ -79,21 +92,8 @@ def _cases(
             yield Case(peer.name, setup, number), partial(peer.measure, run, number, urls)
 
 
-def _print(results: dict[Case, list[Usage]], count: int, peer_names: list[str]) -> None:
-    """Print the table, with ratios to the fastest peer."""
-    usages = {case: process_usage.medians(some) for case, some in results.items()}
-    others = [usage for case, usage in usages.items() if case.name in peer_names]
-    more = ("to the fastest peer",) if others else ()
-    rows = []
-    for case, usage in usages.items():
-        ratios = [report.ratio(min(one.seconds for one in others), usage.seconds)] if others else []
-        rows.append([*case, *process_usage.cells(results[case], count), *ratios])
-    report.table([*COLUMNS, *more], rows)
-
-
-def _print_slow(results: dict[Case, list[Usage]], run: Run) -> None:
+def _print_slow(ours: Mapping[Case, float], run: Run) -> None:
     """Print the cost of receivers that are slow or hang."""
-    ours = {case: process_usage.medians(some).seconds for case, some in results.items() if case.name == OURS}
     for case, seconds in ours.items():
         if run.delay:
             most = run.concurrency / run.delay * case.processes

@@ -3,7 +3,7 @@
 import contextvars
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
@@ -67,9 +67,10 @@ def growth(rows: list[int], times: int, server: str | None) -> None:
 
 
 def line(name: str, tasks: list[Task], times: int) -> list[report.Cell]:
-    """Do the same in each book in turn; return a line of the table."""
+    """Do the same in each book in turn, so many times after warming up; return a line of the table."""
     click.echo(f"timing {name} …", err=True)
-    medians = [statistics.median(taken) for taken in repeat(tasks, times)]
+    rounds = [[task() for task in tasks] for _ in range(min(WARM_UPS, times) + times)]
+    medians = [statistics.median(taken) for taken in zip(*rounds[-times:], strict=True)]
     grew = medians[-1] > GOAL * medians[0]
     return [name, *medians, report.ratio(medians[-1], medians[0]), "GROWS" if grew else ""]
 
@@ -83,7 +84,7 @@ def all_of(app: Flask) -> dict[str, Task]:
     """Return all tasks for the full book around us, by name."""
     engine, webhook = db.engine, _first(select(Webhook.id))
     with writing() as session:
-        headers = {"Authorization": f"Bearer {api_tokens.add(session, 'bench')[1]}"}
+        token = api_tokens.add(session, "bench")[1]
     client = app.test_client()
     temp_book.log_in(client)
     found: dict[str, Task] = {
@@ -92,8 +93,7 @@ def all_of(app: Flask) -> dict[str, Task]:
         f"the lease of {CLAIM}": partial(_lease, engine, webhook),
         f"pruning {large_book.OLD} deliveries": partial(_prune, app),
         "a pass without its sending": partial(_pass, app),
-        **{name: partial(_get, client, url) for name, url in _pages().items()},
-        **{f"API, {name}": partial(_get, client, url, headers=headers) for name, url in _api().items()},
+        **{name: partial(_get, client, url, token) for name, url in _urls().items()},
         "signing the book": partial(_sign, client),
         "the command status": partial(_run, app, "status"),
     }
@@ -101,14 +101,8 @@ def all_of(app: Flask) -> dict[str, Task]:
     return found
 
 
-def repeat(tasks: Sequence[Task], times: int) -> list[Sequence[float]]:
-    """Do the tasks in turn, so many times after warming up; return the milliseconds of each."""
-    rounds = [[task() for task in tasks] for _ in range(min(WARM_UPS, times) + times)]
-    return list(zip(*rounds[-times:], strict=True))
-
-
-def _pages() -> dict[str, str]:
-    """Return the paths of pages of the book and of its owner."""
+def _urls() -> dict[str, str]:
+    """Return the paths of pages of the book and of its owner, and of calls of the API."""
     comment = _middle(Comment.id, Comment.status == "published")
     delivery, event = _middle(Delivery.id), _middle(InboundEvent.id)
     webhook, source = _first(select(Webhook.id)), _first(select(Source.id))
@@ -132,15 +126,10 @@ def _pages() -> dict[str, str]:
         "the inbox": "/admin/inbox/",
         "the inbox, an old page": f"/admin/inbox/?before={event}",
         "a source": f"/admin/sources/{source}",
-    }
-
-
-def _api() -> dict[str, str]:
-    return {
-        "comments": "/api/v1/comments",
-        "comments, an old page": f"/api/v1/comments?before={_middle(Comment.id)}",
-        "deliveries that failed": "/api/v1/deliveries?status=failed",
-        "inbox": "/api/v1/inbox",
+        "API, comments": "/api/v1/comments",
+        "API, comments, an old page": f"/api/v1/comments?before={_middle(Comment.id)}",
+        "API, deliveries that failed": "/api/v1/deliveries?status=failed",
+        "API, inbox": "/api/v1/inbox",
     }
 
 
@@ -212,7 +201,8 @@ def _pass(app: Flask) -> float:
         return _timed(lambda: whole_pass.run(db.engine, app.config["GUESTBOOK"], options))[0]
 
 
-def _get(client: FlaskClient, url: str, headers: Mapping[str, str] | None = None) -> float:
+def _get(client: FlaskClient, url: str, token: str) -> float:
+    headers = {"Authorization": f"Bearer {token}"} if url.startswith("/api/") else None
     took, answer = _timed(lambda: client.get(url, headers=headers))
     assert answer.status_code == 200, f"{url} answered {answer.status}."
     return took

@@ -4,13 +4,15 @@ import contextvars
 import re
 import statistics
 import time
+from collections.abc import Callable
+from typing import Any
 
 import click
 from flask import Flask
 
 from guestbook.storage.database import db
 from scripts.benchmarks.support import processes, report, temp_book
-from scripts.benchmarks.support.attacks import BODY_BOMBS, TEMPLATE_BOMBS, Bomb, Victim
+from scripts.benchmarks.support.attacks import BODY_BOMBS, TEMPLATE_BOMBS, Throw, Victim
 from scripts.benchmarks.support.traffic import repeating
 
 MOST_CPU = 1.0  # seconds
@@ -28,16 +30,17 @@ def hostile(only: str, server: str | None) -> None:
 
     At most 1 s of CPU and 50 MB each, and another visitor's front page within 200 ms.
     """
-    chosen = [bomb for bomb in [*TEMPLATE_BOMBS, *BODY_BOMBS] if re.search(only, bomb.name)]
+    bombs = (TEMPLATE_BOMBS | BODY_BOMBS).items()
+    chosen = [(name, *bomb) for name, bomb in bombs if re.search(only, name)]
     with temp_book.fresh(server) as app:
         report.heading(db.engine)
         # With the app's context, which preparing needs, and outside any request's.
-        report.table(COLUMNS, [contextvars.copy_context().run(_measured, app, bomb) for bomb in chosen])
+        report.table(COLUMNS, [contextvars.copy_context().run(_measured, app, *bomb) for bomb in chosen])
 
 
-def _measured(app: Flask, bomb: Bomb) -> list[report.Cell]:
+def _measured(app: Flask, name: str, prepare: Callable[..., Throw], *values: Any) -> list[report.Cell]:
     """Return the bomb's line, measured on a new process, whose memory holds nothing of the last one."""
-    click.echo(bomb.name, err=True)
+    click.echo(name, err=True)
     with processes.served(app.config["ENVIRON"]) as (port, pid):
         victim, times = Victim(app, port, pid), []
 
@@ -46,12 +49,12 @@ def _measured(app: Flask, bomb: Bomb) -> list[report.Cell]:
             victim.visit()
             times.append((time.perf_counter() - start) * 1000)
 
-        throw = bomb.prepare(victim, *bomb.values)
+        throw = prepare(victim, *values)
         db.session.remove()
         with victim.measured() as costs, repeating(visit, lambda: PAUSE):
             answer = throw()
         cpu = max(0.0, costs.cpu - victim.cpu_of_a_visit * len(times))
     limits = {"CPU": (cpu, MOST_CPU), "memory": (costs.mb, MOST_MB), "wait": (max(times), MOST_MS)}
-    too_much = ", ".join(name for name, (value, most) in limits.items() if value > most)
+    too_much = ", ".join(limit for limit, (value, most) in limits.items() if value > most)
     waits = [statistics.median(times), max(times)]
-    return [bomb.name, answer, costs.seconds, cpu, costs.mb, *waits, too_much]
+    return [name, answer, costs.seconds, cpu, costs.mb, *waits, too_much]

@@ -11,12 +11,13 @@ import click
 from sqlalchemy import Engine, func, select
 
 from guestbook.lib import clock, signatures
-from guestbook.storage.database import db, writing
-from guestbook.storage.models import DELIVERIES, INBOUND, Source, Webhook
+from guestbook.storage.database import db
+from guestbook.storage.models import DELIVERIES, INBOUND
 from scripts.benchmarks.support import processes, receivers, report, temp_book
 from scripts.benchmarks.support.process_usage import memory
 from scripts.benchmarks.support.receivers import Behaviour, Memory
 from scripts.benchmarks.support.traffic import HOOK, Crontab, Log, Traffic, repeating
+from tests.support import factories
 
 BEHAVIOURS = (
     Behaviour("quick", remembers=True),
@@ -37,6 +38,7 @@ MOST_GROWTH = 0.10  # of the memory after the first minute
 FIGURES = {"web": "web, MB", "cron": "passes, MB", "waiting": "deliveries that wait"}
 POSITIVE = click.FloatRange(0, min_open=True)
 NOT_NEGATIVE = click.FloatRange(0)
+Receiver = tuple[str, Behaviour, Memory]  # with its webhook's id first
 
 
 class Account(NamedTuple):
@@ -47,13 +49,7 @@ class Account(NamedTuple):
     unprocessed: int  # inbound events that were accepted and are not processed
 
 
-class Sample(NamedTuple):
-    """The figures at that second of the run."""
-
-    second: float
-    web: float  # MB in memory, as the next
-    cron: float  # of the passes together; 0 between two
-    waiting: int  # deliveries to healthy receivers that are not final
+Sample = Mapping[str, float]  # the second of the run, and a figure by each name of FIGURES
 
 
 class Growth(NamedTuple):
@@ -84,33 +80,32 @@ def soak(minutes: float, comments: float, pass_seconds: float, server: str | Non
         temp_book.fresh(server, **SETTINGS) as app,
         processes.served(app.config["ENVIRON"]) as (port, web),
     ):
-        secret = _add_source()
-        temp_book.add_webhooks(receiver.ports)
+        secret = signatures.new_secret()
+        source = {"token": HOOK, "verify": "standard", "secret": secret, "action": "comment"}
+        # Its comments go to the webhooks.
+        factories.source(**source, template=TEMPLATE, relayed_since=clock.now())
+        webhooks = temp_book.add_webhooks(receiver.ports)
         load = f"{minutes:g} minutes of up to {comments:g} comments a second, a pass every {pass_seconds:g} s"
         names = ", ".join(behaviour.name for behaviour in BEHAVIOURS)
         report.heading(db.engine, {"load": load, "receivers": names})
-        with writing() as session:
-            ids = session.scalars(select(Webhook.id).order_by(Webhook.id)).all()
-        webhooks = dict(zip(ids, BEHAVIOURS, strict=True))
-        hanging = [webhook for webhook, behaviour in webhooks.items() if not behaviour.is_healthy]
+        hanging = [webhook for webhook, one in zip(webhooks, BEHAVIOURS, strict=True) if not one.is_healthy]
         crontab, traffic = Crontab(app, pass_seconds), Traffic(f"http://127.0.0.1:{port}", secret)
         engine, start, samples = db.engine, time.monotonic(), list[Sample]()
 
         def take_sample() -> None:
-            memories = memory(web), sum(map(memory, crontab.alive()))
-            second = time.monotonic() - start
-            samples.append(Sample(second, *memories, waiting(engine, hanging)[0]))
+            passes = sum(map(memory, crontab.alive()))  # 0 between two
+            sample = {"web": memory(web), "cron": passes, "waiting": waiting(engine, hanging)[0]}
+            samples.append({"second": time.monotonic() - start, **sample})
 
         with crontab.running():
             with repeating(take_sample, lambda: min(SAMPLE_EVERY, minutes * 5)), traffic.running(comments):
                 time.sleep(minutes * 60)
             with suppress(click.ClickException):  # the account shows what is missing
                 processes.until(lambda: not any(waiting(db.engine, hanging)), every=0.2)
-        memories = zip(webhooks.items(), receiver.memories(), strict=True)
-        found = {webhook: (behaviour, had) for (webhook, behaviour), had in memories}
-        account = account_of(db.engine, traffic.log, found)
+        had = zip(webhooks, BEHAVIOURS, receiver.memories(), strict=True)
+        account = account_of(db.engine, traffic.log, list(had))
         grown = {name: growth(samples, name, minutes) for name in FIGURES}
-        _print(traffic.log, account, grown, crontab.started)
+        _print(traffic.log, account, grown, len(crontab.passes))
         reasons = complaints(account, grown if minutes >= SHORTEST else {}, crontab.output())
     if reasons:
         raise click.ClickException(" ".join(reasons))
@@ -131,22 +126,19 @@ def complaints(account: Account, grown: Mapping[str, Growth], output: str) -> li
     return found
 
 
-def account_of(engine: Engine, log: Log, receivers: Mapping[str, tuple[Behaviour, Memory]]) -> Account:
-    """Compare what was accepted with what arrived and is on record; `receivers` are by the webhook's id."""
+def account_of(engine: Engine, log: Log, receivers: Sequence[Receiver]) -> Account:
+    """Compare what was accepted with what arrived and is on record."""
     made, sent = INBOUND.c.comment_id, DELIVERIES.c
     with engine.connect() as connection:
         comment_of = dict(connection.execute(select(INBOUND.c.id, made).where(made.is_not(None))).all())
-        rows = connection.execute(select(sent.webhook_id, sent.event_id, sent.attempts)).all()
-    attempts = {(webhook, event): number for webhook, event, number in rows}
+        rows = connection.execute(select(sent.webhook_id, sent.event_id, sent.attempts))
+        attempts = {(webhook, event): number for webhook, event, number in rows}
     comments = {*log.comments, *(comment_of[one] for one in log.events if one in comment_of)}
-    lost = {
-        behaviour.name: len(comments - memory.accepted.keys())
-        for behaviour, memory in receivers.values()
-        if behaviour.is_healthy
-    }
+    healthy = [(one.name, memory) for _, one, memory in receivers if one.is_healthy]
+    lost = {name: len(comments - memory.accepted.keys()) for name, memory in healthy}
     unrecorded = sum(
         max(0, count - attempts.get((webhook, event), 0))
-        for webhook, (_, memory) in receivers.items()
+        for webhook, _, memory in receivers
         for event, count in memory.requests.items()
     )
     return Account(lost, unrecorded, sum(one not in comment_of for one in log.events))
@@ -163,26 +155,14 @@ def waiting(engine: Engine, hanging: Sequence[str]) -> tuple[int, int]:
 def growth(samples: Sequence[Sample], name: str, minutes: float) -> Growth:
     """Return the growth of one of the figures; passes come and go, so the most of each stretch counts."""
     warm = min(60.0, minutes * 60 / 4)
-    first = [getattr(one, name) for one in samples if warm / 2 <= one.second <= warm * 1.5]
-    last = [getattr(one, name) for one in samples if one.second >= minutes * 60 - warm]
+    first = [one[name] for one in samples if warm / 2 <= one["second"] <= warm * 1.5]
+    last = [one[name] for one in samples if one["second"] >= minutes * 60 - warm]
     return Growth(max(first, default=0.0), max(last, default=0.0))
 
 
-def _add_source() -> str:
-    """Add a source whose comments go to the webhooks; return its secret."""
-    secret = signatures.new_secret()
-    with writing() as session:
-        source = Source(name="The roof", token=HOOK, verify="standard", secret=secret, action="comment")
-        source.template, source.relayed_since = TEMPLATE, clock.now()
-        session.add(source)
-    return secret
-
-
 def _print(log: Log, account: Account, grown: Mapping[str, Growth], passes: int) -> None:
-    report.table(
-        ["", "after a minute", "at the end", "more"],
-        [[FIGURES[name], one.first, one.last, f"{one.share:.0%}"] for name, one in grown.items()],
-    )
+    figures = ((FIGURES[name], one.first, one.last, f"{one.share:.0%}") for name, one in grown.items())
+    report.table(["", "after a minute", "at the end", "more"], figures)
     times = defaultdict(list)
     for kind, milliseconds in log.answers:
         times[kind].append(milliseconds)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from statistics import median
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -76,8 +75,7 @@ def _beside_pass(backlog: int, posts: int, at_once: int) -> None:
         with processes.served(app.config["ENVIRON"]) as (port, _):
             lines = [_waits(f"alone, {number} at once", port, posts, number) for number in (1, at_once)]
             with processes.draining(app.config["ENVIRON"]):
-                names = {number: f"beside a pass, {number} at once" for number in (1, at_once)}
-                lines += [_waits(name, port, posts, number) for number, name in names.items()]
+                lines += [_waits(f"beside a pass, {one} at once", port, posts, one) for one in (1, at_once)]
                 sent = receiver.count
     report.table(["", "posts", "p50 ms", "p99 ms", "failed"], lines)
     click.echo(f"The pass sent {sent:,} meanwhile.{'' if sent < backlog else ' IT HAD NOTHING MORE TO DO.'}")
@@ -94,10 +92,8 @@ def rows(
     server: str, environ: Mapping[str, str], count: int, rounds: int, at_once: int
 ) -> list[Sequence[report.Cell]]:
     """Return the rows of a table below COLUMNS for a server, its kinds of requests in turn."""
-    port = processes.free_port()
-    with ExitStack() as stack:
-        environ = {**environ, "PYTHONPATH": str(report.ROOT)}
-        process = stack.enter_context(processes.running(web_servers.command(server, port), environ))
+    port, environ = processes.free_port(), {**environ, "PYTHONPATH": str(report.ROOT)}
+    with processes.running(web_servers.command(server, port), environ) as process:
         processes.until(lambda: processes.listens(port), server)
         sign = _signing(port, at_once)
         raw_client.exchange(port, [sign("/comments", -number) for number in range(1, SHOWN + 1)], 1)

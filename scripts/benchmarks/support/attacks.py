@@ -23,9 +23,10 @@ from guestbook.inbound import bins
 from guestbook.lib import clock, ids
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import BinRequest, Delivery, InboundEvent, Source, Webhook
+from guestbook.storage.models import BinRequest, Delivery, InboundEvent, Webhook
 from guestbook.storage.models.delivery import Template
 from scripts.benchmarks.support import process_usage, processes, temp_book
+from tests.support import factories
 
 VISITS = 20  # to measure the CPU of one
 TIMEOUT = 300  # seconds
@@ -117,13 +118,7 @@ class Victim:
 
 
 Throw = Callable[[], str]  # throws the bomb and returns the answer
-
-
-class Bomb:
-    """Something that would use up CPU or memory if nothing limited it."""
-
-    def __init__(self, name: str, prepare: Callable[..., Throw], *values: Any) -> None:
-        self.name, self.prepare, self.values = name, prepare, values
+Bombs = dict[str, tuple[Any, ...]]  # by name: what prepares a bomb for a victim, and its other arguments
 
 
 def _summary(answer: requests.Response) -> str:
@@ -159,9 +154,8 @@ def processed(victim: Victim, body: bytes) -> Throw:
 
 def bin_page(victim: Victim, body: bytes, headers: Mapping[str, str]) -> Throw:
     """Look at a bin's request, which a webhook's secret may have signed."""
-    with database.writing() as session:
-        session.add_all(_webhook() for _ in range(20))
-        token = bins.add(session, {}).token
+    temp_book.add_webhooks([9] * 20)
+    token = factories.written(lambda session: bins.add(session, {}).token)
     victim.post(f"/bin/{token}", body[:256_000], headers)
     latest = select(BinRequest.id).order_by(BinRequest.id.desc()).limit(1)
     return partial(victim.load, f"/admin/bins/requests/{db.session.scalars(latest).one()}")
@@ -169,43 +163,27 @@ def bin_page(victim: Victim, body: bytes, headers: Mapping[str, str]) -> Throw:
 
 def delivered(victim: Victim, payload: str) -> Throw:
     """Look at a delivery; a template may have made its payload."""
-    now = clock.now()
-    with database.writing() as session:
-        webhook = _webhook()
-        session.add(webhook)
-        session.flush()
-        row = Delivery(id=ids.new(), webhook_id=webhook.id, event="ping", event_id=ids.new(), payload=payload)
-        row.status, row.created_at, row.finished_at = "processed", now, now
-        row.attempts = row.claims = row.schedule_start = 0
-        session.add(row)
-        return partial(victim.load, f"/admin/deliveries/{row.id}")
+    row_id = factories.delivery(factories.webhook(), event="ping", payload=payload, status="processed")
+    return partial(victim.load, f"/admin/deliveries/{row_id}")
 
 
 def _send(victim: Victim, body: bytes, kind: str) -> None:
-    """Post it, compressed, to a new source; earlier events are deleted."""
-    with database.writing() as session:
-        session.execute(delete(InboundEvent))
-        source = Source(name="Bomb", token=ids.new(), verify="none", action="log")
-        session.add(source)
-    packed = gzip.compress(body)
-    victim.post(f"/hooks/{source.token}", packed, {"Content-Type": kind, "Content-Encoding": "gzip"})
-
-
-def _webhook() -> Webhook:
-    return Webhook(name="Bomb", url="http://127.0.0.1:9/", events="comment.deleted", headers={})
+    """Post it, compressed, to a new source."""
+    headers = {"Content-Type": kind, "Content-Encoding": "gzip"}
+    victim.post(f"/hooks/{_add_source(None)[1]}", gzip.compress(body), headers)
 
 
 SIGNED = {"webhook-id": "a", "webhook-timestamp": "1", "webhook-signature": "v1,a"}
 MANY = {f"X-{number}": "a" for number in range(90)} | {"X-Long": "\xad" * 60_000}
-BODY_BOMBS = [
-    *(Bomb(f"inbox page: {name}", inbox, body) for name, body in BODIES.items()),
-    *(Bomb(f"bin's page: {name}", bin_page, body, SIGNED) for name, body in BODIES.items()),
-    Bomb("bin's page: long headers", bin_page, b"{}", MANY),
-    Bomb("delivery's page: lists in lists", delivered, NESTED[:60_000].decode()),
-    *(Bomb(f"pass: {name}", processed, 4 * body[:990_000]) for name, body in BODIES.items()),
-    Bomb("pass: 4 MB of empty lists", processed, b"[" + b"[]," * 1_330_000 + b"[]]"),
-    Bomb("pass: 4 MB of empty objects", processed, b"[" + b'{"":{}},' * 490_000 + b"1]"),
-]
+BODY_BOMBS: Bombs = {
+    **{f"inbox page: {name}": (inbox, body) for name, body in BODIES.items()},
+    **{f"bin's page: {name}": (bin_page, body, SIGNED) for name, body in BODIES.items()},
+    "bin's page: long headers": (bin_page, b"{}", MANY),
+    "delivery's page: lists in lists": (delivered, NESTED[:60_000].decode()),
+    **{f"pass: {name}": (processed, 4 * body[:990_000]) for name, body in BODIES.items()},
+    "pass: 4 MB of empty lists": (processed, b"[" + b"[]," * 1_330_000 + b"[]]"),
+    "pass: 4 MB of empty objects": (processed, b"[" + b'{"":{}},' * 490_000 + b"1]"),
+}
 
 
 def preview(victim: Victim, template: str, payload: Any = None) -> Throw:
@@ -219,8 +197,7 @@ def preview(victim: Victim, template: str, payload: Any = None) -> Throw:
 def inbound(victim: Victim, template: str, payload: Any) -> Throw:
     """Let a pass make a comment of that payload."""
     victim.post(f"/hooks/{_add_source(template)[1]}", json.dumps(payload).encode())
-    latest = select(InboundEvent.status).order_by(InboundEvent.id.desc()).limit(1)
-    return lambda: f"{victim.cron()}, {db.session.scalars(latest).one()}"
+    return lambda: f"{victim.cron()}, {db.session.scalars(select(InboundEvent.status)).one()}"
 
 
 def outbound(victim: Victim, template: str) -> Throw:
@@ -228,23 +205,17 @@ def outbound(victim: Victim, template: str) -> Throw:
     with database.writing() as session:
         session.execute(delete(Delivery))
         session.execute(delete(Webhook))  # those of the bombs before
-        row = Webhook(name="Bomb", url="http://127.0.0.1:9/", format="template", events="comment.created")
-        row.headers = {}
-        row.disable(clock.now(), "by_hand")
-        session.add(row)
-        session.flush()
-        session.add(Template(webhook_id=row.id, text=template))
+    webhook_id = factories.webhook(format="template", disabled_at=clock.now(), disabled_reason="by_hand")
+    factories.written(lambda session: session.add(Template(webhook_id=webhook_id, text=template)))
     body = json.dumps({"name": "Ada", "message": "Hello"}).encode()
     return partial(victim.post, "/api/v1/comments", body)
 
 
-def _add_source(template: str) -> tuple[str, str]:
-    """Add a source; return its id and the last part of its URL."""
-    with database.writing() as session:
-        row = Source(id=ids.new(), name="Bomb", token=ids.new(), verify="none", action="comment")
-        row.template = template
-        session.add(row)
-        return row.id, row.token
+def _add_source(template: str | None) -> tuple[str, str]:
+    """Add a source, and delete all earlier events; return its id and the last part of its URL."""
+    factories.written(lambda session: session.execute(delete(InboundEvent)))
+    token, action = ids.new(), "comment" if template else "log"
+    return factories.source(token=token, action=action, template=template), token
 
 
 LISTS = "{% set a = [0] * 64000 %}{% set b = [a] * 5000 %}"
@@ -274,11 +245,11 @@ OF_LARGE_EVENTS = {
     "searching": "{% for a in payload.many %}{% if 'b' in payload.text %}{% endif %}{% endfor %}",
     "joining": "{{ payload.text|join(payload.text) }}",
 }
-TEMPLATE_BOMBS = [
-    Bomb("nothing: an admin page", lambda victim: partial(victim.load, "/admin/webhooks/")),
-    *(Bomb(f"previewed: {name}", preview, text) for name, text in TEMPLATES.items()),
-    *(Bomb(f"previewed, 1 MB: {name}", preview, text, PAYLOAD) for name, text in OF_LARGE_EVENTS.items()),
-    *(Bomb(f"outgoing: {name}", outbound, text) for name, text in TEMPLATES.items()),
-    *(Bomb(f"inbound: {name}", inbound, text, {"a": 1}) for name, text in TEMPLATES.items()),
-    *(Bomb(f"inbound, 1 MB: {name}", inbound, text, PAYLOAD) for name, text in OF_LARGE_EVENTS.items()),
-]
+TEMPLATE_BOMBS: Bombs = {
+    "nothing: an admin page": (lambda victim: partial(victim.load, "/admin/webhooks/"),),
+    **{f"previewed: {name}": (preview, text) for name, text in TEMPLATES.items()},
+    **{f"previewed, 1 MB: {name}": (preview, text, PAYLOAD) for name, text in OF_LARGE_EVENTS.items()},
+    **{f"outgoing: {name}": (outbound, text) for name, text in TEMPLATES.items()},
+    **{f"inbound: {name}": (inbound, text, {"a": 1}) for name, text in TEMPLATES.items()},
+    **{f"inbound, 1 MB: {name}": (inbound, text, PAYLOAD) for name, text in OF_LARGE_EVENTS.items()},
+}

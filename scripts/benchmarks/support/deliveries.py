@@ -1,18 +1,16 @@
 """A run of `deliver`: its options, its receivers, its book, and the check that each delivery arrived once."""
 
-import functools
 import math
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import click
-from flask import Flask
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from guestbook.lib import clock
@@ -21,7 +19,6 @@ from scripts.benchmarks.support import processes, receivers, report, temp_book
 from scripts.benchmarks.support.process_usage import Meter, Usage
 from scripts.benchmarks.support.receivers import Arrival, Behaviour, Receivers
 
-POSITIVE = click.IntRange(min=1)
 SENDER = (sys.executable, "-m", "scripts.benchmarks.support.sender_main")
 RECORDED = (  # valid for our tables and for those of the peers
     "SELECT count(*), max(finished_at) FROM deliveries JOIN attempts ON delivery_id = id"
@@ -73,23 +70,17 @@ class Run:
         """Measure so many passes that drain a new book, with the webhooks that hang or without them."""
         kind = [make_url(self.server).get_backend_name()] if self.server else []
         commands = [(*SENDER, str(self.concurrency))] * number
-        with self._book(silent) as app, tempfile.TemporaryDirectory() as folder:
+        ports = [self.port] * (self.webhooks - self.hanging)
+        ports += [self.silent_port] * self.hanging if silent else []
+        self.receiver.reset()
+        with temp_book.fresh(self.server) as app, tempfile.TemporaryDirectory() as folder:
+            temp_book.add_webhooks(ports)
+            temp_book.fill(app, self.count // self.webhooks)
             environs = temp_book.environs(app, number)
             with processes.workers("A pass", commands, environs, Path(folder), number) as (pids, lock):
                 usage = self.usage_until_recorded(pids, lock, db.engine, kind)
             self.check(db.engine, receivers.wanted_by(db.engine, self.port))
         return usage
-
-    @contextmanager
-    def _book(self, silent: bool) -> Iterator[Flask]:
-        """Give a new book whose deliveries wait."""
-        ports = [self.port] * (self.webhooks - self.hanging)
-        ports += [self.silent_port] * self.hanging if silent else []
-        self.receiver.reset()
-        with temp_book.fresh(self.server) as app:
-            temp_book.add_webhooks(ports)
-            temp_book.fill(app, self.count // self.webhooks)
-            yield app
 
     def check(self, engine: Engine, wanted: Sequence[Arrival]) -> None:
         """End the bench unless each delivery was received and recorded once."""
@@ -107,23 +98,6 @@ class Run:
         processes.until(lambda: self.receiver.count >= self.answered, "The sending")
         processes.until(lambda: recorded(engine)[0] >= self.answered, "The recording")
         return meter.usage((recorded(engine)[1] - began).total_seconds())
-
-
-def options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of a run; the command gets them as `run`."""
-
-    @click.option("--count", type=POSITIVE, default=5000, show_default=True, help="Deliveries.")
-    @click.option("--webhooks", type=POSITIVE, default=8, show_default=True, help="Share the deliveries.")
-    @click.option("--rounds", type=POSITIVE, default=3, show_default=True, help="Rounds, interleaved.")
-    @click.option("--concurrency", type=POSITIVE, default=32, show_default=True, help="Threads of a process.")
-    @click.option("--delay", default=0.0, show_default=True, help="Seconds until a receiver answers.")
-    @click.option("--hanging", default=0, help="How many of the webhooks never answer.")
-    @functools.wraps(command)
-    def with_run(**given: Any) -> None:
-        names = ("count", "webhooks", "rounds", "concurrency", "delay", "hanging", "server")
-        command(Run(**{name: given.pop(name) for name in names}), **given)
-
-    return with_run
 
 
 def numbers(_context: object, _option: object, values: tuple[str, ...]) -> list[int]:

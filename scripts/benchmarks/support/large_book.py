@@ -13,8 +13,9 @@ from guestbook.queries import statistics
 from guestbook.settings import Settings
 from guestbook.storage import database
 from guestbook.storage.database import db
-from guestbook.storage.models import ATTEMPTS, DELIVERIES, INBOUND, Comment, Source, Webhook
+from guestbook.storage.models import ATTEMPTS, DELIVERIES, INBOUND, Comment, Webhook
 from scripts.benchmarks.support import temp_book
+from tests.support import factories
 
 TIDY = {
     "sqlite": "PRAGMA wal_checkpoint(TRUNCATE)",
@@ -58,8 +59,8 @@ Row = dict[str, Any]
 
 def fill(count: int, settings: Settings) -> None:
     """Fill the empty book around us: for each comment a delivery, its attempt and an inbound event."""
-    temp_book.add_webhooks([9] * WEBHOOKS)
-    webhooks, source, luck, start = _webhooks(), _add_source(), Random(1), clock.now() - LASTS
+    webhooks, source = temp_book.add_webhooks([9] * WEBHOOKS), factories.source()
+    luck, start = Random(1), clock.now() - LASTS
     for first in range(0, count, CHUNK):
         numbers = range(first, min(first + CHUNK, count))
         comments, deliveries, events = [], [], []
@@ -84,7 +85,8 @@ def fill(count: int, settings: Settings) -> None:
 
 def add_old() -> None:
     """Add the rows that retention takes next: one batch of processed deliveries with their attempts."""
-    webhook, luck, moment = _webhooks()[0], Random(), clock.now() - 2 * LASTS
+    luck, moment = Random(), clock.now() - 2 * LASTS
+    webhook = db.session.scalars(select(Webhook.id).limit(1)).one()
     made = [_delivery(moment, luck, webhook) for _ in range(OLD)]
     _store((DELIVERIES, made), (ATTEMPTS, [_attempt(row) for row in made]))
 
@@ -94,19 +96,6 @@ def _store(*batches: tuple[Table, list[Row]]) -> None:
     with database.write(db.engine) as connection:
         for table, rows in batches:
             connection.execute(insert(table), rows)
-
-
-def _webhooks() -> list[str]:
-    with database.writing() as session:
-        return list(session.scalars(select(Webhook.id).order_by(Webhook.id)))
-
-
-def _add_source() -> str:
-    with database.writing() as session:
-        row = Source(name="Ada's roof", token="roof", verify="token", secret="a secret", action="log")
-        session.add(row)
-        session.flush()
-        return row.id
 
 
 def _comment(moment: datetime, number: int, luck: Random) -> Row:

@@ -56,7 +56,7 @@ class Meter:
 
     def __init__(self, pids: Sequence[int], servers: Iterable[str] = ()) -> None:
         self._pids = pids
-        self._servers = _roots({name for server in servers for name in SERVERS.get(server, ())})
+        self._servers = {name for server in servers for name in SERVERS.get(server, ())}
         self._before, self._start = self._read(), time.monotonic()
 
     def usage(self, seconds: float | None = None) -> Usage:
@@ -70,7 +70,8 @@ class Meter:
         """Return the CPU seconds of the processes, of the servers, and of all cores."""
         cores = psutil.cpu_times()
         all_busy = cores.user + cores.nice + cores.system + cores.irq + cores.softirq
-        return cpu(family(self._pids)), cpu(family(self._servers)), all_busy
+        servers = [one.pid for one in psutil.process_iter(["name"]) if one.info["name"] in self._servers]
+        return cpu(family(self._pids)), cpu(servers), all_busy
 
 
 def cpu(pids: Iterable[int]) -> float:
@@ -97,10 +98,3 @@ def family(pids: Iterable[int]) -> list[int]:
         with suppress(psutil.NoSuchProcess):
             found += [child.pid for child in psutil.Process(pid).children(recursive=True)]
     return found
-
-
-def _roots(names: set[str]) -> list[int]:
-    """Return the processes of these names whose parents have none of them."""
-    found = [one for one in psutil.process_iter(["name", "ppid"]) if one.info["name"] in names]
-    named = {one.pid for one in found}
-    return [one.pid for one in found if one.info["ppid"] not in named]

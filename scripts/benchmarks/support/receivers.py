@@ -20,7 +20,6 @@ from guestbook.storage.models import DELIVERIES, Webhook
 
 LENGTH = b"\r\ncontent-length: "
 EVENT = b"\r\nwebhook-id: "
-RESET = "reset"
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BAD = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops"
 
@@ -119,12 +118,11 @@ class Receivers:
 
     def reset(self) -> None:
         """Forget all that has arrived."""
-        self._pipe.send(RESET)
-        self._pipe.recv()
+        self.memories(reset=True)
 
-    def memories(self) -> list[Memory]:
-        """Return the memory of each."""
-        self._pipe.send("memories")
+    def memories(self, *, reset: bool = False) -> list[Memory]:
+        """Return the memory of each, which may forget all that has arrived."""
+        self._pipe.send(reset)
         memories: list[Memory] = self._pipe.recv()
         return memories
 
@@ -162,10 +160,10 @@ def _run(pipe: Any, count: Any, behaviours: Sequence[Behaviour]) -> None:
 
 def _answer_bench(pipe: Any, count: Any, memories: Sequence[Memory]) -> None:
     try:
-        asked = pipe.recv()
+        reset = pipe.recv()
     except EOFError:
         raise SystemExit from None  # the bench was killed
-    if asked == RESET:
+    if reset:
         count.value = 0
         for memory in memories:
             memory.arrivals.clear()
@@ -190,9 +188,8 @@ def check(memory: Memory, wanted: Iterable[Arrival]) -> None:
     left = set(wanted)
     faults = {
         "never arrived": len(left - found.keys()),
-        "arrived again": sum(count - 1 for count in found.values()),
+        "arrived again": found.total() - len(found),
         "arrived that nobody sent": len(found.keys() - left),
     }
-    if any(faults.values()):
-        listed = ", ".join(f"{count:,} {what}" for what, count in faults.items() if count)
+    if listed := ", ".join(f"{count:,} {what}" for what, count in faults.items() if count):
         raise click.ClickException(f"Of {len(left):,} deliveries, each must arrive once: {listed}.")

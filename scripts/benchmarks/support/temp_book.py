@@ -21,7 +21,8 @@ from guestbook.outbound import outbox
 from guestbook.settings import database_url
 from guestbook.storage import database, preferences
 from guestbook.storage.database import db
-from guestbook.storage.models import Comment, Webhook
+from guestbook.storage.models import Comment
+from tests.support import factories
 
 MESSAGE = "Thank you for the lovely weekend by the lake, we shall come back in spring. " * 4
 PASSWORD = "correct horse battery staple"
@@ -33,18 +34,14 @@ VISITORS_ALIKE = {"rate": "10000", "flood": "10000", "moderation": "off"}
 
 def checked_server(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
     """Return the URL of a server as it was given, and None for SQLite; raises ClickException."""
-    if given in (None, "sqlite"):
+    if given is None or given == "sqlite":
         return None
-    assert given is not None
     try:
-        is_server = make_url(database_url.parse(given)).get_backend_name() in SERVERS
+        if make_url(database_url.parse(given)).get_backend_name() in SERVERS:
+            return given
+        raise ValueError("only the URL of a PostgreSQL or MariaDB server; SQLite is the default")
     except ValueError as error:
         raise click.ClickException(f"--database: {error}") from None
-    if not is_server:
-        raise click.ClickException(
-            "--database: only the URL of a PostgreSQL or MariaDB server; SQLite is the default"
-        )
-    return given
 
 
 server_option = click.option(
@@ -111,12 +108,9 @@ def environs(app: Flask, count: int) -> list[dict[str, str]]:
     return [{**environ, "GUESTBOOK_DATA_DIR": str(folder)} for folder in folders]
 
 
-def add_webhooks(ports: list[int]) -> None:
-    """Add a webhook for each port on this machine."""
-    with database.writing() as session:
-        for number, port in enumerate(ports):
-            url = f"http://127.0.0.1:{port}/hooks/{number}"
-            session.add(Webhook(name=f"sink {number}", url=url, events="comment.created", headers={}))
+def add_webhooks(ports: list[int]) -> list[str]:
+    """Add a webhook for each port on this machine; return their ids."""
+    return [factories.webhook(f"http://127.0.0.1:{port}/hooks/{at}") for at, port in enumerate(ports)]
 
 
 def fill(app: Flask, events: int) -> None:

@@ -53,7 +53,6 @@ ADMIN_PAGES = (
 )
 TIMEOUT = 60  # seconds
 READS, WEBHOOKS, CLICKS = 10.0, 5.0, 1.0  # a second
-Action = Callable[[], None]
 
 
 @dataclass(slots=True)
@@ -74,21 +73,23 @@ class Traffic:
         self.log = Log()
         self._site = site
         self._key = signatures.key_of(secret)
-        self._numbers = itertools.count()
+        self._token = temp_book.hidden_field(requests.get(site, timeout=TIMEOUT).text, "token")
+        self._numbers, self._pages = itertools.count(), itertools.cycle([*ADMIN_PAGES, ""])
 
     @contextmanager
     def running(self, comments: float) -> Iterator[None]:
         """Do all of it until the block ends, with so many comments a second."""
-        actors = [(self._visitor, comments / VISITORS)] * VISITORS
-        actors += [(self._reader, READS), (self._sender, WEBHOOKS), (self._owner, CLICKS)]
+        actors = [(self._sign, comments / VISITORS)] * VISITORS
+        actors += [(self._read, READS), (self._send, WEBHOOKS), (self._click, CLICKS)]
         with ExitStack() as stack:
-            for make, rate in actors:
+            for act, rate in actors:
                 if rate:
                     session = stack.enter_context(requests.Session())
                     session.trust_env = False
                     session.headers["X-Forwarded-For"] = _network()
-                    pause = partial(random.expovariate, rate)
-                    stack.enter_context(repeating(make(session), pause))
+                    if act == self._click:
+                        temp_book.log_in(session, self._site)
+                    stack.enter_context(repeating(partial(act, session), partial(random.expovariate, rate)))
             yield
 
     def _ask(
@@ -103,60 +104,42 @@ class Traffic:
             self.log.refused.append(type(error).__name__)
             return None
         self.log.answers.append((kind, (time.perf_counter() - start) * 1000))
-        if answer.status_code != wanted:
-            self.log.refused.append(f"{kind} {answer.status_code}")
-        return answer if answer.status_code == wanted else None
+        if answer.status_code == wanted:
+            return answer
+        self.log.refused.append(f"{kind} {answer.status_code}")
+        return None
 
-    def _visitor(self, session: requests.Session) -> Action:
-        token = temp_book.hidden_field(session.get(self._site, timeout=TIMEOUT).text, "token")
+    def _sign(self, session: requests.Session) -> None:
+        session.headers["X-Forwarded-For"] = _network()
+        form = {"token": self._token, "name": "Ada", "message": self._message()}
+        answer = self._ask("POST", session, "/comments", 303, data=form)
+        if found := answer and SIGNED.search(answer.headers["Location"]):
+            self.log.comments.append(found[1])
 
-        def sign() -> None:
-            session.headers["X-Forwarded-For"] = _network()
-            form = {"token": token, "name": "Ada", "message": self._message()}
-            answer = self._ask("POST", session, "/comments", 303, data=form)
-            if found := answer and SIGNED.search(answer.headers["Location"]):
-                self.log.comments.append(found[1])
+    def _read(self, session: requests.Session) -> None:
+        paths = ["/", "/", "/healthz"]
+        if self.log.comments:
+            comment = random.choice(self.log.comments)
+            paths += [f"/?before={comment}", f"/comments/{comment}"]
+        self._ask("GET", session, random.choice(paths))
 
-        return sign
+    def _send(self, session: requests.Session) -> None:
+        event_id, now = ids.new(), int(time.time())
+        body = json.dumps({"type": "roof.repaired", "text": self._message()}).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "webhook-id": event_id,
+            "webhook-timestamp": str(now),
+            "webhook-signature": signatures.standard((self._key,), event_id, now, body),
+        }
+        if answer := self._ask("webhook to us", session, f"/hooks/{HOOK}", 202, data=body, headers=headers):
+            self.log.events.append(answer.json()["id"])
 
-    def _reader(self, session: requests.Session) -> Action:
-        def read() -> None:
-            comment = random.choice(self.log.comments or [""])
-            paths = ["/", "/", "/healthz"]
-            paths += [f"/?before={comment}", f"/comments/{comment}"] if comment else []
-            self._ask("GET", session, random.choice(paths))
-
-        return read
-
-    def _sender(self, session: requests.Session) -> Action:
-        def send() -> None:
-            event_id, now = ids.new(), int(time.time())
-            body = json.dumps({"type": "roof.repaired", "text": self._message()}).encode()
-            headers = {
-                "Content-Type": "application/json",
-                "webhook-id": event_id,
-                "webhook-timestamp": str(now),
-                "webhook-signature": signatures.standard((self._key,), event_id, now, body),
-            }
-            answer = self._ask("webhook to us", session, f"/hooks/{HOOK}", 202, data=body, headers=headers)
-            if answer:
-                self.log.events.append(answer.json()["id"])
-
-        return send
-
-    def _owner(self, session: requests.Session) -> Action:
-        temp_book.log_in(session, self._site)
-        pages = itertools.cycle([*ADMIN_PAGES, ""])
-
-        def click() -> None:
-            if path := next(pages):
-                self._ask("admin page", session, path)
-            else:
-                self._redeliver(session)
-
-        return click
-
-    def _redeliver(self, session: requests.Session) -> None:
+    def _click(self, session: requests.Session) -> None:
+        """Look at the next page, or redeliver the latest delivery."""
+        if path := next(self._pages):
+            self._ask("admin page", session, path)
+            return
         page = self._ask("admin page", session, "/admin/deliveries/?status=processed")
         if found := page and DELIVERY.search(page.text):
             path = f"/admin/deliveries/{found[1]}"
@@ -180,11 +163,9 @@ class Crontab:
     """Starts a pass every so many seconds."""
 
     def __init__(self, app: Flask, seconds: float) -> None:
-        self._environ = temp_book.environ_of(app)
-        self._seconds = seconds
-        self._passes: list[Process] = []
+        self._environ, self._seconds = temp_book.environ_of(app), seconds
         self._output = Path(self._environ["GUESTBOOK_DATA_DIR"], "output-of-cron")
-        self.started = 0
+        self.passes: list[Process] = []
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -193,14 +174,14 @@ class Crontab:
             with repeating(self._start, lambda: self._seconds):
                 yield
         finally:
-            for one in self._passes:
+            for one in self.passes:
                 one.terminate()
-            for one in self._passes:
+            for one in self.passes:
                 one.wait()
 
     def alive(self) -> list[int]:
         """Return the process ids of the passes."""
-        return [one.pid for one in list(self._passes) if one.poll() is None]
+        return [one.pid for one in list(self.passes) if one.poll() is None]
 
     def output(self) -> str:
         """Return the output that cron would have mailed to the owner."""
@@ -208,7 +189,5 @@ class Crontab:
 
     def _start(self) -> None:
         command = (*FLASK, "cron", "--stay", "--max-seconds", f"{self._seconds * STAY:.2f}")
-        self._passes = [one for one in self._passes if one.poll() is None]
         with self._output.open("ab") as output:
-            self._passes.append(subprocess.Popen(command, env=self._environ, stdout=output, stderr=output))
-        self.started += 1
+            self.passes.append(subprocess.Popen(command, env=self._environ, stdout=output, stderr=output))
