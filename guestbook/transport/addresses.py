@@ -134,7 +134,9 @@ class Lookups:
     def __init__(self, most: int = LOOKUP_THREADS) -> None:
         self._most = most
         self._changed = threading.Condition()
-        self._under_way: dict[tuple[str, int | None], Future[list[Any]]] = {}  # by host and port
+        self._changed_at = 0.0  # on the monotonic clock, when a look-up began or ended last
+        # By host and port, each with the time when it began.
+        self._under_way: dict[tuple[str, int | None], tuple[float, Future[list[Any]]]] = {}
 
     def limit(self, most: int) -> None:
         """Use at most so many threads."""
@@ -147,26 +149,33 @@ class Lookups:
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         with self._changed:
             while key not in self._under_way and len(self._under_way) >= self._most:
-                if not self._changed.wait(min(until - time.monotonic(), STUCK_AFTER)):
+                if not self._changed.wait(min(until, self._changed_at + STUCK_AFTER) - time.monotonic()):
                     raise TimeoutError  # The time is over, or all threads hang.
-            is_new = key not in self._under_way
-            lookup = self._under_way.setdefault(key, Future())
-            if is_new:
-                self._changed.notify_all()  # Others may wait for the same name.
+            if is_new := key not in self._under_way:
+                self._under_way[key] = time.monotonic(), Future()
+                self._note_change()  # Others may wait for the same name.
+            began, lookup = self._under_way[key]
         work = partial(self._look_up, key, lookup)
         if is_new and not own_process.start_thread(work, f"lookup-{host}"):
             work()  # The host allows no thread.
-        return lookup.result(max(until - time.monotonic(), 0))
+        # A look-up that has taken as long as an attempt may is hopeless.
+        return lookup.result(max(min(until, began + seconds) - time.monotonic(), 0))
 
     def _look_up(self, key: tuple[str, int | None], lookup: Future[list[Any]]) -> None:
+        answer = partial(lookup.set_exception, MemoryError())  # There may be none to say so later.
         try:
             answer = partial(lookup.set_result, socket.getaddrinfo(*key, type=socket.SOCK_STREAM))
         except Exception as error:  # the waiting threads raise it
             answer = partial(lookup.set_exception, error)
-        with self._changed:
-            del self._under_way[key]
-            self._changed.notify_all()
-        answer()
+        finally:
+            with self._changed:
+                del self._under_way[key]
+                self._note_change()
+            answer()
+
+    def _note_change(self) -> None:
+        self._changed_at = time.monotonic()
+        self._changed.notify_all()
 
 
 shared = Lookups()

@@ -32,7 +32,6 @@ class Answer:
         self._sock = sock
         self._buffer = b""  # what was received and not read
         self.is_reusable = False  # whether the connection can carry another request, after `read_body`
-        self._receive()
         self._read_head()
         while self.status < 200 and self.status != SWITCHING_PROTOCOLS:
             self._read_head()
@@ -64,12 +63,12 @@ class Answer:
         if not status or not end or end.end() > HEAD_LIMIT:
             raise budget.current.get().error("response_too_large")
         self._is_1_0, self.status = status[1] == b"0", int(status[2])
-        text = self._buffer[status.end() + 1 : end.start()].decode("iso-8859-1")
+        text = self._buffer[: end.start()].decode("iso-8859-1")
         if "\n " in text or "\n\t" in text:
             text = FOLD.sub(" ", text)
         self._buffer = self._buffer[end.end() :]
         self.fields = HTTPHeaderDict()  # Names are as received, and are looked up in any case.
-        for line in text.split("\n"):
+        for line in text.split("\n")[1:]:
             # A line without a colon is no header. The status counts all the same: a retry changes nothing.
             name, colon, value = line.partition(":")
             if colon and (name := name.strip()):

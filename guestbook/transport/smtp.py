@@ -23,10 +23,8 @@ QUIT_SECONDS = 1.0  # the server's farewell may take so long, when it has the me
 NO_NAME = "[127.0.0.1]"  # for EHLO, as RFC 5321 wants it from a client without a public name
 LOGIN_REFUSED = b"The server does not accept the user and the password of GUESTBOOK_SMTP_URL."
 
-
-SmtpAnswer = tuple[
-    int, bytes
-]  # the code of the server's last answer, 250 when it has the message, and its text
+# The code of the server's last answer, 250 when it has the message, and its text.
+SmtpAnswer = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)

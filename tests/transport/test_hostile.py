@@ -139,6 +139,7 @@ CASES = [
     Case("has no reason", say(b"HTTP/1.1 200\r\n\r\n"), (200, None)),
     Case("switches protocols", hold(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n\x81\x05"), (101, None)),
     Case("ends lines with LF alone", say(b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok"), (200, None)),
+    Case("has blanks before its first header", say(STATUS, b" Content-Length: 9\r\n\r\nok"), (200, None)),
     Case("has garbled headers", say(STATUS, b"no colon\r\n: no name\r\nX\0: \xff\x1b\r\n\r\n"), (200, None)),
     Case("answers TLS in plain text", blurt(b"HTTP/1.1 400 No\r\n\r\n"), "tls_failed", scheme="https"),
     Case("answers TLS with half a record", blurt(b"\x16\x03\x03\x01\x00\x02"), "tls_timeout", scheme="https"),

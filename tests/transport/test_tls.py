@@ -20,6 +20,7 @@ from tests.support.socket_receiver import (
     flood,
     hold,
     read_request,
+    reset,
     server_context,
     silent,
 )
@@ -181,8 +182,16 @@ def test_a_receiver_that_wants_our_certificate_is_told_from_a_broken_one(
         (drip(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), (200, "body_timeout")),
         (flood(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"), "response_too_large"),
         (flood(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), (200, "body_cut")),
+        (reset, "connection_lost"),
     ],
-    ids=["stalls", "drips headers", "drips its body", "sends endless headers", "sends an endless body"],
+    ids=[
+        "stalls",
+        "drips headers",
+        "drips its body",
+        "sends endless headers",
+        "sends an endless body",
+        "resets",
+    ],
 )
 def test_the_budget_holds_inside_tls_when_the_receiver(
     behave: Behaviour, expected: Any, authority: trustme.CA, tmp_path: Path
