@@ -30,7 +30,7 @@ PAGES_BELOW = {
     "/cron": "health.pinger_pages",
     "/hooks": "inbound_webhook.pages",
     "/webmention": "webmention.pages",
-    "/bin": "bins.pages",
+    "/bin": "inbound_webhook.bin_pages",
     "/moderate": "moderation.pages",
     "/receiver": "receiver_pages.pages",
     "/admin": "admin.register",

@@ -16,7 +16,8 @@ from werkzeug.serving import make_server
 from guestbook.inbound import bins as inbound_bins
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
-from guestbook.web import before_request, bins, response_headers
+from guestbook.web import before_request, response_headers
+from guestbook.web.inbound_webhook import WAITERS
 from tests.support import site
 from tests.support.processes import wait_for
 
@@ -272,12 +273,12 @@ def test_delays_never_take_all_threads(app: Flask, port: int) -> None:
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: len(took) == 8 - bins.WAITERS, 20)
+    wait_for(lambda: len(took) == 8 - WAITERS, 20)
     assert send(port, "GET /healthz").startswith(b"HTTP/1.")
-    assert len(took) == 8 - bins.WAITERS  # those that wait still do
+    assert len(took) == 8 - WAITERS  # those that wait still do
     for thread in threads:
         thread.join(20)
-    assert [seconds >= 3 for seconds in took] == [False] * (8 - bins.WAITERS) + [True] * bins.WAITERS
+    assert [seconds >= 3 for seconds in took] == [False] * (8 - WAITERS) + [True] * WAITERS
     assert len(kept(app)) == 8
 
 
