@@ -89,9 +89,8 @@ class _LatestTimes:
 
 def _limits(timeout: float, schedule: Schedule, now: datetime, went_back: bool) -> _LatestTimes:
     now += claims.CLOCK_SKEW
-    lease = (
-        now + max(retry_policy.lease(timeout), retry_policy.RELAY_LEASE) + claims.CLOCK_SKEW
-    )  # Leases include it.
+    longest = max(retry_policy.lease(timeout), retry_policy.RELAY_LEASE)
+    lease = now + longest + claims.CLOCK_SKEW  # Leases include it.
     inbound = now + retry_policy.RELAY_LEASE
     if went_back:
         return _LatestTimes(lease, now, now, inbound)

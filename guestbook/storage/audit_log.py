@@ -89,10 +89,10 @@ def record_changes(session: Session, row: Webhook | Source | Bin, also: Iterable
     state: InstanceState[Base] = inspect(row)
     changed = [one.key for one in state.attrs if one.history.has_changes()]
     names = [name for name in (*changed, *also) if name not in NOT_SETTINGS]
-    host = urlsplit(row.url).hostname if isinstance(row, Webhook) else None  # the rest may be a secret
-    said = [f"url (now at {host})" if name == "url" and host else name for name in names]
-    if said:
-        record_row(session, "changed", row, ", ".join(said))
+    if isinstance(row, Webhook) and "url" in names and (host := urlsplit(row.url).hostname):
+        names[names.index("url")] = f"url (now at {host})"  # the rest may be a secret
+    if names:
+        record_row(session, "changed", row, ", ".join(names))
 
 
 def record_failure(session: Session, noun: str) -> None:

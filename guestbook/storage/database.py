@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -357,7 +357,7 @@ def _has_all_tables(connection: Connection) -> bool:
         return False
     if fault := VERSION_FAULTS.get(schema_version.age(stored)):
         raise WrongVersion(fault)
-    return tables >= Base.metadata.tables.keys()
+    return tables >= _models().keys()
 
 
 def _version_on(connection: Connection) -> Sequence[str]:
@@ -367,13 +367,18 @@ def _version_on(connection: Connection) -> Sequence[str]:
 
 def _are_new(connection: Connection) -> bool:
     """Whether nothing is there yet, or MariaDB was interrupted when it made the tables."""
-    import guestbook.storage.models  # noqa: F401  imported here, because models need the Base above
-
     seen = inspect(connection)
     there = set(seen.get_table_names())
     return all(
         {*model.c.keys()} <= {column["name"] for column in seen.get_columns(name)}
         and not connection.exec_driver_sql(f"SELECT 1 FROM {name} LIMIT 1").all()
-        for name, model in Base.metadata.tables.items()
+        for name, model in _models().items()
         if name in there
     )
+
+
+def _models() -> Mapping[str, Table]:
+    """Return the tables of all models. They are imported here, because they need the Base above."""
+    import guestbook.storage.models  # noqa: F401
+
+    return Base.metadata.tables

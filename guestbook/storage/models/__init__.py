@@ -36,11 +36,3 @@ from guestbook.storage.models.source import (
     SeenSignature,
     Source,
 )
-
-__all__ = [
-    "ATTEMPTS", "AUDIT_LOG", "BY_COMMENT", "DELIVERIES", "FIRST_DUE", "FIRST_INBOUND_DUE", "INBOUND",
-    "IS_BEHIND", "IS_NEXT", "Attempt", "AttemptCount", "AuditEntry", "Bin", "BinRequest", "BookState",
-    "Comment", "Day", "Delivery", "Hold", "IdempotencyKey", "InboundEvent", "LearnedWord", "Limit",
-    "Login", "Origin", "Pass", "ReceiverLink", "Refusal", "Reply", "SeenSignature", "Setting", "Source",
-    "Template", "TextMark", "Token", "Webhook",
-]  # fmt: skip
