@@ -52,26 +52,11 @@ HTML_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")
 
 def of_html(html: str) -> str:
     """Return the text without tags; a link keeps its address, paragraphs and line breaks stay."""
-    from bs4 import BeautifulSoup  # imported here, because only imports of comments need it
-
-    # A parser would look at a tag without an end again for each character of it.
-    tags, end, rest = with_short_numbers(html).rpartition(">")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it has opinions about texts that look like an address
-        tree = BeautifulSoup(tags + end, "html.parser")
-    for unseen in tree(("script", "style")):
-        unseen.decompose()
-    for one in tree("br"):
-        one.replace_with("\n")
-    for one in tree("li"):
-        one.insert(0, "\n- ")
-    for one in tree(HTML_BLOCKS):
-        one.insert_before("\n\n")
-        one.insert_after("\n\n")
-    for one in tree("a", href=True):
-        if one.get_text().strip() != one["href"]:
-            one.append(f" ({one['href']})")
-    return HTML_BLANK_LINES.sub("\n\n", tree.get_text() + unescape(rest)).strip("\n").rstrip()
+    reader = _Words()
+    # Without `close`: that would look at an unclosed tag again for each character of it.
+    reader.feed(with_short_numbers(html))
+    reader.handle_data(unescape(reader.rawdata))
+    return HTML_BLANK_LINES.sub("\n\n", "".join(reader.parts)).strip("\n").rstrip()
 
 
 def unescaped(text: str) -> str:
@@ -82,6 +67,43 @@ def unescaped(text: str) -> str:
 def with_short_numbers(html: str) -> str:
     """Return the same HTML without numbers of thousands of digits, of which Python makes an error."""
     return LONG_NUMBER.sub(lambda found: f"&#{found[1].lstrip('0')[:8] or 0}", html)
+
+
+class _Words(HTMLParser):
+    """Collects the text between the tags. A tree of them would take the square of their depth."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self._unseen: str | None = None
+        self._link: tuple[str, int] | None = None  # its address, and the part at which its text begins
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Begin a line, a paragraph or a link."""
+        if tag in ("script", "style"):
+            self._unseen = tag
+        elif tag in ("br", "li"):
+            self.parts.append("\n" if tag == "br" else "\n- ")
+        elif tag in HTML_BLOCKS:
+            self.parts.append("\n\n")
+        elif tag == "a":
+            self._link = (dict(attrs).get("href") or "", len(self.parts))
+
+    def handle_endtag(self, tag: str) -> None:
+        """End a paragraph, or say where a link leads."""
+        if tag == self._unseen:
+            self._unseen = None
+        elif tag in HTML_BLOCKS:
+            self.parts.append("\n\n")
+        elif tag == "a" and self._link:
+            (address, start), self._link = self._link, None
+            if address and "".join(self.parts[start:]).strip() != address:
+                self.parts.append(f" ({address})")
+
+    def handle_data(self, data: str) -> None:
+        """Take the text."""
+        if self._unseen is None:
+            self.parts.append(data)
 
 
 LINKING = ("href", "src", "cite", "data", "poster")  # attributes that hold the address of something

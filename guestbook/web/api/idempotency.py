@@ -8,10 +8,13 @@ request changes nothing, so its answer is not stored.
            └─ another one ───▶ 422                     else: effect and answer, in one transaction
 """
 
+import base64
+import hashlib
 import hmac
 import json
 import logging
 import re
+import secrets
 import threading
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -24,7 +27,6 @@ from werkzeug.exceptions import BadRequest, Conflict
 
 from guestbook.auth import rate_limit
 from guestbook.lib import clock
-from guestbook.lib.encryption import Keyring
 from guestbook.lib.errors import Refused
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import IdempotencyKey
@@ -41,7 +43,7 @@ OTHER_REQUEST = (
 )
 STILL_RUNNING = f"A request with this {KEY_HEADER} is still running. Repeat it in a moment."
 UNREADABLE_ANSWER = "The first answer cannot be read any more. Look whether its work was done."
-ANSWER_PURPOSE = "answer"  # of the encryption
+NONCE_BYTES, TAG_BYTES = 16, 32
 STORED_HEADERS = ("Content-Type", "Location")
 
 log = logging.getLogger(__name__)
@@ -54,11 +56,11 @@ class AnsweredMeanwhile(Exception):
 
 
 class RepeatableRequest(NamedTuple):
-    """A request with a key. Both hashes and the keyring are made of the key and the token, or the network."""
+    """A request with a key. Both hashes and the secret are made of the key and the token, or the network."""
 
     id: str
     request: str  # a hash of the method, the address and the body
-    keyring: Keyring  # encrypts the answer, which may show a webhook's secret
+    secret: bytes  # encrypts the answer, which may show a webhook's secret
 
 
 def look_up() -> Response | None:
@@ -130,7 +132,7 @@ def _repeatable(given: str) -> RepeatableRequest:
     return RepeatableRequest(
         hmac.new(root, b"id", "sha256").hexdigest(),
         hmac.new(root, b"request " + asked, "sha256").hexdigest(),
-        Keyring((hmac.new(root, b"answer", "sha256").hexdigest(),)),
+        hmac.digest(root, b"answer", "sha256"),
     )
 
 
@@ -142,7 +144,7 @@ def _first_answer(mine: RepeatableRequest) -> Response | None:
     if row.request != mine.request:
         return error_pages.refuse_json(Refused(OTHER_REQUEST))
     try:
-        stored: dict[str, Any] = json.loads(mine.keyring.decrypt(row.answer, ANSWER_PURPOSE))
+        stored: dict[str, Any] = json.loads(_opened(mine.secret, row.answer))
     except ValueError:
         raise Conflict(UNREADABLE_ANSWER) from None
     return Response(stored["body"], stored["status"], stored["headers"] | {REPLAYED_HEADER: "true"})
@@ -153,9 +155,39 @@ def _store(session: Session, response: Response) -> None:
     headers = {name: response.headers[name] for name in STORED_HEADERS if name in response.headers}
     answer = {"status": response.status_code, "headers": headers, "body": response.get_data(as_text=True)}
     row = {"id": mine.id, "request": mine.request, "created_at": clock.now()}
-    row["answer"] = mine.keyring.encrypt(json.dumps(answer), ANSWER_PURPOSE)
+    row["answer"] = _sealed(mine.secret, json.dumps(answer))
     try:
         session.execute(insert(IdempotencyKey).values(**row))
     except IntegrityError:
         raise AnsweredMeanwhile from None
     g.is_kept = True
+
+
+def _sealed(key: bytes, text: str) -> str:
+    """Return the text encrypted, as ASCII.
+
+    It needs no package, unlike the encryption of secrets: an answer may hold words of a comment that is
+    deleted for good, and links that are stored nowhere else.
+    """
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    sealed = nonce + _mixed(key, nonce, text.encode())
+    return base64.b64encode(_tag(key, sealed) + sealed).decode()
+
+
+def _opened(key: bytes, sealed: str) -> bytes:
+    """Return the text; raises ValueError where the key is another one, or the sealed text was changed."""
+    found = base64.b64decode(sealed)
+    tag, rest = found[:TAG_BYTES], found[TAG_BYTES:]
+    if not hmac.compare_digest(tag, _tag(key, rest)):
+        raise ValueError("another key, or damaged")
+    return _mixed(key, rest[:NONCE_BYTES], rest[NONCE_BYTES:])
+
+
+def _mixed(key: bytes, nonce: bytes, text: bytes) -> bytes:
+    """Encrypt or decrypt: both are the same."""
+    stream = hashlib.shake_256(hmac.digest(key, b"stream", "sha256") + nonce).digest(len(text))
+    return (int.from_bytes(text) ^ int.from_bytes(stream)).to_bytes(len(text))
+
+
+def _tag(key: bytes, sealed: bytes) -> bytes:
+    return hmac.digest(hmac.digest(key, b"tag", "sha256"), sealed, "sha256")

@@ -1,5 +1,6 @@
 """A POST that is repeated with its Idempotency-Key gets the first answer, and nothing is done again."""
 
+import base64
 import threading
 from typing import Any
 
@@ -167,7 +168,7 @@ def test_effect_and_answer_are_stored_together_or_not_at_all(
 ) -> None:
     app.config["PROPAGATE_EXCEPTIONS"] = False
     with monkeypatch.context() as patched:
-        patched.setattr(encryption.Keyring, "encrypt", lambda *_: 1 / 0)
+        patched.setattr(idempotency, "_sealed", lambda *_: 1 / 0)
         assert repeat(program, "/webhooks", {"url": URL}).status_code == 500
         assert repeat(program, "/comments", COMMENT, "two").status_code == 500
     with app.app_context():
@@ -193,14 +194,14 @@ def test_a_repeat_of_a_request_that_still_runs_gets_409(
     app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    encrypt = encryption.Keyring.encrypt
+    sealed = idempotency._sealed
 
     def slow(*given: Any) -> str:
         begun.set()
         assert go_on.wait(20)
-        return encrypt(*given)
+        return sealed(*given)
 
-    monkeypatch.setattr(encryption.Keyring, "encrypt", slow)
+    monkeypatch.setattr(idempotency, "_sealed", slow)
     answers: list[TestResponse] = []
     sender = threading.Thread(target=lambda: answers.append(repeat(program, "/bins", {})))
     sender.start()
@@ -250,12 +251,27 @@ def test_a_request_needs_one_connection_at_a_time(
         assert ApiClient(app).ask("POST", "/comments", body, headers=key).status_code == 201
 
 
-def test_the_database_alone_shows_no_secret(app: Flask, program: ApiClient) -> None:
-    secret = repeat(program, "/webhooks", {"url": URL}).get_json()["secret"]
+def test_the_database_alone_shows_no_answer_on_any_host(
+    app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encryption, "has_package", lambda: False)
+    first = repeat(program, "/webhooks", {"url": URL})
     with app.app_context():
         [row] = db.session.scalars(select(IdempotencyKey)).all()
-    assert secret not in row.answer
+    assert first.get_json()["secret"] not in row.answer
+    for hidden in (b"receiver.example", first.data):
+        assert hidden not in base64.b64decode(row.answer)
     assert clock.now() >= row.created_at
-    with pytest.raises(encryption.CannotDecrypt):
-        encryption.Keyring(("0" * 64,)).decrypt(row.answer, "answer")
-    assert repeat(program, "/webhooks", {"url": URL}).get_json()["secret"] == secret
+    assert repeat(program, "/webhooks", {"url": URL}).data == first.data
+
+
+def test_a_stored_answer_that_was_changed_is_not_read(app: Flask, program: ApiClient) -> None:
+    assert repeat(program, "/comments", COMMENT).status_code == 201
+    with app.app_context():
+        [row] = db.session.scalars(select(IdempotencyKey)).all()
+        sealed = bytearray(base64.b64decode(row.answer))
+        sealed[-1] ^= 1
+        row.answer = base64.b64encode(sealed).decode()
+        db.session.commit()
+    again = repeat(program, "/comments", COMMENT)
+    assert (again.status_code, again.get_json()["error"]["code"]) == (409, "conflict")
