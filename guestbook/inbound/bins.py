@@ -22,13 +22,11 @@ from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, counted
 from guestbook.lib.verification import kinds
 from guestbook.lib.verification.kinds import VERIFICATION_KINDS, SignatureClaim, Unproven, VerificationKind
-from guestbook.outbound import attempt_sender, webhook_urls
 from guestbook.queue import erasure
 from guestbook.settings import Settings
 from guestbook.storage import audit_log, row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest, Delivery, Webhook
-from guestbook.transport import TransportError
 
 BIN_ANSWER_LIMIT = 4000  # characters of the answer's body
 DELAY_LIMIT = 5.0  # seconds
@@ -392,6 +390,9 @@ def replay(row: BinRequest, typed_url: str, settings: Settings) -> Replayed:
 
     It takes the row out of the session, for no transaction may be open while another server answers.
     """
+    from guestbook.outbound import attempt_sender, webhook_urls  # A URL for webhooks, by CGI, sends nothing.
+    from guestbook.transport import TransportError
+
     if len(row.kept) < row.size:
         raise Refused("Only the first 256 kB of the body were kept, so it cannot be sent again.", field="url")
     url = webhook_urls.web_destination(clean_line(typed_url), settings)
