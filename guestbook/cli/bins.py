@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from guestbook.cli import app_command, output, row_commands
 from guestbook.inbound import bins as inbound_bins
-from guestbook.inbound import source_shapes
+from guestbook.inbound import source_json
 from guestbook.lib.text import counted, printable
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Bin, BinRequest
@@ -60,7 +60,7 @@ def show_(id_: str) -> None:
     row = row_commands.find(Bin, id_)
     requests = inbound_bins.latest(db.session(), row.id, SHOWN_REQUESTS)
     checks = [inbound_bins.check_of(db.session(), one) for one in requests]
-    whole = list(map(source_shapes.bin_request_in_full, requests, checks))
+    whole = list(map(source_json.bin_request_in_full, requests, checks))
     output.end_with_json({**_facts(row), "requests": whole})
     answer = "answer_status answer_type answer_body delay_milliseconds failures_left"
     output.print_groups(_facts(row), {"Answer": answer})
@@ -108,4 +108,4 @@ def _to_change(id_: str, yes: bool, verb: str) -> Bin:
 
 
 def _facts(row: Bin) -> dict[str, Any]:
-    return source_shapes.bin_(row, app_command.settings())
+    return source_json.bin_(row, app_command.settings())

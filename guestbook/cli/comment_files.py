@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from guestbook.cli import app_command, output
 from guestbook.cli.options import Choice, period_options, with_default
-from guestbook.comments import comment_form, comment_shape
+from guestbook.comments import comment_form, comment_json
 from guestbook.comments.exchange import comment_import, file_formats, other_programs
 from guestbook.comments.exchange.comment_import import ImportRules
 from guestbook.comments.exchange.file_formats import FIELDS, ExportedComments
@@ -223,7 +223,7 @@ def _write(part: Path, connection: Connection) -> int:
             older, articles = page.older, []
             for comment in page.rows:
                 articles.append(_write_comment(part, comment, book, read.secret_key))
-                fields = comment_shape.on_page(comment, read.base_url)
+                fields = comment_json.on_page(comment, read.base_url)
                 file.write(f"{',' if total else ''}\n{json.dumps(fields, ensure_ascii=False)}")
                 total += 1
             links = {"newer": newer and _page_name(newer), "older": older and _page_name(number + 1)}

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.cli import app_command, comment_files, output, row_commands
 from guestbook.cli.options import Choice
-from guestbook.comments import book, comment_shape
+from guestbook.comments import book, comment_json
 from guestbook.comments.spam import learned_words, spam_report
 from guestbook.lib import clock
 from guestbook.lib.text import counted, printable, shortened
@@ -135,7 +135,7 @@ def show(short_id: str) -> None:
 
 
 def _document(row: Comment) -> dict[str, Any]:
-    return comment_shape.for_owner(row, app_command.settings().base_url)
+    return comment_json.for_owner(row, app_command.settings().base_url)
 
 
 def _going(chosen: Sequence[Comment]) -> str:

@@ -19,11 +19,11 @@ from guestbook.cli import cron as cron_commands
 from guestbook.cli.options import WHEN, Choice, Decorator, moment, period_options, together
 from guestbook.comments import backfill as backfills
 from guestbook.comments.backfill import BackfillReport, BackfillRules
-from guestbook.inbound import event_reader, source_shapes, verify_and_decide
+from guestbook.inbound import event_reader, source_json, verify_and_decide
 from guestbook.lib import clock, text
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import counted
-from guestbook.outbound import outbox, webhook_shapes
+from guestbook.outbound import outbox, webhook_json
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.queries import filtered_lists
 from guestbook.queries.statistics import COUNT_LIMIT
@@ -63,7 +63,7 @@ DELIVERY_KIND = QueueKind(
     owner_name="webhook",
     filters=filtered_lists.Deliveries,
     read=filtered_lists.deliveries,
-    facts=webhook_shapes.delivery,
+    facts=webhook_json.delivery,
     verb="redeliver",
     nouns=("delivery", "deliveries"),
     all_failed="were given up",
@@ -78,7 +78,7 @@ INBOUND_KIND = QueueKind(
     owner_name="source",
     filters=filtered_lists.InboundEvents,
     read=filtered_lists.inbound_events,
-    facts=source_shapes.inbound_event,
+    facts=source_json.inbound_event,
     verb="reprocess",
     nouns=("inbound event", "inbound events"),
     all_failed="failed",
@@ -221,7 +221,7 @@ def show_delivery(id_: str) -> None:
     row = row_commands.find(Delivery, id_)
     query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
     attempts = db.session.scalars(query).all()
-    facts = webhook_shapes.delivery_with_attempts(row, attempts)
+    facts = webhook_json.delivery_with_attempts(row, attempts)
     output.end_with_json(facts)
     webhook = db.session.get_one(Webhook, row.webhook_id).name
     output.print_groups(facts | {"webhook": webhook} | dict.fromkeys(NOT_SHOWN), GROUPS_OF_DELIVERY)
@@ -269,7 +269,7 @@ def trigger(event: str, webhook: str | None) -> None:
     made = db.session.scalars(select(Delivery).where(Delivery.event_id == event_id).order_by(Delivery.id))
     ways = {"sent with the next pass": len(wanted) - pulled, "fetched by a listener": pulled}
     said = [f"{counted(ways[how], *NOUNS)} of {event} will be {how}." for how in ways if ways[how]]
-    output.print_done(list(map(webhook_shapes.delivery, made)), *said)
+    output.print_done(list(map(webhook_json.delivery, made)), *said)
 
 
 @deliveries.command()
@@ -362,9 +362,9 @@ def show_event(id_: str) -> None:
     """Show an inbound event: what arrived, how it was verified, what was done with it."""
     row = row_commands.find(InboundEvent, id_)
     source = db.session.get_one(Source, row.source_id)
-    output.end_with_json(source_shapes.inbound_event_in_full(row, source, app_command.settings()))
+    output.end_with_json(source_json.inbound_event_in_full(row, source, app_command.settings()))
     verdict = verify_and_decide.verify(row, source, app_command.settings().secret_keys)
-    facts = source_shapes.inbound_event(row) | {"source": source.name} | dict.fromkeys(NOT_SHOWN_OF_EVENT)
+    facts = source_json.inbound_event(row) | {"source": source.name} | dict.fromkeys(NOT_SHOWN_OF_EVENT)
     output.print_groups(facts, GROUPS_OF_EVENT)
     output.print_part("Headers", row.shown_headers)
     output.print_part(f"Verification: {verdict.sentence}", {step.name: step.value for step in verdict.steps})

@@ -8,7 +8,7 @@ import click
 from guestbook.cli import app_command, options, output, row_commands
 from guestbook.cli.options import Choice, Decorator, together
 from guestbook.cli.row_commands import Noun
-from guestbook.inbound import samples, source_shapes
+from guestbook.inbound import samples, source_json
 from guestbook.inbound import sources as inbound_sources
 from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.inbound.sources import SOURCE_FIELDS
@@ -159,7 +159,7 @@ def test(id_: str, event: str | None) -> None:
     event_id = samples.send_sample(row, app_command.settings(), event)
     then = app_command.next_pass("It is processed by itself at once.", "Process it now")
     output.print_done(
-        source_shapes.inbound_event(row_commands.find(InboundEvent, event_id)),
+        source_json.inbound_event(row_commands.find(InboundEvent, event_id)),
         f"Stored the sample as inbound event {event_id}.",
         "It waits, because the source is disabled." if is_disabled else then,
         f"See what became of it: {app_command.typed(f'inbox show {event_id}')}",
@@ -180,7 +180,7 @@ def _secret_in_words(row: Source, *, is_given: bool) -> str:
 
 def _facts(row: Source) -> dict[str, Any]:
     """Return a source as the API does. Nothing in it but its URL is secret."""
-    return source_shapes.source(row, app_command.settings())
+    return source_json.source(row, app_command.settings())
 
 
 SOURCE = Noun(sources, Source, "source", _facts)

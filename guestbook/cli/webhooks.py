@@ -11,7 +11,7 @@ from guestbook.cli.row_commands import Noun
 from guestbook.lib import clock, signatures
 from guestbook.lib.text import for_people
 from guestbook.outbound import receiver_links as links
-from guestbook.outbound import webhook_shapes, webhook_urls
+from guestbook.outbound import webhook_json, webhook_urls
 from guestbook.outbound import webhooks as outbound_webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
@@ -178,7 +178,7 @@ def test(id_: str) -> None:
     with writing() as session:
         webhook = row_commands.find(Webhook, id_)
         delivery = outbound_webhooks.store_sample(session, webhook, app_command.settings())
-        facts, hindrance = webhook_shapes.delivery(delivery), webhook_status.hindrance(webhook, clock.now())
+        facts, hindrance = webhook_json.delivery(delivery), webhook_status.hindrance(webhook, clock.now())
     then = hindrance or app_command.next_pass("It goes out by itself at once.", "Send it now")
     output.print_done(facts, f"Queued delivery {facts['id']}. {then}")
 
@@ -190,7 +190,7 @@ def _warn(url: str) -> None:
 
 def _facts(row: Webhook) -> dict[str, Any]:
     """Return a webhook as the API does. Nothing in it is secret."""
-    return webhook_shapes.webhook(db.session(), row)
+    return webhook_json.webhook(db.session(), row)
 
 
 def _secret_in_words(row: Webhook, *, is_given: bool) -> str | None:
@@ -248,7 +248,7 @@ def add_link(webhook: str, name: str | None, expires: str) -> None:
         row = row_commands.find(Webhook, webhook)
         link = links.add(session, row, name=name, expires=expires)
         address = links.url(link, app_command.settings())
-        facts = webhook_shapes.receiver_link(link) | {"url": address}
+        facts = webhook_json.receiver_link(link) | {"url": address}
     done = f"Added link {facts['id']}. It works until {facts['expires_at']} and is shown only once."
     output.print_done(facts, done, address)
 
@@ -260,7 +260,7 @@ def list_links(webhook: str) -> None:
     rows = links.of_webhook(db.session(), row_commands.find(Webhook, webhook).id)
     row_commands.print_rows(
         rows,
-        webhook_shapes.receiver_link,
+        webhook_json.receiver_link,
         {
             "STATE": lambda row: row.state(clock.now()),
             "ADDED": "created_at",
@@ -272,7 +272,7 @@ def list_links(webhook: str) -> None:
     )
 
 
-LINK = Noun(receiver_links, ReceiverLink, "link", webhook_shapes.receiver_link)
+LINK = Noun(receiver_links, ReceiverLink, "link", webhook_json.receiver_link)
 REVOKE = """Revoke a link. It stops working at once, also where its page is open.
 
 On a terminal it says when the link was last used, and asks."""

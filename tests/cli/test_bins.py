@@ -5,7 +5,7 @@ from typing import Any
 
 from guestbook.inbound import bins
 from guestbook.inbound.bins import CapturedRequest
-from guestbook.inbound.source_shapes import BIN_SCHEMA
+from guestbook.inbound.source_json import BIN_SCHEMA
 from guestbook.lib import clock
 from guestbook.storage.database import writing
 from tests.cli.conftest import Shell

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS
-from guestbook.inbound.source_shapes import SOURCE_SCHEMA
+from guestbook.inbound.source_json import SOURCE_SCHEMA
 from guestbook.queries import statistics
 from tests.cli.conftest import Shell
 from tests.support import factories

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from guestbook.lib import clock, signatures, signed_links
-from guestbook.outbound.webhook_shapes import WEBHOOK_SCHEMA
+from guestbook.outbound.webhook_json import WEBHOOK_SCHEMA
 from guestbook.settings import environment
 from guestbook.storage import database
 from guestbook.storage.models import Webhook

@@ -7,8 +7,8 @@ from flask import abort
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from guestbook.inbound import bins, source_shapes
-from guestbook.inbound.source_shapes import BIN_REQUEST_IN_FULL, BIN_REQUEST_SCHEMA, BIN_SCHEMA, BODY_SCHEMA
+from guestbook.inbound import bins, source_json
+from guestbook.inbound.source_json import BIN_REQUEST_IN_FULL, BIN_REQUEST_SCHEMA, BIN_SCHEMA, BODY_SCHEMA
 from guestbook.lib import json_schema as schema
 from guestbook.lib import validate
 from guestbook.lib.json_schema import Schema
@@ -66,7 +66,7 @@ COLUMNS_OF_FIELDS = {field: column for column, field in FIELDS_OF_COLUMNS.items(
 
 
 def _shown(row: Bin) -> dict[str, Any]:
-    return source_shapes.bin_(row, request_context.settings())
+    return source_json.bin_(row, request_context.settings())
 
 
 def _begin_delete(session: Session, bin_id: str) -> bool:
@@ -124,7 +124,7 @@ def list_bin_requests(bin_id: str) -> ResponseReturnValue:
 def get_bin_request(bin_id: str, request_id: str) -> ResponseReturnValue:
     """Show a request with its body, and check its signatures."""
     row = _find(bin_id, request_id)
-    shape = source_shapes.bin_request_in_full(row, bins.check_of(db.session(), row)) | bin_request(row)
+    shape = source_json.bin_request_in_full(row, bins.check_of(db.session(), row)) | bin_request(row)
     if not authentication.may("manage"):
         # They may have passwords of others, also those that a webhook of the book sends.
         shape["headers"] = [{**pair, "value": HIDDEN} for pair in shape["headers"]]
@@ -150,6 +150,6 @@ def _find(bin_id: str, request_id: str) -> BinRequest:
 
 def bin_request(row: BinRequest) -> dict[str, Any]:
     """Return a request as a list shows it. Like its headers, its query may have passwords of others."""
-    shape = source_shapes.bin_request(row)
+    shape = source_json.bin_request(row)
     is_hidden = row.query and not authentication.may("manage")
     return shape | {"query": HIDDEN} if is_hidden else shape

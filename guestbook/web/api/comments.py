@@ -7,10 +7,10 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden, TooManyRequests
 
-from guestbook.comments import book, comment_form, comment_shape, submission
+from guestbook.comments import book, comment_form, comment_json, submission
 from guestbook.comments.book import MODERATION_ACTIONS
 from guestbook.comments.comment_form import DRAFT_FIELDS, WRONG_ANSWER_OF_PROGRAM
-from guestbook.comments.comment_shape import COMMENT_SCHEMA
+from guestbook.comments.comment_json import COMMENT_SCHEMA
 from guestbook.comments.spam import spam_report
 from guestbook.lib import json_schema as schema
 from guestbook.lib.errors import Refused
@@ -221,8 +221,8 @@ def moderate_comments() -> ResponseReturnValue:
 def _shown(row: Comment) -> dict[str, Any]:
     """Return a comment; with a token also the note and the reasons, and who decided if it may moderate."""
     if not authentication.has_token():
-        return comment_shape.public(row, request_context.settings().base_url)
-    shape = comment_shape.for_owner(row, request_context.settings().base_url)
+        return comment_json.public(row, request_context.settings().base_url)
+    shape = comment_json.for_owner(row, request_context.settings().base_url)
     if not authentication.may("moderate"):
         del shape["decisions"]
     return shape

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from guestbook.comments.comment_form import DRAFT_FIELDS
 from guestbook.inbound import samples, sender_presets, sources
 from guestbook.inbound.sender_presets import PRESETS, SENDER_PRESETS
-from guestbook.inbound.source_shapes import SCHEME_PROPERTIES, SOURCE_SCHEMA
+from guestbook.inbound.source_json import SCHEME_PROPERTIES, SOURCE_SCHEMA
 from guestbook.lib import json_schema as schema
 from guestbook.lib import template_sandbox
 from guestbook.lib.json_schema import Schema
@@ -13,7 +13,7 @@ from guestbook.outbound import webhooks
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FORMATS
 from guestbook.outbound.webhook_fields import DEFAULT_EVENTS, WEBHOOK_FIELDS
-from guestbook.outbound.webhook_shapes import EVENTS_SCHEMA
+from guestbook.outbound.webhook_json import EVENTS_SCHEMA
 from guestbook.outbound.webhook_urls import PLACEHOLDERS, REBUILD_EVENTS, REBUILD_PRESETS
 from guestbook.storage.database import db
 from guestbook.storage.models import Source

@@ -8,15 +8,15 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, select
 from werkzeug.exceptions import Conflict
 
-from guestbook.inbound import source_shapes
-from guestbook.inbound.source_shapes import INBOUND_EVENT_SCHEMA, VERIFICATION_SCHEMA
+from guestbook.inbound import source_json
+from guestbook.inbound.source_json import INBOUND_EVENT_SCHEMA, VERIFICATION_SCHEMA
 from guestbook.lib import body_encoding, clock, redaction
 from guestbook.lib import json_schema as schema
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_schema import Schema
-from guestbook.outbound import webhook_shapes
+from guestbook.outbound import webhook_json
 from guestbook.outbound.event_catalogue import EVENTS
-from guestbook.outbound.webhook_shapes import ATTEMPT_SCHEMA, DELIVERY_SCHEMA
+from guestbook.outbound.webhook_json import ATTEMPT_SCHEMA, DELIVERY_SCHEMA
 from guestbook.queries import filtered_lists
 from guestbook.queries.filtered_lists import Deliveries, InboundEvents
 from guestbook.queue import comment_order, erasure, redelivery
@@ -132,7 +132,7 @@ BEING_FETCHED = "Its receiver has fetched this delivery and not answered yet. Tr
 @calls.serve("GET /deliveries", {200: "Deliveries"}, query=DELIVERY_QUERY)
 def list_deliveries() -> ResponseReturnValue:
     """List deliveries."""
-    names, shape = {"webhook": "webhook_id", "comment": "comment_id"}, webhook_shapes.delivery
+    names, shape = {"webhook": "webhook_id", "comment": "comment_id"}, webhook_json.delivery
     return row_calls.filtered("deliveries", filtered_lists.deliveries, Deliveries, shape, **names)
 
 
@@ -141,7 +141,7 @@ def get_delivery(delivery_id: str) -> ResponseReturnValue:
     """Show a delivery with its attempts."""
     row = find(Delivery, delivery_id)
     query = select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.number)
-    shape = webhook_shapes.delivery_with_attempts(row, db.session.scalars(query))
+    shape = webhook_json.delivery_with_attempts(row, db.session.scalars(query))
     # A receiver may repeat the URL or the payload.
     url, may_see_all = db.session.get_one(Webhook, row.webhook_id).url, authentication.may("manage")
     shown: Callable[[str], str] = str if may_see_all else partial(redaction.parts_of_url, whole=url)
@@ -165,13 +165,13 @@ def redeliver(delivery_id: str) -> ResponseReturnValue:
             is_over = delivery.erased_at is not None or comment_order.is_over(session, delivery.id)
             busy = BEING_FETCHED if find(Webhook, delivery.webhook_id).is_pulled else BEING_SENT
             raise Conflict(erasure.DELIVERY_ERASED if is_over else busy)
-        return idempotency.keep(session, webhook_shapes.delivery(free[0]), 202)
+        return idempotency.keep(session, webhook_json.delivery(free[0]), 202)
 
 
 @calls.serve("GET /inbox", {200: "InboundEvents"}, query=INBOX_QUERY)
 def list_inbound_events() -> ResponseReturnValue:
     """List inbound events."""
-    read, shape = filtered_lists.inbound_events, source_shapes.inbound_event
+    read, shape = filtered_lists.inbound_events, source_json.inbound_event
     return row_calls.filtered("inbound_events", read, InboundEvents, shape, source="source_id")
 
 
@@ -180,7 +180,7 @@ def get_inbound_event(event_id: str) -> ResponseReturnValue:
     """Show an inbound event with its payload and how it was verified."""
     event = find(InboundEvent, event_id)
     source, settings = find(Source, event.source_id), request_context.settings()
-    shape = source_shapes.inbound_event_in_full(event, source, settings)
+    shape = source_json.inbound_event_in_full(event, source, settings)
     return shape | authentication.packed("payload", event.body)
 
 
@@ -195,7 +195,7 @@ def reprocess_inbound_event(event_id: str) -> ResponseReturnValue:
         free = redelivery.make_due(session, InboundEvent, [event.id], clock.now())
         if not free:
             raise Conflict(erasure.INBOUND_ERASED if event.erased_at else BEING_PROCESSED)
-        return idempotency.keep(session, source_shapes.inbound_event(free[0]), 202)
+        return idempotency.keep(session, source_json.inbound_event(free[0]), 202)
 
 
 @calls.serve("POST /redeliver", {200: "Requeued", 202: "Requeued"}, body="Redelivery")

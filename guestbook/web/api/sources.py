@@ -6,9 +6,9 @@ from typing import Any
 
 from flask.typing import ResponseReturnValue
 
-from guestbook.inbound import samples, source_shapes, sources
+from guestbook.inbound import samples, source_json, sources
 from guestbook.inbound.sender_presets import SCHEME_DEFAULTS, SENDER_PRESETS
-from guestbook.inbound.source_shapes import SCHEME_PROPERTIES, SOURCE_SCHEMA
+from guestbook.inbound.source_json import SCHEME_PROPERTIES, SOURCE_SCHEMA
 from guestbook.inbound.sources import SOURCE_FIELDS
 from guestbook.lib import json_schema as schema
 from guestbook.lib.json_schema import Schema
@@ -57,7 +57,7 @@ calls = Calls(
 
 def _shown(row: Source, *, with_secret: bool = False) -> dict[str, Any]:
     """Return a source; its secret only when new."""
-    shape = source_shapes.source(row, request_context.settings())
+    shape = source_json.source(row, request_context.settings())
     return shape | {"secret": row.secret} if with_secret else shape
 
 
@@ -103,7 +103,7 @@ def test_source(source_id: str) -> ResponseReturnValue:
     """Send a sample event to a source, signed as its sender signs."""
     event = request_reader.body().get("event")
     event_id = samples.send_sample(find(Source, source_id), request_context.settings(), event)
-    return source_shapes.inbound_event(find(InboundEvent, event_id)), 202
+    return source_json.inbound_event(find(InboundEvent, event_id)), 202
 
 
 @calls.serve(

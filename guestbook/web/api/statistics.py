@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from guestbook.lib import clock
 from guestbook.lib import json_schema as schema
 from guestbook.lib.json_schema import Schema
-from guestbook.outbound import webhook_shapes
+from guestbook.outbound import webhook_json
 from guestbook.queries import cron_status, prometheus_metrics, statistics, webhook_status
 from guestbook.queries.statistics import COUNT_LIMIT, SHOWN_WEBHOOKS, Bar, WebhookActivity
 from guestbook.queries.webhook_status import SourceStatus
@@ -160,7 +160,7 @@ def get_webhook_statistics(webhook_id: str) -> ResponseReturnValue:
         **{name: _bars(getattr(made, name)) for name in ("hours", "days")},
         "last_attempts": [schema.of_row(one, MADE_ATTEMPT) for one in made.last],
         "next_deliveries": list(
-            map(webhook_shapes.delivery, webhook_status.coming_deliveries(session, webhook.id))
+            map(webhook_json.delivery, webhook_status.coming_deliveries(session, webhook.id))
         ),
     }
     return schema.of_row(made, WEBHOOK_STATISTICS, more)

@@ -23,7 +23,7 @@ from guestbook.lib.json_schema import Schema
 from guestbook.outbound import (
     pulled_deliveries,
     receiver_links,
-    webhook_shapes,
+    webhook_json,
     webhook_signatures,
     webhook_urls,
     webhooks,
@@ -31,7 +31,7 @@ from guestbook.outbound import (
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.pulled_deliveries import PulledResult, Replaced, Taken
 from guestbook.outbound.webhook_fields import WEBHOOK_FIELDS
-from guestbook.outbound.webhook_shapes import RECEIVER_LINK_SCHEMA, WEBHOOK_SCHEMA
+from guestbook.outbound.webhook_json import RECEIVER_LINK_SCHEMA, WEBHOOK_SCHEMA
 from guestbook.queries.statistics import COUNT_LIMIT
 from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
@@ -150,7 +150,7 @@ calls = Calls(
 
 def _shown(row: Webhook, *, with_secret: bool = False) -> dict[str, Any]:
     """Return a webhook; its secret only when new, and never the values of its headers."""
-    shape = webhook_shapes.webhook(db.session(), row) | {"url": authentication.shown_url(row.url)}
+    shape = webhook_json.webhook(db.session(), row) | {"url": authentication.shown_url(row.url)}
     return shape | {"secret": row.secret} if with_secret else shape
 
 
@@ -202,7 +202,7 @@ def test_webhook(webhook_id: str) -> ResponseReturnValue:
     with writing() as session:
         webhook = find_locked(Webhook, webhook_id)
         delivery = webhooks.store_sample(session, webhook, request_context.settings(), event)
-        return idempotency.keep(session, webhook_shapes.delivery(delivery), 202)
+        return idempotency.keep(session, webhook_json.delivery(delivery), 202)
 
 
 @calls.serve(
@@ -338,7 +338,7 @@ def _require_pulled(webhook: Webhook) -> None:
 def list_receiver_links(webhook_id: str) -> ResponseReturnValue:
     """List the links to the page of its receiver, without their addresses."""
     mine = ReceiverLink.webhook_id == find(Webhook, webhook_id).id
-    return row_calls.rows("receiver_links", ReceiverLink, webhook_shapes.receiver_link, mine)
+    return row_calls.rows("receiver_links", ReceiverLink, webhook_json.receiver_link, mine)
 
 
 @calls.serve("POST /webhooks/{webhook_id}/receiver-links/{link_id}/revoke", {200: "ReceiverLink"})
@@ -349,4 +349,4 @@ def revoke_receiver_link(webhook_id: str, link_id: str) -> ResponseReturnValue:
         if link.webhook_id != webhook_id:
             abort(404)
         receiver_links.revoke(session, link)
-        return idempotency.keep(session, webhook_shapes.receiver_link(link))
+        return idempotency.keep(session, webhook_json.receiver_link(link))

@@ -10,7 +10,7 @@ from guestbook.lib import body_encoding
 from guestbook.lib import json_schema as schema
 from guestbook.lib.json_schema import Schema
 from guestbook.lib.verification.kinds import ED25519
-from guestbook.outbound.webhook_shapes import ERASED_SCHEMA
+from guestbook.outbound.webhook_json import ERASED_SCHEMA
 from guestbook.settings import Settings
 from guestbook.storage.models import Bin, BinRequest, InboundEvent, Source
 from guestbook.storage.models.delivery import QUEUE_STATUSES
