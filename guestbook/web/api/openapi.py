@@ -14,7 +14,6 @@ from guestbook.web.api import (
     comments,
     events,
     owner,
-    previews,
     queue,
     sources,
     statistics,
@@ -135,7 +134,7 @@ def get_document() -> ResponseReturnValue:
 
 SUBJECTS = (
     *(calls, comments.calls, webhooks.calls, queue.calls, sources.calls, bins.calls),
-    *(owner.calls, statistics.calls, previews.calls, events.calls),
+    *(owner.calls, statistics.calls, sources.preview_calls, events.calls),
 )
 CALLS = {call.address: call for subject in SUBJECTS for call in subject.described.values()}
 SCHEMAS = {name: schema for subject in SUBJECTS for name, schema in subject.schemas.items()}
