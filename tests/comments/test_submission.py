@@ -26,9 +26,9 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Later:
 
 
 @pytest.fixture
-def three(app: Flask) -> None:
+def three(app: Flask) -> None:  # noqa: ARG001  the factories fill it
     """A book in which one network may write three comments in ten minutes."""
-    let_write(app, 3)
+    let_write(3)
 
 
 def counts(app: Flask) -> list[int]:
@@ -40,7 +40,7 @@ def counts(app: Flask) -> list[int]:
 
 @pytest.mark.usefixtures("three")
 def test_the_comment_too_many_comes_back_with_its_text_and_the_time_to_wait(
-    app: Flask, visitor: Visitor, later: Later
+    visitor: Visitor, later: Later
 ) -> None:
     for number in range(3):
         assert visitor.sign(message=f"Number {number}").status_code == 303
@@ -51,12 +51,12 @@ def test_the_comment_too_many_comes_back_with_its_text_and_the_time_to_wait(
     said = "You have written many comments in a short time. Please try again in 4 minutes."
     assert said in text(by_class(page, "summary")[0])
     assert fields(page)["message"] == "Number 3"
-    assert len(stored(app)) == 3
+    assert len(stored()) == 3
     later(239)
     assert visitor.send(fields(page)).status_code == 429
     later(2)
     assert visitor.send(fields(page)).status_code == 303
-    assert stored(app)[-1].message == "Number 3"
+    assert stored()[-1].message == "Number 3"
 
 
 @pytest.mark.usefixtures("three")
@@ -75,7 +75,7 @@ def test_a_double_click_is_one_comment_and_counts_once_even_when_it_is_the_last(
         form = visitor.form() | GREETING | {"message": f"Number {number}"}
         assert [visitor.send(form).status_code for _ in range(3)] == [303, 303, 303]
         assert counts(app) == [number + 1]
-    assert len(stored(app)) == 3
+    assert len(stored()) == 3
 
 
 @pytest.mark.usefixtures("three")
@@ -86,14 +86,14 @@ def test_what_is_not_stored_does_not_count(app: Flask, visitor: Visitor) -> None
 
 
 @pytest.mark.usefixtures("three")
-def test_spam_counts_like_any_other(app: Flask, visitor: Visitor) -> None:
+def test_spam_counts_like_any_other(visitor: Visitor) -> None:
     answers = [visitor.sign(subject="Cheap", message=f"{number}").status_code for number in range(4)]
     assert answers == [303, 303, 303, 429]
-    assert len(stored(app)) == 3
+    assert len(stored()) == 3
 
 
 def test_many_at_once_are_no_more_than_the_limit(each_app: Flask) -> None:
-    let_write(each_app, 5)
+    let_write(5)
     form = Visitor(each_app).form() | GREETING
     answers: list[int] = []
 
@@ -106,5 +106,5 @@ def test_many_at_once_are_no_more_than_the_limit(each_app: Flask) -> None:
     for thread in threads:
         thread.join(60)
     assert sorted(answers) == [303] * 5 + [429] * 3
-    assert len(stored(each_app)) == 5
+    assert len(stored()) == 5
     assert counts(each_app) == [5]

@@ -127,7 +127,7 @@ def test_a_comment_that_the_owner_has_removed_stays_removed(app: Flask, receiver
 
 
 def test_the_rules_for_comments_hold(app: Flask, receiver: Receiver) -> None:
-    set_(app, moderation="all")
+    set_(moderation="all")
     status = mention(app, receiver, page())
     (comment,) = comments()
     assert comment.status == "held"
@@ -137,9 +137,9 @@ def test_the_rules_for_comments_hold(app: Flask, receiver: Receiver) -> None:
 
 
 def test_new_words_of_a_held_comment_do_not_publish_it(app: Flask, receiver: Receiver) -> None:
-    set_(app, moderation="all")
+    set_(moderation="all")
     mention(app, receiver, page("Held"))
-    set_(app, moderation="off")
+    set_(moderation="off")
     mention(app, receiver, page("Other words"))
     (comment,) = comments()
     assert (comment.status, comment.message) == ("held", "Other words")

@@ -137,7 +137,7 @@ def change(**values: Any) -> None:
 
 
 def test_a_listener_gets_a_sentence_instead_of_unsigned_deliveries(app: Flask) -> None:
-    api = ApiClient(app, new_token(app))
+    api = ApiClient(app, new_token())
     hook = factories.webhook(PULL_URL, secret=SECRET)
     factories.delivery(hook)
     secret_keys.use(NEW_KEY)

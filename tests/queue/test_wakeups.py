@@ -89,7 +89,7 @@ def enable(session: Session) -> Webhook:
 SIGNED = {"name": "Ada", "message": "Hello"}
 WRITERS: dict[str, Writer] = {
     "a comment on the page": lambda app: Visitor(app).sign().status_code == 303,
-    "a comment by the API": lambda app: ApiClient(app, new_token(app)).post("/comments", SIGNED),
+    "a comment by the API": lambda app: ApiClient(app, new_token()).post("/comments", SIGNED),
     "a webhook from elsewhere": lambda app: inbound_factories.post(app.test_client(), {"text": "Hello"}),
     "an inbound event": lambda _: Processor(db.engine, factories.settings()).work(),
     "a redelivery": lambda _: redelivery.run(Delivery, Delivery.status == "failed") == 1,
@@ -99,7 +99,7 @@ WRITERS: dict[str, Writer] = {
 
 
 def test_each_writer_wakes_a_pass(each_app: Flask, resting: Poller) -> None:
-    visitor.let_write(each_app)
+    visitor.let_write()
     factories.delivery(factories.webhook(disabled_at=clock.now(), disabled_reason="by_hand"), status="failed")
     paused_webhook("comment.created inbound.received")
     inbound_factories.source(action="forward", template=None)

@@ -7,8 +7,8 @@ from werkzeug.test import TestResponse
 
 from guestbook.auth import api_tokens
 from guestbook.storage import row_changes
-from guestbook.storage.database import writing
 from guestbook.storage.models import Token
+from tests.support import factories
 
 PLACE = "/api/v1"
 NOBODY = "0" * 32
@@ -52,6 +52,8 @@ class ApiClient:
         return answer.get_json() if answer.text else None
 
 
-def new_token(app: Flask, name: str = "a program", **how: Any) -> str:
-    with app.app_context(), writing() as session:
-        return api_tokens.add(session, row_changes.free_name(session, Token, name), **how)[1]
+def new_token(name: str = "a program", **how: Any) -> str:
+    """Add a token and return its value."""
+    return factories.written(
+        lambda session: api_tokens.add(session, row_changes.free_name(session, Token, name), **how)[1]
+    )

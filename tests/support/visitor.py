@@ -5,12 +5,12 @@ from xml.etree.ElementTree import Element
 
 import html5lib
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from guestbook.storage import preferences
-from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment
+from tests.support import factories
 
 GREETING = {"name": "Ada", "website": "", "message": "Hello"}
 TIMES_SCRIPT = ["/static/times.js"]  # the only script of a page with dates
@@ -47,15 +47,14 @@ class Visitor:
         return self.send(self.form() | GREETING | typed)
 
 
-def set_(app: Flask, **changes: str) -> None:
+def set_(**changes: str) -> None:
     """Change the owner's preferences."""
-    with app.app_context(), writing() as session:
-        preferences.save(session, changes)
+    factories.written(lambda session: preferences.save(session, changes))
 
 
-def let_write(app: Flask, rate: int = 10_000) -> None:
+def let_write(rate: int = 10_000) -> None:
     """Let one network write so many comments in ten minutes."""
-    set_(app, rate=str(rate), flood="10000")
+    set_(rate=str(rate), flood="10000")
 
 
 def parse(response: TestResponse) -> Element:
@@ -107,21 +106,20 @@ def messages(page: Element) -> list[str]:
     return [text(element) for element in by_class(page, "message")]
 
 
-def stored(app: Flask) -> list[Comment]:
-    """All comments, oldest first, whatever their status."""
-    with app.app_context():
-        return list(db.session.scalars(select(Comment).order_by(Comment.id)))
+stored = factories.comments  # all, whatever their status
 
 
-def add(app: Flask, messages: Iterable[str], **columns: object) -> list[str]:
+def add(messages: Iterable[str], **columns: object) -> list[str]:
     """Write comments into the table and give back their ids, oldest first."""
-    with app.app_context():
+
+    def store(session: Session) -> list[str]:
         rows = [
-            Comment(**{"name": "Ada", "message": message, "status": "published"} | columns)
-            for message in messages
+            Comment(**{"name": "Ada", "message": words, "status": "published"} | columns)
+            for words in messages
         ]
-        with writing() as session:
-            for row in rows:
-                session.add(row)
-                session.flush()
-            return [row.id for row in rows]
+        for row in rows:
+            session.add(row)
+            session.flush()
+        return [row.id for row in rows]
+
+    return factories.written(store)

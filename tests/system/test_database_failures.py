@@ -81,7 +81,7 @@ class Site:
     def works_again(self) -> None:
         """The same form is taken now, and both comments are sent."""
         assert self.visitor.send(self.form).status_code == 303
-        assert len(stored(self.app)) == 2
+        assert len(stored()) == 2
         assert self.cron() == (0, "")
         assert len({one.event_id for one in self.receiver.requests}) == 2
         assert self.visitor.get("/healthz").status_code == 200

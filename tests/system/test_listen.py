@@ -4,7 +4,7 @@ import random
 import time
 from functools import partial
 
-from flask import Flask
+import pytest
 
 from guestbook.storage.database import db
 from tests.support import factories, processes, site
@@ -16,10 +16,11 @@ COMMENTS = 40
 KILLS = 6
 
 
+@pytest.mark.usefixtures("app")
 def test_whatever_is_killed_every_event_arrives(
-    app: Flask, environ: dict[str, str], receiver: Receiver, forks: Forks
+    environ: dict[str, str], receiver: Receiver, forks: Forks
 ) -> None:
-    hook, token = factories.webhook("pull:"), new_token(app)
+    hook, token = factories.webhook("pull:"), new_token()
     receiver.answer("/hook", Answer(delay=0.02))
     for _ in range(COMMENTS // 2):
         factories.sign()

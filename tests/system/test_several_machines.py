@@ -304,7 +304,7 @@ def test_the_admin_pages_the_form_the_double_click_and_the_limit_are_the_same_on
     assert processes.fetch(f"{second}/comments", typed)[0] == 303
     assert all("From one to the other" in processes.fetch(site)[1] for site in sites)
 
-    visitor.let_write(each_app)
+    visitor.let_write()
     before, answers = comments(), []
     for number in range(CLICKS):
         typed = form(sites[number % 2]) | GREETING | {"message": f"Click {number}"}
@@ -312,7 +312,7 @@ def test_the_admin_pages_the_form_the_double_click_and_the_limit_are_the_same_on
     assert answers == [303] * 2 * CLICKS
     assert comments() == before + CLICKS
 
-    visitor.let_write(each_app, comments() + 2)  # of all that were written until now, by this one network
+    visitor.let_write(comments() + 2)  # of all that were written until now, by this one network
     answers = [processes.sign(site, message=f"Hello {site}") for site in (*sites, *sites)]
     assert answers == [303, 303, 429, 429]
 

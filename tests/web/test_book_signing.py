@@ -26,9 +26,9 @@ from tests.web.conftest import Later
 RECEIPT = r"/\?signed=waiting&receipt=[0-9a-f]{32}\.[\w-]+#thanks"
 
 
-def test_signing_leads_to_the_book_with_the_comment_in_it(app: Flask, visitor: Visitor) -> None:
+def test_signing_leads_to_the_book_with_the_comment_in_it(visitor: Visitor) -> None:
     answer = visitor.sign(name="Grace", website="example.org", message="Hello\r\nthere")
-    [comment] = stored(app)
+    [comment] = stored()
     assert (comment.name, comment.website) == ("Grace", "https://example.org")
     assert (comment.message, comment.status) == ("Hello\nthere", "published")
     assert (answer.status_code, answer.location) == (303, f"/?signed={comment.id}#c-{comment.id}")
@@ -37,10 +37,10 @@ def test_signing_leads_to_the_book_with_the_comment_in_it(app: Flask, visitor: V
     assert "Thank you, Grace!" in text(by_class(page, "success")[0])
 
 
-def test_what_is_wrong_comes_back_beside_its_field_with_the_text(app: Flask, visitor: Visitor) -> None:
+def test_what_is_wrong_comes_back_beside_its_field_with_the_text(visitor: Visitor) -> None:
     answer = visitor.sign(name=" ", website="javascript:alert(1)", message="x" * 4001)
     assert answer.status_code == 422
-    assert stored(app) == []
+    assert stored() == []
     page = parse(answer)
     sent = fields(page)
     assert (sent["website"], sent["message"]) == ("javascript:alert(1)", "x" * 4001)
@@ -53,16 +53,14 @@ def test_what_is_wrong_comes_back_beside_its_field_with_the_text(app: Flask, vis
     assert "autofocus" in by_class(page, "summary")[0].attrib
 
 
-def test_a_mended_form_is_taken_even_at_once_and_with_a_link(
-    app: Flask, visitor: Visitor, later: Later
-) -> None:
+def test_a_mended_form_is_taken_even_at_once_and_with_a_link(visitor: Visitor, later: Later) -> None:
     form = visitor.form()
     later(10)
     resent = visitor.send(form | {"name": "", "message": "See https://example.org"})
     later(1)
     answer = visitor.send(fields(parse(resent)) | {"name": "Ada"})
     assert answer.status_code == 303
-    assert [comment.status for comment in stored(app)] == ["published"]
+    assert [comment.status for comment in stored()] == ["published"]
 
 
 def test_a_first_line_that_is_empty_or_a_textarea_s_end_come_back_as_typed(visitor: Visitor) -> None:
@@ -72,29 +70,25 @@ def test_a_first_line_that_is_empty_or_a_textarea_s_end_come_back_as_typed(visit
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b", "\0", "é", "x" * 5000, "W10.AAAAAAAAAAAAAAAAAAAAAAAAAAA"])
-def test_a_form_that_is_not_ours_comes_back_with_a_good_one(app: Flask, visitor: Visitor, token: str) -> None:
+def test_a_form_that_is_not_ours_comes_back_with_a_good_one(visitor: Visitor, token: str) -> None:
     answer = visitor.send(GREETING | {"token": token})
     assert answer.status_code == 422
-    assert stored(app) == []
+    assert stored() == []
     page = parse(answer)
     assert "was incomplete" in text(by_class(page, "summary")[0])
     assert visitor.send(fields(page)).status_code == 303
-    assert [comment.message for comment in stored(app)] == ["Hello"]
+    assert [comment.message for comment in stored()] == ["Hello"]
 
 
-def test_a_token_signed_with_another_key_is_refused(
-    app: Flask, visitor: Visitor, environ: dict[str, str]
-) -> None:
+def test_a_token_signed_with_another_key_is_refused(visitor: Visitor, environ: dict[str, str]) -> None:
     foreign = guestbook.create_app(environ | {"GUESTBOOK_SECRET_KEY": "somebody else's secret key"})
     with foreign.app_context():
         token = visitor_tokens.new_token()
     assert visitor.send(GREETING | {"token": token}).status_code == 422
-    assert stored(app) == []
+    assert stored() == []
 
 
-def test_a_form_open_for_longer_comes_back_and_is_taken_at_once(
-    app: Flask, visitor: Visitor, later: Later
-) -> None:
+def test_a_form_open_for_longer_comes_back_and_is_taken_at_once(visitor: Visitor, later: Later) -> None:
     form = visitor.form() | GREETING | {"message": "See https://example.org"}
     later(24 * 3600 + 1)
     answer = visitor.send(form)
@@ -102,21 +96,21 @@ def test_a_form_open_for_longer_comes_back_and_is_taken_at_once(
     page = parse(answer)
     assert "more than a day" in text(by_class(page, "summary")[0])
     assert visitor.send(fields(page)).status_code == 303
-    assert [comment.status for comment in stored(app)] == ["published"]
+    assert [comment.status for comment in stored()] == ["published"]
 
 
-def test_a_clock_set_back_does_not_turn_a_visitor_away(app: Flask, visitor: Visitor, later: Later) -> None:
+def test_a_clock_set_back_does_not_turn_a_visitor_away(visitor: Visitor, later: Later) -> None:
     form = visitor.form() | GREETING | {"message": "See https://example.org"}
     later(-3600)
     assert visitor.send(form).status_code == 303
-    assert [comment.status for comment in stored(app)] == ["published"]
+    assert [comment.status for comment in stored()] == ["published"]
 
 
-def test_going_back_and_writing_something_else_is_another_comment(app: Flask, visitor: Visitor) -> None:
+def test_going_back_and_writing_something_else_is_another_comment(visitor: Visitor) -> None:
     form = visitor.form() | GREETING
     visitor.send(form)
     visitor.send(form | {"message": "Hello again"})
-    assert [comment.message for comment in stored(app)] == ["Hello", "Hello again"]
+    assert [comment.message for comment in stored()] == ["Hello", "Hello again"]
 
 
 def test_two_clicks_in_the_same_moment_are_one_comment_on_every_database(each_app: Flask) -> None:
@@ -136,16 +130,16 @@ def test_two_clicks_in_the_same_moment_are_one_comment_on_every_database(each_ap
             thread.start()
         for thread in threads:
             thread.join(30)
-        newest = stored(each_app)[-1].id
+        newest = stored()[-1].id
         assert answers == [(303, f"/?signed={newest}#c-{newest}")] * 2
-    assert len(stored(each_app)) == 10
+    assert len(stored()) == 10
 
 
-def test_a_held_comment_is_told_to_wait_and_not_shown(app: Flask, visitor: Visitor, later: Later) -> None:
+def test_a_held_comment_is_told_to_wait_and_not_shown(visitor: Visitor, later: Later) -> None:
     form = visitor.form() | GREETING | {"message": "http://a.example " * 4}
     later(10)
     answer = visitor.send(form)
-    assert [comment.status for comment in stored(app)] == ["held"]
+    assert [comment.status for comment in stored()] == ["held"]
     assert answer.status_code == 303
     assert re.fullmatch(RECEIPT, answer.location)
     page = visitor.page(answer.location)
@@ -153,14 +147,14 @@ def test_a_held_comment_is_told_to_wait_and_not_shown(app: Flask, visitor: Visit
     assert messages(page) == []
 
 
-def test_spam_is_answered_exactly_like_a_held_comment(app: Flask, visitor: Visitor, later: Later) -> None:
+def test_spam_is_answered_exactly_like_a_held_comment(visitor: Visitor, later: Later) -> None:
     form = visitor.form() | GREETING | {"message": "http://a.example " * 4}
     later(10)
     held = visitor.send(form)
     trapped = visitor.sign(subject="Cheap watches")
     quick = visitor.sign(message="http://a.example")
-    assert [comment.status for comment in stored(app)] == ["held", "spam", "spam"]
-    assert all(comment.reason for comment in stored(app))
+    assert [comment.status for comment in stored()] == ["held", "spam", "spam"]
+    assert all(comment.reason for comment in stored())
     for answer in (held, trapped, quick):
         assert answer.status_code == 303
         assert re.fullmatch(RECEIPT, answer.location)
@@ -193,7 +187,7 @@ PREVIEW = {"preview": "yes"}
 
 
 def test_a_preview_shows_the_comment_as_the_book_does_and_stores_nothing(
-    app: Flask, visitor: Visitor, later: Later
+    visitor: Visitor, later: Later
 ) -> None:
     typed = {
         "name": "Ada <i>",
@@ -203,24 +197,22 @@ def test_a_preview_shows_the_comment_as_the_book_does_and_stores_nothing(
     answer = visitor.sign(**typed, **PREVIEW)
     assert answer.status_code == 200
     assert "Set-Cookie" not in answer.headers
-    assert stored(app) == []
+    assert stored() == []
     assert fields(parse(answer)) | typed == fields(parse(answer))
     later(10)  # or the link would be spam
     sent = visitor.send(fields(parse(answer)))
-    [comment] = stored(app)
+    [comment] = stored()
     previewed, shown = article(answer.text), article(visitor.get(sent.location).text)
     shown = re.sub(r'\s*<span class="number">no. 1</span>', "", shown)  # a comment gets it when it is stored
     assert previewed == shown.replace(f"/comments/{comment.id}", "#c-preview").replace(comment.id, "preview")
 
 
-def test_a_preview_keeps_the_token_so_that_sending_it_twice_makes_one_comment(
-    app: Flask, visitor: Visitor
-) -> None:
+def test_a_preview_keeps_the_token_so_that_sending_it_twice_makes_one_comment(visitor: Visitor) -> None:
     form = visitor.form() | GREETING
     previewed = fields(parse(visitor.send(form | PREVIEW)))
     assert previewed["token"] == form["token"]
     assert visitor.send(previewed).location == visitor.send(form).location
-    assert len(stored(app)) == 1
+    assert len(stored()) == 1
 
 
 def test_a_preview_says_what_is_wrong_in_place_of_showing_it(visitor: Visitor) -> None:

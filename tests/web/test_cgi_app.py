@@ -80,13 +80,13 @@ def same(one: TestResponse, other: TestResponse) -> bool:
 def ids(app: Flask) -> list[str]:
     """A book of two pages with a reply, an origin and a hidden comment, oldest first."""
     made = add(
-        app, [f"Comment {number} of https://example.org" for number in range(25)], website="https://a.example"
+        [f"Comment {number} of https://example.org" for number in range(25)], website="https://a.example"
     )
     factories.change(made[-1], book.reply, "Thank you")
     with app.app_context(), writing() as session:
         session.add(Origin(comment_id=made[-2], name="elsewhere", url="https://elsewhere.example"))
         preferences.save(session, {"title": "Our <island>", "theme": "dark"})
-    return [*made, *add(app, ["unseen"], status="held")]
+    return [*made, *add(["unseen"], status="held")]
 
 
 @pytest.mark.parametrize("is_closed", [False, True])

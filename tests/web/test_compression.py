@@ -12,9 +12,9 @@ AS_BROWSERS = {"Accept-Encoding": "gzip, deflate, br, zstd"}
 
 
 @pytest.fixture
-def own_css(app: Flask) -> str:
+def own_css(app: Flask) -> str:  # noqa: ARG001  the factories fill it
     css = "body { color: red }\n" * 50
-    set_(app, own_css=css)
+    set_(own_css=css)
     return css.strip()
 
 

@@ -126,7 +126,7 @@ def test_a_restart_of_the_server_after_the_answer_is_made_changes_nothing_of_it(
 
     assert visitor.send(form).status_code == 303
     assert [visitor.get(url).status_code for url in ("/", "/healthz")] == [200, 200]
-    assert len(stored(each_app)) == 1
+    assert len(stored()) == 1
 
 
 @SERVERS
@@ -141,7 +141,7 @@ def test_a_restart_of_the_server_in_the_middle_of_a_request_is_answered(each_app
     answers = [visitor.send(form), visitor.get("/"), visitor.get("/healthz")]
     assert [answer.status_code for answer in answers] == [303, 200, 503]
     assert answers[2].get_json()["status"] == "database cannot be used"
-    assert len(stored(each_app)) == 1
+    assert len(stored()) == 1
 
 
 def test_what_the_owner_has_set_is_not_replaced_by_the_defaults_when_it_cannot_be_read(app: Flask) -> None:
@@ -152,4 +152,4 @@ def test_what_the_owner_has_set_is_not_replaced_by_the_defaults_when_it_cannot_b
         connection.exec_driver_sql("ALTER TABLE settings RENAME COLUMN value TO old")
     answer = Visitor(app).send(form)
     assert (answer.status_code, fields(parse(answer))["message"]) == (503, "Hello")
-    assert stored(app) == []
+    assert stored() == []

@@ -36,7 +36,7 @@ def test_a_comment_names_the_rules_the_link_the_token_the_owner_and_the_command(
     moderator = Moderator(app)
     comment = moderator.comment_id
     moderator.press("reply", reply="Thank you")
-    program = ApiClient(app, new_token(app, "Robot on the phone"))
+    program = ApiClient(app, new_token("Robot on the phone"))
     program.patch(f"/comments/{comment}", {"message": "Changed", "status": "trash", "reply": None})
     program.post("/moderate", {"ids": [comment], "action": "restore"}, status=200)
     shell = Shell(app.test_cli_runner())
@@ -72,11 +72,11 @@ def test_only_programs_that_may_moderate_see_who_decided(app: Flask) -> None:
     with app.app_context(), writing() as session:
         reader = api_tokens.add(session, "reader", scope="read")[1]
     assert "decisions" not in ApiClient(app, reader).get(f"/comments/{comment}")
-    assert "decisions" in ApiClient(app, new_token(app)).get(f"/comments/{comment}")
+    assert "decisions" in ApiClient(app, new_token()).get(f"/comments/{comment}")
 
 
 def test_visitors_who_change_their_comment_are_named_as_its_visitor(app: Flask, visitor: Visitor) -> None:
-    comment, _ = signed(app, visitor)
+    comment, _ = signed(visitor)
     assert decisions(app, comment) == []
     form = visitor.form(path(comment))
     send(visitor, comment, form | {"message": "http://a.example " * 4})
@@ -90,8 +90,8 @@ def test_visitors_who_change_their_comment_are_named_as_its_visitor(app: Flask, 
 
 def test_a_comment_keeps_its_newest_decisions_and_they_go_with_it(app: Flask, visitor: Visitor) -> None:
     visitor.sign()
-    [comment] = stored(app)
-    program = ApiClient(app, new_token(app, "é" * 80))
+    [comment] = stored()
+    program = ApiClient(app, new_token("é" * 80))
     with app.app_context(), writing() as session:
         row = session.get_one(Comment, comment.id)
         for _ in range(DECISIONS_LIMIT):

@@ -30,8 +30,8 @@ INSIDE = "/embed?site=https://one.example"
 
 
 @pytest.fixture
-def allowed(app: Flask) -> None:
-    set_(app, embed_sites=SITES)
+def allowed(app: Flask) -> None:  # noqa: ARG001  the factories fill it
+    set_(embed_sites=SITES)
 
 
 def ancestors(answer: TestResponse) -> str:
@@ -48,8 +48,8 @@ def test_without_an_allowed_site_there_is_nothing(visitor: Visitor, url: str) ->
 
 
 @pytest.mark.usefixtures("allowed")
-def test_the_allowed_sites_alone_may_show_it_and_no_other_page(app: Flask, visitor: Visitor) -> None:
-    (comment_id,) = add(app, ["Hello"])
+def test_the_allowed_sites_alone_may_show_it_and_no_other_page(visitor: Visitor) -> None:
+    (comment_id,) = add(["Hello"])
     for url in ("/embed", INSIDE, "/embed?before=x"):
         assert ancestors(visitor.get(url)) == "https://one.example https://two.example:8443"
     for url in ("/", f"/comments/{comment_id}", "/nowhere", "/feed.atom", "/admin/login", "/embeds"):
@@ -78,11 +78,9 @@ def test_its_script_tells_the_height_to_the_site_around_it_alone(visitor: Visito
 
 
 @pytest.mark.usefixtures("allowed")
-def test_it_shows_the_book_and_its_links_lead_out_of_the_frame_or_stay_in_it(
-    app: Flask, visitor: Visitor
-) -> None:
-    set_(app, per_page="2")
-    add(app, ["See <a href=x>", "https://a.example", "three"], website="https://ada.example")
+def test_it_shows_the_book_and_its_links_lead_out_of_the_frame_or_stay_in_it(visitor: Visitor) -> None:
+    set_(per_page="2")
+    add(["See <a href=x>", "https://a.example", "three"], website="https://ada.example")
     page = visitor.page(INSIDE)
     assert messages(page) == ["three", "https://a.example"]
     for link in page.findall(".//article//a"):
@@ -96,13 +94,13 @@ def test_it_shows_the_book_and_its_links_lead_out_of_the_frame_or_stay_in_it(
 
 
 @pytest.mark.usefixtures("allowed")
-def test_one_signs_inside_the_frame_without_a_cookie(app: Flask, visitor: Visitor) -> None:
+def test_one_signs_inside_the_frame_without_a_cookie(visitor: Visitor) -> None:
     page = visitor.page(INSIDE)
     action = attributes(page, ".//form")["action"]
     answer = visitor.open("POST", action, data=fields(page) | GREETING)
     assert answer.status_code == 303
     assert "Set-Cookie" not in answer.headers
-    [comment] = stored(app)
+    [comment] = stored()
     there = answer.headers["Location"]
     assert there.startswith("/embed?")
     assert there.endswith(f"signed={comment.id}#c-{comment.id}")
@@ -114,7 +112,7 @@ def test_one_signs_inside_the_frame_without_a_cookie(app: Flask, visitor: Visito
 
 
 @pytest.mark.usefixtures("allowed")
-def test_a_mistake_keeps_the_text_inside_the_frame(app: Flask, visitor: Visitor) -> None:
+def test_a_mistake_keeps_the_text_inside_the_frame(visitor: Visitor) -> None:
     page = visitor.page(INSIDE)
     action = attributes(page, ".//form")["action"]
     answer = visitor.open("POST", action, data=fields(page) | GREETING | {"name": ""})
@@ -123,7 +121,7 @@ def test_a_mistake_keeps_the_text_inside_the_frame(app: Flask, visitor: Visitor)
     again = parse(answer)
     assert attributes(again, ".//form")["action"] == action
     assert visitor.open("POST", action, data=fields(again) | {"name": "Ada"}).status_code == 303
-    assert [comment.message for comment in stored(app)] == ["Hello"]
+    assert [comment.message for comment in stored()] == ["Hello"]
 
 
 @pytest.mark.usefixtures("allowed")
@@ -158,13 +156,13 @@ def test_the_script_for_other_sites_is_kept_for_a_day_and_has_an_etag(visitor: V
 
 
 @pytest.mark.usefixtures("allowed")
-def test_the_frame_s_title_is_the_book_s_in_its_language(app: Flask, visitor: Visitor) -> None:
+def test_the_frame_s_title_is_the_book_s_in_its_language(visitor: Visitor) -> None:
     for accepted, title in (("en", "Guestbook"), ("de", "Gästebuch"), ("es", "Libro de visitas")):
         answer = visitor.get("/embed.js", headers={"Accept-Language": accepted})
         assert frame_title(answer) == title
         assert "Accept-Language" in answer.vary
     own = '"; alert(1) //\u2028</script>'
-    set_(app, title=own)
+    set_(title=own)
     answer = visitor.get("/embed.js", headers={"Accept-Language": "de"})
     assert frame_title(answer) == own.replace("\u2028", " ")
     assert answer.text.isascii()

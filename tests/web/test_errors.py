@@ -71,17 +71,17 @@ def test_an_error_of_an_admin_page_does_not_say_that_there_is_no_cookie(visitor:
     assert text(page.find(".//footer")).strip() == "Guestbook"
 
 
-def test_too_much_is_refused_with_advice(app: Flask, visitor: Visitor) -> None:
+def test_too_much_is_refused_with_advice(visitor: Visitor) -> None:
     status, title = shown(
         visitor, "POST", "/comments", data={"message": "x" * before_request.DEFAULT_LIMIT_BYTES}
     )
     assert (status, title) == (413, "That is too long")
-    assert stored(app) == []
+    assert stored() == []
 
 
-def test_the_longest_message_of_the_largest_characters_fits(app: Flask, visitor: Visitor) -> None:
+def test_the_longest_message_of_the_largest_characters_fits(visitor: Visitor) -> None:
     assert visitor.sign(message="😀" * 4000).status_code == 303
-    assert stored(app)[0].message == "😀" * 4000
+    assert stored()[0].message == "😀" * 4000
 
 
 @pytest.mark.parametrize(("extra", "status"), [(0, 422), (1, 413)])

@@ -88,12 +88,10 @@ def json_feed(visitor: Visitor, url: str = "/feed.json") -> Any:
     return feed
 
 
-def test_an_entry_says_who_wrote_what_and_when(app: Flask, visitor: Visitor) -> None:
+def test_an_entry_says_who_wrote_what_and_when(visitor: Visitor) -> None:
     when = datetime(2026, 3, 5, 22, 30, 1, 5000, UTC)
     website = "https://grüße.example/ä|b"
-    (comment_id,) = add(
-        app, ["Hello,\nsee https://a.example"], name="Grace", website=website, created_at=when
-    )
+    (comment_id,) = add(["Hello,\nsee https://a.example"], name="Grace", website=website, created_at=when)
     [entry] = atom(visitor).entries
     assert entry.id == uuid.UUID(comment_id).urn
     assert entry.link == f"https://book.example/comments/{comment_id}"
@@ -110,9 +108,9 @@ def test_an_entry_says_who_wrote_what_and_when(app: Flask, visitor: Visitor) -> 
     assert item["date_published"] == item["date_modified"] == "2026-03-05T22:30:01.005Z"
 
 
-def test_the_owners_reply_is_in_it_and_makes_it_new(app: Flask, visitor: Visitor, later: Later) -> None:
+def test_the_owners_reply_is_in_it_and_makes_it_new(visitor: Visitor, later: Later) -> None:
     later.stand_still()
-    (comment_id,) = add(app, ["Hello"], created_at=clock.now())
+    (comment_id,) = add(["Hello"], created_at=clock.now())
     later(60)
     factories.change(comment_id, book.reply, "<b>Thank\nyou")
     feed = atom(visitor)
@@ -125,9 +123,9 @@ def test_the_owners_reply_is_in_it_and_makes_it_new(app: Flask, visitor: Visitor
     assert item["date_modified"] == entry.updated
 
 
-def test_an_edited_comment_is_new_too(app: Flask, visitor: Visitor, later: Later) -> None:
+def test_an_edited_comment_is_new_too(visitor: Visitor, later: Later) -> None:
     later.stand_still()
-    (comment_id,) = add(app, ["Hello"], created_at=clock.now())
+    (comment_id,) = add(["Hello"], created_at=clock.now())
     for message, minutes in (("Hello", 0), ("Hello you", 60)):
         later(60)
         factories.change(comment_id, book.edit, comment_form.read({"name": "Ada", "message": message}))
@@ -135,10 +133,10 @@ def test_an_edited_comment_is_new_too(app: Flask, visitor: Visitor, later: Later
         assert entry.updated == clock.to_text(clock.now() - timedelta(seconds=60 if not minutes else 0))
 
 
-def test_hostile_comments_are_inert_and_well_formed(app: Flask, visitor: Visitor) -> None:
+def test_hostile_comments_are_inert_and_well_formed(visitor: Visitor) -> None:
     for words in HOSTILE:
         visitor.sign(name=words[:80], message=words)
-    add(app, [BROKEN, *HOSTILE], name=BROKEN, website="javascript:alert(1)")
+    add([BROKEN, *HOSTILE], name=BROKEN, website="javascript:alert(1)")
     factories.written(lambda session: preferences.save(session, {"title": "<script>]]>&amp;{{ 7*7 }}"}))
     feed, items = atom(visitor), json_feed(visitor)["items"]
     assert feed.feed.title == "<script>]]>&amp;{{ 7*7 }}" == json_feed(visitor)["title"]
@@ -173,9 +171,9 @@ def test_any_row_makes_feeds_that_can_be_read(app: Flask, name: str, website: st
 
 @pytest.mark.parametrize("status", ["held", "spam", "trash"])
 @pytest.mark.parametrize("url", FEEDS)
-def test_only_published_comments_are_there(app: Flask, visitor: Visitor, status: str, url: str) -> None:
-    hidden = add(app, ["you must not read this"], name="Mallory", status=status, reason="because")
-    add(app, ["fine"])
+def test_only_published_comments_are_there(visitor: Visitor, status: str, url: str) -> None:
+    hidden = add(["you must not read this"], name="Mallory", status=status, reason="because")
+    add(["fine"])
     for address in (url, f"{url}?before={'f' * 32}"):
         answer = visitor.get(address).text
         assert "fine" in answer
@@ -183,8 +181,8 @@ def test_only_published_comments_are_there(app: Flask, visitor: Visitor, status:
             assert word not in answer
 
 
-def test_the_pages_of_a_feed_hold_the_whole_book(app: Flask, visitor: Visitor) -> None:
-    ids = add(app, map(str, range(feeds.FEED_LENGTH * 2 + 1)))
+def test_the_pages_of_a_feed_hold_the_whole_book(visitor: Visitor) -> None:
+    ids = add(map(str, range(feeds.FEED_LENGTH * 2 + 1)))
     seen: dict[str, list[str]] = {"atom": [], "json": []}
     url: str | None = "/feed.json"
     while url:
@@ -207,7 +205,7 @@ def test_below_a_path_all_addresses_begin_with_it(
 ) -> None:
     below = replace(app.config["GUESTBOOK"], base_url="https://host.example/book")
     monkeypatch.setitem(app.config, "GUESTBOOK", below)
-    add(app, ["Hello"])
+    add(["Hello"])
     page = atom(visitor)
     links = [page.entries[0].link, *(link.href for link in page.feed.links)]
     assert all(link.startswith("https://host.example/book/") for link in links)
@@ -216,8 +214,8 @@ def test_below_a_path_all_addresses_begin_with_it(
 
 
 @pytest.mark.parametrize("url", [*FEEDS, "/api/v1/comments"])
-def test_it_is_sent_again_only_when_it_has_changed(app: Flask, visitor: Visitor, url: str) -> None:
-    (comment_id,) = add(app, ["Hello"])
+def test_it_is_sent_again_only_when_it_has_changed(visitor: Visitor, url: str) -> None:
+    (comment_id,) = add(["Hello"])
     seen: list[str] = []
 
     same, other = (comment_form.read({"name": "Ada", "message": words}) for words in ("Hello", "Hello you"))
@@ -239,8 +237,8 @@ def test_it_is_sent_again_only_when_it_has_changed(app: Flask, visitor: Visitor,
         seen += [] if is_same else [etag]
 
 
-def test_other_sites_may_read_them(app: Flask, visitor: Visitor) -> None:
-    add(app, ["Hello"])
+def test_other_sites_may_read_them(visitor: Visitor) -> None:
+    add(["Hello"])
     for url in (*FEEDS, "/api/v1/comments"):
         headers = visitor.get(url).headers
         assert headers["Access-Control-Allow-Origin"] == "*"
@@ -250,8 +248,8 @@ def test_other_sites_may_read_them(app: Flask, visitor: Visitor) -> None:
         assert "Set-Cookie" not in headers
 
 
-def test_the_pages_of_the_book_name_them_and_the_admin_pages_do_not(app: Flask, visitor: Visitor) -> None:
-    (comment_id,) = add(app, ["Hello"])
+def test_the_pages_of_the_book_name_them_and_the_admin_pages_do_not(visitor: Visitor) -> None:
+    (comment_id,) = add(["Hello"])
     for url in ("/", f"/comments/{comment_id}"):
         links = visitor.page(url).findall(".//head/link[@rel='alternate']")
         assert {link.attrib["type"]: link.attrib["href"] for link in links} == {

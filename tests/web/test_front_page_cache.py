@@ -60,8 +60,8 @@ CHANGES: dict[str, Callable[..., object]] = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_changes_is_seen_at_once(each_app: Flask, name: str) -> None:
     app, visitor, made = each_app, Visitor(each_app), templates_of(each_app)
-    add(app, ["Hello"])
-    add(app, ["Held"], status="held")
+    add(["Hello"])
+    add(["Held"], status="held")
     before = visitor.get("/")
     assert made.pop() == "book.html"
     assert visitor.get("/", headers={"If-None-Match": before.headers["ETag"]}).status_code == 304
@@ -75,7 +75,7 @@ def test_what_changes_is_seen_at_once(each_app: Flask, name: str) -> None:
 
 def test_another_program_s_change_is_seen_at_once(each_app: Flask) -> None:
     app, visitor = each_app, Visitor(each_app)
-    add(app, ["Hello"])
+    add(["Hello"])
     assert messages(visitor.page()) == ["Hello"]
     with app.app_context():
         other = create_engine(db.engine.url)
@@ -98,9 +98,9 @@ def test_a_kept_form_has_a_new_token_each_time_that_signs(visitor: Visitor, made
 
 @pytest.mark.parametrize("headers", [{}, GZIP], ids=["plain", "compressed"])
 def test_a_kept_page_is_what_was_sent_first(
-    app: Flask, visitor: Visitor, made: list[str], headers: dict[str, str]
+    visitor: Visitor, made: list[str], headers: dict[str, str]
 ) -> None:
-    add(app, ["Grüße", "Hello"])
+    add(["Grüße", "Hello"])
     first, kept = (visitor.get("/", headers=headers) for _ in range(2))
     assert made == ["book.html"]
     said = [dict(one.headers) for one in (first, kept)]

@@ -20,7 +20,7 @@ SAFARI = (
 
 @pytest.fixture
 def counting(app: Flask) -> Flask:
-    set_(app, look="1999")
+    set_(look="1999")
     return app
 
 
@@ -82,7 +82,7 @@ def test_only_a_look_at_the_front_page_counts(counting: Flask) -> None:
 def test_nothing_is_counted_where_nobody_can_see_it(app: Flask) -> None:
     Visitor(app).get("/", headers={"User-Agent": FIREFOX})
     assert not (data_dir(app) / observations.PENDING_FILE).exists()
-    set_(app, visitor_looks="yes")
+    set_(visitor_looks="yes")
     page = Visitor(app).get("/", headers={"User-Agent": FIREFOX})
     assert by_class(parse(page), "odometer") == []
     assert counted(app) == 1
@@ -122,7 +122,7 @@ def test_a_database_that_is_busy_gets_the_views_later(
 def test_a_page_by_cgi_counts_in_the_same_batches(tmp_path: Path) -> None:
     environ = settings_for(tmp_path, f"sqlite:///{tmp_path}/guestbook.db")
     with running(environ) as app:
-        set_(app, look="1999")
+        set_(look="1999")
         for number in range(1, observations.HITS_BATCH + 3):
             reader = cgi_app.make(environ, lambda _given: pytest.fail("left to the whole app"))
             assert shown(reader) == str(number)

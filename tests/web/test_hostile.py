@@ -46,11 +46,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_markup_and_templates_are_shown_as_they_were_typed(
-    app: Flask, visitor: Visitor, hostile: str
-) -> None:
+def test_markup_and_templates_are_shown_as_they_were_typed(visitor: Visitor, hostile: str) -> None:
     assert visitor.sign(name=hostile[:80], message=hostile).status_code == 303
-    [comment] = stored(app)
+    [comment] = stored()
     for url in ("/", f"/comments/{comment.id}", f"/?signed={comment.id}"):
         page = visitor.page(url)
         assert messages(page) == [hostile.strip()]
@@ -70,16 +68,14 @@ def test_markup_and_templates_are_shown_as_they_were_typed(
         "https://a@b.c",
     ],
 )
-def test_a_bad_website_that_got_into_the_table_is_still_no_link(
-    app: Flask, visitor: Visitor, website: str
-) -> None:
-    add(app, ["Hello"], website=website)
+def test_a_bad_website_that_got_into_the_table_is_still_no_link(visitor: Visitor, website: str) -> None:
+    add(["Hello"], website=website)
     page = visitor.page()
     assert not by_class(page, "name")[0].findall(".//a")
 
 
-def test_every_link_that_leads_away_says_what_it_is(app: Flask, visitor: Visitor) -> None:
-    add(app, ["See https://a.example/?q=1&r=2, www.b.example and third.com"], website="https://d.example/")
+def test_every_link_that_leads_away_says_what_it_is(visitor: Visitor) -> None:
+    add(["See https://a.example/?q=1&r=2, www.b.example and third.com"], website="https://d.example/")
     away = [link for link in visitor.page().findall(".//a") if not link.attrib["href"].startswith(OURS)]
     assert [link.attrib["href"] for link in away] == [
         "https://a.example/?q=1&r=2",
@@ -99,19 +95,19 @@ def test_every_link_that_leads_away_says_what_it_is(app: Flask, visitor: Visitor
 def test_any_form_is_stored_and_shown_as_text_or_comes_back(
     app: Flask, name: str, website: str, message: str
 ) -> None:
-    let_write(app)
+    let_write()
     visitor = Visitor(app)
     typed = {"token": visitor.form()["token"], "name": name, "website": website, "message": message}
-    before = len(stored(app))
+    before = len(stored())
     answer = visitor.client.post(
         "/comments", data=encoded(typed), content_type="application/x-www-form-urlencoded"
     )
     if answer.status_code == 422:
-        assert len(stored(app)) == before
+        assert len(stored()) == before
         assert by_class(parse(answer), "reason")
         return
     assert answer.status_code == 303
-    comment = stored(app)[-1]
+    comment = stored()[-1]
     page = visitor.page(f"/comments/{comment.id}")
     assert messages(page) == [comment.message]
     assert text(by_class(page, "name")[0]) == comment.name

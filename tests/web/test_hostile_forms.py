@@ -32,8 +32,8 @@ STRANGE = {  # what browsers do not send
 @pytest.fixture
 def asking(app: Flask) -> Visitor:
     """A visitor of a book that asks for all that it can ask for."""
-    let_write(app)
-    set_(app, **ASKING)
+    let_write()
+    set_(**ASKING)
     return Visitor(app)
 
 
@@ -54,26 +54,26 @@ def assert_kept(answer: TestResponse, sent: dict[str, str], changed: str) -> Non
 @pytest.mark.parametrize("strange", STRANGE)
 @pytest.mark.parametrize("button", [{}, {"preview": "yes"}], ids=["sent", "previewed"])
 def test_a_comment_is_taken_or_comes_back_with_its_text(
-    app: Flask, asking: Visitor, strange: str, button: dict[str, str]
+    asking: Visitor, strange: str, button: dict[str, str]
 ) -> None:
     form = asking.form()
     assert {*TYPED} <= {*form}
     for field in TYPED:
-        before = len(stored(app))
+        before = len(stored())
         answer = send(asking, "/comments", form | TYPED | {field: STRANGE[strange]} | button)
         if answer.status_code == 422:
-            assert len(stored(app)) == before
+            assert len(stored()) == before
             assert_kept(answer, TYPED, field)
         else:
             assert answer.status_code == (200 if button else 303), field
-            assert len(stored(app)) == before + (0 if button else 1)
+            assert len(stored()) == before + (0 if button else 1)
             parse(answer if button else asking.get(answer.location))
 
 
 @pytest.mark.parametrize("strange", STRANGE)
-def test_a_change_of_one_s_own_comment_too(app: Flask, asking: Visitor, strange: str) -> None:
+def test_a_change_of_one_s_own_comment_too(asking: Visitor, strange: str) -> None:
     asking.sign(**TYPED)
-    [comment] = stored(app)
+    [comment] = stored()
     url = f"/comments/{comment.id}/edit"
     typed = {name: text for name, text in TYPED.items() if name != "answer"}
     for field in (*typed, "token"):
@@ -82,18 +82,18 @@ def test_a_change_of_one_s_own_comment_too(app: Flask, asking: Visitor, strange:
         assert answer.status_code in (303, 422)
         if answer.status_code == 422:
             assert_kept(answer, typed, field)
-    assert len(stored(app)) == 1
+    assert len(stored()) == 1
 
 
 @pytest.mark.parametrize("strange", STRANGE)
-def test_a_closed_book_gives_the_text_back(app: Flask, asking: Visitor, strange: str) -> None:
+def test_a_closed_book_gives_the_text_back(asking: Visitor, strange: str) -> None:
     form = asking.form() | TYPED
-    set_(app, closed="yes")
+    set_(closed="yes")
     for field in (*TYPED, "token", "subject", "preview"):
         answer = send(asking, "/comments", form | {field: STRANGE[strange]})
         assert answer.status_code == 403
         assert_kept(answer, TYPED, field)
-    assert stored(app) == []
+    assert stored() == []
 
 
 @pytest.mark.parametrize("strange", STRANGE)
@@ -123,7 +123,7 @@ PUBLIC_FORMS = ("/comments", "/language", "/look", "/webmention")
 
 
 @pytest.mark.parametrize("url", PUBLIC_FORMS)
-def test_too_many_or_too_long_or_no_fields_are_refused(app: Flask, asking: Visitor, url: str) -> None:
+def test_too_many_or_too_long_or_no_fields_are_refused(asking: Visitor, url: str) -> None:
     many = {f"field{number}": "" for number in range(10_000)}
     part = '--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nAda\r\n'
     bodies = {
@@ -141,13 +141,13 @@ def test_too_many_or_too_long_or_no_fields_are_refused(app: Flask, asking: Visit
         assert status in (None, answer.status_code), name
         assert "Set-Cookie" not in answer.headers
         parse(answer)
-    assert stored(app) == []
+    assert stored() == []
 
 
-def test_a_comment_among_thousands_of_fields_is_not_lost(app: Flask, asking: Visitor) -> None:
+def test_a_comment_among_thousands_of_fields_is_not_lost(asking: Visitor) -> None:
     known = encoded(asking.form() | TYPED)
     twice = "&".join(f"{name}={quote('other')}" for name in TYPED)
     body = f"{known}&{'&'.join(f'x{number}' for number in range(9000))}&{twice}"
     assert asking.open("POST", "/comments", data=body, content_type=FORM).status_code == 303
-    [comment] = stored(app)
+    [comment] = stored()
     assert (comment.name, comment.place, comment.note) == ("Ada", "Turin", "It is me")

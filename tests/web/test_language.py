@@ -37,8 +37,8 @@ def choose(visitor: Visitor, code: str, accepted: str = "en") -> TestResponse:
 
 
 @pytest.mark.parametrize("code", BOOK_LANGUAGES)
-def test_the_book_speaks_the_language_of_the_browser(app: Flask, visitor: Visitor, code: str) -> None:
-    [comment_id] = add(app, ["Hello"], created_at=datetime(2026, 3, 5, tzinfo=UTC))
+def test_the_book_speaks_the_language_of_the_browser(visitor: Visitor, code: str) -> None:
+    [comment_id] = add(["Hello"], created_at=datetime(2026, 3, 5, tzinfo=UTC))
     page = parse(asking(visitor, f"{code}-XX,{code};q=0.9"))
     assert page.attrib["lang"] == code
     assert text(page.find(".//h2[@id='comments']")) == HEADINGS[code]
@@ -50,8 +50,8 @@ def test_the_book_speaks_the_language_of_the_browser(app: Flask, visitor: Visito
         assert "%(" not in answer.text
 
 
-def test_the_first_day_of_a_month_is_an_ordinal_in_french(app: Flask, visitor: Visitor) -> None:
-    add(app, ["Hello"], created_at=datetime(2026, 3, 1, tzinfo=UTC))
+def test_the_first_day_of_a_month_is_an_ordinal_in_french(visitor: Visitor) -> None:
+    add(["Hello"], created_at=datetime(2026, 3, 1, tzinfo=UTC))
     assert text(parse(asking(visitor, "fr")).find(".//time")) == "1er mars 2026"
     assert text(parse(asking(visitor, "de")).find(".//time")) == "1. März 2026"
 
@@ -62,10 +62,10 @@ def test_the_best_language_that_the_book_speaks_is_shown(visitor: Visitor) -> No
     assert {accepted: spoken(asking(visitor, accepted)) for accepted in best} == best
 
 
-def test_the_owner_s_language_is_for_other_browsers_or_for_all(app: Flask, visitor: Visitor) -> None:
-    set_(app, language="fr")
+def test_the_owner_s_language_is_for_other_browsers_or_for_all(visitor: Visitor) -> None:
+    set_(language="fr")
     assert [spoken(asking(visitor, accepted)) for accepted in ("nl", "de")] == ["fr", "de"]
-    set_(app, visitor_languages="no")
+    set_(visitor_languages="no")
     answer = asking(visitor, "de")
     assert spoken(answer) == "fr"
     assert set(answer.vary) == {"Accept-Encoding"}
@@ -92,8 +92,8 @@ def test_a_visitor_chooses_and_only_then_gets_a_cookie(visitor: Visitor) -> None
 
 
 @pytest.mark.parametrize("url", ["/", "/privacy", "/nowhere", "/comments/{}"])
-def test_caches_keep_the_languages_apart(app: Flask, visitor: Visitor, url: str) -> None:
-    url = url.format(*add(app, ["Hello"]))
+def test_caches_keep_the_languages_apart(visitor: Visitor, url: str) -> None:
+    url = url.format(*add(["Hello"]))
     english = asking(visitor, "en", url)
     assert set(english.vary) - {"Accept-Encoding"} == {"Accept-Language", "Cookie"}
     assert "Set-Cookie" not in english.headers
@@ -119,18 +119,18 @@ def test_what_is_wrong_with_a_comment_is_said_in_the_language(visitor: Visitor) 
     assert "Das Formular war unvollständig" in expired.text
 
 
-def test_default_texts_are_translated_and_the_owner_s_are_not(app: Flask, visitor: Visitor) -> None:
+def test_default_texts_are_translated_and_the_owner_s_are_not(visitor: Visitor) -> None:
     assert text(parse(asking(visitor, "de")).find(".//h1")).strip() == "Gästebuch"
-    set_(app, title="Our island", welcome="Come in.")
+    set_(title="Our island", welcome="Come in.")
     page = parse(asking(visitor, "de"))
     assert text(page.find(".//h1")).strip() == "Our island"
     assert text(by_class(page, "welcome")[0]) == "Come in."
 
 
-def test_feeds_have_the_owner_s_language(app: Flask, visitor: Visitor) -> None:
-    [comment_id] = add(app, ["Hello"])
+def test_feeds_have_the_owner_s_language(visitor: Visitor) -> None:
+    [comment_id] = add(["Hello"])
     factories.change(comment_id, book.reply, "Thank you")
-    set_(app, language="es")
+    set_(language="es")
     for url in ("/feed.atom", "/feed.json"):
         answer = asking(visitor, "de", url)
         assert "Respuesta:" in answer.text
@@ -138,7 +138,7 @@ def test_feeds_have_the_owner_s_language(app: Flask, visitor: Visitor) -> None:
 
 
 def test_the_owner_s_pages_and_the_api_are_english(app: Flask, visitor: Visitor) -> None:
-    set_(app, language="de")
+    set_(language="de")
     for url in ("/admin/login", "/admin/nowhere", "/moderate/nowhere"):
         assert spoken(asking(visitor, "fr", url)) == "en"
     owner = Owner(app)
@@ -150,8 +150,8 @@ def test_the_owner_s_pages_and_the_api_are_english(app: Flask, visitor: Visitor)
     assert "has 81 characters. Please use at most 80." in refused.text
 
 
-def test_the_page_in_a_frame_follows_the_browser_alone(app: Flask, visitor: Visitor) -> None:
-    set_(app, embed_sites="https://one.example")
+def test_the_page_in_a_frame_follows_the_browser_alone(visitor: Visitor) -> None:
+    set_(embed_sites="https://one.example")
     visitor.client.set_cookie(CHOICE, "es")
     answer = asking(visitor, "de", "/embed")
     assert spoken(answer) == "de"

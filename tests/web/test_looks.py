@@ -35,8 +35,8 @@ def choose(visitor: Visitor, name: str, before: str = "http://localhost/") -> st
 def test_every_public_page_has_the_owner_s_look_and_the_admin_pages_have_their_own(
     app: Flask, visitor: Visitor, name: str
 ) -> None:
-    set_(app, look=name, own_css=CSS, embed_sites="https://one.example")
-    [comment_id] = add(app, ["Hello"])
+    set_(look=name, own_css=CSS, embed_sites="https://one.example")
+    [comment_id] = add(["Hello"])
     of_look = [] if name == "paper" else [f"look-{name}.css"]
     for url in ("/", f"/comments/{comment_id}", "/nowhere", "/embed"):
         assert look(visitor, url) == name
@@ -66,8 +66,8 @@ def test_no_stylesheet_needs_anything_from_elsewhere_and_motion_is_for_those_who
 # --- the visitor's choice
 
 
-def test_visitors_choose_only_where_the_owner_lets_them(app: Flask, visitor: Visitor) -> None:
-    set_(app, visitor_languages="no")  # its cookie would count
+def test_visitors_choose_only_where_the_owner_lets_them(visitor: Visitor) -> None:
+    set_(visitor_languages="no")  # its cookie would count
     assert by_class(visitor.page(), "look-form") == []
     assert visitor.open("POST", "/look", data={"look": "1999"}).status_code == 404
     visitor.client.set_cookie("guestbook_look", "1999")
@@ -79,13 +79,13 @@ def test_visitors_choose_only_where_the_owner_lets_them(app: Flask, visitor: Vis
 def test_the_choice_holds_on_every_page_until_the_owner_s_look_is_chosen(
     app: Flask, visitor: Visitor
 ) -> None:
-    set_(app, visitor_looks="yes", look="plain", embed_sites="https://one.example")
+    set_(visitor_looks="yes", look="plain", embed_sites="https://one.example")
     [form] = by_class(visitor.page(), "look-form")
     assert (form.attrib["method"], form.attrib["action"]) == ("post", "/look")
     buttons = form.findall("button")
     assert [button.attrib["value"] for button in buttons] == list(LOOKS) == list(look_and_language.LOOK_NAMES)
     assert [button.attrib["value"] for button in buttons if "aria-current" in button.attrib] == ["plain"]
-    [comment_id] = add(app, ["Hello"])
+    [comment_id] = add(["Hello"])
     here = f"/comments/{comment_id}"
     assert choose(visitor, "terminal", f"http://localhost{here}?x=1") == here
     for url in ("/", here, "/nowhere"):
@@ -94,20 +94,20 @@ def test_the_choice_holds_on_every_page_until_the_owner_s_look_is_chosen(
     assert look(Visitor(app)) == "plain"
     choose(visitor, "plain")
     assert visitor.client.get_cookie("guestbook_look") is None
-    set_(app, look="window")
+    set_(look="window")
     assert look(visitor) == "window"
 
 
-def test_a_look_that_is_none_is_refused_or_ignored(app: Flask, visitor: Visitor) -> None:
-    set_(app, visitor_looks="yes")
+def test_a_look_that_is_none_is_refused_or_ignored(visitor: Visitor) -> None:
+    set_(visitor_looks="yes")
     for data in ({}, {"look": "pink"}, {"look": "../1999"}):
         assert visitor.open("POST", "/look", data=data).status_code == 422
     visitor.client.set_cookie("guestbook_look", "../pink")
     assert look(visitor) == "paper"
 
 
-def test_the_answer_leads_into_the_book_wherever_the_visitor_comes_from(app: Flask, visitor: Visitor) -> None:
-    set_(app, visitor_looks="yes")
+def test_the_answer_leads_into_the_book_wherever_the_visitor_comes_from(visitor: Visitor) -> None:
+    set_(visitor_looks="yes")
     assert choose(visitor, "1999", "") == choose(visitor, "1999", "http://[") == "/"
     assert choose(visitor, "1999", "https://evil.example/") == "/"
     for path in ("//evil.example/", "/\\evil.example", "/comments", "/admin/", "/look"):
@@ -117,16 +117,16 @@ def test_the_answer_leads_into_the_book_wherever_the_visitor_comes_from(app: Fla
 # --- own CSS, button, webring, Open Graph
 
 
-def test_own_css_is_a_file_that_changes_its_address_with_its_text(app: Flask, visitor: Visitor) -> None:
+def test_own_css_is_a_file_that_changes_its_address_with_its_text(visitor: Visitor) -> None:
     assert visitor.get("/own.css").status_code == 404
-    set_(app, own_css=CSS)
+    set_(own_css=CSS)
     links = [link.attrib["href"] for link in visitor.page().iter("link") if "own.css" in link.attrib["href"]]
     assert len(links) == 1
     answer = visitor.get(links[0])
     assert (answer.text, answer.content_type) == (CSS, "text/css; charset=utf-8")
     assert "immutable" in answer.headers["Cache-Control"]
     assert visitor.get(links[0], headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
-    set_(app, own_css=CSS + "x")
+    set_(own_css=CSS + "x")
     assert visitor.get(links[0]).headers["Cache-Control"] == "no-cache"  # an old page asks for what is new
     assert links[0] not in visitor.get("/").text
     assert visitor.get("/own.css").text == CSS + "x"
@@ -141,9 +141,9 @@ def test_other_sites_may_show_the_button(visitor: Visitor) -> None:
     assert len(answer.data) < 4000
 
 
-def test_the_webring_has_the_links_that_there_are(app: Flask, visitor: Visitor) -> None:
+def test_the_webring_has_the_links_that_there_are(visitor: Visitor) -> None:
     assert by_class(visitor.page(), "webring") == []
-    set_(app, webring_previous="https://a.example/x?y=1", webring_next="https://b.example")
+    set_(webring_previous="https://a.example/x?y=1", webring_next="https://b.example")
     [ring] = by_class(visitor.page(), "webring")
     assert [link.attrib["href"] for link in ring.iter("a")] == [
         "https://a.example/x?y=1",
@@ -151,9 +151,9 @@ def test_the_webring_has_the_links_that_there_are(app: Flask, visitor: Visitor) 
     ]
 
 
-def test_open_graph_says_what_the_page_is_and_needs_no_picture(app: Flask, visitor: Visitor) -> None:
-    set_(app, title="Our <island>", welcome="Come in.")
-    [comment_id] = add(app, ["x" * 300])
+def test_open_graph_says_what_the_page_is_and_needs_no_picture(visitor: Visitor) -> None:
+    set_(title="Our <island>", welcome="Come in.")
+    [comment_id] = add(["x" * 300])
 
     def said(url: str) -> dict[str, str]:
         tags = [tag.attrib for tag in visitor.page(url).iter("meta") if "property" in tag.attrib]

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from guestbook.comments import book, submission
 from guestbook.comments.comment_form import Draft
 from guestbook.storage.database import db
-from guestbook.storage.models import Comment, Delivery
+from guestbook.storage.models import Comment
 from guestbook.web import book_signing, visitor_tokens
 from tests.conftest import running
 from tests.support import factories
@@ -41,8 +41,8 @@ def test_signing_sets_a_cookie_for_the_comments_alone(environ: dict[str, str], b
     assert ("Path=/guests/comments" if "/guests" in base else "Path=/comments") in cookie
 
 
-def test_a_visitor_changes_the_comment_without_an_event(app: Flask, visitor: Visitor) -> None:
-    comment_id, page = signed(app, visitor)
+def test_a_visitor_changes_the_comment_without_an_event(visitor: Visitor) -> None:
+    comment_id, page = signed(visitor)
     edit = attributes(page, f".//*[@id='thanks']//a[@href='{path(comment_id)}']")["href"]
     factories.webhook(events=ALL)
     form = visitor.form(edit)
@@ -52,33 +52,33 @@ def test_a_visitor_changes_the_comment_without_an_event(app: Flask, visitor: Vis
     page = visitor.page(answer.location)
     assert messages(page) == ["Hello, all"]
     assert "Your change is saved. Your comment is in the book." in text(by_class(page, "success")[0])
-    [comment] = stored(app)
+    [comment] = stored()
     assert comment.edited_at is not None
-    assert events(app) == []
+    assert events() == []
 
 
-def test_a_change_is_previewed_first(app: Flask, visitor: Visitor) -> None:
-    comment_id, _ = signed(app, visitor)
+def test_a_change_is_previewed_first(visitor: Visitor) -> None:
+    comment_id, _ = signed(visitor)
     answer = send(visitor, comment_id, visitor.form(path(comment_id)) | {"message": "New", "preview": "yes"})
     assert messages(parse(answer)) == ["New"]
     wrong = send(visitor, comment_id, visitor.form(path(comment_id)) | {"name": "", "preview": "yes"})
     assert (wrong.status_code, messages(parse(wrong))) == (422, [])
-    assert [comment.message for comment in stored(app)] == ["Hello"]
+    assert [comment.message for comment in stored()] == ["Hello"]
 
 
-def test_a_change_that_is_wrong_comes_back_with_its_text(app: Flask, visitor: Visitor) -> None:
-    comment_id, _ = signed(app, visitor)
+def test_a_change_that_is_wrong_comes_back_with_its_text(visitor: Visitor) -> None:
+    comment_id, _ = signed(visitor)
     form = visitor.form(path(comment_id))
     for change in ({"name": ""}, {"website": "javascript:x"}, {"token": "x"}):
         answer = send(visitor, comment_id, form | {"message": "New"} | change)
         assert answer.status_code == 422
         assert fields(parse(answer))["message"] == "New"
-    assert [comment.message for comment in stored(app)] == ["Hello"]
+    assert [comment.message for comment in stored()] == ["Hello"]
     assert send(visitor, comment_id, fields(parse(answer))).status_code == 303  # it has a good token now
 
 
-def test_a_change_meets_the_rules_for_new_comments(app: Flask, visitor: Visitor, later: Later) -> None:
-    comment_id, _ = signed(app, visitor)
+def test_a_change_meets_the_rules_for_new_comments(visitor: Visitor, later: Later) -> None:
+    comment_id, _ = signed(visitor)
     factories.webhook(events=ALL)
     form = visitor.form(path(comment_id))
     del form["mark"]  # so that it stands for a form that is opened anew each time
@@ -87,30 +87,30 @@ def test_a_change_meets_the_rules_for_new_comments(app: Flask, visitor: Visitor,
     page = visitor.page(held.location)
     assert "Your change is saved. The owner will look at it first." in text(by_class(page, "success")[0])
     assert text(by_class(page, "empty-list")[0]) == "No comment is published yet."
-    assert [comment.status for comment in stored(app)] == ["held"]
+    assert [comment.status for comment in stored()] == ["held"]
     again = send(visitor, comment_id, form | {"message": "Harmless"})
-    assert [(comment.status, comment.message) for comment in stored(app)] == [("held", "Harmless")]
+    assert [(comment.status, comment.message) for comment in stored()] == [("held", "Harmless")]
     spam = send(visitor, comment_id, form | {"subject": "Watches"})
-    assert [comment.status for comment in stored(app)] == ["spam"]
+    assert [comment.status for comment in stored()] == ["spam"]
     assert again.location == spam.location == held.location
-    assert events(app) == ["comment.deleted"]
+    assert events() == ["comment.deleted"]
     send(visitor, comment_id, form | {"message": "Harmless"})
-    assert [comment.status for comment in stored(app)] == ["spam"]
+    assert [comment.status for comment in stored()] == ["spam"]
 
 
-def test_a_comment_is_not_like_its_own_earlier_words(app: Flask, visitor: Visitor, later: Later) -> None:
+def test_a_comment_is_not_like_its_own_earlier_words(visitor: Visitor, later: Later) -> None:
     words = "We walked along the old harbour and found your lovely island by chance"
     visitor.sign(message=words)
-    [comment] = stored(app)
+    [comment] = stored()
     form = visitor.form(path(comment.id))
     later(10)
     send(visitor, comment.id, form | {"name": "Ada L.", "message": f"{words}!"})
-    assert [(row.name, row.status) for row in stored(app)] == [("Ada L.", "published")]
+    assert [(row.name, row.status) for row in stored()] == [("Ada L.", "published")]
 
 
-def test_changes_count_for_the_limit(app: Flask, visitor: Visitor) -> None:
-    set_(app, rate="2")
-    comment_id, _ = signed(app, visitor)
+def test_changes_count_for_the_limit(visitor: Visitor) -> None:
+    set_(rate="2")
+    comment_id, _ = signed(visitor)
     form = visitor.form(path(comment_id))
     assert send(visitor, comment_id, form | {"message": "1"}).status_code == 303
     refused = send(visitor, comment_id, form | {"message": "2"})
@@ -119,8 +119,8 @@ def test_changes_count_for_the_limit(app: Flask, visitor: Visitor) -> None:
     assert fields(parse(refused))["message"] == "2"
 
 
-def test_a_visitor_deletes_the_comment_as_the_owner_would(app: Flask, visitor: Visitor) -> None:
-    comment_id, _ = signed(app, visitor)
+def test_a_visitor_deletes_the_comment_as_the_owner_would(visitor: Visitor) -> None:
+    comment_id, _ = signed(visitor)
     factories.webhook(events=ALL)
     page = visitor.page(path(comment_id))
     action = attributes(page, f".//form[@action='/comments/{comment_id}/delete']")["action"]
@@ -132,13 +132,13 @@ def test_a_visitor_deletes_the_comment_as_the_owner_would(app: Flask, visitor: V
     after = visitor.page(answer.location)
     assert "Your comment is deleted." in text(by_class(after, "success")[0])
     assert messages(after) == []
-    assert [comment.status for comment in stored(app)] == ["trash"]
-    assert events(app) == ["comment.deleted"]
+    assert [comment.status for comment in stored()] == ["trash"]
+    assert events() == ["comment.deleted"]
     assert visitor.get(path(comment_id)).status_code == 403
 
 
-def test_after_fifteen_minutes_it_is_too_late(app: Flask, visitor: Visitor, later: Later) -> None:
-    comment_id, _ = signed(app, visitor)
+def test_after_fifteen_minutes_it_is_too_late(visitor: Visitor, later: Later) -> None:
+    comment_id, _ = signed(visitor)
     form = visitor.form(path(comment_id))
     later(14 * 60)
     assert visitor.get(path(comment_id)).status_code == 200
@@ -152,13 +152,13 @@ def test_after_fifteen_minutes_it_is_too_late(app: Flask, visitor: Visitor, late
         assert answer.status_code == 403
         assert "15 minutes" in answer.text
     assert "Change or delete it" not in visitor.get(f"/?signed={comment_id}").text
-    assert [comment.message for comment in stored(app)] == ["Hello"]
+    assert [comment.message for comment in stored()] == ["Hello"]
 
 
 def test_its_own_page_leads_its_visitor_there_and_nobody_else(
     app: Flask, visitor: Visitor, later: Later
 ) -> None:
-    comment_id, _ = signed(app, visitor)
+    comment_id, _ = signed(visitor)
     url = f"/comments/{comment_id}"
     own, other = visitor.get(url), Visitor(app).get(url)
     assert attributes(parse(own), f".//a[@href='{path(comment_id)}']")
@@ -170,7 +170,7 @@ def test_its_own_page_leads_its_visitor_there_and_nobody_else(
 
 
 def test_nobody_else_changes_or_deletes_it(app: Flask, visitor: Visitor) -> None:
-    comment_id, _ = signed(app, visitor)
+    comment_id, _ = signed(visitor)
     form = visitor.form(path(comment_id))
     stranger, other = Visitor(app), Visitor(app)
     other.sign(name="Eve")
@@ -179,7 +179,7 @@ def test_nobody_else_changes_or_deletes_it(app: Flask, visitor: Visitor) -> None
     for one in (stranger, other, forged):
         for answer in (one.get(path(comment_id)), send(one, comment_id, form), delete(one, comment_id, form)):
             assert answer.status_code == 403
-    assert [comment.message for comment in stored(app)] == ["Hello", "Hello"]
+    assert [comment.message for comment in stored()] == ["Hello", "Hello"]
 
 
 @pytest.mark.parametrize("comment_id", ["x", "f" * 32, "%00", "0" * 32])
@@ -192,18 +192,18 @@ def test_a_wrong_id_is_refused_with_a_sentence(visitor: Visitor, comment_id: str
 
 @pytest.mark.parametrize("how", ["trash", "delete"])
 def test_the_owner_who_throws_it_away_meanwhile_is_faster(app: Flask, visitor: Visitor, how: str) -> None:
-    comment_id, _ = signed(app, visitor)
+    comment_id, _ = signed(visitor)
     with app.app_context():
         seen = db.session.get_one(Comment, comment_id)
     factories.change(comment_id, *((book.decide, "trash") if how == "trash" else (book.delete,)))
     changed = Draft("Ada", None, "Changed", {})
     with app.test_request_context():
         assert submission.revise(seen, changed, book_signing.visitor()) is None
-    assert "Changed" not in [comment.message for comment in stored(app)]
+    assert "Changed" not in [comment.message for comment in stored()]
 
 
-def test_a_correction_by_the_owner_is_not_overwritten_unread(app: Flask, visitor: Visitor) -> None:
-    comment_id, _ = signed(app, visitor)
+def test_a_correction_by_the_owner_is_not_overwritten_unread(visitor: Visitor) -> None:
+    comment_id, _ = signed(visitor)
     form = visitor.form(path(comment_id)) | {"message": "Hello, all"}
     preview = parse(send(visitor, comment_id, form | {"preview": "yes"}))
     assert fields(preview)["mark"] == form["mark"]
@@ -214,27 +214,27 @@ def test_a_correction_by_the_owner_is_not_overwritten_unread(app: Flask, visitor
     assert (answer.status_code, messages(page)) == (409, ["Hello, owner"])
     assert "Your comment was changed after you opened this page" in text(page)
     assert fields(page)["message"].strip() == "Hello, all"
-    assert [comment.message for comment in stored(app)] == ["Hello, owner"]
+    assert [comment.message for comment in stored()] == ["Hello, owner"]
     assert send(visitor, comment_id, fields(page)).status_code == 303
-    assert [comment.message for comment in stored(app)] == ["Hello, all"]
+    assert [comment.message for comment in stored()] == ["Hello, all"]
 
 
-def test_a_double_click_and_a_decision_of_the_owners_are_no_other_words(app: Flask, visitor: Visitor) -> None:
-    comment_id, _ = signed(app, visitor)
+def test_a_double_click_and_a_decision_of_the_owners_are_no_other_words(visitor: Visitor) -> None:
+    comment_id, _ = signed(visitor)
     form = visitor.form(path(comment_id)) | {"message": "Hello, all"}
     factories.change(comment_id, book.decide, "held")
     assert [send(visitor, comment_id, form).status_code for _ in range(2)] == [303, 303]
-    assert [comment.message for comment in stored(app)] == ["Hello, all"]
+    assert [comment.message for comment in stored()] == ["Hello, all"]
 
 
-def test_an_answered_comment_keeps_its_words(app: Flask, visitor: Visitor) -> None:
-    comment_id, _ = signed(app, visitor)
+def test_an_answered_comment_keeps_its_words(visitor: Visitor) -> None:
+    comment_id, _ = signed(visitor)
     form = visitor.form(path(comment_id))
     factories.change(comment_id, book.reply, "Welcome!")
     answer = send(visitor, comment_id, form | {"message": "I hate you"})
     assert answer.status_code == 422
     assert "The owner has answered" in answer.text
-    assert [comment.message for comment in stored(app)] == ["Hello"]
+    assert [comment.message for comment in stored()] == ["Hello"]
     assert delete(visitor, comment_id, form).status_code == 303
 
 
@@ -249,10 +249,10 @@ def test_the_name_of_a_waiting_comment_is_shown_to_its_visitor_alone(visitor: Vi
     assert "Ada" not in text(by_class(visitor.page(address), "success")[0])
 
 
-def signed(app: Flask, visitor: Visitor) -> tuple[str, Element]:
+def signed(visitor: Visitor) -> tuple[str, Element]:
     """Sign the book; return the comment's id and the page that the visitor sees then."""
     page = visitor.page(visitor.sign().location)
-    return stored(app)[-1].id, page
+    return stored()[-1].id, page
 
 
 def path(comment_id: str) -> str:
@@ -271,6 +271,5 @@ def delete(visitor: Visitor, comment_id: str, form: dict[str, str]) -> TestRespo
     return visitor.open("POST", f"/comments/{comment_id}/delete", data={"token": form["token"]})
 
 
-def events(app: Flask) -> list[str]:
-    with app.app_context():
-        return [one.event for one in db.session.query(Delivery).order_by(Delivery.id)]
+def events() -> list[str]:
+    return [one.event for one in factories.deliveries()]

@@ -32,16 +32,16 @@ def test_an_empty_book_invites_to_open_it(visitor: Visitor) -> None:
     assert not page.findall(".//nav")
 
 
-def test_the_newest_comment_comes_first(app: Flask, visitor: Visitor) -> None:
-    add(app, ["first", "second", "third"])
+def test_the_newest_comment_comes_first(visitor: Visitor) -> None:
+    add(["first", "second", "third"])
     assert messages(visitor.page()) == ["third", "second", "first"]
 
 
 def test_a_drawing_is_one_on_every_page_that_shows_it(app: Flask, visitor: Visitor, tmp_path: Path) -> None:
     cat = "    /\\_/\\\n   ( o.o )\n    > ^ <"
     visitor.sign(message="\r\n" + cat.replace("    ", "\t").replace("\n", " \r\n") + "  \r\n\r\n")
-    [comment_id] = [one.id for one in stored(app)]
-    set_(app, embed_sites="https://one.example")
+    [comment_id] = [one.id for one in stored()]
+    set_(embed_sites="https://one.example")
     factories.change(comment_id, book.reply, cat)
     owner = Owner(app)
     owner.be_logged_in()
@@ -57,8 +57,8 @@ def test_a_drawing_is_one_on_every_page_that_shows_it(app: Flask, visitor: Visit
     assert (tmp_path / "site" / "index.html").read_text().count(f'dir="auto">{escape(cat)}</p>') == 2
 
 
-def test_the_links_lead_through_the_whole_book_and_back(app: Flask, visitor: Visitor) -> None:
-    add(app, map(str, range(45)))
+def test_the_links_lead_through_the_whole_book_and_back(visitor: Visitor) -> None:
+    add(map(str, range(45)))
     url, seen = "/", []
     for length in (20, 20, 5):
         page = visitor.page(url)
@@ -71,8 +71,8 @@ def test_the_links_lead_through_the_whole_book_and_back(app: Flask, visitor: Vis
     assert messages(visitor.page(first["href"])) == seen[:20]
 
 
-def test_an_older_page_leads_to_the_form_on_the_first(app: Flask, visitor: Visitor) -> None:
-    page = visitor.page("/?before=" + add(app, ["first", "second"])[-1])
+def test_an_older_page_leads_to_the_form_on_the_first(visitor: Visitor) -> None:
+    page = visitor.page("/?before=" + add(["first", "second"])[-1])
     assert messages(page) == ["first"]
     assert not page.findall(".//main//form")
     assert [link.attrib["href"] for link in by_class(page, "button")] == ["/#sign"]
@@ -85,26 +85,24 @@ def test_a_place_that_is_none_is_not_found(visitor: Visitor) -> None:
         assert visitor.get(f"/comments/{before or 'x'}").status_code == 404, before
 
 
-def test_a_comment_has_a_page_of_its_own(app: Flask, visitor: Visitor) -> None:
-    [comment_id] = add(app, ["Hello\nthere"], name="Grace")
+def test_a_comment_has_a_page_of_its_own(visitor: Visitor) -> None:
+    [comment_id] = add(["Hello\nthere"], name="Grace")
     page = visitor.page(f"/comments/{comment_id}")
     assert messages(page) == ["Hello\nthere"]
     assert text(page.find(".//h1")) == "Grace wrote"
     assert text(page.find(".//title")) == "Grace · Guestbook"
 
 
-def test_absolute_links_come_from_the_setting_and_never_from_the_host_header(
-    app: Flask, visitor: Visitor
-) -> None:
-    [comment_id] = add(app, ["Hello"])
+def test_absolute_links_come_from_the_setting_and_never_from_the_host_header(visitor: Visitor) -> None:
+    [comment_id] = add(["Hello"])
     for url, address in (("/", "/"), (f"/comments/{comment_id}", f"/comments/{comment_id}")):
         html = visitor.get(url, headers={"Host": "evil.example"}).text
         assert f'<link rel="canonical" href="https://book.example{address}">' in html
         assert "evil.example" not in html
 
 
-def test_a_comment_tells_its_time_for_people_and_for_programs(app: Flask, visitor: Visitor) -> None:
-    add(app, ["Hello"], created_at=datetime(2026, 3, 5, 23, 59, 59, 123000, UTC))
+def test_a_comment_tells_its_time_for_people_and_for_programs(visitor: Visitor) -> None:
+    add(["Hello"], created_at=datetime(2026, 3, 5, 23, 59, 59, 123000, UTC))
     time = visitor.page().find(".//time")
     assert text(time) == "5 March 2026"
     assert time is not None
@@ -112,18 +110,18 @@ def test_a_comment_tells_its_time_for_people_and_for_programs(app: Flask, visito
 
 
 @pytest.mark.parametrize("status", ["held", "spam", "trash"])
-def test_what_is_not_published_is_nowhere_to_be_seen(app: Flask, visitor: Visitor, status: str) -> None:
-    [hidden] = add(app, ["you must not read this"], name="Mallory", status=status, reason="because")
+def test_what_is_not_published_is_nowhere_to_be_seen(visitor: Visitor, status: str) -> None:
+    [hidden] = add(["you must not read this"], name="Mallory", status=status, reason="because")
     factories.change(hidden, book.reply, "A secret answer")
-    add(app, ["fine"])
+    add(["fine"])
     for url in ("/", f"/?signed={hidden}", f"/?before={'f' * 32}", f"/comments/{hidden}", "/healthz"):
         answer = visitor.get(url).text
         assert not [one for one in ("must not read", "Mallory", "because", "secret") if one in answer]
     assert visitor.get(f"/comments/{hidden}").status_code == 404
 
 
-def test_a_reply_stands_under_its_comment_on_both_pages(app: Flask, visitor: Visitor) -> None:
-    first, second = add(app, ["One", "Two"])
+def test_a_reply_stands_under_its_comment_on_both_pages(visitor: Visitor) -> None:
+    first, second = add(["One", "Two"])
     factories.change(first, book.reply, "Thank you.\nCome again!")
     for url in ("/", f"/?signed={first}", f"/comments/{first}"):
         [letter] = [one for one in by_class(visitor.page(url), "comment") if one.attrib["id"] == f"c-{first}"]
@@ -136,16 +134,16 @@ def test_a_reply_stands_under_its_comment_on_both_pages(app: Flask, visitor: Vis
     assert len(by_class(visitor.page(), "comment-text")) == 1
 
 
-def test_each_comment_has_a_name_of_its_own(app: Flask, visitor: Visitor) -> None:
+def test_each_comment_has_a_name_of_its_own(visitor: Visitor) -> None:
     when = datetime(2026, 3, 5, tzinfo=UTC)
-    add(app, ["one"], name='"><b>', created_at=when)
-    add(app, ["two"], name="Grace", created_at=when)
+    add(["one"], name='"><b>', created_at=when)
+    add(["two"], name="Grace", created_at=when)
     names = [article.attrib["aria-label"] for article in visitor.page().findall(".//article")]
     assert names == ["Comment by Grace, 5 March 2026", 'Comment by "><b>, 5 March 2026']
 
 
-def test_the_page_has_its_landmarks_and_a_way_past_them(app: Flask, visitor: Visitor) -> None:
-    add(app, ["one", "two"])
+def test_the_page_has_its_landmarks_and_a_way_past_them(visitor: Visitor) -> None:
+    add(["one", "two"])
     page = visitor.page()
     skip = by_class(page, "skip")[0]
     assert page.find(f".//main[@id='{skip.attrib['href'].removeprefix('#')}']") is not None
@@ -181,12 +179,12 @@ def test_browsers_may_fill_in_what_they_know_and_never_the_trap(visitor: Visitor
 def test_reading_sets_no_cookie_and_changes_nothing(app: Flask, visitor: Visitor) -> None:
     with app.app_context(), writing() as session:
         preferences.save(session, {"visitor_languages": "no"})  # its cookie would count
-    [comment_id] = add(app, ["Hello"])
+    [comment_id] = add(["Hello"])
     for url in ("/", f"/comments/{comment_id}", f"/?signed={comment_id}", "/?signed=waiting", "/nowhere"):
         for response in (visitor.get(url), visitor.client.head(url)):
             assert "Set-Cookie" not in response.headers
             assert "Cookie" not in response.headers.get("Vary", "")
-    assert len(stored(app)) == 1
+    assert len(stored()) == 1
 
 
 # --- asked for again
@@ -204,8 +202,8 @@ def revalidate(visitor: Visitor, etag: str, url: str = "/") -> int:
 
 
 @pytest.mark.parametrize("url", ["/", "/?signed=waiting", f"/?before={'f' * 32}"])
-def test_a_page_that_did_not_change_is_not_sent_again(app: Flask, visitor: Visitor, url: str) -> None:
-    add(app, ["Hello"])
+def test_a_page_that_did_not_change_is_not_sent_again(visitor: Visitor, url: str) -> None:
+    add(["Hello"])
     etag = know(visitor, url)
     assert etag.startswith('W/"')  # each has a form with a token of its own
     assert revalidate(visitor, etag, url) == 304
@@ -213,9 +211,9 @@ def test_a_page_that_did_not_change_is_not_sent_again(app: Flask, visitor: Visit
     assert (head.status_code, head.headers["ETag"], head.data) == (200, etag, b"")
 
 
-def test_whatever_changes_the_page_is_seen_at_once(app: Flask, visitor: Visitor) -> None:
+def test_whatever_changes_the_page_is_seen_at_once(visitor: Visitor) -> None:
     seen = {know(visitor)}
-    [comment_id] = add(app, ["Hello"])
+    [comment_id] = add(["Hello"])
 
     def is_new() -> bool:
         new = know(visitor) not in seen
@@ -224,7 +222,7 @@ def test_whatever_changes_the_page_is_seen_at_once(app: Flask, visitor: Visitor)
         return new
 
     assert is_new()
-    set_(app, title="Our island")
+    set_(title="Our island")
     assert is_new()
     for do, words in ((book.reply, "Thank you"), (book.move, "spam")):
         factories.change(comment_id, do, words)
@@ -243,7 +241,7 @@ def test_a_form_that_the_browser_kept_can_be_sent_for_hours(visitor: Visitor, la
 
 
 def test_the_page_is_read_in_two_queries(app: Flask, visitor: Visitor) -> None:
-    ids = add(app, map(str, range(20)))
+    ids = add(map(str, range(20)))
     for comment_id in ids:
         factories.change(comment_id, book.reply, "Thank you")
     with app.app_context(), closing(db.engine.raw_connection()) as connection:
@@ -254,7 +252,7 @@ def test_the_page_is_read_in_two_queries(app: Flask, visitor: Visitor) -> None:
     raw.set_trace_callback(asked.append)
     assert len(messages(visitor.page())) == 20
     assert [sql for sql in asked if sql.startswith("SELECT")] == [], "nothing has changed"
-    add(app, ["The newest"])
+    add(["The newest"])
     asked.clear()
     assert len(messages(visitor.page())) == 20
     assert len([sql for sql in asked if sql.startswith("SELECT")]) == 2
@@ -270,7 +268,7 @@ def test_the_same_words_become_links_as_if_all_were_looked_at(words: str) -> Non
 
 
 def test_below_a_path_each_comment_links_below_it(app: Flask) -> None:
-    (comment_id,) = add(app, ["Hello"])
+    (comment_id,) = add(["Hello"])
     client = app.test_client()
     assert f'href="/comments/{comment_id}"' in client.get("/").get_data(as_text=True)
     below = client.get("/", environ_overrides={"SCRIPT_NAME": "/book"}).get_data(as_text=True)

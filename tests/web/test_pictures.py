@@ -50,8 +50,8 @@ def test_a_face_is_kept_for_a_year_and_not_sent_again(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("setting", ["none", "drawn"])
-def test_any_id_has_a_face_whether_anybody_has_it_or_not(app: Flask, visitor: Visitor, setting: str) -> None:
-    set_(app, pictures=setting)
+def test_any_id_has_a_face_whether_anybody_has_it_or_not(visitor: Visitor, setting: str) -> None:
+    set_(pictures=setting)
     for face_id in ("0" * 16, "f" * 16, "1" * 16, "0" * 15 + "a"):
         assert visitor.get(f"/pictures/{face_id}.svg").text == avatar.svg(face_id)
 
@@ -78,9 +78,9 @@ def test_no_database_is_asked(app: Flask, visitor: Visitor) -> None:
 
 
 def test_a_drawn_one_stands_beside_every_comment_and_not_beside_a_reply(app: Flask, visitor: Visitor) -> None:
-    set_(app, pictures="drawn", embed_sites="https://one.example")
-    ada, *_ = add(app, ["One", "Two"])
-    add(app, ["Three"], name="Grace")
+    set_(pictures="drawn", embed_sites="https://one.example")
+    ada, *_ = add(["One", "Two"])
+    add(["Three"], name="Grace")
     factories.change(ada, book.reply, "Thank you")
     of = {name: f"/pictures/{comment_form.picture_id_of(name, key(app))}.svg" for name in ("Ada", "Grace")}
     for url in ("/", "/embed"):
@@ -93,44 +93,41 @@ def test_a_drawn_one_stands_beside_every_comment_and_not_beside_a_reply(app: Fla
     assert visitor.get(of["Ada"]).status_code == 200
 
 
-def test_what_the_owner_chooses_is_seen_at_once(app: Flask, visitor: Visitor) -> None:
-    add(app, ["Hello"])
-    set_(app, pictures="glyphs", glyphs="🐚")
+def test_what_the_owner_chooses_is_seen_at_once(visitor: Visitor) -> None:
+    add(["Hello"])
+    set_(pictures="glyphs", glyphs="🐚")
     [one] = by_class(visitor.page(), "picture")
     assert (one.tag, one.attrib, text(one)) == ("span", {"class": "picture", "aria-hidden": "true"}, "🐚")
-    set_(app, glyphs="🌊")
+    set_(glyphs="🌊")
     assert text(by_class(visitor.page(), "picture")[0]) == "🌊"
-    set_(app, pictures="none")
+    set_(pictures="none")
     assert by_class(visitor.page(), "picture") == []
 
 
-def test_a_hostile_name_gets_a_picture_that_tells_nothing_of_it(app: Flask, visitor: Visitor) -> None:
-    set_(app, pictures="drawn", per_page="100")
+def test_a_hostile_name_gets_a_picture_that_tells_nothing_of_it(visitor: Visitor) -> None:
+    set_(pictures="drawn", per_page="100")
     for name in HOSTILE_NAMES:
-        add(app, ["Hello"], name=name)
+        add(["Hello"], name=name)
     found = addresses(visitor.page())
     assert len(set(found)) == len(HOSTILE_NAMES)
     assert all(re.fullmatch(r"/pictures/[0-9a-f]{16}\.svg", address) for address in found)
 
 
 @pytest.mark.parametrize("setting", ["drawn", "glyphs"])
-def test_the_page_about_privacy_says_what_the_picture_is_made_of(
-    app: Flask, visitor: Visitor, setting: str
-) -> None:
+def test_the_page_about_privacy_says_what_the_picture_is_made_of(visitor: Visitor, setting: str) -> None:
     sentence = "The book makes the picture beside a comment from the name."
     assert sentence not in text(visitor.page("/privacy"))
-    set_(app, pictures=setting, glyphs="🐚")
+    set_(pictures=setting, glyphs="🐚")
     assert sentence in text(visitor.page("/privacy"))
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_a_first_visit_loads_at_most_30_kb_with_20_pictures(app: Flask, visitor: Visitor, look: str) -> None:
+def test_a_first_visit_loads_at_most_30_kb_with_20_pictures(visitor: Visitor, look: str) -> None:
     rules = "".join(f".c{number} {{ color: #{number * 999:06x} }}\n" for number in range(500))
     own_css = rules[: preferences.OWN_CSS_LIMIT]
-    set_(app, look=look, visitor_looks="yes", pictures="drawn", own_css=own_css)
+    set_(look=look, visitor_looks="yes", pictures="drawn", own_css=own_css)
     for number, name in enumerate(NAMES):
         add(
-            app,
             [f"{number} lovely books! We stayed for tea, and shall come again next year. " * 2],
             name=name,
         )

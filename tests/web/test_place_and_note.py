@@ -17,8 +17,8 @@ NOTE = "Only for you: I was the cat."
 TYPED = {"place": "Görlitz", "note": NOTE}
 
 
-def ask(app: Flask, wants: str = "yes") -> None:
-    set_(app, asks_place=wants, asks_note=wants)
+def ask(wants: str = "yes") -> None:
+    set_(asks_place=wants, asks_note=wants)
 
 
 def payloads(app: Flask) -> dict[str, str]:
@@ -26,25 +26,25 @@ def payloads(app: Flask) -> dict[str, str]:
         return {row.webhook_id: row.payload for row in db.session.query(Delivery)}
 
 
-def test_a_new_book_asks_for_neither_and_stores_neither(app: Flask, visitor: Visitor) -> None:
+def test_a_new_book_asks_for_neither_and_stores_neither(visitor: Visitor) -> None:
     assert not {"place", "note"} & set(visitor.form())
     visitor.sign(**TYPED, name="x")
     visitor.sign(**{"place": "x" * 99, "note": "x" * 5000})
-    assert [(row.place, row.note) for row in stored(app)] == [(None, None)] * 2
+    assert [(row.place, row.note) for row in stored()] == [(None, None)] * 2
 
 
-def test_the_place_stands_after_the_name_wherever_the_comment_does(app: Flask, visitor: Visitor) -> None:
-    ask(app)
+def test_the_place_stands_after_the_name_wherever_the_comment_does(visitor: Visitor) -> None:
+    ask()
     visitor.sign(**TYPED)
     url = by_class(visitor.page(), "date")[0].attrib["href"]
     for page in (visitor.page(), visitor.page(url)):
         assert [text(place) for place in by_class(page, "place")] == ["from Görlitz"]
 
 
-def test_the_note_is_on_no_public_page_and_in_no_feed(app: Flask, visitor: Visitor) -> None:
-    ask(app)
+def test_the_note_is_on_no_public_page_and_in_no_feed(visitor: Visitor) -> None:
+    ask()
     visitor.sign(**TYPED)
-    [comment] = stored(app)
+    [comment] = stored()
     assert comment.note == NOTE
     for url in ("/", f"/comments/{comment.id}", "/feed.atom", "/feed.json", "/api/v1/comments"):
         answer = visitor.get(url)
@@ -53,7 +53,7 @@ def test_the_note_is_on_no_public_page_and_in_no_feed(app: Flask, visitor: Visit
 
 
 def test_only_webhooks_whose_readers_act_for_the_owner_get_the_note(app: Flask, visitor: Visitor) -> None:
-    ask(app)
+    ask()
     others = factories.webhook(format="json")
     mine = factories.webhook(name="two", moderation_links_since=clock.now())
     chat = factories.webhook(name="mail", format="email", moderation_links_since=clock.now())
@@ -68,19 +68,19 @@ def test_only_webhooks_whose_readers_act_for_the_owner_get_the_note(app: Flask, 
 
 
 def test_nothing_of_either_stays_after_a_deletion_for_good(app: Flask, visitor: Visitor) -> None:
-    ask(app)
+    ask()
     factories.webhook(events="comment.created comment.deleted", moderation_links_since=clock.now())
     visitor.sign(**TYPED)
-    factories.change(stored(app)[0].id, book.delete)
+    factories.change(stored()[0].id, book.delete)
     with app.app_context():
         kept = [row.payload for row in db.session.query(Delivery)]
-    assert not stored(app)
+    assert not stored()
     assert not any("the cat" in one or "rlitz" in one for one in kept)
 
 
 def test_a_program_with_a_token_reads_the_note_and_others_do_not(app: Flask) -> None:
-    ask(app)
-    anybody, program = ApiClient(app), ApiClient(app, new_token(app))
+    ask()
+    anybody, program = ApiClient(app), ApiClient(app, new_token())
     made = anybody.post("/comments", {"name": "Ada", "message": "Hello", **TYPED})
     assert made["place"] == "Görlitz"
     assert "note" not in made
@@ -97,15 +97,15 @@ def test_a_program_hears_that_the_book_does_not_ask(app: Flask) -> None:
 
 @pytest.mark.parametrize("wants", ["yes", "no"])
 def test_visitors_change_what_they_have_typed_also_after_the_owner_has_stopped_asking(
-    app: Flask, visitor: Visitor, wants: str
+    visitor: Visitor, wants: str
 ) -> None:
-    ask(app)
+    ask()
     visitor.sign(**TYPED)
-    [comment] = stored(app)
-    ask(app, wants)
+    [comment] = stored()
+    ask(wants)
     url = f"/comments/{comment.id}/edit"
     form = fields(visitor.page(url))
     assert (form["place"], form["note"]) == ("Görlitz", NOTE)
     visitor.open("POST", url, data=form | {"place": "Zgorzelec", "message": "Hello again"})
-    [comment] = stored(app)
+    [comment] = stored()
     assert (comment.message, comment.place, comment.note) == ("Hello again", "Zgorzelec", NOTE)

@@ -50,12 +50,12 @@ def test_browsers_keep_to_https_where_the_book_is_seen_by_it(
         assert Visitor(app).get(url).headers.get("Strict-Transport-Security") == sent, url
 
 
-def test_redirects_refusals_and_not_modified_have_them_too(app: Flask, visitor: Visitor) -> None:
+def test_redirects_refusals_and_not_modified_have_them_too(visitor: Visitor) -> None:
     assert_guarded(visitor.sign().headers)
     assert_guarded(
         visitor.client.post("/comments", data="x" * (before_request.DEFAULT_LIMIT_BYTES + 1)).headers
     )
-    [comment_id] = add(app, ["Hello"])
+    [comment_id] = add(["Hello"])
     etag = visitor.get(f"/comments/{comment_id}").headers["ETag"]
     known = visitor.get(f"/comments/{comment_id}", headers={"If-None-Match": etag})
     assert_guarded(known.headers, runs_script=True)
@@ -91,8 +91,8 @@ def test_pages_are_asked_for_again_and_our_files_are_kept(visitor: Visitor) -> N
         assert "immutable" not in visitor.get(link.partition("?")[0]).headers["Cache-Control"]
 
 
-def test_no_page_has_a_script_or_a_style_of_its_own(app: Flask, visitor: Visitor) -> None:
-    [comment_id] = add(app, ["Hello"])
+def test_no_page_has_a_script_or_a_style_of_its_own(visitor: Visitor) -> None:
+    [comment_id] = add(["Hello"])
     pages = [visitor.get(url) for url in ("/", f"/comments/{comment_id}", "/nowhere")] + [
         visitor.sign(name="")
     ]

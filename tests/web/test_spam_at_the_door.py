@@ -25,12 +25,12 @@ def refused(app: Flask) -> dict[str, int]:
 
 
 def mark_last_as_spam(app: Flask) -> None:
-    comment_id = stored(app)[-1].id
+    comment_id = stored()[-1].id
     with app.app_context(), writing() as session:
         session.get_one(Comment, comment_id).set_status("spam", clock.now())
 
 
-def test_readers_get_no_cookie_and_signers_one_for_the_form_alone(app: Flask, visitor: Visitor) -> None:
+def test_readers_get_no_cookie_and_signers_one_for_the_form_alone(visitor: Visitor) -> None:
     for url in ("/", "/comments/nowhere", "/static/book.css", "/healthz"):
         assert "Set-Cookie" not in visitor.get(url).headers
     assert "Set-Cookie" not in visitor.sign(message="").headers
@@ -40,7 +40,7 @@ def test_readers_get_no_cookie_and_signers_one_for_the_form_alone(app: Flask, vi
     assert cookie["secure"]
     assert cookie["max-age"] == str(180 * 24 * 3600)
     assert cookie["domain"] == ""
-    assert stored(app)[0].id in cookie.value
+    assert stored()[0].id in cookie.value
     assert "Set-Cookie" not in visitor.get("/").headers
 
 
@@ -51,7 +51,7 @@ def test_only_a_visitor_whose_comment_is_in_the_book_may_write_more_links(
         form = visitor.form() | GREETING | {"message": message}
         later(10)  # a link within three seconds is spam
         visitor.client.post("/comments", data=form, base_url="https://localhost")  # the cookie is for https
-        return stored(app)[-1]
+        return stored()[-1]
 
     assert sign(TWO_LINKS).status == "held"
     first = sign("Hello")
@@ -62,32 +62,32 @@ def test_only_a_visitor_whose_comment_is_in_the_book_may_write_more_links(
 
 
 @pytest.mark.parametrize("value", ["", "x", "a.b", "x" * 3000, "é"])
-def test_a_forged_cookie_is_none(app: Flask, visitor: Visitor, later: Later, value: str) -> None:
+def test_a_forged_cookie_is_none(visitor: Visitor, later: Later, value: str) -> None:
     form = visitor.form() | GREETING | {"message": TWO_LINKS}
     later(10)
     headers = {"Cookie": f"{VISITOR_COOKIE}={value}"}
     assert visitor.client.post("/comments", data=form, headers=headers).status_code == 303
-    assert stored(app)[-1].status == "held"
+    assert stored()[-1].status == "held"
 
 
 def test_the_question_stands_in_the_form_and_a_wrong_answer_keeps_the_text(
     app: Flask, visitor: Visitor
 ) -> None:
     assert "answer" not in visitor.form()
-    set_(app, **QUESTION)
+    set_(**QUESTION)
     assert QUESTION["question"] in text(visitor.page().find(".//form"))
     answer = visitor.sign(message="Kept", answer="blue")
     assert answer.status_code == 422
     page = parse(answer)
     assert "That is not the answer that the owner of this book expects." in text(by_class(page, "summary")[0])
     assert fields(page)["message"] == "Kept"
-    assert (stored(app), refused(app)) == ([], {"answer": 1})
+    assert (stored(), refused(app)) == ([], {"answer": 1})
     assert visitor.send(fields(page) | {"answer": "GINGER!"}).status_code == 303
-    assert stored(app)[0].message == "Kept"
+    assert stored()[0].message == "Kept"
 
 
 def test_programs_are_asked_too_and_the_error_has_the_question(app: Flask, visitor: Visitor) -> None:
-    set_(app, **QUESTION)
+    set_(**QUESTION)
 
     def post(**more: str) -> tuple[int, dict[str, object]]:
         answer = visitor.client.post("/api/v1/comments", json={"name": "Ada", "message": "Hello", **more})
@@ -112,10 +112,10 @@ def test_each_refusal_is_counted_with_its_reason(app: Flask, visitor: Visitor, l
     visitor.client.post("/api/v1/comments", json={"name": "", "message": "Hello"})
     later(25 * 3600)
     visitor.send(form)
-    let_write(app, 1)
+    let_write(1)
     assert visitor.sign().status_code == 303
     assert visitor.sign(message="Again").status_code == 429
-    set_(app, closed="yes")
+    set_(closed="yes")
     visitor.send(form)
     counted = refused(app)
     assert counted.pop("name", 0) + counted.pop("unknown", 0) >= 1  # of the day before, maybe
@@ -130,24 +130,24 @@ def test_a_refusal_is_counted_once_under_its_first_reason(app: Flask, visitor: V
     assert refused(app) == {"name": 2}
 
 
-def test_in_a_flood_all_are_held_until_it_is_over(app: Flask, visitor: Visitor, later: Later) -> None:
-    set_(app, flood="2")
+def test_in_a_flood_all_are_held_until_it_is_over(visitor: Visitor, later: Later) -> None:
+    set_(flood="2")
     later.stand_still()
     for number in range(4):
         assert visitor.sign(message=f"Number {number}").status_code == 303
-    rows = stored(app)
+    rows = stored()
     assert [row.status for row in rows] == ["published", "published", "held", "held"]
     assert re.fullmatch(
         r"Many comments came at once, so all are held until \d\d:\d\d UTC\.", str(rows[-1].reason)
     )
     later(3601)
     visitor.sign(message="Afterwards")
-    assert stored(app)[-1].status == "published"
+    assert stored()[-1].status == "published"
 
 
-def test_spam_makes_no_flood(app: Flask, visitor: Visitor) -> None:
-    set_(app, flood="1")
+def test_spam_makes_no_flood(visitor: Visitor) -> None:
+    set_(flood="1")
     for number in range(4):
         visitor.sign(message=f"{number}", subject="x")
     visitor.sign()
-    assert [row.status for row in stored(app)] == ["spam"] * 4 + ["published"]
+    assert [row.status for row in stored()] == ["spam"] * 4 + ["published"]

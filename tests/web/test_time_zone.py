@@ -35,16 +35,14 @@ def footer(visitor: Visitor, url: str) -> str:
 # --- the book's zone
 
 
-def test_the_foot_of_a_page_with_dates_names_their_zone_where_no_script_runs(
-    app: Flask, visitor: Visitor
-) -> None:
-    [comment_id] = add(app, ["Hello"])
-    set_(app, timezone="Europe/Berlin", embed_sites="https://one.example")
+def test_the_foot_of_a_page_with_dates_names_their_zone_where_no_script_runs(visitor: Visitor) -> None:
+    [comment_id] = add(["Hello"])
+    set_(timezone="Europe/Berlin", embed_sites="https://one.example")
     named, urls = "Dates are in the time zone Europe/Berlin.", ("/", f"/comments/{comment_id}", "/embed")
     for url in urls:
         [note] = by_class(visitor.page(url), "site-footer")[0].iter("noscript")
         assert text(note) == named
-    set_(app, visitor_times="no")
+    set_(visitor_times="no")
     for url in urls:
         assert named in footer(visitor, url)
         assert not list(visitor.page(url).iter("noscript"))
@@ -62,10 +60,10 @@ def test_the_foot_of_a_page_with_dates_names_their_zone_where_no_script_runs(
     ],
 )
 def test_a_comment_has_the_day_on_which_it_was_written_there(
-    app: Flask, visitor: Visitor, utc: datetime, day: date
+    visitor: Visitor, utc: datetime, day: date
 ) -> None:
-    set_(app, timezone="Europe/Berlin")
-    [comment_id] = add(app, ["Hello"], created_at=utc)
+    set_(timezone="Europe/Berlin")
+    [comment_id] = add(["Hello"], created_at=utc)
     for url in ("/", f"/comments/{comment_id}", f"/?signed={comment_id}"):
         page = visitor.page(url)
         assert days(page) == [day]
@@ -73,31 +71,31 @@ def test_a_comment_has_the_day_on_which_it_was_written_there(
         assert time.attrib["datetime"] == time.attrib["title"] == utc.isoformat()[:19] + ".000Z"
 
 
-def test_another_zone_is_seen_at_once_though_comments_are_kept_ready(app: Flask, visitor: Visitor) -> None:
-    [comment_id] = add(app, ["Hello"], created_at=LATE)
+def test_another_zone_is_seen_at_once_though_comments_are_kept_ready(visitor: Visitor) -> None:
+    [comment_id] = add(["Hello"], created_at=LATE)
     for url in ("/", f"/comments/{comment_id}"):
         for zone, day in (("UTC", 14), ("Europe/Berlin", 15), ("America/New_York", 14), ("Asia/Tokyo", 15)):
             before = visitor.get(url).headers["ETag"]
-            set_(app, timezone=zone)
+            set_(timezone=zone)
             after = visitor.get(url, headers={"If-None-Match": before})
             assert [shown.day for shown in days(visitor.page(url))] == [day]
             assert after.status_code == (304 if zone == "UTC" else 200)
-        set_(app, timezone="UTC")
+        set_(timezone="UTC")
 
 
 @pytest.mark.parametrize("stored", ["Europe/Atlantis", "../../etc/passwd", "localtime", ""])
 def test_a_zone_that_was_garbled_or_that_the_machine_lost_is_utc(
     app: Flask, visitor: Visitor, stored: str
 ) -> None:
-    add(app, ["Hello"], created_at=LATE)
+    add(["Hello"], created_at=LATE)
     with app.app_context(), writing() as session:
         session.merge(Setting(name="timezone", value=stored))
     assert days(visitor.page()) == [LATE.date()]
 
 
 def test_feeds_and_the_admin_pages_stay_in_utc(app: Flask) -> None:
-    set_(app, timezone="Europe/Berlin")
-    [comment_id] = add(app, ["Hello"], created_at=LATE)
+    set_(timezone="Europe/Berlin")
+    [comment_id] = add(["Hello"], created_at=LATE)
     owner = Owner(app)
     owner.be_logged_in()
     for url in ("/feed.atom", "/feed.json"):
@@ -109,8 +107,8 @@ def test_feeds_and_the_admin_pages_stay_in_utc(app: Flask) -> None:
 # --- the script
 
 
-def test_pages_with_dates_run_one_script_and_no_other_page_does(app: Flask, visitor: Visitor) -> None:
-    [comment_id] = add(app, ["Hello"])
+def test_pages_with_dates_run_one_script_and_no_other_page_does(visitor: Visitor) -> None:
+    [comment_id] = add(["Hello"])
     for url in ("/", f"/comments/{comment_id}", f"/?before={'f' * 32}", "/?signed=waiting"):
         assert policy(visitor, url) == f"{WITHOUT_SCRIPT}; script-src 'self'"
         assert scripts(visitor.page(url)) == TIMES_SCRIPT
@@ -122,13 +120,13 @@ def test_pages_with_dates_run_one_script_and_no_other_page_does(app: Flask, visi
     assert NO_SCRIPTS in footer(visitor, "/privacy")
 
 
-def test_a_page_that_a_browser_has_keeps_the_policy_of_its_script(app: Flask, visitor: Visitor) -> None:
-    [comment_id] = add(app, ["Hello"])
+def test_a_page_that_a_browser_has_keeps_the_policy_of_its_script(visitor: Visitor) -> None:
+    [comment_id] = add(["Hello"])
     url = f"/comments/{comment_id}"
     known = {"If-None-Match": visitor.get(url).headers["ETag"]}
     same = visitor.get(url, headers=known)
     assert (same.status_code, "script-src" in same.headers["Content-Security-Policy"]) == (304, True)
-    set_(app, visitor_times="no")
+    set_(visitor_times="no")
     new = visitor.get(url, headers=known)
     assert (new.status_code, new.headers["Content-Security-Policy"]) == (200, WITHOUT_SCRIPT)
 
@@ -136,7 +134,7 @@ def test_a_page_that_a_browser_has_keeps_the_policy_of_its_script(app: Flask, vi
 def test_an_error_in_the_middle_of_a_page_has_the_strict_policy(
     app: Flask, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [comment_id] = add(app, ["Hello"])
+    [comment_id] = add(["Hello"])
     app.config["PROPAGATE_EXCEPTIONS"] = False
     monkeypatch.setattr(look_and_language, "zone", lambda: 1 / 0)
     answer = visitor.get(f"/comments/{comment_id}")

@@ -71,7 +71,7 @@ def test_under_a_foreign_lock_readers_read_and_a_writer_soon_has_the_text_back(
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
     assert fields(parse(answer))["message"] == "Please keep me"
     assert waiter.send(form).status_code == 303
-    assert len(stored(waiter.app)) == 2
+    assert len(stored()) == 2
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ class Doors:
     def __init__(self, app: Flask) -> None:
         self.runner, self.owner = app.test_cli_runner(), Owner(app)
         assert self.owner.log_in().status_code == 303
-        self.program = ApiClient(app, new_token(app))
+        self.program = ApiClient(app, new_token())
 
     def add(self, url: str) -> list[tuple[str, str]]:
         """Add a webhook by each; return the URL that it has, or why it was refused, and the warning."""

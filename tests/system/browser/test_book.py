@@ -4,7 +4,6 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from flask import Flask
 from playwright.sync_api import Page, expect
 
 from tests.support.visitor import add, stored
@@ -26,11 +25,11 @@ def send(page: Page) -> None:
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_a_visitor_signs_the_book_and_sees_it(app: Flask, open_book: Open, scripts: bool) -> None:
+def test_a_visitor_signs_the_book_and_sees_it(open_book: Open, scripts: bool) -> None:
     page = open_book(java_script_enabled=scripts)
     fill_in(page, "Grace", "Hello\nthere", "example.org")
     send(page)
-    [comment] = stored(app)
+    [comment] = stored()
     expect(page).to_have_url(re.compile(rf"/\?signed={comment.id}#c-{comment.id}$"))
     entry = page.locator(f"#c-{comment.id}")
     expect(entry.locator(".message")).to_have_text("Hello\nthere", use_inner_text=True)
@@ -39,11 +38,11 @@ def test_a_visitor_signs_the_book_and_sees_it(app: Flask, open_book: Open, scrip
     )
     expect(page.get_by_role("status")).to_contain_text("Thank you, Grace!")
     page.reload()
-    assert len(stored(app)) == 1
+    assert len(stored()) == 1
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_a_mistake_keeps_the_text_and_says_why(app: Flask, open_book: Open, scripts: bool) -> None:
+def test_a_mistake_keeps_the_text_and_says_why(open_book: Open, scripts: bool) -> None:
     page = open_book(java_script_enabled=scripts)
     fill_in(page, "Grace", "hello " * 700, "not a website")
     send(page)
@@ -57,25 +56,25 @@ def test_a_mistake_keeps_the_text_and_says_why(app: Flask, open_book: Open, scri
     fill_in(page, "Grace", "Hello")
     send(page)
     expect(page.get_by_role("status")).to_contain_text("Thank you")
-    assert [comment.message for comment in stored(app)] == ["Hello"]
+    assert [comment.message for comment in stored()] == ["Hello"]
 
 
-def test_a_double_click_is_one_comment(app: Flask, open_book: Open) -> None:
+def test_a_double_click_is_one_comment(open_book: Open) -> None:
     page = open_book()
     fill_in(page, "Grace", "Hello")
     page.get_by_role("button", name="Sign the book").dblclick()
     expect(page.get_by_role("status")).to_contain_text("Thank you")
-    assert len(stored(app)) == 1
+    assert len(stored()) == 1
 
 
-def test_a_drawing_stands_as_it_was_typed_and_scrolls_in_its_own_box(app: Flask, open_book: Open) -> None:
+def test_a_drawing_stands_as_it_was_typed_and_scrolls_in_its_own_box(open_book: Open) -> None:
     drawing = "\n".join(
         ("+" + "-" * 90 + "+", "|" + " " * 40 + "HELLO" + " " * 45 + "|", "+" + "-" * 90 + "+")
     )
     page = open_book(viewport=PHONE)
     fill_in(page, "Mo", f"  {drawing}")
     send(page)
-    assert [comment.message for comment in stored(app)] == [f"  {drawing}"]
+    assert [comment.message for comment in stored()] == [f"  {drawing}"]
     shown = page.locator(".message.drawn")
     assert shown.evaluate("box => box.innerText") == f"  {drawing}"
     assert shown.evaluate("box => box.scrollWidth > box.clientWidth && box.clientWidth < innerWidth")
@@ -90,8 +89,8 @@ def test_a_drawing_stands_as_it_was_typed_and_scrolls_in_its_own_box(app: Flask,
     assert lefts[0] > lefts[1] + 10
 
 
-def test_on_a_phone_one_tap_leads_to_the_form_and_its_fields_are_large(app: Flask, open_book: Open) -> None:
-    add(app, [f"Hello {number}" for number in range(20)])
+def test_on_a_phone_one_tap_leads_to_the_form_and_its_fields_are_large(open_book: Open) -> None:
+    add([f"Hello {number}" for number in range(20)])
     page = open_book(viewport=PHONE, has_touch=True, is_mobile=True)
     expect(page.get_by_label("Name")).not_to_be_in_viewport()
     page.get_by_role("link", name="Sign the book").tap()

@@ -35,8 +35,8 @@ def elsewhere(address: str) -> Iterator[str]:
         yield site.address(listening)
 
 
-def allow(app: Flask, *sites: str) -> None:
-    set_(app, embed_sites="\n".join(sites))
+def allow(*sites: str) -> None:
+    set_(embed_sites="\n".join(sites))
 
 
 def inside(page: Page) -> FrameLocator:
@@ -62,11 +62,9 @@ def assert_it_fits(page: Page) -> None:
     assert height(page) == content_height(page)
 
 
-def test_the_frame_sizes_itself_and_one_signs_in_it(
-    app: Flask, elsewhere: str, open_context: OpenContext
-) -> None:
-    allow(app, elsewhere)
-    add(app, [f"Comment {number}" for number in range(15)])
+def test_the_frame_sizes_itself_and_one_signs_in_it(elsewhere: str, open_context: OpenContext) -> None:
+    allow(elsewhere)
+    add([f"Comment {number}" for number in range(15)])
     context = open_context()
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
@@ -84,17 +82,17 @@ def test_the_frame_sizes_itself_and_one_signs_in_it(
     book.get_by_label("Message").fill("Hello from afar")
     book.get_by_role("button", name="Sign the book").click()
     expect(book.get_by_role("status")).to_contain_text("Thank you, Grace!", timeout=PATIENCE)
-    assert [comment.name for comment in stored(app)][-1] == "Grace"
+    assert [comment.name for comment in stored()][-1] == "Grace"
     assert_it_fits(page)
     assert page.url.startswith(elsewhere)
     assert context.cookies() == []
 
 
 def test_after_each_click_the_page_around_shows_what_came_of_it(
-    app: Flask, elsewhere: str, open_context: OpenContext
+    elsewhere: str, open_context: OpenContext
 ) -> None:
-    allow(app, elsewhere)
-    add(app, [f"Comment {number}" for number in range(25)])
+    allow(elsewhere)
+    add([f"Comment {number}" for number in range(25)])
     context = open_context(viewport=PHONE)
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
@@ -123,9 +121,9 @@ def test_after_each_click_the_page_around_shows_what_came_of_it(
 
 
 def test_without_scripts_a_frame_by_hand_shows_the_book_and_takes_a_comment(
-    app: Flask, elsewhere: str, open_context: OpenContext
+    elsewhere: str, open_context: OpenContext
 ) -> None:
-    allow(app, elsewhere)
+    allow(elsewhere)
     context = open_context(java_script_enabled=False)
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
@@ -136,11 +134,12 @@ def test_without_scripts_a_frame_by_hand_shows_the_book_and_takes_a_comment(
     book.get_by_role("button", name="Sign the book").click()
     expect(book.get_by_role("status")).to_contain_text("Thank you, Grace!", timeout=PATIENCE)
     assert height(page) >= 900
-    assert len(stored(app)) == 1
+    assert len(stored()) == 1
 
 
-def test_the_browser_refuses_a_site_that_is_not_allowed(app: Flask, elsewhere: str, browser: Browser) -> None:
-    allow(app, "https://friend.example")
+@pytest.mark.usefixtures("app")
+def test_the_browser_refuses_a_site_that_is_not_allowed(elsewhere: str, browser: Browser) -> None:
+    allow("https://friend.example")
     with browser.new_context() as context:
         page = context.new_page()
         complaints: list[str] = []
@@ -160,9 +159,9 @@ def test_the_browser_refuses_a_site_that_is_not_allowed(app: Flask, elsewhere: s
 
 @pytest.mark.parametrize("path", POLICIES)
 def test_a_page_that_forbids_the_script_or_the_frame_shows_the_link_and_no_empty_frame(
-    app: Flask, address: str, elsewhere: str, browser: Browser, path: str
+    address: str, elsewhere: str, browser: Browser, path: str
 ) -> None:
-    allow(app, elsewhere)
+    allow(elsewhere)
     with browser.new_context() as context:
         page = context.new_page()
         with page.expect_console_message(lambda message: "Content Security Policy" in message.text):

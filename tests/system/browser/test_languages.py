@@ -12,8 +12,8 @@ from tests.system.browser.inspector import Inspector
 pytestmark = pytest.mark.needs("chromium")
 
 
-def test_one_click_changes_the_language_without_a_script(app: Flask, open_context: OpenContext) -> None:
-    [comment_id] = add(app, ["Hello"])
+def test_one_click_changes_the_language_without_a_script(open_context: OpenContext) -> None:
+    [comment_id] = add(["Hello"])
     context = open_context(java_script_enabled=False, locale="fr-CH")
     page = context.new_page()
     page.goto(f"/comments/{comment_id}")
@@ -33,7 +33,7 @@ def test_one_click_changes_the_language_without_a_script(app: Flask, open_contex
 def test_the_front_page_is_accessible_and_fits_in_each_language(
     app: Flask, open_to_look: OpenContext, code: str
 ) -> None:
-    add(app, ["What a lovely book!"], website="https://a.example")
+    add(["What a lovely book!"], website="https://a.example")
     page = open_to_look(locale=code).new_page()
     inspector = Inspector(app, page)
     for url in ("/", "/privacy"):

@@ -49,9 +49,9 @@ def shown_pages(page: Page, comment_id: str) -> Iterator[str]:
 def test_every_look_is_accessible_and_fits(app: Flask, open_to_look: OpenContext, look: str) -> None:
     webring = {"webring_previous": "https://a.example", "webring_next": "https://b.example"}
     webring["webring_home"] = "https://ring.example"
-    set_(app, look=look, title=LONG_TITLE[:80], visitor_looks="yes", pictures="drawn", **webring)
-    comment_id, *_, newest = add(app, sample.MESSAGES, website="https://a.example")
-    add(app, ["Hello"], name="N" * 80)
+    set_(look=look, title=LONG_TITLE[:80], visitor_looks="yes", pictures="drawn", **webring)
+    comment_id, *_, newest = add(sample.MESSAGES, website="https://a.example")
+    add(["Hello"], name="N" * 80)
     with app.app_context(), writing() as session:
         session.add(Origin(comment_id=newest, name="other.example", url="https://other.example/post"))
     inspector = Inspector(app, open_to_look(reduced_motion="reduce").new_page())
@@ -61,11 +61,9 @@ def test_every_look_is_accessible_and_fits(app: Flask, open_to_look: OpenContext
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_one_click_changes_the_look_and_one_goes_back(
-    app: Flask, open_context: OpenContext, scripts: bool
-) -> None:
-    set_(app, visitor_looks="yes")
-    [comment_id] = add(app, ["Hello"])
+def test_one_click_changes_the_look_and_one_goes_back(open_context: OpenContext, scripts: bool) -> None:
+    set_(visitor_looks="yes")
+    [comment_id] = add(["Hello"])
     context = open_context(java_script_enabled=scripts)
     page = context.new_page()
     page.goto(f"/comments/{comment_id}")
@@ -81,10 +79,10 @@ def test_one_click_changes_the_look_and_one_goes_back(
     assert context.cookies() == []
 
 
-def test_nothing_moves_for_those_who_want_that(app: Flask, open_book: Open) -> None:
-    add(app, ["Hello"])
+def test_nothing_moves_for_those_who_want_that(open_book: Open) -> None:
+    add(["Hello"])
     for look, moves in (("1999", True), ("terminal", True), ("window", False)):
-        set_(app, look=look)
+        set_(look=look)
         for preference in ("no-preference", "reduce"):
             page = open_book(reduced_motion=preference)
             moving = page.evaluate(MOVES)
@@ -93,9 +91,9 @@ def test_nothing_moves_for_those_who_want_that(app: Flask, open_book: Open) -> N
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_buttons_have_an_edge_where_the_system_chooses_the_colours(
-    app: Flask, open_to_look: OpenContext, look: str
+    open_to_look: OpenContext, look: str
 ) -> None:
-    set_(app, look=look, visitor_looks="yes")
+    set_(look=look, visitor_looks="yes")
     page = open_to_look(forced_colors="active").new_page()
     page.goto("/")
     edges = page.locator("main .button:visible").evaluate_all(EDGES)
@@ -103,9 +101,9 @@ def test_buttons_have_an_edge_where_the_system_chooses_the_colours(
     assert all(edges), edges
 
 
-def test_on_paper_all_looks_are_black_on_white(app: Flask, open_book: Open) -> None:
-    add(app, ["Hello"])
-    set_(app, look="1999", pictures="drawn")
+def test_on_paper_all_looks_are_black_on_white(open_book: Open) -> None:
+    add(["Hello"])
+    set_(look="1999", pictures="drawn")
     page = open_book(color_scheme="dark")
     page.emulate_media(media="print")
     styles = page.evaluate(
@@ -119,12 +117,12 @@ def test_on_paper_all_looks_are_black_on_white(app: Flask, open_book: Open) -> N
         expect(page.locator(shown)).to_be_visible()
 
 
-def test_own_css_changes_the_book_and_asks_nobody_else(app: Flask, browser: Browser, address: str) -> None:
+def test_own_css_changes_the_book_and_asks_nobody_else(browser: Browser, address: str) -> None:
     asked: list[str] = []
     other = Flask(__name__)
     other.before_request(lambda: asked.append(request.path))
     with site.reserved_port() as listening, site.serving(other, listening):
-        set_(app, own_css=LEAKING.replace("OUTSIDE", site.address(listening)))
+        set_(own_css=LEAKING.replace("OUTSIDE", site.address(listening)))
         with browser.new_context() as context:
             page, refused = context.new_page(), []
             page.on("console", lambda message: refused.append(message.text))

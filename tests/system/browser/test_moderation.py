@@ -1,7 +1,6 @@
 """A phone: a comment is held, the chat's message has the link, and one tap on its page publishes it."""
 
 import pytest
-from flask import Flask
 from playwright.sync_api import Page, expect
 
 from guestbook.outbound import webhooks
@@ -16,9 +15,9 @@ WORDS = "Greetings from the lighthouse"
 
 
 @pytest.fixture
-def link(app: Flask, open_context: OpenContext, receiver: Receiver) -> str:
+def link(open_context: OpenContext, receiver: Receiver) -> str:
     """The link in the message of a chat about a comment that a visitor has just written."""
-    set_(app, moderation="all")
+    set_(moderation="all")
     fields = {"url": receiver.url(), "format": "slack"}
     factories.written(lambda session: webhooks.add(session, fields, factories.settings()))
     page = open_context(viewport=PHONE).new_page()
@@ -26,7 +25,7 @@ def link(app: Flask, open_context: OpenContext, receiver: Receiver) -> str:
     fill_in(page, "Grace", WORDS)
     send(page)
     expect(page.get_by_text("Thank you")).to_be_visible()
-    assert [comment.status for comment in stored(app)] == ["held"]
+    assert [comment.status for comment in stored()] == ["held"]
     factories.run_pass()
     [request] = receiver.requests
     url: str = request.json["blocks"][1]["elements"][0]["url"]
@@ -40,10 +39,10 @@ def opened(open_book: Open, link: str) -> Page:
     return page
 
 
-def test_one_tap_on_a_phone_publishes_and_the_link_is_used_up(app: Flask, open_book: Open, link: str) -> None:
+def test_one_tap_on_a_phone_publishes_and_the_link_is_used_up(open_book: Open, link: str) -> None:
     page = opened(open_book, link)
     assert page.request.head(link).status == page.request.get(link).status == 200
-    assert [comment.status for comment in stored(app)] == ["held"]
+    assert [comment.status for comment in stored()] == ["held"]
     expect(page.locator(".comment-text")).to_contain_text(WORDS)
     publish = page.get_by_role("button", name="Publish", exact=True)
     box = publish.bounding_box()
@@ -52,7 +51,7 @@ def test_one_tap_on_a_phone_publishes_and_the_link_is_used_up(app: Flask, open_b
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     publish.click()
     expect(page.get_by_role("heading", name="The comment was published")).to_be_visible()
-    assert [comment.status for comment in stored(app)] == ["published"]
+    assert [comment.status for comment in stored()] == ["published"]
     page.get_by_role("link", name="See it in the book").click()
     expect(page.locator(".message")).to_contain_text(WORDS)
     assert page.request.get(link).status == 410

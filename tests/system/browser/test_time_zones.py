@@ -32,10 +32,10 @@ LAST_OF_JULY = {
 }
 
 
-def filled(app: Flask, zone: str) -> str:
+def filled(app: Flask, zone: str) -> str:  # noqa: ARG001  the factories fill it
     """Fill a book in this zone; return the id of its comment."""
-    [comment_id] = add(app, ["Hello"], created_at=LATE)
-    set_(app, timezone=zone)
+    [comment_id] = add(["Hello"], created_at=LATE)
+    set_(timezone=zone)
     factories.change(comment_id, book.reply, "Welcome")
     return comment_id
 
@@ -64,7 +64,7 @@ def test_the_visitor_s_day_is_written_as_the_book_writes_its_own(
     assert_shown(at_home, LAST_OF_JULY[code], f"{LAST_OF_JULY[code]}, 22:30 UTC")
     away = opened(open_context, url, locale=code, timezone_id="Europe/Berlin")
     assert_shown(away, FIRST_OF_AUGUST[code], f"{FIRST_OF_AUGUST[code]}, 00:30 ")
-    set_(app, timezone="Europe/Berlin")
+    set_(timezone="Europe/Berlin")
     page = opened(open_context, url, locale=code, java_script_enabled=False, timezone_id="UTC")
     assert_shown(page, FIRST_OF_AUGUST[code])
 

@@ -99,7 +99,7 @@ class Installation:
             Owner(app)
             factories.webhook(receiver)
             inbound_factories.source()
-            token = new_token(app)
+            token = new_token()
             for path in (self.data, *self.data.iterdir(), self.run, *self.run.iterdir()):
                 if self.user:
                     os.chown(path, self.user, self.user)

@@ -27,7 +27,7 @@ MOVES = [
 
 
 def test_its_page_has_all_that_is_known_of_it(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Hello"], website="https://ada.example", reason="It holds 9 links.")
+    [comment_id] = add(["Hello"], website="https://ada.example", reason="It holds 9 links.")
     listen(app)
     answer(app, comment_id, "Thank you")
     page = owner.page(COMMENTS + comment_id)
@@ -49,37 +49,37 @@ def test_its_page_has_all_that_is_known_of_it(app: Flask, owner: Owner) -> None:
 def test_each_button_makes_exactly_its_events_and_a_second_click_none(
     app: Flask, owner: Owner, was: str, action: str, becomes: str, sent_events: list[str]
 ) -> None:
-    [comment_id, one, other] = add(app, ["Shy words", "1", "2"], status=was)
+    [comment_id, one, other] = add(["Shy words", "1", "2"], status=was)
     listen(app)
     for _ in range(2):
         answered = owner.post(f"{COMMENTS}{comment_id}/{action}")
         assert (answered.status_code, answered.headers["Location"]) == (303, COMMENTS + comment_id)
-    assert status(app, comment_id) == becomes
+    assert status(comment_id) == becomes
     assert events(app) == sent_events
     assert ("Shy words" in messages(owner.page("/"))) is (becomes == "published")
     assert owner.get(f"/comments/{comment_id}").status_code == (200 if becomes == "published" else 404)
     owner.does(COMMENTS + "bulk", {"action": action, "id": [one, other], "status": was})
-    assert [status(app, one), status(app, other)] == [becomes, becomes]
+    assert [status(one), status(other)] == [becomes, becomes]
     assert sorted(events(app)) == sorted(sent_events * 3)
 
 
-def test_what_was_suspicious_is_held_again_when_it_is_restored(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Hello"], status="spam", reason="It holds a link.")
+def test_what_was_suspicious_is_held_again_when_it_is_restored(owner: Owner) -> None:
+    [comment_id] = add(["Hello"], status="spam", reason="It holds a link.")
     assert "is held" in notice(owner.does(f"{COMMENTS}{comment_id}/restore"))
-    assert status(app, comment_id) == "held"
+    assert status(comment_id) == "held"
 
 
-def test_a_press_on_every_button_of_the_list_is_taken(app: Flask, owner: Owner) -> None:
+def test_a_press_on_every_button_of_the_list_is_taken(owner: Owner) -> None:
     for name in ("published", "held", "spam", "trash"):
-        add(app, ["Hello"], status=name)
+        add(["Hello"], status=name)
     buttons = owner.page(COMMENTS + "?status=all").findall(".//button[@formaction]")
     assert len(buttons) == 10
     for button in buttons:
         assert owner.post(button.attrib["formaction"]).status_code == 303
 
 
-def test_after_a_button_of_the_list_the_owner_is_where_they_were(app: Flask, owner: Owner) -> None:
-    [comment_id, edge] = add(app, ["needle & thread", "hay"], status="held")
+def test_after_a_button_of_the_list_the_owner_is_where_they_were(owner: Owner) -> None:
+    [comment_id, edge] = add(["needle & thread", "hay"], status="held")
     form = fields(owner.page(f"{COMMENTS}?status=held&words=needle+%26&before={edge}"))
     answered = owner.post(f"{COMMENTS}{comment_id}/publish", {**form})
     place = urlsplit(answered.headers["Location"])
@@ -88,45 +88,45 @@ def test_after_a_button_of_the_list_the_owner_is_where_they_were(app: Flask, own
     assert notice(owner.page(answered.headers["Location"])) == "The comment by Ada is published."
 
 
-def test_a_place_that_is_none_leads_nowhere_and_changes_nothing(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Hello"], status="held")
+def test_a_place_that_is_none_leads_nowhere_and_changes_nothing(owner: Owner) -> None:
+    [comment_id] = add(["Hello"], status="held")
     for place in ({"status": "//evil.example"}, {"status": "held", "before": "//evil.example"}):
         for url in (f"{comment_id}/publish", f"{comment_id}/delete", "bulk"):
             answered = owner.post(COMMENTS + url, {"id": comment_id, "action": "publish", **place})
             assert answered.status_code == 404
-    assert status(app, comment_id) == "held"
+    assert status(comment_id) == "held"
 
 
-def test_words_that_look_like_an_address_stay_words(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Hello"], status="held")
+def test_words_that_look_like_an_address_stay_words(owner: Owner) -> None:
+    [comment_id] = add(["Hello"], status="held")
     typed = {"status": "held", "words": "//evil.example\r\nX: y"}
     place = urlsplit(owner.post(f"{COMMENTS}{comment_id}/hold", {**typed}).headers["Location"])
     assert (place.scheme, place.netloc, place.path) == ("", "", COMMENTS)
 
 
 def test_an_edit_is_stored_and_tells_nobody(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Helo"])
+    [comment_id] = add(["Helo"])
     listen(app)
     page = owner.does(COMMENTS + comment_id, {"name": "Ada L.", "website": "ada.example", "message": "Hello"})
     assert notice(page) == "The comment is changed."
-    [row] = stored(app)
+    [row] = stored()
     assert (row.name, row.website, row.message) == ("Ada L.", "https://ada.example", "Hello")
     assert events(app) == []
 
 
-def test_a_wrong_edit_comes_back_with_its_reasons_and_the_text(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Hello"])
+def test_a_wrong_edit_comes_back_with_its_reasons_and_the_text(owner: Owner) -> None:
+    [comment_id] = add(["Hello"])
     typed = {"name": "", "website": "javascript:alert(1)", "message": "<b>" * 2000}
     page = owner.refused(COMMENTS + comment_id, {**typed})
     form = fields(page)
     assert {name: form[name].strip() for name in typed} == typed
     reasons = {one.attrib["id"] for one in by_class(page, "reason")}
     assert reasons == {"name-reason", "website-reason", "message-reason"}
-    assert stored(app)[0].message == "Hello"
+    assert stored()[0].message == "Hello"
 
 
 def test_an_answer_is_told_changed_and_taken_away(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Hello"])
+    [comment_id] = add(["Hello"])
     listen(app)
     url = f"{COMMENTS}{comment_id}/reply"
     assert notice(owner.does(url, {"reply": "Thank you"})) == "Your reply is in the book."
@@ -138,16 +138,16 @@ def test_an_answer_is_told_changed_and_taken_away(app: Flask, owner: Owner) -> N
     assert not by_class(owner.page("/"), "reply")
 
 
-def test_an_answer_waits_for_a_comment_that_is_not_published(app: Flask, owner: Owner) -> None:
+def test_an_answer_waits_for_a_comment_that_is_not_published(owner: Owner) -> None:
     for where in ("held", "spam", "trash"):
-        [comment_id] = add(app, ["Hello"], status=where)
+        [comment_id] = add(["Hello"], status=where)
         assert f"/comments/{comment_id}" not in hrefs(owner.page(COMMENTS + comment_id))
         said = notice(owner.does(f"{COMMENTS}{comment_id}/reply", {"reply": "Thank you"}))
         assert said == "Your reply is saved. It appears in the book when you publish the comment."
 
 
 def test_an_answer_that_is_too_long_comes_back_with_the_reason_and_the_text(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Hello"])
+    [comment_id] = add(["Hello"])
     answer(app, comment_id, "Thank you")
     page = owner.refused(f"{COMMENTS}{comment_id}/reply", {"reply": "x" * 4001})
     assert fields(page)["reply"].strip() == "x" * 4001
@@ -156,7 +156,7 @@ def test_an_answer_that_is_too_long_comes_back_with_the_reason_and_the_text(app:
 
 
 def test_one_is_deleted_after_a_question(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Hello"])
+    [comment_id] = add(["Hello"])
     answer(app, comment_id, "Thank you")
     listen(app)
     page = owner.page(f"{COMMENTS}{comment_id}/delete?status=published&words=hell")
@@ -164,17 +164,17 @@ def test_one_is_deleted_after_a_question(app: Flask, owner: Owner) -> None:
     assert form.attrib["action"] == f"{COMMENTS}{comment_id}/delete"
     answered = owner.post(form.attrib["action"], {**fields(page)})
     assert answered.headers["Location"] == f"{COMMENTS}?status=published&words=hell"
-    assert (stored(app), events(app)) == ([], ["comment.deleted"])
+    assert (stored(), events(app)) == ([], ["comment.deleted"])
     assert owner.post(form.attrib["action"]).status_code == 404
 
 
-def test_place_and_note_are_shown_and_can_be_corrected(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Hello"], place="Görlitz", note="I was the cat.")
+def test_place_and_note_are_shown_and_can_be_corrected(owner: Owner) -> None:
+    [comment_id] = add(["Hello"], place="Görlitz", note="I was the cat.")
     url = f"/admin/comments/{comment_id}"
     for page in (owner.page(url), owner.page("/admin/comments/?words=the+cat")):
         assert "I was the cat." in text(page)
         assert "Görlitz" in text(page)
     changed = {"name": "Ada", "website": "", "message": "Hello", "place": "Zgorzelec", "note": ""}
     owner.does(url, changed, on=url)
-    [comment] = stored(app)
+    [comment] = stored()
     assert (comment.place, comment.note) == ("Zgorzelec", None)

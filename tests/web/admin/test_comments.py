@@ -31,8 +31,8 @@ def events(app: Flask) -> list[str]:
         return [row.event for row in factories.deliveries()]
 
 
-def status(app: Flask, comment_id: str) -> str:
-    return next(row.status for row in stored(app) if row.id == comment_id)
+def status(comment_id: str) -> str:
+    return next(row.status for row in stored() if row.id == comment_id)
 
 
 def answer(app: Flask, comment_id: str, message: str) -> None:
@@ -51,18 +51,18 @@ def notice(page: Element) -> str:
 # --- the list
 
 
-def test_the_first_tab_is_what_waits_and_else_what_is_published(app: Flask, owner: Owner) -> None:
-    add(app, ["In the book"])
+def test_the_first_tab_is_what_waits_and_else_what_is_published(owner: Owner) -> None:
+    add(["In the book"])
     assert letters(owner.page(COMMENTS)) == ["In the book"]
-    add(app, ["Waits"], status="held", reason="It holds 9 links.")
+    add(["Waits"], status="held", reason="It holds 9 links.")
     page = owner.page(COMMENTS)
     assert letters(page) == ["Waits"]
     assert text(by_class(page, "hold-reason")[0]) == "It holds 9 links."
 
 
-def test_each_tab_has_its_own_comments_and_says_how_many(app: Flask, owner: Owner) -> None:
+def test_each_tab_has_its_own_comments_and_says_how_many(owner: Owner) -> None:
     for number, name in enumerate(("published", "held", "spam", "trash"), 1):
-        add(app, [f"{name} {one}" for one in range(number)], status=name)
+        add([f"{name} {one}" for one in range(number)], status=name)
     page = owner.page(COMMENTS)
     tabs = [text(tab).split() for tab in by_class(page, "tabs")[0]]
     assert tabs == [["Published", "1"], ["Held", "2"], ["Spam", "3"], ["Trash", "4"], ["All", "10"]]
@@ -76,8 +76,8 @@ def test_an_empty_tab_says_so(owner: Owner) -> None:
             assert by_class(owner.page(f"{COMMENTS}?status={tab}{more}"), "empty-list")
 
 
-def test_a_search_takes_signs_as_they_are_and_stays_in_its_box_and_its_tabs(app: Flask, owner: Owner) -> None:
-    add(app, ["100% good", "100 good", "a_b", "axb"])
+def test_a_search_takes_signs_as_they_are_and_stays_in_its_box_and_its_tabs(owner: Owner) -> None:
+    add(["100% good", "100 good", "a_b", "axb"])
     assert letters(owner.page(f"{COMMENTS}?status=published&words=0%25")) == ["100% good"]
     page = owner.page(f"{COMMENTS}?status=published&words=100%25+g%00ood")
     assert fields(page)["words"] == "100% good"
@@ -85,11 +85,9 @@ def test_a_search_takes_signs_as_they_are_and_stays_in_its_box_and_its_tabs(app:
         assert parse_qs(urlsplit(tab.attrib["href"]).query)["words"] == ["100% good"]
 
 
-def test_a_long_search_says_so_and_leads_on(
-    app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_search_says_so_and_leads_on(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filtered_lists, "SCANNED_ROWS", 3)
-    add(app, ["needle", *["hay"] * 4])
+    add(["needle", *["hay"] * 4])
     page = owner.page(COMMENTS + "?status=all&words=needle")
     assert letters(page) == []
     assert "Searched comments back to" in text(page)
@@ -108,7 +106,7 @@ def test_what_is_no_place_in_the_list_is_not_there(owner: Owner) -> None:
 def test_hostile_text_is_inert(app: Flask, owner: Owner) -> None:
     for hostile in HOSTILE:
         short = {"name": hostile[:80], "reason": hostile[:200], "website": hostile[:500]}
-        [comment_id] = add(app, [hostile], status="spam", **short)
+        [comment_id] = add([hostile], status="spam", **short)
         answer(app, comment_id, hostile)
         for url in (f"{COMMENTS}?status=spam", f"{COMMENTS}{comment_id}", f"{COMMENTS}{comment_id}/delete"):
             assert hostile.strip()[:100] in owner.inert(url)
@@ -116,17 +114,17 @@ def test_hostile_text_is_inert(app: Flask, owner: Owner) -> None:
     assert len(searched.findall(".//script")) == 1
 
 
-def test_all_can_be_ticked_without_a_script(app: Flask, owner: Owner) -> None:
-    add(app, ["1", "2"], status="held")
+def test_all_can_be_ticked_without_a_script(owner: Owner) -> None:
+    add(["1", "2"], status="held")
     [link] = by_class(owner.page(COMMENTS), "bulk")[0].findall("a")
     boxes = owner.page(link.attrib["href"]).findall(".//input[@name='id']")
     assert [box.attrib.get("checked") for box in boxes] == ["", ""]
     assert not owner.page(COMMENTS).findall(".//input[@checked]")
 
 
-def test_every_control_has_a_name_that_says_whose_comment_it_is(app: Flask, owner: Owner) -> None:
+def test_every_control_has_a_name_that_says_whose_comment_it_is(owner: Owner) -> None:
     for name in ("published", "held", "spam", "trash"):
-        add(app, ["Hello"], name=f"Ada the {name}", status=name)
+        add(["Hello"], name=f"Ada the {name}", status=name)
     page = owner.page(COMMENTS + "?status=all")
     for letter in by_class(page, "comment-row"):
         whose = f"the comment by {text(letter.find('.//h2//bdi'))}"
@@ -136,7 +134,7 @@ def test_every_control_has_a_name_that_says_whose_comment_it_is(app: Flask, owne
         for one in [*pressed, *by_class(letter, "actions")[0].findall("a")]:
             assert one.attrib["aria-label"].endswith(whose)
             assert one.attrib["aria-label"].startswith("".join(one.itertext()))
-    [comment_id, *_] = add(app, ["Hello"])
+    [comment_id, *_] = add(["Hello"])
     for url in (COMMENTS + "?status=all", COMMENTS + comment_id):
         page = owner.page(url)
         labelled = {label.attrib.get("for") for label in page.findall(".//label")}
@@ -149,8 +147,8 @@ def test_every_control_has_a_name_that_says_whose_comment_it_is(app: Flask, owne
 # --- many at once
 
 
-def test_it_says_how_many_were_done_and_that_others_had_gone(app: Flask, owner: Owner) -> None:
-    [one, two] = add(app, ["1", "2"], status="held")
+def test_it_says_how_many_were_done_and_that_others_had_gone(owner: Owner) -> None:
+    [one, two] = add(["1", "2"], status="held")
     page = owner.does(COMMENTS + "bulk", {"action": "publish", "id": [one, two, one], "status": "held"})
     assert notice(page) == "Published 2 comments."
     page = owner.does(COMMENTS + "bulk", {"action": "trash", "id": [one, NOBODY]})
@@ -159,8 +157,8 @@ def test_it_says_how_many_were_done_and_that_others_had_gone(app: Flask, owner: 
     assert notice(page) == "Marked as spam: 0 comments. 3 no longer exist."
 
 
-def test_an_unclear_click_says_why(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Hello"], status="held")
+def test_an_unclear_click_says_why(owner: Owner) -> None:
+    [comment_id] = add(["Hello"], status="held")
     many = [comment_id, *(f"{number:032x}" for number in range(200))]
     for action, ids, reason in (
         ("", [comment_id], "Choose what to do"),
@@ -172,25 +170,25 @@ def test_an_unclear_click_says_why(app: Flask, owner: Owner) -> None:
         page = owner.refused(COMMENTS + "bulk", sent)
         assert reason in text(by_class(page, "summary")[0])
         assert letters(page) == ["Hello"]
-    assert status(app, comment_id) == "held"
+    assert status(comment_id) == "held"
 
 
-def test_two_hundred_go_at_once(app: Flask, owner: Owner) -> None:
-    ids = add(app, [str(number) for number in range(200)], status="spam")
+def test_two_hundred_go_at_once(owner: Owner) -> None:
+    ids = add([str(number) for number in range(200)], status="spam")
     owner.does(COMMENTS + "bulk", {"action": "trash", "id": ids})
-    assert {row.status for row in stored(app)} == {"trash"}
+    assert {row.status for row in stored()} == {"trash"}
 
 
 # --- for good
 
 
 def test_many_are_deleted_after_a_question(app: Flask, owner: Owner) -> None:
-    ids = add(app, ["1", "2", "3"], status="held")
+    ids = add(["1", "2", "3"], status="held")
     listen(app)
     url, sent = COMMENTS + "bulk", {"action": "delete", "id": [*ids[:2], NOBODY], "status": "held"}
     page = parse(owner.post(url, sent))
     assert "Delete these 2 comments for good?" in text(page)
-    assert (len(stored(app)), events(app)) == (3, [])
+    assert (len(stored()), events(app)) == (3, [])
     inputs = [one.attrib for one in page.findall(".//main//form//input")]
     data = {one["name"]: [two["value"] for two in inputs if two["name"] == one["name"]] for one in inputs}
     assert (
@@ -198,7 +196,7 @@ def test_many_are_deleted_after_a_question(app: Flask, owner: Owner) -> None:
         == "Deleted 2 comments."
     )
     assert "Already deleted" in owner.post(url, sent).text
-    assert [row.id for row in stored(app)] == ids[2:]
+    assert [row.id for row in stored()] == ids[2:]
     assert events(app) == ["comment.deleted"] * 2
 
 
@@ -207,7 +205,7 @@ def test_many_are_deleted_after_a_question(app: Flask, owner: Owner) -> None:
 
 def test_the_admin_pages_work_on_every_database(each_app: Flask, each_owner: Owner) -> None:
     owner = each_owner
-    [one, two] = add(each_app, ["Hello 🦋", "100% good"], status="held")
+    [one, two] = add(["Hello 🦋", "100% good"], status="held")
     listen(each_app)
     assert letters(owner.page(COMMENTS + "?words=100%25+%00GOOD")) == ["100% good"]
     page = owner.does(COMMENTS + "bulk", {"action": "publish", "id": [one, "\0", "x" * 999]})
@@ -215,5 +213,5 @@ def test_the_admin_pages_work_on_every_database(each_app: Flask, each_owner: Own
     owner.does(f"{COMMENTS}{one}/reply", {"reply": "Thank\0 you 🦋"})
     owner.does(COMMENTS + two, {"name": "Zoë", "website": "", "message": "Bonjour\0"})
     owner.does(f"{COMMENTS}{one}/delete")
-    assert [(row.name, row.message) for row in stored(each_app)] == [("Zoë", "Bonjour")]
+    assert [(row.name, row.message) for row in stored()] == [("Zoë", "Bonjour")]
     assert events(each_app) == ["comment.published", "comment.replied", "comment.deleted"]

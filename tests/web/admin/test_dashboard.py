@@ -32,7 +32,7 @@ def came(app: Flask, ago: timedelta = MINUTE, *, ended: bool = True, **did: int)
 def used(app: Flask) -> str:
     """Let the book be in use: a webhook, a comment, cron has come."""
     came(app)
-    add(app, ["Hello"])
+    add(["Hello"])
     with app.app_context():
         return factories.webhook(name="Chat")
 
@@ -67,7 +67,7 @@ def test_what_is_done_is_ticked_and_in_the_end_the_steps_are_gone(app: Flask, ow
     with app.app_context():
         factories.webhook()
     assert [plain(step) for step in by_class(owner.page(URL), "done")] == ["Add a webhook done"]
-    add(app, ["Hello"], status="spam")
+    add(["Hello"], status="spam")
     assert len(by_class(owner.page(URL), "done")) == 2
     came(app)
     assert by_class(owner.page(URL), "steps") == []
@@ -89,7 +89,7 @@ def test_when_cron_is_late_the_page_says_what_to_do(app: Flask, owner: Owner) ->
 
 def test_the_tiles_say_what_waits_what_failed_and_what_to_look_at(app: Flask, owner: Owner) -> None:
     hook = used(app)
-    add(app, ["one", "two"], status="held")
+    add(["one", "two"], status="held")
     with app.app_context():
         disabled = factories.webhook(disabled_at=clock.now(), disabled_reason="by_hand")
         factories.delivery(hook, due_at=clock.now() - MINUTE)
@@ -187,7 +187,7 @@ def test_the_newest_comments_and_what_was_given_up_lead_on(app: Flask, owner: Ow
 def test_hostile_names_and_answers_are_only_text(app: Flask, owner: Owner) -> None:
     bad = "</title></svg><script>alert(1)</script>{{ 7*7 }}\u202e"
     used(app)
-    add(app, [bad], name=bad)
+    add([bad], name=bad)
     with app.app_context():
         hook = factories.webhook(name=bad[:80])
         factories.delivery(hook, status="failed", last_error=bad)

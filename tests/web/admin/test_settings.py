@@ -223,9 +223,9 @@ def test_a_saved_website_gives_the_code_to_copy(app: Flask, owner: Owner) -> Non
     assert "The book on other websites" in text(owner.page(EMBED))
 
 
-def test_the_code_is_safe_to_paste_whatever_the_title(app: Flask, owner: Owner) -> None:
+def test_the_code_is_safe_to_paste_whatever_the_title(owner: Owner) -> None:
     title = '"><b onclick="x">&amp;'
-    set_(app, **{"title": title, **SITES})
+    set_(**{"title": title, **SITES})
     [element] = html5lib.parseFragment(code(owner)[1], namespaceHTMLElements=False)
     assert element.attrib["title"] == title
     link, script = html5lib.parseFragment(code(owner)[0], namespaceHTMLElements=False)

@@ -36,48 +36,48 @@ def undone(owner: Owner, change: str) -> str:
     return text(by_class(page, "notice")[0])
 
 
-def statuses(app: Flask) -> list[str]:
-    return [comment.status for comment in stored(app)]
+def statuses() -> list[str]:
+    return [comment.status for comment in stored()]
 
 
-def test_a_comment_gets_back_the_status_that_it_had(app: Flask, owner: Owner) -> None:
+def test_a_comment_gets_back_the_status_that_it_had(owner: Owner) -> None:
     for was, action in {"published": "spam", "held": "trash", "spam": "trash", "trash": "restore"}.items():
-        [comment_id] = add(app, ["Hello"], status=was, reason="It has many links.")
+        [comment_id] = add(["Hello"], status=was, reason="It has many links.")
         change = offered(owner, f"{LIST}{comment_id}/{action}")
-        assert statuses(app)[-1] != was
+        assert statuses()[-1] != was
         assert undone(owner, change).startswith("Undone. The comment by Ada is ")
-        comment = stored(app)[-1]
+        comment = stored()[-1]
         assert (comment.status, comment.reason) == (was, "It has many links.")
 
 
-def test_many_get_back_each_its_own_and_the_list_comes_again(app: Flask, owner: Owner) -> None:
-    ids = [*add(app, ["a", "b"]), *add(app, ["c"], status="held"), *add(app, ["d"], status="trash")]
+def test_many_get_back_each_its_own_and_the_list_comes_again(owner: Owner) -> None:
+    ids = [*add(["a", "b"]), *add(["c"], status="held"), *add(["d"], status="trash")]
     change = offered(owner, f"{LIST}bulk", {"id": ids, "action": "trash", "status": "all"})
-    assert statuses(app) == ["trash"] * 4
+    assert statuses() == ["trash"] * 4
     answer = owner.post(UNDO, {"change": change})
     assert answer.headers["Location"] == f"{LIST}?status=all"
-    assert statuses(app) == ["published", "published", "held", "trash"]
+    assert statuses() == ["published", "published", "held", "trash"]
 
 
-def test_what_changed_again_since_is_left_alone(app: Flask, owner: Owner) -> None:
-    ids = add(app, ["a", "b"])
+def test_what_changed_again_since_is_left_alone(owner: Owner) -> None:
+    ids = add(["a", "b"])
     change = offered(owner, f"{LIST}bulk", {"id": ids, "action": "spam"})
     owner.does(f"{LIST}{ids[0]}/trash")
     assert "1 comment changed since" in undone(owner, change)
-    assert statuses(app) == ["trash", "published"]
+    assert statuses() == ["trash", "published"]
 
 
-def test_a_second_click_changes_nothing_more(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Hello"])
+def test_a_second_click_changes_nothing_more(owner: Owner) -> None:
+    [comment_id] = add(["Hello"])
     change = offered(owner, f"{LIST}{comment_id}/spam")
     undone(owner, change)
     owner.does(f"{LIST}{comment_id}/spam")
     assert undone(owner, change) == undo.ALREADY_UNDONE
-    assert statuses(app) == ["spam"]
+    assert statuses() == ["spam"]
 
 
-def test_what_changed_nothing_or_cannot_come_back_offers_no_undo(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Hello"], status="spam")
+def test_what_changed_nothing_or_cannot_come_back_offers_no_undo(owner: Owner) -> None:
+    [comment_id] = add(["Hello"], status="spam")
     for url in (f"{LIST}{comment_id}/spam", f"{LIST}{comment_id}/delete"):
         page = owner.does(url)
         assert UNDO not in [form.attrib["action"] for form in page.findall(".//form")]
@@ -143,13 +143,13 @@ def test_settings_that_need_what_is_gone_since_stay_as_they_are(app: Flask, owne
     assert kept(app).glyphs == "🐚 🌊"
 
 
-def test_only_the_latest_changes_are_kept(app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_latest_changes_are_kept(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(undo, "UNDO_LIMIT", 2)
-    ids = add(app, ["a", "b", "c"])
+    ids = add(["a", "b", "c"])
     changes = [offered(owner, f"{LIST}{comment_id}/spam") for comment_id in ids]
     assert undone(owner, changes[0]) == undo.NO_LONGER_POSSIBLE
     undone(owner, changes[1])
-    assert statuses(app) == ["spam", "published", "spam"]
+    assert statuses() == ["spam", "published", "spam"]
 
 
 def test_a_change_that_there_never_was_is_refused(owner: Owner) -> None:

@@ -46,19 +46,19 @@ def summary(owner: Owner, url: str, form: dict[str, object]) -> str:
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_comment_changed_meanwhile_is_not_published(app: Flask, owner: Owner, change: str) -> None:
     for on in ("", "?status=held"):
-        [comment_id] = add(app, ["Hello"], status="held")
+        [comment_id] = add(["Hello"], status="held")
         form: dict[str, object] = {**fields(owner.page(COMMENTS + (on or comment_id)))}
         CHANGES[change](app, comment_id)
-        was, name = status(app, comment_id), "x" if change == "name" else "Ada"
+        was, name = status(comment_id), "x" if change == "name" else "Ada"
         assert summary(owner, f"{COMMENTS}{comment_id}/publish", form).strip() == (
             f"The comment by {name} has changed since you opened this page, so it stays. Read it again."
         )
-        assert status(app, comment_id) == was
+        assert status(comment_id) == was
 
 
 @pytest.mark.parametrize("action", ["publish", "spam", "trash", "hold", "restore", "delete"])
 def test_each_button_of_the_page_that_comes_back_works(app: Flask, owner: Owner, action: str) -> None:
-    [comment_id] = add(app, ["Hello"], status="spam" if action in ("publish", "restore") else "published")
+    [comment_id] = add(["Hello"], status="spam" if action in ("publish", "restore") else "published")
     page = COMMENTS + comment_id + ("/delete" if action == "delete" else "")
     before: dict[str, object] = {**fields(owner.page(page))}
     rewrite(app, comment_id)
@@ -70,7 +70,7 @@ def test_each_button_of_the_page_that_comes_back_works(app: Flask, owner: Owner,
 
 
 def test_of_many_what_changed_stays_and_the_rest_is_done(app: Flask, owner: Owner) -> None:
-    ids = add(app, ["1", "2", "3", "4"], status="held")
+    ids = add(["1", "2", "3", "4"], status="held")
     form = {**fields(owner.page(COMMENTS)), "id": ids, "action": "publish"}
     rewrite(app, ids[1])
     set_one(status="trash", name="Bob")(app, ids[2])
@@ -81,47 +81,47 @@ def test_of_many_what_changed_stays_and_the_rest_is_done(app: Flask, owner: Owne
         "The comments by Eve, Bob have changed since you opened this page, so they stay. Read them again."
     )
     assert notice(page) == "Published 2 comments."
-    assert [status(app, one) for one in ids] == ["published", "held", "trash", "published"]
+    assert [status(one) for one in ids] == ["published", "held", "trash", "published"]
     undo = next(one for one in page.findall(".//form") if one.attrib["action"] == "/admin/undo/")
     assert undo.find(".//input[@name='change']") is not None
     assert by_class(owner.page(COMMENTS), "notice") == []
 
 
 def test_what_changed_after_the_question_is_not_deleted(app: Flask, owner: Owner) -> None:
-    ids = add(app, ["1", "2"], status="spam")
+    ids = add(["1", "2"], status="spam")
     asked = owner.post(COMMENTS + "bulk", {"id": ids, "action": "delete", "status": "spam"})
     form = {**fields(parse(asked)), "id": ids}
     rewrite(app, ids[0], "Sorry, this is what I meant")
     assert "The comment by Eve has changed" in summary(owner, COMMENTS + "bulk", form)
-    assert [row.id for row in stored(app)] == ids[:1]
+    assert [row.id for row in stored()] == ids[:1]
 
 
 @pytest.mark.parametrize("action", ["publish", "spam", "trash"])
-def test_the_second_click_of_a_double_click_is_taken(app: Flask, owner: Owner, action: str) -> None:
-    [comment_id] = add(app, ["Hello"], status="held")
+def test_the_second_click_of_a_double_click_is_taken(owner: Owner, action: str) -> None:
+    [comment_id] = add(["Hello"], status="held")
     form: dict[str, object] = {**fields(owner.page(COMMENTS)), "id": comment_id, "action": action}
     for url in (f"{comment_id}/{action}", f"{comment_id}/{action}", "bulk"):
         assert owner.post(COMMENTS + url, form).status_code == 303
-    [restored] = add(app, ["Hello"], status="trash")
+    [restored] = add(["Hello"], status="trash")
     form = {**fields(owner.page(COMMENTS + restored))}
     for _ in range(2):
         assert owner.post(f"{COMMENTS}{restored}/restore", form).status_code == 303
 
 
 def test_no_reply_goes_to_words_that_the_owner_has_not_read(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["I like it"])
+    [comment_id] = add(["I like it"])
     form: dict[str, object] = {**fields(owner.page(COMMENTS + comment_id)), "reply": "I agree!"}
     rewrite(app, comment_id)
     answered = owner.post(f"{COMMENTS}{comment_id}/reply", form)
     assert answered.status_code == 409
     again = fields(parse(answered))
     assert again["reply"] == "I agree!"
-    assert stored(app)[0].reply is None
+    assert stored()[0].reply is None
     assert owner.post(f"{COMMENTS}{comment_id}/reply", {**again}).status_code == 303
 
 
 def test_no_correction_overwrites_newer_words_of_the_visitor(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["I liek it"])
+    [comment_id] = add(["I liek it"])
     page: dict[str, object] = {**fields(owner.page(COMMENTS + comment_id))}
     form = page | {"message": "I like it", "name": " "}
     rewrite(app, comment_id, "I like it. Call me!")
@@ -141,17 +141,17 @@ def test_no_correction_overwrites_newer_words_of_the_visitor(app: Flask, owner: 
 
 
 def test_a_reply_under_the_page_is_no_change(app: Flask, owner: Owner) -> None:
-    [comment_id] = add(app, ["Hello"], status="held")
+    [comment_id] = add(["Hello"], status="held")
     form: dict[str, object] = {**fields(owner.page(COMMENTS + comment_id))}
     answer(app, comment_id, "Thank you")
     assert owner.post(f"{COMMENTS}{comment_id}/publish", form).status_code == 303
 
 
 def test_undo_brings_no_words_back_that_changed_since(app: Flask, owner: Owner) -> None:
-    [edited, other] = add(app, ["1", "2"])
+    [edited, other] = add(["1", "2"])
     page = owner.does(COMMENTS + "bulk", {"id": [edited, other], "action": "hold"})
     change = fields(page)["change"]
     rewrite(app, edited)
     said = notice(owner.does("/admin/undo/", {"change": change}))
     assert said.startswith("Undone. The comment by Ada is published again. 1 comment changed since")
-    assert [status(app, one) for one in (edited, other)] == ["held", "published"]
+    assert [status(one) for one in (edited, other)] == ["held", "published"]

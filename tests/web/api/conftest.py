@@ -13,7 +13,7 @@ from tests.support.visitor import let_write
 
 @pytest.fixture
 def program(app: Flask) -> ApiClient:
-    return ApiClient(app, new_token(app))
+    return ApiClient(app, new_token())
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def served(environ: dict[str, str]) -> Iterator[tuple[str, str]]:
     with site.reserved_port() as listening:
         address = site.address(listening)
         with running(environ | {"GUESTBOOK_BASE_URL": address}) as app:
-            let_write(app)
+            let_write()
             factories.inbound(factories.source(), status="failed", error="The body is not UTF-8.")
             with site.serving(app, listening, threads=2):
-                yield address, new_token(app)
+                yield address, new_token()

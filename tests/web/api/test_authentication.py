@@ -30,7 +30,7 @@ from tests.support.visitor import set_
 
 
 def program(app: Flask, **how: Any) -> ApiClient:
-    return ApiClient(app, new_token(app, **how))
+    return ApiClient(app, new_token(**how))
 
 
 def set_token(**values: Any) -> None:
@@ -203,7 +203,7 @@ def test_a_token_sees_no_address_with_which_it_could_do_more(
     app: Flask, filled: tuple[dict[str, str], list[str]], scope: str
 ) -> None:
     ids, secrets = filled
-    client = ApiClient(app, new_token(app, scope=scope))
+    client = ApiClient(app, new_token(scope=scope))
     seen = all_that_is_read(client, ids)
     may_see = {"read": [], "moderate": ["0" * 88], "manage": secrets}[scope]
     assert [one for one in secrets if one in seen] == [one for one in secrets if one in may_see]
@@ -214,7 +214,7 @@ def test_a_token_sees_no_address_with_which_it_could_do_more(
 def test_who_may_moderate_may_change_the_version_that_was_shown(app: Flask) -> None:
     with app.app_context():
         comment_id = factories.sign(f"See https://book.example/bin/{'x' * 32}")
-    client = ApiClient(app, new_token(app, scope="moderate"))
+    client = ApiClient(app, new_token(scope="moderate"))
     path = f"/comments/{comment_id}"
     read = client.ask("GET", path)
     assert read.get_json()["message"].endswith("/bin/(hidden)")
@@ -242,12 +242,12 @@ def test_each_request_with_a_token_counts_for_it(
     assert [left(one.headers["RateLimit"])[:2] for one in (first, second)] == [("token", 1), ("token", 0)]
     assert (third.status_code, third.get_json()["error"]["code"]) == (429, "too_many_requests")
     assert 0 < left(third.headers["RateLimit"])[2] <= int(third.headers["Retry-After"]) <= 60
-    assert ApiClient(app, new_token(app, "another")).ask("GET", "/webhooks").status_code == 200
+    assert ApiClient(app, new_token("another")).ask("GET", "/webhooks").status_code == 200
     assert ApiClient(app).ask("GET", "/comments").status_code == 200
 
 
-def test_a_comment_counts_for_its_network_and_a_refused_one_does_not(app: Flask, anybody: ApiClient) -> None:
-    set_(app, rate="2")
+def test_a_comment_counts_for_its_network_and_a_refused_one_does_not(anybody: ApiClient) -> None:
+    set_(rate="2")
     first = anybody.ask("POST", "/comments", COMMENT)
     refused = anybody.ask("POST", "/comments", {"name": ""})
     second, third = (anybody.ask("POST", "/comments", COMMENT) for _ in range(2))

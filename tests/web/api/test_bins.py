@@ -58,7 +58,7 @@ def test_what_arrived_is_listed_and_shown(program: ApiClient, held: str) -> None
 
 
 def test_a_token_that_may_only_read_sees_no_passwords_of_others(app: Flask, held: str) -> None:
-    reader = ApiClient(app, new_token(app, scope="read"))
+    reader = ApiClient(app, new_token(scope="read"))
     [row] = reader.get(f"{held}/requests")["requests"]
     shown = reader.get(f"{held}/requests/{row['id']}")
     assert {"name": "X-Key", "value": "(hidden)"} in shown["headers"]
@@ -66,7 +66,7 @@ def test_a_token_that_may_only_read_sees_no_passwords_of_others(app: Flask, held
 
 
 def test_a_link_to_moderate_is_hidden_in_bytes_too(app: Flask, program: ApiClient, held: str) -> None:
-    reader = ApiClient(app, new_token(app, scope="read"))
+    reader = ApiClient(app, new_token(scope="read"))
     link = b"\xff/moderate/" + b"0" * 88
     program.client.post(program.get(held)["url"], data=link)
     row = program.get(f"{held}/requests")["requests"][0]

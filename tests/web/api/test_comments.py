@@ -30,11 +30,11 @@ def subscribed(app: Flask) -> None:  # noqa: ARG001  the factories fill it
     factories.webhook(events="comment.created comment.published comment.deleted comment.replied")
 
 
-def test_a_comment_that_is_written_stands_in_the_book(app: Flask, anybody: ApiClient) -> None:
+def test_a_comment_that_is_written_stands_in_the_book(anybody: ApiClient) -> None:
     answer = anybody.ask(
         "POST", "/comments", {**GREETING, "website": "example.org", "message": "Hi\r\nthere"}
     )
-    [row] = stored(app)
+    [row] = stored()
     assert answer.status_code == 201
     assert answer.headers["Location"] == f"https://book.example/api/v1/comments/{row.id}"
     assert answer.get_json() == dict.fromkeys(PUBLIC_FIELDS) | {
@@ -58,11 +58,9 @@ def test_a_comment_by_the_api_makes_the_same_events_as_one_by_the_form(anybody: 
     assert events() == ["comment.created", "comment.published"]
 
 
-def test_a_suspicious_one_is_held_and_only_the_owner_sees_why(
-    app: Flask, anybody: ApiClient, program: ApiClient
-) -> None:
+def test_a_suspicious_one_is_held_and_only_the_owner_sees_why(anybody: ApiClient, program: ApiClient) -> None:
     shown = anybody.post("/comments", {**GREETING, "message": LINKS}, 202)
-    [row] = stored(app)
+    [row] = stored()
     assert (row.status, shown["status"]) == ("held", "held")
     assert not PRIVATE & set(shown)
     assert anybody.get("/comments")["comments"] == []
@@ -72,9 +70,9 @@ def test_a_suspicious_one_is_held_and_only_the_owner_sees_why(
 
 @pytest.mark.parametrize("status", ["held", "spam", "trash"])
 def test_what_is_not_published_is_for_tokens_alone(
-    app: Flask, anybody: ApiClient, program: ApiClient, status: str
+    anybody: ApiClient, program: ApiClient, status: str
 ) -> None:
-    [row_id] = add(app, ["Secret"], status=status, reason="Because.")
+    [row_id] = add(["Secret"], status=status, reason="Because.")
     anybody.get(f"/comments/{row_id}", 404)
     anybody.get(f"/comments?status={status}", 401)
     anybody.get("/comments?status=all", 401)
@@ -84,8 +82,8 @@ def test_what_is_not_published_is_for_tokens_alone(
     assert program.get(f"/comments/{row_id}")["reason"] == "Because."
 
 
-def test_pages_lead_to_the_end_newest_first(app: Flask, anybody: ApiClient) -> None:
-    row_ids = add(app, [str(number) for number in range(7)])
+def test_pages_lead_to_the_end_newest_first(anybody: ApiClient) -> None:
+    row_ids = add([str(number) for number in range(7)])
     seen: list[str] = []
     following: str | None = "/comments?limit=3"
     while following:
@@ -96,8 +94,8 @@ def test_pages_lead_to_the_end_newest_first(app: Flask, anybody: ApiClient) -> N
     assert seen == row_ids[::-1]
 
 
-def test_a_program_asks_for_what_is_new_since_it_last_came(app: Flask, program: ApiClient) -> None:
-    row_ids = add(app, [str(number) for number in range(6)])
+def test_a_program_asks_for_what_is_new_since_it_last_came(program: ApiClient) -> None:
+    row_ids = add([str(number) for number in range(6)])
     first = program.get(f"/comments?after={row_ids[1]}&limit=3&status=all")
     assert ids(first) == row_ids[:2:-1]
     second = program.get(first["next"])
@@ -105,7 +103,7 @@ def test_a_program_asks_for_what_is_new_since_it_last_came(app: Flask, program: 
     assert program.get(f"/comments?after={row_ids[-1]}") == {"comments": [], "next": None}
 
 
-def test_all_that_is_wrong_in_a_comment_is_said_at_once(app: Flask, anybody: ApiClient) -> None:
+def test_all_that_is_wrong_in_a_comment_is_said_at_once(anybody: ApiClient) -> None:
     wrong = {"name": "\u200b", "website": "javascript:alert(1)", "message": "x" * 4001, "e-mail": "a@b.c"}
     fields = anybody.refused("POST", "/comments", wrong)
     assert fields == {
@@ -114,7 +112,7 @@ def test_all_that_is_wrong_in_a_comment_is_said_at_once(app: Flask, anybody: Api
         "message": "This has 4,001 characters. Please use at most 4,000.",
         "e-mail": f"There is no such field. The fields are {', '.join(DRAFT_FIELDS)}, answer.",
     }
-    assert stored(app) == []
+    assert stored() == []
 
 
 def test_what_is_missing_or_of_another_type_is_said_too(anybody: ApiClient) -> None:
@@ -128,11 +126,11 @@ def test_what_is_missing_or_of_another_type_is_said_too(anybody: ApiClient) -> N
     }
 
 
-def test_a_closed_book_takes_no_comment(app: Flask, anybody: ApiClient, program: ApiClient) -> None:
-    set_(app, closed="yes")
+def test_a_closed_book_takes_no_comment(anybody: ApiClient, program: ApiClient) -> None:
+    set_(closed="yes")
     for one in (anybody, program):
         assert "closed" in one.post("/comments", GREETING, 403)["error"]["message"]
-    assert stored(app) == []
+    assert stored() == []
 
 
 @pytest.mark.usefixtures("subscribed")
@@ -164,20 +162,20 @@ def test_an_answer_is_shown_to_everybody_and_can_be_taken_away(
     assert anybody.get(f"/comments/{row_id}")["reply"] is None
 
 
-def test_a_change_that_is_wrong_in_one_thing_changes_nothing(app: Flask, program: ApiClient) -> None:
+def test_a_change_that_is_wrong_in_one_thing_changes_nothing(program: ApiClient) -> None:
     row_id = program.post("/comments", {**GREETING, "message": "😀" * 4000})["id"]
     long = {"status": "trash", "message": "x" * 4000, "name": "Grace", "website": None, "reply": "😀" * 4000}
     assert list(program.refused("PATCH", f"/comments/{row_id}", long)) == ["reply"]
     assert list(program.refused("PATCH", f"/comments/{row_id}", {"status": "gone"})) == ["status"]
     program.patch(f"/comments/{row_id}", {}, 422)
-    assert [(row.status, row.message) for row in stored(app)] == [("published", "😀" * 4000)]
+    assert [(row.status, row.message) for row in stored()] == [("published", "😀" * 4000)]
 
 
 @pytest.mark.usefixtures("subscribed")
-def test_a_deleted_comment_is_gone_and_receivers_hear_of_it(app: Flask, program: ApiClient) -> None:
+def test_a_deleted_comment_is_gone_and_receivers_hear_of_it(program: ApiClient) -> None:
     row_id = program.post("/comments", GREETING)["id"]
     program.delete(f"/comments/{row_id}")
-    assert stored(app) == []
+    assert stored() == []
     assert events()[-1] == "comment.deleted"
     program.delete(f"/comments/{row_id}", 404)
     program.patch(f"/comments/{row_id}", {"name": "Ada"}, 404)

@@ -92,11 +92,11 @@ def test_the_owner_s_cookie_opens_nothing(app: Flask) -> None:
         (b'{"name": "Ada", "message": "a\nb"}', "control character"),
     ],
 )
-def test_a_body_that_is_no_json(app: Flask, anybody: ApiClient, body: bytes, said: str) -> None:
+def test_a_body_that_is_no_json(anybody: ApiClient, body: bytes, said: str) -> None:
     answer = send(anybody, body)
     assert shape(answer) == (400, "bad_request")
     assert said in answer.get_json()["error"]["message"]
-    assert stored(app) == []
+    assert stored() == []
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'"text"', b"5", b"true", b"1e999"])

@@ -137,7 +137,7 @@ def test_a_key_of_a_wrong_form_is_refused(program: ApiClient, key: str) -> None:
 
 def test_keys_of_two_tokens_are_two(app: Flask, program: ApiClient) -> None:
     first = repeat(program, "/bins", {})
-    second = repeat(ApiClient(app, new_token(app, "another")), "/bins", {})
+    second = repeat(ApiClient(app, new_token("another")), "/bins", {})
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.data != second.data
 
@@ -180,7 +180,7 @@ def test_an_answer_of_another_process_that_was_faster_is_the_answer(
     each_environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running(each_environ) as app:
-        program = ApiClient(app, new_token(app))
+        program = ApiClient(app, new_token())
         first = repeat(program, "/webhooks", {"url": URL})
         look = idempotency._first_answer
         answers = iter([None])

@@ -67,7 +67,7 @@ def test_some_need_others(program: ApiClient) -> None:
 
 
 def test_a_program_waits_for_the_owner_who_is_saving(each_app: Flask) -> None:
-    program = ApiClient(each_app, new_token(each_app))
+    program = ApiClient(each_app, new_token())
     read = {"If-Match": program.ask("GET", "/settings").headers["ETag"]}
     with ThreadPoolExecutor() as threads:
         with each_app.app_context(), writing() as session:

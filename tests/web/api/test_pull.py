@@ -73,7 +73,7 @@ def test_after_a_new_start_the_first_token_gets_what_was_leased_before(
     assert committed(program, hook, old["token"], {"id": one["id"], "ok": True}) == {"recorded": 0, "late": 1}
     assert taken(program, hook, f"?first_token={begun['token']}")["deliveries"] == []
     with app.app_context():
-        other = ApiClient(app, new_token(app, "another"))
+        other = ApiClient(app, new_token("another"))
     begun = taken(other, hook)
     assert taken(other, hook, f"?first_token={begun['token']}")["deliveries"] == []
     assert "first_token" in program.refused("GET", f"/webhooks/{hook}/pending?first_token=x")

@@ -133,7 +133,7 @@ def test_redelivery_beside_moderation_always_gets_its_turn(each_app: Flask) -> N
     factories.webhook()
     comments = [factories.sign(f"Hello {number}") for number in range(6)]
     rows = [row.id for row in factories.deliveries()]
-    token = new_token(each_app)
+    token = new_token()
 
     def redeliver(number: int) -> int:
         return ApiClient(each_app, token).ask("POST", f"/deliveries/{rows[number % 6]}/redeliver").status_code
@@ -333,7 +333,7 @@ def test_inbound_events_are_found_by_all_that_the_page_asks_for(program: ApiClie
 
 @pytest.mark.parametrize("path", ["/deliveries", "/inbox"])
 def test_nobody_finds_out_hidden_addresses_letter_by_letter(app: Flask, path: str) -> None:
-    moderator, owner = (ApiClient(app, new_token(app, scope=one)) for one in SCOPES[1:])
+    moderator, owner = (ApiClient(app, new_token(scope=one)) for one in SCOPES[1:])
     answer = moderator.ask("GET", f"{path}?text=a")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (403, "insufficient_scope")
     assert 'scope="manage"' in answer.headers["WWW-Authenticate"]

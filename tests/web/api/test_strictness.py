@@ -142,21 +142,21 @@ def etag(program: ApiClient, url: str) -> str:
 
 
 @each_method
-def test_a_comment_that_changed_since_it_was_read_stays(app: Flask, program: ApiClient, method: str) -> None:
-    [row_id] = add(app, ["Hello"])
+def test_a_comment_that_changed_since_it_was_read_stays(program: ApiClient, method: str) -> None:
+    [row_id] = add(["Hello"])
     url = f"/comments/{row_id}"
     read = etag(program, url)
     program.patch(url, {"reply": "Welcome!"})
     answer = program.ask(method, url, CHANGES[method], headers={"If-Match": read})
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (412, "precondition_failed")
     assert "Nothing was changed." in answer.get_json()["error"]["message"]
-    assert [row.message for row in stored(app)] == ["Hello"]
+    assert [row.message for row in stored()] == ["Hello"]
 
 
 @each_method
 @pytest.mark.parametrize("given", ["{}", '"x", {}', "W/{}", "*", ""])
-def test_one_that_did_not_is_changed(app: Flask, program: ApiClient, method: str, given: str) -> None:
-    [row_id] = add(app, ["Hello"])
+def test_one_that_did_not_is_changed(program: ApiClient, method: str, given: str) -> None:
+    [row_id] = add(["Hello"])
     url = f"/comments/{row_id}"
     headers = {"If-Match": given.format(etag(program, url))}
     assert program.ask(method, url, CHANGES[method], headers=headers).status_code == DONE[method]
@@ -164,10 +164,8 @@ def test_one_that_did_not_is_changed(app: Flask, program: ApiClient, method: str
 
 @each_method
 @pytest.mark.parametrize("given", ['"x"', "x", 'W/""', "\ufffd" * 2000, ", " * 2000 + '"x'])
-def test_an_etag_that_none_ever_had_fits_nothing(
-    app: Flask, program: ApiClient, method: str, given: str
-) -> None:
-    [row_id] = add(app, ["Hello"])
+def test_an_etag_that_none_ever_had_fits_nothing(program: ApiClient, method: str, given: str) -> None:
+    [row_id] = add(["Hello"])
     headers = {"If-Match": given}
     assert program.ask(method, f"/comments/{row_id}", CHANGES[method], headers=headers).status_code == 412
 
@@ -213,7 +211,7 @@ def test_a_webhook_or_source_goes_with_all_its_rows_or_stays_with_all(
     each_app: Flask, path: str, batch_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(row_changes, "BATCH_SIZE", batch_size)
-    program = ApiClient(each_app, new_token(each_app))
+    program = ApiClient(each_app, new_token())
     assert program.ask("DELETE", path, headers={"If-Match": '"x"'}).status_code == 412
     assert count_rows() == 5
     assert program.ask("DELETE", path, headers={"If-Match": etag(program, path)}).status_code == 204
@@ -224,7 +222,7 @@ def test_a_webhook_or_source_goes_with_all_its_rows_or_stays_with_all(
 def test_no_change_comes_between_the_look_at_the_etag_and_the_deletion(
     each_app: Flask, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token = new_token(each_app)
+    token = new_token()
     program, other = ApiClient(each_app, token), ApiClient(each_app, token)
     read = {"If-Match": etag(program, path)}
     refuse, changed = response_headers.refuse_if_changed, []
