@@ -25,8 +25,8 @@ from guestbook.web import (
     database_error_pages,
     error_pages,
     request_context,
-    request_limit,
     response_headers,
+    row_lookup,
     send_after_requests,
 )
 
@@ -130,9 +130,11 @@ def run_pass(token: str) -> ResponseReturnValue:
     """Run a pass for some seconds, and say what it did."""
     if not ids.URL_TOKEN.fullmatch(token) or not cron_token.matches(db.session(), token):
         address = request.remote_addr or ""
-        request_limit.count("wrong cron", address, most=MOST_WRONG, within=CALLS_WITHIN, sentence=TOO_OFTEN)
+        row_lookup.limit_requests(
+            "wrong cron", address, most=MOST_WRONG, within=CALLS_WITHIN, sentence=TOO_OFTEN
+        )
         abort(404)
-    request_limit.count("cron", most=MOST_CALLS, within=CALLS_WITHIN, sentence=TOO_OFTEN)
+    row_lookup.limit_requests("cron", most=MOST_CALLS, within=CALLS_WITHIN, sentence=TOO_OFTEN)
     db.session.remove()  # The pass has a connection of its own.
     try:
         report = send_after_requests.of(current_app).run(request.environ)

@@ -17,7 +17,7 @@ from guestbook.lib.text import clean_text
 from guestbook.storage import audit_log
 from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, writing
-from guestbook.web import request_context, request_limit, visitor_tokens
+from guestbook.web import request_context, row_lookup, visitor_tokens
 
 pages = Blueprint("moderation", __name__, url_prefix=MODERATION_PATH)
 
@@ -57,7 +57,7 @@ def _link(token: str) -> SignedLink:
     settings = request_context.settings()
     link = announcements.read_link(token, settings.secret_keys)
     if link is None:
-        request_limit.count_wrong_link("moderation")
+        row_lookup.count_wrong_link("moderation")
         abort(404, BROKEN_LINK)
     audit_log.act_as(Actor("link"))
     return link

@@ -34,7 +34,7 @@ from guestbook.storage.audit_log import Actor
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery, Hold, ReceiverLink, Webhook
 from guestbook.storage.models.delivery import QUEUE_STATUSES
-from guestbook.web import request_context, request_limit, response_headers, row_lookup
+from guestbook.web import request_context, response_headers, row_lookup
 from guestbook.web.admin import responses, row_actions, signature_explanation
 from guestbook.web.admin.queue import DELIVERY_LIST, EVENT_CHOICES, delivery_facts
 from guestbook.web.error_pages import PageExpired
@@ -149,7 +149,7 @@ def _admitted_to_act(link_id: str, *, sends: bool) -> Admission:
     if sends and admission.webhook.disabled_at:
         raise NoAdmission("disabled")
     what = f"receiver of {admission.webhook.id}"
-    request_limit.count(what, most=MOST_ACTIONS, within=ACTIONS_WITHIN, sentence=TOO_MANY_ACTIONS)
+    row_lookup.limit_requests(what, most=MOST_ACTIONS, within=ACTIONS_WITHIN, sentence=TOO_MANY_ACTIONS)
     return _admitted(link_id)  # Counting has ended the transaction.
 
 
@@ -177,7 +177,7 @@ def open_link(receiver_token: str) -> ResponseReturnValue:
     """Give the browser a cookie in place of a link that works, and lead it to the page."""
     signed = signed_links.read_receiver_token(receiver_token, request_context.settings().secret_keys)
     if signed is None:
-        request_limit.count_wrong_link(signed_links.RECEIVER)
+        row_lookup.count_wrong_link(signed_links.RECEIVER)
         raise NoAdmission("broken")
     link_id, expires_at = signed
     _working(link_id, expires_at)

@@ -1,13 +1,22 @@
-"""Rows by the id in an address, for the admin pages and the API."""
+"""Rows by the id in an address, for all views; 429 for those who guess addresses or ask too often."""
 
+from datetime import timedelta
 from typing import Any, TypeVar
 
-from flask import abort
+from flask import abort, request
+from werkzeug.exceptions import TooManyRequests
 
+from guestbook.auth import rate_limit
+from guestbook.auth.rate_limit import NetworkLimit
 from guestbook.comments import book
-from guestbook.lib import ids
-from guestbook.storage.database import Base, db
+from guestbook.lib import clock, ids
+from guestbook.storage.database import Base, db, writing
 from guestbook.storage.models import Comment
+from guestbook.web import request_context
+
+MOST_WRONG_LINKS = 20  # tries of one network
+WRONG_WITHIN = timedelta(minutes=1)
+TOO_MANY_LINKS = "Too many wrong links came from your network. Please try again in a minute."
 
 M = TypeVar("M", bound=Base)
 
@@ -30,3 +39,24 @@ def find_locked_comment(comment_id: str) -> Comment:
 
 def _get(model: type[M], row_id: str, **options: Any) -> M | None:
     return db.session.get(model, row_id, **options) if ids.ID.fullmatch(row_id) else None
+
+
+def limit_requests(
+    what: str, address: str | None = None, *, most: int, within: timedelta, sentence: str
+) -> None:
+    """Count a request of this address's network, or of everybody without one; raises TooManyRequests."""
+    key, now = request_context.settings().secret_key, clock.now()
+    with writing() as session:
+        connection = session.connection()
+        if address is None:
+            wait = rate_limit.take(connection, rate_limit.who(key, what), now, most, within)
+        else:
+            wait = NetworkLimit(key, what, address, most, within).take(connection, now)
+    if wait:
+        raise TooManyRequests(sentence, retry_after=int(wait) + 1)
+
+
+def count_wrong_link(purpose: str) -> None:
+    """Count one of the current request's network; 429 when there were too many."""
+    what, address = f"wrong {purpose} link", request.remote_addr or ""
+    limit_requests(what, address, most=MOST_WRONG_LINKS, within=WRONG_WITHIN, sentence=TOO_MANY_LINKS)

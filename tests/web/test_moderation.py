@@ -18,7 +18,7 @@ from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import clock, ids
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Comment, Delivery, Hold, Limit
-from guestbook.web import request_limit
+from guestbook.web import row_lookup
 from tests.support import factories
 from tests.support.visitor import Visitor, by_class, fields, parse, text
 from tests.web.conftest import Later
@@ -225,7 +225,7 @@ def wrong_paths(moderator: Moderator) -> Iterator[str]:
 
 
 def test_no_other_link_works(app: Flask, moderator: Moderator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_limit, "MOST_WRONG_LINKS", 1000)
+    monkeypatch.setattr(row_lookup, "MOST_WRONG_LINKS", 1000)
     form = fields(moderator.page(moderator.path)) | {"action": "publish"}
     for token in wrong_paths(moderator):
         for method in ("GET", "POST"):
@@ -243,7 +243,7 @@ def test_no_other_link_works(app: Flask, moderator: Moderator, monkeypatch: pyte
 
 def test_who_guesses_has_to_wait_and_the_right_link_still_works(app: Flask, moderator: Moderator) -> None:
     wrong = f"/moderate/{'0' * 88}"
-    for _ in range(request_limit.MOST_WRONG_LINKS):
+    for _ in range(row_lookup.MOST_WRONG_LINKS):
         assert moderator.get(wrong).status_code == 404
     refused = moderator.get(wrong)
     assert refused.status_code == 429

@@ -13,7 +13,7 @@ from guestbook.lib import clock, ids, signed_links
 from guestbook.outbound import receiver_links, webhooks
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import AuditEntry, ReceiverLink
-from guestbook.web import receiver_pages, request_limit, response_headers
+from guestbook.web import receiver_pages, response_headers, row_lookup
 from tests.support import factories
 from tests.support.receiver_person import ReceiverPerson, add_link, update_webhook
 from tests.support.visitor import Visitor, parse, text
@@ -75,7 +75,7 @@ def test_the_cookie_ends_after_some_hours_and_the_link_gives_another(
 
 
 def test_a_wrong_link_opens_nothing_and_says_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_limit, "MOST_WRONG_LINKS", 1000)
+    monkeypatch.setattr(row_lookup, "MOST_WRONG_LINKS", 1000)
     person = ReceiverPerson(app)
     right = person.path.rpartition("/")[2]
     with app.app_context():
@@ -91,8 +91,8 @@ def test_a_wrong_link_opens_nothing_and_says_nothing(app: Flask, monkeypatch: py
 
 
 def test_whoever_tries_many_links_has_to_wait(app: Flask) -> None:
-    codes = [Visitor(app).get("/receiver/0").status_code for _ in range(request_limit.MOST_WRONG_LINKS + 1)]
-    assert codes == [404] * request_limit.MOST_WRONG_LINKS + [429]
+    codes = [Visitor(app).get("/receiver/0").status_code for _ in range(row_lookup.MOST_WRONG_LINKS + 1)]
+    assert codes == [404] * row_lookup.MOST_WRONG_LINKS + [429]
 
 
 @pytest.mark.parametrize("reason", ["expired", "revoked", "deleted", "long ago"])
