@@ -186,9 +186,7 @@ def anonymous(page: str) -> str:
 PREVIEW = {"preview": "yes"}
 
 
-def test_a_preview_shows_the_comment_as_the_book_does_and_stores_nothing(
-    visitor: Visitor, later: Later
-) -> None:
+def test_a_preview_shows_the_comment_as_the_book_and_stores_nothing(visitor: Visitor, later: Later) -> None:
     typed = {
         "name": "Ada <i>",
         "website": "https://ada.example",

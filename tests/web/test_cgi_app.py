@@ -90,9 +90,7 @@ def ids(app: Flask) -> list[str]:
 
 
 @pytest.mark.parametrize("is_closed", [False, True])
-def test_pages_are_those_of_the_whole_app(
-    app: Flask, environ: dict[str, str], ids: list[str], is_closed: bool
-) -> None:
+def test_pages_are_the_same(app: Flask, environ: dict[str, str], ids: list[str], is_closed: bool) -> None:
     with app.app_context(), writing() as session:
         how = {"closed": "yes", "look": "1999", "own_css": "a {}", "visitor_looks": "yes"}
         how |= {"timezone": "Pacific/Kiritimati"}
@@ -140,7 +138,7 @@ FAULTS = {  # what somebody has done to the file → what the page says
 
 @pytest.mark.usefixtures("asked")
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault[:20])
-def test_what_is_wrong_has_the_sentence_of_the_whole_app(
+def test_faults_have_the_same_words(
     environ: dict[str, str], fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running(environ):
@@ -227,7 +225,7 @@ def test_a_reader_s_page_imports_nothing_heavy(environ: dict[str, str], ids: lis
     assert imported & HEAVY == set()
 
 
-def test_the_connection_is_closed_after_each_request(
+def test_each_connection_is_closed(
     app: Flask, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[sqlite3.Connection] = []

@@ -25,9 +25,7 @@ def outdated(app: Flask) -> Visitor:
     return Visitor(app)
 
 
-def test_a_missing_column_is_503_with_a_number_that_is_in_the_log(
-    outdated: Visitor, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_missing_column_is_503_with_a_number(outdated: Visitor, caplog: pytest.LogCaptureFixture) -> None:
     answer = outdated.get("/")
     assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
     number = answer.headers["X-Request-Id"]

@@ -30,9 +30,7 @@ def owner(app: Flask) -> Owner:
     return owner
 
 
-def test_a_comment_names_the_rules_the_link_the_token_the_owner_and_the_command(
-    app: Flask, owner: Owner
-) -> None:
+def test_a_comment_names_rules_link_token_owner_and_command(app: Flask, owner: Owner) -> None:
     moderator = Moderator(app)
     comment = moderator.comment_id
     moderator.press("reply", reply="Thank you")

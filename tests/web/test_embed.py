@@ -125,7 +125,7 @@ def test_a_mistake_keeps_the_text_inside_the_frame(visitor: Visitor) -> None:
 
 
 @pytest.mark.usefixtures("allowed")
-def test_without_the_database_the_text_comes_back_into_the_frame_too(
+def test_without_the_database_the_text_comes_back_too(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = visitor.page(INSIDE)

@@ -56,9 +56,7 @@ def test_a_method_that_is_not_for_this_address_says_so(visitor: Visitor, method:
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 @pytest.mark.parametrize("path", ["", "/api/v1"])
-def test_no_error_of_a_get_says_that_nothing_was_changed(
-    app: Flask, visitor: Visitor, path: str, status: int
-) -> None:
+def test_no_error_of_a_get_speaks_of_changes(app: Flask, visitor: Visitor, path: str, status: int) -> None:
     app.add_url_rule(f"{path}/broken", view_func=lambda: abort(status), methods=["GET", "POST"])
     assert "Nothing was" not in visitor.get(f"{path}/broken").text
     said = visitor.open("POST", f"{path}/broken").text
@@ -128,9 +126,7 @@ def broken(app: Flask) -> Visitor:
     return Visitor(app)
 
 
-def test_a_mistake_of_ours_shows_a_page_and_goes_to_the_log(
-    broken: Visitor, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_our_mistakes_show_a_page_and_are_logged(broken: Visitor, caplog: pytest.LogCaptureFixture) -> None:
     assert shown(broken, "GET", "/broken") == (500, "Something went wrong on our side")
     assert "ZeroDivisionError" in caplog.text
     assert "ZeroDivisionError" not in broken.get("/broken").text
@@ -144,9 +140,7 @@ def test_a_mistake_of_ours_shows_a_page_and_goes_to_the_log(
         ("GET", "/api/broken", 500, "internal_server_error"),
     ],
 )
-def test_programs_get_one_shape_of_error(
-    broken: Visitor, method: str, url: str, status: int, code: str
-) -> None:
+def test_errors_have_one_shape(broken: Visitor, method: str, url: str, status: int, code: str) -> None:
     response = broken.open(method, url)
     assert (response.status_code, response.content_type) == (status, "application/json")
     assert response.get_json()["error"]["code"] == code
@@ -201,9 +195,7 @@ def test_a_pool_without_a_free_connection_is_away_for_a_moment(environ: dict[str
         ("", b""),
     ],
 )
-def test_a_body_that_is_no_form_is_the_sender_s_mistake(
-    visitor: Visitor, content_type: str, body: bytes
-) -> None:
+def test_no_form_is_the_sender_s_mistake(visitor: Visitor, content_type: str, body: bytes) -> None:
     response = visitor.client.post("/comments", data=body, content_type=content_type)
     assert 400 <= response.status_code < 500
     parse(response)

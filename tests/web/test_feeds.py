@@ -200,9 +200,7 @@ def test_the_pages_of_a_feed_hold_the_whole_book(visitor: Visitor) -> None:
     assert seen["atom"] == seen["json"] == [uuid.UUID(one).urn for one in reversed(ids)]
 
 
-def test_below_a_path_all_addresses_begin_with_it(
-    app: Flask, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_addresses_are_below_it(app: Flask, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     below = replace(app.config["GUESTBOOK"], base_url="https://host.example/book")
     monkeypatch.setitem(app.config, "GUESTBOOK", below)
     add(["Hello"])

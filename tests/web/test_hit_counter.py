@@ -103,9 +103,7 @@ def test_a_book_that_cannot_write_is_still_read(counting: Flask) -> None:
     assert shown(counting).isdigit()
 
 
-def test_a_database_that_is_busy_gets_the_views_later(
-    counting: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_busy_database_gets_the_views_later(counting: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_number: int) -> None:
         raise OSError("busy")
 

@@ -53,9 +53,7 @@ def assert_kept(answer: TestResponse, sent: dict[str, str], changed: str) -> Non
 
 @pytest.mark.parametrize("strange", STRANGE)
 @pytest.mark.parametrize("button", [{}, {"preview": "yes"}], ids=["sent", "previewed"])
-def test_a_comment_is_taken_or_comes_back_with_its_text(
-    asking: Visitor, strange: str, button: dict[str, str]
-) -> None:
+def test_a_comment_is_taken_or_comes_back(asking: Visitor, strange: str, button: dict[str, str]) -> None:
     form = asking.form()
     assert {*TYPED} <= {*form}
     for field in TYPED:

@@ -250,9 +250,7 @@ def test_a_browser_sees_what_the_address_is_for(sender: Visitor) -> None:
 # --- what goes wrong on our side
 
 
-def test_a_source_deleted_in_this_very_moment_is_404(
-    sender: Visitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_source_deleted_in_this_moment_is_404(sender: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     find = ingest.find
 
     def find_and_lose(session: Session, token: str) -> Any:

@@ -32,7 +32,7 @@ def choose(visitor: Visitor, name: str, before: str = "http://localhost/") -> st
 
 
 @pytest.mark.parametrize("name", LOOKS)
-def test_every_public_page_has_the_owner_s_look_and_the_admin_pages_have_their_own(
+def test_public_pages_have_the_owner_s_look_and_admin_pages_none(
     app: Flask, visitor: Visitor, name: str
 ) -> None:
     set_(look=name, own_css=CSS, embed_sites="https://one.example")
@@ -76,9 +76,7 @@ def test_visitors_choose_only_where_the_owner_lets_them(visitor: Visitor) -> Non
     assert "Cookie" not in answer.headers.get("Vary", "")
 
 
-def test_the_choice_holds_on_every_page_until_the_owner_s_look_is_chosen(
-    app: Flask, visitor: Visitor
-) -> None:
+def test_the_choice_holds_everywhere_until_the_owner_s_is_chosen(app: Flask, visitor: Visitor) -> None:
     set_(visitor_looks="yes", look="plain", embed_sites="https://one.example")
     [form] = by_class(visitor.page(), "look-form")
     assert (form.attrib["method"], form.attrib["action"]) == ("post", "/look")

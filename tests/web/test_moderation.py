@@ -128,9 +128,7 @@ def test_a_reply_that_was_typed_is_kept_whichever_button_publishes(moderator: Mo
 
 
 @pytest.mark.parametrize("action", ["spam", "trash"])
-def test_a_reply_that_was_typed_goes_to_no_comment_that_leaves_the_book(
-    moderator: Moderator, action: str
-) -> None:
+def test_a_typed_reply_goes_to_no_comment_that_leaves_the_book(moderator: Moderator, action: str) -> None:
     moderator.press(action, reply="Welcome!")
     assert (moderator.stored().reply, moderator.stored().status) == (None, action)
     assert "comment.replied" not in moderator.events()
@@ -205,7 +203,7 @@ def test_a_comment_that_changed_under_the_page_is_shown_again_first(app: Flask, 
         ({"action": "publish", "reply": "x" * 4001}, "4,001"),
     ],
 )
-def test_a_wrong_form_does_nothing_and_says_why(
+def test_a_wrong_form_does_nothing_but_says_why(
     moderator: Moderator, typed: dict[str, str], says: str
 ) -> None:
     answer = moderator.press(**{"action": "publish", **typed})

@@ -155,9 +155,7 @@ def test_after_fifteen_minutes_it_is_too_late(visitor: Visitor, later: Later) ->
     assert [comment.message for comment in stored()] == ["Hello"]
 
 
-def test_its_own_page_leads_its_visitor_there_and_nobody_else(
-    app: Flask, visitor: Visitor, later: Later
-) -> None:
+def test_its_own_page_leads_there_only_its_visitor(app: Flask, visitor: Visitor, later: Later) -> None:
     comment_id, _ = signed(visitor)
     url = f"/comments/{comment_id}"
     own, other = visitor.get(url), Visitor(app).get(url)

@@ -96,9 +96,7 @@ def test_a_program_hears_that_the_book_does_not_ask(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("wants", ["yes", "no"])
-def test_visitors_change_what_they_have_typed_also_after_the_owner_has_stopped_asking(
-    visitor: Visitor, wants: str
-) -> None:
+def test_visitors_change_what_they_typed_even_if_no_longer_asked(visitor: Visitor, wants: str) -> None:
     ask()
     visitor.sign(**TYPED)
     [comment] = stored()

@@ -43,9 +43,7 @@ def test_redelivering_makes_it_due_and_is_in_the_audit_log(app: Flask, ada: Rece
     assert (entry.actor, entry.actor_id, entry.actor_name) == ("receiver", ada.link_id, "Ada")
 
 
-def test_everything_that_was_given_up_lately_is_redelivered_after_a_look(
-    app: Flask, ada: ReceiverPerson
-) -> None:
+def test_what_was_given_up_lately_is_redelivered_after_a_look(app: Flask, ada: ReceiverPerson) -> None:
     hours = {number: clock.now() - timedelta(hours=number) for number in (1, 20, 30)}
     other = factories.webhook(name="Other")
     rows = {
@@ -122,9 +120,7 @@ def rotating(person: ReceiverPerson, **more: str) -> dict[str, str]:
     return {"replaces": mark["value"], "hours": "24", **more}
 
 
-def test_the_new_secret_is_shown_once_and_the_old_one_signs_for_a_while(
-    app: Flask, ada: ReceiverPerson, later: Later
-) -> None:
+def test_a_new_secret_is_shown_once_beside_the_old_one(app: Flask, ada: ReceiverPerson, later: Later) -> None:
     old = the(app, ada).secret
     form = rotating(ada, hours="72")
     there = ada.act("rotate", **form).headers["Location"]
@@ -163,9 +159,7 @@ def test_wrong_rotations_change_nothing(app: Flask, ada: ReceiverPerson) -> None
 
 
 @pytest.mark.parametrize("sign_with", ["key", "both"])
-def test_a_key_is_rotated_and_the_old_one_signs_for_a_while(
-    app: Flask, ada: ReceiverPerson, sign_with: str
-) -> None:
+def test_a_key_is_rotated_beside_the_old_one(app: Flask, ada: ReceiverPerson, sign_with: str) -> None:
     factories.written(lambda session: session.get_one(Webhook, ada.webhook_id).use_for_signing(sign_with))
     before, page = the(app, ada), ada.log()
     assert before.public_key
@@ -212,9 +206,7 @@ def test_a_link_that_was_revoked_does_nothing_more(app: Flask, ada: ReceiverPers
     assert the(app, ada).previous_secret is None
 
 
-def test_nothing_is_sent_to_a_disabled_webhook_but_its_log_stays_open(
-    app: Flask, ada: ReceiverPerson
-) -> None:
+def test_nothing_goes_to_a_disabled_webhook_but_its_log_stays_open(app: Flask, ada: ReceiverPerson) -> None:
     with app.app_context():
         delivery_id = factories.delivery(ada.webhook_id, status="failed")
         with writing() as session:
@@ -229,9 +221,7 @@ def test_nothing_is_sent_to_a_disabled_webhook_but_its_log_stays_open(
     assert factories.one().status == "failed"
 
 
-def test_too_many_actions_have_to_wait_whatever_the_link(
-    app: Flask, ada: ReceiverPerson, later: Later
-) -> None:
+def test_too_many_actions_wait_whatever_the_link(app: Flask, ada: ReceiverPerson, later: Later) -> None:
     later.stand_still()
     mark = attributes(ada.log(), ".//input[@name='form_key']")
     sent = {"form_key": mark["value"], "event": "nothing"}

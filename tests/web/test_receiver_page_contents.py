@@ -98,9 +98,7 @@ def test_a_path_that_may_be_a_password_is_hidden(app: Flask, url: str, format_na
 
 
 @pytest.mark.parametrize("kind", ["links now", "link in it", "note in it"])
-def test_what_is_for_the_owner_is_in_no_payload_that_is_shown(
-    app: Flask, ada: ReceiverPerson, kind: str
-) -> None:
+def test_what_is_for_the_owner_is_in_no_shown_payload(app: Flask, ada: ReceiverPerson, kind: str) -> None:
     with app.app_context():
         note, now = 'Call "me"', clock.now()
         token = SignedLink(ids.new(), now, now).token(factories.settings().secret_key)
@@ -145,9 +143,7 @@ def test_what_a_payload_says_counts_whatever_the_book_has_now(ada: ReceiverPerso
     [("plain", 200), ("example", 200), ("note", 404), ("held", 404), ("deleted", 404), ("waiting", 404)],
 )
 @pytest.mark.parametrize("format_name", ["template", "json"])  # json now, and a template before
-def test_of_a_template_only_what_is_surely_for_all_is_shown(
-    app: Flask, kind: str, status: int, format_name: str
-) -> None:
+def test_templates_show_only_what_is_for_all(app: Flask, kind: str, status: int, format_name: str) -> None:
     with app.app_context():
         webhook_id = factories.webhook(format=format_name)
         comment_id = factories.sign(verdict=Classification("held" if kind == "held" else "published"))
@@ -192,9 +188,7 @@ def test_a_note_is_not_shown_in_the_spelling_of_a_chat_either(app: Flask) -> Non
 @pytest.mark.parametrize(
     "changes", [{"format": "json"}, {"format": "ntfy", "url": "https://ntfy.sh/elsewhere"}]
 )
-def test_what_was_made_before_a_change_of_the_url_or_format_is_not_shown(
-    app: Flask, changes: dict[str, Any]
-) -> None:
+def test_what_came_before_another_url_or_format_is_not_shown(app: Flask, changes: dict[str, Any]) -> None:
     with app.app_context():
         webhook_id = factories.webhook("https://ntfy.sh/?topic=letmein", format="ntfy")
         body = {"payload": '{"topic": "letmein"}', "status": "failed"}

@@ -66,9 +66,7 @@ def test_a_made_up_cookie_opens_nothing(app: Flask, value: str) -> None:
     assert person.get(person.home).status_code == 403
 
 
-def test_the_cookie_ends_after_some_hours_and_the_link_gives_another(
-    ada: ReceiverPerson, later: Later
-) -> None:
+def test_the_cookie_ends_after_hours_and_the_link_gives_another(ada: ReceiverPerson, later: Later) -> None:
     later(receiver_pages.COOKIE_LASTS.total_seconds() + 1)
     assert ada.get(ada.home).status_code == 403
     assert ada.come_in().log() is not None
@@ -96,9 +94,7 @@ def test_whoever_tries_many_links_has_to_wait(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("reason", ["expired", "revoked", "deleted", "long ago"])
-def test_a_link_that_is_over_closes_its_open_pages_too(
-    app: Flask, ada: ReceiverPerson, reason: str, later: Later
-) -> None:
+def test_a_link_that_is_over_closes_pages(app: Flask, ada: ReceiverPerson, reason: str, later: Later) -> None:
     if reason == "expired":
         with app.app_context(), writing() as session:
             session.get_one(ReceiverLink, ada.link_id).expires_at = clock.now()
@@ -134,7 +130,7 @@ def test_a_link_that_is_over_closes_its_open_pages_too(
         ({"format": "json", "url": "https://receiver.example/new", "name": "New"}, False),
     ],
 )
-def test_a_link_ends_where_the_webhook_goes_to_others(
+def test_a_link_ends_with_its_receiver(
     app: Flask, ada: ReceiverPerson, changes: dict[str, Any], is_over: bool
 ) -> None:
     with app.app_context():
@@ -198,7 +194,7 @@ def test_opening_everything_changes_nothing(app: Flask, ada: ReceiverPerson) -> 
         assert everything() == before
 
 
-def test_the_log_of_the_program_has_no_link(
+def test_no_link_is_logged(
     app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     person = ReceiverPerson(app)

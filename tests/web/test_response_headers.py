@@ -41,7 +41,7 @@ def test_every_answer_has_the_headers(broken: Visitor, method: str, url: str, st
         ("http://book.example", None),
     ],
 )
-def test_browsers_keep_to_https_where_the_book_is_seen_by_it(
+def test_browsers_keep_to_https(
     app: Flask, monkeypatch: pytest.MonkeyPatch, base_url: str, sent: str | None
 ) -> None:
     at = replace(app.config["GUESTBOOK"], base_url=base_url)

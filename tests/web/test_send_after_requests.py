@@ -78,7 +78,7 @@ def later(app: Flask, book: Book) -> None:
         connection.execute(Pass.__table__.update().values(started_at=clock.now() - timedelta(minutes=3)))
 
 
-def test_the_end_of_a_request_sends_and_processes_what_is_due(
+def test_the_end_of_a_request_sends_what_is_due(
     site: Flask, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(send_after_requests, "SHORT", 10.0)  # a busy machine may need it
@@ -107,7 +107,7 @@ def test_no_pass_follows_within_a_minute_of_another(site: Flask, receiver: Recei
     assert book.statuses() == {"processed": 1}
 
 
-def test_an_idle_look_stores_nothing_and_later_requests_do_not_look(
+def test_an_idle_look_stores_nothing_and_is_the_only_one(
     site: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book, looks = Book(site), []
@@ -156,9 +156,7 @@ def test_a_hanging_receiver_costs_half_a_second_and_then_only_a_patient_pass_tri
     book.check()
 
 
-def test_where_others_serve_visitors_an_attempt_has_its_usual_time_and_the_connection_is_free(
-    site: Flask, receiver: Receiver
-) -> None:
+def test_where_others_serve_visitors_an_attempt_has_its_usual_time(site: Flask, receiver: Receiver) -> None:
     book = Book(site)
     receiver.answer("/slow", Answer(delay=0.8))
     book.webhook(receiver.url("/slow"))
@@ -185,7 +183,7 @@ def test_a_pass_that_cannot_be_made_changes_no_answer_and_healthz_tells_of_it(
     assert site.test_client().get("/healthz").json["status"] == "cron is late"
 
 
-def test_beside_another_pass_nothing_is_sent_and_nobody_waits(
+def test_beside_another_pass_nothing_is_sent(
     site: Flask, receiver: Receiver, environ: dict[str, str]
 ) -> None:
     book = Book(site)

@@ -44,7 +44,7 @@ def test_readers_get_no_cookie_and_signers_one_for_the_form_alone(visitor: Visit
     assert "Set-Cookie" not in visitor.get("/").headers
 
 
-def test_only_a_visitor_whose_comment_is_in_the_book_may_write_more_links(
+def test_only_whose_comment_is_in_the_book_writes_more_links(
     app: Flask, visitor: Visitor, later: Later
 ) -> None:
     def sign(message: str) -> Comment:
@@ -70,9 +70,7 @@ def test_a_forged_cookie_is_none(visitor: Visitor, later: Later, value: str) -> 
     assert stored()[-1].status == "held"
 
 
-def test_the_question_stands_in_the_form_and_a_wrong_answer_keeps_the_text(
-    app: Flask, visitor: Visitor
-) -> None:
+def test_the_question_is_in_the_form_and_a_wrong_answer_keeps_the_text(app: Flask, visitor: Visitor) -> None:
     assert "answer" not in visitor.form()
     set_(**QUESTION)
     assert QUESTION["question"] in text(visitor.page().find(".//form"))

@@ -59,9 +59,7 @@ def test_the_foot_of_a_page_with_dates_names_their_zone_where_no_script_runs(vis
         (datetime(2026, 10, 25, 23, 0, tzinfo=UTC), date(2026, 10, 26)),
     ],
 )
-def test_a_comment_has_the_day_on_which_it_was_written_there(
-    visitor: Visitor, utc: datetime, day: date
-) -> None:
+def test_a_comment_has_the_day_of_its_writing_there(visitor: Visitor, utc: datetime, day: date) -> None:
     set_(timezone="Europe/Berlin")
     [comment_id] = add(["Hello"], created_at=utc)
     for url in ("/", f"/comments/{comment_id}", f"/?signed={comment_id}"):
@@ -84,9 +82,7 @@ def test_another_zone_is_seen_at_once_though_comments_are_kept_ready(visitor: Vi
 
 
 @pytest.mark.parametrize("stored", ["Europe/Atlantis", "../../etc/passwd", "localtime", ""])
-def test_a_zone_that_was_garbled_or_that_the_machine_lost_is_utc(
-    app: Flask, visitor: Visitor, stored: str
-) -> None:
+def test_a_zone_that_is_garbled_or_lost_is_utc(app: Flask, visitor: Visitor, stored: str) -> None:
     add(["Hello"], created_at=LATE)
     with app.app_context(), writing() as session:
         session.merge(Setting(name="timezone", value=stored))
@@ -131,7 +127,7 @@ def test_a_page_that_a_browser_has_keeps_the_policy_of_its_script(visitor: Visit
     assert (new.status_code, new.headers["Content-Security-Policy"]) == (200, WITHOUT_SCRIPT)
 
 
-def test_an_error_in_the_middle_of_a_page_has_the_strict_policy(
+def test_an_error_has_the_strict_policy(
     app: Flask, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [comment_id] = add(["Hello"])

@@ -57,9 +57,7 @@ def waiter(each_app: Flask) -> Visitor:
     ],
     indirect=["each_environ"],
 )
-def test_under_a_foreign_lock_readers_read_and_a_writer_soon_has_the_text_back(
-    waiter: Visitor, statement: str
-) -> None:
+def test_under_a_foreign_lock_readers_read_and_a_writer_is_answered(waiter: Visitor, statement: str) -> None:
     form = form_of(waiter.app)
     assert waiter.send(form).status_code == 303  # so that there is a row of the limits
     form |= {"message": "Please keep me"}

@@ -85,7 +85,7 @@ def test_a_bad_url_is_refused_alike_by_command_form_and_api(doors: Doors) -> Non
         assert word in by_command[0]
 
 
-def test_a_name_that_leads_inside_is_taken_with_a_warning(
+def test_a_name_that_leads_inside(
     doors: Doors, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", inside(environ))
@@ -115,9 +115,7 @@ def inside(environ: dict[str, str]) -> Any:
     return look_up
 
 
-def test_behind_an_outbound_proxy_no_name_is_looked_up(
-    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy_looks_names_up_itself(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     lookups: list[object] = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **_: lookups.append(given) or [])
     with running({**environ, "GUESTBOOK_OUTBOUND_PROXY": "http://proxy.example:3128"}) as app:

@@ -110,9 +110,7 @@ def test_all_of_them_belong_to_one_source_that_the_book_adds(client: FlaskClient
         ({"source": "HOST"}, "must be different"),
     ],
 )
-def test_a_wrong_one_is_refused_with_a_sentence(
-    fields: dict[str, str], sentence: str, client: FlaskClient
-) -> None:
+def test_a_wrong_one_is_refused_kindly(fields: dict[str, str], sentence: str, client: FlaskClient) -> None:
     host = factories.settings().base_url
     answer = post(client, **{name: text.replace("HOST", host) for name, text in fields.items()})
     assert answer.status_code == 400

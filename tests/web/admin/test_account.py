@@ -233,7 +233,7 @@ def test_a_wrong_token_says_why(
     ("ticked", "left", "sentence"),
     [({}, 2, "2 API tokens can still be used."), ({"revoke_tokens": "on"}, 0, "Revoked 2 API tokens.")],
 )
-def test_a_new_password_may_revoke_tokens(
+def test_new_password_may_revoke(
     app: Flask, owner: Owner, ticked: dict[str, object], left: int, sentence: str
 ) -> None:
     assert "revoke_tokens" not in owner.get(PAGE).text, "there is nothing to revoke"

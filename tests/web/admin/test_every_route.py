@@ -286,7 +286,7 @@ def test_a_get_changes_nothing(app: Flask, filled: dict[str, str], owner: Owner)
     assert dump(app) == before
 
 
-def test_each_page_has_no_inline_script_or_style_and_its_part_of_the_menu(
+def test_each_page_has_no_inline_script_and_its_part_of_the_menu(
     app: Flask, filled: dict[str, str], owner: Owner
 ) -> None:
     shown = 0

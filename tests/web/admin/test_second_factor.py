@@ -81,9 +81,7 @@ def test_it_is_set_up_with_a_picture_a_key_and_the_first_code(app: Flask, owner:
     later(60)
 
 
-def test_a_wrong_first_code_asks_once_more_and_the_second_form_of_two_changes_nothing(
-    app: Flask, owner: Owner
-) -> None:
+def test_a_wrong_first_code_asks_again_and_a_second_form_changes_nothing(app: Flask, owner: Owner) -> None:
     setup = parse(act(owner, "set-up"))
     answer = confirm(owner, setup, "abcdef")
     assert answer.status_code == 422

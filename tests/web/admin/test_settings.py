@@ -66,7 +66,7 @@ def chosen(page: Element) -> dict[str, str]:
         (EMBED, SITES, "The websites are saved."),
     ],
 )
-def test_each_page_saves_its_settings(
+def test_a_page_saves_its_settings(
     app: Flask, owner: Owner, url: str, new: dict[str, str], said: str
 ) -> None:
     assert url in hrefs(owner.page(BOOK))
@@ -130,7 +130,7 @@ NO_SITE = "is not the address of a website"
         (EMBED, "embed_sites", " ".join(f"https://{number}.example" for number in range(21)), "at most 20"),
     ],
 )  # fmt: skip
-def test_a_wrong_value_comes_back_with_its_reason(
+def test_a_wrong_value_comes_back(
     app: Flask, owner: Owner, url: str, field: str, wrong: str, sentence: str
 ) -> None:
     typed = {BOOK: DEFAULTS, LOOK: NEW_LOOK, EMBED: {}}[url]

@@ -199,7 +199,7 @@ def all_that_is_read(client: ApiClient, ids: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("scope", ["read", "moderate", "manage"])
-def test_a_token_sees_no_address_with_which_it_could_do_more(
+def test_a_token_sees_no_way_to_do_more(
     app: Flask, filled: tuple[dict[str, str], list[str]], scope: str
 ) -> None:
     ids, secrets = filled
@@ -233,7 +233,7 @@ def left(header: str) -> tuple[str, int, int]:
     return found[1], int(found[2]), int(found[3])
 
 
-def test_each_request_with_a_token_counts_for_it(
+def test_requests_count_for_their_token(
     app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(authentication, "token_requests", WindowCounter(2, 60))

@@ -69,9 +69,7 @@ def test_a_suspicious_one_is_held_and_only_the_owner_sees_why(anybody: ApiClient
 
 
 @pytest.mark.parametrize("status", ["held", "spam", "trash"])
-def test_what_is_not_published_is_for_tokens_alone(
-    anybody: ApiClient, program: ApiClient, status: str
-) -> None:
+def test_what_is_unpublished_is_for_tokens_alone(anybody: ApiClient, program: ApiClient, status: str) -> None:
     [row_id] = add(["Secret"], status=status, reason="Because.")
     anybody.get(f"/comments/{row_id}", 404)
     anybody.get(f"/comments?status={status}", 401)
@@ -151,9 +149,7 @@ def test_a_change_leaves_alone_what_it_does_not_name(program: ApiClient) -> None
     assert program.get(f"/comments/{row_id}")["website"] is None
 
 
-def test_an_answer_is_shown_to_everybody_and_can_be_taken_away(
-    anybody: ApiClient, program: ApiClient
-) -> None:
+def test_a_reply_is_shown_to_everybody_and_can_be_taken_away(anybody: ApiClient, program: ApiClient) -> None:
     row_id = anybody.post("/comments", GREETING)["id"]
     program.patch(f"/comments/{row_id}", {"reply": "Thank you"})
     assert anybody.get(f"/comments/{row_id}")["reply"]["message"] == "Thank you"

@@ -173,9 +173,7 @@ def test_whatever_may_be_long_in_a_request_has_a_limit() -> None:
         ("Reprocessing", {"dry_run": True}),
     ],
 )
-def test_the_document_refuses_what_the_api_refuses(
-    program: ApiClient, name: str, body: dict[str, object]
-) -> None:
+def test_document_and_api_refuse_the_same(program: ApiClient, name: str, body: dict[str, object]) -> None:
     assert list(Draft202012Validator(REQUEST_BODIES[name]).iter_errors(body))
     place = {"NewComment": "/comments", "SettingChanges": "/settings", "NewSource": "/sources"}
     place |= {"NewWebhook": "/webhooks", "Redelivery": "/redeliver", "Reprocessing": "/reprocess"}

@@ -155,15 +155,13 @@ def test_strangers_have_the_keys_of_their_network(app: Flask, anybody: ApiClient
         assert db.session.scalar(select(func.count()).select_from(Comment)) == 2
 
 
-def test_a_refused_request_is_not_stored_and_its_key_may_be_used_for_the_right_one(
-    app: Flask, program: ApiClient
-) -> None:
+def test_a_refused_request_is_not_stored_and_its_key_stays_free(app: Flask, program: ApiClient) -> None:
     assert repeat(program, "/webhooks", {"url": "ftp://x"}).status_code == 422
     assert stored_keys(app) == 0
     assert repeat(program, "/webhooks", {"url": URL}).status_code == 201
 
 
-def test_effect_and_answer_are_stored_together_or_not_at_all(
+def test_effect_and_answer_go_together(
     app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.config["PROPAGATE_EXCEPTIONS"] = False
@@ -176,7 +174,7 @@ def test_effect_and_answer_are_stored_together_or_not_at_all(
     assert repeat(program, "/webhooks", {"url": URL}).status_code == 201
 
 
-def test_an_answer_of_another_process_that_was_faster_is_the_answer(
+def test_a_faster_process_gives_the_answer(
     each_environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running(each_environ) as app:
@@ -190,9 +188,7 @@ def test_an_answer_of_another_process_that_was_faster_is_the_answer(
         assert len(program.get("/webhooks")["webhooks"]) == 1
 
 
-def test_a_repeat_of_a_request_that_still_runs_gets_409(
-    app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_repeat_meanwhile_gets_409(app: Flask, program: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
     sealed = idempotency._sealed
 
@@ -241,9 +237,7 @@ def test_a_request_that_ends_while_its_repeat_begins_is_not_done_twice(
     assert len(program.get("/inbox")["inbound_events"]) == 1
 
 
-def test_a_request_needs_one_connection_at_a_time(
-    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_needs_one_connection(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     options, one = engines.options, {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.1}
     monkeypatch.setattr(engines, "options", lambda read: options(read) | one)
     with running(environ) as app:

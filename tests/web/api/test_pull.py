@@ -60,7 +60,7 @@ def test_a_look_at_the_headers_takes_nothing(program: ApiClient, hook: str) -> N
     assert len(taken(program, hook)["deliveries"]) == 1
 
 
-def test_after_a_new_start_the_first_token_gets_what_was_leased_before(
+def test_after_a_new_start_the_first_token_gets_what_was_leased(
     program: ApiClient, app: Flask, hook: str
 ) -> None:
     signed()

@@ -70,7 +70,7 @@ def rows(app: Flask) -> dict[str, str]:
         ("/inbox?before=@lost", "broken push"),
     ],
 )
-def test_they_are_found_by_what_they_are_whole_and_in_pages(
+def test_rows_are_found_by_what_they_are(
     program: ApiClient, rows: dict[str, str], query: str, names: str
 ) -> None:
     key = "deliveries" if query.startswith("/deliveries") else "inbound_events"
@@ -205,7 +205,7 @@ def deliveries(app: Flask) -> dict[str, str]:  # noqa: ARG001  the factories fil
         ("/moderate", {"action": "hold"}, book.BULK_LIMIT),
     ],
 )
-def test_a_request_may_name_so_many_rows(
+def test_a_request_names_so_many_rows(
     program: ApiClient, address: str, more: dict[str, str], most: int
 ) -> None:
     rows = [f"{number:032x}" for number in range(most + 1)]
@@ -257,9 +257,7 @@ def test_deliveries_are_redelivered(
         ({"failed": True, "since": "yesterday"}, ["since"]),
     ],
 )
-def test_what_does_not_go_together_is_refused(
-    program: ApiClient, body: dict[str, object], fields: list[str]
-) -> None:
+def test_what_does_not_fit_is_refused(program: ApiClient, body: dict[str, object], fields: list[str]) -> None:
     assert list(program.refused("POST", "/redeliver", body)) == fields
 
 

@@ -164,7 +164,7 @@ def test_an_enabled_one_that_is_enabled_once_more_keeps_its_record(program: ApiC
         ({"public_key": "mine"}, "public_key", "no such field"),
     ],
 )
-def test_what_is_wrong_is_refused_by_name_and_changes_nothing(
+def test_what_is_wrong_is_refused(
     program: ApiClient, changes: dict[str, object], field: str, word: str
 ) -> None:
     webhook = program.post("/webhooks", {"url": URL})
@@ -255,7 +255,7 @@ def test_a_long_count_ends_early(program: ApiClient, monkeypatch: pytest.MonkeyP
     assert (counted["deliveries"], counted["next_after"]) == (2, comments[1])
 
 
-def test_what_is_wrong_is_refused(program: ApiClient) -> None:
+def test_a_wrong_backfill_is_refused(program: ApiClient) -> None:
     path = f"/webhooks/{factories.webhook(events='ping')}/backfill"
     sentence = program.ask("POST", path, SINCE).get_json()["error"]["message"]
     assert sentence.startswith("This webhook gets ping. Past events are comment.created, ")
