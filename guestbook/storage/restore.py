@@ -78,8 +78,9 @@ def staged(settings: Settings, file: Path) -> Iterator[StagedBook]:
                 with _fault_of_backup():
                     upgrade.migrate(replace(settings, database_url=url), label.schema)
             yield StagedBook(folder / COPY, label)
-        except OSError as error:
-            raise Refused(f"{file} cannot be restored: {error.strerror}. Nothing was changed.") from None
+        except (OSError, sqlite3.Error) as error:  # the latter where the backup lacks a table
+            why = getattr(error, "strerror", None) or error
+            raise Refused(f"{file} cannot be restored: {why}. Nothing was changed.") from None
         finally:
             with suppress(OSError):
                 _remove(folder)
@@ -302,7 +303,10 @@ def _tables(connection: Connection, of: str) -> list[str]:
 def _fill(connection: Connection, name: str, step: Callable[[int], None]) -> int:
     """Copy a table's rows, and compare; return how many there are."""
     raw = engines.sqlite_connection(connection)
-    columns = [row[1] for row in raw.execute(f'PRAGMA main.table_info("{name}")')]
+    known, there = (
+        [row[1] for row in raw.execute(f'PRAGMA {of}.table_info("{name}")')] for of in ("main", "staged")
+    )
+    columns = [one for one in known if one in there]  # SQLite would take the name of another for a text
     if name != VERSION_TABLE:  # schema.sql has filled it
         names = quoted(columns)
         connection.exec_driver_sql(f'INSERT INTO main."{name}" ({names}) SELECT {names} FROM staged."{name}"')
@@ -338,6 +342,6 @@ def _replace_on_server(
                 book.execute("ATTACH ? AS present", (str(present),))
                 continue_sequences(book, "main", "present")
         total = 2 * sum(staged_book.rows.values())
-        with progress("Restoring", total) as step, table_copy.snapshot(copy) as source:
+        with progress("Restoring", total) as step, table_copy.snapshot(copy) as source, _fault_of_backup():
             copy_one = partial(table_copy.copy, source, connection, step=step, advice="Nothing was changed.")
             return {one.name: copy_one(one).rows for one in plains}

@@ -118,6 +118,20 @@ def test_a_backup_of_an_earlier_book_is_upgraded_on_the_way(kind: str, tmp_path:
         assert_kept(before, rows(engine))
 
 
+def test_a_column_that_the_backup_lacks_gets_its_default(home: Path, tmp_path: Path) -> None:
+    read = settings.load(at(home))
+    with closing(sqlite3.connect(home / "guestbook.db")) as book, book:
+        book.execute("ALTER TABLE comments DROP COLUMN note")
+        file = backup.write(read, tmp_path / "b.db").path
+        book.execute("DROP TABLE inbound_events")
+    without_table = backup.write(read, tmp_path / "c.db").path
+    restored(read, file)
+    with closing(sqlite3.connect(home / "guestbook.db")) as book:
+        assert book.execute("SELECT DISTINCT note FROM comments").fetchall() == [(None,)]
+    with pytest.raises(Refused, match=r"no such table: inbound_events\. Nothing was changed"):
+        compared(read, without_table)
+
+
 def test_it_says_what_would_change_and_holds_the_webhooks(
     each_book: Book, each_app: Flask, tmp_path: Path
 ) -> None:

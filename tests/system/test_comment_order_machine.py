@@ -149,9 +149,8 @@ class Order(OutboxMachine):
                 assert rows[key].status != "new", place
                 assert rows[key].status == "processed" or not rows[key].payload, place
         known = {row.id for row in found if row.status in KNOWN_STATUSES}
-        for (
-            row
-        ) in rows.values():  # of a deleted comment only its deletion waits; what is stored has its number
+        # Of a deleted comment only its deletion waits, and what is stored has its number.
+        for row in rows.values():
             place = self.places[row.id]
             assert row.status != "new" or place.event == END or place.comment_id in known, place
             assert row.erased_at or json.loads(row.payload)["data"]["sequence"] == place.sequence
