@@ -338,14 +338,6 @@ def meta_challenge(args: Mapping[str, str], token: str) -> str | None:
     return _challenge(args.get("hub.challenge"))
 
 
-def is_ping(headers: Mapping[str, str]) -> bool:
-    """Whether this is GitHub's test of a new webhook.
-
-    https://docs.github.com/en/webhooks/webhook-events-and-payloads#ping
-    """
-    return headers.get("x-github-event") == "ping"
-
-
 def _object(body: bytes, most: int) -> dict[str, Any]:
     """Return the JSON object in a short body; an empty one for anything else."""
     try:

@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import urldefrag, urljoin, urlsplit
+from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 from guestbook.transport import addresses, budget, connections
 from guestbook.transport.addresses import AddressPolicy, Network
 from guestbook.transport.budget import RECEIVED_BODY_LIMIT, AttemptBudget
 from guestbook.transport.connections import Connections, Route
 from guestbook.transport.failure import TransportError
-from guestbook.transport.urls import HEADER_NAME_PATTERN, check_url
+from guestbook.transport.urls import HEADER_NAME_PATTERN, NOT_IN_URLS, check_url
 
 __all__ = ["FetchedPage", "ReceiverAnswer", "Transport", "TransportError"]
 
@@ -120,7 +120,7 @@ class Transport:
             if not place or answer.status not in REDIRECTS:
                 return FetchedPage(url, answer)
             try:  # Servers send UTF-8 there, and blanks.
-                place = place.encode("latin-1").decode().replace(" ", "%20")
+                place = NOT_IN_URLS.sub(lambda found: quote(found[0]), place.encode("latin-1").decode())
                 url = urldefrag(urljoin(url, place)).url
             except ValueError:
                 raise TransportError("bad_url", "the address of a redirect is not valid") from None

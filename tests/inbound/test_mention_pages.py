@@ -79,8 +79,9 @@ def test_a_connection_that_cannot_be_made_is_tried_again(app: Flask) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_are_followed(status: int, app: Flask, receiver: Receiver) -> None:
-    receiver.answer("/post", Answer(status, headers={"Location": "/a/b"}))
-    receiver.answer("/a/b", Answer(status, headers={"Location": "../c#part"}))
+    place = "/ü/a b\\c".encode().decode("latin-1")
+    receiver.answer("/post", Answer(status, headers={"Location": place}))
+    receiver.answer("/%C3%BC/a%20b%5Cc", Answer(status, headers={"Location": "../c#part"}))
     receiver.answer("/c", page())
     mention(app, receiver)
     (comment,) = comments()
