@@ -76,9 +76,8 @@ def json() -> ResponseReturnValue:
     feed = {name: value for name, value in _feed("/feed.json").items() if value is not None}
     document = {"version": "https://jsonfeed.org/version/1.1", **feed}
     del document["id"], document["updated"]  # They are for Atom.
-    body = dumps(
-        document, ensure_ascii=False, separators=(",", ":")
-    )  # Other scripts than Latin stay readable.
+    # Other scripts than Latin stay readable.
+    body = dumps(document, ensure_ascii=False, separators=(",", ":"))
     return response_headers.public(body, "application/feed+json; charset=utf-8")
 
 

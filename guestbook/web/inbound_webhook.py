@@ -132,11 +132,8 @@ def add_rules(state: BlueprintSetupState) -> None:
 
 def _captured(token: str, rest: str) -> CapturedRequest:
     environ, now = request.environ, clock.now()
-    method, path, query = (
-        environ["REQUEST_METHOD"],
-        _path(token, rest),
-        _plain(environ.get("QUERY_STRING", "")),
-    )
+    method, path = environ["REQUEST_METHOD"], _path(token, rest)
+    query = _plain(environ.get("QUERY_STRING", ""))
     if not BIN_METHOD.fullmatch(method):
         abort(400, "A method has at most 20 letters. Nothing was kept.")
     if max(len(path), len(query)) > ADDRESS_LIMIT:

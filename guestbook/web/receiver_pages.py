@@ -348,25 +348,27 @@ def withheld(delivery: Delivery, webhook: Webhook) -> str | None:
 
     A receiver may repeat it, so its answers are not shown then either.
     """
-    session, payload = db.session(), delivery.body.decode(errors="replace")
-    names, body = set[str](), None
-
-    def note_names(part: dict[str, Any]) -> dict[str, Any]:
-        names.update(part)
-        return part
-
+    session, payload, body = db.session(), delivery.body.decode(errors="replace"), None
     with suppress(ValueError, RecursionError):
-        body = json.loads(payload, object_hook=note_names)
-    has_data = isinstance(body, dict) and bool(body.get("data"))
+        body = json.loads(payload)
+    data = _part(body, "data")
+    listed = _part(data, "waiting").get("comments")  # A forwarded payload may have any names elsewhere.
+    parts = [data, _part(data, "comment"), *(listed if isinstance(listed, list) else ())]
+    says_it = any({"note", "moderation"} & part.keys() for part in parts if isinstance(part, dict))
     is_for_owner = bool(webhook.moderation_links_since) or webhook.format in ADDRESSED
-    if is_for_owner or redaction.addresses(payload) != payload or names & {"note", "moderation"}:
+    if is_for_owner or says_it or redaction.addresses(payload) != payload:
         return WITHHELD
     comment = session.get(Comment, delivery.comment_id) if delivery.comment_id else None
     note = (comment.note if comment else None) or ""
-    if webhook.format in OWN_WORDING or not has_data:  # The format may have changed.
+    if webhook.format in OWN_WORDING or not data:  # The format may have changed.
         return WITHHELD if note or _may_have_more(session, delivery) else None
     spellings = {note, *(json.dumps(note, ensure_ascii=ascii_alone)[1:-1] for ascii_alone in (True, False))}
     return WITHHELD if note and any(one in payload for one in spellings) else None
+
+
+def _part(whole: Any, name: str) -> dict[str, Any]:
+    part = whole.get(name) if isinstance(whole, dict) else None
+    return part if isinstance(part, dict) else {}
 
 
 def _may_have_more(session: Session, delivery: Delivery) -> bool:

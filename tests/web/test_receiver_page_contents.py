@@ -133,6 +133,7 @@ def test_what_a_payload_says_counts_whatever_the_book_has_now(ada: ReceiverPerso
     for payload, status in (
         (f'{{"data": {data}}}', 404),
         ('{"data": {"comment": {}, "waiting": {"comments": [1]}}}', 200),
+        ('{"data": {"inbound": {"payload": {"note": "of another page"}}}}', 200),
     ):
         delivery_id = factories.delivery(ada.webhook_id, payload=payload)
         assert ada.get(f"{ada.home}deliveries/{delivery_id}/payload").status_code == status

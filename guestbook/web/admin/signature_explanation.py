@@ -42,9 +42,8 @@ class Explanation:
     event_id: str
     timestamp: int
     body: bytes
-    signatures: tuple[
-        str, ...
-    ]  # `v1,…` of the current secret comes first. There is none if a key signs alone.
+    # `v1,…` of the current secret comes first. There is none if a key signs alone.
+    signatures: tuple[str, ...]
     key_length: int  # bytes of the current secret
     hub: str
     is_text: bool  # whether the secret is its own key

@@ -184,10 +184,8 @@ def _save(source_id: str | None, typed: SourceForm) -> ResponseReturnValue:
             sources.update(session, source, typed.columns(built_in=source.is_built_in))
             is_shown = source.secret not in (before, None)
         else:
-            known, sentence = (
-                session.get(Source, typed.key),
-                "This form was sent before. It added this source.",
-            )
+            known = session.get(Source, typed.key)
+            sentence = "This form was sent before. It added this source."
             if known is None:
                 sentence = "The source is added. Now give its URL to the sender."
             source = known or sources.add(session, typed.columns(), row_id=typed.key)

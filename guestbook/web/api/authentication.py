@@ -53,7 +53,7 @@ def authenticate() -> None:
     if given and token:
         # Who may not see all that is in payloads could find out an address there, letter by letter.
         searches = "text" in call.query and "text" in request.args
-        _admit(token, "manage" if searches else call.scope)
+        _admit(token, *(("manage", "The parameter text") if searches else (call.scope, "This")))
         g.token_value = given[1]
     elif given:
         refuse("invalid_token", UNKNOWN_TOKEN)
@@ -89,15 +89,15 @@ def add_headers(response: Response) -> Response:
     return response
 
 
-def _admit(token: Token, scope: str) -> None:
-    """Check that a token allows this, and note its use."""
+def _admit(token: Token, scope: str, what: str) -> None:
+    """Check that a token allows this, and note its use; `what` begins the sentence of a refusal."""
     now = clock.now()
     if token.expires_at and token.has_expired(now):
         sentence = f"This token expired on {token.expires_at:%Y-%m-%d}. The owner can make another."
         refuse("invalid_token", sentence)
     if not token.may(scope):
         g.challenge = f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
-        raise InsufficientScope(f"This needs a token with the scope {scope}; yours has {token.scope}.")
+        raise InsufficientScope(f"{what} needs a token with the scope {scope}; yours has {token.scope}.")
     g.token_id, g.token_scopes = token.id, {one for one in SCOPES if token.may(one)}
     audit_log.act_as(Actor("token", token.id, token.name))
     left, seconds = token_requests.take(token.id, time.monotonic())

@@ -334,5 +334,6 @@ def test_nobody_finds_out_hidden_addresses_letter_by_letter(app: Flask, path: st
     moderator, owner = (ApiClient(app, new_token(scope=one)) for one in SCOPES[1:])
     answer = moderator.ask("GET", f"{path}?text=a")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (403, "insufficient_scope")
+    assert "The parameter text needs" in answer.get_json()["error"]["message"]
     assert 'scope="manage"' in answer.headers["WWW-Authenticate"]
     owner.get(f"{path}?text=a")
