@@ -5,6 +5,7 @@ import signal
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -22,18 +23,19 @@ from sqlalchemy.exc import OperationalError
 import guestbook
 from guestbook.background import whole_pass
 from guestbook.lib import clock
-from guestbook.storage import database, preferences
+from guestbook.storage import database, engines, preferences
 from guestbook.storage.database import db
 from guestbook.storage.models import Limit
 from tests.conftest import run
 from tests.support import databases, factories
 from tests.support.book import Book
 from tests.support.forks import Forks
-from tests.support.processes import quickest, wait_for
+from tests.support.processes import free_port, quickest, wait_for
 from tests.support.receiver import HANG, Answer, Receiver
+from tests.transport.test_transport import full_backlog
 
 FLASK = [sys.executable, "-m", "flask", "--app", "guestbook"]
-COMMENTS, VISITORS = 40, 4  # beside a pass
+NETWORKS, EACH, LIMIT, VISITORS = 50, 5, 4, 4  # of those who sign beside a pass
 TEXT = "Grüße aus 東京 🎈"
 
 
@@ -136,6 +138,22 @@ def test_a_database_that_is_away_ends_a_pass_with_75_and_one_line(
     assert away.printed.count("\n") == 1, away.printed
     assert "Traceback" not in away.printed
     assert "pa55word" not in away.printed
+
+
+@pytest.mark.parametrize("driver", ["postgresql+psycopg", "mysql+pymysql"])
+def test_a_server_from_which_nothing_comes_back_ends_a_pass_with_75_too(
+    environ: dict[str, str], driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a host that is cut off; `test_lost_connections` has the connections that it had before."""
+    monkeypatch.setattr(engines, "CONNECT_WAIT", 2)
+    monkeypatch.setattr(database, "RETRY_FOR", 0.1)
+    with full_backlog(port := free_port()) as silent:
+        url = f"{driver}://nobody:pa55word@{silent}:{port}/none"
+        app = guestbook.create_app({**environ, "GUESTBOOK_DATABASE_URL": url})
+        began = time.monotonic()
+        done = app.test_cli_runner().invoke(args=["cron"])
+    assert (done.exit_code, done.stderr.startswith("The database cannot be used now: ")) == (75, True)
+    assert time.monotonic() - began < 9
 
 
 def test_a_pass_that_cannot_record_stops_sending_and_the_next_one_mends_it(
@@ -338,37 +356,43 @@ def test_what_is_signed_while_a_pass_stays_is_sent_within_two_seconds(
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
-def test_no_comment_is_refused_while_a_pass_sends_at_full_speed_on_sqlite(
+def test_none_of_200_comments_at_two_servers_fails_beside_a_pass_at_full_speed_and_limits_are_exact(
     tmp_path: Path, forks: Forks, app_folder: Book, journal: str
 ) -> None:
     environ = {"GUESTBOOK_DATA_DIR": str(tmp_path), "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.0/8"}
     environ["GUESTBOOK_DATABASE_URL"] = f"sqlite:///{tmp_path / 'guestbook.db'}?journal_mode={journal}"
+    environ["GUESTBOOK_TRUSTED_PROXIES"] = "1"  # which names the networks
     with database.writing() as session:
-        preferences.save(session, {"rate": "10000", "flood": "10000"})  # one network is all the visitors here
-    with Receiver() as receiver, forks.serving(environ) as (site, _):
+        preferences.save(session, {"rate": str(LIMIT), "flood": "10000"})
+    with Receiver() as receiver, forks.serving(environ) as (one, _), forks.serving(environ) as (other, _):
         for number in range(8):
-            app_folder.stock(app_folder.webhook(receiver.url(f"/{number}")), 2000)
+            app_folder.stock(app_folder.webhook(receiver.url(f"/{number}")), 4000)
         running = forks.start(environ, "cron", "--stay")
         running.is_at_work()
+        visits = [(network, number) for network in range(NETWORKS) for number in range(EACH)]
         with ThreadPoolExecutor(VISITORS) as visitors:
-            list(visitors.map(partial(sign_often, site), range(VISITORS)))
+            answers = Counter(visitors.map(partial(sign_at, (one, other)), visits))
         left = app_folder.statuses()["new"]
         running.terminate()
         assert running.wait(10) == 0
     assert left > 0  # the pass was at it all the while
+    expected = {303: LIMIT, 429: EACH - LIMIT}
+    assert answers == {(network, code): expected[code] for network in range(NETWORKS) for code in expected}
     with app_folder.engine.connect() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM comments").scalar() == COMMENTS
+        assert connection.exec_driver_sql("SELECT count(*) FROM comments").scalar() == NETWORKS * LIMIT
 
 
-def sign_often(site: str, visitor_number: int) -> None:
-    """Sign a quarter of the comments. All must be answered with 303."""
+def sign_at(sites: tuple[str, str], visit: tuple[int, int]) -> tuple[int, int]:
+    """Sign at one of the sites; return the network and the status of the answer."""
+    network, number = visit
     with requests.Session() as visitor:
+        visitor.headers["X-Forwarded-For"] = f"198.51.100.{network}"
+        site = sites[number % 2]
         token = re.search(r'name="token" value="([^"]+)"', visitor.get(site, timeout=20).text)
         assert token
-        for number in range(COMMENTS // VISITORS):
-            form = {"token": token[1], "name": "Ada", "message": f"{TEXT} {visitor_number} {number}"}
-            answer = visitor.post(f"{site}/comments", form, timeout=40, allow_redirects=False)
-            assert answer.status_code == 303, answer.text
+        form = {"token": token[1], "name": "Ada", "message": f"{TEXT} {network} {number}"}
+        answer = visitor.post(f"{site}/comments", form, timeout=40, allow_redirects=False)
+        return network, answer.status_code
 
 
 # --- others in its way

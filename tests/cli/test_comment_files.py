@@ -162,6 +162,13 @@ def test_what_comes_before_a_broken_place_is_imported(shell: Shell, tmp_path: Pa
     assert messages(shell) == ["Hello"]
 
 
+def test_an_owner_of_isso_is_named(shell: Shell, tmp_path: Path) -> None:
+    comments = [(1, n, 1580515140.0, 1, name, None, name) for n, name in enumerate(("Ada", "Me"), 1)]
+    file = str(comment_files.isso(tmp_path / "comments.db", comments, {2: 1}))
+    assert shell("comments", "import", file, "--owner", "ME") == "Imported 1 comment: 1 published.\n"
+    assert json.loads(shell("comments", "export"))["reply"]["message"] == "Me"
+
+
 def test_files_that_cannot_be_imported_are_refused(shell: Shell, tmp_path: Path) -> None:
     missing, utf16, latin1, jsonl = (tmp_path / name for name in ("missing", "utf16", "latin1", "jsonl"))
     utf16.write_text("name", encoding="utf-16")

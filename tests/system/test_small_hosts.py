@@ -46,10 +46,6 @@ def environ_on_a_file(request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
         yield settings_for(tmp_path, url)
 
 
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def stocked(app: Flask, hosts: Receiver) -> Book:
     book = Book(app)
     for number in range(HOSTS):

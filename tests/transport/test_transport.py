@@ -254,7 +254,7 @@ def test_a_port_where_nobody_listens_is_unreachable(transport: Transport) -> Non
 def test_each_address_has_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first address is a listener whose backlog is full, which on Linux swallows connections."""
     transport, brief = (Transport(timeout=seconds, allow_networks=LOOPBACK) for seconds in (4, 0.5))
-    with SocketReceiver() as receiver, _full_backlog(receiver.port) as deaf:
+    with SocketReceiver() as receiver, full_backlog(receiver.port) as deaf:
         monkeypatch.setattr(socket, "getaddrinfo", answers(deaf, "127.0.0.1"))
         assert transport.post(f"http://hook.example:{receiver.port}/", {}, b"{}").status == 200
         monkeypatch.setattr(socket, "getaddrinfo", answers(deaf))
@@ -265,7 +265,8 @@ def test_each_address_has_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch)
 
 
 @contextlib.contextmanager
-def _full_backlog(port: int) -> Iterator[str]:
+def full_backlog(port: int) -> Iterator[str]:
+    """Give an address where connections are neither taken nor refused, as that of a host that is cut off."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.2", port))

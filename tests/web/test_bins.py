@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import pymysql
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
 from werkzeug.serving import make_server
 
 from guestbook.inbound import bins as inbound_bins
@@ -290,3 +292,19 @@ def test_headers_without_end_are_cut(app: Flask, client: FlaskClient, place: str
     kept_ones = only(app).headers
     assert "X-5" in kept_ones
     assert len(kept_ones) <= inbound_bins.HEADERS_KEPT
+
+
+def test_what_had_to_yield_is_stored_once_and_whole(
+    app: Flask, client: FlaskClient, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole view runs again, when the body has been read."""
+    capture, conflicts = inbound_bins.capture, [pymysql.OperationalError(1213, "Deadlock found")] * 3
+
+    def yielding(*given: Any) -> Any:
+        if conflicts:
+            raise OperationalError("INSERT", None, conflicts.pop())
+        return capture(*given)
+
+    monkeypatch.setattr(inbound_bins, "capture", yielding)
+    assert client.post(place, data=b"hello").status_code == 200
+    assert only(app).kept == b"hello"

@@ -26,7 +26,7 @@ from tests.conftest import settings_for
 from tests.support import databases
 from tests.support.book import Book
 from tests.support.processes import wait_for
-from tests.support.receiver import HANG, OK, Receiver
+from tests.support.receiver import HANG, OK, Answer, Receiver
 
 THREADS = 8
 TOKEN = "relay.test.1"
@@ -103,6 +103,23 @@ def test_a_row_under_another_token_is_left_alone(book: Book, receiver: Receiver)
     consumer.finish()
     assert book.deliveries() == before
     assert receiver.requests == []
+
+
+def test_what_fails_waits_by_the_schedule_and_a_webhook_that_is_gone_is_disabled(
+    book: Book, receiver: Receiver
+) -> None:
+    receiver.answer("/0", Answer(500))
+    receiver.answer("/1", Answer(410))
+    consumer, began = consumer_of(book), clock.now()
+    consumer.deliver(to_webhooks(book, receiver, 2))
+    consumer.finish()
+    assert book.statuses() == {"new": 2}
+    for row in book.deliveries():
+        reason = book.webhook_row(row.webhook_id).disabled_reason
+        assert (row.claimed_by, row.attempts) == (None, 1)
+        assert (row.last_status_code, reason) in ((500, None), (410, "gone"))
+        assert row.due_at - began > book.settings.retry_schedule[1] * timedelta(seconds=0.5)
+    book.check()
 
 
 def hanging(book: Book, receiver: Receiver, count: int) -> list[Handover]:

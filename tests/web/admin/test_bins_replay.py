@@ -1,14 +1,17 @@
 """Send it again: a bin's request goes to another URL, with the transport and the rules of webhooks."""
 
+import socket
 from typing import Any
 
 import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from tests.support import factories
 from tests.support.owner import Owner
-from tests.support.receiver import Answer, Receiver
+from tests.support.receiver import HANG, Answer, Receiver
 from tests.support.visitor import parse, plain
+from tests.transport.conftest import answers
 from tests.web.admin.test_bins import PLACE, added, send
 
 HEADERS = [
@@ -79,3 +82,21 @@ def test_redirects_are_shown_and_not_followed(app: Flask, owner: Owner, receiver
     receiver.answer("/to", Answer(302, headers={"Location": receiver.url("/else")}))
     assert "The answer was 302" in words(replay(owner, send(app, added(owner)), receiver.url("/to")))
     assert receiver.at("/else") == []
+
+
+def test_a_name_that_leads_to_a_private_address_is_not_reached(
+    app: Flask, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", answers("10.0.0.1"))
+    answer = replay(owner, send(app, added(owner)), "http://inner.example/")
+    assert "The host has a private or reserved address, so nothing was sent." in words(answer)
+
+
+def test_a_receiver_that_hangs_costs_no_more_than_the_timeout(
+    app: Flask, owner: Owner, receiver: Receiver
+) -> None:
+    receiver.answer("/to", HANG)
+    request_id = send(app, added(owner))
+    with app.app_context():
+        factories.change_settings(timeout=0.5)
+    assert "The receiver did not answer in time." in words(replay(owner, request_id, receiver.url("/to")))
