@@ -110,8 +110,8 @@ class Sender:
         seconds = self._limit.left(self._timeout)
         left = (
             task.lease_end - time.monotonic()
-        )  # This clock stops while the host sleeps, and nobody sets it.
-        if task.leased_until:  # By this one the delivery is due again, and our own pass may claim it again.
+        )  # Nobody sets this clock, but it stops while the host sleeps.
+        if task.leased_until:  # By the other the delivery is due again, and our own pass may claim it again.
             left = min(left, (task.leased_until - clock.now()).total_seconds())
         if task.receiver.is_locked or not seconds or left < seconds + MARGIN:
             return Outcome(task)  # Nothing is sent unsigned, or beyond the end of the pass or the lease.

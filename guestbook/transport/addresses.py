@@ -152,8 +152,9 @@ class Lookups:
                 if not self._changed.wait(min(until, self._changed_at + STUCK_AFTER) - time.monotonic()):
                     raise TimeoutError  # The time is over, or all threads hang.
             if is_new := key not in self._under_way:
-                self._under_way[key] = time.monotonic(), Future()
-                self._note_change()  # Others may wait for the same name.
+                self._changed_at = time.monotonic()
+                self._under_way[key] = self._changed_at, Future()
+                self._changed.notify_all()  # Others may wait for the same name.
             began, lookup = self._under_way[key]
         work = partial(self._look_up, key, lookup)
         if is_new and not own_process.start_thread(work, f"lookup-{host}"):
@@ -170,12 +171,9 @@ class Lookups:
         finally:
             with self._changed:
                 del self._under_way[key]
-                self._note_change()
+                self._changed_at = time.monotonic()
+                self._changed.notify_all()
             answer()
-
-    def _note_change(self) -> None:
-        self._changed_at = time.monotonic()
-        self._changed.notify_all()
 
 
 shared = Lookups()

@@ -61,7 +61,10 @@ def check_url(url: str, *, require_https: bool = False, allow_networks: Sequence
         raise ValueError(f"The URL is longer than {URL_LIMIT} characters.")
     if NOT_IN_URLS.search(url):
         raise ValueError("The URL must not contain spaces, control characters or backslashes.")
-    parts = _split(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets, or characters that Unicode normalises to delimiters
+        raise ValueError("The URL’s host is not valid.") from None
     if parts.scheme not in ("http", "https"):
         raise ValueError(f"The URL must start with https:// or http://.{scheme_question(url)}")
     if require_https and parts.scheme != "https":
@@ -98,13 +101,6 @@ def check_headers(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     for name, value in checked.items():
         _check_header(name, value)
     return checked
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError:  # brackets, or characters that Unicode normalises to delimiters
-        raise ValueError("The URL’s host is not valid.") from None
 
 
 def _netloc(parts: SplitResult, allow_networks: Sequence[Network]) -> str:

@@ -304,7 +304,7 @@ def _pattern(listed: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![^\W_])(?:{spaced})|{unspaced}")
 
 
-@lru_cache(maxsize=2_000)
+@lru_cache(maxsize=5_000)  # No list has more words.
 def beginning_of(word: str) -> re.Pattern[str]:
     """Return a pattern that finds a word or phrase of the owner's list in the same way."""
     return re.compile(re.escape(word) if SPACELESS.search(word) else rf"(?<![^\W_]){re.escape(word)}")
