@@ -311,7 +311,7 @@ class Tour:
         def look() -> BinRequest | None:
             with Session(self.engine) as session:
                 rows = reversed(bins.latest(session, self.bin_id, bins.REQUESTS_KEPT))
-                found = [row for row in rows if Headers(row.pairs)["webhook-id"] == sent.event_id]
+                found = [row for row in rows if Headers(row.pairs).get("webhook-id") == sent.event_id]
             return found[number - 1] if len(found) >= number else None
 
         return self.wait_for(look, PATIENCE, f"Attempt {number} did not arrive at the bin")
