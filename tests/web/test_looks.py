@@ -77,7 +77,8 @@ def test_visitors_choose_only_where_the_owner_lets_them(visitor: Visitor) -> Non
 
 
 def test_the_choice_holds_everywhere_until_the_owner_s_is_chosen(app: Flask, visitor: Visitor) -> None:
-    set_(visitor_looks="yes", look="plain", embed_sites="https://one.example")
+    set_(visitor_looks="yes", look="plain", embed_sites="https://one.example", visitor_languages="no")
+    assert "Cookie" in visitor.get("/").headers["Vary"]  # Caches keep the looks apart.
     [form] = by_class(visitor.page(), "look-form")
     assert (form.attrib["method"], form.attrib["action"]) == ("post", "/look")
     buttons = form.findall("button")
