@@ -195,10 +195,10 @@ def run(
             return None
         inbox = Inbox(engine, settings, threads=options.concurrency > 1)
         dispatcher = Dispatcher(engine, settings, concurrency=options.concurrency)
-        tally = running.tally = dispatcher.tally
-        beside, until, stop = inbox if options.inbox else None, running.until, running.stop
+        host, tally, until, stop = running.host, dispatcher.tally, running.until, running.stop
+        running.tally, beside = tally, inbox if options.inbox else None
 
-        def tick(host: HostNote = running.host) -> None:
+        def tick() -> None:
             host.keep()
             after_tick(tally)
 

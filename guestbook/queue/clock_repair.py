@@ -70,8 +70,10 @@ def repair(
         ours = connection.scalar(select(func.max(Pass.started_at)).where(of_host))
         went_back |= ours is not None and ours > now + CLOCK_SLACK
         limits = _limits(timeout, schedule, now, went_back)
+        late = (InboundEvent.source_id == Source.id) & _too_late_inbound(limits)
+        wrong_sources = select(Source.id).where(select(InboundEvent.id).where(late).exists())
         found = connection.execute(_wrong_webhooks(limits, but)).first()
-        found = found or connection.execute(_wrong_sources(limits)).first()
+        found = found or connection.execute(wrong_sources).first()
     if found or went_back:
         database.write_with_retry(engine, lambda connection: _fix(connection, limits, now, went_back, but))
     return None if went_back else previous
@@ -108,11 +110,6 @@ def _wrong_webhooks(limits: _LatestTimes, but: str) -> Any:
     leased, untried, waiting = _too_late(limits, but)
     rows = (mine.where(too_late).exists() for too_late in (leased, and_(untried, IS_NEXT), waiting))
     return select(Webhook.id).where(or_(*rows, Webhook.paused_until > limits.waiting))
-
-
-def _wrong_sources(limits: _LatestTimes) -> Any:
-    late = (InboundEvent.source_id == Source.id) & _too_late_inbound(limits)
-    return select(Source.id).where(select(InboundEvent.id).where(late).exists())
 
 
 def _too_late(limits: _LatestTimes, but: str) -> Sequence[ColumnElement[bool]]:

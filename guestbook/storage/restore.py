@@ -140,8 +140,8 @@ def _fault_of_backup() -> Iterator[None]:
 
 def _remove(folder: Path) -> None:
     """Remove the folder with what a restore puts there, and no other file; raises OSError for a link."""
-    if not folder.is_symlink():
-        backup.remove(folder / COPY)
+    for name in () if folder.is_symlink() else (COPY, "book.db"):  # the second is of earlier programs
+        backup.remove(folder / name)
     folder.rmdir()
 
 

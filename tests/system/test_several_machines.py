@@ -246,7 +246,7 @@ def test_passes_that_tidy_up_at_once_remove_and_count_each_delivery_once(
     for since, count in days.items():
         deliver(book, webhook_id, since, count)
     book.stock(webhook_id, DUE)
-    for command in ("cron", "prune"):  # a pass does so for a second, which a busy machine may use up
+    for command in ("cron", "prune"):  # a pass does so for half a second, which a busy machine may use up
         running = [machines.start(number, command) for number in range(4)]
         for one in running:
             assert (one.wait(), one.printed) == (0, "")

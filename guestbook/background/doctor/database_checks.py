@@ -70,10 +70,10 @@ def advice_of(error: SQLAlchemyError, book: ExaminedBook) -> DoctorFinding:
 
 
 CLOSED_ADVICE = "Let the user that runs the guestbook enter the folder, or keep the database in another one."
-VERSION_FAULTS = {
-    Age.OLDER: (Fault.OLD_TABLES, "Upgrade the book; it makes a backup."),
-    Age.TOO_OLD: (Fault.TOO_OLD, "Upgrade with an earlier program first: the page on upgrades says how."),
-    Age.NEWER: (Fault.NEW_TABLES, "Update the program, or restore a backup from before."),
+VERSION_ADVICE = {
+    Age.OLDER: "Upgrade the book; it makes a backup.",
+    Age.TOO_OLD: "Upgrade the book with an earlier program first: the page on upgrades says how.",
+    Age.NEWER: "Update the program, or restore a backup from before.",
 }
 STEPS = 10_000  # of SQLite's machine between two looks at the clock
 JOURNAL_ADVICE = (
@@ -150,9 +150,9 @@ def check_version(book: ExaminedBook) -> Iterator[DoctorFinding]:
     if age is Age.CURRENT:
         yield ok(f"The tables have the version that the program needs, {head}.")
     else:
-        fault, advice = VERSION_FAULTS[age]
-        command = installation.typed("upgrade") if age is Age.OLDER else None
-        yield problem(f"{fault.value}.", advice, command)
+        fault = database.VERSION_FAULTS[age]
+        command = installation.typed(fault.repair) if fault.repair else None
+        yield problem(f"{fault.value}.", VERSION_ADVICE[age], command)
 
 
 def check_journal(book: ExaminedBook) -> Iterator[DoctorFinding]:
