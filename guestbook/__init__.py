@@ -7,7 +7,7 @@ from functools import partial
 from flask import Flask
 
 from guestbook.lib import VERSION
-from guestbook.lib.own_process import paused_gc
+from guestbook.lib.current_process import paused_gc
 
 __version__ = VERSION
 

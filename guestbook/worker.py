@@ -22,9 +22,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from guestbook.background.celery.delivery_consumer import DeliveryConsumer, WorkerEnds
 from guestbook.background.celery.messages import DELIVER, PROCESS, celery_app, handovers
 from guestbook.inbound.processor import Processor
+from guestbook.lib.current_process import StopFlag
 from guestbook.lib.errors import Refused
 from guestbook.lib.json_log import JsonFormatter
-from guestbook.lib.own_process import StopFlag
 from guestbook.settings import Settings
 from guestbook.storage import active_hosts, bare_app, database, engines
 from guestbook.storage.active_hosts import HostNote

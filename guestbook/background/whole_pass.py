@@ -20,8 +20,8 @@ from sqlalchemy import Engine, Table, TextClause, func, insert, select, text, up
 from guestbook.background import retention_rules
 from guestbook.comments import announcements
 from guestbook.inbound.inbox import Counts, Inbox
-from guestbook.lib import VERSION, clock, ids, locks, own_process
-from guestbook.lib.own_process import StopFlag
+from guestbook.lib import VERSION, clock, current_process, ids, locks
+from guestbook.lib.current_process import StopFlag
 from guestbook.lib.text import counted
 from guestbook.outbound import delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
@@ -154,8 +154,8 @@ def _prepared_process(in_request: bool) -> Iterator[StopFlag]:
     if in_request:
         yield StopFlag()
         return
-    caught = own_process.flag_set_by((signal.SIGTERM, signal.SIGINT), second_ends=True)
-    with caught as stop, own_process.one_core():
+    caught = current_process.flag_set_by((signal.SIGTERM, signal.SIGINT), second_ends=True)
+    with caught as stop, current_process.one_core():
         yield stop
 
 

@@ -24,8 +24,8 @@ from guestbook.comments.exchange.comment_import import ImportRules
 from guestbook.comments.exchange.file_formats import FIELDS, ExportedComments
 from guestbook.comments.exchange.other_programs import ImportOptions
 from guestbook.lib import avatar, files
+from guestbook.lib.current_process import Step
 from guestbook.lib.errors import Refused
-from guestbook.lib.own_process import Step
 from guestbook.lib.text import clean_line, counted, printable
 from guestbook.queries import public_comments
 from guestbook.queries.public_comments import PublicComment

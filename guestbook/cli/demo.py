@@ -34,9 +34,9 @@ from guestbook.comments import book
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.inbound import bins
-from guestbook.lib import body_view, own_process, signatures, verification
+from guestbook.lib import body_view, current_process, signatures, verification
+from guestbook.lib.current_process import StopFlag
 from guestbook.lib.errors import Refused
-from guestbook.lib.own_process import StopFlag
 from guestbook.lib.text import printable
 from guestbook.outbound import webhooks
 from guestbook.settings import Settings, installation, secret_key
@@ -220,7 +220,7 @@ def _made(port: int | None) -> Iterator["Tour"]:
         # A handler that raised could do so before a started process is noted, so signals set a flag. A signal
         # that nohup ignores stays ignored.
         caught = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-        with own_process.flag_set_by(caught, second_ends=False) as stop, engines.opened(read) as engine:
+        with current_process.flag_set_by(caught, second_ends=False) as stop, engines.opened(read) as engine:
             tour = Tour(folder, address, stop, engine, read)
             try:
                 tour.fill()

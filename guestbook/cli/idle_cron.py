@@ -12,7 +12,7 @@ from flask.cli import ScriptInfo
 from guestbook import settings
 from guestbook.background import idle_pass
 from guestbook.cli import options
-from guestbook.lib.own_process import paused_gc
+from guestbook.lib.current_process import paused_gc
 
 GUESTBOOK = ("guestbook", "guestbook:create_app", "guestbook:create_app()")  # What --app may name.
 

@@ -14,8 +14,8 @@ import click
 from sqlalchemy import ColumnElement, func, select
 
 from guestbook.lib import clock, text
+from guestbook.lib.current_process import Step
 from guestbook.lib.errors import Refused
-from guestbook.lib.own_process import Step
 from guestbook.lib.text import printable
 from guestbook.queries import statistics
 from guestbook.storage.database import db

@@ -12,7 +12,7 @@ from flask.cli import FlaskGroup
 
 from guestbook.cli import idle_cron
 from guestbook.lib import VERSION
-from guestbook.lib.own_process import paused_gc
+from guestbook.lib.current_process import paused_gc
 from guestbook.settings.installation import PROGRAM
 
 EVERY_DAY = "Every day"

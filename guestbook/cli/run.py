@@ -24,7 +24,7 @@ from guestbook import settings
 from guestbook.auth import login
 from guestbook.cli import app_command, database
 from guestbook.cli.options import with_default
-from guestbook.lib import own_process
+from guestbook.lib import current_process
 from guestbook.lib.text import printable
 from guestbook.settings import environment, installation
 from guestbook.storage.database import db, writing
@@ -60,7 +60,7 @@ def serve(listen: str, threads: int, url_prefix: str) -> None:
     except ValueError:
         raise click.UsageError(BAD_ADDRESS) from None
     click.echo(f"Serving on {where}", err=True)
-    with own_process.interrupted_by({signal.SIGTERM}):
+    with current_process.interrupted_by({signal.SIGTERM}):
         serving.run()
 
 
@@ -87,7 +87,8 @@ SIGNALS_OF_TERMINAL = {signal.SIGINT, signal.SIGHUP}
 SIGNALS_FOR_US = SIGNALS_OF_TERMINAL | {signal.SIGTERM}
 # Without -P a file in the working directory could take the place of a package.
 PASS_CODE = (
-    "import guestbook; from guestbook.lib import own_process; own_process.end_with_parent(); guestbook.main()"
+    "import guestbook; from guestbook.lib import current_process; "
+    "current_process.end_with_parent(); guestbook.main()"
 )
 PASS_COMMAND = (sys.executable, "-P", "-c", PASS_CODE, "cron", "--stay")
 
@@ -100,7 +101,7 @@ def passes_beside() -> Iterator[None]:
 
     At the end the pass may finish and record what is under way. A second Ctrl-C ends it at once.
     """
-    read_end, write_end = os.pipe()  # The pass watches it: see own_process.
+    read_end, write_end = os.pipe()  # The pass watches it: see current_process.
     stopping = threading.Event()
     running: list[subprocess.Popen[bytes]] = []
     arguments = (read_end, stopping, running)
@@ -161,7 +162,7 @@ def run(port: str) -> None:
         _refuse(port, f"is not a number from 1 to {HIGHEST_PORT}", code=2)
     if not _is_free(int(port)):
         _refuse(port)  # Before anything is made.
-    with suppress(KeyboardInterrupt), own_process.interrupted_by(SIGNALS_FOR_US), _settings_noted(port):
+    with suppress(KeyboardInterrupt), current_process.interrupted_by(SIGNALS_FOR_US), _settings_noted(port):
         context = click.get_current_context()
         app_command.call(partial(context.invoke, database.init_db), any_version=True)
         app_command.call(partial(_serve, port))

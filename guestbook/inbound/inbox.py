@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Engine
 
 from guestbook.lib import clock
-from guestbook.lib.own_process import StopFlag
+from guestbook.lib.current_process import StopFlag
 from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
 from guestbook.queue import poller
 from guestbook.settings import Settings

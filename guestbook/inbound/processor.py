@@ -27,8 +27,8 @@ from guestbook.inbound.inbox import Counts
 from guestbook.inbound.mention_pages import Decided, PagePool
 from guestbook.inbound.verify_and_decide import Claimed, InboundDecision, ReceivedEvent
 from guestbook.lib import body_encoding, clock, ids, retry_policy
+from guestbook.lib.current_process import StopFlag
 from guestbook.lib.errors import Translatable, with_detail
-from guestbook.lib.own_process import StopFlag
 from guestbook.lib.retry_policy import INBOX_LEASE
 from guestbook.outbound.throttle import NO_LIMIT, TimeLimit
 from guestbook.queue import claims, erasure

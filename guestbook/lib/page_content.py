@@ -46,6 +46,7 @@ def read(url: str, headers: Mapping[str, str], body: bytes, most: int) -> WebPag
 
 
 HTML_BLOCKS = ("p", "div", "blockquote", "ul", "ol", "pre", "h1", "h2", "h3", "h4", "h5", "h6")
+BEFORE_TAGS = {"br": "\n", "li": "\n- ", **dict.fromkeys(HTML_BLOCKS, "\n\n")}
 LONG_NUMBER = re.compile("&#([0-9]{8,})")
 HTML_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")
 
@@ -80,12 +81,9 @@ class _Words(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Begin a line, a paragraph or a link."""
+        self.parts.append(BEFORE_TAGS.get(tag, ""))
         if tag in ("script", "style"):
             self._unseen = tag
-        elif tag in ("br", "li"):
-            self.parts.append("\n" if tag == "br" else "\n- ")
-        elif tag in HTML_BLOCKS:
-            self.parts.append("\n\n")
         elif tag == "a":
             self._link = (dict(attrs).get("href") or "", len(self.parts))
 

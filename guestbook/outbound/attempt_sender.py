@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from email.utils import formatdate
 from urllib.parse import urldefrag, urlencode, urlsplit
 
-from guestbook.lib import clock, own_process, page_content, retry_policy, validate
+from guestbook.lib import clock, current_process, page_content, retry_policy, validate
 from guestbook.lib.body_encoding import PackedWrongly
 from guestbook.lib.redaction import HIDDEN
 from guestbook.lib.text import printable
@@ -104,7 +104,7 @@ class Sender:
         try:
             return self._attempt(task)
         except MemoryError:  # It is given back.
-            return Outcome(task, host_limit=own_process.MEMORY_LIMIT)
+            return Outcome(task, host_limit=current_process.MEMORY_LIMIT)
 
     def _attempt(self, task: DeliveryTask) -> Outcome:
         seconds = self._limit.left(self._timeout)
@@ -132,7 +132,7 @@ class Sender:
         except MemoryError:
             if outcome.status_code is None:
                 raise  # No answer was read.
-            outcome.host_limit = own_process.MEMORY_LIMIT
+            outcome.host_limit = current_process.MEMORY_LIMIT
         except Exception as error:  # A mistake of ours must not end the thread.
             outcome.error = f"The request could not be made ({type(error).__name__})."
         outcome.milliseconds = round((time.monotonic() - start) * 1000)

@@ -20,8 +20,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.lib import clock, ids, own_process, retry_policy
-from guestbook.lib.own_process import OtherWork, StopFlag, TimeShares
+from guestbook.lib import clock, current_process, ids, retry_policy
+from guestbook.lib.current_process import OtherWork, StopFlag, TimeShares
 from guestbook.outbound import attempt_recorder, attempt_sender, delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
@@ -84,12 +84,12 @@ class HostLimits:
         self._transport = transport
         self._wished = pool.size
         self._limit: str | None = None
-        self._free_reserve = own_process.reserve_memory()
+        self._free_reserve = current_process.reserve_memory()
 
     def fit(self) -> None:
         """Use what the host allows beside the database, whose files must be open by now."""
-        own_process.bound_arenas()
-        room = own_process.room(self._pool.size)
+        current_process.bound_arenas()
+        room = current_process.room(self._pool.size)
         self._limit = room.limit
         self._pool.limit(room.threads)
         lookups = room.threads if room.limit else None
@@ -97,7 +97,7 @@ class HostLimits:
 
     def free_memory(self) -> None:
         """Give up what the pass can do without, after a MemoryError."""
-        self._limit = own_process.MEMORY_LIMIT
+        self._limit = current_process.MEMORY_LIMIT
         self._free_reserve()
         self._pool.limit(max(1, self._pool.threads // 2))
         self._pool.was_short = True
@@ -119,8 +119,8 @@ class HostLimits:
         self._free_reserve()
 
     def _name(self, met: str | None) -> str:
-        refused = own_process.why_no_thread() if self._pool.was_refused else None
-        return met or refused or self._limit or own_process.THREAD_LIMIT
+        refused = current_process.why_no_thread() if self._pool.was_refused else None
+        return met or refused or self._limit or current_process.THREAD_LIMIT
 
 
 RESULT_WAIT = 0.25  # seconds to wait for an outcome before the next look for new work

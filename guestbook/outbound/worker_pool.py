@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, Optional, TypeVar
 
-from guestbook.lib import own_process
+from guestbook.lib import current_process
 from guestbook.lib.retry_policy import PAUSE_AFTER
 
 START_CAP = 2  # requests at once to a webhook without a success yet; each success allows one more
@@ -360,7 +360,7 @@ class WorkerPool(Generic[T, R]):
         wanted = min(wanted, missing, self._wished - self.threads)
         self.was_short |= wanted > self.size - self.threads
         for _ in range(min(wanted, self.size - self.threads)):
-            if not own_process.start_thread(self._run, f"sender-{self.threads + 1}"):
+            if not current_process.start_thread(self._run, f"sender-{self.threads + 1}"):
                 self.size = self.threads  # Fewer threads do the work too.
                 self.was_refused = self.was_short = True
                 break

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Row, select
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from guestbook.lib import clock
-from guestbook.lib.own_process import StopFlag
+from guestbook.lib.current_process import StopFlag
 from guestbook.lib.rate_counters import SHORT_SLOT_WAIT
 from guestbook.lib.wakeup_socket import WakeupSocket
 from guestbook.storage import database, engines, sqlite_file

@@ -23,8 +23,8 @@ from sqlalchemy import Engine, MetaData
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import VERSION, clock, encryption, files, locks
+from guestbook.lib.current_process import Progress, in_silence
 from guestbook.lib.errors import Refused
-from guestbook.lib.own_process import Progress, in_silence
 from guestbook.settings import Settings, database_url
 from guestbook.storage import database, database_errors, engines, schema_version, sqlite_file, table_copy
 from guestbook.storage.database import VERSION_TABLE, Base

@@ -19,8 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from guestbook.lib import clock, locks
+from guestbook.lib.current_process import Progress
 from guestbook.lib.errors import Refused
-from guestbook.lib.own_process import Progress
 from guestbook.settings import Settings, database_url
 from guestbook.storage import (
     SCHEMA,

@@ -31,8 +31,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import locks
+from guestbook.lib.current_process import Progress, Step
 from guestbook.lib.errors import Refused
-from guestbook.lib.own_process import Progress, Step
 from guestbook.settings import Settings
 from guestbook.storage import database, database_errors, engines
 from guestbook.storage.column_types import LONG_TEXT

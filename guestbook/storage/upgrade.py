@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import locks
-from guestbook.lib.own_process import Progress, in_silence
+from guestbook.lib.current_process import Progress, in_silence
 from guestbook.settings import Settings, installation
 from guestbook.storage import active_hosts, backup, database, engines, schema_version
 from guestbook.storage.active_hosts import HostNote

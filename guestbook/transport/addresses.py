@@ -14,7 +14,7 @@ from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
-from guestbook.lib import own_process
+from guestbook.lib import current_process
 from guestbook.transport.failure import LOCAL_ERRORS
 
 Address = IPv4Address | IPv6Address
@@ -157,7 +157,7 @@ class Lookups:
                 self._changed.notify_all()  # Others may wait for the same name.
             began, lookup = self._under_way[key]
         work = partial(self._look_up, key, lookup)
-        if is_new and not own_process.start_thread(work, f"lookup-{host}"):
+        if is_new and not current_process.start_thread(work, f"lookup-{host}"):
             work()  # The host allows no thread.
         # A look-up that has taken as long as an attempt may is hopeless.
         return lookup.result(max(min(until, began + seconds) - time.monotonic(), 0))

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from certifi import where
 from urllib3.util.ssltransport import SSLTransport
 
-from guestbook.lib import own_process
+from guestbook.lib import current_process
 from guestbook.transport import budget, urls
 from guestbook.transport.answers import Answer
 from guestbook.transport.budget import AttemptBudget, BudgetSocket, BudgetTLSSocket
@@ -296,7 +296,7 @@ def _why_not_found(error: OSError) -> str:
     """Return the reason word. Out of files, the C library says that a name is unknown."""
     if error.errno == socket.EAI_MEMORY:
         return "out_of_memory"
-    if own_process.files_are_used_up():
+    if current_process.files_are_used_up():
         return "out_of_sockets"
     unknown = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None))
     if isinstance(error, socket.gaierror) and error.errno not in unknown:

@@ -2,8 +2,8 @@
 
 import errno
 
+from guestbook.lib.current_process import FILE_LIMIT, MEMORY_LIMIT
 from guestbook.lib.errors import with_detail
-from guestbook.lib.own_process import FILE_LIMIT, MEMORY_LIMIT
 
 LOCAL_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 

@@ -322,7 +322,7 @@ def test_a_wish_to_end_may_be_set_by_a_signal_at_any_moment() -> None:
 
 RESTLESS = """
 import signal, time
-from guestbook.lib.own_process import StopFlag
+from guestbook.lib.current_process import StopFlag
 signal.signal(signal.SIGALRM, lambda *_: stop.set())
 end = time.monotonic() + 1
 while time.monotonic() < end:

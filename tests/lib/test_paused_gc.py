@@ -4,7 +4,7 @@ import gc
 import subprocess
 import sys
 
-from guestbook.lib.own_process import paused_gc
+from guestbook.lib.current_process import paused_gc
 from tests.support import databases
 
 FROZEN = """

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from guestbook.lib import VERSION, clock, signatures
-from guestbook.lib.own_process import MEMORY_LIMIT
+from guestbook.lib.current_process import MEMORY_LIMIT
 from guestbook.lib.verification import kinds
 from guestbook.outbound import attempt_sender, delivery_tasks
 from guestbook.outbound.attempt_sender import Sender

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, event, update
 from sqlalchemy.exc import DBAPIError
 
 from guestbook.lib import clock
-from guestbook.lib.own_process import StopFlag
+from guestbook.lib.current_process import StopFlag
 from guestbook.lib.retry_policy import PAUSE_CAP, PAUSE_FIRST
 from guestbook.outbound import attempt_recorder
 from guestbook.outbound.attempt_recorder import Tally

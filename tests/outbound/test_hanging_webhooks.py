@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from guestbook.lib import clock
-from guestbook.lib.own_process import StopFlag
+from guestbook.lib.current_process import StopFlag
 from guestbook.outbound import delivery_tasks
 from guestbook.outbound.dispatcher import Dispatcher
 from tests.support.book import Book

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook as Verifier
 from guestbook.background.celery.delivery_consumer import DeliveryConsumer
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock, signatures
-from guestbook.lib.own_process import StopFlag
+from guestbook.lib.current_process import StopFlag
 from guestbook.lib.validate import PULL_URL
 from guestbook.outbound.delivery_tasks import RECEIVER_COLUMNS, Receivers
 from guestbook.queries import webhook_status

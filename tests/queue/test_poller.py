@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.lib.own_process import StopFlag
+from guestbook.lib.current_process import StopFlag
 from guestbook.queue import poller as poller_module
 from guestbook.queue.poller import Poller
 from guestbook.storage import database

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock, wakeup_socket
-from guestbook.lib.own_process import StopFlag
+from guestbook.lib.current_process import StopFlag
 from guestbook.outbound import outbox
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.event_catalogue import EVENTS

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 
 from guestbook import settings
 from guestbook.lib import locks
+from guestbook.lib.current_process import in_silence
 from guestbook.lib.errors import Refused
-from guestbook.lib.own_process import in_silence
 from guestbook.settings import Settings
 from guestbook.storage import backup, database, engines, restore, schema_version
 from guestbook.storage.backup import BackupReport

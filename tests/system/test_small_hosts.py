@@ -15,7 +15,7 @@ from flask import Flask
 from guestbook.background.celery.delivery_consumer import DeliveryConsumer
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock
-from guestbook.lib.own_process import FILE_LIMIT, MEMORY_LIMIT, THREAD_LIMIT, StopFlag
+from guestbook.lib.current_process import FILE_LIMIT, MEMORY_LIMIT, THREAD_LIMIT, StopFlag
 from guestbook.outbound import attempt_recorder
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.storage.models import Webhook

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from guestbook.lib import own_process
+from guestbook.lib import current_process
 from guestbook.transport import Transport, TransportError, addresses
 from guestbook.transport.addresses import LOOKUP_THREADS, Lookups
 from tests.support import factories
@@ -106,7 +106,7 @@ def test_a_name_that_many_want_is_looked_up_once(resolver: Resolver) -> None:
 def test_a_host_that_allows_no_thread_looks_up_all_the_same(
     resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own_process, "start_thread", lambda *_: False)
+    monkeypatch.setattr(current_process, "start_thread", lambda *_: False)
     resolver.go.set()
     assert Lookups().find("book.example", 80, 5) == HERE
 

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import VERSION
-from guestbook.lib.own_process import StopFlag
+from guestbook.lib.current_process import StopFlag
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.storage import database
 from guestbook.storage.database import db

@@ -24,8 +24,8 @@ from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from guestbook.background.celery.messages import Handover
-from guestbook.lib import clock, ids, own_process, retry_policy
-from guestbook.lib.own_process import StopFlag
+from guestbook.lib import clock, current_process, ids, retry_policy
+from guestbook.lib.current_process import StopFlag
 from guestbook.outbound import attempt_recorder, attempt_sender, delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_tasks import DeliveryTask, Outcome, Receivers
@@ -128,8 +128,8 @@ class DeliveryConsumer:
         self._engine = engine
         self._settings = settings
         self._stop = stop
-        own_process.bound_arenas()
-        room = own_process.room(threads, files=DATABASE_FILES)
+        current_process.bound_arenas()
+        room = current_process.room(threads, files=DATABASE_FILES)
         self._threads = max(1, room.threads)
         transport = attempt_sender.transport(settings)
         transport.limit(connections=room.connections, lookups=room.threads if room.limit else None)
@@ -164,7 +164,7 @@ class DeliveryConsumer:
             return bool(self._batches or self._outcomes or self._back or self._pool.busy)
 
     def _run(self) -> None:
-        with own_process.one_core():  # The threads that this one starts keep to the core too.
+        with current_process.one_core():  # The threads that this one starts keep to the core too.
             while True:
                 if not self._is_busy():
                     self._batches.append(self._came.get())

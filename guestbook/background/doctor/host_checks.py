@@ -18,8 +18,8 @@ from jinja2.filters import do_filesizeformat as size_in_words
 from sqlalchemy import select
 
 from guestbook.background.doctor import DoctorFinding, ExaminedBook, ok, problem, warning
-from guestbook.lib import VERSION, clock, files, ids, own_process
-from guestbook.lib.own_process import MIB
+from guestbook.lib import VERSION, clock, current_process, files, ids
+from guestbook.lib.current_process import MIB
 from guestbook.settings import installation, secret_key
 from guestbook.settings.environment import SETTING_PREFIX
 from guestbook.storage import active_hosts, observations
@@ -68,7 +68,7 @@ def check_limits(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether this process could run a pass with all its threads, and whether a pass could not."""
     met = observations.read_observations(book.settings.data_dir, LIMITS_OF).get(observations.HOST_LIMIT)
     limits = [f"A pass of {clock.ago(met.at)} ran into a limit: {met.text}"] if met else []
-    room = own_process.room(PASS_THREADS)
+    room = current_process.room(PASS_THREADS)
     if room.limit:
         fit = f"{room.threads} of a pass's {PASS_THREADS} threads fit."
         limits.append(f"This host limits {room.limit}: {fit}")
@@ -85,7 +85,7 @@ def limits_of_processes_and_memory() -> Iterator[str]:
     if soft != resource.RLIM_INFINITY and os.geteuid() != 0:
         spare = soft - _threads_of_this_user()
         if spare < PASS_THREADS:
-            yield f"This host limits {own_process.THREAD_LIMIT} to {soft}; {max(0, spare)} are free."
+            yield f"This host limits {current_process.THREAD_LIMIT} to {soft}; {max(0, spare)} are free."
     most, used = _control("pids.max"), _control("pids.current")
     if most is not None and used is not None and most - used < PASS_THREADS:
         yield f"This container may have {most} processes and threads; {max(0, most - used)} are free."

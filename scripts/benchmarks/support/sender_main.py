@@ -10,7 +10,7 @@ import flask
 
 from guestbook.background import whole_pass
 from guestbook.cli import program
-from guestbook.lib.own_process import paused_gc
+from guestbook.lib.current_process import paused_gc
 from guestbook.storage import bare_app
 from guestbook.storage.database import db
 

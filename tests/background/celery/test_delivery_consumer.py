@@ -18,7 +18,7 @@ from guestbook.background.celery.delivery_consumer import (
 )
 from guestbook.background.celery.messages import Handover
 from guestbook.lib import clock
-from guestbook.lib.own_process import StopFlag
+from guestbook.lib.current_process import StopFlag
 from guestbook.outbound.worker_pool import START_CAP
 from guestbook.storage import database
 from guestbook.storage.models import DELIVERIES

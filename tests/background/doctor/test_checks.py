@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from guestbook.background.doctor import State, host_checks, network_checks
-from guestbook.lib import clock, ids, own_process, signatures
+from guestbook.lib import clock, current_process, ids, signatures
 from guestbook.queue import erasure
 from guestbook.storage import active_hosts, observations
 from guestbook.storage.database import db
@@ -274,8 +274,8 @@ def test_a_limit_of_the_host_is_named(look: Look, tmp_path: Path, monkeypatch: p
     observations.note_observations(tmp_path, {observations.HOST_LIMIT: "this host limits threads"})
     assert "ran into a limit: this host limits threads" in look()["limits"].sentence
     (tmp_path / observations.OBSERVATIONS_FILE).unlink()
-    room = own_process.Room(5, 0, own_process.FILE_LIMIT)
-    monkeypatch.setattr(own_process, "room", lambda _threads: room)
+    room = current_process.Room(5, 0, current_process.FILE_LIMIT)
+    monkeypatch.setattr(current_process, "room", lambda _threads: room)
     finding = look()["limits"]
     assert finding.sentence == "This host limits open files (ulimit -n): 5 of a pass's 32 threads fit."
     assert "smaller --concurrency" in str(finding.advice)

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from guestbook.lib import clock
-from guestbook.lib.own_process import StopFlag
+from guestbook.lib.current_process import StopFlag
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.queue import claims

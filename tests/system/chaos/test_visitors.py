@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
-from guestbook.lib.own_process import StopFlag
+from guestbook.lib.current_process import StopFlag
 from guestbook.outbound import outbox
 from guestbook.outbound.dispatcher import Dispatcher
 from guestbook.outbound.event_catalogue import EVENTS
