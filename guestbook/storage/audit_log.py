@@ -23,10 +23,11 @@ FAILURES_TOGETHER = timedelta(minutes=1)  # failures within it share an entry: a
 NAME_OF_ACTOR_LIMIT = 200  # characters, as in schema.sql
 # Columns that change with a setting or by themselves.
 NOT_SETTINGS = {
-    "failing_announced_at", "failing_since", "failures_in_a_row", "moved_at", "next_slot_at", "paused_until",
-    "previous_secret", "previous_secret_expires_at", "previous_signing_key",
-    "previous_signing_key_expires_at", "rate_log", "unreachable_in_a_row", "unreadable_until",
-}  # fmt: skip
+    *("failing_announced_at", "failing_since", "failures_in_a_row", "paused_until", "unreachable_in_a_row"),
+    *("unreadable_until", "moved_at", "next_slot_at", "rate_log"),
+    *("previous_secret", "previous_secret_expires_at", "previous_signing_key"),
+    "previous_signing_key_expires_at",
+}
 
 
 @dataclass(frozen=True, slots=True)

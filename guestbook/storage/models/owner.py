@@ -118,23 +118,9 @@ class Day(Base):
 # A receiver acts by its link; nobody is a stranger, or the program itself.
 ACTORS = ("admin", "token", "command", "receiver", "nobody")
 AUDITED_ACTIONS = (
-    "logged_in",
-    "logged_out",
-    "failed",
-    "added",
-    "changed",
-    "enabled",
-    "disabled",
-    "rotated",
-    "revealed",
-    "revoked",
-    "cleared",
-    "deleted",
-    "redelivered",
-    "reprocessed",
-    "backfilled",
-    "ended",
-    "replayed",
+    *("logged_in", "logged_out", "failed"),
+    *("added", "changed", "enabled", "disabled", "rotated", "revealed", "revoked", "cleared", "deleted"),
+    *("redelivered", "reprocessed", "backfilled", "ended", "replayed"),
 )
 DETAIL_LIMIT = 500  # characters
 AUDIT_ENTRY_SCHEMA: Schema = {
