@@ -107,13 +107,6 @@ def test_a_file_without_comments_is_refused_and_the_formats_are_named(
     assert all(one in said for one in ("JSON lines", "CSV", "Isso", "WordPress"))
 
 
-def test_an_owner_of_another_program_is_named(shell: Shell, tmp_path: Path) -> None:
-    comments = [(1, n, 1580515140.0, 1, name, None, name) for n, name in enumerate(("Ada", "Me"), 1)]
-    file = str(comment_files.isso(tmp_path / "comments.db", comments, {2: 1}))
-    assert shell("comments", "import", file, "--owner", "ME") == "Imported 1 comment: 1 published.\n"
-    assert json.loads(shell("comments", "export"))["reply"]["message"] == "Me"
-
-
 def test_imported_comments_stand_in_the_book_by_their_time(shell: Shell, tmp_path: Path) -> None:
     factories.sign("new")
     comment_files.write_samples(tmp_path)
