@@ -158,9 +158,8 @@ def edit(comment_id: str) -> ResponseReturnValue:
     if changed is None:
         raise NotYours
     is_published = changed.status == "published"
-    return redirect(
-        visitor_tokens.receipt_address(comment_id, is_published=is_published, is_change=True), 303
-    )
+    there = visitor_tokens.receipt_address(comment_id, is_published=is_published, is_change=True)
+    return redirect(there, 303)
 
 
 @pages.post("/delete")

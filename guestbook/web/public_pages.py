@@ -181,11 +181,10 @@ def require_sites() -> None:
 @frame_pages.after_request
 def let_sites_show(response: Response) -> Response:
     """Let the allowed sites show the answer, be it an error; all other pages forbid every site."""
-    nobody, ancestors = "frame-ancestors 'none'", f"frame-ancestors {' '.join(embed.sites())}"
     policy = response_headers.WITH_SCRIPT
-    response.headers["Content-Security-Policy"] = (
-        policy.replace(nobody, ancestors) if embed.sites() else policy
-    )
+    if sites := " ".join(embed.sites()):
+        policy = policy.replace("frame-ancestors 'none'", f"frame-ancestors {sites}")
+    response.headers["Content-Security-Policy"] = policy
     return response
 
 

@@ -1,5 +1,7 @@
 """Bins: add, change, empty and watch them; and their requests: check the signature, send one again."""
 
+from functools import partial
+
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
@@ -53,9 +55,7 @@ def change(bin_id: str | None = None) -> ResponseReturnValue:
     typed = {name: clean_line(request.form.get(name, "")) for name in NEW_BIN}
     typed["body"] = request.form.get("body", "").replace("\r\n", "\n")
     typed["key"] = responses.form_key()
-    return responses.save(
-        lambda: _save(bin_id, typed), lambda error: edit(bin_id, typed, reasons=error.fields)
-    )
+    return responses.save(partial(_save, bin_id, typed), partial(edit, bin_id, typed))
 
 
 def _save(bin_id: str | None, typed: dict[str, str]) -> ResponseReturnValue:

@@ -24,12 +24,12 @@ def say(sentence: str, undo: str | None = None) -> None:
     flash(sentence, f"undo {undo}" if undo else "message")
 
 
-def save(save_once: Callable[[], ResponseReturnValue], form: Callable[[Refused], str]) -> ResponseReturnValue:
-    """Save a form; `save_once` finds a row that the form has added already."""
+def save(save_once: Callable[[], ResponseReturnValue], form: Callable[..., str]) -> ResponseReturnValue:
+    """Save a form, or show it again with its `reasons`; `save_once` finds a row that it has added already."""
     try:
         return save_once()
     except Refused as error:
-        return refused(error, form(error))
+        return refused(error, form(reasons=error.fields))
     except IntegrityError:
         return save_once()  # It was the second click of a double click. Now it finds the row.
 

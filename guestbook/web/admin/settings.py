@@ -1,6 +1,7 @@
 """The pages of the book's settings: its texts and moderation, its look, and the websites that may show it."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -50,7 +51,7 @@ def save(page: str) -> ResponseReturnValue:
             undo_id = undo.save_settings(session, typed, url_for(view))
         return responses.done(said, view, undo=undo_id)
 
-    return responses.save(save_once, lambda error: show(page, typed, reasons=error.fields))
+    return responses.save(save_once, partial(show, page, typed))
 
 
 def _fields(page: str) -> dict[str, Field]:

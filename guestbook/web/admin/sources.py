@@ -1,6 +1,7 @@
 """The pages of sources: add, edit, preview, and see what they send."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 from flask import Blueprint, render_template, request
@@ -170,9 +171,7 @@ def edit(source_id: str | None = None, typed: SourceForm | None = None, **more: 
 def change(source_id: str | None = None) -> ResponseReturnValue:
     """Add a source, and show what its sender needs; or change one."""
     typed = SourceForm.read()
-    return responses.save(
-        lambda: _save(source_id, typed), lambda error: edit(source_id, typed, reasons=error.fields)
-    )
+    return responses.save(partial(_save, source_id, typed), partial(edit, source_id, typed))
 
 
 def _save(source_id: str | None, typed: SourceForm) -> ResponseReturnValue:

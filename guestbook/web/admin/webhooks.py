@@ -200,9 +200,7 @@ def preview(webhook_id: str | None = None) -> ResponseReturnValue:
 def change(webhook_id: str | None = None) -> ResponseReturnValue:
     """Add a webhook, and show its secret; or change one."""
     typed = WebhookForm.read()
-    return responses.save(
-        lambda: _save(webhook_id, typed), lambda error: edit(webhook_id, typed, reasons=error.fields)
-    )
+    return responses.save(partial(_save, webhook_id, typed), partial(edit, webhook_id, typed))
 
 
 def _save(webhook_id: str | None, typed: WebhookForm) -> ResponseReturnValue:

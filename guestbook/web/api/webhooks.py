@@ -309,9 +309,8 @@ def _wait_for_any(webhook_id: str, seconds: int, replaced: Replaced | None) -> t
 
     It might not where it would keep visitors from the book.
     """
-    waits = (
-        seconds > 0 and request.environ.get("wsgi.multithread", False) and may_wait.acquire(blocking=False)
-    )
+    has_threads = request.environ.get("wsgi.multithread", False)
+    waits = seconds > 0 and has_threads and may_wait.acquire(blocking=False)
     until = time.monotonic() + (seconds if waits else 0)
     try:
         while True:
