@@ -47,8 +47,8 @@ def carry_out(
     match decision.action:
         case WriteComment() as action:
             return write_comment(session, event_id, source, action, settings)
-        case RemoveComment(home):
-            return _remove_comment(session, source, home, settings)
+        case RemoveComment() as action:
+            return _remove_comment(session, source, action.home, settings)
         case UpdateMention(draft=None) as action:
             return _remove_mention(session, action, settings)
         case UpdateMention(url, host, draft) if draft:
@@ -57,8 +57,8 @@ def carry_out(
             outbox.publish(session.connection(), FORWARDED, data, settings)
             wanting = select(func.count()).select_from(Webhook).where(Webhook.events.contains(FORWARDED))
             return Effect(f"Passed on to {counted(session.scalar(wanting) or 0, 'webhook')}.")
-    told = decision.home
-    return Effect(decision.note or "", _comment_at(session, told, settings) if told else None)
+    home = decision.home
+    return Effect(decision.note or "", _comment_at(session, home, settings) if home else None)
 
 
 def write_comment(
