@@ -3,6 +3,7 @@
 import base64
 import gzip
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
@@ -13,7 +14,7 @@ from guestbook.lib import clock
 from guestbook.storage.database import writing
 from tests.support import factories
 from tests.support.owner import Owner
-from tests.support.visitor import text
+from tests.support.visitor import Visitor, text
 from tests.web.admin.conftest import Store
 
 NESTED = f"[{','.join(['[' * 900 + ']' * 900] * 555)}]".encode()
@@ -45,6 +46,19 @@ def test_a_delivery(owner: Owner, hook: str, store: Store) -> None:
     # nearly as much as a template may write
     key = store(hook, payload=NESTED[: 30 * 1801 + 1].decode() + "[]]")
     check(owner, f"/admin/deliveries/{key}")
+
+
+def test_another_visitor_is_answered_meanwhile(app: Flask, owner: Owner) -> None:
+    key = factories.inbound(factories.source(), payload=NESTED.decode())
+    waits: list[float] = []
+    with ThreadPoolExecutor(1) as pool:
+        looks = [pool.submit(owner.get, f"/admin/inbox/{key}") for _ in range(4)]
+        while not waits or not all(look.done() for look in looks):
+            began = time.monotonic()
+            assert Visitor(app).get("/").status_code == 200
+            waits.append(time.monotonic() - began)
+    assert {look.result().status_code for look in looks} == {200}
+    assert max(waits) < 5, waits  # no step of the other thread takes so long
 
 
 def check(owner: Owner, address: str) -> None:
