@@ -121,9 +121,7 @@ def test_attempts_go_with_their_delivery_and_old_passes_go() -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_it_goes_on_batch_by_batch_until_all_is_gone_or_its_time_is_over(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_it_goes_on_by_batches_until_all_or_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_changes, "BATCH_SIZE", 2)
     hook = factories.webhook()
     for _ in range(5):
@@ -152,8 +150,7 @@ def test_a_row_that_was_redelivered_after_the_look_stays() -> None:
     def redeliver(*_: object) -> None:
         looks.append("given back")
         if len(looks) == 2:  # after the look at the processed ones came that at the failed ones
-            with writing() as session:
-                session.get_one(Delivery, row_id).requeue(clock.now())
+            factories.written(lambda session: session.get_one(Delivery, row_id).requeue(clock.now()))
 
     event.listen(db.engine, "checkin", redeliver)
     prune()
@@ -218,8 +215,7 @@ def test_spam_with_deliveries_stays_as_long_as_its_deliveries() -> None:
         lambda session: session.execute(update(Comment).values(spam_since=clock.now() - 50 * DAY))
     )
     assert comments_left(0) == {comment_id}
-    with writing() as session:
-        session.connection().exec_driver_sql("DELETE FROM deliveries")
+    factories.written(lambda session: session.connection().exec_driver_sql("DELETE FROM deliveries"))
     assert comments_left(0) == set()
 
 

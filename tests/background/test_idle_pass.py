@@ -130,6 +130,7 @@ def pass_at(distance: timedelta) -> None:
     store(Pass, id=ids.new(), started_at=at, host="h", processed=0, retried=0, failed=0)
 
 
+ADDED = {"actor": "command", "action": "added", "object": "bin", "number": 1}
 WORK: dict[str, Callable[[], object]] = {
     "a due delivery": delivery,
     "a lease": lambda: delivery(due_at=clock.now() + MINUTE, claimed_by="x", claims=1),
@@ -167,13 +168,7 @@ WORK: dict[str, Callable[[], object]] = {
         ReceiverLink, id="x", webhook_id=factories.webhook(), name="Ada", expires_at=ago(31)
     ),
     "an old entry of the audit log": lambda: store(
-        AuditEntry,
-        id=ids.first_of(ago(366)),
-        at=ago(366),
-        actor="command",
-        action="added",
-        object="webhook",
-        number=1,
+        AuditEntry, id=ids.first_of(ago(366)), at=ago(366), **ADDED
     ),
     "a pass in the future": lambda: pass_at(5 * MINUTE),
 }
@@ -215,9 +210,7 @@ def test_a_book_of_another_version_is_left_to_the_pass_that_says_so(change: str)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no database at all, but long enough to be one" * 99])
-def test_a_missing_or_broken_file_is_left_to_the_pass_that_says_so(
-    content: bytes | None, tmp_path: Path
-) -> None:
+def test_a_missing_or_broken_file_is_left_to_the_whole_pass(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     if content is not None:
         path.write_bytes(content)

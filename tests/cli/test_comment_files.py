@@ -98,9 +98,7 @@ def test_a_file_of_others_is_recognised_and_imported_once(shell: Shell, tmp_path
 
 
 @pytest.mark.parametrize("content", ["", '<disqus xmlns="http://disqus.com"><post/></disqus>'])
-def test_a_file_without_comments_is_refused_and_the_formats_are_named(
-    shell: Shell, tmp_path: Path, content: str
-) -> None:
+def test_without_comments_the_formats_are_named(shell: Shell, tmp_path: Path, content: str) -> None:
     (tmp_path / "x.xml").write_text(content and f"<?xml version='1.0'?>{content}")
     said = shell.refused("comments", "import", str(tmp_path / "x.xml"))
     assert "The file has no comment that can be read." in said

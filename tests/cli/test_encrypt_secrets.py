@@ -79,9 +79,7 @@ def test_a_lost_key_is_made_good_by_new_secrets(shell: Shell) -> None:
     assert factories.the(Source, source).previous_secret is None
 
 
-def test_a_new_key_goes_into_the_data_folder_and_the_old_one_beside_it(
-    tmp_path: Path, own_key: dict[str, str]
-) -> None:
+def test_a_new_key_goes_beside_the_old_one(tmp_path: Path, own_key: dict[str, str]) -> None:
     with running(own_key) as app, app.app_context():
         old = (tmp_path / "secret_key").read_text()
         hook = factories.webhook(secret=SECRET)
@@ -131,9 +129,7 @@ def test_without_the_package_it_says_how_to_install_it(shell: Shell, monkeypatch
     assert finding().sentence == "1 secret must be encrypted again with the present secret key."
 
 
-def test_forms_and_logins_from_before_a_rotation_work_while_the_old_key_is_named(
-    environ: dict[str, str],
-) -> None:
+def test_forms_and_logins_from_before_work_while_the_old_key_is_named(environ: dict[str, str]) -> None:
     from guestbook.web import visitor_tokens
 
     def in_app(**changes: str) -> Flask:

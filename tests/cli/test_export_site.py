@@ -32,8 +32,7 @@ def page(path: Path) -> Element:
 
 
 def set_(**changes: str) -> None:
-    with writing() as session:
-        preferences.save(session, changes)
+    factories.written(lambda session: preferences.save(session, changes))
 
 
 def test_it_is_paged_as_the_book_is_and_has_every_permalink(shell: Shell, tmp_path: Path, site: Path) -> None:

@@ -24,9 +24,7 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-def test_init_db_says_where_the_tables_are_and_may_be_run_again(
-    forked: Process, environ: dict[str, str]
-) -> None:
+def test_init_db_says_where_the_tables_are_and_runs_again(forked: Process, environ: dict[str, str]) -> None:
     for _ in range(2):
         code, said, complaint = forked("init-db")
         assert (code, complaint, said.startswith("The tables are ready in ")) == (0, "", True)
@@ -56,9 +54,7 @@ AWAY = {
 
 
 @pytest.mark.parametrize("mode", AWAY)
-def test_a_database_that_is_away_ends_with_75_and_one_line_without_its_password(
-    mode: str, tmp_path: Path
-) -> None:
+def test_a_database_that_is_away_ends_with_75_and_a_line_without_password(mode: str, tmp_path: Path) -> None:
     app = guestbook.create_app(settings_for(tmp_path, AWAY[mode]))
     for arguments in (*COMMANDS, ("init-db",)):
         result = app.test_cli_runner().invoke(args=list(arguments))
@@ -110,17 +106,6 @@ def test_a_wrong_setting_ends_with_1_and_one_line(forked: Process, arguments: tu
     assert (code, said) == (1, "")
     why = "GUESTBOOK_TIMEOUT is 'soon': it must be a number of seconds from 0.1 to 300."
     assert complaint == f"Error: {why}\n"
-
-
-def test_a_webhook_can_be_deleted_on_a_rollback_journal(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/book.db?journal_mode=delete"
-    app = guestbook.create_app(settings_for(tmp_path, url))
-    with app.app_context():
-        database.create_tables(db.engine)
-        hook = factories.webhook()
-        factories.delivery(hook)
-        assert Shell(app.test_cli_runner())("webhooks", "delete", hook).endswith("and 1 delivery.\n")
-        db.engine.dispose()
 
 
 def everything(

@@ -69,9 +69,7 @@ def test_they_are_forwarded_as_the_book_would_send_them(book: str, token: str, r
 
 
 @pytest.mark.parametrize("answer", [*map(Answer, (500, 302, 999)), Answer(drop=True)])
-def test_what_the_program_refuses_comes_again_later(
-    book: str, token: str, receiver: Receiver, answer: Answer
-) -> None:
+def test_what_is_refused_comes_again_later(book: str, token: str, receiver: Receiver, answer: Answer) -> None:
     hook = factories.webhook("pull:")
     factories.sign()
     receiver.answer("/hook", answer)
@@ -157,9 +155,7 @@ class HostileBook(Receiver):
         return Answer(body=json.dumps(taken).encode())
 
 
-def test_nothing_of_a_hostile_book_reaches_the_terminal_or_the_program_raw(
-    token: str, receiver: Receiver
-) -> None:
+def test_nothing_of_a_hostile_book_reaches_terminal_or_program(token: str, receiver: Receiver) -> None:
     forward = ("--forward", receiver.url("/hook"))
     with HostileBook() as book:
         found = listened(book.url("").rstrip("/"), token, "--webhook", "1", *forward)

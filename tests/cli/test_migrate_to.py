@@ -1,14 +1,11 @@
 """migrate-to: what it prints, what it ends with, what it never prints."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
-from guestbook.cli import database
 from guestbook.storage.database import db
 from tests.cli.conftest import Shell, Terminal
 from tests.storage.hostile_rows import TABLES
@@ -64,24 +61,6 @@ def test_what_is_no_url_is_2_and_is_not_repeated(shell: Shell, url: str) -> None
     assert ("Invalid value for 'URL': " in said, "hunter2" in said) == (True, False)
 
 
-def test_a_book_that_was_written_to_meanwhile_ends_with_1(
-    shell: Shell, target: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    @contextmanager
-    def progress(label: str, _rows: int) -> Iterator[Callable[[int], None]]:
-        if label == "Copying":
-            factories.sign()
-        yield lambda _rows: None
-
-    monkeypatch.setattr(database, "show_progress", progress)
-    assert shell.refused("migrate-to", target) == (
-        "Error: The book has changed meanwhile in book_state, comments. "
-        "Stop the web server, cron and workers everywhere, and run this again. Nothing was copied.\n"
-    )
-    monkeypatch.undo()
-    shell("migrate-to", target)
-
-
 def test_the_url_may_come_from_standard_input(shell: Shell, target: str) -> None:
     factories.sign()
     db.session.remove()
@@ -100,9 +79,7 @@ def test_a_terminal_sees_how_far_it_is(app: Flask, terminal: Terminal, target: s
     assert all(words in said for words in ("Copying", "Checking", "100%", "TABLE "))
 
 
-def test_who_waits_for_a_pass_is_told(
-    shell: Shell, environ: dict[str, str], forks: Forks, target: str
-) -> None:
+def test_a_wait_for_a_pass_is_told(shell: Shell, environ: dict[str, str], forks: Forks, target: str) -> None:
     at_work = forks.start(environ, "cron", "--stay", "--max-seconds", "1")
     at_work.is_at_work()
     result = shell.result("migrate-to", target)

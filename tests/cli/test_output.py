@@ -169,13 +169,6 @@ def test_a_full_disk_under_stderr_changes_no_exit_code(environ: dict[str, str]) 
     assert sorted(row.status for row in factories.deliveries()) == ["failed", "processed"]
 
 
-def test_a_command_leaves_the_log_as_it_was(app: Flask) -> None:
-    root, ours = logging.getLogger(), logging.getLogger("guestbook")
-    before = list(root.handlers), ours.level
-    app.test_cli_runner().invoke(args=["cron", "-v"])
-    assert (root.handlers, ours.level) == before
-
-
 @pytest.mark.parametrize("library", ["psycopg", "sqlalchemy.pool"])
 def test_what_a_library_logs_of_a_lost_connection_is_not_shown_beside_the_sentence(
     library: str, capsys: pytest.CaptureFixture[str]

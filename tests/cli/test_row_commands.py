@@ -65,9 +65,7 @@ def test_rotate_prints_the_new_secret_and_until_when_the_old_one_counts(
     assert 23.9 < hours <= 24
 
 
-def test_rotate_takes_a_secret_and_may_end_the_old_one_at_once(
-    shell: Shell, noun: str, row: dict[str, Any]
-) -> None:
+def test_rotate_takes_a_secret_and_may_end_the_old_one(shell: Shell, noun: str, row: dict[str, Any]) -> None:
     said = shell(noun, "rotate-secret", row["id"], "--secret", GIVEN, "--overlap-hours", "0")
     assert said == f"The new secret is set.\nThe old one {OLD[noun]} no more.\n"
     assert shell.json(noun, "show", row["id"])["secret"] == GIVEN
@@ -146,7 +144,7 @@ def test_a_terminal_is_told_what_goes_and_asked(
     assert (code, shell.json(noun, "list")) == (0, []), said
 
 
-def test_yes_answers_and_a_script_is_not_asked(
+def test_yes_answers_and_no_script_is_asked(
     row_ids: dict[str, str], shell: Shell, terminal: Terminal
 ) -> None:
     code, said = terminal("webhooks", "delete", row_ids["webhooks"], "--yes")

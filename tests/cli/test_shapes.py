@@ -37,9 +37,7 @@ def ids(shell: Shell) -> dict[str, str]:
     }
 
 
-def test_a_row_has_one_shape_in_the_commands_and_in_the_api(
-    app: Flask, shell: Shell, ids: dict[str, str]
-) -> None:
+def test_a_row_has_one_shape_in_commands_and_the_api(app: Flask, shell: Shell, ids: dict[str, str]) -> None:
     program = ApiClient(app, new_token())
     for noun in ("webhooks", "deliveries", "sources", "inbox", "comments", "bins", "tokens"):
         key = {"inbox": "inbound_events"}.get(noun, noun)
@@ -59,9 +57,7 @@ def test_a_row_has_one_shape_in_the_commands_and_in_the_api(
     assert shell.json("audit")[: len(entries)] == entries
 
 
-def test_a_row_in_full_has_one_shape_and_beside_it_only_secrets(
-    app: Flask, shell: Shell, ids: dict[str, str]
-) -> None:
+def test_a_row_in_full_has_one_shape_but_for_secrets(app: Flask, shell: Shell, ids: dict[str, str]) -> None:
     program = ApiClient(app, new_token())
     for noun in ("deliveries", "inbox", "comments"):
         assert shell.json(noun, "show", ids[noun]) == program.get(f"/{noun}/{ids[noun]}"), noun

@@ -3,11 +3,8 @@
 import re
 from typing import Any
 
-import pytest
-
 from guestbook.inbound.sender_presets import PRESETS, SCHEME_DEFAULTS
 from guestbook.inbound.source_json import SOURCE_SCHEMA
-from guestbook.queries import statistics
 from tests.cli.conftest import Shell
 from tests.support import factories
 
@@ -94,19 +91,6 @@ def test_the_budget_is_set_changed_and_shown(shell: Shell) -> None:
     assert shown(shell, row["id"])["budget_mb"] == 7
     assert [one["budget_mb"] for one in shell.json("sources", "list")] == [50, 7]
     assert "2<=x<=1000" in shell.refused("sources", "update", row["id"], "--budget", "1", code=2)
-
-
-def test_the_list_counts_to_a_limit(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "COUNT_LIMIT", 1)
-    monkeypatch.setattr(statistics, "FAILED_LIMIT", 1)
-    row = added(shell)
-    for waiting, failed in (("1", "1"), (">1", "2")):
-        factories.inbound(row["id"])
-        factories.inbound(row["id"], status="failed")
-        said = shell("sources", "list")
-        assert said.splitlines()[1].replace("> ", ">").split()[-2:] == [waiting, failed]
-        more = "\nMore than 1 failed in 7 days; only the newest are counted.\n"
-        assert said.endswith(more) == (waiting == ">1")
 
 
 def test_the_list_tells_how_each_is_doing_and_no_secret(shell: Shell) -> None:

@@ -11,7 +11,6 @@ from sqlalchemy import func, select, update
 
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import VERSION, clock
-from guestbook.queries import statistics
 from guestbook.settings import installation
 from guestbook.storage import database
 from guestbook.storage.database import db, writing
@@ -66,16 +65,6 @@ def test_it_counts_what_there_is(shell: Shell) -> None:
     assert said.endswith(f"\nA pass ended 1 minute ago after 0.0 seconds: {fact(said, 'last pass did')}.\n")
 
 
-def test_it_counts_to_an_end_and_the_json_counts_all(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
-    hook = factories.webhook()
-    for _ in range(4):
-        factories.delivery(hook, status="processed")
-    factories.delivery(hook, status="failed")
-    assert fact(shell("status"), "deliveries") == "more than 2 processed, 1 failed"
-    assert shell.json("status")["deliveries"] == {"processed": 4, "failed": 1}
-
-
 def test_the_json_has_numbers(shell: Shell) -> None:
     factories.webhook()
     factories.sign()
@@ -87,9 +76,7 @@ def test_the_json_has_numbers(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(("query", "mode"), [("", "wal"), ("?journal_mode=delete", "delete")])
-def test_it_says_which_journal_is_in_force(
-    forked: Process, environ: dict[str, str], query: str, mode: str
-) -> None:
+def test_it_says_which_journal_it_is(forked: Process, environ: dict[str, str], query: str, mode: str) -> None:
     url = f"sqlite:///{environ['GUESTBOOK_DATA_DIR']}/other.db{query}"
     assert forked("init-db", DATABASE_URL=url)[0] == 0
     code, said, _ = forked("status", DATABASE_URL=url)

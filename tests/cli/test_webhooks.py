@@ -7,12 +7,10 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
 
 from guestbook.lib import clock, signatures, signed_links
 from guestbook.outbound.webhook_json import WEBHOOK_SCHEMA
 from guestbook.settings import environment
-from guestbook.storage import database
 from guestbook.storage.models import Webhook
 from tests.cli.conftest import Shell
 from tests.support import factories
@@ -103,16 +101,6 @@ def test_update_switches_on_and_off(shell: Shell) -> None:
         ((), "Say what to change: see flask --app guestbook webhooks update --help"),
     ):
         assert sentence in shell.refused("webhooks", "update", key, *options, code=2)
-
-
-def test_headers_broken_by_hand_are_shown_and_can_be_mended(shell: Shell) -> None:
-    key = added(shell)
-    with database.writing() as session:
-        session.execute(text("UPDATE webhooks SET headers = 'nonsense'"))
-    assert shell.json("webhooks", "list")[0]["headers"] == {"(not JSON)": "(hidden)"}
-    assert "(not JSON): nonsense" in shell("webhooks", "show", key)
-    shell("webhooks", "update", key, "--no-headers")
-    assert shell.json("webhooks", "show", key)["headers"] == {}
 
 
 def test_only_show_which_is_logged_prints_the_values_of_headers(shell: Shell) -> None:

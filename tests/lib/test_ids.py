@@ -52,9 +52,7 @@ def test_a_token_of_a_url_needs_no_escapes_and_is_never_the_same() -> None:
     assert all(ids.URL_TOKEN.fullmatch(token) and len(token) == 32 for token in made)
 
 
-def test_without_linux_a_host_is_known_by_its_network_card(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_linux_a_network_card_names_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ids, "BOOT_ID", tmp_path / "none")
     monkeypatch.setattr(uuid, "getnode", lambda: 0x00163E5EC1A9)
     assert ids.boot_id() == "163e5ec1a9"

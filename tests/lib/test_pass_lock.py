@@ -34,9 +34,7 @@ def test_where_it_cannot_be_opened_a_line_says_so_and_the_work_is_done(
     path.mkdir()
     with caplog.at_level(logging.WARNING), locks.taken(path) as held:
         assert held
-    assert [one.message for one in caplog.records] == [
-        f"Without a lock: {path} cannot be opened (Is a directory)."
-    ]
+    assert caplog.messages == [f"Without a lock: {path} cannot be opened (Is a directory)."]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")

@@ -1,11 +1,10 @@
 """The garbage collector rests while the program starts, and works again afterwards."""
 
 import gc
-import subprocess
 import sys
 
 from guestbook.lib.current_process import paused_gc
-from tests.support import databases
+from tests.conftest import run
 
 FROZEN = """
 import gc, guestbook
@@ -24,8 +23,4 @@ def test_it_rests_meanwhile_and_works_afterwards() -> None:
 
 
 def test_what_a_start_made_is_looked_at_no_more(environ: dict[str, str]) -> None:
-    databases.no_process()
-    done = subprocess.run(
-        [sys.executable, "-c", FROZEN], env=environ, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["True", "True"]
+    assert run(sys.executable, "-c", FROZEN, env=environ).stdout.split() == ["True", "True"]

@@ -32,9 +32,7 @@ def window_of_most(begun: list[float], seconds: float) -> int:
 
 
 @given(LIMITS, CLAIMS)
-def test_no_window_has_more_than_the_limit(
-    limit: RateLimit, claims: list[tuple[float, int, float, bool]]
-) -> None:
+def test_no_window_exceeds_the_limit(limit: RateLimit, claims: list[tuple[float, int, float, bool]]) -> None:
     now, text, begun = START, "", list[float]()
     used: list[tuple[int, float]] = []  # entries, and when their attempts began
     for gap, wish, lateness, is_known in claims:
@@ -104,11 +102,7 @@ def test_another_limit_is_refused_with_examples(written: str) -> None:
 
 def test_so_many_are_let_through_and_then_none_until_the_stretch_ends() -> None:
     counter = WindowCounter(2, 60)
-    assert [counter.take("one", now) for now in (120, 130, 140, 179.5)] == [
-        (1, 60),
-        (0, 50),
-        (-1, 40),
-        (-1, 0.5),
-    ]
+    taken = [counter.take("one", now) for now in (120, 130, 140, 179.5)]
+    assert taken == [(1, 60), (0, 50), (-1, 40), (-1, 0.5)]
     assert counter.take("another", 150) == (1, 30)
     assert counter.take("one", 180) == (1, 60)

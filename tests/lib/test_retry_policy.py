@@ -54,15 +54,6 @@ def test_the_jitter_is_a_fifth_either_way(steps: tuple[float, ...], data: st.Dat
     assert 0.8 * steps[made] - 0.001 <= seconds <= 1.2 * steps[made] + 0.001
 
 
-@given(LUCK, LUCK)
-def test_each_usual_wait_is_longer_than_the_one_before_whatever_the_luck(one: float, other: float) -> None:
-    for made in range(1, 5):
-        first, second = wait(USUAL, made, luck=one), wait(USUAL, made + 1, luck=other)
-        assert first is not None
-        assert second is not None
-        assert first < second
-
-
 @given(STEPS, REQUESTED_WAITS, LUCK)
 def test_what_the_receiver_asks_is_a_floor_up_to_a_day(
     steps: tuple[float, ...], requested_wait: float, luck: float

@@ -26,6 +26,7 @@ from tests.support.receiver import Answer, Receiver, Request
 SECRET, OLD_SECRET = signatures.new_secret(), signatures.new_secret()
 KEY, OLD_KEY = signatures.new_key(), signatures.new_key()
 LIMIT = 16 * 1024
+STORED = "the webhook's stored"
 
 
 @pytest.fixture
@@ -76,9 +77,7 @@ def test_the_receiver_gets_what_the_contract_says(send: Send, receiver: Receiver
     assert (outcome.ok, outcome.status_code, outcome.error, outcome.response_body) == (True, 200, None, "ok")
 
 
-def test_a_thread_that_gets_no_memory_gives_the_delivery_back(
-    send: Send, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_thread_without_memory_gives_the_delivery_back(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> str:
         raise MemoryError
 
@@ -112,9 +111,7 @@ def test_a_key_signs_beside_the_secret(send: Send, receiver: Receiver) -> None:
     assert not [name for name in outcome.request_headers if "signature" in name.lower()]
 
 
-def test_a_key_that_signs_alone_leaves_nothing_to_verify_with_the_secret(
-    send: Send, receiver: Receiver
-) -> None:
+def test_where_a_key_signs_alone_the_secret_verifies_nothing(send: Send, receiver: Receiver) -> None:
     send(signing_key=KEY, key_only=True)
     [request] = receiver.requests
     assert verified(request, KEY) == [True]
@@ -191,21 +188,19 @@ def test_everything_else_is_a_failure_with_a_sentence(send: Send, receiver: Rece
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"url": "nonsense"}, "The URL cannot be used."),
-        ({"url": "http://[::1/"}, "The URL cannot be used."),
-        ({"url": ""}, "The URL cannot be used."),
-        ({"headers": "nonsense"}, "the webhook's stored headers are not a JSON object"),
-        ({"headers": "[]"}, "the webhook's stored headers are not a JSON object"),
-        ({"headers": "[" * 100_000}, "the webhook's stored headers are not a JSON object"),
+        *(({"url": url}, "The URL cannot be used.") for url in ("nonsense", "http://[::1/", "")),
+        *(
+            ({"headers": one}, f"{STORED} headers are not a JSON")
+            for one in ("nonsense", "[]", "[" * 100_000)
+        ),
         ({"headers": '{"X": "a\\r\\nHost: b"}'}, "A header cannot be sent."),
         ({"headers": '{"X Y": "a"}'}, "A header cannot be sent."),
         ({"headers": '{"X": "ключ"}'}, "A header cannot be sent."),
         ({"headers": '{"Content-Length": "1"}'}, "A header cannot be sent."),
-        ({"secret": "hunter2"}, "the webhook's stored secret is not whsec_"),
-        ({"secret": "whsec_ключ"}, "the webhook's stored secret is not whsec_"),
-        ({"previous_secret": "hunter2"}, "the webhook's stored secret is not whsec_"),
-        ({"signing_key": "hunter2"}, "the webhook's stored signing key is not a private key."),
-        ({"signing_key": KEY, "previous_signing_key": "x"}, "the webhook's stored signing key is not a"),
+        *(({"secret": secret}, f"{STORED} secret is not whsec_") for secret in ("hunter2", "whsec_ключ")),
+        ({"previous_secret": "hunter2"}, f"{STORED} secret is not whsec_"),
+        ({"signing_key": "hunter2"}, f"{STORED} signing key is not a private key."),
+        ({"signing_key": KEY, "previous_signing_key": "x"}, f"{STORED} signing key is not a"),
     ],
 )
 def test_a_poisoned_row_is_that_attempts_outcome(
@@ -223,9 +218,7 @@ def test_a_poisoned_row_is_that_attempts_outcome(
 
 
 @pytest.mark.parametrize("clock_is_set", [False, True])
-def test_a_lease_too_short_for_the_deadline_sends_nothing(
-    send: Send, receiver: Receiver, clock_is_set: bool
-) -> None:
+def test_a_lease_that_is_too_short_sends_nothing(send: Send, receiver: Receiver, clock_is_set: bool) -> None:
     left = 3 + attempt_sender.MARGIN - 0.1
     if clock_is_set:
         outcome = send(leased_until=clock.now() + timedelta(seconds=left))

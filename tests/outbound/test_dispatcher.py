@@ -1,4 +1,4 @@
-"""A drain of the outbox: fairness among webhooks, pauses, and costs."""
+"""A drain of the outbox: fairness among webhooks, also beside many that hang, pauses, and costs."""
 
 import json
 import threading
@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from guestbook.lib import clock
 from guestbook.lib.current_process import StopFlag
 from guestbook.lib.retry_policy import PAUSE_CAP, PAUSE_FIRST
-from guestbook.outbound import attempt_recorder
+from guestbook.outbound import attempt_recorder, delivery_tasks
 from guestbook.outbound.attempt_recorder import Tally
 from guestbook.outbound.delivery_tasks import Outcome
 from guestbook.outbound.dispatcher import SMALL_TICK, ClaimedTasks, Dispatcher
@@ -80,9 +80,7 @@ def test_two_hanging_webhooks_of_twenty_do_not_hold_up_the_other_eighteen(
     assert max(receiver.most_at_once(path) for path in hanging) <= 2
 
 
-def test_requests_in_flight_to_one_webhook_reach_its_cap_and_never_exceed_it(
-    book: Book, receiver: Receiver
-) -> None:
+def test_requests_in_flight_to_a_webhook_reach_its_cap_and_no_more(book: Book, receiver: Receiver) -> None:
     receiver.answer("/", Answer(delay=0.02))
     book.webhook(receiver.url())
     book.publish(200)
@@ -90,9 +88,7 @@ def test_requests_in_flight_to_one_webhook_reach_its_cap_and_never_exceed_it(
     assert receiver.most_at_once("/") == CAP
 
 
-def test_a_receiver_that_begins_to_hang_costs_few_timeouts_and_is_held_at_once(
-    book: Book, receiver: Receiver
-) -> None:
+def test_a_receiver_that_begins_to_hang_costs_few_timeouts(book: Book, receiver: Receiver) -> None:
     book.settings = replace(book.settings, timeout=0.5)
     receiver.answer("/", *[OK] * 50, HANG)
     webhook_id = book.webhook(receiver.url())
@@ -292,3 +288,84 @@ def _seconds_for(receiver: Receiver, paths: list[str], first: int) -> float:
     """Return the time from the first of these requests to the last, from that number on at each path."""
     moments = [request.at for path in paths for request in receiver.at(path)[first:]]
     return max(moments) - min(moments)
+
+
+def deliver_beside_hanging(book: Book, receiver: Receiver, count: int, **columns: object) -> list[str]:
+    """Send to `/`, which has answered before, and to so many that hang. Return the paths in their order."""
+    book.settings = replace(book.settings, timeout=6)
+    book.webhook(receiver.url())
+    book.publish()
+    drain(book)
+    for number in range(count):
+        receiver.answer(f"/hangs{number}", HANG)
+        book.webhook(receiver.url(f"/hangs{number}"), **columns)
+    book.publish()
+    stop = StopFlag()
+    dispatch = Dispatcher(book.engine, book.settings, concurrency=CONCURRENCY)
+    run = partial(dispatch.run, until=time.monotonic() + 60, stay=False, stop=stop)
+    sending = threading.Thread(target=run, daemon=True)
+    sending.start()
+    receiver.wait_for(2, "/")
+    stop.set()
+    paths = [request.path for request in receiver.requests[1:]]
+    for number in range(count):
+        receiver.answer(f"/hangs{number}", OK)
+    receiver.release()
+    sending.join(30)
+    assert not sending.is_alive()
+    assert book.leased() == 0
+    return paths
+
+
+def test_any_number_of_webhooks_that_hang_leave_threads_to_one_that_has_answered_before(
+    each_book: Book, receiver: Receiver
+) -> None:
+    paths = deliver_beside_hanging(each_book, receiver, 2 * CONCURRENCY)
+    assert "/" in paths[: CONCURRENCY * 3 // 4 + 1], "no time-out was waited for"
+
+
+def test_pauses_that_end_together_leave_half_of_the_threads_to_the_others(
+    book: Book, receiver: Receiver
+) -> None:
+    """They hang still, and one request probes each."""
+    failures = {"unreachable_in_a_row": 6, "failures_in_a_row": 6, "failing_since": clock.now()}
+    paths = deliver_beside_hanging(book, receiver, 2 * CONCURRENCY, paused_until=clock.now(), **failures)
+    assert "/" in paths[: CONCURRENCY // 2 + 1], "no time-out was waited for"
+
+
+def test_a_webhook_has_answered_before_if_its_newest_delivery_that_has_ended_says_so(
+    each_book: Book, receiver: Receiver
+) -> None:
+    each_book.settings = replace(each_book.settings, timeout=0.5, retry_schedule=(0,))
+    receiver.answer("/hangs", HANG)
+    receiver.answer("/fails", Answer(500))
+    for path in ("/hangs", "/fails", "/works"):
+        each_book.webhook(receiver.url(path), name=path)
+    each_book.publish()
+    drain(each_book)
+    each_book.webhook(receiver.url("/new"), name="/new")
+    each_book.publish()
+    with each_book.engine.connect() as connection:
+        found = {
+            row.name: row.answered_before for row in delivery_tasks.open_with_due(connection, clock.now())
+        }
+    assert {name for name, answered_before in found.items() if answered_before} == {"/fails", "/works"}
+    assert len(found) == 4
+
+
+def test_with_a_concurrency_of_one_a_pass_sends_without_starting_any_thread(
+    each_book: Book, each_environ: dict[str, str], forks: Forks, receiver: Receiver
+) -> None:
+    receiver.answer("/bad", Answer(500))
+    by_name = f"http://localhost:{receiver.port}"  # a name needs a look-up, an address does not
+    each_book.webhook(f"{by_name}/good")
+    each_book.webhook(f"{by_name}/bad")
+    each_book.publish(20)
+    done = forks.start(each_environ, "cron", "--concurrency", "1", point="without_threads")
+    assert (done.wait(), done.printed) == (0, "")
+    assert receiver.most_at_once("/good") == receiver.most_at_once("/bad") == 1
+    assert each_book.statuses() == {"processed": 20, "new": 20}
+    assert each_book.leased() == 0
+    assert len(receiver.at("/good")) == 20
+    assert len(receiver.at("/bad")) == len(each_book.attempts()) - 20
+    each_book.check()

@@ -12,7 +12,6 @@ from jsonschema import Draft202012Validator
 from sqlalchemy import update
 
 from guestbook.comments import book
-from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import VERSION, clock, json_schema
 from guestbook.outbound import event_catalogue, formats, outbox, webhooks
 from guestbook.outbound.event_catalogue import EVENTS, SAMPLE_BOOK, SAMPLE_TIME, EventType
@@ -116,9 +115,7 @@ def test_an_optional_part_fits_too(event: EventType) -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_a_body_that_does_not_fit_is_noticed_when_it_is_stored_and_when_it_arrives(
-    receiver: Receiver,
-) -> None:
+def test_a_body_that_does_not_fit_is_noticed_when_stored_and_when_it_arrives(receiver: Receiver) -> None:
     factories.webhook(receiver.url("/"))
     body = copy.deepcopy(EVENTS["comment.created"].example())
     del body["data"]["comment"]["name"]
@@ -162,10 +159,9 @@ def everything_sent(app: Flask, receiver: Receiver, **columns: Any) -> dict[str,
         for status in ("held", "published"):
             book.move(session, comment, status, read_settings)
     _send_all()  # before the deletion, which would take its place
-    with database.writing() as session:
-        book.move(session, session.get_one(Comment, comment_id), "trash", read_settings)
+    factories.change(comment_id, book.move, "trash")
     _send_all()
-    factories.sign(verdict=Classification("held", ("It holds 9 links.",)))
+    factories.sign(verdict=factories.HELD)
     with database.write(db.engine) as connection:
         connection.execute(update(Hold).values(remind_at=clock.now()))
     factories.run_pass()

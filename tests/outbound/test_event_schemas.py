@@ -46,29 +46,23 @@ def remove(schemas: Schemas) -> None:
 
 
 STATUSES = ["published", "held", "spam", "trash"]
+FIELD, LISTED = "comment.created: the field data.comment.", ", ".join(STATUSES)
 BREAKING: list[tuple[Callable[[Schemas], Any], str]] = [
     (lambda schemas: schemas.pop("ping"), "ping: the event is gone."),
-    (remove, "comment.created: the field data.comment.place is gone."),
-    (
-        lambda schemas: comment(schemas)["required"].remove("name"),
-        "comment.created: the field data.comment.name may now be missing.",
-    ),
-    (
-        field("name", type=["string", "null"]),
-        "comment.created: the field data.comment.name was text and is now text or null.",
-    ),
+    (remove, f"{FIELD}place is gone."),
+    (lambda schemas: comment(schemas)["required"].remove("name"), f"{FIELD}name may now be missing."),
+    (field("name", type=["string", "null"]), f"{FIELD}name was text and is now text or null."),
     (
         field("status", enum=[*STATUSES, "lost"]),
-        f"comment.created: the field data.comment.status was one of {', '.join(STATUSES)} and is now "
-        f"one of {', '.join(STATUSES)}, lost.",
+        f"{FIELD}status was one of {LISTED} and is now one of {LISTED}, lost.",
     ),
     (
         lambda schemas: comment(schemas)["properties"]["created_at"].pop("format"),
-        "comment.created: the field data.comment.created_at had the format date-time and now has none.",
+        f"{FIELD}created_at had the format date-time and now has none.",
     ),
     (
         field("id", pattern="^[0-9]+$"),
-        "comment.created: the field data.comment.id had the pattern ^[0-9a-f]{32}$ and now has ^[0-9]+$.",
+        FIELD + "id had the pattern ^[0-9a-f]{32}$ and now has ^[0-9]+$.",
     ),
     (
         lambda schemas: waiting(schemas)["properties"].pop("held_at"),

@@ -22,10 +22,6 @@ from tests.support.receiver import Answer, Receiver
 CRON = [sys.executable, "-m", "flask", "--app", "guestbook", "cron"]
 
 
-def bare(environ: dict[str, str]) -> dict[str, str]:
-    return {"PATH": "/usr/bin:/bin", **environ}
-
-
 @pytest.mark.usefixtures("app")
 def test_a_log_on_a_full_disk_stops_no_delivery(environ: dict[str, str], receiver: Receiver) -> None:
     factories.webhook(receiver.url("/hook"))
@@ -33,8 +29,9 @@ def test_a_log_on_a_full_disk_stops_no_delivery(environ: dict[str, str], receive
         factories.sign()
     db.session.remove()
     with Path("/dev/full").open("w") as full:
+        env = {"PATH": "/usr/bin:/bin", **environ}
         done = subprocess.run(
-            [*CRON, "-v"], stdout=full, stderr=subprocess.PIPE, text=True, env=bare(environ), timeout=60
+            [*CRON, "-v"], stdout=full, stderr=subprocess.PIPE, text=True, env=env, timeout=60
         )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(receiver.requests) == 30

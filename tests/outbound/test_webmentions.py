@@ -1,6 +1,7 @@
 """Sending webmentions: discovery on pages served on loopback, then what the endpoint gets and answers."""
 
 import gzip
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -13,14 +14,13 @@ from guestbook.comments.spam.spam_rules import Classification
 from guestbook.outbound import webhooks
 from guestbook.outbound.attempt_sender import NO_ENDPOINT
 from guestbook.storage import database
-from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Webhook
-from tests.conftest import running
 from tests.support import factories, mention_pages, owned_webhooks, socket_receiver
 from tests.support.mention_pages import DISCOVERY_PAGES, HTML, DiscoveryPage, comments
 from tests.support.receiver import Answer, Receiver
 from tests.support.socket_receiver import SocketReceiver, flood
 
+pytestmark = pytest.mark.usefixtures("app")
 ONE = DISCOVERY_PAGES[2]
 
 
@@ -46,7 +46,6 @@ def sent(site: Receiver, path: str = "/endpoint") -> list[dict[str, list[str]]]:
     return [parse_qs(request.body.decode()) for request in site.at(path) if request.method == "POST"]
 
 
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("page", DISCOVERY_PAGES, ids=lambda page: page.what)
 def test_the_endpoint_of_each_page_is_found(page: DiscoveryPage, receiver: Receiver) -> None:
     website = page.serve(receiver)
@@ -61,7 +60,6 @@ def test_the_endpoint_of_each_page_is_found(page: DiscoveryPage, receiver: Recei
     assert not [name for name in post.headers if name.startswith(("webhook-", "x-"))]
 
 
-@pytest.mark.usefixtures("app")
 def test_a_website_without_an_endpoint_gets_nothing(receiver: Receiver) -> None:
     receiver.answer("/none", Answer(headers=HTML, body=b"<a href='/false'>webmention</a>"))
     delivery = send(receiver.url("/none"))
@@ -69,7 +67,6 @@ def test_a_website_without_an_endpoint_gets_nothing(receiver: Receiver) -> None:
     assert [request.method for request in receiver.requests] == ["GET"]
 
 
-@pytest.mark.usefixtures("app")
 def test_only_published_comments_with_a_website_are_told(receiver: Receiver) -> None:
     website = ONE.serve(receiver)
     switch_on()
@@ -89,7 +86,6 @@ def test_comments_that_came_by_webmention_are_told_to_nobody(app: Flask, receive
     assert factories.deliveries() == []
 
 
-@pytest.mark.usefixtures("app")
 def test_a_changed_comment_is_told_again_and_a_new_website_too(receiver: Receiver) -> None:
     old, new = ONE.serve(receiver), receiver.url("/new")
     switch_on()
@@ -102,7 +98,6 @@ def test_a_changed_comment_is_told_again_and_a_new_website_too(receiver: Receive
     assert sorted(told) == sorted([f'"{old}"}}'] * 3 + [f'"{new}"}}'])
 
 
-@pytest.mark.usefixtures("app")
 def test_a_removed_comment_is_told_and_one_deleted_for_good_leaves_no_words(receiver: Receiver) -> None:
     website = ONE.serve(receiver)
     switch_on()
@@ -113,7 +108,6 @@ def test_a_removed_comment_is_told_and_one_deleted_for_good_leaves_no_words(rece
     assert not [row for row in factories.deliveries() if website in row.payload]
 
 
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("status", [400, 404, 410, 302])
 def test_a_refused_webmention_is_not_sent_again(status: int, receiver: Receiver) -> None:
     website = ONE.serve(receiver)
@@ -125,7 +119,6 @@ def test_a_refused_webmention_is_not_sent_again(status: int, receiver: Receiver)
     assert (webhook.disabled_at, webhook.failures_in_a_row) == (None, 0)
 
 
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("path", ["/page", "/endpoint"])
 @pytest.mark.parametrize("status", [408, 503])
 def test_a_site_that_is_away_is_tried_again(path: str, status: int, receiver: Receiver) -> None:
@@ -137,7 +130,6 @@ def test_a_site_that_is_away_is_tried_again(path: str, status: int, receiver: Re
     assert factories.the(Webhook, delivery.webhook_id).paused_until is None
 
 
-@pytest.mark.usefixtures("app")
 def test_dead_websites_pause_nothing(receiver: Receiver) -> None:
     with Receiver() as closed:
         dead = closed.url("/")
@@ -153,15 +145,10 @@ def test_dead_websites_pause_nothing(receiver: Receiver) -> None:
     assert (webhook.paused_until, webhook.unreachable_in_a_row, webhook.disabled_at) == (None, 0, None)
 
 
-def test_each_step_is_checked_by_the_guard(environ: dict[str, str]) -> None:
+def test_each_step_is_checked_by_the_guard() -> None:
     """The book may reach 127.0.0.1, and not its neighbour 127.0.0.2."""
-    allowed = {**environ, "GUESTBOOK_ALLOW_NETWORKS": "127.0.0.1/32"}
-    with (
-        running(allowed) as app,
-        app.app_context(),
-        Receiver() as site,
-        Receiver(address="127.0.0.2") as inner,
-    ):
+    factories.change_settings(allow_networks=(ip_network("127.0.0.1/32"),))
+    with Receiver() as site, Receiver(address="127.0.0.2") as inner:
         private = f"http://127.0.0.2:{inner.port}/"
         site.answer("/redirect", Answer(302, headers={"Location": private}))
         site.answer("/endpoint", Answer(headers={"Link": f"<{private}>; rel=webmention"}))
@@ -169,14 +156,12 @@ def test_each_step_is_checked_by_the_guard(environ: dict[str, str]) -> None:
         for website in (private, site.url("/redirect"), site.url("/endpoint")):
             sign(website)
         factories.run_pass()
-        rows = factories.deliveries()
-        assert [row.status for row in rows] == ["failed"] * 3
-        assert all("private or reserved" in row.last_error for row in rows)
         assert inner.requests == []
-        db.session.remove()
+    rows = factories.deliveries()
+    assert [row.status for row in rows] == ["failed"] * 3
+    assert all("private or reserved" in row.last_error for row in rows)
 
 
-@pytest.mark.usefixtures("app")
 def test_huge_and_broken_pages_end(receiver: Receiver) -> None:
     packed = {**HTML, "Content-Encoding": "gzip"}
     receiver.answer("/bomb", Answer(headers=packed, body=gzip.compress(bytes(200_000_000))))
@@ -192,7 +177,6 @@ def test_huge_and_broken_pages_end(receiver: Receiver) -> None:
     assert len(sent(receiver)) == 1
 
 
-@pytest.mark.usefixtures("app")
 def test_a_page_that_breaks_off_before_its_endpoint_is_read_again() -> None:
     head, link = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n", b"Link: </endpoint>; rel=webmention\r\n"
     begun = b"Content-Length: 99\r\n\r\n<p>It was"
@@ -209,7 +193,6 @@ def test_a_page_that_breaks_off_before_its_endpoint_is_read_again() -> None:
     assert rows[0].last_error == "The receiver closed the connection without a complete answer."
 
 
-@pytest.mark.usefixtures("app")
 def test_a_test_says_that_there_is_no_website() -> None:
     webhook = factories.the(Webhook, switch_on())
     kept = webhook.name, webhook.format, webhook.events

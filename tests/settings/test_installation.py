@@ -30,7 +30,7 @@ def by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("/usr/bin/gunicorn", "flask --app guestbook init-db"),
     ],
 )
-def test_a_command_is_named_as_the_reader_must_type_it(
+def test_a_command_is_named_as_it_must_be_typed(
     program: str, typed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", [program])
@@ -38,7 +38,7 @@ def test_a_command_is_named_as_the_reader_must_type_it(
 
 
 @pytest.mark.parametrize("program", ["guestbook", "flask"])
-def test_a_program_on_the_path_is_named_alone(
+def test_a_program_on_the_path_is_alone(
     program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / program).touch(mode=0o755)
@@ -103,9 +103,7 @@ def test_outside_a_checkout_the_users_data_folder_keeps_the_book(
     assert (by_name / folder).stat().st_mode & 0o777 == 0o700
 
 
-def test_a_user_without_a_home_folder_is_asked_for_one(
-    by_name: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_user_without_a_home_is_asked_for_one(by_name: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(number: int) -> None:
         raise KeyError(number)
 

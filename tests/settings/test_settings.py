@@ -230,9 +230,7 @@ def test_a_wrong_file_is_refused_in_one_line(content: bytes, sentence: str, fold
     assert "\n" not in said
 
 
-def test_the_file_of_the_working_directory_is_checked_too_but_not_the_lines_of_other_programs(
-    folder: Path,
-) -> None:
+def test_the_working_directory_s_file_is_checked_too_but_for_lines_of_other_programs(folder: Path) -> None:
     Path(".env").write_text("what is this\nGUESTBOOK_TIMEOUT=2\n")
     assert load(folder).timeout == 2
     Path(".env").write_text("GUESTBOOK_COLOUR=blue\n")
@@ -359,9 +357,7 @@ def test_a_file_that_another_user_has_left_in_the_data_folder_is_named_with_what
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "SECRET_KEY_FILE"])
-def test_a_file_in_a_folder_that_this_user_may_not_enter_is_refused_in_one_line(
-    folder: Path, name: str
-) -> None:
+def test_a_file_in_a_folder_that_this_user_may_not_enter_is_refused(folder: Path, name: str) -> None:
     given_to_nobody(folder)
     closed = folder.with_name("closed")
     closed.mkdir(mode=0)

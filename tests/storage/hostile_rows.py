@@ -48,14 +48,8 @@ def hostile() -> Iterator[Named]:
     yield row("limits", who="f" * 64, hits=3)
     yield row("seen_signatures", mark="0" * 64, event_id="f" * 32)
     yield row("idempotency_keys", id="e" * 64, request="f" * 64, answer=HOSTILE)
-    yield row(
-        "audit_log",
-        id="a1",
-        actor_name=HOSTILE[:200],
-        object_name="🦋" * 80,
-        detail="é" * 500,
-        number=LARGEST,
-    )
+    names = {"actor_name": HOSTILE[:200], "object_name": "🦋" * 80}
+    yield row("audit_log", id="a1", detail="é" * 500, number=LARGEST, **names)
     yield row("audit_log", id="a2", actor="token", action="logged_out", object="webhook", number=1)
     yield row("learned_words", hash="0" * 16, good=LARGEST, spam=0)
     yield row("refusals", id="2026-01-31 rate", day="2026-01-31", reason="rate", number=LARGEST)
@@ -76,12 +70,8 @@ def comments() -> Iterator[Named]:
 
 def outgoing() -> Iterator[Named]:
     yield row("webhooks", id="w1", url="x" * 2000, headers='{"a": "🦋"}', failures_in_a_row=LARGEST)
-    keys = {
-        "signing_key": "🦋" * 100,
-        "previous_signing_key": "é" * 100,
-        "key_only_since": THEN,
-        "moved_at": THEN,
-    }
+    keys = {"signing_key": "🦋" * 100, "previous_signing_key": "é" * 100}
+    keys |= {"key_only_since": THEN, "moved_at": THEN}
     yield row("webhooks", id="w2", name=HOSTILE[:80], disabled_at=THEN, disabled_reason="gone", **keys)
     yield row(
         "receiver_links", id="l1", webhook_id="w2", name=HOSTILE[:80], revoked_at=THEN, last_used_at=THEN

@@ -223,9 +223,7 @@ def test_hosts_that_have_gone_are_forgotten_and_damaged_notes_are_none(
     assert [host.name for host in active_hosts.hosts(file)] == [ids.host_name()]
 
 
-def test_a_folder_that_cannot_be_written_keeps_nobody_from_working(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_written_stops_nobody(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError("no")
 

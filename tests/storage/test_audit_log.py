@@ -167,8 +167,7 @@ def test_tokens_settings_and_the_address_of_cron(app: Flask) -> None:
 
 def test_passwords_and_logins(app: Flask) -> None:
     assert app
-    with writing() as session:
-        login.set_password(session, "a long password")
+    factories.written(lambda session: login.set_password(session, "a long password"))
     value = login.log_in(
         "a long password", address="192.0.2.1", browser="Firefox", settings=factories.settings()
     )

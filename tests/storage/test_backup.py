@@ -110,9 +110,7 @@ def test_under_fifty_comments_a_second_none_from_before_is_missing_and_each_has_
     assert deliveries == dict.fromkeys(comments, 1)
 
 
-def test_a_lock_that_nobody_lets_go_of_ends_the_backup(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_that_nobody_gives_back_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "FOR_PASSES", replace(engines.FOR_PASSES, read=0.05))
     url = f"sqlite:///{tmp_path}/guestbook.db?journal_mode=delete"
     with running(settings_for(tmp_path, url)), closing(sqlite3.connect(tmp_path / "guestbook.db")) as other:
@@ -145,7 +143,7 @@ def test_an_earlier_backup_is_replaced_and_nothing_else_ever_is(home: Path) -> N
     assert backup.LABEL_TABLE not in label.tables
 
 
-def test_what_cannot_be_written_is_one_sentence_and_leaves_nothing(
+def test_what_cannot_be_written_is_said_and_leaves_nothing(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     why = refused(home, "missing/b.db")
@@ -173,7 +171,7 @@ def test_one_backup_at_a_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert refused(home, "b.db").startswith("Another backup of this book is at work.")
 
 
-def test_a_newer_book_on_a_server_is_refused_because_it_may_have_more_tables(
+def test_a_newer_book_on_a_server_is_refused_for_it_may_have_more_tables(
     each_book: Book, tmp_path: Path
 ) -> None:
     with database.write(each_book.engine) as connection:

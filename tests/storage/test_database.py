@@ -358,9 +358,7 @@ def test_a_read_leaves_the_prepared_statements_of_its_connection(tmp_path: Path)
 
 @pytest.mark.parametrize("each_environ", ["mariadb"], indirect=True)  # psycopg sends nothing then
 @pytest.mark.usefixtures("each_app")
-def test_of_a_connection_that_is_lost_when_it_goes_back_nothing_is_logged(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_of_a_connection_lost_when_it_goes_back_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with db.engine.connect() as connection:
         connection.execute(text("SELECT 1"))
         connection.commit()

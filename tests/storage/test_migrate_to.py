@@ -103,7 +103,7 @@ def test_there_and_back_is_the_same_book_byte_for_byte(home: Path, there: str) -
 
 
 @servers
-def test_the_copy_sends_what_was_due_and_knows_the_password(
+def test_the_copy_sends_what_was_due_and_has_the_login(
     tmp_path: Path, there: str, receiver: Receiver
 ) -> None:
     with running(settings_for(tmp_path, url_of(tmp_path))) as app, app.app_context():
@@ -142,13 +142,7 @@ def test_a_database_that_holds_a_book_is_refused_and_left_alone(home: Path, ther
 
 def test_the_book_itself_is_refused_whatever_it_is_called(home: Path, tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(home / "guestbook.db")
-    same = (
-        "guestbook.db",
-        home / "guestbook.db",
-        tmp_path / "link.db",
-        home / ".." / "home" / "guestbook.db",
-    )
-    for name in same:
+    for name in ("guestbook.db", home / "guestbook.db", tmp_path / "link.db", home / "../home/guestbook.db"):
         assert refused(home, f"sqlite:///{name}") == f"The book is in {url_of(home)} already."
 
 
@@ -194,17 +188,13 @@ def test_a_book_that_is_written_to_meanwhile_is_not_moved(home: Path, there: str
 
 
 @on_file
-def test_no_pass_of_this_host_is_at_work_meanwhile(
-    home: Path, there: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found: list[object] = []
+def test_no_pass_here_is_at_work_meanwhile(home: Path, there: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, options = list[object](), whole_pass.Options(max_seconds=1)
     with running(settings_for(home, url_of(home))) as app, app.app_context():
 
         def run_pass(label: str) -> None:
             if label == "Copying":
-                found.append(
-                    whole_pass.run(db.engine, factories.settings(), whole_pass.Options(max_seconds=1))
-                )
+                found.append(whole_pass.run(db.engine, factories.settings(), options))
 
         migrate(home, there, at=run_pass)
         assert found == [None]

@@ -73,7 +73,7 @@ def load_by_hand(engine: Engine) -> None:
 
 @pytest.mark.parametrize("has_version", [True, False])
 @pytest.mark.parametrize("is_empty", [False, True])
-def test_schema_sql_over_an_older_book_does_not_hide_its_age(
+def test_schema_sql_does_not_hide_the_age_of_a_book(
     has_version: bool, is_empty: bool, tmp_path: Path
 ) -> None:
     with earlier_books.earlier("sqlite-wal", tmp_path) as url, engine_on(url) as engine:

@@ -7,11 +7,11 @@ from guestbook.storage import database, preferences
 from guestbook.storage.database import db
 from guestbook.storage.models import Setting
 from guestbook.storage.preferences import Preferences
+from tests.support import factories
 
 
 def save(**changes: str) -> None:
-    with database.writing() as session:
-        preferences.save(session, changes)
+    factories.written(lambda session: preferences.save(session, changes))
 
 
 def read() -> Preferences:

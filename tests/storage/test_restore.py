@@ -1,4 +1,4 @@
-"""`restore` puts a backup in the place of the book, whatever databases the two are on."""
+"""`restore` puts a backup in the place of the book, whatever databases the two are on, also after a kill."""
 
 import hashlib
 import json
@@ -13,6 +13,7 @@ from typing import Any
 import pymysql
 import pytest
 from flask import Flask
+from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -25,7 +26,7 @@ from guestbook.storage import backup, database, engines, restore, schema_version
 from guestbook.storage.backup import BackupReport
 from guestbook.storage.models import Webhook
 from guestbook.storage.restore import Comparison, RestoreReport, compare
-from tests.conftest import settings_for
+from tests.conftest import running, settings_for
 from tests.repo.test_schema import engine_on
 from tests.storage import earlier_books
 from tests.storage.conftest import on_sqlite as at
@@ -132,7 +133,7 @@ def test_a_column_that_the_backup_lacks_gets_its_default(home: Path, tmp_path: P
         compared(read, without_table)
 
 
-def test_it_says_what_would_change_and_holds_the_webhooks(
+def test_it_says_what_changes_and_holds_the_webhooks(
     each_book: Book, each_app: Flask, tmp_path: Path
 ) -> None:
     webhook = each_book.webhook("https://example.org/")
@@ -158,9 +159,7 @@ def test_it_says_what_would_change_and_holds_the_webhooks(
     assert each_app.test_client().get("/healthz").status_code in (200, 503)
 
 
-def test_the_numbers_of_events_go_on_from_those_that_receivers_have_seen(
-    each_book: Book, tmp_path: Path
-) -> None:
+def test_the_numbers_of_events_go_on_from_those_that_were_sent(each_book: Book, tmp_path: Path) -> None:
     each_book.webhook("https://example.org/", events="comment.created comment.published")
     signed = [each_book.sign(), each_book.sign()]
     file = backup.write(each_book.settings, tmp_path / "b.db").path
@@ -287,3 +286,64 @@ def test_it_asks_and_waits_for_a_pass(home: Path, tmp_path: Path, forks: Forks) 
     told = json.loads((waiting.folder / "stdout").read_text())
     assert (told["deliveries_to_send"], told["webhooks_disabled"], told["secret_key"]) == (2, 1, "same")
     assert told["rows"]["comments"] == 7
+
+
+# --- a kill at any point
+
+
+# After how many statements that write to the book; 0 is right before the commit.
+MOMENTS = {"sqlite": (1, 10, 25, 50, 70, 0), "server": (1, 15, 28, 0)}
+
+
+def test_a_restore_that_is_killed_anywhere_leaves_the_old_book_or_the_new_one(
+    each_environ: dict[str, str], forks: Forks, tmp_path: Path
+) -> None:
+    with (
+        running(each_environ) as app,
+        app.app_context(),
+        engine_on(each_environ["GUESTBOOK_DATABASE_URL"]) as engine,
+    ):
+        book = Book(app)
+        book.webhook("https://example.org/")
+        signed = [book.sign(f"Number {number}") for number in range(3)]
+        file = backup.write(book.settings, tmp_path / "b.db").path
+        new = snapshot(engine)
+        for one in signed:
+            book.sign(f"After {one}")
+        old = snapshot(engine)
+        for moment in MOMENTS["sqlite" if book.settings.on_sqlite else "server"]:
+            once = each_environ | {"GUESTBOOK_TEST_CHANGES": str(moment)}
+            forks.run(once, "restore", str(file), "--yes", point="inside_restore")
+            assert snapshot(engine) == old, moment
+            book.check()
+        forks.run(each_environ, "restore", str(file), "--yes")
+        assert snapshot(engine) == new
+        book.sign("and on")
+    assert not list(tmp_path.rglob("*.unfinished*"))
+
+
+def snapshot(engine: Engine) -> dict[str, list[Any]]:
+    return {table: sorted(some, key=repr) for table, some in rows(engine).items()}
+
+
+def test_a_backup_that_is_killed_leaves_the_earlier_one_and_no_file_that_looks_like_one(
+    each_environ: dict[str, str], forks: Forks, tmp_path: Path
+) -> None:
+    with running(each_environ) as app, app.app_context():
+        book = Book(app)
+        book.stock(book.webhook("https://example.org/"), 3000)
+        file = backup.write(book.settings, tmp_path / "b.db").path
+        before = file.stat().st_ino
+        unfinished = tmp_path / f"b.db{backup.UNFINISHED}"
+        forks.run(each_environ, "backup", str(file), point="inside_backup")
+        assert unfinished.exists()
+        unfinished.unlink()
+        once = forks.start(each_environ, "backup", str(file))
+        wait_for(unfinished.exists)
+        once.kill()
+        assert file.stat().st_ino == before
+        forks.run(each_environ, "backup", str(file))
+        assert file.stat().st_ino != before
+        assert backup.verify(file, file).tables["deliveries"].rows == 3000
+        book.check()
+    assert not list(tmp_path.glob("*.unfinished*"))

@@ -65,7 +65,7 @@ def test_what_is_stored_after_a_restore_is_in_the_restored_file(app: Flask, file
     assert in_file(file) == wanted
 
 
-def test_a_comment_is_not_answered_as_stored_when_the_file_went_before_its_commit(
+def test_a_comment_is_not_taken_for_stored_when_the_file_went_before_its_commit(
     app: Flask, file: Path
 ) -> None:
     copy = backup(file)
@@ -82,9 +82,7 @@ def test_a_comment_is_not_answered_as_stored_when_the_file_went_before_its_commi
             assert connection.exec_driver_sql("SELECT count(*) FROM passes").scalar() == 0
 
 
-def test_a_comment_is_not_answered_as_stored_when_a_reader_was_first_to_open_the_new_file(
-    app: Flask, file: Path
-) -> None:
+def test_a_comment_is_not_taken_for_stored_when_a_reader_opened_the_new_file(app: Flask, file: Path) -> None:
     """A session gives its connection back with the commit, and a reader may take it at once."""
     assert sign(app, "before") == 303
     copy = backup(file)

@@ -238,6 +238,5 @@ def test_a_missing_key_is_made_for_a_new_book_and_never_beside_secrets_of_anothe
         assert not file.exists()
     assert guestbook.create_app(without | {"GUESTBOOK_SECRET_KEY_FALLBACKS": KEY}).secret_key
     file.unlink()
-    with database.writing() as session:
-        session.delete(session.get_one(Webhook, hook))
+    factories.written(lambda session: session.delete(session.get_one(Webhook, hook)))
     assert guestbook.create_app(without).secret_key == file.read_text()

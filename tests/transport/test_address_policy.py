@@ -105,25 +105,18 @@ def test_a_public_address_is_admitted(address: str) -> None:
     assert AddressPolicy().admits(address)
 
 
-def test_the_addresses_of_this_host_are_refused_though_they_were_public(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_host_s_own_addresses_are_refused_though_public(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(addresses, "REFUSED_V4", ())  # most test machines have no public address
-    for address in _own_addresses():
+    found = socket.getaddrinfo(socket.gethostname(), 0, socket.AF_INET, socket.SOCK_STREAM)
+    names = (str(entry[4][0]) for entry in found)
+    own = {"127.0.0.1", *(name for name in names if not ip_address(name).is_loopback)}  # Debian: 127.0.1.1
+    for address in own:
         assert addresses.is_public(ip_address(address))
         assert not AddressPolicy().admits(address)
     assert AddressPolicy().admits("8.8.8.8")
 
 
-def _own_addresses() -> set[str]:
-    found = socket.getaddrinfo(socket.gethostname(), 0, socket.AF_INET, socket.SOCK_STREAM)
-    names = (str(entry[4][0]) for entry in found)
-    return {"127.0.0.1", *(name for name in names if not ip_address(name).is_loopback)}  # Debian: 127.0.1.1
-
-
-def test_a_name_that_changes_between_look_ups_is_checked_by_the_one_that_is_used(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_name_that_changes_is_checked_by_the_look_up_that_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_up: list[str] = []
 
     def rebinding(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
@@ -141,9 +134,7 @@ def test_a_name_that_changes_between_look_ups_is_checked_by_the_one_that_is_used
     transport.close()
 
 
-def test_a_peer_that_is_not_the_judged_address_is_refused(
-    strict: Transport, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_peer_with_another_address_is_refused(strict: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the kernel's routing, or a proxy in front of it, had led the connection home."""
     with SocketReceiver() as canary:
         home = socket.create_connection(("127.0.0.1", canary.port))
@@ -225,7 +216,7 @@ def test_a_name_without_addresses_is_not_found(strict: Transport, monkeypatch: p
     assert failure(strict, "http://hook.example/").reason == "name_not_found"
 
 
-def test_proxies_and_netrc_in_the_environment_change_nothing(
+def test_proxies_and_netrc_of_the_host_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / ".netrc"

@@ -65,7 +65,7 @@ def hang_all(transport: Transport) -> None:
         list(pool.map(lambda number: refused(transport, f"dead{number}.example"), range(LOOKUP_THREADS)))
 
 
-def test_names_that_hang_take_few_threads_and_no_address_waits_for_them(
+def test_names_that_hang_take_few_threads_and_hold_up_no_address(
     resolver: Resolver, receiver: Receiver
 ) -> None:
     transport = Transport(timeout=0.3, allow_networks=LOOPBACK)
@@ -103,7 +103,7 @@ def test_a_name_that_many_want_is_looked_up_once(resolver: Resolver) -> None:
     assert len(resolver.queries) == 2
 
 
-def test_a_host_that_allows_no_thread_looks_up_all_the_same(
+def test_without_a_thread_names_are_looked_up_too(
     resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(current_process, "start_thread", lambda *_: False)
@@ -112,9 +112,7 @@ def test_a_host_that_allows_no_thread_looks_up_all_the_same(
 
 
 @pytest.mark.usefixtures("resolver")
-def test_a_pass_among_webhooks_whose_names_hang_serves_the_others_and_ends(
-    app: Flask, receiver: Receiver
-) -> None:
+def test_a_pass_among_names_that_hang_serves_the_others_and_ends(app: Flask, receiver: Receiver) -> None:
     app.config["GUESTBOOK"] = replace(factories.settings(), timeout=0.3)
     for number in range(12):
         factories.webhook(f"http://dead{number}.example/")

@@ -83,7 +83,7 @@ def test_a_proxy_gets_its_credentials_and_errors_do_not() -> None:
     ("status", "reason"),
     [
         (b"403 Forbidden", "proxy_refused"),
-        (b"502 Bad Gateway", "proxy_gave_up"),
+        (b"502 Bad", "proxy_gave_up"),
         (b"503 No", "proxy_gave_up"),
     ],
 )
@@ -110,9 +110,7 @@ def test_a_proxy_that_is_away_is_not_charged_to_the_webhook(scheme: str) -> None
 @pytest.mark.parametrize(
     "behave", [socket_receiver.silent, socket_receiver.drip(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")]
 )
-def test_a_proxy_that_stalls_before_the_tunnel_may_wait_for_the_receiver(
-    behave: socket_receiver.Behaviour,
-) -> None:
+def test_a_proxy_that_stalls_before_the_tunnel_may_not_be_at_fault(behave: socket_receiver.Behaviour) -> None:
     with SocketReceiver(behave) as proxy, through(proxy, 0.3) as transport:
         start = time.monotonic()
         error = failure(transport, "https://hook.invalid/")
@@ -154,7 +152,7 @@ def test_a_tunnel_carries_tls_and_is_used_again(scheme: str, authority: trustme.
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_an_end_without_close_notify_is_an_end_inside_a_tunnel(
+def test_an_end_without_close_notify_is_one_in_a_tunnel(
     scheme: str, authority: trustme.CA, ca_file: str
 ) -> None:
     tls = server_context(authority.issue_cert("hook.invalid"))
@@ -178,9 +176,7 @@ def test_an_end_without_close_notify_is_an_end_inside_a_tunnel(
     assert (error.reason, error.sent) == ("connection_lost", True)
 
 
-def test_a_certificate_for_another_name_is_refused_inside_a_tunnel(
-    authority: trustme.CA, ca_file: str
-) -> None:
+def test_a_certificate_for_another_name_is_refused_in_a_tunnel(authority: trustme.CA, ca_file: str) -> None:
     tls = server_context(authority.issue_cert("other.invalid"))
     with (
         SocketReceiver(tls=tls) as receiver,

@@ -27,9 +27,7 @@ def send(server: MailServer, seconds: float = 10.0, *, user: str = "") -> int:
 
 
 @pytest.mark.parametrize(("command", "code"), [("", 220), ("EHLO", 250), ("RCPT", 250), ("DATA", 250)])
-def test_an_answer_byte_by_byte_does_not_move_the_deadline(
-    server: MailServer, command: str, code: int
-) -> None:
+def test_an_answer_byte_by_byte_moves_no_deadline(server: MailServer, command: str, code: int) -> None:
     server.answers[command] = f"{code} " + "x" * 300  # takes 30 seconds
     server.trickled.add(command)
     begin = time.monotonic()

@@ -1,6 +1,7 @@
 """The normal course: what stands on the wire, what comes back, what is kept between two POSTs."""
 
 import contextlib
+import errno
 import os
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from guestbook.transport import ReceiverAnswer, Transport, TransportError
+from guestbook.transport import ReceiverAnswer, Transport, TransportError, connections
 from guestbook.transport.budget import RECEIVED_BODY_LIMIT
 from guestbook.transport.failure import FAILURE_SENTENCES, UNREACHABLE
 from tests.support import socket_receiver
@@ -75,26 +76,13 @@ def test_the_body_arrives_byte_for_byte(body: bytes, transport: Transport) -> No
 @pytest.mark.parametrize(
     "headers",
     [
-        {"X-A": "b\r\nX-C: d"},
-        {"X-A": "b\nX-C: d"},
-        {"X-A": "b\r\n\r\nGET / HTTP/1.1\r\n"},
-        {"X-A\r\nX-C": "b"},
-        {"X-A: b\r\nX-C": "d"},
-        {"X A": "b"},
-        {"": "b"},
-        {"X-A": "\0"},
-        {"X-A": "ü"},
-        {"X-A": "\ud800"},
-        {"Host": "other.example"},
-        {"host": "other.example"},
-        {"Content-Length": "0"},
-        {"Transfer-Encoding": "chunked"},
-        {"Connection": "close"},
+        *({"X-A": value} for value in ("b\r\nX-C: d", "b\nX-C: d", "b\r\n\r\nGET / HTTP/1.1\r\n")),
+        *({"X-A": value} for value in ("\0", "ü", "\ud800")),
+        *({name: "b"} for name in ("X-A\r\nX-C", "X-A: b\r\nX-C", "X A", "", "Host", "host")),
+        *({"Content-Length": "0"}, {"Transfer-Encoding": "chunked"}, {"Connection": "close"}),
     ],
 )
-def test_a_header_that_would_break_the_request_is_never_sent(
-    headers: dict[str, str], transport: Transport
-) -> None:
+def test_a_header_that_breaks_the_request_is_not_sent(headers: dict[str, str], transport: Transport) -> None:
     with SocketReceiver() as receiver:
         error = failure(transport, receiver.url, headers)
         assert (error.reason, error.sent, error.unreachable) == ("bad_header", False, False)
@@ -139,16 +127,10 @@ def test_early_hints_are_not_the_answer(transport: Transport) -> None:
 
 @pytest.mark.parametrize(
     ("size", "note"),
-    [
-        (0, None),
-        (1, None),
-        (RECEIVED_BODY_LIMIT, None),
-        (RECEIVED_BODY_LIMIT + 1, "body_cut"),
-        (60_000, "body_cut"),
-    ],
+    [(0, None), (RECEIVED_BODY_LIMIT, None), (RECEIVED_BODY_LIMIT + 1, "body_cut"), (60_000, "body_cut")],
 )
 @pytest.mark.parametrize("framing", ["length", "chunks", "end"])
-def test_a_body_is_kept_up_to_its_limit(
+def test_a_body_is_kept_up_to_a_limit(
     framing: str, size: int, note: str | None, transport: Transport
 ) -> None:
     with SocketReceiver(say(b"HTTP/1.1 200 OK\r\n", framed(framing, b"x" * size))) as receiver:
@@ -164,13 +146,6 @@ def framed(framing: str, body: bytes) -> bytes:
     parts = [body[start : start + 1000] for start in range(0, len(body), 1000)]
     chunks = b"".join(b"%x;ext=1\r\n%s\r\n" % (len(part), part) for part in parts)
     return b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nX-Trailer: t\r\n\r\n"
-
-
-def test_a_connection_is_used_again(transport: Transport) -> None:
-    with SocketReceiver() as receiver:
-        for path in ("/a", "/b", "/a"):
-            transport.post(f"http://127.0.0.1:{receiver.port}{path}", {}, b"{}")
-        assert (receiver.connections, len(receiver.requests)) == (1, 3)
 
 
 @pytest.mark.parametrize(
@@ -231,9 +206,7 @@ def test_a_connection_that_dies_in_use_is_an_error_and_nothing_is_sent_twice(tra
 
 
 @pytest.mark.parametrize(("size", "hangs_up"), [(1_000_000, False), (16_000_000, True)])
-def test_a_receiver_that_answers_before_it_has_read_all_is_heard(
-    size: int, hangs_up: bool, transport: Transport
-) -> None:
+def test_a_receiver_that_answers_early_is_heard(size: int, hangs_up: bool, transport: Transport) -> None:
     def behave(conn: socket.socket) -> None:
         conn.recv(10)
         conn.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
@@ -350,3 +323,41 @@ def test_every_reason_has_a_sentence_that_hides_the_secret_parts_of_the_url() ->
         assert str(TransportError(reason, "because")) == f"{sentence} (because)"
         assert sentence.endswith(".")
         assert not isinstance(TransportError(reason), OSError)
+
+
+# --- connections that wait for their next request
+
+
+def made(transport: Transport, *receivers: SocketReceiver) -> list[int]:
+    """Send something to each in turn; return how many connections each has got since."""
+    before = [receiver.connections for receiver in receivers]
+    for receiver in receivers:
+        assert transport.post(receiver.url, {}, b"{}").status == 200
+    return [receiver.connections - count for receiver, count in zip(receivers, before, strict=True)]
+
+
+def test_the_connection_that_waits_longest_is_closed_when_there_are_too_many(transport: Transport) -> None:
+    with SocketReceiver() as one, SocketReceiver() as two:
+        assert made(transport, one, two) == [1, 1]
+        assert made(transport, one, two) == [0, 0]
+        transport.limit(connections=1)
+        assert made(transport, two) == [0], "the newest was kept"
+        assert made(transport, one, two) == [1, 1]
+        transport.limit(connections=0)
+        assert made(transport, two, two) == [2, 2]
+
+
+@pytest.mark.parametrize("shortage", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])
+def test_half_of_them_are_closed_when_the_host_allows_no_more(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch, shortage: Exception
+) -> None:
+    def connect(*_: object) -> None:
+        raise shortage
+
+    with SocketReceiver() as one, SocketReceiver() as two:
+        made(transport, one, two)
+        with monkeypatch.context() as patched:
+            patched.setattr(connections, "_connect", connect)
+            assert failure(transport, "http://127.0.0.1:20000/").limit
+        assert made(transport, two) == [0]
+        assert made(transport, one) == [1]

@@ -13,38 +13,30 @@ from guestbook.transport.urls import check_destination, check_headers, check_url
 from tests.transport.conftest import answers, failure
 from tests.transport.test_address_policy import LITERALS, PUBLIC, REFUSED
 
+SAME = [
+    *("https://example.com/", "https://example.com:80/", "https://example.com:65535/"),
+    *("https://example.com./", "https://under_score.example.com/", "https://localhost:5000/x"),
+    *("http://127.1/", "https://example.com/a%20b?c=%C3%BC&d=/?;@:[]"),
+    *("https://example.com//a/../b", "https://xn--bcher-kva.example/", "https://[::1]:8443/"),
+    "http://[fe80::1%25eth0]/",
+]
 GOOD_URLS = [
+    *((url, url) for url in SAME),
     ("https://example.com", "https://example.com/"),
-    ("https://example.com/", "https://example.com/"),
     ("HTTPS://Example.COM/Hook", "https://example.com/Hook"),
     ("http://example.com:80/", "http://example.com/"),
     ("https://example.com:443/", "https://example.com/"),
-    ("https://example.com:80/", "https://example.com:80/"),
     ("https://example.com:/", "https://example.com/"),
     ("https://example.com:08443/", "https://example.com:8443/"),
-    ("https://example.com:65535/", "https://example.com:65535/"),
-    ("https://example.com./", "https://example.com./"),
-    ("https://under_score.example.com/", "https://under_score.example.com/"),
-    ("https://localhost:5000/x", "https://localhost:5000/x"),
-    ("http://127.1/", "http://127.1/"),
     ("https://example.com?a=b", "https://example.com/?a=b"),
-    ("https://example.com/a%20b?c=%C3%BC&d=/?;@:[]", "https://example.com/a%20b?c=%C3%BC&d=/?;@:[]"),
     ("https://example.com/ü?ö=ß", "https://example.com/%C3%BC?%C3%B6=%C3%9F"),
     ('https://example.com/"<>^`{|}', "https://example.com/%22%3C%3E%5E%60%7B%7C%7D"),
-    ("https://example.com//a/../b", "https://example.com//a/../b"),
     ("https://Bücher.example/", "https://xn--bcher-kva.example/"),
-    ("https://xn--bcher-kva.example/", "https://xn--bcher-kva.example/"),
     ("https://例え.テスト/", "https://xn--r8jz45g.xn--zckzah/"),
     ("https://example。com/", "https://example.com/"),
     ("https://exa\u200bmple.com/", "https://example.com/"),
     ("https://[2001:DB8::0:1]/", "https://[2001:db8::1]/"),
-    ("https://[::1]:8443/", "https://[::1]:8443/"),
-    ("http://[fe80::1%25eth0]/", "http://[fe80::1%25eth0]/"),
     ("http://[fe80::1%eth0]/", "http://[fe80::1%25eth0]/"),
-    (
-        "https://discord.com/api/webhooks/1/a-B_c?wait=true",
-        "https://discord.com/api/webhooks/1/a-B_c?wait=true",
-    ),
     ("https://example.com/" + "a" * 1980, "https://example.com/" + "a" * 1980),
 ]
 
@@ -80,14 +72,10 @@ BAD_URLS = {
         *("https://[fe80::1%25]]/", "https://[fe80::1%25$]/", "https://ex℀mple.com/"),
     ],
     "domain name": [
-        "https://\u2603\ufe0f\u0301.example/",
-        "https://" + "ü" * 64 + ".com/",
-        "https://\ud800.com/",
+        *("https://\u2603\ufe0f\u0301.example/", "https://" + "ü" * 64 + ".com/", "https://\ud800.com/"),
     ],
     "encoded": [
-        "https://example.com/\ud800",
-        "https://example.com/?\udfff",
-        "https://example.com/" + "ü" * 400,
+        *("https://example.com/\ud800", "https://example.com/?\udfff", "https://example.com/" + "ü" * 400),
     ],
     "longer": ["https://example.com/" + "a" * 1981],
 }
@@ -120,16 +108,10 @@ def test_https_can_be_required() -> None:
 
 @given(st.text() | st.text(alphabet="[]:@/?#.%\\-_1ax٣ü\ud800\u200d。㎏ "))
 def test_no_text_raises_anything_but_a_sentence(text: str) -> None:
-    for before, after in (
-        ("", ""),
-        ("https://", ""),
-        ("http://a", ""),
-        ("http://", "/x"),
-        ("https://[", "]/"),
-    ):
-        _url_or_sentence(f"{before}{text}{after}")
-    for url in (f"https://example.com/{text}", f"https://[::1]{text}", f"https://[::1%25{text}]/"):
-        _url_or_sentence(url)
+    for form in ("{}", "https://{}", "http://a{}", "http://{}/x", "https://[{}]/", "https://example.com/{}"):
+        _url_or_sentence(form.format(text))
+    for form in ("https://[::1]{}", "https://[::1%25{}]/"):
+        _url_or_sentence(form.format(text))
 
 
 @given(st.text(), st.text(alphabet="[]:@/?%.-_1ax٣ü"))
@@ -306,11 +288,6 @@ def test_a_url_with_the_port_of_another_service_is_refused_with_a_sentence(port:
         assert "GUESTBOOK_ALLOW_NETWORKS" in str(raised.value)
 
 
-@pytest.mark.parametrize("port", [80, 443, 8000, 8080, 8443, 9000, 5000, 65535])
-def test_ports_that_web_servers_use_are_taken(port: int) -> None:
-    assert check_url(f"https://example.org:{port}/")
-
-
 def test_the_ports_that_browsers_refuse_are_all_there() -> None:
     assert len(urls.BAD_PORTS) == 83
     assert {80, 443, 8080, 8443}.isdisjoint(urls.REFUSED_PORT)
@@ -324,9 +301,7 @@ def test_in_an_allowed_network_every_port_may_be_named() -> None:
             check_url(f"http://{host}:6379/", allow_networks=ALLOWED)
 
 
-def test_a_name_is_checked_again_by_the_address_that_it_has_when_it_is_sent_to(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_name_is_checked_again_by_its_address_when_it_is_sent_to(monkeypatch: pytest.MonkeyPatch) -> None:
     transport = Transport(timeout=2, allow_networks=ALLOWED)
     monkeypatch.setattr(socket, "getaddrinfo", answers("8.8.8.8"))
     error = failure(transport, "http://hook.example:6379/")

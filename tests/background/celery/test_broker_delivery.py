@@ -120,9 +120,7 @@ def test_what_a_closed_webhook_has_in_the_queue_is_given_back_and_goes_out_when_
     works.book.check()
 
 
-def test_what_our_own_proxy_refuses_is_due_again_soon_and_counts_as_no_attempt(
-    works: Works, receiver: Receiver
-) -> None:
+def test_what_our_own_proxy_refuses_is_due_again_and_no_attempt(works: Works, receiver: Receiver) -> None:
     works.published(receiver, 2)
     with works.worker(OUTBOUND_PROXY=f"http://127.0.0.1:{free_port()}") as worker:
         wait_for(lambda: works.book.leased() == 0, 20, works.show)
@@ -164,9 +162,7 @@ def _seconds_for(works: Works, receiver: Receiver, count: int) -> float:
 
 
 @pytest.mark.parametrize("environ", ["postgresql"], indirect=True)
-def test_sigterm_ends_a_worker_after_what_it_has_begun_and_the_rest_goes_to_others(
-    works: Works, receiver: Receiver
-) -> None:
+def test_sigterm_lets_a_worker_end_what_it_has_begun(works: Works, receiver: Receiver) -> None:
     for path in works.webhooks(receiver, 8):
         receiver.answer(path, Answer(delay=0.3))
     events = works.book.publish(8)  # which the relay publishes in as many messages
@@ -205,9 +201,7 @@ def test_workers_keep_the_rate_limit_of_a_webhook(works: Works, receiver: Receiv
 
 
 @ON_THREE
-def test_two_relays_a_worker_and_an_ordinary_pass_send_each_delivery_once(
-    works: Works, receiver: Receiver
-) -> None:
+def test_two_relays_a_worker_and_a_pass_send_each_delivery_once(works: Works, receiver: Receiver) -> None:
     paths = works.webhooks(receiver, 4)
     for path in paths:
         receiver.answer(path, Answer(delay=0.005))
@@ -269,9 +263,7 @@ def waiting(works: Works) -> int:
         return connection.scalar(select(func.count()).where(INBOUND.c.status == "new")) or 0
 
 
-def test_a_worker_returns_messages_until_the_book_is_upgraded_and_then_does_them(
-    works: Works, receiver: Receiver
-) -> None:
+def test_a_worker_returns_messages_until_the_book_is_upgraded(works: Works, receiver: Receiver) -> None:
     works.book.webhook(receiver.url())
     works.book.publish()
     factories.inbound(factories.source(action="log"))

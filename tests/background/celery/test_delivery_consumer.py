@@ -79,9 +79,7 @@ def waiting_rows(book: Book) -> Sequence[Row[Any]]:
 
 
 @pytest.mark.usefixtures("patient")
-def test_of_messages_that_name_the_same_rows_each_row_is_sent_once(
-    each_book: Book, receiver: Receiver
-) -> None:
+def test_of_messages_with_the_same_rows_each_row_is_sent_once(each_book: Book, receiver: Receiver) -> None:
     rows, consumer = to_webhooks(each_book, receiver, 3, events=8), consumer_of(each_book)
     with ThreadPoolExecutor(4) as celery:
         list(celery.map(consumer.deliver, (rows[:10], rows, rows[5:], rows[::2])))
@@ -181,9 +179,7 @@ def test_any_number_of_webhooks_that_hang_leave_threads_to_one_that_has_answered
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_worker_that_ends_finishes_what_it_has_begun_and_gives_the_rest_back_at_once(
-    book: Book, receiver: Receiver
-) -> None:
+def test_a_worker_that_ends_finishes_and_gives_the_rest_back(book: Book, receiver: Receiver) -> None:
     stop = StopFlag()
     rows, consumer = hanging(book, receiver, 12), consumer_of(book, stop)
     consumer.deliver(rows[:10])
@@ -247,9 +243,7 @@ def test_a_row_that_cannot_be_recorded_does_not_stop_the_others(
     ]
 
 
-def test_a_worker_whose_outcomes_are_all_refused_takes_nothing_more_over(
-    book: Book, receiver: Receiver
-) -> None:
+def test_a_worker_whose_outcomes_are_refused_takes_nothing_over(book: Book, receiver: Receiver) -> None:
     rows, consumer = to_webhooks(book, receiver, 4, events=6), consumer_of(book)
     refuse_attempts(book)
     consumer.deliver(rows[:12])
@@ -265,9 +259,7 @@ def test_a_worker_whose_outcomes_are_all_refused_takes_nothing_more_over(
 
 
 @pytest.mark.parametrize("each_environ", ["postgresql"], indirect=True)
-def test_what_was_sent_while_the_database_was_away_is_recorded_when_it_is_back(
-    each_book: Book, receiver: Receiver
-) -> None:
+def test_what_was_sent_without_the_database_is_recorded_later(each_book: Book, receiver: Receiver) -> None:
     rows = hanging(each_book, receiver, 6)
     receiver.answer("/", *[HANG] * START_CAP, OK)
     consumer = consumer_of(each_book)

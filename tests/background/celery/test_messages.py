@@ -45,9 +45,7 @@ def test_a_message_that_comes_again_after_all_is_done_does_nothing(works: Works,
     works.book.check()
 
 
-def test_a_message_that_was_lost_is_made_good_when_the_lease_is_over(
-    works: Works, receiver: Receiver
-) -> None:
+def test_a_lost_message_is_made_good_when_the_lease_is_over(works: Works, receiver: Receiver) -> None:
     works.published(receiver, 3)
     assert works.vhost.purge(DELIVERIES) == 3
     works.relay()
@@ -61,9 +59,7 @@ def test_a_message_that_was_lost_is_made_good_when_the_lease_is_over(
 
 
 @ON_TWO
-def test_a_message_of_many_rows_that_comes_twenty_times_at_once_sends_each_once(
-    works: Works, receiver: Receiver
-) -> None:
+def test_many_rows_that_come_twenty_times_at_once_are_sent_once(works: Works, receiver: Receiver) -> None:
     for path in works.webhooks(receiver, 4):
         receiver.answer(path, Answer(delay=0.02))
     works.book.publish(8)
@@ -80,6 +76,8 @@ def test_a_message_of_many_rows_that_comes_twenty_times_at_once_sends_each_once(
 
 # --- garbage
 
+PLAIN: dict[str, Any] = {"content_type": "application/json", "content_encoding": "utf-8"}
+
 
 def _celery(body: object = None, **changes: Any) -> amqp.Message:
     """A message as Celery makes it, but for the changes."""
@@ -87,11 +85,8 @@ def _celery(body: object = None, **changes: Any) -> amqp.Message:
     plain = {"lang": "py", "task": "guestbook.deliver", "id": number, "root_id": number, "retries": 0}
     headers = {**plain, "timelimit": [None, None], **changes.pop("headers", {})}
     text = changes.pop("text", json.dumps([[], {}, {}] if body is None else body))
-    properties = {"content_type": "application/json", "content_encoding": "utf-8", "delivery_mode": 2}
-    return amqp.Message(
-        text if isinstance(text, bytes) else text.encode(),
-        **(properties | {"application_headers": headers} | changes),
-    )
+    properties = PLAIN | {"delivery_mode": 2, "application_headers": headers} | changes
+    return amqp.Message(text if isinstance(text, bytes) else text.encode(), **properties)
 
 
 NOBODY = [["0" * 32, "relay.x.1"], {}, {}]
@@ -104,17 +99,10 @@ GARBAGE: dict[str, Callable[[], amqp.Message]] = {
     "unknown task": lambda: _celery(headers={"task": "os.system"}),
     "task is a list": lambda: _celery(headers={"task": ["guestbook.deliver"]}),
     "id is a list": lambda: _celery(NOBODY, headers={"id": ["x"]}),
-    "no id": lambda: amqp.Message(
-        b"[[],{},{}]",
-        content_type="application/json",
-        content_encoding="utf-8",
-        application_headers={"task": "guestbook.deliver"},
-    ),
+    "no id": lambda: amqp.Message(b"[[],{},{}]", **PLAIN, application_headers={"task": "guestbook.deliver"}),
     "no list": lambda: _celery({"hello": 1}),
     "old protocol": lambda: amqp.Message(
-        json.dumps({"task": "guestbook.deliver", "id": "1", "args": 5, "kwargs": {}}).encode(),
-        content_type="application/json",
-        content_encoding="utf-8",
+        json.dumps({"task": "guestbook.deliver", "id": "1", "args": 5, "kwargs": {}}).encode(), **PLAIN
     ),
     "no arguments": lambda: _celery(),
     "three arguments": lambda: _celery([["x", "y", "z"], {}, {}]),
@@ -142,7 +130,11 @@ def test_garbage_neither_ends_a_worker_nor_comes_again(works: Works, receiver: R
     works.book.webhook(receiver.url())
     with works.staying_relay(), works.worker(4) as worker:
         for number, make in enumerate(GARBAGE.values(), 1):
-            works.vhost.put(queue, _meant_for(queue, make()))
+            message = make()
+            headers = message.properties.get("application_headers", {})
+            if queue == INBOX and headers.get("task") == "guestbook.deliver":
+                headers["task"] = "guestbook.process"
+            works.vhost.put(queue, message)
             if number % 5 == 0:
                 works.book.publish()
         works.wait_until_final(len(GARBAGE) // 5)
@@ -150,10 +142,3 @@ def test_garbage_neither_ends_a_worker_nor_comes_again(works: Works, receiver: R
     assert len(receiver.requests) == len(GARBAGE) // 5
     assert len(worker.complaints) <= len(GARBAGE), "a log that anybody can fill"
     works.book.check()
-
-
-def _meant_for(queue: str, message: amqp.Message) -> amqp.Message:
-    headers = message.properties.get("application_headers", {})
-    if queue == INBOX and headers.get("task") == "guestbook.deliver":
-        headers["task"] = "guestbook.process"
-    return message

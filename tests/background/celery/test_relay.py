@@ -47,9 +47,7 @@ def test_a_second_relay_of_the_same_book_on_this_machine_ends_at_once(works: Wor
     assert staying.printed == ""
 
 
-def test_a_relay_without_work_writes_nothing_and_sees_new_work_at_once(
-    works: Works, receiver: Receiver
-) -> None:
+def test_an_idle_relay_writes_nothing_and_sees_new_work_at_once(works: Works, receiver: Receiver) -> None:
     works.book.webhook(receiver.url())
     staying = works.start_relay("--stay")
     wait_for(works.book.passes, 10, lambda: staying.printed)
@@ -75,9 +73,7 @@ def test_a_relay_publishes_the_next_event_about_a_comment_once_the_one_before_it
     assert [request.json["data"]["sequence"] for request in receiver.requests] == [1, 2]
 
 
-def test_a_relay_does_not_wait_for_what_follows_a_delivery_of_others(
-    works: Works, receiver: Receiver
-) -> None:
+def test_a_relay_waits_for_nothing_after_a_delivery_of_others(works: Works, receiver: Receiver) -> None:
     works.book.webhook(receiver.url(), events="comment.created comment.published")
     works.book.sign()
     with works.book.engine.begin() as connection:
@@ -96,9 +92,7 @@ def test_a_relay_ends_when_its_seconds_are_over(works: Works) -> None:
 
 
 @ON_TWO
-def test_what_is_taken_back_goes_out_with_the_ordinary_pass_at_once_and_not_again(
-    works: Works, receiver: Receiver
-) -> None:
+def test_what_is_taken_back_goes_out_with_a_pass_and_not_again(works: Works, receiver: Receiver) -> None:
     works.book.webhook(receiver.url())
     works.book.publish(5)
     factories.inbound(factories.source(action="log"))
@@ -151,9 +145,7 @@ def test_a_broker_that_cannot_be_used_is_told_in_one_line(
     assert "hunter2" not in said
 
 
-def test_without_celery_or_with_a_strange_url_a_relay_says_so_in_one_line(
-    works: Works, tmp_path: Path
-) -> None:
+def test_without_celery_or_with_a_strange_url_a_relay_says_so(works: Works, tmp_path: Path) -> None:
     (tmp_path / "celery.py").write_text(
         "raise ModuleNotFoundError(\"No module named 'celery'\", name='celery')"
     )

@@ -79,7 +79,5 @@ def test_a_message_has_rows_of_few_owners_and_small_shares_travel_together() -> 
 @pytest.mark.parametrize(
     ("count", "most", "sizes"), [(1, 32, [1]), (8, 32, [1] * 8), (600, 32, [32] * 18 + [24]), (3, 1, [1] * 3)]
 )
-def test_a_large_claim_fills_its_messages_and_a_small_one_is_shared(
-    count: int, most: int, sizes: list[int]
-) -> None:
+def test_a_large_claim_fills_messages_a_small_one_is_shared(count: int, most: int, sizes: list[int]) -> None:
     assert [len(message) for message in in_messages(rows(a=count), most)] == sizes

@@ -204,9 +204,7 @@ def test_a_pause_that_outlives_the_wrong_key_can_be_ended_by_a_command(look: Loo
     assert str(finding.command).endswith(f"webhooks enable {hook}")
 
 
-def test_a_proxy_of_the_host_that_webhooks_do_not_use_is_named(
-    look: Look, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy_that_webhooks_do_not_use_is_named(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in network_checks.PROXY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     assert "outbound proxy" not in look()

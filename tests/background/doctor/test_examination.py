@@ -27,8 +27,7 @@ EVERY_BOOK = {
 
 @pytest.mark.usefixtures("each_app")
 def test_a_healthy_book_needs_nothing_on_any_database(each_environ: dict[str, str]) -> None:
-    with writing() as session:
-        session.merge(BookState(name="password", value=QUICK))
+    factories.written(lambda session: session.merge(BookState(name="password", value=QUICK)))
     factories.past_pass(timedelta(minutes=1))
     findings = found(replace(factories.settings(), secret_key=SECRET))
     of_file = {"size", "damage", "journal mode"}

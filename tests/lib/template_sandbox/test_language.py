@@ -131,12 +131,6 @@ def test_what_cannot_be_done_is_said_in_a_sentence(source: str, sentence: str) -
 # --- what is refused
 
 
-def fault(source: str) -> str:
-    with pytest.raises(template_sandbox.TemplateFault) as raised:
-        template_sandbox.parse(source)
-    return str(raised.value)
-
-
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
@@ -192,6 +186,8 @@ def fault(source: str) -> str:
     ],
 )
 def test_what_is_refused_says_what_to_write_instead(source: str, sentence: str) -> None:
-    said = fault(source)
+    with pytest.raises(template_sandbox.TemplateFault) as raised:
+        template_sandbox.parse(source)
+    said = str(raised.value)
     assert said.replace(" of the template", "", 1).startswith(sentence)
     assert said.endswith(".")

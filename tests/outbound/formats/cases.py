@@ -18,14 +18,8 @@ LINK = "https://book.example/comments/1"
 def comment(
     message: str = "Hello", name: str = "Ada", website: str | None = None, **more: Any
 ) -> dict[str, Any]:
-    own = {
-        "id": "1",
-        "name": name,
-        "website": website,
-        "message": message,
-        "status": "published",
-        "url": LINK,
-    }
+    own = {"id": "1", "name": name, "website": website, "message": message}
+    own |= {"status": "published", "url": LINK}
     return {"comment": own | more, "guestbook": {"title": "My book", "url": "https://book.example"}}
 
 

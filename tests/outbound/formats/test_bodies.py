@@ -1,19 +1,69 @@
-"""The format template: the owner's template makes the body, or a sentence says why it does not."""
+"""The formats json and template: the body of Standard Webhooks, and that of an owner's template."""
+
+import json
 
 import pytest
 
+from guestbook.comments import comment_form
+from guestbook.lib import clock
 from guestbook.outbound import formats
 from guestbook.outbound.event_catalogue import EVENTS
 from guestbook.outbound.formats import FormatError, bodies
+from guestbook.storage.comment_fields import PUBLIC_FIELDS
+from guestbook.storage.models import Comment
 from tests.outbound.formats.cases import MOMENT, body, comment
+from tests.support import factories
+
+
+def test_the_body_has_a_type_a_timestamp_and_data() -> None:
+    body = formats.render("json", formats.FormatInput("comment.created", MOMENT, {"name": "Zoë 🎈"}))
+    assert body == (
+        '{"type":"comment.created","timestamp":"2026-01-31T23:59:59.123Z","data":{"name":"Zoë 🎈"}}'
+    )
+
+
+@pytest.mark.usefixtures("app")
+def test_a_published_comment_has_the_body_that_the_contract_shows() -> None:
+    factories.webhook(events="comment.published")
+    comment_id = factories.sign("Hello <b>")
+    row = factories.one()
+    comment = factories.the(Comment, comment_id)
+    body = json.loads(row.payload)
+    assert list(body) == ["type", "timestamp", "data"]
+    assert body["type"] == "comment.published"
+    assert body["data"]["guestbook"] == {"title": "Guestbook", "url": "https://book.example"}
+    assert body["data"]["comment"] == dict.fromkeys(PUBLIC_FIELDS) | {
+        "id": comment_id,
+        "name": "Ada",
+        "website": None,
+        "message": "Hello <b>",
+        "status": "published",
+        "url": f"https://book.example/comments/{comment_id}",
+        "created_at": clock.to_text(comment.created_at),
+        "number": 1,
+    }
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("letter", ["🎈", '"', "\\", "\n.", "é", "<"])
+def test_the_largest_comment_stays_under_20_kb(letter: str) -> None:
+    message = (letter * comment_form.MESSAGE_LIMIT)[: comment_form.MESSAGE_LIMIT]
+    form = {
+        "name": "🎈" * comment_form.VISITOR_NAME_LIMIT,
+        "website": ("example.org/" + "é" * 600)[: comment_form.WEBSITE_LIMIT - 8],
+        "message": message,
+    }
+    read = comment_form.read(form)
+    assert not read.errors
+    factories.webhook()
+    factories.sign_draft(read)
+    assert len(factories.one().payload.encode()) < 20_000
+
+
+# --- templates
+
 
 GOOD = '{"text": {{ (comment.name ~ ": " ~ comment.message)|tojson }}}'
-
-
-def fault(source: str | None, event: str = "comment.created") -> str:
-    with pytest.raises(FormatError) as raised:
-        formats.render("template", formats.FormatInput(event, MOMENT, comment('say "hi"'), template=source))
-    return str(raised.value)
 
 
 def test_a_template_sees_the_event_and_its_parts_by_their_names() -> None:
@@ -79,7 +129,10 @@ def test_a_ping_has_a_sample_of_what_it_lacks_so_that_a_receiver_can_be_tried() 
     ],
 )
 def test_what_gives_no_body_says_why_in_a_sentence(source: str | None, sentence: str) -> None:
-    said = fault(source)
+    event = formats.FormatInput("comment.created", MOMENT, comment('say "hi"'), template=source)
+    with pytest.raises(FormatError) as raised:
+        formats.render("template", event)
+    said = str(raised.value)
     assert said.startswith(sentence)
     assert said.endswith(".")
 
