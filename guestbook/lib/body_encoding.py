@@ -4,11 +4,11 @@ Pure.
 """
 
 import base64
-import binascii
 import codecs
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -134,12 +134,10 @@ def unpacked_beginning(encoding: str, body: bytes, most: int) -> bytes:
         raise PackedWrongly(UNKNOWN_PACKING)
     for bits in WINDOW_BITS[encoding]:
         unpacker = zlib.decompressobj(bits)
-        try:
+        with suppress(zlib.error):
             unpacked = unpacker.decompress(body, most)
-        except zlib.error:
-            continue
-        if len(unpacked) == most or (unpacker.eof and not unpacker.unused_data):
-            return unpacked
+            if len(unpacked) == most or (unpacker.eof and not unpacker.unused_data):
+                return unpacked
     raise PackedWrongly(with_detail(BROKEN_PACKING, encoding))
 
 
@@ -149,11 +147,9 @@ ENCODINGS = (TEXT, BASE64)
 
 def pack(body: bytes) -> tuple[str, str]:
     """Return the column's text and its encoding: `text` for UTF-8 without NUL (PostgreSQL refuses NUL)."""
-    if b"\0" not in body:
-        try:
+    with suppress(UnicodeDecodeError):
+        if b"\0" not in body:
             return body.decode(), TEXT
-        except UnicodeDecodeError:
-            pass
     return base64.b64encode(body).decode(), BASE64
 
 
@@ -161,9 +157,7 @@ def unpack(packed: str | bytes, encoding: str) -> bytes:
     """Return the packed bytes. If somebody changed the row by hand, return the column's own bytes."""
     if isinstance(packed, bytes):  # SQLite returns bytes if somebody stored bytes by hand
         return packed
-    if encoding == BASE64:
-        try:
+    with suppress(ValueError):
+        if encoding == BASE64:
             return base64.b64decode(packed, validate=True)
-        except (binascii.Error, ValueError):
-            pass
     return packed.encode(errors="replace")

@@ -58,10 +58,9 @@ def first_of(moment: datetime) -> str:
 
 def moment_of(row_id: str) -> datetime:
     """Return when an id was made, in UTC; of a foreign one, some time in the past."""
-    try:
+    with suppress(ValueError, OverflowError):
         return EPOCH + timedelta(milliseconds=int(row_id[:12], 16))
-    except (ValueError, OverflowError):
-        return EPOCH
+    return EPOCH
 
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux's; all containers on one kernel have the same

@@ -5,9 +5,9 @@ of it. It is imported with the first signature, because that takes as long as a 
 """
 
 import base64
-import binascii
 import hmac
 import secrets
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -122,14 +122,12 @@ def written_key(public: bytes) -> str:
 
 def public_bytes(seed: bytes) -> bytes:
     """Return the public key of a seed; raises PackageMissing."""
-    public: bytes = _package().Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
-    return public
+    return bytes(_package().Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw())
 
 
 def ed25519_sign(seed: bytes, content: bytes) -> bytes:
     """Return the signature, 64 bytes; raises PackageMissing."""
-    signature: bytes = _package().Ed25519PrivateKey.from_private_bytes(seed).sign(content)
-    return signature
+    return bytes(_package().Ed25519PrivateKey.from_private_bytes(seed).sign(content))
 
 
 def ed25519_verify(public: bytes, content: bytes, signature: bytes) -> bool:
@@ -137,11 +135,10 @@ def ed25519_verify(public: bytes, content: bytes, signature: bytes) -> bool:
     package = _package()
     from cryptography.exceptions import InvalidSignature
 
-    try:
+    with suppress(InvalidSignature, ValueError):  # the latter for a key or a signature of another length
         package.Ed25519PublicKey.from_public_bytes(public).verify(signature, content)
-    except (InvalidSignature, ValueError):  # a key or a signature of another length
-        return False
-    return True
+        return True
+    return False
 
 
 def _package() -> Any:
@@ -159,7 +156,7 @@ def _private_key(seed: bytes) -> str:
 def _decoded(key: str, length: int) -> bytes:
     try:
         decoded = base64.b64decode(key.removeprefix(PRIVATE_KEY_PREFIX), validate=True)
-    except (binascii.Error, ValueError):  # the latter for what is not ASCII
+    except ValueError:
         decoded = b""
     if not key.startswith(PRIVATE_KEY_PREFIX) or len(decoded) != length:
         raise ValueError(f"A key is {PRIVATE_KEY_PREFIX} and the base64 of {length} bytes")
