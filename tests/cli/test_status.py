@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib import VERSION, clock
+from guestbook.queries import statistics
 from guestbook.settings import installation
 from guestbook.storage import database
 from guestbook.storage.database import db, writing
@@ -63,6 +64,15 @@ def test_it_counts_what_there_is(shell: Shell) -> None:
     assert [fact(said, f"{kind}webhooks") for kind in ("", "disabled ", "paused ")] == ["3", "1", "1"]
     assert fact(said, "last pass did") == "3 delivered, 2 to be retried, 1 given up"
     assert said.endswith(f"\nA pass ended 1 minute ago after 0.0 seconds: {fact(said, 'last pass did')}.\n")
+
+
+def test_it_counts_to_an_end_and_the_json_counts_all(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
+    hook = factories.webhook()
+    for status in (*["processed"] * 4, "failed"):
+        factories.delivery(hook, status=status)
+    assert fact(shell("status"), "deliveries") == "more than 2 processed, 1 failed"
+    assert shell.json("status")["deliveries"] == {"processed": 4, "failed": 1}
 
 
 def test_the_json_has_numbers(shell: Shell) -> None:
