@@ -35,10 +35,10 @@ from guestbook.storage import (
     active_hosts,
     database,
     engines,
-    observations,
+    request_notes,
     row_changes,
     source_budget,
-    write_trial,
+    writable_check,
 )
 from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.database import Base
@@ -64,7 +64,7 @@ def require_room(engine: Engine) -> None:
     with database.read(engine) as connection:
         last = connection.execute(query.limit(1)).first()
     was_cut_off = last is not None and last.finished_at is None
-    if was_cut_off and (full := write_trial.error_of_attempts(engine, ROOM)):
+    if was_cut_off and (full := writable_check.error_of_attempts(engine, ROOM)):
         raise full
 
 
@@ -83,7 +83,7 @@ def finish(engine: Engine, settings: Settings, pass_id: str, tally: Tally) -> No
     change = update(Pass).where(Pass.id == pass_id).values(finished_at=clock.now(), **counts)
     database.write_with_retry(engine, lambda connection: connection.execute(change))
     if tally.host_limit:
-        observations.note_observations(settings.data_dir, {observations.HOST_LIMIT: tally.host_limit})
+        request_notes.note_observations(settings.data_dir, {request_notes.HOST_LIMIT: tally.host_limit})
     engines.clear_wal(engine)
 
 

@@ -16,7 +16,7 @@ from guestbook.lib import VERSION, clock
 from guestbook.lib.text import counted, printable
 from guestbook.queries import cron_status, filtered_lists, statistics
 from guestbook.settings import installation
-from guestbook.storage import engines, write_trial
+from guestbook.storage import engines, writable_check
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, Delivery, InboundEvent, Pass, Source, Webhook
 from guestbook.storage.models.comment import COMMENT_STATUSES
@@ -28,7 +28,7 @@ from guestbook.storage.models.delivery import QUEUE_STATUSES
 def status() -> None:
     """Show whether cron runs, what waits and what failed. Counting stops at 10,000, except with --json."""
     cron_status.require_columns(db.session())
-    now, read, why_not = clock.now(), app_command.settings(), write_trial.why_not(db.engine)
+    now, read, why_not = clock.now(), app_command.settings(), writable_check.why_not(db.engine)
     cron = cron_status.in_words(db.session(), now, after_requests=read.send_after_requests)
     facts = _facts(now, to_the_end=output.is_json())
     facts |= {"can be written": not why_not, "well": not why_not and cron.word in cron_status.GOOD_WORDS}

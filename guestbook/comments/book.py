@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, make_transient_to_detached
 from guestbook.comments import announcements, comment_form
 from guestbook.comments.announcements import SignedLink
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import learned_words, texts
+from guestbook.comments.spam import learned_words, text_marks
 from guestbook.comments.spam.spam_rules import SEVERITY, Classification
 from guestbook.lib import clock, ids, retry_policy, validate
 from guestbook.lib.errors import Refused, Translatable
@@ -121,7 +121,7 @@ def sign(
     _insert(session, comment)
     if comment.announced_at:
         announcements.tell_first(session, comment, settings)
-    texts.remember_new_text(connection, comment)
+    text_marks.remember_new_text(connection, comment)
     return comment
 
 
@@ -245,7 +245,7 @@ def edit(
     for name, value in draft.values.items():
         setattr(comment, name, value)
     session.flush()
-    texts.remember_text(session, comment)
+    text_marks.remember_text(session, comment)
     if learned_as:
         learned_words.learn(session, settings.secret_key, comment, learned_as)
     if is_changed and comment.status == "published" and comment.goes_to_webhooks:

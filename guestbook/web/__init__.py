@@ -94,11 +94,11 @@ def register_public(app: Flask, require_version: Callable[[], None]) -> None:
 
 def _add_hits(app: Flask, number: int) -> None:
     """Add a batch of views, with short waits: nobody looks, but the thread serves visitors."""
-    from guestbook.storage import database, engines, observations
+    from guestbook.storage import database, engines, request_notes
 
     with (
         app.app_context(),
         engines.waiting(engines.FOR_SHORT_PASSES),
         database.write(database.db.engine) as connection,
     ):
-        observations.add_hits(connection, number)
+        request_notes.add_hits(connection, number)

@@ -11,7 +11,7 @@ from flask import Flask, abort, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from guestbook.settings import Settings
-from guestbook.storage import active_hosts, observations
+from guestbook.storage import active_hosts, request_notes
 from guestbook.storage.active_hosts import HostNote
 
 NOTE_AGAIN_AFTER = 3600.0  # seconds
@@ -41,7 +41,7 @@ def observe(settings: Settings, host: HostNote, noted_until: dict[str, float]) -
     now = time.monotonic()
     if facts := {name: text for name, text in _facts(settings).items() if now >= noted_until.get(name, 0)}:
         noted_until |= dict.fromkeys(facts, now + NOTE_AGAIN_AFTER)
-        observations.note_observations(settings.data_dir, facts)
+        request_notes.note_observations(settings.data_dir, facts)
 
 
 def _facts(settings: Settings) -> dict[str, str]:
@@ -50,14 +50,14 @@ def _facts(settings: Settings) -> dict[str, str]:
     scheme = headers.get("X-Forwarded-Proto", scheme).rpartition(",")[2].strip().lower()
     names = [name.lower() for key in ("Host", "X-Forwarded-Host") if (name := headers.get(key))]
     addresses = headers.get("X-Forwarded-For")
-    facts = {observations.NO_PROXY if addresses is None else observations.BY_PROXY: ""}
+    facts = {request_notes.NO_PROXY if addresses is None else request_notes.BY_PROXY: ""}
     if addresses is not None:
-        facts[f"{observations.ADDRESSES}{min(addresses.count(',') + 1, MOST_PROXIES)}"] = ""
-    facts[observations.HTTPS if scheme == "https" else observations.PLAIN_HTTP] = ""
+        facts[f"{request_notes.ADDRESSES}{min(addresses.count(',') + 1, MOST_PROXIES)}"] = ""
+    facts[request_notes.HTTPS if scheme == "https" else request_notes.PLAIN_HTTP] = ""
     if urlsplit(settings.base_url).netloc.lower() in names:
-        facts[observations.SAME_HOST] = ""
+        facts[request_notes.SAME_HOST] = ""
     elif names and HOST_HEADER.fullmatch(names[-1]):
-        facts[observations.OTHER_HOST] = f"{'https' if scheme == 'https' else 'http'}://{names[-1]}"
+        facts[request_notes.OTHER_HOST] = f"{'https' if scheme == 'https' else 'http'}://{names[-1]}"
     return facts
 
 

@@ -16,7 +16,7 @@ from guestbook.lib.errors import Refused
 from guestbook.queries import cron_status, prometheus_metrics
 from guestbook.queries.cron_status import Health
 from guestbook.queries.prometheus_metrics import Metric
-from guestbook.storage import active_hosts, cron_token, database_errors, write_trial
+from guestbook.storage import active_hosts, cron_token, database_errors, writable_check
 from guestbook.storage.active_hosts import HostNote
 from guestbook.storage.database import db
 from guestbook.storage.database_errors import Fault
@@ -55,7 +55,7 @@ def healthz() -> ResponseReturnValue:
     file = HostNote(request_context.settings(), active_hosts.WEB).file
     if file and active_hosts.two_hosts(file, clock.now()):
         return _answer(DATABASE_STATES[Fault.SECOND_HOST], read, 503)
-    if failure := write_trial.error(db.engine):
+    if failure := writable_check.error(db.engine):
         is_damaged = database_errors.fault_of(failure) is Fault.DAMAGED
         word = DATABASE_STATES[Fault.DAMAGED] if is_damaged else "database cannot be written"
         return _answer(word, read, 503)

@@ -33,7 +33,7 @@ from guestbook.lib import avatar, clock, ids, rate_counters
 from guestbook.lib.errors import Translatable
 from guestbook.queries import public_comments
 from guestbook.settings import Settings
-from guestbook.storage import observations, preferences
+from guestbook.storage import preferences, request_notes
 from guestbook.web import embed, request_context, response_headers, template_filters, visitor_tokens
 from guestbook.web.template_filters import translated
 
@@ -224,15 +224,15 @@ def init_app(app: Flask, add: Callable[[int], None]) -> None:
 
 def _count_view() -> int:
     """Count this view if a person seems to look, and return the number with it."""
-    settings, saved = request_context.settings(), observations.saved_hits(request_context.select())
+    settings, saved = request_context.settings(), request_notes.saved_hits(request_context.select())
     name, headers = request.headers.get("User-Agent", ""), request.headers
     purpose = headers.get("Sec-Purpose", "") + headers.get("Purpose", "")
     is_browser = name.startswith("Mozilla/") and not ROBOT.search(name)
     if request.method != "GET" or not is_browser or "prefetch" in purpose:
-        return saved + observations.pending_hits(settings.data_dir)
+        return saved + request_notes.pending_hits(settings.data_dir)
     with suppress(OSError):  # On a full disk the book is still read.
-        pending = observations.note_hit(settings.data_dir)
-        if pending >= observations.HITS_BATCH:
+        pending = request_notes.note_hit(settings.data_dir)
+        if pending >= request_notes.HITS_BATCH:
             save = partial(_save, settings, current_app.extensions[HITS_EXTENSION])
 
             @after_this_request
@@ -256,9 +256,9 @@ def _save(settings: Settings, add: Callable[[int], None]) -> None:
     """Bring the batch to the database; where that fails it goes with the next one. Never raises."""
     number = 0
     try:
-        if number := observations.take_hits(settings.data_dir):
+        if number := request_notes.take_hits(settings.data_dir):
             add(number)
     except Exception as error:
         log.info("Views of the book wait for the next batch: %s.", error)
         with suppress(OSError):
-            observations.give_back_hits(settings.data_dir, number)
+            request_notes.give_back_hits(settings.data_dir, number)

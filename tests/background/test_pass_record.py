@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 
 from guestbook.background import whole_pass
 from guestbook.outbound.attempt_recorder import Tally
-from guestbook.storage import database, write_trial
+from guestbook.storage import database, writable_check
 from tests.support.book import Book
 from tests.support.receiver import Receiver
 
@@ -67,9 +67,9 @@ def test_what_a_full_server_could_not_record_is_sent_once_more_when_it_has_room(
 @SERVERS
 def test_a_server_with_room_keeps_nothing_of_the_trial(each_book: Book) -> None:
     each_book.webhook("https://receiver.example/")
-    assert write_trial.error_of_attempts(each_book.engine, 100_000) is None
+    assert writable_check.error_of_attempts(each_book.engine, 100_000) is None
     each_book.publish()
-    assert write_trial.error_of_attempts(each_book.engine, 100_000) is None
+    assert writable_check.error_of_attempts(each_book.engine, 100_000) is None
     assert each_book.attempts() == []
 
 
@@ -80,7 +80,7 @@ def test_a_pass_of_another_host_that_runs_is_no_reason_for_a_trial(
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr("guestbook.lib.ids.host_name", lambda: "another")
         whole_pass.begin_record(each_book.engine)
-    monkeypatch.setattr(write_trial, "error_of_attempts", lambda *_: 1 / 0)
+    monkeypatch.setattr(writable_check, "error_of_attempts", lambda *_: 1 / 0)
     each_book.webhook(receiver.url())
     each_book.publish()
     assert cron(each_app) == (0, "")

@@ -18,7 +18,7 @@ from guestbook.storage.database import db, writing
 from guestbook.storage.models import Hold
 from tests.cli.conftest import FLASK, Process, Shell
 from tests.conftest import run
-from tests.storage.test_write_trial import full_disk
+from tests.storage.test_writable_check import full_disk
 from tests.support import factories
 
 FACTS = {

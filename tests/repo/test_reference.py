@@ -13,7 +13,7 @@ from flask import Flask
 
 from guestbook import settings
 from guestbook.background import retention_rules
-from guestbook.comments.spam import learned_words, spam_rules, texts
+from guestbook.comments.spam import learned_words, spam_rules, text_marks
 from guestbook.comments.spam.spam_report import REFUSAL_REASONS
 from guestbook.comments.spam.spam_rules import PROGRAM_RULES, SUSPICION_RULES
 from guestbook.inbound import bins
@@ -211,7 +211,7 @@ def test_the_numbers_of_the_spam_rules_are_those_of_the_code() -> None:
     assert f"more than {spam_rules.MOST_LINKS} links, or more than {spam_rules.MOST_FIRST_LINKS}" in text
     assert f"newest {spam_rules.COMPARED_COMMENTS} comments" in text
     assert f"from {spam_rules.FEWEST_COMMENTS} comments on" in text
-    assert f"fewer than {texts.FEWEST_LETTERS_MARKED} letters" in text
+    assert f"fewer than {text_marks.FEWEST_LETTERS_MARKED} letters" in text
     assert f"the cookie `{VISITOR_COOKIE}` for {VISITOR_LIFETIME.days} days" in text
     defaults = Preferences()
     assert f"| comments of one network in ten minutes | {defaults.rate} |" in page

@@ -23,7 +23,7 @@ from guestbook.storage.models import Setting
 from tests.conftest import running, settings_for
 from tests.repo.test_schema import engine_on
 from tests.storage.hostile_rows import dump, hostile, write
-from tests.storage.test_write_trial import full_disk
+from tests.storage.test_writable_check import full_disk
 from tests.support.book import Book
 from tests.support.forks import Forks
 from tests.support.secret_keys import KEY

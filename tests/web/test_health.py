@@ -6,7 +6,7 @@ from flask import Flask
 
 import guestbook
 from guestbook.lib import clock
-from tests.storage.test_write_trial import full_disk
+from tests.storage.test_writable_check import full_disk
 from tests.support import factories
 from tests.support.visitor import Visitor
 from tests.web.test_errors import AWAY

@@ -29,7 +29,7 @@ from guestbook.storage import (
     schema_version,
     sqlite_file,
     stored_secrets,
-    write_trial,
+    writable_check,
 )
 from guestbook.storage.database_errors import FILE_DAMAGED, Fault
 from guestbook.storage.schema_version import Age
@@ -104,12 +104,12 @@ def check_connection(book: ExaminedBook) -> Iterator[DoctorFinding]:
 def check_writing(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Write a little and roll it back."""
     try:
-        if reason := write_trial.error(book.engine):
+        if reason := writable_check.error(book.engine):
             raise reason
         with database.write(book.engine, lock_wait=PATIENCE):
             pass
     except DBAPIError as error:
-        if isinstance(error, OperationalError) and write_trial.is_busy(error):
+        if isinstance(error, OperationalError) and writable_check.is_busy(error):
             yield warning(
                 f"Another program has kept the database locked for {PATIENCE} seconds or longer.",
                 "Run doctor again. If it stays so, look for a program that has the file open, such as "

@@ -22,7 +22,7 @@ from guestbook.lib import VERSION, clock, current_process, files, ids
 from guestbook.lib.current_process import MIB
 from guestbook.settings import installation, secret_key
 from guestbook.settings.environment import SETTING_PREFIX
-from guestbook.storage import active_hosts, observations
+from guestbook.storage import active_hosts, request_notes
 from guestbook.storage.engines import SECONDS_BY_SERVER
 from guestbook.storage.models import Comment, Delivery, Pass
 
@@ -66,7 +66,7 @@ def check_hosts_of_server(book: ExaminedBook) -> Iterator[DoctorFinding]:
 
 def check_limits(book: ExaminedBook) -> Iterator[DoctorFinding]:
     """Look whether this process could run a pass with all its threads, and whether a pass could not."""
-    met = observations.read_observations(book.settings.data_dir, LIMITS_OF).get(observations.HOST_LIMIT)
+    met = request_notes.read_observations(book.settings.data_dir, LIMITS_OF).get(request_notes.HOST_LIMIT)
     limits = [f"A pass of {clock.ago(met.at)} ran into a limit: {met.text}"] if met else []
     room = current_process.room(PASS_THREADS)
     if room.limit:

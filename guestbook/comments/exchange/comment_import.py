@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from guestbook.comments import announcements, book, comment_form
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.exchange.file_formats import FileRow
-from guestbook.comments.spam import texts
+from guestbook.comments.spam import text_marks
 from guestbook.lib import clock, ids, validate
 from guestbook.lib.errors import Refused
 from guestbook.lib.text import clean_line, clean_text
@@ -253,7 +253,7 @@ def _store(comments: Sequence[CheckedComment], rules: ImportRules) -> Counter[st
         session.add_all(rows)
         session.flush()
         for row in rows:
-            texts.remember_new_text(session.connection(), row)
+            text_marks.remember_new_text(session.connection(), row)
             if row.status == "held":
                 announcements.begin_hold(session, row)
         for row in rows if rules.with_events else ():

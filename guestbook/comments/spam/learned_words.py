@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from guestbook.comments import comment_form
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import texts
+from guestbook.comments.spam import text_marks
 from guestbook.lib import clock
 from guestbook.storage import audit_log, plain_sql, row_changes
 from guestbook.storage.models import Comment, LearnedWord
@@ -34,13 +34,13 @@ URL = re.compile(r"(?:https?://|\bwww\.)(\S{1,200})", re.IGNORECASE)
 NUMBER = re.compile(r"\d+")
 ANY_NUMBER = "(a number)"
 SIGNS: dict[str, Callable[[str], object]] = {  # A sign → what finds it in a text.
-    "(a link)": texts.links,
-    "(markup for links)": texts.link_markup,
-    "(money or percent)": texts.MONEY.search,
-    "(a contact)": texts.contact,
-    "(an e-mail address)": texts.MAIL_LIKE.search,
-    "(a word of advertising)": texts.sold,
-    "(praise for any page)": texts.praise,
+    "(a link)": text_marks.links,
+    "(markup for links)": text_marks.link_markup,
+    "(money or percent)": text_marks.MONEY.search,
+    "(a contact)": text_marks.contact,
+    "(an e-mail address)": text_marks.MAIL_LIKE.search,
+    "(a word of advertising)": text_marks.sold,
+    "(praise for any page)": text_marks.praise,
 }
 OWN_WEBSITE, OTHER_WEBSITE = "(a website with that name)", "(a website with another name)"
 ALL_SIGNS = {OWN_WEBSITE, OTHER_WEBSITE, *SIGNS}

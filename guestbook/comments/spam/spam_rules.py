@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from guestbook.comments.comment_form import Draft
-from guestbook.comments.spam import texts
+from guestbook.comments.spam import text_marks
 from guestbook.comments.spam.learned_words import Score
 from guestbook.comments.spam.learned_words import score as learned_score
-from guestbook.comments.spam.texts import Repeated
+from guestbook.comments.spam.text_marks import Repeated
 from guestbook.lib import ids
 from guestbook.lib.text import shortened
 from guestbook.storage.models.comment import REASON_LIMIT
@@ -44,8 +44,10 @@ class CommentFacts:
     @property
     def has_address(self) -> bool:
         """Whether it leads readers somewhere: a website, a link or an e-mail address."""
-        is_mail = texts.MAIL_LIKE.search(self.draft.message) is not None  # In a note it is for the owner.
-        return bool(self.draft.website) or is_mail or texts.links(self.draft.texts) > 0
+        is_mail = (
+            text_marks.MAIL_LIKE.search(self.draft.message) is not None
+        )  # In a note it is for the owner.
+        return bool(self.draft.website) or is_mail or text_marks.links(self.draft.texts) > 0
 
 
 Finding = tuple[str, str] | None  # the status that a rule asks for, and its reason
@@ -59,14 +61,14 @@ def hidden_field(facts: CommentFacts) -> Finding:
 
 def quick_link(facts: CommentFacts) -> Finding:
     """Quick alone is not suspicious: browsers fill in forms, and a greeting is short."""
-    if facts.age is None or facts.age >= QUICKEST_PERSON or not texts.links(facts.draft.texts):
+    if facts.age is None or facts.age >= QUICKEST_PERSON or not text_marks.links(facts.draft.texts):
         return None
     return "spam", f"It holds a link and was written in {facts.age:.1f} seconds."
 
 
 def much_link_markup(facts: CommentFacts) -> Finding:
     """Programs write one link in the markup of several forums, hoping that one of them works."""
-    markup = texts.link_markup(facts.draft.texts)
+    markup = text_marks.link_markup(facts.draft.texts)
     if len(markup) < 2 and sum(markup.values()) < MOST_LINK_MARKUP:
         return None
     return "spam", f"It holds {sum(markup.values())} links in {' and '.join(markup)}, as programs write them."
@@ -87,13 +89,13 @@ def flood(facts: CommentFacts) -> Finding:
 
 def link_markup(facts: CommentFacts) -> Finding:
     """Visitors see that the form takes plain text; few write a link in markup."""
-    markup = texts.link_markup(facts.draft.texts)
+    markup = text_marks.link_markup(facts.draft.texts)
     return ("held", f"It holds a link in {' and '.join(markup)}.") if markup else None
 
 
 def many_links(facts: CommentFacts) -> Finding:
     """Known visitors may link more than others."""
-    links = texts.links(facts.draft.texts)
+    links = text_marks.links(facts.draft.texts)
     if links > MOST_LINKS:
         return "held", f"It holds {links} links; more than {MOST_LINKS} wait for your approval."
     if facts.is_known_visitor is False and links > MOST_FIRST_LINKS:
@@ -110,7 +112,7 @@ def listed_word(facts: CommentFacts) -> Finding:
 def name_with_link(facts: CommentFacts) -> Finding:
     """People have names, and places too."""
     for what in ("name", "place"):
-        if texts.NAME_LINK.search(getattr(facts.draft, what) or ""):
+        if text_marks.NAME_LINK.search(getattr(facts.draft, what) or ""):
             return "held", f"Its {what} is or holds an address."
     return None
 
@@ -123,7 +125,7 @@ def foreign_script(facts: CommentFacts) -> Finding:
 
 def mixed_scripts(facts: CommentFacts) -> Finding:
     """Letters of another script that look the same hide a word from filters."""
-    word = texts.mixed_word(facts.draft.all_words)
+    word = text_marks.mixed_word(facts.draft.all_words)
     return ("held", f"It hides a word behind letters that only look alike: *{word}*.") if word else None
 
 
@@ -139,14 +141,14 @@ def repeated_text(facts: CommentFacts) -> Finding:
 def contact(facts: CommentFacts) -> Finding:
     """A number to call does not belong in public, and is what fake support and scams give."""
     shown = f"{facts.draft.message}\n{facts.draft.place or ''}"  # A note may give one to the owner.
-    if facts.is_known_visitor or not (kind := texts.contact(shown)):
+    if facts.is_known_visitor or not (kind := text_marks.contact(shown)):
         return None
     return "held", f"It gives {kind}."
 
 
 def advertising(facts: CommentFacts) -> Finding:
     """Words of what spam sells: several, or one together with an address."""
-    sold = texts.sold(facts.draft.all_words.casefold())
+    sold = text_marks.sold(facts.draft.all_words.casefold())
     if facts.is_known_visitor or len(sold) < (1 if facts.has_address else FEWEST_WORDS):
         return None
     return "held", f"It holds {_listed(sold)}, which advertising uses."
@@ -154,14 +156,14 @@ def advertising(facts: CommentFacts) -> Finding:
 
 def price_and_address(facts: CommentFacts) -> Finding:
     """Whoever names a price and an address sells something."""
-    if facts.is_known_visitor or not facts.has_address or not texts.MONEY.search(facts.draft.texts):
+    if facts.is_known_visitor or not facts.has_address or not text_marks.MONEY.search(facts.draft.texts):
         return None
     return "held", "It names a price or a percentage, and an address."
 
 
 def empty_praise(facts: CommentFacts) -> Finding:
     """Praise that fits any page, with a website, is the most common spam in guestbooks."""
-    praise = texts.praise(facts.draft.texts.casefold())
+    praise = text_marks.praise(facts.draft.texts.casefold())
     if facts.is_known_visitor or not facts.has_address or len(praise) < FEWEST_WORDS:
         return None
     return "held", f"It praises in words that fit any page ({_listed(praise)}) and gives an address."
@@ -266,9 +268,9 @@ def gather(
     lines = filter(None, map(str.strip, book.words.casefold().splitlines()))
     return replace(
         sent,
-        listed_word=next((line for line in lines if texts.beginning_of(line).search(text)), None),
+        listed_word=next((line for line in lines if text_marks.beginning_of(line).search(text)), None),
         foreign_script=_foreign_script(select, draft.message),
-        repeated=texts.find_repeated(select, draft.name, draft.message, own_id),
+        repeated=text_marks.find_repeated(select, draft.name, draft.message, own_id),
         score=learned_score(select, secret_key, draft) if book.score else None,
     )
 
@@ -282,8 +284,8 @@ def is_known_visitor(select: Select, earlier_id: str | None) -> bool:
 
 def _foreign_script(select: Select, message: str) -> str | None:
     """Return a writing system of the text that none of the newest comments uses."""
-    foreign, newest = texts.scripts(message), []
+    foreign, newest = text_marks.scripts(message), []
     for most in (FIRST_LOOK, COMPARED_COMMENTS):
         newest = [text for (text,) in select(NEWEST_TEXTS, most=most)] if foreign else []
-        foreign -= texts.used_scripts(newest)
+        foreign -= text_marks.used_scripts(newest)
     return min(foreign) if foreign and len(newest) >= FEWEST_COMMENTS else None

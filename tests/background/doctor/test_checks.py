@@ -11,7 +11,7 @@ import pytest
 from guestbook.background.doctor import State, host_checks, network_checks
 from guestbook.lib import clock, current_process, ids, signatures
 from guestbook.queue import erasure
-from guestbook.storage import active_hosts, observations
+from guestbook.storage import active_hosts, request_notes
 from guestbook.storage.database import db
 from guestbook.transport.failure import FAILURE_SENTENCES, SENDER_FAILURES, UNREACHABLE
 from tests.background.doctor.conftest import Look, is_fine
@@ -217,28 +217,28 @@ def test_a_proxy_that_webhooks_do_not_use_is_named(look: Look, monkeypatch: pyte
 
 def test_an_address_that_differs_from_the_settings_is_a_warning(look: Look, tmp_path: Path) -> None:
     assert "No request has come" in look()["base URL"].sentence
-    seen = {observations.OTHER_HOST: "https://real.example", observations.HTTPS: ""}
-    observations.note_observations(tmp_path, seen)
+    seen = {request_notes.OTHER_HOST: "https://real.example", request_notes.HTTPS: ""}
+    request_notes.note_observations(tmp_path, seen)
     findings = look(base_url="http://guess.example/book")
     assert findings["base URL"].state is State.WARNING
     assert findings["base URL"].command == "GUESTBOOK_BASE_URL=https://real.example/book"
     assert findings["HTTPS"].command == "GUESTBOOK_BASE_URL=https://guess.example/book"
-    observations.note_observations(tmp_path, {observations.SAME_HOST: ""})  # The other was a mistake.
+    request_notes.note_observations(tmp_path, {request_notes.SAME_HOST: ""})  # The other was a mistake.
     assert is_fine(look(), "base URL")
 
 
 def test_the_number_of_proxies_is_compared_with_what_requests_carry(look: Look, tmp_path: Path) -> None:
     assert is_fine(look(), "proxies")
-    observations.note_observations(tmp_path, {observations.BY_PROXY: ""})
+    request_notes.note_observations(tmp_path, {request_notes.BY_PROXY: ""})
     assert look()["proxies"].command == "GUESTBOOK_TRUSTED_PROXIES=1"
     assert is_fine(look(trusted_proxies=1), "proxies")
-    observations.note_observations(tmp_path, {f"{observations.ADDRESSES}{number}": "" for number in (1, 3)})
+    request_notes.note_observations(tmp_path, {f"{request_notes.ADDRESSES}{number}": "" for number in (1, 3)})
     assert is_fine(look(trusted_proxies=1), "proxies")
     too_high = look(trusted_proxies=2)["proxies"]
     assert "carry 1 address in X-Forwarded-For. So a visitor can invent" in too_high.sentence
     assert too_high.command == "GUESTBOOK_TRUSTED_PROXIES=1"
-    (tmp_path / observations.OBSERVATIONS_FILE).unlink()
-    observations.note_observations(tmp_path, {observations.NO_PROXY: ""})
+    (tmp_path / request_notes.OBSERVATIONS_FILE).unlink()
+    request_notes.note_observations(tmp_path, {request_notes.NO_PROXY: ""})
     assert is_fine(look(), "proxies")
     assert look(trusted_proxies=1)["proxies"].command == "GUESTBOOK_TRUSTED_PROXIES=0"
 
@@ -269,9 +269,9 @@ def test_the_host_that_may_write_is_not_told_to_take_over(
 
 
 def test_a_limit_of_the_host_is_named(look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    observations.note_observations(tmp_path, {observations.HOST_LIMIT: "this host limits threads"})
+    request_notes.note_observations(tmp_path, {request_notes.HOST_LIMIT: "this host limits threads"})
     assert "ran into a limit: this host limits threads" in look()["limits"].sentence
-    (tmp_path / observations.OBSERVATIONS_FILE).unlink()
+    (tmp_path / request_notes.OBSERVATIONS_FILE).unlink()
     room = current_process.Room(5, 0, current_process.FILE_LIMIT)
     monkeypatch.setattr(current_process, "room", lambda _threads: room)
     finding = look()["limits"]

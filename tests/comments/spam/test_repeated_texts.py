@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import Engine
 
-from guestbook.comments.spam import texts
-from guestbook.comments.spam.texts import Repeated
+from guestbook.comments.spam import text_marks
+from guestbook.comments.spam.text_marks import Repeated
 from guestbook.lib import clock
 from guestbook.storage import plain_sql
 from guestbook.storage.database import db, writing
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("app")
 
 
 def find(message: str, name: str = "Bob") -> Repeated | None:
-    return texts.find_repeated(plain_sql.through(db.session()), name, message)
+    return text_marks.find_repeated(plain_sql.through(db.session()), name, message)
 
 
 @pytest.mark.parametrize("message", [TEXT, TEXT.upper(), CHANGED, f"{TEXT} Bye!"])
@@ -48,9 +48,9 @@ def test_other_texts_are_other_texts() -> None:
     drafts = [*spam_corpus.read("good")[:60], *spam_corpus.read("spam")[:60]]
     for draft in drafts:
         factories.sign(draft.message)
-    parts = [texts.parts(draft.message) for draft in drafts]
+    parts = [text_marks.parts(draft.message) for draft in drafts]
     pairs = [(one, other) for one in range(len(parts)) for other in range(one)]
-    assert not [pair for pair in pairs if texts.is_almost_same(parts[pair[0]], parts[pair[1]])]
+    assert not [pair for pair in pairs if text_marks.is_almost_same(parts[pair[0]], parts[pair[1]])]
     assert not [draft.message for draft in spam_corpus.read("good")[60:] if find(draft.message)]
 
 
@@ -60,7 +60,7 @@ def test_a_corrected_comment_is_found_by_its_new_text_alone() -> None:
         comment = session.get_one(Comment, comment_id)
         comment.message = "Something else that is long enough to be looked at by this rule, I hope."
         session.flush()
-        texts.remember_text(session, comment)
+        text_marks.remember_text(session, comment)
     assert find(TEXT) is None
     assert find("Something else that is long enough to be looked at by this rule, I hope!")
 
@@ -71,7 +71,7 @@ def test_a_lookup_in_a_large_book_goes_through_the_indexes_and_stops(engine: Eng
     for _ in range(20):
         factories.sign(TEXT)
     assert find(TEXT)
-    for statement in texts.WITH_MARK:
+    for statement in text_marks.WITH_MARK:
         assert "LIMIT" in statement
         with engine.connect() as connection:
             found = plain_sql.run(connection, f"EXPLAIN QUERY PLAN {statement}", mark="x")

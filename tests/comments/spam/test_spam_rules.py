@@ -8,7 +8,7 @@ import pytest
 from guestbook.comments.comment_form import Draft
 from guestbook.comments.spam.learned_words import Score
 from guestbook.comments.spam.spam_rules import PROGRAM_RULES, SUSPICION_RULES, CommentFacts, classify
-from guestbook.comments.spam.texts import Repeated
+from guestbook.comments.spam.text_marks import Repeated
 
 HELLO = CommentFacts(Draft("Ada", None, "Hello", {}), age=60, is_known_visitor=False)
 MARKUP = "[url=http://a.example]x[/url]"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import create_engine, text
 
-from guestbook.storage import database, write_trial
+from guestbook.storage import database, writable_check
 from guestbook.storage.database import db
 
 
@@ -31,7 +31,7 @@ def rows() -> int:
 @pytest.mark.usefixtures("each_app")
 def test_where_it_can_be_written_nothing_is_left_of_the_trial() -> None:
     before = rows()
-    assert [write_trial.why_not(db.engine) for _ in range(3)] == [None] * 3
+    assert [writable_check.why_not(db.engine) for _ in range(3)] == [None] * 3
     assert rows() == before
 
 
@@ -40,10 +40,10 @@ def test_where_it_can_be_written_nothing_is_left_of_the_trial() -> None:
 def test_on_a_full_disk_the_reason_is_told_and_afterwards_all_is_as_before() -> None:
     before = rows()
     with full_disk():
-        assert write_trial.why_not(db.engine) == "disk I/O error"
-    assert (write_trial.why_not(db.engine), rows()) == (None, before)
+        assert writable_check.why_not(db.engine) == "disk I/O error"
+    assert (writable_check.why_not(db.engine), rows()) == (None, before)
     with database.write(db.engine) as connection:
-        assert connection.scalar(text("PRAGMA cache_size")) == write_trial.CACHE_KIB
+        assert connection.scalar(text("PRAGMA cache_size")) == writable_check.CACHE_KIB
 
 
 @pytest.mark.needs("postgresql")
@@ -51,7 +51,7 @@ def test_on_a_full_disk_the_reason_is_told_and_afterwards_all_is_as_before() -> 
 @pytest.mark.usefixtures("each_app")
 def test_a_server_that_only_reads_is_noticed() -> None:
     reading = create_engine(db.engine.url, connect_args={"options": "-c default_transaction_read_only=on"})
-    assert write_trial.why_not(reading) == "cannot execute INSERT in a read-only transaction"
+    assert writable_check.why_not(reading) == "cannot execute INSERT in a read-only transaction"
     reading.dispose()
 
 
@@ -61,8 +61,8 @@ def test_another_writer_is_no_fault_and_is_not_waited_for() -> None:
     with other.connect() as writer:
         writer.exec_driver_sql("BEGIN IMMEDIATE")
         began = time.monotonic()
-        assert write_trial.why_not(db.engine) is None
+        assert writable_check.why_not(db.engine) is None
         assert time.monotonic() - began < 10  # a pass would wait for twenty seconds
     other.dispose()
     with database.write(db.engine):
-        assert write_trial.why_not(db.engine) is None
+        assert writable_check.why_not(db.engine) is None
