@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from guestbook.storage.database import db, writing
+from guestbook.storage.database import db
 from guestbook.storage.models import BookState
+from tests.support import factories
 from tests.support.owner import QUICK
 from tests.web.conftest import Later
 
@@ -19,7 +20,6 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Later:
 def has_password(request: pytest.FixtureRequest) -> Iterator[None]:
     """An app with a password around each test, on each database where the test asks for it."""
     request.getfixturevalue("each_app" if "each_app" in request.fixturenames else "app")
-    with writing() as session:
-        session.add(BookState(name="password", value=QUICK))
+    factories.written(lambda session: session.add(BookState(name="password", value=QUICK)))
     yield
     db.session.rollback()

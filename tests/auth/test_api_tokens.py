@@ -16,6 +16,7 @@ from guestbook.storage import row_changes
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import Token
 from guestbook.storage.models.owner import SCOPES
+from tests.support import factories
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +50,7 @@ def test_a_token_is_found_by_its_value_and_by_nothing_else() -> None:
 def test_a_revoked_one_is_nothing_and_the_others_stay() -> None:
     (first, gone), (second, kept) = add(), add("Phone")
     assert [token.id for token in api_tokens.all_of(db.session())] == [first, second]
-    with writing() as session:
-        api_tokens.revoke(session, session.get_one(Token, first))
+    factories.written(lambda session: api_tokens.revoke(session, session.get_one(Token, first)))
     assert (found(gone), found(kept)) == (None, second)
 
 
@@ -81,8 +81,7 @@ def test_a_token_of_an_older_book_may_manage() -> None:
     columns = (
         "INSERT INTO tokens (id, name, hash, created_at) VALUES ('0', 'Old', 'x', '2026-01-01T00:00:00.000Z')"
     )
-    with writing() as session:
-        session.execute(text(columns))
+    factories.written(lambda session: session.execute(text(columns)))
     [token] = api_tokens.all_of(db.session())
     assert (token.scope, token.expires_at, token.last_used_at) == ("manage", None, None)
 

@@ -26,8 +26,7 @@ EACH = pytest.mark.usefixtures("each_app")
 
 
 def set_password(password: str) -> None:
-    with writing() as session:
-        login.set_password(session, password)
+    factories.written(lambda session: login.set_password(session, password))
 
 
 def log_in(password: str = PASSWORD, address: str | None = HERE) -> str:
@@ -59,13 +58,11 @@ def test_the_right_one_opens_and_no_other() -> None:
     for password in ("", PASSWORD[:-1], PASSWORD + " ", PASSWORD.upper(), PASSWORD + "\0", "x" * 60_000):
         with pytest.raises(WrongPassword):
             log_in(password, None)
-        with writing() as session:
-            session.execute(text("DELETE FROM limits"))
+        factories.written(lambda session: session.execute(text("DELETE FROM limits")))
 
 
 def test_nobody_gets_in_before_there_is_one() -> None:
-    with writing() as session:
-        session.execute(text("DELETE FROM book_state"))
+    factories.written(lambda session: session.execute(text("DELETE FROM book_state")))
     assert not login.has_password(db.session())
     for password in ("", "None", login.UNUSABLE_HASH, PASSWORD):
         with pytest.raises(WrongPassword):
@@ -84,8 +81,7 @@ def test_a_try_costs_as_much_before_there_is_one(monkeypatch: pytest.MonkeyPatch
     set_password(PASSWORD)
     monkeypatch.setattr(hashlib, "scrypt", scrypt)
     wrong(None)
-    with writing() as session:
-        session.execute(text("DELETE FROM book_state"))
+    factories.written(lambda session: session.execute(text("DELETE FROM book_state")))
     wrong(None)
     with_one, without = costs
     assert with_one == without
@@ -93,8 +89,7 @@ def test_a_try_costs_as_much_before_there_is_one(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("broken", ["", "plain", "scrypt:0:0:0$a$b", "md5$a$b", "scrypt:x$a$b"])
 def test_a_hash_that_somebody_broke_opens_to_nobody(broken: str) -> None:
-    with writing() as session:
-        session.merge(BookState(name="password", value=broken))
+    factories.written(lambda session: session.merge(BookState(name="password", value=broken)))
     assert wrong() == 0
 
 
@@ -146,8 +141,7 @@ def test_a_login_ends_after_fourteen_days(later: Later) -> None:
 
 def test_a_login_ends_by_logging_out_and_others_go_on() -> None:
     one, other = log_in(), log_in()
-    with writing() as session:
-        login.log_out(session, one)
+    factories.written(lambda session: login.log_out(session, one))
     assert (found(one), found(other)) == (False, True)
 
 
@@ -157,8 +151,7 @@ def test_a_login_ends_by_logging_out_and_others_go_on() -> None:
 )
 def test_all_logins_end_at_once(end: Callable[[object], None]) -> None:
     values = [log_in(), log_in()]
-    with writing() as session:
-        end(session)
+    factories.written(lambda session: end(session))
     assert not any(map(found, values))
 
 

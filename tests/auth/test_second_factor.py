@@ -122,8 +122,7 @@ def test_nothing_else_is(code: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "null", "[]", "{}", '{"secret": "", "last_step": 0}'])
 def test_a_row_that_somebody_broke_opens_to_no_code(value: str) -> None:
-    with writing() as session:
-        session.merge(BookState(name=FACTOR_NAME, value=value))
+    factories.written(lambda session: session.merge(BookState(name=FACTOR_NAME, value=value)))
     for code in (code_of(APP_SECRET), code_at("", int(clock.now().timestamp()) // 30)):
         assert not take(code)
     assert logins() == 0
@@ -132,8 +131,7 @@ def test_a_row_that_somebody_broke_opens_to_no_code(value: str) -> None:
 def test_of_two_browsers_at_the_same_moment_one_gets_in(each_app: Flask, recovery: list[str]) -> None:
     after, settings = mark(), factories.settings()
     codes = [code_of(APP_SECRET)] * 4 + [recovery[0]] * 4
-    with writing() as session:
-        session.execute(text("DELETE FROM limits"))
+    factories.written(lambda session: session.execute(text("DELETE FROM limits")))
 
     def attempt(number: int) -> None:
         address = f"192.0.2.{number}"
@@ -167,8 +165,7 @@ def test_only_their_hashes_are_stored(recovery: list[str]) -> None:
 
 
 def test_new_ones_replace_the_old(recovery: list[str]) -> None:
-    with writing() as session:
-        fresh = second_factor.renew_recovery_codes(session)
+    fresh = factories.written(lambda session: second_factor.renew_recovery_codes(session))
     assert not take(recovery[0])
     assert take(fresh[0])
 
@@ -230,8 +227,7 @@ def test_after_another_password_the_second_step_opens_nothing() -> None:
 
 
 def test_logins_and_wrong_codes_are_in_the_audit_log(recovery: list[str]) -> None:
-    with writing() as session:
-        session.execute(text("DELETE FROM audit_log"))
+    factories.written(lambda session: session.execute(text("DELETE FROM audit_log")))
     wrong()
     wrong()
     assert take(code_of(APP_SECRET))

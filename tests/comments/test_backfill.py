@@ -125,8 +125,7 @@ def test_an_answer_that_was_changed_is_another_event() -> None:
     hook = factories.webhook(events="comment.replied")
     factories.change(comment_id, book.reply, "Thanks")
     assert run(hook).present == 1
-    with database.write(db.engine) as connection:
-        connection.execute(DELIVERIES.update().values(created_at=clock.now() - DAY))
+    factories.execute(DELIVERIES.update().values(created_at=clock.now() - DAY))
     assert run(hook).deliveries == 1
 
 

@@ -7,7 +7,7 @@ import pytest
 from guestbook.comments import book, comment_form
 from guestbook.comments.spam.spam_rules import Classification
 from guestbook.lib.errors import Refused
-from guestbook.storage import database, preferences
+from guestbook.storage import preferences
 from guestbook.storage.models import Comment
 from tests.support import factories
 
@@ -97,8 +97,7 @@ def test_an_answer_that_is_too_long_is_refused_and_the_old_one_stays() -> None:
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("letter", ["🦋", '"', "x"])
 def test_the_longest_comment_can_be_answered_and_the_webhook_stays_under_20_kb(letter: str) -> None:
-    with database.writing() as session:
-        preferences.save(session, {"title": "🦋" * preferences.TITLE_LIMIT})
+    factories.written(lambda session: preferences.save(session, {"title": "🦋" * preferences.TITLE_LIMIT}))
     website = "https://zoe.example/" + "🦋" * (comment_form.WEBSITE_LIMIT - 20)
     longest = comment_form.read({"name": "🦋" * 80, "website": website, "message": letter * 4000})
     comment_id = factories.sign_draft(longest)

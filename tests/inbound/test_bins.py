@@ -24,8 +24,7 @@ AT_ONCE = 12
 
 
 def made(**fields: Any) -> str:
-    with writing() as session:
-        return bins.add(session, fields).id
+    return factories.written(lambda session: bins.add(session, fields).id)
 
 
 def captured(number: int = 0, **changes: Any) -> CapturedRequest:
@@ -34,8 +33,7 @@ def captured(number: int = 0, **changes: Any) -> CapturedRequest:
 
 
 def catch(bin_id: str, request: CapturedRequest) -> BinAnswer | None:
-    with writing() as session:
-        return bins.capture(session, bin_id, request)
+    return factories.written(lambda session: bins.capture(session, bin_id, request))
 
 
 def many_at_once(app: Flask, bin_id: str, first: int = 0) -> list[BinAnswer | None]:

@@ -12,7 +12,7 @@ from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Comment, Delivery, Origin, Webhook
-from tests.support import inbound_factories
+from tests.support import factories, inbound_factories
 
 
 def test_a_comment_of_another_book_appears_once_whatever_is_told_of_it(
@@ -39,8 +39,7 @@ def test_a_source_with_another_name_still_takes_out_what_it_brought(each_app: Fl
     inbound_factories.tell(client, "comment.created", "https://a.example/comments/1")
     inbound_factories.process(each_app)
     inbound_factories.change(source_id, name="The neighbours")
-    with database.write(db.engine) as connection:  # as retention does
-        connection.execute(delete(INBOUND))
+    factories.execute(delete(INBOUND))
     inbound_factories.tell(client, "comment.deleted", "https://a.example/comments/1")
     inbound_factories.process(each_app)
     assert inbound_factories.messages() == []

@@ -143,8 +143,7 @@ def test_an_acknowledgement_after_the_lease_changes_nothing(
 def test_a_clock_that_ran_ahead_leaves_nothing_behind(app: Flask, client: FlaskClient) -> None:
     inbound_factories.source()
     inbound_factories.post(client, {"text": "early"})
-    with database.write(db.engine) as connection:
-        connection.execute(update(INBOUND).values(due_at=clock.now() + timedelta(days=3)))
+    factories.execute(update(INBOUND).values(due_at=clock.now() + timedelta(days=3)))
     report = whole_pass.run(db.engine, app.config["GUESTBOOK"], whole_pass.Options())
     assert report
     assert report.inbox.processed == 1

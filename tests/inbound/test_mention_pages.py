@@ -243,8 +243,7 @@ def test_a_slow_page_delays_no_other(app: Flask, receiver: Receiver) -> None:
 def test_a_page_over_which_ten_passes_ended_is_left_alone(app: Flask, receiver: Receiver) -> None:
     receiver.answer("/post", page())
     mention_pages.send(app.test_client(), receiver.url("/post"))
-    with database.write(db.engine) as connection:
-        connection.execute(update(INBOUND).values(claims=10))
+    factories.execute(update(INBOUND).values(claims=10))
     mention_pages.read(app)
     row = inbound_factories.row()
     assert (row.status, row.error) == (

@@ -15,7 +15,6 @@ from guestbook.inbound.processor import Processor
 from guestbook.lib import clock, verification
 from guestbook.queries import filtered_lists
 from guestbook.queue import redelivery
-from guestbook.storage import database
 from guestbook.storage.database import db, writing
 from guestbook.storage.models import INBOUND, Comment, Delivery, InboundEvent, Origin, Webhook
 from tests.support import factories, inbound_factories
@@ -202,8 +201,7 @@ def test_a_replay_without_an_id_or_with_another_one_has_no_effect(at_the_book: S
         ("processed", f"A repeat of {first.id}, so nothing was done.")
     }
     assert {one.comment_id for one in others} == {first.comment_id}
-    with database.write(db.engine) as connection:  # as retention does
-        connection.execute(delete(INBOUND))
+    factories.execute(delete(INBOUND))
     assert at_the_book("Hello", 9) == ["Hello"]
     assert at_the_book("Hello", 99) == ["Hello", "Hello"]  # signed at another time
 

@@ -11,7 +11,6 @@ from guestbook.inbound.samples import SAMPLE_AGENT, SAMPLES, SampleEvent
 from guestbook.inbound.sender_presets import SENDER_PRESETS
 from guestbook.lib.errors import Refused
 from guestbook.lib.verification.kinds import ED25519
-from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import Comment, InboundEvent, Source
 from tests.support import factories, inbound_factories
@@ -115,7 +114,6 @@ def test_a_source_that_is_full_or_gone_is_said_to_be(monkeypatch: pytest.MonkeyP
     with pytest.raises(Refused, match="webhooks of this source wait to be processed"):
         samples.send_sample(find(row), factories.settings())
     gone = find(source("gitea"))
-    with database.write(db.engine) as connection:
-        connection.execute(delete(Source).where(Source.id == gone.id))
+    factories.execute(delete(Source).where(Source.id == gone.id))
     with pytest.raises(Refused, match="has just been deleted"):
         samples.send_sample(gone, factories.settings())

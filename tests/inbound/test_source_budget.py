@@ -14,7 +14,7 @@ from guestbook.background import retention_rules, whole_pass
 from guestbook.inbound import ingest
 from guestbook.lib import clock
 from guestbook.queries import webhook_status
-from guestbook.storage import database, source_budget
+from guestbook.storage import source_budget
 from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
 from tests.support import factories, inbound_factories
@@ -225,7 +225,6 @@ def test_a_wrong_sum_is_set_right(each_app: Flask) -> None:
     source_id = source()
     junk(each_app.test_client())
     right = used(source_id)
-    with database.write(db.engine) as connection:
-        connection.execute(update(Source).values(unproven_bytes=7))
+    factories.execute(update(Source).values(unproven_bytes=7))
     source_budget.recount(db.engine)
     assert used(source_id) == right == added_up()

@@ -276,8 +276,7 @@ def test_a_rotated_secret_is_good_beside_the_old_one_for_as_long_as_was_said() -
 
 def test_a_secret_of_the_sender_takes_the_place_of_ours() -> None:
     row_id, theirs = add(verify="standard").id, signatures.new_secret()
-    with database.writing() as session:
-        sources.rotate(session, session.get_one(Source, row_id), secret=theirs)
+    factories.written(lambda session: sources.rotate(session, session.get_one(Source, row_id), secret=theirs))
     assert the(row_id).secret == theirs
 
 
@@ -301,8 +300,7 @@ def test_a_rotation_that_makes_no_sense_is_refused(verify: str, secret: str | No
 def test_a_deleted_source_takes_its_events_along_and_leaves_its_comments(each_app: Flask) -> None:  # noqa: ARG001
     gone, stays = factories.source(), factories.source(name="Other")
     comment_id = factories.sign()
-    with database.writing() as session:
-        session.add(Origin(comment_id=comment_id, name="Robot"))
+    factories.written(lambda session: session.add(Origin(comment_id=comment_id, name="Robot")))
     for number in range(501):
         factories.inbound(gone, status="new" if number % 2 else "processed")
     factories.inbound(gone, status="processed", comment_id=comment_id)

@@ -8,8 +8,6 @@ from flask.testing import FlaskClient
 
 from guestbook.inbound import processor
 from guestbook.lib import clock
-from guestbook.storage import database
-from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Source
 from tests.support import factories, inbound_factories, secret_keys
 from tests.support.inbound_factories import SECRET
@@ -30,8 +28,7 @@ def test_an_event_waits_and_is_processed_with_the_right_key(
     assert event.due_at > event.received_at
     secret_keys.use(NEW_KEY, KEY)
     assert factories.the(Source, source_id).secret == SECRET
-    with database.write(db.engine) as connection:
-        connection.execute(INBOUND.update().values(due_at=event.received_at))
+    factories.execute(INBOUND.update().values(due_at=event.received_at))
     inbound_factories.process(app)
     [event] = factories.inbound_events()
     assert (event.status, event.error) == ("processed", None)

@@ -9,8 +9,8 @@ from sqlalchemy import update
 from guestbook.lib import clock
 from guestbook.queries import cron_status
 from guestbook.queries.cron_status import CronStatus, Health
-from guestbook.storage import cron_token, database
-from guestbook.storage.database import db, writing
+from guestbook.storage import cron_token
+from guestbook.storage.database import db
 from guestbook.storage.models import Pass
 from tests.support import factories
 
@@ -136,8 +136,7 @@ def test_the_passes_are_told_in_plain_words_with_what_to_do(
 @pytest.mark.usefixtures("app")
 def test_a_pass_with_nothing_to_do_says_so_and_how_long_it_took() -> None:
     factories.past_pass(timedelta(seconds=50))
-    with database.write(db.engine) as connection:
-        connection.execute(update(Pass).values(finished_at=clock.now() - timedelta(seconds=8)))
+    factories.execute(update(Pass).values(finished_at=clock.now() - timedelta(seconds=8)))
     assert re.search(r"ended (8|9) seconds ago after 42 seconds: nothing was due.$", cron().sentence)
 
 
@@ -164,8 +163,7 @@ def test_what_is_long_due_is_late_and_a_pinger_helps() -> None:
 
 @pytest.mark.usefixtures("app")
 def test_where_a_pinger_has_an_address_no_crontab_line_is_shown() -> None:
-    with writing() as session:
-        cron_token.make(session)
+    factories.written(lambda session: cron_token.make(session))
     found = cron(after_requests=False)
     assert (found.word, found.has_line) == ("never", False)
     assert "pinger" in (found.advice or "")

@@ -98,8 +98,7 @@ def test_a_day_that_is_over_is_kept_and_survives_its_rows() -> None:
     assert len(kept()) == 31
     assert kept()["2026-03-15"] == (1, 1)
     assert TODAY.strftime("%Y-%m-%d") not in kept()
-    with database.write(db.engine) as connection:
-        connection.execute(delete(Delivery))
+    factories.execute(delete(Delivery))
     assert some(days()) == {TODAY - 2 * DAY: (1, 1, 0)}
 
 

@@ -15,6 +15,7 @@ from guestbook.lib import clock
 from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Webhook
+from tests.support import factories
 from tests.support.book import Book
 from tests.support.receiver import Receiver, Request
 
@@ -100,8 +101,7 @@ class BusyComments:
 
     def _written(self, do: Callable[[Session], str], known: str | None = None) -> None:
         def once() -> str:
-            with database.writing() as session:
-                return do(session)
+            return factories.written(lambda session: do(session))
 
         comment_id = database.retry_conflicts(once)
         db.session.remove()

@@ -99,6 +99,13 @@ def written(do: Callable[[Session], T]) -> T:
 
 
 @in_book
+def execute(*statement: Any) -> None:
+    """Run a statement that writes."""
+    with database.write(db.engine) as connection:
+        connection.execute(*statement)
+
+
+@in_book
 def change(comment_id: str, do: Callable[..., object], *values: Any) -> None:
     """Let a function of the book, such as `book.move`, do it to a comment."""
 
@@ -123,8 +130,7 @@ def _queued(table: Table, since: str, end: str, values: dict[str, Any]) -> str:
     row = {"id": made + ids.new()[len(made) :], since: now, "due_at": now, "status": "new", **values}
     if row["status"] != "new":
         row |= {"due_at": None, end: values.get(end, now)}
-    with database.write(db.engine) as connection:
-        connection.execute(insert(table).values(**{"attempts": 0, "claims": 0, **row}))
+    execute(insert(table).values(**{"attempts": 0, "claims": 0, **row}))
     return str(row["id"])
 
 
@@ -135,8 +141,7 @@ def attempt(delivery_id: str, **values: Any) -> None:
     row |= {"milliseconds": 12, "status_code": 500, "error": "The receiver answered 500."}
     row |= {"request_headers": {"webhook-id": "x"}, "response_headers": {"Server": "s"}}
     row |= {"response_body": "oops", **values}
-    with database.write(db.engine) as connection:
-        connection.execute(insert(ATTEMPTS).values(**row))
+    execute(insert(ATTEMPTS).values(**row))
 
 
 @in_book
@@ -182,8 +187,7 @@ def past_pass(ago: timedelta, *, ended: bool = True, **did: int) -> None:
     db.session.rollback()
     started = clock.now() - ago
     row = {"id": ids.new(), "started_at": started, "host": "here", **did}
-    with database.write(db.engine) as connection:
-        connection.execute(insert(Pass).values(**row, finished_at=started if ended else None))
+    execute(insert(Pass).values(**row, finished_at=started if ended else None))
 
 
 @in_book

@@ -104,8 +104,7 @@ def messages() -> list[str]:
 def expire() -> None:
     """Let all leases run out."""
     leased = INBOUND.c.claimed_by.is_not(None)
-    with database.write(db.engine) as connection:
-        connection.execute(update(INBOUND).where(leased).values(due_at=clock.now()))
+    factories.execute(update(INBOUND).where(leased).values(due_at=clock.now()))
 
 
 @in_book

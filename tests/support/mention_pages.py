@@ -11,8 +11,6 @@ from sqlalchemy import update
 
 from guestbook.inbound.processor import Processor
 from guestbook.lib import clock
-from guestbook.storage import database
-from guestbook.storage.database import db
 from guestbook.storage.models import INBOUND, Comment
 from tests.support import factories, inbound_factories
 from tests.support.receiver import Answer, Receiver
@@ -78,8 +76,7 @@ def comments() -> list[Comment]:
 
 def make_due() -> None:
     """Let what waits for its next attempt be due."""
-    with database.write(db.engine) as connection:
-        connection.execute(update(INBOUND).where(INBOUND.c.status == "new").values(due_at=clock.now()))
+    factories.execute(update(INBOUND).where(INBOUND.c.status == "new").values(due_at=clock.now()))
 
 
 # --- pages that name their Webmention endpoint: one for each discovery test of webmention.rocks

@@ -148,8 +148,7 @@ def test_a_book_that_is_emptied_and_imported_is_the_same_book(kind: str) -> None
     assert set(before[0]) == set(FIELDS)
     data = in_csv(before) if kind == "csv" else in_json(before)
     assert imported(data, kind).there == 3
-    with writing() as session:
-        session.execute(delete(Comment))
+    factories.written(lambda session: session.execute(delete(Comment)))
     waiting = len(factories.deliveries())
     report = imported(data, kind)
     assert (report.stored, report.there, report.refused) == ({"published": 2, "held": 1}, 0, 0)
@@ -184,8 +183,7 @@ def test_an_export_is_one_snapshot(each_app: Flask, monkeypatch: pytest.MonkeyPa
         rows = file_formats.comment_rows(connection, ExportedComments())
         first = next(rows)
         factories.sign("late")
-        with writing() as session:
-            session.execute(delete(Comment).where(Comment.id == keys[3]))
+        factories.written(lambda session: session.execute(delete(Comment).where(Comment.id == keys[3])))
         assert [first["id"], *(row["id"] for row in rows)] == keys
 
 

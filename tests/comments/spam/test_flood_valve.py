@@ -7,6 +7,7 @@ import pytest
 
 from guestbook.comments.spam import spam_report
 from guestbook.storage.database import db, writing
+from tests.support import factories
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 KEY = "a secret key"
@@ -40,7 +41,6 @@ def test_the_owner_can_end_it() -> None:
     for _ in range(4):
         last = pass_one(0)
     assert last
-    with writing() as session:
-        spam_report.end_flood(session.connection(), KEY)
+    factories.written(lambda session: spam_report.end_flood(session.connection(), KEY))
     assert held_until(1) is None
     assert pass_one(1) is None

@@ -39,8 +39,7 @@ def test_the_same_name_is_told_from_another() -> None:
 
 def test_one_that_is_spam_counts_before_others() -> None:
     ids = [factories.sign(TEXT) for _ in range(3)]
-    with writing() as session:
-        session.get_one(Comment, ids[1]).set_status("spam", clock.now())
+    factories.written(lambda session: session.get_one(Comment, ids[1]).set_status("spam", clock.now()))
     assert find(TEXT) == Repeated(same_name=False, status="spam")
 
 

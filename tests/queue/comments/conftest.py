@@ -3,8 +3,6 @@
 import pytest
 from flask import Flask
 
-from guestbook.storage import database
-from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES
 from tests.queue.comments.steps import ALL
 from tests.support import factories
@@ -19,7 +17,6 @@ def hook(each_app: Flask) -> str:  # noqa: ARG001  it lives in the app's context
 def comment_id(hook: str) -> str:
     """A comment of which no webhook has heard."""
     comment_id = factories.sign()
-    with database.write(db.engine) as connection:
-        connection.execute(DELIVERIES.delete())
+    factories.execute(DELIVERIES.delete())
     assert hook
     return comment_id

@@ -8,7 +8,6 @@ from sqlalchemy import update
 from guestbook.comments import book
 from guestbook.lib import clock
 from guestbook.queue import claims
-from guestbook.storage import database
 from guestbook.storage.database import db
 from guestbook.storage.models import DELIVERIES, Delivery
 from tests.support import factories
@@ -34,8 +33,7 @@ def claimed(hook: str, limit: int = 9) -> list[str]:
 
 
 def change(row_id: str, **values: Any) -> None:
-    with database.write(db.engine) as connection:
-        connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == row_id).values(**values))
+    factories.execute(update(DELIVERIES).where(DELIVERIES.c.id == row_id).values(**values))
 
 
 def move(comment_id: str, status: str) -> None:

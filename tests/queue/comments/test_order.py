@@ -78,8 +78,7 @@ def test_none_is_claimed_while_an_earlier_one_is_on_its_way(hook: str, comment_i
 
 def test_only_the_same_comment_and_the_same_webhook_wait(hook: str, comment_id: str) -> None:
     other, other_comment = factories.webhook(), factories.sign()
-    with database.write(db.engine) as connection:
-        connection.execute(DELIVERIES.delete())
+    factories.execute(DELIVERIES.delete())
     stored(hook, comment_id, 1, **STATES["is retried"]())
     free = [stored(hook, other_comment, 2), stored(hook, None, None), stored(hook, comment_id, None)]
     elsewhere = stored(other, comment_id, 2)
@@ -191,8 +190,7 @@ def test_a_row_behind_a_retry_is_no_trace_of_a_clock_jump(hook: str, comment_id:
 def test_a_row_behind_a_retry_leaves_a_pass_idle() -> None:
     hook = factories.webhook(events=ALL)
     comment_id = factories.sign()
-    with database.write(db.engine) as connection:
-        connection.execute(DELIVERIES.delete())
+    factories.execute(DELIVERIES.delete())
     stored(hook, comment_id, 1, attempts=1, claims=1, due_at=clock.now() + MINUTE)
     late = stored(hook, comment_id, 2, due_at=clock.now() - HOUR)
     moments = {"now": clock.to_text(clock.now()), "farthest": clock.to_text(clock.now() + 99 * HOUR)}
