@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
@@ -18,11 +17,7 @@ from guestbook.storage.models import Token
 from guestbook.storage.models.owner import SCOPES
 from tests.support import factories
 
-
-@pytest.fixture(autouse=True)
-def _context(each_app: Flask) -> None:
-    """The app's context is around each test, on each database."""
-    assert each_app
+pytestmark = pytest.mark.usefixtures("each_app")
 
 
 def add(name: str = "Backup", **how: Any) -> tuple[str, str]:

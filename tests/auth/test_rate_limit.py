@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from flask import Flask
 
 from guestbook.auth import rate_limit
 from guestbook.auth.rate_limit import GuessLimit, NetworkLimit
@@ -13,6 +12,7 @@ from guestbook.storage.models import Limit
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 KEY = "a secret key"
+pytestmark = pytest.mark.usefixtures("any_app")
 
 
 def at(seconds: float) -> datetime:
@@ -32,12 +32,6 @@ def take(seconds: float, most: int = 2, name: str = "a" * 64) -> float:
 def count(seconds: float) -> int:
     row = rate_limit.counted(db.session().connection(), "a" * 64, at(seconds), HOUR)
     return row.hits if row else 0
-
-
-@pytest.fixture(autouse=True)
-def _context(app: Flask) -> None:
-    """The app's context is around each test."""
-    assert app
 
 
 def test_the_first_knocks_are_free_and_then_the_waits_double() -> None:

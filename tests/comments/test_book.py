@@ -27,6 +27,7 @@ from tests.support.amount import examples
 
 HELD, SPAM = factories.HELD, factories.SPAM
 DRAFT = Draft("Ada", None, "Hello", {})
+pytestmark = pytest.mark.usefixtures("any_app")
 
 
 def count(model: type[Comment] | type[Delivery]) -> int | None:
@@ -85,7 +86,6 @@ def test_nothing_is_seen_before_the_commit() -> None:
     assert (count(Comment), count(Delivery)) == (1, 1)
 
 
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(
     ("verdict", "sent_events"),
     [
@@ -105,7 +105,6 @@ def test_what_is_stored_is_told_unless_it_is_spam_and_publishing_is_told_beside_
         assert json.loads(row.payload)["data"]["comment"]["status"] == verdict.status
 
 
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(("verdict", "is_sent"), [(factories.PUBLISHED, True), (HELD, True), (SPAM, False)])
 def test_a_webhook_that_had_a_comment_hears_of_its_end(verdict: Classification, is_sent: bool) -> None:
     factories.webhook(events="comment.deleted")
@@ -134,7 +133,6 @@ def test_a_webhook_that_had_a_comment_hears_of_its_end(verdict: Classification, 
         (factories.PUBLISHED, "trash", ["comment.deleted"]),
     ],
 )
-@pytest.mark.usefixtures("app")
 def test_a_move_tells_what_changes_for_the_receivers(
     verdict: Classification, to: str, sent_events: list[str]
 ) -> None:
@@ -145,7 +143,6 @@ def test_a_move_tells_what_changes_for_the_receivers(
     assert factories.the(Comment, comment_id).status == to
 
 
-@pytest.mark.usefixtures("app")
 def test_a_restored_comment_is_new_to_those_alone_that_have_not_heard_of_it() -> None:
     early = factories.webhook(events="comment.created comment.published comment.deleted")
     comment_id = factories.sign()
@@ -161,7 +158,6 @@ def test_a_restored_comment_is_new_to_those_alone_that_have_not_heard_of_it() ->
     assert events_of(late) == ["comment.created"] * 2  # the first was superseded before it went out
 
 
-@pytest.mark.usefixtures("app")
 def test_who_has_heard_of_a_comment_is_remembered_after_its_deliveries_are_pruned() -> None:
     early = factories.webhook()
     comment_id = factories.sign()
@@ -183,7 +179,6 @@ MOVES = st.lists(
 
 @settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([factories.PUBLISHED, HELD, SPAM]), MOVES)
-@pytest.mark.usefixtures("app")
 def test_whatever_becomes_of_a_comment_no_webhook_hears_of_it_as_new_twice(
     verdict: Classification, moves: list[str]
 ) -> None:
@@ -216,7 +211,6 @@ def events_of(webhook_id: str) -> list[str]:
     return [row.event for row in factories.deliveries() if row.webhook_id == webhook_id]
 
 
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(
     ("verdict", "thrown", "back"),
     [

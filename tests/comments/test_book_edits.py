@@ -12,6 +12,7 @@ from guestbook.storage.models import Comment
 from tests.support import factories
 
 ALL = "comment.created comment.published comment.deleted comment.replied"
+pytestmark = pytest.mark.usefixtures("any_app")
 
 
 def events() -> list[str]:
@@ -37,7 +38,6 @@ def test_a_correction_is_stored_cleaned_and_tells_nobody() -> None:
     assert (row.status, events()) == ("published", [])
 
 
-@pytest.mark.usefixtures("app")
 def test_a_wrong_correction_changes_nothing_and_names_every_field() -> None:
     comment_id = factories.sign()
     with pytest.raises(Refused) as refused:
@@ -74,7 +74,6 @@ def test_there_is_one_answer_and_each_change_of_it_is_told_once() -> None:
     assert said(comment_id) == "Two"
 
 
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(("status", "sent"), [("held", 1), ("spam", 0), ("trash", 0)])
 def test_an_answer_reaches_webhooks_that_know_the_comment(status: str, sent: int) -> None:
     comment_id = factories.sign(verdict=Classification(status))
@@ -84,7 +83,6 @@ def test_an_answer_reaches_webhooks_that_know_the_comment(status: str, sent: int
     assert said(comment_id) == "Hm."
 
 
-@pytest.mark.usefixtures("app")
 def test_an_answer_that_is_too_long_is_refused_and_the_old_one_stays() -> None:
     comment_id = factories.sign()
     factories.change(comment_id, book.reply, "x" * book.REPLY_LIMIT)
@@ -94,7 +92,6 @@ def test_an_answer_that_is_too_long_is_refused_and_the_old_one_stays() -> None:
     assert said(comment_id) == "x" * book.REPLY_LIMIT
 
 
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("letter", ["🦋", '"', "x"])
 def test_the_longest_comment_can_be_answered_and_the_webhook_stays_under_20_kb(letter: str) -> None:
     factories.written(lambda session: preferences.save(session, {"title": "🦋" * preferences.TITLE_LIMIT}))

@@ -149,7 +149,6 @@ def test_the_owner_chooses_what_it_is() -> None:
     assert drawn == (comment_form.picture_id_of("Ada", KEY), None)
     glyph = comment_form.picture_of("Ada", GLYPHS, KEY)
     assert glyph == comment_form.picture_of(" ADA", GLYPHS, KEY)
-    assert glyph is not None
     assert glyph.glyph in GLYPHS.glyphs.split()
 
 

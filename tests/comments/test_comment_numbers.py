@@ -21,6 +21,7 @@ from tests.support import factories
 
 SERVERS, EACH = 4, 6  # that sign at once, and comments of each
 LINE = '{{"id": "{:032x}", "name": "Ada", "message": "Hello", "created_at": "2020-01-31", "number": {}}}\n'
+pytestmark = pytest.mark.usefixtures("any_app")
 
 
 def numbers() -> list[int | None]:
@@ -55,7 +56,6 @@ def test_spam_has_no_number_until_the_owner_takes_it_out() -> None:
     assert numbers() == [2, 1]
 
 
-@pytest.mark.usefixtures("app")
 def test_a_comment_that_is_not_stored_takes_no_number() -> None:
     def stumble(session: database.Session) -> None:
         draft, read = Draft("Ada", None, "Hello", {}), factories.settings()
@@ -68,7 +68,6 @@ def test_a_comment_that_is_not_stored_takes_no_number() -> None:
     assert numbers() == [1]
 
 
-@pytest.mark.usefixtures("app")
 def test_a_lost_counter_goes_on_behind_the_highest_number() -> None:
     first, *_ = (factories.sign() for _ in range(3))
     factories.change(first, book.delete)
@@ -77,7 +76,6 @@ def test_a_lost_counter_goes_on_behind_the_highest_number() -> None:
     assert numbers() == [2, 3, 4]
 
 
-@pytest.mark.usefixtures("app")
 def test_an_older_web_server_counts_among_the_settings_and_no_number_is_given_twice() -> None:
     factories.written(lambda session: session.add(Setting(name=book.LAST_NUMBER, value="0")))
     factories.sign()
@@ -87,7 +85,6 @@ def test_an_older_web_server_counts_among_the_settings_and_no_number_is_given_tw
     assert numbers() == [5, 6]
 
 
-@pytest.mark.usefixtures("app")
 def test_an_import_of_low_numbers_does_not_take_the_count_back(tmp_path: Path) -> None:
     factories.change([factories.sign() for _ in range(3)][1], book.delete)
     imported(tmp_path, 2, 2)
@@ -95,7 +92,6 @@ def test_an_import_of_low_numbers_does_not_take_the_count_back(tmp_path: Path) -
     assert sorted(number or 0 for number in numbers()) == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.usefixtures("app")
 def test_imported_comments_keep_free_numbers_and_the_book_counts_on_behind_them(tmp_path: Path) -> None:
     factories.sign()
     imported(tmp_path, 7, 1, "null", '"5"')

@@ -21,6 +21,7 @@ from tests.support import factories
 from tests.support.at_once import at_once
 
 AT_ONCE = 12
+pytestmark = pytest.mark.usefixtures("any_app")
 
 
 def made(**fields: Any) -> str:
@@ -152,7 +153,6 @@ WRONG = {  # by the beginning of the sentence
 }
 
 
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("sentence", WRONG)
 def test_what_a_bin_cannot_be_set_to_is_refused_by_field(sentence: str) -> None:
     field, *values = WRONG[sentence]
@@ -162,7 +162,6 @@ def test_what_a_bin_cannot_be_set_to_is_refused_by_field(sentence: str) -> None:
         assert refused.value.fields[field].startswith(sentence)
 
 
-@pytest.mark.usefixtures("app")
 def test_all_fields_are_changed_or_none() -> None:
     bin_id = made(name="one")
     with pytest.raises(Refused), writing() as session:

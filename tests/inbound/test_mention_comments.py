@@ -11,13 +11,14 @@ from tests.support.mention_pages import comments, html, mention, page
 from tests.support.receiver import Answer, Receiver
 from tests.support.visitor import set_
 
+pytestmark = pytest.mark.usefixtures("any_app")
+
 
 def test_an_answer_on_another_site_becomes_a_comment(app: Flask, receiver: Receiver) -> None:
-    status = mention(app, receiver, page("What a <b>lovely</b> book!"))
+    status = mention(receiver, page("What a <b>lovely</b> book!"))
     (comment,) = comments()
     assert (comment.name, comment.website) == ("Ada", "https://ada.example/")
     assert comment.message == "What a lovely book!"
-    assert comment.origin
     assert (comment.origin.name, comment.origin.url) == ("127.0.0.1", receiver.url("/post"))
     row = inbound_factories.row()
     assert (row.status, row.event, row.sender) == ("processed", "webmention", "Ada")
@@ -27,8 +28,8 @@ def test_an_answer_on_another_site_becomes_a_comment(app: Flask, receiver: Recei
     assert "via" in client.get("/").text
 
 
-def test_the_pages_server_hears_who_asks(app: Flask, receiver: Receiver) -> None:
-    mention(app, receiver, page())
+def test_the_pages_server_hears_who_asks(receiver: Receiver) -> None:
+    mention(receiver, page())
     (request,) = receiver.requests
     assert (request.method, request.body) == ("GET", b"")
     assert request.headers["user-agent"].startswith("guestbook/")
@@ -44,91 +45,87 @@ def test_the_pages_server_hears_who_asks(app: Flask, receiver: Receiver) -> None
     ],
 )
 def test_a_page_without_words_of_its_own_becomes_a_comment_too(
-    app: Flask, receiver: Receiver, text: str, message: str
+    receiver: Receiver, text: str, message: str
 ) -> None:
-    mention(app, receiver, html(text.format(home=mention_pages.home())))
+    mention(receiver, html(text.format(home=mention_pages.home())))
     (comment,) = comments()
     assert (comment.name, comment.website, comment.message) == ("127.0.0.1", None, message)
 
 
-def test_an_article_is_shortened_and_keeps_its_title(app: Flask, receiver: Receiver) -> None:
+def test_an_article_is_shortened_and_keeps_its_title(receiver: Receiver) -> None:
     text = f"""<div class="h-entry"><h1 class="p-name">Books I like</h1>
     <div class="e-content">{"word " * 500}<a href="{mention_pages.home()}">one</a></div></div>"""
-    mention(app, receiver, html(text))
+    mention(receiver, html(text))
     (comment,) = comments()
     assert comment.message.startswith("Books I like\n\nword word")
     assert comment.message.endswith("…")
     assert len(comment.message) < 600
 
 
-def test_a_second_mention_brings_the_comment_up_to_date(app: Flask, receiver: Receiver) -> None:
-    mention(app, receiver, page("First"))
-    mention(app, receiver, page("Second"))
+def test_a_second_mention_brings_the_comment_up_to_date(receiver: Receiver) -> None:
+    mention(receiver, page("First"))
+    mention(receiver, page("Second"))
     (comment,) = comments()
     assert comment.message == "Second"
     assert [row.comment_id for row in inbound_factories.rows()] == [comment.id] * 2
 
 
-def test_a_page_that_changes_its_words_is_compared_with_all_comments_but_its_own(
-    app: Flask, receiver: Receiver
-) -> None:
+def test_a_page_that_changes_its_words_is_compared_with_all_comments_but_its_own(receiver: Receiver) -> None:
     spam = "I lost my ring, and a man whom I have never met gave it back to me within a day."
     mine = "We walked along the shore the whole day, and at last we found the old lighthouse."
     factories.sign(spam, verdict=Classification("spam"))
     for text, status in ((mine, "published"), (f"{mine} Hooray!", "published"), (spam, "spam")):
-        mention(app, receiver, page(text))
+        mention(receiver, page(text))
         comment = comments()[-1]
         assert (comment.message, comment.status) == (text, status)
 
 
-def test_a_page_has_one_comment_whatever_it_links_to(app: Flask, receiver: Receiver) -> None:
+def test_a_page_has_one_comment_whatever_it_links_to(receiver: Receiver) -> None:
     other = f"{mention_pages.home()}comments/{factories.sign()}"
-    mention(app, receiver, html(f'<a href="{mention_pages.home()}">a</a><a href="{other}">b</a>'))
-    mention(app, receiver, target=other)
+    mention(receiver, html(f'<a href="{mention_pages.home()}">a</a><a href="{other}">b</a>'))
+    mention(receiver, target=other)
     assert len(comments()) == 2
     receiver.answer("/post", html(f'<a href="{mention_pages.home()}">a</a>'))
-    mention(app, receiver, target=other)  # this link has gone, but the page still belongs to the book
+    mention(receiver, target=other)  # this link has gone, but the page still belongs to the book
     assert [one.status for one in comments()] == ["published", "published"]
 
 
-def test_a_page_that_is_gone_takes_its_comment_along(app: Flask, receiver: Receiver) -> None:
+def test_a_page_that_is_gone_takes_its_comment_along(receiver: Receiver) -> None:
     for number, gone in enumerate((Answer(410), Answer(404), html("Nothing here."))):
         path = f"/post{number}"
-        mention(app, receiver, page(), path=path)
-        mention(app, receiver, gone, path=path)
+        mention(receiver, page(), path=path)
+        mention(receiver, gone, path=path)
         comment = comments()[-1]
         assert (comment.status, comment.reason) == ("trash", "Its page was deleted, or no longer links here.")
         row = inbound_factories.rows()[-1]
         assert (row.status, row.comment_id) == ("processed", comment.id)
-        mention(app, receiver, page("Back again"), path=path)
+        mention(receiver, page("Back again"), path=path)
         comment = comments()[-1]
         assert (comment.status, comment.message, comment.reason) == ("published", "Back again", None)
 
 
-def test_a_mention_leaves_the_comment_of_a_source_that_has_the_name_of_its_host(
-    app: Flask, receiver: Receiver
-) -> None:
+def test_a_mention_leaves_the_comment_of_a_source_that_has_the_name_of_its_host(receiver: Receiver) -> None:
     inbound_factories.source(name="127.0.0.1", template=sender_presets.PRESETS["guestbook"])
-    inbound_factories.tell(app.test_client(), "comment.created", receiver.url("/post"))
-    inbound_factories.process(app)
+    inbound_factories.tell("comment.created", receiver.url("/post"))
+    inbound_factories.process()
     for answer in (page("Other words"), Answer(410)):
-        mention(app, receiver, answer)
+        mention(receiver, answer)
         assert inbound_factories.messages() == ["Hi!"]
         assert inbound_factories.rows()[-1].note == event_actions.NOT_OURS
 
 
-def test_a_comment_that_the_owner_has_removed_stays_removed(app: Flask, receiver: Receiver) -> None:
-    mention(app, receiver, page())
+def test_a_comment_that_the_owner_has_removed_stays_removed(receiver: Receiver) -> None:
+    mention(receiver, page())
     for status in ("trash", "spam"):
         factories.change(comments()[0].id, book.move, status)
-        mention(app, receiver, page(f"Again, though in the {status}"))
+        mention(receiver, page(f"Again, though in the {status}"))
         (comment,) = comments()
         assert (comment.status, comment.message) == (status, "What a lovely book!")
 
 
 def test_the_rules_for_comments_hold(app: Flask, receiver: Receiver) -> None:
     set_(moderation="all")
-    status = mention(app, receiver, page())
+    status = mention(receiver, page())
     (comment,) = comments()
     assert comment.status == "held"
     told = app.test_client().get(status).text
@@ -136,18 +133,18 @@ def test_the_rules_for_comments_hold(app: Flask, receiver: Receiver) -> None:
     assert comment.id not in told
 
 
-def test_new_words_of_a_held_comment_do_not_publish_it(app: Flask, receiver: Receiver) -> None:
+def test_new_words_of_a_held_comment_do_not_publish_it(receiver: Receiver) -> None:
     set_(moderation="all")
-    mention(app, receiver, page("Held"))
+    mention(receiver, page("Held"))
     set_(moderation="off")
-    mention(app, receiver, page("Other words"))
+    mention(receiver, page("Other words"))
     (comment,) = comments()
     assert (comment.status, comment.message) == ("held", "Other words")
 
 
-def test_the_owners_webhooks_hear_of_it(app: Flask, receiver: Receiver) -> None:
+def test_the_owners_webhooks_hear_of_it(receiver: Receiver) -> None:
     factories.webhook(receiver.url("/hook"))
-    mention(app, receiver, page())
+    mention(receiver, page())
     factories.run_pass()
     (request,) = receiver.at("/hook")
     assert request.json["data"]["comment"]["origin"]["url"] == receiver.url("/post")
@@ -158,7 +155,7 @@ def test_hostile_pages_are_inert(app: Flask, receiver: Receiver) -> None:
     <a class="p-author h-card" href="javascript:alert(1)">&lt;script&gt;\u202eevil</a>
     <a class="u-in-reply-to" href="{mention_pages.home()}"></a>
     <div class="e-content">&lt;script&gt;alert(1)&lt;/script&gt; {{{{ 7 * 7 }}}} \ud83d</div></div>"""
-    mention(app, receiver, Answer(headers=mention_pages.HTML, body=text.encode("utf-8", "surrogatepass")))
+    mention(receiver, Answer(headers=mention_pages.HTML, body=text.encode("utf-8", "surrogatepass")))
     (comment,) = comments()
     assert (comment.name, comment.website) == ("<script>evil", None)
     shown = app.test_client().get("/").text

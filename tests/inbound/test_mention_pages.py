@@ -25,10 +25,12 @@ from tests.support.mention_pages import comments, html, mention, mention_url, pa
 from tests.support.receiver import Answer, Receiver
 from tests.support.socket_receiver import SocketReceiver, drip, flood, hold
 
+pytestmark = pytest.mark.usefixtures("any_app")
 
-def failure(app: Flask, receiver: Receiver, path: str = "/post") -> str:
+
+def failure(receiver: Receiver, path: str = "/post") -> str:
     """Send a webmention that fails at once, and return why."""
-    mention(app, receiver, path=path)
+    mention(receiver, path=path)
     row = inbound_factories.rows()[-1]
     assert row.status == "failed"
     inbound_factories.check()
@@ -36,7 +38,7 @@ def failure(app: Flask, receiver: Receiver, path: str = "/post") -> str:
 
 
 def test_a_page_that_is_away_is_tried_again_by_the_schedule(app: Flask, receiver: Receiver) -> None:
-    status = mention(app, receiver, Answer(503, headers={"Retry-After": "3000"}), Answer(500), page())
+    status = mention(receiver, Answer(503, headers={"Retry-After": "3000"}), Answer(500), page())
     row = inbound_factories.row()
     assert (row.status, row.attempts, row.claims) == ("new", 1, 1)
     assert row.error == "The page’s server did not send the page. (HTTP 503)"
@@ -44,33 +46,33 @@ def test_a_page_that_is_away_is_tried_again_by_the_schedule(app: Flask, receiver
     assert "try again" in app.test_client().get(status).text
     for attempts in (2, 3):
         mention_pages.make_due()
-        mention_pages.read(app)
+        mention_pages.read()
         row = inbound_factories.row()
         assert row.attempts == attempts
     assert (row.status, row.error) == ("processed", None)
     assert len(comments()) == 1
 
 
-def test_a_used_up_schedule_is_a_failure(app: Flask, receiver: Receiver) -> None:
+def test_a_used_up_schedule_is_a_failure(receiver: Receiver) -> None:
     factories.change_settings(retry_schedule=(0.0, 1.0, 1.0))
-    mention(app, receiver, Answer(500))
+    mention(receiver, Answer(500))
     for _ in range(2):
         mention_pages.make_due()
-        mention_pages.read(app)
+        mention_pages.read()
     row = inbound_factories.row()
     assert (row.status, row.attempts, len(receiver.requests)) == ("failed", 3, 3)
 
 
-def test_a_comment_outlives_a_page_that_is_only_away(app: Flask, receiver: Receiver) -> None:
-    mention(app, receiver, page(), Answer(500))
-    mention(app, receiver)
+def test_a_comment_outlives_a_page_that_is_only_away(receiver: Receiver) -> None:
+    mention(receiver, page(), Answer(500))
+    mention(receiver)
     assert [one.status for one in comments()] == ["published"]
 
 
 def test_a_connection_that_cannot_be_made_is_tried_again(app: Flask) -> None:
     with Receiver() as closed:
         url = closed.url("/post")
-    status = mention_url(app, url)
+    status = mention_url(url)
     row = inbound_factories.row()
     assert (row.status, row.attempts) == ("new", 1)
     assert row.error.startswith("The page could not be fetched. The connection could not be made.")
@@ -78,55 +80,54 @@ def test_a_connection_that_cannot_be_made_is_tried_again(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirects_are_followed(status: int, app: Flask, receiver: Receiver) -> None:
+def test_redirects_are_followed(status: int, receiver: Receiver) -> None:
     place = "/ü/a b\\c".encode().decode("latin-1")
     receiver.answer("/post", Answer(status, headers={"Location": place}))
     receiver.answer("/%C3%BC/a%20b%5Cc", Answer(status, headers={"Location": "../c#part"}))
     receiver.answer("/c", page())
-    mention(app, receiver)
+    mention(receiver)
     (comment,) = comments()
-    assert comment.origin
     assert comment.origin.url == receiver.url("/post")
 
 
-def test_links_are_relative_to_the_page_after_redirects(app: Flask, receiver: Receiver) -> None:
+def test_links_are_relative_to_the_page_after_redirects(receiver: Receiver) -> None:
     factories.change_settings(base_url=f"{receiver.url('')}/book")
     with Receiver() as other:
         other.answer("/post", Answer(302, headers={"Location": receiver.url("/blog/post")}))
         receiver.answer("/blog/post", html('<a href="../book/">the book</a>'))
-        mention(app, other)
+        mention(other)
     assert len(comments()) == 1
 
 
-def test_redirects_end_after_five(app: Flask, receiver: Receiver) -> None:
+def test_redirects_end_after_five(receiver: Receiver) -> None:
     receiver.answer("/post", Answer(302, headers={"Location": "/post"}))
-    assert "more than five times" in failure(app, receiver)
+    assert "more than five times" in failure(receiver)
     assert len(receiver.requests) == 6
 
 
-def test_a_third_party_to_which_a_page_redirects_is_asked_in_one_attempt_only(app: Flask) -> None:
+def test_a_third_party_to_which_a_page_redirects_is_asked_in_one_attempt_only() -> None:
     with Receiver() as named, Receiver(address="127.0.0.2") as third:
         named.answer("/post", Answer(302, headers={"Location": f"http://127.0.0.2:{third.port}/"}))
         third.answer("/", Answer(503), page())
-        assert "HTTP 503" in failure(app, named)
-        mention(app, named)  # a page may well have moved
+        assert "HTTP 503" in failure(named)
+        mention(named)  # a page may well have moved
         assert [len(one.requests) for one in (named, third)] == [2, 2]
     assert len(comments()) == 1
 
 
-def test_a_page_that_redirects_has_three_attempts(app: Flask, receiver: Receiver) -> None:
+def test_a_page_that_redirects_has_three_attempts(receiver: Receiver) -> None:
     receiver.answer("/post", Answer(302, headers={"Location": "/there"}))
     receiver.answer("/there", Answer(503))
-    mention(app, receiver)
+    mention(receiver)
     for _ in range(5):
         mention_pages.make_due()
-        mention_pages.read(app)
+        mention_pages.read()
     row = inbound_factories.row()
     assert (row.status, row.attempts, len(receiver.requests)) == ("failed", 3, 6)
 
 
 def test_a_host_gets_so_many_requests_a_minute_whoever_redirects_there(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pages_of_mentions.hosts, "most", 2)
     with Receiver(address="127.0.0.2") as third:
@@ -134,14 +135,14 @@ def test_a_host_gets_so_many_requests_a_minute_whoever_redirects_there(
         for number in range(3):
             with Receiver(address=f"127.0.1.{number}") as named:
                 named.answer("/post", Answer(302, headers={"Location": f"http://127.0.0.2:{third.port}/"}))
-                mention_url(app, f"http://127.0.1.{number}:{named.port}/post")
+                mention_url(f"http://127.0.1.{number}:{named.port}/post")
         assert len(third.requests) == 2
     row = inbound_factories.rows()[-1]
     assert (row.status, row.error) == ("new", f"{FETCH_FAILED} {FAILURE_SENTENCES['host_busy']}")
     assert 50 < (row.due_at - clock.now()).total_seconds() < 70
 
 
-def test_each_redirect_is_checked_by_the_guard(app: Flask) -> None:
+def test_each_redirect_is_checked_by_the_guard() -> None:
     """The book may reach 127.0.0.1; its neighbour 127.0.0.2 is as private as any address."""
     factories.change_settings(allow_networks=(ip_network("127.0.0.1/32"),))
     with Receiver() as open_, Receiver(address="127.0.0.2") as inner:
@@ -152,14 +153,14 @@ def test_each_redirect_is_checked_by_the_guard(app: Flask) -> None:
         for number, place in enumerate(places):
             open_.answer(f"/far{number}", Answer(302, headers={"Location": f"/near{number}"}))
             open_.answer(f"/near{number}", Answer(307, headers={"Location": place}))
-            assert failure(app, open_, f"/far{number}").startswith("The page could not be fetched. ")
+            assert failure(open_, f"/far{number}").startswith("The page could not be fetched. ")
         assert inner.requests == []
         assert open_.at("/ok") == []
 
 
-def test_a_private_source_is_never_asked(app: Flask, receiver: Receiver) -> None:
+def test_a_private_source_is_never_asked(receiver: Receiver) -> None:
     factories.change_settings(allow_networks=())
-    assert "private or reserved" in failure(app, receiver)
+    assert "private or reserved" in failure(receiver)
     assert receiver.requests == []
 
 
@@ -172,36 +173,36 @@ def test_a_private_source_is_never_asked(app: Flask, receiver: Receiver) -> None
     ],
     ids=["silent", "stalls", "drips"],
 )
-def test_a_slow_page_ends_in_time(behave: socket_receiver.Behaviour, app: Flask) -> None:
+def test_a_slow_page_ends_in_time(behave: socket_receiver.Behaviour) -> None:
     factories.change_settings(timeout=1.0)
     with SocketReceiver(behave) as slow:
         began = time.monotonic()
-        mention_url(app, slow.url)
+        mention_url(slow.url)
         assert time.monotonic() - began < 20  # it would last for ever
         row = inbound_factories.row()
         assert (row.status, row.attempts) == ("new", 1)
 
 
-def test_an_endless_page_is_cut(app: Flask) -> None:
+def test_an_endless_page_is_cut() -> None:
     start = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"
     with SocketReceiver(flood(start, b"<p>words " * 999)) as endless:
-        mention_url(app, endless.url)
+        mention_url(endless.url)
     assert inbound_factories.row().error == "The page does not link to the target in its first megabyte."
 
 
-def test_a_link_in_the_first_megabyte_counts(app: Flask, receiver: Receiver) -> None:
+def test_a_link_in_the_first_megabyte_counts(receiver: Receiver) -> None:
     link = f'<a href="{mention_pages.home()}">book</a>'
-    mention(app, receiver, html(link + "x" * (2 * PAGE_LIMIT)))
+    mention(receiver, html(link + "x" * (2 * PAGE_LIMIT)))
     assert len(comments()) == 1
 
 
-def test_a_compressed_page_is_unpacked_up_to_the_limit(app: Flask, receiver: Receiver) -> None:
+def test_a_compressed_page_is_unpacked_up_to_the_limit(receiver: Receiver) -> None:
     packed = gzip.compress(page().body)
-    mention(app, receiver, Answer(headers={**mention_pages.HTML, "Content-Encoding": "gzip"}, body=packed))
+    mention(receiver, Answer(headers={**mention_pages.HTML, "Content-Encoding": "gzip"}, body=packed))
     assert len(comments()) == 1
     bomb = gzip.compress(bytes(30 * PAGE_LIMIT))
     receiver.answer("/bomb", Answer(headers={**mention_pages.HTML, "Content-Encoding": "gzip"}, body=bomb))
-    assert failure(app, receiver, "/bomb") == "The page does not link to the target."
+    assert failure(receiver, "/bomb") == "The page does not link to the target."
 
 
 @pytest.mark.parametrize(
@@ -213,20 +214,20 @@ def test_a_compressed_page_is_unpacked_up_to_the_limit(app: Flask, receiver: Rec
         ("application/xhtml+xml", '<a href="{home}"/>'),
     ],
 )
-def test_other_kinds_of_pages_may_link_too(kind: str, body: str, app: Flask, receiver: Receiver) -> None:
+def test_other_kinds_of_pages_may_link_too(kind: str, body: str, receiver: Receiver) -> None:
     text = body.format(home=mention_pages.home())
-    mention(app, receiver, Answer(headers={"Content-Type": kind}, body=text.encode()))
+    mention(receiver, Answer(headers={"Content-Type": kind}, body=text.encode()))
     (comment,) = comments()
     assert comment.message == "mentioned this book."
 
 
-def test_a_slow_page_delays_no_other(app: Flask, receiver: Receiver) -> None:
+def test_a_slow_page_delays_no_other(receiver: Receiver) -> None:
     with SocketReceiver(socket_receiver.silent) as silent:
-        mention_pages.send(app.test_client(), silent.url)
+        mention_pages.send(silent.url)
         receiver.answer("/post", page())
         # Pages of one host wait for each other.
         elsewhere = receiver.url("/post").replace("127.0.0.1", "localhost")
-        mention_pages.send(app.test_client(), elsewhere)
+        mention_pages.send(elsewhere)
         db.session.rollback()
         inbox = Processor(db.engine, factories.settings())
         until = time.monotonic() + 10  # the silent one is given up after 15
@@ -240,11 +241,11 @@ def test_a_slow_page_delays_no_other(app: Flask, receiver: Receiver) -> None:
         assert not [row for row in inbound_factories.rows() if row.claimed_by]
 
 
-def test_a_page_over_which_ten_passes_ended_is_left_alone(app: Flask, receiver: Receiver) -> None:
+def test_a_page_over_which_ten_passes_ended_is_left_alone(receiver: Receiver) -> None:
     receiver.answer("/post", page())
-    mention_pages.send(app.test_client(), receiver.url("/post"))
+    mention_pages.send(receiver.url("/post"))
     factories.execute(update(INBOUND).values(claims=10))
-    mention_pages.read(app)
+    mention_pages.read()
     row = inbound_factories.row()
     assert (row.status, row.error) == (
         "failed",
@@ -255,7 +256,7 @@ def test_a_page_over_which_ten_passes_ended_is_left_alone(app: Flask, receiver: 
 
 def test_a_celery_worker_reads_the_page_too(app: Flask, receiver: Receiver) -> None:
     receiver.answer("/post", page())
-    mention_pages.send(app.test_client(), receiver.url("/post"))
+    mention_pages.send(receiver.url("/post"))
     event_id = inbound_factories.row().id
     with database.write(db.engine) as connection:
         leased = {"claimed_by": "relay.1", "due_at": clock.now() + timedelta(minutes=5)}
@@ -267,7 +268,7 @@ def test_a_celery_worker_reads_the_page_too(app: Flask, receiver: Receiver) -> N
 def test_a_pass_without_threads_reads_pages_in_its_time(app: Flask, receiver: Receiver) -> None:
     receiver.answer("/post", page())
     for number in range(3):
-        mention_pages.send(app.test_client(), receiver.url("/post"), f"{mention_pages.home()}#{number}")
+        mention_pages.send(receiver.url("/post"), f"{mention_pages.home()}#{number}")
         receiver.answer("/post", html(f'<a href="{mention_pages.home()}#{number}">x</a>'))
     settings = app.config["GUESTBOOK"]
     over = Processor(db.engine, settings, threads=False, limit=TimeLimit(time.monotonic() - 1))
@@ -282,7 +283,7 @@ def test_a_pass_without_threads_reads_pages_in_its_time(app: Flask, receiver: Re
 
 
 def test_retries_survive_the_repair_of_the_clock(app: Flask, receiver: Receiver) -> None:
-    mention(app, receiver, Answer(503, headers={"Retry-After": "80000"}))
+    mention(receiver, Answer(503, headers={"Retry-After": "80000"}))
     before = inbound_factories.row().due_at
     settings = app.config["GUESTBOOK"]
     clock_repair.repair(db.engine, settings.timeout, settings.retry_schedule)

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from flask import Flask, current_app
 from sqlalchemy import delete
 
 from guestbook.inbound import ingest, samples, sources
@@ -17,11 +16,7 @@ from tests.support import factories, inbound_factories
 
 STANDARD = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SIGNED = [name for name, preset in SENDER_PRESETS.items() if preset.verify != ED25519]
-
-
-@pytest.fixture(autouse=True)
-def _app(app: Flask) -> None:
-    pass
+pytestmark = pytest.mark.usefixtures("any_app")
 
 
 def source(name: str, **fields: Any) -> str:
@@ -41,9 +36,8 @@ def send(row_id: str, event: str | None = None) -> InboundEvent:
     """Send a sample, let a pass process it, and return what became of it."""
     event_id = samples.send_sample(find(row_id), factories.settings(), event)
     assert factories.the(InboundEvent, event_id).status == "new"
-    inbound_factories.process(current_app)
-    found: InboundEvent = factories.the(InboundEvent, event_id)
-    return found
+    inbound_factories.process()
+    return factories.the(InboundEvent, event_id)
 
 
 def refusal(row: Source, event: str | None = None) -> str:

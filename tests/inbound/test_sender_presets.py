@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from flask import Flask
 
 from guestbook.inbound import ingest, sender_presets, sources
 from guestbook.inbound.sender_presets import PRESETS, SENDER_PRESETS
@@ -26,6 +25,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PRIVATE = Ed25519PrivateKey.from_private_bytes(b"d" * 32)
 PUBLIC = PRIVATE.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
 BODY = '{"title": "Grüße", "n": 1}'.encode()
+pytestmark = pytest.mark.usefixtures("any_app")
 
 Headers = dict[str, str]
 
@@ -78,11 +78,6 @@ SIGNERS: dict[str, Callable[[bytes, int], Headers]] = {
 }
 TIMED = {"guestbook", "stripe", "zoom", "slack", "discord"}
 LISTS = {"guestbook", "stripe"}  # their header may hold several signatures
-
-
-@pytest.fixture(autouse=True)
-def _app(app: Flask) -> None:
-    pass
 
 
 def source(name: str, **fields: Any) -> Source:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from flask import Flask, current_app
-from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
@@ -22,6 +21,7 @@ from tests.support.at_once import at_once
 
 KB300 = 300_000  # of which three fit into a megabyte
 DAY = timedelta(days=1)
+pytestmark = pytest.mark.usefixtures("any_app")
 
 
 def source(**columns: Any) -> str:
@@ -30,20 +30,20 @@ def source(**columns: Any) -> str:
     return inbound_factories.source(**{"template": None, **given, **columns})
 
 
-def junk(client: FlaskClient, size: int = KB300) -> TestResponse:
+def junk(size: int = KB300) -> TestResponse:
     """Post as a stranger."""
-    return client.post("/hooks/tok", data=b"x" * size)
+    return current_app.test_client().post("/hooks/tok", data=b"x" * size)
 
 
-def genuine(client: FlaskClient, delivery: str, size: int = KB300) -> TestResponse:
+def genuine(delivery: str, size: int = KB300) -> TestResponse:
     """Post as GitHub."""
-    return inbound_factories.github(client, {"text": "y" * size}, delivery)
+    return inbound_factories.github({"text": "y" * size}, delivery)
 
 
-def work(app: Flask) -> None:
+def work() -> None:
     """Run a pass."""
     db.session.rollback()
-    whole_pass.run(db.engine, app.config["GUESTBOOK"], whole_pass.Options(max_seconds=20))
+    whole_pass.run(db.engine, factories.settings(), whole_pass.Options(max_seconds=20))
 
 
 def used(source_id: str) -> int:
@@ -60,10 +60,11 @@ def statuses() -> list[str]:
     return [row.status for row in inbound_factories.rows()]
 
 
-def test_strangers_fill_the_budget_and_no_more(each_app: Flask) -> None:
-    source_id, client = source(), each_app.test_client()
-    assert [junk(client).status_code for _ in range(3)] == [202] * 3
-    answer = junk(client)
+@pytest.mark.usefixtures("each_app")
+def test_strangers_fill_the_budget_and_no_more() -> None:
+    source_id = source()
+    assert [junk().status_code for _ in range(3)] == [202] * 3
+    answer = junk()
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) > 0
     assert "fill the 1 MB" in answer.get_json()["error"]["message"]
@@ -71,77 +72,75 @@ def test_strangers_fill_the_budget_and_no_more(each_app: Flask) -> None:
     assert used(source_id) == added_up() <= source_budget.MEGABYTE
     state = webhook_status.of_source(db.session(), db.session.get_one(Source, source_id)).sentence
     assert "Until a pass makes room" not in state  # a short one would still find room
-    assert junk(client, 95_000).status_code == 202
+    assert junk(95_000).status_code == 202
 
 
-def test_the_genuine_sender_finds_room_when_strangers_have_filled_it(each_app: Flask) -> None:
-    source_id, client = source(), each_app.test_client()
+@pytest.mark.usefixtures("each_app")
+def test_the_genuine_sender_finds_room_when_strangers_have_filled_it() -> None:
+    source_id = source()
     for _ in range(3):
-        junk(client)
-    assert [genuine(client, f"d{number}").status_code for number in range(3)] == [202] * 3
-    assert genuine(client, "d3").status_code == 429  # the reserve is as large as the budget
-    assert junk(client).status_code == 429
+        junk()
+    assert [genuine(f"d{number}").status_code for number in range(3)] == [202] * 3
+    assert genuine("d3").status_code == 429  # the reserve is as large as the budget
+    assert junk().status_code == 429
     assert used(source_id) == added_up() <= 2 * source_budget.MEGABYTE
-    work(each_app)
+    work()
     assert statuses() == ["failed"] * 3 + ["processed"] * 3
     assert used(source_id) == added_up() < source_budget.MEGABYTE
     assert [row.unproven_bytes for row in inbound_factories.rows()][3:] == [0] * 3
 
 
-def test_what_was_refused_makes_room_and_the_oldest_goes_first(each_app: Flask) -> None:
-    source_id, client = source(), each_app.test_client()
+@pytest.mark.usefixtures("each_app")
+def test_what_was_refused_makes_room_and_the_oldest_goes_first() -> None:
+    source_id = source()
     for _ in range(3):
-        junk(client)
-    work(each_app)
+        junk()
+    work()
     before = [row.id for row in inbound_factories.rows()]
-    assert junk(client).status_code == 202
+    assert junk().status_code == 202
     assert [row.id for row in inbound_factories.rows()][:2] == before[1:]
     assert statuses() == ["failed", "failed", "new"]
     assert used(source_id) == added_up() <= source_budget.MEGABYTE
 
 
-def test_proven_events_do_not_count_and_never_make_room(app: Flask, client: FlaskClient) -> None:
+def test_proven_events_do_not_count_and_never_make_room() -> None:
     source_id = source()
     for number in range(6):
-        assert genuine(client, f"d{number}").status_code == 202
-        work(app)
+        assert genuine(f"d{number}").status_code == 202
+        work()
     assert used(source_id) == 0
     for _ in range(8):
-        junk(client)
-        work(app)
+        junk()
+        work()
     assert statuses().count("processed") == 6
     assert statuses().count("failed") <= 3
 
 
-def test_where_nothing_is_verified_the_oldest_that_are_done_make_room(
-    app: Flask, client: FlaskClient
-) -> None:
+def test_where_nothing_is_verified_the_oldest_that_are_done_make_room() -> None:
     source_id = source(verify="none", secret=None)
     for _ in range(3):
-        junk(client)
-    assert junk(client).status_code == 429  # what waits is not dropped
-    work(app)
+        junk()
+    assert junk().status_code == 429  # what waits is not dropped
+    work()
     assert statuses() == ["processed"] * 3
-    assert junk(client).status_code == 202
+    assert junk().status_code == 202
     assert statuses() == ["processed"] * 2 + ["new"]
     assert used(source_id) == added_up()
 
 
-def test_repeats_and_what_is_our_fault_stay_unproven(
-    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_repeats_and_what_is_our_fault_stay_unproven(monkeypatch: pytest.MonkeyPatch) -> None:
     source()
-    genuine(client, "d1")
-    genuine(client, "d1")
-    work(app)
+    genuine("d1")
+    genuine("d1")
+    work()
     assert [row.unproven_bytes > 0 for row in inbound_factories.rows()] == [False, True]
 
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError
 
     monkeypatch.setattr("guestbook.inbound.verify_and_decide.decide", broken)
-    genuine(client, "d2")
-    work(app)
+    genuine("d2")
+    work()
     assert [row.unproven_bytes > 0 for row in inbound_factories.rows()] == [False, True, True]
 
 
@@ -149,9 +148,9 @@ def test_many_at_once_do_not_go_beyond_it(each_app: Flask) -> None:
     source_id = source()
 
     def send(_: int) -> list[int]:
-        client, answers = each_app.test_client(), []
+        answers = []
         for _ in range(4):
-            while (status := junk(client, 95_000).status_code) == 503:
+            while (status := junk(95_000).status_code) == 503:
                 pass  # on SQLite few may wait for the lock; the others are asked to come again
             answers.append(status)
         return answers
@@ -161,27 +160,25 @@ def test_many_at_once_do_not_go_beyond_it(each_app: Flask) -> None:
     assert used(source_id) == added_up() <= source_budget.MEGABYTE
 
 
-def test_ten_thousand_that_wait_do_not_keep_the_genuine_sender_out(
-    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ten_thousand_that_wait_do_not_keep_the_genuine_sender_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest, "MOST_WAITING", 3)
     source(budget_mb=50)
-    assert [junk(client, 10).status_code for _ in range(4)] == [202, 202, 202, 429]
-    assert genuine(client, "d1", 10).status_code == 202
-    work(app)
+    assert [junk(10).status_code for _ in range(4)] == [202, 202, 202, 429]
+    assert genuine("d1", 10).status_code == 202
+    work()
     assert statuses()[-1] == "processed"
 
 
-def test_the_page_says_what_they_take_and_when_it_is_full(app: Flask, client: FlaskClient) -> None:
+def test_the_page_says_what_they_take_and_when_it_is_full() -> None:
     source_id = source()
-    while junk(client, 20_000).status_code == 202:
+    while junk(20_000).status_code == 202:
         pass
-    while junk(client, 1).status_code == 202:
+    while junk(1).status_code == 202:
         pass
     state = webhook_status.of_source(db.session(), db.session.get_one(Source, source_id)).sentence
     assert "Unverified events fill its 1 MB. Until a pass makes room, only what it has signed is a" in state
     assert source_budget.taken(db.session.get_one(Source, source_id)) == "1.0 of 1 MB"
-    work(app)
+    work()
     db.session.rollback()
     now = webhook_status.of_source(db.session(), db.session.get_one(Source, source_id))
     assert "fill its" not in now.sentence
@@ -202,11 +199,10 @@ def test_refused_events_go_after_a_week_and_proven_ones_stay() -> None:
     ):
         times = {"received_at": now - age, "processed_at": now - age}
         factories.inbound(source_id, status=status, unproven_bytes=unproven, **times)
-    assert whole_pass.prune(db.engine, current_app.config["GUESTBOOK"], until=time.monotonic() + 60) == 2
+    assert whole_pass.prune(db.engine, factories.settings(), until=time.monotonic() + 60) == 2
     assert sorted(row.unproven_bytes for row in inbound_factories.rows()) == [0, 0, 900, 900]
 
 
-@pytest.mark.usefixtures("app")
 def test_the_sum_and_the_oldest_are_found_by_an_index() -> None:
     source_id = source()
     if db.engine.dialect.name != "sqlite":
@@ -221,9 +217,10 @@ def test_the_sum_and_the_oldest_are_found_by_an_index() -> None:
         assert "COVERING INDEX inbound_events_by_proof" in plan
 
 
-def test_a_wrong_sum_is_set_right(each_app: Flask) -> None:
+@pytest.mark.usefixtures("each_app")
+def test_a_wrong_sum_is_set_right() -> None:
     source_id = source()
-    junk(each_app.test_client())
+    junk()
     right = used(source_id)
     factories.execute(update(Source).values(unproven_bytes=7))
     source_budget.recount(db.engine)

@@ -23,11 +23,7 @@ from tests.support import factories
 PUBLIC_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 GIVEN = {"stripe": "whsec_of_stripe", "slack": "8f742231b10e8888abcd99yyyzzz85a5", "ed25519": PUBLIC_KEY}
 SIGNED = {"verify": "hmac", "header": "X-Signature"}
-
-
-@pytest.fixture(autouse=True)
-def _app(app: Flask) -> None:
-    pass
+pytestmark = pytest.mark.usefixtures("any_app")
 
 
 def add(**fields: Any) -> Source:
@@ -310,6 +306,5 @@ def test_a_deleted_source_takes_its_events_along_and_leaves_its_comments(each_ap
     assert [event.id for event in db.session.scalars(select(InboundEvent))] == [kept]
     assert [source.id for source in db.session.scalars(select(Source))] == [stays]
     origin = db.session.get_one(Comment, comment_id).origin
-    assert origin is not None
     assert origin.name == "Robot"
     db.session.rollback()

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from flask import Flask
 from jsonschema import Draft202012Validator
 from sqlalchemy import update
 
@@ -131,16 +130,17 @@ def test_a_body_that_does_not_fit_is_noticed_when_stored_and_when_it_arrives(rec
 # --- what is sent
 
 
+@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("has_links", [False, True])
-def test_each_event_that_is_sent_is_in_it_and_fits(app: Flask, receiver: Receiver, has_links: bool) -> None:
-    sent = everything_sent(app, receiver, moderation_links_since=clock.now() if has_links else None)
+def test_each_event_that_is_sent_is_in_it_and_fits(receiver: Receiver, has_links: bool) -> None:
+    sent = everything_sent(receiver, moderation_links_since=clock.now() if has_links else None)
     assert set(sent) == set(EVENTS)
     assert [fault for body in sent.values() for fault in sent_payloads.faults(body)] == []
     for name in ("comment.created", "comments.waiting"):
         assert (b'"moderation"' in sent[name]) is has_links
 
 
-def everything_sent(app: Flask, receiver: Receiver, **columns: Any) -> dict[str, bytes]:
+def everything_sent(receiver: Receiver, **columns: Any) -> dict[str, bytes]:
     """Let each event happen and return its body."""
     one = factories.webhook(receiver.url("/all"), events=" ".join(EVENTS), **columns)
     receiver.answer("/gone", Answer(410))
@@ -148,7 +148,7 @@ def everything_sent(app: Flask, receiver: Receiver, **columns: Any) -> dict[str,
     receiver.answer("/shaky", Answer(500), Answer(200))
     factories.webhook(receiver.url("/shaky"), name="Shaky")
     inbound_factories.source(action="forward", template=None)
-    inbound_factories.post(app.test_client(), {"action": "created"})
+    inbound_factories.post({"action": "created"})
     comment_id = factories.sign()
     factories.run_pass()
     read_settings = factories.settings()

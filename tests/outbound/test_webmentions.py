@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from flask import Flask
 
 from guestbook.comments import book, comment_form
 from guestbook.comments.comment_form import Draft
@@ -78,9 +77,10 @@ def test_only_published_comments_with_a_website_are_told(receiver: Receiver) -> 
     assert [row.event for row in factories.deliveries()] == ["comment.published"]
 
 
-def test_comments_that_came_by_webmention_are_told_to_nobody(app: Flask, receiver: Receiver) -> None:
+@pytest.mark.usefixtures("app")
+def test_comments_that_came_by_webmention_are_told_to_nobody(receiver: Receiver) -> None:
     switch_on()
-    mention_pages.mention(app, receiver, mention_pages.page())
+    mention_pages.mention(receiver, mention_pages.page())
     (comment,) = comments()
     assert (comment.status, comment.website) == ("published", "https://ada.example/")
     assert factories.deliveries() == []

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
 from tests.conftest import need_server, settings_for
 from tests.support import databases
@@ -15,3 +16,8 @@ def each_environ(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dic
     need_server(request.param)
     with databases.with_tables(request.param, tmp_path) as url:
         yield settings_for(tmp_path, url)
+
+
+@pytest.fixture(autouse=True)
+def _app(any_app: Flask) -> None:
+    """All look into a book."""

@@ -73,7 +73,6 @@ def test_what_waits_for_a_disabled_or_paused_webhook_does_not_count() -> None:
     assert read().oldest_due_age == pytest.approx(30 * 60, abs=10)
 
 
-@pytest.mark.usefixtures("app")
 def test_a_pass_that_a_clock_put_in_the_future_does_not_count() -> None:
     factories.past_pass(30 * MINUTE)
     factories.past_pass(-20 * MINUTE)
@@ -91,7 +90,6 @@ def test_passes_that_start_and_never_end_are_no_sign_of_life() -> None:
     assert read().is_well
 
 
-@pytest.mark.usefixtures("app")
 def test_a_long_pass_that_still_runs_is_well_while_nothing_waits_long() -> None:
     factories.past_pass(600 * MINUTE, ended=False)
     factories.delivery(factories.webhook(), due_at=clock.now() - 14 * MINUTE)
@@ -133,7 +131,6 @@ def test_the_passes_are_told_in_plain_words_with_what_to_do(
     assert advice in str(found.advice) if advice else found.advice is None
 
 
-@pytest.mark.usefixtures("app")
 def test_a_pass_with_nothing_to_do_says_so_and_how_long_it_took() -> None:
     factories.past_pass(timedelta(seconds=50))
     factories.execute(update(Pass).values(finished_at=clock.now() - timedelta(seconds=8)))
@@ -143,7 +140,6 @@ def test_a_pass_with_nothing_to_do_says_so_and_how_long_it_took() -> None:
 # --- where requests or a pinger do the work of cron
 
 
-@pytest.mark.usefixtures("app")
 def test_requests_need_not_send_while_nothing_is_due() -> None:
     assert cron(after_requests=True).word == "well"
     factories.past_pass(5 * HOUR)
@@ -153,7 +149,6 @@ def test_requests_need_not_send_while_nothing_is_due() -> None:
     assert cron(after_requests=False).has_line
 
 
-@pytest.mark.usefixtures("app")
 def test_what_is_long_due_is_late_and_a_pinger_helps() -> None:
     factories.delivery(factories.webhook(), due_at=clock.now() - HOUR)
     found = cron(after_requests=True)
@@ -161,7 +156,6 @@ def test_what_is_long_due_is_late_and_a_pinger_helps() -> None:
     assert "pinger" in (found.advice or "")
 
 
-@pytest.mark.usefixtures("app")
 def test_where_a_pinger_has_an_address_no_crontab_line_is_shown() -> None:
     factories.written(lambda session: cron_token.make(session))
     found = cron(after_requests=False)

@@ -76,7 +76,6 @@ def test_words_are_looked_for_as_they_are_typed() -> None:
     assert found(Deliveries(text="1_0%")) == []
 
 
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("look", [1, 3, 7, 1000])
 def test_pages_hold_everything_once_however_far_each_looks(
     look: int, monkeypatch: pytest.MonkeyPatch
@@ -93,7 +92,6 @@ def test_pages_hold_everything_once_however_far_each_looks(
         assert all_pages(Deliveries(webhook_id=hook, status="new"), limit) == keys[::-1]
 
 
-@pytest.mark.usefixtures("app")
 def test_it_says_how_far_it_looked_only_where_that_is_why_a_page_is_not_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -109,7 +107,6 @@ def test_it_says_how_far_it_looked_only_where_that_is_why_a_page_is_not_full(
     assert filtered_lists.deliveries(db.session(), Deliveries()).looked_to is None
 
 
-@pytest.mark.usefixtures("app")
 def test_a_list_reads_no_payload() -> None:
     factories.delivery(factories.webhook())
     [row] = filtered_lists.deliveries(db.session(), Deliveries()).rows
@@ -182,7 +179,6 @@ def test_words_are_looked_for_as_they_are_typed_however_the_sender_spells_them()
     assert inbound_events(text="1_0%") == []
 
 
-@pytest.mark.usefixtures("app")
 def test_a_filter_takes_no_pattern() -> None:
     source = factories.source()
     factories.inbound(source, event="push", sender="octocat")
@@ -190,7 +186,6 @@ def test_a_filter_takes_no_pattern() -> None:
         assert inbound_events(**wanted) == ([] if any(wanted.values()) else inbound_events())
 
 
-@pytest.mark.usefixtures("app")
 def test_payloads_are_looked_into_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filtered_lists, "SCANNED_PAYLOADS", 4)
     source, now = factories.source(), clock.now()
@@ -200,7 +195,6 @@ def test_payloads_are_looked_into_a_little_at_a_time(monkeypatch: pytest.MonkeyP
     assert filtered_lists.inbound_events(db.session(), InboundEvents(event="x")).looked_to is None
 
 
-@pytest.mark.usefixtures("app")
 def test_the_inbox_reads_neither_payloads_nor_headers() -> None:
     factories.inbound(factories.source())
     [row] = filtered_lists.inbound_events(db.session(), InboundEvents()).rows
@@ -255,7 +249,6 @@ def test_no_words_find_everything_and_no_words_break_the_search() -> None:
         assert comments(odd) == []
 
 
-@pytest.mark.usefixtures("app")
 def test_a_status_has_its_own_list() -> None:
     for status in ("published", "held", "spam", "trash"):
         factories.sign(status, verdict=Classification(status))

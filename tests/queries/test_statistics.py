@@ -79,7 +79,6 @@ def test_each_delivery_stands_in_its_hour_with_what_became_of_it() -> None:
     assert some(hours()) == {now_hour - 23 * HOUR: (1, 0, 0), now_hour - HOUR: (0, 1, 0), now_hour: (1, 0, 1)}
 
 
-@pytest.mark.usefixtures("app")
 def test_days_are_right_before_cron_has_ever_come() -> None:
     made(TODAY)
     made(TODAY - timedelta(milliseconds=1), "failed")
@@ -89,7 +88,6 @@ def test_days_are_right_before_cron_has_ever_come() -> None:
     assert some(days()) == {TODAY - 29 * DAY: (0, 0, 1), TODAY - DAY: (0, 1, 0), TODAY: (1, 0, 0)}
 
 
-@pytest.mark.usefixtures("app")
 def test_a_day_that_is_over_is_kept_and_survives_its_rows() -> None:
     made(TODAY - 2 * DAY)
     made(TODAY - 2 * DAY + HOUR, "failed")
@@ -102,7 +100,6 @@ def test_a_day_that_is_over_is_kept_and_survives_its_rows() -> None:
     assert some(days()) == {TODAY - 2 * DAY: (1, 1, 0)}
 
 
-@pytest.mark.usefixtures("app")
 def test_a_day_with_deliveries_that_wait_is_counted_live_until_no_retry_can_be_left() -> None:
     made(TODAY - 5 * DAY, "new")
     made(TODAY - 6 * DAY, "new")
@@ -114,7 +111,6 @@ def test_a_day_with_deliveries_that_wait_is_counted_live_until_no_retry_can_be_l
     assert "2026-03-12" in kept()
 
 
-@pytest.mark.usefixtures("app")
 def test_a_day_is_kept_before_its_delivered_ones_are_pruned() -> None:
     made(TODAY - 3 * DAY, "new")
     made(TODAY - 3 * DAY)
@@ -124,7 +120,6 @@ def test_a_day_is_kept_before_its_delivered_ones_are_pruned() -> None:
     assert kept()["2026-03-14"] == (1, 0)
 
 
-@pytest.mark.usefixtures("app")
 def test_days_of_long_ago_are_forgotten() -> None:
     with database.writing() as session:
         session.add(Day(day="2025-02-09", processed=1, failed=0))
@@ -152,7 +147,6 @@ def test_two_passes_that_keep_the_same_day_do_not_fail() -> None:
     assert len(kept()) == 31
 
 
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("by", ["pass", "command"])
 def test_a_pass_and_the_command_that_prunes_keep_the_days(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("guestbook.background.whole_pass.may_prune", lambda *_: True)
@@ -177,7 +171,6 @@ def test_a_webhook_is_checked_by_its_last_attempts(monkeypatch: pytest.MonkeyPat
     assert (one.attempts, one.successes, one.median_milliseconds) == (10, 7, 8)
 
 
-@pytest.mark.usefixtures("app")
 def test_untried_deliveries_do_not_hide_how_a_webhook_did_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "RATED_ATTEMPTS", 3)
     hook = factories.webhook()
@@ -187,7 +180,6 @@ def test_untried_deliveries_do_not_hide_how_a_webhook_did_before(monkeypatch: py
     assert (doing().attempts, doing().median_milliseconds) == (1, 70)
 
 
-@pytest.mark.usefixtures("app")
 def test_it_says_what_is_due_and_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     hook = factories.webhook()
     for minutes in (-1, 0, 1, 2):
@@ -212,7 +204,6 @@ def test_the_overview_names_the_newest_comments_and_what_was_given_up_last() -> 
     assert (held.failed, held.held, held.has_more) == (6, 0, False)
 
 
-@pytest.mark.usefixtures("app")
 def test_every_question_about_deliveries_goes_by_an_index_and_reads_no_more_than_it_must() -> None:
     made(NOW, "failed")
     db.session.rollback()

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
 
 from guestbook.lib import clock
 from guestbook.queries import statistics, webhook_status
@@ -12,11 +11,6 @@ from guestbook.queries.webhook_status import WebhookStatus
 from guestbook.storage.database import db
 from guestbook.storage.models import Webhook
 from tests.support import factories, secret_keys
-
-
-@pytest.fixture(autouse=True)
-def _app(app: Flask) -> None:
-    pass
 
 
 def of(waiting: int = 0, due_in: float = 0, **values: Any) -> WebhookStatus:
@@ -117,7 +111,6 @@ def test_a_ping_that_has_to_wait_says_why() -> None:
     )
     until = now + timedelta(minutes=5, seconds=1)
     paused = webhook_status.hindrance(Webhook(headers={}, paused_until=until), now)
-    assert paused is not None
     assert paused.startswith("The webhook is paused: the ping waits until ")
     assert paused.endswith(" UTC (in 5 minutes).")
 

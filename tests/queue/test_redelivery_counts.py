@@ -16,6 +16,7 @@ from guestbook.storage.models import Delivery, InboundEvent
 from tests.support import factories
 
 HOUR = timedelta(hours=1)
+pytestmark = pytest.mark.usefixtures("any_app")
 
 
 class Way(NamedTuple):
@@ -84,7 +85,6 @@ def test_the_forecast_is_by_owner_and_leaves_out_what_a_pass_has_in_hand(each_ap
         assert (row.status, row.claimed_by) == ("new", "a pass" if row.id == leased else None)
 
 
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("many", [0, 1, 2, 3, 4, 5])
 def test_it_goes_in_batches_and_misses_none_at_their_ends(
     way: Way, many: int, monkeypatch: pytest.MonkeyPatch
@@ -98,7 +98,6 @@ def test_it_goes_in_batches_and_misses_none_at_their_ends(
     assert [row.id for row in way.rows() if row.status != "new"] == [kept]
 
 
-@pytest.mark.usefixtures("app")
 def test_one_that_still_fits_afterwards_does_not_come_round_a_second_time(
     way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,7 +90,7 @@ SIGNED = {"name": "Ada", "message": "Hello"}
 WRITERS: dict[str, Writer] = {
     "a comment on the page": lambda app: Visitor(app).sign().status_code == 303,
     "a comment by the API": lambda app: ApiClient(app, new_token()).post("/comments", SIGNED),
-    "a webhook from elsewhere": lambda app: inbound_factories.post(app.test_client(), {"text": "Hello"}),
+    "a webhook from elsewhere": lambda _: inbound_factories.post({"text": "Hello"}),
     "an inbound event": lambda _: Processor(db.engine, factories.settings()).work(),
     "a redelivery": lambda _: redelivery.run(Delivery, Delivery.status == "failed") == 1,
     "a reprocessed event": lambda _: redelivery.run(InboundEvent, InboundEvent.status == "failed") == 1,
@@ -103,7 +103,7 @@ def test_each_writer_wakes_a_pass(each_app: Flask, resting: Poller) -> None:
     factories.delivery(factories.webhook(disabled_at=clock.now(), disabled_reason="by_hand"), status="failed")
     paused_webhook("comment.created inbound.received")
     inbound_factories.source(action="forward", template=None)
-    inbound_factories.post(each_app.test_client(), {"text": "It has failed."})
+    inbound_factories.post({"text": "It has failed."})
     with database.write(db.engine) as connection:
         failed = {"status": "failed", "due_at": None, "processed_at": clock.now()}
         connection.execute(update(InboundEvent).values(**failed))

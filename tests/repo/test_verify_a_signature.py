@@ -82,8 +82,7 @@ KEY_PAIRS = Scheme(
 
 @pytest.fixture(scope="module", params=[SECRETS, KEY_PAIRS], ids=["secrets", "key pairs"])
 def scheme(request: pytest.FixtureRequest) -> Scheme:
-    made: Scheme = request.param
-    return made
+    return request.param
 
 
 class Snippet:
@@ -125,7 +124,6 @@ def snippet(
         subprocess.Popen([*programs[language], str(path)], stderr=file, **pipes) as process,
     ):
         yield Snippet(scheme, process, complaints)
-        assert process.stdin
         process.stdin.close()
         assert process.wait(10) == 0
 

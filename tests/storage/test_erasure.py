@@ -247,20 +247,19 @@ def test_redelivery_of_what_was_erased_is_refused_with_the_reason(app: Flask) ->
 
 
 def test_an_inbound_event_is_emptied_with_its_comment_and_its_repeats_too(each_app: Flask) -> None:
-    client = each_app.test_client()
     broken = {"verify": "github", "secret": inbox_stock.SECRET, "template": "{{ 1 / 0 }}"}
     source_id = inbox_stock.source(**broken)
-    inbox_stock.github(client, {"text": WORD}, "delivery 1")
+    inbox_stock.github({"text": WORD}, "delivery 1")
     command(each_app, "inbox", "process")
     assert inbox_stock.row().status == "failed"
     inbox_stock.change(source_id, template=inbox_stock.PLAIN)
     for _ in range(2):
-        inbox_stock.github(client, {"text": WORD, "sender": {"login": WORD}}, "delivery 1")
+        inbox_stock.github({"text": WORD, "sender": {"login": WORD}}, "delivery 1")
     command(each_app, "inbox", "process")
     [comment_id] = {row.comment_id for row in inbox_stock.rows()}
     delete(comment_id)
     assert tables_with(WORD) == set()
-    inbox_stock.github(client, {"text": WORD}, "delivery 1")
+    inbox_stock.github({"text": WORD}, "delivery 1")
     command(each_app, "inbox", "process")
     assert tables_with(WORD) == set()
     assert inbox_stock.messages() == []
@@ -276,17 +275,17 @@ def test_an_inbound_event_is_emptied_with_its_comment_and_its_repeats_too(each_a
 def test_what_another_book_tells_of_a_comment_goes_with_it_even_where_there_was_nothing_to_do(
     app: Flask, place: str
 ) -> None:
-    client, ours = app.test_client(), factories.sign("Hello")
+    ours = factories.sign("Hello")
     inbox_stock.source(template=sender_presets.PRESETS["guestbook"])
     at = "https://a.example/comments/1"
     for event in ("comment.created", "comment.replied"):
-        inbox_stock.tell(client, event, at, message=WORD)
-    inbox_stock.tell(client, "comment.replied", f"https://book.example/comments/{ours}", message=WORD)
+        inbox_stock.tell(event, at, message=WORD)
+    inbox_stock.tell("comment.replied", f"https://book.example/comments/{ours}", message=WORD)
     command(app, "inbox", "process")
     comment_id = inbox_stock.rows()[0].comment_id
     assert comment_id
     move(comment_id, place)
-    inbox_stock.tell(client, "comment.deleted", at, message=WORD)
+    inbox_stock.tell("comment.deleted", at, message=WORD)
     command(app, "inbox", "process")
     assert [row.comment_id for row in inbox_stock.rows()] == [comment_id, comment_id, ours, comment_id]
     delete(comment_id)

@@ -43,8 +43,7 @@ class ApiClient:
 
     def refused(self, method: str, path: str, body: object = None) -> dict[str, str]:
         """Return the fields of a request that must be refused."""
-        fields: dict[str, str] = self._expect(422, method, path, body)["error"]["fields"]
-        return fields
+        return self._expect(422, method, path, body)["error"]["fields"]
 
     def _expect(self, status: int, method: str, path: str, body: object = None) -> Any:
         answer = self.ask(method, path, body)

@@ -59,8 +59,7 @@ def in_book(do: Callable[P, T]) -> Callable[P, T]:
 @in_book
 def settings() -> Settings:
     """Return the settings of the app around the test."""
-    read: Settings = current_app.config["GUESTBOOK"]
-    return read
+    return current_app.config["GUESTBOOK"]
 
 
 def change_settings(**values: Any) -> Settings:
@@ -168,7 +167,6 @@ def run_pass(**options: Any) -> Tally:
     """Run one pass in this process."""
     db.session.rollback()
     report = whole_pass.run(db.engine, settings(), OPTIONS, **options)
-    assert report is not None
     return report.outbox
 
 

@@ -44,8 +44,7 @@ class Command:
 
     def poll(self) -> int | None:
         """Return its exit code, or None while it runs."""
-        code: int | None = self.forks.ask(do="wait", pid=self.pid, seconds=0)["exit"]
-        return code
+        return self.forks.ask(do="wait", pid=self.pid, seconds=0)["exit"]
 
     def wait(self, seconds: float = 60) -> int:
         """Wait for its end and return its exit code, minus the signal's number when one ended it."""
@@ -122,8 +121,7 @@ class Forks:
         """Send an order to the forking process and return its answer."""
         self._orders.write(json.dumps(order) + "\n")
         self._orders.flush()
-        answer: dict[str, Any] = json.loads(self._answers.readline())
-        return answer
+        return json.loads(self._answers.readline())
 
 
 @contextmanager

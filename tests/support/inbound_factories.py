@@ -6,8 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Flask
-from flask.testing import FlaskClient
+from flask import current_app
 from sqlalchemy import Row, select, update
 from werkzeug.test import TestResponse
 
@@ -37,24 +36,27 @@ def change(source_id: str, **columns: Any) -> None:
             setattr(row, name, value)
 
 
-def post(client: FlaskClient, payload: Any, token: str = "tok", **headers: str) -> TestResponse:
+@in_book
+def post(payload: Any, token: str = "tok", **headers: str) -> TestResponse:
     """Post JSON, unsigned."""
     body = json.dumps(payload)
+    client = current_app.test_client()
     return client.post(f"/hooks/{token}", data=body, headers=headers, content_type="application/json")
 
 
-def tell(client: FlaskClient, event: str, home: str, *, token: str = "tok", **more: object) -> None:
+def tell(event: str, home: str, *, token: str = "tok", **more: object) -> None:
     """Post what another guestbook tells of the comment with that address."""
     comment = {"name": "Ada", "website": None, "message": "Hi!", "status": "published", "url": home, **more}
     data = {"comment": comment, "guestbook": {"title": "A", "url": "https://a.example"}}
-    post(client, {"type": event, "data": data}, token, **{"X-Guestbook-Event": event})
+    post({"type": event, "data": data}, token, **{"X-Guestbook-Event": event})
 
 
-def github(
-    client: FlaskClient, payload: Any, delivery: str, *, secret: str = SECRET, event: str = "issues"
-) -> TestResponse:
+@in_book
+def github(payload: Any, delivery: str, *, secret: str = SECRET, event: str = "issues") -> TestResponse:
     """Post as GitHub does."""
-    return client.post("/hooks/tok", **signed(payload, delivery, secret=secret, event=event))
+    return current_app.test_client().post(
+        "/hooks/tok", **signed(payload, delivery, secret=secret, event=event)
+    )
 
 
 def signed(payload: Any, delivery: str, *, secret: str = SECRET, event: str = "issues") -> dict[str, Any]:
@@ -67,19 +69,19 @@ def signed(payload: Any, delivery: str, *, secret: str = SECRET, event: str = "i
 
 
 @in_book
-def process(app: Flask) -> Processor:
+def process() -> Processor:
     """Work through all that is due, in this process."""
     db.session.rollback()
-    inbox = Processor(db.engine, app.config["GUESTBOOK"])
+    inbox = Processor(db.engine, factories.settings())
     while inbox.work():
         pass
     return inbox
 
 
-def arrive(app: Flask, payload: Any, token: str = "tok", **headers: str) -> Processor:
+def arrive(payload: Any, token: str = "tok", **headers: str) -> Processor:
     """Post JSON, unsigned, and work through it."""
-    post(app.test_client(), payload, token, **headers)
-    return process(app)
+    post(payload, token, **headers)
+    return process()
 
 
 @in_book

@@ -5,8 +5,7 @@ from html import escape
 from itertools import pairwise
 from typing import NamedTuple
 
-from flask import Flask
-from flask.testing import FlaskClient
+from flask import current_app
 from sqlalchemy import update
 
 from guestbook.inbound.processor import Processor
@@ -36,36 +35,37 @@ def html(text: str, **headers: str) -> Answer:
     return Answer(headers={**HTML, **headers}, body=text.encode())
 
 
-def send(client: FlaskClient, source: str, target: str | None = None) -> str:
+@factories.in_book
+def send(source: str, target: str | None = None) -> str:
     """Send a webmention, and return the path of its status page."""
-    answer = client.post("/webmention", data={"source": source, "target": target or home()})
+    answer = current_app.test_client().post(
+        "/webmention", data={"source": source, "target": target or home()}
+    )
     assert answer.status_code == 202, answer.text
     return "/webmention/" + answer.headers["Location"].rpartition("/")[2]
 
 
-def read(app: Flask) -> Processor:
+def read() -> Processor:
     """Work through all that is due, as a pass does, until all pages are read."""
-    inbox = inbound_factories.process(app)
+    inbox = inbound_factories.process()
     inbox.close()
     return inbox
 
 
-def mention(
-    app: Flask, receiver: Receiver, *answers: Answer, path: str = "/post", target: str | None = None
-) -> str:
+def mention(receiver: Receiver, *answers: Answer, path: str = "/post", target: str | None = None) -> str:
     """Send a webmention for a page of the receiver and read the page; return the path of its status page.
 
     With `answers` the page is served so from now on.
     """
     if answers:
         receiver.answer(path, *answers)
-    return mention_url(app, receiver.url(path), target)
+    return mention_url(receiver.url(path), target)
 
 
-def mention_url(app: Flask, url: str, target: str | None = None) -> str:
+def mention_url(url: str, target: str | None = None) -> str:
     """Do the same for any page."""
-    status = send(app.test_client(), url, target)
-    read(app)
+    status = send(url, target)
+    read()
     return status
 
 

@@ -40,8 +40,7 @@ def changed(row: Webhook, change: Callable[..., object], *how: Any) -> Webhook:
 
 
 def stored(row_id: str) -> Webhook:
-    found: Webhook = factories.the(Webhook, row_id)
-    return found
+    return factories.the(Webhook, row_id)
 
 
 def refused(**fields: Any) -> dict[str, str]:

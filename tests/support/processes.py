@@ -225,7 +225,6 @@ def unguard(group: int) -> None:
 
 def _tell(line: str) -> None:
     stdin = _guard().stdin
-    assert stdin
     stdin.write(line + "\n")
     stdin.flush()
 

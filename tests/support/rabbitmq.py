@@ -116,7 +116,6 @@ class Node:
         }
 
     def _serves(self) -> bool:
-        assert self._process
         assert self._process.poll() is None, self.log()
         return self._listens() and self._greets()
 
@@ -166,8 +165,7 @@ class Vhost:
     def take(self, queue: str) -> amqp.Message | None:
         """Take one message out of a queue."""
         with self.channel() as channel:
-            message: amqp.Message | None = channel.basic_get(queue, no_ack=True)
-            return message
+            return channel.basic_get(queue, no_ack=True)
 
     def put(self, queue: str, *messages: amqp.Message) -> None:
         """Put messages into a queue as anybody could, and wait until the broker has them."""

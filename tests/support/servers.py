@@ -139,7 +139,6 @@ def _program(mode: str) -> Path | None:
 
 def _set_up_command(mode: str, folder: Path) -> list[str]:
     program = _program(mode)
-    assert program
     if mode == "postgresql":
         return [str(program.with_name("initdb")), "-D", str(folder / "data"), "-A", "trust", "--no-sync"]
     options = ["--auth-root-authentication-method=normal", "--skip-test-db"]

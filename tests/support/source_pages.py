@@ -34,8 +34,7 @@ def added(owner: Owner, **typed: Any) -> str:
 
 def stored(owner: Owner, row_id: str) -> Source:
     with owner.app.app_context():
-        found: Source = factories.the(Source, row_id)
-        return found
+        return factories.the(Source, row_id)
 
 
 def issue(app: Flask, source_id: str, **values: Any) -> str:

@@ -60,8 +60,7 @@ def let_write(rate: int = 10_000) -> None:
 def parse(response: TestResponse) -> Element:
     """Read a page; html5lib raises on every error that the HTML standard names."""
     parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
-    page: Element = parser.parse(response.text)
-    return page
+    return parser.parse(response.text)
 
 
 def fields(page: Element) -> dict[str, str]:
@@ -72,7 +71,6 @@ def fields(page: Element) -> dict[str, str]:
 
 
 def text(element: Element | None) -> str:
-    assert element is not None
     return "".join(element.itertext())
 
 

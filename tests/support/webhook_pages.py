@@ -18,7 +18,6 @@ def form(owner: Owner, **typed: Any) -> dict[str, Any]:
     """What the form for another one sends when only the URL was typed, and what else is given."""
     page = owner.page(PLACE + "new")
     key = page.find(".//input[@name='key']")
-    assert key is not None
     sent = {"key": key.attrib["value"], "url": URL, "name": "", "format": "json", "events": ticked(page)}
     return {**sent, "headers": "", **typed}
 
@@ -49,8 +48,7 @@ def part(page: Element, name: str) -> str:
 
 def stored(owner: Owner, webhook_id: str) -> Webhook:
     with owner.app.app_context():
-        found: Webhook = factories.the(Webhook, webhook_id)
-        return found
+        return factories.the(Webhook, webhook_id)
 
 
 def store(app: Flask, **values: Any) -> str:

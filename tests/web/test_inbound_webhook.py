@@ -207,7 +207,7 @@ def test_zoom_s_question_is_answered_if_zoom_has_signed_it(app: Flask) -> None:
     other = b'{"event": "meeting.started", "payload": {}}'
     assert client.post("/hooks/tok", data=other, headers=signed_by("zoom", other)).status_code == 202
     with app.app_context():
-        inbound_factories.process(app)
+        inbound_factories.process()
         first, *strangers, last = inbound_factories.rows()
     assert first.note == "The sender's handshake, which was answered at once."
     assert [row.status for row in strangers] == ["failed", "failed"]

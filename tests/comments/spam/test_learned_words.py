@@ -94,11 +94,9 @@ def test_what_the_owner_left_in_the_book_counts_as_good() -> None:
 def test_it_knows_what_resembles_spam_and_says_which_words() -> None:
     teach()
     found = score("A lanterns offer from the lantern house, order for your garden today")
-    assert found is not None
     assert found.is_suspicious
     assert {("lanterns", 30), ("lantern", 30), ("order", 30)} & set(found.evidence)
     other = score("The herring in the harbour was as good as ever")
-    assert other is not None
     assert not other.is_suspicious
 
 

@@ -53,7 +53,6 @@ def test_no_function_word_holds_a_good_comment(decisions: int) -> None:
 def test_a_word_in_both_kinds_says_nothing_however_often_it_was_seen() -> None:
     counts = {"with": Count(200, 400), "lantern": Count(0, 4), "herring": Count(9, 1)}
     found = learned_words.of(counts, counts, Count(500, 500))
-    assert found
     assert found.evidence == (("lantern", 4),)
     alone = learned_words.of(["with"], counts, Count(500, 500))
     assert alone == (0.0, ())

@@ -33,7 +33,6 @@ def test_a_text_that_was_changed_a_little_is_found(message: str) -> None:
 def test_the_same_name_is_told_from_another() -> None:
     factories.sign(TEXT)
     found = find(TEXT, "Ada")
-    assert found is not None
     assert found.same_name
 
 

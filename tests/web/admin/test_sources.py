@@ -70,7 +70,7 @@ def test_a_sample_is_sent_and_its_page_shows_what_becomes_of_it(app: Flask, owne
     assert "The sample is stored. The next pass of cron processes it like a real event." in text(page)
     assert by_class(page, "badge")
     with app.app_context():
-        inbound_factories.process(app)
+        inbound_factories.process()
         [event] = factories.inbound_events()
     assert "It became a comment." in text(owner.page(f"/admin/inbox/{event.id}"))
     page = owner.refused(f"{PLACE}{row_id}/sample", {"event": "coffee"})

@@ -105,7 +105,7 @@ def test_a_sample_comes_in_like_a_real_event(app: Flask, program: ApiClient) -> 
     event = program.post(f"/sources/{made['id']}/test", status=202)
     assert (event["status"], event["source_id"]) == ("new", made["id"])
     with app.app_context():
-        inbound_factories.process(app)
+        inbound_factories.process()
     shown = program.get(f"/inbox/{event['id']}")
     assert (shown["event"], shown["status"]) == ("checkout.session.completed", "processed")
     assert shown["verification"]["ok"] is True
